@@ -1,0 +1,58 @@
+//! Closed lists of words, matched without case, spaces, `_` and `-`.
+
+use polars::prelude::*;
+
+/// A closed list: each canonical value with the other words that exports use for it.
+#[derive(Debug)]
+pub struct Enumeration {
+    values: &'static [(&'static str, &'static [&'static str])],
+}
+
+impl Enumeration {
+    /// A list from canonical values, lowest first, and their other words.
+    pub const fn new(values: &'static [(&'static str, &'static [&'static str])]) -> Self {
+        Self { values }
+    }
+
+    /// The canonical values in their order.
+    pub fn values(&self) -> impl Iterator<Item = &'static str> {
+        self.values.iter().map(|(value, _)| *value)
+    }
+
+    /// The canonical value that a word stands for.
+    ///
+    /// ```
+    /// use wabalake_data::tables::deployments::DELIVERY_STATUSES;
+    /// assert_eq!(DELIVERY_STATUSES.canonical("in-process"), Some("In Process"));
+    /// assert_eq!(DELIVERY_STATUSES.canonical("SUCCESS"), Some("Sent"));
+    /// assert_eq!(DELIVERY_STATUSES.canonical("Enviado"), None);
+    /// ```
+    pub fn canonical(&self, word: &str) -> Option<&'static str> {
+        let is = |known: &str| known == word || folded_eq(known, word);
+        let found =
+            self.values.iter().find(|(value, words)| is(value) || words.iter().any(|w| is(w)));
+        found.map(|(value, _)| *value)
+    }
+
+    /// A column's place in the list, from 0; unknown words and null lie below.
+    pub fn rank(&self, column: &str) -> Expr {
+        let unknown = lit(-1);
+        (0..).zip(self.values()).fold(unknown, |ranks, (place, value)| {
+            when(col(column).eq(lit(value))).then(lit(place)).otherwise(ranks)
+        })
+    }
+}
+
+/// A word without case, spaces, `_` and `-`.
+pub fn fold(word: &str) -> String {
+    letters(word).collect()
+}
+
+fn letters(word: &str) -> impl Iterator<Item = char> {
+    let kept = word.chars().filter(|c| !matches!(c, '_' | '-') && !c.is_whitespace());
+    kept.flat_map(char::to_lowercase)
+}
+
+fn folded_eq(known: &str, word: &str) -> bool {
+    letters(known).eq(letters(word))
+}

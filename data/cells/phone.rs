@@ -1,0 +1,210 @@
+//! Phone numbers: who the person is.
+//!
+//! ```text
+//! code  number            user_phone      country   why
+//! 57.0  300 555-0101.0    573005550101    CO        float text, separators
+//! 52    19991234567       529991234567    MX        Mexico's mobile 1 is gone
+//! 55    1181234567        5511981234567   BR        WhatsApp's ids leave the ninth digit out
+//! 55    5511981234567     5511981234567   BR        the code was there already
+//! null  12025550123       12025550123     US        a full number, as in messages
+//! 57    12                5712            CO        not valid: code and digits, counted
+//! ```
+//!
+//! Numbering plans are libphonenumber's, through its Rust port.
+
+use std::collections::HashMap;
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
+
+use super::number::without_float_tail;
+use super::word;
+
+/// The digits of a phone or line cell: null words are nothing; a float's tail, spaces, `+`, `-`,
+/// `(` and `)` are dropped. Anything else stays, for it is not ours to guess.
+///
+/// ```
+/// use wabalake_data::cells::phone::digits;
+/// assert_eq!(digits("+57 300 555-0101").as_deref(), Some("573005550101"));
+/// assert_eq!(digits("57.0").as_deref(), Some("57"));
+/// assert_eq!(digits("null"), None);
+/// ```
+pub fn digits(cell: &str) -> Option<std::borrow::Cow<'_, str>> {
+    let word = without_float_tail(word(cell)?);
+    let dropped = |c: char| matches!(c, '+' | '-' | '(' | ')') || c.is_whitespace();
+    if !word.contains(dropped) {
+        return Some(word.into());
+    }
+    let digits: String = word.chars().filter(|c| !dropped(*c)).collect();
+    (!digits.is_empty()).then(|| digits.into())
+}
+
+/// Who a number belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    digits: [u8; Person::LONGEST],
+    length: u8,
+    /// ISO 3166-1 alpha-2, of the number or else of its dialling code.
+    pub country: Option<&'static str>,
+    /// Whether the number is valid by its country's numbering plan.
+    pub valid: bool,
+}
+
+impl Person {
+    const LONGEST: usize = 30;
+
+    /// E.164 digits without `+`; where the number is not valid, the digits of code and number.
+    pub fn phone(&self) -> String {
+        String::from_utf8_lossy(&self.digits[..self.length.into()]).into_owned()
+    }
+}
+
+/// Normalises phone numbers and remembers those it has seen, since a person comes back often and
+/// a number costs about a microsecond.
+#[derive(Debug, Default)]
+pub struct Phones {
+    seen: HashMap<(u64, u64), Person>,
+}
+
+impl Phones {
+    /// How many numbers are remembered before starting afresh: some 20 MB.
+    const REMEMBERED: usize = 1 << 18;
+
+    /// The person of a dialling code and a number, both digits; of a full international number
+    /// when there is no code. `None` without a number.
+    pub fn person(&mut self, code: Option<&str>, number: Option<&str>) -> Option<Person> {
+        let number = number?;
+        let hash = |text: &str| xxhash_rust::xxh3::xxh3_64(text.as_bytes());
+        let name = (code.map_or(0, hash), hash(number));
+        if let Some(person) = self.seen.get(&name) {
+            return Some(*person);
+        }
+        if self.seen.len() >= Self::REMEMBERED {
+            self.seen.clear();
+        }
+        let person = normalise(code.unwrap_or_default(), number);
+        self.seen.insert(name, person);
+        Some(person)
+    }
+}
+
+/// The normal form of a full international number as a person types it.
+///
+/// ```
+/// use wabalake_data::cells::phone::full_number;
+/// assert_eq!(full_number("+57 300 555 0101").as_deref(), Some("573005550101"));
+/// ```
+pub fn full_number(text: &str) -> Option<String> {
+    let digits = digits(text)?;
+    Some(normalise("", &digits).phone())
+}
+
+fn normalise(code: &str, number: &str) -> Person {
+    let code = code.trim_start_matches('0');
+    let joined = format!("{code}{number}");
+    let candidates = [Some(joined.as_str()), number.starts_with(code).then_some(number)];
+    let valid = candidates.into_iter().flatten().filter(|_| !number.is_empty()).find_map(valid);
+    if let Some((phone, region)) = valid {
+        return person(&phone, region, true);
+    }
+    let region = dialling_region(code).or_else(|| {
+        let number = parse(&joined)?;
+        PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code)
+    });
+    // Of a number that is not valid either way, the longer reading would hold the code twice.
+    let twice = !code.is_empty() && number.starts_with(code) && number.len() > 10;
+    person(if twice { number } else { &joined }, region.and_then(alpha_2), false)
+}
+
+fn person(phone: &str, country: Option<&'static str>, valid: bool) -> Person {
+    let length = phone.len().min(Person::LONGEST);
+    let mut digits = [0; Person::LONGEST];
+    digits[..length].copy_from_slice(&phone.as_bytes()[..length]);
+    Person { digits, length: u8::try_from(length).unwrap_or(0), country, valid }
+}
+
+/// A full number after the rules of the field, and its country, if that makes it valid.
+fn valid(full: &str) -> Option<(String, Option<&'static str>)> {
+    let parsed = parse(full)?;
+    let mended = mend(&parsed);
+    let number = mended.as_deref().map_or(Some(parsed), parse)?;
+    number.is_valid().then(|| {
+        let national = number.get_national_significant_number();
+        let country = number.get_region_code().and_then(alpha_2);
+        (format!("{}{national}", number.country_code), country)
+    })
+}
+
+/// What libphonenumber no longer does: Mexico's 1 before a mobile number, and Brazil's ninth digit.
+fn mend(number: &PhoneNumber) -> Option<String> {
+    let national = number.get_national_significant_number();
+    match (number.country_code, national.len()) {
+        (52, 11) => national.strip_prefix('1').map(|rest| format!("52{rest}")),
+        (55, 10) => {
+            let (area, subscriber) = national.split_at(2);
+            matches!(subscriber.as_bytes()[0], b'6'..=b'9')
+                .then(|| format!("55{area}9{subscriber}"))
+        }
+        _ => None,
+    }
+}
+
+fn parse(full: &str) -> Option<PhoneNumber> {
+    PHONE_NUMBER_UTIL.parse(format!("+{full}"), None).ok()
+}
+
+fn dialling_region(code: &str) -> Option<Region> {
+    PHONE_NUMBER_UTIL.get_region_for_country_code(code.parse().ok()?)
+}
+
+/// A region's code; what is no country (`001`, satellites) has none.
+fn alpha_2(region: Region) -> Option<&'static str> {
+    crate::reference::countries::code(region.as_region_str().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person_of(code: &str, number: &str) -> (String, Option<&'static str>, bool) {
+        let code = (!code.is_empty()).then_some(code);
+        let person = Phones::default().person(code, Some(number)).unwrap();
+        (person.phone(), person.country, person.valid)
+    }
+
+    #[test]
+    fn people() {
+        let cases = [
+            ("57", "3005550101", "573005550101", Some("CO"), true),
+            ("52", "19991234567", "529991234567", Some("MX"), true),
+            ("52", "9991234567", "529991234567", Some("MX"), true),
+            ("", "5219991234567", "529991234567", Some("MX"), true),
+            ("55", "1181234567", "5511981234567", Some("BR"), true),
+            ("55", "11981234567", "5511981234567", Some("BR"), true),
+            ("55", "5511981234567", "5511981234567", Some("BR"), true),
+            ("55", "551181234567", "5511981234567", Some("BR"), true),
+            // Area code 55 of Brazil is not the country code.
+            ("55", "55981234567", "5555981234567", Some("BR"), true),
+            ("1", "2025550123", "12025550123", Some("US"), true),
+            ("1", "4165550123", "14165550123", Some("CA"), true),
+            ("", "12025550123", "12025550123", Some("US"), true),
+            ("1", "12025550123", "12025550123", Some("US"), true),
+            ("57", "12", "5712", Some("CO"), false),
+            ("", "57300555", "57300555", Some("CO"), false),
+            ("999", "12345", "99912345", None, false),
+            ("54", "91123456789", "5491123456789", Some("AR"), true),
+        ];
+        for (code, number, phone, country, valid) in cases {
+            let found = person_of(code, number);
+            assert_eq!(found, (phone.to_owned(), country, valid), "{code} {number}");
+        }
+    }
+
+    #[test]
+    fn a_person_seen_before_is_the_same_person() {
+        let mut phones = Phones::default();
+        let first = phones.person(Some("57"), Some("3005550101"));
+        assert_eq!(first, phones.person(Some("57"), Some("3005550101")));
+        assert_ne!(first, phones.person(None, Some("3005550101")));
+        assert_eq!(phones.person(Some("57"), None), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Closed lists of the field.
+
+pub mod countries;
+pub mod deployment_states;

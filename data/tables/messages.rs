@@ -1,0 +1,219 @@
+//! Kaleyra's messages: one row for each message submitted or received.
+//!
+//! From the tabular report, 24 columns. A message is placed once, at the moment it was created. A
+//! later export has seen more of its way: seen wins over delivered, delivered over sent or failed.
+
+use polars::prelude::*;
+
+use super::{Cell, Column, Kind, MESSAGE_KEY, Row, Table, USER_KEY};
+use crate::cells::Enumeration;
+
+/// Its name in the catalog.
+pub const NAME: &str = "messages";
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
+        $($(#[$doc])* pub const $constant: &str = $name;)*
+    };
+}
+
+columns! {
+    /// The WhatsApp Business account.
+    WABA_ID = "waba_id",
+    /// A message's id.
+    WHATSAPP_ID = "whatsapp_id",
+    /// Who sent it: digits.
+    FROM = "from",
+    /// Who got it: digits.
+    TO = "to",
+    /// incoming or outgoing.
+    MESSAGE_DIRECTION = "message_direction",
+    /// api, campaign or webhook.
+    SOURCE = "source",
+    /// template, text, image, media, contact or location.
+    FORMAT = "format",
+    /// Why it failed, in words.
+    REASON_FOR_FAILURE = "reason_for_failure",
+    /// The person's country as the export names it.
+    COUNTRY_NAME = "country_name",
+    /// The template that was used.
+    TEMPLATE_NAME = "template_name",
+    /// Its text.
+    MESSAGE = "message",
+    /// When it was submitted or received.
+    CREATED_AT = "created_at",
+    /// When it failed.
+    FAILED_AT = "failed_at",
+    /// When it was sent.
+    SENT_AT = "sent_at",
+    /// When it was delivered.
+    DELIVERED_AT = "delivered_at",
+    /// When it was read.
+    SEEN_AT = "seen_at",
+    /// session_incoming, session_outgoing or template.
+    PARENT_SERVICE_TYPE = "parent_service_type",
+    /// Who began the conversation, or its category.
+    CONVERSATION_TYPE = "conversation_type",
+    /// The conversation of 24 hours that it belongs to.
+    CONVERSATION_ID = "conversation_id",
+    /// conversation_start or in_conversation.
+    CONVERSATION_MSG_TYPE = "conversation_msg_type",
+    /// The campaign.
+    CAMPAIGN_ID = "campaign_id",
+    /// The caller's own reference.
+    REF = "ref",
+    /// The caller's second reference.
+    REF1 = "ref1",
+    /// The caller's third reference.
+    REF2 = "ref2",
+    /// The business's line: digits.
+    LINE = "line",
+    /// The person: E.164 digits.
+    USER_PHONE = "user_phone",
+    /// The person's country, ISO 3166-1 alpha-2.
+    COUNTRY = "country",
+    /// incoming, outgoing or template.
+    MESSAGE_TYPE = "message_type",
+}
+
+/// Which way a message went. The report says `true` for incoming.
+pub static DIRECTIONS: Enumeration =
+    Enumeration::new(&[("incoming", &["true", "1", "yes"]), ("outgoing", &["false", "0", "no"])]);
+
+/// What submitted a message.
+pub static SOURCES: Enumeration =
+    Enumeration::new(&[("api", &[]), ("campaign", &[]), ("webhook", &[])]);
+
+/// What a message is made of.
+pub static FORMATS: Enumeration = Enumeration::new(&[
+    ("template", &[]),
+    ("text", &[]),
+    ("image", &[]),
+    ("media", &[]),
+    ("contact", &[]),
+    ("location", &[]),
+]);
+
+/// Which service carried a message.
+pub static PARENT_SERVICE_TYPES: Enumeration =
+    Enumeration::new(&[("session_incoming", &[]), ("session_outgoing", &[]), ("template", &[])]);
+
+/// Who began a conversation; since June 2023 its category.
+pub static CONVERSATION_TYPES: Enumeration = Enumeration::new(&[
+    ("business_initiated", &[]),
+    ("user_initiated", &[]),
+    ("referral_conversion", &[]),
+    ("referral", &[]),
+    ("marketing", &[]),
+    ("utility", &[]),
+    ("authentication", &[]),
+    ("authentication_international", &[]),
+    ("service", &[]),
+]);
+
+/// Whether a message began its conversation.
+pub static CONVERSATION_MSG_TYPES: Enumeration =
+    Enumeration::new(&[("conversation_start", &[]), ("in_conversation", &[])]);
+
+/// The table.
+pub static TABLE: Table = Table {
+    name: NAME,
+    source: "Kaleyra tabular report",
+    columns: &[
+        Column::new(WABA_ID, Kind::Word),
+        Column::new(WHATSAPP_ID, Kind::Word).required(),
+        Column::new(FROM, Kind::Phone),
+        Column::new(TO, Kind::Phone),
+        Column::new(MESSAGE_DIRECTION, Kind::Closed(&DIRECTIONS)).required(),
+        Column::new(SOURCE, Kind::Enumeration(&SOURCES)),
+        Column::new(FORMAT, Kind::Enumeration(&FORMATS)),
+        Column::new(REASON_FOR_FAILURE, Kind::Word),
+        Column::new(COUNTRY_NAME, Kind::Word).or(&["COUNTRY"]),
+        Column::new(TEMPLATE_NAME, Kind::Word),
+        Column::new(MESSAGE, Kind::Text),
+        Column::new(CREATED_AT, Kind::Stamp).required(),
+        Column::new(FAILED_AT, Kind::Stamp),
+        Column::new(SENT_AT, Kind::Stamp),
+        Column::new(DELIVERED_AT, Kind::Stamp),
+        Column::new(SEEN_AT, Kind::Stamp),
+        Column::new(PARENT_SERVICE_TYPE, Kind::Enumeration(&PARENT_SERVICE_TYPES)),
+        Column::new(CONVERSATION_TYPE, Kind::Enumeration(&CONVERSATION_TYPES)),
+        Column::new(CONVERSATION_ID, Kind::Word),
+        Column::new(CONVERSATION_MSG_TYPE, Kind::Enumeration(&CONVERSATION_MSG_TYPES)),
+        Column::new(CAMPAIGN_ID, Kind::Word),
+        Column::new(REF, Kind::Word),
+        Column::new(REF1, Kind::Word),
+        Column::new(REF2, Kind::Word),
+        Column::derived(LINE),
+        Column::derived(USER_PHONE),
+        Column::derived(COUNTRY),
+        Column::derived(MESSAGE_TYPE),
+    ],
+    key: &[WHATSAPP_ID],
+    day_of: CREATED_AT,
+    precedence: || {
+        vec![
+            col(SEEN_AT).is_not_null(),
+            col(DELIVERED_AT).is_not_null(),
+            col(SENT_AT).is_not_null().or(col(FAILED_AT).is_not_null()),
+        ]
+    },
+    sort: &[CONVERSATION_ID, CREATED_AT, WHATSAPP_ID],
+    hashes: &[(MESSAGE_KEY, WHATSAPP_ID), (USER_KEY, USER_PHONE)],
+    statistics: &[CREATED_AT],
+    derive,
+    stamps_are_utc: true,
+};
+
+fn derive(row: &mut Row<'_, '_>) {
+    const SENDER: usize = 2;
+    const RECEIVER: usize = 3;
+    const DIRECTION: usize = 4;
+    const FORMAT: usize = 6;
+    const COUNTRY_NAME: usize = 8;
+    const TEMPLATE_NAME: usize = 9;
+    const PARENT_SERVICE_TYPE: usize = 16;
+    let incoming = row.cells[DIRECTION].text() == Some("incoming");
+    let (line, person) = if incoming { (RECEIVER, SENDER) } else { (SENDER, RECEIVER) };
+    row.cells[24] = row.cells[line].clone();
+    row.place_person([25, 26], None, person, Some(COUNTRY_NAME));
+
+    let says_template = |at: usize| row.cells[at].text() == Some("template");
+    let message_type = if incoming {
+        "incoming"
+    } else if says_template(PARENT_SERVICE_TYPE)
+        || says_template(FORMAT)
+        || row.cells[TEMPLATE_NAME].text().is_some()
+    {
+        "template"
+    } else {
+        "outgoing"
+    };
+    row.cells[27] = Cell::Text(message_type);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derive_names_the_right_places() {
+        let places = [
+            (FROM, 2),
+            (TO, 3),
+            (MESSAGE_DIRECTION, 4),
+            (FORMAT, 6),
+            (COUNTRY_NAME, 8),
+            (TEMPLATE_NAME, 9),
+            (PARENT_SERVICE_TYPE, 16),
+            (LINE, 24),
+            (USER_PHONE, 25),
+            (COUNTRY, 26),
+            (MESSAGE_TYPE, 27),
+        ];
+        for (name, place) in places {
+            assert_eq!(TABLE.position(name), Some(place), "{name}");
+        }
+        assert_eq!(TABLE.exported().count(), 24);
+    }
+}

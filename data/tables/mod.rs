@@ -1,0 +1,289 @@
+//! The tables of a lake, one module each, and the one list of them.
+//!
+//! A table is described once, here: the loader reads exports by its [`Column`]s, the lake lays
+//! files out by its `day_of` and `sort`, queries name its columns by the constants of its module.
+
+use polars::prelude::*;
+
+use crate::cells::Enumeration;
+use crate::cells::phone::Phones;
+
+pub mod deployments;
+pub mod messages;
+pub mod sessions;
+
+/// Every table that exports are loaded into, in the order that listings show them.
+pub const TABLES: &[&Table] = &[&sessions::TABLE, &deployments::TABLE, &messages::TABLE];
+
+/// The table of that name.
+pub fn table(name: &str) -> Option<&'static Table> {
+    TABLES.iter().copied().find(|table| table.name == name)
+}
+
+/// The Date column that partitions every table: the UTC date of its `day_of` column.
+pub const UTC_DAY: &str = "utc_day";
+
+/// Whether a person's number is valid by its country's numbering plan; stored beside `user_phone`.
+pub const USER_PHONE_VALID: &str = "user_phone_valid";
+
+/// Fixed 64-bit hash of `user_phone`, for grouping and joining only.
+pub const USER_KEY: &str = "user_key";
+
+/// Fixed 64-bit hash of `session_id`, for grouping and joining only.
+pub const SESSION_KEY: &str = "session_key";
+
+/// Fixed 64-bit hash of `whatsapp_id`, for merging only.
+pub const MESSAGE_KEY: &str = "message_key";
+
+/// One table of a lake.
+pub struct Table {
+    /// Its name in the catalog, a plural noun.
+    pub name: &'static str,
+    /// The export it comes from, in a person's words.
+    pub source: &'static str,
+    /// The export's columns in the document's order, then the derived ones.
+    pub columns: &'static [Column],
+    /// The natural key: two rows that agree here are one row. Null equals null.
+    pub key: &'static [&'static str],
+    /// The stamp that places a row in a day.
+    pub day_of: &'static str,
+    /// What makes a row further along than another with its key: compared in order, the greater
+    /// value wins, null below every value. What is still equal is settled by [`Table::columns`].
+    pub precedence: fn() -> Vec<Expr>,
+    /// The order of rows within a file.
+    pub sort: &'static [&'static str],
+    /// Stored beside the columns and shown in no answer: a hash column and the text it is made of.
+    pub hashes: &'static [(&'static str, &'static str)],
+    /// The columns whose smallest and largest values a file's log entry holds. Never a phone, a
+    /// name or a message: the log outlives a deletion.
+    pub statistics: &'static [&'static str],
+    /// Fills the derived columns of a row whose export columns are read.
+    pub derive: fn(&mut Row<'_, '_>),
+    /// Whether stamps without an offset are UTC, whatever the source time zone is said to be.
+    pub stamps_are_utc: bool,
+}
+
+impl Table {
+    /// The place of a column in [`Table::columns`].
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The hash column that stands for the whole key, when the key is one text that does not
+    /// carry the time: only then can two exports place one row in two days.
+    pub fn key_hash(&self) -> Option<&'static str> {
+        match self.key {
+            [only] => self.hashes.iter().find(|(_, of)| of == only).map(|(hash, _)| *hash),
+            _ => None,
+        }
+    }
+
+    /// Names and types as stored in a file: the columns, `user_phone_valid` where there is a
+    /// person, the hashes. The partition column is not in the files.
+    pub fn stored(&self) -> Schema {
+        let mut schema: Schema =
+            self.columns.iter().map(|c| (c.name.into(), c.data_type())).collect();
+        if self.position("user_phone").is_some() {
+            schema.insert(USER_PHONE_VALID.into(), DataType::Boolean);
+        }
+        for (hash, _) in self.hashes {
+            schema.insert((*hash).into(), DataType::Int64);
+        }
+        schema
+    }
+
+    /// [`Table::stored`] and the partition column, which is what a scan offers.
+    pub fn schema(&self) -> Schema {
+        let mut schema = self.stored();
+        schema.insert(UTC_DAY.into(), DataType::Date);
+        schema
+    }
+
+    /// The columns that come from the export, without the derived ones.
+    pub fn exported(&self) -> impl Iterator<Item = &'static Column> {
+        self.columns.iter().filter(|column| column.origin == Origin::Export)
+    }
+}
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Table").field(&self.name).finish()
+    }
+}
+
+/// Where a column's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A cell of the export.
+    Export,
+    /// Worked out from other cells of the same row, once, at load.
+    Derived,
+}
+
+/// How a cell is read, and so what type its column has.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// What a person wrote or named: only empty is null, nothing is trimmed.
+    Text,
+    /// Any other text: trimmed, and null words are null.
+    Word,
+    /// A phone or a line: digits, without float tail, spaces, `+`, `-`, `(`, `)`.
+    Phone,
+    /// One of a closed list; an unknown word is kept as it came.
+    Enumeration(&'static Enumeration),
+    /// As [`Kind::Enumeration`], but an unknown word is a bad value.
+    Closed(&'static Enumeration),
+    /// An instant: Timestamp(µs, UTC).
+    Stamp,
+    /// A whole number that fits 32 bits.
+    Integer,
+}
+
+/// One column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The snake_case name, the same in exports, lake and answers.
+    pub name: &'static str,
+    /// How a cell is read.
+    pub kind: Kind,
+    /// Whether a row without it is rejected, and a file without it refused.
+    pub required: bool,
+    /// Export or derived.
+    pub origin: Origin,
+    /// Further header spellings; the snake_case name always matches, as does any spelling that
+    /// differs by case, spaces and punctuation only.
+    pub aliases: &'static [&'static str],
+}
+
+impl Column {
+    /// An optional column of the export.
+    pub const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, required: false, origin: Origin::Export, aliases: &[] }
+    }
+
+    /// A column worked out at load.
+    pub const fn derived(name: &'static str) -> Self {
+        Self { origin: Origin::Derived, ..Self::new(name, Kind::Word) }
+    }
+
+    /// The same, required.
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// The same, with further header spellings.
+    pub const fn or(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The type in the lake.
+    pub fn data_type(&self) -> DataType {
+        match self.kind {
+            Kind::Text | Kind::Word | Kind::Phone | Kind::Enumeration(_) | Kind::Closed(_) => {
+                DataType::String
+            }
+            Kind::Stamp => instant(),
+            Kind::Integer => DataType::Int32,
+        }
+    }
+
+    /// Whether a header cell names this column: compared without case, spaces and punctuation.
+    pub fn is_named(&self, header: &str) -> bool {
+        let header = fold_header(header);
+        fold_header(self.name) == header || self.aliases.iter().any(|a| fold_header(a) == header)
+    }
+}
+
+/// Timestamp(µs, UTC), the type of every instant in a lake.
+pub fn instant() -> DataType {
+    DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+}
+
+/// A header cell without case, spaces and punctuation.
+///
+/// ```
+/// use wabalake_data::tables::fold_header;
+/// assert_eq!(fold_header("Line/WhatsApp Number"), fold_header("line_whatsapp_number"));
+/// ```
+pub fn fold_header(header: &str) -> String {
+    header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The first 8 bytes of the xxh3-64 of a text, as stored in `user_key` and `session_key`.
+pub fn text_key(text: &str) -> i64 {
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes()).cast_signed()
+}
+
+/// One value of a row on its way into the lake.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Cell<'a> {
+    /// Nothing was said.
+    #[default]
+    Null,
+    /// A text as it stands in the file.
+    Text(&'a str),
+    /// A text that had to be made.
+    Owned(String),
+    /// Microseconds since 1970 in UTC.
+    Stamp(i64),
+    /// A whole number.
+    Integer(i32),
+    /// Yes or no.
+    Boolean(bool),
+}
+
+impl Cell<'_> {
+    /// The text, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Owned(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Cell<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Cell::Null, Cell::Text)
+    }
+}
+
+/// A row whose export columns are read and whose derived ones are to be filled.
+pub struct Row<'a, 'p> {
+    /// One cell for each of [`Table::columns`].
+    pub cells: &'p mut [Cell<'a>],
+    /// Whether `user_phone` is a valid number; null without one.
+    pub user_phone_valid: Option<bool>,
+    /// Normalises phone numbers, each distinct one once.
+    pub phones: &'p mut Phones,
+}
+
+impl<'a> Row<'a, '_> {
+    /// Fills `user_phone` and `country` from a dialling code, a number, and the country's name as
+    /// the export has it.
+    pub fn place_person(
+        &mut self,
+        [user_phone, country]: [usize; 2],
+        code: Option<usize>,
+        number: usize,
+        country_name: Option<usize>,
+    ) {
+        let code = code.and_then(|at| self.cells[at].text());
+        let person = self.phones.person(code, self.cells[number].text());
+        let name = country_name.and_then(|at| self.cells[at].text());
+        let found = person
+            .as_ref()
+            .and_then(|person| person.country)
+            .or_else(|| name.and_then(crate::reference::countries::by_name));
+        self.user_phone_valid = person.as_ref().map(|person| person.valid);
+        self.cells[user_phone] = person.map_or(Cell::Null, |person| Cell::Owned(person.phone()));
+        self.cells[country] = found.into();
+    }
+}
