@@ -1,0 +1,94 @@
+//! Where do users leave a flow?
+//!
+//! One row for each node of a conversation's version that was the last one a session reached;
+//! sessions that reached none are under the null node. Every session counts: open ones and
+//! redirected ones have a last node too. Only the durations leave out sessions that are open or
+//! finished before they started.
+
+use wabalake_data::tables::sessions::{self, CONVERSATION_ID, CONVERSATION_VERSION, LAST_NODE_ID};
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct DropOff;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversation_id: Only<filters::ConversationId>,
+    #[command(flatten)]
+    conversation_version: Only<filters::ConversationVersion>,
+    #[command(flatten)]
+    session_type: Only<filters::SessionType>,
+    #[command(flatten)]
+    country: Only<filters::Country>,
+}
+
+const DURATION: &str = "duration";
+
+impl Query for DropOff {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "drop-off",
+        title: "Where users leave a flow",
+        question: "Where do users leave a flow? Sessions by the last node that they reached, open \
+                   and redirected ones too; shares are of the sessions of the same conversation \
+                   version that the filters leave.",
+        reads: &[&sessions::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::version(CONVERSATION_VERSION),
+            OutputColumn::text(LAST_NODE_ID),
+            OutputColumn::count("sessions"),
+            OutputColumn::pct("share_pct"),
+            OutputColumn::count("users"),
+            OutputColumn::count("agent_sessions"),
+            OutputColumn::seconds("avg_duration_seconds"),
+        ],
+        key: &[CONVERSATION_ID, CONVERSATION_VERSION, LAST_NODE_ID],
+        order: &[
+            Order::Ascending(CONVERSATION_ID),
+            Order::Ascending(CONVERSATION_VERSION),
+            Order::Descending("sessions"),
+        ],
+        chart: Some(Chart::Bars { x: LAST_NODE_ID, y: "sessions" }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --session-type inbound",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let sessions = params.days.scan(tables, &sessions::TABLE);
+        let sessions = params.conversation_id.of(sessions);
+        let sessions = params.conversation_version.of(sessions);
+        let sessions = params.session_type.of(sessions);
+        let sessions = params.country.of(sessions);
+
+        let nodes = sessions
+            .with_column(session_duration().alias(DURATION))
+            .group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION), col(LAST_NODE_ID)])
+            .agg([
+                rows().alias("sessions"),
+                users().alias("users"),
+                agent_sessions().alias("agent_sessions"),
+                average_seconds(DURATION).alias("avg_duration_seconds"),
+            ]);
+
+        let of_the_version =
+            col("sessions").sum().over([col(CONVERSATION_ID), col(CONVERSATION_VERSION)]);
+        Ok(nodes.with_column(share_pct(col("sessions"), of_the_version?).alias("share_pct")))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        let bindings = params.days.bind(Bindings::new());
+        let bindings = params.conversation_id.bind(bindings);
+        let bindings = params.conversation_version.bind(bindings);
+        let bindings = params.session_type.bind(bindings);
+        params.country.bind(bindings)
+    }
+}

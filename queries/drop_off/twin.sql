@@ -1,0 +1,54 @@
+-- Where do users leave a flow? Sessions by the last node that they reached.
+WITH in_range AS (
+    SELECT
+        conversation_id,
+        conversation_version,
+        last_node_id,
+        user_phone,
+        session_status,
+        CASE
+            WHEN session_finished_timestamp >= session_started_timestamp
+            THEN unix_micros(session_finished_timestamp) - unix_micros(session_started_timestamp)
+        END AS duration
+    FROM sessions
+    WHERE (:from_at IS NULL OR session_started_timestamp >= :from_at)
+        AND (:until_at IS NULL OR session_started_timestamp < :until_at)
+        AND (size(:conversation_id) = 0 OR array_contains(:conversation_id, conversation_id))
+        AND (
+            size(:conversation_version) = 0
+            OR array_contains(:conversation_version, conversation_version)
+        )
+        AND (size(:session_type) = 0 OR array_contains(:session_type, session_type))
+        AND (size(:country) = 0 OR array_contains(:country, country))
+),
+nodes AS (
+    SELECT
+        conversation_id,
+        conversation_version,
+        last_node_id,
+        count(*) AS sessions,
+        count(DISTINCT user_phone) AS users,
+        count_if(session_status = 'AGENTS') AS agent_sessions,
+        CAST(sum(duration) AS DOUBLE) / count(duration) / 1000000 AS avg_duration_seconds
+    FROM in_range
+    GROUP BY conversation_id, conversation_version, last_node_id
+)
+SELECT
+    CAST(conversation_id AS STRING) AS conversation_id,
+    CAST(conversation_version AS INT) AS conversation_version,
+    CAST(last_node_id AS STRING) AS last_node_id,
+    CAST(sessions AS BIGINT) AS sessions,
+    CAST(
+        CAST(sessions AS DOUBLE) * 100
+        / sum(sessions) OVER (PARTITION BY conversation_id, conversation_version)
+        AS DOUBLE
+    ) AS share_pct,
+    CAST(users AS BIGINT) AS users,
+    CAST(agent_sessions AS BIGINT) AS agent_sessions,
+    CAST(avg_duration_seconds AS DOUBLE) AS avg_duration_seconds
+FROM nodes
+ORDER BY
+    conversation_id NULLS LAST,
+    conversation_version NULLS LAST,
+    sessions DESC NULLS LAST,
+    last_node_id NULLS LAST

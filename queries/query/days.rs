@@ -1,0 +1,206 @@
+//! Which days are asked for, and on whose clock.
+//!
+//! With `--from 2025-03-30 --to 2025-03-30 --timezone Europe/Madrid`, a day of 23 hours:
+//!
+//! ```text
+//! local dates          2025-03-30 … 2025-03-30     both inclusive
+//! instants             2025-03-29T23:00:00Z up to 2025-03-30T22:00:00Z
+//! partitions to open   utc_day 2025-03-29 … 2025-03-30
+//! ```
+
+use chrono::{Datelike, NaiveDate};
+use chrono_tz::Tz;
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use polars::prelude::{Expr, LazyFrame, Scalar, TimeUnit, TimeZone, col, lit};
+use wabalake_data::Table;
+use wabalake_data::tables::UTC_DAY;
+
+use super::sql::Bindings;
+use super::tables::Tables;
+use super::zone::{day_after, day_start, read_zone, utc_date};
+
+/// `--from`, `--to` and `--timezone`: the rows of a query's first table that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayRange {
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    timezone: Tz,
+}
+
+#[derive(Args)]
+struct Options {
+    /// First local date that counts, as YYYY-MM-DD [default: the first there is]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    from: Option<NaiveDate>,
+
+    /// Last local date that counts, as YYYY-MM-DD [default: the last there is]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    to: Option<NaiveDate>,
+
+    /// IANA zone whose clock says when days, weeks, months and hours begin
+    #[arg(
+        long,
+        value_name = "ZONE",
+        env = "WABALAKE_TIMEZONE",
+        default_value = "UTC",
+        value_parser = read_zone
+    )]
+    timezone: Tz,
+}
+
+impl DayRange {
+    /// The zone whose clock places instants.
+    pub fn timezone(&self) -> Tz {
+        self.timezone
+    }
+
+    /// The first instant that counts and the first after, in microseconds; `None` without end.
+    ///
+    /// ```
+    /// # use clap::{Args, Command, FromArgMatches};
+    /// # use wabalake_queries::query::DayRange;
+    /// let command = DayRange::augment_args(Command::new("query"));
+    /// let asked = ["query", "--from", "2025-06-01", "--timezone", "America/Bogota"];
+    /// let days = DayRange::from_arg_matches(&command.get_matches_from(asked)).unwrap();
+    /// assert_eq!(days.instants(), (Some(1_748_754_000_000_000), None)); // 05:00 UTC
+    /// ```
+    pub fn instants(&self) -> (Option<i64>, Option<i64>) {
+        let start = |date| day_start(self.timezone, date);
+        // SQL has no year 10000.
+        let after = self.to.and_then(day_after).filter(|date| date.year() < 10_000);
+        (self.from.map(start), after.map(start))
+    }
+
+    /// The rows of a query's first table that lie in the range by the table's own stamp.
+    pub fn scan(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
+        let rows = tables.scan(table);
+        match self.keep(table) {
+            Some(in_range) => rows.filter(in_range),
+            None => rows,
+        }
+    }
+
+    /// Whether a row of a table lies in the range; `None` when every row does.
+    fn keep(&self, table: &'static Table) -> Option<Expr> {
+        let (from, until) = self.instants();
+        let (at, day) = (col(table.day_of), col(UTC_DAY));
+        // The stamp decides. The day only says which partitions need not be opened.
+        let from = from.map(|from| {
+            at.clone().gt_eq(instant(from)).and(day.clone().gt_eq(date(utc_date(from))))
+        });
+        let until = until.map(|until| {
+            at.lt(instant(until)).and(day.lt_eq(date(utc_date(until.saturating_sub(1)))))
+        });
+        from.into_iter().chain(until).reduce(Expr::and)
+    }
+
+    /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
+    pub fn bind(&self, bindings: Bindings) -> Bindings {
+        let (from, until) = self.instants();
+        bindings
+            .instant("from_at", from)
+            .instant("until_at", until)
+            .text("timezone", self.timezone.name())
+    }
+}
+
+fn instant(at: i64) -> Expr {
+    lit(Scalar::new_datetime(at, TimeUnit::Microseconds, Some(TimeZone::UTC)))
+}
+
+fn date(date: NaiveDate) -> Expr {
+    let days = date.signed_duration_since(NaiveDate::default()).num_days();
+    lit(Scalar::new_date(i32::try_from(days).unwrap_or(i32::MAX)))
+}
+
+impl Args for DayRange {
+    fn augment_args(command: Command) -> Command {
+        Options::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Options::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for DayRange {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let Options { from, to, timezone } = Options::from_arg_matches(matches)?;
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            let message = format!(
+                "`--from {from}` is after `--to {to}`\n  hint: the range goes from the earlier \
+                 date to the later: `--from {to} --to {from}`"
+            );
+            return Err(Error::raw(ErrorKind::ValueValidation, message));
+        }
+        Ok(Self { from, to, timezone })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Reads a date as `YYYY-MM-DD` and nothing else.
+///
+/// # Errors
+/// Anything else, with the date that was probably meant.
+fn read_date(text: &str) -> Result<NaiveDate, String> {
+    let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let as_written = read.filter(|date| date.to_string() == text);
+    as_written.ok_or_else(|| {
+        let hint = read.or_else(|| date_meant(text)).map_or_else(
+            || "write it as YYYY-MM-DD, such as 2025-06-01".to_owned(),
+            |date| format!("did you mean `{date}`?"),
+        );
+        format!("not a date\n  hint: {hint}")
+    })
+}
+
+/// The date that another spelling probably means: year, month, day or the other way round, with
+/// a month or a day that there is not brought back to the last one.
+fn date_meant(text: &str) -> Option<NaiveDate> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let parts: Vec<&str> =
+        text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
+    let (year, month, day) = match parts[..] {
+        [year, month, day, ..] if year.len() == 4 => (year, month, day),
+        [day, month, year] if year.len() == 4 => (year, month, day),
+        [year, month] if year.len() == 4 => (year, month, "1"),
+        [whole] if whole.len() == 8 => (&digits[..4], &digits[4..6], &digits[6..]),
+        _ => return None,
+    };
+    let (year, month, day) = (year.parse().ok()?, month.parse::<u32>().ok()?, day.parse().ok()?);
+    (1..=u32::clamp(day, 1, 31))
+        .rev()
+        .find_map(|day| NaiveDate::from_ymd_opt(year, month.clamp(1, 12), day))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_in_one_spelling() {
+        assert_eq!(read_date("2025-06-01"), Ok(NaiveDate::from_ymd_opt(2025, 6, 1).unwrap()));
+        let meant = [
+            ("2025-6-1", "2025-06-01"),
+            ("2025/06/01", "2025-06-01"),
+            ("20250601", "2025-06-01"),
+            ("31.05.2025", "2025-05-31"),
+            ("2025-02-30", "2025-02-28"),
+            ("2025-06-01T10:00:00Z", "2025-06-01"),
+            ("2025-13-01", "2025-12-01"),
+            ("2025-06", "2025-06-01"),
+        ];
+        for (text, date) in meant {
+            let fault = read_date(text).unwrap_err();
+            assert!(fault.contains(&format!("did you mean `{date}`?")), "{text}: {fault}");
+        }
+        assert!(read_date("yesterday").unwrap_err().contains("YYYY-MM-DD"));
+    }
+}

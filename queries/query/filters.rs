@@ -1,0 +1,145 @@
+//! Filters that take a comma-separated list: only the rows whose column holds one of the values.
+//!
+//! ```text
+//! --country co,MX            country is CO or MX
+//! --session-type inbound     session_type is Inbound, spelt as in loading
+//! --conversation-id ''       every row: an empty list means all
+//! ```
+
+use std::fmt::Debug;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use polars::prelude::{Expr, LazyFrame, NamedFrom, Series, col, lit};
+use wabalake_data::cells::number::integer;
+use wabalake_data::tables::sessions;
+
+use super::sql::{Bindings, SqlLiteral};
+
+/// What a filter chooses by.
+pub trait Choice: Send + Sync + 'static {
+    /// The type of the column and of the values.
+    type Value: SqlLiteral + Clone + Debug + Send + Sync + 'static;
+
+    /// The option in snake_case; on the command line with `-`, in a twin with `:`.
+    const NAME: &'static str;
+
+    /// The column that is compared.
+    const COLUMN: &'static str;
+
+    /// Its line in the help.
+    const HELP: &'static str;
+
+    /// Reads one trimmed word of the list, which is not empty.
+    ///
+    /// # Errors
+    /// A word that can be no value of the column.
+    fn read(word: &str) -> Result<Self::Value, String>;
+
+    /// The values as a column.
+    fn series(values: &[Self::Value]) -> Series;
+}
+
+/// The option of a [`Choice`].
+#[derive(Clone, Debug)]
+pub struct Only<C: Choice> {
+    allowed: Vec<C::Value>,
+}
+
+impl<C: Choice> Only<C> {
+    /// The rows that are left.
+    pub fn of(&self, rows: LazyFrame) -> LazyFrame {
+        if self.allowed.is_empty() { rows } else { rows.filter(self.keep()) }
+    }
+
+    fn keep(&self) -> Expr {
+        let allowed = lit(C::series(&self.allowed)).implode(true);
+        col(C::COLUMN).is_in(allowed, false)
+    }
+
+    /// Binds the list, empty for all, to the parameter of the choice's name.
+    pub fn bind(&self, bindings: Bindings) -> Bindings {
+        bindings.list(C::NAME, &self.allowed)
+    }
+}
+
+impl<C: Choice> Args for Only<C> {
+    fn augment_args(command: Command) -> Command {
+        let read = |word: &str| match word.trim() {
+            "" => Ok(None),
+            word => C::read(word).map(Some),
+        };
+        command.arg(
+            Arg::new(C::NAME)
+                .long(C::NAME.replace('_', "-"))
+                .value_name("LIST")
+                .value_delimiter(',')
+                .action(ArgAction::Append)
+                .value_parser(read)
+                .help(format!("{}, separated by commas [default: all]", C::HELP)),
+        )
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<C: Choice> FromArgMatches for Only<C> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let words = matches.get_many::<Option<C::Value>>(C::NAME).unwrap_or_default();
+        Ok(Self { allowed: words.flatten().cloned().collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $choice:ident: $value:ty = $name:literal of $column:expr, $help:literal,
+        $read:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $choice;
+
+            impl Choice for $choice {
+                type Value = $value;
+
+                const NAME: &'static str = $name;
+                const COLUMN: &'static str = $column;
+                const HELP: &'static str = $help;
+
+                fn read(word: &str) -> Result<$value, String> {
+                    let read: fn(&str) -> Result<$value, String> = $read;
+                    read(word)
+                }
+
+                fn series(values: &[$value]) -> Series {
+                    Series::new($name.into(), values)
+                }
+            }
+        )*
+    };
+}
+
+choices! {
+    /// `--conversation-id`, exactly as stored.
+    ConversationId: String = "conversation_id" of sessions::CONVERSATION_ID,
+        "Only these flows", |word| Ok(word.to_owned());
+
+    /// `--conversation-version`.
+    ConversationVersion: i32 = "conversation_version" of sessions::CONVERSATION_VERSION,
+        "Only these versions of flows",
+        |word| integer(word).ok_or_else(|| "not a whole number".to_owned());
+
+    /// `--country`, in any case.
+    Country: String = "country" of sessions::COUNTRY,
+        "Only people of these countries (ISO 3166-1 alpha-2)", |word| Ok(word.to_uppercase());
+
+    /// `--session-type`, spelt as in loading.
+    SessionType: String = "session_type" of sessions::SESSION_TYPE,
+        "Only sessions of these types (Outbound, Inbound)",
+        |word| Ok(sessions::SESSION_TYPES.canonical(word).unwrap_or(word).to_owned());
+}

@@ -1,0 +1,426 @@
+//! What a query is, and what all of them share.
+//!
+//! ```text
+//! drop-off --country CO                     a command line
+//!   │  Room::command, Room::ask             its options, read and checked: usage errors end here
+//!   ▼
+//! Question ── plan(&Tables) ──► LazyFrame   collected at the edge
+//!          ── columns, key, order           what the answer looks like
+//!          ── sql ──► WITH sessions AS …    the twin with its parameters filled in
+//! ```
+//!
+//! A query is a [`Query`]: its [`Card`], its parameters and its plan. A [`Room`] is a query with its
+//! types put away, so that unlike queries fit in one slice, [`CATALOG`](crate::CATALOG).
+
+use std::fmt::Debug;
+
+use chrono_tz::Tz;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use polars::prelude::{
+    DataType, Engine, LazyFrame, PlSmallStr, PolarsResult, SortMultipleOptions, col,
+};
+use wabalake_data::Table;
+use wabalake_data::tables::instant;
+
+pub mod days;
+pub mod dimensions;
+pub mod filters;
+pub mod measures;
+pub mod sql;
+pub mod tables;
+pub mod zone;
+
+pub use days::DayRange;
+pub use dimensions::{Dimension, Dimensions, Grouped};
+pub use filters::Only;
+pub use sql::Bindings;
+pub use tables::Tables;
+
+/// What a room needs to state its card, its parameters and its plan.
+pub mod prelude {
+    pub use clap::Args;
+    pub use polars::prelude::{
+        DataType, Engine, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, col,
+        lit, when,
+    };
+
+    pub use super::filters::{self, Only};
+    pub use super::measures::{
+        agent_sessions, average_seconds, elapsed, max_seconds, quantile_seconds, rows, rows_where,
+        session_duration, share_pct, users,
+    };
+    pub use super::{
+        Bindings, Card, Chart, DayRange, Dimension, Dimensions, Grouped, Order, OutputColumn,
+        Query, Range, Tables,
+    };
+}
+
+/// A question that a lake can answer.
+pub trait Query: Send + Sync + 'static {
+    /// What the caller may choose.
+    type Params: Args + Debug + Send + Sync + 'static;
+
+    /// What can be said of it without asking.
+    const CARD: Card;
+
+    /// The columns of `--by`, which come before those of the card and belong to the key.
+    fn by(_params: &Self::Params) -> Vec<OutputColumn> {
+        Vec::new()
+    }
+
+    /// Plans the answer's rows, in any order, with at least the columns that are declared.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    fn plan(tables: &Tables, params: &Self::Params) -> PolarsResult<LazyFrame>;
+
+    /// What the parameters and slots of the twin stand for.
+    fn bind(params: &Self::Params) -> Bindings;
+}
+
+/// What can be said of a query without asking it.
+#[derive(Clone, Copy, Debug)]
+pub struct Card {
+    /// Its name on the command line, in kebab-case; its folder is the same in snake_case.
+    pub name: &'static str,
+    /// What its answer shows, as a heading.
+    pub title: &'static str,
+    /// The question, and what counts.
+    pub question: &'static str,
+    /// The tables it reads; the range of days applies to the first.
+    pub reads: &'static [&'static Table],
+    /// What the range of days cuts.
+    pub range: Range,
+    /// The columns of the answer, after those of `--by`.
+    pub columns: &'static [OutputColumn],
+    /// The columns, with those of `--by`, that name a row.
+    pub key: &'static [&'static str],
+    /// The order of the rows, after the columns of `--by`; what is equal goes by the key.
+    pub order: &'static [Order],
+    /// How to draw the answer, if it should be drawn.
+    pub chart: Option<Chart>,
+    /// The engine that was measured to be the faster.
+    pub engine: Engine,
+    /// Arguments that make a telling example.
+    pub example: &'static str,
+    /// Its SQL twin, with named parameters.
+    pub sql: &'static str,
+}
+
+impl Card {
+    /// The name of its folder and module.
+    pub fn folder(&self) -> String {
+        self.name.replace('-', "_")
+    }
+}
+
+/// What `--from` and `--to` cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The rows of the first table: no other day of it is opened.
+    Rows,
+    /// Something that takes the whole history to know.
+    History,
+}
+
+/// A column to order an answer by. Nulls come last either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The least first.
+    Ascending(&'static str),
+    /// The greatest first.
+    Descending(&'static str),
+}
+
+impl Order {
+    /// The column.
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::Ascending(column) | Self::Descending(column) => column,
+        }
+    }
+}
+
+/// How to draw an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chart {
+    /// A line along the first column.
+    Line {
+        /// What is drawn.
+        y: &'static str,
+    },
+    /// A bar for each row.
+    Bars {
+        /// What names a bar.
+        x: &'static str,
+        /// How long it is.
+        y: &'static str,
+    },
+    /// A field of shades.
+    HeatMap {
+        /// The columns of the field.
+        x: &'static str,
+        /// The rows of the field.
+        y: &'static str,
+        /// How dark it is.
+        shade: &'static str,
+    },
+}
+
+/// A column of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its values.
+    pub of: Type,
+    /// What a number counts or measures: `s` or `%`.
+    pub unit: Option<&'static str>,
+}
+
+impl OutputColumn {
+    const fn new(name: &'static str, of: Type, unit: Option<&'static str>) -> Self {
+        Self { name, of, unit }
+    }
+
+    /// A text.
+    pub const fn text(name: &'static str) -> Self {
+        Self::new(name, Type::Text, None)
+    }
+
+    /// A number of things.
+    pub const fn count(name: &'static str) -> Self {
+        Self::new(name, Type::Integer, None)
+    }
+
+    /// The version of a conversation.
+    pub const fn version(name: &'static str) -> Self {
+        Self::new(name, Type::Version, None)
+    }
+
+    /// A length of time in seconds.
+    pub const fn seconds(name: &'static str) -> Self {
+        Self::new(name, Type::Float, Some("s"))
+    }
+
+    /// A share, 0 to 100.
+    pub const fn pct(name: &'static str) -> Self {
+        Self::new(name, Type::Float, Some("%"))
+    }
+
+    /// A local date.
+    pub const fn date(name: &'static str) -> Self {
+        Self::new(name, Type::Date, None)
+    }
+
+    /// An instant.
+    pub const fn instant(name: &'static str) -> Self {
+        Self::new(name, Type::Instant, None)
+    }
+}
+
+/// The type of an answer's column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// UTF-8.
+    Text,
+    /// 64 bits.
+    Integer,
+    /// 32 bits.
+    Version,
+    /// 64 bits.
+    Float,
+    /// true or false.
+    Boolean,
+    /// A date without a zone.
+    Date,
+    /// Microseconds, UTC.
+    Instant,
+}
+
+impl Type {
+    /// As Polars has it.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Text => DataType::String,
+            Self::Integer => DataType::Int64,
+            Self::Version => DataType::Int32,
+            Self::Float => DataType::Float64,
+            Self::Boolean => DataType::Boolean,
+            Self::Date => DataType::Date,
+            Self::Instant => instant(),
+        }
+    }
+
+    /// As help and goldens name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "int64",
+            Self::Version => "int32",
+            Self::Float => "float64",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Instant => "timestamp",
+        }
+    }
+}
+
+/// A query with its types put away.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// What can be said of it without asking.
+    pub card: Card,
+    args: fn(Command) -> Command,
+    ask: fn(&ArgMatches) -> Result<Box<dyn Asked>, Error>,
+}
+
+impl Room {
+    /// The room of a query.
+    pub const fn of<Q: Query>() -> Self {
+        Self {
+            card: Q::CARD,
+            args: Q::Params::augment_args,
+            ask: |matches| {
+                let params = Q::Params::from_arg_matches(matches)?;
+                Ok(Box::new(With::<Q> { params }))
+            },
+        }
+    }
+
+    /// A command with the query's options added.
+    pub fn args(&self, command: Command) -> Command {
+        (self.args)(command)
+    }
+
+    /// A command of its own, named like the query.
+    pub fn command(&self) -> Command {
+        self.args(Command::new(self.card.name).about(self.card.title))
+    }
+
+    /// The question that a command line asks.
+    ///
+    /// # Errors
+    /// A usage error: parameters that do not fit together.
+    pub fn ask(&self, matches: &ArgMatches) -> Result<Question, Error> {
+        let zone = matches.try_get_one::<Tz>("timezone").ok().flatten();
+        Ok(Question {
+            card: self.card,
+            asked: (self.ask)(matches)?,
+            timezone: zone.copied().unwrap_or(Tz::UTC),
+        })
+    }
+}
+
+/// A query with its parameters chosen.
+pub struct Question {
+    card: Card,
+    asked: Box<dyn Asked>,
+    timezone: Tz,
+}
+
+impl Question {
+    /// The zone in which the answer's instants are to be shown.
+    pub fn timezone(&self) -> Tz {
+        self.timezone
+    }
+
+    /// The columns of the answer.
+    pub fn columns(&self) -> Vec<OutputColumn> {
+        let mut columns = self.asked.by();
+        columns.extend(self.card.columns);
+        columns
+    }
+
+    /// The columns that name a row of the answer.
+    pub fn key(&self) -> Vec<&'static str> {
+        let by = self.asked.by().into_iter().map(|column| column.name);
+        by.chain(self.card.key.iter().copied()).collect()
+    }
+
+    /// The order of the answer, which leaves no two rows equal.
+    pub fn order(&self) -> Vec<Order> {
+        let by = self.asked.by().into_iter().map(|column| Order::Ascending(column.name));
+        let key = self.key().into_iter().map(Order::Ascending);
+        let mut order: Vec<Order> = Vec::new();
+        for next in by.chain(self.card.order.iter().copied()).chain(key) {
+            if order.iter().all(|before| before.column() != next.column()) {
+                order.push(next);
+            }
+        }
+        order
+    }
+
+    /// Plans the answer: its columns in their types, its rows in their order. Nothing is read.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        let columns = self.columns();
+        let typed: Vec<_> =
+            columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();
+        let order = self.order();
+        let names: Vec<PlSmallStr> = order.iter().map(|by| by.column().into()).collect();
+        let descending = order.iter().map(|by| matches!(by, Order::Descending(_)));
+        let options = SortMultipleOptions::default()
+            .with_order_descending_multi(descending)
+            .with_nulls_last(true);
+        Ok(self.asked.plan(tables)?.select(typed).sort(names, options))
+    }
+
+    /// The twin with its parameters filled in as typed literals, ready for Spark or Sail.
+    pub fn sql(&self) -> String {
+        self.asked.bindings().fill(self.card.sql)
+    }
+
+    /// What the parameters and slots of the twin stand for.
+    pub fn bindings(&self) -> Bindings {
+        self.asked.bindings()
+    }
+}
+
+impl Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question")
+            .field("name", &self.card.name)
+            .field("bindings", &self.bindings())
+            .finish()
+    }
+}
+
+/// A query's parameters with the query, without their types.
+trait Asked: Send + Sync {
+    fn by(&self) -> Vec<OutputColumn>;
+    fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame>;
+    fn bindings(&self) -> Bindings;
+}
+
+struct With<Q: Query> {
+    params: Q::Params,
+}
+
+impl<Q: Query> Asked for With<Q> {
+    fn by(&self) -> Vec<OutputColumn> {
+        Q::by(&self.params)
+    }
+
+    fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        Q::plan(tables, &self.params)
+    }
+
+    fn bindings(&self) -> Bindings {
+        Q::bind(&self.params)
+    }
+}
+
+/// The known word nearest to one that is not, if it is near at all; without case.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let scored = known
+        .into_iter()
+        .map(|known| (strsim::normalized_damerau_levenshtein(&word, &known.to_lowercase()), known));
+    let best = scored
+        .filter(|(score, _)| *score > 0.5)
+        .reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map(|(_, known)| known)
+}
