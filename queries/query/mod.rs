@@ -217,6 +217,11 @@ impl OutputColumn {
     pub const fn instant(name: &'static str) -> Self {
         Self::new(name, Type::Instant, None)
     }
+
+    /// An amount of money; its currency stands in the column beside it.
+    pub const fn money(name: &'static str) -> Self {
+        Self::new(name, Type::Money, None)
+    }
 }
 
 /// The type of an answer's column.
@@ -236,6 +241,8 @@ pub enum Type {
     Date,
     /// Microseconds, UTC.
     Instant,
+    /// Exact, with six decimals of eighteen digits.
+    Money,
 }
 
 impl Type {
@@ -249,6 +256,7 @@ impl Type {
             Self::Boolean => DataType::Boolean,
             Self::Date => DataType::Date,
             Self::Instant => instant(),
+            Self::Money => DataType::Decimal(18, 6),
         }
     }
 
@@ -262,6 +270,7 @@ impl Type {
             Self::Boolean => "boolean",
             Self::Date => "date",
             Self::Instant => "timestamp",
+            Self::Money => "decimal(18,6)",
         }
     }
 }
