@@ -1,0 +1,117 @@
+# `make` lists what can be made. CONTRIBUTING.md says which of it to use when.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# A profile of Cargo.toml: release for use, ci for tests, dev while editing.
+PROFILE ?= release
+# Where `make demo` puts its lake and its answers.
+DEMO ?= demo
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ifdef WABALAKE
+build: ; # WABALAKE names a program that is there already.
+else
+WABALAKE = $(TARGET)/$(PROFILE:dev=debug)/wabalake
+build: ## The program, target/release/wabalake (PROFILE=dev is quicker to build and slower to run)
+	@test -e $(WABALAKE) || test $(PROFILE) != release || \
+		echo 'The first release build takes about 20 minutes on 2 cores; later ones take seconds.'
+	cargo build --locked --workspace --bins --profile $(PROFILE)
+endif
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- To use ----
+
+EXPORTS = $(filter-out %.md,$(wildcard data/exports/*))
+
+demo: build ## A lake made of data/exports, and every query asked of it: ./demo
+	@$(WABALAKE) load $(EXPORTS) --lake $(DEMO)/lake
+	@mkdir -p $(DEMO)/answers
+	@names=$$($(WABALAKE) queries --names); for name in $$names; do \
+		$(WABALAKE) query $$name --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
+	done; \
+	show() { printf '\n$$ wabalake query %s\n' "$$*"; $(WABALAKE) query "$$@" --lake $(DEMO)/lake; }; \
+	show drop-off --limit 8; \
+	show session-duration --by channel; \
+	show failure-reasons; \
+	printf '\nThe lake is in %s, an answer to each of the %s queries in %s.\n' \
+		$(DEMO)/lake $$(wc -w <<<"$$names") $(DEMO)/answers
+
+# ---- While editing ----
+
+check: ## The edit loop: formatting, lints, and whether everything compiles
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+bless: ## Rewrites every golden answer from the plans: read the difference before you commit it
+	BLESS=1 cargo test --locked --workspace
+
+readme: build .venv ## Rewrites the README's table of queries from the catalog
+	WABALAKE=$(abspath $(WABALAKE)) .venv/bin/python tests/python/readme.py --write
+
+bench: .venv ## The benchmark that the README shows: a year of made-up exports, both cores, half an hour
+	PROFILE=release $(MAKE) build
+	.venv/bin/python benches/compare.py
+
+# ---- To test: everything that CI checks ----
+
+STEPS := test-format test-lints test-docs test-engine test-demo test-clients test-twins \
+	test-crashes test-readme
+
+test: ## Everything that CI checks, and how long each step took
+	@times=; failed=; \
+	for step in $(STEPS); do \
+		printf '\n==== make %s\n' $$step; started=$$SECONDS; \
+		$(MAKE) --no-print-directory $$step && outcome=passed || outcome=FAILED; \
+		test $$outcome = passed || failed="$$failed $$step"; \
+		times+=$$(printf '%-14s %s  %2d min %02d s' $$step $$outcome \
+			$$(((SECONDS - started) / 60)) $$(((SECONDS - started) % 60)))$$'\n'; \
+	done; \
+	printf '\n%s%-14s         %2d min %02d s\n' "$$times" altogether $$((SECONDS / 60)) $$((SECONDS % 60)); \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+# One profile, so that every dependency is compiled once for the lints and once to be run.
+CARGO_TEST = cargo test --locked --workspace --profile ci
+PYTEST = WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
+
+test-format: ## Is it formatted?
+	cargo fmt --all --check
+
+test-lints: ## Does clippy have nothing to say?
+	cargo clippy --locked --workspace --all-targets --profile ci -- -D warnings
+
+test-docs: ## Do the documents have no broken link?
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --profile ci
+
+test-engine: ## Unit, catalog, command-line and property tests, and examples in the documents
+	$(CARGO_TEST)
+
+test-demo: ci-program .venv ## `make demo` twice: the second time changes nothing
+	$(PYTEST) tests/python/test_demo.py
+
+test-clients: ci-program .venv ## Do other programs read the same rows from a lake?
+	$(PYTEST) tests/python/test_clients.py
+
+test-twins: ci-program .venv ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
+	$(PYTEST) tests/python/test_twins.py
+
+test-crashes: ci-program .venv ## Loads killed at any instant, and many loads at once
+	$(PYTEST) tests/python/test_crashes.py
+
+test-readme: ci-program .venv ## Do the README's commands print what it shows?
+	$(PYTEST) tests/python/test_readme.py
+
+# As the tests build it, features and all, so that nothing is compiled for this alone.
+ci-program:
+	@$(CARGO_TEST) --no-run --quiet
+
+.venv: requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch .venv
+
+.PHONY: build help demo check bless readme bench test ci-program $(STEPS)

@@ -1,0 +1,29 @@
+"""Lakes that several tests read. A test that writes makes a lake of its own."""
+
+import pytest
+
+from program import ROOT, exports, load, run
+
+
+@pytest.fixture(scope="session")
+def demo_lake(tmp_path_factory):
+    """What `make demo` loads."""
+    lake = tmp_path_factory.mktemp("demo") / "lake"
+    load(lake, *exports(ROOT / "data/exports"))
+    return lake
+
+
+@pytest.fixture(scope="session")
+def sample_exports(tmp_path_factory):
+    """Two weeks of made-up exports with every kind of dirt."""
+    folder = tmp_path_factory.mktemp("sample")
+    run("sample", "--out", folder, "--days", 14, "--sessions-per-day", 200, "--seed", 7, "--dirt")
+    return exports(folder)
+
+
+@pytest.fixture(scope="session")
+def sample_lake(tmp_path_factory, sample_exports):
+    """The same, loaded."""
+    lake = tmp_path_factory.mktemp("sample") / "lake"
+    load(lake, *sample_exports)
+    return lake

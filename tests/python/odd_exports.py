@@ -1,0 +1,106 @@
+"""Exports in which everything odd is common: nulls, ties, rows that come twice in different states,
+stamps around changes of the clock, numbers of no country. No two runs need differ: a seed fixes all.
+
+Values are drawn from the small lists below and from the fixtures of the queries, so that what a
+golden's arguments name occurs.
+"""
+
+import csv
+from collections import defaultdict
+from datetime import datetime, timedelta, timezone
+from random import Random
+
+import pyarrow
+
+from lakes import catalog_columns, data_tables
+from program import ROOT
+
+DERIVED = {"user_phone", "country", "state", "line", "message_type"}
+PHONES = [  # patterned, or of no country at all
+    "573005550101", "573005550101.0", "+57 300 555-0101", "5511955550104", "551155550104",
+    "5215555550103", "525555550103", "12025550142", "16135550199", "0", "99900011122", "",
+]
+LINES = ["573005550100", "525555550100", ""]
+TEXTS = ["", "menu", "Menu", "ñandú / 100 %", "n\u0303andu\u0301", "🌱", "it's", "a,b", 'a"b', "z\\z"]
+IDS = [f"s{number:02}" for number in range(1, 120)]
+COUNTRIES = ["Colombia", "United States", "Atlantis", ""]
+# An hour, a half-hour or nothing is skipped or repeated here, in one zone or another.
+CHANGES = [
+    datetime.fromisoformat(f"{stamp}+00:00") for stamp in (
+        "2025-03-30T01:00:00", "2025-10-26T01:00:00",  # Europe/Madrid
+        "2025-03-09T07:00:00", "2025-11-02T06:00:00",  # America/New_York
+        "2025-04-05T15:00:00", "2025-10-04T15:30:00",  # Australia/Lord_Howe, half an hour
+        "2018-11-04T03:00:00", "2019-02-17T02:00:00",  # America/Sao_Paulo, at midnight
+        "2025-06-01T00:00:00", "2025-06-02T05:00:00", "2025-12-31T18:15:00",
+    )
+]
+STEPS = [
+    timedelta(), timedelta(microseconds=1), timedelta(seconds=90), timedelta(minutes=30),
+    timedelta(hours=1), timedelta(hours=24), timedelta(days=7), timedelta(days=31),
+]
+
+
+def write(folder, schemas_of, rows=500, seed=1):
+    """Writes an export for each table of the lake, and gives their paths."""
+    random = Random(seed)
+    paths = []
+    for name, table in data_tables(schemas_of).items():
+        schema = pyarrow.schema(table.schema().to_arrow())
+        columns = [column for column in catalog_columns(table) if column not in DERIVED]
+        pools = fixture_values(name)
+        path = folder / f"{name}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            lines = csv.writer(file)
+            lines.writerow(columns)
+            for _ in range(rows):
+                moment = around(random, random.choice(CHANGES + pools["stamps"]))
+                lines.writerow(
+                    [cell(random, column, schema.field(column).type, pools, moment) for column in columns]
+                )
+        paths.append(path)
+    return paths
+
+
+def cell(random, column, kind, pools, moment):
+    if pyarrow.types.is_timestamp(kind):
+        if column in ("session_started_timestamp", "deployment_timestamp", "created_at"):
+            return moment.isoformat()
+        return "" if random.random() < 0.3 else around(random, moment).isoformat()
+    if pyarrow.types.is_integer(kind):
+        return random.choice(["", 1, 2, 3])
+    if column in ("user_cellphone", "from", "to"):
+        return random.choice(PHONES[:-1] + pools["user_phone"] + LINES[:-1])
+    if column in ("session_id", "whatsapp_id"):
+        return random.choice(IDS + pools["session_id"])
+    if column == "parent_session_id":
+        return random.choice(["", "", "", *IDS])
+    if column == "user_country_code":
+        return random.choice(["", "", "57", "+52", "1"])
+    if column == "line_whatsapp_number":
+        return random.choice(LINES + pools[column])
+    if column == "country_name":
+        return random.choice(COUNTRIES)
+    known = pools[column]
+    closed = column == "message_direction"
+    return random.choice(known if closed else known + TEXTS if len(known) < 4 else known + ["", "odd"])
+
+
+def around(random, moment):
+    return moment + random.choice([-1, 1, 1, 1]) * random.choice(STEPS)
+
+
+def fixture_values(table):
+    """The distinct values of each column of a fixture, and all its stamps."""
+    pools = defaultdict(list)
+    path = ROOT / "queries/fixtures" / f"{table}.csv"
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(line for line in file if not line.startswith("#")):
+            for column, value in row.items():
+                if value and value not in pools[column]:
+                    pools[column].append(value)
+    pools["message_direction"] = ["incoming", "outgoing"]
+    stamps = [column for column in pools if column.endswith(("_timestamp", "_at"))]
+    pools["stamps"] = [
+        datetime.fromisoformat(value).astimezone(timezone.utc) for column in stamps for value in pools[column]
+    ]
+    return pools

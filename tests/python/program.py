@@ -1,0 +1,45 @@
+"""The program under test, run as a person runs it."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("WABALAKE", ROOT / "target/debug/wabalake")).resolve()
+
+# Nothing that whoever runs the tests has set may change an answer.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith("WABALAKE")
+} | {"TZ": "UTC", "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
+
+
+def command(*arguments):
+    return [str(PROGRAM), *map(str, arguments)]
+
+
+def run(*arguments, **options):
+    """What it prints. Fails with what it said if it fails."""
+    done = subprocess.run(
+        command(*arguments),
+        env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", timeout=300, **options,
+    )
+    if done.returncode != 0:
+        said = f"wabalake {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stderr}"
+        raise AssertionError(said)
+    return done.stdout
+
+
+def load(lake, *files):
+    """Loads exports and gives the report."""
+    return json.loads(run("load", *files, "--lake", lake, "--quiet", "--report-json", "-"))
+
+
+def catalog():
+    """Every query, as `wabalake queries` lists them."""
+    return json.loads(run("queries", "-f", "json"))
+
+
+def exports(folder):
+    """The exports in a folder, without what is said of them."""
+    return sorted(path for path in Path(folder).iterdir() if path.suffix != ".md")

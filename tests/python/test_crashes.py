@@ -1,0 +1,86 @@
+"""Loads that are killed, and loads that run at once: all of a load is in the lake, or none of it."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from random import Random
+
+import pytest
+
+from lakes import rows
+from program import ENVIRONMENT, command, exports, load, run
+
+KILLS = 10
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory):
+    """Downloads of sessions whose days overlap; a later one knows more of the same sessions."""
+    folder = tmp_path_factory.mktemp("sessions")
+    run("sample", "--out", folder, "--days", 50, "--sessions-per-day", 100, "--seed", 11, "--dirt")
+    return [path for path in exports(folder) if "sessions" in path.name]
+
+
+def contents(lake):
+    """What can be seen of a lake: its rows, and its rejects without the time they were made."""
+    if not (lake / "tables").exists():
+        return {}, []
+    rejects = json.loads(run("rejects", "--all", "--lake", lake, "-f", "json"))
+    return rows(lake), sorted((r["file"], r["record"], r["reason"]) for r in rejects)
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("loaded_before", [0, 1])
+def test_a_load_killed_at_any_instant(loaded_before, sessions, tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    load(before, *sessions[:loaded_before]) if loaded_before else None
+    export = sessions[loaded_before]
+    shutil.copytree(before, after)
+    started = time.monotonic()
+    load(after, export)
+    whole = time.monotonic() - started
+    as_before, as_after = contents(before), contents(after)
+    assert as_before != as_after
+
+    seed = int(os.environ.get("WABALAKE_SEED", time.time_ns()))
+    print(f"seed {seed}: set WABALAKE_SEED to it for the same instants")
+    random = Random(seed)
+    unfinished = 0
+    for kill in range(KILLS):
+        lake = tmp_path / f"killed-{kill}"
+        shutil.copytree(before, lake)
+        instant = random.uniform(0.02, 1.0) * whole
+        loading = start("load", export, "--lake", lake)
+        time.sleep(instant)
+        loading.kill()
+        _, said = loading.communicate()
+        assert loading.returncode in (0, -9), said
+        unfinished += loading.returncode == -9
+        killed = contents(lake)
+        assert killed in (as_before, as_after), f"killed after {instant:.3f} s: neither before nor after"
+        load(lake, export)
+        assert contents(lake) == as_after, f"killed after {instant:.3f} s, loaded again: rows differ"
+        shutil.rmtree(lake)
+    assert unfinished > 0, "every load ended before it was killed"
+
+
+def test_loads_at_once(sessions, tmp_path):
+    one_after_another = tmp_path / "one-after-another"
+    for export in sessions:
+        load(one_after_another, export)
+
+    lake = tmp_path / "at-once"
+    twice = [*sessions, sessions[-1]]
+    loads = [start("load", export, "--lake", lake) for export in twice]
+    for loading in loads:
+        _, said = loading.communicate(timeout=120)
+        assert loading.returncode == 0, said
+    assert contents(lake) == contents(one_after_another)

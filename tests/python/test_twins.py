@@ -1,0 +1,93 @@
+"""Does each query answer as its SQL twin does, on engines that are not ours?
+
+The plan here, its twin on Sail, for whose dialect it is written, and its twin on DuckDB must give
+the same names, types, values and order. What is asked are the goldens' commands; and, of every
+query, each way to split it, by each of several clocks.
+"""
+
+import shlex
+
+import pyarrow.parquet
+import pytest
+
+import odd_exports
+from engines import DuckDB, Sail, difference
+from program import ROOT, catalog, load, run
+
+# Without an offset, with summer time, with a quarter of an hour, with half an hour of summer time,
+# with a change of the clock at midnight.
+ZONES = ["UTC", "Europe/Madrid", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo"]
+
+# What DuckDB is not asked, and why not.
+NOT_FOR_DUCKDB = {}
+
+
+def goldens(query):
+    """The arguments of a room's golden commands."""
+    lines = (ROOT / "queries" / query.replace("-", "_") / "golden.txt").read_text().splitlines()
+    return [tuple(shlex.split(line)[2:]) for line in lines if line.startswith("$ ")]
+
+
+def questions():
+    for query in catalog():
+        name = query["name"]
+        asked = {(), *goldens(name)}
+        for zone in ZONES:
+            asked.add(("--timezone", zone))
+            asked |= {("--timezone", zone, "--by", by) for by in query.get("dimensions", [])}
+        yield from ((name, *arguments) for arguments in sorted(asked))
+
+
+QUESTIONS = list(questions())
+
+
+@pytest.fixture(scope="module")
+def odd_lake(tmp_path_factory, demo_lake):
+    """Everything odd, and often."""
+    folder = tmp_path_factory.mktemp("odd")
+    load(folder / "lake", *odd_exports.write(folder, demo_lake))
+    return folder / "lake"
+
+
+@pytest.fixture(scope="module", params=["odd_lake", "demo_lake", "sample_lake"])
+def lake(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module", params=[Sail, DuckDB])
+def engine(request, lake):
+    engine = request.param()
+    engine.open(lake)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def answer(lake, tmp_path_factory):
+    """The answer here, worked out once for both engines."""
+    folder = tmp_path_factory.mktemp("answers")
+
+    def ask(question):
+        path = folder / f"{QUESTIONS.index(question)}.parquet"
+        if not path.exists():
+            run("query", *question, "--lake", lake, "-f", "parquet", "-o", path)
+        return pyarrow.parquet.read_table(path)
+
+    return ask
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
+def test_twin(question, lake, engine, answer):
+    if isinstance(engine, DuckDB) and question[0] in NOT_FOR_DUCKDB:
+        pytest.skip(NOT_FOR_DUCKDB[question[0]])
+    name, *arguments = question
+    sql = run("queries", name, "--sql", *arguments)
+    differs = difference(answer(question), engine.ask(sql))
+    assert differs is None, f"wabalake query {shlex.join(question)}\n{differs}\n\n{sql}"
+
+
+def test_the_odd_lake_is_odd(odd_lake):
+    """Else most of the above would compare empty answers."""
+    for query in catalog():
+        rows = run("query", query["name"], "--lake", odd_lake, "-f", "csv").splitlines()
+        assert len(rows) > 2, query["name"]
