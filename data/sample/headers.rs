@@ -1,0 +1,62 @@
+//! The header cells of each export: field names, or the titles that the vendors' documents give.
+
+use crate::tables::{Table, deployments, messages, sessions};
+
+/// The header cell of a column in its vendor's export.
+pub(super) fn header(table: &Table, column: &str, titles: bool) -> String {
+    if table.name == messages::NAME {
+        return match column {
+            messages::WABA_ID => "WABA ID".to_owned(),
+            messages::COUNTRY_NAME => "COUNTRY".to_owned(),
+            _ => column.to_uppercase(),
+        };
+    }
+    if !titles {
+        return column.to_owned();
+    }
+    let title = match column {
+        sessions::LINE_WHATSAPP_NUMBER => "Line/WhatsApp Number",
+        sessions::LINE_WHATSAPP_DISPLAY_NAME => "Line/WhatsApp Display Name",
+        deployments::DEPLOYMENT_TIMESTAMP => "Deployment Start Timestamp",
+        deployments::USER_RESPONDED_TIMESTAMP => "User response timestamp",
+        deployments::DELIVERY_STATUS => "Deployment Status",
+        _ => return column.split('_').map(title_word).collect::<Vec<_>>().join(" "),
+    };
+    title.to_owned()
+}
+
+fn title_word(word: &str) -> String {
+    match word {
+        "id" | "url" => word.to_uppercase(),
+        "whatsapp" => "WhatsApp".to_owned(),
+        _ => word[..1].to_uppercase() + &word[1..],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::TABLES;
+
+    #[test]
+    fn every_header_names_its_column_and_no_other() {
+        for table in TABLES {
+            for titles in [false, true] {
+                for column in table.exported() {
+                    let header = header(table, column.name, titles);
+                    let named: Vec<_> = table.exported().filter(|c| c.is_named(&header)).collect();
+                    assert_eq!(named.len(), 1, "{header}");
+                    assert_eq!(named[0].name, column.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn titles_are_the_documents() {
+        let title = |column| header(&sessions::TABLE, column, true);
+        assert_eq!(title(sessions::SESSION_ID), "Session ID");
+        assert_eq!(title(sessions::WHATSAPP_LINK_CAMPAIGN_NAME), "WhatsApp Link Campaign Name");
+        assert_eq!(title(sessions::META_SOURCE_MEDIA_URL), "Meta Source Media URL");
+    }
+}
