@@ -2,8 +2,22 @@
 
 use query::Room;
 
+pub mod conversation_summary;
+pub mod country_breakdown;
+pub mod delivery_rate;
+pub mod deployment_sessions;
 pub mod drop_off;
+pub mod failure_reasons;
+pub mod message_summary;
 pub mod query;
 
 /// Every query, by name.
-pub const CATALOG: &[Room] = &[Room::of::<drop_off::DropOff>()];
+pub const CATALOG: &[Room] = &[
+    Room::of::<conversation_summary::ConversationSummary>(),
+    Room::of::<country_breakdown::CountryBreakdown>(),
+    Room::of::<delivery_rate::DeliveryRate>(),
+    Room::of::<deployment_sessions::DeploymentSessions>(),
+    Room::of::<drop_off::DropOff>(),
+    Room::of::<failure_reasons::FailureReasons>(),
+    Room::of::<message_summary::MessageSummary>(),
+];

@@ -4,7 +4,7 @@
 //! in any order, so two runs print the same bytes.
 
 use polars::prelude::{DataType, Expr, Null, QuantileMethod, col, len, lit, when};
-use wabalake_data::tables::{USER_KEY, sessions};
+use wabalake_data::tables::{USER_KEY, deployments, messages, sessions};
 
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
@@ -25,7 +25,11 @@ pub fn session_duration() -> Expr {
 
 /// The mean of a column of microseconds, in seconds; null without any.
 pub fn average_seconds(micros: &str) -> Expr {
-    let (total, count) = (col(micros).sum(), col(micros).count());
+    mean_seconds(col(micros).sum(), col(micros).count())
+}
+
+/// The mean of so many lengths of time from their sum in microseconds, in seconds; null of none.
+pub fn mean_seconds(total: Expr, count: Expr) -> Expr {
     ratio(total, count) / lit(SECOND)
 }
 
@@ -71,4 +75,41 @@ pub fn users() -> Expr {
 /// Sessions that are with agents.
 pub fn agent_sessions() -> Expr {
     rows_where(col(sessions::SESSION_STATUS).eq(lit("AGENTS")))
+}
+
+/// Whether that is a deployment's delivery status.
+pub fn delivery_is(status: &'static str) -> Expr {
+    col(deployments::DELIVERY_STATUS).eq(lit(status))
+}
+
+/// Whether a deployment was answered.
+pub fn answered() -> Expr {
+    col(deployments::USER_RESPONDED_TIMESTAMP).is_not_null()
+}
+
+/// Whether a message went out; all that is said of its way is said of these alone.
+pub fn outgoing() -> Expr {
+    col(messages::MESSAGE_DIRECTION).eq(lit("outgoing"))
+}
+
+/// Whether an outgoing message failed, and did not arrive in the end.
+pub fn message_failed() -> Expr {
+    let failure = col(messages::FAILED_AT).is_not_null();
+    let reason = col(messages::REASON_FOR_FAILURE).is_not_null();
+    failure.or(reason).and(message_delivered().not())
+}
+
+/// Whether an outgoing message was sent; one that was delivered was sent, whatever its stamps say.
+pub fn message_sent() -> Expr {
+    col(messages::SENT_AT).is_not_null().or(message_delivered())
+}
+
+/// Whether an outgoing message was delivered; one that was read was delivered.
+pub fn message_delivered() -> Expr {
+    col(messages::DELIVERED_AT).is_not_null().or(message_read())
+}
+
+/// Whether an outgoing message was read.
+pub fn message_read() -> Expr {
+    col(messages::SEEN_AT).is_not_null()
 }

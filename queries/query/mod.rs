@@ -22,6 +22,7 @@ use polars::prelude::{
 use wabalake_data::Table;
 use wabalake_data::tables::instant;
 
+pub mod conversions;
 pub mod days;
 pub mod dimensions;
 pub mod filters;
@@ -30,6 +31,7 @@ pub mod sql;
 pub mod tables;
 pub mod zone;
 
+pub use conversions::Conversions;
 pub use days::DayRange;
 pub use dimensions::{Dimension, Dimensions, Grouped};
 pub use filters::Only;
@@ -46,12 +48,13 @@ pub mod prelude {
 
     pub use super::filters::{self, Only};
     pub use super::measures::{
-        agent_sessions, average_seconds, elapsed, max_seconds, quantile_seconds, rows, rows_where,
-        session_duration, share_pct, users,
+        agent_sessions, answered, average_seconds, delivery_is, elapsed, max_seconds,
+        mean_seconds, message_delivered, message_failed, message_read, message_sent, outgoing, quantile_seconds,
+        rows, rows_where, session_duration, share_pct, users,
     };
     pub use super::{
-        Bindings, Card, Chart, DayRange, Dimension, Dimensions, Grouped, Order, OutputColumn,
-        Query, Range, Tables,
+        Bindings, Card, Chart, Conversions, DayRange, Dimension, Dimensions, Grouped, Order,
+        OutputColumn, Query, Range, Tables,
     };
 }
 

@@ -1,0 +1,94 @@
+//! How does a conversation do?
+//!
+//! One row for each version of a conversation that was sent to someone; one that only users start
+//! has none. Everything but the users counts deployments: a person who was sent to twice counts
+//! twice. A response counts where the send is known to have gone out, be it handed over or
+//! delivered; one of an unknown status counts for its user alone.
+
+use wabalake_data::tables::deployments::{self, CONVERSATION_ID, CONVERSATION_VERSION};
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct ConversationSummary;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversation_id: Only<filters::ConversationId>,
+    #[command(flatten)]
+    conversation_version: Only<filters::ConversationVersion>,
+    /// Only each conversation's greatest version among the rows in range
+    #[arg(long)]
+    latest_version: bool,
+}
+
+impl Query for ConversationSummary {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "conversation-summary",
+        title: "How a conversation does",
+        question: "How does a conversation do? Deployments by how far they came, and the \
+                   responses among those that were sent or delivered.",
+        reads: &[&deployments::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::version(CONVERSATION_VERSION),
+            OutputColumn::count("total_users"),
+            OutputColumn::count("messages_sent"),
+            OutputColumn::count("in_process"),
+            OutputColumn::count("send_failure"),
+            OutputColumn::count("delivered"),
+            OutputColumn::count("responses"),
+            OutputColumn::pct("response_rate_pct"),
+        ],
+        key: &[CONVERSATION_ID, CONVERSATION_VERSION],
+        order: &[],
+        chart: None,
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --latest-version",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let deployments = params.conversation_id.of(deployments);
+
+        let sent = || delivery_is("Sent").or(delivery_is("Delivered"));
+        let versions =
+            deployments.group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION)]).agg([
+                users().alias("total_users"),
+                rows_where(sent()).alias("messages_sent"),
+                rows_where(delivery_is("In Process")).alias("in_process"),
+                rows_where(delivery_is("Failed")).alias("send_failure"),
+                rows_where(delivery_is("Delivered")).alias("delivered"),
+                rows_where(sent().and(answered())).alias("responses"),
+            ]);
+
+        let versions = if params.latest_version {
+            let latest = col(CONVERSATION_VERSION).max().over([col(CONVERSATION_ID)])?;
+            versions.filter(col(CONVERSATION_VERSION).eq_missing(latest))
+        } else {
+            versions
+        };
+        let rate = share_pct(col("responses"), col("messages_sent"));
+        Ok(params
+            .conversation_version
+            .of(versions)
+            .with_column(rate.alias("response_rate_pct")))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        let bindings = params.days.bind(Bindings::new());
+        let bindings = params.conversation_id.bind(bindings);
+        params
+            .conversation_version
+            .bind(bindings)
+            .boolean("latest_version", params.latest_version)
+    }
+}

@@ -1,0 +1,132 @@
+//! Which sends spark conversations, and how long do they last?
+//!
+//! One row for each group of `--by`, a conversation unless asked otherwise, of the deployments that
+//! were delivered. Their sessions are looked up in the whole lake by the id that the deployment
+//! names; all counts and means are of deployments, so a session that two of them name counts twice.
+//! A deployment that failed and names a session all the same is left out.
+
+use wabalake_data::Table;
+use wabalake_data::tables::deployments::{
+    self, DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP,
+};
+use wabalake_data::tables::{SESSION_KEY, sessions};
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+#[derive(Debug)]
+pub struct DeploymentSessions;
+
+impl Grouped for DeploymentSessions {
+    const TABLE: &'static Table = &deployments::TABLE;
+    const TAKES: &'static [Dimension] = &[
+        Dimension::Conversation,
+        Dimension::Day,
+        Dimension::Week,
+        Dimension::Month,
+        Dimension::Country,
+    ];
+    const DEFAULT: &'static [Dimension] = &[Dimension::Conversation];
+}
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    by: Dimensions<DeploymentSessions>,
+}
+
+const FOUND: &str = "found";
+const FINISHED: &str = "finished";
+const DURATION: &str = "duration";
+const REPLY_TIME: &str = "reply_time";
+
+impl Query for DeploymentSessions {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "deployment-sessions",
+        title: "Which sends spark conversations",
+        question: "Which sends spark conversations, and how long do they last? Delivered \
+                   deployments with their sessions, wherever those lie; a session that two \
+                   deployments name counts twice.",
+        reads: &[&deployments::TABLE, &sessions::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::count("delivered"),
+            OutputColumn::count("sessions"),
+            OutputColumn::count("unmatched_sessions"),
+            OutputColumn::count("replied"),
+            OutputColumn::pct("reply_pct"),
+            OutputColumn::seconds("median_reply_seconds"),
+            OutputColumn::count("finished_sessions"),
+            OutputColumn::seconds("avg_session_seconds"),
+            OutputColumn::seconds("median_session_seconds"),
+            OutputColumn::count("agent_sessions"),
+            OutputColumn::pct("agent_pct"),
+        ],
+        key: &[],
+        order: &[],
+        chart: None,
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --by country",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let reply_time = elapsed(DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP);
+        let delivered = params
+            .days
+            .scan(tables, &deployments::TABLE)
+            .filter(delivery_is("Delivered"))
+            .select(
+                [
+                    params.by.expressions(params.days.timezone()),
+                    vec![
+                        col(SESSION_KEY),
+                        col(USER_RESPONDED_TIMESTAMP),
+                        reply_time.alias(REPLY_TIME),
+                    ],
+                ]
+                .concat(),
+            );
+        let sessions = tables.scan(&sessions::TABLE).select([
+            col(SESSION_KEY),
+            lit(true).alias(FOUND),
+            col(sessions::SESSION_FINISHED_TIMESTAMP).is_not_null().alias(FINISHED),
+            col(sessions::SESSION_STATUS),
+            session_duration().alias(DURATION),
+        ]);
+
+        let on = [col(SESSION_KEY)];
+        let groups = delivered
+            .join(sessions, &on, &on, JoinArgs::new(JoinType::Left))
+            .group_by(params.by.names())
+            .agg([
+                rows().alias("delivered"),
+                rows_where(col(FOUND)).alias("sessions"),
+                rows_where(col(SESSION_KEY).is_not_null().and(col(FOUND).is_null()))
+                    .alias("unmatched_sessions"),
+                rows_where(answered()).alias("replied"),
+                quantile_seconds(REPLY_TIME, 0.5).alias("median_reply_seconds"),
+                rows_where(col(FINISHED)).alias("finished_sessions"),
+                average_seconds(DURATION).alias("avg_session_seconds"),
+                quantile_seconds(DURATION, 0.5).alias("median_session_seconds"),
+                agent_sessions().alias("agent_sessions"),
+            ]);
+        Ok(groups.with_columns([
+            share_pct(col("replied"), col("delivered")).alias("reply_pct"),
+            share_pct(col("agent_sessions"), col("sessions")).alias("agent_pct"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.by.bind(params.days.bind(Bindings::new()))
+    }
+}

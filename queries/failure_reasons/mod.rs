@@ -1,0 +1,83 @@
+//! Why do sends fail?
+//!
+//! One row for each state and detail of the deployments that failed. What a send that did not fail
+//! says in its detail is no reason, and is left out.
+
+use wabalake_data::reference::deployment_states::STATES;
+use wabalake_data::tables::deployments::{self, STATE, STATUS_DETAIL};
+
+use crate::query::prelude::*;
+use crate::query::sql::SqlLiteral;
+
+/// See the [module](self) for the question it answers.
+pub struct FailureReasons;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversation_id: Only<filters::ConversationId>,
+}
+
+impl Query for FailureReasons {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "failure-reasons",
+        title: "Why sends fail",
+        question: "Why do sends fail, and what can be done? Failed deployments by their state and \
+                   detail; shares are of the failed ones, and of all that the filters leave.",
+        reads: &[&deployments::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(STATE),
+            OutputColumn::text(STATUS_DETAIL),
+            OutputColumn::count("deployments"),
+            OutputColumn::count("users"),
+            OutputColumn::pct("share_of_failures_pct"),
+            OutputColumn::pct("share_of_deployments_pct"),
+            OutputColumn::text("advice"),
+        ],
+        key: &[STATE, STATUS_DETAIL],
+        order: &[Order::Descending("deployments")],
+        chart: Some(Chart::Bars { x: STATE, y: "deployments" }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let deployments = params.conversation_id.of(deployments);
+
+        let all = deployments.clone().select([rows().alias("all")]);
+        let reasons = deployments
+            .filter(delivery_is("Failed"))
+            .group_by([col(STATE), col(STATUS_DETAIL)])
+            .agg([rows().alias("deployments"), users().alias("users")]);
+
+        let advice = STATES.iter().fold(lit(Null {}).cast(DataType::String), |advice, state| {
+            let this = state.advice.map_or_else(|| lit(Null {}), lit);
+            when(col(STATE).eq(lit(state.name))).then(this).otherwise(advice)
+        });
+        let failures = col("deployments").sum();
+        Ok(reasons.cross_join(all, None).with_columns([
+            share_pct(col("deployments"), failures).alias("share_of_failures_pct"),
+            share_pct(col("deployments"), col("all")).alias("share_of_deployments_pct"),
+            advice.alias("advice"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        let advice = STATES.iter().filter_map(|state| {
+            state.advice.map(|advice| format!("({}, {})", state.name.literal(), advice.literal()))
+        });
+        let bindings = params.days.bind(Bindings::new());
+        params
+            .conversation_id
+            .bind(bindings)
+            .slot("advice", advice.collect::<Vec<_>>().join(",\n        "))
+    }
+}

@@ -1,0 +1,103 @@
+//! What became of the messages of a day?
+//!
+//! The vendor's own summary, worked out from the messages: one row for each local date, account,
+//! line, country and type. A message counts once, on the day it was created, whenever it arrived.
+//! Incoming messages are only received; the others never are. A line is shown under the name it had
+//! last, in whatever session of the lake that was.
+
+use wabalake_data::tables::messages::{
+    self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID,
+};
+use wabalake_data::tables::sessions::{
+    self, LINE_WHATSAPP_DISPLAY_NAME, LINE_WHATSAPP_NUMBER, SESSION_ID, SESSION_STARTED_TIMESTAMP,
+};
+
+use crate::query::prelude::*;
+use crate::query::zone::Clock;
+
+/// See the [module](self) for the question it answers.
+pub struct MessageSummary;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+}
+
+const DATE: &str = "date";
+const WA_PHONE_NUMBER: &str = "wa_phone_number";
+
+impl Query for MessageSummary {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "message-summary",
+        title: "What became of the messages of a day",
+        question: "What became of the messages of a day? Kaleyra's summary, worked out: each \
+                   message on the day it was created, incoming ones as received only.",
+        reads: &[&messages::TABLE, &sessions::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::date(DATE),
+            OutputColumn::text(WABA_ID),
+            OutputColumn::text(WA_PHONE_NUMBER),
+            OutputColumn::text("display_name"),
+            OutputColumn::text(COUNTRY),
+            OutputColumn::text(MESSAGE_TYPE),
+            OutputColumn::count("created"),
+            OutputColumn::count("failed"),
+            OutputColumn::count("sent"),
+            OutputColumn::count("delivered"),
+            OutputColumn::count("read"),
+            OutputColumn::count("received"),
+        ],
+        key: &[DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE],
+        order: &[],
+        chart: None,
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let messages = params.days.scan(tables, &messages::TABLE);
+        let outgoing_where = |state: Expr| rows_where(outgoing().and(state));
+        let days = messages
+            .group_by([
+                Clock::Day.start(col(CREATED_AT), params.days.timezone()).alias(DATE),
+                col(WABA_ID),
+                col(LINE).alias(WA_PHONE_NUMBER),
+                col(COUNTRY),
+                col(MESSAGE_TYPE),
+            ])
+            .agg([
+                rows_where(outgoing()).alias("created"),
+                outgoing_where(message_failed()).alias("failed"),
+                outgoing_where(message_sent()).alias("sent"),
+                outgoing_where(message_delivered()).alias("delivered"),
+                outgoing_where(message_read()).alias("read"),
+                rows_where(outgoing().not()).alias("received"),
+            ]);
+
+        let named = tables
+            .scan(&sessions::TABLE)
+            .filter(col(LINE_WHATSAPP_DISPLAY_NAME).is_not_null());
+        let latest = named
+            .clone()
+            .group_by([col(LINE_WHATSAPP_NUMBER)])
+            .agg([col(SESSION_STARTED_TIMESTAMP).max()]);
+        let on = [col(LINE_WHATSAPP_NUMBER), col(SESSION_STARTED_TIMESTAMP)];
+        let lines = named
+            .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
+            .group_by([col(LINE_WHATSAPP_NUMBER).alias(WA_PHONE_NUMBER)])
+            .agg([col(LINE_WHATSAPP_DISPLAY_NAME).max_by(col(SESSION_ID)).alias("display_name")]);
+
+        let line = [col(WA_PHONE_NUMBER)];
+        Ok(days.join(lines, &line, &line, JoinArgs::new(JoinType::Left)))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.days.bind(Bindings::new())
+    }
+}

@@ -1,0 +1,66 @@
+-- What became of the messages of a day? Each message on the day it was created, incoming ones as
+-- received only.
+WITH in_range AS (
+    SELECT
+        CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS date,
+        waba_id,
+        line AS wa_phone_number,
+        country,
+        message_type,
+        message_direction = 'outgoing' AS outgoing,
+        failed_at IS NOT NULL OR reason_for_failure IS NOT NULL AS failed,
+        sent_at IS NOT NULL OR delivered_at IS NOT NULL OR seen_at IS NOT NULL AS sent,
+        delivered_at IS NOT NULL OR seen_at IS NOT NULL AS delivered,
+        seen_at IS NOT NULL AS read
+    FROM messages
+    WHERE (:from_at IS NULL OR created_at >= :from_at)
+        AND (:until_at IS NULL OR created_at < :until_at)
+),
+days AS (
+    SELECT
+        date,
+        waba_id,
+        wa_phone_number,
+        country,
+        message_type,
+        count_if(outgoing) AS created,
+        count_if(outgoing AND failed AND NOT delivered) AS failed,
+        count_if(outgoing AND sent) AS sent,
+        count_if(outgoing AND delivered) AS delivered,
+        count_if(outgoing AND read) AS read,
+        count_if(NOT outgoing) AS received
+    FROM in_range
+    GROUP BY date, waba_id, wa_phone_number, country, message_type
+),
+named AS (
+    SELECT
+        line_whatsapp_number,
+        line_whatsapp_display_name,
+        row_number() OVER (
+            PARTITION BY line_whatsapp_number
+            ORDER BY session_started_timestamp DESC NULLS LAST, session_id DESC NULLS LAST
+        ) AS place
+    FROM sessions
+    WHERE line_whatsapp_display_name IS NOT NULL
+)
+SELECT
+    CAST(date AS DATE) AS date,
+    CAST(waba_id AS STRING) AS waba_id,
+    CAST(wa_phone_number AS STRING) AS wa_phone_number,
+    CAST(line_whatsapp_display_name AS STRING) AS display_name,
+    CAST(country AS STRING) AS country,
+    CAST(message_type AS STRING) AS message_type,
+    CAST(created AS BIGINT) AS created,
+    CAST(failed AS BIGINT) AS failed,
+    CAST(sent AS BIGINT) AS sent,
+    CAST(delivered AS BIGINT) AS delivered,
+    CAST(read AS BIGINT) AS read,
+    CAST(received AS BIGINT) AS received
+FROM days
+LEFT JOIN named ON named.line_whatsapp_number = days.wa_phone_number AND named.place = 1
+ORDER BY
+    date NULLS LAST,
+    waba_id NULLS LAST,
+    wa_phone_number NULLS LAST,
+    country NULLS LAST,
+    message_type NULLS LAST
