@@ -1,1 +1,32 @@
-//! x
+//! A columnar batch analytics engine over exports of WhatsApp Business conversations.
+//!
+//! The journey of one row:
+//!
+//! ```text
+//! general_sessions_report_2025_06_01.csv       Treble; Kaleyra likewise
+//!    │  load      kind, encoding, delimiter → records → typed rows
+//!    ├──────────► rejected: file, record, line, column, reason, raw text  → table `rejects`
+//!    ▼
+//! lake/tables/sessions/utc_day=2025-06-01/….parquet     one Delta commit a load: all of it or none
+//!    │  queries   a named plan: LazyFrame in, LazyFrame out, nothing read yet
+//!    ▼
+//! run             collected here, by the engine that the query's card names
+//!    ▼
+//! render          table csv tsv json ndjson parquet arrow markdown
+//! ```
+//!
+//! | place | what is there |
+//! |---|---|
+//! | [`wabalake_data`] | what the data is: tables, cells, reference lists, made-up exports |
+//! | [`wabalake_queries`] | the catalog: one folder a query |
+//! | [`load`] | exports in, rows of the lake out |
+//! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum |
+//! | `run` | collects a query's plan |
+//! | [`render`] | one file per output format |
+//! | `cli` | one file per subcommand |
+
+pub mod error;
+pub mod lake;
+pub mod load;
+pub mod render;
+pub mod suggest;

@@ -1,0 +1,161 @@
+//! Keeps typed rows by day until every file is read: in memory while they are few, on disk after.
+//!
+//! ```text
+//! chunk → { 2025-06-01: 9,000 rows, 2025-06-02: 1,200 rows }
+//!            │ in memory, up to a budget; then all of it is appended to
+//!            ▼
+//!         <spill>/20240.ipc, <spill>/20241.ipc     one IPC stream after the other
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::PathBuf;
+
+use polars::io::SerReader as _;
+use polars::prelude::*;
+use tempfile::TempDir;
+
+use crate::error::Result;
+
+/// Rows of several files by day.
+pub(crate) struct Buckets {
+    spill: TempDir,
+    /// How many bytes of rows may stay in memory.
+    budget: usize,
+    held: usize,
+    days: BTreeMap<i32, Bucket>,
+}
+
+#[derive(Default)]
+struct Bucket {
+    frames: Vec<DataFrame>,
+    held: usize,
+    spilled: usize,
+}
+
+impl Buckets {
+    /// Rows that exceed `budget` bytes go to a folder of their own under `beside`, which is gone
+    /// once the buckets are.
+    pub(crate) fn new(beside: &std::path::Path, budget: usize) -> Result<Self> {
+        let spill = tempfile::Builder::new().prefix("load-").tempdir_in(beside)?;
+        Ok(Self { spill, budget, held: 0, days: BTreeMap::new() })
+    }
+
+    /// Adds rows of one day. `bytes` is what they take in memory, about.
+    pub(crate) fn add(&mut self, day: i32, rows: DataFrame, bytes: usize) -> Result<()> {
+        let bucket = self.days.entry(day).or_default();
+        bucket.frames.push(rows);
+        bucket.held += bytes;
+        self.held += bytes;
+        if self.held > self.budget {
+            self.spill_all()?;
+        }
+        Ok(())
+    }
+
+    /// The days that have rows, ascending.
+    pub(crate) fn days(&self) -> impl Iterator<Item = i32> {
+        self.days.keys().copied()
+    }
+
+    /// What a day's rows take in memory, about.
+    pub(crate) fn bytes(&self, day: i32) -> usize {
+        self.days.get(&day).map_or(0, |bucket| bucket.held + bucket.spilled)
+    }
+
+    /// A day's rows, part by part; with `columns`, these alone.
+    pub(crate) fn read(
+        &self,
+        day: i32,
+        columns: Option<&[&str]>,
+        mut take: impl FnMut(DataFrame) -> Result<()>,
+    ) -> Result<()> {
+        let Some(bucket) = self.days.get(&day) else { return Ok(()) };
+        if bucket.spilled > 0 {
+            let file = File::open(self.path(day))?;
+            let length = file.metadata()?.len();
+            let mut reader = BufReader::new(file);
+            while std::io::Seek::stream_position(&mut reader)? < length {
+                let names = columns.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
+                let stream = IpcStreamReader::new(&mut reader).with_columns(names);
+                take(stream.finish()?)?;
+            }
+        }
+        for rows in &bucket.frames {
+            take(match columns {
+                Some(names) => rows.select(names.iter().copied())?,
+                None => rows.clone(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn spill_all(&mut self) -> Result<()> {
+        for day in self.days.keys().copied().collect::<Vec<_>>() {
+            let path = self.path(day);
+            let Some(bucket) = self.days.get_mut(&day) else { continue };
+            if bucket.frames.is_empty() {
+                continue;
+            }
+            let frames = std::mem::take(&mut bucket.frames);
+            let mut rows = stack(frames)?;
+            let file = OpenOptions::new().create(true).append(true).open(path)?;
+            let mut file = BufWriter::with_capacity(1 << 20, file);
+            // The older text layout is written compactly; views would drag whole chunks along.
+            IpcStreamWriter::new(&mut file)
+                .with_compat_level(CompatLevel::oldest())
+                .finish(&mut rows)?;
+            file.flush()?;
+            bucket.spilled += bucket.held;
+            bucket.held = 0;
+        }
+        self.held = 0;
+        Ok(())
+    }
+
+    fn path(&self, day: i32) -> PathBuf {
+        self.spill.path().join(format!("{day}.ipc"))
+    }
+}
+
+/// Frames of one schema as one frame; none are an empty one.
+pub(crate) fn stack(frames: Vec<DataFrame>) -> PolarsResult<DataFrame> {
+    let mut frames = frames.into_iter();
+    let mut all = frames.next().unwrap_or_default();
+    for frame in frames {
+        all.vstack_mut_owned(frame)?;
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_whether_spilled_or_held() {
+        let folder = TempDir::new().unwrap();
+        for budget in [0, 250, usize::MAX] {
+            let mut buckets = Buckets::new(folder.path(), budget).unwrap();
+            for part in 0..4i32 {
+                for day in [7, 9] {
+                    let rows = df!("n" => [part, part + 10], "text" => ["a", "\u{e9}"]).unwrap();
+                    buckets.add(day, rows, 100).unwrap();
+                }
+            }
+            assert_eq!(buckets.days().collect::<Vec<_>>(), [7, 9]);
+            assert_eq!(buckets.bytes(7), 400);
+            let mut found = Vec::new();
+            buckets
+                .read(9, Some(&["n"]), |rows| {
+                    assert_eq!(rows.get_column_names(), ["n"]);
+                    found.extend(rows.column("n")?.i32()?.iter().flatten());
+                    Ok(())
+                })
+                .unwrap();
+            found.sort_unstable();
+            assert_eq!(found, [0, 1, 2, 3, 10, 11, 12, 13]);
+        }
+    }
+}

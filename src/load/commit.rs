@@ -1,0 +1,400 @@
+//! Merges staged rows with the lake's, day by day, and swaps the changed days in by one commit.
+//!
+//! ```text
+//! staged 06-01, 06-02     lake 06-01, 05-31
+//!   │ moved    a9 was on 05-31 in the lake, a later export has it on 06-01: settled first
+//!   │ 05-31    rewritten without a9
+//!   │ 06-01    merged, rewritten
+//!   │ 06-02    new
+//!   ▼ commit   remove the old files of 05-31 and 06-01, add the new ones; conflict: again
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use chrono::NaiveDate;
+use polars::prelude::*;
+use serde_json::json;
+use wabalake_data::Table;
+use wabalake_data::tables::UTC_DAY;
+
+use super::Options;
+use super::buckets::stack;
+use super::merge::{LAKE, Merged, merge};
+use super::progress::Progress;
+use super::report::TableReport;
+use super::stage::StagedTable;
+use super::typing::{NO_DAY, ORIGIN, utc_day};
+use crate::error::{Error, Result};
+use crate::lake::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile, Staging};
+
+/// A day's rows beyond this many bytes are merged in parts, by key.
+const SHARE: usize = 96 << 20;
+
+/// How often a load is merged again because another got in first.
+const TRIES: usize = 100;
+
+/// Merges and commits one table's staged rows.
+pub(crate) fn commit(
+    lake: &Lake,
+    staged: &mut StagedTable,
+    load_id: &str,
+    options: &Options,
+) -> Result<TableReport> {
+    let table = staged.table;
+    // Others on this machine wait here rather than merge in vain; the commit itself decides.
+    let _turn = lake.take_turn(table)?;
+    for _ in 0..TRIES {
+        let snapshot = lake.snapshot(table)?;
+        let mut transactions = Vec::new();
+        let mut live = BTreeSet::new();
+        for (origin, file) in (1..).zip(&mut staged.files) {
+            let version = snapshot.transaction(&file.report.file_id).unwrap_or(0);
+            let loaded = version % 2 == 1;
+            file.report.already_loaded = loaded;
+            if !loaded {
+                live.insert(origin);
+                transactions.push((file.report.file_id.clone(), version + 1));
+            }
+        }
+        let mut report = TableReport { table: table.name, ..TableReport::default() };
+        if live.is_empty() {
+            return Ok(report);
+        }
+        let staging = lake.staging(table)?;
+        let merging =
+            Merging { staged, snapshot: &snapshot, live: &live, staging: &staging, options };
+        let outcome = merging.run()?;
+        report.days = outcome.days;
+        for (origin, file) in (1..).zip(&mut staged.files) {
+            let figure = |counts: &BTreeMap<i32, u64>| counts.get(&origin).copied().unwrap_or(0);
+            let report = &mut file.report;
+            report.rows_new = figure(&outcome.new);
+            report.rows_updated = figure(&outcome.updated);
+            let good = report.rows_read - report.rows_rejected;
+            report.rows_unchanged = good - report.rows_new - report.rows_updated;
+        }
+        if options.dry_run {
+            return Ok(report);
+        }
+        let files = staged.files.iter().filter(|file| !file.report.already_loaded);
+        let files: Vec<_> = files.map(|file| json!(file.report)).collect();
+        let change = Change {
+            operation: Operation::Load,
+            transactions,
+            remove: outcome.remove,
+            add: outcome.add,
+            info: [("load_id".to_owned(), json!(load_id)), ("files".to_owned(), files.into())]
+                .into_iter()
+                .collect(),
+            data_change: true,
+        };
+        match lake.commit(table, &snapshot, change)? {
+            Commit::Done(version) => {
+                report.version = Some(version);
+                return Ok(report);
+            }
+            Commit::Conflict => {}
+        }
+    }
+    Err(Error::data(format!("{} were changed by others {TRIES} times while loading", table.name))
+        .hint("nothing of this load is in that table: load the same files again"))
+}
+
+/// One attempt at merging staged rows with a snapshot.
+struct Merging<'a> {
+    staged: &'a StagedTable,
+    snapshot: &'a Snapshot,
+    /// Origins of the files that are not loaded yet.
+    live: &'a BTreeSet<i32>,
+    staging: &'a Staging,
+    options: &'a Options,
+}
+
+/// What an attempt came to.
+#[derive(Default)]
+struct Outcome {
+    remove: Vec<String>,
+    add: Vec<StagedFile>,
+    days: BTreeSet<NaiveDate>,
+    new: BTreeMap<i32, u64>,
+    updated: BTreeMap<i32, u64>,
+}
+
+impl Outcome {
+    fn absorb(&mut self, other: Self) {
+        self.remove.extend(other.remove);
+        self.add.extend(other.add);
+        self.days.extend(other.days);
+        for (sums, more) in [(&mut self.new, other.new), (&mut self.updated, other.updated)] {
+            for (origin, keys) in more {
+                *sums.entry(origin).or_default() += keys;
+            }
+        }
+    }
+}
+
+/// Keys that lie on several days, settled.
+#[derive(Default)]
+struct Moved {
+    keys: PlHashSet<i64>,
+    /// The rows that stay, by their day.
+    winners: BTreeMap<i32, Vec<DataFrame>>,
+    /// Days of the lake that lose or change a row.
+    changed: BTreeSet<i32>,
+    new: BTreeMap<i32, u64>,
+    updated: BTreeMap<i32, u64>,
+}
+
+impl Merging<'_> {
+    fn table(&self) -> &'static Table {
+        self.staged.table
+    }
+
+    fn run(&self) -> Result<Outcome> {
+        let moved = self.settle_moved()?;
+        let mut days: BTreeSet<i32> = self.staged.rows.days().collect();
+        days.extend(&moved.changed);
+        days.extend(moved.winners.keys());
+        let progress = Progress::days(self.table().name, days.len() as u64, self.options.quiet);
+
+        let outcome = Mutex::new(Ok(Outcome::default()));
+        let waiting = Mutex::new(days.into_iter());
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+                scope.spawn(|| {
+                    loop {
+                        let day = waiting.lock().ok().and_then(|mut days| days.next());
+                        let stop = outcome.lock().map_or(true, |outcome| outcome.is_err());
+                        let Some(day) = day.filter(|_| !stop) else { return };
+                        let merged = self.merge_day(day, &moved);
+                        progress.advance(1);
+                        let Ok(mut outcome) = outcome.lock() else { return };
+                        match (merged, &mut *outcome) {
+                            (Ok(day), Ok(outcome)) => outcome.absorb(day),
+                            (Err(e), outcome @ Ok(_)) => *outcome = Err(e),
+                            (_, Err(_)) => {}
+                        }
+                    }
+                });
+            }
+        });
+        let outcome =
+            outcome.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+        let mut outcome = outcome?;
+        outcome.absorb(Outcome { new: moved.new, updated: moved.updated, ..Outcome::default() });
+        outcome.add.sort_by_key(|file| file.day());
+        outcome.remove.sort();
+        Ok(outcome)
+    }
+
+    /// Merges one day and writes its file, or nothing where its rows stay as they are.
+    fn merge_day(&self, day: i32, moved: &Moved) -> Result<Outcome> {
+        let date = date(day);
+        let lake: Vec<&DataFile> = self.snapshot.files_of(date).collect();
+        let lake_bytes: usize = lake.iter().map(|file| 6 * file.bytes as usize).sum();
+        let bytes = self.staged.rows.bytes(day) + lake_bytes;
+        let parts = i64::try_from(bytes.div_ceil(SHARE)).unwrap_or(1).max(1);
+        let moves = moved.changed.contains(&day) || moved.winners.contains_key(&day);
+
+        let mut outcome = Outcome::default();
+        let mut frames = Vec::new();
+        let mut changed = moved.changed.contains(&day);
+        for part in 0..parts {
+            let mut rows = Vec::new();
+            let mut take = |frame: DataFrame| -> Result<()> {
+                let frame = self.part_of(frame, part, parts)?;
+                let frame = if moves { without(self.table(), frame, &moved.keys)? } else { frame };
+                if frame.height() > 0 {
+                    rows.push(frame);
+                }
+                Ok(())
+            };
+            self.staged.rows.read(day, None, |frame| take(self.live_rows(frame)?))?;
+            for file in &lake {
+                take(self.read_lake(&[file])?)?;
+            }
+            let merged = merge(self.table(), rows)?;
+            let stays = merged.is_unchanged();
+            let Merged { rows, new, updated } = merged;
+            changed |= !stays;
+            outcome.absorb(Outcome { new, updated, ..Outcome::default() });
+            frames.push(rows);
+            if parts > 1 {
+                // A day of many parts is written part by part, and kept only if any changed.
+                let rows = frames.pop().unwrap_or_default();
+                self.write(date, rows, &mut outcome)?;
+            }
+        }
+        if let Some(winners) = moved.winners.get(&day) {
+            changed |= winners.iter().any(|rows| has_new(rows));
+            frames.extend(winners.iter().cloned());
+        }
+        if !changed {
+            self.staging.forget(&outcome.add);
+            outcome.add.clear();
+            return Ok(outcome);
+        }
+        let rows = super::merge::sorted(self.table(), stack(frames)?)?;
+        self.write(date, rows, &mut outcome)?;
+        outcome.remove.extend(lake.iter().map(|file| file.path.clone()));
+        outcome.days.extend(date);
+        Ok(outcome)
+    }
+
+    fn write(&self, date: Option<NaiveDate>, rows: DataFrame, outcome: &mut Outcome) -> Result<()> {
+        if rows.height() > 0 {
+            outcome.add.push(self.staging.write(date, rows.drop(ORIGIN)?)?);
+        }
+        Ok(())
+    }
+
+    /// Rows of the lake, marked as such.
+    fn read_lake(&self, files: &[&DataFile]) -> Result<DataFrame> {
+        let stored = self.table().stored();
+        let columns: Vec<Expr> = stored.iter_names().map(|name| col(name.clone())).collect();
+        let rows = self.snapshot.scan_files(files)?.select(columns).collect()?;
+        let height = rows.height();
+        let mut columns = rows.into_columns();
+        columns.push(Column::new_scalar(ORIGIN.into(), Scalar::from(LAKE), height));
+        Ok(DataFrame::new(height, columns)?)
+    }
+
+    /// Without rows of files that another load has brought in meanwhile.
+    fn live_rows(&self, rows: DataFrame) -> Result<DataFrame> {
+        if self.live.len() == self.staged.files.len() {
+            return Ok(rows);
+        }
+        let origins = rows.column(ORIGIN)?.i32()?;
+        let live = origins.iter().map(|origin| origin.is_some_and(|o| self.live.contains(&o)));
+        Ok(rows.filter(&live.collect::<BooleanChunked>())?)
+    }
+
+    /// The rows whose key falls to one of several parts.
+    fn part_of(&self, rows: DataFrame, part: i64, parts: i64) -> Result<DataFrame> {
+        if parts == 1 {
+            return Ok(rows);
+        }
+        let table = self.table();
+        let hash = table.hashes.iter().find(|(_, of)| table.key.contains(of));
+        let Some((hash, _)) = hash else {
+            return Err(Error::bug(format!("{} have no hash to part a day by", table.name)));
+        };
+        let hashes = rows.column(hash)?.i64()?;
+        let falls = hashes.iter().map(|hash| hash.unwrap_or(0).rem_euclid(parts) == part);
+        Ok(rows.filter(&falls.collect::<BooleanChunked>())?)
+    }
+
+    /// Finds the keys that lie on several days and settles which row stays, and where.
+    fn settle_moved(&self) -> Result<Moved> {
+        let Some(hash) = self.table().key_hash() else { return Ok(Moved::default()) };
+        let (keys, mut lake_days) = self.find_moved(hash)?;
+        if keys.is_empty() {
+            return Ok(Moved::default());
+        }
+        let mut frames = Vec::new();
+        for day in self.staged.rows.days() {
+            self.staged.rows.read(day, None, |rows| {
+                let rows = self.live_rows(rows)?;
+                frames.push(only(self.table(), rows, &keys)?);
+                Ok(())
+            })?;
+            lake_days.insert(day);
+        }
+        let mut in_lake: BTreeMap<i32, usize> = BTreeMap::new();
+        for day in lake_days {
+            for file in self.snapshot.files_of(date(day)) {
+                let rows = only(self.table(), self.read_lake(&[file])?, &keys)?;
+                *in_lake.entry(day).or_default() += rows.height();
+                frames.push(rows);
+            }
+        }
+        frames.retain(|rows| rows.height() > 0);
+        let merged = merge(self.table(), frames)?;
+        let mut winners: BTreeMap<i32, Vec<DataFrame>> = BTreeMap::new();
+        let mut stay: BTreeMap<i32, usize> = BTreeMap::new();
+        for (day, rows) in by_day(self.table(), &merged.rows)? {
+            *stay.entry(day).or_default() +=
+                rows.column(ORIGIN)?.i32()?.iter().filter(|o| *o == Some(LAKE)).count();
+            winners.entry(day).or_default().push(rows);
+        }
+        // A day of the lake changes when a row of it does not stay.
+        let changed =
+            in_lake.iter().filter(|(day, rows)| stay.get(day).copied().unwrap_or(0) != **rows);
+        let changed = changed.map(|(day, _)| *day).collect();
+        Ok(Moved { keys, winners, changed, new: merged.new, updated: merged.updated })
+    }
+
+    /// Keys of staged rows that lie on another staged day, or on another day of the lake, and
+    /// those days of the lake. Goes over the keys several times where they are many.
+    fn find_moved(&self, hash: &str) -> Result<(PlHashSet<i64>, BTreeSet<i32>)> {
+        const KEYS_AT_ONCE: u64 = 4_000_000;
+        let staged: u64 = self.staged.files.iter().map(|file| file.report.rows_read).sum();
+        let passes = i64::try_from(staged / KEYS_AT_ONCE + 1).unwrap_or(1);
+        let mut moved = PlHashSet::default();
+        let mut lake_days = BTreeSet::new();
+        for pass in 0..passes {
+            let mut days: PlHashMap<i64, i32> = PlHashMap::default();
+            for day in self.staged.rows.days() {
+                self.staged.rows.read(day, Some(&[hash, ORIGIN]), |rows| {
+                    for key in self.live_rows(rows)?.column(hash)?.i64()?.iter().flatten() {
+                        if key.rem_euclid(passes) == pass && *days.entry(key).or_insert(day) != day
+                        {
+                            moved.insert(key);
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            for files in self.snapshot.files_in_groups(KEYS_AT_ONCE) {
+                let scan = self.snapshot.scan_files(&files)?.select([col(hash), col(UTC_DAY)]);
+                let rows = scan.collect()?;
+                let dates = rows.column(UTC_DAY)?.cast(&DataType::Int32)?;
+                let keys = rows.column(hash)?.i64()?.iter().zip(dates.i32()?.iter());
+                for (key, date) in keys {
+                    let date = date.unwrap_or(NO_DAY);
+                    let Some(key) = key else { continue };
+                    if days.get(&key).is_some_and(|day| *day != date) {
+                        moved.insert(key);
+                        lake_days.insert(date);
+                    }
+                }
+            }
+        }
+        Ok((moved, lake_days))
+    }
+}
+
+fn date(day: i32) -> Option<NaiveDate> {
+    (day != NO_DAY).then(|| NaiveDate::from_epoch_days(day)).flatten()
+}
+
+fn has_new(rows: &DataFrame) -> bool {
+    let origins = rows.column(ORIGIN).and_then(|column| Ok(column.i32()?.clone()));
+    origins.is_ok_and(|origins| origins.iter().any(|origin| origin != Some(LAKE)))
+}
+
+fn held(table: &Table, rows: &DataFrame, keys: &PlHashSet<i64>) -> Result<BooleanChunked> {
+    let hash = table.key_hash().unwrap_or_default();
+    let hashes = rows.column(hash)?.i64()?;
+    Ok(hashes.iter().map(|key| key.is_some_and(|key| keys.contains(&key))).collect())
+}
+
+fn only(table: &Table, rows: DataFrame, keys: &PlHashSet<i64>) -> Result<DataFrame> {
+    Ok(rows.filter(&held(table, &rows, keys)?)?)
+}
+
+fn without(table: &Table, rows: DataFrame, keys: &PlHashSet<i64>) -> Result<DataFrame> {
+    Ok(rows.filter(&!&held(table, &rows, keys)?)?)
+}
+
+/// Rows by UTC day.
+fn by_day(table: &Table, rows: &DataFrame) -> Result<Vec<(i32, DataFrame)>> {
+    let stamps = rows.column(table.day_of)?.cast(&DataType::Int64)?;
+    let mut days: BTreeMap<i32, Vec<IdxSize>> = BTreeMap::new();
+    for (row, stamp) in (0..).zip(stamps.i64()?.iter()) {
+        days.entry(stamp.map_or(NO_DAY, utc_day)).or_default().push(row);
+    }
+    let part = |(day, numbers)| Ok((day, rows.take(&IdxCa::from_vec("".into(), numbers))?));
+    days.into_iter().map(part).collect()
+}

@@ -1,0 +1,173 @@
+//! What bytes a file is written in, told from all of them.
+//!
+//! | bytes | encoding |
+//! |---|---|
+//! | begin with a byte order mark | UTF-8, UTF-16LE or UTF-16BE |
+//! | every other byte near the start is zero | UTF-16 without a mark |
+//! | valid UTF-8, or invalid in a few records only | UTF-8: those records are rejected |
+//! | Western letters that are no UTF-8 | Windows-1252 |
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+/// Looks at a file's bytes as they pass and says what they are written in.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    head: Vec<u8>,
+    /// The start of a sequence that the next bytes may complete.
+    cut: Vec<u8>,
+    lines: u64,
+    valid: u64,
+    western: u64,
+    invalid: u64,
+}
+
+impl Evidence {
+    const HEAD: usize = 256;
+    /// Beyond this many characters the verdict no longer changes in practice.
+    const ENOUGH: u64 = 100_000;
+
+    /// Takes the next bytes of the file into account.
+    pub(crate) fn look(&mut self, bytes: &[u8]) {
+        let missing = Self::HEAD - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        if self.cut.is_empty() && bytes.is_ascii() || self.valid + self.western > Self::ENOUGH {
+            return;
+        }
+        let joined = [std::mem::take(&mut self.cut).as_slice(), bytes].concat();
+        let mut chunks = joined.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            self.valid += chunk.valid().bytes().filter(|b| *b >= 0xC0).count() as u64;
+            let incomplete = chunks.peek().is_none()
+                && std::str::from_utf8(chunk.invalid()).is_err_and(|e| e.error_len().is_none());
+            if incomplete {
+                self.cut = chunk.invalid().to_vec();
+            } else {
+                for byte in chunk.invalid() {
+                    if is_western(*byte) { self.western += 1 } else { self.invalid += 1 }
+                }
+            }
+        }
+    }
+
+    /// What the file is written in.
+    pub(crate) fn verdict(&self) -> &'static Encoding {
+        if let Some((encoding, _)) = Encoding::for_bom(&self.head) {
+            return encoding;
+        }
+        let zeros =
+            |from: usize| self.head.iter().skip(from).step_by(2).filter(|b| **b == 0).count();
+        let most = self.head.len() / 4;
+        match (zeros(0) > most, zeros(1) > most) {
+            (false, true) => return UTF_16LE,
+            (true, false) => return UTF_16BE,
+            _ => {}
+        }
+        let few = self.western * 200 < self.lines;
+        if self.western > self.valid + self.invalid && !few { WINDOWS_1252 } else { UTF_8 }
+    }
+}
+
+/// Letters and signs of Western languages in Windows-1252 that a text may well hold.
+fn is_western(byte: u8) -> bool {
+    let letter = byte >= 0xC0 && !matches!(byte, 0xD0 | 0xD7 | 0xDE | 0xF0 | 0xF7 | 0xFE | 0xFF);
+    letter || matches!(byte, 0x80 | 0x85 | 0x91..=0x97 | 0xA0 | 0xA1 | 0xAA | 0xB0 | 0xBA | 0xBF)
+}
+
+/// Turns a file's bytes into UTF-8. What is invalid in its encoding comes out as a byte that is
+/// invalid in UTF-8 too, so that its record, and no other, is rejected.
+pub(crate) struct Transcoder {
+    decoder: Option<Decoder>,
+    start: bool,
+}
+
+impl Transcoder {
+    const INVALID: u8 = 0xFF;
+
+    pub(crate) fn new(encoding: &'static Encoding) -> Self {
+        let decoder = (encoding != UTF_8).then(|| encoding.new_decoder_with_bom_removal());
+        Self { decoder, start: true }
+    }
+
+    /// Appends the UTF-8 of `bytes` to `out`; `last` says that no more follow.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>, last: bool) {
+        let Some(decoder) = &mut self.decoder else {
+            if std::mem::take(&mut self.start) {
+                bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+            }
+            out.extend_from_slice(bytes);
+            return;
+        };
+        let mut text = vec![0; bytes.len() * 3 + 16];
+        loop {
+            let (result, read, written) =
+                decoder.decode_to_utf8_without_replacement(bytes, &mut text, last);
+            out.extend_from_slice(&text[..written]);
+            bytes = &bytes[read..];
+            match result {
+                DecoderResult::InputEmpty => return,
+                DecoderResult::OutputFull => {}
+                DecoderResult::Malformed(..) => out.push(Self::INVALID),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(bytes: &[u8]) -> &'static Encoding {
+        // Split anywhere, the answer is the same.
+        let verdicts = (0..bytes.len().min(40)).map(|at| {
+            let mut evidence = Evidence::default();
+            evidence.look(&bytes[..at]);
+            evidence.look(&bytes[at..]);
+            evidence.verdict()
+        });
+        let verdicts: Vec<_> = verdicts.collect();
+        assert!(verdicts.windows(2).all(|pair| pair[0] == pair[1]));
+        verdicts[0]
+    }
+
+    fn utf_16le(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn verdicts() {
+        let cases: &[(&[u8], &Encoding)] = &[
+            (b"id,text\n1,plain\n", UTF_8),
+            ("id,text\n1,\u{e9}t\u{e9}\n".as_bytes(), UTF_8),
+            ("\u{feff}id,text\n".as_bytes(), UTF_8),
+            (b"id,text\n1,\xe9t\xe9\n2,ma\xf1ana\n", WINDOWS_1252),
+            (b"id,text\n1,caf\xe9 \xff\xfe\n", UTF_8),
+            (&utf_16le("id,text\n1,plain\n"), UTF_16LE),
+            (b"\xfe\xff\0i\0d", UTF_16BE),
+        ];
+        for (bytes, encoding) in cases {
+            assert_eq!(verdict(bytes), *encoding, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn one_broken_record_of_many_does_not_make_a_file_western() {
+        let mut bytes = b"1,plain\n".repeat(1000);
+        bytes.extend_from_slice(b"2,caf\xe9\n");
+        assert_eq!(verdict(&bytes), UTF_8);
+    }
+
+    #[test]
+    fn a_lone_surrogate_spoils_its_own_record_only() {
+        let mut bytes = utf_16le("1,a\n2,");
+        bytes.extend_from_slice(&[0x00, 0xD8]);
+        bytes.extend_from_slice(&utf_16le("\n3,\u{e9}\n"));
+        let mut out = Vec::new();
+        let mut transcoder = Transcoder::new(UTF_16LE);
+        for byte in &bytes {
+            transcoder.push(std::slice::from_ref(byte), &mut out, false);
+        }
+        transcoder.push(&[], &mut out, true);
+        assert_eq!(out, [b"1,a\n2,\xFF\n3,".as_slice(), "\u{e9}\n".as_bytes()].concat());
+    }
+}

@@ -1,0 +1,227 @@
+//! One row per key: of several, the one that is further along.
+//!
+//! ```text
+//! origin  session_id  finished   status
+//! lake    a1          null       BOT       ┐ a1 was open; file 1 knows how it ended:
+//! file 1  a1          10:05      AGENTS    ┘ updated, file 1's row stays
+//! file 1  a2          null       BOT         new
+//! file 2  a2          null       BOT         the same again: unchanged
+//! ```
+//!
+//! The order of the rows does not matter: precedence, then the values of all columns, settle every
+//! tie, so any order of loads gives one table.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::*;
+use wabalake_data::Table;
+
+use super::buckets::stack;
+use super::typing::ORIGIN;
+use crate::error::{Error, Result};
+
+/// The origin of rows that are in the lake already.
+pub(crate) const LAKE: i32 = 0;
+
+/// What a merge came to.
+#[derive(Debug, Default)]
+pub(crate) struct Merged {
+    /// One row per key, with [`ORIGIN`], in the table's order.
+    pub(crate) rows: DataFrame,
+    /// Keys that were not in the lake, by the file whose row stays.
+    pub(crate) new: BTreeMap<i32, u64>,
+    /// Keys whose row in the lake gave way, by the file whose row stays.
+    pub(crate) updated: BTreeMap<i32, u64>,
+}
+
+impl Merged {
+    /// Whether the lake's rows stay as they are.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.new.is_empty() && self.updated.is_empty()
+    }
+}
+
+/// Merges frames of [`Table::stored`] and [`ORIGIN`].
+///
+/// # Errors
+///
+/// A hash of two different ids, which no answer could be trusted after.
+pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
+    let all = stack(frames)?;
+    if all.height() == 0 {
+        return Ok(Merged::default());
+    }
+    let twice = match table.key_hash() {
+        Some(hash) => all.select([hash])?.is_duplicated()?,
+        None => all.select(table.key.iter().copied())?.is_duplicated()?,
+    };
+    let mut merged = Merged::default();
+    let alone = all.filter(&!&twice)?;
+    for (origin, keys) in count(&alone)? {
+        if origin != LAKE {
+            merged.new.insert(origin, keys);
+        }
+    }
+    let rows = if alone.height() == all.height() {
+        all
+    } else {
+        let several = all.filter(&twice)?;
+        check_hash(table, &several)?;
+        let winners = settle(table, several.clone())?;
+        let known = several.lazy().filter(col(ORIGIN).eq(lit(LAKE))).select(keys(table));
+        // Null keys are keys like any other.
+        let same = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Semi) };
+        let replaced = winners
+            .clone()
+            .lazy()
+            .filter(col(ORIGIN).neq(lit(LAKE)))
+            .join(known, keys(table), keys(table), same)
+            .select([col(ORIGIN)])
+            .collect()?;
+        merged.updated = count(&replaced)?;
+        for (origin, keys) in count(&winners)? {
+            let new = keys - merged.updated.get(&origin).copied().unwrap_or(0);
+            if origin != LAKE && new > 0 {
+                *merged.new.entry(origin).or_default() += new;
+            }
+        }
+        stack(vec![alone, winners])?
+    };
+    merged.rows = sorted(table, rows)?;
+    Ok(merged)
+}
+
+/// Rows in the order of the table's files.
+pub(crate) fn sorted(table: &Table, rows: DataFrame) -> PolarsResult<DataFrame> {
+    let ascending = SortMultipleOptions::default().with_nulls_last(true);
+    rows.sort(table.sort.iter().copied(), ascending)
+}
+
+fn keys(table: &Table) -> Vec<Expr> {
+    table.key.iter().map(|name| col(*name)).collect()
+}
+
+/// Of rows that share keys, the winners.
+fn settle(table: &Table, rows: DataFrame) -> PolarsResult<DataFrame> {
+    let further = (table.precedence)();
+    let values = table.columns.iter().map(|column| col(column.name));
+    let ranks = keys(table).into_iter().chain(further.iter().cloned()).chain(values);
+    let ranks: Vec<Expr> = ranks.chain([col(ORIGIN)]).collect();
+    // Greater first; only the last rank, the origin, rises, so that of equal rows the lake's stays.
+    let mut descending = vec![true; ranks.len()];
+    *descending.last_mut().unwrap_or(&mut false) = false;
+    let order = SortMultipleOptions::default()
+        .with_order_descending_multi(descending)
+        .with_nulls_last(true);
+    let ranked = rows.lazy().sort_by_exprs(ranks, order).collect()?;
+    let names: Vec<String> = table.key.iter().map(|name| (*name).to_owned()).collect();
+    ranked.unique_stable(Some(&names), UniqueKeepStrategy::First, None)
+}
+
+/// Rows by origin.
+fn count(rows: &DataFrame) -> PolarsResult<BTreeMap<i32, u64>> {
+    let mut counts = BTreeMap::new();
+    for origin in rows.column(ORIGIN)?.i32()?.iter().flatten() {
+        *counts.entry(origin).or_default() += 1;
+    }
+    Ok(counts)
+}
+
+/// Queries join on a hash alone, so one that stands for two ids must never get into a lake.
+fn check_hash(table: &Table, several: &DataFrame) -> Result<()> {
+    let Some(hash) = table.key_hash() else { return Ok(()) };
+    let ids = several.select(table.key.iter().copied())?;
+    let id = ids.columns().first().map_or(Ok(0), |id| id.n_unique())?;
+    if several.column(hash)?.n_unique()? == id {
+        return Ok(());
+    }
+    Err(Error::bug(format!("two ids of {} have one {hash}", table.name))
+        .hint("nothing was loaded; please report it with the two ids"))
+}
+
+#[cfg(test)]
+mod tests {
+    use wabalake_data::tables::{deployments, sessions};
+
+    use super::*;
+
+    fn frame(table: &Table, rows: &[(i32, &[(&str, &str)])]) -> DataFrame {
+        let text = |name: &str| -> Vec<Option<String>> {
+            let cell = |cells: &[(&str, &str)]| {
+                cells.iter().find(|(column, _)| *column == name).map(|(_, v)| (*v).to_owned())
+            };
+            rows.iter().map(|(_, cells)| cell(cells)).collect()
+        };
+        let mut columns = Vec::new();
+        for (name, kind) in table.stored().iter() {
+            let hashed = table.hashes.iter().find(|(hash, _)| hash == name);
+            let column = match hashed {
+                Some((_, of)) => {
+                    let key = |t: Option<String>| t.map(|t| wabalake_data::tables::text_key(&t));
+                    let keys: Vec<Option<i64>> = text(of).into_iter().map(key).collect();
+                    Column::new(name.clone(), keys)
+                }
+                None if matches!(kind, DataType::Datetime(..)) => {
+                    let micros = |t: Option<String>| t.map(|t| t.parse::<i64>().unwrap());
+                    let stamps: Vec<Option<i64>> = text(name).into_iter().map(micros).collect();
+                    Column::new(name.clone(), stamps).cast(kind).unwrap()
+                }
+                None if *kind == DataType::Boolean => {
+                    Column::full_null(name.clone(), rows.len(), kind)
+                }
+                None => Column::new(name.clone(), text(name)).cast(kind).unwrap(),
+            };
+            columns.push(column);
+        }
+        let origins: Vec<i32> = rows.iter().map(|(origin, _)| *origin).collect();
+        columns.push(Column::new(ORIGIN.into(), origins));
+        DataFrame::new(rows.len(), columns).unwrap()
+    }
+
+    #[test]
+    fn the_drawing_above() {
+        let start = ("session_started_timestamp", "1");
+        let frame = frame(
+            &sessions::TABLE,
+            &[
+                (0, &[("session_id", "a1"), start, ("session_status", "BOT")]),
+                (
+                    1,
+                    &[
+                        ("session_id", "a1"),
+                        start,
+                        ("session_finished_timestamp", "9"),
+                        ("session_status", "AGENTS"),
+                    ],
+                ),
+                (1, &[("session_id", "a2"), start, ("session_status", "BOT")]),
+                (2, &[("session_id", "a2"), start, ("session_status", "BOT")]),
+            ],
+        );
+        let merged = merge(&sessions::TABLE, vec![frame]).unwrap();
+        assert_eq!(merged.rows.height(), 2);
+        assert_eq!(merged.updated, [(1, 1)].into());
+        assert_eq!(merged.new, [(1, 1)].into());
+    }
+
+    #[test]
+    fn nulls_in_a_key_are_equal() {
+        let row: &[(&str, &str)] = &[
+            ("user_phone", "573005550101"),
+            ("deployment_timestamp", "5"),
+            ("delivery_status", "Sent"),
+        ];
+        let later: &[(&str, &str)] = &[
+            ("user_phone", "573005550101"),
+            ("deployment_timestamp", "5"),
+            ("delivery_status", "Failed"),
+        ];
+        let table = &deployments::TABLE;
+        let merged = merge(table, vec![frame(table, &[(0, row), (1, later)])]).unwrap();
+        assert_eq!(merged.rows.height(), 1);
+        assert_eq!(merged.updated, [(1, 1)].into());
+        assert!(merged.new.is_empty());
+        let again = merge(table, vec![frame(table, &[(0, later), (1, row)])]).unwrap();
+        assert!(again.is_unchanged());
+    }
+}

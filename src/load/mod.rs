@@ -1,0 +1,122 @@
+//! Exports in, rows of the lake out.
+//!
+//! ```text
+//! general_sessions_report.csv.gz
+//!   │ source    unpacked; surveyed: hash (is it loaded?), encoding
+//!   │ header    delimiter, table, which column is where
+//!   │ records   chunks of whole records; finds its way after a broken one
+//!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
+//!   │ buckets   rows by UTC day, on disk when they are many
+//!   │ merge     day by day with the lake's rows: one row per key, the one further along
+//!   ▼ commit    the days that changed, swapped in by one commit; on a conflict, merged again
+//! lake/tables/sessions/utc_day=2025-06-01/….parquet
+//! ```
+//!
+//! Memory is bounded by the buckets' budget and by the rows of a few days, not by the files.
+
+mod buckets;
+mod commit;
+mod encoding;
+mod header;
+mod merge;
+mod progress;
+mod records;
+pub mod rejects;
+pub mod report;
+mod source;
+mod stage;
+mod typing;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use chrono_tz::Tz;
+use wabalake_data::Table;
+
+pub use self::report::{FileReport, RejectReport, Report, TableReport};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+
+/// Part of what names a loaded file: raised when the same bytes would load as other rows.
+const LOADER_VERSION: u32 = 1;
+
+/// How to load.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The table, if it is not to be told from the headers.
+    pub kind: Option<&'static Table>,
+    /// Where stamps without an offset are read.
+    pub source_timezone: Tz,
+    /// Header cells to read as others: from, to.
+    pub renames: Vec<(String, String)>,
+    /// Whether one reject refuses the load.
+    pub strict: bool,
+    /// How many rejects refuse the load when exceeded.
+    pub max_rejects: Option<u64>,
+    /// Only try.
+    pub dry_run: bool,
+    /// Say nothing on the way.
+    pub quiet: bool,
+    /// How many bytes of typed rows may wait in memory.
+    pub memory: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            source_timezone: Tz::UTC,
+            renames: Vec::new(),
+            strict: false,
+            max_rejects: None,
+            dry_run: false,
+            quiet: true,
+            memory: 192 << 20,
+        }
+    }
+}
+
+/// Loads exports into a lake: all of them, or none.
+///
+/// # Errors
+///
+/// A file that cannot be read or is no export that is known; rejects beyond what the options
+/// allow; a lake that cannot be written. In each case nothing was committed.
+pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report> {
+    let started = Instant::now();
+    let scratch = lake.scratch()?;
+    let mut staged = stage::stage(files, lake, &scratch, options)?;
+    check_rejects(&staged, options)?;
+    let mut report = Report { dry_run: options.dry_run, ..Report::default() };
+    let load_id = uuid::Uuid::new_v4().to_string();
+    if staged.tables.iter().any(|table| !table.files.is_empty()) {
+        report.load_id = (!options.dry_run).then(|| load_id.clone());
+        if !options.dry_run {
+            rejects::commit(lake, &staged, &load_id)?;
+        }
+        for table in &mut staged.tables {
+            report.tables.push(commit::commit(lake, table, &load_id, options)?);
+        }
+    }
+    report.files = staged.into_reports();
+    report.bytes = report.total(|file| file.bytes);
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+fn check_rejects(staged: &stage::Staged, options: &Options) -> Result<()> {
+    let rejected = staged.rejected();
+    let most = if options.strict { Some(0) } else { options.max_rejects };
+    if most.is_none_or(|most| rejected <= most) {
+        return Ok(());
+    }
+    let shown = staged.first_rejects(5).join("\n  ");
+    let error = Error::data(format!(
+        "{rejected} row{} cannot be taken: nothing was loaded\n  {shown}",
+        if rejected == 1 { "" } else { "s" }
+    ));
+    Err(match options.strict {
+        true => error.hint("mend them, or load without `--strict` to set them aside"),
+        false => error.hint("mend them, or raise `--max-rejects`"),
+    })
+}

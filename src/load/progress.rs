@@ -1,0 +1,67 @@
+//! How far a load is: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+
+use std::io::IsTerminal as _;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::report::bytes;
+
+/// Tells how far some work is. Everything goes to standard error.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    /// When the next plain line is due, where there is no terminal.
+    due: Option<Mutex<Instant>>,
+    label: String,
+}
+
+impl Progress {
+    const EVERY: Duration = Duration::from_secs(10);
+
+    /// Work of a known length, in bytes.
+    pub(crate) fn bytes(label: &str, length: u64, quiet: bool) -> Self {
+        let style = "{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta}";
+        Self::new(label, length, quiet, style)
+    }
+
+    /// Work of a known number of days.
+    pub(crate) fn days(label: &str, length: u64, quiet: bool) -> Self {
+        Self::new(label, length, quiet, "{msg}  {bar:30} {pos}/{len} days")
+    }
+
+    fn new(label: &str, length: u64, quiet: bool, style: &str) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if quiet || !terminal {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_message(label.to_owned());
+        let due = (!quiet && !terminal).then(|| Mutex::new(Instant::now() + Self::EVERY));
+        Self { bar, due, label: label.to_owned() }
+    }
+
+    /// So much more is done.
+    pub(crate) fn advance(&self, by: u64) {
+        self.bar.inc(by);
+        let Some(due) = &self.due else { return };
+        let Ok(mut due) = due.lock() else { return };
+        if Instant::now() >= *due {
+            *due = Instant::now() + Self::EVERY;
+            let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            let line = format!("{}: {} of {}\n", self.label, bytes(done), bytes(all));
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

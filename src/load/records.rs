@@ -1,0 +1,457 @@
+//! Splits a CSV's bytes into records, and finds its way again after a broken one.
+//!
+//! ```text
+//! line 1  a1,Hola,x                     record 1
+//! line 2  a2,"two
+//! line 3  lines",x                      record 2, with a newline inside its quotes
+//! line 4                                nothing
+//! line 5  a3,"never closed,x            record 3: broken, up to where a whole record begins
+//! line 6  and on
+//! line 7  a4,Hola,x                     record 4
+//! ```
+//!
+//! A quote opens a quoted field only at the field's start; within a field it is a character like
+//! any other. Every byte of the file belongs to a record or to an empty line.
+
+use std::io;
+
+use crate::load::encoding::Transcoder;
+
+/// A run of whole records.
+pub(crate) struct Chunk {
+    /// The bytes of its records, UTF-8 except where a record is not.
+    pub(crate) bytes: Vec<u8>,
+    /// Its records in order.
+    pub(crate) records: Vec<Record>,
+}
+
+/// Where a record lies in its chunk and in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Its first byte in the chunk.
+    pub(crate) start: usize,
+    /// Past its last byte, without the line's end.
+    pub(crate) end: usize,
+    /// Its number in the file; the first after the header is 1.
+    pub(crate) number: u64,
+    /// The line it begins on; the first is 1.
+    pub(crate) line: u64,
+    /// Whether any of its fields is quoted.
+    pub(crate) quoted: bool,
+    /// Whether its quotes do not match.
+    pub(crate) unclosed: bool,
+}
+
+/// Reads chunks of whole records.
+pub(crate) struct Splitter<R> {
+    reader: R,
+    transcoder: Transcoder,
+    /// Bytes that are read and belong to no chunk yet; they begin with a record.
+    rest: Vec<u8>,
+    ended: bool,
+    delimiter: u8,
+    fields: Option<usize>,
+    number: u64,
+    line: u64,
+    input: Vec<u8>,
+}
+
+/// What lies at the start of some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// A record: past its last byte, past its line's end, whether quoted, whether on several lines.
+    Record { end: usize, next: usize, quoted: bool, several_lines: bool },
+    /// Quotes that do not match.
+    Unclosed,
+    /// More bytes are needed to tell.
+    Cut,
+}
+
+impl<R: io::Read> Splitter<R> {
+    /// Chunks are about this long.
+    const CHUNK: usize = 2 << 20;
+    /// A record longer than this is broken: no export's cell comes near it.
+    pub(crate) const LONGEST: usize = 16 << 20;
+
+    pub(crate) fn new(reader: R, transcoder: Transcoder, delimiter: u8) -> Self {
+        Self {
+            reader,
+            transcoder,
+            rest: Vec::new(),
+            ended: false,
+            delimiter,
+            fields: None,
+            number: 0,
+            line: 1,
+            input: vec![0; 256 << 10],
+        }
+    }
+
+    /// Says how many fields a whole record has, which is what finding the way again goes by.
+    pub(crate) fn expect_fields(&mut self, fields: usize) {
+        self.fields = Some(fields);
+    }
+
+    /// The next record alone, for the header.
+    pub(crate) fn header(&mut self) -> io::Result<Option<Chunk>> {
+        let chunk = self.chunk(1)?;
+        self.number = 0;
+        Ok(chunk)
+    }
+
+    /// The next records, or `None` after the last.
+    pub(crate) fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        self.chunk(usize::MAX)
+    }
+
+    fn chunk(&mut self, most: usize) -> io::Result<Option<Chunk>> {
+        self.fill(Self::CHUNK)?;
+        let mut records = Vec::new();
+        let mut at = 0;
+        while at < self.rest.len() && records.len() < most {
+            if let Some(length) = line_end(&self.rest[at..]) {
+                at += length;
+                self.line += 1;
+                continue;
+            }
+            let (record, next) = match self.look(at) {
+                Found::Cut if !records.is_empty() => break,
+                Found::Cut => {
+                    let wanted = (self.rest.len() * 2).max(Self::CHUNK);
+                    self.fill(wanted)?;
+                    continue;
+                }
+                Found::Record { end, next, quoted, .. } => {
+                    (self.record(at, end, quoted, false), next)
+                }
+                Found::Unclosed => {
+                    // What follows decides where the stretch ends, so it must be here to look at.
+                    if !self.ended && self.rest.len() - at < Self::LONGEST {
+                        if !records.is_empty() {
+                            break;
+                        }
+                        self.fill(Self::LONGEST + Self::CHUNK)?;
+                    }
+                    let (end, next) = self.stretch(at);
+                    (self.record(at, end, true, true), next)
+                }
+            };
+            records.push(record);
+            self.line += memchr::memchr_iter(b'\n', &self.rest[at..next]).count() as u64;
+            at = next;
+        }
+        if records.is_empty() && at == self.rest.len() && self.ended {
+            self.rest.clear();
+            return Ok(None);
+        }
+        let after = self.rest.split_off(at);
+        let bytes = std::mem::replace(&mut self.rest, after);
+        Ok(Some(Chunk { bytes, records }))
+    }
+
+    fn record(&mut self, start: usize, end: usize, quoted: bool, unclosed: bool) -> Record {
+        self.number += 1;
+        Record { start, end, number: self.number, line: self.line, quoted, unclosed }
+    }
+
+    /// Reads until `wanted` bytes are there or the file has ended.
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        while self.rest.len() < wanted && !self.ended {
+            let read = match self.reader.read(&mut self.input) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            self.ended = read == 0;
+            self.transcoder.push(&self.input[..read], &mut self.rest, self.ended);
+        }
+        Ok(())
+    }
+
+    /// The record at `at`. One that spans lines and has the wrong number of fields counts as
+    /// unclosed: a quote that was never closed has met the opening quote of a later record.
+    fn look(&self, at: usize) -> Found {
+        let found = scan(&self.rest[at..], self.delimiter, self.ended);
+        match found {
+            Found::Record { end, next, quoted, several_lines } => {
+                if several_lines && !self.is_whole(&self.rest[at..at + end]) {
+                    return Found::Unclosed;
+                }
+                Found::Record { end: at + end, next: at + next, quoted, several_lines }
+            }
+            Found::Cut if self.rest.len() - at > Self::LONGEST => Found::Unclosed,
+            other => other,
+        }
+    }
+
+    fn is_whole(&self, record: &[u8]) -> bool {
+        self.fields.is_none_or(|wanted| wanted == count_fields(record, self.delimiter))
+    }
+
+    /// Where the broken stretch at `at` ends and where the next record begins: the first later
+    /// line from which a whole record can be read.
+    fn stretch(&self, at: usize) -> (usize, usize) {
+        let whole = |from: usize| {
+            let here = &self.rest[from..];
+            let near = &here[..here.len().min(1 << 20)];
+            match scan(near, self.delimiter, self.ended && near.len() == here.len()) {
+                Found::Record { end, .. } => self.is_whole(&near[..end]),
+                _ => false,
+            }
+        };
+        let limit = self.rest.len().min(at + Self::LONGEST);
+        let line_starts = memchr::memchr_iter(b'\n', &self.rest[at..limit]).map(|end| at + end + 1);
+        let next =
+            line_starts.filter(|from| *from < limit).find(|from| whole(*from)).unwrap_or(limit);
+        (without_line_end(&self.rest, at, next), next)
+    }
+}
+
+/// The length of the line end that some bytes begin with.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
+    }
+}
+
+fn without_line_end(bytes: &[u8], start: usize, end: usize) -> usize {
+    let line = &bytes[start..end];
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    start + line.strip_suffix(b"\r").unwrap_or(line).len()
+}
+
+/// What lies at the start of `bytes`. `ended` says that the file ends where they do.
+fn scan(bytes: &[u8], delimiter: u8, ended: bool) -> Found {
+    let mut at = 0;
+    let mut quoted = false;
+    let mut several_lines = false;
+    let (end, next) = loop {
+        let Some(stop) = memchr::memchr2(b'"', b'\n', &bytes[at..]).map(|stop| at + stop) else {
+            if !ended {
+                return Found::Cut;
+            }
+            break (without_line_end(bytes, 0, bytes.len()), bytes.len());
+        };
+        if bytes[stop] == b'\n' {
+            break (without_line_end(bytes, 0, stop + 1), stop + 1);
+        }
+        at = stop + 1;
+        if stop != 0 && bytes[stop - 1] != delimiter {
+            continue;
+        }
+        quoted = true;
+        at = match closing_quote(bytes, at) {
+            None if ended => return Found::Unclosed,
+            None => return Found::Cut,
+            Some(close) => {
+                let spans = memchr::memchr(b'\n', &bytes[at..close]).is_some();
+                match bytes.get(close + 1) {
+                    None if !ended => return Found::Cut,
+                    Some(after) if spans && *after != delimiter && !b"\r\n".contains(after) => {
+                        return Found::Unclosed;
+                    }
+                    _ => {}
+                }
+                several_lines |= spans;
+                close + 1
+            }
+        };
+    };
+    Found::Record { end, next, quoted, several_lines }
+}
+
+/// The quote that closes a field whose text begins at `at`; doubled quotes are text.
+fn closing_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let quote = at + memchr::memchr(b'"', &bytes[at..])?;
+        if bytes.get(quote + 1) != Some(&b'"') {
+            return Some(quote);
+        }
+        at = quote + 2;
+    }
+}
+
+/// How many fields a whole record has.
+fn count_fields(record: &[u8], delimiter: u8) -> usize {
+    let mut fields = 1;
+    let mut at = 0;
+    while let Some(stop) = memchr::memchr2(b'"', delimiter, &record[at..]).map(|stop| at + stop) {
+        at = stop + 1;
+        if record[stop] == delimiter {
+            fields += 1;
+        } else if stop == 0 || record[stop - 1] == delimiter {
+            at = closing_quote(record, at).map_or(record.len(), |close| close + 1);
+        }
+    }
+    fields
+}
+
+/// The fields of a record, unquoted, in `text` where they had quotes.
+pub(crate) struct Fields {
+    reader: csv_core::Reader,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Fields {
+    pub(crate) fn new(delimiter: u8) -> Self {
+        let reader = csv_core::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .terminator(csv_core::Terminator::Any(b'\n'))
+            .build();
+        Self { reader, text: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Reads the fields of one record that is valid UTF-8 into `fields`.
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        record: &'a str,
+        quoted: bool,
+        delimiter: u8,
+        fields: &mut Vec<&'a str>,
+    ) {
+        fields.clear();
+        if !quoted {
+            let mut start = 0;
+            for end in memchr::memchr_iter(delimiter, record.as_bytes()) {
+                fields.push(&record[start..end]);
+                start = end + 1;
+            }
+            fields.push(&record[start..]);
+            return;
+        }
+        self.unquote(record.as_bytes());
+        let text = std::str::from_utf8(&self.text).unwrap_or_default();
+        let mut start = 0;
+        for end in &self.ends {
+            fields.push(&text[start..*end]);
+            start = *end;
+        }
+    }
+
+    fn unquote(&mut self, record: &[u8]) {
+        self.reader.reset();
+        self.text.resize(record.len() + 1, 0);
+        // No more fields than delimiters and one.
+        self.ends.resize(record.len() + 2, 0);
+        let (mut read, mut written, mut fields) = (0, 0, 0);
+        // The second call, with nothing to read, says that the record has ended.
+        for _ in 0..2 {
+            let (_, i, o, e) = self.reader.read_record(
+                &record[read..],
+                &mut self.text[written..],
+                &mut self.ends[fields..],
+            );
+            (read, written, fields) = (read + i, written + o, fields + e);
+        }
+        self.text.truncate(written);
+        self.ends.truncate(fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads one byte at a time, so that every cut is met.
+    struct Drip<'a>(&'a [u8]);
+
+    impl io::Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.0.len().min(buffer.len()).min(1);
+            buffer[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &self.0[n..];
+            Ok(n)
+        }
+    }
+
+    fn split(file: &[u8], fields: usize) -> Vec<(u64, u64, String, bool)> {
+        let transcoder = Transcoder::new(encoding_rs::UTF_8);
+        let mut splitter = Splitter::new(Drip(file), transcoder, b',');
+        splitter.expect_fields(fields);
+        let mut found = Vec::new();
+        while let Some(chunk) = splitter.next_chunk().unwrap() {
+            for record in &chunk.records {
+                let raw = String::from_utf8_lossy(&chunk.bytes[record.start..record.end]);
+                found.push((record.number, record.line, raw.into_owned(), record.unclosed));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_drawing_above() {
+        let file = b"a1,Hola,x\na2,\"two\nlines\",x\r\n\na3,\"never closed,x\nand on\na4,Hola,x\n";
+        let expected = [
+            (1, 1, "a1,Hola,x", false),
+            (2, 2, "a2,\"two\nlines\",x", false),
+            (3, 5, "a3,\"never closed,x\nand on", true),
+            (4, 7, "a4,Hola,x", false),
+        ];
+        let expected = expected.map(|(n, line, raw, unclosed)| (n, line, raw.to_owned(), unclosed));
+        assert_eq!(split(file, 3), expected);
+    }
+
+    #[test]
+    fn an_unclosed_quote_that_meets_a_later_quote_costs_its_own_stretch_only() {
+        let file = b"a1,\"open,x\na2,\"I'd like \"\"two\"\"\",x\na3,\",,\",x\n";
+        let raws: Vec<_> = split(file, 3).into_iter().map(|(_, _, raw, bad)| (raw, bad)).collect();
+        assert_eq!(raws.len(), 3);
+        assert_eq!(raws[0], ("a1,\"open,x".to_owned(), true));
+        assert!(!raws[1].1 && !raws[2].1);
+    }
+
+    #[test]
+    fn quotes_within_a_field_are_text() {
+        let found = split(b"a1,5\" pipe,x\na2,\"q\"junk,x", 3);
+        assert_eq!(found.iter().filter(|(.., unclosed)| *unclosed).count(), 0);
+        assert_eq!(found.len(), 2);
+    }
+
+    proptest! {
+        /// What a CSV writer writes comes back, cell by cell, whatever is in the cells.
+        #[test]
+        fn written_cells_come_back(rows in prop::collection::vec(
+            prop::collection::vec("[a,;\"\n\r \u{e9}\u{1f44d}]{0,6}", 3), 1..12,
+        )) {
+            let mut file = String::new();
+            for row in &rows {
+                let cells: Vec<_> =
+                    row.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
+                file.push_str(&cells.join(","));
+                file.push_str("\r\n");
+            }
+            let transcoder = Transcoder::new(encoding_rs::UTF_8);
+            let mut splitter = Splitter::new(Drip(file.as_bytes()), transcoder, b',');
+            splitter.expect_fields(3);
+            let mut unquote = Fields::new(b',');
+            let mut read = Vec::new();
+            while let Some(chunk) = splitter.next_chunk().unwrap() {
+                for record in &chunk.records {
+                    prop_assert!(!record.unclosed);
+                    let raw = std::str::from_utf8(&chunk.bytes[record.start..record.end]).unwrap();
+                    let mut fields = Vec::new();
+                    unquote.read(raw, record.quoted, b',', &mut fields);
+                    read.push(fields.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>());
+                }
+            }
+            prop_assert_eq!(read, rows);
+        }
+
+        /// Any bytes at all: no panic, no hang, and every byte that is no line end is in a record.
+        #[test]
+        fn no_byte_is_lost(file in prop::collection::vec(
+            prop::sample::select(b"a,\"\n\r\xff".to_vec()), 0..200,
+        )) {
+            let found = split(&file, 3);
+            let kept: usize = found.iter().map(|(_, _, raw, _)| {
+                raw.chars().filter(|c| !matches!(c, '\n' | '\r')).count()
+            }).sum();
+            let there = file.iter().filter(|b| !b"\n\r".contains(b)).count();
+            prop_assert_eq!(kept, there);
+        }
+    }
+}

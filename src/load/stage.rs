@@ -1,0 +1,280 @@
+//! Reads every file of a load into typed rows by day, before anything is committed.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, mpsc};
+
+use polars::prelude::*;
+use wabalake_data::Table;
+
+use super::buckets::Buckets;
+use super::encoding::Transcoder;
+use super::header::{self, Header};
+use super::progress::Progress;
+use super::records::{Chunk, Splitter};
+use super::rejects;
+use super::report::{FileReport, RejectReport};
+use super::source::{Source, Survey};
+use super::typing::{Typed, Typist};
+use super::{LOADER_VERSION, Options};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+
+/// Files that are read and wait to be committed.
+pub(crate) struct Staged {
+    pub(crate) tables: Vec<StagedTable>,
+    /// Files that the lake has, by their place on the command line.
+    loaded: Vec<(usize, FileReport)>,
+}
+
+/// The files for one table, and their rows.
+pub(crate) struct StagedTable {
+    pub(crate) table: &'static Table,
+    pub(crate) rows: Buckets,
+    /// The rejects of each file, under its origin.
+    pub(crate) rejects: Buckets,
+    /// In the order given; a row's origin is its file's place here, from 1.
+    pub(crate) files: Vec<StagedFile>,
+}
+
+/// One file that is read.
+pub(crate) struct StagedFile {
+    place: usize,
+    pub(crate) report: FileReport,
+    pub(crate) header: Header,
+    /// Names of rejects that its rows mend.
+    pub(crate) mended: Vec<String>,
+}
+
+impl Staged {
+    /// Records that could not be taken, over all files.
+    pub(crate) fn rejected(&self) -> u64 {
+        self.files().map(|file| file.report.rows_rejected).sum()
+    }
+
+    /// The first rejects in words.
+    pub(crate) fn first_rejects(&self, most: usize) -> Vec<String> {
+        let words = self.files().flat_map(|file| {
+            file.report.first_rejects.iter().map(|reject| {
+                let column = reject.column.map(|c| format!(", `{c}`")).unwrap_or_default();
+                let RejectReport { record, line, reason, .. } = reject;
+                format!("{}: record {record}, line {line}{column}: {reason}", file.report.file)
+            })
+        });
+        words.take(most).collect()
+    }
+
+    /// Names of the contents of all files.
+    pub(crate) fn file_ids(&self) -> impl Iterator<Item = &str> {
+        self.files().map(|file| file.report.file_id.as_str())
+    }
+
+    fn files(&self) -> impl Iterator<Item = &StagedFile> {
+        self.tables.iter().flat_map(|table| &table.files)
+    }
+
+    /// The reports of all files in the order given.
+    pub(crate) fn into_reports(self) -> Vec<FileReport> {
+        let mut reports = self.loaded;
+        for table in self.tables {
+            reports.extend(table.files.into_iter().map(|file| (file.place, file.report)));
+        }
+        reports.sort_by_key(|(place, _)| *place);
+        reports.into_iter().map(|(_, report)| report).collect()
+    }
+}
+
+/// Reads files; those that the lake has are surveyed only.
+pub(crate) fn stage(
+    files: &[PathBuf],
+    lake: &Lake,
+    scratch: &Path,
+    options: &Options,
+) -> Result<Staged> {
+    let mut sources = Vec::new();
+    for file in files {
+        sources.extend(Source::open(file, scratch)?);
+    }
+    let mut surveyed = Vec::new();
+    for source in sources {
+        let survey = source.survey(|_| {})?;
+        let header = read_header(&source, &survey, options)?;
+        surveyed.push((source, survey, header));
+    }
+    let tables: HashSet<&str> = surveyed.iter().map(|(_, _, header)| header.table.name).collect();
+    let budget = options.memory / tables.len().max(1);
+
+    let mut staged = Staged { tables: Vec::new(), loaded: Vec::new() };
+    let mut seen = HashSet::new();
+    for (place, (source, survey, header)) in surveyed.into_iter().enumerate() {
+        let file_id = file_id(&survey, &header, options);
+        let report = FileReport {
+            file: source.name.clone(),
+            table: header.table.name,
+            file_id: file_id.clone(),
+            encoding: survey.encoding.name(),
+            delimiter: char::from(header.delimiter),
+            bytes: survey.bytes,
+            unknown_columns: header.unknown.clone(),
+            ..FileReport::default()
+        };
+        if !seen.insert(file_id.clone()) || lake.is_loaded(header.table, &file_id)? {
+            staged.loaded.push((place, FileReport { already_loaded: true, ..report }));
+            continue;
+        }
+        let at = match staged.tables.iter().position(|t| t.table == header.table) {
+            Some(at) => at,
+            None => {
+                staged.tables.push(StagedTable {
+                    table: header.table,
+                    rows: Buckets::new(scratch, budget)?,
+                    rejects: Buckets::new(scratch, budget / 8)?,
+                    files: Vec::new(),
+                });
+                staged.tables.len() - 1
+            }
+        };
+        let file = StagedFile { place, report, header, mended: Vec::new() };
+        read_file(&source, &survey, file, &mut staged.tables[at], options)?;
+    }
+    Ok(staged)
+}
+
+/// Names a file's contents as they are read, so that the same file twice is known, and the same
+/// file read with another zone or other names is not taken for it.
+fn file_id(survey: &Survey, header: &Header, options: &Options) -> String {
+    let table = header.table;
+    let zone = if table.stamps_are_utc { "UTC" } else { options.source_timezone.name() };
+    let mut renames = options.renames.clone();
+    renames.sort();
+    let read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
+    let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
+    let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);
+    format!("{name:032x}")
+}
+
+fn read_header(source: &Source, survey: &Survey, options: &Options) -> Result<Header> {
+    let first = first_record(source, survey, b',')?;
+    let renames = &options.renames;
+    let delimiter = header::delimiter(&first, renames);
+    Header::read(&source.name, &first, delimiter, options.kind, renames)
+}
+
+fn first_record(source: &Source, survey: &Survey, delimiter: u8) -> Result<String> {
+    let transcoder = Transcoder::new(survey.encoding);
+    let mut splitter = Splitter::new(source.reader()?, transcoder, delimiter);
+    let chunk = splitter.header().map_err(|e| source.cut_short(&e))?;
+    let text = chunk.as_ref().and_then(|chunk| {
+        let record = chunk.records.first()?;
+        std::str::from_utf8(&chunk.bytes[record.start..record.end]).ok()
+    });
+    let text = text.ok_or_else(|| {
+        Error::data(format!("`{}` does not begin with a header", source.name))
+            .hint("its first line should name its columns")
+    })?;
+    Ok(text.to_owned())
+}
+
+/// Reads one file: this thread splits it into chunks of records, others type them.
+fn read_file(
+    source: &Source,
+    survey: &Survey,
+    file: StagedFile,
+    into: &mut StagedTable,
+    options: &Options,
+) -> Result<()> {
+    let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
+    let header = file.header.clone();
+    let progress = Progress::bytes(&source.name, survey.bytes, options.quiet);
+    let sink = Mutex::new(Sink { file, origin, into, fault: None });
+
+    let (sender, receiver) = mpsc::sync_channel::<Chunk>(2);
+    let receiver = Mutex::new(receiver);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+    let split: Result<()> = std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut typist = Typist::new(&header, options.source_timezone, origin);
+                loop {
+                    let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
+                    let Some(chunk) = chunk else { return };
+                    let typed = typist.type_chunk(&chunk);
+                    progress.advance(chunk.bytes.len() as u64);
+                    if let Ok(mut sink) = sink.lock() {
+                        sink.take(typed, chunk.bytes.len());
+                    }
+                }
+            });
+        }
+        let transcoder = Transcoder::new(survey.encoding);
+        let mut splitter = Splitter::new(source.reader()?, transcoder, header.delimiter);
+        splitter.header().map_err(|e| source.cut_short(&e))?;
+        splitter.expect_fields(header.fields);
+        while let Some(chunk) = splitter.next_chunk().map_err(|e| source.cut_short(&e))? {
+            let stopped = sink.lock().map_or(true, |sink| sink.fault.is_some());
+            if stopped || sender.send(chunk).is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        Ok(())
+    });
+    split?;
+    let sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    sink.finish()
+}
+
+/// Where typed rows of one file go.
+struct Sink<'t> {
+    file: StagedFile,
+    origin: i32,
+    into: &'t mut StagedTable,
+    fault: Option<Error>,
+}
+
+impl Sink<'_> {
+    const FIRST_REJECTS: usize = 5;
+
+    fn take(&mut self, typed: PolarsResult<Typed>, chunk_bytes: usize) {
+        if self.fault.is_none() {
+            self.fault = self.try_take(typed, chunk_bytes).err();
+        }
+    }
+
+    fn try_take(&mut self, typed: PolarsResult<Typed>, chunk_bytes: usize) -> Result<()> {
+        let typed = typed?;
+        let report = &mut self.file.report;
+        report.rows_read += typed.records;
+        report.rows_with_sentinel += typed.sentinels;
+        report.rows_rejected += typed.rejects.len() as u64;
+        self.file.mended.extend(typed.mended);
+        if !typed.rejects.is_empty() {
+            let first = typed.rejects.iter().map(|reject| RejectReport {
+                record: reject.record,
+                line: reject.line,
+                column: reject.column,
+                reason: reject.reason.clone(),
+            });
+            report.first_rejects.extend(first);
+            report.first_rejects.sort_by_key(|reject| reject.record);
+            report.first_rejects.truncate(Self::FIRST_REJECTS);
+            let bytes = typed.rejects.iter().map(|reject| reject.raw.len() + 100).sum();
+            self.into.rejects.add(self.origin, rejects::frame(typed.rejects)?, bytes)?;
+        }
+        // A chunk's rows take about twice its bytes: each text has a view of 16 bytes beside it.
+        let rows: usize = typed.days.values().map(DataFrame::height).sum();
+        for (day, part) in typed.days {
+            let bytes = 2 * chunk_bytes * part.height() / rows.max(1);
+            self.into.rows.add(day, part, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.into.files.push(self.file);
+        Ok(())
+    }
+}
