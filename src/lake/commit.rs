@@ -1,0 +1,312 @@
+//! Makes staged files part of a table: all of them at once, or none.
+//!
+//! ```text
+//! computed from version 19   the table is at 19   → it is at 20 now
+//! computed from version 19   the table is at 20   → conflict: compute again from 20
+//! ```
+//!
+//! `deltalake`'s own retries are switched off: they do not see that two commits add the rows of one
+//! empty day, and would keep both.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+use chrono::Utc;
+use deltalake::kernel::transaction::{
+    CommitBuilder, CommitProperties, TableReference, TransactionError,
+};
+use deltalake::kernel::{Action, Add, Remove, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+use wabalake_data::tables::UTC_DAY;
+
+use super::layout::Layout;
+use super::snapshot::{fields, fields_of};
+use super::stage::sync_folder;
+use super::{DataFile, Lake, Snapshot, StagedFile};
+use crate::error::{Context as _, Error, Result};
+
+/// A checkpoint is written whenever so many commits came after the last, so that a log stays quick
+/// to read however long it is.
+const CHECKPOINT_INTERVAL: u64 = 20;
+
+/// What a commit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Rows of exports came in.
+    Load,
+    /// A load was taken back.
+    Undo,
+    /// Files of a day were merged; the rows are as before.
+    Compact,
+}
+
+impl Operation {
+    /// Its name, the subcommand's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Undo => "undo",
+            Self::Compact => "compact",
+        }
+    }
+
+    fn in_delta(self, replaces: bool) -> DeltaOperation {
+        match self {
+            Self::Load => DeltaOperation::Write {
+                mode: if replaces { SaveMode::Overwrite } else { SaveMode::Append },
+                partition_by: Some(vec![UTC_DAY.to_owned()]),
+                predicate: None,
+            },
+            Self::Undo => DeltaOperation::Restore { version: None, datetime: None },
+            Self::Compact => DeltaOperation::Optimize { predicate: None, target_size: 0 },
+        }
+    }
+}
+
+/// What a commit changes.
+#[derive(Debug)]
+pub struct Change {
+    /// What for.
+    pub operation: Operation,
+    /// Application transactions and the versions they are given. For a loaded file: odd is loaded,
+    /// even is not.
+    pub transactions: Vec<(String, i64)>,
+    /// Paths of files that are no longer part of the table.
+    pub remove: Vec<String>,
+    /// Files that are part of it from now on.
+    pub add: Vec<StagedFile>,
+    /// What the history tells of the commit, such as `load_id`.
+    pub info: Map<String, Value>,
+    /// Whether the rows change, not only the files they are in.
+    pub data_change: bool,
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    /// The table is at this version now.
+    Done(u64),
+    /// Another commit came first, and nothing was changed: compute again.
+    Conflict,
+}
+
+impl Lake {
+    /// Commits a change that was computed from a snapshot, unless the table has moved on since.
+    /// Makes the table if the snapshot has no version.
+    ///
+    /// # Errors
+    ///
+    /// A table with columns that this version of wabalake does not know; a log that cannot be
+    /// written. When the disk or the network fails in the middle, the commit may have happened:
+    /// its files are kept, and its transactions tell.
+    pub fn commit(
+        &self,
+        table: &'static dyn Layout,
+        base: &Snapshot,
+        change: Change,
+    ) -> Result<Commit> {
+        let staged = change.add.clone();
+        let folders: BTreeSet<_> = staged.iter().filter_map(|file| file.place.parent()).collect();
+        for folder in folders {
+            sync_folder(folder);
+        }
+        sync_folder(&self.folder(table));
+        let add = change.add.into_iter().map(|file| file.add).collect();
+        let change = Prepared {
+            operation: change.operation,
+            transactions: change.transactions,
+            remove: change.remove,
+            add,
+            info: change.info,
+            data_change: change.data_change,
+        };
+        for file in &staged {
+            file.committed.store(true, Ordering::SeqCst);
+        }
+        let commit = self.commit_prepared(table, base, change)?;
+        if commit == Commit::Conflict {
+            for file in &staged {
+                file.committed.store(false, Ordering::SeqCst);
+            }
+        }
+        Ok(commit)
+    }
+
+    /// The same for files that the log knew already.
+    pub(super) fn commit_prepared(
+        &self,
+        table: &'static dyn Layout,
+        base: &Snapshot,
+        change: Prepared,
+    ) -> Result<Commit> {
+        let operation = change.operation.in_delta(!change.remove.is_empty());
+        let transactions = change.transactions.iter();
+        let mut info = change.info.clone();
+        info.insert("command".to_owned(), json!(change.operation.name()));
+        info.insert("wabalake".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+        let properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_cleanup_expired_logs(Some(false))
+            .with_application_transactions(
+                transactions.map(|(id, version)| Transaction::new(id, *version)).collect(),
+            )
+            .with_metadata(info);
+        let actions = change.into_actions(base)?;
+        let folder = self.folder(table);
+        std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
+
+        let committed = runtime()?.block_on(async {
+            let known = open(&folder, base.version).await?;
+            let state = match base.version {
+                Some(_) => Some(known.snapshot()? as &dyn TableReference),
+                None => None,
+            };
+            let commit = CommitBuilder::from(properties).with_actions(actions);
+            let commit = commit.build(state, known.log_store(), operation);
+            let done = commit.into_prepared_commit_future().await?.await?;
+            let version = done.version;
+            if (version + 1) % CHECKPOINT_INTERVAL == 0 {
+                // The commit stands whether or not its checkpoint can be written.
+                let _ = done.await;
+            }
+            Ok(version)
+        });
+        match committed {
+            Ok(version) => {
+                let file = self.log(table).commit_file(version);
+                let synced = std::fs::File::open(&file).and_then(|file| file.sync_all());
+                synced
+                    .context(|| format!("table `{}` is at version {version}, but", table.name()))?;
+                file.parent().into_iter().for_each(sync_folder);
+                Ok(Commit::Done(version))
+            }
+            Err(
+                DeltaTableError::VersionAlreadyExists(_)
+                | DeltaTableError::Transaction {
+                    source:
+                        TransactionError::MaxCommitAttempts(_)
+                        | TransactionError::VersionAlreadyExists(_),
+                },
+            ) => Ok(Commit::Conflict),
+            Err(e) => Err(e).context(|| format!("committing to table `{}`", table.name())),
+        }
+    }
+}
+
+/// The table in `deltalake`'s view, at a version if it has any.
+async fn open(
+    folder: &std::path::Path,
+    version: Option<u64>,
+) -> Result<DeltaTable, DeltaTableError> {
+    let url = url::Url::from_directory_path(folder)
+        .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))?;
+    let builder = DeltaTableBuilder::from_url(url)?;
+    match version {
+        Some(version) => builder.with_version(version).load().await,
+        None => builder.build(),
+    }
+}
+
+/// A change whose files are in the log's words.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) operation: Operation,
+    pub(super) transactions: Vec<(String, i64)>,
+    pub(super) remove: Vec<String>,
+    pub(super) add: Vec<Add>,
+    pub(super) info: Map<String, Value>,
+    pub(super) data_change: bool,
+}
+
+impl Prepared {
+    fn into_actions(self, base: &Snapshot) -> Result<Vec<Action>> {
+        let name = base.layout.name();
+        if let [column, ..] = &base.unknown_columns()[..] {
+            return Err(Error::lake(format!("table `{name}` has a column `{column}`"))
+                .found(format!("wabalake {} does not know it", env!("CARGO_PKG_VERSION")))
+                .hint("a newer version wrote it: change the lake with that version"));
+        }
+        let mut actions = schema_actions(base)?;
+        let mut removed = HashSet::new();
+        for path in &self.remove {
+            let file = base.state.as_ref().and_then(|state| state.files.get(path));
+            let Some(file) = file.filter(|_| removed.insert(path.as_str())) else {
+                return Err(Error::bug(format!("`{path}` is not there to be removed")));
+            };
+            actions.push(Action::Remove(tombstone(file, self.data_change)));
+        }
+        for add in self.add {
+            // A path that one commit removes and adds is gone for readers.
+            if removed.contains(add.path.as_str()) {
+                return Err(Error::bug(format!("`{}` is removed and added at once", add.path)));
+            }
+            actions.push(Action::Add(Add { data_change: self.data_change, ..add }));
+        }
+        Ok(actions)
+    }
+}
+
+fn tombstone(file: &DataFile, data_change: bool) -> Remove {
+    let day = file.day.map(|day| day.to_string());
+    Remove {
+        path: file.path.clone(),
+        data_change,
+        deletion_timestamp: Some(Utc::now().timestamp_millis()),
+        extended_file_metadata: Some(true),
+        partition_values: Some([(UTC_DAY.to_owned(), day)].into()),
+        size: i64::try_from(file.bytes).ok(),
+        ..Remove::default()
+    }
+}
+
+/// What makes a new table, or gives an older one the columns it lacks.
+fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
+    let missing = base.missing_fields()?;
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let schema = |fields: Vec<Value>| json!({"type": "struct", "fields": fields}).to_string();
+    let Some(state) = &base.state else {
+        let protocol = json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
+        let metadata = json!({"metaData": {
+            "id": uuid::Uuid::new_v4().to_string(),
+            "name": base.layout.name(),
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": schema(fields_of(base.layout)?),
+            "partitionColumns": [UTC_DAY],
+            "configuration": {
+                // The log is what undo and exactly-once loading go by.
+                "delta.enableExpiredLogCleanup": "false",
+                "delta.checkpointInterval": CHECKPOINT_INTERVAL.to_string(),
+            },
+            "createdTime": Utc::now().timestamp_millis(),
+        }});
+        return Ok(vec![action(protocol)?, action(metadata)?]);
+    };
+    let mut all = fields(state);
+    all.extend(missing);
+    let mut metadata = state.metadata.clone();
+    metadata.insert("schemaString".to_owned(), json!(schema(all)));
+    Ok(vec![action(json!({"metaData": metadata}))?])
+}
+
+fn action(value: Value) -> Result<Action> {
+    serde_json::from_value(value).map_err(|e| Error::bug(format!("an action of the log: {e}")))
+}
+
+/// Runs what `deltalake` does; made when it is first needed, which no query does.
+fn runtime() -> Result<&'static Runtime> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    // Checkpoints are written by blocking a worker, which a single one could not afford.
+    let made =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    Ok(RUNTIME.get_or_init(|| made))
+}

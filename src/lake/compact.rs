@@ -1,0 +1,150 @@
+//! Merges the several files of a day into one, so that scans open fewer.
+//!
+//! The rows stay as they are: only days with several files are touched, one after the other, so
+//! that memory holds a day. When another commit comes first, days that it changed are left alone.
+
+use chrono::NaiveDate;
+use polars::prelude::*;
+use serde_json::Map;
+
+use super::layout::{Layout, layouts};
+use super::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile};
+use crate::error::{Context as _, Result};
+
+/// A merged file holds no more rows than this, so that a day fits memory while it is sorted.
+const ROWS_PER_FILE: u64 = 2 << 20;
+
+/// Days that one commit merges.
+const DAYS_PER_COMMIT: usize = 32;
+
+/// What compaction did to one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Its name.
+    pub table: &'static str,
+    /// Days that were merged.
+    pub days: u64,
+    /// Files before and after, of those days.
+    pub files: (u64, u64),
+    /// Their bytes before and after.
+    pub bytes: (u64, u64),
+}
+
+/// Files of a day and the file that is to replace them.
+struct Merge {
+    paths: Vec<String>,
+    bytes: u64,
+    day: Option<NaiveDate>,
+    into: StagedFile,
+}
+
+impl Lake {
+    /// Merges the files of each day in every table. Says what it did to those it changed.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be read or written.
+    pub fn compact(&self) -> Result<Vec<Compacted>> {
+        let mut done = Vec::new();
+        for table in layouts() {
+            let compacted = self.compact_table(table)?;
+            if compacted.days > 0 {
+                done.push(compacted);
+            }
+        }
+        Ok(done)
+    }
+
+    fn compact_table(&self, table: &'static dyn Layout) -> Result<Compacted> {
+        let mut done = Compacted { table: table.name(), ..Compacted::default() };
+        let snapshot = self.snapshot(table)?;
+        let groups = groups(&snapshot);
+        if groups.is_empty() {
+            return Ok(done);
+        }
+        let staging = self.staging(table)?;
+        for groups in groups.chunks(DAYS_PER_COMMIT) {
+            let mut merges = Vec::new();
+            for files in groups {
+                let [first, ..] = &files[..] else { continue };
+                let rows = merged(&snapshot, files)
+                    .context(|| format!("merging a day of table `{}`", table.name()))?;
+                merges.push(Merge {
+                    paths: files.iter().map(|file| file.path.clone()).collect(),
+                    bytes: files.iter().map(|file| file.bytes).sum(),
+                    day: first.day,
+                    into: staging.write(first.day, rows)?,
+                });
+            }
+            self.commit_merges(table, merges, &mut done)?;
+        }
+        Ok(done)
+    }
+
+    fn commit_merges(
+        &self,
+        table: &'static dyn Layout,
+        mut merges: Vec<Merge>,
+        done: &mut Compacted,
+    ) -> Result<()> {
+        loop {
+            let snapshot = self.snapshot(table)?;
+            let Some(state) = &snapshot.state else { return Ok(()) };
+            merges.retain(|merge| merge.paths.iter().all(|path| state.files.contains_key(path)));
+            if merges.is_empty() {
+                return Ok(());
+            }
+            let change = Change {
+                operation: Operation::Compact,
+                transactions: Vec::new(),
+                remove: merges.iter().flat_map(|merge| merge.paths.clone()).collect(),
+                add: merges.iter().map(|merge| merge.into.clone()).collect(),
+                info: Map::new(),
+                data_change: false,
+            };
+            if let Commit::Done(_) = self.commit(table, &snapshot, change)? {
+                break;
+            }
+        }
+        let mut days: Vec<_> = merges.iter().map(|merge| merge.day).collect();
+        days.dedup();
+        done.days += days.len() as u64;
+        for merge in &merges {
+            done.files.0 += merge.paths.len() as u64;
+            done.files.1 += 1;
+            done.bytes.0 += merge.bytes;
+            done.bytes.1 += merge.into.bytes();
+        }
+        Ok(())
+    }
+}
+
+/// Files of one day that fit into one, wherever there are several.
+fn groups(snapshot: &Snapshot) -> Vec<Vec<&DataFile>> {
+    let mut groups = Vec::new();
+    for day in snapshot.files.chunk_by(|a, b| a.day == b.day) {
+        let mut smallest_first: Vec<&DataFile> = day.iter().collect();
+        smallest_first.sort_by_key(|file| file.rows);
+        let mut group: Vec<&DataFile> = Vec::new();
+        let mut rows = 0;
+        for file in smallest_first {
+            if rows + file.rows > ROWS_PER_FILE && !group.is_empty() {
+                groups.push(std::mem::take(&mut group));
+                rows = 0;
+            }
+            rows += file.rows;
+            group.push(file);
+        }
+        groups.push(group);
+    }
+    groups.retain(|group| group.len() > 1);
+    groups
+}
+
+fn merged(snapshot: &Snapshot, files: &[&DataFile]) -> Result<DataFrame> {
+    let stored = snapshot.layout.stored();
+    let columns: Vec<Expr> = stored.iter_names().map(|name| col(name.clone())).collect();
+    let order = SortMultipleOptions::default().with_nulls_last(true);
+    let rows = snapshot.scan_files(files)?.select(columns).collect()?;
+    Ok(rows.sort(snapshot.layout.sort().iter().copied(), order)?)
+}

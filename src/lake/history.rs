@@ -1,0 +1,105 @@
+//! What happened to a table, commit by commit.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::layout::Layout;
+use super::log::{Action, commit_info, commit_time};
+use super::{Lake, Operation};
+use crate::error::Result;
+
+/// One commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The version it made.
+    pub version: u64,
+    /// When; 1970 if it does not say.
+    pub time: DateTime<Utc>,
+    /// What for: `load`, `undo`, `compact`, or another program's word.
+    pub operation: String,
+    /// The load that it is part of, or takes back.
+    pub load_id: Option<String>,
+    /// Files that were added.
+    pub files_added: u64,
+    /// Files that were replaced.
+    pub files_removed: u64,
+    /// Rows in the files added, those that were there before included.
+    pub rows_added: u64,
+    /// Rows in the files replaced; none if the log does not tell.
+    pub rows_removed: Option<u64>,
+    /// What else the commit says of itself.
+    pub info: Map<String, Value>,
+}
+
+impl Lake {
+    /// The commits of a table, newest first; none if there is no table.
+    ///
+    /// # Errors
+    ///
+    /// A log that cannot be read.
+    pub fn history(&self, table: &'static dyn Layout) -> Result<Vec<Entry>> {
+        let log = self.log(table);
+        let mut rows_of: HashMap<String, Option<u64>> = HashMap::new();
+        let mut entries = Vec::new();
+        for version in log.versions()? {
+            let actions = log.actions(version)?;
+            let info = commit_info(&actions);
+            let word = |name: &str| info?.info.get(name)?.as_str().map(str::to_owned);
+            let operation = word("command").or_else(|| info?.operation.clone());
+            let mut entry = Entry {
+                version,
+                time: commit_time(info),
+                operation: operation.unwrap_or_else(|| "unknown".to_owned()),
+                load_id: word(LOAD_ID).or_else(|| word(UNDOES)),
+                files_added: 0,
+                files_removed: 0,
+                rows_added: 0,
+                rows_removed: Some(0),
+                info: info.map(|info| info.info.clone().into_iter().collect()).unwrap_or_default(),
+            };
+            entry.info.sort_keys();
+            for action in actions {
+                match action {
+                    Action::Add(add) => {
+                        let rows = add.stats.as_deref().and_then(rows_in);
+                        entry.files_added += 1;
+                        entry.rows_added += rows.unwrap_or(0);
+                        rows_of.insert(add.path, rows);
+                    }
+                    Action::Remove(remove) => {
+                        let rows = rows_of.get(&remove.path).copied().flatten();
+                        entry.files_removed += 1;
+                        entry.rows_removed = entry.rows_removed.zip(rows).map(|(a, b)| a + b);
+                    }
+                    _ => {}
+                }
+            }
+            entries.push(entry);
+        }
+        entries.reverse();
+        Ok(entries)
+    }
+}
+
+/// What a commit of a load calls it.
+pub(super) const LOAD_ID: &str = "load_id";
+
+/// What a commit that takes a load back calls it.
+pub(super) const UNDOES: &str = "undoes";
+
+/// The load that a commit is part of or takes back, and which of the two.
+pub(super) fn load_of(actions: &[Action]) -> Option<(Operation, &str)> {
+    let info = &commit_info(actions)?.info;
+    let word = |name: &str| info.get(name)?.as_str();
+    match word("command")? {
+        "load" => Some((Operation::Load, word(LOAD_ID)?)),
+        "undo" => Some((Operation::Undo, word(UNDOES)?)),
+        _ => None,
+    }
+}
+
+fn rows_in(stats: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(stats).ok()?["numRecords"].as_u64()
+}

@@ -1,0 +1,206 @@
+//! The lake: tables of Parquet files that change by whole commits.
+//!
+//! ```text
+//! rows of 2025-06-01, merged and sorted
+//!   │ stage      tables/sessions/utc_day=2025-06-01/5e0c….parquet     written, seen by nobody
+//!   │ commit     tables/sessions/_delta_log/00000000000000000020.json  and now by everybody:
+//!   │              remove 91d2….parquet, add 5e0c….parquet, file 9f3a… is loaded
+//!   ▼
+//! Snapshot       the files of version 20, whatever is committed after
+//!   │ scan       a plan that skips files by day and by bounds
+//!   ▼
+//! LazyFrame
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `log` | reads what was committed |
+//! | [`snapshot`] | one version of a table, and plans over it |
+//! | [`stage`], [`commit`] | write files; make them part of a table |
+//! | [`history`], [`status`] | tell what happened, and what there is |
+//! | [`undo`] | takes the last load back |
+//! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
+//! | [`rejects`] | the rows that could not be taken |
+//!
+//! Tables are Delta tables under `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader
+//! opens them. A commit succeeds only if the table is at the version it was computed from. One
+//! that comes second is told so, and computes again.
+
+pub mod commit;
+pub mod compact;
+pub mod history;
+mod layout;
+mod lock;
+mod log;
+pub mod rejects;
+pub mod snapshot;
+pub mod stage;
+pub mod status;
+pub mod undo;
+pub mod vacuum;
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+use wabalake_data::Table;
+use wabalake_queries::query::Tables;
+
+pub use self::commit::{Change, Commit, Operation};
+pub use self::layout::{Layout, layout, layouts};
+pub use self::lock::Lock;
+pub use self::log::DataFile;
+pub use self::snapshot::Snapshot;
+pub use self::stage::{StagedFile, Staging};
+use crate::error::{Context as _, Error, Result};
+
+/// A folder of tables.
+#[derive(Debug)]
+pub struct Lake {
+    root: PathBuf,
+    /// The newest state read of each table, to go on from.
+    known: Mutex<HashMap<&'static str, Arc<log::State>>>,
+}
+
+impl Lake {
+    /// A lake that is there; a folder without tables is an empty one.
+    ///
+    /// # Errors
+    ///
+    /// A path that does not exist, is no folder, or is no path at all.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        refuse_url(path)?;
+        let root = path.canonicalize().map_err(|e| {
+            Error::lake(format!("no lake at `{}`: {e}", path.display()))
+                .hint(format!("make one: `wabalake load FILE… --lake {}`", path.display()))
+        })?;
+        if !root.is_dir() {
+            return Err(Error::lake(format!(
+                "`{}` is a file, and a lake is a folder",
+                path.display()
+            ))
+            .hint("name the folder that exports were loaded into"));
+        }
+        Ok(Self { root, known: Mutex::default() })
+    }
+
+    /// A lake that may have to be made first.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be made.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        refuse_url(path)?;
+        std::fs::create_dir_all(path).context(|| format!("making `{}`", path.display()))?;
+        Self::open(path)
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The newest version of a table. A table that was never committed to has no version and no
+    /// rows.
+    ///
+    /// # Errors
+    ///
+    /// A log that cannot be read, or that uses what wabalake does not: deletion vectors, column
+    /// mapping, other types or partitions.
+    pub fn snapshot(&self, table: &'static dyn Layout) -> Result<Snapshot> {
+        let name = table.name();
+        let known = self.known.lock().ok().and_then(|known| known.get(name).cloned());
+        let state = self.log(table).state(known)?;
+        if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
+            known.insert(name, Arc::clone(state));
+        }
+        Snapshot::new(table, self.folder(table), state)
+    }
+
+    /// The newest versions of tables, for a query to read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot`].
+    pub fn tables(&self, tables: &[&'static Table]) -> Result<Tables> {
+        let mut scans = Tables::new();
+        for table in tables {
+            scans = scans.with(table, self.snapshot(*table)?.scan()?);
+        }
+        Ok(scans)
+    }
+
+    /// Whether a file is loaded into a table, by its application transaction.
+    pub fn is_loaded(&self, table: &'static dyn Layout, file_id: &str) -> Result<bool> {
+        let version = self.snapshot(table)?.transaction(file_id);
+        Ok(version.is_some_and(|version| version % 2 == 1))
+    }
+
+    /// A place for files of a table that a commit is to add.
+    pub fn staging(&self, table: &'static dyn Layout) -> Result<Staging> {
+        Ok(Staging::new(table, self.folder(table), self.writing()?))
+    }
+
+    /// A folder for temporary files on the lake's own disk, gone once dropped.
+    pub fn scratch(&self) -> Result<Scratch> {
+        let writing = self.writing()?;
+        let within = self.own_folder("scratch");
+        std::fs::create_dir_all(&within).context(|| format!("making `{}`", within.display()))?;
+        Ok(Scratch { folder: TempDir::new_in(within)?, _writing: writing })
+    }
+
+    /// Waits until nobody else on this machine merges into the table. Whose commit comes first is
+    /// settled by the commit alone; turns spare the loser's work.
+    pub fn take_turn(&self, table: &'static dyn Layout) -> Result<Lock> {
+        lock::wait(&self.own_folder("locks").join(table.name()))
+    }
+
+    /// Keeps `vacuum` out.
+    fn writing(&self) -> Result<Lock> {
+        lock::share(&self.writing_lock())
+    }
+
+    fn writing_lock(&self) -> PathBuf {
+        self.own_folder("locks").join("writing")
+    }
+
+    /// What wabalake keeps beside the tables.
+    fn own_folder(&self, name: &str) -> PathBuf {
+        self.root.join(".wabalake").join(name)
+    }
+
+    fn folder(&self, table: &dyn Layout) -> PathBuf {
+        self.root.join("tables").join(table.name())
+    }
+
+    fn log(&self, table: &dyn Layout) -> log::Log {
+        log::Log::new(&self.folder(table))
+    }
+}
+
+/// A folder for temporary files; keeps `vacuum` out as long as it lives.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: TempDir,
+    _writing: Lock,
+}
+
+impl Deref for Scratch {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn refuse_url(path: &Path) -> Result<()> {
+    match path.to_str().and_then(|path| path.split_once("://")) {
+        Some((scheme, _)) => Err(Error::usage(format!("a lake on `{scheme}://` is not supported"))
+            .hint("name a folder, such as a mounted bucket")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,212 @@
+//! Rows of exports that could not be taken: one row per record and fault.
+//!
+//! Rejects are committed before the rows of their load, and the tables of exports say what counts:
+//!
+//! | reject | counts |
+//! |---|---|
+//! | of a file that is loaded | yes |
+//! | of a load that was killed, or taken back | no |
+//! | marked resolved by a file that is loaded | as resolved |
+//! | marked resolved by a load that was killed, or taken back | as open |
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use polars::prelude::*;
+use wabalake_data::tables::instant;
+
+use super::layout::Layout;
+use super::{Lake, Snapshot};
+use crate::error::Result;
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
+        $($(#[$doc])* pub const $constant: &str = $name;)*
+    };
+}
+
+columns! {
+    /// The application transaction of the file: what names its contents as they were read.
+    FILE_ID = "file_id",
+    /// The file's name.
+    FILE = "file",
+    /// The table that it was for.
+    KIND = "kind",
+    /// The record's number in the file; the first after the header is 1.
+    RECORD = "record",
+    /// The line that it begins on; the first is 1.
+    LINE = "line",
+    /// The column that could not be read, if it is one column's fault.
+    COLUMN = "column",
+    /// What is wrong.
+    REASON = "reason",
+    /// The record as it stands in the file.
+    RAW = "raw",
+    /// When it was set aside.
+    REJECTED_AT = "rejected_at",
+    /// When a row with its key was loaded later; null while open.
+    RESOLVED = "resolved",
+    /// The file that had that row.
+    RESOLVED_BY = "resolved_by",
+    /// A hash of its natural key, as far as that could be read.
+    ROW_KEY = "row_key",
+    /// The export's header, as one record of a CSV with commas.
+    HEADER = "header",
+    /// What separates the fields of the record.
+    DELIMITER = "delimiter",
+}
+
+/// The layout of the table `rejects`.
+#[derive(Debug)]
+pub struct Rejects;
+
+/// The table `rejects`.
+pub static REJECTS: Rejects = Rejects;
+
+impl Layout for Rejects {
+    fn name(&self) -> &'static str {
+        "rejects"
+    }
+
+    fn stored(&self) -> Schema {
+        let text = DataType::String;
+        let columns = [
+            (FILE_ID, text.clone()),
+            (FILE, text.clone()),
+            (KIND, text.clone()),
+            (RECORD, DataType::Int64),
+            (LINE, DataType::Int64),
+            (COLUMN, text.clone()),
+            (REASON, text.clone()),
+            (RAW, text.clone()),
+            (REJECTED_AT, instant()),
+            (RESOLVED, instant()),
+            (RESOLVED_BY, text.clone()),
+            (ROW_KEY, DataType::Int64),
+            (HEADER, text.clone()),
+            (DELIMITER, text),
+        ];
+        columns.into_iter().map(|(name, data_type)| (name.into(), data_type)).collect()
+    }
+
+    fn sort(&self) -> &'static [&'static str] {
+        &[FILE_ID, RECORD]
+    }
+
+    fn statistics(&self) -> &'static [&'static str] {
+        &[REJECTED_AT]
+    }
+}
+
+/// Where rejects come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The file's application transaction.
+    pub file_id: &'a str,
+    /// The file's name.
+    pub file: &'a str,
+    /// The table that it was for.
+    pub kind: &'a str,
+    /// Its header, as one record of a CSV with commas.
+    pub header: &'a str,
+    /// What separates its fields.
+    pub delimiter: u8,
+    /// When they are set aside.
+    pub at: DateTime<Utc>,
+}
+
+/// Makes rows of the table from a file's rejects: `record`, `line`, `column`, `reason`, `raw` and
+/// `row_key`. They are open, and in the order of their records.
+pub fn complete(rejects: DataFrame, origin: &Origin<'_>) -> Result<DataFrame> {
+    let said = [
+        (FILE_ID, origin.file_id.to_owned()),
+        (FILE, origin.file.to_owned()),
+        (KIND, origin.kind.to_owned()),
+        (HEADER, origin.header.to_owned()),
+        (DELIMITER, char::from(origin.delimiter).to_string()),
+    ];
+    let said = said.into_iter().map(|(name, text)| lit(text).alias(name));
+    let rows = rejects
+        .lazy()
+        .with_columns(said.collect::<Vec<_>>())
+        .with_columns([
+            lit(origin.at.timestamp_micros()).cast(instant()).alias(REJECTED_AT),
+            lit(NULL).cast(instant()).alias(RESOLVED),
+            lit(NULL).cast(DataType::String).alias(RESOLVED_BY),
+        ])
+        .select(REJECTS.stored().iter_names().map(|name| col(name.clone())).collect::<Vec<_>>())
+        .sort([RECORD], SortMultipleOptions::default());
+    Ok(rows.collect()?)
+}
+
+/// Which rejects to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those whose row has not been loaded since.
+    Open,
+    /// The resolved ones as well.
+    All,
+}
+
+/// The rejects that count, oldest first. `resolved` and `resolved_by` are null where that does not
+/// count.
+pub fn read(lake: &Lake, which: Which) -> Result<LazyFrame> {
+    read_from(lake, &lake.snapshot(&REJECTS)?, which)
+}
+
+/// The row keys of open rejects, by the table that they were for.
+pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, HashSet<i64>>> {
+    let keyed = read_from(lake, rejects, Which::Open)?
+        .filter(col(ROW_KEY).is_not_null())
+        .select([col(KIND), col(ROW_KEY)])
+        .collect()?;
+    let mut open: HashMap<String, HashSet<i64>> = HashMap::new();
+    let kinds = keyed.column(KIND)?.str()?.iter();
+    for (kind, key) in kinds.zip(keyed.column(ROW_KEY)?.i64()?.iter()) {
+        if let (Some(kind), Some(key)) = (kind, key) {
+            open.entry(kind.to_owned()).or_default().insert(key);
+        }
+    }
+    Ok(open)
+}
+
+fn read_from(lake: &Lake, rejects: &Snapshot, which: Which) -> Result<LazyFrame> {
+    const RESOLVES: &str = "resolves";
+    let loaded = loaded_files(lake)?.lazy();
+    let resolvers = loaded.clone().with_column(lit(true).alias(RESOLVES));
+    let counting = rejects.scan()?.join(
+        loaded,
+        [col(KIND), col(FILE_ID)],
+        [col(KIND), col(FILE_ID)],
+        JoinArgs::new(JoinType::Semi),
+    );
+    let counting = counting.join(
+        resolvers,
+        [col(KIND), col(RESOLVED_BY)],
+        [col(KIND), col(FILE_ID)],
+        JoinArgs::new(JoinType::Left),
+    );
+    let if_resolved = |name| when(col(RESOLVES)).then(col(name)).otherwise(lit(NULL)).alias(name);
+    let counting = counting
+        .with_columns([if_resolved(RESOLVED), if_resolved(RESOLVED_BY)])
+        .select(REJECTS.stored().iter_names().map(|name| col(name.clone())).collect::<Vec<_>>());
+    let wanted = match which {
+        Which::Open => counting.filter(col(RESOLVED).is_null()),
+        Which::All => counting,
+    };
+    let order = SortMultipleOptions::default().with_maintain_order(true);
+    Ok(wanted.sort([REJECTED_AT, FILE, FILE_ID, RECORD], order))
+}
+
+/// Every file that is loaded: its table and its application transaction.
+fn loaded_files(lake: &Lake) -> Result<DataFrame> {
+    let (mut kinds, mut files) = (Vec::new(), Vec::new());
+    for table in wabalake_data::TABLES {
+        for file in lake.snapshot(*table)?.loaded() {
+            kinds.push(table.name);
+            files.push(file.to_owned());
+        }
+    }
+    let columns = vec![Column::new(KIND.into(), kinds), Column::new(FILE_ID.into(), files)];
+    Ok(DataFrame::new(columns[0].len(), columns)?)
+}

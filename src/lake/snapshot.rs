@@ -1,0 +1,287 @@
+//! A table as it is at one version: its files, its transactions, and plans over its rows.
+//!
+//! ```text
+//! Snapshot of version 20
+//!   │ files         utc_day=2025-06-01/5e0c….parquet: 41,200 rows, started 00:00:02 to 23:59:57
+//!   │ transactions  the file named 9f3a…: 1, loaded
+//!   ▼
+//! LazyFrame         where started >= 2025-06-02: the file is skipped, and not even opened
+//! ```
+//!
+//! What is committed later does not change a snapshot. Its files are kept as long as `vacuum` keeps
+//! what was replaced.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate};
+use polars::prelude::*;
+use serde_json::{Map, Value, json};
+use wabalake_data::tables::UTC_DAY;
+
+use super::layout::{Layout, delta_type, scanned};
+use super::log::{DataFile, Log, State, Statistics};
+use crate::error::{Error, Result};
+
+/// One version of one table.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The version; none while the table does not exist.
+    pub version: Option<u64>,
+    /// Its files by day, rows without a time first, then by path.
+    pub files: Vec<DataFile>,
+    pub(super) layout: &'static dyn Layout,
+    pub(super) folder: PathBuf,
+    pub(super) state: Option<Arc<State>>,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        layout: &'static dyn Layout,
+        folder: PathBuf,
+        state: Option<Arc<State>>,
+    ) -> Result<Self> {
+        let mut files = Vec::new();
+        if let Some(state) = &state {
+            Log::new(&folder).check_readable(state)?;
+            check_types(layout, state)?;
+            files.extend(state.files.values().cloned());
+            files.sort_unstable_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        }
+        Ok(Self {
+            version: state.as_ref().map(|state| state.version),
+            files,
+            layout,
+            folder,
+            state,
+        })
+    }
+
+    /// The last version that an application transaction was given, if any.
+    pub fn transaction(&self, app_id: &str) -> Option<i64> {
+        self.state.as_ref()?.transactions.get(app_id).copied()
+    }
+
+    /// The application transactions whose file is loaded: those with an odd version.
+    pub fn loaded(&self) -> impl Iterator<Item = &str> {
+        let transactions = self.state.iter().flat_map(|state| &state.transactions);
+        transactions.filter(|(_, version)| *version % 2 == 1).map(|(file, _)| file.as_str())
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// The files of one UTC day, or of the rows without a time.
+    pub fn files_of(&self, day: Option<NaiveDate>) -> impl Iterator<Item = &DataFile> {
+        let start = self.files.partition_point(|file| file.day < day);
+        self.files[start..].iter().take_while(move |file| file.day == day)
+    }
+
+    /// The files, in groups of about as many rows as given.
+    pub fn files_in_groups(&self, rows: u64) -> Vec<Vec<&DataFile>> {
+        let mut groups: Vec<Vec<&DataFile>> = Vec::new();
+        let mut left = 0;
+        for file in &self.files {
+            if file.rows > left {
+                groups.push(Vec::new());
+                left = rows.max(file.rows);
+            }
+            left -= file.rows;
+            if let Some(group) = groups.last_mut() {
+                group.push(file);
+            }
+        }
+        groups
+    }
+
+    /// A plan over all rows, with all of [`Layout::stored`]'s columns and `utc_day`. A column that
+    /// older files do not have is null there.
+    pub fn scan(&self) -> Result<LazyFrame> {
+        self.scan_files(&self.files.iter().collect::<Vec<_>>())
+    }
+
+    /// A plan over the rows of some UTC days.
+    pub fn scan_days(&self, days: &[Option<NaiveDate>]) -> Result<LazyFrame> {
+        let files: Vec<_> = self.files.iter().filter(|file| days.contains(&file.day)).collect();
+        self.scan_files(&files)
+    }
+
+    /// A plan over the rows of some files.
+    pub fn scan_files(&self, files: &[&DataFile]) -> Result<LazyFrame> {
+        let schema = scanned(self.layout);
+        if files.is_empty() {
+            return Ok(DataFrame::empty_with_schema(&schema).lazy());
+        }
+        let mut paths = Vec::with_capacity(files.len());
+        for file in files {
+            self.check_place(file)?;
+            paths.push(PlRefPath::try_from_path(&self.folder.join(&file.path))?);
+        }
+        let stored = Arc::new(self.layout.stored());
+        let partition = Schema::from_iter([Field::new(UTC_DAY.into(), DataType::Date)]);
+        let args = UnifiedScanArgs {
+            hive_options: HiveOptions {
+                enabled: Some(true),
+                hive_start_idx: self.folder.as_os_str().len() + 1,
+                schema: Some(Arc::new(partition)),
+                try_parse_dates: true,
+            },
+            glob: false,
+            missing_columns_policy: MissingColumnsPolicy::Insert,
+            extra_columns_policy: ExtraColumnsPolicy::Ignore,
+            table_statistics: Some(TableStatistics(Arc::new(bounds(&schema, files)?))),
+            row_count: Some((files.iter().map(|file| file.rows).sum(), 0)),
+            ..Default::default()
+        };
+        // With the schema given, no footer is opened before its file is read.
+        let options = ParquetOptions {
+            schema: Some(stored),
+            parallel: ParallelStrategy::default(),
+            low_memory: false,
+            use_statistics: true,
+        };
+        let sources = ScanSources::Paths(paths.into_iter().collect());
+        Ok(DslBuilder::scan_parquet(sources, options, args)?.build().into())
+    }
+
+    /// Polars takes the day from the path, Delta from the log: they must agree.
+    fn check_place(&self, file: &DataFile) -> Result<()> {
+        let place = partition_folder(file.day);
+        if file.path.split('/').next() == Some(place.as_str()) {
+            return Ok(());
+        }
+        Err(Error::lake(format!("table `{}` has the file `{}`", self.layout.name(), file.path))
+            .found(format!("it should be in the folder {place}"))
+            .hint("another program wrote it: write to the lake with `wabalake load` alone"))
+    }
+
+    /// Columns of the layout that the table does not have yet, as Delta fields.
+    pub(super) fn missing_fields(&self) -> Result<Vec<Value>> {
+        let known = self.state.as_deref().map(fields).unwrap_or_default();
+        let mut missing = fields_of(self.layout)?;
+        missing.retain(|field| !known.iter().any(|known| known["name"] == field["name"]));
+        Ok(missing)
+    }
+
+    /// Columns that the table has and this version of wabalake does not know.
+    pub(super) fn unknown_columns(&self) -> Vec<String> {
+        let schema = scanned(self.layout);
+        let known = self.state.as_deref().map(fields).unwrap_or_default();
+        let names = known.iter().filter_map(|field| field["name"].as_str());
+        names.filter(|name| !schema.contains(name)).map(str::to_owned).collect()
+    }
+}
+
+/// The folder of a day below its table's.
+pub(super) fn partition_folder(day: Option<NaiveDate>) -> String {
+    match day {
+        Some(day) => format!("{UTC_DAY}={day}"),
+        None => format!("{UTC_DAY}=__HIVE_DEFAULT_PARTITION__"),
+    }
+}
+
+/// The columns of a layout as Delta fields.
+pub(super) fn fields_of(layout: &dyn Layout) -> Result<Vec<Value>> {
+    let field = |(name, data_type): (&PlSmallStr, &DataType)| {
+        let delta = delta_type(data_type).ok_or_else(|| {
+            Error::bug(format!("column `{name}` of `{}` is a {data_type}", layout.name()))
+        })?;
+        Ok(json!({"name": name.as_str(), "type": delta, "nullable": true, "metadata": {}}))
+    };
+    scanned(layout).iter().map(field).collect()
+}
+
+/// The columns that a table has, as Delta fields.
+pub(super) fn fields(state: &State) -> Vec<Value> {
+    let schema = state.metadata.get("schemaString").and_then(Value::as_str).unwrap_or_default();
+    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+    schema["fields"].as_array().cloned().unwrap_or_default()
+}
+
+fn check_types(layout: &'static dyn Layout, state: &State) -> Result<()> {
+    let name = layout.name();
+    if state.metadata.get("partitionColumns") != Some(&json!([UTC_DAY])) {
+        return Err(Error::lake(format!("table `{name}` is not partitioned by {UTC_DAY} alone"))
+            .hint("another program made it: load into another lake"));
+    }
+    let expected = fields_of(layout)?;
+    for field in fields(state) {
+        let wanted = expected.iter().find(|wanted| wanted["name"] == field["name"]);
+        if let Some(wanted) = wanted.filter(|wanted| wanted["type"] != field["type"]) {
+            let column = field["name"].as_str().unwrap_or_default();
+            return Err(Error::lake(format!(
+                "column `{column}` of table `{name}` should be a {}",
+                wanted["type"].as_str().unwrap_or_default()
+            ))
+            .found(format!("it is a {}", field["type"].to_string().trim_matches('"')))
+            .hint("another program or version made it: load into another lake"));
+        }
+    }
+    Ok(())
+}
+
+/// The bounds of each file's columns, for Polars to skip files by: null where none are known.
+fn bounds(schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
+    let height = files.len();
+    let count = |rows: u64| IdxSize::try_from(rows).ok();
+    let mut columns = Vec::with_capacity(1 + 3 * schema.len());
+    let rows: Vec<_> = files.iter().map(|file| count(file.rows)).collect();
+    columns.push(Column::new("len".into(), rows));
+    for (name, data_type) in schema.iter() {
+        let nulls: Column = if name == UTC_DAY {
+            let nulls = files.iter().map(|f| if f.day.is_none() { count(f.rows) } else { Some(0) });
+            Column::new(format!("{name}_nc").into(), nulls.collect::<Vec<_>>())
+        } else {
+            let nulls =
+                |statistics: &Statistics| statistics.null_count.get(name.as_str())?.as_u64();
+            let nulls = files.iter().map(|file| nulls(&file.statistics).and_then(count));
+            Column::new(format!("{name}_nc").into(), nulls.collect::<Vec<_>>())
+        };
+        for (end, most) in [("min", false), ("max", true)] {
+            let title = PlSmallStr::from(format!("{name}_{end}"));
+            let bound = |file: &&DataFile| -> Option<AnyValue<'static>> {
+                if name == UTC_DAY {
+                    let epoch = file.day?.signed_duration_since(NaiveDate::default());
+                    return Some(AnyValue::Date(i32::try_from(epoch.num_days()).ok()?));
+                }
+                let Statistics { min_values, max_values, .. } = &file.statistics;
+                let values = if most { max_values } else { min_values };
+                read_bound(values, name, data_type, most)
+            };
+            let known: Vec<_> = files.iter().map(bound).collect();
+            columns.push(if known.iter().all(Option::is_none) {
+                Column::full_null(title, height, data_type)
+            } else {
+                let known: Vec<_> =
+                    known.into_iter().map(|v| v.unwrap_or(AnyValue::Null)).collect();
+                Series::from_any_values_and_dtype(title, &known, data_type, true)?.into_column()
+            });
+        }
+        columns.push(nulls);
+    }
+    DataFrame::new(height, columns)
+}
+
+fn read_bound(
+    values: &Map<String, Value>,
+    name: &str,
+    data_type: &DataType,
+    most: bool,
+) -> Option<AnyValue<'static>> {
+    let value = values.get(name)?;
+    Some(match data_type {
+        DataType::String => AnyValue::StringOwned(value.as_str()?.into()),
+        DataType::Int32 => AnyValue::Int32(i32::try_from(value.as_i64()?).ok()?),
+        DataType::Int64 => AnyValue::Int64(value.as_i64()?),
+        DataType::Datetime(unit, zone) => {
+            let text = value.as_str()?;
+            let at = DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
+            // Other programs cut a stamp to milliseconds, and the greatest with it.
+            let cut = if most && at % 1000 == 0 { 999 } else { 0 };
+            AnyValue::DatetimeOwned(at + cut, *unit, zone.clone().map(Arc::new))
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,198 @@
+//! Writes files of rows that a commit then makes part of a table.
+//!
+//! ```text
+//! rows of 2025-06-01 ──► tables/sessions/utc_day=2025-06-01/5e0c….parquet    on disk, seen by nobody
+//!                        └► statistics: 41,200 rows, started 00:00:02 to 23:59:57
+//! ```
+//!
+//! Files that are not committed are deleted with their [`Staging`]; those of a killed process by
+//! `vacuum`.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use deltalake::kernel::Add;
+use polars::prelude::*;
+use serde_json::{Map, Value, json};
+use wabalake_data::tables::UTC_DAY;
+
+use super::layout::Layout;
+use super::lock::Lock;
+use super::snapshot::partition_folder;
+use crate::error::{Context as _, Error, Result};
+
+/// A row group is not larger; a file of fewer rows has one.
+const ROW_GROUP: usize = 1 << 20;
+
+/// A text longer than this is in no statistics.
+const LONGEST_BOUND: usize = 64;
+
+/// Files of one table that wait for a commit.
+#[derive(Debug)]
+pub struct Staging {
+    layout: &'static dyn Layout,
+    folder: PathBuf,
+    written: Mutex<Vec<StagedFile>>,
+    _writing: Lock,
+}
+
+/// A file that is written but, until a commit names it, part of no version.
+#[derive(Clone, Debug)]
+pub struct StagedFile {
+    pub(super) add: Add,
+    pub(super) place: PathBuf,
+    /// Whether a commit may have made it part of the table.
+    pub(super) committed: Arc<AtomicBool>,
+    day: Option<NaiveDate>,
+    rows: u64,
+}
+
+impl StagedFile {
+    /// The UTC day of its rows; none for rows without a time.
+    pub fn day(&self) -> Option<NaiveDate> {
+        self.day
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.add.size).unwrap_or_default()
+    }
+
+    fn delete(&self) {
+        if !self.committed.load(Ordering::SeqCst) {
+            // What cannot be deleted is left to vacuum.
+            let _ = fs::remove_file(&self.place);
+        }
+    }
+}
+
+impl Staging {
+    pub(super) fn new(layout: &'static dyn Layout, folder: PathBuf, writing: Lock) -> Self {
+        Self { layout, folder, written: Mutex::default(), _writing: writing }
+    }
+
+    /// Writes rows of one UTC day, in the order given, with the columns of [`Layout::stored`].
+    /// Several threads may write at once.
+    pub fn write(&self, day: Option<NaiveDate>, mut rows: DataFrame) -> Result<StagedFile> {
+        let stored = self.layout.stored();
+        if rows.schema().as_ref() != &stored {
+            let found: Vec<_> = rows.schema().iter_names().map(PlSmallStr::to_string).collect();
+            return Err(Error::bug(format!("rows are not of table `{}`", self.layout.name()))
+                .found(found.join(", ")));
+        }
+        let folder = partition_folder(day);
+        let path = format!("{folder}/{}.parquet", uuid::Uuid::new_v4());
+        let place = self.folder.join(&path);
+        fs::create_dir_all(self.folder.join(folder)).context(|| format!("writing `{path}`"))?;
+        let file = StagedFile {
+            add: Add { path, ..Add::default() },
+            place,
+            committed: Arc::default(),
+            day,
+            rows: rows.height() as u64,
+        };
+        if let Ok(mut written) = self.written.lock() {
+            written.push(file.clone());
+        }
+        let size = write_parquet(&file.place, &mut rows)
+            .context(|| format!("writing `{}`", file.add.path))?;
+        let statistics = statistics(self.layout, &rows)?;
+        Ok(StagedFile {
+            add: Add {
+                partition_values: HashMap::from([(UTC_DAY.to_owned(), day.map(|d| d.to_string()))]),
+                size: i64::try_from(size).unwrap_or_default(),
+                modification_time: Utc::now().timestamp_millis(),
+                stats: Some(statistics.to_string()),
+                ..file.add
+            },
+            ..file
+        })
+    }
+
+    /// Deletes files that turned out not to be needed.
+    pub fn forget(&self, files: &[StagedFile]) {
+        for file in files {
+            file.delete();
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Ok(written) = self.written.get_mut() {
+            for file in written {
+                file.delete();
+            }
+        }
+    }
+}
+
+/// Writes a file and waits until the disk has it. Returns its size.
+fn write_parquet(place: &Path, rows: &mut DataFrame) -> Result<u64> {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create_new(place)?);
+    let size = ParquetWriter::new(&mut file)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_row_group_size(Some(ROW_GROUP))
+        .finish(rows)?;
+    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(size)
+}
+
+/// Waits until the disk has a folder's entries.
+pub(super) fn sync_folder(folder: &Path) {
+    // Not every system lets a folder be opened or synced; none loses entries by it when the
+    // process alone dies.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// What the log will say of a file: rows, and of the layout's statistics columns the bounds and
+/// the nulls.
+fn statistics(layout: &dyn Layout, rows: &DataFrame) -> Result<Value> {
+    let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for name in layout.statistics() {
+        let column = rows.column(name)?.as_materialized_series();
+        nulls.insert((*name).to_owned(), json!(column.null_count()));
+        let ends = (
+            bound(column.min_reduce()?.as_any_value()),
+            bound(column.max_reduce()?.as_any_value()),
+        );
+        if let (Some(least), Some(most)) = ends {
+            min.insert((*name).to_owned(), least);
+            max.insert((*name).to_owned(), most);
+        }
+    }
+    Ok(json!({
+        "numRecords": rows.height(),
+        "minValues": min,
+        "maxValues": max,
+        "nullCount": nulls,
+    }))
+}
+
+fn bound(value: AnyValue) -> Option<Value> {
+    match value {
+        AnyValue::Datetime(at, TimeUnit::Microseconds, _)
+        | AnyValue::DatetimeOwned(at, TimeUnit::Microseconds, _) => {
+            let at = DateTime::from_timestamp_micros(at)?;
+            Some(json!(at.to_rfc3339_opts(SecondsFormat::Micros, true)))
+        }
+        AnyValue::Int32(number) => Some(json!(number)),
+        AnyValue::Int64(number) => Some(json!(number)),
+        value => {
+            let text = value.get_str()?;
+            (text.len() <= LONGEST_BOUND).then(|| json!(text))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What there is in a lake.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::log::{commit_info, commit_time};
+use super::rejects::{self, Which};
+use super::undo::Load;
+use super::{Lake, layouts};
+use crate::error::Result;
+
+/// A lake at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The tables that exist.
+    pub tables: Vec<TableStatus>,
+    /// The last load that is in it.
+    pub last_load: Option<Load>,
+    /// Rejects that are not resolved.
+    pub open_rejects: u64,
+}
+
+/// A table at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableStatus {
+    /// Its name.
+    pub table: &'static str,
+    /// Its version.
+    pub version: u64,
+    /// When it became so.
+    pub changed: DateTime<Utc>,
+    /// Its rows.
+    pub rows: u64,
+    /// Of them, those without a time.
+    pub undated_rows: u64,
+    /// UTC days that have rows.
+    pub days: u64,
+    /// The first of them.
+    pub first_day: Option<NaiveDate>,
+    /// The last of them.
+    pub last_day: Option<NaiveDate>,
+    /// Its files.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+}
+
+impl Lake {
+    /// What there is.
+    ///
+    /// # Errors
+    ///
+    /// A log that cannot be read.
+    pub fn status(&self) -> Result<Status> {
+        let mut tables = Vec::new();
+        for layout in layouts() {
+            let snapshot = self.snapshot(layout)?;
+            let Some(version) = snapshot.version else { continue };
+            let mut days: Vec<NaiveDate> =
+                snapshot.files.iter().filter_map(|file| file.day).collect();
+            days.dedup();
+            let undated = snapshot.files_of(None);
+            let actions = self.log(layout).actions(version).unwrap_or_default();
+            tables.push(TableStatus {
+                table: layout.name(),
+                version,
+                changed: commit_time(commit_info(&actions)),
+                rows: snapshot.rows(),
+                undated_rows: undated.map(|file| file.rows).sum(),
+                days: days.len() as u64,
+                first_day: days.first().copied(),
+                last_day: days.last().copied(),
+                files: snapshot.files.len() as u64,
+                bytes: snapshot.files.iter().map(|file| file.bytes).sum(),
+            });
+        }
+        let open = rejects::read(self, Which::Open)?.collect()?;
+        Ok(Status { tables, last_load: self.last_load()?, open_rejects: open.height() as u64 })
+    }
+}

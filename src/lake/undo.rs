@@ -1,0 +1,273 @@
+//! Takes the last load back.
+//!
+//! ```text
+//! version 19            91d2….parquet
+//! version 20   load     5e0c….parquet in its place; the file named 9f3a… is loaded: 1
+//! version 21   undo     91d2….parquet again; 9f3a… is not loaded: 2
+//! ```
+//!
+//! An undo is a version of its own: nothing is rewritten, and the history keeps both. It touches
+//! the tables of exports only. Rejects of a load that is taken back stop counting by themselves, as
+//! do the marks that it resolved some (see [`rejects`](super::rejects)).
+//!
+//! Tables are taken back one after the other. All are checked first; an undo that is killed in
+//! between is finished by the next.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use deltalake::kernel::Add;
+use serde_json::json;
+use wabalake_data::Table;
+use wabalake_data::tables::UTC_DAY;
+
+use super::commit::Prepared;
+use super::history::{UNDOES, load_of};
+use super::log::{Action, commit_info, commit_time};
+use super::{Commit, Lake, Operation, Snapshot};
+use crate::error::{Error, Result};
+
+/// A load that is in the lake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// When its last table was committed.
+    pub time: DateTime<Utc>,
+    /// Its id.
+    pub load_id: String,
+    /// The tables of exports that it is part of.
+    pub tables: Vec<&'static str>,
+}
+
+/// What an undo did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undone {
+    /// The load that was taken back.
+    pub load: Load,
+    /// Each table that it was in.
+    pub tables: Vec<UndoneTable>,
+}
+
+/// What an undo did to one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndoneTable {
+    /// Its name.
+    pub table: &'static str,
+    /// Its version now.
+    pub version: u64,
+    /// Rows before.
+    pub rows_before: u64,
+    /// Rows now.
+    pub rows_after: u64,
+    /// UTC days that are as they were.
+    pub days: BTreeSet<NaiveDate>,
+    /// The transactions of files that can be loaded again.
+    pub files: Vec<String>,
+}
+
+impl Lake {
+    /// The last load that was not taken back from all of its tables.
+    ///
+    /// # Errors
+    ///
+    /// A log that cannot be read.
+    pub fn last_load(&self) -> Result<Option<Load>> {
+        let mut last: Option<Load> = None;
+        for table in wabalake_data::TABLES {
+            let Some((time, load_id)) = self.last_load_of(table)? else { continue };
+            match &mut last {
+                Some(last) if last.load_id == load_id => {
+                    last.time = last.time.max(time);
+                    last.tables.push(table.name);
+                }
+                Some(last) if (last.time, &last.load_id) > (time, &load_id) => {}
+                last => *last = Some(Load { time, load_id, tables: vec![table.name] }),
+            }
+        }
+        Ok(last)
+    }
+
+    fn last_load_of(&self, table: &'static Table) -> Result<Option<(DateTime<Utc>, String)>> {
+        let log = self.log(table);
+        let mut undone = HashSet::new();
+        for version in log.versions()?.into_iter().rev() {
+            let actions = log.actions(version)?;
+            match load_of(&actions) {
+                Some((Operation::Undo, load_id)) => {
+                    undone.insert(load_id.to_owned());
+                }
+                Some((_, load_id)) if !undone.contains(load_id) => {
+                    return Ok(Some((commit_time(commit_info(&actions)), load_id.to_owned())));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the last load back; done again, the load before it.
+    ///
+    /// # Errors
+    ///
+    /// No load to take back; days that a later commit rewrote; files from before that are deleted.
+    /// In these cases nothing was changed.
+    pub fn undo(&self) -> Result<Undone> {
+        // The files that come back must outlive the commit that brings them.
+        let _writing = self.writing()?;
+        let load = self.last_load()?.ok_or_else(|| {
+            Error::lake("there is no load to take back")
+                .hint("`wabalake status` shows what there is")
+        })?;
+        for table in wabalake_data::TABLES {
+            self.plan_undo(table, &self.snapshot(*table)?, &load.load_id)?;
+        }
+        let mut tables = Vec::new();
+        for table in wabalake_data::TABLES {
+            tables.extend(self.undo_in(table, &load.load_id)?);
+        }
+        Ok(Undone { load, tables })
+    }
+
+    fn undo_in(&self, table: &'static Table, load_id: &str) -> Result<Option<UndoneTable>> {
+        let _turn = self.take_turn(table)?;
+        loop {
+            let snapshot = self.snapshot(table)?;
+            let Some(plan) = self.plan_undo(table, &snapshot, load_id)? else { return Ok(None) };
+            let days = |path: &String| {
+                snapshot.files.iter().find(|file| file.path == *path).and_then(|file| file.day)
+            };
+            let came_back = plan
+                .add
+                .iter()
+                .filter_map(|add| add.partition_values.get(UTC_DAY)?.as_deref()?.parse().ok());
+            let days = plan.remove.iter().filter_map(days).chain(came_back).collect();
+            let files = plan.transactions.iter().map(|(file, _)| file.clone()).collect();
+            if let Commit::Done(version) = self.commit_prepared(table, &snapshot, plan)? {
+                return Ok(Some(UndoneTable {
+                    table: table.name,
+                    version,
+                    rows_before: snapshot.rows(),
+                    rows_after: self.snapshot(table)?.rows(),
+                    days,
+                    files,
+                }));
+            }
+        }
+    }
+
+    /// What takes a load back from one table; none if it is not in there (any more).
+    fn plan_undo(
+        &self,
+        table: &'static Table,
+        snapshot: &Snapshot,
+        load_id: &str,
+    ) -> Result<Option<Prepared>> {
+        let Some(trace) = self.trace(table, load_id)? else { return Ok(None) };
+        let active = snapshot.state.as_ref().map(|state| &state.files);
+        let is_active = |path: &String| active.is_some_and(|files| files.contains_key(path));
+        if let Some(path) = trace.added.iter().find(|path| !is_active(path)) {
+            return Err(rewritten(table, path, trace.removals.get(path)));
+        }
+        let mut add = Vec::new();
+        for (path, before) in trace.removed {
+            if is_active(&path) {
+                continue;
+            }
+            let there = self.folder(table).join(&path).is_file();
+            let Some(before) = before.filter(|_| there) else {
+                return Err(Error::lake(format!(
+                    "the last load cannot be taken back from `{}`: the file `{path}` from before \
+                     it is deleted",
+                    table.name
+                ))
+                .hint("`wabalake vacuum` deletes what was replaced longer ago than it retains"));
+            };
+            add.push(before);
+        }
+        let transactions = trace.transactions.into_iter().filter_map(|(file, version)| {
+            // Whatever moved it on since has taken it back already.
+            (snapshot.transaction(&file) == Some(version)).then_some((file, version + 1))
+        });
+        Ok(Some(Prepared {
+            operation: Operation::Undo,
+            transactions: transactions.collect(),
+            remove: trace.added.into_iter().collect(),
+            add,
+            info: [(UNDOES.to_owned(), json!(load_id))].into_iter().collect(),
+            data_change: true,
+        }))
+    }
+
+    /// What a load did to one table, over all of its commits; none if it did nothing, or if that
+    /// was taken back.
+    fn trace(&self, table: &'static Table, load_id: &str) -> Result<Option<Trace>> {
+        let log = self.log(table);
+        let mut trace = Trace::default();
+        let mut found = false;
+        for version in log.versions()?.into_iter().rev() {
+            let actions = log.actions(version)?;
+            let ours = load_of(&actions).filter(|(_, id)| *id == load_id);
+            if matches!(ours, Some((Operation::Undo, _))) && !found {
+                return Ok(None);
+            }
+            let ours = ours.is_some();
+            found |= ours;
+            let what = load_of(&actions).map(|(operation, _)| operation.name());
+            let what = what.or_else(|| commit_info(&actions)?.operation.as_deref());
+            let what = what.unwrap_or("another program").to_owned();
+            for action in actions {
+                match action {
+                    Action::Add(add) => {
+                        if let Some(before @ None) = trace.removed.get_mut(&add.path) {
+                            if ours {
+                                // A later commit of the same load replaced it.
+                                trace.removed.remove(&add.path);
+                            } else {
+                                *before = Some(add);
+                            }
+                        } else if ours {
+                            trace.added.insert(add.path);
+                        }
+                    }
+                    Action::Remove(remove) if ours => {
+                        trace.removed.insert(remove.path, None);
+                    }
+                    Action::Remove(remove) if !found => {
+                        trace.removals.entry(remove.path).or_insert((version, what.clone()));
+                    }
+                    Action::Txn(transaction) if ours => {
+                        trace.transactions.entry(transaction.app_id).or_insert(transaction.version);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(found.then_some(trace))
+    }
+}
+
+/// What a load did to one table.
+#[derive(Default)]
+struct Trace {
+    /// Files that it added and did not replace itself.
+    added: BTreeSet<String>,
+    /// Files that it replaced, as they were added before.
+    removed: BTreeMap<String, Option<Add>>,
+    /// Files and what they were given.
+    transactions: BTreeMap<String, i64>,
+    /// What later commits replaced: the version, and what it was for.
+    removals: HashMap<String, (u64, String)>,
+}
+
+fn rewritten(table: &Table, path: &str, by: Option<&(u64, String)>) -> Error {
+    let day = path.split('/').next().and_then(|folder| folder.strip_prefix("utc_day="));
+    let day = match day {
+        Some(day) if !day.starts_with('_') => format!("the UTC day {day}"),
+        _ => "its rows without a time".to_owned(),
+    };
+    let what = match by {
+        Some((version, what)) => format!("version {version} ({what}) rewrote"),
+        None => "a later commit rewrote".to_owned(),
+    };
+    Error::lake(format!("the last load cannot be taken back: {what} {day} of `{}`", table.name))
+        .hint(format!("`wabalake history {}` shows what came after it", table.name))
+}
