@@ -1,0 +1,243 @@
+//! What holds for the answers of every room, whatever they say.
+
+use std::cmp::Ordering;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use polars::prelude::*;
+use wabalake_data::tables::{MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
+use wabalake_data::{TABLES, Table};
+use wabalake_queries::CATALOG;
+use wabalake_queries::query::{Order, Question, Range, Room, Tables};
+
+use crate::fixtures;
+use crate::golden::{answer, ask, cases};
+
+/// Every golden command of every room.
+fn questions() -> impl Iterator<Item = (&'static Room, Question)> {
+    CATALOG.iter().flat_map(|room| {
+        cases(room).into_iter().map(move |case| (room, ask(room, &case.arguments)))
+    })
+}
+
+fn frame(question: &Question, tables: &Tables) -> DataFrame {
+    question.plan(tables).unwrap().collect().unwrap()
+}
+
+#[test]
+fn columns_are_as_declared() {
+    for tables in [fixtures::tables(), Tables::new()] {
+        for (room, question) in questions() {
+            let schema = frame(&question, &tables).schema().clone();
+            let found: Vec<_> =
+                schema.iter().map(|(name, of)| (name.as_str(), of.clone())).collect();
+            let declared: Vec<_> =
+                question.columns().iter().map(|c| (c.name, c.of.data_type())).collect();
+            assert_eq!(found, declared, "{}", room.card.name);
+        }
+    }
+}
+
+#[test]
+fn keys_are_unique_and_rows_in_order() {
+    let tables = fixtures::tables();
+    for (room, question) in questions() {
+        let answer = frame(&question, &tables);
+        let order = question.order();
+        let row = |at: usize| -> Vec<(Order, AnyValue)> {
+            order
+                .iter()
+                .map(|by| (*by, answer.column(by.column()).unwrap().get(at).unwrap()))
+                .collect()
+        };
+        for at in 1..answer.height() {
+            let (before, after) = (row(at - 1), row(at));
+            let between =
+                before.iter().zip(&after).map(|((by, one), (_, other))| in_order(*by, one, other));
+            let first_difference = between.into_iter().find(|ordering| ordering.is_ne());
+            assert_eq!(
+                first_difference,
+                Some(Ordering::Less),
+                "{}: {before:?}, {after:?}",
+                room.card.name
+            );
+        }
+        let mut keys: Vec<String> = (0..answer.height())
+            .map(|at| {
+                let cell =
+                    |key: &&str| format!("{:?}", answer.column(key).unwrap().get(at).unwrap());
+                question.key().iter().map(cell).collect::<Vec<_>>().join("|")
+            })
+            .collect();
+        keys.sort();
+        let rows = keys.len();
+        keys.dedup();
+        assert_eq!(keys.len(), rows, "{}: a key occurs twice", room.card.name);
+    }
+}
+
+/// How two cells of a column stand: nulls after all, text by its bytes.
+fn in_order(by: Order, one: &AnyValue, other: &AnyValue) -> Ordering {
+    let ordering = match (one, other) {
+        (AnyValue::Null, AnyValue::Null) => return Ordering::Equal,
+        (AnyValue::Null, _) => return Ordering::Greater,
+        (_, AnyValue::Null) => return Ordering::Less,
+        _ => match (one.get_str(), other.get_str()) {
+            (Some(one), Some(other)) => one.as_bytes().cmp(other.as_bytes()),
+            _ => one.partial_cmp(other).unwrap(),
+        },
+    };
+    if matches!(by, Order::Descending(_)) { ordering.reverse() } else { ordering }
+}
+
+#[test]
+fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
+    let expected: Vec<_> = questions()
+        .map(|(room, question)| answer(&question, &fixtures::tables(), room.card.engine))
+        .collect();
+    for seed in 1..=4_u64 {
+        let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
+            let rows = fixtures::read(table);
+            let shuffled = rows.take(&permutation(rows.height(), seed)).unwrap();
+            let parts = (0..seed * 3).map(|part| {
+                let from = shuffled.height() * usize::try_from(part).unwrap() / (seed * 3) as usize;
+                let until =
+                    shuffled.height() * (usize::try_from(part).unwrap() + 1) / (seed * 3) as usize;
+                shuffled.slice(from.try_into().unwrap(), until - from).lazy()
+            });
+            let parts: Vec<LazyFrame> = parts.collect();
+            tables.with(table, concat(parts, UnionArgs::default()).unwrap())
+        });
+        for engine in [Engine::Streaming, Engine::InMemory] {
+            for ((room, question), expected) in questions().zip(&expected) {
+                let found = answer(&question, &tables, engine);
+                assert_eq!(&found, expected, "{} {question:?} {engine}", room.card.name);
+            }
+        }
+    }
+}
+
+/// Some order of so many rows.
+fn permutation(rows: usize, seed: u64) -> IdxCa {
+    let mut places: Vec<(u64, u32)> = (0..u32::try_from(rows).unwrap())
+        .map(|row| {
+            ((u64::from(row) + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ seed << 7) >> 20, row)
+        })
+        .collect();
+    places.sort_unstable();
+    IdxCa::from_vec("row".into(), places.into_iter().map(|(_, row)| row).collect())
+}
+
+#[test]
+fn only_declared_tables_are_read() {
+    for (room, question) in questions() {
+        let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
+            if room.card.reads.contains(table) {
+                tables.with(table, fixtures::read(table).lazy())
+            } else {
+                let unread = DataFrame::empty().lazy().filter(col("this table is not declared"));
+                tables.with(table, unread)
+            }
+        });
+        assert_eq!(
+            answer(&question, &tables, room.card.engine),
+            answer(&question, &fixtures::tables(), room.card.engine),
+            "{}",
+            room.card.name
+        );
+    }
+}
+
+#[test]
+fn no_column_is_needed_but_those_that_the_twin_names() {
+    for (room, question) in questions() {
+        let twin = question.sql();
+        let words: Vec<&str> = twin.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, UTC_DAY];
+        let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
+            let rows = fixtures::read(table);
+            let named = rows
+                .schema()
+                .iter_names()
+                .filter(|name| words.contains(&name.as_str()) || hidden.contains(&name.as_str()));
+            let named: Vec<_> = named.cloned().collect();
+            tables.with(table, rows.select(named).unwrap().lazy())
+        });
+        assert_eq!(
+            answer(&question, &tables, room.card.engine),
+            answer(&question, &fixtures::tables(), room.card.engine),
+            "{}",
+            room.card.name
+        );
+    }
+}
+
+/// The fixtures as a lake lays them out: a folder for each UTC day.
+static FILES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms");
+    let _ = fs::remove_dir_all(&root);
+    for table in TABLES {
+        let days = fixtures::read(table).partition_by([UTC_DAY], true).unwrap();
+        for mut rows in days {
+            let day = rows.column(UTC_DAY).unwrap().get(0).unwrap().to_string();
+            let folder = root.join(table.name).join(format!("{UTC_DAY}={day}"));
+            fs::create_dir_all(&folder).unwrap();
+            rows = rows.drop(UTC_DAY).unwrap();
+            let file = File::create(folder.join("0.parquet")).unwrap();
+            ParquetWriter::new(file).finish(&mut rows).unwrap();
+        }
+    }
+    root
+});
+
+fn scan(table: &Table) -> Option<LazyFrame> {
+    let folder = FILES.join(table.name);
+    let day: Schema = [Field::new(UTC_DAY.into(), DataType::Date)].into_iter().collect();
+    let args = ScanArgsParquet {
+        hive_options: HiveOptions { schema: Some(Arc::new(day)), ..HiveOptions::new_enabled() },
+        ..Default::default()
+    };
+    let path = PlRefPath::try_from_path(&folder).unwrap();
+    folder.exists().then(|| LazyFrame::scan_parquet(path, args).unwrap())
+}
+
+#[test]
+fn only_the_days_and_columns_that_count_are_read() {
+    let tables = TABLES.iter().fold(Tables::new(), |tables, table| match scan(table) {
+        Some(rows) => tables.with(table, rows),
+        None => tables,
+    });
+    for (room, question) in questions() {
+        assert_eq!(
+            answer(&question, &tables, room.card.engine),
+            answer(&question, &fixtures::tables(), room.card.engine),
+            "{}",
+            room.card.name
+        );
+    }
+    for room in CATALOG {
+        let question = ask(room, &["--from", "2025-06-02", "--to", "2025-06-03"]);
+        let plan = question.plan(&tables).unwrap().explain(true).unwrap();
+        println!("{plan}");
+        let [first, ..] = room.card.reads else { panic!("{} reads nothing", room.card.name) };
+        let scans: Vec<&str> = plan.split("Parquet SCAN").skip(1).collect();
+        for scan in &scans {
+            let (_, columns) = scan.split_once("PROJECT ").unwrap();
+            assert!(!columns.starts_with('*'), "{}: every column\n{plan}", room.card.name);
+        }
+        let of_the_first = scans.iter().filter(|scan| scan.contains(&format!("/{}/", first.name)));
+        assert!(of_the_first.clone().count() > 0, "{}\n{plan}", room.card.name);
+        if room.card.range == Range::Rows {
+            for scan in of_the_first {
+                let selection = scan.split_once("SELECTION: ").map_or("", |(_, rest)| rest);
+                let selection = selection.lines().next().unwrap_or_default();
+                assert!(
+                    selection.contains(first.day_of) && selection.contains(UTC_DAY),
+                    "{}: the range is not filtered at the scan\n{plan}",
+                    room.card.name
+                );
+            }
+        }
+    }
+}

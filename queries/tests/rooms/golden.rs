@@ -1,0 +1,167 @@
+//! `golden.txt` in each room: commands and their answers over the fixtures, worked out by hand.
+//!
+//! ```text
+//! # What is odd about this one.
+//! $ drop-off --country CO
+//! conversation_id: text | conversation_version: int32 | …
+//! welcome               | 1                           | …
+//! ```
+//!
+//! Cases are parted by an empty line. `BLESS=1` rewrites the answers; a golden that was only
+//! blessed says nothing, so work the change out first.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, TimeDelta};
+use polars::prelude::*;
+use wabalake_queries::CATALOG;
+use wabalake_queries::query::{Question, Room, Tables};
+
+/// One command of a `golden.txt` and its answer.
+pub(crate) struct Case {
+    notes: Vec<String>,
+    /// The arguments after the query's name.
+    pub(crate) arguments: Vec<String>,
+    answer: Vec<String>,
+}
+
+/// The cases of a room.
+pub(crate) fn cases(room: &Room) -> Vec<Case> {
+    let text = fs::read_to_string(path(room)).unwrap();
+    let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
+    let cases = blocks.map(|block| {
+        let (head, answer): (Vec<&str>, Vec<&str>) =
+            block.lines().partition(|line| line.starts_with(['#', '$']));
+        let (commands, notes): (Vec<&str>, Vec<&str>) =
+            head.into_iter().partition(|line| line.starts_with('$'));
+        let [command] = commands[..] else { panic!("one command a case: {block}") };
+        let mut words = command.split_whitespace().skip(1).map(str::to_owned);
+        assert_eq!(words.next().as_deref(), Some(room.card.name), "{block}");
+        Case {
+            notes: notes.into_iter().map(str::to_owned).collect(),
+            arguments: words.collect(),
+            answer: answer.into_iter().map(cells).collect(),
+        }
+    });
+    cases.collect()
+}
+
+fn path(room: &Room) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(room.card.folder()).join("golden.txt")
+}
+
+/// A line without its padding.
+fn cells(line: &str) -> String {
+    line.split('|').map(str::trim).collect::<Vec<_>>().join(" | ")
+}
+
+/// The question that a room is asked by these arguments.
+pub(crate) fn ask(room: &Room, arguments: &[impl AsRef<str>]) -> Question {
+    let words = std::iter::once(room.card.name).chain(arguments.iter().map(AsRef::as_ref));
+    let matches = room.command().try_get_matches_from(words).unwrap();
+    room.ask(&matches).unwrap()
+}
+
+/// The answer, as lines of cells.
+pub(crate) fn answer(question: &Question, tables: &Tables, engine: Engine) -> Vec<String> {
+    let plan = question.plan(tables).unwrap();
+    lines(&plan.collect_with_engine(engine).unwrap().unwrap_single())
+}
+
+/// A frame as a golden shows it: a header with types, then the rows.
+pub(crate) fn lines(frame: &DataFrame) -> Vec<String> {
+    let header = frame.columns().iter().map(|c| format!("{}: {}", c.name(), type_name(c.dtype())));
+    let header = header.collect::<Vec<_>>().join(" | ");
+    let row = |at: usize| {
+        let cells = frame.columns().iter().map(|column| cell(&column.get(at).unwrap()));
+        cells.collect::<Vec<_>>().join(" | ")
+    };
+    std::iter::once(header).chain((0..frame.height()).map(row)).collect()
+}
+
+fn type_name(of: &DataType) -> &'static str {
+    match of {
+        DataType::String => "text",
+        DataType::Int32 => "int32",
+        DataType::Int64 => "int64",
+        DataType::Float64 => "float64",
+        DataType::Boolean => "boolean",
+        DataType::Date => "date",
+        DataType::Datetime(TimeUnit::Microseconds, Some(zone)) if *zone == TimeZone::UTC => {
+            "timestamp"
+        }
+        DataType::Decimal(18, 6) => "decimal(18,6)",
+        other => panic!("no column of an answer is {other}"),
+    }
+}
+
+fn cell(value: &AnyValue) -> String {
+    match value {
+        AnyValue::Null => "null".to_owned(),
+        AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::StringOwned(text) => text.to_string(),
+        AnyValue::Int32(number) => number.to_string(),
+        AnyValue::Int64(number) => number.to_string(),
+        AnyValue::Float64(number) => number.to_string(),
+        AnyValue::Boolean(truth) => truth.to_string(),
+        AnyValue::Date(days) => {
+            (NaiveDate::default() + TimeDelta::days(i64::from(*days))).to_string()
+        }
+        AnyValue::Datetime(at, ..) | AnyValue::DatetimeOwned(at, ..) => {
+            let at = DateTime::from_timestamp_micros(*at).unwrap();
+            let fraction = if at.timestamp_subsec_micros() == 0 { "" } else { "%.6f" };
+            at.format(&format!("%Y-%m-%dT%H:%M:%S{fraction}Z")).to_string()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Lines of cells with the columns padded to one width.
+fn aligned(lines: &[String]) -> String {
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split(" | ").collect()).collect();
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    rows.iter().fold(String::new(), |mut text, row| {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = padded.collect::<Vec<_>>().join(" | ");
+        let _ = writeln!(text, "{}", line.trim_end());
+        text
+    })
+}
+
+#[test]
+fn every_room_gives_its_golden_answers() {
+    let tables = crate::fixtures::tables();
+    for room in CATALOG {
+        let mut text = String::new();
+        let mut faults = String::new();
+        for case in cases(room) {
+            let command = [&[room.card.name.to_owned()], &case.arguments[..]].concat().join(" ");
+            let found = answer(&ask(room, &case.arguments), &tables, room.card.engine);
+            if found != case.answer {
+                let expected = aligned_or_plain(&case.answer);
+                let _ = write!(faults, "\n$ {command}\n{}is not\n{expected}", aligned(&found));
+            }
+            let notes = case.notes.iter().fold(String::new(), |notes, note| notes + note + "\n");
+            let parting = if text.is_empty() { "" } else { "\n" };
+            let _ = write!(text, "{parting}{notes}$ {command}\n{}", aligned(&found));
+        }
+        assert!(!text.is_empty(), "{}: no golden case", room.card.name);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(path(room), text).unwrap();
+        } else {
+            assert!(faults.is_empty(), "{faults}");
+        }
+    }
+}
+
+fn aligned_or_plain(lines: &[String]) -> String {
+    let widths: Vec<usize> = lines.iter().map(|line| line.split(" | ").count()).collect();
+    if !lines.is_empty() && widths.iter().all(|width| *width == widths[0]) {
+        aligned(lines)
+    } else {
+        lines.join("\n") + "\n"
+    }
+}

@@ -1,0 +1,14 @@
+//! The promises that every room keeps. Each is a loop over the catalog, so a new room needs no new
+//! test: only its golden answer.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot be set up should fail where it stands"
+)]
+
+mod answers;
+mod catalog;
+mod clocks;
+mod fixtures;
+mod golden;
