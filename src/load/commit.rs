@@ -365,7 +365,8 @@ impl Merging<'_> {
     }
 }
 
-fn date(day: i32) -> Option<NaiveDate> {
+/// The date of a day's number; none for rows without a time.
+pub(crate) fn date(day: i32) -> Option<NaiveDate> {
     (day != NO_DAY).then(|| NaiveDate::from_epoch_days(day)).flatten()
 }
 

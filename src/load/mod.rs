@@ -16,6 +16,7 @@
 
 mod buckets;
 mod commit;
+pub mod direct;
 mod encoding;
 mod header;
 mod merge;

@@ -1,0 +1,115 @@
+//! Writes made-up rows straight into a lake, for benchmarks: the loader's typing and the lake's
+//! files, without the files of exports in between.
+//!
+//! ```text
+//! plan, 2025-05-01   CSV of one day in memory → typed → sorted → staged; all days, one commit
+//! ```
+
+use std::sync::Mutex;
+
+use polars::prelude::*;
+use serde_json::json;
+use wabalake_data::Table;
+use wabalake_data::sample::{self, Plan};
+
+use super::encoding::Transcoder;
+use super::header::Header;
+use super::merge::sorted;
+use super::progress::Progress;
+use super::records::Splitter;
+use super::report::TableReport;
+use super::typing::{ORIGIN, Typist};
+use crate::error::{Error, Result};
+use crate::lake::{Change, Commit, Lake, Operation, StagedFile, Staging};
+
+/// Fills the empty tables of a lake with a plan's rows.
+///
+/// # Errors
+///
+/// A lake that has rows in one of the tables already.
+pub fn fill(lake: &Lake, plan: &Plan, quiet: bool) -> Result<Vec<TableReport>> {
+    for table in sample::TABLES {
+        if lake.snapshot(table)?.version.is_some() {
+            return Err(Error::usage(format!("the lake has {} already", table.name))
+                .hint("name a folder that does not exist yet"));
+        }
+    }
+    sample::TABLES.into_iter().map(|table| fill_table(lake, plan, table, quiet)).collect()
+}
+
+fn fill_table(
+    lake: &Lake,
+    plan: &Plan,
+    table: &'static Table,
+    quiet: bool,
+) -> Result<TableReport> {
+    let names: Vec<_> = table.exported().map(|column| column.name).collect();
+    let header = Header::read(table.name, &names.join(","), b',', Some(table), &[])?;
+    let snapshot = lake.snapshot(table)?;
+    let staging = lake.staging(table)?;
+    let progress = Progress::days(table.name, plan.days.into(), quiet);
+    let days = Mutex::new(plan.days());
+    let written = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                let mut typist = Typist::new(&header, chrono_tz::Tz::UTC, 1);
+                let mut csv = Vec::new();
+                loop {
+                    let Some(day) = days.lock().ok().and_then(|mut days| days.next()) else { return };
+                    csv.clear();
+                    plan.day_csv(table, day, &mut csv);
+                    let file = write_day(&mut typist, &csv, table, &staging);
+                    progress.advance(1);
+                    let Ok(mut written) = written.lock() else { return };
+                    written.push(file);
+                }
+            });
+        }
+    });
+    let written = written.into_inner().map_err(|_| Error::bug("a thread failed"))?;
+    let mut files = Vec::new();
+    for file in written {
+        files.extend(file?);
+    }
+    files.sort_by_key(StagedFile::day);
+    let days = files.iter().filter_map(StagedFile::day).collect();
+    let change = Change {
+        operation: Operation::Load,
+        transactions: Vec::new(),
+        remove: Vec::new(),
+        add: files,
+        info: [("made_up".to_owned(), json!(true))].into_iter().collect(),
+        data_change: true,
+    };
+    match lake.commit(table, &snapshot, change)? {
+        Commit::Done(version) => Ok(TableReport { table: table.name, version: Some(version), days }),
+        Commit::Conflict => Err(Error::lake(format!("{} were changed meanwhile", table.name))
+            .hint("name a folder that nobody else writes to")),
+    }
+}
+
+/// Types and writes the rows of one day, none where there are none.
+fn write_day(
+    typist: &mut Typist<'_>,
+    csv: &[u8],
+    table: &Table,
+    staging: &Staging,
+) -> Result<Vec<StagedFile>> {
+    let mut splitter = Splitter::new(csv, Transcoder::new(encoding_rs::UTF_8), b',');
+    let mut rows: Vec<DataFrame> = Vec::new();
+    let mut day = None;
+    while let Some(chunk) = splitter.next_chunk()? {
+        let typed = typist.type_chunk(&chunk)?;
+        if let Some(reject) = typed.rejects.first() {
+            return Err(Error::bug(format!("a made-up row of {}: {}", table.name, reject.reason)));
+        }
+        for (of, part) in typed.days {
+            day = Some(of);
+            rows.push(part);
+        }
+    }
+    let Some(day) = day else { return Ok(Vec::new()) };
+    let rows = sorted(table, super::buckets::stack(rows)?)?.drop(ORIGIN)?;
+    Ok(vec![staging.write(super::commit::date(day), rows)?])
+}
