@@ -77,18 +77,12 @@ impl Query for ConversationSummary {
             versions
         };
         let rate = share_pct(col("responses"), col("messages_sent"));
-        Ok(params
-            .conversation_version
-            .of(versions)
-            .with_column(rate.alias("response_rate_pct")))
+        Ok(params.conversation_version.of(versions).with_column(rate.alias("response_rate_pct")))
     }
 
     fn bind(params: &Params) -> Bindings {
         let bindings = params.days.bind(Bindings::new());
         let bindings = params.conversation_id.bind(bindings);
-        params
-            .conversation_version
-            .bind(bindings)
-            .boolean("latest_version", params.latest_version)
+        params.conversation_version.bind(bindings).boolean("latest_version", params.latest_version)
     }
 }

@@ -72,14 +72,17 @@ impl Query for DeliveryRate {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
-        let groups = deployments.group_by(params.by.expressions(params.days.timezone())).agg([
-            rows().alias("deployments"),
-            users().alias("users"),
-            rows_where(delivery_is("Delivered")).alias("delivered"),
-            rows_where(delivery_is("Sent")).alias("sent"),
-            rows_where(delivery_is("Failed")).alias("failed"),
-            rows_where(delivery_is("In Process")).alias("in_process"),
-        ]);
+        let groups = deployments
+            .with_columns(params.by.expressions(params.days.timezone()))
+            .group_by(params.by.names())
+            .agg([
+                rows().alias("deployments"),
+                users().alias("users"),
+                rows_where(delivery_is("Delivered")).alias("delivered"),
+                rows_where(delivery_is("Sent")).alias("sent"),
+                rows_where(delivery_is("Failed")).alias("failed"),
+                rows_where(delivery_is("In Process")).alias("in_process"),
+            ]);
 
         let settled = col("delivered") + col("failed");
         Ok(groups.with_columns([

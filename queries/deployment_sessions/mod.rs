@@ -81,11 +81,8 @@ impl Query for DeploymentSessions {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let reply_time = elapsed(DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP);
-        let delivered = params
-            .days
-            .scan(tables, &deployments::TABLE)
-            .filter(delivery_is("Delivered"))
-            .select(
+        let delivered =
+            params.days.scan(tables, &deployments::TABLE).filter(delivery_is("Delivered")).select(
                 [
                     params.by.expressions(params.days.timezone()),
                     vec![

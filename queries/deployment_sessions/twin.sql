@@ -37,7 +37,7 @@ sparked AS (
         count(session_finished_timestamp) AS finished_sessions,
         CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) AS mean_duration,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(duration AS DOUBLE)) AS median_duration,
-        count_if(session_status = 'AGENTS') AS agent_sessions
+        count(CASE WHEN session_status = 'AGENTS' THEN 1 END) AS agent_sessions
     FROM delivered
     LEFT JOIN lasting ON lasting.found_id = delivered.session_id
     GROUP BY {by_columns}

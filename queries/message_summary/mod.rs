@@ -5,9 +5,7 @@
 //! Incoming messages are only received; the others never are. A line is shown under the name it had
 //! last, in whatever session of the lake that was.
 
-use wabalake_data::tables::messages::{
-    self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID,
-};
+use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
 use wabalake_data::tables::sessions::{
     self, LINE_WHATSAPP_DISPLAY_NAME, LINE_WHATSAPP_NUMBER, SESSION_ID, SESSION_STARTED_TIMESTAMP,
 };
@@ -80,9 +78,8 @@ impl Query for MessageSummary {
                 rows_where(outgoing().not()).alias("received"),
             ]);
 
-        let named = tables
-            .scan(&sessions::TABLE)
-            .filter(col(LINE_WHATSAPP_DISPLAY_NAME).is_not_null());
+        let named =
+            tables.scan(&sessions::TABLE).filter(col(LINE_WHATSAPP_DISPLAY_NAME).is_not_null());
         let latest = named
             .clone()
             .group_by([col(LINE_WHATSAPP_NUMBER)])
