@@ -21,12 +21,16 @@
 //! | [`wabalake_queries`] | the catalog: one folder a query |
 //! | [`load`] | exports in, rows of the lake out |
 //! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum |
-//! | `run` | collects a query's plan |
+//! | [`run`] | collects a query's plan |
 //! | [`render`] | one file per output format |
-//! | `cli` | one file per subcommand |
+//! | [`cli`] | one file per subcommand |
+//! | [`config`] | what a lake says of itself |
 
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod lake;
 pub mod load;
 pub mod render;
+pub mod run;
 pub mod suggest;

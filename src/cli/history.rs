@@ -1,0 +1,84 @@
+//! `wabalake history TABLE`: what happened to a table, newest first.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Command, FromArgMatches as _};
+use polars::prelude::{Column, DataFrame};
+use wabalake_queries::query::OutputColumn;
+
+use super::output::{Listing, OutputOptions};
+use super::shared::{LakeOption, ZoneOption};
+use super::status::instants;
+use super::{Asked, Subcommand, usage};
+use crate::error::{Error, Result};
+use crate::lake::history::Entry;
+use crate::lake::{layout, layouts};
+use crate::render::Answer;
+
+pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "history", define, run };
+
+#[derive(Args, Debug)]
+struct Options {
+    /// The table
+    #[arg(value_parser = PossibleValuesParser::new(layouts().map(|layout| layout.name())))]
+    table: String,
+
+    #[command(flatten)]
+    lake: LakeOption,
+
+    #[command(flatten)]
+    output: OutputOptions,
+
+    /// Only the newest commits [default: all]
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<usize>,
+
+    #[command(flatten)]
+    zone: ZoneOption,
+}
+
+fn define(command: Command) -> Command {
+    Options::augment_args(command)
+}
+
+fn run(asked: &Asked<'_>) -> Result<()> {
+    let options =
+        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
+    options.output.check(Listing::ToRead)?;
+    let lake = options.lake.open()?;
+    let table = layout(&options.table).ok_or_else(|| Error::bug("no such table"))?;
+    let mut entries = lake.history(table)?;
+    entries.truncate(options.limit.unwrap_or(usize::MAX));
+    let answer = Answer::new(frame(&entries)?, COLUMNS.to_vec(), options.zone.of(&lake)?)?;
+    options.output.write(&answer, Listing::ToRead)
+}
+
+const COLUMNS: [OutputColumn; 8] = [
+    OutputColumn::count("version"),
+    OutputColumn::instant("committed_at"),
+    OutputColumn::text("operation"),
+    OutputColumn::text("load_id"),
+    OutputColumn::count("files_added"),
+    OutputColumn::count("files_removed"),
+    OutputColumn::count("rows_added"),
+    OutputColumn::count("rows_removed"),
+];
+
+fn frame(entries: &[Entry]) -> Result<DataFrame> {
+    let count = |name: &str, of: fn(&Entry) -> Option<u64>| {
+        let counts = entries.iter().map(|entry| of(entry).and_then(|n| i64::try_from(n).ok()));
+        Column::new(name.into(), counts.collect::<Vec<_>>())
+    };
+    let operations: Vec<&str> = entries.iter().map(|entry| entry.operation.as_str()).collect();
+    let loads: Vec<Option<&str>> = entries.iter().map(|entry| entry.load_id.as_deref()).collect();
+    let columns = vec![
+        count("version", |entry| Some(entry.version)),
+        instants("committed_at", entries.iter().map(|entry| entry.time))?,
+        Column::new("operation".into(), operations),
+        Column::new("load_id".into(), loads),
+        count("files_added", |entry| Some(entry.files_added)),
+        count("files_removed", |entry| Some(entry.files_removed)),
+        count("rows_added", |entry| Some(entry.rows_added)),
+        count("rows_removed", |entry| entry.rows_removed),
+    ];
+    Ok(DataFrame::new(entries.len(), columns)?)
+}

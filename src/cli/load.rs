@@ -1,0 +1,177 @@
+//! `wabalake load [KIND] FILE…`: exports in, rows of the lake out.
+
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Command, FromArgMatches as _};
+use wabalake_data::{TABLES, Table, table};
+
+use super::output::{to_file, to_stderr, to_stdout};
+use super::shared::LakeOption;
+use super::{Asked, Subcommand, usage};
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::load::report::grouped;
+use crate::load::{self, Report};
+
+pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run };
+
+#[derive(Args, Debug)]
+struct Options {
+    /// Exports: csv, plain or in gz, zst or zip; `-` is standard input. A table's name before them
+    /// says what they are
+    #[arg(required = true, value_name = "[KIND] FILE")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    lake: LakeOption,
+
+    /// The table that they are for [default: told from their headers]
+    #[arg(long, value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.name)))]
+    kind: Option<String>,
+
+    /// IANA zone of stamps without an offset [default: the lake's, else UTC]
+    #[arg(long, value_name = "ZONE", value_parser = config::zone)]
+    source_timezone: Option<Tz>,
+
+    /// Read a header as another, as FROM=TO; can be given several times
+    #[arg(long, value_name = "FROM=TO", value_parser = rename)]
+    rename: Vec<(String, String)>,
+
+    /// Refuse everything if one row cannot be taken
+    #[arg(long)]
+    strict: bool,
+
+    /// Refuse everything if more rows than this cannot be taken [default: any number is set aside]
+    #[arg(long, value_name = "ROWS")]
+    max_rejects: Option<u64>,
+
+    /// Only try: say what would be done
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Say nothing but warnings and errors
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Write the report as JSON to this file, or to standard output if it is `-`
+    #[arg(long, value_name = "FILE")]
+    report_json: Option<PathBuf>,
+}
+
+fn define(command: Command) -> Command {
+    Options::augment_args(command)
+        .long_about(
+            "Load exports into a lake, which is made if there is none: all of them, or none. A file \
+             that the lake has is not loaded twice, and the order of files makes no difference. \
+             Rows that cannot be taken are set aside: `wabalake rejects` lists them.",
+        )
+        .override_usage("wabalake load [KIND] FILE... --lake DIR [OPTIONS]")
+        .after_help(format!(
+            "Kinds:\n{}\nExample:\n  wabalake load exports/*.csv --lake lake",
+            TABLES.iter().map(|t| format!("  {:12}{}\n", t.name, t.source)).collect::<String>()
+        ))
+}
+
+/// Reads `FROM=TO`. A header may hold a `=`, the name of a column does not.
+fn rename(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('=') {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.into(), to.into())),
+        _ => Err("not of the form FROM=TO\n  hint: such as \
+                  `started=session_started_timestamp`, the export's name first"
+            .to_owned()),
+    }
+}
+
+fn run(asked: &Asked<'_>) -> Result<()> {
+    let options =
+        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
+    let (kind, files) = kind_and_files(&options)?;
+    let lake = Lake::create(options.lake.path())?;
+    let source_timezone = match options.source_timezone {
+        Some(zone) => zone,
+        None => Config::of(lake.root())?.source_timezone.unwrap_or(Tz::UTC),
+    };
+    let how = load::Options {
+        kind,
+        source_timezone,
+        renames: options.rename.clone(),
+        strict: options.strict,
+        max_rejects: options.max_rejects,
+        dry_run: options.dry_run,
+        quiet: options.quiet,
+        ..load::Options::default()
+    };
+    let report = load::load(&lake, files, &how)?;
+    tell(&report, &options)
+}
+
+/// The kind is an option, or the first word where that is the name of a table.
+fn kind_and_files(options: &Options) -> Result<(Option<&'static Table>, &[PathBuf])> {
+    let files = options.files.as_slice();
+    if let Some(kind) = &options.kind {
+        return Ok((table(kind), files));
+    }
+    let first = files.first().and_then(|first| first.to_str());
+    match (first.and_then(table), files) {
+        (Some(table), [_]) if !Path::new(table.name).exists() => {
+            Err(Error::usage(format!("no file of {} is named", table.name))
+                .hint(format!("`wabalake load {} FILE --lake DIR`", table.name)))
+        }
+        (Some(table), [_, rest @ ..]) if !rest.is_empty() => Ok((Some(table), rest)),
+        _ => Ok((None, files)),
+    }
+}
+
+fn tell(report: &Report, options: &Options) -> Result<()> {
+    let to_pipe = options.report_json.as_deref() == Some(Path::new("-"));
+    if !options.quiet {
+        let text = report.text();
+        if to_pipe {
+            to_stderr(&text);
+        } else {
+            to_stdout(|out| Ok(out.write_all(text.as_bytes())?))?;
+        }
+    }
+    if let Some(path) = &options.report_json {
+        let json = serde_json::to_string_pretty(report)
+            .map_err(|error| Error::bug(format!("the report: {error}")))?;
+        if to_pipe {
+            to_stdout(|out| Ok(writeln!(out, "{json}")?))?;
+        } else {
+            to_file(path, |out| Ok(writeln!(out, "{json}")?))?;
+        }
+    }
+    let rejected = report.total(|file| file.rows_rejected);
+    if rejected > 0 {
+        let (rows, were, them) = if rejected == 1 {
+            ("row", "was", "it")
+        } else {
+            ("rows", "were", "them")
+        };
+        let hint = if report.dry_run {
+            "a load would set them aside".to_owned()
+        } else {
+            format!("`wabalake rejects --lake {}` shows {them}", options.lake.path().display())
+        };
+        let rejected = grouped(rejected);
+        to_stderr(&format!("warning: {rejected} {rows} {were} rejected\n  hint: {hint}\n"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_is_cut_at_its_last_sign() {
+        assert_eq!(rename("a=b"), Ok(("a".into(), "b".into())));
+        assert_eq!(rename("x=y=session_id"), Ok(("x=y".into(), "session_id".into())));
+        for wrong in ["", "a", "=b", "a="] {
+            assert!(rename(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The command line: one module for each subcommand, and what they share.
+//!
+//! Data goes to standard output, everything else to standard error. A process ends with 0 when it
+//! is done, 1 when the data or the lake is at fault, 2 when the command line is, 3 for a bug of
+//! ours; a reader that closes the pipe early is no fault.
+
+mod compact;
+mod completions;
+mod explain;
+mod history;
+mod load;
+mod man;
+mod output;
+mod queries;
+mod query;
+mod rejects;
+mod rooms;
+mod sample;
+mod shared;
+mod status;
+mod undo;
+mod usage;
+mod vacuum;
+
+use std::ffi::OsString;
+use std::panic::{self, PanicHookInfo};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
+
+use self::output::{to_stderr, to_stdout};
+use crate::error::Result;
+
+/// One subcommand.
+struct Subcommand {
+    name: &'static str,
+    /// Adds what it takes; only asked of the one that was named.
+    define: fn(Command) -> Command,
+    run: fn(&Asked<'_>) -> Result<()>,
+}
+
+/// A subcommand as it was asked for.
+struct Asked<'a> {
+    matches: &'a ArgMatches,
+    /// The whole command line, the program's name first.
+    words: &'a [OsString],
+}
+
+/// Every subcommand, in the order that help shows them.
+const SUBCOMMANDS: &[(Subcommand, &str)] = &[
+    (load::SUBCOMMAND, "Load exports into a lake"),
+    (rejects::SUBCOMMAND, "List the rows that could not be loaded, or export them to be mended"),
+    (query::SUBCOMMAND, "Answer a named query"),
+    (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
+    (explain::SUBCOMMAND, "Show how a query would be run"),
+    (status::SUBCOMMAND, "Show what there is in a lake"),
+    (history::SUBCOMMAND, "Show what happened to a table"),
+    (undo::SUBCOMMAND, "Take the last load back"),
+    (compact::SUBCOMMAND, "Merge the files of each day"),
+    (vacuum::SUBCOMMAND, "Delete files that no recent version of a table needs"),
+    (sample::SUBCOMMAND, "Write made-up exports"),
+    (completions::SUBCOMMAND, "Write a completion script for a shell"),
+    (man::SUBCOMMAND, "Write the manual pages"),
+];
+
+/// Runs the program with a command line, the program's name first.
+pub fn main(words: Vec<OsString>) -> ExitCode {
+    panic::set_hook(Box::new(report_bug));
+    let code = panic::catch_unwind(|| run(&words)).unwrap_or(3);
+    ExitCode::from(code)
+}
+
+fn run(words: &[OsString]) -> u8 {
+    let done = match parse(words) {
+        Ok(matches) => dispatch(&matches, words),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                to_stdout(|out| Ok(write!(out, "{}", output::styled(&error.render()))?))
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                to_stderr(&error.render().to_string());
+                return 2;
+            }
+            _ => Err(usage::error(&error, words)),
+        },
+    };
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            to_stderr(&format!("{}\n", error.lines()));
+            error.exit_code()
+        }
+    }
+}
+
+fn dispatch(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
+    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    match SUBCOMMANDS.iter().find(|(subcommand, _)| subcommand.name == name) {
+        Some((subcommand, _)) => (subcommand.run)(&Asked { matches, words }),
+        None => Ok(()),
+    }
+}
+
+fn parse(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    command().try_get_matches_from(words)
+}
+
+/// The whole command line. What a subcommand takes is only worked out when it is named.
+fn command() -> Command {
+    let command = Command::new("wabalake")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Columnar batch analytics over exports of WhatsApp Business conversations")
+        .after_help(
+            "A first try:\n  \
+             wabalake load EXPORT.csv --lake lake\n  \
+             wabalake query drop-off --lake lake\n\n\
+             Environment:\n  \
+             WABALAKE_LAKE      the lake, where --lake is not given\n  \
+             WABALAKE_TIMEZONE  the reporting zone, where --timezone is not given",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    SUBCOMMANDS.iter().fold(command, |command, (subcommand, about)| {
+        command.subcommand(Command::new(subcommand.name).about(*about).defer(subcommand.define))
+    })
+}
+
+/// Says where a bug is. What was being worked on is not said: it may be somebody's message.
+fn report_bug(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let place = place.rsplit_once("/src/").map_or(place.as_str(), |(_, place)| place);
+    to_stderr(&format!(
+        "error: wabalake stopped at {place}\n  \
+         hint: this is a bug in wabalake: please report it with the command that you ran\n"
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subcommand_is_well_defined() {
+        let mut command = command();
+        command.build();
+        command.debug_assert();
+    }
+
+    #[test]
+    fn options_have_a_line_of_help_each() {
+        fn check(command: &Command) {
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = command();
+        command.build();
+        check(&command);
+    }
+}

@@ -1,0 +1,64 @@
+//! `wabalake query NAME`: answers a named query.
+
+use clap::{Args, Command, FromArgMatches as _};
+use wabalake_queries::query::Room;
+
+use super::output::{Listing, OutputOptions};
+use super::rooms::{self, Named};
+use super::shared::LakeOption;
+use super::{Asked, Subcommand, usage};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::render::Answer;
+use crate::run::polars;
+
+pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "query", define, run };
+
+/// What every query takes beside its own options.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Lake and output")]
+struct Options {
+    #[command(flatten)]
+    lake: LakeOption,
+
+    #[command(flatten)]
+    output: OutputOptions,
+
+    /// Only the first rows of the answer [default: all]
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+}
+
+fn define(command: Command) -> Command {
+    let command = command
+        .subcommand_required(true)
+        .subcommand_value_name("NAME")
+        .subcommand_help_heading("Queries")
+        .disable_help_subcommand(true)
+        .after_help("`wabalake query NAME --help` tells all about one.");
+    rooms::subcommands(command, define_room)
+}
+
+fn define_room(command: Command) -> Command {
+    Options::augment_args(rooms::define(command))
+}
+
+/// The subcommand of one query, by itself.
+pub(super) fn command(room: &Room) -> Command {
+    let name = room.card.name;
+    define_room(Command::new(name).bin_name(format!("wabalake query {name}")))
+}
+
+fn run(asked: &Asked<'_>) -> Result<()> {
+    let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
+    let options =
+        Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
+    options.output.check(Listing::Answer)?;
+    let lake = options.lake.open()?;
+    let question = named.question_in(asked, Config::of(lake.root())?.timezone)?;
+    let card = &named.room.card;
+    let plan = polars::plan(&lake, card, &question, options.limit)?;
+    let rows = polars::collect(plan, card)?;
+    let answer = Answer::new(rows, question.columns(), question.timezone())?;
+    options.output.write(&answer, Listing::Answer)
+}

@@ -1,0 +1,105 @@
+//! The queries as subcommands: of `query`, `queries` and `explain`.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+use chrono_tz::Tz;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+use wabalake_queries::CATALOG;
+use wabalake_queries::query::{OutputColumn, Question, Room};
+
+use super::{Asked, parse, usage};
+use crate::error::{Error, Result};
+
+/// The room of that name.
+pub(super) fn room(name: &str) -> Option<&'static Room> {
+    CATALOG.iter().find(|room| room.card.name == name)
+}
+
+/// A subcommand for each query. What one takes is only worked out when it is named.
+pub(super) fn subcommands(command: Command, define: fn(Command) -> Command) -> Command {
+    CATALOG.iter().fold(command, |command, room| {
+        let named = Command::new(room.card.name).about(room.card.title);
+        command.subcommand(named.defer(define))
+    })
+}
+
+/// Adds the options of the query that a subcommand is named after, and what there is to know.
+pub(super) fn define(command: Command) -> Command {
+    let Some(room) = room(command.get_name()) else { return command };
+    let help = after_help(room);
+    room.args(command).long_about(room.card.question).about(room.card.title).after_help(help)
+}
+
+/// Adds the same without its options being needed.
+fn after_help(room: &Room) -> String {
+    let columns = columns(room);
+    let width = columns.iter().map(|column| column.name.len()).max().unwrap_or(0);
+    let mut text = String::from("Columns:\n");
+    for OutputColumn { name, of, unit } in columns {
+        let unit = unit.map(|unit| format!(", {unit}")).unwrap_or_default();
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "  {name:width$}  {}{unit}", of.name());
+    }
+    if dimensions(room).is_some() {
+        text.push_str("  (the columns of --by come first, in the order asked)\n");
+    }
+    let _ = write!(text, "\nExample:\n  {}", example(room));
+    text
+}
+
+/// A whole command line that asks the query something.
+pub(super) fn example(room: &Room) -> String {
+    let words = ["wabalake query", room.card.name, room.card.example];
+    let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
+    format!("{} --lake lake", words.join(" "))
+}
+
+/// The columns of the answer when nothing is chosen.
+pub(super) fn columns(room: &Room) -> Vec<OutputColumn> {
+    let bare = room.command().try_get_matches_from([room.card.name]);
+    let question = bare.and_then(|matches| room.ask(&matches));
+    question.map_or_else(|_| room.card.columns.to_vec(), |question| question.columns())
+}
+
+/// What the query can be split by, if it can.
+pub(super) fn dimensions(room: &Room) -> Option<Vec<String>> {
+    let command = room.command();
+    let by = command.get_arguments().find(|arg| arg.get_id() == "by")?;
+    Some(by.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect())
+}
+
+/// The query that was named with the options that were given it.
+pub(super) struct Named<'a> {
+    pub(super) room: &'static Room,
+    pub(super) matches: &'a ArgMatches,
+}
+
+impl<'a> Named<'a> {
+    /// Of a subcommand that has the queries for subcommands.
+    pub(super) fn of(matches: &'a ArgMatches) -> Option<Self> {
+        let (name, matches) = matches.subcommand()?;
+        Some(Self { room: room(name)?, matches })
+    }
+
+    /// What is asked.
+    pub(super) fn question(&self) -> Result<Question> {
+        self.room.ask(self.matches).map_err(|error| usage::error(&error, &[]))
+    }
+
+    /// What is asked, where days begin in the lake's own zone unless the command line or the
+    /// environment names one.
+    pub(super) fn question_in(&self, asked: &Asked<'_>, lakes: Option<Tz>) -> Result<Question> {
+        let said = self.matches.try_contains_id("timezone").is_ok()
+            && self.matches.value_source("timezone") != Some(ValueSource::DefaultValue);
+        let Some(zone) = lakes.filter(|_| !said) else { return self.question() };
+        // As if it had been said: wabalake query NAME --timezone ZONE …
+        let mut words = asked.words.to_vec();
+        words.insert(3.min(words.len()), OsString::from(format!("--timezone={zone}")));
+        let matches = parse(&words).map_err(|error| usage::error(&error, &words))?;
+        let matches = matches.subcommand().and_then(|(_, matches)| matches.subcommand());
+        let (_, matches) = matches.ok_or_else(|| Error::bug("the query is gone"))?;
+        Named { room: self.room, matches }.question()
+    }
+}

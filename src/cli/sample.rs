@@ -1,0 +1,115 @@
+//! `wabalake sample`: made-up exports, linked with one another.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use clap::{Args, Command, FromArgMatches as _};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use wabalake_data::sample::{File, Plan, Summary};
+
+use super::output::{to_file, to_stdout};
+use super::{Asked, Subcommand, usage};
+use crate::error::{Context as _, Error, Result};
+use crate::load::report::grouped;
+
+pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "sample", define, run };
+
+#[derive(Args, Debug)]
+struct Options {
+    /// The folder to write the exports into, which is made if there is none
+    #[arg(long, value_name = "DIR", required_unless_present = "lake")]
+    out: Option<PathBuf>,
+
+    /// Write a lake into this folder instead, as loading the exports would
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "dirt"])]
+    lake: Option<PathBuf>,
+
+    /// How many days
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: u32,
+
+    /// About how many sessions a day; there are as many deployments and twice as many messages
+    #[arg(long, value_name = "SESSIONS", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    sessions_per_day: u32,
+
+    /// Another seed, other rows
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// The first day
+    #[arg(long, value_name = "DATE", default_value = "2025-05-01", value_parser = date)]
+    start: NaiveDate,
+
+    /// With the dirt of real exports: overlaps, copies, encodings, cells and rows that are wrong
+    #[arg(long)]
+    dirt: bool,
+}
+
+fn define(command: Command) -> Command {
+    Options::augment_args(command).long_about(
+        "Write made-up exports in the vendors' own shapes. Deployments lead to sessions and \
+         sessions to messages; people come back, are redirected, see ads. The same options give \
+         the same bytes. No number is a real person's.",
+    )
+}
+
+fn date(text: &str) -> Result<NaiveDate, String> {
+    let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    read.filter(|date| date.to_string() == text).ok_or_else(|| {
+        "not a date\n  hint: write it as YYYY-MM-DD, such as 2025-05-01".to_owned()
+    })
+}
+
+fn run(asked: &Asked<'_>) -> Result<()> {
+    let options =
+        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
+    let Options { days, sessions_per_day, seed, start, dirt, .. } = options;
+    let plan = Plan { start, days, sessions_per_day, seed, dirt };
+    match (&options.out, &options.lake) {
+        (Some(folder), _) => write_exports(plan, folder),
+        (None, Some(lake)) => write_lake(plan, lake),
+        (None, None) => Err(Error::bug("neither a folder nor a lake")),
+    }
+}
+
+fn write_exports(plan: Plan, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).context(|| format!("making `{}`", folder.display()))?;
+    for file in plan.files() {
+        let path = folder.join(&file.name);
+        let mut summary = Summary::default();
+        to_file(&path, |out| {
+            summary = write_export(&file, out)?;
+            Ok(())
+        })?;
+        to_stdout(|out| {
+            write!(out, "{}: {} rows", path.display(), grouped(summary.good))?;
+            if summary.rejected > 0 {
+                write!(out, ", {} that no load can take", grouped(summary.rejected))?;
+            }
+            if let Some(original) = &file.copy_of {
+                write!(out, ", the same as {original}")?;
+            }
+            Ok(writeln!(out)?)
+        })?;
+    }
+    Ok(())
+}
+
+fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
+    if !file.gzip {
+        return Ok(file.write(&mut out)?);
+    }
+    let mut packed = GzEncoder::new(out, Compression::default());
+    let summary = file.write(&mut packed)?;
+    packed.finish()?;
+    Ok(summary)
+}
+
+/// Writes the rows of a plan straight into a lake.
+fn write_lake(_plan: Plan, _lake: &Path) -> Result<()> {
+    Err(Error::usage("a lake cannot be written directly yet")
+        .hint("write exports with `--out DIR`, and load them"))
+}

@@ -1,0 +1,54 @@
+//! Options that several subcommands share.
+
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+use clap::Args;
+
+use crate::config::{self, Config};
+use crate::error::Result;
+use crate::lake::Lake;
+
+/// `--lake`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct LakeOption {
+    /// The folder of the lake
+    #[arg(long, value_name = "DIR", env = "WABALAKE_LAKE", hide_env_values = true)]
+    lake: PathBuf,
+}
+
+impl LakeOption {
+    /// The lake, which must be there.
+    pub(super) fn open(&self) -> Result<Lake> {
+        Lake::open(&self.lake)
+    }
+
+    /// Its path, as it was given.
+    pub(super) fn path(&self) -> &Path {
+        &self.lake
+    }
+}
+
+/// `--timezone` of what is no query.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ZoneOption {
+    /// IANA zone in which instants are shown [default: the lake's, else UTC]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        env = "WABALAKE_TIMEZONE",
+        hide_env_values = true,
+        value_parser = config::zone
+    )]
+    timezone: Option<Tz>,
+}
+
+impl ZoneOption {
+    /// The zone that was asked for, else the lake's own.
+    pub(super) fn of(&self, lake: &Lake) -> Result<Tz> {
+        match self.timezone {
+            Some(zone) => Ok(zone),
+            None => Ok(Config::of(lake.root())?.timezone.unwrap_or(Tz::UTC)),
+        }
+    }
+}

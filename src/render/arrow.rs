@@ -1,0 +1,34 @@
+//! An Arrow IPC file: the types as they are, instants as Timestamp(µs, UTC).
+
+use std::io::Write;
+
+use polars::prelude::*;
+
+use super::Answer;
+
+/// Writes the file.
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> PolarsResult<()> {
+    // Texts as plain strings: many readers do not know string views yet.
+    IpcWriter::new(out).with_compat_level(CompatLevel::oldest()).finish(&mut answer.frame().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use polars::prelude::*;
+
+    use super::super::tests::sample;
+    use super::super::{Format, write};
+
+    #[test]
+    fn types_and_values_read_back_as_they_were() {
+        let answer = sample();
+        let mut file = Vec::new();
+        write(&answer, Format::Arrow, &mut file).unwrap();
+        assert!(file.starts_with(b"ARROW1"));
+        let read = IpcReader::new(Cursor::new(file)).finish().unwrap();
+        assert_eq!(read.schema(), answer.frame().schema());
+        assert!(read.equals_missing(answer.frame()));
+    }
+}

@@ -1,0 +1,231 @@
+//! The cells of an answer, one column at a time, and how each is written exactly.
+//!
+//! Text formats differ in quotes and separators only: what stands between them is written here.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+use polars::prelude::*;
+use wabalake_data::tables::instant;
+
+/// One column, ready to be read cell by cell.
+pub(super) enum Cells {
+    Nothing,
+    Text(StringChunked),
+    Boolean(BooleanChunked),
+    Integer(Int64Chunked),
+    Float(Float64Chunked),
+    Decimal(Int128Chunked, usize),
+    Date(Int32Chunked),
+    Instant(Int64Chunked, Tz),
+}
+
+/// One cell.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'a> {
+    Null,
+    Text(&'a str),
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    /// A whole number of units, and how many decimals a unit has.
+    Decimal(i128, usize),
+    Date(NaiveDate),
+    Instant(NaiveDateTime, Tz),
+}
+
+impl Cells {
+    /// The cells of a column; instants are shown in the zone.
+    pub(super) fn of(column: &Column, zone: Tz) -> PolarsResult<Self> {
+        let cells = column.as_materialized_series().rechunk();
+        Ok(match cells.dtype() {
+            DataType::Null => Self::Nothing,
+            DataType::String => Self::Text(cells.str()?.clone()),
+            DataType::Boolean => Self::Boolean(cells.bool()?.clone()),
+            DataType::Decimal(_, scale) => {
+                Self::Decimal(cells.decimal()?.physical().clone(), *scale)
+            }
+            DataType::Date => Self::Date(cells.date()?.physical().clone()),
+            DataType::Datetime(..) => {
+                Self::Instant(cells.cast(&instant())?.datetime()?.physical().clone(), zone)
+            }
+            number if number.is_float() => {
+                Self::Float(cells.cast(&DataType::Float64)?.f64()?.clone())
+            }
+            number if number.is_integer() => {
+                Self::Integer(cells.strict_cast(&DataType::Int64)?.i64()?.clone())
+            }
+            other => polars_bail!(InvalidOperation: "no answer has a column of type {other}"),
+        })
+    }
+
+    /// The cell of a row. What is no number (NaN, infinity) is null.
+    pub(super) fn get(&self, row: usize) -> Value<'_> {
+        match self {
+            Self::Nothing => None,
+            Self::Text(cells) => cells.get(row).map(Value::Text),
+            Self::Boolean(cells) => cells.get(row).map(Value::Boolean),
+            Self::Integer(cells) => cells.get(row).map(Value::Integer),
+            Self::Float(cells) => cells.get(row).filter(|n| n.is_finite()).map(Value::Float),
+            Self::Decimal(cells, scale) => cells.get(row).map(|n| Value::Decimal(n, *scale)),
+            Self::Date(cells) => cells.get(row).and_then(date).map(Value::Date),
+            Self::Instant(cells, zone) => cells
+                .get(row)
+                .and_then(DateTime::from_timestamp_micros)
+                .map(|stamp| Value::Instant(stamp.naive_utc(), *zone)),
+        }
+        .unwrap_or(Value::Null)
+    }
+
+    /// Whether the column is aligned to the right.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self, Self::Integer(_) | Self::Float(_) | Self::Decimal(..))
+    }
+
+    /// Whether the column holds texts, which may be cut short where there is no room.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+}
+
+fn date(days: i32) -> Option<NaiveDate> {
+    NaiveDate::from_epoch_days(days)
+}
+
+impl Value<'_> {
+    /// Writes the value as every text format has it, and nothing for a null.
+    pub(super) fn write(self, out: &mut String) {
+        // Writing to a String does not fail.
+        let _ = match self {
+            Self::Null => Ok(()),
+            Self::Text(text) => out.write_str(text),
+            Self::Boolean(yes) => write!(out, "{yes}"),
+            Self::Integer(number) => write!(out, "{number}"),
+            // The shortest digits that read back as the same number.
+            Self::Float(number) => write!(out, "{:?}", if number == 0.0 { 0.0 } else { number }),
+            Self::Decimal(units, scale) => {
+                write_decimal(units, scale, 0, out);
+                Ok(())
+            }
+            Self::Date(date) => write!(out, "{date}"),
+            Self::Instant(utc, zone) => {
+                write_instant(utc, zone, out);
+                Ok(())
+            }
+        };
+    }
+}
+
+/// Writes a decimal with at least so many decimals, and further ones up to the last that is not 0.
+pub(super) fn write_decimal(units: i128, scale: usize, least: usize, out: &mut String) {
+    if units < 0 {
+        out.push('-');
+    }
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    out.push_str(whole);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len().max(least) > 0 {
+        let _ = write!(out, ".{fraction:0<least$}");
+    }
+}
+
+/// Writes an instant as RFC 3339: `2025-06-01T12:00:00Z`, `2025-06-01T09:00:00.250000-03:00`.
+fn write_instant(utc: NaiveDateTime, zone: Tz, out: &mut String) {
+    let offset = zone.offset_from_utc_datetime(&utc).fix().local_minus_utc();
+    // Before zones were laws an offset had seconds, which RFC 3339 cannot say.
+    let offset = if offset % 60 == 0 { offset } else { 0 };
+    let local = utc + chrono::Duration::seconds(offset.into());
+    let _ = write!(out, "{}", local.format("%Y-%m-%dT%H:%M:%S"));
+    let micros = utc.and_utc().timestamp_subsec_micros();
+    if micros != 0 {
+        let _ = write!(out, ".{micros:06}");
+    }
+    if is_utc(zone) {
+        out.push('Z');
+    } else {
+        let minutes = offset.abs() / 60;
+        let sign = if offset < 0 { '-' } else { '+' };
+        let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+    }
+}
+
+/// Whether a zone is UTC by any of its names.
+fn is_utc(zone: Tz) -> bool {
+    let name = zone.name();
+    matches!(name.strip_prefix("Etc/").unwrap_or(name), "UTC" | "UCT" | "Universal" | "Zulu")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: Value<'_>) -> String {
+        let mut out = String::new();
+        value.write(&mut out);
+        out
+    }
+
+    #[test]
+    fn floats_read_back_as_they_were() {
+        for (number, text) in [
+            (0.1 + 0.2, "0.30000000000000004"),
+            (50.0, "50.0"),
+            (100.0 / 3.0, "33.333333333333336"),
+            (-0.0, "0.0"),
+            (1e21, "1e21"),
+            (1.5e-9, "1.5e-9"),
+            (f64::MAX, "1.7976931348623157e308"),
+            (5e-324, "5e-324"),
+        ] {
+            assert_eq!(written(Value::Float(number)), text);
+            assert_eq!(text.parse::<f64>().unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn decimals_have_no_trailing_zeros() {
+        for (units, text) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (-1, "-0.000001"),
+            (12_500_000, "12.5"),
+            (12_000_000, "12"),
+            (-1_234_567_890_123, "-1234567.890123"),
+            (10_000_000, "10"),
+        ] {
+            assert_eq!(written(Value::Decimal(units, 6)), text);
+        }
+        assert_eq!(written(Value::Decimal(70, 0)), "70");
+    }
+
+    #[test]
+    fn instants_stand_in_the_reporting_zone() {
+        let at = |text: &str, zone: &str| {
+            let utc = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap();
+            written(Value::Instant(utc, zone.parse().unwrap()))
+        };
+        assert_eq!(at("2025-06-01 12:00:00", "UTC"), "2025-06-01T12:00:00Z");
+        assert_eq!(at("2025-06-01 12:00:00.25", "Etc/UTC"), "2025-06-01T12:00:00.250000Z");
+        assert_eq!(at("2025-06-01 02:00:00", "America/Bogota"), "2025-05-31T21:00:00-05:00");
+        assert_eq!(at("2025-06-01 12:00:00", "Asia/Kathmandu"), "2025-06-01T17:45:00+05:45");
+        assert_eq!(at("2025-01-01 12:00:00", "Europe/London"), "2025-01-01T12:00:00+00:00");
+        // One local hour, twice.
+        assert_eq!(at("2024-10-27 00:30:00", "Europe/Madrid"), "2024-10-27T02:30:00+02:00");
+        assert_eq!(at("2024-10-27 01:30:00", "Europe/Madrid"), "2024-10-27T02:30:00+01:00");
+        // Madrid's own time then was 14 minutes and 44 seconds behind.
+        assert_eq!(at("1890-01-01 12:00:00", "Europe/Madrid"), "1890-01-01T12:00:00+00:00");
+        // Before 1970, where microseconds count down.
+        assert_eq!(at("1969-12-31 23:59:59.999999", "UTC"), "1969-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn what_is_no_number_is_null() {
+        let column = Column::new("n".into(), [f64::NAN, f64::INFINITY, 1.0]);
+        let cells = Cells::of(&column, Tz::UTC).unwrap();
+        assert!(matches!(cells.get(0), Value::Null));
+        assert!(matches!(cells.get(1), Value::Null));
+        assert!(matches!(cells.get(2), Value::Float(1.0)));
+    }
+}

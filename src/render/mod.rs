@@ -1,0 +1,225 @@
+//! What an answer looks like: one module for each format.
+//!
+//! | format | for | null | a rate of 1/3 |
+//! |---|---|---|---|
+//! | [`table`] | a person at a terminal | `–` | `33.33` |
+//! | [`markdown`] | a document | `–` | `33.33` |
+//! | [`csv`], [`tsv`] | spreadsheets and scripts | empty | `33.333333333333336` |
+//! | [`json`], [`ndjson`] | programs | `null` | `33.333333333333336` |
+//! | [`parquet`], [`arrow`] | other engines | null | the same 64 bits |
+//!
+//! Text formats show instants as RFC 3339 in the reporting zone, parquet and arrow keep them as
+//! Timestamp(µs, UTC). The same answer is the same bytes, every time.
+
+mod arrow;
+mod cells;
+mod csv;
+mod json;
+mod markdown;
+mod ndjson;
+mod parquet;
+mod table;
+mod text;
+mod tsv;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use chrono_tz::Tz;
+use clap::ValueEnum;
+use polars::prelude::{DataFrame, PolarsResult};
+use wabalake_queries::query::OutputColumn;
+
+use self::cells::Cells;
+use crate::error::Result;
+
+pub use self::table::Screen;
+pub use self::text::visible;
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines and columns to look at.
+    Table,
+    /// Comma-separated values, RFC 4180.
+    Csv,
+    /// Tab-separated values.
+    Tsv,
+    /// One JSON array.
+    Json,
+    /// One JSON object per line.
+    Ndjson,
+    /// A Parquet file.
+    Parquet,
+    /// An Arrow IPC file.
+    Arrow,
+    /// A Markdown table.
+    Markdown,
+}
+
+impl Format {
+    /// The format that a file's name asks for.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use wabalake::render::Format;
+    /// assert_eq!(Format::of_path(Path::new("answers/drop-off.CSV")), Some(Format::Csv));
+    /// assert_eq!(Format::of_path(Path::new("drop-off")), None);
+    /// ```
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_lowercase();
+        Some(match extension.as_str() {
+            "txt" => Self::Table,
+            "csv" => Self::Csv,
+            "tsv" | "tab" => Self::Tsv,
+            "json" => Self::Json,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "parquet" | "pq" => Self::Parquet,
+            "arrow" | "feather" | "ipc" => Self::Arrow,
+            "md" | "markdown" => Self::Markdown,
+            _ => return None,
+        })
+    }
+
+    /// Whether a terminal cannot show it.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
+}
+
+/// An answer, ready to be written in any format.
+pub struct Answer {
+    frame: DataFrame,
+    columns: Vec<OutputColumn>,
+    cells: Vec<Cells>,
+}
+
+impl Answer {
+    /// Puts rows and what is known of their columns together. Instants are shown in the zone.
+    ///
+    /// # Errors
+    /// Columns that are not those of the frame, or of a type that no answer has.
+    pub fn new(frame: DataFrame, columns: Vec<OutputColumn>, zone: Tz) -> PolarsResult<Self> {
+        let frame = frame.select(columns.iter().map(|column| column.name))?;
+        let cells: PolarsResult<_> =
+            frame.columns().iter().map(|column| Cells::of(column, zone)).collect();
+        Ok(Self { cells: cells?, frame, columns })
+    }
+
+    fn names(&self) -> impl ExactSizeIterator<Item = &'static str> {
+        self.columns.iter().map(|column| column.name)
+    }
+
+    fn rows(&self) -> usize {
+        self.frame.height()
+    }
+
+    fn frame(&self) -> &DataFrame {
+        &self.frame
+    }
+
+    fn cells(&self) -> &[Cells] {
+        &self.cells
+    }
+
+    /// What is known of each column, with its cells.
+    fn described(&self) -> impl Iterator<Item = (&OutputColumn, &Cells)> {
+        self.columns.iter().zip(&self.cells)
+    }
+}
+
+/// Writes an answer. A table is as wide as it needs to be: see [`write_screen`].
+///
+/// # Errors
+/// Those of writing.
+pub fn write(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()> {
+    match format {
+        Format::Table => table::write(answer, Screen::default(), out)?,
+        Format::Csv => csv::write(answer, out)?,
+        Format::Tsv => tsv::write(answer, out)?,
+        Format::Json => json::write(answer, out)?,
+        Format::Ndjson => ndjson::write(answer, out)?,
+        Format::Parquet => parquet::write(answer, out)?,
+        Format::Arrow => arrow::write(answer, out)?,
+        Format::Markdown => markdown::write(answer, out)?,
+    }
+    Ok(())
+}
+
+/// Writes a table that fits a screen.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_screen(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+    table::write(answer, screen, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+    use wabalake_data::tables::instant;
+
+    use super::*;
+
+    impl Answer {
+        /// An answer in UTC whose columns are of the types that the frame has.
+        pub(super) fn plain(frame: DataFrame) -> PolarsResult<Self> {
+            let columns = frame.columns().iter().map(|column| {
+                let name: &'static str = column.name().to_string().leak();
+                match column.dtype() {
+                    DataType::Int64 => OutputColumn::count(name),
+                    DataType::Int32 => OutputColumn::version(name),
+                    DataType::Date => OutputColumn::date(name),
+                    DataType::Datetime(..) => OutputColumn::instant(name),
+                    DataType::Float64 if name.ends_with("_pct") => OutputColumn::pct(name),
+                    DataType::Float64 => OutputColumn::seconds(name),
+                    _ => OutputColumn::text(name),
+                }
+            });
+            let columns = columns.collect();
+            Self::new(frame, columns, Tz::UTC)
+        }
+    }
+
+    /// Every type, with nulls and what is hard to write.
+    pub(super) fn sample() -> Answer {
+        let spend = Column::new("spend".into(), [Some(12_500_000i128), None, Some(-1)]);
+        let spend = spend.as_materialized_series().clone().into_decimal(18, 6).unwrap();
+        let day = Column::new("day".into(), [Some(20_240i32), None, Some(-1)]);
+        let noon = 1_748_779_200_000_000i64;
+        let started = Column::new("started_at".into(), [Some(noon), Some(noon + 250_000), None]);
+        let frame = DataFrame::new(
+            3,
+            vec![
+                Column::new("conversation_id".into(), ["a", "b,\"c\"\nd", ""]),
+                Column::new("sessions".into(), [Some(1_234_567i64), Some(0), None]),
+                Column::new("share_pct".into(), [Some(100.0 / 3.0), None, Some(0.1 + 0.2)]),
+                spend.into(),
+                day.cast(&DataType::Date).unwrap(),
+                started.cast(&instant()).unwrap(),
+                Column::new("open".into(), [Some(true), Some(false), None]),
+            ],
+        );
+        Answer::plain(frame.unwrap()).unwrap()
+    }
+
+    pub(super) fn written(answer: &Answer, format: Format) -> String {
+        let mut out = Vec::new();
+        write(answer, format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_that_were_not_declared_are_left_out() {
+        let frame = df!("a" => [1i64], "b" => [2i64]).unwrap();
+        let answer = Answer::new(frame, vec![OutputColumn::count("b")], Tz::UTC).unwrap();
+        assert_eq!(written(&answer, Format::Csv), "b\n2\n");
+    }
+
+    #[test]
+    fn rows_in_several_pieces_are_read_as_one() {
+        let mut frame = df!("a" => [1i64, 2]).unwrap();
+        frame.vstack_mut(&df!("a" => [3i64]).unwrap()).unwrap();
+        assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Csv), "a\n1\n2\n3\n");
+    }
+}

@@ -1,0 +1,39 @@
+//! JSON lines: one object per row, nothing between them.
+
+use std::io::{self, Write};
+
+use super::{Answer, json};
+
+/// Writes a line for each row.
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+    let keys = json::keys(answer);
+    let mut text = String::new();
+    for row in 0..answer.rows() {
+        json::push_object(answer, &keys, row, &mut text);
+        text.push('\n');
+        out.write_all(text.as_bytes())?;
+        text.clear();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    use super::super::tests::written;
+    use super::super::{Answer, Format};
+
+    #[test]
+    fn a_row_is_a_line_whatever_it_says() {
+        let frame = df!("m" => [Some("a\nb\u{1b}"), None], "n" => [1i64, 2]).unwrap();
+        let expected = "{\"m\":\"a\\nb\\u001b\",\"n\":1}\n{\"m\":null,\"n\":2}\n";
+        assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Ndjson), expected);
+    }
+
+    #[test]
+    fn no_rows_are_no_lines() {
+        let frame = df!("n" => Vec::<i64>::new()).unwrap();
+        assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Ndjson), "");
+    }
+}

@@ -1,0 +1,359 @@
+//! A table to look at.
+//!
+//! ```text
+//!  conversation_id │ last_node_id      │ sessions │ share_pct
+//! ─────────────────┼───────────────────┼──────────┼───────────
+//!  417             │ ask-for-the-size  │    1,204 │     61.05
+//! ```
+//!
+//! On a screen it fits: names are broken after an underscore, then long texts are cut short, and
+//! where that does not do every row becomes a list of its cells. Numbers are never cut.
+
+use std::io::{self, Write};
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{
+    Attribute, Cell, CellAlignment, ContentLineStyle, LineStyle, Row, Table, TableStyle,
+};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use wabalake_queries::query::{OutputColumn, Type};
+
+use super::Answer;
+use super::cells::{Cells, Value};
+use super::text::write_shown;
+
+/// Below this many columns of the screen a text says too little to be worth cutting further.
+const LEAST_TEXT: usize = 12;
+
+const STYLE: TableStyle = NOTHING
+    .header_lines(ContentLineStyle::none().junction('│'))
+    .header_separator(LineStyle::none().fill('─').junction('┼'))
+    .content_lines(ContentLineStyle::none().junction('│'));
+
+/// Where a table is shown. The default is a file or a pipe: any width, no colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// How many characters fit side by side, if that is limited.
+    pub width: Option<usize>,
+    /// Whether it knows bold letters.
+    pub bold: bool,
+}
+
+impl Screen {
+    /// The terminal that standard output is, or a pipe.
+    pub fn stdout() -> Self {
+        let terminal = Table::new();
+        let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        Self { width: terminal.width().map(usize::from), bold: terminal.is_tty() && wants_colour }
+    }
+}
+
+/// Writes the names and every row.
+pub(super) fn write(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+    let columns: Vec<Shown> =
+        answer.described().map(|(column, cells)| Shown::of(column, cells, answer.rows())).collect();
+    match screen.width {
+        None => draw(&columns, &natural(&columns), screen, out),
+        Some(width) => match fit(&columns, width) {
+            Some(widths) => draw(&columns, &widths, screen, out),
+            None => list(&columns, width, out),
+        },
+    }
+}
+
+/// A column as it is shown.
+struct Shown {
+    name: &'static str,
+    cells: Vec<String>,
+    /// The widest cell, without the name.
+    width: usize,
+    is_number: bool,
+    is_text: bool,
+}
+
+impl Shown {
+    fn of(column: &OutputColumn, cells: &Cells, rows: usize) -> Self {
+        let is_amount = cells.is_number() && column.of != Type::Version;
+        let shown: Vec<String> = (0..rows)
+            .map(|row| {
+                let mut text = String::new();
+                let value = cells.get(row);
+                write_shown(column, value, &mut text);
+                let is_null = matches!(value, Value::Null);
+                if is_amount && !is_null { grouped(&text) } else { text }
+            })
+            .collect();
+        Self {
+            name: column.name,
+            width: shown.iter().map(|cell| cell.width()).max().unwrap_or(0),
+            cells: shown,
+            is_number: cells.is_number(),
+            is_text: cells.is_text(),
+        }
+    }
+
+    /// The widest part of the name that cannot be broken.
+    fn least_name(&self) -> usize {
+        self.name.split_inclusive('_').map(UnicodeWidthStr::width).max().unwrap_or(0)
+    }
+}
+
+/// `-1234567.5` as `-1,234,567.5`.
+fn grouped(number: &str) -> String {
+    let whole = number.find('.').unwrap_or(number.len());
+    let mut out = String::with_capacity(number.len() + whole / 3);
+    for (at, c) in number.char_indices() {
+        let is_start = at == 0 || out == "-";
+        if at < whole && !is_start && (whole - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Every column as wide as its widest cell.
+fn natural(columns: &[Shown]) -> Vec<usize> {
+    columns.iter().map(|column| column.width.max(column.name.width())).collect()
+}
+
+/// How wide a table of these columns is: a blank on each side of a cell, a line between cells.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().map(|width| width + 3).sum::<usize>().saturating_sub(1)
+}
+
+/// Widths that fit the screen, if there are any.
+fn fit(columns: &[Shown], screen: usize) -> Option<Vec<usize>> {
+    let mut widths = natural(columns);
+    if total(&widths) <= screen {
+        return Some(widths);
+    }
+    for (column, width) in columns.iter().zip(&mut widths) {
+        *width = column.width.max(column.least_name());
+    }
+    // The widest text gives way first, down to what the next one has.
+    loop {
+        let over = total(&widths).saturating_sub(screen);
+        if over == 0 {
+            return Some(widths);
+        }
+        let least = |column: &Shown| column.least_name().max(LEAST_TEXT);
+        let can_shrink = |at: &usize| columns[*at].is_text && widths[*at] > least(&columns[*at]);
+        let widest = (0..columns.len()).filter(can_shrink).max_by_key(|at| widths[*at])?;
+        let next = (0..columns.len())
+            .filter(|at| columns[*at].is_text && widths[*at] < widths[widest])
+            .map(|at| widths[at])
+            .max()
+            .unwrap_or(0);
+        let target = next.max(widths[widest].saturating_sub(over)).max(least(&columns[widest]));
+        widths[widest] = target.min(widths[widest] - 1);
+    }
+}
+
+fn draw(
+    columns: &[Shown],
+    widths: &[usize],
+    screen: Screen,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(STYLE);
+    if screen.bold {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.style_text_only();
+    let header = columns.iter().zip(widths).map(|(column, width)| {
+        let cell = Cell::new(broken(column.name, *width));
+        if screen.bold { cell.add_attribute(Attribute::Bold) } else { cell }
+    });
+    table.set_header(Row::from(header.collect::<Vec<_>>()));
+    for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
+        let cells = columns.iter().zip(widths);
+        let cells = cells.map(|(column, width)| Cell::new(elided(&column.cells[row], *width)));
+        table.add_row(Row::from(cells.collect::<Vec<_>>()));
+    }
+    for (drawn, column) in table.column_iter_mut().zip(columns) {
+        if column.is_number {
+            drawn.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Every row as a list of names and cells.
+fn list(columns: &[Shown], screen: usize, out: &mut dyn Write) -> io::Result<()> {
+    let names = columns.iter().map(|column| column.name.width()).max().unwrap_or(0);
+    let room = screen.saturating_sub(names + 4).max(LEAST_TEXT);
+    for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
+        writeln!(out, "─ row {} ─", grouped(&(row + 1).to_string()))?;
+        for column in columns {
+            writeln!(out, " {:names$} │ {}", column.name, elided(&column.cells[row], room))?;
+        }
+    }
+    Ok(())
+}
+
+/// A name over as many lines as it takes, each broken after an underscore.
+fn broken(name: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut line = 0;
+    for part in name.split_inclusive('_') {
+        if line > 0 && line + part.width() > width {
+            lines.push('\n');
+            line = 0;
+        }
+        lines.push_str(part);
+        line += part.width();
+    }
+    lines
+}
+
+/// A text that is at most so wide, with `…` where it was cut.
+fn elided(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let kept = text.chars().take_while(|c| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    });
+    let mut kept: String = kept.collect();
+    // A joiner with nothing to join to would swallow the mark.
+    kept.truncate(kept.trim_end_matches(['\u{200d}', ' ']).len());
+    kept.push('…');
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    use super::super::tests::{sample, written};
+    use super::super::{Format, write_screen};
+    use super::*;
+
+    fn on_screen(answer: &Answer, width: usize) -> String {
+        let mut out = Vec::new();
+        let screen = Screen { width: Some(width), bold: false };
+        write_screen(answer, screen, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_pipe_gets_the_whole_table() {
+        let expected = r#" conversation_id │  sessions │ share_pct │     spend │ day        │ started_at                  │ open
+─────────────────┼───────────┼───────────┼───────────┼────────────┼─────────────────────────────┼───────
+ a               │ 1,234,567 │     33.33 │     12.50 │ 2025-06-01 │ 2025-06-01T12:00:00Z        │ true
+ b,"c"\nd        │         0 │         – │         – │ –          │ 2025-06-01T12:00:00.250000Z │ false
+                 │         – │      0.30 │ -0.000001 │ 1969-12-31 │ –                           │ –
+"#;
+        assert_eq!(written(&sample(), Format::Table), expected);
+    }
+
+    fn flows() -> Answer {
+        let frame = df!(
+            "conversation_id" => ["417", "417"],
+            "last_node_id" => ["ask-for-the-size-of-the-shirt-and-its-colour", "¿cuál? 👩‍💻"],
+            "avg_duration_seconds" => [Some(75.5), None],
+            "sessions" => [1204i64, 7],
+        );
+        Answer::plain(frame.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn names_break_before_texts_are_cut() {
+        let expected = "\
+ conversation_ │ last_node_id                                 │  avg_duration_ │ sessions
+ id            │                                              │        seconds │
+───────────────┼──────────────────────────────────────────────┼────────────────┼──────────
+ 417           │ ask-for-the-size-of-the-shirt-and-its-colour │          75.50 │    1,204
+ 417           │ ¿cuál? 👩‍💻                                    │              – │        7
+";
+        let text = on_screen(&flows(), 86);
+        assert!(text.lines().all(|line| line.width() <= 86), "{text}");
+        assert_eq!(text.lines().count(), expected.lines().count(), "{text}");
+        assert!(text.contains("ask-for-the-size-of-the-shirt-and-its-colour"), "{text}");
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_numbers_are_not() {
+        let expected = "\
+ conversation_ │ last_node_id      │ avg_      │ sessions
+ id            │                   │ duration_ │
+               │                   │   seconds │
+───────────────┼───────────────────┼───────────┼──────────
+ 417           │ ask-for-the-size… │     75.50 │    1,204
+ 417           │ ¿cuál? 👩‍💻         │         – │        7
+";
+        let _ = expected;
+        let text = on_screen(&flows(), 60);
+        assert!(text.lines().all(|line| line.width() <= 60), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_screen_gets_lists() {
+        let expected = "\
+─ row 1 ─
+ conversation_id      │ 417
+ last_node_id         │ ask-for-the-si…
+ avg_duration_seconds │ 75.50
+ sessions             │ 1,204
+─ row 2 ─
+ conversation_id      │ 417
+ last_node_id         │ ¿cuál? 👩‍💻
+ avg_duration_seconds │ –
+ sessions             │ 7
+";
+        assert_eq!(on_screen(&flows(), 39), expected);
+    }
+
+    #[test]
+    fn no_screen_is_overrun() {
+        for answer in [flows(), sample()] {
+            for width in 45..160 {
+                let text = on_screen(&answer, width);
+                for line in text.lines() {
+                    assert!(line.width() <= width, "{width}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_it_would_obey() {
+        let frame = df!("message" => ["\u{1b}[2J\u{1b}]0;x\u{7}", "a\u{202e}b\r\n"]).unwrap();
+        let text = on_screen(&Answer::plain(frame).unwrap(), 80);
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{text}");
+        assert!(text.contains(r"a\u{202e}b\r\n"), "{text}");
+    }
+
+    #[test]
+    fn names_are_bold_where_that_is_known() {
+        let mut out = Vec::new();
+        write_screen(&flows(), Screen { width: Some(200), bold: true }, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let header = text.lines().next().unwrap();
+        assert!(header.contains("\u{1b}[1mconversation_id"), "{header:?}");
+        assert!(!text.lines().last().unwrap().contains('\u{1b}'), "{text:?}");
+    }
+
+    #[test]
+    fn digits_stand_in_groups_of_three() {
+        for (number, text) in [
+            ("0", "0"),
+            ("999", "999"),
+            ("1000", "1,000"),
+            ("-1000", "-1,000"),
+            ("-100", "-100"),
+            ("1234567.8901", "1,234,567.8901"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

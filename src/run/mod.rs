@@ -1,0 +1,3 @@
+//! Runs a named query: on this machine, by Polars.
+
+pub mod polars;
