@@ -3,7 +3,11 @@
 //! Lengths of time are Int64 microseconds until the very end: whole numbers add up to the same sum
 //! in any order, so two runs print the same bytes.
 
-use polars::prelude::{DataType, Expr, Null, QuantileMethod, col, len, lit, when};
+use polars::prelude::arity::broadcast_binary_elementwise;
+use polars::prelude::{
+    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, Null, PolarsResult,
+    QuantileMethod, col, len, lit, when,
+};
 use wabalake_data::tables::{USER_KEY, deployments, messages, sessions};
 
 /// Microseconds in a second.
@@ -30,18 +34,18 @@ pub fn average_seconds(micros: &str) -> Expr {
 
 /// The mean of so many lengths of time from their sum in microseconds, in seconds; null of none.
 pub fn mean_seconds(total: Expr, count: Expr) -> Expr {
-    ratio(total, count) / lit(SECOND)
+    ratio(total, count.cast(DataType::Float64) * lit(SECOND))
 }
 
 /// The value below which that share (0 to 1) of a column of microseconds lies, in seconds,
 /// between two values linearly; null without any.
 pub fn quantile_seconds(micros: &str, share: f64) -> Expr {
-    col(micros).quantile(lit(share), QuantileMethod::Linear) / lit(SECOND)
+    seconds(col(micros).quantile(lit(share), QuantileMethod::Linear))
 }
 
 /// The greatest of a column of microseconds, in seconds; null without any.
 pub fn max_seconds(micros: &str) -> Expr {
-    col(micros).max().cast(DataType::Float64) / lit(SECOND)
+    seconds(col(micros).max())
 }
 
 /// A part of a whole, 0 to 100; null when the whole is 0.
@@ -50,9 +54,31 @@ pub fn share_pct(part: Expr, whole: Expr) -> Expr {
 }
 
 /// One number by another; null by 0.
+///
+/// Polars divides a column by a single number by multiplying it with the inverse, which is off by
+/// the last bit: 49 of 49 are then not 100 %, and a tenth of a second prints seventeen digits.
 fn ratio(of: Expr, by: Expr) -> Expr {
-    let by = by.cast(DataType::Float64);
-    when(by.clone().gt(lit(0.0))).then(of.cast(DataType::Float64) / by).otherwise(lit(Null {}))
+    let divided = |columns: &mut [Column]| -> PolarsResult<Column> {
+        let [of, by] = [columns[0].cast(&DataType::Float64)?, columns[1].cast(&DataType::Float64)?];
+        let quotient = |of: Option<f64>, by: Option<f64>| Some(of? / by.filter(|by| *by != 0.0)?);
+        let quotients: Float64Chunked =
+            broadcast_binary_elementwise(of.f64()?, by.f64()?, quotient);
+        Ok(quotients.with_name(of.name().clone()).into_column())
+    };
+    of.map_many(divided, &[by], |_, fields| Ok(float64(&fields[0])))
+}
+
+/// Microseconds in seconds, divided as [`ratio`] does.
+fn seconds(micros: Expr) -> Expr {
+    let divided = |column: Column| -> PolarsResult<Column> {
+        let micros = column.cast(&DataType::Float64)?;
+        Ok(micros.f64()?.apply_values(|micros| micros / SECOND).into_column())
+    };
+    micros.map(divided, |_, field| Ok(float64(field)))
+}
+
+fn float64(field: &Field) -> Field {
+    Field::new(field.name().clone(), DataType::Float64)
 }
 
 /// Rows.
@@ -112,4 +138,34 @@ pub fn message_delivered() -> Expr {
 /// Whether an outgoing message was read.
 pub fn message_read() -> Expr {
     col(messages::SEEN_AT).is_not_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn division_is_exact_whatever_it_is_by() {
+        let parts = df!["part" => [48_i64, 1], "micros" => [7_000_i64, 21_000]].unwrap().lazy();
+        let answer = parts
+            .select([
+                share_pct(lit(49), col("part").sum()).alias("all"),
+                share_pct(col("part"), col("part").sum()).sum().alias("of_a_sum"),
+                max_seconds("micros").alias("longest"),
+                average_seconds("micros").alias("mean"),
+                quantile_seconds("micros", 0.0).alias("shortest"),
+            ])
+            .collect()
+            .unwrap();
+        let expected = df![
+            "all" => [100.0],
+            "of_a_sum" => [4_800.0 / 49.0 + 100.0 / 49.0],
+            "longest" => [0.021],
+            "mean" => [0.014],
+            "shortest" => [0.007],
+        ];
+        assert_eq!(answer, expected.unwrap());
+    }
 }
