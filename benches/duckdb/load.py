@@ -3,8 +3,8 @@
 One process, as a person would write it who knows DuckDB well: the work is in load/TABLE.sql. Rows
 wait in a database file beside the lake, since under a memory limit that is quicker than in memory.
 
-    python load.py TABLE LAKE COUNTRIES EXPORT...
-    python load.py --copy PARQUET EXPORT...
+    python load.py THREADS TABLE LAKE COUNTRIES EXPORT...
+    python load.py THREADS --copy PARQUET EXPORT...
 """
 
 import sys
@@ -14,14 +14,14 @@ from pathlib import Path
 import duckdb
 
 HERE = Path(__file__).parent
-LIMITS = {"threads": 2, "memory_limit": "1GiB"}
+LIMITS = {"memory_limit": "1GiB"}
 
 
-def load(table: str, lake: Path, countries: str, exports: list[str]) -> None:
+def load(limits: dict, table: str, lake: Path, countries: str, exports: list[str]) -> None:
     """Types, judges, merges, sorts and writes."""
     lake.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=lake.parent) as scratch:
-        limits = LIMITS | {"temp_directory": f"{scratch}/spill"}
+        limits = limits | {"temp_directory": f"{scratch}/spill"}
         with duckdb.connect(f"{scratch}/rows.duckdb", config=limits) as connection:
             connection.execute("SET preserve_insertion_order = false")
             variables = {
@@ -36,9 +36,9 @@ def load(table: str, lake: Path, countries: str, exports: list[str]) -> None:
                 connection.execute((HERE / "load" / f"{script}.sql").read_text())
 
 
-def copy(parquet: str, exports: list[str]) -> None:
+def copy(limits: dict, parquet: str, exports: list[str]) -> None:
     """The least that can be done: types as DuckDB guesses them, one file, no order, no checks."""
-    with duckdb.connect(config=LIMITS) as connection:
+    with duckdb.connect(config=limits) as connection:
         connection.execute("SET preserve_insertion_order = false")
         connection.execute(
             f"COPY (FROM read_csv($1)) TO '{parquet}' (FORMAT parquet, COMPRESSION zstd)",
@@ -48,9 +48,9 @@ def copy(parquet: str, exports: list[str]) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["--copy", parquet, *exports] if exports:
-            copy(parquet, exports)
-        case [table, lake, countries, *exports] if exports:
-            load(table, Path(lake), countries, exports)
+        case [threads, "--copy", parquet, *exports] if exports:
+            copy(LIMITS | {"threads": threads}, parquet, exports)
+        case [threads, table, lake, countries, *exports] if exports:
+            load(LIMITS | {"threads": threads}, table, Path(lake), countries, exports)
         case _:
             sys.exit(__doc__)

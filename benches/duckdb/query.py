@@ -3,26 +3,23 @@
 One process. Which files are alive is known beforehand (FILES, JSON: table to paths), and only the
 tables that the query names are opened.
 
-    python query.py SQL FILES COUNTRIES ANSWER
+    python query.py SQL FILES COUNTRIES ANSWER THREADS
 """
 
+import json
+import re
+import sys
 import time
+from pathlib import Path
 
-STARTED = time.perf_counter()
-
-import json  # noqa: E402
-import re  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import duckdb  # noqa: E402
+import duckdb
 
 IMPORTED = time.perf_counter()
 
 
-def answer(sql: str, files: dict[str, list[str]], countries: str, parquet: str) -> None:
+def answer(sql: str, files: dict[str, list[str]], countries: str, parquet: str, threads: int):
     """Runs the query and writes what it answers."""
-    with duckdb.connect(config={"threads": 2}) as connection:
+    with duckdb.connect(config={"threads": threads}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for table, paths in files.items():
             if re.search(rf"\b{table}\b", sql):
@@ -34,8 +31,8 @@ def answer(sql: str, files: dict[str, list[str]], countries: str, parquet: str) 
 
 
 if __name__ == "__main__":
-    script, files, countries, parquet = sys.argv[1:]
+    script, files, countries, parquet, threads = sys.argv[1:]
     sql = Path(script).read_text().rstrip().removesuffix(";")
-    answer(sql, json.loads(Path(files).read_text()), countries, parquet)
+    answer(sql, json.loads(Path(files).read_text()), countries, parquet, int(threads))
     # What DuckDB took by itself, without the interpreter's start and the import.
     print(json.dumps({"seconds": time.perf_counter() - IMPORTED}))

@@ -1,0 +1,342 @@
+"""Compares wabalake with DuckDB on one machine: every query of the catalog, and loading.
+
+Whole processes, start-up included, taken in turns on the same files; the median of some rounds
+after a first one that does not count. Answers are compared before any time is believed.
+
+    python benches/compare.py               a year, 20 million rows: half an hour, 15 GB of disk
+    python benches/compare.py --small       a quick look, which changes no file of the repository
+    python benches/compare.py --write-readme    shows benches/results.json in the README
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import duckdb
+from deltalake import DeltaTable
+
+import report
+from answers import difference, rows_differ
+from processes import Failed, Run, run
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHES = ROOT / "benches"
+COUNTRIES = ROOT / "data/reference/countries.tsv"
+# Isolated, since that starts sooner.
+PYTHON = [sys.executable, "-I"]
+# One list of what is compared: DuckDB's scripts for loading. Queries come from the catalog.
+TABLES = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"))
+TABLES.remove("cells")
+
+
+def main():
+    asked = options()
+    if asked.write_readme:
+        report.write(json.loads((BENCHES / "results.json").read_text()), ROOT)
+        return
+    # Both sides have as many cores as the benchmark is about.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.threads])
+    bench = Bench(asked)
+    results = bench.results()
+    small = bench.folder / "results.json"
+    target = small if asked.small or asked.queries or asked.only else BENCHES / "results.json"
+    target.write_text(json.dumps(results, indent=2) + "\n")
+    print(report.text(results))
+    if target is not small:
+        (BENCHES / "RESULTS.md").write_text(report.page(results))
+    print(f"\nwritten to {target.relative_to(ROOT) if target.is_relative_to(ROOT) else target}")
+    failures = report.failures(results)
+    if failures:
+        sys.exit("\n".join(f"FAILED: {failure}" for failure in failures))
+
+
+def options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--small", action="store_true", help="a hundredth of the rows, two rounds")
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--sessions-per-day", type=int, help="[13700, five million in a year]")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, help="of queries [5]")
+    parser.add_argument("--load-rounds", type=int, help="of loads [3]")
+    parser.add_argument("--threads", type=int, default=2, help="for both sides [2]")
+    parser.add_argument("--only", choices=["queries", "loads"])
+    parser.add_argument("--queries", metavar="NAME,...", help="only these [the whole catalog]")
+    parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
+    parser.add_argument("--folder", type=Path, default=ROOT / "bench", help="for files [bench]")
+    parser.add_argument(
+        "--write-readme", action="store_true", help="only show the last results in the README"
+    )
+    asked = parser.parse_args()
+    for name, whole, small in (
+        ("sessions_per_day", 13_700, 137), ("rounds", 5, 2), ("load_rounds", 3, 1)
+    ):
+        if getattr(asked, name) is None:
+            setattr(asked, name, small if asked.small else whole)
+    return asked
+
+
+class Bench:
+    """The files of a benchmark, and what is measured on them."""
+
+    def __init__(self, asked):
+        self.asked = asked
+        self.program = asked.program.resolve()
+        if not self.program.exists():
+            sys.exit(f"error: there is no `{asked.program}`\n  hint: `make build` makes it")
+        self.folder = asked.folder.resolve() / ("small" if asked.small else "year")
+        self.lake = self.folder / "lake"
+        self.exports = self.folder / "exports"
+        self.scratch = self.folder / "scratch"
+
+    def results(self) -> dict:
+        """Measures everything that is asked for."""
+        self.generate()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir()
+        results = {
+            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "command": " ".join(["python", *sys.argv]),
+            "machine": machine(),
+            "versions": self.versions(),
+            "threads": self.asked.threads,
+            "rounds": self.asked.rounds,
+            "load_rounds": self.asked.load_rounds,
+            "data": self.data(),
+        }
+        if self.asked.only != "loads":
+            results["empty_lake"] = self.empty_lake()
+            results["queries"] = self.queries()
+        if self.asked.only != "queries":
+            results["loads"] = [self.load(table) for table in TABLES]
+        shutil.rmtree(self.scratch)
+        return results
+
+    # ---- What it is measured on ----
+
+    def generate(self):
+        """Makes the lake and the exports, unless they are there from the last time."""
+        asked = self.asked
+        plan = [
+            "--days", asked.days, "--sessions-per-day", asked.sessions_per_day, "--seed", asked.seed
+        ]
+        told = json.dumps([*plan, self.wabalake_version()])
+        mark = self.folder / "plan.json"
+        if mark.exists() and mark.read_text() == told:
+            say(f"using the lake and the exports in {self.folder}")
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        for kind, place in (("--lake", self.lake), ("--out", self.exports)):
+            made = run(self.program, "sample", kind, place, *plan)
+            say(f"made {place} in {made.seconds:.1f} s")
+        mark.write_text(told)
+
+    def files(self, lake: Path, table: str) -> list[str]:
+        """The files of a table that are in the lake by its log."""
+        files = DeltaTable(lake / "tables" / table).file_uris()
+        return sorted(file.removeprefix("file://") for file in files)
+
+    def exports_of(self, table: str) -> list[Path]:
+        """The exports of a table; the vendors' names for files tell which."""
+        names = {"sessions": "*session*", "deployments": "*deployment*", "messages": "*kaleyra*"}
+        return sorted(self.exports.glob(names[table]))
+
+    def data(self) -> dict:
+        tables = {}
+        for table in TABLES:
+            files = self.files(self.lake, table)
+            rows = duckdb.read_parquet(files).aggregate("count(*)").fetchone()[0]
+            exports = self.exports_of(table)
+            tables[table] = {
+                "rows": rows,
+                "files": len(files),
+                "parquet_bytes": sum(Path(file).stat().st_size for file in files),
+                "exports": len(exports),
+                "csv_bytes": sum(export.stat().st_size for export in exports),
+            }
+        return {"days": self.asked.days, "seed": self.asked.seed, "tables": tables}
+
+    def wabalake_version(self) -> str:
+        return run(self.program, "--version").stdout.strip()
+
+    def versions(self) -> dict:
+        return {
+            "wabalake": self.wabalake_version().removeprefix("wabalake "),
+            "commit": commit(),
+            "duckdb": duckdb.__version__,
+            "python": platform.python_version(),
+        }
+
+    # ---- Queries ----
+
+    def empty_lake(self) -> dict:
+        """The time of a query on a folder without tables, which is a lake too."""
+        nothing = self.scratch / "nothing"
+        nothing.mkdir()
+        name = self.catalog()[0]
+        command = [self.program, "query", name, "--lake", nothing, "-f", "csv"]
+        runs = [run(*command) for _ in range(self.asked.rounds + 1)][1:]
+        return {"query": name} | summary(runs)
+
+    def catalog(self) -> list[str]:
+        """The names of the queries, as the program lists them."""
+        catalog = json.loads(run(self.program, "queries", "-f", "json").stdout)
+        names = [query["name"] for query in catalog]
+        asked = self.asked.queries.split(",") if self.asked.queries else names
+        unknown = [name for name in asked if name not in names]
+        if unknown:
+            sys.exit(f"error: no query is called {', '.join(unknown)}")
+        return asked
+
+    def queries(self) -> list[dict]:
+        names = self.catalog()
+        listed = self.scratch / "files.json"
+        listed.write_text(json.dumps({table: self.files(self.lake, table) for table in TABLES}))
+        runs = {name: {"wabalake": [], "duckdb": []} for name in names}
+        notes = {}
+        for turn in range(self.asked.rounds + 1):
+            for name in names:
+                peer = BENCHES / "duckdb" / f"{name}.sql"
+                if not peer.exists():
+                    notes[name] = f"has no peer in {peer.relative_to(ROOT)}"
+                    continue
+                ours, theirs = (self.scratch / f"{name}.{side}.parquet" for side in runs[name])
+                ask = {
+                    "wabalake": [
+                        self.program, "query", name, "--lake", self.lake, "-f", "parquet",
+                        "-o", ours,
+                    ],
+                    "duckdb": [
+                        *PYTHON, BENCHES / "duckdb/query.py", peer, listed, COUNTRIES, theirs,
+                        self.asked.threads,
+                    ],
+                }
+                try:
+                    for side in in_turns(ask, turn):
+                        runs[name][side].append(run(*ask[side]))
+                    if turn == 0:
+                        notes[name] = difference(ours, theirs)
+                except Failed as failure:
+                    notes[name] = str(failure)
+            say(f"queries: {'warm-up' if turn == 0 else f'round {turn}'} done")
+        return [measured(name, runs[name], notes[name]) for name in names]
+
+    # ---- Loading ----
+
+    def load(self, table: str) -> dict:
+        exports = self.exports_of(table)
+        lakes = {side: self.scratch / f"{side}-lake" for side in ("wabalake", "duckdb")}
+        one_file = self.scratch / "copy.parquet"
+        script = [*PYTHON, BENCHES / "duckdb/load.py"]
+        ask = {
+            "wabalake": [
+                self.program, "load", table, *exports, "--lake", lakes["wabalake"], "--quiet"
+            ],
+            "duckdb": [
+                *script, self.asked.threads, table, lakes["duckdb"] / table, COUNTRIES, *exports
+            ],
+            "copy": [*script, self.asked.threads, "--copy", one_file, *exports],
+        }
+        runs = {side: [] for side in ask}
+        note, guessed = None, []
+        for turn in range(self.asked.load_rounds + 1):
+            for side in in_turns(ask, turn):
+                for lake in (lakes.get(side), one_file if side == "copy" else None):
+                    remove(lake)
+                # What is still to be written must not slow down the next one.
+                os.sync()
+                try:
+                    runs[side].append(run(*ask[side]))
+                except Failed as failure:
+                    note = f"{side}: {failure}"
+            if turn == 0 and note is None:
+                theirs = sorted(map(str, (lakes["duckdb"] / table).rglob("*.parquet")))
+                note, guessed = rows_differ(self.files(lakes["wabalake"], table), theirs)
+            say(f"load {table}: {'warm-up' if turn == 0 else f'round {turn}'} done")
+        for leftover in (*lakes.values(), one_file):
+            remove(leftover)
+        return measured(table, runs, note) | {"columns_by_numbering_plan": guessed}
+
+
+def measured(name: str, runs: dict[str, list[Run]], note: str | None) -> dict:
+    """The rounds of a comparison, without the first, which warms caches."""
+    result = {"name": name, "wrong": note}
+    for side, all_runs in runs.items():
+        if all_runs[1:]:
+            result[side] = summary(all_runs[1:])
+    if "wabalake" in result and "duckdb" in result:
+        result["ratio"] = result["wabalake"]["median"] / result["duckdb"]["median"]
+        own = result["duckdb"].get("own_median")
+        if own:
+            result["ratio_to_own"] = result["wabalake"]["median"] / own
+    return result
+
+
+def summary(runs: list[Run]) -> dict:
+    """Medians of time in seconds, peaks of memory in bytes."""
+    told = {
+        "median": statistics.median(run.seconds for run in runs),
+        "seconds": [round(run.seconds, 4) for run in runs],
+        "cpu_median": statistics.median(run.cpu_seconds for run in runs),
+        "resident": max(run.resident for run in runs),
+        "anonymous": max(run.anonymous for run in runs),
+    }
+    # DuckDB's side says how long DuckDB took, without Python's start.
+    own = [json.loads(run.stdout)["seconds"] for run in runs if run.stdout.startswith("{")]
+    if own:
+        told["own_median"] = statistics.median(own)
+    return told
+
+
+def in_turns(sides, turn: int) -> list[str]:
+    """Who begins changes from round to round."""
+    return list(sides) if turn % 2 == 0 else list(reversed(list(sides)))
+
+
+def remove(place: Path | None):
+    if place is not None and place.is_dir():
+        shutil.rmtree(place)
+    elif place is not None:
+        place.unlink(missing_ok=True)
+
+
+def machine() -> dict:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    models = [
+        line.split(":", 1)[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "cores": os.cpu_count(),
+        "processor": models[0] if models else platform.machine(),
+        "memory_bytes": memory,
+        "kernel": platform.release(),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def commit() -> str:
+    """The commit that is checked out; `+` when files differ from it."""
+    def git(*words):
+        done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+
+
+def say(words: str):
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

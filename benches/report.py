@@ -1,0 +1,267 @@
+"""Shows the results of a benchmark: on the terminal, on a page, in the README."""
+
+import re
+from pathlib import Path
+from statistics import geometric_mean
+
+MARKS = ("<!-- bench -->", "<!-- /bench -->")
+# What the project has set itself.
+GEOMETRIC_MEAN_AT_MOST = 1.0
+RATIO_AT_MOST = 2.0
+LOAD_RATIO_AT_MOST = 1.0
+LOAD_ANONYMOUS_AT_MOST = 1 << 30
+EMPTY_LAKE_SECONDS_AT_MOST = 0.05
+
+
+def ratios(results: dict) -> dict[str, float]:
+    """Time here over DuckDB's, by query."""
+    return {query["name"]: query["ratio"] for query in results.get("queries", []) if "ratio" in query}
+
+
+def above_one(results: dict) -> list[str]:
+    """Queries that take longer than DuckDB's, the worst first."""
+    slower = [(ratio, name) for name, ratio in ratios(results).items() if ratio > 1]
+    return [f"`{name}` ({ratio:.2f})" for ratio, name in sorted(slower, reverse=True)]
+
+
+def failures(results: dict) -> list[str]:
+    """Answers that differ, processes that failed."""
+    measured = [*results.get("queries", []), *results.get("loads", [])]
+    return [f"{one['name']}: {one['wrong']}" for one in measured if one["wrong"]]
+
+
+def targets(results: dict) -> list[tuple[str, bool]]:
+    """What the project has set itself, with what was measured, and whether it was reached."""
+    told = []
+    by_query = ratios(results)
+    if by_query:
+        mean, worst = geometric_mean(by_query.values()), max(by_query, key=by_query.get)
+        told.append((
+            f"queries, geometric mean of the ratios: {mean:.2f}, at most {GEOMETRIC_MEAN_AT_MOST:.1f}",
+            mean <= GEOMETRIC_MEAN_AT_MOST,
+        ))
+        told.append((
+            f"queries, largest ratio: {by_query[worst]:.2f} (`{worst}`), at most {RATIO_AT_MOST:.1f}",
+            by_query[worst] <= RATIO_AT_MOST,
+        ))
+    loads = [load for load in results.get("loads", []) if "ratio" in load]
+    if loads:
+        ratio = total(loads, "wabalake") / total(loads, "duckdb")
+        told.append((
+            f"loading, all tables: {ratio:.2f} of DuckDB's time, at most {LOAD_RATIO_AT_MOST:.1f}",
+            ratio <= LOAD_RATIO_AT_MOST,
+        ))
+        anonymous = max(load["wabalake"]["anonymous"] for load in loads)
+        told.append((
+            f"loading, anonymous memory: {mebibytes(anonymous)} MiB, less than "
+            f"{mebibytes(LOAD_ANONYMOUS_AT_MOST)}",
+            anonymous < LOAD_ANONYMOUS_AT_MOST,
+        ))
+    if "empty_lake" in results:
+        median = results["empty_lake"]["median"]
+        told.append((
+            f"a query on an empty lake: {milliseconds(median)} ms, less than "
+            f"{milliseconds(EMPTY_LAKE_SECONDS_AT_MOST)}",
+            median < EMPTY_LAKE_SECONDS_AT_MOST,
+        ))
+    return told
+
+
+def query_rows(results: dict) -> list[list[str]]:
+    """One row a query, and the geometric means."""
+    rows = []
+    for query in results.get("queries", []):
+        row = [query["name"]]
+        if "ratio" in query:
+            ours, theirs = query["wabalake"], query["duckdb"]
+            row += [
+                milliseconds(ours["median"]),
+                milliseconds(theirs["median"]),
+                f"{query['ratio']:.2f}",
+                milliseconds(theirs["own_median"]),
+                f"{query['ratio_to_own']:.2f}",
+                mebibytes(ours["resident"]),
+                mebibytes(theirs["resident"]),
+            ]
+        rows.append(row if not query["wrong"] else [*row, "WRONG"][:1] + ["wrong"] * 7)
+    compared = [query for query in results.get("queries", []) if "ratio" in query]
+    if compared:
+        means = [geometric_mean(q[name] for q in compared) for name in ("ratio", "ratio_to_own")]
+        rows.append(
+            ["geometric mean", "", "", f"{means[0]:.2f}", "", f"{means[1]:.2f}", "", ""]
+        )
+    return rows
+
+
+QUERY_TITLES = [
+    "query", "wabalake ms", "DuckDB ms", "ratio", "without Python ms", "ratio", "wabalake MiB",
+    "DuckDB MiB",
+]
+
+
+def load_rows(results: dict) -> list[list[str]]:
+    """One row a table, and all of them."""
+    rows = []
+    loads = [load for load in results.get("loads", []) if "ratio" in load]
+    tables = results["data"]["tables"]
+    for load in loads:
+        table = tables[load["name"]]
+        sides = [load[side] for side in ("wabalake", "duckdb", "copy") if side in load]
+        rows.append([
+            load["name"],
+            thousands(table["rows"]),
+            thousands(table["csv_bytes"] // 1_000_000),
+            *(f"{side['median']:.1f}" for side in sides),
+            f"{load['ratio']:.2f}",
+            f"{table['csv_bytes'] / 1e6 / load['wabalake']['median']:.0f}",
+            *(mebibytes(side["anonymous"]) for side in sides),
+        ])
+    if loads:
+        megabytes = sum(tables[load["name"]]["csv_bytes"] for load in loads) / 1e6
+        totals = [total(loads, side) for side in ("wabalake", "duckdb", "copy")]
+        rows.append([
+            "all",
+            thousands(sum(tables[load["name"]]["rows"] for load in loads)),
+            thousands(int(megabytes)),
+            *(f"{seconds:.1f}" for seconds in totals),
+            f"{totals[0] / totals[1]:.2f}",
+            f"{megabytes / totals[0]:.0f}",
+            *(
+                mebibytes(max(load[side]["anonymous"] for load in loads))
+                for side in ("wabalake", "duckdb", "copy")
+            ),
+        ])
+    return rows
+
+
+LOAD_TITLES = [
+    "table", "rows", "CSV MB", "wabalake s", "DuckDB s", "COPY s", "ratio", "wabalake MB/s",
+    "wabalake MiB", "DuckDB MiB", "COPY MiB",
+]
+
+
+def total(loads: list[dict], side: str) -> float:
+    return sum(load[side]["median"] for load in loads)
+
+
+def text(results: dict) -> str:
+    """For a terminal."""
+    parts = [where(results)]
+    for titles, rows in ((QUERY_TITLES, query_rows(results)), (LOAD_TITLES, load_rows(results))):
+        if rows:
+            parts.append(columns(titles, rows))
+    slower = above_one(results)
+    if slower:
+        parts.append("slower than DuckDB: " + ", ".join(slower).replace("`", ""))
+    parts.append("\n".join(
+        f"{'reached' if reached else 'MISSED '}  {target}".replace("`", "")
+        for target, reached in targets(results)
+    ))
+    return "\n\n".join(parts)
+
+
+def columns(titles: list[str], rows: list[list[str]]) -> str:
+    table = [titles, *rows]
+    widths = [max(len(row[at]) for row in table if at < len(row)) for at in range(len(titles))]
+    lines = []
+    for row in table:
+        first, *others = (cell.rjust(width) for cell, width in zip(row, widths))
+        lines.append("  ".join([row[0].ljust(widths[0]), *others]))
+    return "\n".join(lines)
+
+
+def page(results: dict) -> str:
+    """For benches/RESULTS.md."""
+    return f"""\
+# Compared with DuckDB
+
+Written by `make bench`; the figures are in [results.json](results.json).
+
+{section(results)}
+
+## How it is measured
+
+- Whole processes, from the start of the program to its end, in turns on the same files, which are
+  in the system's cache; the median of {results["rounds"]} rounds ({results["load_rounds"]} of loads)
+  after one that does not count. Both sides may use {results["threads"]} cores.
+- DuckDB's side is a Python process with the package from PyPI, as its users run it. The columns
+  *without Python* leave out the interpreter's start and the import: what is left is connecting,
+  answering and writing Parquet. Its SQL, in `benches/duckdb/`, was tuned for it. It is told which
+  files are alive, and groups and joins by the same stored hashes.
+- An answer counts only when it equals DuckDB's: columns, types, rows in their order, floats to
+  {1e-9:.0e} of their size. Rows that were loaded are compared by a sum of hashes of each column.
+- DuckDB's load does the same work in SQL under a memory limit of 1 GiB: all cells as text, typed
+  with `try_cast`, bad rows set aside with a reason, one row a key by precedence, sorted, zstd, one
+  file a day. It has no numbering plans: a phone number is put together by rules, while wabalake
+  parses each with a port of libphonenumber. It also does not sniff encodings, keep raw records,
+  skip files that it knows, merge with rows that are there, or commit. `COPY` is its bare CSV to
+  Parquet, one file in no order with the types that it guesses: a bound, not the same work.
+- Memory is the largest that any round had: for queries all that was resident, for loads what no file
+  backs (`RssAnon`, looked at every 10 ms), since a CSV that is mapped into memory can be dropped.
+"""
+
+
+def section(results: dict) -> str:
+    """What the README shows too."""
+    parts = [where(results)]
+    if query_rows(results):
+        parts.append("Queries. Below 1, wabalake takes less time:")
+        parts.append(markdown(QUERY_TITLES, query_rows(results)))
+        slower = above_one(results)
+        parts.append(
+            f"Slower than DuckDB: {', '.join(slower)}." if slower else "None is slower than DuckDB."
+        )
+    if load_rows(results):
+        parts.append("Loading, with DuckDB held to 1 GiB; memory is what no file backs:")
+        parts.append(markdown(LOAD_TITLES, load_rows(results)))
+    aims = "\n".join(
+        f"- {'reached' if reached else '**missed**'}: {target}" for target, reached in targets(results)
+    )
+    parts.append("Against what the project has set itself:\n\n" + aims)
+    return "\n\n".join(parts)
+
+
+def where(results: dict) -> str:
+    """Which machine, programs, sizes, and when."""
+    machine, versions, data = (results[name] for name in ("machine", "versions", "data"))
+    rows = ", ".join(f"{thousands(t['rows'])} {name}" for name, t in data["tables"].items())
+    parquet = sum(table["parquet_bytes"] for table in data["tables"].values())
+    csv = sum(table["csv_bytes"] for table in data["tables"].values())
+    return (
+        f"{results['at'][:10]}, wabalake {versions['wabalake']} at {versions['commit']}, "
+        f"DuckDB {versions['duckdb']} in Python {versions['python']}, {results['threads']} of "
+        f"{machine['cores']} cores ({machine['processor']}), "
+        f"{machine['memory_bytes'] / 2**30:.0f} GiB, Linux {machine['kernel']}, load average "
+        f"{machine['load_average']} at the start. {rows} over {data['days']} days: "
+        f"{csv / 1e9:.2f} GB of CSV, {parquet / 1e6:,.0f} MB of Parquet. `{results['command']}`."
+    )
+
+
+def markdown(titles: list[str], rows: list[list[str]]) -> str:
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+
+
+def write(results: dict, root: Path):
+    """Puts the results between the README's marks, and on their page."""
+    (root / "benches/RESULTS.md").write_text(page(results))
+    readme = root / "README.md"
+    words = readme.read_text()
+    begin, end = map(re.escape, MARKS)
+    shown = f"{MARKS[0]}\n{section(results)}\n{MARKS[1]}"
+    replaced, places = re.subn(f"{begin}.*?{end}", lambda _: shown, words, flags=re.DOTALL)
+    if places != 1:
+        raise SystemExit(f"error: README.md has {places} places `{MARKS[0]} … {MARKS[1]}`, not one")
+    readme.write_text(replaced)
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f}"
+
+
+def mebibytes(number: int) -> str:
+    return f"{number / 2**20:,.0f}"
+
+
+def thousands(number: int) -> str:
+    return f"{number:,}"
