@@ -146,11 +146,8 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
     }
     let rejected = report.total(|file| file.rows_rejected);
     if rejected > 0 {
-        let (rows, were, them) = if rejected == 1 {
-            ("row", "was", "it")
-        } else {
-            ("rows", "were", "them")
-        };
+        let (rows, were, them) =
+            if rejected == 1 { ("row", "was", "it") } else { ("rows", "were", "them") };
         let hint = if report.dry_run {
             "a load would set them aside".to_owned()
         } else {

@@ -16,8 +16,10 @@ use crate::render::{self, Answer, Format, Screen};
 pub(super) struct OutputOptions {
     /// How to write it [default: by the name of FILE; else a table on a terminal, csv elsewhere]
     #[arg(short, long, value_enum, hide_possible_values = true)]
-    #[arg(long_help = "How to write it: table, csv, tsv, json, ndjson, parquet, arrow or markdown \
-                       [default: by the name of FILE; else a table on a terminal, csv elsewhere]")]
+    #[arg(
+        long_help = "How to write it: table, csv, tsv, json, ndjson, parquet, arrow or markdown \
+                       [default: by the name of FILE; else a table on a terminal, csv elsewhere]"
+    )]
     format: Option<Format>,
 
     /// Write to this file, which is replaced once all is written [default: standard output]
@@ -112,10 +114,7 @@ pub(super) fn to_stderr(text: &str) {
 }
 
 /// Writes a file that is there as a whole or not at all.
-pub(super) fn to_file(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<()>,
-) -> Result<()> {
+pub(super) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     replace(path, write).context(|| format!("writing `{}`", path.display()))
 }
 

@@ -20,6 +20,7 @@ enum CatalogFormat {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 struct Options {
     /// How to write it
     #[arg(short, long, value_enum, default_value = "text")]
@@ -27,6 +28,7 @@ struct Options {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 struct ListOptions {
     #[command(flatten)]
     common: Options,
@@ -107,7 +109,8 @@ fn tell(room: &Room) -> Value {
     );
     let command = room.command();
     let parameters = command.get_arguments().map(|arg| {
-        let default: Vec<_> = arg.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
+        let default: Vec<_> =
+            arg.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
         let values: Vec<_> =
             arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
         json!({

@@ -16,6 +16,7 @@ pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "query", define, ru
 
 /// What every query takes beside its own options.
 #[derive(Args, Debug)]
+#[group(skip)]
 #[command(next_help_heading = "Lake and output")]
 struct Options {
     #[command(flatten)]

@@ -12,6 +12,8 @@ use wabalake_data::sample::{File, Plan, Summary};
 use super::output::{to_file, to_stdout};
 use super::{Asked, Subcommand, usage};
 use crate::error::{Context as _, Error, Result};
+use crate::lake::Lake;
+use crate::load;
 use crate::load::report::grouped;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "sample", define, run };
@@ -58,9 +60,8 @@ fn define(command: Command) -> Command {
 
 fn date(text: &str) -> Result<NaiveDate, String> {
     let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-    read.filter(|date| date.to_string() == text).ok_or_else(|| {
-        "not a date\n  hint: write it as YYYY-MM-DD, such as 2025-05-01".to_owned()
-    })
+    read.filter(|date| date.to_string() == text)
+        .ok_or_else(|| "not a date\n  hint: write it as YYYY-MM-DD, such as 2025-05-01".to_owned())
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
@@ -69,13 +70,13 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let Options { days, sessions_per_day, seed, start, dirt, .. } = options;
     let plan = Plan { start, days, sessions_per_day, seed, dirt };
     match (&options.out, &options.lake) {
-        (Some(folder), _) => write_exports(plan, folder),
-        (None, Some(lake)) => write_lake(plan, lake),
+        (Some(folder), _) => write_exports(&plan, folder),
+        (None, Some(lake)) => write_lake(&plan, lake),
         (None, None) => Err(Error::bug("neither a folder nor a lake")),
     }
 }
 
-fn write_exports(plan: Plan, folder: &Path) -> Result<()> {
+fn write_exports(plan: &Plan, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).context(|| format!("making `{}`", folder.display()))?;
     for file in plan.files() {
         let path = folder.join(&file.name);
@@ -109,7 +110,13 @@ fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
 }
 
 /// Writes the rows of a plan straight into a lake.
-fn write_lake(_plan: Plan, _lake: &Path) -> Result<()> {
-    Err(Error::usage("a lake cannot be written directly yet")
-        .hint("write exports with `--out DIR`, and load them"))
+fn write_lake(plan: &Plan, lake: &Path) -> Result<()> {
+    let lake = Lake::create(lake)?;
+    let tables = load::direct::fill(&lake, plan, false)?;
+    to_stdout(|out| {
+        for table in &tables {
+            writeln!(out, "{}: {} days", table.table, grouped(table.days.len() as u64))?;
+        }
+        Ok(())
+    })
 }

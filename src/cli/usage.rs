@@ -156,7 +156,8 @@ fn missing_option(error: &clap::Error, place: &Place) -> Error {
         return Error::usage("no lake is named")
             .hint("name its folder with `--lake DIR`, or set WABALAKE_LAKE");
     }
-    let missing: Vec<String> = missing.iter().map(|option| option.replace(['<', '>'], "")).collect();
+    let missing: Vec<String> =
+        missing.iter().map(|option| option.replace(['<', '>'], "")).collect();
     Error::usage(format!("{} is missing", listed(&missing))).hint(place.see_help())
 }
 
@@ -259,8 +260,8 @@ mod tests {
                  hint: `wabalake queries` lists them",
             ),
             (
-                "wabalake query drop-off --form 2025-01-01",
-                "error: `wabalake query drop-off` has no option `--form`\n  \
+                "wabalake query drop-off --frm 2025-01-01",
+                "error: `wabalake query drop-off` has no option `--frm`\n  \
                  hint: did you mean `--from`?",
             ),
             (

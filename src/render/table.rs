@@ -269,31 +269,27 @@ mod tests {
     #[test]
     fn names_break_before_texts_are_cut() {
         let expected = "\
- conversation_ │ last_node_id                                 │  avg_duration_ │ sessions
- id            │                                              │        seconds │
-───────────────┼──────────────────────────────────────────────┼────────────────┼──────────
- 417           │ ask-for-the-size-of-the-shirt-and-its-colour │          75.50 │    1,204
- 417           │ ¿cuál? 👩‍💻                                    │              – │        7
+ conversation_ │ last_node_id                                 │      avg_ │ sessions
+ id            │                                              │ duration_ │
+               │                                              │   seconds │
+───────────────┼──────────────────────────────────────────────┼───────────┼──────────
+ 417           │ ask-for-the-size-of-the-shirt-and-its-colour │     75.50 │    1,204
+ 417           │ ¿cuál? 👩‍💻                                    │         – │        7
 ";
-        let text = on_screen(&flows(), 86);
-        assert!(text.lines().all(|line| line.width() <= 86), "{text}");
-        assert_eq!(text.lines().count(), expected.lines().count(), "{text}");
-        assert!(text.contains("ask-for-the-size-of-the-shirt-and-its-colour"), "{text}");
+        assert_eq!(on_screen(&flows(), 86), expected);
     }
 
     #[test]
     fn long_texts_are_cut_and_numbers_are_not() {
         let expected = "\
- conversation_ │ last_node_id      │ avg_      │ sessions
+ conversation_ │ last_node_id      │      avg_ │ sessions
  id            │                   │ duration_ │
                │                   │   seconds │
 ───────────────┼───────────────────┼───────────┼──────────
  417           │ ask-for-the-size… │     75.50 │    1,204
  417           │ ¿cuál? 👩‍💻         │         – │        7
 ";
-        let _ = expected;
-        let text = on_screen(&flows(), 60);
-        assert!(text.lines().all(|line| line.width() <= 60), "{text}");
+        assert_eq!(on_screen(&flows(), 60), expected);
     }
 
     #[test]
