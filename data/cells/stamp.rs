@@ -12,6 +12,13 @@
 use chrono::{LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
 
+/// Whether a stamp says how far it is from UTC.
+#[derive(Clone, Copy)]
+enum Offset {
+    Unsaid,
+    Seconds(i64),
+}
+
 /// What a stamp says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
@@ -38,9 +45,9 @@ pub fn read(word: &str, zone: Tz) -> Stamp {
         return Stamp::Sentinel;
     }
     let utc = match offset {
-        Some(seconds) => Some(local.and_utc().timestamp_micros() - seconds * 1_000_000),
-        None if zone == Tz::UTC => Some(local.and_utc().timestamp_micros()),
-        None => match zone.from_local_datetime(&local) {
+        Offset::Seconds(east) => Some(local.and_utc().timestamp_micros() - east * 1_000_000),
+        Offset::Unsaid if zone == Tz::UTC => Some(local.and_utc().timestamp_micros()),
+        Offset::Unsaid => match zone.from_local_datetime(&local) {
             LocalResult::Single(at) => Some(at.timestamp_micros()),
             LocalResult::Ambiguous(earlier, later) => {
                 Some(earlier.timestamp_micros().min(later.timestamp_micros()))
@@ -57,8 +64,8 @@ fn is_sentinel(local: NaiveDateTime) -> bool {
     [1970, 2000].into_iter().any(|year| midnight_of(year) == Some(local))
 }
 
-/// Splits `2025-06-01T10:00:00.25-03:00` into the local time and the offset in seconds.
-fn split(word: &[u8]) -> Option<(NaiveDateTime, Option<i64>)> {
+/// Splits `2025-06-01T10:00:00.25-03:00` into the local time and the offset.
+fn split(word: &[u8]) -> Option<(NaiveDateTime, Offset)> {
     let (date, rest) = word.split_at_checked(10)?;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else { return None };
     let year = two(y1, y2)? * 100 + two(y3, y4)?;
@@ -81,11 +88,11 @@ fn split(word: &[u8]) -> Option<(NaiveDateTime, Option<i64>)> {
     Some((date.and_time(time), offset(zone)?))
 }
 
-/// `Some(None)` where there is no offset, `None` where there is something else.
-fn offset(zone: &[u8]) -> Option<Option<i64>> {
+/// What follows the local time; `None` where it is no offset.
+fn offset(zone: &[u8]) -> Option<Offset> {
     let (sign, digits) = match zone.trim_ascii_start() {
-        [] => return Some(None),
-        [b'Z' | b'z'] | b"UTC" | b"GMT" => return Some(Some(0)),
+        [] => return Some(Offset::Unsaid),
+        [b'Z' | b'z'] | b"UTC" | b"GMT" => return Some(Offset::Seconds(0)),
         [b'+', digits @ ..] => (1, digits),
         [b'-', digits @ ..] => (-1, digits),
         _ => return None,
@@ -95,7 +102,8 @@ fn offset(zone: &[u8]) -> Option<Option<i64>> {
         [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two(h1, h2)?, two(m1, m2)?),
         _ => return None,
     };
-    (hours < 24 && minutes < 60).then(|| Some(sign * i64::from(hours * 3600 + minutes * 60)))
+    let east = sign * i64::from(hours * 3600 + minutes * 60);
+    (hours < 24 && minutes < 60).then_some(Offset::Seconds(east))
 }
 
 fn two(tens: u8, ones: u8) -> Option<u32> {

@@ -28,9 +28,6 @@ use super::typing::{NO_DAY, ORIGIN, utc_day};
 use crate::error::{Error, Result};
 use crate::lake::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile, Staging};
 
-/// A day's rows beyond this many bytes are merged in parts, by key.
-const SHARE: usize = 96 << 20;
-
 /// How often a load is merged again because another got in first.
 const TRIES: usize = 100;
 
@@ -188,23 +185,26 @@ impl Merging<'_> {
         Ok(outcome)
     }
 
-    /// Merges one day and writes its file, or nothing where its rows stay as they are.
+    /// Merges one day and writes its files, or nothing where its rows stay as they are. A day that
+    /// takes more than its share of memory is merged in parts, by key, and has a file for each.
     fn merge_day(&self, day: i32, moved: &Moved) -> Result<Outcome> {
         let date = date(day);
         let lake: Vec<&DataFile> = self.snapshot.files_of(date).collect();
-        let lake_bytes: usize = lake.iter().map(|file| 6 * file.bytes as usize).sum();
-        let bytes = self.staged.rows.bytes(day) + lake_bytes;
-        let parts = i64::try_from(bytes.div_ceil(SHARE)).unwrap_or(1).max(1);
-        let moves = moved.changed.contains(&day) || moved.winners.contains_key(&day);
+        // Unpacked, rows take about six times their place on disk.
+        let lake_bytes: u64 = lake.iter().map(|file| 6 * file.bytes).sum();
+        let bytes = self.staged.rows.bytes(day) + usize::try_from(lake_bytes).unwrap_or(usize::MAX);
+        let share = (self.options.memory / 2).max(1);
+        let parts = i64::try_from(bytes.div_ceil(share)).unwrap_or(i64::MAX).max(1);
 
         let mut outcome = Outcome::default();
-        let mut frames = Vec::new();
         let mut changed = moved.changed.contains(&day);
+        let settled = moved.winners.get(&day).cloned().unwrap_or_default();
+        changed |= settled.iter().any(has_new);
         for part in 0..parts {
             let mut rows = Vec::new();
             let mut take = |frame: DataFrame| -> Result<()> {
                 let frame = self.part_of(frame, part, parts)?;
-                let frame = if moves { without(self.table(), frame, &moved.keys)? } else { frame };
+                let frame = without(self.table(), frame, &moved.keys)?;
                 if frame.height() > 0 {
                     rows.push(frame);
                 }
@@ -215,38 +215,29 @@ impl Merging<'_> {
                 take(self.read_lake(&[file])?)?;
             }
             let merged = merge(self.table(), rows)?;
-            let stays = merged.is_unchanged();
+            changed |= !merged.is_unchanged();
             let Merged { rows, new, updated } = merged;
-            changed |= !stays;
             outcome.absorb(Outcome { new, updated, ..Outcome::default() });
-            frames.push(rows);
-            if parts > 1 {
-                // A day of many parts is written part by part, and kept only if any changed.
-                let rows = frames.pop().unwrap_or_default();
-                self.write(date, rows, &mut outcome)?;
+            let mut rows = vec![rows];
+            if part == 0 {
+                rows.extend(settled.iter().cloned());
             }
+            rows.retain(|frame| frame.height() > 0);
+            // Of a day in one part it is known here that nothing needs to be written.
+            if rows.is_empty() || (parts == 1 && !changed) {
+                continue;
+            }
+            let rows = super::merge::sorted(self.table(), stack(rows)?)?.drop(ORIGIN)?;
+            outcome.add.push(self.staging.write(date, rows)?);
         }
-        if let Some(winners) = moved.winners.get(&day) {
-            changed |= winners.iter().any(|rows| has_new(rows));
-            frames.extend(winners.iter().cloned());
-        }
-        if !changed {
+        if changed {
+            outcome.remove.extend(lake.iter().map(|file| file.path.clone()));
+            outcome.days.extend(date);
+        } else {
             self.staging.forget(&outcome.add);
             outcome.add.clear();
-            return Ok(outcome);
         }
-        let rows = super::merge::sorted(self.table(), stack(frames)?)?;
-        self.write(date, rows, &mut outcome)?;
-        outcome.remove.extend(lake.iter().map(|file| file.path.clone()));
-        outcome.days.extend(date);
         Ok(outcome)
-    }
-
-    fn write(&self, date: Option<NaiveDate>, rows: DataFrame, outcome: &mut Outcome) -> Result<()> {
-        if rows.height() > 0 {
-            outcome.add.push(self.staging.write(date, rows.drop(ORIGIN)?)?);
-        }
-        Ok(())
     }
 
     /// Rows of the lake, marked as such.
@@ -386,6 +377,9 @@ fn only(table: &Table, rows: DataFrame, keys: &PlHashSet<i64>) -> Result<DataFra
 }
 
 fn without(table: &Table, rows: DataFrame, keys: &PlHashSet<i64>) -> Result<DataFrame> {
+    if keys.is_empty() {
+        return Ok(rows);
+    }
     Ok(rows.filter(&!&held(table, &rows, keys)?)?)
 }
 

@@ -26,7 +26,7 @@ pub(crate) const LAKE: i32 = 0;
 /// What a merge came to.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    /// One row per key, with [`ORIGIN`], in the table's order.
+    /// One row per key, with [`ORIGIN`], in no order.
     pub(crate) rows: DataFrame,
     /// Keys that were not in the lake, by the file whose row stays.
     pub(crate) new: BTreeMap<i32, u64>,
@@ -87,7 +87,7 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
         }
         stack(vec![alone, winners])?
     };
-    merged.rows = sorted(table, rows)?;
+    merged.rows = rows;
     Ok(merged)
 }
 
