@@ -12,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 ifdef WABALAKE
-build: ; # WABALAKE names a program that is there already.
+build: ; @: # WABALAKE names a program that is there already.
 else
 WABALAKE = $(TARGET)/$(PROFILE:dev=debug)/wabalake
 build: ## The program, target/release/wabalake (PROFILE=dev is quicker to build and slower to run)
@@ -26,15 +26,13 @@ help: ## This list
 
 # ---- To use ----
 
-EXPORTS = $(filter-out %.md,$(wildcard data/exports/*))
-
 demo: build ## A lake made of data/exports, and every query asked of it: ./demo
-	@$(WABALAKE) load $(EXPORTS) --lake $(DEMO)/lake
+	@$(WABALAKE) load data/exports/*.csv* --lake $(DEMO)/lake
 	@mkdir -p $(DEMO)/answers
 	@names=$$($(WABALAKE) queries --names); for name in $$names; do \
 		$(WABALAKE) query $$name --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
 	done; \
-	show() { printf '\n$$ wabalake query %s\n' "$$*"; $(WABALAKE) query "$$@" --lake $(DEMO)/lake; }; \
+	show() { printf '\n$$ wabalake query %s\n' "$$*"; $(WABALAKE) query "$$@" --lake $(DEMO)/lake -f table; }; \
 	show drop-off --limit 8; \
 	show session-duration --by channel; \
 	show failure-reasons; \

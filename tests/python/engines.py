@@ -46,12 +46,20 @@ class Sail:
         self.server.stop()
 
 
+# What sqlglot leaves under Spark's name.
+SPARK_FUNCTIONS = """
+    SET timezone = 'UTC';
+    CREATE MACRO pmod(a, b) AS ((a % b) + b) % b;
+    CREATE MACRO timestamp_micros(us) AS make_timestamptz(us);
+"""
+
+
 class DuckDB:
     """A third opinion, in its own dialect."""
 
     def __init__(self):
         self.connection = duckdb.connect()
-        self.connection.execute("SET timezone = 'UTC'; SET threads = 2")
+        self.connection.execute(SPARK_FUNCTIONS)
 
     def open(self, lake):
         for name, table in data_tables(lake).items():
@@ -60,7 +68,7 @@ class DuckDB:
             view.create_view(name, replace=True)
 
     def ask(self, sql):
-        return self.connection.execute(duckdb_dialect(sql)).to_arrow_table()
+        return self.connection.sql(duckdb_dialect(sql)).to_arrow_table()
 
     def close(self):
         self.connection.close()
@@ -72,7 +80,11 @@ def duckdb_dialect(sql):
 
 
 def in_duckdb(node):
-    """Where sqlglot's own translation would give another answer."""
+    """Mends sqlglot's translation where it gives another answer than Spark."""
+    # from_utc_timestamp: the clock of a zone, as if it were UTC.
+    if isinstance(node, exp.AtTimeZone) and isinstance(node.this, exp.Cast):
+        clock = exp.AtTimeZone(this=node.this.this, zone=node.args["zone"])
+        return exp.AtTimeZone(this=clock, zone=exp.Literal.string("UTC"))
     return node
 
 

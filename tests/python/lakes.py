@@ -9,8 +9,10 @@ HELPERS = {"utc_day", "user_phone_valid", "user_key", "session_key", "message_ke
 
 
 def tables(lake):
-    """Every table of the lake by name."""
-    return {folder.name: DeltaTable(folder) for folder in sorted(Path(lake, "tables").iterdir())}
+    """Every table of the lake by name: a folder in which something was committed."""
+    logs = sorted(Path(lake).glob("tables/*/_delta_log"))
+    folders = [log.parent for log in logs if any(log.glob("*.json"))]
+    return {folder.name: DeltaTable(folder) for folder in folders}
 
 
 def data_tables(lake):

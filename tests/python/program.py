@@ -41,5 +41,5 @@ def catalog():
 
 
 def exports(folder):
-    """The exports in a folder, without what is said of them."""
-    return sorted(path for path in Path(folder).iterdir() if path.suffix != ".md")
+    """The exports in a folder, packed or not."""
+    return sorted(Path(folder).glob("*.csv*"))
