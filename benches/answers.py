@@ -59,7 +59,7 @@ def rows_differ(ours: list[str], theirs: list[str]) -> tuple[str | None, list[st
         return f"DuckDB's rows lack {', '.join(sorted(missing))}", []
     sums = ", ".join(f'sum(hash("{name}"))' for name in kept)
     (count, *ours), (their_count, *theirs) = (
-        rows.aggregate(f"count(*), {sums}").fetchone() for rows in (one, other)
+        rows.aggregate(f"count(*), {sums}").fetchall()[0] for rows in (one, other)
     )
     if count != their_count:
         return f"{count} rows, DuckDB has {their_count}", []

@@ -154,7 +154,7 @@ class Bench:
         tables = {}
         for table in TABLES:
             files = self.files(self.lake, table)
-            rows = duckdb.read_parquet(files).aggregate("count(*)").fetchone()[0]
+            rows = duckdb.read_parquet(files).aggregate("count(*)").fetchall()[0][0]
             exports = self.exports_of(table)
             tables[table] = {
                 "rows": rows,

@@ -15,6 +15,8 @@ import duckdb
 
 HERE = Path(__file__).parent
 LIMITS = {"memory_limit": "1GiB"}
+# Rows, the most that DuckDB sorts and writes by day within that limit.
+SORTED_AT_ONCE = 500_000
 
 
 def load(limits: dict, table: str, lake: Path, countries: str, exports: list[str]) -> None:
@@ -24,16 +26,43 @@ def load(limits: dict, table: str, lake: Path, countries: str, exports: list[str
         limits = limits | {"temp_directory": f"{scratch}/spill"}
         with duckdb.connect(f"{scratch}/rows.duckdb", config=limits) as connection:
             connection.execute("SET preserve_insertion_order = false")
-            variables = {
+            set_variables(connection, {
                 "files": exports,
                 "countries": countries,
                 "lake": str(lake),
                 "rejects": f"{lake}.rejects.parquet",
-            }
-            for name, value in variables.items():
-                connection.execute(f"SET VARIABLE {name} = $1", [value])
+            })
             for script in ("cells", table):
-                connection.execute((HERE / "load" / f"{script}.sql").read_text())
+                sql = (HERE / "load" / f"{script}.sql").read_text()
+                for statement in connection.extract_statements(sql):
+                    if "first_day" in statement.query:
+                        for days in stretches(connection):
+                            set_variables(connection, days)
+                            connection.execute(statement)
+                    else:
+                        connection.execute(statement)
+
+
+def stretches(connection) -> list[dict]:
+    """First and last days of stretches that can be sorted in memory."""
+    rows = connection.execute(
+        """
+        WITH days AS (
+            SELECT utc_day, sum(count(*)) OVER (ORDER BY utc_day) // $1 AS stretch
+            FROM typed
+            WHERE reason IS NULL
+            GROUP BY utc_day
+        )
+        SELECT min(utc_day), max(utc_day) FROM days GROUP BY stretch ORDER BY stretch
+        """,
+        [SORTED_AT_ONCE],
+    )
+    return [{"first_day": first, "last_day": last} for first, last in rows.fetchall()]
+
+
+def set_variables(connection, variables: dict):
+    for name, value in variables.items():
+        connection.execute(f"SET VARIABLE {name} = $1", [value])
 
 
 def copy(limits: dict, parquet: str, exports: list[str]) -> None:

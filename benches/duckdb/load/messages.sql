@@ -1,7 +1,7 @@
 -- Kaleyra messages into Parquet by day: what `wabalake load` does, as far as SQL goes.
 --
 -- Variables: `files`, the exports; `countries`, the list of names; `lake`, where the table goes;
--- `rejects`, a Parquet file.
+-- `rejects`, a Parquet file; `first_day` and `last_day`, the days to be written.
 
 -- Names by which exports call a country, and its code.
 CREATE TABLE named_countries AS
@@ -27,7 +27,7 @@ WITH cells AS (
             ref1: 'VARCHAR', ref2: 'VARCHAR'
         },
         auto_detect = false, header = true, delim = ',', quote = '"', escape = '"',
-        store_rejects = true, rejects_limit = 0)
+        strict_mode = false, store_rejects = true, rejects_limit = 0)
 ),
 read_ AS (
     SELECT
@@ -175,7 +175,7 @@ SELECT
     text_key(person) AS user_key,
     CAST(created AS DATE) AS utc_day,
     reason,
-    CASE WHEN reason IS NOT NULL THEN to_json(judged) END AS raw
+    CASE WHEN reason IS NOT NULL THEN CAST(to_json(judged) AS VARCHAR) END AS raw
 FROM judged
 LEFT JOIN named_countries ON lower(judged.country_word) = named_countries.name;
 
@@ -197,17 +197,22 @@ QUALIFY row_number() OVER (
         created_at DESC
 ) > 1;
 
+-- Some days at a time, so that what is sorted fits into memory.
 COPY (
     SELECT * EXCLUDE (reason, raw)
     FROM typed
     ANTI JOIN behind ON typed.rowid = behind.row_id
-    WHERE reason IS NULL
+    WHERE reason IS NULL AND utc_day BETWEEN getvariable('first_day') AND getvariable('last_day')
     ORDER BY utc_day, conversation_id NULLS LAST, created_at, whatsapp_id
 ) TO (getvariable('lake')) (
-    FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576);
+    FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576,
+    OVERWRITE_OR_IGNORE);
 
 COPY (
     SELECT reason, raw FROM typed WHERE reason IS NOT NULL
     UNION ALL
-    SELECT column_name || ': ' || error_type, csv_line FROM reject_errors
+    -- Records that are none, each of which may lack many columns.
+    SELECT any_value(CAST(error_type AS VARCHAR)), any_value(csv_line)
+    FROM reject_errors
+    GROUP BY file_id, line
 ) TO (getvariable('rejects')) (FORMAT parquet, COMPRESSION zstd);

@@ -1,6 +1,7 @@
 -- Treble sessions into Parquet by day: what `wabalake load` does, as far as SQL goes.
 --
--- Variables: `files`, the exports; `lake`, where the table goes; `rejects`, a Parquet file.
+-- Variables: `files`, the exports; `lake`, where the table goes; `rejects`, a Parquet file;
+-- `first_day` and `last_day`, the days to be written.
 
 -- Cells as text, then typed, each row with the reason why it cannot be taken, if any.
 CREATE TABLE typed AS
@@ -22,7 +23,7 @@ WITH cells AS (
             whatsapp_link_campaign_name: 'VARCHAR', whatsapp_link_campaign_source: 'VARCHAR'
         },
         auto_detect = false, header = true, delim = ',', quote = '"', escape = '"',
-        store_rejects = true, rejects_limit = 0)
+        strict_mode = false, store_rejects = true, rejects_limit = 0)
 ),
 read_ AS (
     SELECT
@@ -127,7 +128,7 @@ SELECT
     text_key(person) AS user_key,
     CAST(started AS DATE) AS utc_day,
     reason,
-    CASE WHEN reason IS NOT NULL THEN to_json(judged) END AS raw
+    CASE WHEN reason IS NOT NULL THEN CAST(to_json(judged) AS VARCHAR) END AS raw
 FROM judged;
 
 -- Of rows with one key all but the one that is further along. Keys that occur once, nearly all,
@@ -149,18 +150,23 @@ QUALIFY row_number() OVER (
         session_started_timestamp DESC
 ) > 1;
 
+-- Some days at a time, so that what is sorted fits into memory.
 COPY (
     SELECT * EXCLUDE (reason, raw)
     FROM typed
     ANTI JOIN behind ON typed.rowid = behind.row_id
-    WHERE reason IS NULL
+    WHERE reason IS NULL AND utc_day BETWEEN getvariable('first_day') AND getvariable('last_day')
     ORDER BY utc_day, conversation_id NULLS LAST, conversation_version NULLS LAST,
         session_started_timestamp, session_id
 ) TO (getvariable('lake')) (
-    FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576);
+    FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576,
+    OVERWRITE_OR_IGNORE);
 
 COPY (
     SELECT reason, raw FROM typed WHERE reason IS NOT NULL
     UNION ALL
-    SELECT column_name || ': ' || error_type, csv_line FROM reject_errors
+    -- Records that are none, each of which may lack many columns.
+    SELECT any_value(CAST(error_type AS VARCHAR)), any_value(csv_line)
+    FROM reject_errors
+    GROUP BY file_id, line
 ) TO (getvariable('rejects')) (FORMAT parquet, COMPRESSION zstd);
