@@ -5,7 +5,7 @@
 //! lake by the session it names, and counts once for each deployment that names it. Inbound
 //! sessions are those that started in the range, whoever was sent to.
 
-use polars::prelude::{NamedFrom, Series, UnionArgs, concat_lf_diagonal};
+use polars::prelude::{JoinCoalesce, NamedFrom, Series};
 use wabalake_data::reference::countries;
 use wabalake_data::tables::deployments::{self, COUNTRY};
 use wabalake_data::tables::{SESSION_KEY, sessions};
@@ -64,27 +64,25 @@ impl Query for CountryBreakdown {
     };
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let deployments = params.days.scan(tables, &deployments::TABLE);
         let delivered = || delivery_is("Delivered");
-        let created = || delivered().and(col(SESSION_KEY).is_not_null());
-
-        let sent_to = deployments.clone().group_by([col(COUNTRY)]).agg([
-            rows().alias("deployments"),
-            rows_where(delivered()).alias("delivered"),
-            rows_where(created()).alias("sessions_created"),
-            rows_where(delivered().and(answered())).alias("replied"),
-        ]);
-        let lasting = tables
+        let created = when(delivered()).then(col(SESSION_KEY)).otherwise(lit(Null {}));
+        let deployments =
+            params.days.scan(tables, &deployments::TABLE).with_column(created.alias(SESSION_KEY));
+        let sessions = tables
             .scan(&sessions::TABLE)
-            .select([col(SESSION_KEY), session_duration().alias(DURATION)])
-            .filter(col(DURATION).is_not_null());
+            .select([col(SESSION_KEY), session_duration().alias(DURATION)]);
+
         let on = [col(SESSION_KEY)];
-        let sparked = deployments
-            .filter(created())
-            .select([col(COUNTRY), col(SESSION_KEY)])
-            .join(lasting, &on, &on, JoinArgs::new(JoinType::Inner))
+        let sent_to = deployments
+            .join(sessions, &on, &on, JoinArgs::new(JoinType::Left))
             .group_by([col(COUNTRY)])
-            .agg([col(DURATION).sum(), rows().alias("lasting")]);
+            .agg([
+                rows().alias("deployments"),
+                rows_where(delivered()).alias("delivered"),
+                rows_where(col(SESSION_KEY).is_not_null()).alias("sessions_created"),
+                rows_where(delivered().and(answered())).alias("replied"),
+                average_seconds(DURATION).alias("avg_session_seconds"),
+            ]);
         let writing = params
             .days
             .scan(tables, &sessions::TABLE)
@@ -92,18 +90,16 @@ impl Query for CountryBreakdown {
             .group_by([col(COUNTRY)])
             .agg([rows().alias("inbound_sessions")]);
 
-        // A join would not bring the null countries together.
-        let parts = concat_lf_diagonal([sent_to, sparked, writing], UnionArgs::default())?;
-        let total = |column| col(column).sum();
-        let countries = parts.group_by([col(COUNTRY)]).agg([
-            total("deployments"),
-            total("delivered"),
-            total("sessions_created"),
-            total("replied"),
-            total("inbound_sessions"),
-            total(DURATION),
-            total("lasting"),
-        ]);
+        let all = JoinArgs {
+            coalesce: JoinCoalesce::CoalesceColumns,
+            nulls_equal: true,
+            ..JoinArgs::new(JoinType::Full)
+        };
+        let counts =
+            ["deployments", "delivered", "sessions_created", "replied", "inbound_sessions"];
+        let countries = sent_to
+            .join(writing, [col(COUNTRY)], [col(COUNTRY)], all)
+            .with_columns(counts.map(|count| col(count).fill_null(lit(0))));
 
         let (codes, names): (Vec<_>, Vec<_>) = countries::all().unzip();
         let name = col(COUNTRY).replace_strict(
@@ -117,7 +113,6 @@ impl Query for CountryBreakdown {
             share_pct(col("delivered"), col("deployments")).alias("delivered_pct"),
             share_pct(col("sessions_created"), col("delivered")).alias("click_through_pct"),
             share_pct(col("replied"), col("delivered")).alias("reply_pct"),
-            mean_seconds(col(DURATION), col("lasting")).alias("avg_session_seconds"),
             lit(0).alias("converted_sessions"),
             share_pct(lit(0), col("sessions_created")).alias("conversion_pct"),
             lit(Null {}).alias("revenue"),

@@ -29,12 +29,7 @@ pub fn session_duration() -> Expr {
 
 /// The mean of a column of microseconds, in seconds; null without any.
 pub fn average_seconds(micros: &str) -> Expr {
-    mean_seconds(col(micros).sum(), col(micros).count())
-}
-
-/// The mean of so many lengths of time from their sum in microseconds, in seconds; null of none.
-pub fn mean_seconds(total: Expr, count: Expr) -> Expr {
-    ratio(total, count.cast(DataType::Float64) * lit(SECOND))
+    ratio(col(micros).sum(), col(micros).count().cast(DataType::Float64) * lit(SECOND))
 }
 
 /// The value below which that share (0 to 1) of a column of microseconds lies, in seconds,

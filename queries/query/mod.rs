@@ -48,7 +48,7 @@ pub mod prelude {
 
     pub use super::filters::{self, Only};
     pub use super::measures::{
-        agent_sessions, answered, average_seconds, delivery_is, elapsed, max_seconds, mean_seconds,
+        agent_sessions, answered, average_seconds, delivery_is, elapsed, max_seconds,
         message_delivered, message_failed, message_read, message_sent, outgoing, quantile_seconds,
         rows, rows_where, session_duration, share_pct, users,
     };
