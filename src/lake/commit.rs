@@ -8,7 +8,7 @@
 //! `deltalake`'s own retries are switched off: they do not see that two commits add the rows of one
 //! empty day, and would keep both.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
@@ -25,7 +25,7 @@ use wabalake_data::tables::UTC_DAY;
 
 use super::layout::Layout;
 use super::snapshot::{fields, fields_of};
-use super::stage::sync_folder;
+use super::stage::sync;
 use super::{DataFile, Lake, Snapshot, StagedFile};
 use crate::error::{Context as _, Error, Result};
 
@@ -111,11 +111,8 @@ impl Lake {
         change: Change,
     ) -> Result<Commit> {
         let staged = change.add.clone();
-        let folders: BTreeSet<_> = staged.iter().filter_map(|file| file.place.parent()).collect();
-        for folder in folders {
-            sync_folder(folder);
-        }
-        sync_folder(&self.folder(table));
+        let places: Vec<_> = staged.iter().map(|file| file.place.as_path()).collect();
+        sync(&places, &self.root)?;
         let add = change.add.into_iter().map(|file| file.add).collect();
         let change = Prepared {
             operation: change.operation,
@@ -178,11 +175,8 @@ impl Lake {
         });
         match committed {
             Ok(version) => {
-                let file = self.log(table).commit_file(version);
-                let synced = std::fs::File::open(&file).and_then(|file| file.sync_all());
-                synced
-                    .context(|| format!("table `{}` is at version {version}, but", table.name()))?;
-                file.parent().into_iter().for_each(sync_folder);
+                sync(&[&self.log(table).commit_file(version)], &self.root)
+                    .context(|| format!("table `{}` is at version {version}", table.name()))?;
                 Ok(Commit::Done(version))
             }
             Err(

@@ -47,11 +47,10 @@ impl Lake {
             let actions = log.actions(version)?;
             let info = commit_info(&actions);
             let word = |name: &str| info?.info.get(name)?.as_str().map(str::to_owned);
-            let operation = word("command").or_else(|| info?.operation.clone());
             let mut entry = Entry {
                 version,
                 time: commit_time(info),
-                operation: operation.unwrap_or_else(|| "unknown".to_owned()),
+                operation: purpose(&actions).to_owned(),
                 load_id: word(LOAD_ID).or_else(|| word(UNDOES)),
                 files_added: 0,
                 files_removed: 0,
@@ -98,6 +97,13 @@ pub(super) fn load_of(actions: &[Action]) -> Option<(Operation, &str)> {
         "undo" => Some((Operation::Undo, word(UNDOES)?)),
         _ => None,
     }
+}
+
+/// What a commit was for: our word for it, or another program's.
+pub(super) fn purpose(actions: &[Action]) -> &str {
+    let info = commit_info(actions);
+    let ours = info.and_then(|info| info.info.get("command")?.as_str());
+    ours.or_else(|| info?.operation.as_deref()).unwrap_or("unknown")
 }
 
 fn rows_in(stats: &str) -> Option<u64> {

@@ -36,6 +36,8 @@ pub mod rejects;
 pub mod snapshot;
 pub mod stage;
 pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod undo;
 pub mod vacuum;
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use polars::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
 use super::layout::{Layout, delta_type, scanned};
@@ -110,34 +110,57 @@ impl Snapshot {
 
     /// A plan over the rows of some files.
     pub fn scan_files(&self, files: &[&DataFile]) -> Result<LazyFrame> {
-        let schema = scanned(self.layout);
-        if files.is_empty() {
-            return Ok(DataFrame::empty_with_schema(&schema).lazy());
+        let (dated, undated): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.day.is_some());
+        let mut scans = Vec::new();
+        if !dated.is_empty() {
+            scans.push(self.scan_partitions(&dated, true)?);
         }
+        if !undated.is_empty() {
+            // Of a path without a day, Polars takes "day <= 2025-06-01" for true, not for unknown.
+            let no_day = lit(NULL).cast(DataType::Date).alias(UTC_DAY);
+            scans.push(self.scan_partitions(&undated, false)?.with_column(no_day));
+        }
+        match scans.len() {
+            0 => Ok(DataFrame::empty_with_schema(&scanned(self.layout)).lazy()),
+            1 => Ok(scans.remove(0)),
+            _ => {
+                let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
+                Ok(concat(scans, any_order)?)
+            }
+        }
+    }
+
+    /// A plan over files that all have a day, which is then a column, or all have none.
+    fn scan_partitions(&self, files: &[&DataFile], dated: bool) -> Result<LazyFrame> {
         let mut paths = Vec::with_capacity(files.len());
         for file in files {
             self.check_place(file)?;
             paths.push(PlRefPath::try_from_path(&self.folder.join(&file.path))?);
         }
-        let stored = Arc::new(self.layout.stored());
         let partition = Schema::from_iter([Field::new(UTC_DAY.into(), DataType::Date)]);
+        let partitioned = HiveOptions {
+            enabled: Some(true),
+            hive_start_idx: self.folder.as_os_str().len() + 1,
+            schema: Some(Arc::new(partition)),
+            try_parse_dates: true,
+        };
+        let (schema, hive_options) = if dated {
+            (scanned(self.layout), partitioned)
+        } else {
+            (self.layout.stored(), HiveOptions::new_disabled())
+        };
         let args = UnifiedScanArgs {
-            hive_options: HiveOptions {
-                enabled: Some(true),
-                hive_start_idx: self.folder.as_os_str().len() + 1,
-                schema: Some(Arc::new(partition)),
-                try_parse_dates: true,
-            },
+            hive_options,
             glob: false,
             missing_columns_policy: MissingColumnsPolicy::Insert,
             extra_columns_policy: ExtraColumnsPolicy::Ignore,
-            table_statistics: Some(TableStatistics(Arc::new(bounds(&schema, files)?))),
+            table_statistics: Some(TableStatistics(Arc::new(bounds(self.layout, &schema, files)?))),
             row_count: Some((files.iter().map(|file| file.rows).sum(), 0)),
             ..Default::default()
         };
         // With the schema given, no footer is opened before its file is read.
         let options = ParquetOptions {
-            schema: Some(stored),
+            schema: Some(Arc::new(self.layout.stored())),
             parallel: ParallelStrategy::default(),
             low_memory: false,
             use_statistics: true,
@@ -223,53 +246,46 @@ fn check_types(layout: &'static dyn Layout, state: &State) -> Result<()> {
 }
 
 /// The bounds of each file's columns, for Polars to skip files by: null where none are known.
-fn bounds(schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
-    let height = files.len();
+fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
     let count = |rows: u64| IdxSize::try_from(rows).ok();
-    let mut columns = Vec::with_capacity(1 + 3 * schema.len());
     let rows: Vec<_> = files.iter().map(|file| count(file.rows)).collect();
+    let mut columns = Vec::with_capacity(1 + 3 * schema.len());
     columns.push(Column::new("len".into(), rows));
     for (name, data_type) in schema.iter() {
-        let nulls: Column = if name == UTC_DAY {
-            let nulls = files.iter().map(|f| if f.day.is_none() { count(f.rows) } else { Some(0) });
-            Column::new(format!("{name}_nc").into(), nulls.collect::<Vec<_>>())
-        } else {
-            let nulls =
-                |statistics: &Statistics| statistics.null_count.get(name.as_str())?.as_u64();
-            let nulls = files.iter().map(|file| nulls(&file.statistics).and_then(count));
-            Column::new(format!("{name}_nc").into(), nulls.collect::<Vec<_>>())
-        };
-        for (end, most) in [("min", false), ("max", true)] {
-            let title = PlSmallStr::from(format!("{name}_{end}"));
-            let bound = |file: &&DataFile| -> Option<AnyValue<'static>> {
-                if name == UTC_DAY {
-                    let epoch = file.day?.signed_duration_since(NaiveDate::default());
-                    return Some(AnyValue::Date(i32::try_from(epoch.num_days()).ok()?));
-                }
-                let Statistics { min_values, max_values, .. } = &file.statistics;
-                let values = if most { max_values } else { min_values };
-                read_bound(values, name, data_type, most)
-            };
-            let known: Vec<_> = files.iter().map(bound).collect();
-            columns.push(if known.iter().all(Option::is_none) {
-                Column::full_null(title, height, data_type)
-            } else {
-                let known: Vec<_> =
-                    known.into_iter().map(|v| v.unwrap_or(AnyValue::Null)).collect();
-                Series::from_any_values_and_dtype(title, &known, data_type, true)?.into_column()
-            });
+        let [least, most, nulls] = ["min", "max", "nc"].map(|end| format!("{name}_{end}").into());
+        if name != UTC_DAY && !layout.statistics().contains(&name.as_str()) {
+            // A filter may name any column, and Polars asks for all three of each.
+            columns.push(Column::full_null(least, files.len(), data_type));
+            columns.push(Column::full_null(most, files.len(), data_type));
+            columns.push(Column::full_null(nulls, files.len(), &IDX_DTYPE));
+            continue;
         }
-        columns.push(nulls);
+        for (title, greatest) in [(least, false), (most, true)] {
+            let bound = |file: &&DataFile| match file.day.filter(|_| name == UTC_DAY) {
+                Some(day) => Some(AnyValue::Date(day.to_epoch_days())),
+                None => read_bound(&file.statistics, name, data_type, greatest),
+            };
+            let known = files.iter().map(|file| bound(file).unwrap_or(AnyValue::Null));
+            let known: Vec<_> = known.collect();
+            let known = Series::from_any_values_and_dtype(title, &known, data_type, true)?;
+            columns.push(known.into_column());
+        }
+        let null_count = |file: &&DataFile| match name.as_str() {
+            UTC_DAY => Some(0),
+            name => count(file.statistics.null_count.get(name)?.as_u64()?),
+        };
+        columns.push(Column::new(nulls, files.iter().map(null_count).collect::<Vec<_>>()));
     }
-    DataFrame::new(height, columns)
+    DataFrame::new(files.len(), columns)
 }
 
 fn read_bound(
-    values: &Map<String, Value>,
+    statistics: &Statistics,
     name: &str,
     data_type: &DataType,
-    most: bool,
+    greatest: bool,
 ) -> Option<AnyValue<'static>> {
+    let values = if greatest { &statistics.max_values } else { &statistics.min_values };
     let value = values.get(name)?;
     Some(match data_type {
         DataType::String => AnyValue::StringOwned(value.as_str()?.into()),
@@ -279,7 +295,7 @@ fn read_bound(
             let text = value.as_str()?;
             let at = DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
             // Other programs cut a stamp to milliseconds, and the greatest with it.
-            let cut = if most && at % 1000 == 0 { 999 } else { 0 };
+            let cut = if greatest && at % 1000 == 0 { 999 } else { 0 };
             AnyValue::DatetimeOwned(at + cut, *unit, zone.clone().map(Arc::new))
         }
         _ => return None,

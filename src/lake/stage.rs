@@ -8,9 +8,9 @@
 //! Files that are not committed are deleted with their [`Staging`]; those of a killed process by
 //! `vacuum`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -137,24 +137,48 @@ impl Drop for Staging {
     }
 }
 
-/// Writes a file and waits until the disk has it. Returns its size.
+/// Writes a file. Returns its size.
 fn write_parquet(place: &Path, rows: &mut DataFrame) -> Result<u64> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create_new(place)?);
     let size = ParquetWriter::new(&mut file)
         .with_compression(ParquetCompression::Zstd(None))
         .with_row_group_size(Some(ROW_GROUP))
         .finish(rows)?;
-    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    file.flush()?;
     Ok(size)
 }
 
-/// Waits until the disk has a folder's entries.
-pub(super) fn sync_folder(folder: &Path) {
-    // Not every system lets a folder be opened or synced; none loses entries by it when the
-    // process alone dies.
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
+/// Waits until the disk has files and the entries of the folders that they are in, up to the root.
+///
+/// Many at once: of 365 files in as many folders, one after the other takes 2.3 s, 16 at a time
+/// 0.3 s.
+pub(super) fn sync(files: &[&Path], root: &Path) -> Result<()> {
+    let folders = files.iter().flat_map(|file| file.ancestors().skip(1));
+    let folders: BTreeSet<&Path> = folders.filter(|folder| folder.starts_with(root)).collect();
+    at_once(files, |file| {
+        let synced = File::open(file).and_then(|file| file.sync_all());
+        synced.context(|| format!("writing `{}`", file.display()))
+    })?;
+    at_once(&Vec::from_iter(folders), |folder| {
+        // Not every system lets a folder be opened or synced; none loses entries by it when the
+        // process alone dies.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        Ok(())
+    })
+}
+
+fn at_once(paths: &[&Path], each: fn(&Path) -> Result<()>) -> Result<()> {
+    const THREADS: usize = 16;
+    let share = paths.len().div_ceil(THREADS).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = paths
+            .chunks(share)
+            .map(|paths| scope.spawn(move || paths.iter().try_for_each(|path| each(path))))
+            .collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err(Error::bug("a thread failed to write")))
+        })
+    })
 }
 
 /// What the log will say of a file: rows, and of the layout's statistics columns the bounds and

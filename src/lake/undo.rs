@@ -22,7 +22,7 @@ use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::commit::Prepared;
-use super::history::{UNDOES, load_of};
+use super::history::{UNDOES, load_of, purpose};
 use super::log::{Action, commit_info, commit_time};
 use super::{Commit, Lake, Operation, Snapshot};
 use crate::error::{Error, Result};
@@ -211,9 +211,7 @@ impl Lake {
             }
             let ours = ours.is_some();
             found |= ours;
-            let what = load_of(&actions).map(|(operation, _)| operation.name());
-            let what = what.or_else(|| commit_info(&actions)?.operation.as_deref());
-            let what = what.unwrap_or("another program").to_owned();
+            let what = purpose(&actions).to_owned();
             for action in actions {
                 match action {
                     Action::Add(add) => {
