@@ -34,6 +34,11 @@ impl Enumeration {
         found.map(|(value, _)| *value)
     }
 
+    /// Whether a text is one of the canonical values.
+    pub fn has(&self, value: &str) -> bool {
+        self.values().any(|known| known == value)
+    }
+
     /// A column's place in the list, from 0; unknown words and null lie below.
     pub fn rank(&self, column: &str) -> Expr {
         let unknown = lit(-1);

@@ -66,8 +66,8 @@ pub struct Phones {
 }
 
 impl Phones {
-    /// How many numbers are remembered before starting afresh: some 20 MB.
-    const REMEMBERED: usize = 1 << 18;
+    /// How many numbers are remembered before starting afresh: some 40 MB.
+    const REMEMBERED: usize = 1 << 19;
 
     /// The person of a dialling code and a number, both digits; of a full international number
     /// when there is no code. `None` without a number.

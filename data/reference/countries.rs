@@ -23,14 +23,33 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
+/// [`all`], looked up once: a load asks for each person's country.
+static SORTED: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
+    let mut sorted: Vec<_> = all().collect();
+    sorted.sort_unstable();
+    sorted
+});
+
+fn entry(code: &str) -> Option<(&'static str, &'static str)> {
+    let place = SORTED.binary_search_by(|(known, _)| (*known).cmp(code)).ok()?;
+    SORTED.get(place).copied()
+}
+
 /// CLDR's English name of a country.
 pub fn name(code: &str) -> Option<&'static str> {
-    all().find(|(known, _)| *known == code).map(|(_, name)| name)
+    entry(code).map(|(_, name)| name)
 }
 
 /// The code as a static text, matched without case.
+///
+/// ```
+/// use wabalake_data::reference::countries::code;
+/// assert_eq!(code("co"), Some("CO"));
+/// assert_eq!(code("ZZ"), None);
+/// ```
 pub fn code(code: &str) -> Option<&'static str> {
-    all().map(|(known, _)| known).find(|known| known.eq_ignore_ascii_case(code))
+    let found = entry(code).or_else(|| entry(&code.to_ascii_uppercase()));
+    found.map(|(known, _)| known)
 }
 
 /// The code of a country by any of its names, or by the code itself; without case, accents on

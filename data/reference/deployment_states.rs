@@ -136,9 +136,13 @@ pub fn by_name(name: &str) -> Option<&'static State> {
 
 /// The failed state that a word stands for when it is one of the vendor's failure codes.
 pub fn by_failure_code(word: &str) -> Option<&'static State> {
-    let word = fold(word);
-    let failures = STATES.iter().skip(3);
-    failures.into_iter().find(|state| state.codes.iter().any(|code| fold(code) == word))
+    let failures = &STATES[3..];
+    // As written, which is nearly always, no text has to be made.
+    let exact = failures.iter().find(|state| state.codes.contains(&word));
+    exact.or_else(|| {
+        let word = fold(word);
+        failures.iter().find(|state| state.codes.iter().any(|code| fold(code) == word))
+    })
 }
 
 /// The state of a deployment by its canonical `delivery_status` and its `status_detail`, which

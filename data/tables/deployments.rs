@@ -111,7 +111,8 @@ fn derive(row: &mut Row<'_, '_>) {
     row.place_person([10, 11], Some(CODE), NUMBER, None);
 
     // An export may put the failure code where the status belongs.
-    let code = row.cells[STATUS].text().and_then(deployment_states::by_failure_code);
+    let unknown = row.cells[STATUS].text().filter(|status| !DELIVERY_STATUSES.has(status));
+    let code = unknown.and_then(deployment_states::by_failure_code);
     if let Some(state) = code {
         let code = std::mem::replace(&mut row.cells[STATUS], super::Cell::Text("Failed"));
         if row.cells[DETAIL].text().is_none() {

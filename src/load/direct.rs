@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use polars::prelude::*;
 use serde_json::json;
 use wabalake_data::Table;
+use wabalake_data::cells::phone::Phones;
 use wabalake_data::sample::{self, Plan};
 
 use super::encoding::Transcoder;
@@ -37,12 +38,7 @@ pub fn fill(lake: &Lake, plan: &Plan, quiet: bool) -> Result<Vec<TableReport>> {
     sample::TABLES.into_iter().map(|table| fill_table(lake, plan, table, quiet)).collect()
 }
 
-fn fill_table(
-    lake: &Lake,
-    plan: &Plan,
-    table: &'static Table,
-    quiet: bool,
-) -> Result<TableReport> {
+fn fill_table(lake: &Lake, plan: &Plan, table: &'static Table, quiet: bool) -> Result<TableReport> {
     let names: Vec<_> = table.exported().map(|column| column.name).collect();
     let header = Header::read(table.name, &names.join(","), b',', Some(table), &[])?;
     let snapshot = lake.snapshot(table)?;
@@ -53,10 +49,12 @@ fn fill_table(
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
-                let mut typist = Typist::new(&header, chrono_tz::Tz::UTC, 1);
+                let mut typist = Typist::new(&header, chrono_tz::Tz::UTC, 1, Phones::default());
                 let mut csv = Vec::new();
                 loop {
-                    let Some(day) = days.lock().ok().and_then(|mut days| days.next()) else { return };
+                    let Some(day) = days.lock().ok().and_then(|mut days| days.next()) else {
+                        return;
+                    };
                     csv.clear();
                     plan.day_csv(table, day, &mut csv);
                     let file = write_day(&mut typist, &csv, table, &staging);
@@ -83,7 +81,9 @@ fn fill_table(
         data_change: true,
     };
     match lake.commit(table, &snapshot, change)? {
-        Commit::Done(version) => Ok(TableReport { table: table.name, version: Some(version), days }),
+        Commit::Done(version) => {
+            Ok(TableReport { table: table.name, version: Some(version), days })
+        }
         Commit::Conflict => Err(Error::lake(format!("{} were changed meanwhile", table.name))
             .hint("name a folder that nobody else writes to")),
     }

@@ -51,10 +51,7 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     if all.height() == 0 {
         return Ok(Merged::default());
     }
-    let twice = match table.key_hash() {
-        Some(hash) => all.select([hash])?.is_duplicated()?,
-        None => all.select(table.key.iter().copied())?.is_duplicated()?,
-    };
+    let twice = key_is_shared(table, &all)?;
     let mut merged = Merged::default();
     let alone = all.filter(&!&twice)?;
     for (origin, keys) in count(&alone)? {
@@ -89,6 +86,26 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     };
     merged.rows = rows;
     Ok(merged)
+}
+
+/// Whether a row's key is another row's too. Hashes of the key, or of a part of it, settle that for
+/// nearly all rows; the key itself is compared only where they are equal.
+fn key_is_shared(table: &Table, rows: &DataFrame) -> PolarsResult<BooleanChunked> {
+    let hash = table.hashes.iter().find(|(_, of)| table.key.contains(of));
+    let Some((hash, _)) = hash else {
+        return rows.select(table.key.iter().copied())?.is_duplicated();
+    };
+    let candidates = rows.select([*hash])?.is_duplicated()?;
+    if table.key_hash().is_some() || !candidates.any() {
+        return Ok(candidates);
+    }
+    let shared = rows.filter(&candidates)?.select(table.key.iter().copied())?.is_duplicated()?;
+    let mut shared = shared.iter();
+    let of_row = |candidate: Option<bool>| match candidate {
+        Some(true) => shared.next().flatten(),
+        other => other,
+    };
+    Ok(candidates.iter().map(of_row).collect())
 }
 
 /// Rows in the order of the table's files.

@@ -14,6 +14,8 @@ pub(crate) struct Progress {
     /// When the next plain line is due, where there is no terminal.
     due: Option<Mutex<Instant>>,
     label: String,
+    /// How an amount of the work is written.
+    amount: fn(u64) -> String,
 }
 
 impl Progress {
@@ -22,15 +24,16 @@ impl Progress {
     /// Work of a known length, in bytes.
     pub(crate) fn bytes(label: &str, length: u64, quiet: bool) -> Self {
         let style = "{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta}";
-        Self::new(label, length, quiet, style)
+        Self::new(label, length, quiet, style, bytes)
     }
 
     /// Work of a known number of days.
     pub(crate) fn days(label: &str, length: u64, quiet: bool) -> Self {
-        Self::new(label, length, quiet, "{msg}  {bar:30} {pos}/{len} days")
+        let style = "{msg}  {bar:30} {pos}/{len} days";
+        Self::new(label, length, quiet, style, |days| format!("{days} days"))
     }
 
-    fn new(label: &str, length: u64, quiet: bool, style: &str) -> Self {
+    fn new(label: &str, length: u64, quiet: bool, style: &str, amount: fn(u64) -> String) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target = if quiet || !terminal {
             ProgressDrawTarget::hidden()
@@ -43,7 +46,7 @@ impl Progress {
         }
         bar.set_message(label.to_owned());
         let due = (!quiet && !terminal).then(|| Mutex::new(Instant::now() + Self::EVERY));
-        Self { bar, due, label: label.to_owned() }
+        Self { bar, due, label: label.to_owned(), amount }
     }
 
     /// So much more is done.
@@ -54,7 +57,8 @@ impl Progress {
         if Instant::now() >= *due {
             *due = Instant::now() + Self::EVERY;
             let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            let line = format!("{}: {} of {}\n", self.label, bytes(done), bytes(all));
+            let line =
+                format!("{}: {} of {}\n", self.label, (self.amount)(done), (self.amount)(all));
             let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
         }
     }

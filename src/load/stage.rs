@@ -6,6 +6,7 @@ use std::sync::{Mutex, mpsc};
 
 use polars::prelude::*;
 use wabalake_data::Table;
+use wabalake_data::cells::phone::Phones;
 
 use super::buckets::Buckets;
 use super::encoding::Transcoder;
@@ -106,6 +107,8 @@ pub(crate) fn stage(
 
     let mut staged = Staged { tables: Vec::new(), loaded: Vec::new() };
     let mut seen = HashSet::new();
+    // People come back in the next file.
+    let phones = Mutex::new(Vec::new());
     for (place, (source, survey, header)) in surveyed.into_iter().enumerate() {
         let file_id = file_id(&survey, &header, options);
         let report = FileReport {
@@ -135,7 +138,7 @@ pub(crate) fn stage(
             }
         };
         let file = StagedFile { place, report, header, mended: Vec::new() };
-        read_file(&source, &survey, file, &mut staged.tables[at], options)?;
+        read_file(&source, &survey, file, &mut staged.tables[at], &phones, options)?;
     }
     Ok(staged)
 }
@@ -181,6 +184,7 @@ fn read_file(
     survey: &Survey,
     file: StagedFile,
     into: &mut StagedTable,
+    phones: &Mutex<Vec<Phones>>,
     options: &Options,
 ) -> Result<()> {
     let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
@@ -194,15 +198,20 @@ fn read_file(
     let split: Result<()> = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut typist = Typist::new(&header, options.source_timezone, origin);
+                let known = phones.lock().ok().and_then(|mut phones| phones.pop());
+                let known = known.unwrap_or_default();
+                let mut typist = Typist::new(&header, options.source_timezone, origin, known);
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
-                    let Some(chunk) = chunk else { return };
+                    let Some(chunk) = chunk else { break };
                     let typed = typist.type_chunk(&chunk);
                     progress.advance(chunk.bytes.len() as u64);
                     if let Ok(mut sink) = sink.lock() {
                         sink.take(typed, chunk.bytes.len());
                     }
+                }
+                if let Ok(mut phones) = phones.lock() {
+                    phones.push(typist.into_phones());
                 }
             });
         }

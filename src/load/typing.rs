@@ -63,10 +63,16 @@ impl Refusal {
 
 impl<'h> Typist<'h> {
     /// Stamps without an offset are read in `zone`, unless the table's are known to be UTC.
-    pub(crate) fn new(header: &'h Header, zone: Tz, origin: i32) -> Self {
+    /// `phones` may have seen other files.
+    pub(crate) fn new(header: &'h Header, zone: Tz, origin: i32, phones: Phones) -> Self {
         let zone = if header.table.stamps_are_utc { Tz::UTC } else { zone };
         let fields = Fields::new(header.delimiter);
-        Self { header, zone, origin, fields, phones: Phones::default() }
+        Self { header, zone, origin, fields, phones }
+    }
+
+    /// The numbers that it knows, for the next file.
+    pub(crate) fn into_phones(self) -> Phones {
+        self.phones
     }
 
     pub(crate) fn type_chunk(&mut self, chunk: &Chunk) -> PolarsResult<Typed> {
