@@ -28,9 +28,11 @@ impl Enumeration {
     /// assert_eq!(DELIVERY_STATUSES.canonical("Enviado"), None);
     /// ```
     pub fn canonical(&self, word: &str) -> Option<&'static str> {
-        let is = |known: &str| known == word || folded_eq(known, word);
-        let found =
-            self.values.iter().find(|(value, words)| is(value) || words.iter().any(|w| is(w)));
+        // As the list has it, which is nearly always, nothing has to be folded.
+        let find = |is: &dyn Fn(&str) -> bool| {
+            self.values.iter().find(|(value, words)| is(value) || words.iter().any(|w| is(w)))
+        };
+        let found = find(&|known| known == word).or_else(|| find(&|known| folded_eq(known, word)));
         found.map(|(value, _)| *value)
     }
 
