@@ -177,7 +177,7 @@ fn rendering(criterion: &mut Criterion, frames: &[(&'static Table, DataFrame)]) 
     }
     let (rows, question) = largest.ok_or("the catalog is empty")?;
     group.throughput(Throughput::Elements(rows.height() as u64));
-    let answer = Answer::new(rows, question.columns(), question.timezone())?;
+    let answer = Answer::new(&rows, question.columns(), question.timezone())?;
     for format in Format::value_variants() {
         let mut out = Vec::new();
         group.bench_function(format!("{format:?}").to_lowercase(), |bencher| {

@@ -11,9 +11,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
+use wabalake_queries::query::nearest;
 
 use crate::error::{Context as _, Error, Result};
-use crate::suggest::nearest;
 
 /// The name of the file within a lake.
 pub const FILE: &str = "wabalake.toml";

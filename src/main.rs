@@ -7,5 +7,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    wabalake::cli::main(std::env::args_os().collect())
+    let words: Vec<_> = std::env::args_os().collect();
+    wabalake::cli::main(&words)
 }

@@ -48,7 +48,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let table = layout(&options.table).ok_or_else(|| Error::bug("no such table"))?;
     let mut entries = lake.history(table)?;
     entries.truncate(options.limit.unwrap_or(usize::MAX));
-    let answer = Answer::new(frame(&entries)?, COLUMNS.to_vec(), options.zone.of(&lake)?)?;
+    let answer = Answer::new(&frame(&entries)?, COLUMNS.to_vec(), options.zone.of(&lake)?)?;
     options.output.write(&answer, Listing::ToRead)
 }
 

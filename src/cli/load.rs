@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_data::{TABLES, Table, table};
+use wabalake_queries::query::nearest;
 
 use super::output::{to_file, to_stderr, to_stdout};
 use super::shared::LakeOption;
@@ -69,10 +70,13 @@ fn define(command: Command) -> Command {
              Rows that cannot be taken are set aside: `wabalake rejects` lists them.",
         )
         .override_usage("wabalake load [KIND] FILE... --lake DIR [OPTIONS]")
-        .after_help(format!(
-            "Kinds:\n{}\nExample:\n  wabalake load exports/*.csv --lake lake",
-            TABLES.iter().map(|t| format!("  {:12}{}\n", t.name, t.source)).collect::<String>()
-        ))
+        .after_help(after_help())
+}
+
+fn after_help() -> String {
+    let kinds = TABLES.iter().map(|table| format!("  {:12}{}", table.name, table.source));
+    let kinds = kinds.collect::<Vec<_>>().join("\n");
+    format!("Kinds:\n{kinds}\n\nExample:\n  wabalake load exports/*.csv --lake lake")
 }
 
 /// Reads `FROM=TO`. A header may hold a `=`, the name of a column does not.
@@ -89,7 +93,13 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let options =
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let (kind, files) = kind_and_files(&options)?;
-    let lake = Lake::create(options.lake.path())?;
+    check_files(files)?;
+    let nowhere = tempfile::tempdir()?;
+    let lake = if options.dry_run && !options.lake.path().exists() {
+        Lake::open(nowhere.path())?
+    } else {
+        Lake::create(options.lake.path())?
+    };
     let source_timezone = match options.source_timezone {
         Some(zone) => zone,
         None => Config::of(lake.root())?.source_timezone.unwrap_or(Tz::UTC),
@@ -123,6 +133,21 @@ fn kind_and_files(options: &Options) -> Result<(Option<&'static Table>, &[PathBu
         (Some(table), [_, rest @ ..]) if !rest.is_empty() => Ok((Some(table), rest)),
         _ => Ok((None, files)),
     }
+}
+
+/// Finds what is not there before a lake is made for it.
+fn check_files(files: &[PathBuf]) -> Result<()> {
+    for file in files.iter().filter(|file| file.as_os_str() != "-") {
+        let Err(error) = file.metadata() else { continue };
+        let wrong = Error::data(format!("`{}` cannot be read: {error}", file.display()));
+        let tables = TABLES.iter().map(|table| table.name);
+        let kind = file.to_str().filter(|_| files.len() > 1).and_then(|name| nearest(name, tables));
+        return Err(match kind {
+            Some(kind) => wrong.hint(format!("if it is to say what the files are: `{kind}`")),
+            None => wrong.hint("name a file that is there, or `-` for standard input"),
+        });
+    }
+    Ok(())
 }
 
 fn tell(report: &Report, options: &Options) -> Result<()> {

@@ -65,9 +65,9 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
 ];
 
 /// Runs the program with a command line, the program's name first.
-pub fn main(words: Vec<OsString>) -> ExitCode {
+pub fn main(words: &[OsString]) -> ExitCode {
     panic::set_hook(Box::new(report_bug));
-    let code = panic::catch_unwind(|| run(&words)).unwrap_or(3);
+    let code = panic::catch_unwind(|| run(words)).unwrap_or(3);
     ExitCode::from(code)
 }
 
@@ -138,6 +138,8 @@ fn report_bug(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use wabalake_queries::CATALOG;
+
     use super::*;
 
     #[test]
@@ -145,6 +147,23 @@ mod tests {
         let mut command = command();
         command.build();
         command.debug_assert();
+    }
+
+    #[test]
+    fn what_a_subcommand_takes_does_not_change_what_it_is_for() {
+        let mut command = command();
+        command.build();
+        for (subcommand, about) in SUBCOMMANDS {
+            let built = command.find_subcommand(subcommand.name).unwrap();
+            assert_eq!(built.get_about().unwrap().to_string(), *about);
+            for (room, built) in CATALOG
+                .iter()
+                .filter_map(|room| Some((room, built.find_subcommand(room.card.name)?)))
+            {
+                assert_eq!(built.get_about().unwrap().to_string(), room.card.title);
+                assert_eq!(built.get_long_about().unwrap().to_string(), room.card.question);
+            }
+        }
     }
 
     #[test]

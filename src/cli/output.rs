@@ -11,7 +11,7 @@ use clap::builder::StyledStr;
 use crate::error::{Context as _, Error, Result};
 use crate::render::{self, Answer, Format, Screen};
 
-/// `--format` and `--output`.
+// No doc comment: clap would take it for the description of the whole subcommand.
 #[derive(Args, Clone, Debug)]
 pub(super) struct OutputOptions {
     /// How to write it [default: by the name of FILE; else a table on a terminal, csv elsewhere]

@@ -14,7 +14,7 @@ use crate::run::polars;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "query", define, run };
 
-/// What every query takes beside its own options.
+// What every query takes beside its own options.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(next_help_heading = "Lake and output")]
@@ -60,6 +60,6 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let card = &named.room.card;
     let plan = polars::plan(&lake, card, &question, options.limit)?;
     let rows = polars::collect(plan, card)?;
-    let answer = Answer::new(rows, question.columns(), question.timezone())?;
+    let answer = Answer::new(&rows, question.columns(), question.timezone())?;
     options.output.write(&answer, Listing::Answer)
 }

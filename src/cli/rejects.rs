@@ -1,6 +1,6 @@
 //! `wabalake rejects`: the rows that could not be taken.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
@@ -90,11 +90,11 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     if options.raw {
         columns.push(OutputColumn::text(table::RAW));
     }
-    let answer = Answer::new(rejects.collect()?, columns, options.zone.of(&lake)?)?;
+    let answer = Answer::new(&rejects.collect()?, columns, options.zone.of(&lake)?)?;
     options.output.write(&answer, Listing::ToRead)
 }
 
-fn export(rejects: LazyFrame, path: &PathBuf) -> Result<()> {
+fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
     let rejects = rejects.collect()?;
     let kinds = kinds(&rejects)?;
     if let [first, _, ..] = kinds.as_slice() {

@@ -9,7 +9,7 @@ use crate::config::{self, Config};
 use crate::error::Result;
 use crate::lake::Lake;
 
-/// `--lake`.
+// No doc comment: clap would take it for the description of the whole subcommand.
 #[derive(Args, Clone, Debug)]
 pub(super) struct LakeOption {
     /// The folder of the lake
@@ -29,7 +29,7 @@ impl LakeOption {
     }
 }
 
-/// `--timezone` of what is no query.
+// `--timezone` of what is no query.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ZoneOption {
     /// IANA zone in which instants are shown [default: the lake's, else UTC]

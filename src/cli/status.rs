@@ -39,7 +39,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let lake = options.lake.open()?;
     let zone = options.zone.of(&lake)?;
     let status = lake.status()?;
-    let answer = Answer::new(frame(&status.tables)?, COLUMNS.to_vec(), zone)?;
+    let answer = Answer::new(&frame(&status.tables)?, COLUMNS.to_vec(), zone)?;
     options.output.write(&answer, Listing::ToRead)?;
     let last = match &status.last_load {
         Some(load) => {

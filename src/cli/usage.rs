@@ -11,9 +11,9 @@ use std::ffi::OsString;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use wabalake_queries::query::nearest;
 
 use crate::error::Error;
-use crate::suggest::nearest;
 
 /// An error of the command line that was given, the program's name first.
 pub(super) fn error(error: &clap::Error, words: &[OsString]) -> Error {

@@ -21,7 +21,7 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
 
 /// The column names as JSON strings.
 pub(super) fn keys(answer: &Answer) -> Vec<String> {
-    answer.names().map(|name| quoted(name)).collect()
+    answer.names().map(quoted).collect()
 }
 
 /// Writes one row as an object.

@@ -10,7 +10,7 @@ use super::text::write_shown;
 pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     let mut line = String::from("|");
     for name in answer.names() {
-        line.push_str(&format!(" {name} |"));
+        line.extend([" ", name, " |"]);
     }
     line.push_str("\n|");
     for cells in answer.cells() {

@@ -99,7 +99,7 @@ impl Answer {
     ///
     /// # Errors
     /// Columns that are not those of the frame, or of a type that no answer has.
-    pub fn new(frame: DataFrame, columns: Vec<OutputColumn>, zone: Tz) -> PolarsResult<Self> {
+    pub fn new(frame: &DataFrame, columns: Vec<OutputColumn>, zone: Tz) -> PolarsResult<Self> {
         let frame = frame.select(columns.iter().map(|column| column.name))?;
         let cells: PolarsResult<_> =
             frame.columns().iter().map(|column| Cells::of(column, zone)).collect();
@@ -177,7 +177,7 @@ mod tests {
                 }
             });
             let columns = columns.collect();
-            Self::new(frame, columns, Tz::UTC)
+            Self::new(&frame, columns, Tz::UTC)
         }
     }
 
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn columns_that_were_not_declared_are_left_out() {
         let frame = df!("a" => [1i64], "b" => [2i64]).unwrap();
-        let answer = Answer::new(frame, vec![OutputColumn::count("b")], Tz::UTC).unwrap();
+        let answer = Answer::new(&frame, vec![OutputColumn::count("b")], Tz::UTC).unwrap();
         assert_eq!(written(&answer, Format::Csv), "b\n2\n");
     }
 
