@@ -2,6 +2,7 @@
 
 use query::Room;
 
+pub mod activity_hours;
 pub mod conversation_summary;
 pub mod country_breakdown;
 pub mod delivery_rate;
@@ -10,9 +11,12 @@ pub mod drop_off;
 pub mod failure_reasons;
 pub mod message_summary;
 pub mod query;
+pub mod return_rate;
+pub mod session_duration;
 
 /// Every query, by name.
 pub const CATALOG: &[Room] = &[
+    Room::of::<activity_hours::ActivityHours>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
     Room::of::<delivery_rate::DeliveryRate>(),
@@ -20,4 +24,6 @@ pub const CATALOG: &[Room] = &[
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
     Room::of::<message_summary::MessageSummary>(),
+    Room::of::<return_rate::ReturnRate>(),
+    Room::of::<session_duration::SessionDuration>(),
 ];

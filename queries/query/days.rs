@@ -95,12 +95,27 @@ impl DayRange {
         from.into_iter().chain(until).reduce(Expr::and)
     }
 
+    /// Whether a local date lies in the range; `None` when every date does.
+    pub fn holds(&self, local: &Expr) -> Option<Expr> {
+        let from = self.from.map(|from| local.clone().gt_eq(date(from)));
+        let to = self.to.map(|to| local.clone().lt_eq(date(to)));
+        from.into_iter().chain(to).reduce(Expr::and)
+    }
+
     /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let (from, until) = self.instants();
         bindings
             .instant("from_at", from)
             .instant("until_at", until)
+            .text("timezone", self.timezone.name())
+    }
+
+    /// Binds `:from_date` and `:to_date`, both inclusive or null, and `:timezone`.
+    pub fn bind_dates(&self, bindings: Bindings) -> Bindings {
+        bindings
+            .date("from_date", self.from)
+            .date("to_date", self.to)
             .text("timezone", self.timezone.name())
     }
 }

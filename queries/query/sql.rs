@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
+use clap::ValueEnum;
 
 /// What the parameters and slots of a twin stand for.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +59,21 @@ impl Bindings {
             |at| format!("TIMESTAMP '{}'", at.format("%Y-%m-%d %H:%M:%S%.6fZ")),
         );
         self.parameter(name, literal)
+    }
+
+    /// Binds a date, or its null.
+    #[must_use]
+    pub fn date(self, name: &'static str, date: Option<NaiveDate>) -> Self {
+        let literal =
+            date.map_or_else(|| "CAST(NULL AS DATE)".to_owned(), |date| format!("DATE '{date}'"));
+        self.parameter(name, literal)
+    }
+
+    /// Binds a choice by its name on the command line.
+    #[must_use]
+    pub fn word(self, name: &'static str, choice: impl ValueEnum) -> Self {
+        let word = choice.to_possible_value();
+        self.text(name, word.as_ref().map_or("", |word| word.get_name()))
     }
 
     /// Binds an array.

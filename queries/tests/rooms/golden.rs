@@ -134,9 +134,9 @@ fn aligned(lines: &[String]) -> String {
 #[test]
 fn every_room_gives_its_golden_answers() {
     let tables = crate::fixtures::tables();
+    let mut faults = String::new();
     for room in CATALOG {
         let mut text = String::new();
-        let mut faults = String::new();
         for case in cases(room) {
             let command = [&[room.card.name.to_owned()], &case.arguments[..]].concat().join(" ");
             let found = answer(&ask(room, &case.arguments), &tables, room.card.engine);
@@ -151,10 +151,9 @@ fn every_room_gives_its_golden_answers() {
         assert!(!text.is_empty(), "{}: no golden case", room.card.name);
         if std::env::var_os("BLESS").is_some() {
             fs::write(path(room), text).unwrap();
-        } else {
-            assert!(faults.is_empty(), "{faults}");
         }
     }
+    assert!(faults.is_empty() || std::env::var_os("BLESS").is_some(), "{faults}");
 }
 
 fn aligned_or_plain(lines: &[String]) -> String {

@@ -1,0 +1,93 @@
+-- Do users come back? Of the people whose first visit lies in the range, those who visit again on
+-- day N.
+WITH visits AS (
+    SELECT
+        user_phone,
+        session_started_timestamp AS started_at,
+        CAST(date_trunc('DAY', from_utc_timestamp(session_started_timestamp, :timezone)) AS DATE)
+            AS started_on
+    FROM sessions
+    WHERE parent_session_id IS NULL
+        AND user_phone IS NOT NULL
+        AND (:visits <> 'replied' OR first_message_timestamp IS NOT NULL)
+        AND (:visits <> 'inbound' OR session_type = 'Inbound')
+),
+latest AS (
+    SELECT
+        max(session_started_timestamp) AS latest_at,
+        max(
+            CAST(
+                date_trunc('DAY', from_utc_timestamp(session_started_timestamp, :timezone)) AS DATE
+            )
+        ) AS latest_on
+    FROM sessions
+),
+first_visits AS (
+    SELECT user_phone, min(started_at) AS first_at, min(started_on) AS first_on
+    FROM visits
+    GROUP BY user_phone
+),
+people AS (
+    SELECT
+        user_phone,
+        first_at,
+        first_on,
+        CASE :cohort
+            WHEN 'day' THEN first_on
+            WHEN 'week' THEN CAST(date_trunc('WEEK', CAST(first_on AS TIMESTAMP)) AS DATE)
+            WHEN 'month' THEN CAST(date_trunc('MONTH', CAST(first_on AS TIMESTAMP)) AS DATE)
+        END AS cohort,
+        CASE :clock
+            WHEN 'calendar' THEN CAST(datediff(latest_on, first_on) AS BIGINT)
+            ELSE CAST(floor((unix_micros(latest_at) - unix_micros(first_at)) / 86400000000) AS BIGINT)
+        END AS days_passed
+    FROM first_visits CROSS JOIN latest
+    WHERE (:from_date IS NULL OR first_on >= :from_date)
+        AND (:to_date IS NULL OR first_on <= :to_date)
+),
+asked AS (
+    SELECT explode(:days) AS day_n
+),
+days_visited AS (
+    SELECT
+        visits.user_phone,
+        CASE :clock
+            WHEN 'calendar' THEN CAST(datediff(visits.started_on, people.first_on) AS BIGINT)
+            ELSE CAST(
+                floor((unix_micros(visits.started_at) - unix_micros(people.first_at)) / 86400000000)
+                AS BIGINT
+            )
+        END AS day
+    FROM visits JOIN people ON visits.user_phone = people.user_phone
+),
+returns AS (
+    SELECT DISTINCT days_visited.user_phone, asked.day_n
+    FROM days_visited CROSS JOIN asked
+    WHERE (:mode = 'on' AND day = day_n)
+        OR (:mode = 'within' AND day BETWEEN 1 AND day_n)
+        OR (:mode = 'on-or-after' AND day >= day_n)
+),
+cohorts AS (
+    SELECT
+        people.cohort,
+        asked.day_n,
+        count(*) AS cohort_users,
+        count_if(people.days_passed > asked.day_n) AS eligible_users,
+        count_if(people.days_passed > asked.day_n AND returns.user_phone IS NOT NULL)
+            AS returned_users
+    FROM people
+    CROSS JOIN asked
+    LEFT JOIN returns ON returns.user_phone = people.user_phone AND returns.day_n = asked.day_n
+    GROUP BY people.cohort, asked.day_n
+)
+SELECT
+    CAST(cohort AS DATE) AS cohort,
+    CAST(day_n AS BIGINT) AS day_n,
+    CAST(cohort_users AS BIGINT) AS cohort_users,
+    CAST(eligible_users AS BIGINT) AS eligible_users,
+    CAST(returned_users AS BIGINT) AS returned_users,
+    CASE
+        WHEN eligible_users > 0 THEN CAST(returned_users AS DOUBLE) * 100 / eligible_users
+    END AS return_rate_pct
+FROM cohorts
+ORDER BY cohort NULLS LAST, day_n NULLS LAST
