@@ -1,0 +1,417 @@
+//! What a load promises, over small exports written for each test.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::*;
+use proptest::prelude::*;
+use tempfile::TempDir;
+use wabalake::error::Error;
+use wabalake::lake::Lake;
+use wabalake::lake::rejects::{self, Which};
+use wabalake::load::{Options, Report, load};
+use wabalake_data::Table;
+use wabalake_data::tables::{deployments, messages, sessions};
+
+/// A lake and a place for exports, gone with the test.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    fn lake(&self) -> Lake {
+        Lake::create(self.folder.path().join("lake")).unwrap()
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        self.bytes(name, text.as_bytes())
+    }
+
+    fn bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn load(&self, files: &[PathBuf]) -> Result<Report, Error> {
+        load(&self.lake(), files, &Options::default())
+    }
+
+    /// A table's rows as text, in an order of their own.
+    fn rows(&self, table: &'static Table) -> Vec<String> {
+        rows(&self.lake(), table)
+    }
+
+    fn open_rejects(&self) -> DataFrame {
+        rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap()
+    }
+}
+
+fn rows(lake: &Lake, table: &'static Table) -> Vec<String> {
+    let scan = lake.snapshot(table).unwrap().scan().unwrap();
+    let names: Vec<String> = table.schema().iter_names().map(ToString::to_string).collect();
+    let found = scan.select(names.iter().map(col).collect::<Vec<_>>()).collect().unwrap();
+    let row = |row| found.get_row(row).unwrap().0.iter().map(|cell| format!("{cell},")).collect();
+    let mut rows: Vec<String> = (0..found.height()).map(row).collect();
+    rows.sort();
+    rows
+}
+
+const SESSIONS: &str = "session_id,session_started_timestamp,session_finished_timestamp,\
+                        session_status,user_country_code,user_cellphone\n";
+
+fn total(report: &Report) -> [u64; 5] {
+    [
+        report.total(|file| file.rows_read),
+        report.total(|file| file.rows_new),
+        report.total(|file| file.rows_updated),
+        report.total(|file| file.rows_unchanged),
+        report.total(|file| file.rows_rejected),
+    ]
+}
+
+#[test]
+fn a_later_export_knows_more_of_the_same_session() {
+    let bench = Bench::new();
+    let first = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,3005550101\n");
+    let second = format!(
+        "{SESSIONS}a1,2025-06-01 10:00:00,2025-06-01 10:05:00,HumanHandover,+57,300 555-0101\n\
+         a2,2025-06-01 11:00:00,,AI,57.0,3005550102.0\n"
+    );
+    let (first, second) = (bench.file("1.csv", &first), bench.file("2.csv", &second));
+    assert_eq!(total(&bench.load(std::slice::from_ref(&first)).unwrap()), [1, 1, 0, 0, 0]);
+    assert_eq!(total(&bench.load(std::slice::from_ref(&second)).unwrap()), [2, 1, 1, 0, 0]);
+    let rows = bench.rows(&sessions::TABLE);
+    assert_eq!(rows.len(), 2);
+    assert!(rows[0].contains("AGENTS") && rows[0].contains("573005550101"));
+
+    let again = bench.load(&[first, second]).unwrap();
+    assert!(again.files.iter().all(|file| file.already_loaded));
+    assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, Some(1));
+}
+
+#[test]
+fn a_session_that_changes_its_day_is_one_session() {
+    for reversed in [false, true] {
+        let bench = Bench::new();
+        let early = format!("{SESSIONS}a1,2025-06-01 23:59:00,,BOT,57,3005550101\n");
+        let late = format!(
+            "{SESSIONS}a1,2025-06-02 00:01:00,2025-06-02 00:09:00,BOT,57,3005550101\n\
+             a2,2025-06-01 12:00:00,,BOT,57,3005550102\n"
+        );
+        let mut files = [bench.file("early.csv", &early), bench.file("late.csv", &late)];
+        if reversed {
+            files.reverse();
+        }
+        for file in files {
+            bench.load(&[file]).unwrap();
+        }
+        let rows = bench.rows(&sessions::TABLE);
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert!(rows.iter().any(|row| row.contains("a1") && row.contains("2025-06-02 00:09")));
+    }
+}
+
+#[test]
+fn strict_and_max_rejects_commit_nothing() {
+    let bench = Bench::new();
+    let file = bench
+        .file("a.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
+    for options in [
+        Options { strict: true, ..Options::default() },
+        Options { max_rejects: Some(0), ..Options::default() },
+    ] {
+        let error = load(&bench.lake(), std::slice::from_ref(&file), &options).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert!(
+            error.to_string().contains("record 1, line 2, `session_started_timestamp`"),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("soon"), "an error repeats what a cell says: {error}");
+    }
+    assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
+    assert_eq!(bench.open_rejects().height(), 0);
+
+    let allowed = Options { max_rejects: Some(1), ..Options::default() };
+    assert_eq!(total(&load(&bench.lake(), &[file], &allowed).unwrap()), [2, 1, 0, 0, 1]);
+    assert_eq!(bench.open_rejects().height(), 1);
+}
+
+#[test]
+fn a_dry_run_counts_and_changes_nothing() {
+    let bench = Bench::new();
+    let file = bench
+        .file("a.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
+    let options = Options { dry_run: true, ..Options::default() };
+    let report = load(&bench.lake(), &[file], &options).unwrap();
+    assert_eq!(total(&report), [2, 1, 0, 0, 1]);
+    assert_eq!(report.load_id, None);
+    assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
+}
+
+#[test]
+fn rejects_are_mended_by_their_export() {
+    let bench = Bench::new();
+    let text = "Conversation ID;Deployment Start Timestamp;User Cellphone;Deployment Status\n\
+                c1;not a time;+57 300 555 0101;Delivered\n\
+                c2;2025-06-01 10:00:00;573005550102;Failed\n";
+    bench.load(&[bench.file("d.csv", text)]).unwrap();
+    let open = bench.open_rejects();
+    assert_eq!(open.height(), 1);
+
+    let mut mended = Vec::new();
+    wabalake::load::rejects::export(&open, &mut mended).unwrap();
+    let mended = String::from_utf8(mended).unwrap().replace("not a time", "2025-06-01 09:00:00");
+    let report = bench.load(&[bench.file("mended.csv", &mended)]).unwrap();
+    assert_eq!(total(&report), [1, 1, 0, 0, 0]);
+    assert_eq!(report.files[0].unknown_columns, Vec::<String>::new());
+    assert_eq!(bench.open_rejects().height(), 0);
+    assert_eq!(bench.rows(&deployments::TABLE).len(), 2);
+}
+
+#[test]
+fn a_reject_is_resolved_by_a_later_row_with_its_key_until_that_is_undone() {
+    let bench = Bench::new();
+    bench.load(&[bench.file("bad.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\n"))]).unwrap();
+    assert_eq!(bench.open_rejects().height(), 1);
+    let good = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n");
+    bench.load(&[bench.file("good.csv", &good)]).unwrap();
+    assert_eq!(bench.open_rejects().height(), 0);
+    bench.lake().undo().unwrap();
+    assert_eq!(bench.open_rejects().height(), 1);
+    assert_eq!(bench.rows(&sessions::TABLE).len(), 0);
+}
+
+#[test]
+fn an_undone_file_can_be_loaded_again() {
+    let bench = Bench::new();
+    let first = bench.file("1.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
+    let second = bench
+        .file("2.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,2025-06-01 10:05:00,BOT,57,1\n"));
+    bench.load(&[first]).unwrap();
+    let before = bench.rows(&sessions::TABLE);
+    bench.load(std::slice::from_ref(&second)).unwrap();
+    let after = bench.rows(&sessions::TABLE);
+    bench.lake().undo().unwrap();
+    assert_eq!(bench.rows(&sessions::TABLE), before);
+    assert_eq!(total(&bench.load(&[second]).unwrap()), [1, 0, 1, 0, 0]);
+    assert_eq!(bench.rows(&sessions::TABLE), after);
+}
+
+#[test]
+fn stamps_are_read_in_the_source_zone_and_files_told_apart_by_it() {
+    let bench = Bench::new();
+    let file = bench.file("a.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
+    bench.load(std::slice::from_ref(&file)).unwrap();
+    let bogota = Options { source_timezone: chrono_tz::America::Bogota, ..Options::default() };
+    let report = load(&bench.lake(), &[file], &bogota).unwrap();
+    assert!(!report.files[0].already_loaded);
+    let rows = bench.rows(&sessions::TABLE);
+    // Neither row is further along, so the greater start stays.
+    assert_eq!(rows.len(), 1);
+    assert!(rows[0].contains("2025-06-01 15:00"), "{rows:?}");
+}
+
+#[test]
+fn renamed_columns_and_headers_that_are_no_export() {
+    let bench = Bench::new();
+    let text = "id,started,colour\na1,2025-06-01 10:00:00,red\n";
+    let file = bench.file("a.csv", text);
+    let error = bench.load(std::slice::from_ref(&file)).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+
+    let renames = [("id", "session_id"), ("started", "session_started_timestamp")];
+    let renames = renames.map(|(from, to)| (from.to_owned(), to.to_owned())).to_vec();
+    let options = Options { renames, ..Options::default() };
+    let report = load(&bench.lake(), &[file], &options).unwrap();
+    assert_eq!(report.files[0].unknown_columns, ["colour"]);
+    assert_eq!(bench.rows(&sessions::TABLE).len(), 1);
+}
+
+#[test]
+fn packed_files_and_encodings_hold_the_same_rows() {
+    let text = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,3005550101\n");
+    let plain = Bench::new();
+    plain.load(&[plain.file("a.csv", &text)]).unwrap();
+    let expected = plain.rows(&sessions::TABLE);
+
+    let gz = |part: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, part).unwrap();
+        packed.finish().unwrap()
+    };
+    let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let (head, tail) = text.as_bytes().split_at(40);
+    let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("exports/a.csv", ::zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
+    let packed = [
+        gz(text.as_bytes()),
+        [gz(head), gz(tail)].concat(),
+        zstd::encode_all(text.as_bytes(), 1).unwrap(),
+        zip.finish().unwrap().into_inner(),
+        utf_16,
+        text.replace(',', ";").into_bytes(),
+        text.replace(',', "\t").into_bytes(),
+        format!("\u{feff}{text}").into_bytes(),
+    ];
+    for bytes in packed {
+        let bench = Bench::new();
+        bench.load(&[bench.bytes("a.csv", &bytes)]).unwrap();
+        assert_eq!(bench.rows(&sessions::TABLE), expected);
+    }
+
+    let bench = Bench::new();
+    let packed = gz(text.as_bytes());
+    let cut = bench.bytes("cut.csv.gz", &packed[..packed.len() - 9]);
+    assert_eq!(bench.load(&[cut]).unwrap_err().exit_code(), 1);
+    assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
+}
+
+#[test]
+fn several_loads_at_once_all_land() {
+    let bench = Bench::new();
+    let file = |n: usize| {
+        let own = format!("b{n},2025-06-01 1{n}:00:00,,BOT,57,300555010{n}\n");
+        let shared = format!("a1,2025-06-01 10:00:00,2025-06-01 10:0{n}:00,BOT,57,3005550100\n");
+        bench.file(&format!("{n}.csv"), &format!("{SESSIONS}{own}{shared}"))
+    };
+    let files: Vec<PathBuf> = (0..6).map(file).collect();
+    // Each has its own lake, as each process would.
+    std::thread::scope(|scope| {
+        for file in &files {
+            scope.spawn(|| bench.load(std::slice::from_ref(file)).unwrap());
+        }
+        scope.spawn(|| bench.load(&files[..1]).unwrap());
+    });
+    let rows = bench.rows(&sessions::TABLE);
+    assert_eq!(rows.len(), 7);
+    assert!(rows[0].contains("a1") && rows[0].contains("10:05:00"), "{}", rows[0]);
+}
+
+/// A row of some table, with few distinct values, so that keys, ties and nulls are frequent.
+fn row_of(table: &'static Table) -> BoxedStrategy<String> {
+    let stamp = || {
+        let stamps = ["", "2025-06-01 23:59:59", "2025-06-02 00:00:00.5", "2025-06-02T10:00:00Z"];
+        prop::sample::select(stamps.to_vec())
+    };
+    let time = || prop::sample::select(vec!["2025-06-01 23:59:59", "2025-06-02 00:00:00.5"]);
+    let phone =
+        || prop::sample::select(vec!["3005550101", "3005550102.0", "+57 300 555 0101", "12"]);
+    let text = || prop::sample::select(vec!["", "x", "-", "  y ", "\u{1f44d}"]);
+    if table == &sessions::TABLE {
+        let id = prop::sample::select(vec!["a1", "a2", "a3", "a4"]);
+        let status = prop::sample::select(vec!["", "AI", "AGENTS", "Rating", "closed"]);
+        (id, time(), stamp(), stamp(), status, text(), phone())
+            .prop_map(|(id, started, finished, last, status, text, phone)| {
+                format!("{id},{started},{finished},{last},{status},{text},57,{phone}")
+            })
+            .boxed()
+    } else if table == &deployments::TABLE {
+        let flow = prop::sample::select(vec!["", "c1", "c2"]);
+        let status =
+            prop::sample::select(vec!["In Process", "SUCCESS", "Delivered", "REVOKED", "?"]);
+        let session = prop::sample::select(vec!["", "s1"]);
+        (flow, time(), stamp(), status, text(), session, phone())
+            .prop_map(|(flow, at, answer, status, detail, session, phone)| {
+                format!("{flow},{at},{answer},{status},{detail},{session},57,{phone}")
+            })
+            .boxed()
+    } else {
+        let id = prop::sample::select(vec!["m1", "m2", "m3"]);
+        let direction = prop::sample::select(vec!["true", "false"]);
+        (id, direction, time(), stamp(), stamp(), stamp(), text())
+            .prop_map(|(id, direction, at, sent, delivered, seen, text)| {
+                format!("{id},{direction},{at},{sent},{delivered},{seen},{text},5511981234567")
+            })
+            .boxed()
+    }
+}
+
+fn header_of(table: &'static Table) -> &'static str {
+    match table.name {
+        sessions::NAME => {
+            "session_id,session_started_timestamp,session_finished_timestamp,\
+             last_message_timestamp,session_status,last_message,user_country_code,user_cellphone"
+        }
+        deployments::NAME => {
+            "conversation_id,deployment_timestamp,user_responded_timestamp,delivery_status,\
+             status_detail,session_id,user_country_code,user_cellphone"
+        }
+        _ => "whatsapp_id,message_direction,created_at,sent_at,delivered_at,seen_at,message,from",
+    }
+}
+
+/// Rows in a table after files were loaded one by one, with so much memory.
+fn after(table: &'static Table, files: &[Vec<String>], memory: usize) -> Vec<String> {
+    let bench = Bench::new();
+    for (n, lines) in files.iter().enumerate() {
+        // A column that is not known tells equal files apart.
+        let text = format!("{},n{n}\n{},\n", header_of(table), lines.join(",\n"));
+        let file = bench.file(&format!("{n}.csv"), &text);
+        let options = Options { memory, ..Options::default() };
+        load(&bench.lake(), &[file], &options).unwrap();
+    }
+    bench.rows(table)
+}
+
+fn tables() -> impl Strategy<Value = &'static Table> {
+    prop::sample::select(vec![&sessions::TABLE, &deployments::TABLE, &messages::TABLE])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// The same rows in any order, in any files, any number of times, in any memory: one table.
+    #[test]
+    fn any_order_of_any_files_gives_one_table(
+        (table, lines) in tables().prop_flat_map(|table| {
+            (Just(table), prop::collection::vec(row_of(table), 1..14))
+        }),
+        order in any::<prop::sample::Index>(),
+        cuts in prop::collection::btree_set(0..14usize, 0..3),
+        memory in prop::sample::select(vec![2_000usize, 192 << 20]),
+    ) {
+        let whole = after(table, std::slice::from_ref(&lines), 192 << 20);
+
+        let mut shuffled = lines.clone();
+        shuffled.rotate_left(order.index(lines.len()));
+        shuffled.reverse();
+        let cuts: BTreeSet<usize> = cuts.into_iter().filter(|cut| *cut < shuffled.len()).collect();
+        let mut files = Vec::new();
+        let mut from = 0;
+        for cut in cuts.into_iter().chain([shuffled.len()]) {
+            if cut > from {
+                files.push(shuffled[from..cut].to_vec());
+                from = cut;
+            }
+        }
+        // And once more what came first.
+        files.push(files[0].clone());
+        prop_assert_eq!(after(table, &files, memory), whole);
+    }
+}
+
+#[test]
+fn the_committed_exports_load_as_their_readme_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/exports");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
+        .collect();
+    files.sort();
+    let counts = |files: &[PathBuf]| {
+        let bench = Bench::new();
+        bench.load(files).unwrap();
+        wabalake_data::TABLES.iter().map(|table| bench.rows(table)).collect::<Vec<_>>()
+    };
+    let forward = counts(&files);
+    assert_eq!(forward.iter().map(Vec::len).collect::<Vec<_>>(), [168, 152, 342]);
+    files.reverse();
+    assert_eq!(counts(&files), forward);
+}

@@ -1,0 +1,5 @@
+//! Tests of the whole, one module a subject.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed setup should fail the test")]
+
+mod cli;
+mod loads;
