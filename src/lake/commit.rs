@@ -122,25 +122,18 @@ impl Lake {
             info: change.info,
             data_change: change.data_change,
         };
-        for file in &staged {
-            file.committed.store(true, Ordering::SeqCst);
-        }
-        let commit = self.commit_prepared(table, base, change)?;
-        if commit == Commit::Conflict {
-            for file in &staged {
-                file.committed.store(false, Ordering::SeqCst);
-            }
-        }
-        Ok(commit)
+        self.commit_prepared(table, base, change, &staged)
     }
 
-    /// The same for files that the log knew already.
+    /// The same with files in the log's words, and those of them that would be deleted otherwise.
     pub(super) fn commit_prepared(
         &self,
         table: &'static dyn Layout,
         base: &Snapshot,
         change: Prepared,
+        staged: &[StagedFile],
     ) -> Result<Commit> {
+        let keep = |keep| staged.iter().for_each(|f| f.committed.store(keep, Ordering::SeqCst));
         let operation = change.operation.in_delta(!change.remove.is_empty());
         let transactions = change.transactions.iter();
         let mut info = change.info.clone();
@@ -157,7 +150,9 @@ impl Lake {
         let folder = self.folder(table);
         std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
 
-        let committed = runtime()?.block_on(async {
+        let runtime = runtime()?;
+        keep(true);
+        let committed = runtime.block_on(async {
             let known = open(&folder, base.version).await?;
             let state = match base.version {
                 Some(_) => Some(known.snapshot()? as &dyn TableReference),
@@ -186,7 +181,10 @@ impl Lake {
                         TransactionError::MaxCommitAttempts(_)
                         | TransactionError::VersionAlreadyExists(_),
                 },
-            ) => Ok(Commit::Conflict),
+            ) => {
+                keep(false);
+                Ok(Commit::Conflict)
+            }
             Err(e) => Err(e).context(|| format!("committing to table `{}`", table.name())),
         }
     }

@@ -671,6 +671,8 @@ fn a_table_gains_the_columns_that_it_lacks() {
     let lossy = change(staging.write(day(3), lossy).unwrap());
     let error = lake.commit(&OLD, &snapshot, lossy).unwrap_err().to_string();
     assert_eq!(error, "table `sessions` has a column `country`");
+    drop(staging);
+    assert_eq!(parquet_files(&table_folder(&lake)).len(), 2, "the refused file was kept");
 }
 
 #[test]
