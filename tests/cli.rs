@@ -342,8 +342,8 @@ fn wrong_commands_end_with_2_and_the_nearest_right_one() {
         ),
         (
             "query session-duration --lake lake --by dya",
-            "error: `--by` cannot be `dya`\n  hint: did you mean `day`? it takes `half-hour`, \
-             `hour`, `day`, `week`, `month`, `conversation`, `country`, `line`, `session-type`, \
+            "error: `--by` cannot be `dya`\n  hint: did you mean `day`? it takes `day`, `half-hour`, \
+             `hour`, `week`, `month`, `conversation`, `country`, `line`, `session-type`, \
              `session-status` and `channel`\n",
         ),
         (
