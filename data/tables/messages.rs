@@ -50,13 +50,13 @@ columns! {
     DELIVERED_AT = "delivered_at",
     /// When it was read.
     SEEN_AT = "seen_at",
-    /// session_incoming, session_outgoing or template.
+    /// `session_incoming`, `session_outgoing` or `template`.
     PARENT_SERVICE_TYPE = "parent_service_type",
     /// Who began the conversation, or its category.
     CONVERSATION_TYPE = "conversation_type",
     /// The conversation of 24 hours that it belongs to.
     CONVERSATION_ID = "conversation_id",
-    /// conversation_start or in_conversation.
+    /// `conversation_start` or `in_conversation`.
     CONVERSATION_MSG_TYPE = "conversation_msg_type",
     /// The campaign.
     CAMPAIGN_ID = "campaign_id",

@@ -148,7 +148,7 @@ pub enum Kind {
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// The snake_case name, the same in exports, lake and answers.
+    /// The `snake_case` name, the same in exports, lake and answers.
     pub name: &'static str,
     /// How a cell is read.
     pub kind: Kind,
@@ -156,7 +156,7 @@ pub struct Column {
     pub required: bool,
     /// Export or derived.
     pub origin: Origin,
-    /// Further header spellings; the snake_case name always matches, as does any spelling that
+    /// Further header spellings; the `snake_case` name always matches, as does any spelling that
     /// differs by case, spaces and punctuation only.
     pub aliases: &'static [&'static str],
 }
@@ -173,11 +173,13 @@ impl Column {
     }
 
     /// The same, required.
+    #[must_use]
     pub const fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
     /// The same, with further header spellings.
+    #[must_use]
     pub const fn or(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
     }
@@ -265,7 +267,7 @@ pub struct Row<'a, 'p> {
     pub phones: &'p mut Phones,
 }
 
-impl<'a> Row<'a, '_> {
+impl Row<'_, '_> {
     /// Fills `user_phone` and `country` from a dialling code, a number, and the country's name as
     /// the export has it.
     pub fn place_person(
