@@ -15,7 +15,7 @@ SELECT
     {by_columns},
     CAST(count(*) AS BIGINT) AS sessions,
     CAST(count(finished_at) AS BIGINT) AS finished_sessions,
-    CAST(CAST(sum(duration) AS DOUBLE) / count(duration) / 1000000 AS DOUBLE)
+    CAST(CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) / 1000000 AS DOUBLE)
         AS avg_duration_seconds,
     CAST(
         percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(duration AS DOUBLE)) / 1000000 AS DOUBLE

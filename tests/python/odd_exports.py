@@ -22,7 +22,7 @@ PHONES = [  # patterned, or of no country at all
 ]
 LINES = ["573005550100", "525555550100", ""]
 TEXTS = ["", "menu", "Menu", "ñandú / 100 %", "n\u0303andu\u0301", "🌱", "it's", "a,b", 'a"b', "z\\z"]
-IDS = [f"s{number:02}" for number in range(1, 120)]
+IDS = [f"s{number:02}" for number in range(1, 300)]
 COUNTRIES = ["Colombia", "United States", "Atlantis", ""]
 # An hour, a half-hour or nothing is skipped or repeated here, in one zone or another.
 CHANGES = [
@@ -81,8 +81,9 @@ def cell(random, column, kind, pools, moment):
     if column == "country_name":
         return random.choice(COUNTRIES)
     known = pools[column]
-    closed = column == "message_direction"
-    return random.choice(known if closed else known + TEXTS if len(known) < 4 else known + ["", "odd"])
+    if column in ("message_direction", "delivery_status"):
+        return random.choice(known)
+    return random.choice(known + TEXTS if len(known) < 4 else [*known, "", "odd"])
 
 
 def around(random, moment):

@@ -5,10 +5,11 @@ the same names, types, values and order. What is asked are the goldens' commands
 query, each way to split it, by each of several clocks.
 """
 
+import functools
 import shlex
 
-import pyarrow.parquet
 import pytest
+from pyarrow import parquet
 
 import odd_exports
 from engines import DuckDB, Sail, difference
@@ -29,16 +30,18 @@ def goldens(query):
 
 
 def questions():
+    """What is asked, and of which lake."""
     for query in catalog():
         name = query["name"]
-        asked = {(), *goldens(name)}
+        commands = {(), *goldens(name)}
         for zone in ZONES:
-            asked.add(("--timezone", zone))
-            asked |= {("--timezone", zone, "--by", by) for by in query.get("dimensions", [])}
-        yield from ((name, *arguments) for arguments in sorted(asked))
-
-
-QUESTIONS = list(questions())
+            commands.add(("--timezone", zone))
+            commands |= {("--timezone", zone, "--by", by) for by in query["dimensions"]}
+        for arguments in sorted(commands):
+            yield "odd_lake", (name, *arguments)
+        for lake in ("demo_lake", "sample_lake"):
+            yield lake, (name,)
+            yield lake, (name, "--timezone", ZONES[-1])
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +52,12 @@ def odd_lake(tmp_path_factory, demo_lake):
     return folder / "lake"
 
 
-@pytest.fixture(scope="module", params=["odd_lake", "demo_lake", "sample_lake"])
+@pytest.fixture(scope="module")
 def lake(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(scope="module", params=[Sail, DuckDB])
+@pytest.fixture(scope="module")
 def engine(request, lake):
     engine = request.param()
     engine.open(lake)
@@ -64,25 +67,27 @@ def engine(request, lake):
 
 @pytest.fixture(scope="module")
 def answer(lake, tmp_path_factory):
-    """The answer here, worked out once for both engines."""
+    """The answer here, and its twin, worked out once for both engines."""
     folder = tmp_path_factory.mktemp("answers")
 
-    def ask(question):
-        path = folder / f"{QUESTIONS.index(question)}.parquet"
-        if not path.exists():
-            run("query", *question, "--lake", lake, "-f", "parquet", "-o", path)
-        return pyarrow.parquet.read_table(path)
+    @functools.cache
+    def ask(name, *arguments):
+        path = folder / "answer.parquet"
+        run("query", name, *arguments, "--lake", lake, "-f", "parquet", "-o", path)
+        return parquet.read_table(path), run("queries", name, "--sql", *arguments)
 
     return ask
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
-def test_twin(question, lake, engine, answer):
+@pytest.mark.parametrize("engine", [Sail, DuckDB], indirect=True)
+@pytest.mark.parametrize(
+    "lake, question", list(questions()), indirect=["lake"], ids=lambda of: of if isinstance(of, str) else " ".join(of)
+)
+def test_twin(lake, question, engine, answer):
     if isinstance(engine, DuckDB) and question[0] in NOT_FOR_DUCKDB:
         pytest.skip(NOT_FOR_DUCKDB[question[0]])
-    name, *arguments = question
-    sql = run("queries", name, "--sql", *arguments)
-    differs = difference(answer(question), engine.ask(sql))
+    ours, sql = answer(*question)
+    differs = difference(ours, engine.ask(sql))
     assert differs is None, f"wabalake query {shlex.join(question)}\n{differs}\n\n{sql}"
 
 
