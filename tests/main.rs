@@ -1,5 +1,5 @@
 //! Tests of the whole, one module a subject.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed setup should fail the test")]
+#![expect(clippy::unwrap_used, reason = "a failed setup should fail the test")]
 
 mod cli;
 mod loads;

@@ -24,11 +24,12 @@ def load(limits: dict, table: str, lake: Path, countries: str, exports: list[str
     lake.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=lake.parent) as scratch:
         limits = limits | {"temp_directory": f"{scratch}/spill"}
-        with duckdb.connect(f"{scratch}/rows.duckdb", config=limits) as connection:
+        with duckdb.connect(config=limits) as connection:
             connection.execute("SET preserve_insertion_order = false")
             set_variables(connection, {
                 "files": exports,
                 "countries": countries,
+                "typed": f"{scratch}/typed.parquet",
                 "lake": str(lake),
                 "rejects": f"{lake}.rejects.parquet",
             })

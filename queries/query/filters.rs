@@ -20,7 +20,7 @@ pub trait Choice: Send + Sync + 'static {
     /// The type of the column and of the values.
     type Value: SqlLiteral + Clone + Debug + Send + Sync + 'static;
 
-    /// The option in snake_case; on the command line with `-`, in a twin with `:`.
+    /// The option in `snake_case`; on the command line with `-`, in a twin with `:`.
     const NAME: &'static str;
 
     /// The column that is compared.

@@ -84,7 +84,7 @@ pub trait Query: Send + Sync + 'static {
 /// What can be said of a query without asking it.
 #[derive(Clone, Copy, Debug)]
 pub struct Card {
-    /// Its name on the command line, in kebab-case; its folder is the same in snake_case.
+    /// Its name on the command line, in kebab-case; its folder is the same in `snake_case`.
     pub name: &'static str,
     /// What its answer shows, as a heading.
     pub title: &'static str,

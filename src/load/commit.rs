@@ -180,7 +180,7 @@ impl Merging<'_> {
             outcome.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
         let mut outcome = outcome?;
         outcome.absorb(Outcome { new: moved.new, updated: moved.updated, ..Outcome::default() });
-        outcome.add.sort_by_key(|file| file.day());
+        outcome.add.sort_by_key(StagedFile::day);
         outcome.remove.sort();
         Ok(outcome)
     }

@@ -148,7 +148,7 @@ fn count(rows: &DataFrame) -> PolarsResult<BTreeMap<i32, u64>> {
 fn check_hash(table: &Table, several: &DataFrame) -> Result<()> {
     let Some(hash) = table.key_hash() else { return Ok(()) };
     let ids = several.select(table.key.iter().copied())?;
-    let id = ids.columns().first().map_or(Ok(0), |id| id.n_unique())?;
+    let id = ids.columns().first().map_or(Ok(0), Column::n_unique)?;
     if several.column(hash)?.n_unique()? == id {
         return Ok(());
     }

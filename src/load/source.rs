@@ -29,7 +29,7 @@ pub(crate) struct Source {
     /// Its place in a zip archive.
     entry: Option<usize>,
     /// Deleted once the source is gone.
-    _spool: Option<tempfile::TempPath>,
+    spool: Option<tempfile::TempPath>,
 }
 
 /// What a first reading of a source says.
@@ -68,7 +68,7 @@ impl Source {
         let mut file = File::open(&path).map_err(|e| unreadable(&name, &e))?;
         let read = file.read(&mut magic).map_err(|e| unreadable(&name, &e))?;
         if &magic[..read] != b"PK\x03\x04" {
-            return Ok(vec![Self { name, path, entry: None, _spool: spool }]);
+            return Ok(vec![Self { name, path, entry: None, spool }]);
         }
         let mut archive = zip(&name, file)?;
         let mut sources = Vec::new();
@@ -80,10 +80,10 @@ impl Source {
                 continue;
             }
             let name = format!("{name}/{inner_name}");
-            sources.push(Self { name, path: path.clone(), entry: Some(entry), _spool: None });
+            sources.push(Self { name, path: path.clone(), entry: Some(entry), spool: None });
         }
         if let (Some(first), Some(spool)) = (sources.first_mut(), spool) {
-            first._spool = Some(spool);
+            first.spool = Some(spool);
         }
         if sources.is_empty() {
             return Err(Error::data(format!("`{name}` is an archive without files")));

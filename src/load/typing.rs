@@ -264,7 +264,7 @@ struct Rows {
     day_of: usize,
     /// Row numbers by UTC day.
     days: BTreeMap<i32, Vec<IdxSize>>,
-    rows: IdxSize,
+    height: IdxSize,
     origin: i32,
 }
 
@@ -297,7 +297,7 @@ impl Rows {
             hashes: table.hashes.iter().map(hash).collect(),
             day_of: table.position(table.day_of).unwrap_or_default(),
             days: BTreeMap::new(),
-            rows: 0,
+            height: 0,
             origin,
         }
     }
@@ -326,16 +326,16 @@ impl Rows {
             Cell::Stamp(micros) => utc_day(micros),
             _ => NO_DAY,
         };
-        self.days.entry(day).or_default().push(self.rows);
-        self.rows += 1;
+        self.days.entry(day).or_default().push(self.height);
+        self.height += 1;
     }
 
     /// The rows as frames, one for each UTC day.
     fn by_day(self) -> PolarsResult<BTreeMap<i32, DataFrame>> {
-        if self.rows == 0 {
+        if self.height == 0 {
             return Ok(BTreeMap::new());
         }
-        let height = self.rows as usize;
+        let height = self.height as usize;
         let mut columns: Vec<Column> = Vec::with_capacity(self.columns.len() + 4);
         for builder in self.columns {
             columns.push(match builder {

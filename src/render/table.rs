@@ -268,25 +268,25 @@ mod tests {
 
     #[test]
     fn names_break_before_texts_are_cut() {
-        let expected = r#" conversation_ │ last_node_id                                 │      avg_ │ sessions
+        let expected = r" conversation_ │ last_node_id                                 │      avg_ │ sessions
  id            │                                              │ duration_ │
                │                                              │   seconds │
 ───────────────┼──────────────────────────────────────────────┼───────────┼──────────
  417           │ ask-for-the-size-of-the-shirt-and-its-colour │     75.50 │    1,204
  417           │ ¿cuál? 👩‍💻                                    │         – │        7
-"#;
+";
         assert_eq!(on_screen(&flows(), 86), expected);
     }
 
     #[test]
     fn long_texts_are_cut_and_numbers_are_not() {
-        let expected = r#" conversation_ │ last_node_id        │      avg_ │ sessions
+        let expected = r" conversation_ │ last_node_id        │      avg_ │ sessions
  id            │                     │ duration_ │
                │                     │   seconds │
 ───────────────┼─────────────────────┼───────────┼──────────
  417           │ ask-for-the-size-o… │     75.50 │    1,204
  417           │ ¿cuál? 👩‍💻           │         – │        7
-"#;
+";
         assert_eq!(on_screen(&flows(), 60), expected);
     }
 

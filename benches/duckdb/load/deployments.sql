@@ -4,7 +4,7 @@
 -- `first_day` and `last_day`, the days to be written.
 
 -- Cells as text, then typed, each row with the reason why it cannot be taken, if any.
-CREATE TABLE typed AS
+COPY (
 WITH cells AS (
     SELECT * FROM read_csv(
         getvariable('files'),
@@ -105,12 +105,15 @@ SELECT
     hash(person, conversation_id, version, deployed) AS row_key,
     reason,
     CASE WHEN reason IS NOT NULL THEN CAST(to_json(judged) AS VARCHAR) END AS raw
-FROM judged;
+FROM judged
+) TO (getvariable('typed')) (FORMAT parquet, COMPRESSION snappy);
+
+CREATE VIEW typed AS FROM read_parquet(getvariable('typed'), file_row_number = true);
 
 -- Of rows with one key all but the one that is further along. Keys that occur once, nearly all,
 -- are set aside by their hash first.
 CREATE TABLE behind AS
-SELECT rowid AS row_id
+SELECT file_row_number AS row_id
 FROM typed
 SEMI JOIN (
     SELECT row_key FROM typed WHERE reason IS NULL GROUP BY row_key HAVING count(*) > 1
@@ -131,9 +134,9 @@ QUALIFY row_number() OVER (
 
 -- Some days at a time, so that what is sorted fits into memory.
 COPY (
-    SELECT * EXCLUDE (row_key, reason, raw)
+    SELECT * EXCLUDE (file_row_number, row_key, reason, raw)
     FROM typed
-    ANTI JOIN behind ON typed.rowid = behind.row_id
+    ANTI JOIN behind ON typed.file_row_number = behind.row_id
     WHERE reason IS NULL AND utc_day BETWEEN getvariable('first_day') AND getvariable('last_day')
     ORDER BY utc_day, conversation_id NULLS LAST, conversation_version NULLS LAST,
         deployment_timestamp, user_phone NULLS LAST

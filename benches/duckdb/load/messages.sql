@@ -12,7 +12,7 @@ WITH lines AS (
 SELECT DISTINCT names[1] AS code, lower(unnest(names)) AS name FROM lines;
 
 -- Cells as text, then typed, each row with the reason why it cannot be taken, if any.
-CREATE TABLE typed AS
+COPY (
 WITH cells AS (
     SELECT * FROM read_csv(
         getvariable('files'),
@@ -177,12 +177,15 @@ SELECT
     reason,
     CASE WHEN reason IS NOT NULL THEN CAST(to_json(judged) AS VARCHAR) END AS raw
 FROM judged
-LEFT JOIN named_countries ON lower(judged.country_word) = named_countries.name;
+LEFT JOIN named_countries ON lower(judged.country_word) = named_countries.name
+) TO (getvariable('typed')) (FORMAT parquet, COMPRESSION snappy);
+
+CREATE VIEW typed AS FROM read_parquet(getvariable('typed'), file_row_number = true);
 
 -- Of rows with one key all but the one that is further along. Keys that occur once, nearly all,
 -- are set aside by their hash first.
 CREATE TABLE behind AS
-SELECT rowid AS row_id
+SELECT file_row_number AS row_id
 FROM typed
 SEMI JOIN (
     SELECT message_key FROM typed WHERE reason IS NULL GROUP BY message_key HAVING count(*) > 1
@@ -199,9 +202,9 @@ QUALIFY row_number() OVER (
 
 -- Some days at a time, so that what is sorted fits into memory.
 COPY (
-    SELECT * EXCLUDE (reason, raw)
+    SELECT * EXCLUDE (file_row_number, reason, raw)
     FROM typed
-    ANTI JOIN behind ON typed.rowid = behind.row_id
+    ANTI JOIN behind ON typed.file_row_number = behind.row_id
     WHERE reason IS NULL AND utc_day BETWEEN getvariable('first_day') AND getvariable('last_day')
     ORDER BY utc_day, conversation_id NULLS LAST, created_at, whatsapp_id
 ) TO (getvariable('lake')) (
