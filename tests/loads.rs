@@ -55,7 +55,10 @@ fn rows(lake: &Lake, table: &'static Table) -> Vec<String> {
     let scan = lake.snapshot(table).unwrap().scan().unwrap();
     let names: Vec<String> = table.schema().iter_names().map(ToString::to_string).collect();
     let found = scan.select(names.iter().map(col).collect::<Vec<_>>()).collect().unwrap();
-    let row = |row| format!("{:?}", found.get_row(row).unwrap().0);
+    let row = |row| {
+        let cells = found.get_row(row).unwrap().0;
+        cells.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    };
     let mut rows: Vec<String> = (0..found.height()).map(row).collect();
     rows.sort();
     rows
