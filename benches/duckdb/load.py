@@ -1,7 +1,7 @@
 """DuckDB's side of the loading benchmark: exports of one table into Parquet by day.
 
-One process, as a person would write it who knows DuckDB well: the work is in load/TABLE.sql. Rows
-wait in a database file beside the lake, since under a memory limit that is quicker than in memory.
+One process, as a person would write it who knows DuckDB well: the work is in load/TABLE.sql. Typed
+rows wait in a Parquet file, since they do not fit into memory; a database file takes longer.
 
     python load.py THREADS TABLE LAKE COUNTRIES EXPORT...
     python load.py THREADS --copy PARQUET EXPORT...
