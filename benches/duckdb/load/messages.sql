@@ -1,7 +1,8 @@
 -- Kaleyra messages into Parquet by day: what `wabalake load` does, as far as SQL goes.
 --
--- Variables: `files`, the exports; `countries`, the list of names; `lake`, where the table goes;
--- `rejects`, a Parquet file; `first_day` and `last_day`, the days to be written.
+-- Variables: `files`, the exports; `countries`, the list of names; `typed`, a Parquet file for
+-- rows that wait; `lake`, where the table goes; `rejects`, a Parquet file; `first_day` and
+-- `last_day`, the days to be written.
 
 -- Names by which exports call a country, and its code.
 CREATE TABLE named_countries AS

@@ -1,7 +1,7 @@
 -- Treble sessions into Parquet by day: what `wabalake load` does, as far as SQL goes.
 --
--- Variables: `files`, the exports; `lake`, where the table goes; `rejects`, a Parquet file;
--- `first_day` and `last_day`, the days to be written.
+-- Variables: `files`, the exports; `typed`, a Parquet file for rows that wait; `lake`, where the
+-- table goes; `rejects`, a Parquet file; `first_day` and `last_day`, the days to be written.
 
 -- Cells as text, then typed, each row with the reason why it cannot be taken, if any.
 COPY (
