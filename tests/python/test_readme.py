@@ -13,6 +13,7 @@ from program import ENVIRONMENT, PROGRAM, ROOT
 
 # What differs from one run to the next.
 VARIES = [
+    (re.compile(r"^.*: [\d.]+ \w*B of [\d.]+ \w*B\n", re.MULTILINE), ""),  # progress, when it is slow
     (re.compile(r"\b\d+(\.\d+)? (s|ms|MB/s)\b"), "# s"),
     (re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*"), "#"),
     (re.compile(r" +$", re.MULTILINE), ""),
@@ -34,21 +35,23 @@ def test_what_can_be_run(clone):
     environment = ENVIRONMENT | {"WABALAKE": str(PROGRAM), "PATH": f"{clone}/bin:{os.environ['PATH']}"}
 
     def run(command, **options):
-        return subprocess.run(
+        done = subprocess.run(
             command, cwd=clone, env=environment, timeout=300, text=True, encoding="utf-8",
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
+            capture_output=True, **options,
         )
+        # One after the other, since in a pipe nothing says which came first.
+        return done.returncode, done.stdout + done.stderr
 
     ran = 0
     for language, block in readme.blocks(readme.README.read_text()):
         if language == "python":
-            done = run([sys.executable, "-c", block])
-            assert done.returncode == 0, f"{block}\n{done.stdout}"
+            code, said = run([sys.executable, "-c", block])
+            assert code == 0, f"{block}\n{said}"
             ran += 1
             continue
         for command in block:
-            done = run(command.line, shell=True)
-            assert settled(done.stdout) == settled(command.shown), f"$ {command.line}\n{done.stdout}"
+            _, said = run(command.line, shell=True)
+            assert settled(said) == settled(command.shown), f"$ {command.line}\n{said}"
             ran += 1
     assert ran > 5
 

@@ -87,7 +87,7 @@ def test_twin(lake, question, engine, answer):
     if isinstance(engine, DuckDB) and question[0] in NOT_FOR_DUCKDB:
         pytest.skip(NOT_FOR_DUCKDB[question[0]])
     ours, sql = answer(*question)
-    differs = difference(ours, engine.ask(sql))
+    differs = difference(ours, engine.ask(sql), engine.tolerance)
     assert differs is None, f"wabalake query {shlex.join(question)}\n{differs}\n\n{sql}"
 
 
