@@ -28,7 +28,7 @@ nodes AS (
         last_node_id,
         count(*) AS sessions,
         count(DISTINCT user_phone) AS users,
-        count_if(session_status = 'AGENTS') AS agent_sessions,
+        count(CASE WHEN session_status = 'AGENTS' THEN 1 END) AS agent_sessions,
         CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) / 1000000 AS avg_duration_seconds
     FROM in_range
     GROUP BY conversation_id, conversation_version, last_node_id

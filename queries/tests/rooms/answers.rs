@@ -99,7 +99,7 @@ fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
     let expected: Vec<_> = questions()
         .map(|(room, question)| answer(&question, &fixtures::tables(), room.card.engine))
         .collect();
-    for seed in 1..=4_u64 {
+    for seed in 1..=2_u64 {
         let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
             let rows = fixtures::read(table);
             let shuffled = rows.take(&permutation(rows.height(), seed)).unwrap();

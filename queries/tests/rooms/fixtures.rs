@@ -3,12 +3,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use polars::prelude::*;
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, instant, sessions, text_key};
 use wabalake_data::{TABLES, Table};
 use wabalake_queries::query::Tables;
+
+static TABLES_READ: LazyLock<Vec<DataFrame>> =
+    LazyLock::new(|| TABLES.iter().map(|table| from_csv(table)).collect());
 
 /// Every table of the fixtures.
 pub(crate) fn tables() -> Tables {
@@ -17,6 +21,11 @@ pub(crate) fn tables() -> Tables {
 
 /// One table of the fixtures, with every column that a scan offers; empty when there is no file.
 pub(crate) fn read(table: &Table) -> DataFrame {
+    let place = TABLES.iter().position(|known| *known == table).unwrap();
+    TABLES_READ[place].clone()
+}
+
+fn from_csv(table: &Table) -> DataFrame {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{}.csv", table.name));
     if !path.exists() {
         return DataFrame::empty_with_schema(&table.schema());
