@@ -77,7 +77,7 @@ fn cells(criterion: &mut Criterion) {
     group.bench_function("phones, each for the first time", |bencher| {
         bencher.iter_batched(
             Phones::default,
-            |mut phones| {
+            |phones| {
                 for number in &numbers {
                     sink(phones.person(Some("57"), Some(number)));
                 }
@@ -86,7 +86,7 @@ fn cells(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    let mut phones = Phones::default();
+    let phones = Phones::default();
     group.bench_function("phones, seen before", |bencher| {
         bencher.iter(|| {
             for number in &numbers {

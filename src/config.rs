@@ -10,8 +10,9 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use chrono_tz::{TZ_VARIANTS, Tz};
+use chrono_tz::Tz;
 use wabalake_queries::query::nearest;
+use wabalake_queries::query::zone::read_zone;
 
 use crate::error::{Context as _, Error, Result};
 
@@ -51,7 +52,7 @@ impl Config {
         let mut config = Self::default();
         for (key, value) in &table {
             let zone = || match value.as_str() {
-                Some(name) => zone(name).map(Some),
+                Some(name) => read_zone(name).map(Some),
                 None => {
                     Err("its value is not a text in quotes\n  hint: such as \"UTC\"".to_owned())
                 }
@@ -78,20 +79,6 @@ impl Config {
 fn wrong(key: &str, said: &str) -> Error {
     let (what, hint) = said.split_once("\n  hint: ").unwrap_or((said, "a zone is an IANA name"));
     Error::lake(format!("`{key}`: {what}")).hint(hint)
-}
-
-/// Reads a zone's IANA name.
-///
-/// # Errors
-/// An unknown name, with a hint that names the nearest known one.
-pub fn zone(name: &str) -> Result<Tz, String> {
-    name.parse().map_err(|_| {
-        let hint = nearest(name, TZ_VARIANTS.iter().map(|zone| zone.name())).map_or_else(
-            || "a zone is an IANA name, such as America/Bogota".to_owned(),
-            |known| format!("did you mean `{known}`?"),
-        );
-        format!("no such time zone\n  hint: {hint}")
-    })
 }
 
 #[cfg(test)]

@@ -33,4 +33,3 @@ pub mod lake;
 pub mod load;
 pub mod render;
 pub mod run;
-pub mod suggest;

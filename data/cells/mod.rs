@@ -26,7 +26,12 @@ pub use enumeration::Enumeration;
 /// assert_eq!(word("NaN"), None);
 /// ```
 pub fn word(cell: &str) -> Option<&str> {
-    let word = cell.trim();
+    let word = match cell.as_bytes() {
+        [] => return None,
+        // Nothing to trim, as nearly always.
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
+        _ => cell.trim(),
+    };
     match word.len() {
         0 => None,
         1 if word == "-" => None,

@@ -12,8 +12,9 @@
 //!
 //! Numbering plans are libphonenumber's, through its Rust port.
 
-use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
+use polars::prelude::PlHashMap;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
 
 use super::number::without_float_tail;
@@ -29,7 +30,11 @@ use super::word;
 /// assert_eq!(digits("null"), None);
 /// ```
 pub fn digits(cell: &str) -> Option<std::borrow::Cow<'_, str>> {
-    let word = without_float_tail(word(cell)?);
+    let word = word(cell)?;
+    if word.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(word.into());
+    }
+    let word = without_float_tail(word);
     let dropped = |c: char| matches!(c, '+' | '-' | '(' | ')') || c.is_whitespace();
     if !word.contains(dropped) {
         return Some(word.into());
@@ -59,30 +64,45 @@ impl Person {
 }
 
 /// Normalises phone numbers and remembers those it has seen, since a person comes back often and
-/// a number costs about a microsecond.
-#[derive(Debug, Default)]
+/// a number costs some microseconds. Threads share it.
+#[derive(Debug)]
 pub struct Phones {
-    seen: HashMap<(u64, u64), Person>,
+    /// By a hash of code and number, each part holding those whose hash ends in its place.
+    seen: [Mutex<PlHashMap<u128, Person>>; Phones::PARTS],
+}
+
+impl Default for Phones {
+    fn default() -> Self {
+        Self { seen: std::array::from_fn(|_| Mutex::default()) }
+    }
 }
 
 impl Phones {
-    /// How many numbers are remembered before starting afresh: some 40 MB.
-    const REMEMBERED: usize = 1 << 19;
+    /// So many that threads seldom meet.
+    const PARTS: usize = 64;
+
+    /// How many numbers a part remembers before starting afresh: some 60 MB over all parts.
+    const REMEMBERED: usize = (1 << 19) / Self::PARTS;
 
     /// The person of a dialling code and a number, both digits; of a full international number
     /// when there is no code. `None` without a number.
-    pub fn person(&mut self, code: Option<&str>, number: Option<&str>) -> Option<Person> {
+    pub fn person(&self, code: Option<&str>, number: Option<&str>) -> Option<Person> {
         let number = number?;
-        let hash = |text: &str| xxhash_rust::xxh3::xxh3_64(text.as_bytes());
-        let name = (code.map_or(0, hash), hash(number));
-        if let Some(person) = self.seen.get(&name) {
+        let code = code.unwrap_or_default();
+        let salt = xxhash_rust::xxh3::xxh3_64(code.as_bytes());
+        let name = xxhash_rust::xxh3::xxh3_128_with_seed(number.as_bytes(), salt);
+        let part = &self.seen[usize::try_from(name % Self::PARTS as u128).unwrap_or_default()];
+        // A thread that panicked cannot have left half a person.
+        let lock = || part.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(person) = lock().get(&name) {
             return Some(*person);
         }
-        if self.seen.len() >= Self::REMEMBERED {
-            self.seen.clear();
+        let person = normalise(code, number);
+        let mut seen = lock();
+        if seen.len() >= Self::REMEMBERED {
+            seen.clear();
         }
-        let person = normalise(code.unwrap_or_default(), number);
-        self.seen.insert(name, person);
+        seen.insert(name, person);
         Some(person)
     }
 }
@@ -201,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_person_seen_before_is_the_same_person() {
-        let mut phones = Phones::default();
+        let phones = Phones::default();
         let first = phones.person(Some("57"), Some("3005550101"));
         assert_eq!(first, phones.person(Some("57"), Some("3005550101")));
         assert_ne!(first, phones.person(None, Some("3005550101")));

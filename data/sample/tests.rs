@@ -371,7 +371,7 @@ fn ratios_are_as_promised() {
 
 #[test]
 fn numbers_are_valid_where_they_should_be_and_no_ones() {
-    let mut phones = Phones::default();
+    let phones = Phones::default();
     for country in &COUNTRIES {
         for [first, last] in country.extremes() {
             for national in [first, last] {
@@ -498,7 +498,7 @@ fn the_file_written_by_hand_is_as_its_readme_says() {
     assert_eq!(keys.len() as u64, BY_HAND_SESSIONS);
     assert!(readme.contains(&format!("| `{BY_HAND}` | {good} | {} |", rows.len() as u64 - good)));
 
-    let mut phones = Phones::default();
+    let phones = Phones::default();
     let mut people = BTreeSet::new();
     for row in rows.iter().flatten() {
         let [code, number] = person(row).map(|cell| digits(&cell).unwrap().into_owned());

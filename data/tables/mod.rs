@@ -264,7 +264,7 @@ pub struct Row<'a, 'p> {
     /// Whether `user_phone` is a valid number; null without one.
     pub user_phone_valid: Option<bool>,
     /// Normalises phone numbers, each distinct one once.
-    pub phones: &'p mut Phones,
+    pub phones: &'p Phones,
 }
 
 impl Row<'_, '_> {

@@ -65,24 +65,26 @@ impl Query for CountryBreakdown {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let delivered = || delivery_is("Delivered");
-        let created = when(delivered()).then(col(SESSION_KEY)).otherwise(lit(Null {}));
-        let deployments =
-            params.days.scan(tables, &deployments::TABLE).with_column(created.alias(SESSION_KEY));
-        let sessions = tables
+        let created = || delivered().and(col(SESSION_KEY).is_not_null());
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let sent_to = deployments.clone().group_by([col(COUNTRY)]).agg([
+            rows().alias("deployments"),
+            rows_where(delivered()).alias("delivered"),
+            rows_where(created()).alias("sessions_created"),
+            rows_where(delivered().and(answered())).alias("replied"),
+        ]);
+        // Apart from the counts, so that the join meets only deployments that can find a session.
+        let lasting = tables
             .scan(&sessions::TABLE)
-            .select([col(SESSION_KEY), session_duration().alias(DURATION)]);
-
+            .select([col(SESSION_KEY), session_duration().alias(DURATION)])
+            .filter(col(DURATION).is_not_null());
         let on = [col(SESSION_KEY)];
-        let sent_to = deployments
-            .join(sessions, &on, &on, JoinArgs::new(JoinType::Left))
+        let sparked = deployments
+            .filter(created())
+            .select([col(COUNTRY), col(SESSION_KEY)])
+            .join(lasting, &on, &on, JoinArgs::new(JoinType::Inner))
             .group_by([col(COUNTRY)])
-            .agg([
-                rows().alias("deployments"),
-                rows_where(delivered()).alias("delivered"),
-                rows_where(col(SESSION_KEY).is_not_null()).alias("sessions_created"),
-                rows_where(delivered().and(answered())).alias("replied"),
-                average_seconds(DURATION).alias("avg_session_seconds"),
-            ]);
+            .agg([average_seconds(DURATION).alias("avg_session_seconds")]);
         let writing = params
             .days
             .scan(tables, &sessions::TABLE)
@@ -97,8 +99,11 @@ impl Query for CountryBreakdown {
         };
         let counts =
             ["deployments", "delivered", "sessions_created", "replied", "inbound_sessions"];
+        let of_country = [col(COUNTRY)];
+        let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         let countries = sent_to
-            .join(writing, [col(COUNTRY)], [col(COUNTRY)], all)
+            .join(sparked, &of_country, &of_country, known)
+            .join(writing, &of_country, &of_country, all)
             .with_columns(counts.map(|count| col(count).fill_null(lit(0))));
 
         let (codes, names): (Vec<_>, Vec<_>) = countries::all().unzip();

@@ -37,7 +37,7 @@ const THURSDAY: i64 = 3;
 ///
 /// # Errors
 /// An unknown name, with the nearest known one.
-pub(crate) fn read_zone(name: &str) -> Result<Tz, String> {
+pub fn read_zone(name: &str) -> Result<Tz, String> {
     name.parse().map_err(|_| {
         let names = TZ_VARIANTS.iter().map(|zone| zone.name());
         let hint = nearest(name, names).map_or_else(

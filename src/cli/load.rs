@@ -7,11 +7,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_data::{TABLES, Table, table};
 use wabalake_queries::query::nearest;
+use wabalake_queries::query::zone::read_zone;
 
 use super::output::{to_file, to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::load::report::grouped;
@@ -34,7 +35,7 @@ struct Options {
     kind: Option<String>,
 
     /// IANA zone of stamps without an offset [default: the lake's, else UTC]
-    #[arg(long, value_name = "ZONE", value_parser = config::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = read_zone)]
     source_timezone: Option<Tz>,
 
     /// Read a header as another, as FROM=TO; can be given several times

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::Args;
+use wabalake_queries::query::zone::read_zone;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::Result;
 use crate::lake::Lake;
 
@@ -38,7 +39,7 @@ pub(super) struct ZoneOption {
         value_name = "ZONE",
         env = "WABALAKE_TIMEZONE",
         hide_env_values = true,
-        value_parser = config::zone
+        value_parser = read_zone
     )]
     timezone: Option<Tz>,
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! chunk → { 2025-06-01: 9,000 rows, 2025-06-02: 1,200 rows }
-//!            │ in memory, up to a budget; then all of it is appended to
+//!            │ in memory, up to a budget; then all of it overflows, and is appended to
 //!            ▼
 //!         <spill>/20240.ipc, <spill>/20241.ipc     one IPC stream after the other
 //! ```
@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use polars::io::SerReader as _;
 use polars::prelude::*;
@@ -25,6 +26,8 @@ pub(crate) struct Buckets {
     budget: usize,
     held: usize,
     days: BTreeMap<i32, Bucket>,
+    /// Held by whoever writes.
+    turn: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -34,24 +37,62 @@ struct Bucket {
     spilled: usize,
 }
 
+/// Rows that must leave memory.
+#[must_use = "rows that are not written are lost"]
+pub(crate) struct Overflow {
+    days: Vec<(PathBuf, Vec<DataFrame>)>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Overflow {
+    /// Appends the rows to their days' files.
+    pub(crate) fn write(self) -> Result<()> {
+        // A thread that panicked has ended the load.
+        let _turn = self.turn.lock();
+        for (path, frames) in self.days {
+            let mut rows = stack(frames)?;
+            let file = OpenOptions::new().create(true).append(true).open(path)?;
+            let mut file = BufWriter::with_capacity(1 << 20, file);
+            // The older text layout is written compactly; views would drag whole chunks along.
+            IpcStreamWriter::new(&mut file)
+                .with_compat_level(CompatLevel::oldest())
+                .finish(&mut rows)?;
+            file.flush()?;
+        }
+        Ok(())
+    }
+}
+
 impl Buckets {
     /// Rows that exceed `budget` bytes go to a folder of their own under `beside`, which is gone
     /// once the buckets are.
-    pub(crate) fn new(beside: &std::path::Path, budget: usize) -> Result<Self> {
+    pub(crate) fn new(beside: &Path, budget: usize) -> Result<Self> {
         let spill = tempfile::Builder::new().prefix("load-").tempdir_in(beside)?;
-        Ok(Self { spill, budget, held: 0, days: BTreeMap::new() })
+        Ok(Self { spill, budget, held: 0, days: BTreeMap::new(), turn: Arc::default() })
     }
 
     /// Adds rows of one day. `bytes` is what they take in memory, about.
-    pub(crate) fn add(&mut self, day: i32, rows: DataFrame, bytes: usize) -> Result<()> {
+    pub(crate) fn add(&mut self, day: i32, rows: DataFrame, bytes: usize) {
         let bucket = self.days.entry(day).or_default();
         bucket.frames.push(rows);
         bucket.held += bytes;
         self.held += bytes;
-        if self.held > self.budget {
-            self.spill_all()?;
+    }
+
+    /// Everything that is held, once it exceeds the budget: to be written while others go on
+    /// adding, and before anything is read.
+    pub(crate) fn overflow(&mut self) -> Option<Overflow> {
+        if self.held <= self.budget {
+            return None;
         }
-        Ok(())
+        self.held = 0;
+        let folder = self.spill.path();
+        let full = self.days.iter_mut().filter(|(_, bucket)| !bucket.frames.is_empty());
+        let days = full.map(|(day, bucket)| {
+            bucket.spilled += std::mem::take(&mut bucket.held);
+            (spilled_to(folder, *day), std::mem::take(&mut bucket.frames))
+        });
+        Some(Overflow { days: days.collect(), turn: Arc::clone(&self.turn) })
     }
 
     /// The days that have rows, ascending.
@@ -73,7 +114,7 @@ impl Buckets {
     ) -> Result<()> {
         let Some(bucket) = self.days.get(&day) else { return Ok(()) };
         if bucket.spilled > 0 {
-            let file = File::open(self.path(day))?;
+            let file = File::open(spilled_to(self.spill.path(), day))?;
             let length = file.metadata()?.len();
             let mut reader = BufReader::new(file);
             while std::io::Seek::stream_position(&mut reader)? < length {
@@ -90,33 +131,10 @@ impl Buckets {
         }
         Ok(())
     }
+}
 
-    fn spill_all(&mut self) -> Result<()> {
-        for day in self.days.keys().copied().collect::<Vec<_>>() {
-            let path = self.path(day);
-            let Some(bucket) = self.days.get_mut(&day) else { continue };
-            if bucket.frames.is_empty() {
-                continue;
-            }
-            let frames = std::mem::take(&mut bucket.frames);
-            let mut rows = stack(frames)?;
-            let file = OpenOptions::new().create(true).append(true).open(path)?;
-            let mut file = BufWriter::with_capacity(1 << 20, file);
-            // The older text layout is written compactly; views would drag whole chunks along.
-            IpcStreamWriter::new(&mut file)
-                .with_compat_level(CompatLevel::oldest())
-                .finish(&mut rows)?;
-            file.flush()?;
-            bucket.spilled += bucket.held;
-            bucket.held = 0;
-        }
-        self.held = 0;
-        Ok(())
-    }
-
-    fn path(&self, day: i32) -> PathBuf {
-        self.spill.path().join(format!("{day}.ipc"))
-    }
+fn spilled_to(folder: &Path, day: i32) -> PathBuf {
+    folder.join(format!("{day}.ipc"))
 }
 
 /// Frames of one schema as one frame; none are an empty one.
@@ -141,7 +159,10 @@ mod tests {
             for part in 0..4i32 {
                 for day in [7, 9] {
                     let rows = df!("n" => [part, part + 10], "text" => ["a", "\u{e9}"]).unwrap();
-                    buckets.add(day, rows, 100).unwrap();
+                    buckets.add(day, rows, 100);
+                    if let Some(overflow) = buckets.overflow() {
+                        overflow.write().unwrap();
+                    }
                 }
             }
             assert_eq!(buckets.days().collect::<Vec<_>>(), [7, 9]);

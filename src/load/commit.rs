@@ -14,12 +14,14 @@ use std::sync::Mutex;
 
 use chrono::NaiveDate;
 use polars::prelude::*;
+use rayon::prelude::*;
 use serde_json::json;
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::Options;
 use super::buckets::stack;
+use super::keys::StagedKey;
 use super::merge::{LAKE, Merged, merge};
 use super::progress::Progress;
 use super::report::TableReport;
@@ -317,28 +319,34 @@ impl Merging<'_> {
     }
 
     /// Keys of staged rows that lie on another staged day, or on another day of the lake, and
-    /// those days of the lake. Goes over the keys several times where they are many.
+    /// those days of the lake. Goes over the lake's keys several times where many are staged.
     fn find_moved(&self, hash: &str) -> Result<(PlHashSet<i64>, BTreeSet<i32>)> {
         const KEYS_AT_ONCE: u64 = 4_000_000;
-        let staged: u64 = self.staged.files.iter().map(|file| file.report.rows_read).sum();
-        let passes = i64::try_from(staged / KEYS_AT_ONCE + 1).unwrap_or(1);
         let mut moved = PlHashSet::default();
         let mut lake_days = BTreeSet::new();
-        for pass in 0..passes {
+        let Some(keys) = &self.staged.keys else { return Ok((moved, lake_days)) };
+        let lake = self.snapshot.files_in_groups(KEYS_AT_ONCE);
+        for parts in keys.groups(KEYS_AT_ONCE) {
+            let read: Vec<(Vec<i64>, Vec<StagedKey>)> = parts
+                .into_par_iter()
+                .map(|part| {
+                    let mut keys = keys.read(part)?;
+                    keys.retain(|key| self.live.contains(&key.origin));
+                    let several = keys
+                        .windows(2)
+                        .filter(|pair| pair[0].hash == pair[1].hash && pair[0].day != pair[1].day);
+                    let several = several.map(|pair| pair[0].hash).collect();
+                    // They are needed only to be found in the lake.
+                    Ok((several, if lake.is_empty() { Vec::new() } else { keys }))
+                })
+                .collect::<Result<_>>()?;
             let mut days: PlHashMap<i64, i32> = PlHashMap::default();
-            for day in self.staged.rows.days() {
-                self.staged.rows.read(day, Some(&[hash, ORIGIN]), |rows| {
-                    for key in self.live_rows(rows)?.column(hash)?.i64()?.iter().flatten() {
-                        if key.rem_euclid(passes) == pass && *days.entry(key).or_insert(day) != day
-                        {
-                            moved.insert(key);
-                        }
-                    }
-                    Ok(())
-                })?;
+            for (several, keys) in read {
+                moved.extend(several);
+                days.extend(keys.into_iter().map(|key| (key.hash, key.day)));
             }
-            for files in self.snapshot.files_in_groups(KEYS_AT_ONCE) {
-                let scan = self.snapshot.scan_files(&files)?.select([col(hash), col(UTC_DAY)]);
+            for files in &lake {
+                let scan = self.snapshot.scan_files(files)?.select([col(hash), col(UTC_DAY)]);
                 let rows = scan.collect()?;
                 let dates = rows.column(UTC_DAY)?.cast(&DataType::Int32)?;
                 let keys = rows.column(hash)?.i64()?.iter().zip(dates.i32()?.iter());

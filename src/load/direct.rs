@@ -45,11 +45,12 @@ fn fill_table(lake: &Lake, plan: &Plan, table: &'static Table, quiet: bool) -> R
     let staging = lake.staging(table)?;
     let progress = Progress::days(table.name, plan.days.into(), quiet);
     let days = Mutex::new(plan.days());
+    let phones = Phones::default();
     let written = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
-                let mut typist = Typist::new(&header, chrono_tz::Tz::UTC, 1, Phones::default());
+                let mut typist = Typist::new(&header, chrono_tz::Tz::UTC, 1, &phones);
                 let mut csv = Vec::new();
                 loop {
                     let Some(day) = days.lock().ok().and_then(|mut days| days.next()) else {

@@ -6,6 +6,7 @@
 
 use wabalake_data::tables::fold_header;
 use wabalake_data::{TABLES, Table};
+use wabalake_queries::query::nearest;
 
 use super::records::Fields;
 use crate::error::{Error, Result};
@@ -68,15 +69,13 @@ impl Header {
         let named = |at: usize| places.contains(&Some(at));
         let mended = cells.iter().position(|cell| cell == MENDED);
         let mut unknown = Vec::new();
-        for (at, cell) in
-            cells.iter().enumerate().filter(|(at, _)| !named(*at) && mended != Some(*at))
-        {
+        let strange = |at: usize| !named(at) && mended != Some(at);
+        for (_, cell) in cells.iter().enumerate().filter(|(at, _)| strange(*at)) {
             let twin = table.exported().find(|column| column.is_named(cell));
             if let Some(column) = twin {
                 return Err(Error::data(format!("`{file}` has two columns `{}`", column.name))
                     .hint("remove one, or give it another name in the file"));
             }
-            let _ = at;
             unknown.push(cell.clone());
         }
         let written: Vec<_> = cells.iter().map(|cell| super::rejects::quoted(cell)).collect();
@@ -143,7 +142,7 @@ fn sniff(file: &str, cells: &[String]) -> Result<&'static Table> {
 }
 
 fn missing(file: &str, table: &Table, column: &str, cells: &[String]) -> Error {
-    let candidate = crate::suggest::nearest(column, cells.iter().map(String::as_str));
+    let candidate = likest(column, cells.iter().map(String::as_str));
     let from = candidate.unwrap_or_else(|| "ITS NAME".to_owned());
     Error::data(format!("`{file}` has no column `{column}`, which {} need", table.name))
         .found(shortened(cells))
@@ -159,10 +158,13 @@ fn check_renames(
     let before = cells(header, delimiter, &[]);
     for (from, to) in renames {
         if !table.exported().any(|column| column.is_named(to)) {
-            let names = table.exported().map(|column| column.name);
-            let nearest = crate::suggest::nearest(to, names).unwrap_or_default();
+            let names: Vec<_> = table.exported().map(|column| column.name).collect();
+            let hint = nearest(to, names.iter().copied()).map_or_else(
+                || format!("they have {}", names.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
             return Err(Error::usage(format!("{} have no column `{to}` to rename to", table.name))
-                .hint(format!("did you mean `{nearest}`?")));
+                .hint(hint));
         }
         let there = before.iter().any(|cell| fold_header(cell) == fold_header(from));
         if !there && !before.iter().any(|cell| fold_header(cell) == fold_header(to)) {
@@ -172,6 +174,15 @@ fn check_renames(
         }
     }
     Ok(())
+}
+
+/// The header cell that most looks like another name of a column. Such names share words, where a
+/// mistyped one shares letters.
+fn likest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let score = |candidate: &str| strsim::jaro_winkler(&fold_header(name), &fold_header(candidate));
+    let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.7);
+    best.map(|(_, candidate)| candidate.to_owned())
 }
 
 /// A header for an error: its cells, cut where a file is no table at all.

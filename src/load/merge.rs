@@ -53,15 +53,14 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     }
     let twice = key_is_shared(table, &all)?;
     let mut merged = Merged::default();
-    let alone = all.filter(&!&twice)?;
+    let some_twice = twice.any();
+    let alone = if some_twice { all.filter(&!&twice)? } else { all.clone() };
     for (origin, keys) in count(&alone)? {
         if origin != LAKE {
             merged.new.insert(origin, keys);
         }
     }
-    let rows = if alone.height() == all.height() {
-        all
-    } else {
+    let rows = if some_twice {
         let several = all.filter(&twice)?;
         check_hash(table, &several)?;
         let winners = settle(table, several.clone())?;
@@ -83,6 +82,8 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
             }
         }
         stack(vec![alone, winners])?
+    } else {
+        all
     };
     merged.rows = rows;
     Ok(merged)

@@ -6,7 +6,7 @@
 //!   │ header    delimiter, table, which column is where
 //!   │ records   chunks of whole records; finds its way after a broken one
 //!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
-//!   │ buckets   rows by UTC day, on disk when they are many
+//!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
 //!   │ merge     day by day with the lake's rows: one row per key, the one further along
 //!   ▼ commit    the days that changed, swapped in by one commit; on a conflict, merged again
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet
@@ -19,6 +19,7 @@ mod commit;
 pub mod direct;
 mod encoding;
 mod header;
+mod keys;
 mod merge;
 mod progress;
 mod records;
@@ -72,7 +73,7 @@ impl Default for Options {
             max_rejects: None,
             dry_run: false,
             quiet: true,
-            memory: 192 << 20,
+            memory: 96 << 20,
         }
     }
 }

@@ -91,8 +91,8 @@ impl Source {
         Ok(sources)
     }
 
-    /// Reads all of it once; `progress` is told how many unpacked bytes have passed.
-    pub(crate) fn survey(&self, mut progress: impl FnMut(u64)) -> Result<Survey> {
+    /// Reads all of it once.
+    pub(crate) fn survey(&self) -> Result<Survey> {
         let mut reader = self.reader()?;
         let mut hash = Xxh3::new();
         let mut evidence = Evidence::default();
@@ -106,7 +106,6 @@ impl Source {
             hash.update(&buffer[..read]);
             evidence.look(&buffer[..read]);
             bytes += read as u64;
-            progress(bytes);
         }
         if bytes == 0 {
             return Err(Error::data(format!("`{}` is empty", self.name))

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, mpsc};
 
 use polars::prelude::*;
+use rayon::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
 
-use super::buckets::Buckets;
+use super::buckets::{Buckets, Overflow};
 use super::encoding::Transcoder;
 use super::header::{self, Header};
+use super::keys::Keys;
 use super::progress::Progress;
 use super::records::{Chunk, Splitter};
 use super::rejects;
@@ -32,6 +34,8 @@ pub(crate) struct Staged {
 pub(crate) struct StagedTable {
     pub(crate) table: &'static Table,
     pub(crate) rows: Buckets,
+    /// The keys of the rows, where a key does not settle the day.
+    pub(crate) keys: Option<Keys>,
     /// The rejects of each file, under its origin.
     pub(crate) rejects: Buckets,
     /// In the order given; a row's origin is its file's place here, from 1.
@@ -97,8 +101,9 @@ pub(crate) fn stage(
         sources.extend(Source::open(file, scratch)?);
     }
     let mut surveyed = Vec::new();
-    for source in sources {
-        let survey = source.survey(|_| {})?;
+    let surveys: Vec<Result<Survey>> = sources.par_iter().map(Source::survey).collect();
+    for (source, survey) in sources.into_iter().zip(surveys) {
+        let survey = survey?;
         let header = read_header(&source, &survey, options)?;
         surveyed.push((source, survey, header));
     }
@@ -108,7 +113,7 @@ pub(crate) fn stage(
     let mut staged = Staged { tables: Vec::new(), loaded: Vec::new() };
     let mut seen = HashSet::new();
     // People come back in the next file.
-    let phones = Mutex::new(Vec::new());
+    let phones = Phones::default();
     for (place, (source, survey, header)) in surveyed.into_iter().enumerate() {
         let file_id = file_id(&survey, &header, options);
         let report = FileReport {
@@ -131,6 +136,7 @@ pub(crate) fn stage(
                 staged.tables.push(StagedTable {
                     table: header.table,
                     rows: Buckets::new(scratch, budget)?,
+                    keys: header.table.key_hash().map(|_| Keys::new(scratch)).transpose()?,
                     rejects: Buckets::new(scratch, budget / 8)?,
                     files: Vec::new(),
                 });
@@ -184,7 +190,7 @@ fn read_file(
     survey: &Survey,
     file: StagedFile,
     into: &mut StagedTable,
-    phones: &Mutex<Vec<Phones>>,
+    phones: &Phones,
     options: &Options,
 ) -> Result<()> {
     let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
@@ -198,20 +204,20 @@ fn read_file(
     let split: Result<()> = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let known = phones.lock().ok().and_then(|mut phones| phones.pop());
-                let known = known.unwrap_or_default();
-                let mut typist = Typist::new(&header, options.source_timezone, origin, known);
+                let mut typist = Typist::new(&header, options.source_timezone, origin, phones);
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
                     let Some(chunk) = chunk else { break };
                     let typed = typist.type_chunk(&chunk);
                     progress.advance(chunk.bytes.len() as u64);
-                    if let Ok(mut sink) = sink.lock() {
-                        sink.take(typed, chunk.bytes.len());
+                    let overflows = sink.lock().map(|mut sink| sink.take(typed, chunk.bytes.len()));
+                    // Written without holding up the others.
+                    for overflow in overflows.into_iter().flatten() {
+                        let written = overflow.write();
+                        if let (Err(e), Ok(mut sink)) = (written, sink.lock()) {
+                            sink.fault.get_or_insert(e);
+                        }
                     }
-                }
-                if let Ok(mut phones) = phones.lock() {
-                    phones.push(typist.into_phones());
                 }
             });
         }
@@ -244,10 +250,12 @@ struct Sink<'t> {
 impl Sink<'_> {
     const FIRST_REJECTS: usize = 5;
 
-    fn take(&mut self, typed: PolarsResult<Typed>, chunk_bytes: usize) {
+    fn take(&mut self, typed: PolarsResult<Typed>, chunk_bytes: usize) -> Vec<Overflow> {
         if self.fault.is_none() {
             self.fault = self.try_take(typed, chunk_bytes).err();
         }
+        let StagedTable { rows, rejects, .. } = &mut *self.into;
+        rows.overflow().into_iter().chain(rejects.overflow()).collect()
     }
 
     fn try_take(&mut self, typed: PolarsResult<Typed>, chunk_bytes: usize) -> Result<()> {
@@ -268,13 +276,16 @@ impl Sink<'_> {
             report.first_rejects.sort_by_key(|reject| reject.record);
             report.first_rejects.truncate(Self::FIRST_REJECTS);
             let bytes = typed.rejects.iter().map(|reject| reject.raw.len() + 100).sum();
-            self.into.rejects.add(self.origin, rejects::frame(typed.rejects)?, bytes)?;
+            self.into.rejects.add(self.origin, rejects::frame(typed.rejects)?, bytes);
         }
         // A chunk's rows take about twice its bytes: each text has a view of 16 bytes beside it.
         let rows: usize = typed.days.values().map(DataFrame::height).sum();
         for (day, part) in typed.days {
             let bytes = 2 * chunk_bytes * part.height() / rows.max(1);
-            self.into.rows.add(day, part, bytes)?;
+            if let (Some(keys), Some(hash)) = (&mut self.into.keys, self.into.table.key_hash()) {
+                keys.add(day, &part, hash)?;
+            }
+            self.into.rows.add(day, part, bytes);
         }
         Ok(())
     }

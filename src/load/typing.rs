@@ -42,7 +42,7 @@ pub(crate) struct Typist<'h> {
     zone: Tz,
     origin: i32,
     fields: Fields,
-    phones: Phones,
+    phones: &'h Phones,
 }
 
 /// Why a record cannot be taken.
@@ -63,16 +63,10 @@ impl Refusal {
 
 impl<'h> Typist<'h> {
     /// Stamps without an offset are read in `zone`, unless the table's are known to be UTC.
-    /// `phones` may have seen other files.
-    pub(crate) fn new(header: &'h Header, zone: Tz, origin: i32, phones: Phones) -> Self {
+    pub(crate) fn new(header: &'h Header, zone: Tz, origin: i32, phones: &'h Phones) -> Self {
         let zone = if header.table.stamps_are_utc { Tz::UTC } else { zone };
         let fields = Fields::new(header.delimiter);
         Self { header, zone, origin, fields, phones }
-    }
-
-    /// The numbers that it knows, for the next file.
-    pub(crate) fn into_phones(self) -> Phones {
-        self.phones
     }
 
     pub(crate) fn type_chunk(&mut self, chunk: &Chunk) -> PolarsResult<Typed> {
@@ -81,10 +75,16 @@ impl<'h> Typist<'h> {
         let mut rejects = Vec::new();
         let mut mended = Vec::new();
         let mut sentinels = 0;
+        // Nearly every chunk is valid as a whole; of another each record is looked at by itself.
+        let text = std::str::from_utf8(&chunk.bytes).ok();
         for record in &chunk.records {
             let bytes = &chunk.bytes[record.start..record.end];
+            let raw = match text {
+                Some(text) => text.get(record.start..record.end),
+                None => std::str::from_utf8(bytes).ok(),
+            };
             let mut sentinel = false;
-            match self.type_record(record, bytes, &mut rows, &mut mended, &mut sentinel) {
+            match self.type_record(record, raw, &mut rows, &mut mended, &mut sentinel) {
                 Ok(()) => {}
                 Err(refusal) => rejects.push(self.reject(record, bytes, refusal)),
             }
@@ -97,13 +97,13 @@ impl<'h> Typist<'h> {
     fn type_record(
         &mut self,
         record: &Record,
-        bytes: &[u8],
+        raw: Option<&str>,
         rows: &mut Rows,
         mended: &mut Vec<String>,
         sentinel: &mut bool,
     ) -> Result<(), Refusal> {
         let header = self.header;
-        let Ok(raw) = std::str::from_utf8(bytes) else {
+        let Some(raw) = raw else {
             return Err(Refusal::whole("bytes that are not valid in the file's encoding"));
         };
         if record.unclosed {
@@ -128,7 +128,7 @@ impl<'h> Typist<'h> {
             }
             cells.push(cell);
         }
-        let mut row = Row { cells: &mut cells, user_phone_valid: None, phones: &mut self.phones };
+        let mut row = Row { cells: &mut cells, user_phone_valid: None, phones: self.phones };
         (header.table.derive)(&mut row);
         let valid = row.user_phone_valid;
         rows.push(&cells, valid);
@@ -150,7 +150,7 @@ impl<'h> Typist<'h> {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
             cells.push(read_cell(column, field, self.zone, &mut false).unwrap_or_default());
         }
-        let mut row = Row { cells: &mut cells, user_phone_valid: None, phones: &mut self.phones };
+        let mut row = Row { cells: &mut cells, user_phone_valid: None, phones: self.phones };
         (self.header.table.derive)(&mut row);
         let key = key_of(self.header.table, &cells);
         Reject {
