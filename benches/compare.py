@@ -126,7 +126,8 @@ class Bench:
         """Makes the lake and the exports, unless they are there from the last time."""
         asked = self.asked
         plan = [
-            "--days", asked.days, "--sessions-per-day", asked.sessions_per_day, "--seed", asked.seed
+            "--days", asked.days, "--sessions-per-day", asked.sessions_per_day, "--seed", asked.seed,
+            "--tables", ",".join(TABLES),
         ]
         told = json.dumps([*plan, self.wabalake_version()])
         mark = self.folder / "plan.json"
@@ -147,7 +148,9 @@ class Bench:
 
     def exports_of(self, table: str) -> list[Path]:
         """The exports of a table; the vendors' names for files tell which."""
-        names = {"sessions": "*session*", "deployments": "*deployment*", "messages": "*kaleyra*"}
+        names = {
+            "sessions": "general_sessions*", "deployments": "deployments*", "messages": "kaleyra_tabular*",
+        }
         return sorted(self.exports.glob(names[table]))
 
     def data(self) -> dict:

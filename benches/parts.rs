@@ -23,11 +23,11 @@ use wabalake::lake::Lake;
 use wabalake::load::{self, load};
 use wabalake::render::{self, Answer, Format};
 use wabalake::run::polars::collect;
+use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::{number, stamp};
 use wabalake_data::sample::{self, Plan};
 use wabalake_data::tables::{deployments, text_key};
-use wabalake_data::{TABLES, Table};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Question, Room, Tables};
 
@@ -239,7 +239,7 @@ fn write_exports(folder: &Path) -> Outcome<Vec<Export>> {
         std::fs::write(&path, csv)?;
         Ok(Export { table, path })
     };
-    TABLES.iter().copied().map(write).collect()
+    sample::TABLES.into_iter().map(write).collect()
 }
 
 /// The rows of each table as a lake holds them, in memory.

@@ -10,8 +10,8 @@ use wabalake::error::Error;
 use wabalake::lake::Lake;
 use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{Options, Report, load};
-use wabalake_data::Table;
-use wabalake_data::tables::{deployments, messages, sessions};
+use wabalake_data::tables::{Kind, deployments, messages, meta_points, sessions};
+use wabalake_data::{Column, TABLES, Table};
 
 /// A lake and a place for exports, gone with the test.
 struct Bench {
@@ -324,7 +324,7 @@ fn row_of(table: &'static Table) -> BoxedStrategy<String> {
                 format!("{flow},{at},{answer},{status},{detail},{session},57,{phone}")
             })
             .boxed()
-    } else {
+    } else if table == &messages::TABLE {
         let id = prop::sample::select(vec!["m1", "m2", "m3"]);
         let direction = prop::sample::select(vec!["true", "false"]);
         (id, direction, time(), stamp(), stamp(), stamp(), text())
@@ -332,11 +332,38 @@ fn row_of(table: &'static Table) -> BoxedStrategy<String> {
                 format!("{id},{direction},{at},{sent},{delivered},{seen},{text},5511981234567")
             })
             .boxed()
+    } else {
+        let cells: Vec<_> = table.exported().map(cell_of).collect();
+        cells.prop_map(|cells| cells.join(",")).boxed()
     }
 }
 
-fn header_of(table: &'static Table) -> &'static str {
-    match table.name {
+/// A cell of some column, by what it may hold.
+fn cell_of(column: &'static Column) -> impl Strategy<Value = &'static str> {
+    let mut cells = match column.kind {
+        Kind::Text => vec!["x", "  y "],
+        Kind::Dashed => vec!["-", "x"],
+        Kind::Word => vec!["w1", "w2"],
+        Kind::Phone => vec!["573005550101", "+57 300 555 0102"],
+        Kind::Enumeration(list) | Kind::Closed(list) => list.values().take(2).collect(),
+        Kind::Stamp | Kind::Moment => vec!["2025-06-01 23:59:59", "2025-06-02T00:00:00Z"],
+        Kind::Date => vec!["2025-06-01", "\"Jun 2, 2025\""],
+        Kind::Integer | Kind::Count => vec!["0", "7"],
+        Kind::Seconds if column.name == meta_points::END => vec!["1748908800"],
+        Kind::Seconds => vec!["1748736000", "1748822400"],
+        Kind::Money => vec!["1.5", "2"],
+        Kind::Boolean => vec!["yes", "no"],
+        Kind::Country => vec!["CO", "India"],
+        Kind::List => vec!["A", "\"B,A\""],
+    };
+    if !column.required {
+        cells.push("");
+    }
+    prop::sample::select(cells)
+}
+
+fn header_of(table: &'static Table) -> String {
+    let names = match table.name {
         sessions::NAME => {
             "session_id,session_started_timestamp,session_finished_timestamp,\
              last_message_timestamp,session_status,last_message,user_country_code,user_cellphone"
@@ -345,8 +372,15 @@ fn header_of(table: &'static Table) -> &'static str {
             "conversation_id,deployment_timestamp,user_responded_timestamp,delivery_status,\
              status_detail,session_id,user_country_code,user_cellphone"
         }
-        _ => "whatsapp_id,message_direction,created_at,sent_at,delivered_at,seen_at,message,from",
-    }
+        messages::NAME => {
+            "whatsapp_id,message_direction,created_at,sent_at,delivered_at,seen_at,message,from"
+        }
+        _ => {
+            let names: Vec<_> = table.exported().map(|column| column.name).collect();
+            return names.join(",");
+        }
+    };
+    names.to_owned()
 }
 
 /// Rows in a table after files were loaded one by one, with so much memory.
@@ -359,15 +393,19 @@ fn after(table: &'static Table, files: &[Vec<String>], memory: usize) -> Vec<Str
         let options = Options { memory, ..Options::default() };
         load(&bench.lake(), &[file], &options).unwrap();
     }
+    let scan = bench.lake().snapshot(table).unwrap().scan().unwrap();
+    let keys = scan.select(table.key.iter().map(|name| col(*name)).collect::<Vec<_>>());
+    let twice = keys.collect().unwrap().is_duplicated().unwrap();
+    assert!(!twice.any(), "two rows of {} have one key", table.name);
     bench.rows(table)
 }
 
 fn tables() -> impl Strategy<Value = &'static Table> {
-    prop::sample::select(vec![&sessions::TABLE, &deployments::TABLE, &messages::TABLE])
+    prop::sample::select(TABLES.to_vec())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// The same rows in any order, in any files, any number of times, in any memory: one table.
     #[test]
@@ -405,16 +443,17 @@ fn the_committed_exports_load_as_their_readme_says() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
+        .filter(|path| path.extension().is_some_and(|end| end == "csv" || end == "jsonl"))
         .collect();
     files.sort();
     let counts = |files: &[PathBuf]| {
         let bench = Bench::new();
         bench.load(files).unwrap();
-        wabalake_data::TABLES.iter().map(|table| bench.rows(table)).collect::<Vec<_>>()
+        TABLES.iter().map(|table| bench.rows(table)).collect::<Vec<_>>()
     };
     let forward = counts(&files);
-    assert_eq!(forward.iter().map(Vec::len).collect::<Vec<_>>(), [168, 152, 342]);
+    let rows: Vec<_> = forward.iter().map(Vec::len).collect();
+    assert_eq!(rows, [168, 152, 342, 218, 124, 149, 427, 360, 12, 29, 21, 36]);
     files.reverse();
     assert_eq!(counts(&files), forward);
 }

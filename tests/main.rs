@@ -2,4 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed setup should fail the test")]
 
 mod cli;
+mod coverage;
+mod files;
+mod kinds;
 mod loads;
+mod sheets;

@@ -22,11 +22,16 @@
 //! | `pen` | how its cells are spelled, cleanly or with dirt |
 //! | `refused` | records that a loader must refuse |
 //! | `headers`, `encoding` | header cells, characters |
+//! | `companions` | the files that go with the exports: summaries, Meta's points, closings, spend, … |
+//! | `ledger`, `card` | what the vendors count of the episodes, and what it costs |
 //! | `random` | numbers that look random |
 
+mod card;
+mod companions;
 mod company;
 mod encoding;
 mod headers;
+mod ledger;
 mod pen;
 mod people;
 mod random;
@@ -41,6 +46,7 @@ use std::ops::Range;
 
 use chrono::{Days, NaiveDate};
 
+pub use companions::Companion;
 pub use encoding::Encoding;
 use pen::{Form, Pen, Stamps};
 use random::hash;

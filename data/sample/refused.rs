@@ -55,7 +55,7 @@ pub(super) fn record(table: &Table, fault: Fault, id: &str, day: &str, delimiter
             Kind::Enumeration(_) => "Failed".to_owned(),
             Kind::Closed(_) => "true".to_owned(),
             Kind::Integer => "1".to_owned(),
-            Kind::Word | Kind::Text => id.to_owned(),
+            _ => id.to_owned(),
         };
         cells.push(cell.into_bytes());
     }

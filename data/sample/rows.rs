@@ -280,7 +280,7 @@ fn message(story: &Story, place: usize, message: &Message, horizon: i64, pen: &m
 }
 
 /// Who began the conversation, or its category where the account goes by categories.
-fn conversation_type(story: &Story) -> &'static str {
+pub(super) fn conversation_type(story: &Story) -> &'static str {
     let from_meta = story.sessions.first().is_some_and(|first| first.origin.source().is_some());
     match story.deployment {
         None if from_meta => "referral_conversion",

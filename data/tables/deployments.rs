@@ -6,18 +6,12 @@
 
 use polars::prelude::*;
 
-use super::{Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
+use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 use crate::cells::Enumeration;
 use crate::reference::deployment_states;
 
 /// Its name in the catalog.
 pub const NAME: &str = "deployments";
-
-macro_rules! columns {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $constant: &str = $name;)*
-    };
-}
 
 columns! {
     /// The flow that was sent.
@@ -96,7 +90,7 @@ pub static TABLE: Table = Table {
     hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
     statistics: &[DEPLOYMENT_TIMESTAMP, CONVERSATION_ID],
     derive,
-    stamps_are_utc: false,
+    ..BLANK
 };
 
 fn failed() -> Expr {

@@ -5,17 +5,11 @@
 
 use polars::prelude::*;
 
-use super::{Cell, Column, Kind, MESSAGE_KEY, Row, Table, USER_KEY};
+use super::{BLANK, Cell, Column, Kind, MESSAGE_KEY, Row, Table, USER_KEY};
 use crate::cells::Enumeration;
 
 /// Its name in the catalog.
 pub const NAME: &str = "messages";
-
-macro_rules! columns {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $constant: &str = $name;)*
-    };
-}
 
 columns! {
     /// The WhatsApp Business account.
@@ -163,6 +157,7 @@ pub static TABLE: Table = Table {
     statistics: &[CREATED_AT],
     derive,
     stamps_are_utc: true,
+    ..BLANK
 };
 
 fn derive(row: &mut Row<'_, '_>) {

@@ -6,14 +6,44 @@
 use polars::prelude::*;
 
 use crate::cells::Enumeration;
+use crate::cells::number::{MONEY_PRECISION, MONEY_SCALE};
 use crate::cells::phone::Phones;
 
+/// Names of columns, each stated once.
+macro_rules! columns {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
+        $($(#[$doc])* pub const $constant: &str = $name;)*
+    };
+}
+
+pub mod ad_spend;
+pub mod audience_tags;
+pub mod closures;
+pub mod conversions;
 pub mod deployments;
+pub mod message_summaries;
 pub mod messages;
+pub mod meta_points;
+pub mod rates;
+pub mod session_summaries;
 pub mod sessions;
+pub mod variables;
 
 /// Every table that exports are loaded into, in the order that listings show them.
-pub const TABLES: &[&Table] = &[&sessions::TABLE, &deployments::TABLE, &messages::TABLE];
+pub const TABLES: &[&Table] = &[
+    &sessions::TABLE,
+    &deployments::TABLE,
+    &messages::TABLE,
+    &message_summaries::TABLE,
+    &session_summaries::TABLE,
+    &closures::TABLE,
+    &meta_points::TABLE,
+    &ad_spend::TABLE,
+    &conversions::TABLE,
+    &audience_tags::TABLE,
+    &rates::TABLE,
+    &variables::TABLE,
+];
 
 /// The table of that name.
 pub fn table(name: &str) -> Option<&'static Table> {
@@ -35,6 +65,18 @@ pub const SESSION_KEY: &str = "session_key";
 /// Fixed 64-bit hash of `whatsapp_id`, for merging only.
 pub const MESSAGE_KEY: &str = "message_key";
 
+/// Fixed 64-bit hash of what names a closing, for merging only.
+pub const CLOSURE_KEY: &str = "closure_key";
+
+/// Fixed 64-bit hash of `conversion_id`, for merging only.
+pub const CONVERSION_KEY: &str = "conversion_key";
+
+/// Fixed 64-bit hash of `user_phone` and `tag`, for merging only.
+pub const TAG_KEY: &str = "tag_key";
+
+/// What an amount is in, ISO 4217; the column has this name in every table that has amounts.
+pub const CURRENCY: &str = "currency";
+
 /// One table of a lake.
 pub struct Table {
     /// Its name in the catalog, a plural noun.
@@ -43,9 +85,13 @@ pub struct Table {
     pub source: &'static str,
     /// The export's columns in the document's order, then the derived ones.
     pub columns: &'static [Column],
+    /// Cells that an export has for [`Table::derive`] alone: they are read and not stored.
+    pub inputs: &'static [Column],
+    /// Texts that [`Table::derive`] makes, stored beside the columns and shown in no answer.
+    pub beside: &'static [Column],
     /// The natural key: two rows that agree here are one row. Null equals null.
     pub key: &'static [&'static str],
-    /// The stamp that places a row in a day.
+    /// What places a row in a day: an instant, a date, or seconds since 1970.
     pub day_of: &'static str,
     /// What makes a row further along than another with its key: compared in order, the greater
     /// value wins, null below every value. What is still equal is settled by [`Table::columns`].
@@ -54,6 +100,9 @@ pub struct Table {
     pub sort: &'static [&'static str],
     /// Stored beside the columns and shown in no answer: a hash column and the text it is made of.
     pub hashes: &'static [(&'static str, &'static str)],
+    /// Stored and shown in no answer: a hash of the whole key, where it has several columns and
+    /// none of them carries the time.
+    pub whole_key: Option<&'static str>,
     /// The columns whose smallest and largest values a file's log entry holds. Never a phone, a
     /// name or a message: the log outlives a deletion.
     pub statistics: &'static [&'static str],
@@ -61,33 +110,67 @@ pub struct Table {
     pub derive: fn(&mut Row<'_, '_>),
     /// Whether stamps without an offset are UTC, whatever the source time zone is said to be.
     pub stamps_are_utc: bool,
+    /// What its amounts are in where an export does not say it.
+    pub currency: Option<&'static str>,
+    /// What records are called that are neither rows nor at fault.
+    pub left_out: &'static str,
+    /// Whether a header cell is of a language that puts the day before the month and a comma
+    /// before decimals.
+    pub is_day_first: fn(&str) -> bool,
 }
 
+/// A table without anything, to state the others by what they have.
+pub(crate) const BLANK: Table = Table {
+    name: "",
+    source: "",
+    columns: &[],
+    inputs: &[],
+    beside: &[],
+    key: &[],
+    day_of: "",
+    precedence: Vec::new,
+    sort: &[],
+    hashes: &[],
+    whole_key: None,
+    statistics: &[],
+    derive: |_| {},
+    stamps_are_utc: false,
+    currency: None,
+    left_out: "",
+    is_day_first: |_| false,
+};
+
 impl Table {
-    /// The place of a column in [`Table::columns`].
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column.name == name)
+    /// The cells of a row: those of the columns, those beside them, those of the inputs.
+    pub fn cells(&self) -> impl Iterator<Item = &'static Column> + Clone {
+        self.columns.iter().chain(self.beside).chain(self.inputs)
     }
 
-    /// The hash column that stands for the whole key, when the key is one text that does not
-    /// carry the time: only then can two exports place one row in two days.
+    /// The place of a cell in [`Table::cells`]; the columns come first.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.cells().position(|column| column.name == name)
+    }
+
+    /// The hash column that stands for the whole key, when the key does not carry the time: only
+    /// then can two exports place one row in two days.
     pub fn key_hash(&self) -> Option<&'static str> {
         match self.key {
             [only] => self.hashes.iter().find(|(_, of)| of == only).map(|(hash, _)| *hash),
-            _ => None,
+            _ => self.whole_key,
         }
     }
 
-    /// Names and types as stored in a file: the columns, `user_phone_valid` where there is a
-    /// person, the hashes. The partition column is not in the files.
+    /// Names and types as stored in a file: the columns, what is beside them, `user_phone_valid`
+    /// where there is a person, the hashes. The partition column is not in the files.
     pub fn stored(&self) -> Schema {
-        let mut schema: Schema =
-            self.columns.iter().map(|c| (c.name.into(), c.data_type())).collect();
+        let stored = self.columns.iter().chain(self.beside);
+        let mut schema: Schema = stored.map(|c| (c.name.into(), c.data_type())).collect();
         if self.position("user_phone").is_some() {
             schema.insert(USER_PHONE_VALID.into(), DataType::Boolean);
         }
-        for (hash, _) in self.hashes {
-            schema.insert((*hash).into(), DataType::Int64);
+        let hashes = self.hashes.iter().map(|(hash, _)| *hash);
+        for hash in hashes.chain(self.whole_key) {
+            schema.insert(hash.into(), DataType::Int64);
         }
         schema
     }
@@ -99,9 +182,9 @@ impl Table {
         schema
     }
 
-    /// The columns that come from the export, without the derived ones.
-    pub fn exported(&self) -> impl Iterator<Item = &'static Column> {
-        self.columns.iter().filter(|column| column.origin == Origin::Export)
+    /// The columns and inputs that come from the export, without the derived ones.
+    pub fn exported(&self) -> impl Iterator<Item = &'static Column> + Clone {
+        self.cells().filter(|column| column.origin == Origin::Export)
     }
 }
 
@@ -131,6 +214,8 @@ pub enum Origin {
 pub enum Kind {
     /// What a person wrote or named: only empty is null, nothing is trimmed.
     Text,
+    /// As [`Kind::Text`], but a dash alone is null too.
+    Dashed,
     /// Any other text: trimmed, and null words are null.
     Word,
     /// A phone or a line: digits, without float tail, spaces, `+`, `-`, `(`, `)`.
@@ -141,8 +226,24 @@ pub enum Kind {
     Closed(&'static Enumeration),
     /// An instant: Timestamp(µs, UTC).
     Stamp,
+    /// An instant, or a date that stands for its midnight in the source zone.
+    Moment,
+    /// A date without a time.
+    Date,
     /// A whole number that fits 32 bits.
     Integer,
+    /// A whole number that fits 64 bits.
+    Count,
+    /// Seconds since 1970, which fit 64 bits.
+    Seconds,
+    /// An amount: Decimal(18, 6).
+    Money,
+    /// Yes or no.
+    Boolean,
+    /// A country by its code or a name; another word is kept as it came.
+    Country,
+    /// Words in one cell, stored as one text: sorted, with commas between.
+    List,
 }
 
 /// One column of a table.
@@ -154,6 +255,10 @@ pub struct Column {
     pub kind: Kind,
     /// Whether a row without it is rejected, and a file without it refused.
     pub required: bool,
+    /// Whether a file without it is refused, though a row may lack it.
+    pub expected: bool,
+    /// An input that [`Table::derive`] may fill it from where it is missing.
+    pub stand_in: Option<&'static str>,
     /// Export or derived.
     pub origin: Origin,
     /// Further header spellings; the `snake_case` name always matches, as does any spelling that
@@ -164,7 +269,15 @@ pub struct Column {
 impl Column {
     /// An optional column of the export.
     pub const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, required: false, origin: Origin::Export, aliases: &[] }
+        Self {
+            name,
+            kind,
+            required: false,
+            expected: false,
+            stand_in: None,
+            origin: Origin::Export,
+            aliases: &[],
+        }
     }
 
     /// A column worked out at load.
@@ -175,7 +288,19 @@ impl Column {
     /// The same, required.
     #[must_use]
     pub const fn required(self) -> Self {
-        Self { required: true, ..self }
+        Self { required: true, expected: true, ..self }
+    }
+
+    /// The same, which a file must have and a row may lack.
+    #[must_use]
+    pub const fn expected(self) -> Self {
+        Self { expected: true, ..self }
+    }
+
+    /// The same, which that input may stand in for.
+    #[must_use]
+    pub const fn else_from(self, input: &'static str) -> Self {
+        Self { stand_in: Some(input), ..self }
     }
 
     /// The same, with further header spellings.
@@ -187,11 +312,20 @@ impl Column {
     /// The type in the lake.
     pub fn data_type(&self) -> DataType {
         match self.kind {
-            Kind::Text | Kind::Word | Kind::Phone | Kind::Enumeration(_) | Kind::Closed(_) => {
-                DataType::String
-            }
-            Kind::Stamp => instant(),
+            Kind::Text
+            | Kind::Dashed
+            | Kind::Word
+            | Kind::Phone
+            | Kind::Enumeration(_)
+            | Kind::Closed(_)
+            | Kind::Country
+            | Kind::List => DataType::String,
+            Kind::Stamp | Kind::Moment => instant(),
+            Kind::Date => DataType::Date,
             Kind::Integer => DataType::Int32,
+            Kind::Count | Kind::Seconds => DataType::Int64,
+            Kind::Money => DataType::Decimal(MONEY_PRECISION, MONEY_SCALE),
+            Kind::Boolean => DataType::Boolean,
         }
     }
 
@@ -234,8 +368,14 @@ pub enum Cell<'a> {
     Owned(String),
     /// Microseconds since 1970 in UTC.
     Stamp(i64),
+    /// A date, in days since 1970.
+    Date(i32),
     /// A whole number.
     Integer(i32),
+    /// A whole number of 64 bits.
+    Count(i64),
+    /// An amount in millionths.
+    Money(i64),
     /// Yes or no.
     Boolean(bool),
 }
@@ -249,6 +389,11 @@ impl Cell<'_> {
             _ => None,
         }
     }
+
+    /// Whether nothing was said.
+    pub fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
 }
 
 impl<'a> From<Option<&'a str>> for Cell<'a> {
@@ -257,10 +402,42 @@ impl<'a> From<Option<&'a str>> for Cell<'a> {
     }
 }
 
+/// What becomes of a record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Fate {
+    /// It is a row.
+    #[default]
+    Row,
+    /// It is neither a row nor at fault: a total, an event of another kind.
+    LeftOut,
+    /// Its amount is spread over several days, a row for each.
+    Spread(Spread),
+    /// It cannot be taken.
+    Refused {
+        /// The column at fault.
+        column: &'static str,
+        /// What is wrong, without what it says.
+        reason: &'static str,
+    },
+}
+
+/// An amount over several days.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spread {
+    /// The place of the date's cell.
+    pub day: usize,
+    /// The place of the amount's cell.
+    pub amount: usize,
+    /// The days, ascending, each with its share in millionths.
+    pub shares: Vec<(i32, i64)>,
+}
+
 /// A row whose export columns are read and whose derived ones are to be filled.
 pub struct Row<'a, 'p> {
-    /// One cell for each of [`Table::columns`].
+    /// One cell for each of [`Table::cells`].
     pub cells: &'p mut [Cell<'a>],
+    /// What becomes of it.
+    pub fate: Fate,
     /// Whether `user_phone` is a valid number; null without one.
     pub user_phone_valid: Option<bool>,
     /// Normalises phone numbers, each distinct one once.
@@ -268,6 +445,20 @@ pub struct Row<'a, 'p> {
 }
 
 impl Row<'_, '_> {
+    /// Fills a column that is null from the input that stands in for it.
+    pub fn stand_in(&mut self, column: usize, input: usize) {
+        if self.cells[column].is_null() {
+            self.cells[column] = self.cells[input].clone();
+        }
+    }
+
+    /// Gives a full international number its normal form.
+    pub fn normalise_phone(&mut self, user_phone: usize) {
+        let person = self.phones.person(None, self.cells[user_phone].text());
+        self.user_phone_valid = person.as_ref().map(|person| person.valid);
+        self.cells[user_phone] = person.map_or(Cell::Null, |person| Cell::Owned(person.phone()));
+    }
+
     /// Fills `user_phone` and `country` from a dialling code, a number, and the country's name as
     /// the export has it.
     pub fn place_person(

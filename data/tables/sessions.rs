@@ -6,17 +6,11 @@
 
 use polars::prelude::*;
 
-use super::{Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
+use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 use crate::cells::Enumeration;
 
 /// Its name in the catalog.
 pub const NAME: &str = "sessions";
-
-macro_rules! columns {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $constant: &str = $name;)*
-    };
-}
 
 columns! {
     /// A session's id.
@@ -141,7 +135,7 @@ pub static TABLE: Table = Table {
     hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
     statistics: &[SESSION_STARTED_TIMESTAMP, SESSION_FINISHED_TIMESTAMP, CONVERSATION_ID],
     derive,
-    stamps_are_utc: false,
+    ..BLANK
 };
 
 fn derive(row: &mut Row<'_, '_>) {

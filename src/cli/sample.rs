@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use wabalake_data::sample::{File, Plan, Summary};
+use wabalake_data::{TABLES, Table};
 
 use super::output::{to_file, to_stdout};
 use super::{Asked, Subcommand, usage};
@@ -45,6 +47,11 @@ struct Options {
     #[arg(long, value_name = "DATE", default_value = "2025-05-01", value_parser = date)]
     start: NaiveDate,
 
+    /// Only files of these tables, separated by commas [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.name)))]
+    tables: Vec<String>,
+
     /// With the dirt of real exports: overlaps, copies, encodings, cells and rows that are wrong
     #[arg(long)]
     dirt: bool,
@@ -53,7 +60,8 @@ struct Options {
 fn define(command: Command) -> Command {
     Options::augment_args(command).long_about(
         "Write made-up exports in the vendors' own shapes. Deployments lead to sessions and \
-         sessions to messages; people come back, are redirected, see ads. The same options give \
+         sessions to messages; people come back, are redirected, see ads. Summaries, Meta's points, \
+         closings, spend and a rate card go with them and agree with them. The same options give \
          the same bytes. No number is a real person's.",
     )
 }
@@ -69,16 +77,22 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let Options { days, sessions_per_day, seed, start, dirt, .. } = options;
     let plan = Plan { start, days, sessions_per_day, seed, dirt };
+    let wanted = |table: &Table| {
+        options.tables.is_empty() || options.tables.iter().any(|name| name == table.name)
+    };
     match (&options.out, &options.lake) {
-        (Some(folder), _) => write_exports(&plan, folder),
-        (None, Some(lake)) => write_lake(&plan, lake),
+        (Some(folder), _) => write_exports(&plan, folder, &wanted),
+        (None, Some(lake)) => write_lake(&plan, lake, &wanted),
         (None, None) => Err(Error::bug("neither a folder nor a lake")),
     }
 }
 
-fn write_exports(plan: &Plan, folder: &Path) -> Result<()> {
+/// Which tables are asked for.
+type Wanted<'w> = &'w dyn Fn(&Table) -> bool;
+
+fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
     std::fs::create_dir_all(folder).context(|| format!("making `{}`", folder.display()))?;
-    for file in plan.files() {
+    for file in plan.files().filter(|file| wanted(file.table)) {
         let path = folder.join(&file.name);
         let mut summary = Summary::default();
         to_file(&path, |out| {
@@ -96,7 +110,31 @@ fn write_exports(plan: &Plan, folder: &Path) -> Result<()> {
             Ok(writeln!(out)?)
         })?;
     }
+    write_companions(plan, folder, wanted, &mut |path, summary| {
+        to_stdout(|out| Ok(writeln!(out, "{}: {} rows", path.display(), grouped(summary.good))?))
+    })?;
     Ok(())
+}
+
+/// Writes the files that go with the exports.
+fn write_companions(
+    plan: &Plan,
+    folder: &Path,
+    wanted: Wanted<'_>,
+    tell: &mut dyn FnMut(&Path, Summary) -> Result<()>,
+) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for file in plan.companions().filter(|file| wanted(file.table)) {
+        let path = folder.join(&file.name);
+        let mut summary = Summary::default();
+        to_file(&path, |mut out| {
+            summary = file.write(&mut out)?;
+            Ok(())
+        })?;
+        tell(&path, summary)?;
+        paths.push(path);
+    }
+    Ok(paths)
 }
 
 fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
@@ -110,9 +148,14 @@ fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
 }
 
 /// Writes the rows of a plan straight into a lake.
-fn write_lake(plan: &Plan, lake: &Path) -> Result<()> {
+fn write_lake(plan: &Plan, lake: &Path, wanted: Wanted<'_>) -> Result<()> {
     let lake = Lake::create(lake)?;
-    let tables = load::direct::fill(&lake, plan, false)?;
+    let mut tables = load::direct::fill(&lake, plan, wanted, false)?;
+    let folder = tempfile::tempdir()?;
+    let files = write_companions(plan, folder.path(), wanted, &mut |_, _| Ok(()))?;
+    if !files.is_empty() {
+        tables.extend(load::load(&lake, &files, &load::Options::default())?.tables);
+    }
     to_stdout(|out| {
         for table in &tables {
             writeln!(out, "{}: {} days", table.table, grouped(table.days.len() as u64))?;

@@ -291,8 +291,9 @@ mod tests {
             (
                 "wabalake history sesions --lake x",
                 "error: `TABLE` cannot be `sesions`\n  \
-                 hint: did you mean `sessions`? it takes `sessions`, `deployments`, `messages` \
-                 and `rejects`",
+                 hint: did you mean `sessions`? it takes `sessions`, `deployments`, `messages`, \
+                 `message_summaries`, `session_summaries`, `closures`, `meta_points`, `ad_spend`, \
+                 `conversions`, `audience_tags`, `rates`, `variables` and `rejects`",
             ),
             (
                 "wabalake status --lake x --lake y",

@@ -26,7 +26,7 @@ use super::merge::{LAKE, Merged, merge};
 use super::progress::Progress;
 use super::report::TableReport;
 use super::stage::StagedTable;
-use super::typing::{NO_DAY, ORIGIN, utc_day};
+use super::typing::{NO_DAY, ORIGIN, key_hash, utc_day};
 use crate::error::{Error, Result};
 use crate::lake::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile, Staging};
 
@@ -70,7 +70,8 @@ pub(crate) fn commit(
             let report = &mut file.report;
             report.rows_new = figure(&outcome.new);
             report.rows_updated = figure(&outcome.updated);
-            let good = report.rows_read - report.rows_rejected;
+            let taken = report.rows_read + report.rows_spread;
+            let good = taken - report.rows_rejected - report.rows_left_out;
             report.rows_unchanged = good - report.rows_new - report.rows_updated;
         }
         if options.dry_run {
@@ -270,11 +271,17 @@ impl Merging<'_> {
         }
         let table = self.table();
         let hash = table.hashes.iter().find(|(_, of)| table.key.contains(of));
-        let Some((hash, _)) = hash else {
-            return Err(Error::bug(format!("{} have no hash to part a day by", table.name)));
+        let hashes = match hash {
+            Some((hash, _)) => rows.column(hash)?.i64()?.clone(),
+            None => Int64Chunked::full_null("".into(), rows.height()),
         };
-        let hashes = rows.column(hash)?.i64()?;
-        let falls = hashes.iter().map(|hash| hash.unwrap_or(0).rem_euclid(parts) == part);
+        // Where a part of the key has a hash, rows of one key have it or lack it together.
+        let whole = match hashes.null_count() {
+            0 => Vec::new(),
+            _ => key_hash(table, &rows)?,
+        };
+        let hash = |(row, hash): (usize, Option<i64>)| hash.unwrap_or_else(|| whole[row]);
+        let falls = hashes.iter().enumerate().map(|row| hash(row).rem_euclid(parts) == part);
         Ok(rows.filter(&falls.collect::<BooleanChunked>())?)
     }
 

@@ -23,19 +23,25 @@ use super::typing::{ORIGIN, Typist};
 use crate::error::{Error, Result};
 use crate::lake::{Change, Commit, Lake, Operation, StagedFile, Staging};
 
-/// Fills the empty tables of a lake with a plan's rows.
+/// Fills the empty tables of a lake, those that are wanted, with a plan's rows.
 ///
 /// # Errors
 ///
 /// A lake that has rows in one of the tables already.
-pub fn fill(lake: &Lake, plan: &Plan, quiet: bool) -> Result<Vec<TableReport>> {
-    for table in sample::TABLES {
+pub fn fill(
+    lake: &Lake,
+    plan: &Plan,
+    wanted: &dyn Fn(&Table) -> bool,
+    quiet: bool,
+) -> Result<Vec<TableReport>> {
+    let tables = || sample::TABLES.into_iter().filter(|table| wanted(table));
+    for table in tables() {
         if lake.snapshot(table)?.version.is_some() {
             return Err(Error::usage(format!("the lake has {} already", table.name))
                 .hint("name a folder that does not exist yet"));
         }
     }
-    sample::TABLES.into_iter().map(|table| fill_table(lake, plan, table, quiet)).collect()
+    tables().map(|table| fill_table(lake, plan, table, quiet)).collect()
 }
 
 fn fill_table(lake: &Lake, plan: &Plan, table: &'static Table, quiet: bool) -> Result<TableReport> {
@@ -101,13 +107,18 @@ fn write_day(
     let mut rows: Vec<DataFrame> = Vec::new();
     let mut day = None;
     while let Some(chunk) = splitter.next_chunk()? {
-        let typed = typist.type_chunk(&chunk)?;
-        if let Some(reject) = typed.rejects.first() {
-            return Err(Error::bug(format!("a made-up row of {}: {}", table.name, reject.reason)));
-        }
-        for (of, part) in typed.days {
-            day = Some(of);
-            rows.push(part);
+        let mut parts = Vec::new();
+        typist.type_chunk(&chunk, &mut |typed| parts.push(typed));
+        for typed in parts {
+            let typed = typed?;
+            if let Some(reject) = typed.rejects.first() {
+                let reason = format!("a made-up row of {}: {}", table.name, reject.reason);
+                return Err(Error::bug(reason));
+            }
+            for (of, part) in typed.days {
+                day = Some(of);
+                rows.push(part);
+            }
         }
     }
     let Some(day) = day else { return Ok(Vec::new()) };

@@ -4,10 +4,12 @@
 //! ﻿Session ID;Session Started Timestamp;Flow      `;`, sessions, 0 → session_id, 1 → …, Flow unknown
 //! ```
 
-use wabalake_data::tables::fold_header;
-use wabalake_data::{TABLES, Table};
+use wabalake_data::cells::Spelling;
+use wabalake_data::tables::{CURRENCY, Kind, Origin, fold_header};
+use wabalake_data::{Column, TABLES, Table};
 use wabalake_queries::query::nearest;
 
+use super::limits;
 use super::records::Fields;
 use crate::error::{Error, Result};
 
@@ -19,7 +21,9 @@ pub(crate) const MENDED: &str = "wabalake_reject";
 pub(crate) struct Header {
     pub(crate) table: &'static Table,
     pub(crate) delimiter: u8,
-    /// For each of the table's columns, its place in a record.
+    /// The table's cells.
+    pub(crate) cells: Vec<&'static Column>,
+    /// For each of them, its place in a record.
     pub(crate) places: Vec<Option<usize>>,
     /// Where a mended row names its reject.
     pub(crate) mended: Option<usize>,
@@ -29,10 +33,26 @@ pub(crate) struct Header {
     pub(crate) unknown: Vec<String>,
     /// The header with renames applied, as one comma-separated record.
     pub(crate) written: String,
+    /// How the file spells numbers and dates.
+    pub(crate) spelling: Spelling,
+    /// The place of the cell that says what amounts are in, and what they are in where it does
+    /// not: `Amount spent (COP)`.
+    pub(crate) currency: Option<(usize, String)>,
 }
 
 /// The delimiters that exports use.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// Refuses a header that is far too wide to be one, before it is taken apart.
+pub(crate) fn check_width(file: &str, header: &str) -> Result<()> {
+    let separators = DELIMITERS.map(|delimiter| header.bytes().filter(|b| *b == delimiter).count());
+    if separators.into_iter().any(|number| number >= limits::COLUMNS) {
+        return Err(Error::data(format!("`{file}` has more than {} columns", limits::COLUMNS))
+            .hint("no export has: is its first line a header?")
+            .no_export());
+    }
+    Ok(())
+}
 
 /// The delimiter under which the most cells of a header are column names that some table knows.
 pub(crate) fn delimiter(header: &str, renames: &[(String, String)]) -> u8 {
@@ -61,17 +81,18 @@ impl Header {
         };
         check_renames(header, delimiter, table, renames)?;
         let places = places(table, &cells);
-        for (column, place) in table.columns.iter().zip(&places) {
-            if column.required && place.is_none() {
-                return Err(missing(file, table, column.name, &cells));
-            }
+        if let Some(column) = lacking(table, &places) {
+            let error = missing(file, table, column, &cells);
+            // Among other files, one without any column of the table is none of its exports.
+            let strange = places.iter().flatten().count() < 2;
+            return Err(if strange { error.no_export() } else { error });
         }
         let named = |at: usize| places.contains(&Some(at));
         let mended = cells.iter().position(|cell| cell == MENDED);
         let mut unknown = Vec::new();
         let strange = |at: usize| !named(at) && mended != Some(at);
         for (_, cell) in cells.iter().enumerate().filter(|(at, _)| strange(*at)) {
-            let twin = table.exported().find(|column| column.is_named(cell));
+            let twin = table.exported().find(|column| names(column, cell));
             if let Some(column) = twin {
                 return Err(Error::data(format!("`{file}` has two columns `{}`", column.name))
                     .hint("remove one, or give it another name in the file"));
@@ -80,13 +101,19 @@ impl Header {
         }
         let written: Vec<_> = cells.iter().map(|cell| super::rejects::quoted(cell)).collect();
         Ok(Self {
+            currency: currency(table, &places, &cells),
             table,
+            cells: table.cells().collect(),
             delimiter,
             places,
             mended,
             fields: cells.len(),
             unknown,
             written: written.join(","),
+            spelling: Spelling {
+                decimal_comma: delimiter == b';',
+                day_first: cells.iter().any(|cell| (table.is_day_first)(cell)),
+            },
         })
     }
 }
@@ -103,30 +130,64 @@ fn cells(header: &str, delimiter: u8, renames: &[(String, String)]) -> Vec<Strin
     cells.into_iter().map(rename).collect()
 }
 
+/// Whether a header cell names a column. That of an amount may say what the amount is in.
+pub(crate) fn names(column: &Column, cell: &str) -> bool {
+    column.is_named(cell)
+        || matches!(column.kind, Kind::Money)
+            && in_currency(cell).is_some_and(|(name, _)| column.is_named(name))
+}
+
 fn places(table: &Table, cells: &[String]) -> Vec<Option<usize>> {
-    let place = |column: &wabalake_data::Column| {
-        let exported = column.origin == wabalake_data::tables::Origin::Export;
-        exported.then(|| cells.iter().position(|cell| column.is_named(cell))).flatten()
+    let place = |column: &Column| {
+        let exported = column.origin == Origin::Export;
+        exported.then(|| cells.iter().position(|cell| names(column, cell))).flatten()
     };
-    table.columns.iter().map(place).collect()
+    table.cells().map(place).collect()
+}
+
+/// `Amount spent (COP)` as the title and the currency.
+fn in_currency(cell: &str) -> Option<(&str, &str)> {
+    let (name, unit) = cell.trim().strip_suffix(')')?.rsplit_once('(')?;
+    let currency = match unit.trim() {
+        "$" | "US$" => "USD",
+        "€" => "EUR",
+        "£" => "GBP",
+        "R$" => "BRL",
+        code if code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase()) => code,
+        _ => return None,
+    };
+    Some((name, currency))
+}
+
+/// What a file's amounts are in where its cells do not say it.
+fn currency(table: &Table, places: &[Option<usize>], cells: &[String]) -> Option<(usize, String)> {
+    let at = table.position(CURRENCY)?;
+    let amounts = table.cells().zip(places).filter(|(c, _)| matches!(c.kind, Kind::Money));
+    let mut said = amounts.filter_map(|(_, place)| in_currency(&cells[(*place)?]));
+    let currency = said.next().map(|(_, currency)| currency).or(table.currency)?;
+    Some((at, currency.to_owned()))
+}
+
+/// The first column that a file must have and has not.
+fn lacking(table: &Table, places: &[Option<usize>]) -> Option<&'static str> {
+    let is_there = |name: &str| table.position(name).is_some_and(|at| places[at].is_some());
+    let stands_in = |column: &Column| column.stand_in.is_some_and(is_there);
+    let mut cells = table.cells();
+    let lacks = |column: &&Column| column.expected && !is_there(column.name) && !stands_in(column);
+    cells.find(lacks).map(|column| column.name)
 }
 
 /// The table whose required columns are all there and that knows the most of the header.
-fn sniff(file: &str, cells: &[String]) -> Result<&'static Table> {
+pub(crate) fn sniff(file: &str, cells: &[String]) -> Result<&'static Table> {
     let found = TABLES.iter().map(|table| (*table, places(table, cells)));
     let count = |places: &[Option<usize>]| places.iter().flatten().count();
-    let whole = found.clone().filter(|(table, places)| {
-        table.columns.iter().zip(places).all(|(column, place)| !column.required || place.is_some())
-    });
+    let whole = found.clone().filter(|(table, places)| lacking(table, places).is_none());
     if let Some((table, _)) = whole.max_by_key(|(_, places)| count(places)) {
         return Ok(table);
     }
     match found.max_by_key(|(_, places)| count(places)).filter(|(_, places)| count(places) > 1) {
         Some((table, places)) => {
-            let lacking = table.columns.iter().zip(&places);
-            let mut lacking = lacking.filter(|(column, place)| column.required && place.is_none());
-            let column = lacking.next().map_or("", |(column, _)| column.name);
-            Err(missing(file, table, column, cells))
+            Err(missing(file, table, lacking(table, &places).unwrap_or_default(), cells))
         }
         None => {
             let kinds: Vec<_> =
@@ -136,7 +197,8 @@ fn sniff(file: &str, cells: &[String]) -> Result<&'static Table> {
                 .hint(format!(
                     "its first line should name the columns of one of: {}",
                     kinds.join(", ")
-                )))
+                ))
+                .no_export())
         }
     }
 }

@@ -92,11 +92,12 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
 /// Whether a row's key is another row's too. Hashes of the key, or of a part of it, settle that for
 /// nearly all rows; the key itself is compared only where they are equal.
 fn key_is_shared(table: &Table, rows: &DataFrame) -> PolarsResult<BooleanChunked> {
-    let hash = table.hashes.iter().find(|(_, of)| table.key.contains(of));
-    let Some((hash, _)) = hash else {
+    let of_a_part = || table.hashes.iter().find(|(_, of)| table.key.contains(of));
+    let hash = table.key_hash().or_else(|| of_a_part().map(|(hash, _)| *hash));
+    let Some(hash) = hash else {
         return rows.select(table.key.iter().copied())?.is_duplicated();
     };
-    let candidates = rows.select([*hash])?.is_duplicated()?;
+    let candidates = rows.select([hash])?.is_duplicated()?;
     if table.key_hash().is_some() || !candidates.any() {
         return Ok(candidates);
     }
@@ -149,8 +150,11 @@ fn count(rows: &DataFrame) -> PolarsResult<BTreeMap<i32, u64>> {
 fn check_hash(table: &Table, several: &DataFrame) -> Result<()> {
     let Some(hash) = table.key_hash() else { return Ok(()) };
     let ids = several.select(table.key.iter().copied())?;
-    let id = ids.columns().first().map_or(Ok(0), Column::n_unique)?;
-    if several.column(hash)?.n_unique()? == id {
+    let ids = match ids.columns() {
+        [id] => id.n_unique()?,
+        _ => ids.unique_stable(None, UniqueKeepStrategy::Any, None)?.height(),
+    };
+    if several.column(hash)?.n_unique()? == ids {
         return Ok(());
     }
     Err(Error::bug(format!("two ids of {} have one {hash}", table.name))

@@ -4,7 +4,8 @@
 //! general_sessions_report.csv.gz
 //!   │ source    unpacked; surveyed: hash (is it loaded?), encoding
 //!   │ header    delimiter, table, which column is where
-//!   │ records   chunks of whole records; finds its way after a broken one
+//!   │ reader    chunks of whole records, whatever the source is written in
+//!   │ records   those of a CSV; finds its way after a broken one
 //!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
 //!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
 //!   │ merge     day by day with the lake's rows: one row per key, the one further along
@@ -16,26 +17,37 @@
 
 mod buckets;
 mod commit;
+mod csv;
 pub mod direct;
 mod encoding;
 mod header;
+mod json;
 mod keys;
+mod limits;
 mod merge;
+mod meta;
 mod progress;
+mod reader;
 mod records;
 pub mod rejects;
 pub mod report;
+mod sheet;
 mod source;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod typing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chrono_tz::Tz;
 use wabalake_data::Table;
 
-pub use self::report::{FileReport, RejectReport, Report, TableReport};
+pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, TableReport};
+pub(crate) use self::sheet::THREAD as SHEET_THREAD;
+pub use self::source::matches;
+use self::source::{Found, Source};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 
@@ -51,6 +63,10 @@ pub struct Options {
     pub source_timezone: Tz,
     /// Header cells to read as others: from, to.
     pub renames: Vec<(String, String)>,
+    /// The sheet of a spreadsheet, if it is not to be told from the headers.
+    pub sheet: Option<String>,
+    /// Whether each file is a load of its own.
+    pub per_file: bool,
     /// Whether one reject refuses the load.
     pub strict: bool,
     /// How many rejects refuse the load when exceeded.
@@ -69,6 +85,8 @@ impl Default for Options {
             kind: None,
             source_timezone: Tz::UTC,
             renames: Vec::new(),
+            sheet: None,
+            per_file: false,
             strict: false,
             max_rejects: None,
             dry_run: false,
@@ -78,18 +96,48 @@ impl Default for Options {
     }
 }
 
-/// Loads exports into a lake: all of them, or none.
+/// Loads exports into a lake: all of them, or none. With [`Options::per_file`] each is loaded by
+/// itself, and the report names those that failed.
 ///
 /// # Errors
 ///
 /// A file that cannot be read or is no export that is known; rejects beyond what the options
-/// allow; a lake that cannot be written. In each case nothing was committed.
+/// allow; a lake that cannot be written. In each case nothing was committed, unless each file is
+/// a load of its own.
 pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report> {
     let started = Instant::now();
     let scratch = lake.scratch()?;
-    let mut staged = stage::stage(files, lake, &scratch, options)?;
+    let Found { sources, passed_over } = Found::of(files, &scratch)?;
+    let mut report = Report { passed_over, ..Report::default() };
+    if options.per_file {
+        for source in &sources {
+            match load_sources(lake, std::slice::from_ref(source), &scratch, options) {
+                Ok(one) => report.absorb(one),
+                Err(error) => report.failed.push(Failure::of(source.name.clone(), &error)),
+            }
+        }
+    } else {
+        let one = load_sources(lake, &sources, &scratch, options)?;
+        report.load_id.clone_from(&one.load_id);
+        report.absorb(one);
+    }
+    check_passed_over(&report, files)?;
+    report.dry_run = options.dry_run;
+    report.bytes = report.total(|file| file.bytes);
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Loads sources by one commit for each table.
+fn load_sources(
+    lake: &Lake,
+    sources: &[Source],
+    scratch: &Path,
+    options: &Options,
+) -> Result<Report> {
+    let mut staged = stage::stage(sources, lake, scratch, options)?;
     check_rejects(&staged, options)?;
-    let mut report = Report { dry_run: options.dry_run, ..Report::default() };
+    let mut report = Report::default();
     let load_id = uuid::Uuid::new_v4().to_string();
     if staged.tables.iter().any(|table| !table.files.is_empty()) {
         report.load_id = (!options.dry_run).then(|| load_id.clone());
@@ -100,10 +148,28 @@ pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report>
             report.tables.push(commit::commit(lake, table, &load_id, options)?);
         }
     }
+    report.passed_over.append(&mut staged.passed_over);
     report.files = staged.into_reports();
-    report.bytes = report.total(|file| file.bytes);
-    report.seconds = started.elapsed().as_secs_f64();
+    for file in report.files.iter_mut().filter(|file| !file.already_loaded) {
+        file.load_id.clone_from(&report.load_id);
+    }
     Ok(report)
+}
+
+/// A load of nothing is an error.
+fn check_passed_over(report: &Report, files: &[PathBuf]) -> Result<()> {
+    if !report.files.is_empty() || !report.failed.is_empty() {
+        return Ok(());
+    }
+    let names = files.iter().map(|file| format!("`{}`", file.display())).collect::<Vec<_>>();
+    let error = Error::data(format!("there is no export in {}", names.join(", ")))
+        .hint("name the folder or the archive that the exports are in");
+    let Some(first) = report.passed_over.first() else { return Err(error) };
+    let more = match report.passed_over.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {} more passed over", report::grouped(more as u64)),
+    };
+    Err(error.found(format!("`{}`: {}{more}", first.file, first.reason)))
 }
 
 fn check_rejects(staged: &stage::Staged, options: &Options) -> Result<()> {

@@ -13,9 +13,11 @@
 //! A quote opens a quoted field only at the field's start; within a field it is a character like
 //! any other. Every byte of the file belongs to a record or to an empty line.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use crate::load::encoding::Transcoder;
+use super::encoding::Transcoder;
+use super::limits::{self, Exceeded};
 
 /// A run of whole records.
 pub(crate) struct Chunk {
@@ -23,6 +25,10 @@ pub(crate) struct Chunk {
     pub(crate) bytes: Vec<u8>,
     /// Its records in order.
     pub(crate) records: Vec<Record>,
+    /// What is wrong with those that cannot be taken apart, by their numbers.
+    pub(crate) broken: BTreeMap<u64, String>,
+    /// How many bytes of its file it comes from.
+    pub(crate) read: u64,
 }
 
 /// Where a record lies in its chunk and in its file.
@@ -54,6 +60,10 @@ pub(crate) struct Splitter<R> {
     number: u64,
     line: u64,
     input: Vec<u8>,
+    /// Bytes that were given as records.
+    given: u64,
+    /// Bytes that were looked at to tell records apart, some of them many times.
+    looked_at: u64,
 }
 
 /// What lies at the start of some bytes.
@@ -61,6 +71,9 @@ pub(crate) struct Splitter<R> {
 enum Found {
     /// A record: past its last byte, past its line's end, whether quoted, whether on several lines.
     Record { end: usize, next: usize, quoted: bool, several_lines: bool },
+    /// A record on several lines with the wrong number of fields: a quote that was never closed
+    /// may have met the opening quote of a later record.
+    Doubtful { end: usize, next: usize },
     /// Quotes that do not match.
     Unclosed,
     /// More bytes are needed to tell.
@@ -70,8 +83,8 @@ enum Found {
 impl<R: io::Read> Splitter<R> {
     /// Chunks are about this long.
     const CHUNK: usize = 2 << 20;
-    /// A record longer than this is broken: no export's cell comes near it.
-    pub(crate) const LONGEST: usize = 16 << 20;
+    /// A longer record is an error: no export's comes near it.
+    const LONGEST: usize = limits::RECORD;
 
     pub(crate) fn new(reader: R, transcoder: Transcoder, delimiter: u8) -> Self {
         Self {
@@ -84,6 +97,8 @@ impl<R: io::Read> Splitter<R> {
             number: 0,
             line: 1,
             input: vec![0; 256 << 10],
+            given: 0,
+            looked_at: 0,
         }
     }
 
@@ -114,7 +129,7 @@ impl<R: io::Read> Splitter<R> {
                 self.line += 1;
                 continue;
             }
-            let (record, next) = match self.look(at) {
+            let (record, next) = match self.look(at)? {
                 Found::Cut if !records.is_empty() => break,
                 Found::Cut => {
                     let wanted = (self.rest.len() * 2).max(Self::CHUNK);
@@ -124,7 +139,7 @@ impl<R: io::Read> Splitter<R> {
                 Found::Record { end, next, quoted, .. } => {
                     (self.record(at, end, quoted, false), next)
                 }
-                Found::Unclosed => {
+                broken @ (Found::Unclosed | Found::Doubtful { .. }) => {
                     // What follows decides where the stretch ends, so it must be here to look at.
                     if !self.ended && self.rest.len() - at < Self::LONGEST {
                         if !records.is_empty() {
@@ -132,12 +147,27 @@ impl<R: io::Read> Splitter<R> {
                         }
                         self.fill(Self::LONGEST + Self::CHUNK)?;
                     }
-                    let (end, next) = self.stretch(at);
-                    (self.record(at, end, true, true), next)
+                    match broken {
+                        Found::Doubtful { end, next } => match self.whole_from(at, next)? {
+                            Some(next) => {
+                                let end = without_line_end(&self.rest, at, next);
+                                (self.record(at, end, true, true), next)
+                            }
+                            None => (self.record(at, end, true, false), next),
+                        },
+                        _ => {
+                            let (end, next) = self.stretch(at)?;
+                            (self.record(at, end, true, true), next)
+                        }
+                    }
                 }
             };
+            if record.end - record.start > Self::LONGEST {
+                return Err(Exceeded::Record { line: record.line }.into());
+            }
             records.push(record);
             self.line += memchr::memchr_iter(b'\n', &self.rest[at..next]).count() as u64;
+            self.given += (next - at) as u64;
             at = next;
         }
         if records.is_empty() && at == self.rest.len() && self.ended {
@@ -146,7 +176,8 @@ impl<R: io::Read> Splitter<R> {
         }
         let after = self.rest.split_off(at);
         let bytes = std::mem::replace(&mut self.rest, after);
-        Ok(Some(Chunk { bytes, records }))
+        let read = bytes.len() as u64;
+        Ok(Some(Chunk { bytes, records, broken: BTreeMap::new(), read }))
     }
 
     fn record(&mut self, start: usize, end: usize, quoted: bool, unclosed: bool) -> Record {
@@ -167,20 +198,30 @@ impl<R: io::Read> Splitter<R> {
         Ok(())
     }
 
-    /// The record at `at`. One that spans lines and has the wrong number of fields counts as
-    /// unclosed: a quote that was never closed has met the opening quote of a later record.
-    fn look(&self, at: usize) -> Found {
-        let found = scan(&self.rest[at..], self.delimiter, self.ended);
-        match found {
+    /// The record at `at`.
+    fn look(&mut self, at: usize) -> io::Result<Found> {
+        let (found, looked_at) = scan(&self.rest[at..], self.delimiter, self.ended);
+        self.spend(looked_at)?;
+        Ok(match found {
             Found::Record { end, next, quoted, several_lines } => {
                 if several_lines && !self.is_whole(&self.rest[at..at + end]) {
-                    return Found::Unclosed;
+                    return Ok(Found::Doubtful { end: at + end, next: at + next });
                 }
                 Found::Record { end: at + end, next: at + next, quoted, several_lines }
             }
             Found::Cut if self.rest.len() - at > Self::LONGEST => Found::Unclosed,
             other => other,
+        })
+    }
+
+    /// Counts bytes that were looked at. Quotes can be set so that each line is looked at up to
+    /// the end of the file, which would take a lifetime.
+    fn spend(&mut self, looked_at: usize) -> io::Result<()> {
+        self.looked_at += looked_at as u64;
+        if self.looked_at > limits::QUOTES_FREE + limits::QUOTES_RATIO * self.given {
+            return Err(Exceeded::Quotes { line: self.line }.into());
         }
+        Ok(())
     }
 
     fn is_whole(&self, record: &[u8]) -> bool {
@@ -189,20 +230,40 @@ impl<R: io::Read> Splitter<R> {
 
     /// Where the broken stretch at `at` ends and where the next record begins: the first later
     /// line from which a whole record can be read.
-    fn stretch(&self, at: usize) -> (usize, usize) {
-        let whole = |from: usize| {
+    fn stretch(&mut self, at: usize) -> io::Result<(usize, usize)> {
+        let limit = self.rest.len().min(at + Self::LONGEST);
+        let next = match self.whole_from(at, limit)? {
+            Some(next) => next,
+            None if limit < self.rest.len() || !self.ended => {
+                return Err(Exceeded::Record { line: self.line }.into());
+            }
+            None => limit,
+        };
+        Ok((without_line_end(&self.rest, at, next), next))
+    }
+
+    /// The first line between two places from which a whole record can be read.
+    fn whole_from(&mut self, at: usize, limit: usize) -> io::Result<Option<usize>> {
+        let mut from = at;
+        while let Some(end) = memchr::memchr(b'\n', &self.rest[from..limit]) {
+            from += end + 1;
+            if from == limit {
+                break;
+            }
             let here = &self.rest[from..];
             let near = &here[..here.len().min(1 << 20)];
-            match scan(near, self.delimiter, self.ended && near.len() == here.len()) {
+            let ended = self.ended && near.len() == here.len();
+            let (found, looked_at) = scan(near, self.delimiter, ended);
+            let whole = match found {
                 Found::Record { end, .. } => self.is_whole(&near[..end]),
                 _ => false,
+            };
+            self.spend(looked_at)?;
+            if whole {
+                return Ok(Some(from));
             }
-        };
-        let limit = self.rest.len().min(at + Self::LONGEST);
-        let line_starts = memchr::memchr_iter(b'\n', &self.rest[at..limit]).map(|end| at + end + 1);
-        let next =
-            line_starts.filter(|from| *from < limit).find(|from| whole(*from)).unwrap_or(limit);
-        (without_line_end(&self.rest, at, next), next)
+        }
+        Ok(None)
     }
 }
 
@@ -221,15 +282,16 @@ fn without_line_end(bytes: &[u8], start: usize, end: usize) -> usize {
     start + line.strip_suffix(b"\r").unwrap_or(line).len()
 }
 
-/// What lies at the start of `bytes`. `ended` says that the file ends where they do.
-fn scan(bytes: &[u8], delimiter: u8, ended: bool) -> Found {
+/// What lies at the start of `bytes`, and how many of them it takes to tell. `ended` says that the
+/// file ends where they do.
+fn scan(bytes: &[u8], delimiter: u8, ended: bool) -> (Found, usize) {
     let mut at = 0;
     let mut quoted = false;
     let mut several_lines = false;
     let (end, next) = loop {
         let Some(stop) = memchr::memchr2(b'"', b'\n', &bytes[at..]).map(|stop| at + stop) else {
             if !ended {
-                return Found::Cut;
+                return (Found::Cut, bytes.len());
             }
             break (without_line_end(bytes, 0, bytes.len()), bytes.len());
         };
@@ -242,14 +304,14 @@ fn scan(bytes: &[u8], delimiter: u8, ended: bool) -> Found {
         }
         quoted = true;
         at = match closing_quote(bytes, at) {
-            None if ended => return Found::Unclosed,
-            None => return Found::Cut,
+            None if ended => return (Found::Unclosed, bytes.len()),
+            None => return (Found::Cut, bytes.len()),
             Some(close) => {
                 let spans = memchr::memchr(b'\n', &bytes[at..close]).is_some();
                 match bytes.get(close + 1) {
-                    None if !ended => return Found::Cut,
+                    None if !ended => return (Found::Cut, bytes.len()),
                     Some(after) if spans && *after != delimiter && !b"\r\n".contains(after) => {
-                        return Found::Unclosed;
+                        return (Found::Unclosed, close + 1);
                     }
                     _ => {}
                 }
@@ -258,7 +320,7 @@ fn scan(bytes: &[u8], delimiter: u8, ended: bool) -> Found {
             }
         };
     };
-    Found::Record { end, next, quoted, several_lines }
+    (Found::Record { end, next, quoted, several_lines }, next)
 }
 
 /// The quote that closes a field whose text begins at `at`; doubled quotes are text.
@@ -273,7 +335,7 @@ fn closing_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// How many fields a whole record has.
-fn count_fields(record: &[u8], delimiter: u8) -> usize {
+pub(crate) fn count_fields(record: &[u8], delimiter: u8) -> usize {
     let mut fields = 1;
     let mut at = 0;
     while let Some(stop) = memchr::memchr2(b'"', delimiter, &record[at..]).map(|stop| at + stop) {
@@ -296,9 +358,11 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn new(delimiter: u8) -> Self {
+        // A record is given whole: nothing that UTF-8 has ends it. Under another delimiter than its
+        // own, which is tried on headers, a line's end may well lie outside of quotes.
         let reader = csv_core::ReaderBuilder::new()
             .delimiter(delimiter)
-            .terminator(csv_core::Terminator::Any(b'\n'))
+            .terminator(csv_core::Terminator::Any(0xFF))
             .build();
         Self { reader, text: Vec::new(), ends: Vec::new() }
     }
@@ -321,7 +385,7 @@ impl Fields {
             fields.push(&record[start..]);
             return;
         }
-        self.unquote(record.as_bytes());
+        self.unquote(record.as_bytes(), delimiter);
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
         let mut start = 0;
         for end in &self.ends {
@@ -330,11 +394,11 @@ impl Fields {
         }
     }
 
-    fn unquote(&mut self, record: &[u8]) {
+    fn unquote(&mut self, record: &[u8], delimiter: u8) {
         self.reader.reset();
         self.text.resize(record.len() + 1, 0);
         // No more fields than delimiters and one.
-        self.ends.resize(record.len() + 2, 0);
+        self.ends.resize(memchr::memchr_iter(delimiter, record).count() + 2, 0);
         let (mut read, mut written, mut fields) = (0, 0, 0);
         // The second call, with nothing to read, says that the record has ended.
         for _ in 0..2 {
@@ -402,6 +466,22 @@ mod tests {
         assert_eq!(raws.len(), 3);
         assert_eq!(raws[0], ("a1,\"open,x".to_owned(), true));
         assert!(!raws[1].1 && !raws[2].1);
+    }
+
+    #[test]
+    fn a_record_is_read_whole_under_a_delimiter_that_is_not_its_own() {
+        let record = "id,\"first\nmessage\",\"phone\"";
+        for delimiter in [b',', b';', b'\t'] {
+            let mut fields = Fields::new(delimiter);
+            let mut found = Vec::new();
+            fields.read(record, true, delimiter, &mut found);
+            let expected = if delimiter == b',' {
+                ["id", "first\nmessage", "phone"].as_slice()
+            } else {
+                &[record]
+            };
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -301,6 +301,14 @@ fn under(names: &[String], header: &str, raw: &str, delimiter: u8) -> Vec<String
             place(name).and_then(|at| cells.get(at)).copied().unwrap_or_default().to_owned()
         })
         .collect();
+    if raw.starts_with('{') && cells.len() != theirs.len() {
+        // An object of JSON that could not be read has no cells to speak of.
+        found.fill(String::new());
+        if let Some(last) = found.last_mut() {
+            raw.clone_into(last);
+        }
+        return found;
+    }
     if let (Some(last), Some(rest)) = (found.last_mut(), cells.get(theirs.len()..)) {
         for cell in rest {
             last.push(char::from(delimiter));

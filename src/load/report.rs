@@ -7,15 +7,22 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use serde::Serialize;
 
+use crate::error::{Error, Report as Cause};
+
 /// What a load did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// Names the load in the lake's history; null when nothing was to be loaded.
+    /// Names the load in the lake's history; null when nothing was to be loaded, and where each
+    /// file is a load of its own.
     pub load_id: Option<String>,
     /// Whether it was only tried.
     pub dry_run: bool,
     /// Each export, in the order given.
     pub files: Vec<FileReport>,
+    /// Files that were not loaded while others were.
+    pub failed: Vec<Failure>,
+    /// What folders and archives hold that is no export.
+    pub passed_over: Vec<PassedOver>,
     /// Each table that was to be loaded into.
     pub tables: Vec<TableReport>,
     /// From start to end.
@@ -24,15 +31,22 @@ pub struct Report {
     pub bytes: u64,
 }
 
-/// What became of one export. `rows_read` = new + updated + unchanged + rejected.
+/// What became of one export: `rows_read` + `rows_spread` = new + updated + unchanged + rejected +
+/// left out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
     pub file: String,
     /// The table it was loaded into.
     pub table: &'static str,
+    /// The sheet of a spreadsheet that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// Names its contents, as read, in the lake.
     pub file_id: String,
+    /// Names the load that it is part of; null when it was loaded before, or only tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_id: Option<String>,
     /// The lake had it: nothing was done.
     pub already_loaded: bool,
     /// `UTF-8`, `UTF-16LE`, …
@@ -51,12 +65,55 @@ pub struct FileReport {
     pub rows_unchanged: u64,
     /// Records that could not be taken.
     pub rows_rejected: u64,
+    /// Records that are neither rows nor at fault: totals, events of another kind.
+    pub rows_left_out: u64,
+    /// Rows beyond one for each record, where a record stands for several days.
+    pub rows_spread: u64,
     /// Records with at least one stamp that stands for "never".
     pub rows_with_sentinel: u64,
     /// Columns that no table has, left out.
     pub unknown_columns: Vec<String>,
     /// The first rejects, without what they say.
     pub first_rejects: Vec<RejectReport>,
+}
+
+/// A file that was not loaded, and why not.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// Its name.
+    pub file: String,
+    /// What is wrong.
+    pub error: String,
+    /// What was there instead.
+    pub found: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn of(file: String, error: &Error) -> Self {
+        let Cause { what, found, hint, .. } = error.report();
+        Self { file, error: what.clone(), found: found.clone(), hint: hint.clone() }
+    }
+}
+
+/// A file that is no export, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// Its name.
+    pub file: String,
+    /// Why it is taken for no export.
+    pub reason: String,
+}
+
+impl PassedOver {
+    /// By what an error says of the file.
+    pub(crate) fn told(file: &str, error: &Error) -> Self {
+        let what = error.report().what.as_str();
+        let said = what.strip_prefix(&format!("`{file}` ")).unwrap_or(what);
+        let reason = said.strip_prefix("is ").unwrap_or(said);
+        Self { file: file.to_owned(), reason: reason.to_owned() }
+    }
 }
 
 /// Where a record was that could not be taken, and why not.
@@ -84,6 +141,25 @@ pub struct TableReport {
 }
 
 impl Report {
+    /// So many files that are passed over are named to a person; a program gets all of them.
+    const PASSED_OVER: usize = 20;
+
+    /// Adds what another load did after this one.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.failed.extend(other.failed);
+        self.passed_over.extend(other.passed_over);
+        for table in other.tables {
+            match self.tables.iter_mut().find(|known| known.table == table.table) {
+                None => self.tables.push(table),
+                Some(known) => {
+                    known.version = table.version.or(known.version);
+                    known.days.extend(table.days);
+                }
+            }
+        }
+    }
+
     /// The sum of one figure over all files.
     pub fn total(&self, figure: impl Fn(&FileReport) -> u64) -> u64 {
         self.files.iter().map(figure).sum()
@@ -93,7 +169,8 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for file in &self.files {
-            let _ = writeln!(text, "{}  →  {}", file.file, file.table);
+            let sheet = file.sheet.as_ref().map(|sheet| format!(", sheet {sheet}"));
+            let _ = writeln!(text, "{}{}  →  {}", file.file, sheet.unwrap_or_default(), file.table);
             if file.already_loaded {
                 text.push_str("  already loaded: nothing to do\n");
                 continue;
@@ -107,6 +184,17 @@ impl Report {
                 grouped(file.rows_unchanged),
                 grouped(file.rows_rejected),
             );
+            if file.rows_left_out > 0 {
+                let what = wabalake_data::table(file.table).map_or("", |table| table.left_out);
+                let _ = writeln!(text, "  left out: {} {what}", grouped(file.rows_left_out));
+            }
+            if file.rows_spread > 0 {
+                let _ = writeln!(
+                    text,
+                    "  rows that stand for several days: spread, which made {} more",
+                    grouped(file.rows_spread)
+                );
+            }
             if !file.unknown_columns.is_empty() {
                 let _ = writeln!(text, "  columns left out: {}", file.unknown_columns.join(", "));
             }
@@ -123,6 +211,21 @@ impl Report {
             if more > 0 && !file.first_rejects.is_empty() {
                 let _ = writeln!(text, "  and {} more", grouped(more));
             }
+        }
+        for failure in &self.failed {
+            let _ = writeln!(text, "{}  →  not loaded\n  error: {}", failure.file, failure.error);
+            for (label, said) in [("found", &failure.found), ("hint", &failure.hint)] {
+                if let Some(said) = said {
+                    let _ = writeln!(text, "  {label}: {said}");
+                }
+            }
+        }
+        for PassedOver { file, reason } in self.passed_over.iter().take(Self::PASSED_OVER) {
+            let _ = writeln!(text, "{file}  →  passed over: {reason}");
+        }
+        let more = self.passed_over.len().saturating_sub(Self::PASSED_OVER);
+        if more > 0 {
+            let _ = writeln!(text, "and {} more passed over", grouped(more as u64));
         }
         for table in &self.tables {
             let days = table.days.len();

@@ -1,7 +1,7 @@
 //! Reads every file of a load into typed rows by day, before anything is committed.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, mpsc};
 
 use polars::prelude::*;
@@ -10,13 +10,13 @@ use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
 
 use super::buckets::{Buckets, Overflow};
-use super::encoding::Transcoder;
-use super::header::{self, Header};
+use super::header::Header;
 use super::keys::Keys;
 use super::progress::Progress;
-use super::records::{Chunk, Splitter};
+use super::reader::Form;
+use super::records::Chunk;
 use super::rejects;
-use super::report::{FileReport, RejectReport};
+use super::report::{FileReport, PassedOver, RejectReport};
 use super::source::{Source, Survey};
 use super::typing::{Typed, Typist};
 use super::{LOADER_VERSION, Options};
@@ -26,8 +26,10 @@ use crate::lake::Lake;
 /// Files that are read and wait to be committed.
 pub(crate) struct Staged {
     pub(crate) tables: Vec<StagedTable>,
-    /// Files that the lake has, by their place on the command line.
+    /// Files that the lake has, by their place among the sources.
     loaded: Vec<(usize, FileReport)>,
+    /// What is no export.
+    pub(crate) passed_over: Vec<PassedOver>,
 }
 
 /// The files for one table, and their rows.
@@ -91,33 +93,39 @@ impl Staged {
 
 /// Reads files; those that the lake has are surveyed only.
 pub(crate) fn stage(
-    files: &[PathBuf],
+    sources: &[Source],
     lake: &Lake,
     scratch: &Path,
     options: &Options,
 ) -> Result<Staged> {
-    let mut sources = Vec::new();
-    for file in files {
-        sources.extend(Source::open(file, scratch)?);
-    }
     let mut surveyed = Vec::new();
+    let mut passed_over = Vec::new();
     let surveys: Vec<Result<Survey>> = sources.par_iter().map(Source::survey).collect();
-    for (source, survey) in sources.into_iter().zip(surveys) {
-        let survey = survey?;
-        let header = read_header(&source, &survey, options)?;
-        surveyed.push((source, survey, header));
+    for (source, survey) in sources.iter().zip(surveys) {
+        let read = survey.and_then(|survey| {
+            let (form, header) = Form::read(source, &survey, options)?;
+            Ok((source, survey, form, header))
+        });
+        match read {
+            Ok(read) => surveyed.push(read),
+            Err(error) if error.is_no_export() && !source.is_named => {
+                passed_over.push(PassedOver::told(&source.name, &error));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let tables: HashSet<&str> = surveyed.iter().map(|(_, _, header)| header.table.name).collect();
+    let tables: HashSet<&str> = surveyed.iter().map(|(.., header)| header.table.name).collect();
     let budget = options.memory / tables.len().max(1);
 
-    let mut staged = Staged { tables: Vec::new(), loaded: Vec::new() };
+    let mut staged = Staged { tables: Vec::new(), loaded: Vec::new(), passed_over };
     let mut seen = HashSet::new();
     // People come back in the next file.
     let phones = Phones::default();
-    for (place, (source, survey, header)) in surveyed.into_iter().enumerate() {
-        let file_id = file_id(&survey, &header, options);
+    for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
+        let file_id = file_id(&survey, &form, &header, options);
         let report = FileReport {
             file: source.name.clone(),
+            sheet: form.sheet().map(str::to_owned),
             table: header.table.name,
             file_id: file_id.clone(),
             encoding: survey.encoding.name(),
@@ -144,50 +152,31 @@ pub(crate) fn stage(
             }
         };
         let file = StagedFile { place, report, header, mended: Vec::new() };
-        read_file(&source, &survey, file, &mut staged.tables[at], &phones, options)?;
+        let from = (source, &survey, &form);
+        read_file(from, file, &mut staged.tables[at], &phones, options)?;
     }
     Ok(staged)
 }
 
 /// Names a file's contents as they are read, so that the same file twice is known, and the same
 /// file read with another zone or other names is not taken for it.
-fn file_id(survey: &Survey, header: &Header, options: &Options) -> String {
+fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> String {
     let table = header.table;
     let zone = if table.stamps_are_utc { "UTC" } else { options.source_timezone.name() };
     let mut renames = options.renames.clone();
     renames.sort();
-    let read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
+    let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
+    if let Some(sheet) = form.sheet() {
+        read_as.push_str(sheet);
+    }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);
     format!("{name:032x}")
 }
 
-fn read_header(source: &Source, survey: &Survey, options: &Options) -> Result<Header> {
-    let first = first_record(source, survey, b',')?;
-    let renames = &options.renames;
-    let delimiter = header::delimiter(&first, renames);
-    Header::read(&source.name, &first, delimiter, options.kind, renames)
-}
-
-fn first_record(source: &Source, survey: &Survey, delimiter: u8) -> Result<String> {
-    let transcoder = Transcoder::new(survey.encoding);
-    let mut splitter = Splitter::new(source.reader()?, transcoder, delimiter);
-    let chunk = splitter.header().map_err(|e| source.cut_short(&e))?;
-    let text = chunk.as_ref().and_then(|chunk| {
-        let record = chunk.records.first()?;
-        std::str::from_utf8(&chunk.bytes[record.start..record.end]).ok()
-    });
-    let text = text.ok_or_else(|| {
-        Error::data(format!("`{}` does not begin with a header", source.name))
-            .hint("its first line should name its columns")
-    })?;
-    Ok(text.to_owned())
-}
-
-/// Reads one file: this thread splits it into chunks of records, others type them.
+/// Reads one file: this thread gets it in chunks of records, others type them.
 fn read_file(
-    source: &Source,
-    survey: &Survey,
+    (source, survey, form): (&Source, &Survey, &Form),
     file: StagedFile,
     into: &mut StagedTable,
     phones: &Phones,
@@ -201,43 +190,45 @@ fn read_file(
     let (sender, receiver) = mpsc::sync_channel::<Chunk>(2);
     let receiver = Mutex::new(receiver);
     let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let split: Result<()> = std::thread::scope(|scope| {
+    let split: Result<Vec<String>> = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 let mut typist = Typist::new(&header, options.source_timezone, origin, phones);
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
                     let Some(chunk) = chunk else { break };
-                    let typed = typist.type_chunk(&chunk);
-                    progress.advance(chunk.bytes.len() as u64);
-                    let overflows = sink.lock().map(|mut sink| sink.take(typed, chunk.bytes.len()));
-                    // Written without holding up the others.
-                    for overflow in overflows.into_iter().flatten() {
-                        let written = overflow.write();
-                        if let (Err(e), Ok(mut sink)) = (written, sink.lock()) {
-                            sink.fault.get_or_insert(e);
+                    typist.type_chunk(&chunk, &mut |typed| {
+                        let overflows = sink.lock().map(|mut sink| sink.take(typed));
+                        // Written without holding up the others.
+                        for overflow in overflows.into_iter().flatten() {
+                            let written = overflow.write();
+                            if let (Err(e), Ok(mut sink)) = (written, sink.lock()) {
+                                sink.fault.get_or_insert(e);
+                            }
                         }
-                    }
+                    });
+                    progress.advance(chunk.read);
                 }
             });
         }
-        let transcoder = Transcoder::new(survey.encoding);
-        let mut splitter = Splitter::new(source.reader()?, transcoder, header.delimiter);
-        splitter.header().map_err(|e| source.cut_short(&e))?;
-        splitter.expect_fields(header.fields);
-        while let Some(chunk) = splitter.next_chunk().map_err(|e| source.cut_short(&e))? {
+        let mut reader = form.reader(source, survey, &header)?;
+        while let Some(chunk) = reader.next_chunk()? {
             let stopped = sink.lock().map_or(true, |sink| sink.fault.is_some());
             if stopped || sender.send(chunk).is_err() {
                 break;
             }
         }
         drop(sender);
-        Ok(())
+        Ok(reader.unknown())
     });
-    split?;
-    let sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    let unknown = split?;
+    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    sink.file.report.unknown_columns.extend(unknown);
     sink.finish()
 }
+
+/// What a row takes about, of those that records are spread over.
+const ROW_BYTES: usize = 50;
 
 /// Where typed rows of one file go.
 struct Sink<'t> {
@@ -250,20 +241,22 @@ struct Sink<'t> {
 impl Sink<'_> {
     const FIRST_REJECTS: usize = 5;
 
-    fn take(&mut self, typed: PolarsResult<Typed>, chunk_bytes: usize) -> Vec<Overflow> {
+    fn take(&mut self, typed: PolarsResult<Typed>) -> Vec<Overflow> {
         if self.fault.is_none() {
-            self.fault = self.try_take(typed, chunk_bytes).err();
+            self.fault = self.try_take(typed).err();
         }
         let StagedTable { rows, rejects, .. } = &mut *self.into;
         rows.overflow().into_iter().chain(rejects.overflow()).collect()
     }
 
-    fn try_take(&mut self, typed: PolarsResult<Typed>, chunk_bytes: usize) -> Result<()> {
+    fn try_take(&mut self, typed: PolarsResult<Typed>) -> Result<()> {
         let typed = typed?;
         let report = &mut self.file.report;
         report.rows_read += typed.records;
         report.rows_with_sentinel += typed.sentinels;
         report.rows_rejected += typed.rejects.len() as u64;
+        report.rows_left_out += typed.left_out;
+        report.rows_spread += typed.spread;
         self.file.mended.extend(typed.mended);
         if !typed.rejects.is_empty() {
             let first = typed.rejects.iter().map(|reject| RejectReport {
@@ -280,8 +273,9 @@ impl Sink<'_> {
         }
         // A chunk's rows take about twice its bytes: each text has a view of 16 bytes beside it.
         let rows: usize = typed.days.values().map(DataFrame::height).sum();
+        let all_bytes = 2 * typed.bytes.max(ROW_BYTES * usize::try_from(typed.spread).unwrap_or(0));
         for (day, part) in typed.days {
-            let bytes = 2 * chunk_bytes * part.height() / rows.max(1);
+            let bytes = all_bytes * part.height() / rows.max(1);
             if let (Some(keys), Some(hash)) = (&mut self.into.keys, self.into.table.key_hash()) {
                 keys.add(day, &part, hash)?;
             }

@@ -11,10 +11,13 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use polars::prelude::*;
+use wabalake_data::cells::number::{MONEY_PRECISION, MONEY_SCALE};
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::stamp::{self, Stamp};
-use wabalake_data::cells::{number, phone, text, word};
-use wabalake_data::tables::{Cell, Kind, Row, USER_PHONE_VALID, instant, text_key};
+use wabalake_data::cells::{Spelling, country, date, list, number, phone, text, word, yes_or_no};
+use wabalake_data::tables::{
+    Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE_VALID, instant, text_key,
+};
 use wabalake_data::{Column as TableColumn, Table};
 
 use super::header::Header;
@@ -34,6 +37,12 @@ pub(crate) struct Typed {
     pub(crate) records: u64,
     /// Records with at least one sentinel stamp.
     pub(crate) sentinels: u64,
+    /// Records that are neither rows nor at fault.
+    pub(crate) left_out: u64,
+    /// Rows beyond one for each record, of records that stand for several days.
+    pub(crate) spread: u64,
+    /// What its records take in their file, about.
+    pub(crate) bytes: usize,
 }
 
 /// Types chunks of one file; each thread has its own.
@@ -43,6 +52,7 @@ pub(crate) struct Typist<'h> {
     origin: i32,
     fields: Fields,
     phones: &'h Phones,
+    has_stand_ins: bool,
 }
 
 /// Why a record cannot be taken.
@@ -56,6 +66,10 @@ impl Refusal {
         Self { column: Some(column.name), reason: reason.to_owned() }
     }
 
+    fn missing(column: &TableColumn) -> Self {
+        Self::of(column, "a required value is missing")
+    }
+
     fn whole(reason: impl Into<String>) -> Self {
         Self { column: None, reason: reason.into() }
     }
@@ -65,16 +79,22 @@ impl<'h> Typist<'h> {
     /// Stamps without an offset are read in `zone`, unless the table's are known to be UTC.
     pub(crate) fn new(header: &'h Header, zone: Tz, origin: i32, phones: &'h Phones) -> Self {
         let zone = if header.table.stamps_are_utc { Tz::UTC } else { zone };
-        let fields = Fields::new(header.delimiter);
-        Self { header, zone, origin, fields, phones }
+        Self {
+            header,
+            zone,
+            origin,
+            fields: Fields::new(header.delimiter),
+            phones,
+            has_stand_ins: header.table.columns.iter().any(|column| column.stand_in.is_some()),
+        }
     }
 
-    pub(crate) fn type_chunk(&mut self, chunk: &Chunk) -> PolarsResult<Typed> {
+    /// Types a chunk and hands on what it comes to: at once, or in parts where its records stand
+    /// for very many rows.
+    pub(crate) fn type_chunk(&mut self, chunk: &Chunk, take: &mut dyn FnMut(PolarsResult<Typed>)) {
         let table = self.header.table;
+        let mut tally = Tally::default();
         let mut rows = Rows::new(table, chunk.records.len(), self.origin);
-        let mut rejects = Vec::new();
-        let mut mended = Vec::new();
-        let mut sentinels = 0;
         // Nearly every chunk is valid as a whole; of another each record is looked at by itself.
         let text = std::str::from_utf8(&chunk.bytes).ok();
         for record in &chunk.records {
@@ -84,14 +104,24 @@ impl<'h> Typist<'h> {
                 None => std::str::from_utf8(bytes).ok(),
             };
             let mut sentinel = false;
-            match self.type_record(record, raw, &mut rows, &mut mended, &mut sentinel) {
+            let typed = match chunk.broken.get(&record.number) {
+                Some(reason) => Err(Refusal::whole(reason)),
+                None => self.type_record(record, raw, &mut rows, &mut tally, &mut sentinel),
+            };
+            match typed.map_err(|refusal| self.reject(record, bytes, refusal)) {
                 Ok(()) => {}
-                Err(refusal) => rejects.push(self.reject(record, bytes, refusal)),
+                Err(Some(reject)) => tally.rejects.push(reject),
+                Err(None) => tally.left_out += 1,
             }
-            sentinels += u64::from(sentinel);
+            tally.records += 1;
+            tally.bytes += bytes.len();
+            tally.sentinels += u64::from(sentinel);
+            if rows.height >= MOST_ROWS {
+                let full = std::mem::replace(&mut rows, Rows::new(table, 0, self.origin));
+                take(std::mem::take(&mut tally).with(full));
+            }
         }
-        let records = chunk.records.len() as u64;
-        Ok(Typed { days: rows.by_day()?, rejects, mended, records, sentinels })
+        take(tally.with(rows));
     }
 
     fn type_record(
@@ -99,7 +129,7 @@ impl<'h> Typist<'h> {
         record: &Record,
         raw: Option<&str>,
         rows: &mut Rows,
-        mended: &mut Vec<String>,
+        tally: &mut Tally,
         sentinel: &mut bool,
     ) -> Result<(), Refusal> {
         let header = self.header;
@@ -118,49 +148,119 @@ impl<'h> Typist<'h> {
                 "too {amount} fields: {found} instead of {expected}"
             )));
         }
-        let columns = header.table.columns.iter();
-        let mut cells = Vec::with_capacity(header.table.columns.len());
-        for (column, place) in columns.zip(&header.places) {
+        let table = header.table;
+        let mut cells = Vec::with_capacity(header.places.len());
+        for (column, place) in header.cells.iter().zip(&header.places) {
             let field = place.map_or("", |place| fields[place]);
-            let cell = read_cell(column, field, self.zone, sentinel)?;
-            if column.required && cell == Cell::Null {
-                return Err(Refusal::of(column, "a required value is missing"));
+            let cell = read_cell(column, field, self.zone, header.spelling, sentinel)?;
+            if cell == Cell::Null && column.required && column.stand_in.is_none() {
+                return Err(Refusal::missing(column));
             }
             cells.push(cell);
         }
-        let mut row = Row { cells: &mut cells, user_phone_valid: None, phones: self.phones };
-        (header.table.derive)(&mut row);
-        let valid = row.user_phone_valid;
-        rows.push(&cells, valid);
+        let (valid, fate) = derive(header, self.phones, &mut cells);
+        match fate {
+            Fate::Row | Fate::Spread(_) => {}
+            Fate::LeftOut => {
+                tally.left_out += 1;
+                return Ok(());
+            }
+            Fate::Refused { column, reason } => {
+                return Err(Refusal { column: Some(column), reason: reason.to_owned() });
+            }
+        }
+        if self.has_stand_ins {
+            let missing = |(column, cell): &(&TableColumn, &Cell<'_>)| {
+                column.required && column.stand_in.is_some() && cell.is_null()
+            };
+            if let Some((column, _)) = table.columns.iter().zip(&cells).find(missing) {
+                return Err(Refusal::missing(column));
+            }
+        }
+        match fate {
+            Fate::Spread(Spread { day, amount, shares }) => {
+                tally.spread += (shares.len() as u64).saturating_sub(1);
+                for (date, share) in shares {
+                    cells[day] = Cell::Date(date);
+                    cells[amount] = Cell::Money(share);
+                    rows.push(&cells, valid);
+                }
+            }
+            _ => rows.push(&cells, valid),
+        }
         if let Some(name) = header.mended.and_then(|at| word(fields[at])) {
-            mended.push(name.to_owned());
+            tally.mended.push(name.to_owned());
         }
         Ok(())
     }
 
-    /// What is kept of a record that cannot be taken. Its key is read as far as it goes, so that
-    /// the reject is known as resolved once a row with that key is loaded.
-    fn reject(&mut self, record: &Record, bytes: &[u8], refusal: Refusal) -> Reject {
+    /// What is kept of a record that cannot be taken; nothing of one that is not a row at all. Its
+    /// key is read as far as it goes, so that the reject is known as resolved once a row with that
+    /// key is loaded.
+    fn reject(&mut self, record: &Record, bytes: &[u8], refusal: Refusal) -> Option<Reject> {
         let raw = String::from_utf8_lossy(bytes);
+        let header = self.header;
         let mut fields = Vec::new();
         let quoted = record.quoted && !record.unclosed;
-        self.fields.read(&raw, quoted, self.header.delimiter, &mut fields);
+        self.fields.read(&raw, quoted, header.delimiter, &mut fields);
         let mut cells = Vec::new();
-        for (column, place) in self.header.table.columns.iter().zip(&self.header.places) {
+        for (column, place) in header.cells.iter().zip(&header.places) {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
-            cells.push(read_cell(column, field, self.zone, &mut false).unwrap_or_default());
+            let cell = read_cell(column, field, self.zone, header.spelling, &mut false);
+            cells.push(cell.unwrap_or_default());
         }
-        let mut row = Row { cells: &mut cells, user_phone_valid: None, phones: self.phones };
-        (self.header.table.derive)(&mut row);
-        let key = key_of(self.header.table, &cells);
-        Reject {
+        let (_, fate) = derive(header, self.phones, &mut cells);
+        if fate == Fate::LeftOut && refusal.column.is_some() {
+            return None;
+        }
+        let key = key_of(header.table, &cells);
+        Some(Reject {
             record: record.number,
             line: record.line,
             column: refusal.column,
             reason: refusal.reason,
             raw: raw.into_owned(),
             key,
-        }
+        })
+    }
+}
+
+/// Fills the derived cells. Says whether the person's number is valid, and what becomes of it all.
+fn derive<'a, 'h: 'a>(
+    header: &'h Header,
+    phones: &Phones,
+    cells: &mut [Cell<'a>],
+) -> (Option<bool>, Fate) {
+    if let Some((at, currency)) = &header.currency
+        && cells[*at].is_null()
+    {
+        cells[*at] = Cell::Text(currency);
+    }
+    let mut row = Row { cells, fate: Fate::Row, user_phone_valid: None, phones };
+    (header.table.derive)(&mut row);
+    (row.user_phone_valid, row.fate)
+}
+
+/// More rows than this are not held together: a record may stand for a thousand.
+const MOST_ROWS: IdxSize = 1 << 18;
+
+/// What is counted of a chunk's records.
+#[derive(Default)]
+struct Tally {
+    rejects: Vec<Reject>,
+    mended: Vec<String>,
+    records: u64,
+    sentinels: u64,
+    left_out: u64,
+    spread: u64,
+    bytes: usize,
+}
+
+impl Tally {
+    fn with(self, rows: Rows) -> PolarsResult<Typed> {
+        let Self { rejects, mended, records, sentinels, left_out, spread, bytes } = self;
+        let days = rows.by_day()?;
+        Ok(Typed { days, rejects, mended, records, sentinels, left_out, spread, bytes })
     }
 }
 
@@ -170,7 +270,10 @@ fn key_of(table: &Table, cells: &[Cell<'_>]) -> Option<i64> {
     for name in table.key {
         let at = table.position(name)?;
         let cell = &cells[at];
-        let needed = table.columns[at].required || *name == "user_phone";
+        let needed = table
+            .cells()
+            .nth(at)
+            .is_some_and(|column| column.required || column.origin == Origin::Derived);
         if needed && *cell == Cell::Null {
             return None;
         }
@@ -187,7 +290,8 @@ fn key_part(cell: &Cell<'_>) -> String {
         Cell::Text(text) => (*text).to_owned(),
         Cell::Owned(text) => text.clone(),
         Cell::Stamp(micros) => micros.to_string(),
-        Cell::Integer(number) => number.to_string(),
+        Cell::Integer(number) | Cell::Date(number) => number.to_string(),
+        Cell::Count(number) | Cell::Money(number) => number.to_string(),
         Cell::Boolean(yes) => yes.to_string(),
     }
 }
@@ -201,6 +305,7 @@ pub(crate) fn key_hash(table: &Table, rows: &DataFrame) -> PolarsResult<Vec<i64>
             let column = rows.column(name)?;
             let plain = match column.dtype() {
                 DataType::Datetime(..) => column.cast(&DataType::Int64)?,
+                DataType::Date => column.cast(&DataType::Int32)?,
                 _ => column.clone(),
             };
             Ok(plain.cast(&DataType::String)?.str()?.clone())
@@ -221,14 +326,17 @@ fn read_cell<'a>(
     column: &TableColumn,
     field: &'a str,
     zone: Tz,
+    spelling: Spelling,
     sentinel: &mut bool,
 ) -> Result<Cell<'a>, Refusal> {
-    if matches!(column.kind, Kind::Text) {
-        return Ok(text(field).into());
+    match column.kind {
+        Kind::Text => return Ok(text(field).into()),
+        Kind::Dashed => return Ok(text(field).filter(|text| text.trim() != "-").into()),
+        _ => {}
     }
     let Some(word) = word(field) else { return Ok(Cell::Null) };
     let cell = match column.kind {
-        Kind::Text | Kind::Word => Cell::Text(word),
+        Kind::Text | Kind::Dashed | Kind::Word => Cell::Text(word),
         Kind::Phone => match phone::digits(word) {
             None => Cell::Null,
             Some(std::borrow::Cow::Borrowed(digits)) => Cell::Text(digits),
@@ -239,7 +347,13 @@ fn read_cell<'a>(
             Some(value) => Cell::Text(value),
             None => return Err(Refusal::of(column, "not a word that this column knows")),
         },
-        Kind::Stamp => match stamp::read(word, zone) {
+        Kind::Moment if date::read(word, spelling).is_some() => {
+            match date::read(word, spelling).and_then(|day| midnight(day, zone)) {
+                Some(micros) => Cell::Stamp(micros),
+                None => return Err(Refusal::of(column, "a day that has no midnight")),
+            }
+        }
+        Kind::Stamp | Kind::Moment => match stamp::read(word, zone) {
             Stamp::At(micros) => Cell::Stamp(micros),
             Stamp::Sentinel => {
                 *sentinel = true;
@@ -251,8 +365,46 @@ fn read_cell<'a>(
             Some(number) => Cell::Integer(number),
             None => return Err(Refusal::of(column, "not a whole number")),
         },
+        Kind::Count => match number::count(word) {
+            Some(number) => Cell::Count(number),
+            None => return Err(Refusal::of(column, "not a whole number")),
+        },
+        Kind::Seconds => match number::count(word).filter(|s| (0..=LAST_SECOND).contains(s)) {
+            Some(seconds) => Cell::Count(seconds),
+            None => return Err(Refusal::of(column, "not a number of seconds since 1970")),
+        },
+        Kind::Money => match number::money(word, spelling) {
+            Some(millionths) => Cell::Money(millionths),
+            None => {
+                return Err(Refusal::of(column, "not an amount of money with at most 6 decimals"));
+            }
+        },
+        Kind::Date => match date::read(word, spelling) {
+            Some(days) => Cell::Date(days),
+            None => return Err(Refusal::of(column, "not a date that can be read in one way only")),
+        },
+        Kind::Boolean => match yes_or_no(word) {
+            Some(yes) => Cell::Boolean(yes),
+            None => return Err(Refusal::of(column, "neither yes nor no")),
+        },
+        Kind::Country => Cell::Text(country(word)),
+        Kind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
     };
     Ok(cell)
+}
+
+/// The last second of the year 9999: what is later is most likely in milliseconds.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// When a day begins in a zone: later than midnight where clocks jump over it.
+fn midnight(day: i32, zone: Tz) -> Option<i64> {
+    let date = chrono::NaiveDate::from_epoch_days(day)?.and_time(chrono::NaiveTime::MIN);
+    let begins = |hours| {
+        let local = date + chrono::TimeDelta::hours(hours);
+        chrono::TimeZone::from_local_datetime(&zone, &local).earliest()
+    };
+    let at = begins(0).or_else(|| begins(1))?;
+    Some(at.timestamp_micros())
 }
 
 /// Good rows on their way into columns.
@@ -261,6 +413,7 @@ struct Rows {
     columns: Vec<Builder>,
     valid: Option<BooleanChunkedBuilder>,
     hashes: Vec<(usize, PrimitiveChunkedBuilder<Int64Type>)>,
+    whole_key: Option<PrimitiveChunkedBuilder<Int64Type>>,
     day_of: usize,
     /// Row numbers by UTC day.
     days: BTreeMap<i32, Vec<IdxSize>>,
@@ -271,7 +424,11 @@ struct Rows {
 enum Builder {
     Text(StringChunkedBuilder),
     Stamp(PrimitiveChunkedBuilder<Int64Type>),
+    Date(PrimitiveChunkedBuilder<Int32Type>),
     Integer(PrimitiveChunkedBuilder<Int32Type>),
+    Count(PrimitiveChunkedBuilder<Int64Type>),
+    Money(PrimitiveChunkedBuilder<Int128Type>),
+    Boolean(BooleanChunkedBuilder),
 }
 
 impl Rows {
@@ -279,9 +436,24 @@ impl Rows {
         let builder = |column: &TableColumn| {
             let name = PlSmallStr::from_static(column.name);
             match column.kind {
-                Kind::Stamp => Builder::Stamp(PrimitiveChunkedBuilder::new(name, rows)),
+                Kind::Stamp | Kind::Moment => {
+                    Builder::Stamp(PrimitiveChunkedBuilder::new(name, rows))
+                }
+                Kind::Date => Builder::Date(PrimitiveChunkedBuilder::new(name, rows)),
                 Kind::Integer => Builder::Integer(PrimitiveChunkedBuilder::new(name, rows)),
-                _ => Builder::Text(StringChunkedBuilder::new(name, rows)),
+                Kind::Count | Kind::Seconds => {
+                    Builder::Count(PrimitiveChunkedBuilder::new(name, rows))
+                }
+                Kind::Money => Builder::Money(PrimitiveChunkedBuilder::new(name, rows)),
+                Kind::Boolean => Builder::Boolean(BooleanChunkedBuilder::new(name, rows)),
+                Kind::Text
+                | Kind::Dashed
+                | Kind::Word
+                | Kind::Phone
+                | Kind::Enumeration(_)
+                | Kind::Closed(_)
+                | Kind::Country
+                | Kind::List => Builder::Text(StringChunkedBuilder::new(name, rows)),
             }
         };
         let hash = |(name, of): &(&'static str, &'static str)| {
@@ -292,9 +464,12 @@ impl Rows {
         let valid = PlSmallStr::from_static(USER_PHONE_VALID);
         Self {
             table,
-            columns: table.columns.iter().map(builder).collect(),
+            columns: table.columns.iter().chain(table.beside).map(builder).collect(),
             valid: person.then(|| BooleanChunkedBuilder::new(valid, rows)),
             hashes: table.hashes.iter().map(hash).collect(),
+            whole_key: table
+                .whole_key
+                .map(|name| PrimitiveChunkedBuilder::new(PlSmallStr::from_static(name), rows)),
             day_of: table.position(table.day_of).unwrap_or_default(),
             days: BTreeMap::new(),
             height: 0,
@@ -310,8 +485,24 @@ impl Rows {
                     Cell::Stamp(micros) => Some(*micros),
                     _ => None,
                 }),
+                Builder::Date(column) => column.append_option(match cell {
+                    Cell::Date(days) => Some(*days),
+                    _ => None,
+                }),
                 Builder::Integer(column) => column.append_option(match cell {
                     Cell::Integer(number) => Some(*number),
+                    _ => None,
+                }),
+                Builder::Count(column) => column.append_option(match cell {
+                    Cell::Count(number) => Some(*number),
+                    _ => None,
+                }),
+                Builder::Money(column) => column.append_option(match cell {
+                    Cell::Money(millionths) => Some((*millionths).into()),
+                    _ => None,
+                }),
+                Builder::Boolean(column) => column.append_option(match cell {
+                    Cell::Boolean(yes) => Some(*yes),
                     _ => None,
                 }),
             }
@@ -322,8 +513,13 @@ impl Rows {
         for (of, column) in &mut self.hashes {
             column.append_option(cells[*of].text().map(text_key));
         }
+        if let Some(column) = &mut self.whole_key {
+            column.append_option(key_of(self.table, cells));
+        }
         let day = match cells[self.day_of] {
             Cell::Stamp(micros) => utc_day(micros),
+            Cell::Date(days) => days,
+            Cell::Count(seconds) => utc_day(seconds.saturating_mul(1_000_000)),
             _ => NO_DAY,
         };
         self.days.entry(day).or_default().push(self.height);
@@ -341,11 +537,18 @@ impl Rows {
             columns.push(match builder {
                 Builder::Text(column) => column.finish().into_column(),
                 Builder::Stamp(column) => column.finish().into_column().cast(&instant())?,
+                Builder::Date(column) => column.finish().into_column().cast(&DataType::Date)?,
                 Builder::Integer(column) => column.finish().into_column(),
+                Builder::Count(column) => column.finish().into_column(),
+                Builder::Money(column) => {
+                    column.finish().into_decimal(MONEY_PRECISION, MONEY_SCALE)?.into_column()
+                }
+                Builder::Boolean(column) => column.finish().into_column(),
             });
         }
         columns.extend(self.valid.map(|column| column.finish().into_column()));
-        columns.extend(self.hashes.into_iter().map(|(_, column)| column.finish().into_column()));
+        let hashes = self.hashes.into_iter().map(|(_, column)| column);
+        columns.extend(hashes.chain(self.whole_key).map(|column| column.finish().into_column()));
         columns.push(Column::new_scalar(ORIGIN.into(), Scalar::from(self.origin), height));
         let rows = DataFrame::new(height, columns)?;
         debug_assert!(self.table.stored().iter_names().all(|name| rows.column(name).is_ok()));

@@ -5,7 +5,10 @@ from pathlib import Path
 from deltalake import DeltaTable
 
 # Stored beside the columns of the catalog, for wabalake's own use.
-HELPERS = {"utc_day", "user_phone_valid", "user_key", "session_key", "message_key"}
+HELPERS = {
+    "utc_day", "user_phone_valid", "user_key", "session_key", "message_key", "closure_id", "closure_key",
+    "conversion_key", "tag_key",
+}
 
 
 def tables(lake):

@@ -42,4 +42,4 @@ def catalog():
 
 def exports(folder):
     """The exports in a folder, packed or not."""
-    return sorted(Path(folder).glob("*.csv*"))
+    return sorted([*Path(folder).glob("*.csv*"), *Path(folder).glob("*.json*")])

@@ -60,7 +60,15 @@ fn from_csv(table: &Table) -> DataFrame {
     let frame = table.hashes.iter().fold(frame, |frame, (hash, of)| {
         frame.with_column(col(*of).map(hashed, |_, field| int64(field)).alias(*hash))
     });
-    let columns: Vec<Expr> = table.schema().iter_names().map(|name| col(name.clone())).collect();
+    // What is stored beside the columns for merging alone is in no query.
+    let schema = table.schema();
+    let merging = table.beside.iter().map(|column| column.name).chain(table.whole_key);
+    let frame = frame.with_columns(
+        merging
+            .map(|name| lit(NULL).cast(schema.get(name).unwrap().clone()).alias(name))
+            .collect::<Vec<_>>(),
+    );
+    let columns: Vec<Expr> = schema.iter_names().map(|name| col(name.clone())).collect();
     frame
         .with_column(col(table.day_of).cast(DataType::Date).alias(UTC_DAY))
         .select(columns)

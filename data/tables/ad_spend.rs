@@ -1,0 +1,243 @@
+//! What ads on Meta cost: one row for each ad, day and currency.
+//!
+//! From Ads Manager's export, in English, Spanish, Portuguese or French. A row for a longer period
+//! is spread evenly over its days, to the cent; the row of totals is left out.
+//!
+//! ```text
+//! Ad ID              Reporting starts  Reporting ends  Amount spent (USD)
+//! 1202…107           2025-06-01        2025-06-03      100.00    → 33.34, 33.33, 33.33
+//!                    2025-06-01        2025-06-03      100.00    the total
+//! ```
+
+use polars::prelude::*;
+
+use super::{BLANK, CURRENCY, Cell, Column, Fate, Kind, Row, Spread, Table, fold_header};
+
+/// Its name in the catalog.
+pub const NAME: &str = "ad_spend";
+
+columns! {
+    /// The ad.
+    AD_ID = "ad_id",
+    /// The ad account's date.
+    DAY = "day",
+    /// What was spent.
+    SPEND = "spend",
+    /// The first day of a period.
+    REPORTING_STARTS = "reporting_starts",
+    /// The last day of a period.
+    REPORTING_ENDS = "reporting_ends",
+    /// The ad's name, which a row of totals lacks.
+    AD_NAME = "ad_name",
+    /// The ad set's name.
+    AD_SET_NAME = "ad_set_name",
+    /// The campaign's name.
+    CAMPAIGN_NAME = "campaign_name",
+}
+
+/// English titles that are not the column's name.
+const ENGLISH: [&str; 2] = ["Amount spent", "Ad spend"];
+
+/// Titles in the export, by column; those that are not English are Spanish, Portuguese and French.
+const TITLES: [(&str, &[&str]); 8] = [
+    (
+        AD_ID,
+        &[
+            "Identificador del anuncio",
+            "ID del anuncio",
+            "Identificação do anúncio",
+            "ID do anúncio",
+            "Identificador do anúncio",
+            "Identifiant de la publicité",
+            "ID de la publicité",
+            "Identifiant de publicité",
+        ],
+    ),
+    (DAY, &["Día", "Dia", "Jour"]),
+    (
+        SPEND,
+        &[
+            ENGLISH[0],
+            ENGLISH[1],
+            "Importe gastado",
+            "Gasto",
+            "Valor usado",
+            "Valor gasto",
+            "Montante gasto",
+            "Montant dépensé",
+        ],
+    ),
+    (
+        REPORTING_STARTS,
+        &[
+            "Inicio del informe",
+            "Inicio de los informes",
+            "Início dos relatórios",
+            "Início do relatório",
+            "Début des rapports",
+            "Début du rapport",
+        ],
+    ),
+    (
+        REPORTING_ENDS,
+        &[
+            "Fin del informe",
+            "Fin de los informes",
+            "Término dos relatórios",
+            "Encerramento dos relatórios",
+            "Fim do relatório",
+            "Fim dos relatórios",
+            "Fin des rapports",
+            "Fin du rapport",
+        ],
+    ),
+    (AD_NAME, &["Nombre del anuncio", "Nome do anúncio", "Nom de la publicité"]),
+    (
+        AD_SET_NAME,
+        &[
+            "Nombre del conjunto de anuncios",
+            "Nome do conjunto de anúncios",
+            "Nom de l'ensemble de publicités",
+        ],
+    ),
+    (CAMPAIGN_NAME, &["Nombre de la campaña", "Nome da campanha", "Nom de la campagne"]),
+];
+
+const fn titles(place: usize) -> &'static [&'static str] {
+    TITLES[place].1
+}
+
+/// The table.
+pub static TABLE: Table = Table {
+    name: NAME,
+    source: "Meta Ads Manager export",
+    columns: &[
+        Column::new(AD_ID, Kind::Word).required().or(titles(0)),
+        Column::new(DAY, Kind::Date).required().else_from(REPORTING_STARTS).or(titles(1)),
+        Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise"]),
+        Column::new(SPEND, Kind::Money).required().or(titles(2)),
+    ],
+    inputs: &[
+        Column::new(REPORTING_STARTS, Kind::Date).or(titles(3)),
+        Column::new(REPORTING_ENDS, Kind::Date).or(titles(4)),
+        Column::new(AD_NAME, Kind::Word).or(titles(5)),
+        Column::new(AD_SET_NAME, Kind::Word).or(titles(6)),
+        Column::new(CAMPAIGN_NAME, Kind::Word).or(titles(7)),
+    ],
+    key: &[AD_ID, DAY, CURRENCY],
+    day_of: DAY,
+    precedence: || vec![col(SPEND)],
+    sort: &[AD_ID, CURRENCY],
+    derive,
+    left_out: "rows of totals",
+    is_day_first,
+    ..BLANK
+};
+
+fn is_day_first(header: &str) -> bool {
+    // A currency in brackets stands behind some titles.
+    let title = fold_header(header.split('(').next().unwrap_or_default());
+    let titles = TITLES.iter().flat_map(|(_, titles)| *titles);
+    titles.filter(|known| !ENGLISH.contains(known)).any(|known| fold_header(known) == title)
+}
+
+/// The longest period that a row may be for: what Ads Manager keeps, 37 months, and some days.
+const LONGEST: i32 = 1_200;
+
+/// What a row of totals may say in place of a name: these words, or one that begins with one of
+/// the others.
+const TOTALS: [&str; 6] = ["total", "totals", "totales", "totais", "totaux", "total geral"];
+const RESULTS: [&str; 4] = ["results from ", "resultados de ", "résultats de ", "résultats d"];
+
+fn derive(row: &mut Row<'_, '_>) {
+    const AD: usize = 0;
+    const DATE: usize = 1;
+    const AMOUNT: usize = 3;
+    const STARTS: usize = 4;
+    const ENDS: usize = 5;
+    const NAMES: std::ops::Range<usize> = 6..9;
+    let is_named = |cell: &Cell<'_>| {
+        let name = cell.text().unwrap_or_default().to_lowercase();
+        let is_total = TOTALS.contains(&name.as_str());
+        !name.is_empty() && !is_total && !RESULTS.iter().any(|words| name.starts_with(words))
+    };
+    let ad = &row.cells[AD];
+    let is_total = ad.text().is_none_or(|_| !is_named(ad));
+    if is_total && !row.cells[NAMES].iter().any(is_named) {
+        row.fate = Fate::LeftOut;
+        return;
+    }
+    if !row.cells[DATE].is_null() {
+        return;
+    }
+    row.stand_in(DATE, STARTS);
+    let (&Cell::Date(first), &Cell::Money(amount)) = (&row.cells[DATE], &row.cells[AMOUNT]) else {
+        return;
+    };
+    let last = match row.cells[ENDS] {
+        Cell::Date(last) => last,
+        _ => first,
+    };
+    if last < first || last - first >= LONGEST {
+        let reason = if last < first {
+            "a period that ends before it starts"
+        } else {
+            "a period of more than three years"
+        };
+        row.fate = Fate::Refused { column: REPORTING_ENDS, reason };
+    } else if last > first {
+        let shares = (first..=last).zip(shares(amount, last - first + 1)).collect();
+        row.fate = Fate::Spread(Spread { day: DATE, amount: AMOUNT, shares });
+    }
+}
+
+/// An amount in equal shares of whole cents, which add up to it: what is left over goes to the
+/// first, a cent each.
+fn shares(amount: i64, days: i32) -> impl Iterator<Item = i64> {
+    const CENT: i64 = 10_000;
+    let days = i64::from(days);
+    let (cents, rest) = (amount / CENT, amount % CENT);
+    let (each, over) = (cents / days, cents % days);
+    (0..days).map(move |day| {
+        let cent = if day < over.abs() { over.signum() } else { 0 };
+        (each + cent) * CENT + if day == 0 { rest } else { 0 }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn derive_names_the_right_places() {
+        let places = [AD_ID, DAY, CURRENCY, SPEND, REPORTING_STARTS, REPORTING_ENDS, AD_NAME];
+        for (place, name) in places.into_iter().enumerate() {
+            assert_eq!(TABLE.position(name), Some(place), "{name}");
+        }
+        assert_eq!(TABLE.cells().count(), 9);
+        for (place, (name, _)) in TITLES.iter().enumerate() {
+            let column = TABLE.cells().find(|column| column.name == *name).unwrap();
+            assert_eq!(column.aliases, titles(place), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_over_three_days() {
+        let cents: Vec<i64> = shares(100_000_000, 3).map(|share| share / 10_000).collect();
+        assert_eq!(cents, [3334, 3333, 3333]);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_add_up(amount in -1_000_000_000_000i64..1_000_000_000_000, days in 1..1200i32) {
+            let shares: Vec<i64> = shares(amount, days).collect();
+            prop_assert_eq!(shares.iter().sum::<i64>(), amount);
+            let (least, most) = (shares[1..].iter().min(), shares[1..].iter().max());
+            if let (Some(least), Some(most)) = (least, most) {
+                prop_assert!(most - least <= 10_000);
+            }
+        }
+    }
+}

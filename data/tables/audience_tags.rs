@@ -1,0 +1,39 @@
+//! What a business calls its people: one row for each person and tag.
+//!
+//! From a file of the business's own. A tag holds from `since` on; always, without one.
+
+use super::{BLANK, Column, Kind, Row, TAG_KEY, Table, USER_KEY};
+
+/// Its name in the catalog.
+pub const NAME: &str = "audience_tags";
+
+columns! {
+    /// The person: E.164 digits.
+    USER_PHONE = "user_phone",
+    /// The tag.
+    TAG = "tag",
+    /// From when on it holds; null for always.
+    SINCE = "since",
+}
+
+/// The table.
+pub static TABLE: Table = Table {
+    name: NAME,
+    source: "a business's own tags of people",
+    columns: &[
+        Column::new(USER_PHONE, Kind::Phone).required().or(&["phone"]),
+        Column::new(TAG, Kind::Text).required(),
+        Column::new(SINCE, Kind::Moment),
+    ],
+    key: &[USER_PHONE, TAG],
+    day_of: SINCE,
+    sort: &[TAG, USER_PHONE],
+    hashes: &[(USER_KEY, USER_PHONE)],
+    whole_key: Some(TAG_KEY),
+    derive,
+    ..BLANK
+};
+
+fn derive(row: &mut Row<'_, '_>) {
+    row.normalise_phone(0);
+}

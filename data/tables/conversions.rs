@@ -1,0 +1,59 @@
+//! What a business counts as success, such as a purchase: one row for each event.
+//!
+//! From a file of the business's own. An event names the session that led to it, or the person.
+
+use super::{BLANK, CONVERSION_KEY, CURRENCY, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
+
+/// Its name in the catalog.
+pub const NAME: &str = "conversions";
+
+columns! {
+    /// The event's id.
+    CONVERSION_ID = "conversion_id",
+    /// What happened.
+    EVENT = "event",
+    /// When it happened.
+    CONVERTED_AT = "converted_at",
+    /// The session that led to it.
+    SESSION_ID = "session_id",
+    /// The person: E.164 digits.
+    USER_PHONE = "user_phone",
+    /// What it was worth.
+    VALUE = "value",
+}
+
+/// The table.
+pub static TABLE: Table = Table {
+    name: NAME,
+    source: "a business's own events",
+    columns: &[
+        Column::new(CONVERSION_ID, Kind::Word).required(),
+        Column::new(EVENT, Kind::Text),
+        Column::new(CONVERTED_AT, Kind::Stamp).required(),
+        Column::new(SESSION_ID, Kind::Word),
+        Column::new(USER_PHONE, Kind::Phone).or(&["phone"]),
+        Column::new(VALUE, Kind::Money),
+        Column::new(CURRENCY, Kind::Word),
+    ],
+    key: &[CONVERSION_ID],
+    day_of: CONVERTED_AT,
+    sort: &[CONVERTED_AT, CONVERSION_ID],
+    hashes: &[(CONVERSION_KEY, CONVERSION_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
+    statistics: &[CONVERTED_AT],
+    derive,
+    ..BLANK
+};
+
+fn derive(row: &mut Row<'_, '_>) {
+    row.normalise_phone(4);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derive_names_the_right_place() {
+        assert_eq!(TABLE.position(USER_PHONE), Some(4));
+    }
+}

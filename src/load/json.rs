@@ -1,0 +1,630 @@
+//! Sources in JSON: objects one after the other, in an array or not, and Meta's responses.
+//!
+//! ```text
+//! {"event_id":"e1","session":{"external_id":"s1"}}      record 1: event_id e1, session.external_id s1
+//! {"event_id":"e2","sess                                record 2: broken, as far as its line goes
+//! {"event_id":"e3","session":{"external_id":"s3"}}      record 3
+//! ```
+//!
+//! A record is an object. What it holds is named by the way to it, and matched with a table's
+//! columns as header cells are. An object that is broken costs itself alone; memory holds one at a
+//! time.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+use serde_json::{Map, Value};
+use wabalake_data::Table;
+use wabalake_data::cells::number::float_text;
+use wabalake_data::tables::{fold_header, meta_points};
+
+use super::encoding::Transcoder;
+use super::header::{self, Header};
+use super::reader::{Reader, Written};
+use super::records::Chunk;
+use super::source::{Source, Survey};
+use super::{Options, meta};
+use crate::error::{Error, Result};
+
+/// What a source in JSON is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Objects, each a record.
+    Objects,
+    /// Responses of Meta's API, each with many points.
+    Responses,
+}
+
+/// How much of a source is looked at to tell what it is.
+const HEAD: usize = 64 << 10;
+
+/// An object longer than this is broken: no event comes near it.
+const LONGEST: usize = 1 << 20;
+
+/// Objects within objects, at most.
+const DEEPEST: usize = 100;
+
+/// Records are given in runs of about so many bytes.
+pub(super) const CHUNK: usize = 1 << 20;
+
+/// More names than this are not told apart.
+const MOST_NAMES: usize = 1_000;
+
+/// What a source is made of, if it is in JSON at all.
+pub(crate) fn shape(source: &Source, survey: &Survey, options: &Options) -> Result<Option<Shape>> {
+    let mut text = Text::open(source, survey)?;
+    let head = text.head().map_err(|e| source.cut_short(&e))?;
+    let Some((b'{' | b'[', _)) = head.trim_ascii_start().split_first() else { return Ok(None) };
+    let of_meta = options.kind == Some(&meta_points::TABLE)
+        || (options.kind.is_none() && looks_like_responses(head));
+    Ok(Some(if of_meta { Shape::Responses } else { Shape::Objects }))
+}
+
+/// Whether JSON that begins so is an answer of Meta's API, be it an error.
+fn looks_like_responses(head: &[u8]) -> bool {
+    let open = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'{' | b'[');
+    let first = head.iter().position(|b| !open(b)).unwrap_or(head.len());
+    let key = head[first..].strip_prefix(b"\"").unwrap_or_default();
+    let key = key.split(|b| *b == b'"').next().unwrap_or_default();
+    let has = |word: &[u8]| memchr::memmem::find(head, word).is_some();
+    match std::str::from_utf8(key).unwrap_or_default() {
+        key if meta_points::FIELDS.contains(&key) => true,
+        "error" => has(b"\"message\""),
+        "data" => has(b"\"data_points\"") || has(b"\"paging\"") || is_empty(head),
+        _ => has(b"\"data_points\""),
+    }
+}
+
+/// `{"data":[]}`
+fn is_empty(head: &[u8]) -> bool {
+    let written = head.iter().filter(|b| !b.is_ascii_whitespace()).take(11);
+    written.eq(b"{\"data\":[]}")
+}
+
+/// A source's characters as UTF-8, from behind the headers of HTTP if it was saved with them.
+pub(super) struct Text {
+    reader: Box<dyn Read + Send>,
+    transcoder: Transcoder,
+    input: Vec<u8>,
+    out: Vec<u8>,
+    at: usize,
+    ended: bool,
+    /// Lines that were passed before the text that is given.
+    pub(super) skipped: u64,
+}
+
+impl Text {
+    pub(super) fn open(source: &Source, survey: &Survey) -> Result<Self> {
+        let mut text = Self {
+            reader: source.reader()?,
+            transcoder: Transcoder::new(survey.encoding),
+            input: vec![0; 64 << 10],
+            out: Vec::new(),
+            at: 0,
+            ended: false,
+            skipped: 0,
+        };
+        text.skip_http().map_err(|e| source.cut_short(&e))?;
+        Ok(text)
+    }
+
+    /// The next bytes, without passing them.
+    fn head(&mut self) -> io::Result<&[u8]> {
+        while self.out.len() - self.at < HEAD && !self.ended {
+            self.more()?;
+        }
+        Ok(&self.out[self.at..])
+    }
+
+    /// Passes the headers that `curl -i` prints before a body, those of redirections too.
+    fn skip_http(&mut self) -> io::Result<()> {
+        while self.head()?.starts_with(b"HTTP/") {
+            let head = &self.out[self.at..];
+            let blank = memchr::memmem::find(head, b"\r\n\r\n").map(|end| end + 4);
+            let Some(end) = blank.or_else(|| Some(memchr::memmem::find(head, b"\n\n")? + 2)) else {
+                return Ok(());
+            };
+            self.skipped += memchr::memchr_iter(b'\n', &head[..end]).count() as u64;
+            self.at += end;
+        }
+        Ok(())
+    }
+
+    fn more(&mut self) -> io::Result<()> {
+        self.out.drain(..self.at);
+        self.at = 0;
+        let read = match self.reader.read(&mut self.input) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            read => read?,
+        };
+        self.ended = read == 0;
+        self.transcoder.push(&self.input[..read], &mut self.out, self.ended);
+        Ok(())
+    }
+}
+
+impl Read for Text {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.out.len() && !self.ended {
+            self.more()?;
+        }
+        let read = buffer.len().min(self.out.len() - self.at);
+        buffer[..read].copy_from_slice(&self.out[self.at..self.at + read]);
+        self.at += read;
+        Ok(read)
+    }
+}
+
+/// One object of a source, or what stands where one should.
+struct Found {
+    bytes: Vec<u8>,
+    line: u64,
+    /// How much of the source was passed for it.
+    read: u64,
+}
+
+/// Finds objects, one after the other, whatever stands between them.
+struct Scanner {
+    text: Text,
+    /// Bytes that belong to no object yet.
+    rest: Vec<u8>,
+    at: usize,
+    line: u64,
+    /// How many blanks the line begins with that was passed last.
+    indent: usize,
+    /// Whether nothing but blanks was passed of it.
+    blank: bool,
+    ended: bool,
+}
+
+/// Where an object ends, as far as can be seen.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Past its last brace.
+    At(usize),
+    /// It cannot be an object; the text that can be said to belong to it ends here.
+    Broken(usize),
+    /// More bytes are needed to tell.
+    Cut,
+}
+
+impl Scanner {
+    fn new(text: Text) -> Self {
+        let line = 1 + text.skipped;
+        Self { text, rest: Vec::new(), at: 0, line, indent: 0, blank: true, ended: false }
+    }
+
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        self.rest.drain(..self.at);
+        self.at = 0;
+        let mut buffer = vec![0; 64 << 10];
+        while self.rest.len() < wanted && !self.ended {
+            let read = self.text.read(&mut buffer)?;
+            self.ended = read == 0;
+            self.rest.extend_from_slice(&buffer[..read]);
+        }
+        Ok(())
+    }
+
+    /// The next object, or what stands in its place up to the end of its line.
+    fn next(&mut self) -> io::Result<Option<Found>> {
+        let mut read = 0;
+        loop {
+            let here = &self.rest[self.at..];
+            let between = |b: &&u8| b.is_ascii_whitespace() || matches!(b, b'[' | b']' | b',');
+            let gap = here.iter().take_while(between).count();
+            for byte in &here[..gap] {
+                match byte {
+                    b'\n' => (self.line, self.indent, self.blank) = (self.line + 1, 0, true),
+                    blank if blank.is_ascii_whitespace() => self.indent += usize::from(self.blank),
+                    _ => self.blank = false,
+                }
+            }
+            self.at += gap;
+            read += gap as u64;
+            if self.at < self.rest.len() {
+                break;
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            self.fill(CHUNK)?;
+        }
+        // Where its line begins tells where the next object may begin, if this one never ends.
+        let indent = self.indent;
+        let length = loop {
+            let here = &self.rest[self.at..];
+            let longest = here.len() >= LONGEST;
+            match end_of_object(&here[..here.len().min(LONGEST)], indent, self.ended || longest) {
+                End::At(end) | End::Broken(end) => break end,
+                End::Cut => self.fill(here.len() * 2)?,
+            }
+        };
+        let bytes = self.rest[self.at..self.at + length].to_vec();
+        let line = self.line;
+        self.line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        if let Some(end) = memchr::memrchr(b'\n', &bytes) {
+            self.indent = bytes[end + 1..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+        }
+        self.blank = false;
+        self.at += length;
+        Ok(Some(Found { bytes, line, read: read + length as u64 }))
+    }
+}
+
+/// Where the object ends that some bytes begin with. One that does not end before a line that
+/// begins as an object of its own, no deeper than `indent`, is broken and ends there.
+fn end_of_object(bytes: &[u8], indent: usize, ended: bool) -> End {
+    let line_end = |from: usize| memchr::memchr(b'\n', &bytes[from..]).map(|end| from + end);
+    if bytes[0] != b'{' {
+        return match line_end(0) {
+            Some(end) => End::Broken(end),
+            None if ended => End::Broken(bytes.len()),
+            None => End::Cut,
+        };
+    }
+    let mut open: Vec<u8> = Vec::new();
+    let mut first_restart = None;
+    let mut before = b' ';
+    let mut at = 0;
+    let broken = |at: usize, restart: Option<usize>| match restart {
+        Some(restart) => End::Broken(restart),
+        None => line_end(at).map_or(End::Broken(bytes.len()), End::Broken),
+    };
+    while at < bytes.len() {
+        let byte = bytes[at];
+        match byte {
+            b'"' => match end_of_string(&bytes[at + 1..]) {
+                Some(Ok(length)) => at += length,
+                // No string goes on in the next line.
+                Some(Err(length)) => return broken(at + length, first_restart),
+                None if ended => return End::Broken(first_restart.unwrap_or(bytes.len())),
+                None => return End::Cut,
+            },
+            b'{' | b'[' => {
+                open.push(byte);
+                if open.len() > DEEPEST {
+                    return broken(at, first_restart);
+                }
+            }
+            b'}' | b']' => {
+                let opened = open.pop();
+                if opened != Some(if byte == b'}' { b'{' } else { b'[' }) {
+                    return broken(at, first_restart);
+                }
+                if open.is_empty() {
+                    return End::At(at + 1);
+                }
+            }
+            b'\n' => {
+                let next = &bytes[at + 1..];
+                let blank = next.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+                if next.len() == blank && !ended {
+                    return End::Cut;
+                }
+                if next.get(blank) == Some(&b'{') && blank <= indent {
+                    first_restart.get_or_insert(at);
+                    let may_follow = match open.last() {
+                        Some(b'[') => matches!(before, b'[' | b','),
+                        _ => before == b':',
+                    };
+                    if !may_follow {
+                        return broken(at, first_restart);
+                    }
+                }
+            }
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            before = byte;
+        }
+        at += 1;
+    }
+    if ended { End::Broken(first_restart.unwrap_or(bytes.len())) } else { End::Cut }
+}
+
+/// Past the quote that ends a string, or where the line ends before it.
+fn end_of_string(bytes: &[u8]) -> Option<Result<usize, usize>> {
+    let mut at = 0;
+    loop {
+        let stop = at + memchr::memchr3(b'"', b'\\', b'\n', &bytes[at..])?;
+        match bytes[stop] {
+            b'"' => return Some(Ok(stop + 1)),
+            b'\n' => return Some(Err(stop)),
+            _ => at = (stop + 2).min(bytes.len()),
+        }
+    }
+}
+
+/// What an object holds, each value by the way to it, as texts; a null has none.
+fn flatten(object: &Map<String, Value>, way: &str, take: &mut dyn FnMut(&str, Option<String>)) {
+    for (name, value) in object {
+        let way = if way.is_empty() { name.clone() } else { format!("{way}.{name}") };
+        match value {
+            Value::Null => take(&way, None),
+            Value::Object(inner) => flatten(inner, &way, take),
+            value => take(&way, Some(text_of(value).unwrap_or_default())),
+        }
+    }
+}
+
+/// A value as it would stand in a cell; none for a list of objects.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => String::new(),
+        Value::Bool(yes) => yes.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => float_text(float),
+            None => number.to_string(),
+        },
+        Value::Array(values) => {
+            let texts: Option<Vec<String>> = values.iter().map(text_of).collect();
+            texts?.join(",")
+        }
+        Value::Object(_) => return None,
+    })
+}
+
+/// Which cell of a table is meant by the way to a value.
+#[derive(Debug)]
+struct Names {
+    table: &'static Table,
+    renames: Vec<(String, String)>,
+    /// By the way, the place among [`Table::exported`].
+    known: HashMap<String, Option<usize>>,
+    unknown: Vec<String>,
+}
+
+impl Names {
+    /// What some collectors put an event into.
+    const ENVELOPES: [&str; 4] = ["body.", "payload.", "data.", "event."];
+
+    fn new(table: &'static Table, renames: &[(String, String)]) -> Self {
+        Self { table, renames: renames.to_vec(), known: HashMap::new(), unknown: Vec::new() }
+    }
+
+    fn place(&mut self, way: &str) -> Option<usize> {
+        if let Some(place) = self.known.get(way) {
+            return *place;
+        }
+        let renamed = renamed(way, &self.renames);
+        let inner = Self::ENVELOPES.iter().find_map(|envelope| renamed.strip_prefix(envelope));
+        let is_named = |name: &str| self.table.exported().position(|c| header::names(c, name));
+        let place = is_named(renamed).or_else(|| is_named(inner?));
+        if self.known.len() < MOST_NAMES {
+            if place.is_none() {
+                self.unknown.push(way.chars().take(100).collect());
+            }
+            self.known.insert(way.to_owned(), place);
+        }
+        place
+    }
+}
+
+fn renamed<'n>(way: &'n str, renames: &'n [(String, String)]) -> &'n str {
+    let new = renames.iter().find(|(from, _)| fold_header(from) == fold_header(way));
+    new.map_or(way, |(_, to)| to)
+}
+
+/// Which table the objects of a source are for, as a header with all that the table knows.
+pub(crate) fn header(source: &Source, survey: &Survey, options: &Options) -> Result<Header> {
+    let table = match options.kind {
+        Some(table) => table,
+        None => {
+            let mut scanner = Scanner::new(Text::open(source, survey)?);
+            let (mut ways, mut read) = (Vec::<String>::new(), 0);
+            while read < HEAD {
+                let Some(found) = scanner.next().map_err(|e| source.cut_short(&e))? else { break };
+                read += found.bytes.len();
+                let Ok(object) = serde_json::from_slice(&found.bytes) else { continue };
+                flatten(&object, "", &mut |way, _| {
+                    let way = renamed(way, &options.renames);
+                    let inner = Names::ENVELOPES.iter().find_map(|e| way.strip_prefix(e));
+                    let way = inner.unwrap_or(way);
+                    if ways.len() < MOST_NAMES && !ways.iter().any(|known| known == way) {
+                        ways.push(way.to_owned());
+                    }
+                });
+            }
+            if ways.is_empty() {
+                return Err(Error::data(format!(
+                    "`{}` has no object that can be read",
+                    source.name
+                ))
+                .hint("it should hold JSON objects, one a line or in an array"));
+            }
+            header::sniff(&source.name, &ways)?
+        }
+    };
+    header_of(source, table)
+}
+
+/// The header of records that were no CSV.
+pub(crate) fn header_of(source: &Source, table: &'static Table) -> Result<Header> {
+    let names: Vec<&str> = table.exported().map(|column| column.name).collect();
+    Header::read(&source.name, &names.join(","), Written::DELIMITER, Some(table), &[])
+}
+
+/// Reads a source's objects.
+pub(crate) fn reader<'s>(
+    source: &'s Source,
+    survey: &Survey,
+    shape: Shape,
+    header: &Header,
+    renames: &[(String, String)],
+) -> Result<Box<dyn Reader + 's>> {
+    let text = Text::open(source, survey)?;
+    match shape {
+        Shape::Responses => Ok(Box::new(meta::Points::open(source, survey, text)?)),
+        Shape::Objects => Ok(Box::new(Objects {
+            source,
+            scanner: Scanner::new(text),
+            names: Names::new(header.table, renames),
+            number: 0,
+        })),
+    }
+}
+
+struct Objects<'s> {
+    source: &'s Source,
+    scanner: Scanner,
+    names: Names,
+    number: u64,
+}
+
+impl Reader for Objects<'_> {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>> {
+        let mut written = Written::default();
+        let mut fields: Vec<String> = Vec::new();
+        let mut read = 0;
+        while written.len() < CHUNK {
+            let Some(found) = self.scanner.next().map_err(|e| self.source.cut_short(&e))? else {
+                break;
+            };
+            read += found.read;
+            self.number += 1;
+            match serde_json::from_slice::<Map<String, Value>>(&found.bytes) {
+                Ok(object) => {
+                    fields.clear();
+                    fields.resize(self.names.table.exported().count(), String::new());
+                    flatten(&object, "", &mut |way, text| {
+                        // What is null says nothing, whatever it would have been.
+                        let Some(text) = text else { return };
+                        let field = self.names.place(way).and_then(|place| fields.get_mut(place));
+                        // Of two names of one column, the first that says something counts.
+                        if let Some(field) = field.filter(|field| field.is_empty()) {
+                            *field = text;
+                        }
+                    });
+                    written.push(self.number, found.line, fields.iter().map(String::as_str));
+                }
+                Err(fault) => {
+                    let reason = format!("not valid JSON: {}", without_place(&fault));
+                    let column = fault.column();
+                    let reason = match fault.line() {
+                        0 | 1 => format!("{reason}, character {column}"),
+                        line => format!("{reason}, character {column} of its line {line}"),
+                    };
+                    written.push_broken(self.number, found.line, &found.bytes, reason);
+                }
+            }
+        }
+        Ok(written.take(read))
+    }
+
+    fn unknown(&self) -> Vec<String> {
+        self.names.unknown.clone()
+    }
+}
+
+/// What is wrong, without the line and the column, which count from where the object begins.
+pub(super) fn without_place(fault: &serde_json::Error) -> String {
+    let said = fault.to_string();
+    let place = format!(" at line {} column {}", fault.line(), fault.column());
+    said.strip_suffix(&place).unwrap_or(&said).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scan(text: &str) -> Vec<(u64, String)> {
+        let text = Text {
+            reader: Box::new(io::Cursor::new(text.as_bytes().to_vec())),
+            transcoder: Transcoder::new(encoding_rs::UTF_8),
+            input: vec![0; 7],
+            out: Vec::new(),
+            at: 0,
+            ended: false,
+            skipped: 0,
+        };
+        let mut scanner = Scanner::new(text);
+        let mut found = Vec::new();
+        while let Some(next) = scanner.next().unwrap() {
+            found.push((next.line, String::from_utf8_lossy(&next.bytes).into_owned()));
+        }
+        found
+    }
+
+    fn lines_of(text: &str) -> Vec<(u64, bool)> {
+        let is_object = |text: &str| serde_json::from_str::<Map<String, Value>>(text).is_ok();
+        scan(text).into_iter().map(|(line, text)| (line, is_object(&text))).collect()
+    }
+
+    #[test]
+    fn the_drawing_above() {
+        let text = "{\"event_id\":\"e1\",\"session\":{\"external_id\":\"s1\"}}\n\
+                    {\"event_id\":\"e2\",\"sess\n\
+                    {\"event_id\":\"e3\",\"session\":{\"external_id\":\"s3\"}}\n";
+        assert_eq!(lines_of(text), [(1, true), (2, false), (3, true)]);
+    }
+
+    #[test]
+    fn arrays_lines_and_pretty_print_are_one() {
+        let pretty = "[\n  {\n    \"a\": {\n      \"b\": [1, {\"c\": \"}\"}]\n    }\n  },\n  {\n    \
+                      \"a\": \"x\\\"{\"\n  }\n]\n";
+        assert_eq!(lines_of(pretty), [(2, true), (7, true)]);
+        assert_eq!(
+            lines_of("[{\"a\":1},{\"a\":2},\r\n{\"a\":3}]"),
+            [(1, true), (1, true), (2, true)]
+        );
+        assert_eq!(lines_of("{\"a\":1}{\"a\":2}"), [(1, true), (1, true)]);
+        assert_eq!(lines_of(" \n[]\n"), []);
+    }
+
+    #[test]
+    fn a_broken_object_costs_itself_alone() {
+        for broken in [
+            "{\"a\": ",
+            "{\"a\": 1,",
+            "{\"a\": [",
+            "{\"a\": [{\"b\": 1}",
+            "{\"a\" 1}",
+            "{\"a\": tru}",
+            "oops",
+            "\"text\"",
+            "{\"a\": \"never closed}",
+            "{\"a\": 1]",
+            "# {\"a\": 1}",
+        ] {
+            let text = format!("{{\"a\":1}}\n{broken}\n{{\"a\":2}}\n{{\"a\":3}}\n");
+            assert_eq!(lines_of(&text), [(1, true), (2, false), (3, true), (4, true)], "{broken}");
+            let array =
+                format!("[\n  {{\"a\":1}},\n  {broken},\n  {{\"a\":2}},\n  {{\"a\":3}}\n]\n");
+            let found = lines_of(&array);
+            assert_eq!(found.iter().filter(|(_, good)| *good).count(), 3, "{broken} {found:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_named_by_the_way_to_them() {
+        let object: Map<String, Value> = serde_json::from_str(
+            r#"{"a":{"b":120226305854810726,"c":[1,"x"]},"d":null,"e":[{"f":1}],"g":15.580000000000002}"#,
+        )
+        .unwrap();
+        let mut found = Vec::new();
+        flatten(&object, "", &mut |way, text| found.push(format!("{way}={text:?}")));
+        let expected = [
+            "a.b=Some(\"120226305854810726\")",
+            "a.c=Some(\"1,x\")",
+            "d=None",
+            "e=Some(\"\")",
+            "g=Some(\"15.58\")",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    proptest! {
+        /// Any bytes at all: no panic, no hang, and what is no separator is in some record.
+        #[test]
+        fn no_byte_is_lost(text in "[{}\\[\\],:\"\\\\a \n1]{0,80}") {
+            let separator = |c: &char| c.is_ascii_whitespace() || matches!(c, '[' | ']' | ',');
+            let found: String = scan(&text).into_iter().map(|(_, text)| text).collect();
+            let kept = found.chars().filter(|c| !separator(c));
+            prop_assert!(kept.eq(text.chars().filter(|c| !separator(c))));
+        }
+    }
+}

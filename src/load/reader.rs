@@ -1,0 +1,165 @@
+//! What gives the records of a source, whatever it is written in.
+//!
+//! ```text
+//! csv          its own records, as they stand          ┐
+//! json         a record for each object                ├ Chunk ──► typing, on every core
+//! spreadsheet  a record for each row of the sheet      ┘
+//! ```
+//!
+//! What is no CSV is written as one under the header that its [`Form`] made up, so that its records
+//! are typed, set aside, shown and mended as those of a CSV are.
+
+use std::collections::BTreeMap;
+
+use wabalake_data::tables::meta_points;
+
+use super::header::Header;
+use super::json::Shape;
+use super::records::{Chunk, Record};
+use super::sheet::{self, Sheet};
+use super::source::{Source, Survey};
+use super::{Options, csv, json};
+use crate::error::Result;
+
+/// What a source is written in.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// Text with a delimiter.
+    Csv,
+    /// One sheet of a spreadsheet.
+    Sheet(Sheet),
+    /// JSON, with header cells to read as others.
+    Json(Shape, Vec<(String, String)>),
+}
+
+impl Form {
+    /// What a source is written in, and what its header says.
+    pub(crate) fn read(
+        source: &Source,
+        survey: &Survey,
+        options: &Options,
+    ) -> Result<(Self, Header)> {
+        if source.is_workbook {
+            let (sheet, header) = sheet::header(source, options)?;
+            return Ok((Self::Sheet(sheet), header));
+        }
+        sheet::refuse_old(source)?;
+        if let Some(shape) = json::shape(source, survey, options)? {
+            let header = match shape {
+                Shape::Objects => json::header(source, survey, options)?,
+                Shape::Responses => json::header_of(source, &meta_points::TABLE)?,
+            };
+            return Ok((Self::Json(shape, options.renames.clone()), header));
+        }
+        Ok((Self::Csv, csv::header(source, survey, options)?))
+    }
+
+    /// The sheet that is read, of a spreadsheet.
+    pub(crate) fn sheet(&self) -> Option<&str> {
+        match self {
+            Self::Sheet(sheet) => Some(&sheet.name),
+            _ => None,
+        }
+    }
+
+    /// A reader of the source from its first record on.
+    pub(crate) fn reader<'s>(
+        &self,
+        source: &'s Source,
+        survey: &Survey,
+        header: &Header,
+    ) -> Result<Box<dyn Reader + 's>> {
+        match self {
+            Self::Csv => csv::reader(source, survey, header),
+            Self::Sheet(sheet) => Ok(sheet::reader(source, survey, sheet, header)),
+            Self::Json(shape, renames) => json::reader(source, survey, *shape, header, renames),
+        }
+    }
+}
+
+/// Gives the records of one source in runs.
+pub(crate) trait Reader {
+    /// The next records, or `None` after the last. A run is a few megabytes at most.
+    ///
+    /// # Errors
+    ///
+    /// A source that cannot be read on; a record that cannot be taken is no error.
+    fn next_chunk(&mut self) -> Result<Option<Chunk>>;
+
+    /// What it met, up to now, that belongs to no column and that the header did not tell.
+    fn unknown(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Writes records of what is no CSV as records of one, comma and quotes.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+    broken: BTreeMap<u64, String>,
+}
+
+impl Written {
+    /// What separates its fields.
+    pub(crate) const DELIMITER: u8 = b',';
+
+    /// Appends a record of that number, which begins on that line. It has as many fields as the
+    /// header.
+    pub(crate) fn push<'f>(
+        &mut self,
+        number: u64,
+        line: u64,
+        fields: impl IntoIterator<Item = &'f str>,
+    ) {
+        let start = self.bytes.len();
+        let mut quoted = false;
+        for (at, field) in fields.into_iter().enumerate() {
+            if at > 0 {
+                self.bytes.push(Self::DELIMITER);
+            }
+            if field.contains([',', '"', '\n', '\r']) {
+                quoted = true;
+                self.bytes.push(b'"');
+                self.bytes.extend_from_slice(field.replace('"', "\"\"").as_bytes());
+                self.bytes.push(b'"');
+            } else {
+                self.bytes.extend_from_slice(field.as_bytes());
+            }
+        }
+        self.end(start, number, line, quoted);
+    }
+
+    /// Appends a record that cannot be taken apart, as it stands.
+    pub(crate) fn push_broken(&mut self, number: u64, line: u64, raw: &[u8], reason: String) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(raw);
+        self.end(start, number, line, false);
+        self.broken.insert(number, reason);
+    }
+
+    /// Says why a record that was appended cannot be taken.
+    pub(crate) fn spoil(&mut self, number: u64, reason: String) {
+        self.broken.insert(number, reason);
+    }
+
+    fn end(&mut self, start: usize, number: u64, line: u64, quoted: bool) {
+        let end = self.bytes.len();
+        self.records.push(Record { start, end, number, line, quoted, unclosed: false });
+    }
+
+    /// How many bytes wait to be taken.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What was appended since the last time, if anything was. `read` is how many bytes of the
+    /// source it comes from.
+    pub(crate) fn take(&mut self, read: u64) -> Option<Chunk> {
+        if self.records.is_empty() {
+            return None;
+        }
+        let Self { bytes, records, broken } = std::mem::take(self);
+        Some(Chunk { bytes, records, broken, read })
+    }
+}

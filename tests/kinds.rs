@@ -1,0 +1,725 @@
+//! Every kind of export beyond the first three: what its cells become, worked out by hand.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use polars::prelude::*;
+use tempfile::TempDir;
+use wabalake::error::Error;
+use wabalake::lake::Lake;
+use wabalake::lake::rejects::{self, Which};
+use wabalake::load::{Options, Report, load};
+use wabalake_data::Table;
+use wabalake_data::sample::Plan;
+use wabalake_data::tables::{
+    UTC_DAY, ad_spend, audience_tags, closures, conversions, message_summaries, messages,
+    meta_points, rates, session_summaries, sessions, variables,
+};
+use wabalake_queries::query::measures::{
+    message_delivered, message_failed, message_read, message_sent, outgoing,
+};
+
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    fn lake(&self) -> Lake {
+        Lake::create(self.folder.path().join("lake")).unwrap()
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
+        load(&self.lake(), &[self.file(name, text)], &Options::default())
+    }
+
+    fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
+        self.try_load(name, text).unwrap()
+    }
+
+    /// Each row's columns in their order, then its UTC day; nothing for a null.
+    fn rows(&self, table: &'static Table) -> Vec<String> {
+        let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
+        let columns = table.columns.iter().map(|column| col(column.name));
+        let texts = columns.chain([col(UTC_DAY)]).map(|column| {
+            let text = column.clone().cast(DataType::String).fill_null(lit(""));
+            text.str().replace(lit("+00:00"), lit("Z"), true).name().keep()
+        });
+        let found = scan.select(texts.collect::<Vec<_>>()).collect().unwrap();
+        let columns: Vec<_> = found.columns().iter().map(|c| c.str().unwrap().clone()).collect();
+        let row = |row| {
+            let cells = columns.iter().map(|column| column.get(row).unwrap_or_default());
+            cells.collect::<Vec<_>>().join("|")
+        };
+        let mut rows: Vec<String> = (0..found.height()).map(row).collect();
+        rows.sort();
+        rows
+    }
+
+    /// Where open rejects were, and why.
+    fn rejects(&self) -> Vec<String> {
+        let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
+        let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
+        let text = |name, row: usize| {
+            open.column(name).unwrap().str().unwrap().get(row).unwrap_or("-").to_owned()
+        };
+        let reject = |row| {
+            let (record, line) = (number(rejects::RECORD, row), number(rejects::LINE, row));
+            format!(
+                "{record}@{line} {}: {}",
+                text(rejects::COLUMN, row),
+                text(rejects::REASON, row)
+            )
+        };
+        (0..open.height()).map(reject).collect()
+    }
+}
+
+/// Read, new, updated, unchanged, rejected, left out, spread.
+fn total(report: &Report) -> [u64; 7] {
+    [
+        report.total(|file| file.rows_read),
+        report.total(|file| file.rows_new),
+        report.total(|file| file.rows_updated),
+        report.total(|file| file.rows_unchanged),
+        report.total(|file| file.rows_rejected),
+        report.total(|file| file.rows_left_out),
+        report.total(|file| file.rows_spread),
+    ]
+}
+
+#[test]
+fn kaleyras_summary_of_messages_in_old_columns_and_new() {
+    let bench = Bench::new();
+    let old = "DATE,WABA ID,WA PHONE NUMBER,DISPLAY NAME,COUNTRY,MESSAGE TYPE,CREATED,FAILED,SENT,DELIVERED,READ,RECEIVED\n\
+               \"Nov 25, 2022\",500000000000006,+60 0000-0003,Lucero (Tienda),United States of America,Outgoing session message,\"1,002\",0,1002,2,2,-\n\
+               \"Nov 25, 2022\",500000000000006,6000000003,-,Atlantis,Incoming session message,-,-,-,-,-,7\n\
+               soon,500000000000006,6000000003,-,India,Template,1,0,1,1,1,-\n\
+               \"Nov 26, 2022\",500000000000006,6000000003,-,India,-,1,0,1,1,1,-\n";
+    let report = bench.load("old.csv", old);
+    assert_eq!(total(&report), [4, 2, 0, 0, 2, 0, 0]);
+    assert_eq!(report.files[0].table, "message_summaries");
+    assert_eq!(
+        bench.rejects(),
+        [
+            "3@4 date: not a date that can be read in one way only",
+            "4@5 message_type: a required value is missing"
+        ]
+    );
+    let new = "DATE,WABA ID,WA PHONE NUMBER,DISPLAY NAME,CAMPAIGN NAME,COUNTRY,MESSAGE TYPE,CREATED,FAILED,SENT,DELIVERED,READ,RECEIVED\n\
+               \"Nov 25, 2022\",500000000000006,6000000003,Lucero (Tienda),-,US,Outgoing conversation message,1003,1,1002,2,2,-\n\
+               \"Nov 25, 2022\",500000000000006,6000000003,Lucero (Tienda), spring ,US,Template message,5,0,5,5,4,-\n";
+    let report = bench.load("new.csv", new);
+    assert_eq!(total(&report), [2, 1, 1, 0, 0, 0, 0]);
+    assert_eq!(
+        bench.rows(&message_summaries::TABLE),
+        [
+            "2022-11-25|500000000000006|6000000003|Lucero (Tienda)| spring |US|template|5|0|5|5|4||2022-11-25",
+            "2022-11-25|500000000000006|6000000003|Lucero (Tienda)||US|outgoing|1003|1|1002|2|2||2022-11-25",
+            "2022-11-25|500000000000006|6000000003|||Atlantis|incoming||||||7|2022-11-25",
+        ]
+    );
+}
+
+#[test]
+fn kaleyras_summary_of_sessions_and_of_conversations() {
+    let bench = Bench::new();
+    let old = "DATE,WABA ID,WA PHONE NUMBER,DISPLAY NAME,COUNTRY,SESSION TYPE,FREE TIER,NUMBER OF SESSIONS,AMOUNT ($)\n\
+               \"Nov 25, 2022\",600000000000005,3000000006,Lucero,India,User-initiated,Yes,1,0\n\
+               \"Nov 25, 2022\",600000000000005,3000000006,Lucero,India,Referral,No,2,0.5\n\
+               \"Nov 25, 2022\",600000000000005,3000000006,Lucero,India,User-initiated,perhaps,1,0\n\
+               \"Nov 25, 2022\",600000000000005,3000000006,Lucero,India,User-initiated,No,3,0.1234567\n";
+    assert_eq!(total(&bench.load("old.csv", old)), [4, 2, 0, 0, 2, 0, 0]);
+    let new = "DATE,WABA ID,WA PHONE,DISPLAY NAME,CAMPAIGN NAME,DESTINATION,CONVERSATION CATEGORY,FREE TIER,NUMBER OF SESSIONS,AMOUNT\n\
+               \"Jun 01, 2023\",600000000000005,3000000006,Lucero,-,India,marketing,No,4,\"1,234.5\"\n";
+    assert_eq!(total(&bench.load("new.csv", new)), [1, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        bench.rows(&session_summaries::TABLE),
+        [
+            "2022-11-25|600000000000005|3000000006|Lucero||IN|referral|false|2|0.500000|USD|2022-11-25",
+            "2022-11-25|600000000000005|3000000006|Lucero||IN|user_initiated|true|1|0.000000|USD|2022-11-25",
+            "2023-06-01|600000000000005|3000000006|Lucero||IN|marketing|false|4|1234.500000|USD|2023-06-01",
+        ]
+    );
+    assert_eq!(
+        bench.rejects(),
+        [
+            "3@4 free_tier: neither yes nor no",
+            "4@5 amount: not an amount of money with at most 6 decimals"
+        ]
+    );
+}
+
+const CLOSE: &str = r#"{"event_id":"e1","timestamp":"2026-05-04T23:03:09.195065Z","event_type":"session.close","session":{"external_id":"s1","closed_at":"2026-05-04T23:03:08Z"},"user":{"country_code":"+52","cellphone":"1 555 000 0001"},"hsm":{"name":"welcome"}}"#;
+
+#[test]
+fn closings_line_by_line() {
+    let bench = Bench::new();
+    let lines = [
+        CLOSE,
+        r#"{"event_id":"e2","timestamp":"2026-05-04T23:"#,
+        r#"{"event_id":null,"session_id":"s3","closed_at":"2026-05-05 00:00:00","country_code":"57","cellphone":"3000000001","extra":{"a":1,"b":[{"c":2}]},"list":[1]}"#,
+        r#"{"event_id":"e4","event_type":"deployment.failure","failed_at":"2026-05-05T00:00:00Z"}"#,
+        r#"{"event_id":"e5","event_type":"session.close","session":{"external_id":"s5"}}"#,
+        r#"{"event_id":"e6","event_type":"session.close","timestamp":"2026-05-05T01:00:00Z","session":{"external_id":"s6"},"received_at":"2026-05-05T01:00:02Z"}"#,
+        r#"{"event_id":"e7","session":{"external_id":"s7","closed_at":"yesterday"}}"#,
+        r#"{"received_at":"2026-05-06T00:00:00Z","body":{"event_id":"e8","session":{"external_id":"s8","closed_at":"2026-05-06T00:00:00Z"}}}"#,
+    ];
+    let report = bench.load("events.jsonl", lines.join("\n"));
+    assert_eq!(total(&report), [8, 4, 0, 0, 3, 1, 0]);
+    let mut unknown = report.files[0].unknown_columns.clone();
+    unknown.sort();
+    assert_eq!(unknown, ["extra.a", "extra.b", "failed_at", "list"]);
+    assert!(report.text().contains("left out: 1 events of other kinds"), "{}", report.text());
+    assert_eq!(
+        bench.rejects(),
+        [
+            "2@2 -: not valid JSON: EOF while parsing a string, character 44",
+            "5@5 closed_at: a required value is missing",
+            "7@7 closed_at: not a date and time",
+        ]
+    );
+    assert_eq!(
+        bench.rows(&closures::TABLE),
+        [
+            "e1|session.close|s1|2026-05-04 23:03:08.000000Z|525550000001|MX|welcome||2026-05-04",
+            "e6|session.close|s6|2026-05-05 01:00:00.000000Z||||2026-05-05 01:00:02.000000Z|2026-05-05",
+            "e8||s8|2026-05-06 00:00:00.000000Z||||2026-05-06 00:00:00.000000Z|2026-05-06",
+            "||s3|2026-05-05 00:00:00.000000Z|573000000001|CO|||2026-05-05",
+        ]
+    );
+    // The same in an array, pretty, and the same again: one row an event.
+    let pretty = format!("[\n  {},\n  {}\n]\n", CLOSE.replace(",\"", ",\n    \""), lines[2]);
+    assert_eq!(total(&bench.load("events.json", pretty)), [2, 0, 0, 2, 0, 0, 0]);
+    // An event that comes again with another time is the same event.
+    let moved = CLOSE.replace("23:03:08Z", "22:00:00Z").replace("2026-05-04T22", "2026-05-03T22");
+    assert_eq!(total(&bench.load("moved.jsonl", moved)), [1, 0, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn broken_events_can_be_mended_as_a_csv() {
+    let bench = Bench::new();
+    let lines =
+        [CLOSE, "{\"event_id\":\"e2\",", &CLOSE.replace("e1", "e3").replace("23:03:08Z", "soon")];
+    bench.load("events.jsonl", lines.join("\n"));
+    let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
+    let mut mend = Vec::new();
+    wabalake::load::rejects::export(&open, &mut mend).unwrap();
+    let mend = String::from_utf8(mend).unwrap();
+    assert!(mend.contains("\"{\"\"event_id\"\":\"\"e2\"\",\""), "{mend}");
+    let lines = mend.lines().map(|line| {
+        if line.contains("\"\"e2\"\"") {
+            let name = line.rsplit(',').next().unwrap();
+            format!("e2,session.close,s2,2026-05-04T20:00:00Z,,,,,,{name}")
+        } else {
+            line.replace("2026-05-04Tsoon", "2026-05-04T21:00:00Z")
+        }
+    });
+    let mended = lines.collect::<Vec<_>>().join("\n");
+    assert_eq!(total(&bench.load("mended.csv", &mended)), [2, 2, 0, 0, 0, 0, 0], "{mended}");
+    assert_eq!(bench.rejects(), [""; 0]);
+}
+
+/// As Meta's document has them, not all of them valid.
+const DAYS: &str = r#"{ "analytics": { "phone_numbers": [ "16505550111", "16505550112", "16505550113" ], "country_codes": [ "US", "BR" ], "granularity": "DAY", "data_points": [ { "start": 1543543200, "end": 1543629600, "sent": 196093, "delivered": 179715 }, { "start": 1543629600, "end": 1543716000, "sent": 147649, "delivered": 139032 }, { "start": 1543716000, "end": 1543802400, "sent": 61988, "delivered": 58830 }, { "start": 1543802400, "end": 1543888800, "sent": 132465, "delivered": 124392 } # more data points
+] }, "id": "102290129340398" }"#;
+const MONTH: &str = r#"{ "conversation_analytics": { "data": [ { "data_points": [ { "start": 1685602800, "end": 1688194800, "conversation": 1558, "phone_number": "15550458206", "country": "US", "conversation_type": "REGULAR", "conversation_direction": "UNKNOWN", "conversation_category": "AUTHENTICATION", "cost": 15.58 }, { "start": 1685602800, "end": 1688194800, "conversation": 1433, "phone_number": "15550458206", "country": "US", "conversation_type": "FREE_ENTRY_POINT", "conversation_category": "SERVICE", "cost": 14.33 } ] } ] }, "id": "102290129340398", }"#;
+const BARE: &str = r#"{ "data": [ { "data_points": [ { "start": 1643702400, "end": 1646121600, "conversation": 8500, "conversation_type": "REGULAR", "cost": 88.1010 }, { "start": 1643702400, "end": 1646121600, "conversation”: 1000, "conversation_type": "FREE_TIER", "cost": 0.0000 } { "start": 1643702400, "end": 1646121600, "conversation”: 250, "conversation_type": "FREE_ENTRY_POINT", "cost": 0.0000 } ] } ] }"#;
+const HALF_HOURS: &str = r#"{ "conversation_analytics": { "data": [ { "data_points": [ { "start": 1685529000, "end": 1685530800, "conversation": 2, "conversation_category": "AUTHENTICATION", "cost": 0.0128 }, { "start": 1685527200, "end": 1685529000, "conversation": 3, "conversation_category": "MARKETING", "cost": 0.0432 } ] } ] }, "id": "102290129340398" }"#;
+
+#[test]
+fn metas_samples_say_where_they_are_wrong_and_load_once_mended() {
+    let bench = Bench::new();
+    for (text, place) in [
+        (DAYS, "expected `,` or `]` at line 1, column 477"),
+        (MONTH, "trailing comma at line 1, column 540"),
+        (BARE, "expected `:` at line 1, column 214"),
+    ] {
+        let error = bench.try_load("meta.json", text).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let said = format!("`meta.json` is not valid JSON: {place}");
+        assert_eq!(error.to_string(), said, "{}", error.lines());
+    }
+    assert_eq!(bench.lake().snapshot(&meta_points::TABLE).unwrap().version, None);
+
+    let days = DAYS.replace("# more data points", "");
+    assert_eq!(total(&bench.load("days.json", days)), [4, 4, 0, 0, 0, 0, 0]);
+    let month = MONTH.replace("\"102290129340398\",", "\"102290129340398\"");
+    assert_eq!(total(&bench.load("month.json", month)), [2, 2, 0, 0, 0, 0, 0]);
+    let bare = BARE.replace('”', "\"").replace("} {", "}, {");
+    assert_eq!(total(&bench.load("bare.json", bare)), [3, 3, 0, 0, 0, 0, 0]);
+    assert_eq!(total(&bench.load("half-hours.json", HALF_HOURS)), [2, 2, 0, 0, 0, 0, 0]);
+
+    let lines = "16505550111,16505550112,16505550113|BR,US";
+    let conversations = "conversation_analytics";
+    let sorted_dimensions =
+        "CONVERSATION_CATEGORY,CONVERSATION_DIRECTION,CONVERSATION_TYPE,COUNTRY,PHONE";
+    let mut expected = vec![
+        format!("102290129340398|analytics|DAY|1543543200|1543629600||{lines}||||||||||196093|179715||||||2018-11-30"),
+        format!("102290129340398|analytics|DAY|1543629600|1543716000||{lines}||||||||||147649|139032||||||2018-12-01"),
+        format!("102290129340398|analytics|DAY|1543716000|1543802400||{lines}||||||||||61988|58830||||||2018-12-02"),
+        format!("102290129340398|analytics|DAY|1543802400|1543888800||{lines}||||||||||132465|124392||||||2018-12-03"),
+        format!("102290129340398|{conversations}|MONTH|1685602800|1688194800|{sorted_dimensions}|||15550458206|US|AUTHENTICATION|REGULAR|UNKNOWN|||||||||1558||15.580000|2023-06-01"),
+        format!("102290129340398|{conversations}|MONTH|1685602800|1688194800|{sorted_dimensions}|||15550458206|US|SERVICE|FREE_ENTRY_POINT||||||||||1433||14.330000|2023-06-01"),
+        format!("|{conversations}|MONTH|1643702400|1646121600|CONVERSATION_TYPE|||||||REGULAR||||||||||8500||88.101000|2022-02-01").replace("|||||||REGULAR", "||||||REGULAR"),
+        format!("|{conversations}|MONTH|1643702400|1646121600|CONVERSATION_TYPE||||||FREE_TIER||||||||||1000||0.000000|2022-02-01"),
+        format!("|{conversations}|MONTH|1643702400|1646121600|CONVERSATION_TYPE||||||FREE_ENTRY_POINT||||||||||250||0.000000|2022-02-01"),
+        format!("102290129340398|{conversations}|HALF_HOUR|1685529000|1685530800|CONVERSATION_CATEGORY|||||AUTHENTICATION|||||||||||2||0.012800|2023-05-31"),
+        format!("102290129340398|{conversations}|HALF_HOUR|1685527200|1685529000|CONVERSATION_CATEGORY|||||MARKETING|||||||||||3||0.043200|2023-05-31"),
+    ];
+    expected.sort();
+    assert_eq!(bench.rows(&meta_points::TABLE), expected);
+}
+
+#[test]
+fn metas_other_fields_odd_points_and_headers_of_http() {
+    let bench = Bench::new();
+    let templates = r#"HTTP/2 200
+content-type: application/json
+
+{"data":[{"granularity":"DAILY","product_type":"CLOUD_API","data_points":[
+  {"template_id":"7","start":1751328000,"end":1751414400,"sent":5,"delivered":4,"read":3,"clicked":[{"type":"url_button","button_content":"Go","count":2},{"type":"quick_reply_button","count":1}],"cost":[{"type":"amount_spent","value":0.30000000000000004},{"type":"cost_per_delivered","value":0.075}],"mood":"good"},
+  {"template_id":"8","start":1751328000000,"end":1751414400,"sent":5}
+]}],"paging":{"cursors":{}}}"#;
+    let report = bench.load("templates.json", templates);
+    assert_eq!(total(&report), [2, 1, 0, 0, 1, 0, 0]);
+    let mut unknown = report.files[0].unknown_columns.clone();
+    unknown.sort();
+    assert_eq!(unknown, ["mood", "product_type"]);
+    assert_eq!(bench.rejects(), ["2@6 start: not a number of seconds since 1970"]);
+    let pricing = r#"{"pricing_analytics":{"data":[{"data_points":[{"start":1748761200,"end":1748847600,"volume":12,"tier":"0:MAX","pricing_type":"REGULAR","pricing_category":"MARKETING","cost":0.3}]}]},"id":"1"}"#;
+    bench.load("pricing.json", pricing);
+    assert_eq!(
+        bench.rows(&meta_points::TABLE),
+        [
+            "1|pricing_analytics|DAY|1748761200|1748847600|PRICING_CATEGORY,PRICING_TYPE,TIER||||||||MARKETING|REGULAR|0:MAX|||||||12|0.300000|2025-06-01",
+            "|template_analytics|DAY|1751328000|1751414400||||||||||||7|5|4|3|3|||0.300000|2025-07-01",
+        ]
+    );
+    // Asked again, Meta has counted more.
+    let again = pricing.replace("\"volume\":12", "\"volume\":13");
+    assert_eq!(total(&bench.load("again.json", again)), [1, 0, 1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn an_error_of_metas_is_told_in_its_own_words() {
+    let bench = Bench::new();
+    let token = "E".repeat(60);
+    let body = format!(
+        r#"{{"error":{{"message":"(#100) Invalid parameter {token}","type":"OAuthException","code":100,"fbtrace_id":"x"}}}}"#
+    );
+    for text in [body.clone(), format!("HTTP/1.1 400 Bad Request\r\nx: y\r\n\r\n{body}")] {
+        let error = bench.try_load("meta.json", text).unwrap_err();
+        assert_eq!(
+            error.lines(),
+            "error: `meta.json` is an error of Meta's API: (#100) Invalid parameter …\n  \
+             found: type OAuthException, code 100\n  \
+             hint: mend the request, and save its response again"
+        );
+        assert_eq!(error.exit_code(), 1);
+    }
+}
+
+#[test]
+fn ad_spend_in_four_languages() {
+    let english = "\u{feff}Reporting starts,Reporting ends,Campaign name,Ad name,Ad ID,Amount spent (USD),Impressions\n\
+                   2025-06-01,2025-06-03,,,,\"1,300.01\",9\n\
+                   2025-06-01,2025-06-03,Summer,Lamps,120226305854810107,100.00,5\n\
+                   2025-06-02,2025-06-02,Summer,Lamps,120226305854810731,\"1,200.01\",4\n\
+                   2025-06-02,2025-06-01,Summer,Lamps,120226305854810739,1,0\n\
+                   2025-06-02,2025-06-02,Summer,Lamps,,1,0\n";
+    let spanish = "Día,Identificador del anuncio,Importe gastado (COP)\n\
+                   Total,,\"9.999,50\"\n\
+                   01/06/2025,120226305854810107,\"1.234,50\"\n";
+    let portuguese = "Identificação do anúncio,Dia,Moeda,Valor usado (BRL)\n\
+                      120226305854810107,02/06/2025,,\"12,5\"\n\
+                      120226305854810731,02/06/2025,ARS,3\n";
+    let french = "Jour;Identifiant de la publicité;Montant dépensé (EUR)\n\
+                  01/08/2026;120226305854810107;1 234,56\n\
+                  ;;1 234,56\n";
+    let bench = Bench::new();
+    let report = bench.load("english.csv", english);
+    assert_eq!(total(&report), [5, 4, 0, 0, 2, 1, 2]);
+    assert_eq!(report.files[0].unknown_columns, ["Impressions"]);
+    assert_eq!(
+        bench.rejects(),
+        [
+            "4@5 reporting_ends: a period that ends before it starts",
+            "5@6 ad_id: a required value is missing"
+        ]
+    );
+    assert_eq!(total(&bench.load("spanish.csv", spanish)), [2, 1, 0, 0, 0, 1, 0]);
+    assert_eq!(total(&bench.load("portuguese.csv", portuguese)), [2, 2, 0, 0, 0, 0, 0]);
+    let western = encoding_rs::WINDOWS_1252.encode(french).0;
+    assert_eq!(total(&bench.load("french.csv", western)), [2, 1, 0, 0, 0, 1, 0]);
+    assert_eq!(
+        bench.rows(&ad_spend::TABLE),
+        [
+            "120226305854810107|2025-06-01|COP|1234.500000|2025-06-01",
+            "120226305854810107|2025-06-01|USD|33.340000|2025-06-01",
+            "120226305854810107|2025-06-02|BRL|12.500000|2025-06-02",
+            "120226305854810107|2025-06-02|USD|33.330000|2025-06-02",
+            "120226305854810107|2025-06-03|USD|33.330000|2025-06-03",
+            "120226305854810107|2026-08-01|EUR|1234.560000|2026-08-01",
+            "120226305854810731|2025-06-02|ARS|3.000000|2025-06-02",
+            "120226305854810731|2025-06-02|USD|1200.010000|2025-06-02",
+        ]
+    );
+    // A day is worth more than its share of a period, and a larger figure than a smaller one.
+    let day = "Day,Ad ID,Currency,Amount spent\n2025-06-01,120226305854810107,USD,40\n";
+    assert_eq!(total(&bench.load("day.csv", day)), [1, 0, 1, 0, 0, 0, 0]);
+    let error = bench.try_load("no-id.csv", "Day,Campaign name,Amount spent (USD)\n").unwrap_err();
+    assert!(error.to_string().contains("has no column `ad_id`"), "{error}");
+}
+
+#[test]
+fn conversions_tags_rates_and_variables_as_csv_and_as_json() {
+    let bench = Bench::new();
+    let conversions_csv = "conversion_id,event,converted_at,session_id,phone,value,currency\n\
+                           c1,purchase,2025-06-01T10:00:00Z,s1,,19.990000,USD\n\
+                           c2,purchase,2025-06-01 23:00:00,,+57 300 000 0001,\"1,000\",COP\n\
+                           c3,purchase,2025-06-01,,573000000001,1,COP\n\
+                           c4, visit ,2025-06-02 10:00:00,,,,\n";
+    assert_eq!(total(&bench.load("conversions.csv", conversions_csv)), [4, 3, 0, 0, 1, 0, 0]);
+    let moved = r#"[{"conversion_id":"c2","event":"purchase","converted_at":"2025-06-03T10:00:00Z","phone":"573000000001","value":1000.5,"currency":"COP","channel":"web"}]"#;
+    let report = bench.load("moved.json", moved);
+    assert_eq!(total(&report), [1, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(report.files[0].unknown_columns, ["channel"]);
+    assert_eq!(
+        bench.rows(&conversions::TABLE),
+        [
+            "c1|purchase|2025-06-01 10:00:00.000000Z|s1||19.990000|USD|2025-06-01",
+            "c2|purchase|2025-06-03 10:00:00.000000Z||573000000001|1000.500000|COP|2025-06-03",
+            "c4| visit |2025-06-02 10:00:00.000000Z|||||2025-06-02",
+        ]
+    );
+
+    let tags = "phone,tag,since\n+57 300 000 0001,vip,\n573000000001,new,2025-06-01\n,vip,\n\
+                573000000002,vip,2025-06-01 12:00:00\n573000000001,new,2025-05-01\n";
+    assert_eq!(total(&bench.load("tags.csv", tags)), [5, 3, 0, 1, 1, 0, 0]);
+    assert_eq!(
+        bench.rows(&audience_tags::TABLE),
+        [
+            "573000000001|new|2025-06-01 00:00:00.000000Z|2025-06-01",
+            "573000000001|vip||",
+            "573000000002|vip|2025-06-01 12:00:00.000000Z|2025-06-01",
+        ]
+    );
+
+    let card = "effective_from,country,category,tier_from,price,currency,revision\n\
+                2025-07-01,CO,marketing,,0.0125,USD,\n\
+                2025-07-01,*,Utility,100001,0.004,USD,1\n\
+                2025-07-01,,utility,100001,0.005,USD,\n\
+                2025-07-01,Brazil,VIDEO,0,1,BRL,\n";
+    assert_eq!(total(&bench.load("card.csv", card)), [4, 3, 0, 1, 0, 0, 0]);
+    assert_eq!(
+        bench.rows(&rates::TABLE),
+        [
+            "2025-07-01|BR|video|0|1.000000|BRL|0|2025-07-01",
+            "2025-07-01|CO|marketing|0|0.012500|USD|0|2025-07-01",
+            "2025-07-01||utility|100001|0.004000|USD|1|2025-07-01",
+        ]
+    );
+
+    let answers = r#"{"session_id":"s1","name":"city","value":"  Cali "}
+{"phone":"+57 300 000 0001","conversation":41207,"name":"score","value":5,"at":"2025-06-01T10:00:00Z"}
+{"session_id":"s1","value":"no name"}
+"#;
+    assert_eq!(total(&bench.load("answers.jsonl", answers)), [3, 2, 0, 0, 1, 0, 0]);
+    assert_eq!(
+        bench.rows(&variables::TABLE),
+        [
+            "s1|||city|  Cali |||".trim_end_matches('|').to_owned() + "||",
+            "|573000000001|41207|score|5|2025-06-01 10:00:00.000000Z|2025-06-01".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn undo_history_strict_and_dry_runs_hold_for_every_kind() {
+    let exports = [
+        (
+            "message_summaries",
+            "date,message_type,created\n2025-06-01,Template,1\nsoon,Template,1\n",
+        ),
+        ("session_summaries", "date,number_of_sessions\n2025-06-01,1\nsoon,1\n"),
+        (
+            "closures",
+            "{\"session_id\":\"s1\",\"closed_at\":\"2025-06-01T00:00:00Z\"}\n{\"session_id\":\"s2\",\"closed_at\":\"soon\"}\n",
+        ),
+        (
+            "meta_points",
+            "{\"analytics\":{\"data_points\":[{\"start\":1,\"end\":1801,\"sent\":1},{\"start\":\"soon\",\"end\":2}]}}",
+        ),
+        ("ad_spend", "ad_id,day,spend\n7,2025-06-01,1\n7,soon,1\n"),
+        ("conversions", "conversion_id,converted_at\nc1,2025-06-01 10:00:00\nc2,soon\n"),
+        ("audience_tags", "phone,tag,since\n573000000001,vip,\n573000000001,new,soon\n"),
+        ("rates", "effective_from,category,price\n2025-06-01,marketing,1\nsoon,marketing,1\n"),
+        ("variables", "session_id,name,value,at\ns1,city,Cali,\ns1,city,Cali,soon\n"),
+    ];
+    for (name, text) in exports {
+        let table = wabalake_data::table(name).unwrap();
+        let bench = Bench::new();
+        let file = bench.file("export", text);
+        let strict = Options { strict: true, ..Options::default() };
+        let error = load(&bench.lake(), std::slice::from_ref(&file), &strict).unwrap_err();
+        assert!(error.to_string().starts_with("1 row cannot be taken"), "{name}: {error}");
+        let tried = Options { dry_run: true, ..Options::default() };
+        let report = load(&bench.lake(), std::slice::from_ref(&file), &tried).unwrap();
+        assert_eq!(total(&report), [2, 1, 0, 0, 1, 0, 0], "{name}");
+        assert_eq!(report.files[0].table, name);
+        assert_eq!(bench.lake().snapshot(table).unwrap().version, None);
+
+        assert_eq!(total(&bench.load("export", text)), [2, 1, 0, 0, 1, 0, 0], "{name}");
+        assert_eq!((bench.rows(table).len(), bench.rejects().len()), (1, 1), "{name}");
+        assert!(bench.load("export", text).files[0].already_loaded);
+        let status = bench.lake().status().unwrap();
+        assert_eq!(status.tables.iter().find(|t| t.table == name).unwrap().rows, 1);
+        bench.lake().undo().unwrap();
+        assert_eq!((bench.rows(table).len(), bench.rejects().len()), (0, 0), "{name}");
+        assert_eq!(total(&bench.load("export", text)), [2, 1, 0, 0, 1, 0, 0], "{name}");
+    }
+}
+
+/// A lake of made-up exports, with all that goes with them.
+fn made_up(plan: &Plan) -> Bench {
+    let bench = Bench::new();
+    let mut files = Vec::new();
+    for file in plan.files() {
+        let mut bytes = Vec::new();
+        file.write(&mut bytes).unwrap();
+        files.push(bench.file(&file.name, bytes));
+    }
+    for file in plan.companions() {
+        let mut bytes = Vec::new();
+        let summary = file.write(&mut bytes).unwrap();
+        let path = bench.file(&file.name, bytes);
+        let report = load(&bench.lake(), &[path], &Options::default()).unwrap();
+        let report = &report.files[0];
+        assert_eq!(report.table, file.table.name, "{}", file.name);
+        let taken = report.rows_new + report.rows_updated + report.rows_unchanged;
+        assert_eq!((taken, report.rows_rejected), (summary.good, 0), "{}", file.name);
+        assert_eq!(report.unknown_columns, [""; 0], "{}", file.name);
+    }
+    load(&bench.lake(), &files, &Options::default()).unwrap();
+    bench
+}
+
+/// Rows of a query as texts, in an order of their own.
+fn shown(plan: LazyFrame) -> Vec<String> {
+    let found = plan.collect().unwrap();
+    let row = |row| {
+        let cells = found.get_row(row).unwrap().0;
+        cells.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
+    };
+    let mut rows: Vec<String> = (0..found.height()).map(row).collect();
+    rows.sort();
+    rows
+}
+
+/// A clean month and a third, read by several tests.
+static MADE_UP: LazyLock<Bench> =
+    LazyLock::new(|| made_up(&Plan { days: 40, sessions_per_day: 60, seed: 3, ..Plan::default() }));
+
+fn scan(table: &'static Table) -> LazyFrame {
+    MADE_UP.lake().snapshot(table).unwrap().scan().unwrap()
+}
+
+fn points(field: &'static str) -> LazyFrame {
+    scan(&meta_points::TABLE).filter(col(meta_points::FIELD).eq(lit(field)))
+}
+
+fn sums(names: &[&str]) -> Vec<Expr> {
+    names.iter().map(|name| col(*name).sum()).collect()
+}
+
+fn day_of_message() -> Expr {
+    col(messages::CREATED_AT).dt().date().alias("date")
+}
+
+#[test]
+fn summaries_of_a_sample_count_its_messages() {
+    let count = |which: Expr, name| which.cast(DataType::Int64).sum().alias(name);
+    let sent_out = |which: Expr| outgoing().and(which);
+    let names = [messages::LINE, messages::COUNTRY, messages::MESSAGE_TYPE];
+    let counted = scan(&messages::TABLE)
+        .group_by([vec![day_of_message()], names.map(col).to_vec()].concat())
+        .agg([
+            count(outgoing(), "created"),
+            count(sent_out(message_failed()), "failed"),
+            count(sent_out(message_sent()), "sent"),
+            count(sent_out(message_delivered()), "delivered"),
+            count(sent_out(message_read()), "read"),
+            count(outgoing().not(), "received"),
+        ]);
+    let keys = ["date", "wa_phone_number", "country", "message_type"].map(col);
+    let measures = ["created", "failed", "sent", "delivered", "read", "received"]
+        .map(|name| col(name).fill_null(lit(0)));
+    let reported = scan(&message_summaries::TABLE).select([&keys[..], &measures].concat());
+    assert_eq!(shown(reported), shown(counted));
+}
+
+#[test]
+fn metas_points_of_a_sample_agree_with_its_summaries() {
+    let summaries = || scan(&message_summaries::TABLE);
+    let measures = ["sent", "delivered"];
+    assert_eq!(
+        shown(points("analytics").select(sums(&measures))),
+        shown(summaries().select(sums(&measures)))
+    );
+    let measures = ["sent", "delivered", "read"];
+    let templates = summaries().filter(col("message_type").eq(lit("template")));
+    assert_eq!(
+        shown(points("template_analytics").select(sums(&measures))),
+        shown(templates.select(sums(&measures)))
+    );
+    assert_eq!(
+        shown(points("pricing_analytics").select(sums(&["volume"]))),
+        shown(summaries().select(sums(&["delivered"])))
+    );
+    assert_eq!(
+        shown(points("conversation_analytics").select(sums(&["conversation", "cost"]))),
+        shown(scan(&session_summaries::TABLE).select(sums(&["number_of_sessions", "amount"])))
+    );
+}
+
+#[test]
+fn summaries_of_a_sample_count_its_sessions() {
+    // Each lies at its first message that did not fail.
+    let kind = |column: &str| {
+        let referral = lit("^referral_conversion$");
+        col(column).str().replace(referral, lit("referral"), false)
+    };
+    let order = SortMultipleOptions::default();
+    let counted = scan(&messages::TABLE)
+        .filter(col(messages::CONVERSATION_ID).is_not_null())
+        .filter(outgoing().not().or(message_failed().not()))
+        .sort([messages::CREATED_AT, messages::WHATSAPP_ID], order)
+        .group_by_stable([col(messages::CONVERSATION_ID)])
+        .agg([
+            day_of_message().first(),
+            col(messages::LINE).first(),
+            col(messages::COUNTRY).first(),
+            col(messages::CONVERSATION_TYPE).first(),
+        ])
+        .group_by([
+            col("date"),
+            col(messages::LINE),
+            col(messages::COUNTRY),
+            kind(messages::CONVERSATION_TYPE),
+        ])
+        .agg([len().cast(DataType::Int64)]);
+    let reported = scan(&session_summaries::TABLE)
+        .group_by([col("date"), col("wa_phone_number"), col("country"), kind("session_type")])
+        .agg([col("number_of_sessions").sum()]);
+    assert_eq!(shown(reported), shown(counted));
+    // A month of this plan has more than the free thousand.
+    let paid = scan(&session_summaries::TABLE).filter(col("amount").gt(lit(0))).select([len()]);
+    assert_ne!(shown(paid), ["0"]);
+}
+
+#[test]
+fn closings_of_a_sample_close_its_sessions() {
+    let ended = scan(&sessions::TABLE)
+        .filter(col(sessions::SESSION_FINISHED_TIMESTAMP).is_not_null())
+        .select([
+            col(sessions::SESSION_ID),
+            col(sessions::SESSION_FINISHED_TIMESTAMP),
+            col(sessions::USER_PHONE),
+            col(sessions::COUNTRY),
+        ]);
+    let closed = scan(&closures::TABLE).select([
+        col(closures::SESSION_ID),
+        col(closures::CLOSED_AT),
+        col(closures::USER_PHONE),
+        col(closures::COUNTRY),
+    ]);
+    let (ended, closed) = (shown(ended), shown(closed));
+    let strange: Vec<_> = closed.iter().filter(|row| ended.binary_search(row).is_err()).collect();
+    assert!(strange.is_empty(), "{strange:?}");
+    // The events of what ended in the plan's last second were not sent yet.
+    assert!(closed.len() + 2 >= ended.len(), "{} of {}", closed.len(), ended.len());
+}
+
+#[test]
+fn what_a_business_knows_is_of_a_samples_sessions_and_people() {
+    let values = |table, column| {
+        let values = scan(table).select([col(column)]).drop_nulls(None);
+        shown(values.unique(None, UniqueKeepStrategy::Any))
+    };
+    let all_of = |some: Vec<String>, known: &[String], what: &str| {
+        assert!(!some.is_empty() && some.iter().all(|value| known.contains(value)), "{what}");
+    };
+    let advertised = values(&ad_spend::TABLE, ad_spend::AD_ID);
+    let sources = values(&sessions::TABLE, sessions::META_SOURCE_ID);
+    assert!(sources.iter().any(|id| advertised.contains(id)));
+    let ids = values(&sessions::TABLE, sessions::SESSION_ID);
+    let people = values(&sessions::TABLE, sessions::USER_PHONE);
+    all_of(values(&conversions::TABLE, conversions::SESSION_ID), &ids, "conversions");
+    all_of(values(&conversions::TABLE, conversions::USER_PHONE), &people, "conversions");
+    all_of(values(&variables::TABLE, variables::SESSION_ID), &ids, "variables");
+    all_of(values(&audience_tags::TABLE, audience_tags::USER_PHONE), &people, "tags");
+    assert!(!values(&rates::TABLE, rates::CATEGORY).is_empty());
+}
+
+mod laws {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An event with few distinct values, so that keys, ties and nulls are frequent.
+    fn event() -> impl Strategy<Value = String> {
+        let one_of = |values: &[&'static str]| prop::sample::select(values.to_vec());
+        (
+            one_of(&["null", "\"e1\"", "\"e2\"", "\"-\""]),
+            one_of(&["\"s1\"", "\"s2\"", "null"]),
+            one_of(&["2025-06-01T23:59:59Z", "2025-06-02 00:00:00", "soon"]),
+            one_of(&["\"+57\"", "57.0"]),
+            one_of(&["session.close", "hsm.status"]),
+        )
+            .prop_map(|(id, session, at, code, event)| {
+                format!(
+                    "{{\"event_id\":{id},\"event_type\":\"{event}\",\"timestamp\":\"{at}\",\"session\":\
+                     {{\"external_id\":{session}}},\"user\":{{\"country_code\":{code},\"cellphone\":3005550101}}}}"
+                )
+            })
+    }
+
+    fn closings(files: &[String]) -> Vec<String> {
+        let bench = Bench::new();
+        for (n, text) in files.iter().enumerate() {
+            let _ = bench.load(&format!("{n}.json"), text);
+        }
+        bench.rows(&closures::TABLE)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+        /// Lines or an array, in any order, in one file or two, with what is broken in between: one
+        /// table.
+        #[test]
+        fn any_writing_of_any_order_gives_one_table(
+            events in prop::collection::vec(event(), 2..10),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let whole = closings(&[events.join("\n")]);
+            let mut turned = events.clone();
+            turned.reverse();
+            let array = format!("[\n{}\n]\n", turned.join(",\n"));
+            prop_assert_eq!(closings(&[array]), whole.clone());
+            let (first, second) = turned.split_at(1 + cut.index(turned.len() - 1));
+            let broken = format!("{}\n{{\"event_id\": \"e1\",\n", first.join("\n"));
+            prop_assert_eq!(closings(&[broken, second.join("\r\n"), second.join(" ")]), whole);
+        }
+    }
+}
