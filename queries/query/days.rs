@@ -164,7 +164,7 @@ impl FromArgMatches for DayRange {
 ///
 /// # Errors
 /// Anything else, with the date that was probably meant.
-fn read_date(text: &str) -> Result<NaiveDate, String> {
+pub fn read_date(text: &str) -> Result<NaiveDate, String> {
     let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
     let as_written = read.filter(|date| date.to_string() == text);
     as_written.ok_or_else(|| {

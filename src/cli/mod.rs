@@ -6,6 +6,7 @@
 
 mod compact;
 mod completions;
+mod coverage;
 mod explain;
 mod history;
 mod load;
@@ -55,6 +56,7 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
     (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
     (explain::SUBCOMMAND, "Show how a query would be run"),
     (status::SUBCOMMAND, "Show what there is in a lake"),
+    (coverage::SUBCOMMAND, "Show what each table covers, and what to export next"),
     (history::SUBCOMMAND, "Show what happened to a table"),
     (undo::SUBCOMMAND, "Take the last load back"),
     (compact::SUBCOMMAND, "Merge the files of each day"),
@@ -128,6 +130,10 @@ fn command() -> Command {
 
 /// Says where a bug is. What was being worked on is not said: it may be somebody's message.
 fn report_bug(panic: &PanicHookInfo<'_>) {
+    // That becomes an error of the file that is being read.
+    if std::thread::current().name() == Some(crate::load::SHEET_THREAD) {
+        return;
+    }
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let place = place.rsplit_once("/src/").map_or(place.as_str(), |(_, place)| place);
     to_stderr(&format!(

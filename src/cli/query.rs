@@ -6,7 +6,7 @@ use wabalake_queries::query::Room;
 use super::output::{Listing, OutputOptions};
 use super::rooms::{self, Named};
 use super::shared::LakeOption;
-use super::{Asked, Subcommand, usage};
+use super::{Asked, Subcommand, coverage, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::render::Answer;
@@ -37,7 +37,8 @@ fn define(command: Command) -> Command {
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true)
         .after_help("`wabalake query NAME --help` tells all about one.");
-    rooms::subcommands(command, define_room)
+    // It reads the log beside the rows, so it is no room; it is asked for like one.
+    rooms::subcommands(command, define_room).subcommand(coverage::command())
 }
 
 fn define_room(command: Command) -> Command {
@@ -51,6 +52,9 @@ pub(super) fn command(room: &Room) -> Command {
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
+    if let Some((coverage::NAME, matches)) = asked.matches.subcommand() {
+        return (coverage::SUBCOMMAND.run)(&Asked { matches, words: asked.words });
+    }
     let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
     let options =
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;

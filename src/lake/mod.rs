@@ -17,7 +17,7 @@
 //! | `log` | reads what was committed |
 //! | [`snapshot`] | one version of a table, and plans over it |
 //! | [`stage`], [`commit`] | write files; make them part of a table |
-//! | [`history`], [`status`] | tell what happened, and what there is |
+//! | [`history`], [`status`], [`coverage`] | tell what happened, what there is, and what is missing |
 //! | [`undo`] | takes the last load back |
 //! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
 //! | [`rejects`] | the rows that could not be taken |
@@ -28,6 +28,7 @@
 
 pub mod commit;
 pub mod compact;
+pub mod coverage;
 pub mod history;
 mod layout;
 mod lock;
