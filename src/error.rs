@@ -41,13 +41,15 @@ pub struct Report {
     pub found: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Whether it says that a file is no export at all, rather than a faulty one.
+    no_export: bool,
     /// The error it came from, which `what` already tells.
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Report {
     fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), found: None, hint: None, source: None }
+        Self { what: what.into(), found: None, hint: None, no_export: false, source: None }
     }
 
     fn caused_by(source: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -97,6 +99,18 @@ impl Error {
         let report = self.report_mut();
         report.what = format!("{doing}: {}", report.what);
         self
+    }
+
+    /// The same, saying that a file is no export at all: among others it is passed over.
+    #[must_use]
+    pub(crate) fn no_export(mut self) -> Self {
+        self.report_mut().no_export = true;
+        self
+    }
+
+    /// Whether a file is no export at all.
+    pub(crate) fn is_no_export(&self) -> bool {
+        self.report().no_export
     }
 
     /// What there is to say.

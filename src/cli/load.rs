@@ -22,8 +22,8 @@ pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run
 
 #[derive(Args, Debug)]
 struct Options {
-    /// Exports: csv, plain or in gz, zst or zip; `-` is standard input. A table's name before them
-    /// says what they are
+    /// Exports: csv, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern such
+    /// as 'exports/*.csv.gz'; `-` is standard input. A table's name before them says what they are
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,
 
@@ -41,6 +41,14 @@ struct Options {
     /// Read a header as another, as FROM=TO; can be given several times
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
     rename: Vec<(String, String)>,
+
+    /// The sheet of a spreadsheet [default: the one that is an export]
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+
+    /// Make each file a load of its own: one that fails does not stop the others
+    #[arg(long)]
+    per_file: bool,
 
     /// Refuse everything if one row cannot be taken
     #[arg(long)]
@@ -66,16 +74,19 @@ struct Options {
 fn define(command: Command) -> Command {
     Options::augment_args(command)
         .long_about(
-            "Load exports into a lake, which is made if there is none: all of them, or none. A file \
-             that the lake has is not loaded twice, and the order of files makes no difference. \
-             Rows that cannot be taken are set aside: `wabalake rejects` lists them.",
+            "Load exports into a lake, which is made if there is none: all of them, or none, unless \
+             --per-file makes each a load of its own. A file that the lake has is not loaded twice, \
+             and the order of files makes no difference. Folders are read with their subfolders; what \
+             is no export in a folder or an archive is passed over and named. Rows that cannot be \
+             taken are set aside: `wabalake rejects` lists them.",
         )
-        .override_usage("wabalake load [KIND] FILE... --lake DIR [OPTIONS]")
+        .override_usage("wabalake load [KIND] FILE|DIR|'PATTERN'... --lake DIR [OPTIONS]")
         .after_help(after_help())
 }
 
 fn after_help() -> String {
-    let kinds = TABLES.iter().map(|table| format!("  {:12}{}", table.name, table.source));
+    let width = TABLES.iter().map(|table| table.name.len()).max().unwrap_or(0) + 2;
+    let kinds = TABLES.iter().map(|table| format!("  {:width$}{}", table.name, table.source));
     let kinds = kinds.collect::<Vec<_>>().join("\n");
     format!("Kinds:\n{kinds}\n\nExample:\n  wabalake load exports/*.csv --lake lake")
 }
@@ -109,6 +120,8 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         kind,
         source_timezone,
         renames: options.rename.clone(),
+        sheet: options.sheet.clone(),
+        per_file: options.per_file,
         strict: options.strict,
         max_rejects: options.max_rejects,
         dry_run: options.dry_run,
@@ -140,6 +153,9 @@ fn kind_and_files(options: &Options) -> Result<(Option<&'static Table>, &[PathBu
 fn check_files(files: &[PathBuf]) -> Result<()> {
     for file in files.iter().filter(|file| file.as_os_str() != "-") {
         let Err(error) = file.metadata() else { continue };
+        if load::matches(file)?.is_some() {
+            continue;
+        }
         let wrong = Error::data(format!("`{}` cannot be read: {error}", file.display()));
         let tables = TABLES.iter().map(|table| table.name);
         let kind = file.to_str().filter(|_| files.len() > 1).and_then(|name| nearest(name, tables));
@@ -182,7 +198,26 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
         let rejected = grouped(rejected);
         to_stderr(&format!("warning: {rejected} {rows} {were} rejected\n  hint: {hint}\n"));
     }
-    Ok(())
+    failures(report, options)
+}
+
+/// Where each file is a load of its own, those that failed are an error once all is told.
+fn failures(report: &Report, options: &Options) -> Result<()> {
+    let failed = report.failed.len();
+    if failed == 0 {
+        return Ok(());
+    }
+    let all = failed + report.files.len();
+    let were = if failed == 1 { "was" } else { "were" };
+    let error = Error::data(format!("{failed} of {all} files {were} not loaded"));
+    Err(if options.quiet {
+        let names: Vec<&str> = report.failed.iter().map(|failure| failure.file.as_str()).collect();
+        error
+            .found(names.join(", "))
+            .hint("load them again without `--quiet` to see what is wrong with each")
+    } else {
+        error.hint("the report says what is wrong with each; the others are loaded")
+    })
 }
 
 #[cfg(test)]

@@ -1,35 +1,54 @@
-//! Where exports come from: files, archives, standard input.
+//! Where exports come from: files, folders, globs, archives, standard input.
 //!
 //! ```text
+//! exports/                         what it holds, subfolders too; hidden files are passed over
+//! 'exports/*.csv.gz'               what it matches, as if each were named
 //! exports.zip ─┬ sessions.csv      each a source of its own
-//!              └ deployments.csv
+//!              └ deployments.xlsx  written to a temporary file first, for it is an archive itself
 //! kaleyra.csv.gz                   unpacked as it is read, told by its first bytes
 //! -                                written to a temporary file first, for it is read twice
 //! ```
+//!
+//! What is named on the command line must be an export. In a folder or an archive there may be
+//! other files too: those are passed over, and the report names them.
 //!
 //! A source is read twice: once to survey it (its hash, its encoding), once to load it. A file
 //! that was loaded before costs the survey only.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use encoding_rs::Encoding;
+use tempfile::TempPath;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::encoding::Evidence;
+use super::limits::{self, Bounded};
+use super::report::PassedOver;
 use crate::error::{Error, Result};
 
 /// One export to load.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// How messages and the lake call it: the file's name, with its archive's before it.
+    /// How messages and the lake call it: the file's name, with its archive's or folder's before.
     pub(crate) name: String,
-    path: PathBuf,
-    /// Its place in a zip archive.
-    entry: Option<usize>,
-    /// Deleted once the source is gone.
-    spool: Option<tempfile::TempPath>,
+    /// Whether it is a spreadsheet: a zip archive that is one export.
+    pub(crate) is_workbook: bool,
+    /// Whether that path is the file itself, and no folder or archive that holds it.
+    pub(crate) is_named: bool,
+    place: Place,
+    /// Deleted once the last source that needs it is gone.
+    spool: Option<Arc<TempPath>>,
+}
+
+/// Where a source's bytes are.
+#[derive(Clone, Debug)]
+enum Place {
+    File(PathBuf),
+    /// A file in a zip archive, by its number.
+    Entry(PathBuf, usize),
 }
 
 /// What a first reading of a source says.
@@ -42,36 +61,166 @@ pub(crate) struct Survey {
     pub(crate) encoding: &'static Encoding,
 }
 
-impl Source {
-    /// The sources that a path on the command line stands for; `-` is standard input.
-    pub(crate) fn open(path: &Path, spool_in: &Path) -> Result<Vec<Self>> {
+/// What the paths on a command line stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) sources: Vec<Source>,
+    /// What is no export by its name or its place.
+    pub(crate) passed_over: Vec<PassedOver>,
+}
+
+impl Found {
+    /// Finds the sources; temporary files go to a folder.
+    pub(crate) fn of(paths: &[PathBuf], spool_in: &Path) -> Result<Self> {
+        let mut finder = Finder { spool_in, found: Self::default() };
+        for path in paths {
+            match matches(path)? {
+                None => finder.open(path)?,
+                Some(matches) => {
+                    for path in matches {
+                        finder.open(&path)?;
+                    }
+                }
+            }
+        }
+        Ok(finder.found)
+    }
+}
+
+/// The files and folders that a pattern matches, by name; `None` where a path is no pattern.
+///
+/// # Errors
+///
+/// A pattern that is no valid one, or that nothing matches.
+pub fn matches(path: &Path) -> Result<Option<Vec<PathBuf>>> {
+    let text = path.to_string_lossy();
+    if !text.contains(['*', '?', '[']) || path.exists() {
+        return Ok(None);
+    }
+    let as_shells_do = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let paths = glob::glob_with(&text, as_shells_do).map_err(|error| {
+        Error::usage(format!("`{text}` is no pattern: {}", error.msg))
+            .hint("`*` stands for any name, `?` for a letter, `**` for any folders")
+    })?;
+    let paths: Vec<PathBuf> = paths.filter_map(Result::ok).collect();
+    if paths.is_empty() {
+        return Err(Error::data(format!("no file matches `{text}`"))
+            .hint("name files that are there; `*` matches no hidden file"));
+    }
+    Ok(Some(paths))
+}
+
+/// Finds sources, one path after the other.
+struct Finder<'a> {
+    spool_in: &'a Path,
+    found: Found,
+}
+
+impl Finder<'_> {
+    /// Adds what a path stands for; `-` is standard input.
+    fn open(&mut self, path: &Path) -> Result<()> {
         if path == Path::new("-") {
-            let mut spool = tempfile::NamedTempFile::new_in(spool_in)?;
+            let mut spool = tempfile::NamedTempFile::new_in(self.spool_in)?;
             io::copy(&mut io::stdin().lock(), &mut spool)?;
-            let spool = spool.into_temp_path();
-            return Self::of_file(spool.to_path_buf(), "standard input".to_owned(), Some(spool));
+            return self.add_spooled("standard input".to_owned(), spool.into_temp_path(), true);
         }
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         if path.is_dir() {
-            return Err(Error::usage(format!("`{name}` is a folder"))
-                .hint("name its files, as in `wabalake load DIR/*.csv`"));
+            return self.add_folder(path, &name.unwrap_or_default());
         }
-        Self::of_file(path.to_path_buf(), name, None)
+        let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
+        self.add_file(path, name, true, None)
     }
 
-    fn of_file(
-        path: PathBuf,
-        name: String,
-        spool: Option<tempfile::TempPath>,
-    ) -> Result<Vec<Self>> {
-        let mut magic = [0; 4];
-        let mut file = File::open(&path).map_err(|e| unreadable(&name, &e))?;
-        let read = file.read(&mut magic).map_err(|e| unreadable(&name, &e))?;
-        if &magic[..read] != b"PK\x03\x04" {
-            return Ok(vec![Self { name, path, entry: None, spool }]);
+    fn pass_over(&mut self, file: String, reason: &str) {
+        self.found.passed_over.push(PassedOver { file, reason: reason.to_owned() });
+    }
+
+    /// Adds what a folder and its subfolders hold, by name.
+    fn add_folder(&mut self, folder: &Path, name: &str) -> Result<()> {
+        let unreadable = |e| unreadable(if name.is_empty() { "." } else { name }, &e);
+        if folder.join("_delta_log").is_dir() || folder.join(".wabalake").is_dir() {
+            self.pass_over(name.to_owned(), "a lake");
+            return Ok(());
         }
-        let mut archive = zip(&name, file)?;
-        let mut sources = Vec::new();
+        let mut entries = Vec::new();
+        for entry in folder.read_dir().map_err(unreadable)? {
+            entries.push(entry.map_err(unreadable)?);
+        }
+        entries.sort_unstable_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let own = entry.file_name().to_string_lossy().into_owned();
+            let full = if name.is_empty() { own.clone() } else { format!("{name}/{own}") };
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            if own.starts_with('.') {
+                self.pass_over(full, "hidden");
+            } else if path.is_dir() && is_link {
+                // It may lead back here.
+                self.pass_over(full, "a link to a folder");
+            } else if path.is_dir() {
+                self.add_folder(&path, &full)?;
+            } else if path.is_file() {
+                self.add_file(&path, full, false, None)?;
+            } else {
+                self.pass_over(full, "no file");
+            }
+        }
+        Ok(())
+    }
+
+    fn source(name: String, place: Place, is_named: bool) -> Source {
+        Source { name, is_workbook: false, is_named, place, spool: None }
+    }
+
+    fn add_spooled(&mut self, name: String, spool: TempPath, is_named: bool) -> Result<()> {
+        let path = spool.to_path_buf();
+        self.add_file(&path, name, is_named, Some(Arc::new(spool)))
+    }
+
+    /// Adds a file, or what an archive holds.
+    fn add_file(
+        &mut self,
+        path: &Path,
+        name: String,
+        is_named: bool,
+        spool: Option<Arc<TempPath>>,
+    ) -> Result<()> {
+        let place = Place::File(path.to_path_buf());
+        let mut source = Source { spool, ..Self::source(name, place, is_named) };
+        if source.magic()? != ARCHIVE {
+            self.found.sources.push(source);
+            return Ok(());
+        }
+        if source.is_packed()? {
+            // An archive is read from its end: it must be unpacked to be read at all.
+            let spool = self.spool(&source)?;
+            return self.add_spooled(source.name, spool, is_named);
+        }
+        let name = source.name.clone();
+        let mut archive = zip(&name, open(&name, path)?)?;
+        match contents(&archive) {
+            Contents::Workbook => {
+                source.is_workbook = true;
+                self.found.sources.push(source);
+                return Ok(());
+            }
+            Contents::Document(what) if is_named => {
+                return Err(Error::data(format!("`{name}` is {what}"))
+                    .hint("save its table as csv or xlsx"));
+            }
+            Contents::Document(what) => {
+                self.pass_over(name, what);
+                return Ok(());
+            }
+            Contents::Files => {}
+        }
+        limits::check_archive(&name, &mut archive, path)?;
+        let before = (self.found.sources.len(), self.found.passed_over.len());
         for entry in 0..archive.len() {
             let inner = archive.by_index(entry).map_err(|e| damaged(&name, &e))?;
             let inner_name = String::from_utf8_lossy(inner.name_raw()).into_owned();
@@ -79,18 +228,92 @@ impl Source {
             if inner.is_dir() || inner_name.starts_with("__MACOSX/") {
                 continue;
             }
-            let name = format!("{name}/{inner_name}");
-            sources.push(Self { name, path: path.clone(), entry: Some(entry), spool: None });
+            drop(inner);
+            let hidden = inner_name.split(['/', '\\']).any(|part| part.starts_with('.'));
+            let full = format!("{name}/{inner_name}");
+            if hidden {
+                self.pass_over(full, "hidden");
+                continue;
+            }
+            let place = Place::Entry(path.to_path_buf(), entry);
+            let inner = Self::source(full, place, false);
+            self.add_entry(Source { spool: source.spool.clone(), ..inner })?;
         }
-        if let (Some(first), Some(spool)) = (sources.first_mut(), spool) {
-            first.spool = Some(spool);
-        }
-        if sources.is_empty() {
+        if before == (self.found.sources.len(), self.found.passed_over.len()) {
             return Err(Error::data(format!("`{name}` is an archive without files")));
         }
-        Ok(sources)
+        Ok(())
     }
 
+    /// Adds a file of an archive. An archive in it is taken if it is a spreadsheet.
+    fn add_entry(&mut self, source: Source) -> Result<()> {
+        if source.magic()? != ARCHIVE {
+            self.found.sources.push(source);
+            return Ok(());
+        }
+        let spool = Arc::new(self.spool(&source)?);
+        let archive = zip(&source.name, open(&source.name, &spool)?)?;
+        match contents(&archive) {
+            Contents::Workbook => self.found.sources.push(Source {
+                is_workbook: true,
+                place: Place::File(spool.to_path_buf()),
+                spool: Some(spool),
+                ..source
+            }),
+            Contents::Document(what) => self.pass_over(source.name, what),
+            Contents::Files => self.pass_over(source.name, "an archive within an archive"),
+        }
+        Ok(())
+    }
+
+    /// Writes a source's unpacked bytes to a temporary file.
+    fn spool(&self, source: &Source) -> Result<TempPath> {
+        let mut spool = tempfile::NamedTempFile::new_in(self.spool_in)?;
+        let mut reader = source.reader()?;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let read = source.read(&mut reader, &mut buffer)?;
+            if read == 0 {
+                return Ok(spool.into_temp_path());
+            }
+            io::Write::write_all(&mut spool, &buffer[..read])?;
+        }
+    }
+}
+
+/// How a zip archive begins.
+const ARCHIVE: [u8; 4] = *b"PK\x03\x04";
+
+/// What is in a zip archive.
+enum Contents {
+    /// The parts of one spreadsheet.
+    Workbook,
+    /// The parts of another document.
+    Document(&'static str),
+    /// Files.
+    Files,
+}
+
+/// Whether an archive has a file of that name.
+pub(crate) fn has<R: Read + io::Seek>(archive: &zip::ZipArchive<R>, wanted: &str) -> bool {
+    let mut names = archive.file_names().filter_map(std::result::Result::ok);
+    names.any(|name| name.eq_ignore_ascii_case(wanted))
+}
+
+fn contents<R: Read + io::Seek>(archive: &zip::ZipArchive<R>) -> Contents {
+    let has = |wanted| has(archive, wanted);
+    if has("xl/workbook.xml") || has("xl/workbook.bin") {
+        Contents::Workbook
+    } else if has("[Content_Types].xml") {
+        Contents::Document("an Office document without a sheet")
+    } else if has("mimetype") && has("content.xml") {
+        Contents::Document("an OpenDocument file")
+    } else {
+        Contents::Files
+    }
+}
+
+impl Source {
     /// Reads all of it once.
     pub(crate) fn survey(&self) -> Result<Survey> {
         let mut reader = self.reader()?;
@@ -104,12 +327,15 @@ impl Source {
                 break;
             }
             hash.update(&buffer[..read]);
-            evidence.look(&buffer[..read]);
+            if !self.is_workbook {
+                evidence.look(&buffer[..read]);
+            }
             bytes += read as u64;
         }
         if bytes == 0 {
             return Err(Error::data(format!("`{}` is empty", self.name))
-                .hint("download it again; an export without rows still has its header"));
+                .hint("download it again; an export without rows still has its header")
+                .no_export());
         }
         Ok(Survey { hash: hash.digest128(), bytes, encoding: evidence.verdict() })
     }
@@ -125,27 +351,90 @@ impl Source {
 
     /// The error of a source that cannot be read to its end.
     pub(crate) fn cut_short(&self, e: &io::Error) -> Error {
+        if let Some(error) = limits::exceeded(&self.name, e) {
+            return error;
+        }
         Error::data(format!("`{}` cannot be read to its end: {e}", self.name))
             .hint("it is damaged or cut short: download it again; nothing of it was loaded")
     }
 
+    /// The file on disk that a spreadsheet is.
+    pub(crate) fn workbook(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path) if self.is_workbook => Some(path),
+            _ => None,
+        }
+    }
+
     /// Its unpacked bytes from the start.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
-        let mut file = File::open(&self.path).map_err(|e| unreadable(&self.name, &e))?;
-        if let Some(entry) = self.entry {
-            let archive = zip(&self.name, file)?;
-            return Ok(Box::new(ZipEntry::new(archive, entry)));
+        let (mut packed, length) = self.packed()?;
+        if self.is_workbook {
+            return Ok(Box::new(packed));
         }
-        let mut magic = [0; 4];
-        let read = file.read(&mut magic)?;
-        file.seek(SeekFrom::Start(0))?;
-        let file = BufReader::with_capacity(1 << 20, file);
-        Ok(match &magic[..read] {
-            [0x1F, 0x8B, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-            [0x28, 0xB5, 0x2F, 0xFD] => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
-            _ => Box::new(file),
+        let most = limits::unpacked(length);
+        Ok(match self.packing(&mut packed)? {
+            Packing::Gzip => {
+                Box::new(Bounded::new(flate2::bufread::MultiGzDecoder::new(packed), most))
+            }
+            Packing::Zstandard => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
+                Box::new(Bounded::new(decoder, most))
+            }
+            Packing::None => match &self.place {
+                Place::File(_) => Box::new(packed),
+                Place::Entry(..) => Box::new(Bounded::new(packed, most)),
+            },
         })
     }
+
+    /// Its bytes as they are stored, and the length of the file that they are in.
+    fn packed(&self) -> Result<(BufReader<Box<dyn Read + Send>>, u64)> {
+        let (Place::File(path) | Place::Entry(path, _)) = &self.place;
+        let file = open(&self.name, path)?;
+        let length = file.metadata()?.len();
+        let reader: Box<dyn Read + Send> = match &self.place {
+            Place::File(_) => Box::new(file),
+            Place::Entry(_, entry) => Box::new(ZipEntry::new(zip(&self.name, file)?, *entry)),
+        };
+        Ok((BufReader::with_capacity(1 << 20, reader), length))
+    }
+
+    fn packing(&self, packed: &mut impl BufRead) -> Result<Packing> {
+        let head = packed.fill_buf().map_err(|e| self.cut_short(&e))?;
+        Ok(match head {
+            [0x1F, 0x8B, ..] => Packing::Gzip,
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Packing::Zstandard,
+            _ => Packing::None,
+        })
+    }
+
+    fn is_packed(&self) -> Result<bool> {
+        let (mut packed, _) = self.packed()?;
+        Ok(self.packing(&mut packed)? != Packing::None)
+    }
+
+    /// Its first unpacked bytes, zeros where there are none.
+    pub(crate) fn magic(&self) -> Result<[u8; 4]> {
+        let mut reader = self.reader()?;
+        let mut magic = [0; 4];
+        let mut at = 0;
+        while at < magic.len() {
+            match self.read(&mut reader, &mut magic[at..])? {
+                0 => break,
+                read => at += read,
+            }
+        }
+        Ok(magic)
+    }
+}
+
+/// How a file is packed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    None,
+    Gzip,
+    Zstandard,
 }
 
 /// Reads one file of an archive, unpacking it on a thread of its own, since the archive's reader
@@ -153,6 +442,7 @@ impl Source {
 struct ZipEntry {
     parts: std::sync::mpsc::Receiver<io::Result<Vec<u8>>>,
     part: io::Cursor<Vec<u8>>,
+    ended: bool,
 }
 
 impl ZipEntry {
@@ -176,22 +466,25 @@ impl ZipEntry {
                 }
             }
         });
-        Self { parts, part: io::Cursor::default() }
+        Self { parts, part: io::Cursor::default(), ended: false }
     }
 }
 
 impl Read for ZipEntry {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.part.read(buffer)?;
-        if read > 0 || buffer.is_empty() {
+        if read > 0 || buffer.is_empty() || self.ended {
             return Ok(read);
         }
-        match self.parts.recv() {
-            Ok(part) => self.part = io::Cursor::new(part?),
-            Err(_) => return Ok(0),
-        }
+        let part = self.parts.recv().map_err(|_| io::Error::other("unpacking it failed"))??;
+        self.ended = part.is_empty();
+        self.part = io::Cursor::new(part);
         self.part.read(buffer)
     }
+}
+
+fn open(name: &str, path: &Path) -> Result<File> {
+    File::open(path).map_err(|e| unreadable(name, &e))
 }
 
 fn zip(name: &str, file: File) -> Result<zip::ZipArchive<BufReader<File>>> {
