@@ -147,6 +147,12 @@ fn what_is_named_must_be_an_export_and_a_folder_must_hold_one() {
     let error = bench.load("notes.zip").unwrap_err();
     assert!(error.lines().contains("`notes.zip/notes.txt`: no export"), "{}", error.lines());
     assert!(bench.load("empty.csv").unwrap_err().to_string().contains("is empty"));
+    bench.file("nothing.zip", archive(&[]));
+    bench.file("odd.zip", archive(&[("\u{1b}[2J.csv", b"x"), ("b.csv", session("s1").as_bytes())]));
+    let error = bench.load("nothing.zip").unwrap_err();
+    assert!(error.lines().contains("`nothing.zip`: an archive without files"), "{}", error.lines());
+    let report = bench.load("odd.zip").unwrap();
+    assert_eq!(passed_over(&report), ["odd.zip/\u{fffd}[2J.csv: no export that is known"]);
     std::fs::create_dir(bench.path("nothing")).unwrap();
     let error = bench.load("nothing").unwrap_err();
     assert!(error.lines().contains("there is no export in"), "{}", error.lines());

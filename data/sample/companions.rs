@@ -234,7 +234,6 @@ impl Companion {
 
     /// Writes a response for each account, a line each.
     fn responses(
-        &self,
         field: &str,
         before: impl Fn(&str) -> String,
         points: &BTreeMap<&'static str, Vec<String>>,
@@ -289,7 +288,7 @@ impl Companion {
                 "\"phone_numbers\":[{lines}],\"country_codes\":[{countries}],\"granularity\":\"DAY\","
             )
         };
-        self.responses(meta_points::FIELDS[0], before, &points, out)
+        Self::responses(meta_points::FIELDS[0], before, &points, out)
     }
 
     fn conversation_analytics(&self, out: &mut String) -> u64 {
@@ -316,7 +315,7 @@ impl Companion {
                 self.bucket(*day), charge.count, place(*route), cost(charge)
             ));
         }
-        self.responses(meta_points::FIELDS[1], |_| String::new(), &points, out)
+        Self::responses(meta_points::FIELDS[1], |_| String::new(), &points, out)
     }
 
     fn pricing_analytics(&self, out: &mut String) -> u64 {
@@ -329,7 +328,7 @@ impl Companion {
                 self.bucket(*day), place(*route), charge.count, cost(charge)
             ));
         }
-        self.responses(meta_points::FIELDS[2], |_| String::new(), &points, out)
+        Self::responses(meta_points::FIELDS[2], |_| String::new(), &points, out)
     }
 
     fn template_analytics(&self, out: &mut String) -> u64 {
@@ -344,7 +343,7 @@ impl Companion {
             ));
         }
         let before = |_: &str| "\"granularity\":\"DAILY\",".to_owned();
-        self.responses(meta_points::FIELDS[3], before, &points, out)
+        Self::responses(meta_points::FIELDS[3], before, &points, out)
     }
 
     /// Day by day in English; in every second download in Spanish, with decimal commas.
@@ -556,7 +555,7 @@ fn conversion(
     let value = unit * (10 + whim / 1000 % 90);
     let number = String::from_utf8_lossy(story.person.national.digits());
     // The shop's till knows the session; its site knows the person.
-    let whose = if whim / 7 % 2 == 0 {
+    let whose = if (whim / 7).is_multiple_of(2) {
         format!("{},", hex(id))
     } else {
         format!(",{}{number}", country.code)
@@ -570,11 +569,9 @@ fn variable(story: &Story, place: usize, session: &Session, horizon: i64, out: &
     let Some(last) = session.last.filter(|last| last.at < horizon) else { return 0 };
     let whim = story.habit(Id::Session(place)) >> 20;
     // The last question that was answered.
-    let answered = session.flow.nodes[..=session.node].iter().rev();
-    let Some((node, value)) = answered.filter_map(|node| Some((node, answer(node, whim)?))).next()
-    else {
-        return 0;
-    };
+    let mut answered = session.flow.nodes[..=session.node].iter().rev();
+    let said = answered.find_map(|node| Some((node, answer(node, whim)?)));
+    let Some((node, value)) = said else { return 0 };
     let value = value.replace('"', "\"\"");
     let id = hex(story.id(Id::Session(place)));
     line(out, format_args!("{id},,{},{node},\"{value}\",{}", session.flow.id, stamp(last.at)));

@@ -138,8 +138,7 @@ impl Ledger {
             for episode in 0..teller.episodes(day) {
                 teller.tell(day, episode, &rhythm, &mut story);
                 let route = route_of(&story);
-                for place in 0..story.messages.len() {
-                    let message = &story.messages[place];
+                for (place, message) in story.messages.iter().enumerate() {
                     if message.at >= horizon {
                         continue;
                     }

@@ -436,7 +436,7 @@ fn companions_are_the_same_every_time_and_grow_with_the_plan() {
         let (once, again) = (written(plan), written(plan));
         assert_eq!(once, again);
         for (name, bytes, summary) in &once {
-            let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let lines = bytes.split(|byte| *byte == b'\n').count() as u64 - 1;
             let points = bytes.windows(9).filter(|word| *word == b"\"start\":1").count() as u64;
             let header = match name.rsplit_once('.').unwrap().1 {
                 "csv" if name.starts_with("ads_manager") && bytes.starts_with(b"Rep") => 2,

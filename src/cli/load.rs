@@ -21,6 +21,7 @@ use crate::load::{self, Report};
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run };
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     /// Exports: csv, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern such
     /// as 'exports/*.csv.gz'; `-` is standard input. A table's name before them says what they are

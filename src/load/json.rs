@@ -20,6 +20,7 @@ use wabalake_data::tables::{fold_header, meta_points};
 
 use super::encoding::Transcoder;
 use super::header::{self, Header};
+use super::limits::{self, Exceeded};
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::source::{Source, Survey};
@@ -38,8 +39,8 @@ pub(crate) enum Shape {
 /// How much of a source is looked at to tell what it is.
 const HEAD: usize = 64 << 10;
 
-/// An object longer than this is broken: no event comes near it.
-const LONGEST: usize = 1 << 20;
+/// Of an object that may be broken, how much is looked at beyond where the next may begin.
+const AHEAD: usize = 1 << 20;
 
 /// Objects within objects, at most.
 const DEEPEST: usize = 100;
@@ -234,8 +235,15 @@ impl Scanner {
         let indent = self.indent;
         let length = loop {
             let here = &self.rest[self.at..];
-            let longest = here.len() >= LONGEST;
-            match end_of_object(&here[..here.len().min(LONGEST)], indent, self.ended || longest) {
+            let longest = here.len() >= limits::RECORD;
+            match end_of_object(
+                &here[..here.len().min(limits::RECORD)],
+                indent,
+                self.ended || longest,
+            ) {
+                End::Broken(limits::RECORD) => {
+                    return Err(Exceeded::Record { line: self.line }.into());
+                }
                 End::At(end) | End::Broken(end) => break end,
                 End::Cut => self.fill(here.len() * 2)?,
             }
@@ -272,6 +280,9 @@ fn end_of_object(bytes: &[u8], indent: usize, ended: bool) -> End {
         None => line_end(at).map_or(End::Broken(bytes.len()), End::Broken),
     };
     while at < bytes.len() {
+        if let Some(restart) = first_restart.filter(|restart| at - restart > AHEAD) {
+            return End::Broken(restart);
+        }
         let byte = bytes[at];
         match byte {
             b'"' => match end_of_string(&bytes[at + 1..]) {
@@ -531,17 +542,20 @@ mod tests {
 
     use super::*;
 
-    fn scan(text: &str) -> Vec<(u64, String)> {
-        let text = Text {
-            reader: Box::new(io::Cursor::new(text.as_bytes().to_vec())),
+    fn text_of_bytes(bytes: Vec<u8>, at_once: usize) -> Text {
+        Text {
+            reader: Box::new(io::Cursor::new(bytes)),
             transcoder: Transcoder::new(encoding_rs::UTF_8),
-            input: vec![0; 7],
+            input: vec![0; at_once],
             out: Vec::new(),
             at: 0,
             ended: false,
             skipped: 0,
-        };
-        let mut scanner = Scanner::new(text);
+        }
+    }
+
+    fn scan(text: &str) -> Vec<(u64, String)> {
+        let mut scanner = Scanner::new(text_of_bytes(text.as_bytes().to_vec(), 7));
         let mut found = Vec::new();
         while let Some(next) = scanner.next().unwrap() {
             found.push((next.line, String::from_utf8_lossy(&next.bytes).into_owned()));
@@ -615,6 +629,16 @@ mod tests {
             "g=Some(\"15.58\")",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_object_without_end_is_refused() {
+        for text in
+            ["x".repeat(limits::RECORD + 9), format!("{{\"a\":\"{}", "x".repeat(limits::RECORD))]
+        {
+            let mut scanner = Scanner::new(text_of_bytes(text.into_bytes(), 1 << 16));
+            assert!(scanner.next().is_err());
+        }
     }
 
     proptest! {

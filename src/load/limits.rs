@@ -8,7 +8,7 @@
 //! | files in an archive | 10,000 | |
 //! | columns of a header | 16,384 | as many as a sheet has |
 //! | bytes of a record | 16 MiB | no message is longer than 64 KiB |
-//! | looks at each byte to find which quotes belong together | 16, and 128 MiB at first | an unclosed quote costs a look ahead, a file of them without end |
+//! | looks at each byte to find which quotes belong together | 16, and 64 MiB at first | an unclosed quote costs a look ahead, a file of them without end |
 //! | unpacked bytes of a spreadsheet's shared texts, and of each other part that is no sheet | 256 MiB | these are held in memory |
 //! | bytes of a tag or a text in a spreadsheet | 16 MiB | likewise |
 
@@ -42,7 +42,7 @@ pub(crate) const RECORD: usize = 16 << 20;
 pub(crate) const QUOTES_RATIO: u64 = 16;
 
 /// So many bytes may be looked at whatever the length of the file.
-pub(crate) const QUOTES_FREE: u64 = 128 << 20;
+pub(crate) const QUOTES_FREE: u64 = 64 << 20;
 
 /// Unpacked bytes of a part of a spreadsheet that is held in memory.
 pub(crate) const HELD_PART: u64 = 256 << 20;
@@ -119,8 +119,7 @@ pub(crate) fn exceeded(name: &str, e: &io::Error) -> Option<Error> {
         .hint("no export has: a quote or the end of a line is missing there"),
         Exceeded::Quotes { line } => Error::data(format!(
             "`{name}` has so many quotes that match none, about line {line}, that its records \
-             cannot be told apart: more than {} bytes were looked at for each byte",
-            QUOTES_RATIO
+             cannot be told apart: more than {QUOTES_RATIO} bytes were looked at for each byte"
         ))
         .hint("write it anew with quotes about its texts, and a quote within a text twice"),
     })

@@ -25,6 +25,7 @@ use wabalake_data::cells::list;
 use wabalake_data::tables::meta_points as table;
 
 use super::json::{CHUNK, Text, text_of, without_place};
+use super::limits::{self, Exceeded};
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::source::{Source, Survey};
@@ -100,11 +101,12 @@ struct Told {
 
 /// Reads all responses of a text, and visits their points: the group, the point.
 fn walk(
-    text: impl io::Read,
+    text: Counted<impl io::Read>,
     visit: &mut dyn FnMut(usize, &Map<String, Value>) -> io::Result<()>,
 ) -> serde_json::Result<Told> {
     let told = RefCell::new(Told::default());
-    let walk = Walk { told: &told, visit: &RefCell::new(visit) };
+    let count = Arc::clone(&text.count);
+    let walk = Walk { told: &told, count: &count, visit: &RefCell::new(visit) };
     let mut text = serde_json::Deserializer::from_reader(text);
     loop {
         walk.top().deserialize(&mut text)?;
@@ -122,6 +124,7 @@ fn walk(
 #[derive(Clone, Copy)]
 struct Walk<'w, 'v> {
     told: &'w RefCell<Told>,
+    count: &'w Count,
     visit: &'w RefCell<&'v mut dyn FnMut(usize, &Map<String, Value>) -> io::Result<()>>,
 }
 
@@ -154,6 +157,7 @@ impl<'w, 'v> Walk<'w, 'v> {
                 None => self.unknown(key),
             }
         }
+        self.count.end_part();
         (*self.visit.borrow_mut())(group, point).map_err(E::custom)
     }
 }
@@ -235,6 +239,7 @@ impl<'de> Visitor<'de> for Part<'_, '_> {
 
 impl Part<'_, '_> {
     fn response<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.walk.count.end_part();
         let response = {
             let mut told = self.walk.told.borrow_mut();
             told.accounts.push(None);
@@ -334,7 +339,8 @@ fn listed(words: &Value) -> Option<String> {
     list::read(&text_of(words)?)
 }
 
-/// Counts the bytes and lines of a text as it is read.
+/// Counts the bytes and lines of a text as it is read, and refuses a part that is too long to be
+/// held.
 struct Counted<R> {
     text: R,
     count: Arc<Count>,
@@ -343,15 +349,34 @@ struct Counted<R> {
 #[derive(Debug, Default)]
 struct Count {
     bytes: AtomicU64,
+    /// Of the part that is being read.
+    part: AtomicU64,
     lines: AtomicU64,
+}
+
+impl Count {
+    /// A point, or what stands before the first, is read.
+    fn end_part(&self) {
+        self.part.store(0, Ordering::Relaxed);
+    }
+}
+
+impl<R> Counted<R> {
+    fn new(text: R) -> Self {
+        Self { text, count: Arc::default() }
+    }
 }
 
 impl<R: io::Read> io::Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.text.read(buffer)?;
         let lines = memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
+        let lines = self.count.lines.fetch_add(lines, Ordering::Relaxed) + lines;
         self.count.bytes.fetch_add(read as u64, Ordering::Relaxed);
-        self.count.lines.fetch_add(lines, Ordering::Relaxed);
+        let part = self.count.part.fetch_add(read as u64, Ordering::Relaxed);
+        if part > limits::RECORD as u64 {
+            return Err(Exceeded::Record { line: lines + 1 }.into());
+        }
         Ok(read)
     }
 }
@@ -366,8 +391,8 @@ impl Points {
     /// Reads the source once to learn whose its points are, and begins to read them.
     pub(super) fn open(source: &Source, survey: &Survey, text: Text) -> Result<Self> {
         let skipped = text.skipped;
-        let told = walk(text, &mut |_, _| Ok(()));
-        let told = told.map_err(|e| fault(source, &e, skipped))?;
+        let told = walk(Counted::new(text), &mut |_, _| Ok(()));
+        let told = told.map_err(|e| fault(source, e, skipped))?;
         if let Some(said) = &told.fault {
             return Err(of_meta(source, said));
         }
@@ -413,8 +438,8 @@ fn give(
     sender: &mpsc::SyncSender<Result<Chunk>>,
 ) -> serde_json::Result<()> {
     let first_line = 1 + text.skipped;
-    let count = Arc::new(Count::default());
-    let text = Counted { text, count: Arc::clone(&count) };
+    let text = Counted::new(text);
+    let count = Arc::clone(&text.count);
     let groups: Vec<BTreeMap<&str, String>> = told.groups.iter().map(|g| said(g, told)).collect();
     let mut written = Written::default();
     let mut number = 0;
@@ -478,12 +503,12 @@ fn measure(column: &str, value: &Value) -> String {
 }
 
 /// The error of a response that is not valid JSON, or not one of Meta's.
-fn fault(source: &Source, e: &serde_json::Error, skipped: u64) -> Error {
-    if let Some(kind) = e.io_error_kind() {
-        return source.cut_short(&io::Error::from(kind));
+fn fault(source: &Source, e: serde_json::Error, skipped: u64) -> Error {
+    if e.is_io() {
+        return source.cut_short(&e.into());
     }
     let (line, column) = (e.line() as u64 + skipped, e.column());
-    let said = without_place(e);
+    let said = without_place(&e);
     // What was found instead may be anything.
     let said = match said.rfind(", expected ") {
         Some(at) if e.is_data() => said[at + 2..].to_owned(),
@@ -523,7 +548,7 @@ mod tests {
     /// Each group's field, dimensions and points.
     fn groups(text: &str) -> Vec<(Option<&'static str>, Option<String>, usize)> {
         let mut points = BTreeMap::<usize, usize>::new();
-        let told = walk(text.as_bytes(), &mut |group, _| {
+        let told = walk(Counted::new(text.as_bytes()), &mut |group, _| {
             *points.entry(group).or_default() += 1;
             Ok(())
         });
@@ -561,7 +586,8 @@ mod tests {
     #[test]
     fn responses_one_after_the_other_keep_their_accounts() {
         let one = |id| format!("{{\"analytics\":{{\"data_points\":[]}},\"id\":\"{id}\"}}\n");
-        let told = walk(format!("{}{}", one(7), one(8)).as_bytes(), &mut |_, _| Ok(())).unwrap();
+        let told = format!("{}{}", one(7), one(8));
+        let told = walk(Counted::new(told.as_bytes()), &mut |_, _| Ok(())).unwrap();
         assert_eq!(told.accounts, [Some("7".to_owned()), Some("8".to_owned())]);
         assert_eq!(told.groups.iter().map(|g| g.response).collect::<Vec<_>>(), [0, 1]);
     }
@@ -577,5 +603,16 @@ mod tests {
         assert_eq!(measure(table::COST, &cost), "1.5");
         assert_eq!(measure(table::COST, &value("0.0232")), "0.0232");
         assert_eq!(measure(table::CLICKED, &value("[]")), "");
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_held_is_refused() {
+        let long = "x".repeat(limits::RECORD + 100);
+        let text = format!("{{\"analytics\":{{\"data_points\":[{{\"start\":\"{long}\"}}]}}}}");
+        let fault = walk(Counted::new(text.as_bytes()), &mut |_, _| Ok(())).err().unwrap();
+        assert!(fault.is_io(), "{fault}");
+        let points = "{\"start\":1},".repeat(limits::RECORD / 8);
+        let text = format!("{{\"analytics\":{{\"data_points\":[{points}{{}}]}}}}");
+        assert!(walk(Counted::new(text.as_bytes()), &mut |_, _| Ok(())).is_ok());
     }
 }

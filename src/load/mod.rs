@@ -56,6 +56,7 @@ const LOADER_VERSION: u32 = 1;
 
 /// How to load.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with another")]
 pub struct Options {
     /// The table, if it is not to be told from the headers.
     pub kind: Option<&'static Table>,

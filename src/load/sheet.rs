@@ -146,7 +146,7 @@ impl Book {
         let damaged = |e: &dyn Display| damaged(source, e);
         let archive = zip::ZipArchive::new(open()?).map_err(|e| damaged(&e))?;
         let is_binary = has(&archive, "xl/workbook.bin");
-        check_parts(source, archive)?;
+        check_parts(source, archive, is_binary)?;
         Ok(if is_binary {
             Self::Xlsb(Xlsb::new(open()?).map_err(|e| damaged(&e))?.into())
         } else {
@@ -519,8 +519,12 @@ impl Columns {
     }
 }
 
-/// Unpacks every part that the library reads, to see that none takes more memory than it may.
-fn check_parts(source: &Source, mut archive: zip::ZipArchive<BufReader<File>>) -> Result<()> {
+/// Unpacks every part, to see that none takes more memory than it may.
+fn check_parts(
+    source: &Source,
+    mut archive: zip::ZipArchive<BufReader<File>>,
+    is_binary: bool,
+) -> Result<()> {
     let path = source.workbook().ok_or_else(|| Error::bug("no spreadsheet"))?;
     limits::check_archive(&source.name, &mut archive, path)?;
     let all = limits::unpacked(path.metadata()?.len());
@@ -528,13 +532,9 @@ fn check_parts(source: &Source, mut archive: zip::ZipArchive<BufReader<File>>) -
         let part = archive.by_index(entry).map_err(|e| damaged(source, e))?;
         let name = String::from_utf8_lossy(part.name_raw()).to_ascii_lowercase();
         let name = name.replace('\\', "/");
-        let is_xml = !name.ends_with(".bin");
-        // The library finds it here and nowhere else, and sheets wherever the workbook says.
-        let is_sheet = name.starts_with("xl/worksheets/") && !name.ends_with(".rels");
-        let is_read = name.ends_with(".xml") || name.ends_with(".rels") || name.ends_with(".bin");
-        if !is_read || name.ends_with("vbaproject.bin") {
-            continue;
-        }
+        let is_sheet = name.starts_with("xl/worksheets/");
+        // Whatever it is called, a sheet of an XLSX is read as XML.
+        let is_xml = !is_binary && (is_sheet || matches!(ending(&name), "xml" | "rels"));
         let most = if is_sheet { all } else { all.min(limits::HELD_PART) };
         if most == limits::HELD_PART && part.size() > most {
             return Err(too_large(source, &name));
@@ -564,6 +564,11 @@ fn check_parts(source: &Source, mut archive: zip::ZipArchive<BufReader<File>>) -
         }
     }
     Ok(())
+}
+
+/// What a name ends in, behind its last dot.
+fn ending(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
 }
 
 fn too_large(source: &Source, part: &str) -> Error {

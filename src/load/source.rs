@@ -137,6 +137,7 @@ impl Finder<'_> {
     }
 
     fn pass_over(&mut self, file: String, reason: &str) {
+        let file = file.replace(char::is_control, "\u{fffd}");
         self.found.passed_over.push(PassedOver { file, reason: reason.to_owned() });
     }
 
@@ -174,6 +175,8 @@ impl Finder<'_> {
     }
 
     fn source(name: String, place: Place, is_named: bool) -> Source {
+        // Names are shown on terminals, and an archive's may be anything.
+        let name = name.replace(char::is_control, "\u{fffd}");
         Source { name, is_workbook: false, is_named, place, spool: None }
     }
 
@@ -192,7 +195,7 @@ impl Finder<'_> {
     ) -> Result<()> {
         let place = Place::File(path.to_path_buf());
         let mut source = Source { spool, ..Self::source(name, place, is_named) };
-        if source.magic()? != ARCHIVE {
+        if !is_archive(source.magic()?) {
             self.found.sources.push(source);
             return Ok(());
         }
@@ -240,14 +243,14 @@ impl Finder<'_> {
             self.add_entry(Source { spool: source.spool.clone(), ..inner })?;
         }
         if before == (self.found.sources.len(), self.found.passed_over.len()) {
-            return Err(Error::data(format!("`{name}` is an archive without files")));
+            self.pass_over(name, "an archive without files");
         }
         Ok(())
     }
 
     /// Adds a file of an archive. An archive in it is taken if it is a spreadsheet.
     fn add_entry(&mut self, source: Source) -> Result<()> {
-        if source.magic()? != ARCHIVE {
+        if !is_archive(source.magic()?) {
             self.found.sources.push(source);
             return Ok(());
         }
@@ -281,8 +284,10 @@ impl Finder<'_> {
     }
 }
 
-/// How a zip archive begins.
-const ARCHIVE: [u8; 4] = *b"PK\x03\x04";
+/// Whether a zip archive begins so; one without files begins with its end.
+fn is_archive(magic: [u8; 4]) -> bool {
+    matches!(&magic, b"PK\x03\x04" | b"PK\x05\x06")
+}
 
 /// What is in a zip archive.
 enum Contents {

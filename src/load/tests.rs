@@ -104,6 +104,13 @@ const SESSIONS: &str = "session_id,session_started_timestamp,first_message,user_
                         a2,2025-06-01 10:00:01,caf\u{e9} \u{1f44d},3005550102\n\
                         a3,2025-06-02 10:00:00,,57.0\n";
 
+const CLOSURES: &str = r#"{"event_id":"e1","event_type":"session.close","timestamp":"2025-06-01T10:00:00Z","session":{"external_id":"s1","closed_at":"2025-06-01T09:59:00Z"},"user":{"country_code":"+57","cellphone":"3005550101"}}
+{"event_id":"e2","event_type":"session.close","timestamp":"2025-06-01T10:00:01Z","session":{"external_id":"s2"},"hsm":{"name":"caf\u00e9 \ud83d\udc4d"}}
+{"event_id":"e3","timestamp":"2025-06-01T10:00:02Z","session":{"external_id":"s3","closed_at":"2025-06-01T10:00:00Z"},"new":[1,{"a":null}]}
+"#;
+
+const RESPONSE: &str = r#"{"analytics":{"phone_numbers":["16505550111"],"country_codes":["US"],"granularity":"DAY","data_points":[{"start":1543543200,"end":1543629600,"sent":196179,"delivered":179715},{"start":1543629600,"end":1543716000,"sent":1,"delivered":0}]},"id":"102290129340398"}"#;
+
 /// A change of a few bytes somewhere.
 #[derive(Clone, Debug)]
 enum Change {
@@ -204,7 +211,7 @@ fn unpacked(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
@@ -223,6 +230,19 @@ proptest! {
             _ => encoding_rs::WINDOWS_1252.encode(&SESSIONS.replace('\u{1f44d}', "")).0.into_owned(),
         };
         if let Err(error) = read("a.csv", &changed(&bytes, &changes)) {
+            is_clear(&error);
+        }
+    }
+
+    #[test]
+    fn a_changed_json_is_read_or_refused(changes in changes(), form in 0..4usize) {
+        let bytes = match form {
+            0 => CLOSURES.to_owned(),
+            1 => format!("[{}]", CLOSURES.trim_end().replace('\n', ",\n")),
+            2 => RESPONSE.to_owned(),
+            _ => format!("{RESPONSE}\n{RESPONSE}"),
+        };
+        if let Err(error) = read("a.json", &changed(bytes.as_bytes(), &changes)) {
             is_clear(&error);
         }
     }
@@ -351,7 +371,7 @@ fn a_record_of_a_million_fields_is_a_reject() {
 fn quotes_that_match_nothing_end_in_an_error_and_not_in_a_hang() {
     // Each line's last quote opens a text that the next line's first word closes, on and on.
     for again in ["y\",\"\n", "y\",\"\n1,2,3,4\n", "\"\n\"\"\"\n,\"\n"] {
-        let (records, _, error) = split("a,b,c,d\n", again, 3 << 20);
+        let (records, _, error) = split("a,b,c,d\n", again, 1 << 20);
         assert!(records > 0 || error.is_some());
         if let Some(error) = error {
             assert!(
@@ -370,6 +390,26 @@ fn records_on_several_lines_with_a_field_too_many_cost_themselves_only() {
     );
     let read = read("a.csv", text.as_bytes()).unwrap();
     assert_eq!(read, [Outcome { rows: 0, rejects: 2, records: 2 }]);
+}
+
+#[test]
+fn json_without_an_end_is_refused_or_rejected() {
+    let event = CLOSURES.lines().next().unwrap();
+    let long = "lorem ipsum ".repeat(1 << 20);
+    for text in [
+        "[".repeat(2_000_000),
+        "{\"a\":".repeat(500_000),
+        format!("{event}\n{}\n{event}", "{\"event_id\":[".repeat(200_000)),
+        format!("{{\"analytics\":{}", "{\"data_points\":[".repeat(200_000)),
+        format!("{event}\n{{\"event_id\":\"{long}"),
+        format!("{{\"analytics\":{{\"data_points\":[{{\"start\":\"{long}\"}}]}}}}"),
+        format!("{event}\n{{{}\"b\":1}}\n", "\"a\":1,".repeat(1_000_000)),
+    ] {
+        match read("a.json", text.as_bytes()) {
+            Ok(outcome) => assert!(outcome[0].rejects > 0, "{}: {outcome:?}", &text[..40]),
+            Err(error) => is_clear(&error),
+        }
+    }
 }
 
 /// Something that packs to next to nothing.
@@ -514,6 +554,8 @@ fn an_untouched_file_of_each_form_is_read_whole() {
         ("a.csv", SESSIONS.as_bytes().to_vec()),
         ("a.csv.gz", gz(SESSIONS.as_bytes())),
         ("a.csv.zst", zstd::encode_all(SESSIONS.as_bytes(), 1).unwrap()),
+        ("a.jsonl", CLOSURES.as_bytes().to_vec()),
+        ("a.json", format!("[{}]", CLOSURES.trim_end().replace('\n', ",")).into_bytes()),
         ("a.zip", archive(&[("a.csv", SESSIONS.as_bytes())])),
     ] {
         assert_eq!(read(name, &bytes).unwrap(), std::slice::from_ref(&whole), "{name}");
