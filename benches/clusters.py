@@ -4,6 +4,7 @@ Sail and Spark are servers that are up already, as a cluster is; wabalake's proc
 its start to its end on each, answers are compared first.
 """
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,8 @@ class Spark(servers.Spark):
 def measure(bench, say) -> list[dict]:
     """Seconds of each query, by engine."""
     names = bench.catalog()
+    # So that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as folder:
         sail, spark = servers.Sail(make(folder, "sail")), Spark(make(folder, "spark"))
         try:
