@@ -17,7 +17,7 @@ else
 WABALAKE = $(TARGET)/$(PROFILE:dev=debug)/wabalake
 build: ## The program, target/release/wabalake (PROFILE=dev is quicker to build and slower to run)
 	@test -e $(WABALAKE) || test $(PROFILE) != release || \
-		echo 'The first release build takes some 45 minutes on 2 cores; later ones take less than one.'
+		echo 'The first release build takes half an hour or more on 2 cores; later ones take a minute.'
 	cargo build --locked --workspace --bins --profile $(PROFILE)
 
 cluster: .venv ## The same, able to ask a Spark cluster as well: `wabalake query NAME --engine spark`
