@@ -17,9 +17,14 @@ else
 WABALAKE = $(TARGET)/$(PROFILE:dev=debug)/wabalake
 build: ## The program, target/release/wabalake (PROFILE=dev is quicker to build and slower to run)
 	@test -e $(WABALAKE) || test $(PROFILE) != release || \
-		echo 'The first release build takes most of an hour on 2 cores; later ones take a minute.'
+		echo 'The first release build takes half an hour or more on 2 cores; later ones take a minute.'
 	cargo build --locked --workspace --bins --profile $(PROFILE)
+
+cluster: .venv ## The same, able to ask a Spark cluster as well: `wabalake query NAME --engine spark`
+	PROTOC=$(PROTOC) cargo build --locked --workspace --bins --features cluster --profile $(PROFILE)
 endif
+# The compiler of the protocol's messages, from PyPI.
+PROTOC = $(CURDIR)/.venv/bin/protoc
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +63,7 @@ bench: .venv ## The benchmark that the README shows: a year of made-up exports, 
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-demo test-clients test-twins \
-	test-crashes test-readme
+	test-crashes test-readme test-sail test-spark
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; \
@@ -72,44 +77,64 @@ test: ## Everything that CI checks, and how long each step took
 	printf '\n%s%-14s         %2d min %02d s\n' "$$times" altogether $$((SECONDS / 60)) $$((SECONDS % 60)); \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
-# One profile, so that every dependency is compiled once for the lints and once to be run.
-CARGO_TEST = cargo test --locked --workspace --profile ci
+# One profile and one set of features, so that every dependency is compiled once for the lints and once
+# to be run.
+CI = --locked --workspace --features cluster --profile ci
+export PROTOC
+CARGO_TEST = cargo test $(CI)
 PYTEST = WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
 
 test-format: ## Is it formatted?
 	cargo fmt --all --check
 
-test-lints: ## Does clippy have nothing to say?
-	cargo clippy --locked --workspace --all-targets --profile ci -- -D warnings
+test-lints: .venv ## Does clippy have nothing to say, with the feature `cluster` and without?
+	cargo clippy $(CI) --all-targets -- -D warnings
+	cargo clippy --locked --workspace --profile ci -- -D warnings
 
-test-docs: ## Do the documents have no broken link?
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --profile ci
+test-docs: .venv ## Do the documents have no broken link?
+	RUSTDOCFLAGS='-D warnings' cargo doc $(CI) --no-deps --document-private-items
 
-test-engine: ## Unit, catalog, command-line and property tests, and examples in the documents
+test-engine: .venv ## Unit, catalog, command-line and property tests, and examples in the documents
 	$(CARGO_TEST)
 
-test-demo: ci-program .venv ## `make demo` twice: the second time changes nothing
+test-demo: ci-program ## `make demo` twice: the second time changes nothing
 	$(PYTEST) tests/python/test_demo.py
 
-test-clients: ci-program .venv ## Do other programs read the same rows from a lake?
+test-clients: ci-program ## Do other programs read the same rows from a lake?
 	$(PYTEST) tests/python/test_clients.py
 
-test-twins: ci-program .venv ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
+test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
 	$(PYTEST) tests/python/test_twins.py
 
-test-crashes: ci-program .venv ## Loads killed at any instant, and many loads at once
+test-crashes: ci-program ## Loads killed at any instant, and many loads at once
 	$(PYTEST) tests/python/test_crashes.py
 
-test-readme: ci-program .venv ## Do the README's commands print what it shows?
+test-readme: ci-program ## Do the README's commands print what it shows?
 	$(PYTEST) tests/python/test_readme.py
 
+# Interrupted when time is up, so that what the tests have started is stopped.
+IN_TIME = timeout --signal=INT --kill-after=1m
+
+test-sail: ci-program ## Does each query answer on Sail as here? A cluster of two workers
+	$(IN_TIME) 10m $(PYTEST) tests/python/test_sail.py
+
+test-spark: ci-program .venv-spark ## And on Apache Spark? Two workers, and whatever may go wrong (Java 17)
+	$(IN_TIME) 20m $(PYTEST) tests/python/test_spark.py
+
 # As the tests build it, features and all, so that nothing is compiled for this alone.
-ci-program:
+ci-program: .venv
 	@$(CARGO_TEST) --no-run --quiet
 
 .venv: requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@printf '#!/bin/sh\nexec "$${0%%/*}/python" -m grpc_tools.protoc "$$@"\n' > .venv/bin/protoc
+	@chmod +x .venv/bin/protoc
 	@touch .venv
 
-.PHONY: build help demo check bless readme bench test ci-program $(STEPS)
+.venv-spark: tests/python/requirements-spark.txt
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch .venv-spark
+
+.PHONY: build cluster help demo check bless readme bench test ci-program $(STEPS)

@@ -12,20 +12,20 @@ TOLERANCE = 1e-9
 BY_NUMBERING_PLAN = {"user_phone", "country", "user_phone_valid"}
 
 
-def difference(ours: Path, theirs: Path) -> str | None:
+def difference(ours: Path, theirs: Path, tolerance: float = TOLERANCE) -> str | None:
     """The first thing in which two Parquet answers differ: columns, types, rows in their order."""
     connection = duckdb.connect()
     (our_columns, our_rows), (their_columns, their_rows) = (
         read(connection, answer) for answer in (ours, theirs)
     )
     if our_columns != their_columns:
-        return f"columns are {our_columns}, DuckDB's are {their_columns}"
+        return f"columns are {our_columns}, the peer's are {their_columns}"
     if len(our_rows) != len(their_rows):
-        return f"{len(our_rows)} rows, DuckDB has {len(their_rows)}"
+        return f"{len(our_rows)} rows, the peer has {len(their_rows)}"
     for number, (our_row, their_row) in enumerate(zip(our_rows, their_rows), start=1):
         for (column, _), our_value, their_value in zip(our_columns, our_row, their_row):
-            if not same(our_value, their_value):
-                return f"row {number}, {column}: {our_value!r}, DuckDB says {their_value!r}"
+            if not same(our_value, their_value, tolerance):
+                return f"row {number}, {column}: {our_value!r}, the peer says {their_value!r}"
     return None
 
 
@@ -40,9 +40,9 @@ def read(connection, answer: Path):
     return columns, rows.project(", ".join(values)).fetchall()
 
 
-def same(ours, theirs) -> bool:
+def same(ours, theirs, tolerance: float) -> bool:
     if isinstance(ours, float) and isinstance(theirs, float):
-        return math.isclose(ours, theirs, rel_tol=TOLERANCE, abs_tol=0.0)
+        return math.isclose(ours, theirs, rel_tol=tolerance, abs_tol=0.0)
     return ours == theirs
 
 

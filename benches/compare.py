@@ -1,11 +1,14 @@
-"""Compares wabalake with DuckDB on one machine: every query of the catalog, and loading.
+"""Compares wabalake with DuckDB on one machine, every query of the catalog and loading; and with
+itself, on clusters and on larger lakes.
 
 Whole processes, start-up included, taken in turns on the same files; the median of some rounds
 after a first one that does not count. Answers are compared before any time is believed.
 
     python benches/compare.py               a year, 20 million rows: half an hour, 15 GB of disk
     python benches/compare.py --small       a quick look, which changes no file of the repository
-    python benches/compare.py --write-readme    shows benches/results.json in the README
+    python benches/compare.py --engine spark    the queries here, on Sail and on Spark
+    python benches/compare.py --growth          the queries as a lake grows 16 times as large
+    python benches/compare.py --write-readme    shows the last results in the README
 """
 
 import argparse
@@ -22,6 +25,8 @@ from pathlib import Path
 import duckdb
 from deltalake import DeltaTable
 
+import clusters
+import growth
 import report
 from answers import difference, rows_differ
 from processes import Failed, Run, run
@@ -39,11 +44,14 @@ TABLES.remove("cells")
 def main():
     asked = options()
     if asked.write_readme:
-        report.write(json.loads((BENCHES / "results.json").read_text()), ROOT)
+        report.write(ROOT)
         return
     # Both sides have as many cores as the benchmark is about.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.threads])
     bench = Bench(asked)
+    if asked.engine or asked.growth:
+        beside(bench)
+        return
     results = bench.results()
     small = bench.folder / "results.json"
     target = small if asked.small or asked.queries or asked.only else BENCHES / "results.json"
@@ -57,6 +65,21 @@ def main():
         sys.exit("\n".join(f"FAILED: {failure}" for failure in failures))
 
 
+def beside(bench):
+    """What is measured beside the comparison with DuckDB."""
+    name = "clusters" if bench.asked.engine else "growth"
+    bench.prepare()
+    measured = {"clusters": clusters, "growth": growth}[name].measure(bench, say)
+    shutil.rmtree(bench.scratch)
+    results = bench.conditions() | {name: measured}
+    folder = bench.folder if bench.asked.small or bench.asked.queries else BENCHES
+    (folder / f"{name}.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(report.PAGES[name](results))
+    wrong = [f"FAILED: {one['name']}: {one['wrong']}" for one in measured if one.get("wrong")]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
 def options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -68,6 +91,8 @@ def options():
     parser.add_argument("--rounds", type=int, help="of queries [5]")
     parser.add_argument("--load-rounds", type=int, help="of loads [3]")
     parser.add_argument("--threads", type=int, default=2, help="for both sides [2]")
+    parser.add_argument("--engine", choices=["spark"], help="ask clusters instead of DuckDB")
+    parser.add_argument("--growth", action="store_true", help="ask larger lakes, and no peer")
     parser.add_argument("--only", choices=["queries", "loads"])
     parser.add_argument("--queries", metavar="NAME,...", help="only these [the whole catalog]")
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
@@ -99,10 +124,25 @@ class Bench:
 
     def results(self) -> dict:
         """Measures everything that is asked for."""
+        self.prepare()
+        results = self.conditions()
+        if self.asked.only != "loads":
+            results["empty_lake"] = self.empty_lake()
+            results["queries"] = self.queries()
+        if self.asked.only != "queries":
+            results["loads"] = [self.load(table) for table in TABLES]
+        shutil.rmtree(self.scratch)
+        return results
+
+    def prepare(self):
+        """Makes what it is measured on, and an empty folder to write to."""
         self.generate()
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir()
-        results = {
+
+    def conditions(self) -> dict:
+        """When, where and on what it is measured."""
+        return {
             "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "command": " ".join(["python", *sys.argv]),
             "machine": machine(),
@@ -112,13 +152,6 @@ class Bench:
             "load_rounds": self.asked.load_rounds,
             "data": self.data(),
         }
-        if self.asked.only != "loads":
-            results["empty_lake"] = self.empty_lake()
-            results["queries"] = self.queries()
-        if self.asked.only != "queries":
-            results["loads"] = [self.load(table) for table in TABLES]
-        shutil.rmtree(self.scratch)
-        return results
 
     # ---- What it is measured on ----
 
@@ -157,16 +190,19 @@ class Bench:
         tables = {}
         for table in TABLES:
             files = self.files(self.lake, table)
-            rows = duckdb.read_parquet(files).aggregate("count(*)").fetchall()[0][0]
             exports = self.exports_of(table)
             tables[table] = {
-                "rows": rows,
+                "rows": self.rows_of(self.lake, table),
                 "files": len(files),
                 "parquet_bytes": sum(Path(file).stat().st_size for file in files),
                 "exports": len(exports),
                 "csv_bytes": sum(export.stat().st_size for export in exports),
             }
         return {"days": self.asked.days, "seed": self.asked.seed, "tables": tables}
+
+    def rows_of(self, lake: Path, table: str) -> int:
+        files = duckdb.read_parquet(self.files(lake, table))
+        return files.aggregate("count(*)").fetchall()[0][0]
 
     def wabalake_version(self) -> str:
         return run(self.program, "--version").stdout.strip()

@@ -1,10 +1,10 @@
 """Shows the results of a benchmark: on the terminal, on a page, in the README."""
 
+import json
 import re
 from pathlib import Path
 from statistics import geometric_mean
 
-MARKS = ("<!-- bench -->", "<!-- /bench -->")
 # What the project has set itself.
 GEOMETRIC_MEAN_AT_MOST = 1.0
 RATIO_AT_MOST = 2.0
@@ -242,17 +242,65 @@ def markdown(titles: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
-def write(results: dict, root: Path):
-    """Puts the results between the README's marks, and on their page."""
-    (root / "benches/RESULTS.md").write_text(page(results))
+def clusters(results: dict) -> str:
+    """The queries here and on clusters."""
+    titles = ["query", "here s", "Sail s", "Spark s"]
+    rows = [
+        [one["name"], *(f"{one['seconds'][engine]:.2f}" for engine in ("here", "Sail", "Spark"))]
+        for one in results["clusters"]
+        if "seconds" in one
+    ]
+    return f"{where(results)}\n\n{markdown(titles, rows)}"
+
+
+def growth(results: dict) -> str:
+    """The queries as a lake grows."""
+    sizes = results["growth"]
+    titles = ["query"]
+    for size in sizes:
+        titles += [f"{size['tables']['sessions'] / 1e6:.1f} M sessions, s", "MiB"]
+    rows = []
+    for name in sizes[0]["queries"]:
+        row = [name]
+        for size in sizes:
+            query = size["queries"][name]
+            row += [f"{query['seconds']:.2f}", mebibytes(query["resident"])]
+        rows.append(row)
+    lakes = "; ".join(
+        f"{sum(size['tables'].values()) / 1e6:,.0f} M rows in {size['bytes'] / 1e9:.2f} GB of Parquet"
+        for size in sizes
+    )
+    machine = results["machine"]
+    told = (
+        f"{results['at'][:10]}, {results['threads']} cores ({machine['processor']}), "
+        f"{machine['memory_bytes'] / 2**30:.0f} GiB. Lakes of a year: {lakes}. The fastest of three "
+        f"runs, and the most memory that one had. `{results['command']}`."
+    )
+    return f"{told}\n\n{markdown(titles, rows)}"
+
+
+# What the README shows, by the name of its results and its marks.
+PAGES = {"results": section, "clusters": clusters, "growth": growth}
+
+
+def write(root: Path):
+    """Puts the last results between the README's marks, and those against DuckDB on their page."""
     readme = root / "README.md"
     words = readme.read_text()
-    begin, end = map(re.escape, MARKS)
-    shown = f"{MARKS[0]}\n{section(results)}\n{MARKS[1]}"
-    replaced, places = re.subn(f"{begin}.*?{end}", lambda _: shown, words, flags=re.DOTALL)
-    if places != 1:
-        raise SystemExit(f"error: README.md has {places} places `{MARKS[0]} … {MARKS[1]}`, not one")
-    readme.write_text(replaced)
+    for name, show in PAGES.items():
+        measured = root / f"benches/{name}.json"
+        if not measured.exists():
+            continue
+        results = json.loads(measured.read_text())
+        if name == "results":
+            (root / "benches/RESULTS.md").write_text(page(results))
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        shown = f"{begin}\n{show(results)}\n{end}"
+        pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
+        words, places = re.subn(pattern, lambda _, shown=shown: shown, words, flags=re.DOTALL)
+        if places != 1:
+            raise SystemExit(f"error: README.md has {places} places `{begin} … {end}`, not one")
+    readme.write_text(words)
 
 
 def milliseconds(seconds: float) -> str:

@@ -23,12 +23,18 @@ pub enum Error {
     /// The lake is at fault, or the disk it is on.
     #[error(transparent)]
     Lake(Box<Report>),
+    /// A cluster is at fault, or the road to it.
+    #[error(transparent)]
+    Cluster(Box<Report>),
     /// The command line is at fault.
     #[error(transparent)]
     Usage(Box<Report>),
     /// We are at fault.
     #[error(transparent)]
     Bug(Box<Report>),
+    /// Nobody is at fault: the person at the keyboard wants no more.
+    #[error(transparent)]
+    Interrupted(Box<Report>),
 }
 
 /// What there is to say of an error.
@@ -69,6 +75,11 @@ impl Error {
         Self::Lake(Report::new(what).into())
     }
 
+    /// A cluster's fault.
+    pub fn cluster(what: impl Into<String>) -> Self {
+        Self::Cluster(Report::new(what).into())
+    }
+
     /// The command line's fault.
     pub fn usage(what: impl Into<String>) -> Self {
         Self::Usage(Report::new(what).into())
@@ -77,6 +88,11 @@ impl Error {
     /// A bug of ours.
     pub fn bug(what: impl Into<String>) -> Self {
         Self::Bug(Report::new(what).into()).hint("this is a bug in wabalake: please report it")
+    }
+
+    /// Nobody's fault: Ctrl-C.
+    pub fn interrupted(what: impl Into<String>) -> Self {
+        Self::Interrupted(Report::new(what).into())
     }
 
     /// The same with what was found instead.
@@ -116,27 +132,34 @@ impl Error {
     /// What there is to say.
     pub fn report(&self) -> &Report {
         match self {
-            Self::Data(report) | Self::Lake(report) | Self::Usage(report) | Self::Bug(report) => {
-                report
-            }
+            Self::Data(report)
+            | Self::Lake(report)
+            | Self::Cluster(report)
+            | Self::Usage(report)
+            | Self::Bug(report)
+            | Self::Interrupted(report) => report,
         }
     }
 
     fn report_mut(&mut self) -> &mut Report {
         match self {
-            Self::Data(report) | Self::Lake(report) | Self::Usage(report) | Self::Bug(report) => {
-                report
-            }
+            Self::Data(report)
+            | Self::Lake(report)
+            | Self::Cluster(report)
+            | Self::Usage(report)
+            | Self::Bug(report)
+            | Self::Interrupted(report) => report,
         }
     }
 
-    /// The code that a process ends with: 1 for the data or the lake, 2 for the command line, 3
-    /// for a bug.
+    /// The code that a process ends with: 1 for the data, the lake or a cluster, 2 for the command
+    /// line, 3 for a bug; 130, as a shell has it, for Ctrl-C.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Data(_) | Self::Lake(_) => 1,
+            Self::Data(_) | Self::Lake(_) | Self::Cluster(_) => 1,
             Self::Usage(_) => 2,
             Self::Bug(_) => 3,
+            Self::Interrupted(_) => 130,
         }
     }
 

@@ -10,7 +10,7 @@
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet     one Delta commit a load: all of it or none
 //!    │  queries   a named plan: LazyFrame in, LazyFrame out, nothing read yet
 //!    ▼
-//! run             collected here, by the engine that the query's card names
+//! run             collected here, by the engine that the query's card names; or on a cluster
 //!    ▼
 //! render          table csv tsv json ndjson parquet arrow markdown
 //! ```
@@ -21,7 +21,7 @@
 //! | [`wabalake_queries`] | the catalog: one folder a query |
 //! | [`load`] | exports in, rows of the lake out |
 //! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum |
-//! | [`run`] | collects a query's plan |
+//! | [`run`] | collects a query's plan here, or asks a cluster its SQL twin |
 //! | [`render`] | one file per output format |
 //! | [`cli`] | one file per subcommand |
 //! | [`config`] | what a lake says of itself |

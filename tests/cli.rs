@@ -53,7 +53,13 @@ impl Desk {
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
         command.current_dir(self.folder.path()).args(line.split_whitespace());
-        for name in ["WABALAKE_LAKE", "WABALAKE_TIMEZONE", "RUST_BACKTRACE"] {
+        for name in [
+            "WABALAKE_LAKE",
+            "WABALAKE_TIMEZONE",
+            "WABALAKE_REMOTE",
+            "WABALAKE_TOKEN",
+            "RUST_BACKTRACE",
+        ] {
             command.env_remove(name);
         }
         command.env("COLUMNS", "100");
@@ -560,4 +566,47 @@ fn a_full_disk_is_an_error() {
     let said = Said::of(done);
     assert!(said.err.starts_with("error: writing to standard output: "), "{}", said.err);
     assert_eq!(said.code, 1);
+}
+
+#[test]
+fn what_is_about_a_cluster_goes_with_a_cluster() {
+    for option in ["--remote sc://localhost", "--map-path /mnt/lake=s3://bucket/lake"] {
+        let (said, code) = LOADED.refused(&format!("query drop-off --lake lake {option}"));
+        let name = option.split(' ').next().unwrap();
+        let expected =
+            format!("error: `{name}` is about a cluster\n  hint: ask it with `--engine spark`\n");
+        assert_eq!((said, code), (expected, 2));
+    }
+    // From the environment it is only an offer.
+    let mut here = LOADED.command("query drop-off --lake lake");
+    here.env("WABALAKE_REMOTE", "sc://localhost:1");
+    assert_eq!(Said::of(here.output().unwrap()).out, DROP_OFF);
+}
+
+#[cfg(not(feature = "cluster"))]
+#[test]
+fn a_program_that_cannot_ask_a_cluster_says_how_to_get_one() {
+    let asked = "query drop-off --lake lake --engine spark --remote sc://localhost";
+    let (said, code) = LOADED.refused(asked);
+    assert_eq!(code, 2);
+    assert!(said.contains("--features cluster"), "{said}");
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn a_cluster_has_an_address() {
+    let asked = "query drop-off --lake lake --engine spark";
+    let (said, code) = LOADED.refused(asked);
+    assert_eq!(code, 2);
+    assert!(said.contains("--remote sc://"), "{said}");
+    let mut with_token = LOADED.command(&format!("{asked} --remote sc://192.0.2.1"));
+    let said = Said::of(with_token.env("WABALAKE_TOKEN", "s3cret").output().unwrap());
+    assert_eq!(
+        (said.err.as_str(), said.code),
+        (
+            "error: the token would go to 192.0.2.1 in clear\n  \
+             hint: ask for TLS: sc://192.0.2.1:15002/;use_ssl=true\n",
+            2
+        )
+    );
 }

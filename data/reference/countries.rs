@@ -30,9 +30,18 @@ static SORTED: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
     sorted
 });
 
+/// A code's place among all, which are fewer than 256.
+pub(crate) fn place(code: &str) -> Option<usize> {
+    SORTED.binary_search_by(|(known, _)| (*known).cmp(code)).ok()
+}
+
+/// The code in a place.
+pub(crate) fn at(place: usize) -> Option<&'static str> {
+    SORTED.get(place).map(|(code, _)| *code)
+}
+
 fn entry(code: &str) -> Option<(&'static str, &'static str)> {
-    let place = SORTED.binary_search_by(|(known, _)| (*known).cmp(code)).ok()?;
-    SORTED.get(place).copied()
+    SORTED.get(place(code)?).copied()
 }
 
 /// CLDR's English name of a country.

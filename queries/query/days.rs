@@ -16,9 +16,12 @@ use polars::prelude::{Expr, LazyFrame, Scalar, TimeUnit, TimeZone, col, lit};
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
-use super::sql::Bindings;
+use super::sql::{Bindings, Value};
 use super::tables::Tables;
 use super::zone::{day_after, day_start, read_zone, utc_date};
+
+const FROM_AT: &str = "from_at";
+const UNTIL_AT: &str = "until_at";
 
 /// `--from`, `--to` and `--timezone`: the rows of a query's first table that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +109,18 @@ impl DayRange {
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let (from, until) = self.instants();
         bindings
-            .instant("from_at", from)
-            .instant("until_at", until)
+            .instant(FROM_AT, from)
+            .instant(UNTIL_AT, until)
             .text("timezone", self.timezone.name())
+    }
+
+    /// The two instants that [`DayRange::bind`] bound.
+    pub(super) fn bound(bindings: &Bindings) -> (Option<i64>, Option<i64>) {
+        let micros = |name| match bindings.get(name) {
+            Some(Value::Instant(at)) => Some(at.timestamp_micros()),
+            _ => None,
+        };
+        (micros(FROM_AT), micros(UNTIL_AT))
     }
 
     /// Binds `:from_date` and `:to_date`, both inclusive or null, and `:timezone`.

@@ -263,6 +263,20 @@ impl Type {
         }
     }
 
+    /// As SQL for Spark has it.
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Self::Text => "STRING",
+            Self::Integer => "BIGINT",
+            Self::Version => "INT",
+            Self::Float => "DOUBLE",
+            Self::Boolean => "BOOLEAN",
+            Self::Date => "DATE",
+            Self::Instant => "TIMESTAMP",
+            Self::Money => "DECIMAL(18, 6)",
+        }
+    }
+
     /// As help and goldens name it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -332,6 +346,20 @@ pub struct Question {
 }
 
 impl Question {
+    /// What can be said of its query.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The first instant that counts in the query's first table and the first after, in
+    /// microseconds; `None` without end. No row outside makes a difference.
+    pub fn instants(&self) -> (Option<i64>, Option<i64>) {
+        match self.card.range {
+            Range::Rows => DayRange::bound(&self.bindings()),
+            Range::History => (None, None),
+        }
+    }
+
     /// The zone in which the answer's instants are to be shown.
     pub fn timezone(&self) -> Tz {
         self.timezone

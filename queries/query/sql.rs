@@ -5,18 +5,21 @@
 //! SELECT {by}, count(*)           →  SELECT country AS country, count(*)
 //! ```
 //!
-//! The result can be pasted into Spark or Sail.
+//! The result can be pasted into Spark or Sail. A server that takes parameters beside a statement
+//! is given their [`Value`]s instead.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::ValueEnum;
+
+use super::Type;
 
 /// What the parameters and slots of a twin stand for.
 #[derive(Clone, Debug, Default)]
 pub struct Bindings {
-    parameters: BTreeMap<&'static str, String>,
+    parameters: BTreeMap<&'static str, Value>,
     slots: BTreeMap<&'static str, String>,
 }
 
@@ -26,47 +29,41 @@ impl Bindings {
         Self::default()
     }
 
-    /// Binds a parameter to a literal.
-    fn parameter(mut self, name: &'static str, literal: String) -> Self {
-        self.parameters.insert(name, literal);
+    /// Binds a parameter.
+    fn parameter(mut self, name: &'static str, value: Value) -> Self {
+        self.parameters.insert(name, value);
         self
     }
 
     /// Binds a text.
     #[must_use]
     pub fn text(self, name: &'static str, value: &str) -> Self {
-        self.parameter(name, value.literal())
+        self.parameter(name, value.value())
     }
 
     /// Binds a bigint.
     #[must_use]
     pub fn integer(self, name: &'static str, value: i64) -> Self {
-        self.parameter(name, value.literal())
+        self.parameter(name, value.value())
     }
 
     /// Binds a boolean.
     #[must_use]
     pub fn boolean(self, name: &'static str, value: bool) -> Self {
-        self.parameter(name, value.to_string())
+        self.parameter(name, Value::Boolean(value))
     }
 
     /// Binds a timestamp from microseconds, or its null.
     #[must_use]
     pub fn instant(self, name: &'static str, micros: Option<i64>) -> Self {
         let at = micros.and_then(DateTime::from_timestamp_micros);
-        let literal = at.map_or_else(
-            || "CAST(NULL AS TIMESTAMP)".to_owned(),
-            |at| format!("TIMESTAMP '{}'", at.format("%Y-%m-%d %H:%M:%S%.6fZ")),
-        );
-        self.parameter(name, literal)
+        self.parameter(name, at.map_or(Value::Null(Type::Instant), Value::Instant))
     }
 
     /// Binds a date, or its null.
     #[must_use]
     pub fn date(self, name: &'static str, date: Option<NaiveDate>) -> Self {
-        let literal =
-            date.map_or_else(|| "CAST(NULL AS DATE)".to_owned(), |date| format!("DATE '{date}'"));
-        self.parameter(name, literal)
+        self.parameter(name, date.map_or(Value::Null(Type::Date), Value::Date))
     }
 
     /// Binds a choice by its name on the command line.
@@ -79,13 +76,7 @@ impl Bindings {
     /// Binds an array.
     #[must_use]
     pub fn list<T: SqlLiteral>(self, name: &'static str, values: &[T]) -> Self {
-        let values: Vec<String> = values.iter().map(SqlLiteral::literal).collect();
-        let literal = if values.is_empty() {
-            format!("CAST(array() AS ARRAY<{}>)", T::SQL_TYPE)
-        } else {
-            format!("array({})", values.join(", "))
-        };
-        self.parameter(name, literal)
+        self.parameter(name, Value::List(T::TYPE, values.iter().map(T::value).collect()))
     }
 
     /// Fills a slot.
@@ -93,6 +84,12 @@ impl Bindings {
     pub fn slot(mut self, name: &'static str, text: String) -> Self {
         self.slots.insert(name, text);
         self
+    }
+
+    /// A twin with its slots filled, its parameters still named.
+    pub fn fill_slots(&self, twin: &str) -> String {
+        let slots = self.slots.iter();
+        slots.fold(twin.to_owned(), |twin, (name, text)| twin.replace(&format!("{{{name}}}"), text))
     }
 
     /// A twin with its slots filled and then its parameters. What is not bound stays as it is.
@@ -106,10 +103,7 @@ impl Bindings {
     /// );
     /// ```
     pub fn fill(&self, twin: &str) -> String {
-        let slotted = self
-            .slots
-            .iter()
-            .fold(twin.to_owned(), |twin, (name, text)| twin.replace(&format!("{{{name}}}"), text));
+        let slotted = self.fill_slots(twin);
         let mut filled = String::with_capacity(slotted.len());
         let mut rest = slotted.as_str();
         while let Some(at) = rest.find([':', '\'', '-']) {
@@ -122,8 +116,10 @@ impl Bindings {
                 _ => 1,
             };
             let (taken, after) = found.split_at(length);
-            let literal = taken.strip_prefix(':').and_then(|name| self.parameters.get(name));
-            filled.push_str(literal.map_or(taken, String::as_str));
+            match taken.strip_prefix(':').and_then(|name| self.parameters.get(name)) {
+                Some(value) => filled.push_str(&value.literal()),
+                None => filled.push_str(taken),
+            }
             rest = after;
         }
         filled + rest
@@ -133,64 +129,126 @@ impl Bindings {
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.parameters.keys().copied()
     }
+
+    /// The parameters that are bound, with what they are bound to.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.parameters.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// What a parameter is bound to.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.parameters.get(name)
+    }
 }
 
 fn name_length(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
 }
 
-/// A value that a twin's parameter can be bound to.
+/// What a parameter is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The null of a type.
+    Null(Type),
+    /// UTF-8.
+    Text(String),
+    /// 64 bits.
+    Integer(i64),
+    /// 32 bits.
+    Version(i32),
+    /// true or false.
+    Boolean(bool),
+    /// Microseconds count, finer parts do not.
+    Instant(DateTime<Utc>),
+    /// A date without a zone.
+    Date(NaiveDate),
+    /// Values of one type.
+    List(Type, Vec<Self>),
+}
+
+impl Value {
+    /// The value as it stands in a statement.
+    pub fn literal(&self) -> String {
+        match self {
+            Self::Null(of) => format!("CAST(NULL AS {})", of.sql()),
+            Self::Text(text) => quoted(text),
+            Self::Integer(number) => format!("CAST({number} AS {})", Type::Integer.sql()),
+            Self::Version(number) => format!("CAST({number} AS {})", Type::Version.sql()),
+            Self::Boolean(truth) => truth.to_string(),
+            Self::Instant(at) => format!("TIMESTAMP '{}'", at.format("%Y-%m-%d %H:%M:%S%.6fZ")),
+            Self::Date(date) => format!("DATE '{date}'"),
+            Self::List(of, values) if values.is_empty() => {
+                format!("CAST(array() AS ARRAY<{}>)", of.sql())
+            }
+            Self::List(_, values) => {
+                let values: Vec<String> = values.iter().map(Self::literal).collect();
+                format!("array({})", values.join(", "))
+            }
+        }
+    }
+}
+
+/// Engines differ in what a quote or a backslash within quotes means, so neither occurs.
+fn quoted(text: &str) -> String {
+    if !text.contains(['\'', '\\']) {
+        return format!("'{text}'");
+    }
+    let mut parts = String::new();
+    for part in text.split_inclusive(['\'', '\\']) {
+        let plain = part.trim_end_matches(['\'', '\\']);
+        if !plain.is_empty() {
+            let _ = write!(parts, "'{plain}', ");
+        }
+        if let Some(special @ ('\'' | '\\')) = part.chars().last() {
+            let _ = write!(parts, "chr({}), ", u32::from(special));
+        }
+    }
+    format!("concat({})", parts.trim_end_matches(", "))
+}
+
+/// What can stand in a statement.
 pub trait SqlLiteral {
-    /// Its type in the dialect of the twins.
-    const SQL_TYPE: &'static str;
+    /// Its type.
+    const TYPE: Type;
+
+    /// The value that a parameter is bound to.
+    fn value(&self) -> Value;
 
     /// The value as it stands in a statement.
-    fn literal(&self) -> String;
+    fn literal(&self) -> String {
+        self.value().literal()
+    }
 }
 
 impl SqlLiteral for str {
-    const SQL_TYPE: &'static str = "STRING";
+    const TYPE: Type = Type::Text;
 
-    /// Engines differ in what a quote or a backslash within quotes means, so neither occurs.
-    fn literal(&self) -> String {
-        if !self.contains(['\'', '\\']) {
-            return format!("'{self}'");
-        }
-        let mut parts = String::new();
-        for part in self.split_inclusive(['\'', '\\']) {
-            let plain = part.trim_end_matches(['\'', '\\']);
-            if !plain.is_empty() {
-                let _ = write!(parts, "'{plain}', ");
-            }
-            if let Some(special @ ('\'' | '\\')) = part.chars().last() {
-                let _ = write!(parts, "chr({}), ", u32::from(special));
-            }
-        }
-        format!("concat({})", parts.trim_end_matches(", "))
+    fn value(&self) -> Value {
+        Value::Text(self.to_owned())
     }
 }
 
 impl SqlLiteral for String {
-    const SQL_TYPE: &'static str = str::SQL_TYPE;
+    const TYPE: Type = Type::Text;
 
-    fn literal(&self) -> String {
-        self.as_str().literal()
+    fn value(&self) -> Value {
+        self.as_str().value()
     }
 }
 
 impl SqlLiteral for i64 {
-    const SQL_TYPE: &'static str = "BIGINT";
+    const TYPE: Type = Type::Integer;
 
-    fn literal(&self) -> String {
-        format!("CAST({self} AS BIGINT)")
+    fn value(&self) -> Value {
+        Value::Integer(*self)
     }
 }
 
 impl SqlLiteral for i32 {
-    const SQL_TYPE: &'static str = "INT";
+    const TYPE: Type = Type::Version;
 
-    fn literal(&self) -> String {
-        format!("CAST({self} AS INT)")
+    fn value(&self) -> Value {
+        Value::Version(*self)
     }
 }
 

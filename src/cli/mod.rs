@@ -1,12 +1,14 @@
 //! The command line: one module for each subcommand, and what they share.
 //!
 //! Data goes to standard output, everything else to standard error. A process ends with 0 when it
-//! is done, 1 when the data or the lake is at fault, 2 when the command line is, 3 for a bug of
-//! ours; a reader that closes the pipe early is no fault.
+//! is done, 1 when the data, the lake or a cluster is at fault, 2 when the command line is, 3 for a
+//! bug of ours, 130 when Ctrl-C ends a query on a cluster; a reader that closes the pipe early is no
+//! fault.
 
 mod compact;
 mod completions;
 mod coverage;
+mod engine;
 mod explain;
 mod history;
 mod load;
@@ -119,7 +121,9 @@ fn command() -> Command {
              wabalake query drop-off --lake lake\n\n\
              Environment:\n  \
              WABALAKE_LAKE      the lake, where --lake is not given\n  \
-             WABALAKE_TIMEZONE  the reporting zone, where --timezone is not given",
+             WABALAKE_TIMEZONE  the reporting zone, where --timezone is not given\n  \
+             WABALAKE_REMOTE    the cluster, where --remote is not given\n  \
+             WABALAKE_TOKEN     the cluster's token, where --remote has none",
         )
         .subcommand_required(true)
         .arg_required_else_help(true);

@@ -3,19 +3,18 @@
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_queries::query::Room;
 
+use super::engine::EngineOptions;
 use super::output::{Listing, OutputOptions};
 use super::rooms::{self, Named};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, coverage, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::render::Answer;
-use crate::run::polars;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "query", define, run };
 
 // What every query takes beside its own options.
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Lake and output")]
 struct Options {
@@ -28,6 +27,9 @@ struct Options {
     /// Only the first rows of the answer [default: all]
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
+
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 fn define(command: Command) -> Command {
@@ -59,11 +61,9 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let options =
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
     options.output.check(Listing::Answer)?;
+    options.engine.check(named.matches)?;
     let lake = options.lake.open()?;
     let question = named.question_in(asked, Config::of(lake.root())?.timezone)?;
-    let card = &named.room.card;
-    let plan = polars::plan(&lake, card, &question, options.limit)?;
-    let rows = polars::collect(plan, card)?;
-    let answer = Answer::new(&rows, question.columns(), question.timezone())?;
-    options.output.write(&answer, Listing::Answer)
+    let write = |answer: &_| options.output.write(answer, Listing::Answer);
+    options.engine.answer(&lake, &question, options.limit, write)
 }

@@ -23,6 +23,8 @@ use super::layout::{Layout, delta_type, scanned};
 use super::log::{DataFile, Log, State, Statistics};
 use crate::error::{Error, Result};
 
+const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
+
 /// One version of one table.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -77,6 +79,38 @@ impl Snapshot {
     pub fn files_of(&self, day: Option<NaiveDate>) -> impl Iterator<Item = &DataFile> {
         let start = self.files.partition_point(|file| file.day < day);
         self.files[start..].iter().take_while(move |file| file.day == day)
+    }
+
+    /// The files in which a stamp may lie between two instants, the first inclusive, in
+    /// microseconds: by their day, which is that of the stamp, and by its bounds in the log. With
+    /// neither, all of them; rows without a time lie in no range.
+    pub fn files_within(
+        &self,
+        stamp: &str,
+        (from, until): (Option<i64>, Option<i64>),
+    ) -> Vec<&DataFile> {
+        let day = |at: i64| DateTime::from_timestamp_micros(at).map(|at| at.date_naive());
+        let (first, last) =
+            (from.and_then(day), until.and_then(|until| day(until.saturating_sub(1))));
+        let within = |file: &&DataFile| {
+            if from.is_none() && until.is_none() {
+                return true;
+            }
+            let bound = |greatest| match read_bound(&file.statistics, stamp, &INSTANT, greatest) {
+                Some(AnyValue::DatetimeOwned(at, ..)) => Some(at),
+                _ => None,
+            };
+            file.day.is_some_and(|day| {
+                first.is_none_or(|first| day >= first) && last.is_none_or(|last| day <= last)
+            }) && from.zip(bound(true)).is_none_or(|(from, greatest)| greatest >= from)
+                && until.zip(bound(false)).is_none_or(|(until, least)| least < until)
+        };
+        self.files.iter().filter(within).collect()
+    }
+
+    /// Where a file is.
+    pub fn place(&self, file: &DataFile) -> PathBuf {
+        self.folder.join(&file.path)
     }
 
     /// The files, in groups of about as many rows as given.
@@ -135,7 +169,7 @@ impl Snapshot {
         let mut paths = Vec::with_capacity(files.len());
         for file in files {
             self.check_place(file)?;
-            paths.push(PlRefPath::try_from_path(&self.folder.join(&file.path))?);
+            paths.push(PlRefPath::try_from_path(&self.place(file))?);
         }
         let partition = Schema::from_iter([Field::new(UTC_DAY.into(), DataType::Date)]);
         let partitioned = HiveOptions {

@@ -35,9 +35,20 @@ impl Evidence {
             return;
         }
         let joined = [std::mem::take(&mut self.cut).as_slice(), bytes].concat();
+        // Valid as a whole but for a last sequence that is cut: nearly always.
+        match std::str::from_utf8(&joined) {
+            Ok(text) => return self.valid += letters(text.as_bytes()),
+            Err(e) if e.error_len().is_none() => {
+                let (valid, cut) = joined.split_at(e.valid_up_to());
+                self.valid += letters(valid);
+                self.cut = cut.to_vec();
+                return;
+            }
+            Err(_) => {}
+        }
         let mut chunks = joined.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
-            self.valid += chunk.valid().bytes().filter(|b| *b >= 0xC0).count() as u64;
+            self.valid += letters(chunk.valid().as_bytes());
             let incomplete = chunks.peek().is_none()
                 && std::str::from_utf8(chunk.invalid()).is_err_and(|e| e.error_len().is_none());
             if incomplete {
@@ -66,6 +77,11 @@ impl Evidence {
         let few = self.western * 200 < self.lines;
         if self.western > self.valid + self.invalid && !few { WINDOWS_1252 } else { UTF_8 }
     }
+}
+
+/// How many characters of valid UTF-8 are beyond ASCII.
+fn letters(valid: &[u8]) -> u64 {
+    valid.iter().filter(|byte| **byte >= 0xC0).count() as u64
 }
 
 /// Letters and signs of Western languages in Windows-1252 that a text may well hold.

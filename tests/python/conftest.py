@@ -2,6 +2,7 @@
 
 import pytest
 
+import odd_exports
 from program import ROOT, exports, load, run
 
 
@@ -27,3 +28,11 @@ def sample_lake(tmp_path_factory, sample_exports):
     lake = tmp_path_factory.mktemp("sample") / "lake"
     load(lake, *sample_exports)
     return lake
+
+
+@pytest.fixture(scope="session")
+def odd_lake(tmp_path_factory, demo_lake):
+    """Everything odd, and often."""
+    folder = tmp_path_factory.mktemp("odd")
+    load(folder / "lake", *odd_exports.write(folder, demo_lake))
+    return folder / "lake"

@@ -45,7 +45,8 @@ class Sail:
     def ask(self, sql):
         return self.session.sql(sql).toArrow()
 
-    def tolerance(self, column):
+    @staticmethod
+    def tolerance(column):
         # Its percentile_cont cuts the fraction between two values off after six digits.
         return 1e-4 if PERCENTILE.match(column) else 1e-9
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def load(lake, *files):
 def catalog():
     """Every query, as `wabalake queries` lists them."""
     return json.loads(run("queries", "-f", "json"))
+
+
+def goldens(query):
+    """The arguments of a room's golden commands."""
+    lines = (ROOT / "queries" / query.replace("-", "_") / "golden.txt").read_text().splitlines()
+    return [tuple(shlex.split(line)[2:]) for line in lines if line.startswith("$ ")]
 
 
 def exports(folder):

@@ -11,9 +11,8 @@ import shlex
 import pytest
 from pyarrow import parquet
 
-import odd_exports
 from engines import DuckDB, Sail, difference
-from program import ROOT, catalog, load, run
+from program import catalog, goldens, run
 
 # Without an offset, with summer time, with a quarter of an hour, with half an hour of summer time,
 # with a change of the clock at midnight.
@@ -21,12 +20,6 @@ ZONES = ["UTC", "Europe/Madrid", "Asia/Kathmandu", "Australia/Lord_Howe", "Ameri
 
 # What DuckDB is not asked, and why not.
 NOT_FOR_DUCKDB = {}
-
-
-def goldens(query):
-    """The arguments of a room's golden commands."""
-    lines = (ROOT / "queries" / query.replace("-", "_") / "golden.txt").read_text().splitlines()
-    return [tuple(shlex.split(line)[2:]) for line in lines if line.startswith("$ ")]
 
 
 def questions():
@@ -42,14 +35,6 @@ def questions():
         for lake in ("demo_lake", "sample_lake"):
             yield lake, (name,)
             yield lake, (name, "--timezone", ZONES[-1])
-
-
-@pytest.fixture(scope="module")
-def odd_lake(tmp_path_factory, demo_lake):
-    """Everything odd, and often."""
-    folder = tmp_path_factory.mktemp("odd")
-    load(folder / "lake", *odd_exports.write(folder, demo_lake))
-    return folder / "lake"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,76 @@
+"""The catalog's queries here, on Sail and on Apache Spark: one machine, the same files.
+
+Sail and Spark are servers that are up already, as a cluster is; wabalake's process is measured from
+its start to its end on each, answers are compared first.
+"""
+
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from answers import difference
+from processes import Failed, run
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests/python"))
+
+import servers  # noqa: E402
+
+
+class Spark(servers.Spark):
+    """As it comes: the tests end streams early."""
+
+    LIMITS = {}
+
+
+def measure(bench, say) -> list[dict]:
+    """Seconds of each query, by engine."""
+    names = bench.catalog()
+    # So that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    with tempfile.TemporaryDirectory() as folder:
+        sail, spark = servers.Sail(make(folder, "sail")), Spark(make(folder, "spark"))
+        try:
+            sail.wait()
+            spark.start()
+            engines = {
+                "here": [],
+                "Sail": ["--engine", "spark", "--remote", sail.remote],
+                "Spark": ["--engine", "spark", "--remote", f"{spark.remote}/;token={spark.TOKEN}"],
+            }
+            return [one(bench, name, engines, say) for name in names]
+        finally:
+            spark.stop()
+            sail.stop()
+
+
+def one(bench, name: str, engines: dict, say) -> dict:
+    result = {"name": name, "wrong": None}
+    answers = {engine: bench.scratch / f"{name}.{engine}.parquet" for engine in engines}
+    runs = {engine: [] for engine in engines}
+    for turn in range(bench.asked.rounds + 1):
+        for engine, options in engines.items():
+            ask = [bench.program, "query", name, "--lake", bench.lake, "-f", "parquet"]
+            try:
+                runs[engine].append(run(*ask, "-o", answers[engine], *options))
+            except Failed as failure:
+                result["wrong"] = str(failure)
+                return result
+        if turn == 0:
+            # Sail cuts the fraction between two values of a percentile after six digits.
+            tolerances = {"Sail": 1e-4, "Spark": 1e-9}
+            for engine, tolerance in tolerances.items():
+                differs = difference(answers["here"], answers[engine], tolerance)
+                result["wrong"] = result["wrong"] or (differs and f"{engine}: {differs}")
+    say(f"{name}: done")
+    seconds = {
+        engine: sorted(taken.seconds for taken in runs[engine][1:])[len(runs[engine][1:]) // 2]
+        for engine in engines
+    }
+    return result | {"seconds": seconds}
+
+
+def make(folder: str, name: str) -> Path:
+    made = Path(folder) / name
+    made.mkdir()
+    return made

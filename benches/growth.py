@@ -1,0 +1,37 @@
+"""What one machine does as a lake grows: a year of a million sessions, then 4 and 16 times as many."""
+
+import shutil
+
+from processes import run
+
+SESSIONS_PER_DAY = 2_740
+TIMES = (1, 4, 16)
+
+
+def measure(bench, say) -> list[dict]:
+    """Seconds and peak memory of each query, by how large the lake is."""
+    grown = []
+    for times in TIMES:
+        lake = bench.folder / "grown"
+        shutil.rmtree(lake, ignore_errors=True)
+        made = run(
+            bench.program, "sample", "--lake", lake, "--days", bench.asked.days,
+            "--sessions-per-day", SESSIONS_PER_DAY * times, "--seed", bench.asked.seed,
+        )
+        say(f"made a lake {times} times as large in {made.seconds:.0f} s")
+        queries = {}
+        for name in bench.catalog():
+            ask = [bench.program, "query", name, "--lake", lake, "-f", "parquet"]
+            runs = [run(*ask, "-o", bench.scratch / "answer.parquet") for _ in range(3)]
+            fastest = min(runs, key=lambda taken: taken.seconds)
+            queries[name] = {
+                "seconds": fastest.seconds,
+                "resident": max(taken.resident for taken in runs),
+                "anonymous": max(taken.anonymous for taken in runs),
+            }
+        tables = {table: bench.rows_of(lake, table) for table in ("sessions", "deployments", "messages")}
+        size = sum(file.stat().st_size for file in lake.rglob("*.parquet"))
+        grown.append({"times": times, "tables": tables, "bytes": size, "queries": queries})
+        say(f"{times} times: done")
+        shutil.rmtree(lake)
+    return grown

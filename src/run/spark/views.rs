@@ -1,0 +1,164 @@
+//! The tables that a question reads, as a cluster is shown them.
+//!
+//! ```text
+//! sessions, version 20      412 files
+//!   │ days and bounds       2025-06-01 to 2025-06-30 is asked for: 30 files
+//!   │ --map-path            /mnt/lake/tables/… → s3://bucket/lake/tables/…
+//!   ▼
+//! the view `sessions`       those files by name, the catalog's columns, and how many rows there are
+//! ```
+//!
+//! The log is read here, so a cluster needs to know nothing of Delta. It is told each file by name:
+//! one that is committed or removed meanwhile makes no difference. That it saw every row is checked:
+//! some engines pass over a file that they do not find without a word.
+
+use polars::prelude::{DataType, TimeUnit};
+use spark_connect_proto as proto;
+use spark_connect_proto::expression::{ExprType, UnresolvedAttribute};
+use spark_connect_proto::read::{DataSource, ReadType};
+use spark_connect_proto::relation::RelType;
+use wabalake_data::Table;
+use wabalake_queries::query::Question;
+
+use super::client::{relation, statement};
+use super::paths::Paths;
+use crate::error::{Error, Result};
+use crate::lake::{Lake, Snapshot};
+
+/// A view of one version of a table.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) table: &'static Table,
+    /// Where the cluster finds its files.
+    pub(super) files: Vec<String>,
+    /// How many rows they have.
+    pub(super) rows: u64,
+}
+
+impl View {
+    /// A view for each table of a question; of the first only the files that may matter.
+    pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
+        let mut views = Vec::new();
+        let mut instants = question.instants();
+        for table in question.card().reads {
+            views.push(Self::within(table, &lake.snapshot(*table)?, instants, paths)?);
+            instants = (None, None);
+        }
+        Ok(views)
+    }
+
+    fn within(
+        table: &'static Table,
+        snapshot: &Snapshot,
+        instants: (Option<i64>, Option<i64>),
+        paths: &Paths,
+    ) -> Result<Self> {
+        let within = snapshot.files_within(table.day_of, instants);
+        let rows = within.iter().map(|file| file.rows).sum();
+        let files = within.iter().map(|file| paths.of(&snapshot.place(file)));
+        Ok(Self { table, rows, files: files.collect::<Result<_>>()? })
+    }
+
+    /// The rows, with the catalog's columns and no other.
+    pub(super) fn relation(&self) -> Result<proto::Relation> {
+        let mut typed = Vec::new();
+        for column in self.table.columns {
+            typed.push((column.name, sql_type(&column.data_type())?));
+        }
+        if self.files.is_empty() {
+            let nulls = typed.iter().map(|(name, of)| format!("CAST(NULL AS {of}) AS `{name}`"));
+            let nulls: Vec<String> = nulls.collect();
+            let sql = format!("SELECT * FROM (SELECT {}) AS none WHERE 1 = 0", nulls.join(", "));
+            return Ok(statement(sql, None));
+        }
+        // With the types said, a column that older files do not have is null there.
+        let schema: Vec<String> = typed.iter().map(|(name, of)| format!("`{name}` {of}")).collect();
+        let source = DataSource {
+            format: Some("parquet".to_owned()),
+            schema: Some(schema.join(", ")),
+            paths: self.files.clone(),
+            ..Default::default()
+        };
+        let read_type = Some(ReadType::DataSource(source));
+        let read = relation(RelType::Read(proto::Read { read_type, is_streaming: false }));
+        let expressions = typed.iter().map(|(name, _)| attribute(name)).collect();
+        let project = proto::Project { input: Some(Box::new(read)), expressions };
+        Ok(relation(RelType::Project(Box::new(project))))
+    }
+
+    /// Whether the cluster sees as many rows as there are.
+    pub(super) fn check(&self, seen: Option<i64>) -> Result<()> {
+        let (name, rows) = (self.table.name, self.rows);
+        let seen = seen.and_then(|seen| u64::try_from(seen).ok()).unwrap_or(0);
+        if seen == rows {
+            return Ok(());
+        }
+        Err(Error::cluster(format!("the cluster does not see all of the lake's `{name}`"))
+            .found(format!("{seen} rows of {rows}"))
+            .hint(
+                "every machine of the cluster must see the lake at the same path, or say where it \
+                 is with --map-path",
+            ))
+    }
+}
+
+/// A statement that counts the rows of views: one row, a column for each.
+pub(super) fn count(views: &[View]) -> String {
+    let counts = views.iter().map(|View { table, .. }| {
+        format!("(SELECT count(*) FROM `{name}`) AS `{name}`", name = table.name)
+    });
+    format!("SELECT {}", counts.collect::<Vec<_>>().join(", "))
+}
+
+fn attribute(name: &str) -> proto::Expression {
+    let attribute =
+        UnresolvedAttribute { unparsed_identifier: format!("`{name}`"), ..Default::default() };
+    let expr_type = Some(ExprType::UnresolvedAttribute(attribute));
+    proto::Expression { common: None, expr_type }
+}
+
+/// A column's type in SQL.
+fn sql_type(of: &DataType) -> Result<String> {
+    Ok(match of {
+        DataType::String => "STRING".to_owned(),
+        DataType::Int32 => "INT".to_owned(),
+        DataType::Int64 => "BIGINT".to_owned(),
+        DataType::Float64 => "DOUBLE".to_owned(),
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Date => "DATE".to_owned(),
+        DataType::Datetime(TimeUnit::Microseconds, Some(_)) => "TIMESTAMP".to_owned(),
+        DataType::Decimal(precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        other => return Err(Error::bug(format!("no cluster has a column of type {other}"))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use wabalake_data::TABLES;
+    use wabalake_data::tables::UTC_DAY;
+
+    use super::*;
+
+    #[test]
+    fn a_view_has_the_catalogs_columns_alone() {
+        for table in TABLES {
+            let view = View { table, files: vec!["file:///a.parquet".into()], rows: 1 };
+            let Some(RelType::Project(project)) = view.relation().unwrap().rel_type else {
+                panic!("no projection")
+            };
+            assert_eq!(project.expressions.len(), table.columns.len());
+            let Some(RelType::Read(read)) = project.input.unwrap().rel_type else {
+                panic!("no files")
+            };
+            let Some(ReadType::DataSource(source)) = read.read_type else { panic!("no source") };
+            assert!(!source.schema.unwrap().contains(UTC_DAY));
+        }
+    }
+
+    #[test]
+    fn a_table_without_files_is_an_empty_view() {
+        let view = View { table: TABLES[0], files: Vec::new(), rows: 0 };
+        let Some(RelType::Sql(sql)) = view.relation().unwrap().rel_type else { panic!("no SQL") };
+        assert!(sql.query.ends_with("WHERE 1 = 0"), "{}", sql.query);
+    }
+}

@@ -1,0 +1,91 @@
+"""Does a query answer on Sail as it does here?
+
+Sail runs as a cluster of two workers, and is asked by the program itself.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import engines
+import servers
+from clusters import a_file_of, compare, questions, refusal, there
+from program import catalog, run
+
+
+@pytest.fixture(scope="module")
+def sail(tmp_path_factory):
+    sail = servers.Sail(tmp_path_factory.mktemp("sail"))
+    try:
+        sail.wait()
+        yield sail
+    finally:
+        sail.stop()
+
+
+@pytest.mark.parametrize("question", list(questions()), ids=" ".join)
+def test_a_question(question, sail, odd_lake, tmp_path):
+    compare(sail.remote, tmp_path, *question, "--lake", odd_lake, tolerance=engines.Sail.tolerance)
+
+
+@pytest.mark.parametrize("query", [query["name"] for query in catalog()])
+def test_a_query_of_another_lake(query, sail, sample_lake, tmp_path):
+    days = ("--from", "2025-01-03", "--to", "2025-01-09")
+    for range_of_days in ((), days):
+        here = compare(
+            sail.remote, tmp_path, query, *range_of_days, "--lake", sample_lake,
+            tolerance=engines.Sail.tolerance,
+        )
+        assert range_of_days or len(here) > 0
+
+
+@pytest.mark.parametrize("query", [query["name"] for query in catalog()])
+def test_an_empty_lake(query, sail, tmp_path):
+    (tmp_path / "lake").mkdir()
+    compare(sail.remote, tmp_path, query, "--lake", tmp_path / "lake")
+
+
+def test_only_the_first_rows(sail, odd_lake, tmp_path):
+    asked = ("drop-off", "--lake", odd_lake, "--limit", 3)
+    assert len(compare(sail.remote, tmp_path, *asked)) == 3
+
+
+def test_the_same_bytes(sail, odd_lake):
+    asked = ("activity-hours", "--lake", odd_lake, "-f", "csv")
+    assert there(sail.remote, *asked).stdout == run("query", *asked)
+
+
+def test_a_lake_with_an_odd_name(sail, demo_lake, tmp_path):
+    lake = tmp_path / "a lake, 100% ñandú #1"
+    shutil.copytree(demo_lake, lake)
+    compare(sail.remote, tmp_path, "drop-off", "--lake", lake)
+
+
+def test_a_lake_that_is_elsewhere_there(sail, demo_lake, tmp_path):
+    lake, elsewhere = tmp_path / "lake", tmp_path / "elsewhere"
+    shutil.copytree(demo_lake, lake)
+    here = run("query", "activity-hours", "--lake", lake, "-f", "csv")
+    lake.rename(elsewhere)
+    logs = shutil.ignore_patterns("*.parquet")
+    shutil.copytree(elsewhere, lake, ignore=logs)
+    asked = ("activity-hours", "--lake", lake, "-f", "csv")
+    code, said = refusal(sail.remote, *asked)
+    assert code == 1 and "does not see all of the lake's `sessions`" in said
+    done = there(sail.remote, *asked, "--map-path", f"{lake}=file://{elsewhere}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, here, "")
+    code, said = refusal(sail.remote, *asked, "--map-path", f"{elsewhere}=file://{lake}")
+    assert code == 2 and "`--map-path` is about" in said
+
+
+def test_a_file_that_is_gone(sail, demo_lake, tmp_path):
+    """Sail passes over it without a word; the count of the rows does not."""
+    shutil.copytree(demo_lake, tmp_path / "lake")
+    Path(a_file_of(tmp_path / "lake", "sessions")).unlink()
+    code, said = refusal(sail.remote, "drop-off", "--lake", tmp_path / "lake")
+    assert code == 1 and "--map-path" in said
+
+
+def test_nobody_listens(demo_lake):
+    code, said = refusal(f"sc://{servers.HERE}:{servers.free_port()}", "drop-off", "--lake", demo_lake)
+    assert code == 1 and "no Spark Connect server answers at sc://127.0.0.1" in said
