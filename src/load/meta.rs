@@ -99,11 +99,11 @@ struct Told {
     unknown: Vec<String>,
 }
 
+/// What is done with each point: its group, what it says.
+type Visit<'v> = dyn FnMut(usize, &Map<String, Value>) -> io::Result<()> + 'v;
+
 /// Reads all responses of a text, and visits their points: the group, the point.
-fn walk(
-    text: Counted<impl io::Read>,
-    visit: &mut dyn FnMut(usize, &Map<String, Value>) -> io::Result<()>,
-) -> serde_json::Result<Told> {
+fn walk(text: Counted<impl io::Read>, visit: &mut Visit<'_>) -> serde_json::Result<Told> {
     let told = RefCell::new(Told::default());
     let count = Arc::clone(&text.count);
     let walk = Walk { told: &told, count: &count, visit: &RefCell::new(visit) };
@@ -125,7 +125,7 @@ fn walk(
 struct Walk<'w, 'v> {
     told: &'w RefCell<Told>,
     count: &'w Count,
-    visit: &'w RefCell<&'v mut dyn FnMut(usize, &Map<String, Value>) -> io::Result<()>>,
+    visit: &'w RefCell<&'v mut Visit<'v>>,
 }
 
 impl<'w, 'v> Walk<'w, 'v> {

@@ -1,32 +1,38 @@
 //! The tables in `fixtures/`: a CSV for each, as its rows stand in a lake. Lines from `#` on say
 //! what is odd about the rows below; a column that is left out is null; hashes are worked out here.
+//! A room that has `fixtures/` of its own is asked about those tables instead of the common ones.
 
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
-use std::sync::LazyLock;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
 
 use polars::prelude::*;
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, instant, sessions, text_key};
 use wabalake_data::{TABLES, Table};
-use wabalake_queries::query::Tables;
+use wabalake_queries::query::{Room, Tables};
 
-static TABLES_READ: LazyLock<Vec<DataFrame>> =
-    LazyLock::new(|| TABLES.iter().map(|table| from_csv(table)).collect());
+/// What was read of each file, since every test asks every room.
+static READ: LazyLock<Mutex<HashMap<PathBuf, DataFrame>>> = LazyLock::new(Mutex::default);
 
-/// Every table of the fixtures.
-pub(crate) fn tables() -> Tables {
-    TABLES.iter().fold(Tables::new(), |tables, table| tables.with(table, read(table).lazy()))
+/// Every table that a room is asked about.
+pub(crate) fn tables(room: &Room) -> Tables {
+    TABLES.iter().fold(Tables::new(), |tables, table| tables.with(table, read(room, table).lazy()))
 }
 
-/// One table of the fixtures, with every column that a scan offers; empty when there is no file.
-pub(crate) fn read(table: &Table) -> DataFrame {
-    let place = TABLES.iter().position(|known| *known == table).unwrap();
-    TABLES_READ[place].clone()
+/// One table that a room is asked about, with every column that a scan offers; empty when there is
+/// no file.
+pub(crate) fn read(room: &Room, table: &Table) -> DataFrame {
+    let rooms = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = format!("fixtures/{}.csv", table.name);
+    let own = rooms.join(room.card.folder()).join(&file);
+    let path = if own.exists() { own } else { rooms.join(file) };
+    let mut read = READ.lock().unwrap();
+    read.entry(path).or_insert_with_key(|path| from_csv(table, path)).clone()
 }
 
-fn from_csv(table: &Table) -> DataFrame {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{}.csv", table.name));
+fn from_csv(table: &Table, path: &Path) -> DataFrame {
     if !path.exists() {
         return DataFrame::empty_with_schema(&table.schema());
     }
@@ -38,7 +44,7 @@ fn from_csv(table: &Table) -> DataFrame {
         .finish()
         .unwrap();
     for name in texts.get_column_names() {
-        assert!(table.position(name).is_some(), "{}.csv: no column `{name}`", table.name);
+        assert!(table.position(name).is_some(), "{}: no column `{name}`", path.display());
     }
 
     let rows = texts.height();
