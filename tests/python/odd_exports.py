@@ -51,9 +51,13 @@ def write(folder, schemas_of, rows=500, seed=1):
         path = folder / f"{name}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
-            lines.writerow(columns)
+            odd = ODD.get(name)
+            lines.writerow(odd(random, CHANGES[0]) if odd else columns)
             for _ in range(rows):
                 moment = around(random, random.choice(CHANGES + pools["stamps"]))
+                if odd:
+                    lines.writerow(odd(random, moment).values())
+                    continue
                 lines.writerow(
                     [cell(random, column, schema.field(column).type, pools, moment) for column in columns]
                 )
@@ -84,6 +88,32 @@ def cell(random, column, kind, pools, moment):
     if column in ("message_direction", "delivery_status"):
         return random.choice(known)
     return random.choice(known + TEXTS if len(known) < 4 else [*known, "", "odd"])
+
+
+def conversion(random, moment):
+    """Of a session, a person, both or neither; near changes of the clock, where sessions are."""
+    return {
+        "conversion_id": f"c{random.randrange(400)}",
+        "event": random.choice(["purchase", "Purchase", "LEAD", "Ñandú", ""]),
+        "converted_at": moment.isoformat(),
+        "session_id": random.choice(["", "", *random.sample(IDS, 2)]),
+        "phone": random.choice(PHONES),
+        "value": random.choice(["", "0", "0.000001", "10.5", "-3", "99999.99"]),
+        "currency": random.choice(["COP", "COP", "USD", ""]),
+    }
+
+
+def audience_tag(random, moment):
+    """Always, or from a moment on at which something is sent or begins."""
+    return {
+        "phone": random.choice(PHONES[:-1]),
+        "tag": random.choice([text for text in TEXTS if text]),
+        "since": random.choice(["", moment.isoformat()]),
+    }
+
+
+# What makes a row of a table whose cells cannot be drawn one by one.
+ODD = {"conversions": conversion, "audience_tags": audience_tag}
 
 
 def around(random, moment):
