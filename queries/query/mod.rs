@@ -27,6 +27,7 @@ pub mod days;
 pub mod dimensions;
 pub mod filters;
 pub mod measures;
+pub mod performance;
 pub mod sql;
 pub mod tables;
 pub mod zone;
