@@ -29,6 +29,7 @@ pub mod dimensions;
 pub mod filters;
 pub mod measures;
 pub mod money;
+pub mod performance;
 pub mod sql;
 pub mod tables;
 pub mod tags;
