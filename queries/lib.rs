@@ -9,9 +9,14 @@ pub mod delivery_rate;
 pub mod deployment_sessions;
 pub mod drop_off;
 pub mod failure_reasons;
+pub mod lifecycle;
 pub mod message_summary;
+pub mod open_windows;
 pub mod query;
+pub mod redirect_paths;
 pub mod return_rate;
+pub mod session_chains;
+pub mod session_closures;
 pub mod session_duration;
 
 /// Every query, by name.
@@ -23,7 +28,12 @@ pub const CATALOG: &[Room] = &[
     Room::of::<deployment_sessions::DeploymentSessions>(),
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
+    Room::of::<lifecycle::Lifecycle>(),
     Room::of::<message_summary::MessageSummary>(),
+    Room::of::<open_windows::OpenWindows>(),
+    Room::of::<redirect_paths::RedirectPaths>(),
     Room::of::<return_rate::ReturnRate>(),
+    Room::of::<session_chains::SessionChains>(),
+    Room::of::<session_closures::SessionClosures>(),
     Room::of::<session_duration::SessionDuration>(),
 ];
