@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 use wabalake_data::TABLES;
-use wabalake_data::tables::{MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
+use wabalake_data::tables::{CONVERSION_KEY, MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Order, Question, Range, Room, Tables};
 
@@ -170,7 +170,7 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
     for (room, question) in questions() {
         let twin = question.sql();
         let words: Vec<&str> = twin.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-        let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, UTC_DAY];
+        let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, CONVERSION_KEY, UTC_DAY];
         let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
             let rows = fixtures::read(room, table);
             let named = rows
@@ -191,10 +191,10 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
 
 /// The tables of a room as a lake lays them out: a folder for each UTC day.
 fn laid_out(room: &Room) -> Tables {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms").join(room.card.folder());
-    let _ = fs::remove_dir_all(&root);
+    let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms").join(room.card.folder());
+    let _ = fs::remove_dir_all(&lake);
     TABLES.iter().fold(Tables::new(), |tables, table| {
-        let place = root.join(table.name);
+        let place = lake.join(table.name);
         for mut rows in fixtures::read(room, table).partition_by([UTC_DAY], true).unwrap() {
             let day = rows.column(UTC_DAY).unwrap().get(0).unwrap();
             let day = if day.is_null() { NO_DAY.to_owned() } else { day.to_string() };
