@@ -99,6 +99,16 @@ impl DayRange {
         }
     }
 
+    /// The rows of a table of dates that lie in the range, its dates taken as they stand.
+    pub fn scan_dates(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
+        let rows = tables.scan(table);
+        // Of a date, the day that partitions is that date.
+        match self.holds(&col(table.day_of)).zip(self.holds(&col(UTC_DAY))) {
+            Some((in_range, in_partition)) => rows.filter(in_range.and(in_partition)),
+            None => rows,
+        }
+    }
+
     /// Whether a row of a table lies in the range; `None` when every row does.
     fn keep(&self, table: &'static Table) -> Option<Expr> {
         let (from, until) = self.instants();

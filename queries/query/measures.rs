@@ -60,7 +60,7 @@ pub fn share_pct(part: Expr, whole: Expr) -> Expr {
 ///
 /// Polars divides a column by a single number by multiplying it with the inverse, which is off by
 /// the last bit: 49 of 49 are then not 100 %, and a tenth of a second prints seventeen digits.
-fn ratio(of: Expr, by: Expr) -> Expr {
+pub fn ratio(of: Expr, by: Expr) -> Expr {
     let divided = |columns: &mut [Column]| -> PolarsResult<Column> {
         let [of, by] = [columns[0].cast(&DataType::Float64)?, columns[1].cast(&DataType::Float64)?];
         let quotient = |of: Option<f64>, by: Option<f64>| Some(of? / by.filter(|by| *by != 0.0)?);

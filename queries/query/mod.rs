@@ -56,8 +56,8 @@ pub mod prelude {
     pub use super::measures::{
         agent_sessions, answered, average, average_seconds, delivery_is, elapsed, max_seconds,
         message_delivered, message_failed, message_read, message_sent, minutes, outgoing,
-        parent_key, quantile_seconds, rows, rows_where, seconds, session_duration, share_pct,
-        users, visit,
+        parent_key, quantile_seconds, ratio, rows, rows_where, seconds, session_duration,
+        share_pct, users, visit,
     };
     pub use super::{
         Bindings, Card, Chains, Chart, Conversions, DayRange, Dimension, Dimensions, Grouped,
