@@ -128,8 +128,18 @@ def closure(random, moment):
     }
 
 
+def ad_spend(random, moment):
+    """Of the ads and posts that sessions name, and of one that none does."""
+    return {
+        "ad_id": random.choice([*fixture_values("sessions")["meta_source_id"], "menu", "Menu", "120226305854819999"]),
+        "day": moment.date().isoformat(),
+        "currency": random.choice(["USD", "USD", "USD", "COP", ""]),
+        "spend": random.choice(["0", "1", "2.5", "10.000001"]),
+    }
+
+
 # What makes a row of a table whose cells cannot be drawn one by one.
-ODD = {"conversions": conversion, "audience_tags": audience_tag, "closures": closure}
+ODD = {"ad_spend": ad_spend, "conversions": conversion, "audience_tags": audience_tag, "closures": closure}
 
 
 def around(random, moment):
