@@ -3,27 +3,35 @@
 use query::Room;
 
 pub mod activity_hours;
+pub mod audience_breakdown;
+pub mod contact_frequency;
 pub mod conversation_summary;
 pub mod country_breakdown;
 pub mod delivery_rate;
 pub mod deployment_sessions;
 pub mod drop_off;
 pub mod failure_reasons;
+pub mod funnel;
 pub mod message_summary;
 pub mod query;
 pub mod return_rate;
 pub mod session_duration;
+pub mod version_comparison;
 
 /// Every query, by name.
 pub const CATALOG: &[Room] = &[
     Room::of::<activity_hours::ActivityHours>(),
+    Room::of::<audience_breakdown::AudienceBreakdown>(),
+    Room::of::<contact_frequency::ContactFrequency>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
     Room::of::<delivery_rate::DeliveryRate>(),
     Room::of::<deployment_sessions::DeploymentSessions>(),
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
+    Room::of::<funnel::Funnel>(),
     Room::of::<message_summary::MessageSummary>(),
     Room::of::<return_rate::ReturnRate>(),
     Room::of::<session_duration::SessionDuration>(),
+    Room::of::<version_comparison::VersionComparison>(),
 ];
