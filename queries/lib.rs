@@ -4,6 +4,7 @@ use query::Room;
 
 pub mod activity_hours;
 pub mod audience_breakdown;
+pub mod campaign_performance;
 pub mod contact_frequency;
 pub mod conversation_summary;
 pub mod country_breakdown;
@@ -12,16 +13,21 @@ pub mod deployment_sessions;
 pub mod drop_off;
 pub mod failure_reasons;
 pub mod funnel;
+pub mod inactivity_gaps;
+pub mod message_failures;
+pub mod message_latency;
 pub mod message_summary;
 pub mod query;
 pub mod return_rate;
 pub mod session_duration;
+pub mod template_performance;
 pub mod version_comparison;
 
 /// Every query, by name.
 pub const CATALOG: &[Room] = &[
     Room::of::<activity_hours::ActivityHours>(),
     Room::of::<audience_breakdown::AudienceBreakdown>(),
+    Room::of::<campaign_performance::CampaignPerformance>(),
     Room::of::<contact_frequency::ContactFrequency>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
@@ -30,8 +36,12 @@ pub const CATALOG: &[Room] = &[
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
     Room::of::<funnel::Funnel>(),
+    Room::of::<inactivity_gaps::InactivityGaps>(),
+    Room::of::<message_failures::MessageFailures>(),
+    Room::of::<message_latency::MessageLatency>(),
     Room::of::<message_summary::MessageSummary>(),
     Room::of::<return_rate::ReturnRate>(),
     Room::of::<session_duration::SessionDuration>(),
+    Room::of::<template_performance::TemplatePerformance>(),
     Room::of::<version_comparison::VersionComparison>(),
 ];

@@ -30,6 +30,7 @@ pub mod filters;
 pub mod json;
 pub mod measures;
 pub mod money;
+pub mod performance;
 pub mod proportions;
 pub mod sql;
 pub mod tables;
