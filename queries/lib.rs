@@ -14,11 +14,16 @@ pub mod drop_off;
 pub mod failure_reasons;
 pub mod funnel;
 pub mod inactivity_gaps;
+pub mod lifecycle;
 pub mod message_failures;
 pub mod message_latency;
 pub mod message_summary;
+pub mod open_windows;
 pub mod query;
+pub mod redirect_paths;
 pub mod return_rate;
+pub mod session_chains;
+pub mod session_closures;
 pub mod session_duration;
 pub mod template_performance;
 pub mod version_comparison;
@@ -37,10 +42,15 @@ pub const CATALOG: &[Room] = &[
     Room::of::<failure_reasons::FailureReasons>(),
     Room::of::<funnel::Funnel>(),
     Room::of::<inactivity_gaps::InactivityGaps>(),
+    Room::of::<lifecycle::Lifecycle>(),
     Room::of::<message_failures::MessageFailures>(),
     Room::of::<message_latency::MessageLatency>(),
     Room::of::<message_summary::MessageSummary>(),
+    Room::of::<open_windows::OpenWindows>(),
+    Room::of::<redirect_paths::RedirectPaths>(),
     Room::of::<return_rate::ReturnRate>(),
+    Room::of::<session_chains::SessionChains>(),
+    Room::of::<session_closures::SessionClosures>(),
     Room::of::<session_duration::SessionDuration>(),
     Room::of::<template_performance::TemplatePerformance>(),
     Room::of::<version_comparison::VersionComparison>(),

@@ -41,6 +41,14 @@ struct Options {
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     to: Option<NaiveDate>,
 
+    #[command(flatten)]
+    zone: Timezone,
+}
+
+/// `--timezone` alone, for a query that is not asked about a range of days.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+#[group(skip)]
+pub struct Timezone {
     /// IANA zone whose clock says when days, weeks, months and hours begin
     #[arg(
         long,
@@ -50,6 +58,13 @@ struct Options {
         value_parser = read_zone
     )]
     timezone: Tz,
+}
+
+impl Timezone {
+    /// The zone whose clock places instants.
+    pub fn zone(self) -> Tz {
+        self.timezone
+    }
 }
 
 impl DayRange {
@@ -108,8 +123,14 @@ impl DayRange {
 
     /// Whether a local date lies in the range; `None` when every date does.
     pub fn holds(&self, local: &Expr) -> Option<Expr> {
-        let from = self.from.map(|from| local.clone().gt_eq(date(from)));
-        let to = self.to.map(|to| local.clone().lt_eq(date(to)));
+        self.meets(local, local)
+    }
+
+    /// Whether a stretch of local dates, given by its first and its last, shares one with the
+    /// range; `None` when every stretch does.
+    pub fn meets(&self, first: &Expr, last: &Expr) -> Option<Expr> {
+        let from = self.from.map(|from| last.clone().gt_eq(date(from)));
+        let to = self.to.map(|to| first.clone().lt_eq(date(to)));
         from.into_iter().chain(to).reduce(Expr::and)
     }
 
@@ -169,7 +190,7 @@ impl Args for DayRange {
 
 impl FromArgMatches for DayRange {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Options { from, to, timezone } = Options::from_arg_matches(matches)?;
+        let Options { from, to, zone } = Options::from_arg_matches(matches)?;
         if let (Some(from), Some(to)) = (from, to)
             && from > to
         {
@@ -179,7 +200,7 @@ impl FromArgMatches for DayRange {
             );
             return Err(Error::raw(ErrorKind::ValueValidation, message));
         }
-        Ok(Self { from, to, timezone })
+        Ok(Self { from, to, timezone: zone.zone() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
