@@ -3,13 +3,16 @@
 use query::Room;
 
 pub mod activity_hours;
+pub mod audience_breakdown;
 pub mod campaign_performance;
+pub mod contact_frequency;
 pub mod conversation_summary;
 pub mod country_breakdown;
 pub mod delivery_rate;
 pub mod deployment_sessions;
 pub mod drop_off;
 pub mod failure_reasons;
+pub mod funnel;
 pub mod inactivity_gaps;
 pub mod inbound_channels;
 pub mod lifecycle;
@@ -25,17 +28,21 @@ pub mod session_chains;
 pub mod session_closures;
 pub mod session_duration;
 pub mod template_performance;
+pub mod version_comparison;
 
 /// Every query, by name.
 pub const CATALOG: &[Room] = &[
     Room::of::<activity_hours::ActivityHours>(),
+    Room::of::<audience_breakdown::AudienceBreakdown>(),
     Room::of::<campaign_performance::CampaignPerformance>(),
+    Room::of::<contact_frequency::ContactFrequency>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
     Room::of::<delivery_rate::DeliveryRate>(),
     Room::of::<deployment_sessions::DeploymentSessions>(),
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
+    Room::of::<funnel::Funnel>(),
     Room::of::<inactivity_gaps::InactivityGaps>(),
     Room::of::<inbound_channels::InboundChannels>(),
     Room::of::<lifecycle::Lifecycle>(),
@@ -50,4 +57,5 @@ pub const CATALOG: &[Room] = &[
     Room::of::<session_closures::SessionClosures>(),
     Room::of::<session_duration::SessionDuration>(),
     Room::of::<template_performance::TemplatePerformance>(),
+    Room::of::<version_comparison::VersionComparison>(),
 ];

@@ -92,8 +92,14 @@ impl DayRange {
 
     /// The rows of a query's first table that lie in the range by the table's own stamp.
     pub fn scan(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
+        self.scan_back(tables, table, 0)
+    }
+
+    /// The rows that lie in the range by the table's own stamp, or at most so many microseconds
+    /// before it.
+    pub fn scan_back(&self, tables: &Tables, table: &'static Table, micros: i64) -> LazyFrame {
         let rows = tables.scan(table);
-        match self.keep(table) {
+        match self.keep(table, micros) {
             Some(in_range) => rows.filter(in_range),
             None => rows,
         }
@@ -109,9 +115,11 @@ impl DayRange {
         }
     }
 
-    /// Whether a row of a table lies in the range; `None` when every row does.
-    fn keep(&self, table: &'static Table) -> Option<Expr> {
+    /// Whether a row of a table lies in the range, or so many microseconds before it; `None` when
+    /// every row does.
+    fn keep(&self, table: &'static Table, before: i64) -> Option<Expr> {
         let (from, until) = self.instants();
+        let from = from.map(|from| from.saturating_sub(before));
         let (at, day) = (col(table.day_of), col(UTC_DAY));
         // The stamp decides. The day only says which partitions need not be opened.
         let from = from.map(|from| {

@@ -223,7 +223,9 @@ impl<Q: Grouped> Dimensions<Q> {
 
     /// Fills the slots `{by}` (a select list over the query's table), `{by_columns}` (their
     /// names), `{by_order}` (their names to order by) and, for queries that are split by tag,
-    /// `{tagged}` (a join to follow the table).
+    /// `{tagged}` (a join to follow the table). For queries that need not be split there are
+    /// `{then_by}`, `{by_columns_then}` and `{by_order_then}`, which bring the comma between them
+    /// and what they follow or precede.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let selected: Vec<String> =
             self.asked.iter().flat_map(|dimension| dimension.sql(Q::TABLE, Tz::UTC)).collect();
@@ -234,8 +236,14 @@ impl<Q: Grouped> Dimensions<Q> {
         } else {
             String::new()
         };
+        let with = |text: String, before: &str, after: &str| {
+            if names.is_empty() { text } else { format!("{before}{text}{after}") }
+        };
         bindings
             .slot("tagged", tagged)
+            .slot("then_by", with(selected.join(",\n    "), ",\n    ", ""))
+            .slot("by_columns_then", with(names.join(", "), "", ",\n    "))
+            .slot("by_order_then", with(order.join(", "), "", ",\n    "))
             .slot("by", selected.join(",\n    "))
             .slot("by_columns", names.join(", "))
             .slot("by_order", order.join(", "))

@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, NamedFrom, Series, col, lit};
 use wabalake_data::cells::number::integer;
-use wabalake_data::tables::sessions;
+use wabalake_data::tables::{deployments, sessions};
 
 use super::sql::{Bindings, SqlLiteral};
 
@@ -142,6 +142,16 @@ choices! {
     /// `--country`, in any case.
     Country: String = "country" of sessions::COUNTRY,
         "Only people of these countries (ISO 3166-1 alpha-2)", |word| Ok(word.to_uppercase());
+
+    /// `--delivery-status`, spelt as in loading.
+    DeliveryStatus: String = "delivery_status" of deployments::DELIVERY_STATUS,
+        "Only deployments of these statuses (In Process, Sent, Delivered, Failed)",
+        |word| Ok(deployments::DELIVERY_STATUSES.canonical(word).unwrap_or(word).to_owned());
+
+    /// `--session-status`, spelt as in loading.
+    SessionStatus: String = "session_status" of sessions::SESSION_STATUS,
+        "Only sessions of these statuses (BOT, AGENTS, RATING)",
+        |word| Ok(sessions::SESSION_STATUSES.canonical(word).unwrap_or(word).to_owned());
 
     /// `--session-type`, spelt as in loading.
     SessionType: String = "session_type" of sessions::SESSION_TYPE,

@@ -1,0 +1,77 @@
+//! How do the audiences compare?
+//!
+//! One row for each tag of a deployment's person at the time of the send, or of an inbound session's
+//! person when it began; null for people without one. Who has several tags counts under each, so
+//! the rows add up to more than there is. A tag that began to hold later does not count. What a
+//! delivered deployment sparked is found as in [`country_breakdown`](crate::country_breakdown).
+
+use wabalake_data::tables::audience_tags::{self, TAG};
+use wabalake_data::tables::{conversions, deployments, sessions};
+
+use crate::query::breakdown::breakdown;
+use crate::query::prelude::*;
+use crate::query::tags::tagged;
+
+/// See the [module](self) for the question it answers.
+pub struct AudienceBreakdown;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversions: Conversions,
+}
+
+impl Query for AudienceBreakdown {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "audience-breakdown",
+        title: "How the audiences compare",
+        question: "How do the audiences compare? Deployments by the tags that their person has at \
+                   the time, what the delivered ones sparked, and the inbound sessions beside \
+                   them; a person with several tags counts under each.",
+        reads: &[&deployments::TABLE, &sessions::TABLE, &audience_tags::TABLE, &conversions::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(TAG),
+            OutputColumn::count("deployments"),
+            OutputColumn::count("delivered"),
+            OutputColumn::pct("delivered_pct"),
+            OutputColumn::count("sessions_created"),
+            OutputColumn::pct("click_through_pct"),
+            OutputColumn::count("replied"),
+            OutputColumn::pct("reply_pct"),
+            OutputColumn::count("inbound_sessions"),
+            OutputColumn::seconds("avg_session_seconds"),
+            OutputColumn::count("converted_sessions"),
+            OutputColumn::pct("conversion_pct"),
+            OutputColumn::money("revenue"),
+            OutputColumn::text("revenue_currency"),
+        ],
+        key: &[TAG],
+        order: &[Order::Descending("deployments")],
+        chart: Some(Chart::Bars { x: TAG, y: "deployments" }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let sessions = params.days.scan(tables, &sessions::TABLE);
+        breakdown(
+            TAG,
+            tagged(deployments, &deployments::TABLE, tables)?,
+            tagged(sessions, &sessions::TABLE, tables)?,
+            &params.conversions,
+            tables,
+        )
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.conversions.bind(params.days.bind(Bindings::new()))
+    }
+}

@@ -1,0 +1,110 @@
+//! Is a new version of a flow better than the one before?
+//!
+//! One row for each version of a conversation to which something was sent. Replies are of delivered
+//! deployments: one that was answered though it failed does not count, and neither does the time of
+//! an answer from before the delivery. The interval is where the reply rate lies with 95 %
+//! certainty. The p-value is against the next lower version among the rows: how often chance alone
+//! would make two equal versions differ at least this much. Deployments without a version are a row
+//! of their own that is compared with none.
+
+use polars::prelude::{SortOptions, WindowMapping};
+use wabalake_data::tables::deployments::{
+    self, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_DELIVERED_TIMESTAMP,
+    USER_RESPONDED_TIMESTAMP,
+};
+
+use crate::query::prelude::*;
+use crate::query::proportions::{Bound, difference_p, wilson_pct};
+
+/// See the [module](self) for the question it answers.
+pub struct VersionComparison;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversation_id: Only<filters::ConversationId>,
+}
+
+const DELIVERED: &str = "delivered";
+const REPLIED: &str = "replied";
+const REPLY_TIME: &str = "reply_time";
+
+impl Query for VersionComparison {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "version-comparison",
+        title: "Whether a new version does better",
+        question: "Is a new version of a flow better than the one before? Deployments and replies \
+                   of each version, with the interval in which the reply rate lies (95 %, Wilson) \
+                   and the p-value against the next lower version (z test).",
+        reads: &[&deployments::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::version(CONVERSATION_VERSION),
+            OutputColumn::count("deployments"),
+            OutputColumn::count(DELIVERED),
+            OutputColumn::pct("delivered_pct"),
+            OutputColumn::count(REPLIED),
+            OutputColumn::pct("reply_pct"),
+            OutputColumn::pct("reply_pct_low"),
+            OutputColumn::pct("reply_pct_high"),
+            OutputColumn::seconds("median_reply_seconds"),
+            OutputColumn { name: "p_value", of: crate::query::Type::Float, unit: None },
+        ],
+        key: &[CONVERSATION_ID, CONVERSATION_VERSION],
+        order: &[],
+        chart: None,
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --conversation-id 41284",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let delivered = || delivery_is("Delivered");
+        let reply_time = elapsed(DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP);
+        let reply_time = when(delivered()).then(reply_time).otherwise(lit(Null {}));
+        let versions = params
+            .conversation_id
+            .of(deployments)
+            .with_column(reply_time.alias(REPLY_TIME))
+            .group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION)])
+            .agg([
+                rows().alias("deployments"),
+                rows_where(delivered()).alias(DELIVERED),
+                rows_where(delivered().and(answered())).alias(REPLIED),
+                quantile_seconds(REPLY_TIME, 0.5).alias("median_reply_seconds"),
+            ]);
+
+        let lower = |column: &str| -> PolarsResult<Expr> {
+            let by_version =
+                Some(([col(CONVERSATION_VERSION)], SortOptions::default().with_nulls_last(true)));
+            col(column).shift(lit(1)).over_with_options(
+                Some([col(CONVERSATION_ID)]),
+                by_version,
+                WindowMapping::default(),
+            )
+        };
+        let compared =
+            difference_p(col(REPLIED), col(DELIVERED), lower(REPLIED)?, lower(DELIVERED)?);
+        Ok(versions.with_columns([
+            share_pct(col(DELIVERED), col("deployments")).alias("delivered_pct"),
+            share_pct(col(REPLIED), col(DELIVERED)).alias("reply_pct"),
+            wilson_pct(col(REPLIED), col(DELIVERED), Bound::Low).alias("reply_pct_low"),
+            wilson_pct(col(REPLIED), col(DELIVERED), Bound::High).alias("reply_pct_high"),
+            when(col(CONVERSATION_VERSION).is_not_null())
+                .then(compared)
+                .otherwise(lit(Null {}))
+                .alias("p_value"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.conversation_id.bind(params.days.bind(Bindings::new()))
+    }
+}
