@@ -13,6 +13,7 @@ pub mod message_summary;
 pub mod query;
 pub mod return_rate;
 pub mod session_duration;
+pub mod session_summary;
 
 /// Every query, by name.
 pub const CATALOG: &[Room] = &[
@@ -26,4 +27,5 @@ pub const CATALOG: &[Room] = &[
     Room::of::<message_summary::MessageSummary>(),
     Room::of::<return_rate::ReturnRate>(),
     Room::of::<session_duration::SessionDuration>(),
+    Room::of::<session_summary::SessionSummary>(),
 ];

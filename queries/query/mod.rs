@@ -23,12 +23,15 @@ use wabalake_data::Table;
 use wabalake_data::tables::instant;
 
 pub mod breakdown;
+pub mod conversations;
 pub mod conversions;
 pub mod days;
 pub mod dimensions;
 pub mod filters;
+pub mod lines;
 pub mod measures;
 pub mod money;
+pub mod prices;
 pub mod sql;
 pub mod tables;
 pub mod tags;
@@ -52,8 +55,8 @@ pub mod prelude {
     pub use super::filters::{self, Only};
     pub use super::measures::{
         agent_sessions, answered, average_seconds, delivery_is, elapsed, max_seconds,
-        message_delivered, message_failed, message_read, message_sent, outgoing, quantile_seconds,
-        rows, rows_where, session_duration, share_pct, users,
+        message_counts, message_delivered, message_failed, message_read, message_sent, outgoing,
+        quantile_seconds, rows, rows_where, session_duration, share_pct, users,
     };
     pub use super::{
         Bindings, Card, Chart, Conversions, DayRange, Dimension, Dimensions, Grouped, Order,
@@ -222,6 +225,11 @@ impl OutputColumn {
     /// An instant.
     pub const fn instant(name: &'static str) -> Self {
         Self::new(name, Type::Instant, None)
+    }
+
+    /// Yes or no.
+    pub const fn boolean(name: &'static str) -> Self {
+        Self::new(name, Type::Boolean, None)
     }
 
     /// An amount of money; its currency stands in the column beside it.
