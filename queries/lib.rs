@@ -27,6 +27,7 @@ pub mod return_rate;
 pub mod session_chains;
 pub mod session_closures;
 pub mod session_duration;
+pub mod session_summary;
 pub mod template_performance;
 pub mod version_comparison;
 
@@ -56,6 +57,7 @@ pub const CATALOG: &[Room] = &[
     Room::of::<session_chains::SessionChains>(),
     Room::of::<session_closures::SessionClosures>(),
     Room::of::<session_duration::SessionDuration>(),
+    Room::of::<session_summary::SessionSummary>(),
     Room::of::<template_performance::TemplatePerformance>(),
     Room::of::<version_comparison::VersionComparison>(),
 ];

@@ -6,10 +6,9 @@
 //! last, in whatever session of the lake that was.
 
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
-use wabalake_data::tables::sessions::{
-    self, LINE_WHATSAPP_DISPLAY_NAME, LINE_WHATSAPP_NUMBER, SESSION_ID, SESSION_STARTED_TIMESTAMP,
-};
+use wabalake_data::tables::sessions;
 
+use crate::query::lines;
 use crate::query::prelude::*;
 use crate::query::zone::Clock;
 
@@ -60,7 +59,6 @@ impl Query for MessageSummary {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);
-        let outgoing_where = |state: Expr| rows_where(outgoing().and(state));
         let days = messages
             .group_by([
                 Clock::Day.start(col(CREATED_AT), params.days.timezone()).alias(DATE),
@@ -69,29 +67,9 @@ impl Query for MessageSummary {
                 col(COUNTRY),
                 col(MESSAGE_TYPE),
             ])
-            .agg([
-                rows_where(outgoing()).alias("created"),
-                outgoing_where(message_failed()).alias("failed"),
-                outgoing_where(message_sent()).alias("sent"),
-                outgoing_where(message_delivered()).alias("delivered"),
-                outgoing_where(message_read()).alias("read"),
-                rows_where(outgoing().not()).alias("received"),
-            ]);
+            .agg(message_counts());
 
-        let named =
-            tables.scan(&sessions::TABLE).filter(col(LINE_WHATSAPP_DISPLAY_NAME).is_not_null());
-        let latest = named
-            .clone()
-            .group_by([col(LINE_WHATSAPP_NUMBER)])
-            .agg([col(SESSION_STARTED_TIMESTAMP).max()]);
-        let on = [col(LINE_WHATSAPP_NUMBER), col(SESSION_STARTED_TIMESTAMP)];
-        let lines = named
-            .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
-            .group_by([col(LINE_WHATSAPP_NUMBER).alias(WA_PHONE_NUMBER)])
-            .agg([col(LINE_WHATSAPP_DISPLAY_NAME).max_by(col(SESSION_ID)).alias("display_name")]);
-
-        let line = [col(WA_PHONE_NUMBER)];
-        Ok(days.join(lines, &line, &line, JoinArgs::new(JoinType::Left)))
+        Ok(lines::named(days, WA_PHONE_NUMBER, "display_name", tables))
     }
 
     fn bind(params: &Params) -> Bindings {

@@ -90,19 +90,23 @@ impl DayRange {
         (self.from.map(start), after.map(start))
     }
 
+    /// The stretch of time between those instants.
+    pub fn span(&self) -> Span {
+        let (from, until) = self.instants();
+        Span { from, until, timezone: self.timezone }
+    }
+
     /// The rows of a query's first table that lie in the range by the table's own stamp.
     pub fn scan(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
-        self.scan_back(tables, table, 0)
+        self.span().scan(tables, table)
     }
 
     /// The rows that lie in the range by the table's own stamp, or at most so many microseconds
     /// before it.
     pub fn scan_back(&self, tables: &Tables, table: &'static Table, micros: i64) -> LazyFrame {
-        let rows = tables.scan(table);
-        match self.keep(table, micros) {
-            Some(in_range) => rows.filter(in_range),
-            None => rows,
-        }
+        let span = self.span();
+        let from = span.from.map(|from| from.saturating_sub(micros));
+        Span { from, ..span }.scan(tables, table)
     }
 
     /// The rows of a table of dates that lie in the range, its dates taken as they stand.
@@ -113,22 +117,6 @@ impl DayRange {
             Some((in_range, in_partition)) => rows.filter(in_range.and(in_partition)),
             None => rows,
         }
-    }
-
-    /// Whether a row of a table lies in the range, or so many microseconds before it; `None` when
-    /// every row does.
-    fn keep(&self, table: &'static Table, before: i64) -> Option<Expr> {
-        let (from, until) = self.instants();
-        let from = from.map(|from| from.saturating_sub(before));
-        let (at, day) = (col(table.day_of), col(UTC_DAY));
-        // The stamp decides. The day only says which partitions need not be opened.
-        let from = from.map(|from| {
-            at.clone().gt_eq(instant(from)).and(day.clone().gt_eq(date(utc_date(from))))
-        });
-        let until = until.map(|until| {
-            at.lt(instant(until)).and(day.lt_eq(date(utc_date(until.saturating_sub(1)))))
-        });
-        from.into_iter().chain(until).reduce(Expr::and)
     }
 
     /// Whether a local date lies in the range; `None` when every date does.
@@ -146,19 +134,12 @@ impl DayRange {
 
     /// Whether an instant lies in the range; `None` when every instant does.
     pub fn holds_instant(&self, at: &Expr) -> Option<Expr> {
-        let (from, until) = self.instants();
-        let from = from.map(|from| at.clone().gt_eq(instant(from)));
-        let until = until.map(|until| at.clone().lt(instant(until)));
-        from.into_iter().chain(until).reduce(Expr::and)
+        self.span().holds(at)
     }
 
     /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        let (from, until) = self.instants();
-        bindings
-            .instant(FROM_AT, from)
-            .instant(UNTIL_AT, until)
-            .text("timezone", self.timezone.name())
+        self.span().bind(bindings)
     }
 
     /// The two instants that [`DayRange::bind`] bound.
@@ -175,6 +156,53 @@ impl DayRange {
         bindings
             .date("from_date", self.from)
             .date("to_date", self.to)
+            .text("timezone", self.timezone.name())
+    }
+}
+
+/// A stretch of time, and the zone whose clock tells its days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant that counts, in microseconds; `None` without a beginning.
+    pub from: Option<i64>,
+    /// The first instant after, in microseconds; `None` without an end.
+    pub until: Option<i64>,
+    /// The zone whose clock places instants.
+    pub timezone: Tz,
+}
+
+impl Span {
+    /// The rows of a table that lie in it by the table's own stamp, an instant.
+    pub fn scan(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
+        let rows = tables.scan(table);
+        match self.keep(table) {
+            Some(within) => rows.filter(within),
+            None => rows,
+        }
+    }
+
+    /// Whether a row of a table lies in it; `None` when every row does.
+    fn keep(&self, table: &'static Table) -> Option<Expr> {
+        let day = col(UTC_DAY);
+        // The stamp decides. The day only says which partitions need not be opened.
+        let from = self.from.map(|from| day.clone().gt_eq(date(utc_date(from))));
+        let until = self.until.map(|until| day.lt_eq(date(utc_date(until.saturating_sub(1)))));
+        let days = from.into_iter().chain(until).reduce(Expr::and)?;
+        Some(self.holds(&col(table.day_of))?.and(days))
+    }
+
+    /// Whether an instant lies in it; `None` when every instant does.
+    pub fn holds(&self, at: &Expr) -> Option<Expr> {
+        let from = self.from.map(|from| at.clone().gt_eq(instant(from)));
+        let until = self.until.map(|until| at.clone().lt(instant(until)));
+        from.into_iter().chain(until).reduce(Expr::and)
+    }
+
+    /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
+    pub fn bind(&self, bindings: Bindings) -> Bindings {
+        bindings
+            .instant(FROM_AT, self.from)
+            .instant(UNTIL_AT, self.until)
             .text("timezone", self.timezone.name())
     }
 }

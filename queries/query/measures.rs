@@ -8,7 +8,9 @@ use polars::prelude::{
     ChunkApply, Column, DataType, Expr, Field, Float64Chunked, Int64Chunked, IntoColumn,
     NewChunkedArray, Null, PolarsResult, QuantileMethod, col, len, lit, when,
 };
-use wabalake_data::tables::{USER_KEY, deployments, messages, sessions, text_key};
+use wabalake_data::tables::{
+    USER_KEY, deployments, message_summaries, messages, sessions, text_key,
+};
 
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
@@ -166,6 +168,20 @@ pub fn message_delivered() -> Expr {
 /// Whether an outgoing message was read.
 pub fn message_read() -> Expr {
     col(messages::SEEN_AT).is_not_null()
+}
+
+/// What became of messages, in the columns of Kaleyra's summary: outgoing ones are created, failed,
+/// sent, delivered and read, incoming ones received.
+pub fn message_counts() -> [Expr; 6] {
+    let outgoing_where = |state: Expr| rows_where(outgoing().and(state));
+    [
+        rows_where(outgoing()).alias(message_summaries::CREATED),
+        outgoing_where(message_failed()).alias(message_summaries::FAILED),
+        outgoing_where(message_sent()).alias(message_summaries::SENT),
+        outgoing_where(message_delivered()).alias(message_summaries::DELIVERED),
+        outgoing_where(message_read()).alias(message_summaries::READ),
+        rows_where(outgoing().not()).alias(message_summaries::RECEIVED),
+    ]
 }
 
 #[cfg(test)]

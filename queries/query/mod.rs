@@ -24,14 +24,17 @@ use wabalake_data::tables::instant;
 
 pub mod breakdown;
 pub mod chains;
+pub mod conversations;
 pub mod conversions;
 pub mod days;
 pub mod dimensions;
 pub mod filters;
 pub mod json;
+pub mod lines;
 pub mod measures;
 pub mod money;
 pub mod performance;
+pub mod prices;
 pub mod proportions;
 pub mod sql;
 pub mod tables;
@@ -57,8 +60,8 @@ pub mod prelude {
     pub use super::filters::{self, Only};
     pub use super::measures::{
         agent_sessions, answered, average, average_seconds, delivery_is, elapsed, max_seconds,
-        message_delivered, message_failed, message_read, message_sent, minutes, outgoing,
-        parent_key, quantile_seconds, ratio, rows, rows_where, seconds, session_duration,
+        message_counts, message_delivered, message_failed, message_read, message_sent, minutes,
+        outgoing, parent_key, quantile_seconds, ratio, rows, rows_where, seconds, session_duration,
         share_pct, users, visit,
     };
     pub use super::{
@@ -262,6 +265,11 @@ impl OutputColumn {
     /// An instant.
     pub const fn instant(name: &'static str) -> Self {
         Self::new(name, Type::Instant, None)
+    }
+
+    /// Yes or no.
+    pub const fn boolean(name: &'static str) -> Self {
+        Self::new(name, Type::Boolean, None)
     }
 
     /// An amount of money; its currency stands in the column beside it.

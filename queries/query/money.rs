@@ -11,6 +11,9 @@
 
 use polars::prelude::{Expr, LazyFrame, Null, SortOptions, col, len, lit, when};
 use wabalake_data::tables::CURRENCY;
+use wabalake_data::tables::rates::PRICE;
+
+use super::Type;
 
 /// What stands for a currency that is not said.
 const UNSAID: &str = "?";
@@ -45,4 +48,45 @@ fn in_one_currency(sums: LazyFrame, groups: &[Expr]) -> LazyFrame {
             .otherwise(lit(Null {}))
             .alias(CURRENCY),
     ])
+}
+
+/// What units cost; the column of [`charged`] and [`cost`].
+pub const COST: &str = "cost";
+
+/// How many units have no rate; the column of [`charged`] and [`charges`].
+pub const UNPRICED: &str = "unpriced";
+
+/// The least and the greatest currency that something is charged in; the columns of [`charged`]
+/// and [`charges`].
+const CHARGED_IN: [&str; 2] = ["charged_in", "charged_in_too"];
+
+/// What units cost, of which only some are charged their `price` in its `currency`: columns to be
+/// added to them, and to be added up by [`charges`].
+pub fn charged(chargeable: Expr) -> [Expr; 4] {
+    let nothing = lit(0).cast(Type::Money.data_type());
+    let priced = chargeable.clone().and(col(PRICE).is_not_null());
+    let currency = col(CURRENCY).fill_null(lit(UNSAID));
+    let charged_in = when(priced).then(currency).otherwise(lit(Null {}));
+    let cost = when(chargeable.clone()).then(col(PRICE)).otherwise(nothing);
+    let unpriced = chargeable.and(col(PRICE).is_null());
+    [
+        cost.alias(COST),
+        unpriced.cast(Type::Integer.data_type()).alias(UNPRICED),
+        charged_in.clone().alias(CHARGED_IN[0]),
+        charged_in.alias(CHARGED_IN[1]),
+    ]
+}
+
+/// The columns of [`charged`] for a group of units, or of groups.
+pub fn charges() -> [Expr; 4] {
+    [col(COST).sum(), col(UNPRICED).sum(), col(CHARGED_IN[0]).min(), col(CHARGED_IN[1]).max()]
+}
+
+/// What a group costs by its [`charges`]; null where one of its units has no rate, or where they
+/// are charged in several currencies.
+pub fn cost() -> Expr {
+    let [one, other] = CHARGED_IN.map(col);
+    let in_one_currency = one.clone().is_null().or(one.eq(other));
+    let is_known = col(UNPRICED).eq(lit(0)).and(in_one_currency);
+    when(is_known).then(col(COST)).otherwise(lit(Null {}))
 }

@@ -34,6 +34,7 @@ CHANGES = [
         "2025-06-01T00:00:00", "2025-06-02T05:00:00", "2025-12-31T18:15:00",
     )
 ]
+CATEGORIES = ["marketing", "utility", "authentication", "authentication_international", "service"]
 STEPS = [
     timedelta(), timedelta(microseconds=1), timedelta(seconds=90), timedelta(minutes=30),
     timedelta(hours=1), timedelta(hours=24), timedelta(days=7), timedelta(days=31),
@@ -138,8 +139,23 @@ def ad_spend(random, moment):
     }
 
 
+def rate(random, moment):
+    """For a country or any, in tiers or not, from the days around changes of the clock on."""
+    return {
+        "effective_from": random.choice([moment.date(), "2018-01-01", "2025-01-01", "2025-06-01"]),
+        "country": random.choice(["", "*", "CO", "BR", "MX", "US"]),
+        "category": random.choice([*CATEGORIES, "business_initiated", "user_initiated", "referral", "odd"]),
+        "tier_from": random.choice(["", 0, 0, 2, 3, 5]),
+        "price": random.choice(["0", "0.000001", "0.0125", "1.5"]),
+        "currency": random.choice(["USD", "USD", "USD", "BRL", ""]),
+        "revision": random.choice(["", 1, 2]),
+    }
+
+
 # What makes a row of a table whose cells cannot be drawn one by one.
-ODD = {"ad_spend": ad_spend, "conversions": conversion, "audience_tags": audience_tag, "closures": closure}
+ODD = {
+    "ad_spend": ad_spend, "audience_tags": audience_tag, "closures": closure, "conversions": conversion, "rates": rate,
+}
 
 
 def around(random, moment):
@@ -154,14 +170,15 @@ def fixture_values(table):
     """The distinct values of each column of a fixture, and all its stamps."""
     pools = defaultdict(list)
     path = fixture(table)
-    if not path.exists():
-        return pools | {"stamps": []}
-    with path.open(encoding="utf-8") as file:
-        for row in csv.DictReader(line for line in file if not line.startswith("#")):
-            for column, value in row.items():
-                if value and value not in pools[column]:
-                    pools[column].append(value)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        for column, value in row.items():
+            if value and value not in pools[column]:
+                pools[column].append(value)
     pools["message_direction"] = ["incoming", "outgoing"]
+    if table == "messages":
+        pools["conversation_id"] += [f"k{number}" for number in range(100)]
+        pools["conversation_type"] += [*CATEGORIES, "referral", "referral_conversion"]
     stamps = [column for column in pools if column.endswith(("_timestamp", "_at"))]
     pools["stamps"] = [
         datetime.fromisoformat(value).astimezone(timezone.utc) for column in stamps for value in pools[column]

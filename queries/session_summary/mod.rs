@@ -1,0 +1,82 @@
+//! How many sessions did a day bring, and what did they cost?
+//!
+//! Kaleyra's own summary, worked out from the messages: one row for each local date, account,
+//! line, country, type, whether they were free by their number, and currency. A session is a
+//! conversation of 24 hours, on the day of its first message that did not fail; when all of them
+//! failed it is none. What is free by its number is counted over the whole lake, whatever the
+//! range.
+
+use wabalake_data::tables::session_summaries::{
+    AMOUNT, COUNTRY, DATE, DISPLAY_NAME, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE,
+    WA_PHONE_NUMBER, WABA_ID,
+};
+use wabalake_data::tables::{CURRENCY, messages, rates, sessions};
+
+use crate::query::conversations::{FreeSessions, conversations};
+use crate::query::prelude::*;
+use crate::query::prices::DATED;
+use crate::query::{lines, money};
+
+/// See the [module](self) for the question it answers.
+pub struct SessionSummary;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    free_sessions: FreeSessions,
+}
+
+const KEY: [&str; 7] = [DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, SESSION_TYPE, FREE_TIER, CURRENCY];
+
+impl Query for SessionSummary {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "session-summary",
+        title: "How many sessions a day brought, and what they cost",
+        question: "How many sessions did a day bring, and what did they cost? Kaleyra's summary, \
+                   worked out: each conversation on the day of its first message that did not \
+                   fail, the first of a month free, the others by the rate card. A sum is left out \
+                   where one of them has no rate.",
+        reads: &[&messages::TABLE, &sessions::TABLE, &rates::TABLE],
+        range: Range::History,
+        columns: &[
+            OutputColumn::date(DATE),
+            OutputColumn::text(WABA_ID),
+            OutputColumn::text(WA_PHONE_NUMBER),
+            OutputColumn::text(DISPLAY_NAME),
+            OutputColumn::text(COUNTRY),
+            OutputColumn::text(SESSION_TYPE),
+            OutputColumn::boolean(FREE_TIER),
+            OutputColumn::count(NUMBER_OF_SESSIONS),
+            OutputColumn::money(AMOUNT),
+            OutputColumn::text(CURRENCY),
+            OutputColumn::count("unpriced_sessions"),
+        ],
+        key: &KEY,
+        order: &[],
+        chart: None,
+        engine: Engine::Streaming,
+        example: "--free-sessions 0 --from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let sessions = conversations(tables, params.days.span(), params.free_sessions)?
+            .with_columns([col(DATED).alias(DATE), col(messages::LINE).alias(WA_PHONE_NUMBER)]);
+        let mut counted = vec![rows().alias(NUMBER_OF_SESSIONS)];
+        counted.extend(money::charges());
+        let days = sessions.group_by(KEY.map(col)).agg(counted).with_columns([
+            money::cost().alias(AMOUNT),
+            col(money::UNPRICED).alias("unpriced_sessions"),
+        ]);
+        Ok(lines::named(days, WA_PHONE_NUMBER, DISPLAY_NAME, tables))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.free_sessions.bind(params.days.bind(Bindings::new()))
+    }
+}
