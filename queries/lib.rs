@@ -3,6 +3,8 @@
 use query::Room;
 
 pub mod activity_hours;
+pub mod analytics;
+pub mod conversation_analytics;
 pub mod conversation_summary;
 pub mod country_breakdown;
 pub mod delivery_rate;
@@ -10,14 +12,18 @@ pub mod deployment_sessions;
 pub mod drop_off;
 pub mod failure_reasons;
 pub mod message_summary;
+pub mod pricing_analytics;
 pub mod query;
 pub mod return_rate;
 pub mod session_duration;
 pub mod session_summary;
+pub mod template_analytics;
 
 /// Every query, by name.
 pub const CATALOG: &[Room] = &[
     Room::of::<activity_hours::ActivityHours>(),
+    Room::of::<analytics::Analytics>(),
+    Room::of::<conversation_analytics::ConversationAnalytics>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
     Room::of::<delivery_rate::DeliveryRate>(),
@@ -25,7 +31,9 @@ pub const CATALOG: &[Room] = &[
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
     Room::of::<message_summary::MessageSummary>(),
+    Room::of::<pricing_analytics::PricingAnalytics>(),
     Room::of::<return_rate::ReturnRate>(),
     Room::of::<session_duration::SessionDuration>(),
     Room::of::<session_summary::SessionSummary>(),
+    Room::of::<template_analytics::TemplateAnalytics>(),
 ];
