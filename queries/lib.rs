@@ -3,9 +3,11 @@
 use query::Room;
 
 pub mod activity_hours;
+pub mod analytics;
 pub mod audience_breakdown;
 pub mod campaign_performance;
 pub mod contact_frequency;
+pub mod conversation_analytics;
 pub mod conversation_summary;
 pub mod country_breakdown;
 pub mod delivery_rate;
@@ -21,6 +23,7 @@ pub mod message_latency;
 pub mod message_summary;
 pub mod meta_sources;
 pub mod open_windows;
+pub mod pricing_analytics;
 pub mod query;
 pub mod redirect_paths;
 pub mod return_rate;
@@ -28,15 +31,18 @@ pub mod session_chains;
 pub mod session_closures;
 pub mod session_duration;
 pub mod session_summary;
+pub mod template_analytics;
 pub mod template_performance;
 pub mod version_comparison;
 
 /// Every query, by name.
 pub const CATALOG: &[Room] = &[
     Room::of::<activity_hours::ActivityHours>(),
+    Room::of::<analytics::Analytics>(),
     Room::of::<audience_breakdown::AudienceBreakdown>(),
     Room::of::<campaign_performance::CampaignPerformance>(),
     Room::of::<contact_frequency::ContactFrequency>(),
+    Room::of::<conversation_analytics::ConversationAnalytics>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
     Room::of::<delivery_rate::DeliveryRate>(),
@@ -52,12 +58,14 @@ pub const CATALOG: &[Room] = &[
     Room::of::<message_summary::MessageSummary>(),
     Room::of::<meta_sources::MetaSources>(),
     Room::of::<open_windows::OpenWindows>(),
+    Room::of::<pricing_analytics::PricingAnalytics>(),
     Room::of::<redirect_paths::RedirectPaths>(),
     Room::of::<return_rate::ReturnRate>(),
     Room::of::<session_chains::SessionChains>(),
     Room::of::<session_closures::SessionClosures>(),
     Room::of::<session_duration::SessionDuration>(),
     Room::of::<session_summary::SessionSummary>(),
+    Room::of::<template_analytics::TemplateAnalytics>(),
     Room::of::<template_performance::TemplatePerformance>(),
     Room::of::<version_comparison::VersionComparison>(),
 ];

@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, NamedFrom, Series, col, lit};
 use wabalake_data::cells::number::integer;
-use wabalake_data::tables::{deployments, sessions};
+use wabalake_data::tables::{deployments, meta_points, sessions};
 
 use super::sql::{Bindings, SqlLiteral};
 
@@ -54,6 +54,11 @@ impl<C: Choice> Only<C> {
     /// The rows that are left.
     pub fn of(&self, rows: LazyFrame) -> LazyFrame {
         if self.allowed.is_empty() { rows } else { rows.filter(self.keep()) }
+    }
+
+    /// The values that are allowed; none for all.
+    pub fn allowed(&self) -> &[C::Value] {
+        &self.allowed
     }
 
     fn keep(&self) -> Expr {
@@ -157,4 +162,8 @@ choices! {
     SessionType: String = "session_type" of sessions::SESSION_TYPE,
         "Only sessions of these types (Outbound, Inbound)",
         |word| Ok(sessions::SESSION_TYPES.canonical(word).unwrap_or(word).to_owned());
+
+    /// `--waba`, exactly as stored.
+    Waba: String = "waba" of meta_points::WABA_ID,
+        "Only these WhatsApp Business accounts", |word| Ok(word.to_owned());
 }

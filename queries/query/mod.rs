@@ -32,9 +32,11 @@ pub mod filters;
 pub mod json;
 pub mod lines;
 pub mod measures;
+pub mod meta;
 pub mod money;
 pub mod performance;
 pub mod prices;
+pub mod pricing;
 pub mod proportions;
 pub mod sql;
 pub mod tables;
@@ -46,6 +48,7 @@ pub use conversions::Conversions;
 pub use days::{DayRange, Timezone};
 pub use dimensions::{Dimension, Dimensions, Grouped};
 pub use filters::Only;
+pub use meta::Envelope;
 pub use sql::Bindings;
 pub use tables::Tables;
 
@@ -78,9 +81,27 @@ pub trait Query: Send + Sync + 'static {
     /// What can be said of it without asking.
     const CARD: Card;
 
+    /// The field of Meta's API whose responses its answer can be written as, if it can.
+    const META_FIELD: Option<&'static str> = None;
+
     /// The columns of `--by`, which come before those of the card and belong to the key.
     fn by(_params: &Self::Params) -> Vec<OutputColumn> {
         Vec::new()
+    }
+
+    /// The columns of the answer: all that there are, unless some are left out.
+    fn columns(params: &Self::Params) -> Vec<OutputColumn> {
+        let mut columns = Self::by(params);
+        columns.extend(Self::CARD.columns);
+        columns
+    }
+
+    /// What stands around the answer in a response of Meta's API.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    fn envelope(_tables: &Tables, _params: &Self::Params) -> PolarsResult<Option<Envelope>> {
+        Ok(None)
     }
 
     /// Plans the answer's rows, in any order, with at least the columns that are declared.
@@ -348,6 +369,8 @@ impl Type {
 pub struct Room {
     /// What can be said of it without asking.
     pub card: Card,
+    /// The field of Meta's API whose responses its answer can be written as, if it can.
+    pub meta_field: Option<&'static str>,
     args: fn(Command) -> Command,
     ask: fn(&ArgMatches) -> Result<Box<dyn Asked>, Error>,
 }
@@ -357,6 +380,7 @@ impl Room {
     pub const fn of<Q: Query>() -> Self {
         Self {
             card: Q::CARD,
+            meta_field: Q::META_FIELD,
             args: Q::Params::augment_args,
             ask: |matches| {
                 let params = Q::Params::from_arg_matches(matches)?;
@@ -418,9 +442,15 @@ impl Question {
 
     /// The columns of the answer.
     pub fn columns(&self) -> Vec<OutputColumn> {
-        let mut columns = self.asked.by();
-        columns.extend(self.card.columns);
-        columns
+        self.asked.columns()
+    }
+
+    /// What stands around the answer in a response of Meta's API, if it can be one.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>> {
+        self.asked.envelope(tables)
     }
 
     /// The columns that name a row of the answer.
@@ -481,6 +511,8 @@ impl Debug for Question {
 /// A query's parameters with the query, without their types.
 trait Asked: Send + Sync {
     fn by(&self) -> Vec<OutputColumn>;
+    fn columns(&self) -> Vec<OutputColumn>;
+    fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>>;
     fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame>;
     fn bindings(&self) -> Bindings;
 }
@@ -492,6 +524,14 @@ struct With<Q: Query> {
 impl<Q: Query> Asked for With<Q> {
     fn by(&self) -> Vec<OutputColumn> {
         Q::by(&self.params)
+    }
+
+    fn columns(&self) -> Vec<OutputColumn> {
+        Q::columns(&self.params)
+    }
+
+    fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>> {
+        Q::envelope(tables, &self.params)
     }
 
     fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame> {

@@ -9,7 +9,7 @@
 //! none that is known         null     null
 //! ```
 
-use polars::prelude::{Expr, LazyFrame, Null, SortOptions, col, len, lit, when};
+use polars::prelude::{DataType, Expr, LazyFrame, Null, SortOptions, col, len, lit, when};
 use wabalake_data::tables::CURRENCY;
 use wabalake_data::tables::rates::PRICE;
 
@@ -60,6 +60,9 @@ pub const UNPRICED: &str = "unpriced";
 /// and [`charges`].
 const CHARGED_IN: [&str; 2] = ["charged_in", "charged_in_too"];
 
+/// The columns of [`charged`].
+pub const CHARGES: [&str; 4] = [COST, UNPRICED, CHARGED_IN[0], CHARGED_IN[1]];
+
 /// What units cost, of which only some are charged their `price` in its `currency`: columns to be
 /// added to them, and to be added up by [`charges`].
 pub fn charged(chargeable: Expr) -> [Expr; 4] {
@@ -74,6 +77,17 @@ pub fn charged(chargeable: Expr) -> [Expr; 4] {
         unpriced.cast(Type::Integer.data_type()).alias(UNPRICED),
         charged_in.clone().alias(CHARGED_IN[0]),
         charged_in.alias(CHARGED_IN[1]),
+    ]
+}
+
+/// The columns of [`charged`] for what costs nothing.
+pub fn uncharged() -> [Expr; 4] {
+    let in_nothing = || lit(Null {}).cast(DataType::String);
+    [
+        lit(0).cast(Type::Money.data_type()).alias(COST),
+        lit(0).cast(Type::Integer.data_type()).alias(UNPRICED),
+        in_nothing().alias(CHARGED_IN[0]),
+        in_nothing().alias(CHARGED_IN[1]),
     ]
 }
 

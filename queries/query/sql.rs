@@ -41,6 +41,12 @@ impl Bindings {
         self.parameter(name, value.value())
     }
 
+    /// Binds a text, or its null.
+    #[must_use]
+    pub fn text_or_null(self, name: &'static str, value: Option<&str>) -> Self {
+        self.parameter(name, value.map_or(Value::Null(Type::Text), SqlLiteral::value))
+    }
+
     /// Binds a bigint, or its null.
     #[must_use]
     pub fn integer(self, name: &'static str, value: impl Into<Option<i64>>) -> Self {

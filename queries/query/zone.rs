@@ -15,7 +15,10 @@
 //! where a day begins and ends with one offset it holds throughout, and only on the few days of a
 //! transition each instant is looked up by itself.
 
-use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone};
+use chrono::{
+    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveTime, Offset, TimeDelta,
+    TimeZone,
+};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use polars::prelude::arity::unary_elementwise_values;
 use polars::prelude::{
@@ -129,7 +132,62 @@ impl Clock {
         }
     }
 
-    /// The same in the dialect of the twins, of the column `at` and the parameter `:timezone`.
+    /// The first instant of the bucket that an instant lies in, both in microseconds.
+    pub fn floor(self, zone: Tz, at: i64) -> i64 {
+        let local = at.saturating_add(offset(zone, at));
+        let date = utc_date(local);
+        match self {
+            Self::HalfHour => at.saturating_sub(local.rem_euclid(HOUR / 2)),
+            Self::Hour => at.saturating_sub(local.rem_euclid(HOUR)),
+            Self::Day => day_start(zone, date),
+            Self::Week => {
+                let past = u64::from(date.weekday().num_days_from_monday());
+                day_start(zone, date.checked_sub_days(Days::new(past)).unwrap_or(date))
+            }
+            Self::Month => day_start(zone, date.with_day0(0).unwrap_or(date)),
+        }
+    }
+
+    /// The seconds since 1970 at which a bucket begins, and those at which the next one does, of
+    /// the buckets that [`Clock::start`] gives.
+    pub fn bounds(self, bucket: &Expr, zone: Tz) -> [Expr; 2] {
+        let width = match self {
+            Self::HalfHour => HOUR / 2,
+            Self::Hour => HOUR,
+            Self::Day | Self::Week | Self::Month => {
+                let next = move |date: NaiveDate| match self {
+                    Self::Month => date.checked_add_months(Months::new(1)),
+                    Self::Week => date.checked_add_days(Days::new(7)),
+                    _ => day_after(date),
+                };
+                return [
+                    day_starts(bucket.clone(), zone, Some),
+                    day_starts(bucket.clone(), zone, next),
+                ];
+            }
+        };
+        let start = bucket.clone().cast(DataType::Int64).floor_div(lit(SECOND));
+        [start.clone(), start + lit(width / SECOND)]
+    }
+
+    /// The same in the dialect of the twins, of a column and the parameter `:timezone`.
+    pub fn bounds_sql(self, bucket: &str) -> [String; 2] {
+        let seconds = |at: &str| format!("CAST(unix_micros({at}) / {SECOND} AS BIGINT)");
+        let midnight = |date: &str| {
+            seconds(&format!("to_utc_timestamp(CAST({date} AS TIMESTAMP), :timezone)"))
+        };
+        let later = |width: i64| format!("{} + {}", seconds(bucket), width / SECOND);
+        match self {
+            Self::HalfHour => [seconds(bucket), later(HOUR / 2)],
+            Self::Hour => [seconds(bucket), later(HOUR)],
+            Self::Day => [midnight(bucket), midnight(&format!("date_add({bucket}, 1)"))],
+            Self::Week => [midnight(bucket), midnight(&format!("date_add({bucket}, 7)"))],
+            Self::Month => [midnight(bucket), midnight(&format!("add_months({bucket}, 1)"))],
+        }
+    }
+
+    /// [`Clock::start`] in the dialect of the twins, of the column `at` and the parameter
+    /// `:timezone`.
     pub fn start_sql(self, at: &str) -> String {
         let local = format!("from_utc_timestamp({at}, :timezone)");
         let date = |unit: &str| format!("CAST(date_trunc('{unit}', {local}) AS DATE)");
@@ -151,6 +209,28 @@ pub fn hour_of_week(at: Expr, zone: Tz) -> Expr {
     on_clock(at, zone, DataType::Int32, |_, local| {
         (local.div_euclid(HOUR) + THURSDAY * 24).rem_euclid(7 * 24)
     })
+}
+
+/// The seconds since 1970 at which a date begins that is worked out from another.
+fn day_starts(
+    date: Expr,
+    zone: Tz,
+    worked_out: impl Fn(NaiveDate) -> Option<NaiveDate> + Send + Sync + 'static,
+) -> Expr {
+    let starts = move |column: Column| -> PolarsResult<Column> {
+        let days = column.as_materialized_series().date()?.physical();
+        let start = |day: i32| {
+            let date = worked_out(NaiveDate::from_epoch_days(day)?)?;
+            Some(day_start(zone, date).div_euclid(SECOND))
+        };
+        let starts: Int64Chunked = days.iter().map(|day| start(day?)).collect();
+        Ok(starts.with_name(column.name().clone()).into_column())
+    };
+    date.map_with_fmt_str(
+        starts,
+        |_, field| Ok(Field::new(field.name().clone(), DataType::Int64)),
+        format!("midnight in {zone}"),
+    )
 }
 
 fn days(local: i64) -> i64 {

@@ -78,12 +78,12 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
             .map(|name| lit(NULL).cast(schema.get(name).unwrap().clone()).alias(name))
             .collect::<Vec<_>>(),
     );
+    let day = match schema.get(table.day_of) {
+        Some(DataType::Int64) => (col(table.day_of) * lit(1_000_000)).cast(instant()),
+        _ => col(table.day_of),
+    };
     let columns: Vec<Expr> = schema.iter_names().map(|name| col(name.clone())).collect();
-    frame
-        .with_column(col(table.day_of).cast(DataType::Date).alias(UTC_DAY))
-        .select(columns)
-        .collect()
-        .unwrap()
+    frame.with_column(day.cast(DataType::Date).alias(UTC_DAY)).select(columns).collect().unwrap()
 }
 
 fn typed(cells: &StringChunked, of: &DataType) -> Series {

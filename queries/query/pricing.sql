@@ -1,0 +1,91 @@
+delivered AS (
+    SELECT
+        whatsapp_id, created_at, waba_id, line, user_phone, country, message_type, template_name,
+        CASE
+            WHEN message_type <> 'template' THEN 'SERVICE'
+            WHEN conversation_type IN (
+                'marketing', 'utility', 'authentication', 'authentication_international'
+            ) THEN upper(conversation_type)
+            ELSE 'UNKNOWN'
+        END AS pricing_category,
+        coalesce(conversation_type IN ('referral', 'referral_conversion'), false) AS referral,
+        CAST(from_utc_timestamp(created_at, :timezone) AS DATE) AS dated,
+        date_trunc('MONTH', from_utc_timestamp(created_at, :timezone)) AS month_of_creation
+    FROM messages
+    WHERE message_direction = 'outgoing' AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL)
+),
+answering AS (
+    SELECT DISTINCT delivered.whatsapp_id AS answering_id
+    FROM delivered
+    INNER JOIN messages AS before
+        ON before.user_phone = delivered.user_phone
+        AND before.line IS NOT DISTINCT FROM delivered.line
+        AND before.created_at <= delivered.created_at
+        AND unix_micros(delivered.created_at) - unix_micros(before.created_at) < 86400000000
+    WHERE before.message_direction = 'incoming' AND delivered.pricing_category = 'UTILITY'
+),
+typed AS (
+    SELECT
+        delivered.*,
+        CASE
+            WHEN referral THEN 'FREE_ENTRY_POINT'
+            WHEN pricing_category = 'SERVICE' OR answering_id IS NOT NULL
+                THEN 'FREE_CUSTOMER_SERVICE'
+            ELSE 'REGULAR'
+        END AS pricing_type
+    FROM delivered
+    LEFT JOIN answering ON answering.answering_id = delivered.whatsapp_id
+),
+numbered AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY country, pricing_category, pricing_type, month_of_creation
+            ORDER BY created_at NULLS LAST, whatsapp_id NULLS LAST
+        ) AS number
+    FROM typed
+),
+tiers AS (
+    SELECT
+        *,
+        lead(tier_from) OVER (
+            PARTITION BY effective_from, country, category ORDER BY tier_from NULLS LAST
+        ) AS next_from
+    FROM rates
+),
+offered AS (
+    SELECT
+        numbered.*,
+        tiers.price,
+        tiers.currency,
+        tiers.tier_from,
+        tiers.next_from,
+        row_number() OVER (
+            PARTITION BY numbered.whatsapp_id
+            ORDER BY
+                tiers.country NULLS LAST,
+                tiers.effective_from DESC NULLS LAST,
+                tiers.tier_from DESC NULLS LAST
+        ) AS preference
+    FROM numbered
+    LEFT JOIN tiers
+        ON tiers.category = lower(numbered.pricing_category)
+        AND tiers.effective_from <= numbered.dated
+        AND tiers.tier_from <= numbered.number
+        AND (tiers.country = numbered.country OR tiers.country IS NULL)
+        AND numbered.pricing_type = 'REGULAR'
+),
+deliveries AS (
+    SELECT
+        created_at, waba_id, line, country, message_type, template_name, pricing_category,
+        pricing_type,
+        CASE WHEN price IS NOT NULL THEN concat(
+            CAST(tier_from AS STRING), ':', coalesce(CAST(next_from - 1 AS STRING), 'MAX')
+        ) END AS tier,
+        CASE WHEN pricing_type = 'REGULAR' THEN price ELSE 0 END AS cost,
+        CASE WHEN price IS NOT NULL THEN coalesce(currency, '?') END AS charged_in
+    FROM offered
+    WHERE preference = 1
+        AND (:from_at IS NULL OR created_at >= :from_at)
+        AND (:until_at IS NULL OR created_at < :until_at)
+)

@@ -1,0 +1,94 @@
+-- How do templates do, day by day? Each message on the day on which it was created; or what Meta
+-- itself said.
+WITH
+    {deliveries},
+sends AS (
+    SELECT
+        {bucket} AS bucket,
+        template_name AS template_id,
+        count_if(sent_at IS NOT NULL OR delivered_at IS NOT NULL OR seen_at IS NOT NULL) AS sent,
+        count_if(delivered_at IS NOT NULL OR seen_at IS NOT NULL) AS delivered,
+        count_if(seen_at IS NOT NULL) AS read
+    FROM messages
+    WHERE :source = 'lake'
+        AND message_type = 'template'
+        AND (:from_at IS NULL OR created_at >= :from_at)
+        AND (:until_at IS NULL OR created_at < :until_at)
+        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (size(:template_ids) = 0 OR array_contains(:template_ids, template_name))
+    GROUP BY {bucket}, template_name
+),
+charges AS (
+    SELECT
+        {bucket} AS charged_bucket,
+        template_name AS charged_template,
+        CASE
+            WHEN count(cost) = count(*) AND count(DISTINCT charged_in) <= 1 THEN sum(cost)
+        END AS cost
+    FROM deliveries
+    WHERE message_type = 'template'
+        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+    GROUP BY {bucket}, template_name
+),
+counted AS (
+    SELECT
+        bucket,
+        template_id,
+        sent,
+        delivered,
+        read,
+        cost
+    FROM sends
+    LEFT JOIN charges
+        ON charged_bucket = bucket AND charged_template IS NOT DISTINCT FROM template_id
+),
+stored AS (
+    SELECT
+        start,
+        `end`,
+        template_id,
+        CASE WHEN count(sent) = count(*) THEN sum(sent) END AS sent,
+        CASE WHEN count(delivered) = count(*) THEN sum(delivered) END AS delivered,
+        CASE WHEN count(read) = count(*) THEN sum(read) END AS read,
+        CASE WHEN count(clicked) = count(*) THEN sum(clicked) END AS clicked,
+        CASE WHEN count(cost) = count(*) THEN sum(cost) END AS cost
+    FROM (
+        SELECT
+            *,
+            dense_rank() OVER (
+                PARTITION BY waba_id, start, `end`
+                ORDER BY
+                    CASE WHEN dimensions IS NULL THEN 0 ELSE size(split(dimensions, ',')) END,
+                    dimensions NULLS LAST
+            ) AS preference
+        FROM meta_points
+        WHERE :source = 'meta'
+            AND field = 'template_analytics'
+            AND granularity = :granularity
+            AND (:first_at IS NULL OR start * 1000000 >= unix_micros(:first_at))
+            AND (:until_at IS NULL OR start * 1000000 < unix_micros(:until_at))
+            AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+    ) AS told
+    WHERE preference = 1
+        AND (size(:template_ids) = 0 OR array_contains(:template_ids, template_id))
+    GROUP BY start, `end`, template_id
+),
+points AS (
+    SELECT
+        {start} AS start, {end} AS `end`, template_id, sent, delivered, read,
+        CAST(NULL AS BIGINT) AS clicked, cost
+    FROM counted
+    UNION ALL
+    SELECT start, `end`, template_id, sent, delivered, read, clicked, cost FROM stored
+)
+SELECT
+    CAST(start AS BIGINT) AS start,
+    CAST(`end` AS BIGINT) AS `end`,
+    CAST(template_id AS STRING) AS template_id{measures}
+FROM points
+WHERE coalesce(sent, 0) <> 0
+    OR coalesce(delivered, 0) <> 0
+    OR coalesce(read, 0) <> 0
+    OR coalesce(clicked, 0) <> 0
+    OR coalesce(cost, 0) <> 0
+ORDER BY {order}
