@@ -3,6 +3,7 @@
 
 mod cli;
 mod coverage;
+mod erase;
 mod files;
 mod kinds;
 mod loads;

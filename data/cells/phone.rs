@@ -176,6 +176,41 @@ pub fn full_number(text: &str) -> Option<String> {
     Some(normalise("", &digits).phone())
 }
 
+/// How one number is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spellings {
+    /// With the country's code: the normal form, then what the rules of the field turn into it.
+    pub full: Vec<String>,
+    /// Without the country's code, where the number is valid.
+    pub national: Option<String>,
+}
+
+/// The digits by which exports and people write a number that is in its normal form.
+///
+/// ```
+/// use wabalake_data::cells::phone::spellings;
+/// assert_eq!(spellings("529991234567").full, ["529991234567", "5219991234567"]);
+/// assert_eq!(spellings("573005550101").national.as_deref(), Some("3005550101"));
+/// assert_eq!(spellings("5712").national, None);
+/// ```
+pub fn spellings(user_phone: &str) -> Spellings {
+    let mut full = vec![user_phone.to_owned()];
+    let known = parse(user_phone).filter(PhoneNumber::is_valid);
+    let national = known.map(|number| {
+        let national = number.get_national_significant_number();
+        let before = match (number.country_code, national.len()) {
+            (52, 10) => Some(format!("521{national}")),
+            (55, 11) if national.as_bytes()[2] == b'9' => {
+                Some(format!("55{}{}", &national[..2], &national[3..]))
+            }
+            _ => None,
+        };
+        full.extend(before.filter(|before| normalise("", before).phone() == user_phone));
+        national
+    });
+    Spellings { full, national }
+}
+
 fn normalise(code: &str, number: &str) -> Person {
     let code = code.trim_start_matches('0');
     let joined = format!("{code}{number}");

@@ -9,6 +9,7 @@ mod compact;
 mod completions;
 mod coverage;
 mod engine;
+mod erase;
 mod explain;
 mod history;
 mod load;
@@ -63,6 +64,7 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
     (undo::SUBCOMMAND, "Take the last load back"),
     (compact::SUBCOMMAND, "Merge the files of each day"),
     (vacuum::SUBCOMMAND, "Delete files that no recent version of a table needs"),
+    (erase::SUBCOMMAND, "Erase a person from all tables, old versions and logs"),
     (sample::SUBCOMMAND, "Write made-up exports"),
     (completions::SUBCOMMAND, "Write a completion script for a shell"),
     (man::SUBCOMMAND, "Write the manual pages"),

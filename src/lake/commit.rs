@@ -42,6 +42,8 @@ pub enum Operation {
     Undo,
     /// Files of a day were merged; the rows are as before.
     Compact,
+    /// A person was taken out.
+    Erase,
 }
 
 impl Operation {
@@ -51,6 +53,7 @@ impl Operation {
             Self::Load => "load",
             Self::Undo => "undo",
             Self::Compact => "compact",
+            Self::Erase => "erase",
         }
     }
 
@@ -63,6 +66,8 @@ impl Operation {
             },
             Self::Undo => DeltaOperation::Restore { version: None, datetime: None },
             Self::Compact => DeltaOperation::Optimize { predicate: None, target_size: 0 },
+            // Which rows is for nobody to know.
+            Self::Erase => DeltaOperation::Delete { predicate: None },
         }
     }
 }

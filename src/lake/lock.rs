@@ -2,8 +2,8 @@
 //!
 //! | lock | held by | kept out |
 //! |---|---|---|
-//! | writing, shared | what writes files or brings old ones back | vacuum |
-//! | writing, alone | vacuum | what writes |
+//! | writing, shared | what writes files or brings old ones back | vacuum, erase |
+//! | writing, alone | vacuum, erase | what writes |
 //! | turn of a table | what merges into it | others that would merge in vain |
 //!
 //! Nothing is lost or doubled without locks: commits settle who comes first. They spare work, and
@@ -20,30 +20,37 @@ use crate::error::{Context as _, Result};
 #[must_use]
 pub struct Lock {
     /// None where the file system has no locks.
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl Lock {
+    /// Whether it keeps anybody out: not every file system has locks.
+    pub(super) fn holds(&self) -> bool {
+        self.file.is_some()
+    }
 }
 
 /// Waits for a lock that others may hold as well.
 pub(super) fn share(file: &Path) -> Result<Lock> {
     let opened = open(file)?;
     let held = opened.lock_shared().is_ok();
-    Ok(Lock { _file: held.then_some(opened) })
+    Ok(Lock { file: held.then_some(opened) })
 }
 
 /// Waits for a lock that nobody else holds.
 pub(super) fn wait(file: &Path) -> Result<Lock> {
     let opened = open(file)?;
     let held = opened.lock().is_ok();
-    Ok(Lock { _file: held.then_some(opened) })
+    Ok(Lock { file: held.then_some(opened) })
 }
 
 /// Takes a lock that nobody else holds; none if somebody does.
 pub(super) fn take(file: &Path) -> Result<Option<Lock>> {
     let opened = open(file)?;
     Ok(match opened.try_lock() {
-        Ok(()) => Some(Lock { _file: Some(opened) }),
+        Ok(()) => Some(Lock { file: Some(opened) }),
         Err(TryLockError::WouldBlock) => None,
-        Err(TryLockError::Error(_)) => Some(Lock { _file: None }),
+        Err(TryLockError::Error(_)) => Some(Lock { file: None }),
     })
 }
 

@@ -150,6 +150,29 @@ impl Log {
         actions.collect::<Result<_, _>>().map_err(|e| self.damaged(version, e))
     }
 
+    /// The parts of each checkpoint, by its version.
+    pub(super) fn checkpoints(&self) -> Result<Vec<(u64, Vec<PathBuf>)>> {
+        let checkpoints = self.list()?.checkpoints.into_iter();
+        Ok(checkpoints.map(|(version, (_, parts))| (version, parts)).collect())
+    }
+
+    /// The file that names the newest checkpoint.
+    pub(super) fn last_checkpoint(&self) -> PathBuf {
+        self.folder.join("_last_checkpoint")
+    }
+
+    /// All that a part of a checkpoint says, as lines of JSON.
+    pub(super) fn checkpoint_text(&self, path: &Path, version: u64) -> Result<String> {
+        let damaged = |e: &dyn std::fmt::Display| self.damaged(version, e);
+        let file = File::open(path).context(|| self.reading(version))?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+        let mut lines = LineDelimitedWriter::new(Vec::new());
+        for rows in reader.build().map_err(|e| damaged(&e))? {
+            lines.write(&rows.map_err(|e| damaged(&e))?).map_err(|e| damaged(&e))?;
+        }
+        Ok(String::from_utf8_lossy(&lines.into_inner()).into_owned())
+    }
+
     /// The file of a version's commit.
     pub(super) fn commit_file(&self, version: u64) -> PathBuf {
         self.folder.join(format!("{version:020}.json"))

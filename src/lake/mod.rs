@@ -20,6 +20,7 @@
 //! | [`history`], [`status`], [`coverage`] | tell what happened, what there is, and what is missing |
 //! | [`undo`] | takes the last load back |
 //! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
+//! | [`erase`] | takes a person out of all of it, old versions and log included |
 //! | [`rejects`] | the rows that could not be taken |
 //!
 //! Tables are Delta tables under `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader
@@ -29,6 +30,7 @@
 pub mod commit;
 pub mod compact;
 pub mod coverage;
+pub mod erase;
 pub mod history;
 mod layout;
 mod lock;
@@ -145,7 +147,7 @@ impl Lake {
 
     /// A place for files of a table that a commit is to add.
     pub fn staging(&self, table: &'static dyn Layout) -> Result<Staging> {
-        Ok(Staging::new(table, self.folder(table), self.writing()?))
+        Ok(Staging::new(table, self.folder(table), Some(self.writing()?)))
     }
 
     /// A folder for temporary files on the lake's own disk, gone once dropped.

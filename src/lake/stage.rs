@@ -38,7 +38,8 @@ pub struct Staging {
     layout: &'static dyn Layout,
     folder: PathBuf,
     written: Mutex<Vec<StagedFile>>,
-    _writing: Lock,
+    /// None where the one who writes keeps everybody out.
+    _writing: Option<Lock>,
 }
 
 /// A file that is written but, until a commit names it, part of no version.
@@ -77,7 +78,7 @@ impl StagedFile {
 }
 
 impl Staging {
-    pub(super) fn new(layout: &'static dyn Layout, folder: PathBuf, writing: Lock) -> Self {
+    pub(super) fn new(layout: &'static dyn Layout, folder: PathBuf, writing: Option<Lock>) -> Self {
         Self { layout, folder, written: Mutex::default(), _writing: writing }
     }
 

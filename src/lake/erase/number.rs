@@ -1,0 +1,286 @@
+//! Where in a text a number stands.
+//!
+//! ```text
+//! 573005550101                     the normal form
+//! +57 (300) 555-0101               as people write it
+//! 00573005550101, 300 555 0101     with another prefix, without the country's code
+//! wamid.HBgMNTczMDA1NTUwMTAx…      Meta's message ids hold it in Base64
+//! 91573005550101                   another number: it is part of a longer one
+//! ```
+
+use std::ops::Range;
+
+use wabalake_data::cells::phone::{digits, spellings};
+
+/// What stands where a number stood.
+pub(crate) const ERASED: &str = "[erased]";
+
+/// A number with fewer digits is looked for only where a cell is a phone: in a text it could be
+/// anything.
+const SHORTEST: usize = 7;
+
+/// A shorter number's Base64 would be found by chance.
+const SHORTEST_ENCODED: usize = 10;
+
+/// So many characters may stand between two digits of a number.
+const LONGEST_GAP: usize = 3;
+
+/// How carefully to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// In what names something: the digits with the country's code, one after the other.
+    Tight,
+    /// In what people write: also with spaces and the like, also without the country's code.
+    Loose,
+}
+
+/// A person's number and the ways to write it.
+#[derive(Debug)]
+pub(crate) struct Number {
+    full: Vec<String>,
+    national: Option<String>,
+    encoded: Vec<String>,
+}
+
+impl Number {
+    /// Of a number in its normal form.
+    pub(crate) fn of(user_phone: &str) -> Self {
+        let spellings = spellings(user_phone);
+        let long = spellings.full.iter().filter(|full| full.len() >= SHORTEST_ENCODED);
+        let encoded = long.flat_map(|full| base64(full.as_bytes())).collect();
+        Self { full: spellings.full, national: spellings.national, encoded }
+    }
+
+    /// Whether a cell that is a phone is this number.
+    pub(crate) fn is(&self, cell: &str) -> bool {
+        let digits = digits(cell);
+        let digits = digits.as_deref().unwrap_or_default().trim_start_matches('0');
+        self.full.iter().any(|full| full == digits)
+    }
+
+    /// Whether a cell that is a phone is this number without the country's code.
+    pub(crate) fn is_national(&self, cell: &str) -> bool {
+        let digits = digits(cell);
+        let digits = digits.as_deref().unwrap_or_default().trim_start_matches('0');
+        self.national.as_deref() == Some(digits)
+    }
+
+    /// Whether it stands in a text.
+    pub(crate) fn is_in(&self, text: &str, look: Look) -> bool {
+        !self.places(text, look).is_empty()
+    }
+
+    /// The text without it, if it stands there.
+    pub(crate) fn strike(&self, text: &str, look: Look) -> Option<String> {
+        let places = self.places(text, look);
+        if places.is_empty() {
+            return None;
+        }
+        let mut struck = String::with_capacity(text.len());
+        let mut end = 0;
+        for place in places {
+            struck.push_str(&text[end..place.start]);
+            struck.push_str(ERASED);
+            end = place.end;
+        }
+        struck.push_str(&text[end..]);
+        Some(struck)
+    }
+
+    /// Where it stands, in order and apart.
+    fn places(&self, text: &str, look: Look) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
+        let national = self.national.iter().filter(|_| look == Look::Loose);
+        let spellings: Vec<&str> = self
+            .full
+            .iter()
+            .chain(national)
+            .map(String::as_str)
+            .filter(|digits| digits.len() >= SHORTEST)
+            .collect();
+        if spellings.is_empty() {
+            return places;
+        }
+        let mut start = 0;
+        while let Some(found) = next_digit(text, start) {
+            let longest = spellings.iter().filter_map(|digits| spelt(text, found, digits, look));
+            match longest.max().filter(|_| begins(text, found)) {
+                Some(end) => {
+                    let plus = text[..found].ends_with('+') && look == Look::Loose;
+                    places.push(found - usize::from(plus)..end);
+                    start = end;
+                }
+                None => start = found + text[found..].chars().next().map_or(1, char::len_utf8),
+            }
+        }
+        for encoded in &self.encoded {
+            places
+                .extend(text.match_indices(encoded.as_str()).map(|(at, _)| at..at + encoded.len()));
+        }
+        places.sort_by_key(|place| place.start);
+        places.dedup_by(|next, before| {
+            let overlaps = next.start < before.end;
+            if overlaps {
+                before.end = before.end.max(next.end);
+            }
+            overlaps
+        });
+        places
+    }
+}
+
+/// Where the number ends if it starts here, and no digit follows. Zeros may stand before it.
+fn spelt(text: &str, start: usize, digits: &str, look: Look) -> Option<usize> {
+    const ZEROS: usize = 3;
+    let mut wanted = digits.bytes().map(|digit| digit - b'0').peekable();
+    let (mut zeros, mut gap, mut any) = (0, 0, false);
+    let mut end = start;
+    let mut rest = text[start..].char_indices();
+    while let Some((at, c)) = rest.next() {
+        match digit(c) {
+            Some(0) if !any && zeros < ZEROS && wanted.peek() != Some(&0) => zeros += 1,
+            Some(digit) if wanted.next() == Some(digit) => {
+                any = true;
+                end = start + at + c.len_utf8();
+            }
+            None if look == Look::Loose && gap < LONGEST_GAP && is_gap(c) => {
+                gap += 1;
+                continue;
+            }
+            _ => return None,
+        }
+        gap = 0;
+        if wanted.peek().is_none() {
+            let follows = rest.next().and_then(|(_, c)| digit(c));
+            return follows.is_none().then_some(end);
+        }
+    }
+    None
+}
+
+/// Whether a number may begin at this digit: no digit stands before it, unless it is the last of a
+/// character written as `%20` or `\u0020`.
+fn begins(text: &str, at: usize) -> bool {
+    let before = &text[..at];
+    if before.chars().next_back().and_then(digit).is_none() {
+        return true;
+    }
+    let escape = |mark: &str, length: usize| {
+        let bytes = before.as_bytes();
+        bytes.len() >= mark.len() + length
+            && bytes[bytes.len() - length..].iter().all(u8::is_ascii_hexdigit)
+            && bytes[..bytes.len() - length].ends_with(mark.as_bytes())
+    };
+    escape("%", 2) || escape("\\u", 4)
+}
+
+fn next_digit(text: &str, start: usize) -> Option<usize> {
+    let rest = &text.as_bytes()[start..];
+    if rest.is_ascii() {
+        return rest.iter().position(u8::is_ascii_digit).map(|at| start + at);
+    }
+    text[start..].char_indices().find(|(_, c)| digit(*c).is_some()).map(|(at, _)| start + at)
+}
+
+/// The value of a digit of the scripts that phones are written in.
+fn digit(c: char) -> Option<u8> {
+    let zero = match c {
+        '0'..='9' => '0',
+        '\u{660}'..='\u{669}' => '\u{660}',
+        '\u{6f0}'..='\u{6f9}' => '\u{6f0}',
+        '\u{966}'..='\u{96f}' => '\u{966}',
+        '\u{ff10}'..='\u{ff19}' => '\u{ff10}',
+        _ => return None,
+    };
+    u8::try_from(u32::from(c) - u32::from(zero)).ok()
+}
+
+fn is_gap(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '.' | '/' | '(' | ')' | '+' | '\u{2010}'..='\u{2015}')
+}
+
+/// What all Base64 texts that hold these bytes have in common, by where a group of three begins.
+fn base64(bytes: &[u8]) -> Vec<String> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let encoded = |before: usize| {
+        let bits = |at: usize| {
+            let byte = (at / 8).checked_sub(before).and_then(|at| bytes.get(at)).unwrap_or(&0);
+            usize::from(byte >> (7 - at % 8) & 1)
+        };
+        // The characters that are made of these bytes alone.
+        let within = (8 * before).div_ceil(6)..8 * (before + bytes.len()) / 6;
+        let value = |place: usize| (0..6).fold(0, |value, bit| 2 * value + bits(6 * place + bit));
+        within.map(|place| char::from(ALPHABET[value(place)])).collect()
+    };
+    (0..3).map(encoded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PHONE: &str = "573005550101";
+
+    #[test]
+    fn ways_to_write_a_number() {
+        let number = Number::of(PHONE);
+        for (text, tight, loose) in [
+            ("573005550101", true, true),
+            ("+57 (300) 555-0101", false, true),
+            ("call 00573005550101 now", true, true),
+            ("300 555 0101!", false, true),
+            ("03005550101", false, true),
+            ("3005550101", false, true),
+            ("https://wa.me/573005550101?text=hi", true, true),
+            ("phone=%2B573005550101&x=%20573005550101", true, true),
+            (r#"{"a":"\u0020573005550101"}"#, true, true),
+            ("s-573005550101-7", true, true),
+            ("５７３００５５５０１０１", true, true),
+            ("wamid.HBgMNTczMDA1NTUwMTAxFQIAERgSRTM=", true, true),
+            ("91573005550101", false, false),
+            ("5730055501012", false, false),
+            ("57300555010", false, false),
+            ("57300555 and 0101", false, false),
+            ("2025-06-01 10:00:00", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(number.is_in(text, Look::Tight), tight, "{text}");
+            assert_eq!(number.is_in(text, Look::Loose), loose, "{text}");
+        }
+        let struck = number.strike("me: +57 300 555 0101, or 573005550101.", Look::Loose);
+        assert_eq!(struck.unwrap(), "me: [erased], or [erased].");
+    }
+
+    #[test]
+    fn ways_to_fill_a_cell() {
+        let mexican = Number::of("529991234567");
+        for cell in ["529991234567", "5219991234567", "+52 999 123-4567", "00529991234567"] {
+            assert!(mexican.is(cell), "{cell}");
+        }
+        assert!(!mexican.is("9991234567") && mexican.is_national("9991234567"));
+        assert!(Number::of("5511981234567").is("551181234567"));
+        // Not a number at all by any plan: nothing but the cell itself is it.
+        let short = Number::of("5712");
+        assert!(short.is("57 12") && !short.is_in("room 5712", Look::Loose));
+    }
+
+    proptest! {
+        /// No text still holds what was struck out of it.
+        #[test]
+        fn what_is_struck_is_gone(
+            texts in proptest::collection::vec(
+                "(573005550101|300 555 0101|\\+57 300-555-0101|[0-9 ]{1,3}|[a-z .é]{0,5}|NTczMDA1NTUwMTAx)",
+                0..6,
+            ),
+        ) {
+            let text = texts.concat();
+            let number = Number::of(PHONE);
+            for look in [Look::Tight, Look::Loose] {
+                let struck = number.strike(&text, look).unwrap_or(text.clone());
+                prop_assert!(!number.is_in(&struck, look), "{struck}");
+            }
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Who is erased is gone to the last byte, and nobody else is.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use polars::prelude::*;
+use tempfile::TempDir;
+use wabalake::error::Error;
+use wabalake::lake::erase::{Erased, Options};
+use wabalake::lake::{Lake, layouts};
+use wabalake::load::{self, load};
+use wabalake_data::tables::{closures, sessions, variables};
+use wabalake_data::{TABLES, Table};
+
+/// Who is erased, as everybody writes them; of the numbers that are plainly made up.
+const PHONE: &str = "573005550101";
+const NATIONAL: &str = "3005550101";
+
+/// Lines of exports by file: a header, then rows of others and, marked with `!`, of the person. In
+/// rows of others, what is in braces is the person's number.
+const EXPORTS: [(&str, &str); 8] = [
+    (
+        "sessions_573005550101.csv",
+        "session_id,parent_session_id,session_started_timestamp,session_finished_timestamp,conversation_id,\
+         user_country_code,user_cellphone,line_whatsapp_number,first_message\n\
+         !p1,,2025-06-01 10:00:00,,573005550101,57,3005550101,573009999999,hello\n\
+         !p2,p1,2025-06-02 10:00:00,,11,,+57 300 555-0101,573009999999,\n\
+         a1,,2025-06-01 11:00:00,,11,57,3005550102,573009999999,ask {+57 (300) 555-0101} or {300 555 0101}\n\
+         a2,,2025-06-02 11:00:00,,11,57,3005550103,573009999999,91573005550101 is another number\n\
+         !p3,,2025-06-03 11:00:00,,11,,,573009999999,whose it is says a conversion\n\
+         a3,,2025-06-03 11:00:00,,11,,,573009999999,nobody knows\n",
+    ),
+    (
+        "deployments.csv",
+        "conversation_id,user_country_code,user_cellphone,deployment_timestamp,delivery_status,session_id\n\
+         !11,57,3005550101,2025-06-01 09:00:00,Delivered,p1\n\
+         11,57,3005550102,2025-06-01 09:00:00,Delivered,a1\n\
+         11,57,3005550103,2025-06-01 09:00:00,Delivered,p2\n",
+    ),
+    (
+        "messages.csv",
+        "whatsapp_id,from,to,message_direction,created_at,message,ref\n\
+         !wamid.HBgMNTczMDA1NTUwMTAxFQIAERgSRTM=,573005550101,573009999999,true,2025-06-01 10:00:00,hi,\n\
+         !w2,573009999999,573005550101,false,2025-06-01 10:01:00,hello,\n\
+         w3,573005550102,573009999999,true,2025-06-01 10:02:00,hi,order-{573005550101}-7\n\
+         w4,573005550102,573009999999,true,2025-06-01 10:03:00,hi,{NTczMDA1NTUwMTAx}\n",
+    ),
+    (
+        "closures.jsonl",
+        "!{\"event_id\":\"c1\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"p1\",\"closed_at\":\"2025-06-01T10:30:00Z\"},\"user\":{\"country_code\":\"+57\",\"cellphone\":\"3005550101\"}}\n\
+         !{\"event_id\":\"c2\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"p2\",\"closed_at\":\"2025-06-02T10:30:00Z\"}}\n\
+         {\"event_id\":\"c3\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a1\",\"closed_at\":\"2025-06-01T11:30:00Z\"},\"user\":{\"country_code\":\"+57\",\"cellphone\":\"3005550102\"}}\n\
+         {\"event_id\":\"c4\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a3\",\"closed_at\":\"2025-06-03T11:30:00Z\"}}\n",
+    ),
+    (
+        "conversions.csv",
+        "conversion_id,event,converted_at,session_id,phone,value,currency\n\
+         !v1,purchase,2025-06-03T10:00:00Z,,573005550101,10,USD\n\
+         !v2,purchase,2025-06-03T10:00:00Z,p2,,10,USD\n\
+         !v3,purchase,2025-06-03T12:00:00Z,p3,573005550101,10,USD\n\
+         v4,purchase,2025-06-03T10:00:00Z,a1,573005550102,10,USD\n",
+    ),
+    ("audience_tags.csv", "phone,tag,since\n!573005550101,vip,\n573005550102,vip,2025-05-01\n"),
+    (
+        "variables.csv",
+        "session_id,phone,conversation_id,name,value,at\n\
+         !p1,,11,city,Cali,2025-06-01T10:05:00Z\n\
+         !,573005550101,11,city,Cali,2025-06-02T10:05:00Z\n\
+         a1,,11,friend,{573005550101},2025-06-01T11:05:00Z\n",
+    ),
+    (
+        "broken.csv",
+        "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message\n\
+         !x1,yesterday,57,3005550101,hi\n\
+         !x2,yesterday,57,3005550104,call 573005550101\n\
+         x3,yesterday,57,3005550105,hi\n\
+         !p2,yesterday,,,of a session of theirs\n",
+    ),
+];
+
+/// The exports with the person, or as if they had never been.
+fn text(export: &str, with: bool) -> String {
+    let mut text = String::new();
+    for line in export.lines() {
+        match line.strip_prefix('!') {
+            Some(line) if with => text += line,
+            Some(_) => continue,
+            None if line.starts_with('{') => text += line,
+            None => {
+                let mut parts = line.split(['{', '}']);
+                text += parts.next().unwrap_or_default();
+                while let (Some(number), rest) = (parts.next(), parts.next().unwrap_or_default()) {
+                    text += if with { number } else { "[erased]" };
+                    text += rest;
+                }
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    fn root(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn load(&self, lake: &str, name: &str, text: &str) -> load::Report {
+        let lake = Lake::create(self.root(lake)).unwrap();
+        load(&lake, &[self.file(name, text)], &load::Options::default()).unwrap()
+    }
+
+    /// A lake of all the exports.
+    fn lake(&self, name: &str, with: bool) -> Lake {
+        for (file, export) in EXPORTS {
+            self.load(name, file, &text(export, with));
+        }
+        Lake::open(self.root(name)).unwrap()
+    }
+}
+
+fn erase(lake: &Lake) -> Erased {
+    lake.erase("+57 300 555 0101", Options::default()).unwrap()
+}
+
+/// A table's rows as text, in an order of their own.
+fn rows(lake: &Lake, table: &'static Table) -> Vec<String> {
+    let found = lake.snapshot(table).unwrap().scan().unwrap();
+    let names: Vec<Expr> = table.schema().iter_names().map(|name| col(name.clone())).collect();
+    let found = found.select(names).collect().unwrap();
+    let row = |row| format!("{:?}", found.get_row(row).unwrap().0);
+    let mut rows: Vec<String> = (0..found.height()).map(row).collect();
+    rows.sort();
+    rows
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+/// The files of a lake that hold the person: by their names, their bytes, and, of Parquet, the
+/// bytes of each page unpacked and each text decoded.
+fn holding(root: &Path) -> Vec<PathBuf> {
+    // One of the spellings is in Base64, as ids of messages have it.
+    let wanted = [PHONE, NATIONAL, "300 555", "NTczMDA1NTUwMTAx"];
+    let has = |bytes: &[u8]| {
+        wanted.iter().any(|wanted| {
+            let mut found = bytes.windows(wanted.len()).enumerate();
+            // A longer number is another one.
+            found.any(|(at, window)| {
+                window == wanted.as_bytes()
+                    && !bytes[..at].ends_with(b"91")
+                    && !bytes[..at].ends_with(b"9157")
+            })
+        })
+    };
+    let holds = |path: &PathBuf| {
+        if has(path.strip_prefix(root).unwrap().to_str().unwrap().as_bytes())
+            || has(&fs::read(path).unwrap())
+        {
+            return true;
+        }
+        let packed = path.extension().is_some_and(|end| end == "parquet");
+        packed && unpacked(path).iter().any(|bytes| has(bytes))
+    };
+    let mut files = files_below(root);
+    files.retain(holds);
+    files
+}
+
+/// The pages of a Parquet file, and its texts one after the other.
+fn unpacked(path: &Path) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let Ok(reader) = SerializedFileReader::new(File::open(path).unwrap()) else { return found };
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group).unwrap();
+        for column in 0..group.num_columns() {
+            let mut pages = group.get_column_page_reader(column).unwrap();
+            while let Some(page) = pages.get_next_page().unwrap() {
+                found.push(page.buffer().to_vec());
+            }
+        }
+    }
+    if path.components().all(|part| part.as_os_str() != "_delta_log") {
+        let rows = ParquetReader::new(File::open(path).unwrap()).finish().unwrap();
+        for column in rows.columns().iter().filter(|column| column.dtype() == &DataType::String) {
+            found.extend(
+                column.str().unwrap().iter().flatten().map(|text| text.as_bytes().to_vec()),
+            );
+        }
+    }
+    found
+}
+
+/// The folder of a lake that a file is in: a table, or another.
+fn places(root: &Path, files: &[PathBuf]) -> Vec<String> {
+    let place = |file: &PathBuf| {
+        let parts: Vec<_> = file.strip_prefix(root).unwrap().iter().collect();
+        parts[parts.len().min(2) - 1].to_string_lossy().into_owned()
+    };
+    let mut places: Vec<String> = files.iter().map(place).collect();
+    places.sort();
+    places.dedup();
+    places
+}
+
+#[test]
+fn no_byte_of_a_lake_holds_the_person_any_more() {
+    let bench = Bench::new();
+    let lake = bench.lake("lake", true);
+    let root = lake.root().to_owned();
+    // A row that was somebody else's later; a load that was taken back; files merged into others.
+    let once =
+        "session_id,session_started_timestamp,session_status,user_country_code,user_cellphone\n";
+    bench.load("lake", "1.csv", &format!("{once}b1,2025-06-05 10:00:00,BOT,57,3005550101\n"));
+    bench.load("lake", "2.csv", &format!("{once}b1,2025-06-05 10:00:00,AGENTS,57,3005550109\n"));
+    bench.load("lake", "3.csv", &format!("{once}b2,2025-06-06 10:00:00,BOT,57,3005550101\n"));
+    lake.undo().unwrap();
+    for number in 0..20 {
+        let other = format!("{once}o{number},2025-06-07 10:{number:02}:00,BOT,57,3005550110\n");
+        bench.load("lake", "other.csv", &other);
+    }
+    lake.compact().unwrap();
+    // What killed programs leave.
+    let garbage = root.join("tables/sessions/utc_day=2025-06-01/killed.parquet");
+    fs::write(garbage, "PAR1 573005550101").unwrap();
+    fs::create_dir_all(root.join(".wabalake/scratch/load-1")).unwrap();
+    fs::write(root.join(".wabalake/scratch/load-1/1.ipc"), "3005550101").unwrap();
+    fs::write(root.join("tables/sessions/_delta_log/_commit_1.json.tmp"), PHONE).unwrap();
+    fs::create_dir_all(root.join("marts/users")).unwrap();
+    fs::write(root.join("marts/users/1.parquet"), PHONE).unwrap();
+
+    let held = holding(&root);
+    let mut everywhere: Vec<&str> =
+        EXPORTS[..7].iter().map(|(file, _)| file.split('.').next().unwrap()).collect();
+    everywhere[0] = "sessions";
+    everywhere.extend(["rejects", "scratch", "users"]);
+    everywhere.sort_unstable();
+    assert_eq!(places(&root, &held), everywhere, "the search finds the person where they are");
+    let checkpoint = |file: &&PathBuf| file.to_string_lossy().ends_with(".checkpoint.parquet");
+    assert!(held.iter().any(|file| checkpoint(&file)), "a checkpoint has bounds with the number");
+
+    let tried = lake.erase(PHONE, Options { dry_run: true, ..Options::default() }).unwrap();
+    assert_eq!(holding(&root), held, "trying changes nothing");
+    let erased = erase(&lake);
+    assert_eq!(holding(&root), Vec::<PathBuf>::new());
+    assert!(erased.marts && erased.left.is_empty());
+    let told = |erased: &Erased| -> Vec<_> {
+        erased.tables.iter().map(|table| (table.table, table.rows, table.struck)).collect()
+    };
+    assert_eq!(told(&tried), told(&erased));
+    assert_eq!(
+        told(&erased),
+        [
+            ("sessions", 3, 1),
+            ("deployments", 1, 0),
+            ("messages", 2, 2),
+            ("closures", 2, 0),
+            ("conversions", 3, 0),
+            ("audience_tags", 1, 0),
+            ("variables", 2, 1),
+            ("rejects", 3, 0),
+        ]
+    );
+
+    // Nobody else is touched, and what was loaded is known.
+    let never = bench.lake("never", false);
+    for table in TABLES.iter().filter(|table| table.name != sessions::NAME) {
+        assert_eq!(rows(&lake, table), rows(&never, table), "{}", table.name);
+    }
+    let of_others = rows(&lake, &sessions::TABLE);
+    for row in rows(&never, &sessions::TABLE) {
+        assert!(of_others.contains(&row), "{row}");
+    }
+    assert_eq!(of_others.len(), 3 + 1 + 20);
+    let again = bench.load("lake", "renamed.csv", &text(EXPORTS[0].1, true));
+    assert!(again.files[0].already_loaded, "a file that is loaded brings nobody back");
+
+    // Done again there is nothing to do, and no version is made of it.
+    let versions = |lake: &Lake| -> Vec<_> {
+        layouts().map(|layout| lake.snapshot(layout).unwrap().version).collect()
+    };
+    let before = versions(&lake);
+    assert!(erase(&lake).is_nothing());
+    assert_eq!(versions(&Lake::open(&root).unwrap()), before);
+    let operations = lake.history(&variables::TABLE).unwrap();
+    assert_eq!(operations[0].operation, "erase");
+    // Loads of other days can still be taken back, down to the first that it has to do with.
+    lake.undo().unwrap();
+    let refused = loop {
+        if let Err(refused) = lake.undo() {
+            break refused.lines();
+        }
+    };
+    assert!(refused.contains("is deleted") || refused.contains("(erase) rewrote"), "{refused}");
+    assert_eq!(holding(&root), Vec::<PathBuf>::new());
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_erasure_that_was_killed_is_gone_on_with() {
+    let bench = Bench::new();
+    let whole = bench.lake("whole", true);
+    copy(whole.root(), &bench.root("half"));
+    erase(&whole);
+    // Killed once what tells whose the sessions were is gone.
+    for table in ["sessions", "deployments", "conversions"] {
+        let half = bench.root("half").join("tables").join(table);
+        fs::remove_dir_all(&half).unwrap();
+        copy(&bench.root("whole").join("tables").join(table), &half);
+    }
+    let half = Lake::open(bench.root("half")).unwrap();
+    fs::write(half.root().join(".wabalake/erasing"), r#"["p1","p2","p3"]"#).unwrap();
+    erase(&half);
+    for table in [&closures::TABLE, &variables::TABLE] {
+        assert_eq!(rows(&half, table), rows(&whole, table), "{}", table.name);
+    }
+    assert!(!half.root().join(".wabalake/erasing").exists());
+    assert_eq!(holding(half.root()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_line_of_the_business_is_no_person() {
+    let bench = Bench::new();
+    let lake = bench.lake("lake", true);
+    let before = rows(&lake, &sessions::TABLE);
+    let error = lake.erase("573009999999", Options::default()).unwrap_err();
+    assert!(error.lines().contains("--lines-too"), "{}", error.lines());
+    assert!(!error.lines().contains("3009999999"), "{}", error.lines());
+    assert_eq!(rows(&lake, &sessions::TABLE), before);
+    let lines_too = Options { lines_too: true, ..Options::default() };
+    lake.erase("573009999999", lines_too).unwrap();
+    assert_eq!(rows(&lake, &sessions::TABLE), Vec::<String>::new());
+}
+
+#[test]
+fn what_others_wrote_is_left_and_named() {
+    let bench = Bench::new();
+    let lake = bench.lake("lake", true);
+    fs::write(lake.root().join("wabalake.toml"), "# ask +573005550101 of\n").unwrap();
+    fs::create_dir(lake.root().join("pages")).unwrap();
+    fs::write(lake.root().join("pages/573005550101.html"), "").unwrap();
+    let erased = erase(&lake);
+    assert_eq!(erased.left, [Path::new("pages/573005550101.html"), Path::new("wabalake.toml")]);
+}
+
+#[test]
+fn a_number_is_needed() {
+    let bench = Bench::new();
+    let lake = bench.lake("lake", true);
+    for word in ["", "x", "57a"] {
+        let error = lake.erase(word, Options::default()).unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{word}");
+    }
+    assert!(lake.erase("12025550143", Options::default()).unwrap().is_nothing());
+}
