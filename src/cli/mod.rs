@@ -15,6 +15,7 @@ mod history;
 mod init;
 mod load;
 mod man;
+mod nightly;
 mod output;
 mod queries;
 mod query;
@@ -58,6 +59,7 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
     (init::SUBCOMMAND, "Write a lake's settings, to be edited"),
     (config::SUBCOMMAND, "Show the settings that are in force, and where they come from"),
     (load::SUBCOMMAND, "Load exports into a lake"),
+    (nightly::SUBCOMMAND, "Load what arrived and bring marts up to date: for a scheduler"),
     (rejects::SUBCOMMAND, "List the rows that could not be loaded, or export them to be mended"),
     (query::SUBCOMMAND, "Answer a named query"),
     (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
