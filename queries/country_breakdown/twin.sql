@@ -37,6 +37,35 @@ sparked AS (
     WHERE delivery_status = 'Delivered'
     GROUP BY country
 ),
+attributed AS (
+    {attributed}
+),
+created AS (
+    SELECT DISTINCT country, session_id
+    FROM in_range
+    WHERE delivery_status = 'Delivered' AND session_id IS NOT NULL
+),
+converted AS (
+    SELECT country, count(DISTINCT session_id) AS converted_sessions
+    FROM created
+    INNER JOIN attributed ON attributed.converted_session_id = created.session_id
+    GROUP BY country
+),
+sums AS (
+    SELECT country, coalesce(currency, '?') AS currency, sum(value) AS amount
+    FROM created
+    INNER JOIN attributed ON attributed.converted_session_id = created.session_id
+    WHERE value IS NOT NULL
+    GROUP BY country, coalesce(currency, '?')
+),
+earned AS (
+    SELECT
+        country,
+        CASE WHEN count(*) = 1 THEN sum(amount) END AS revenue,
+        nullif(array_join(sort_array(collect_list(currency)), '+'), '?') AS revenue_currency
+    FROM sums
+    GROUP BY country
+),
 writing AS (
     SELECT
         country,
@@ -71,14 +100,17 @@ SELECT
     CAST(sent_to.replied AS DOUBLE) * 100 / nullif(sent_to.delivered, 0) AS reply_pct,
     CAST(coalesce(writing.inbound_sessions, 0) AS BIGINT) AS inbound_sessions,
     CAST(sparked.avg_session_seconds AS DOUBLE) AS avg_session_seconds,
-    CAST(0 AS BIGINT) AS converted_sessions,
-    CASE WHEN sent_to.sessions_created > 0 THEN CAST(0 AS DOUBLE) END AS conversion_pct,
-    CAST(NULL AS DECIMAL(18, 6)) AS revenue,
-    CAST(NULL AS STRING) AS revenue_currency
+    CAST(coalesce(converted.converted_sessions, 0) AS BIGINT) AS converted_sessions,
+    CAST(coalesce(converted.converted_sessions, 0) AS DOUBLE) * 100
+        / nullif(sent_to.sessions_created, 0) AS conversion_pct,
+    CAST(earned.revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(earned.revenue_currency AS STRING) AS revenue_currency
 FROM met
 -- A null country is one too, so the joins are null-safe.
 LEFT JOIN sent_to ON sent_to.country IS NOT DISTINCT FROM met.country
 LEFT JOIN sparked ON sparked.country IS NOT DISTINCT FROM met.country
+LEFT JOIN converted ON converted.country IS NOT DISTINCT FROM met.country
+LEFT JOIN earned ON earned.country IS NOT DISTINCT FROM met.country
 LEFT JOIN writing ON writing.country IS NOT DISTINCT FROM met.country
 LEFT JOIN named ON named.code = met.country
 ORDER BY

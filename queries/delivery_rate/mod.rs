@@ -2,10 +2,11 @@
 //!
 //! One row for each group of `--by`, a day unless asked otherwise. Every deployment counts, once,
 //! at the moment it was sent; one whose status is not known counts among the deployments and
-//! nowhere else. Sent is not delivered: it was handed over, and no more is known.
+//! nowhere else. Sent is not delivered: it was handed over, and no more is known. By tag, one whose
+//! person has several tags counts under each, and one whose person has none under null.
 
 use wabalake_data::Table;
-use wabalake_data::tables::deployments;
+use wabalake_data::tables::{audience_tags, deployments};
 
 use crate::query::prelude::*;
 
@@ -46,7 +47,7 @@ impl Query for DeliveryRate {
         question: "How many sends arrive? Deployments by how far they came; one of an unknown \
                    status counts in deployments only. delivered_pct is of all of them, \
                    delivered_of_settled_pct of those that were delivered or failed.",
-        reads: &[&deployments::TABLE],
+        reads: &[&deployments::TABLE, &audience_tags::TABLE],
         range: Range::Rows,
         columns: &[
             OutputColumn::count("deployments"),
@@ -74,7 +75,9 @@ impl Query for DeliveryRate {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
-        let groups = deployments
+        let groups = params
+            .by
+            .of(deployments, tables)?
             .with_columns(params.by.expressions(params.days.timezone()))
             .group_by(params.by.names())
             .agg([

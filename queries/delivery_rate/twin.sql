@@ -5,6 +5,7 @@ WITH in_range AS (
         user_phone,
         delivery_status
     FROM deployments
+    {tagged}
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
 ),

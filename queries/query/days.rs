@@ -105,6 +105,14 @@ impl DayRange {
         from.into_iter().chain(to).reduce(Expr::and)
     }
 
+    /// Whether an instant lies in the range; `None` when every instant does.
+    pub fn holds_instant(&self, at: &Expr) -> Option<Expr> {
+        let (from, until) = self.instants();
+        let from = from.map(|from| at.clone().gt_eq(instant(from)));
+        let until = until.map(|until| at.clone().lt(instant(until)));
+        from.into_iter().chain(until).reduce(Expr::and)
+    }
+
     /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let (from, until) = self.instants();

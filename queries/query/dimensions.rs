@@ -8,13 +8,15 @@ use std::marker::PhantomData;
 use chrono_tz::Tz;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{DataType, Expr, Null, col, lit, when};
+use polars::prelude::{Expr, LazyFrame, PolarsResult, col, lit, when};
 use wabalake_data::Table;
+use wabalake_data::tables::audience_tags::TAG;
 use wabalake_data::tables::{messages, sessions};
 
-use super::OutputColumn;
 use super::sql::Bindings;
+use super::tables::Tables;
 use super::zone::Clock;
+use super::{OutputColumn, tags};
 
 /// One thing to split by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl Dimension {
             Self::SessionStatus => const { &[OutputColumn::text(sessions::SESSION_STATUS)] },
             Self::Channel => const { &[OutputColumn::text("channel")] },
             Self::Template => const { &[OutputColumn::text(messages::TEMPLATE_NAME)] },
-            Self::Tag => const { &[OutputColumn::text("tag")] },
+            Self::Tag => const { &[OutputColumn::text(TAG)] },
         }
     }
 
@@ -113,10 +115,6 @@ impl Dimension {
                 Some((col(messages::LINE), messages::LINE.to_owned()))
             }
             Self::Channel => Some((channel(), CHANNEL_SQL.to_owned())),
-            Self::Tag => {
-                let nobody_is_tagged = lit(Null {}).cast(DataType::String);
-                Some((nobody_is_tagged, "CAST(NULL AS STRING)".to_owned()))
-            }
             _ => {
                 let clock = self.clock()?;
                 Some((clock.start(col(table.day_of), zone), clock.start_sql(table.day_of)))
@@ -202,14 +200,34 @@ impl<Q: Grouped> Dimensions<Q> {
         self.asked.iter().flat_map(|dimension| dimension.expressions(Q::TABLE, zone)).collect()
     }
 
+    /// Rows of the query's table with what their expressions need beside its columns: split by
+    /// tag, a row stands for each tag of its person.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn of(&self, rows: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+        if self.asked.contains(&Dimension::Tag) {
+            tags::tagged(rows, Q::TABLE, tables)
+        } else {
+            Ok(rows)
+        }
+    }
+
     /// Fills the slots `{by}` (a select list over the query's table), `{by_columns}` (their
-    /// names) and `{by_order}` (their names to order by).
+    /// names), `{by_order}` (their names to order by) and, for queries that are split by tag,
+    /// `{tagged}` (a join to follow the table).
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let selected: Vec<String> =
             self.asked.iter().flat_map(|dimension| dimension.sql(Q::TABLE, Tz::UTC)).collect();
         let names: Vec<&str> = self.columns().iter().map(|column| column.name).collect();
         let order: Vec<String> = names.iter().map(|name| format!("{name} NULLS LAST")).collect();
+        let tagged = if self.asked.contains(&Dimension::Tag) {
+            tags::tagged_sql(Q::TABLE)
+        } else {
+            String::new()
+        };
         bindings
+            .slot("tagged", tagged)
             .slot("by", selected.join(",\n    "))
             .slot("by_columns", names.join(", "))
             .slot("by_order", order.join(", "))

@@ -37,6 +37,11 @@ pub trait Choice: Send + Sync + 'static {
 
     /// The values as a column.
     fn series(values: &[Self::Value]) -> Series;
+
+    /// What is compared with them.
+    fn compared() -> Expr {
+        col(Self::COLUMN)
+    }
 }
 
 /// The option of a [`Choice`].
@@ -53,7 +58,7 @@ impl<C: Choice> Only<C> {
 
     fn keep(&self) -> Expr {
         let allowed = lit(C::series(&self.allowed)).implode(true);
-        col(C::COLUMN).is_in(allowed, false)
+        C::compared().is_in(allowed, false)
     }
 
     /// Binds the list, empty for all, to the parameter of the choice's name.

@@ -22,14 +22,18 @@ use polars::prelude::{
 use wabalake_data::Table;
 use wabalake_data::tables::instant;
 
+pub mod breakdown;
 pub mod conversions;
 pub mod days;
 pub mod dimensions;
 pub mod filters;
 pub mod measures;
+pub mod money;
+pub mod performance;
 pub mod reach;
 pub mod sql;
 pub mod tables;
+pub mod tags;
 pub mod zone;
 
 pub use conversions::Conversions;

@@ -18,7 +18,7 @@ os.environ.setdefault("RUST_LOG", "off")
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 
-PERCENTILE = re.compile(r"median_|p\d\d_")
+PERCENTILE = re.compile(r"(^|_)(median|p\d\d)_")
 
 
 class Sail:
@@ -48,7 +48,7 @@ class Sail:
     @staticmethod
     def tolerance(column):
         # Its percentile_cont cuts the fraction between two values off after six digits.
-        return 1e-4 if PERCENTILE.match(column) else 1e-9
+        return 1e-4 if PERCENTILE.search(column) else 1e-9
 
     def close(self):
         self.session.stop()

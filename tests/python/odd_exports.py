@@ -45,15 +45,21 @@ def write(folder, schemas_of, rows=500, seed=1):
     random = Random(seed)
     paths = []
     for name, table in data_tables(schemas_of).items():
+        if name not in ODD and not fixture(name).exists():
+            continue
         schema = pyarrow.schema(table.schema().to_arrow())
         columns = [column for column in catalog_columns(table) if column not in DERIVED]
         pools = fixture_values(name)
         path = folder / f"{name}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
-            lines.writerow(columns)
+            odd = ODD.get(name)
+            lines.writerow(odd(random, CHANGES[0]) if odd else columns)
             for _ in range(rows):
                 moment = around(random, random.choice(CHANGES + pools["stamps"]))
+                if odd:
+                    lines.writerow(odd(random, moment).values())
+                    continue
                 lines.writerow(
                     [cell(random, column, schema.field(column).type, pools, moment) for column in columns]
                 )
@@ -86,14 +92,60 @@ def cell(random, column, kind, pools, moment):
     return random.choice(known + TEXTS if len(known) < 4 else [*known, "", "odd"])
 
 
+def conversion(random, moment):
+    """Of a session, a person, both or neither; near changes of the clock, where sessions are."""
+    return {
+        "conversion_id": f"c{random.randrange(400)}",
+        "event": random.choice(["purchase", "Purchase", "LEAD", "Ñandú", ""]),
+        "converted_at": moment.isoformat(),
+        "session_id": random.choice(["", "", *random.sample(IDS, 2)]),
+        "phone": random.choice(PHONES),
+        "value": random.choice(["", "0", "0.000001", "10.5", "-3", "99999.99"]),
+        "currency": random.choice(["COP", "COP", "USD", ""]),
+    }
+
+
+def audience_tag(random, moment):
+    """Always, or from a moment on at which something is sent or begins."""
+    return {
+        "phone": random.choice(PHONES[:-1]),
+        "tag": random.choice([text for text in TEXTS if text]),
+        "since": random.choice(["", moment.isoformat()]),
+    }
+
+
+def closure(random, moment):
+    """Of a session that there is or is not, or of none; some events come twice, some have no id."""
+    return {
+        "event_id": random.choice(["", *(f"e{number}" for number in range(400))]),
+        "event_type": random.choice(["session.close", "session.close", "conversation-closed", ""]),
+        "session_id": random.choice(["", "s00", *random.sample(IDS, 4)]),
+        "closed_at": around(random, moment).isoformat(),
+        "user_country_code": random.choice(["", "57"]),
+        "user_cellphone": random.choice(PHONES),
+        "hsm_name": random.choice(TEXTS),
+        "received_at": random.choice(["", "1970-01-01 00:00:00", moment.isoformat()]),
+    }
+
+
+# What makes a row of a table whose cells cannot be drawn one by one.
+ODD = {"conversions": conversion, "audience_tags": audience_tag, "closures": closure}
+
+
 def around(random, moment):
     return moment + random.choice([-1, 1, 1, 1]) * random.choice(STEPS)
+
+
+def fixture(table):
+    return ROOT / "queries/fixtures" / f"{table}.csv"
 
 
 def fixture_values(table):
     """The distinct values of each column of a fixture, and all its stamps."""
     pools = defaultdict(list)
-    path = ROOT / "queries/fixtures" / f"{table}.csv"
+    path = fixture(table)
+    if not path.exists():
+        return pools | {"stamps": []}
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(line for line in file if not line.startswith("#")):
             for column, value in row.items():

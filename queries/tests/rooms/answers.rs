@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 use wabalake_data::TABLES;
-use wabalake_data::tables::{MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
+use wabalake_data::tables::{CONVERSION_KEY, MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Order, Question, Range, Room, Tables};
 
@@ -160,7 +160,7 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
     for (room, question) in questions() {
         let twin = question.sql();
         let words: Vec<&str> = twin.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-        let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, UTC_DAY];
+        let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, CONVERSION_KEY, UTC_DAY];
         let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
             let rows = fixtures::read(room, table);
             let named = rows

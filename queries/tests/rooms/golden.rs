@@ -114,8 +114,17 @@ fn cell(value: &AnyValue) -> String {
             let fraction = if at.timestamp_subsec_micros() == 0 { "" } else { "%.6f" };
             at.format(&format!("%Y-%m-%dT%H:%M:%S{fraction}Z")).to_string()
         }
+        AnyValue::Decimal(units, _, scale) => decimal(*units, *scale),
         other => panic!("{other:?}"),
     }
+}
+
+/// An exact number without trailing zeros.
+fn decimal(units: i128, scale: usize) -> String {
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let sign = if units < 0 { "-" } else { "" };
+    format!("{sign}{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Lines of cells with the columns padded to one width.

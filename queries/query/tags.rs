@@ -1,0 +1,61 @@
+//! What a business calls its people, and when.
+//!
+//! A person with several tags counts under each, one with none under null. A tag holds from its
+//! `since` on, so each person's time is cut into stretches that leave no gap:
+//!
+//! ```text
+//! vip since 10 May, lead since 2 June        null  …10 May┤
+//!                                            vip          ├10 May…
+//!                                            lead                  ├2 June…
+//! ```
+
+use polars::prelude::{
+    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, UnionArgs, col, concat, lit,
+};
+use wabalake_data::Table;
+use wabalake_data::tables::USER_KEY;
+use wabalake_data::tables::audience_tags::{self, SINCE, TAG};
+
+use super::tables::Tables;
+
+const FROM: &str = "tagged_from";
+const UNTIL: &str = "tagged_until";
+
+/// The rows of a table with the tag of their person in the column `tag`: once for each tag that
+/// holds at the row's own stamp, once with null where none does.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn tagged(rows: LazyFrame, table: &Table, tables: &Tables) -> PolarsResult<LazyFrame> {
+    let at = col(table.day_of).cast(DataType::Int64);
+    let holds = col(FROM).lt_eq(at.clone()).and(at.lt(col(UNTIL)));
+    let person = [col(USER_KEY)];
+    let at_any_time =
+        rows.join(stretches(tables)?, &person, &person, JoinArgs::new(JoinType::Left));
+    Ok(at_any_time.filter(col(FROM).is_null().or(holds)))
+}
+
+/// The stretches of time of everybody who has a tag, in microseconds.
+fn stretches(tables: &Tables) -> PolarsResult<LazyFrame> {
+    let tags = tables.scan(&audience_tags::TABLE);
+    let since = || col(SINCE).cast(DataType::Int64).fill_null(lit(i64::MIN));
+    let stretch = |tag: Expr, from: Expr, until: Expr| {
+        [col(USER_KEY), tag.cast(DataType::String).alias(TAG), from.alias(FROM), until.alias(UNTIL)]
+    };
+    let under_a_tag = tags.clone().select(stretch(col(TAG), since(), lit(i64::MAX)));
+    let before_any = tags
+        .group_by([col(USER_KEY)])
+        .agg([since().min().alias(UNTIL)])
+        .select(stretch(lit(Null {}), lit(i64::MIN), col(UNTIL)));
+    concat([under_a_tag, before_any], UnionArgs::default())
+}
+
+/// The same as a join of SQL, to follow the table in a `FROM`.
+pub(super) fn tagged_sql(table: &Table) -> String {
+    let at = table.day_of;
+    format!(
+        "LEFT JOIN (
+        SELECT user_phone AS tagged_phone, tag, since FROM audience_tags
+    ) AS tags ON tagged_phone = user_phone AND (since IS NULL OR since <= {at})"
+    )
+}
