@@ -38,6 +38,7 @@ pub mod performance;
 pub mod prices;
 pub mod pricing;
 pub mod proportions;
+pub mod reach;
 pub mod sql;
 pub mod tables;
 pub mod tags;
@@ -49,6 +50,7 @@ pub use days::{DayRange, Timezone};
 pub use dimensions::{Dimension, Dimensions, Grouped};
 pub use filters::Only;
 pub use meta::Envelope;
+pub use reach::{Buckets, Reach};
 pub use sql::Bindings;
 pub use tables::Tables;
 
@@ -69,7 +71,7 @@ pub mod prelude {
     };
     pub use super::{
         Bindings, Card, Chains, Chart, Conversions, DayRange, Dimension, Dimensions, Grouped,
-        Order, OutputColumn, Query, Range, Tables, Timezone,
+        Order, OutputColumn, Query, Range, Reach, Tables, Timezone,
     };
 }
 
@@ -83,6 +85,10 @@ pub trait Query: Send + Sync + 'static {
 
     /// The field of Meta's API whose responses its answer can be written as, if it can.
     const META_FIELD: Option<&'static str> = None;
+
+    /// How far changed rows of a table reach; those of a table that is not here reach all of the
+    /// answer.
+    const REACH: &'static [(&'static Table, Reach)] = &[];
 
     /// The columns of `--by`, which come before those of the card and belong to the key.
     fn by(_params: &Self::Params) -> Vec<OutputColumn> {
@@ -371,6 +377,7 @@ pub struct Room {
     pub card: Card,
     /// The field of Meta's API whose responses its answer can be written as, if it can.
     pub meta_field: Option<&'static str>,
+    reach: &'static [(&'static Table, Reach)],
     args: fn(Command) -> Command,
     ask: fn(&ArgMatches) -> Result<Box<dyn Asked>, Error>,
 }
@@ -381,6 +388,7 @@ impl Room {
         Self {
             card: Q::CARD,
             meta_field: Q::META_FIELD,
+            reach: Q::REACH,
             args: Q::Params::augment_args,
             ask: |matches| {
                 let params = Q::Params::from_arg_matches(matches)?;
@@ -407,6 +415,7 @@ impl Room {
         let zone = matches.try_get_one::<Tz>("timezone").ok().flatten();
         Ok(Question {
             card: self.card,
+            reach: self.reach,
             asked: (self.ask)(matches)?,
             timezone: zone.copied().unwrap_or(Tz::UTC),
         })
@@ -416,6 +425,7 @@ impl Room {
 /// A query with its parameters chosen.
 pub struct Question {
     card: Card,
+    reach: &'static [(&'static Table, Reach)],
     asked: Box<dyn Asked>,
     timezone: Tz,
 }
@@ -457,6 +467,26 @@ impl Question {
     pub fn key(&self) -> Vec<&'static str> {
         let by = self.asked.by().into_iter().map(|column| column.name);
         by.chain(self.card.key.iter().copied()).collect()
+    }
+
+    /// The stretches of time by which the answer falls into parts that can be worked out by
+    /// themselves, if it does.
+    pub fn buckets(&self) -> Option<Buckets> {
+        let key = self.key();
+        let columns: Vec<_> = self.columns();
+        let named: Vec<_> = columns.into_iter().filter(|c| key.contains(&c.name)).collect();
+        let falls_apart = self.reach.iter().any(|(_, reach)| *reach == Reach::Bucket);
+        Buckets::among(&named).filter(|_| falls_apart && self.card.range == Range::Rows)
+    }
+
+    /// How far changed rows of a table reach.
+    pub fn reach(&self, table: &Table) -> Reach {
+        let known = self.reach.iter().find(|(known, _)| *known == table);
+        let first = self.card.reads.first().is_some_and(|first| *first == table);
+        match known {
+            Some((_, reach)) if first && self.buckets().is_some() => *reach,
+            _ => Reach::Answer,
+        }
     }
 
     /// The order of the answer, which leaves no two rows equal.
