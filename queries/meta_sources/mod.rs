@@ -79,7 +79,7 @@ impl Query for MetaSources {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
         let on = [col(SESSION_KEY)];
-        let named = params
+        let referred = params
             .days
             .scan(tables, &sessions::TABLE)
             .filter(col(META_SOURCE_ID).is_not_null())
@@ -87,14 +87,14 @@ impl Query for MetaSources {
                 meta_type().alias(META_SOURCE_TYPE),
                 session_duration().alias(DURATION),
             ]);
-        let counted = named.clone().group_by(&of_source).agg([
+        let counted = referred.clone().group_by(&of_source).agg([
             rows().alias(SESSIONS),
             users().alias(USERS),
             col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED),
             average_seconds(DURATION).alias("avg_duration_seconds"),
             quantile_seconds(DURATION, 0.5).alias("median_duration_seconds"),
         ]);
-        let owed = named.clone().select([&of_source[..], &on].concat()).join(
+        let owed = referred.clone().select([&of_source[..], &on].concat()).join(
             params.conversions.attributed(tables)?,
             &on,
             &on,
@@ -118,7 +118,7 @@ impl Query for MetaSources {
             JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
         let known = || JoinArgs::new(JoinType::Left);
         let sources = counted
-            .join(headlines(named), &of_source, &of_source, known())
+            .join(headlines(referred), &of_source, &of_source, known())
             .join(converted, &of_source, &of_source, known())
             .join(earned, &of_source, &of_source, known())
             .join(cost, &of_source, &of_source, all)
@@ -150,12 +150,12 @@ impl Query for MetaSources {
 }
 
 /// The headline of each ad's and post's latest session that has one.
-fn headlines(named: LazyFrame) -> LazyFrame {
+fn headlines(referred: LazyFrame) -> LazyFrame {
     let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
-    let named = named.filter(col(META_SOURCE_HEADLINE).is_not_null());
-    let latest = named.clone().group_by(&of_source).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
+    let referred = referred.filter(col(META_SOURCE_HEADLINE).is_not_null());
+    let latest = referred.clone().group_by(&of_source).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
     let on = [&of_source[..], &[col(SESSION_STARTED_TIMESTAMP)]].concat();
-    named
+    referred
         .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
         .group_by(&of_source)
         .agg([col(META_SOURCE_HEADLINE).max_by(col(SESSION_ID))])
