@@ -6,6 +6,8 @@ pub mod activity_hours;
 pub mod campaign_performance;
 pub mod conversation_summary;
 pub mod country_breakdown;
+pub mod coverage;
+pub mod data_quality;
 pub mod delivery_rate;
 pub mod deployment_sessions;
 pub mod drop_off;
@@ -13,6 +15,7 @@ pub mod failure_reasons;
 pub mod inactivity_gaps;
 pub mod message_failures;
 pub mod message_latency;
+pub mod message_log;
 pub mod message_summary;
 pub mod query;
 pub mod return_rate;
@@ -25,6 +28,8 @@ pub const CATALOG: &[Room] = &[
     Room::of::<campaign_performance::CampaignPerformance>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
+    Room::of::<coverage::Coverage>(),
+    Room::of::<data_quality::DataQuality>(),
     Room::of::<delivery_rate::DeliveryRate>(),
     Room::of::<deployment_sessions::DeploymentSessions>(),
     Room::of::<drop_off::DropOff>(),
@@ -32,6 +37,7 @@ pub const CATALOG: &[Room] = &[
     Room::of::<inactivity_gaps::InactivityGaps>(),
     Room::of::<message_failures::MessageFailures>(),
     Room::of::<message_latency::MessageLatency>(),
+    Room::of::<message_log::MessageLog>(),
     Room::of::<message_summary::MessageSummary>(),
     Room::of::<return_rate::ReturnRate>(),
     Room::of::<session_duration::SessionDuration>(),

@@ -6,4 +6,5 @@ mod coverage;
 mod files;
 mod kinds;
 mod loads;
+mod quality;
 mod sheets;

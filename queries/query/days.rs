@@ -41,6 +41,14 @@ struct Options {
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     to: Option<NaiveDate>,
 
+    #[command(flatten)]
+    zone: Timezone,
+}
+
+/// `--timezone` alone, for a query that is not asked about a range of days.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+#[group(skip)]
+pub struct Timezone {
     /// IANA zone whose clock says when days, weeks, months and hours begin
     #[arg(
         long,
@@ -50,6 +58,13 @@ struct Options {
         value_parser = read_zone
     )]
     timezone: Tz,
+}
+
+impl Timezone {
+    /// The zone whose clock places instants.
+    pub fn zone(self) -> Tz {
+        self.timezone
+    }
 }
 
 impl DayRange {
@@ -161,7 +176,7 @@ impl Args for DayRange {
 
 impl FromArgMatches for DayRange {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Options { from, to, timezone } = Options::from_arg_matches(matches)?;
+        let Options { from, to, zone } = Options::from_arg_matches(matches)?;
         if let (Some(from), Some(to)) = (from, to)
             && from > to
         {
@@ -171,7 +186,7 @@ impl FromArgMatches for DayRange {
             );
             return Err(Error::raw(ErrorKind::ValueValidation, message));
         }
-        Ok(Self { from, to, timezone })
+        Ok(Self { from, to, timezone: zone.zone() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -5,10 +5,10 @@
 
 use polars::prelude::arity::broadcast_binary_elementwise;
 use polars::prelude::{
-    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, Null, PolarsResult,
-    QuantileMethod, col, len, lit, when,
+    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, Int64Chunked, IntoColumn,
+    NewChunkedArray, Null, PolarsResult, QuantileMethod, col, len, lit, when,
 };
-use wabalake_data::tables::{USER_KEY, deployments, messages, sessions};
+use wabalake_data::tables::{USER_KEY, deployments, messages, sessions, text_key};
 
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
@@ -91,6 +91,16 @@ pub fn users() -> Expr {
     let people = col(USER_KEY);
     // A null is one more distinct value.
     people.clone().n_unique() - people.is_null().any(true).cast(DataType::UInt32)
+}
+
+/// The `session_key` of the session that redirected to a session; null without one.
+pub fn parent_key() -> Expr {
+    let hashed = |ids: Column| -> PolarsResult<Column> {
+        let keys = ids.str()?.iter().map(|id| id.map(text_key));
+        Ok(Int64Chunked::from_iter_options(ids.name().clone(), keys).into_column())
+    };
+    let int64 = |_: &_, field: &Field| Ok(Field::new(field.name().clone(), DataType::Int64));
+    col(sessions::PARENT_SESSION_ID).map(hashed, int64)
 }
 
 /// Sessions that are with agents.

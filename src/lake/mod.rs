@@ -17,10 +17,11 @@
 //! | `log` | reads what was committed |
 //! | [`snapshot`] | one version of a table, and plans over it |
 //! | [`stage`], [`commit`] | write files; make them part of a table |
-//! | [`history`], [`status`], [`coverage`] | tell what happened, what there is, and what is missing |
+//! | [`history`], [`status`] | tell what happened, and what there is |
 //! | [`undo`] | takes the last load back |
 //! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
 //! | [`rejects`] | the rows that could not be taken |
+//! | `loads` | the files that are loaded, as queries see them |
 //!
 //! Tables are Delta tables under `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader
 //! opens them. A commit succeeds only if the table is at the version it was computed from. One
@@ -28,9 +29,9 @@
 
 pub mod commit;
 pub mod compact;
-pub mod coverage;
 pub mod history;
 mod layout;
+mod loads;
 mod lock;
 mod log;
 pub mod rejects;
@@ -47,8 +48,10 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use polars::prelude::IntoLazy as _;
 use tempfile::TempDir;
 use wabalake_data::Table;
+use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
 
 pub use self::commit::{Change, Commit, Operation};
@@ -132,7 +135,12 @@ impl Lake {
     pub fn tables(&self, tables: &[&'static Table]) -> Result<Tables> {
         let mut scans = Tables::new();
         for table in tables {
-            scans = scans.with(table, self.snapshot(*table)?.scan()?);
+            let scan = if **table == LOADS {
+                self.loads()?.lazy()
+            } else {
+                self.snapshot(*table)?.scan()?
+            };
+            scans = scans.with(table, scan);
         }
         Ok(scans)
     }

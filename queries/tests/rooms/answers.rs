@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::*;
-use wabalake_data::TABLES;
 use wabalake_data::tables::{CONVERSION_KEY, MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Order, Question, Range, Room, Tables};
@@ -112,7 +111,7 @@ fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
 /// The tables of a room, their rows in some other order and in several parts.
 fn shuffled(room: &Room, seed: u64) -> Tables {
     let parts = usize::try_from(seed).unwrap() * 3;
-    TABLES.iter().fold(Tables::new(), |tables, table| {
+    fixtures::given().fold(Tables::new(), |tables, table| {
         let rows = fixtures::read(room, table);
         let shuffled = rows.take(&permutation(rows.height(), seed)).unwrap();
         let part = |part: usize| {
@@ -138,8 +137,8 @@ fn permutation(rows: usize, seed: u64) -> IdxCa {
 #[test]
 fn only_declared_tables_are_read() {
     for (room, question) in questions() {
-        let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
-            if room.card.reads.contains(table) {
+        let tables = fixtures::given().fold(Tables::new(), |tables, table| {
+            if room.card.reads.contains(&table) {
                 tables.with(table, fixtures::read(room, table).lazy())
             } else {
                 let unread = DataFrame::empty().lazy().filter(col("this table is not declared"));
@@ -161,7 +160,7 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
         let twin = question.sql();
         let words: Vec<&str> = twin.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, CONVERSION_KEY, UTC_DAY];
-        let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
+        let tables = fixtures::given().fold(Tables::new(), |tables, table| {
             let rows = fixtures::read(room, table);
             let named = rows
                 .schema()
@@ -183,7 +182,7 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
 fn laid_out(room: &Room) -> Tables {
     let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms").join(room.card.folder());
     let _ = fs::remove_dir_all(&lake);
-    TABLES.iter().fold(Tables::new(), |tables, table| {
+    fixtures::given().fold(Tables::new(), |tables, table| {
         let place = lake.join(table.name);
         for mut rows in fixtures::read(room, table).partition_by([UTC_DAY], true).unwrap() {
             let day = rows.column(UTC_DAY).unwrap().get(0).unwrap();
@@ -222,7 +221,10 @@ fn only_the_days_and_columns_that_count_are_read() {
                 room.card.name
             );
         }
-        let question = ask(room, &["--from", "2025-06-02", "--to", "2025-06-03"]);
+        let takes_days = room.command().get_arguments().any(|argument| argument.get_id() == "from");
+        let days: &[&str] =
+            if takes_days { &["--from", "2025-06-02", "--to", "2025-06-03"] } else { &[] };
+        let question = ask(room, days);
         let plan = question.plan(&tables).unwrap().explain(true).unwrap();
         let [first, ..] = room.card.reads else { panic!("{} reads nothing", room.card.name) };
         let scans: Vec<&str> = plan.split("Parquet SCAN").skip(1).collect();
