@@ -437,10 +437,12 @@ fn examples_run() {
 fn the_twin_comes_with_its_options_filled_in() {
     let desk = &*LOADED;
     for room in CATALOG {
-        let sql = desk.told(&format!("queries {} --sql --from 2025-06-01", room.card.name));
+        let takes_days = room.command().get_arguments().any(|argument| argument.get_id() == "from");
+        let days = if takes_days { "--from 2025-06-01" } else { "" };
+        let sql = desk.told(&format!("queries {} --sql {days}", room.card.name));
         assert!(sql.contains("SELECT"), "{sql}");
         assert!(!sql.contains(":from_at") && !sql.contains("{by"), "{sql}");
-        assert!(sql.contains("2025-06-01"), "{sql}");
+        assert!(!takes_days || sql.contains("2025-06-01"), "{sql}");
     }
 }
 

@@ -99,6 +99,16 @@ impl DayRange {
         }
     }
 
+    /// The rows of a table of dates that lie in the range, its dates taken as they stand.
+    pub fn scan_dates(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
+        let rows = tables.scan(table);
+        // Of a date, the day that partitions is that date.
+        match self.holds(&col(table.day_of)).zip(self.holds(&col(UTC_DAY))) {
+            Some((in_range, in_partition)) => rows.filter(in_range.and(in_partition)),
+            None => rows,
+        }
+    }
+
     /// Whether a row of a table lies in the range; `None` when every row does.
     fn keep(&self, table: &'static Table) -> Option<Expr> {
         let (from, until) = self.instants();
@@ -115,8 +125,14 @@ impl DayRange {
 
     /// Whether a local date lies in the range; `None` when every date does.
     pub fn holds(&self, local: &Expr) -> Option<Expr> {
-        let from = self.from.map(|from| local.clone().gt_eq(date(from)));
-        let to = self.to.map(|to| local.clone().lt_eq(date(to)));
+        self.meets(local, local)
+    }
+
+    /// Whether a stretch of local dates, given by its first and its last, shares one with the
+    /// range; `None` when every stretch does.
+    pub fn meets(&self, first: &Expr, last: &Expr) -> Option<Expr> {
+        let from = self.from.map(|from| last.clone().gt_eq(date(from)));
+        let to = self.to.map(|to| first.clone().lt_eq(date(to)));
         from.into_iter().chain(to).reduce(Expr::and)
     }
 

@@ -157,6 +157,14 @@ pub fn channel() -> Expr {
         .otherwise(lit("organic"))
 }
 
+/// What Meta calls an ad, and what a source is whose type is not known.
+pub const AD: &str = "Ad";
+
+/// Whether an ad or a post led to a session that one of them did.
+pub fn meta_type() -> Expr {
+    col(sessions::META_SOURCE_TYPE).fill_null(lit(AD))
+}
+
 const CHANNEL_SQL: &str = "CASE
         WHEN meta_source_type = 'Post' THEN 'meta-post'
         WHEN meta_source_id IS NOT NULL OR meta_source_type IS NOT NULL THEN 'meta-ad'

@@ -13,6 +13,9 @@ use wabalake_data::tables::{USER_KEY, deployments, messages, sessions, text_key}
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
 
+/// Microseconds in a minute.
+const MINUTE: f64 = 60.0 * SECOND;
+
 /// Microseconds from one stamp to a later one; null unless both are set and the second is not
 /// before the first.
 pub fn elapsed(from: &str, to: &str) -> Expr {
@@ -25,6 +28,11 @@ pub fn elapsed(from: &str, to: &str) -> Expr {
 /// started.
 pub fn session_duration() -> Expr {
     elapsed(sessions::SESSION_STARTED_TIMESTAMP, sessions::SESSION_FINISHED_TIMESTAMP)
+}
+
+/// The mean of a column of whole numbers; null without any.
+pub fn average(of: &str) -> Expr {
+    ratio(col(of).sum(), col(of).count())
 }
 
 /// The mean of a column of microseconds, in seconds; null without any.
@@ -52,7 +60,7 @@ pub fn share_pct(part: Expr, whole: Expr) -> Expr {
 ///
 /// Polars divides a column by a single number by multiplying it with the inverse, which is off by
 /// the last bit: 49 of 49 are then not 100 %, and a tenth of a second prints seventeen digits.
-fn ratio(of: Expr, by: Expr) -> Expr {
+pub fn ratio(of: Expr, by: Expr) -> Expr {
     let divided = |columns: &mut [Column]| -> PolarsResult<Column> {
         let [of, by] = [columns[0].cast(&DataType::Float64)?, columns[1].cast(&DataType::Float64)?];
         let quotient = |of: Option<f64>, by: Option<f64>| Some(of? / by.filter(|by| *by != 0.0)?);
@@ -63,11 +71,21 @@ fn ratio(of: Expr, by: Expr) -> Expr {
     of.map_many(divided, &[by], |_, fields| Ok(float64(&fields[0])))
 }
 
-/// Microseconds in seconds, divided as [`ratio`] does.
-fn seconds(micros: Expr) -> Expr {
-    let divided = |column: Column| -> PolarsResult<Column> {
+/// Microseconds in seconds, to the last bit what dividing gives.
+pub fn seconds(micros: Expr) -> Expr {
+    in_units(micros, SECOND)
+}
+
+/// Microseconds in minutes, to the last bit what dividing gives.
+pub fn minutes(micros: Expr) -> Expr {
+    in_units(micros, MINUTE)
+}
+
+/// Microseconds in units of so many, divided as [`ratio`] does.
+fn in_units(micros: Expr, unit: f64) -> Expr {
+    let divided = move |column: Column| -> PolarsResult<Column> {
         let micros = column.cast(&DataType::Float64)?;
-        Ok(micros.f64()?.apply_values(|micros| micros / SECOND).into_column())
+        Ok(micros.f64()?.apply_values(|micros| micros / unit).into_column())
     };
     micros.map(divided, |_, field| Ok(float64(field)))
 }
@@ -91,6 +109,11 @@ pub fn users() -> Expr {
     let people = col(USER_KEY);
     // A null is one more distinct value.
     people.clone().n_unique() - people.is_null().any(true).cast(DataType::UInt32)
+}
+
+/// Whether a session is a visit: somebody's, and not one to which they were redirected.
+pub fn visit() -> Expr {
+    col(sessions::PARENT_SESSION_ID).is_null().and(col(USER_KEY).is_not_null())
 }
 
 /// The `session_key` of the session that redirected to a session; null without one.

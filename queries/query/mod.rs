@@ -17,12 +17,13 @@ use std::fmt::Debug;
 use chrono_tz::Tz;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{
-    DataFrame, DataType, Engine, LazyFrame, PlSmallStr, PolarsResult, SortMultipleOptions, col,
+    DataFrame, DataType, Engine, Expr, LazyFrame, PolarsResult, SortMultipleOptions, col, lit, when,
 };
 use wabalake_data::Table;
 use wabalake_data::tables::instant;
 
 pub mod breakdown;
+pub mod chains;
 pub mod conversions;
 pub mod days;
 pub mod dimensions;
@@ -35,8 +36,9 @@ pub mod tables;
 pub mod tags;
 pub mod zone;
 
+pub use chains::Chains;
 pub use conversions::Conversions;
-pub use days::DayRange;
+pub use days::{DayRange, Timezone};
 pub use dimensions::{Dimension, Dimensions, Grouped};
 pub use filters::Only;
 pub use sql::Bindings;
@@ -52,13 +54,14 @@ pub mod prelude {
 
     pub use super::filters::{self, Only};
     pub use super::measures::{
-        agent_sessions, answered, average_seconds, delivery_is, elapsed, max_seconds,
-        message_delivered, message_failed, message_read, message_sent, outgoing, quantile_seconds,
-        rows, rows_where, session_duration, share_pct, users,
+        agent_sessions, answered, average, average_seconds, delivery_is, elapsed, max_seconds,
+        message_delivered, message_failed, message_read, message_sent, minutes, outgoing,
+        parent_key, quantile_seconds, ratio, rows, rows_where, seconds, session_duration,
+        share_pct, users, visit,
     };
     pub use super::{
-        Bindings, Card, Chart, Conversions, DayRange, Dimension, Dimensions, Grouped, Order,
-        OutputColumn, Query, Range, Tables,
+        Bindings, Card, Chains, Chart, Conversions, DayRange, Dimension, Dimensions, Grouped,
+        Order, OutputColumn, Query, Range, Tables, Timezone,
     };
 }
 
@@ -150,13 +153,32 @@ pub enum Order {
     Ascending(&'static str),
     /// The greatest first.
     Descending(&'static str),
+    /// Words as they are listed, any others after them.
+    Listed(&'static str, &'static [&'static str]),
 }
 
 impl Order {
     /// The column.
     pub const fn column(self) -> &'static str {
         match self {
-            Self::Ascending(column) | Self::Descending(column) => column,
+            Self::Ascending(column) | Self::Descending(column) | Self::Listed(column, _) => column,
+        }
+    }
+
+    /// What to sort by, each with whether the greatest comes first.
+    fn keys(self) -> Vec<(Expr, bool)> {
+        let column = col(self.column());
+        match self {
+            Self::Ascending(_) => vec![(column, false)],
+            Self::Descending(_) => vec![(column, true)],
+            Self::Listed(_, words) => {
+                let after_all = lit(words.len() as u64);
+                let place = words.iter().enumerate().fold(after_all, |other, (place, word)| {
+                    let here = column.clone().eq(lit(*word));
+                    when(here).then(lit(place as u64)).otherwise(other)
+                });
+                vec![(place, false), (column, false)]
+            }
         }
     }
 }
@@ -226,6 +248,21 @@ impl OutputColumn {
     /// A share, 0 to 100.
     pub const fn pct(name: &'static str) -> Self {
         Self::new(name, Type::Float, Some("%"))
+    }
+
+    /// A number that is not whole, such as a mean.
+    pub const fn number(name: &'static str) -> Self {
+        Self::new(name, Type::Float, None)
+    }
+
+    /// A length of time in minutes.
+    pub const fn minutes(name: &'static str) -> Self {
+        Self::new(name, Type::Float, Some("min"))
+    }
+
+    /// Whether something is so.
+    pub const fn flag(name: &'static str) -> Self {
+        Self::new(name, Type::Boolean, None)
     }
 
     /// A local date.
@@ -416,13 +453,12 @@ impl Question {
         let columns = self.columns();
         let typed: Vec<_> =
             columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();
-        let order = self.order();
-        let names: Vec<PlSmallStr> = order.iter().map(|by| by.column().into()).collect();
-        let descending = order.iter().map(|by| matches!(by, Order::Descending(_)));
+        let order = self.order().into_iter().flat_map(Order::keys);
+        let (keys, descending): (Vec<_>, Vec<_>) = order.unzip();
         let options = SortMultipleOptions::default()
             .with_order_descending_multi(descending)
             .with_nulls_last(true);
-        Ok(self.asked.plan(tables)?.select(typed).sort(names, options))
+        Ok(self.asked.plan(tables)?.select(typed).sort_by_exprs(keys, options))
     }
 
     /// The twin with its parameters filled in as typed literals, ready for Spark or Sail.

@@ -9,7 +9,7 @@
 //! none that is known         null     null
 //! ```
 
-use polars::prelude::{Expr, LazyFrame, Null, col, len, lit, when};
+use polars::prelude::{Expr, LazyFrame, Null, SortOptions, col, len, lit, when};
 use wabalake_data::tables::CURRENCY;
 
 /// What stands for a currency that is not said.
@@ -36,7 +36,7 @@ fn in_one_currency(sums: LazyFrame, groups: &[Expr]) -> LazyFrame {
     let together = sums.group_by(groups).agg([
         len().alias(CURRENCIES),
         col(AMOUNT).sum(),
-        col(CURRENCY).sort(Default::default()).str().join("+", true),
+        col(CURRENCY).sort(SortOptions::default()).str().join("+", true),
     ]);
     together.with_columns([
         when(col(CURRENCIES).eq(lit(1))).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT),

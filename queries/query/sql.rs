@@ -41,10 +41,11 @@ impl Bindings {
         self.parameter(name, value.value())
     }
 
-    /// Binds a bigint.
+    /// Binds a bigint, or its null.
     #[must_use]
-    pub fn integer(self, name: &'static str, value: i64) -> Self {
-        self.parameter(name, value.value())
+    pub fn integer(self, name: &'static str, value: impl Into<Option<i64>>) -> Self {
+        let value = value.into();
+        self.parameter(name, value.map_or(Value::Null(Type::Integer), |value| value.value()))
     }
 
     /// Binds a boolean.

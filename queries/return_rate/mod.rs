@@ -18,7 +18,7 @@ use clap::ValueEnum;
 use polars::prelude::df;
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::sessions::{
-    self, FIRST_MESSAGE_TIMESTAMP, PARENT_SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_TYPE,
+    self, FIRST_MESSAGE_TIMESTAMP, SESSION_STARTED_TIMESTAMP, SESSION_TYPE,
 };
 
 use crate::query::prelude::*;
@@ -158,11 +158,10 @@ enum Visits {
 
 impl Visits {
     fn keep(self) -> Expr {
-        let visit = col(PARENT_SESSION_ID).is_null().and(col(USER_KEY).is_not_null());
         match self {
-            Self::Any => visit,
-            Self::Replied => visit.and(col(FIRST_MESSAGE_TIMESTAMP).is_not_null()),
-            Self::Inbound => visit.and(col(SESSION_TYPE).eq(lit("Inbound"))),
+            Self::Any => visit(),
+            Self::Replied => visit().and(col(FIRST_MESSAGE_TIMESTAMP).is_not_null()),
+            Self::Inbound => visit().and(col(SESSION_TYPE).eq(lit("Inbound"))),
         }
     }
 }

@@ -79,7 +79,9 @@ def cell(random, column, kind, pools, moment):
     if column in ("session_id", "whatsapp_id"):
         return random.choice(IDS + pools["session_id"])
     if column == "parent_session_id":
-        return random.choice(["", "", "", *IDS])
+        return "" if random.random() < 0.6 else random.choice(IDS)
+    if column.startswith(("meta_source_", "whatsapp_link_")) and random.random() < 0.5:
+        return ""
     if column == "user_country_code":
         return random.choice(["", "", "57", "+52", "1"])
     if column == "line_whatsapp_number":
@@ -128,8 +130,18 @@ def closure(random, moment):
     }
 
 
+def ad_spend(random, moment):
+    """Of the ads and posts that sessions name, and of one that none does."""
+    return {
+        "ad_id": random.choice([*fixture_values("sessions")["meta_source_id"], "menu", "Menu", "120226305854819999"]),
+        "day": moment.date().isoformat(),
+        "currency": random.choice(["USD", "USD", "USD", "COP", ""]),
+        "spend": random.choice(["0", "1", "2.5", "10.000001"]),
+    }
+
+
 # What makes a row of a table whose cells cannot be drawn one by one.
-ODD = {"conversions": conversion, "audience_tags": audience_tag, "closures": closure}
+ODD = {"ad_spend": ad_spend, "conversions": conversion, "audience_tags": audience_tag, "closures": closure}
 
 
 def around(random, moment):

@@ -90,7 +90,17 @@ fn in_order(by: Order, one: &AnyValue, other: &AnyValue) -> Ordering {
             _ => one.partial_cmp(other).unwrap(),
         },
     };
-    if matches!(by, Order::Descending(_)) { ordering.reverse() } else { ordering }
+    match by {
+        Order::Ascending(_) => ordering,
+        Order::Descending(_) => ordering.reverse(),
+        Order::Listed(_, words) => {
+            let place = |cell: &AnyValue| {
+                let listed = words.iter().position(|word| cell.get_str() == Some(word));
+                listed.unwrap_or(words.len())
+            };
+            place(one).cmp(&place(other)).then(ordering)
+        }
+    }
 }
 
 #[test]

@@ -75,17 +75,21 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
         ),
         None => frame,
     };
-    // What is stored beside the columns for merging alone is in no query.
+    // What is stored beside the columns for merging alone, or made of that, is in no query.
+    let is_column = |name: &str| table.columns.iter().any(|column| column.name == name);
+    let (of_columns, of_others): (Vec<_>, Vec<_>) =
+        table.hashes.iter().copied().partition(|(_, of)| is_column(of));
+    let frame = of_columns.into_iter().fold(frame, |frame, (hash, of)| {
+        frame.with_column(col(of).map(hashed, |_, field| int64(field)).alias(hash))
+    });
     let schema = table.schema();
     let merging = table.beside.iter().map(|column| column.name).chain(table.whole_key);
+    let merging = merging.chain(of_others.into_iter().map(|(hash, _)| hash));
     let frame = frame.with_columns(
         merging
             .map(|name| lit(NULL).cast(schema.get(name).unwrap().clone()).alias(name))
             .collect::<Vec<_>>(),
     );
-    let frame = table.hashes.iter().fold(frame, |frame, (hash, of)| {
-        frame.with_column(col(*of).map(hashed, |_, field| int64(field)).alias(*hash))
-    });
     let day = match schema.get(table.day_of) {
         Some(DataType::Int64) => (col(table.day_of) * lit(1_000_000)).cast(instant()),
         _ => col(table.day_of),

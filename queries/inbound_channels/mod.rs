@@ -1,0 +1,129 @@
+//! Which channels bring inbound users, and which are the best ones?
+//!
+//! One row for each channel and, where it is an ad, a post or a WhatsApp link, for each of those: an
+//! ad and a post by type and id, a link by source and name. Only inbound sessions count. What they
+//! convert to is found in the whole lake; a session counts once as converted, and each of its
+//! conversions as revenue.
+
+use wabalake_data::tables::conversions::VALUE;
+use wabalake_data::tables::sessions::{
+    self, META_SOURCE_ID, SESSION_FINISHED_TIMESTAMP, SESSION_TYPE, WHATSAPP_LINK_CAMPAIGN_NAME,
+    WHATSAPP_LINK_CAMPAIGN_SOURCE,
+};
+use wabalake_data::tables::{CURRENCY, SESSION_KEY, conversions};
+
+use crate::query::dimensions::{channel, meta_type};
+use crate::query::money::{self, AMOUNT};
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct InboundChannels;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversions: Conversions,
+}
+
+const CHANNEL: &str = "channel";
+const SOURCE: &str = "source";
+const CAMPAIGN: &str = "campaign";
+const DURATION: &str = "duration";
+const SESSIONS: &str = "sessions";
+const AGENT_SESSIONS: &str = "agent_sessions";
+const CONVERSIONS: &str = "conversions";
+const CONVERTED: &str = "converted_sessions";
+
+impl Query for InboundChannels {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "inbound-channels",
+        title: "Channels that bring inbound users",
+        question: "Which channels bring inbound users, and the best ones? Inbound sessions by the \
+                   ad, post or WhatsApp link that led to them, and what they convert to.",
+        reads: &[&sessions::TABLE, &conversions::TABLE],
+        range: Range::History,
+        columns: &[
+            OutputColumn::text(CHANNEL),
+            OutputColumn::text(SOURCE),
+            OutputColumn::text(CAMPAIGN),
+            OutputColumn::count(SESSIONS),
+            OutputColumn::count("users"),
+            OutputColumn::count("finished_sessions"),
+            OutputColumn::seconds("avg_duration_seconds"),
+            OutputColumn::count(AGENT_SESSIONS),
+            OutputColumn::pct("agent_pct"),
+            OutputColumn::count(CONVERSIONS),
+            OutputColumn::pct("conversion_pct"),
+            OutputColumn::money("revenue"),
+            OutputColumn::text("revenue_currency"),
+        ],
+        key: &[CHANNEL, SOURCE, CAMPAIGN],
+        order: &[Order::Descending(SESSIONS)],
+        chart: Some(Chart::Bars { x: CHANNEL, y: SESSIONS }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --event purchase",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let is_channel = |name: &'static str| col(CHANNEL).eq(lit(name));
+        let either = |meta: Expr, link: &str| {
+            when(is_channel("meta-ad").or(is_channel("meta-post")))
+                .then(meta)
+                .when(is_channel("whatsapp-link"))
+                .then(col(link))
+                .otherwise(lit(Null {}))
+        };
+        let inbound = params
+            .days
+            .scan(tables, &sessions::TABLE)
+            .filter(col(SESSION_TYPE).eq(lit("Inbound")))
+            .with_columns([channel().alias(CHANNEL), session_duration().alias(DURATION)])
+            .with_columns([
+                either(meta_type(), WHATSAPP_LINK_CAMPAIGN_SOURCE).alias(SOURCE),
+                either(col(META_SOURCE_ID), WHATSAPP_LINK_CAMPAIGN_NAME).alias(CAMPAIGN),
+            ]);
+
+        let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
+        let on = [col(SESSION_KEY)];
+        let owed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
+            params.conversions.attributed(tables)?,
+            &on,
+            &on,
+            JoinArgs::new(JoinType::Inner),
+        );
+        let converted = owed
+            .clone()
+            .group_by(&of_campaign)
+            .agg([rows().alias(CONVERSIONS), col(SESSION_KEY).n_unique().alias(CONVERTED)]);
+        let earned = money::summed(owed, &of_campaign, VALUE);
+        let known = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+        let campaigns = inbound
+            .group_by(&of_campaign)
+            .agg([
+                rows().alias(SESSIONS),
+                users().alias("users"),
+                col(SESSION_FINISHED_TIMESTAMP).count().alias("finished_sessions"),
+                average_seconds(DURATION).alias("avg_duration_seconds"),
+                agent_sessions().alias(AGENT_SESSIONS),
+            ])
+            .join(converted, &of_campaign, &of_campaign, known())
+            .join(earned, &of_campaign, &of_campaign, known())
+            .with_columns([CONVERSIONS, CONVERTED].map(|count| col(count).fill_null(lit(0))));
+        Ok(campaigns.with_columns([
+            share_pct(col(AGENT_SESSIONS), col(SESSIONS)).alias("agent_pct"),
+            share_pct(col(CONVERTED), col(SESSIONS)).alias("conversion_pct"),
+            col(AMOUNT).alias("revenue"),
+            col(CURRENCY).alias("revenue_currency"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.conversions.bind(params.days.bind(Bindings::new()))
+    }
+}

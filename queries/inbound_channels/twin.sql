@@ -1,0 +1,126 @@
+-- Which channels bring inbound users, and the best ones? Inbound sessions by the ad, post or link
+-- that led to them, and what they convert to.
+WITH inbound AS (
+    SELECT
+        session_id,
+        user_phone,
+        session_status,
+        session_finished_timestamp,
+        CASE
+            WHEN session_finished_timestamp >= session_started_timestamp
+                THEN unix_micros(session_finished_timestamp)
+                    - unix_micros(session_started_timestamp)
+        END AS duration,
+        coalesce(meta_source_id, meta_source_type) IS NOT NULL AS of_meta,
+        coalesce(whatsapp_link_campaign_name, whatsapp_link_campaign_source) IS NOT NULL AS of_link,
+        parent_session_id IS NOT NULL AS redirected,
+        coalesce(meta_source_type, 'Ad') AS meta_type,
+        meta_source_id,
+        whatsapp_link_campaign_name AS link_name,
+        whatsapp_link_campaign_source AS link_source
+    FROM sessions
+    WHERE session_type = 'Inbound'
+        AND (:from_at IS NULL OR session_started_timestamp >= :from_at)
+        AND (:until_at IS NULL OR session_started_timestamp < :until_at)
+),
+brought AS (
+    SELECT
+        session_id,
+        user_phone,
+        session_status,
+        session_finished_timestamp,
+        duration,
+        CASE
+            WHEN of_meta AND meta_type = 'Post' THEN 'meta-post'
+            WHEN of_meta THEN 'meta-ad'
+            WHEN of_link THEN 'whatsapp-link'
+            WHEN redirected THEN 'redirection'
+            ELSE 'organic'
+        END AS channel,
+        CASE WHEN of_meta THEN meta_type ELSE link_source END AS source,
+        CASE WHEN of_meta THEN meta_source_id ELSE link_name END AS campaign
+    FROM inbound
+),
+attributed AS (
+    {attributed}
+),
+counted AS (
+    SELECT
+        channel,
+        source,
+        campaign,
+        count(*) AS sessions,
+        count(DISTINCT user_phone) AS users,
+        count(session_finished_timestamp) AS finished_sessions,
+        CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) / 1000000
+            AS avg_duration_seconds,
+        count(CASE WHEN session_status = 'AGENTS' THEN 1 END) AS agent_sessions
+    FROM brought
+    GROUP BY channel, source, campaign
+),
+owed AS (
+    SELECT
+        brought.channel,
+        brought.source,
+        brought.campaign,
+        brought.session_id,
+        attributed.value,
+        coalesce(attributed.currency, '?') AS currency
+    FROM brought
+    INNER JOIN attributed ON attributed.converted_session_id = brought.session_id
+),
+converted AS (
+    SELECT
+        channel,
+        source,
+        campaign,
+        count(*) AS conversions,
+        count(DISTINCT session_id) AS converted_sessions
+    FROM owed
+    GROUP BY channel, source, campaign
+),
+sums AS (
+    SELECT channel, source, campaign, currency, sum(value) AS amount
+    FROM owed
+    WHERE value IS NOT NULL
+    GROUP BY channel, source, campaign, currency
+),
+earned AS (
+    SELECT
+        channel,
+        source,
+        campaign,
+        CASE WHEN count(*) = 1 THEN max(amount) END AS revenue,
+        nullif(array_join(sort_array(collect_list(currency)), '+'), '?') AS revenue_currency
+    FROM sums
+    GROUP BY channel, source, campaign
+)
+SELECT
+    CAST(counted.channel AS STRING) AS channel,
+    CAST(counted.source AS STRING) AS source,
+    CAST(counted.campaign AS STRING) AS campaign,
+    CAST(counted.sessions AS BIGINT) AS sessions,
+    CAST(counted.users AS BIGINT) AS users,
+    CAST(counted.finished_sessions AS BIGINT) AS finished_sessions,
+    CAST(counted.avg_duration_seconds AS DOUBLE) AS avg_duration_seconds,
+    CAST(counted.agent_sessions AS BIGINT) AS agent_sessions,
+    CAST(counted.agent_sessions AS DOUBLE) * 100 / counted.sessions AS agent_pct,
+    CAST(coalesce(converted.conversions, 0) AS BIGINT) AS conversions,
+    CAST(coalesce(converted.converted_sessions, 0) AS DOUBLE) * 100 / counted.sessions
+        AS conversion_pct,
+    CAST(earned.revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(earned.revenue_currency AS STRING) AS revenue_currency
+FROM counted
+LEFT JOIN converted
+    ON converted.channel = counted.channel
+        AND converted.source IS NOT DISTINCT FROM counted.source
+        AND converted.campaign IS NOT DISTINCT FROM counted.campaign
+LEFT JOIN earned
+    ON earned.channel = counted.channel
+        AND earned.source IS NOT DISTINCT FROM counted.source
+        AND earned.campaign IS NOT DISTINCT FROM counted.campaign
+ORDER BY
+    sessions DESC NULLS LAST,
+    channel NULLS LAST,
+    source NULLS LAST,
+    campaign NULLS LAST

@@ -1,0 +1,155 @@
+//! How many users are new, come back, or stay away?
+//!
+//! One row for each week or month from the lake's first visit to its last, none skipped. A visit is
+//! a session without a parent, so a redirection is none, and one without a phone is nobody's. The
+//! range of days keeps the periods that share a day with it, but what a person is called takes the
+//! whole history.
+//!
+//! ```text
+//! week        1          2          3            4
+//! visits      yes        yes        –            yes
+//!             new        returning  dormant      resurrected
+//! ```
+//!
+//! Who stays away is dormant once, in the first period without a visit.
+
+use polars::prelude::{ClosedWindow, Duration, ExplodeOptions, UniqueKeepStrategy, date_ranges};
+use wabalake_data::tables::USER_KEY;
+use wabalake_data::tables::sessions::{self, SESSION_STARTED_TIMESTAMP};
+
+use crate::query::prelude::*;
+use crate::query::zone::Clock;
+
+/// See the [module](self) for the question it answers.
+pub struct Lifecycle;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+
+    /// How long a period is
+    #[arg(long, value_enum, default_value_t = Period::Week)]
+    period: Period,
+}
+
+/// How long a period is.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Period {
+    /// Seven local dates from a Monday
+    Week,
+    /// A month of local dates
+    Month,
+}
+
+impl Period {
+    const fn clock(self) -> Clock {
+        match self {
+            Self::Week => Clock::Week,
+            Self::Month => Clock::Month,
+        }
+    }
+
+    const fn length(self) -> &'static str {
+        match self {
+            Self::Week => "1w",
+            Self::Month => "1mo",
+        }
+    }
+
+    /// The first date of the period after one that begins on a date.
+    fn after(self, date: Expr) -> Expr {
+        date.dt().offset_by(lit(self.length()))
+    }
+}
+
+const PERIOD: &str = "period";
+const FIRST: &str = "first";
+const LAST: &str = "last";
+const ACTIVE: &str = "active";
+const ACTIVE_BEFORE: &str = "active_before";
+const NEW: &str = "new_users";
+const RETURNING: &str = "returning_users";
+
+impl Query for Lifecycle {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "lifecycle",
+        title: "New, returning, resurrected and dormant users",
+        question: "How many users are new, come back, or stay away? By week or month: new with \
+                   their first visit, returning from the period before, resurrected after a gap, \
+                   dormant in the first period without a visit. A redirection is no visit.",
+        reads: &[&sessions::TABLE],
+        range: Range::History,
+        columns: &[
+            OutputColumn::date(PERIOD),
+            OutputColumn::count(NEW),
+            OutputColumn::count(RETURNING),
+            OutputColumn::count("resurrected_users"),
+            OutputColumn::count("dormant_users"),
+        ],
+        key: &[PERIOD],
+        order: &[],
+        chart: Some(Chart::Line { y: NEW }),
+        engine: Engine::Streaming,
+        example: "--period month --timezone America/Bogota",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let period = params.period;
+        let start = period.clock().start(col(SESSION_STARTED_TIMESTAMP), params.days.timezone());
+        let active = tables
+            .scan(&sessions::TABLE)
+            .filter(visit())
+            .select([col(USER_KEY), start.alias(PERIOD)])
+            .unique_generic(None, UniqueKeepStrategy::Any);
+        let active_before = active.clone().with_column(period.after(col(PERIOD)));
+
+        let counted = |people: LazyFrame, named: &str| {
+            people.group_by([col(PERIOD)]).agg([rows().cast(DataType::Int64).alias(named)])
+        };
+        let began = active.clone().group_by([col(USER_KEY)]).agg([col(PERIOD).min()]);
+        let on = [col(USER_KEY), col(PERIOD)];
+        let stayed =
+            active.clone().join(active_before.clone(), &on, &on, JoinArgs::new(JoinType::Semi));
+
+        let length = Duration::parse(period.length());
+        let each =
+            date_ranges(Some(col(FIRST)), Some(col(LAST)), Some(length), None, ClosedWindow::Both)?;
+        let exploded = ExplodeOptions { empty_as_null: false, keep_nulls: false };
+        let periods = active
+            .clone()
+            .select([col(PERIOD).min().alias(FIRST), col(PERIOD).max().alias(LAST)])
+            .select([each.explode(exploded).alias(PERIOD)]);
+        let last_date =
+            (period.after(col(PERIOD)).cast(DataType::Int32) - lit(1)).cast(DataType::Date);
+        let periods = match params.days.meets(&col(PERIOD), &last_date) {
+            Some(in_range) => periods.filter(in_range),
+            None => periods,
+        };
+
+        let of_period = |periods: LazyFrame, counts: LazyFrame| {
+            periods.left_join(counts, col(PERIOD), col(PERIOD))
+        };
+        let counts = [
+            counted(active, ACTIVE),
+            counted(active_before, ACTIVE_BEFORE),
+            counted(began, NEW),
+            counted(stayed, RETURNING),
+        ];
+        let counts = counts.into_iter().fold(periods, of_period).with_columns(
+            [ACTIVE, ACTIVE_BEFORE, NEW, RETURNING].map(|count| col(count).fill_null(lit(0))),
+        );
+        Ok(counts.with_columns([
+            (col(ACTIVE) - col(NEW) - col(RETURNING)).alias("resurrected_users"),
+            (col(ACTIVE_BEFORE) - col(RETURNING)).alias("dormant_users"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.days.bind_dates(Bindings::new()).word("period", params.period)
+    }
+}

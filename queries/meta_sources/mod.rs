@@ -1,0 +1,194 @@
+//! Which ads and posts start sessions, how long do they last, what do they earn?
+//!
+//! One row for each ad or post, by type and id; where Meta does not say which it is, it is an ad. A
+//! session without an id does not count. What an ad cost is added up over its own days before it
+//! meets any session, so that it counts once; an ad that cost something and led to no session has a
+//! row too. A post costs nothing.
+
+use polars::prelude::JoinCoalesce;
+use wabalake_data::tables::ad_spend::{self, AD_ID, SPEND};
+use wabalake_data::tables::conversions::{self, CONVERTED_AT, VALUE};
+use wabalake_data::tables::sessions::{
+    self, META_SOURCE_HEADLINE, META_SOURCE_ID, META_SOURCE_TYPE, SESSION_FINISHED_TIMESTAMP,
+    SESSION_ID, SESSION_STARTED_TIMESTAMP,
+};
+use wabalake_data::tables::{CURRENCY, SESSION_KEY};
+
+use crate::query::dimensions::{AD, meta_type};
+use crate::query::money::{self, AMOUNT};
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct MetaSources;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversions: Conversions,
+}
+
+const DURATION: &str = "duration";
+const SESSIONS: &str = "sessions";
+const USERS: &str = "users";
+const FINISHED: &str = "finished_sessions";
+const COST: &str = "spend";
+const COST_CURRENCY: &str = "spend_currency";
+const CONVERSIONS: &str = "conversions";
+const REVENUE: &str = "revenue";
+const REVENUE_CURRENCY: &str = "revenue_currency";
+const KNOWN_CONVERSIONS: &str = "known_conversions";
+
+impl Query for MetaSources {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "meta-sources",
+        title: "Sessions that ads and posts start, and what they earn",
+        question: "Which ads and posts start sessions, how long do they last, what do they earn? \
+                   Spend is added up for each ad before it is set against sessions and revenue.",
+        reads: &[&sessions::TABLE, &ad_spend::TABLE, &conversions::TABLE],
+        range: Range::History,
+        columns: &[
+            OutputColumn::text(META_SOURCE_TYPE),
+            OutputColumn::text(META_SOURCE_ID),
+            OutputColumn::text(META_SOURCE_HEADLINE),
+            OutputColumn::count(SESSIONS),
+            OutputColumn::count(USERS),
+            OutputColumn::count(FINISHED),
+            OutputColumn::seconds("avg_duration_seconds"),
+            OutputColumn::seconds("median_duration_seconds"),
+            OutputColumn::money(COST),
+            OutputColumn::text(COST_CURRENCY),
+            OutputColumn::count(CONVERSIONS),
+            OutputColumn::money(REVENUE),
+            OutputColumn::text(REVENUE_CURRENCY),
+            OutputColumn::number("cost_per_session"),
+            OutputColumn::number("roas"),
+        ],
+        key: &[META_SOURCE_TYPE, META_SOURCE_ID],
+        order: &[Order::Descending(SESSIONS)],
+        chart: Some(Chart::Bars { x: META_SOURCE_ID, y: SESSIONS }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --event purchase",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
+        let on = [col(SESSION_KEY)];
+        let brought = params
+            .days
+            .scan(tables, &sessions::TABLE)
+            .filter(col(META_SOURCE_ID).is_not_null())
+            .with_columns([
+                meta_type().alias(META_SOURCE_TYPE),
+                session_duration().alias(DURATION),
+            ]);
+        let counted = brought.clone().group_by(&of_source).agg([
+            rows().alias(SESSIONS),
+            users().alias(USERS),
+            col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED),
+            average_seconds(DURATION).alias("avg_duration_seconds"),
+            quantile_seconds(DURATION, 0.5).alias("median_duration_seconds"),
+        ]);
+        let owed = brought.clone().select([&of_source[..], &on].concat()).join(
+            params.conversions.attributed(tables)?,
+            &on,
+            &on,
+            JoinArgs::new(JoinType::Inner),
+        );
+        let converted = owed.clone().group_by(&of_source).agg([rows().alias(CONVERSIONS)]);
+        let in_money = |rows: LazyFrame, value, amount, currency| {
+            let names = [col(AMOUNT).alias(amount), col(CURRENCY).alias(currency)];
+            money::summed(rows, &of_source, value).select([&of_source[..], &names].concat())
+        };
+        let earned = in_money(owed, VALUE, REVENUE, REVENUE_CURRENCY);
+        let cost = params.days.scan_dates(tables, &ad_spend::TABLE).select([
+            lit(AD).alias(META_SOURCE_TYPE),
+            col(AD_ID).alias(META_SOURCE_ID),
+            col(SPEND),
+            col(CURRENCY),
+        ]);
+        let cost = in_money(cost, SPEND, COST, COST_CURRENCY);
+
+        let all =
+            JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
+        let known = || JoinArgs::new(JoinType::Left);
+        let sources = counted
+            .join(headlines(brought), &of_source, &of_source, known())
+            .join(converted, &of_source, &of_source, known())
+            .join(earned, &of_source, &of_source, known())
+            .join(cost, &of_source, &of_source, all)
+            .with_columns(
+                [SESSIONS, USERS, FINISHED, CONVERSIONS].map(|count| col(count).fill_null(lit(0))),
+            );
+
+        let conversions = tables.scan(&conversions::TABLE);
+        let any = conversions.select([col(CONVERTED_AT).count().alias(KNOWN_CONVERSIONS)]);
+        let earned_nothing = col(REVENUE).is_null().and(col(REVENUE_CURRENCY).is_null());
+        let in_its_currency = when(earned_nothing)
+            .then(lit(0.0))
+            .when(col(REVENUE_CURRENCY).eq_missing(col(COST_CURRENCY)))
+            .then(col(REVENUE).cast(DataType::Float64))
+            .otherwise(lit(Null {}));
+        let roas = when(col(KNOWN_CONVERSIONS).gt(lit(0)))
+            .then(ratio(in_its_currency, col(COST)))
+            .otherwise(lit(Null {}));
+        Ok(sources.cross_join(any, None).with_columns([
+            ratio(col(COST), col(SESSIONS)).alias("cost_per_session"),
+            roas.alias("roas"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        let bindings = params.days.bind_dates(params.days.bind(Bindings::new()));
+        params.conversions.bind(bindings)
+    }
+}
+
+/// The headline of each ad's and post's latest session that has one.
+fn headlines(brought: LazyFrame) -> LazyFrame {
+    let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
+    let named = brought.filter(col(META_SOURCE_HEADLINE).is_not_null());
+    let latest = named.clone().group_by(&of_source).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
+    let on = [&of_source[..], &[col(SESSION_STARTED_TIMESTAMP)]].concat();
+    named
+        .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
+        .group_by(&of_source)
+        .agg([col(META_SOURCE_HEADLINE).max_by(col(SESSION_ID))])
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+    use polars::prelude::df;
+    use wabalake_data::tables::UTC_DAY;
+
+    use super::*;
+
+    /// Without conversions it is not known whether an ad earned anything.
+    #[test]
+    fn a_lake_without_conversions_has_no_roas() {
+        let spend =
+            df![AD_ID => ["1"], ad_spend::DAY => [20_000], CURRENCY => ["USD"], SPEND => [5]]
+                .unwrap()
+                .lazy()
+                .with_columns([
+                    col(ad_spend::DAY).cast(DataType::Date),
+                    col(ad_spend::DAY).cast(DataType::Date).alias(UTC_DAY),
+                    col(SPEND).cast(DataType::Decimal(18, 6)),
+                ]);
+        let matches =
+            Params::augment_args(Command::new("meta-sources")).get_matches_from(["meta-sources"]);
+        let params = Params::from_arg_matches(&matches).unwrap();
+        let tables = Tables::new().with(&ad_spend::TABLE, spend);
+        let plan = MetaSources::plan(&tables, &params).unwrap();
+        let answer = plan.collect_with_engine(MetaSources::CARD.engine).unwrap().unwrap_single();
+        assert_eq!(answer.height(), 1);
+        assert_eq!(answer.column("roas").unwrap().null_count(), 1);
+        assert_eq!(answer.column(COST_CURRENCY).unwrap().str().unwrap().get(0), Some("USD"));
+    }
+}

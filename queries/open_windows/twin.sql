@@ -1,0 +1,42 @@
+-- Whose 24-hour service window is open? People who wrote to a line in the 24 hours before an instant,
+-- which is that of the latest message of anybody unless asked otherwise.
+WITH wrote AS (
+    SELECT user_phone, line_whatsapp_number, first_message_timestamp AS wrote_at
+    FROM sessions
+    UNION ALL
+    SELECT user_phone, line_whatsapp_number, last_message_timestamp AS wrote_at
+    FROM sessions
+    UNION ALL
+    SELECT user_phone, line AS line_whatsapp_number, created_at AS wrote_at
+    FROM messages
+    WHERE message_direction = 'incoming'
+),
+asked AS (
+    SELECT coalesce(:at, max(wrote_at)) AS asked_at
+    FROM wrote
+),
+latest AS (
+    SELECT
+        wrote.user_phone,
+        wrote.line_whatsapp_number,
+        asked.asked_at,
+        max(wrote.wrote_at) AS wrote_at
+    FROM wrote
+    INNER JOIN asked ON wrote.wrote_at <= asked.asked_at
+    WHERE wrote.user_phone IS NOT NULL
+    GROUP BY wrote.user_phone, wrote.line_whatsapp_number, asked.asked_at
+)
+SELECT
+    CAST(user_phone AS STRING) AS user_phone,
+    CAST(line_whatsapp_number AS STRING) AS line_whatsapp_number,
+    CAST(wrote_at AS TIMESTAMP) AS last_user_message_at,
+    CAST(wrote_at + INTERVAL '24' HOUR AS TIMESTAMP) AS closes_at,
+    CAST(
+        unix_micros(wrote_at) + 86400000000 - unix_micros(asked_at) AS DOUBLE
+    ) / 60000000 AS minutes_left
+FROM latest
+WHERE wrote_at + INTERVAL '24' HOUR > asked_at
+ORDER BY
+    closes_at NULLS LAST,
+    user_phone NULLS LAST,
+    line_whatsapp_number NULLS LAST

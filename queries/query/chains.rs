@@ -1,0 +1,269 @@
+//! Chains of redirections: whole trees of sessions, for the queries about where people are sent.
+//!
+//! ```text
+//! s1 ──► s2 ──► s4        a chain of four sessions and three levels, whose root is s1;
+//!   └──► s3               depth first it goes s1, s2, s4, s3: siblings by their start
+//! s9, sent on from s8     s8 is not in the lake, so s9 is a root
+//! s5 ──► s6 ──► s5        no root, so no chain; nor is what hangs from it in one
+//! ```
+//!
+//! A chain can be of any length, so no number of joins finds its root. The plan keeps the sessions
+//! that belong to a redirection and walks them in one step, over columns, from the roots down: each
+//! is met once, and one on a cycle never.
+
+use std::sync::Arc;
+
+use clap::Args;
+use polars::prelude::{
+    Column, DataFrame, DataType, Field, InitHashMaps, Int64Chunked, JoinArgs, JoinType, LazyFrame,
+    OptFlags, PlHashMap, PolarsResult, Schema, SchemaRef, SortMultipleOptions, UnionArgs, col,
+    concat, lit,
+};
+use wabalake_data::tables::sessions::{
+    self, CONVERSATION_ID, PARENT_SESSION_ID, SESSION_ID, SESSION_STARTED_TIMESTAMP, USER_PHONE,
+};
+use wabalake_data::tables::{SESSION_KEY, USER_KEY};
+
+use super::measures::{parent_key, session_duration};
+use super::sql::Bindings;
+use super::{DayRange, Tables};
+
+/// `--min-sessions`: the chains that count.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Chains {
+    /// Only chains of at least so many sessions
+    #[arg(
+        long,
+        value_name = "SESSIONS",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    min_sessions: u32,
+}
+
+impl Chains {
+    /// The `session_id` of a chain's root.
+    pub const ROOT_SESSION_ID: &str = "root_session_id";
+    /// When the root began.
+    pub const STARTED_AT: &str = "started_at";
+    /// Whether the root was redirected from a session that is not in the lake.
+    pub const ROOT_MISSING: &str = "root_missing";
+    /// The `session_key` of the session that started last.
+    pub const LAST_KEY: &str = "last_key";
+    /// How many sessions a chain has.
+    pub const SESSIONS: &str = "sessions";
+    /// How many levels.
+    pub const DEPTH: &str = "depth";
+    /// The flows of its sessions, depth first.
+    pub const PATH: &str = "conversation_path";
+    /// The microseconds that its sessions lasted together; null when none is known to have.
+    pub const DURATION: &str = "duration";
+
+    /// The chains whose root began in the range, a row for each, with the columns above and the
+    /// root's `user_phone` and `user_key`.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn plan(self, tables: &Tables, days: &DayRange) -> PolarsResult<LazyFrame> {
+        let sessions = || tables.scan(&sessions::TABLE);
+        let roots = days.scan(tables, &sessions::TABLE).select([
+            col(SESSION_KEY),
+            col(SESSION_ID).alias(Self::ROOT_SESSION_ID),
+            col(USER_PHONE),
+            col(USER_KEY),
+            col(SESSION_STARTED_TIMESTAMP).alias(Self::STARTED_AT),
+            col(PARENT_SESSION_ID).is_not_null().alias(Self::ROOT_MISSING),
+        ]);
+
+        let by_key = [col(SESSION_KEY)];
+        let redirected = sessions().filter(col(PARENT_SESSION_ID).is_not_null());
+        let linked = if self.min_sessions > 1 {
+            let ends = [
+                redirected.clone().select([col(SESSION_KEY)]),
+                redirected.select([parent_key().alias(SESSION_KEY)]),
+            ];
+            let ends = concat(ends, UnionArgs::default())?;
+            sessions().join(ends, &by_key, &by_key, JoinArgs::new(JoinType::Semi))
+        } else {
+            sessions()
+        };
+        let schema = Arc::new(walked());
+        let chains = linked
+            .select([
+                col(SESSION_KEY),
+                parent_key().alias(PARENT_KEY),
+                col(SESSION_STARTED_TIMESTAMP),
+                col(SESSION_ID),
+                col(CONVERSATION_ID),
+                session_duration().alias(Self::DURATION),
+            ])
+            .map(
+                walk,
+                OptFlags::empty(),
+                Some(Arc::new(move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) })),
+                Some("chains of redirections"),
+            )
+            .filter(col(Self::SESSIONS).gt_eq(lit(self.min_sessions)));
+        Ok(chains.join(roots, &by_key, &by_key, JoinArgs::new(JoinType::Inner)))
+    }
+
+    /// Fills the slot `{chains}` with the common table expressions `linked` (each session with its
+    /// root) and `chains`, and binds `:min_sessions`.
+    pub fn bind(self, bindings: Bindings) -> Bindings {
+        bindings
+            .slot("chains", include_str!("chains.sql").trim_end().to_owned())
+            .integer("min_sessions", i64::from(self.min_sessions))
+    }
+}
+
+const PARENT_KEY: &str = "parent_key";
+
+fn walked() -> Schema {
+    let int64 = |name: &str| Field::new(name.into(), DataType::Int64);
+    Schema::from_iter([
+        int64(SESSION_KEY),
+        int64(Chains::LAST_KEY),
+        int64(Chains::SESSIONS),
+        int64(Chains::DEPTH),
+        Field::new(Chains::PATH.into(), DataType::String),
+        int64(Chains::DURATION),
+    ])
+}
+
+/// One row for each root among some sessions, with its chain's columns.
+fn walk(sessions: DataFrame) -> PolarsResult<DataFrame> {
+    let in_order = SortMultipleOptions::default();
+    let mut sessions = sessions.sort([SESSION_STARTED_TIMESTAMP, SESSION_ID], in_order)?;
+    sessions.rechunk_mut_par();
+    let keys = sessions.column(SESSION_KEY)?.i64()?;
+    let conversations = sessions.column(CONVERSATION_ID)?.str()?;
+    let durations = sessions.column(Chains::DURATION)?.i64()?;
+    let forest = Forest::of(keys, sessions.column(PARENT_KEY)?.i64()?);
+
+    let roots = forest.roots.len();
+    let (mut first, mut last) = (Vec::with_capacity(roots), Vec::with_capacity(roots));
+    let (mut counts, mut depths) = (Vec::with_capacity(roots), Vec::with_capacity(roots));
+    let (mut paths, mut lasted) = (Vec::with_capacity(roots), Vec::with_capacity(roots));
+    let mut ahead = Vec::new();
+    for root in &forest.roots {
+        let (mut latest, mut count, mut depth) = (*root, 0_i64, 0_i64);
+        let (mut path, mut duration) = (String::new(), None);
+        ahead.push((*root, 1));
+        while let Some((place, level)) = ahead.pop() {
+            latest = latest.max(place);
+            count += 1;
+            depth = depth.max(level);
+            if !path.is_empty() {
+                path.push_str(" > ");
+            }
+            path.push_str(conversations.get(place).unwrap_or("?"));
+            if let Some(micros) = durations.get(place) {
+                *duration.get_or_insert(0) += micros;
+            }
+            let children = forest.children(place).iter().rev();
+            ahead.extend(children.map(|child| (*child, level + 1)));
+        }
+        first.push(keys.get(*root));
+        last.push(keys.get(latest));
+        counts.push(count);
+        depths.push(depth);
+        paths.push(path);
+        lasted.push(duration);
+    }
+    let columns = vec![
+        Column::new(SESSION_KEY.into(), first),
+        Column::new(Chains::LAST_KEY.into(), last),
+        Column::new(Chains::SESSIONS.into(), counts),
+        Column::new(Chains::DEPTH.into(), depths),
+        Column::new(Chains::PATH.into(), paths),
+        Column::new(Chains::DURATION.into(), lasted),
+    ];
+    DataFrame::new(roots, columns)
+}
+
+/// Who redirected to whom, sessions being known by their places in order of start.
+struct Forest {
+    /// Those whose parent is none of the sessions.
+    roots: Vec<usize>,
+    /// Where in `children` the children of each begin, and those of the last end.
+    bounds: Vec<usize>,
+    /// The children of the first, of the second and so on, each in order.
+    children: Vec<usize>,
+}
+
+impl Forest {
+    fn of(keys: &Int64Chunked, parents: &Int64Chunked) -> Self {
+        let mut places = PlHashMap::with_capacity(keys.len());
+        places.extend(keys.iter().enumerate().map(|(place, key)| (key, place)));
+        let parents: Vec<Option<usize>> =
+            parents.iter().map(|key| key.and_then(|_| places.get(&key).copied())).collect();
+
+        let mut bounds = vec![0; keys.len() + 1];
+        for parent in parents.iter().flatten() {
+            bounds[parent + 1] += 1;
+        }
+        for place in 0..keys.len() {
+            bounds[place + 1] += bounds[place];
+        }
+        let mut next = bounds.clone();
+        let mut children = vec![0; bounds[keys.len()]];
+        let mut roots = Vec::new();
+        for (place, parent) in parents.into_iter().enumerate() {
+            match parent {
+                Some(parent) => {
+                    children[next[parent]] = place;
+                    next[parent] += 1;
+                }
+                None => roots.push(place),
+            }
+        }
+        Self { roots, bounds, children }
+    }
+
+    fn children(&self, of: usize) -> &[usize] {
+        &self.children[self.bounds[of]..self.bounds[of + 1]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::df;
+
+    use super::*;
+
+    /// Each of the first ten thousand leads to the next, each of the others too and the last round
+    /// to the first.
+    #[test]
+    fn a_long_chain_is_walked_and_a_cycle_left_out() {
+        const LONG: i64 = 10_000;
+        let keys: Vec<i64> = (0..2 * LONG).rev().collect();
+        let parents: Vec<Option<i64>> = keys
+            .iter()
+            .map(|key| match *key {
+                0 => None,
+                LONG => Some(2 * LONG - 1),
+                key => Some(key - 1),
+            })
+            .collect();
+        let ids: Vec<String> = keys.iter().map(|key| format!("s{key}")).collect();
+        let sessions = df![
+            SESSION_KEY => &keys,
+            PARENT_KEY => parents,
+            SESSION_STARTED_TIMESTAMP => &keys,
+            SESSION_ID => ids,
+            CONVERSATION_ID => vec!["12"; keys.len()],
+            Chains::DURATION => vec![2_i64; keys.len()],
+        ];
+        let chains = walk(sessions.unwrap()).unwrap();
+        let path = vec!["12"; 10_000].join(" > ");
+        let expected = df![
+            SESSION_KEY => [0],
+            Chains::LAST_KEY => [LONG - 1],
+            Chains::SESSIONS => [LONG],
+            Chains::DEPTH => [LONG],
+            Chains::PATH => [path],
+            Chains::DURATION => [2 * LONG],
+        ];
+        assert_eq!(chains, expected.unwrap());
+    }
+}

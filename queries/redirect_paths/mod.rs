@@ -1,0 +1,60 @@
+//! Which paths do chains of redirections take?
+//!
+//! One row for each path: the flows of a chain's sessions depth first, as `session-chains` has
+//! them. The range of days chooses chains by the start of their root, whose person is the chain's.
+
+use wabalake_data::tables::sessions;
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct RedirectPaths;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    chains: Chains,
+}
+
+impl Query for RedirectPaths {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "redirect-paths",
+        title: "Paths that chains of redirections take",
+        question: "Which paths do chains take? The chains of session-chains by the flows that \
+                   they lead through.",
+        reads: &[&sessions::TABLE],
+        range: Range::History,
+        columns: &[
+            OutputColumn::text(Chains::PATH),
+            OutputColumn::count("chains"),
+            OutputColumn::count("users"),
+            OutputColumn::number("avg_sessions"),
+            OutputColumn::seconds("avg_duration_seconds"),
+        ],
+        key: &[Chains::PATH],
+        order: &[Order::Descending("chains")],
+        chart: Some(Chart::Bars { x: Chains::PATH, y: "chains" }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let chains = params.chains.plan(tables, &params.days)?;
+        Ok(chains.group_by([col(Chains::PATH)]).agg([
+            rows().alias("chains"),
+            users().alias("users"),
+            average(Chains::SESSIONS).alias("avg_sessions"),
+            average_seconds(Chains::DURATION).alias("avg_duration_seconds"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.chains.bind(params.days.bind(Bindings::new()))
+    }
+}

@@ -1,0 +1,13 @@
+-- Which paths do chains take? Each tree of sessions by the flows that it leads through.
+WITH {chains}
+SELECT
+    CAST(conversation_path AS STRING) AS conversation_path,
+    CAST(count(*) AS BIGINT) AS chains,
+    CAST(count(DISTINCT user_phone) AS BIGINT) AS users,
+    CAST(sum(sessions) AS DOUBLE) / count(*) AS avg_sessions,
+    CAST(sum(duration) AS DOUBLE) / count(duration) / 1000000 AS avg_duration_seconds
+FROM chains
+GROUP BY conversation_path
+ORDER BY
+    chains DESC NULLS LAST,
+    conversation_path NULLS LAST

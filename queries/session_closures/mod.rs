@@ -1,0 +1,207 @@
+//! Why do sessions end?
+//!
+//! One row for each of seven reasons, of which a session that started in the range has the first
+//! that holds:
+//!
+//! ```text
+//! open         it has no finish
+//! redirected   some session of the lake was redirected from it
+//! agent        it was with agents, or being rated
+//! replaced     the same person's next session or send began as it finished
+//! inactivity   nobody wrote for so long, if it is said how long
+//! final-block  it finished as the person wrote last
+//! unknown
+//! ```
+//!
+//! What began at or before a session's own start replaces nothing, nor does a send that failed or
+//! that opened the session itself. A reason that no session has is a row of zeros.
+
+use polars::prelude::{UnionArgs, UniqueKeepStrategy, concat, df};
+use wabalake_data::tables::deployments::{self, DEPLOYMENT_TIMESTAMP};
+use wabalake_data::tables::sessions::{
+    self, LAST_MESSAGE_TIMESTAMP, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
+    SESSION_STARTED_TIMESTAMP, SESSION_STATUS,
+};
+use wabalake_data::tables::{SESSION_KEY, USER_KEY, closures};
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct SessionClosures;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+
+    /// Within how many seconds two things count as one, before or after
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    tolerance_seconds: u32,
+
+    /// After how many minutes without a message a session is closed [default: none is]
+    #[arg(long, value_name = "MINUTES")]
+    inactivity_minutes: Option<u32>,
+}
+
+impl Params {
+    fn tolerance(&self) -> i64 {
+        i64::from(self.tolerance_seconds) * SECOND
+    }
+}
+
+/// Microseconds.
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+
+/// The reasons, in the order in which they are looked for.
+const REASONS: [&str; 7] =
+    ["open", "redirected", "agent", "replaced", "inactivity", "final-block", "unknown"];
+
+const REASON: &str = "closing_reason";
+const DURATION: &str = "duration";
+const WEBHOOK_EVENTS: &str = "webhook_events";
+const IS_PARENT: &str = "is_parent";
+const IS_REPLACED: &str = "is_replaced";
+const STARTED: &str = "started";
+const FINISHED: &str = "finished";
+const WROTE: &str = "wrote";
+const BEGAN: &str = "began";
+const BEGUN_KEY: &str = "begun_key";
+const STRETCH: &str = "stretch";
+
+impl Query for SessionClosures {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "session-closures",
+        title: "Why sessions end",
+        question: "Why do sessions end? Each session that started in the range under the first \
+                   reason that holds, with the closing events that the webhook sent.",
+        reads: &[&sessions::TABLE, &deployments::TABLE, &closures::TABLE],
+        range: Range::History,
+        columns: &[
+            OutputColumn::text(REASON),
+            OutputColumn::count("sessions"),
+            OutputColumn::pct("share_pct"),
+            OutputColumn::seconds("avg_duration_seconds"),
+            OutputColumn::count(WEBHOOK_EVENTS),
+        ],
+        key: &[REASON],
+        order: &[Order::Listed(REASON, &REASONS)],
+        chart: Some(Chart::Bars { x: REASON, y: "sessions" }),
+        engine: Engine::Streaming,
+        example: "--tolerance-seconds 120 --inactivity-minutes 1440",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let micros = |stamp| col(stamp).cast(DataType::Int64);
+        let near = |one: Expr, other: Expr| (one - other).abs().lt_eq(lit(params.tolerance()));
+        let closed_by_hand = || {
+            let status = || col(SESSION_STATUS);
+            status().eq(lit("AGENTS")).or(status().eq(lit("RATING")))
+        };
+        let sessions = || tables.scan(&sessions::TABLE);
+        let in_range = params.days.scan(tables, &sessions::TABLE).select([
+            col(SESSION_KEY),
+            col(USER_KEY),
+            col(SESSION_STATUS),
+            micros(SESSION_STARTED_TIMESTAMP).alias(STARTED),
+            micros(SESSION_FINISHED_TIMESTAMP).alias(FINISHED),
+            micros(LAST_MESSAGE_TIMESTAMP).alias(WROTE),
+            session_duration().alias(DURATION),
+        ]);
+
+        let parents = sessions()
+            .filter(col(PARENT_SESSION_ID).is_not_null())
+            .select([parent_key().alias(SESSION_KEY)]);
+        let may_be_replaced = in_range
+            .clone()
+            .filter(col(FINISHED).is_not_null().and(closed_by_hand().fill_null(lit(false)).not()))
+            .select([col(SESSION_KEY), col(USER_KEY), col(STARTED), col(FINISHED)]);
+        let begun = |rows: LazyFrame, began| {
+            rows.select([
+                col(USER_KEY),
+                col(SESSION_KEY).alias(BEGUN_KEY),
+                micros(began).alias(BEGAN),
+            ])
+        };
+        let sent = tables.scan(&deployments::TABLE).filter(delivery_is("Failed").not());
+        let begun =
+            [begun(sessions(), SESSION_STARTED_TIMESTAMP), begun(sent, DEPLOYMENT_TIMESTAMP)];
+        let replaced = pairs(may_be_replaced, concat(begun, UnionArgs::default())?, params)?
+            .filter(col(BEGAN).gt(col(STARTED)).and(near(col(BEGAN), col(FINISHED))))
+            // A send may name no session, which is another one.
+            .filter(col(BEGUN_KEY).neq_missing(col(SESSION_KEY)))
+            .select([col(SESSION_KEY)]);
+
+        let told = tables
+            .scan(&closures::TABLE)
+            .group_by([col(SESSION_KEY)])
+            .agg([rows().alias(WEBHOOK_EVENTS)]);
+
+        let wrote_last = col(WROTE).fill_null(col(STARTED));
+        let inactive = params.inactivity_minutes.map_or(lit(false), |minutes| {
+            col(FINISHED).gt_eq(wrote_last + lit(i64::from(minutes) * MINUTE))
+        });
+        let reasons = [
+            col(FINISHED).is_null(),
+            col(IS_PARENT).is_not_null(),
+            closed_by_hand(),
+            col(IS_REPLACED).is_not_null(),
+            inactive,
+            near(col(FINISHED), col(WROTE)),
+        ];
+        let unknown = lit("unknown");
+        let reason = REASONS
+            .into_iter()
+            .zip(reasons)
+            .rev()
+            .fold(unknown, |after, (name, holds)| when(holds).then(lit(name)).otherwise(after));
+        let by_key = [col(SESSION_KEY)];
+        let known = || JoinArgs::new(JoinType::Left);
+        let counts = in_range
+            .join(marked(parents, IS_PARENT), &by_key, &by_key, known())
+            .join(marked(replaced, IS_REPLACED), &by_key, &by_key, known())
+            .join(told, &by_key, &by_key, known())
+            .group_by([reason.alias(REASON)])
+            .agg([
+                rows().alias("sessions"),
+                average_seconds(DURATION).alias("avg_duration_seconds"),
+                col(WEBHOOK_EVENTS).sum(),
+            ]);
+        let all = df![REASON => REASONS]?.lazy();
+        Ok(all
+            .join(counts, [col(REASON)], [col(REASON)], known())
+            .with_columns(["sessions", WEBHOOK_EVENTS].map(|count| col(count).fill_null(lit(0))))
+            .with_column(share_pct(col("sessions"), col("sessions").sum()).alias("share_pct")))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params
+            .days
+            .bind(Bindings::new())
+            .integer("tolerance_seconds", i64::from(params.tolerance_seconds))
+            .integer("inactivity_minutes", params.inactivity_minutes.map(i64::from))
+    }
+}
+
+/// Each session with what the same person began near its finish, and perhaps with more.
+///
+/// Time is cut into stretches so long that what is near an instant lies in two of them at most, so
+/// that a join of equals finds it.
+fn pairs(sessions: LazyFrame, begun: LazyFrame, params: &Params) -> PolarsResult<LazyFrame> {
+    let tolerance = params.tolerance();
+    let stretch = |micros: Expr| micros.floor_div(lit(2 * tolerance + 1)).alias(STRETCH);
+    let reaching = |by: i64| sessions.clone().with_column(stretch(col(FINISHED) + lit(by)));
+    let reaching = concat([reaching(-tolerance), reaching(tolerance)], UnionArgs::default())?;
+    let on = [col(USER_KEY), col(STRETCH)];
+    let begun = begun.with_column(stretch(col(BEGAN)));
+    Ok(reaching.join(begun, &on, &on, JoinArgs::new(JoinType::Inner)))
+}
+
+/// The sessions among rows, each once, under a mark.
+fn marked(rows: LazyFrame, mark: &str) -> LazyFrame {
+    rows.unique_generic(None, UniqueKeepStrategy::Any).with_column(lit(true).alias(mark))
+}
