@@ -10,6 +10,8 @@ pub mod contact_frequency;
 pub mod conversation_analytics;
 pub mod conversation_summary;
 pub mod country_breakdown;
+pub mod coverage;
+pub mod data_quality;
 pub mod delivery_rate;
 pub mod deployment_sessions;
 pub mod drop_off;
@@ -20,6 +22,7 @@ pub mod inbound_channels;
 pub mod lifecycle;
 pub mod message_failures;
 pub mod message_latency;
+pub mod message_log;
 pub mod message_summary;
 pub mod meta_sources;
 pub mod open_windows;
@@ -45,6 +48,8 @@ pub const CATALOG: &[Room] = &[
     Room::of::<conversation_analytics::ConversationAnalytics>(),
     Room::of::<conversation_summary::ConversationSummary>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
+    Room::of::<coverage::Coverage>(),
+    Room::of::<data_quality::DataQuality>(),
     Room::of::<delivery_rate::DeliveryRate>(),
     Room::of::<deployment_sessions::DeploymentSessions>(),
     Room::of::<drop_off::DropOff>(),
@@ -55,6 +60,7 @@ pub const CATALOG: &[Room] = &[
     Room::of::<lifecycle::Lifecycle>(),
     Room::of::<message_failures::MessageFailures>(),
     Room::of::<message_latency::MessageLatency>(),
+    Room::of::<message_log::MessageLog>(),
     Room::of::<message_summary::MessageSummary>(),
     Room::of::<meta_sources::MetaSources>(),
     Room::of::<open_windows::OpenWindows>(),

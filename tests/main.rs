@@ -8,4 +8,5 @@ mod files;
 mod kinds;
 mod loads;
 mod nightly;
+mod quality;
 mod sheets;

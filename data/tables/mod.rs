@@ -21,6 +21,7 @@ pub mod audience_tags;
 pub mod closures;
 pub mod conversions;
 pub mod deployments;
+pub mod loads;
 pub mod message_summaries;
 pub mod messages;
 pub mod meta_points;

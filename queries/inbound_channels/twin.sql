@@ -54,7 +54,7 @@ counted AS (
         count(session_finished_timestamp) AS finished_sessions,
         CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) / 1000000
             AS avg_duration_seconds,
-        count_if(session_status = 'AGENTS') AS agent_sessions
+        count(CASE WHEN session_status = 'AGENTS' THEN 1 END) AS agent_sessions
     FROM brought
     GROUP BY channel, source, campaign
 ),

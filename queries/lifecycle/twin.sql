@@ -84,10 +84,10 @@ periods AS (
 )
 SELECT
     CAST(periods.period AS DATE) AS period,
-    CAST(count_if(called.name = 'new') AS BIGINT) AS new_users,
-    CAST(count_if(called.name = 'returning') AS BIGINT) AS returning_users,
-    CAST(count_if(called.name = 'resurrected') AS BIGINT) AS resurrected_users,
-    CAST(count_if(called.name = 'dormant') AS BIGINT) AS dormant_users
+    CAST(count(CASE WHEN called.name = 'new' THEN 1 END) AS BIGINT) AS new_users,
+    CAST(count(CASE WHEN called.name = 'returning' THEN 1 END) AS BIGINT) AS returning_users,
+    CAST(count(CASE WHEN called.name = 'resurrected' THEN 1 END) AS BIGINT) AS resurrected_users,
+    CAST(count(CASE WHEN called.name = 'dormant' THEN 1 END) AS BIGINT) AS dormant_users
 FROM periods
 LEFT JOIN called ON called.number = periods.number
 WHERE (:from_date IS NULL OR periods.next_period > :from_date)

@@ -79,7 +79,7 @@ impl Query for MetaSources {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
         let on = [col(SESSION_KEY)];
-        let referred = params
+        let brought = params
             .days
             .scan(tables, &sessions::TABLE)
             .filter(col(META_SOURCE_ID).is_not_null())
@@ -87,14 +87,14 @@ impl Query for MetaSources {
                 meta_type().alias(META_SOURCE_TYPE),
                 session_duration().alias(DURATION),
             ]);
-        let counted = referred.clone().group_by(&of_source).agg([
+        let counted = brought.clone().group_by(&of_source).agg([
             rows().alias(SESSIONS),
             users().alias(USERS),
             col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED),
             average_seconds(DURATION).alias("avg_duration_seconds"),
             quantile_seconds(DURATION, 0.5).alias("median_duration_seconds"),
         ]);
-        let owed = referred.clone().select([&of_source[..], &on].concat()).join(
+        let owed = brought.clone().select([&of_source[..], &on].concat()).join(
             params.conversions.attributed(tables)?,
             &on,
             &on,
@@ -118,7 +118,7 @@ impl Query for MetaSources {
             JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
         let known = || JoinArgs::new(JoinType::Left);
         let sources = counted
-            .join(headlines(referred), &of_source, &of_source, known())
+            .join(headlines(brought), &of_source, &of_source, known())
             .join(converted, &of_source, &of_source, known())
             .join(earned, &of_source, &of_source, known())
             .join(cost, &of_source, &of_source, all)
@@ -150,12 +150,12 @@ impl Query for MetaSources {
 }
 
 /// The headline of each ad's and post's latest session that has one.
-fn headlines(referred: LazyFrame) -> LazyFrame {
+fn headlines(brought: LazyFrame) -> LazyFrame {
     let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
-    let referred = referred.filter(col(META_SOURCE_HEADLINE).is_not_null());
-    let latest = referred.clone().group_by(&of_source).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
+    let named = brought.filter(col(META_SOURCE_HEADLINE).is_not_null());
+    let latest = named.clone().group_by(&of_source).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
     let on = [&of_source[..], &[col(SESSION_STARTED_TIMESTAMP)]].concat();
-    referred
+    named
         .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
         .group_by(&of_source)
         .agg([col(META_SOURCE_HEADLINE).max_by(col(SESSION_ID))])
@@ -185,7 +185,8 @@ mod tests {
             Params::augment_args(Command::new("meta-sources")).get_matches_from(["meta-sources"]);
         let params = Params::from_arg_matches(&matches).unwrap();
         let tables = Tables::new().with(&ad_spend::TABLE, spend);
-        let answer = MetaSources::plan(&tables, &params).unwrap().collect().unwrap();
+        let plan = MetaSources::plan(&tables, &params).unwrap();
+        let answer = plan.collect_with_engine(MetaSources::CARD.engine).unwrap().unwrap_single();
         assert_eq!(answer.height(), 1);
         assert_eq!(answer.column("roas").unwrap().null_count(), 1);
         assert_eq!(answer.column(COST_CURRENCY).unwrap().str().unwrap().get(0), Some("USD"));

@@ -6,12 +6,15 @@
 //! --conversation-id ''       every row: an empty list means all
 //! ```
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, NamedFrom, Series, col, lit};
+use wabalake_data::cells::Enumeration;
 use wabalake_data::cells::number::integer;
-use wabalake_data::tables::{deployments, meta_points, sessions};
+use wabalake_data::cells::phone::{digits, full_number};
+use wabalake_data::tables::{deployments, messages, meta_points, sessions};
 
 use super::sql::{Bindings, SqlLiteral};
 
@@ -166,4 +169,49 @@ choices! {
     /// `--waba`, exactly as stored.
     Waba: String = "waba" of meta_points::WABA_ID,
         "Only these WhatsApp Business accounts", |word| Ok(word.to_owned());
+
+    /// `--phone`, a full international number as a person types it.
+    Phone: String = "phone" of messages::USER_PHONE,
+        "Only people with these numbers, with their country's code",
+        |word| full_number(word).ok_or_else(|| "not a number".to_owned());
+
+    /// `--line`, cleaned as in loading.
+    Line: String = "line" of messages::LINE,
+        "Only these lines of the business",
+        |word| digits(word).map(Cow::into_owned).ok_or_else(|| "not a number".to_owned());
+
+    /// `--direction`, spelt as in loading.
+    Direction: String = "direction" of messages::MESSAGE_DIRECTION,
+        "Only messages that went this way (incoming, outgoing)",
+        |word| one_of(&messages::DIRECTIONS, word);
+
+    /// `--template`, exactly as stored.
+    Template: String = "template" of messages::TEMPLATE_NAME,
+        "Only messages of these templates", |word| Ok(word.to_owned());
+
+    /// `--campaign`, exactly as stored.
+    Campaign: String = "campaign" of messages::CAMPAIGN_ID,
+        "Only messages of these campaigns", |word| Ok(word.to_owned());
+
+    /// `--status`, of rows that have the column [`MessageStatus::COLUMN`].
+    MessageStatus: String = "status" of "status",
+        "Only outgoing messages that came so far (created, sent, delivered, seen, failed)",
+        |word| one_of(&MESSAGE_STATUSES, word);
+}
+
+/// How far an outgoing message came.
+static MESSAGE_STATUSES: Enumeration = Enumeration::new(&[
+    ("created", &[]),
+    ("sent", &[]),
+    ("delivered", &[]),
+    ("seen", &[]),
+    ("failed", &[]),
+]);
+
+/// The value of a closed list that a word stands for.
+fn one_of(known: &Enumeration, word: &str) -> Result<String, String> {
+    known.canonical(word).map(str::to_owned).ok_or_else(|| {
+        let words: Vec<&str> = known.values().collect();
+        format!("there is no such thing\n  hint: it is one of {}", words.join(", "))
+    })
 }

@@ -17,7 +17,7 @@ use std::fmt::Debug;
 use chrono_tz::Tz;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{
-    DataType, Engine, Expr, LazyFrame, PolarsResult, SortMultipleOptions, col, lit, when,
+    DataFrame, DataType, Engine, Expr, LazyFrame, PolarsResult, SortMultipleOptions, col, lit, when,
 };
 use wabalake_data::Table;
 use wabalake_data::tables::instant;
@@ -118,6 +118,19 @@ pub trait Query: Send + Sync + 'static {
 
     /// What the parameters and slots of the twin stand for.
     fn bind(params: &Self::Params) -> Bindings;
+
+    /// Whether the whole answer has to be worked out because [`Query::fault`] judges it.
+    fn is_judged(_params: &Self::Params) -> bool {
+        false
+    }
+
+    /// What is at fault, by a whole answer, if the caller asked to be told by the exit code.
+    ///
+    /// # Errors
+    /// An answer that is not one.
+    fn fault(_params: &Self::Params, _answer: &DataFrame) -> PolarsResult<Option<String>> {
+        Ok(None)
+    }
 }
 
 /// What can be said of a query without asking it.
@@ -527,6 +540,19 @@ impl Question {
     pub fn bindings(&self) -> Bindings {
         self.asked.bindings()
     }
+
+    /// Whether the whole answer has to be worked out because [`Question::fault`] judges it.
+    pub fn is_judged(&self) -> bool {
+        self.asked.is_judged()
+    }
+
+    /// What is at fault, by a whole answer, if the caller asked to be told by the exit code.
+    ///
+    /// # Errors
+    /// An answer to another question.
+    pub fn fault(&self, answer: &DataFrame) -> PolarsResult<Option<String>> {
+        self.asked.fault(answer)
+    }
 }
 
 impl Debug for Question {
@@ -545,6 +571,8 @@ trait Asked: Send + Sync {
     fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>>;
     fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame>;
     fn bindings(&self) -> Bindings;
+    fn is_judged(&self) -> bool;
+    fn fault(&self, answer: &DataFrame) -> PolarsResult<Option<String>>;
 }
 
 struct With<Q: Query> {
@@ -570,6 +598,14 @@ impl<Q: Query> Asked for With<Q> {
 
     fn bindings(&self) -> Bindings {
         Q::bind(&self.params)
+    }
+
+    fn is_judged(&self) -> bool {
+        Q::is_judged(&self.params)
+    }
+
+    fn fault(&self, answer: &DataFrame) -> PolarsResult<Option<String>> {
+        Q::fault(&self.params, answer)
     }
 }
 

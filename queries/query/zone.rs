@@ -15,15 +15,17 @@
 //! where a day begins and ends with one offset it holds throughout, and only on the few days of a
 //! transition each instant is looked up by itself.
 
+use std::fmt::Write as _;
+
 use chrono::{
-    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveTime, Offset, TimeDelta,
-    TimeZone,
+    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset,
+    TimeDelta, TimeZone,
 };
 use chrono_tz::{TZ_VARIANTS, Tz};
 use polars::prelude::arity::unary_elementwise_values;
 use polars::prelude::{
     ChunkAgg, ChunkApply, Column, DataType, Expr, Field, Int32Type, Int64Chunked, IntoColumn,
-    IntoSeries, PolarsResult, lit,
+    IntoSeries, PolarsResult, StringChunked, lit,
 };
 use wabalake_data::tables::instant;
 
@@ -80,6 +82,61 @@ pub fn day_start(zone: Tz, date: NaiveDate) -> i64 {
             after
         }
     }
+}
+
+/// Writes an instant as RFC 3339 on the clock of a zone.
+///
+/// ```
+/// # use chrono::DateTime;
+/// # use wabalake_queries::query::zone::write_instant;
+/// let at = DateTime::from_timestamp_micros(1_748_779_200_250_000).unwrap().naive_utc();
+/// let written = |zone| {
+///     let mut out = String::new();
+///     write_instant(at, zone, &mut out);
+///     out
+/// };
+/// assert_eq!(written(chrono_tz::UTC), "2025-06-01T12:00:00.250000Z");
+/// assert_eq!(written(chrono_tz::America::Sao_Paulo), "2025-06-01T09:00:00.250000-03:00");
+/// ```
+pub fn write_instant(utc: NaiveDateTime, zone: Tz, out: &mut String) {
+    let offset = zone.offset_from_utc_datetime(&utc).fix().local_minus_utc();
+    // Before zones were laws an offset had seconds, which RFC 3339 cannot say.
+    let offset = if offset % 60 == 0 { offset } else { 0 };
+    let local = utc + TimeDelta::seconds(offset.into());
+    // Writing to a String does not fail.
+    let _ = write!(out, "{}", local.format("%Y-%m-%dT%H:%M:%S"));
+    let micros = utc.and_utc().timestamp_subsec_micros();
+    if micros != 0 {
+        let _ = write!(out, ".{micros:06}");
+    }
+    if is_utc(zone) {
+        out.push('Z');
+    } else {
+        let minutes = offset.abs() / 60;
+        let sign = if offset < 0 { '-' } else { '+' };
+        let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+    }
+}
+
+/// Whether a zone is UTC by any of its names.
+fn is_utc(zone: Tz) -> bool {
+    let name = zone.name();
+    matches!(name.strip_prefix("Etc/").unwrap_or(name), "UTC" | "UCT" | "Universal" | "Zulu")
+}
+
+/// Instants as text, written as [`write_instant`] does.
+pub fn rfc3339(at: Expr, zone: Tz) -> Expr {
+    let written = move |column: Column| -> PolarsResult<Column> {
+        let instants = column.as_materialized_series().datetime()?.physical().clone();
+        let texts = instants.iter().map(|at| {
+            let at = DateTime::from_timestamp_micros(at?)?;
+            let mut text = String::new();
+            write_instant(at.naive_utc(), zone, &mut text);
+            Some(text)
+        });
+        Ok(texts.collect::<StringChunked>().with_name(column.name().clone()).into_column())
+    };
+    at.map(written, |_, field| Ok(Field::new(field.name().clone(), DataType::String)))
 }
 
 /// The UTC date of an instant in microseconds.

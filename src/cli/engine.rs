@@ -1,5 +1,6 @@
 //! Which engine answers a query, and where it is.
 
+use ::polars::prelude::DataFrame;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use wabalake_queries::query::Question;
@@ -84,12 +85,12 @@ impl EngineOptions {
                     Some((config, dates)) => fresh::answer(lake, config, question, dates)?,
                     None => None,
                 };
+                let needed = needed(question, limit);
                 let plan = match from_mart {
-                    Some(FromMart { plan, .. }) => polars::limited(plan, limit),
-                    None => polars::plan(lake, card, question, limit)?,
+                    Some(FromMart { plan, .. }) => polars::limited(plan, needed),
+                    None => polars::plan(lake, card, question, needed)?,
                 };
-                let rows = polars::collect(plan, card)?;
-                write(&Answer::new(&rows, question.columns(), question.timezone())?)
+                show(question, &polars::collect(plan, card)?, limit, write)
             }
             Engine::Spark => self.answer_there(lake, question, limit, write),
         }
@@ -115,9 +116,9 @@ impl EngineOptions {
         let paths = self.map_path.as_deref().map_or_else(|| Ok(Paths::same()), Paths::read)?;
         paths.check(lake.root())?;
         let cluster = Cluster::connect(&remote)?;
-        let rows = cluster.answer(lake, question, &paths, limit)?;
+        let rows = cluster.answer(lake, question, &paths, needed(question, limit))?;
         cluster.on_interrupt(|| std::process::exit(130));
-        write(&Answer::new(&rows, question.columns(), question.timezone())?)
+        show(question, &rows, limit, write)
     }
 
     #[cfg(not(feature = "cluster"))]
@@ -133,5 +134,25 @@ impl EngineOptions {
             "build it with `make cluster`, or, where protoc is, with `cargo install --path . \
              --features cluster`",
         ))
+    }
+}
+
+/// How many rows are needed to show so many.
+fn needed(question: &Question, limit: Option<u64>) -> Option<u64> {
+    limit.filter(|_| !question.is_judged())
+}
+
+/// Has the first rows of an answer written, then says what is at fault by all of them.
+fn show(
+    question: &Question,
+    rows: &DataFrame,
+    limit: Option<u64>,
+    write: impl FnOnce(&Answer) -> Result<()>,
+) -> Result<()> {
+    let first = rows.head(limit.and_then(|rows| rows.try_into().ok()).or(Some(usize::MAX)));
+    write(&Answer::new(&first, question.columns(), question.timezone())?)?;
+    match question.fault(rows)? {
+        Some(fault) => Err(Error::data(fault).hint("the answer has an example of each")),
+        None => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use super::engine::EngineOptions;
 use super::output::{Listing, OutputOptions};
 use super::rooms::{self, Named};
 use super::shared::{LakeOption, MartsOption};
-use super::{Asked, Subcommand, coverage, usage};
+use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
@@ -42,8 +42,7 @@ fn define(command: Command) -> Command {
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true)
         .after_help("`wabalake query NAME --help` tells all about one.");
-    // It reads the log beside the rows, so it is no room; it is asked for like one.
-    rooms::subcommands(command, define_room).subcommand(coverage::command())
+    rooms::subcommands(command, define_room)
 }
 
 fn define_room(command: Command) -> Command {
@@ -57,9 +56,6 @@ pub(super) fn command(room: &Room) -> Command {
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
-    if let Some((coverage::NAME, matches)) = asked.matches.subcommand() {
-        return (coverage::SUBCOMMAND.run)(&Asked { matches, words: asked.words });
-    }
     let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
     let options =
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;

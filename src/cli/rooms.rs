@@ -104,10 +104,14 @@ impl<'a> Named<'a> {
         let Some(zone) = lakes.filter(|_| !said) else { return self.question() };
         // As if it had been said: wabalake query NAME --timezone ZONE …
         let mut words = asked.words.to_vec();
-        words.insert(3.min(words.len()), OsString::from(format!("--timezone={zone}")));
-        let matches = parse(&words).map_err(|error| usage::error(&error, &words))?;
-        let matches = matches.subcommand().and_then(|(_, matches)| matches.subcommand());
-        let (_, matches) = matches.ok_or_else(|| Error::bug("the query is gone"))?;
+        let name = words.iter().skip(1).position(|word| word == self.room.card.name);
+        let name = name.ok_or_else(|| Error::bug("the query was not named"))?;
+        words.insert(name + 2, OsString::from(format!("--timezone={zone}")));
+        let parsed = parse(&words).map_err(|error| usage::error(&error, &words))?;
+        let mut matches = &parsed;
+        while let Some((_, within)) = matches.subcommand() {
+            matches = within;
+        }
         Named { room: self.room, matches }.question()
     }
 }

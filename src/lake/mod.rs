@@ -17,13 +17,14 @@
 //! | `log` | reads what was committed |
 //! | [`snapshot`] | one version of a table, and plans over it |
 //! | [`stage`], [`commit`] | write files; make them part of a table |
-//! | [`history`], [`status`], [`coverage`] | tell what happened, what there is, and what is missing |
+//! | [`history`], [`status`] | tell what happened, and what there is |
 //! | [`undo`] | takes the last load back |
 //! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
 //! | [`erase`] | takes a person out of all of it, old versions and log included |
 //! | [`rejects`] | the rows that could not be taken |
 //! | [`marts`] | answers that are kept as tables of their own |
 //! | [`runs`] | what the nightly did, and when |
+//! | `loads` | the files that are loaded, as queries see them |
 //!
 //! Tables are Delta tables under `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader
 //! opens them. A commit succeeds only if the table is at the version it was computed from. One
@@ -31,10 +32,10 @@
 
 pub mod commit;
 pub mod compact;
-pub mod coverage;
 pub mod erase;
 pub mod history;
 mod layout;
+mod loads;
 mod lock;
 mod log;
 pub mod marts;
@@ -54,8 +55,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use polars::prelude::IntoLazy as _;
 use tempfile::TempDir;
 use wabalake_data::Table;
+use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
 
 pub use self::commit::{Change, Commit, Operation};
@@ -158,7 +161,12 @@ impl Lake {
     pub fn tables(&self, tables: &[&'static Table]) -> Result<Tables> {
         let mut scans = Tables::new();
         for table in tables {
-            scans = scans.with(table, self.snapshot(*table)?.scan()?);
+            let scan = if **table == LOADS {
+                self.loads()?.lazy()
+            } else {
+                self.snapshot(*table)?.scan()?
+            };
+            scans = scans.with(table, scan);
         }
         Ok(scans)
     }

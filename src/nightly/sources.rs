@@ -14,8 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
+use polars::prelude::{DataFrame, DataType, IntoLazy as _};
 use serde::{Deserialize, Serialize};
 use wabalake_data::Table;
+use wabalake_data::tables::loads;
 use wabalake_queries::query::{Question, Range, Tables};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -71,6 +73,18 @@ impl<'l> Sources<'l> {
         Ok(source)
     }
 
+    /// What tells the version of a table from others.
+    ///
+    /// # Errors
+    /// As [`Sources::table`], and those of reading what was loaded.
+    pub fn print(&self, table: &'static Table) -> Result<Print> {
+        if *table == loads::TABLE {
+            Print::of_loads(&self.lake.loads()?)
+        } else {
+            Ok(self.table(table)?.print.clone())
+        }
+    }
+
     /// The versions of all tables of exports that there are.
     ///
     /// # Errors
@@ -93,6 +107,10 @@ impl<'l> Sources<'l> {
         let card = question.card();
         let mut tables = Tables::new();
         for (at, table) in card.reads.iter().enumerate() {
+            if **table == loads::TABLE {
+                tables = tables.with(table, self.lake.loads()?.lazy());
+                continue;
+            }
             let source = self.table(table)?;
             let scan = match question.instants() {
                 within if at == 0 && card.range == Range::Rows => {
@@ -120,6 +138,18 @@ impl Print {
             days.insert(day, format!("{print:016x}"));
         }
         Self { all: format!("{:016x}", all.digest()), days }
+    }
+
+    /// Of what was loaded, which has no files of its own.
+    fn of_loads(loads: &DataFrame) -> Result<Self> {
+        let mut all = Xxh3::new();
+        for name in [loads::FILE_ID, loads::KIND, loads::LOADED_AT] {
+            for cell in loads.column(name)?.cast(&DataType::String)?.str()? {
+                all.update(cell.unwrap_or_default().as_bytes());
+                all.update(b"\n");
+            }
+        }
+        Ok(Self { all: format!("{:016x}", all.digest()), days: BTreeMap::new() })
     }
 
     /// The same without its days, for who needs none of them.

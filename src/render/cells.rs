@@ -4,10 +4,11 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use chrono_tz::Tz;
 use polars::prelude::*;
 use wabalake_data::tables::instant;
+use wabalake_queries::query::zone::write_instant;
 
 /// One column, ready to be read cell by cell.
 pub(super) enum Cells {
@@ -129,32 +130,6 @@ pub(super) fn write_decimal(units: i128, scale: usize, least: usize, out: &mut S
     if fraction.len().max(least) > 0 {
         let _ = write!(out, ".{fraction:0<least$}");
     }
-}
-
-/// Writes an instant as RFC 3339: `2025-06-01T12:00:00Z`, `2025-06-01T09:00:00.250000-03:00`.
-fn write_instant(utc: NaiveDateTime, zone: Tz, out: &mut String) {
-    let offset = zone.offset_from_utc_datetime(&utc).fix().local_minus_utc();
-    // Before zones were laws an offset had seconds, which RFC 3339 cannot say.
-    let offset = if offset % 60 == 0 { offset } else { 0 };
-    let local = utc + chrono::Duration::seconds(offset.into());
-    let _ = write!(out, "{}", local.format("%Y-%m-%dT%H:%M:%S"));
-    let micros = utc.and_utc().timestamp_subsec_micros();
-    if micros != 0 {
-        let _ = write!(out, ".{micros:06}");
-    }
-    if is_utc(zone) {
-        out.push('Z');
-    } else {
-        let minutes = offset.abs() / 60;
-        let sign = if offset < 0 { '-' } else { '+' };
-        let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
-    }
-}
-
-/// Whether a zone is UTC by any of its names.
-fn is_utc(zone: Tz) -> bool {
-    let name = zone.name();
-    matches!(name.strip_prefix("Etc/").unwrap_or(name), "UTC" | "UCT" | "Universal" | "Zulu")
 }
 
 #[cfg(test)]

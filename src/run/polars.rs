@@ -1,7 +1,7 @@
 //! Collects a query's plan over the newest version of each table that it reads.
 
 use polars::prelude::{DataFrame, LazyFrame};
-use wabalake_queries::query::{Card, Question, Tables};
+use wabalake_queries::query::{Card, Question};
 
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
@@ -17,12 +17,7 @@ pub fn plan(
     question: &Question,
     limit: Option<u64>,
 ) -> Result<LazyFrame> {
-    let mut tables = Tables::new();
-    for table in card.reads {
-        let scan = lake.snapshot(*table)?.scan()?;
-        tables = tables.with(table, scan);
-    }
-    Ok(limited(question.plan(&tables)?, limit))
+    Ok(limited(question.plan(&lake.tables(card.reads)?)?, limit))
 }
 
 /// At most so many of the first rows of an answer.

@@ -23,6 +23,12 @@ def questions(split=True):
             yield (name, *arguments)
 
 
+def days(query):
+    """A range of some days, if the query takes one."""
+    takes_days = any(parameter["name"] == "--from" for parameter in query["parameters"])
+    return ("--from", "2025-01-03", "--to", "2025-01-09") if takes_days else ()
+
+
 def there(remote, *arguments, token=None, **options):
     """Asks a cluster, and gives the process once it has ended."""
     return subprocess.run(

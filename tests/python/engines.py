@@ -11,7 +11,7 @@ import pyarrow
 import sqlglot
 from sqlglot import exp
 
-from lakes import catalog_columns, data_tables
+from lakes import data_tables, loads, viewed_columns
 
 os.environ.setdefault("RUST_LOG", "off")
 # gRPC would go through a proxy even to reach this machine.
@@ -37,10 +37,11 @@ class Sail:
     def open(self, lake):
         for name, table in data_tables(lake).items():
             files = self.session.read.parquet(*table.file_uris())
-            view = files.select(*catalog_columns(table))
+            view = files.select(*viewed_columns(table))
             view.createOrReplaceTempView(name)
             # Sail passes over a file that is not there without a word.
             assert view.count() == table.count(), f"Sail does not see every row of {name}"
+        self.session.createDataFrame(loads(lake)).createOrReplaceTempView("loads")
 
     def ask(self, sql):
         return self.session.sql(sql).toArrow()
@@ -73,8 +74,9 @@ class DuckDB:
     def open(self, lake):
         for name, table in data_tables(lake).items():
             files = self.connection.read_parquet(table.file_uris(), hive_partitioning=False)
-            view = files.project(", ".join(f'"{name}"' for name in catalog_columns(table)))
+            view = files.project(", ".join(f'"{name}"' for name in viewed_columns(table)))
             view.create_view(name, replace=True)
+        self.connection.register("loads", loads(lake))
 
     def tolerance(self, _column):
         return 1e-9

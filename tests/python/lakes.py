@@ -1,7 +1,9 @@
 """A lake as other programs see it: folders of Delta tables."""
 
+from datetime import datetime, timezone
 from pathlib import Path
 
+import pyarrow
 from deltalake import DeltaTable
 
 # Stored beside the columns of the catalog, for wabalake's own use.
@@ -9,6 +11,11 @@ HELPERS = {
     "utc_day", "user_phone_valid", "user_key", "session_key", "message_key", "closure_id", "closure_key",
     "conversion_key", "tag_key",
 }
+
+LOADS = pyarrow.schema({
+    "file_id": pyarrow.string(), "kind": pyarrow.string(), "loaded_at": pyarrow.timestamp("us", "UTC"),
+    "records": pyarrow.int64(), "rejected": pyarrow.int64(), "with_sentinel": pyarrow.int64(),
+})
 
 
 def tables(lake):
@@ -26,6 +33,32 @@ def data_tables(lake):
 def catalog_columns(table):
     """The columns that the catalog names, in their order."""
     return [field.name for field in table.schema().fields if field.name not in HELPERS]
+
+
+def viewed_columns(table):
+    """Those, and whether a phone is valid, which no expression over them tells."""
+    named = [field.name for field in table.schema().fields]
+    return catalog_columns(table) + [name for name in named if name == "user_phone_valid"]
+
+
+def loads(lake):
+    """What was loaded and not taken back, as the commits tell it: a row for each file and table."""
+    told = []
+    for name, table in data_tables(lake).items():
+        undone, met = set(), set()
+        for commit in table.history():
+            if commit.get("command") == "undo":
+                undone.add(commit["undoes"])
+            if commit.get("command") != "load" or commit["load_id"] in undone:
+                continue
+            at = datetime.fromtimestamp(commit["timestamp"] / 1000, timezone.utc)
+            for file in commit["files"]:
+                if file["file_id"] not in met:
+                    met.add(file["file_id"])
+                    counts = [file[count] for count in ("rows_read", "rows_rejected", "rows_with_sentinel")]
+                    told.append((file["file_id"], name, at, *counts))
+    columns = list(zip(*told)) or [()] * len(LOADS)
+    return pyarrow.table([pyarrow.array(list(cells), kind) for cells, kind in zip(columns, LOADS.types)], schema=LOADS)
 
 
 def rows(lake):

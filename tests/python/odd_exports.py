@@ -80,7 +80,9 @@ def cell(random, column, kind, pools, moment):
     if column in ("session_id", "whatsapp_id"):
         return random.choice(IDS + pools["session_id"])
     if column == "parent_session_id":
-        return random.choice(["", "", "", *IDS])
+        return "" if random.random() < 0.6 else random.choice(IDS)
+    if column.startswith(("meta_source_", "whatsapp_link_")) and random.random() < 0.5:
+        return ""
     if column == "user_country_code":
         return random.choice(["", "", "57", "+52", "1"])
     if column == "line_whatsapp_number":

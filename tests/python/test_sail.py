@@ -10,7 +10,7 @@ import pytest
 
 import engines
 import servers
-from clusters import a_file_of, compare, questions, refusal, there
+from clusters import a_file_of, compare, days, questions, refusal, there
 from program import catalog, run
 
 
@@ -29,12 +29,12 @@ def test_a_question(question, sail, odd_lake, tmp_path):
     compare(sail.remote, tmp_path, *question, "--lake", odd_lake, tolerance=engines.Sail.tolerance)
 
 
-@pytest.mark.parametrize("query", [query["name"] for query in catalog()])
+@pytest.mark.parametrize("query", catalog(), ids=lambda query: query["name"])
 def test_a_query_of_another_lake(query, sail, sample_lake, tmp_path):
-    days = ("--from", "2025-01-03", "--to", "2025-01-09")
-    for range_of_days in ((), days):
+    ranges = {(), days(query)}
+    for range_of_days in ranges:
         here = compare(
-            sail.remote, tmp_path, query, *range_of_days, "--lake", sample_lake,
+            sail.remote, tmp_path, query["name"], *range_of_days, "--lake", sample_lake,
             tolerance=engines.Sail.tolerance,
         )
         assert range_of_days or len(here) > 0

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::*;
-use wabalake_data::TABLES;
 use wabalake_data::tables::{CONVERSION_KEY, MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Order, Question, Range, Room, Tables};
@@ -122,7 +121,7 @@ fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
 /// The tables of a room, their rows in some other order and in several parts.
 fn shuffled(room: &Room, seed: u64) -> Tables {
     let parts = usize::try_from(seed).unwrap() * 3;
-    TABLES.iter().fold(Tables::new(), |tables, table| {
+    fixtures::given().fold(Tables::new(), |tables, table| {
         let rows = fixtures::read(room, table);
         let shuffled = rows.take(&permutation(rows.height(), seed)).unwrap();
         let part = |part: usize| {
@@ -148,8 +147,8 @@ fn permutation(rows: usize, seed: u64) -> IdxCa {
 #[test]
 fn only_declared_tables_are_read() {
     for (room, question) in questions() {
-        let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
-            if room.card.reads.contains(table) {
+        let tables = fixtures::given().fold(Tables::new(), |tables, table| {
+            if room.card.reads.contains(&table) {
                 tables.with(table, fixtures::read(room, table).lazy())
             } else {
                 let unread = DataFrame::empty().lazy().filter(col("this table is not declared"));
@@ -171,7 +170,7 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
         let twin = question.sql();
         let words: Vec<&str> = twin.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, CONVERSION_KEY, UTC_DAY];
-        let tables = TABLES.iter().fold(Tables::new(), |tables, table| {
+        let tables = fixtures::given().fold(Tables::new(), |tables, table| {
             let rows = fixtures::read(room, table);
             let named = rows
                 .schema()
@@ -193,7 +192,7 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
 fn laid_out(room: &Room) -> Tables {
     let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms").join(room.card.folder());
     let _ = fs::remove_dir_all(&lake);
-    TABLES.iter().fold(Tables::new(), |tables, table| {
+    fixtures::given().fold(Tables::new(), |tables, table| {
         let place = lake.join(table.name);
         for mut rows in fixtures::read(room, table).partition_by([UTC_DAY], true).unwrap() {
             let day = rows.column(UTC_DAY).unwrap().get(0).unwrap();

@@ -9,7 +9,7 @@ use std::sync::{LazyLock, Mutex};
 
 use polars::prelude::*;
 use wabalake_data::cells::stamp::{self, Stamp};
-use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, instant, sessions, text_key};
+use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, instant, loads, sessions, text_key};
 use wabalake_data::{TABLES, Table};
 use wabalake_queries::query::{Room, Tables};
 
@@ -18,7 +18,12 @@ static READ: LazyLock<Mutex<HashMap<PathBuf, DataFrame>>> = LazyLock::new(Mutex:
 
 /// Every table that a room is asked about.
 pub(crate) fn tables(room: &Room) -> Tables {
-    TABLES.iter().fold(Tables::new(), |tables, table| tables.with(table, read(room, table).lazy()))
+    given().fold(Tables::new(), |tables, table| tables.with(table, read(room, table).lazy()))
+}
+
+/// Every table that a room may read: those of exports, and what the lake tells of itself.
+pub(crate) fn given() -> impl Iterator<Item = &'static Table> {
+    TABLES.iter().copied().chain([&loads::TABLE])
 }
 
 /// One table that a room is asked about, with every column that a scan offers; empty when there is
@@ -44,7 +49,8 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
         .finish()
         .unwrap();
     for name in texts.get_column_names() {
-        assert!(table.position(name).is_some(), "{}: no column `{name}`", path.display());
+        let known = table.position(name).is_some() || name == USER_PHONE_VALID;
+        assert!(known, "{}: no column `{name}`", path.display());
     }
 
     let rows = texts.height();
@@ -55,6 +61,12 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
     let columns = table.columns.iter().map(|c| column(c.name, &c.data_type()).into_column());
     let frame = DataFrame::new(rows, columns.collect()).unwrap().lazy();
     let frame = match table.position(sessions::USER_PHONE) {
+        Some(_) if texts.column(USER_PHONE_VALID).is_ok() => {
+            let valid = texts.column(USER_PHONE_VALID).unwrap().str().unwrap().iter();
+            let valid = valid.map(|valid| valid.map(|valid| valid == "true"));
+            let valid = valid.collect::<BooleanChunked>().with_name(USER_PHONE_VALID.into());
+            frame.with_column(lit(valid.into_series()))
+        }
         Some(_) => frame.with_column(
             when(col(sessions::USER_PHONE).is_not_null())
                 .then(lit(true))

@@ -12,13 +12,16 @@
 //! one that is committed or removed meanwhile makes no difference. That it saw every row is checked:
 //! some engines pass over a file that they do not find without a word.
 
-use polars::prelude::{DataType, TimeUnit};
+use chrono::DateTime;
+use polars::prelude::{AnyValue, DataFrame, DataType, TimeUnit};
 use spark_connect_proto as proto;
 use spark_connect_proto::expression::{ExprType, UnresolvedAttribute};
 use spark_connect_proto::read::{DataSource, ReadType};
 use spark_connect_proto::relation::RelType;
 use wabalake_data::Table;
+use wabalake_data::tables::{USER_PHONE_VALID, loads};
 use wabalake_queries::query::Question;
+use wabalake_queries::query::sql::{SqlLiteral as _, Value};
 
 use super::client::{relation, statement};
 use super::paths::Paths;
@@ -31,6 +34,8 @@ pub(super) struct View {
     pub(super) table: &'static Table,
     /// Where the cluster finds its files.
     pub(super) files: Vec<String>,
+    /// Its rows in SQL, of a table that has no files.
+    pub(super) tuples: Vec<String>,
     /// How many rows they have.
     pub(super) rows: u64,
 }
@@ -41,7 +46,11 @@ impl View {
         let mut views = Vec::new();
         let mut instants = question.instants();
         for table in question.card().reads {
-            views.push(Self::within(table, &lake.snapshot(*table)?, instants, paths)?);
+            views.push(if **table == loads::TABLE {
+                Self::of_loads(&lake.loads()?)?
+            } else {
+                Self::within(table, &lake.snapshot(*table)?, instants, paths)?
+            });
             instants = (None, None);
         }
         Ok(views)
@@ -56,14 +65,44 @@ impl View {
         let within = snapshot.files_within(table.day_of, instants);
         let rows = within.iter().map(|file| file.rows).sum();
         let files = within.iter().map(|file| paths.of(&snapshot.place(file)));
-        Ok(Self { table, rows, files: files.collect::<Result<_>>()? })
+        let files = files.collect::<Result<_>>()?;
+        Ok(Self { table, rows, files, tuples: Vec::new() })
     }
 
-    /// The rows, with the catalog's columns and no other.
+    /// A view of what was loaded, which only the log here tells.
+    fn of_loads(loads: &DataFrame) -> Result<Self> {
+        let columns = &loads.columns()[..loads::TABLE.columns.len()];
+        let literal = |value: AnyValue| match value {
+            AnyValue::String(text) => Ok(text.literal()),
+            AnyValue::Int64(number) => Ok(number.literal()),
+            AnyValue::Datetime(at, TimeUnit::Microseconds, _) => {
+                let at = DateTime::from_timestamp_micros(at).unwrap_or_default();
+                Ok(Value::Instant(at).literal())
+            }
+            other => Err(Error::bug(format!("a load with {other}"))),
+        };
+        let mut tuples = Vec::with_capacity(loads.height());
+        for row in 0..loads.height() {
+            let cells = columns.iter().map(|column| literal(column.get(row)?));
+            tuples.push(format!("({})", cells.collect::<Result<Vec<_>>>()?.join(", ")));
+        }
+        Ok(Self { table: &loads::TABLE, files: Vec::new(), rows: tuples.len() as u64, tuples })
+    }
+
+    /// The rows, with the catalog's columns, whether the phone is valid, and no other.
     pub(super) fn relation(&self) -> Result<proto::Relation> {
         let mut typed = Vec::new();
         for column in self.table.columns {
             typed.push((column.name, sql_type(&column.data_type())?));
+        }
+        // What no expression tells: whether a phone is one.
+        if self.table.stored().contains(USER_PHONE_VALID) {
+            typed.push((USER_PHONE_VALID, sql_type(&DataType::Boolean)?));
+        }
+        if !self.tuples.is_empty() {
+            let names: Vec<&str> = typed.iter().map(|(name, _)| *name).collect();
+            let (rows, names) = (self.tuples.join(", "), names.join(", "));
+            return Ok(statement(format!("SELECT * FROM (VALUES {rows}) AS told ({names})"), None));
         }
         if self.files.is_empty() {
             let nulls = typed.iter().map(|(name, of)| format!("CAST(NULL AS {of}) AS `{name}`"));
@@ -142,11 +181,13 @@ mod tests {
     #[test]
     fn a_view_has_the_catalogs_columns_alone() {
         for table in TABLES {
-            let view = View { table, files: vec!["file:///a.parquet".into()], rows: 1 };
+            let files = vec!["file:///a.parquet".into()];
+            let view = View { table, files, rows: 1, tuples: Vec::new() };
             let Some(RelType::Project(project)) = view.relation().unwrap().rel_type else {
                 panic!("no projection")
             };
-            assert_eq!(project.expressions.len(), table.columns.len());
+            let validity = usize::from(table.position("user_phone").is_some());
+            assert_eq!(project.expressions.len(), table.columns.len() + validity);
             let Some(RelType::Read(read)) = project.input.unwrap().rel_type else {
                 panic!("no files")
             };
@@ -157,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_table_without_files_is_an_empty_view() {
-        let view = View { table: TABLES[0], files: Vec::new(), rows: 0 };
+        let view = View { table: TABLES[0], files: Vec::new(), rows: 0, tuples: Vec::new() };
         let Some(RelType::Sql(sql)) = view.relation().unwrap().rel_type else { panic!("no SQL") };
         assert!(sql.query.ends_with("WHERE 1 = 0"), "{}", sql.query);
     }

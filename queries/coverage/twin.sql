@@ -1,0 +1,170 @@
+-- How much of the time does each table cover, and what is to be exported next?
+WITH placed AS (
+    SELECT
+        'ad_spend' AS name,
+        day AS day
+    FROM ad_spend
+    UNION ALL
+    SELECT
+        'audience_tags' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(since, :timezone)) AS DATE) AS day
+    FROM audience_tags
+    UNION ALL
+    SELECT
+        'closures' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(closed_at, :timezone)) AS DATE) AS day
+    FROM closures
+    UNION ALL
+    SELECT
+        'conversions' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(converted_at, :timezone)) AS DATE) AS day
+    FROM conversions
+    UNION ALL
+    SELECT
+        'deployments' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(deployment_timestamp, :timezone)) AS DATE) AS day
+    FROM deployments
+    UNION ALL
+    SELECT
+        'message_summaries' AS name,
+        date AS day
+    FROM message_summaries
+    UNION ALL
+    SELECT
+        'messages' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS day
+    FROM messages
+    UNION ALL
+    SELECT
+        'meta_points' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(timestamp_micros(start * 1000000), :timezone)) AS DATE) AS day
+    FROM meta_points
+    UNION ALL
+    SELECT
+        'rates' AS name,
+        effective_from AS day
+    FROM rates
+    UNION ALL
+    SELECT
+        'session_summaries' AS name,
+        date AS day
+    FROM session_summaries
+    UNION ALL
+    SELECT
+        'sessions' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(session_started_timestamp, :timezone)) AS DATE) AS day
+    FROM sessions
+    UNION ALL
+    SELECT
+        'variables' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(at, :timezone)) AS DATE) AS day
+    FROM variables
+),
+covered AS (
+    SELECT
+        name,
+        min(day) AS first_day,
+        max(day) AS last_day,
+        count(DISTINCT day) AS days,
+        count(*) AS total
+    FROM placed
+    GROUP BY name
+),
+loaded AS (
+    SELECT kind, max(loaded_at) AS last_loaded_at
+    FROM loads
+    GROUP BY kind
+),
+calendar AS (
+    SELECT explode(sequence(:since, greatest(:since, :today), INTERVAL '1' DAY)) AS day
+),
+exported AS (
+    SELECT *
+    FROM (VALUES
+        ('sessions'),
+        ('deployments')
+    ) AS listed (name)
+),
+full_days AS (
+    SELECT DISTINCT name, day
+    FROM placed
+),
+lacking AS (
+    SELECT exported.name, calendar.day
+    FROM exported
+    CROSS JOIN calendar
+    LEFT JOIN full_days ON full_days.name = exported.name AND full_days.day = calendar.day
+    WHERE calendar.day < :today AND full_days.day IS NULL
+),
+next_from AS (
+    SELECT name, min(day) AS first_lacking
+    FROM lacking
+    GROUP BY name
+),
+next_to AS (
+    SELECT lacking.name, max(lacking.day) AS last_reached
+    FROM lacking
+    INNER JOIN next_from ON next_from.name = lacking.name
+    WHERE datediff(lacking.day, next_from.first_lacking) < 30
+    GROUP BY lacking.name
+),
+folded AS (
+    -- Goes on to a new window at each day that the last one does not reach.
+    SELECT
+        name,
+        aggregate(
+            sort_array(collect_list(CAST(datediff(day, DATE '1970-01-01') AS BIGINT))),
+            named_struct('opened', CAST(-1000 AS BIGINT), 'windows', CAST(0 AS BIGINT)),
+            (state, number) -> CASE
+                WHEN number - state.opened >= 30 THEN named_struct(
+                    'opened', number, 'windows', state.windows + CAST(1 AS BIGINT)
+                )
+                ELSE state
+            END
+        ) AS reached
+    FROM lacking
+    GROUP BY name
+),
+listed AS (
+    SELECT *
+    FROM (VALUES
+        ('ad_spend'),
+        ('audience_tags'),
+        ('closures'),
+        ('conversions'),
+        ('deployments'),
+        ('message_summaries'),
+        ('messages'),
+        ('meta_points'),
+        ('rates'),
+        ('session_summaries'),
+        ('sessions'),
+        ('variables')
+    ) AS tables (name)
+)
+SELECT
+    CAST(listed.name AS STRING) AS `table`,
+    CAST(covered.first_day AS DATE) AS first_day,
+    CAST(covered.last_day AS DATE) AS last_day,
+    CAST(coalesce(covered.days, 0) AS BIGINT) AS days,
+    CAST(
+        CASE
+            WHEN listed.name NOT IN ('rates', 'audience_tags')
+                THEN coalesce(datediff(covered.last_day, covered.first_day) + 1 - covered.days, 0)
+        END AS BIGINT
+    ) AS missing_days,
+    CAST(coalesce(covered.total, 0) AS BIGINT) AS `rows`,
+    CAST(loaded.last_loaded_at AS TIMESTAMP) AS last_loaded_at,
+    CAST(next_from.first_lacking AS DATE) AS next_from,
+    CAST(next_to.last_reached AS DATE) AS next_to,
+    CAST(
+        CASE WHEN exported.name IS NOT NULL THEN coalesce(folded.reached.windows, 0) END AS BIGINT
+    ) AS windows_left
+FROM listed
+LEFT JOIN covered ON covered.name = listed.name
+LEFT JOIN loaded ON loaded.kind = listed.name
+LEFT JOIN exported ON exported.name = listed.name
+LEFT JOIN next_from ON next_from.name = listed.name
+LEFT JOIN next_to ON next_to.name = listed.name
+LEFT JOIN folded ON folded.name = listed.name
+ORDER BY `table` NULLS LAST

@@ -1,0 +1,264 @@
+//! Which rows each check is about, and which of them fail.
+
+use chrono_tz::Tz;
+use wabalake_data::Table;
+use wabalake_data::cells::Enumeration;
+use wabalake_data::tables::closures::{self, CLOSED_AT};
+use wabalake_data::tables::deployments::{
+    self, DELIVERY_STATUS, DEPLOYMENT_DELIVERED_TIMESTAMP, DEPLOYMENT_TIMESTAMP, STATE,
+    STATUS_DETAIL, USER_RESPONDED_TIMESTAMP,
+};
+use wabalake_data::tables::messages::{
+    self, CONVERSATION_MSG_TYPE, CONVERSATION_TYPE, CREATED_AT, DELIVERED_AT, FAILED_AT, FORMAT,
+    PARENT_SERVICE_TYPE, SEEN_AT, SENT_AT, SOURCE, WHATSAPP_ID,
+};
+use wabalake_data::tables::sessions::{
+    self, META_SOURCE_MEDIA_TYPE, META_SOURCE_TYPE, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
+    SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE, USER_PHONE,
+};
+use wabalake_data::tables::{SESSION_KEY, USER_PHONE_VALID};
+
+use super::cycles;
+use crate::query::measures::parent_key;
+use crate::query::prelude::*;
+use crate::query::zone;
+
+/// One check of a table's rows.
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    /// Whether it is about a row.
+    pub(super) about: Expr,
+    /// Whether a row that it is about fails.
+    pub(super) fails: Expr,
+    /// What names such a row.
+    pub(super) example: Expr,
+    /// That as text.
+    pub(super) written: Box<dyn Fn(Expr) -> Expr>,
+}
+
+/// Rows of a table, and the checks that they are held against.
+pub(super) struct Examined {
+    pub(super) table: &'static Table,
+    pub(super) rows: fn(&Tables, &DayRange) -> LazyFrame,
+    pub(super) checks: fn(Tz) -> Vec<Check>,
+}
+
+pub(super) const EXAMINED: &[Examined] = &[
+    Examined {
+        table: &sessions::TABLE,
+        rows: |tables, days| days.scan(tables, &sessions::TABLE),
+        checks: of_sessions,
+    },
+    Examined { table: &sessions::TABLE, rows: redirected, checks: of_redirected },
+    Examined {
+        table: &deployments::TABLE,
+        rows: |tables, days| days.scan(tables, &deployments::TABLE),
+        checks: of_deployments,
+    },
+    Examined {
+        table: &deployments::TABLE,
+        rows: |tables, days| with_session(tables, days.scan(tables, &deployments::TABLE)),
+        checks: of_sessions_that_deployments_name,
+    },
+    Examined {
+        table: &messages::TABLE,
+        rows: |tables, days| days.scan(tables, &messages::TABLE),
+        checks: of_messages,
+    },
+    Examined {
+        table: &closures::TABLE,
+        rows: |tables, days| with_session(tables, days.scan(tables, &closures::TABLE)),
+        checks: of_closures,
+    },
+];
+
+/// The most that a session's finish and its closing may lie apart, in microseconds.
+const AGREEING: i64 = 60_000_000;
+
+/// Whether what a row names is in the lake.
+const KNOWN: &str = "known";
+const PARENT_KEY: &str = "parent_key";
+const ON_CYCLE: &str = "on_cycle";
+
+fn set(column: &str) -> Expr {
+    col(column).is_not_null()
+}
+
+/// A check whose example is a column of the row.
+fn check(name: &'static str, about: Expr, fails: Expr, example: &str) -> Check {
+    Check { name, about, fails, example: col(example), written: Box::new(|example| example) }
+}
+
+/// Whether a word is none of a list that is closed, but for words that exports make up.
+fn unknown(name: &'static str, column: &str, words: &Enumeration) -> Check {
+    let known = words.values().map(|word| col(column).eq(lit(word))).reduce(Expr::or);
+    check(name, set(column), known.unwrap_or(lit(false)).not(), column)
+}
+
+fn invalid_phone(example: &str) -> Check {
+    check("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not(), example)
+}
+
+/// Whether a stamp lies before another that ought to be the earlier.
+fn before(stamp: &str, other: &str) -> Expr {
+    col(stamp).lt(col(other))
+}
+
+fn of_sessions(_: Tz) -> Vec<Check> {
+    vec![
+        unknown("unknown-session-type", SESSION_TYPE, &sessions::SESSION_TYPES),
+        unknown("unknown-session-status", SESSION_STATUS, &sessions::SESSION_STATUSES),
+        unknown("unknown-meta-source-type", META_SOURCE_TYPE, &sessions::META_SOURCE_TYPES),
+        unknown(
+            "unknown-meta-source-media-type",
+            META_SOURCE_MEDIA_TYPE,
+            &sessions::META_SOURCE_MEDIA_TYPES,
+        ),
+        invalid_phone(SESSION_ID),
+        check(
+            "finished-before-started",
+            set(SESSION_FINISHED_TIMESTAMP),
+            before(SESSION_FINISHED_TIMESTAMP, SESSION_STARTED_TIMESTAMP),
+            SESSION_ID,
+        ),
+    ]
+}
+
+/// The sessions to which somebody was redirected, with what is known of the one before.
+fn redirected(tables: &Tables, days: &DayRange) -> LazyFrame {
+    let links = |sessions: LazyFrame| {
+        sessions.filter(set(PARENT_SESSION_ID)).select([
+            col(SESSION_ID),
+            col(PARENT_SESSION_ID),
+            col(SESSION_KEY),
+            parent_key().alias(PARENT_KEY),
+        ])
+    };
+    let all_links = links(tables.scan(&sessions::TABLE));
+    let on_cycle = cycles::of(all_links.select([col(SESSION_KEY), col(PARENT_KEY)]), PARENT_KEY);
+    let redirected = links(days.scan(tables, &sessions::TABLE));
+    let parents = named(tables, redirected.clone().select([col(PARENT_KEY).alias(SESSION_KEY)]));
+    let left = || JoinArgs::new(JoinType::Left);
+    redirected.join(parents, [col(PARENT_KEY)], [col(SESSION_KEY)], left()).join(
+        on_cycle.with_column(lit(true).alias(ON_CYCLE)),
+        [col(SESSION_KEY)],
+        [col(SESSION_KEY)],
+        left(),
+    )
+}
+
+fn of_redirected(_: Tz) -> Vec<Check> {
+    vec![
+        check(
+            "parent-not-in-sessions",
+            set(PARENT_SESSION_ID),
+            col(KNOWN).is_null(),
+            PARENT_SESSION_ID,
+        ),
+        check("parent-cycle", set(PARENT_SESSION_ID), set(ON_CYCLE), SESSION_ID),
+    ]
+}
+
+/// Of some sessions by their keys, those that are in the lake, and when they finished.
+fn named(tables: &Tables, keys: LazyFrame) -> LazyFrame {
+    let by_key = [col(SESSION_KEY)];
+    tables
+        .scan(&sessions::TABLE)
+        .select([col(SESSION_KEY), col(SESSION_FINISHED_TIMESTAMP)])
+        .join(keys, &by_key, &by_key, JoinArgs::new(JoinType::Semi))
+        .with_column(lit(true).alias(KNOWN))
+}
+
+/// Those of some rows that name a session, with what is known of it.
+fn with_session(tables: &Tables, rows: LazyFrame) -> LazyFrame {
+    let naming = rows.filter(set(SESSION_KEY));
+    let by_key = [col(SESSION_KEY)];
+    let sessions = named(tables, naming.clone().select([col(SESSION_KEY)]));
+    naming.join(sessions, &by_key, &by_key, JoinArgs::new(JoinType::Left))
+}
+
+fn of_deployments(zone: Tz) -> Vec<Check> {
+    let failed = || delivery_is("Failed");
+    let at = |name, about, fails| Check {
+        written: Box::new(move |at| zone::rfc3339(at, zone)),
+        ..check(name, about, fails, DEPLOYMENT_TIMESTAMP)
+    };
+    vec![
+        unknown("unknown-delivery-status", DELIVERY_STATUS, &deployments::DELIVERY_STATUSES),
+        check(
+            "unknown-status-detail",
+            failed().and(set(STATUS_DETAIL)),
+            col(STATE).eq(lit("other_failure")),
+            STATUS_DETAIL,
+        ),
+        at("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not()),
+        at(
+            "delivered-before-deployed",
+            set(DEPLOYMENT_DELIVERED_TIMESTAMP),
+            before(DEPLOYMENT_DELIVERED_TIMESTAMP, DEPLOYMENT_TIMESTAMP),
+        ),
+        at(
+            "responded-before-deployed",
+            set(USER_RESPONDED_TIMESTAMP),
+            before(USER_RESPONDED_TIMESTAMP, DEPLOYMENT_TIMESTAMP),
+        ),
+        at(
+            "delivered-without-session",
+            delivery_is("Delivered"),
+            set(deployments::SESSION_ID).not(),
+        ),
+        check(
+            "failed-with-session",
+            failed(),
+            set(deployments::SESSION_ID),
+            deployments::SESSION_ID,
+        ),
+    ]
+}
+
+fn of_sessions_that_deployments_name(_: Tz) -> Vec<Check> {
+    let id = deployments::SESSION_ID;
+    vec![check("session-not-in-sessions", set(id), col(KNOWN).is_null(), id)]
+}
+
+fn of_messages(_: Tz) -> Vec<Check> {
+    let disordered = |name, stamp, other| {
+        check(name, set(stamp).and(set(other)), before(stamp, other), WHATSAPP_ID)
+    };
+    vec![
+        unknown("unknown-conversation-type", CONVERSATION_TYPE, &messages::CONVERSATION_TYPES),
+        unknown("unknown-source", SOURCE, &messages::SOURCES),
+        unknown("unknown-format", FORMAT, &messages::FORMATS),
+        unknown(
+            "unknown-parent-service-type",
+            PARENT_SERVICE_TYPE,
+            &messages::PARENT_SERVICE_TYPES,
+        ),
+        unknown(
+            "unknown-conversation-msg-type",
+            CONVERSATION_MSG_TYPE,
+            &messages::CONVERSATION_MSG_TYPES,
+        ),
+        invalid_phone(WHATSAPP_ID),
+        disordered("sent-before-created", SENT_AT, CREATED_AT),
+        disordered("delivered-before-sent", DELIVERED_AT, SENT_AT),
+        disordered("seen-before-delivered", SEEN_AT, DELIVERED_AT),
+        check(
+            "failed-and-delivered",
+            outgoing().and(set(FAILED_AT)),
+            message_delivered(),
+            WHATSAPP_ID,
+        ),
+    ]
+}
+
+fn of_closures(_: Tz) -> Vec<Check> {
+    let id = closures::SESSION_ID;
+    let micros = |stamp: &str| col(stamp).cast(DataType::Int64);
+    let apart = (micros(CLOSED_AT) - micros(SESSION_FINISHED_TIMESTAMP)).abs();
+    let agrees = apart.lt_eq(lit(AGREEING)).fill_null(lit(false));
+    vec![
+        check("closure-session-not-in-sessions", set(id), col(KNOWN).is_null(), id),
+        check("closure-disagrees", set(KNOWN), agrees.not(), id),
+    ]
+}

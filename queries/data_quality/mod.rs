@@ -1,0 +1,194 @@
+//! What is wrong with the data?
+//!
+//! One row for each check and table, those that found nothing too: how many rows the check is about,
+//! how many fail it, and of those the smallest as an example. The range keeps each table's rows by
+//! its own day; what a row is held against, such as the session it names, is looked for in the whole
+//! lake. What loads tell of the records they read is of every load that was not taken back, whatever
+//! the range.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `checks` | which rows each check is about, and which fail |
+//! | `cycles` | sessions that redirect back to themselves |
+
+mod checks;
+mod cycles;
+
+use clap::builder::PossibleValuesParser;
+use polars::prelude::{DataFrame, UnionArgs, concat, df};
+use wabalake_data::tables::{closures, deployments, loads, messages, sessions};
+use wabalake_data::{TABLES, Table};
+
+use self::checks::{Check, EXAMINED};
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct DataQuality;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+
+    /// End with exit code 1 if one of these checks fails, separated by commas
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(names())
+    )]
+    fail_on: Vec<String>,
+}
+
+const CHECK: &str = "check";
+const TABLE: &str = "table";
+const ROWS: &str = "rows";
+const FAILING: &str = "failing";
+const EXAMPLE: &str = "example";
+
+/// What loads tell of the records they read, and the column that says how many fail.
+const OF_LOADS: [(&str, &str); 2] =
+    [("rejected-row", loads::REJECTED), ("sentinel-stamp", loads::WITH_SENTINEL)];
+
+/// Every check, each once.
+fn names() -> Vec<&'static str> {
+    let examined = EXAMINED.iter().flat_map(|examined| (examined.checks)(chrono_tz::UTC));
+    let mut names: Vec<&str> = examined.map(|check| check.name).collect();
+    names.extend(OF_LOADS.map(|(name, _)| name));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+impl Query for DataQuality {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "data-quality",
+        title: "What is wrong with the data",
+        question: "What is wrong with the data? A row for each check and table, with how many rows \
+                   it is about, how many fail it, and an example. With --fail-on the exit code \
+                   says whether one of those checks failed.",
+        reads: &[
+            &sessions::TABLE,
+            &deployments::TABLE,
+            &messages::TABLE,
+            &closures::TABLE,
+            &loads::TABLE,
+        ],
+        // What a row names may lie on any day.
+        range: Range::History,
+        columns: &[
+            OutputColumn::text(CHECK),
+            OutputColumn::text(TABLE),
+            OutputColumn::count(ROWS),
+            OutputColumn::count(FAILING),
+            OutputColumn::pct("share_pct"),
+            OutputColumn::text(EXAMPLE),
+        ],
+        key: &[CHECK, TABLE],
+        order: &[],
+        chart: None,
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --fail-on rejected-row,parent-cycle",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let mut tallies = Vec::new();
+        for examined in EXAMINED {
+            let rows = (examined.rows)(tables, &params.days);
+            let checks = (examined.checks)(params.days.timezone());
+            tallies.push(tally(rows, examined.table, &checks)?);
+        }
+        tallies.extend(of_loads(tables)?);
+        let share = share_pct(col(FAILING), col(ROWS));
+        Ok(concat(tallies, UnionArgs::default())?.with_column(share.alias("share_pct")))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        let tables = TABLES.iter().map(|table| format!("('{}')", table.name)).collect::<Vec<_>>();
+        params.days.bind(Bindings::new()).slot("tables", tables.join(",\n        "))
+    }
+
+    fn is_judged(params: &Params) -> bool {
+        !params.fail_on.is_empty()
+    }
+
+    fn fault(params: &Params, answer: &DataFrame) -> PolarsResult<Option<String>> {
+        let [checks, tables] = [answer.column(CHECK)?.str()?, answer.column(TABLE)?.str()?];
+        let failing = answer.column(FAILING)?.i64()?;
+        let mut faults = Vec::new();
+        for row in 0..answer.height() {
+            let (Some(check), Some(table)) = (checks.get(row), tables.get(row)) else { continue };
+            let found = failing.get(row).unwrap_or(0);
+            if found > 0 && params.fail_on.iter().any(|name| name == check) {
+                faults.push(format!("{check} ({found} of {table})"));
+            }
+        }
+        let said = || format!("the data does not pass {}", faults.join(", "));
+        Ok((!faults.is_empty()).then(said))
+    }
+}
+
+/// Holds rows of a table against checks: a row for each check.
+fn tally(rows: LazyFrame, table: &Table, checks: &[Check]) -> PolarsResult<LazyFrame> {
+    const PLACE: &str = "place";
+    let found = |name: &str, place: i32| format!("{name}_{place}");
+    let mut counts = Vec::new();
+    for (place, check) in (0..).zip(checks) {
+        let fails = || check.about.clone().and(check.fails.clone());
+        let example = (check.written)(check.example.clone().filter(fails()).min());
+        counts.extend([
+            rows_where(check.about.clone()).cast(DataType::Int64).alias(found(ROWS, place)),
+            rows_where(fails()).cast(DataType::Int64).alias(found(FAILING, place)),
+            example.alias(found(EXAMPLE, place)),
+        ]);
+    }
+    let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
+    let places: Vec<i32> = (0..).take(checks.len()).collect();
+    let of_this_check = |name: &str| {
+        let first = col(found(name, 0));
+        let rest = places.iter().skip(1).fold(first, |others, place| {
+            when(col(PLACE).eq(lit(*place))).then(col(found(name, *place))).otherwise(others)
+        });
+        rest.alias(name)
+    };
+    Ok(rows.select(counts).cross_join(df![PLACE => &places, CHECK => names]?.lazy(), None).select(
+        [
+            col(CHECK),
+            lit(table.name).alias(TABLE),
+            of_this_check(ROWS),
+            of_this_check(FAILING),
+            of_this_check(EXAMPLE),
+        ],
+    ))
+}
+
+/// A row for each table and each thing that loads tell.
+fn of_loads(tables: &Tables) -> PolarsResult<Vec<LazyFrame>> {
+    let read = tables.scan(&loads::TABLE).group_by([col(loads::KIND)]).agg([
+        col(loads::RECORDS).sum(),
+        col(loads::REJECTED).sum(),
+        col(loads::WITH_SENTINEL).sum(),
+    ]);
+    let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+    let kinds = df![TABLE => names]?.lazy().join(
+        read,
+        [col(TABLE)],
+        [col(loads::KIND)],
+        JoinArgs::new(JoinType::Left),
+    );
+    let counted = |(check, failing): (&'static str, &str)| {
+        kinds.clone().select([
+            lit(check).alias(CHECK),
+            col(TABLE),
+            col(loads::RECORDS).fill_null(lit(0_i64)).alias(ROWS),
+            col(failing).fill_null(lit(0_i64)).alias(FAILING),
+            lit(Null {}).cast(DataType::String).alias(EXAMPLE),
+        ])
+    };
+    Ok(OF_LOADS.map(counted).into())
+}

@@ -1,0 +1,122 @@
+//! What was sent and received?
+//!
+//! One row for each message, as it is in the lake: nothing is counted. With `--status` only outgoing
+//! messages are left, by the last state that each is in; one that failed and still arrived did not
+//! fail, and one that was seen was delivered, whatever its stamps say.
+
+use wabalake_data::tables::messages::{
+    self, CAMPAIGN_ID, CONVERSATION_ID, CONVERSATION_MSG_TYPE, CONVERSATION_TYPE, COUNTRY,
+    COUNTRY_NAME, CREATED_AT, DELIVERED_AT, FAILED_AT, FORMAT, FROM, LINE, MESSAGE,
+    MESSAGE_DIRECTION, MESSAGE_TYPE, PARENT_SERVICE_TYPE, REASON_FOR_FAILURE, REF, REF1, REF2,
+    SEEN_AT, SENT_AT, SOURCE, TEMPLATE_NAME, TO, USER_PHONE, WABA_ID, WHATSAPP_ID,
+};
+
+use crate::query::filters::Choice;
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct MessageLog;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    phone: Only<filters::Phone>,
+    #[command(flatten)]
+    line: Only<filters::Line>,
+    #[command(flatten)]
+    direction: Only<filters::Direction>,
+    #[command(flatten)]
+    template: Only<filters::Template>,
+    #[command(flatten)]
+    campaign: Only<filters::Campaign>,
+    #[command(flatten)]
+    status: Only<filters::MessageStatus>,
+}
+
+impl Query for MessageLog {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "message-log",
+        title: "The messages themselves",
+        question: "What was sent and received? The messages of a person, a line, a template or a \
+                   campaign, one by one, in the order in which they were created.",
+        reads: &[&messages::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(WABA_ID),
+            OutputColumn::text(WHATSAPP_ID),
+            OutputColumn::text(FROM),
+            OutputColumn::text(TO),
+            OutputColumn::text(MESSAGE_DIRECTION),
+            OutputColumn::text(SOURCE),
+            OutputColumn::text(FORMAT),
+            OutputColumn::text(REASON_FOR_FAILURE),
+            OutputColumn::text(COUNTRY_NAME),
+            OutputColumn::text(TEMPLATE_NAME),
+            OutputColumn::text(MESSAGE),
+            OutputColumn::instant(CREATED_AT),
+            OutputColumn::instant(FAILED_AT),
+            OutputColumn::instant(SENT_AT),
+            OutputColumn::instant(DELIVERED_AT),
+            OutputColumn::instant(SEEN_AT),
+            OutputColumn::text(PARENT_SERVICE_TYPE),
+            OutputColumn::text(CONVERSATION_TYPE),
+            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::text(CONVERSATION_MSG_TYPE),
+            OutputColumn::text(CAMPAIGN_ID),
+            OutputColumn::text(REF),
+            OutputColumn::text(REF1),
+            OutputColumn::text(REF2),
+            OutputColumn::text(LINE),
+            OutputColumn::text(USER_PHONE),
+            OutputColumn::text(COUNTRY),
+            OutputColumn::text(MESSAGE_TYPE),
+        ],
+        key: &[WHATSAPP_ID],
+        order: &[Order::Ascending(CREATED_AT)],
+        chart: None,
+        engine: Engine::Streaming,
+        example: "--phone 573005550101 --status failed --from 2025-06-01",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let messages = params.days.scan(tables, &messages::TABLE);
+        let messages = params.phone.of(messages);
+        let messages = params.line.of(messages);
+        let messages = params.direction.of(messages);
+        let messages = params.template.of(messages);
+        let messages = params.campaign.of(messages);
+        Ok(params.status.of(messages.with_column(status())))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        let bindings = params.days.bind(Bindings::new());
+        let bindings = params.phone.bind(bindings);
+        let bindings = params.line.bind(bindings);
+        let bindings = params.direction.bind(bindings);
+        let bindings = params.template.bind(bindings);
+        let bindings = params.campaign.bind(bindings);
+        params.status.bind(bindings)
+    }
+}
+
+/// The last state of an outgoing message; null for an incoming one.
+fn status() -> Expr {
+    when(outgoing().not())
+        .then(lit(Null {}))
+        .when(message_failed())
+        .then(lit("failed"))
+        .when(message_read())
+        .then(lit("seen"))
+        .when(message_delivered())
+        .then(lit("delivered"))
+        .when(message_sent())
+        .then(lit("sent"))
+        .otherwise(lit("created"))
+        .alias(filters::MessageStatus::COLUMN)
+}

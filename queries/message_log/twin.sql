@@ -1,0 +1,55 @@
+-- What was sent and received? The messages one by one, in the order in which they were created.
+WITH in_range AS (
+    SELECT
+        *,
+        CASE
+            WHEN message_direction = 'incoming' THEN NULL
+            WHEN seen_at IS NOT NULL THEN 'seen'
+            WHEN delivered_at IS NOT NULL THEN 'delivered'
+            WHEN failed_at IS NOT NULL OR reason_for_failure IS NOT NULL THEN 'failed'
+            WHEN sent_at IS NOT NULL THEN 'sent'
+            ELSE 'created'
+        END AS status
+    FROM messages
+    WHERE (:from_at IS NULL OR created_at >= :from_at)
+        AND (:until_at IS NULL OR created_at < :until_at)
+)
+SELECT
+    CAST(`waba_id` AS STRING) AS `waba_id`,
+    CAST(`whatsapp_id` AS STRING) AS `whatsapp_id`,
+    CAST(`from` AS STRING) AS `from`,
+    CAST(`to` AS STRING) AS `to`,
+    CAST(`message_direction` AS STRING) AS `message_direction`,
+    CAST(`source` AS STRING) AS `source`,
+    CAST(`format` AS STRING) AS `format`,
+    CAST(`reason_for_failure` AS STRING) AS `reason_for_failure`,
+    CAST(`country_name` AS STRING) AS `country_name`,
+    CAST(`template_name` AS STRING) AS `template_name`,
+    CAST(`message` AS STRING) AS `message`,
+    CAST(`created_at` AS TIMESTAMP) AS `created_at`,
+    CAST(`failed_at` AS TIMESTAMP) AS `failed_at`,
+    CAST(`sent_at` AS TIMESTAMP) AS `sent_at`,
+    CAST(`delivered_at` AS TIMESTAMP) AS `delivered_at`,
+    CAST(`seen_at` AS TIMESTAMP) AS `seen_at`,
+    CAST(`parent_service_type` AS STRING) AS `parent_service_type`,
+    CAST(`conversation_type` AS STRING) AS `conversation_type`,
+    CAST(`conversation_id` AS STRING) AS `conversation_id`,
+    CAST(`conversation_msg_type` AS STRING) AS `conversation_msg_type`,
+    CAST(`campaign_id` AS STRING) AS `campaign_id`,
+    CAST(`ref` AS STRING) AS `ref`,
+    CAST(`ref1` AS STRING) AS `ref1`,
+    CAST(`ref2` AS STRING) AS `ref2`,
+    CAST(`line` AS STRING) AS `line`,
+    CAST(`user_phone` AS STRING) AS `user_phone`,
+    CAST(`country` AS STRING) AS `country`,
+    CAST(`message_type` AS STRING) AS `message_type`
+FROM in_range
+WHERE (size(:phone) = 0 OR array_contains(:phone, user_phone))
+    AND (size(:line) = 0 OR array_contains(:line, line))
+    AND (size(:direction) = 0 OR array_contains(:direction, message_direction))
+    AND (size(:template) = 0 OR array_contains(:template, template_name))
+    AND (size(:campaign) = 0 OR array_contains(:campaign, campaign_id))
+    AND (size(:status) = 0 OR array_contains(:status, status))
+ORDER BY
+    created_at NULLS LAST,
+    whatsapp_id NULLS LAST
