@@ -7,9 +7,11 @@ pub mod audience_breakdown;
 pub mod campaign_performance;
 pub mod contact_frequency;
 pub mod conversation_summary;
+pub mod conversation_users;
 pub mod country_breakdown;
 pub mod delivery_rate;
 pub mod deployment_sessions;
+pub mod deployment_states;
 pub mod drop_off;
 pub mod failure_reasons;
 pub mod funnel;
@@ -26,6 +28,7 @@ pub mod session_chains;
 pub mod session_closures;
 pub mod session_duration;
 pub mod template_performance;
+pub mod user_history;
 pub mod version_comparison;
 
 /// Every query, by name.
@@ -35,9 +38,11 @@ pub const CATALOG: &[Room] = &[
     Room::of::<campaign_performance::CampaignPerformance>(),
     Room::of::<contact_frequency::ContactFrequency>(),
     Room::of::<conversation_summary::ConversationSummary>(),
+    Room::of::<conversation_users::ConversationUsers>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
     Room::of::<delivery_rate::DeliveryRate>(),
     Room::of::<deployment_sessions::DeploymentSessions>(),
+    Room::of::<deployment_states::DeploymentStates>(),
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
     Room::of::<funnel::Funnel>(),
@@ -53,5 +58,6 @@ pub const CATALOG: &[Room] = &[
     Room::of::<session_closures::SessionClosures>(),
     Room::of::<session_duration::SessionDuration>(),
     Room::of::<template_performance::TemplatePerformance>(),
+    Room::of::<user_history::UserHistory>(),
     Room::of::<version_comparison::VersionComparison>(),
 ];

@@ -104,7 +104,7 @@ impl Query for Funnel {
             .join(started, &on, &on, known())
             .join(converted, &on, &on, known());
 
-        let passes = [
+        let conditions = [
             lit(true),
             delivery_is("Delivered"),
             col(SESSION_KEY).is_not_null(),
@@ -114,7 +114,7 @@ impl Query for Funnel {
         let mut columns = params.by.expressions(params.days.timezone());
         let mut counts = Vec::new();
         for step in 0..STEPS.len() {
-            let passed = passes[..=step].iter().cloned().fold(lit(true), Expr::and);
+            let passed = conditions[..=step].iter().cloned().fold(lit(true), Expr::and);
             let before = STEPS[step.saturating_sub(1)].1;
             let took = elapsed(before, STEPS[step].1);
             let took = when(passed.clone()).then(took).otherwise(lit(Null {}));

@@ -109,7 +109,7 @@ fn of_counts<const N: usize>(
         for column in columns.iter() {
             counts.push(column.cast(&DataType::Float64)?.f64()?.clone());
         }
-        let rows = counts.iter().map(|counts| counts.len()).max().unwrap_or_default();
+        let rows = counts.iter().map(Float64Chunked::len).max().unwrap_or_default();
         let at = |column: usize, row: usize| {
             let counts: &Float64Chunked = &counts[column];
             counts.get(if counts.len() == 1 { 0 } else { row })
