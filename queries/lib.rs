@@ -9,11 +9,13 @@ pub mod campaign_performance;
 pub mod contact_frequency;
 pub mod conversation_analytics;
 pub mod conversation_summary;
+pub mod conversation_users;
 pub mod country_breakdown;
 pub mod coverage;
 pub mod data_quality;
 pub mod delivery_rate;
 pub mod deployment_sessions;
+pub mod deployment_states;
 pub mod drop_off;
 pub mod failure_reasons;
 pub mod funnel;
@@ -36,6 +38,7 @@ pub mod session_duration;
 pub mod session_summary;
 pub mod template_analytics;
 pub mod template_performance;
+pub mod user_history;
 pub mod version_comparison;
 
 /// Every query, by name.
@@ -47,11 +50,13 @@ pub const CATALOG: &[Room] = &[
     Room::of::<contact_frequency::ContactFrequency>(),
     Room::of::<conversation_analytics::ConversationAnalytics>(),
     Room::of::<conversation_summary::ConversationSummary>(),
+    Room::of::<conversation_users::ConversationUsers>(),
     Room::of::<country_breakdown::CountryBreakdown>(),
     Room::of::<coverage::Coverage>(),
     Room::of::<data_quality::DataQuality>(),
     Room::of::<delivery_rate::DeliveryRate>(),
     Room::of::<deployment_sessions::DeploymentSessions>(),
+    Room::of::<deployment_states::DeploymentStates>(),
     Room::of::<drop_off::DropOff>(),
     Room::of::<failure_reasons::FailureReasons>(),
     Room::of::<funnel::Funnel>(),
@@ -73,5 +78,6 @@ pub const CATALOG: &[Room] = &[
     Room::of::<session_summary::SessionSummary>(),
     Room::of::<template_analytics::TemplateAnalytics>(),
     Room::of::<template_performance::TemplatePerformance>(),
+    Room::of::<user_history::UserHistory>(),
     Room::of::<version_comparison::VersionComparison>(),
 ];

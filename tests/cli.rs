@@ -326,7 +326,8 @@ fn an_empty_lake_answers_with_its_columns() {
     let desk = Desk::new();
     std::fs::create_dir(desk.folder.path().join("empty")).unwrap();
     for room in CATALOG {
-        let answer = desk.told(&format!("query {} --lake empty", room.card.name));
+        let needs = room.needs().join(" ");
+        let answer = desk.told(&format!("query {} {needs} --lake empty", room.card.name));
         let last = room.card.columns.last().unwrap().name;
         assert!(answer.lines().next().unwrap().ends_with(last), "{answer}");
     }
@@ -444,7 +445,8 @@ fn the_twin_comes_with_its_options_filled_in() {
     for room in CATALOG {
         let takes_days = room.command().get_arguments().any(|argument| argument.get_id() == "from");
         let days = if takes_days { "--from 2025-06-01" } else { "" };
-        let sql = desk.told(&format!("queries {} --sql {days}", room.card.name));
+        let needs = room.needs().join(" ");
+        let sql = desk.told(&format!("queries {} --sql {days} {needs}", room.card.name));
         assert!(sql.contains("SELECT"), "{sql}");
         assert!(!sql.contains(":from_at") && !sql.contains("{by"), "{sql}");
         assert!(!takes_days || sql.contains("2025-06-01"), "{sql}");

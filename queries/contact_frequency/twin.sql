@@ -50,8 +50,8 @@ counted AS (
         numbers.number,
         count(placed.user_phone) AS deployments,
         count(DISTINCT placed.user_phone) AS users,
-        count_if(placed.delivery_status = 'Delivered') AS delivered,
-        count_if(placed.state = 'frequency_capped') AS frequency_capped,
+        count(CASE WHEN placed.delivery_status = 'Delivered' THEN 1 END) AS delivered,
+        count(CASE WHEN placed.state = 'frequency_capped' THEN 1 END) AS frequency_capped,
         count_if(
             placed.delivery_status = 'Delivered' AND placed.user_responded_timestamp IS NOT NULL
         ) AS replied

@@ -16,13 +16,11 @@ use polars::prelude::{
     concat, lit,
 };
 use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT, VALUE};
-use wabalake_data::tables::sessions::{
-    self, PARENT_SESSION_ID, SESSION_ID, SESSION_STARTED_TIMESTAMP,
-};
+use wabalake_data::tables::sessions::{self, SESSION_ID, SESSION_STARTED_TIMESTAMP};
 use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, USER_KEY};
 
 use super::filters::{Choice, Only};
-use super::measures::rows;
+use super::measures::{rows, visit};
 use super::sql::Bindings;
 use super::tables::Tables;
 
@@ -90,15 +88,12 @@ impl Conversions {
         let naming_a_person = counting
             .filter(col(SESSION_KEY).is_null().and(col(USER_KEY).is_not_null()))
             .select(person);
-        let visits = tables
-            .scan(&sessions::TABLE)
-            .filter(col(PARENT_SESSION_ID).is_null().and(col(USER_KEY).is_not_null()))
-            .select([
-                col(USER_KEY),
-                col(SESSION_KEY),
-                col(SESSION_ID),
-                col(SESSION_STARTED_TIMESTAMP),
-            ]);
+        let visits = tables.scan(&sessions::TABLE).filter(visit()).select([
+            col(USER_KEY),
+            col(SESSION_KEY),
+            col(SESSION_ID),
+            col(SESSION_STARTED_TIMESTAMP),
+        ]);
         let micros = |stamp| col(stamp).cast(DataType::Int64);
         let since = micros(CONVERTED_AT) - micros(SESSION_STARTED_TIMESTAMP);
         let window = lit(self.conversion_window_days * DAY);

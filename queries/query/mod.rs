@@ -420,6 +420,19 @@ impl Room {
         self.args(Command::new(self.card.name).about(self.card.title))
     }
 
+    /// The words of its example without which it cannot be asked.
+    pub fn needs(&self) -> Vec<&'static str> {
+        let command = self.command();
+        let required: Vec<String> = command
+            .get_arguments()
+            .filter(|argument| argument.is_required_set())
+            .map(|argument| format!("--{}", argument.get_long().unwrap_or_default()))
+            .collect();
+        let words: Vec<&str> = self.card.example.split_whitespace().collect();
+        let needed = words.windows(2).filter(|pair| required.iter().any(|word| word == pair[0]));
+        needed.flatten().copied().collect()
+    }
+
     /// The question that a command line asks.
     ///
     /// # Errors

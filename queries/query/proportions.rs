@@ -1,8 +1,7 @@
 //! Shares of small numbers: how sure they are, and whether two of them differ.
 
 use polars::prelude::{
-    ChunkedArray, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, NewChunkedArray,
-    PolarsResult,
+    Column, DataType, Expr, Field, Float64Chunked, IntoColumn, NewChunkedArray, PolarsResult,
 };
 
 /// The standard normal distribution holds 95 % within so many standard deviations of its mean.
@@ -110,7 +109,7 @@ fn of_counts<const N: usize>(
         for column in columns.iter() {
             counts.push(column.cast(&DataType::Float64)?.f64()?.clone());
         }
-        let rows = counts.iter().map(ChunkedArray::len).max().unwrap_or_default();
+        let rows = counts.iter().map(Float64Chunked::len).max().unwrap_or_default();
         let at = |column: usize, row: usize| {
             let counts: &Float64Chunked = &counts[column];
             counts.get(if counts.len() == 1 { 0 } else { row })

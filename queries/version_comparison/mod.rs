@@ -54,7 +54,7 @@ impl Query for VersionComparison {
             OutputColumn::pct("reply_pct_low"),
             OutputColumn::pct("reply_pct_high"),
             OutputColumn::seconds("median_reply_seconds"),
-            OutputColumn { name: "p_value", of: crate::query::Type::Float, unit: None },
+            OutputColumn::number("p_value"),
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],

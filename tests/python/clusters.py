@@ -7,7 +7,7 @@ import shlex
 from pyarrow import parquet
 
 from engines import difference
-from program import ENVIRONMENT, catalog, command, goldens, run
+from program import ENVIRONMENT, catalog, command, goldens, needs, run
 
 ZONE = "Australia/Lord_Howe"
 
@@ -16,7 +16,7 @@ def questions(split=True):
     """Of every query all that its goldens ask, and each way to split it by a clock that is odd."""
     for query in catalog():
         name = query["name"]
-        asked = {(), ("--timezone", ZONE), *goldens(name)}
+        asked = {needs(query), (*needs(query), "--timezone", ZONE), *goldens(name)}
         if split:
             asked |= {("--timezone", ZONE, "--by", by) for by in query["dimensions"]}
         for arguments in sorted(asked):

@@ -154,9 +154,22 @@ def rate(random, moment):
     }
 
 
+def variable(random, moment):
+    """Of a session, a person in a flow, or half of that; several by one name, at one time or none."""
+    return {
+        "session_id": random.choice(["", "", *random.sample(IDS, 2)]),
+        "phone": random.choice(PHONES),
+        "conversation_id": random.choice(["", "welcome", "order", "cita"]),
+        "name": random.choice([text for text in TEXTS if text] + ["menu!", "{}", "\t"]),
+        "value": random.choice([*TEXTS, "1\n2\r\n", "\x01\x08\x0b\x1f", "{}:,"]),
+        "at": random.choice(["", "2025-06-01T00:00:00Z", moment.isoformat()]),
+    }
+
+
 # What makes a row of a table whose cells cannot be drawn one by one.
 ODD = {
-    "ad_spend": ad_spend, "audience_tags": audience_tag, "closures": closure, "conversions": conversion, "rates": rate,
+    "ad_spend": ad_spend, "audience_tags": audience_tag, "closures": closure, "conversions": conversion,
+    "rates": rate, "variables": variable,
 }
 
 

@@ -41,6 +41,13 @@ def catalog():
     return json.loads(run("queries", "-f", "json"))
 
 
+def needs(query):
+    """The words of a query's example without which it cannot be asked."""
+    words = shlex.split(query["example"])
+    required = [option["name"] for option in query["parameters"] if option["required"]]
+    return tuple(word for option in required for word in (option, words[words.index(option) + 1]))
+
+
 def goldens(query):
     """The arguments of a room's golden commands."""
     lines = (ROOT / "queries" / query.replace("-", "_") / "golden.txt").read_text().splitlines()

@@ -13,6 +13,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use polars::prelude::*;
@@ -67,7 +68,17 @@ pub(crate) fn ask(room: &Room, arguments: &[impl AsRef<str>]) -> Question {
 /// The answer, as lines of cells.
 pub(crate) fn answer(question: &Question, tables: &Tables, engine: Engine) -> Vec<String> {
     let plan = question.plan(tables).unwrap();
-    lines(&plan.collect_with_engine(engine).unwrap().unwrap_single())
+    let frame = on_a_large_stack(|| plan.collect_with_engine(engine).unwrap().unwrap_single());
+    lines(&frame)
+}
+
+/// Works on a plan with as much stack as the program has: Polars does it by recursion, for which the
+/// thread of a test is too small without optimisation.
+pub(crate) fn on_a_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let large = thread::Builder::new().stack_size(8 << 20);
+        large.spawn_scoped(scope, work).unwrap().join().unwrap()
+    })
 }
 
 /// A frame as a golden shows it: a header with types, then the rows.

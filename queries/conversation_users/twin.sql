@@ -1,0 +1,116 @@
+-- Whom was a conversation sent to, and how far did each of them get? Each deployment with its
+-- session and what was answered.
+WITH placed AS (
+    SELECT
+        sent.user_phone,
+        sent.conversation_id,
+        sent.conversation_version,
+        sent.deployment_timestamp,
+        sent.delivery_status,
+        sent.state,
+        sent.session_id,
+        sessions.session_status,
+        CASE
+            WHEN sent.user_responded_timestamp IS NULL THEN NULL
+            WHEN sessions.session_finished_timestamp IS NOT NULL THEN 'Finished'
+            ELSE 'In Flow'
+        END AS conversation_stage,
+        greatest(
+            sent.user_responded_timestamp,
+            sessions.first_message_timestamp,
+            sessions.last_message_timestamp
+        ) AS last_activity
+    FROM deployments AS sent
+    LEFT JOIN sessions ON sessions.session_id = sent.session_id
+    WHERE (:from_at IS NULL OR sent.deployment_timestamp >= :from_at)
+        AND (:until_at IS NULL OR sent.deployment_timestamp < :until_at)
+        AND (
+            size(:conversation_id) = 0
+            OR array_contains(:conversation_id, sent.conversation_id)
+        )
+        AND (
+            size(:conversation_version) = 0
+            OR array_contains(:conversation_version, sent.conversation_version)
+        )
+        AND (
+            size(:delivery_status) = 0
+            OR array_contains(:delivery_status, sent.delivery_status)
+        )
+),
+users AS (
+    SELECT *
+    FROM placed
+    WHERE (size(:stage) = 0 OR array_contains(:stage, conversation_stage))
+        AND (size(:session_status) = 0 OR array_contains(:session_status, session_status))
+),
+answers AS (
+    SELECT
+        users.user_phone,
+        users.conversation_id,
+        users.conversation_version,
+        users.deployment_timestamp,
+        variables.name,
+        variables.value,
+        row_number() OVER (
+            PARTITION BY
+                users.user_phone,
+                users.conversation_id,
+                users.conversation_version,
+                users.deployment_timestamp,
+                variables.name
+            ORDER BY variables.at DESC NULLS LAST, variables.value DESC NULLS LAST
+        ) AS place
+    FROM users
+    INNER JOIN variables
+        ON variables.session_id = users.session_id
+        OR (
+            variables.session_id IS NULL
+            AND variables.user_phone = users.user_phone
+            AND variables.conversation_id = users.conversation_id
+        )
+),
+members AS (
+    SELECT
+        user_phone,
+        conversation_id,
+        conversation_version,
+        deployment_timestamp,
+        name,
+        concat({json_name}, ':', {json_value}) AS member
+    FROM answers
+    WHERE place = 1
+),
+objects AS (
+    SELECT
+        user_phone,
+        conversation_id,
+        conversation_version,
+        deployment_timestamp,
+        concat(chr(123), listagg(member, ',') WITHIN GROUP (ORDER BY name), chr(125))
+            AS variables
+    FROM members
+    GROUP BY user_phone, conversation_id, conversation_version, deployment_timestamp
+)
+SELECT
+    CAST(users.user_phone AS STRING) AS user_phone,
+    CAST(users.conversation_id AS STRING) AS conversation_id,
+    CAST(users.conversation_version AS INT) AS conversation_version,
+    CAST(users.deployment_timestamp AS TIMESTAMP) AS deployment_timestamp,
+    CAST(users.delivery_status AS STRING) AS delivery_status,
+    CAST(users.state AS STRING) AS state,
+    CAST(users.conversation_stage AS STRING) AS conversation_stage,
+    CAST(users.last_activity AS TIMESTAMP) AS last_activity,
+    CAST(users.session_id AS STRING) AS session_id,
+    CAST(users.session_status AS STRING) AS session_status,
+    CAST(coalesce(objects.variables, concat(chr(123), chr(125))) AS STRING) AS variables
+FROM users
+LEFT JOIN objects
+    ON objects.user_phone IS NOT DISTINCT FROM users.user_phone
+    AND objects.conversation_id IS NOT DISTINCT FROM users.conversation_id
+    AND objects.conversation_version IS NOT DISTINCT FROM users.conversation_version
+    AND objects.deployment_timestamp = users.deployment_timestamp
+ORDER BY
+    deployment_timestamp DESC NULLS LAST,
+    user_phone NULLS LAST,
+    conversation_id NULLS LAST,
+    conversation_version NULLS LAST

@@ -1,0 +1,98 @@
+//! How did sends end?
+//!
+//! One row for each state that a deployment can be in, in the order of their list, also where there
+//! is none; after them one for deployments whose status is not known, if there are any. Every
+//! deployment counts once; shares are of all that the filters leave.
+
+use polars::prelude::{JoinCoalesce, df};
+use wabalake_data::reference::deployment_states::STATES;
+use wabalake_data::tables::deployments::{self, STATE};
+
+use crate::query::prelude::*;
+use crate::query::sql::SqlLiteral;
+
+/// See the [module](self) for the question it answers.
+pub struct DeploymentStates;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    conversation_id: Only<filters::ConversationId>,
+    #[command(flatten)]
+    conversation_version: Only<filters::ConversationVersion>,
+}
+
+const MEANING: &str = "meaning";
+
+/// The names of the states in their order.
+const NAMES: [&str; STATES.len()] = {
+    let mut names = [""; STATES.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = STATES[place].name;
+        place += 1;
+    }
+    names
+};
+
+impl Query for DeploymentStates {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "deployment-states",
+        title: "How sends end",
+        question: "How did sends end, and what does that mean? Deployments by their state, those \
+                   that none is in, too; shares are of all that the filters leave.",
+        reads: &[&deployments::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(STATE),
+            OutputColumn::count("deployments"),
+            OutputColumn::pct("share_pct"),
+            OutputColumn::text(MEANING),
+        ],
+        key: &[STATE],
+        order: &[Order::Listed(STATE, &NAMES)],
+        chart: Some(Chart::Bars { x: STATE, y: "deployments" }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --conversation-id 41284",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let deployments = params.conversation_id.of(deployments);
+        let met = params
+            .conversation_version
+            .of(deployments)
+            .group_by([col(STATE)])
+            .agg([rows().cast(DataType::Int64).alias("deployments")]);
+
+        let meanings: Vec<&str> = STATES.iter().map(|state| state.meaning).collect();
+        let listed = df![STATE => NAMES, MEANING => meanings]?.lazy();
+        let all = JoinArgs {
+            coalesce: JoinCoalesce::CoalesceColumns,
+            nulls_equal: true,
+            ..JoinArgs::new(JoinType::Full)
+        };
+        let states = listed
+            .join(met, &[col(STATE)], &[col(STATE)], all)
+            .with_column(col("deployments").fill_null(lit(0)));
+        let share = share_pct(col("deployments"), col("deployments").sum());
+        Ok(states.with_column(share.alias("share_pct")))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        let bindings = params.conversation_id.bind(params.days.bind(Bindings::new()));
+        let states = STATES.iter().enumerate().map(|(place, state)| {
+            format!("({place}, {}, {})", state.name.literal(), state.meaning.literal())
+        });
+        params
+            .conversation_version
+            .bind(bindings)
+            .slot("states", states.collect::<Vec<_>>().join(",\n        "))
+    }
+}

@@ -1,0 +1,130 @@
+-- What happened with one person? Everything with a stamp that names them or one of their sessions.
+WITH own_deployments AS (
+    SELECT * FROM deployments WHERE user_phone = :phone
+),
+own_sessions AS (
+    SELECT * FROM sessions WHERE user_phone = :phone
+),
+own_messages AS (
+    SELECT * FROM messages WHERE user_phone = :phone
+),
+own_closures AS (
+    SELECT closed_at, session_id, event_type
+    FROM closures
+    WHERE user_phone = :phone OR session_id IN (SELECT session_id FROM own_sessions)
+),
+own_conversions AS (
+    SELECT converted_at, session_id, event
+    FROM conversions
+    WHERE user_phone = :phone OR session_id IN (SELECT session_id FROM own_sessions)
+),
+history AS (
+    SELECT
+        1 AS place,
+        'deployment' AS event,
+        deployment_timestamp AS at,
+        conversation_id,
+        session_id,
+        CAST(NULL AS STRING) AS line_whatsapp_number,
+        state AS detail
+    FROM own_deployments
+    UNION ALL
+    SELECT
+        2,
+        'session_started',
+        session_started_timestamp,
+        conversation_id,
+        session_id,
+        line_whatsapp_number,
+        session_type
+    FROM own_sessions
+    UNION ALL
+    SELECT
+        3,
+        'first_message',
+        first_message_timestamp,
+        conversation_id,
+        session_id,
+        line_whatsapp_number,
+        first_message
+    FROM own_sessions
+    UNION ALL
+    SELECT
+        4,
+        'response',
+        user_responded_timestamp,
+        conversation_id,
+        session_id,
+        CAST(NULL AS STRING),
+        CAST(NULL AS STRING)
+    FROM own_deployments
+    UNION ALL
+    SELECT
+        CASE message_direction WHEN 'incoming' THEN 5 ELSE 6 END,
+        concat('message_', message_direction),
+        created_at,
+        CAST(NULL AS STRING),
+        CAST(NULL AS STRING),
+        line,
+        coalesce(message, template_name)
+    FROM own_messages
+    UNION ALL
+    SELECT
+        7,
+        'last_message',
+        last_message_timestamp,
+        conversation_id,
+        session_id,
+        line_whatsapp_number,
+        last_message
+    FROM own_sessions
+    WHERE first_message_timestamp IS NULL OR first_message_timestamp <> last_message_timestamp
+    UNION ALL
+    SELECT
+        8,
+        'session_finished',
+        session_finished_timestamp,
+        conversation_id,
+        session_id,
+        line_whatsapp_number,
+        session_status
+    FROM own_sessions
+    UNION ALL
+    SELECT
+        9,
+        'closure',
+        closed_at,
+        CAST(NULL AS STRING),
+        session_id,
+        CAST(NULL AS STRING),
+        event_type
+    FROM own_closures
+    UNION ALL
+    SELECT
+        10,
+        'conversion',
+        converted_at,
+        CAST(NULL AS STRING),
+        session_id,
+        CAST(NULL AS STRING),
+        event
+    FROM own_conversions
+)
+SELECT
+    CAST(at AS TIMESTAMP) AS at,
+    CAST(event AS STRING) AS event,
+    CAST(conversation_id AS STRING) AS conversation_id,
+    CAST(session_id AS STRING) AS session_id,
+    CAST(line_whatsapp_number AS STRING) AS line_whatsapp_number,
+    CAST(detail AS STRING) AS detail
+FROM history
+WHERE at IS NOT NULL
+    AND (:from_at IS NULL OR at >= :from_at)
+    AND (:until_at IS NULL OR at < :until_at)
+ORDER BY
+    at NULLS LAST,
+    place NULLS LAST,
+    conversation_id NULLS LAST,
+    session_id NULLS LAST,
+    line_whatsapp_number NULLS LAST,
+    detail NULLS LAST
