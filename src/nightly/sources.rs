@@ -144,7 +144,8 @@ impl Print {
     fn of_loads(loads: &DataFrame) -> Result<Self> {
         let mut all = Xxh3::new();
         for name in [loads::FILE_ID, loads::KIND, loads::LOADED_AT] {
-            for cell in loads.column(name)?.cast(&DataType::String)?.str()? {
+            let cells = loads.column(name)?.cast(&DataType::String)?;
+            for cell in cells.str()?.iter() {
                 all.update(cell.unwrap_or_default().as_bytes());
                 all.update(b"\n");
             }
