@@ -5,7 +5,8 @@ SELECT
     CAST(count(*) AS BIGINT) AS chains,
     CAST(count(DISTINCT user_phone) AS BIGINT) AS users,
     CAST(sum(sessions) AS DOUBLE) / count(*) AS avg_sessions,
-    CAST(sum(duration) AS DOUBLE) / count(duration) / 1000000 AS avg_duration_seconds
+    CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) / 1000000
+        AS avg_duration_seconds
 FROM chains
 GROUP BY conversation_path
 ORDER BY
