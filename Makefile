@@ -82,7 +82,7 @@ test: ## Everything that CI checks, and how long each step took
 CI = --locked --workspace --features cluster --profile ci
 export PROTOC
 CARGO_TEST = cargo test $(CI)
-PYTEST = WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
+PYTEST = env WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
 
 test-format: ## Is it formatted?
 	cargo fmt --all --check
