@@ -102,9 +102,9 @@ SELECT
     CAST(earned.revenue_currency AS STRING) AS revenue_currency
 FROM met
 -- People without a tag are an audience, too, so the joins are null-safe.
-LEFT JOIN measured ON measured.tag IS NOT DISTINCT FROM met.tag
-LEFT JOIN earned ON earned.tag IS NOT DISTINCT FROM met.tag
-LEFT JOIN writing ON writing.tag IS NOT DISTINCT FROM met.tag
+LEFT JOIN measured ON measured.tag <=> met.tag
+LEFT JOIN earned ON earned.tag <=> met.tag
+LEFT JOIN writing ON writing.tag <=> met.tag
 ORDER BY
     deployments DESC NULLS LAST,
     tag NULLS LAST

@@ -105,9 +105,9 @@ SELECT
     CAST(coalesce(objects.variables, concat(chr(123), chr(125))) AS STRING) AS variables
 FROM users
 LEFT JOIN objects
-    ON objects.user_phone IS NOT DISTINCT FROM users.user_phone
-    AND objects.conversation_id IS NOT DISTINCT FROM users.conversation_id
-    AND objects.conversation_version IS NOT DISTINCT FROM users.conversation_version
+    ON objects.user_phone <=> users.user_phone
+    AND objects.conversation_id <=> users.conversation_id
+    AND objects.conversation_version <=> users.conversation_version
     AND objects.deployment_timestamp = users.deployment_timestamp
 ORDER BY
     deployment_timestamp DESC NULLS LAST,

@@ -107,11 +107,11 @@ SELECT
     CAST(earned.revenue_currency AS STRING) AS revenue_currency
 FROM met
 -- A null country is one too, so the joins are null-safe.
-LEFT JOIN sent_to ON sent_to.country IS NOT DISTINCT FROM met.country
-LEFT JOIN sparked ON sparked.country IS NOT DISTINCT FROM met.country
-LEFT JOIN converted ON converted.country IS NOT DISTINCT FROM met.country
-LEFT JOIN earned ON earned.country IS NOT DISTINCT FROM met.country
-LEFT JOIN writing ON writing.country IS NOT DISTINCT FROM met.country
+LEFT JOIN sent_to ON sent_to.country <=> met.country
+LEFT JOIN sparked ON sparked.country <=> met.country
+LEFT JOIN converted ON converted.country <=> met.country
+LEFT JOIN earned ON earned.country <=> met.country
+LEFT JOIN writing ON writing.country <=> met.country
 LEFT JOIN named ON named.code = met.country
 ORDER BY
     deployments DESC NULLS LAST,
