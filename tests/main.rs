@@ -7,3 +7,4 @@ mod files;
 mod kinds;
 mod loads;
 mod sheets;
+mod sql;

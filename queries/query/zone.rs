@@ -19,8 +19,8 @@ use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveTime, Offset, TimeDelt
 use chrono_tz::{TZ_VARIANTS, Tz};
 use polars::prelude::arity::unary_elementwise_values;
 use polars::prelude::{
-    ChunkAgg, ChunkApply, Column, DataType, Expr, Field, Int32Type, Int64Chunked, IntoColumn,
-    IntoSeries, PolarsResult, lit,
+    ChunkAgg, ChunkApply, Column, DataFrame, DataType, Expr, Field, Int32Type, Int64Chunked,
+    IntoColumn, IntoLazy, IntoSeries, PolarsResult, col, lit,
 };
 use wabalake_data::tables::instant;
 
@@ -127,6 +127,16 @@ impl Clock {
             }),
             Self::Month => date(at).dt().truncate(lit("1mo")),
         }
+    }
+
+    /// The same of a column of instants, at once.
+    ///
+    /// # Errors
+    /// A column of something else.
+    pub fn of(self, instants: &Column, zone: Tz) -> PolarsResult<Column> {
+        let frame = DataFrame::new(instants.len(), vec![instants.clone().with_name("at".into())])?;
+        let starts = frame.lazy().select([self.start(col("at"), zone)]).collect()?;
+        Ok(starts.column("at")?.clone().with_name(instants.name().clone()))
     }
 
     /// The same in the dialect of the twins, of the column `at` and the parameter `:timezone`.
