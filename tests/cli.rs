@@ -220,7 +220,7 @@ fn an_answer_comes_in_every_format() {
             "\
  conversation_id │ conversation_version │ last_node_id │ sessions │ share_pct │ users │ agent_sessions │ avg_duration_seconds
 ─────────────────┼──────────────────────┼──────────────┼──────────┼───────────┼───────┼────────────────┼──────────────────────
- 417             │                    2 │ size         │        2 │     66.67 │     2 │              1 │                55.00
+ 417             │                    2 │ size         │        2 │     66.67 │     2 │              1 │               55.00s
  417             │                    2 │ colour, then │        1 │     33.33 │     1 │              0 │                    –
 ".replacen("conv", " conv", 1).replacen("  conv", " conv", 1),
         ),
@@ -245,7 +245,7 @@ fn an_answer_comes_in_every_format() {
             "\
 | conversation_id | conversation_version | last_node_id | sessions | share_pct | users | agent_sessions | avg_duration_seconds |
 | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |
-| 417 | 2 | size | 2 | 66.67 | 2 | 1 | 55.00 |
+| 417 | 2 | size | 2 | 66.67 | 2 | 1 | 55.00s |
 | 417 | 2 | colour, then | 1 | 33.33 | 1 | 0 | – |
 "
             .to_owned(),
