@@ -50,7 +50,7 @@ def one(bench, name: str, engines: dict, say) -> dict:
     runs = {engine: [] for engine in engines}
     for turn in range(bench.asked.rounds + 1):
         for engine, options in engines.items():
-            ask = [bench.program, "query", name, "--lake", bench.lake, "-f", "parquet"]
+            ask = bench.question(name, bench.lake)
             try:
                 runs[engine].append(run(*ask, "-o", answers[engine], *options))
             except Failed as failure:

@@ -12,6 +12,7 @@ after a first one that does not count. Answers are compared before any time is b
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -36,9 +37,14 @@ BENCHES = ROOT / "benches"
 COUNTRIES = ROOT / "data/reference/countries.tsv"
 # Isolated, since that starts sooner.
 PYTHON = [sys.executable, "-I"]
-# One list of what is compared: DuckDB's scripts for loading. Queries come from the catalog.
-TABLES = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"))
-TABLES.remove("cells")
+# One list of the loads that are compared: DuckDB's scripts. Queries come from the catalog.
+LOADED = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"))
+LOADED.remove("cells")
+# What a query is asked where there is more to ask; its peer asks the same.
+ASKED = {
+    "coverage": ["--today", "2026-07-01"],
+    "message-log": ["--status", "failed"],
+}
 
 
 def main():
@@ -130,7 +136,7 @@ class Bench:
             results["empty_lake"] = self.empty_lake()
             results["queries"] = self.queries()
         if self.asked.only != "queries":
-            results["loads"] = [self.load(table) for table in TABLES]
+            results["loads"] = [self.load(table) for table in LOADED]
         shutil.rmtree(self.scratch)
         return results
 
@@ -160,24 +166,56 @@ class Bench:
         asked = self.asked
         plan = [
             "--days", asked.days, "--sessions-per-day", asked.sessions_per_day, "--seed", asked.seed,
-            "--tables", ",".join(TABLES),
         ]
-        told = json.dumps([*plan, self.wabalake_version()])
+        told = json.dumps([*plan, self.wabalake_version(), "lake of every table", *LOADED])
         mark = self.folder / "plan.json"
         if mark.exists() and mark.read_text() == told:
             say(f"using the lake and the exports in {self.folder}")
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        for kind, place in (("--lake", self.lake), ("--out", self.exports)):
-            made = run(self.program, "sample", kind, place, *plan)
+        exported = ["--tables", ",".join(LOADED)]
+        for kind, place, of in (("--lake", self.lake, []), ("--out", self.exports, exported)):
+            made = run(self.program, "sample", kind, place, *plan, *of)
             say(f"made {place} in {made.seconds:.1f} s")
         mark.write_text(told)
+
+    def tables(self) -> list[str]:
+        """The tables of the lake."""
+        return sorted(folder.name for folder in (self.lake / "tables").iterdir())
 
     def files(self, lake: Path, table: str) -> list[str]:
         """The files of a table that are in the lake by its log."""
         files = DeltaTable(lake / "tables" / table).file_uris()
         return sorted(file.removeprefix("file://") for file in files)
+
+    def loads(self) -> Path:
+        """What the lake's commits tell of its loads, as a file that DuckDB can read."""
+        rows = []
+        for table in self.tables():
+            for commit in sorted((self.lake / "tables" / table / "_delta_log").glob("*.json")):
+                actions = map(json.loads, commit.read_text().splitlines())
+                infos = [action["commitInfo"] for action in actions if "commitInfo" in action]
+                for info in infos:
+                    rows += [
+                        (
+                            table, info["timestamp"] * 1000, file["rows_read"],
+                            file["rows_rejected"], file["rows_with_sentinel"],
+                        )
+                        for file in info.get("files", [])
+                    ]
+        told = self.scratch / "loads.parquet"
+        with duckdb.connect() as connection:
+            connection.execute(
+                "CREATE TABLE loads (kind VARCHAR, loaded_at BIGINT, records BIGINT, "
+                "rejected BIGINT, with_sentinel BIGINT)"
+            )
+            connection.executemany("INSERT INTO loads VALUES (?, ?, ?, ?, ?)", rows)
+            connection.execute(
+                "COPY (SELECT * REPLACE (make_timestamptz(loaded_at) AS loaded_at) FROM loads) "
+                f"TO '{told}' (FORMAT parquet)"
+            )
+        return told
 
     def exports_of(self, table: str) -> list[Path]:
         """The exports of a table; the vendors' names for files tell which."""
@@ -188,9 +226,9 @@ class Bench:
 
     def data(self) -> dict:
         tables = {}
-        for table in TABLES:
+        for table in self.tables():
             files = self.files(self.lake, table)
-            exports = self.exports_of(table)
+            exports = self.exports_of(table) if table in LOADED else []
             tables[table] = {
                 "rows": self.rows_of(self.lake, table),
                 "files": len(files),
@@ -236,10 +274,23 @@ class Bench:
             sys.exit(f"error: no query is called {', '.join(unknown)}")
         return asked
 
+    def question(self, name: str, lake: Path) -> list:
+        """The command that asks a query, without where the answer goes."""
+        asked = ["--phone", self.phone()] if name == "user-history" else ASKED.get(name, [])
+        return [self.program, "query", name, *asked, "--lake", lake, "-f", "parquet"]
+
+    @functools.cache
+    def phone(self) -> str:
+        """The person of the lake with the most sessions."""
+        sessions = duckdb.read_parquet(self.files(self.lake, "sessions"))
+        people = sessions.filter("user_phone IS NOT NULL").aggregate("user_phone, count(*) AS n")
+        return people.order("n DESC, user_phone").limit(1).fetchall()[0][0]
+
     def queries(self) -> list[dict]:
         names = self.catalog()
         listed = self.scratch / "files.json"
-        listed.write_text(json.dumps({table: self.files(self.lake, table) for table in TABLES}))
+        files = {table: self.files(self.lake, table) for table in self.tables()}
+        listed.write_text(json.dumps(files | {"loads": [str(self.loads())]}))
         runs = {name: {"wabalake": [], "duckdb": []} for name in names}
         notes = {}
         for turn in range(self.asked.rounds + 1):
@@ -250,13 +301,10 @@ class Bench:
                     continue
                 ours, theirs = (self.scratch / f"{name}.{side}.parquet" for side in runs[name])
                 ask = {
-                    "wabalake": [
-                        self.program, "query", name, "--lake", self.lake, "-f", "parquet",
-                        "-o", ours,
-                    ],
+                    "wabalake": [*self.question(name, self.lake), "-o", ours],
                     "duckdb": [
                         *PYTHON, BENCHES / "duckdb/query.py", peer, listed, COUNTRIES, theirs,
-                        self.asked.threads,
+                        self.asked.threads, self.phone(),
                     ],
                 }
                 try:

@@ -21,7 +21,7 @@ def measure(bench, say) -> list[dict]:
         say(f"made a lake {times} times as large in {made.seconds:.0f} s")
         queries = {}
         for name in bench.catalog():
-            ask = [bench.program, "query", name, "--lake", lake, "-f", "parquet"]
+            ask = bench.question(name, lake)
             runs = [run(*ask, "-o", bench.scratch / "answer.parquet") for _ in range(3)]
             fastest = min(runs, key=lambda taken: taken.seconds)
             queries[name] = {

@@ -187,7 +187,9 @@ Written by `make bench`; the figures are in [results.json](results.json).
 - DuckDB's side is a Python process with the package from PyPI, as its users run it. The columns
   *without Python* leave out the interpreter's start and the import: what is left is connecting,
   answering and writing Parquet. Its SQL, in `benches/duckdb/`, was tuned for it. It is told which
-  files are alive, and groups and joins by the same stored hashes.
+  files are alive and what the lake's log says of loads, and groups and joins by the same stored
+  hashes. `message-log` is asked for failed messages, `user-history` for the person with the most
+  sessions, every other query for what it answers without options.
 - An answer counts only when it equals DuckDB's: columns, types, rows in their order, floats to
   {1e-9:.0e} of their size. Rows that were loaded are compared by a sum of hashes of each column.
 - DuckDB's load does the same work in SQL under a memory limit of 1 GiB: all cells as text, typed

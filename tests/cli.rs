@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use wabalake_queries::CATALOG;
 
 /// A folder with a few exports, in which commands are run.
-struct Desk {
+pub(super) struct Desk {
     folder: TempDir,
 }
 
@@ -23,26 +23,26 @@ s4,2025-06-02 25:00:00,,Outbound,BOT,417,2,57,3000000003,size
 ";
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let desk = Self { folder: TempDir::new().unwrap() };
         desk.write("sessions.csv", SESSIONS);
         desk
     }
 
     /// One where the sessions are loaded.
-    fn loaded() -> Self {
+    pub(super) fn loaded() -> Self {
         let desk = Self::new();
         assert_eq!(desk.run("load sessions.csv --lake lake --quiet").code, 0);
         desk
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
@@ -50,7 +50,7 @@ impl Desk {
         self.folder.path().join(name).exists()
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub(super) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
         command.current_dir(self.folder.path()).args(line.split_whitespace());
         for name in [
@@ -69,33 +69,33 @@ impl Desk {
         command
     }
 
-    fn run(&self, line: &str) -> Said {
+    pub(super) fn run(&self, line: &str) -> Said {
         Said::of(self.command(line).output().unwrap())
     }
 
     /// Standard output of a command that must succeed without a word on standard error.
-    fn told(&self, line: &str) -> String {
+    pub(super) fn told(&self, line: &str) -> String {
         let said = self.run(line);
         assert_eq!((said.err.as_str(), said.code), ("", 0), "wabalake {line}");
         said.out
     }
 
     /// Standard error of a command that must fail without a word on standard output.
-    fn refused(&self, line: &str) -> (String, i32) {
+    pub(super) fn refused(&self, line: &str) -> (String, i32) {
         let said = self.run(line);
         assert_eq!(said.out, "", "wabalake {line}");
         (said.err, said.code)
     }
 }
 
-struct Said {
-    out: String,
-    err: String,
-    code: i32,
+pub(super) struct Said {
+    pub(super) out: String,
+    pub(super) err: String,
+    pub(super) code: i32,
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
+    pub(super) fn of(output: Output) -> Self {
         Self {
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
@@ -105,7 +105,7 @@ impl Said {
 }
 
 /// Read by many tests, written to by none.
-static LOADED: LazyLock<Desk> = LazyLock::new(Desk::loaded);
+pub(super) static LOADED: LazyLock<Desk> = LazyLock::new(Desk::loaded);
 
 const DROP_OFF: &str = "\
 conversation_id,conversation_version,last_node_id,sessions,share_pct,users,agent_sessions,\
@@ -223,7 +223,7 @@ fn an_answer_comes_in_every_format() {
             "\
  conversation_id │ conversation_version │ last_node_id │ sessions │ share_pct │ users │ agent_sessions │ avg_duration_seconds
 ─────────────────┼──────────────────────┼──────────────┼──────────┼───────────┼───────┼────────────────┼──────────────────────
- 417             │                    2 │ size         │        2 │     66.67 │     2 │              1 │                55.00
+ 417             │                    2 │ size         │        2 │     66.67 │     2 │              1 │               55.00s
  417             │                    2 │ colour, then │        1 │     33.33 │     1 │              0 │                    –
 ".replacen("conv", " conv", 1).replacen("  conv", " conv", 1),
         ),
@@ -248,7 +248,7 @@ fn an_answer_comes_in_every_format() {
             "\
 | conversation_id | conversation_version | last_node_id | sessions | share_pct | users | agent_sessions | avg_duration_seconds |
 | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |
-| 417 | 2 | size | 2 | 66.67 | 2 | 1 | 55.00 |
+| 417 | 2 | size | 2 | 66.67 | 2 | 1 | 55.00s |
 | 417 | 2 | colour, then | 1 | 33.33 | 1 | 0 | – |
 "
             .to_owned(),

@@ -10,3 +10,4 @@ mod loads;
 mod nightly;
 mod quality;
 mod sheets;
+mod sql;

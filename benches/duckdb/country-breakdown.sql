@@ -1,7 +1,36 @@
 -- How do countries answer?
-WITH created AS (
+WITH attributed AS (
+    SELECT session_key, converted_at, value, currency
+    FROM conversions
+    WHERE session_key IS NOT NULL
+    UNION ALL
+    SELECT visits.session_key, owed.converted_at, owed.value, owed.currency
+    FROM (
+        SELECT user_key, converted_at, value, currency
+        FROM conversions
+        WHERE session_key IS NULL AND user_key IS NOT NULL
+    ) AS owed
+    -- The last session that was no redirection, of two at one instant the greater id.
+    ASOF JOIN (
+        SELECT
+            user_key,
+            session_started_timestamp,
+            arg_max(session_key, session_id) AS session_key
+        FROM sessions
+        WHERE parent_session_id IS NULL
+            AND user_key IN (SELECT user_key FROM conversions WHERE session_key IS NULL)
+        GROUP BY ALL
+    ) AS visits
+        ON visits.user_key = owed.user_key
+        AND visits.session_started_timestamp <= owed.converted_at
+    WHERE owed.converted_at <= visits.session_started_timestamp + INTERVAL 168 HOURS
+),
+sent AS (
+    SELECT country, delivery_status, session_key, user_responded_timestamp FROM deployments
+),
+created AS (
     SELECT country, session_key
-    FROM deployments
+    FROM sent
     WHERE delivery_status = 'Delivered' AND session_key IS NOT NULL
 ),
 durations AS (
@@ -16,6 +45,29 @@ durations AS (
     ) AS finished USING (session_key)
     GROUP BY created.country
 ),
+earned AS (
+    SELECT
+        country,
+        count(DISTINCT session_key) AS converted_sessions,
+        CASE
+            WHEN count(DISTINCT coalesce(currency, '?')) FILTER (value IS NOT NULL) = 1
+            THEN sum(value)
+        END AS revenue,
+        nullif(
+            string_agg(DISTINCT coalesce(currency, '?'), '+' ORDER BY coalesce(currency, '?'))
+                FILTER (value IS NOT NULL),
+            '?') AS revenue_currency
+    FROM (
+        SELECT created.country, session_key, value, currency
+        FROM (
+            SELECT DISTINCT country, session_key
+            FROM created
+            SEMI JOIN attributed USING (session_key)
+        ) AS created
+        JOIN attributed USING (session_key)
+    )
+    GROUP BY country
+),
 sends AS (
     SELECT
         country,
@@ -24,7 +76,7 @@ sends AS (
         count_if(delivery_status = 'Delivered' AND session_key IS NOT NULL) AS sessions_created,
         count_if(delivery_status = 'Delivered' AND user_responded_timestamp IS NOT NULL)
             AS replied
-    FROM deployments
+    FROM sent
     GROUP BY country
 ),
 inbound AS (
@@ -66,12 +118,13 @@ SELECT
     CAST(100.0 * replied / nullif(delivered, 0) AS DOUBLE) AS reply_pct,
     CAST(inbound_sessions AS BIGINT) AS inbound_sessions,
     CAST(mean_duration / 1e6 AS DOUBLE) AS avg_session_seconds,
-    -- The lake has no conversions.
-    CAST(0 AS BIGINT) AS converted_sessions,
-    CAST(CASE WHEN sessions_created > 0 THEN 0 END AS DOUBLE) AS conversion_pct,
-    CAST(NULL AS DECIMAL(18, 6)) AS revenue,
-    CAST(NULL AS VARCHAR) AS revenue_currency
+    CAST(coalesce(converted_sessions, 0) AS BIGINT) AS converted_sessions,
+    CAST(100.0 * coalesce(converted_sessions, 0) / nullif(sessions_created, 0) AS DOUBLE)
+        AS conversion_pct,
+    CAST(revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(revenue_currency AS VARCHAR) AS revenue_currency
 FROM met
 LEFT JOIN durations ON durations.country IS NOT DISTINCT FROM met.country
+LEFT JOIN earned ON earned.country IS NOT DISTINCT FROM met.country
 LEFT JOIN names ON names.country = met.country
 ORDER BY met.deployments DESC, met.country NULLS LAST;

@@ -3,7 +3,7 @@
 One process. Which files are alive is known beforehand (FILES, JSON: table to paths), and only the
 tables that the query names are opened.
 
-    python query.py SQL FILES COUNTRIES ANSWER THREADS
+    python query.py SQL FILES COUNTRIES ANSWER THREADS [PHONE]
 """
 
 import json
@@ -17,8 +17,10 @@ import duckdb
 IMPORTED = time.perf_counter()
 
 
-def answer(sql: str, files: dict[str, list[str]], countries: str, parquet: str, threads: int):
-    """Runs the query and writes what it answers."""
+def answer(
+    sql: str, files: dict[str, list[str]], countries: str, parquet: str, threads: int, phone: str = ""
+):
+    """Runs the query and writes what it answers. PHONE is whom it is about, if it is about one."""
     with duckdb.connect(config={"threads": threads}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for table, paths in files.items():
@@ -27,12 +29,14 @@ def answer(sql: str, files: dict[str, list[str]], countries: str, parquet: str, 
                 scan.create_view(table)
         if "countries" in sql:
             connection.execute("SET VARIABLE countries = $1", [countries])
+        if "getvariable('phone')" in sql:
+            connection.execute("SET VARIABLE phone = $1", [phone])
         connection.execute(f"COPY ({sql}) TO '{parquet}' (FORMAT parquet)")
 
 
 if __name__ == "__main__":
-    script, files, countries, parquet, threads = sys.argv[1:]
+    script, files, countries, parquet, threads, *phone = sys.argv[1:]
     sql = Path(script).read_text().rstrip().removesuffix(";")
-    answer(sql, json.loads(Path(files).read_text()), countries, parquet, int(threads))
+    answer(sql, json.loads(Path(files).read_text()), countries, parquet, int(threads), *phone)
     # What DuckDB took by itself, without the interpreter's start and the import.
     print(json.dumps({"seconds": time.perf_counter() - IMPORTED}))

@@ -24,8 +24,8 @@ use chrono::{
 use chrono_tz::{TZ_VARIANTS, Tz};
 use polars::prelude::arity::unary_elementwise_values;
 use polars::prelude::{
-    ChunkAgg, ChunkApply, Column, DataType, Expr, Field, Int32Type, Int64Chunked, IntoColumn,
-    IntoSeries, PolarsResult, StringChunked, lit,
+    ChunkAgg, ChunkApply, Column, DataFrame, DataType, Expr, Field, Int32Type, Int64Chunked,
+    IntoColumn, IntoLazy, IntoSeries, PolarsResult, StringChunked, col, lit,
 };
 use wabalake_data::tables::instant;
 
@@ -187,6 +187,16 @@ impl Clock {
             }),
             Self::Month => date(at).dt().truncate(lit("1mo")),
         }
+    }
+
+    /// [`Clock::start`] of a column of instants, at once.
+    ///
+    /// # Errors
+    /// A column of something else.
+    pub fn of(self, instants: &Column, zone: Tz) -> PolarsResult<Column> {
+        let frame = DataFrame::new(instants.len(), vec![instants.clone().with_name("at".into())])?;
+        let starts = frame.lazy().select([self.start(col("at"), zone)]).collect()?;
+        Ok(starts.column("at")?.clone().with_name(instants.name().clone()))
     }
 
     /// The first instant of the bucket that an instant lies in, both in microseconds.

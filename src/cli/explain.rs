@@ -5,7 +5,7 @@ use clap::{Args, Command, FromArgMatches as _};
 use super::output::to_stdout;
 use super::rooms::{self, Named};
 use super::shared::{LakeOption, MartsOption};
-use super::{Asked, Subcommand, usage};
+use super::{Asked, Subcommand, sql, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::nightly::fresh::{self, FromMart};
@@ -34,11 +34,19 @@ fn define(command: Command) -> Command {
         .subcommand_required(true)
         .subcommand_value_name("NAME")
         .subcommand_help_heading("Queries")
-        .disable_help_subcommand(true);
+        .disable_help_subcommand(true)
+        .after_help(
+            "`wabalake explain sql \"SELECT …\"` and `wabalake explain ./FILE.sql` show it of a query \
+             of your own.",
+        );
     rooms::subcommands(command, |command| Options::augment_args(rooms::define(command)))
+        .subcommand(sql::explained())
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
+    if let Some(matches) = sql::asked_in(asked.matches) {
+        return sql::explain(asked, matches);
+    }
     let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
     let options =
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;

@@ -25,6 +25,7 @@ mod rooms;
 mod sample;
 mod settings;
 mod shared;
+mod sql;
 mod status;
 mod undo;
 mod usage;
@@ -63,6 +64,7 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
     (nightly::SUBCOMMAND, "Load what arrived and bring marts up to date: for a scheduler"),
     (rejects::SUBCOMMAND, "List the rows that could not be loaded, or export them to be mended"),
     (query::SUBCOMMAND, "Answer a named query"),
+    (sql::SUBCOMMAND, "Answer a query of your own, in SQL"),
     (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
     (explain::SUBCOMMAND, "Show how a query would be run"),
     (status::SUBCOMMAND, "Show what there is in a lake"),
@@ -85,6 +87,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
 }
 
 fn run(words: &[OsString]) -> u8 {
+    let words = &sql::with_files_named(words);
     let done = match parse(words) {
         Ok(matches) => dispatch(&matches, words),
         Err(error) => match error.kind() {
@@ -116,7 +119,12 @@ fn dispatch(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
 }
 
 fn parse(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    command().try_get_matches_from(words)
+    command_for(words).try_get_matches_from(words)
+}
+
+/// The command line that takes these words.
+fn command_for(words: &[OsString]) -> Command {
+    sql::taking_files(command(), words)
 }
 
 /// The whole command line. What a subcommand takes is only worked out when it is named.
@@ -168,9 +176,12 @@ mod tests {
 
     #[test]
     fn every_subcommand_is_well_defined() {
-        let mut command = command();
-        command.build();
-        command.debug_assert();
+        for line in ["", "w query FILE.sql x", "w explain FILE.sql x"] {
+            let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            let mut command = command_for(&words);
+            command.build();
+            command.debug_assert();
+        }
     }
 
     #[test]

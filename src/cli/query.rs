@@ -1,4 +1,4 @@
-//! `wabalake query NAME`: answers a named query.
+//! `wabalake query NAME`: answers a named query, or one from a file.
 
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_queries::query::Room;
@@ -7,7 +7,7 @@ use super::engine::EngineOptions;
 use super::output::{Listing, OutputOptions};
 use super::rooms::{self, Named};
 use super::shared::{LakeOption, MartsOption};
-use super::{Asked, Subcommand, usage};
+use super::{Asked, Subcommand, sql, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
@@ -41,7 +41,10 @@ fn define(command: Command) -> Command {
         .subcommand_value_name("NAME")
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true)
-        .after_help("`wabalake query NAME --help` tells all about one.");
+        .after_help(
+            "`wabalake query NAME --help` tells all about one. `wabalake query ./FILE.sql` answers one \
+             of your own: see `wabalake sql --help`.",
+        );
     rooms::subcommands(command, define_room)
 }
 
@@ -56,6 +59,9 @@ pub(super) fn command(room: &Room) -> Command {
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
+    if let Some(matches) = sql::asked_in(asked.matches) {
+        return sql::answer(asked, matches);
+    }
     let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
     let options =
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;

@@ -41,7 +41,7 @@ struct Place {
 
 impl Place {
     fn of(words: &[OsString]) -> Self {
-        let mut command = super::command();
+        let mut command = super::command_for(words);
         let mut path = vec![command.get_name().to_owned()];
         // Only building tells what a subcommand takes.
         command.build();

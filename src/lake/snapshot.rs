@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
+use chrono_tz::Tz;
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
@@ -138,6 +139,15 @@ impl Snapshot {
         self.scan_files(&self.files.iter().collect::<Vec<_>>())
     }
 
+    /// The same with instants on a zone's clock. A filter on one still skips files.
+    pub fn scan_on_clock(&self, zone: Tz) -> Result<LazyFrame> {
+        let zone = TimeZone::opt_try_new(Some(zone.name()))?;
+        self.scan_as(&self.files.iter().collect::<Vec<_>>(), &move |data_type| match data_type {
+            DataType::Datetime(unit, Some(_)) => DataType::Datetime(unit, zone.clone()),
+            other => other,
+        })
+    }
+
     /// A plan over the rows of some UTC days.
     pub fn scan_days(&self, days: &[Option<NaiveDate>]) -> Result<LazyFrame> {
         let files: Vec<_> = self.files.iter().filter(|file| days.contains(&file.day)).collect();
@@ -146,18 +156,27 @@ impl Snapshot {
 
     /// A plan over the rows of some files.
     pub fn scan_files(&self, files: &[&DataFile]) -> Result<LazyFrame> {
+        self.scan_as(files, &|data_type| data_type)
+    }
+
+    /// A plan over the rows of some files, the columns in types of which theirs can be had.
+    fn scan_as(
+        &self,
+        files: &[&DataFile],
+        shown: &dyn Fn(DataType) -> DataType,
+    ) -> Result<LazyFrame> {
         let (dated, undated): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.day.is_some());
         let mut scans = Vec::new();
         if !dated.is_empty() {
-            scans.push(self.scan_partitions(&dated, true)?);
+            scans.push(self.scan_partitions(&dated, true, shown)?);
         }
         if !undated.is_empty() {
             // Of a path without a day, Polars takes "day <= 2025-06-01" for true, not for unknown.
             let no_day = lit(NULL).cast(DataType::Date).alias(self.layout.partition());
-            scans.push(self.scan_partitions(&undated, false)?.with_column(no_day));
+            scans.push(self.scan_partitions(&undated, false, shown)?.with_column(no_day));
         }
         match scans.len() {
-            0 => Ok(DataFrame::empty_with_schema(&scanned(self.layout)).lazy()),
+            0 => Ok(DataFrame::empty_with_schema(&typed(scanned(self.layout), shown)).lazy()),
             1 => Ok(scans.remove(0)),
             _ => {
                 let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
@@ -167,7 +186,12 @@ impl Snapshot {
     }
 
     /// A plan over files that all have a day, which is then a column, or all have none.
-    fn scan_partitions(&self, files: &[&DataFile], dated: bool) -> Result<LazyFrame> {
+    fn scan_partitions(
+        &self,
+        files: &[&DataFile],
+        dated: bool,
+        shown: &dyn Fn(DataType) -> DataType,
+    ) -> Result<LazyFrame> {
         let mut paths = Vec::with_capacity(files.len());
         for file in files {
             self.check_place(file)?;
@@ -186,9 +210,13 @@ impl Snapshot {
         } else {
             (self.layout.stored(), HiveOptions::new_disabled())
         };
+        let schema = typed(schema, shown);
+        let cast_columns_policy =
+            CastColumnsPolicy { datetime_convert_timezone: true, ..Default::default() };
         let args = UnifiedScanArgs {
             hive_options,
             glob: false,
+            cast_columns_policy,
             missing_columns_policy: MissingColumnsPolicy::Insert,
             extra_columns_policy: ExtraColumnsPolicy::Ignore,
             table_statistics: Some(TableStatistics(Arc::new(bounds(self.layout, &schema, files)?))),
@@ -197,7 +225,7 @@ impl Snapshot {
         };
         // With the schema given, no footer is opened before its file is read.
         let options = ParquetOptions {
-            schema: Some(Arc::new(self.layout.stored())),
+            schema: Some(Arc::new(typed(self.layout.stored(), shown))),
             parallel: ParallelStrategy::default(),
             low_memory: false,
             use_statistics: true,
@@ -236,6 +264,10 @@ impl Snapshot {
         let names = known.iter().filter_map(|field| field["name"].as_str());
         names.filter(|name| !schema.contains(name)).map(str::to_owned).collect()
     }
+}
+
+fn typed(schema: Schema, shown: &dyn Fn(DataType) -> DataType) -> Schema {
+    schema.into_iter().map(|(name, data_type)| (name, shown(data_type))).collect()
 }
 
 /// The folder of a day below its table's.

@@ -16,11 +16,11 @@ use comfy_table::{
     Attribute, Cell, CellAlignment, ContentLineStyle, LineStyle, Row, Table, TableStyle,
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-use wabalake_queries::query::{OutputColumn, Type};
+use wabalake_queries::query::OutputColumn;
 
 use super::Answer;
 use super::cells::{Cells, Value};
-use super::text::write_shown;
+use super::text::{Meaning, write_shown};
 
 /// Below this many columns of the screen a text says too little to be worth cutting further.
 const LEAST_TEXT: usize = 12;
@@ -73,7 +73,7 @@ struct Shown {
 
 impl Shown {
     fn of(column: &OutputColumn, cells: &Cells, rows: usize) -> Self {
-        let is_amount = cells.is_number() && column.of != Type::Version;
+        let is_amount = cells.is_number() && Meaning::of(column) == Meaning::Amount;
         let shown: Vec<String> = (0..rows)
             .map(|row| {
                 let mut text = String::new();
@@ -272,7 +272,7 @@ mod tests {
  id            │                                              │ duration_ │
                │                                              │   seconds │
 ───────────────┼──────────────────────────────────────────────┼───────────┼──────────
- 417           │ ask-for-the-size-of-the-shirt-and-its-colour │     75.50 │    1,204
+ 417           │ ask-for-the-size-of-the-shirt-and-its-colour │    1m 16s │    1,204
  417           │ ¿cuál? 👩‍💻                                    │         – │        7
 ";
         assert_eq!(on_screen(&flows(), 86), expected);
@@ -284,7 +284,7 @@ mod tests {
  id            │                     │ duration_ │
                │                     │   seconds │
 ───────────────┼─────────────────────┼───────────┼──────────
- 417           │ ask-for-the-size-o… │     75.50 │    1,204
+ 417           │ ask-for-the-size-o… │    1m 16s │    1,204
  417           │ ¿cuál? 👩‍💻           │         – │        7
 ";
         assert_eq!(on_screen(&flows(), 60), expected);
@@ -296,7 +296,7 @@ mod tests {
 ─ row 1 ─
  conversation_id      │ 417
  last_node_id         │ ask-for-the-si…
- avg_duration_seconds │ 75.50
+ avg_duration_seconds │ 1m 16s
  sessions             │ 1,204
 ─ row 2 ─
  conversation_id      │ 417

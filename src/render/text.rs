@@ -1,29 +1,133 @@
 //! How a cell is shown to a person: in a table and in Markdown.
+//!
+//! | a column of | in csv | shown |
+//! |---|---|---|
+//! | rates | `33.333333333333336` | `33.33` |
+//! | seconds | `7500.0` | `2h 05m` |
+//! | countries | `CO` | `Colombia` |
+//! | words of a list | `blocked_or_outdated` | `Blocked or outdated` |
+//! | seconds since 1970 | `1748736000` | `1748736000`: no number of things |
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
-use wabalake_queries::query::OutputColumn;
+use wabalake_data::reference::countries;
+use wabalake_data::tables::{deployments, messages, meta_points, sessions};
+use wabalake_queries::query::{OutputColumn, Type};
 
 use super::cells::{Value, write_decimal};
 
 /// What stands for a null.
 const NULL: &str = "–";
 
-/// Writes a cell to be looked at: rates and seconds with two decimals, texts on one line without
-/// anything that a terminal would obey.
+/// Columns whose words are of a list: those of the tables, then those of answers.
+const WORDS: &[&str] = &[
+    sessions::SESSION_TYPE,
+    sessions::SESSION_STATUS,
+    deployments::DELIVERY_STATUS,
+    messages::MESSAGE_DIRECTION,
+    messages::MESSAGE_TYPE,
+    meta_points::CONVERSATION_CATEGORY,
+    meta_points::CONVERSATION_TYPE,
+    meta_points::CONVERSATION_DIRECTION,
+    meta_points::PRICING_CATEGORY,
+    meta_points::PRICING_TYPE,
+    "channel",
+    "closing_reason",
+    "conversation_stage",
+    "last_session_status",
+    "state",
+    "step_name",
+];
+
+/// What the values of a column are to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A number of things, or an amount: its digits stand in groups.
+    Amount,
+    /// A number that names something.
+    Name,
+    /// A length of time, in so many seconds.
+    Duration(u32),
+    /// A country's code.
+    Country,
+    /// One of a list of words.
+    Word,
+    /// Anything else.
+    Plain,
+}
+
+impl Meaning {
+    pub(super) fn of(column: &OutputColumn) -> Self {
+        match (column.of, column.unit, column.name) {
+            (Type::Float, Some("s"), _) => Self::Duration(1),
+            (Type::Float, Some("min"), _) => Self::Duration(60),
+            (Type::Version, ..) | (Type::Integer, _, meta_points::START | meta_points::END) => {
+                Self::Name
+            }
+            (Type::Integer | Type::Float | Type::Money, ..) => Self::Amount,
+            (Type::Text, _, sessions::COUNTRY) => Self::Country,
+            (Type::Text, _, name) if WORDS.contains(&name) => Self::Word,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// Writes a cell to be looked at: rates with two decimals, lengths of time in their largest units,
+/// names that a person reads, texts on one line without anything that a terminal would obey.
 pub(super) fn write_shown(column: &OutputColumn, value: Value<'_>, out: &mut String) {
-    match value {
-        Value::Null => out.push_str(NULL),
-        Value::Text(text) => out.push_str(&visible(text)),
-        Value::Float(number) => {
+    match (value, Meaning::of(column)) {
+        (Value::Null, _) => out.push_str(NULL),
+        (Value::Text(code), Meaning::Country) => {
+            out.push_str(&visible(countries::name(code).unwrap_or(code)));
+        }
+        (Value::Text(word), Meaning::Word) => out.push_str(&visible(&spelt(word))),
+        (Value::Text(text), _) => out.push_str(&visible(text)),
+        (Value::Float(number), Meaning::Duration(unit)) => {
+            write_duration(number * f64::from(unit), out);
+        }
+        (Value::Float(number), _) => {
             let decimals = if column.unit.is_some() { 2 } else { 4 };
             let shown = format!("{number:.decimals$}");
             let is_nothing = shown.trim_start_matches(['-', '0', '.']).is_empty();
             out.push_str(if is_nothing { shown.trim_start_matches('-') } else { &shown });
         }
-        Value::Decimal(units, scale) => write_decimal(units, scale, 2, out),
-        exact => exact.write(out),
+        (Value::Decimal(units, scale), _) => write_decimal(units, scale, 2, out),
+        (exact, _) => exact.write(out),
     }
+}
+
+/// A word of a list as a person writes it: `in_process` and `IN_PROCESS` as `In process`,
+/// `In Flow` as it is.
+fn spelt(word: &str) -> String {
+    let is_shouted = !word.contains(|c: char| c.is_lowercase());
+    let mut spelt = if is_shouted { word.to_lowercase() } else { word.to_owned() };
+    spelt = spelt.replace(['_', '-'], " ").replace("whatsapp", "WhatsApp");
+    let first = spelt.chars().next().map(char::len_utf8).unwrap_or_default();
+    spelt.get(..first).map(str::to_uppercase).unwrap_or_default() + &spelt[first..]
+}
+
+/// Writes a length of time in its two largest units: `12.50s`, `2m 05s`, `2h 05m`, `3d 04h`.
+fn write_duration(seconds: f64, out: &mut String) {
+    let length = seconds.abs();
+    let sign = if seconds < 0.0 && length >= 0.005 { "-" } else { "" };
+    // What rounds up to the next larger unit is shown in that one.
+    let units = [
+        (60.0, 1.0, 0.01, "m", "s"),
+        (3_600.0, 60.0, 1.0, "h", "m"),
+        (86_400.0, 3_600.0, 60.0, "d", "h"),
+    ];
+    let fits = |least: f64, rounded_to: f64| (length / rounded_to).round() * rounded_to >= least;
+    let larger =
+        units.into_iter().rev().find(|(least, _, rounded_to, ..)| fits(*least, *rounded_to));
+    // Writing to a String does not fail.
+    let _ = match larger {
+        Some((least, unit, _, many, one)) => {
+            let (parts, per) = ((length / unit).round(), least / unit);
+            write!(out, "{sign}{:.0}{many} {:02.0}{one}", (parts / per).floor(), parts % per)
+        }
+        None => write!(out, "{sign}{length:.2}s"),
+    };
 }
 
 /// A text with its control characters, line ends and changes of direction spelt out.
@@ -58,26 +162,66 @@ fn disturbs(c: char) -> bool {
 mod tests {
     use super::*;
 
+    fn shown(column: OutputColumn, value: Value<'_>) -> String {
+        let mut out = String::new();
+        write_shown(&column, value, &mut out);
+        out
+    }
+
     #[test]
     fn rates_have_two_decimals_and_no_negative_nothing() {
-        let shown = |column, number| {
-            let mut out = String::new();
-            write_shown(&column, Value::Float(number), &mut out);
-            out
-        };
-        assert_eq!(shown(OutputColumn::pct("p"), 100.0 / 3.0), "33.33");
-        assert_eq!(shown(OutputColumn::seconds("s"), 3_600.0), "3600.00");
-        assert_eq!(shown(OutputColumn::seconds("s"), -0.001), "0.00");
-        assert_eq!(shown(OutputColumn::seconds("s"), -0.25), "-0.25");
+        let pct = |number| shown(OutputColumn::pct("p"), Value::Float(number));
+        assert_eq!(pct(100.0 / 3.0), "33.33");
+        assert_eq!(pct(3_600.0), "3600.00");
+        assert_eq!(pct(-0.001), "0.00");
+        assert_eq!(pct(-0.25), "-0.25");
+    }
+
+    #[test]
+    fn lengths_of_time_have_their_two_largest_units() {
+        for (seconds, text) in [
+            (0.0, "0.00s"),
+            (0.021, "0.02s"),
+            (59.99, "59.99s"),
+            (59.999, "1m 00s"),
+            (60.0, "1m 00s"),
+            (125.4, "2m 05s"),
+            (3_599.4, "59m 59s"),
+            (3_599.6, "1h 00m"),
+            (7_500.0, "2h 05m"),
+            (86_369.0, "23h 59m"),
+            (86_371.0, "1d 00h"),
+            (100_000.0, "1d 04h"),
+            (8_640_000.0, "100d 00h"),
+            (-7_500.0, "-2h 05m"),
+            (-0.001, "0.00s"),
+        ] {
+            assert_eq!(shown(OutputColumn::seconds("s"), Value::Float(seconds)), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_that_a_person_reads() {
+        for (column, value, text) in [
+            ("country", "CO", "Colombia"),
+            ("country", "US", "United States"),
+            ("country", "Atlantis", "Atlantis"),
+            ("conversation_stage", "In Flow", "In Flow"),
+            ("state", "blocked_or_outdated", "Blocked or outdated"),
+            ("session_status", "AGENTS", "Agents"),
+            ("channel", "whatsapp-link", "WhatsApp link"),
+            ("pricing_type", "FREE_ENTRY_POINT", "Free entry point"),
+            ("closing_reason", "", ""),
+            ("conversation_id", "CO", "CO"),
+            ("tag", "night_owl", "night_owl"),
+        ] {
+            assert_eq!(shown(OutputColumn::text(column), Value::Text(value)), text, "{column}");
+        }
     }
 
     #[test]
     fn money_has_two_decimals_and_those_it_needs() {
-        let shown = |units| {
-            let mut out = String::new();
-            write_shown(&OutputColumn::count("spend"), Value::Decimal(units, 6), &mut out);
-            out
-        };
+        let shown = |units| shown(OutputColumn::money("spend"), Value::Decimal(units, 6));
         assert_eq!(shown(12_500_000), "12.50");
         assert_eq!(shown(-1), "-0.000001");
         assert_eq!(shown(0), "0.00");

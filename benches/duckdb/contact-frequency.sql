@@ -1,0 +1,48 @@
+-- Do repeated templates hurt? By how many others were sent in the 24 hours before, did not fail and
+-- were not answered by then.
+WITH sent AS (
+    SELECT
+        user_key,
+        epoch_us(deployment_timestamp) AS sent_at,
+        epoch_us(user_responded_timestamp) AS answered_at,
+        delivery_status,
+        state
+    FROM deployments
+    WHERE user_key IS NOT NULL
+),
+unanswered AS (
+    SELECT later.user_key, later.sent_at, count(*) AS earlier
+    FROM (SELECT DISTINCT user_key, sent_at FROM sent) AS later
+    JOIN (
+        SELECT user_key, sent_at, answered_at FROM sent WHERE delivery_status <> 'Failed'
+    ) AS earlier USING (user_key)
+    WHERE earlier.sent_at < later.sent_at
+        AND earlier.sent_at >= later.sent_at - 86400000000
+        AND (earlier.answered_at IS NULL OR earlier.answered_at > later.sent_at)
+    GROUP BY ALL
+),
+counted AS (
+    SELECT
+        least(coalesce(earlier, 0), 3) AS unanswered_before,
+        count(*) AS deployments,
+        count(DISTINCT user_key) AS users,
+        count_if(delivery_status = 'Delivered') AS delivered,
+        count_if(state = 'frequency_capped') AS frequency_capped,
+        count_if(delivery_status = 'Delivered' AND answered_at IS NOT NULL) AS replied
+    FROM sent
+    LEFT JOIN unanswered USING (user_key, sent_at)
+    GROUP BY ALL
+)
+SELECT
+    CAST(number AS BIGINT) AS unanswered_before,
+    CAST(coalesce(deployments, 0) AS BIGINT) AS deployments,
+    CAST(coalesce(users, 0) AS BIGINT) AS users,
+    CAST(coalesce(delivered, 0) AS BIGINT) AS delivered,
+    CAST(100.0 * delivered / deployments AS DOUBLE) AS delivered_pct,
+    CAST(coalesce(frequency_capped, 0) AS BIGINT) AS frequency_capped,
+    CAST(100.0 * frequency_capped / deployments AS DOUBLE) AS frequency_capped_pct,
+    CAST(coalesce(replied, 0) AS BIGINT) AS replied,
+    CAST(100.0 * replied / nullif(delivered, 0) AS DOUBLE) AS reply_pct
+FROM range(4) AS numbers (number)
+LEFT JOIN counted ON counted.unanswered_before = number
+ORDER BY number;

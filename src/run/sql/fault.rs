@@ -1,0 +1,273 @@
+//! What is wrong with a person's statement: where, and what to write instead.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use polars::error::PolarsError;
+use sqlparser::ast::{Expr, Select, SelectItem, Statement, Visit as _, Visitor};
+use sqlparser::parser::ParserError;
+use sqlparser::tokenizer::Span;
+use wabalake_data::Table;
+use wabalake_queries::query::nearest;
+
+use crate::error::Error;
+
+/// A fault at a place of the statement, if that is known.
+pub(super) fn at(there: Span, what: impl Into<String>) -> Error {
+    let start = there.start;
+    let what = what.into();
+    if start.line == 0 {
+        return Error::usage(what);
+    }
+    Error::usage(format!("line {}, column {}: {what}", start.line, start.column))
+}
+
+/// A word as it may be shown: no phone number is.
+pub(super) fn shown(word: &str) -> Cow<'_, str> {
+    let digits = word.chars().filter(char::is_ascii_digit).count();
+    if digits >= 9 { "…".into() } else { crate::render::visible(word) }
+}
+
+/// `Expected: an expression, found: FROM at Line: 1, Column: 8` in the words of every other error.
+pub(super) fn of_parser(error: &ParserError) -> Error {
+    let said = match error {
+        ParserError::TokenizerError(said) | ParserError::ParserError(said) => said.as_str(),
+        ParserError::RecursionLimitExceeded => {
+            return Error::usage("it is nested too deeply")
+                .hint("put parts of it into a WITH before the SELECT");
+        }
+    };
+    let (what, place) = match said.rsplit_once(" at Line: ") {
+        Some((what, place)) => (what, place.replace(", Column: ", ", column ")),
+        None => (said, String::new()),
+    };
+    let what = match what.strip_prefix("Expected: ").and_then(|what| what.split_once(", found: ")) {
+        Some((_, "EOF")) => "it ends too early".to_owned(),
+        Some((expected, found)) => {
+            let expected =
+                if expected.contains("query expression") || expected == "an SQL statement" {
+                    "a SELECT"
+                } else {
+                    expected
+                };
+            format!("expected {expected}, found `{}`", shown(found))
+        }
+        None => shown(what).into_owned(),
+    };
+    let what = if place.is_empty() { what } else { format!("line {place}: {what}") };
+    Error::usage(what).hint("a query is a SELECT, such as: SELECT COUNT(*) AS n FROM sessions")
+}
+
+/// What Polars refuses. What the lake's files are at fault for stays theirs.
+pub(super) fn of_polars(
+    error: PolarsError,
+    statement: &Statement,
+    tables: &[&'static Table],
+) -> Error {
+    let said = match innermost(&error) {
+        PolarsError::IO { .. } => return error.into(),
+        other => first_line(&other.to_string()),
+    };
+    if let Some(name) = quoted_after(&said, &["unable to find column ", "no column named "]) {
+        return no_column(&name, statement, tables);
+    }
+    if let Some(name) = quoted_after(&said, &["unsupported function "]) {
+        return no_function(&name, statement);
+    }
+    let lower = said.to_lowercase();
+    let hint = HINTS.iter().find(|(words, _)| words.iter().all(|word| lower.contains(word)));
+    let what = shown(said.strip_prefix("sql parser error: ").unwrap_or(&said)).into_owned();
+    Error::usage(what).hint(hint.map_or(
+        "Polars SQL cannot do that: `wabalake sql --help` says what it can",
+        |(_, hint)| hint,
+    ))
+}
+
+const FRAMES: &str = "Polars SQL has whole partitions and running totals alone: ROWS BETWEEN UNBOUNDED \
+                      PRECEDING AND CURRENT ROW";
+
+/// What to do about what Polars SQL says: the first whose words all occur.
+const HINTS: &[(&[&str], &str)] = &[
+    (
+        &["recursive"],
+        "Polars SQL has no recursion: `wabalake query session-chains` follows redirections",
+    ),
+    (&["subquery comparisons"], "take the value from a WITH of one row: FROM a CROSS JOIN b"),
+    (
+        &["unexpected subquery"],
+        "a subquery goes into FROM, IN (…) or EXISTS (…); take a value from a WITH of one row by CROSS JOIN",
+    ),
+    (&["subquery"], "a subquery goes into FROM, IN (…) or EXISTS (…); else join it"),
+    (&["exists"], "EXISTS takes a subquery that is tied by equality: WHERE a.key = b.key"),
+    (
+        &["cannot compare string"],
+        "ids, phones and versions of flows are told apart by type: put a text into quotes, give a parameter as NAME:text=…",
+    ),
+    (&["comparison", "dtype"], "both sides must be of one type: CAST one of them"),
+    (&["rows between"], FRAMES),
+    (&["window frame"], FRAMES),
+    (
+        &["filter", "over"],
+        "put the condition into a CASE: SUM(CASE WHEN … THEN 1 ELSE 0 END) OVER (…)",
+    ),
+    (&["cube"], "write one GROUP BY for each, and UNION ALL them"),
+    (&["rollup"], "write one GROUP BY for each, and UNION ALL them"),
+    (
+        &["within group"],
+        "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY x) and QUANTILE_CONT(x, 0.9) are known; STRING_AGG(x, ',') joins texts",
+    ),
+    (&["lateral"], "join a WITH instead"),
+    (
+        &["unsupported join condition"],
+        "a join is on equality of columns, and comparisons of one table's column with the other's; put the rest into WHERE",
+    ),
+    (
+        &["unsupported join constraint"],
+        "a join is on equality of columns, and comparisons of one table's column with the other's; put the rest into WHERE",
+    ),
+    (&["unnamed relation"], "name it: FROM (SELECT …) AS name"),
+    (&["non-numeric arguments for limit"], "LIMIT takes a number, or a parameter that is one"),
+    (
+        &["having clause not valid"],
+        "HAVING belongs to a GROUP BY: without one, put the SELECT into a WITH and use WHERE",
+    ),
+    (&["duplicate"], "give each column a name of its own: … AS name"),
+    (&["ambiguous"], "write the table before the column"),
+    (&["like", "pattern"], "the pattern of LIKE is a text in quotes or a parameter"),
+    (
+        &["escape"],
+        "LIKE has no ESCAPE here: use STARTS_WITH(x, …), STRPOS(x, …) or REGEXP_LIKE(x, …)",
+    ),
+    (&["interval"], "write it as INTERVAL '1 day'; months only beside a date"),
+    (&["conversion from"], "some values cannot be converted: TRY_CAST makes them null"),
+    (&["is no stamp"], "write stamps as 2025-06-01, 2025-06-01 10:00:00 or 2025-06-01T10:00:00Z"),
+    (
+        &["datatype", "not currently supported"],
+        "the types are BIGINT, DOUBLE, DECIMAL(18, 6), VARCHAR, BOOLEAN, DATE and TIMESTAMP",
+    ),
+    (&["union requires equal number"], "both sides need the same columns, or UNION ALL BY NAME"),
+];
+
+fn no_column(name: &str, statement: &Statement, tables: &[&'static Table]) -> Error {
+    let columns = tables.iter().flat_map(|table| table.columns).map(|column| column.name);
+    let mut given = Given::default();
+    let _ = statement.visit(&mut given);
+    let known = columns.chain(given.0.iter().map(String::as_str));
+    let hint = match nearest(name, known) {
+        Some(near) if near != name => format!("did you mean `{near}`?"),
+        _ => match tables {
+            [] => "name the table: FROM sessions".to_owned(),
+            [first, ..] => {
+                format!("`wabalake sql \"SELECT * FROM {} LIMIT 1\"` shows the columns", first.name)
+            }
+        },
+    };
+    placed(statement, name, format!("no column `{}`", shown(name))).hint(hint)
+}
+
+fn no_function(name: &str, statement: &Statement) -> Error {
+    let instead = match name {
+        "now" | "current_timestamp" | "current_date" | "today" | "getdate" => {
+            "an answer depends on the lake alone: give the instant as a parameter, `--param now=…`"
+        }
+        "datediff" | "date_diff" | "timestampdiff" => {
+            "subtract: `later - earlier`, in seconds in the answer"
+        }
+        "year" | "month" | "day" | "hour" | "minute" | "dayofweek" | "weekday" | "isodow" => {
+            "EXTRACT(HOUR FROM …) takes parts, DATE_TRUNC('month', …) the start of a bucket"
+        }
+        "date_format" | "to_char" | "format_timestamp" => "STRFTIME(…, '%Y-%m-%d %H:%M')",
+        "to_timestamp" | "from_unixtime" => "CAST(… AS TIMESTAMP), of microseconds since 1970 too",
+        "approx_count_distinct" | "approx_percentile" => {
+            "COUNT(DISTINCT …) and QUANTILE_CONT(…, 0.9) are exact"
+        }
+        "count_if" | "countif" => "COUNT(*) FILTER (WHERE …)",
+        "regexp_replace" | "regexp_extract" => "REGEXP_LIKE(…, …) finds, REPLACE(…, …, …) replaces",
+        "any_value" | "arbitrary" => "MIN(…) is the same value every time",
+        "nvl" | "isnull" => "COALESCE(…, …)",
+        "len" => "LENGTH(…)",
+        "instr" | "position" | "locate" => "STRPOS(…, …)",
+        _ => "",
+    };
+    let hint = if instead.is_empty() {
+        let known = polars::sql::keywords::all_functions();
+        match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`wabalake sql --help` says what there is".to_owned(),
+        }
+    } else {
+        instead.to_owned()
+    };
+    placed(statement, name, format!("no function `{}`", shown(name))).hint(hint)
+}
+
+/// A fault where a name occurs first.
+fn placed(statement: &Statement, name: &str, what: String) -> Error {
+    match statement.visit(&mut Where(name)) {
+        ControlFlow::Break(there) => at(there, what),
+        ControlFlow::Continue(()) => Error::usage(what),
+    }
+}
+
+struct Where<'a>(&'a str);
+
+impl Visitor for Where<'_> {
+    type Break = Span;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        let names = match expr {
+            Expr::Identifier(name) => Some(name),
+            Expr::CompoundIdentifier(names) => names.last(),
+            Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()),
+            _ => None,
+        };
+        match names.filter(|there| there.value.eq_ignore_ascii_case(self.0)) {
+            Some(there) => ControlFlow::Break(there.span),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// The names that a statement gives to columns.
+#[derive(Default)]
+struct Given(Vec<String>);
+
+impl Visitor for Given {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, .. } = item {
+                self.0.push(alias.value.clone());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn innermost(error: &PolarsError) -> &PolarsError {
+    match error {
+        PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => {
+            innermost(error)
+        }
+        other => other,
+    }
+}
+
+/// Without the plan, the tree and without the values that a conversion failed for: they may be a person's.
+fn first_line(said: &str) -> String {
+    let line = said.lines().next().unwrap_or_default();
+    let line = line.split_once(" values: [").map_or(line, |(before, _)| before);
+    let line = line.split_once("; valid columns: [").map_or(line, |(before, _)| before);
+    let line = line.split_once(". It's possible").map_or(line, |(before, _)| before);
+    // What Polars shows of its own reading of the statement says nothing to a person.
+    let is_tree = line.contains("Span(") || line.contains("Ident {");
+    line.split_once('(').filter(|_| is_tree).map_or(line, |(before, _)| before).to_owned()
+}
+
+/// The word in quotes after one of these.
+fn quoted_after(said: &str, before: &[&str]) -> Option<String> {
+    let rest = before.iter().find_map(|words| Some(said.split_once(words)?.1))?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    Some(rest[1..].split(quote).next()?.to_owned())
+}
