@@ -260,7 +260,7 @@ class Bench:
         nothing = self.scratch / "nothing"
         nothing.mkdir()
         name = self.catalog()[0]
-        command = [self.program, "query", name, "--lake", nothing, "-f", "csv"]
+        command = [*self.question(name, nothing), "-o", self.scratch / "nothing.parquet"]
         runs = [run(*command) for _ in range(self.asked.rounds + 1)][1:]
         return {"query": name} | summary(runs)
 

@@ -121,10 +121,28 @@ fn time_is_local_in_every_part_of_a_statement() {
     for condition in [
         "session_id IN (SELECT session_id FROM sessions WHERE session_started_timestamp >= '2025-06-01')",
         "session_id NOT IN (SELECT session_id FROM sessions WHERE CAST(session_started_timestamp AS DATE) < '2025-06-01')",
-        "EXISTS (SELECT 1 FROM sessions o WHERE o.session_id = sessions.session_id AND o.session_started_timestamp >= '2025-06-01')",
     ] {
         assert_eq!(ids(condition, "--timezone America/Bogota"), "s2 s3", "{condition}");
     }
+}
+
+#[test]
+fn time_is_local_within_exists() {
+    let desk = Desk::loaded();
+    // 20:00 of the 31st of May and 1:00 of the 1st of June in Bogota.
+    desk.write(
+        "conversions.csv",
+        "conversion_id,event,converted_at,session_id\n\
+         c1,paid,2025-06-01 01:00:00,s1\nc2,paid,2025-06-01 06:00:00,s2\n",
+    );
+    desk.told("load conversions.csv --lake lake --quiet");
+    let mut command = desk.command("sql --lake lake --timezone America/Bogota");
+    command.arg(
+        "SELECT session_id FROM sessions s WHERE EXISTS (SELECT 1 FROM conversions c \
+         WHERE c.session_id = s.session_id AND c.converted_at >= '2025-06-01')",
+    );
+    let said = Said::of(command.output().unwrap());
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("session_id\ns2\n", ""));
 }
 
 #[test]
@@ -306,6 +324,11 @@ fn what_polars_cannot_do_is_said_with_what_it_can() {
             "SELECT DATEDIFF(session_finished_timestamp, session_started_timestamp) AS d \
              FROM sessions",
             "later - earlier",
+        ),
+        (
+            "SELECT session_id FROM sessions s WHERE EXISTS (SELECT 1 FROM deployments d \
+             WHERE d.session_id = s.session_id AND d.country = 'CO')",
+            "write it with IN",
         ),
         ("SELECT ARRAY_AGG(session_id) AS l FROM sessions", "ARRAY_TO_STRING"),
         ("SELECT session_id FROM sessions WHERE session_started_timestamp > 'soon'", "2025-06-01"),

@@ -1,31 +1,22 @@
 -- Which paths do chains take? Each tree of sessions by the flows that it leads through.
-WITH RECURSIVE redirected AS MATERIALIZED (
+WITH RECURSIVE parents AS MATERIALIZED (
+    SELECT DISTINCT parent_session_id AS session_id FROM sessions WHERE parent_session_id IS NOT NULL
+),
+-- Few sessions have to do with a redirection.
+families AS MATERIALIZED (
     SELECT
-        session_key, session_id, parent_session_id, conversation_id, session_status, last_node_id,
+        session_id, parent_session_id, conversation_id, session_status, last_node_id,
         session_started_timestamp, session_finished_timestamp, user_phone, user_key
     FROM sessions
-    WHERE parent_session_id IS NOT NULL
+    WHERE parent_session_id IS NOT NULL OR session_id IN (FROM parents)
 ),
 -- A root has children, and no parent that is in the lake.
-roots AS (
-    SELECT
-        session_id AS root, session_id, user_phone, user_key, conversation_id, session_status,
-        last_node_id, session_started_timestamp, session_finished_timestamp, parent_session_id
-    FROM sessions
-    SEMI JOIN (SELECT parent_session_id AS session_id FROM redirected) AS parents USING (session_id)
+roots AS MATERIALIZED (
+    SELECT session_id AS root, *
+    FROM families
+    SEMI JOIN parents USING (session_id)
     WHERE parent_session_id IS NULL
-    UNION ALL
-    SELECT
-        session_id, session_id, user_phone, user_key, conversation_id, session_status,
-        last_node_id, session_started_timestamp, session_finished_timestamp, parent_session_id
-    FROM redirected
-    SEMI JOIN (SELECT parent_session_id AS session_id FROM redirected) AS parents USING (session_id)
-    ANTI JOIN (
-        SELECT session_id AS parent_session_id
-        FROM sessions
-        SEMI JOIN (SELECT parent_session_id AS session_id FROM redirected) AS parents
-            USING (session_id)
-    ) AS known USING (parent_session_id)
+        OR parent_session_id NOT IN (SELECT session_id FROM families)
 ),
 -- The way to a session, which sorts depth first: siblings by start, then id.
 linked AS (
@@ -41,7 +32,7 @@ linked AS (
         child.conversation_id, child.session_status, child.last_node_id,
         child.session_started_timestamp, child.session_finished_timestamp
     FROM linked
-    JOIN redirected AS child ON child.parent_session_id = linked.session_id
+    JOIN families AS child ON child.parent_session_id = linked.session_id
 ),
 chains AS (
     SELECT

@@ -22,9 +22,9 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     for row in 0..answer.rows() {
         line.clear();
         line.push('|');
-        for (column, cells) in answer.described() {
+        for (column, meaning, cells) in answer.described() {
             let value = cells.get(row);
-            write_shown(column, value, &mut cell);
+            write_shown(meaning, column, value, &mut cell);
             line.push(' ');
             match value {
                 Value::Text(_) => push_literal(&cell, &mut line),

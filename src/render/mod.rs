@@ -31,6 +31,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use wabalake_queries::query::OutputColumn;
 
 use self::cells::Cells;
+use self::text::Meaning;
 use crate::error::Result;
 
 pub use self::table::Screen;
@@ -122,9 +123,10 @@ impl Answer {
         &self.cells
     }
 
-    /// What is known of each column, with its cells.
-    fn described(&self) -> impl Iterator<Item = (&OutputColumn, &Cells)> {
-        self.columns.iter().zip(&self.cells)
+    /// What is known of each column, what it means to a person, and its cells.
+    fn described(&self) -> impl Iterator<Item = (&OutputColumn, Meaning, &Cells)> {
+        let columns = self.columns.iter().zip(&self.cells);
+        columns.map(|(column, cells)| (column, Meaning::within(column, &self.columns), cells))
     }
 }
 

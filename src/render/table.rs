@@ -50,8 +50,10 @@ impl Screen {
 
 /// Writes the names and every row.
 pub(super) fn write(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
-    let columns: Vec<Shown> =
-        answer.described().map(|(column, cells)| Shown::of(column, cells, answer.rows())).collect();
+    let columns: Vec<Shown> = answer
+        .described()
+        .map(|(column, meaning, cells)| Shown::of(column, meaning, cells, answer.rows()))
+        .collect();
     match screen.width {
         None => draw(&columns, &natural(&columns), screen, out),
         Some(width) => match fit(&columns, width) {
@@ -72,13 +74,13 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(column: &OutputColumn, cells: &Cells, rows: usize) -> Self {
-        let is_amount = cells.is_number() && Meaning::of(column) == Meaning::Amount;
+    fn of(column: &OutputColumn, meaning: Meaning, cells: &Cells, rows: usize) -> Self {
+        let is_amount = cells.is_number() && meaning == Meaning::Amount;
         let shown: Vec<String> = (0..rows)
             .map(|row| {
                 let mut text = String::new();
                 let value = cells.get(row);
-                write_shown(column, value, &mut text);
+                write_shown(meaning, column, value, &mut text);
                 let is_null = matches!(value, Value::Null);
                 if is_amount && !is_null { grouped(&text) } else { text }
             })

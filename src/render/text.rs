@@ -58,7 +58,16 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    pub(super) fn of(column: &OutputColumn) -> Self {
+    /// Beside the columns of its answer: a code that has its name beside it stays one.
+    pub(super) fn within(column: &OutputColumn, columns: &[OutputColumn]) -> Self {
+        let is_named = || columns.iter().any(|beside| beside.name == messages::COUNTRY_NAME);
+        match Self::of(column) {
+            Self::Country if is_named() => Self::Plain,
+            meaning => meaning,
+        }
+    }
+
+    fn of(column: &OutputColumn) -> Self {
         match (column.of, column.unit, column.name) {
             (Type::Float, Some("s"), _) => Self::Duration(1),
             (Type::Float, Some("min"), _) => Self::Duration(60),
@@ -75,8 +84,13 @@ impl Meaning {
 
 /// Writes a cell to be looked at: rates with two decimals, lengths of time in their largest units,
 /// names that a person reads, texts on one line without anything that a terminal would obey.
-pub(super) fn write_shown(column: &OutputColumn, value: Value<'_>, out: &mut String) {
-    match (value, Meaning::of(column)) {
+pub(super) fn write_shown(
+    meaning: Meaning,
+    column: &OutputColumn,
+    value: Value<'_>,
+    out: &mut String,
+) {
+    match (value, meaning) {
         (Value::Null, _) => out.push_str(NULL),
         (Value::Text(code), Meaning::Country) => {
             out.push_str(&visible(countries::name(code).unwrap_or(code)));
@@ -164,8 +178,15 @@ mod tests {
 
     fn shown(column: OutputColumn, value: Value<'_>) -> String {
         let mut out = String::new();
-        write_shown(&column, value, &mut out);
+        write_shown(Meaning::of(&column), &column, value, &mut out);
         out
+    }
+
+    #[test]
+    fn a_code_beside_its_name_stays_a_code() {
+        let columns = [OutputColumn::text("country"), OutputColumn::text("country_name")];
+        assert_eq!(Meaning::within(&columns[0], &columns), Meaning::Plain);
+        assert_eq!(Meaning::within(&columns[0], &columns[..1]), Meaning::Country);
     }
 
     #[test]

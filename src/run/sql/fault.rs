@@ -88,6 +88,7 @@ const FRAMES: &str = "Polars SQL has whole partitions and running totals alone: 
 
 /// What to do about what Polars SQL says: the first whose words all occur.
 const HINTS: &[(&[&str], &str)] = &[
+    (&["expression exists"], "write it with IN: session_id IN (SELECT session_id FROM … WHERE …)"),
     (
         &["recursive"],
         "Polars SQL has no recursion: `wabalake query session-chains` follows redirections",
@@ -98,7 +99,14 @@ const HINTS: &[(&[&str], &str)] = &[
         "a subquery goes into FROM, IN (…) or EXISTS (…); take a value from a WITH of one row by CROSS JOIN",
     ),
     (&["subquery"], "a subquery goes into FROM, IN (…) or EXISTS (…); else join it"),
-    (&["exists"], "EXISTS takes a subquery that is tied by equality: WHERE a.key = b.key"),
+    (
+        &["within exists"],
+        "put the SELECT with it into a WITH, and write IN (SELECT key FROM …) instead",
+    ),
+    (
+        &["no table or struct column"],
+        "EXISTS is tied to the rows around it by equality alone: else LEFT JOIN a WITH, and test for NULL",
+    ),
     (
         &["cannot compare string"],
         "ids, phones and versions of flows are told apart by type: put a text into quotes, give a parameter as NAME:text=…",
@@ -261,8 +269,11 @@ fn first_line(said: &str) -> String {
     let line = line.split_once("; valid columns: [").map_or(line, |(before, _)| before);
     let line = line.split_once(". It's possible").map_or(line, |(before, _)| before);
     // What Polars shows of its own reading of the statement says nothing to a person.
-    let is_tree = line.contains("Span(") || line.contains("Ident {");
-    line.split_once('(').filter(|_| is_tree).map_or(line, |(before, _)| before).to_owned()
+    if !line.contains("Span(") && !line.contains("{ ") {
+        return line.to_owned();
+    }
+    let tree = line.find(['{', '(']).unwrap_or(line.len());
+    format!("{} is not supported", line[..tree].trim_end())
 }
 
 /// The word in quotes after one of these.
