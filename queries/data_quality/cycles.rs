@@ -71,16 +71,16 @@ mod tests {
 
     #[test]
     fn who_hangs_from_a_cycle_is_not_on_it() {
-        assert_eq!(found(&[]), []);
+        assert!(found(&[]).is_empty());
         assert_eq!(found(&[(1, 1)]), [1]);
-        assert_eq!(found(&[(1, 2), (2, 3)]), []);
+        assert!(found(&[(1, 2), (2, 3)]).is_empty());
         assert_eq!(found(&[(4, 3), (3, 2), (2, 1), (1, 3), (5, 4), (6, 6), (7, 6)]), [1, 2, 3, 6]);
     }
 
     #[test]
     fn chains_and_cycles_may_be_long() {
         let chain: Vec<(i64, i64)> = (0..10_000).map(|key| (key, key + 1)).collect();
-        assert_eq!(found(&chain), []);
+        assert!(found(&chain).is_empty());
         let cycle: Vec<(i64, i64)> = (0..10_000).map(|key| (key, (key + 1) % 10_000)).collect();
         assert_eq!(found(&cycle).len(), 10_000);
     }
