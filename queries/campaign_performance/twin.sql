@@ -33,7 +33,7 @@ replies AS (
     INNER JOIN written
         ON written.user_phone = asked.user_phone
         -- A null line is one too.
-        AND written.line IS NOT DISTINCT FROM asked.line
+        AND written.line <=> asked.line
         AND written.written >= asked.arrived
         AND written.written - asked.arrived <= :reply_window_hours * 3600000000
     WHERE asked.delivered

@@ -92,7 +92,7 @@ impl Query for DataQuality {
         order: &[],
         chart: None,
         engine: Engine::Streaming,
-        example: "--from 2025-06-01 --fail-on rejected-row,parent-cycle",
+        example: "--from 2025-06-01 --fail-on parent-cycle",
         sql: include_str!("twin.sql"),
     };
 

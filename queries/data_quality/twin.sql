@@ -1,5 +1,5 @@
 -- What is wrong with the data? A row for each check and table. A cycle of redirections is found by
--- going up 128 times: who is met then is on one, unless a chain is so long.
+-- going up 64 times: who is met then is on one, unless a chain is so long.
 WITH up_1 AS (
     SELECT session_id, parent_session_id AS up
     FROM sessions
@@ -35,34 +35,41 @@ up_64 AS (
     FROM up_32 AS low
     INNER JOIN up_32 AS high ON high.session_id = low.up
 ),
-up_128 AS (
-    SELECT low.session_id, high.up
-    FROM up_64 AS low
-    INNER JOIN up_64 AS high ON high.session_id = low.up
-),
 on_cycle AS (
-    SELECT DISTINCT up_128.up AS cycles_to
-    FROM up_128
-    INNER JOIN up_1 ON up_1.session_id = up_128.up
+    SELECT DISTINCT up_64.up AS cycles_to
+    FROM up_64
+    INNER JOIN up_1 ON up_1.session_id = up_64.up
 ),
 known AS (
     SELECT session_id AS known_id, session_finished_timestamp AS finished_at
     FROM sessions
 ),
 sessions_in_range AS (
-    SELECT sessions.*, known.known_id AS parent_finds, on_cycle.cycles_to
+    SELECT *
     FROM sessions
-    LEFT JOIN known ON known.known_id = sessions.parent_session_id
-    LEFT JOIN on_cycle ON on_cycle.cycles_to = sessions.session_id
     WHERE (:from_at IS NULL OR session_started_timestamp >= :from_at)
         AND (:until_at IS NULL OR session_started_timestamp < :until_at)
 ),
+redirected AS (
+    SELECT sessions_in_range.session_id, sessions_in_range.parent_session_id, known.known_id
+    FROM sessions_in_range
+    LEFT JOIN known ON known.known_id = sessions_in_range.parent_session_id
+),
+going_round AS (
+    SELECT sessions_in_range.session_id, sessions_in_range.parent_session_id, on_cycle.cycles_to
+    FROM sessions_in_range
+    LEFT JOIN on_cycle ON on_cycle.cycles_to = sessions_in_range.session_id
+),
 deployments_in_range AS (
-    SELECT deployments.*, known.known_id AS session_finds
+    SELECT *
     FROM deployments
-    LEFT JOIN known ON known.known_id = deployments.session_id
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
+),
+naming AS (
+    SELECT deployments_in_range.session_id, known.known_id
+    FROM deployments_in_range
+    LEFT JOIN known ON known.known_id = deployments_in_range.session_id
 ),
 messages_in_range AS (
     SELECT *
@@ -148,10 +155,10 @@ tallies AS (
         'parent-not-in-sessions' AS name,
         'sessions' AS of_table,
         count_if(parent_session_id IS NOT NULL) AS about,
-        count_if(parent_session_id IS NOT NULL AND parent_finds IS NULL) AS failing,
-        min(CASE WHEN parent_session_id IS NOT NULL AND parent_finds IS NULL THEN parent_session_id END) AS example,
+        count_if(parent_session_id IS NOT NULL AND known_id IS NULL) AS failing,
+        min(CASE WHEN parent_session_id IS NOT NULL AND known_id IS NULL THEN parent_session_id END) AS example,
         CAST(NULL AS TIMESTAMP) AS example_at
-    FROM sessions_in_range
+    FROM redirected
     UNION ALL
     SELECT
         'parent-cycle' AS name,
@@ -160,7 +167,7 @@ tallies AS (
         count_if(parent_session_id IS NOT NULL AND cycles_to IS NOT NULL) AS failing,
         min(CASE WHEN parent_session_id IS NOT NULL AND cycles_to IS NOT NULL THEN session_id END) AS example,
         CAST(NULL AS TIMESTAMP) AS example_at
-    FROM sessions_in_range
+    FROM going_round
     UNION ALL
     SELECT
         'unknown-delivery-status' AS name,
@@ -229,10 +236,10 @@ tallies AS (
         'session-not-in-sessions' AS name,
         'deployments' AS of_table,
         count_if(session_id IS NOT NULL) AS about,
-        count_if(session_id IS NOT NULL AND session_finds IS NULL) AS failing,
-        min(CASE WHEN session_id IS NOT NULL AND session_finds IS NULL THEN session_id END) AS example,
+        count_if(session_id IS NOT NULL AND known_id IS NULL) AS failing,
+        min(CASE WHEN session_id IS NOT NULL AND known_id IS NULL THEN session_id END) AS example,
         CAST(NULL AS TIMESTAMP) AS example_at
-    FROM deployments_in_range
+    FROM naming
     UNION ALL
     SELECT
         'unknown-conversation-type' AS name,

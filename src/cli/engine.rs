@@ -152,7 +152,9 @@ fn show(
     let first = rows.head(limit.and_then(|rows| rows.try_into().ok()).or(Some(usize::MAX)));
     write(&Answer::new(&first, question.columns(), question.timezone())?)?;
     match question.fault(rows)? {
-        Some(fault) => Err(Error::data(fault).hint("the answer has an example of each")),
+        Some(fault) => Err(Error::data(fault).hint(
+            "the answer has an example of each; `wabalake rejects` lists the rows that were rejected",
+        )),
         None => Ok(()),
     }
 }
