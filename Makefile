@@ -32,7 +32,7 @@ help: ## This list
 # ---- To use ----
 
 demo: build ## A lake made of data/exports, and every query asked of it: ./demo
-	@$(WABALAKE) load data/exports/*.csv* data/exports/*.json* --lake $(DEMO)/lake
+	@$(WABALAKE) load data/exports --lake $(DEMO)/lake
 	@mkdir -p $(DEMO)/answers
 	@names=$$($(WABALAKE) queries --names); for name in $$names; do \
 		$(WABALAKE) query $$name --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
@@ -82,7 +82,7 @@ test: ## Everything that CI checks, and how long each step took
 CI = --locked --workspace --features cluster --profile ci
 export PROTOC
 CARGO_TEST = cargo test $(CI)
-PYTEST = WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
+PYTEST = env WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
 
 test-format: ## Is it formatted?
 	cargo fmt --all --check

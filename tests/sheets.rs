@@ -103,8 +103,8 @@ fn write_rows(sheet: &mut Worksheet, row: u32, column: u16) {
     let stamp = Format::new().set_num_format("dd/mm/yyyy hh:mm:ss");
     let at = |text: &str| ExcelDateTime::parse_from_str(text).unwrap();
     sheet.write(row, column, "a1").unwrap();
-    sheet.write_with_format(row, column + 1, &at("2025-06-01T10:00:00"), &stamp).unwrap();
-    sheet.write_with_format(row, column + 2, &at("2025-06-01T10:00:00.250"), &stamp).unwrap();
+    sheet.write_with_format(row, column + 1, at("2025-06-01T10:00:00"), &stamp).unwrap();
+    sheet.write_with_format(row, column + 2, at("2025-06-01T10:00:00.250"), &stamp).unwrap();
     sheet.write(row, column + 3, "120226305854810726").unwrap();
     sheet.write(row, column + 4, 4).unwrap();
     sheet.write(row, column + 5, 57.0).unwrap();
@@ -114,7 +114,7 @@ fn write_rows(sheet: &mut Worksheet, row: u32, column: u16) {
     // An id that is a number of twelve digits, a date without a time, texts that are numbers.
     sheet.write(row + 1, column, 573_005_550_101u64).unwrap();
     let day = Format::new().set_num_format("yyyy-mm-dd");
-    sheet.write_with_format(row + 1, column + 1, &at("2025-06-01"), &day).unwrap();
+    sheet.write_with_format(row + 1, column + 1, at("2025-06-01"), &day).unwrap();
     sheet.write(row + 1, column + 3, 34_820).unwrap();
     sheet.write(row + 1, column + 4, "4.0").unwrap();
     sheet.write(row + 1, column + 5, "57.0").unwrap();
@@ -330,20 +330,20 @@ mod binary {
     pub(super) fn record(out: &mut Vec<u8>, of: u16, body: &[u8]) {
         match of {
             0..0x80 => out.push(of.to_le_bytes()[0]),
-            _ => out.extend([(of & 0x7F) as u8 | 0x80, (of >> 7) as u8]),
+            _ => out.extend([of.to_le_bytes()[0] | 0x80, (of >> 7).to_le_bytes()[0]]),
         }
         let mut length = body.len();
         while length >= 0x80 {
-            out.push((length & 0x7F) as u8 | 0x80);
+            out.push(length.to_le_bytes()[0] | 0x80);
             length >>= 7;
         }
-        out.push(length as u8);
+        out.push(length.to_le_bytes()[0]);
         out.extend_from_slice(body);
     }
 
     pub(super) fn text(text: &str) -> Vec<u8> {
         let units: Vec<u16> = text.encode_utf16().collect();
-        let mut out = (units.len() as u32).to_le_bytes().to_vec();
+        let mut out = u32::try_from(units.len()).unwrap().to_le_bytes().to_vec();
         out.extend(units.into_iter().flat_map(u16::to_le_bytes));
         out
     }
@@ -367,7 +367,7 @@ mod binary {
         record(&mut workbook, 0x9D, &[]);
 
         let mut strings = Vec::new();
-        let count = (shared.len() as u32).to_le_bytes();
+        let count = u32::try_from(shared.len()).unwrap().to_le_bytes();
         record(&mut strings, 0x9F, &[count, count].concat());
         for shared in shared {
             record(&mut strings, 0x13, &[&[0][..], &text(shared)].concat());
@@ -386,7 +386,7 @@ mod binary {
         for (number, cells) in rows {
             record(&mut sheet, 0x00, &[&number.to_le_bytes()[..], &[0; 13]].concat());
             for (column, cell) in (0u32..).zip(cells) {
-                let style = if matches!(cell, Cell::Moment(_)) { 1u32 } else { 0 };
+                let style = u32::from(matches!(cell, Cell::Moment(_)));
                 let start = [column.to_le_bytes(), style.to_le_bytes()].concat();
                 let mut put = |of, value: &[u8]| record(&mut sheet, of, &[&start, value].concat());
                 match cell {

@@ -93,6 +93,11 @@ impl DayRange {
         from.into_iter().chain(to).reduce(Expr::and)
     }
 
+    /// Whether an instant lies in the range; `None` when every instant does.
+    pub fn holds_instant(&self, at: &Expr) -> Option<Expr> {
+        self.span().holds(at)
+    }
+
     /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         self.span().bind(bindings)

@@ -32,6 +32,7 @@ pub mod lines;
 pub mod measures;
 pub mod meta;
 pub mod money;
+pub mod performance;
 pub mod prices;
 pub mod pricing;
 pub mod sql;
@@ -236,6 +237,11 @@ impl OutputColumn {
     /// A share, 0 to 100.
     pub const fn pct(name: &'static str) -> Self {
         Self::new(name, Type::Float, Some("%"))
+    }
+
+    /// A number that need not be whole.
+    pub const fn number(name: &'static str) -> Self {
+        Self::new(name, Type::Float, None)
     }
 
     /// A local date.

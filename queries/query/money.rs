@@ -9,7 +9,7 @@
 //! none that is known         null     null
 //! ```
 
-use polars::prelude::{DataType, Expr, LazyFrame, Null, col, len, lit, when};
+use polars::prelude::{DataType, Expr, LazyFrame, Null, SortOptions, col, len, lit, when};
 use wabalake_data::tables::CURRENCY;
 use wabalake_data::tables::rates::PRICE;
 
@@ -39,7 +39,7 @@ fn in_one_currency(sums: LazyFrame, groups: &[Expr]) -> LazyFrame {
     let together = sums.group_by(groups).agg([
         len().alias(CURRENCIES),
         col(AMOUNT).sum(),
-        col(CURRENCY).sort(Default::default()).str().join("+", true),
+        col(CURRENCY).sort(SortOptions::default()).str().join("+", true),
     ]);
     together.with_columns([
         when(col(CURRENCIES).eq(lit(1))).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT),
@@ -103,4 +103,9 @@ pub fn cost() -> Expr {
     let in_one_currency = one.clone().is_null().or(one.eq(other));
     let is_known = col(UNPRICED).eq(lit(0)).and(in_one_currency);
     when(is_known).then(col(COST)).otherwise(lit(Null {}))
+}
+
+/// The currency of a group's [`cost`], by its [`charges`]; null where nothing is charged.
+pub fn charged_in() -> Expr {
+    col(CHARGED_IN[0])
 }

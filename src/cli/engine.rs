@@ -6,7 +6,7 @@ use wabalake_queries::query::Question;
 
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::render::Answer;
+use crate::render::{Answer, Response};
 use crate::run::polars;
 
 /// What answers a query.
@@ -64,19 +64,30 @@ impl EngineOptions {
         }
     }
 
+    /// What stands around the answer of a question in a response of Meta's API.
+    pub(super) fn response(&self, lake: &Lake, question: &Question) -> Result<Response> {
+        if self.engine == Engine::Spark {
+            let error = Error::usage("a cluster does not tell what stands around points");
+            return Err(error.hint("ask for `meta-json` without `--engine spark`"));
+        }
+        let envelope = polars::envelope(lake, question)?;
+        let (envelope, met) = envelope.ok_or_else(|| Error::bug("an answer in no response"))?;
+        Response::of(&envelope, &met)
+    }
+
     /// Has a question answered, and the answer written.
     pub(super) fn answer(
         &self,
         lake: &Lake,
         question: &Question,
         limit: Option<u64>,
-        write: impl FnOnce(&Answer) -> Result<()>,
+        write: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         match self.engine {
             Engine::Polars => {
                 let card = question.card();
                 let rows = polars::collect(polars::plan(lake, card, question, limit)?, card)?;
-                write(&Answer::new(&rows, question.columns(), question.timezone())?)
+                write(Answer::new(&rows, question.columns(), question.timezone())?)
             }
             Engine::Spark => self.answer_there(lake, question, limit, write),
         }
@@ -88,7 +99,7 @@ impl EngineOptions {
         lake: &Lake,
         question: &Question,
         limit: Option<u64>,
-        write: impl FnOnce(&Answer) -> Result<()>,
+        write: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         use crate::run::spark::{Cluster, Paths, Remote, remote};
 
@@ -104,7 +115,7 @@ impl EngineOptions {
         let cluster = Cluster::connect(&remote)?;
         let rows = cluster.answer(lake, question, &paths, limit)?;
         cluster.on_interrupt(|| std::process::exit(130));
-        write(&Answer::new(&rows, question.columns(), question.timezone())?)
+        write(Answer::new(&rows, question.columns(), question.timezone())?)
     }
 
     #[cfg(not(feature = "cluster"))]
@@ -114,7 +125,7 @@ impl EngineOptions {
         _: &Lake,
         _: &Question,
         _: Option<u64>,
-        _: impl FnOnce(&Answer) -> Result<()>,
+        _: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         Err(Error::usage("this wabalake was built without what speaks to a cluster").hint(
             "build it with `make cluster`, or, where protoc is, with `cargo install --path . \

@@ -434,7 +434,10 @@ impl Read for Again {
 }
 
 fn bomb_says(name: &str, bytes: &[u8]) -> String {
-    read(name, bytes).unwrap_err().lines()
+    match read(name, bytes) {
+        Ok(outcome) => format!("{name} was read: {outcome:?}"),
+        Err(error) => error.lines(),
+    }
 }
 
 #[test]
@@ -453,12 +456,13 @@ fn files_that_unpack_to_far_more_than_they_are_are_refused() {
         ("a.csv.gz", gz.finish().unwrap()),
         ("a.csv.zst", zst.finish().unwrap()),
         ("a.zip", zip.clone()),
-        // A bomb in an archive, packed once more.
-        ("b.zip", archive(&[("a.zip.gz", &self::gz(&zip))])),
     ] {
         let said = bomb_says(name, &bytes);
         assert!(said.contains("over 200 times what it takes packed"), "{name}: {said}");
     }
+    // An archive in an archive is passed over, so a bomb in it is never unpacked.
+    let inner = archive(&[("a.zip.gz", &self::gz(&zip))]);
+    assert_eq!(read("b.zip", &inner).unwrap(), []);
     // Ten times the same: none by itself is too much.
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for n in 0..10 {

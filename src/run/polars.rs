@@ -1,7 +1,7 @@
 //! Collects a query's plan over the newest version of each table that it reads.
 
 use polars::prelude::{DataFrame, LazyFrame};
-use wabalake_queries::query::{Card, Question, Tables};
+use wabalake_queries::query::{Card, Envelope, Question, Tables};
 
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
@@ -17,16 +17,33 @@ pub fn plan(
     question: &Question,
     limit: Option<u64>,
 ) -> Result<LazyFrame> {
+    let answer = question.plan(&tables(lake, card)?)?;
+    Ok(match limit.and_then(|rows| rows.try_into().ok()) {
+        Some(rows) => answer.limit(rows),
+        None => answer,
+    })
+}
+
+/// What stands around an answer in a response of Meta's API, with what was met of accounts, lines
+/// and countries; none where it can be no response.
+///
+/// # Errors
+/// Tables that cannot be read.
+pub fn envelope(lake: &Lake, question: &Question) -> Result<Option<(Envelope, DataFrame)>> {
+    let card = question.card();
+    let Some(envelope) = question.envelope(&tables(lake, card)?)? else { return Ok(None) };
+    let met = collect(envelope.met.clone(), card)?;
+    Ok(Some((envelope, met)))
+}
+
+/// The newest version of each table that a query reads.
+fn tables(lake: &Lake, card: &Card) -> Result<Tables> {
     let mut tables = Tables::new();
     for table in card.reads {
         let scan = lake.snapshot(*table)?.scan()?;
         tables = tables.with(table, scan);
     }
-    let answer = question.plan(&tables)?;
-    Ok(match limit.and_then(|rows| rows.try_into().ok()) {
-        Some(rows) => answer.limit(rows),
-        None => answer,
-    })
+    Ok(tables)
 }
 
 /// The answer of a plan, by the engine that the query's card names.

@@ -18,7 +18,7 @@ os.environ.setdefault("RUST_LOG", "off")
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 
-PERCENTILE = re.compile(r"median_|p\d\d_")
+PERCENTILE = re.compile(r"(^|_)(median|p\d\d)_")
 
 
 class Sail:
@@ -48,7 +48,7 @@ class Sail:
     @staticmethod
     def tolerance(column):
         # Its percentile_cont cuts the fraction between two values off after six digits.
-        return 1e-4 if PERCENTILE.match(column) else 1e-9
+        return 1e-4 if PERCENTILE.search(column) else 1e-9
 
     def close(self):
         self.session.stop()
@@ -97,6 +97,10 @@ def in_duckdb(node):
     if isinstance(node, exp.AtTimeZone) and isinstance(node.this, exp.Cast):
         clock = exp.AtTimeZone(this=node.this.this, zone=node.args["zone"])
         return exp.AtTimeZone(this=clock, zone=exp.Literal.string("UTC"))
+    # to_utc_timestamp: the instant at which a zone's clock shows a time.
+    if isinstance(node, exp.FromTimeZone):
+        clock = exp.cast(node.this.this, "TIMESTAMP")
+        return exp.AtTimeZone(this=clock, zone=node.args["zone"])
     return node
 
 

@@ -9,6 +9,7 @@ import csv
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pyarrow
 
@@ -46,11 +47,11 @@ def write(folder, schemas_of, rows=500, seed=1):
     random = Random(seed)
     paths = []
     for name, table in data_tables(schemas_of).items():
+        if name not in ODD and not fixture(name).exists():
+            continue
         schema = pyarrow.schema(table.schema().to_arrow())
         columns = [column for column in catalog_columns(table) if column not in DERIVED]
         pools = fixture_values(name)
-        if name not in ODD and not pools["stamps"]:
-            continue  # No query reads it yet.
         path = folder / f"{name}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
@@ -128,23 +129,140 @@ def rate(random, moment):
     }
 
 
+def closure(random, moment):
+    """Of a session that there is or is not, or of none; some events come twice, some have no id."""
+    return {
+        "event_id": random.choice(["", *(f"e{number}" for number in range(400))]),
+        "event_type": random.choice(["session.close", "session.close", "conversation-closed", ""]),
+        "session_id": random.choice(["", "s00", *random.sample(IDS, 4)]),
+        "closed_at": around(random, moment).isoformat(),
+        "user_country_code": random.choice(["", "57"]),
+        "user_cellphone": random.choice(PHONES),
+        "hsm_name": random.choice(TEXTS),
+        "received_at": random.choice(["", "1970-01-01 00:00:00", moment.isoformat()]),
+    }
+
+
+def meta_point(random, moment):
+    """Of buckets of several zones and lengths, broken down in several ways, nothing of some told."""
+    field = random.choice([*BREAKDOWNS, "analytics"])
+    length = random.choice(["HALF_HOUR", "DAY", "DAY", "DAY", "MONTH"])
+    zone = ZoneInfo(random.choice(["UTC", "UTC", "Europe/Madrid", "America/Sao_Paulo"]))
+    local = moment.astimezone(zone)
+    start = local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0, fold=0)
+    end = start + timedelta(minutes=30)
+    if length != "HALF_HOUR":
+        start = start.replace(hour=0, minute=0, day=1 if length == "MONTH" else start.day)
+        end = start + timedelta(days=32 if length == "MONTH" else 1)
+        end = end.replace(day=1) if length == "MONTH" else end
+    point = dict.fromkeys(META_COLUMNS, "")
+    point |= {
+        "waba_id": random.choice(["", "1001", "1002"]), "field": field, "granularity": length,
+        "start": int(start.timestamp()), "end": int(end.timestamp()),
+    }
+    if field == "analytics":
+        point["phone_numbers"] = random.choice(["", LINES[0], LINES[1], ",".join(LINES[:2])])
+        point["country_codes"] = random.choice(["", "CO", "MX", "BR,CO"])
+        measures = ["sent", "delivered"]
+    elif field == "template_analytics":
+        point["template_id"] = random.choice(["promo / 50 %", "bienvenida", "it's"])
+        measures = ["sent", "delivered", "read", "clicked", "cost"]
+    else:
+        words, count = BREAKDOWNS[field]
+        dimensions = random.choice(words)
+        point["dimensions"] = ",".join(dimensions)
+        for word in dimensions:
+            column, values = META_WORDS[word]
+            point[column] = random.choice([*values, ""])
+        measures = [count, "cost"]
+    for measure in measures:
+        point[measure] = random.choice(["", 0, 1, 2, 5])
+    return point
+
+
+META_COLUMNS = """
+    waba_id field granularity start end dimensions phone_numbers country_codes phone_number country
+    conversation_category conversation_type conversation_direction pricing_category pricing_type tier
+    template_id sent delivered read clicked conversation volume cost
+""".split()
+META_WORDS = {
+    "COUNTRY": ("country", ["CO", "MX", "BR"]),
+    "PHONE": ("phone_number", LINES[:2]),
+    "CONVERSATION_CATEGORY": ("conversation_category", ["MARKETING", "SERVICE", "UNKNOWN"]),
+    "CONVERSATION_TYPE": ("conversation_type", ["REGULAR", "FREE_TIER", "FREE_ENTRY_POINT"]),
+    "CONVERSATION_DIRECTION": ("conversation_direction", ["BUSINESS_INITIATED", "USER_INITIATED"]),
+    "PRICING_CATEGORY": ("pricing_category", ["UTILITY", "SERVICE"]),
+    "PRICING_TYPE": ("pricing_type", ["REGULAR", "FREE_CUSTOMER_SERVICE"]),
+    "TIER": ("tier", ["0:25", "26:MAX"]),
+}
+BREAKDOWNS = {
+    "conversation_analytics": (
+        [[], ["COUNTRY"], ["COUNTRY", "PHONE"], ["CONVERSATION_TYPE", "COUNTRY"],
+         ["CONVERSATION_CATEGORY", "CONVERSATION_DIRECTION"]], "conversation",
+    ),
+    "pricing_analytics": (
+        [[], ["COUNTRY"], ["PRICING_CATEGORY", "PRICING_TYPE"], ["COUNTRY", "PRICING_TYPE", "TIER"]], "volume",
+    ),
+    "template_analytics": ([[]], "sent"),
+}
+
+
+def summary(random, moment):
+    """What both summaries of a vendor begin with."""
+    zone = ZoneInfo(random.choice(["UTC", "America/Sao_Paulo"]))
+    return {
+        "date": moment.astimezone(zone).date(),
+        "waba_id": random.choice(["1001", "1002", "-"]),
+        "wa_phone_number": random.choice([*LINES[:2], "-"]),
+        "campaign_name": random.choice(["-", "junio"]),
+        "country": random.choice(["Colombia", "Mexico", "Atlantis", "-"]),
+    }
+
+
+def message_summary(random, moment):
+    """Counts that are never those of the messages, or not told."""
+    counts = ["created", "failed", "sent", "delivered", "read", "received"]
+    kind = {"message_type": random.choice(["Incoming session message", "Template message", "Outgoing message"])}
+    return summary(random, moment) | kind | {count: random.choice(["-", 0, 1, 2]) for count in counts}
+
+
+def session_summary(random, moment):
+    """By types and by categories, in several currencies."""
+    return summary(random, moment) | {
+        "session_type": random.choice([*CATEGORIES, "User-initiated", "referral", "odd", "-"]),
+        "free_tier": random.choice(["Yes", "No", "No", "-"]),
+        "number_of_sessions": random.choice([0, 1, 2]),
+        "amount": random.choice(["-", "0", "0.0125", "1.5"]),
+        "currency": random.choice(["USD", "BRL", ""]),
+    }
+
+
 # What makes a row of a table whose cells cannot be drawn one by one.
-ODD = {"conversions": conversion, "audience_tags": audience_tag, "rates": rate}
+ODD = {
+    "conversions": conversion, "audience_tags": audience_tag, "closures": closure, "rates": rate,
+    "meta_points": meta_point, "message_summaries": message_summary, "session_summaries": session_summary,
+}
 
 
 def around(random, moment):
     return moment + random.choice([-1, 1, 1, 1]) * random.choice(STEPS)
 
 
+def fixture(table):
+    return ROOT / "queries/fixtures" / f"{table}.csv"
+
+
 def fixture_values(table):
     """The distinct values of each column of a fixture, and all its stamps."""
     pools = defaultdict(list)
-    path = ROOT / "queries/fixtures" / f"{table}.csv"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-        for column, value in row.items():
-            if value and value not in pools[column]:
-                pools[column].append(value)
+    path = fixture(table)
+    if not path.exists():
+        return pools | {"stamps": []}
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(line for line in file if not line.startswith("#")):
+            for column, value in row.items():
+                if value and value not in pools[column]:
+                    pools[column].append(value)
     pools["message_direction"] = ["incoming", "outgoing"]
     if table == "messages":
         pools["conversation_id"] += [f"k{number}" for number in range(100)]

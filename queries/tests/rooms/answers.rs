@@ -181,10 +181,10 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
 
 /// The tables of a room as a lake lays them out: a folder for each UTC day.
 fn laid_out(room: &Room) -> Tables {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms").join(room.card.folder());
-    let _ = fs::remove_dir_all(&root);
+    let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms").join(room.card.folder());
+    let _ = fs::remove_dir_all(&lake);
     TABLES.iter().fold(Tables::new(), |tables, table| {
-        let place = root.join(table.name);
+        let place = lake.join(table.name);
         for mut rows in fixtures::read(room, table).partition_by([UTC_DAY], true).unwrap() {
             let day = rows.column(UTC_DAY).unwrap().get(0).unwrap();
             let day = if day.is_null() { NO_DAY.to_owned() } else { day.to_string() };

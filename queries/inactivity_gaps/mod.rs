@@ -1,0 +1,123 @@
+//! What would automatic closing do?
+//!
+//! One row for each number of `--minutes`: how many incoming messages came longer than that after
+//! the message before, and so would have met a session closed for inactivity. The message before is
+//! the person's last on the same line, in or out, wherever in the lake it is; one that failed is
+//! none. Messages without a phone are left out, those without a line are on one of their own. An
+//! incoming message with none before is no reply, and does not count.
+
+use polars::prelude::{SortMultipleOptions, df};
+use wabalake_data::tables::USER_KEY;
+use wabalake_data::tables::messages::{self, CREATED_AT, LINE, WHATSAPP_ID};
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct InactivityGaps;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    range: DayRange,
+
+    /// Minutes of silence after which a session would be closed, separated by commas
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "30,60,1440",
+        value_parser = clap::value_parser!(i64).range(0..=52_560_000)
+    )]
+    minutes: Vec<i64>,
+}
+
+const MINUTE: i64 = 60_000_000;
+const MINUTES: &str = "minutes";
+const GAP: &str = "gap";
+const REPLIES: &str = "replies";
+
+impl Query for InactivityGaps {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "inactivity-gaps",
+        title: "What automatic closing would do",
+        question: "What would automatic closing do? Incoming messages that came longer than so \
+                   many minutes after the message before, of the same person on the same line.",
+        reads: &[&messages::TABLE],
+        // The message before may lie on any earlier day.
+        range: Range::History,
+        columns: &[
+            OutputColumn::count(MINUTES),
+            OutputColumn::count("replies_after"),
+            OutputColumn::pct("share_pct"),
+            OutputColumn::count("users"),
+        ],
+        key: &[MINUTES],
+        order: &[],
+        chart: Some(Chart::Line { y: "share_pct" }),
+        engine: Engine::Streaming,
+        example: "--minutes 15,30,60 --from 2025-06-01 --to 2025-06-30",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        const INCOMING: &str = "incoming";
+        let minutes = params.minutes();
+        let order = [USER_KEY, LINE, CREATED_AT, WHATSAPP_ID];
+        let mut needed: Vec<Expr> = order.map(col).to_vec();
+        needed.push(outgoing().not().alias(INCOMING));
+        let in_turn = tables
+            .scan(&messages::TABLE)
+            .filter(col(USER_KEY).is_not_null().and(outgoing().and(message_failed()).not()))
+            .select(needed)
+            .sort(order, SortMultipleOptions::default());
+
+        let before = |column: &str| col(column).shift(lit(1));
+        let same_person = col(USER_KEY).eq(before(USER_KEY));
+        let same_line = col(LINE).eq_missing(before(LINE));
+        let micros = |at: Expr| at.cast(DataType::Int64);
+        let gap = micros(col(CREATED_AT)) - micros(before(CREATED_AT));
+        let gap = when(same_person.and(same_line)).then(gap).otherwise(lit(Null {}));
+        let counts = col(INCOMING).and(col(GAP).is_not_null());
+        let counts = match params.range.holds_instant(&col(CREATED_AT)) {
+            Some(in_range) => counts.and(in_range),
+            None => counts,
+        };
+        let replies = in_turn.with_column(gap.alias(GAP)).filter(counts);
+
+        let longer = |minutes: i64| col(GAP).gt(lit(minutes * MINUTE));
+        let mut counted = vec![rows().alias(REPLIES)];
+        for n in &minutes {
+            let people = col(USER_KEY).filter(longer(*n)).n_unique();
+            counted.push(rows_where(longer(*n)).alias(format!("replies_after_{n}")));
+            counted.push(people.alias(format!("users_{n}")));
+        }
+        let of_that_many = |named: &str| {
+            let of = |others, n: &i64| {
+                when(col(MINUTES).eq(lit(*n))).then(col(format!("{named}_{n}"))).otherwise(others)
+            };
+            minutes.iter().fold(lit(0), of).alias(named)
+        };
+        Ok(replies
+            .select(counted)
+            .cross_join(df![MINUTES => &minutes]?.lazy(), None)
+            .with_columns([of_that_many("replies_after"), of_that_many("users")])
+            .with_column(share_pct(col("replies_after"), col(REPLIES)).alias("share_pct")))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.range.bind(Bindings::new()).list(MINUTES, &params.minutes())
+    }
+}
+
+impl Params {
+    /// The minutes asked for, each once.
+    fn minutes(&self) -> Vec<i64> {
+        let mut minutes = self.minutes.clone();
+        minutes.sort_unstable();
+        minutes.dedup();
+        minutes
+    }
+}

@@ -1,0 +1,59 @@
+//! Why do messages fail?
+//!
+//! One row for each reason and template of the outgoing messages that failed; some failed without a
+//! reason, and not every message is of a template. A message that was delivered or seen in the end
+//! did not fail, whatever it says, and an incoming one never does.
+
+use wabalake_data::tables::messages::{self, REASON_FOR_FAILURE, TEMPLATE_NAME};
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct MessageFailures;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+}
+
+impl Query for MessageFailures {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "message-failures",
+        title: "Why messages fail",
+        question: "Why do messages fail? Outgoing messages that failed and did not arrive in the \
+                   end, by their reason and template; shares are of all of them.",
+        reads: &[&messages::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::text(REASON_FOR_FAILURE),
+            OutputColumn::text(TEMPLATE_NAME),
+            OutputColumn::count("messages"),
+            OutputColumn::count("users"),
+            OutputColumn::pct("share_pct"),
+        ],
+        key: &[REASON_FOR_FAILURE, TEMPLATE_NAME],
+        order: &[Order::Descending("messages")],
+        chart: Some(Chart::Bars { x: REASON_FOR_FAILURE, y: "messages" }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let failed =
+            params.days.scan(tables, &messages::TABLE).filter(outgoing().and(message_failed()));
+        let reasons = failed
+            .group_by([col(REASON_FOR_FAILURE), col(TEMPLATE_NAME)])
+            .agg([rows().alias("messages"), users().alias("users")]);
+        let share = share_pct(col("messages"), col("messages").sum());
+        Ok(reasons.with_column(share.alias("share_pct")))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.days.bind(Bindings::new())
+    }
+}

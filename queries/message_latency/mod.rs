@@ -1,0 +1,101 @@
+//! How long do messages take?
+//!
+//! One row for each day, or for whatever `--by` asks, in which outgoing messages were created; the
+//! ones that failed count too. Each step is measured where both of its stamps are set and the second
+//! is not before the first; where no message has both, its seconds are null.
+//!
+//! ```text
+//! created_at ─ sent_… ─► sent_at ─ delivered_… ─► delivered_at ─ seen_… ─► seen_at
+//! ```
+
+use wabalake_data::Table;
+use wabalake_data::tables::messages::{self, CREATED_AT, DELIVERED_AT, SEEN_AT, SENT_AT};
+
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+#[derive(Debug)]
+pub struct MessageLatency;
+
+impl Grouped for MessageLatency {
+    const TABLE: &'static Table = &messages::TABLE;
+    const TAKES: &'static [Dimension] =
+        &[Dimension::Day, Dimension::Country, Dimension::Template, Dimension::Line];
+    const DEFAULT: &'static [Dimension] = &[Dimension::Day];
+}
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    by: Dimensions<MessageLatency>,
+}
+
+const TO_SENT: &str = "to_sent";
+const TO_DELIVERED: &str = "to_delivered";
+const TO_SEEN: &str = "to_seen";
+
+impl Query for MessageLatency {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "message-latency",
+        title: "How long messages take",
+        question: "How long do messages take to be sent, delivered and seen? Outgoing messages, \
+                   failed ones too, by when they were created; each step where both of its stamps \
+                   are set.",
+        reads: &[&messages::TABLE],
+        range: Range::Rows,
+        columns: &[
+            OutputColumn::count("messages"),
+            OutputColumn::seconds("sent_p50_seconds"),
+            OutputColumn::seconds("sent_p90_seconds"),
+            OutputColumn::seconds("sent_p99_seconds"),
+            OutputColumn::seconds("delivered_p50_seconds"),
+            OutputColumn::seconds("delivered_p90_seconds"),
+            OutputColumn::seconds("delivered_p99_seconds"),
+            OutputColumn::seconds("seen_p50_seconds"),
+            OutputColumn::seconds("seen_p90_seconds"),
+            OutputColumn::seconds("seen_p99_seconds"),
+        ],
+        key: &[],
+        order: &[],
+        chart: Some(Chart::Line { y: "delivered_p50_seconds" }),
+        engine: Engine::Streaming,
+        example: "--by day,template --from 2025-06-01 --to 2025-06-30",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let mut steps = params.by.expressions(params.days.timezone());
+        steps.extend([
+            elapsed(CREATED_AT, SENT_AT).alias(TO_SENT),
+            elapsed(SENT_AT, DELIVERED_AT).alias(TO_DELIVERED),
+            elapsed(DELIVERED_AT, SEEN_AT).alias(TO_SEEN),
+        ]);
+        let sent = params.days.scan(tables, &messages::TABLE).filter(outgoing()).select(steps);
+
+        Ok(sent.group_by(params.by.names()).agg([
+            rows().alias("messages"),
+            quantile_seconds(TO_SENT, 0.5).alias("sent_p50_seconds"),
+            quantile_seconds(TO_SENT, 0.9).alias("sent_p90_seconds"),
+            quantile_seconds(TO_SENT, 0.99).alias("sent_p99_seconds"),
+            quantile_seconds(TO_DELIVERED, 0.5).alias("delivered_p50_seconds"),
+            quantile_seconds(TO_DELIVERED, 0.9).alias("delivered_p90_seconds"),
+            quantile_seconds(TO_DELIVERED, 0.99).alias("delivered_p99_seconds"),
+            quantile_seconds(TO_SEEN, 0.5).alias("seen_p50_seconds"),
+            quantile_seconds(TO_SEEN, 0.9).alias("seen_p90_seconds"),
+            quantile_seconds(TO_SEEN, 0.99).alias("seen_p99_seconds"),
+        ]))
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.by.bind(params.days.bind(Bindings::new()))
+    }
+}

@@ -1,0 +1,53 @@
+//! Which templates are delivered, read and answered?
+//!
+//! One row for each template whose messages were created in the range; messages of templates whose
+//! name is not known are one row too. Any other outgoing message is left out. A reply may come
+//! after the range, and what is a reply says [`performance`].
+
+use wabalake_data::tables::messages::{self, TEMPLATE_NAME};
+
+use crate::query::performance::{self, ReplyWindow};
+use crate::query::prelude::*;
+
+/// See the [module](self) for the question it answers.
+pub struct TemplatePerformance;
+
+/// What may be chosen.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    window: ReplyWindow,
+}
+
+impl Query for TemplatePerformance {
+    type Params = Params;
+
+    const CARD: Card = Card {
+        name: "template-performance",
+        title: "Which templates are delivered, read and answered",
+        question: "Which templates are delivered, read and answered? Messages of templates by when they \
+                   were created; one is answered by the first message of its person on its line \
+                   within the window.",
+        reads: &[&messages::TABLE],
+        // A reply may lie on any later day.
+        range: Range::History,
+        columns: &performance::columns(TEMPLATE_NAME),
+        key: &[TEMPLATE_NAME],
+        order: &[Order::Descending("created")],
+        chart: Some(Chart::Bars { x: TEMPLATE_NAME, y: "reply_pct" }),
+        engine: Engine::Streaming,
+        example: "--from 2025-06-01 --to 2025-06-30 --reply-window-hours 24",
+        sql: include_str!("twin.sql"),
+    };
+
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let counts = col(messages::MESSAGE_TYPE).eq(lit("template"));
+        performance::plan(tables, &params.days, counts, TEMPLATE_NAME, params.window)
+    }
+
+    fn bind(params: &Params) -> Bindings {
+        params.window.bind(params.days.bind(Bindings::new()))
+    }
+}
