@@ -30,6 +30,7 @@ pub mod meta_sources;
 pub mod open_windows;
 pub mod pricing_analytics;
 pub mod query;
+pub mod reconcile;
 pub mod redirect_paths;
 pub mod return_rate;
 pub mod session_chains;
@@ -70,6 +71,7 @@ pub const CATALOG: &[Room] = &[
     Room::of::<meta_sources::MetaSources>(),
     Room::of::<open_windows::OpenWindows>(),
     Room::of::<pricing_analytics::PricingAnalytics>(),
+    Room::of::<reconcile::Reconcile>(),
     Room::of::<redirect_paths::RedirectPaths>(),
     Room::of::<return_rate::ReturnRate>(),
     Room::of::<session_chains::SessionChains>(),

@@ -7,6 +7,7 @@
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
 use wabalake_data::tables::meta_points::{self, DELIVERED, PHONE_NUMBER, SENT};
 
+use crate::query::days::Span;
 use crate::query::meta::{self, BY_COUNTRY, BY_PHONE, BY_PRODUCT, PRODUCT_TYPE};
 use crate::query::prelude::*;
 use crate::query::{Envelope, meta::Points};
@@ -61,11 +62,11 @@ impl Query for Analytics {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        params.points.plan(tables, || Ok(units(tables, &params.points)))
+        params.points.plan(tables, || Ok(units(tables, params.points.span())))
     }
 
     fn envelope(tables: &Tables, params: &Params) -> PolarsResult<Option<Envelope>> {
-        params.points.envelope(tables, || Ok(units(tables, &params.points))).map(Some)
+        params.points.envelope(tables, || Ok(units(tables, params.points.span()))).map(Some)
     }
 
     fn bind(params: &Params) -> Bindings {
@@ -73,14 +74,16 @@ impl Query for Analytics {
     }
 }
 
-fn units(tables: &Tables, points: &Points<Analytics>) -> LazyFrame {
+/// The messages of a stretch of time, with what of each counts as sent and as delivered: with
+/// `created_at`, a `waba_id` and the columns of all filters.
+pub(crate) fn units(tables: &Tables, span: Span) -> LazyFrame {
     let product = when(outgoing().not())
         .then(lit("100"))
         .when(col(MESSAGE_TYPE).eq(lit("template")))
         .then(lit("0"))
         .otherwise(lit("2"));
     let count = |state: Expr| outgoing().not().or(state).cast(DataType::Int64);
-    points.span().scan(tables, &messages::TABLE).select([
+    span.scan(tables, &messages::TABLE).select([
         col(CREATED_AT),
         col(WABA_ID),
         col(LINE).alias(PHONE_NUMBER),

@@ -100,5 +100,7 @@ SELECT
     CAST(start AS BIGINT) AS start,
     CAST(`end` AS BIGINT) AS `end`{dimensions}{measures}
 FROM points
-WHERE coalesce(conversation, 0) <> 0 OR coalesce(cost, 0) <> 0
+WHERE coalesce(conversation, 0) <> 0
+    OR coalesce(cost, 0) <> 0
+    OR (conversation IS NULL AND cost IS NOT NULL)
 ORDER BY {order}

@@ -62,5 +62,7 @@ SELECT
     CAST(start AS BIGINT) AS start,
     CAST(`end` AS BIGINT) AS `end`{dimensions}{measures}
 FROM points
-WHERE coalesce(volume, 0) <> 0 OR coalesce(cost, 0) <> 0
+WHERE coalesce(volume, 0) <> 0
+    OR coalesce(cost, 0) <> 0
+    OR (volume IS NULL AND cost IS NOT NULL)
 ORDER BY {order}

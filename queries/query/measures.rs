@@ -92,6 +92,11 @@ fn in_units(micros: Expr, unit: f64) -> Expr {
     micros.map(divided, |_, field| Ok(float64(field)))
 }
 
+/// Whole millionths as a number, divided as [`ratio`] does.
+pub fn from_millionths(millionths: Expr) -> Expr {
+    seconds(millionths)
+}
+
 fn float64(field: &Field) -> Field {
     Field::new(field.name().clone(), DataType::Float64)
 }

@@ -282,7 +282,7 @@ impl OutputColumn {
         Self::new(name, Type::Float, Some("%"))
     }
 
-    /// A number that is not whole, such as a mean.
+    /// A number that need not be whole.
     pub const fn number(name: &'static str) -> Self {
         Self::new(name, Type::Float, None)
     }

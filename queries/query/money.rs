@@ -104,3 +104,8 @@ pub fn cost() -> Expr {
     let is_known = col(UNPRICED).eq(lit(0)).and(in_one_currency);
     when(is_known).then(col(COST)).otherwise(lit(Null {}))
 }
+
+/// The currency of a group's [`cost`], by its [`charges`]; null where nothing is charged.
+pub fn charged_in() -> Expr {
+    col(CHARGED_IN[0])
+}

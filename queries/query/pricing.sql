@@ -17,14 +17,14 @@ delivered AS (
 answering AS (
     SELECT DISTINCT delivered.whatsapp_id AS answering_id
     FROM delivered
-    INNER JOIN messages AS before
-        ON before.user_phone = delivered.user_phone
-        AND before.line IS NOT DISTINCT FROM delivered.line
-        AND before.created_at <= delivered.created_at
-        AND unix_micros(delivered.created_at) - unix_micros(before.created_at) < 86400000000
-    WHERE before.message_direction = 'incoming' AND delivered.pricing_category = 'UTILITY'
+    INNER JOIN messages AS question
+        ON question.user_phone = delivered.user_phone
+        AND question.line IS NOT DISTINCT FROM delivered.line
+        AND question.created_at <= delivered.created_at
+        AND unix_micros(delivered.created_at) - unix_micros(question.created_at) < 86400000000
+    WHERE question.message_direction = 'incoming' AND delivered.pricing_category = 'UTILITY'
 ),
-typed AS (
+typed_deliveries AS (
     SELECT
         delivered.*,
         CASE
@@ -36,14 +36,14 @@ typed AS (
     FROM delivered
     LEFT JOIN answering ON answering.answering_id = delivered.whatsapp_id
 ),
-numbered AS (
+numbered_deliveries AS (
     SELECT
         *,
         row_number() OVER (
             PARTITION BY country, pricing_category, pricing_type, month_of_creation
             ORDER BY created_at NULLS LAST, whatsapp_id NULLS LAST
         ) AS number
-    FROM typed
+    FROM typed_deliveries
 ),
 tiers AS (
     SELECT
@@ -53,27 +53,27 @@ tiers AS (
         ) AS next_from
     FROM rates
 ),
-offered AS (
+offered_deliveries AS (
     SELECT
-        numbered.*,
+        numbered_deliveries.*,
         tiers.price,
         tiers.currency,
         tiers.tier_from,
         tiers.next_from,
         row_number() OVER (
-            PARTITION BY numbered.whatsapp_id
+            PARTITION BY numbered_deliveries.whatsapp_id
             ORDER BY
                 tiers.country NULLS LAST,
                 tiers.effective_from DESC NULLS LAST,
                 tiers.tier_from DESC NULLS LAST
         ) AS preference
-    FROM numbered
+    FROM numbered_deliveries
     LEFT JOIN tiers
-        ON tiers.category = lower(numbered.pricing_category)
-        AND tiers.effective_from <= numbered.dated
-        AND tiers.tier_from <= numbered.number
-        AND (tiers.country = numbered.country OR tiers.country IS NULL)
-        AND numbered.pricing_type = 'REGULAR'
+        ON tiers.category = lower(numbered_deliveries.pricing_category)
+        AND tiers.effective_from <= numbered_deliveries.dated
+        AND tiers.tier_from <= numbered_deliveries.number
+        AND (tiers.country = numbered_deliveries.country OR tiers.country IS NULL)
+        AND numbered_deliveries.pricing_type = 'REGULAR'
 ),
 deliveries AS (
     SELECT
@@ -84,7 +84,7 @@ deliveries AS (
         ) END AS tier,
         CASE WHEN pricing_type = 'REGULAR' THEN price ELSE 0 END AS cost,
         CASE WHEN price IS NOT NULL THEN coalesce(currency, '?') END AS charged_in
-    FROM offered
+    FROM offered_deliveries
     WHERE preference = 1
         AND (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)

@@ -91,4 +91,5 @@ WHERE coalesce(sent, 0) <> 0
     OR coalesce(read, 0) <> 0
     OR coalesce(clicked, 0) <> 0
     OR coalesce(cost, 0) <> 0
+    OR (sent IS NULL AND delivered IS NULL AND read IS NULL AND clicked IS NULL AND cost IS NOT NULL)
 ORDER BY {order}

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::nightly::Dates;
 use crate::nightly::fresh::{self, FromMart};
-use crate::render::Answer;
+use crate::render::{Answer, Response};
 use crate::run::polars;
 
 /// What answers a query.
@@ -68,6 +68,17 @@ impl EngineOptions {
         }
     }
 
+    /// What stands around the answer of a question in a response of Meta's API.
+    pub(super) fn response(&self, lake: &Lake, question: &Question) -> Result<Response> {
+        if self.engine == Engine::Spark {
+            let error = Error::usage("a cluster does not tell what stands around points");
+            return Err(error.hint("ask for `meta-json` without `--engine spark`"));
+        }
+        let envelope = polars::envelope(lake, question)?;
+        let (envelope, met) = envelope.ok_or_else(|| Error::bug("an answer in no response"))?;
+        Response::of(&envelope, &met)
+    }
+
     /// Has a question answered, and the answer written: from a fresh mart of those settings, if one
     /// holds it.
     pub(super) fn answer(
@@ -76,7 +87,7 @@ impl EngineOptions {
         question: &Question,
         limit: Option<u64>,
         marts: Option<(&Config, Dates)>,
-        write: impl FnOnce(&Answer) -> Result<()>,
+        write: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         match self.engine {
             Engine::Polars => {
@@ -102,7 +113,7 @@ impl EngineOptions {
         lake: &Lake,
         question: &Question,
         limit: Option<u64>,
-        write: impl FnOnce(&Answer) -> Result<()>,
+        write: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         use crate::run::spark::{Cluster, Paths, Remote, remote};
 
@@ -128,7 +139,7 @@ impl EngineOptions {
         _: &Lake,
         _: &Question,
         _: Option<u64>,
-        _: impl FnOnce(&Answer) -> Result<()>,
+        _: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         Err(Error::usage("this wabalake was built without what speaks to a cluster").hint(
             "build it with `make cluster`, or, where protoc is, with `cargo install --path . \
@@ -147,10 +158,10 @@ fn show(
     question: &Question,
     rows: &DataFrame,
     limit: Option<u64>,
-    write: impl FnOnce(&Answer) -> Result<()>,
+    write: impl FnOnce(Answer) -> Result<()>,
 ) -> Result<()> {
     let first = rows.head(limit.and_then(|rows| rows.try_into().ok()).or(Some(usize::MAX)));
-    write(&Answer::new(&first, question.columns(), question.timezone())?)?;
+    write(Answer::new(&first, question.columns(), question.timezone())?)?;
     match question.fault(rows)? {
         Some(fault) => Err(Error::data(fault).hint(
             "the answer has an example of each; `wabalake rejects` lists the rows that were rejected",

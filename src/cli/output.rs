@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::StyledStr;
+use wabalake_queries::CATALOG;
 
 use crate::error::{Context as _, Error, Result};
 use crate::render::{self, Answer, Format, Screen};
@@ -17,7 +18,7 @@ pub(super) struct OutputOptions {
     /// How to write it [default: by the name of FILE; else a table on a terminal, csv elsewhere]
     #[arg(short, long, value_enum, hide_possible_values = true)]
     #[arg(
-        long_help = "How to write it: table, csv, tsv, json, ndjson, parquet, arrow or markdown \
+        long_help = "How to write it: table, csv, tsv, json, ndjson, parquet, arrow, markdown or meta-json \
                        [default: by the name of FILE; else a table on a terminal, csv elsewhere]"
     )]
     format: Option<Format>,
@@ -32,6 +33,8 @@ pub(super) struct OutputOptions {
 pub(super) enum Listing {
     /// An answer: a table on a terminal, csv elsewhere.
     Answer,
+    /// An answer that can be a response of Meta's API.
+    Points,
     /// A listing to be read: a table everywhere.
     ToRead,
 }
@@ -42,8 +45,8 @@ impl OutputOptions {
         let by_name = || self.file().and_then(Format::of_path);
         self.format.or_else(by_name).unwrap_or_else(|| match listing {
             Listing::ToRead => Format::Table,
-            Listing::Answer if self.file().is_none() && io::stdout().is_terminal() => Format::Table,
-            Listing::Answer => Format::Csv,
+            _ if self.file().is_none() && io::stdout().is_terminal() => Format::Table,
+            _ => Format::Csv,
         })
     }
 
@@ -55,6 +58,12 @@ impl OutputOptions {
     /// Refuses what would garble a terminal, before any work is done.
     pub(super) fn check(&self, listing: Listing) -> Result<()> {
         let format = self.format(listing);
+        if format == Format::MetaJson && listing != Listing::Points {
+            let rooms = CATALOG.iter().filter(|room| room.meta_field.is_some());
+            let names: Vec<String> = rooms.map(|room| format!("`{}`", room.card.name)).collect();
+            return Err(Error::usage("this is nothing that Meta's API answers")
+                .hint(format!("`meta-json` is for {}", names.join(", "))));
+        }
         if format.is_binary() && self.file().is_none() && io::stdout().is_terminal() {
             return Err(Error::usage("a terminal cannot show this format")
                 .hint("write it to a file with `-o FILE`, or to a pipe"));

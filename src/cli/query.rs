@@ -10,6 +10,7 @@ use super::shared::{LakeOption, MartsOption};
 use super::{Asked, Subcommand, sql, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::render::{Answer, Format};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "query", define, run };
 
@@ -65,12 +66,20 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
     let options =
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
-    options.output.check(Listing::Answer)?;
+    let listing = named.room.meta_field.map_or(Listing::Answer, |_| Listing::Points);
+    options.output.check(listing)?;
     options.engine.check(named.matches)?;
     let lake = options.lake.open()?;
     let config = Config::of(lake.root())?;
     let question = named.question_in(asked, config.timezone)?;
-    let write = |answer: &_| options.output.write(answer, Listing::Answer);
+    let response = match options.output.format(listing) {
+        Format::MetaJson => Some(options.engine.response(&lake, &question)?),
+        _ => None,
+    };
+    let write = |answer: Answer| match response {
+        Some(response) => options.output.write(&answer.within(response), listing),
+        None => options.output.write(&answer, listing),
+    };
     let marts = options.marts.of(&config);
     let marts = marts.as_ref().map(|config| (config, named.dates()));
     options.engine.answer(&lake, &question, options.limit, marts, write)

@@ -225,7 +225,9 @@ fn listed(names: &[String]) -> String {
 /// A word as it may be shown: no phone number is.
 fn shown(word: &str) -> Cow<'_, str> {
     let digits = word.chars().filter(char::is_ascii_digit).count();
-    if digits >= 9 { "…".into() } else { crate::render::visible(word) }
+    // Nor is a token.
+    let is_secret = digits >= 9 || word.contains("access_token");
+    if is_secret { "…".into() } else { crate::render::visible(word) }
 }
 
 #[cfg(test)]
@@ -267,7 +269,8 @@ mod tests {
             (
                 "wabalake query drop-off --lake x -f cvs",
                 "error: `--format` cannot be `cvs`\n  hint: did you mean `csv`? it takes `table`, \
-                 `csv`, `tsv`, `json`, `ndjson`, `parquet`, `arrow` and `markdown`",
+                 `csv`, `tsv`, `json`, `ndjson`, `parquet`, `arrow`, `markdown` and \
+                 `meta-json`",
             ),
             (
                 "wabalake query drop-off --lake x --from 2025-02-30",

@@ -47,7 +47,8 @@ pub(super) fn push_object(answer: &Answer, keys: &[String], row: usize, text: &m
     text.push('}');
 }
 
-fn quoted(text: &str) -> String {
+/// A text as a JSON string.
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

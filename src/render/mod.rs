@@ -6,6 +6,7 @@
 //! | [`markdown`] | a document | `–` | `33.33` |
 //! | [`csv`], [`tsv`] | spreadsheets and scripts | empty | `33.333333333333336` |
 //! | [`json`], [`ndjson`] | programs | `null` | `33.333333333333336` |
+//! | [`meta_json`] | what reads responses of Meta's API | left out | `0.333333` |
 //! | [`parquet`], [`arrow`] | other engines | null | the same 64 bits |
 //!
 //! Text formats show instants as RFC 3339 in the reporting zone, parquet and arrow keep them as
@@ -16,6 +17,7 @@ mod cells;
 mod csv;
 mod json;
 mod markdown;
+mod meta_json;
 mod ndjson;
 mod parquet;
 mod table;
@@ -34,6 +36,7 @@ use self::cells::Cells;
 use self::text::Meaning;
 use crate::error::Result;
 
+pub use self::meta_json::Response;
 pub use self::table::Screen;
 pub use self::text::visible;
 
@@ -56,6 +59,8 @@ pub enum Format {
     Arrow,
     /// A Markdown table.
     Markdown,
+    /// A response of Meta's API.
+    MetaJson,
 }
 
 impl Format {
@@ -93,6 +98,7 @@ pub struct Answer {
     frame: DataFrame,
     columns: Vec<OutputColumn>,
     cells: Vec<Cells>,
+    response: Option<Response>,
 }
 
 impl Answer {
@@ -104,7 +110,13 @@ impl Answer {
         let frame = frame.select(columns.iter().map(|column| column.name))?;
         let cells: PolarsResult<_> =
             frame.columns().iter().map(|column| Cells::of(column, zone)).collect();
-        Ok(Self { cells: cells?, frame, columns })
+        Ok(Self { cells: cells?, frame, columns, response: None })
+    }
+
+    /// The same as what a response of Meta's API holds.
+    #[must_use]
+    pub fn within(self, response: Response) -> Self {
+        Self { response: Some(response), ..self }
     }
 
     fn names(&self) -> impl ExactSizeIterator<Item = &'static str> {
@@ -144,6 +156,7 @@ pub fn write(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()>
         Format::Parquet => parquet::write(answer, out)?,
         Format::Arrow => arrow::write(answer, out)?,
         Format::Markdown => markdown::write(answer, out)?,
+        Format::MetaJson => meta_json::write(answer, out)?,
     }
     Ok(())
 }

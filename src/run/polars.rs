@@ -1,7 +1,7 @@
 //! Collects a query's plan over the newest version of each table that it reads.
 
 use polars::prelude::{DataFrame, LazyFrame};
-use wabalake_queries::query::{Card, Question};
+use wabalake_queries::query::{Card, Envelope, Question};
 
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
@@ -26,6 +26,18 @@ pub fn limited(answer: LazyFrame, rows: Option<u64>) -> LazyFrame {
         Some(rows) => answer.limit(rows),
         None => answer,
     }
+}
+
+/// What stands around an answer in a response of Meta's API, with what was met of accounts, lines
+/// and countries; none where it can be no response.
+///
+/// # Errors
+/// Tables that cannot be read.
+pub fn envelope(lake: &Lake, question: &Question) -> Result<Option<(Envelope, DataFrame)>> {
+    let card = question.card();
+    let Some(envelope) = question.envelope(&lake.tables(card.reads)?)? else { return Ok(None) };
+    let met = collect(envelope.met.clone(), card)?;
+    Ok(Some((envelope, met)))
 }
 
 /// The answer of a plan, by the engine that the query's card names.

@@ -99,6 +99,10 @@ def in_duckdb(node):
     if isinstance(node, exp.AtTimeZone) and isinstance(node.this, exp.Cast):
         clock = exp.AtTimeZone(this=node.this.this, zone=node.args["zone"])
         return exp.AtTimeZone(this=clock, zone=exp.Literal.string("UTC"))
+    # to_utc_timestamp: the instant at which a zone's clock shows a time.
+    if isinstance(node, exp.FromTimeZone):
+        clock = exp.cast(node.this.this, "TIMESTAMP")
+        return exp.AtTimeZone(this=clock, zone=node.args["zone"])
     return node
 
 

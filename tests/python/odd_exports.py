@@ -9,6 +9,7 @@ import csv
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pyarrow
 
@@ -166,10 +167,105 @@ def variable(random, moment):
     }
 
 
+def meta_point(random, moment):
+    """Of buckets of several zones and lengths, broken down in several ways, nothing of some told."""
+    field = random.choice([*BREAKDOWNS, "analytics"])
+    length = random.choice(["HALF_HOUR", "DAY", "DAY", "DAY", "MONTH"])
+    zone = ZoneInfo(random.choice(["UTC", "UTC", "Europe/Madrid", "America/Sao_Paulo"]))
+    local = moment.astimezone(zone)
+    start = local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0, fold=0)
+    end = start + timedelta(minutes=30)
+    if length != "HALF_HOUR":
+        start = start.replace(hour=0, minute=0, day=1 if length == "MONTH" else start.day)
+        end = start + timedelta(days=32 if length == "MONTH" else 1)
+        end = end.replace(day=1) if length == "MONTH" else end
+    point = dict.fromkeys(META_COLUMNS, "")
+    point |= {
+        "waba_id": random.choice(["", "1001", "1002"]), "field": field, "granularity": length,
+        "start": int(start.timestamp()), "end": int(end.timestamp()),
+    }
+    if field == "analytics":
+        point["phone_numbers"] = random.choice(["", LINES[0], LINES[1], ",".join(LINES[:2])])
+        point["country_codes"] = random.choice(["", "CO", "MX", "BR,CO"])
+        measures = ["sent", "delivered"]
+    elif field == "template_analytics":
+        point["template_id"] = random.choice(["promo / 50 %", "bienvenida", "it's"])
+        measures = ["sent", "delivered", "read", "clicked", "cost"]
+    else:
+        words, count = BREAKDOWNS[field]
+        dimensions = random.choice(words)
+        point["dimensions"] = ",".join(dimensions)
+        for word in dimensions:
+            column, values = META_WORDS[word]
+            point[column] = random.choice([*values, ""])
+        measures = [count, "cost"]
+    for measure in measures:
+        point[measure] = random.choice(["", 0, 1, 2, 5])
+    return point
+
+
+META_COLUMNS = """
+    waba_id field granularity start end dimensions phone_numbers country_codes phone_number country
+    conversation_category conversation_type conversation_direction pricing_category pricing_type tier
+    template_id sent delivered read clicked conversation volume cost
+""".split()
+META_WORDS = {
+    "COUNTRY": ("country", ["CO", "MX", "BR"]),
+    "PHONE": ("phone_number", LINES[:2]),
+    "CONVERSATION_CATEGORY": ("conversation_category", ["MARKETING", "SERVICE", "UNKNOWN"]),
+    "CONVERSATION_TYPE": ("conversation_type", ["REGULAR", "FREE_TIER", "FREE_ENTRY_POINT"]),
+    "CONVERSATION_DIRECTION": ("conversation_direction", ["BUSINESS_INITIATED", "USER_INITIATED"]),
+    "PRICING_CATEGORY": ("pricing_category", ["UTILITY", "SERVICE"]),
+    "PRICING_TYPE": ("pricing_type", ["REGULAR", "FREE_CUSTOMER_SERVICE"]),
+    "TIER": ("tier", ["0:25", "26:MAX"]),
+}
+BREAKDOWNS = {
+    "conversation_analytics": (
+        [[], ["COUNTRY"], ["COUNTRY", "PHONE"], ["CONVERSATION_TYPE", "COUNTRY"],
+         ["CONVERSATION_CATEGORY", "CONVERSATION_DIRECTION"]], "conversation",
+    ),
+    "pricing_analytics": (
+        [[], ["COUNTRY"], ["PRICING_CATEGORY", "PRICING_TYPE"], ["COUNTRY", "PRICING_TYPE", "TIER"]], "volume",
+    ),
+    "template_analytics": ([[]], "sent"),
+}
+
+
+def summary(random, moment):
+    """What both summaries of a vendor begin with."""
+    zone = ZoneInfo(random.choice(["UTC", "America/Sao_Paulo"]))
+    return {
+        "date": moment.astimezone(zone).date(),
+        "waba_id": random.choice(["1001", "1002", "-"]),
+        "wa_phone_number": random.choice([*LINES[:2], "-"]),
+        "campaign_name": random.choice(["-", "junio"]),
+        "country": random.choice(["Colombia", "Mexico", "Atlantis", "-"]),
+    }
+
+
+def message_summary(random, moment):
+    """Counts that are never those of the messages, or not told."""
+    counts = ["created", "failed", "sent", "delivered", "read", "received"]
+    kind = {"message_type": random.choice(["Incoming session message", "Template message", "Outgoing message"])}
+    return summary(random, moment) | kind | {count: random.choice(["-", 0, 1, 2]) for count in counts}
+
+
+def session_summary(random, moment):
+    """By types and by categories, in several currencies."""
+    return summary(random, moment) | {
+        "session_type": random.choice([*CATEGORIES, "User-initiated", "referral", "odd", "-"]),
+        "free_tier": random.choice(["Yes", "No", "No", "-"]),
+        "number_of_sessions": random.choice([0, 1, 2]),
+        "amount": random.choice(["-", "0", "0.0125", "1.5"]),
+        "currency": random.choice(["USD", "BRL", ""]),
+    }
+
+
 # What makes a row of a table whose cells cannot be drawn one by one.
 ODD = {
     "ad_spend": ad_spend, "audience_tags": audience_tag, "closures": closure, "conversions": conversion,
-    "rates": rate, "variables": variable,
+    "message_summaries": message_summary, "meta_points": meta_point, "rates": rate,
+    "session_summaries": session_summary, "variables": variable,
 }
 
 

@@ -218,3 +218,73 @@ fn closes(open: char, letter: char) -> bool {
         open => open == letter,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::OutputColumn;
+    use super::super::{BY_CONVERSATION_CATEGORY, BY_PHONE, Filter};
+    use super::*;
+
+    struct Conversations;
+
+    impl Field for Conversations {
+        const NAME: &'static str = "conversation_analytics";
+        const FILTERS: &'static [Filter] = &[BY_PHONE, BY_CONVERSATION_CATEGORY];
+        const DIMENSIONS: &'static [&'static str] = &["COUNTRY", "PHONE"];
+        const MEASURES: &'static [OutputColumn] = &[];
+    }
+
+    fn read(text: &str) -> Result<Expression, String> {
+        Expression::read::<Conversations>(text)
+    }
+
+    #[test]
+    fn an_expression_is_read_as_a_document_has_it() {
+        let verbatim = "?fields=conversation_analytics\n.start(1685602800)\n.end(1685689200)\n\
+                        .granularity(HALF_HOUR)\n.phone_numbers([\"19195552584\"])\n\
+                        .dimensions([\"CONVERSATION_CATEGORY\",“CONVERSATION_TYPE”,\"COUNTRY,PHONE\"])\n\
+                        &access_token=your-access-token";
+        for text in [verbatim, &format!("https://graph.facebook.com/v17.0\n/1/{verbatim}")] {
+            let read = read(text).unwrap();
+            assert_eq!(read.instant("start", Tz::UTC), Ok(Some(1_685_602_800_000_000)));
+            assert_eq!(read.granularity(false), Ok(Some(Granularity::HalfHour)));
+            assert_eq!(read.words("phone_numbers"), Some(&["19195552584".to_owned()][..]));
+            let dimensions = read.words("dimensions").unwrap();
+            assert_eq!(
+                dimensions,
+                ["CONVERSATION_CATEGORY", "CONVERSATION_TYPE", "COUNTRY", "PHONE"]
+            );
+        }
+        let read =
+            read("conversation_analytics . start ( 2025-06-01 ) .phone_numbers([ ])").unwrap();
+        let midnight = 1_748_754_000_000_000;
+        assert_eq!(read.instant("start", chrono_tz::America::Bogota), Ok(Some(midnight)));
+        assert_eq!(read.words("phone_numbers"), Some(&[][..]));
+        assert_eq!(read.words("dimensions"), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_token() {
+        for (text, said) in [
+            ("analytics.start(1)", "ask `wabalake query analytics`"),
+            ("conversation_analytics.dimension([])", "did you mean `dimensions`?"),
+            ("conversation_analytics.product_types([0])", "takes no `product_types`"),
+            ("conversation_analytics.access_tokens(SECRET)", "takes no `access_tokens`"),
+            ("conversation_analytics.start(1).start(2)", "`start` is said twice"),
+            ("conversation_analytics.start(1", "the value of `start` does not end"),
+            ("conversation_analytics.start", "`start` is followed by no value"),
+            ("conversation_analytics.start(1)end(2)", "a dot and a name after `start(…)`"),
+            ("", "write conversation_analytics.start(…)"),
+        ] {
+            let fault = read(&format!("{text}&access_token=SECRET")).unwrap_err();
+            assert!(fault.contains(said), "{text}: {fault}");
+            assert!(!fault.contains("SECRET"), "{text}: {fault}");
+        }
+        let value = |text: &str| read(&format!("conversation_analytics.{text}")).unwrap();
+        assert!(value("start([1,2])").instant("start", Tz::UTC).is_err());
+        assert!(value("start(soon)").instant("start", Tz::UTC).is_err());
+        assert!(value("granularity(YEAR)").granularity(false).is_err());
+        assert!(value("granularity(MONTHLY)").granularity(true).is_err());
+        assert!(value("use_waba_timezone(maybe)").truth("use_waba_timezone").is_err());
+    }
+}

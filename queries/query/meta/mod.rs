@@ -286,11 +286,15 @@ impl<F: Field> Points<F> {
             Source::Meta => self.stored(tables)?,
             Source::Lake => self.counted(units()?),
         };
-        let counts = F::MEASURES.iter().map(|measure| {
+        let counts_anything = F::MEASURES.iter().map(|measure| {
             col(measure.name).cast(DataType::Float64).fill_null(lit(0.0)).neq(lit(0.0))
         });
-        Ok(match counts.reduce(Expr::or) {
-            Some(counts_anything) => points.filter(counts_anything),
+        // What counts nothing is no point. Of some stored ones only the cost is told.
+        let costs_only = counts::<F>().map(|count| col(count).is_null());
+        let costs_only = costs_only.chain(has_cost::<F>().then(|| col(COST).is_not_null()));
+        let costs_only = costs_only.reduce(Expr::and).filter(|_| has_cost::<F>());
+        Ok(match counts_anything.chain(costs_only).reduce(Expr::or) {
+            Some(is_point) => points.filter(is_point),
             None => points,
         })
     }

@@ -26,6 +26,9 @@ use super::{Field, Points, stored_list};
 
 const SECOND: i64 = 1_000_000;
 
+/// What comes first of what is told twice.
+const RANK: &str = "rank";
+
 impl<F: Field> Points<F> {
     /// What Meta said, added up by bucket and dimensions. A sum is null where one of its points
     /// does not tell.
@@ -69,7 +72,6 @@ impl<F: Field> Points<F> {
             return self.widest(points);
         }
 
-        const RANK: &str = "rank";
         let dimensions = size(DIMENSIONS).cast(DataType::String);
         let rank = concat_str([dimensions, col(DIMENSIONS).fill_null(lit(""))], " ", false);
         let first = col(RANK).min().over(bucket)?;
@@ -79,7 +81,6 @@ impl<F: Field> Points<F> {
     /// The points of the responses for the lines and countries that are asked for; else, of those
     /// that have a line and a country in common, only of the one for the most.
     fn widest(&self, points: LazyFrame) -> PolarsResult<LazyFrame> {
-        const RANK: &str = "rank";
         const OTHER: &str = "_other";
         let lists = [PHONE_NUMBERS, COUNTRY_CODES];
         let points = self.filters().fold(points, |points, (filter, allowed)| {

@@ -84,6 +84,52 @@ fn days_begin_at_the_first_instant_that_there_is() {
 }
 
 #[test]
+fn buckets_end_where_the_next_begins() {
+    let bounds = |clock: Clock, zone, at: &str| -> [String; 2] {
+        let at = [Some(micros(at))];
+        clock.bounds(&clock.start(col("at"), zone), zone).map(|bound| {
+            let seconds = worked_out(&at, (bound * lit(1_000_000)).cast(instant()));
+            seconds.into_iter().next().unwrap()
+        })
+    };
+    let cases = [
+        // A day of 23 hours that has no midnight, and the date before one that was left out.
+        (
+            Clock::Day,
+            America::Sao_Paulo,
+            "2018-11-04T12:00:00Z",
+            "2018-11-04T03:00:00Z",
+            "2018-11-05T02:00:00Z",
+        ),
+        (
+            Clock::Day,
+            Pacific::Apia,
+            "2011-12-30T09:00:00Z",
+            "2011-12-29T10:00:00Z",
+            "2011-12-30T10:00:00Z",
+        ),
+        (
+            Clock::Month,
+            Europe::Madrid,
+            "2025-03-31T21:59:59Z",
+            "2025-02-28T23:00:00Z",
+            "2025-03-31T22:00:00Z",
+        ),
+        (
+            Clock::HalfHour,
+            Asia::Kathmandu,
+            "2025-06-01T10:20:00Z",
+            "2025-06-01T10:15:00Z",
+            "2025-06-01T10:45:00Z",
+        ),
+    ];
+    for (clock, zone, at, start, end) in cases {
+        assert_eq!(bounds(clock, zone, at), [start, end], "{zone} {at}");
+        assert_eq!(clock.floor(zone, micros(at)), micros(start), "{zone} {at}");
+    }
+}
+
+#[test]
 fn a_null_has_no_bucket() {
     let nothing = [None, Some(0)];
     let on = |clock: Clock| worked_out(&nothing, clock.start(col("at"), America::Bogota));

@@ -109,6 +109,10 @@ fn typed(cells: &StringChunked, of: &DataType) -> Series {
             });
             stamps.collect::<Int64Chunked>().into_series().cast(&instant()).unwrap()
         }
+        DataType::Boolean => {
+            let truths = cells.iter().map(|cell| cell.map(|cell| cell.parse::<bool>().unwrap()));
+            truths.collect::<BooleanChunked>().into_series()
+        }
         _ => cells.clone().into_series().strict_cast(of).unwrap(),
     }
 }

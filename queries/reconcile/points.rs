@@ -1,0 +1,222 @@
+//! Meta's points: each is worked out anew over its own bucket, broken down as it is.
+//!
+//! ```text
+//! points      of the same account, bucket, breakdown and lists make one request
+//! units       find the buckets that they lie in by the quarters of an hour that both touch: every
+//!             zone's half-hours are made of those
+//! facts       units added up by bucket and all dimensions
+//! computed    facts added up to the dimensions of each request
+//! ```
+
+use polars::prelude::{ExplodeOptions, UniqueKeepStrategy, by_name, concat_str, int_ranges};
+use wabalake_data::tables::instant;
+use wabalake_data::tables::messages::{self, CREATED_AT};
+use wabalake_data::tables::meta_points::{
+    self, CONVERSATION, COST, COUNTRY, COUNTRY_CODES, DELIVERED, DIMENSION_COLUMNS, DIMENSIONS,
+    END, FIELD, GRANULARITY, PHONE_NUMBER, PHONE_NUMBERS, SENT, START, VOLUME, WABA_ID,
+};
+
+use super::{
+    BUCKET, COMPUTED, KEY, Params, REPORTED, beside, key_of, side, text_or_nothing, told_sum,
+};
+use crate::query::days::Span;
+use crate::query::meta::PRODUCT_TYPE;
+use crate::query::prelude::*;
+use crate::query::zone::Clock;
+use crate::query::{meta::Field, money, tables::Tables};
+use crate::{analytics, conversation_analytics, pricing_analytics};
+
+const SECOND: i64 = 1_000_000;
+
+/// Seconds in a quarter of an hour.
+const QUARTER: i64 = 900;
+
+/// All that points of one request have in common.
+const REQUEST: [&str; 7] =
+    [WABA_ID, GRANULARITY, START, END, DIMENSIONS, PHONE_NUMBERS, COUNTRY_CODES];
+
+/// `analytics`
+pub(super) fn analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let units = analytics::units(tables, ever(params)).filter(col(PRODUCT_TYPE).neq(lit("100")));
+    compared::<analytics::Analytics>("analytics", units, &[SENT, DELIVERED], tables, params)
+}
+
+/// `conversation-analytics`
+pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let units = conversation_analytics::units(tables, ever(params), params.free_sessions)?;
+    compared::<conversation_analytics::ConversationAnalytics>(
+        "conversation-analytics",
+        units,
+        &[CONVERSATION],
+        tables,
+        params,
+    )
+}
+
+/// `pricing-analytics`
+pub(super) fn pricing_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let units = pricing_analytics::units(tables, ever(params))?;
+    compared::<pricing_analytics::PricingAnalytics>(
+        "pricing-analytics",
+        units,
+        &[VOLUME],
+        tables,
+        params,
+    )
+}
+
+/// All time: a bucket may reach out of the range.
+fn ever(params: &Params) -> Span {
+    Span { from: None, until: None, timezone: params.days.timezone() }
+}
+
+fn compared<F: Field>(
+    what: &'static str,
+    units: LazyFrame,
+    counts: &[&str],
+    tables: &Tables,
+    params: &Params,
+) -> PolarsResult<LazyFrame> {
+    let points = reported(F::NAME, tables, params);
+    let requests = points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any);
+    let has_cost = counts.len() == 1;
+    let columns = columns::<F>();
+
+    let mut sums: Vec<Expr> = counts.iter().map(|count| col(*count).sum()).collect();
+    if has_cost {
+        sums.extend(money::charges());
+    }
+    let mut by_bucket = vec![col(START), col(END), col(WABA_ID)];
+    let of_bucket = by_bucket.clone();
+    by_bucket.extend(columns.iter().map(|column| col(*column)));
+    let facts = in_buckets(units, &requests, tables)?.group_by(by_bucket).agg(&sums);
+
+    let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
+    let broken_down = columns.iter().map(|column| {
+        when(has(DIMENSIONS, lit(word_of(column)))).then(col(*column)).otherwise(lit(Null {}))
+    });
+    let broken_down: Vec<Expr> =
+        broken_down.zip(&columns).map(|(value, column)| value.alias(*column)).collect();
+    let of_the_lists =
+        [(PHONE_NUMBERS, PHONE_NUMBER), (COUNTRY_CODES, COUNTRY)].map(|(list, column)| {
+            let listed = has(list, col(column)).fill_null(lit(false));
+            col(list).is_null().or(listed)
+        });
+    let [of_the_lines, of_the_countries] = of_the_lists;
+    let by_key = [col(BUCKET), col(KEY)];
+    let counts_anything = counts.iter().map(|count| col(*count).neq(lit(0)));
+    let counts_anything = counts_anything.reduce(Expr::or).unwrap_or(lit(true));
+    let computed = facts
+        .join(requests, &of_bucket, &of_bucket, known)
+        .filter(of_the_lines.and(of_the_countries))
+        .with_columns(broken_down)
+        .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
+        .group_by(&by_key)
+        .agg(&sums)
+        .filter(counts_anything);
+    let mut metrics = counts.to_vec();
+    let computed = if has_cost {
+        metrics.push(COST);
+        computed.with_column(money::cost().alias(COST))
+    } else {
+        computed
+    };
+    let reported = points
+        .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
+        .group_by(&by_key)
+        .agg(metrics.iter().map(|metric| told_sum(metric).alias(*metric)).collect::<Vec<_>>());
+    Ok(beside(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED)))
+}
+
+/// The points of a field whose bucket begins on a date of the range.
+fn reported(field: &'static str, tables: &Tables, params: &Params) -> LazyFrame {
+    let points = params.waba.of(tables.scan(&meta_points::TABLE)).filter(col(FIELD).eq(lit(field)));
+    match params.days.holds(&Clock::Day.start(bucket(), params.days.timezone())) {
+        Some(in_range) => points.filter(in_range),
+        None => points,
+    }
+}
+
+/// The instant at which a point's bucket begins.
+fn bucket() -> Expr {
+    (col(START) * lit(SECOND)).cast(instant())
+}
+
+/// Units once for each bucket of a request that they lie in, with its `start` and `end`.
+fn in_buckets(units: LazyFrame, requests: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+    const TOUCHED: &str = "quarter";
+    const FIRST: &str = "first_quarter";
+    const LAST: &str = "last_quarter";
+    const EVERY: &str = "every";
+    let quarter = |at: Expr| at.cast(DataType::Int64).floor_div(lit(SECOND * QUARTER));
+    // No bucket is cut into more quarters than there are messages in, however long it claims to be.
+    let known = tables.scan(&messages::TABLE).select([
+        quarter(col(CREATED_AT).min()).alias(FIRST),
+        quarter(col(CREATED_AT).max()).alias(LAST),
+        lit(true).alias(EVERY),
+    ]);
+    let first = col(START).floor_div(lit(QUARTER));
+    let last = (col(END) - lit(1_i64)).floor_div(lit(QUARTER));
+    let quarters = int_ranges(
+        when(first.clone().gt(col(FIRST))).then(first).otherwise(col(FIRST)),
+        when(last.clone().lt(col(LAST))).then(last).otherwise(col(LAST)) + lit(1_i64),
+        lit(1_i64),
+        DataType::Int64,
+    );
+    let keep_nulls = ExplodeOptions { empty_as_null: true, keep_nulls: true };
+    let buckets = requests
+        .clone()
+        .select([col(START), col(END), lit(true).alias(EVERY)])
+        .unique(None, UniqueKeepStrategy::Any)
+        .inner_join(known, col(EVERY), col(EVERY))
+        .select([col(START), col(END), quarters.alias(TOUCHED)])
+        .explode(by_name([TOUCHED], true, false), keep_nulls);
+    let at = || col(CREATED_AT).cast(DataType::Int64);
+    let lies_in = at().gt_eq(col(START) * lit(SECOND)).and(at().lt(col(END) * lit(SECOND)));
+    Ok(units
+        .with_column(quarter(col(CREATED_AT)).alias(TOUCHED))
+        .inner_join(buckets, col(TOUCHED), col(TOUCHED))
+        .filter(lies_in))
+}
+
+/// What names a point but for its bucket: the lists where there are any, then its dimensions.
+fn key(columns: &[&'static str]) -> Expr {
+    let named = |column: &'static str| {
+        concat_str([lit(format!("; {column}=")), text_or_nothing(column)], "", false)
+    };
+    let mut parts = vec![key_of(&[WABA_ID, GRANULARITY])];
+    for list in [PHONE_NUMBERS, COUNTRY_CODES] {
+        parts.push(when(col(list).is_not_null()).then(named(list)).otherwise(lit("")));
+    }
+    for column in columns {
+        let is_one = has(DIMENSIONS, lit(word_of(column)));
+        parts.push(when(is_one).then(named(column)).otherwise(lit("")));
+    }
+    concat_str(parts, "", false)
+}
+
+/// The columns of a field's dimensions, in the order of the table's; and of `analytics` those that
+/// its lists are about.
+fn columns<F: Field>() -> Vec<&'static str> {
+    let of_field = |word: &str| F::DIMENSIONS.contains(&word) || F::DIMENSIONS.is_empty();
+    let dimensions = DIMENSION_COLUMNS.iter().filter(|(word, _)| of_field(word));
+    let is_list = |column: &&str| [PHONE_NUMBER, COUNTRY].contains(column);
+    let mut columns: Vec<&'static str> = dimensions
+        .map(|(_, column)| *column)
+        .filter(|column| !F::DIMENSIONS.is_empty() || is_list(column))
+        .collect();
+    columns.sort_by_key(|column| meta_points::TABLE.position(column));
+    columns
+}
+
+/// Meta's word for a column.
+fn word_of(column: &str) -> &'static str {
+    let found = DIMENSION_COLUMNS.iter().find(|(_, of)| *of == column);
+    found.map_or("", |(word, _)| word)
+}
+
+/// Whether a stored list has a word; null without a list or a word.
+fn has(list: &str, word: Expr) -> Expr {
+    let between_commas = |text: Expr| concat_str([lit(","), text, lit(",")], "", false);
+    between_commas(col(list)).str().contains_literal(between_commas(word))
+}

@@ -1,0 +1,122 @@
+//! Kaleyra's summaries: campaigns are added up, and days are those of the reporting zone.
+
+use polars::prelude::UniqueKeepStrategy;
+use wabalake_data::tables::messages::{self, CREATED_AT, LINE};
+use wabalake_data::tables::session_summaries::{
+    self, AMOUNT, COUNTRY, DATE, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE, WA_PHONE_NUMBER,
+    WABA_ID,
+};
+use wabalake_data::tables::{CURRENCY, instant, message_summaries};
+
+use super::{BUCKET, COMPUTED, KEY, Params, REPORTED, beside, key_of, side, told_sum};
+use crate::query::conversations::{begun_by, conversations};
+use crate::query::prelude::*;
+use crate::query::prices::DATED;
+use crate::query::zone::Clock;
+use crate::query::{money, tables::Tables};
+
+const COUNTS: [&str; 6] = [
+    message_summaries::CREATED,
+    message_summaries::FAILED,
+    message_summaries::SENT,
+    message_summaries::DELIVERED,
+    message_summaries::READ,
+    message_summaries::RECEIVED,
+];
+
+/// What stands for a currency that is not said.
+const UNSAID: &str = "?";
+const REPORTED_IN: &str = "reported_in";
+const REPORTED_IN_TOO: &str = "reported_in_too";
+
+/// `message-summary`
+pub(super) fn messages(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let key = [WABA_ID, WA_PHONE_NUMBER, COUNTRY, message_summaries::MESSAGE_TYPE];
+    let grouped_by = [&[DATE][..], &key].concat();
+    let grouped_by: Vec<Expr> = grouped_by.into_iter().map(col).collect();
+    let reported = in_range(params.waba.of(tables.scan(&message_summaries::TABLE)), params);
+    let zone = params.days.timezone();
+    let messages = params.days.scan(tables, &messages::TABLE).with_columns([
+        Clock::Day.start(col(CREATED_AT), zone).alias(DATE),
+        col(LINE).alias(WA_PHONE_NUMBER),
+    ]);
+    let computed = of_reported(messages, &reported).group_by(&grouped_by).agg(message_counts());
+    let reported = reported.group_by(&grouped_by).agg(COUNTS.map(|c| told_sum(c).alias(c)));
+    let [computed, reported] = [computed, reported].map(|figures| named(figures, &key, params));
+    Ok(beside(
+        "message-summary",
+        side(computed, &COUNTS, COMPUTED),
+        side(reported, &COUNTS, REPORTED),
+    ))
+}
+
+/// `session-summary`
+pub(super) fn sessions(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    const METRICS: [&str; 2] = [NUMBER_OF_SESSIONS, AMOUNT];
+    let key = [WABA_ID, WA_PHONE_NUMBER, COUNTRY, SESSION_TYPE, FREE_TIER];
+    let grouped_by = [&[DATE][..], &key].concat();
+    let grouped_by: Vec<Expr> = grouped_by.into_iter().map(col).collect();
+
+    let reported = in_range(params.waba.of(tables.scan(&session_summaries::TABLE)), params)
+        .with_column(begun_by(col(SESSION_TYPE)).alias(SESSION_TYPE));
+    let began = conversations(tables, params.days.span(), params.free_sessions)?
+        .with_columns([col(DATED).alias(DATE), col(LINE).alias(WA_PHONE_NUMBER)]);
+    let mut counted = vec![rows().alias(NUMBER_OF_SESSIONS)];
+    counted.extend(money::charges());
+    let computed = of_reported(began, &reported)
+        .group_by(&grouped_by)
+        .agg(counted)
+        .with_column(money::cost().alias(AMOUNT));
+
+    let in_what = || {
+        let currency = col(CURRENCY).fill_null(lit(UNSAID));
+        when(col(AMOUNT).is_not_null()).then(currency).otherwise(lit(Null {}))
+    };
+    let in_one_currency = col(REPORTED_IN).is_null().or(col(REPORTED_IN).eq(col(REPORTED_IN_TOO)));
+    let reported = reported
+        .group_by(&grouped_by)
+        .agg([
+            told_sum(NUMBER_OF_SESSIONS).alias(NUMBER_OF_SESSIONS),
+            told_sum(AMOUNT).alias(AMOUNT),
+            in_what().min().alias(REPORTED_IN),
+            in_what().max().alias(REPORTED_IN_TOO),
+        ])
+        .with_column(when(in_one_currency).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT));
+    let [computed, reported] = [computed, reported].map(|figures| named(figures, &key, params));
+
+    // An amount says nothing beside one in another currency.
+    let what_in = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
+    let on = [col(BUCKET), col(KEY)];
+    let is_other = col(REPORTED_IN).neq(money::charged_in()).fill_null(lit(false));
+    let computed = computed
+        .join(what_in, &on, &on, JoinArgs::new(JoinType::Left))
+        .with_column(when(is_other).then(lit(Null {})).otherwise(col(AMOUNT)).alias(AMOUNT));
+    Ok(beside(
+        "session-summary",
+        side(computed, &METRICS, COMPUTED),
+        side(reported, &METRICS, REPORTED),
+    ))
+}
+
+/// The rows of a summary whose date lies in the range.
+fn in_range(summary: LazyFrame, params: &Params) -> LazyFrame {
+    match params.days.holds(&col(DATE)) {
+        Some(in_range) => summary.filter(in_range),
+        None => summary,
+    }
+}
+
+/// The rows of the dates and accounts of which something is reported.
+fn of_reported(rows: LazyFrame, reported: &LazyFrame) -> LazyFrame {
+    let on = [col(DATE), col(WABA_ID)];
+    let reported = reported.clone().select(&on).unique(None, UniqueKeepStrategy::Any);
+    let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Semi) };
+    rows.join(reported, &on, &on, known)
+}
+
+/// Figures of a date with its midnight and the text of their key.
+fn named(figures: LazyFrame, key: &[&str], params: &Params) -> LazyFrame {
+    let [start, _] = Clock::Day.bounds(&col(DATE), params.days.timezone());
+    let midnight = (start * lit(1_000_000_i64)).cast(instant());
+    figures.with_columns([midnight.alias(BUCKET), key_of(key).alias(KEY)])
+}

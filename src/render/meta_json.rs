@@ -1,0 +1,208 @@
+//! A response of Meta's API, which `load` reads back.
+//!
+//! ```text
+//! {"analytics":{"phone_numbers":["15550100"],"country_codes":["US"],"granularity":"DAY",
+//!   "data_points":[{"start":1748736000,"end":1748822400,"sent":4,"delivered":3}]},"id":"1001"}
+//! {"pricing_analytics":{"data":[{"data_points":[…]}]},"id":"1001"}
+//! ```
+//!
+//! A point has the columns of the answer for keys, and leaves out what is null.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use polars::prelude::DataFrame;
+use wabalake_data::tables::meta_points::{
+    CLICKED, COST, COUNTRY_CODES, FIELDS, PHONE_NUMBERS, WABA_ID,
+};
+use wabalake_queries::query::Envelope;
+
+use super::Answer;
+use super::cells::Value;
+use super::json::quoted;
+use crate::error::{Error, Result};
+
+/// What stands around the points.
+#[derive(Clone, Debug)]
+pub struct Response {
+    field: &'static str,
+    granularity: &'static str,
+    phone_numbers: Vec<String>,
+    country_codes: Vec<String>,
+    id: Option<String>,
+}
+
+impl Response {
+    /// What an envelope says, with what was met of accounts, lines and countries.
+    ///
+    /// # Errors
+    /// Points of more than one account.
+    pub fn of(envelope: &Envelope, met: &DataFrame) -> Result<Self> {
+        let met_in = |column: &str| -> Result<BTreeSet<String>> {
+            let texts = met.column(column)?.str()?;
+            let words = texts.iter().flatten().flat_map(|text| text.split(','));
+            Ok(words.map(str::to_owned).collect())
+        };
+        let listed = |asked: &Option<Vec<String>>, column: &str| match asked {
+            Some(words) => Ok(words.clone()),
+            None => met_in(column).map(|words| words.into_iter().collect()),
+        };
+        let asked: BTreeSet<&String> = envelope.wabas.iter().collect();
+        let accounts = met.column(WABA_ID)?.str()?;
+        let met: BTreeSet<Option<&str>> = accounts.iter().collect();
+        let id = match (asked.first(), asked.len(), met.len()) {
+            (Some(only), 1, _) => Some((*only).clone()),
+            (_, _, 0 | 1) => met.first().copied().flatten().map(str::to_owned),
+            _ => {
+                let some: Vec<&str> = met.iter().flatten().copied().take(5).collect();
+                return Err(Error::usage(
+                    "a response of Meta's API is for one account, and there are several",
+                )
+                .hint(format!("name one with `--waba`, such as {}", some.join(" or "))));
+            }
+        };
+        Ok(Self {
+            field: envelope.field,
+            granularity: envelope.granularity,
+            phone_numbers: listed(&envelope.phone_numbers, PHONE_NUMBERS)?,
+            country_codes: listed(&envelope.country_codes, COUNTRY_CODES)?,
+            id,
+        })
+    }
+}
+
+/// Writes the response.
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
+    let Some(response) = &answer.response else {
+        return Err(Error::bug("an answer without what stands around it in a response"));
+    };
+    let [messages, _, _, templates] = FIELDS;
+    let list = |words: &[String]| serde_json::Value::from(words).to_string();
+    let (mut head, mut tail) = (format!("{{\"{}\":{{", response.field), String::new());
+    if response.field == messages {
+        head.push_str(&format!(
+            "\"phone_numbers\":{},\"country_codes\":{},\"granularity\":\"{}\",",
+            list(&response.phone_numbers),
+            list(&response.country_codes),
+            response.granularity,
+        ));
+    } else {
+        head.push_str("\"data\":[{");
+        tail.push_str("}]");
+    }
+    let id = response.id.as_deref().map_or_else(|| "null".to_owned(), quoted);
+    tail.push_str(&format!("}},\"id\":{id}}}\n"));
+
+    let mut text = head + "\"data_points\":[";
+    for row in 0..answer.rows() {
+        text.push_str(if row == 0 { "\n" } else { ",\n" });
+        push_point(answer, row, response.field == templates, &mut text);
+        out.write_all(text.as_bytes())?;
+        text.clear();
+    }
+    text.push(']');
+    out.write_all((text + &tail).as_bytes())?;
+    Ok(())
+}
+
+/// Writes one point. Of a template Meta tells clicks by button and costs by what they are for.
+fn push_point(answer: &Answer, row: usize, of_a_template: bool, text: &mut String) {
+    text.push('{');
+    let mut is_first = true;
+    for (name, cells) in answer.names().zip(answer.cells()) {
+        let value = cells.get(row);
+        if matches!(value, Value::Null) {
+            continue;
+        }
+        if !is_first {
+            text.push(',');
+        }
+        is_first = false;
+        text.push_str(&quoted(name));
+        text.push(':');
+        let (before, after) = match name {
+            CLICKED if of_a_template => ("[{\"count\":", "}]"),
+            COST if of_a_template => ("[{\"type\":\"amount_spent\",\"value\":", "}]"),
+            _ => ("", ""),
+        };
+        text.push_str(before);
+        match value {
+            Value::Text(value) => text.push_str(&quoted(value)),
+            value => value.write(text),
+        }
+        text.push_str(after);
+    }
+    text.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+    use wabalake_data::tables::meta_points::{DELIVERED, END, READ, SENT, START, TEMPLATE_ID};
+
+    use super::super::tests::written;
+    use super::super::{Answer, Format};
+    use super::*;
+
+    fn envelope(field: &'static str, wabas: &[&str]) -> Envelope {
+        Envelope {
+            field,
+            granularity: "DAY",
+            wabas: wabas.iter().map(|waba| (*waba).to_owned()).collect(),
+            phone_numbers: None,
+            country_codes: Some(vec!["BR".to_owned()]),
+            met: DataFrame::empty().lazy(),
+        }
+    }
+
+    fn met(wabas: &[Option<&str>]) -> DataFrame {
+        let lines: Vec<_> = wabas.iter().map(|_| Some("15550102,15550101")).collect();
+        df![WABA_ID => wabas, PHONE_NUMBERS => lines.clone(), COUNTRY_CODES => lines].unwrap()
+    }
+
+    #[test]
+    fn messages_stand_beside_their_lists() {
+        let frame = df![START => [0i64, 1], END => [1i64, 2], SENT => [Some(4i64), None]].unwrap();
+        let response = Response::of(&envelope("analytics", &[]), &met(&[Some("7")])).unwrap();
+        let answer = Answer::plain(frame).unwrap().within(response);
+        assert_eq!(
+            written(&answer, Format::MetaJson),
+            "{\"analytics\":{\"phone_numbers\":[\"15550101\",\"15550102\"],\
+             \"country_codes\":[\"BR\"],\"granularity\":\"DAY\",\"data_points\":[\n\
+             {\"start\":0,\"end\":1,\"sent\":4},\n{\"start\":1,\"end\":2}]},\"id\":\"7\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_template_has_lists_of_its_own() {
+        let frame = df![
+            START => [0i64], END => [1i64], TEMPLATE_ID => ["a\"b"], DELIVERED => [1i64], READ => [0i64],
+            CLICKED => [2i64], COST => [0.5],
+        ];
+        let response = Response::of(&envelope("template_analytics", &[]), &met(&[])).unwrap();
+        let answer = Answer::plain(frame.unwrap()).unwrap().within(response);
+        assert_eq!(
+            written(&answer, Format::MetaJson),
+            "{\"template_analytics\":{\"data\":[{\"data_points\":[\n\
+             {\"start\":0,\"end\":1,\"template_id\":\"a\\\"b\",\"delivered\":1,\"read\":0,\
+             \"clicked\":[{\"count\":2}],\"cost\":[{\"type\":\"amount_spent\",\"value\":0.5}]}]}]},\
+             \"id\":null}\n"
+        );
+    }
+
+    #[test]
+    fn a_response_is_for_one_account() {
+        let id = |wabas: &[&str], there: &[Option<&str>]| {
+            let response = Response::of(&envelope("analytics", wabas), &met(there));
+            response.map(|response| response.id)
+        };
+        assert_eq!(id(&["7"], &[Some("8")]).unwrap().as_deref(), Some("7"));
+        assert_eq!(id(&["7", "8"], &[Some("8")]).unwrap().as_deref(), Some("8"));
+        assert_eq!(id(&[], &[None]).unwrap(), None);
+        for several in [&[Some("7"), Some("8")][..], &[Some("7"), None]] {
+            let error = id(&[], several).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.lines().contains("`--waba`, such as 7"), "{}", error.lines());
+        }
+    }
+}
