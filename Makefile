@@ -60,6 +60,10 @@ bench: .venv ## The benchmark that the README shows: a year of made-up exports, 
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/compare.py
 
+bench-nightly: .venv ## What a night costs on a lake of 40 days and on one of 400
+	PROFILE=release $(MAKE) build
+	.venv/bin/python benches/nightly.py
+
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-demo test-clients test-twins \
@@ -106,7 +110,7 @@ test-clients: ci-program ## Do other programs read the same rows from a lake?
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
 	$(PYTEST) tests/python/test_twins.py
 
-test-crashes: ci-program ## Loads killed at any instant, and many loads at once
+test-crashes: ci-program ## Loads and nights killed at any instant, and many at once
 	$(PYTEST) tests/python/test_crashes.py
 
 test-readme: ci-program ## Do the README's commands print what it shows?
@@ -137,4 +141,4 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
-.PHONY: build cluster help demo check bless readme bench test ci-program $(STEPS)
+.PHONY: build cluster help demo check bless readme bench bench-nightly test ci-program $(STEPS)

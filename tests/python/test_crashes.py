@@ -1,4 +1,4 @@
-"""What is killed, and what runs at once: all of a load is in the lake, or none of it; an erasure is ended by the next."""
+"""What is killed, and what runs at once: a load or a night is done or not at all; an erasure is ended by the next."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from random import Random
 
 import pyarrow.parquet
 import pytest
+from deltalake import DeltaTable
 
 from lakes import rows, tables
 from program import ENVIRONMENT, command, exports, load, run
@@ -125,6 +126,114 @@ def test_an_erasure_killed_at_any_instant(tmp_path):
         assert not holding(lake, number), f"killed after {instant:.3f} s, erased again: the number is there"
         shutil.rmtree(lake)
     assert unfinished > 0, "every erasure ended before it was killed"
+
+
+SETTINGS = """
+timezone = "America/Bogota"
+[inbox]
+folders = ["../inbox"]
+after = "move"
+loaded = "../loaded"
+[[marts]]
+name = "days"
+query = "session-duration"
+params = { by = ["day", "country"] }
+[[marts]]
+name = "weeks"
+query = "session-duration"
+params = { by = ["week"] }
+[[marts]]
+name = "flows"
+query = "drop-off"
+[[marts]]
+name = "returns"
+query = "return-rate"
+"""
+
+
+def marts(lake):
+    """The rows of every mart, read by another program."""
+    found = {}
+    for log in sorted(lake.glob("marts/*/_delta_log")):
+        if any(log.glob("*.json")):
+            columns = DeltaTable(log.parent).to_pyarrow_table().drop_columns(["mart_day"]).columns
+            found[log.parent.name] = sorted(zip(*(column.to_pylist() for column in columns)), key=repr)
+    return found
+
+
+def runs(lake):
+    """How the nights ended, in their order."""
+    table = DeltaTable(lake / "tables/runs").to_pyarrow_table(columns=["started_at", "outcome"])
+    return table.sort_by("started_at")["outcome"].to_pylist()
+
+
+def desk(folder, exports):
+    """A lake with settings, and an inbox with exports."""
+    (folder / "lake").mkdir(parents=True)
+    (folder / "inbox").mkdir()
+    (folder / "lake/wabalake.toml").write_text(SETTINGS)
+    arrive(folder, exports)
+    return folder
+
+
+def arrive(folder, exports):
+    for export in exports:
+        shutil.copy(export, folder / "inbox")
+
+
+def test_a_night_killed_at_any_instant(sessions, tmp_path):
+    """It is begun again until it lives to its end; the marts are those of one full run."""
+    before = desk(tmp_path / "before", sessions[:1])
+    run("nightly", "--lake", before / "lake")
+    arrive(before, sessions[1:])
+    after = tmp_path / "after"
+    shutil.copytree(before, after)
+    started = time.monotonic()
+    run("nightly", "--lake", after / "lake")
+    whole = time.monotonic() - started
+    expected = (rows(after / "lake"), marts(after / "lake"))
+    assert set(expected[1]) == {"days", "weeks", "flows", "returns"} and all(expected[1].values())
+    assert marts(before / "lake") != expected[1]
+    run("nightly", "--full", "--lake", after / "lake")
+    assert marts(after / "lake") == expected[1], "worked out as a whole, marts differ"
+
+    seed = int(os.environ.get("WABALAKE_SEED", time.time_ns()))
+    print(f"seed {seed}: set WABALAKE_SEED to it for the same instants")
+    random = Random(seed)
+    killed = 0
+    for kill in range(KILLS):
+        folder = tmp_path / f"killed-{kill}"
+        shutil.copytree(before, folder)
+        instants = [random.uniform(0.05, 1.0) * whole for _ in range(2)]
+        for instant in instants:
+            night = start("nightly", "--lake", folder / "lake")
+            time.sleep(instant)
+            night.kill()
+            _, said = night.communicate()
+            assert night.returncode in (0, -9), said
+            killed += night.returncode == -9
+        run("nightly", "--lake", folder / "lake")
+        at = ", ".join(f"{instant:.3f} s" for instant in instants)
+        assert (rows(folder / "lake"), marts(folder / "lake")) == expected, f"killed after {at}"
+        assert runs(folder / "lake")[-1] == "done"
+        assert not any((folder / "inbox").iterdir())
+        shutil.rmtree(folder)
+    assert killed > 0, "every night ended before it was killed"
+
+
+def test_nights_at_once(sessions, tmp_path):
+    """One is the night; the others are told so, or come after it."""
+    folder = desk(tmp_path / "desk", sessions)
+    nights = [start("nightly", "--lake", folder / "lake") for _ in range(4)]
+    for night in nights:
+        _, said = night.communicate()
+        assert night.returncode == 0 or "another night is under way" in said, said
+    codes = [night.returncode for night in nights]
+    assert 0 in codes
+    assert runs(folder / "lake") == ["done"] * codes.count(0)
+    kept = marts(folder / "lake")
+    run("nightly", "--full", "--lake", folder / "lake")
+    assert marts(folder / "lake") == kept and all(kept.values())
 
 
 def test_loads_at_once(sessions, tmp_path):

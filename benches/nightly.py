@@ -1,0 +1,149 @@
+"""What a night costs: one new day on a lake of 40 days, on one of 400, and all of it worked out anew.
+
+    python benches/nightly.py                  # with target/release/wabalake: make build
+
+A night is whole: it loads the day's exports from the inbox and brings the marts up to date.
+"""
+
+import argparse
+import datetime
+import json
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from processes import run
+
+ROOT = Path(__file__).resolve().parents[1]
+START = datetime.date(2025, 5, 1)
+
+# Answers by day, whose rows are of one day alone.
+BY_DAY = {
+    "deliveries": ("delivery-rate", 'by = ["day", "country"]'),
+    "deliveries-by-hour": ("delivery-rate", 'by = ["hour"]'),
+    "sessions": ("session-duration", 'by = ["day", "channel"]'),
+    "sessions-by-flow": ("session-duration", 'by = ["day", "conversation"]'),
+    "sessions-by-country": ("session-duration", 'by = ["country", "day"]'),
+    "latencies": ("message-latency", 'by = ["day", "template"]'),
+}
+# Against what the project has set itself.
+GROWS_AT_MOST = 1.3
+FULL_AT_LEAST = 20
+
+
+def settings(marts):
+    sections = (
+        f'[[marts]]\nname = "{name}"\nquery = "{query}"\nparams = {{ {params} }}\n'
+        for name, (query, params) in marts.items()
+    )
+    return '[inbox]\nfolders = ["../inbox"]\nafter = "delete"\n' + "\n".join(sections)
+
+
+class Bench:
+    def __init__(self, program, folder, sessions_per_day, rounds, say):
+        self.program, self.folder, self.rounds, self.say = program, folder, rounds, say
+        self.sessions_per_day = sessions_per_day
+
+    def run(self, *arguments):
+        return run(self.program, *arguments)
+
+    def night(self, lake, *options):
+        done = self.run("nightly", "--lake", lake, "--json", *options)
+        return done.seconds, json.loads(done.stdout)
+
+    def new_day(self, day, seed):
+        inbox = self.folder / "inbox"
+        shutil.rmtree(inbox, ignore_errors=True)
+        self.run(
+            "sample", "--out", inbox, "--start", START + datetime.timedelta(day), "--days", 1,
+            "--sessions-per-day", self.sessions_per_day, "--seed", seed,
+            "--tables", "sessions,deployments,messages",
+        )
+
+    def measure(self, days, marts):
+        """Seconds of nights with a new day each, and of full ones, on a lake of so many days."""
+        lake = self.folder / "lake"
+        shutil.rmtree(lake, ignore_errors=True)
+        (self.folder / "inbox").mkdir(exist_ok=True)
+        self.run("sample", "--lake", lake, "--days", days, "--sessions-per-day", self.sessions_per_day)
+        (lake / "wabalake.toml").write_text(settings(marts))
+        first, _ = self.night(lake)
+        self.say(f"{days} days: the first night took {first:.2f} s")
+        nights, refreshing = [], []
+        for day in range(self.rounds):
+            self.new_day(days + day, seed=1_000 + day)
+            seconds, report = self.night(lake)
+            worked_out = {mart["mart"]: mart["worked_out"] for mart in report["marts"]}
+            assert set(worked_out.values()) == {"some"}, worked_out
+            assert report["inbox"]["rows_new"] > 0, report["inbox"]
+            nights.append(seconds)
+            refreshing.append(sum(mart["seconds"] for mart in report["marts"]))
+        full = [self.night(lake, "--full") for _ in range(self.rounds)]
+        nothing = [self.night(lake)[0] for _ in range(self.rounds)]
+        found = {
+            "days": days,
+            "night": statistics.median(nights),
+            "marts": statistics.median(refreshing),
+            "full": statistics.median(seconds for seconds, _ in full),
+            "full_marts": statistics.median(
+                sum(mart["seconds"] for mart in report["marts"]) for _, report in full
+            ),
+            "nothing_new": statistics.median(nothing),
+        }
+        self.say("  ".join(f"{name} {value:.3f}" for name, value in found.items()))
+        shutil.rmtree(lake)
+        return found
+
+
+def verdicts(small, large):
+    grows = large["night"] / small["night"]
+    full = large["full_marts"] / large["marts"]
+    return [
+        (
+            grows <= GROWS_AT_MOST,
+            f"a night with a new day: {grows:.2f} times as long on {large['days']} days as on "
+            f"{small['days']}, at most {GROWS_AT_MOST}",
+        ),
+        (
+            full >= FULL_AT_LEAST,
+            f"marts of {large['days']} days worked out anew: {full:.0f} times as long as for a new day, "
+            f"at least {FULL_AT_LEAST}",
+        ),
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
+    parser.add_argument("--days", type=int, nargs=2, default=(40, 400))
+    parser.add_argument("--sessions-per-day", type=int, default=2_740)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=ROOT / "benches/nightly.json")
+    asked = parser.parse_args()
+    say = lambda text: print(text, file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="wabalake-nights-") as folder:
+        bench = Bench(asked.program.resolve(), Path(folder), asked.sessions_per_day, asked.rounds, say)
+        small, large = (bench.measure(days, BY_DAY) for days in asked.days)
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    found = {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit,
+        "machine": platform.platform(),
+        "sessions_per_day": asked.sessions_per_day,
+        "rounds": asked.rounds,
+        "lakes": [small, large],
+        "verdicts": [{"reached": reached, "what": what} for reached, what in verdicts(small, large)],
+    }
+    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+    for reached, what in verdicts(small, large):
+        print(f"{'reached' if reached else 'not reached'}: {what}")
+
+
+if __name__ == "__main__":
+    main()
