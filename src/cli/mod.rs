@@ -18,6 +18,7 @@ mod output;
 mod queries;
 mod query;
 mod rejects;
+mod report;
 mod rooms;
 mod sample;
 mod shared;
@@ -58,6 +59,7 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
     (query::SUBCOMMAND, "Answer a named query"),
     (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
     (explain::SUBCOMMAND, "Show how a query would be run"),
+    (report::SUBCOMMAND, "Write a page to look at"),
     (status::SUBCOMMAND, "Show what there is in a lake"),
     (coverage::SUBCOMMAND, "Show what each table covers, and what to export next"),
     (history::SUBCOMMAND, "Show what happened to a table"),
