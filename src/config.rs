@@ -3,14 +3,24 @@
 //! ```toml
 //! timezone = "America/Bogota"        # where days begin, unless --timezone says otherwise
 //! source_timezone = "America/Bogota" # of stamps without an offset, unless --source-timezone does
+//!
+//! [[marts]]                          # answers that the nightly keeps up to date
+//! name = "deliveries"
+//! query = "delivery-rate"
+//! params = { by = ["day", "country"] }
 //! ```
 //!
-//! The file is a person's: wabalake reads it and never writes it.
+//! What the command line says counts first, then the environment, then this file. The file is a
+//! person's: wabalake reads it, and writes it once, when `wabalake init` finds none. Paths in it
+//! start from the lake's folder.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
+use serde::{Deserialize, Deserializer};
+use wabalake_data::TABLES;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
@@ -19,16 +29,183 @@ use crate::error::{Context as _, Error, Result};
 /// The name of the file within a lake.
 pub const FILE: &str = "wabalake.toml";
 
-const TIMEZONE: &str = "timezone";
-const SOURCE_TIMEZONE: &str = "source_timezone";
+/// What `wabalake init` writes: every setting, with its reason.
+pub const TEMPLATE: &str = include_str!("config.toml");
 
 /// What a lake says of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The reporting zone.
+    #[serde(deserialize_with = "zone")]
     pub timezone: Option<Tz>,
     /// Where stamps without an offset are read.
+    #[serde(deserialize_with = "zone")]
     pub source_timezone: Option<Tz>,
+    /// The same for the exports of single tables.
+    #[serde(deserialize_with = "zones")]
+    pub source_timezones: BTreeMap<&'static str, Tz>,
+    /// Where exports arrive.
+    pub inbox: Inbox,
+    /// Answers that are kept.
+    pub marts: Vec<Mart>,
+    /// The page.
+    pub page: Page,
+    /// What the nightly tells others.
+    pub nightly: Nightly,
+    /// What becomes of old versions.
+    pub retention: Retention,
+    /// Where people may be named.
+    pub privacy: Privacy,
+}
+
+/// Where exports arrive, and what becomes of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inbox {
+    /// Folders to look in, with their subfolders.
+    pub folders: Vec<PathBuf>,
+    /// What becomes of a file that is loaded.
+    pub after: After,
+    /// Where [`After::Move`] moves it.
+    pub loaded: Option<PathBuf>,
+    /// Where a file goes that cannot be loaded, with its error beside it; else it is left.
+    pub failed: Option<PathBuf>,
+}
+
+/// What becomes of a file that is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// It stays.
+    #[default]
+    Leave,
+    /// It goes to another folder.
+    Move,
+    /// It is deleted.
+    Delete,
+}
+
+impl After {
+    /// As the file has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leave => "leave",
+            Self::Move => "move",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// An answer that the nightly keeps up to date.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mart {
+    /// Its name, and its folder's below `marts`.
+    pub name: String,
+    /// The query that it answers.
+    pub query: String,
+    /// The query's options by their names on the command line, without the dashes.
+    #[serde(default)]
+    pub params: BTreeMap<String, Param>,
+}
+
+impl Mart {
+    /// The options as words of a command line.
+    ///
+    /// ```
+    /// use wabalake::config::Config;
+    /// let text = "[[marts]]\nname = 'd'\nquery = 'delivery-rate'\nparams.by = ['day', 'tag']\n";
+    /// let config = Config::read(text).unwrap();
+    /// assert_eq!(config.marts[0].words(), ["--by=day,tag"]);
+    /// ```
+    pub fn words(&self) -> Vec<String> {
+        let word = |(name, value): (&String, &Param)| {
+            let name = name.replace('_', "-");
+            match value {
+                Param::Switch(false) => None,
+                Param::Switch(true) => Some(format!("--{name}")),
+                Param::Number(number) => Some(format!("--{name}={number}")),
+                Param::Text(text) => Some(format!("--{name}={text}")),
+                Param::List(values) => {
+                    let values: Vec<String> = values.iter().map(Scalar::word).collect();
+                    Some(format!("--{name}={}", values.join(",")))
+                }
+            }
+        };
+        self.params.iter().filter_map(word).collect()
+    }
+}
+
+/// The value of an option.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Param {
+    /// A switch.
+    Switch(bool),
+    /// A whole number.
+    Number(i64),
+    /// Anything else.
+    Text(String),
+    /// Several, as with commas between.
+    List(Vec<Scalar>),
+}
+
+/// One of several values.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// A whole number.
+    Number(i64),
+    /// Anything else.
+    Text(String),
+}
+
+impl Scalar {
+    fn word(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// The page that the nightly writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Page {
+    /// Where it goes; without it no page is written.
+    pub file: Option<PathBuf>,
+    /// How many days it shows, up to the last that there is.
+    pub days: Option<u32>,
+}
+
+/// What the nightly tells others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Nightly {
+    /// A text file for Prometheus.
+    pub metrics: Option<PathBuf>,
+    /// A command that is given the run as JSON.
+    pub notify_command: Option<String>,
+}
+
+/// What becomes of old versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// How many days a file is kept once it is replaced; without it the nightly deletes nothing.
+    pub days: Option<u32>,
+}
+
+/// Where people may be named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// Whether a mart may hold phone numbers.
+    pub people_in_marts: bool,
+    /// Whether the page may show single people.
+    pub people_on_page: bool,
 }
 
 impl Config {
@@ -45,40 +222,84 @@ impl Config {
         }
     }
 
-    fn read(text: &str) -> Result<Self> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            Error::lake(error.message()).hint("a line of it reads: timezone = \"America/Bogota\"")
-        })?;
-        let mut config = Self::default();
-        for (key, value) in &table {
-            let zone = || match value.as_str() {
-                Some(name) => read_zone(name).map(Some),
-                None => {
-                    Err("its value is not a text in quotes\n  hint: such as \"UTC\"".to_owned())
-                }
-            };
-            match key.as_str() {
-                TIMEZONE => config.timezone = zone().map_err(|said| wrong(key, &said))?,
-                SOURCE_TIMEZONE => {
-                    config.source_timezone = zone().map_err(|said| wrong(key, &said))?;
-                }
-                unknown => {
-                    let keys = [TIMEZONE, SOURCE_TIMEZONE];
-                    let hint = match nearest(unknown, keys) {
-                        Some(known) => format!("did you mean `{known}`?"),
-                        None => format!("it takes `{TIMEZONE}` and `{SOURCE_TIMEZONE}`"),
-                    };
-                    return Err(Error::lake(format!("no key `{unknown}`")).hint(hint));
-                }
-            }
+    /// Reads the text of such a file.
+    ///
+    /// # Errors
+    /// As [`Config::of`].
+    pub fn read(text: &str) -> Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|error| wrong(text, &error))?;
+        if config.inbox.after == After::Move && config.inbox.loaded.is_none() {
+            return Err(Error::lake("[inbox] moves what is loaded, and does not say where to")
+                .hint("name a folder: loaded = \"../loaded\""));
         }
         Ok(config)
     }
+
+    /// Where stamps of a table's exports without an offset are read.
+    pub fn source_timezone_of(&self, table: &str) -> Tz {
+        let own = self.source_timezones.get(table).copied();
+        own.or(self.source_timezone).unwrap_or(Tz::UTC)
+    }
 }
 
-fn wrong(key: &str, said: &str) -> Error {
-    let (what, hint) = said.split_once("\n  hint: ").unwrap_or((said, "a zone is an IANA name"));
-    Error::lake(format!("`{key}`: {what}")).hint(hint)
+/// A fault of the file: where it is, which key, and the nearest right one.
+fn wrong(text: &str, error: &toml::de::Error) -> Error {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count());
+    let place = line.map(|line| format!("line {}: ", line + 1)).unwrap_or_default();
+    let message = error.message().lines().next().unwrap_or_default();
+    // serde: unknown field `timezon`, expected one of `timezone`, `source_timezone`
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if message.starts_with("unknown ")
+        && let Some(unknown) = quoted.next()
+    {
+        let known: Vec<&str> = quoted.collect();
+        let hint = match nearest(unknown, known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("there are {}", and(&known)),
+        };
+        let what = if message.starts_with("unknown field") { "key" } else { "value" };
+        return Error::lake(format!("{place}no {what} `{unknown}`")).hint(hint);
+    }
+    let key = line.and_then(|line| text.lines().nth(line)).and_then(|line| line.split_once('='));
+    let key = key.map(|(key, _)| format!("`{}`: ", key.trim())).unwrap_or_default();
+    let whole = error.message();
+    match whole.split_once("\n  hint: ") {
+        Some((what, hint)) => Error::lake(format!("{place}{key}{what}")).hint(hint),
+        None => Error::lake(format!("{place}{key}{message}"))
+            .hint("a line of it reads: timezone = \"America/Bogota\""),
+    }
+}
+
+/// `a`, `b` and `c`.
+fn and(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match &quoted[..] {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn zone<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Tz>, D::Error> {
+    let name = String::deserialize(from)?;
+    read_zone(&name).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, Tz>, D::Error> {
+    use serde::de::Error as _;
+    let named = BTreeMap::<String, String>::deserialize(from)?;
+    let zone = |(name, zone): (String, String)| {
+        let tables = || TABLES.iter().map(|table| table.name);
+        let Some(table) = tables().find(|table| *table == name) else {
+            let hint = match nearest(&name, tables()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => "`wabalake load --help` lists them".to_owned(),
+            };
+            return Err(D::Error::custom(format!("no table `{name}`\n  hint: {hint}")));
+        };
+        Ok((table, read_zone(&zone).map_err(D::Error::custom)?))
+    };
+    named.into_iter().map(zone).collect()
 }
 
 #[cfg(test)]
@@ -89,34 +310,88 @@ mod tests {
     fn a_lake_without_the_file_says_nothing() {
         let lake = tempfile::tempdir().unwrap();
         assert_eq!(Config::of(lake.path()).unwrap(), Config::default());
+        assert_eq!(Config::read("").unwrap(), Config::default());
     }
 
     #[test]
-    fn zones_are_read() {
-        let text = "# ours\ntimezone = \"America/Bogota\"\nsource_timezone = \"UTC\"\n";
-        let config = Config::read(text).unwrap();
+    fn all_that_can_be_said_is_read() {
+        let config = Config::read(
+            "# ours\ntimezone = \"America/Bogota\"\nsource_timezone = \"UTC\"\n\
+             [source_timezones]\nad_spend = 'America/New_York'\n\
+             [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\n\
+             [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
+             params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
+             [nightly]\nmetrics = 'w.prom'\n[retention]\ndays = 30\n\
+             [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n",
+        )
+        .unwrap();
         assert_eq!(config.timezone, Some(Tz::America__Bogota));
-        assert_eq!(config.source_timezone, Some(Tz::UTC));
-        assert_eq!(Config::read("").unwrap(), Config::default());
+        assert_eq!(config.source_timezone_of("sessions"), Tz::UTC);
+        assert_eq!(config.source_timezone_of("ad_spend"), Tz::America__New_York);
+        assert_eq!(config.inbox.after, After::Move);
+        assert_eq!(
+            config.marts[0].words(),
+            ["--days=1,7", "--latest-version", "--mode=within"],
+            "a switch that is off is no word",
+        );
+        assert_eq!(config.retention.days, Some(30));
+        assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
     }
 
     #[test]
     fn what_is_wrong_is_named_with_the_nearest_right_one() {
         for (text, lines) in [
-            ("timezon = 'UTC'", "error: no key `timezon`\n  hint: did you mean `timezone`?"),
+            (
+                "timezon = 'UTC'",
+                "error: line 1: no key `timezon`\n  hint: did you mean `timezone`?",
+            ),
+            (
+                "\n[inbox]\nfolder = ['in']",
+                "error: line 3: no key `folder`\n  hint: did you mean `folders`?",
+            ),
+            (
+                "[inbox]\nafter = 'mov'",
+                "error: line 2: no value `mov`\n  hint: did you mean `move`?",
+            ),
+            ("[retention]\nxyz = 1", "error: line 2: no key `xyz`\n  hint: there are `days`"),
             (
                 "timezone = 'America/Bogata'",
-                "error: `timezone`: no such time zone\n  hint: did you mean `America/Bogota`?",
+                "error: line 1: `timezone`: no such time zone\n  hint: did you mean `America/Bogota`?",
             ),
             (
                 "timezone = 5",
-                "error: `timezone`: its value is not a text in quotes\n  hint: such as \"UTC\"",
+                "error: line 1: `timezone`: invalid type: integer `5`, expected a string\n  \
+                 hint: a line of it reads: timezone = \"America/Bogota\"",
+            ),
+            (
+                "[inbox]\nafter = 'move'",
+                "error: [inbox] moves what is loaded, and does not say where to\n  \
+                 hint: name a folder: loaded = \"../loaded\"",
             ),
         ] {
             assert_eq!(Config::read(text).unwrap_err().lines(), lines);
         }
+        let error = Config::read("[source_timezones]\nsesions = 'UTC'").unwrap_err();
+        assert!(error.lines().ends_with("no table `sesions`\n  hint: did you mean `sessions`?"));
         let error = Config::read("timezone: UTC").unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert!(error.lines().ends_with("hint: a line of it reads: timezone = \"America/Bogota\""));
+    }
+
+    #[test]
+    fn the_template_says_what_may_be_said() {
+        let as_written = Config::read(TEMPLATE).unwrap();
+        assert!(!as_written.marts.is_empty());
+        // What is commented out has no space after its sign; sentences do.
+        let settings = TEMPLATE.lines().map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with([' ', '#']) => setting,
+            _ => line,
+        });
+        let all = Config::read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
+        assert!(all.timezone.is_some() && all.source_timezone.is_some());
+        assert!(!all.source_timezones.is_empty());
+        assert!(all.page.file.is_some() && all.page.days.is_some());
+        assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());
+        assert!(all.retention.days.is_some());
     }
 }

@@ -22,6 +22,7 @@
 //! | [`load`] | exports in, rows of the lake out |
 //! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum, erase |
 //! | [`run`] | collects a query's plan here, or asks a cluster its SQL twin |
+//! | [`nightly`] | what arrived is loaded; what that changes in marts, and nothing else, is worked out |
 //! | [`render`] | one file per output format |
 //! | [`report`] | the page: sections, charts, and how no text becomes markup |
 //! | [`cli`] | one file per subcommand |
@@ -32,6 +33,7 @@ pub mod config;
 pub mod error;
 pub mod lake;
 pub mod load;
+pub mod nightly;
 pub mod render;
 pub mod report;
 pub mod run;

@@ -56,6 +56,9 @@ impl Desk {
         for name in [
             "WABALAKE_LAKE",
             "WABALAKE_TIMEZONE",
+            "WABALAKE_SOURCE_TIMEZONE",
+            "WABALAKE_METRICS",
+            "WABALAKE_NOTIFY_COMMAND",
             "WABALAKE_REMOTE",
             "WABALAKE_TOKEN",
             "RUST_BACKTRACE",
@@ -310,7 +313,9 @@ fn the_command_line_then_the_environment_then_the_lake_say_the_zone() {
     let (said, code) = desk.refused("query drop-off --lake lake");
     assert!(said.starts_with("error: `"), "{said}");
     assert!(
-        said.ends_with("wabalake.toml`: no key `timezon`\n  hint: did you mean `timezone`?\n"),
+        said.ends_with(
+            "wabalake.toml`: line 1: no key `timezon`\n  hint: did you mean `timezone`?\n"
+        ),
         "{said}"
     );
     assert_eq!(code, 1);
@@ -609,4 +614,59 @@ fn a_cluster_has_an_address() {
             2
         )
     );
+}
+
+#[test]
+fn settings_are_written_once_and_tell_where_they_come_from() {
+    let desk = Desk::new();
+    let said = desk.told("init --lake lake --timezone America/Bogota");
+    assert!(said.ends_with("then `wabalake nightly --lake lake --dry-run`\n"), "{said}");
+    assert!(desk.read("lake/wabalake.toml").contains("\ntimezone = \"America/Bogota\"\n"));
+    let (said, code) = desk.refused("init --lake lake");
+    assert!(said.ends_with("already\n  hint: edit it, or move it away first\n"), "{said}");
+    assert_eq!(code, 1);
+
+    desk.write(
+        "lake/wabalake.toml",
+        "timezone = 'America/Bogota'\nsource_timezone = 'America/Lima'\n\
+         [source_timezones]\nad_spend = 'America/New_York'\n\
+         [[marts]]\nname = 'd'\nquery = 'delivery-rate'\nparams = { by = ['day', 'tag'] }\n",
+    );
+    let shown = |line: &str| -> Vec<String> {
+        let mut command = desk.command(&format!("config --lake lake -f csv {line}"));
+        let said = Said::of(command.env("WABALAKE_TIMEZONE", "Asia/Tokyo").output().unwrap());
+        assert_eq!((said.err.as_str(), said.code), ("", 0));
+        said.out.lines().map(str::to_owned).collect()
+    };
+    let lines = shown("");
+    for line in [
+        "timezone,Asia/Tokyo,WABALAKE_TIMEZONE",
+        "source_timezone,America/Lima,wabalake.toml",
+        "source_timezones.ad_spend,America/New_York,wabalake.toml",
+        "inbox.after,leave,default",
+        "marts.d,\"delivery-rate --by=day,tag\",wabalake.toml",
+        "nightly.metrics,,default",
+    ] {
+        assert!(lines.iter().any(|shown| shown == line), "{line}: {lines:?}");
+    }
+    let lines = shown("--timezone UTC --source-timezone UTC");
+    assert!(lines.contains(&"timezone,UTC,--timezone".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"source_timezone,UTC,--source-timezone".to_owned()), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("source_timezones")), "{lines:?}");
+}
+
+#[test]
+fn each_kind_of_export_has_its_own_clock() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.folder.path().join("lake")).unwrap();
+    desk.write("lake/wabalake.toml", "[source_timezones]\nsessions = 'America/Bogota'\n");
+    assert_eq!(desk.run("load sessions.csv --lake lake --quiet").code, 0);
+    let first = |line: &str| {
+        let said = desk.told(&format!("query session-duration --by hour --lake lake {line}"));
+        said.lines().nth(1).unwrap().split(',').next().unwrap().to_owned()
+    };
+    assert_eq!(first(""), "2025-06-01T07:00:00Z");
+    assert_eq!(desk.run("undo --lake lake").code, 0);
+    assert_eq!(desk.run("load sessions.csv --lake lake -q --source-timezone UTC").code, 0);
+    assert_eq!(first(""), "2025-06-01T02:00:00Z");
 }

@@ -7,4 +7,5 @@ mod erase;
 mod files;
 mod kinds;
 mod loads;
+mod nightly;
 mod sheets;

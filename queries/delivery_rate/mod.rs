@@ -67,6 +67,8 @@ impl Query for DeliveryRate {
         sql: include_str!("twin.sql"),
     };
 
+    const REACH: &'static [(&'static Table, Reach)] = &[(&deployments::TABLE, Reach::Bucket)];
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }

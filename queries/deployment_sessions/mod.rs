@@ -75,6 +75,8 @@ impl Query for DeploymentSessions {
         sql: include_str!("twin.sql"),
     };
 
+    const REACH: &'static [(&'static Table, Reach)] = &[(&deployments::TABLE, Reach::Bucket)];
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }

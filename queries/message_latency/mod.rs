@@ -68,6 +68,8 @@ impl Query for MessageLatency {
         sql: include_str!("twin.sql"),
     };
 
+    const REACH: &'static [(&'static Table, Reach)] = &[(&messages::TABLE, Reach::Bucket)];
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }

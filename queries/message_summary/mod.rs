@@ -5,6 +5,7 @@
 //! Incoming messages are only received; the others never are. A line is shown under the name it had
 //! last, in whatever session of the lake that was.
 
+use wabalake_data::Table;
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
 use wabalake_data::tables::sessions::{
     self, LINE_WHATSAPP_DISPLAY_NAME, LINE_WHATSAPP_NUMBER, SESSION_ID, SESSION_STARTED_TIMESTAMP,
@@ -57,6 +58,8 @@ impl Query for MessageSummary {
         example: "--from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };
+
+    const REACH: &'static [(&'static Table, Reach)] = &[(&messages::TABLE, Reach::Bucket)];
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);

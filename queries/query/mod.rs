@@ -30,6 +30,7 @@ pub mod filters;
 pub mod measures;
 pub mod money;
 pub mod performance;
+pub mod reach;
 pub mod sql;
 pub mod tables;
 pub mod tags;
@@ -39,6 +40,7 @@ pub use conversions::Conversions;
 pub use days::DayRange;
 pub use dimensions::{Dimension, Dimensions, Grouped};
 pub use filters::Only;
+pub use reach::{Buckets, Reach};
 pub use sql::Bindings;
 pub use tables::Tables;
 
@@ -58,7 +60,7 @@ pub mod prelude {
     };
     pub use super::{
         Bindings, Card, Chart, Conversions, DayRange, Dimension, Dimensions, Grouped, Order,
-        OutputColumn, Query, Range, Tables,
+        OutputColumn, Query, Range, Reach, Tables,
     };
 }
 
@@ -69,6 +71,10 @@ pub trait Query: Send + Sync + 'static {
 
     /// What can be said of it without asking.
     const CARD: Card;
+
+    /// How far changed rows of a table reach; those of a table that is not here reach all of the
+    /// answer.
+    const REACH: &'static [(&'static Table, Reach)] = &[];
 
     /// The columns of `--by`, which come before those of the card and belong to the key.
     fn by(_params: &Self::Params) -> Vec<OutputColumn> {
@@ -301,6 +307,7 @@ impl Type {
 pub struct Room {
     /// What can be said of it without asking.
     pub card: Card,
+    reach: &'static [(&'static Table, Reach)],
     args: fn(Command) -> Command,
     ask: fn(&ArgMatches) -> Result<Box<dyn Asked>, Error>,
 }
@@ -310,6 +317,7 @@ impl Room {
     pub const fn of<Q: Query>() -> Self {
         Self {
             card: Q::CARD,
+            reach: Q::REACH,
             args: Q::Params::augment_args,
             ask: |matches| {
                 let params = Q::Params::from_arg_matches(matches)?;
@@ -336,6 +344,7 @@ impl Room {
         let zone = matches.try_get_one::<Tz>("timezone").ok().flatten();
         Ok(Question {
             card: self.card,
+            reach: self.reach,
             asked: (self.ask)(matches)?,
             timezone: zone.copied().unwrap_or(Tz::UTC),
         })
@@ -345,6 +354,7 @@ impl Room {
 /// A query with its parameters chosen.
 pub struct Question {
     card: Card,
+    reach: &'static [(&'static Table, Reach)],
     asked: Box<dyn Asked>,
     timezone: Tz,
 }
@@ -380,6 +390,26 @@ impl Question {
     pub fn key(&self) -> Vec<&'static str> {
         let by = self.asked.by().into_iter().map(|column| column.name);
         by.chain(self.card.key.iter().copied()).collect()
+    }
+
+    /// The stretches of time by which the answer falls into parts that can be worked out by
+    /// themselves, if it does.
+    pub fn buckets(&self) -> Option<Buckets> {
+        let key = self.key();
+        let columns: Vec<_> = self.columns();
+        let named: Vec<_> = columns.into_iter().filter(|c| key.contains(&c.name)).collect();
+        let falls_apart = self.reach.iter().any(|(_, reach)| *reach == Reach::Bucket);
+        Buckets::among(&named).filter(|_| falls_apart && self.card.range == Range::Rows)
+    }
+
+    /// How far changed rows of a table reach.
+    pub fn reach(&self, table: &Table) -> Reach {
+        let known = self.reach.iter().find(|(known, _)| *known == table);
+        let first = self.card.reads.first().is_some_and(|first| *first == table);
+        match known {
+            Some((_, reach)) if first && self.buckets().is_some() => *reach,
+            _ => Reach::Answer,
+        }
     }
 
     /// The order of the answer, which leaves no two rows equal.

@@ -70,6 +70,8 @@ impl Query for SessionDuration {
         sql: include_str!("twin.sql"),
     };
 
+    const REACH: &'static [(&'static Table, Reach)] = &[(&sessions::TABLE, Reach::Bucket)];
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }

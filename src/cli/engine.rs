@@ -4,8 +4,11 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use wabalake_queries::query::Question;
 
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::nightly::Dates;
+use crate::nightly::fresh::{self, FromMart};
 use crate::render::Answer;
 use crate::run::polars;
 
@@ -64,18 +67,28 @@ impl EngineOptions {
         }
     }
 
-    /// Has a question answered, and the answer written.
+    /// Has a question answered, and the answer written: from a fresh mart of those settings, if one
+    /// holds it.
     pub(super) fn answer(
         &self,
         lake: &Lake,
         question: &Question,
         limit: Option<u64>,
+        marts: Option<(&Config, Dates)>,
         write: impl FnOnce(&Answer) -> Result<()>,
     ) -> Result<()> {
         match self.engine {
             Engine::Polars => {
                 let card = question.card();
-                let rows = polars::collect(polars::plan(lake, card, question, limit)?, card)?;
+                let from_mart = match marts {
+                    Some((config, dates)) => fresh::answer(lake, config, question, dates)?,
+                    None => None,
+                };
+                let plan = match from_mart {
+                    Some(FromMart { plan, .. }) => polars::limited(plan, limit),
+                    None => polars::plan(lake, card, question, limit)?,
+                };
+                let rows = polars::collect(plan, card)?;
                 write(&Answer::new(&rows, question.columns(), question.timezone())?)
             }
             Engine::Spark => self.answer_there(lake, question, limit, write),

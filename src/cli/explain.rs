@@ -1,36 +1,66 @@
 //! `wabalake explain NAME`: how a query would be run.
 
-use clap::{Args as _, Command, FromArgMatches as _};
+use clap::{Args, Command, FromArgMatches as _};
 
 use super::output::to_stdout;
 use super::rooms::{self, Named};
-use super::shared::LakeOption;
+use super::shared::{LakeOption, MartsOption};
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::nightly::fresh::{self, FromMart};
 use crate::run::polars;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "explain", define, run };
+
+// No doc comment: clap would take it for the description of the whole subcommand.
+#[derive(Args)]
+#[group(skip)]
+struct Options {
+    #[command(flatten)]
+    lake: LakeOption,
+
+    #[command(flatten)]
+    marts: MartsOption,
+}
 
 fn define(command: Command) -> Command {
     let command = command
         .long_about(
             "Show how a query would be run: the optimised plan, read from the bottom up. Logs are \
-             read, data is not.",
+             read, data is not. A fresh mart that holds the answer is named, and read in place of the \
+             tables.",
         )
         .subcommand_required(true)
         .subcommand_value_name("NAME")
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true);
-    rooms::subcommands(command, |command| LakeOption::augment_args(rooms::define(command)))
+    rooms::subcommands(command, |command| Options::augment_args(rooms::define(command)))
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
     let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
-    let lake =
-        LakeOption::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let lake = lake.open()?;
-    let question = named.question_in(asked, Config::of(lake.root())?.timezone)?;
-    let plan = polars::plan(&lake, &named.room.card, &question, None)?.explain(true)?;
-    to_stdout(|out| Ok(writeln!(out, "{plan}")?))
+    let options =
+        Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
+    let lake = options.lake.open()?;
+    let config = Config::of(lake.root())?;
+    let question = named.question_in(asked, config.timezone)?;
+    let from_mart = match options.marts.of(&config) {
+        Some(config) => fresh::answer(&lake, &config, &question, named.dates())?,
+        None => None,
+    };
+    let (mart, plan) = match from_mart {
+        Some(FromMart { mart, plan }) => (Some(mart), plan),
+        None => (None, polars::plan(&lake, &named.room.card, &question, None)?),
+    };
+    let plan = plan.explain(true)?;
+    to_stdout(|out| {
+        if let Some(mart) = mart {
+            writeln!(
+                out,
+                "answered from the mart `{mart}`, which is fresh (--no-marts: from tables)"
+            )?;
+        }
+        Ok(writeln!(out, "{plan}")?)
+    })
 }

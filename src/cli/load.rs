@@ -1,5 +1,6 @@
 //! `wabalake load [KIND] FILE…`: exports in, rows of the lake out.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
@@ -36,7 +37,13 @@ struct Options {
     kind: Option<String>,
 
     /// IANA zone of stamps without an offset [default: the lake's, else UTC]
-    #[arg(long, value_name = "ZONE", value_parser = read_zone)]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        env = "WABALAKE_SOURCE_TIMEZONE",
+        hide_env_values = true,
+        value_parser = read_zone
+    )]
     source_timezone: Option<Tz>,
 
     /// Read a header as another, as FROM=TO; can be given several times
@@ -113,13 +120,13 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     } else {
         Lake::create(options.lake.path())?
     };
-    let source_timezone = match options.source_timezone {
-        Some(zone) => zone,
-        None => Config::of(lake.root())?.source_timezone.unwrap_or(Tz::UTC),
-    };
+    let config = Config::of(lake.root())?;
+    let own = options.source_timezone;
+    let source_timezones = if own.is_some() { BTreeMap::new() } else { config.source_timezones };
     let how = load::Options {
         kind,
-        source_timezone,
+        source_timezone: own.or(config.source_timezone).unwrap_or(Tz::UTC),
+        source_timezones,
         renames: options.rename.clone(),
         sheet: options.sheet.clone(),
         per_file: options.per_file,

@@ -7,13 +7,16 @@
 
 mod compact;
 mod completions;
+mod config;
 mod coverage;
 mod engine;
 mod erase;
 mod explain;
 mod history;
+mod init;
 mod load;
 mod man;
+mod nightly;
 mod output;
 mod queries;
 mod query;
@@ -21,6 +24,7 @@ mod rejects;
 mod report;
 mod rooms;
 mod sample;
+mod settings;
 mod shared;
 mod status;
 mod undo;
@@ -54,7 +58,10 @@ struct Asked<'a> {
 
 /// Every subcommand, in the order that help shows them.
 const SUBCOMMANDS: &[(Subcommand, &str)] = &[
+    (init::SUBCOMMAND, "Write a lake's settings, to be edited"),
+    (config::SUBCOMMAND, "Show the settings that are in force, and where they come from"),
     (load::SUBCOMMAND, "Load exports into a lake"),
+    (nightly::SUBCOMMAND, "Load what arrived and bring marts up to date: for a scheduler"),
     (rejects::SUBCOMMAND, "List the rows that could not be loaded, or export them to be mended"),
     (query::SUBCOMMAND, "Answer a named query"),
     (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
@@ -124,10 +131,15 @@ fn command() -> Command {
              wabalake load EXPORT.csv --lake lake\n  \
              wabalake query drop-off --lake lake\n\n\
              Environment:\n  \
-             WABALAKE_LAKE      the lake, where --lake is not given\n  \
-             WABALAKE_TIMEZONE  the reporting zone, where --timezone is not given\n  \
-             WABALAKE_REMOTE    the cluster, where --remote is not given\n  \
-             WABALAKE_TOKEN     the cluster's token, where --remote has none",
+             WABALAKE_LAKE             the lake, where --lake is not given\n  \
+             WABALAKE_TIMEZONE         the reporting zone, where --timezone is not given\n  \
+             WABALAKE_SOURCE_TIMEZONE  of stamps without an offset, where --source-timezone is \
+             not given\n  \
+             WABALAKE_METRICS          a file for Prometheus, where --metrics is not given\n  \
+             WABALAKE_NOTIFY_COMMAND   what is run after a night, where --notify-command is not \
+             given\n  \
+             WABALAKE_REMOTE           the cluster, where --remote is not given\n  \
+             WABALAKE_TOKEN            the cluster's token, where --remote has none",
         )
         .subcommand_required(true)
         .arg_required_else_help(true);

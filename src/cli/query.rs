@@ -6,7 +6,7 @@ use wabalake_queries::query::Room;
 use super::engine::EngineOptions;
 use super::output::{Listing, OutputOptions};
 use super::rooms::{self, Named};
-use super::shared::LakeOption;
+use super::shared::{LakeOption, MartsOption};
 use super::{Asked, Subcommand, coverage, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -30,6 +30,9 @@ struct Options {
 
     #[command(flatten)]
     engine: EngineOptions,
+
+    #[command(flatten)]
+    marts: MartsOption,
 }
 
 fn define(command: Command) -> Command {
@@ -63,7 +66,10 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     options.output.check(Listing::Answer)?;
     options.engine.check(named.matches)?;
     let lake = options.lake.open()?;
-    let question = named.question_in(asked, Config::of(lake.root())?.timezone)?;
+    let config = Config::of(lake.root())?;
+    let question = named.question_in(asked, config.timezone)?;
     let write = |answer: &_| options.output.write(answer, Listing::Answer);
-    options.engine.answer(&lake, &question, options.limit, write)
+    let marts = options.marts.of(&config);
+    let marts = marts.as_ref().map(|config| (config, named.dates()));
+    options.engine.answer(&lake, &question, options.limit, marts, write)
 }

@@ -23,13 +23,18 @@ struct Options {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// First local date [default: 27 days before the last]
+    /// First local date [default: so that there are 28]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     from: Option<NaiveDate>,
 
     /// Last local date [default: the last that has sessions, sends or messages]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     to: Option<NaiveDate>,
+
+    /// How many days, up to the last [default: 28]
+    #[arg(long, value_name = "DAYS", conflicts_with = "from")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
 
     #[command(flatten)]
     zone: ZoneOption,
@@ -74,6 +79,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let wanted = report::Options {
         from: options.from,
         to: options.to,
+        days: options.days,
         timezone: options.zone.of(&lake)?,
         conversation: options.conversation_id,
         version: options.conversation_version,

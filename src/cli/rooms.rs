@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
@@ -11,6 +12,7 @@ use wabalake_queries::query::{OutputColumn, Question, Room};
 
 use super::{Asked, parse, usage};
 use crate::error::{Error, Result};
+use crate::nightly::Dates;
 
 /// The room of that name.
 pub(super) fn room(name: &str) -> Option<&'static Room> {
@@ -86,6 +88,12 @@ impl<'a> Named<'a> {
     /// What is asked.
     pub(super) fn question(&self) -> Result<Question> {
         self.room.ask(self.matches).map_err(|error| usage::error(&error, &[]))
+    }
+
+    /// `--from` and `--to`, where the query takes them.
+    pub(super) fn dates(&self) -> Dates {
+        let date = |id| self.matches.try_get_one::<NaiveDate>(id).ok().flatten().copied();
+        (date("from"), date("to"))
     }
 
     /// What is asked, where days begin in the lake's own zone unless the command line or the

@@ -30,6 +30,25 @@ impl LakeOption {
     }
 }
 
+// Whether marts may answer.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(super) struct MartsOption {
+    /// Answer from the tables, even where a fresh mart holds the answer
+    #[arg(long)]
+    no_marts: bool,
+}
+
+impl MartsOption {
+    /// The settings that marts were made by, unless the tables are to answer: those of the lake in
+    /// the zone that the environment says, as the nightly has it.
+    pub(super) fn of(&self, config: &Config) -> Option<Config> {
+        let zone = std::env::var("WABALAKE_TIMEZONE").ok().and_then(|zone| read_zone(&zone).ok());
+        let timezone = zone.or(config.timezone);
+        (!self.no_marts).then(|| Config { timezone, ..config.clone() })
+    }
+}
+
 // `--timezone` of what is no query.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ZoneOption {

@@ -293,7 +293,7 @@ mod tests {
                 "error: `TABLE` cannot be `sesions`\n  \
                  hint: did you mean `sessions`? it takes `sessions`, `deployments`, `messages`, \
                  `message_summaries`, `session_summaries`, `closures`, `meta_points`, `ad_spend`, \
-                 `conversions`, `audience_tags`, `rates`, `variables` and `rejects`",
+                 `conversions`, `audience_tags`, `rates`, `variables`, `rejects` and `runs`",
             ),
             (
                 "wabalake status --lake x --lake y",

@@ -21,7 +21,6 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
-use wabalake_data::tables::UTC_DAY;
 
 use super::layout::Layout;
 use super::snapshot::{fields, fields_of};
@@ -44,6 +43,10 @@ pub enum Operation {
     Compact,
     /// A person was taken out.
     Erase,
+    /// An answer was brought up to date.
+    Mart,
+    /// What a command did was written down.
+    Run,
 }
 
 impl Operation {
@@ -54,14 +57,16 @@ impl Operation {
             Self::Undo => "undo",
             Self::Compact => "compact",
             Self::Erase => "erase",
+            Self::Mart => "mart",
+            Self::Run => "run",
         }
     }
 
-    fn in_delta(self, replaces: bool) -> DeltaOperation {
+    fn in_delta(self, replaces: bool, partition: &str) -> DeltaOperation {
         match self {
-            Self::Load => DeltaOperation::Write {
+            Self::Load | Self::Mart | Self::Run => DeltaOperation::Write {
                 mode: if replaces { SaveMode::Overwrite } else { SaveMode::Append },
-                partition_by: Some(vec![UTC_DAY.to_owned()]),
+                partition_by: Some(vec![partition.to_owned()]),
                 predicate: None,
             },
             Self::Undo => DeltaOperation::Restore { version: None, datetime: None },
@@ -139,7 +144,7 @@ impl Lake {
         staged: &[StagedFile],
     ) -> Result<Commit> {
         let keep = |keep| staged.iter().for_each(|f| f.committed.store(keep, Ordering::SeqCst));
-        let operation = change.operation.in_delta(!change.remove.is_empty());
+        let operation = change.operation.in_delta(!change.remove.is_empty(), table.partition());
         let transactions = change.transactions.iter();
         let mut info = change.info.clone();
         info.insert("command".to_owned(), json!(change.operation.name()));
@@ -235,7 +240,7 @@ impl Prepared {
             let Some(file) = file.filter(|_| removed.insert(path.as_str())) else {
                 return Err(Error::bug(format!("`{path}` is not there to be removed")));
             };
-            actions.push(Action::Remove(tombstone(file, self.data_change)));
+            actions.push(Action::Remove(tombstone(base.layout, file, self.data_change)));
         }
         for add in self.add {
             // A path that one commit removes and adds is gone for readers.
@@ -248,14 +253,14 @@ impl Prepared {
     }
 }
 
-fn tombstone(file: &DataFile, data_change: bool) -> Remove {
+fn tombstone(layout: &dyn Layout, file: &DataFile, data_change: bool) -> Remove {
     let day = file.day.map(|day| day.to_string());
     Remove {
         path: file.path.clone(),
         data_change,
         deletion_timestamp: Some(Utc::now().timestamp_millis()),
         extended_file_metadata: Some(true),
-        partition_values: Some([(UTC_DAY.to_owned(), day)].into()),
+        partition_values: Some([(layout.partition().to_owned(), day)].into()),
         size: i64::try_from(file.bytes).ok(),
         ..Remove::default()
     }
@@ -263,11 +268,15 @@ fn tombstone(file: &DataFile, data_change: bool) -> Remove {
 
 /// What makes a new table, or gives an older one the columns it lacks.
 fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
+    let schema = |fields: Vec<Value>| json!({"type": "struct", "fields": fields}).to_string();
     let missing = base.missing_fields()?;
-    if missing.is_empty() {
+    let others = base.layout.is_answer() && {
+        let own = fields_of(base.layout)?;
+        base.state.as_deref().is_some_and(|state| fields(state) != own)
+    };
+    if missing.is_empty() && !others {
         return Ok(Vec::new());
     }
-    let schema = |fields: Vec<Value>| json!({"type": "struct", "fields": fields}).to_string();
     let Some(state) = &base.state else {
         let protocol = json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
         let metadata = json!({"metaData": {
@@ -275,7 +284,7 @@ fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
             "name": base.layout.name(),
             "format": {"provider": "parquet", "options": {}},
             "schemaString": schema(fields_of(base.layout)?),
-            "partitionColumns": [UTC_DAY],
+            "partitionColumns": [base.layout.partition()],
             "configuration": {
                 // The log is what undo and exactly-once loading go by.
                 "delta.enableExpiredLogCleanup": "false",
@@ -285,8 +294,11 @@ fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
         }});
         return Ok(vec![action(protocol)?, action(metadata)?]);
     };
-    let mut all = fields(state);
-    all.extend(missing);
+    let all = if others {
+        fields_of(base.layout)?
+    } else {
+        fields(state).into_iter().chain(missing).collect()
+    };
     let mut metadata = state.metadata.clone();
     metadata.insert("schemaString".to_owned(), json!(schema(all)));
     Ok(vec![action(json!({"metaData": metadata}))?])

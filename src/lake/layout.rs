@@ -7,8 +7,9 @@ use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::rejects::REJECTS;
+use super::runs::RUNS;
 
-/// A table that a lake can hold. All are partitioned by `utc_day`.
+/// A table that a lake can hold. Those of exports are partitioned by `utc_day`.
 pub trait Layout: Sync {
     /// Its name, and its folder's.
     fn name(&self) -> &'static str;
@@ -18,6 +19,18 @@ pub trait Layout: Sync {
     fn sort(&self) -> &'static [&'static str];
     /// Columns whose bounds the log holds, in clear: never a phone, a name or a message.
     fn statistics(&self) -> &'static [&'static str];
+    /// The folder of the lake that its own is in.
+    fn within(&self) -> &'static str {
+        "tables"
+    }
+    /// The Date column that its files are partitioned by; it is in none of them.
+    fn partition(&self) -> &'static str {
+        UTC_DAY
+    }
+    /// Whether it is an answer, which may be given other columns, all of its rows with them.
+    fn is_answer(&self) -> bool {
+        false
+    }
 }
 
 impl Layout for Table {
@@ -47,7 +60,7 @@ impl fmt::Debug for dyn Layout {
 /// Every table that a lake may hold: those of exports, then wabalake's own.
 pub fn layouts() -> impl Iterator<Item = &'static dyn Layout> {
     let exported = wabalake_data::TABLES.iter().map(|table| *table as &'static dyn Layout);
-    exported.chain([&REJECTS as &'static dyn Layout])
+    exported.chain([&REJECTS as &'static dyn Layout, &RUNS])
 }
 
 /// The table of that name.
@@ -58,7 +71,7 @@ pub fn layout(name: &str) -> Option<&'static dyn Layout> {
 /// The columns that a scan offers: those of the files and the partition column.
 pub(super) fn scanned(layout: &dyn Layout) -> Schema {
     let mut schema = layout.stored();
-    schema.insert(UTC_DAY.into(), DataType::Date);
+    schema.insert(layout.partition().into(), DataType::Date);
     schema
 }
 

@@ -29,6 +29,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use wabalake_data::tables::UTC_DAY;
 
+use super::marts::MART_DAY;
 use crate::error::{Context as _, Error, Result};
 
 /// One line of a commit.
@@ -112,14 +113,49 @@ impl Log {
     /// The newest state, going on from one that is known; none where there is no table.
     pub(super) fn state(&self, known: Option<Arc<State>>) -> Result<Option<Arc<State>>> {
         let listing = self.list()?;
-        let Some(newest) = listing.newest() else { return Ok(None) };
+        match listing.newest() {
+            Some(newest) => self.replay(&listing, newest, known).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The state of a version that there is or was.
+    pub(super) fn state_at(&self, version: u64) -> Result<Arc<State>> {
+        let listing = self.list()?;
+        match listing.newest() {
+            Some(newest) if version <= newest => self.replay(&listing, version, None),
+            newest => {
+                let newest = newest.map(|newest| format!("its newest is {newest}"));
+                Err(Error::lake(format!("{} has no version {version}", self.name()))
+                    .found(newest.unwrap_or_else(|| "it is empty".to_owned()))
+                    .hint("`wabalake history TABLE` lists its versions"))
+            }
+        }
+    }
+
+    /// The newest version that was committed at an instant or before.
+    pub(super) fn version_at(&self, at: DateTime<Utc>) -> Result<Option<u64>> {
+        for version in self.versions()?.into_iter().rev() {
+            if commit_time(commit_info(&self.actions(version)?)) <= at {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    fn replay(
+        &self,
+        listing: &Listing,
+        newest: u64,
+        known: Option<Arc<State>>,
+    ) -> Result<Arc<State>> {
         let known = known.filter(|state| state.version <= newest);
         if let Some(state) = known.as_ref().filter(|state| state.version == newest) {
-            return Ok(Some(Arc::clone(state)));
+            return Ok(Arc::clone(state));
         }
         let mut state = match known.filter(|state| listing.holds(state.version + 1)) {
             Some(state) => Arc::unwrap_or_clone(state),
-            None => self.checkpointed(&listing)?,
+            None => self.checkpointed(listing, newest)?,
         };
         let start = if state.metadata.is_empty() { 0 } else { state.version + 1 };
         for version in start..=newest {
@@ -134,7 +170,12 @@ impl Log {
         if state.metadata.is_empty() {
             return Err(self.damaged(newest, "it does not say what columns there are"));
         }
-        Ok(Some(Arc::new(state)))
+        Ok(Arc::new(state))
+    }
+
+    /// Whether there is a table.
+    pub(super) fn is_there(&self) -> bool {
+        self.folder.is_dir()
     }
 
     /// The versions whose commits can be read, oldest first.
@@ -205,9 +246,10 @@ impl Log {
         Ok(listing)
     }
 
-    /// The state of the newest whole checkpoint, or the empty one.
-    fn checkpointed(&self, listing: &Listing) -> Result<State> {
-        let whole = listing.checkpoints.iter().rev().find(|(_, (of, parts))| parts.len() == *of);
+    /// The state of the newest whole checkpoint up to a version, or the empty one.
+    fn checkpointed(&self, listing: &Listing, newest: u64) -> Result<State> {
+        let mut until = listing.checkpoints.range(..=newest).rev();
+        let whole = until.find(|(_, (of, parts))| parts.len() == *of);
         let mut state = State::default();
         if let Some((&version, (_, parts))) = whole {
             state.version = version;
@@ -274,7 +316,8 @@ impl Log {
         if add.deletion_vector.is_some() {
             return Err(self.unreadable("deletion vectors"));
         }
-        let day = match add.partition_values.get(UTC_DAY) {
+        let partition = |column| add.partition_values.get(column);
+        let day = match partition(UTC_DAY).or_else(|| partition(MART_DAY)) {
             Some(Some(day)) => Some(day.parse().map_err(|_| {
                 Error::lake(format!("{} has a file of the day `{day}`", self.name()))
                     .hint("a day is written as 2025-06-01")

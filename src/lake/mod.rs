@@ -22,6 +22,8 @@
 //! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
 //! | [`erase`] | takes a person out of all of it, old versions and log included |
 //! | [`rejects`] | the rows that could not be taken |
+//! | [`marts`] | answers that are kept as tables of their own |
+//! | [`runs`] | what the nightly did, and when |
 //!
 //! Tables are Delta tables under `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader
 //! opens them. A commit succeeds only if the table is at the version it was computed from. One
@@ -35,7 +37,9 @@ pub mod history;
 mod layout;
 mod lock;
 mod log;
+pub mod marts;
 pub mod rejects;
+pub mod runs;
 pub mod snapshot;
 pub mod stage;
 pub mod status;
@@ -44,11 +48,12 @@ mod tests;
 pub mod undo;
 pub mod vacuum;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 use wabalake_data::Table;
 use wabalake_queries::query::Tables;
@@ -66,7 +71,7 @@ use crate::error::{Context as _, Error, Result};
 pub struct Lake {
     root: PathBuf,
     /// The newest state read of each table, to go on from.
-    known: Mutex<HashMap<&'static str, Arc<log::State>>>,
+    known: Mutex<HashMap<PathBuf, Arc<log::State>>>,
 }
 
 impl Lake {
@@ -117,12 +122,31 @@ impl Lake {
     /// A log that cannot be read, or that uses what wabalake does not: deletion vectors, column
     /// mapping, other types or partitions.
     pub fn snapshot(&self, table: &'static dyn Layout) -> Result<Snapshot> {
-        let name = table.name();
-        let known = self.known.lock().ok().and_then(|known| known.get(name).cloned());
+        let folder = self.folder(table);
+        let known = self.known.lock().ok().and_then(|known| known.get(&folder).cloned());
         let state = self.log(table).state(known)?;
         if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
-            known.insert(name, Arc::clone(state));
+            known.insert(folder.clone(), Arc::clone(state));
         }
+        Snapshot::new(table, folder, state)
+    }
+
+    /// A table as it was. Files that `vacuum` has deleted since are missed when they are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot`]; a version that there is not, or whose log is gone.
+    pub fn snapshot_as_of(&self, table: &'static dyn Layout, as_of: &AsOf) -> Result<Snapshot> {
+        let log = self.log(table);
+        let version = match as_of {
+            AsOf::Now => return self.snapshot(table),
+            AsOf::Versions(versions) => match versions.get(table.name()) {
+                Some(version) => Some(*version),
+                None => return self.snapshot(table),
+            },
+            AsOf::Instant(at) => log.version_at(*at)?,
+        };
+        let state = version.map(|version| log.state_at(version)).transpose()?;
         Snapshot::new(table, self.folder(table), state)
     }
 
@@ -161,7 +185,11 @@ impl Lake {
     /// Waits until nobody else on this machine merges into the table. Whose commit comes first is
     /// settled by the commit alone; turns spare the loser's work.
     pub fn take_turn(&self, table: &'static dyn Layout) -> Result<Lock> {
-        lock::wait(&self.own_folder("locks").join(table.name()))
+        let name = match table.within() {
+            "tables" => table.name().to_owned(),
+            within => format!("{within}.{}", table.name()),
+        };
+        lock::wait(&self.own_folder("locks").join(name))
     }
 
     /// Keeps `vacuum` out.
@@ -174,17 +202,29 @@ impl Lake {
     }
 
     /// What wabalake keeps beside the tables.
-    fn own_folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn own_folder(&self, name: &str) -> PathBuf {
         self.root.join(".wabalake").join(name)
     }
 
     fn folder(&self, table: &dyn Layout) -> PathBuf {
-        self.root.join("tables").join(table.name())
+        self.root.join(table.within()).join(table.name())
     }
 
     fn log(&self, table: &dyn Layout) -> log::Log {
         log::Log::new(&self.folder(table))
     }
+}
+
+/// Which version of each table is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AsOf {
+    /// The newest.
+    #[default]
+    Now,
+    /// The one that was the newest at an instant; a table that was not there yet is empty.
+    Instant(DateTime<Utc>),
+    /// These of some tables, by name, and the newest of the others.
+    Versions(BTreeMap<&'static str, u64>),
 }
 
 /// A folder for temporary files; keeps `vacuum` out as long as it lives.

@@ -46,7 +46,9 @@ impl Snapshot {
         let mut files = Vec::new();
         if let Some(state) = &state {
             Log::new(&folder).check_readable(state)?;
-            check_types(layout, state)?;
+            if !layout.is_answer() {
+                check_types(layout, state)?;
+            }
             files.extend(state.files.values().cloned());
             files.sort_unstable_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
         }
@@ -151,7 +153,7 @@ impl Snapshot {
         }
         if !undated.is_empty() {
             // Of a path without a day, Polars takes "day <= 2025-06-01" for true, not for unknown.
-            let no_day = lit(NULL).cast(DataType::Date).alias(UTC_DAY);
+            let no_day = lit(NULL).cast(DataType::Date).alias(self.layout.partition());
             scans.push(self.scan_partitions(&undated, false)?.with_column(no_day));
         }
         match scans.len() {
@@ -171,7 +173,8 @@ impl Snapshot {
             self.check_place(file)?;
             paths.push(PlRefPath::try_from_path(&self.place(file))?);
         }
-        let partition = Schema::from_iter([Field::new(UTC_DAY.into(), DataType::Date)]);
+        let partition =
+            Schema::from_iter([Field::new(self.layout.partition().into(), DataType::Date)]);
         let partitioned = HiveOptions {
             enabled: Some(true),
             hive_start_idx: self.folder.as_os_str().len() + 1,
@@ -205,7 +208,7 @@ impl Snapshot {
 
     /// Polars takes the day from the path, Delta from the log: they must agree.
     fn check_place(&self, file: &DataFile) -> Result<()> {
-        let place = partition_folder(file.day);
+        let place = partition_folder(self.layout, file.day);
         if file.path.split('/').next() == Some(place.as_str()) {
             return Ok(());
         }
@@ -222,8 +225,12 @@ impl Snapshot {
         Ok(missing)
     }
 
-    /// Columns that the table has and this version of wabalake does not know.
+    /// Columns that the table has and this version of wabalake does not know. Those of an answer
+    /// are what its query says.
     pub(super) fn unknown_columns(&self) -> Vec<String> {
+        if self.layout.is_answer() {
+            return Vec::new();
+        }
         let schema = scanned(self.layout);
         let known = self.state.as_deref().map(fields).unwrap_or_default();
         let names = known.iter().filter_map(|field| field["name"].as_str());
@@ -232,10 +239,11 @@ impl Snapshot {
 }
 
 /// The folder of a day below its table's.
-pub(super) fn partition_folder(day: Option<NaiveDate>) -> String {
+pub(super) fn partition_folder(layout: &dyn Layout, day: Option<NaiveDate>) -> String {
+    let partition = layout.partition();
     match day {
-        Some(day) => format!("{UTC_DAY}={day}"),
-        None => format!("{UTC_DAY}=__HIVE_DEFAULT_PARTITION__"),
+        Some(day) => format!("{partition}={day}"),
+        None => format!("{partition}=__HIVE_DEFAULT_PARTITION__"),
     }
 }
 
@@ -281,13 +289,14 @@ fn check_types(layout: &'static dyn Layout, state: &State) -> Result<()> {
 
 /// The bounds of each file's columns, for Polars to skip files by: null where none are known.
 fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
+    let partition = layout.partition();
     let count = |rows: u64| IdxSize::try_from(rows).ok();
     let rows: Vec<_> = files.iter().map(|file| count(file.rows)).collect();
     let mut columns = Vec::with_capacity(1 + 3 * schema.len());
     columns.push(Column::new("len".into(), rows));
     for (name, data_type) in schema.iter() {
         let [least, most, nulls] = ["min", "max", "nc"].map(|end| format!("{name}_{end}").into());
-        if name != UTC_DAY && !layout.statistics().contains(&name.as_str()) {
+        if name != partition && !layout.statistics().contains(&name.as_str()) {
             // A filter may name any column, and Polars asks for all three of each.
             columns.push(Column::full_null(least, files.len(), data_type));
             columns.push(Column::full_null(most, files.len(), data_type));
@@ -295,7 +304,7 @@ fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsRe
             continue;
         }
         for (title, greatest) in [(least, false), (most, true)] {
-            let bound = |file: &&DataFile| match file.day.filter(|_| name == UTC_DAY) {
+            let bound = |file: &&DataFile| match file.day.filter(|_| name == partition) {
                 Some(day) => Some(AnyValue::Date(day.to_epoch_days())),
                 None => read_bound(&file.statistics, name, data_type, greatest),
             };
@@ -305,7 +314,7 @@ fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsRe
             columns.push(known.into_column());
         }
         let null_count = |file: &&DataFile| match name.as_str() {
-            UTC_DAY => Some(0),
+            name if name == partition => Some(0),
             name => count(file.statistics.null_count.get(name)?.as_u64()?),
         };
         columns.push(Column::new(nulls, files.iter().map(null_count).collect::<Vec<_>>()));

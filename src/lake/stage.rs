@@ -19,7 +19,6 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use deltalake::kernel::Add;
 use polars::prelude::*;
 use serde_json::{Map, Value, json};
-use wabalake_data::tables::UTC_DAY;
 
 use super::layout::Layout;
 use super::lock::Lock;
@@ -91,7 +90,7 @@ impl Staging {
             return Err(Error::bug(format!("rows are not of table `{}`", self.layout.name()))
                 .found(found.join(", ")));
         }
-        let folder = partition_folder(day);
+        let folder = partition_folder(self.layout, day);
         let path = format!("{folder}/{}.parquet", uuid::Uuid::new_v4());
         let place = self.folder.join(&path);
         fs::create_dir_all(self.folder.join(folder)).context(|| format!("writing `{path}`"))?;
@@ -108,9 +107,10 @@ impl Staging {
         let size = write_parquet(&file.place, &mut rows)
             .context(|| format!("writing `{}`", file.add.path))?;
         let statistics = statistics(self.layout, &rows)?;
+        let partition = self.layout.partition().to_owned();
         Ok(StagedFile {
             add: Add {
-                partition_values: HashMap::from([(UTC_DAY.to_owned(), day.map(|d| d.to_string()))]),
+                partition_values: HashMap::from([(partition, day.map(|d| d.to_string()))]),
                 size: i64::try_from(size).unwrap_or_default(),
                 modification_time: Utc::now().timestamp_millis(),
                 stats: Some(statistics.to_string()),

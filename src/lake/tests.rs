@@ -683,7 +683,7 @@ fn rejects_count_when_their_file_is_loaded() {
             rejects::COLUMN => [None::<&str>, Some("x")], rejects::REASON => ["short", "no date"],
             rejects::RAW => ["a", "b"], rejects::ROW_KEY => [Some(5_i64), None],
         );
-        let at = chrono::DateTime::from_timestamp(1_750_000_000, 0).unwrap();
+        let at = DateTime::from_timestamp(1_750_000_000, 0).unwrap();
         let origin = rejects::Origin {
             file_id,
             file: "a.csv",

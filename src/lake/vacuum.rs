@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::layout::{Layout, layouts};
-use super::log::{Action, commit_info, commit_time};
+use super::layout::layouts;
+use super::log::{Action, Log, State, commit_info, commit_time};
 use super::{Lake, lock};
 use crate::error::{Context as _, Error, Result};
 
@@ -59,7 +59,16 @@ impl Lake {
         let until = Utc::now() - options.retain;
         let mut done = Vacuumed::default();
         for table in layouts() {
-            self.vacuum_table(table, until, options.dry_run, &mut done)?;
+            // A log that cannot be read tells nothing of what is needed.
+            let snapshot = self.snapshot(table)?;
+            if let Some(state) = &snapshot.state {
+                self.vacuum_table(&snapshot.folder, state, until, options.dry_run, &mut done)?;
+            }
+        }
+        for mart in self.mart_folders()? {
+            if let Some(state) = Log::new(&mart).state(None)? {
+                self.vacuum_table(&mart, &state, until, options.dry_run, &mut done)?;
+            }
         }
         self.vacuum_scratch(until, options.dry_run, &mut done)?;
         Ok(done)
@@ -67,16 +76,14 @@ impl Lake {
 
     fn vacuum_table(
         &self,
-        table: &'static dyn Layout,
+        table: &Path,
+        state: &State,
         until: DateTime<Utc>,
         dry_run: bool,
         done: &mut Vacuumed,
     ) -> Result<()> {
-        // A log that cannot be read tells nothing of what is needed.
-        let snapshot = self.snapshot(table)?;
-        let Some(state) = &snapshot.state else { return Ok(()) };
-        let replaced = self.replaced(table)?;
-        for folder in entries(&snapshot.folder)? {
+        let replaced = replaced(&Log::new(table))?;
+        for folder in entries(table)? {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if !folder.is_dir() || name.starts_with(['_', '.']) {
                 continue;
@@ -101,23 +108,6 @@ impl Lake {
             }
         }
         Ok(())
-    }
-
-    /// When each file that is no longer part of a table was replaced.
-    fn replaced(&self, table: &'static dyn Layout) -> Result<HashMap<String, DateTime<Utc>>> {
-        let log = self.log(table);
-        let mut replaced = HashMap::new();
-        for version in log.versions()? {
-            let actions = log.actions(version)?;
-            let committed = commit_time(commit_info(&actions));
-            for action in actions {
-                if let Action::Remove(remove) = action {
-                    let at = remove.deletion_timestamp.and_then(DateTime::from_timestamp_millis);
-                    replaced.insert(remove.path, at.unwrap_or(committed));
-                }
-            }
-        }
-        Ok(replaced)
     }
 
     /// Temporary files that a killed load left.
@@ -150,6 +140,22 @@ impl Lake {
         done.bytes += bytes;
         Ok(())
     }
+}
+
+/// When each file that is no longer part of a table was replaced.
+fn replaced(log: &Log) -> Result<HashMap<String, DateTime<Utc>>> {
+    let mut replaced = HashMap::new();
+    for version in log.versions()? {
+        let actions = log.actions(version)?;
+        let committed = commit_time(commit_info(&actions));
+        for action in actions {
+            if let Action::Remove(remove) = action {
+                let at = remove.deletion_timestamp.and_then(DateTime::from_timestamp_millis);
+                replaced.insert(remove.path, at.unwrap_or(committed));
+            }
+        }
+    }
+    Ok(replaced)
 }
 
 fn deleting(file: &Path) -> String {

@@ -38,6 +38,7 @@ mod stage;
 mod tests;
 mod typing;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -62,6 +63,8 @@ pub struct Options {
     pub kind: Option<&'static Table>,
     /// Where stamps without an offset are read.
     pub source_timezone: Tz,
+    /// The same for the exports of single tables.
+    pub source_timezones: BTreeMap<&'static str, Tz>,
     /// Header cells to read as others: from, to.
     pub renames: Vec<(String, String)>,
     /// The sheet of a spreadsheet, if it is not to be told from the headers.
@@ -85,6 +88,7 @@ impl Default for Options {
         Self {
             kind: None,
             source_timezone: Tz::UTC,
+            source_timezones: BTreeMap::new(),
             renames: Vec::new(),
             sheet: None,
             per_file: false,
@@ -94,6 +98,13 @@ impl Default for Options {
             quiet: true,
             memory: 96 << 20,
         }
+    }
+}
+
+impl Options {
+    /// Where stamps of a table's exports without an offset are read.
+    fn source_timezone_of(&self, table: &Table) -> Tz {
+        self.source_timezones.get(table.name).copied().unwrap_or(self.source_timezone)
     }
 }
 

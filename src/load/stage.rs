@@ -162,7 +162,7 @@ pub(crate) fn stage(
 /// file read with another zone or other names is not taken for it.
 fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> String {
     let table = header.table;
-    let zone = if table.stamps_are_utc { "UTC" } else { options.source_timezone.name() };
+    let zone = if table.stamps_are_utc { "UTC" } else { options.source_timezone_of(table).name() };
     let mut renames = options.renames.clone();
     renames.sort();
     let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
@@ -184,6 +184,7 @@ fn read_file(
 ) -> Result<()> {
     let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
     let header = file.header.clone();
+    let zone = options.source_timezone_of(header.table);
     let progress = Progress::bytes(&source.name, survey.bytes, options.quiet);
     let sink = Mutex::new(Sink { file, origin, into, fault: None });
 
@@ -193,7 +194,7 @@ fn read_file(
     let split: Result<Vec<String>> = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut typist = Typist::new(&header, options.source_timezone, origin, phones);
+                let mut typist = Typist::new(&header, zone, origin, phones);
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
                     let Some(chunk) = chunk else { break };

@@ -26,10 +26,12 @@ use std::cell::RefCell;
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use polars::prelude::*;
+use wabalake_data::cells::phone::full_number;
 use wabalake_data::tables::{deployments, messages, sessions};
 use wabalake_queries::CATALOG;
 
 use self::html::Html;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::run::polars as engine;
@@ -57,6 +59,8 @@ pub struct Options {
     pub from: Option<NaiveDate>,
     /// The last.
     pub to: Option<NaiveDate>,
+    /// How many days, where the first is not said.
+    pub days: Option<u32>,
     /// Where days begin.
     pub timezone: Tz,
     /// A conversation, whose own page it is then.
@@ -67,6 +71,22 @@ pub struct Options {
     pub with_people: bool,
     /// The person whose history is shown.
     pub phone: Option<String>,
+}
+
+impl Options {
+    /// The page that a lake's settings ask for.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            from: None,
+            to: None,
+            days: config.page.days,
+            timezone: config.timezone.unwrap_or(Tz::UTC),
+            conversation: None,
+            version: None,
+            with_people: false,
+            phone: None,
+        }
+    }
 }
 
 /// Makes the page.
@@ -82,6 +102,10 @@ pub fn page(lake: &Lake, options: &Options) -> Result<String> {
     if options.conversation.is_none() && (options.with_people || options.version.is_some()) {
         return Err(Error::usage("people and versions are shown on a conversation's own page")
             .hint("name it: `--conversation-id ID`"));
+    }
+    if options.phone.as_deref().is_some_and(|phone| full_number(phone).is_none()) {
+        return Err(Error::usage("that is no phone number")
+            .hint("write it in full, with the country's code: --phone +12025550143"));
     }
     let period = Period::of(lake, options)?;
     let asking = Asking { lake, period, now: Utc::now(), known: RefCell::default() };
@@ -120,7 +144,8 @@ impl Period {
             Some(to) => to,
             None => last_day(lake)?.map_or(today, |last| last.min(today)),
         };
-        let from = options.from.or_else(|| to.checked_sub_days(Days::new(DAYS - 1))).unwrap_or(to);
+        let days = options.days.map_or(DAYS, u64::from).max(1);
+        let from = options.from.or_else(|| to.checked_sub_days(Days::new(days - 1))).unwrap_or(to);
         if from > to {
             return Err(Error::usage(format!("the page would begin on {from} and end on {to}"))
                 .hint("give `--from` a date that is not after `--to`"));

@@ -22,11 +22,15 @@ pub fn plan(
         let scan = lake.snapshot(*table)?.scan()?;
         tables = tables.with(table, scan);
     }
-    let answer = question.plan(&tables)?;
-    Ok(match limit.and_then(|rows| rows.try_into().ok()) {
+    Ok(limited(question.plan(&tables)?, limit))
+}
+
+/// At most so many of the first rows of an answer.
+pub fn limited(answer: LazyFrame, rows: Option<u64>) -> LazyFrame {
+    match rows.and_then(|rows| rows.try_into().ok()) {
         Some(rows) => answer.limit(rows),
         None => answer,
-    })
+    }
 }
 
 /// The answer of a plan, by the engine that the query's card names.

@@ -1,0 +1,251 @@
+//! `wabalake nightly`: loads what arrived and brings marts up to date.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono_tz::Tz;
+use clap::{Args, Command, FromArgMatches as _};
+use wabalake_data::TABLES;
+use wabalake_queries::query::nearest;
+use wabalake_queries::query::zone::day_start;
+
+use super::output::{to_file, to_stderr, to_stdout};
+use super::settings::SettingsOptions;
+use super::shared::LakeOption;
+use super::{Asked, Subcommand, usage};
+use crate::error::{Error, Result};
+use crate::lake::AsOf;
+use crate::load::report::grouped;
+use crate::nightly::{self, Report, metrics, night};
+use crate::report;
+
+pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "nightly", define, run };
+
+#[derive(Args, Debug)]
+struct Options {
+    #[command(flatten)]
+    lake: LakeOption,
+
+    #[command(flatten)]
+    settings: SettingsOptions,
+
+    /// Work marts out as a whole, whatever changed
+    #[arg(long)]
+    full: bool,
+
+    /// Only say what would be done, and why
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Only these marts, separated by commas [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// Make marts from the tables as they were, and load nothing [default: as they are]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        long_help = "Make marts from the tables as they were, and load nothing: at an instant such \
+                     as 2025-06-01T06:00:00Z (a date is its midnight in the reporting zone), or at \
+                     versions such as sessions=12,deployments=9 [default: as they are]"
+    )]
+    as_of: Option<String>,
+
+    /// Write what was done as JSON to standard output
+    #[arg(long)]
+    json: bool,
+}
+
+fn define(command: Command) -> Command {
+    Options::augment_args(command)
+        .long_about(
+            "Load what is new in the inbox, bring marts up to date, and write down what was done: \
+             what a scheduler calls. Only what changed is worked out. A night that was missed, \
+             killed or run twice makes no difference: the marts are those of one full run. One \
+             night runs at a time, on however many machines; `wabalake.toml` says the rest.",
+        )
+        .after_help(
+            "Exit codes: 0 all was done; 1 a file or a mart was at fault, the rest was done, or \
+             nothing could be done; 2 the command line; 3 a bug of ours.\n\n\
+             Example:\n  15 3 * * *  wabalake nightly --lake /srv/lake --json >> /var/log/wabalake.json",
+        )
+}
+
+fn run(asked: &Asked<'_>) -> Result<()> {
+    let options =
+        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
+    let lake = options.lake.open()?;
+    let config = options.settings.of(&lake)?;
+    let as_of = options.as_of.as_deref();
+    let as_of = as_of.map(|text| read_as_of(text, config.timezone.unwrap_or(Tz::UTC)));
+    let how = nightly::Options {
+        as_of: as_of.transpose()?.unwrap_or_default(),
+        full: options.full,
+        dry_run: options.dry_run,
+        only: options.only.clone(),
+    };
+    let done = night(&lake, &config, &how)?;
+    let json =
+        serde_json::to_string(&done).map_err(|error| Error::bug(format!("the report: {error}")))?;
+    to_stdout(|out| match options.json {
+        true => Ok(writeln!(out, "{json}")?),
+        false => Ok(out.write_all(text(&done).as_bytes())?),
+    })?;
+    let mut faults = Vec::new();
+    if !done.dry_run {
+        if let Some(file) = &config.page.file {
+            let file = lake.root().join(file);
+            let page = report::page(&lake, &report::Options::of(&config));
+            let written =
+                page.and_then(|page| to_file(&file, |out| Ok(out.write_all(page.as_bytes())?)));
+            faults.extend(written.err());
+        }
+        if let Some(path) = &config.nightly.metrics {
+            faults.extend(metrics::write(&lake.root().join(path), &done).err());
+        }
+        if let Some(command) = &config.nightly.notify_command {
+            faults.extend(nightly::notify(command, &json, done.outcome).err());
+        }
+    }
+    let incomplete = incomplete(&done);
+    let mut errors = incomplete.into_iter().chain(faults);
+    let Some(first) = errors.next() else { return Ok(()) };
+    for other in errors {
+        to_stderr(&format!("{}\n", other.lines()));
+    }
+    Err(first)
+}
+
+/// What could not be done, as an error once all is told.
+fn incomplete(report: &Report) -> Option<Error> {
+    let (files, marts) = (report.inbox.failed.len(), report.failed_marts.len());
+    let count = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what} is")),
+        more => Some(format!("{more} {what}s are")),
+    };
+    let at_fault: Vec<String> =
+        [count(files, "file"), count(marts, "mart")].into_iter().flatten().collect();
+    (!at_fault.is_empty()).then(|| {
+        Error::data(format!("{} at fault; the rest of the night is done", at_fault.join(" and ")))
+            .hint("what is wrong with each is said above, and beside files that were moved")
+    })
+}
+
+/// What a person reads.
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(died) = report.died_before {
+        let _ = writeln!(text, "the night of {} did not live to its end", stamp(died));
+    }
+    let inbox = &report.inbox;
+    if report.dry_run {
+        for name in &inbox.names {
+            let _ = writeln!(text, "inbox: {name} would be loaded, unless the lake has it");
+        }
+    } else if inbox.files + inbox.known > 0 {
+        let _ = writeln!(
+            text,
+            "inbox: {} loaded, {} known already; {} rows new, {} updated, {} rejected",
+            files(inbox.files),
+            files(inbox.known),
+            grouped(inbox.rows_new),
+            grouped(inbox.rows_updated),
+            grouped(inbox.rows_rejected),
+        );
+    }
+    for (what, failed) in [("inbox", &inbox.failed), ("mart", &report.failed_marts)] {
+        for failure in failed {
+            let _ = writeln!(text, "{what}: {}: error: {}", failure.file, failure.error);
+            for (label, said) in [("found", &failure.found), ("hint", &failure.hint)] {
+                if let Some(said) = said {
+                    let _ = writeln!(text, "  {label}: {said}");
+                }
+            }
+        }
+    }
+    for mart in &report.marts {
+        let dates: Vec<String> = mart.dates.iter().copied().map(span).collect();
+        let what = match (mart.worked_out, dates.join(", ")) {
+            ("some", dates) => dates,
+            (what, _) => what.to_owned(),
+        };
+        let _ = write!(text, "{}: {what}: {}", mart.mart, mart.why);
+        if !report.dry_run && mart.worked_out != "nothing" {
+            let plural = if mart.rows == 1 { "" } else { "s" };
+            let _ = write!(text, "; {} row{plural}, {:.2} s", grouped(mart.rows), mart.seconds);
+        }
+        text.push('\n');
+    }
+    if report.files_deleted > 0 {
+        let _ = writeln!(text, "{} of old versions deleted", files(report.files_deleted));
+    }
+    let end = if report.dry_run { "only tried: nothing was done" } else { report.outcome };
+    let _ = writeln!(text, "{end} in {:.2} s", report.seconds);
+    text
+}
+
+fn files(count: u64) -> String {
+    format!("{} file{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+fn span((first, last): (NaiveDate, NaiveDate)) -> String {
+    if first == last { first.to_string() } else { format!("{first} to {last}") }
+}
+
+fn stamp(at: DateTime<Utc>) -> impl std::fmt::Display {
+    at.format("%Y-%m-%dT%H:%M:%SZ")
+}
+
+/// Reads an instant, a date, or versions of tables.
+fn read_as_of(text: &str, zone: Tz) -> Result<AsOf> {
+    let wrong = || {
+        Error::usage("`--as-of` takes an instant or versions of tables")
+            .hint("such as 2025-06-01T06:00:00Z, 2025-06-01 or sessions=12,deployments=9")
+    };
+    if text.contains('=') {
+        let versions = text.split(',').map(|part| {
+            let (name, version) = part.split_once('=').ok_or_else(wrong)?;
+            let Some(table) = TABLES.iter().find(|table| table.name == name) else {
+                let near = nearest(name, TABLES.iter().map(|table| table.name));
+                let hint = near.map(|near| format!("did you mean `{near}`?"));
+                let hint = hint.unwrap_or_else(|| "`wabalake status` lists tables".to_owned());
+                return Err(Error::usage("`--as-of` names a table that there is not").hint(hint));
+            };
+            Ok((table.name, version.parse().map_err(|_| wrong())?))
+        });
+        return Ok(AsOf::Versions(versions.collect::<Result<_>>()?));
+    }
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(AsOf::Instant(at.to_utc()));
+    }
+    let micros = if let Ok(date) = text.parse::<NaiveDate>() {
+        Some(day_start(zone, date))
+    } else {
+        let local: Option<NaiveDateTime> = text.replacen(' ', "T", 1).parse().ok();
+        let at = local.and_then(|local| local.and_local_timezone(zone).earliest());
+        at.map(|at| at.timestamp_micros())
+    };
+    let at = micros.and_then(DateTime::from_timestamp_micros).ok_or_else(wrong)?;
+    Ok(AsOf::Instant(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_a_date_or_versions() {
+        let instant = |text: &str| AsOf::Instant(text.parse().unwrap());
+        let read = |text| read_as_of(text, Tz::America__Bogota);
+        assert_eq!(read("2025-06-01T06:00:00Z").unwrap(), instant("2025-06-01T06:00:00Z"));
+        assert_eq!(read("2025-06-01").unwrap(), instant("2025-06-01T05:00:00Z"));
+        assert_eq!(read("2025-06-01 06:00:00").unwrap(), instant("2025-06-01T11:00:00Z"));
+        let versions = [("deployments", 9), ("sessions", 12)].into_iter().collect();
+        assert_eq!(read("sessions=12,deployments=9").unwrap(), AsOf::Versions(versions));
+        assert!(read("sesions=1").unwrap_err().lines().ends_with("did you mean `sessions`?"));
+        for text in ["", "12", "yesterday", "sessions=x"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

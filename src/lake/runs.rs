@@ -1,0 +1,220 @@
+//! The table `runs`: one row for each night, and for each erasure.
+//!
+//! It says what was done, never to whom: no file name that could hold a number, no query's values.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use polars::prelude::*;
+use serde_json::{Map, json};
+use wabalake_data::tables::instant;
+
+use super::layout::Layout;
+use super::{Change, Commit, Lake, Operation};
+use crate::error::{Error, Result};
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
+        $($(#[$doc])* pub const $constant: &str = $name;)*
+    };
+}
+
+columns! {
+    /// When it began.
+    STARTED_AT = "started_at",
+    /// When it was over; null for one that was killed.
+    FINISHED_AT = "finished_at",
+    /// `nightly` or `erase`.
+    COMMAND = "command",
+    /// `done`, `incomplete`, `failed` or `killed`.
+    OUTCOME = "outcome",
+    /// Files that were loaded.
+    FILES = "files",
+    /// Records in them.
+    ROWS_READ = "rows_read",
+    /// Rows whose key was new.
+    ROWS_NEW = "rows_new",
+    /// Rows that replaced others.
+    ROWS_UPDATED = "rows_updated",
+    /// Records that could not be taken.
+    ROWS_REJECTED = "rows_rejected",
+    /// Marts that were brought up to date.
+    MARTS = "marts",
+    /// Days of marts that were worked out.
+    DAYS = "days",
+    /// The versions that the tables were at, as a JSON object.
+    VERSIONS = "versions",
+}
+
+/// The layout of the table `runs`.
+#[derive(Debug)]
+pub struct Runs;
+
+/// The table `runs`.
+pub static RUNS: Runs = Runs;
+
+impl Layout for Runs {
+    fn name(&self) -> &'static str {
+        "runs"
+    }
+
+    fn stored(&self) -> Schema {
+        let count = DataType::Int64;
+        let columns = [
+            (STARTED_AT, instant()),
+            (FINISHED_AT, instant()),
+            (COMMAND, DataType::String),
+            (OUTCOME, DataType::String),
+            (FILES, count.clone()),
+            (ROWS_READ, count.clone()),
+            (ROWS_NEW, count.clone()),
+            (ROWS_UPDATED, count.clone()),
+            (ROWS_REJECTED, count.clone()),
+            (MARTS, count.clone()),
+            (DAYS, count),
+            (VERSIONS, DataType::String),
+        ];
+        columns.into_iter().map(|(name, data_type)| (name.into(), data_type)).collect()
+    }
+
+    fn sort(&self) -> &'static [&'static str] {
+        &[STARTED_AT]
+    }
+
+    fn statistics(&self) -> &'static [&'static str] {
+        &[STARTED_AT]
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it was done.
+    Done,
+    /// A part of it could not be done, the rest was.
+    Incomplete,
+    /// It could not be done.
+    Failed,
+    /// It did not live to tell.
+    Killed,
+}
+
+impl Outcome {
+    /// As the table has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Killed => "killed",
+        }
+    }
+}
+
+/// What a command did.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// When it was over.
+    pub finished: Option<DateTime<Utc>>,
+    /// The subcommand.
+    pub command: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Files that were loaded.
+    pub files: u64,
+    /// Records in them.
+    pub rows_read: u64,
+    /// Rows whose key was new.
+    pub rows_new: u64,
+    /// Rows that replaced others.
+    pub rows_updated: u64,
+    /// Records that could not be taken.
+    pub rows_rejected: u64,
+    /// Marts that were brought up to date.
+    pub marts: u64,
+    /// Days of marts that were worked out.
+    pub days: u64,
+    /// The versions that the tables were at.
+    pub versions: BTreeMap<&'static str, u64>,
+}
+
+impl Run {
+    /// A run that did nothing yet.
+    pub fn new(command: &'static str, outcome: Outcome, started: DateTime<Utc>) -> Self {
+        Self {
+            started,
+            finished: Some(Utc::now()),
+            command,
+            outcome,
+            files: 0,
+            rows_read: 0,
+            rows_new: 0,
+            rows_updated: 0,
+            rows_rejected: 0,
+            marts: 0,
+            days: 0,
+            versions: BTreeMap::new(),
+        }
+    }
+
+    fn row(&self) -> Result<DataFrame> {
+        let at = |name: &str, at: Option<DateTime<Utc>>| {
+            Column::new(name.into(), [at.map(|at| at.timestamp_micros())]).cast(&instant())
+        };
+        let count = |name: &str, count: u64| {
+            Column::new(name.into(), [i64::try_from(count).unwrap_or(i64::MAX)])
+        };
+        let columns = vec![
+            at(STARTED_AT, Some(self.started))?,
+            at(FINISHED_AT, self.finished)?,
+            Column::new(COMMAND.into(), [self.command]),
+            Column::new(OUTCOME.into(), [self.outcome.name()]),
+            count(FILES, self.files),
+            count(ROWS_READ, self.rows_read),
+            count(ROWS_NEW, self.rows_new),
+            count(ROWS_UPDATED, self.rows_updated),
+            count(ROWS_REJECTED, self.rows_rejected),
+            count(MARTS, self.marts),
+            count(DAYS, self.days),
+            Column::new(VERSIONS.into(), [json!(self.versions).to_string()]),
+        ];
+        Ok(DataFrame::new(1, columns)?)
+    }
+}
+
+impl Lake {
+    /// Adds a row to the table `runs`. Who keeps others from writing lets go of that first.
+    ///
+    /// # Errors
+    ///
+    /// A lake that cannot be written.
+    pub fn log_run(&self, run: &Run) -> Result<()> {
+        const TRIES: usize = 100;
+        let staging = self.staging(&RUNS)?;
+        let day = Some(run.started.date_naive());
+        for _ in 0..TRIES {
+            let snapshot = self.snapshot(&RUNS)?;
+            // A day has one file, however many runs.
+            let stored: Vec<_> = RUNS.stored().iter_names().map(|name| col(name.clone())).collect();
+            let before = snapshot.scan_days(&[day])?.select(stored);
+            let order = SortMultipleOptions::default().with_maintain_order(true);
+            let both = concat([before, run.row()?.lazy()], UnionArgs::default())?;
+            let rows = both.sort([STARTED_AT], order).collect()?;
+            let change = Change {
+                operation: Operation::Run,
+                transactions: Vec::new(),
+                remove: snapshot.files_of(day).map(|file| file.path.clone()).collect(),
+                add: vec![staging.write(day, rows)?],
+                info: Map::new(),
+                data_change: true,
+            };
+            if let Commit::Done(_) = self.commit(&RUNS, &snapshot, change)? {
+                return Ok(());
+            }
+        }
+        Err(Error::lake(format!("`runs` was changed by others {TRIES} times meanwhile"))
+            .hint("run it again"))
+    }
+}

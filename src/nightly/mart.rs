@@ -1,0 +1,233 @@
+//! What a mart is: a query of the catalog with its options chosen, and a name.
+
+use std::fmt::Write as _;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use wabalake_data::tables::sessions;
+use wabalake_queries::CATALOG;
+use wabalake_queries::query::{Buckets, Question, Room, nearest};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::lake::marts::MartLayout;
+
+/// Raised when the same definition would be stored in another way.
+const MART_VERSION: u32 = 1;
+
+/// Columns that name a person.
+const PEOPLE: [&str; 4] = [sessions::USER_PHONE, sessions::USER_CELLPHONE, "from", "to"];
+
+/// An answer that is kept up to date.
+#[derive(Debug)]
+pub struct Mart {
+    /// Its name, and its folder's.
+    pub name: String,
+    /// What it answers.
+    pub question: Question,
+    /// Where it is kept.
+    pub layout: &'static MartLayout,
+    room: &'static Room,
+    words: Vec<String>,
+    /// Its own `--from` and `--to`.
+    range: (Option<NaiveDate>, Option<NaiveDate>),
+}
+
+impl Mart {
+    /// The marts of a lake's settings.
+    ///
+    /// # Errors
+    /// Two of one name; a query or an option that there is not; people, where none may be named.
+    pub fn all(config: &Config) -> Result<Vec<Self>> {
+        let mut marts: Vec<Self> = Vec::new();
+        for said in &config.marts {
+            if marts.iter().any(|mart| mart.name == said.name) {
+                return Err(Error::lake(format!("there are two marts `{}`", said.name))
+                    .hint("give one of them another name in wabalake.toml"));
+            }
+            let mart = Self::of(said, config);
+            marts.push(mart.map_err(|error| error.context(format!("mart `{}`", said.name)))?);
+        }
+        Ok(marts)
+    }
+
+    /// One mart of a lake's settings.
+    ///
+    /// # Errors
+    /// As [`Mart::all`].
+    pub fn of(said: &config::Mart, config: &Config) -> Result<Self> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        let begins_well = said.name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !begins_well || !said.name.chars().all(plain) {
+            return Err(Error::lake("its name is the name of a folder too")
+                .hint("use small letters, digits, `-` and `_`, a letter first"));
+        }
+        let rooms = || CATALOG.iter().map(|room| room.card.name);
+        let Some(room) = CATALOG.iter().find(|room| room.card.name == said.query) else {
+            let near = nearest(&said.query, rooms());
+            let near = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+            return Err(Error::lake(format!("no query `{}`", said.query))
+                .hint(format!("{near}`wabalake queries` lists them")));
+        };
+        let mut words = said.words();
+        let takes = |id: &str| room.command().get_arguments().any(|arg| arg.get_id() == id);
+        if takes("timezone") && !said.params.contains_key("timezone") {
+            words.push(format!("--timezone={}", config.timezone.unwrap_or(Tz::UTC)));
+        }
+        let (question, range) = ask(room, &words, None)?;
+        let people = question.columns().into_iter().find(|column| PEOPLE.contains(&column.name));
+        if let Some(people) = people.filter(|_| !config.privacy.people_in_marts) {
+            return Err(Error::lake(format!("its column `{}` names people", people.name)).hint(
+                "ask the query when it is needed, or allow it: people_in_marts = true, in [privacy]",
+            ));
+        }
+        let layout = MartLayout::of(&said.name, &question.columns());
+        Ok(Self { name: said.name.clone(), question, layout, room, words, range })
+    }
+
+    /// Names what it says, in all that its rows depend on but rows of tables.
+    pub(super) fn definition(&self) -> String {
+        let mut text = format!("{MART_VERSION} {}\n", env!("CARGO_PKG_VERSION"));
+        text.push_str(self.room.card.name);
+        for column in self.question.columns() {
+            // Writing to a String does not fail.
+            let _ = write!(text, "\n{} {}", column.name, column.of.name());
+        }
+        let _ = write!(text, "\n{}\n{}", self.question.timezone(), self.question.sql());
+        format!("{:032x}", xxh3_128(text.as_bytes()))
+    }
+
+    /// The parts that can be worked out by themselves.
+    pub(super) fn buckets(&self) -> Option<Buckets> {
+        self.question.buckets()
+    }
+
+    /// The part of some dates, first and last, that its own range does not leave out.
+    pub(super) fn clipped(
+        &self,
+        (first, last): (NaiveDate, NaiveDate),
+    ) -> Option<(NaiveDate, NaiveDate)> {
+        let first = self.range.0.map_or(first, |from| first.max(from));
+        let last = self.range.1.map_or(last, |to| last.min(to));
+        (first <= last).then_some((first, last))
+    }
+
+    /// Whether it is about all days.
+    pub(super) fn has_no_range(&self) -> bool {
+        self.range == (None, None)
+    }
+
+    /// The same question of some dates alone.
+    pub(super) fn asked_of(&self, dates: Dates) -> Result<Question> {
+        Ok(ask(self.room, &self.words, Some(dates))?.0)
+    }
+}
+
+/// `--from` and `--to`.
+pub type Dates = (Option<NaiveDate>, Option<NaiveDate>);
+
+/// The question that words ask, of other dates than they say if any are given, and their dates.
+fn ask(room: &Room, words: &[String], dates: Option<Dates>) -> Result<(Question, Dates)> {
+    let mut line = vec![room.card.name.to_owned()];
+    let is_date = |word: &&String| word.starts_with("--from=") || word.starts_with("--to=");
+    line.extend(words.iter().filter(|word| dates.is_none() || !is_date(word)).cloned());
+    let (from, to) = dates.unwrap_or_default();
+    line.extend(from.map(|date| format!("--from={date}")));
+    line.extend(to.map(|date| format!("--to={date}")));
+    let matches = room.command().try_get_matches_from(line).map_err(|e| wrong(room, &e))?;
+    let date = |id| matches.try_get_one::<NaiveDate>(id).ok().flatten().copied();
+    let asked = room.ask(&matches).map_err(|error| wrong(room, &error))?;
+    Ok((asked, (date("from"), date("to"))))
+}
+
+/// What is wrong with the options of a mart. Values are not repeated: one may be a number.
+fn wrong(room: &Room, error: &clap::Error) -> Error {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or("").to_owned(),
+        _ => String::new(),
+    };
+    let option = said(ContextKind::InvalidArg);
+    let see = format!("`wabalake queries {}` says what it takes", room.card.name);
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let command = room.command();
+            let known: Vec<String> = command
+                .get_arguments()
+                .filter_map(|arg| arg.get_long().map(|name| format!("--{name}")))
+                .collect();
+            let near = nearest(&option, known.iter().map(String::as_str));
+            let hint = near.map_or(see, |near| format!("did you mean `{}`?", &near[2..]));
+            let option = option.trim_start_matches('-');
+            Error::lake(format!("`{}` has no option `{option}`", room.card.name)).hint(hint)
+        }
+        ErrorKind::MissingRequiredArgument => {
+            Error::lake(format!("`{}` needs an option that is not there", room.card.name)).hint(see)
+        }
+        _ if option.is_empty() => {
+            Error::lake("its options do not go together or say nothing").hint(see)
+        }
+        _ => {
+            let option = option.trim_start_matches('-').to_owned();
+            Error::lake(format!("the value of `{option}` is none that it takes")).hint(see)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marts(text: &str) -> Result<Vec<Mart>> {
+        Mart::all(&Config::read(text).unwrap())
+    }
+
+    fn mart(text: &str) -> Mart {
+        marts(&format!("[[marts]]\nname = 'm'\n{text}")).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_definition_is_all_that_rows_depend_on() {
+        let text = "query = 'delivery-rate'\nparams = { by = ['day', 'country'] }";
+        let definition = mart(text).definition();
+        assert_eq!(mart(text).definition(), definition);
+        for other in [
+            "query = 'delivery-rate'\nparams = { by = ['country', 'day'] }",
+            "query = 'delivery-rate'",
+            "query = 'delivery-rate'\nparams = { by = ['day', 'country'], timezone = 'Asia/Tokyo' }",
+            "query = 'delivery-rate'\nparams = { by = ['day', 'country'], from = '2025-06-01' }",
+            "query = 'session-duration'\nparams = { by = ['day', 'country'] }",
+        ] {
+            assert_ne!(mart(other).definition(), definition, "{other}");
+        }
+    }
+
+    #[test]
+    fn its_own_dates_stay_its_own() {
+        let mart = mart("query = 'delivery-rate'\nparams = { from = '2025-06-03' }");
+        let date = |day| NaiveDate::from_ymd_opt(2025, 6, day).unwrap();
+        assert_eq!(mart.clipped((date(1), date(4))), Some((date(3), date(4))));
+        assert_eq!(mart.clipped((date(1), date(2))), None);
+        let asked = mart.asked_of((Some(date(3)), Some(date(4)))).unwrap();
+        assert!(asked.instants().1.is_some());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_the_nearest_right_one() {
+        for (text, said) in [
+            ("name = 'm'\nquery = 'delivery-rat'", "did you mean `delivery-rate`?"),
+            ("name = 'M'\nquery = 'delivery-rate'", "the name of a folder"),
+            ("name = '../m'\nquery = 'delivery-rate'", "the name of a folder"),
+            ("name = 'm'\nquery = 'delivery-rate'\nparams = { bi = 'day' }", "did you mean `by`?"),
+            ("name = 'm'\nquery = 'delivery-rate'\nparams = { by = 'dai' }", "the value of `by`"),
+            (
+                "name = 'm'\nquery = 'drop-off'\n[[marts]]\nname = 'm'\nquery = 'drop-off'",
+                "there are two marts `m`",
+            ),
+        ] {
+            let lines = marts(&format!("[[marts]]\n{text}")).unwrap_err().lines();
+            assert!(lines.contains(said), "{lines}");
+        }
+    }
+}

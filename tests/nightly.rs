@@ -1,0 +1,590 @@
+//! What a night promises: whatever happened to a lake and to earlier nights, its marts are those of
+//! one full run.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use polars::prelude::*;
+use proptest::prelude::*;
+use serde_json::Map;
+use tempfile::TempDir;
+use wabalake::config::Config;
+use wabalake::lake::marts;
+use wabalake::lake::runs::RUNS;
+use wabalake::lake::{AsOf, Change, Commit, Lake, Operation};
+use wabalake::load::{Options as LoadOptions, load};
+use wabalake::nightly::{Mart, Night, Options, Report, Sources, fresh, night};
+use wabalake::run::polars::collect;
+use wabalake_data::tables::{UTC_DAY, deployments, messages, sessions};
+use wabalake_data::{TABLES, Table};
+
+/// A lake with its settings, and a place for exports; gone with the test.
+struct Nights {
+    folder: TempDir,
+    config: Config,
+}
+
+/// Marts of every sort: by day, by longer buckets, by instants, of a part of the days, as a whole,
+/// and of two tables.
+const MARTS: &str = "
+timezone = 'America/Bogota'
+[[marts]]
+name = 'deliveries'
+query = 'delivery-rate'
+params = { by = ['day', 'country'] }
+[[marts]]
+name = 'deliveries-of-weeks'
+query = 'delivery-rate'
+params = { by = ['week'], timezone = 'Pacific/Kiritimati' }
+[[marts]]
+name = 'hours'
+query = 'session-duration'
+params = { by = ['country', 'hour'], timezone = 'Asia/Kathmandu' }
+[[marts]]
+name = 'months'
+query = 'session-duration'
+params = { by = ['month'], from = '2025-05-30', to = '2025-06-03' }
+[[marts]]
+name = 'messages'
+query = 'message-summary'
+[[marts]]
+name = 'sparked'
+query = 'deployment-sessions'
+params = { by = ['day'] }
+[[marts]]
+name = 'returns'
+query = 'return-rate'
+params = { days = [1, 2] }
+[[marts]]
+name = 'flows'
+query = 'drop-off'
+";
+
+impl Nights {
+    fn new(settings: &str) -> Self {
+        let nights =
+            Self { folder: TempDir::new().unwrap(), config: Config::read(settings).unwrap() };
+        Lake::create(nights.path("lake")).unwrap();
+        nights
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn lake(&self) -> Lake {
+        Lake::open(self.path("lake")).unwrap()
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn load(&self, text: &str) {
+        let path = self.file("export.csv", text);
+        load(&self.lake(), &[path], &LoadOptions::default()).unwrap();
+    }
+
+    fn night(&self) -> Report {
+        self.night_with(&Options::default())
+    }
+
+    fn night_with(&self, options: &Options) -> Report {
+        night(&self.lake(), &self.config, options).unwrap()
+    }
+
+    fn marts(&self) -> Vec<Mart> {
+        Mart::all(&self.config).unwrap()
+    }
+
+    /// Each mart's rows as they are, and as the tables give them now.
+    fn compared(&self) -> BTreeMap<String, (DataFrame, DataFrame)> {
+        let lake = self.lake();
+        let sources = Sources::of(&lake, AsOf::Now);
+        let marts = self.marts();
+        let pairs = marts.iter().map(|mart| {
+            let snapshot = lake.snapshot(mart.layout).unwrap();
+            let kept = marts::answer(&snapshot, &mart.question.order(), Vec::new()).unwrap();
+            let tables = sources.tables(&mart.question).unwrap();
+            let plan = mart.question.plan(&tables).unwrap();
+            let fresh = collect(plan, mart.question.card()).unwrap();
+            (mart.name.clone(), (kept.collect().unwrap(), fresh))
+        });
+        pairs.collect()
+    }
+
+    fn check(&self) -> Result<(), TestCaseError> {
+        for (mart, (kept, fresh)) in self.compared() {
+            prop_assert!(kept.equals_missing(&fresh), "{mart} is\n{kept}\nand should be\n{fresh}");
+        }
+        Ok(())
+    }
+
+    /// What the last night did for each mart: what was worked out, and of how many days.
+    fn worked_out(report: &Report) -> BTreeMap<&str, (&'static str, u64)> {
+        let marts = report.marts.iter();
+        marts.map(|mart| (mart.mart.as_str(), (mart.worked_out, mart.days))).collect()
+    }
+}
+
+/// A row that a test makes up, of one of three tables.
+#[derive(Clone, Debug)]
+struct Row {
+    table: u8,
+    id: u8,
+    hour: u16,
+    state: u8,
+}
+
+/// Some rows of a table as an export: hours after 2025-05-30, ids and people few, so that rows come
+/// again, later and further along.
+fn export(rows: &[Row], table: u8) -> Option<String> {
+    let mut text = match table {
+        0 => "session_id,session_started_timestamp,session_finished_timestamp,session_status,\
+              session_type,conversation_id,conversation_version,user_country_code,user_cellphone,\
+              line_whatsapp_number,line_whatsapp_display_name,last_node_id\n",
+        1 => "conversation_id,conversation_version,user_country_code,user_cellphone,\
+              deployment_timestamp,user_responded_timestamp,delivery_status,status_detail,\
+              deployment_delivered_timestamp,session_id\n",
+        _ => "waba_id,whatsapp_id,from,to,message_direction,source,format,reason_for_failure,\
+              country_name,template_name,message,created_at,failed_at,sent_at,delivered_at,seen_at\n",
+    }
+    .to_owned();
+    let stamp = |hour: u16| {
+        let start: DateTime<Utc> = "2025-05-30T00:30:00Z".parse().unwrap();
+        (start + chrono::TimeDelta::hours(i64::from(hour))).format("%Y-%m-%d %H:%M:%S")
+    };
+    let of_table: Vec<&Row> = rows.iter().filter(|row| row.table == table).collect();
+    for Row { id, hour, state, .. } in &of_table {
+        let country = if id % 2 == 0 { 57 } else { 52 };
+        let person = 3_000_000_000_u64 + u64::from(id % 5);
+        let done = *state > 0;
+        match table {
+            0 => {
+                let finished = if done { stamp(hour + 1).to_string() } else { String::new() };
+                let status = ["BOT", "BOT", "AGENTS"][usize::from(*state % 3)];
+                let _ = writeln!(
+                    text,
+                    "s{id},{},{finished},{status},Inbound,41,1,{country},{person},57300,Line {state},n{}",
+                    stamp(*hour),
+                    id % 3,
+                );
+            }
+            1 => {
+                let status = ["In Process", "Sent", "Delivered"][usize::from(*state % 3)];
+                let delivered =
+                    if *state == 2 { stamp(hour + 1).to_string() } else { String::new() };
+                let _ = writeln!(
+                    text,
+                    "41,1,{country},{person},{},,{status},,{delivered},s{}",
+                    stamp(*hour),
+                    id % 7,
+                );
+            }
+            _ => {
+                let sent = if done { stamp(*hour).to_string() } else { String::new() };
+                let _ = writeln!(
+                    text,
+                    "w,m{id},57300,{country}{person},true,api,text,,Colombia,,hello,{},,{sent},,",
+                    stamp(*hour),
+                );
+            }
+        }
+    }
+    (!of_table.is_empty()).then_some(text)
+}
+
+/// What happens to a lake.
+#[derive(Clone, Debug)]
+enum Event {
+    Load(Vec<Row>),
+    Undo,
+    /// A person leaves every table.
+    Erase(u8),
+    Compact,
+    Night,
+    /// A night that dies after so many marts.
+    Dies(usize),
+    /// A night of a state that is past by then.
+    AsOf(u8),
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let row = (0..3_u8, 0..10_u8, 0..120_u16, 0..3_u8).prop_map(|(table, id, hour, state)| Row {
+        table,
+        id,
+        hour,
+        state,
+    });
+    prop::collection::vec(row, 1..6)
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        5 => rows().prop_map(Event::Load),
+        1 => Just(Event::Undo),
+        1 => (0..5_u8).prop_map(Event::Erase),
+        1 => Just(Event::Compact),
+        3 => Just(Event::Night),
+        1 => (0..8_usize).prop_map(Event::Dies),
+        1 => (0..4_u8).prop_map(Event::AsOf),
+    ]
+}
+
+impl Event {
+    fn happen(&self, nights: &Nights) {
+        match self {
+            Self::Load(rows) => {
+                for table in 0..3 {
+                    if let Some(text) = export(rows, table) {
+                        nights.load(&text);
+                    }
+                }
+            }
+            Self::Undo => {
+                // Where there is nothing to take back, or too much came after it, it is refused.
+                let _ = nights.lake().undo();
+            }
+            Self::Erase(person) => {
+                for table in [&sessions::TABLE, &deployments::TABLE, &messages::TABLE] {
+                    erase(&nights.lake(), table, *person);
+                }
+            }
+            Self::Compact => {
+                nights.lake().compact().unwrap();
+            }
+            Self::Night => {
+                nights.night();
+            }
+            Self::Dies(marts) => {
+                // Each mart is committed by itself: dying is not coming to the next.
+                let names = nights.marts().into_iter().take(*marts).map(|mart| mart.name);
+                let only: Vec<String> = names.collect();
+                if !only.is_empty() {
+                    nights.night_with(&Options { only, ..Options::default() });
+                }
+            }
+            Self::AsOf(back) => {
+                let lake = nights.lake();
+                let before = TABLES.iter().filter_map(|table| {
+                    let version = lake.snapshot(*table).unwrap().version?;
+                    Some((table.name, version.saturating_sub(u64::from(*back))))
+                });
+                let as_of = AsOf::Versions(before.collect());
+                nights.night_with(&Options { as_of, ..Options::default() });
+            }
+        }
+    }
+}
+
+/// Takes the rows of a person out of a table, as a commit of its own.
+fn erase(lake: &Lake, table: &'static Table, person: u8) {
+    let snapshot = lake.snapshot(table).unwrap();
+    let staging = lake.staging(table).unwrap();
+    let is_theirs = col(sessions::USER_PHONE).str().ends_with(lit(format!("300000000{person}")));
+    let (mut remove, mut add) = (Vec::new(), Vec::new());
+    for file in &snapshot.files {
+        let rows = snapshot.scan_files(&[file]).unwrap();
+        let kept = rows.filter(is_theirs.clone().fill_null(lit(false)).not());
+        let mut kept = kept.collect().unwrap();
+        kept.drop_in_place(UTC_DAY).unwrap();
+        if kept.height() as u64 == file.rows {
+            continue;
+        }
+        remove.push(file.path.clone());
+        if kept.height() > 0 {
+            add.push(staging.write(file.day, kept).unwrap());
+        }
+    }
+    if remove.is_empty() {
+        return;
+    }
+    let change = Change {
+        operation: Operation::Load,
+        transactions: Vec::new(),
+        remove,
+        add,
+        info: Map::new(),
+        data_change: true,
+    };
+    assert!(matches!(lake.commit(table, &snapshot, change).unwrap(), Commit::Done(_)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_nights_end_in_the_marts_of_one_full_run(
+        events in prop::collection::vec(event(), 1..10),
+    ) {
+        let nights = Nights::new(MARTS);
+        for event in &events {
+            event.happen(&nights);
+        }
+        nights.night();
+        nights.check()?;
+        // And once more changes nothing.
+        let again = nights.night();
+        prop_assert!(again.marts.iter().all(|mart| mart.worked_out == "nothing"), "{again:?}");
+    }
+}
+
+fn session(id: &str, at: &str) -> String {
+    format!(
+        "session_id,session_started_timestamp,session_finished_timestamp,user_country_code,\
+         user_cellphone\n{id},{at},,57,3000000001\n"
+    )
+}
+
+const BY_DAY: &str = "
+[inbox]
+folders = ['../inbox']
+[[marts]]
+name = 'days'
+query = 'session-duration'
+[[marts]]
+name = 'flows'
+query = 'drop-off'
+[[marts]]
+name = 'deliveries'
+query = 'delivery-rate'
+params = { by = ['day'] }
+";
+
+#[test]
+fn only_what_changed_is_worked_out() {
+    let nights = Nights::new(BY_DAY);
+    std::fs::create_dir(nights.path("inbox")).unwrap();
+    for day in 1..=9 {
+        nights.load(&session(&format!("s{day}"), &format!("2025-06-0{day} 12:00:00")));
+    }
+    let first = nights.night();
+    let all =
+        BTreeMap::from([("days", ("all", 9)), ("deliveries", ("all", 0)), ("flows", ("all", 1))]);
+    assert_eq!(Nights::worked_out(&first), all);
+    assert_eq!(first.marts[0].why, "there is none yet");
+
+    nights.load(&session("late", "2025-06-04 23:00:00"));
+    let tried = nights.night_with(&Options { dry_run: true, ..Options::default() });
+    let second = nights.night();
+    let some = BTreeMap::from([
+        ("days", ("some", 1)),
+        ("deliveries", ("nothing", 0)),
+        ("flows", ("all", 1)),
+    ]);
+    assert_eq!(Nights::worked_out(&second), some);
+    assert_eq!(second.marts[0].why, "`sessions` changed on 1 UTC day");
+    assert_eq!(second.marts[1].why, "`sessions` changed");
+    let why = |report: &Report| -> Vec<_> {
+        report.marts.iter().map(|mart| (mart.why.clone(), mart.dates.clone())).collect()
+    };
+    assert_eq!(why(&tried), why(&second), "what is tried says what is done");
+
+    // Taken back, the tables are as the marts were made from; so they are once it is undone twice.
+    nights.lake().undo().unwrap();
+    assert_eq!(Nights::worked_out(&nights.night())["days"], ("some", 1));
+    nights.check().unwrap();
+    let full = nights.night_with(&Options { full: true, ..Options::default() });
+    assert_eq!(Nights::worked_out(&full), all);
+}
+
+#[test]
+fn a_mart_that_is_another_or_damaged_is_made_anew() {
+    let mut nights = Nights::new(BY_DAY);
+    std::fs::create_dir(nights.path("inbox")).unwrap();
+    nights.load(&session("a", "2025-06-01 12:00:00"));
+    nights.night();
+    // The same name, other columns.
+    let other = BY_DAY.replace("query = 'drop-off'", "query = 'return-rate'");
+    nights.config = Config::read(&other).unwrap();
+    let report = nights.night();
+    assert_eq!(report.marts[1].why, "its definition is another");
+    nights.check().unwrap();
+
+    let log = nights.path("lake/marts/days/_delta_log");
+    let first = log.join("00000000000000000000.json");
+    std::fs::write(&first, "{").unwrap();
+    assert_eq!(Nights::worked_out(&nights.night())["days"], ("all", 1));
+    nights.check().unwrap();
+    std::fs::remove_dir_all(nights.path("lake/marts")).unwrap();
+    assert_eq!(Nights::worked_out(&nights.night())["days"], ("all", 1));
+    nights.check().unwrap();
+}
+
+#[test]
+fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
+    let nights = Nights::new(MARTS);
+    for table in 0..3 {
+        let rows: Vec<Row> = (0..40)
+            .map(|row| Row { table, id: row, hour: u16::from(row) * 3, state: row % 3 })
+            .collect();
+        nights.load(&export(&rows, table).unwrap());
+    }
+    nights.night();
+    let lake = nights.lake();
+    let date = |text: &str| text.parse().ok();
+    let ask = |query: &str, words: &[&str], dates| {
+        let room = wabalake_queries::CATALOG.iter().find(|room| room.card.name == query).unwrap();
+        let line = [&[query], words].concat();
+        let question = room.ask(&room.command().get_matches_from(line)).unwrap();
+        let sources = Sources::of(&lake, AsOf::Now);
+        let plan = question.plan(&sources.tables(&question).unwrap()).unwrap();
+        let expected = collect(plan, question.card()).unwrap();
+        assert!(expected.height() > 0);
+        let found = fresh::answer(&lake, &nights.config, &question, dates).unwrap();
+        found.map(|found| {
+            let kept = found.plan.collect().unwrap();
+            assert!(kept.equals_missing(&expected), "{query} {words:?}: {kept}\n{expected}");
+            found.mart
+        })
+    };
+    let zone = "--timezone=America/Bogota";
+    let by_day = ["--by=day,country", zone];
+    assert_eq!(ask("delivery-rate", &by_day, (None, None)), Some("deliveries".to_owned()));
+    let some = ["--by=day,country", zone, "--from=2025-05-31", "--to=2025-06-01"];
+    let dates = (date("2025-05-31"), date("2025-06-01"));
+    assert_eq!(ask("delivery-rate", &some, dates), Some("deliveries".to_owned()));
+    assert_eq!(ask("drop-off", &[zone], (None, None)), Some("flows".to_owned()));
+    // Another order of columns, another zone, buckets that a range would cut, a mart of a range.
+    assert_eq!(ask("delivery-rate", &["--by=country,day", zone], (None, None)), None);
+    assert_eq!(ask("delivery-rate", &["--by=day,country"], (None, None)), None);
+    let weeks = ["--by=week", "--timezone=Pacific/Kiritimati", "--from=2025-05-31"];
+    assert_eq!(ask("delivery-rate", &weeks, (date("2025-05-31"), None)), None);
+    let flows = [zone, "--from=2025-05-31"];
+    assert_eq!(ask("drop-off", &flows, (date("2025-05-31"), None)), None);
+
+    nights.load(&session("new", "2025-06-01 12:00:00"));
+    assert_eq!(ask("drop-off", &[zone], (None, None)), None, "it is not fresh any more");
+    assert_eq!(
+        ask("delivery-rate", &by_day, (None, None)),
+        Some("deliveries".to_owned()),
+        "what it is made from did not change"
+    );
+}
+
+#[test]
+fn each_new_file_of_the_inbox_is_loaded_once() {
+    let settings = "[inbox]\nfolders = ['../inbox']\nfailed = '../failed'\n";
+    let mut nights = Nights::new(settings);
+    let arrived = |report: &Report| (report.inbox.files, report.inbox.known, report.inbox.rows_new);
+    nights.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
+    nights.file("inbox/sub/b.csv", &session("b", "2025-06-02 12:00:00"));
+    nights.file("inbox/copy.csv", &session("a", "2025-06-01 12:00:00"));
+    nights.file("inbox/c.csv.part", &session("c", "2025-06-03 12:00:00"));
+    assert_eq!(arrived(&nights.night()), (2, 1, 2));
+    assert_eq!(arrived(&nights.night()), (0, 0, 0));
+
+    // What is undone is not loaded again by itself, not even under another name.
+    nights.lake().undo().unwrap();
+    assert_eq!(arrived(&nights.night()), (0, 0, 0));
+
+    // One that is no export goes aside, and the night goes on.
+    nights.file("inbox/sub/notes.csv", "nothing,to,see\n1,2,3\n");
+    nights.file("inbox/d.csv", &session("d", "2025-06-04 12:00:00"));
+    let report = nights.night();
+    assert_eq!((report.outcome, arrived(&report)), ("incomplete", (1, 0, 1)));
+    assert!(!nights.path("inbox/sub/notes.csv").exists());
+    let said = std::fs::read_to_string(nights.path("failed/sub/notes.csv.error.txt")).unwrap();
+    assert!(said.starts_with("error: "), "{said}");
+    assert_eq!(nights.night().outcome, "done");
+
+    // Moved, once loaded; what is there already is not lost.
+    nights.config =
+        Config::read(&format!("{settings}after = 'move'\nloaded = '../loaded'\n")).unwrap();
+    nights.file("loaded/e.csv", "another one");
+    nights.file("inbox/e.csv", &session("e", "2025-06-05 12:00:00"));
+    assert_eq!(arrived(&nights.night()), (1, 0, 1));
+    assert_eq!(std::fs::read_to_string(nights.path("loaded/e.csv")).unwrap(), "another one");
+    assert!(nights.path("loaded/e-2.csv").exists() && !nights.path("inbox/e.csv").exists());
+    nights.config = Config::read(&format!("{settings}after = 'delete'\n")).unwrap();
+    nights.file("inbox/f.csv", &session("f", "2025-06-06 12:00:00"));
+    let tried = nights.night_with(&Options { dry_run: true, ..Options::default() });
+    assert_eq!(tried.inbox.names, ["f.csv"]);
+    assert!(nights.path("inbox/f.csv").exists());
+    assert_eq!(arrived(&nights.night()), (1, 0, 1));
+    assert!(!nights.path("inbox/f.csv").exists());
+}
+
+#[test]
+fn nights_are_written_down() {
+    let nights = Nights::new(BY_DAY);
+    nights.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
+    nights.night();
+    let lake = nights.lake();
+    let under_way = Night::begin(&lake).unwrap();
+    let refused = night(&lake, &nights.config, &Options::default()).unwrap_err();
+    assert!(refused.lines().contains("another night is under way"));
+    drop(under_way);
+    nights.night();
+    nights.night_with(&Options { dry_run: true, ..Options::default() });
+    let runs = lake.snapshot(&RUNS).unwrap().scan().unwrap();
+    let runs = runs.select([by_name(
+        ["command", "outcome", "files", "rows_new", "marts", "days", "versions"],
+        true,
+        false,
+    )
+    .as_expr()]);
+    let runs = runs.collect().unwrap();
+    let expected = df![
+        "command" => ["nightly", "nightly"],
+        "outcome" => ["done", "done"],
+        "files" => [1_i64, 0],
+        "rows_new" => [1_i64, 0],
+        "marts" => [3_i64, 0],
+        "days" => [2_i64, 0],
+        "versions" => ["{\"sessions\":0}", "{\"sessions\":0}"],
+    ]
+    .unwrap();
+    assert_eq!(runs, expected);
+}
+
+#[test]
+fn marts_are_made_of_the_tables_as_they_were() {
+    let nights = Nights::new(BY_DAY);
+    nights.file("inbox/b.csv", &session("b", "2025-06-02 12:00:00"));
+    nights.load(&session("a", "2025-06-01 12:00:00"));
+    let between = Utc::now();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    nights.load(&session("c", "2025-06-03 12:00:00"));
+    let days = |as_of| {
+        let report = nights.night_with(&Options { as_of, ..Options::default() });
+        (report.inbox.files, nights.compared()["days"].0.height())
+    };
+    assert_eq!(days(AsOf::Instant(between)), (0, 1));
+    assert_eq!(days(AsOf::Versions([("sessions", 1)].into())), (0, 2));
+    assert_eq!(days(AsOf::Versions([("sessions", 0)].into())), (0, 1));
+    let too_new = Options { as_of: AsOf::Versions([("sessions", 9)].into()), ..Options::default() };
+    let refused = night(&nights.lake(), &nights.config, &too_new).unwrap_err().lines();
+    assert!(refused.contains("has no version 9"), "{refused}");
+    assert_eq!(days(AsOf::Now), (1, 3));
+    nights.check().unwrap();
+}
+
+#[test]
+fn old_versions_go_once_they_are_old() {
+    let nights = Nights::new(&format!("{BY_DAY}\n[retention]\ndays = 0\n"));
+    std::fs::create_dir(nights.path("inbox")).unwrap();
+    for night in 0..3 {
+        nights.load(&session("a", &format!("2025-06-01 12:00:0{night}")));
+        nights.night();
+    }
+    let files = |folder: &str| {
+        fn count(folder: &Path) -> usize {
+            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            let of = |path: PathBuf| match path.is_dir() {
+                true => count(&path),
+                false => usize::from(path.extension().is_some_and(|e| e == "parquet")),
+            };
+            entries.map(of).sum()
+        }
+        count(&nights.path(folder))
+    };
+    // The last ones were replaced in this very instant, and may be kept until the next night.
+    assert!(files("lake/marts/flows") <= 2 && files("lake/tables/sessions") <= 2);
+    nights.check().unwrap();
+}
