@@ -9,6 +9,8 @@
 //! Every chart says in words what it shows (`aria-label`), and stands beside a table with the same
 //! figures. Lines differ by how they are dashed, not by colour alone.
 
+use std::fmt::Write as _;
+
 use super::figures::{NOTHING, Unit};
 use super::html::Html;
 
@@ -149,7 +151,9 @@ impl Trend<'_> {
             let most =
                 known.iter().fold(first, |most, next| if next.1 > most.1 { next } else { most });
             let show = |of: &(&String, f64)| format!("{} on {}", self.unit.show(Some(of.1)), of.0);
-            words += &format!(
+            // Writing to a String does not fail.
+            let _ = write!(
+                words,
                 " {}: from {} to {}, most {}.",
                 series.name,
                 show(first),
