@@ -67,7 +67,7 @@ bench-nightly: .venv ## What a night costs on a lake of 40 days and on one of 40
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-demo test-clients test-twins \
-	test-crashes test-readme test-sail test-spark
+	test-crashes test-readme test-page test-sail test-spark
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; \
@@ -116,6 +116,15 @@ test-crashes: ci-program ## Loads and nights killed at any instant, and many at 
 test-readme: ci-program ## Do the README's commands print what it shows?
 	$(PYTEST) tests/python/test_readme.py
 
+test-page: ci-program chromium ## Is the page safe, readable and quick in a browser? (Debian's Chromium)
+	$(PYTEST) tests/python/test_page.py
+
+chromium:
+	@command -v chromedriver >/dev/null || { \
+		as=; test "$$(id -u)" = 0 || as=sudo; \
+		$$as apt-get update --quiet && \
+		$$as apt-get install --quiet --yes --no-install-recommends chromium chromium-driver; }
+
 # Interrupted when time is up, so that what the tests have started is stopped.
 IN_TIME = timeout --signal=INT --kill-after=1m
 
@@ -141,4 +150,4 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
-.PHONY: build cluster help demo check bless readme bench bench-nightly test ci-program $(STEPS)
+.PHONY: build cluster help demo check bless readme bench bench-nightly test ci-program chromium $(STEPS)

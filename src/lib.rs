@@ -12,7 +12,7 @@
 //!    ▼
 //! run             collected here, by the engine that the query's card names; or on a cluster
 //!    ▼
-//! render          table csv tsv json ndjson parquet arrow markdown
+//! render          table csv tsv json ndjson parquet arrow markdown; report, a page of many answers
 //! ```
 //!
 //! | place | what is there |
@@ -20,10 +20,11 @@
 //! | [`wabalake_data`] | what the data is: tables, cells, reference lists, made-up exports |
 //! | [`wabalake_queries`] | the catalog: one folder a query |
 //! | [`load`] | exports in, rows of the lake out |
-//! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum |
+//! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum, erase |
 //! | [`run`] | collects a query's plan here, or asks a cluster its SQL twin |
 //! | [`nightly`] | what arrived is loaded; what that changes in marts, and nothing else, is worked out |
 //! | [`render`] | one file per output format |
+//! | [`report`] | the page: sections, charts, and how no text becomes markup |
 //! | [`cli`] | one file per subcommand |
 //! | [`config`] | what a lake says of itself |
 
@@ -34,4 +35,5 @@ pub mod lake;
 pub mod load;
 pub mod nightly;
 pub mod render;
+pub mod report;
 pub mod run;

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use chrono::Utc;
 use clap::{Args, Command, FromArgMatches as _};
 
 use super::output::to_stdout;
@@ -9,7 +10,9 @@ use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::erase;
+use crate::lake::runs::{Outcome, Run};
 use crate::load::report::grouped;
+use crate::nightly::Night;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "erase", define, run };
 
@@ -39,7 +42,8 @@ fn define(command: Command) -> Command {
              number; old versions of all of these, marts, and what the logs say. Where others wrote \
              the number into a text, it is struck out. This cannot be undone, and a load whose days \
              were rewritten by it cannot be undone either. It waits until nobody writes to the \
-             lake, and may be run again if it was stopped.",
+             lake, and may be run again if it was stopped. The table `runs` says that somebody was \
+             erased, not who.",
         )
         .after_help(
             "What it does not reach:\n  \
@@ -67,7 +71,18 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         phone => phone.to_owned(),
     };
     let how = erase::Options { dry_run: options.dry_run, lines_too: options.lines_too };
-    let erased = lake.erase(&phone, how)?;
+    let erased = if options.dry_run {
+        lake.erase(&phone, how)?
+    } else {
+        // A night makes its marts from the tables as they were when it began.
+        let _night = Night::begin(&lake)?;
+        let started = Utc::now();
+        let erased = lake.erase(&phone, how)?;
+        if !erased.is_nothing() {
+            lake.log_run(&Run::new("erase", Outcome::Done, started))?;
+        }
+        erased
+    };
     to_stdout(|out| {
         let would = if options.dry_run { "would be " } else { "" };
         if erased.is_nothing() {

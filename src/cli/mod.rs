@@ -21,6 +21,7 @@ mod output;
 mod queries;
 mod query;
 mod rejects;
+mod report;
 mod rooms;
 mod sample;
 mod settings;
@@ -67,6 +68,7 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
     (sql::SUBCOMMAND, "Answer a query of your own, in SQL"),
     (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
     (explain::SUBCOMMAND, "Show how a query would be run"),
+    (report::SUBCOMMAND, "Write a page to look at"),
     (status::SUBCOMMAND, "Show what there is in a lake"),
     (coverage::SUBCOMMAND, "Show what each table covers, and what to export next"),
     (history::SUBCOMMAND, "Show what happened to a table"),

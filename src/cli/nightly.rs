@@ -9,7 +9,7 @@ use wabalake_data::TABLES;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::day_start;
 
-use super::output::{to_stderr, to_stdout};
+use super::output::{to_file, to_stderr, to_stdout};
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::lake::AsOf;
 use crate::load::report::grouped;
 use crate::nightly::{self, Report, metrics, night};
+use crate::report;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "nightly", define, run };
 
@@ -83,23 +84,30 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         dry_run: options.dry_run,
         only: options.only.clone(),
     };
-    let report = night(&lake, &config, &how)?;
-    let json = serde_json::to_string(&report)
-        .map_err(|error| Error::bug(format!("the report: {error}")))?;
+    let done = night(&lake, &config, &how)?;
+    let json =
+        serde_json::to_string(&done).map_err(|error| Error::bug(format!("the report: {error}")))?;
     to_stdout(|out| match options.json {
         true => Ok(writeln!(out, "{json}")?),
-        false => Ok(out.write_all(text(&report).as_bytes())?),
+        false => Ok(out.write_all(text(&done).as_bytes())?),
     })?;
     let mut faults = Vec::new();
-    if !report.dry_run {
+    if !done.dry_run {
+        if let Some(file) = &config.page.file {
+            let file = lake.root().join(file);
+            let page = report::page(&lake, &report::Options::of(&config));
+            let written =
+                page.and_then(|page| to_file(&file, |out| Ok(out.write_all(page.as_bytes())?)));
+            faults.extend(written.err());
+        }
         if let Some(path) = &config.nightly.metrics {
-            faults.extend(metrics::write(&lake.root().join(path), &report).err());
+            faults.extend(metrics::write(&lake.root().join(path), &done).err());
         }
         if let Some(command) = &config.nightly.notify_command {
-            faults.extend(nightly::notify(command, &json, report.outcome).err());
+            faults.extend(nightly::notify(command, &json, done.outcome).err());
         }
     }
-    let incomplete = incomplete(&report);
+    let incomplete = incomplete(&done);
     let mut errors = incomplete.into_iter().chain(faults);
     let Some(first) = errors.next() else { return Ok(()) };
     for other in errors {

@@ -106,6 +106,8 @@ def test_an_erasure_killed_at_any_instant(tmp_path):
     whole = time.monotonic() - started
     erased = rows(after)
     assert holding(before, number) and not holding(after, number)
+    runs = tables(after)["runs"].to_pyarrow_table().to_pylist()
+    assert [run["command"] for run in runs] == ["erase"] and number not in str(runs)
 
     seed = int(os.environ.get("WABALAKE_SEED", time.time_ns()))
     print(f"seed {seed}: set WABALAKE_SEED to it for the same instants")

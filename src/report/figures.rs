@@ -1,0 +1,177 @@
+//! Figures as a person reads them.
+
+use chrono::NaiveDate;
+
+use crate::load::report::grouped;
+
+/// What stands where there is no figure.
+pub(super) const NOTHING: &str = "–";
+
+/// What a figure counts or measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Things.
+    Count,
+    /// A share, 0 to 100.
+    Percent,
+    /// A length of time, in seconds.
+    Seconds,
+    /// Anything else, with two decimals.
+    Number,
+}
+
+impl Unit {
+    pub(super) fn show(self, figure: Option<f64>) -> String {
+        let Some(figure) = figure.filter(|figure| figure.is_finite()) else {
+            return NOTHING.to_owned();
+        };
+        match self {
+            Self::Count => count(figure),
+            Self::Percent => format!("{figure:.1} %"),
+            Self::Seconds => seconds(figure),
+            Self::Number => {
+                let (sign, size) = (if figure < 0.0 { "-" } else { "" }, figure.abs());
+                let hundredths = (size * 100.0).round();
+                let whole = (hundredths / 100.0).floor();
+                format!("{sign}{}.{:02.0}", count(whole), hundredths - whole * 100.0)
+            }
+        }
+    }
+
+    /// The same at the end of an axis, where figures are round.
+    pub(super) fn show_end(self, figure: f64) -> String {
+        match self {
+            Self::Percent => format!("{figure} %"),
+            Self::Seconds if figure % 86_400.0 == 0.0 => format!("{} d", figure / 86_400.0),
+            Self::Seconds if figure % 3_600.0 == 0.0 => format!("{} h", figure / 3_600.0),
+            Self::Seconds if figure % 60.0 == 0.0 => format!("{} min", figure / 60.0),
+            unit => unit.show(Some(figure)),
+        }
+    }
+
+    /// Where an axis from nothing to at least this ends, so that its middle is a round figure too.
+    pub(super) fn axis(self, most: f64) -> f64 {
+        const DAY: f64 = 86_400.0;
+        const SECONDS: [f64; 14] = [
+            10.0, 20.0, 60.0, 120.0, 240.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0,
+            28_800.0, 43_200.0, DAY,
+        ];
+        let round_in = |unit: f64| {
+            let power = unit * 10f64.powf((most / unit).max(1.0).log10().floor());
+            let steps = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0];
+            steps.into_iter().map(|step| step * power).find(|end| *end >= most).unwrap_or(most)
+        };
+        let round = || round_in(1.0);
+        match self {
+            Self::Percent => round().min(100.0),
+            Self::Seconds => {
+                SECONDS.into_iter().find(|end| *end >= most).unwrap_or_else(|| round_in(DAY))
+            }
+            Self::Count if most <= 2.0 => 2.0,
+            Self::Count | Self::Number => round(),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of rows")]
+fn count(figure: f64) -> String {
+    let sign = if figure <= -0.5 { "-" } else { "" };
+    format!("{sign}{}", grouped(figure.abs().round() as u64))
+}
+
+/// `7380` as `2h 03m`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "years fit")]
+fn seconds(figure: f64) -> String {
+    let (sign, whole) = (if figure <= -0.5 { "-" } else { "" }, figure.abs().round() as u64);
+    let (minutes, seconds) = (whole / 60, whole % 60);
+    let (hours, days) = (minutes / 60, minutes / 1440);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{sign}{seconds}s"),
+        (0, 0, _) => format!("{sign}{minutes}m {seconds:02}s"),
+        (0, _, _) => format!("{sign}{hours}h {:02}m", minutes % 60),
+        _ => format!("{sign}{days}d {:02}h", hours % 24),
+    }
+}
+
+/// `blocked_or_outdated` as `Blocked or outdated`.
+pub(super) fn label(name: &str) -> String {
+    let spaced = name.replace(['_', '-'], " ");
+    let mut letters = spaced.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => NOTHING.to_owned(),
+    }
+}
+
+/// `6 May`.
+pub(super) fn short(date: NaiveDate) -> String {
+    date.format("%-d %b").to_string()
+}
+
+/// `6 May 2025`.
+pub(super) fn long(date: NaiveDate) -> String {
+    date.format("%-d %B %Y").to_string()
+}
+
+/// The shares between which the true share lies with 95 % (Wilson), in per cent; none of nothing.
+pub(super) fn wilson(part: f64, whole: f64) -> Option<(f64, f64)> {
+    const Z: f64 = 1.959_963_984_540_054;
+    if whole <= 0.0 {
+        return None;
+    }
+    let (share, square) = (part / whole, Z * Z / whole);
+    let middle = (share + square / 2.0) / (1.0 + square);
+    let reach =
+        (share * (1.0 - share) / whole + square / (4.0 * whole)).sqrt() * Z / (1.0 + square);
+    Some((100.0 * (middle - reach).max(0.0), 100.0 * (middle + reach).min(1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read() {
+        for (unit, figure, shown) in [
+            (Unit::Count, 1_234_567.0, "1,234,567"),
+            (Unit::Count, -12.0, "-12"),
+            (Unit::Percent, 100.0 / 3.0, "33.3 %"),
+            (Unit::Seconds, 59.4, "59s"),
+            (Unit::Seconds, 125.0, "2m 05s"),
+            (Unit::Seconds, 7_500.0, "2h 05m"),
+            (Unit::Seconds, 90_000.0, "1d 01h"),
+            (Unit::Number, 1_234.567, "1,234.57"),
+            (Unit::Number, 0.999, "1.00"),
+            (Unit::Number, -0.5, "-0.50"),
+            (Unit::Number, f64::NAN, "–"),
+        ] {
+            assert_eq!(unit.show(Some(figure)), shown);
+        }
+        assert_eq!(Unit::Count.show(None), "–");
+        assert_eq!(label("blocked_or_outdated"), "Blocked or outdated");
+    }
+
+    #[test]
+    fn axes_end_on_round_figures() {
+        for (unit, most, end) in [
+            (Unit::Count, 0.0, 2.0),
+            (Unit::Count, 7.0, 8.0),
+            (Unit::Count, 1_100.0, 2_000.0),
+            (Unit::Percent, 97.0, 100.0),
+            (Unit::Percent, 3.0, 4.0),
+            (Unit::Seconds, 700.0, 1_200.0),
+            (Unit::Seconds, 400_000.0, 518_400.0),
+        ] {
+            assert_eq!(unit.axis(most), end, "{most}");
+        }
+    }
+
+    /// Of 10 in 50, worked out apart.
+    #[test]
+    fn an_interval_by_wilson() {
+        let (low, high) = wilson(10.0, 50.0).unwrap();
+        assert!((low - 11.243_750).abs() < 1e-6 && (high - 33.037_106).abs() < 1e-6);
+        assert_eq!(wilson(0.0, 0.0), None);
+        assert_eq!(wilson(0.0, 5.0).unwrap().0, 0.0);
+    }
+}

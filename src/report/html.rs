@@ -1,0 +1,116 @@
+//! Markup that no text can get out of.
+//!
+//! ```text
+//! Html::raw("<td>")          only what stands in this program's own source: &'static str
+//! Html::text("<script>…")    anything else: <td>&lt;script&gt;…
+//! ```
+//!
+//! [`Html`] takes markup from literals alone, so whatever comes from a lake passes [`escape`].
+
+use std::fmt::Write as _;
+
+use crate::render::visible;
+
+/// A piece of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Html(String);
+
+impl Html {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A piece that is one text.
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        let mut html = Self::new();
+        html.text(text);
+        html
+    }
+
+    /// Adds markup, which is part of this program.
+    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    /// Adds a text, between tags or within the quotes of an attribute.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        escape(text, &mut self.0);
+        self
+    }
+
+    /// Adds a number as coordinates are written: three decimals at most.
+    pub(super) fn at(&mut self, number: f64) -> &mut Self {
+        let rounded = (number * 1000.0).round() / 1000.0;
+        // Writing to a String does not fail.
+        let _ = write!(self.0, "{}", if rounded == 0.0 { 0.0 } else { rounded });
+        self
+    }
+
+    /// Adds a piece.
+    pub(super) fn add(&mut self, piece: &Self) -> &mut Self {
+        self.0.push_str(&piece.0);
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// Writes a text so that HTML shows it as it is, in content and in quoted attributes. What would not
+/// be seen, or would turn the text around it, is spelt out.
+fn escape(text: &str, out: &mut String) {
+    for c in visible(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '`' => out.push_str("&#96;"),
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hostile_texts_are_texts() {
+        for (text, shown) in [
+            ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+            ("\"><img src=x onerror=alert(1)>", "&quot;&gt;&lt;img src=x onerror=alert(1)&gt;"),
+            ("' onmouseover='alert(1)", "&#39; onmouseover=&#39;alert(1)"),
+            ("</style></svg><svg/onload=a()>", "&lt;/style&gt;&lt;/svg&gt;&lt;svg/onload=a()&gt;"),
+            ("&lt;b&gt;", "&amp;lt;b&amp;gt;"),
+            ("`${a}`", "&#96;${a}&#96;"),
+            ("a\u{202e}b\u{0}c\nd", r"a\u{202e}b\u{0}c\nd"),
+            ("¿Qué tal? 👋", "¿Qué tal? 👋"),
+        ] {
+            assert_eq!(Html::of(text).into_string(), shown);
+        }
+    }
+
+    proptest! {
+        /// Nothing of a text opens a tag, ends an attribute or begins an entity of its own.
+        #[test]
+        fn no_text_is_markup(text in "(\\PC|[<>&\"'`=/ \u{0}\n\u{202e}]){0,40}") {
+            let html = Html::of(&text).into_string();
+            prop_assert!(!html.contains(['<', '>', '"', '\'', '`', '\u{0}', '\n', '\u{202e}']));
+            let entities = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;", "&#96;"];
+            let bare = entities.iter().fold(html, |html, entity| html.replace(entity, ""));
+            prop_assert!(!bare.contains('&'), "{bare}");
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! The page: what a manager and an analyst look at first, in one file.
+//!
+//! ```text
+//! Period     28 days to the last day that has rows, and the 28 before them
+//!   │ ask        the catalog's queries, as `wabalake query` asks them
+//!   ▼
+//! sections   each names its query; of a query that there is not there is no section
+//!   │ charts     SVG that stretches, words that do not
+//!   ▼
+//! one file   no request to anywhere: it opens offline, prints, and can be mailed
+//! ```
+//!
+//! Every text of an export is hostile: [`html`] lets none be markup, and the page's own policy lets
+//! no script run but the one it came with. No section but those of [`Options::with_people`] has a
+//! person's number or name in it.
+
+mod charts;
+mod conversation;
+mod figures;
+mod html;
+mod sections;
+mod tables;
+
+use std::cell::RefCell;
+
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
+use chrono_tz::Tz;
+use polars::prelude::*;
+use wabalake_data::cells::phone::full_number;
+use wabalake_data::tables::{deployments, messages, sessions};
+use wabalake_queries::CATALOG;
+
+use self::html::Html;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::run::polars as engine;
+
+/// What the page looks like.
+const STYLE: &str = include_str!("page.css");
+
+/// What it does: hover, sorting, filters.
+const SCRIPT: &str = include_str!("page.js");
+
+/// The one script that the page lets run: the Base64 of the SHA-256 of [`SCRIPT`], which
+/// `make test-page` checks.
+const SCRIPT_HASH: &str = include_str!("page.js.sha256");
+
+/// No more rows than this of an answer are looked at.
+const MOST_ROWS: u64 = 100_000;
+
+/// So many days are shown where none are asked for: whole weeks, so that weekdays weigh the same.
+const DAYS: u64 = 28;
+
+/// What is to be on the page.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The first local date.
+    pub from: Option<NaiveDate>,
+    /// The last.
+    pub to: Option<NaiveDate>,
+    /// How many days, where the first is not said.
+    pub days: Option<u32>,
+    /// Where days begin.
+    pub timezone: Tz,
+    /// A conversation, whose own page it is then.
+    pub conversation: Option<String>,
+    /// Of it, one version.
+    pub version: Option<i32>,
+    /// Whether people are shown: numbers, what they answered, what they wrote.
+    pub with_people: bool,
+    /// The person whose history is shown.
+    pub phone: Option<String>,
+}
+
+impl Options {
+    /// The page that a lake's settings ask for.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            from: None,
+            to: None,
+            days: config.page.days,
+            timezone: config.timezone.unwrap_or(Tz::UTC),
+            conversation: None,
+            version: None,
+            with_people: false,
+            phone: None,
+        }
+    }
+}
+
+/// Makes the page.
+///
+/// # Errors
+///
+/// Dates that are the wrong way round, people without being asked for, a lake that cannot be read.
+pub fn page(lake: &Lake, options: &Options) -> Result<String> {
+    if options.phone.is_some() && !options.with_people {
+        return Err(Error::usage("`--phone` shows a person's history")
+            .hint("add `--with-people`, and mind who gets the page"));
+    }
+    if options.conversation.is_none() && (options.with_people || options.version.is_some()) {
+        return Err(Error::usage("people and versions are shown on a conversation's own page")
+            .hint("name it: `--conversation-id ID`"));
+    }
+    if options.phone.as_deref().is_some_and(|phone| full_number(phone).is_none()) {
+        return Err(Error::usage("that is no phone number")
+            .hint("write it in full, with the country's code: --phone +12025550143"));
+    }
+    let period = Period::of(lake, options)?;
+    let asking = Asking { lake, period, now: Utc::now(), known: RefCell::default() };
+    let (title, sections) = match &options.conversation {
+        Some(id) => (format!("Conversation {id}"), conversation::sections(&asking, id, options)?),
+        None => ("WhatsApp conversations".to_owned(), sections::sections(&asking)?),
+    };
+    Ok(whole(&title, &asking, &sections, options).into_string())
+}
+
+/// A part of the page.
+struct Section {
+    /// What it is called in the page's own links.
+    id: &'static str,
+    title: &'static str,
+    /// What the figures are, and what counts.
+    about: String,
+    /// What gives the same figures, if one command does.
+    command: Option<String>,
+    body: Html,
+}
+
+/// Local dates, both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Period {
+    from: NaiveDate,
+    to: NaiveDate,
+    zone: Tz,
+}
+
+impl Period {
+    fn of(lake: &Lake, options: &Options) -> Result<Self> {
+        let zone = options.timezone;
+        let today = Utc::now().with_timezone(&zone).date_naive();
+        let to = match options.to {
+            Some(to) => to,
+            None => last_day(lake)?.map_or(today, |last| last.min(today)),
+        };
+        let days = options.days.map_or(DAYS, u64::from).max(1);
+        let from = options.from.or_else(|| to.checked_sub_days(Days::new(days - 1))).unwrap_or(to);
+        if from > to {
+            return Err(Error::usage(format!("the page would begin on {from} and end on {to}"))
+                .hint("give `--from` a date that is not after `--to`"));
+        }
+        Ok(Self { from, to, zone })
+    }
+
+    fn days(self) -> u64 {
+        u64::try_from((self.to - self.from).num_days()).unwrap_or(0) + 1
+    }
+
+    /// As many days, just before.
+    fn before(self) -> Self {
+        let back = Days::new(self.days());
+        let back = |date: NaiveDate| date.checked_sub_days(back).unwrap_or(date);
+        Self { from: back(self.from), to: back(self.to), ..self }
+    }
+
+    fn words(self) -> String {
+        let (first, last) = (figures::long(self.from), figures::long(self.to));
+        match self.days() {
+            1 => first,
+            days => format!("{first} to {last}, {days} days"),
+        }
+    }
+
+    /// How long one place on an axis is, so that there are not too many.
+    fn step(self) -> Step {
+        match self.days() {
+            0..=92 => Step::Day,
+            93..=730 => Step::Week,
+            _ => Step::Month,
+        }
+    }
+}
+
+/// A place on an axis of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Day,
+    Week,
+    Month,
+}
+
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    /// The starts of the days, weeks or months that share a date with a period.
+    fn starts(self, period: Period) -> Vec<NaiveDate> {
+        let first = match self {
+            Self::Day => Some(period.from),
+            Self::Week => {
+                let into = u64::from(period.from.weekday().num_days_from_monday());
+                period.from.checked_sub_days(Days::new(into))
+            }
+            Self::Month => period.from.with_day(1),
+        };
+        let next = |date: &NaiveDate| match self {
+            Self::Day => date.succ_opt(),
+            Self::Week => date.checked_add_days(Days::new(7)),
+            Self::Month => date.checked_add_months(chrono::Months::new(1)),
+        };
+        let starts = std::iter::successors(first, next);
+        starts.take_while(|start| *start <= period.to).collect()
+    }
+}
+
+/// The last day that has rows of what people do.
+fn last_day(lake: &Lake) -> Result<Option<NaiveDate>> {
+    let mut last = None;
+    for table in [&sessions::TABLE, &deployments::TABLE, &messages::TABLE] {
+        let files = &lake.snapshot(table)?.files;
+        last = last.max(files.iter().filter_map(|file| file.day).max());
+    }
+    Ok(last)
+}
+
+/// Asks a lake about a period.
+struct Asking<'a> {
+    lake: &'a Lake,
+    period: Period,
+    now: DateTime<Utc>,
+    /// What was answered already, by its command.
+    known: RefCell<PlHashMap<String, Answered>>,
+}
+
+impl Asking<'_> {
+    /// The answer of a query about the period, with further options; none if there is no such
+    /// query.
+    fn ask(&self, name: &str, options: &[&str]) -> Result<Option<Answered>> {
+        self.ask_about(self.period, name, options)
+    }
+
+    fn ask_about(&self, period: Period, name: &str, options: &[&str]) -> Result<Option<Answered>> {
+        let Some(room) = CATALOG.iter().find(|room| room.card.name == name) else {
+            return Ok(None);
+        };
+        let range = [format!("--from={}", period.from), format!("--to={}", period.to)];
+        let command = room.command();
+        let takes = |option: &str| {
+            let name = option.trim_start_matches('-').split('=').next();
+            command.get_arguments().any(|argument| argument.get_long() == name)
+        };
+        let mut words = vec![name.to_owned()];
+        words.extend(range.into_iter().filter(|option| takes(option)));
+        words.extend(Some(format!("--timezone={}", period.zone)).filter(|option| takes(option)));
+        words.extend(options.iter().map(|option| (*option).to_owned()));
+        let asked = words.join(" ");
+        if let Some(known) = self.known.borrow().get(&asked) {
+            return Ok(Some(known.clone()));
+        }
+        let question = command
+            .clone()
+            .try_get_matches_from(&words)
+            .and_then(|matches| room.ask(&matches))
+            .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
+        let plan = engine::plan(self.lake, question.card(), &question, Some(MOST_ROWS))?;
+        let answered = Answered {
+            rows: engine::collect(plan, question.card())?,
+            zone: period.zone,
+            about: room.card.question,
+            command: format!("wabalake query {asked}"),
+        };
+        self.known.borrow_mut().insert(asked, answered.clone());
+        Ok(Some(answered))
+    }
+}
+
+/// An answer to be shown.
+#[derive(Clone)]
+struct Answered {
+    rows: DataFrame,
+    zone: Tz,
+    about: &'static str,
+    command: String,
+}
+
+impl Answered {
+    fn height(&self) -> usize {
+        self.rows.height()
+    }
+
+    /// A column's values as texts; nothing where there is no such column.
+    fn texts(&self, name: &str) -> Vec<Option<String>> {
+        let texts = self.rows.column(name).and_then(|column| column.cast(&DataType::String));
+        match texts.as_ref().map(Column::str) {
+            Ok(Ok(texts)) => texts.iter().map(|text| text.map(str::to_owned)).collect(),
+            _ => vec![None; self.height()],
+        }
+    }
+
+    /// A column's values as numbers; nothing where there is no such column.
+    fn numbers(&self, name: &str) -> Vec<Option<f64>> {
+        let numbers = self.rows.column(name).and_then(|column| column.cast(&DataType::Float64));
+        match numbers.as_ref().map(Column::f64) {
+            Ok(Ok(numbers)) => numbers.iter().collect(),
+            _ => vec![None; self.height()],
+        }
+    }
+
+    /// The sum of a column.
+    fn sum(&self, name: &str) -> f64 {
+        self.numbers(name).into_iter().flatten().sum()
+    }
+
+    /// A column's numbers by the dates of another, in the order of these dates.
+    fn along(&self, dates: &str, starts: &[NaiveDate], name: &str) -> Vec<Option<f64>> {
+        let found: PlHashMap<String, f64> = self
+            .texts(dates)
+            .into_iter()
+            .zip(self.numbers(name))
+            .filter_map(|(date, number)| Some((date?, number?)))
+            .collect();
+        starts.iter().map(|start| found.get(&start.to_string()).copied()).collect()
+    }
+
+    fn section(self, id: &'static str, title: &'static str, body: Html) -> Section {
+        Section { id, title, about: self.about.to_owned(), command: Some(self.command), body }
+    }
+
+    /// The same where the query's own words are about its columns, which the page does not name.
+    fn section_about(
+        self,
+        id: &'static str,
+        title: &'static str,
+        about: &str,
+        body: Html,
+    ) -> Section {
+        Section { about: about.to_owned(), ..self.section(id, title, body) }
+    }
+}
+
+/// The page around its sections.
+fn whole(title: &str, asking: &Asking<'_>, sections: &[Section], options: &Options) -> Html {
+    let period = asking.period;
+    let mut html = Html::new();
+    html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
+    html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ");
+    html.raw("style-src 'unsafe-inline'; script-src 'sha256-").raw(SCRIPT_HASH.trim_ascii_end());
+    html.raw("'; base-uri 'none'; form-action 'none'\">\n");
+    html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+    html.raw("<meta name=\"color-scheme\" content=\"light dark\">\n");
+    html.raw("<meta name=\"robots\" content=\"noindex\"><meta name=\"referrer\" content=\"no-referrer\">\n");
+    html.raw("<title>").text(title).raw("</title>\n<style>\n").raw(STYLE).raw("</style></head>\n");
+    html.raw("<body><a class=\"skip\" href=\"#page\">To the figures</a><header><h1>").text(title);
+    html.raw("</h1><p>").text(&period.words()).raw(". Days begin at midnight in ");
+    html.text(&period.zone.name().replace('_', " "))
+        .raw(".</p></header>\n<nav aria-label=\"Sections\">");
+    for section in sections {
+        html.raw("<a href=\"#")
+            .raw(section.id)
+            .raw("\">")
+            .text(&figures::label(section.id))
+            .raw("</a>");
+    }
+    html.raw("</nav>\n<main id=\"page\">\n");
+    for section in sections {
+        html.raw("<section id=\"").raw(section.id).raw("\"><h2>").raw(section.title).raw("</h2>");
+        if !section.about.is_empty() {
+            html.raw("<p class=\"about\">").text(&section.about).raw("</p>");
+        }
+        html.add(&section.body);
+        if let Some(command) = &section.command {
+            html.raw(
+                "<details class=\"how\"><summary>Where these figures are from</summary><code>",
+            );
+            html.text(command).raw(" --lake …</code></details>");
+        }
+        html.raw("</section>\n");
+    }
+    html.raw("</main>\n<footer><p>");
+    if options.with_people {
+        html.raw(
+            "<strong>This page names people.</strong> Pass it on to nobody who need not know. ",
+        );
+    } else {
+        html.raw("This page names nobody. ");
+    }
+    html.raw("It was made by wabalake ").text(env!("CARGO_PKG_VERSION")).raw(" on ");
+    html.text(&asking.now.with_timezone(&period.zone).format("%-d %B %Y at %H:%M").to_string());
+    html.raw(" and asks nothing of any network.</p></footer>\n");
+    html.raw("<div id=\"tip\" role=\"status\" hidden></div>\n<script>").raw(SCRIPT);
+    html.raw("</script></body></html>\n");
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(from: &str, to: &str) -> Period {
+        Period { from: from.parse().unwrap(), to: to.parse().unwrap(), zone: Tz::UTC }
+    }
+
+    #[test]
+    fn the_period_before_is_as_long_and_ends_the_day_before() {
+        let before = period("2025-05-01", "2025-05-28").before();
+        assert_eq!(before, period("2025-04-03", "2025-04-30"));
+        assert_eq!(before.words(), "3 April 2025 to 30 April 2025, 28 days");
+        assert_eq!(period("2025-05-01", "2025-05-01").words(), "1 May 2025");
+    }
+
+    #[test]
+    fn an_axis_has_every_start_whether_or_not_there_are_rows() {
+        let starts = |step: Step, from, to| -> Vec<String> {
+            step.starts(period(from, to)).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(starts(Step::Day, "2025-02-28", "2025-03-01"), ["2025-02-28", "2025-03-01"]);
+        assert_eq!(starts(Step::Week, "2025-06-01", "2025-06-02"), ["2025-05-26", "2025-06-02"]);
+        assert_eq!(starts(Step::Month, "2024-12-31", "2025-01-01"), ["2024-12-01", "2025-01-01"]);
+    }
+
+    #[test]
+    fn the_script_can_stand_in_a_page() {
+        assert!(!SCRIPT.contains("</") && !STYLE.contains("</"));
+    }
+}

@@ -1,0 +1,132 @@
+//! Tables that a person sorts.
+
+use super::figures::{NOTHING, Unit, label};
+use super::html::Html;
+
+/// A column of a table, and its cells.
+pub(super) struct Shown {
+    pub(super) title: &'static str,
+    pub(super) cells: Vec<Cell>,
+    /// What a cell is shaded by, 0 to 1, where it is.
+    pub(super) shade: Option<f64>,
+}
+
+/// A cell.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell {
+    Text(Option<String>),
+    Figure(Unit, Option<f64>),
+    Money(Option<f64>, Option<String>),
+}
+
+impl Shown {
+    pub(super) fn texts(title: &'static str, texts: Vec<Option<String>>) -> Self {
+        Self { title, cells: texts.into_iter().map(Cell::Text).collect(), shade: None }
+    }
+
+    /// Names in the words of programs.
+    pub(super) fn labels(title: &'static str, names: Vec<Option<String>>) -> Self {
+        Self::texts(title, names.into_iter().map(|name| name.map(|name| label(&name))).collect())
+    }
+
+    pub(super) fn figures(title: &'static str, unit: Unit, figures: Vec<Option<f64>>) -> Self {
+        let cells = figures.into_iter().map(|figure| Cell::Figure(unit, figure)).collect();
+        Self { title, cells, shade: None }
+    }
+
+    pub(super) fn money(
+        title: &'static str,
+        amounts: Vec<Option<f64>>,
+        currencies: Vec<Option<String>>,
+    ) -> Self {
+        let cells = amounts.into_iter().zip(currencies).map(|(of, what)| Cell::Money(of, what));
+        Self { title, cells: cells.collect(), shade: None }
+    }
+
+    /// The same, the greater its figures the darker, as parts of the greatest.
+    pub(super) fn shaded(self, most: f64) -> Self {
+        Self { shade: (most > 0.0).then_some(most), ..self }
+    }
+}
+
+/// The first rows of a table; the first column names a row.
+pub(super) fn table(caption: &str, columns: &[Shown], most: usize) -> Html {
+    let mut html = Html::new();
+    let rows = columns.first().map_or(0, |column| column.cells.len());
+    if rows == 0 {
+        html.raw("<p class=\"none\">Nothing in this period.</p>");
+        return html;
+    }
+    html.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"").text(caption);
+    html.raw("\"><table class=\"sortable\"><caption>").text(caption).raw("</caption><thead><tr>");
+    for column in columns {
+        let text = matches!(column.cells.first(), Some(Cell::Text(_)));
+        html.raw(if text { "<th scope=\"col\">" } else { "<th scope=\"col\" class=\"n\">" });
+        html.text(column.title).raw("</th>");
+    }
+    html.raw("</tr></thead><tbody>");
+    for row in 0..rows.min(most) {
+        html.raw("<tr>");
+        for (place, column) in columns.iter().enumerate() {
+            cell(&mut html, column, row, place == 0);
+        }
+        html.raw("</tr>");
+    }
+    html.raw("</tbody></table></div>");
+    if rows > most {
+        html.raw("<p class=\"note\">The first ").text(&Unit::Count.show(Some(most as f64)));
+        html.raw(" of ").text(&Unit::Count.show(Some(rows as f64))).raw(".</p>");
+    }
+    html
+}
+
+fn cell(html: &mut Html, column: &Shown, row: usize, names: bool) {
+    let (shown, figure) = match column.cells.get(row) {
+        Some(Cell::Figure(unit, figure)) => (unit.show(*figure), Some(*figure)),
+        Some(Cell::Money(amount, currency)) => {
+            let shown = match (amount, currency) {
+                (Some(_), Some(currency)) => {
+                    format!("{} {currency}", Unit::Number.show(*amount))
+                }
+                (None, Some(currency)) => format!("{NOTHING} {currency}"),
+                _ => Unit::Number.show(*amount),
+            };
+            (shown, Some(*amount))
+        }
+        Some(Cell::Text(Some(text))) => (text.clone(), None),
+        Some(Cell::Text(None)) | None => (NOTHING.to_owned(), None),
+    };
+    html.raw(if names { "<th scope=\"row\"" } else { "<td" });
+    if let Some(figure) = figure {
+        html.raw(" class=\"n\" data-v=\"");
+        if let Some(figure) = figure {
+            html.at(figure);
+        }
+        html.raw("\"");
+        if let (Some(figure), Some(most)) = (figure, column.shade) {
+            html.raw(" style=\"--s:").at((100.0 * figure / most).clamp(0.0, 100.0)).raw("%\"");
+        }
+    }
+    html.raw(">").text(&shown).raw(if names { "</th>" } else { "</td>" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_say_what_they_are_sorted_by() {
+        let columns = [
+            Shown::texts("Flow", vec![Some("<b>".to_owned()), None]),
+            Shown::figures("Sessions", Unit::Count, vec![Some(1_200.0), None]).shaded(2_400.0),
+            Shown::money("Spend", vec![Some(2.5), None], vec![Some("USD".to_owned()), None]),
+        ];
+        let html = table("Flows", &columns, 10).into_string();
+        assert!(html.contains("<th scope=\"row\">&lt;b&gt;</th>"), "{html}");
+        assert!(html.contains("data-v=\"1200\" style=\"--s:50%\">1,200</td>"), "{html}");
+        assert!(html.contains("data-v=\"2.5\">2.50 USD</td>"), "{html}");
+        assert!(html.contains("data-v=\"\">–</td>"), "{html}");
+        assert!(table("Flows", &columns, 1).into_string().contains("The first 1 of 2."));
+        assert!(table("Flows", &[], 1).into_string().contains("Nothing in this period"));
+    }
+}

@@ -1,0 +1,269 @@
+"""The page in a browser: nothing hostile runs, nothing is asked of a network, everybody can read it.
+
+WABALAKE_SHOTS=FOLDER keeps a picture of each look at it.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from browser import Browser
+from program import ROOT, run
+
+LOOKS = {
+    "light": dict(width=1200), "dark": dict(width=1200, dark=True), "phone": dict(width=360, height=740),
+    "phone-dark": dict(width=360, height=740, dark=True), "print": dict(width=800, media="print"),
+}
+HOSTILE = [
+    "<script>document.title = 'owned'</script>", "\"><img src=x onerror=\"document.title='owned'\">",
+    "' onmouseover='document.title=1", "</script><script>document.title='owned'</script>", "<b>bold</b>&amp;&lt;",
+    "javascript:document.title='owned'", "{{7*7}}${7*7}`", "<svg/onload=document.title='owned'>", "--> ]]> <!--",
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+def quoted(text):
+    return '"' + text.replace('"', '""') + '"'
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    """The made-up exports of the repository, and one whose every text is hostile."""
+    folder = tmp_path_factory.mktemp("page")
+    sessions = ["session_id,session_started_timestamp,session_finished_timestamp,session_type,session_status,"
+                "conversation_id,conversation_version,user_country_code,user_cellphone,first_message_timestamp,"
+                "first_message,last_node_id,meta_source_type,meta_source_id,meta_source_headline,"
+                "whatsapp_link_campaign_name,whatsapp_link_campaign_source"]
+    deployments = ["conversation_id,conversation_version,user_country_code,user_cellphone,deployment_timestamp,"
+                   "delivery_status,status_detail,session_id"]
+    messages = ["whatsapp_id,from,to,message_direction,template_name,message,created_at,delivered_at,reason_for_failure"]
+    for number, text in enumerate(HOSTILE * 3):
+        cell, at = quoted(text), f"2025-06-{number % 9 + 1:02} 10:00:00"
+        sessions.append(f"{quoted(f'{number} {text}')},{at},2025-06-30 10:00:00,Inbound,{cell},{cell},1,57,30055501{number:02},"
+                        f"{at},{cell},{cell},Ad,{cell},{cell},{cell},{cell}")
+        deployments.append(f"{cell},1,57,30055501{number:02},{at},Failed,{cell},{cell}")
+        messages.append(f"{quoted(f'{number} {text}')},5730055501{number:02},573009999999,false,{cell},{cell},{at},{at},")
+        messages.append(f"{quoted(f'{number} {text} f')},5730055501{number:02},573009999999,false,{cell},{cell},{at},,{cell}")
+    files = []
+    for name, lines in dict(sessions=sessions, deployments=deployments, messages=messages).items():
+        files.append(folder / f"{name}.csv")
+        files[-1].write_text("\n".join(lines) + "\n")
+    run("load", ROOT / "data/exports", *files, "--lake", folder / "lake", "--quiet")
+    return folder / "lake"
+
+
+def shown(browser, page, look):
+    browser.open(Path("/dev/null"))
+    browser.complaints()
+    browser.look(**LOOKS[look])
+    browser.open(page)
+    if folder := os.environ.get("WABALAKE_SHOTS"):
+        Path(folder).mkdir(exist_ok=True)
+        browser.shoot(Path(folder) / f"{page.stem}-{look}.png")
+
+
+def write(lake, page, *options):
+    run("report", "--lake", lake, "-o", page, *options)
+    return page
+
+
+@pytest.fixture(scope="module")
+def pages(lake, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    conversation = ("--conversation-id", HOSTILE[0], "--with-people", "--phone", "573005550100")
+    return [
+        write(lake, folder / "page.html", "--from", "2025-05-14", "--to", "2025-06-10", "--timezone", "America/Bogota"),
+        write(lake, folder / "conversation.html", "--to", "2025-06-10", *conversation),
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_look_is_calm_and_readable(look, browser, pages):
+    for page in pages:
+        shown(browser, page, look)
+        assert browser.complaints() == []
+        wide = browser.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide[0] <= wide[1], f"{page.name} is wider than a screen of {wide[1]}"
+        faint = browser.run(CONTRAST)
+        assert faint == [], f"{page.name}: too little contrast"
+        small = browser.run("""return [...document.querySelectorAll("main *")].filter((e) =>
+            [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) &&
+            parseFloat(getComputedStyle(e).fontSize) < 10).map((e) => e.outerHTML.slice(0, 80))""")
+        assert small == [] or look == "print"
+
+
+# Texts whose colour is not apart enough from what they stand on (WCAG AA: 4.5, large 3).
+CONTRAST = """
+const channels = (colour) => {
+  const canvas = document.createElement("canvas").getContext("2d");
+  canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+};
+const light = (rgb) => {
+  const [r, g, b] = rgb.map((c) => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+  return .2126 * r + .7152 * g + .0722 * b;
+};
+const under = (element) => {
+  const layers = [];
+  for (let e = element; e; e = e.parentElement) {
+    const layer = channels(getComputedStyle(e).backgroundColor);
+    if (layer[3]) layers.push(layer);
+    if (layer[3] === 255) break;
+  }
+  let rgb = [255, 255, 255];
+  for (const [r, g, b, a] of layers.reverse()) rgb = rgb.map((c, i) => c + ([r, g, b][i] - c) * a / 255);
+  return rgb;
+};
+return [...document.querySelectorAll("body *")].filter((e) =>
+  e.checkVisibility() && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && !e.closest("svg, script, .skip")
+).map((e) => {
+  const style = getComputedStyle(e);
+  const [a, b] = [light(channels(style.color).slice(0, 3)), light(under(e))];
+  const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+  return [ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5), ratio.toFixed(2) + " " + e.textContent.slice(0, 40)];
+}).filter(([faint]) => faint).map(([, said]) => said);
+"""
+
+
+def test_hostile_texts_are_shown_and_do_nothing(browser, pages):
+    for page in pages:
+        shown(browser, page, "light")
+        browser.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        browser.run("document.querySelectorAll('main *').forEach((e) => e.dispatchEvent(new MouseEvent('mouseover', {bubbles: true})))")
+        title = browser.run("return document.title")
+        assert title in ("WhatsApp conversations", f"Conversation {HOSTILE[0]}")
+        found = browser.run("return [...document.querySelectorAll('img, iframe, object, embed, link, base, form')].length")
+        assert (found, browser.run("return document.scripts.length")) == (0, 1)
+        handlers = browser.run("""return [...document.querySelectorAll("*")].flatMap((e) =>
+            [...e.attributes].map((a) => a.name + "=" + a.value)).filter((a) => /^on|^href=(?!#)|^src=/.test(a))""")
+        assert handlers == []
+        assert browser.complaints() == [], "the page's policy had to stop something"
+        text = browser.run("return document.body.textContent")
+        for hostile in HOSTILE if page.stem == "page" else HOSTILE[:1]:
+            assert hostile in text, f"{page.name} does not show {hostile}"
+
+
+def test_nothing_is_asked_of_a_network(browser, pages):
+    for page in pages:
+        shown(browser, page, "light")
+        assert browser.run("return performance.getEntriesByType('resource').map((e) => e.name)") == []
+        text = page.read_text()
+        assert not re.search(r"(?i)https?://|@import|url\(", re.sub(r"&#39;.*?&#39;", "", text))
+
+
+def test_the_page_runs_its_own_script_alone(pages):
+    for page in pages:
+        text = page.read_text()
+        script = text[text.rindex("<script>") + len("<script>"):text.rindex("</script>")]
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"script-src 'sha256-{digest}'" in text, f"src/report/page.js.sha256 should be {digest}"
+
+
+def test_what_is_under_the_pointer_is_said(browser, pages):
+    shown(browser, pages[0], "light")
+    said = browser.run("""
+        const mark = document.querySelector("#sessions .hit:nth-of-type(3)");
+        mark.scrollIntoView();
+        mark.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX: 100, clientY: 100}));
+        const tip = document.getElementById("tip");
+        return [tip.hidden, tip.textContent, mark.dataset.tip]""")
+    assert said[0] is False and said[1] == said[2] and re.match(r"\w{3} \d+ \w{3} · [\d–]", said[1]), said
+
+
+def test_tables_are_sorted_and_what_has_no_value_stays_last(browser, pages):
+    shown(browser, pages[0], "light")
+    sort = """
+        const [section, title] = arguments;
+        const table = document.querySelector(section + " table");
+        const heads = [...table.tHead.rows[0].cells];
+        const place = heads.findIndex((head) => head.textContent === title);
+        heads[place].querySelector("button").click();
+        return [heads[place].getAttribute("aria-sort"), [...table.tBodies[0].rows].map((row) => row.cells[place].dataset.v)]"""
+    for way in ("descending", "ascending", "descending"):
+        told, values = browser.run(sort, "#countries", "Delivered")
+        known = [float(value) for value in values if value]
+        assert told == way and len(known) > 2
+        assert known == sorted(known, reverse=way == "descending")
+        assert values == [value for value in values if value] + [""] * values.count("")
+
+
+def test_everything_has_a_name(browser, pages):
+    for page in pages:
+        shown(browser, page, "light")
+        nameless = browser.run("""return [
+            ...[...document.querySelectorAll("svg:not([aria-hidden])")].filter((e) => !e.getAttribute("aria-label")),
+            ...[...document.querySelectorAll("table")].filter((e) => !e.caption?.textContent),
+            ...[...document.querySelectorAll("thead th:not([scope=col]), tbody th:not([scope=row])")],
+            ...[...document.querySelectorAll("select")].filter((e) => !e.labels.length),
+            ...[...document.querySelectorAll("nav a")].filter((e) => !document.querySelector(e.getAttribute("href"))),
+        ].map((e) => e.outerHTML.slice(0, 100))""")
+        assert nameless == []
+        levels = browser.run("return [...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1]))")
+        assert levels[0] == 1 and levels.count(1) == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:]))
+        assert browser.run("return document.documentElement.lang") == "en"
+
+
+def test_people_are_filtered(browser, pages):
+    page = pages[1]
+    shown(browser, page, "light")
+    if browser.run("return !document.querySelector('#people')"):
+        pytest.skip("the catalog has no conversation-users yet")
+    counted = browser.run("""
+        const filters = document.querySelector(".filters");
+        const select = filters.querySelector("select");
+        select.value = select.options[1].value;
+        select.dispatchEvent(new Event("change"));
+        const rows = [...document.querySelectorAll("#people tbody tr")];
+        return [filters.lastChild.textContent, rows.filter((row) => !row.hidden).length, rows.length]""")
+    assert counted[0] == f"{counted[1]} of {counted[2]}" and counted[1] > 0
+
+
+def test_nobody_is_named_unless_people_are_asked_for(lake, tmp_path):
+    pages = [write(lake, tmp_path / "page.html"), write(lake, tmp_path / "flow.html", "--conversation-id", HOSTILE[1])]
+    phones = re.compile(r"(?<!\d)(57|52|54|55|1|51|56|34)?\d{10}(?!\d)")
+    for page in pages:
+        body = re.sub(r"<style>.*?</style>|<script>.*?</script>|[\d.]+(e-?\d+)?\"", "", page.read_text(), flags=re.S)
+        ids = re.compile(r"[0-9a-f]{32}|1202\d{14}")
+        assert not phones.findall(ids.sub("", body))
+
+
+def test_it_prints(browser, pages):
+    for page in pages:
+        shown(browser, page, "print")
+        assert browser.run("return getComputedStyle(document.querySelector('nav')).display") == "none"
+        pdf = browser.pdf()
+        assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page/") < 30
+        if folder := os.environ.get("WABALAKE_SHOTS"):
+            (Path(folder) / f"{page.stem}.pdf").write_bytes(pdf)
+
+
+def test_a_year_is_small_and_quick(browser, tmp_path):
+    run("sample", "--lake", tmp_path / "lake", "--days", 365, "--sessions-per-day", 20, "--start", "2024-06-01")
+    started = time.monotonic()
+    page = write(tmp_path / "lake", tmp_path / "year.html", "--from", "2024-06-01", "--to", "2025-05-31")
+    print(f"made in {time.monotonic() - started:.1f} s")
+    assert page.stat().st_size < 5_000_000
+    shown(browser, page, "light")
+    milliseconds = browser.run("return performance.getEntriesByType('navigation')[0].loadEventEnd")
+    assert milliseconds < 3_000
+    assert browser.complaints() == []
+
+
+def test_an_empty_lake_has_a_page(browser, tmp_path):
+    (tmp_path / "lake").mkdir()
+    page = write(tmp_path / "lake", tmp_path / "empty.html")
+    for look in ("light", "phone"):
+        shown(browser, page, look)
+        assert browser.complaints() == []
+    assert "NaN" not in page.read_text() and "inf" not in re.sub(r"[a-z]*inf[a-z]+|[a-z]+inf", "", page.read_text())
