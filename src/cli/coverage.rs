@@ -27,7 +27,8 @@ struct Options {
 }
 
 fn define(command: Command) -> Command {
-    Options::augment_args(rooms::define(command))
+    let about = command.get_about().cloned();
+    Options::augment_args(rooms::define(command)).about(about.unwrap_or_default())
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {

@@ -54,7 +54,9 @@ fn define(command: Command) -> Command {
             .action(ArgAction::SetTrue)
             .conflicts_with("format")
             .help("Print the query in SQL for Spark, its options filled in");
-        Options::augment_args(rooms::define(command)).arg(sql)
+        // What a query needs is needed only to ask it.
+        let room = rooms::define(command).mut_args(|argument| argument.required(false));
+        Options::augment_args(room).arg(sql)
     })
 }
 

@@ -381,8 +381,11 @@ impl<F: Field> Points<F> {
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let clock = self.granularity.clock();
         let [start, end] = clock.bounds_sql(BUCKET);
-        let dimensions: String =
-            self.dimension_columns().iter().map(|column| format!(", {column}")).collect();
+        let mut dimensions = String::new();
+        for column in self.dimension_columns() {
+            dimensions.push_str(", ");
+            dimensions.push_str(column);
+        }
         let measures = self.measures.iter().map(|measure| {
             let (name, of) = (measure.name, measure.of.sql());
             format!(",\n    CAST({name} AS {of}) AS {name}")

@@ -69,7 +69,7 @@ impl<F: Field> Points<F> {
         let points = within.chain(including).fold(self.waba.of(points), LazyFrame::filter);
         let bucket = [col(WABA_ID), col(START), col(END)];
         if F::DIMENSIONS.is_empty() && F::ALWAYS.is_empty() {
-            return self.widest(points);
+            return Ok(self.widest(points));
         }
 
         let dimensions = size(DIMENSIONS).cast(DataType::String);
@@ -80,7 +80,7 @@ impl<F: Field> Points<F> {
 
     /// The points of the responses for the lines and countries that are asked for; else, of those
     /// that have a line and a country in common, only of the one for the most.
-    fn widest(&self, points: LazyFrame) -> PolarsResult<LazyFrame> {
+    fn widest(&self, points: LazyFrame) -> LazyFrame {
         const OTHER: &str = "_other";
         let lists = [PHONE_NUMBERS, COUNTRY_CODES];
         let points = self.filters().fold(points, |points, (filter, allowed)| {
@@ -134,7 +134,7 @@ impl<F: Field> Points<F> {
             .select(&request)
             .unique(None, UniqueKeepStrategy::Any);
         let anti = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Anti) };
-        Ok(points.join(told_before, &request, &request, anti))
+        points.join(told_before, &request, &request, anti)
     }
 }
 
