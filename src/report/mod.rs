@@ -303,6 +303,11 @@ impl Answered {
         }
     }
 
+    /// A column's values as dates; nothing where there is no such column.
+    fn dates(&self, name: &str) -> Vec<Option<NaiveDate>> {
+        self.texts(name).into_iter().map(|date| date?.parse().ok()).collect()
+    }
+
     /// A column's values as numbers; nothing where there is no such column.
     fn numbers(&self, name: &str) -> Vec<Option<f64>> {
         let numbers = self.rows.column(name).and_then(|column| column.cast(&DataType::Float64));

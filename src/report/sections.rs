@@ -631,9 +631,15 @@ pub(super) fn versions_of(answer: &Answered) -> Html {
 }
 
 fn coverage(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Period { from, to, zone } = asking.period;
+    let Period { from, to, .. } = asking.period;
     let after = to.succ_opt().unwrap_or(to);
-    let tables = asking.lake.coverage(zone, from, after)?;
+    let options = [format!("--since={from}"), format!("--today={after}")];
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let Some(answer) = asking.ask("coverage", &options)? else { return Ok(None) };
+    let (names, rows) = (answer.texts("table"), answer.numbers("rows"));
+    let missing = answer.numbers("missing_days");
+    let [first, last, next_from, next_to] =
+        ["first_day", "last_day", "next_from", "next_to"].map(|name| answer.dates(name));
     let mut body = Html::new();
     body.raw(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Coverage\"><table>",
@@ -642,8 +648,11 @@ fn coverage(asking: &Asking<'_>) -> Result<Option<Section>> {
     body.raw("<th scope=\"col\">This period</th><th scope=\"col\">In the lake</th>");
     body.raw("<th scope=\"col\" class=\"n\">Rows</th><th scope=\"col\">To export next</th></tr></thead><tbody>");
     let days = Step::Day.starts(asking.period);
-    for table in tables.iter().filter(|table| table.rows > 0) {
-        let Some(known) = wabalake_data::table(table.table) else { continue };
+    for (row, name) in names.iter().enumerate() {
+        let Some(known) = name.as_deref().and_then(wabalake_data::table) else { continue };
+        if rows[row].unwrap_or(0.0) == 0.0 {
+            continue;
+        }
         let files = asking.lake.snapshot(known)?.files;
         let has: Vec<bool> =
             days.iter().map(|day| files.iter().any(|file| file.day == Some(*day))).collect();
@@ -652,21 +661,21 @@ fn coverage(asking: &Asking<'_>) -> Result<Option<Section>> {
             (full, all) if full == all => "every day".to_owned(),
             (full, all) => format!("{full} of {all} days"),
         };
-        let name = label(table.table);
+        let name = label(known.name);
         body.raw("<tr><th scope=\"row\">").text(&name).raw("</th><td>");
         // Where rows say from when on something holds, a day without any is no gap.
-        if table.missing_days.is_some() {
+        if missing[row].is_some() {
             body.add(&strip(&has, &format!("{name}: rows on {said}"))).raw("<small>").text(&said);
             body.raw("</small>");
         }
         body.raw("</td><td>");
-        match table.first_day.zip(table.last_day) {
+        match first[row].zip(last[row]) {
             Some((first, last)) => body.text(&format!("{} to {}", long(first), long(last))),
             None => body.raw("without a time"),
         };
-        body.raw("</td><td class=\"n\">").text(&Unit::Count.show(Some(table.rows as f64)));
+        body.raw("</td><td class=\"n\">").text(&Unit::Count.show(rows[row]));
         body.raw("</td><td>");
-        match table.next {
+        match next_from[row].zip(next_to[row]) {
             Some((first, last)) if first == last => body.text(&long(first)),
             Some((first, last)) => body.text(&format!("{} to {}", long(first), long(last))),
             None => body.raw("–"),
@@ -680,7 +689,7 @@ fn coverage(asking: &Asking<'_>) -> Result<Option<Section>> {
         id: "coverage",
         title: "Coverage",
         about: about.to_owned(),
-        command: Some(format!("wabalake coverage --since {from} --timezone {zone}")),
+        command: Some(answer.command),
         body,
     }))
 }
