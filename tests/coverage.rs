@@ -45,8 +45,8 @@ fn coverage(folder: &Path, zone: &str, since: &str, today: &str) -> Vec<String> 
 
 /// One table's row without the time of its load.
 fn told(rows: &[String], table: &str) -> String {
-    let row = rows.iter().map(|row| row.split(',').collect::<Vec<_>>());
-    let row = row.filter(|row| row[0] == table).next().unwrap();
+    let mut rows = rows.iter().map(|row| row.split(',').collect::<Vec<_>>());
+    let row = rows.find(|row| row[0] == table).unwrap();
     let cells = row.iter().enumerate().filter(|(place, _)| ![0, 6].contains(place));
     let cells = cells.map(|(_, cell)| if cell.is_empty() { "-" } else { cell });
     cells.collect::<Vec<_>>().join(" ")
