@@ -80,7 +80,7 @@ told_before AS (
         later.preference AS preference_before
     FROM of_pairs AS later
     INNER JOIN of_pairs AS earlier
-        ON earlier.waba_id IS NOT DISTINCT FROM later.waba_id
+        ON earlier.waba_id <=> later.waba_id
         AND earlier.start = later.start
         AND earlier.`end` = later.`end`
         AND earlier.preference < later.preference
@@ -95,7 +95,7 @@ stored AS (
         CASE WHEN count(delivered) = count(*) THEN sum(delivered) END AS delivered
     FROM told
     LEFT JOIN told_before
-        ON waba_before IS NOT DISTINCT FROM waba_id
+        ON waba_before <=> waba_id
         AND start_before = start
         AND end_before = `end`
         AND preference_before = preference

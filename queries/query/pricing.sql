@@ -19,7 +19,7 @@ answering AS (
     FROM delivered
     INNER JOIN messages AS question
         ON question.user_phone = delivered.user_phone
-        AND question.line IS NOT DISTINCT FROM delivered.line
+        AND question.line <=> delivered.line
         AND question.created_at <= delivered.created_at
         AND unix_micros(delivered.created_at) - unix_micros(question.created_at) < 86400000000
     WHERE question.message_direction = 'incoming' AND delivered.pricing_category = 'UTILITY'

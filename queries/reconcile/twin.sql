@@ -42,7 +42,7 @@ computed_messages AS (
         count_if(NOT outgoing) AS received
     FROM dated_messages
     INNER JOIN message_days
-        ON day_reported = date AND waba_reported IS NOT DISTINCT FROM waba_id
+        ON day_reported = date AND waba_reported <=> waba_id
     GROUP BY date, waba_id, wa_phone_number, country, message_type
 ),
 message_figures AS (
@@ -89,7 +89,7 @@ computed_sessions AS (
         min(charged_in) AS charged_in
     FROM conversations
     INNER JOIN session_days
-        ON day_reported = dated AND waba_reported IS NOT DISTINCT FROM waba_id
+        ON day_reported = dated AND waba_reported <=> waba_id
     GROUP BY dated, waba_id, line, country, session_type, free_tier
 ),
 session_figures AS (
@@ -103,11 +103,11 @@ session_figures AS (
     FROM computed_sessions AS ours
     LEFT JOIN reported_sessions AS theirs
         ON theirs.date = ours.date
-        AND theirs.waba_id IS NOT DISTINCT FROM ours.waba_id
-        AND theirs.wa_phone_number IS NOT DISTINCT FROM ours.wa_phone_number
-        AND theirs.country IS NOT DISTINCT FROM ours.country
-        AND theirs.session_type IS NOT DISTINCT FROM ours.session_type
-        AND theirs.free_tier IS NOT DISTINCT FROM ours.free_tier
+        AND theirs.waba_id <=> ours.waba_id
+        AND theirs.wa_phone_number <=> ours.wa_phone_number
+        AND theirs.country <=> ours.country
+        AND theirs.session_type <=> ours.session_type
+        AND theirs.free_tier <=> ours.free_tier
     UNION ALL
     SELECT
         false AS ours, date, waba_id, wa_phone_number, country, session_type, free_tier,
@@ -215,7 +215,7 @@ found AS (
     FROM requests
     INNER JOIN units
         ON units.field = requests.asked_field
-        AND units.waba_id IS NOT DISTINCT FROM requests.asked_waba
+        AND units.waba_id <=> requests.asked_waba
         AND unix_micros(units.created_at) >= requests.start * 1000000
         AND unix_micros(units.created_at) < requests.`end` * 1000000
     WHERE (phone_numbers IS NULL OR array_contains(split(phone_numbers, ','), units.phone_number))

@@ -40,7 +40,7 @@ counted AS (
         cost
     FROM sends
     LEFT JOIN charges
-        ON charged_bucket = bucket AND charged_template IS NOT DISTINCT FROM template_id
+        ON charged_bucket = bucket AND charged_template <=> template_id
 ),
 stored AS (
     SELECT

@@ -148,7 +148,7 @@ fn another_field<F: Field>(field: &str) -> String {
 fn malformed(expected: &str, after: Option<&(String, Vec<String>)>) -> String {
     let after = after.map_or("the field".to_owned(), |(name, _)| format!("`{name}(…)`"));
     format!(
-        "`--fields` has no {expected} after {after}\n  hint: write FIELD.name(value).name(value)"
+        "`--fields` needs {expected} after {after}\n  hint: write FIELD.name(value).name(value)"
     )
 }
 
