@@ -113,12 +113,12 @@ SELECT
 FROM counted
 LEFT JOIN converted
     ON converted.channel = counted.channel
-        AND converted.source IS NOT DISTINCT FROM counted.source
-        AND converted.campaign IS NOT DISTINCT FROM counted.campaign
+        AND converted.source <=> counted.source
+        AND converted.campaign <=> counted.campaign
 LEFT JOIN earned
     ON earned.channel = counted.channel
-        AND earned.source IS NOT DISTINCT FROM counted.source
-        AND earned.campaign IS NOT DISTINCT FROM counted.campaign
+        AND earned.source <=> counted.source
+        AND earned.campaign <=> counted.campaign
 ORDER BY
     sessions DESC NULLS LAST,
     channel NULLS LAST,

@@ -76,10 +76,6 @@ counted AS (
     FROM ended
     GROUP BY place
 ),
-whole AS (
-    SELECT count(*) AS sessions
-    FROM in_range
-),
 reasons AS (
     SELECT *
     FROM (VALUES
@@ -90,21 +86,28 @@ reasons AS (
         (5, 'inactivity'),
         (6, 'final-block'),
         (7, 'unknown')
-    ) AS listed (place, name)
+    ) AS named (place, name)
+),
+listed AS (
+    SELECT
+        reasons.place,
+        reasons.name,
+        coalesce(counted.sessions, 0) AS sessions,
+        counted.duration,
+        counted.durations,
+        coalesce(counted.events, 0) AS events
+    FROM reasons
+    LEFT JOIN counted ON counted.place = reasons.place
 ),
 answer AS (
     SELECT
-        reasons.place,
-        CAST(reasons.name AS STRING) AS closing_reason,
-        CAST(coalesce(counted.sessions, 0) AS BIGINT) AS sessions,
-        CAST(coalesce(counted.sessions, 0) AS DOUBLE) * 100 / nullif(whole.sessions, 0)
-            AS share_pct,
-        CAST(counted.duration AS DOUBLE) / nullif(counted.durations, 0) / 1000000
-            AS avg_duration_seconds,
-        CAST(coalesce(counted.events, 0) AS BIGINT) AS webhook_events
-    FROM reasons
-    CROSS JOIN whole
-    LEFT JOIN counted ON counted.place = reasons.place
+        place,
+        CAST(name AS STRING) AS closing_reason,
+        CAST(sessions AS BIGINT) AS sessions,
+        CAST(sessions AS DOUBLE) * 100 / nullif(sum(sessions) OVER (), 0) AS share_pct,
+        CAST(duration AS DOUBLE) / nullif(durations, 0) / 1000000 AS avg_duration_seconds,
+        CAST(events AS BIGINT) AS webhook_events
+    FROM listed
 )
 SELECT closing_reason, sessions, share_pct, avg_duration_seconds, webhook_events
 FROM answer
