@@ -104,9 +104,9 @@ impl Query for Reconcile {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let compared = concat(
             [
-                summaries::messages(tables, params)?,
+                summaries::messages(tables, params),
                 summaries::sessions(tables, params)?,
-                points::analytics(tables, params)?,
+                points::analytics(tables, params),
                 points::conversation_analytics(tables, params)?,
                 points::pricing_analytics(tables, params)?,
             ],

@@ -36,7 +36,7 @@ const REQUEST: [&str; 7] =
     [WABA_ID, GRANULARITY, START, END, DIMENSIONS, PHONE_NUMBERS, COUNTRY_CODES];
 
 /// `analytics`
-pub(super) fn analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+pub(super) fn analytics(tables: &Tables, params: &Params) -> LazyFrame {
     let units = analytics::units(tables, ever(params)).filter(col(PRODUCT_TYPE).neq(lit("100")));
     compared::<analytics::Analytics>("analytics", units, &[SENT, DELIVERED], tables, params)
 }
@@ -44,25 +44,25 @@ pub(super) fn analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFr
 /// `conversation-analytics`
 pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
     let units = conversation_analytics::units(tables, ever(params), params.free_sessions)?;
-    compared::<conversation_analytics::ConversationAnalytics>(
+    Ok(compared::<conversation_analytics::ConversationAnalytics>(
         "conversation-analytics",
         units,
         &[CONVERSATION],
         tables,
         params,
-    )
+    ))
 }
 
 /// `pricing-analytics`
 pub(super) fn pricing_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
     let units = pricing_analytics::units(tables, ever(params))?;
-    compared::<pricing_analytics::PricingAnalytics>(
+    Ok(compared::<pricing_analytics::PricingAnalytics>(
         "pricing-analytics",
         units,
         &[VOLUME],
         tables,
         params,
-    )
+    ))
 }
 
 /// All time: a bucket may reach out of the range.
@@ -76,7 +76,7 @@ fn compared<F: Field>(
     counts: &[&str],
     tables: &Tables,
     params: &Params,
-) -> PolarsResult<LazyFrame> {
+) -> LazyFrame {
     let points = reported(F::NAME, tables, params);
     let requests = points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any);
     let has_cost = counts.len() == 1;
@@ -89,7 +89,7 @@ fn compared<F: Field>(
     let mut by_bucket = vec![col(START), col(END), col(WABA_ID)];
     let of_bucket = by_bucket.clone();
     by_bucket.extend(columns.iter().map(|column| col(*column)));
-    let facts = in_buckets(units, &requests, tables)?.group_by(by_bucket).agg(&sums);
+    let facts = in_buckets(units, &requests, tables).group_by(by_bucket).agg(&sums);
 
     let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
     let broken_down = columns.iter().map(|column| {
@@ -125,7 +125,7 @@ fn compared<F: Field>(
         .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
         .group_by(&by_key)
         .agg(metrics.iter().map(|metric| told_sum(metric).alias(*metric)).collect::<Vec<_>>());
-    Ok(beside(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED)))
+    beside(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED))
 }
 
 /// The points of a field whose bucket begins on a date of the range.
@@ -143,7 +143,7 @@ fn bucket() -> Expr {
 }
 
 /// Units once for each bucket of a request that they lie in, with its `start` and `end`.
-fn in_buckets(units: LazyFrame, requests: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+fn in_buckets(units: LazyFrame, requests: &LazyFrame, tables: &Tables) -> LazyFrame {
     const TOUCHED: &str = "quarter";
     const FIRST: &str = "first_quarter";
     const LAST: &str = "last_quarter";
@@ -173,10 +173,10 @@ fn in_buckets(units: LazyFrame, requests: &LazyFrame, tables: &Tables) -> Polars
         .explode(by_name([TOUCHED], true, false), keep_nulls);
     let at = || col(CREATED_AT).cast(DataType::Int64);
     let lies_in = at().gt_eq(col(START) * lit(SECOND)).and(at().lt(col(END) * lit(SECOND)));
-    Ok(units
+    units
         .with_column(quarter(col(CREATED_AT)).alias(TOUCHED))
         .inner_join(buckets, col(TOUCHED), col(TOUCHED))
-        .filter(lies_in))
+        .filter(lies_in)
 }
 
 /// What names a point but for its bucket: the lists where there are any, then its dimensions.

@@ -30,7 +30,7 @@ const REPORTED_IN: &str = "reported_in";
 const REPORTED_IN_TOO: &str = "reported_in_too";
 
 /// `message-summary`
-pub(super) fn messages(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+pub(super) fn messages(tables: &Tables, params: &Params) -> LazyFrame {
     let key = [WABA_ID, WA_PHONE_NUMBER, COUNTRY, message_summaries::MESSAGE_TYPE];
     let grouped_by = [&[DATE][..], &key].concat();
     let grouped_by: Vec<Expr> = grouped_by.into_iter().map(col).collect();
@@ -43,11 +43,7 @@ pub(super) fn messages(tables: &Tables, params: &Params) -> PolarsResult<LazyFra
     let computed = of_reported(messages, &reported).group_by(&grouped_by).agg(message_counts());
     let reported = reported.group_by(&grouped_by).agg(COUNTS.map(|c| told_sum(c).alias(c)));
     let [computed, reported] = [computed, reported].map(|figures| named(figures, &key, params));
-    Ok(beside(
-        "message-summary",
-        side(computed, &COUNTS, COMPUTED),
-        side(reported, &COUNTS, REPORTED),
-    ))
+    beside("message-summary", side(computed, &COUNTS, COMPUTED), side(reported, &COUNTS, REPORTED))
 }
 
 /// `session-summary`

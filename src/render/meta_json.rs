@@ -9,6 +9,7 @@
 //! A point has the columns of the answer for keys, and leaves out what is null.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::Write;
 
 use polars::prelude::DataFrame;
@@ -80,18 +81,20 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     let list = |words: &[String]| serde_json::Value::from(words).to_string();
     let (mut head, mut tail) = (format!("{{\"{}\":{{", response.field), String::new());
     if response.field == messages {
-        head.push_str(&format!(
+        // Writing to a String does not fail.
+        let _ = write!(
+            head,
             "\"phone_numbers\":{},\"country_codes\":{},\"granularity\":\"{}\",",
             list(&response.phone_numbers),
             list(&response.country_codes),
             response.granularity,
-        ));
+        );
     } else {
         head.push_str("\"data\":[{");
         tail.push_str("}]");
     }
     let id = response.id.as_deref().map_or_else(|| "null".to_owned(), quoted);
-    tail.push_str(&format!("}},\"id\":{id}}}\n"));
+    let _ = writeln!(tail, "}},\"id\":{id}}}");
 
     let mut text = head + "\"data_points\":[";
     for row in 0..answer.rows() {

@@ -44,7 +44,7 @@ pub(super) fn sections(asking: &Asking<'_>, id: &str, options: &Options) -> Resu
             let phone = format!("--phone={phone}");
             if let Some(mut answer) = asking.ask("user-history", &[&phone])? {
                 let body = history(&answer);
-                answer.command = "wabalake query user-history --phone …".to_owned();
+                "wabalake query user-history --phone …".clone_into(&mut answer.command);
                 sections.push(answer.section("history", "A user's history", body));
             }
         }

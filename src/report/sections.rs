@@ -270,7 +270,7 @@ fn delivery(asking: &Asking<'_>) -> Result<Option<Section>> {
 fn failures(asking: &Asking<'_>) -> Result<Option<Section>> {
     let Some(answer) = asking.ask("failure-reasons", &[])? else { return Ok(None) };
     let mut body = Html::new();
-    let states = answer.texts("state").into_iter().map(|state| state.unwrap_or_default());
+    let states = answer.texts("state").into_iter().map(Option::unwrap_or_default);
     let counts = answer.numbers("deployments");
     let mut by_state: Vec<Bar> = Vec::new();
     let advice = answer.texts("advice");
@@ -470,8 +470,8 @@ fn countries(asking: &Asking<'_>) -> Result<Option<Section>> {
     let Some(answer) = asking.ask("country-breakdown", &[])? else { return Ok(None) };
     let count = |title, name: &str| Shown::figures(title, Unit::Count, answer.numbers(name));
     let share = |title, name: &str| Shown::figures(title, Unit::Percent, answer.numbers(name));
-    let named = answer.texts("country_name").into_iter().zip(answer.texts("country"));
-    let names = named.map(|(name, code)| name.or(code).or(Some("Unknown".to_owned())));
+    let countries = answer.texts("country_name").into_iter().zip(answer.texts("country"));
+    let names = countries.map(|(name, code)| name.or(code).or(Some("Unknown".to_owned())));
     let body = table(
         "Countries",
         &[
