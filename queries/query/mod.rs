@@ -433,13 +433,18 @@ impl Question {
         let columns = self.columns();
         let typed: Vec<_> =
             columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();
+        Ok(self.in_order(self.asked.plan(tables)?.select(typed)))
+    }
+
+    /// Rows of the answer in its order.
+    pub fn in_order(&self, rows: LazyFrame) -> LazyFrame {
         let order = self.order();
         let names: Vec<PlSmallStr> = order.iter().map(|by| by.column().into()).collect();
         let descending = order.iter().map(|by| matches!(by, Order::Descending(_)));
         let options = SortMultipleOptions::default()
             .with_order_descending_multi(descending)
             .with_nulls_last(true);
-        Ok(self.asked.plan(tables)?.select(typed).sort(names, options))
+        rows.sort(names, options)
     }
 
     /// The twin with its parameters filled in as typed literals, ready for Spark or Sail.

@@ -83,9 +83,9 @@ impl MadeFrom {
     pub(super) fn now(mart: &Mart, sources: &Sources<'_>) -> Result<Self> {
         let mut prints = BTreeMap::new();
         for table in mart.question.card().reads {
-            let print = &sources.table(table)?.print;
+            let print = sources.print(table)?;
             let by_day = mart.question.reach(table) == Reach::Bucket;
-            let print = if by_day { print.clone() } else { print.whole() };
+            let print = if by_day { print } else { print.whole() };
             prints.insert(table.name.to_owned(), print);
         }
         let query = mart.question.card().name.to_owned();

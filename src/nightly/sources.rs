@@ -20,6 +20,7 @@ use wabalake_queries::query::{Question, Range, Tables};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::Result;
+use crate::lake::rejects::REJECTS;
 use crate::lake::{AsOf, Lake, Snapshot};
 
 /// One version of each table that is asked for, the same for all who ask.
@@ -55,7 +56,21 @@ impl<'l> Sources<'l> {
         Self { lake, as_of, known: Mutex::default() }
     }
 
-    /// One of them.
+    /// What tells a table from its other versions. What is no table that exports are loaded into is
+    /// told of all that there is: any commit makes it another.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub fn print(&self, table: &'static Table) -> Result<Print> {
+        if is_loaded_into(table) {
+            return Ok(self.table(table)?.print.clone());
+        }
+        let versions =
+            format!("{:?} {:?}", self.versions()?, self.lake.snapshot(&REJECTS)?.version);
+        Ok(Print { all: format!("{:016x}", xxh3_64(versions.as_bytes())), days: BTreeMap::new() })
+    }
+
+    /// One of them that exports are loaded into.
     ///
     /// # Errors
     /// As [`Lake::snapshot_as_of`].
@@ -93,6 +108,10 @@ impl<'l> Sources<'l> {
         let card = question.card();
         let mut tables = Tables::new();
         for (at, table) in card.reads.iter().enumerate() {
+            if !is_loaded_into(table) {
+                tables = tables.with(table, self.lake.tables(&[*table])?.scan(table));
+                continue;
+            }
             let source = self.table(table)?;
             let scan = match question.instants() {
                 within if at == 0 && card.range == Range::Rows => {
@@ -105,6 +124,10 @@ impl<'l> Sources<'l> {
         }
         Ok(tables)
     }
+}
+
+fn is_loaded_into(table: &Table) -> bool {
+    wabalake_data::TABLES.iter().any(|known| *known == table)
 }
 
 impl Print {
@@ -138,11 +161,6 @@ impl Print {
         let names = self.days.keys().chain(before.days.keys());
         let changed = names.filter(|day| self.days.get(*day) != before.days.get(*day));
         changed.map(|day| day.parse().ok()).collect()
-    }
-
-    /// Whether it tells days apart.
-    pub fn has_days(&self) -> bool {
-        !self.days.is_empty()
     }
 }
 
