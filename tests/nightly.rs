@@ -109,7 +109,7 @@ impl Nights {
         let marts = self.marts();
         let pairs = marts.iter().map(|mart| {
             let snapshot = lake.snapshot(mart.layout).unwrap();
-            let kept = marts::answer(&snapshot, &mart.question.order(), Vec::new()).unwrap();
+            let kept = mart.question.in_order(marts::rows(&snapshot, Vec::new()).unwrap());
             let tables = sources.tables(&mart.question).unwrap();
             let plan = mart.question.plan(&tables).unwrap();
             let fresh = collect(plan, mart.question.card()).unwrap();
@@ -479,7 +479,7 @@ fn each_new_file_of_the_inbox_is_loaded_once() {
     assert_eq!(arrived(&nights.night()), (2, 1, 2));
     assert_eq!(arrived(&nights.night()), (0, 0, 0));
 
-    // What is undone is not loaded again by itself, not even under another name.
+    // What is undone is not loaded again by itself.
     nights.lake().undo().unwrap();
     assert_eq!(arrived(&nights.night()), (0, 0, 0));
 
@@ -508,6 +508,18 @@ fn each_new_file_of_the_inbox_is_loaded_once() {
     assert!(nights.path("inbox/f.csv").exists());
     assert_eq!(arrived(&nights.night()), (1, 0, 1));
     assert!(!nights.path("inbox/f.csv").exists());
+}
+
+#[test]
+fn a_lake_in_its_own_inbox_is_no_arrival() {
+    let nights = Nights::new("[inbox]\nfolders = ['..']\nfailed = '../failed'\n");
+    nights.file("a.csv", &session("a", "2025-06-01 12:00:00"));
+    nights.file("lake/wabalake.toml", "");
+    for new in [1, 0] {
+        let report = nights.night();
+        assert_eq!((report.inbox.files, report.inbox.failed.len()), (new, 0), "{report:?}");
+    }
+    assert!(!nights.path("failed").exists());
 }
 
 #[test]

@@ -536,12 +536,17 @@ impl Question {
         let columns = self.columns();
         let typed: Vec<_> =
             columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();
+        Ok(self.in_order(self.asked.plan(tables)?.select(typed)))
+    }
+
+    /// Rows of the answer in its order.
+    pub fn in_order(&self, rows: LazyFrame) -> LazyFrame {
         let order = self.order().into_iter().flat_map(Order::keys);
         let (keys, descending): (Vec<_>, Vec<_>) = order.unzip();
         let options = SortMultipleOptions::default()
             .with_order_descending_multi(descending)
             .with_nulls_last(true);
-        Ok(self.asked.plan(tables)?.select(typed).sort_by_exprs(keys, options))
+        rows.sort_by_exprs(keys, options)
     }
 
     /// The twin with its parameters filled in as typed literals, ready for Spark or Sail.

@@ -10,7 +10,7 @@ use wabalake_queries::query::zone::read_zone;
 
 use super::output::to_stdout;
 use super::{Asked, Subcommand, usage};
-use crate::config::{FILE, TEMPLATE};
+use crate::config::{Config, FILE, TEMPLATE};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 
@@ -29,8 +29,9 @@ struct Options {
 
 fn define(command: Command) -> Command {
     Options::augment_args(command).long_about(
-        "Write a `wabalake.toml` into the folder of a lake: every setting, with what it is for. A \
-         file that is there already stays as it is.",
+        "Write a `wabalake.toml` into the folder of a lake: every setting, with what it is for; and \
+         make the folder that it names for exports to arrive in, `inbox` beside the lake. A file \
+         that is there already stays as it is.",
     )
 }
 
@@ -52,9 +53,14 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         _ => Error::from(error).context(format!("writing `{}`", place.display())),
     })?;
     file.write_all(text.as_bytes()).context(|| format!("writing `{}`", place.display()))?;
+    for folder in &Config::read(TEMPLATE)?.inbox.folders {
+        let folder = lake.root().join(folder);
+        std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
+    }
     to_stdout(|out| {
-        writeln!(out, "{}: edit it to suit", place.display())?;
         let lake = options.lake.display();
+        writeln!(out, "{lake}/{FILE}: edit it to suit")?;
+        writeln!(out, "{lake}/../inbox: put exports there")?;
         Ok(writeln!(out, "then `wabalake nightly --lake {lake} --dry-run`")?)
     })
 }

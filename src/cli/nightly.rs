@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use clap::{Args, Command, FromArgMatches as _};
+use serde_json::json;
 use wabalake_data::TABLES;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::day_start;
@@ -13,7 +14,8 @@ use super::output::{to_file, to_stderr, to_stdout};
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
-use crate::error::{Error, Result};
+use crate::config::Config;
+use crate::error::{Error, Report as Cause, Result};
 use crate::lake::AsOf;
 use crate::load::report::grouped;
 use crate::nightly::{self, Report, metrics, night};
@@ -84,7 +86,10 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         dry_run: options.dry_run,
         only: options.only.clone(),
     };
-    let done = night(&lake, &config, &how)?;
+    let done = match night(&lake, &config, &how) {
+        Ok(done) => done,
+        Err(error) => return Err(failed(error, &config, how.dry_run)),
+    };
     let json =
         serde_json::to_string(&done).map_err(|error| Error::bug(format!("the report: {error}")))?;
     to_stdout(|out| match options.json {
@@ -114,6 +119,18 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         to_stderr(&format!("{}\n", other.lines()));
     }
     Err(first)
+}
+
+/// Tells of a night that could not be, and gives back why.
+fn failed(error: Error, config: &Config, dry_run: bool) -> Error {
+    if let Some(command) = config.nightly.notify_command.as_deref().filter(|_| !dry_run) {
+        let Cause { what, hint, .. } = error.report();
+        let json = json!({"outcome": "failed", "error": what, "hint": hint}).to_string();
+        if let Err(fault) = nightly::notify(command, &json, "failed") {
+            to_stderr(&format!("{}\n", fault.lines()));
+        }
+    }
+    error
 }
 
 /// What could not be done, as an error once all is told.

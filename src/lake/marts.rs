@@ -11,9 +11,9 @@
 
 use std::path::PathBuf;
 
-use polars::prelude::{DataType, Expr, LazyFrame, Schema, SortMultipleOptions, col};
+use polars::prelude::{DataType, Expr, LazyFrame, Schema, col};
 use serde_json::Value;
-use wabalake_queries::query::{Order, OutputColumn};
+use wabalake_queries::query::OutputColumn;
 
 use super::layout::Layout;
 use super::log::{Log, commit_info};
@@ -97,6 +97,9 @@ impl Lake {
     /// Files that cannot be moved.
     pub fn drop_mart(&self, mart: &'static MartLayout) -> Result<()> {
         let folder = self.folder(mart);
+        if let Ok(mut known) = self.known.lock() {
+            known.remove(&folder);
+        }
         if folder.is_dir() {
             // Moved first, so that nobody meets half a mart.
             let scratch = self.scratch()?;
@@ -113,18 +116,14 @@ impl Lake {
     }
 }
 
-/// A plan over those rows of a mart that are to be kept, in the order of the answer that they are.
+/// A plan over those rows of a mart that are to be kept, with the columns of its answer, in any
+/// order.
 ///
 /// # Errors
 ///
 /// A file that is not where it should be.
-pub fn answer(mart: &Snapshot, order: &[Order], keep: Vec<Expr>) -> Result<LazyFrame> {
+pub fn rows(mart: &Snapshot, keep: Vec<Expr>) -> Result<LazyFrame> {
     let names: Vec<_> = mart.layout.stored().iter_names().map(|name| col(name.clone())).collect();
-    let by: Vec<_> = order.iter().map(|order| col(order.column())).collect();
-    let descending = order.iter().map(|order| matches!(order, Order::Descending(_)));
-    let options = SortMultipleOptions::default()
-        .with_order_descending_multi(descending)
-        .with_nulls_last(true);
     let rows = keep.into_iter().fold(mart.scan()?, LazyFrame::filter);
-    Ok(rows.select(names).sort_by_exprs(by, options))
+    Ok(rows.select(names))
 }

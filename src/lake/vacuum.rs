@@ -66,7 +66,8 @@ impl Lake {
             }
         }
         for mart in self.mart_folders()? {
-            if let Some(state) = Log::new(&mart).state(None)? {
+            // One that cannot be read is made anew by the next night.
+            if let Ok(Some(state)) = Log::new(&mart).state(None) {
                 self.vacuum_table(&mart, &state, until, options.dry_run, &mut done)?;
             }
         }

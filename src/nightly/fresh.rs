@@ -49,7 +49,7 @@ pub fn answer(
         let sources = Sources::of(lake, AsOf::Now);
         let now = MadeFrom::now(&mart, &sources)?;
         if MadeFrom::before(lake, &mart).is_some_and(|before| before.is(&now)) {
-            let plan = marts::answer(&snapshot, &question.order(), keep)?;
+            let plan = question.in_order(marts::rows(&snapshot, keep)?);
             return Ok(Some(FromMart { mart: mart.name, plan }));
         }
     }

@@ -24,7 +24,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::lock::Night;
-use crate::config::{After, Config};
+use crate::config::{After, Config, FILE};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 use crate::load::{self, Failure, Report};
@@ -91,8 +91,17 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default();
-    let (new, mut memory) = new_files(lake, config, &before)?;
+    let (mut new, mut memory) = new_files(lake, config, &before)?;
     let mut arrived = Arrived::default();
+    new.retain(|arrival| match File::open(&arrival.path) {
+        Ok(_) => true,
+        Err(error) => {
+            let error = Error::data(format!("it cannot be read: {error}"))
+                .hint("it was left where it is: see to its permissions");
+            arrived.failed.push(Failure::of(shown(&arrival.below), &error));
+            false
+        }
+    });
     let options = load::Options {
         source_timezone: config.source_timezone.unwrap_or(Tz::UTC),
         source_timezones: config.source_timezones.clone(),
@@ -180,8 +189,10 @@ impl Arrived {
 /// Files that are not remembered, and the memory of those that are still there.
 fn new_files(lake: &Lake, config: &Config, before: &Memory) -> Result<(Vec<Arrival>, Memory)> {
     let inbox = &config.inbox;
-    let aside: Vec<PathBuf> =
+    let mut aside: Vec<PathBuf> =
         [&inbox.loaded, &inbox.failed].into_iter().flatten().map(|f| within(lake, f)).collect();
+    // Should the lake itself be in its inbox, its own files are no arrivals.
+    aside.extend(["tables", "marts", FILE].map(|own| lake.root().join(own)));
     let mut arrivals = Vec::new();
     for folder in &inbox.folders {
         let folder = within(lake, folder);

@@ -14,14 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
-use polars::prelude::{DataFrame, DataType, IntoLazy as _};
 use serde::{Deserialize, Serialize};
 use wabalake_data::Table;
-use wabalake_data::tables::loads;
 use wabalake_queries::query::{Question, Range, Tables};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::Result;
+use crate::lake::rejects::REJECTS;
 use crate::lake::{AsOf, Lake, Snapshot};
 
 /// One version of each table that is asked for, the same for all who ask.
@@ -57,7 +56,21 @@ impl<'l> Sources<'l> {
         Self { lake, as_of, known: Mutex::default() }
     }
 
-    /// One of them.
+    /// What tells a table from its other versions. What is no table that exports are loaded into is
+    /// told of all that there is: any commit makes it another.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub fn print(&self, table: &'static Table) -> Result<Print> {
+        if is_loaded_into(table) {
+            return Ok(self.table(table)?.print.clone());
+        }
+        let versions =
+            format!("{:?} {:?}", self.versions()?, self.lake.snapshot(&REJECTS)?.version);
+        Ok(Print { all: format!("{:016x}", xxh3_64(versions.as_bytes())), days: BTreeMap::new() })
+    }
+
+    /// One of them that exports are loaded into.
     ///
     /// # Errors
     /// As [`Lake::snapshot_as_of`].
@@ -71,18 +84,6 @@ impl<'l> Sources<'l> {
         let source = Arc::new(Source { snapshot, print });
         known.insert(table.name, Arc::clone(&source));
         Ok(source)
-    }
-
-    /// What tells the version of a table from others.
-    ///
-    /// # Errors
-    /// As [`Sources::table`], and those of reading what was loaded.
-    pub fn print(&self, table: &'static Table) -> Result<Print> {
-        if *table == loads::TABLE {
-            Print::of_loads(&self.lake.loads()?)
-        } else {
-            Ok(self.table(table)?.print.clone())
-        }
     }
 
     /// The versions of all tables of exports that there are.
@@ -107,8 +108,8 @@ impl<'l> Sources<'l> {
         let card = question.card();
         let mut tables = Tables::new();
         for (at, table) in card.reads.iter().enumerate() {
-            if **table == loads::TABLE {
-                tables = tables.with(table, self.lake.loads()?.lazy());
+            if !is_loaded_into(table) {
+                tables = tables.with(table, self.lake.tables(&[*table])?.scan(table));
                 continue;
             }
             let source = self.table(table)?;
@@ -125,6 +126,10 @@ impl<'l> Sources<'l> {
     }
 }
 
+fn is_loaded_into(table: &Table) -> bool {
+    wabalake_data::TABLES.iter().any(|known| *known == table)
+}
+
 impl Print {
     fn of(snapshot: &Snapshot) -> Self {
         let mut all = Xxh3::new();
@@ -138,19 +143,6 @@ impl Print {
             days.insert(day, format!("{print:016x}"));
         }
         Self { all: format!("{:016x}", all.digest()), days }
-    }
-
-    /// Of what was loaded, which has no files of its own.
-    fn of_loads(loads: &DataFrame) -> Result<Self> {
-        let mut all = Xxh3::new();
-        for name in [loads::FILE_ID, loads::KIND, loads::LOADED_AT] {
-            let cells = loads.column(name)?.cast(&DataType::String)?;
-            for cell in cells.str()?.iter() {
-                all.update(cell.unwrap_or_default().as_bytes());
-                all.update(b"\n");
-            }
-        }
-        Ok(Self { all: format!("{:016x}", all.digest()), days: BTreeMap::new() })
     }
 
     /// The same without its days, for who needs none of them.
@@ -169,11 +161,6 @@ impl Print {
         let names = self.days.keys().chain(before.days.keys());
         let changed = names.filter(|day| self.days.get(*day) != before.days.get(*day));
         changed.map(|day| day.parse().ok()).collect()
-    }
-
-    /// Whether it tells days apart.
-    pub fn has_days(&self) -> bool {
-        !self.days.is_empty()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What holds for the answers of every room, whatever they say.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
@@ -101,6 +102,51 @@ fn in_order(by: Order, one: &AnyValue, other: &AnyValue) -> Ordering {
             place(one).cmp(&place(other)).then(ordering)
         }
     }
+}
+
+#[test]
+fn a_bucket_asked_by_itself_is_as_in_the_whole_answer() {
+    let mut checked = BTreeSet::new();
+    for room in CATALOG {
+        for case in cases(room) {
+            let arguments = undated(&case.arguments);
+            let question = ask(room, &arguments);
+            let Some(buckets) = question.buckets() else { continue };
+            let tables = fixtures::tables(room);
+            let date = buckets.date(question.timezone()).alias("begins");
+            let whole = frame(room, &question, &tables).lazy().with_column(date);
+            let whole = whole.collect().unwrap();
+            let dates = whole.column("begins").unwrap().unique().unwrap();
+            for at in dates.date().unwrap().as_date_iter().flatten() {
+                let (first, last) = buckets.around(at);
+                let own = [format!("--from={first}"), format!("--to={last}")];
+                let alone = ask(room, &[&arguments[..], &own].concat());
+                let alone = frame(room, &alone, &tables);
+                let of_it = col("begins").eq(lit(at).cast(DataType::Date));
+                let there = whole.clone().lazy().filter(of_it);
+                let there = there.drop(by_name(["begins"], true, false)).collect().unwrap();
+                let name = room.card.name;
+                assert!(alone.height() > 0 && alone.equals_missing(&there), "{name} {at}");
+                checked.insert(name);
+            }
+        }
+    }
+    assert!(checked.contains("session-duration"), "{checked:?}");
+}
+
+/// Arguments without `--from` and `--to` and the dates after them.
+fn undated(arguments: &[String]) -> Vec<String> {
+    let is_dated = |word: &String| word == "--from" || word == "--to";
+    let mut words = arguments.iter();
+    let mut undated = Vec::new();
+    while let Some(word) = words.next() {
+        if is_dated(word) {
+            words.next();
+        } else {
+            undated.push(word.clone());
+        }
+    }
+    undated
 }
 
 #[test]
