@@ -127,7 +127,7 @@ impl<'l> Sources<'l> {
 }
 
 fn is_loaded_into(table: &Table) -> bool {
-    wabalake_data::TABLES.iter().any(|known| *known == table)
+    wabalake_data::TABLES.contains(&table)
 }
 
 impl Print {
