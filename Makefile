@@ -8,6 +8,8 @@ SHELL := /bin/bash
 PROFILE ?= release
 # Where `make demo` puts its lake and its answers.
 DEMO ?= demo
+# A made-up person who has been there often.
+SOMEBODY := 573160007506
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -35,7 +37,8 @@ demo: build ## A lake made of data/exports, and every query asked of it: ./demo
 	@$(WABALAKE) load data/exports --lake $(DEMO)/lake
 	@mkdir -p $(DEMO)/answers
 	@names=$$($(WABALAKE) queries --names); for name in $$names; do \
-		$(WABALAKE) query $$name --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
+		who=; test $$name != user-history || who='--phone $(SOMEBODY)'; \
+		$(WABALAKE) query $$name $$who --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
 	done; \
 	show() { printf '\n$$ wabalake query %s\n' "$$*"; $(WABALAKE) query "$$@" --lake $(DEMO)/lake -f table; }; \
 	show drop-off --limit 8; \
