@@ -79,6 +79,9 @@ def test_twin(lake, question, engine, answer):
 
 def test_the_odd_lake_is_odd(odd_lake):
     """Else most of the above would compare empty answers."""
+    # The latest message is one person's.
+    when = {"open-windows": ("--at", "2025-06-02T06:00:00Z")}
     for query in catalog():
-        rows = run("query", query["name"], *needs(query), "--lake", odd_lake, "-f", "csv").splitlines()
+        asked = (query["name"], *needs(query), *when.get(query["name"], ()))
+        rows = run("query", *asked, "--lake", odd_lake, "-f", "csv").splitlines()
         assert len(rows) > 2, query["name"]
