@@ -15,7 +15,7 @@ use wabalake_data::tables::CURRENCY;
 /// What stands for a currency that is not said.
 const UNSAID: &str = "?";
 
-/// The column of [`by_currency`] and [`in_one_currency`] that holds a group's amount.
+/// The column of [`summed`] and [`in_one_currency`] that holds a group's amount.
 pub const AMOUNT: &str = "amount";
 
 /// The amounts of rows added up in each group, in the column [`AMOUNT`], with what they are in in
