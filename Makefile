@@ -135,7 +135,7 @@ test-sail: ci-program ## Does each query answer on Sail as here? A cluster of tw
 	$(IN_TIME) 10m $(PYTEST) tests/python/test_sail.py
 
 test-spark: ci-program .venv-spark ## And on Apache Spark? Two workers, and whatever may go wrong (Java 17)
-	$(IN_TIME) 20m $(PYTEST) tests/python/test_spark.py
+	$(IN_TIME) 30m $(PYTEST) tests/python/test_spark.py
 
 # As the tests build it, features and all, so that nothing is compiled for this alone.
 ci-program: .venv
