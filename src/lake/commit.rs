@@ -9,20 +9,26 @@
 //! empty day, and would keep both.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use chrono::Utc;
+use deltalake::checkpoints::create_checkpoint_from_table_url_and_cleanup;
 use deltalake::kernel::transaction::{
-    CommitBuilder, CommitProperties, TableReference, TransactionError,
+    CommitBuilder, CommitData, CommitProperties, TableReference, TransactionError,
 };
 use deltalake::kernel::{Action, Add, Remove, Transaction};
+use deltalake::logstore::CommitOrBytes;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake::{DeltaTableBuilder, DeltaTableError};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
+use url::Url;
+use uuid::Uuid;
 
 use super::layout::Layout;
+use super::log::PROTOCOL;
 use super::snapshot::{fields, fields_of};
 use super::stage::sync;
 use super::{DataFile, Lake, Snapshot, StagedFile};
@@ -145,39 +151,19 @@ impl Lake {
     ) -> Result<Commit> {
         let keep = |keep| staged.iter().for_each(|f| f.committed.store(keep, Ordering::SeqCst));
         let operation = change.operation.in_delta(!change.remove.is_empty(), table.partition());
-        let transactions = change.transactions.iter();
+        let transaction = |(id, version): &(String, i64)| Transaction::new(id, *version);
+        let transactions = change.transactions.iter().map(transaction).collect();
         let mut info = change.info.clone();
         info.insert("command".to_owned(), json!(change.operation.name()));
         info.insert("wabalake".to_owned(), json!(env!("CARGO_PKG_VERSION")));
-        let properties = CommitProperties::default()
-            .with_max_retries(0)
-            .with_cleanup_expired_logs(Some(false))
-            .with_application_transactions(
-                transactions.map(|(id, version)| Transaction::new(id, *version)).collect(),
-            )
-            .with_metadata(info);
         let actions = change.into_actions(base)?;
+        let data = CommitData::new(actions, operation, info.into_iter().collect(), transactions);
         let folder = self.folder(table);
         std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
 
         let runtime = runtime()?;
         keep(true);
-        let committed = runtime.block_on(async {
-            let known = open(&folder, base.version).await?;
-            let state = match base.version {
-                Some(_) => Some(known.snapshot()? as &dyn TableReference),
-                None => None,
-            };
-            let commit = CommitBuilder::from(properties).with_actions(actions);
-            let commit = commit.build(state, known.log_store(), operation);
-            let done = commit.into_prepared_commit_future().await?.await?;
-            let version = done.version;
-            if (version + 1) % CHECKPOINT_INTERVAL == 0 {
-                // The commit stands whether or not its checkpoint can be written.
-                let _ = done.await;
-            }
-            Ok(version)
-        });
+        let committed = runtime.block_on(write(&folder, base, data));
         match committed {
             Ok(version) => {
                 sync(&[&self.log(table).commit_file(version)], &self.root)
@@ -200,18 +186,40 @@ impl Lake {
     }
 }
 
-/// The table in `deltalake`'s view, at a version if it has any.
-async fn open(
-    folder: &std::path::Path,
-    version: Option<u64>,
-) -> Result<DeltaTable, DeltaTableError> {
-    let url = url::Url::from_directory_path(folder)
+/// Writes the commit after a snapshot's, and gives its version.
+async fn write(folder: &Path, base: &Snapshot, data: CommitData) -> Result<u64, DeltaTableError> {
+    let url = Url::from_directory_path(folder)
         .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))?;
-    let builder = DeltaTableBuilder::from_url(url)?;
-    match version {
-        Some(version) => builder.with_version(version).load().await,
-        None => builder.build(),
+    let builder = DeltaTableBuilder::from_url(url.clone())?;
+    let version = match base.version {
+        // What `deltalake` would check of the table's whole state, it has checked of these when
+        // they were made; to load that for each commit would cost what there is, not what changed.
+        Some(version) if base.is_as_made_here() => {
+            let log = builder.build()?.log_store();
+            let entry = CommitOrBytes::LogBytes(data.get_bytes()?);
+            log.write_commit_entry(version + 1, entry, Uuid::new_v4()).await?;
+            version + 1
+        }
+        version => {
+            let known = match version {
+                Some(version) => builder.with_version(version).load().await?,
+                None => builder.build()?,
+            };
+            let state = match version {
+                Some(_) => Some(known.snapshot()? as &dyn TableReference),
+                None => None,
+            };
+            let properties = CommitProperties::default().with_max_retries(0);
+            let commit = CommitBuilder::from(properties).with_actions(data.actions);
+            let commit = commit.build(state, known.log_store(), data.operation);
+            commit.into_prepared_commit_future().await?.await?.version
+        }
+    };
+    if (version + 1) % CHECKPOINT_INTERVAL == 0 {
+        // The commit stands whether or not its checkpoint can be written.
+        let _ = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None).await;
     }
+    Ok(version)
 }
 
 /// A change whose files are in the log's words.
@@ -266,6 +274,15 @@ fn tombstone(layout: &dyn Layout, file: &DataFile, data_change: bool) -> Remove 
     }
 }
 
+/// The settings of a table.
+pub(super) fn configuration() -> Value {
+    json!({
+        // The log is what undo and exactly-once loading go by.
+        "delta.enableExpiredLogCleanup": "false",
+        "delta.checkpointInterval": CHECKPOINT_INTERVAL.to_string(),
+    })
+}
+
 /// What makes a new table, or gives an older one the columns it lacks.
 fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
     let schema = |fields: Vec<Value>| json!({"type": "struct", "fields": fields}).to_string();
@@ -278,18 +295,14 @@ fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
         return Ok(Vec::new());
     }
     let Some(state) = &base.state else {
-        let protocol = json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
+        let protocol = json!({"protocol": PROTOCOL});
         let metadata = json!({"metaData": {
-            "id": uuid::Uuid::new_v4().to_string(),
+            "id": Uuid::new_v4().to_string(),
             "name": base.layout.name(),
             "format": {"provider": "parquet", "options": {}},
             "schemaString": schema(fields_of(base.layout)?),
             "partitionColumns": [base.layout.partition()],
-            "configuration": {
-                // The log is what undo and exactly-once loading go by.
-                "delta.enableExpiredLogCleanup": "false",
-                "delta.checkpointInterval": CHECKPOINT_INTERVAL.to_string(),
-            },
+            "configuration": configuration(),
             "createdTime": Utc::now().timestamp_millis(),
         }});
         return Ok(vec![action(protocol)?, action(metadata)?]);

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use deltalake::arrow::json::LineDelimitedWriter;
@@ -24,36 +24,48 @@ use deltalake::kernel::{Add, CommitInfo, Remove, Transaction};
 use deltalake::parquet::arrow::ProjectionMask;
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use polars::prelude::{ParquetReader, SerReader as _};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wabalake_data::tables::UTC_DAY;
 
 use super::marts::MART_DAY;
 use crate::error::{Context as _, Error, Result};
 
-/// One line of a commit.
+/// One line of a commit. What is told of the commit can be passed over: a mart's tells of each day
+/// that it was made from.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Action {
+pub(super) enum Action<Info = CommitInfo> {
     Add(Add),
     Remove(Remove),
     Txn(Transaction),
-    CommitInfo(CommitInfo),
+    CommitInfo(Info),
     Protocol(Protocol),
     MetaData(Map<String, Value>),
     Cdc(IgnoredAny),
     DomainMetadata(IgnoredAny),
 }
 
-/// What a reader must understand.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// What a reader and a writer must understand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Protocol {
     min_reader_version: u32,
-    #[serde(default)]
+    min_writer_version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reader_features: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    writer_features: Option<Vec<String>>,
 }
+
+/// That of a table made here.
+pub(super) const PROTOCOL: Protocol = Protocol {
+    min_reader_version: 1,
+    min_writer_version: 2,
+    reader_features: None,
+    writer_features: None,
+};
 
 /// A file of a table's current version.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,14 +82,42 @@ pub struct DataFile {
     pub(super) statistics: Statistics,
 }
 
-/// The statistics of a file as the log holds them.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+/// The statistics of a file, read from the log's text when they are first asked for: most files
+/// are passed over by their day alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Statistics(Arc<(Option<String>, OnceLock<Bounds>)>);
+
+/// What the log says of a file's columns, by their names.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Statistics {
-    num_records: Option<u64>,
+pub(super) struct Bounds {
     pub(super) min_values: Map<String, Value>,
     pub(super) max_values: Map<String, Value>,
     pub(super) null_count: Map<String, Value>,
+}
+
+impl Statistics {
+    pub(super) fn bounds(&self) -> &Bounds {
+        let (text, bounds) = &*self.0;
+        bounds.get_or_init(|| {
+            text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        })
+    }
+
+    fn rows(&self) -> Option<u64> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Rows {
+            num_records: Option<u64>,
+        }
+        serde_json::from_str::<Rows>(self.0.0.as_deref()?).ok()?.num_records
+    }
+}
+
+impl PartialEq for Statistics {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.0 == other.0.0
+    }
 }
 
 /// A table at one version.
@@ -162,7 +202,7 @@ impl Log {
             if !listing.holds(version) {
                 return Err(self.gap(version));
             }
-            for action in self.actions(version)? {
+            for action in self.read_commit::<IgnoredAny>(version)? {
                 self.apply(&mut state, action)?;
             }
             state.version = version;
@@ -185,6 +225,10 @@ impl Log {
 
     /// What one version changed.
     pub(super) fn actions(&self, version: u64) -> Result<Vec<Action>> {
+        self.read_commit(version)
+    }
+
+    fn read_commit<Info: DeserializeOwned>(&self, version: u64) -> Result<Vec<Action<Info>>> {
         let path = self.folder.join(format!("{version:020}.json"));
         let bytes = std::fs::read(path).context(|| self.reading(version))?;
         let actions = serde_json::Deserializer::from_slice(&bytes).into_iter();
@@ -293,7 +337,7 @@ impl Log {
         Ok(())
     }
 
-    fn apply(&self, state: &mut State, action: Action) -> Result<()> {
+    fn apply(&self, state: &mut State, action: Action<IgnoredAny>) -> Result<()> {
         match action {
             Action::Add(add) => {
                 let file = self.data_file(add)?;
@@ -324,9 +368,8 @@ impl Log {
             })?),
             _ => None,
         };
-        let statistics = add.stats.as_deref().map(serde_json::from_str::<Statistics>);
-        let statistics = statistics.transpose().unwrap_or_default().unwrap_or_default();
-        let rows = match statistics.num_records {
+        let statistics = Statistics(Arc::new((add.stats, OnceLock::new())));
+        let rows = match statistics.rows() {
             Some(rows) => rows,
             None => self.count_rows(&add.path)?,
         };

@@ -11,18 +11,23 @@
 //! What is committed later does not change a snapshot. Its files are kept as long as `vacuum` keeps
 //! what was replaced.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
+use deltalake::DeltaTableError;
+use deltalake::parquet::column::reader::ColumnReader;
+use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
+use super::commit::configuration;
 use super::layout::{Layout, delta_type, scanned};
-use super::log::{DataFile, Log, State, Statistics};
-use crate::error::{Error, Result};
+use super::log::{DataFile, Log, PROTOCOL, State, Statistics};
+use crate::error::{Context, Error, Result};
 
 const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
 
@@ -116,21 +121,28 @@ impl Snapshot {
         self.folder.join(&file.path)
     }
 
-    /// The files, in groups of about as many rows as given.
-    pub fn files_in_groups(&self, rows: u64) -> Vec<Vec<&DataFile>> {
-        let mut groups: Vec<Vec<&DataFile>> = Vec::new();
-        let mut left = 0;
-        for file in &self.files {
-            if file.rows > left {
-                groups.push(Vec::new());
-                left = rows.max(file.rows);
+    /// The values of one column of whole numbers in a file, without nulls and in no order; none if
+    /// the file is older than the column.
+    ///
+    /// For who needs this of many files: a plan over them costs more than what it reads.
+    pub fn integers(&self, file: &DataFile, column: &str) -> Result<Vec<i64>> {
+        let read = || -> Result<Vec<i64>, DeltaTableError> {
+            let reader = SerializedFileReader::new(File::open(self.place(file))?)?;
+            let columns = reader.metadata().file_metadata().schema_descr().columns();
+            let Some(at) = columns.iter().position(|known| known.name() == column) else {
+                return Ok(Vec::new());
+            };
+            let mut values = Vec::new();
+            for group in 0..reader.num_row_groups() {
+                let mut column = reader.get_row_group(group)?.get_column_reader(at)?;
+                if let ColumnReader::Int64ColumnReader(column) = &mut column {
+                    let mut levels = Vec::new();
+                    column.read_records(usize::MAX, Some(&mut levels), None, &mut values)?;
+                }
             }
-            left -= file.rows;
-            if let Some(group) = groups.last_mut() {
-                group.push(file);
-            }
-        }
-        groups
+            Ok(values)
+        };
+        Context::context(read(), || format!("reading `{}`", file.path))
     }
 
     /// A plan over all rows, with all of [`Layout::stored`]'s columns and `utc_day`. A column that
@@ -245,6 +257,17 @@ impl Snapshot {
             .hint("another program wrote it: write to the lake with `wabalake load` alone"))
     }
 
+    /// Whether no other program has changed what a writer must heed: the protocol, the settings,
+    /// what is said of the columns.
+    pub(super) fn is_as_made_here(&self) -> bool {
+        self.state.as_deref().is_some_and(|state| {
+            let plain = |field: &Value| field["metadata"] == json!({});
+            state.protocol == PROTOCOL
+                && state.metadata.get("configuration") == Some(&configuration())
+                && fields(state).iter().all(plain)
+        })
+    }
+
     /// Columns of the layout that the table does not have yet, as Delta fields.
     pub(super) fn missing_fields(&self) -> Result<Vec<Value>> {
         let known = self.state.as_deref().map(fields).unwrap_or_default();
@@ -347,7 +370,7 @@ fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsRe
         }
         let null_count = |file: &&DataFile| match name.as_str() {
             name if name == partition => Some(0),
-            name => count(file.statistics.null_count.get(name)?.as_u64()?),
+            name => count(file.statistics.bounds().null_count.get(name)?.as_u64()?),
         };
         columns.push(Column::new(nulls, files.iter().map(null_count).collect::<Vec<_>>()));
     }
@@ -360,7 +383,8 @@ fn read_bound(
     data_type: &DataType,
     greatest: bool,
 ) -> Option<AnyValue<'static>> {
-    let values = if greatest { &statistics.max_values } else { &statistics.min_values };
+    let bounds = statistics.bounds();
+    let values = if greatest { &bounds.max_values } else { &bounds.min_values };
     let value = values.get(name)?;
     Some(match data_type {
         DataType::String => AnyValue::StringOwned(value.as_str()?.into()),

@@ -347,7 +347,7 @@ fn the_log_holds_no_phone_key_or_message() {
         }
     }
     let snapshot = lake.snapshot(SESSIONS).unwrap();
-    let known: BTreeSet<_> = snapshot.files[0].statistics.null_count.keys().collect();
+    let known: BTreeSet<_> = snapshot.files[0].statistics.bounds().null_count.keys().collect();
     assert_eq!(known.len(), SESSIONS.statistics.len());
 }
 
@@ -740,16 +740,42 @@ fn rejects_count_when_their_file_is_loaded() {
     assert_eq!(counting(Which::All), ["mended:-", "mended:-", "open:-", "open:-"]);
 }
 
+/// A table that another program has changed is committed to as `deltalake` allows.
 #[test]
-fn files_are_grouped_by_their_rows() {
+fn a_table_that_only_grows_loses_no_file() {
     let (_folder, lake) = lake();
-    for date in 1..=4 {
-        append(&lake, day(date), &["a", "b"]);
-    }
+    append(&lake, day(1), &["a"]);
     let snapshot = lake.snapshot(SESSIONS).unwrap();
-    let groups =
-        |rows| -> Vec<usize> { snapshot.files_in_groups(rows).iter().map(Vec::len).collect() };
-    assert_eq!(groups(5), [2, 2]);
-    assert_eq!(groups(1), [1, 1, 1, 1]);
-    assert_eq!(groups(100), [4]);
+    assert!(snapshot.is_as_made_here());
+    let mut metadata = snapshot.state.as_ref().unwrap().metadata.clone();
+    metadata["configuration"]["delta.appendOnly"] = json!("true");
+    let change = table_folder(&lake).join("_delta_log/00000000000000000001.json");
+    fs::write(change, json!({"metaData": metadata}).to_string()).unwrap();
+
+    append(&lake, day(2), &["b"]);
+    let snapshot = lake.snapshot(SESSIONS).unwrap();
+    assert!(!snapshot.is_as_made_here());
+    let change = Change {
+        operation: Operation::Load,
+        transactions: Vec::new(),
+        remove: snapshot.files_of(day(1)).map(|file| file.path.clone()).collect(),
+        add: Vec::new(),
+        info: serde_json::Map::new(),
+        data_change: true,
+    };
+    let said = lake.commit(SESSIONS, &snapshot, change).unwrap_err().lines();
+    assert!(said.contains("append-only"), "{said}");
+    assert_eq!(all(&lake), ["a", "b"]);
+}
+
+#[test]
+fn a_column_is_read_alone() {
+    let (_folder, lake) = lake();
+    append(&lake, day(1), &["a", "b"]);
+    let snapshot = lake.snapshot(SESSIONS).unwrap();
+    let integers = |name| snapshot.integers(&snapshot.files[0], name).unwrap();
+    assert_eq!(integers(USER_KEY), [7_318_008_555_512_345_678; 2]);
+    assert_eq!(integers(sessions::SESSION_ID), [], "a text is no number");
+    assert_eq!(integers("user_tags"), [], "nulls are none");
+    assert_eq!(integers("of_a_later_version"), []);
 }

@@ -17,7 +17,6 @@ use polars::prelude::*;
 use rayon::prelude::*;
 use serde_json::json;
 use wabalake_data::Table;
-use wabalake_data::tables::UTC_DAY;
 
 use super::Options;
 use super::buckets::stack;
@@ -332,7 +331,7 @@ impl Merging<'_> {
         let mut moved = PlHashSet::default();
         let mut lake_days = BTreeSet::new();
         let Some(keys) = &self.staged.keys else { return Ok((moved, lake_days)) };
-        let lake = self.snapshot.files_in_groups(KEYS_AT_ONCE);
+        let lake = &self.snapshot.files;
         for parts in keys.groups(KEYS_AT_ONCE) {
             let read: Vec<(Vec<i64>, Vec<StagedKey>)> = parts
                 .into_par_iter()
@@ -352,19 +351,17 @@ impl Merging<'_> {
                 moved.extend(several);
                 days.extend(keys.into_iter().map(|key| (key.hash, key.day)));
             }
-            for files in &lake {
-                let scan = self.snapshot.scan_files(files)?.select([col(hash), col(UTC_DAY)]);
-                let rows = scan.collect()?;
-                let dates = rows.column(UTC_DAY)?.cast(&DataType::Int32)?;
-                let keys = rows.column(hash)?.i64()?.iter().zip(dates.i32()?.iter());
-                for (key, date) in keys {
-                    let date = date.unwrap_or(NO_DAY);
-                    let Some(key) = key else { continue };
-                    if days.get(&key).is_some_and(|day| *day != date) {
-                        moved.insert(key);
-                        lake_days.insert(date);
-                    }
-                }
+            let elsewhere = |file: &DataFile| -> Result<Option<(i32, Vec<i64>)>> {
+                let date = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
+                let mut moved = self.snapshot.integers(file, hash)?;
+                moved.retain(|key| days.get(key).is_some_and(|day| *day != date));
+                Ok((!moved.is_empty()).then_some((date, moved)))
+            };
+            let found: Vec<Option<(i32, Vec<i64>)>> =
+                lake.par_iter().map(elsewhere).collect::<Result<_>>()?;
+            for (date, keys) in found.into_iter().flatten() {
+                moved.extend(keys);
+                lake_days.insert(date);
             }
         }
         Ok((moved, lake_days))
