@@ -95,11 +95,11 @@ SELECT
     CAST(users.user_phone AS STRING) AS user_phone,
     CAST(users.conversation_id AS STRING) AS conversation_id,
     CAST(users.conversation_version AS INT) AS conversation_version,
-    CAST(users.deployment_timestamp AS TIMESTAMP) AS deployment_timestamp,
+    CAST(users.deployment_timestamp AS TIMESTAMP_LTZ) AS deployment_timestamp,
     CAST(users.delivery_status AS STRING) AS delivery_status,
     CAST(users.state AS STRING) AS state,
     CAST(users.conversation_stage AS STRING) AS conversation_stage,
-    CAST(users.last_activity AS TIMESTAMP) AS last_activity,
+    CAST(users.last_activity AS TIMESTAMP_LTZ) AS last_activity,
     CAST(users.session_id AS STRING) AS session_id,
     CAST(users.session_status AS STRING) AS session_status,
     CAST(coalesce(objects.variables, concat(chr(123), chr(125))) AS STRING) AS variables

@@ -154,7 +154,7 @@ SELECT
         END AS BIGINT
     ) AS missing_days,
     CAST(coalesce(covered.total, 0) AS BIGINT) AS `rows`,
-    CAST(loaded.last_loaded_at AS TIMESTAMP) AS last_loaded_at,
+    CAST(loaded.last_loaded_at AS TIMESTAMP_LTZ) AS last_loaded_at,
     CAST(next_from.first_lacking AS DATE) AS next_from,
     CAST(next_to.last_reached AS DATE) AS next_to,
     CAST(

@@ -103,7 +103,7 @@ tallies AS (
         count_if(session_type IS NOT NULL) AS about,
         count_if(session_type IS NOT NULL AND session_type NOT IN ('Outbound', 'Inbound')) AS failing,
         min(CASE WHEN session_type IS NOT NULL AND session_type NOT IN ('Outbound', 'Inbound') THEN session_type END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM sessions_in_range
     UNION ALL
     SELECT
@@ -112,7 +112,7 @@ tallies AS (
         count_if(session_status IS NOT NULL) AS about,
         count_if(session_status IS NOT NULL AND session_status NOT IN ('BOT', 'AGENTS', 'RATING')) AS failing,
         min(CASE WHEN session_status IS NOT NULL AND session_status NOT IN ('BOT', 'AGENTS', 'RATING') THEN session_status END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM sessions_in_range
     UNION ALL
     SELECT
@@ -121,7 +121,7 @@ tallies AS (
         count_if(meta_source_type IS NOT NULL) AS about,
         count_if(meta_source_type IS NOT NULL AND meta_source_type NOT IN ('Ad', 'Post')) AS failing,
         min(CASE WHEN meta_source_type IS NOT NULL AND meta_source_type NOT IN ('Ad', 'Post') THEN meta_source_type END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM sessions_in_range
     UNION ALL
     SELECT
@@ -130,7 +130,7 @@ tallies AS (
         count_if(meta_source_media_type IS NOT NULL) AS about,
         count_if(meta_source_media_type IS NOT NULL AND meta_source_media_type NOT IN ('Image', 'Video')) AS failing,
         min(CASE WHEN meta_source_media_type IS NOT NULL AND meta_source_media_type NOT IN ('Image', 'Video') THEN meta_source_media_type END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM sessions_in_range
     UNION ALL
     SELECT
@@ -139,7 +139,7 @@ tallies AS (
         count_if(user_phone IS NOT NULL) AS about,
         count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
         min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM sessions_in_range
     UNION ALL
     SELECT
@@ -148,7 +148,7 @@ tallies AS (
         count_if(session_finished_timestamp IS NOT NULL) AS about,
         count_if(session_finished_timestamp IS NOT NULL AND session_finished_timestamp < session_started_timestamp) AS failing,
         min(CASE WHEN session_finished_timestamp IS NOT NULL AND session_finished_timestamp < session_started_timestamp THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM sessions_in_range
     UNION ALL
     SELECT
@@ -157,7 +157,7 @@ tallies AS (
         count_if(parent_session_id IS NOT NULL) AS about,
         count_if(parent_session_id IS NOT NULL AND known_id IS NULL) AS failing,
         min(CASE WHEN parent_session_id IS NOT NULL AND known_id IS NULL THEN parent_session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM redirected
     UNION ALL
     SELECT
@@ -166,7 +166,7 @@ tallies AS (
         count_if(parent_session_id IS NOT NULL) AS about,
         count_if(parent_session_id IS NOT NULL AND cycles_to IS NOT NULL) AS failing,
         min(CASE WHEN parent_session_id IS NOT NULL AND cycles_to IS NOT NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM going_round
     UNION ALL
     SELECT
@@ -175,7 +175,7 @@ tallies AS (
         count_if(delivery_status IS NOT NULL) AS about,
         count_if(delivery_status IS NOT NULL AND delivery_status NOT IN ('In Process', 'Sent', 'Delivered', 'Failed')) AS failing,
         min(CASE WHEN delivery_status IS NOT NULL AND delivery_status NOT IN ('In Process', 'Sent', 'Delivered', 'Failed') THEN delivery_status END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM deployments_in_range
     UNION ALL
     SELECT
@@ -184,7 +184,7 @@ tallies AS (
         count_if(delivery_status = 'Failed' AND status_detail IS NOT NULL) AS about,
         count_if(delivery_status = 'Failed' AND status_detail IS NOT NULL AND state = 'other_failure') AS failing,
         min(CASE WHEN delivery_status = 'Failed' AND status_detail IS NOT NULL AND state = 'other_failure' THEN status_detail END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM deployments_in_range
     UNION ALL
     SELECT
@@ -229,7 +229,7 @@ tallies AS (
         count_if(delivery_status = 'Failed') AS about,
         count_if(delivery_status = 'Failed' AND session_id IS NOT NULL) AS failing,
         min(CASE WHEN delivery_status = 'Failed' AND session_id IS NOT NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM deployments_in_range
     UNION ALL
     SELECT
@@ -238,7 +238,7 @@ tallies AS (
         count_if(session_id IS NOT NULL) AS about,
         count_if(session_id IS NOT NULL AND known_id IS NULL) AS failing,
         min(CASE WHEN session_id IS NOT NULL AND known_id IS NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM naming
     UNION ALL
     SELECT
@@ -247,7 +247,7 @@ tallies AS (
         count_if(conversation_type IS NOT NULL) AS about,
         count_if(conversation_type IS NOT NULL AND conversation_type NOT IN ('business_initiated', 'user_initiated', 'referral_conversion', 'referral', 'marketing', 'utility', 'authentication', 'authentication_international', 'service')) AS failing,
         min(CASE WHEN conversation_type IS NOT NULL AND conversation_type NOT IN ('business_initiated', 'user_initiated', 'referral_conversion', 'referral', 'marketing', 'utility', 'authentication', 'authentication_international', 'service') THEN conversation_type END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -256,7 +256,7 @@ tallies AS (
         count_if(source IS NOT NULL) AS about,
         count_if(source IS NOT NULL AND source NOT IN ('api', 'campaign', 'webhook')) AS failing,
         min(CASE WHEN source IS NOT NULL AND source NOT IN ('api', 'campaign', 'webhook') THEN source END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -265,7 +265,7 @@ tallies AS (
         count_if(format IS NOT NULL) AS about,
         count_if(format IS NOT NULL AND format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location')) AS failing,
         min(CASE WHEN format IS NOT NULL AND format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location') THEN format END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -274,7 +274,7 @@ tallies AS (
         count_if(parent_service_type IS NOT NULL) AS about,
         count_if(parent_service_type IS NOT NULL AND parent_service_type NOT IN ('session_incoming', 'session_outgoing', 'template')) AS failing,
         min(CASE WHEN parent_service_type IS NOT NULL AND parent_service_type NOT IN ('session_incoming', 'session_outgoing', 'template') THEN parent_service_type END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -283,7 +283,7 @@ tallies AS (
         count_if(conversation_msg_type IS NOT NULL) AS about,
         count_if(conversation_msg_type IS NOT NULL AND conversation_msg_type NOT IN ('conversation_start', 'in_conversation')) AS failing,
         min(CASE WHEN conversation_msg_type IS NOT NULL AND conversation_msg_type NOT IN ('conversation_start', 'in_conversation') THEN conversation_msg_type END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -292,7 +292,7 @@ tallies AS (
         count_if(user_phone IS NOT NULL) AS about,
         count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
         min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -301,7 +301,7 @@ tallies AS (
         count_if(sent_at IS NOT NULL) AS about,
         count_if(sent_at IS NOT NULL AND sent_at < created_at) AS failing,
         min(CASE WHEN sent_at IS NOT NULL AND sent_at < created_at THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -310,7 +310,7 @@ tallies AS (
         count_if(delivered_at IS NOT NULL AND sent_at IS NOT NULL) AS about,
         count_if(delivered_at IS NOT NULL AND sent_at IS NOT NULL AND delivered_at < sent_at) AS failing,
         min(CASE WHEN delivered_at IS NOT NULL AND sent_at IS NOT NULL AND delivered_at < sent_at THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -319,7 +319,7 @@ tallies AS (
         count_if(seen_at IS NOT NULL AND delivered_at IS NOT NULL) AS about,
         count_if(seen_at IS NOT NULL AND delivered_at IS NOT NULL AND seen_at < delivered_at) AS failing,
         min(CASE WHEN seen_at IS NOT NULL AND delivered_at IS NOT NULL AND seen_at < delivered_at THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -328,7 +328,7 @@ tallies AS (
         count_if(message_direction = 'outgoing' AND failed_at IS NOT NULL) AS about,
         count_if(message_direction = 'outgoing' AND failed_at IS NOT NULL AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL)) AS failing,
         min(CASE WHEN message_direction = 'outgoing' AND failed_at IS NOT NULL AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL) THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM messages_in_range
     UNION ALL
     SELECT
@@ -337,7 +337,7 @@ tallies AS (
         count_if(session_id IS NOT NULL) AS about,
         count_if(session_id IS NOT NULL AND session_finds IS NULL) AS failing,
         min(CASE WHEN session_id IS NOT NULL AND session_finds IS NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM closures_in_range
     UNION ALL
     SELECT
@@ -352,7 +352,7 @@ tallies AS (
             finished_at IS NULL
             OR abs(unix_micros(finished_at) - unix_micros(closed_at)) > 60000000
         ) THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM closures_in_range
     UNION ALL
     SELECT
@@ -361,7 +361,7 @@ tallies AS (
         records AS about,
         rejected AS failing,
         CAST(NULL AS STRING) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM records
     UNION ALL
     SELECT
@@ -370,7 +370,7 @@ tallies AS (
         records AS about,
         with_sentinel AS failing,
         CAST(NULL AS STRING) AS example,
-        CAST(NULL AS TIMESTAMP) AS example_at
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM records
 ),
 shown AS (

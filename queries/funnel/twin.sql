@@ -58,8 +58,8 @@ counted AS (
     SELECT
         {by_columns_then}step,
         step_name,
-        count_if(furthest_step >= step) AS deployments,
-        count_if(furthest_step >= step - 1) AS of_previous,
+        count(CASE WHEN furthest_step >= step THEN step END) AS deployments,
+        count(CASE WHEN furthest_step >= step - 1 THEN step END) AS of_previous,
         count(furthest_step) AS of_first,
         percentile_cont(0.5) WITHIN GROUP (
             ORDER BY CASE WHEN furthest_step >= step AND took >= 0 THEN CAST(took AS DOUBLE) END

@@ -29,8 +29,8 @@ latest AS (
 SELECT
     CAST(user_phone AS STRING) AS user_phone,
     CAST(line_whatsapp_number AS STRING) AS line_whatsapp_number,
-    CAST(wrote_at AS TIMESTAMP) AS last_user_message_at,
-    CAST(wrote_at + INTERVAL '24' HOUR AS TIMESTAMP) AS closes_at,
+    CAST(wrote_at AS TIMESTAMP_LTZ) AS last_user_message_at,
+    CAST(wrote_at + INTERVAL '24' HOUR AS TIMESTAMP_LTZ) AS closes_at,
     CAST(
         unix_micros(wrote_at) + 86400000000 - unix_micros(asked_at) AS DOUBLE
     ) / 60000000 AS minutes_left

@@ -297,7 +297,7 @@ named AS (
 figures AS (
     SELECT
         'message-summary' AS what,
-        to_utc_timestamp(CAST(date AS TIMESTAMP), :timezone) AS bucket,
+        to_utc_timestamp(CAST(date AS TIMESTAMP_LTZ), :timezone) AS bucket,
         concat(
             'waba_id=', coalesce(waba_id, ''), '; wa_phone_number=', coalesce(wa_phone_number, ''),
             '; country=', coalesce(country, ''), '; message_type=', coalesce(message_type, '')
@@ -320,7 +320,7 @@ figures AS (
     UNION ALL
     SELECT
         'session-summary',
-        to_utc_timestamp(CAST(date AS TIMESTAMP), :timezone),
+        to_utc_timestamp(CAST(date AS TIMESTAMP_LTZ), :timezone),
         concat(
             'waba_id=', coalesce(waba_id, ''), '; wa_phone_number=', coalesce(wa_phone_number, ''),
             '; country=', coalesce(country, ''), '; session_type=', coalesce(session_type, ''),
@@ -368,7 +368,7 @@ compared AS (
 )
 SELECT
     CAST(what AS STRING) AS what,
-    CAST(bucket AS TIMESTAMP) AS bucket,
+    CAST(bucket AS TIMESTAMP_LTZ) AS bucket,
     CAST(key AS STRING) AS key,
     CAST(metric AS STRING) AS metric,
     CAST(computed AS DOUBLE) / 1000000 AS computed,

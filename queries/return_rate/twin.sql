@@ -34,8 +34,8 @@ people AS (
         first_on,
         CASE :cohort
             WHEN 'day' THEN first_on
-            WHEN 'week' THEN CAST(date_trunc('WEEK', CAST(first_on AS TIMESTAMP)) AS DATE)
-            WHEN 'month' THEN CAST(date_trunc('MONTH', CAST(first_on AS TIMESTAMP)) AS DATE)
+            WHEN 'week' THEN CAST(date_trunc('WEEK', CAST(first_on AS TIMESTAMP_LTZ)) AS DATE)
+            WHEN 'month' THEN CAST(date_trunc('MONTH', CAST(first_on AS TIMESTAMP_LTZ)) AS DATE)
         END AS cohort,
         CASE :clock
             WHEN 'calendar' THEN CAST(datediff(latest_on, first_on) AS BIGINT)

@@ -111,7 +111,7 @@ history AS (
     FROM own_conversions
 )
 SELECT
-    CAST(at AS TIMESTAMP) AS at,
+    CAST(at AS TIMESTAMP_LTZ) AS at,
     CAST(event AS STRING) AS event,
     CAST(conversation_id AS STRING) AS conversation_id,
     CAST(session_id AS STRING) AS session_id,

@@ -30,15 +30,9 @@ def test_a_question(question, sail, odd_lake, tmp_path):
 
 
 @pytest.mark.parametrize("query", catalog(), ids=lambda query: query["name"])
-def test_a_query_of_another_lake(query, sail, sample_lake, tmp_path):
-    ranges = {(), days(query)}
-    for range_of_days in ranges:
-        here = compare(
-            sail.remote, tmp_path, query["name"], *needs(query), *range_of_days, "--lake", sample_lake,
-            tolerance=engines.Sail.tolerance,
-        )
-        # What is needed, such as a person, need not be in this lake.
-        assert range_of_days or needs(query) or len(here) > 0
+def test_some_days_of_another_lake(query, sail, sample_lake, tmp_path):
+    asked = (query["name"], *needs(query), *days(query))
+    compare(sail.remote, tmp_path, *asked, "--lake", sample_lake, tolerance=engines.Sail.tolerance)
 
 
 @pytest.mark.parametrize("query", catalog(), ids=lambda query: query["name"])

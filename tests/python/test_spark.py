@@ -50,8 +50,6 @@ def test_a_question(question, ask, odd_lake):
 @pytest.mark.parametrize("query", catalog(), ids=lambda query: query["name"])
 def test_a_query_of_another_lake(query, ask, sample_lake, tmp_path):
     asked = (query["name"], *needs(query))
-    # What is needed, such as a person, need not be in this lake.
-    assert len(ask(*asked, "--lake", sample_lake)) > 0 or needs(query)
     ask(*asked, *days(query), "--lake", sample_lake, "--limit", 5)
     (tmp_path / "empty").mkdir()
     ask(*asked, "--lake", tmp_path / "empty")

@@ -2,10 +2,11 @@
 
 The plan here, its twin on Sail, for whose dialect it is written, and its twin on DuckDB must give
 the same names, types, values and order. What is asked are the goldens' commands; and, of every
-query, each way to split it, by each of several clocks.
+query, each way to split it, by one of several clocks.
 """
 
 import functools
+import itertools
 import shlex
 
 import pytest
@@ -23,19 +24,17 @@ NOT_FOR_DUCKDB = {}
 
 
 def questions():
-    """What is asked, and of which lake."""
+    """What is asked, and of which lake. The clocks go round, so that each is asked often."""
+    zones = itertools.cycle(ZONES)
     for query in catalog():
         name = query["name"]
         asked = needs(query)
         commands = {asked, *goldens(name)}
-        for zone in ZONES:
-            commands.add((*asked, "--timezone", zone))
-            commands |= {("--timezone", zone, "--by", by) for by in query["dimensions"]}
+        commands |= {(*asked, "--timezone", next(zones)) for _ in range(2)}
+        commands |= {(*asked, "--timezone", next(zones), "--by", by) for by in query["dimensions"]}
         for arguments in sorted(commands):
             yield "odd_lake", (name, *arguments)
-        for lake in ("demo_lake", "sample_lake"):
-            yield lake, (name, *asked)
-            yield lake, (name, *asked, "--timezone", ZONES[-1])
+        yield "sample_lake", (name, *asked, "--timezone", next(zones))
 
 
 @pytest.fixture(scope="module")
