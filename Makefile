@@ -70,7 +70,7 @@ bench-nightly: .venv ## What a night costs on a lake of 40 days and on one of 40
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-demo test-clients test-twins \
-	test-crashes test-readme test-page test-sail test-spark
+	test-cdnow test-crashes test-readme test-page test-sail test-spark
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; \
@@ -112,6 +112,9 @@ test-clients: ci-program ## Do other programs read the same rows from a lake?
 
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
 	$(PYTEST) tests/python/test_twins.py
+
+test-cdnow: ci-program ## Does return-rate count as another library does, on a log that others know?
+	$(PYTEST) tests/python/test_cdnow.py
 
 test-crashes: ci-program ## Loads and nights killed at any instant, and many at once
 	$(PYTEST) tests/python/test_crashes.py
