@@ -6,11 +6,11 @@
 //! group that names it, conversions and revenue once for the group.
 
 use polars::prelude::{
-    DataType, JoinArgs, JoinCoalesce, JoinType, LazyFrame, PolarsResult, UniqueKeepStrategy, col,
-    lit,
+    DataType, JoinArgs, JoinCoalesce, JoinType, LazyFrame, PolarsResult, UniqueKeepStrategy,
+    by_name, col, lit,
 };
 use wabalake_data::tables::conversions::VALUE;
-use wabalake_data::tables::{CURRENCY, SESSION_KEY, sessions};
+use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, sessions};
 
 use super::Conversions;
 use super::measures::{
@@ -63,12 +63,10 @@ pub fn breakdown(
         .join(lasting, &on, &on, inner())
         .group_by(&of_group)
         .agg([average_seconds(DURATION).alias("avg_session_seconds")]);
-    let owed = naming.unique(None, UniqueKeepStrategy::Any).join(
-        conversions.attributed(tables)?,
-        &on,
-        &on,
-        inner(),
-    );
+    // Joined before it is made unique: few deployments name a session that converted.
+    let owed = naming
+        .join(conversions.attributed(tables)?, &on, &on, inner())
+        .unique(Some(by_name([group, CONVERSION_KEY], true, false)), UniqueKeepStrategy::Any);
     let converted = owed
         .clone()
         .group_by(&of_group)

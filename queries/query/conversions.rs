@@ -72,15 +72,15 @@ impl Choice for Event {
 pub const CONVERSIONS: &str = "conversions";
 
 impl Conversions {
-    /// The conversions that count and belong to a session, one row each: that session's
-    /// `session_key`, `converted_at`, `value` and `currency`.
+    /// The conversions that count and belong to a session, one row each: `conversion_key`, that
+    /// session's `session_key`, `converted_at`, `value` and `currency`.
     ///
     /// # Errors
     /// Those of building a plan.
     pub fn attributed(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
         let counting = self.event.of(tables.scan(&conversions::TABLE));
         let what = [col(CONVERTED_AT), col(VALUE), col(CURRENCY)];
-        let session = [&[col(SESSION_KEY)][..], &what].concat();
+        let session = [&[col(CONVERSION_KEY), col(SESSION_KEY)][..], &what].concat();
         let naming_a_session =
             counting.clone().filter(col(SESSION_KEY).is_not_null()).select(session.clone());
 
