@@ -771,6 +771,20 @@ fn a_file_at_fault_does_not_stop_a_night() {
     assert!(desk.read("lake/night.prom").contains("\nwabalake_night_whole 0\n"));
 }
 
+#[test]
+fn a_page_that_cannot_be_written_is_told_of() {
+    let desk = desk_at_night();
+    desk.write(
+        "lake/wabalake.toml",
+        &format!("{NIGHTS}\n[page]\nfile = \"wabalake.toml/page.html\"\n"),
+    );
+    let said = desk.run("nightly --lake lake");
+    assert_eq!(said.code, 1);
+    assert!(said.err.starts_with("error: 1 page is at fault; the rest"), "{}", said.err);
+    assert!(said.out.contains("page.html: error: "), "{}", said.out);
+    assert!(said.out.contains("\nincomplete in "), "{}", said.out);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_command_is_told_of_a_night() {

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::Map;
 use tempfile::TempDir;
 use wabalake::config::Config;
+use wabalake::error::Error;
 use wabalake::lake::marts;
 use wabalake::lake::runs::RUNS;
 use wabalake::lake::{AsOf, Change, Commit, Lake, Operation};
@@ -95,7 +96,7 @@ impl Nights {
     }
 
     fn night_with(&self, options: &Options) -> Report {
-        night(&self.lake(), &self.config, options).unwrap()
+        night(&self.lake(), &self.config, options, None).unwrap()
     }
 
     fn marts(&self) -> Vec<Mart> {
@@ -529,11 +530,15 @@ fn nights_are_written_down() {
     nights.night();
     let lake = nights.lake();
     let under_way = Night::begin(&lake).unwrap();
-    let refused = night(&lake, &nights.config, &Options::default()).unwrap_err();
+    let refused = night(&lake, &nights.config, &Options::default(), None).unwrap_err();
     assert!(refused.lines().contains("another night is under way"));
     drop(under_way);
     nights.night();
     nights.night_with(&Options { dry_run: true, ..Options::default() });
+    let broken = || Err(Error::data("no disk"));
+    let page = Some(("page.html".to_owned(), &broken as &dyn Fn() -> _));
+    let report = night(&lake, &nights.config, &Options::default(), page).unwrap();
+    assert_eq!(report.failed_page.unwrap().error, "no disk");
     let runs = lake.snapshot(&RUNS).unwrap().scan().unwrap();
     let runs = runs.select([by_name(
         ["command", "outcome", "files", "rows_new", "marts", "days", "versions"],
@@ -543,13 +548,13 @@ fn nights_are_written_down() {
     .as_expr()]);
     let runs = runs.collect().unwrap();
     let expected = df![
-        "command" => ["nightly", "nightly"],
-        "outcome" => ["done", "done"],
-        "files" => [1_i64, 0],
-        "rows_new" => [1_i64, 0],
-        "marts" => [3_i64, 0],
-        "days" => [2_i64, 0],
-        "versions" => ["{\"sessions\":0}", "{\"sessions\":0}"],
+        "command" => ["nightly"; 3],
+        "outcome" => ["done", "done", "incomplete"],
+        "files" => [1_i64, 0, 0],
+        "rows_new" => [1_i64, 0, 0],
+        "marts" => [3_i64, 0, 0],
+        "days" => [2_i64, 0, 0],
+        "versions" => ["{\"sessions\":0}"; 3],
     ]
     .unwrap();
     assert_eq!(runs, expected);
@@ -571,7 +576,7 @@ fn marts_are_made_of_the_tables_as_they_were() {
     assert_eq!(days(AsOf::Versions([("sessions", 1)].into())), (0, 2));
     assert_eq!(days(AsOf::Versions([("sessions", 0)].into())), (0, 1));
     let too_new = Options { as_of: AsOf::Versions([("sessions", 9)].into()), ..Options::default() };
-    let refused = night(&nights.lake(), &nights.config, &too_new).unwrap_err().lines();
+    let refused = night(&nights.lake(), &nights.config, &too_new, None).unwrap_err().lines();
     assert!(refused.contains("has no version 9"), "{refused}");
     assert_eq!(days(AsOf::Now), (1, 3));
     nights.check().unwrap();

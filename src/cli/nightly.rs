@@ -1,6 +1,7 @@
 //! `wabalake nightly`: loads what arrived and brings marts up to date.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
@@ -67,7 +68,7 @@ fn define(command: Command) -> Command {
              night runs at a time, on however many machines; `wabalake.toml` says the rest.",
         )
         .after_help(
-            "Exit codes: 0 all was done; 1 a file or a mart was at fault, the rest was done, or \
+            "Exit codes: 0 all was done; 1 a file, a mart or the page was at fault, the rest was done, or \
              nothing could be done; 2 the command line; 3 a bug of ours.\n\n\
              Example:\n  15 3 * * *  wabalake nightly --lake /srv/lake --json >> /var/log/wabalake.json",
         )
@@ -86,7 +87,14 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         dry_run: options.dry_run,
         only: options.only.clone(),
     };
-    let done = match night(&lake, &config, &how) {
+    let file = config.page.file.as_ref().map(|file| lake.root().join(file));
+    let publish = |file: &Path| {
+        let page = report::page(&lake, &report::Options::of(&config))?;
+        to_file(file, |out| Ok(out.write_all(page.as_bytes())?))
+    };
+    let publish = || file.as_deref().map_or(Ok(()), publish);
+    let page = file.as_ref().map(|file| (file.display().to_string(), &publish as &dyn Fn() -> _));
+    let done = match night(&lake, &config, &how, page) {
         Ok(done) => done,
         Err(error) => return Err(failed(error, &config, how.dry_run)),
     };
@@ -98,13 +106,6 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     })?;
     let mut faults = Vec::new();
     if !done.dry_run {
-        if let Some(file) = &config.page.file {
-            let file = lake.root().join(file);
-            let page = report::page(&lake, &report::Options::of(&config));
-            let written =
-                page.and_then(|page| to_file(&file, |out| Ok(out.write_all(page.as_bytes())?)));
-            faults.extend(written.err());
-        }
         if let Some(path) = &config.nightly.metrics {
             faults.extend(metrics::write(&lake.root().join(path), &done).err());
         }
@@ -141,8 +142,9 @@ fn incomplete(report: &Report) -> Option<Error> {
         1 => Some(format!("1 {what} is")),
         more => Some(format!("{more} {what}s are")),
     };
-    let at_fault: Vec<String> =
-        [count(files, "file"), count(marts, "mart")].into_iter().flatten().collect();
+    let pages = usize::from(report.failed_page.is_some());
+    let at_fault = [count(files, "file"), count(marts, "mart"), count(pages, "page")];
+    let at_fault: Vec<String> = at_fault.into_iter().flatten().collect();
     (!at_fault.is_empty()).then(|| {
         Error::data(format!("{} at fault; the rest of the night is done", at_fault.join(" and ")))
             .hint("what is wrong with each is said above, and beside files that were moved")
@@ -171,7 +173,10 @@ fn text(report: &Report) -> String {
             grouped(inbox.rows_rejected),
         );
     }
-    for (what, failed) in [("inbox", &inbox.failed), ("mart", &report.failed_marts)] {
+    let page = report.failed_page.as_slice();
+    for (what, failed) in
+        [("inbox", &inbox.failed[..]), ("mart", &report.failed_marts[..]), ("page", page)]
+    {
         for failure in failed {
             let _ = writeln!(text, "{what}: {}: error: {}", failure.file, failure.error);
             for (label, said) in [("found", &failure.found), ("hint", &failure.hint)] {

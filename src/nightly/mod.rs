@@ -4,6 +4,7 @@
 //! lock        one night at a time
 //!   │ inbox       new files are loaded, each once
 //!   │ marts       of each: what changed, how far that reaches, only those days are worked out
+//!   │ page        published, where one is asked for
 //!   │ retention   files that were replaced long ago are deleted
 //!   ▼ runs        a row in the table `runs`; then a file for Prometheus, and a command is told
 //! ```
@@ -71,6 +72,8 @@ pub struct Report {
     pub marts: Vec<Refreshed>,
     /// Marts that could not be brought up to date.
     pub failed_marts: Vec<Failure>,
+    /// The page, if it could not be published.
+    pub failed_page: Option<Failure>,
     /// Files of old versions that were deleted.
     pub files_deleted: u64,
     /// The version of each table that marts were made from.
@@ -90,6 +93,7 @@ impl Report {
             inbox: Arrived::default(),
             marts: Vec::new(),
             failed_marts: Vec::new(),
+            failed_page: None,
             files_deleted: 0,
             versions: BTreeMap::new(),
             seconds: 0.0,
@@ -98,7 +102,7 @@ impl Report {
 
     /// Whether all was done.
     pub fn is_whole(&self) -> bool {
-        self.inbox.failed.is_empty() && self.failed_marts.is_empty()
+        self.inbox.failed.is_empty() && self.failed_marts.is_empty() && self.failed_page.is_none()
     }
 
     fn end(&mut self) {
@@ -125,12 +129,20 @@ impl Report {
     }
 }
 
+/// Publishes a night's page; its name is told where that fails.
+pub type Publish<'a> = (String, &'a dyn Fn() -> Result<()>);
+
 /// Runs a night.
 ///
 /// # Errors
 /// Another night that is under way; settings that are wrong; a lake that cannot be written. Files
 /// and marts at fault are told in the report: the rest is done all the same.
-pub fn night(lake: &Lake, config: &Config, options: &Options) -> Result<Report> {
+pub fn night(
+    lake: &Lake,
+    config: &Config,
+    options: &Options,
+    page: Option<Publish<'_>>,
+) -> Result<Report> {
     let marts = chosen(config, &options.only)?;
     let mut report = Report::new(Utc::now(), options.dry_run);
     if options.dry_run {
@@ -143,7 +155,7 @@ pub fn night(lake: &Lake, config: &Config, options: &Options) -> Result<Report> 
         report.died_before = Some(died);
         lake.log_run(&Run { finished: None, ..Run::new("nightly", Outcome::Killed, died) })?;
     }
-    let done = work(lake, config, options, &marts, &night, &mut report);
+    let done = work(lake, config, options, &marts, &night, page, &mut report);
     report.end();
     let outcome = match (&done, report.is_whole()) {
         (Err(_), _) => Outcome::Failed,
@@ -180,6 +192,7 @@ fn work(
     options: &Options,
     marts: &[Mart],
     night: &Night,
+    page: Option<Publish<'_>>,
     report: &mut Report,
 ) -> Result<()> {
     if options.as_of == AsOf::Now {
@@ -193,6 +206,10 @@ fn work(
             Ok(refreshed) => report.marts.push(refreshed),
             Err(error) => report.failed_marts.push(Failure::of(mart.name.clone(), &error)),
         }
+    }
+    if let Some((name, publish)) = page {
+        night.check()?;
+        report.failed_page = publish().err().map(|error| Failure::of(name, &error));
     }
     if let Some(days) = config.retention.days {
         let retain = TimeDelta::days(i64::from(days));
