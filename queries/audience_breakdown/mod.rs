@@ -60,12 +60,10 @@ impl Query for AudienceBreakdown {
     };
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let deployments = params.days.scan(tables, &deployments::TABLE);
-        let sessions = params.days.scan(tables, &sessions::TABLE);
         breakdown(
             TAG,
-            tagged(deployments, &deployments::TABLE, tables)?,
-            tagged(sessions, &sessions::TABLE, tables)?,
+            |rows, table| tagged(rows, table, tables),
+            &params.days,
             &params.conversions,
             tables,
         )

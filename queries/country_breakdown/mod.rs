@@ -7,6 +7,7 @@
 //! started in the range, whoever was sent to.
 
 use polars::prelude::{NamedFrom, Series};
+use wabalake_data::Table;
 use wabalake_data::reference::countries;
 use wabalake_data::tables::deployments::{self, COUNTRY};
 use wabalake_data::tables::{conversions, sessions};
@@ -65,13 +66,9 @@ impl Query for CountryBreakdown {
     };
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let countries = breakdown(
-            COUNTRY,
-            params.days.scan(tables, &deployments::TABLE),
-            params.days.scan(tables, &sessions::TABLE),
-            &params.conversions,
-            tables,
-        )?;
+        // Both tables have the column.
+        let by_country = |rows, _: &Table| Ok(rows);
+        let countries = breakdown(COUNTRY, by_country, &params.days, &params.conversions, tables)?;
         let (codes, names): (Vec<_>, Vec<_>) = countries::all().unzip();
         let name = col(COUNTRY).replace_strict(
             lit(Series::new("code".into(), codes)),

@@ -6,18 +6,19 @@
 //! group that names it, conversions and revenue once for the group.
 
 use polars::prelude::{
-    DataType, JoinArgs, JoinCoalesce, JoinType, LazyFrame, PolarsResult, UniqueKeepStrategy,
-    by_name, col, lit,
+    DataType, JoinArgs, JoinCoalesce, JoinType, LazyFrame, NULL, PolarsResult, UniqueKeepStrategy,
+    by_name, col, lit, when,
 };
+use wabalake_data::Table;
 use wabalake_data::tables::conversions::VALUE;
-use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, sessions};
+use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, deployments, sessions};
 
-use super::Conversions;
 use super::measures::{
     answered, average_seconds, delivery_is, rows, rows_where, session_duration, share_pct,
 };
 use super::money::{self, AMOUNT};
 use super::tables::Tables;
+use super::{Conversions, DayRange};
 
 const COUNTS: [&str; 6] = [
     "deployments",
@@ -28,52 +29,54 @@ const COUNTS: [&str; 6] = [
     "converted_sessions",
 ];
 
-/// A row for each group of either, with all measures that a breakdown has. Of the sessions only
-/// inbound ones count.
+/// A row for each group of either, with all measures that a breakdown has. `grouped` gives rows of
+/// a table the column `group`, and may make several of one. Of the sessions only inbound ones count.
 ///
 /// # Errors
 /// Those of building a plan.
 pub fn breakdown(
     group: &'static str,
-    deployments: LazyFrame,
-    sessions: LazyFrame,
+    grouped: impl Fn(LazyFrame, &Table) -> PolarsResult<LazyFrame>,
+    days: &DayRange,
     conversions: &Conversions,
     tables: &Tables,
 ) -> PolarsResult<LazyFrame> {
     const DURATION: &str = "duration";
+    const NAMED: &str = "named_session_key";
+    let [deployments, sessions] =
+        [&deployments::TABLE, &sessions::TABLE].map(|table| days.scan(tables, table));
     let delivered = || delivery_is("Delivered");
     let created = || delivered().and(col(SESSION_KEY).is_not_null());
     let (of_group, on) = ([col(group)], [col(SESSION_KEY)]);
-    let inner = || JoinArgs::new(JoinType::Inner);
+    let join = |how| JoinArgs::new(how);
 
-    let sent_to = deployments.clone().group_by(&of_group).agg([
-        rows().alias("deployments"),
-        rows_where(delivered()).alias("delivered"),
-        rows_where(created()).alias("sessions_created"),
-        rows_where(delivered().and(answered())).alias("replied"),
-    ]);
-    // Apart from the counts, so that the joins meet only deployments that can find a session.
-    let naming = deployments.filter(created()).select([col(group), col(SESSION_KEY)]);
+    // Sessions are found before rows are grouped: what makes several rows of one is done once.
     let lasting = tables
         .scan(&sessions::TABLE)
         .select([col(SESSION_KEY), session_duration().alias(DURATION)])
         .filter(col(DURATION).is_not_null());
-    let sparked = naming
-        .clone()
-        .join(lasting, &on, &on, inner())
-        .group_by(&of_group)
-        .agg([average_seconds(DURATION).alias("avg_session_seconds")]);
-    // Joined before it is made unique: few deployments name a session that converted.
-    let owed = naming
-        .join(conversions.attributed(tables)?, &on, &on, inner())
-        .unique(Some(by_name([group, CONVERSION_KEY], true, false)), UniqueKeepStrategy::Any);
+    let naming = deployments.clone().filter(created());
+    let sent = deployments
+        .with_column(when(created()).then(col(SESSION_KEY)).otherwise(lit(NULL)).alias(NAMED))
+        .join(lasting, &[col(NAMED)], &on, join(JoinType::Left));
+    let sent_to = grouped(sent, &deployments::TABLE)?.group_by(&of_group).agg([
+        rows().alias("deployments"),
+        rows_where(delivered()).alias("delivered"),
+        rows_where(created()).alias("sessions_created"),
+        rows_where(delivered().and(answered())).alias("replied"),
+        average_seconds(DURATION).alias("avg_session_seconds"),
+    ]);
+    // Few deployments name a session that converted.
+    let owed = naming.join(conversions.attributed(tables)?, &on, &on, join(JoinType::Inner));
+    let once = Some(by_name([group, CONVERSION_KEY], true, false));
+    let owed = grouped(owed, &deployments::TABLE)?.unique(once, UniqueKeepStrategy::Any);
     let converted = owed
         .clone()
         .group_by(&of_group)
         .agg([col(SESSION_KEY).n_unique().alias("converted_sessions")]);
     let earned = money::summed(owed, &of_group, VALUE);
-    let writing = sessions
-        .filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")))
+    let inbound = sessions.filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
+    let writing = grouped(inbound, &sessions::TABLE)?
         .group_by(&of_group)
         .agg([rows().alias("inbound_sessions")]);
 
@@ -84,7 +87,6 @@ pub fn breakdown(
         ..JoinArgs::new(JoinType::Full)
     };
     let groups = sent_to
-        .join(sparked, &of_group, &of_group, known())
         .join(converted, &of_group, &of_group, known())
         .join(earned, &of_group, &of_group, known())
         .join(writing, &of_group, &of_group, all)
