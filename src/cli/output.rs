@@ -18,7 +18,7 @@ pub(super) struct OutputOptions {
     /// How to write it [default: by the name of FILE; else a table on a terminal, csv elsewhere]
     #[arg(short, long, value_enum, hide_possible_values = true)]
     #[arg(
-        long_help = "How to write it: table, csv, tsv, json, ndjson, parquet, arrow, markdown or meta-json \
+        long_help = "How to write it: table, csv, tsv, json, ndjson, parquet, arrow, markdown, html or meta-json \
                        [default: by the name of FILE; else a table on a terminal, csv elsewhere]"
     )]
     format: Option<Format>,

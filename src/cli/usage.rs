@@ -269,7 +269,7 @@ mod tests {
             (
                 "wabalake query drop-off --lake x -f cvs",
                 "error: `--format` cannot be `cvs`\n  hint: did you mean `csv`? it takes `table`, \
-                 `csv`, `tsv`, `json`, `ndjson`, `parquet`, `arrow`, `markdown` and \
+                 `csv`, `tsv`, `json`, `ndjson`, `parquet`, `arrow`, `markdown`, `html` and \
                  `meta-json`",
             ),
             (

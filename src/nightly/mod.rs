@@ -26,6 +26,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rayon::prelude::*;
 use serde::Serialize;
 use wabalake_queries::query::nearest;
 
@@ -37,7 +38,7 @@ pub use self::sources::Sources;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::runs::{Outcome, Run};
-use crate::lake::{AsOf, Lake, vacuum};
+use crate::lake::{AsOf, Lake, Layout, vacuum};
 use crate::load::Failure;
 
 /// What a night is to do.
@@ -195,6 +196,7 @@ fn work(
     page: Option<Publish<'_>>,
     report: &mut Report,
 ) -> Result<()> {
+    read_logs(lake, marts);
     if options.as_of == AsOf::Now {
         report.inbox = inbox::load(lake, config, night)?;
     }
@@ -219,6 +221,15 @@ fn work(
         }
     }
     Ok(())
+}
+
+/// Reads the logs of all that a night looks at side by side: whoever needs one later goes on from
+/// what is known. One that cannot be read is their fault to tell.
+fn read_logs(lake: &Lake, marts: &[Mart]) {
+    let tables = wabalake_data::TABLES.iter().map(|table| *table as &'static dyn Layout);
+    let marts = marts.iter().map(|mart| mart.layout as &'static dyn Layout);
+    let logs: Vec<_> = tables.chain(marts).collect();
+    logs.into_par_iter().for_each(|log| drop(lake.snapshot(log)));
 }
 
 /// The marts of the settings that are to be brought up to date.

@@ -3,7 +3,7 @@
 //! | format | for | null | a rate of 1/3 |
 //! |---|---|---|---|
 //! | [`table`] | a person at a terminal | `–` | `33.33` |
-//! | [`markdown`] | a document | `–` | `33.33` |
+//! | [`markdown`], [`html`] | a document | `–` | `33.33` |
 //! | [`csv`], [`tsv`] | spreadsheets and scripts | empty | `33.333333333333336` |
 //! | [`json`], [`ndjson`] | programs | `null` | `33.333333333333336` |
 //! | [`meta_json`] | what reads responses of Meta's API | left out | `0.333333` |
@@ -15,6 +15,7 @@
 mod arrow;
 mod cells;
 mod csv;
+mod html;
 mod json;
 mod markdown;
 mod meta_json;
@@ -36,6 +37,7 @@ use self::cells::Cells;
 use self::text::Meaning;
 use crate::error::Result;
 
+pub use self::html::escape;
 pub use self::meta_json::Response;
 pub use self::table::Screen;
 pub use self::text::visible;
@@ -59,6 +61,8 @@ pub enum Format {
     Arrow,
     /// A Markdown table.
     Markdown,
+    /// A page with a table.
+    Html,
     /// A response of Meta's API.
     MetaJson,
 }
@@ -83,6 +87,7 @@ impl Format {
             "parquet" | "pq" => Self::Parquet,
             "arrow" | "feather" | "ipc" => Self::Arrow,
             "md" | "markdown" => Self::Markdown,
+            "html" | "htm" => Self::Html,
             _ => return None,
         })
     }
@@ -156,6 +161,7 @@ pub fn write(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()>
         Format::Parquet => parquet::write(answer, out)?,
         Format::Arrow => arrow::write(answer, out)?,
         Format::Markdown => markdown::write(answer, out)?,
+        Format::Html => html::write(answer, out)?,
         Format::MetaJson => meta_json::write(answer, out)?,
     }
     Ok(())

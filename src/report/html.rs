@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 
-use crate::render::visible;
+use crate::render::escape;
 
 /// A piece of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,22 +61,6 @@ impl Html {
 
     pub(super) fn into_string(self) -> String {
         self.0
-    }
-}
-
-/// Writes a text so that HTML shows it as it is, in content and in quoted attributes. What would not
-/// be seen, or would turn the text around it, is spelt out.
-fn escape(text: &str, out: &mut String) {
-    for c in visible(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '`' => out.push_str("&#96;"),
-            c => out.push(c),
-        }
     }
 }
 
