@@ -189,7 +189,7 @@ fn export(rows: &[Row], table: u8) -> Option<String> {
                 let sent = if done { stamp(*hour).to_string() } else { String::new() };
                 let _ = writeln!(
                     text,
-                    "w,m{id},57300,{country}{person},true,api,text,,Colombia,,hello,{},,{sent},,",
+                    "w,m{id},{country}{person},57300,true,api,text,,Colombia,,hello,{},,{sent},,",
                     stamp(*hour),
                 );
             }
@@ -503,8 +503,8 @@ fn nights_are_written_down() {
     drop(under_way);
     nights.night();
     nights.night_with(&Options { dry_run: true, ..Options::default() });
-    let broken = || Err(Error::data("no disk"));
-    let page = Some(("page.html".to_owned(), &broken as &dyn Fn() -> _));
+    let broken = |_: &Path| Err(Error::data("no disk"));
+    let page = Some((Path::new("page.html"), &broken as &dyn Fn(&Path) -> _));
     let report = night(&lake, &nights.config, &Options::default(), page).unwrap();
     assert_eq!(report.failed_page.unwrap().error, "no disk");
     let runs = lake.snapshot(&RUNS).unwrap().scan().unwrap();

@@ -92,8 +92,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         let page = report::page(&lake, &report::Options::of(&config))?;
         to_file(file, |out| Ok(out.write_all(page.as_bytes())?))
     };
-    let publish = || file.as_deref().map_or(Ok(()), publish);
-    let page = file.as_ref().map(|file| (file.display().to_string(), &publish as &dyn Fn() -> _));
+    let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
     let done = match night(&lake, &config, &how, page) {
         Ok(done) => done,
         Err(error) => return Err(failed(error, &config, how.dry_run)),

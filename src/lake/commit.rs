@@ -192,8 +192,8 @@ async fn write(folder: &Path, base: &Snapshot, data: CommitData) -> Result<u64, 
         .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))?;
     let builder = DeltaTableBuilder::from_url(url.clone())?;
     let version = match base.version {
-        // What `deltalake` would check of the table's whole state, it has checked of these when
-        // they were made; to load that for each commit would cost what there is, not what changed.
+        // It asks nothing of a writer that is not done here anyway, so `deltalake` need not load its
+        // whole state to check: that would cost what there is, not what changed.
         Some(version) if base.is_as_made_here() => {
             let log = builder.build()?.log_store();
             let entry = CommitOrBytes::LogBytes(data.get_bytes()?);

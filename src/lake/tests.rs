@@ -304,6 +304,7 @@ fn checkpoints_stand_for_what_was_before() {
     let from_checkpoint = read_anew.snapshot(SESSIONS).unwrap();
     assert_eq!(from_checkpoint.version, Some(44));
     assert_eq!(from_checkpoint.files, whole.files);
+    assert!(from_checkpoint.is_as_made_here(), "else each commit would load the whole state");
     assert_eq!(all(&read_anew), all(&lake));
     assert!((0..45).all(|n| from_checkpoint.transaction(&format!("f{n:02}")) == Some(1)));
 

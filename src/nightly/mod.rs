@@ -23,6 +23,7 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -130,8 +131,8 @@ impl Report {
     }
 }
 
-/// Publishes a night's page; its name is told where that fails.
-pub type Publish<'a> = (String, &'a dyn Fn() -> Result<()>);
+/// Where a night's page goes, and what writes it.
+pub type Publish<'a> = (&'a Path, &'a dyn Fn(&Path) -> Result<()>);
 
 /// Runs a night.
 ///
@@ -209,9 +210,10 @@ fn work(
             Err(error) => report.failed_marts.push(Failure::of(mart.name.clone(), &error)),
         }
     }
-    if let Some((name, publish)) = page {
+    if let Some((file, publish)) = page {
         night.check()?;
-        report.failed_page = publish().err().map(|error| Failure::of(name, &error));
+        let failure = |error| Failure::of(file.display().to_string(), &error);
+        report.failed_page = publish(file).err().map(failure);
     }
     if let Some(days) = config.retention.days {
         let retain = TimeDelta::days(i64::from(days));

@@ -1,4 +1,4 @@
-//! How a cell is shown to a person: in a table and in Markdown.
+//! How a cell is shown to a person: in a table, in Markdown and in HTML.
 //!
 //! | a column of | in csv | shown |
 //! |---|---|---|
