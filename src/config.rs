@@ -55,7 +55,7 @@ pub struct Config {
     pub nightly: Nightly,
     /// What becomes of old versions.
     pub retention: Retention,
-    /// Where people may be named.
+    /// Where people may be named, and whether who is erased may come back.
     pub privacy: Privacy,
 }
 
@@ -198,14 +198,18 @@ pub struct Retention {
     pub days: Option<u32>,
 }
 
-/// Where people may be named.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Where people may be named, and whether who is erased may come back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Privacy {
     /// Whether a mart may hold phone numbers.
     pub people_in_marts: bool,
     /// Whether the page may show single people.
     pub people_on_page: bool,
+    /// Whether an erased person is kept out of later loads.
+    pub keep_out: bool,
+    /// Where the key of the list of who is kept out is, if not in `.wabalake`.
+    pub keep_out_key: Option<PathBuf>,
 }
 
 impl Config {

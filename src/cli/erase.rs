@@ -8,6 +8,7 @@ use clap::{Args, Command, FromArgMatches as _};
 use super::output::to_stdout;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
+use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::erase;
 use crate::lake::runs::{Outcome, Run};
@@ -17,6 +18,7 @@ use crate::nightly::Night;
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "erase", define, run };
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     #[command(flatten)]
     lake: LakeOption,
@@ -28,6 +30,14 @@ struct Options {
     /// Also a number that the business writes from: all rows that name it go, whoever's they are
     #[arg(long)]
     lines_too: bool,
+
+    /// Also keep the person out: later loads leave their rows out [default: as the lake says]
+    #[arg(long)]
+    keep_out: bool,
+
+    /// Do not keep the person out, whatever the lake says
+    #[arg(long, conflicts_with = "keep_out")]
+    no_keep_out: bool,
 
     /// Only say what would be erased
     #[arg(long)]
@@ -50,9 +60,17 @@ fn define(command: Command) -> Command {
              - Exports, answers, pages and backups that you keep: delete these yourself. Files in \
              the lake's\n    folder that hold the number are named.\n  \
              - Exports that are still to come. A file that was loaded is not loaded again, so it \
-             does not bring\n    the person back; another export that still has them does: erase \
-             again after it.\n  \
+             does not bring\n    the person back; another export that still has them does, and a load \
+             cannot know it, unless\n    they are kept out.\n  \
              - A vendor's totals, in which they are counted and not named.\n\n\
+             Kept out (--keep-out):\n  \
+             A later load leaves out, and counts, the person's rows, their rejected records, and what \
+             names\n  only a session of theirs: one that was erased, or that a row of theirs in that \
+             load or an\n  earlier one names. It cannot know whose a session is before such a row \
+             was met, nor who is meant\n  in what others write. The number is not kept, only a keyed \
+             hash of it: the list is\n  .wabalake/keep-out in the lake's folder, its key is \
+             .wabalake/keep-out.key, or the file that\n  keep_out_key names in wabalake.toml. Without \
+             the key no load is taken. To let everybody in again,\n  delete the list.\n\n\
              A number on the command line stays in the shell's history. Without that:\n  \
              wabalake erase --lake lake --phone - < number.txt",
         )
@@ -70,7 +88,12 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         }
         phone => phone.to_owned(),
     };
-    let how = erase::Options { dry_run: options.dry_run, lines_too: options.lines_too };
+    let by_default = Config::of(lake.root())?.privacy.keep_out;
+    let how = erase::Options {
+        dry_run: options.dry_run,
+        lines_too: options.lines_too,
+        keep_out: options.keep_out || (by_default && !options.no_keep_out),
+    };
     let erased = if options.dry_run {
         lake.erase(&phone, how)?
     } else {
@@ -85,6 +108,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     };
     to_stdout(|out| {
         let would = if options.dry_run { "would be " } else { "" };
+        let leave = if options.dry_run { "would leave" } else { "leave" };
         if erased.is_nothing() {
             writeln!(out, "nothing of that number is in the lake")?;
         }
@@ -109,6 +133,9 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         }
         if erased.marts {
             writeln!(out, "marts {would}dropped: the next night makes them anew")?;
+        }
+        if how.keep_out {
+            writeln!(out, "later loads {leave} rows of this person out")?;
         }
         Ok(())
     })?;

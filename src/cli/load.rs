@@ -86,7 +86,8 @@ fn define(command: Command) -> Command {
              --per-file makes each a load of its own. A file that the lake has is not loaded twice, \
              and the order of files makes no difference. Folders are read with their subfolders; what \
              is no export in a folder or an archive is passed over and named. Rows that cannot be \
-             taken are set aside: `wabalake rejects` lists them.",
+             taken are set aside: `wabalake rejects` lists them. Rows of persons whom `wabalake erase \
+             --keep-out` erased are left out and counted.",
         )
         .override_usage("wabalake load [KIND] FILE|DIR|'PATTERN'... --lake DIR [OPTIONS]")
         .after_help(after_help())

@@ -171,6 +171,11 @@ fn text(report: &Report) -> String {
             grouped(inbox.rows_updated),
             grouped(inbox.rows_rejected),
         );
+        if inbox.rows_kept_out > 0 {
+            let rows = if inbox.rows_kept_out == 1 { "row" } else { "rows" };
+            let kept_out = grouped(inbox.rows_kept_out);
+            let _ = writeln!(text, "inbox: left out: {kept_out} {rows} of erased persons");
+        }
     }
     let page = report.failed_page.as_slice();
     for (what, failed) in

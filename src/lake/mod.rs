@@ -21,6 +21,7 @@
 //! | [`undo`] | takes the last load back |
 //! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
 //! | [`erase`] | takes a person out of all of it, old versions and log included |
+//! | `keep_out` | who was taken out and must not come back |
 //! | [`rejects`] | the rows that could not be taken |
 //! | [`marts`] | answers that are kept as tables of their own |
 //! | [`runs`] | what the nightly did, and when |
@@ -34,6 +35,7 @@ pub mod commit;
 pub mod compact;
 pub mod erase;
 pub mod history;
+pub(crate) mod keep_out;
 mod layout;
 mod loads;
 mod lock;

@@ -50,13 +50,9 @@ impl Overflow {
         // A thread that panicked has ended the load.
         let _turn = self.turn.lock();
         for (path, frames) in self.days {
-            let mut rows = stack(frames)?;
             let file = OpenOptions::new().create(true).append(true).open(path)?;
             let mut file = BufWriter::with_capacity(1 << 20, file);
-            // The older text layout is written compactly; views would drag whole chunks along.
-            IpcStreamWriter::new(&mut file)
-                .with_compat_level(CompatLevel::oldest())
-                .finish(&mut rows)?;
+            append(&mut file, stack(frames)?)?;
             file.flush()?;
         }
         Ok(())
@@ -114,14 +110,7 @@ impl Buckets {
     ) -> Result<()> {
         let Some(bucket) = self.days.get(&day) else { return Ok(()) };
         if bucket.spilled > 0 {
-            let file = File::open(spilled_to(self.spill.path(), day))?;
-            let length = file.metadata()?.len();
-            let mut reader = BufReader::new(file);
-            while std::io::Seek::stream_position(&mut reader)? < length {
-                let names = columns.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
-                let stream = IpcStreamReader::new(&mut reader).with_columns(names);
-                take(stream.finish()?)?;
-            }
+            read_spilled(&spilled_to(self.spill.path(), day), columns, &mut take)?;
         }
         for rows in &bucket.frames {
             take(match columns {
@@ -131,6 +120,57 @@ impl Buckets {
         }
         Ok(())
     }
+
+    /// Leaves out rows, part by part: those of a day stay for which `stays` says so.
+    pub(crate) fn retain(
+        &mut self,
+        mut stays: impl FnMut(i32, &DataFrame) -> Result<BooleanChunked>,
+    ) -> Result<()> {
+        let mut kept = |day, rows: DataFrame| -> Result<DataFrame> {
+            let stay = stays(day, &rows)?;
+            Ok(if stay.all() { rows } else { rows.filter(&stay)? })
+        };
+        for (day, bucket) in &mut self.days {
+            if bucket.spilled > 0 {
+                let path = spilled_to(self.spill.path(), *day);
+                let new = path.with_extension("new");
+                let mut file = BufWriter::with_capacity(1 << 20, File::create(&new)?);
+                read_spilled(&path, None, |rows| match kept(*day, rows)? {
+                    none if none.height() == 0 => Ok(()),
+                    rows => append(&mut file, rows),
+                })?;
+                file.flush()?;
+                std::fs::rename(new, path)?;
+            }
+            for rows in &mut bucket.frames {
+                *rows = kept(*day, std::mem::take(rows))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends rows to a day's file. The older text layout is written compactly; views would drag whole
+/// chunks along.
+fn append(file: &mut impl std::io::Write, mut rows: DataFrame) -> Result<()> {
+    let mut stream = IpcStreamWriter::new(file).with_compat_level(CompatLevel::oldest());
+    Ok(stream.finish(&mut rows)?)
+}
+
+/// A day's file, part by part.
+fn read_spilled(
+    path: &Path,
+    columns: Option<&[&str]>,
+    mut take: impl FnMut(DataFrame) -> Result<()>,
+) -> Result<()> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut reader = BufReader::new(file);
+    while std::io::Seek::stream_position(&mut reader)? < length {
+        let names = columns.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
+        take(IpcStreamReader::new(&mut reader).with_columns(names).finish()?)?;
+    }
+    Ok(())
 }
 
 fn spilled_to(folder: &Path, day: i32) -> PathBuf {
@@ -177,6 +217,23 @@ mod tests {
                 .unwrap();
             found.sort_unstable();
             assert_eq!(found, [0, 1, 2, 3, 10, 11, 12, 13]);
+
+            let stays = |day, rows: &DataFrame| {
+                let stays = |n: Option<i32>| n.is_some_and(|n| n > day + 1);
+                Ok(rows.column("n")?.i32()?.iter().map(stays).collect())
+            };
+            buckets.retain(stays).unwrap();
+            let mut left = Vec::new();
+            for day in [7, 9] {
+                let mut take = |rows: DataFrame| {
+                    left.extend(rows.column("n")?.i32()?.iter().flatten().map(|n| (day, n)));
+                    Ok(())
+                };
+                buckets.read(day, None, &mut take).unwrap();
+            }
+            left.sort_unstable();
+            let expected = (10..14).map(|n| (7, n)).chain((11..14).map(|n| (9, n)));
+            assert_eq!(left, expected.collect::<Vec<_>>());
         }
     }
 }

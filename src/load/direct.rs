@@ -52,11 +52,13 @@ fn fill_table(lake: &Lake, plan: &Plan, table: &'static Table, quiet: bool) -> R
     let progress = Progress::days(table.name, plan.days.into(), quiet);
     let days = Mutex::new(plan.days());
     let phones = Phones::default();
+    let keep_out = lake.keep_out()?;
     let written = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
-                let mut typist = Typist::new(&header, chrono_tz::Tz::UTC, 1, &phones);
+                let typist = Typist::new(&header, chrono_tz::Tz::UTC, 1, &phones);
+                let mut typist = typist.keeping_out(keep_out.as_ref());
                 let mut csv = Vec::new();
                 loop {
                     let Some(day) = days.lock().ok().and_then(|mut days| days.next()) else {

@@ -7,6 +7,7 @@
 //!   │ reader    chunks of whole records, whatever the source is written in
 //!   │ records   those of a CSV; finds its way after a broken one
 //!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
+//!   │ keep_out  rows of erased persons who are kept out are left out and counted
 //!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
 //!   │ merge     day by day with the lake's rows: one row per key, the one further along
 //!   ▼ commit    the days that changed, swapped in by one commit; on a conflict, merged again
@@ -22,6 +23,7 @@ pub mod direct;
 mod encoding;
 mod header;
 mod json;
+mod keep_out;
 mod keys;
 mod limits;
 mod merge;
@@ -154,6 +156,7 @@ fn load_sources(
     if staged.tables.iter().any(|table| !table.files.is_empty()) {
         report.load_id = (!options.dry_run).then(|| load_id.clone());
         if !options.dry_run {
+            lake.add_to_keep_out(None, &staged.kept_out_sessions)?;
             rejects::commit(lake, &staged, &load_id)?;
         }
         for table in &mut staged.tables {

@@ -42,7 +42,12 @@ pub(crate) struct Reject {
     pub(crate) raw: String,
     /// The hash of its natural key, as far as it could be read.
     pub(crate) key: Option<i64>,
+    /// Its session, where somebody is kept out of the lake and it does not tell whose it is.
+    pub(crate) session: Option<String>,
 }
+
+/// The session of a reject until it is committed.
+pub(crate) const SESSION: &str = "__session";
 
 /// Rejects of one chunk as columns.
 pub(crate) fn frame(rejects: Vec<Reject>) -> PolarsResult<DataFrame> {
@@ -53,6 +58,8 @@ pub(crate) fn frame(rejects: Vec<Reject>) -> PolarsResult<DataFrame> {
     let columns: Vec<Option<&str>> = rejects.iter().map(|reject| reject.column).collect();
     let reasons: Vec<&str> = rejects.iter().map(|reject| reject.reason.as_str()).collect();
     let raws: Vec<&str> = rejects.iter().map(|reject| reject.raw.as_str()).collect();
+    let sessions: Vec<Option<&str>> =
+        rejects.iter().map(|reject| reject.session.as_deref()).collect();
     let keys: Vec<Option<i64>> = rejects.iter().map(|reject| reject.key).collect();
     DataFrame::new(
         height,
@@ -63,6 +70,7 @@ pub(crate) fn frame(rejects: Vec<Reject>) -> PolarsResult<DataFrame> {
             Column::new(layout::REASON.into(), reasons),
             Column::new(layout::RAW.into(), raws),
             Column::new(layout::ROW_KEY.into(), keys),
+            Column::new(SESSION.into(), sessions),
         ],
     )
 }

@@ -32,7 +32,7 @@ pub struct Report {
 }
 
 /// What became of one export: `rows_read` + `rows_spread` = new + updated + unchanged + rejected +
-/// left out.
+/// left out + kept out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
@@ -67,6 +67,8 @@ pub struct FileReport {
     pub rows_rejected: u64,
     /// Records that are neither rows nor at fault: totals, events of another kind.
     pub rows_left_out: u64,
+    /// Records of erased persons who are kept out of the lake.
+    pub rows_kept_out: u64,
     /// Rows beyond one for each record, where a record stands for several days.
     pub rows_spread: u64,
     /// Records with at least one stamp that stands for "never".
@@ -187,6 +189,11 @@ impl Report {
             if file.rows_left_out > 0 {
                 let what = wabalake_data::table(file.table).map_or("", |table| table.left_out);
                 let _ = writeln!(text, "  left out: {} {what}", grouped(file.rows_left_out));
+            }
+            if file.rows_kept_out > 0 {
+                let rows = if file.rows_kept_out == 1 { "row" } else { "rows" };
+                let kept_out = grouped(file.rows_kept_out);
+                let _ = writeln!(text, "  left out: {kept_out} {rows} of erased persons");
             }
             if file.rows_spread > 0 {
                 let _ = writeln!(

@@ -11,6 +11,7 @@ use wabalake_data::cells::phone::Phones;
 
 use super::buckets::{Buckets, Overflow};
 use super::header::Header;
+use super::keep_out::{Sessions, follow_sessions};
 use super::keys::Keys;
 use super::progress::Progress;
 use super::reader::Form;
@@ -22,6 +23,7 @@ use super::typing::{Typed, Typist};
 use super::{LOADER_VERSION, Options};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::lake::keep_out::KeepOut;
 
 /// Files that are read and wait to be committed.
 pub(crate) struct Staged {
@@ -30,6 +32,8 @@ pub(crate) struct Staged {
     loaded: Vec<(usize, FileReport)>,
     /// What is no export.
     pub(crate) passed_over: Vec<PassedOver>,
+    /// Sessions of persons who are kept out, which the lake does not know as such yet.
+    pub(crate) kept_out_sessions: HashSet<String>,
 }
 
 /// The files for one table, and their rows.
@@ -40,6 +44,8 @@ pub(crate) struct StagedTable {
     pub(crate) keys: Option<Keys>,
     /// The rejects of each file, under its origin.
     pub(crate) rejects: Buckets,
+    /// Sessions that rows name which were left out.
+    pub(crate) left_sessions: Sessions,
     /// In the order given; a row's origin is its file's place here, from 1.
     pub(crate) files: Vec<StagedFile>,
 }
@@ -117,7 +123,13 @@ pub(crate) fn stage(
     let tables: HashSet<&str> = surveyed.iter().map(|(.., header)| header.table.name).collect();
     let budget = options.memory / tables.len().max(1);
 
-    let mut staged = Staged { tables: Vec::new(), loaded: Vec::new(), passed_over };
+    let keep_out = lake.keep_out()?;
+    let mut staged = Staged {
+        tables: Vec::new(),
+        loaded: Vec::new(),
+        passed_over,
+        kept_out_sessions: HashSet::new(),
+    };
     let mut seen = HashSet::new();
     // People come back in the next file.
     let phones = Phones::default();
@@ -146,6 +158,7 @@ pub(crate) fn stage(
                     rows: Buckets::new(scratch, budget)?,
                     keys: header.table.key_hash().map(|_| Keys::new(scratch)).transpose()?,
                     rejects: Buckets::new(scratch, budget / 8)?,
+                    left_sessions: Sessions::default(),
                     files: Vec::new(),
                 });
                 staged.tables.len() - 1
@@ -153,7 +166,11 @@ pub(crate) fn stage(
         };
         let file = StagedFile { place, report, header, mended: Vec::new() };
         let from = (source, &survey, &form);
-        read_file(from, file, &mut staged.tables[at], &phones, options)?;
+        let people = (&phones, keep_out.as_ref());
+        read_file(from, file, &mut staged.tables[at], people, options)?;
+    }
+    if let Some(keep_out) = &keep_out {
+        follow_sessions(lake, &mut staged, keep_out)?;
     }
     Ok(staged)
 }
@@ -179,7 +196,7 @@ fn read_file(
     (source, survey, form): (&Source, &Survey, &Form),
     file: StagedFile,
     into: &mut StagedTable,
-    phones: &Phones,
+    (phones, keep_out): (&Phones, Option<&KeepOut>),
     options: &Options,
 ) -> Result<()> {
     let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
@@ -194,7 +211,8 @@ fn read_file(
     let split: Result<Vec<String>> = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut typist = Typist::new(&header, zone, origin, phones);
+                let typist = Typist::new(&header, zone, origin, phones);
+                let mut typist = typist.keeping_out(keep_out);
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
                     let Some(chunk) = chunk else { break };
@@ -257,8 +275,10 @@ impl Sink<'_> {
         report.rows_with_sentinel += typed.sentinels;
         report.rows_rejected += typed.rejects.len() as u64;
         report.rows_left_out += typed.left_out;
+        report.rows_kept_out += typed.kept_out;
         report.rows_spread += typed.spread;
         self.file.mended.extend(typed.mended);
+        self.into.left_sessions.extend(typed.left_sessions);
         if !typed.rejects.is_empty() {
             let first = typed.rejects.iter().map(|reject| RejectReport {
                 record: reject.record,

@@ -21,8 +21,10 @@ use wabalake_data::tables::{
 use wabalake_data::{Column as TableColumn, Table};
 
 use super::header::Header;
+use super::keep_out::{Sessions, Watch};
 use super::records::{Chunk, Fields, Record};
 use super::rejects::Reject;
+use crate::lake::keep_out::KeepOut;
 
 /// Which file of a load a row came from, for its report; 0 is the lake.
 pub(crate) const ORIGIN: &str = "__origin";
@@ -39,6 +41,10 @@ pub(crate) struct Typed {
     pub(crate) sentinels: u64,
     /// Records that are neither rows nor at fault.
     pub(crate) left_out: u64,
+    /// Records of persons who are kept out.
+    pub(crate) kept_out: u64,
+    /// The sessions that these name.
+    pub(crate) left_sessions: Sessions,
     /// Rows beyond one for each record, of records that stand for several days.
     pub(crate) spread: u64,
     /// What its records take in their file, about.
@@ -53,6 +59,7 @@ pub(crate) struct Typist<'h> {
     fields: Fields,
     phones: &'h Phones,
     has_stand_ins: bool,
+    watch: Option<Watch<'h>>,
 }
 
 /// Why a record cannot be taken.
@@ -86,7 +93,15 @@ impl<'h> Typist<'h> {
             fields: Fields::new(header.delimiter),
             phones,
             has_stand_ins: header.table.columns.iter().any(|column| column.stand_in.is_some()),
+            watch: None,
         }
+    }
+
+    /// The same, which leaves out persons who are kept out of the lake.
+    #[must_use]
+    pub(crate) fn keeping_out(self, keep_out: Option<&'h KeepOut>) -> Self {
+        let watch = keep_out.and_then(|keep_out| Watch::new(keep_out, self.header.table));
+        Self { watch, ..self }
     }
 
     /// Types a chunk and hands on what it comes to: at once, or in parts where its records stand
@@ -108,10 +123,8 @@ impl<'h> Typist<'h> {
                 Some(reason) => Err(Refusal::whole(reason)),
                 None => self.type_record(record, raw, &mut rows, &mut tally, &mut sentinel),
             };
-            match typed.map_err(|refusal| self.reject(record, bytes, refusal)) {
-                Ok(()) => {}
-                Err(Some(reject)) => tally.rejects.push(reject),
-                Err(None) => tally.left_out += 1,
+            if let Err(refusal) = typed {
+                self.reject(record, bytes, refusal, &mut tally);
             }
             tally.records += 1;
             tally.bytes += bytes.len();
@@ -177,6 +190,15 @@ impl<'h> Typist<'h> {
                 return Err(Refusal::missing(column));
             }
         }
+        if let Some(name) = header.mended.and_then(|at| word(fields[at])) {
+            tally.mended.push(name.to_owned());
+        }
+        if let Some(watch) = &mut self.watch
+            && watch.takes(&cells, &mut tally.left_sessions)
+        {
+            tally.kept_out += 1;
+            return Ok(());
+        }
         match fate {
             Fate::Spread(Spread { day, amount, shares }) => {
                 tally.spread += (shares.len() as u64).saturating_sub(1);
@@ -188,16 +210,13 @@ impl<'h> Typist<'h> {
             }
             _ => rows.push(&cells, valid),
         }
-        if let Some(name) = header.mended.and_then(|at| word(fields[at])) {
-            tally.mended.push(name.to_owned());
-        }
         Ok(())
     }
 
-    /// What is kept of a record that cannot be taken; nothing of one that is not a row at all. Its
-    /// key is read as far as it goes, so that the reject is known as resolved once a row with that
-    /// key is loaded.
-    fn reject(&mut self, record: &Record, bytes: &[u8], refusal: Refusal) -> Option<Reject> {
+    /// Keeps what there is of a record that cannot be taken; nothing of one that is not a row at
+    /// all, or of a person who is kept out. Its key is read as far as it goes, so that the reject is
+    /// known as resolved once a row with that key is loaded.
+    fn reject(&mut self, record: &Record, bytes: &[u8], refusal: Refusal, tally: &mut Tally) {
         let raw = String::from_utf8_lossy(bytes);
         let header = self.header;
         let mut fields = Vec::new();
@@ -209,19 +228,34 @@ impl<'h> Typist<'h> {
             let cell = read_cell(column, field, self.zone, header.spelling, &mut false);
             cells.push(cell.unwrap_or_default());
         }
-        let (_, fate) = derive(header, self.phones, &mut cells);
-        if fate == Fate::LeftOut && refusal.column.is_some() {
-            return None;
+        let (valid, fate) = derive(header, self.phones, &mut cells);
+        // Otherwise a field may have been read in another's place.
+        let is_read = refusal.column.is_some();
+        if fate == Fate::LeftOut && is_read {
+            tally.left_out += 1;
+            return;
+        }
+        let mut session = None;
+        if let Some(watch) = &mut self.watch {
+            let mut unsure = Sessions::default();
+            let named = if is_read { &mut tally.left_sessions } else { &mut unsure };
+            let tells = valid.is_some_and(|valid| valid || is_read);
+            if watch.takes(&cells, named) || (!tells && watch.stands_in(&raw, self.phones)) {
+                tally.kept_out += 1;
+                return;
+            }
+            session = watch.session_alone(&cells).map(str::to_owned);
         }
         let key = key_of(header.table, &cells);
-        Some(Reject {
+        tally.rejects.push(Reject {
             record: record.number,
             line: record.line,
             column: refusal.column,
             reason: refusal.reason,
             raw: raw.into_owned(),
             key,
-        })
+            session,
+        });
     }
 }
 
@@ -252,15 +286,29 @@ struct Tally {
     records: u64,
     sentinels: u64,
     left_out: u64,
+    kept_out: u64,
+    left_sessions: Sessions,
     spread: u64,
     bytes: usize,
 }
 
 impl Tally {
     fn with(self, rows: Rows) -> PolarsResult<Typed> {
-        let Self { rejects, mended, records, sentinels, left_out, spread, bytes } = self;
+        let Self { rejects, mended, records, sentinels, left_out, spread, bytes, .. } = self;
+        let Self { kept_out, left_sessions, .. } = self;
         let days = rows.by_day()?;
-        Ok(Typed { days, rejects, mended, records, sentinels, left_out, spread, bytes })
+        Ok(Typed {
+            days,
+            rejects,
+            mended,
+            records,
+            sentinels,
+            left_out,
+            kept_out,
+            left_sessions,
+            spread,
+            bytes,
+        })
     }
 }
 

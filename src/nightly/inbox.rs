@@ -49,6 +49,8 @@ pub struct Arrived {
     pub rows_updated: u64,
     /// Records that could not be taken.
     pub rows_rejected: u64,
+    /// Records of erased persons who are kept out of the lake.
+    pub rows_kept_out: u64,
     /// Files that could not be loaded.
     pub failed: Vec<Failure>,
 }
@@ -183,6 +185,7 @@ impl Arrived {
         self.rows_new += report.total(|file| file.rows_new);
         self.rows_updated += report.total(|file| file.rows_updated);
         self.rows_rejected += report.total(|file| file.rows_rejected);
+        self.rows_kept_out += report.total(|file| file.rows_kept_out);
     }
 }
 

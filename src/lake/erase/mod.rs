@@ -16,7 +16,7 @@
 //!
 //! What no longer names anybody stays: counts that a vendor added up. A file that is loaded is not
 //! loaded again, so the person does not come back with it; with another export that still has them
-//! they do.
+//! they do, unless they are kept out ([`keep_out`](super::keep_out)).
 
 mod number;
 mod rows;
@@ -46,6 +46,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Also a number that the business itself writes from: rows of other people go with it.
     pub lines_too: bool,
+    /// Keep the person out of later loads as well: see [`keep_out`](super::keep_out).
+    pub keep_out: bool,
 }
 
 /// What was erased, or would be.
@@ -109,6 +111,10 @@ impl Lake {
         let mut sessions = journal.unwrap_or_default();
         sessions.extend(self.sessions_of(&number)?);
         let sought = Sought { number, sessions };
+        if options.keep_out && !options.dry_run {
+            // Before anything is deleted: who is gone must not be able to come back.
+            self.add_to_keep_out(Some(&phone), &sought.sessions)?;
+        }
 
         let mut erased = Erased::default();
         let mut revisions = Vec::new();
@@ -557,7 +563,7 @@ fn delete(file: &Path) -> Result<()> {
 }
 
 /// Writes a file that is there as a whole or not at all.
-fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
     let doing = || format!("writing `{}`", file.display());
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).context(doing)?;

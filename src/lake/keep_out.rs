@@ -1,0 +1,331 @@
+//! Persons who are kept out of a lake: erased with `--keep-out`, they do not come back with an export
+//! that still has them.
+//!
+//! ```text
+//! .wabalake/keep-out        check b51c…       HMAC of the lines that follow, under the key
+//!                           person 9c41…      HMAC of 573005550101
+//!                           session 07be…     HMAC of the id of a session of theirs
+//! .wabalake/keep-out.key    the key: 32 random bytes, in hexadecimal
+//! ```
+//!
+//! The list holds no number and no id, only their HMAC-SHA-256: without the key nobody can find out
+//! whether a number is in it. `keep_out_key` in `wabalake.toml` puts the key elsewhere, such as where
+//! copies of the lake do not take it along. A list without its key is an error, never an empty list.
+//!
+//! A load asks for each row whose it is: by `user_phone`, and by the session where the row does not
+//! say whose it is (`crate::load`). It adds to the list the sessions that it learns of that way.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::erase::write_whole;
+use super::stage::sync;
+use super::{Lake, lock};
+use crate::config::Config;
+use crate::error::{Context as _, Error, Result};
+
+type Bytes = [u8; 32];
+
+/// The list of who is kept out, and the key that it was made with.
+#[derive(Debug)]
+pub(crate) struct KeepOut {
+    keyed: Hmac<Sha256>,
+    entries: BTreeSet<(Kind, Bytes)>,
+}
+
+/// What an entry stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// A `user_phone`.
+    Person,
+    /// A `session_id`.
+    Session,
+}
+
+impl Kind {
+    /// As the list has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Session => "session",
+        }
+    }
+}
+
+impl KeepOut {
+    /// A list of nobody.
+    fn new(key: &Bytes) -> Result<Self> {
+        let keyed = Hmac::new_from_slice(key).map_err(|e| Error::bug(format!("the key: {e}")))?;
+        Ok(Self { keyed, entries: BTreeSet::new() })
+    }
+
+    /// Whether a person is kept out.
+    pub(crate) fn has_person(&self, user_phone: &str) -> bool {
+        self.has(Kind::Person, user_phone)
+    }
+
+    /// Whether a session is that of a person who is kept out.
+    pub(crate) fn has_session(&self, session_id: &str) -> bool {
+        self.has(Kind::Session, session_id)
+    }
+
+    /// Whether any session is known.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.entries.last().is_some_and(|(kind, _)| *kind == Kind::Session)
+    }
+
+    fn has(&self, kind: Kind, text: &str) -> bool {
+        self.entries.contains(&(kind, self.mark(kind.name(), text)))
+    }
+
+    fn mark(&self, of: &str, text: &str) -> Bytes {
+        let mut mac = self.keyed.clone();
+        for part in [of, " ", text] {
+            mac.update(part.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    /// As the file has it.
+    fn text(&self) -> String {
+        let mut lines = String::new();
+        for (kind, mark) in &self.entries {
+            let _ = writeln!(lines, "{} {}", kind.name(), hex::encode(mark));
+        }
+        format!("{CHECK}{}\n{lines}", hex::encode(self.mark("list", &lines)))
+    }
+
+    /// Reads what [`KeepOut::text`] wrote; none if that is not what it says, or if the key is another.
+    fn read(text: &str, key: &Bytes) -> Result<Option<Self>> {
+        let mut keep_out = Self::new(key)?;
+        let entry = |line: &str| {
+            let (name, mark) = line.split_once(' ')?;
+            let kind = [Kind::Person, Kind::Session].into_iter().find(|k| k.name() == name)?;
+            Some((kind, bytes(mark)?))
+        };
+        let Some((first, lines)) = text.split_once('\n') else { return Ok(None) };
+        let check = first.strip_prefix(CHECK).and_then(bytes);
+        let entries: Option<BTreeSet<_>> = lines.lines().map(entry).collect();
+        if check != Some(keep_out.mark("list", lines)) {
+            return Ok(None);
+        }
+        Ok(entries.map(|entries| {
+            keep_out.entries = entries;
+            keep_out
+        }))
+    }
+}
+
+/// What the first line of a list begins with.
+const CHECK: &str = "check ";
+
+fn bytes(hexadecimal: &str) -> Option<Bytes> {
+    let mut bytes = Bytes::default();
+    hex::decode_to_slice(hexadecimal, &mut bytes).ok().map(|()| bytes)
+}
+
+impl Lake {
+    /// Who is kept out of it; none if nobody is.
+    ///
+    /// # Errors
+    ///
+    /// A list whose key is not there, is another one, or that is damaged.
+    pub(crate) fn keep_out(&self) -> Result<Option<KeepOut>> {
+        let list = self.keep_out_list();
+        let Some(text) = read(&list)? else { return Ok(None) };
+        let file = self.keep_out_key()?;
+        let Some(key) = read_key(&file)? else {
+            return Err(Error::lake(
+                "this lake keeps erased persons out, and the key is not there",
+            )
+            .found(format!("no file `{}`", file.display()))
+            .hint(format!(
+                "bring it back, or name its place in wabalake.toml (keep_out_key, in [privacy]); {}",
+                if_lost(&list)
+            )));
+        };
+        KeepOut::read(&text, &key)?.map(Some).ok_or_else(|| {
+            Error::lake(format!(
+                "`{}` does not belong to the key `{}`, or is damaged",
+                list.display(),
+                file.display()
+            ))
+            .hint(format!("bring back both files as they were; {}", if_lost(&list)))
+        })
+    }
+
+    /// Keeps a person, by their number in its normal form, and sessions of theirs out of every later
+    /// load. Makes the key if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::keep_out`]; files that cannot be written.
+    pub(crate) fn add_to_keep_out<'a>(
+        &self,
+        user_phone: Option<&str>,
+        sessions: impl IntoIterator<Item = &'a String>,
+    ) -> Result<()> {
+        let _turn = lock::wait(&self.own_folder("locks").join("keep-out"))?;
+        let mut keep_out = match self.keep_out()? {
+            Some(known) => known,
+            None => KeepOut::new(&made_key(&self.keep_out_key()?)?)?,
+        };
+        let before = keep_out.entries.len();
+        let person = user_phone.map(|phone| (Kind::Person, phone));
+        let sessions = sessions.into_iter().map(|id| (Kind::Session, id.as_str()));
+        for (kind, text) in person.into_iter().chain(sessions) {
+            let mark = keep_out.mark(kind.name(), text);
+            keep_out.entries.insert((kind, mark));
+        }
+        if keep_out.entries.len() > before {
+            let list = self.keep_out_list();
+            write_whole(&list, keep_out.text().as_bytes())?;
+            sync(&[&list], self.root())?;
+        }
+        Ok(())
+    }
+
+    fn keep_out_list(&self) -> PathBuf {
+        self.own_folder("keep-out")
+    }
+
+    fn keep_out_key(&self) -> Result<PathBuf> {
+        let said = Config::of(self.root())?.privacy.keep_out_key;
+        Ok(said.map_or_else(|| self.own_folder("keep-out.key"), |path| self.root().join(path)))
+    }
+}
+
+fn if_lost(list: &Path) -> String {
+    format!(
+        "if it is lost for good, delete `{}` and erase these persons again with --keep-out: until \
+         then a load may bring them back",
+        list.display()
+    )
+}
+
+fn read(file: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context(|| format!("reading `{}`", file.display())),
+    }
+}
+
+fn read_key(file: &Path) -> Result<Option<Bytes>> {
+    let Some(text) = read(file)? else { return Ok(None) };
+    bytes(text.trim()).map(Some).ok_or_else(|| {
+        Error::lake(format!("`{}` is no key", file.display()))
+            .hint("a key is 64 hexadecimal digits: bring the file back as it was")
+    })
+}
+
+/// The key that is there, or else a new one that only its owner may read.
+fn made_key(file: &Path) -> Result<Bytes> {
+    if let Some(key) = read_key(file)? {
+        return Ok(key);
+    }
+    let mut key = Bytes::default();
+    getrandom::fill(&mut key).map_err(|e| Error::lake(format!("no random key: {e}")))?;
+    let doing = || format!("writing `{}`", file.display());
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).context(doing)?;
+    let mut whole = tempfile::Builder::new().prefix(".").tempfile_in(folder).context(doing)?;
+    writeln!(whole, "{}", hex::encode(key)).context(doing)?;
+    whole.persist_noclobber(file).map_err(|error| error.error).context(doing)?;
+    sync(&[file], folder)?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const KEY: Bytes = [7; 32];
+
+    fn list() -> KeepOut {
+        let mut list = KeepOut::new(&KEY).unwrap();
+        for (kind, text) in [(Kind::Person, "573005550101"), (Kind::Session, "s1")] {
+            let mark = list.mark(kind.name(), text);
+            list.entries.insert((kind, mark));
+        }
+        list
+    }
+
+    #[test]
+    fn a_list_is_what_was_written_or_is_not_read() {
+        let text = list().text();
+        let read = KeepOut::read(&text, &KEY).unwrap().unwrap();
+        assert!(read.has_person("573005550101") && !read.has_person("0573005550101"));
+        assert!(read.has_session("s1") && read.has_sessions());
+        assert!(!read.has_person("s1") && !read.has_session("573005550101"));
+        assert!(!read.has_person("57300555010") && !read.has_session("s"));
+        assert!(KeepOut::read(&text, &[8; 32]).unwrap().is_none(), "another key");
+        for end in 0..text.len() {
+            assert!(KeepOut::read(&text[..end], &KEY).unwrap().is_none(), "cut at {end}");
+        }
+        for at in 0..text.len() {
+            let mut other = text.clone().into_bytes();
+            other[at] ^= 1;
+            let other = String::from_utf8(other).unwrap();
+            let read = KeepOut::read(&other, &KEY).unwrap();
+            assert!(read.is_none(), "another byte at {at}");
+        }
+    }
+
+    /// The mark of a number is that of RFC 2104 with SHA-256, whatever library works it out.
+    #[test]
+    fn a_mark_is_an_hmac() {
+        // printf 'person 573005550101' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…07
+        let expected = "ac70d1203e122d933cb62dde7e6bce7e4eda7a8bb81e0e1d4b078baa23740acc";
+        assert_eq!(hex::encode(list().mark("person", "573005550101")), expected);
+    }
+
+    #[test]
+    fn adding_again_changes_nothing_and_a_lost_key_is_an_error() {
+        let folder = TempDir::new().unwrap();
+        let lake = Lake::open(folder.path()).unwrap();
+        assert!(lake.keep_out().unwrap().is_none());
+        let sessions = ["s1".to_owned()];
+        lake.add_to_keep_out(Some("529991234567"), &sessions).unwrap();
+        let files = || {
+            let key = fs::read(lake.keep_out_key().unwrap());
+            (fs::read(lake.keep_out_list()).unwrap(), key.ok())
+        };
+        let before = files();
+        lake.add_to_keep_out(Some("529991234567"), &sessions).unwrap();
+        lake.add_to_keep_out(None, &sessions).unwrap();
+        assert_eq!(files(), before);
+        let keep_out = lake.keep_out().unwrap().unwrap();
+        assert!(keep_out.has_person("529991234567") && keep_out.has_session("s1"));
+
+        #[cfg(unix)]
+        for file in [lake.keep_out_key().unwrap(), lake.keep_out_list()] {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", file.display());
+        }
+        let key = fs::read(lake.keep_out_key().unwrap()).unwrap();
+        for wrong in [None, Some("00".repeat(32)), Some("no key".to_owned())] {
+            match &wrong {
+                None => fs::remove_file(lake.keep_out_key().unwrap()).unwrap(),
+                Some(text) => fs::write(lake.keep_out_key().unwrap(), text).unwrap(),
+            }
+            let error = lake.keep_out().unwrap_err();
+            assert!(error.lines().contains("hint: "), "{}", error.lines());
+            assert!(lake.add_to_keep_out(Some("12025550143"), &sessions).is_err(), "{wrong:?}");
+            assert_eq!(files().0, before.0, "no other key is put over a list");
+        }
+        fs::write(folder.path().join("elsewhere"), key).unwrap();
+        fs::write(folder.path().join("wabalake.toml"), "[privacy]\nkeep_out_key = 'elsewhere'\n")
+            .unwrap();
+        assert!(lake.keep_out().unwrap().unwrap().has_session("s1"));
+    }
+}
