@@ -5,6 +5,7 @@ mod cli;
 mod coverage;
 mod erase;
 mod files;
+mod keep_out;
 mod kinds;
 mod loads;
 mod nightly;
