@@ -523,7 +523,7 @@ fn export(load: usize, table: usize, rows: &[&Made]) -> (&'static str, String) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     /// A lake that keeps people out is one whose exports never had their rows.
     #[test]

@@ -294,20 +294,17 @@ struct Tally {
 
 impl Tally {
     fn with(self, rows: Rows) -> PolarsResult<Typed> {
-        let Self { rejects, mended, records, sentinels, left_out, spread, bytes, .. } = self;
-        let Self { kept_out, left_sessions, .. } = self;
-        let days = rows.by_day()?;
         Ok(Typed {
-            days,
-            rejects,
-            mended,
-            records,
-            sentinels,
-            left_out,
-            kept_out,
-            left_sessions,
-            spread,
-            bytes,
+            days: rows.by_day()?,
+            rejects: self.rejects,
+            mended: self.mended,
+            records: self.records,
+            sentinels: self.sentinels,
+            left_out: self.left_out,
+            kept_out: self.kept_out,
+            left_sessions: self.left_sessions,
+            spread: self.spread,
+            bytes: self.bytes,
         })
     }
 }
