@@ -96,13 +96,9 @@ impl Query for Funnel {
             .scan(&sessions::TABLE)
             .select([col(SESSION_KEY), col(SESSION_STARTED_TIMESTAMP)]);
         let converted = params.conversions.by_session(tables)?;
-        let on = [col(SESSION_KEY)];
-        let known = || JoinArgs::new(JoinType::Left);
-        let deployments = params
-            .days
-            .scan(tables, &deployments::TABLE)
-            .join(started, &on, &on, known())
-            .join(converted, &on, &on, known());
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let deployments = look_up(deployments, started, SESSION_KEY);
+        let deployments = look_up(deployments, converted, SESSION_KEY);
 
         let conditions = [
             lit(true),

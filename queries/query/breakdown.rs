@@ -7,12 +7,13 @@
 
 use polars::prelude::{
     DataType, JoinArgs, JoinCoalesce, JoinType, LazyFrame, NULL, PolarsResult, UniqueKeepStrategy,
-    by_name, col, lit, when,
+    col, lit, when,
 };
 use wabalake_data::Table;
 use wabalake_data::tables::conversions::VALUE;
-use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, deployments, sessions};
+use wabalake_data::tables::{CURRENCY, SESSION_KEY, deployments, sessions};
 
+use super::joins::key_or_none;
 use super::measures::{
     answered, average_seconds, delivery_is, rows, rows_where, session_duration, share_pct,
 };
@@ -56,9 +57,13 @@ pub fn breakdown(
         .select([col(SESSION_KEY), session_duration().alias(DURATION)])
         .filter(col(DURATION).is_not_null());
     let naming = deployments.clone().filter(created());
-    let sent = deployments
-        .with_column(when(created()).then(col(SESSION_KEY)).otherwise(lit(NULL)).alias(NAMED))
-        .join(lasting, &[col(NAMED)], &on, join(JoinType::Left));
+    let named = when(created()).then(col(SESSION_KEY)).otherwise(lit(NULL));
+    let sent = deployments.with_column(key_or_none(named).alias(NAMED)).join(
+        lasting,
+        &[col(NAMED)],
+        &on,
+        join(JoinType::Left),
+    );
     let sent_to = grouped(sent, &deployments::TABLE)?.group_by(&of_group).agg([
         rows().alias("deployments"),
         rows_where(delivered()).alias("delivered"),
@@ -66,10 +71,13 @@ pub fn breakdown(
         rows_where(delivered().and(answered())).alias("replied"),
         average_seconds(DURATION).alias("avg_session_seconds"),
     ]);
-    // Few deployments name a session that converted.
-    let owed = naming.join(conversions.attributed(tables)?, &on, &on, join(JoinType::Inner));
-    let once = Some(by_name([group, CONVERSION_KEY], true, false));
-    let owed = grouped(owed, &deployments::TABLE)?.unique(once, UniqueKeepStrategy::Any);
+    // Few deployments name a session that converted, and many may name the same.
+    let attributed = conversions.attributed(tables)?;
+    let converting = naming.join(attributed.clone(), &on, &on, join(JoinType::Semi));
+    let owed = grouped(converting, &deployments::TABLE)?
+        .select([col(group), col(SESSION_KEY)])
+        .unique(None, UniqueKeepStrategy::Any)
+        .join(attributed, &on, &on, join(JoinType::Inner));
     let converted = owed
         .clone()
         .group_by(&of_group)

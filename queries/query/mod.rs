@@ -29,6 +29,7 @@ pub mod conversions;
 pub mod days;
 pub mod dimensions;
 pub mod filters;
+pub mod joins;
 pub mod json;
 pub mod lines;
 pub mod measures;
@@ -63,6 +64,7 @@ pub mod prelude {
     };
 
     pub use super::filters::{self, Only};
+    pub use super::joins::look_up;
     pub use super::measures::{
         agent_sessions, answered, average, average_seconds, delivery_is, elapsed, max_seconds,
         message_counts, message_delivered, message_failed, message_read, message_sent, minutes,

@@ -9,13 +9,12 @@
 //!                                            lead                  ├2 June…
 //! ```
 
-use polars::prelude::{
-    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, UnionArgs, col, concat, lit,
-};
+use polars::prelude::{DataType, Expr, LazyFrame, Null, PolarsResult, UnionArgs, col, concat, lit};
 use wabalake_data::Table;
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::audience_tags::{self, SINCE, TAG};
 
+use super::joins::look_up;
 use super::tables::Tables;
 
 const FROM: &str = "tagged_from";
@@ -29,9 +28,7 @@ const UNTIL: &str = "tagged_until";
 pub fn tagged(rows: LazyFrame, table: &Table, tables: &Tables) -> PolarsResult<LazyFrame> {
     let at = col(table.day_of).cast(DataType::Int64);
     let holds = col(FROM).lt_eq(at.clone()).and(at.lt(col(UNTIL)));
-    let person = [col(USER_KEY)];
-    let at_any_time =
-        rows.join(stretches(tables)?, &person, &person, JoinArgs::new(JoinType::Left));
+    let at_any_time = look_up(rows, stretches(tables)?, USER_KEY);
     Ok(at_any_time.filter(col(FROM).is_null().or(holds)))
 }
 

@@ -106,9 +106,7 @@ impl Query for UserHistory {
         // Of a table whose rows name a person, a session or both.
         let theirs = |table| {
             let own = sessions().select([col(SESSION_KEY), lit(true).alias("own")]);
-            let on = [col(SESSION_KEY)];
-            let rows = tables.scan(table).join(own, &on, &on, JoinArgs::new(JoinType::Left));
-            rows.filter(person().or(col("own")))
+            look_up(tables.scan(table), own, SESSION_KEY).filter(person().or(col("own")))
         };
 
         let none = || lit(Null {}).cast(DataType::String);
