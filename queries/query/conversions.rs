@@ -13,19 +13,23 @@
 use clap::Args;
 use polars::prelude::{
     DataType, Expr, JoinArgs, JoinType, LazyFrame, NamedFrom, PolarsResult, Series, UnionArgs, col,
-    concat, lit,
+    concat,
 };
 use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT, VALUE};
 use wabalake_data::tables::sessions::{self, SESSION_ID, SESSION_STARTED_TIMESTAMP};
 use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, USER_KEY};
 
 use super::filters::{Choice, Only};
+use super::joins::{self, Nearest};
 use super::measures::{rows, visit};
 use super::sql::Bindings;
 use super::tables::Tables;
 
 /// Microseconds in 24 hours.
 const DAY: i64 = 24 * 3_600_000_000;
+
+const CONVERTED: &str = "converted";
+const STARTED: &str = "started";
 
 /// `--conversion-window-days` and `--event`.
 #[derive(Args, Clone, Debug)]
@@ -88,34 +92,24 @@ impl Conversions {
         let naming_a_person = counting
             .filter(col(SESSION_KEY).is_null().and(col(USER_KEY).is_not_null()))
             .select(person);
-        let visits = tables.scan(&sessions::TABLE).filter(visit()).select([
-            col(USER_KEY),
-            col(SESSION_KEY),
-            col(SESSION_ID),
-            col(SESSION_STARTED_TIMESTAMP),
-        ]);
         let micros = |stamp| col(stamp).cast(DataType::Int64);
-        let since = micros(CONVERTED_AT) - micros(SESSION_STARTED_TIMESTAMP);
-        let window = lit(self.conversion_window_days * DAY);
-        let candidates = naming_a_person
-            .inner_join(visits, col(USER_KEY), col(USER_KEY))
-            .filter(since.clone().gt_eq(lit(0_i64)).and(since.lt_eq(window)));
-        // Of each conversion first the last start, then of those at one instant the greater id.
-        let last = candidates
-            .clone()
-            .group_by([col(CONVERSION_KEY)])
-            .agg([col(SESSION_STARTED_TIMESTAMP).max()]);
-        let on = [col(CONVERSION_KEY), col(SESSION_STARTED_TIMESTAMP)];
-        let found = candidates
-            .join(last, &on, &on, JoinArgs::new(JoinType::Inner))
-            .group_by([col(CONVERSION_KEY)])
-            .agg([
-                col(SESSION_KEY).max_by(col(SESSION_ID)),
-                col(CONVERTED_AT).max(),
-                col(VALUE).max(),
-                col(CURRENCY).max(),
-            ])
-            .select(session);
+        let of_them = naming_a_person.clone().select([col(USER_KEY)]);
+        let starts = tables
+            .scan(&sessions::TABLE)
+            .filter(visit())
+            .join(of_them, [col(USER_KEY)], [col(USER_KEY)], JoinArgs::new(JoinType::Semi))
+            // Of those at one instant the greater id.
+            .group_by([col(USER_KEY), micros(SESSION_STARTED_TIMESTAMP).alias(STARTED)])
+            .agg([col(SESSION_KEY).max_by(col(SESSION_ID))]);
+        let moments = naming_a_person.with_column(micros(CONVERTED_AT).alias(CONVERTED));
+        let found = joins::nearest(
+            Nearest::LastBefore,
+            (moments, CONVERTED),
+            (starts, STARTED),
+            &[USER_KEY],
+            self.conversion_window_days * DAY,
+        );
+        let found = found.filter(col(SESSION_KEY).is_not_null()).select(session);
         concat([naming_a_session, found], UnionArgs::default())
     }
 
@@ -137,5 +131,71 @@ impl Conversions {
             .bind(bindings)
             .integer("conversion_window_days", self.conversion_window_days)
             .slot("attributed", include_str!("attributed.sql").trim_end().replace('\n', "\n    "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+    use polars::prelude::{Engine, IntoLazy, Null, df, lit};
+    use proptest::prelude::*;
+    use wabalake_data::tables::instant;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// Sessions and conversions by person and quarter of a day; sessions also by whether they
+        /// were redirected.
+        #[test]
+        fn a_conversion_belongs_to_the_last_visit_before(
+            sessions in prop::collection::vec((0..2_i64, 0..12_i64, any::<bool>()), 0..20),
+            converted in prop::collection::vec((0..2_i64, 0..12_i64), 0..20),
+        ) {
+            const QUARTER: i64 = DAY / 4;
+            let stamp = |at: &str| (col(at) * lit(QUARTER)).cast(instant()).alias(at);
+            let ids: Vec<String> = (0..sessions.len()).map(|key| format!("{key:02}")).collect();
+            let keys: Vec<i64> = (0..).take(sessions.len()).collect();
+            let parents = sessions.iter().map(|session| session.2.then_some("parent"));
+            let begun = df![
+                SESSION_KEY => keys,
+                SESSION_ID => ids,
+                USER_KEY => sessions.iter().map(|session| session.0).collect::<Vec<_>>(),
+                SESSION_STARTED_TIMESTAMP => sessions.iter().map(|session| session.1).collect::<Vec<_>>(),
+                sessions::PARENT_SESSION_ID => parents.collect::<Vec<_>>(),
+            ];
+            let begun = begun.unwrap().lazy().with_column(stamp(SESSION_STARTED_TIMESTAMP));
+            let events = df![
+                CONVERSION_KEY => (0..).take(converted.len()).collect::<Vec<i64>>(),
+                USER_KEY => converted.iter().map(|conversion| conversion.0).collect::<Vec<_>>(),
+                CONVERTED_AT => converted.iter().map(|conversion| conversion.1).collect::<Vec<_>>(),
+            ];
+            let events = events.unwrap().lazy().with_columns([
+                stamp(CONVERTED_AT),
+                lit(Null {}).cast(DataType::Int64).alias(SESSION_KEY),
+                lit(1).cast(DataType::Decimal(18, 6)).alias(VALUE),
+                lit("COP").alias(CURRENCY),
+            ]);
+            let tables = Tables::new().with(&sessions::TABLE, begun).with(&conversions::TABLE, events);
+            let words = ["of", "--conversion-window-days", "1"];
+            let matches = Conversions::augment_args(Command::new("of")).get_matches_from(words);
+            let plan = Conversions::from_arg_matches(&matches).unwrap().attributed(&tables).unwrap();
+            let found = plan.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+            let column = |name| found.column(name).unwrap().i64().unwrap().iter().flatten();
+            let mut found: Vec<(i64, i64)> = column(CONVERSION_KEY).zip(column(SESSION_KEY)).collect();
+            found.sort_unstable();
+
+            let last_visit = |(person, at): &(i64, i64)| {
+                let visits = (0..).zip(&sessions).filter(|(_, session)| {
+                    session.0 == *person && !session.2 && (at - 4..=*at).contains(&session.1)
+                });
+                visits.max_by_key(|(key, session)| (session.1, *key)).map(|(key, _)| key)
+            };
+            let expected = (0..).zip(&converted);
+            let expected: Vec<(i64, i64)> =
+                expected.filter_map(|(key, conversion)| Some((key, last_visit(conversion)?))).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }

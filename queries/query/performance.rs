@@ -6,18 +6,17 @@
 //!
 //! ```text
 //! arrived         delivered_at, else sent_at, else created_at
-//! stretches       ├───── 72 h ─────┼───── 72 h ─────┤
-//! message               ●──────────────►|
-//! its reply is in this stretch, or in the next: no other is compared
+//! messages        ●────── 72 h ──────┤   ●────── 72 h ──────┤
+//! they write                ○                                    ○
+//! answered        by the first ○         no: the first ○ after it comes too late
 //! ```
 
 use clap::Args;
-use polars::prelude::{
-    DataType, Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, UnionArgs, col, concat, lit,
-};
+use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, col, lit};
+use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::messages::{self, CREATED_AT, DELIVERED_AT, LINE, SENT_AT};
-use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
+use super::joins::{self, Nearest};
 use super::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing, quantile_seconds,
     rows, rows_where, share_pct,
@@ -27,7 +26,6 @@ use super::{Bindings, DayRange, OutputColumn, Tables};
 const HOUR: i64 = 3_600_000_000;
 const ARRIVED: &str = "arrived";
 const WRITTEN: &str = "written";
-const STRETCH: &str = "stretch";
 const TOOK: &str = "took";
 
 /// `--reply-window-hours`: how long after it arrived a message is answered at the latest.
@@ -90,7 +88,7 @@ pub fn plan(
         rows_where(message_delivered()).alias("delivered"),
         rows_where(message_read()).alias("read"),
     ]);
-    let answered = first_replies(asked, tables, of, window)?
+    let answered = first_replies(asked, tables, of, window)
         .group_by([col(of)])
         .agg([rows().alias("replied"), quantile_seconds(TOOK, 0.5).alias("median_reply_seconds")]);
 
@@ -106,43 +104,96 @@ pub fn plan(
 }
 
 /// The delivered messages that were answered, with how many microseconds the first reply took.
-///
-/// A reply within the window lies in the stretch of the window's length in which its message
-/// arrived, or in the next one, so a person's messages of years do not all meet each other.
 fn first_replies(
     asked: LazyFrame,
     tables: &Tables,
     of: &'static str,
     window: ReplyWindow,
-) -> PolarsResult<LazyFrame> {
+) -> LazyFrame {
     let known_person = || col(USER_KEY).is_not_null();
-    let stretch = |at: &str| col(at).floor_div(lit(window.micros().max(1)));
+    // Those without a line are on one of their own; a line that is known has digits.
+    let line = || col(LINE).fill_null(lit(""));
+    let micros = |at: Expr| at.cast(DataType::Int64);
     let arrived = col(DELIVERED_AT).fill_null(col(SENT_AT)).fill_null(col(CREATED_AT));
-    let delivered = asked
-        .filter(message_delivered().and(known_person()))
-        .select([
-            col(of),
-            col(MESSAGE_KEY),
-            col(USER_KEY),
-            col(LINE),
-            arrived.cast(DataType::Int64).alias(ARRIVED),
-        ])
-        .with_column(stretch(ARRIVED).alias(STRETCH));
-    let in_next = delivered.clone().with_column(col(STRETCH) + lit(1_i64));
-    let awaiting = concat([delivered, in_next], UnionArgs::default())?;
-    let written = tables
-        .scan(&messages::TABLE)
-        .filter(outgoing().not().and(known_person()))
-        .select([col(USER_KEY), col(LINE), col(CREATED_AT).cast(DataType::Int64).alias(WRITTEN)])
-        .with_column(stretch(WRITTEN).alias(STRETCH));
+    let delivered = asked.filter(message_delivered().and(known_person())).select([
+        col(of),
+        col(USER_KEY),
+        line(),
+        micros(arrived).alias(ARRIVED),
+    ]);
+    let written = tables.scan(&messages::TABLE).filter(outgoing().not().and(known_person()));
+    let written = written.select([col(USER_KEY), line(), micros(col(CREATED_AT)).alias(WRITTEN)]);
+    joins::nearest(
+        Nearest::FirstAfter,
+        (delivered, ARRIVED),
+        (written, WRITTEN),
+        &[USER_KEY, LINE],
+        window.micros(),
+    )
+    .select([col(of), (col(WRITTEN) - col(ARRIVED)).alias(TOOK)])
+    .filter(col(TOOK).is_not_null())
+}
 
-    let on = [col(USER_KEY), col(LINE), col(STRETCH)];
-    let same_line = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
-    let took = col(WRITTEN) - col(ARRIVED);
-    Ok(awaiting
-        .join(written, &on, &on, same_line)
-        .select([col(of), col(MESSAGE_KEY), took.alias(TOOK)])
-        .filter(col(TOOK).gt_eq(lit(0_i64)).and(col(TOOK).lt_eq(lit(window.micros()))))
-        .group_by([col(of), col(MESSAGE_KEY)])
-        .agg([col(TOOK).min()]))
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{Engine, IntoLazy, df};
+    use proptest::prelude::*;
+    use wabalake_data::tables::instant;
+
+    use super::*;
+
+    /// A person, one of two lines or none, and an hour.
+    fn messages() -> impl Strategy<Value = Vec<(i64, Option<bool>, i64)>> {
+        let line = prop::option::of(any::<bool>());
+        prop::collection::vec((0..2_i64, line, 0..12_i64), 0..25)
+    }
+
+    fn sent(messages: &[(i64, Option<bool>, i64)], direction: &'static str) -> LazyFrame {
+        let at = || messages.iter().map(|message| message.2).collect::<Vec<_>>();
+        let line = |line: Option<bool>| line.map(|first| if first { "1" } else { "2" });
+        let stamp = |at: &str| (col(at) * lit(HOUR)).cast(instant()).alias(at);
+        let rows = df![
+            USER_KEY => messages.iter().map(|message| message.0).collect::<Vec<_>>(),
+            LINE => messages.iter().map(|message| line(message.1)).collect::<Vec<_>>(),
+            CREATED_AT => at(),
+            SENT_AT => at(),
+            DELIVERED_AT => at(),
+        ];
+        rows.unwrap().lazy().with_columns([
+            stamp(CREATED_AT),
+            stamp(SENT_AT),
+            stamp(DELIVERED_AT),
+            stamp(DELIVERED_AT).alias(messages::SEEN_AT),
+            lit(direction).alias(messages::MESSAGE_DIRECTION),
+        ])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn a_reply_is_the_first_within_the_window(
+            outgoing in messages(),
+            incoming in messages(),
+            hours in 0..5_i64,
+        ) {
+            let tables = Tables::new().with(&messages::TABLE, sent(&incoming, "incoming"));
+            let window = ReplyWindow { reply_window_hours: hours };
+            let of = messages::MESSAGE_DIRECTION;
+            let found = first_replies(sent(&outgoing, "outgoing"), &tables, of, window);
+            let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+            let found = found.column(TOOK).unwrap().i64().unwrap().clone();
+            let mut found: Vec<i64> = found.iter().flatten().collect();
+            found.sort_unstable();
+            let took = |(person, line, at): &(i64, Option<bool>, i64)| {
+                let replies = incoming.iter().filter(|reply| (reply.0, reply.1) == (*person, *line));
+                let hours_after = replies.map(|reply| reply.2 - at);
+                hours_after.filter(|after| (0..=hours).contains(after)).min()
+            };
+            let mut expected: Vec<i64> =
+                outgoing.iter().filter_map(took).map(|after| after * HOUR).collect();
+            expected.sort_unstable();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }
