@@ -11,12 +11,14 @@
 //! before it   0          1                 1                    1, the first: 12:00 is answered
 //! ```
 
-use polars::prelude::{UnionArgs, UniqueKeepStrategy, concat, df};
+use polars::lazy::dsl::min_horizontal;
+use polars::prelude::{UnionArgs, concat, df};
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::deployments::{
-    self, DELIVERY_STATUS, DEPLOYMENT_TIMESTAMP, STATE, USER_RESPONDED_TIMESTAMP,
+    self, DEPLOYMENT_TIMESTAMP, STATE, USER_RESPONDED_TIMESTAMP,
 };
 
+use crate::query::joins::{self, CHANGE, TOTAL};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -40,10 +42,13 @@ pub struct Params {
 
 const HOUR: i64 = 3_600_000_000;
 const UNANSWERED: &str = "unanswered_before";
-const SENT: &str = "sent";
-const SENT_BEFORE: &str = "sent_before";
-const ANSWERED_BEFORE: &str = "answered_before";
-const SLOT: &str = "slot";
+const DELIVERED: &str = "delivered";
+const CAPPED: &str = "frequency_capped";
+const REPLIED: &str = "replied";
+const AT: &str = "at";
+const FROM: &str = "from";
+const UNTIL: &str = "until";
+const ANSWERED: &str = "answered";
 
 /// Three stands for more, too.
 const MOST: i64 = 3;
@@ -64,11 +69,11 @@ impl Query for ContactFrequency {
             OutputColumn::count(UNANSWERED),
             OutputColumn::count("deployments"),
             OutputColumn::count("users"),
-            OutputColumn::count("delivered"),
+            OutputColumn::count(DELIVERED),
             OutputColumn::pct("delivered_pct"),
-            OutputColumn::count("frequency_capped"),
+            OutputColumn::count(CAPPED),
             OutputColumn::pct("frequency_capped_pct"),
-            OutputColumn::count("replied"),
+            OutputColumn::count(REPLIED),
             OutputColumn::pct("reply_pct"),
         ],
         key: &[UNANSWERED],
@@ -80,72 +85,125 @@ impl Query for ContactFrequency {
     };
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let window = params.window_hours * HOUR;
+        let window = lit(params.window_hours * HOUR);
         let micros = |stamp| col(stamp).cast(DataType::Int64);
         let somebody = || col(USER_KEY).is_not_null();
-        let deployments = params
-            .days
-            .scan(tables, &deployments::TABLE)
-            .filter(somebody())
-            .with_column(micros(DEPLOYMENT_TIMESTAMP).alias(SENT));
+        let deployments =
+            params.days.scan(tables, &deployments::TABLE).filter(somebody()).select([
+                col(USER_KEY),
+                micros(DEPLOYMENT_TIMESTAMP).alias(AT),
+                delivery_is("Delivered").alias(DELIVERED),
+                col(STATE).eq(lit("frequency_capped")).alias(CAPPED),
+                delivery_is("Delivered").and(answered()).alias(REPLIED),
+            ]);
 
-        // Time is cut into slots as wide as the window: all that was sent within the window before
-        // a moment is in the moment's slot or in the one before, so only those need meet.
-        let slot = |at: &str| col(at).floor_div(lit(window));
-        let before = params
+        // One that was sent counts from the microsecond after until it is answered, or is too old.
+        let sent = params
             .days
-            .scan_back(tables, &deployments::TABLE, window)
-            .filter(somebody().and(col(DELIVERY_STATUS).neq(lit("Failed"))))
+            .scan_back(tables, &deployments::TABLE, params.window_hours * HOUR)
+            .filter(somebody().and(delivery_is("Failed").not()))
             .select([
                 col(USER_KEY),
-                micros(DEPLOYMENT_TIMESTAMP).alias(SENT_BEFORE),
-                micros(USER_RESPONDED_TIMESTAMP).alias(ANSWERED_BEFORE),
+                (micros(DEPLOYMENT_TIMESTAMP) + lit(1_i64)).alias(FROM),
+                micros(USER_RESPONDED_TIMESTAMP).alias(ANSWERED),
             ])
-            .with_column(slot(SENT_BEFORE).alias(SLOT));
-        let in_both =
-            concat([before.clone(), before.with_column(col(SLOT) + lit(1))], UnionArgs::default())?;
-
-        // How many there were depends on the person and the moment alone.
-        let moments = deployments
-            .clone()
-            .select([col(USER_KEY), col(SENT), slot(SENT).alias(SLOT)])
-            .unique(None, UniqueKeepStrategy::Any);
-        let earlier =
-            col(SENT_BEFORE).lt(col(SENT)).and(col(SENT_BEFORE).gt_eq(col(SENT) - lit(window)));
-        let open = col(ANSWERED_BEFORE).is_null().or(col(ANSWERED_BEFORE).gt(col(SENT)));
-        let (who_and_slot, moment) = ([col(USER_KEY), col(SLOT)], [col(USER_KEY), col(SENT)]);
-        let unanswered = moments
-            .join(in_both, &who_and_slot, &who_and_slot, JoinArgs::new(JoinType::Inner))
-            .filter(earlier.and(open))
-            .group_by(&moment)
-            .agg([rows().cast(DataType::Int64).alias(UNANSWERED)]);
+            .with_column(min_horizontal([col(FROM) + window, col(ANSWERED)])?.alias(UNTIL))
+            .filter(col(FROM).lt(col(UNTIL)));
+        let change = |at: &str, by: i8| {
+            sent.clone().select([col(USER_KEY), col(at).alias(AT), lit(by).alias(CHANGE)])
+        };
+        let changes = concat([change(FROM, 1), change(UNTIL, -1)], UnionArgs::default())?;
 
         let at_most =
             |count: Expr| when(count.clone().lt(lit(MOST))).then(count).otherwise(lit(MOST));
-        let counts = ["deployments", "users", "delivered", "frequency_capped", "replied"];
-        let met = deployments
-            .join(unanswered, &moment, &moment, JoinArgs::new(JoinType::Left))
-            .with_column(at_most(col(UNANSWERED).fill_null(lit(0_i64))).alias(UNANSWERED))
-            .group_by([col(UNANSWERED)])
+        let counts = ["deployments", "users", DELIVERED, CAPPED, REPLIED];
+        let met = joins::totals(deployments, changes, USER_KEY, AT)?
+            .group_by([at_most(col(TOTAL)).alias(UNANSWERED)])
             .agg([
                 rows().alias("deployments"),
                 users().alias("users"),
-                rows_where(delivery_is("Delivered")).alias("delivered"),
-                rows_where(col(STATE).eq(lit("frequency_capped"))).alias("frequency_capped"),
-                rows_where(delivery_is("Delivered").and(answered())).alias("replied"),
+                rows_where(col(DELIVERED)).alias(DELIVERED),
+                rows_where(col(CAPPED)).alias(CAPPED),
+                rows_where(col(REPLIED)).alias(REPLIED),
             ]);
         let (on, all) = ([col(UNANSWERED)], df![UNANSWERED => [0, 1, 2, MOST]]?.lazy());
         let all = all
             .join(met, &on, &on, JoinArgs::new(JoinType::Left))
             .with_columns(counts.map(|count| col(count).fill_null(lit(0))));
         Ok(all.with_columns([
-            share_pct(col("delivered"), col("deployments")).alias("delivered_pct"),
-            share_pct(col("frequency_capped"), col("deployments")).alias("frequency_capped_pct"),
-            share_pct(col("replied"), col("delivered")).alias("reply_pct"),
+            share_pct(col(DELIVERED), col("deployments")).alias("delivered_pct"),
+            share_pct(col(CAPPED), col("deployments")).alias("frequency_capped_pct"),
+            share_pct(col(REPLIED), col(DELIVERED)).alias("reply_pct"),
         ]))
     }
 
     fn bind(params: &Params) -> Bindings {
         params.days.bind(Bindings::new()).integer("window_hours", params.window_hours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+    use polars::prelude::SortMultipleOptions;
+    use proptest::prelude::*;
+    use wabalake_data::tables::deployments::DELIVERY_STATUS;
+    use wabalake_data::tables::instant;
+
+    use super::*;
+
+    /// Half a window: some are sent just within it, some just before.
+    const HALF: i64 = HOUR / 2;
+
+    fn asked(sent: &[(i64, i64, Option<i64>, bool)]) -> Vec<i64> {
+        let delivery = |failed: bool| if failed { "Failed" } else { "Sent" };
+        let deployments = df![
+            USER_KEY => sent.iter().map(|sent| sent.0).collect::<Vec<_>>(),
+            DEPLOYMENT_TIMESTAMP => sent.iter().map(|sent| sent.1).collect::<Vec<_>>(),
+            USER_RESPONDED_TIMESTAMP => sent.iter().map(|sent| sent.2).collect::<Vec<_>>(),
+            DELIVERY_STATUS => sent.iter().map(|sent| delivery(sent.3)).collect::<Vec<_>>(),
+            STATE => vec!["sent"; sent.len()],
+        ];
+        let stamps = [DEPLOYMENT_TIMESTAMP, USER_RESPONDED_TIMESTAMP];
+        let stamps = stamps.map(|stamp| col(stamp).cast(instant()));
+        let deployments = deployments.unwrap().lazy().with_columns(stamps);
+        let tables = Tables::new().with(&deployments::TABLE, deployments);
+        let words = ["contact-frequency", "--window-hours", "1"];
+        let matches = Params::augment_args(Command::new(words[0])).get_matches_from(words);
+        let params = Params::from_arg_matches(&matches).unwrap();
+        let plan = ContactFrequency::plan(&tables, &params).unwrap();
+        let answer = plan.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+        let answer = answer.sort([UNANSWERED], SortMultipleOptions::default()).unwrap();
+        let counts = answer.column("deployments").unwrap().cast(&DataType::Int64).unwrap();
+        counts.i64().unwrap().iter().flatten().collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn each_earlier_one_is_counted(
+            sent in prop::collection::vec(
+                (0..2_i64, (0..8_i64, -1..2_i64), prop::option::of((0..8_i64, -1..2_i64)), any::<bool>()),
+                0..30,
+            ),
+        ) {
+            let at = |(halves, more): (i64, i64)| halves * HALF + more;
+            let sent: Vec<(i64, i64, Option<i64>, bool)> = sent
+                .into_iter()
+                .map(|(person, sent, answered, failed)| (person, at(sent), answered.map(at), failed))
+                .collect();
+            let mut expected = vec![0_i64; 4];
+            for (person, now, ..) in &sent {
+                let counts = |(other, before, answered, failed): &&(i64, i64, Option<i64>, bool)| {
+                    other == person
+                        && !failed
+                        && (now - HOUR..*now).contains(before)
+                        && answered.is_none_or(|answered| answered > *now)
+                };
+                expected[sent.iter().filter(counts).count().min(3)] += 1;
+            }
+            prop_assert_eq!(asked(&sent), expected);
+        }
     }
 }

@@ -24,6 +24,7 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, closures};
 
+use crate::query::joins::{self, CHANGE, TOTAL};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -69,6 +70,9 @@ const WROTE: &str = "wrote";
 const BEGAN: &str = "began";
 const BEGUN_KEY: &str = "begun_key";
 const STRETCH: &str = "stretch";
+const FIRST: &str = "first";
+const LAST: &str = "last";
+const COUNTS: &str = "counts";
 
 impl Query for SessionClosures {
     type Params = Params;
@@ -130,11 +134,8 @@ impl Query for SessionClosures {
         let sent = tables.scan(&deployments::TABLE).filter(delivery_is("Failed").not());
         let begun =
             [begun(sessions(), SESSION_STARTED_TIMESTAMP), begun(sent, DEPLOYMENT_TIMESTAMP)];
-        let replaced = pairs(may_be_replaced, concat(begun, UnionArgs::default())?, params)?
-            .filter(col(BEGAN).gt(col(STARTED)).and(near(col(BEGAN), col(FINISHED))))
-            // A send may name no session, which is another one.
-            .filter(col(BEGUN_KEY).neq_missing(col(SESSION_KEY)))
-            .select([col(SESSION_KEY)]);
+        let replaced =
+            replaced(may_be_replaced, concat(begun, UnionArgs::default())?, params.tolerance())?;
 
         let told = tables
             .scan(&closures::TABLE)
@@ -162,7 +163,12 @@ impl Query for SessionClosures {
         let by_key = [col(SESSION_KEY)];
         let known = || JoinArgs::new(JoinType::Left);
         let counts = in_range
-            .join(marked(parents, IS_PARENT), &by_key, &by_key, known())
+            .join(
+                marked(parents.unique(None, UniqueKeepStrategy::Any), IS_PARENT),
+                &by_key,
+                &by_key,
+                known(),
+            )
             .join(marked(replaced, IS_REPLACED), &by_key, &by_key, known())
             .join(told, &by_key, &by_key, known())
             .group_by([reason.alias(REASON)])
@@ -187,21 +193,104 @@ impl Query for SessionClosures {
     }
 }
 
-/// Each session with what the same person began near its finish, and perhaps with more.
+/// The sessions near whose finish the same person's next session or send began, by their keys.
 ///
-/// Time is cut into stretches so long that what is near an instant lies in two of them at most, so
-/// that a join of equals finds it.
-fn pairs(sessions: LazyFrame, begun: LazyFrame, params: &Params) -> PolarsResult<LazyFrame> {
-    let tolerance = params.tolerance();
+/// Of all that began near the finish, what the session itself opened is taken away: if something is
+/// left, it replaced it.
+fn replaced(sessions: LazyFrame, begun: LazyFrame, tolerance: i64) -> PolarsResult<LazyFrame> {
+    // Time is cut into stretches so long that what is near an instant lies in two of them at most:
+    // few sessions have anything there.
     let stretch = |micros: Expr| micros.floor_div(lit(2 * tolerance + 1)).alias(STRETCH);
     let reaching = |by: i64| sessions.clone().with_column(stretch(col(FINISHED) + lit(by)));
     let reaching = concat([reaching(-tolerance), reaching(tolerance)], UnionArgs::default())?;
     let on = [col(USER_KEY), col(STRETCH)];
-    let begun = begun.with_column(stretch(col(BEGAN)));
-    Ok(reaching.join(begun, &on, &on, JoinArgs::new(JoinType::Inner)))
+    let semi = || JoinArgs::new(JoinType::Semi);
+    let begun =
+        begun.with_column(stretch(col(BEGAN))).join(reaching.clone().select(&on), &on, &on, semi());
+    let first = when(col(STARTED).gt_eq(col(FINISHED) - lit(tolerance)))
+        .then(col(STARTED) + lit(1_i64))
+        .otherwise(col(FINISHED) - lit(tolerance));
+    let sessions = reaching
+        .join(begun.clone().select(&on), &on, &on, semi())
+        .select([
+            col(SESSION_KEY),
+            col(USER_KEY),
+            first.alias(FIRST),
+            (col(FINISHED) + lit(tolerance)).alias(LAST),
+        ])
+        .filter(col(FIRST).lt_eq(col(LAST)))
+        .unique(None, UniqueKeepStrategy::Any);
+
+    let end = |at: Expr, counts: i64| {
+        let what = [col(SESSION_KEY), col(USER_KEY), at.alias(BEGAN), lit(counts).alias(COUNTS)];
+        sessions.clone().select(what)
+    };
+    let ends = [end(col(LAST), 1), end(col(FIRST) - lit(1_i64), -1)];
+    let changes = begun.clone().select([col(USER_KEY), col(BEGAN), lit(1_i8).alias(CHANGE)]);
+    let all = joins::totals(concat(ends, UnionArgs::default())?, changes, USER_KEY, BEGAN)?
+        .select([col(SESSION_KEY), (col(TOTAL) * col(COUNTS)).alias(TOTAL)]);
+    let (on, of_begun) = ([col(SESSION_KEY), col(USER_KEY)], [col(BEGUN_KEY), col(USER_KEY)]);
+    let own = sessions
+        .join(begun, &on, &of_begun, JoinArgs::new(JoinType::Inner))
+        .filter(col(BEGAN).gt_eq(col(FIRST)).and(col(BEGAN).lt_eq(col(LAST))))
+        .select([col(SESSION_KEY), lit(-1_i64).alias(TOTAL)]);
+    Ok(concat([all, own], UnionArgs::default())?
+        .group_by([col(SESSION_KEY)])
+        .agg([col(TOTAL).sum()])
+        .filter(col(TOTAL).gt(lit(0)))
+        .select([col(SESSION_KEY)]))
 }
 
-/// The sessions among rows, each once, under a mark.
-fn marked(rows: LazyFrame, mark: &str) -> LazyFrame {
-    rows.unique_generic(None, UniqueKeepStrategy::Any).with_column(lit(true).alias(mark))
+/// Sessions by their keys, each once, under a mark.
+fn marked(sessions: LazyFrame, mark: &str) -> LazyFrame {
+    sessions.with_column(lit(true).alias(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// Sessions as person, start and finish; what began as person, instant and the session that
+        /// it names.
+        #[test]
+        fn what_began_near_the_finish_replaces(
+            sessions in prop::collection::vec((0..2_i64, 0..12_i64, 0..12_i64), 0..12),
+            begun in prop::collection::vec((0..2_i64, 0..14_i64, prop::option::of(0..12_i64)), 0..20),
+            tolerance in 0..4_i64,
+        ) {
+            let keys: Vec<i64> = (0..).take(sessions.len()).collect();
+            let ended = df![
+                SESSION_KEY => &keys,
+                USER_KEY => sessions.iter().map(|session| session.0).collect::<Vec<_>>(),
+                STARTED => sessions.iter().map(|session| session.1).collect::<Vec<_>>(),
+                FINISHED => sessions.iter().map(|session| session.2).collect::<Vec<_>>(),
+            ];
+            let began = df![
+                USER_KEY => begun.iter().map(|begun| begun.0).collect::<Vec<_>>(),
+                BEGUN_KEY => begun.iter().map(|begun| begun.2).collect::<Vec<_>>(),
+                BEGAN => begun.iter().map(|begun| begun.1).collect::<Vec<_>>(),
+            ];
+            let found = replaced(ended.unwrap().lazy(), began.unwrap().lazy(), tolerance).unwrap();
+            let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+            let found = found.column(SESSION_KEY).unwrap().i64().unwrap().clone();
+            let mut found: Vec<i64> = found.iter().flatten().collect();
+            found.sort_unstable();
+            let is_replaced = |key: &i64| {
+                let (person, started, finished) = sessions[usize::try_from(*key).unwrap()];
+                begun.iter().any(|(other, at, names)| {
+                    *other == person
+                        && *at > started
+                        && (at - finished).abs() <= tolerance
+                        && *names != Some(*key)
+                })
+            };
+            let expected: Vec<i64> = keys.iter().copied().filter(is_replaced).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }
