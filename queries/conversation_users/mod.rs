@@ -10,7 +10,8 @@
 //! ```
 
 use polars::prelude::{
-    NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, concat, concat_str,
+    NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, concat,
+    concat_lf_diagonal, concat_str,
 };
 use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::deployments::{
@@ -123,7 +124,6 @@ impl Query for ConversationUsers {
             col(FIRST_MESSAGE_TIMESTAMP),
             col(LAST_MESSAGE_TIMESTAMP),
         ]);
-        let on = [col(SESSION_KEY)];
         let stage = when(answered().not())
             .then(lit(Null {}))
             .when(col(SESSION_FINISHED_TIMESTAMP).is_not_null())
@@ -131,7 +131,7 @@ impl Query for ConversationUsers {
             .otherwise(lit(IN_FLOW));
         let active =
             [USER_RESPONDED_TIMESTAMP, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP].map(col);
-        let users = sent.join(sessions, &on, &on, JoinArgs::new(JoinType::Left)).with_columns([
+        let users = look_up(sent, sessions, SESSION_KEY).with_columns([
             stage.cast(DataType::String).alias(STAGE),
             polars::lazy::dsl::max_horizontal(active)?.alias(LAST_ACTIVITY),
         ]);
@@ -159,37 +159,36 @@ impl Query for ConversationUsers {
 /// The objects of those who answered anything: a row for each session, person and conversation that
 /// deployments name together.
 fn captured(deployments: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-    let inner = || JoinArgs::new(JoinType::Inner);
+    const PLACE: &str = "place";
+    let join = |how| JoinArgs::new(how);
     let whose = || WHOSE.map(col).to_vec();
-    let named = [whose(), vec![col(VARIABLE)]].concat();
     let asked = deployments.clone().select(whose()).unique(None, UniqueKeepStrategy::Any);
-    let variables = tables.scan(&variables::TABLE);
-    let what = [VARIABLE, VALUE, AT].map(col);
-    let session = [col(SESSION_KEY)];
-    let of_sessions = asked.clone().join(
-        variables
-            .clone()
-            .filter(col(SESSION_KEY).is_not_null())
-            .select([&session[..], &what].concat()),
-        &session,
-        &session,
-        inner(),
-    );
-    let person = [col(USER_KEY), col(CONVERSATION_ID)];
-    let of_people = asked.join(
-        variables.filter(col(SESSION_KEY).is_null()).select([&person[..], &what].concat()),
-        &person,
-        &person,
-        inner(),
-    );
-    let columns = [whose(), what.to_vec()].concat();
-    let answers =
-        concat([of_sessions.select(&columns), of_people.select(&columns)], UnionArgs::default())?;
+    let (session, person) = (vec![col(SESSION_KEY)], vec![col(USER_KEY), col(CONVERSATION_ID)]);
+    let of_a_session = || col(SESSION_KEY).is_not_null();
+    let asked_for = |variables: Expr, of: &[Expr]| {
+        let asked = asked.clone().select(of);
+        let variables = tables.scan(&variables::TABLE).filter(variables);
+        let variables = variables.join(asked, of, of, join(JoinType::Semi));
+        variables.select([of, &[VARIABLE, VALUE, AT].map(col)].concat())
+    };
+    let variables = [asked_for(of_a_session(), &session), asked_for(of_a_session().not(), &person)];
 
-    // Of several by one name the last, where nothing comes before everything.
-    let last = answers
+    // Of several by one name the last, where nothing comes before everything: first among those of
+    // one session or person, who may be asked for many times over.
+    let named = [whose(), vec![col(VARIABLE)]].concat();
+    let last = concat_lf_diagonal(variables, UnionArgs::default())?
         .sort([AT, VALUE], SortMultipleOptions::default())
-        .unique_stable_generic(Some(named), UniqueKeepStrategy::Last);
+        .unique_stable_generic(Some(named.clone()), UniqueKeepStrategy::Last)
+        .with_row_index(PLACE, None);
+    let told = |variables: Expr, of: &[Expr]| {
+        let what = [VARIABLE, VALUE, PLACE].map(col);
+        let variables = last.clone().filter(variables).select([of, &what].concat());
+        let told = asked.clone().join(variables, of, of, join(JoinType::Inner));
+        told.select([&whose()[..], &what].concat())
+    };
+    let told = [told(of_a_session(), &session), told(of_a_session().not(), &person)];
+    let last =
+        concat(told, UnionArgs::default())?.group_by(named).agg([col(VALUE).max_by(col(PLACE))]);
     let member = concat_str([json_text(col(VARIABLE)), lit(":"), json_text(col(VALUE))], "", false);
     let object = concat_str([lit("{"), col(VARIABLES), lit("}")], "", false);
     Ok(last
