@@ -67,6 +67,10 @@ bench-nightly: .venv ## What a night costs on a lake of 40 days and on one of 40
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/nightly.py
 
+bench-skew: .venv ## What every query costs where one person or session has all rows, or none is named
+	PROFILE=release $(MAKE) build
+	.venv/bin/python benches/skew.py
+
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-demo test-clients test-twins \
@@ -156,4 +160,4 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
-.PHONY: build cluster help demo check bless readme bench bench-nightly test ci-program chromium $(STEPS)
+.PHONY: build cluster help demo check bless readme bench bench-nightly bench-skew test ci-program chromium $(STEPS)
