@@ -10,27 +10,35 @@ WITH sent AS (
     FROM deployments
     WHERE user_key IS NOT NULL
 ),
-unanswered AS (
-    SELECT later.user_key, later.sent_at, count(*) AS earlier
-    FROM (SELECT DISTINCT user_key, sent_at FROM sent) AS later
-    JOIN (
-        SELECT user_key, sent_at, answered_at FROM sent WHERE delivery_status <> 'Failed'
-    ) AS earlier USING (user_key)
-    WHERE earlier.sent_at < later.sent_at
-        AND earlier.sent_at >= later.sent_at - 86400000000
-        AND (earlier.answered_at IS NULL OR earlier.answered_at > later.sent_at)
-    GROUP BY ALL
+-- One that was sent counts from the microsecond after until it is answered, or is too old.
+lasting AS (
+    SELECT
+        user_key,
+        sent_at + 1 AS begins,
+        least(sent_at + 1 + 86400000000, coalesce(answered_at, sent_at + 1 + 86400000000)) AS ends
+    FROM sent
+    WHERE delivery_status <> 'Failed'
+),
+in_turn AS (
+    SELECT user_key, sent_at AS at, 0 AS change, delivery_status, state, answered_at, TRUE AS counts
+    FROM sent
+    UNION ALL
+    SELECT user_key, begins, 1, NULL, NULL, NULL, FALSE FROM lasting WHERE begins < ends
+    UNION ALL
+    SELECT user_key, ends, -1, NULL, NULL, NULL, FALSE FROM lasting WHERE begins < ends
 ),
 counted AS (
     SELECT
-        least(coalesce(earlier, 0), 3) AS unanswered_before,
+        least(earlier, 3) AS unanswered_before,
         count(*) AS deployments,
         count(DISTINCT user_key) AS users,
         count_if(delivery_status = 'Delivered') AS delivered,
         count_if(state = 'frequency_capped') AS frequency_capped,
         count_if(delivery_status = 'Delivered' AND answered_at IS NOT NULL) AS replied
-    FROM sent
-    LEFT JOIN unanswered USING (user_key, sent_at)
+    FROM (
+        SELECT *, sum(change) OVER (PARTITION BY user_key ORDER BY at) AS earlier FROM in_turn
+    )
+    WHERE counts
     GROUP BY ALL
 )
 SELECT

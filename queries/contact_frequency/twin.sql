@@ -16,31 +16,56 @@ in_range AS (
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
 ),
-unanswered AS (
+-- One that was sent counts from the microsecond after until it is answered, or is too old.
+lasting AS (
     SELECT
-        moments.user_phone,
-        moments.deployment_timestamp,
-        count(*) AS earlier
-    FROM (SELECT DISTINCT user_phone, deployment_timestamp FROM in_range) AS moments
-    INNER JOIN sent ON sent.user_phone = moments.user_phone
-    WHERE sent.delivery_status <> 'Failed'
-        AND sent.deployment_timestamp < moments.deployment_timestamp
-        AND unix_micros(moments.deployment_timestamp) - unix_micros(sent.deployment_timestamp)
-            <= :window_hours * 3600000000
-        AND coalesce(sent.user_responded_timestamp > moments.deployment_timestamp, TRUE)
-    GROUP BY moments.user_phone, moments.deployment_timestamp
+        user_phone,
+        unix_micros(deployment_timestamp) + 1 AS begins,
+        least(
+            unix_micros(deployment_timestamp) + 1 + :window_hours * 3600000000,
+            coalesce(
+                unix_micros(user_responded_timestamp),
+                unix_micros(deployment_timestamp) + 1 + :window_hours * 3600000000
+            )
+        ) AS ends
+    FROM sent
+    WHERE delivery_status <> 'Failed'
+),
+in_turn AS (
+    SELECT
+        user_phone,
+        unix_micros(deployment_timestamp) AS at,
+        0 AS change,
+        TRUE AS counts,
+        user_responded_timestamp,
+        delivery_status,
+        state
+    FROM in_range
+    UNION ALL
+    SELECT user_phone, begins, 1, FALSE, NULL, NULL, NULL
+    FROM lasting
+    WHERE begins < ends
+    UNION ALL
+    SELECT user_phone, ends, -1, FALSE, NULL, NULL, NULL
+    FROM lasting
+    WHERE begins < ends
+),
+with_earlier AS (
+    SELECT
+        *,
+        -- All at or before that instant.
+        sum(change) OVER (PARTITION BY user_phone ORDER BY at) AS earlier
+    FROM in_turn
 ),
 placed AS (
     SELECT
-        in_range.user_phone,
-        in_range.delivery_status,
-        in_range.user_responded_timestamp,
-        in_range.state,
-        least(coalesce(unanswered.earlier, 0), 3) AS unanswered_before
-    FROM in_range
-    LEFT JOIN unanswered
-        ON unanswered.user_phone = in_range.user_phone
-        AND unanswered.deployment_timestamp = in_range.deployment_timestamp
+        user_phone,
+        delivery_status,
+        user_responded_timestamp,
+        state,
+        least(earlier, 3) AS unanswered_before
+    FROM with_earlier
+    WHERE counts
 ),
 numbers AS (
     SELECT explode(array(0, 1, 2, 3)) AS number

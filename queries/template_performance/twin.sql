@@ -16,27 +16,36 @@ WITH asked AS (
         AND (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)
 ),
-written AS (
+in_turn AS (
     SELECT
         user_phone,
         line,
-        unix_micros(created_at) AS written
+        whatsapp_id,
+        arrived AS at,
+        CAST(NULL AS BIGINT) AS written
+    FROM asked
+    WHERE delivered AND user_phone IS NOT NULL
+    UNION ALL
+    SELECT
+        user_phone,
+        line,
+        NULL,
+        unix_micros(created_at),
+        unix_micros(created_at)
     FROM messages
-    WHERE message_direction = 'incoming'
+    WHERE message_direction = 'incoming' AND user_phone IS NOT NULL
+),
+answered AS (
+    SELECT
+        whatsapp_id,
+        -- The first at or after that instant; a null line is one too.
+        min(written) OVER (PARTITION BY user_phone, line ORDER BY at DESC) - at AS took
+    FROM in_turn
 ),
 replies AS (
-    SELECT
-        asked.whatsapp_id,
-        CAST(min(written.written - asked.arrived) AS DOUBLE) AS took
-    FROM asked
-    INNER JOIN written
-        ON written.user_phone = asked.user_phone
-        -- A null line is one too.
-        AND written.line <=> asked.line
-        AND written.written >= asked.arrived
-        AND written.written - asked.arrived <= :reply_window_hours * 3600000000
-    WHERE asked.delivered
-    GROUP BY asked.whatsapp_id
+    SELECT whatsapp_id, CAST(took AS DOUBLE) AS took
+    FROM answered
+    WHERE whatsapp_id IS NOT NULL AND took <= :reply_window_hours * 3600000000
 ),
 counted AS (
     SELECT
