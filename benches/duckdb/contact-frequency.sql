@@ -20,7 +20,7 @@ lasting AS (
     WHERE delivery_status <> 'Failed'
 ),
 in_turn AS (
-    SELECT user_key, sent_at AS at, 0 AS change, delivery_status, state, answered_at, TRUE AS counts
+    SELECT user_key, sent_at AS moment, 0 AS change, delivery_status, state, answered_at, TRUE AS counts
     FROM sent
     UNION ALL
     SELECT user_key, begins, 1, NULL, NULL, NULL, FALSE FROM lasting WHERE begins < ends
@@ -36,7 +36,7 @@ counted AS (
         count_if(state = 'frequency_capped') AS frequency_capped,
         count_if(delivery_status = 'Delivered' AND answered_at IS NOT NULL) AS replied
     FROM (
-        SELECT *, sum(change) OVER (PARTITION BY user_key ORDER BY at) AS earlier FROM in_turn
+        SELECT *, sum(change) OVER (PARTITION BY user_key ORDER BY moment) AS earlier FROM in_turn
     )
     WHERE counts
     GROUP BY ALL

@@ -63,12 +63,12 @@ pub fn priced(units: LazyFrame, dates: LazyFrame, tables: &Tables) -> PolarsResu
     let (of_country, of_card) =
         ([col(COUNTRY), col(CATEGORY)], [col(CARD), col(CATEGORY), col(ERA)]);
     let left = || JoinArgs::new(JoinType::Left);
-    let nulls_too = JoinArgs { nulls_equal: true, ..left() };
+    let nulls_too = || JoinArgs { nulls_equal: true, ..left() };
     let reached = col(FROM).lt_eq(col(NUMBER)).and(col(NUMBER).lt(col(UNTIL)));
     Ok(units
         .join(calendar(dates, eras)?, [col(DATED)], [col(DATED)], left())
-        .join(countries, &of_country, &of_country, left())
-        .join(stretches, &of_card, &of_card, nulls_too)
+        .join(countries, &of_country, &of_country, nulls_too())
+        .join(stretches, &of_card, &of_card, nulls_too())
         .filter(col(FROM).is_null().or(reached)))
 }
 

@@ -117,7 +117,7 @@ fn typed(cells: &StringChunked, of: &DataType) -> Series {
     }
 }
 
-fn hashed(texts: Column) -> PolarsResult<Column> {
+pub(crate) fn hashed(texts: Column) -> PolarsResult<Column> {
     let hashes: Int64Chunked = texts.str()?.iter().map(|text| text.map(text_key)).collect();
     Ok(hashes.into_series().with_name(texts.name().clone()).into_column())
 }
