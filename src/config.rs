@@ -15,8 +15,10 @@
 //! start from the lake's folder.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
@@ -45,6 +47,8 @@ pub struct Config {
     /// The same for the exports of single tables.
     #[serde(deserialize_with = "zones")]
     pub source_timezones: BTreeMap<&'static str, Tz>,
+    /// Its files.
+    pub lake: LakeFiles,
     /// Where exports arrive.
     pub inbox: Inbox,
     /// Answers that are kept.
@@ -57,6 +61,33 @@ pub struct Config {
     pub retention: Retention,
     /// Where people may be named, and whether who is erased may come back.
     pub privacy: Privacy,
+}
+
+/// A lake's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LakeFiles {
+    /// Which permissions new files and folders lack; without it 027, or the person's own umask if
+    /// that is stricter.
+    #[serde(deserialize_with = "umask")]
+    pub umask: Option<Umask>,
+}
+
+/// Permissions that new files and folders lack, in octal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Umask(u32);
+
+impl Umask {
+    /// Its bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Umask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
 }
 
 /// Where exports arrive, and what becomes of them.
@@ -188,6 +219,22 @@ pub struct Nightly {
     pub metrics: Option<PathBuf>,
     /// A command that is given the run as JSON.
     pub notify_command: Option<String>,
+    /// How many seconds the command has; without it a minute.
+    #[serde(deserialize_with = "seconds")]
+    pub notify_seconds: Option<u32>,
+}
+
+impl Nightly {
+    /// How long the command has.
+    ///
+    /// ```
+    /// let config = wabalake::config::Config::read("").unwrap();
+    /// assert_eq!(config.nightly.notify_limit().as_secs(), 60);
+    /// ```
+    pub fn notify_limit(&self) -> Duration {
+        self.notify_seconds
+            .map_or(Duration::from_mins(1), |seconds| Duration::from_secs(seconds.into()))
+    }
 }
 
 /// What becomes of old versions.
@@ -306,6 +353,32 @@ fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, Tz
     named.into_iter().map(zone).collect()
 }
 
+fn umask<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Umask>, D::Error> {
+    use serde::de::Error as _;
+    let wrong = |what: &str| D::Error::custom(format!("{what}\n  hint: such as umask = \"027\""));
+    let value = toml::Value::deserialize(from)?;
+    let text = value.as_str().ok_or_else(|| wrong("no text: it stands in quotes"))?;
+    let octal = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let bits = u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o777);
+    let bits = bits.ok_or_else(|| wrong("no umask: it is three octal digits"))?;
+    if bits & 0o700 != 0 {
+        return Err(wrong("the lake's owner could not read or write it: the first digit is 0"));
+    }
+    Ok(Some(Umask(bits)))
+}
+
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    use serde::de::Error as _;
+    let value = toml::Value::deserialize(from)?;
+    let seconds = value.as_integer().and_then(|seconds| u32::try_from(seconds).ok());
+    match seconds.filter(|seconds| *seconds > 0) {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err(D::Error::custom(
+            "no whole number of seconds from 1 on\n  hint: such as notify_seconds = 60",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,7 +398,8 @@ mod tests {
              [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\n\
              [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
              params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
-             [nightly]\nmetrics = 'w.prom'\n[retention]\ndays = 30\n\
+             [lake]\numask = '007'\n\
+             [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
              [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n",
         )
         .unwrap();
@@ -339,6 +413,9 @@ mod tests {
             "a switch that is off is no word",
         );
         assert_eq!(config.retention.days, Some(30));
+        assert_eq!(config.nightly.notify_limit(), Duration::from_secs(5));
+        let umask = config.lake.umask.unwrap();
+        assert_eq!((umask.bits(), umask.to_string().as_str()), (0o007, "007"));
         assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
     }
 
@@ -366,6 +443,26 @@ mod tests {
                 "timezone = 5",
                 "error: line 1: `timezone`: invalid type: integer `5`, expected a string\n  \
                  hint: a line of it reads: timezone = \"America/Bogota\"",
+            ),
+            (
+                "[nightly]\nnotify_seconds = 0",
+                "error: line 2: `notify_seconds`: no whole number of seconds from 1 on\n  \
+                 hint: such as notify_seconds = 60",
+            ),
+            (
+                "[lake]\numask = 27",
+                "error: line 2: `umask`: no text: it stands in quotes\n  \
+                 hint: such as umask = \"027\"",
+            ),
+            (
+                "[lake]\numask = '1027'",
+                "error: line 2: `umask`: no umask: it is three octal digits\n  \
+                 hint: such as umask = \"027\"",
+            ),
+            (
+                "[lake]\numask = '777'",
+                "error: line 2: `umask`: the lake's owner could not read or write it: the first \
+                 digit is 0\n  hint: such as umask = \"027\"",
             ),
             (
                 "[inbox]\nafter = 'move'",
@@ -396,6 +493,8 @@ mod tests {
         assert!(!all.source_timezones.is_empty());
         assert!(all.page.file.is_some() && all.page.days.is_some());
         assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());
+        assert_eq!(all.nightly.notify_limit(), Nightly::default().notify_limit());
+        assert!(all.nightly.notify_seconds.is_some() && all.lake.umask.is_some());
         assert!(all.retention.days.is_some());
     }
 }

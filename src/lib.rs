@@ -27,10 +27,12 @@
 //! | [`report`] | the page: sections, charts, and how no text becomes markup |
 //! | [`cli`] | one file per subcommand |
 //! | [`config`] | what a lake says of itself |
+//! | [`files`] | files that are written whole, and who may read them |
 
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod files;
 pub mod lake;
 pub mod load;
 pub mod nightly;

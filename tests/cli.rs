@@ -10,7 +10,7 @@ use wabalake_queries::CATALOG;
 
 /// A folder with a few exports, in which commands are run.
 pub(super) struct Desk {
-    folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 const SESSIONS: &str = "\

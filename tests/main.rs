@@ -9,6 +9,7 @@ mod keep_out;
 mod kinds;
 mod loads;
 mod nightly;
+mod modes;
 mod quality;
 mod sheets;
 mod sql;

@@ -20,7 +20,7 @@ use polars::prelude::{
     DataFrame, DataType, Engine, Expr, LazyFrame, PolarsResult, SortMultipleOptions, col, lit, when,
 };
 use wabalake_data::Table;
-use wabalake_data::tables::instant;
+use wabalake_data::tables::{instant, sessions};
 
 pub mod breakdown;
 pub mod chains;
@@ -254,6 +254,9 @@ pub struct OutputColumn {
     pub unit: Option<&'static str>,
 }
 
+/// Columns that name a person.
+const PEOPLE: [&str; 4] = [sessions::USER_PHONE, sessions::USER_CELLPHONE, "from", "to"];
+
 impl OutputColumn {
     const fn new(name: &'static str, of: Type, unit: Option<&'static str>) -> Self {
         Self { name, of, unit }
@@ -317,6 +320,11 @@ impl OutputColumn {
     /// An amount of money; its currency stands in the column beside it.
     pub const fn money(name: &'static str) -> Self {
         Self::new(name, Type::Money, None)
+    }
+
+    /// Whether it names people.
+    pub fn names_people(&self) -> bool {
+        PEOPLE.contains(&self.name)
     }
 }
 

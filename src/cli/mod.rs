@@ -41,6 +41,7 @@ use clap::{ArgMatches, Command};
 
 use self::output::{to_stderr, to_stdout};
 use crate::error::Result;
+use crate::files::keep_from_others;
 
 /// One subcommand.
 struct Subcommand {
@@ -114,6 +115,10 @@ fn run(words: &[OsString]) -> u8 {
 
 fn dispatch(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    // Manual pages are for everybody.
+    if name != man::SUBCOMMAND.name {
+        keep_from_others();
+    }
     match SUBCOMMANDS.iter().find(|(subcommand, _)| subcommand.name == name) {
         Some((subcommand, _)) => (subcommand.run)(&Asked { matches, words }),
         None => Ok(()),

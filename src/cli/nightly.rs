@@ -11,12 +11,13 @@ use wabalake_data::TABLES;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::day_start;
 
-use super::output::{to_file, to_stderr, to_stdout};
+use super::output::{to_file_for, to_stderr, to_stdout};
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Report as Cause, Result};
+use crate::files::Access;
 use crate::lake::AsOf;
 use crate::load::report::grouped;
 use crate::nightly::{self, Report, metrics, night};
@@ -90,7 +91,10 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let file = config.page.file.as_ref().map(|file| lake.root().join(file));
     let publish = |file: &Path| {
         let page = report::page(&lake, &report::Options::of(&config))?;
-        to_file(file, |out| Ok(out.write_all(page.as_bytes())?))
+        // Whoever publishes it says who may read it, once: it keeps its mode.
+        let is_first = config.privacy.people_on_page && !file.exists();
+        let access = if is_first { Access::Owner } else { Access::Usual };
+        to_file_for(access, file, |out| Ok(out.write_all(page.as_bytes())?))
     };
     let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
     let done = match night(&lake, &config, &how, page) {

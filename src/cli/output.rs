@@ -1,6 +1,5 @@
 //! Where output goes.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use clap::builder::StyledStr;
 use wabalake_queries::CATALOG;
 
 use crate::error::{Context as _, Error, Result};
+use crate::files::{self, Access};
 use crate::render::{self, Answer, Format, Screen};
 
 // No doc comment: clap would take it for the description of the whole subcommand.
@@ -73,9 +73,22 @@ impl OutputOptions {
 
     /// Writes an answer to its place.
     pub(super) fn write(&self, answer: &Answer, listing: Listing) -> Result<()> {
+        self.write_for(Access::Usual, answer, listing)
+    }
+
+    /// The same, where a file is for its owner alone, whatever its columns are called.
+    pub(super) fn write_for(
+        &self,
+        access: Access,
+        answer: &Answer,
+        listing: Listing,
+    ) -> Result<()> {
         let format = self.format(listing);
         match self.file() {
-            Some(path) => to_file(path, |out| render::write(answer, format, out)),
+            Some(path) => {
+                let access = if answer.names_people() { Access::Owner } else { access };
+                to_file_for(access, path, |out| render::write(answer, format, out))
+            }
             None if format == Format::Table => {
                 to_stdout(|out| Ok(render::write_screen(answer, Screen::stdout(), out)?))
             }
@@ -124,10 +137,23 @@ pub(super) fn to_stderr(text: &str) {
 
 /// Writes a file that is there as a whole or not at all.
 pub(super) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    replace(path, write).context(|| format!("writing `{}`", path.display()))
+    to_file_for(Access::Usual, path, write)
 }
 
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+/// The same, for those who may read it.
+pub(super) fn to_file_for(
+    access: Access,
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    replace(path, access, write).context(|| format!("writing `{}`", path.display()))
+}
+
+fn replace(
+    path: &Path,
+    access: Access,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
     // A link stays a link. A device or a pipe is written to: it cannot be replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
@@ -144,23 +170,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
         return Err(Error::usage(format!("there is no folder `{}`", folder.display()))
             .hint(format!("make it: `mkdir -p {}`", folder.display())));
     }
-    let mut prefix = OsStr::new(".").to_owned();
-    prefix.push(path.file_name().unwrap_or_default());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix);
-    #[cfg(unix)]
-    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(everybody);
-    let file = builder.tempfile_in(folder)?;
-    let mut out = BufWriter::with_capacity(64 << 10, file);
-    write(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    if let Ok(there) = path.metadata() {
-        file.as_file().set_permissions(there.permissions())?;
-    }
-    file.persist(&path).map_err(|error| error.error)?;
-    Ok(())
+    files::write_whole(&path, access, write)
 }
 
 /// Help, bold where standard output is a terminal that knows it.

@@ -10,6 +10,7 @@ use super::shared::{LakeOption, MartsOption};
 use super::{Asked, Subcommand, sql, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::files::Access;
 use crate::render::{Answer, Format};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "query", define, run };
@@ -76,9 +77,11 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Format::MetaJson => Some(options.engine.response(&lake, &question)?),
         _ => None,
     };
+    // An answer about one person need not say whose it is.
+    let access = if named.is_about_a_person() { Access::Owner } else { Access::Usual };
     let write = |answer: Answer| match response {
-        Some(response) => options.output.write(&answer.within(response), listing),
-        None => options.output.write(&answer, listing),
+        Some(response) => options.output.write_for(access, &answer.within(response), listing),
+        None => options.output.write_for(access, &answer, listing),
     };
     let marts = options.marts.of(&config);
     let marts = marts.as_ref().map(|config| (config, named.dates()));

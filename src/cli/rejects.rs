@@ -8,10 +8,11 @@ use polars::prelude::{DataFrame, DataType, LazyFrame, col, lit};
 use wabalake_data::TABLES;
 use wabalake_queries::query::OutputColumn;
 
-use super::output::{Listing, OutputOptions, to_file, to_stderr, to_stdout};
+use super::output::{Listing, OutputOptions, to_file_for, to_stderr, to_stdout};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Asked, Subcommand, usage};
 use crate::error::{Error, Result};
+use crate::files::Access;
 use crate::lake::rejects::{self as table, Which};
 use crate::load;
 use crate::load::report::grouped;
@@ -91,7 +92,8 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         columns.push(OutputColumn::text(table::RAW));
     }
     let answer = Answer::new(&rejects.collect()?, columns, options.zone.of(&lake)?)?;
-    options.output.write(&answer, Listing::ToRead)
+    let access = if options.raw { Access::Owner } else { Access::Usual };
+    options.output.write_for(access, &answer, Listing::ToRead)
 }
 
 fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
@@ -109,7 +111,7 @@ fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
     if path.as_os_str() == "-" {
         return to_stdout(write);
     }
-    to_file(path, &mut write)?;
+    to_file_for(Access::Owner, path, &mut write)?;
     let noun = if rows == 1 { "record" } else { "records" };
     to_stderr(&format!("{} {noun} written to `{}`\n", grouped(rows as u64), path.display()));
     Ok(())

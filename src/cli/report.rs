@@ -6,10 +6,11 @@ use chrono::NaiveDate;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_queries::query::days::read_date;
 
-use super::output::{to_file, to_stdout};
+use super::output::{to_file_for, to_stdout};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
+use crate::files::Access;
 use crate::report;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "report", define, run };
@@ -86,9 +87,11 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         with_people: options.with_people,
         phone: options.phone,
     };
+    let names_people = wanted.with_people || wanted.phone.is_some();
+    let access = if names_people { Access::Owner } else { Access::Usual };
     let page = report::page(&lake, &wanted)?;
     match options.output.filter(|path| path.as_os_str() != "-") {
-        Some(path) => to_file(&path, |out| Ok(out.write_all(page.as_bytes())?)),
+        Some(path) => to_file_for(access, &path, |out| Ok(out.write_all(page.as_bytes())?)),
         None => to_stdout(|out| Ok(out.write_all(page.as_bytes())?)),
     }
 }

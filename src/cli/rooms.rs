@@ -96,6 +96,11 @@ impl<'a> Named<'a> {
         (date("from"), date("to"))
     }
 
+    /// Whether it is asked of the person with a number.
+    pub(super) fn is_about_a_person(&self) -> bool {
+        self.matches.try_contains_id("phone").unwrap_or(false)
+    }
+
     /// What is asked, where days begin in the lake's own zone unless the command line or the
     /// environment names one.
     pub(super) fn question_in(&self, asked: &Asked<'_>, lakes: Option<Tz>) -> Result<Question> {

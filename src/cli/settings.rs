@@ -105,6 +105,7 @@ impl SettingsOptions {
         for (table, own) in &config.source_timezones {
             settings.push((format!("source_timezones.{table}"), Some(own.name().to_owned())));
         }
+        settings.push(("lake.umask".into(), config.lake.umask.map(|umask| umask.to_string())));
         let folders = Some(paths(&inbox.folders)).filter(|folders| !folders.is_empty());
         settings.extend([
             ("inbox.folders".into(), folders),
@@ -122,6 +123,7 @@ impl SettingsOptions {
             ("page.days".into(), page.days.map(|days| days.to_string())),
             ("nightly.metrics".into(), path(&nightly.metrics)),
             ("nightly.notify_command".into(), nightly.notify_command.clone()),
+            ("nightly.notify_seconds".into(), Some(nightly.notify_limit().as_secs().to_string())),
             ("retention.days".into(), retention.days.map(|days| days.to_string())),
             ("privacy.people_in_marts".into(), Some(privacy.people_in_marts.to_string())),
             ("privacy.people_on_page".into(), Some(privacy.people_on_page.to_string())),

@@ -8,6 +8,7 @@ use wabalake_queries::query::zone::read_zone;
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::files::set_umask;
 use crate::lake::Lake;
 
 // No doc comment: clap would take it for the description of the whole subcommand.
@@ -19,15 +20,27 @@ pub(super) struct LakeOption {
 }
 
 impl LakeOption {
-    /// The lake, which must be there.
+    /// The lake, which must be there. Its umask holds from now on.
     pub(super) fn open(&self) -> Result<Lake> {
-        Lake::open(&self.lake)
+        with_umask(Lake::open(&self.lake)?)
+    }
+
+    /// The same, where the lake may have to be made first.
+    pub(super) fn create(&self) -> Result<Lake> {
+        with_umask(Lake::create(&self.lake)?)
     }
 
     /// Its path, as it was given.
     pub(super) fn path(&self) -> &Path {
         &self.lake
     }
+}
+
+fn with_umask(lake: Lake) -> Result<Lake> {
+    if let Some(umask) = Config::of(lake.root())?.lake.umask {
+        set_umask(umask.bits());
+    }
+    Ok(lake)
 }
 
 // Whether marts may answer.

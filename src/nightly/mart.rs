@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use wabalake_data::tables::sessions;
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Buckets, Question, Room, nearest};
+use wabalake_queries::query::{Buckets, OutputColumn, Question, Room, nearest};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::{self, Config};
@@ -16,9 +15,6 @@ use crate::lake::marts::MartLayout;
 
 /// Raised when the same definition would be stored in another way.
 const MART_VERSION: u32 = 1;
-
-/// Columns that name a person.
-const PEOPLE: [&str; 4] = [sessions::USER_PHONE, sessions::USER_CELLPHONE, "from", "to"];
 
 /// An answer that is kept up to date.
 #[derive(Debug)]
@@ -77,7 +73,7 @@ impl Mart {
             words.push(format!("--timezone={}", config.timezone.unwrap_or(Tz::UTC)));
         }
         let (question, range) = ask(room, &words, None)?;
-        let people = question.columns().into_iter().find(|column| PEOPLE.contains(&column.name));
+        let people = question.columns().into_iter().find(OutputColumn::names_people);
         if let Some(people) = people.filter(|_| !config.privacy.people_in_marts) {
             return Err(Error::lake(format!("its column `{}` names people", people.name)).hint(
                 "ask the query when it is needed, or allow it: people_in_marts = true, in [privacy]",

@@ -7,11 +7,11 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use super::Report;
 use crate::error::{Context as _, Result};
+use crate::files::{Access, write_whole};
 
 /// The text.
 pub fn text(report: &Report) -> String {
@@ -75,13 +75,7 @@ pub fn text(report: &Report) -> String {
 /// A folder that is not there or cannot be written to.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
     let writing = || format!("writing `{}`", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
     // The collector is somebody else.
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new("."))).context(writing)?;
-    file.write_all(text(report).as_bytes()).context(writing)?;
-    file.persist(path).map_err(|error| error.error).context(writing)?;
-    Ok(())
+    write_whole(path, Access::Everybody, |out| Ok(out.write_all(text(report).as_bytes())?))
+        .context(writing)
 }

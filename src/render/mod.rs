@@ -124,6 +124,11 @@ impl Answer {
         Self { response: Some(response), ..self }
     }
 
+    /// Whether a column names people.
+    pub fn names_people(&self) -> bool {
+        self.columns.iter().any(OutputColumn::names_people)
+    }
+
     fn names(&self) -> impl ExactSizeIterator<Item = &'static str> {
         self.columns.iter().map(|column| column.name)
     }

@@ -38,6 +38,7 @@ use super::layout::{Layout, layouts};
 use super::vacuum::{entries, files_below};
 use super::{Change, Commit, Lake, Lock, Operation, Snapshot, Staging, lock};
 use crate::error::{Context as _, Error, Result};
+use crate::files::{Access, beside};
 
 /// How to erase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -567,7 +568,7 @@ pub(super) fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
     let doing = || format!("writing `{}`", file.display());
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).context(doing)?;
-    let mut whole = tempfile::Builder::new().prefix(".").tempfile_in(folder).context(doing)?;
+    let mut whole = beside(file, Access::Usual).context(doing)?;
     whole.write_all(bytes).context(doing)?;
     whole.as_file().sync_all().context(doing)?;
     whole.persist(file).map_err(|error| error.error).context(doing)?;

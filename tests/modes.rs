@@ -1,0 +1,184 @@
+//! Who may read what commands write, and that commands that only read write nothing.
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::cli::Desk;
+
+const SETTINGS: &str = "\
+[inbox]
+folders = ['../inbox']
+[[marts]]
+name = 'days'
+query = 'session-duration'
+[page]
+file = 'page.html'
+[nightly]
+metrics = 'night.prom'
+";
+
+/// A desk with an inbox, and a lake that has settings.
+fn desk(settings: &str) -> Desk {
+    let desk = Desk::new();
+    let folder = desk.folder.path();
+    for made in ["lake", "inbox"] {
+        fs::create_dir(folder.join(made)).unwrap();
+        fs::set_permissions(folder.join(made), PermissionsExt::from_mode(0o700)).unwrap();
+    }
+    let settings = desk.write("lake/wabalake.toml", settings);
+    fs::set_permissions(settings, PermissionsExt::from_mode(0o600)).unwrap();
+    desk
+}
+
+/// Runs a command under an umask.
+fn run(desk: &Desk, umask: &str, line: &str) {
+    let command = desk.command(line);
+    let mut shell = Command::new("sh");
+    shell.current_dir(desk.folder.path());
+    shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let output = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {said}");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// All below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(below(&path));
+        }
+        all.push(path);
+    }
+    all
+}
+
+#[test]
+fn a_lake_is_for_its_owner_and_group_or_as_it_says() {
+    for (umask, own, files, folders) in [
+        ("000", "", 0o640, 0o750),
+        ("022", "", 0o640, 0o750),
+        ("077", "", 0o600, 0o700),
+        ("022", "[lake]\numask = '007'\n", 0o660, 0o770),
+        ("000", "[lake]\numask = '077'\n", 0o600, 0o700),
+    ] {
+        let desk = desk(&format!("{own}{SETTINGS}"));
+        let lake = desk.folder.path().join("lake");
+        fs::copy(desk.folder.path().join("sessions.csv"), desk.folder.path().join("inbox/a.csv"))
+            .unwrap();
+        run(&desk, umask, "nightly --lake lake");
+        run(&desk, umask, "compact --lake lake");
+        run(&desk, umask, "vacuum --retain-days 0 --lake lake");
+        let mut seen = 0;
+        for path in below(&lake) {
+            let expected = match path.strip_prefix(&lake).unwrap().to_str().unwrap() {
+                "wabalake.toml" => 0o600,
+                "night.prom" => 0o644,
+                _ if path.is_dir() => folders,
+                _ => files,
+            };
+            assert_eq!(mode(&path), expected, "{} under {umask}, {own}", path.display());
+            seen += 1;
+        }
+        assert!(seen > 15, "{seen}");
+    }
+}
+
+#[test]
+fn answers_are_for_the_group_and_those_with_people_for_their_owner() {
+    let desk = Desk::loaded();
+    desk.write("there.csv", "");
+    desk.write("there-too.csv", "");
+    for (name, before) in [("there.csv", 0o644), ("there-too.csv", 0o644)] {
+        let path = desk.folder.path().join(name);
+        fs::set_permissions(path, PermissionsExt::from_mode(before)).unwrap();
+    }
+    for (line, file, expected) in [
+        ("query drop-off -o", "answer.csv", 0o640),
+        ("query drop-off -o", "there-too.csv", 0o644),
+        ("query session-chains -o", "chains.csv", 0o600),
+        ("query session-chains -o", "there.csv", 0o600),
+        ("query user-history --phone +573000000001 -o", "history.parquet", 0o600),
+        ("status -o", "status.json", 0o640),
+        ("rejects -o", "rejects.csv", 0o640),
+        ("rejects --raw -o", "raw.csv", 0o600),
+        ("rejects --export", "mend.csv", 0o600),
+        ("report -o", "page.html", 0o640),
+        ("report --conversation-id 417 --with-people -o", "people.html", 0o600),
+    ] {
+        run(&desk, "022", &format!("{line} {file} --lake lake"));
+        assert_eq!(mode(&desk.folder.path().join(file)), expected, "{line} {file}");
+    }
+    desk.write("own.sql", "SELECT user_phone AS p FROM sessions");
+    run(&desk, "022", "query ./own.sql --lake lake -o own.csv");
+    assert_eq!(mode(&desk.folder.path().join("own.csv")), 0o600);
+    run(&desk, "022", "man man");
+    assert_eq!(mode(&desk.folder.path().join("man/wabalake.1")), 0o644);
+}
+
+#[test]
+fn what_only_reads_a_lake_writes_nothing_to_it() {
+    let desk = desk(SETTINGS);
+    let lake = desk.folder.path().join("lake");
+    fs::copy(desk.folder.path().join("sessions.csv"), desk.folder.path().join("inbox/a.csv"))
+        .unwrap();
+    run(&desk, "022", "nightly --lake lake");
+    desk.write("more.csv", "session_id,session_started_timestamp\ns9,2025-06-01 10:00:00\ns8,x\n");
+    fs::copy(desk.folder.path().join("more.csv"), desk.folder.path().join("inbox/b.csv")).unwrap();
+    // What it keeps for itself would be made anew.
+    fs::remove_dir_all(lake.join(".wabalake")).unwrap();
+    let elsewhere = TempDir::new().unwrap();
+    let seen = || -> BTreeMap<PathBuf, (u64, i64, i64)> {
+        let all = below(&lake).into_iter().chain([lake.clone()]);
+        let stamp = |path: &Path| {
+            let there = fs::symlink_metadata(path).unwrap();
+            (there.ino(), there.ctime(), there.ctime_nsec())
+        };
+        all.map(|path| (path.clone(), stamp(&path))).collect()
+    };
+    let before = seen();
+    for line in [
+        "load more.csv --dry-run",
+        "load more.csv --dry-run --per-file",
+        "nightly --dry-run",
+        "nightly --dry-run --full",
+        "vacuum --dry-run --retain-days 0",
+        "query drop-off",
+        "query session-duration --by day",
+        "query session-duration --by day --no-marts",
+        "explain drop-off",
+        "status",
+        "coverage",
+        "rejects",
+        "rejects --all",
+        "history sessions",
+        "config",
+        "report",
+    ] {
+        let mut command = desk.command(line);
+        command.args(["--lake", "lake"]).env("TMPDIR", elsewhere.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        assert_eq!(seen(), before, "{line}");
+    }
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "scratch is left");
+}
