@@ -803,6 +803,21 @@ fn a_command_is_told_of_a_night() {
     let told: serde_json::Value = serde_json::from_str(&desk.read("told.json")).unwrap();
     assert_eq!(told["error"], "mart `days`: no query `sesion-duration`");
     desk.write("lake/wabalake.toml", NIGHTS);
+    desk.write("lake/wabalake.toml", &NIGHTS.replace("[nightly]", "[nightly]\nnotify_seconds = 1"));
+    // It reads nothing, and what it began would outlive it.
+    let said = night("sleep 60 & echo $! > began; wait");
+    assert_eq!(said.code, 1);
+    assert_eq!(
+        said.err,
+        "error: the command that is to be told of the night: it was stopped after 1 second\n  \
+         hint: `notify_seconds` in wabalake.toml, under [nightly], says how long it may take\n"
+    );
+    let began = Path::new("/proc").join(desk.read("began").trim()).join("cmdline");
+    assert!(
+        !std::fs::read(began).is_ok_and(|line| line.starts_with(b"sleep")),
+        "it is still there"
+    );
+    desk.write("lake/wabalake.toml", NIGHTS);
     let said = night("exit 3");
     assert_eq!(said.code, 1);
     let wrong = "error: the command that is to be told of the night";

@@ -107,13 +107,14 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         true => Ok(writeln!(out, "{json}")?),
         false => Ok(out.write_all(text(&done).as_bytes())?),
     })?;
+    let limit = config.nightly.notify_limit();
     let mut faults = Vec::new();
     if !done.dry_run {
         if let Some(path) = &config.nightly.metrics {
             faults.extend(metrics::write(&lake.root().join(path), &done).err());
         }
         if let Some(command) = &config.nightly.notify_command {
-            faults.extend(nightly::notify(command, &json, done.outcome).err());
+            faults.extend(nightly::notify(command, &json, done.outcome, limit).err());
         }
     }
     let incomplete = incomplete(&done);
@@ -130,7 +131,8 @@ fn failed(error: Error, config: &Config, dry_run: bool) -> Error {
     if let Some(command) = config.nightly.notify_command.as_deref().filter(|_| !dry_run) {
         let Cause { what, hint, .. } = error.report();
         let json = json!({"outcome": "failed", "error": what, "hint": hint}).to_string();
-        if let Err(fault) = nightly::notify(command, &json, "failed") {
+        if let Err(fault) = nightly::notify(command, &json, "failed", config.nightly.notify_limit())
+        {
             to_stderr(&format!("{}\n", fault.lines()));
         }
     }

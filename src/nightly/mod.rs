@@ -22,9 +22,10 @@ mod refresh;
 mod sources;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rayon::prelude::*;
@@ -43,6 +44,9 @@ use crate::lake::{AsOf, Lake, Layout, vacuum};
 use crate::load::Failure;
 
 /// What a night is to do.
+/// How often it is looked whether a command has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Which version of the tables marts are made from; of an old one, nothing is loaded.
@@ -251,17 +255,21 @@ fn chosen(config: &Config, only: &[String]) -> Result<Vec<Mart>> {
     Ok(marts)
 }
 
-/// Gives a command what a night did, as JSON on its standard input.
+/// Gives a command what a night did, as JSON on its standard input. Once its time is over it is
+/// killed, with all that it began.
 ///
 /// # Errors
-/// A command that cannot be run, or that fails.
-pub fn notify(command: &str, json: &str, outcome: &str) -> Result<()> {
+/// A command that cannot be run, that fails or that takes too long.
+pub fn notify(command: &str, json: &str, outcome: &str, limit: Duration) -> Result<()> {
     let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let failed = |said: String| {
         Error::lake(format!("the command that is to be told of the night: {said}"))
             .hint("it is `notify_command` in wabalake.toml, or `--notify-command`")
     };
-    let mut child = Command::new(shell)
+    let mut shell = Command::new(shell);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+    let mut child = shell
         .args([option, command])
         .env("WABALAKE_OUTCOME", outcome)
         .stdin(Stdio::piped())
@@ -269,9 +277,33 @@ pub fn notify(command: &str, json: &str, outcome: &str) -> Result<()> {
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     if let Some(mut input) = child.stdin.take() {
-        // It need not read all of it.
-        let _ = input.write_all(json.as_bytes());
+        let json = json.to_owned();
+        // It need not read all of it, nor any of it.
+        std::thread::spawn(move || drop(input.write_all(json.as_bytes())));
     }
-    let ended = child.wait().map_err(|error| failed(error.to_string()))?;
-    if ended.success() { Ok(()) } else { Err(failed(format!("it ended with {ended}"))) }
+    let until = Instant::now() + limit;
+    loop {
+        match child.try_wait().map_err(|error| failed(error.to_string()))? {
+            Some(ended) if ended.success() => return Ok(()),
+            Some(ended) => return Err(failed(format!("it ended with {ended}"))),
+            None if Instant::now() < until => std::thread::sleep(LOOK),
+            None => break,
+        }
+    }
+    kill(&mut child).map_err(|error| failed(error.to_string()))?;
+    let seconds = limit.as_secs();
+    let plural = if seconds == 1 { "" } else { "s" };
+    Err(failed(format!("it was stopped after {seconds} second{plural}"))
+        .hint("`notify_seconds` in wabalake.toml, under [nightly], says how long it may take"))
+}
+
+/// Kills a process and, where there are groups of processes, its whole group.
+fn kill(child: &mut Child) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        kill_process_group(Pid::from_child(child), Signal::Kill)?;
+    }
+    child.kill()?;
+    child.wait().map(drop)
 }
