@@ -66,8 +66,12 @@ struct Options {
     #[arg(long, value_name = "ROWS")]
     max_rejects: Option<u64>,
 
-    /// Only try: say what would be done
+    /// Only try: say what would be done; the lake need not be one that may be written to
     #[arg(long)]
+    #[arg(
+        long_help = "Only try: say what would be done. Nothing is written to the lake, which may be one that \
+                     may only be read; what does not fit into memory goes to the system's temporary folder"
+    )]
     dry_run: bool,
 
     /// Say nothing but warnings and errors
@@ -116,10 +120,10 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let (kind, files) = kind_and_files(&options)?;
     check_files(files)?;
     let nowhere = tempfile::tempdir()?;
-    let lake = if options.dry_run && !options.lake.path().exists() {
-        Lake::open(nowhere.path())?
-    } else {
-        Lake::create(options.lake.path())?
+    let lake = match options.dry_run {
+        true if options.lake.path().exists() => options.lake.open()?,
+        true => Lake::open(nowhere.path())?,
+        false => options.lake.create()?,
     };
     let config = Config::of(lake.root())?;
     let own = options.source_timezone;

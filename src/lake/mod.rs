@@ -189,7 +189,7 @@ impl Lake {
         let writing = self.writing()?;
         let within = self.own_folder("scratch");
         std::fs::create_dir_all(&within).context(|| format!("making `{}`", within.display()))?;
-        Ok(Scratch { folder: TempDir::new_in(within)?, _writing: writing })
+        Ok(Scratch { folder: TempDir::new_in(within)?, _writing: Some(writing) })
     }
 
     /// Waits until nobody else on this machine merges into the table. Whose commit comes first is
@@ -237,11 +237,24 @@ pub enum AsOf {
     Versions(BTreeMap<&'static str, u64>),
 }
 
-/// A folder for temporary files; keeps `vacuum` out as long as it lives.
+/// A folder for temporary files; one on the lake's disk keeps `vacuum` out as long as it lives.
 #[derive(Debug)]
 pub struct Scratch {
     folder: TempDir,
-    _writing: Lock,
+    _writing: Option<Lock>,
+}
+
+impl Scratch {
+    /// One in the system's temporary folder, for what only reads a lake.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be made.
+    pub fn outside() -> Result<Self> {
+        let within = std::env::temp_dir();
+        let making = || format!("making a folder in `{}`", within.display());
+        Ok(Self { folder: TempDir::new_in(&within).context(making)?, _writing: None })
+    }
 }
 
 impl Deref for Scratch {

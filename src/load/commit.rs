@@ -41,7 +41,7 @@ pub(crate) fn commit(
 ) -> Result<TableReport> {
     let table = staged.table;
     // Others on this machine wait here rather than merge in vain; the commit itself decides.
-    let _turn = lake.take_turn(table)?;
+    let _turn = if options.dry_run { None } else { Some(lake.take_turn(table)?) };
     for _ in 0..TRIES {
         let snapshot = lake.snapshot(table)?;
         let mut transactions = Vec::new();
@@ -59,9 +59,14 @@ pub(crate) fn commit(
         if live.is_empty() {
             return Ok(report);
         }
-        let staging = lake.staging(table)?;
-        let merging =
-            Merging { staged, snapshot: &snapshot, live: &live, staging: &staging, options };
+        let staging = if options.dry_run { None } else { Some(lake.staging(table)?) };
+        let merging = Merging {
+            staged,
+            snapshot: &snapshot,
+            live: &live,
+            staging: staging.as_ref(),
+            options,
+        };
         let outcome = merging.run()?;
         report.days = outcome.days;
         for (origin, file) in (1..).zip(&mut staged.files) {
@@ -107,7 +112,8 @@ struct Merging<'a> {
     snapshot: &'a Snapshot,
     /// Origins of the files that are not loaded yet.
     live: &'a BTreeSet<i32>,
-    staging: &'a Staging,
+    /// None where it is only tried.
+    staging: Option<&'a Staging>,
     options: &'a Options,
 }
 
@@ -230,14 +236,18 @@ impl Merging<'_> {
             if rows.is_empty() || (parts == 1 && !changed) {
                 continue;
             }
-            let rows = super::merge::sorted(self.table(), stack(rows)?)?.drop(ORIGIN)?;
-            outcome.add.push(self.staging.write(date, rows)?);
+            if let Some(staging) = self.staging {
+                let rows = super::merge::sorted(self.table(), stack(rows)?)?.drop(ORIGIN)?;
+                outcome.add.push(staging.write(date, rows)?);
+            }
         }
         if changed {
             outcome.remove.extend(lake.iter().map(|file| file.path.clone()));
             outcome.days.extend(date);
         } else {
-            self.staging.forget(&outcome.add);
+            if let Some(staging) = self.staging {
+                staging.forget(&outcome.add);
+            }
             outcome.add.clear();
         }
         Ok(outcome)

@@ -52,7 +52,7 @@ pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
 use self::source::{Found, Source};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::lake::{Lake, Scratch};
 
 /// Part of what names a loaded file: raised when the same bytes would load as other rows.
 const LOADER_VERSION: u32 = 1;
@@ -120,7 +120,7 @@ impl Options {
 /// a load of its own.
 pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report> {
     let started = Instant::now();
-    let scratch = lake.scratch()?;
+    let scratch = if options.dry_run { Scratch::outside()? } else { lake.scratch()? };
     let Found { sources, passed_over } = Found::of(files, &scratch)?;
     let mut report = Report { passed_over, ..Report::default() };
     if options.per_file {
