@@ -1,14 +1,19 @@
 //! `wabalake vacuum`: deletes files that no recent version of a table needs.
 
+use std::path::{Path, PathBuf};
+
 use chrono::TimeDelta;
 use clap::{Args, Command, FromArgMatches as _};
 
-use super::output::to_stdout;
+use super::output::{to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
+use crate::config::Config;
 use crate::error::Result;
-use crate::lake::vacuum;
+use crate::lake::vacuum::{self, Why};
 use crate::load::report::{bytes, grouped};
+use crate::nightly;
+use crate::render::visible;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "vacuum", define, run };
 
@@ -30,8 +35,9 @@ struct Options {
 fn define(command: Command) -> Command {
     Options::augment_args(command).long_about(
         "Delete files that no recent version of a table needs: those that were replaced longer ago \
-         than the retention, and what killed loads left behind. A load cannot be undone once the \
-         files from before it are deleted.",
+         than the retention, and what killed loads, commits and nights left behind. A load cannot be \
+         undone once the files from before it are deleted. Only files that wabalake wrote are \
+         deleted, and no link is followed: what is passed over is named on standard error.",
     )
 }
 
@@ -39,8 +45,11 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let options =
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let lake = options.lake.open()?;
+    let config = Config::of(lake.root())?;
     let retain = TimeDelta::days(options.retain_days.into());
-    let vacuumed = lake.vacuum(vacuum::Options { retain, dry_run: options.dry_run })?;
+    let how = vacuum::Options { retain, dry_run: options.dry_run };
+    let vacuumed = nightly::sweep(&lake, &config, how)?;
+    tell_passed_over(&vacuumed.passed_over);
     to_stdout(|out| {
         let count = vacuumed.files.len();
         let files = if count == 1 { "file" } else { "files" };
@@ -48,10 +57,25 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         let count = grouped(count as u64);
         if options.dry_run {
             for file in &vacuumed.files {
-                writeln!(out, "{}", file.display())?;
+                writeln!(out, "{}", shown(file))?;
             }
         }
         writeln!(out, "{count} {files} {done}, {}", bytes(vacuumed.bytes))?;
         Ok(())
     })
+}
+
+/// Names what was left where it is, the first of it where there is much.
+fn tell_passed_over(passed_over: &[(PathBuf, Why)]) {
+    const NAMED: usize = 10;
+    for (path, why) in passed_over.iter().take(NAMED) {
+        to_stderr(&format!("passed over: {}: {}\n", shown(path), why.text()));
+    }
+    if let Some(more) = passed_over.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        to_stderr(&format!("passed over: {} more\n", grouped(more as u64)));
+    }
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
 }

@@ -54,6 +54,15 @@ pub(super) fn take(file: &Path) -> Result<Option<Lock>> {
     })
 }
 
+/// The same without making the file, for what only looks: where there is none, nobody holds it.
+pub(super) fn look(file: &Path) -> Option<Lock> {
+    let Ok(opened) = File::open(file) else { return Some(Lock { file: None }) };
+    match opened.try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        locked => Some(Lock { file: locked.is_ok().then_some(opened) }),
+    }
+}
+
 fn open(file: &Path) -> Result<File> {
     let doing = || format!("locking `{}`", file.display());
     if let Some(folder) = file.parent() {

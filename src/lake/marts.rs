@@ -9,8 +9,6 @@
 //! `mart_day`; else all rows are in the partition without one. The log holds no bounds of any
 //! column. Nothing is lost with a mart: it is made anew.
 
-use std::path::PathBuf;
-
 use polars::prelude::{DataType, Expr, LazyFrame, Schema, col};
 use serde_json::Value;
 use wabalake_queries::query::OutputColumn;
@@ -18,7 +16,7 @@ use wabalake_queries::query::OutputColumn;
 use super::layout::Layout;
 use super::log::{Log, commit_info};
 use super::{Lake, Snapshot};
-use crate::error::{Context as _, Result};
+use crate::error::Result;
 
 /// The Date column that partitions a mart: the first date that a row is about.
 pub const MART_DAY: &str = "mart_day";
@@ -94,25 +92,17 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// Files that cannot be moved.
+    /// Files that cannot be moved or deleted; a link, which may lead out of the lake.
     pub fn drop_mart(&self, mart: &'static MartLayout) -> Result<()> {
         let folder = self.folder(mart);
         if let Ok(mut known) = self.known.lock() {
             known.remove(&folder);
         }
-        if folder.is_dir() {
-            // Moved first, so that nobody meets half a mart.
+        if Log::new(&folder).is_there() {
             let scratch = self.scratch()?;
-            let dropping = || format!("dropping `{}`", folder.display());
-            std::fs::rename(&folder, scratch.join(mart.name)).context(dropping)?;
+            self.drop_table(&folder, MART_DAY, &scratch.join(mart.name))?;
         }
         Ok(())
-    }
-
-    /// The folders of all marts, those that the settings no longer name included.
-    pub(super) fn mart_folders(&self) -> Result<Vec<PathBuf>> {
-        let folders = super::vacuum::entries(&self.root().join("marts"))?;
-        Ok(folders.into_iter().filter(|folder| Log::new(folder).is_there()).collect())
     }
 }
 

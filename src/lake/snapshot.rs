@@ -293,12 +293,15 @@ fn typed(schema: Schema, shown: &dyn Fn(DataType) -> DataType) -> Schema {
     schema.into_iter().map(|(name, data_type)| (name, shown(data_type))).collect()
 }
 
+/// What stands for the day of rows without one.
+pub(super) const NO_DAY: &str = "__HIVE_DEFAULT_PARTITION__";
+
 /// The folder of a day below its table's.
 pub(super) fn partition_folder(layout: &dyn Layout, day: Option<NaiveDate>) -> String {
     let partition = layout.partition();
     match day {
         Some(day) => format!("{partition}={day}"),
-        None => format!("{partition}=__HIVE_DEFAULT_PARTITION__"),
+        None => format!("{partition}={NO_DAY}"),
     }
 }
 

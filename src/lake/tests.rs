@@ -536,8 +536,10 @@ fn vacuum_keeps_what_a_version_within_the_retention_needs() {
         // However old a file is: what counts is when it was replaced.
         make_older(&file, 30);
     }
-    let killed_lately = folder.join("utc_day=2025-06-01/killed-lately.parquet");
-    let killed_long_ago = folder.join("utc_day=2025-06-03/killed-long-ago.parquet");
+    let killed_lately =
+        folder.join("utc_day=2025-06-01/5e0c7f0e-3c0b-4a56-9a51-0d6b3f5a7c11.parquet");
+    let killed_long_ago =
+        folder.join("utc_day=2025-06-03/91d2a7c4-6f3e-4b1d-8f6a-2b7d9e0c4a22.parquet");
     fs::create_dir(killed_long_ago.parent().unwrap()).unwrap();
     for file in [&killed_lately, &killed_long_ago] {
         fs::write(file, "half a file").unwrap();
@@ -578,7 +580,7 @@ fn vacuum_waits_for_those_who_write() {
     assert!(lake.vacuum(now).is_err(), "scratch is in use");
     drop(scratch);
     // What a killed process leaves.
-    let left = lake.own_folder("scratch").join("left");
+    let left = lake.own_folder("scratch").join(".tmpAb12Cd");
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("spilled"), "rows").unwrap();
     assert_eq!(lake.vacuum(Options::default()).unwrap().files.len(), 0);

@@ -21,6 +21,7 @@ mod commit;
 mod csv;
 pub mod direct;
 mod encoding;
+pub(crate) mod folder;
 mod header;
 mod json;
 mod keep_out;

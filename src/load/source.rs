@@ -17,7 +17,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
@@ -25,6 +25,7 @@ use tempfile::TempPath;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::encoding::Evidence;
+use super::folder::{A_LAKE, Entry, is_lake, unreadable, walk};
 use super::limits::{self, Bounded};
 use super::report::PassedOver;
 use crate::error::{Error, Result};
@@ -102,16 +103,50 @@ pub fn matches(path: &Path) -> Result<Option<Vec<PathBuf>>> {
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
-    let paths = glob::glob_with(&text, as_shells_do).map_err(|error| {
+    let wrong = |error: glob::PatternError| {
         Error::usage(format!("`{text}` is no pattern: {}", error.msg))
             .hint("`*` stands for any name, `?` for a letter, `**` for any folders")
-    })?;
-    let paths: Vec<PathBuf> = paths.filter_map(Result::ok).collect();
+    };
+    // What is below a folder is in it.
+    let pattern = if text == "**" { "." } else { text.trim_end_matches("/**") };
+    let paths: Vec<PathBuf> = if pattern.contains("**") {
+        let pattern = glob::Pattern::new(pattern).map_err(wrong)?;
+        let is_match = |path: &Path| pattern.matches_path_with(path, as_shells_do);
+        files_below(Path::new(pattern.as_str()), &is_match)?
+    } else {
+        let paths = glob::glob_with(pattern, as_shells_do).map_err(wrong)?;
+        paths.filter_map(Result::ok).collect()
+    };
     if paths.is_empty() {
         return Err(Error::data(format!("no file matches `{text}`"))
             .hint("name files that are there; `*` matches no hidden file"));
     }
     Ok(Some(paths))
+}
+
+/// The files that a pattern with `**` matches. A library's own search would follow links, which may
+/// lead back for ever.
+fn files_below(pattern: &Path, is_match: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let is_name =
+        |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    let named: PathBuf = pattern.components().take_while(is_name).collect();
+    let (here, mut files) = (Path::new("."), Vec::new());
+    let folder = if named == Path::new("") { here } else { &named };
+    if folder.is_dir() {
+        walk(
+            folder,
+            &folder.to_string_lossy(),
+            &[],
+            &mut |Entry { path, passed_over, .. }| {
+                let path = path.strip_prefix(here).unwrap_or(&path);
+                if passed_over.is_none() && is_match(path) {
+                    files.push(path.to_owned());
+                }
+                Ok(())
+            },
+        )?;
+    }
+    Ok(files)
 }
 
 /// Finds sources, one path after the other.
@@ -143,35 +178,17 @@ impl Finder<'_> {
 
     /// Adds what a folder and its subfolders hold, by name.
     fn add_folder(&mut self, folder: &Path, name: &str) -> Result<()> {
-        let unreadable = |e| unreadable(if name.is_empty() { "." } else { name }, &e);
-        if folder.join("_delta_log").is_dir() || folder.join(".wabalake").is_dir() {
-            self.pass_over(name.to_owned(), "a lake");
+        if is_lake(folder) {
+            self.pass_over(name.to_owned(), A_LAKE);
             return Ok(());
         }
-        let mut entries = Vec::new();
-        for entry in folder.read_dir().map_err(unreadable)? {
-            entries.push(entry.map_err(unreadable)?);
-        }
-        entries.sort_unstable_by_key(std::fs::DirEntry::file_name);
-        for entry in entries {
-            let path = entry.path();
-            let own = entry.file_name().to_string_lossy().into_owned();
-            let full = if name.is_empty() { own.clone() } else { format!("{name}/{own}") };
-            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            if own.starts_with('.') {
-                self.pass_over(full, "hidden");
-            } else if path.is_dir() && is_link {
-                // It may lead back here.
-                self.pass_over(full, "a link to a folder");
-            } else if path.is_dir() {
-                self.add_folder(&path, &full)?;
-            } else if path.is_file() {
-                self.add_file(&path, full, false, None)?;
-            } else {
-                self.pass_over(full, "no file");
+        walk(folder, name, &[], &mut |Entry { path, name, passed_over }| match passed_over {
+            Some(reason) => {
+                self.pass_over(name, reason);
+                Ok(())
             }
-        }
-        Ok(())
+            None => self.add_file(&path, name, false, None),
+        })
     }
 
     fn source(name: String, place: Place, is_named: bool) -> Source {
@@ -499,8 +516,4 @@ fn zip(name: &str, file: File) -> Result<zip::ZipArchive<BufReader<File>>> {
 fn damaged(name: &str, e: &zip::result::ZipError) -> Error {
     Error::data(format!("`{name}` is no archive that can be read: {e}"))
         .hint("unpack it, and load the files in it")
-}
-
-fn unreadable(name: &str, e: &io::Error) -> Error {
-    Error::data(format!("`{name}` cannot be read: {e}"))
 }

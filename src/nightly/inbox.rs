@@ -8,25 +8,31 @@
 //! | no export, or a broken one | moved aside with `FILE.error.txt`; the others are loaded |
 //! | changed while it was read | looked at again by the next night |
 //! | hidden, or still on its way (`.part`, `.tmp`, …) | passed over |
+//! | a link to a folder, a lake | passed over, as a load passes it over |
+//! | a link to a file that arrived as well | passed over |
 //!
 //! Files that are left are remembered by path, size and time, so that a night reads only what is
 //! new. That is all it is remembered for: without the memory they are read and known by their
 //! contents. A file whose load was undone is not loaded again by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::{TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::lock::Night;
 use crate::config::{After, Config, FILE};
 use crate::error::{Context as _, Error, Result};
+use crate::files::{Access, beside, is_temporary, write_whole};
 use crate::lake::Lake;
+use crate::lake::vacuum::{self, Vacuumed};
+use crate::load::folder::{Entry, walk};
 use crate::load::{self, Failure, Report};
 
 /// Endings of names of files that are still on their way.
@@ -69,6 +75,14 @@ struct Arrival {
 struct Seen {
     bytes: u64,
     modified: u128,
+}
+
+impl Arrival {
+    fn of(path: PathBuf, inbox: &Path) -> Result<Self> {
+        let below = path.strip_prefix(inbox).unwrap_or(&path).to_owned();
+        let seen = Seen::of(&path)?;
+        Ok(Self { path, below, seen })
+    }
 }
 
 impl Seen {
@@ -203,10 +217,21 @@ fn new_files(lake: &Lake, config: &Config, before: &Memory) -> Result<(Vec<Arriv
             return Err(Error::lake(format!("there is no inbox `{}`", folder.display()))
                 .hint("make the folder, or name another one in wabalake.toml, under [inbox]"));
         }
-        find(&folder, &folder, &aside, &mut arrivals)?;
+        walk(&folder, "", &aside, &mut |entry| {
+            if entry.passed_over.is_none() && is_arrival(&entry.path) {
+                arrivals.push(Arrival::of(entry.path, &folder)?);
+            }
+            Ok(())
+        })?;
     }
     arrivals.sort_by(|a, b| a.path.cmp(&b.path));
     arrivals.dedup_by(|a, b| a.path == b.path);
+    let real: BTreeSet<PathBuf> = arrivals.iter().map(|arrival| arrival.path.clone()).collect();
+    let mut linked = BTreeSet::new();
+    arrivals.retain(|Arrival { path, .. }| {
+        let target = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
+        target.is_none_or(|target| !real.contains(&target) && linked.insert(target))
+    });
     let mut memory = Memory::new();
     arrivals.retain(|arrival| {
         let known = before.get(&arrival.path) == Some(&arrival.seen);
@@ -218,42 +243,32 @@ fn new_files(lake: &Lake, config: &Config, before: &Memory) -> Result<(Vec<Arriv
     Ok((arrivals, memory))
 }
 
-fn find(top: &Path, folder: &Path, aside: &[PathBuf], found: &mut Vec<Arrival>) -> Result<()> {
-    let listing = || format!("listing `{}`", folder.display());
-    for entry in fs::read_dir(folder).context(listing)? {
-        let path = entry.context(listing)?.path();
-        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
-        if name.starts_with('.') || name.ends_with(".error.txt") || aside.contains(&path) {
-            continue;
-        }
-        if path.is_dir() {
-            find(top, &path, aside, found)?;
-            continue;
-        }
-        let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
-        if !path.is_file() || ON_ITS_WAY.contains(&ending.as_str()) {
-            continue;
-        }
-        let below = path.strip_prefix(top).unwrap_or(&path).to_owned();
-        let seen = Seen::of(&path)?;
-        found.push(Arrival { path, below, seen });
-    }
-    Ok(())
+/// Whether a file is there as a whole, and none of the nightly's own.
+fn is_arrival(path: &Path) -> bool {
+    let lower = |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or("").to_lowercase();
+    let (name, ending) = (lower(path.file_name()), lower(path.extension()));
+    !name.ends_with(".error.txt") && !ON_ITS_WAY.contains(&ending.as_str())
 }
 
 /// Moves a file that cannot be loaded, and says beside it why not.
 fn set_aside(lake: &Lake, config: &Config, arrival: &Arrival, error: &Error) -> Result<()> {
     let Some(folder) = &config.inbox.failed else { return Ok(()) };
     let place = move_into(&within(lake, folder), arrival)?;
-    let mut name = place.file_name().unwrap_or_default().to_owned();
+    let place = error_of(&place);
+    fs::write(&place, format!("{}\n", error.lines()))
+        .context(|| format!("writing `{}`", place.display()))
+}
+
+/// The file that says what is wrong with another.
+fn error_of(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(".error.txt");
-    let beside = place.with_file_name(name);
-    fs::write(&beside, format!("{}\n", error.lines()))
-        .context(|| format!("writing `{}`", beside.display()))
+    file.with_file_name(name)
 }
 
 /// Moves a file into a folder, under the path that it has in the inbox; where there is one, a
-/// number is added to its name.
+/// number is added to its name. A move that is killed leaves the file whole in one of the places,
+/// or in both.
 fn move_into(folder: &Path, arrival: &Arrival) -> Result<PathBuf> {
     let moving = || format!("moving `{}` into `{}`", arrival.path.display(), folder.display());
     let wanted = folder.join(&arrival.below);
@@ -262,22 +277,85 @@ fn move_into(folder: &Path, arrival: &Arrival) -> Result<PathBuf> {
     }
     for number in 1_u32.. {
         let place = if number == 1 { wanted.clone() } else { numbered(&wanted, number) };
-        // Taken first, so that nothing that is there is lost.
-        match File::create_new(&place) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-            Err(error) => return Err(error).context(moving),
+        match move_to(&arrival.path, &place) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            moved => return moved.map(|()| place).context(moving),
         }
-        if fs::rename(&arrival.path, &place).is_err() {
-            // On another file system.
-            let copied =
-                fs::copy(&arrival.path, &place).and_then(|_| File::open(&place)?.sync_all());
-            copied.inspect_err(|_| drop(fs::remove_file(&place))).context(moving)?;
-            fs::remove_file(&arrival.path).context(moving)?;
-        }
-        return Ok(place);
     }
     Err(Error::bug("there is a file of every number"))
+}
+
+/// Moves a file to a place, unless something is there.
+fn move_to(file: &Path, place: &Path) -> io::Result<()> {
+    // A link would lead elsewhere from there: what it leads to is copied.
+    #[cfg(target_os = "linux")]
+    if !file.is_symlink() {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, file, CWD, place, RenameFlags::NOREPLACE) {
+            Err(error) if error != rustix::io::Errno::EXIST => {}
+            done => return Ok(done?),
+        }
+    }
+    // To another file system, or on one that cannot do that at once.
+    let mut whole = beside(place, Access::Usual)?;
+    io::copy(&mut File::open(file)?, &mut whole)?;
+    whole.as_file().set_permissions(fs::metadata(file)?.permissions())?;
+    whole.as_file().sync_all()?;
+    whole.persist_noclobber(place).map_err(|error| error.error)?;
+    fs::remove_file(file)
+}
+
+/// Deletes what killed moves left where files are moved to: temporary files, and the empty files
+/// that 0.1.0 made first, if the file that they stood for is still in the inbox or was moved under
+/// a number.
+///
+/// # Errors
+/// A folder that cannot be read, a file that cannot be deleted.
+pub(super) fn sweep(
+    lake: &Lake,
+    config: &Config,
+    options: vacuum::Options,
+    done: &mut Vacuumed,
+) -> Result<()> {
+    let inbox = &config.inbox;
+    // A move that is under way is younger.
+    let until = SystemTime::from(Utc::now() - options.retain.max(TimeDelta::hours(1)));
+    let inboxes: Vec<PathBuf> = inbox.folders.iter().map(|folder| within(lake, folder)).collect();
+    for folder in [&inbox.loaded, &inbox.failed].into_iter().flatten() {
+        let folder = within(lake, folder);
+        if !folder.is_dir() {
+            continue;
+        }
+        walk(&folder, "", &[], &mut |Entry { path, .. }| {
+            let Ok(file) = path.symlink_metadata() else { return Ok(()) };
+            let is_old = file.modified().is_ok_and(|at| at < until);
+            let below = path.strip_prefix(&folder).unwrap_or(&path);
+            if file.is_file() && is_old && (is_copy(&path) || is_stand_in(&path, below, &inboxes)) {
+                if !options.dry_run {
+                    fs::remove_file(&path).context(|| format!("deleting `{}`", path.display()))?;
+                }
+                done.bytes += file.len();
+                done.files.push(path);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a file is one that was being copied here.
+fn is_copy(file: &Path) -> bool {
+    file.file_name().and_then(OsStr::to_str).is_some_and(is_temporary)
+}
+
+/// Whether a file is empty and stands for one that is elsewhere.
+fn is_stand_in(file: &Path, below: &Path, inboxes: &[PathBuf]) -> bool {
+    let holds = |path: &Path| fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() > 0);
+    let in_inbox = || inboxes.iter().map(|inbox| inbox.join(below)).any(|path| holds(&path));
+    // An empty file that could not be loaded is told of.
+    fs::metadata(file).is_ok_and(|file| file.len() == 0)
+        && !error_of(file).exists()
+        && (holds(&numbered(file, 2)) || in_inbox())
 }
 
 /// `sessions.csv` as `sessions-2.csv`.
@@ -289,14 +367,10 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 }
 
 fn remember(file: &Path, memory: &Memory) -> Result<()> {
-    let writing = || format!("writing `{}`", file.display());
-    let folder = file.parent().unwrap_or(Path::new("."));
     let text =
         serde_json::to_vec(memory).map_err(|error| Error::bug(format!("the inbox: {error}")))?;
-    let mut new = tempfile::NamedTempFile::new_in(folder).context(writing)?;
-    new.write_all(&text).context(writing)?;
-    new.persist(file).map_err(|error| error.error).context(writing)?;
-    Ok(())
+    write_whole(file, Access::Usual, |out| Ok(out.write_all(&text)?))
+        .context(|| format!("writing `{}`", file.display()))
 }
 
 /// A path of the settings starts from the lake.

@@ -40,13 +40,14 @@ pub use self::sources::Sources;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::runs::{Outcome, Run};
-use crate::lake::{AsOf, Lake, Layout, vacuum};
+use crate::lake::vacuum::{self, Vacuumed};
+use crate::lake::{AsOf, Lake, Layout};
 use crate::load::Failure;
 
-/// What a night is to do.
 /// How often it is looked whether a command has ended.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// What a night is to do.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Which version of the tables marts are made from; of an old one, nothing is loaded.
@@ -222,11 +223,21 @@ fn work(
     if let Some(days) = config.retention.days {
         let retain = TimeDelta::days(i64::from(days));
         // Who is writing now is no fault: the next night deletes what this one could not.
-        if let Ok(vacuumed) = lake.vacuum(vacuum::Options { retain, dry_run: false }) {
+        if let Ok(vacuumed) = sweep(lake, config, vacuum::Options { retain, dry_run: false }) {
             report.files_deleted = vacuumed.files.len() as u64;
         }
     }
     Ok(())
+}
+
+/// Deletes what no version within the retention needs, and what killed nights left beside the inbox.
+///
+/// # Errors
+/// Somebody who writes to the lake; files that cannot be deleted.
+pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<Vacuumed> {
+    let mut done = lake.vacuum(options)?;
+    inbox::sweep(lake, config, options, &mut done)?;
+    Ok(done)
 }
 
 /// Reads the logs of all that a night looks at side by side: whoever needs one later goes on from

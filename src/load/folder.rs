@@ -1,0 +1,75 @@
+//! What a folder holds, for loads and for the inbox.
+//!
+//! | there | is |
+//! |---|---|
+//! | a file, or a link to one | found |
+//! | a folder | looked into |
+//! | a link to a folder, which may lead back here or anywhere | passed over |
+//! | what is hidden, a lake, a device, a link to nothing | passed over |
+
+use std::fs::DirEntry;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Something in a folder or one of its subfolders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) path: PathBuf,
+    /// The folder's name and the way from it, with `/` between.
+    pub(crate) name: String,
+    /// Why it is passed over; none for a file.
+    pub(crate) passed_over: Option<&'static str>,
+}
+
+/// Why a folder that is a lake or a table is passed over.
+pub(crate) const A_LAKE: &str = "a lake";
+
+/// Whether a folder is a lake or a table of one.
+pub(crate) fn is_lake(folder: &Path) -> bool {
+    folder.join("_delta_log").is_dir() || folder.join(".wabalake").is_dir()
+}
+
+/// Tells of each file in a folder and its subfolders, by name, and of what is passed over. Folders
+/// that are left out are not told of.
+pub(crate) fn walk(
+    folder: &Path,
+    name: &str,
+    leave_out: &[PathBuf],
+    each: &mut dyn FnMut(Entry) -> Result<()>,
+) -> Result<()> {
+    let unreadable = |e| unreadable(if name.is_empty() { "." } else { name }, &e);
+    let entries = folder.read_dir().map_err(unreadable)?;
+    let mut entries: Vec<DirEntry> = entries.collect::<Result<_, _>>().map_err(unreadable)?;
+    entries.sort_unstable_by_key(DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if leave_out.contains(&path) {
+            continue;
+        }
+        let own = entry.file_name().to_string_lossy().into_owned();
+        let full = if name.is_empty() { own.clone() } else { format!("{name}/{own}") };
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        let passed_over = if own.starts_with('.') {
+            Some("hidden")
+        } else if path.is_dir() && is_link {
+            Some("a link to a folder")
+        } else if path.is_dir() && is_lake(&path) {
+            Some(A_LAKE)
+        } else if path.is_dir() {
+            walk(&path, &full, leave_out, each)?;
+            continue;
+        } else if path.is_file() {
+            None
+        } else {
+            Some("no file")
+        };
+        each(Entry { path, name: full, passed_over })?;
+    }
+    Ok(())
+}
+
+pub(super) fn unreadable(name: &str, e: &io::Error) -> Error {
+    Error::data(format!("`{name}` cannot be read: {e}"))
+}
