@@ -152,7 +152,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_file_keeps_its_mode_unless_it_is_for_its_owner_or_everybody() {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("answer.csv");
         let mode = || place.metadata().unwrap().permissions().mode() & 0o777;

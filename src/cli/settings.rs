@@ -39,8 +39,8 @@ pub(super) struct SettingsOptions {
     #[arg(long, value_name = "FILE", env = "WABALAKE_METRICS", hide_env_values = true)]
     metrics: Option<PathBuf>,
 
-    /// Run this by the shell once the night is over, with the run as JSON on its standard input
-    /// [default: as the lake says]
+    /// Run this by the shell once the night is over, with the run as JSON on its standard input; it
+    /// has a minute, or the lake's `notify_seconds` [default: as the lake says]
     #[arg(long, value_name = "COMMAND", env = "WABALAKE_NOTIFY_COMMAND", hide_env_values = true)]
     notify_command: Option<String>,
 }

@@ -39,7 +39,10 @@ pub(crate) fn walk(
     leave_out: &[PathBuf],
     each: &mut dyn FnMut(Entry) -> Result<()>,
 ) -> Result<()> {
-    let unreadable = |e| unreadable(if name.is_empty() { "." } else { name }, &e);
+    let unreadable = |e| match name {
+        "" => unreadable(&folder.to_string_lossy(), &e),
+        name => unreadable(name, &e),
+    };
     let entries = folder.read_dir().map_err(unreadable)?;
     let mut entries: Vec<DirEntry> = entries.collect::<Result<_, _>>().map_err(unreadable)?;
     entries.sort_unstable_by_key(DirEntry::file_name);
