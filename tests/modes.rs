@@ -130,7 +130,7 @@ fn answers_are_for_the_group_and_those_with_people_for_their_owner() {
     desk.write("own.sql", "SELECT user_phone AS p FROM sessions");
     run(&desk, "022", "query ./own.sql --lake lake -o own.csv");
     assert_eq!(mode(&desk.folder.path().join("own.csv")), 0o600);
-    run(&desk, "022", "man man");
+    run(&desk, "022", "man --out man");
     assert_eq!(mode(&desk.folder.path().join("man/wabalake.1")), 0o644);
 }
 
