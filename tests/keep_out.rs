@@ -114,7 +114,7 @@ fn text(export: &str, with: bool) -> String {
         Some(line) => with.then_some(line),
         None => Some(line),
     });
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 struct Bench {
@@ -510,14 +510,16 @@ fn export(load: usize, table: usize, rows: &[&Made]) -> (&'static str, String) {
         let cells = person.map_or(",", |person| CELLS[person]);
         let full = person.map_or("", |person| FULL[person]);
         let at = format!("2025-06-0{} 10:00:00", number % 3 + 1);
-        text += &match table {
-            0 => format!("{id},2025-06-01 10:00:00,{cells},\n"),
-            1 => format!("{id},{cells},{number},Sent,{at},\n"),
-            2 => format!("{id},{full},v{number}-{id}-{full},{at},\n"),
-            3 => format!("{id},{cells},e{number}-{id}-{full},session.close,{at},\n"),
-            4 => format!("{id},{full},n{number},x,{at},\n"),
-            _ => format!("{id},day {number},{cells},\n"),
+        let line = match table {
+            0 => format!("{id},2025-06-01 10:00:00,{cells},"),
+            1 => format!("{id},{cells},{number},Sent,{at},"),
+            2 => format!("{id},{full},v{number}-{id}-{full},{at},"),
+            3 => format!("{id},{cells},e{number}-{id}-{full},session.close,{at},"),
+            4 => format!("{id},{full},n{number},x,{at},"),
+            _ => format!("{id},day {number},{cells},"),
         };
+        text.push_str(&line);
+        text.push('\n');
     }
     (name, text)
 }
