@@ -11,3 +11,4 @@ mod nightly;
 mod quality;
 mod sheets;
 mod sql;
+mod terminals;

@@ -10,7 +10,7 @@ use clap::builder::StyledStr;
 use wabalake_queries::CATALOG;
 
 use crate::error::{Context as _, Error, Result};
-use crate::render::{self, Answer, Format, Screen};
+use crate::render::{self, Answer, Format, Screen, visible, visible_lines};
 
 // No doc comment: clap would take it for the description of the whole subcommand.
 #[derive(Args, Clone, Debug)]
@@ -117,9 +117,20 @@ impl Write for Pipe {
     }
 }
 
-/// Says something on standard error. When that fails there is nobody left to tell.
+/// Says something on standard error. When that fails there is nobody left to tell. Names within are
+/// made [`visible`] by whoever lays the lines out.
 pub(super) fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(visible_lines(text).as_bytes());
+}
+
+/// A path as it may be said.
+pub(super) fn shown_path(path: &Path) -> String {
+    visible(&path.display().to_string()).into_owned()
+}
+
+/// Says on standard output what a person is to read, as [`to_stderr`] does.
+pub(super) fn say(text: &str) -> Result<()> {
+    to_stdout(|out| Ok(out.write_all(visible_lines(text).as_bytes())?))
 }
 
 /// Writes a file that is there as a whole or not at all.

@@ -8,7 +8,7 @@ use polars::prelude::{DataFrame, DataType, LazyFrame, col, lit};
 use wabalake_data::TABLES;
 use wabalake_queries::query::OutputColumn;
 
-use super::output::{Listing, OutputOptions, to_file, to_stderr, to_stdout};
+use super::output::{Listing, OutputOptions, shown_path, to_file, to_stderr, to_stdout};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Asked, Subcommand, usage};
 use crate::error::{Error, Result};
@@ -111,7 +111,7 @@ fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
     }
     to_file(path, &mut write)?;
     let noun = if rows == 1 { "record" } else { "records" };
-    to_stderr(&format!("{} {noun} written to `{}`\n", grouped(rows as u64), path.display()));
+    to_stderr(&format!("{} {noun} written to `{}`\n", grouped(rows as u64), shown_path(path)));
     Ok(())
 }
 

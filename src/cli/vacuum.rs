@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use clap::{Args, Command, FromArgMatches as _};
 
-use super::output::to_stdout;
+use super::output::{shown_path, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
@@ -48,7 +48,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         let count = grouped(count as u64);
         if options.dry_run {
             for file in &vacuumed.files {
-                writeln!(out, "{}", file.display())?;
+                writeln!(out, "{}", shown_path(file))?;
             }
         }
         writeln!(out, "{count} {files} {done}, {}", bytes(vacuumed.bytes))?;

@@ -40,7 +40,7 @@ use crate::error::Result;
 pub use self::html::escape;
 pub use self::meta_json::Response;
 pub use self::table::Screen;
-pub use self::text::visible;
+pub use self::text::{visible, visible_lines};
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
