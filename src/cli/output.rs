@@ -26,6 +26,14 @@ pub(super) struct OutputOptions {
     /// Write to this file, which is replaced once all is written [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Guard csv and tsv for a spreadsheet: no text in it is a formula
+    #[arg(long)]
+    #[arg(
+        long_help = "Guard csv and tsv for a spreadsheet: a quote (') stands before each text that begins with \
+                       = + - @, a tab or a carriage return, so that none is a formula. Numbers stay as they are"
+    )]
+    safe: bool,
 }
 
 /// What a listing is written as where nothing is said.
@@ -68,6 +76,10 @@ impl OutputOptions {
             return Err(Error::usage("a terminal cannot show this format")
                 .hint("write it to a file with `-o FILE`, or to a pipe"));
         }
+        if self.safe && !matches!(format, Format::Csv | Format::Tsv) {
+            return Err(Error::usage("`--safe` is for csv and tsv")
+                .hint("leave it out, or ask for one of these with `-f csv` or `-f tsv`"));
+        }
         Ok(())
     }
 
@@ -75,12 +87,17 @@ impl OutputOptions {
     pub(super) fn write(&self, answer: &Answer, listing: Listing) -> Result<()> {
         let format = self.format(listing);
         match self.file() {
-            Some(path) => to_file(path, |out| render::write(answer, format, out)),
+            Some(path) => to_file(path, |out| self.write_to(answer, format, out)),
             None if format == Format::Table => {
                 to_stdout(|out| Ok(render::write_screen(answer, Screen::stdout(), out)?))
             }
-            None => to_stdout(|out| render::write(answer, format, out)),
+            None => to_stdout(|out| self.write_to(answer, format, out)),
         }
+    }
+
+    fn write_to(&self, answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()> {
+        let write = if self.safe { render::write_guarded } else { render::write };
+        write(answer, format, out)
     }
 }
 

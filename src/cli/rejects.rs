@@ -41,6 +41,10 @@ struct Options {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["raw", "format", "output", "limit"])]
     export: Option<PathBuf>,
 
+    /// Export cells as they are, without the quote (') that keeps a spreadsheet from calculating them
+    #[arg(long, requires = "export", conflicts_with = "safe")]
+    exact: bool,
+
     #[command(flatten)]
     output: OutputOptions,
 
@@ -57,14 +61,19 @@ fn define(command: Command) -> Command {
         "To mend rows that were rejected:\n  \
          wabalake rejects --lake lake --kind sessions --export mend.csv\n  \
          (mend the cells, leave the column `wabalake_reject` as it is)\n  \
-         wabalake load mend.csv --lake lake",
+         wabalake load mend.csv --lake lake\n\n\
+         In the export a quote (') stands before each cell that begins with = + - @, a tab or a \
+         carriage return: a spreadsheet shows it rather than calculate it. Loading takes the quote \
+         away again.",
     )
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
     let options =
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    options.output.check(Listing::ToRead)?;
+    if options.export.is_none() {
+        options.output.check(Listing::ToRead)?;
+    }
     let lake = options.lake.open()?;
     let which = if options.all { Which::All } else { Which::Open };
     let mut rejects = table::read(&lake, which)?;
@@ -72,7 +81,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         rejects = rejects.filter(col(table::KIND).eq(lit(kind.as_str())));
     }
     if let Some(path) = &options.export {
-        return export(rejects, path);
+        return export(rejects, path, options.exact);
     }
     if let Some(rows) = options.limit {
         rejects = rejects.limit(rows);
@@ -94,7 +103,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     options.output.write(&answer, Listing::ToRead)
 }
 
-fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
+fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
     let rejects = rejects.collect()?;
     let kinds = kinds(&rejects)?;
     if let [first, _, ..] = kinds.as_slice() {
@@ -103,7 +112,7 @@ fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
     }
     let mut rows = 0;
     let mut write = |mut out: &mut dyn std::io::Write| {
-        rows = load::rejects::export(&rejects, &mut out)?;
+        rows = load::rejects::export(&rejects, is_exact, &mut out)?;
         Ok(())
     };
     if path.as_os_str() == "-" {
