@@ -57,6 +57,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where people may be named.
     pub privacy: Privacy,
+    /// What a person's own SQL may do.
+    pub sql: Sql,
 }
 
 /// Where exports arrive, and what becomes of them.
@@ -208,6 +210,14 @@ pub struct Privacy {
     pub people_on_page: bool,
 }
 
+/// What a person's own SQL may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sql {
+    /// Whether it may read files of this machine that are not the lake's.
+    pub files: bool,
+}
+
 impl Config {
     /// Reads the file of a lake, if it has one.
     ///
@@ -322,7 +332,8 @@ mod tests {
              [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
              params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
              [nightly]\nmetrics = 'w.prom'\n[retention]\ndays = 30\n\
-             [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n",
+             [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
+             [sql]\nfiles = true\n",
         )
         .unwrap();
         assert_eq!(config.timezone, Some(Tz::America__Bogota));
@@ -336,6 +347,7 @@ mod tests {
         );
         assert_eq!(config.retention.days, Some(30));
         assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
+        assert!(config.sql.files);
     }
 
     #[test]

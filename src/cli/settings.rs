@@ -97,7 +97,7 @@ impl SettingsOptions {
         let path = |path: &Option<PathBuf>| path.as_deref().map(shown);
         let paths =
             |paths: &[PathBuf]| paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(", ");
-        let Config { inbox, page, nightly, retention, privacy, .. } = &config;
+        let Config { inbox, page, nightly, retention, privacy, sql, .. } = &config;
         let mut settings: Vec<(String, Option<String>)> = vec![
             ("timezone".into(), Some(zone(config.timezone))),
             ("source_timezone".into(), Some(zone(config.source_timezone))),
@@ -125,6 +125,7 @@ impl SettingsOptions {
             ("retention.days".into(), retention.days.map(|days| days.to_string())),
             ("privacy.people_in_marts".into(), Some(privacy.people_in_marts.to_string())),
             ("privacy.people_on_page".into(), Some(privacy.people_on_page.to_string())),
+            ("sql.files".into(), Some(sql.files.to_string())),
         ]);
         let settings = settings.into_iter();
         Ok(settings.map(|(key, value)| Setting { from: from(&key), key, value }).collect())
