@@ -61,6 +61,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where people may be named, and whether who is erased may come back.
     pub privacy: Privacy,
+    /// What a person's own SQL may do.
+    pub sql: Sql,
 }
 
 /// A lake's files.
@@ -259,6 +261,14 @@ pub struct Privacy {
     pub keep_out_key: Option<PathBuf>,
 }
 
+/// What a person's own SQL may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sql {
+    /// Whether it may read files of this machine that are not the lake's.
+    pub files: bool,
+}
+
 impl Config {
     /// Reads the file of a lake, if it has one.
     ///
@@ -400,7 +410,8 @@ mod tests {
              params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
              [lake]\numask = '007'\n\
              [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
-             [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n",
+             [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
+             [sql]\nfiles = true\n",
         )
         .unwrap();
         assert_eq!(config.timezone, Some(Tz::America__Bogota));
@@ -417,6 +428,7 @@ mod tests {
         let umask = config.lake.umask.unwrap();
         assert_eq!((umask.bits(), umask.to_string().as_str()), (0o007, "007"));
         assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
+        assert!(config.sql.files);
     }
 
     #[test]

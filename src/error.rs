@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use crate::render::visible;
+
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -163,7 +165,8 @@ impl Error {
         }
     }
 
-    /// The lines that a person is shown, without a last newline.
+    /// The lines that a person is shown, without a last newline. What a terminal would obey, such as
+    /// an escape sequence in the name of a file, is spelt out.
     ///
     /// ```
     /// use wabalake::error::Error;
@@ -172,13 +175,13 @@ impl Error {
     /// ```
     pub fn lines(&self) -> String {
         let Report { what, found, hint, .. } = self.report();
-        let mut lines = format!("error: {what}");
+        let mut lines = format!("error: {}", visible(what));
         for (label, text) in [("found", found), ("hint", hint)] {
             if let Some(text) = text {
                 lines.push_str("\n  ");
                 lines.push_str(label);
                 lines.push_str(": ");
-                lines.push_str(text);
+                lines.push_str(&visible(text));
             }
         }
         lines

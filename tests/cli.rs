@@ -42,8 +42,12 @@ impl Desk {
         path
     }
 
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     pub(super) fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+        std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     fn exists(&self, name: &str) -> bool {
@@ -489,6 +493,29 @@ fn rejects_are_listed_exported_mended_and_loaded() {
     assert_eq!(desk.told("rejects --lake lake -f csv").lines().count(), 1);
     let all = desk.told("rejects --lake lake --all -f csv");
     assert!(all.lines().nth(1).unwrap().ends_with('Z'), "{all}");
+}
+
+#[test]
+fn a_spreadsheet_is_given_no_formula() {
+    let desk = Desk::new();
+    let formulas = desk.read("sessions.csv").replace("size", "=1+1").replace("25:00:00", "25:00");
+    desk.write("sessions.csv", &formulas);
+    desk.run("load sessions.csv --lake lake");
+    let words = "query drop-off --lake lake --safe";
+    assert!(desk.told(&format!("{words} -f csv")).contains("417,2,'=1+1,2,66"));
+    assert!(desk.told(&format!("{words} -f tsv")).contains("417\t2\t'=1+1\t2\t66"));
+    desk.told(&format!("{words} -o a.csv"));
+    assert!(desk.read("a.csv").contains(",'=1+1,"));
+    assert!(desk.told("query drop-off --lake lake -f csv").contains(",=1+1,"));
+    for place in ["-f json", "-f table", "-o a.parquet"] {
+        let (said, code) = desk.refused(&format!("{words} {place}"));
+        assert!(said.starts_with("error: `--safe` is for csv and tsv\n  hint: "), "{said}");
+        assert_eq!(code, 2);
+    }
+    let exported = |words: &str| desk.told(&format!("rejects --lake lake --export - {words}"));
+    assert!(exported("").lines().nth(1).unwrap().contains(",'=1+1,'"), "{}", exported(""));
+    assert!(exported("--exact").lines().nth(1).unwrap().contains(",=1+1,"));
+    assert_eq!(desk.refused("rejects --lake lake --exact").1, 2);
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn broken_events_can_be_mended_as_a_csv() {
     bench.load("events.jsonl", lines.join("\n"));
     let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
     let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, &mut mend).unwrap();
+    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
     let mend = String::from_utf8(mend).unwrap();
     assert!(mend.contains("\"{\"\"event_id\"\":\"\"e2\"\",\""), "{mend}");
     let lines = mend.lines().map(|line| {

@@ -130,11 +130,9 @@ fn strict_and_max_rejects_commit_nothing() {
     ] {
         let error = load(&bench.lake(), std::slice::from_ref(&file), &options).unwrap_err();
         assert_eq!(error.exit_code(), 1);
-        assert!(
-            error.to_string().contains("record 1, line 2, `session_started_timestamp`"),
-            "{error}"
-        );
-        assert!(!error.to_string().contains("soon"), "an error repeats what a cell says: {error}");
+        let said = error.lines();
+        assert!(said.contains("record 1, line 2, `session_started_timestamp`"), "{said}");
+        assert!(!said.contains("soon"), "an error repeats what a cell says: {said}");
     }
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
     assert_eq!(bench.open_rejects().height(), 0);
@@ -167,13 +165,55 @@ fn rejects_are_mended_by_their_export() {
     assert_eq!(open.height(), 1);
 
     let mut mended = Vec::new();
-    wabalake::load::rejects::export(&open, &mut mended).unwrap();
+    wabalake::load::rejects::export(&open, true, &mut mended).unwrap();
     let mended = String::from_utf8(mended).unwrap().replace("not a time", "2025-06-01 09:00:00");
     let report = bench.load(&[bench.file("mended.csv", &mended)]).unwrap();
     assert_eq!(total(&report), [1, 1, 0, 0, 0]);
     assert_eq!(report.files[0].unknown_columns, Vec::<String>::new());
     assert_eq!(bench.open_rejects().height(), 0);
     assert_eq!(bench.rows(&deployments::TABLE).len(), 2);
+}
+
+/// A cell with what begins a formula, what guards one, and what CSV puts between quotes.
+const CELL: &str = "['=+@\t\ra,\"\n-]{0,5}";
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_guarded_export_of_rejects_comes_back_as_it_was(
+        records in prop::collection::vec((CELL, CELL), 1..12),
+    ) {
+        let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
+        let export = |stamp: &str| {
+            let mut text = format!("session_id,first_message,last_node_id,{}\n", "session_started_timestamp,=odd");
+            for (at, (first, last)) in records.iter().enumerate() {
+                text += &format!("s{at},{},{},{stamp},1\n", quoted(first), quoted(last));
+            }
+            text
+        };
+        let (wanted, bench) = (Bench::new(), Bench::new());
+        wanted.load(&[wanted.file("a.csv", &export("2025-06-01 10:00:00"))]).unwrap();
+        bench.load(&[bench.file("a.csv", &export("soon"))]).unwrap();
+        let written = |is_exact| {
+            let mut text = Vec::new();
+            wabalake::load::rejects::export(&bench.open_rejects(), is_exact, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        // Rejected once more, the records say what they said.
+        let (guarded, exact) = (written(false), written(true));
+        bench.load(&[bench.file("b.csv", &guarded)]).unwrap();
+        bench.lake().undo().unwrap();
+        let report = bench.load(&[bench.file("c.csv", &guarded)]).unwrap();
+        prop_assert_eq!(report.total(|file| file.rows_rejected), records.len() as u64);
+        for text in [guarded, exact, written(false), written(true)] {
+            let mended = text.replace("soon", "2025-06-01 10:00:00");
+            let mended = bench.load(&[bench.file("mended.csv", &mended)]).unwrap();
+            prop_assert_eq!(mended.total(|file| file.rows_rejected), 0);
+            prop_assert_eq!(bench.rows(&sessions::TABLE), wanted.rows(&sessions::TABLE));
+            bench.lake().undo().unwrap();
+        }
+    }
 }
 
 #[test]

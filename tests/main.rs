@@ -14,3 +14,4 @@ mod nightly;
 mod quality;
 mod sheets;
 mod sql;
+mod terminals;

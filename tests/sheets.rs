@@ -298,7 +298,7 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
     // They come back as a CSV that can be mended.
     let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
     let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, &mut mend).unwrap();
+    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
     let mend = String::from_utf8(mend).unwrap();
     let mend = mend.replace("\"soon, \"\"maybe\"\"\"", "2025-06-01 11:00:00");
     bench.load(bench.file("mend.csv", mend)).unwrap();

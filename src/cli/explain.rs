@@ -2,7 +2,7 @@
 
 use clap::{Args, Command, FromArgMatches as _};
 
-use super::output::to_stdout;
+use super::output::say;
 use super::rooms::{self, Named};
 use super::shared::{LakeOption, MartsOption};
 use super::{Asked, Subcommand, sql, usage};
@@ -62,13 +62,8 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         None => (None, polars::plan(&lake, &named.room.card, &question, None)?),
     };
     let plan = plan.explain(true)?;
-    to_stdout(|out| {
-        if let Some(mart) = mart {
-            writeln!(
-                out,
-                "answered from the mart `{mart}`, which is fresh (--no-marts: from tables)"
-            )?;
-        }
-        Ok(writeln!(out, "{plan}")?)
-    })
+    let from_mart = mart.map(|mart| {
+        format!("answered from the mart `{mart}`, which is fresh (--no-marts: from tables)\n")
+    });
+    say(&format!("{}{plan}\n", from_mart.unwrap_or_default()))
 }

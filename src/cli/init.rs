@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_queries::query::zone::read_zone;
 
-use super::output::to_stdout;
+use super::output::{shown_path, to_stdout};
 use super::{Asked, Subcommand, usage};
 use crate::config::{Config, FILE, TEMPLATE};
 use crate::error::{Context as _, Error, Result};
@@ -58,7 +58,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
     }
     to_stdout(|out| {
-        let lake = options.lake.display();
+        let lake = shown_path(&options.lake);
         writeln!(out, "{lake}/{FILE}: edit it to suit")?;
         writeln!(out, "{lake}/../inbox: put exports there")?;
         Ok(writeln!(out, "then `wabalake nightly --lake {lake} --dry-run`")?)

@@ -10,7 +10,7 @@ use wabalake_data::{TABLES, Table, table};
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
-use super::output::{to_file, to_stderr, to_stdout};
+use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
@@ -187,7 +187,7 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
         if to_pipe {
             to_stderr(&text);
         } else {
-            to_stdout(|out| Ok(out.write_all(text.as_bytes())?))?;
+            say(&text)?;
         }
     }
     if let Some(path) = &options.report_json {
@@ -206,7 +206,8 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
         let hint = if report.dry_run {
             "a load would set them aside".to_owned()
         } else {
-            format!("`wabalake rejects --lake {}` shows {them}", options.lake.path().display())
+            let lake = shown_path(options.lake.path());
+            format!("`wabalake rejects --lake {lake}` shows {them}")
         };
         let rejected = grouped(rejected);
         to_stderr(&format!("warning: {rejected} {rows} {were} rejected\n  hint: {hint}\n"));

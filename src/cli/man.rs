@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Command, FromArgMatches as _};
 use clap_mangen::Man;
 
-use super::output::{to_stderr, to_stdout};
+use super::output::{shown_path, to_stderr, to_stdout};
 use super::{Asked, Subcommand, usage};
 use crate::error::{Context as _, Result};
 
@@ -34,6 +34,6 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
     clap_mangen::generate_to(command, &folder)
         .context(|| format!("writing to `{}`", folder.display()))?;
-    to_stderr(&format!("manual pages written to `{}`\n", folder.display()));
+    to_stderr(&format!("manual pages written to `{}`\n", shown_path(&folder)));
     Ok(())
 }

@@ -11,7 +11,7 @@ use wabalake_data::TABLES;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::day_start;
 
-use super::output::{to_file_for, to_stderr, to_stdout};
+use super::output::{say, to_file_for, to_stderr, to_stdout};
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
@@ -21,6 +21,7 @@ use crate::files::Access;
 use crate::lake::AsOf;
 use crate::load::report::grouped;
 use crate::nightly::{self, Report, metrics, night};
+use crate::render::visible;
 use crate::report;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "nightly", define, run };
@@ -103,10 +104,10 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     };
     let json =
         serde_json::to_string(&done).map_err(|error| Error::bug(format!("the report: {error}")))?;
-    to_stdout(|out| match options.json {
-        true => Ok(writeln!(out, "{json}")?),
-        false => Ok(out.write_all(text(&done).as_bytes())?),
-    })?;
+    match options.json {
+        true => to_stdout(|out| Ok(writeln!(out, "{json}")?))?,
+        false => say(&text(&done))?,
+    }
     let limit = config.nightly.notify_limit();
     let mut faults = Vec::new();
     if !done.dry_run {
@@ -165,6 +166,7 @@ fn text(report: &Report) -> String {
     let inbox = &report.inbox;
     if report.dry_run {
         for name in &inbox.names {
+            let name = visible(name);
             let _ = writeln!(text, "inbox: {name} would be loaded, unless the lake has it");
         }
     } else if inbox.files + inbox.known > 0 {
@@ -188,12 +190,7 @@ fn text(report: &Report) -> String {
         [("inbox", &inbox.failed[..]), ("mart", &report.failed_marts[..]), ("page", page)]
     {
         for failure in failed {
-            let _ = writeln!(text, "{what}: {}: error: {}", failure.file, failure.error);
-            for (label, said) in [("found", &failure.found), ("hint", &failure.hint)] {
-                if let Some(said) = said {
-                    let _ = writeln!(text, "  {label}: {said}");
-                }
-            }
+            let _ = write!(text, "{what}: {}: {}", visible(&failure.file), failure.lines());
         }
     }
     for mart in &report.marts {
@@ -202,7 +199,7 @@ fn text(report: &Report) -> String {
             ("some", dates) => dates,
             (what, _) => what.to_owned(),
         };
-        let _ = write!(text, "{}: {what}: {}", mart.mart, mart.why);
+        let _ = write!(text, "{}: {what}: {}", visible(&mart.mart), visible(&mart.why));
         if !report.dry_run && mart.worked_out != "nothing" {
             let plural = if mart.rows == 1 { "" } else { "s" };
             let _ = write!(text, "; {} row{plural}, {:.2} s", grouped(mart.rows), mart.seconds);

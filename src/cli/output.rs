@@ -10,7 +10,7 @@ use wabalake_queries::CATALOG;
 
 use crate::error::{Context as _, Error, Result};
 use crate::files::{self, Access};
-use crate::render::{self, Answer, Format, Screen};
+use crate::render::{self, Answer, Format, Screen, visible, visible_lines};
 
 // No doc comment: clap would take it for the description of the whole subcommand.
 #[derive(Args, Clone, Debug)]
@@ -26,6 +26,14 @@ pub(super) struct OutputOptions {
     /// Write to this file, which is replaced once all is written [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Guard csv and tsv for a spreadsheet: no text in it is a formula
+    #[arg(long)]
+    #[arg(
+        long_help = "Guard csv and tsv for a spreadsheet: a quote (') stands before each text that begins with \
+                       = + - @, a tab or a carriage return, so that none is a formula. Numbers stay as they are"
+    )]
+    safe: bool,
 }
 
 /// What a listing is written as where nothing is said.
@@ -68,6 +76,10 @@ impl OutputOptions {
             return Err(Error::usage("a terminal cannot show this format")
                 .hint("write it to a file with `-o FILE`, or to a pipe"));
         }
+        if self.safe && !matches!(format, Format::Csv | Format::Tsv) {
+            return Err(Error::usage("`--safe` is for csv and tsv")
+                .hint("leave it out, or ask for one of these with `-f csv` or `-f tsv`"));
+        }
         Ok(())
     }
 
@@ -87,13 +99,18 @@ impl OutputOptions {
         match self.file() {
             Some(path) => {
                 let access = if answer.names_people() { Access::Owner } else { access };
-                to_file_for(access, path, |out| render::write(answer, format, out))
+                to_file_for(access, path, |out| self.write_to(answer, format, out))
             }
             None if format == Format::Table => {
                 to_stdout(|out| Ok(render::write_screen(answer, Screen::stdout(), out)?))
             }
-            None => to_stdout(|out| render::write(answer, format, out)),
+            None => to_stdout(|out| self.write_to(answer, format, out)),
         }
+    }
+
+    fn write_to(&self, answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()> {
+        let write = if self.safe { render::write_guarded } else { render::write };
+        write(answer, format, out)
     }
 }
 
@@ -130,9 +147,20 @@ impl Write for Pipe {
     }
 }
 
-/// Says something on standard error. When that fails there is nobody left to tell.
+/// Says something on standard error. When that fails there is nobody left to tell. Names within are
+/// made [`visible`] by whoever lays the lines out.
 pub(super) fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(visible_lines(text).as_bytes());
+}
+
+/// A path as it may be said.
+pub(super) fn shown_path(path: &Path) -> String {
+    visible(&path.display().to_string()).into_owned()
+}
+
+/// Says on standard output what a person is to read, as [`to_stderr`] does.
+pub(super) fn say(text: &str) -> Result<()> {
+    to_stdout(|out| Ok(out.write_all(visible_lines(text).as_bytes())?))
 }
 
 /// Writes a file that is there as a whole or not at all.

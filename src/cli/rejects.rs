@@ -8,7 +8,7 @@ use polars::prelude::{DataFrame, DataType, LazyFrame, col, lit};
 use wabalake_data::TABLES;
 use wabalake_queries::query::OutputColumn;
 
-use super::output::{Listing, OutputOptions, to_file_for, to_stderr, to_stdout};
+use super::output::{Listing, OutputOptions, shown_path, to_file_for, to_stderr, to_stdout};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Asked, Subcommand, usage};
 use crate::error::{Error, Result};
@@ -42,6 +42,10 @@ struct Options {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["raw", "format", "output", "limit"])]
     export: Option<PathBuf>,
 
+    /// Export cells as they are, without the quote (') that keeps a spreadsheet from calculating them
+    #[arg(long, requires = "export", conflicts_with = "safe")]
+    exact: bool,
+
     #[command(flatten)]
     output: OutputOptions,
 
@@ -58,14 +62,19 @@ fn define(command: Command) -> Command {
         "To mend rows that were rejected:\n  \
          wabalake rejects --lake lake --kind sessions --export mend.csv\n  \
          (mend the cells, leave the column `wabalake_reject` as it is)\n  \
-         wabalake load mend.csv --lake lake",
+         wabalake load mend.csv --lake lake\n\n\
+         In the export a quote (') stands before each cell that begins with = + - @, a tab or a \
+         carriage return: a spreadsheet shows it rather than calculate it. Loading takes the quote \
+         away again.",
     )
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
     let options =
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    options.output.check(Listing::ToRead)?;
+    if options.export.is_none() {
+        options.output.check(Listing::ToRead)?;
+    }
     let lake = options.lake.open()?;
     let which = if options.all { Which::All } else { Which::Open };
     let mut rejects = table::read(&lake, which)?;
@@ -73,7 +82,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         rejects = rejects.filter(col(table::KIND).eq(lit(kind.as_str())));
     }
     if let Some(path) = &options.export {
-        return export(rejects, path);
+        return export(rejects, path, options.exact);
     }
     if let Some(rows) = options.limit {
         rejects = rejects.limit(rows);
@@ -96,7 +105,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     options.output.write_for(access, &answer, Listing::ToRead)
 }
 
-fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
+fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
     let rejects = rejects.collect()?;
     let kinds = kinds(&rejects)?;
     if let [first, _, ..] = kinds.as_slice() {
@@ -105,7 +114,7 @@ fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
     }
     let mut rows = 0;
     let mut write = |mut out: &mut dyn std::io::Write| {
-        rows = load::rejects::export(&rejects, &mut out)?;
+        rows = load::rejects::export(&rejects, is_exact, &mut out)?;
         Ok(())
     };
     if path.as_os_str() == "-" {
@@ -113,7 +122,7 @@ fn export(rejects: LazyFrame, path: &Path) -> Result<()> {
     }
     to_file_for(Access::Owner, path, &mut write)?;
     let noun = if rows == 1 { "record" } else { "records" };
-    to_stderr(&format!("{} {noun} written to `{}`\n", grouped(rows as u64), path.display()));
+    to_stderr(&format!("{} {noun} written to `{}`\n", grouped(rows as u64), shown_path(path)));
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use wabalake_data::sample::{File, Plan, Summary};
 use wabalake_data::{TABLES, Table};
 
-use super::output::{to_file, to_stdout};
+use super::output::{shown_path, to_file, to_stdout};
 use super::{Asked, Subcommand, usage};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
@@ -100,7 +100,7 @@ fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
             Ok(())
         })?;
         to_stdout(|out| {
-            write!(out, "{}: {} rows", path.display(), grouped(summary.good))?;
+            write!(out, "{}: {} rows", shown_path(&path), grouped(summary.good))?;
             if summary.rejected > 0 {
                 write!(out, ", {} that no load can take", grouped(summary.rejected))?;
             }
@@ -111,7 +111,8 @@ fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
         })?;
     }
     write_companions(plan, folder, wanted, &mut |path, summary| {
-        to_stdout(|out| Ok(writeln!(out, "{}: {} rows", path.display(), grouped(summary.good))?))
+        let rows = grouped(summary.good);
+        to_stdout(|out| Ok(writeln!(out, "{}: {rows} rows", shown_path(path))?))
     })?;
     Ok(())
 }

@@ -97,7 +97,7 @@ impl SettingsOptions {
         let path = |path: &Option<PathBuf>| path.as_deref().map(shown);
         let paths =
             |paths: &[PathBuf]| paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(", ");
-        let Config { inbox, page, nightly, retention, privacy, .. } = &config;
+        let Config { inbox, page, nightly, retention, privacy, sql, .. } = &config;
         let mut settings: Vec<(String, Option<String>)> = vec![
             ("timezone".into(), Some(zone(config.timezone))),
             ("source_timezone".into(), Some(zone(config.source_timezone))),
@@ -129,6 +129,7 @@ impl SettingsOptions {
             ("privacy.people_on_page".into(), Some(privacy.people_on_page.to_string())),
             ("privacy.keep_out".into(), Some(privacy.keep_out.to_string())),
             ("privacy.keep_out_key".into(), path(&privacy.keep_out_key)),
+            ("sql.files".into(), Some(sql.files.to_string())),
         ]);
         let settings = settings.into_iter();
         Ok(settings.map(|(key, value)| Setting { from: from(&key), key, value }).collect())

@@ -10,13 +10,13 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches as _, ValueHint};
 use polars::prelude::LazyFrame;
 use wabalake_data::TABLES;
 
-use super::output::{Listing, OutputOptions, to_stdout};
+use super::output::{Listing, OutputOptions, say};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Asked, Subcommand, usage};
 use crate::error::{Context as _, Error, Result};
 use crate::files::Access;
 use crate::render::Answer;
-use crate::run::sql::{Parameter, Sql};
+use crate::run::sql::{Parameter, Sql, on_deep_stack};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "sql", define, run };
 
@@ -83,9 +83,13 @@ fn help() -> String {
          zone's clock: CAST(… AS DATE), EXTRACT(HOUR FROM …), STRFTIME(…, '%H:%M'), \
          DATE_TRUNC('half-hour', 'hour', 'day', 'week' or 'month', …), and texts such as \
          '2025-06-01' that a stamp is compared with. A stamp less a stamp is in seconds. \
-         QUANTILE_CONT(…, 0.9) is a percentile. FROM read_csv('vips.csv') joins a file of yours. Without \
-         an ORDER BY rows come in any order. There is no recursion, no clock, no window beside a \
-         GROUP BY, no subquery but in FROM, IN and EXISTS.\n\n\
+         QUANTILE_CONT(…, 0.9) is a percentile. Without an ORDER BY rows come in any order. There is no \
+         recursion, no clock, no window beside a GROUP BY, no subquery but in FROM, IN and EXISTS. A \
+         chain may have 1,000 operators, a statement 500 SELECTs and set operations and 500 tables in \
+         FROM; IN (…) and VALUES take any number of values.\n\n\
+         FROM read_csv('vips.csv') joins a file of yours, if the lake's wabalake.toml allows it: files \
+         = true, in [sql]. So do read_parquet, read_ipc and read_json. No address is taken, and no \
+         network reached.\n\n\
          A parameter `:name` is of the type of what it is compared with, else what it looks like; \
          TYPE says it: text, integer, number, boolean, date or timestamp.\n\n\
          Examples:\n  \
@@ -153,18 +157,23 @@ pub(super) fn answer(asked: &Asked<'_>, matches: &ArgMatches) -> Result<()> {
     let options =
         Answering::from_arg_matches(matches).map_err(|e| usage::error(&e, asked.words))?;
     options.output.check(Listing::Answer)?;
-    let statement = Statement::of(asked, matches)?;
-    let (plan, zone) = statement.plan(options.limit)?;
-    let (rows, columns) = statement.placed(statement.sql.collect(plan))?;
+    let answer = on_deep_stack(|| {
+        let statement = Statement::of(asked, matches)?;
+        let (plan, zone) = statement.plan(options.limit)?;
+        let (rows, columns) = statement.placed(statement.sql.collect(plan))?;
+        Ok(Answer::new(&rows, columns, zone)?)
+    })?;
     // Its columns may be called anything.
-    options.output.write_for(Access::Owner, &Answer::new(&rows, columns, zone)?, Listing::Answer)
+    options.output.write_for(Access::Owner, &answer, Listing::Answer)
 }
 
 /// Shows how a statement would be run.
 pub(super) fn explain(asked: &Asked<'_>, matches: &ArgMatches) -> Result<()> {
-    let (plan, _) = Statement::of(asked, matches)?.plan(None)?;
-    let plan = plan.explain(true)?;
-    to_stdout(|out| Ok(writeln!(out, "{plan}")?))
+    let plan = on_deep_stack(|| {
+        let (plan, _) = Statement::of(asked, matches)?.plan(None)?;
+        Ok(plan.explain(true)?)
+    })?;
+    say(&format!("{plan}\n"))
 }
 
 /// A statement, where it is from, and what it is asked of.

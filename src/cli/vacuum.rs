@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use clap::{Args, Command, FromArgMatches as _};
 
-use super::output::{to_stderr, to_stdout};
+use super::output::{shown_path, to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::lake::vacuum::{self, Why};
 use crate::load::report::{bytes, grouped};
 use crate::nightly;
-use crate::render::visible;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "vacuum", define, run };
 
@@ -57,7 +56,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         let count = grouped(count as u64);
         if options.dry_run {
             for file in &vacuumed.files {
-                writeln!(out, "{}", shown(file))?;
+                writeln!(out, "{}", shown_path(file))?;
             }
         }
         writeln!(out, "{count} {files} {done}, {}", bytes(vacuumed.bytes))?;
@@ -69,13 +68,9 @@ fn run(asked: &Asked<'_>) -> Result<()> {
 fn tell_passed_over(passed_over: &[(PathBuf, Why)]) {
     const NAMED: usize = 10;
     for (path, why) in passed_over.iter().take(NAMED) {
-        to_stderr(&format!("passed over: {}: {}\n", shown(path), why.text()));
+        to_stderr(&format!("passed over: {}: {}\n", shown_path(path), why.text()));
     }
     if let Some(more) = passed_over.len().checked_sub(NAMED).filter(|more| *more > 0) {
         to_stderr(&format!("passed over: {} more\n", grouped(more as u64)));
     }
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy()).into_owned()
 }

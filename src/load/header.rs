@@ -12,6 +12,7 @@ use wabalake_queries::query::nearest;
 use super::limits;
 use super::records::Fields;
 use crate::error::{Error, Result};
+use crate::render::{GUARD, unguarded};
 
 /// A column that `rejects --export` adds, so that a mended row finds its reject again.
 pub(crate) const MENDED: &str = "wabalake_reject";
@@ -66,6 +67,16 @@ pub(crate) fn delimiter(header: &str, renames: &[(String, String)]) -> u8 {
 }
 
 impl Header {
+    /// Takes the guards away from a record of a guarded export of rejects: its reject's name has one.
+    pub(crate) fn unguard(&self, fields: &mut [&str]) {
+        let name = self.mended.and_then(|at| fields.get(at));
+        if name.is_some_and(|name| name.starts_with(GUARD)) {
+            for field in fields {
+                *field = unguarded(field);
+            }
+        }
+    }
+
     /// Reads a header; `kind` is the table if the caller names it.
     pub(crate) fn read(
         file: &str,
@@ -122,6 +133,9 @@ fn cells(header: &str, delimiter: u8, renames: &[(String, String)]) -> Vec<Strin
     let mut fields = Fields::new(delimiter);
     let mut cells = Vec::new();
     fields.read(header, header.contains('"'), delimiter, &mut cells);
+    if cells.contains(&MENDED) {
+        cells.iter_mut().for_each(|cell| *cell = unguarded(cell));
+    }
     let rename = |cell: &str| {
         let cell = cell.trim();
         let new = renames.iter().find(|(from, _)| fold_header(from) == fold_header(cell));

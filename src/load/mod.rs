@@ -194,11 +194,11 @@ fn check_rejects(staged: &stage::Staged, options: &Options) -> Result<()> {
     if most.is_none_or(|most| rejected <= most) {
         return Ok(());
     }
-    let shown = staged.first_rejects(5).join("\n  ");
     let error = Error::data(format!(
-        "{rejected} row{} cannot be taken: nothing was loaded\n  {shown}",
+        "{rejected} row{} cannot be taken: nothing was loaded",
         if rejected == 1 { "" } else { "s" }
-    ));
+    ))
+    .found(staged.first_rejects(5).join("; "));
     Err(match options.strict {
         true => error.hint("mend them, or load without `--strict` to set them aside"),
         false => error.hint("mend them, or raise `--max-rejects`"),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::report::bytes;
+use crate::render::visible;
 
 /// Tells how far some work is. Everything goes to standard error.
 pub(crate) struct Progress {
@@ -44,9 +45,10 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        bar.set_message(label.to_owned());
+        let label = visible(label).into_owned();
+        bar.set_message(label.clone());
         let due = (!quiet && !terminal).then(|| Mutex::new(Instant::now() + Self::EVERY));
-        Self { bar, due, label: label.to_owned(), amount }
+        Self { bar, due, label, amount }
     }
 
     /// So much more is done.

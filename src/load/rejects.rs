@@ -26,6 +26,7 @@ use super::typing::{ORIGIN, key_hash};
 use crate::error::{Error, Result};
 use crate::lake::rejects as layout;
 use crate::lake::{Change, Commit, Lake, Operation, Snapshot};
+use crate::render::{GUARD, guarded, unguarded};
 
 /// One record that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,7 +268,11 @@ fn revise(
 
 /// Writes rejects as a CSV under their exports' own headers, with the column `wabalake_reject`
 /// that names each. All must be of one kind of export with one header. Returns how many.
-pub fn export(rejects: &DataFrame, out: &mut impl Write) -> Result<usize> {
+///
+/// Unless cells are to be exact, those that a spreadsheet would calculate are guarded, and so is the
+/// name of each reject, which tells a load to take the guards away. What takes them all away before,
+/// as some spreadsheets do, takes that one too.
+pub fn export(rejects: &DataFrame, is_exact: bool, out: &mut impl Write) -> Result<usize> {
     let headers = rejects.column(layout::HEADER)?.str()?;
     let raws = rejects.column(layout::RAW)?.str()?;
     let delimiters = rejects.column(layout::DELIMITER)?.str()?;
@@ -277,15 +282,24 @@ pub fn export(rejects: &DataFrame, out: &mut impl Write) -> Result<usize> {
     let mut names = Vec::new();
     let mut fields = Fields::new(b',');
     fields.read(header, header.contains('"'), b',', &mut names);
-    let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    writeln!(out, "{header},{MENDED}")?;
+    let names: Vec<String> =
+        names.into_iter().filter(|name| *name != MENDED).map(str::to_owned).collect();
+    let written = |cell: &String| {
+        let cell = if is_exact { cell.into() } else { guarded(cell) };
+        quoted(&cell)
+    };
+    let mut line: Vec<String> = names.iter().map(written).collect();
+    line.push(MENDED.to_owned());
+    writeln!(out, "{}", line.join(","))?;
+    let guard = if is_exact { String::new() } else { GUARD.to_string() };
     for row in 0..rejects.height() {
         let theirs = headers.get(row).unwrap_or_default();
         let delimiter = delimiters.get(row).and_then(|d| d.bytes().next()).unwrap_or(b',');
         let raw = raws.get(row).unwrap_or_default();
         let cells = under(&names, theirs, raw, delimiter);
-        let mut line: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
-        line.push(name(owners.get(row).unwrap_or_default(), records.get(row).unwrap_or(0)));
+        let mut line: Vec<String> = cells.iter().map(written).collect();
+        let name = name(owners.get(row).unwrap_or_default(), records.get(row).unwrap_or(0));
+        line.push(format!("{guard}{name}"));
         writeln!(out, "{}", line.join(","))?;
     }
     Ok(rejects.height())
@@ -301,6 +315,7 @@ fn under(names: &[String], header: &str, raw: &str, delimiter: u8) -> Vec<String
     let mut fields = Fields::new(delimiter);
     let unclosed = raw.matches('"').count() % 2 == 1;
     fields.read(raw, raw.contains('"') && !unclosed, delimiter, &mut cells);
+    take_name(&mut theirs, &mut cells);
     let fold = wabalake_data::tables::fold_header;
     let place = |name: &String| theirs.iter().position(|theirs| fold(theirs) == fold(name));
     let mut found: Vec<String> = names
@@ -324,6 +339,21 @@ fn under(names: &[String], header: &str, raw: &str, delimiter: u8) -> Vec<String
         }
     }
     found
+}
+
+/// Takes the name of its reject, and the guards if that has one, from a record that was exported
+/// before.
+fn take_name(header: &mut Vec<&str>, cells: &mut Vec<&str>) {
+    let Some(at) = header.iter().position(|name| *name == MENDED) else { return };
+    // A record with too many fields still ends in it.
+    let is_last = at + 1 == header.len();
+    let place = if is_last { cells.len().saturating_sub(1).max(at) } else { at };
+    header.remove(at);
+    if place < cells.len() && cells.remove(place).starts_with(GUARD) {
+        for cell in cells {
+            *cell = unguarded(cell);
+        }
+    }
 }
 
 /// A cell as CSV writes it.

@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use crate::error::{Error, Report as Cause};
+use crate::render::visible;
 
 /// What a load did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -97,6 +98,17 @@ impl Failure {
         let Cause { what, found, hint, .. } = error.report();
         Self { file, error: what.clone(), found: found.clone(), hint: hint.clone() }
     }
+
+    /// What a person is shown of it, below the file's name.
+    pub(crate) fn lines(&self) -> String {
+        let mut lines = format!("error: {}\n", visible(&self.error));
+        for (label, said) in [("found", &self.found), ("hint", &self.hint)] {
+            if let Some(said) = said {
+                let _ = writeln!(lines, "  {label}: {}", visible(said));
+            }
+        }
+        lines
+    }
 }
 
 /// A file that is no export, and how that is known.
@@ -171,8 +183,9 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for file in &self.files {
-            let sheet = file.sheet.as_ref().map(|sheet| format!(", sheet {sheet}"));
-            let _ = writeln!(text, "{}{}  →  {}", file.file, sheet.unwrap_or_default(), file.table);
+            let sheet = file.sheet.as_ref().map(|sheet| format!(", sheet {}", visible(sheet)));
+            let (name, sheet) = (visible(&file.file), sheet.unwrap_or_default());
+            let _ = writeln!(text, "{name}{sheet}  →  {}", file.table);
             if file.already_loaded {
                 text.push_str("  already loaded: nothing to do\n");
                 continue;
@@ -203,7 +216,8 @@ impl Report {
                 );
             }
             if !file.unknown_columns.is_empty() {
-                let _ = writeln!(text, "  columns left out: {}", file.unknown_columns.join(", "));
+                let unknown = file.unknown_columns.join(", ");
+                let _ = writeln!(text, "  columns left out: {}", visible(&unknown));
             }
             for reject in &file.first_rejects {
                 let column =
@@ -211,7 +225,9 @@ impl Report {
                 let _ = writeln!(
                     text,
                     "  rejected: record {}, line {}{column}: {}",
-                    reject.record, reject.line, reject.reason
+                    reject.record,
+                    reject.line,
+                    visible(&reject.reason)
                 );
             }
             let more = file.rows_rejected.saturating_sub(file.first_rejects.len() as u64);
@@ -220,14 +236,11 @@ impl Report {
             }
         }
         for failure in &self.failed {
-            let _ = writeln!(text, "{}  →  not loaded\n  error: {}", failure.file, failure.error);
-            for (label, said) in [("found", &failure.found), ("hint", &failure.hint)] {
-                if let Some(said) = said {
-                    let _ = writeln!(text, "  {label}: {said}");
-                }
-            }
+            let _ =
+                write!(text, "{}  →  not loaded\n  {}", visible(&failure.file), failure.lines());
         }
         for PassedOver { file, reason } in self.passed_over.iter().take(Self::PASSED_OVER) {
+            let (file, reason) = (visible(file), visible(reason));
             let _ = writeln!(text, "{file}  →  passed over: {reason}");
         }
         let more = self.passed_over.len().saturating_sub(Self::PASSED_OVER);

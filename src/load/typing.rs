@@ -25,6 +25,7 @@ use super::keep_out::{Sessions, Watch};
 use super::records::{Chunk, Fields, Record};
 use super::rejects::Reject;
 use crate::lake::keep_out::KeepOut;
+use crate::render::GUARD;
 
 /// Which file of a load a row came from, for its report; 0 is the lake.
 pub(crate) const ORIGIN: &str = "__origin";
@@ -161,6 +162,7 @@ impl<'h> Typist<'h> {
                 "too {amount} fields: {found} instead of {expected}"
             )));
         }
+        header.unguard(&mut fields);
         let table = header.table;
         let mut cells = Vec::with_capacity(header.places.len());
         for (column, place) in header.cells.iter().zip(&header.places) {
@@ -191,7 +193,7 @@ impl<'h> Typist<'h> {
             }
         }
         if let Some(name) = header.mended.and_then(|at| word(fields[at])) {
-            tally.mended.push(name.to_owned());
+            tally.mended.push(name.trim_start_matches(GUARD).to_owned());
         }
         if let Some(watch) = &mut self.watch
             && watch.takes(&cells, &mut tally.left_sessions)
@@ -222,6 +224,7 @@ impl<'h> Typist<'h> {
         let mut fields = Vec::new();
         let quoted = record.quoted && !record.unclosed;
         self.fields.read(&raw, quoted, header.delimiter, &mut fields);
+        header.unguard(&mut fields);
         let mut cells = Vec::new();
         for (column, place) in header.cells.iter().zip(&header.places) {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();

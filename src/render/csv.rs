@@ -1,39 +1,55 @@
-//! Comma-separated values by RFC 4180, with `\n` at the end of each record.
+//! Comma-separated values by RFC 4180, with `\n` at the end of each record, and tab-separated ones
+//! with the same quotes.
 //!
 //! A null is an empty field, an empty text is `""`. A cell that begins with `=` or `+` stays as
-//! it is: it is what someone wrote.
+//! it is, for it is what someone wrote, unless a [guard](super::guard) is asked for.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::Answer;
 use super::cells::Value;
+use super::guard::guarded;
 
-/// Writes the header and every row.
-pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
-    write_delimited(answer, ',', out)
+/// What stands between fields, and before some.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delimited {
+    delimiter: char,
+    guarded: bool,
 }
 
-/// The same with any delimiter.
-pub(super) fn write_delimited(
-    answer: &Answer,
-    delimiter: char,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+impl Delimited {
+    pub(super) const CSV: Self = Self { delimiter: ',', guarded: false };
+    pub(super) const TSV: Self = Self { delimiter: '\t', guarded: false };
+
+    /// The same without formulas.
+    pub(super) fn guarded(self) -> Self {
+        Self { guarded: true, ..self }
+    }
+
+    fn push(self, text: &str, record: &mut String) {
+        let text = if self.guarded { guarded(text) } else { Cow::Borrowed(text) };
+        push_field(&text, self.delimiter, record);
+    }
+}
+
+/// Writes the header and every row.
+pub(super) fn write(answer: &Answer, how: Delimited, out: &mut dyn Write) -> io::Result<()> {
     let mut record = String::new();
     for (at, name) in answer.names().enumerate() {
         if at > 0 {
-            record.push(delimiter);
+            record.push(how.delimiter);
         }
-        push_field(name, delimiter, &mut record);
+        how.push(name, &mut record);
     }
     end(&mut record, out)?;
     for row in 0..answer.rows() {
         for (at, cells) in answer.cells().iter().enumerate() {
             if at > 0 {
-                record.push(delimiter);
+                record.push(how.delimiter);
             }
             match cells.get(row) {
-                Value::Text(text) => push_field(text, delimiter, &mut record),
+                Value::Text(text) => how.push(text, &mut record),
                 other => other.write(&mut record),
             }
         }
@@ -74,7 +90,7 @@ mod tests {
     use polars::prelude::*;
 
     use super::super::tests::{sample, written};
-    use super::super::{Answer, Format};
+    use super::super::{Answer, Format, write_guarded};
 
     #[test]
     fn every_type_has_its_spelling() {
@@ -104,5 +120,27 @@ mod tests {
         let frame = df!("m" => ["=1+1", "a\r\nb", " x "], "n" => ["\t", "'", "-"]).unwrap();
         let expected = "m,n\n=1+1,\t\n\"a\r\nb\",'\n x ,-\n";
         assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Csv), expected);
+    }
+
+    #[test]
+    fn only_tabs_quotes_and_line_ends_are_quoted() {
+        let frame = df!("m" => ["a,b", "a\tb", "say \"x\""], "n" => [1i64, 2, 3]).unwrap();
+        let expected = "m\tn\na,b\t1\n\"a\tb\"\t2\n\"say \"\"x\"\"\"\t3\n";
+        assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Tsv), expected);
+    }
+
+    #[test]
+    fn a_guarded_text_is_no_formula_and_a_number_is_one() {
+        let frame = df!("=n" => [-1i64, 2], "m" => ["=1+1", "'-x"]).unwrap();
+        let answer = Answer::plain(frame).unwrap();
+        for (format, expected) in [
+            (Format::Csv, "'=n,m\n-1,'=1+1\n2,''-x\n"),
+            (Format::Tsv, "'=n\tm\n-1\t'=1+1\n2\t''-x\n"),
+            (Format::Ndjson, "{\"=n\":-1,\"m\":\"=1+1\"}\n{\"=n\":2,\"m\":\"'-x\"}\n"),
+        ] {
+            let mut out = Vec::new();
+            write_guarded(&answer, format, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 }

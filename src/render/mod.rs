@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`table`] | a person at a terminal | `–` | `33.33` |
 //! | [`markdown`], [`html`] | a document | `–` | `33.33` |
-//! | [`csv`], [`tsv`] | spreadsheets and scripts | empty | `33.333333333333336` |
+//! | [`csv`], tsv | spreadsheets and scripts | empty | `33.333333333333336` |
 //! | [`json`], [`ndjson`] | programs | `null` | `33.333333333333336` |
 //! | [`meta_json`] | what reads responses of Meta's API | left out | `0.333333` |
 //! | [`parquet`], [`arrow`] | other engines | null | the same 64 bits |
@@ -15,6 +15,7 @@
 mod arrow;
 mod cells;
 mod csv;
+mod guard;
 mod html;
 mod json;
 mod markdown;
@@ -23,7 +24,6 @@ mod ndjson;
 mod parquet;
 mod table;
 mod text;
-mod tsv;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -34,13 +34,15 @@ use polars::prelude::{DataFrame, PolarsResult};
 use wabalake_queries::query::OutputColumn;
 
 use self::cells::Cells;
+use self::csv::Delimited;
 use self::text::Meaning;
 use crate::error::Result;
 
+pub(crate) use self::guard::{GUARD, guarded, unguarded};
 pub use self::html::escape;
 pub use self::meta_json::Response;
 pub use self::table::Screen;
-pub use self::text::visible;
+pub use self::text::{visible, visible_lines};
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -159,8 +161,8 @@ impl Answer {
 pub fn write(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
         Format::Table => table::write(answer, Screen::default(), out)?,
-        Format::Csv => csv::write(answer, out)?,
-        Format::Tsv => tsv::write(answer, out)?,
+        Format::Csv => csv::write(answer, Delimited::CSV, out)?,
+        Format::Tsv => csv::write(answer, Delimited::TSV, out)?,
         Format::Json => json::write(answer, out)?,
         Format::Ndjson => ndjson::write(answer, out)?,
         Format::Parquet => parquet::write(answer, out)?,
@@ -170,6 +172,21 @@ pub fn write(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()>
         Format::MetaJson => meta_json::write(answer, out)?,
     }
     Ok(())
+}
+
+/// Writes an answer as csv or tsv in which no text is a formula to a spreadsheet: a quote stands
+/// before one that begins with `=`, `+`, `-`, `@`, a tab or a carriage return. Numbers stay as they
+/// are, and so do other formats.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_guarded(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()> {
+    let delimited = match format {
+        Format::Csv => Delimited::CSV,
+        Format::Tsv => Delimited::TSV,
+        _ => return write(answer, format, out),
+    };
+    Ok(csv::write(answer, delimited.guarded(), out)?)
 }
 
 /// Writes a table that fits a screen.

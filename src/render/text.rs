@@ -144,7 +144,7 @@ fn write_duration(seconds: f64, out: &mut String) {
     };
 }
 
-/// A text with its control characters, line ends and changes of direction spelt out.
+/// A text with its control characters, line ends, changes of direction and what has no width spelt out.
 ///
 /// ```
 /// use wabalake::render::visible;
@@ -166,10 +166,33 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// Whether a character would move the cursor, end the line or turn what follows around.
+/// The same for a text whose own line ends are layout and stay.
+///
+/// ```
+/// use wabalake::render::visible_lines;
+/// assert_eq!(visible_lines("a\n  b\r\u{1b}[31m\n"), "a\n  b\\r\\u{1b}[31m\n");
+/// ```
+pub fn visible_lines(text: &str) -> Cow<'_, str> {
+    let disturbs = |c: char| c != '\n' && disturbs(c);
+    if !text.contains(disturbs) {
+        return text.into();
+    }
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n").into()
+}
+
+/// Whether a character would move the cursor, end the line, turn what follows around or not be seen
+/// at all. Joiners are part of words and emoji.
 fn disturbs(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            c,
+            '\u{200b}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{2064}'
+                | '\u{2066}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+        )
 }
 
 #[cfg(test)]

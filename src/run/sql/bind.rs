@@ -23,9 +23,10 @@ use wabalake_data::tables::instant;
 use wabalake_queries::query::days::read_date;
 use wabalake_queries::query::nearest;
 
+use super::depth::too_much;
 use super::fault::{at, shown};
-use super::functions::{INSTANT, LOCAL_DATE, UNITS, read};
-use super::parameters::{Kind, Parameter, date_literal, instant_literal, quoted};
+use super::functions::{INSTANT, LOCAL_DATE, MICROS, UNITS, read};
+use super::parameters::{Kind, Parameter, date_literal, expression, instant_literal, quoted};
 use crate::error::{Error, Result};
 
 /// A call of a function with one name.
@@ -251,25 +252,79 @@ impl<'a> Binder<'a> {
             }
         }
         if of.as_ref().is_some_and(is_instant) {
+            let many = items.len() > FEW_STAMPS && self.within_exists == 0;
+            if let Some(many) = many.then(|| one_of_many(compared, &items, *negated)).flatten() {
+                *expr = many;
+                return Ok(());
+            }
+            if items.len() > MANY_STAMPS {
+                let what =
+                    "stamps in a list within EXISTS, or in one where some are no plain values";
+                return Err(too_much(compared.span(), MANY_STAMPS, what));
+            }
             let one_of = items.into_iter().map(|item| Expr::BinaryOp {
                 left: compared.clone(),
                 op: if *negated { BinaryOperator::NotEq } else { BinaryOperator::Eq },
                 right: Box::new(item),
             });
             let op = if *negated { BinaryOperator::And } else { BinaryOperator::Or };
-            let all = one_of.reduce(|left, right| Expr::BinaryOp {
-                left: Box::new(left),
-                op: op.clone(),
-                right: Box::new(right),
-            });
-            if let Some(all) = all {
-                *expr = Expr::Nested(Box::new(all));
+            if let Some(all) = one_of.reduce(chained(&op)) {
+                *expr = nested(all);
             }
         } else {
             *list = items;
         }
         Ok(())
     }
+}
+
+/// Whether a stamp is one of many, as numbers: of comparisons Polars would make a tree as deep as the
+/// list is long. The first and the last are compared with too, for the files of other days to be
+/// skipped.
+fn one_of_many(compared: &Expr, items: &[Expr], negated: bool) -> Option<Expr> {
+    let micros: Vec<i64> = items.iter().map(micros_of).collect::<Option<_>>()?;
+    let numbers = micros.iter().map(|micros| expression(&micros.to_string()));
+    let listed = Expr::InList {
+        expr: Box::new(call(MICROS, vec![compared.clone()])),
+        list: numbers.collect::<Option<_>>()?,
+        negated,
+    };
+    if negated {
+        return Some(listed);
+    }
+    let compare = |op, micros: &i64| {
+        let right = Box::new(instant_literal(*micros)?);
+        Some(Expr::BinaryOp { left: Box::new(compared.clone()), op, right })
+    };
+    let first = compare(BinaryOperator::GtEq, micros.iter().min()?)?;
+    let last = compare(BinaryOperator::LtEq, micros.iter().max()?)?;
+    [first, last, listed].into_iter().reduce(chained(&BinaryOperator::And)).map(nested)
+}
+
+/// The instant that a literal of ours is.
+fn micros_of(item: &Expr) -> Option<i64> {
+    match item {
+        Expr::Function(function) if function.name.to_string() == INSTANT => {
+            match plain_values(function).as_slice() {
+                [number] => number.to_string().parse().ok(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Two expressions with an operator between.
+fn chained(op: &BinaryOperator) -> impl Fn(Expr, Expr) -> Expr {
+    move |left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: op.clone(),
+        right: Box::new(right),
+    }
+}
+
+fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
 }
 
 /// A function that Polars has under another name, or on the clock of UTC.
@@ -325,6 +380,12 @@ const STAMP: &str = "write it as 2025-06-01, 2025-06-01 10:00:00 (on the reporti
 
 const UNIT: &str = "it takes 'half-hour', 'hour', 'day', 'week' and 'month'; for years there is \
                     EXTRACT(YEAR FROM …)";
+
+/// So many stamps of a list are compared with one by one.
+const FEW_STAMPS: usize = 16;
+
+/// So many can be, where they must.
+const MANY_STAMPS: usize = 500;
 
 const STAMP_TYPE: SqlType = SqlType::Datetime(None);
 

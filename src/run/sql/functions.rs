@@ -28,6 +28,9 @@ pub(super) const INSTANT: &str = "instant";
 /// Makes a local date of an instant, a date or a text.
 pub(super) const LOCAL_DATE: &str = "local_date";
 
+/// Makes a number of microseconds since 1970 of what [`INSTANT`] takes.
+pub(super) const MICROS: &str = "micros";
+
 /// The units of `DATE_TRUNC`, and the function that each becomes.
 pub(super) const UNITS: [(&str, &str, Clock); 5] = [
     ("half-hour", "trunc_half_hour", Clock::HalfHour),
@@ -39,7 +42,7 @@ pub(super) const UNITS: [(&str, &str, Clock); 5] = [
 
 /// Whether a function is one of these.
 pub(super) fn is_added(name: &str) -> bool {
-    matches!(name, INSTANT | LOCAL_DATE) || UNITS.iter().any(|(_, unit, _)| *unit == name)
+    matches!(name, INSTANT | LOCAL_DATE | MICROS) || UNITS.iter().any(|(_, unit, _)| *unit == name)
 }
 
 /// The type of instants on a zone's clock.
@@ -60,6 +63,9 @@ impl Functions {
         let mut add =
             |name: &'static str, function: UserDefinedFunction| made.insert(name, function);
         add(INSTANT, function(INSTANT, on_clock(zone), move |given| instants(given, zone)));
+        let micros =
+            move |given: &Column| instants(given, zone)?.cast(&instant())?.cast(&DataType::Int64);
+        add(MICROS, function(MICROS, DataType::Int64, micros));
         let date = move |given: &Column| dates(given, zone);
         add(LOCAL_DATE, function(LOCAL_DATE, DataType::Date, date));
         for (_, name, clock) in UNITS {

@@ -14,7 +14,9 @@
 //! stamp with a value skips the files of other days.
 
 mod bind;
+mod depth;
 mod fault;
+mod files;
 mod functions;
 mod parameters;
 mod pieces;
@@ -34,16 +36,18 @@ use sqlparser::ast::{
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
-use sqlparser::tokenizer::Span;
+use sqlparser::tokenizer::{Span, Tokenizer};
 use wabalake_data::Table;
 use wabalake_data::tables::{TABLES, instant, sessions, table};
 use wabalake_queries::query::{OutputColumn, Type, nearest};
 
 use self::bind::Binder;
+pub use self::depth::on_deep_stack;
 use self::fault::{at, shown};
 use self::functions::{Functions, INSTANT};
 pub use self::parameters::{Kind, Parameter};
 use self::pieces::Pieces;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 
@@ -55,18 +59,22 @@ pub struct Sql {
 }
 
 impl Sql {
-    /// Reads a statement.
+    /// Reads a statement. This and all else that is done with it, its end included, goes as deep as
+    /// the statement is nested: [`on_deep_stack`] has the room.
     ///
     /// # Errors
-    /// What is no SQL, is no `SELECT`, or reads a table that there is not.
+    /// What is no SQL, is nested too deeply, is no `SELECT`, or reads a table that there is not.
     pub fn read(text: &str) -> Result<Self> {
         // As Polars reads it.
         let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let tokens = Tokenizer::new(&GenericDialect, text).tokenize_with_location();
+        let tokens = tokens.map_err(|error| fault::of_parser(&error.into()))?;
+        depth::check(&tokens)?;
         let mut statements = Parser::new(&GenericDialect)
             .with_options(options)
-            .try_with_sql(text)
-            .and_then(|mut parser| parser.parse_statements())
+            .with_tokens_with_locations(tokens)
+            .parse_statements()
             .map_err(|error| fault::of_parser(&error))?
             .into_iter();
         let statement = match (statements.next(), statements.next()) {
@@ -107,8 +115,8 @@ impl Sql {
     /// rows are wanted. Logs are read, data is not.
     ///
     /// # Errors
-    /// A parameter that is missing, not used or of the wrong type; what Polars cannot do; a table
-    /// that cannot be read.
+    /// A parameter that is missing, not used or of the wrong type; a file that may not be read; what
+    /// Polars cannot do; a table that cannot be read.
     pub fn plan(
         &self,
         lake: &Lake,
@@ -116,7 +124,11 @@ impl Sql {
         zone: Tz,
         limit: Option<u64>,
     ) -> Result<LazyFrame> {
+        let allowed = || Ok(Config::of(lake.root())?.sql.files);
+        files::check(&self.statement, allowed)?;
         let bound = Binder::bind(&self.statement, &self.tables, parameters, zone)?;
+        // A path may be a parameter.
+        files::check(&bound, allowed)?;
         let Statement::Query(bound) = bound else {
             return Err(Error::bug("a statement that is no query"));
         };
@@ -218,6 +230,8 @@ struct Relations {
     tables: Vec<&'static Table>,
     /// The names of its WITHs.
     defined: Vec<String>,
+    /// How often it reads one, whatever it is.
+    read: usize,
 }
 
 /// Looks for a window.
@@ -275,6 +289,11 @@ impl Visitor for Relations {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Box<Error>> {
+        self.read += 1;
+        if self.read > depth::RELATIONS {
+            let error = depth::too_much(factor.span(), depth::RELATIONS, "tables in FROM");
+            return ControlFlow::Break(Box::new(error));
+        }
         let TableFactor::Table { name, args: None, .. } = factor else {
             return ControlFlow::Continue(());
         };
@@ -343,6 +362,12 @@ impl Visitor for Names {
         match factor {
             TableFactor::Table { name, alias: Some(alias), .. } => {
                 self.take(&alias.name, Some(&name.to_string()));
+            }
+            // A file goes by its path.
+            TableFactor::Table { args: Some(args), alias: None, .. } => {
+                if let Some(path) = files::path(args) {
+                    self.take(&Ident::new(path), None);
+                }
             }
             TableFactor::Derived { alias: Some(alias), .. }
             | TableFactor::NestedJoin { alias: Some(alias), .. } => self.take(&alias.name, None),

@@ -199,7 +199,7 @@ pub(super) fn instant_literal(micros: i64) -> Option<Expr> {
 }
 
 /// Reads an expression of ours.
-fn expression(text: &str) -> Option<Expr> {
+pub(super) fn expression(text: &str) -> Option<Expr> {
     use sqlparser::{dialect::GenericDialect, parser::Parser};
     Parser::new(&GenericDialect).try_with_sql(text).ok()?.parse_expr().ok()
 }

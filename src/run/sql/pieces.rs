@@ -15,7 +15,8 @@ use std::ops::ControlFlow;
 use polars::prelude::{LazyFrame, PolarsError, PolarsResult, polars_bail, polars_err};
 use polars::sql::SQLContext;
 use sqlparser::ast::{
-    Expr, Query, Select, SetExpr, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Query, Select, SetExpr, SetOperator, SetQuantifier, TableFactor, TableWithJoins, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
@@ -64,17 +65,82 @@ impl Pieces {
         match body {
             SetExpr::Select(select) => self.select(select),
             SetExpr::Query(query) => self.replace(query),
-            SetExpr::SetOperation { left, right, .. } => {
-                for side in [left, right] {
-                    let mut query = all_of("_")?;
-                    std::mem::swap(&mut query.body, side);
-                    self.replace(&mut query)?;
-                    *side = query.body;
-                }
-                Ok(())
-            }
+            SetExpr::SetOperation { .. } => self.set_operation(body),
             _ => Ok(()),
         }
+    }
+
+    /// Plans the sides of a set operation. A chain of unions is planned by halves: Polars would work
+    /// out the columns of each union in it anew for each that is around it.
+    fn set_operation(&mut self, body: &mut SetExpr) -> PolarsResult<()> {
+        let mut sides = Vec::new();
+        let mut unions = None;
+        let mut rest = std::mem::replace(body, *all_of("_")?.body);
+        loop {
+            match rest {
+                SetExpr::SetOperation { op, set_quantifier, left, right }
+                    if unions.is_none_or(|unions| unions == (op, set_quantifier)) =>
+                {
+                    unions = Some((op, set_quantifier));
+                    sides.push(*right);
+                    rest = *left;
+                    // A BY NAME takes its columns from what is before it.
+                    if op != SetOperator::Union || is_by_name(set_quantifier) {
+                        break;
+                    }
+                }
+                other => {
+                    rest = other;
+                    break;
+                }
+            }
+        }
+        sides.push(rest);
+        sides.reverse();
+        let Some((op, set_quantifier)) = unions else { return Ok(()) };
+        for side in &mut sides {
+            self.replace_body(side)?;
+        }
+        while sides.len() > 2 {
+            let mut paired = Vec::with_capacity(sides.len().div_ceil(2));
+            let mut rest = sides.into_iter();
+            while let Some(left) = rest.next() {
+                paired.push(match rest.next() {
+                    None => left,
+                    Some(right) => {
+                        let (left, right) = (Box::new(left), Box::new(right));
+                        let pair = SetExpr::SetOperation { op, set_quantifier, left, right };
+                        let mut query = all_of("_")?;
+                        query.body = Box::new(pair);
+                        let rows = self.context.execute(&query.to_string())?;
+                        self.register(rows)?
+                    }
+                });
+            }
+            sides = paired;
+        }
+        if let (Some(right), Some(left)) = (sides.pop(), sides.pop()) {
+            let (left, right) = (Box::new(left), Box::new(right));
+            *body = SetExpr::SetOperation { op, set_quantifier, left, right };
+        }
+        Ok(())
+    }
+
+    /// Plans one side of a set operation and puts `SELECT * FROM` its name in its place.
+    fn replace_body(&mut self, side: &mut SetExpr) -> PolarsResult<()> {
+        let mut query = all_of("_")?;
+        std::mem::swap(&mut *query.body, side);
+        self.replace(&mut query)?;
+        std::mem::swap(&mut *query.body, side);
+        Ok(())
+    }
+
+    /// Makes a table of rows, and `SELECT * FROM` its name.
+    fn register(&mut self, rows: LazyFrame) -> PolarsResult<SetExpr> {
+        self.planned += 1;
+        let name = format!("piece_{}", self.planned);
+        self.context.register(&name, rows);
+        Ok(*all_of(&name)?.body)
     }
 
     fn select(&mut self, select: &mut Select) -> PolarsResult<()> {
@@ -105,13 +171,16 @@ impl Pieces {
 
     /// Plans a piece and puts `SELECT * FROM` its name in its place.
     fn replace(&mut self, query: &mut Query) -> PolarsResult<()> {
-        let rows = self.query(query.clone())?;
-        self.planned += 1;
-        let name = format!("piece_{}", self.planned);
-        self.context.register(&name, rows);
-        *query = all_of(&name)?;
+        let taken = std::mem::replace(query, all_of("_")?);
+        let rows = self.query(taken)?;
+        *query.body = self.register(rows)?;
         Ok(())
     }
+}
+
+fn is_by_name(quantifier: SetQuantifier) -> bool {
+    use SetQuantifier as Q;
+    matches!(quantifier, Q::ByName | Q::AllByName | Q::DistinctByName)
 }
 
 fn all_of(table: &str) -> PolarsResult<Query> {
