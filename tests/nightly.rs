@@ -386,6 +386,25 @@ fn a_mart_that_is_another_or_damaged_is_made_anew() {
 }
 
 #[test]
+fn words_of_a_mart_are_taken_in_any_spelling() {
+    let definition = |params: &str| {
+        let text =
+            format!("[[marts]]\nname = 'm'\nquery = 'conversation-analytics'\nparams = {params}");
+        let marts = Mart::all(&Config::read(&text).unwrap());
+        marts.map(|marts| marts[0].question.sql()).map_err(|error| error.lines())
+    };
+    let meant = definition("{ dimensions = ['CONVERSATION_TYPE', 'COUNTRY'] }").unwrap();
+    for params in [
+        "{ dimensions = ['conversation-type', 'country'] }",
+        "{ dimensions = 'Conversation Type,Country' }",
+    ] {
+        assert_eq!(definition(params).unwrap(), meant);
+    }
+    let fault = definition("{ dimensions = ['conversation-kind'] }").unwrap_err();
+    assert!(fault.contains("it takes COUNTRY, PHONE, CONVERSATION_CATEGORY"), "{fault}");
+}
+
+#[test]
 fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
     let nights = Nights::new(MARTS);
     for table in 0..3 {

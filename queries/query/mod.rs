@@ -42,6 +42,7 @@ pub mod reach;
 pub mod sql;
 pub mod tables;
 pub mod tags;
+pub mod words;
 pub mod zone;
 
 pub use chains::Chains;

@@ -12,3 +12,4 @@ mod catalog;
 mod clocks;
 mod fixtures;
 mod golden;
+mod words;
