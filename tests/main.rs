@@ -7,6 +7,7 @@ mod erase;
 mod files;
 mod kinds;
 mod loads;
+mod money;
 mod nightly;
 mod quality;
 mod sheets;
