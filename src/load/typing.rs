@@ -22,7 +22,7 @@ use wabalake_data::{Column as TableColumn, Table};
 
 use super::header::Header;
 use super::records::{Chunk, Fields, Record};
-use super::rejects::Reject;
+use super::rejects::{Place, Reject};
 
 /// Which file of a load a row came from, for its report; 0 is the lake.
 pub(crate) const ORIGIN: &str = "__origin";
@@ -213,7 +213,9 @@ impl<'h> Typist<'h> {
         if fate == Fate::LeftOut && refusal.column.is_some() {
             return None;
         }
-        let key = key_of(header.table, &cells);
+        let table = header.table;
+        let key = key_of(table, &cells);
+        let place = key.map(|key| Place::of(table, &cells, key));
         Some(Reject {
             record: record.number,
             line: record.line,
@@ -221,6 +223,7 @@ impl<'h> Typist<'h> {
             reason: refusal.reason,
             raw: raw.into_owned(),
             key,
+            place,
         })
     }
 }
@@ -261,6 +264,29 @@ impl Tally {
         let Self { rejects, mended, records, sentinels, left_out, spread, bytes } = self;
         let days = rows.by_day()?;
         Ok(Typed { days, rejects, mended, records, sentinels, left_out, spread, bytes })
+    }
+}
+
+impl Place {
+    /// Where a row with a key would lie, by the hash of the key.
+    fn of(table: &Table, cells: &[Cell<'_>], key: i64) -> Self {
+        let only = match table.key {
+            [only] => table.position(only).and_then(|at| cells[at].text()),
+            _ => None,
+        };
+        let hash = table.key_hash().map(|_| only.map_or(key, text_key));
+        let at = table.position(table.day_of).unwrap_or_default();
+        Self { hash, day: day_of(&cells[at]) }
+    }
+}
+
+/// The UTC day that a row lies on by the cell that places it.
+fn day_of(cell: &Cell<'_>) -> i32 {
+    match cell {
+        Cell::Stamp(micros) => utc_day(*micros),
+        Cell::Date(days) => *days,
+        Cell::Count(seconds) => utc_day(seconds.saturating_mul(1_000_000)),
+        _ => NO_DAY,
     }
 }
 
@@ -516,12 +542,7 @@ impl Rows {
         if let Some(column) = &mut self.whole_key {
             column.append_option(key_of(self.table, cells));
         }
-        let day = match cells[self.day_of] {
-            Cell::Stamp(micros) => utc_day(micros),
-            Cell::Date(days) => days,
-            Cell::Count(seconds) => utc_day(seconds.saturating_mul(1_000_000)),
-            _ => NO_DAY,
-        };
+        let day = day_of(&cells[self.day_of]);
         self.days.entry(day).or_default().push(self.height);
         self.height += 1;
     }
