@@ -478,7 +478,7 @@ fn small(table: &Table, number: usize, lines: &[(Line, Option<String>)]) -> Stri
             (_, Line::Bad(key)) => format!("573005550101,t{key},soon"),
             (_, Line::Nameless) => ",t1,".to_owned(),
         };
-        text.push_str(&format!("{record},,{}\n", mends.as_deref().unwrap_or_default()));
+        text += &[&record, ",,", mends.as_deref().unwrap_or_default(), "\n"].concat();
     }
     text
 }
@@ -553,7 +553,8 @@ proptest! {
                     }
                     Line::Nameless => false,
                 };
-                if !resolved && !(number == 0 && first_reject == Some(at)) {
+                let is_mended = number == 0 && first_reject == Some(at);
+                if !resolved && !is_mended {
                     expected.insert((format!("{number}.csv"), i64::try_from(at).unwrap() + 1));
                 }
             }

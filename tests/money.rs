@@ -24,11 +24,12 @@ fn a_sum_beyond_an_amount_is_printed_exactly() {
     let folder = folder.path();
     let amount = "999999999999.999999";
     let days = |sign: &str| -> String {
-        (1..=9).map(|day| format!("ad{sign},2025-06-0{day},USD,{sign}{amount}\n")).collect()
+        let day = |day| format!("ad{sign},2025-06-0{day},USD,{sign}{amount}\n");
+        (1..=9).map(day).collect()
     };
     let spend = format!("ad_id,day,currency,spend\n{}{}", days(""), days("-"));
-    let earned: String =
-        (1..=9).map(|n| format!("c{n},purchase,2025-06-0{n} 12:00:00,s1,USD,{amount}\n")).collect();
+    let purchase = |n| format!("c{n},purchase,2025-06-0{n} 12:00:00,s1,USD,{amount}\n");
+    let earned: String = (1..=9).map(purchase).collect();
     let sessions = "session_id,session_started_timestamp,session_type,meta_source_id,meta_source_type\n\
                     s1,2025-06-01 10:00:00,Inbound,ad,Ad\n";
     let earned = format!("conversion_id,event,converted_at,session_id,currency,value\n{earned}");

@@ -33,7 +33,6 @@ pub fn sum(amounts: &str) -> Expr {
 pub fn millionths(amount: Expr) -> Expr {
     let whole = |column: Column| -> PolarsResult<Column> {
         let amounts = column.cast(&Type::Money.data_type())?;
-        #[expect(clippy::cast_precision_loss, reason = "the nearest is meant")]
         let units = amounts.decimal()?.physical().iter().map(|units| Some(units? as f64));
         Ok(Float64Chunked::from_iter_options(column.name().clone(), units).into_column())
     };

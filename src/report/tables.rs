@@ -90,7 +90,6 @@ fn cell(html: &mut Html, column: &Shown, row: usize, names: bool) {
                 Some(currency) => format!("{shown} {currency}"),
                 None => shown,
             };
-            #[expect(clippy::cast_precision_loss, reason = "a place in an order")]
             let place = amount.map(|millionths| millionths as f64 / 1e6);
             (shown, Some(place))
         }

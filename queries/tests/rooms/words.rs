@@ -1,13 +1,12 @@
 //! Words of lists are taken in any spelling.
 
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Question, Room, Tables};
+use wabalake_queries::query::{Question, Room};
 
-/// Everything that follows from what was asked.
-fn meaning(question: &Question) -> (Vec<&'static str>, String, String) {
+/// What was asked: the columns of the answer, and all that it depends on, as its twin has it.
+fn meaning(question: &Question) -> (Vec<&'static str>, String) {
     let columns = question.columns().iter().map(|column| column.name).collect();
-    let plan = question.plan(&Tables::new()).unwrap();
-    (columns, question.sql(), plan.describe_plan().unwrap())
+    (columns, question.sql())
 }
 
 /// A word with each sign between its parts, in either case.
