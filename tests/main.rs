@@ -10,6 +10,7 @@ mod kinds;
 mod links;
 mod loads;
 mod modes;
+mod money;
 mod nightly;
 mod quality;
 mod sheets;

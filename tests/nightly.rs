@@ -385,6 +385,51 @@ fn a_mart_that_is_another_or_damaged_is_made_anew() {
     nights.check().unwrap();
 }
 
+/// A mart of a version in which a sum of money had as many digits as an amount.
+#[test]
+fn a_mart_with_narrower_sums_is_made_anew() {
+    let nights = Nights::new("[[marts]]\nname = 'ads'\nquery = 'meta-sources'\n");
+    let day = |day: u32| format!("a1,2025-06-{day:02},USD,999999999999.999999\n");
+    nights.load(&format!("ad_id,day,currency,spend\n{}", (1..=5).map(day).collect::<String>()));
+    nights.night();
+    nights.check().unwrap();
+    let commit = nights.path("lake/marts/ads/_delta_log/00000000000000000000.json");
+    let text = std::fs::read_to_string(&commit).unwrap();
+    assert!(text.contains("decimal(38,6)"), "{text}");
+    let at = text.find("\"definition\":\"").unwrap() + "\"definition\":\"".len();
+    let other = format!("{}{}{}", &text[..at], "0".repeat(32), &text[at + 32..]);
+    std::fs::write(&commit, other.replace("decimal(38,6)", "decimal(18,6)")).unwrap();
+
+    let report = nights.night();
+    assert_eq!(Nights::worked_out(&report)["ads"], ("all", 1));
+    nights.check().unwrap();
+    let next = nights.path("lake/marts/ads/_delta_log/00000000000000000001.json");
+    let text = std::fs::read_to_string(next).unwrap();
+    assert!(text.contains("decimal(38,6)") && !text.contains("decimal(18,6)"), "{text}");
+    let (kept, _) = &nights.compared()["ads"];
+    let spend = kept.column("spend").unwrap().decimal().unwrap().physical().get(0);
+    assert_eq!(spend, Some(4_999_999_999_999_999_995));
+}
+
+#[test]
+fn words_of_a_mart_are_taken_in_any_spelling() {
+    let definition = |params: &str| {
+        let text =
+            format!("[[marts]]\nname = 'm'\nquery = 'conversation-analytics'\nparams = {params}");
+        let marts = Mart::all(&Config::read(&text).unwrap());
+        marts.map(|marts| marts[0].question.sql()).map_err(|error| error.lines())
+    };
+    let meant = definition("{ dimensions = ['CONVERSATION_TYPE', 'COUNTRY'] }").unwrap();
+    for params in [
+        "{ dimensions = ['conversation-type', 'country'] }",
+        "{ dimensions = 'Conversation Type,Country' }",
+    ] {
+        assert_eq!(definition(params).unwrap(), meant);
+    }
+    let fault = definition("{ dimensions = ['conversation-kind'] }").unwrap_err();
+    assert!(fault.contains("it takes COUNTRY, PHONE, CONVERSATION_CATEGORY"), "{fault}");
+}
+
 #[test]
 fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
     let nights = Nights::new(MARTS);

@@ -1,9 +1,11 @@
 //! What `data-quality` says of loads, and how it fails.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use deltalake::checkpoints::create_checkpoint_from_table_url_and_cleanup;
 use tempfile::TempDir;
+use url::Url;
 use wabalake::lake::Lake;
 use wabalake::load::{Options, load};
 
@@ -18,9 +20,13 @@ fn add(folder: &Path, name: &str, rows: &[&str]) {
 
 /// What is printed and said, and the exit code.
 fn asked(folder: &Path, options: &str) -> (String, String, i32) {
+    said(folder, &format!("query data-quality {options}"))
+}
+
+fn said(folder: &Path, line: &str) -> (String, String, i32) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
-    command.current_dir(folder).args(["query", "data-quality", "--lake", "lake", "-f", "csv"]);
-    command.args(options.split_whitespace());
+    command.current_dir(folder).args(line.split_whitespace());
+    command.args(["--lake", "lake", "-f", "csv"]);
     command.env_remove("WABALAKE_LAKE").env_remove("WABALAKE_TIMEZONE");
     let output = command.output().unwrap();
     let [printed, said] =
@@ -76,4 +82,95 @@ fn it_fails_on_what_it_was_told_to_and_answers_all_the_same() {
     let (csv, said, code) = asked(folder, "--fail-on unknown-session-typ");
     assert_eq!((csv.as_str(), code), ("", 2));
     assert!(said.contains("unknown-session-type"), "{said}");
+}
+
+/// The log folders of a lake's tables.
+fn logs(lake: &Path) -> Vec<PathBuf> {
+    let tables = std::fs::read_dir(lake.join("tables")).unwrap();
+    tables.map(|table| table.unwrap().path().join("_delta_log")).collect()
+}
+
+/// The commits of a log, oldest first.
+fn commits(log: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(log).unwrap().map(|file| file.unwrap().path());
+    let mut commits: Vec<_> = files.filter(|file| file.extension().unwrap() == "json").collect();
+    commits.sort();
+    commits
+}
+
+/// Does what other programs do with old commits: what they say is put together, and they go.
+fn clean_up(lake: &Path) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for log in logs(lake) {
+        let commits = commits(&log);
+        let table = Url::from_directory_path(log.parent().unwrap()).unwrap();
+        let version = commits.len() as u64 - 1;
+        let checkpoint =
+            create_checkpoint_from_table_url_and_cleanup(table, version, Some(false), None);
+        runtime.block_on(checkpoint).unwrap();
+        for commit in commits {
+            std::fs::remove_file(commit).unwrap();
+        }
+    }
+}
+
+#[test]
+fn figures_of_rejects_outlive_the_commits_of_their_loads() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    add(folder, "one.csv", &["s1,2025-06-01 10:00:00,1970-01-01 00:00:00,Inbound", "s2,,,Inbound"]);
+    add(folder, "two.csv", &["s3,soon,,Inbound", "s2,later,,Inbound"]);
+    add(folder, "three.csv", &["s4,2025-06-02 10:00:00,,Inbound", "s5,then,,Inbound"]);
+    let lake = folder.join("lake");
+    let told = || {
+        let opened = Lake::open(&lake).unwrap();
+        let status = opened.status().unwrap();
+        let figures = (opened.loads().unwrap(), status.last_load, status.open_rejects);
+        (
+            figures,
+            asked(folder, ""),
+            said(folder, "query coverage --today 2025-07-01"),
+            said(folder, "rejects"),
+        )
+    };
+    let before = told();
+    assert_eq!(row(folder, "rejected-row"), "rejected-row,sessions,6,4,66.66666666666667,");
+
+    // A lake of before figures were held beside the files tells the same.
+    let table = lake.join("tables/sessions/_delta_log");
+    let texts: Vec<(PathBuf, String)> = commits(&table)
+        .into_iter()
+        .map(|commit| (commit.clone(), std::fs::read_to_string(commit).unwrap()))
+        .collect();
+    for (commit, text) in &texts {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"loads/")).collect();
+        assert_eq!(lines.len() + 1, text.lines().count());
+        std::fs::write(commit, lines.join("\n")).unwrap();
+    }
+    assert_eq!(told(), before);
+    for (commit, text) in &texts {
+        std::fs::write(commit, text).unwrap();
+    }
+
+    clean_up(&lake);
+    assert_eq!(told(), before);
+    // Loads go on, and can be taken back.
+    add(folder, "four.csv", &["s6,never,,Inbound"]);
+    assert_eq!(row(folder, "rejected-row"), "rejected-row,sessions,7,5,71.42857142857143,");
+    Lake::open(&lake).unwrap().undo().unwrap();
+    assert_eq!(told().1, before.1);
+}
+
+#[test]
+fn a_lake_that_held_no_figures_still_tells_what_was_rejected() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    add(folder, "one.csv", &["s1,2025-06-01 10:00:00,,Inbound", "s2,,,Inbound"]);
+    let lake = folder.join("lake");
+    let commit = &commits(&lake.join("tables/sessions/_delta_log"))[0];
+    let text = std::fs::read_to_string(commit).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"loads/")).collect();
+    std::fs::write(commit, lines.join("\n")).unwrap();
+    clean_up(&lake);
+    assert_eq!(row(folder, "rejected-row"), "rejected-row,sessions,1,1,100.0,");
 }

@@ -122,7 +122,7 @@ SELECT
     CAST(coalesce(converted_sessions, 0) AS BIGINT) AS converted_sessions,
     CAST(100.0 * coalesce(converted_sessions, 0) / nullif(sessions_created, 0) AS DOUBLE)
         AS conversion_pct,
-    CAST(revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(revenue AS DECIMAL(38, 6)) AS revenue,
     CAST(revenue_currency AS VARCHAR) AS revenue_currency
 FROM met
 LEFT JOIN durations ON durations.tag IS NOT DISTINCT FROM met.tag

@@ -100,7 +100,7 @@ SELECT
     CAST(count(*) AS BIGINT) AS conversation,
     CAST(
         CASE WHEN count(cost) = count(*) AND count(DISTINCT charged_in) <= 1 THEN sum(cost) END
-        AS DECIMAL(18, 6)) AS cost
+        AS DECIMAL(38, 6)) AS cost
 FROM conversations
 GROUP BY dated
 ORDER BY start;

@@ -96,7 +96,7 @@ SELECT
     CAST(100.0 * agent_sessions / sessions AS DOUBLE) AS agent_pct,
     CAST(coalesce(conversions, 0) AS BIGINT) AS conversions,
     CAST(100.0 * coalesce(converted_sessions, 0) / sessions AS DOUBLE) AS conversion_pct,
-    CAST(revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(revenue AS DECIMAL(38, 6)) AS revenue,
     revenue_currency
 FROM counted
 LEFT JOIN earned

@@ -91,10 +91,10 @@ SELECT
     CAST(coalesce(finished_sessions, 0) AS BIGINT) AS finished_sessions,
     CAST(mean_duration / 1e6 AS DOUBLE) AS avg_duration_seconds,
     CAST(median_duration / 1e6 AS DOUBLE) AS median_duration_seconds,
-    CAST(spend AS DECIMAL(18, 6)) AS spend,
+    CAST(spend AS DECIMAL(38, 6)) AS spend,
     nullif(spend_currency, '?') AS spend_currency,
     CAST(coalesce(conversions, 0) AS BIGINT) AS conversions,
-    CAST(revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(revenue AS DECIMAL(38, 6)) AS revenue,
     nullif(revenue_currency, '?') AS revenue_currency,
     CAST(spend AS DOUBLE) / sessions AS cost_per_session,
     CASE

@@ -282,7 +282,7 @@ units AS (
         CAST(sent_at IS NOT NULL OR delivered_at IS NOT NULL OR seen_at IS NOT NULL AS INTEGER)
             AS first_count,
         CAST(delivered_at IS NOT NULL OR seen_at IS NOT NULL AS INTEGER) AS second_count,
-        CAST(0 AS DECIMAL(18, 6)) AS cost,
+        CAST(0 AS DECIMAL(38, 6)) AS cost,
         NULL AS charged_in
     FROM messages
     WHERE message_direction = 'outgoing'
@@ -396,7 +396,7 @@ figures AS (
             || coalesce(wa_phone_number, '') || '; country=' || coalesce(country, '')
             || '; message_type=' || coalesce(message_type, '') AS key,
         unnest(['created', 'failed', 'sent', 'delivered', 'read', 'received']) AS metric,
-        unnest([created, failed, sent, delivered, read, received])::DECIMAL(18, 6) AS figure
+        unnest([created, failed, sent, delivered, read, received])::DECIMAL(38, 6) AS figure
     FROM message_figures
     UNION ALL
     SELECT
@@ -407,9 +407,9 @@ figures AS (
             || '; free_tier=' || coalesce(CAST(free_tier AS VARCHAR), ''),
         unnest(['number_of_sessions', 'amount']),
         unnest([
-            number_of_sessions::DECIMAL(18, 6),
+            number_of_sessions::DECIMAL(38, 6),
             CASE WHEN NOT ours OR told_in IS NULL OR charged_in IS NULL OR told_in = charged_in
-                THEN amount END::DECIMAL(18, 6)
+                THEN amount END::DECIMAL(38, 6)
         ])
     FROM session_figures
     UNION ALL
@@ -438,17 +438,17 @@ figures AS (
             ELSE ['volume', 'cost']
         END),
         unnest([
-            first_count::DECIMAL(18, 6),
-            CASE WHEN field = 'analytics' THEN second_count::DECIMAL(18, 6)
-                ELSE cost::DECIMAL(18, 6) END
+            first_count::DECIMAL(38, 6),
+            CASE WHEN field = 'analytics' THEN second_count::DECIMAL(38, 6)
+                ELSE cost::DECIMAL(38, 6) END
         ])
     FROM point_figures
 ),
 compared AS (
     SELECT
         what, bucket, key, metric,
-        CAST(1000000 * sum(figure) FILTER (ours) AS BIGINT) AS computed,
-        CAST(1000000 * sum(figure) FILTER (NOT ours) AS BIGINT) AS reported
+        CAST(1000000 * sum(figure) FILTER (ours) AS HUGEINT) AS computed,
+        CAST(1000000 * sum(figure) FILTER (NOT ours) AS HUGEINT) AS reported
     FROM figures
     GROUP BY ALL
 )

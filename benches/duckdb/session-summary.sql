@@ -122,7 +122,7 @@ SELECT
     session_type,
     free_tier,
     CAST(number_of_sessions AS BIGINT) AS number_of_sessions,
-    CAST(CASE WHEN unpriced_sessions = 0 THEN amount END AS DECIMAL(18, 6)) AS amount,
+    CAST(CASE WHEN unpriced_sessions = 0 THEN amount END AS DECIMAL(38, 6)) AS amount,
     currency,
     CAST(unpriced_sessions AS BIGINT) AS unpriced_sessions
 FROM by_day

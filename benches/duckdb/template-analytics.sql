@@ -119,7 +119,7 @@ SELECT
     CAST(delivered AS BIGINT) AS delivered,
     CAST(read AS BIGINT) AS read,
     CAST(NULL AS BIGINT) AS clicked,
-    CAST(cost AS DECIMAL(18, 6)) AS cost
+    CAST(cost AS DECIMAL(38, 6)) AS cost
 FROM sends
 LEFT JOIN charges
     ON charges.dated = sends.dated

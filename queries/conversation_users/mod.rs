@@ -25,7 +25,7 @@ use wabalake_data::tables::sessions::{
 use wabalake_data::tables::variables::{self, AT, VALUE, VARIABLE};
 use wabalake_data::tables::{SESSION_KEY, USER_KEY};
 
-use crate::query::filters::Choice;
+use crate::query::filters::{Choice, listed_or_any};
 use crate::query::json::{json_text, json_text_sql};
 use crate::query::prelude::*;
 
@@ -66,8 +66,12 @@ impl Choice for Stage {
     const COLUMN: &'static str = STAGE;
     const HELP: &'static str = "Only people at these stages (Finished, In Flow)";
 
+    fn words() -> Option<&'static Enumeration> {
+        Some(&STAGES)
+    }
+
     fn read(word: &str) -> Result<String, String> {
-        Ok(STAGES.canonical(word).unwrap_or(word).to_owned())
+        Ok(listed_or_any(&STAGES, word))
     }
 
     fn series(values: &[String]) -> Series {

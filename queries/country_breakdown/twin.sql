@@ -103,7 +103,7 @@ SELECT
     CAST(coalesce(converted.converted_sessions, 0) AS BIGINT) AS converted_sessions,
     CAST(coalesce(converted.converted_sessions, 0) AS DOUBLE) * 100
         / nullif(sent_to.sessions_created, 0) AS conversion_pct,
-    CAST(earned.revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(earned.revenue AS DECIMAL(38, 6)) AS revenue,
     CAST(earned.revenue_currency AS STRING) AS revenue_currency
 FROM met
 -- A null country is one too, so the joins are null-safe.

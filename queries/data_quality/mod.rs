@@ -14,13 +14,13 @@
 mod checks;
 mod cycles;
 
-use clap::builder::PossibleValuesParser;
 use polars::prelude::{DataFrame, UnionArgs, concat, df};
 use wabalake_data::tables::{closures, deployments, loads, messages, sessions};
 use wabalake_data::{TABLES, Table};
 
 use self::checks::{Check, EXAMINED};
 use crate::query::prelude::*;
+use crate::query::words::Word;
 
 /// See the [module](self) for the question it answers.
 pub struct DataQuality;
@@ -37,7 +37,7 @@ pub struct Params {
         value_name = "LIST",
         value_delimiter = ',',
         hide_possible_values = true,
-        value_parser = PossibleValuesParser::new(names())
+        value_parser = Word::listed(names())
     )]
     fail_on: Vec<String>,
 }

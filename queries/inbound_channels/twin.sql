@@ -108,7 +108,7 @@ SELECT
     CAST(coalesce(converted.conversions, 0) AS BIGINT) AS conversions,
     CAST(coalesce(converted.converted_sessions, 0) AS DOUBLE) * 100 / counted.sessions
         AS conversion_pct,
-    CAST(earned.revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(earned.revenue AS DECIMAL(38, 6)) AS revenue,
     CAST(earned.revenue_currency AS STRING) AS revenue_currency
 FROM counted
 LEFT JOIN converted

@@ -18,6 +18,7 @@ use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::sessions::{self, SESSION_STARTED_TIMESTAMP};
 
 use crate::query::prelude::*;
+use crate::query::words::Word;
 use crate::query::zone::Clock;
 
 /// See the [module](self) for the question it answers.
@@ -30,7 +31,7 @@ pub struct Params {
     days: DayRange,
 
     /// How long a period is
-    #[arg(long, value_enum, default_value_t = Period::Week)]
+    #[arg(long, value_enum, default_value_t = Period::Week, value_parser = Word::of::<Period>())]
     period: Period,
 }
 

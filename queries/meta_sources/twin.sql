@@ -110,10 +110,10 @@ SELECT
     CAST(coalesce(counted.finished_sessions, 0) AS BIGINT) AS finished_sessions,
     CAST(counted.avg_duration_seconds AS DOUBLE) AS avg_duration_seconds,
     CAST(counted.median_duration_seconds AS DOUBLE) AS median_duration_seconds,
-    CAST(spent.spend AS DECIMAL(18, 6)) AS spend,
+    CAST(spent.spend AS DECIMAL(38, 6)) AS spend,
     CAST(nullif(spent.spend_currency, '?') AS STRING) AS spend_currency,
     CAST(coalesce(converted.conversions, 0) AS BIGINT) AS conversions,
-    CAST(earned.revenue AS DECIMAL(18, 6)) AS revenue,
+    CAST(earned.revenue AS DECIMAL(38, 6)) AS revenue,
     CAST(nullif(earned.revenue_currency, '?') AS STRING) AS revenue_currency,
     CAST(spent.spend AS DOUBLE) / counted.sessions AS cost_per_session,
     CASE

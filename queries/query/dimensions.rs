@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use chrono_tz::Tz;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, PolarsResult, col, lit, when};
 use wabalake_data::Table;
@@ -15,6 +15,7 @@ use wabalake_data::tables::{messages, sessions};
 
 use super::sql::Bindings;
 use super::tables::Tables;
+use super::words::Word;
 use super::zone::Clock;
 use super::{OutputColumn, tags};
 
@@ -252,15 +253,14 @@ impl<Q: Grouped> Dimensions<Q> {
 
 impl<Q: Grouped> Args for Dimensions<Q> {
     fn augment_args(command: Command) -> Command {
-        let names = || Q::TAKES.iter().map(|dimension| dimension.name());
+        let names = Q::TAKES.iter().map(|dimension| dimension.name());
         let default: Vec<&str> = Q::DEFAULT.iter().map(|dimension| dimension.name()).collect();
-        let parser = PossibleValuesParser::new(names().map(PossibleValue::new));
         let by = Arg::new("by")
             .long("by")
             .value_name("LIST")
             .value_delimiter(',')
             .action(ArgAction::Append)
-            .value_parser(parser.try_map(|name| {
+            .value_parser(Word::listed(names).try_map(|name| {
                 let of_that_name = |dimension: &&Dimension| dimension.name() == name;
                 Q::TAKES.iter().find(of_that_name).copied().ok_or("no such dimension")
             }))

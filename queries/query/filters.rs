@@ -7,8 +7,11 @@
 //! ```
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt::Debug;
+use std::marker::PhantomData;
 
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, NamedFrom, Series, col, lit};
 use wabalake_data::cells::Enumeration;
@@ -31,6 +34,11 @@ pub trait Choice: Send + Sync + 'static {
 
     /// Its line in the help.
     const HELP: &'static str;
+
+    /// The words that the column's list has, where it has one: taken in any spelling.
+    fn words() -> Option<&'static Enumeration> {
+        None
+    }
 
     /// Reads one trimmed word of the list, which is not empty.
     ///
@@ -77,23 +85,51 @@ impl<C: Choice> Only<C> {
 
 impl<C: Choice> Args for Only<C> {
     fn augment_args(command: Command) -> Command {
-        let read = |word: &str| match word.trim() {
-            "" => Ok(None),
-            word => C::read(word).map(Some),
-        };
         command.arg(
             Arg::new(C::NAME)
                 .long(C::NAME.replace('_', "-"))
                 .value_name("LIST")
                 .value_delimiter(',')
                 .action(ArgAction::Append)
-                .value_parser(read)
+                .value_parser(Reader::<C>(PhantomData))
+                .hide_possible_values(true)
                 .help(format!("{}, separated by commas [default: all]", C::HELP)),
         )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
+    }
+}
+
+/// Parser of one word of the list; nothing for an empty one.
+#[derive(Debug)]
+struct Reader<C>(PhantomData<C>);
+
+impl<C> Clone for Reader<C> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<C: Choice> TypedValueParser for Reader<C> {
+    type Value = Option<C::Value>;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, Error> {
+        let read = |word: &str| match word.trim() {
+            "" => Ok(None),
+            word => C::read(word).map(Some),
+        };
+        read.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(C::words()?.values().map(PossibleValue::new)))
     }
 }
 
@@ -111,7 +147,7 @@ impl<C: Choice> FromArgMatches for Only<C> {
 
 macro_rules! choices {
     ($($(#[$doc:meta])* $choice:ident: $value:ty = $name:literal of $column:expr, $help:literal,
-        $read:expr;)*) => {
+        $read:expr $(, in $words:expr)?;)*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
@@ -123,6 +159,10 @@ macro_rules! choices {
                 const NAME: &'static str = $name;
                 const COLUMN: &'static str = $column;
                 const HELP: &'static str = $help;
+
+                $(fn words() -> Option<&'static Enumeration> {
+                    Some(&$words)
+                })?
 
                 fn read(word: &str) -> Result<$value, String> {
                     let read: fn(&str) -> Result<$value, String> = $read;
@@ -154,17 +194,20 @@ choices! {
     /// `--delivery-status`, spelt as in loading.
     DeliveryStatus: String = "delivery_status" of deployments::DELIVERY_STATUS,
         "Only deployments of these statuses (In Process, Sent, Delivered, Failed)",
-        |word| Ok(deployments::DELIVERY_STATUSES.canonical(word).unwrap_or(word).to_owned());
+        |word| Ok(listed_or_any(&deployments::DELIVERY_STATUSES, word)),
+        in deployments::DELIVERY_STATUSES;
 
     /// `--session-status`, spelt as in loading.
     SessionStatus: String = "session_status" of sessions::SESSION_STATUS,
         "Only sessions of these statuses (BOT, AGENTS, RATING)",
-        |word| Ok(sessions::SESSION_STATUSES.canonical(word).unwrap_or(word).to_owned());
+        |word| Ok(listed_or_any(&sessions::SESSION_STATUSES, word)),
+        in sessions::SESSION_STATUSES;
 
     /// `--session-type`, spelt as in loading.
     SessionType: String = "session_type" of sessions::SESSION_TYPE,
         "Only sessions of these types (Outbound, Inbound)",
-        |word| Ok(sessions::SESSION_TYPES.canonical(word).unwrap_or(word).to_owned());
+        |word| Ok(listed_or_any(&sessions::SESSION_TYPES, word)),
+        in sessions::SESSION_TYPES;
 
     /// `--waba`, exactly as stored.
     Waba: String = "waba" of meta_points::WABA_ID,
@@ -183,7 +226,8 @@ choices! {
     /// `--direction`, spelt as in loading.
     Direction: String = "direction" of messages::MESSAGE_DIRECTION,
         "Only messages that went this way (incoming, outgoing)",
-        |word| one_of(&messages::DIRECTIONS, word);
+        |word| one_of(&messages::DIRECTIONS, word),
+        in messages::DIRECTIONS;
 
     /// `--template`, exactly as stored.
     Template: String = "template" of messages::TEMPLATE_NAME,
@@ -196,7 +240,8 @@ choices! {
     /// `--status`, of rows that have the column [`MessageStatus::COLUMN`].
     MessageStatus: String = "status" of "status",
         "Only outgoing messages that came so far (created, sent, delivered, seen, failed)",
-        |word| one_of(&MESSAGE_STATUSES, word);
+        |word| one_of(&MESSAGE_STATUSES, word),
+        in MESSAGE_STATUSES;
 }
 
 /// How far an outgoing message came.
@@ -207,6 +252,11 @@ static MESSAGE_STATUSES: Enumeration = Enumeration::new(&[
     ("seen", &[]),
     ("failed", &[]),
 ]);
+
+/// The value of a list that a word stands for; a word that the list does not have, as it is.
+pub fn listed_or_any(list: &Enumeration, word: &str) -> String {
+    list.canonical(word).unwrap_or(word).to_owned()
+}
 
 /// The value of a closed list that a word stands for.
 fn one_of(known: &Enumeration, word: &str) -> Result<String, String> {

@@ -43,6 +43,7 @@ pub mod reach;
 pub mod sql;
 pub mod tables;
 pub mod tags;
+pub mod words;
 pub mod zone;
 
 pub use chains::Chains;
@@ -345,7 +346,8 @@ pub enum Type {
     Date,
     /// Microseconds, UTC.
     Instant,
-    /// Exact, with six decimals of eighteen digits.
+    /// Exact, with six decimals of 38 digits: a sum of amounts, whose own have eighteen, is never
+    /// too large for it.
     Money,
 }
 
@@ -360,7 +362,7 @@ impl Type {
             Self::Boolean => DataType::Boolean,
             Self::Date => DataType::Date,
             Self::Instant => instant(),
-            Self::Money => DataType::Decimal(18, 6),
+            Self::Money => DataType::Decimal(38, 6),
         }
     }
 
@@ -374,7 +376,7 @@ impl Type {
             Self::Boolean => "BOOLEAN",
             Self::Date => "DATE",
             Self::Instant => "TIMESTAMP",
-            Self::Money => "DECIMAL(18, 6)",
+            Self::Money => "DECIMAL(38, 6)",
         }
     }
 
@@ -388,7 +390,7 @@ impl Type {
             Self::Boolean => "boolean",
             Self::Date => "date",
             Self::Instant => "timestamp",
-            Self::Money => "decimal(18,6)",
+            Self::Money => "decimal(38,6)",
         }
     }
 }

@@ -9,7 +9,10 @@
 //! none that is known         null     null
 //! ```
 
-use polars::prelude::{DataType, Expr, LazyFrame, Null, SortOptions, col, len, lit, when};
+use polars::prelude::{
+    Column, DataType, Expr, Field, Float64Chunked, IntoColumn, LazyFrame, NewChunkedArray, Null,
+    PolarsResult, SortOptions, col, len, lit, when,
+};
 use wabalake_data::tables::CURRENCY;
 use wabalake_data::tables::rates::PRICE;
 
@@ -21,6 +24,21 @@ const UNSAID: &str = "?";
 /// The column of [`summed`] and [`in_one_currency`] that holds a group's amount.
 pub const AMOUNT: &str = "amount";
 
+/// The sum of a column of amounts, as wide as [`Type::Money`].
+pub fn sum(amounts: &str) -> Expr {
+    col(amounts).cast(Type::Money.data_type()).sum()
+}
+
+/// An amount as a whole number of millionths, to the nearest that 64 bits of a float can say.
+pub fn millionths(amount: Expr) -> Expr {
+    let whole = |column: Column| -> PolarsResult<Column> {
+        let amounts = column.cast(&Type::Money.data_type())?;
+        let units = amounts.decimal()?.physical().iter().map(|units| Some(units? as f64));
+        Ok(Float64Chunked::from_iter_options(column.name().clone(), units).into_column())
+    };
+    amount.map(whole, |_, field| Ok(Field::new(field.name().clone(), DataType::Float64)))
+}
+
 /// The amounts of rows added up in each group, in the column [`AMOUNT`], with what they are in in
 /// the column `currency`: by the table above. A group without amounts has no row.
 pub fn summed(rows: LazyFrame, groups: &[Expr], value: &str) -> LazyFrame {
@@ -28,7 +46,7 @@ pub fn summed(rows: LazyFrame, groups: &[Expr], value: &str) -> LazyFrame {
     let sums = rows
         .filter(col(value).is_not_null())
         .group_by(of_one_currency)
-        .agg([col(value).sum().alias(AMOUNT)]);
+        .agg([sum(value).alias(AMOUNT)]);
     in_one_currency(sums, groups)
 }
 
@@ -38,7 +56,7 @@ fn in_one_currency(sums: LazyFrame, groups: &[Expr]) -> LazyFrame {
     const CURRENCIES: &str = "currencies";
     let together = sums.group_by(groups).agg([
         len().alias(CURRENCIES),
-        col(AMOUNT).sum(),
+        sum(AMOUNT),
         col(CURRENCY).sort(SortOptions::default()).str().join("+", true),
     ]);
     together.with_columns([
@@ -70,7 +88,8 @@ pub fn charged(chargeable: Expr) -> [Expr; 4] {
     let priced = chargeable.clone().and(col(PRICE).is_not_null());
     let currency = col(CURRENCY).fill_null(lit(UNSAID));
     let charged_in = when(priced).then(currency).otherwise(lit(Null {}));
-    let cost = when(chargeable.clone()).then(col(PRICE)).otherwise(nothing);
+    let price = col(PRICE).cast(Type::Money.data_type());
+    let cost = when(chargeable.clone()).then(price).otherwise(nothing);
     let unpriced = chargeable.and(col(PRICE).is_null());
     [
         cost.alias(COST),
@@ -93,7 +112,7 @@ pub fn uncharged() -> [Expr; 4] {
 
 /// The columns of [`charged`] for a group of units, or of groups.
 pub fn charges() -> [Expr; 4] {
-    [col(COST).sum(), col(UNPRICED).sum(), col(CHARGED_IN[0]).min(), col(CHARGED_IN[1]).max()]
+    [sum(COST), col(UNPRICED).sum(), col(CHARGED_IN[0]).min(), col(CHARGED_IN[1]).max()]
 }
 
 /// What a group costs by its [`charges`]; null where one of its units has no rate, or where they

@@ -79,8 +79,11 @@ fn with_tiers(rates: LazyFrame) -> PolarsResult<LazyFrame> {
     let text = |number: Expr| number.cast(DataType::String);
     let upper = when(next.clone().is_null()).then(lit("MAX")).otherwise(text(next - lit(1_i64)));
     let tier = concat_str([text(col(TIER_FROM)), upper], ":", false);
-    let what = [EFFECTIVE_FROM, COUNTRY, CATEGORY, TIER_FROM, PRICE, CURRENCY].map(col);
-    let rates = rates.select(what).sort([TIER_FROM], SortMultipleOptions::default());
+    let what = [EFFECTIVE_FROM, COUNTRY, CATEGORY, TIER_FROM, CURRENCY].map(col);
+    let price = col(PRICE).cast(Type::Money.data_type());
+    let rates = rates
+        .select([&what[..], &[price]].concat())
+        .sort([TIER_FROM], SortMultipleOptions::default());
     Ok(rates.with_column(tier.alias(TIER)))
 }
 

@@ -11,19 +11,19 @@
 //! analytics         2025-06-01  waba_id=1001; granularity=DAY    sent     4         4
 //! ```
 //!
-//! Figures are compared as whole millionths, so that a difference of exactly the tolerance is
-//! within it.
+//! Figures are compared exactly, as whole millionths, so that a difference of exactly the tolerance
+//! is within it.
 
 mod points;
 mod summaries;
 
-use polars::prelude::{
-    JoinCoalesce, RoundMode, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_str,
-};
+use polars::prelude::{JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_str};
 use wabalake_data::tables::{message_summaries, messages, meta_points, rates, session_summaries};
 
+use crate::query::Type;
 use crate::query::conversations::FreeSessions;
 use crate::query::measures::from_millionths;
+use crate::query::money::{self, millionths};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -112,17 +112,19 @@ impl Query for Reconcile {
             ],
             UnionArgs::default(),
         )?;
-        let or_nothing = |side: &str| col(side).fill_null(lit(0_i64));
+        let nothing = || lit(0).cast(Type::Money.data_type());
+        let or_nothing = |side: &str| col(side).fill_null(nothing());
         let difference = || or_nothing(COMPUTED) - or_nothing(REPORTED);
-        let size = |micros: Expr| micros.abs().cast(DataType::Float64);
+        let size = |figure: Expr| millionths(figure).abs();
         let allowed = size(or_nothing(REPORTED)) * lit(params.tolerance_pct);
         Ok(compared
             .filter(col(COMPUTED).is_not_null().or(col(REPORTED).is_not_null()))
             .with_columns([
-                from_millionths(col(COMPUTED)).alias(COMPUTED),
-                from_millionths(col(REPORTED)).alias(REPORTED),
-                from_millionths(difference()).alias(DIFFERENCE),
-                share_pct(difference(), col(REPORTED)).alias(DIFFERENCE_PCT),
+                from_millionths(millionths(col(COMPUTED))).alias(COMPUTED),
+                from_millionths(millionths(col(REPORTED))).alias(REPORTED),
+                from_millionths(millionths(difference())).alias(DIFFERENCE),
+                share_pct(millionths(difference()), millionths(col(REPORTED)))
+                    .alias(DIFFERENCE_PCT),
                 (size(difference()) * lit(100.0)).lt_eq(allowed).alias(WITHIN_TOLERANCE),
             ]))
     }
@@ -139,15 +141,10 @@ impl Query for Reconcile {
     }
 }
 
-/// One side: a row for each bucket, key and metric, its value as whole millionths in a column of
-/// that name.
+/// One side: a row for each bucket, key and metric, its value exactly in a column of that name.
 fn side(figures: LazyFrame, metrics: &[&str], value: &str) -> LazyFrame {
-    let micros = |metric: &&str| {
-        let micros = col(*metric).cast(DataType::Float64) * lit(1e6);
-        micros.round(0, RoundMode::HalfAwayFromZero).cast(DataType::Int64)
-    };
     let mut what = vec![col(BUCKET), col(KEY)];
-    what.extend(metrics.iter().map(micros));
+    what.extend(metrics.iter().map(|metric| col(*metric).cast(Type::Money.data_type())));
     figures.select(what).unpivot(UnpivotArgsDSL {
         on: Some(by_name(metrics.iter().copied(), true, false)),
         index: by_name([BUCKET, KEY], true, false),
@@ -185,5 +182,5 @@ fn text_or_nothing(column: &str) -> Expr {
 
 /// A sum of what is told; null where nothing is.
 fn told_sum(column: &str) -> Expr {
-    when(col(column).count().gt(lit(0))).then(col(column).sum()).otherwise(lit(Null {}))
+    when(col(column).count().gt(lit(0))).then(money::sum(column)).otherwise(lit(Null {}))
 }

@@ -156,7 +156,7 @@ units AS (
             ELSE 0
         END AS first_count,
         CASE WHEN delivered_at IS NOT NULL OR seen_at IS NOT NULL THEN 1 ELSE 0 END AS second_count,
-        CAST(0 AS DECIMAL(18, 6)) AS cost,
+        CAST(0 AS DECIMAL(38, 6)) AS cost,
         CAST(NULL AS STRING) AS charged_in
     FROM messages
     WHERE message_direction = 'outgoing'
@@ -311,7 +311,7 @@ figures AS (
             WHEN 'delivered' THEN delivered
             WHEN 'read' THEN read
             ELSE received
-        END AS DECIMAL(18, 6)) AS value
+        END AS DECIMAL(38, 6)) AS value
     FROM message_figures
     CROSS JOIN (
         SELECT explode(array('created', 'failed', 'sent', 'delivered', 'read', 'received'))
@@ -329,8 +329,8 @@ figures AS (
         metric,
         ours,
         CASE metric
-            WHEN 'amount' THEN CAST(amount AS DECIMAL(18, 6))
-            ELSE CAST(number_of_sessions AS DECIMAL(18, 6))
+            WHEN 'amount' THEN CAST(amount AS DECIMAL(38, 6))
+            ELSE CAST(number_of_sessions AS DECIMAL(38, 6))
         END
     FROM session_figures
     CROSS JOIN (SELECT explode(array('number_of_sessions', 'amount')) AS metric) AS metrics
@@ -347,9 +347,9 @@ figures AS (
         END,
         ours,
         CASE
-            WHEN place = 1 THEN CAST(first_count AS DECIMAL(18, 6))
-            WHEN field = 'analytics' THEN CAST(second_count AS DECIMAL(18, 6))
-            ELSE CAST(cost AS DECIMAL(18, 6))
+            WHEN place = 1 THEN CAST(first_count AS DECIMAL(38, 6))
+            WHEN field = 'analytics' THEN CAST(second_count AS DECIMAL(38, 6))
+            ELSE CAST(cost AS DECIMAL(38, 6))
         END
     FROM named
     CROSS JOIN (SELECT explode(array(1, 2)) AS place) AS places
@@ -361,8 +361,8 @@ compared AS (
         bucket,
         key,
         metric,
-        CAST(sum(CASE WHEN ours THEN value END) * 1000000 AS BIGINT) AS computed,
-        CAST(sum(CASE WHEN NOT ours THEN value END) * 1000000 AS BIGINT) AS reported
+        CAST(sum(CASE WHEN ours THEN value END) * 1000000 AS DECIMAL(38, 0)) AS computed,
+        CAST(sum(CASE WHEN NOT ours THEN value END) * 1000000 AS DECIMAL(38, 0)) AS reported
     FROM figures
     GROUP BY what, bucket, key, metric
 )
@@ -374,7 +374,8 @@ SELECT
     CAST(computed AS DOUBLE) / 1000000 AS computed,
     CAST(reported AS DOUBLE) / 1000000 AS reported,
     CAST(coalesce(computed, 0) - coalesce(reported, 0) AS DOUBLE) / 1000000 AS difference,
-    CAST(coalesce(computed, 0) - coalesce(reported, 0) AS DOUBLE) * 100 / nullif(reported, 0)
+    CAST(coalesce(computed, 0) - coalesce(reported, 0) AS DOUBLE) * 100
+        / CAST(nullif(reported, 0) AS DOUBLE)
         AS difference_pct,
     CAST(abs(coalesce(computed, 0) - coalesce(reported, 0)) AS DOUBLE) * 100
         <= CAST(abs(coalesce(reported, 0)) AS DOUBLE) * {tolerance} AS within_tolerance

@@ -22,6 +22,7 @@ use wabalake_data::tables::sessions::{
 };
 
 use crate::query::prelude::*;
+use crate::query::words::Word;
 use crate::query::zone;
 
 /// See the [module](self) for the question it answers.
@@ -44,19 +45,19 @@ pub struct Params {
     days: Vec<i32>,
 
     /// When a visit has to be to count as a return
-    #[arg(long, value_enum, default_value_t = Mode::On)]
+    #[arg(long, value_enum, default_value_t = Mode::On, value_parser = Word::of::<Mode>())]
     mode: Mode,
 
     /// How days are told apart
-    #[arg(long, value_enum, default_value_t = Clock::Calendar)]
+    #[arg(long, value_enum, default_value_t = Clock::Calendar, value_parser = Word::of::<Clock>())]
     clock: Clock,
 
     /// Whose first visits make one cohort: those of one day, week or month, or everybody's
-    #[arg(long, value_enum, default_value_t = Cohort::Day)]
+    #[arg(long, value_enum, default_value_t = Cohort::Day, value_parser = Word::of::<Cohort>())]
     cohort: Cohort,
 
     /// Which sessions are visits
-    #[arg(long, value_enum, default_value_t = Visits::Any)]
+    #[arg(long, value_enum, default_value_t = Visits::Any, value_parser = Word::of::<Visits>())]
     visits: Visits,
 }
 

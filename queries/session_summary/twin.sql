@@ -37,7 +37,7 @@ SELECT
     CAST(session_type AS STRING) AS session_type,
     CAST(free_tier AS BOOLEAN) AS free_tier,
     CAST(number_of_sessions AS BIGINT) AS number_of_sessions,
-    CAST(CASE WHEN unpriced_sessions = 0 THEN amount END AS DECIMAL(18, 6)) AS amount,
+    CAST(CASE WHEN unpriced_sessions = 0 THEN amount END AS DECIMAL(38, 6)) AS amount,
     CAST(currency AS STRING) AS currency,
     CAST(unpriced_sessions AS BIGINT) AS unpriced_sessions
 FROM days

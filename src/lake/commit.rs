@@ -28,6 +28,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::layout::Layout;
+use super::loads::hold_figures;
 use super::log::PROTOCOL;
 use super::snapshot::{fields, fields_of};
 use super::stage::sync;
@@ -157,7 +158,9 @@ impl Lake {
         info.insert("command".to_owned(), json!(change.operation.name()));
         info.insert("wabalake".to_owned(), json!(env!("CARGO_PKG_VERSION")));
         let actions = change.into_actions(base)?;
-        let data = CommitData::new(actions, operation, info.into_iter().collect(), transactions);
+        let mut data =
+            CommitData::new(actions, operation, info.into_iter().collect(), transactions);
+        hold_figures(&mut data);
         let folder = self.folder(table);
         std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
 

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wabalake_data::tables::UTC_DAY;
 
+use super::loads::Figures;
 use super::marts::MART_DAY;
 use crate::error::{Context as _, Error, Result};
 
@@ -126,6 +127,8 @@ pub(super) struct State {
     pub(super) version: u64,
     pub(super) files: HashMap<String, DataFile>,
     pub(super) transactions: HashMap<String, i64>,
+    /// What is known of loaded files, by their transactions.
+    pub(super) figures: HashMap<String, Figures>,
     pub(super) metadata: Map<String, Value>,
     pub(super) protocol: Protocol,
 }
@@ -346,9 +349,17 @@ impl Log {
             Action::Remove(remove) => {
                 state.files.remove(&remove.path);
             }
-            Action::Txn(transaction) => {
-                state.transactions.insert(transaction.app_id, transaction.version);
-            }
+            Action::Txn(transaction) => match Figures::of(&transaction) {
+                Some((file, figures)) => {
+                    let known = state.figures.entry(file.to_owned()).or_default();
+                    if figures.is_later_than(known) {
+                        *known = figures;
+                    }
+                }
+                None => {
+                    state.transactions.insert(transaction.app_id, transaction.version);
+                }
+            },
             Action::Protocol(protocol) => state.protocol = protocol,
             Action::MetaData(metadata) => state.metadata = metadata,
             Action::CommitInfo(_) | Action::Cdc(_) | Action::DomainMetadata(_) => {}

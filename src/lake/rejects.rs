@@ -8,6 +8,10 @@
 //! | of a load that was killed, or taken back | no |
 //! | marked resolved by a file that is loaded | as resolved |
 //! | marked resolved by a load that was killed, or taken back | as open |
+//!
+//! A reject is resolved by a row with its key from any other file, whichever was loaded first. Where
+//! the lake had the row before, which file had it is not known: the reject is marked resolved by its
+//! own, since loads are taken back from the last to the first.
 
 use std::collections::{HashMap, HashSet};
 
@@ -44,9 +48,9 @@ columns! {
     RAW = "raw",
     /// When it was set aside.
     REJECTED_AT = "rejected_at",
-    /// When a row with its key was loaded later; null while open.
+    /// When a row with its key was found to be loaded too; null while open.
     RESOLVED = "resolved",
-    /// The file that had that row.
+    /// The file that had that row; its own where the lake had the row before.
     RESOLVED_BY = "resolved_by",
     /// A hash of its natural key, as far as that could be read.
     ROW_KEY = "row_key",
@@ -154,10 +158,11 @@ pub fn read(lake: &Lake, which: Which) -> Result<LazyFrame> {
     read_from(lake, &lake.snapshot(&REJECTS)?, which)
 }
 
-/// The row keys of open rejects, by the table that they were for.
+/// The row keys of rejects that no loaded file resolves, by the table that they were for: also of
+/// files that are not loaded yet, whose loads may be under way.
 pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, HashSet<i64>>> {
-    let keyed = read_from(lake, rejects, Which::Open)?
-        .filter(col(ROW_KEY).is_not_null())
+    let keyed = marked(rejects.scan()?, loaded_files(lake)?.lazy())
+        .filter(col(RESOLVED).is_null().and(col(ROW_KEY).is_not_null()))
         .select([col(KIND), col(ROW_KEY)])
         .collect()?;
     let mut open: HashMap<String, HashSet<i64>> = HashMap::new();
@@ -171,31 +176,35 @@ pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, Hash
 }
 
 fn read_from(lake: &Lake, rejects: &Snapshot, which: Which) -> Result<LazyFrame> {
-    const RESOLVES: &str = "resolves";
     let loaded = loaded_files(lake)?.lazy();
-    let resolvers = loaded.clone().with_column(lit(true).alias(RESOLVES));
     let counting = rejects.scan()?.join(
-        loaded,
+        loaded.clone(),
         [col(KIND), col(FILE_ID)],
         [col(KIND), col(FILE_ID)],
         JoinArgs::new(JoinType::Semi),
     );
-    let counting = counting.join(
-        resolvers,
-        [col(KIND), col(RESOLVED_BY)],
-        [col(KIND), col(FILE_ID)],
-        JoinArgs::new(JoinType::Left),
-    );
-    let if_resolved = |name| when(col(RESOLVES)).then(col(name)).otherwise(lit(NULL)).alias(name);
-    let counting = counting
-        .with_columns([if_resolved(RESOLVED), if_resolved(RESOLVED_BY)])
-        .select(REJECTS.stored().iter_names().map(|name| col(name.clone())).collect::<Vec<_>>());
+    let counting = marked(counting, loaded);
     let wanted = match which {
         Which::Open => counting.filter(col(RESOLVED).is_null()),
         Which::All => counting,
     };
     let order = SortMultipleOptions::default().with_maintain_order(true);
     Ok(wanted.sort([REJECTED_AT, FILE, FILE_ID, RECORD], order))
+}
+
+/// Rejects whose marks are those that count.
+fn marked(rejects: LazyFrame, loaded: LazyFrame) -> LazyFrame {
+    const RESOLVES: &str = "resolves";
+    let marked = rejects.join(
+        loaded.with_column(lit(true).alias(RESOLVES)),
+        [col(KIND), col(RESOLVED_BY)],
+        [col(KIND), col(FILE_ID)],
+        JoinArgs::new(JoinType::Left),
+    );
+    let if_resolved = |name| when(col(RESOLVES)).then(col(name)).otherwise(lit(NULL)).alias(name);
+    marked
+        .with_columns([if_resolved(RESOLVED), if_resolved(RESOLVED_BY)])
+        .select(REJECTS.stored().iter_names().map(|name| col(name.clone())).collect::<Vec<_>>())
 }
 
 /// Every file that is loaded: its table and its application transaction.

@@ -74,6 +74,10 @@ impl Lake {
             });
         }
         let open = rejects::read(self, Which::Open)?.collect()?;
-        Ok(Status { tables, last_load: self.last_load()?, open_rejects: open.height() as u64 })
+        let last_load = match self.last_load()? {
+            Some(load) => Some(load),
+            None => self.last_load_held()?,
+        };
+        Ok(Status { tables, last_load, open_rejects: open.height() as u64 })
     }
 }

@@ -218,7 +218,14 @@ pub(crate) fn sniff(file: &str, cells: &[String]) -> Result<&'static Table> {
 }
 
 fn missing(file: &str, table: &Table, column: &str, cells: &[String]) -> Error {
-    let candidate = likest(column, cells.iter().map(String::as_str));
+    // What is known is what it says it is, and of two columns neither can be told.
+    let strange = |cell: &&str| {
+        let known = *cell == MENDED || table.exported().any(|column| names(column, cell));
+        let title = fold_header(cell);
+        let once = cells.iter().filter(|other| fold_header(other) == title).count() == 1;
+        !known && once && !title.is_empty()
+    };
+    let candidate = likest(column, cells.iter().map(String::as_str).filter(strange));
     let from = candidate.unwrap_or_else(|| "ITS NAME".to_owned());
     Error::data(format!("`{file}` has no column `{column}`, which {} need", table.name))
         .found(shortened(cells))
@@ -234,9 +241,15 @@ fn check_renames(
     let before = cells(header, delimiter, &[]);
     for (from, to) in renames {
         if !table.exported().any(|column| column.is_named(to)) {
-            let names: Vec<_> = table.exported().map(|column| column.name).collect();
-            let hint = nearest(to, names.iter().copied()).map_or_else(
-                || format!("they have {}", names.join(", ")),
+            let all: Vec<_> = table.exported().map(|column| column.name).collect();
+            // One that the file has under its own title is not the one that was meant.
+            let free = table.exported().filter(|column| {
+                before
+                    .iter()
+                    .all(|cell| fold_header(cell) == fold_header(from) || !names(column, cell))
+            });
+            let hint = nearest(to, free.map(|column| column.name)).map_or_else(
+                || format!("they have {}", all.join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
             return Err(Error::usage(format!("{} have no column `{to}` to rename to", table.name))
@@ -269,4 +282,90 @@ fn shortened(cells: &[String]) -> String {
         shown.push(format!("and {} more", cells.len() - shown.len()));
     }
     shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select, subsequence};
+
+    use super::*;
+
+    /// The names in `--rename 'FROM=TO'` or `did you mean …` of an error.
+    fn suggested(error: &Error) -> (Option<String>, Option<String>) {
+        let lines = error.lines();
+        let cut = |from: &str, to: &str| {
+            let rest = &lines[lines.find(from)? + from.len()..];
+            Some(rest[..rest.find(to)?].to_owned())
+        };
+        (cut("--rename '", "'"), cut("did you mean `", "`"))
+    }
+
+    /// A title as an export may write it: a column's own, in another spelling, or nearly.
+    fn title(table: &'static Table) -> impl Strategy<Value = String> {
+        let columns: Vec<&Column> = table.exported().collect();
+        let known = (select(columns), any::<Index>()).prop_map(|(column, at)| {
+            let names = [&[column.name], column.aliases].concat();
+            names[at.index(names.len())].to_owned()
+        });
+        prop_oneof![
+            3 => known.clone(),
+            1 => known.clone().prop_map(|name| name.to_uppercase().replace('_', " ")),
+            2 => known.clone().prop_map(|name| format!("{name}_2")),
+            1 => known.prop_map(|name| name.chars().skip(1).collect()),
+            1 => select(vec!["", " ", MENDED, "flow", "id"]).prop_map(str::to_owned),
+        ]
+    }
+
+    fn header() -> impl Strategy<Value = (&'static Table, Vec<String>)> {
+        select(TABLES.to_vec()).prop_flat_map(|table| {
+            let some = table.exported().map(|column| column.name.to_owned()).collect::<Vec<_>>();
+            let some = subsequence(some.clone(), 0..=some.len());
+            let others = prop::collection::vec(title(table), 0..4);
+            (Just(table), some, others)
+                .prop_map(|(table, some, others)| (table, [some, others].concat()))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+        /// A hint names a column that no table's column is named by, for one that is not there; to
+        /// follow it is to come nearer.
+        #[test]
+        fn a_hint_renames_no_column_that_is_known((table, cells) in header(), is_named in any::<bool>()) {
+            let line = cells.join(",");
+            let kind = is_named.then_some(table);
+            let Err(error) = Header::read("a.csv", &line, b',', kind, &[]) else { return Ok(()) };
+            let (Some(rename), _) = suggested(&error) else { return Ok(()) };
+            let (from, to) = rename.rsplit_once('=').unwrap();
+            // Of another table it may be the name of a column.
+            let table = TABLES.iter().find(|table| error.lines().contains(&format!("{} need", table.name)));
+            let table = table.unwrap();
+            prop_assert!(!cells.iter().any(|cell| table.exported().any(|c| c.name == to && names(c, cell))));
+            if from == "ITS NAME" {
+                return Ok(());
+            }
+            prop_assert!(!table.exported().any(|column| names(column, from)), "{line}: {rename}");
+            let renames = [(from.to_owned(), to.to_owned())];
+            if let Err(next) = Header::read("a.csv", &line, b',', Some(table), &renames) {
+                prop_assert!(next.lines() != error.lines(), "{line}: {rename}");
+                prop_assert!(!next.lines().contains(&format!("two columns `{to}`")), "{line}: {rename}");
+            }
+        }
+
+        /// Nor is a rename mended towards a column that the file has.
+        #[test]
+        fn a_rename_is_mended_towards_what_is_missing((table, cells) in header(), at in any::<Index>()) {
+            let columns: Vec<&Column> = table.exported().collect();
+            let meant = columns[at.index(columns.len())].name;
+            let renames = [("its own".to_owned(), format!("{meant}s"))];
+            let line = [&cells[..], &["its own".to_owned()]].concat().join(",");
+            let Err(error) = Header::read("a.csv", &line, b',', Some(table), &renames) else { return Ok(()) };
+            if let (_, Some(near)) = suggested(&error) {
+                let near = table.exported().find(|column| column.name == near).unwrap();
+                prop_assert!(!cells.iter().any(|cell| names(near, cell)), "{line}: {}", near.name);
+            }
+        }
+    }
 }

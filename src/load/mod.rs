@@ -156,12 +156,18 @@ fn load_sources(
     let load_id = uuid::Uuid::new_v4().to_string();
     if staged.tables.iter().any(|table| !table.files.is_empty()) {
         report.load_id = (!options.dry_run).then(|| load_id.clone());
-        if !options.dry_run {
-            lake.add_to_keep_out(None, &staged.kept_out_sessions)?;
-            rejects::commit(lake, &staged, &load_id)?;
-        }
+        let rejected = match options.dry_run {
+            true => None,
+            false => {
+                lake.add_to_keep_out(None, &staged.kept_out_sessions)?;
+                Some(rejects::commit(lake, &staged, &load_id)?)
+            }
+        };
         for table in &mut staged.tables {
             report.tables.push(commit::commit(lake, table, &load_id, options)?);
+        }
+        if let Some(version) = rejected {
+            rejects::settle(lake, &staged, &load_id, version)?;
         }
     }
     report.passed_over.append(&mut staged.passed_over);

@@ -23,7 +23,7 @@ use wabalake_data::{Column as TableColumn, Table};
 use super::header::Header;
 use super::keep_out::{Sessions, Watch};
 use super::records::{Chunk, Fields, Record};
-use super::rejects::Reject;
+use super::rejects::{Place, Reject};
 use crate::lake::keep_out::KeepOut;
 use crate::render::GUARD;
 
@@ -249,7 +249,9 @@ impl<'h> Typist<'h> {
             }
             session = watch.session_alone(&cells).map(str::to_owned);
         }
-        let key = key_of(header.table, &cells);
+        let table = header.table;
+        let key = key_of(table, &cells);
+        let place = key.map(|key| Place::of(table, &cells, key));
         tally.rejects.push(Reject {
             record: record.number,
             line: record.line,
@@ -258,6 +260,7 @@ impl<'h> Typist<'h> {
             raw: raw.into_owned(),
             key,
             session,
+            place,
         });
     }
 }
@@ -309,6 +312,29 @@ impl Tally {
             spread: self.spread,
             bytes: self.bytes,
         })
+    }
+}
+
+impl Place {
+    /// Where a row with a key would lie, by the hash of the key.
+    fn of(table: &Table, cells: &[Cell<'_>], key: i64) -> Self {
+        let only = match table.key {
+            [only] => table.position(only).and_then(|at| cells[at].text()),
+            _ => None,
+        };
+        let hash = table.key_hash().map(|_| only.map_or(key, text_key));
+        let at = table.position(table.day_of).unwrap_or_default();
+        Self { hash, day: day_of(&cells[at]) }
+    }
+}
+
+/// The UTC day that a row lies on by the cell that places it.
+fn day_of(cell: &Cell<'_>) -> i32 {
+    match cell {
+        Cell::Stamp(micros) => utc_day(*micros),
+        Cell::Date(days) => *days,
+        Cell::Count(seconds) => utc_day(seconds.saturating_mul(1_000_000)),
+        _ => NO_DAY,
     }
 }
 
@@ -564,12 +590,7 @@ impl Rows {
         if let Some(column) = &mut self.whole_key {
             column.append_option(key_of(self.table, cells));
         }
-        let day = match cells[self.day_of] {
-            Cell::Stamp(micros) => utc_day(micros),
-            Cell::Date(days) => days,
-            Cell::Count(seconds) => utc_day(seconds.saturating_mul(1_000_000)),
-            _ => NO_DAY,
-        };
+        let day = day_of(&cells[self.day_of]);
         self.days.entry(day).or_default().push(self.height);
         self.height += 1;
     }

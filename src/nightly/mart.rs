@@ -166,7 +166,11 @@ fn wrong(room: &Room, error: &clap::Error) -> Error {
         }
         _ => {
             let option = option.trim_start_matches('-').to_owned();
-            Error::lake(format!("the value of `{option}` is none that it takes")).hint(see)
+            let hint = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(words)) => format!("it takes {}", words.join(", ")),
+                _ => see,
+            };
+            Error::lake(format!("the value of `{option}` is none that it takes")).hint(hint)
         }
     }
 }

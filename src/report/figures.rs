@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::load::report::grouped;
+use crate::load::report::{grouped, in_threes};
 
 /// What stands where there is no figure.
 pub(super) const NOTHING: &str = "–";
@@ -79,6 +79,14 @@ fn count(figure: f64) -> String {
     format!("{sign}{}", grouped(figure.abs().round() as u64))
 }
 
+/// An amount in millionths, to the nearest hundredth: `-1234567890000` as `-1,234,567.89`.
+pub(super) fn money(millionths: i128) -> String {
+    let hundredths = (millionths.unsigned_abs() + 5_000) / 10_000;
+    let sign = if millionths < 0 && hundredths > 0 { "-" } else { "" };
+    let whole = in_threes(&(hundredths / 100).to_string());
+    format!("{sign}{whole}.{:02}", hundredths % 100)
+}
+
 /// `7380` as `2h 03m`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "years fit")]
 fn seconds(figure: f64) -> String {
@@ -149,6 +157,19 @@ mod tests {
         }
         assert_eq!(Unit::Count.show(None), "–");
         assert_eq!(label("blocked_or_outdated"), "Blocked or outdated");
+    }
+
+    #[test]
+    fn amounts_are_exact_to_the_hundredth() {
+        for (millionths, shown) in [
+            (0, "0.00"),
+            (-4_999, "0.00"),
+            (-5_000, "-0.01"),
+            (1_234_567_890_000, "1,234,567.89"),
+            (i128::MIN, "-170,141,183,460,469,231,731,687,303,715,884.11"),
+        ] {
+            assert_eq!(money(millionths), shown);
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ use polars::prelude::*;
 use wabalake_data::cells::phone::full_number;
 use wabalake_data::tables::{deployments, messages, sessions};
 use wabalake_queries::CATALOG;
+use wabalake_queries::query::Type;
 
 use self::html::Html;
 use crate::config::Config;
@@ -313,6 +314,16 @@ impl Answered {
         let numbers = self.rows.column(name).and_then(|column| column.cast(&DataType::Float64));
         match numbers.as_ref().map(Column::f64) {
             Ok(Ok(numbers)) => numbers.iter().collect(),
+            _ => vec![None; self.height()],
+        }
+    }
+
+    /// A column's values as amounts in millionths; nothing where there is no such column.
+    fn amounts(&self, name: &str) -> Vec<Option<i128>> {
+        let money = Type::Money.data_type();
+        let amounts = self.rows.column(name).and_then(|column| column.cast(&money));
+        match amounts.as_ref().map(Column::decimal) {
+            Ok(Ok(amounts)) => amounts.physical().iter().collect(),
             _ => vec![None; self.height()],
         }
     }

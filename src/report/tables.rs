@@ -1,6 +1,6 @@
 //! Tables that a person sorts.
 
-use super::figures::{NOTHING, Unit, label};
+use super::figures::{NOTHING, Unit, label, money};
 use super::html::Html;
 
 /// A column of a table, and its cells.
@@ -16,7 +16,8 @@ pub(super) struct Shown {
 pub(super) enum Cell {
     Text(Option<String>),
     Figure(Unit, Option<f64>),
-    Money(Option<f64>, Option<String>),
+    /// In millionths, of a currency.
+    Money(Option<i128>, Option<String>),
 }
 
 impl Shown {
@@ -36,7 +37,7 @@ impl Shown {
 
     pub(super) fn money(
         title: &'static str,
-        amounts: Vec<Option<f64>>,
+        amounts: Vec<Option<i128>>,
         currencies: Vec<Option<String>>,
     ) -> Self {
         let cells = amounts.into_iter().zip(currencies).map(|(of, what)| Cell::Money(of, what));
@@ -84,14 +85,13 @@ fn cell(html: &mut Html, column: &Shown, row: usize, names: bool) {
     let (shown, figure) = match column.cells.get(row) {
         Some(Cell::Figure(unit, figure)) => (unit.show(*figure), Some(*figure)),
         Some(Cell::Money(amount, currency)) => {
-            let shown = match (amount, currency) {
-                (Some(_), Some(currency)) => {
-                    format!("{} {currency}", Unit::Number.show(*amount))
-                }
-                (None, Some(currency)) => format!("{NOTHING} {currency}"),
-                _ => Unit::Number.show(*amount),
+            let shown = amount.map_or_else(|| NOTHING.to_owned(), money);
+            let shown = match currency {
+                Some(currency) => format!("{shown} {currency}"),
+                None => shown,
             };
-            (shown, Some(*amount))
+            let place = amount.map(|millionths| millionths as f64 / 1e6);
+            (shown, Some(place))
         }
         Some(Cell::Text(Some(text))) => (text.clone(), None),
         Some(Cell::Text(None)) | None => (NOTHING.to_owned(), None),
@@ -119,7 +119,7 @@ mod tests {
         let columns = [
             Shown::texts("Flow", vec![Some("<b>".to_owned()), None]),
             Shown::figures("Sessions", Unit::Count, vec![Some(1_200.0), None]).shaded(2_400.0),
-            Shown::money("Spend", vec![Some(2.5), None], vec![Some("USD".to_owned()), None]),
+            Shown::money("Spend", vec![Some(2_500_000), None], vec![Some("USD".to_owned()), None]),
         ];
         let html = table("Flows", &columns, 10).into_string();
         assert!(html.contains("<th scope=\"row\">&lt;b&gt;</th>"), "{html}");

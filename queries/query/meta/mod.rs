@@ -18,13 +18,12 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use chrono_tz::Tz;
-use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use polars::prelude::{
     DataType, Expr, LazyFrame, NamedFrom, PolarsResult, Series, UniqueKeepStrategy, col, lit,
 };
-use wabalake_data::cells::enumeration::Enumeration;
+use wabalake_data::cells::enumeration::{Enumeration, fold};
 use wabalake_data::cells::list;
 use wabalake_data::cells::phone::digits;
 use wabalake_data::tables::messages::CREATED_AT;
@@ -39,6 +38,7 @@ use super::days::{DayRange, Span};
 use super::filters::{self, Only};
 use super::sql::Bindings;
 use super::tables::Tables;
+use super::words::Word;
 use super::zone::Clock;
 use super::{OutputColumn, money};
 
@@ -72,6 +72,8 @@ pub struct Filter {
     help: &'static str,
     /// What it is unless asked otherwise; nothing for all.
     default: &'static [&'static str],
+    /// Meta's words for its values, where there is a list of them: taken in any spelling.
+    words: &'static [&'static str],
     read: fn(&str) -> Result<String, String>,
 }
 
@@ -85,6 +87,7 @@ pub const BY_PHONE: Filter = Filter {
     dimension: Some("PHONE"),
     help: "Only these lines",
     default: &[],
+    words: &[],
     read: |word| Ok(digits(word).map_or_else(|| word.to_owned(), Into::into)),
 };
 
@@ -95,6 +98,7 @@ pub const BY_COUNTRY: Filter = Filter {
     dimension: Some("COUNTRY"),
     help: "Only people of these countries (ISO 3166-1 alpha-2)",
     default: &[],
+    words: &[],
     read: |word| Ok(word.to_uppercase()),
 };
 
@@ -106,6 +110,7 @@ pub const BY_PRODUCT: Filter = Filter {
     help: "Only these kinds of messages: 0 templates, 2 other outgoing ones, 100 incoming ones; \
            stored points do not tell",
     default: &["0", "2"],
+    words: &[],
     read: |word| match word {
         "0" | "2" | "100" => Ok(word.to_owned()),
         _ => Err("no such kind of messages\n  hint: it takes 0, 2 and 100".to_owned()),
@@ -123,10 +128,11 @@ macro_rules! enumerated {
                 dimension: Some($dimension),
                 help: $help,
                 default: &[],
+                words: &[$($word),*],
                 read: |word| {
                     static WORDS: Enumeration =
                         Enumeration::new(&[$(($word, &[$($other)?])),*]);
-                    Ok(WORDS.canonical(word).unwrap_or(word).to_owned())
+                    Ok(filters::listed_or_any(&WORDS, word))
                 },
             };
         )*
@@ -171,6 +177,7 @@ pub const BY_TEMPLATE: Filter = Filter {
     dimension: None,
     help: "Only these templates",
     default: &[],
+    words: &[],
     read: |word| Ok(word.to_owned()),
 };
 
@@ -483,9 +490,6 @@ pub struct Envelope {
 
 impl<F: Field> Args for Points<F> {
     fn augment_args(command: Command) -> Command {
-        let words = |words: &[&'static str]| {
-            PossibleValuesParser::new(words.iter().copied().map(PossibleValue::new))
-        };
         let list = |name: &'static str, help: String| {
             Arg::new(name)
                 .long(name.replace('_', "-"))
@@ -499,15 +503,11 @@ impl<F: Field> Args for Points<F> {
         } else {
             &["half-hour", "day", "daily", "month", "monthly"]
         };
-        let lengths = lengths.iter().map(|word| {
-            PossibleValue::new(*word).aliases((*word == "half-hour").then_some("half_hour"))
-        });
         let mut command = DayRange::augment_args(command).arg(
             Arg::new("granularity")
                 .long("granularity")
                 .value_name("LENGTH")
-                .value_parser(PossibleValuesParser::new(lengths))
-                .ignore_case(true)
+                .value_parser(Word::listed(lengths.iter().copied()))
                 .default_value("day")
                 .help("How long the buckets are"),
         );
@@ -517,28 +517,30 @@ impl<F: Field> Args for Points<F> {
             let all =
                 if filter.default.is_empty() { "all".to_owned() } else { filter.default.join(",") };
             let help = format!("{}, separated by commas [default: {all}]", filter.help);
-            let read = |word: &str| Ok::<_, String>(word.trim().to_owned());
-            command = command.arg(list(filter.name, help).value_parser(read));
+            let words = Word::listed(filter.words.iter().copied()).or_any();
+            let only = list(filter.name, help).hide_possible_values(true);
+            command = command.arg(only.value_parser(words));
             of_fields.push(filter.name);
         }
         if !F::DIMENSIONS.is_empty() {
             let help = "Split by these, separated by commas, in this order [default: none]";
-            let dimensions = list("dimensions", help.to_owned()).ignore_case(true);
-            command = command.arg(dimensions.value_parser(words(F::DIMENSIONS)));
+            let dimensions = list("dimensions", help.to_owned());
+            command =
+                command.arg(dimensions.value_parser(Word::listed(F::DIMENSIONS.iter().copied())));
             of_fields.push("dimensions");
         }
         if F::CHOOSES {
             let help = "Only these measures, separated by commas [default: all]";
-            let known = F::MEASURES.iter().map(|m| PossibleValue::new(m.name.to_uppercase()));
-            let metrics = list("metric_types", help.to_owned()).ignore_case(true);
-            command = command.arg(metrics.value_parser(PossibleValuesParser::new(known)));
+            let known = F::MEASURES.iter().map(|m| m.name.to_uppercase());
+            let metrics = list("metric_types", help.to_owned());
+            command = command.arg(metrics.value_parser(Word::listed(known)));
             of_fields.push("metric_types");
         }
         command
             .arg(
                 Arg::new("source")
                     .long("source")
-                    .value_parser(clap::value_parser!(Source))
+                    .value_parser(Word::of::<Source>())
                     .default_value("lake")
                     .help("Whose figures: worked out from the lake's messages, or Meta's own"),
             )
@@ -664,9 +666,9 @@ impl Asked {
     }
 }
 
-/// The known word that a word is, without case.
+/// The known word that a word is, in any spelling.
 fn one_of(word: &str, known: &[&'static str]) -> Result<&'static str, String> {
-    let found = known.iter().find(|known| known.eq_ignore_ascii_case(word)).copied();
+    let found = known.iter().find(|known| fold(known) == fold(word)).copied();
     found.ok_or_else(|| {
         let all: Vec<String> = known.iter().map(|word| word.to_uppercase()).collect();
         let near = super::nearest(word, all.iter().map(String::as_str));

@@ -21,6 +21,7 @@ use wabalake_data::tables::meta_points::{
     self, COUNTRY_CODES, DIMENSIONS, END, FIELD, GRANULARITY, PHONE_NUMBERS, START, WABA_ID,
 };
 
+use super::super::OutputColumn;
 use super::super::tables::Tables;
 use super::{Field, Points, stored_list};
 
@@ -41,11 +42,12 @@ impl<F: Field> Points<F> {
             });
         let mut key = vec![col(START), col(END)];
         key.extend(self.split_by().into_iter().map(col));
-        let sum = |measure: &str| {
-            let is_told = col(measure).null_count().eq(lit(0));
-            when(is_told).then(col(measure).sum()).otherwise(lit(Null {})).alias(measure)
+        let sum = |measure: &OutputColumn| {
+            let is_told = col(measure.name).null_count().eq(lit(0));
+            let sum = col(measure.name).cast(measure.of.data_type()).sum();
+            when(is_told).then(sum).otherwise(lit(Null {})).alias(measure.name)
         };
-        let sums: Vec<Expr> = F::MEASURES.iter().map(|measure| sum(measure.name)).collect();
+        let sums: Vec<Expr> = F::MEASURES.iter().map(sum).collect();
         Ok(chosen.group_by(key).agg(sums))
     }
 

@@ -103,7 +103,7 @@ fn type_name(of: &DataType) -> &'static str {
         DataType::Datetime(TimeUnit::Microseconds, Some(zone)) if *zone == TimeZone::UTC => {
             "timestamp"
         }
-        DataType::Decimal(18, 6) => "decimal(18,6)",
+        DataType::Decimal(38, 6) => "decimal(38,6)",
         other => panic!("no column of an answer is {other}"),
     }
 }

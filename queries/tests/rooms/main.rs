@@ -7,9 +7,11 @@
     reason = "a test that cannot be set up should fail where it stands"
 )]
 
+mod amounts;
 mod answers;
 mod catalog;
 mod clocks;
 mod fixtures;
 mod golden;
 mod skew;
+mod words;

@@ -50,7 +50,7 @@ fn data_type(of: Type) -> proto::DataType {
         Type::Date => Kind::Date(data_type::Date::default()),
         Type::Instant => Kind::Timestamp(data_type::Timestamp::default()),
         Type::Money => Kind::Decimal(data_type::Decimal {
-            precision: Some(18),
+            precision: Some(38),
             scale: Some(6),
             ..Default::default()
         }),

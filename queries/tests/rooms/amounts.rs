@@ -1,0 +1,145 @@
+//! Sums of money, at the edge of what an amount may be.
+
+use polars::prelude::*;
+use wabalake_data::Table;
+use wabalake_data::tables::{
+    UTC_DAY, ad_spend, conversions, meta_points, rates, session_summaries,
+};
+use wabalake_queries::CATALOG;
+use wabalake_queries::query::money::{AMOUNT, summed};
+use wabalake_queries::query::{Question, Room, Tables, Type};
+
+use crate::{fixtures, golden};
+
+/// What an amount may be at most, in millionths.
+const MOST: i128 = 999_999_999_999_999_999;
+
+fn is_money(of: &DataType) -> bool {
+    matches!(of, DataType::Decimal(..))
+}
+
+/// A table whose amounts are all of one size, with the signs that they have.
+fn all_of(rows: &DataFrame, size: i128) -> DataFrame {
+    let mut rows = rows.clone();
+    let amounts: Vec<Column> =
+        rows.columns().iter().filter(|column| is_money(column.dtype())).cloned().collect();
+    for amount in amounts {
+        let units = amount.decimal().unwrap().physical().iter();
+        let units: Int128Chunked = units.map(|units| units.map(|u| u.signum() * size)).collect();
+        let DataType::Decimal(precision, scale) = *amount.dtype() else { unreachable!() };
+        let sized = units.with_name(amount.name().clone()).into_decimal(precision, scale);
+        rows.with_column(sized.unwrap().into_column()).unwrap();
+    }
+    rows
+}
+
+/// The answer where the amounts of one table are all of one size.
+fn answer(room: &Room, question: &Question, sized: &Table, size: i128) -> DataFrame {
+    let tables = fixtures::given().fold(Tables::new(), |tables, table| {
+        let rows = fixtures::read(room, table);
+        let rows = if sized == table { all_of(&rows, size) } else { rows };
+        tables.with(table, rows.lazy())
+    });
+    let plan = question.plan(&tables).unwrap();
+    let engine = room.card.engine;
+    golden::on_a_large_stack(|| plan.collect_with_engine(engine).unwrap().unwrap_single())
+}
+
+/// Amounts as great as they may be add up to what the same amounts add up to when they are small:
+/// no sum is null for its size, nor anything that is worked out from one.
+#[test]
+fn sums_of_the_greatest_amounts_are_exact() {
+    let priced: [&'static Table; 5] = [
+        &ad_spend::TABLE,
+        &conversions::TABLE,
+        &meta_points::TABLE,
+        &rates::TABLE,
+        &session_summaries::TABLE,
+    ];
+    let mut beyond = Vec::new();
+    let mut sign = 1;
+    for room in CATALOG {
+        let cases = golden::cases(room).into_iter();
+        let questions = cases.map(|case| golden::ask(room, &case.arguments));
+        let of_money =
+            |question: &Question| question.columns().iter().any(|column| column.of == Type::Money);
+        // What is asked further adds the same up in other ways.
+        for question in questions.filter(of_money).take(3) {
+            for table in priced.iter().filter(|table| room.card.reads.contains(table)) {
+                sign = -sign;
+                let factor = sign * MOST;
+                let [small, great] = [1, factor].map(|size| answer(room, &question, table, size));
+                let told = format!("{question:?} of {}", table.name);
+                assert_eq!(small.height(), great.height(), "{told}");
+                for (small, great) in small.columns().iter().zip(great.columns()) {
+                    assert_eq!(small.null_count(), great.null_count(), "{told}: {small:?}");
+                    if !is_money(small.dtype()) {
+                        continue;
+                    }
+                    assert_eq!(*great.dtype(), Type::Money.data_type(), "{told}");
+                    let [small, great] = [small, great].map(|c| c.decimal().unwrap().physical());
+                    for (small, great) in small.iter().zip(great.iter()) {
+                        let is_so = great == small || great == small.map(|s| s * factor);
+                        assert!(is_so, "{told}: {small:?} became {great:?}");
+                        if great.is_some_and(|great| great.abs() > MOST) {
+                            beyond.push((room.card.name, table.name));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for (room, table) in [
+        ("meta-sources", ad_spend::NAME),
+        ("template-analytics", meta_points::NAME),
+        ("country-breakdown", conversions::NAME),
+        ("audience-breakdown", conversions::NAME),
+        ("pricing-analytics", rates::NAME),
+        ("session-summary", rates::NAME),
+    ] {
+        assert!(
+            beyond.contains(&(room, table)),
+            "no sum of {room} is beyond an amount: {beyond:?}"
+        );
+    }
+}
+
+/// A million of the greatest amounts, twice: 2 × 10¹⁸, with all six decimals.
+#[test]
+fn a_million_great_amounts_add_up() {
+    for sign in [1, -1] {
+        let units = Int128Chunked::full("value".into(), sign * MOST, 1_000_000);
+        let amounts = units.into_decimal(18, 6).unwrap().into_column();
+        let currency = Column::new("currency".into(), vec!["COP"; 1_000_000]);
+        let rows = DataFrame::new(1_000_000, vec![amounts, currency]).unwrap();
+        let rows = rows.vstack(&rows).unwrap().lazy().with_column(lit(1).alias("group"));
+        for engine in [Engine::InMemory, Engine::Streaming] {
+            let sums = summed(rows.clone(), &[col("group")], "value");
+            let sums = sums.collect_with_engine(engine).unwrap().unwrap_single();
+            let amount = sums.column(AMOUNT).unwrap();
+            assert_eq!(*amount.dtype(), Type::Money.data_type());
+            assert_eq!(amount.decimal().unwrap().physical().get(0), Some(sign * MOST * 2_000_000));
+        }
+    }
+}
+
+/// What a vendor reported of one day, far beyond what 64 bits of millionths hold.
+#[test]
+fn great_figures_are_reconciled() {
+    use wabalake_data::tables::session_summaries::{AMOUNT, DATE, NUMBER_OF_SESSIONS, TABLE};
+    let columns = TABLE.schema();
+    let columns = columns.iter().map(|(name, of)| match name.as_str() {
+        DATE | UTC_DAY => Column::new(name.clone(), [20_000]).cast(of).unwrap(),
+        AMOUNT => Column::new(name.clone(), [999_999_999_999_i64]).cast(of).unwrap(),
+        NUMBER_OF_SESSIONS => Column::new(name.clone(), [3_000_000_000_000_i64]),
+        _ => Column::full_null(name.clone(), 1, of),
+    });
+    let one = DataFrame::new(1, columns.collect()).unwrap();
+    let many = (1..40).fold(one.clone(), |rows, _| rows.vstack(&one).unwrap());
+    let room = CATALOG.iter().find(|room| room.card.name == "reconcile").unwrap();
+    let tables = Tables::new().with(&TABLE, many.lazy());
+    let question = golden::ask(room, &[] as &[&str]);
+    let lines = golden::answer(&question, &tables, room.card.engine);
+    let has = |figure: &str| lines.iter().any(|line| line.contains(figure));
+    assert!(has("39999999999960") && has("120000000000000"), "{lines:?}");
+}
