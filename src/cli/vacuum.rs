@@ -1,6 +1,6 @@
 //! `wabalake vacuum`: deletes files that no recent version of a table needs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use clap::{Args, Command, FromArgMatches as _};

@@ -423,6 +423,7 @@ impl Marks {
                 reason: "mended before it was loaded".to_owned(),
                 raw: String::new(),
                 key: None,
+                session: None,
                 place: None,
             };
             let origin = layout::Origin {
