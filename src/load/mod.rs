@@ -26,6 +26,7 @@ mod keys;
 mod limits;
 mod merge;
 mod meta;
+pub(crate) mod person;
 mod progress;
 mod reader;
 mod records;
