@@ -14,6 +14,8 @@ use wabalake::load::{self, load};
 use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
 
+use super::cli::{Desk, Said};
+
 /// Who is erased, as everybody writes them; of the numbers that are plainly made up.
 const PHONE: &str = "573005550101";
 const NATIONAL: &str = "3005550101";
@@ -625,4 +627,40 @@ fn a_number_is_needed() {
         assert!(word.len() < 4 || !error.lines().contains(word), "{}", error.lines());
     }
     assert!(lake.erase("12025550143", Options::default()).unwrap().is_nothing());
+}
+
+#[test]
+fn what_goes_is_told_first_and_agreed_to() {
+    let desk = Desk::loaded();
+    let erase = "erase --lake lake --phone 573000000001";
+    let sessions = || {
+        let mut count = desk.command("sql --lake lake");
+        Said::of(count.arg("SELECT count(*) AS n FROM sessions").output().unwrap()).out
+    };
+    let (refused, code) = desk.refused(erase);
+    assert!(code == 2 && refused.contains("`--yes`"), "{refused}");
+    let tried = desk.run(&format!("{erase} --dry-run"));
+    assert_eq!(
+        (tried.err.as_str(), tried.code),
+        ("to be erased: 2 rows of 1 person (2 in sessions); 2 data files\n", 0)
+    );
+    let refused = desk.run("erase --lake lake --yes --phone 57");
+    assert!(refused.code == 2 && refused.err.contains("--exactly"), "{}", refused.err);
+    assert_eq!(sessions(), "n\n3\n");
+    let done = desk.run(&format!("{erase} --yes"));
+    assert_eq!((done.err, done.code), (tried.err, 0));
+    assert_eq!(sessions(), "n\n1\n");
+    desk.write("lake/notes.txt", "call +57 300 000 0001");
+    desk.write("lake/notes.pdf", "%PDF\u{1}");
+    let again = desk.run(&format!("{erase} --yes"));
+    assert_eq!(again.out, "nothing of that number is in the lake\n");
+    assert_eq!(
+        (again.err.as_str(), again.code),
+        (
+            "error: files of others hold the number, and others could not be searched for it\n  \
+             found: notes.txt; not searched: notes.pdf (neither text nor an export)\n  \
+             hint: delete these files, or take the number out of them, and run it again\n",
+            1
+        )
+    );
 }

@@ -114,9 +114,7 @@ impl Search<'_> {
                         continue;
                     }
                     if !path.starts_with(self.root) && path.join(".wabalake").is_dir() {
-                        if path != self.root {
-                            self.add(&path, Some("another lake".to_owned()));
-                        }
+                        self.add(&path, Some("another lake".to_owned()));
                         continue;
                     }
                     folders.push(path);

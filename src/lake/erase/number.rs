@@ -99,21 +99,18 @@ impl Number {
     /// Where it stands, in order and apart.
     fn places(&self, text: &str, look: Look) -> Vec<Range<usize>> {
         let mut places = Vec::new();
-        let national = self.national.iter().filter(|_| look == Look::Loose);
-        let spellings: Vec<&str> = self
-            .full
-            .iter()
-            .chain(national)
-            .map(String::as_str)
-            .filter(|digits| digits.len() >= SHORTEST)
-            .collect();
-        if spellings.is_empty() {
+        let long = |digits: &&str| digits.len() >= SHORTEST;
+        let full: Vec<&str> = self.full.iter().map(String::as_str).filter(long).collect();
+        let national = self.national.as_deref().filter(|_| look == Look::Loose).filter(long);
+        if full.is_empty() && national.is_none() {
             return places;
         }
         let mut start = 0;
         while let Some(found) = next_digit(text, start) {
-            let longest = spellings.iter().filter_map(|digits| spelt(text, found, digits, look));
-            match longest.max().filter(|_| begins(text, found)) {
+            let national = national.filter(|_| !follows_a_code(text, found));
+            let spellings = full.iter().copied().chain(national);
+            let longest = spellings.filter_map(|digits| spelt(text, found, digits, look)).max();
+            match longest.filter(|_| begins(text, found)) {
                 Some(end) => {
                     let plus = text[..found].ends_with('+') && look != Look::Tight;
                     places.push(found - usize::from(plus)..end);
@@ -183,6 +180,13 @@ fn begins(text: &str, at: usize) -> bool {
     escape("%", 2) || escape("\\u", 4)
 }
 
+/// Whether a country's code stands before a number: it is that country's.
+fn follows_a_code(text: &str, at: usize) -> bool {
+    let before = text[..at].trim_end_matches(is_gap);
+    let code = before.trim_end_matches(|c| digit(c).is_some());
+    code.len() < before.len() && code.ends_with('+')
+}
+
 fn next_digit(text: &str, start: usize) -> Option<usize> {
     let rest = &text.as_bytes()[start..];
     if rest.is_ascii() {
@@ -250,6 +254,7 @@ mod tests {
             ("wamid.HBgMNTczMDA1NTUwMTAxFQIAERgSRTM=", true, true),
             ("91573005550101", false, false),
             ("5730055501012", false, false),
+            ("+52 300 555 0101", false, false),
             ("57300555010", false, false),
             ("57300555 and 0101", false, false),
             ("2025-06-01 10:00:00", false, false),

@@ -161,6 +161,10 @@ impl Roles {
         self.of.get(column).copied().unwrap_or(Role::Text)
     }
 
+    fn is_of_records(&self) -> bool {
+        self.of.values().any(|role| *role == Role::Record)
+    }
+
     /// The rows without the person. Columns that are missing say nothing.
     pub(super) fn strike(&self, rows: DataFrame, sought: &Sought, when: When) -> Result<Struck> {
         let whose = theirs(&rows, &sought.phone)?;
@@ -210,7 +214,7 @@ impl Roles {
                 revised.insert(column.name().clone(), instead);
             }
         }
-        if self.of.values().any(|role| *role == Role::Record) {
+        if self.is_of_records() {
             let instead = judge_all(&rows, sought, &mut goes)?;
             if !instead.is_empty() {
                 revised.insert(PlSmallStr::from_static(rejects::RAW), instead);
@@ -248,7 +252,8 @@ impl Roles {
     ) -> Result<Struck> {
         let mut people = HashSet::new();
         let phones = rows.column(USER_PHONE).and_then(Column::str).ok();
-        for (row, _) in goes.iter().enumerate().filter(|(_, goes)| **goes) {
+        let is_of_people = phones.is_some() || self.is_of_records();
+        for (row, _) in goes.iter().enumerate().filter(|(_, goes)| **goes && is_of_people) {
             let person = phones.and_then(|phones| phones.get(row)).filter(|text| !text.is_empty());
             people.insert(text_key(person.unwrap_or(&sought.phone)));
         }
