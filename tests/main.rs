@@ -4,6 +4,7 @@
 mod cli;
 mod coverage;
 mod erase;
+mod erase_law;
 mod files;
 mod kinds;
 mod loads;
