@@ -1,6 +1,7 @@
 //! Who is erased is gone to the last byte, and nobody else is.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -8,10 +9,12 @@ use polars::prelude::*;
 use tempfile::TempDir;
 use wabalake::error::Error;
 use wabalake::lake::erase::{Erased, Options};
-use wabalake::lake::{Lake, layouts};
+use wabalake::lake::{Lake, layout, layouts};
 use wabalake::load::{self, load};
-use wabalake_data::tables::{closures, sessions, variables};
+use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
+
+use super::cli::{Desk, Said};
 
 /// Who is erased, as everybody writes them; of the numbers that are plainly made up.
 const PHONE: &str = "573005550101";
@@ -73,7 +76,7 @@ const EXPORTS: [(&str, &str); 8] = [
         "broken.csv",
         "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message\n\
          !x1,yesterday,57,3005550101,hi\n\
-         !x2,yesterday,57,3005550104,call 573005550101\n\
+         x2,yesterday,57,3005550104,call {573005550101}\n\
          x3,yesterday,57,3005550105,hi\n\
          !p2,yesterday,,,of a session of theirs\n",
     ),
@@ -147,6 +150,13 @@ fn rows(lake: &Lake, table: &'static Table) -> Vec<String> {
     let mut rows: Vec<String> = (0..found.height()).map(row).collect();
     rows.sort();
     rows
+}
+
+/// The texts of a column.
+fn texts(lake: &Lake, table: &'static Table, column: &str) -> Vec<String> {
+    let found = lake.snapshot(table).unwrap().scan().unwrap();
+    let found = found.select([col(column)]).collect().unwrap();
+    found.column(column).unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect()
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -241,13 +251,14 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     }
     lake.compact().unwrap();
     // What killed programs leave.
-    let garbage = root.join("tables/sessions/utc_day=2025-06-01/killed.parquet");
-    fs::write(garbage, "PAR1 573005550101").unwrap();
+    let garbage = "utc_day=2025-06-01/5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet";
+    fs::write(root.join("tables/sessions").join(garbage), "PAR1 573005550101").unwrap();
     fs::create_dir_all(root.join(".wabalake/scratch/load-1")).unwrap();
     fs::write(root.join(".wabalake/scratch/load-1/1.ipc"), "3005550101").unwrap();
     fs::write(root.join("tables/sessions/_delta_log/_commit_1.json.tmp"), PHONE).unwrap();
-    fs::create_dir_all(root.join("marts/users")).unwrap();
-    fs::write(root.join("marts/users/1.parquet"), PHONE).unwrap();
+    let mart = root.join("marts/users/mart_day=2025-06-01");
+    fs::create_dir_all(&mart).unwrap();
+    fs::write(mart.join("5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet"), PHONE).unwrap();
 
     let held = holding(&root);
     let mut everywhere: Vec<&str> =
@@ -272,21 +283,34 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
         told(&erased),
         [
             ("sessions", 3, 1),
-            ("deployments", 1, 0),
+            ("deployments", 1, 1),
             ("messages", 2, 2),
             ("closures", 2, 0),
             ("conversions", 3, 0),
             ("audience_tags", 1, 0),
             ("variables", 2, 1),
-            ("rejects", 3, 0),
+            ("rejects", 2, 1),
         ]
     );
 
+    assert_eq!((tried.people, erased.people, erased.named), (1, 1, 0));
+
     // Nobody else is touched, and what was loaded is known.
     let never = bench.lake("never", false);
-    for table in TABLES.iter().filter(|table| table.name != sessions::NAME) {
+    let own = [sessions::NAME, deployments::NAME];
+    for table in TABLES.iter().filter(|table| !own.contains(&table.name)) {
         assert_eq!(rows(&lake, table), rows(&never, table), "{}", table.name);
     }
+    // Another name stands in for a session of theirs that another's send began.
+    let stand_in = texts(&lake, &deployments::TABLE, "session_id");
+    let stand_in = stand_in.iter().find(|id| id.len() == 36).unwrap();
+    let sends = rows(&lake, &deployments::TABLE).join("\n");
+    let as_before = rows(&never, &deployments::TABLE).join("\n");
+    let plain = |sends: &str, id: &str| {
+        let key = wabalake_data::tables::text_key(id).to_string();
+        sends.replace(id, "…").replace(&key, "…")
+    };
+    assert_eq!(plain(&sends, stand_in), plain(&as_before, "p2"));
     let of_others = rows(&lake, &sessions::TABLE);
     for row in rows(&never, &sessions::TABLE) {
         assert!(of_others.contains(&row), "{row}");
@@ -374,13 +398,269 @@ fn what_others_wrote_is_left_and_named() {
     assert_eq!(erased.left, [Path::new("pages/573005550101.html"), Path::new("wabalake.toml")]);
 }
 
+/// A file packed as that ending says.
+fn packed(ending: &str, name: &str, bytes: &[u8]) -> Vec<u8> {
+    match ending {
+        "gz" => {
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gz.write_all(bytes).unwrap();
+            gz.finish().unwrap()
+        }
+        "zst" => zstd::encode_all(bytes, 1).unwrap(),
+        "zip" => {
+            let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+            zip.start_file(name, ::zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(bytes).unwrap();
+            zip.finish().unwrap().into_inner()
+        }
+        _ => bytes.to_vec(),
+    }
+}
+
+/// A workbook with a title sheet and one with these rows.
+fn workbook(rows: &[&str]) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    book.add_worksheet().write(0, 0, "June").unwrap();
+    let sheet = book.add_worksheet();
+    for (row, text) in (0..).zip(rows) {
+        for (column, cell) in (0..).zip(text.split(',')) {
+            match cell.parse::<f64>() {
+                Ok(number) => sheet.write(row, column, number).unwrap(),
+                Err(_) => sheet.write(row, column, cell).unwrap(),
+            };
+        }
+    }
+    book.save_to_buffer().unwrap()
+}
+
+#[test]
+fn files_of_others_are_read_as_the_loader_reads_them() {
+    let header =
+        "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message";
+    let of =
+        |code: &str, cell: &str| format!("{header}\ns1,2025-06-01 10:00:00,{code},{cell},hi\n");
+    let utf16: Vec<u8> = of("57", "3005550101").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let sheet = workbook(&[header, "s1,2025-06-01 10:00:00,57,3005550101,hi"]);
+    let list = workbook(&["name,phone", "x,+57 300 555 0101"]);
+    let other_sheet = workbook(&[header, "s1,2025-06-01 10:00:00,52,3005550101,hi"]);
+    let closing = |code: &str| {
+        format!(
+            r#"{{"event_id":"c1","event_type":"session.close","session":{{"external_id":"s1","closed_at":"2025-06-01T10:30:00Z"}},"user":{{"country_code":"{code}","cellphone":"3005550101"}}}}"#
+        )
+    };
+    let bench = Bench::new();
+    let lake = bench.lake("lake", true);
+    let config = "[inbox]\nfolders = ['../inbox']\nafter = 'move'\nloaded = '../inbox-loaded'\nfailed = 'bad'\n";
+    fs::write(lake.root().join("wabalake.toml"), config).unwrap();
+    for folder in ["inbox", "inbox-loaded/deep", "lake/bad", "away"] {
+        fs::create_dir_all(bench.root(folder)).unwrap();
+    }
+    let theirs = of("57", "3005550101");
+    let others =
+        of("52", "3005550101") + &of("55", "573005550101").replace(header, "").trim_start();
+    let mut holding = Vec::new();
+    let mut write = |name: &str, bytes: &[u8], holds: bool| {
+        fs::write(bench.root(name), bytes).unwrap();
+        if holds {
+            let place = name.strip_prefix("lake/").map(PathBuf::from);
+            let root = bench.folder.path().canonicalize().unwrap();
+            holding.push(place.unwrap_or_else(|| root.join(name)));
+        }
+    };
+    for (place, ending) in
+        [("lake", "csv"), ("inbox", "gz"), ("inbox-loaded/deep", "zip"), ("lake/bad", "zst")]
+    {
+        write(&format!("{place}/a.{ending}"), &packed(ending, "a.csv", theirs.as_bytes()), true);
+        write(&format!("{place}/b.{ending}"), &packed(ending, "b.csv", others.as_bytes()), false);
+    }
+    write("inbox/utf16.csv", &utf16, true);
+    write("inbox/a.xlsx", &sheet, true);
+    write("inbox/list.xlsx", &list, true);
+    write("inbox/b.xlsx", &other_sheet, false);
+    write("lake/a.jsonl", closing("+57").as_bytes(), true);
+    write("lake/b.jsonl", closing("+52").as_bytes(), false);
+    write("lake/.hidden", b"call +57 300-555-0101", true);
+    write("lake/short.csv", format!("{header}\ns1,2025-06-01,57,3005550101\n").as_bytes(), true);
+    write(
+        "inbox/of-another.csv",
+        of("1", "2125550101").replace("hi", "or 300 555 0101").as_bytes(),
+        true,
+    );
+    write("lake/old.xls", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0", false);
+    write("inbox/a.parquet", b"PAR1\x15\0\x15", false);
+    write("inbox/broken.gz", &packed("gz", "", theirs.as_bytes())[..40], false);
+    write("inbox/empty.csv", b"", false);
+    write("away/mine.csv", theirs.as_bytes(), false);
+    #[cfg(unix)]
+    for (from, to) in [("away", "inbox/link"), ("away/mine.csv", "lake/link.csv")] {
+        std::os::unix::fs::symlink(bench.root(from), bench.root(to)).unwrap();
+    }
+    holding.sort();
+    let tried = lake.erase(PHONE, Options { dry_run: true, ..Options::default() }).unwrap();
+    let erased = erase(&lake);
+    for erased in [tried, erased] {
+        let mut left = erased.left.clone();
+        left.sort();
+        assert_eq!(left, holding);
+        let unsearched: Vec<_> = erased
+            .unsearched
+            .iter()
+            .map(|file| file.file.file_name().unwrap().to_str().unwrap())
+            .collect();
+        let mut wanted = vec!["a.parquet", "broken.gz", "old.xls"];
+        if cfg!(unix) {
+            wanted.extend(["link", "link.csv"]);
+        }
+        let mut unsearched = unsearched;
+        unsearched.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(unsearched, wanted);
+    }
+    assert!(bench.root("away/mine.csv").exists() && bench.root("lake/a.csv").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_deleted_behind_a_link() {
+    use std::os::unix::fs::symlink;
+    let bench = Bench::new();
+    let lake = bench.lake("lake", true);
+    let root = lake.root();
+    let away = bench.root("away");
+    let file = "5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet";
+    fs::create_dir_all(away.join("deep")).unwrap();
+    for kept in [away.join(file), away.join("deep").join(file)] {
+        fs::write(kept, PHONE).unwrap();
+    }
+    for link in [
+        "tables/sessions/utc_day=2025-01-01",
+        ".wabalake/scratch/gone",
+        "marts/users/mart_day=2025-01-01",
+    ] {
+        let link = root.join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(&away, link).unwrap();
+    }
+    symlink(away.join(file), root.join("tables/sessions/utc_day=2025-06-01").join(file)).unwrap();
+    // What is called otherwise is no data file of ours.
+    let foreign = root.join("tables/sessions/utc_day=2025-06-01/notes.parquet");
+    fs::write(&foreign, "of mine").unwrap();
+    let mart = root.join("marts/users/read.me");
+    fs::write(&mart, "of mine").unwrap();
+    let erased = erase(&lake);
+    assert!(erased.rows() > 0);
+    for kept in [&foreign, &mart, &away.join(file), &away.join("deep").join(file)] {
+        assert!(kept.exists(), "{}", kept.display());
+    }
+    assert_eq!(erased.unsearched.len(), 3, "{:?}", erased.unsearched);
+
+    let whole = bench.lake("whole", true);
+    fs::rename(whole.root().join("tables/messages"), bench.root("messages")).unwrap();
+    symlink(bench.root("messages"), whole.root().join("tables/messages")).unwrap();
+    let error = whole.erase(PHONE, Options::default()).unwrap_err();
+    assert!(error.lines().contains("`tables/messages` is a link"), "{}", error.lines());
+    assert_eq!(texts(&whole, &sessions::TABLE, "session_id").len(), 6);
+}
+
+#[test]
+fn exactly_is_exactly() {
+    let bench = Bench::new();
+    let lines = "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message\n\
+                 a1,2025-06-01 10:00:00,57,12,ask 5712\n\
+                 a2,2025-06-01 10:00:00,,57,\n\
+                 a3,2025-06-01 10:00:00,57,,\n\
+                 a4,2025-06-01 10:00:00,57,3005550101,ask 5712\n\
+                 a5,2025-06-01 10:00:00,57,13,\n";
+    bench.load("lake", "sessions.csv", lines);
+    let lake = Lake::open(bench.root("lake")).unwrap();
+    let exactly = Options { exactly: true, ..Options::default() };
+    for (phone, left) in [("5712", vec!["a2", "a3", "a4", "a5"]), ("57", vec!["a3", "a4", "a5"])] {
+        let erased = lake.erase(phone, exactly).unwrap();
+        assert_eq!((erased.rows(), erased.people, erased.struck()), (1, 1, 0));
+        let mut ids = texts(&lake, &sessions::TABLE, "session_id");
+        ids.sort();
+        assert_eq!(ids, left, "{phone}");
+        assert_eq!(lake.erase(phone, exactly).unwrap_err().exit_code(), 2, "nobody has it");
+    }
+    assert_eq!(texts(&lake, &sessions::TABLE, "first_message"), ["ask 5712"]);
+}
+
+#[test]
+fn a_redirection_stays_one() {
+    let bench = Bench::new();
+    let header = "session_id,parent_session_id,session_started_timestamp,conversation_id,user_country_code,user_cellphone\n";
+    let lines = "p1,,2025-06-01 10:00:00,11,57,3005550101\n\
+                 a1,p1,2025-06-01 11:00:00,12,57,3005550102\n\
+                 a2,a1,2025-06-01 12:00:00,13,57,3005550102\n\
+                 b1,p1,2025-06-02 11:00:00,12,57,3005550103\n";
+    bench.load("lake", "sessions.csv", &format!("{header}{lines}"));
+    let conversions = "conversion_id,converted_at,session_id,phone\n\
+                       v1,2025-06-03 10:00:00,p1,573005550102\n";
+    bench.load("lake", "conversions.csv", conversions);
+    let broken = format!("{header}x1,p1,yesterday,12,57,3005550104\n");
+    bench.load("lake", "broken.csv", &broken);
+    let lake = Lake::open(bench.root("lake")).unwrap();
+    erase(&lake);
+    let mut parents = texts(&lake, &sessions::TABLE, "parent_session_id");
+    parents.retain(|parent| parent != "a1");
+    assert_eq!(parents.len(), 2);
+    assert!(parents[0].len() == 36 && parents[0] == parents[1], "{parents:?}");
+    assert_eq!(texts(&lake, &conversions::TABLE, "session_id"), parents[..1]);
+    let rejects = lake.snapshot(layout("rejects").unwrap()).unwrap().scan().unwrap();
+    let raw = rejects.select([col("raw")]).collect().unwrap();
+    let raw = raw.column("raw").unwrap().str().unwrap().get(0).unwrap().to_owned();
+    assert_eq!(raw, format!("x1,{},yesterday,12,57,3005550104", parents[0]));
+    let keys = lake.snapshot(&conversions::TABLE).unwrap().scan().unwrap();
+    let keys = keys.select([col("session_key")]).collect().unwrap();
+    let key = keys.column("session_key").unwrap().i64().unwrap().get(0);
+    assert_eq!(key, Some(wabalake_data::tables::text_key(&parents[0])));
+}
+
 #[test]
 fn a_number_is_needed() {
     let bench = Bench::new();
     let lake = bench.lake("lake", true);
-    for word in ["", "x", "57a"] {
+    for word in ["", "x", "57a", "57", "5712", "3005550101", "1", "10125550101", "212555010100000"]
+    {
         let error = lake.erase(word, Options::default()).unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{word}");
+        assert!(word.len() < 4 || !error.lines().contains(word), "{}", error.lines());
     }
     assert!(lake.erase("12025550143", Options::default()).unwrap().is_nothing());
+}
+
+#[test]
+fn what_goes_is_told_first_and_agreed_to() {
+    let desk = Desk::loaded();
+    let erase = "erase --lake lake --phone 573000000001";
+    let sessions = || {
+        let mut count = desk.command("sql --lake lake");
+        Said::of(count.arg("SELECT count(*) AS n FROM sessions").output().unwrap()).out
+    };
+    let (refused, code) = desk.refused(erase);
+    assert!(code == 2 && refused.contains("`--yes`"), "{refused}");
+    let tried = desk.run(&format!("{erase} --dry-run"));
+    assert_eq!(
+        (tried.err.as_str(), tried.code),
+        ("to be erased: 2 rows of 1 person (2 in sessions); 2 data files\n", 0)
+    );
+    let refused = desk.run("erase --lake lake --yes --phone 57");
+    assert!(refused.code == 2 && refused.err.contains("--exactly"), "{}", refused.err);
+    assert_eq!(sessions(), "n\n3\n");
+    let done = desk.run(&format!("{erase} --yes"));
+    assert_eq!((done.err, done.code), (tried.err, 0));
+    assert_eq!(sessions(), "n\n1\n");
+    desk.write("lake/notes.txt", "call +57 300 000 0001");
+    desk.write("lake/notes.pdf", "%PDF\u{1}");
+    let again = desk.run(&format!("{erase} --yes"));
+    assert_eq!(again.out, "nothing of that number is in the lake\n");
+    assert_eq!(
+        (again.err.as_str(), again.code),
+        (
+            "error: files of others hold the number, and others could not be searched for it\n  \
+             found: notes.txt; not searched: notes.pdf (neither text nor an export)\n  \
+             hint: delete these files, or take the number out of them, and run it again\n",
+            1
+        )
+    );
 }

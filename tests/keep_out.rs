@@ -383,7 +383,7 @@ fn who_is_to_be_kept_out_is_so_before_anything_is_erased() {
 
 /// What somebody at a keyboard is told who erases.
 fn erase(desk: &Desk, words: &str) -> String {
-    let said = desk.run(&format!("erase --lake lake --phone 573000000001 {words}"));
+    let said = desk.run(&format!("erase --lake lake --yes --phone 573000000001 {words}"));
     assert_eq!(said.code, 0, "{}", said.err);
     said.out
 }
@@ -433,7 +433,7 @@ fn as_it_is_typed() {
     let erased = erase(&desk, "");
     assert!(erased.starts_with("nothing of that number is in the lake\nlater loads"), "{erased}");
     assert_eq!(list().lines().count(), 2, "a check and the person: {}", list());
-    let line = "erase --lake lake --phone 573000000001 --keep-out --no-keep-out";
+    let line = "erase --lake lake --yes --phone 573000000001 --keep-out --no-keep-out";
     assert_eq!(desk.refused(line).1, 2);
 }
 

@@ -4,6 +4,7 @@
 mod cli;
 mod coverage;
 mod erase;
+mod erase_law;
 mod files;
 mod keep_out;
 mod kinds;

@@ -15,7 +15,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use polars::prelude::PlHashMap;
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, Region};
 
 use super::number::without_float_tail;
 use super::word;
@@ -176,6 +176,24 @@ pub fn full_number(text: &str) -> Option<String> {
     Some(normalise("", &digits).phone())
 }
 
+/// Whether a number in its normal form may be a phone by its country's numbering plan: the country's
+/// code is known, and as many digits follow as its numbers have. In North America neither area nor
+/// exchange begins with 0 or 1.
+///
+/// ```
+/// use wabalake_data::cells::phone::is_possible;
+/// assert!(is_possible("573005550101") && is_possible("12125550101"));
+/// assert!(!is_possible("57") && !is_possible("5712") && !is_possible("10125550101"));
+/// ```
+pub fn is_possible(user_phone: &str) -> bool {
+    let Some(number) = parse(user_phone) else { return false };
+    let national = number.get_national_significant_number();
+    let begins_well = |at: usize| national.as_bytes().get(at).is_some_and(|digit| *digit > b'1');
+    let by_plan = number.country_code != 1 || (begins_well(0) && begins_well(3));
+    let by_length = matches!(number.is_possible_with_reason(), Ok(NumberLengthType::IsPossible));
+    by_plan && by_length && format!("{}{national}", number.country_code) == user_phone
+}
+
 /// How one number is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spellings {
@@ -314,7 +332,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn possible_numbers() {
+        for phone in ["529991234567", "5511981234567", "5491123456789", "85291234567", "3531234567"]
+        {
+            assert!(is_possible(phone), "{phone}");
+        }
+        for phone in
+            ["", "5", "1", "52", "1212555010", "121255501011", "12120550101", "99912345678"]
+        {
+            assert!(!is_possible(phone), "{phone}");
+        }
+    }
+
     proptest! {
+        /// Whoever's valid number it is, it is a possible one.
+        #[test]
+        fn a_valid_number_is_possible(
+            code in prop::sample::select(vec!["1", "52", "54", "55", "57", "34", "44", "91"]),
+            number in "[0-9]{4,12}",
+        ) {
+            let person = normalise(code, &number);
+            prop_assert!(!person.valid || is_possible(&person.phone()), "{code} {number}");
+        }
+
         /// Whatever the cells hold, what is remembered is what was worked out.
         #[test]
         fn a_person_seen_before_is_as_at_first_sight(

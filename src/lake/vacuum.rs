@@ -144,7 +144,9 @@ impl Lake {
             let error = Error::lake(format!("`{}` is not wabalake's", path.display()));
             return Err(error.hint("move it elsewhere, and run the same command again"));
         }
-        fs::rename(&log, place).context(|| deleting(table))?;
+        if log.is_dir() {
+            fs::rename(&log, place).context(|| deleting(table))?;
+        }
         for (day, kind) in listed(table)? {
             if !kind.is_dir() || !is_day(&name(&day), partition) {
                 continue;
@@ -299,7 +301,7 @@ fn is_day(name: &str, partition: &str) -> bool {
 }
 
 /// Whether a file is called as [`Staging`](super::Staging) calls them.
-fn is_data_file(name: &str) -> bool {
+pub(super) fn is_data_file(name: &str) -> bool {
     let stem = name.strip_suffix(".parquet");
     stem.is_some_and(|stem| stem.len() == 36 && Uuid::try_parse(stem).is_ok())
 }
@@ -324,7 +326,7 @@ fn is_unnamed(name: &str) -> bool {
 /// .00000000000000000020.json.Ab12Cd.tmp
 /// _commit_5e0c….json.tmp               what `deltalake` does where there are no links
 /// ```
-fn is_log_leftover(name: &str) -> bool {
+pub(super) fn is_log_leftover(name: &str) -> bool {
     if is_temporary(name) || is_unnamed(name) {
         return true;
     }
@@ -340,7 +342,7 @@ fn is_log_leftover(name: &str) -> bool {
 }
 
 /// Whether a file belongs into a log's folder.
-fn is_of_log(name: &str) -> bool {
+pub(super) fn is_of_log(name: &str) -> bool {
     // Sums over one of the others.
     let is_sum = |rest: &str| rest.ends_with("crc") || rest == "checkpoint.xxh3";
     of_version(name.strip_prefix('.').unwrap_or(name)).is_some_and(is_sum)

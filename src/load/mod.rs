@@ -29,6 +29,7 @@ mod keys;
 mod limits;
 mod merge;
 mod meta;
+pub(crate) mod person;
 mod progress;
 mod reader;
 mod records;

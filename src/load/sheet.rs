@@ -87,6 +87,43 @@ pub(crate) fn reader<'s>(
     Box::new(Records { source, chunks, thread: Some(thread) })
 }
 
+/// Hands the cells of each row to `take`, as text, until it has had enough: of all sheets but the
+/// one that is named. Says whether it has.
+pub(crate) fn each_other_row(
+    source: &Source,
+    but: Option<&str>,
+    take: &mut (dyn FnMut(&[String]) -> ControlFlow<()> + Send),
+) -> Result<bool> {
+    std::thread::scope(|scope| {
+        let reading = move || {
+            let mut book = Book::open(source)?;
+            let sheets = book.sheets().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
+            let names: Vec<String> = sheets.map(|sheet| sheet.name.clone()).collect();
+            let mut had_enough = false;
+            for name in names.iter().filter(|name| Some(name.as_str()) != but) {
+                book.rows(source, name, &mut |row| {
+                    let cells: Vec<String> =
+                        row.cells.into_iter().map(|(_, value)| value.text(false)).collect();
+                    let next = take(&cells);
+                    had_enough |= next.is_break();
+                    Ok(next)
+                })?;
+                if had_enough {
+                    break;
+                }
+            }
+            Ok(had_enough)
+        };
+        let thread = std::thread::Builder::new().name(THREAD.to_owned());
+        match thread.spawn_scoped(scope, reading) {
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|_| Err(damaged(source, "it does not follow the format"))),
+            Err(e) => Err(Error::lake(format!("no thread to read `{}` on: {e}", source.name))),
+        }
+    })
+}
+
 /// The name of threads that read spreadsheets: the library panics over some that are damaged.
 pub(crate) const THREAD: &str = "spreadsheet";
 

@@ -380,6 +380,11 @@ impl Source {
             .hint("it is damaged or cut short: download it again; nothing of it was loaded")
     }
 
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        Ok(self.read(&mut *self.reader()?, &mut [0])? == 0)
+    }
+
     /// The file on disk that a spreadsheet is.
     pub(crate) fn workbook(&self) -> Option<&Path> {
         match &self.place {

@@ -64,7 +64,7 @@ pub(crate) struct Typist<'h> {
 }
 
 /// Why a record cannot be taken.
-struct Refusal {
+pub(super) struct Refusal {
     column: Option<&'static str>,
     reason: String,
 }
@@ -266,7 +266,7 @@ impl<'h> Typist<'h> {
 }
 
 /// Fills the derived cells. Says whether the person's number is valid, and what becomes of it all.
-fn derive<'a, 'h: 'a>(
+pub(super) fn derive<'a, 'h: 'a>(
     header: &'h Header,
     phones: &Phones,
     cells: &mut [Cell<'a>],
@@ -396,7 +396,7 @@ pub(crate) fn key_hash(table: &Table, rows: &DataFrame) -> PolarsResult<Vec<i64>
     Ok((0..rows.height()).map(hash).collect())
 }
 
-fn read_cell<'a>(
+pub(super) fn read_cell<'a>(
     column: &TableColumn,
     field: &'a str,
     zone: Tz,

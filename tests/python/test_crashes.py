@@ -102,7 +102,7 @@ def test_an_erasure_killed_at_any_instant(tmp_path):
     assert sends > 1
     shutil.copytree(before, after)
     started = time.monotonic()
-    run("erase", "--lake", after, "--phone", "-", input=number)
+    run("erase", "--lake", after, "--yes", "--phone", "-", input=number)
     whole = time.monotonic() - started
     erased = rows(after)
     assert holding(before, number) and not holding(after, number)
@@ -117,13 +117,13 @@ def test_an_erasure_killed_at_any_instant(tmp_path):
         lake = tmp_path / f"erasing-{kill}"
         shutil.copytree(before, lake)
         instant = random.uniform(0.3, 1.0) * whole
-        erasing = start("erase", "--lake", lake, "--phone", number)
+        erasing = start("erase", "--lake", lake, "--yes", "--phone", number)
         time.sleep(instant)
         erasing.kill()
         _, said = erasing.communicate()
         assert erasing.returncode in (0, -9), said
         unfinished += erasing.returncode == -9
-        run("erase", "--lake", lake, "--phone", number)
+        run("erase", "--lake", lake, "--yes", "--phone", number)
         assert rows(lake) == erased, f"killed after {instant:.3f} s, erased again: rows differ"
         assert not holding(lake, number), f"killed after {instant:.3f} s, erased again: the number is there"
         shutil.rmtree(lake)

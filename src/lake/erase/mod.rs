@@ -1,42 +1,59 @@
-//! Takes a person out of a lake, so that no byte of it holds their number any more.
+//! Takes a person out of a lake, so that no row of theirs is in it any more, nor their number in
+//! what others wrote.
 //!
 //! ```text
 //! look       every file, of this version and of old ones: the person's sessions, then their rows
+//! agree      what would go is told; nothing is deleted before that
 //!   │ journal    .wabalake/erasing: the sessions, so that a killed erasure can be gone on with
 //!   │ marts      dropped: the next night makes them anew, from rows without the person
 //!   │ commit     each table without the person's rows, a version like any other
 //!   │ delete     files of old versions that held them, files of killed loads, scratch
 //!   ▼ log        what commits say of files: names and bounds
-//! left       files in the lake's folder that others wrote and that hold the number
+//! left       files that others keep in the lake's folder and in its inbox and that hold the number
 //! ```
 //!
-//! Nobody else on this machine writes meanwhile. Whatever is killed in between is done by the next
-//! erasure of that person, which finds nothing to do where all is done. Old versions that did not
-//! hold the person stay, and can be read and gone back to.
+//! Only the person that a row names decides whose it is: see [`rows`]. Nobody else on this machine
+//! writes meanwhile. Whatever is killed in between is done by the next erasure of that person, which
+//! finds nothing to do where all is done. Old versions that did not hold the person stay, and can be
+//! read and gone back to.
+//!
+//! Where another's row names a session of the person, as what it was redirected from, a random name
+//! stands in, the same one everywhere: a redirection stays one.
 //!
 //! What no longer names anybody stays: counts that a vendor added up. A file that is loaded is not
 //! loaded again, so the person does not come back with it; with another export that still has them
 //! they do, unless they are kept out ([`keep_out`](super::keep_out)).
 
+mod files;
 mod number;
+mod records;
 mod rows;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use polars::prelude::*;
-use serde_json::{Map, Value, json};
-use wabalake_data::cells::phone::full_number;
-use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, sessions};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wabalake_data::Table;
+use wabalake_data::cells::phone::{digits, full_number, is_possible};
+use wabalake_data::tables::{UTC_DAY, sessions};
 
+pub use self::files::Unsearched;
+use self::files::holds_number;
 use self::number::{Look, Number};
-use self::rows::{LINES, Roles, SESSION_ID, Sought, USER_PHONE, theirs};
+use self::records::Judge;
+use self::rows::{LINES, Roles, SESSION_ID, Sought, USER_PHONE, When, theirs};
 use super::layout::{Layout, layouts};
-use super::vacuum::{entries, files_below};
+use super::log::Action;
+use super::marts::MART_DAY;
+use super::rejects::{self, REJECTS};
+use super::vacuum::{entries, is_data_file, is_log_leftover};
 use super::{Change, Commit, Lake, Lock, Operation, Snapshot, Staging, lock};
+use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside};
 
@@ -49,6 +66,8 @@ pub struct Options {
     pub lines_too: bool,
     /// Keep the person out of later loads as well: see [`keep_out`](super::keep_out).
     pub keep_out: bool,
+    /// Rows with exactly this `user_phone`, be it no possible number; no text is searched for it.
+    pub exactly: bool,
 }
 
 /// What was erased, or would be.
@@ -56,20 +75,36 @@ pub struct Options {
 pub struct Erased {
     /// The tables that the person was in.
     pub tables: Vec<ErasedTable>,
+    /// How many people's rows these are.
+    pub people: u64,
     /// Files of old versions and of killed loads that held the person.
     pub old_files: u64,
     /// Commits of which a file's name or bounds were struck out, and checkpoints that were deleted.
     pub log_entries: u64,
     /// Whether there were marts to drop.
     pub marts: bool,
-    /// Files below the lake's folder that others wrote and that hold the number: they are left.
+    /// Rows of others that keep a name of their own, such as an id, that holds the number.
+    pub named: u64,
+    /// Files of others in the lake's folder and its inbox that hold the number: they are left.
     pub left: Vec<PathBuf>,
+    /// Files there that could not be searched.
+    pub unsearched: Vec<Unsearched>,
 }
 
 impl Erased {
     /// Whether the person was nowhere.
     pub fn is_nothing(&self) -> bool {
         self.tables.is_empty() && self.old_files == 0 && self.log_entries == 0
+    }
+
+    /// Rows that are gone, over all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// Rows of others in which something was struck out, over all tables.
+    pub fn struck(&self) -> u64 {
+        self.tables.iter().map(|table| table.struck).sum()
     }
 }
 
@@ -80,7 +115,8 @@ pub struct ErasedTable {
     pub table: &'static str,
     /// Rows that are gone.
     pub rows: u64,
-    /// Rows of others in whose texts the number was struck out.
+    /// Rows of others in whose texts the number was struck out, or that named a session of the
+    /// person.
     pub struck: u64,
     /// Its version now; none if it was only looked at.
     pub version: Option<u64>,
@@ -94,50 +130,77 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// No number; a number of the business's own; files that cannot be read, written or deleted. An
+    /// No number, or one that is nobody's by any numbering plan; a number of the business's own;
+    /// links where the lake's own files should be; files that cannot be read, written or deleted. An
     /// erasure that fails is to be run again.
     pub fn erase(&self, phone: &str, options: Options) -> Result<Erased> {
-        let phone = full_number(phone).filter(|phone| phone.bytes().all(|b| b.is_ascii_digit()));
-        let phone = phone.ok_or_else(|| {
-            Error::usage("that is no phone number")
-                .hint("write it in full, with the country's code: --phone +12025550143")
-        })?;
-        let number = Number::of(&phone);
+        self.erase_once_agreed(phone, options, &mut |_| Ok(()))
+    }
+
+    /// The same once somebody agreed to what would be erased, whose error stops it. Nobody is asked
+    /// where there is nothing to erase, or where it is only told.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::erase`].
+    pub fn erase_once_agreed(
+        &self,
+        phone: &str,
+        options: Options,
+        agree: &mut dyn FnMut(&Erased) -> Result<()>,
+    ) -> Result<Erased> {
+        let (phone, number) = number_of(phone, options)?;
+        let config = Config::of(self.root())?;
+        self.refuse_links()?;
         let alone = lock::wait(&self.writing_lock())?;
         if !options.lines_too {
-            self.refuse_line(&number)?;
+            self.refuse_line(&phone, &number)?;
         }
         let journal = self.journal()?;
         let interrupted = journal.is_some();
-        let mut sessions = journal.unwrap_or_default();
-        sessions.extend(self.sessions_of(&number)?);
-        let sought = Sought { number, sessions };
-        if options.keep_out && !options.dry_run {
-            // Before anything is deleted: who is gone must not be able to come back.
-            self.add_to_keep_out(Some(&phone), &sought.sessions)?;
-        }
+        let sought = self.sought(phone, number, options, journal.unwrap_or_default())?;
 
         let mut erased = Erased::default();
         let mut revisions = Vec::new();
+        let mut people = HashSet::new();
+        let mut kept_bounds = HashMap::new();
         for layout in layouts() {
-            if let Some(revision) = self.revise(layout, &sought, options)? {
+            let look = self.revise(layout, &sought, options)?;
+            erased.named += look.named;
+            people.extend(look.people);
+            kept_bounds.insert(layout.name(), look.kept_bounds);
+            if let Some(revision) = look.revision {
                 erased.tables.push(revision.told.clone());
                 revisions.push(revision);
             }
         }
-        let mut old_files = self.old_files(&sought, &alone)?;
+        erased.people = people.len() as u64;
+        let (mut old_files, mut known) = self.old_files(&sought, &alone)?;
         // Those of this version become old ones.
         for Revision { snapshot, change, .. } in &revisions {
             old_files.extend(change.remove.iter().map(|path| snapshot.folder.join(path)));
         }
         erased.old_files = old_files.len() as u64;
-        let entries = self.log_entries(&sought.number)?;
+        let entries = self.log_entries(&sought.number, &kept_bounds)?;
         erased.log_entries = entries.len() as u64;
         erased.marts = self.marts().is_dir() && !erased.is_nothing();
-        if !options.dry_run && (interrupted || !erased.is_nothing()) {
-            self.write_journal(&sought.sessions)?;
+        if sought.is_exact && !is_possible(&sought.phone) && !interrupted && erased.is_nothing() {
+            return Err(Error::usage("no row has exactly that number")
+                .hint("write it as `user_phone` has it, digits only"));
+        }
+        let is_to_be_done = !options.dry_run && (interrupted || !erased.is_nothing());
+        if is_to_be_done {
+            agree(&erased)?;
+        }
+        if options.keep_out && !options.dry_run {
+            // Before anything is deleted: who is gone must not be able to come back.
+            self.add_to_keep_out(Some(&sought.phone), sought.sessions.keys())?;
+        }
+        if is_to_be_done {
+            self.write_journal(&sought)?;
             self.drop_marts()?;
             for (revision, told) in revisions.into_iter().zip(&mut erased.tables) {
+                known.extend(revision.change.add.iter().map(|file| file.place.clone()));
                 told.version = self.commit_revision(revision, &sought, options)?;
             }
             for file in &old_files {
@@ -152,25 +215,29 @@ impl Lake {
             }
             delete(&self.journal_file())?;
         }
-        erased.left = self.left(&sought)?;
+        let found = files::search(self, &config, &sought, &known)?;
+        (erased.left, erased.unsearched) = (found.holding, found.unsearched);
         Ok(erased)
     }
 
-    /// Removes every mart: they are made of rows, and made anew by the next night.
+    /// Removes every mart: they are made of rows, and made anew by the next night. Files that are
+    /// no mart's stay.
     ///
     /// # Errors
     ///
     /// A folder that cannot be moved or deleted.
     pub fn drop_marts(&self) -> Result<()> {
-        let marts = self.marts();
-        if !marts.is_dir() {
+        let marts = entries(&self.marts())?;
+        if marts.is_empty() {
             return Ok(());
         }
-        // At once, so that nobody meets half a mart.
-        let scratch = self.own_folder("scratch");
-        let gone = scratch.join(format!("marts-{}", uuid::Uuid::new_v4()));
-        fs::create_dir_all(&scratch).context(|| format!("making `{}`", scratch.display()))?;
-        fs::rename(&marts, &gone).context(|| format!("moving `{}`", marts.display()))?;
+        let gone = self.own_folder("scratch").join(format!("marts-{}", uuid::Uuid::new_v4()));
+        fs::create_dir_all(&gone).context(|| format!("making `{}`", gone.display()))?;
+        for (number, mart) in marts.iter().enumerate().filter(|(_, mart)| is_folder(mart)) {
+            self.drop_table(mart, MART_DAY, &gone.join(number.to_string()))?;
+        }
+        // This fails, as it should, while there are files of others.
+        let _ = fs::remove_dir(self.marts());
         fs::remove_dir_all(&gone).context(|| format!("deleting `{}`", gone.display()))
     }
 
@@ -178,19 +245,36 @@ impl Lake {
         self.root().join("marts")
     }
 
+    /// What is deleted must be the lake's own: nothing is deleted behind a link.
+    fn refuse_links(&self) -> Result<()> {
+        let of_tables = layouts().flat_map(|layout| {
+            let folder = self.folder(layout);
+            [folder.join("_delta_log"), folder]
+        });
+        let own = [self.root().join("tables"), self.marts(), self.root().join(".wabalake")];
+        match own.into_iter().chain(of_tables).find(|path| path.is_symlink()) {
+            None => Ok(()),
+            Some(link) => {
+                let link = link.strip_prefix(self.root()).unwrap_or(&link).display().to_string();
+                Err(Error::lake(format!(
+                    "`{link}` is a link, and erasing deletes nothing behind links"
+                ))
+                .hint("move what it leads to into its place, or mount it there, and run it again"))
+            }
+        }
+    }
+
     /// A number that stands as a line in rows of others is the business's own.
-    fn refuse_line(&self, number: &Number) -> Result<()> {
+    fn refuse_line(&self, phone: &str, number: &Number) -> Result<()> {
         for (name, line) in LINES {
             let Some(table) = wabalake_data::table(name) else { continue };
             let snapshot = self.snapshot(table)?;
+            let known = table.stored();
             for file in &snapshot.files {
-                let wanted = [line, USER_PHONE, USER_PHONE_VALID];
-                let known = table.stored();
-                let wanted = wanted.into_iter().filter(|name| known.contains(name)).map(col);
-                let rows = snapshot.scan_files(&[file])?.select(wanted.collect::<Vec<_>>());
-                let rows = rows.collect()?;
-                let whose = theirs(&rows, number)?;
-                let lines = rows.column(line)?.str()?.iter().zip(whose);
+                let wanted = [line, USER_PHONE].into_iter().filter(|name| known.contains(name));
+                let wanted: Vec<Expr> = wanted.map(col).collect();
+                let rows = snapshot.scan_files(&[file])?.select(wanted).collect()?;
+                let lines = rows.column(line)?.str()?.iter().zip(theirs(&rows, phone)?);
                 let is_line = |line: &str| number.is(line) || number.is_in(line, Look::Tight);
                 let mut of_others = lines.filter(|(_, theirs)| *theirs != Some(true));
                 if of_others.any(|(line, _)| line.is_some_and(is_line)) {
@@ -207,74 +291,139 @@ impl Lake {
         Ok(())
     }
 
-    /// The sessions of a person in any version: those that are theirs, and those that a row of
-    /// theirs names and that nobody else's are.
-    fn sessions_of(&self, number: &Number) -> Result<HashSet<String>> {
-        let (mut own, mut named, mut of_others) = (HashSet::new(), HashSet::new(), HashSet::new());
-        for table in wabalake_data::TABLES {
-            let stored = table.stored();
-            if !stored.contains(SESSION_ID) || !stored.contains(USER_PHONE) {
-                continue;
+    /// Who is sought, with their sessions.
+    fn sought(
+        &self,
+        phone: String,
+        number: Number,
+        options: Options,
+        journal: Journal,
+    ) -> Result<Sought> {
+        let asked = self.sessions_of_rejects()?;
+        // Sessions that rows of theirs say are their own, and those that other rows of theirs name.
+        let (mut own, mut named, mut once) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for table in tables_of_sessions() {
+            let is_sessions = *table == sessions::TABLE;
+            let snapshot = self.snapshot(table)?;
+            for file in &snapshot.files {
+                let into = if is_sessions { &mut own } else { &mut named };
+                each_session(snapshot.scan_files(&[file])?, |session, person| {
+                    if person == Some(phone.as_str()) {
+                        into.insert(session.to_owned());
+                    }
+                })?;
             }
-            let is_sessions = table.name == sessions::NAME;
-            let mut take = |rows: &DataFrame| -> Result<()> {
-                let (Ok(ids), Ok(_)) = (rows.column(SESSION_ID), rows.column(USER_PHONE)) else {
-                    return Ok(());
-                };
-                for (id, theirs) in ids.str()?.iter().zip(theirs(rows, number)?) {
-                    let (Some(id), Some(true)) = (id, theirs) else { continue };
-                    let sessions = if is_sessions { &mut own } else { &mut named };
-                    sessions.insert(id.to_owned());
+            let into = if is_sessions { &mut own } else { &mut once };
+            for file in self.replaced_files(table)? {
+                if let Ok(scan) = scan(&file) {
+                    // What cannot be read is of no version.
+                    let _ = each_session(scan, |session, person| {
+                        if person == Some(phone.as_str()) {
+                            into.insert(session.to_owned());
+                        }
+                    });
                 }
-                Ok(())
+            }
+        }
+        own.extend(journal.sessions.keys().cloned());
+        once.extend(journal.once);
+
+        let (mut of_others, mut claimed) = (HashSet::new(), HashSet::new());
+        for table in tables_of_sessions() {
+            let is_sessions = *table == sessions::TABLE;
+            let wanted = |session: &str| {
+                named.contains(session)
+                    || is_sessions && [&own, &once, &asked].iter().any(|of| of.contains(session))
             };
-            let snapshot = self.snapshot(*table)?;
+            let into = if is_sessions { &mut of_others } else { &mut claimed };
+            let is_another = |person: Option<&str>| person.is_some_and(|person| person != phone);
+            let snapshot = self.snapshot(table)?;
             for file in &snapshot.files {
-                take(&texts(snapshot.scan_files(&[file])?)?)?;
+                each_session(snapshot.scan_files(&[file])?, |session, person| {
+                    if is_another(person) && wanted(session) {
+                        into.insert(session.to_owned());
+                    }
+                })?;
             }
-            for file in self.replaced_files(*table)? {
-                if let Ok(rows) = read(&file) {
-                    take(&rows)?;
+            for file in self.replaced_files(table)?.iter().filter(|_| is_sessions) {
+                if let Ok(scan) = scan(file) {
+                    let _ = each_session(scan, |session, person| {
+                        if is_another(person) && named.contains(session) {
+                            claimed.insert(session.to_owned());
+                        }
+                    });
                 }
             }
         }
-        named.retain(|id| !own.contains(id));
-        if !named.is_empty() {
-            let snapshot = self.snapshot(&sessions::TABLE)?;
-            for file in &snapshot.files {
-                let rows = texts(snapshot.scan_files(&[file])?)?;
-                let whose = theirs(&rows, number)?;
-                for (id, theirs) in rows.column(SESSION_ID)?.str()?.iter().zip(whose) {
-                    let other = id.filter(|id| theirs == Some(false) && named.contains(*id));
-                    of_others.extend(other.map(str::to_owned));
-                }
-            }
+        // A session is the person's whose it is now; of two who only name one, it is nobody's.
+        own.retain(|session| !of_others.contains(session));
+        named.retain(|session| !of_others.contains(session) && !claimed.contains(session));
+        once.retain(|session| !of_others.contains(session));
+        let mut sessions = journal.sessions;
+        sessions.retain(|session, _| own.contains(session));
+        for session in own.into_iter().chain(named) {
+            sessions.entry(session).or_insert_with(|| uuid::Uuid::new_v4().to_string());
         }
-        own.extend(named.into_iter().filter(|id| !of_others.contains(id)));
-        Ok(own)
+        Ok(Sought {
+            phone,
+            number,
+            is_exact: options.exactly,
+            lines_too: options.lines_too,
+            sessions: sessions.into_iter().collect(),
+            once,
+            sessions_of_others: of_others,
+        })
     }
 
-    /// What makes a table one without the person; none if it is.
+    /// The sessions that rejected records name that name nobody.
+    fn sessions_of_rejects(&self) -> Result<HashSet<String>> {
+        let mut named = HashSet::new();
+        let snapshot = self.snapshot(&REJECTS)?;
+        let mut judge = Judge::default();
+        for file in &snapshot.files {
+            let wanted = [rejects::KIND, rejects::HEADER, rejects::DELIMITER, rejects::RAW];
+            let rows = snapshot.scan_files(&[file])?.select(wanted.map(col)).collect()?;
+            let [kinds, headers, delimiters, raws] = wanted.map(|name| rows.column(name));
+            let (kinds, headers) = (kinds?.str()?, headers?.str()?);
+            let (delimiters, raws) = (delimiters?.str()?, raws?.str()?);
+            for (row, raw) in raws.iter().enumerate() {
+                let Some(raw) = raw else { continue };
+                let of = [kinds, headers, delimiters].map(|of| of.get(row).unwrap_or_default());
+                named.extend(judge.read(of, raw).session().map(str::to_owned));
+            }
+        }
+        Ok(named)
+    }
+
+    /// What makes a table one without the person; no revision if it is.
     fn revise(
         &self,
         layout: &'static dyn Layout,
         sought: &Sought,
         options: Options,
-    ) -> Result<Option<Revision>> {
+    ) -> Result<Looked> {
         let snapshot = self.snapshot(layout)?;
         // Everybody else is kept out, so nobody needs to be.
         let staging = Staging::new(layout, self.folder(layout), None);
         let roles = Roles::of(layout);
         let mut told = ErasedTable { table: layout.name(), ..ErasedTable::default() };
         let (mut remove, mut add) = (Vec::new(), Vec::new());
+        let (mut people, mut named, mut kept_bounds) = (HashSet::new(), 0, HashSet::new());
         for file in &snapshot.files {
-            if roles.strike(texts(snapshot.scan_files(&[file])?)?, sought)?.is_as_before() {
+            let looked_at =
+                roles.strike(texts(snapshot.scan_files(&[file])?)?, sought, When::Now)?;
+            named += looked_at.named;
+            if looked_at.is_as_before() {
+                if sought.number.is_bound_of(file) {
+                    kept_bounds.insert(file.path.clone());
+                }
                 continue;
             }
             let rows = snapshot.scan_files(&[file])?.collect()?.drop(UTC_DAY)?;
-            let struck = roles.strike(rows, sought)?;
+            let struck = roles.strike(rows, sought, When::Now)?;
             told.rows += struck.gone;
             told.struck += struck.changed;
+            people.extend(struck.people);
             remove.push(file.path.clone());
             if struck.rows.height() > 0 && !options.dry_run {
                 add.push(staging.write(file.day, struck.rows)?);
@@ -289,7 +438,9 @@ impl Lake {
             data_change: true,
         };
         let found = told.rows + told.struck > 0;
-        Ok(found.then_some(Revision { layout, snapshot, change, told, _staging: staging }))
+        let revision =
+            found.then_some(Revision { layout, snapshot, change, told, _staging: staging });
+        Ok(Looked { revision, people, named, kept_bounds })
     }
 
     fn commit_revision(
@@ -304,7 +455,7 @@ impl Lake {
             if let Commit::Done(version) = self.commit(layout, &snapshot, change)? {
                 return Ok(Some(version));
             }
-            match self.revise(layout, sought, options)? {
+            match self.revise(layout, sought, options)?.revision {
                 Some(revision) => next = revision,
                 None => return Ok(snapshot.version),
             }
@@ -313,64 +464,84 @@ impl Lake {
             .hint("run the same command again: it goes on where this one stopped"))
     }
 
-    /// Data files that are not of the newest version.
+    /// Data files that are not of the newest version: those that the log knows, and those that are
+    /// called as ours.
     fn replaced_files(&self, layout: &'static dyn Layout) -> Result<Vec<PathBuf>> {
         let snapshot = self.snapshot(layout)?;
         let current: HashSet<PathBuf> =
             snapshot.files.iter().map(|file| snapshot.place(file)).collect();
+        let log = self.log(layout);
+        let mut logged = HashSet::new();
+        for version in log.versions()? {
+            logged.extend(log.actions(version)?.into_iter().filter_map(|action| match action {
+                Action::Add(add) => Some(snapshot.folder.join(add.path)),
+                Action::Remove(remove) => Some(snapshot.folder.join(remove.path)),
+                _ => None,
+            }));
+        }
         let mut files = Vec::new();
         for folder in entries(&snapshot.folder)? {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if folder.is_dir() && !name.starts_with(['_', '.']) {
-                files.extend(files_below(&folder)?);
+            if is_folder(&folder) && !name_of(&folder).starts_with(['_', '.']) {
+                files.extend(entries(&folder)?.into_iter().filter(|file| is_file(file)));
             }
         }
-        files.retain(|file| !current.contains(file));
+        files.retain(|file| {
+            !current.contains(file) && (is_data_file(&name_of(file)) || logged.contains(file))
+        });
         Ok(files)
     }
 
-    /// Those of them that hold the person, and those that no load finished.
-    fn old_files(&self, sought: &Sought, alone: &Lock) -> Result<Vec<PathBuf>> {
-        let mut holding = Vec::new();
+    /// Those of them that hold the person, and those that no load finished; then all data files.
+    fn old_files(&self, sought: &Sought, alone: &Lock) -> Result<(Vec<PathBuf>, HashSet<PathBuf>)> {
+        let (mut holding, mut known) = (Vec::new(), HashSet::new());
         for layout in layouts() {
             let roles = Roles::of(layout);
+            let snapshot = self.snapshot(layout)?;
+            known.extend(snapshot.files.iter().map(|file| snapshot.place(file)));
             for file in self.replaced_files(layout)? {
                 let holds = match read(&file) {
-                    Ok(rows) => !roles.strike(rows, sought)?.is_as_before(),
+                    Ok(rows) => !roles.strike(rows, sought, When::Once)?.is_as_before(),
                     // Without locks it may be one that is being written.
                     Err(_) => alone.holds() || is_older_than_a_day(&file),
                 };
+                known.insert(file.clone());
                 if holds {
                     holding.push(file);
                 }
             }
-            // What a killed commit had begun to write.
             for file in entries(&self.folder(layout).join("_delta_log"))? {
-                let whole = file.extension().is_some_and(|end| end == "json" || end == "parquet");
-                if !whole && file.is_file() && alone.holds() && holds_number(&file, sought)? {
+                let begun = is_file(&file) && is_log_leftover(&name_of(&file));
+                if begun && alone.holds() && holds_number(&file, sought)? {
                     holding.push(file);
                 }
             }
         }
-        Ok(holding)
+        Ok((holding, known))
     }
 
     /// What the logs say that holds the number.
-    fn log_entries(&self, number: &Number) -> Result<Vec<LogEntry>> {
+    fn log_entries(
+        &self,
+        number: &Number,
+        kept_bounds: &HashMap<&str, HashSet<String>>,
+    ) -> Result<Vec<LogEntry>> {
         let mut found = Vec::new();
         for layout in layouts() {
             let log = self.log(layout);
+            let none = HashSet::new();
+            let kept = kept_bounds.get(layout.name()).unwrap_or(&none);
             let versions = log.versions()?;
             for version in &versions {
                 let file = log.commit_file(*version);
                 let text = fs::read_to_string(&file).context(|| reading(&file))?;
-                if let Some(struck) = without_number(&text, number) {
+                if let Some(struck) = without_number(&text, number, kept) {
                     found.push(LogEntry::Commit { file, struck });
                 }
             }
             for (version, parts) in log.checkpoints()? {
                 let mut holds = false;
-                for part in &parts {
+                // Where bounds are kept, a checkpoint says no more than them.
+                for part in parts.iter().filter(|_| kept.is_empty()) {
                     holds |= number.is_in(&log.checkpoint_text(part, version)?, Look::Tight);
                 }
                 // Commits say the same, if all of them are there.
@@ -392,6 +563,10 @@ impl Lake {
 
     fn empty_scratch(&self) -> Result<()> {
         for entry in entries(&self.own_folder("scratch"))? {
+            if entry.is_symlink() {
+                continue;
+            }
+            // Links in it are deleted, not what they lead to.
             let gone =
                 if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
             gone.context(|| format!("deleting `{}`", entry.display()))?;
@@ -403,11 +578,11 @@ impl Lake {
         self.own_folder("erasing")
     }
 
-    /// The sessions whose rows an erasure was killed over. They are erased whoever's they were.
-    fn journal(&self) -> Result<Option<HashSet<String>>> {
+    /// The sessions that an erasure was killed over.
+    fn journal(&self) -> Result<Option<Journal>> {
         let file = self.journal_file();
         match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Ok(bytes) => Journal::read(&bytes).map(Some).map_err(|error| {
                 Error::lake(format!("{}: {error}", reading(&file)))
                     .hint("delete it and run the same command again")
             }),
@@ -416,31 +591,91 @@ impl Lake {
         }
     }
 
-    fn write_journal(&self, sessions: &HashSet<String>) -> Result<()> {
-        write_whole(&self.journal_file(), json!(sessions).to_string().as_bytes())
+    fn write_journal(&self, sought: &Sought) -> Result<()> {
+        let sessions = sought.sessions.iter().map(|(id, other)| (id.clone(), other.clone()));
+        let journal =
+            Journal { sessions: sessions.collect(), once: sought.once.iter().cloned().collect() };
+        let text = serde_json::to_vec(&journal)
+            .map_err(|error| Error::bug(format!("the journal: {error}")))?;
+        write_whole(&self.journal_file(), &text)
     }
+}
 
-    /// Files of others below the lake's folder that hold the number, byte by byte.
-    fn left(&self, sought: &Sought) -> Result<Vec<PathBuf>> {
-        let tables: HashSet<_> = layouts().map(|layout| self.folder(layout)).collect();
-        let (marts, scratch) = (self.marts(), self.own_folder("scratch"));
-        let mut left = Vec::new();
-        let mut folders = vec![self.root().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in entries(&folder)? {
-                if entry == marts || entry == scratch || tables.contains(&entry) {
-                    continue;
-                }
-                if entry.is_dir() {
-                    folders.push(entry);
-                } else if holds_number(&entry, sought)? {
-                    left.push(entry.strip_prefix(self.root()).unwrap_or(&entry).to_owned());
-                }
-            }
+/// The sessions that are being erased, for the one who goes on after a kill: by then no row may say
+/// whose they were.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Journal {
+    /// Each with the name that stands in for it.
+    sessions: BTreeMap<String, String>,
+    /// Those of old versions only.
+    once: BTreeSet<String>,
+}
+
+impl Journal {
+    /// Version 0.1.0 wrote the sessions alone.
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        if let Ok(sessions) = serde_json::from_slice::<Vec<String>>(bytes) {
+            let stand_in = |session| (session, uuid::Uuid::new_v4().to_string());
+            return Ok(Self {
+                sessions: sessions.into_iter().map(stand_in).collect(),
+                ..Self::default()
+            });
         }
-        left.sort();
-        Ok(left)
+        serde_json::from_slice(bytes)
     }
+}
+
+/// What is searched for: a person's number in its normal form and its spellings; of an exact one
+/// nothing but itself.
+fn number_of(phone: &str, options: Options) -> Result<(String, Number)> {
+    const IN_FULL: &str = "write it in full, with the country's code: --phone +12025550143";
+    if options.exactly {
+        let phone = digits(phone).filter(|phone| !phone.is_empty());
+        let phone = phone.ok_or_else(|| Error::usage("that is no number").hint(IN_FULL))?;
+        return Ok((phone.into_owned(), Number::of_nothing()));
+    }
+    let phone = full_number(phone).filter(|phone| phone.bytes().all(|b| b.is_ascii_digit()));
+    let phone = phone.ok_or_else(|| Error::usage("that is no phone number").hint(IN_FULL))?;
+    if !is_possible(&phone) {
+        return Err(Error::usage("that is no possible phone number of any country").hint(format!(
+            "{IN_FULL}; to erase the rows whose `user_phone` is exactly that, add `--exactly`"
+        )));
+    }
+    let number = Number::of(&phone);
+    Ok((phone, number))
+}
+
+/// The tables whose rows may name a person and a session.
+fn tables_of_sessions() -> impl Iterator<Item = &'static Table> {
+    let both = |table: &&'static Table| {
+        [SESSION_ID, USER_PHONE].iter().all(|name| table.position(name).is_some())
+    };
+    wabalake_data::TABLES.iter().copied().filter(both)
+}
+
+/// Hands on each session that rows name, with the person that they name.
+fn each_session(scan: LazyFrame, mut take: impl FnMut(&str, Option<&str>)) -> Result<()> {
+    let rows = scan.select([col(SESSION_ID), col(USER_PHONE)]).collect()?;
+    let people = rows.column(USER_PHONE)?.str()?.iter();
+    for (session, person) in rows.column(SESSION_ID)?.str()?.iter().zip(people) {
+        if let Some(session) = session {
+            take(session, person.filter(|person| !person.is_empty()));
+        }
+    }
+    Ok(())
+}
+
+/// What was found in a table.
+struct Looked {
+    /// None where nothing is to change.
+    revision: Option<Revision>,
+    /// Hashes of the people whose rows go.
+    people: HashSet<i64>,
+    /// Rows of others that keep a name that holds the number.
+    named: u64,
+    /// Files that stay and have the number in their bounds: it is a name of another's row.
+    kept_bounds: HashSet<String>,
 }
 
 /// A table's rows without the person, ready to be committed.
@@ -474,8 +709,8 @@ impl LogEntry {
 }
 
 /// A commit's lines without the number, if they have it: in what it says of itself, and in bounds
-/// of files. Paths and ids are made by wabalake, and are nobody's.
-fn without_number(commit: &str, number: &Number) -> Option<String> {
+/// of files, but of those that keep them. Paths and ids are made by wabalake, and are nobody's.
+fn without_number(commit: &str, number: &Number, kept: &HashSet<String>) -> Option<String> {
     const IDS: [&str; 5] = ["load_id", "file_id", "undoes", "txnId", "wabalake"];
     fn strike(value: &mut Value, number: &Number, look: Look) -> bool {
         match value {
@@ -508,7 +743,11 @@ fn without_number(commit: &str, number: &Number) -> Option<String> {
             if let Some(info) = action.get_mut("commitInfo") {
                 struck |= strike(info, number, Look::Loose);
             }
-            if let Some(bounds) = action.get_mut("add").and_then(|add| add.get_mut("stats")) {
+            let is_kept = |add: &Value| {
+                add.get("path").and_then(Value::as_str).is_some_and(|path| kept.contains(path))
+            };
+            let add = action.get_mut("add").filter(|add| !is_kept(add));
+            if let Some(bounds) = add.and_then(|add| add.get_mut("stats")) {
                 struck |= strike(bounds, number, Look::Tight);
             }
             revised = struck.then(|| action.to_string());
@@ -524,30 +763,38 @@ fn without_number(commit: &str, number: &Number) -> Option<String> {
 fn texts(scan: LazyFrame) -> Result<DataFrame> {
     let mut scan = scan;
     let schema = scan.collect_schema()?;
-    let wanted = schema
-        .iter()
-        .filter(|(name, of)| **of == DataType::String || name.as_str() == USER_PHONE_VALID);
+    let wanted = schema.iter().filter(|(_, of)| **of == DataType::String);
     let wanted: Vec<Expr> = wanted.map(|(name, _)| col(name.clone())).collect();
     Ok(scan.select(wanted).collect()?)
 }
 
 /// The same of a file that the newest version does not have.
 fn read(file: &Path) -> Result<DataFrame> {
+    texts(scan(file)?)
+}
+
+fn scan(file: &Path) -> Result<LazyFrame> {
     let path = PlRefPath::try_from_path(file)?;
     let options = ScanArgsParquet {
         glob: false,
         hive_options: HiveOptions::new_disabled(),
         ..Default::default()
     };
-    texts(LazyFrame::scan_parquet(path, options)?)
+    Ok(LazyFrame::scan_parquet(path, options)?)
 }
 
-/// Whether a file or its name holds the number as it stands, not packed.
-fn holds_number(file: &Path, sought: &Sought) -> Result<bool> {
-    let bytes = fs::read(file).context(|| reading(file))?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let in_text = |text: &str| sought.number.is_in(text, Look::Tight);
-    Ok(in_text(&name) || in_text(&String::from_utf8_lossy(&bytes)))
+/// Whether it is a folder, and no link to one.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() && !path.is_symlink()
+}
+
+/// Whether it is a file, and no link to one.
+fn is_file(path: &Path) -> bool {
+    path.is_file() && !path.is_symlink()
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn is_older_than_a_day(file: &Path) -> bool {

@@ -12,6 +12,8 @@ use std::ops::Range;
 
 use wabalake_data::cells::phone::{digits, spellings};
 
+use crate::lake::DataFile;
+
 /// What stands where a number stood.
 pub(crate) const ERASED: &str = "[erased]";
 
@@ -30,7 +32,9 @@ const LONGEST_GAP: usize = 3;
 pub(crate) enum Look {
     /// In what names something: the digits with the country's code, one after the other.
     Tight,
-    /// In what people write: also with spaces and the like, also without the country's code.
+    /// In what people write, with the country's code: also with spaces and the like.
+    Whole,
+    /// In what people write: also without the country's code.
     Loose,
 }
 
@@ -51,6 +55,11 @@ impl Number {
         Self { full: spellings.full, national: spellings.national, encoded }
     }
 
+    /// A number that is looked for in no text and no name.
+    pub(crate) fn of_nothing() -> Self {
+        Self { full: Vec::new(), national: None, encoded: Vec::new() }
+    }
+
     /// Whether a cell that is a phone is this number.
     pub(crate) fn is(&self, cell: &str) -> bool {
         let digits = digits(cell);
@@ -58,16 +67,16 @@ impl Number {
         self.full.iter().any(|full| full == digits)
     }
 
-    /// Whether a cell that is a phone is this number without the country's code.
-    pub(crate) fn is_national(&self, cell: &str) -> bool {
-        let digits = digits(cell);
-        let digits = digits.as_deref().unwrap_or_default().trim_start_matches('0');
-        self.national.as_deref() == Some(digits)
-    }
-
     /// Whether it stands in a text.
     pub(crate) fn is_in(&self, text: &str, look: Look) -> bool {
         !self.places(text, look).is_empty()
+    }
+
+    /// Whether it stands in the bounds that the log has of a file.
+    pub(crate) fn is_bound_of(&self, file: &DataFile) -> bool {
+        let bounds = file.statistics.bounds();
+        let mut values = bounds.min_values.values().chain(bounds.max_values.values());
+        values.any(|value| value.as_str().is_some_and(|text| self.is_in(text, Look::Tight)))
     }
 
     /// The text without it, if it stands there.
@@ -90,23 +99,20 @@ impl Number {
     /// Where it stands, in order and apart.
     fn places(&self, text: &str, look: Look) -> Vec<Range<usize>> {
         let mut places = Vec::new();
-        let national = self.national.iter().filter(|_| look == Look::Loose);
-        let spellings: Vec<&str> = self
-            .full
-            .iter()
-            .chain(national)
-            .map(String::as_str)
-            .filter(|digits| digits.len() >= SHORTEST)
-            .collect();
-        if spellings.is_empty() {
+        let long = |digits: &&str| digits.len() >= SHORTEST;
+        let full: Vec<&str> = self.full.iter().map(String::as_str).filter(long).collect();
+        let national = self.national.as_deref().filter(|_| look == Look::Loose).filter(long);
+        if full.is_empty() && national.is_none() {
             return places;
         }
         let mut start = 0;
         while let Some(found) = next_digit(text, start) {
-            let longest = spellings.iter().filter_map(|digits| spelt(text, found, digits, look));
-            match longest.max().filter(|_| begins(text, found)) {
+            let national = national.filter(|_| !follows_a_code(text, found));
+            let spellings = full.iter().copied().chain(national);
+            let longest = spellings.filter_map(|digits| spelt(text, found, digits, look)).max();
+            match longest.filter(|_| begins(text, found)) {
                 Some(end) => {
-                    let plus = text[..found].ends_with('+') && look == Look::Loose;
+                    let plus = text[..found].ends_with('+') && look != Look::Tight;
                     places.push(found - usize::from(plus)..end);
                     start = end;
                 }
@@ -143,7 +149,7 @@ fn spelt(text: &str, start: usize, digits: &str, look: Look) -> Option<usize> {
                 any = true;
                 end = start + at + c.len_utf8();
             }
-            None if look == Look::Loose && gap < LONGEST_GAP && is_gap(c) => {
+            None if look != Look::Tight && gap < LONGEST_GAP && is_gap(c) => {
                 gap += 1;
                 continue;
             }
@@ -172,6 +178,13 @@ fn begins(text: &str, at: usize) -> bool {
             && bytes[..bytes.len() - length].ends_with(mark.as_bytes())
     };
     escape("%", 2) || escape("\\u", 4)
+}
+
+/// Whether a country's code stands before a number: it is that country's.
+fn follows_a_code(text: &str, at: usize) -> bool {
+    let before = text[..at].trim_end_matches(is_gap);
+    let code = before.trim_end_matches(|c| digit(c).is_some());
+    code.len() < before.len() && code.ends_with('+')
 }
 
 fn next_digit(text: &str, start: usize) -> Option<usize> {
@@ -241,6 +254,7 @@ mod tests {
             ("wamid.HBgMNTczMDA1NTUwMTAxFQIAERgSRTM=", true, true),
             ("91573005550101", false, false),
             ("5730055501012", false, false),
+            ("+52 300 555 0101", false, false),
             ("57300555010", false, false),
             ("57300555 and 0101", false, false),
             ("2025-06-01 10:00:00", false, false),
@@ -248,6 +262,8 @@ mod tests {
         ] {
             assert_eq!(number.is_in(text, Look::Tight), tight, "{text}");
             assert_eq!(number.is_in(text, Look::Loose), loose, "{text}");
+            let whole = loose && !["300 555 0101!", "03005550101", "3005550101"].contains(&text);
+            assert_eq!(number.is_in(text, Look::Whole), whole, "{text}");
         }
         let struck = number.strike("me: +57 300 555 0101, or 573005550101.", Look::Loose);
         assert_eq!(struck.unwrap(), "me: [erased], or [erased].");
@@ -259,7 +275,7 @@ mod tests {
         for cell in ["529991234567", "5219991234567", "+52 999 123-4567", "00529991234567"] {
             assert!(mexican.is(cell), "{cell}");
         }
-        assert!(!mexican.is("9991234567") && mexican.is_national("9991234567"));
+        assert!(!mexican.is("9991234567"));
         assert!(Number::of("5511981234567").is("551181234567"));
         // Not a number at all by any plan: nothing but the cell itself is it.
         let short = Number::of("5712");
@@ -277,7 +293,7 @@ mod tests {
         ) {
             let text = texts.concat();
             let number = Number::of(PHONE);
-            for look in [Look::Tight, Look::Loose] {
+            for look in [Look::Tight, Look::Whole, Look::Loose] {
                 let struck = number.strike(&text, look).unwrap_or(text.clone());
                 prop_assert!(!number.is_in(&struck, look), "{struck}");
             }
