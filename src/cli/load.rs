@@ -118,7 +118,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let lake = if options.dry_run && !options.lake.path().exists() {
         Lake::open(nowhere.path())?
     } else {
-        Lake::create(options.lake.path())?
+        options.lake.create()?
     };
     let config = Config::of(lake.root())?;
     let own = options.source_timezone;

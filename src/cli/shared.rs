@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use clap::Args;
 use wabalake_queries::query::zone::read_zone;
 
+use super::output::to_stderr;
 use crate::config::Config;
 use crate::error::Result;
 use crate::lake::Lake;
@@ -21,13 +22,23 @@ pub(super) struct LakeOption {
 impl LakeOption {
     /// The lake, which must be there.
     pub(super) fn open(&self) -> Result<Lake> {
-        Lake::open(&self.lake)
+        Ok(Lake::open(&self.lake)?.warning(warn))
+    }
+
+    /// The lake, which is made if it is not there.
+    pub(super) fn create(&self) -> Result<Lake> {
+        Ok(Lake::create(&self.lake)?.warning(warn))
     }
 
     /// Its path, as it was given.
     pub(super) fn path(&self) -> &Path {
         &self.lake
     }
+}
+
+/// Tells of what is damaged and can be done without.
+pub(super) fn warn(what: &str) {
+    to_stderr(&format!("warning: {what}\n"));
 }
 
 // Whether marts may answer.
