@@ -84,6 +84,9 @@ impl Finding {
     }
 }
 
+/// What to do about a damaged checkpoint whose commits are there.
+const HINT: &str = "delete it, and `_last_checkpoint` beside it: the commits say the same";
+
 /// A data file that is to be looked at.
 struct Wanted {
     log: usize,
@@ -273,7 +276,9 @@ impl Checked {
                 wanted(file, false);
             }
         }
-        current.into_values().for_each(|file| wanted(file, true));
+        for file in current.into_values() {
+            wanted(file, true);
+        }
         Ok(())
     }
 
@@ -321,7 +326,6 @@ impl Checked {
         state: &mut Option<State>,
     ) -> Result<()> {
         self.checkpoints += 1;
-        const HINT: &str = "delete it, and `_last_checkpoint` beside it: the commits say the same";
         let place = parts.first().cloned().unwrap_or_default();
         if parts.len() != of {
             let what = format!("is one of {of} parts, of which {} are there", parts.len());

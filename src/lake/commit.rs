@@ -184,7 +184,7 @@ impl Lake {
         sync(&[&place], &self.root)
             .context(|| format!("table `{}` is at version {version}", table.name()))?;
         self.note_newest(table, version);
-        if (version + 1) % CHECKPOINT_INTERVAL == 0 {
+        if (version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
             // The commit stands whether or not its checkpoint can be written.
             let _ = self.write_checkpoint(&log, base.state.as_deref(), version);
         }
@@ -212,7 +212,7 @@ impl Lake {
             Ok(found) if found.is_as(&state) => {}
             _ => return delete_checkpoint(log, version, &parts),
         }
-        let mut files: Vec<&Path> = parts.iter().map(|part| part.as_path()).collect();
+        let mut files: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
         let last = log.last_checkpoint();
         files.push(&last);
         sync(&files, &self.root)?;

@@ -121,20 +121,16 @@ fn rewrite(file: &Path, version: u64, change: impl Fn(&mut Vec<Value>)) {
     fs::write(file, sealed(text.join("\n").into_bytes(), version)).unwrap();
 }
 
-#[test]
-fn damage_is_an_error_that_names_its_file_and_a_way_forward() {
-    let (folder, lake) = lake();
-    for (n, date) in [1, 2, 1].into_iter().enumerate() {
-        load(&lake, &format!("load-{n}"), day(date), &[&format!("s{n}")]);
-    }
-    let expected = all(&lake);
-    let path = |date: u32| {
-        lake.snapshot(SESSIONS).unwrap().files_of(day(date)).next().unwrap().path.clone()
-    };
-    let (first, second) = (path(1), path(2));
-    let log = |version: u64| format!("_delta_log/{version:020}.json");
-    type Harm<'a> = Box<dyn Fn(&Path) + 'a>;
-    let harms: Vec<(&str, String, Harm<'_>)> = vec![
+/// What is done to a table's folder, what is said of it, and of which file.
+type Harm<'a> = (&'static str, String, Box<dyn Fn(&Path) + 'a>);
+
+/// The commit of a version below its table's folder.
+fn log(version: u64) -> String {
+    format!("_delta_log/{version:020}.json")
+}
+
+fn harms_of_the_log() -> Vec<Harm<'static>> {
+    vec![
         ("is empty", log(2), Box::new(|table| fs::write(table.join(log(2)), "").unwrap())),
         (
             "is cut short",
@@ -212,44 +208,50 @@ fn damage_is_an_error_that_names_its_file_and_a_way_forward() {
                 fs::remove_dir_all(table.join("../../.wabalake/newest")).unwrap();
             }),
         ),
+    ]
+}
+
+/// What is done to one data file; another is at hand.
+fn harms_of_rows<'a>(first: &'a str, second: &'a str) -> Vec<Harm<'a>> {
+    vec![
         (
             "is not there",
-            first.clone(),
-            Box::new(|table| fs::remove_file(table.join(&first)).unwrap()),
+            first.to_owned(),
+            Box::new(move |table| fs::remove_file(table.join(first)).unwrap()),
         ),
         (
             "has another size than the log says",
-            first.clone(),
-            Box::new(|table| {
-                let bytes = fs::read(table.join(&first)).unwrap();
-                fs::write(table.join(&first), [&bytes[..], b"x"].concat()).unwrap();
+            first.to_owned(),
+            Box::new(move |table| {
+                let bytes = fs::read(table.join(first)).unwrap();
+                fs::write(table.join(first), [&bytes[..], b"x"].concat()).unwrap();
             }),
         ),
         (
             "has another size than the log says",
-            first.clone(),
-            Box::new(|table| {
-                fs::copy(table.join(&second), table.join(&first)).unwrap();
+            first.to_owned(),
+            Box::new(move |table| {
+                fs::copy(table.join(second), table.join(first)).unwrap();
             }),
         ),
         (
             "is another file, put in its place",
-            first.clone(),
-            Box::new(|table| {
+            first.to_owned(),
+            Box::new(move |table| {
                 // Of the same size, with another end.
-                let mut bytes = fs::read(table.join(&first)).unwrap();
+                let mut bytes = fs::read(table.join(first)).unwrap();
                 let end = bytes.len() - 100;
                 bytes[end] ^= 1;
-                fs::write(table.join(&first), bytes).unwrap();
-                make_older(&table.join(&first), 1);
+                fs::write(table.join(first), bytes).unwrap();
+                make_older(&table.join(first), 1);
             }),
         ),
         (
             "is not as it was written",
-            first.clone(),
-            Box::new(|table| {
+            first.to_owned(),
+            Box::new(move |table| {
                 // A page that cannot be unpacked, in a file that looks untouched.
-                let place = table.join(&first);
+                let place = table.join(first);
                 let written = fs::metadata(&place).unwrap().modified().unwrap();
                 let mut bytes = fs::read(&place).unwrap();
                 bytes[4..120].fill(0xff);
@@ -262,8 +264,22 @@ fn damage_is_an_error_that_names_its_file_and_a_way_forward() {
                     .unwrap();
             }),
         ),
-    ];
-    for (n, (what, file, harm)) in harms.iter().enumerate() {
+    ]
+}
+
+#[test]
+fn damage_is_an_error_that_names_its_file_and_a_way_forward() {
+    let (folder, lake) = lake();
+    for (n, date) in [1, 2, 1].into_iter().enumerate() {
+        load(&lake, &format!("load-{n}"), day(date), &[&format!("s{n}")]);
+    }
+    let expected = all(&lake);
+    let path = |date: u32| {
+        lake.snapshot(SESSIONS).unwrap().files_of(day(date)).next().unwrap().path.clone()
+    };
+    let (first, second) = (path(1), path(2));
+    let harms = harms_of_the_log().into_iter().chain(harms_of_rows(&first, &second));
+    for (n, (what, file, harm)) in harms.enumerate() {
         let root = folder.path().join(format!("harmed-{n}"));
         copy(lake.root(), &root);
         assert_eq!(read(&root).unwrap(), expected, "a copy is as good");
@@ -376,7 +392,7 @@ fn a_lake_without_hashes_is_read_and_checked_as_far_as_it_goes() {
     let expected = all(&lake);
     for file in files(lake.root()) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        if name.ends_with(".json") {
+        if file.extension().is_some_and(|end| end == "json") {
             let text = fs::read_to_string(&file).unwrap();
             let strip = |line: &str| {
                 let mut line: Value = serde_json::from_str(line).unwrap();
