@@ -131,6 +131,29 @@ impl Error {
         self.report().no_export
     }
 
+    /// The same, said of what a library said.
+    #[must_use]
+    pub(crate) fn caused_by(
+        mut self,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        self.report_mut().source = Some(Box::new(source));
+        self
+    }
+
+    /// Whether a library said it of something that it read: damage may be behind it.
+    pub(crate) fn may_be_damage(&self) -> bool {
+        use std::io::ErrorKind as E;
+        let of_io = |error: &std::io::Error| {
+            matches!(error.kind(), E::NotFound | E::UnexpectedEof | E::InvalidData)
+        };
+        self.report().source.as_ref().is_some_and(|source| {
+            source.is::<polars::error::PolarsError>()
+                || source.is::<deltalake::DeltaTableError>()
+                || source.downcast_ref().is_some_and(of_io)
+        })
+    }
+
     /// What there is to say.
     pub fn report(&self) -> &Report {
         match self {

@@ -3,6 +3,7 @@
 
 mod cli;
 mod coverage;
+mod damage;
 mod erase;
 mod erase_law;
 mod files;

@@ -383,6 +383,18 @@ fn a_mart_that_is_another_or_damaged_is_made_anew() {
     std::fs::remove_dir_all(nights.path("lake/marts")).unwrap();
     assert_eq!(Nights::worked_out(&nights.night())["days"], ("all", 1));
     nights.check().unwrap();
+
+    // A bit of its rows is another one.
+    let day = std::fs::read_dir(nights.path("lake/marts/days")).unwrap().map(|day| day.unwrap());
+    let day = day.map(|day| day.path()).find(|day| !day.ends_with("_delta_log")).unwrap();
+    let file = std::fs::read_dir(day).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[40] ^= 4;
+    std::fs::write(&file, bytes).unwrap();
+    let report = nights.night();
+    assert_eq!(report.marts[0].why, "it was damaged");
+    assert_eq!(Nights::worked_out(&report)["days"], ("all", 1));
+    nights.check().unwrap();
 }
 
 /// A mart of a version in which a sum of money had as many digits as an amount.

@@ -97,11 +97,19 @@ impl EngineOptions {
                     None => None,
                 };
                 let needed = needed(question, limit);
-                let plan = match from_mart {
-                    Some(FromMart { plan, .. }) => polars::limited(plan, needed),
-                    None => polars::plan(lake, card, question, needed)?,
+                let from_tables =
+                    || polars::collect(polars::plan(lake, card, question, needed)?, card);
+                let rows = match from_mart {
+                    Some(FromMart { mart, plan }) => {
+                        let rows = polars::collect(polars::limited(plan, needed), card);
+                        rows.or_else(|error| {
+                            fresh::pass_over(lake, &mart, &error);
+                            from_tables()
+                        })
+                    }
+                    None => from_tables(),
                 };
-                show(question, &polars::collect(plan, card)?, limit, write)
+                show(question, &rows?, limit, write)
             }
             Engine::Spark => self.answer_there(lake, question, limit, write),
         }

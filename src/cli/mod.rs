@@ -5,6 +5,7 @@
 //! bug of ours, 130 when Ctrl-C ends a query on a cluster; a reader that closes the pipe early is no
 //! fault.
 
+mod check;
 mod compact;
 mod completions;
 mod config;
@@ -33,15 +34,18 @@ mod usage;
 mod vacuum;
 
 use std::ffi::OsString;
-use std::panic::{self, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
 use self::output::{to_stderr, to_stdout};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::keep_from_others;
+use crate::lake::Lake;
 
 /// One subcommand.
 struct Subcommand {
@@ -73,6 +77,7 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
     (status::SUBCOMMAND, "Show what there is in a lake"),
     (coverage::SUBCOMMAND, "Show what each table covers, and what to export next"),
     (history::SUBCOMMAND, "Show what happened to a table"),
+    (check::SUBCOMMAND, "Find what is damaged in a lake"),
     (undo::SUBCOMMAND, "Take the last load back"),
     (compact::SUBCOMMAND, "Merge the files of each day"),
     (vacuum::SUBCOMMAND, "Delete files that no recent version of a table needs"),
@@ -84,15 +89,28 @@ const SUBCOMMANDS: &[(Subcommand, &str)] = &[
 
 /// Runs the program with a command line, the program's name first.
 pub fn main(words: &[OsString]) -> ExitCode {
-    panic::set_hook(Box::new(report_bug));
-    let code = panic::catch_unwind(|| run(words)).unwrap_or(3);
+    panic::set_hook(Box::new(note_bug));
+    let code = panic::catch_unwind(|| run(words)).unwrap_or_else(|_| {
+        report_bug();
+        3
+    });
     ExitCode::from(code)
 }
 
 fn run(words: &[OsString]) -> u8 {
     let words = &sql::with_files_named(words);
     let done = match parse(words) {
-        Ok(matches) => dispatch(&matches, words),
+        Ok(matches) => {
+            let done = panic::catch_unwind(AssertUnwindSafe(|| dispatch(&matches, words)));
+            let done = done.unwrap_or_else(|_| Err(Error::bug("a part of wabalake stopped")));
+            done.map_err(|error| match damage_behind(&error, &matches) {
+                Some(damage) => {
+                    take_bug();
+                    damage
+                }
+                None => error,
+            })
+        }
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 to_stdout(|out| Ok(write!(out, "{}", output::styled(&error.render()))?))
@@ -104,8 +122,10 @@ fn run(words: &[OsString]) -> u8 {
             _ => Err(usage::error(&error, words)),
         },
     };
+    let stopped = report_bug();
     match done {
         Ok(()) => 0,
+        Err(error @ Error::Bug(_)) if stopped => error.exit_code(),
         Err(error) => {
             to_stderr(&format!("{}\n", error.lines()));
             error.exit_code()
@@ -122,6 +142,21 @@ fn dispatch(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
     match SUBCOMMANDS.iter().find(|(subcommand, _)| subcommand.name == name) {
         Some((subcommand, _)) => (subcommand.run)(&Asked { matches, words }),
         None => Ok(()),
+    }
+}
+
+/// The damage to the lake that made a library fail or stop.
+fn damage_behind(error: &Error, matches: &ArgMatches) -> Option<Error> {
+    let stopped = BUG.lock().is_ok_and(|bug| bug.is_some());
+    if !stopped && !error.may_be_damage() {
+        return None;
+    }
+    let mut matches = matches;
+    loop {
+        if let Ok(Some(lake)) = matches.try_get_one::<PathBuf>("lake") {
+            return Lake::open(lake).ok()?.damage_behind(error);
+        }
+        matches = matches.subcommand()?.1;
     }
 }
 
@@ -161,18 +196,35 @@ fn command() -> Command {
     })
 }
 
-/// Says where a bug is. What was being worked on is not said: it may be somebody's message.
-fn report_bug(panic: &PanicHookInfo<'_>) {
+/// Where a bug is that nobody was told of yet.
+static BUG: Mutex<Option<String>> = Mutex::new(None);
+
+/// Notes where a bug is. It may be that a damaged file made a library stop.
+fn note_bug(panic: &PanicHookInfo<'_>) {
     // That becomes an error of the file that is being read.
     if std::thread::current().name() == Some(crate::load::SHEET_THREAD) {
         return;
     }
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let place = place.rsplit_once("/src/").map_or(place.as_str(), |(_, place)| place);
+    if let Ok(mut bug) = BUG.lock() {
+        bug.get_or_insert_with(|| place.to_owned());
+    }
+}
+
+fn take_bug() -> Option<String> {
+    BUG.lock().ok().and_then(|mut bug| bug.take())
+}
+
+/// Says where a bug is, if there is one. What was being worked on is not said: it may be somebody's
+/// message.
+fn report_bug() -> bool {
+    let Some(place) = take_bug() else { return false };
     to_stderr(&format!(
         "error: wabalake stopped at {place}\n  \
          hint: this is a bug in wabalake: please report it with the command that you ran\n"
     ));
+    true
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
     let done = match night(&lake, &config, &how, page) {
         Ok(done) => done,
-        Err(error) => return Err(failed(error, &config, how.dry_run)),
+        Err(error) => return Err(failed(lake.explain(error), &config, how.dry_run)),
     };
     let json =
         serde_json::to_string(&done).map_err(|error| Error::bug(format!("the report: {error}")))?;

@@ -6,10 +6,12 @@ use chrono_tz::Tz;
 use clap::Args;
 use wabalake_queries::query::zone::read_zone;
 
+use super::output::to_stderr;
 use crate::config::Config;
 use crate::error::Result;
 use crate::files::set_umask;
 use crate::lake::Lake;
+use crate::render::visible_lines;
 
 // No doc comment: clap would take it for the description of the whole subcommand.
 #[derive(Args, Clone, Debug)]
@@ -22,12 +24,12 @@ pub(super) struct LakeOption {
 impl LakeOption {
     /// The lake, which must be there. Its umask holds from now on.
     pub(super) fn open(&self) -> Result<Lake> {
-        with_umask(Lake::open(&self.lake)?)
+        with_umask(Lake::open(&self.lake)?.warning(warn))
     }
 
     /// The same, where the lake may have to be made first.
     pub(super) fn create(&self) -> Result<Lake> {
-        with_umask(Lake::create(&self.lake)?)
+        with_umask(Lake::create(&self.lake)?.warning(warn))
     }
 
     /// Its path, as it was given.
@@ -41,6 +43,11 @@ fn with_umask(lake: Lake) -> Result<Lake> {
         set_umask(umask.bits());
     }
     Ok(lake)
+}
+
+/// Tells of what is damaged and can be done without.
+pub(super) fn warn(what: &str) {
+    to_stderr(&format!("warning: {}\n", visible_lines(what)));
 }
 
 // Whether marts may answer.

@@ -5,35 +5,39 @@
 //! computed from version 19   the table is at 20   → conflict: compute again from 20
 //! ```
 //!
-//! `deltalake`'s own retries are switched off: they do not see that two commits add the rows of one
-//! empty day, and would keep both.
+//! A commit is on disk before it is seen: it is written under another name, synced, and only then
+//! given its own, which nobody else can take any more; then the folder is synced. It holds its own
+//! hash. `deltalake` puts its lines together and checks what other programs may have asked for; its
+//! retries do not see that two commits add the rows of one empty day, and would keep both.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use chrono::Utc;
 use deltalake::checkpoints::create_checkpoint_from_table_url_and_cleanup;
-use deltalake::kernel::transaction::{
-    CommitBuilder, CommitData, CommitProperties, TableReference, TransactionError,
-};
+use deltalake::kernel::transaction::{CommitBuilder, CommitData, TableReference};
 use deltalake::kernel::{Action, Add, Remove, Transaction};
 use deltalake::logstore::CommitOrBytes;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTableBuilder, DeltaTableError};
 use serde_json::{Map, Value, json};
+use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
 use url::Url;
 use uuid::Uuid;
 
+use super::damage::{self, COMMIT_HASH, Hash, unsealed};
 use super::layout::Layout;
 use super::loads::hold_figures;
-use super::log::PROTOCOL;
+use super::log::{Log, PROTOCOL, State, Stop};
 use super::snapshot::{fields, fields_of};
 use super::stage::sync;
 use super::{DataFile, Lake, Snapshot, StagedFile};
 use crate::error::{Context as _, Error, Result};
+use crate::files::{Access, beside};
 
 /// A checkpoint is written whenever so many commits came after the last, so that a log stays quick
 /// to read however long it is.
@@ -157,6 +161,7 @@ impl Lake {
         let mut info = change.info.clone();
         info.insert("command".to_owned(), json!(change.operation.name()));
         info.insert("wabalake".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+        info.insert(COMMIT_HASH.to_owned(), json!(unsealed()));
         let actions = change.into_actions(base)?;
         let mut data =
             CommitData::new(actions, operation, info.into_iter().collect(), transactions);
@@ -164,65 +169,157 @@ impl Lake {
         let folder = self.folder(table);
         std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
 
-        let runtime = runtime()?;
+        let committing = || format!("committing to table `{}`", table.name());
+        let version = base.version.map_or(0, |version| version + 1);
+        let commit = runtime()?.block_on(prepared(&folder, base, data)).context(committing)?;
+        let commit = damage::sealed(commit, version);
+        let log = self.log_of(table);
+        let place = log.commit_file(version);
+        let unseen = unseen(&place, &commit).context(committing)?;
         keep(true);
-        let committed = runtime.block_on(write(&folder, base, data));
-        match committed {
-            Ok(version) => {
-                sync(&[&self.log(table).commit_file(version)], &self.root)
-                    .context(|| format!("table `{}` is at version {version}", table.name()))?;
-                Ok(Commit::Done(version))
-            }
-            Err(
-                DeltaTableError::VersionAlreadyExists(_)
-                | DeltaTableError::Transaction {
-                    source:
-                        TransactionError::MaxCommitAttempts(_)
-                        | TransactionError::VersionAlreadyExists(_),
-                },
-            ) => {
+        match unseen.persist_noclobber(&place) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
                 keep(false);
-                Ok(Commit::Conflict)
+                return Ok(Commit::Conflict);
             }
-            Err(e) => Err(e).context(|| format!("committing to table `{}`", table.name())),
+            Err(error) => return Err(error.error).context(committing),
+        }
+        sync(&[&place], &self.root)
+            .context(|| format!("table `{}` is at version {version}", table.name()))?;
+        self.note_newest(table, version);
+        if (version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
+            // The commit stands whether or not its checkpoint can be written.
+            let _ = self.write_checkpoint(&log, base.state.as_deref(), version);
+        }
+        Ok(Commit::Done(version))
+    }
+
+    /// Writes the checkpoint of a version, and the hashes of its files.
+    fn write_checkpoint(&self, log: &Log, base: Option<&State>, version: u64) -> Result<()> {
+        // `deltalake` goes on from what a checkpoint says, right or wrong.
+        for (damaged, parts) in log.checkpoints()? {
+            if damaged <= version
+                && matches!(log.read_checkpoint(damaged, &parts), Err(Stop::Broken(_)))
+            {
+                delete_checkpoint(log, damaged, &parts)?;
+            }
+        }
+        let url = table_url(log.table())?;
+        let made = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
+        runtime()?.block_on(made)?;
+        let made = log.checkpoints()?.into_iter().find(|(of, _)| *of == version);
+        let Some((_, parts)) = made else { return Ok(()) };
+        let mut state = base.cloned().unwrap_or_default();
+        log.go_on(&mut state, version).map_err(|stop| log.told(stop))?;
+        match log.read_checkpoint(version, &parts) {
+            Ok(found) if found.is_as(&state) => {}
+            _ => return delete_checkpoint(log, version, &parts),
+        }
+        let mut files: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
+        let last = log.last_checkpoint();
+        files.push(&last);
+        sync(&files, &self.root)?;
+        let mut hashes = BTreeMap::new();
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            hashes.insert(name, Hash::of_file(file)?.1);
+        }
+        write_whole(&log.checkpoint_hashes(version), damage::listed(&hashes).as_bytes())
+    }
+
+    /// Notes the newest version of a table of which there is only one, so that it is known when its
+    /// log ends earlier.
+    fn note_newest(&self, table: &dyn Layout, version: u64) {
+        if table.is_answer() || self.newest_of(table).is_some_and(|newest| newest >= version) {
+            return;
+        }
+        let place = self.newest_file(table);
+        // A note that cannot be made says nothing, and costs nothing else.
+        let _ = write_whole(&place, newest_text(version).as_bytes());
+    }
+
+    /// The newest version of a table that is known to have been committed.
+    pub(super) fn newest_of(&self, table: &dyn Layout) -> Option<u64> {
+        if table.is_answer() {
+            return None;
+        }
+        read_newest(&std::fs::read_to_string(self.newest_file(table)).ok()?)
+    }
+
+    /// Where that is noted.
+    pub(super) fn newest_file(&self, table: &dyn Layout) -> PathBuf {
+        self.own_folder("newest").join(table.name())
+    }
+}
+
+/// What is noted of a version: its number and a hash of that.
+fn newest_text(version: u64) -> String {
+    format!("{version}  {}\n", Hash::of(version.to_string().as_bytes()))
+}
+
+/// The version that is noted; none if that is not as it was written.
+pub(super) fn read_newest(text: &str) -> Option<u64> {
+    let version = text.split("  ").next()?.parse().ok()?;
+    (newest_text(version) == text).then_some(version)
+}
+
+/// The lines of a commit, as they will be written.
+async fn prepared(
+    folder: &Path,
+    base: &Snapshot,
+    data: CommitData,
+) -> Result<Vec<u8>, DeltaTableError> {
+    let Some(version) = base.version.filter(|_| !base.is_as_made_here()) else {
+        // It asks nothing of a writer that is not done here anyway, so `deltalake` need not load its
+        // whole state to check: that would cost what there is, not what changed.
+        return Ok(data.get_bytes()?.to_vec());
+    };
+    let known =
+        DeltaTableBuilder::from_url(table_url(folder)?)?.with_version(version).load().await?;
+    let state: &dyn TableReference = known.snapshot()?;
+    let commit = CommitBuilder::default().with_actions(data.actions);
+    let commit = commit.build(Some(state), known.log_store(), data.operation);
+    match commit.into_prepared_commit_future().await?.commit_or_bytes() {
+        CommitOrBytes::LogBytes(bytes) => Ok(bytes.to_vec()),
+        CommitOrBytes::TmpCommit(path) => {
+            Err(DeltaTableError::Generic(format!("a commit at `{path}` cannot be put in place")))
         }
     }
 }
 
-/// Writes the commit after a snapshot's, and gives its version.
-async fn write(folder: &Path, base: &Snapshot, data: CommitData) -> Result<u64, DeltaTableError> {
-    let url = Url::from_directory_path(folder)
-        .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))?;
-    let builder = DeltaTableBuilder::from_url(url.clone())?;
-    let version = match base.version {
-        // It asks nothing of a writer that is not done here anyway, so `deltalake` need not load its
-        // whole state to check: that would cost what there is, not what changed.
-        Some(version) if base.is_as_made_here() => {
-            let log = builder.build()?.log_store();
-            let entry = CommitOrBytes::LogBytes(data.get_bytes()?);
-            log.write_commit_entry(version + 1, entry, Uuid::new_v4()).await?;
-            version + 1
-        }
-        version => {
-            let known = match version {
-                Some(version) => builder.with_version(version).load().await?,
-                None => builder.build()?,
-            };
-            let state = match version {
-                Some(_) => Some(known.snapshot()? as &dyn TableReference),
-                None => None,
-            };
-            let properties = CommitProperties::default().with_max_retries(0);
-            let commit = CommitBuilder::from(properties).with_actions(data.actions);
-            let commit = commit.build(state, known.log_store(), data.operation);
-            commit.into_prepared_commit_future().await?.await?.version
-        }
-    };
-    if (version + 1) % CHECKPOINT_INTERVAL == 0 {
-        // The commit stands whether or not its checkpoint can be written.
-        let _ = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None).await;
+fn table_url(folder: &Path) -> Result<Url, DeltaTableError> {
+    Url::from_directory_path(folder)
+        .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))
+}
+
+/// Writes a file that is there as a whole or not at all.
+fn write_whole(place: &Path, bytes: &[u8]) -> Result<()> {
+    unseen(place, bytes)?.persist(place).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file that is on disk and does not have its name yet.
+fn unseen(place: &Path, bytes: &[u8]) -> Result<NamedTempFile> {
+    if let Some(folder) = place.parent() {
+        std::fs::create_dir_all(folder)?;
     }
-    Ok(version)
+    let mut file = beside(place, Access::Usual)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Deletes a checkpoint, of which the commits say the same.
+fn delete_checkpoint(log: &Log, version: u64, parts: &[PathBuf]) -> Result<()> {
+    let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
+    for file in beside.iter().chain(parts) {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A change whose files are in the log's words.

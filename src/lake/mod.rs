@@ -21,6 +21,7 @@
 //! | [`undo`] | takes the last load back |
 //! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
 //! | [`erase`] | takes a person out of all of it, old versions and log included |
+//! | [`check`] | finds what is damaged, and says what to do about it |
 //! | `keep_out` | who was taken out and must not come back |
 //! | [`rejects`] | the rows that could not be taken |
 //! | [`marts`] | answers that are kept as tables of their own |
@@ -31,8 +32,10 @@
 //! opens them. A commit succeeds only if the table is at the version it was computed from. One
 //! that comes second is told so, and computes again.
 
+pub mod check;
 pub mod commit;
 pub mod compact;
+mod damage;
 pub mod erase;
 pub mod history;
 pub(crate) mod keep_out;
@@ -77,6 +80,8 @@ pub struct Lake {
     root: PathBuf,
     /// The newest state read of each table, to go on from.
     known: Mutex<HashMap<PathBuf, Arc<log::State>>>,
+    /// Takes what a person should know and what is no error.
+    warn: fn(&str),
 }
 
 impl Lake {
@@ -99,7 +104,13 @@ impl Lake {
             ))
             .hint("name the folder that exports were loaded into"));
         }
-        Ok(Self { root, known: Mutex::default() })
+        Ok(Self { root, known: Mutex::default(), warn: |_| {} })
+    }
+
+    /// The same, which tells somebody of what is damaged and can be done without.
+    #[must_use]
+    pub fn warning(self, warn: fn(&str)) -> Self {
+        Self { warn, ..self }
     }
 
     /// A lake that may have to be made first.
@@ -192,6 +203,11 @@ impl Lake {
         Ok(Scratch { folder: TempDir::new_in(within)?, _writing: Some(writing) })
     }
 
+    /// Tells of what is damaged and can be done without.
+    pub(crate) fn warn(&self, what: &str) {
+        (self.warn)(what);
+    }
+
     /// Waits until nobody else on this machine merges into the table. Whose commit comes first is
     /// settled by the commit alone; turns spare the loser's work.
     pub fn take_turn(&self, table: &'static dyn Layout) -> Result<Lock> {
@@ -220,8 +236,15 @@ impl Lake {
         self.root.join(table.within()).join(table.name())
     }
 
+    /// The log of a table, to be read: one that ends too early is refused.
     fn log(&self, table: &dyn Layout) -> log::Log {
-        log::Log::new(&self.folder(table))
+        // Before its files are listed: another commit may come in between.
+        self.log_of(table).reaching(self.newest_of(table))
+    }
+
+    /// The log of a table, whatever there is of it.
+    fn log_of(&self, table: &dyn Layout) -> log::Log {
+        log::Log::new(&self.folder(table)).warning(self.warn)
     }
 }
 

@@ -25,9 +25,13 @@ use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
 use super::commit::configuration;
+use super::damage::{Fault, glance, study};
 use super::layout::{Layout, delta_type, scanned};
 use super::log::{DataFile, Log, PROTOCOL, State, Statistics};
 use crate::error::{Context, Error, Result};
+
+/// What the name of a damaged file ends in where a plan would read it.
+const DAMAGED: &str = ".damaged";
 
 const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
 
@@ -121,11 +125,35 @@ impl Snapshot {
         self.folder.join(&file.path)
     }
 
+    /// Refuses files that are not as they were written, as far as their sizes and ends tell; all of
+    /// their bytes are read if that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The first file that is damaged.
+    pub fn check_files(&self, files: &[&DataFile], all_bytes: bool) -> Result<()> {
+        let look: fn(&std::path::Path, &DataFile) -> Option<Fault> =
+            if all_bytes { study } else { glance };
+        for file in files {
+            if let Some(fault) = look(&self.place(file), file) {
+                return Err(self.damaged(file, &fault));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of a damaged file, with the loads that brought the rows of its day.
+    pub(super) fn damaged(&self, file: &DataFile, fault: &Fault) -> Error {
+        let log = Log::new(&self.folder);
+        fault.error(&log.shown(&self.place(file))).hint(log.way_around(&file.path))
+    }
+
     /// The values of one column of whole numbers in a file, without nulls and in no order; none if
     /// the file is older than the column.
     ///
     /// For who needs this of many files: a plan over them costs more than what it reads.
     pub fn integers(&self, file: &DataFile, column: &str) -> Result<Vec<i64>> {
+        self.check_files(&[file], false)?;
         let read = || -> Result<Vec<i64>, DeltaTableError> {
             let reader = SerializedFileReader::new(File::open(self.place(file))?)?;
             let columns = reader.metadata().file_metadata().schema_descr().columns();
@@ -207,7 +235,12 @@ impl Snapshot {
         let mut paths = Vec::with_capacity(files.len());
         for file in files {
             self.check_place(file)?;
-            paths.push(PlRefPath::try_from_path(&self.place(file))?);
+            let mut place = self.place(file);
+            if glance(&place, file).is_some() {
+                // Whether it is needed is settled when the plan is run: there is no such file.
+                place.as_mut_os_string().push(DAMAGED);
+            }
+            paths.push(PlRefPath::try_from_path(&place)?);
         }
         let partition =
             Schema::from_iter([Field::new(self.layout.partition().into(), DataType::Date)]);

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,7 @@ use deltalake::kernel::Add;
 use polars::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::damage::{FILE_HASH, FOOTER_HASH, Hashing, footer_hash, modified};
 use super::layout::Layout;
 use super::lock::Lock;
 use super::snapshot::partition_folder;
@@ -93,7 +94,10 @@ impl Staging {
         let folder = partition_folder(self.layout, day);
         let path = format!("{folder}/{}.parquet", uuid::Uuid::new_v4());
         let place = self.folder.join(&path);
-        fs::create_dir_all(self.folder.join(folder)).context(|| format!("writing `{path}`"))?;
+        // A log that is lost is told from one that was never begun by its folder, made before.
+        for folder in ["_delta_log", folder.as_str()] {
+            fs::create_dir_all(self.folder.join(folder)).context(|| format!("writing `{path}`"))?;
+        }
         let file = StagedFile {
             add: Add { path, ..Add::default() },
             place,
@@ -104,15 +108,16 @@ impl Staging {
         if let Ok(mut written) = self.written.lock() {
             written.push(file.clone());
         }
-        let size = write_parquet(&file.place, &mut rows)
+        let written = write_parquet(&file.place, &mut rows)
             .context(|| format!("writing `{}`", file.add.path))?;
         let statistics = statistics(self.layout, &rows)?;
         let partition = self.layout.partition().to_owned();
         Ok(StagedFile {
             add: Add {
                 partition_values: HashMap::from([(partition, day.map(|d| d.to_string()))]),
-                size: i64::try_from(size).unwrap_or_default(),
-                modification_time: Utc::now().timestamp_millis(),
+                size: i64::try_from(written.size).unwrap_or_default(),
+                modification_time: written.modified,
+                tags: Some(written.tags),
                 stats: Some(statistics.to_string()),
                 ..file.add
             },
@@ -138,15 +143,31 @@ impl Drop for Staging {
     }
 }
 
-/// Writes a file. Returns its size.
-fn write_parquet(place: &Path, rows: &mut DataFrame) -> Result<u64> {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create_new(place)?);
+/// What is known of a file once it is written.
+struct Written {
+    size: u64,
+    /// In milliseconds, as a look at the file will have it.
+    modified: i64,
+    tags: HashMap<String, Option<String>>,
+}
+
+/// Writes a file.
+fn write_parquet(place: &Path, rows: &mut DataFrame) -> Result<Written> {
+    let file = Hashing::new(File::create_new(place)?);
+    let mut file = BufWriter::with_capacity(1 << 20, file);
     let size = ParquetWriter::new(&mut file)
         .with_compression(ParquetCompression::Zstd(None))
         .with_row_group_size(Some(ROW_GROUP))
         .finish(rows)?;
-    file.flush()?;
-    Ok(size)
+    let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    let (hash, file) = file.end();
+    let modified = modified(&file.metadata()?);
+    let tags = [
+        (FILE_HASH.to_owned(), Some(hash.to_string())),
+        (FOOTER_HASH.to_owned(), Some(format!("{:016x}", footer_hash(place)?))),
+    ];
+    let modified = modified.unwrap_or_else(|| Utc::now().timestamp_millis());
+    Ok(Written { size, modified, tags: tags.into() })
 }
 
 /// Waits until the disk has files and the entries of the folders that they are in, up to the root.

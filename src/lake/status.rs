@@ -59,7 +59,10 @@ impl Lake {
                 snapshot.files.iter().filter_map(|file| file.day).collect();
             days.dedup();
             let undated = snapshot.files_of(None);
-            let actions = self.log(layout).actions(version).unwrap_or_default();
+            // Of a log that another program cleaned up, a checkpoint may be all that is left.
+            let log = self.log(layout);
+            let is_there = log.commit_file(version).is_file();
+            let actions = if is_there { log.actions(version)? } else { Vec::new() };
             tables.push(TableStatus {
                 table: layout.name(),
                 version,

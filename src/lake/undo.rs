@@ -71,9 +71,14 @@ impl Lake {
     ///
     /// A log that cannot be read.
     pub fn last_load(&self) -> Result<Option<Load>> {
+        self.last_load_before(&HashSet::new())
+    }
+
+    /// The last load as if others were taken back.
+    fn last_load_before(&self, others: &HashSet<String>) -> Result<Option<Load>> {
         let mut last: Option<Load> = None;
         for table in wabalake_data::TABLES {
-            let Some((time, load_id)) = self.last_load_of(table)? else { continue };
+            let Some((time, load_id)) = self.last_load_of(table, others)? else { continue };
             match &mut last {
                 Some(last) if last.load_id == load_id => {
                     last.time = last.time.max(time);
@@ -86,9 +91,13 @@ impl Lake {
         Ok(last)
     }
 
-    fn last_load_of(&self, table: &'static Table) -> Result<Option<(DateTime<Utc>, String)>> {
+    fn last_load_of(
+        &self,
+        table: &'static Table,
+        others: &HashSet<String>,
+    ) -> Result<Option<(DateTime<Utc>, String)>> {
         let log = self.log(table);
-        let mut undone = HashSet::new();
+        let mut undone = others.clone();
         for version in log.versions()?.into_iter().rev() {
             let actions = log.actions(version)?;
             match load_of(&actions) {
@@ -102,6 +111,52 @@ impl Lake {
             }
         }
         Ok(None)
+    }
+
+    /// The loads, the last first, that must be taken back until a table is without a file; none if
+    /// they cannot be, or are more than a person would take back.
+    pub(super) fn undoes_to_without(
+        &self,
+        table: &'static Table,
+        path: &str,
+    ) -> Result<Option<Vec<Load>>> {
+        const MOST: usize = 8;
+        let (mut undone, mut loads) = (HashSet::new(), Vec::new());
+        let mut active: HashMap<&str, HashSet<String>> = HashMap::new();
+        while loads.len() < MOST {
+            let Some(load) = self.last_load_before(&undone)? else { return Ok(None) };
+            for of in wabalake_data::TABLES {
+                let Some(trace) = self.trace(of, &load.load_id)? else { continue };
+                if !active.contains_key(of.name) {
+                    let files = self.snapshot(*of)?.files.into_iter().map(|file| file.path);
+                    active.insert(of.name, files.collect());
+                }
+                let Some(active) = active.get_mut(of.name) else { continue };
+                if !trace.added.iter().all(|path| active.remove(path)) {
+                    return Ok(None);
+                }
+                for (path, before) in trace.removed {
+                    if !active.contains(&path) && !self.is_there(of, before.as_ref()) {
+                        return Ok(None);
+                    }
+                    active.insert(path);
+                }
+            }
+            undone.insert(load.load_id.clone());
+            loads.push(load);
+            if active.get(table.name).is_some_and(|active| !active.contains(path)) {
+                return Ok(Some(loads));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a file from before is there, in its size.
+    fn is_there(&self, table: &Table, before: Option<&Add>) -> bool {
+        before.is_some_and(|before| {
+            let there = std::fs::metadata(self.folder(table).join(&before.path));
+            there.is_ok_and(|there| i64::try_from(there.len()).ok() == Some(before.size))
+        })
     }
 
     /// Takes the last load back; done again, the load before it.
@@ -172,11 +227,11 @@ impl Lake {
             if is_active(&path) {
                 continue;
             }
-            let there = self.folder(table).join(&path).is_file();
+            let there = self.is_there(table, before.as_ref());
             let Some(before) = before.filter(|_| there) else {
                 return Err(Error::lake(format!(
                     "the last load cannot be taken back from `{}`: the file `{path}` from before \
-                     it is deleted",
+                     it is deleted or damaged",
                     table.name
                 ))
                 .hint("`wabalake vacuum` deletes what was replaced longer ago than it retains"));

@@ -30,7 +30,7 @@ mod limits;
 mod merge;
 mod meta;
 pub(crate) mod person;
-mod progress;
+pub(crate) mod progress;
 mod reader;
 mod records;
 pub mod rejects;
@@ -129,7 +129,10 @@ pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report>
         for source in &sources {
             match load_sources(lake, std::slice::from_ref(source), &scratch, options) {
                 Ok(one) => report.absorb(one),
-                Err(error) => report.failed.push(Failure::of(source.name.clone(), &error)),
+                Err(error) => {
+                    let error = lake.explain(error);
+                    report.failed.push(Failure::of(source.name.clone(), &error));
+                }
             }
         }
     } else {

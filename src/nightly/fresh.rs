@@ -15,7 +15,7 @@ use super::mart::{Dates, Mart};
 use super::refresh::MadeFrom;
 use super::sources::Sources;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::marts::{self, MART_DAY};
 use crate::lake::{AsOf, Lake};
 
@@ -42,10 +42,18 @@ pub fn answer(
     for said in config.marts.iter().filter(|said| said.query == name) {
         let Ok(mart) = Mart::of(said, config) else { continue };
         let Some(keep) = answers(&mart, question, dates) else { continue };
-        let Ok(snapshot) = lake.snapshot(mart.layout) else { continue };
-        if snapshot.version.is_none() {
-            continue;
-        }
+        let whole = lake.snapshot(mart.layout).and_then(|snapshot| {
+            snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), false)?;
+            Ok(snapshot)
+        });
+        let snapshot = match whole {
+            Ok(snapshot) if snapshot.version.is_some() => snapshot,
+            Ok(_) => continue,
+            Err(error) => {
+                pass_over(lake, &mart.name, &error);
+                continue;
+            }
+        };
         let sources = Sources::of(lake, AsOf::Now);
         let now = MadeFrom::now(&mart, &sources)?;
         if MadeFrom::before(lake, &mart).is_some_and(|before| before.is(&now)) {
@@ -54,6 +62,13 @@ pub fn answer(
         }
     }
     Ok(None)
+}
+
+/// Tells of a mart that cannot be read, for which the tables answer.
+pub fn pass_over(lake: &Lake, mart: &str, error: &Error) {
+    let said = &error.report().what;
+    let what = if error.may_be_damage() { "its rows cannot be read" } else { said };
+    lake.warn(&format!("mart `{mart}` is passed over, the next night makes it anew: {what}"));
 }
 
 /// Which of a mart's rows answer a question, if they do.

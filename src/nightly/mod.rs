@@ -212,12 +212,15 @@ fn work(
         night.check()?;
         match refresh::refresh(lake, mart, &sources, options.full) {
             Ok(refreshed) => report.marts.push(refreshed),
-            Err(error) => report.failed_marts.push(Failure::of(mart.name.clone(), &error)),
+            Err(error) => {
+                let error = lake.explain(error);
+                report.failed_marts.push(Failure::of(mart.name.clone(), &error));
+            }
         }
     }
     if let Some((file, publish)) = page {
         night.check()?;
-        let failure = |error| Failure::of(file.display().to_string(), &error);
+        let failure = |error| Failure::of(file.display().to_string(), &lake.explain(error));
         report.failed_page = publish(file).err().map(failure);
     }
     if let Some(days) = config.retention.days {

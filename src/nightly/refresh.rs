@@ -159,6 +159,11 @@ impl Work {
         Ok(Self::Some { stretches: joined(stretches), why })
     }
 
+    /// The same of a mart that is whole or not.
+    fn of_mart(self, is_whole: bool) -> Self {
+        if is_whole { self } else { Self::All { why: "it was damaged".to_owned() } }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -196,14 +201,17 @@ pub(super) fn tried(
     full: bool,
 ) -> Result<Refreshed> {
     let now = MadeFrom::now(mart, sources)?;
-    let before = readable(lake, mart).and_then(|_| MadeFrom::before(lake, mart));
-    let work = Work::of(mart, before.as_ref(), &now, full)?;
+    let whole = whole(lake, mart);
+    let before = whole.as_ref().and_then(|_| MadeFrom::before(lake, mart));
+    let work = Work::of(mart, before.as_ref(), &now, full)?.of_mart(whole.is_some());
     Ok(Refreshed::of(mart, &work))
 }
 
-/// The mart's newest version, if it can be read.
-fn readable(lake: &Lake, mart: &Mart) -> Option<Snapshot> {
-    lake.snapshot(mart.layout).ok()
+/// The mart's newest version, if every byte of it is as it was written.
+fn whole(lake: &Lake, mart: &Mart) -> Option<Snapshot> {
+    let snapshot = lake.snapshot(mart.layout).ok()?;
+    snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), true).ok()?;
+    Some(snapshot)
 }
 
 /// Brings a mart up to date.
@@ -222,7 +230,9 @@ pub(super) fn refresh(
     for _ in 0..TRIES {
         // Before its state is read: nobody takes the mart away while there is a staging.
         let staging = lake.staging(mart.layout)?;
-        let snapshot = match readable(lake, mart) {
+        let whole = whole(lake, mart);
+        let is_whole = whole.is_some();
+        let snapshot = match whole {
             Some(snapshot) => snapshot,
             None => {
                 lake.drop_mart(mart.layout)?;
@@ -230,7 +240,7 @@ pub(super) fn refresh(
             }
         };
         let before = MadeFrom::before(lake, mart).filter(|_| snapshot.version.is_some());
-        let work = Work::of(mart, before.as_ref(), &now, full)?;
+        let work = Work::of(mart, before.as_ref(), &now, full)?.of_mart(is_whole);
         let mut done = Refreshed::of(mart, &work);
         let replaced = match &work {
             Work::Nothing => {

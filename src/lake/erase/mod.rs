@@ -52,7 +52,7 @@ use super::log::Action;
 use super::marts::MART_DAY;
 use super::rejects::{self, REJECTS};
 use super::vacuum::{entries, is_data_file, is_log_leftover};
-use super::{Change, Commit, Lake, Lock, Operation, Snapshot, Staging, lock};
+use super::{Change, Commit, Lake, Lock, Operation, Snapshot, Staging, damage, lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside};
@@ -535,6 +535,7 @@ impl Lake {
                 let file = log.commit_file(*version);
                 let text = fs::read_to_string(&file).context(|| reading(&file))?;
                 if let Some(struck) = without_number(&text, number, kept) {
+                    let struck = damage::sealed(struck.into_bytes(), *version);
                     found.push(LogEntry::Commit { file, struck });
                 }
             }
@@ -547,7 +548,8 @@ impl Lake {
                 // Commits say the same, if all of them are there.
                 let whole = (0..=version).all(|version| versions.binary_search(&version).is_ok());
                 if holds && whole {
-                    found.push(LogEntry::Checkpoint { parts, last: log.last_checkpoint() });
+                    let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
+                    found.push(LogEntry::Checkpoint { parts, beside });
                 }
             }
         }
@@ -691,18 +693,17 @@ struct Revision {
 /// Something in a log that holds the number.
 enum LogEntry {
     /// A commit, and what it is without.
-    Commit { file: PathBuf, struck: String },
-    /// A checkpoint: commits hold what it holds.
-    Checkpoint { parts: Vec<PathBuf>, last: PathBuf },
+    Commit { file: PathBuf, struck: Vec<u8> },
+    /// A checkpoint and what belongs to it: commits hold what it holds.
+    Checkpoint { parts: Vec<PathBuf>, beside: [PathBuf; 2] },
 }
 
 impl LogEntry {
     fn mend(&self) -> Result<()> {
         match self {
-            Self::Commit { file, struck } => write_whole(file, struck.as_bytes()),
-            Self::Checkpoint { parts, last } => {
-                delete(last)?;
-                parts.iter().try_for_each(|part| delete(part))
+            Self::Commit { file, struck } => write_whole(file, struck),
+            Self::Checkpoint { parts, beside } => {
+                beside.iter().chain(parts).try_for_each(|file| delete(file))
             }
         }
     }
@@ -711,7 +712,8 @@ impl LogEntry {
 /// A commit's lines without the number, if they have it: in what it says of itself, and in bounds
 /// of files, but of those that keep them. Paths and ids are made by wabalake, and are nobody's.
 fn without_number(commit: &str, number: &Number, kept: &HashSet<String>) -> Option<String> {
-    const IDS: [&str; 5] = ["load_id", "file_id", "undoes", "txnId", "wabalake"];
+    const IDS: [&str; 6] =
+        ["load_id", "file_id", "undoes", "txnId", "wabalake", damage::COMMIT_HASH];
     fn strike(value: &mut Value, number: &Number, look: Look) -> bool {
         match value {
             Value::String(text) => match number.strike(text, look) {

@@ -63,6 +63,7 @@ impl View {
         paths: &Paths,
     ) -> Result<Self> {
         let within = snapshot.files_within(table.day_of, instants);
+        snapshot.check_files(&within, false)?;
         let rows = within.iter().map(|file| file.rows).sum();
         let files = within.iter().map(|file| paths.of(&snapshot.place(file)));
         let files = files.collect::<Result<_>>()?;

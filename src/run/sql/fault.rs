@@ -66,6 +66,7 @@ pub(super) fn of_polars(
 ) -> Error {
     let said = match innermost(&error) {
         PolarsError::IO { .. } => return error.into(),
+        PolarsError::ComputeError(said) if said.starts_with("parquet") => return error.into(),
         other => first_line(&other.to_string()),
     };
     if let Some(name) = quoted_after(&said, &["unable to find column ", "no column named "]) {
@@ -77,7 +78,8 @@ pub(super) fn of_polars(
     let lower = said.to_lowercase();
     let hint = HINTS.iter().find(|(words, _)| words.iter().all(|word| lower.contains(word)));
     let what = shown(said.strip_prefix("sql parser error: ").unwrap_or(&said)).into_owned();
-    Error::usage(what).hint(hint.map_or(
+    let error = Error::usage(what).caused_by(error);
+    error.hint(hint.map_or(
         "Polars SQL cannot do that: `wabalake sql --help` says what it can",
         |(_, hint)| hint,
     ))

@@ -1,0 +1,112 @@
+//! What a person is told whose lake is damaged, by whatever command.
+
+use std::path::{Path, PathBuf};
+
+use super::cli::Desk;
+
+/// The only file below a folder whose name ends so.
+fn only(folder: &Path, end: &str) -> PathBuf {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(end) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found.remove(0)
+}
+
+const READING: [&str; 3] = [
+    "query drop-off --lake lake",
+    "sql SELECT(session_id)FROM(sessions) --lake lake",
+    "report --lake lake -o page.html",
+];
+
+const OF_LOGS: [&str; 6] = [
+    "status --lake lake",
+    "history sessions --lake lake",
+    "coverage --lake lake",
+    "explain drop-off --lake lake",
+    "undo --lake lake",
+    "load more.csv --lake lake --quiet",
+];
+
+fn desk() -> (Desk, PathBuf) {
+    let desk = Desk::loaded();
+    let more = "session_id,session_started_timestamp,session_finished_timestamp,session_type,session_status,\
+                conversation_id,conversation_version,user_country_code,user_cellphone,last_node_id\n\
+                s9,2025-06-01 02:00:00,,Inbound,BOT,417,2,57,3000000001,size\n";
+    let lake = desk.write("more.csv", more).with_file_name("lake");
+    (desk, lake)
+}
+
+/// Each command says what is damaged, and nothing else.
+fn damaged(desk: &Desk, lines: &[&str], file: &str) {
+    for line in lines {
+        let (said, code) = desk.refused(line);
+        assert_eq!(code, 1, "{line}: {said}");
+        let begins = format!("error: the lake is damaged: `{file}");
+        assert!(said.starts_with(&begins), "{line}: {said}");
+        assert!(said.contains("\n  hint: restore "), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_cut_commit_is_told_by_every_command() {
+    let (desk, lake) = desk();
+    assert_eq!(desk.told("check --lake lake --deep --format csv").lines().count(), 1);
+    let commit = lake.join("tables/sessions/_delta_log/00000000000000000000.json");
+    let text = std::fs::read(&commit).unwrap();
+    std::fs::write(&commit, &text[..text.len() / 2]).unwrap();
+    damaged(&desk, &READING, "tables/sessions/_delta_log/0");
+    damaged(&desk, &OF_LOGS, "tables/sessions/_delta_log/0");
+    damaged(&desk, &["check --lake lake"], "tables/sessions/_delta_log/0");
+    // What is said helps.
+    std::fs::remove_file(&commit).unwrap();
+    std::fs::remove_file(lake.join(".wabalake/newest/sessions")).unwrap();
+    desk.run("load sessions.csv --lake lake --quiet");
+    assert_eq!(desk.run("check --lake lake --deep").code, 0);
+    assert_eq!(desk.told("sql SELECT(session_id)FROM(sessions) --lake lake").lines().count(), 4);
+}
+
+#[test]
+fn a_damaged_file_of_rows_is_told_by_what_reads_it() {
+    let (desk, lake) = desk();
+    let file = only(&lake.join("tables/sessions/utc_day=2025-06-01"), ".parquet");
+    let bytes = std::fs::read(&file).unwrap();
+    let reading = [READING[0], READING[1], READING[2], OF_LOGS[5]];
+    let flipped = |places: std::ops::Range<usize>| {
+        let mut bytes = bytes.clone();
+        bytes[places].iter_mut().for_each(|byte| *byte ^= 0x55);
+        bytes
+    };
+    let (written, end) = (std::fs::metadata(&file).unwrap().modified().unwrap(), bytes.len());
+    for harmed in [
+        bytes[..60].to_vec(),
+        flipped(4..end / 2),
+        flipped(end / 2..end - 8),
+        flipped(end - 8..end),
+    ] {
+        std::fs::write(&file, harmed).unwrap();
+        // However it came to be so.
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
+        damaged(&desk, &reading, "tables/sessions/utc_day=2025-06-01/");
+        damaged(
+            &desk,
+            &["check --lake lake --deep --quiet"],
+            "tables/sessions/utc_day=2025-06-01/",
+        );
+        let listed = desk.run("check --lake lake --deep --quiet -f json");
+        assert!(listed.code == 1 && listed.out.contains("sessions.csv"), "{}", listed.out);
+        // The other day is as it was.
+        desk.told("query drop-off --from 2025-06-02 --lake lake");
+    }
+    assert_eq!(desk.run("undo --lake lake").code, 0);
+    desk.run("load sessions.csv --lake lake --quiet");
+    assert_eq!(desk.told(READING[1]).lines().count(), 4);
+}
