@@ -16,7 +16,12 @@
 //! What began at or before a session's own start replaces nothing, nor does a send that failed or
 //! that opened the session itself. A reason that no session has is a row of zeros.
 
-use polars::prelude::{UnionArgs, UniqueKeepStrategy, concat, df};
+use std::sync::Arc;
+
+use polars::prelude::{
+    DataFrame, Field, OptFlags, Schema, SchemaRef, UnionArgs, UniqueKeepStrategy, concat,
+    concat_lf_diagonal, df,
+};
 use wabalake_data::tables::deployments::{self, DEPLOYMENT_TIMESTAMP};
 use wabalake_data::tables::sessions::{
     self, LAST_MESSAGE_TIMESTAMP, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
@@ -221,6 +226,24 @@ fn replaced(sessions: LazyFrame, begun: LazyFrame, tolerance: i64) -> PolarsResu
         .filter(col(FIRST).lt_eq(col(LAST)))
         .unique(None, UniqueKeepStrategy::Any);
 
+    let schema: SchemaRef =
+        Arc::new(Schema::from_iter([Field::new(SESSION_KEY.into(), DataType::Int64)]));
+    let begun = begun.select([col(USER_KEY), col(BEGAN), col(BEGUN_KEY)]);
+    // A plan of its own for what little there is, so that none of the above is worked out twice.
+    Ok(concat_lf_diagonal([sessions, begun], UnionArgs::default())?.map(
+        replaced_among,
+        OptFlags::empty(),
+        Some(Arc::new(move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) })),
+        Some("replaced sessions"),
+    ))
+}
+
+/// The sessions among rows between whose [`FIRST`] and [`LAST`] instant something of another
+/// [`BEGUN_KEY`] began, by the other rows of the same person.
+fn replaced_among(rows: DataFrame) -> PolarsResult<DataFrame> {
+    let is_session = || col(BEGAN).is_null();
+    let [sessions, begun] =
+        [is_session(), is_session().not()].map(|of| rows.clone().lazy().filter(of));
     let end = |at: Expr, counts: i64| {
         let what = [col(SESSION_KEY), col(USER_KEY), at.alias(BEGAN), lit(counts).alias(COUNTS)];
         sessions.clone().select(what)
@@ -229,16 +252,19 @@ fn replaced(sessions: LazyFrame, begun: LazyFrame, tolerance: i64) -> PolarsResu
     let changes = begun.clone().select([col(USER_KEY), col(BEGAN), lit(1_i8).alias(CHANGE)]);
     let all = joins::totals(concat(ends, UnionArgs::default())?, changes, USER_KEY, BEGAN)?
         .select([col(SESSION_KEY), (col(TOTAL) * col(COUNTS)).alias(TOTAL)]);
+    let sessions = sessions.select([SESSION_KEY, USER_KEY, FIRST, LAST].map(col));
+    let begun = begun.select([USER_KEY, BEGAN, BEGUN_KEY].map(col));
     let (on, of_begun) = ([col(SESSION_KEY), col(USER_KEY)], [col(BEGUN_KEY), col(USER_KEY)]);
     let own = sessions
         .join(begun, &on, &of_begun, JoinArgs::new(JoinType::Inner))
         .filter(col(BEGAN).gt_eq(col(FIRST)).and(col(BEGAN).lt_eq(col(LAST))))
         .select([col(SESSION_KEY), lit(-1_i64).alias(TOTAL)]);
-    Ok(concat([all, own], UnionArgs::default())?
+    concat([all, own], UnionArgs::default())?
         .group_by([col(SESSION_KEY)])
         .agg([col(TOTAL).sum()])
         .filter(col(TOTAL).gt(lit(0)))
-        .select([col(SESSION_KEY)]))
+        .select([col(SESSION_KEY)])
+        .collect()
 }
 
 /// Sessions by their keys, each once, under a mark.
