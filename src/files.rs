@@ -10,12 +10,13 @@
 //! A file that is there already keeps its mode, unless people come into it.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use crate::error::Result;
+use crate::error::{Context as _, Result};
 
 /// What stands in the name of a temporary file of wabalake's, before six letters and digits.
 const MARK: &str = ".wabalake-";
@@ -92,6 +93,35 @@ pub fn write_whole(
     Ok(())
 }
 
+/// A temporary file beside one that it is to become: its bytes are on disk, it lacks but the name. Makes
+/// the folder if there is none.
+///
+/// # Errors
+/// Those of writing.
+pub(crate) fn synced_beside(
+    place: &Path,
+    access: Access,
+    bytes: &[u8],
+) -> io::Result<NamedTempFile> {
+    if let Some(folder) = place.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = beside(place, access)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Writes a small file that is there as a whole or not at all, and on disk before it has its name.
+///
+/// # Errors
+/// Those of writing.
+pub(crate) fn write_synced(place: &Path, access: Access, bytes: &[u8]) -> Result<()> {
+    let written = synced_beside(place, access, bytes)
+        .and_then(|file| file.persist(place).map_err(|error| error.error));
+    written.map(drop).context(|| format!("writing `{}`", place.display()))
+}
+
 /// Whether a name is that of a temporary file of [`beside`].
 pub(crate) fn is_temporary(name: &str) -> bool {
     let Some(name) = name.strip_suffix(ENDING) else { return false };
@@ -162,8 +192,8 @@ mod tests {
             (Access::Owner, 0o644, 0o600),
             (Access::Everybody, 0o600, 0o644),
         ] {
-            std::fs::write(&place, "before").unwrap();
-            std::fs::set_permissions(&place, PermissionsExt::from_mode(before)).unwrap();
+            fs::write(&place, "before").unwrap();
+            fs::set_permissions(&place, PermissionsExt::from_mode(before)).unwrap();
             write_whole(&place, access, |out| Ok(out.write_all(b"after")?)).unwrap();
             assert_eq!(mode(), after, "{access:?} over {before:o}");
         }

@@ -255,7 +255,13 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     fs::write(root.join("tables/sessions").join(garbage), "PAR1 573005550101").unwrap();
     fs::create_dir_all(root.join(".wabalake/scratch/load-1")).unwrap();
     fs::write(root.join(".wabalake/scratch/load-1/1.ipc"), "3005550101").unwrap();
-    fs::write(root.join("tables/sessions/_delta_log/_commit_1.json.tmp"), PHONE).unwrap();
+    fs::write(
+        root.join(
+            "tables/sessions/_delta_log/_commit_5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.json.tmp",
+        ),
+        PHONE,
+    )
+    .unwrap();
     let mart = root.join("marts/users/mart_day=2025-06-01");
     fs::create_dir_all(&mart).unwrap();
     fs::write(mart.join("5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet"), PHONE).unwrap();
@@ -456,8 +462,7 @@ fn files_of_others_are_read_as_the_loader_reads_them() {
         fs::create_dir_all(bench.root(folder)).unwrap();
     }
     let theirs = of("57", "3005550101");
-    let others =
-        of("52", "3005550101") + &of("55", "573005550101").replace(header, "").trim_start();
+    let others = of("52", "3005550101") + of("55", "573005550101").replace(header, "").trim_start();
     let mut holding = Vec::new();
     let mut write = |name: &str, bytes: &[u8], holds: bool| {
         fs::write(bench.root(name), bytes).unwrap();

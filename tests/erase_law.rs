@@ -181,8 +181,9 @@ impl World {
                 let (code, cell, _) = PEOPLE[row.who];
                 let (parent, line) = (row.parent.map_or("", |id| IDS[id]), LINES[row.line]);
                 let (id, flow, said) = (row.id().unwrap(), row.flow(), TEXTS[row.text].0);
-                text +=
-                    &format!("{id},{parent},{stamp},{end},{flow},{said},{code},{cell},{line}\n");
+                let cells = [id, parent, stamp, end, flow, said, code, cell, line];
+                text.push_str(&cells.join(","));
+                text.push('\n');
             }
             text
         };
@@ -216,7 +217,7 @@ impl World {
                 let (id, said, flow) = (row.id().unwrap_or(""), TEXTS[row.text].0, row.flow());
                 let full = person.unwrap_or("");
                 let line = LINES[row.line];
-                text += &match table {
+                let written = match table {
                     // A send is somebody's.
                     0 if cell.is_empty() => continue,
                     0 => format!("{number},{at},Delivered,{id},{flow},{said},{code},{cell}\n"),
@@ -227,6 +228,7 @@ impl World {
                     4 => format!("t{number},{at},{full}\n"),
                     _ => format!("n{number},{at},{id},{said},{flow},{full}\n"),
                 };
+                text.push_str(&written);
             }
             files.push((name, text));
         }
@@ -356,9 +358,9 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
             .map(|(number, row)| (format!("{prefix}{number}"), row))
             .collect();
         expected.sort_by(|a, b| a.0.cmp(&b.0));
-        let names: Vec<_> = found.iter().map(|(name, ..)| name.clone()).collect();
+        let left: Vec<_> = found.iter().map(|(name, ..)| name.clone()).collect();
         let wanted: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
-        prop_assert_eq!(names, wanted, "{}", table.name);
+        prop_assert_eq!(left, wanted, "{}", table.name);
         for ((_, row), (_, said, session)) in expected.into_iter().zip(&found) {
             if place != 4 {
                 prop_assert_eq!(text_without(row.text, phone, exactly), said.as_str());

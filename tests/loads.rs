@@ -1,6 +1,7 @@
 //! What a load promises, over small exports written for each test.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
@@ -188,7 +189,7 @@ proptest! {
         let export = |stamp: &str| {
             let mut text = format!("session_id,first_message,last_node_id,{}\n", "session_started_timestamp,=odd");
             for (at, (first, last)) in records.iter().enumerate() {
-                text += &format!("s{at},{},{},{stamp},1\n", quoted(first), quoted(last));
+                let _ = writeln!(text, "s{at},{},{},{stamp},1", quoted(first), quoted(last));
             }
             text
         };

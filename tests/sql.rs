@@ -348,6 +348,9 @@ fn no_message_holds_a_value() {
     assert!(!said.contains("colour") && !said.contains("size"), "{said}");
 }
 
+/// What stands behind a reader that Polars' SQL refuses anyhow, in its own words.
+const UNKNOWN: &str = ".x";
+
 #[test]
 fn no_file_is_read_unless_it_is_allowed_and_no_network_ever() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -366,7 +369,7 @@ fn no_file_is_read_unless_it_is_allowed_and_no_network_ever() {
             let file = format!("{reader}('{path}')");
             reads.extend([
                 format!("SELECT * FROM {file}"),
-                format!("SELECT * FROM {file}.x"),
+                format!("SELECT * FROM {file}{UNKNOWN}"),
                 format!("WITH v AS (SELECT * FROM {file} AS f) SELECT * FROM v"),
                 format!("SELECT * FROM (SELECT * FROM {file} AS f) AS v"),
                 format!("SELECT session_id FROM sessions WHERE session_id IN (SELECT id FROM {file} AS f)"),
@@ -383,7 +386,7 @@ fn no_file_is_read_unless_it_is_allowed_and_no_network_ever() {
         assert_eq!((said.out.as_str(), said.code), ("", 2), "{statement}");
         let refused =
             said.err.contains("files are not allowed\n  hint: allow those of this machine");
-        assert!(refused || statement.ends_with(".x"), "{statement}: {}", said.err);
+        assert!(refused || statement.ends_with(UNKNOWN), "{statement}: {}", said.err);
     }
     desk.write("lake/wabalake.toml", "[sql]\nfiles = true\n");
     let said = run(
@@ -395,7 +398,8 @@ fn no_file_is_read_unless_it_is_allowed_and_no_network_ever() {
     assert!(own.err.starts_with("error: `sessions` is the name of a table"), "{}", own.err);
     for scheme in ["http", "https", "HTTP", "s3", "hf", "gs", "file"] {
         let statements = reads(&format!("{scheme}://{server}/vips.csv"));
-        for statement in statements.iter().filter(|statement| !statement.ends_with(".x")).take(3) {
+        for statement in statements.iter().filter(|statement| !statement.ends_with(UNKNOWN)).take(3)
+        {
             let said = run(statement, &[]);
             assert_eq!((said.out.as_str(), said.code), ("", 2), "{statement}");
             assert!(said.err.contains("no network is reached\n  hint: "), "{}", said.err);
@@ -504,11 +508,10 @@ fn ends(statement: &str, name: &str) {
     let said = LOADED.command(&line).output().unwrap();
     let err = String::from_utf8_lossy(&said.stderr);
     let begins = statement.chars().take(60).collect::<String>();
-    match said.status.code() {
-        Some(0) => assert!(err.is_empty(), "{begins}: {err}"),
-        Some(2) => assert!(err.contains("error: ") && err.contains("hint: "), "{begins}: {err}"),
-        other => panic!("{begins}, {} bytes: {other:?}: {err}", statement.len()),
-    }
+    let code = said.status.code();
+    let is_answer = code == Some(0) && err.is_empty();
+    let is_refusal = code == Some(2) && err.contains("error: ") && err.contains("hint: ");
+    assert!(is_answer || is_refusal, "{begins}, {} bytes: {code:?}: {err}", statement.len());
 }
 
 #[test]

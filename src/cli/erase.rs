@@ -231,7 +231,7 @@ fn plan(found: &Erased) -> String {
     let tables: Vec<String> =
         tables.map(|table| format!("{} in {}", grouped(table.rows), table.table)).collect();
     if !tables.is_empty() {
-        parts[0].push_str(&format!(" ({})", tables.join(", ")));
+        parts[0] = format!("{} ({})", parts[0], tables.join(", "));
     }
     if found.struck() > 0 {
         parts
@@ -291,7 +291,7 @@ fn masked(text: &str) -> String {
         while end < chars.len() {
             let gap = chars[end..].iter().take_while(|c| is_gap(c)).count();
             let next = if end == at { 0 } else { gap };
-            if next > LONGEST_GAP || !chars.get(end + next).is_some_and(|c| is_digit(c)) {
+            if next > LONGEST_GAP || !chars.get(end + next).is_some_and(is_digit) {
                 break;
             }
             end += next + 1;

@@ -11,7 +11,7 @@
 //! retries do not see that two commits add the rows of one empty day, and would keep both.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,6 @@ use deltalake::logstore::CommitOrBytes;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTableBuilder, DeltaTableError};
 use serde_json::{Map, Value, json};
-use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
 use url::Url;
 use uuid::Uuid;
@@ -37,7 +36,7 @@ use super::snapshot::{fields, fields_of};
 use super::stage::sync;
 use super::{DataFile, Lake, Snapshot, StagedFile};
 use crate::error::{Context as _, Error, Result};
-use crate::files::{Access, beside};
+use crate::files::{Access, synced_beside, write_synced};
 
 /// A checkpoint is written whenever so many commits came after the last, so that a log stays quick
 /// to read however long it is.
@@ -175,7 +174,7 @@ impl Lake {
         let commit = damage::sealed(commit, version);
         let log = self.log_of(table);
         let place = log.commit_file(version);
-        let unseen = unseen(&place, &commit).context(committing)?;
+        let unseen = synced_beside(&place, Access::Usual, &commit).context(committing)?;
         keep(true);
         match unseen.persist_noclobber(&place) {
             Ok(_) => {}
@@ -225,7 +224,11 @@ impl Lake {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             hashes.insert(name, Hash::of_file(file)?.1);
         }
-        write_whole(&log.checkpoint_hashes(version), damage::listed(&hashes).as_bytes())
+        write_synced(
+            &log.checkpoint_hashes(version),
+            Access::Usual,
+            damage::listed(&hashes).as_bytes(),
+        )
     }
 
     /// Notes the newest version of a table of which there is only one, so that it is known when its
@@ -236,7 +239,7 @@ impl Lake {
         }
         let place = self.newest_file(table);
         // A note that cannot be made says nothing, and costs nothing else.
-        let _ = write_whole(&place, newest_text(version).as_bytes());
+        let _ = write_synced(&place, Access::Usual, newest_text(version).as_bytes());
     }
 
     /// The newest version of a table that is known to have been committed.
@@ -291,23 +294,6 @@ async fn prepared(
 fn table_url(folder: &Path) -> Result<Url, DeltaTableError> {
     Url::from_directory_path(folder)
         .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))
-}
-
-/// Writes a file that is there as a whole or not at all.
-fn write_whole(place: &Path, bytes: &[u8]) -> Result<()> {
-    unseen(place, bytes)?.persist(place).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// A file that is on disk and does not have its name yet.
-fn unseen(place: &Path, bytes: &[u8]) -> Result<NamedTempFile> {
-    if let Some(folder) = place.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut file = beside(place, Access::Usual)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 /// Deletes a checkpoint, of which the commits say the same.

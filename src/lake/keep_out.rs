@@ -18,17 +18,17 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::erase::write_whole;
 use super::stage::sync;
 use super::{Lake, lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
+use crate::files::{Access, synced_beside, write_synced};
 
 type Bytes = [u8; 32];
 
@@ -185,7 +185,7 @@ impl Lake {
         }
         if keep_out.entries.len() > before {
             let list = self.keep_out_list();
-            write_whole(&list, keep_out.text().as_bytes())?;
+            write_synced(&list, Access::Usual, keep_out.text().as_bytes())?;
             sync(&[&list], self.root())?;
         }
         Ok(())
@@ -233,12 +233,10 @@ fn made_key(file: &Path) -> Result<Bytes> {
     let mut key = Bytes::default();
     getrandom::fill(&mut key).map_err(|e| Error::lake(format!("no random key: {e}")))?;
     let doing = || format!("writing `{}`", file.display());
-    let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).context(doing)?;
-    let mut whole = tempfile::Builder::new().prefix(".").tempfile_in(folder).context(doing)?;
-    writeln!(whole, "{}", hex::encode(key)).context(doing)?;
+    let text = format!("{}\n", hex::encode(key));
+    let whole = synced_beside(file, Access::Owner, text.as_bytes()).context(doing)?;
     whole.persist_noclobber(file).map_err(|error| error.error).context(doing)?;
-    sync(&[file], folder)?;
+    sync(&[file], file.parent().unwrap_or(Path::new(".")))?;
     Ok(key)
 }
 
@@ -307,10 +305,10 @@ mod tests {
         assert!(keep_out.has_person("529991234567") && keep_out.has_session("s1"));
 
         #[cfg(unix)]
-        for file in [lake.keep_out_key().unwrap(), lake.keep_out_list()] {
+        {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = fs::metadata(&file).unwrap().permissions().mode();
-            assert_eq!(mode & 0o077, 0, "{}", file.display());
+            let key = fs::metadata(lake.keep_out_key().unwrap()).unwrap();
+            assert_eq!(key.permissions().mode() & 0o077, 0, "only its owner reads the key");
         }
         let key = fs::read(lake.keep_out_key().unwrap()).unwrap();
         for wrong in [None, Some("00".repeat(32)), Some("no key".to_owned())] {

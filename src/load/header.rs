@@ -134,7 +134,9 @@ fn cells(header: &str, delimiter: u8, renames: &[(String, String)]) -> Vec<Strin
     let mut cells = Vec::new();
     fields.read(header, header.contains('"'), delimiter, &mut cells);
     if cells.contains(&MENDED) {
-        cells.iter_mut().for_each(|cell| *cell = unguarded(cell));
+        for cell in &mut cells {
+            *cell = unguarded(cell);
+        }
     }
     let rename = |cell: &str| {
         let cell = cell.trim();

@@ -31,7 +31,7 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -55,10 +55,11 @@ use super::vacuum::{entries, is_data_file, is_log_leftover};
 use super::{Change, Commit, Lake, Lock, Operation, Snapshot, Staging, damage, lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
-use crate::files::{Access, beside};
+use crate::files::{Access, write_synced};
 
 /// How to erase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Options {
     /// Only tell.
     pub dry_run: bool,
@@ -383,10 +384,10 @@ impl Lake {
         for file in &snapshot.files {
             let wanted = [rejects::KIND, rejects::HEADER, rejects::DELIMITER, rejects::RAW];
             let rows = snapshot.scan_files(&[file])?.select(wanted.map(col)).collect()?;
-            let [kinds, headers, delimiters, raws] = wanted.map(|name| rows.column(name));
+            let [kinds, headers, delimiters, records] = wanted.map(|name| rows.column(name));
             let (kinds, headers) = (kinds?.str()?, headers?.str()?);
-            let (delimiters, raws) = (delimiters?.str()?, raws?.str()?);
-            for (row, raw) in raws.iter().enumerate() {
+            let (delimiters, records) = (delimiters?.str()?, records?.str()?);
+            for (row, raw) in records.iter().enumerate() {
                 let Some(raw) = raw else { continue };
                 let of = [kinds, headers, delimiters].map(|of| of.get(row).unwrap_or_default());
                 named.extend(judge.read(of, raw).session().map(str::to_owned));
@@ -599,7 +600,7 @@ impl Lake {
             Journal { sessions: sessions.collect(), once: sought.once.iter().cloned().collect() };
         let text = serde_json::to_vec(&journal)
             .map_err(|error| Error::bug(format!("the journal: {error}")))?;
-        write_whole(&self.journal_file(), &text)
+        write_synced(&self.journal_file(), Access::Usual, &text)
     }
 }
 
@@ -701,7 +702,7 @@ enum LogEntry {
 impl LogEntry {
     fn mend(&self) -> Result<()> {
         match self {
-            Self::Commit { file, struck } => write_whole(file, struck),
+            Self::Commit { file, struck } => write_synced(file, Access::Usual, struck),
             Self::Checkpoint { parts, beside } => {
                 beside.iter().chain(parts).try_for_each(|file| delete(file))
             }
@@ -810,18 +811,6 @@ fn delete(file: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         deleted => deleted.context(|| format!("deleting `{}`", file.display())),
     }
-}
-
-/// Writes a file that is there as a whole or not at all.
-pub(super) fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
-    let doing = || format!("writing `{}`", file.display());
-    let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).context(doing)?;
-    let mut whole = beside(file, Access::Usual).context(doing)?;
-    whole.write_all(bytes).context(doing)?;
-    whole.as_file().sync_all().context(doing)?;
-    whole.persist(file).map_err(|error| error.error).context(doing)?;
-    Ok(())
 }
 
 fn reading(file: &Path) -> String {

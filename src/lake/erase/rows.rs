@@ -305,8 +305,8 @@ fn judge_all(rows: &DataFrame, sought: &Sought, goes: &mut [bool]) -> Result<Vec
     let mut instead = Vec::new();
     let text = |name: &str| Ok::<_, PolarsError>(rows.column(name)?.str()?.clone());
     let (kinds, headers) = (text(rejects::KIND)?, text(rejects::HEADER)?);
-    let (delimiters, raws) = (text(rejects::DELIMITER)?, text(rejects::RAW)?);
-    for (row, raw) in raws.iter().enumerate() {
+    let (delimiters, records) = (text(rejects::DELIMITER)?, text(rejects::RAW)?);
+    for (row, raw) in records.iter().enumerate() {
         let Some(raw) = raw else { continue };
         let of = [&kinds, &headers, &delimiters].map(|texts| texts.get(row).unwrap_or_default());
         match judge.read(of, raw).judge(raw, sought) {

@@ -111,7 +111,7 @@ impl Pieces {
                         let (left, right) = (Box::new(left), Box::new(right));
                         let pair = SetExpr::SetOperation { op, set_quantifier, left, right };
                         let mut query = all_of("_")?;
-                        query.body = Box::new(pair);
+                        *query.body = pair;
                         let rows = self.context.execute(&query.to_string())?;
                         self.register(rows)?
                     }
