@@ -36,6 +36,7 @@ use super::damage::{self, Brought, FILE_HASH, FOOTER_HASH, Fault, Hash};
 use super::history::load_of;
 use super::loads::Figures;
 use super::marts::MART_DAY;
+use super::vacuum::{entries, is_data_file};
 use crate::error::{Context as _, Error, Result};
 
 /// One line of a commit. What is told of the commit can be passed over: a mart's tells of each day
@@ -482,14 +483,16 @@ impl Log {
         }
     }
 
-    /// Whether there are files of rows.
+    /// Whether there are data files of wabalake's, not counting what links lead to.
     fn has_rows(&self) -> bool {
+        let named = |path: &Path, is: fn(&str) -> bool| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(is)
+        };
         let Ok(days) = std::fs::read_dir(&self.table) else { return false };
         let mut days = days.flatten().map(|day| day.path());
         days.any(|day| {
-            let of_day = day.file_name().is_some_and(|name| name.to_string_lossy().contains('='));
-            let mut files = std::fs::read_dir(day).into_iter().flatten().flatten();
-            of_day && files.any(|file| file.path().extension().is_some_and(|end| end == "parquet"))
+            named(&day, |name| name.contains('='))
+                && entries(&day).unwrap_or_default().iter().any(|file| named(file, is_data_file))
         })
     }
 
