@@ -10,8 +10,7 @@
 //! ```
 
 use polars::prelude::{
-    NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, concat,
-    concat_lf_diagonal, concat_str,
+    NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, concat, concat_str,
 };
 use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::deployments::{
@@ -163,44 +162,42 @@ impl Query for ConversationUsers {
 /// The objects of those who answered anything: a row for each session, person and conversation that
 /// deployments name together.
 fn captured(deployments: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-    const PLACE: &str = "place";
-    let join = |how| JoinArgs::new(how);
-    let whose = || WHOSE.map(col).to_vec();
-    let asked = deployments.clone().select(whose()).unique(None, UniqueKeepStrategy::Any);
-    let (session, person) = (vec![col(SESSION_KEY)], vec![col(USER_KEY), col(CONVERSATION_ID)]);
+    let whose = WHOSE.map(col);
+    let asked = deployments.clone().select(&whose).unique(None, UniqueKeepStrategy::Any);
+    // Nothing comes before everything.
+    let at = col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN));
+    let variables = tables.scan(&variables::TABLE).with_column(at.alias(AT));
+    // Who may be asked for many times over has one answer by each name before that.
+    let told = |variables: LazyFrame, of: &[Expr]| {
+        let on = of.to_vec();
+        let told =
+            asked.clone().join(last(variables, of), &on, &on, JoinArgs::new(JoinType::Inner));
+        told.select([&whose[..], &[VARIABLE, VALUE, AT].map(col)].concat())
+    };
     let of_a_session = || col(SESSION_KEY).is_not_null();
-    let asked_for = |variables: Expr, of: &[Expr]| {
-        let asked = asked.clone().select(of);
-        let variables = tables.scan(&variables::TABLE).filter(variables);
-        let variables = variables.join(asked, of, of, join(JoinType::Semi));
-        variables.select([of, &[VARIABLE, VALUE, AT].map(col)].concat())
-    };
-    let variables = [asked_for(of_a_session(), &session), asked_for(of_a_session().not(), &person)];
-
-    // Of several by one name the last, where nothing comes before everything: first among those of
-    // one session or person, who may be asked for many times over.
-    let named = [whose(), vec![col(VARIABLE)]].concat();
-    let last = concat_lf_diagonal(variables, UnionArgs::default())?
-        .sort([AT, VALUE], SortMultipleOptions::default())
-        .unique_stable_generic(Some(named.clone()), UniqueKeepStrategy::Last)
-        .with_row_index(PLACE, None);
-    let told = |variables: Expr, of: &[Expr]| {
-        let what = [VARIABLE, VALUE, PLACE].map(col);
-        let variables = last.clone().filter(variables).select([of, &what].concat());
-        let told = asked.clone().join(variables, of, of, join(JoinType::Inner));
-        told.select([&whose()[..], &what].concat())
-    };
-    let told = [told(of_a_session(), &session), told(of_a_session().not(), &person)];
-    let last =
-        concat(told, UnionArgs::default())?.group_by(named).agg([col(VALUE).max_by(col(PLACE))]);
+    let told = [
+        told(variables.clone().filter(of_a_session()), &[col(SESSION_KEY)]),
+        told(variables.filter(of_a_session().not()), &[col(USER_KEY), col(CONVERSATION_ID)]),
+    ];
+    let last = last(concat(told, UnionArgs::default())?, &whose);
     let member = concat_str([json_text(col(VARIABLE)), lit(":"), json_text(col(VALUE))], "", false);
     let object = concat_str([lit("{"), col(VARIABLES), lit("}")], "", false);
     Ok(last
         .with_column(member.alias(VARIABLES))
-        .group_by(whose())
+        .group_by(&whose)
         .agg([col(VARIABLES)
             .sort_by([col(VARIABLE)], SortMultipleOptions::default())
             .str()
             .join(",", false)])
         .with_column(object.alias(VARIABLES)))
+}
+
+/// Of several answers of the same by one name the last; of those at one instant the greatest.
+fn last(answers: LazyFrame, of: &[Expr]) -> LazyFrame {
+    let named = [of, &[col(VARIABLE)]].concat();
+    answers
+        .group_by([&named[..], &[col(AT)]].concat())
+        .agg([col(VALUE).max()])
+        .group_by(named)
+        .agg([col(VALUE).max_by(col(AT)), col(AT).max()])
 }

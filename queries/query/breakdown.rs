@@ -7,7 +7,7 @@
 
 use polars::prelude::{
     DataType, JoinArgs, JoinCoalesce, JoinType, LazyFrame, NULL, PolarsResult, UniqueKeepStrategy,
-    col, lit, when,
+    by_name, col, lit, when,
 };
 use wabalake_data::Table;
 use wabalake_data::tables::conversions::VALUE;
@@ -71,13 +71,13 @@ pub fn breakdown(
         rows_where(delivered().and(answered())).alias("replied"),
         average_seconds(DURATION).alias("avg_session_seconds"),
     ]);
-    // Few deployments name a session that converted, and many may name the same.
-    let attributed = conversions.attributed(tables)?;
-    let converting = naming.join(attributed.clone(), &on, &on, join(JoinType::Semi));
-    let owed = grouped(converting, &deployments::TABLE)?
-        .select([col(group), col(SESSION_KEY)])
-        .unique(None, UniqueKeepStrategy::Any)
-        .join(attributed, &on, &on, join(JoinType::Inner));
+    // Few deployments name a session that converted, but many may name the same.
+    let amount = || col(VALUE).cast(DataType::Decimal(38, 6));
+    let amount = when(amount().count().gt(lit(0))).then(amount().sum()).otherwise(lit(NULL));
+    let earning = conversions.attributed(tables)?.group_by([col(SESSION_KEY), col(CURRENCY)]);
+    let owed = naming.join(earning.agg([amount.alias(VALUE)]), &on, &on, join(JoinType::Inner));
+    let once = Some(by_name([group, SESSION_KEY, CURRENCY], true, false));
+    let owed = grouped(owed, &deployments::TABLE)?.unique(once, UniqueKeepStrategy::Any);
     let converted = owed
         .clone()
         .group_by(&of_group)
