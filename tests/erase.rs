@@ -9,7 +9,7 @@ use polars::prelude::*;
 use tempfile::TempDir;
 use wabalake::error::Error;
 use wabalake::lake::erase::{Erased, Options};
-use wabalake::lake::{Lake, layout, layouts};
+use wabalake::lake::{Lake, check, layout, layouts};
 use wabalake::load::{self, load};
 use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
@@ -281,6 +281,12 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     let erased = erase(&lake);
     assert_eq!(holding(&root), Vec::<PathBuf>::new());
     assert!(erased.marts && erased.left.is_empty());
+    let checked = lake.check(check::Options { deep: true, progress: None }).unwrap();
+    assert!(
+        checked.findings.is_empty(),
+        "what is rewritten is sealed anew: {:?}",
+        checked.findings
+    );
     let told = |erased: &Erased| -> Vec<_> {
         erased.tables.iter().map(|table| (table.table, table.rows, table.struck)).collect()
     };

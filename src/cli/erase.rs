@@ -152,16 +152,20 @@ fn run(asked: &Asked<'_>) -> Result<()> {
             };
             writeln!(
                 out,
-                "{}: {} rows {would}erased{struck}{version}",
+                "{}: {} {would}erased{struck}{version}",
                 table.table,
-                grouped(table.rows)
+                count(table.rows, "row", "rows")
             )?;
         }
         if erased.old_files > 0 {
-            writeln!(out, "{} files {would}deleted", grouped(erased.old_files))?;
+            writeln!(out, "{} {would}deleted", count(erased.old_files, "file", "files"))?;
         }
         if erased.log_entries > 0 {
-            writeln!(out, "{} log entries {would}mended", grouped(erased.log_entries))?;
+            writeln!(
+                out,
+                "{} {would}mended",
+                count(erased.log_entries, "log entry", "log entries")
+            )?;
         }
         if erased.marts {
             writeln!(out, "marts {would}dropped: the next night makes them anew")?;
@@ -217,11 +221,13 @@ fn tell(found: &Erased) {
     }
 }
 
+/// A number of things.
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
 /// What is to be erased, in words.
 fn plan(found: &Erased) -> String {
-    let count = |number: u64, one: &str, many: &str| {
-        format!("{} {}", grouped(number), if number == 1 { one } else { many })
-    };
     let mut parts = vec![format!(
         "{} of {}",
         count(found.rows(), "row", "rows"),
