@@ -410,7 +410,9 @@ fn a_mart_with_narrower_sums_is_made_anew() {
     assert!(text.contains("decimal(38,6)"), "{text}");
     let at = text.find("\"definition\":\"").unwrap() + "\"definition\":\"".len();
     let other = format!("{}{}{}", &text[..at], "0".repeat(32), &text[at + 32..]);
-    std::fs::write(&commit, other.replace("decimal(38,6)", "decimal(18,6)")).unwrap();
+    // Versions that added up in narrower columns wrote no hash.
+    let other = other.replace("decimal(38,6)", "decimal(18,6)").replace("commit_hash", "none");
+    std::fs::write(&commit, other).unwrap();
 
     let report = nights.night();
     assert_eq!(Nights::worked_out(&report)["ads"], ("all", 1));

@@ -171,15 +171,19 @@ impl Lake {
         user_phone: Option<&str>,
         sessions: impl IntoIterator<Item = &'a String>,
     ) -> Result<()> {
+        let person = user_phone.map(|phone| (Kind::Person, phone));
+        let sessions = sessions.into_iter().map(|id| (Kind::Session, id.as_str()));
+        let entries: Vec<_> = person.into_iter().chain(sessions).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
         let _turn = lock::wait(&self.own_folder("locks").join("keep-out"))?;
         let mut keep_out = match self.keep_out()? {
             Some(known) => known,
             None => KeepOut::new(&made_key(&self.keep_out_key()?)?)?,
         };
         let before = keep_out.entries.len();
-        let person = user_phone.map(|phone| (Kind::Person, phone));
-        let sessions = sessions.into_iter().map(|id| (Kind::Session, id.as_str()));
-        for (kind, text) in person.into_iter().chain(sessions) {
+        for (kind, text) in entries {
             let mark = keep_out.mark(kind.name(), text);
             keep_out.entries.insert((kind, mark));
         }
