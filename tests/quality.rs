@@ -114,6 +114,11 @@ fn clean_up(lake: &Path) {
     }
 }
 
+/// Lines of a commit as versions wrote them that did not hash it.
+fn without_hash(lines: &[&str]) -> String {
+    lines.join("\n").replace("commit_hash", "none")
+}
+
 #[test]
 fn figures_of_rejects_outlive_the_commits_of_their_loads() {
     let folder = TempDir::new().unwrap();
@@ -145,7 +150,7 @@ fn figures_of_rejects_outlive_the_commits_of_their_loads() {
     for (commit, text) in &texts {
         let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"loads/")).collect();
         assert_eq!(lines.len() + 1, text.lines().count());
-        std::fs::write(commit, lines.join("\n")).unwrap();
+        std::fs::write(commit, without_hash(&lines)).unwrap();
     }
     assert_eq!(told(), before);
     for (commit, text) in &texts {
@@ -170,7 +175,7 @@ fn a_lake_that_held_no_figures_still_tells_what_was_rejected() {
     let commit = &commits(&lake.join("tables/sessions/_delta_log"))[0];
     let text = std::fs::read_to_string(commit).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"loads/")).collect();
-    std::fs::write(commit, lines.join("\n")).unwrap();
+    std::fs::write(commit, without_hash(&lines)).unwrap();
     clean_up(&lake);
     assert_eq!(row(folder, "rejected-row"), "rejected-row,sessions,1,1,100.0,");
 }
