@@ -233,6 +233,24 @@ fn places(root: &Path, files: &[PathBuf]) -> Vec<String> {
     places
 }
 
+/// Leaves what killed programs leave, with the person in it.
+fn leave_garbage(root: &Path) {
+    let garbage = "utc_day=2025-06-01/5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet";
+    fs::write(root.join("tables/sessions").join(garbage), "PAR1 573005550101").unwrap();
+    fs::create_dir_all(root.join(".wabalake/scratch/load-1")).unwrap();
+    fs::write(root.join(".wabalake/scratch/load-1/1.ipc"), "3005550101").unwrap();
+    fs::write(
+        root.join(
+            "tables/sessions/_delta_log/_commit_5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.json.tmp",
+        ),
+        PHONE,
+    )
+    .unwrap();
+    let mart = root.join("marts/users/mart_day=2025-06-01");
+    fs::create_dir_all(&mart).unwrap();
+    fs::write(mart.join("5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet"), PHONE).unwrap();
+}
+
 #[test]
 fn no_byte_of_a_lake_holds_the_person_any_more() {
     let bench = Bench::new();
@@ -250,21 +268,7 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
         bench.load("lake", "other.csv", &other);
     }
     lake.compact().unwrap();
-    // What killed programs leave.
-    let garbage = "utc_day=2025-06-01/5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet";
-    fs::write(root.join("tables/sessions").join(garbage), "PAR1 573005550101").unwrap();
-    fs::create_dir_all(root.join(".wabalake/scratch/load-1")).unwrap();
-    fs::write(root.join(".wabalake/scratch/load-1/1.ipc"), "3005550101").unwrap();
-    fs::write(
-        root.join(
-            "tables/sessions/_delta_log/_commit_5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.json.tmp",
-        ),
-        PHONE,
-    )
-    .unwrap();
-    let mart = root.join("marts/users/mart_day=2025-06-01");
-    fs::create_dir_all(&mart).unwrap();
-    fs::write(mart.join("5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet"), PHONE).unwrap();
+    leave_garbage(&root);
 
     let held = holding(&root);
     let mut everywhere: Vec<&str> =
