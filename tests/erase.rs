@@ -600,6 +600,24 @@ fn exactly_is_exactly() {
     assert_eq!(texts(&lake, &sessions::TABLE, "first_message"), ["ask 5712"]);
 }
 
+/// The person's send and another's name one session: what is written anew is not taken for an old
+/// file that names it.
+#[test]
+fn a_send_of_another_that_names_the_same_session_stays() {
+    let bench = Bench::new();
+    let header = "conversation_id,user_country_code,user_cellphone,deployment_timestamp,\
+                  delivery_status,session_id\n";
+    for (file, cell) in [("1.csv", NATIONAL), ("2.csv", "3005550102")] {
+        let send = format!("{header}11,57,{cell},2025-05-31 00:30:00,Sent,s0\n");
+        bench.load("lake", file, &send);
+    }
+    let lake = Lake::open(bench.root("lake")).unwrap();
+    erase(&lake);
+    assert_eq!(texts(&lake, &deployments::TABLE, "user_phone"), ["573005550102"]);
+    let checked = lake.check(check::Options { deep: true, progress: None }).unwrap();
+    assert!(checked.findings.is_empty(), "{:?}", checked.findings);
+}
+
 #[test]
 fn a_redirection_stays_one() {
     let bench = Bench::new();

@@ -161,6 +161,8 @@ impl Lake {
         let interrupted = journal.is_some();
         let sought = self.sought(phone, number, options, journal.unwrap_or_default())?;
 
+        // Before anything is staged: what is new is of no version yet, as what is old.
+        let (mut old_files, mut known) = self.old_files(&sought, &alone)?;
         let mut erased = Erased::default();
         let mut revisions = Vec::new();
         let mut people = HashSet::new();
@@ -176,7 +178,6 @@ impl Lake {
             }
         }
         erased.people = people.len() as u64;
-        let (mut old_files, mut known) = self.old_files(&sought, &alone)?;
         // Those of this version become old ones.
         for Revision { snapshot, change, .. } in &revisions {
             old_files.extend(change.remove.iter().map(|path| snapshot.folder.join(path)));
