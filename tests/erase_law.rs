@@ -11,7 +11,7 @@ use polars::prelude::*;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use wabalake::lake::erase::{Erased, Options};
-use wabalake::lake::{Lake, layout};
+use wabalake::lake::{Lake, check as damage, layout};
 use wabalake::load::{self, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{
@@ -452,5 +452,8 @@ proptest! {
         result.unwrap();
         check(&world, &lake, phone, false)?;
         prop_assert!(lake.erase(phone, Options::default()).unwrap().is_nothing());
+        let deep = damage::Options { deep: true, progress: None };
+        let damaged = lake.check(deep).unwrap().findings;
+        prop_assert!(damaged.is_empty(), "{damaged:?}");
     }
 }
