@@ -227,7 +227,8 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// A folder that cannot be moved or deleted.
+    /// A folder that cannot be moved or deleted; a link on the way to a mart, or a file of others in
+    /// its log, which are named.
     pub fn drop_marts(&self) -> Result<()> {
         let marts = entries(&self.marts())?;
         if marts.is_empty() {
