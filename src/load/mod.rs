@@ -57,7 +57,7 @@ use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 
 /// Part of what names a loaded file: raised when the same bytes would load as other rows.
-const LOADER_VERSION: u32 = 1;
+const LOADER_VERSION: u32 = 2;
 
 /// How to load.
 #[derive(Clone, Debug)]
