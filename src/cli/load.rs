@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_data::{TABLES, Table, table};
+use wabalake_queries::query::days::read_date;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
@@ -49,6 +51,11 @@ struct Options {
     /// Read a header as another, as FROM=TO; can be given several times
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
     rename: Vec<(String, String)>,
+
+    /// The date on which the files were exported, as YYYY-MM-DD, for ad_spend: what Meta told later
+    /// stays, though it be less [default: not known; then the larger amount stays]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    exported_on: Option<NaiveDate>,
 
     /// The sheet of a spreadsheet [default: the one that is an export]
     #[arg(long, value_name = "NAME")]
@@ -133,6 +140,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         source_timezone: own.or(config.source_timezone).unwrap_or(Tz::UTC),
         source_timezones,
         renames: options.rename.clone(),
+        exported_on: options.exported_on,
         sheet: options.sheet.clone(),
         per_file: options.per_file,
         strict: options.strict,

@@ -9,6 +9,7 @@
 //!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
 //!   │ keep_out  rows of erased persons who are kept out are left out and counted
 //!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
+//!   │ sums      parts of one amount in one file are added up
 //!   │ merge     day by day with the lake's rows: one row per key, the one further along
 //!   ▼ commit    the days that changed, swapped in by one commit; on a conflict, merged again
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet
@@ -38,6 +39,7 @@ pub mod report;
 mod sheet;
 mod source;
 mod stage;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod typing;
@@ -46,6 +48,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use wabalake_data::Table;
 
@@ -71,6 +74,8 @@ pub struct Options {
     pub source_timezones: BTreeMap<&'static str, Tz>,
     /// Header cells to read as others: from, to.
     pub renames: Vec<(String, String)>,
+    /// The date on which the files were exported, for tables that hold it.
+    pub exported_on: Option<NaiveDate>,
     /// The sheet of a spreadsheet, if it is not to be told from the headers.
     pub sheet: Option<String>,
     /// Whether each file is a load of its own.
@@ -94,6 +99,7 @@ impl Default for Options {
             source_timezone: Tz::UTC,
             source_timezones: BTreeMap::new(),
             renames: Vec::new(),
+            exported_on: None,
             sheet: None,
             per_file: false,
             strict: false,

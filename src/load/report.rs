@@ -32,8 +32,8 @@ pub struct Report {
     pub bytes: u64,
 }
 
-/// What became of one export: `rows_read` + `rows_spread` = new + updated + unchanged + rejected +
-/// left out + kept out.
+/// What became of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
+/// unchanged + rejected + left out + kept out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
@@ -62,7 +62,12 @@ pub struct FileReport {
     pub rows_new: u64,
     /// Rows that are further along than the lake's.
     pub rows_updated: u64,
-    /// Rows that add nothing.
+    /// Rows that gave way to another row of the same export with the same key, from which they
+    /// differ.
+    pub rows_superseded: u64,
+    /// Rows whose amounts were added to those of another row of the same export with the same key.
+    pub rows_added_up: u64,
+    /// Rows that add nothing to the row that stays: what is there is the same, or further along.
     pub rows_unchanged: u64,
     /// Records that could not be taken.
     pub rows_rejected: u64,
@@ -199,6 +204,20 @@ impl Report {
                 grouped(file.rows_unchanged),
                 grouped(file.rows_rejected),
             );
+            let key = wabalake_data::table(file.table).map(|table| table.key.join(", "));
+            let key = key.unwrap_or_default();
+            for (what, rows) in
+                [("added up, to", file.rows_added_up), ("superseded, by", file.rows_superseded)]
+            {
+                if rows > 0 {
+                    let plural = if rows == 1 { "" } else { "s" };
+                    let rows = grouped(rows);
+                    let _ = writeln!(
+                        text,
+                        "  {rows} row{plural} {what} another row of the file with the same {key}"
+                    );
+                }
+            }
             if file.rows_left_out > 0 {
                 let what = wabalake_data::table(file.table).map_or("", |table| table.left_out);
                 let _ = writeln!(text, "  left out: {} {what}", grouped(file.rows_left_out));

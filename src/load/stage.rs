@@ -6,8 +6,9 @@ use std::sync::{Mutex, mpsc};
 
 use polars::prelude::*;
 use rayon::prelude::*;
-use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
+use wabalake_data::tables::ad_spend::EXPORTED_ON;
+use wabalake_data::{TABLES, Table};
 
 use super::buckets::{Buckets, Overflow};
 use super::header::Header;
@@ -134,6 +135,7 @@ pub(crate) fn stage(
     // People come back in the next file.
     let phones = Phones::default();
     for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
+        check_exported_on(source, &header, options)?;
         let file_id = file_id(&survey, &form, &header, options);
         let report = FileReport {
             file: source.name.clone(),
@@ -175,6 +177,20 @@ pub(crate) fn stage(
     Ok(staged)
 }
 
+/// Refuses the date of an export for a table that does not hold it.
+fn check_exported_on(source: &Source, header: &Header, options: &Options) -> Result<()> {
+    let holds = |table: &Table| table.columns.iter().any(|column| column.name == EXPORTED_ON);
+    if options.exported_on.is_none() || holds(header.table) {
+        return Ok(());
+    }
+    let (file, table) = (&source.name, header.table.name);
+    let holding = TABLES.iter().filter(|table| holds(table)).map(|table| table.name);
+    let holding = holding.collect::<Vec<_>>().join(", ");
+    Err(Error::usage(format!("`{file}` is for {table}, which hold no date of the export")).hint(
+        format!("name only files for {holding} with `--exported-on`, load the others without"),
+    ))
+}
+
 /// Names a file's contents as they are read, so that the same file twice is known, and the same
 /// file read with another zone or other names is not taken for it.
 fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> String {
@@ -185,6 +201,9 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
     if let Some(sheet) = form.sheet() {
         read_as.push_str(sheet);
+    }
+    if let Some(date) = options.exported_on {
+        read_as.push_str(&format!(" exported on {date}"));
     }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);
@@ -212,7 +231,7 @@ fn read_file(
         for _ in 0..threads {
             scope.spawn(|| {
                 let typist = Typist::new(&header, zone, origin, phones);
-                let mut typist = typist.keeping_out(keep_out);
+                let mut typist = typist.exported_on(options.exported_on).keeping_out(keep_out);
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
                     let Some(chunk) = chunk else { break };
