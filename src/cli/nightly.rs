@@ -179,6 +179,18 @@ fn text(report: &Report) -> String {
             grouped(inbox.rows_updated),
             grouped(inbox.rows_rejected),
         );
+        for (what, rows) in
+            [("added up, to", inbox.rows_added_up), ("superseded, by", inbox.rows_superseded)]
+        {
+            if rows > 0 {
+                let plural = if rows == 1 { "" } else { "s" };
+                let rows = grouped(rows);
+                let _ = writeln!(
+                    text,
+                    "inbox: {rows} row{plural} {what} another row of the same file and key"
+                );
+            }
+        }
         if inbox.rows_kept_out > 0 {
             let rows = if inbox.rows_kept_out == 1 { "row" } else { "rows" };
             let kept_out = grouped(inbox.rows_kept_out);

@@ -53,6 +53,10 @@ pub struct Arrived {
     pub rows_new: u64,
     /// Rows that replaced others.
     pub rows_updated: u64,
+    /// Rows that gave way to another row of their own file.
+    pub rows_superseded: u64,
+    /// Rows whose amounts were added to those of another row of their own file.
+    pub rows_added_up: u64,
     /// Records that could not be taken.
     pub rows_rejected: u64,
     /// Records of erased persons who are kept out of the lake.
@@ -198,6 +202,8 @@ impl Arrived {
         self.rows_read += report.total(|file| file.rows_read);
         self.rows_new += report.total(|file| file.rows_new);
         self.rows_updated += report.total(|file| file.rows_updated);
+        self.rows_superseded += report.total(|file| file.rows_superseded);
+        self.rows_added_up += report.total(|file| file.rows_added_up);
         self.rows_rejected += report.total(|file| file.rows_rejected);
         self.rows_kept_out += report.total(|file| file.rows_kept_out);
     }
