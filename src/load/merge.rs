@@ -254,7 +254,7 @@ fn check_hash(table: &Table, several: &DataFrame) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use wabalake_data::tables::{deployments, sessions};
+    use wabalake_data::tables::{ad_spend, deployments, sessions};
 
     use super::*;
 
@@ -315,6 +315,72 @@ mod tests {
         assert_eq!(merged.rows.height(), 2);
         assert_eq!(merged.counts.updated, [(1, 1)].into());
         assert_eq!(merged.counts.new, [(1, 1)].into());
+    }
+
+    /// Spend of one ad, day and currency: origin, amount, and what is told beside it.
+    fn spent(rows: &[(i32, i64, [Option<i32>; 2], [Option<i64>; 2])]) -> DataFrame {
+        let of = |of: fn(&(i32, i64, [Option<i32>; 2], [Option<i64>; 2])) -> Option<i64>| {
+            rows.iter().map(of).collect::<Vec<_>>()
+        };
+        let filled = |name: &str| match name {
+            ad_spend::SPEND => of(|row| Some(row.1)),
+            ad_spend::PERIOD_DAYS => of(|row| row.2[0].map(i64::from)),
+            ad_spend::SHORTEST_PERIOD_DAYS => of(|row| row.2[1].map(i64::from)),
+            ad_spend::SPEND_LEAST => of(|row| row.3[0]),
+            ad_spend::SPEND_GREATEST => of(|row| row.3[1]),
+            _ => vec![None; rows.len()],
+        };
+        let stored = ad_spend::TABLE.stored();
+        let columns = stored.iter().map(|(name, kind)| match name.as_str() {
+            ad_spend::AD_ID => Column::new(name.clone(), vec!["7"; rows.len()]),
+            _ => Column::new(name.clone(), filled(name)).cast(kind).unwrap(),
+        });
+        let origins: Vec<i32> = rows.iter().map(|row| row.0).collect();
+        let columns = columns.chain([Column::new(ORIGIN.into(), origins)]).collect();
+        DataFrame::new(rows.len(), columns).unwrap()
+    }
+
+    /// What is stored of the one key: the amount, the periods, the least and the greatest.
+    fn stored(rows: &DataFrame) -> [Option<i64>; 5] {
+        assert_eq!(rows.height(), 1);
+        [
+            ad_spend::SPEND,
+            ad_spend::PERIOD_DAYS,
+            ad_spend::SHORTEST_PERIOD_DAYS,
+            ad_spend::SPEND_LEAST,
+            ad_spend::SPEND_GREATEST,
+        ]
+        .map(|name| {
+            rows.column(name).unwrap().cast(&DataType::Int64).unwrap().i64().unwrap().get(0)
+        })
+    }
+
+    #[test]
+    fn a_row_of_before_periods_were_kept_loses_and_restates_nothing() {
+        let before = (0, 100, [None, None], [None, None]);
+        let day = |origin, spend| (origin, spend, [Some(1), Some(1)], [Some(spend), Some(spend)]);
+        let merged = merge(&ad_spend::TABLE, vec![spent(&[before, day(1, 80)])]).unwrap();
+        assert_eq!(merged.counts.updated, [(1, 1)].into());
+        assert_eq!(stored(&merged.rows), [80, 1, 1, 80, 80].map(Some));
+        // Alone it stands for its own amount, and is left as it is.
+        let alone = merge(&ad_spend::TABLE, vec![spent(&[before])]).unwrap();
+        assert!(alone.is_unchanged());
+        assert_eq!(stored(&alone.rows), [Some(100), None, None, None, None]);
+    }
+
+    #[test]
+    fn a_row_that_gives_way_is_told_of_beside_the_one_that_stays() {
+        let day = |origin, spend| (origin, spend, [Some(1), Some(1)], [Some(spend), Some(spend)]);
+        let merged = merge(&ad_spend::TABLE, vec![spent(&[day(0, 100), day(1, 80)])]).unwrap();
+        assert!(!merged.is_unchanged() && merged.counts.updated.is_empty());
+        assert_eq!(stored(&merged.rows), [100, 1, 1, 80, 100].map(Some));
+        // Once told, it changes nothing.
+        let told = (0, 100, [Some(1), Some(1)], [Some(80), Some(100)]);
+        for spend in [80, 90, 100] {
+            let again = merge(&ad_spend::TABLE, vec![spent(&[told, day(1, spend)])]).unwrap();
+            assert!(again.is_unchanged());
+            assert_eq!(stored(&again.rows), [100, 1, 1, 80, 100].map(Some));
+        }
     }
 
     #[test]
