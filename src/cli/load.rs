@@ -52,7 +52,7 @@ struct Options {
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
     rename: Vec<(String, String)>,
 
-    /// The date on which the files were exported, as YYYY-MM-DD, for ad_spend: what Meta told later
+    /// The date on which the files were exported, as YYYY-MM-DD, for `ad_spend`: what Meta told later
     /// stays, though it be less [default: not known; then the larger amount stays]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     exported_on: Option<NaiveDate>,

@@ -203,7 +203,7 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
         read_as.push_str(sheet);
     }
     if let Some(date) = options.exported_on {
-        read_as.push_str(&format!(" exported on {date}"));
+        read_as = format!("{read_as} exported on {date}");
     }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);
