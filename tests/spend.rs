@@ -565,6 +565,6 @@ fn a_table_in_a_file_is_as_long_as_what_it_says() {
     assert_eq!(written, piped);
     assert_eq!(written.lines().count(), 2_002);
     assert!(written.contains(&longest), "a file has every cell whole");
-    // Every column padded to its longest cell would be 200 MB.
+    // Every column padded to its longest cell would be 132 MB.
     assert!(written.len() < longest.len() + 2_002 * 1_000, "{} bytes", written.len());
 }
