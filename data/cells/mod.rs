@@ -4,6 +4,7 @@
 //! cell as it stands            rule                       value
 //! "  - "                       null word                  null
 //! "2025-06-01 10:00:00"        stamp in the source zone   an instant
+//! "1/6/2025 10:00:00 PM"       the same, as its column is written
 //! "2000-01-01T00:00:00Z"       sentinel                   null
 //! "57.0"                       phone                      "57"
 //! "in-process"                 enumeration                "In Process"
@@ -16,6 +17,7 @@
 //! "US, BR"                     list                       "BR,US"
 //! ```
 
+pub mod ballot;
 pub mod date;
 pub mod enumeration;
 pub mod list;
@@ -25,13 +27,45 @@ pub mod stamp;
 
 pub use enumeration::Enumeration;
 
-/// How a file spells what can be spelled in several ways.
+/// The order in which day, month and year stand in a date that is written in digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateOrder {
+    /// `31/12/2025`
+    DayFirst,
+    /// `12/31/2025`
+    MonthFirst,
+    /// `2025/12/31`, which can be read in whatever order the others are.
+    YearFirst,
+}
+
+impl DateOrder {
+    /// The orders by the names that `--date-order` takes.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("dmy", Self::DayFirst), ("mdy", Self::MonthFirst), ("ymd", Self::YearFirst)];
+}
+
+/// The sign between a number's whole part and its decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecimalMark {
+    /// `1,234.56`
+    Point,
+    /// `1.234,56`
+    Comma,
+}
+
+impl DecimalMark {
+    /// The marks by the names that `--decimal` takes.
+    pub const NAMES: [(&'static str, Self); 2] = [("comma", Self::Comma), ("point", Self::Point)];
+}
+
+/// How the cells of a column are written; `None` where that is not known. Then a cell is read only
+/// if it says the same in every way of writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spelling {
-    /// Whether `1,234` is a little more than one.
-    pub decimal_comma: bool,
-    /// Whether `01/08/2025` is in August.
-    pub day_first: bool,
+    /// Of dates and stamps.
+    pub order: Option<DateOrder>,
+    /// Of amounts and counts.
+    pub mark: Option<DecimalMark>,
 }
 
 /// A trimmed word that says yes or no, in one of the languages that exports come in.

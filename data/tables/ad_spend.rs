@@ -11,6 +11,8 @@
 
 use polars::prelude::*;
 
+use crate::cells::DecimalMark;
+
 use super::{BLANK, CURRENCY, Cell, Column, Fate, Kind, Row, Spread, Table, fold_header};
 
 /// Its name in the catalog.
@@ -130,15 +132,20 @@ pub static TABLE: Table = Table {
     sort: &[AD_ID, CURRENCY],
     derive,
     left_out: "rows of totals",
-    is_day_first,
+    language,
     ..BLANK
 };
 
-fn is_day_first(header: &str) -> bool {
+fn language(header: &str) -> Option<DecimalMark> {
     // A currency in brackets stands behind some titles.
-    let title = fold_header(header.split('(').next().unwrap_or_default());
-    let titles = TITLES.iter().flat_map(|(_, titles)| *titles);
-    titles.filter(|known| !ENGLISH.contains(known)).any(|known| fold_header(known) == title)
+    let title = header.split('(').next().unwrap_or_default().trim();
+    let folded = fold_header(title);
+    let is_known = |titles: &[&str]| titles.iter().any(|known| fold_header(known) == folded);
+    if TITLES.iter().any(|(_, titles)| is_known(titles)) && !is_known(&ENGLISH) {
+        return Some(DecimalMark::Comma);
+    }
+    let is_title = is_known(&ENGLISH) || TITLES.iter().any(|(name, _)| is_known(&[name]));
+    (is_title && title.starts_with(char::is_uppercase)).then_some(DecimalMark::Point)
 }
 
 /// The longest period that a row may be for: what Ads Manager keeps, 37 months, and some days.
@@ -220,6 +227,24 @@ mod tests {
         for (place, (name, _)) in TITLES.iter().enumerate() {
             let column = TABLE.cells().find(|column| column.name == *name).unwrap();
             assert_eq!(column.aliases, titles(place), "{name}");
+        }
+    }
+
+    #[test]
+    fn titles_tell_their_language() {
+        let cases = [
+            ("Amount spent (USD)", Some(DecimalMark::Point)),
+            ("Ad ID", Some(DecimalMark::Point)),
+            ("Importe gastado (COP)", Some(DecimalMark::Comma)),
+            ("Día", Some(DecimalMark::Comma)),
+            ("Montant dépensé (EUR)", Some(DecimalMark::Comma)),
+            ("spend", None),
+            ("ad_id", None),
+            ("amount_spent", None),
+            ("Betrag", None),
+        ];
+        for (title, mark) in cases {
+            assert_eq!(language(title), mark, "{title}");
         }
     }
 

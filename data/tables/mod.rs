@@ -5,9 +5,9 @@
 
 use polars::prelude::*;
 
-use crate::cells::Enumeration;
 use crate::cells::number::{MONEY_PRECISION, MONEY_SCALE};
 use crate::cells::phone::Phones;
+use crate::cells::{DecimalMark, Enumeration};
 
 /// Names of columns, each stated once.
 macro_rules! columns {
@@ -115,9 +115,9 @@ pub struct Table {
     pub currency: Option<&'static str>,
     /// What records are called that are neither rows nor at fault.
     pub left_out: &'static str,
-    /// Whether a header cell is of a language that puts the day before the month and a comma
-    /// before decimals.
-    pub is_day_first: fn(&str) -> bool,
+    /// The decimal mark of the language that a header cell is in. A column's own name is in none:
+    /// anybody may have written it.
+    pub language: fn(&str) -> Option<DecimalMark>,
 }
 
 /// A table without anything, to state the others by what they have.
@@ -138,7 +138,7 @@ pub(crate) const BLANK: Table = Table {
     stamps_are_utc: false,
     currency: None,
     left_out: "",
-    is_day_first: |_| false,
+    language: |_| None,
 };
 
 impl Table {
@@ -335,6 +335,13 @@ impl Column {
         let header = fold_header(header);
         fold_header(self.name) == header || self.aliases.iter().any(|a| fold_header(a) == header)
     }
+}
+
+/// The decimal mark of a report that comes in English alone, by a title that is written as one: in
+/// words.
+pub(crate) fn english(table: &Table, title: &str) -> Option<DecimalMark> {
+    let is_title = title.trim().contains(' ') && table.exported().any(|c| c.is_named(title));
+    is_title.then_some(DecimalMark::Point)
 }
 
 /// Timestamp(µs, UTC), the type of every instant in a lake.

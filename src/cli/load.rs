@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
+use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::{TABLES, Table, table};
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
@@ -49,6 +50,16 @@ struct Options {
     /// Read a header as another, as FROM=TO; can be given several times
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
     rename: Vec<(String, String)>,
+
+    /// The order of day, month and year in dates such as 01/06/2025 [default: the one that fits all
+    /// cells of a column]
+    #[arg(long, value_parser = PossibleValuesParser::new(DateOrder::NAMES.map(|(name, _)| name)))]
+    date_order: Option<String>,
+
+    /// The sign before decimals in numbers such as 1.234 [default: the one that fits all cells of a
+    /// column]
+    #[arg(long, value_parser = PossibleValuesParser::new(DecimalMark::NAMES.map(|(name, _)| name)))]
+    decimal: Option<String>,
 
     /// The sheet of a spreadsheet [default: the one that is an export]
     #[arg(long, value_name = "NAME")]
@@ -133,6 +144,8 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         source_timezone: own.or(config.source_timezone).unwrap_or(Tz::UTC),
         source_timezones,
         renames: options.rename.clone(),
+        date_order: named(options.date_order.as_deref(), &DateOrder::NAMES),
+        decimal: named(options.decimal.as_deref(), &DecimalMark::NAMES),
         sheet: options.sheet.clone(),
         per_file: options.per_file,
         strict: options.strict,
@@ -143,6 +156,12 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     };
     let report = load::load(&lake, files, &how)?;
     tell(&report, &options)
+}
+
+/// What an argument is the name of.
+fn named<T: Copy>(argument: Option<&str>, names: &[(&str, T)]) -> Option<T> {
+    let found = names.iter().find(|(name, _)| Some(*name) == argument);
+    found.map(|(_, value)| *value)
 }
 
 /// The kind is an option, or the first word where that is the name of a table.

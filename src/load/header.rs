@@ -4,7 +4,7 @@
 //! ﻿Session ID;Session Started Timestamp;Flow      `;`, sessions, 0 → session_id, 1 → …, Flow unknown
 //! ```
 
-use wabalake_data::cells::Spelling;
+use wabalake_data::cells::{DecimalMark, Spelling};
 use wabalake_data::tables::{CURRENCY, Kind, Origin, fold_header};
 use wabalake_data::{Column, TABLES, Table};
 use wabalake_queries::query::nearest;
@@ -34,8 +34,10 @@ pub(crate) struct Header {
     pub(crate) unknown: Vec<String>,
     /// The header with renames applied, as one comma-separated record.
     pub(crate) written: String,
-    /// How the file spells numbers and dates.
-    pub(crate) spelling: Spelling,
+    /// How each of the cells is written, as far as it is known.
+    pub(crate) spellings: Vec<Spelling>,
+    /// The decimal mark of the language that the titles are in, where they tell one.
+    pub(crate) language: Option<DecimalMark>,
     /// The place of the cell that says what amounts are in, and what they are in where it does
     /// not: `Amount spent (COP)`.
     pub(crate) currency: Option<(usize, String)>,
@@ -121,10 +123,8 @@ impl Header {
             fields: cells.len(),
             unknown,
             written: written.join(","),
-            spelling: Spelling {
-                decimal_comma: delimiter == b';',
-                day_first: cells.iter().any(|cell| (table.is_day_first)(cell)),
-            },
+            spellings: vec![Spelling::default(); table.cells().count()],
+            language: language(table, &cells),
         })
     }
 }
@@ -182,6 +182,13 @@ fn currency(table: &Table, places: &[Option<usize>], cells: &[String]) -> Option
     let mut said = amounts.filter_map(|(_, place)| in_currency(&cells[(*place)?]));
     let currency = said.next().map(|(_, currency)| currency).or(table.currency)?;
     Some((at, currency.to_owned()))
+}
+
+/// The decimal mark of the language that titles are in; none where they are in several.
+fn language(table: &Table, cells: &[String]) -> Option<DecimalMark> {
+    let mut told = cells.iter().filter_map(|cell| (table.language)(cell));
+    let first = told.next()?;
+    told.all(|mark| mark == first).then_some(first)
 }
 
 /// The first column that a file must have and has not.

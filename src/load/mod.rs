@@ -6,6 +6,7 @@
 //!   │ header    delimiter, table, which column is where
 //!   │ reader    chunks of whole records, whatever the source is written in
 //!   │ records   those of a CSV; finds its way after a broken one
+//!   │ spelling  how each column's dates and decimals are written, by all of its cells
 //!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
 //!   │ keep_out  rows of erased persons who are kept out are left out and counted
 //!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
@@ -37,6 +38,7 @@ pub mod rejects;
 pub mod report;
 mod sheet;
 mod source;
+mod spelling;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,7 @@ use std::time::Instant;
 
 use chrono_tz::Tz;
 use wabalake_data::Table;
+use wabalake_data::cells::{DateOrder, DecimalMark};
 
 pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, TableReport};
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
@@ -71,6 +74,10 @@ pub struct Options {
     pub source_timezones: BTreeMap<&'static str, Tz>,
     /// Header cells to read as others: from, to.
     pub renames: Vec<(String, String)>,
+    /// The order of day and month in dates, if it is not to be told from all cells of a column.
+    pub date_order: Option<DateOrder>,
+    /// The decimal mark of amounts, in the same way.
+    pub decimal: Option<DecimalMark>,
     /// The sheet of a spreadsheet, if it is not to be told from the headers.
     pub sheet: Option<String>,
     /// Whether each file is a load of its own.
@@ -94,6 +101,8 @@ impl Default for Options {
             source_timezone: Tz::UTC,
             source_timezones: BTreeMap::new(),
             renames: Vec::new(),
+            date_order: None,
+            decimal: None,
             sheet: None,
             per_file: false,
             strict: false,

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use chrono_tz::Tz;
+use wabalake_data::cells::Spelling;
 use wabalake_data::cells::phone::{Phones, digits};
 use wabalake_data::tables::{Cell, Kind, sessions};
 
@@ -80,7 +81,7 @@ impl Witness {
         let mut columns = vec![None; fields.len()];
         for (column, place) in header.cells.iter().zip(&header.places) {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
-            let cell = read_cell(column, field, Tz::UTC, header.spelling, &mut false);
+            let cell = read_cell(column, field, Tz::UTC, Spelling::default(), &mut false);
             cells.push(cell.unwrap_or_default());
             if let Some(of) = place.and_then(|place| columns.get_mut(place)) {
                 *of = Some(column.name);

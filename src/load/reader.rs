@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use wabalake_data::cells::DecimalMark;
 use wabalake_data::tables::meta_points;
 
 use super::header::Header;
@@ -39,6 +40,16 @@ impl Form {
         survey: &Survey,
         options: &Options,
     ) -> Result<(Self, Header)> {
+        let (form, mut header) = Self::find(source, survey, options)?;
+        header.spell(options.date_order, options.decimal);
+        if matches!(form, Self::Json(..)) {
+            // Its numbers have a point, whatever the others look like.
+            header.spell(None, options.decimal.or(Some(DecimalMark::Point)));
+        }
+        Ok((form, header))
+    }
+
+    fn find(source: &Source, survey: &Survey, options: &Options) -> Result<(Self, Header)> {
         if source.is_workbook {
             let (sheet, header) = sheet::header(source, options)?;
             return Ok((Self::Sheet(sheet), header));

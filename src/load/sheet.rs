@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use calamine::{DataRef, ExcelDateTime, Reader as _, SheetType, SheetVisible, Xlsb, Xlsx};
 use polars::prelude::DataType;
+use wabalake_data::cells::number::never_thousands;
 
 use super::Options;
 use super::header::Header;
@@ -103,7 +104,7 @@ pub(crate) fn each_other_row(
             for name in names.iter().filter(|name| Some(name.as_str()) != but) {
                 book.rows(source, name, &mut |row| {
                     let cells: Vec<String> =
-                        row.cells.into_iter().map(|(_, value)| value.text(false)).collect();
+                        row.cells.into_iter().map(|(_, value)| value.text(None)).collect();
                     let next = take(&cells);
                     had_enough |= next.is_break();
                     Ok(next)
@@ -302,6 +303,8 @@ fn too_long(source: &Source, row: u32) -> Error {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value {
     Text(String),
+    /// A number in digits, with a point before decimals.
+    Number(String),
     /// The date, and the time of day unless it is midnight.
     Moment(String, Option<String>),
     /// What it shows, and why that is not its value.
@@ -336,7 +339,7 @@ impl Value {
         }
         let shown = format!("{number:.14e}").parse::<f64>().unwrap_or(number);
         // No minus zero.
-        Self::Text((shown + 0.0).to_string())
+        Self::Number((shown + 0.0).to_string())
     }
 
     fn moment(at: &ExcelDateTime) -> Self {
@@ -356,16 +359,20 @@ impl Value {
 
     fn len(&self) -> usize {
         match self {
-            Self::Text(text) | Self::Unreliable(text, _) => text.len() + 1,
+            Self::Text(text) | Self::Number(text) | Self::Unreliable(text, _) => text.len() + 1,
             Self::Moment(..) => 24,
         }
     }
 
-    /// As it would stand in a CSV. A column of dates shows no time at midnight.
-    fn text(self, is_date: bool) -> String {
+    /// As it would stand in a CSV, for a column of that type. One of dates shows no time at midnight,
+    /// and what is a number in one of amounts has no thousands.
+    fn text(self, of: Option<&DataType>) -> String {
         match self {
-            Self::Text(text) | Self::Unreliable(text, _) => text,
-            Self::Moment(date, None) if is_date => date,
+            Self::Number(text) if matches!(of, Some(DataType::Decimal(..) | DataType::Int64)) => {
+                never_thousands(text)
+            }
+            Self::Text(text) | Self::Number(text) | Self::Unreliable(text, _) => text,
+            Self::Moment(date, None) if of == Some(&DataType::Date) => date,
             Self::Moment(date, time) => {
                 format!("{date} {}", time.as_deref().unwrap_or("00:00:00"))
             }
@@ -442,7 +449,7 @@ fn find_header(
         let mut fields = Vec::new();
         for (column, value) in row.cells {
             fields.resize((column - first_column) as usize, String::new());
-            fields.push(quoted(&value.text(false)));
+            fields.push(quoted(&value.text(None)));
         }
         let record = fields.join(",");
         match Header::read(called, &record, Written::DELIMITER, options.kind, &options.renames) {
@@ -515,8 +522,8 @@ impl Writing {
 
 /// What there is to know of each field of a record.
 struct Columns {
-    /// The name of the table's column that it goes to, and whether that holds dates.
-    known: Vec<Option<(&'static str, bool)>>,
+    /// The name and the type of the table's column that it goes to.
+    known: Vec<Option<(&'static str, DataType)>>,
 }
 
 impl Columns {
@@ -524,7 +531,7 @@ impl Columns {
         let mut known = vec![None; header.fields];
         for (column, place) in header.cells.iter().zip(&header.places) {
             if let Some(place) = place {
-                known[*place] = Some((column.name, column.data_type() == DataType::Date));
+                known[*place] = Some((column.name, column.data_type()));
             }
         }
         Self { known }
@@ -539,12 +546,12 @@ impl Columns {
                 continue;
             };
             let at = at as usize;
-            let known = self.known.get(at).copied().flatten();
+            let known = self.known.get(at).and_then(Option::as_ref);
             if let (Value::Unreliable(_, why), Some((name, _))) = (&value, known) {
                 fault.get_or_insert_with(|| format!("`{name}` {why}"));
             }
             fields.resize(at, String::new());
-            fields.push(value.text(known.is_some_and(|(_, is_date)| is_date)));
+            fields.push(value.text(known.map(|(_, of)| of)));
         }
         if fields.len() < self.known.len() {
             fields.resize(self.known.len(), String::new());

@@ -19,6 +19,7 @@ use super::records::Chunk;
 use super::rejects;
 use super::report::{FileReport, PassedOver, RejectReport};
 use super::source::{Source, Survey};
+use super::spelling::{Ballots, Waiting};
 use super::typing::{Typed, Typist};
 use super::{LOADER_VERSION, Options};
 use crate::error::{Error, Result};
@@ -167,7 +168,7 @@ pub(crate) fn stage(
         let file = StagedFile { place, report, header, mended: Vec::new() };
         let from = (source, &survey, &form);
         let people = (&phones, keep_out.as_ref());
-        read_file(from, file, &mut staged.tables[at], people, options)?;
+        read_file(from, file, &mut staged.tables[at], people, (scratch, options))?;
     }
     if let Some(keep_out) = &keep_out {
         follow_sessions(lake, &mut staged, keep_out)?;
@@ -183,6 +184,10 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     let mut renames = options.renames.clone();
     renames.sort();
     let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
+    if options.date_order.is_some() || options.decimal.is_some() {
+        let (order, mark) = (options.date_order, options.decimal);
+        read_as.push_str(&format!(" {order:?} {mark:?} "));
+    }
     if let Some(sheet) = form.sheet() {
         read_as.push_str(sheet);
     }
@@ -191,28 +196,62 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     format!("{name:032x}")
 }
 
-/// Reads one file: this thread gets it in chunks of records, others type them.
+/// Reads one file: first what is the same however its columns are written, then, once all of them
+/// are read, what waited for that.
 fn read_file(
     (source, survey, form): (&Source, &Survey, &Form),
     file: StagedFile,
     into: &mut StagedTable,
     (phones, keep_out): (&Phones, Option<&KeepOut>),
-    options: &Options,
+    (scratch, options): (&Path, &Options),
 ) -> Result<()> {
     let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
-    let header = file.header.clone();
+    let mut header = file.header.clone();
     let zone = options.source_timezone_of(header.table);
     let progress = Progress::bytes(&source.name, survey.bytes, options.quiet);
-    let sink = Mutex::new(Sink { file, origin, into, fault: None });
+    let sink = Mutex::new(Sink {
+        file,
+        origin,
+        into,
+        ballots: Ballots::default(),
+        waiting: Waiting::new(scratch),
+        fault: None,
+    });
 
+    let mut reader = form.reader(source, survey, &header)?;
+    let typist = || Typist::new(&header, zone, origin, phones).keeping_out(keep_out);
+    type_all(&mut || reader.next_chunk(), &typist, &sink, &progress)?;
+    let unknown = reader.unknown();
+    drop(reader);
+
+    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    sink.file.report.unknown_columns.extend(unknown);
+    let waiting = std::mem::replace(&mut sink.waiting, Waiting::new(scratch));
+    if sink.fault.is_none() && !waiting.is_empty() {
+        header.spellings = sink.ballots.settle(&source.name, &header)?;
+        let mut waited = waiting.read()?;
+        let whole = Mutex::new(sink);
+        let typist = || Typist::new(&header, zone, origin, phones).keeping_out(keep_out);
+        type_all(&mut || waited.next_chunk(), &typist, &whole, &progress)?;
+        sink = whole.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    }
+    sink.finish()
+}
+
+/// Types chunks of records: this thread gets them, others type them.
+fn type_all<'h>(
+    next: &mut dyn FnMut() -> Result<Option<Chunk>>,
+    typist: &(dyn Fn() -> Typist<'h> + Sync),
+    sink: &Mutex<Sink<'_>>,
+    progress: &Progress,
+) -> Result<()> {
     let (sender, receiver) = mpsc::sync_channel::<Chunk>(2);
     let receiver = Mutex::new(receiver);
     let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let split: Result<Vec<String>> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let typist = Typist::new(&header, zone, origin, phones);
-                let mut typist = typist.keeping_out(keep_out);
+                let mut typist = typist();
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
                     let Some(chunk) = chunk else { break };
@@ -230,20 +269,16 @@ fn read_file(
                 }
             });
         }
-        let mut reader = form.reader(source, survey, &header)?;
-        while let Some(chunk) = reader.next_chunk()? {
+        // Dropped when this ends, however it ends: then the others do.
+        let sender = sender;
+        while let Some(chunk) = next()? {
             let stopped = sink.lock().map_or(true, |sink| sink.fault.is_some());
             if stopped || sender.send(chunk).is_err() {
                 break;
             }
         }
-        drop(sender);
-        Ok(reader.unknown())
-    });
-    let unknown = split?;
-    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
-    sink.file.report.unknown_columns.extend(unknown);
-    sink.finish()
+        Ok(())
+    })
 }
 
 /// What a row takes about, of those that records are spread over.
@@ -254,6 +289,9 @@ struct Sink<'t> {
     file: StagedFile,
     origin: i32,
     into: &'t mut StagedTable,
+    /// What the file's cells say of how its columns are written.
+    ballots: Ballots,
+    waiting: Waiting,
     fault: Option<Error>,
 }
 
@@ -270,6 +308,10 @@ impl Sink<'_> {
 
     fn try_take(&mut self, typed: PolarsResult<Typed>) -> Result<()> {
         let typed = typed?;
+        self.ballots.add(&typed.ballots);
+        if let Some(waiting) = typed.waiting {
+            self.waiting.add(waiting)?;
+        }
         let report = &mut self.file.report;
         report.rows_read += typed.records;
         report.rows_with_sentinel += typed.sentinels;

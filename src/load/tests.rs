@@ -17,7 +17,8 @@ use super::limits;
 use super::reader::Form;
 use super::records::Splitter;
 use super::source::{Found, Source};
-use super::typing::Typist;
+use super::spelling::Ballots;
+use super::typing::{Typed, Typist};
 use crate::error::{Error, Result};
 
 /// What reading all of a file came to.
@@ -26,6 +27,16 @@ struct Outcome {
     rows: u64,
     rejects: u64,
     records: u64,
+}
+
+impl Outcome {
+    fn add(&mut self, typed: &Typed) {
+        self.records += typed.records;
+        self.rejects += typed.rejects.len() as u64;
+        let rows = typed.days.values().map(|rows| rows.height() as u64).sum::<u64>();
+        // What is left out counts as taken here, what is spread as one.
+        self.rows += rows + typed.left_out - typed.spread;
+    }
 }
 
 /// Reads a file as a load does, up to the lake.
@@ -49,6 +60,8 @@ fn read_source(source: &Source) -> Result<Outcome> {
     let mut typist = Typist::new(&header, Tz::UTC, 1, &phones);
     let mut reader = form.reader(source, &survey, &header)?;
     let mut read = Outcome::default();
+    let mut ballots = Ballots::default();
+    let mut waiting = Vec::new();
     let mut taken = 0;
     let mut last = 0;
     while let Some(chunk) = reader.next_chunk()? {
@@ -61,16 +74,17 @@ fn read_source(source: &Source) -> Result<Outcome> {
             assert!(chunk.bytes.len() <= limits::RECORD + (4 << 20), "{}", chunk.bytes.len());
         }
         taken += chunk.read;
-        let mut parts = Vec::new();
-        typist.type_chunk(&chunk, &mut |typed| parts.push(typed));
-        for typed in parts {
-            let typed = typed?;
-            read.records += typed.records;
-            read.rejects += typed.rejects.len() as u64;
-            let rows = typed.days.values().map(|rows| rows.height() as u64).sum::<u64>();
-            // What is left out counts as taken here, what is spread as one.
-            read.rows += rows + typed.left_out - typed.spread;
-        }
+        typist.type_chunk(&chunk, &mut |typed| {
+            let typed = typed.unwrap();
+            read.add(&typed);
+            ballots.add(&typed.ballots);
+            waiting.extend(typed.waiting);
+        });
+    }
+    let spelled = Header { spellings: ballots.settle("a", &header)?, ..header.clone() };
+    let mut typist = Typist::new(&spelled, Tz::UTC, 1, &phones);
+    for chunk in &waiting {
+        typist.type_chunk(chunk, &mut |typed| read.add(&typed.unwrap()));
     }
     assert_eq!(read.records, read.rows + read.rejects, "a record is neither row nor reject");
     assert_eq!(read.records, last);
