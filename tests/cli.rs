@@ -134,7 +134,7 @@ fn a_load_tells_what_it_did_and_what_it_could_not() {
         "\
 sessions.csv  →  sessions
   4 rows read: 3 new, 0 updated, 0 unchanged, 1 rejected
-  rejected: record 4, line 5, `session_started_timestamp`: not a date and time
+  rejected: record 4, line 5, `session_started_timestamp`: not a date and time such as 2025-12-31 10:00:00 or unix seconds
 sessions: 2 days changed (2025-06-01 to 2025-06-02), version 0"
     );
     assert_eq!(
@@ -475,7 +475,7 @@ fn rejects_are_listed_exported_mended_and_loaded() {
     assert_eq!(lines[0], "file,kind,record,line,column,reason,rejected_at,resolved");
     assert!(
         lines[1].starts_with(
-            "sessions.csv,sessions,4,5,session_started_timestamp,not a date and time,20"
+            "sessions.csv,sessions,4,5,session_started_timestamp,not a date and time such as 2025-12-31 10:00:00 or unix seconds,20"
         ),
         "{listed}"
     );

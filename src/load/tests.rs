@@ -15,7 +15,7 @@ use super::encoding::Transcoder;
 use super::header::Header;
 use super::limits;
 use super::reader::Form;
-use super::records::Splitter;
+use super::records::{Chunk, Splitter};
 use super::source::{Found, Source};
 use super::spelling::Ballots;
 use super::typing::{Typed, Typist};
@@ -590,4 +590,94 @@ fn a_header_of_as_many_columns_as_may_be_is_read() {
     let table = wabalake_data::table("sessions");
     let header = Header::read("a.csv", &header, b',', table, &[]).unwrap();
     assert_eq!(header.fields, limits::COLUMNS);
+}
+
+/// What a CSV comes to when its records are typed in runs of so many, as rows of texts and the
+/// records that were set aside.
+fn typed_in_runs(text: &str, at_once: usize) -> Result<(Vec<String>, Vec<u64>)> {
+    let (first, _) = text.split_once('\n').unwrap();
+    let header = Header::read("a.csv", first, b',', None, &[])?;
+    let phones = Phones::default();
+    let transcoder = || Transcoder::new(encoding_rs::UTF_8);
+    let mut splitter = Splitter::new(text.as_bytes(), transcoder(), b',');
+    splitter.header().unwrap();
+    let whole = splitter.next_chunk().unwrap().unwrap();
+    let mut ballots = Ballots::default();
+    let mut waiting = Vec::new();
+    let mut typed = Vec::new();
+    let mut typist = Typist::new(&header, Tz::UTC, 1, &phones);
+    for records in whole.records.chunks(at_once) {
+        let (bytes, records) = (whole.bytes.clone(), records.to_vec());
+        let run = Chunk { bytes, records, broken: std::collections::BTreeMap::new(), read: 0 };
+        typist.type_chunk(&run, &mut |part| {
+            let mut part = part.unwrap();
+            ballots.add(&part.ballots);
+            waiting.extend(part.waiting.take());
+            typed.push(part);
+        });
+    }
+    let spelled = Header { spellings: ballots.settle("a.csv", &header)?, ..header.clone() };
+    let mut typist = Typist::new(&spelled, Tz::UTC, 1, &phones);
+    for run in waiting.iter().rev() {
+        typist.type_chunk(run, &mut |part| typed.push(part.unwrap()));
+    }
+    let mut rejects: Vec<u64> =
+        typed.iter().flat_map(|part| part.rejects.iter().map(|reject| reject.record)).collect();
+    rejects.sort_unstable();
+    let mut rows = Vec::new();
+    for frame in typed.iter().flat_map(|part| part.days.values()) {
+        for row in 0..frame.height() {
+            let cells = frame.get_row(row).unwrap().0;
+            rows.push(cells.iter().map(ToString::to_string).collect::<Vec<_>>().join("|"));
+        }
+    }
+    rows.sort();
+    Ok((rows, rejects))
+}
+
+proptest! {
+    /// However a file is cut into runs, and wherever in it the cells are that tell how it is written,
+    /// it comes to the same.
+    #[test]
+    fn what_a_file_comes_to_does_not_depend_on_its_runs(
+        rows in prop::collection::vec((
+            prop::sample::select(vec![
+                "2025-06-01 10:00:00", "2025-06-02T10:00:00Z", "5/6/2025 10:00", "13/6/2025 9:30 PM",
+                "6/14/2025 10:00", "1748772000", "soon", "",
+            ]),
+            prop::sample::select(vec!["7", "1.234", "12,50", "12.50", "0.037", "ten", ""]),
+        ), 1..14),
+    ) {
+        let lines = rows.iter().zip(1..).map(|((stamp, value), n)| {
+            format!("c{n},\"{stamp}\",573005550101,\"{value}\"\n")
+        });
+        let text = format!("conversion_id,converted_at,phone,value\n{}", lines.collect::<String>());
+        let outcome = |at_once| typed_in_runs(&text, at_once).map_err(|error| error.lines());
+        let at_once = outcome(usize::MAX);
+        if let Ok((taken, rejects)) = &at_once {
+            prop_assert_eq!(taken.len() + rejects.len(), rows.len());
+        }
+        for size in [1, 2, 3, 5] {
+            prop_assert_eq!(outcome(size), at_once.clone(), "{}", size);
+        }
+        // The other way round.
+        let mut lines: Vec<&str> = text.lines().skip(1).collect();
+        lines.reverse();
+        let back = format!("conversion_id,converted_at,phone,value\n{}\n", lines.join("\n"));
+        let back = typed_in_runs(&back, 2).map_err(|error| error.lines());
+        prop_assert_eq!(back.map(|(rows, _)| rows), at_once.map(|(rows, _)| rows));
+    }
+}
+
+#[test]
+fn one_cell_at_the_end_of_a_long_file_tells_how_it_is_written() {
+    let lines = (0..5000).map(|n| format!("c{n},2025-06-0{} 10:00:00,573005550101,7\n", n % 9 + 1));
+    let mut text = format!("conversion_id,converted_at,phone,value\n{}", lines.collect::<String>());
+    text.push_str("x,05/06/2025 10:00,573005550101,1.234\n");
+    assert!(typed_in_runs(&text, 100).unwrap_err().lines().contains("--date-order"));
+    text.push_str("y,13/06/2025 10:00,573005550101,\"12,5\"\n");
+    let (rows, rejects) = typed_in_runs(&text, 100).unwrap();
+    assert_eq!((rows.len(), rejects), (5002, Vec::new()));
+    let last = rows.iter().find(|row| row.starts_with("\"x\"")).unwrap();
+    assert!(last.contains("2025-06-05 10:00:00") && last.contains("1234.000000"), "{last}");
 }
