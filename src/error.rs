@@ -223,6 +223,20 @@ impl<T, E: Into<Error>> Context<T> for Result<T, E> {
     }
 }
 
+/// What the system says of a file, without its number for that.
+pub(crate) fn in_words(error: &std::io::Error) -> String {
+    let said = match error.kind() {
+        // Otherwise the name of a temporary file, which nobody knows, comes with it.
+        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    match said.find(" (os error ") {
+        Some(at) => said[..at].to_lowercase(),
+        None => said,
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::Lake(Report::caused_by(error).into())

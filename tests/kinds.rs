@@ -179,7 +179,7 @@ fn closings_line_by_line() {
     let mut unknown = report.files[0].unknown_columns.clone();
     unknown.sort();
     assert_eq!(unknown, ["extra.a", "extra.b", "failed_at", "list"]);
-    assert!(report.text().contains("left out: 1 events of other kinds"), "{}", report.text());
+    assert!(report.text().contains("left out: 1 event of another kind"), "{}", report.text());
     assert_eq!(
         bench.rejects(),
         [

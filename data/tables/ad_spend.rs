@@ -131,7 +131,7 @@ pub static TABLE: Table = Table {
     precedence: || vec![col(SPEND)],
     sort: &[AD_ID, CURRENCY],
     derive,
-    left_out: "rows of totals",
+    left_out: ["row of totals", "rows of totals"],
     language,
     ..BLANK
 };

@@ -77,7 +77,7 @@ pub static TABLE: Table = Table {
     hashes: &[(CLOSURE_KEY, CLOSURE_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
     statistics: &[CLOSED_AT],
     derive,
-    left_out: "events of other kinds",
+    left_out: ["event of another kind", "events of other kinds"],
     ..BLANK
 };
 

@@ -113,8 +113,8 @@ pub struct Table {
     pub stamps_are_utc: bool,
     /// What its amounts are in where an export does not say it.
     pub currency: Option<&'static str>,
-    /// What records are called that are neither rows nor at fault.
-    pub left_out: &'static str,
+    /// What one record is called that is neither a row nor at fault, and several.
+    pub left_out: [&'static str; 2],
     /// The decimal mark of the language that a header cell is in. A column's own name is in none:
     /// anybody may have written it.
     pub language: fn(&str) -> Option<DecimalMark>,
@@ -137,7 +137,7 @@ pub(crate) const BLANK: Table = Table {
     derive: |_| {},
     stamps_are_utc: false,
     currency: None,
-    left_out: "",
+    left_out: [""; 2],
     language: |_| None,
 };
 

@@ -173,8 +173,8 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         if erased.named > 0 {
             writeln!(
                 out,
-                "{} rows of others keep an id or another name that holds the number",
-                grouped(erased.named)
+                "{} an id or another name that holds the number",
+                count(erased.named, "row of others keeps", "rows of others keep")
             )?;
         }
         if how.keep_out {

@@ -16,8 +16,8 @@ use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::lake::Lake;
-use crate::load::report::grouped;
+use crate::lake::{Lake, Scratch};
+use crate::load::report::{counted, grouped};
 use crate::load::{self, Report};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run };
@@ -130,10 +130,14 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let (kind, files) = kind_and_files(&options)?;
     check_files(files)?;
-    let nowhere = tempfile::tempdir()?;
+    // A lake that is not there is tried as an empty one.
+    let nowhere;
     let lake = match options.dry_run {
         true if options.lake.path().exists() => options.lake.open()?,
-        true => Lake::open(nowhere.path())?,
+        true => {
+            nowhere = Scratch::outside()?;
+            Lake::open(&*nowhere)?
+        }
         false => options.lake.create()?,
     };
     let config = Config::of(lake.root())?;
@@ -242,7 +246,8 @@ fn failures(report: &Report, options: &Options) -> Result<()> {
     }
     let all = failed + report.files.len();
     let were = if failed == 1 { "was" } else { "were" };
-    let error = Error::data(format!("{failed} of {all} files {were} not loaded"));
+    let files = counted(all as u64, "file");
+    let error = Error::data(format!("{failed} of {files} {were} not loaded"));
     Err(if options.quiet {
         let names: Vec<&str> = report.failed.iter().map(|failure| failure.file.as_str()).collect();
         error

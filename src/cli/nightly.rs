@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Report as Cause, Result};
 use crate::files::Access;
 use crate::lake::AsOf;
-use crate::load::report::grouped;
+use crate::load::report::{counted, grouped};
 use crate::nightly::{self, Report, metrics, night};
 use crate::render::visible;
 use crate::report;
@@ -172,17 +172,16 @@ fn text(report: &Report) -> String {
     } else if inbox.files + inbox.known > 0 {
         let _ = writeln!(
             text,
-            "inbox: {} loaded, {} known already; {} rows new, {} updated, {} rejected",
+            "inbox: {} loaded, {} known already; {} new, {} updated, {} rejected",
             files(inbox.files),
             files(inbox.known),
-            grouped(inbox.rows_new),
+            counted(inbox.rows_new, "row"),
             grouped(inbox.rows_updated),
             grouped(inbox.rows_rejected),
         );
         if inbox.rows_kept_out > 0 {
-            let rows = if inbox.rows_kept_out == 1 { "row" } else { "rows" };
-            let kept_out = grouped(inbox.rows_kept_out);
-            let _ = writeln!(text, "inbox: left out: {kept_out} {rows} of erased persons");
+            let rows = counted(inbox.rows_kept_out, "row");
+            let _ = writeln!(text, "inbox: left out: {rows} of erased persons");
         }
     }
     let page = report.failed_page.as_slice();
@@ -201,8 +200,7 @@ fn text(report: &Report) -> String {
         };
         let _ = write!(text, "{}: {what}: {}", visible(&mart.mart), visible(&mart.why));
         if !report.dry_run && mart.worked_out != "nothing" {
-            let plural = if mart.rows == 1 { "" } else { "s" };
-            let _ = write!(text, "; {} row{plural}, {:.2} s", grouped(mart.rows), mart.seconds);
+            let _ = write!(text, "; {}, {:.2} s", counted(mart.rows, "row"), mart.seconds);
         }
         text.push('\n');
     }
@@ -215,7 +213,7 @@ fn text(report: &Report) -> String {
 }
 
 fn files(count: u64) -> String {
-    format!("{} file{}", grouped(count), if count == 1 { "" } else { "s" })
+    counted(count, "file")
 }
 
 fn span((first, last): (NaiveDate, NaiveDate)) -> String {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::files::Access;
 use crate::lake::rejects::{self as table, Which};
 use crate::load;
-use crate::load::report::grouped;
+use crate::load::report::counted;
 use crate::render::Answer;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "rejects", define, run };
@@ -121,8 +121,8 @@ fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
         return to_stdout(write);
     }
     to_file_for(Access::Owner, path, &mut write)?;
-    let noun = if rows == 1 { "record" } else { "records" };
-    to_stderr(&format!("{} {noun} written to `{}`\n", grouped(rows as u64), shown_path(path)));
+    let records = counted(rows as u64, "record");
+    to_stderr(&format!("{records} written to `{}`\n", shown_path(path)));
     Ok(())
 }
 

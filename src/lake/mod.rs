@@ -72,7 +72,7 @@ pub use self::lock::Lock;
 pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, in_words};
 
 /// A folder of tables.
 #[derive(Debug)]
@@ -275,8 +275,16 @@ impl Scratch {
     /// A folder that cannot be made.
     pub fn outside() -> Result<Self> {
         let within = std::env::temp_dir();
-        let making = || format!("making a folder in `{}`", within.display());
-        Ok(Self { folder: TempDir::new_in(&within).context(making)?, _writing: None })
+        match TempDir::new_in(&within) {
+            Ok(folder) => Ok(Self { folder, _writing: None }),
+            Err(error) => Err(Error::lake(format!(
+                "no temporary folder can be made in `{}`: {}",
+                within.display(),
+                in_words(&error)
+            ))
+            .hint("set TMPDIR to a folder that is there and may be written to")
+            .caused_by(error)),
+        }
     }
 }
 

@@ -213,11 +213,9 @@ fn check_rejects(staged: &stage::Staged, options: &Options) -> Result<()> {
     if most.is_none_or(|most| rejected <= most) {
         return Ok(());
     }
-    let error = Error::data(format!(
-        "{rejected} row{} cannot be taken: nothing was loaded",
-        if rejected == 1 { "" } else { "s" }
-    ))
-    .found(staged.first_rejects(5).join("; "));
+    let rows = report::counted(rejected, "row");
+    let error = Error::data(format!("{rows} cannot be taken: nothing was loaded"))
+        .found(staged.first_rejects(5).join("; "));
     Err(match options.strict {
         true => error.hint("mend them, or load without `--strict` to set them aside"),
         false => error.hint("mend them, or raise `--max-rejects`"),

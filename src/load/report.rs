@@ -192,21 +192,22 @@ impl Report {
             }
             let _ = writeln!(
                 text,
-                "  {} rows read: {} new, {} updated, {} unchanged, {} rejected",
-                grouped(file.rows_read),
+                "  {} read: {} new, {} updated, {} unchanged, {} rejected",
+                counted(file.rows_read, "row"),
                 grouped(file.rows_new),
                 grouped(file.rows_updated),
                 grouped(file.rows_unchanged),
                 grouped(file.rows_rejected),
             );
             if file.rows_left_out > 0 {
-                let what = wabalake_data::table(file.table).map_or("", |table| table.left_out);
+                let table = wabalake_data::table(file.table);
+                let [one, many] = table.map_or([""; 2], |table| table.left_out);
+                let what = if file.rows_left_out == 1 { one } else { many };
                 let _ = writeln!(text, "  left out: {} {what}", grouped(file.rows_left_out));
             }
             if file.rows_kept_out > 0 {
-                let rows = if file.rows_kept_out == 1 { "row" } else { "rows" };
-                let kept_out = grouped(file.rows_kept_out);
-                let _ = writeln!(text, "  left out: {kept_out} {rows} of erased persons");
+                let rows = counted(file.rows_kept_out, "row");
+                let _ = writeln!(text, "  left out: {rows} of erased persons");
             }
             if file.rows_spread > 0 {
                 let _ = writeln!(
@@ -254,9 +255,9 @@ impl Report {
                 (Some(day), _) => format!(" ({day})"),
                 _ => String::new(),
             };
-            let plural = if days == 1 { "" } else { "s" };
+            let days = counted(days as u64, "day");
             let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
-            let _ = writeln!(text, "{}: {days} day{plural} changed{span}{version}", table.table);
+            let _ = writeln!(text, "{}: {days} changed{span}{version}", table.table);
         }
         let speed = self.bytes as f64 / 1e6 / self.seconds.max(1e-9);
         let _ =
@@ -271,6 +272,11 @@ impl Report {
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     in_threes(&number.to_string())
+}
+
+/// A number of things: `1 row`, `1,234 rows`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Digits of a whole number of any length, as [`grouped`] writes them.
