@@ -223,23 +223,31 @@ impl<T, E: Into<Error>> Context<T> for Result<T, E> {
     }
 }
 
-/// What the system says of a file, without its number for that.
+/// What the system says, without its number for that and without the names of temporary files.
 pub(crate) fn in_words(error: &std::io::Error) -> String {
-    let said = match error.kind() {
-        // Otherwise the name of a temporary file, which nobody knows, comes with it.
-        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    };
-    match said.find(" (os error ") {
-        Some(at) => said[..at].to_lowercase(),
-        None => said,
-    }
+    let said = error.to_string();
+    let Some(end) = said.find(" (os error ") else { return said };
+    let mut letters = said[..end].chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// What to do about what the system says.
+fn way_forward(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind as E;
+    Some(match error.kind() {
+        E::NotFound => "see that the folder is there, and that nobody else deletes what is in it",
+        E::PermissionDenied => "see that this user may read and write there",
+        E::ReadOnlyFilesystem => "name a place that may be written to",
+        E::StorageFull | E::QuotaExceeded => "make room on that disk, and run the command again",
+        _ => return None,
+    })
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::Lake(Report::caused_by(error).into())
+        let what = in_words(&error);
+        let hint = way_forward(&error).map(str::to_owned);
+        Self::Lake(Box::new(Report { what, hint, ..Report::caused_by(error) }))
     }
 }
 
@@ -279,6 +287,21 @@ mod tests {
         let error = Err::<(), _>(missing).context(|| "reading `a.parquet`").unwrap_err();
         assert_eq!(error.to_string(), "reading `a.parquet`: entity not found");
         assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn what_the_system_says_has_a_way_forward_and_no_number() {
+        let nowhere = tempfile::NamedTempFile::new_in("/nowhere/at/all").map(drop);
+        let error = nowhere.context(|| "writing `a.csv`").unwrap_err();
+        assert_eq!(
+            error.lines(),
+            "error: writing `a.csv`: no such file or directory\n  hint: see that the folder is \
+             there, and that nobody else deletes what is in it"
+        );
+        let full = std::io::Error::from_raw_os_error(28);
+        let error = Err::<(), _>(full).context(|| "writing `a.csv`").unwrap_err();
+        assert!(!error.lines().contains("os error"), "{}", error.lines());
+        assert!(error.lines().contains("hint: make room"), "{}", error.lines());
     }
 
     #[test]

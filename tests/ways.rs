@@ -363,6 +363,52 @@ fn mended_rejects_are_read_as_they_are_written() {
     assert_eq!(desk.told("rejects --lake lake -f csv").lines().count(), 1);
 }
 
+#[test]
+fn zones_by_their_offset_and_numbers_with_blanks() {
+    let desk = Desk::new();
+    desk.write("a.csv", "session_id,session_started_timestamp\na1,2025-06-01 10:00\n");
+    assert_eq!(desk.run("load a.csv --lake lake").code, 0);
+    for zone in ["UTC-5", "GMT-5", "COT"] {
+        let (said, code) = desk.refused(&format!("query drop-off --lake lake --timezone {zone}"));
+        assert!(code == 2 && said.contains("`America/Bogota`"), "{said}");
+        assert!(!said.contains("GMT-0") && !said.contains("CET"), "{said}");
+    }
+    let mut days = desk.command("query return-rate --lake lake -f csv --days");
+    let said = days.arg("1, 7,30").output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let (said, code) = desk.refused("query return-rate --lake lake --days 1,x");
+    assert_eq!(
+        (said.as_str(), code),
+        (
+            "error: `--days` `x`: not a whole number\n  \
+             hint: write a whole number from 1 to 36500, such as 30\n",
+            2
+        )
+    );
+}
+
+#[test]
+fn a_temporary_folder_that_is_not_there_is_needed_by_what_only_reads_alone() {
+    let desk = Desk::new();
+    desk.write("a.csv", "session_id,session_started_timestamp\na1,2025-06-01 10:00\n");
+    let run = |line: &str| {
+        let output = desk.command(line).env("TMPDIR", "/nonexistent").output().unwrap();
+        (String::from_utf8(output.stderr).unwrap(), output.status.code())
+    };
+    assert_eq!(run("load a.csv --lake lake"), (String::new(), Some(0)));
+    for line in ["load a.csv --lake lake --dry-run", "load a.csv --lake none --dry-run"] {
+        assert_eq!(
+            run(line),
+            (
+                "error: no temporary folder can be made in `/nonexistent`: no such file or \
+                 directory\n  hint: set TMPDIR to a folder that is there and may be written to\n"
+                    .to_owned(),
+                Some(1)
+            )
+        );
+    }
+}
+
 /// A date in some order, with or without zeros before its parts.
 fn written(date: NaiveDate, order: DateOrder, sign: char, padded: bool) -> String {
     let (day, month, year) = match padded {

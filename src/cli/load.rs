@@ -15,7 +15,7 @@ use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_words};
 use crate::lake::{Lake, Scratch};
 use crate::load::report::{counted, grouped};
 use crate::load::{self, Report};
@@ -192,7 +192,8 @@ fn check_files(files: &[PathBuf]) -> Result<()> {
         if load::matches(file)?.is_some() {
             continue;
         }
-        let wrong = Error::data(format!("`{}` cannot be read: {error}", file.display()));
+        let wrong =
+            Error::data(format!("`{}` cannot be read: {}", file.display(), in_words(&error)));
         let tables = TABLES.iter().map(|table| table.name);
         let kind = file.to_str().filter(|_| files.len() > 1).and_then(|name| nearest(name, tables));
         return Err(match kind {

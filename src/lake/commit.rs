@@ -222,7 +222,8 @@ impl Lake {
         let mut hashes = BTreeMap::new();
         for file in files {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            hashes.insert(name, Hash::of_file(file)?.1);
+            let hash = Hash::of_file(file).context(|| format!("reading `{}`", file.display()))?;
+            hashes.insert(name, hash.1);
         }
         write_synced(
             &log.checkpoint_hashes(version),
@@ -301,7 +302,9 @@ fn delete_checkpoint(log: &Log, version: u64, parts: &[PathBuf]) -> Result<()> {
     let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
     for file in beside.iter().chain(parts) {
         match std::fs::remove_file(file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context(|| format!("deleting `{}`", file.display()));
+            }
             _ => {}
         }
     }
@@ -414,7 +417,7 @@ fn runtime() -> Result<&'static Runtime> {
         return Ok(runtime);
     }
     // Checkpoints are written by blocking a worker, which a single one could not afford.
-    let made =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let made = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let made = made.context(|| "starting threads to write checkpoints on")?;
     Ok(RUNTIME.get_or_init(|| made))
 }

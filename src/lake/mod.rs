@@ -94,7 +94,7 @@ impl Lake {
         let path = path.as_ref();
         refuse_url(path)?;
         let root = path.canonicalize().map_err(|e| {
-            Error::lake(format!("no lake at `{}`: {e}", path.display()))
+            Error::lake(format!("no lake at `{}`: {}", path.display(), in_words(&e)))
                 .hint(format!("make one: `wabalake load FILE… --lake {}`", path.display()))
         })?;
         if !root.is_dir() {
@@ -200,7 +200,8 @@ impl Lake {
         let writing = self.writing()?;
         let within = self.own_folder("scratch");
         std::fs::create_dir_all(&within).context(|| format!("making `{}`", within.display()))?;
-        Ok(Scratch { folder: TempDir::new_in(within)?, _writing: Some(writing) })
+        let making = || format!("making a folder in `{}`", within.display());
+        Ok(Scratch { folder: TempDir::new_in(&within).context(making)?, _writing: Some(writing) })
     }
 
     /// Tells of what is damaged and can be done without.

@@ -11,7 +11,7 @@ use std::fs::DirEntry;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_words};
 
 /// Something in a folder or one of its subfolders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,5 +74,6 @@ pub(crate) fn walk(
 }
 
 pub(super) fn unreadable(name: &str, e: &io::Error) -> Error {
-    Error::data(format!("`{name}` cannot be read: {e}"))
+    Error::data(format!("`{name}` cannot be read: {}", in_words(e)))
+        .hint("see that it is there, and that this user may read it")
 }

@@ -28,13 +28,14 @@ use polars::prelude::DataType;
 use wabalake_data::cells::number::never_thousands;
 
 use super::Options;
+use super::folder::unreadable;
 use super::header::Header;
 use super::limits::{self, Bounded};
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::rejects::quoted;
 use super::source::{Source, Survey, has};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_words};
 
 /// Where in a workbook the records are.
 #[derive(Clone, Debug)]
@@ -120,7 +121,11 @@ pub(crate) fn each_other_row(
             Ok(thread) => thread
                 .join()
                 .unwrap_or_else(|_| Err(damaged(source, "it does not follow the format"))),
-            Err(e) => Err(Error::lake(format!("no thread to read `{}` on: {e}", source.name))),
+            Err(e) => Err(Error::lake(format!(
+                "no thread to read `{}` on: {}",
+                source.name,
+                in_words(&e)
+            ))),
         }
     })
 }
@@ -139,7 +144,7 @@ fn guarded<T: Send + 'static>(
     match thread.spawn(work) {
         Ok(thread) => thread,
         Err(e) => {
-            let error = Error::lake(format!("no thread to read `{name}` on: {e}"));
+            let error = Error::lake(format!("no thread to read `{name}` on: {}", in_words(&e)));
             std::thread::spawn(move || Err(error))
         }
     }
@@ -180,7 +185,10 @@ enum Book {
 impl Book {
     fn open(source: &Source) -> Result<Self> {
         let path = source.workbook().ok_or_else(|| Error::bug("no spreadsheet"))?;
-        let open = || Ok::<_, Error>(BufReader::new(File::open(path)?));
+        let open = || match File::open(path) {
+            Ok(file) => Ok(BufReader::new(file)),
+            Err(e) => Err(unreadable(&source.name, &e)),
+        };
         let damaged = |e: &dyn Display| damaged(source, e);
         let archive = zip::ZipArchive::new(open()?).map_err(|e| damaged(&e))?;
         let is_binary = has(&archive, "xl/workbook.bin");
@@ -571,7 +579,7 @@ fn check_parts(
 ) -> Result<()> {
     let path = source.workbook().ok_or_else(|| Error::bug("no spreadsheet"))?;
     limits::check_archive(&source.name, &mut archive, path)?;
-    let all = limits::unpacked(path.metadata()?.len());
+    let all = limits::unpacked(limits::length_of(&source.name, path)?);
     for entry in 0..archive.len() {
         let part = archive.by_index(entry).map_err(|e| damaged(source, e))?;
         let name = String::from_utf8_lossy(part.name_raw()).to_ascii_lowercase();

@@ -28,7 +28,7 @@ use super::encoding::Evidence;
 use super::folder::{A_LAKE, Entry, is_lake, unreadable, walk};
 use super::limits::{self, Bounded};
 use super::report::PassedOver;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_words};
 
 /// One export to load.
 #[derive(Clone, Debug)]
@@ -376,7 +376,7 @@ impl Source {
         if let Some(error) = limits::exceeded(&self.name, e) {
             return error;
         }
-        Error::data(format!("`{}` cannot be read to its end: {e}", self.name))
+        Error::data(format!("`{}` cannot be read to its end: {}", self.name, in_words(e)))
             .hint("it is damaged or cut short: download it again; nothing of it was loaded")
     }
 

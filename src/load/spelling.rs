@@ -23,7 +23,7 @@ use wabalake_data::tables::Kind;
 
 use super::header::Header;
 use super::records::{Chunk, Record};
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// Whether cells of that kind may be dates in digits.
 fn has_order(kind: Kind) -> bool {
@@ -224,12 +224,13 @@ impl Waiting {
             let spill = match &mut self.spill {
                 Some(spill) => spill,
                 None => {
-                    let file = tempfile::tempfile_in(&self.beside)?;
+                    let file = tempfile::tempfile_in(&self.beside)
+                        .context(|| format!("making a file in `{}`", self.beside.display()))?;
                     self.spill.insert(BufWriter::with_capacity(1 << 20, file))
                 }
             };
             for chunk in self.held.drain(..) {
-                write(spill, &chunk)?;
+                write(spill, &chunk).context(writing)?;
             }
         }
         Ok(())
@@ -244,13 +245,18 @@ impl Waiting {
         let spill = match self.spill {
             None => None,
             Some(spill) => {
-                let mut file = spill.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-                file.seek(SeekFrom::Start(0))?;
+                let file = spill.into_inner().map_err(std::io::IntoInnerError::into_error);
+                let mut file = file.context(writing)?;
+                file.seek(SeekFrom::Start(0)).context(writing)?;
                 Some(BufReader::with_capacity(1 << 20, file))
             }
         };
         Ok(Waited { held: self.held, spill })
     }
+}
+
+fn writing() -> &'static str {
+    "writing records that wait"
 }
 
 /// Records that have waited.
@@ -266,7 +272,7 @@ impl Waited {
             return Ok(Some(chunk));
         }
         let Some(spill) = &mut self.spill else { return Ok(None) };
-        Ok(read(spill)?)
+        read(spill).context(|| "reading records that waited")
     }
 }
 

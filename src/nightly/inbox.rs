@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Night;
 use crate::config::{After, Config, FILE};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, in_words};
 use crate::files::{Access, beside, is_temporary, write_whole};
 use crate::lake::Lake;
 use crate::lake::vacuum::{self, Vacuumed};
@@ -112,7 +112,7 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
     new.retain(|arrival| match File::open(&arrival.path) {
         Ok(_) => true,
         Err(error) => {
-            let error = Error::data(format!("it cannot be read: {error}"))
+            let error = Error::data(format!("it cannot be read: {}", in_words(&error)))
                 .hint("it was left where it is: see to its permissions");
             arrived.failed.push(Failure::of(shown(&arrival.below), &error));
             false
