@@ -705,6 +705,7 @@ fn each_kind_of_export_has_its_own_clock() {
 
 const NIGHTS: &str = "\
 [inbox]
+settle_seconds = 0
 folders = ['../inbox']
 failed = '../failed'
 [[marts]]
