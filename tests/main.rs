@@ -16,5 +16,6 @@ mod money;
 mod nightly;
 mod quality;
 mod sheets;
+mod sources;
 mod sql;
 mod terminals;

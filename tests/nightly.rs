@@ -543,7 +543,8 @@ fn each_new_file_of_the_inbox_is_loaded_once() {
 
 #[test]
 fn a_lake_in_its_own_inbox_is_no_arrival() {
-    let nights = Nights::new("[inbox]\nsettle_seconds = 0\nfolders = ['..']\nfailed = '../failed'\n");
+    let nights =
+        Nights::new("[inbox]\nsettle_seconds = 0\nfolders = ['..']\nfailed = '../failed'\n");
     nights.file("a.csv", &session("a", "2025-06-01 12:00:00"));
     nights.file("lake/wabalake.toml", "");
     for new in [1, 0] {
