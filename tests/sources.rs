@@ -550,7 +550,7 @@ fn brackets_in_the_names_of_folders_are_brackets() {
     let missing = said("exports [june]/*.csv");
     assert!(missing.contains("no file matches `"), "{missing}");
     assert!(
-        missing.ends_with("hint: `[ab]` stands for one of these letters: `[[]` and `[]]` are the brackets of a name"),
+        missing.ends_with("hint: `[…]` stands for one of the letters in it: write `[[]` for a bracket that is part of a name"),
         "{missing}"
     );
     assert!(said("exports [may]/*.tsv").ends_with("`*` matches no hidden file"));

@@ -201,7 +201,7 @@ pub fn matches(path: &Path) -> Result<Option<Vec<PathBuf>>> {
 /// What the signs of a pattern stand for.
 fn hint_on(pattern: &str) -> &'static str {
     if pattern.contains('[') {
-        "`[ab]` stands for one of these letters: `[[]` and `[]]` are the brackets of a name"
+        "`[…]` stands for one of the letters in it: write `[[]` for a bracket that is part of a name"
     } else {
         "`*` stands for any name, `?` for a letter, `**` for any folders"
     }
@@ -318,7 +318,8 @@ impl Finder<'_> {
             if read == 0 {
                 break;
             }
-            io::Write::write_all(&mut spool, &buffer[..read]).context(|| self.spooling())?;
+            io::Write::write_all(spool.as_file_mut(), &buffer[..read])
+                .context(|| self.spooling())?;
         }
         let source = Source::spooled(Source::pipe(name), spool.into_temp_path());
         self.add_file(source)
@@ -430,7 +431,8 @@ impl Finder<'_> {
             if read == 0 {
                 return Ok(spool.into_temp_path());
             }
-            io::Write::write_all(&mut spool, &buffer[..read]).context(|| self.spooling())?;
+            io::Write::write_all(spool.as_file_mut(), &buffer[..read])
+                .context(|| self.spooling())?;
         }
     }
 
@@ -763,8 +765,9 @@ fn zip(name: &str, file: File) -> Result<zip::ZipArchive<BufReader<File>>> {
 }
 
 fn damaged(name: &str, e: &zip::result::ZipError) -> Error {
-    Error::data(format!("`{name}` is no archive that can be read: {e}"))
-        .hint("unpack it, and load the files in it")
+    Error::data(format!("`{name}` is no archive that can be read: {e}")).hint(
+        "it is damaged or cut short: download it again, or unpack it and load the files in it",
+    )
 }
 
 #[cfg(test)]
