@@ -16,6 +16,7 @@ mod money;
 mod nightly;
 mod quality;
 mod sheets;
+mod sources;
 mod spend;
 mod sql;
 mod terminals;

@@ -17,7 +17,7 @@ use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::lake::{Creation, Lake};
 use crate::load::report::grouped;
 use crate::load::{self, Report};
 
@@ -27,7 +27,7 @@ pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     /// Exports: csv, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern such
-    /// as 'exports/*.csv.gz'; `-` is standard input. A table's name before them says what they are
+    /// as 'exports/*.csv.gz' (`[[]` is a bracket); a pipe; `-` is standard input. A table's name before them says what they are
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,
 
@@ -61,7 +61,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
 
-    /// Make each file a load of its own: one that fails does not stop the others
+    /// Make each file a load of its own, in archives too: one that fails does not stop the others
     #[arg(long)]
     per_file: bool,
 
@@ -96,7 +96,10 @@ fn define(command: Command) -> Command {
             "Load exports into a lake, which is made if there is none: all of them, or none, unless \
              --per-file makes each a load of its own. A file that the lake has is not loaded twice, \
              and the order of files makes no difference. Folders are read with their subfolders; what \
-             is no export in a folder or an archive is passed over and named. Rows that cannot be \
+             is no export in a folder or an archive is passed over and named, and so is a file that is \
+             still on its way by its name (.part, .crdownload, .tmp, .filepart, ...). A pipe is copied \
+             first. A file that changes while it is read is not loaded. A load that fails leaves the \
+             lake as it was, and none where there was none. Rows that cannot be \
              taken are set aside: `wabalake rejects` lists them. Rows of persons whom `wabalake erase \
              --keep-out` erased are left out and counted.",
         )
@@ -126,6 +129,15 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let (kind, files) = kind_and_files(&options)?;
     check_files(files)?;
+    let creation = Creation::of(options.lake.path());
+    let loaded = load_files(&options, kind, files);
+    if loaded.is_err() && !options.dry_run {
+        creation.take_back();
+    }
+    loaded
+}
+
+fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]) -> Result<()> {
     let nowhere = tempfile::tempdir()?;
     let lake = match options.dry_run {
         true if options.lake.path().exists() => options.lake.open()?,
@@ -150,7 +162,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         ..load::Options::default()
     };
     let report = load::load(&lake, files, &how)?;
-    tell(&report, &options)
+    tell(&report, options)
 }
 
 /// The kind is an option, or the first word where that is the name of a table.

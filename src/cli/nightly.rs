@@ -65,7 +65,8 @@ fn define(command: Command) -> Command {
     Options::augment_args(command)
         .long_about(
             "Load what is new in the inbox, bring marts up to date, and write down what was done: \
-             what a scheduler calls. Only what changed is worked out. A night that was missed, \
+             what a scheduler calls. A file of the inbox that is still written to is left for the next \
+             night. Only what changed is worked out. A night that was missed, \
              killed or run twice makes no difference: the marts are those of one full run. One \
              night runs at a time, on however many machines; `wabalake.toml` says the rest.",
         )
@@ -196,6 +197,12 @@ fn text(report: &Report) -> String {
             let kept_out = grouped(inbox.rows_kept_out);
             let _ = writeln!(text, "inbox: left out: {kept_out} {rows} of erased persons");
         }
+    }
+    let arriving = inbox.arriving.len() as u64;
+    if arriving > 0 {
+        let are = if arriving == 1 { "is" } else { "are" };
+        let arriving = files(arriving);
+        let _ = writeln!(text, "inbox: {arriving} {are} still arriving: left for the next run");
     }
     let page = report.failed_page.as_slice();
     for (what, failed) in

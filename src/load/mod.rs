@@ -22,7 +22,9 @@ mod commit;
 mod csv;
 pub mod direct;
 mod encoding;
+mod faulty;
 pub(crate) mod folder;
+mod full;
 mod header;
 mod json;
 mod keep_out;
@@ -52,10 +54,11 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use wabalake_data::Table;
 
+use self::folder::Seen;
 pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, TableReport};
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
-use self::source::{Found, Source};
+use self::source::{Finding, Found, Source};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 
@@ -127,10 +130,23 @@ impl Options {
 /// allow; a lake that cannot be written. In each case nothing was committed, unless each file is
 /// a load of its own.
 pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report> {
+    load_as_seen(lake, files, &BTreeMap::new(), options)
+}
+
+/// The same, of files that must be as they were seen when they were chosen.
+pub(crate) fn load_as_seen(
+    lake: &Lake,
+    files: &[PathBuf],
+    seen: &BTreeMap<PathBuf, Seen>,
+    options: &Options,
+) -> Result<Report> {
     let started = Instant::now();
-    let scratch = if options.dry_run { Scratch::outside()? } else { lake.scratch()? };
-    let Found { sources, passed_over } = Found::of(files, &scratch)?;
-    let mut report = Report { passed_over, ..Report::default() };
+    let full = |error| full::explained(error, lake, &[], options);
+    let scratch = if options.dry_run { Scratch::outside() } else { lake.scratch() };
+    let scratch = scratch.map_err(full)?;
+    let how = Finding { spool_in: &scratch, seen, per_file: options.per_file };
+    let Found { sources, passed_over, failed } = Found::by(files, how).map_err(full)?;
+    let mut report = Report { passed_over, failed, ..Report::default() };
     if options.per_file {
         for source in &sources {
             match load_sources(lake, std::slice::from_ref(source), &scratch, options) {
@@ -160,9 +176,27 @@ fn load_sources(
     scratch: &Path,
     options: &Options,
 ) -> Result<Report> {
-    let mut staged = stage::stage(sources, lake, scratch, options)?;
+    let staged = stage::stage(sources, lake, scratch, options);
+    let mut staged = staged.map_err(|error| full::explained(error, lake, &[], options))?;
     check_rejects(&staged, options)?;
     let mut report = Report::default();
+    commit_all(lake, &mut staged, &mut report, options)
+        .map_err(|error| full::explained(error, lake, &staged.tables, options))?;
+    report.passed_over.append(&mut staged.passed_over);
+    report.files = staged.into_reports();
+    for file in report.files.iter_mut().filter(|file| !file.already_loaded) {
+        file.load_id.clone_from(&report.load_id);
+    }
+    Ok(report)
+}
+
+/// Commits what is staged, one table after the other, and its rejects.
+fn commit_all(
+    lake: &Lake,
+    staged: &mut stage::Staged,
+    report: &mut Report,
+    options: &Options,
+) -> Result<()> {
     let load_id = uuid::Uuid::new_v4().to_string();
     if staged.tables.iter().any(|table| !table.files.is_empty()) {
         report.load_id = (!options.dry_run).then(|| load_id.clone());
@@ -170,22 +204,17 @@ fn load_sources(
             true => None,
             false => {
                 lake.add_to_keep_out(None, &staged.kept_out_sessions)?;
-                Some(rejects::commit(lake, &staged, &load_id)?)
+                Some(rejects::commit(lake, staged, &load_id)?)
             }
         };
         for table in &mut staged.tables {
             report.tables.push(commit::commit(lake, table, &load_id, options)?);
         }
         if let Some(version) = rejected {
-            rejects::settle(lake, &staged, &load_id, version)?;
+            rejects::settle(lake, staged, &load_id, version)?;
         }
     }
-    report.passed_over.append(&mut staged.passed_over);
-    report.files = staged.into_reports();
-    for file in report.files.iter_mut().filter(|file| !file.already_loaded) {
-        file.load_id.clone_from(&report.load_id);
-    }
-    Ok(report)
+    Ok(())
 }
 
 /// A load of nothing is an error.

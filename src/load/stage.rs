@@ -113,9 +113,9 @@ pub(crate) fn stage(
             let (form, header) = Form::read(source, &survey, options)?;
             Ok((source, survey, form, header))
         });
-        match read {
+        match read.map_err(|error| source.explain(error)) {
             Ok(read) => surveyed.push(read),
-            Err(error) if error.is_no_export() && !source.is_named => {
+            Err(error) if source.is_passed_over(&error) => {
                 passed_over.push(PassedOver::told(&source.name, &error));
             }
             Err(error) => return Err(error),
@@ -132,6 +132,7 @@ pub(crate) fn stage(
         kept_out_sessions: HashSet::new(),
     };
     let mut seen = HashSet::new();
+    let mut loaded_from = Vec::new();
     // People come back in the next file.
     let phones = Phones::default();
     for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
@@ -169,7 +170,13 @@ pub(crate) fn stage(
         let file = StagedFile { place, report, header, mended: Vec::new() };
         let from = (source, &survey, &form);
         let people = (&phones, keep_out.as_ref());
-        read_file(from, file, &mut staged.tables[at], people, options)?;
+        let read = read_file(from, file, &mut staged.tables[at], people, options);
+        read.map_err(|error| source.explain(error))?;
+        loaded_from.push(source);
+    }
+    // All of them, since one may have grown while the others were read.
+    for source in loaded_from {
+        source.check_unchanged()?;
     }
     if let Some(keep_out) = &keep_out {
         follow_sessions(lake, &mut staged, keep_out)?;
