@@ -27,6 +27,7 @@ mod json;
 mod keep_out;
 mod keys;
 mod limits;
+mod literal;
 mod merge;
 mod meta;
 pub(crate) mod person;
