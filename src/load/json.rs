@@ -76,6 +76,15 @@ pub(super) fn is_wrapper(key: &str) -> bool {
     WRAPPERS.iter().any(|wrapper| wrapper.eq_ignore_ascii_case(key))
 }
 
+/// What to do about JSON in which nothing is known.
+pub(super) fn where_records_are() -> String {
+    let wrappers = WRAPPERS.join(", ");
+    format!(
+        "the file should hold the objects as they came, or in at most {WRAPPED} of {wrappers}, one \
+         in another"
+    )
+}
+
 /// Whether a text may be JSON itself, as some programs keep what they were sent.
 pub(super) fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
@@ -507,7 +516,7 @@ impl Names {
                 for part in parts {
                     match self.wrapped(part, way, at, line) {
                         Some(wrapped) => records.extend(wrapped.records),
-                        None if matches!(part, Tree::Value(Value::Null)) => {}
+                        None if part.is_empty() => {}
                         None => records.push((line, Cells::new())),
                     }
                 }
@@ -619,6 +628,15 @@ impl Tree {
         let mut text = serde_json::Deserializer::from_reader(Lines { bytes, line: &line });
         let tree = seed.deserialize(&mut text)?;
         text.end().map(|()| tree)
+    }
+
+    /// Whether it is nothing, or a list of that.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Value(value) => value.is_null(),
+            Self::List(parts) => parts.iter().all(Self::is_empty),
+            Self::Object(_) => false,
+        }
     }
 
     fn value(&self) -> Value {

@@ -32,7 +32,9 @@ use wabalake_data::cells::number::{self, float_text};
 use wabalake_data::cells::{Spelling, list, word};
 use wabalake_data::tables::{Kind, meta_points as table};
 
-use super::json::{CHUNK, Text, WRAPPED, WRAPPERS, is_json, is_wrapper, text_of, without_place};
+use super::json::{
+    CHUNK, Text, WRAPPED, is_json, is_wrapper, text_of, where_records_are, without_place,
+};
 use super::limits::{self, Exceeded};
 use super::literal::Literals;
 use super::reader::{Reader, Written};
@@ -51,6 +53,8 @@ const MOST_NAMES: usize = 1_000;
 struct Group {
     /// The response that they are in.
     response: usize,
+    /// The one whose `data` has an entry with them.
+    entry_of: Option<usize>,
     field: Option<&'static str>,
     granularity: Option<String>,
     phone_numbers: Option<String>,
@@ -119,16 +123,13 @@ struct Told {
 struct Response {
     /// What it says that it is of.
     account: Option<String>,
-    /// The one in whose `data` it stands.
-    holder: Option<usize>,
 }
 
 impl Told {
-    /// The account whose points a response has. An entry of `data` is part of what it stands in.
-    fn account(&self, response: usize) -> Option<&String> {
-        let response = self.responses.get(response)?;
-        let holder = response.holder.and_then(|holder| self.responses.get(holder));
-        holder.and_then(|holder| holder.account.as_ref()).or(response.account.as_ref())
+    /// The account that a group's points are of. An entry of `data` is part of what that stands in.
+    fn account(&self, group: &Group) -> Option<&String> {
+        let of = |response: usize| self.responses.get(response)?.account.as_ref();
+        group.entry_of.and_then(of).or_else(|| of(group.response))
     }
 }
 
@@ -251,6 +252,8 @@ struct Place {
     depth: usize,
     /// How many texts.
     texts: usize,
+    /// Whether it is in a list.
+    is_listed: bool,
 }
 
 impl Place {
@@ -340,10 +343,11 @@ impl<'de> Visitor<'de> for Part<'_, '_> {
             }
             Of::Object(place) => {
                 let mut is_empty = true;
-                while seq.next_element_seed(self)?.is_some() {
+                let part = self.walk.part(Of::Object(Place { is_listed: true, ..place }));
+                while seq.next_element_seed(part)?.is_some() {
                     is_empty = false;
                 }
-                if is_empty && place.holder.is_some() {
+                if is_empty && place.holder.is_some() && !place.is_listed {
                     self.walk.told.borrow_mut().is_empty = true;
                 }
             }
@@ -372,7 +376,7 @@ impl Part<'_, '_> {
         self.walk.count.end_part();
         let own = match (place.field, place.holder) {
             (Some(_), Some(holder)) => holder,
-            _ => self.response(place.holder)?,
+            _ => self.response()?,
         };
         let mut group = place.field.map(|_| self.group(own, place)).transpose()?;
         let mut is_first = true;
@@ -442,12 +446,12 @@ impl Part<'_, '_> {
         Ok(())
     }
 
-    fn response<E: serde::de::Error>(self, holder: Option<usize>) -> Result<usize, E> {
+    fn response<E: serde::de::Error>(self) -> Result<usize, E> {
         let mut told = self.walk.told.borrow_mut();
         if told.responses.len() >= MOST_GROUPS {
             return Err(E::custom(format!("more than {MOST_GROUPS} responses in one file")));
         }
-        told.responses.push(Response { account: None, holder });
+        told.responses.push(Response::default());
         Ok(told.responses.len() - 1)
     }
 
@@ -467,13 +471,14 @@ impl Part<'_, '_> {
     }
 
     fn group<E: serde::de::Error>(self, response: usize, place: Place) -> Result<usize, E> {
-        let Place { field, around, .. } = place;
+        let Place { field, around, holder, .. } = place;
+        let entry_of = holder.filter(|_| field.is_none());
         let mut told = self.walk.told.borrow_mut();
         if told.groups.len() >= MOST_GROUPS {
             return Err(E::custom(format!("more than {MOST_GROUPS} responses in one file")));
         }
         let outer = around.and_then(|around| told.groups.get(around)).cloned().unwrap_or_default();
-        told.groups.push(Group { response, field, columns: BTreeSet::new(), ..outer });
+        told.groups.push(Group { response, entry_of, field, columns: BTreeSet::new(), ..outer });
         Ok(told.groups.len() - 1)
     }
 
@@ -569,10 +574,9 @@ impl Points {
                 source.name
             ))
             .hint(format!(
-                "it should hold one of {}, or `data` with `data_points`: as it came, or in \
-                     at most {WRAPPED} of {}",
-                table::FIELDS.join(", "),
-                WRAPPERS.join(", ")
+                "{}: one of {}, or `data` with `data_points`",
+                where_records_are(),
+                table::FIELDS.join(", ")
             ))
             .no_export());
         }
@@ -670,7 +674,7 @@ fn give(
 
 /// What a response says of all points of a group.
 fn said(group: &Group, told: &Told) -> BTreeMap<&'static str, String> {
-    let account = told.account(group.response).cloned();
+    let account = told.account(group).cloned();
     [
         (table::WABA_ID, account),
         (table::FIELD, group.field().map(str::to_owned)),
@@ -833,7 +837,7 @@ mod tests {
         let one = |id| format!("{{\"analytics\":{{\"data_points\":[]}},\"id\":\"{id}\"}}\n");
         let told = format!("{}{}", one(7), one(8));
         let told = walk(Counted::new(told.as_bytes()), &mut |_, _| Ok(())).unwrap();
-        let accounts: Vec<_> = (0..2).map(|at| told.account(at).cloned()).collect();
+        let accounts: Vec<_> = told.groups.iter().map(|g| told.account(g).cloned()).collect();
         assert_eq!(accounts, [Some("7".to_owned()), Some("8".to_owned())]);
         assert_eq!(told.groups.iter().map(|g| g.response).collect::<Vec<_>>(), [0, 1]);
     }

@@ -6,6 +6,8 @@
 //! | the lake has its contents | nothing; then as a loaded one |
 //! | loaded | left, moved or deleted, as the settings say |
 //! | no export, or a broken one | moved aside with `FILE.error.txt`; the others are loaded |
+//! | one of which nothing can be taken | the same; its rejects are kept |
+//! | of nothing but what is left out by its kind | as a loaded one, but never deleted |
 //! | changed while it was read | looked at again by the next night |
 //! | hidden, or still on its way (`.part`, `.tmp`, …) | passed over |
 //! | a link to a folder, a lake | passed over, as a load passes it over |
@@ -16,7 +18,7 @@
 //! contents. A file whose load was undone is not loaded again by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -125,11 +127,13 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
     };
     let paths: Vec<PathBuf> = new.iter().map(|arrival| arrival.path.clone()).collect();
     let mut done = Vec::new();
+    let mut left_out = BTreeSet::new();
     if !new.is_empty() {
         night.check()?;
         match load::load(lake, &paths, &options) {
             Ok(report) => {
                 arrived.count(&report);
+                left_out.extend(left_out_whole(&report));
                 done.extend(&new);
             }
             // One of them is at fault: the others are not to suffer for it.
@@ -139,6 +143,7 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
                     match load::load(lake, std::slice::from_ref(&arrival.path), &options) {
                         Ok(report) => {
                             arrived.count(&report);
+                            left_out.extend(left_out_whole(&report));
                             done.push(arrival);
                         }
                         Err(error @ Error::Data(_)) => {
@@ -156,7 +161,11 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
         if Seen::of(&arrival.path).ok().as_ref() != Some(&arrival.seen) {
             continue;
         }
+        let is_left_out = arrival.path.file_name().is_some_and(|name| left_out.contains(name));
         match config.inbox.after {
+            After::Delete if is_left_out => {
+                memory.insert(arrival.path.clone(), arrival.seen.clone());
+            }
             After::Leave => {
                 memory.insert(arrival.path.clone(), arrival.seen.clone());
             }
@@ -175,6 +184,14 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
         remember(&memory_file, &memory)?;
     }
     Ok(arrived)
+}
+
+/// The names of files, or of archives with files, all of whose records were left out.
+fn left_out_whole(report: &Report) -> Vec<OsString> {
+    let whole =
+        |file: &&load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
+    let outer = |name: &str| name.split('/').next().map(OsString::from);
+    report.files.iter().filter(whole).filter_map(|file| outer(&file.file)).collect()
 }
 
 /// The names of what would be loaded, if the lake does not have it.
