@@ -19,35 +19,36 @@ use wabalake_queries::query::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing,
 };
 
-struct Bench {
+/// A lake, and a place for the files that it is to load.
+pub(super) struct Bench {
     folder: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { folder: TempDir::new().unwrap() }
     }
 
-    fn lake(&self) -> Lake {
+    pub(super) fn lake(&self) -> Lake {
         Lake::create(self.folder.path().join("lake")).unwrap()
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
+    pub(super) fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
         load(&self.lake(), &[self.file(name, text)], &Options::default())
     }
 
-    fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
+    pub(super) fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
         self.try_load(name, text).unwrap()
     }
 
     /// Each row's columns in their order, then its UTC day; nothing for a null.
-    fn rows(&self, table: &'static Table) -> Vec<String> {
+    pub(super) fn rows(&self, table: &'static Table) -> Vec<String> {
         let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
         let columns = table.columns.iter().map(|column| col(column.name));
         let texts = columns.chain([col(UTC_DAY)]).map(|column| {
@@ -66,7 +67,7 @@ impl Bench {
     }
 
     /// Where open rejects were, and why.
-    fn rejects(&self) -> Vec<String> {
+    pub(super) fn rejects(&self) -> Vec<String> {
         let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
         let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
         let text = |name, row: usize| {
@@ -85,7 +86,7 @@ impl Bench {
 }
 
 /// Read, new, updated, unchanged, rejected, left out, spread.
-fn total(report: &Report) -> [u64; 7] {
+pub(super) fn total(report: &Report) -> [u64; 7] {
     [
         report.total(|file| file.rows_read),
         report.total(|file| file.rows_new),
@@ -699,7 +700,10 @@ mod laws {
     fn closings(files: &[String]) -> Vec<String> {
         let bench = Bench::new();
         for (n, text) in files.iter().enumerate() {
-            let _ = bench.load(&format!("{n}.json"), text);
+            // Of a file of which nothing can be taken, nothing is.
+            if let Err(error) = bench.try_load(&format!("{n}.json"), text) {
+                assert!(error.to_string().contains("taken: nothing was loaded"), "{error}");
+            }
         }
         bench.rows(&closures::TABLE)
     }

@@ -101,7 +101,11 @@ fn define(command: Command) -> Command {
              first. A file that changes while it is read is not loaded. A load that fails leaves the \
              lake as it was, and none where there was none. Rows that cannot be \
              taken are set aside: `wabalake rejects` lists them. Rows of persons whom `wabalake erase \
-             --keep-out` erased are left out and counted.",
+             --keep-out` erased are left out and counted.\n\n\
+             To read nothing is no success: a named file of whose records none can be taken fails the \
+             load with exit code 1, and so do folders and archives of which nothing at all can be \
+             taken. No row is loaded then, the file stays where it is, and its rejects are kept. A \
+             header without rows is no fault.",
         )
         .override_usage("wabalake load [KIND] FILE|DIR|'PATTERN'... --lake DIR [OPTIONS]")
         .after_help(after_help())
@@ -231,6 +235,16 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
         };
         let rejected = grouped(rejected);
         to_stderr(&format!("warning: {rejected} {rows} {were} rejected\n  hint: {hint}\n"));
+    }
+    let at_fault = report.total(|file| file.measures_at_fault.values().sum());
+    if at_fault > 0 {
+        let (values, were, them) =
+            if at_fault == 1 { ("value", "was", "it") } else { ("values", "were", "them") };
+        let at_fault = grouped(at_fault);
+        to_stderr(&format!(
+            "warning: {at_fault} {values} of measures could not be read and {were} left empty\n  \
+             hint: the report names {them} by column; ask for the figures again, and load the answer\n"
+        ));
     }
     failures(report, options)
 }

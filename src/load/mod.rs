@@ -16,6 +16,12 @@
 //! ```
 //!
 //! Memory is bounded by the buckets' budget and by the rows of a few days, not by the files.
+//!
+//! To read nothing is no success. A named file that has records, of which none can be taken, is an
+//! error, and so is a load of folders and archives of which nothing at all can be taken: no row is
+//! committed, the rejects are kept. What the lake has already counts as taken, and so do rows of
+//! persons who are kept out; a file of nothing but what is left out by its kind (events of another
+//! kind, totals), or of a header alone, is no fault.
 
 mod buckets;
 mod commit;
@@ -30,6 +36,7 @@ mod json;
 mod keep_out;
 mod keys;
 mod limits;
+mod literal;
 mod merge;
 mod meta;
 pub(crate) mod person;
@@ -126,9 +133,10 @@ impl Options {
 ///
 /// # Errors
 ///
-/// A file that cannot be read or is no export that is known; rejects beyond what the options
-/// allow; a lake that cannot be written. In each case nothing was committed, unless each file is
-/// a load of its own.
+/// A file that cannot be read or is no export that is known; a file of which nothing can be taken;
+/// rejects beyond what the options allow; a lake that cannot be written. In each case nothing was
+/// committed but the rejects of files of which nothing can be taken, unless each file is a load of
+/// its own.
 pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report> {
     load_as_seen(lake, files, &BTreeMap::new(), options)
 }
@@ -179,6 +187,7 @@ fn load_sources(
     let staged = stage::stage(sources, lake, scratch, options);
     let mut staged = staged.map_err(|error| full::explained(error, lake, &[], options))?;
     check_rejects(&staged, options)?;
+    refuse_without_rows(lake, &staged, options)?;
     let mut report = Report::default();
     commit_all(lake, &mut staged, &mut report, options)
         .map_err(|error| full::explained(error, lake, &staged.tables, options))?;
@@ -231,6 +240,45 @@ fn check_passed_over(report: &Report, files: &[PathBuf]) -> Result<()> {
         more => format!(", and {} more passed over", report::grouped(more as u64)),
     };
     Err(error.found(format!("`{}`: {}{more}", first.file, first.reason)))
+}
+
+/// Refuses a load with a file of which nothing can be taken. Its rejects are kept, and nothing else.
+fn refuse_without_rows(lake: &Lake, staged: &stage::Staged, options: &Options) -> Result<()> {
+    let files = staged.without_rows();
+    let Some(first) = files.first() else { return Ok(()) };
+    let report = &first.report;
+    let name = &report.file;
+    let others = match files.len() - 1 {
+        0 => String::new(),
+        1 => ", nor of one more file".to_owned(),
+        more => format!(", nor of {} more files", report::grouped(more as u64)),
+    };
+    let what = match report.rows_read {
+        _ if first.is_strange => format!("no object of {} was found in `{name}`", report.table),
+        1 => format!("the only record of `{name}` cannot be taken"),
+        records => {
+            let records = report::grouped(records);
+            format!("none of the {records} records of `{name}` can be taken")
+        }
+    };
+    let mut error = Error::data(format!("{what}{others}: nothing was loaded"));
+    let rejects = files.iter().flat_map(|file| file.first_rejects());
+    let rejects = rejects.take(5).collect::<Vec<_>>().join("; ");
+    if !rejects.is_empty() {
+        error = error.found(rejects);
+    }
+    let mend = if first.is_strange {
+        json::where_records_are()
+    } else {
+        "mend it or export it anew, and load it again".to_owned()
+    };
+    if options.dry_run || staged.rejected() == 0 {
+        return Err(error.hint(mend));
+    }
+    let ids = files.iter().map(|file| file.report.file_id.as_str()).collect();
+    rejects::keep(lake, staged, &ids)?;
+    let lake = lake.root().display();
+    Err(error.hint(format!("{mend}; `wabalake rejects --lake {lake}` shows its rejects")))
 }
 
 fn check_rejects(staged: &stage::Staged, options: &Options) -> Result<()> {

@@ -90,6 +90,17 @@ pub(crate) trait Reader {
     fn unknown(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Whether nothing that it met, up to now, belongs to a column.
+    fn knows_nothing(&self) -> bool {
+        false
+    }
+
+    /// How many values of each column it could not read and left empty. It is known once all chunks
+    /// were given.
+    fn measures_at_fault(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::new()
+    }
 }
 
 /// Writes records of what is no CSV as records of one, comma and quotes.

@@ -1,6 +1,6 @@
 //! What a load did, for a person and for a program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -79,6 +79,9 @@ pub struct FileReport {
     pub rows_spread: u64,
     /// Records with at least one stamp that stands for "never".
     pub rows_with_sentinel: u64,
+    /// How many values of each measure could not be read: they are null, their rows were taken.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures_at_fault: BTreeMap<&'static str, u64>,
     /// Columns that no table has, left out.
     pub unknown_columns: Vec<String>,
     /// The first rejects, without what they say.
@@ -159,6 +162,15 @@ pub struct TableReport {
     pub days: BTreeSet<NaiveDate>,
 }
 
+impl FileReport {
+    /// Whether there are records in it, and nothing was taken of them. What is left out is
+    /// understood, unless all the rest is at fault; a row of a person who is kept out is as good as
+    /// taken.
+    pub(crate) fn gives_nothing(&self) -> bool {
+        self.rows_rejected > 0 && self.rows_rejected + self.rows_left_out == self.rows_read
+    }
+}
+
 impl Report {
     /// So many files that are passed over are named to a person; a program gets all of them.
     const PASSED_OVER: usize = 20;
@@ -195,15 +207,19 @@ impl Report {
                 text.push_str("  already loaded: nothing to do\n");
                 continue;
             }
-            let _ = writeln!(
-                text,
-                "  {} rows read: {} new, {} updated, {} unchanged, {} rejected",
-                grouped(file.rows_read),
-                grouped(file.rows_new),
-                grouped(file.rows_updated),
-                grouped(file.rows_unchanged),
-                grouped(file.rows_rejected),
-            );
+            if file.rows_read == 0 {
+                text.push_str("  no rows\n");
+            } else {
+                let _ = writeln!(
+                    text,
+                    "  {} rows read: {} new, {} updated, {} unchanged, {} rejected",
+                    grouped(file.rows_read),
+                    grouped(file.rows_new),
+                    grouped(file.rows_updated),
+                    grouped(file.rows_unchanged),
+                    grouped(file.rows_rejected),
+                );
+            }
             let key = wabalake_data::table(file.table).map(|table| table.key.join(", "));
             let key = key.unwrap_or_default();
             for (what, rows) in
@@ -217,6 +233,9 @@ impl Report {
                         "  {rows} row{plural} {what} another row of the file with the same {key}"
                     );
                 }
+            }
+            if file.gives_nothing() {
+                text.push_str("  nothing was taken of it\n");
             }
             if file.rows_left_out > 0 {
                 let what = wabalake_data::table(file.table).map_or("", |table| table.left_out);
@@ -233,6 +252,11 @@ impl Report {
                     "  rows that stand for several days: spread, which made {} more",
                     grouped(file.rows_spread)
                 );
+            }
+            for (column, values) in &file.measures_at_fault {
+                let noun = if *values == 1 { "value" } else { "values" };
+                let values = grouped(*values);
+                let _ = writeln!(text, "  `{column}`: {values} {noun} at fault, left empty");
             }
             if !file.unknown_columns.is_empty() {
                 let unknown = file.unknown_columns.join(", ");

@@ -15,7 +15,7 @@ use super::header::Header;
 use super::keep_out::{Sessions, follow_sessions};
 use super::keys::Keys;
 use super::progress::Progress;
-use super::reader::Form;
+use super::reader::{Form, Reader};
 use super::records::Chunk;
 use super::rejects;
 use super::report::{FileReport, PassedOver, RejectReport};
@@ -58,6 +58,26 @@ pub(crate) struct StagedFile {
     pub(crate) header: Header,
     /// Names of rejects that its rows mend.
     pub(crate) mended: Vec<String>,
+    /// Whether it was named, rather than found in a folder or an archive.
+    is_named: bool,
+    /// Whether none of its records has anything that is known.
+    pub(crate) is_strange: bool,
+}
+
+impl StagedFile {
+    /// Its first rejects in words.
+    pub(crate) fn first_rejects(&self) -> impl Iterator<Item = String> {
+        self.report.first_rejects.iter().map(|reject| {
+            let column = reject.column.map(|c| format!(", `{c}`")).unwrap_or_default();
+            let RejectReport { record, line, reason, .. } = reject;
+            format!("{}: record {record}, line {line}{column}: {reason}", self.report.file)
+        })
+    }
+
+    /// Whether there are records in it, and nothing can be taken of them.
+    fn gives_nothing(&self) -> bool {
+        self.report.gives_nothing() || (self.is_strange && self.report.rows_read > 0)
+    }
 }
 
 impl Staged {
@@ -68,14 +88,15 @@ impl Staged {
 
     /// The first rejects in words.
     pub(crate) fn first_rejects(&self, most: usize) -> Vec<String> {
-        let words = self.files().flat_map(|file| {
-            file.report.first_rejects.iter().map(|reject| {
-                let column = reject.column.map(|c| format!(", `{c}`")).unwrap_or_default();
-                let RejectReport { record, line, reason, .. } = reject;
-                format!("{}: record {record}, line {line}{column}: {reason}", file.report.file)
-            })
-        });
-        words.take(most).collect()
+        self.files().flat_map(StagedFile::first_rejects).take(most).collect()
+    }
+
+    /// The named files of which nothing was taken; all of which nothing was taken, if that is true of
+    /// every file of the load.
+    pub(crate) fn without_rows(&self) -> Vec<&StagedFile> {
+        let is_all = self.loaded.is_empty() && self.files().all(StagedFile::gives_nothing);
+        let wanted = |file: &&StagedFile| file.gives_nothing() && (is_all || file.is_named);
+        self.files().filter(wanted).collect()
     }
 
     /// Names of the contents of all files.
@@ -167,12 +188,21 @@ pub(crate) fn stage(
                 staged.tables.len() - 1
             }
         };
-        let file = StagedFile { place, report, header, mended: Vec::new() };
+        let is_named = source.is_named;
+        let file =
+            StagedFile { place, report, header, mended: Vec::new(), is_named, is_strange: false };
         let from = (source, &survey, &form);
         let people = (&phones, keep_out.as_ref());
         let read = read_file(from, file, &mut staged.tables[at], people, options);
-        read.map_err(|error| source.explain(error))?;
-        loaded_from.push(source);
+        match read.map_err(|error| source.explain(error)) {
+            Err(error) if error.is_no_export() && !source.is_named => {
+                staged.passed_over.push(PassedOver::told(&source.name, &error));
+            }
+            read => {
+                read?;
+                loaded_from.push(source);
+            }
+        }
     }
     // All of them, since one may have grown while the others were read.
     for source in loaded_from {
@@ -234,7 +264,7 @@ fn read_file(
     let (sender, receiver) = mpsc::sync_channel::<Chunk>(2);
     let receiver = Mutex::new(receiver);
     let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let split: Result<Vec<String>> = std::thread::scope(|scope| {
+    let split: Result<Box<dyn Reader>> = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 let typist = Typist::new(&header, zone, origin, phones);
@@ -264,11 +294,13 @@ fn read_file(
             }
         }
         drop(sender);
-        Ok(reader.unknown())
+        Ok(reader)
     });
-    let unknown = split?;
+    let reader = split?;
     let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
-    sink.file.report.unknown_columns.extend(unknown);
+    sink.file.report.unknown_columns.extend(reader.unknown());
+    sink.file.report.measures_at_fault = reader.measures_at_fault();
+    sink.file.is_strange = reader.knows_nothing();
     sink.finish()
 }
 

@@ -6,6 +6,8 @@
 //! | the lake has its contents | nothing; then as a loaded one |
 //! | loaded | left, moved or deleted, as the settings say |
 //! | no export, or a broken one | moved aside with `FILE.error.txt`; the others are loaded |
+//! | one of which nothing can be taken | the same; its rejects are kept |
+//! | of nothing but what is left out by its kind | as a loaded one, but never deleted |
 //! | changed in the last `settle_seconds`, or while it was read | counted, and left for the next night |
 //! | hidden, or still on its way (`.part`, `.tmp`, …) | passed over |
 //! | a link to a folder, a lake | passed over, as a load passes it over |
@@ -19,7 +21,7 @@
 //! machine's clock, has arrived once it is as a night saw it `settle_seconds` ago.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -171,11 +173,13 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
         ..load::Options::default()
     };
     let mut done = Vec::new();
+    let mut left_out = BTreeSet::new();
     while !new.is_empty() {
         night.check()?;
         match load_all(lake, &new, &options) {
             Ok(report) => {
                 arrived.count(&report);
+                left_out.extend(left_out_whole(&report));
                 done.append(&mut new);
             }
             Err(error) if error.is_of_change() && new.iter().any(Arrival::has_changed) => {
@@ -188,6 +192,7 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
                     match load_all(lake, std::slice::from_ref(&arrival), &options) {
                         Ok(report) => {
                             arrived.count(&report);
+                            left_out.extend(left_out_whole(&report));
                             done.push(arrival);
                         }
                         Err(error) if error.is_of_change() => arriving.push(arrival),
@@ -208,7 +213,11 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
             arriving.push(arrival);
             continue;
         }
+        let is_left_out = arrival.path.file_name().is_some_and(|name| left_out.contains(name));
         match config.inbox.after {
+            After::Delete if is_left_out => {
+                memory.left.insert(arrival.key(), arrival.seen.clone());
+            }
             After::Leave => {
                 memory.left.insert(arrival.key(), arrival.seen.clone());
             }
@@ -247,6 +256,14 @@ fn names(arrivals: &[Arrival]) -> Vec<String> {
     let mut names: Vec<String> = arrivals.iter().map(|arrival| shown(&arrival.below)).collect();
     names.sort();
     names
+}
+
+/// The names of files, or of archives with files, all of whose records were left out.
+fn left_out_whole(report: &Report) -> Vec<OsString> {
+    let whole =
+        |file: &&load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
+    let outer = |name: &str| name.split('/').next().map(OsString::from);
+    report.files.iter().filter(whole).filter_map(|file| outer(&file.file)).collect()
 }
 
 impl Arrived {
