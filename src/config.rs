@@ -104,6 +104,21 @@ pub struct Inbox {
     pub loaded: Option<PathBuf>,
     /// Where a file goes that cannot be loaded, with its error beside it; else it is left.
     pub failed: Option<PathBuf>,
+    /// For how many seconds a file must not have changed to be whole; without it half a minute.
+    #[serde(deserialize_with = "settle_seconds")]
+    pub settle_seconds: Option<u32>,
+}
+
+impl Inbox {
+    /// How long a file must not have changed to be whole.
+    ///
+    /// ```
+    /// let config = wabalake::config::Config::read("").unwrap();
+    /// assert_eq!(config.inbox.settle().as_secs(), 30);
+    /// ```
+    pub fn settle(&self) -> Duration {
+        Duration::from_secs(self.settle_seconds.unwrap_or(30).into())
+    }
 }
 
 /// What becomes of a file that is loaded.
@@ -378,14 +393,26 @@ fn umask<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Umask>, D::Error> 
 }
 
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    seconds_from(1, "notify_seconds = 60", from)
+}
+
+fn settle_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    seconds_from(0, "settle_seconds = 30", from)
+}
+
+fn seconds_from<'de, D: Deserializer<'de>>(
+    least: u32,
+    example: &str,
+    from: D,
+) -> Result<Option<u32>, D::Error> {
     use serde::de::Error as _;
     let value = toml::Value::deserialize(from)?;
     let seconds = value.as_integer().and_then(|seconds| u32::try_from(seconds).ok());
-    match seconds.filter(|seconds| *seconds > 0) {
+    match seconds.filter(|seconds| *seconds >= least) {
         Some(seconds) => Ok(Some(seconds)),
-        None => Err(D::Error::custom(
-            "no whole number of seconds from 1 on\n  hint: such as notify_seconds = 60",
-        )),
+        None => Err(D::Error::custom(format!(
+            "no whole number of seconds from {least} on\n  hint: such as {example}"
+        ))),
     }
 }
 
@@ -405,7 +432,7 @@ mod tests {
         let config = Config::read(
             "# ours\ntimezone = \"America/Bogota\"\nsource_timezone = \"UTC\"\n\
              [source_timezones]\nad_spend = 'America/New_York'\n\
-             [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\n\
+             [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\nsettle_seconds = 0\n\
              [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
              params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
              [lake]\numask = '007'\n\
@@ -418,6 +445,7 @@ mod tests {
         assert_eq!(config.source_timezone_of("sessions"), Tz::UTC);
         assert_eq!(config.source_timezone_of("ad_spend"), Tz::America__New_York);
         assert_eq!(config.inbox.after, After::Move);
+        assert!(config.inbox.settle().is_zero());
         assert_eq!(
             config.marts[0].words(),
             ["--days=1,7", "--latest-version", "--mode=within"],
@@ -460,6 +488,11 @@ mod tests {
                 "[nightly]\nnotify_seconds = 0",
                 "error: line 2: `notify_seconds`: no whole number of seconds from 1 on\n  \
                  hint: such as notify_seconds = 60",
+            ),
+            (
+                "[inbox]\nsettle_seconds = -1",
+                "error: line 2: `settle_seconds`: no whole number of seconds from 0 on\n  \
+                 hint: such as settle_seconds = 30",
             ),
             (
                 "[lake]\numask = 27",
@@ -506,6 +539,8 @@ mod tests {
         assert!(all.page.file.is_some() && all.page.days.is_some());
         assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());
         assert_eq!(all.nightly.notify_limit(), Nightly::default().notify_limit());
+        assert_eq!(all.inbox.settle(), Inbox::default().settle());
+        assert!(all.inbox.settle_seconds.is_some());
         assert!(all.nightly.notify_seconds.is_some() && all.lake.umask.is_some());
         assert!(all.retention.days.is_some());
     }

@@ -442,7 +442,7 @@ fn a_night_leaves_them_out_too() {
     let desk = Desk::loaded();
     erase(&desk, "--keep-out");
     fs::create_dir(desk.write("inbox.csv", "").with_file_name("inbox")).unwrap();
-    desk.write("lake/wabalake.toml", "[inbox]\nfolders = ['../inbox']\n");
+    desk.write("lake/wabalake.toml", "[inbox]\nsettle_seconds = 0\nfolders = ['../inbox']\n");
     desk.write(
         "inbox/tags.csv",
         "phone,tag\n573000000001,vip\n573000000003,vip\n573000000001,new\n",

@@ -19,35 +19,36 @@ use wabalake_queries::query::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing,
 };
 
-struct Bench {
+/// A lake, and a place for the files that it is to load.
+pub(super) struct Bench {
     folder: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { folder: TempDir::new().unwrap() }
     }
 
-    fn lake(&self) -> Lake {
+    pub(super) fn lake(&self) -> Lake {
         Lake::create(self.folder.path().join("lake")).unwrap()
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
+    pub(super) fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
         load(&self.lake(), &[self.file(name, text)], &Options::default())
     }
 
-    fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
+    pub(super) fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
         self.try_load(name, text).unwrap()
     }
 
     /// Each row's columns in their order, then its UTC day; nothing for a null.
-    fn rows(&self, table: &'static Table) -> Vec<String> {
+    pub(super) fn rows(&self, table: &'static Table) -> Vec<String> {
         let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
         let columns = table.columns.iter().map(|column| col(column.name));
         let texts = columns.chain([col(UTC_DAY)]).map(|column| {
@@ -66,7 +67,7 @@ impl Bench {
     }
 
     /// Where open rejects were, and why.
-    fn rejects(&self) -> Vec<String> {
+    pub(super) fn rejects(&self) -> Vec<String> {
         let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
         let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
         let text = |name, row: usize| {
@@ -85,7 +86,7 @@ impl Bench {
 }
 
 /// Read, new, updated, unchanged, rejected, left out, spread.
-fn total(report: &Report) -> [u64; 7] {
+pub(super) fn total(report: &Report) -> [u64; 7] {
     [
         report.total(|file| file.rows_read),
         report.total(|file| file.rows_new),
@@ -367,14 +368,14 @@ fn ad_spend_in_four_languages() {
     assert_eq!(
         bench.rows(&ad_spend::TABLE),
         [
-            "120226305854810107|2025-06-01|USD|33.340000|2025-06-01",
-            "120226305854810107|2025-06-02|USD|33.330000|2025-06-02",
-            "120226305854810107|2025-06-03|USD|33.330000|2025-06-03",
-            "120226305854810107|2025-06-21|COP|1234.500000|2025-06-21",
-            "120226305854810107|2025-06-22|BRL|12.500000|2025-06-22",
-            "120226305854810107|2026-08-21|EUR|1234.560000|2026-08-21",
-            "120226305854810731|2025-06-02|ARS|3.000000|2025-06-02",
-            "120226305854810731|2025-06-02|USD|1200.010000|2025-06-02",
+            "120226305854810107|2025-06-01|USD|33.340000||2025-06-01",
+            "120226305854810107|2025-06-02|USD|33.330000||2025-06-02",
+            "120226305854810107|2025-06-03|USD|33.330000||2025-06-03",
+            "120226305854810107|2025-06-21|COP|1234.500000||2025-06-21",
+            "120226305854810107|2025-06-22|BRL|12.500000||2025-06-22",
+            "120226305854810107|2026-08-21|EUR|1234.560000||2026-08-21",
+            "120226305854810731|2025-06-02|ARS|3.000000||2025-06-02",
+            "120226305854810731|2025-06-02|USD|1200.010000||2025-06-02",
         ]
     );
     // A day is worth more than its share of a period, and a larger figure than a smaller one.
@@ -408,7 +409,8 @@ fn conversions_tags_rates_and_variables_as_csv_and_as_json() {
 
     let tags = "phone,tag,since\n+57 300 000 0001,vip,\n573000000001,new,2025-06-01\n,vip,\n\
                 573000000002,vip,2025-06-01 12:00:00\n573000000001,new,2025-05-01\n";
-    assert_eq!(total(&bench.load("tags.csv", tags)), [5, 3, 0, 1, 1, 0, 0]);
+    let report = bench.load("tags.csv", tags);
+    assert_eq!((total(&report), report.files[0].rows_superseded), ([5, 3, 0, 0, 1, 0, 0], 1));
     assert_eq!(
         bench.rows(&audience_tags::TABLE),
         [
@@ -423,7 +425,8 @@ fn conversions_tags_rates_and_variables_as_csv_and_as_json() {
                 2025-07-01,*,Utility,100001,0.004,USD,1\n\
                 2025-07-01,,utility,100001,0.005,USD,\n\
                 2025-07-01,Brazil,VIDEO,0,1,BRL,\n";
-    assert_eq!(total(&bench.load("card.csv", card)), [4, 3, 0, 1, 0, 0, 0]);
+    let report = bench.load("card.csv", card);
+    assert_eq!((total(&report), report.files[0].rows_superseded), ([4, 3, 0, 0, 0, 0, 0], 1));
     assert_eq!(
         bench.rows(&rates::TABLE),
         [
@@ -700,7 +703,10 @@ mod laws {
     fn closings(files: &[String]) -> Vec<String> {
         let bench = Bench::new();
         for (n, text) in files.iter().enumerate() {
-            let _ = bench.load(&format!("{n}.json"), text);
+            // Of a file of which nothing can be taken, nothing is.
+            if let Err(error) = bench.try_load(&format!("{n}.json"), text) {
+                assert!(error.to_string().contains("taken: nothing was loaded"), "{error}");
+            }
         }
         bench.rows(&closures::TABLE)
     }

@@ -441,14 +441,17 @@ fn after(table: &'static Table, files: &[Vec<String>], memory: usize) -> Vec<Str
     bench.rows(table)
 }
 
+/// Tables whose rows mean the same in whichever file they come.
 fn tables() -> impl Strategy<Value = &'static Table> {
-    prop::sample::select(TABLES.to_vec())
+    let alone = TABLES.iter().copied().filter(|table| table.added_up.is_empty());
+    prop::sample::select(alone.collect::<Vec<_>>())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// The same rows in any order, in any files, any number of times, in any memory: one table.
+    /// The same rows in any order, in any files, any number of times, in any memory: one table. Of
+    /// tables whose rows are added up `spend` tells.
     #[test]
     fn any_order_of_any_files_gives_one_table(
         (table, lines) in tables().prop_flat_map(|table| {

@@ -54,7 +54,10 @@ fn says_all(planted: &str) {
         run(desk.command(line).arg("in").arg(name(".txt")).arg(name(".csv")), planted);
         run(desk.command(line).arg(name(".gone")), planted);
     }
-    desk.write("lake/wabalake.toml", "[inbox]\nfolders = ['../in']\nfailed = '../aside'\n");
+    desk.write(
+        "lake/wabalake.toml",
+        "[inbox]\nsettle_seconds = 0\nfolders = ['../in']\nfailed = '../aside'\n",
+    );
     run(&mut desk.command("nightly --lake lake --dry-run"), planted);
     let night = run(&mut desk.command("nightly --lake lake"), planted);
     assert_eq!(night.code, 1, "{}", night.out);

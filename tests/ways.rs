@@ -304,12 +304,20 @@ fn the_number_of_a_program_or_a_spreadsheet_is_exact() {
     for (column, title) in (0..).zip(["effective_from", "category", "price"]) {
         sheet.write(0, column, title).unwrap();
     }
+    // A text beside them, of a program in another country.
+    for (column, cell) in (0..).zip(["2025-07-03", "marketing", "1.234,5"]) {
+        sheet.write(3, column, cell).unwrap();
+    }
     let path = bench.folder.path().join("card.xlsx");
     book.save(&path).unwrap();
-    load(&bench.lake(), &[path], &Options::default()).unwrap();
-    let found = bench.pairs(&rates::TABLE, ["effective_from", "price"]);
-    let prices: Vec<_> = found.iter().map(|(_, price)| price.as_str()).collect();
-    assert_eq!(prices, ["1.234000", "1000.000000"]);
+    for decimal in [None, Some(DecimalMark::Comma)] {
+        let bench = Bench::new();
+        let options = Options { decimal, ..Options::default() };
+        load(&bench.lake(), std::slice::from_ref(&path), &options).unwrap();
+        let found = bench.pairs(&rates::TABLE, ["effective_from", "price"]);
+        let prices: Vec<_> = found.iter().map(|(_, price)| price.as_str()).collect();
+        assert_eq!(prices, ["1.234000", "1000.000000", "1234.500000"]);
+    }
 }
 
 #[test]

@@ -220,6 +220,12 @@ tallies AS (
     ) AS known USING (session_key)
     UNION ALL
     SELECT
+        'ad_spend', 'spend-restated', count(*),
+        count_if(spend_least <> spend_greatest),
+        min(ad_id) FILTER (spend_least <> spend_greatest)
+    FROM ad_spend
+    UNION ALL
+    SELECT
         listed.name,
         unnest(['rejected-row', 'sentinel-stamp']),
         coalesce(sum(records), 0),

@@ -66,6 +66,9 @@ pub struct Spelling {
     pub order: Option<DateOrder>,
     /// Of amounts and counts.
     pub mark: Option<DecimalMark>,
+    /// Whether there are numbers beside texts, as JSON and spreadsheets have them: amounts that are
+    /// numbers are written as [`number::money_text`] does, and exact whatever the mark of the others.
+    pub has_numbers: bool,
 }
 
 /// A trimmed word that says yes or no, in one of the languages that exports come in.

@@ -63,6 +63,19 @@ fn is_group(c: char) -> bool {
     matches!(c, '\'' | '\u{2019}') || c.is_whitespace()
 }
 
+/// An amount as [`money_text`] writes it, in millionths.
+///
+/// ```
+/// use wabalake_data::cells::number::{exact, money_text};
+/// assert_eq!(exact(&money_text(-1_234_000)), Some(-1_234_000));
+/// assert_eq!(exact("1.234"), None);
+/// ```
+pub fn exact(word: &str) -> Option<i64> {
+    let (_, decimals) = word.split_once('.')?;
+    let is_written = decimals.len() == MONEY_SCALE && !word.contains(',');
+    is_written.then(|| money(word, Some(DecimalMark::Point))).flatten()
+}
+
 /// Digits after the point that an amount of money has in a lake.
 pub const MONEY_SCALE: usize = 6;
 
@@ -108,6 +121,84 @@ pub fn money(word: &str, mark: Option<DecimalMark>) -> Option<i64> {
     }
     let millionths: i64 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
     Some(if negative { -millionths } else { millionths })
+}
+
+/// An amount of money as programs write numbers, in millionths: what lies beyond six decimals is
+/// rounded half to even, exactly. None where it is no such number, or has more digits than a lake
+/// holds.
+///
+/// ```
+/// use wabalake_data::cells::number::rounded_money;
+/// assert_eq!(rounded_money("0.020000000000000004"), Some(20_000));
+/// assert_eq!(rounded_money("1e-05"), Some(10));
+/// assert_eq!(rounded_money("0.0000025"), Some(2));
+/// assert_eq!(rounded_money("1e400"), None);
+/// assert_eq!(rounded_money("Infinity"), None);
+/// ```
+pub fn rounded_money(word: &str) -> Option<i64> {
+    let (negative, word) = match word.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, word),
+    };
+    let (mantissa, exponent) = match word.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, read_exponent(exponent)?),
+        None => (word, 0),
+    };
+    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{decimals}");
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Some(0);
+    }
+    // How many zeros are missing behind the digits, or how many digits are too many.
+    let scale = i64::try_from(MONEY_SCALE).ok()?;
+    let shift = exponent.saturating_add(scale).saturating_sub(i64::try_from(decimals.len()).ok()?);
+    let length = i64::try_from(digits.len()).ok()?.saturating_add(shift);
+    if length > i64::try_from(MONEY_PRECISION).ok()? {
+        return None;
+    }
+    let millionths: i64 = match usize::try_from(shift) {
+        Ok(zeros) => format!("{digits}{}", "0".repeat(zeros)).parse().ok()?,
+        // Less than a tenth of a millionth.
+        Err(_) if length < 0 => 0,
+        Err(_) => {
+            let (kept, cut) = digits.split_at(usize::try_from(length).ok()?);
+            let kept: i64 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+            let is_half = cut.starts_with('5') && cut[1..].bytes().all(|b| b == b'0');
+            let up = if is_half { kept % 2 == 1 } else { cut.as_bytes()[0] >= b'5' };
+            kept + i64::from(up)
+        }
+    };
+    let most = 10_i64.pow(u32::try_from(MONEY_PRECISION).ok()?);
+    (millionths < most).then_some(if negative { -millionths } else { millionths })
+}
+
+/// The power of ten behind an `e`. One that no amount has is as good as any other such.
+fn read_exponent(word: &str) -> Option<i64> {
+    let (negative, digits) = match word.as_bytes().first()? {
+        b'-' => (true, &word[1..]),
+        b'+' => (false, &word[1..]),
+        _ => (false, word),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let size = digits.parse().unwrap_or(i64::MAX);
+    Some(if negative { -size } else { size })
+}
+
+/// Millionths as an amount that [`money`] reads.
+///
+/// ```
+/// use wabalake_data::cells::number::money_text;
+/// assert_eq!(money_text(-20_000), "-0.020000");
+/// ```
+pub fn money_text(millionths: i64) -> String {
+    let (sign, size) = (if millionths < 0 { "-" } else { "" }, millionths.unsigned_abs());
+    format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
 }
 
 /// The digits before and after the decimal mark, thousands joined.
@@ -288,12 +379,91 @@ mod tests {
         }
     }
 
+    #[test]
+    fn amounts_of_programs_are_rounded_half_to_even() {
+        for (word, millionths) in [
+            ("0", 0),
+            ("-0.0", 0),
+            ("15.58", 15_580_000),
+            ("15.580000000000002", 15_580_000),
+            ("0.020000000000000004", 20_000),
+            ("0.33333333333", 333_333),
+            ("1234.5678912345", 1_234_567_891),
+            ("0.007692307692307692", 7_692),
+            ("1e-05", 10),
+            ("1E+3", 1_000_000_000),
+            ("1.5e-7", 0),
+            ("5e-7", 0),
+            ("15e-7", 2),
+            ("25e-7", 2),
+            ("35e-7", 4),
+            ("2.50000000000000000000001e-6", 3),
+            ("-0.0000015", -2),
+            ("1e-999999999999999999999", 0),
+            ("0e999999999999999999999", 0),
+            ("123456789012.3456785", 123_456_789_012_345_678),
+            ("999999999999.9999994", 999_999_999_999_999_999),
+        ] {
+            assert_eq!(rounded_money(word), Some(millionths), "{word}");
+        }
+        for word in [
+            "",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "1e+",
+            "1e400",
+            "1e999999999999999999999",
+            "999999999999.9999995",
+            "1000000000000",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "1,5",
+            "0x10",
+            "--1",
+            "1.2.3",
+        ] {
+            assert_eq!(rounded_money(word), None, "{word}");
+        }
+    }
+
     proptest! {
+        /// However an amount is written, the nearest millionth is taken, of two the even one.
+        #[test]
+        fn the_nearest_millionth_is_taken(
+            digits in 0..10_u64.pow(17),
+            decimals in 0..12_usize,
+            exponent in -6..6_i32,
+            negative in any::<bool>(),
+        ) {
+            let sign = if negative { "-" } else { "" };
+            let text = format!("{digits:0>width$}", width = decimals + 1);
+            let (whole, part) = text.split_at(text.len() - decimals);
+            let word = format!("{sign}{whole}.{part}e{exponent}");
+            let power = exponent - i32::try_from(decimals).unwrap() + 6;
+            let size = i128::from(digits);
+            let expected = if power >= 0 {
+                size * 10_i128.pow(power.unsigned_abs())
+            } else {
+                let unit = 10_i128.pow(power.unsigned_abs());
+                let (least, rest) = (size / unit, size % unit);
+                match (2 * rest).cmp(&unit) {
+                    std::cmp::Ordering::Less => least,
+                    std::cmp::Ordering::Greater => least + 1,
+                    std::cmp::Ordering::Equal => least + least % 2,
+                }
+            };
+            let expected = i64::try_from(expected).ok().filter(|m| *m < 10_i64.pow(18));
+            let expected = expected.map(|m| if negative { -m } else { m });
+            prop_assert_eq!(rounded_money(&word), expected, "{}", word);
+        }
+
         /// What is printed comes back, in either way of writing.
         #[test]
         fn printed_amounts_come_back(millionths in -999_999_999_999_999_999i64..=999_999_999_999_999_999) {
-            let (sign, size) = (if millionths < 0 { "-" } else { "" }, millionths.unsigned_abs());
-            let text = format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000);
+            let text = money_text(millionths);
             prop_assert_eq!(money(&text, POINT), Some(millionths));
             prop_assert_eq!(money(&text.replace('.', ","), COMMA), Some(millionths));
         }
@@ -309,7 +479,7 @@ mod tests {
                     prop_assert_eq!(count(&text, mark), Some(number));
                 }
             }
-            let _ = integer(&text);
+            let _ = (integer(&text), rounded_money(&text));
         }
 
         /// A program's number is read as such, or not at all.

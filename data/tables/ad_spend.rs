@@ -8,6 +8,24 @@
 //! 1202…107           2025-06-01        2025-06-03      100.00    → 33.34, 33.33, 33.33
 //!                    2025-06-01        2025-06-03      100.00    the total
 //! ```
+//!
+//! A report that is broken down, by platform or by age, has several rows for an ad and day: those of
+//! one file are added up, a record that comes twice counts once. What is added up is what one period
+//! has: where a file has a row for the day and one for a week that holds it, the week's share is no
+//! further part of the day, and gives way. Files are never added to one another. Of two that tell of
+//! one key, the one exported later stays, then the one for the shorter period, then the larger amount:
+//!
+//! ```text
+//! file  Ad ID     Day         Platform   Amount spent   exported_on
+//! 1     1202…107  2025-06-01  facebook   10.00  ┐       2025-06-02
+//! 1     1202…107  2025-06-01  instagram   7.50  ┘ 17.50
+//! 2     1202…107  2025-06-01             16.00          2025-06-05    stays: Meta lowered it
+//! ```
+//!
+//! Beside the row that stays, the least and the greatest amount are kept that any file had for the
+//! key, of those for the shortest period that any had: a week's share that differs from the day's own
+//! amount was not restated. A row of a lake that did not keep them stands for its own amount, for a
+//! period longer than any.
 
 use polars::prelude::*;
 
@@ -25,6 +43,16 @@ columns! {
     DAY = "day",
     /// What was spent.
     SPEND = "spend",
+    /// The date on which Meta told it, as far as whoever loads it says so.
+    EXPORTED_ON = "exported_on",
+    /// How many days the row was reported for of which this is one.
+    PERIOD_DAYS = "period_days",
+    /// The least number of days that any row with this key was reported for.
+    SHORTEST_PERIOD_DAYS = "shortest_period_days",
+    /// The least amount of any row with this key for that many days.
+    SPEND_LEAST = "spend_least",
+    /// The greatest amount of any row with this key for that many days.
+    SPEND_GREATEST = "spend_greatest",
     /// The first day of a period.
     REPORTING_STARTS = "reporting_starts",
     /// The last day of a period.
@@ -118,7 +146,15 @@ pub static TABLE: Table = Table {
         Column::new(DAY, Kind::Date).required().else_from(REPORTING_STARTS).or(titles(1)),
         Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise"]),
         Column::new(SPEND, Kind::Money).required().or(titles(2)),
+        Column::new(EXPORTED_ON, Kind::Date),
     ],
+    beside: &[
+        Column::derived_as(PERIOD_DAYS, Kind::Integer),
+        Column::derived_as(SHORTEST_PERIOD_DAYS, Kind::Integer),
+        Column::derived_as(SPEND_LEAST, Kind::Money),
+        Column::derived_as(SPEND_GREATEST, Kind::Money),
+    ],
+    checked: &[SPEND_LEAST, SPEND_GREATEST],
     inputs: &[
         Column::new(REPORTING_STARTS, Kind::Date).or(titles(3)),
         Column::new(REPORTING_ENDS, Kind::Date).or(titles(4)),
@@ -128,7 +164,14 @@ pub static TABLE: Table = Table {
     ],
     key: &[AD_ID, DAY, CURRENCY],
     day_of: DAY,
-    precedence: || vec![col(SPEND)],
+    // A period that is not known loses to any.
+    precedence: || vec![col(EXPORTED_ON), lit(0) - col(PERIOD_DAYS), col(SPEND)],
+    added_up: &[SPEND, SPEND_LEAST, SPEND_GREATEST],
+    of_every_row: &[
+        (SHORTEST_PERIOD_DAYS, shortest_period),
+        (SPEND_LEAST, || of_shortest_period(SPEND_LEAST).min()),
+        (SPEND_GREATEST, || of_shortest_period(SPEND_GREATEST).max()),
+    ],
     sort: &[AD_ID, CURRENCY],
     derive,
     left_out: ["row of totals", "rows of totals"],
@@ -148,6 +191,16 @@ fn language(header: &str) -> Option<DecimalMark> {
     (is_title && title.starts_with(char::is_uppercase)).then_some(DecimalMark::Point)
 }
 
+fn shortest_period() -> Expr {
+    col(SHORTEST_PERIOD_DAYS).min()
+}
+
+/// An amount of those rows that are for the shortest period; null stands for the row's own.
+fn of_shortest_period(amount: &str) -> Expr {
+    let is_shortest = col(SHORTEST_PERIOD_DAYS).eq_missing(shortest_period());
+    coalesce(&[col(amount), col(SPEND)]).filter(is_shortest)
+}
+
 /// The longest period that a row may be for: what Ads Manager keeps, 37 months, and some days.
 const LONGEST: i32 = 1_200;
 
@@ -160,9 +213,12 @@ fn derive(row: &mut Row<'_, '_>) {
     const AD: usize = 0;
     const DATE: usize = 1;
     const AMOUNT: usize = 3;
-    const STARTS: usize = 4;
-    const ENDS: usize = 5;
-    const NAMES: std::ops::Range<usize> = 6..9;
+    const PERIODS: [usize; 2] = [5, 6];
+    const LEAST_AND_GREATEST: [usize; 2] = [7, 8];
+    const AMOUNTS: &[usize] = &[AMOUNT, LEAST_AND_GREATEST[0], LEAST_AND_GREATEST[1]];
+    const STARTS: usize = 9;
+    const ENDS: usize = 10;
+    const NAMES: std::ops::Range<usize> = 11..14;
     let is_named = |cell: &Cell<'_>| {
         let name = cell.text().unwrap_or_default().to_lowercase();
         let is_total = TOTALS.contains(&name.as_str());
@@ -173,6 +229,12 @@ fn derive(row: &mut Row<'_, '_>) {
     if is_total && !row.cells[NAMES].iter().any(is_named) {
         row.fate = Fate::LeftOut;
         return;
+    }
+    for at in PERIODS {
+        row.cells[at] = Cell::Integer(1);
+    }
+    for at in LEAST_AND_GREATEST {
+        row.cells[at] = row.cells[AMOUNT].clone();
     }
     if !row.cells[DATE].is_null() {
         return;
@@ -193,8 +255,12 @@ fn derive(row: &mut Row<'_, '_>) {
         };
         row.fate = Fate::Refused { column: REPORTING_ENDS, reason };
     } else if last > first {
-        let shares = (first..=last).zip(shares(amount, last - first + 1)).collect();
-        row.fate = Fate::Spread(Spread { day: DATE, amount: AMOUNT, shares });
+        let days = last - first + 1;
+        for at in PERIODS {
+            row.cells[at] = Cell::Integer(days);
+        }
+        let shares = (first..=last).zip(shares(amount, days)).collect();
+        row.fate = Fate::Spread(Spread { day: DATE, amounts: AMOUNTS, shares });
     }
 }
 
@@ -219,11 +285,14 @@ mod tests {
 
     #[test]
     fn derive_names_the_right_places() {
-        let places = [AD_ID, DAY, CURRENCY, SPEND, REPORTING_STARTS, REPORTING_ENDS, AD_NAME];
+        let columns = [AD_ID, DAY, CURRENCY, SPEND, EXPORTED_ON];
+        let beside = [PERIOD_DAYS, SHORTEST_PERIOD_DAYS, SPEND_LEAST, SPEND_GREATEST];
+        let inputs = [REPORTING_STARTS, REPORTING_ENDS, AD_NAME];
+        let places = [&columns[..], &beside, &inputs].concat();
         for (place, name) in places.into_iter().enumerate() {
             assert_eq!(TABLE.position(name), Some(place), "{name}");
         }
-        assert_eq!(TABLE.cells().count(), 9);
+        assert_eq!(TABLE.cells().count(), 14);
         for (place, (name, _)) in TITLES.iter().enumerate() {
             let column = TABLE.cells().find(|column| column.name == *name).unwrap();
             assert_eq!(column.aliases, titles(place), "{name}");

@@ -88,8 +88,10 @@ pub struct Table {
     pub columns: &'static [Column],
     /// Cells that an export has for [`Table::derive`] alone: they are read and not stored.
     pub inputs: &'static [Column],
-    /// Texts that [`Table::derive`] makes, stored beside the columns and shown in no answer.
+    /// What [`Table::derive`] makes, stored beside the columns and shown in no answer.
     pub beside: &'static [Column],
+    /// Of these, what a check of `data-quality` looks at: clusters are shown it as well.
+    pub checked: &'static [&'static str],
     /// The natural key: two rows that agree here are one row. Null equals null.
     pub key: &'static [&'static str],
     /// What places a row in a day: an instant, a date, or seconds since 1970.
@@ -97,6 +99,13 @@ pub struct Table {
     /// What makes a row further along than another with its key: compared in order, the greater
     /// value wins, null below every value. What is still equal is settled by [`Table::columns`].
     pub precedence: fn() -> Vec<Expr>,
+    /// What is added up over rows of one file that agree in all other stored columns, each record
+    /// once. Of a table that has any, the key settles the day.
+    pub added_up: &'static [&'static str],
+    /// Columns beside the others that tell of every row with a key, not of the one that stays, each
+    /// with how it is worked out over some of these rows. Any order, any grouping and any number of
+    /// times must come to the same. Of a table that has any, the key settles the day.
+    pub of_every_row: &'static [(&'static str, fn() -> Expr)],
     /// The order of rows within a file.
     pub sort: &'static [&'static str],
     /// Stored beside the columns and shown in no answer: a hash column and the text it is made of.
@@ -127,9 +136,12 @@ pub(crate) const BLANK: Table = Table {
     columns: &[],
     inputs: &[],
     beside: &[],
+    checked: &[],
     key: &[],
     day_of: "",
     precedence: Vec::new,
+    added_up: &[],
+    of_every_row: &[],
     sort: &[],
     hashes: &[],
     whole_key: None,
@@ -174,6 +186,16 @@ impl Table {
             schema.insert(hash.into(), DataType::Int64);
         }
         schema
+    }
+
+    /// Names and types as clusters are shown them: the columns, and of what is beside them what no
+    /// expression tells: whether the phone is one, and what checks look at.
+    pub fn viewed(&self) -> Schema {
+        let is_column = |name: &str| self.columns.iter().any(|column| column.name == name);
+        let is_viewed = |name: &str| {
+            is_column(name) || name == USER_PHONE_VALID || self.checked.contains(&name)
+        };
+        self.stored().into_iter().filter(|(name, _)| is_viewed(name)).collect()
     }
 
     /// [`Table::stored`] and the partition column, which is what a scan offers.
@@ -281,9 +303,14 @@ impl Column {
         }
     }
 
-    /// A column worked out at load.
+    /// A word worked out at load.
     pub const fn derived(name: &'static str) -> Self {
-        Self { origin: Origin::Derived, ..Self::new(name, Kind::Word) }
+        Self::derived_as(name, Kind::Word)
+    }
+
+    /// A column of any kind worked out at load.
+    pub const fn derived_as(name: &'static str, kind: Kind) -> Self {
+        Self { origin: Origin::Derived, ..Self::new(name, kind) }
     }
 
     /// The same, required.
@@ -418,7 +445,7 @@ pub enum Fate {
     Row,
     /// It is neither a row nor at fault: a total, an event of another kind.
     LeftOut,
-    /// Its amount is spread over several days, a row for each.
+    /// Its amounts are spread over several days, a row for each.
     Spread(Spread),
     /// It cannot be taken.
     Refused {
@@ -434,8 +461,8 @@ pub enum Fate {
 pub struct Spread {
     /// The place of the date's cell.
     pub day: usize,
-    /// The place of the amount's cell.
-    pub amount: usize,
+    /// The places of the cells that get each day's share.
+    pub amounts: &'static [usize],
     /// The days, ascending, each with its share in millionths.
     pub shares: Vec<(i32, i64)>,
 }
@@ -486,5 +513,23 @@ impl Row<'_, '_> {
         self.user_phone_valid = person.as_ref().map(|person| person.valid);
         self.cells[user_phone] = person.map_or(Cell::Null, |person| Cell::Owned(person.phone()));
         self.cells[country] = found.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worked_out_over_rows_of_a_key_is_so_within_one_day() {
+        for table in TABLES {
+            let is_merged_otherwise = !table.added_up.is_empty() || !table.of_every_row.is_empty();
+            assert!(!is_merged_otherwise || table.key_hash().is_none(), "{}", table.name);
+            let stored = table.stored();
+            let of_every_row = table.of_every_row.iter().map(|(name, _)| name);
+            for name in table.added_up.iter().chain(table.checked).chain(of_every_row) {
+                assert!(stored.contains(name), "{}: {name}", table.name);
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use wabalake_data::Table;
 use wabalake_data::cells::Enumeration;
+use wabalake_data::tables::ad_spend::{self, AD_ID, SPEND_GREATEST, SPEND_LEAST};
 use wabalake_data::tables::closures::{self, CLOSED_AT};
 use wabalake_data::tables::deployments::{
     self, DELIVERY_STATUS, DEPLOYMENT_DELIVERED_TIMESTAMP, DEPLOYMENT_TIMESTAMP, STATE,
@@ -69,6 +70,11 @@ pub(super) const EXAMINED: &[Examined] = &[
         table: &closures::TABLE,
         rows: |tables, days| with_session(tables, days.scan(tables, &closures::TABLE)),
         checks: of_closures,
+    },
+    Examined {
+        table: &ad_spend::TABLE,
+        rows: |tables, days| days.scan_dates(tables, &ad_spend::TABLE),
+        checks: of_ad_spend,
     },
 ];
 
@@ -261,4 +267,9 @@ fn of_closures(_: Tz) -> Vec<Check> {
         check("closure-session-not-in-sessions", set(id), col(KNOWN).is_null(), id),
         check("closure-disagrees", set(KNOWN), agrees.not(), id),
     ]
+}
+
+fn of_ad_spend(_: Tz) -> Vec<Check> {
+    let differs = col(SPEND_LEAST).neq(col(SPEND_GREATEST));
+    vec![check("spend-restated", set(AD_ID), differs, AD_ID)]
 }

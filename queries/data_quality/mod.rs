@@ -2,7 +2,7 @@
 //!
 //! One row for each check and table, those that found nothing too: how many rows the check is about,
 //! how many fail it, and of those the smallest as an example. The range keeps each table's rows by
-//! its own day; what a row is held against, such as the session it names, is looked for in the whole
+//! its own day, an ad account's date as it stands; what a row is held against, such as the session it names, is looked for in the whole
 //! lake. What loads tell of the records they read is of every load that was not taken back, whatever
 //! the range.
 //!
@@ -15,7 +15,7 @@ mod checks;
 mod cycles;
 
 use polars::prelude::{DataFrame, UnionArgs, concat, df};
-use wabalake_data::tables::{closures, deployments, loads, messages, sessions};
+use wabalake_data::tables::{ad_spend, closures, deployments, loads, messages, sessions};
 use wabalake_data::{TABLES, Table};
 
 use self::checks::{Check, EXAMINED};
@@ -76,6 +76,7 @@ impl Query for DataQuality {
             &deployments::TABLE,
             &messages::TABLE,
             &closures::TABLE,
+            &ad_spend::TABLE,
             &loads::TABLE,
         ],
         // What a row names may lie on any day.
@@ -110,7 +111,8 @@ impl Query for DataQuality {
 
     fn bind(params: &Params) -> Bindings {
         let tables = TABLES.iter().map(|table| format!("('{}')", table.name)).collect::<Vec<_>>();
-        params.days.bind(Bindings::new()).slot("tables", tables.join(",\n        "))
+        let bindings = params.days.bind_dates(params.days.bind(Bindings::new()));
+        bindings.slot("tables", tables.join(",\n        "))
     }
 
     fn is_judged(params: &Params) -> bool {

@@ -84,6 +84,12 @@ closures_in_range AS (
     WHERE (:from_at IS NULL OR closed_at >= :from_at)
         AND (:until_at IS NULL OR closed_at < :until_at)
 ),
+ad_spend_in_range AS (
+    SELECT *
+    FROM ad_spend
+    WHERE (:from_date IS NULL OR day >= :from_date)
+        AND (:to_date IS NULL OR day <= :to_date)
+),
 records AS (
     SELECT
         listed.name,
@@ -354,6 +360,15 @@ tallies AS (
         ) THEN session_id END) AS example,
         CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM closures_in_range
+    UNION ALL
+    SELECT
+        'spend-restated' AS name,
+        'ad_spend' AS of_table,
+        count(*) AS about,
+        count_if(spend_least <> spend_greatest) AS failing,
+        min(CASE WHEN spend_least <> spend_greatest THEN ad_id END) AS example,
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
+    FROM ad_spend_in_range
     UNION ALL
     SELECT
         'rejected-row' AS name,

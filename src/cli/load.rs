@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::{TABLES, Table, table};
+use wabalake_queries::query::days::read_date;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
@@ -16,7 +18,7 @@ use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Result, in_words};
-use crate::lake::{Lake, Scratch};
+use crate::lake::{Creation, Lake, Scratch};
 use crate::load::report::{counted, grouped};
 use crate::load::{self, Report};
 
@@ -26,7 +28,7 @@ pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     /// Exports: csv, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern such
-    /// as 'exports/*.csv.gz'; `-` is standard input. A table's name before them says what they are
+    /// as 'exports/*.csv.gz' (`[[]` is a bracket); a pipe; `-` is standard input. A table's name before them says what they are
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,
 
@@ -60,12 +62,16 @@ struct Options {
     /// column]
     #[arg(long, value_parser = PossibleValuesParser::new(DecimalMark::NAMES.map(|(name, _)| name)))]
     decimal: Option<String>,
+    /// The date on which the files were exported, as YYYY-MM-DD, for ad_spend: what Meta told later
+    /// stays, though it be less [default: not known; then the larger amount stays]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    exported_on: Option<NaiveDate>,
 
     /// The sheet of a spreadsheet [default: the one that is an export]
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
 
-    /// Make each file a load of its own: one that fails does not stop the others
+    /// Make each file a load of its own, in archives too: one that fails does not stop the others
     #[arg(long)]
     per_file: bool,
 
@@ -100,9 +106,16 @@ fn define(command: Command) -> Command {
             "Load exports into a lake, which is made if there is none: all of them, or none, unless \
              --per-file makes each a load of its own. A file that the lake has is not loaded twice, \
              and the order of files makes no difference. Folders are read with their subfolders; what \
-             is no export in a folder or an archive is passed over and named. Rows that cannot be \
+             is no export in a folder or an archive is passed over and named, and so is a file that is \
+             still on its way by its name (.part, .crdownload, .tmp, .filepart, ...). A pipe is copied \
+             first. A file that changes while it is read is not loaded. A load that fails leaves the \
+             lake as it was, and none where there was none. Rows that cannot be \
              taken are set aside: `wabalake rejects` lists them. Rows of persons whom `wabalake erase \
-             --keep-out` erased are left out and counted.",
+             --keep-out` erased are left out and counted.\n\n\
+             To read nothing is no success: a named file of whose records none can be taken fails the \
+             load with exit code 1, and so do folders and archives of which nothing at all can be \
+             taken. No row is loaded then, the file stays where it is, and its rejects are kept. A \
+             header without rows is no fault.",
         )
         .override_usage("wabalake load [KIND] FILE|DIR|'PATTERN'... --lake DIR [OPTIONS]")
         .after_help(after_help())
@@ -130,6 +143,15 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let (kind, files) = kind_and_files(&options)?;
     check_files(files)?;
+    let creation = Creation::of(options.lake.path());
+    let loaded = load_files(&options, kind, files);
+    if loaded.is_err() && !options.dry_run {
+        creation.take_back();
+    }
+    loaded
+}
+
+fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]) -> Result<()> {
     // A lake that is not there is tried as an empty one.
     let nowhere;
     let lake = match options.dry_run {
@@ -150,6 +172,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         renames: options.rename.clone(),
         date_order: named(options.date_order.as_deref(), &DateOrder::NAMES),
         decimal: named(options.decimal.as_deref(), &DecimalMark::NAMES),
+        exported_on: options.exported_on,
         sheet: options.sheet.clone(),
         per_file: options.per_file,
         strict: options.strict,
@@ -159,7 +182,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         ..load::Options::default()
     };
     let report = load::load(&lake, files, &how)?;
-    tell(&report, &options)
+    tell(&report, options)
 }
 
 /// What an argument is the name of.
@@ -235,6 +258,16 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
         };
         let rejected = grouped(rejected);
         to_stderr(&format!("warning: {rejected} {rows} {were} rejected\n  hint: {hint}\n"));
+    }
+    let at_fault = report.total(|file| file.measures_at_fault.values().sum());
+    if at_fault > 0 {
+        let (values, were, them) =
+            if at_fault == 1 { ("value", "was", "it") } else { ("values", "were", "them") };
+        let at_fault = grouped(at_fault);
+        to_stderr(&format!(
+            "warning: {at_fault} {values} of measures could not be read and {were} left empty\n  \
+             hint: the report names {them} by column; ask for the figures again, and load the answer\n"
+        ));
     }
     failures(report, options)
 }

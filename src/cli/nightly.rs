@@ -65,7 +65,8 @@ fn define(command: Command) -> Command {
     Options::augment_args(command)
         .long_about(
             "Load what is new in the inbox, bring marts up to date, and write down what was done: \
-             what a scheduler calls. Only what changed is worked out. A night that was missed, \
+             what a scheduler calls. A file of the inbox that is still written to is left for the next \
+             night. Only what changed is worked out. A night that was missed, \
              killed or run twice makes no difference: the marts are those of one full run. One \
              night runs at a time, on however many machines; `wabalake.toml` says the rest.",
         )
@@ -179,10 +180,28 @@ fn text(report: &Report) -> String {
             grouped(inbox.rows_updated),
             grouped(inbox.rows_rejected),
         );
+        for (what, rows) in
+            [("added up, to", inbox.rows_added_up), ("superseded, by", inbox.rows_superseded)]
+        {
+            if rows > 0 {
+                let plural = if rows == 1 { "" } else { "s" };
+                let rows = grouped(rows);
+                let _ = writeln!(
+                    text,
+                    "inbox: {rows} row{plural} {what} another row of the same file and key"
+                );
+            }
+        }
         if inbox.rows_kept_out > 0 {
             let rows = counted(inbox.rows_kept_out, "row");
             let _ = writeln!(text, "inbox: left out: {rows} of erased persons");
         }
+    }
+    let arriving = inbox.arriving.len() as u64;
+    if arriving > 0 {
+        let are = if arriving == 1 { "is" } else { "are" };
+        let arriving = files(arriving);
+        let _ = writeln!(text, "inbox: {arriving} {are} still arriving: left for the next run");
     }
     let page = report.failed_page.as_slice();
     for (what, failed) in

@@ -112,6 +112,7 @@ impl SettingsOptions {
             ("inbox.after".into(), Some(inbox.after.name().to_owned())),
             ("inbox.loaded".into(), path(&inbox.loaded)),
             ("inbox.failed".into(), path(&inbox.failed)),
+            ("inbox.settle_seconds".into(), Some(inbox.settle().as_secs().to_string())),
         ]);
         for mart in &config.marts {
             let words = std::iter::once(mart.query.clone()).chain(mart.words());

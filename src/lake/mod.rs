@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `log` | reads what was committed |
 //! | [`snapshot`] | one version of a table, and plans over it |
+//! | `creation` | makes a lake's folder, and takes it back if nothing comes into it |
 //! | [`stage`], [`commit`] | write files; make them part of a table |
 //! | [`history`], [`status`] | tell what happened, and what there is |
 //! | [`undo`] | takes the last load back |
@@ -35,6 +36,7 @@
 pub mod check;
 pub mod commit;
 pub mod compact;
+mod creation;
 mod damage;
 pub mod erase;
 pub mod history;
@@ -67,6 +69,7 @@ use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
 
 pub use self::commit::{Change, Commit, Operation};
+pub use self::creation::Creation;
 pub use self::layout::{Layout, layout, layouts};
 pub use self::lock::Lock;
 pub use self::log::DataFile;
@@ -111,18 +114,6 @@ impl Lake {
     #[must_use]
     pub fn warning(self, warn: fn(&str)) -> Self {
         Self { warn, ..self }
-    }
-
-    /// A lake that may have to be made first.
-    ///
-    /// # Errors
-    ///
-    /// A folder that cannot be made.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        refuse_url(path)?;
-        std::fs::create_dir_all(path).context(|| format!("making `{}`", path.display()))?;
-        Self::open(path)
     }
 
     /// Its folder.
@@ -230,7 +221,7 @@ impl Lake {
 
     /// What wabalake keeps beside the tables.
     pub(crate) fn own_folder(&self, name: &str) -> PathBuf {
-        self.root.join(".wabalake").join(name)
+        self.root.join(creation::OWN).join(name)
     }
 
     fn folder(&self, table: &dyn Layout) -> PathBuf {

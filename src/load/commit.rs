@@ -4,7 +4,7 @@
 //! staged 06-01, 06-02     lake 06-01, 05-31
 //!   │ moved    a9 was on 05-31 in the lake, a later export has it on 06-01: settled first
 //!   │ 05-31    rewritten without a9
-//!   │ 06-01    merged, rewritten
+//!   │ 06-01    parts of one amount in one file added up; merged, rewritten
 //!   │ 06-02    new
 //!   ▼ commit   remove the old files of 05-31 and 06-01, add the new ones; conflict: again
 //! ```
@@ -21,10 +21,11 @@ use wabalake_data::Table;
 use super::Options;
 use super::buckets::stack;
 use super::keys::StagedKey;
-use super::merge::{LAKE, Merged, merge};
+use super::merge::{ByFile, Counts, LAKE, Merged, merge};
 use super::progress::Progress;
 use super::report::TableReport;
 use super::stage::StagedTable;
+use super::sums::{Sums, add_up};
 use super::typing::{NO_DAY, ORIGIN, key_hash, utc_day};
 use crate::error::{Error, Result};
 use crate::lake::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile, Staging};
@@ -70,14 +71,18 @@ pub(crate) fn commit(
         let outcome = merging.run()?;
         report.days = outcome.days;
         for (origin, file) in (1..).zip(&mut staged.files) {
-            let figure = |counts: &BTreeMap<i32, u64>| counts.get(&origin).copied().unwrap_or(0);
+            let figure = |counts: &ByFile| counts.get(&origin).copied().unwrap_or(0);
             let report = &mut file.report;
-            report.rows_new = figure(&outcome.new);
-            report.rows_updated = figure(&outcome.updated);
+            let counts = &outcome.counts;
+            report.rows_new = figure(&counts.new);
+            report.rows_updated = figure(&counts.updated);
+            report.rows_superseded = figure(&counts.superseded);
+            report.rows_added_up = figure(&counts.added_up);
             let taken = report.rows_read + report.rows_spread;
             let not_taken = report.rows_rejected + report.rows_left_out + report.rows_kept_out;
             let good = taken - not_taken;
-            report.rows_unchanged = good - report.rows_new - report.rows_updated;
+            let stay = report.rows_new + report.rows_updated;
+            report.rows_unchanged = good - stay - report.rows_superseded - report.rows_added_up;
         }
         if options.dry_run {
             return Ok(report);
@@ -123,8 +128,7 @@ struct Outcome {
     remove: Vec<String>,
     add: Vec<StagedFile>,
     days: BTreeSet<NaiveDate>,
-    new: BTreeMap<i32, u64>,
-    updated: BTreeMap<i32, u64>,
+    counts: Counts,
 }
 
 impl Outcome {
@@ -132,11 +136,7 @@ impl Outcome {
         self.remove.extend(other.remove);
         self.add.extend(other.add);
         self.days.extend(other.days);
-        for (sums, more) in [(&mut self.new, other.new), (&mut self.updated, other.updated)] {
-            for (origin, keys) in more {
-                *sums.entry(origin).or_default() += keys;
-            }
-        }
+        self.counts.absorb(other.counts);
     }
 }
 
@@ -148,8 +148,7 @@ struct Moved {
     winners: BTreeMap<i32, Vec<DataFrame>>,
     /// Days of the lake that lose or change a row.
     changed: BTreeSet<i32>,
-    new: BTreeMap<i32, u64>,
-    updated: BTreeMap<i32, u64>,
+    counts: Counts,
 }
 
 impl Merging<'_> {
@@ -188,7 +187,7 @@ impl Merging<'_> {
         let outcome =
             outcome.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
         let mut outcome = outcome?;
-        outcome.absorb(Outcome { new: moved.new, updated: moved.updated, ..Outcome::default() });
+        outcome.counts.absorb(moved.counts);
         outcome.add.sort_by_key(StagedFile::day);
         outcome.remove.sort();
         Ok(outcome)
@@ -210,23 +209,24 @@ impl Merging<'_> {
         let settled = moved.winners.get(&day).cloned().unwrap_or_default();
         changed |= settled.iter().any(has_new);
         for part in 0..parts {
-            let mut rows = Vec::new();
-            let mut take = |frame: DataFrame| -> Result<()> {
+            let own = |frame: DataFrame| -> Result<Option<DataFrame>> {
                 let frame = self.part_of(frame, part, parts)?;
                 let frame = without(self.table(), frame, &moved.keys)?;
-                if frame.height() > 0 {
-                    rows.push(frame);
-                }
-                Ok(())
+                Ok((frame.height() > 0).then_some(frame))
             };
-            self.staged.rows.read(day, None, |frame| take(self.live_rows(frame)?))?;
+            let mut staged = Vec::new();
+            self.staged.rows.read(day, None, |frame| {
+                staged.extend(own(self.live_rows(frame)?)?);
+                Ok(())
+            })?;
+            let mut rows = self.added_up(staged, &mut outcome.counts)?;
             for file in &lake {
-                take(self.read_lake(&[file])?)?;
+                rows.extend(own(self.read_lake(&[file])?)?);
             }
             let merged = merge(self.table(), rows)?;
             changed |= !merged.is_unchanged();
-            let Merged { rows, new, updated } = merged;
-            outcome.absorb(Outcome { new, updated, ..Outcome::default() });
+            let Merged { rows, counts, .. } = merged;
+            outcome.counts.absorb(counts);
             let mut rows = vec![rows];
             if part == 0 {
                 rows.extend(settled.iter().cloned());
@@ -251,6 +251,20 @@ impl Merging<'_> {
             outcome.add.clear();
         }
         Ok(outcome)
+    }
+
+    /// Staged rows, those added up that are parts of one amount, where the table has amounts.
+    fn added_up(&self, rows: Vec<DataFrame>, counts: &mut Counts) -> Result<Vec<DataFrame>> {
+        if self.table().added_up.is_empty() {
+            return Ok(rows);
+        }
+        let name = |origin: i32| {
+            let file = usize::try_from(origin - 1).ok().and_then(|at| self.staged.files.get(at));
+            file.map(|file| file.report.file.clone()).unwrap_or_default()
+        };
+        let Sums { rows, added_up } = add_up(self.table(), stack(rows)?, &name)?;
+        counts.absorb(Counts { added_up, ..Counts::default() });
+        Ok(if rows.height() > 0 { vec![rows] } else { Vec::new() })
     }
 
     /// Rows of the lake, marked as such.
@@ -332,7 +346,7 @@ impl Merging<'_> {
         let changed =
             in_lake.iter().filter(|(day, rows)| stay.get(day).copied().unwrap_or(0) != **rows);
         let changed = changed.map(|(day, _)| *day).collect();
-        Ok(Moved { keys, winners, changed, new: merged.new, updated: merged.updated })
+        Ok(Moved { keys, winners, changed, counts: merged.counts })
     }
 
     /// Keys of staged rows that lie on another staged day, or on another day of the lake, and

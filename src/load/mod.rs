@@ -10,24 +10,34 @@
 //!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
 //!   │ keep_out  rows of erased persons who are kept out are left out and counted
 //!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
+//!   │ sums      parts of one amount in one file are added up
 //!   │ merge     day by day with the lake's rows: one row per key, the one further along
 //!   ▼ commit    the days that changed, swapped in by one commit; on a conflict, merged again
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet
 //! ```
 //!
 //! Memory is bounded by the buckets' budget and by the rows of a few days, not by the files.
+//!
+//! To read nothing is no success. A named file that has records, of which none can be taken, is an
+//! error, and so is a load of folders and archives of which nothing at all can be taken: no row is
+//! committed, the rejects are kept. What the lake has already counts as taken, and so do rows of
+//! persons who are kept out; a file of nothing but what is left out by its kind (events of another
+//! kind, totals), or of a header alone, is no fault.
 
 mod buckets;
 mod commit;
 mod csv;
 pub mod direct;
 mod encoding;
+mod faulty;
 pub(crate) mod folder;
+mod full;
 mod header;
 mod json;
 mod keep_out;
 mod keys;
 mod limits;
+mod literal;
 mod merge;
 mod meta;
 pub(crate) mod person;
@@ -40,6 +50,7 @@ mod sheet;
 mod source;
 mod spelling;
 mod stage;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod typing;
@@ -48,14 +59,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 
+use self::folder::Seen;
 pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, TableReport};
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
-use self::source::{Found, Source};
+use self::source::{Finding, Found, Source};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 
@@ -78,6 +91,8 @@ pub struct Options {
     pub date_order: Option<DateOrder>,
     /// The decimal mark of amounts, in the same way.
     pub decimal: Option<DecimalMark>,
+    /// The date on which the files were exported, for tables that hold it.
+    pub exported_on: Option<NaiveDate>,
     /// The sheet of a spreadsheet, if it is not to be told from the headers.
     pub sheet: Option<String>,
     /// Whether each file is a load of its own.
@@ -103,6 +118,7 @@ impl Default for Options {
             renames: Vec::new(),
             date_order: None,
             decimal: None,
+            exported_on: None,
             sheet: None,
             per_file: false,
             strict: false,
@@ -126,14 +142,28 @@ impl Options {
 ///
 /// # Errors
 ///
-/// A file that cannot be read or is no export that is known; rejects beyond what the options
-/// allow; a lake that cannot be written. In each case nothing was committed, unless each file is
-/// a load of its own.
+/// A file that cannot be read or is no export that is known; a file of which nothing can be taken;
+/// rejects beyond what the options allow; a lake that cannot be written. In each case nothing was
+/// committed but the rejects of files of which nothing can be taken, unless each file is a load of
+/// its own.
 pub fn load(lake: &Lake, files: &[PathBuf], options: &Options) -> Result<Report> {
+    load_as_seen(lake, files, &BTreeMap::new(), options)
+}
+
+/// The same, of files that must be as they were seen when they were chosen.
+pub(crate) fn load_as_seen(
+    lake: &Lake,
+    files: &[PathBuf],
+    seen: &BTreeMap<PathBuf, Seen>,
+    options: &Options,
+) -> Result<Report> {
     let started = Instant::now();
-    let scratch = if options.dry_run { Scratch::outside()? } else { lake.scratch()? };
-    let Found { sources, passed_over } = Found::of(files, &scratch)?;
-    let mut report = Report { passed_over, ..Report::default() };
+    let full = |error| full::explained(error, lake, &[], options);
+    let scratch = if options.dry_run { Scratch::outside() } else { lake.scratch() };
+    let scratch = scratch.map_err(full)?;
+    let how = Finding { spool_in: &scratch, seen, per_file: options.per_file };
+    let Found { sources, passed_over, failed } = Found::by(files, how).map_err(full)?;
+    let mut report = Report { passed_over, failed, ..Report::default() };
     if options.per_file {
         for source in &sources {
             match load_sources(lake, std::slice::from_ref(source), &scratch, options) {
@@ -163,9 +193,28 @@ fn load_sources(
     scratch: &Path,
     options: &Options,
 ) -> Result<Report> {
-    let mut staged = stage::stage(sources, lake, scratch, options)?;
+    let staged = stage::stage(sources, lake, scratch, options);
+    let mut staged = staged.map_err(|error| full::explained(error, lake, &[], options))?;
     check_rejects(&staged, options)?;
+    refuse_without_rows(lake, &staged, options)?;
     let mut report = Report::default();
+    commit_all(lake, &mut staged, &mut report, options)
+        .map_err(|error| full::explained(error, lake, &staged.tables, options))?;
+    report.passed_over.append(&mut staged.passed_over);
+    report.files = staged.into_reports();
+    for file in report.files.iter_mut().filter(|file| !file.already_loaded) {
+        file.load_id.clone_from(&report.load_id);
+    }
+    Ok(report)
+}
+
+/// Commits what is staged, one table after the other, and its rejects.
+fn commit_all(
+    lake: &Lake,
+    staged: &mut stage::Staged,
+    report: &mut Report,
+    options: &Options,
+) -> Result<()> {
     let load_id = uuid::Uuid::new_v4().to_string();
     if staged.tables.iter().any(|table| !table.files.is_empty()) {
         report.load_id = (!options.dry_run).then(|| load_id.clone());
@@ -173,22 +222,17 @@ fn load_sources(
             true => None,
             false => {
                 lake.add_to_keep_out(None, &staged.kept_out_sessions)?;
-                Some(rejects::commit(lake, &staged, &load_id)?)
+                Some(rejects::commit(lake, staged, &load_id)?)
             }
         };
         for table in &mut staged.tables {
             report.tables.push(commit::commit(lake, table, &load_id, options)?);
         }
         if let Some(version) = rejected {
-            rejects::settle(lake, &staged, &load_id, version)?;
+            rejects::settle(lake, staged, &load_id, version)?;
         }
     }
-    report.passed_over.append(&mut staged.passed_over);
-    report.files = staged.into_reports();
-    for file in report.files.iter_mut().filter(|file| !file.already_loaded) {
-        file.load_id.clone_from(&report.load_id);
-    }
-    Ok(report)
+    Ok(())
 }
 
 /// A load of nothing is an error.
@@ -205,6 +249,45 @@ fn check_passed_over(report: &Report, files: &[PathBuf]) -> Result<()> {
         more => format!(", and {} more passed over", report::grouped(more as u64)),
     };
     Err(error.found(format!("`{}`: {}{more}", first.file, first.reason)))
+}
+
+/// Refuses a load with a file of which nothing can be taken. Its rejects are kept, and nothing else.
+fn refuse_without_rows(lake: &Lake, staged: &stage::Staged, options: &Options) -> Result<()> {
+    let files = staged.without_rows();
+    let Some(first) = files.first() else { return Ok(()) };
+    let report = &first.report;
+    let name = &report.file;
+    let others = match files.len() - 1 {
+        0 => String::new(),
+        1 => ", nor of one more file".to_owned(),
+        more => format!(", nor of {} more files", report::grouped(more as u64)),
+    };
+    let what = match report.rows_read {
+        _ if first.is_strange => format!("no object of {} was found in `{name}`", report.table),
+        1 => format!("the only record of `{name}` cannot be taken"),
+        records => {
+            let records = report::grouped(records);
+            format!("none of the {records} records of `{name}` can be taken")
+        }
+    };
+    let mut error = Error::data(format!("{what}{others}: nothing was loaded"));
+    let rejects = files.iter().flat_map(|file| file.first_rejects());
+    let rejects = rejects.take(5).collect::<Vec<_>>().join("; ");
+    if !rejects.is_empty() {
+        error = error.found(rejects);
+    }
+    let mend = if first.is_strange {
+        json::where_records_are()
+    } else {
+        "mend it or export it anew, and load it again".to_owned()
+    };
+    if options.dry_run || staged.rejected() == 0 {
+        return Err(error.hint(mend));
+    }
+    let ids = files.iter().map(|file| file.report.file_id.as_str()).collect();
+    rejects::keep(lake, staged, &ids)?;
+    let lake = lake.root().display();
+    Err(error.hint(format!("{mend}; `wabalake rejects --lake {lake}` shows its rejects")))
 }
 
 fn check_rejects(staged: &stage::Staged, options: &Options) -> Result<()> {

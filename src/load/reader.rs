@@ -42,9 +42,13 @@ impl Form {
     ) -> Result<(Self, Header)> {
         let (form, mut header) = Self::find(source, survey, options)?;
         header.spell(options.date_order, options.decimal);
-        if matches!(form, Self::Json(..)) {
-            // Its numbers have a point, whatever the others look like.
-            header.spell(None, options.decimal.or(Some(DecimalMark::Point)));
+        match form {
+            Self::Csv => {}
+            Self::Sheet(_) => header.with_numbers(),
+            Self::Json(..) => {
+                header.with_numbers();
+                header.language = Some(DecimalMark::Point);
+            }
         }
         Ok((form, header))
     }
@@ -100,6 +104,17 @@ pub(crate) trait Reader {
     /// What it met, up to now, that belongs to no column and that the header did not tell.
     fn unknown(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether nothing that it met, up to now, belongs to a column.
+    fn knows_nothing(&self) -> bool {
+        false
+    }
+
+    /// How many values of each column it could not read and left empty. It is known once all chunks
+    /// were given.
+    fn measures_at_fault(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::new()
     }
 }
 

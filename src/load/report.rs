@@ -1,6 +1,6 @@
 //! What a load did, for a person and for a program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub struct Report {
     pub bytes: u64,
 }
 
-/// What became of one export: `rows_read` + `rows_spread` = new + updated + unchanged + rejected +
-/// left out + kept out.
+/// What became of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
+/// unchanged + rejected + left out + kept out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
@@ -62,7 +62,12 @@ pub struct FileReport {
     pub rows_new: u64,
     /// Rows that are further along than the lake's.
     pub rows_updated: u64,
-    /// Rows that add nothing.
+    /// Rows that gave way to another row of the same export with the same key, from which they
+    /// differ.
+    pub rows_superseded: u64,
+    /// Rows whose amounts were added to those of another row of the same export with the same key.
+    pub rows_added_up: u64,
+    /// Rows that add nothing to the row that stays: what is there is the same, or further along.
     pub rows_unchanged: u64,
     /// Records that could not be taken.
     pub rows_rejected: u64,
@@ -74,6 +79,9 @@ pub struct FileReport {
     pub rows_spread: u64,
     /// Records with at least one stamp that stands for "never".
     pub rows_with_sentinel: u64,
+    /// How many values of each measure could not be read: they are null, their rows were taken.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures_at_fault: BTreeMap<&'static str, u64>,
     /// Columns that no table has, left out.
     pub unknown_columns: Vec<String>,
     /// The first rejects, without what they say.
@@ -154,6 +162,15 @@ pub struct TableReport {
     pub days: BTreeSet<NaiveDate>,
 }
 
+impl FileReport {
+    /// Whether there are records in it, and nothing was taken of them. What is left out is
+    /// understood, unless all the rest is at fault; a row of a person who is kept out is as good as
+    /// taken.
+    pub(crate) fn gives_nothing(&self) -> bool {
+        self.rows_rejected > 0 && self.rows_rejected + self.rows_left_out == self.rows_read
+    }
+}
+
 impl Report {
     /// So many files that are passed over are named to a person; a program gets all of them.
     const PASSED_OVER: usize = 20;
@@ -190,15 +207,35 @@ impl Report {
                 text.push_str("  already loaded: nothing to do\n");
                 continue;
             }
-            let _ = writeln!(
-                text,
-                "  {} read: {} new, {} updated, {} unchanged, {} rejected",
-                counted(file.rows_read, "row"),
-                grouped(file.rows_new),
-                grouped(file.rows_updated),
-                grouped(file.rows_unchanged),
-                grouped(file.rows_rejected),
-            );
+            if file.rows_read == 0 {
+                text.push_str("  no rows\n");
+            } else {
+                let _ = writeln!(
+                    text,
+                    "  {} read: {} new, {} updated, {} unchanged, {} rejected",
+                    counted(file.rows_read, "row"),
+                    grouped(file.rows_new),
+                    grouped(file.rows_updated),
+                    grouped(file.rows_unchanged),
+                    grouped(file.rows_rejected),
+                );
+            }
+            let key = wabalake_data::table(file.table).map(|table| table.key.join(", "));
+            let key = key.unwrap_or_default();
+            for (what, rows) in
+                [("added up, to", file.rows_added_up), ("superseded, by", file.rows_superseded)]
+            {
+                if rows > 0 {
+                    let rows = counted(rows, "row");
+                    let _ = writeln!(
+                        text,
+                        "  {rows} {what} another row of the file with the same {key}"
+                    );
+                }
+            }
+            if file.gives_nothing() {
+                text.push_str("  nothing was taken of it\n");
+            }
             if file.rows_left_out > 0 {
                 let table = wabalake_data::table(file.table);
                 let [one, many] = table.map_or([""; 2], |table| table.left_out);
@@ -215,6 +252,11 @@ impl Report {
                     "  rows that stand for several days: spread, which made {} more",
                     grouped(file.rows_spread)
                 );
+            }
+            for (column, values) in &file.measures_at_fault {
+                let noun = if *values == 1 { "value" } else { "values" };
+                let values = grouped(*values);
+                let _ = writeln!(text, "  `{column}`: {values} {noun} at fault, left empty");
             }
             if !file.unknown_columns.is_empty() {
                 let unknown = file.unknown_columns.join(", ");

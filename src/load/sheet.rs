@@ -25,7 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use calamine::{DataRef, ExcelDateTime, Reader as _, SheetType, SheetVisible, Xlsb, Xlsx};
 use polars::prelude::DataType;
-use wabalake_data::cells::number::never_thousands;
+use wabalake_data::cells::{DecimalMark, number};
 
 use super::Options;
 use super::folder::unreadable;
@@ -376,9 +376,11 @@ impl Value {
     /// and what is a number in one of amounts has no thousands.
     fn text(self, of: Option<&DataType>) -> String {
         match self {
-            Self::Number(text) if matches!(of, Some(DataType::Decimal(..) | DataType::Int64)) => {
-                never_thousands(text)
+            Self::Number(text) if matches!(of, Some(DataType::Decimal(..))) => {
+                let amount = number::money(&text, Some(DecimalMark::Point));
+                amount.map_or(text, number::money_text)
             }
+            Self::Number(text) if of == Some(&DataType::Int64) => number::never_thousands(text),
             Self::Text(text) | Self::Number(text) | Self::Unreliable(text, _) => text,
             Self::Moment(date, None) if of == Some(&DataType::Date) => date,
             Self::Moment(date, time) => {

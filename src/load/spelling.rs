@@ -18,7 +18,7 @@ use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use wabalake_data::cells::ballot::{Ballot, Verdict};
-use wabalake_data::cells::{DateOrder, DecimalMark, Spelling, word};
+use wabalake_data::cells::{DateOrder, DecimalMark, Spelling, number, word};
 use wabalake_data::tables::Kind;
 
 use super::header::Header;
@@ -44,6 +44,11 @@ impl Header {
         }
     }
 
+    /// Says that there are numbers beside texts in the file.
+    pub(crate) fn with_numbers(&mut self) {
+        self.spellings.iter_mut().for_each(|spelling| spelling.has_numbers = true);
+    }
+
     /// Whether it is known how each column of the file is written that can be written in several ways.
     pub(crate) fn is_spelled(&self) -> bool {
         let mut columns = self.cells.iter().zip(&self.places).zip(&self.spellings);
@@ -64,11 +69,12 @@ impl Ballots {
     /// Counts a record.
     pub(crate) fn count(&mut self, header: &Header, fields: &[&str]) {
         self.0.resize(header.cells.len(), Ballot::default());
-        let columns = header.cells.iter().zip(&header.places).zip(&mut self.0);
-        for ((column, place), ballot) in columns {
+        let columns = header.cells.iter().zip(&header.places).zip(&header.spellings);
+        for (((column, place), spelling), ballot) in columns.zip(&mut self.0) {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
             let Some(word) = word(field) else { continue };
             match column.kind {
+                Kind::Money if spelling.has_numbers && number::exact(word).is_some() => {}
                 Kind::Money => ballot.count_amount(word),
                 Kind::Count => ballot.count_number(word),
                 kind if has_order(kind) => ballot.count_date(word),

@@ -6,8 +6,9 @@ use std::sync::{Mutex, mpsc};
 
 use polars::prelude::*;
 use rayon::prelude::*;
-use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
+use wabalake_data::tables::ad_spend::EXPORTED_ON;
+use wabalake_data::{TABLES, Table};
 
 use super::buckets::{Buckets, Overflow};
 use super::header::Header;
@@ -58,6 +59,26 @@ pub(crate) struct StagedFile {
     pub(crate) header: Header,
     /// Names of rejects that its rows mend.
     pub(crate) mended: Vec<String>,
+    /// Whether it was named, rather than found in a folder or an archive.
+    is_named: bool,
+    /// Whether none of its records has anything that is known.
+    pub(crate) is_strange: bool,
+}
+
+impl StagedFile {
+    /// Its first rejects in words.
+    pub(crate) fn first_rejects(&self) -> impl Iterator<Item = String> {
+        self.report.first_rejects.iter().map(|reject| {
+            let column = reject.column.map(|c| format!(", `{c}`")).unwrap_or_default();
+            let RejectReport { record, line, reason, .. } = reject;
+            format!("{}: record {record}, line {line}{column}: {reason}", self.report.file)
+        })
+    }
+
+    /// Whether there are records in it, and nothing can be taken of them.
+    fn gives_nothing(&self) -> bool {
+        self.report.gives_nothing() || (self.is_strange && self.report.rows_read > 0)
+    }
 }
 
 impl Staged {
@@ -68,14 +89,15 @@ impl Staged {
 
     /// The first rejects in words.
     pub(crate) fn first_rejects(&self, most: usize) -> Vec<String> {
-        let words = self.files().flat_map(|file| {
-            file.report.first_rejects.iter().map(|reject| {
-                let column = reject.column.map(|c| format!(", `{c}`")).unwrap_or_default();
-                let RejectReport { record, line, reason, .. } = reject;
-                format!("{}: record {record}, line {line}{column}: {reason}", file.report.file)
-            })
-        });
-        words.take(most).collect()
+        self.files().flat_map(StagedFile::first_rejects).take(most).collect()
+    }
+
+    /// The named files of which nothing was taken; all of which nothing was taken, if that is true of
+    /// every file of the load.
+    pub(crate) fn without_rows(&self) -> Vec<&StagedFile> {
+        let is_all = self.loaded.is_empty() && self.files().all(StagedFile::gives_nothing);
+        let wanted = |file: &&StagedFile| file.gives_nothing() && (is_all || file.is_named);
+        self.files().filter(wanted).collect()
     }
 
     /// Names of the contents of all files.
@@ -113,9 +135,9 @@ pub(crate) fn stage(
             let (form, header) = Form::read(source, &survey, options)?;
             Ok((source, survey, form, header))
         });
-        match read {
+        match read.map_err(|error| source.explain(error)) {
             Ok(read) => surveyed.push(read),
-            Err(error) if error.is_no_export() && !source.is_named => {
+            Err(error) if source.is_passed_over(&error) => {
                 passed_over.push(PassedOver::told(&source.name, &error));
             }
             Err(error) => return Err(error),
@@ -132,9 +154,11 @@ pub(crate) fn stage(
         kept_out_sessions: HashSet::new(),
     };
     let mut seen = HashSet::new();
+    let mut loaded_from = Vec::new();
     // People come back in the next file.
     let phones = Phones::default();
     for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
+        check_exported_on(source, &header, options)?;
         let file_id = file_id(&survey, &form, &header, options);
         let report = FileReport {
             file: source.name.clone(),
@@ -165,15 +189,44 @@ pub(crate) fn stage(
                 staged.tables.len() - 1
             }
         };
-        let file = StagedFile { place, report, header, mended: Vec::new() };
+        let is_named = source.is_named;
+        let file =
+            StagedFile { place, report, header, mended: Vec::new(), is_named, is_strange: false };
         let from = (source, &survey, &form);
         let people = (&phones, keep_out.as_ref());
-        read_file(from, file, &mut staged.tables[at], people, (scratch, options))?;
+        let read = read_file(from, file, &mut staged.tables[at], people, (scratch, options));
+        match read.map_err(|error| source.explain(error)) {
+            Err(error) if error.is_no_export() && !source.is_named => {
+                staged.passed_over.push(PassedOver::told(&source.name, &error));
+            }
+            read => {
+                read?;
+                loaded_from.push(source);
+            }
+        }
+    }
+    // All of them, since one may have grown while the others were read.
+    for source in loaded_from {
+        source.check_unchanged()?;
     }
     if let Some(keep_out) = &keep_out {
         follow_sessions(lake, &mut staged, keep_out)?;
     }
     Ok(staged)
+}
+
+/// Refuses the date of an export for a table that does not hold it.
+fn check_exported_on(source: &Source, header: &Header, options: &Options) -> Result<()> {
+    let holds = |table: &Table| table.columns.iter().any(|column| column.name == EXPORTED_ON);
+    if options.exported_on.is_none() || holds(header.table) {
+        return Ok(());
+    }
+    let (file, table) = (&source.name, header.table.name);
+    let holding = TABLES.iter().filter(|table| holds(table)).map(|table| table.name);
+    let holding = holding.collect::<Vec<_>>().join(", ");
+    Err(Error::usage(format!("`{file}` is for {table}, which hold no date of the export")).hint(
+        format!("name only files for {holding} with `--exported-on`, load the others without"),
+    ))
 }
 
 /// Names a file's contents as they are read, so that the same file twice is known, and the same
@@ -191,6 +244,9 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     if let Some(sheet) = form.sheet() {
         read_as.push_str(sheet);
     }
+    if let Some(date) = options.exported_on {
+        read_as.push_str(&format!(" exported on {date}"));
+    }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);
     format!("{name:032x}")
@@ -206,7 +262,7 @@ fn read_file(
     (scratch, options): (&Path, &Options),
 ) -> Result<()> {
     let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
-    let mut header = file.header.clone();
+    let header = file.header.clone();
     let zone = options.source_timezone_of(header.table);
     let progress = Progress::bytes(&source.name, survey.bytes, options.quiet);
     let sink = Mutex::new(Sink {
@@ -217,23 +273,27 @@ fn read_file(
         waiting: Waiting::new(scratch),
         fault: None,
     });
+    let typist_of = |header| {
+        let typist = Typist::new(header, zone, origin, phones);
+        typist.exported_on(options.exported_on).keeping_out(keep_out)
+    };
 
     let mut reader = form.reader(source, survey, &header)?;
-    let typist = || Typist::new(&header, zone, origin, phones).keeping_out(keep_out);
-    type_all(&mut || reader.next_chunk(), &typist, &sink, &progress)?;
-    let unknown = reader.unknown();
+    type_all(&mut || reader.next_chunk(), &|| typist_of(&header), &sink, &progress)?;
+    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    sink.file.report.unknown_columns.extend(reader.unknown());
+    sink.file.report.measures_at_fault = reader.measures_at_fault();
+    sink.file.is_strange = reader.knows_nothing();
     drop(reader);
 
-    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
-    sink.file.report.unknown_columns.extend(unknown);
     let waiting = std::mem::replace(&mut sink.waiting, Waiting::new(scratch));
     if sink.fault.is_none() && !waiting.is_empty() {
-        header.spellings = sink.ballots.settle(&source.name, &header)?;
+        let spellings = sink.ballots.settle(&source.name, &header)?;
+        let spelled = Header { spellings, ..header.clone() };
         let mut waited = waiting.read()?;
-        let whole = Mutex::new(sink);
-        let typist = || Typist::new(&header, zone, origin, phones).keeping_out(keep_out);
-        type_all(&mut || waited.next_chunk(), &typist, &whole, &progress)?;
-        sink = whole.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+        let rest = Mutex::new(sink);
+        type_all(&mut || waited.next_chunk(), &|| typist_of(&spelled), &rest, &progress)?;
+        sink = rest.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
     }
     sink.finish()
 }

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use polars::prelude::*;
 use wabalake_data::cells::number::{MONEY_PRECISION, MONEY_SCALE};
@@ -17,16 +18,19 @@ use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::cells::{
     DateOrder, DecimalMark, Spelling, country, date, list, number, phone, text, word, yes_or_no,
 };
+use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::tables::{
     Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE_VALID, instant, text_key,
 };
 use wabalake_data::{Column as TableColumn, Table};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::header::Header;
 use super::keep_out::{Sessions, Watch};
 use super::records::{Chunk, Fields, Record};
 use super::rejects::{Place, Reject};
 use super::spelling::Ballots;
+use super::sums::RECORD;
 use crate::lake::keep_out::KeepOut;
 use crate::render::GUARD;
 
@@ -35,7 +39,8 @@ pub(crate) const ORIGIN: &str = "__origin";
 
 /// What a chunk came to.
 pub(crate) struct Typed {
-    /// Its good rows by UTC day: [`Table::stored`] and [`ORIGIN`].
+    /// Its good rows by UTC day: [`Table::stored`], [`RECORD`] where rows are added up, and
+    /// [`ORIGIN`].
     pub(crate) days: BTreeMap<i32, DataFrame>,
     pub(crate) rejects: Vec<Reject>,
     /// Names of rejects that its rows mend.
@@ -70,6 +75,8 @@ pub(crate) struct Typist<'h> {
     /// Whether it is known how the file's columns are written: else what cannot be read waits.
     is_spelled: bool,
     watch: Option<Watch<'h>>,
+    /// The place of the date of the export, and what it is where a record does not say it.
+    exported_on: Option<(usize, i32)>,
 }
 
 /// Why a record cannot be taken.
@@ -105,7 +112,15 @@ impl<'h> Typist<'h> {
             has_stand_ins: header.table.columns.iter().any(|column| column.stand_in.is_some()),
             is_spelled: header.is_spelled(),
             watch: None,
+            exported_on: None,
         }
+    }
+
+    /// The same, for a file that was exported on that date, where its table holds the date.
+    #[must_use]
+    pub(crate) fn exported_on(self, date: Option<NaiveDate>) -> Self {
+        let at = self.header.table.position(EXPORTED_ON);
+        Self { exported_on: at.zip(date.map(|date| date.to_epoch_days())), ..self }
     }
 
     /// The same, which leaves out persons who are kept out of the lake.
@@ -184,6 +199,11 @@ impl<'h> Typist<'h> {
             tally.ballots.count(header, &fields);
         }
         let mut cells = cells?;
+        if let Some((at, date)) = self.exported_on
+            && cells[at].is_null()
+        {
+            cells[at] = Cell::Date(date);
+        }
         let (valid, fate) = derive(header, self.phones, &mut cells);
         match fate {
             Fate::Row | Fate::Spread(_) => {}
@@ -212,16 +232,19 @@ impl<'h> Typist<'h> {
             tally.kept_out += 1;
             return Ok(());
         }
+        let told = (!table.added_up.is_empty()).then(|| hash_of(&fields, header.mended));
         match fate {
-            Fate::Spread(Spread { day, amount, shares }) => {
+            Fate::Spread(Spread { day, amounts, shares }) => {
                 tally.spread += (shares.len() as u64).saturating_sub(1);
                 for (date, share) in shares {
                     cells[day] = Cell::Date(date);
-                    cells[amount] = Cell::Money(share);
-                    rows.push(&cells, valid);
+                    for amount in amounts {
+                        cells[*amount] = Cell::Money(share);
+                    }
+                    rows.push(&cells, valid, told);
                 }
             }
-            _ => rows.push(&cells, valid),
+            _ => rows.push(&cells, valid, told),
         }
         Ok(())
     }
@@ -410,6 +433,17 @@ fn key_of(table: &Table, cells: &[Cell<'_>]) -> Option<i64> {
     Some(text_key(&text))
 }
 
+/// A hash of what a record's fields say, but for which reject it mends. Fields are told apart by
+/// their lengths, whatever they hold.
+fn hash_of(fields: &[&str], mended: Option<usize>) -> i64 {
+    let mut hash = Xxh3::new();
+    for (_, field) in fields.iter().enumerate().filter(|(at, _)| mended != Some(*at)) {
+        hash.update(&field.len().to_le_bytes());
+        hash.update(field.as_bytes());
+    }
+    hash.digest().cast_signed()
+}
+
 /// How one cell of a key is written before hashing; the same as [`key_hash`] writes columns.
 fn key_part(cell: &Cell<'_>) -> String {
     match cell {
@@ -463,7 +497,9 @@ pub(super) fn read_cell<'a>(
     }
     let Some(word) = word(field) else { return Ok(Cell::Null) };
     let bad = |reason: String| Err(Refusal::of(column, reason));
-    let Spelling { order, mark } = spelling;
+    let Spelling { order, mark, has_numbers } = spelling;
+    let is_number = has_numbers && matches!(column.kind, Kind::Money);
+    let exact = is_number.then(|| number::exact(word)).flatten();
     let cell = match column.kind {
         Kind::Text | Kind::Dashed | Kind::Word => Cell::Text(word),
         Kind::Phone => match phone::digits(word) {
@@ -509,7 +545,7 @@ pub(super) fn read_cell<'a>(
                 None => return bad("not a number of seconds since 1970 such as 1748772000".into()),
             }
         }
-        Kind::Money => match number::money(word, mark) {
+        Kind::Money => match exact.or_else(|| number::money(word, mark)) {
             Some(millionths) => Cell::Money(millionths),
             None => {
                 let cents = if mark == Some(DecimalMark::Comma) { ",50" } else { ".50" };
@@ -584,7 +620,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// When a day begins in a zone: later than midnight where clocks jump over it.
 fn midnight(day: i32, zone: Tz) -> Option<i64> {
-    let date = chrono::NaiveDate::from_epoch_days(day)?.and_time(chrono::NaiveTime::MIN);
+    let date = NaiveDate::from_epoch_days(day)?.and_time(chrono::NaiveTime::MIN);
     let begins = |hours| {
         let local = date + chrono::TimeDelta::hours(hours);
         chrono::TimeZone::from_local_datetime(&zone, &local).earliest()
@@ -600,6 +636,7 @@ struct Rows {
     valid: Option<BooleanChunkedBuilder>,
     hashes: Vec<(usize, PrimitiveChunkedBuilder<Int64Type>)>,
     whole_key: Option<PrimitiveChunkedBuilder<Int64Type>>,
+    records: Option<PrimitiveChunkedBuilder<Int64Type>>,
     day_of: usize,
     /// Row numbers by UTC day.
     days: BTreeMap<i32, Vec<IdxSize>>,
@@ -656,6 +693,8 @@ impl Rows {
             whole_key: table
                 .whole_key
                 .map(|name| PrimitiveChunkedBuilder::new(PlSmallStr::from_static(name), rows)),
+            records: (!table.added_up.is_empty())
+                .then(|| PrimitiveChunkedBuilder::new(PlSmallStr::from_static(RECORD), rows)),
             day_of: table.position(table.day_of).unwrap_or_default(),
             days: BTreeMap::new(),
             height: 0,
@@ -663,7 +702,7 @@ impl Rows {
         }
     }
 
-    fn push(&mut self, cells: &[Cell<'_>], valid: Option<bool>) {
+    fn push(&mut self, cells: &[Cell<'_>], valid: Option<bool>, record: Option<i64>) {
         for (builder, cell) in self.columns.iter_mut().zip(cells) {
             match builder {
                 Builder::Text(column) => column.append_option(cell.text()),
@@ -702,6 +741,9 @@ impl Rows {
         if let Some(column) = &mut self.whole_key {
             column.append_option(key_of(self.table, cells));
         }
+        if let Some(column) = &mut self.records {
+            column.append_option(record);
+        }
         let day = day_of(&cells[self.day_of]);
         self.days.entry(day).or_default().push(self.height);
         self.height += 1;
@@ -729,7 +771,8 @@ impl Rows {
         }
         columns.extend(self.valid.map(|column| column.finish().into_column()));
         let hashes = self.hashes.into_iter().map(|(_, column)| column);
-        columns.extend(hashes.chain(self.whole_key).map(|column| column.finish().into_column()));
+        let hashes = hashes.chain(self.whole_key).chain(self.records);
+        columns.extend(hashes.map(|column| column.finish().into_column()));
         columns.push(Column::new_scalar(ORIGIN.into(), Scalar::from(self.origin), height));
         let rows = DataFrame::new(height, columns)?;
         debug_assert!(self.table.stored().iter_names().all(|name| rows.column(name).is_ok()));

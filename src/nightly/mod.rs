@@ -183,8 +183,7 @@ fn try_night(
     report: &mut Report,
 ) -> Result<()> {
     if options.as_of == AsOf::Now {
-        report.inbox.names = inbox::waiting(lake, config)?;
-        report.inbox.files = report.inbox.names.len() as u64;
+        report.inbox = inbox::waiting(lake, config)?;
     }
     let sources = Sources::of(lake, options.as_of.clone());
     report.versions = sources.versions()?;

@@ -8,6 +8,9 @@
 //!
 //! On a screen it fits: names are broken after an underscore, then long texts are cut short, and
 //! where that does not do every row becomes a list of its cells. Numbers are never cut.
+//!
+//! In a file or a pipe nothing is cut. A long text stands whole, and what follows it stands further to
+//! the right in its own row alone: padding a million rows to it would make gigabytes of blanks.
 
 use std::io::{self, Write};
 
@@ -24,6 +27,9 @@ use super::text::{Meaning, write_shown};
 
 /// Below this many columns of the screen a text says too little to be worth cutting further.
 const LEAST_TEXT: usize = 12;
+
+/// A longer cell of a file stands out of its column.
+const MOST_PADDED: usize = 100;
 
 const STYLE: TableStyle = NOTHING
     .header_lines(ContentLineStyle::none().junction('│'))
@@ -55,7 +61,7 @@ pub(super) fn write(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io:
         .map(|(column, meaning, cells)| Shown::of(column, meaning, cells, answer.rows()))
         .collect();
     match screen.width {
-        None => draw(&columns, &natural(&columns), screen, out),
+        None => draw_whole(&columns, screen, out),
         Some(width) => match fit(&columns, width) {
             Some(widths) => draw(&columns, &widths, screen, out),
             None => list(&columns, width, out),
@@ -152,6 +158,50 @@ fn fit(columns: &[Shown], screen: usize) -> Option<Vec<usize>> {
     }
 }
 
+/// Every cell as it is, in columns as wide as their cells, but for those that are very long.
+fn draw_whole(columns: &[Shown], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+    let within = |width: &usize| *width <= MOST_PADDED;
+    let widths: Vec<usize> = columns
+        .iter()
+        .map(|column| {
+            let widest = if within(&column.width) {
+                column.width
+            } else {
+                let widths = column.cells.iter().map(|cell| cell.width());
+                widths.filter(within).max().unwrap_or(0)
+            };
+            widest.max(column.name.width())
+        })
+        .collect();
+    let mut line = String::new();
+    let (start, end) = if screen.bold { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+    for (column, width) in columns.iter().zip(&widths) {
+        push_padded(&mut line, column, (start, column.name, end), *width);
+    }
+    writeln!(out, "{}", line.trim_end())?;
+    let rules: Vec<String> = widths.iter().map(|width| "─".repeat(width + 2)).collect();
+    writeln!(out, "{}", rules.join("┼"))?;
+    for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
+        line.clear();
+        for (column, width) in columns.iter().zip(&widths) {
+            push_padded(&mut line, column, ("", &column.cells[row], ""), *width);
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Adds a cell, and what is to stand around its text, to a line of others.
+fn push_padded(line: &mut String, column: &Shown, shown: (&str, &str, &str), width: usize) {
+    if !line.is_empty() {
+        line.push('│');
+    }
+    let (before, text, after) = shown;
+    let room = " ".repeat(width.saturating_sub(text.width()));
+    let (left, right) = if column.is_number { (&*room, "") } else { ("", &*room) };
+    line.extend([" ", left, before, text, after, right, " "]);
+}
+
 fn draw(
     columns: &[Shown],
     widths: &[usize],
@@ -235,6 +285,7 @@ fn elided(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use polars::prelude::*;
+    use proptest::prelude::*;
 
     use super::super::tests::{sample, written};
     use super::super::{Format, write_screen};
@@ -256,6 +307,25 @@ mod tests {
                  │         – │      0.30 │ -0.000001 │ 1969-12-31 │ –                           │ –
 "#;
         assert_eq!(written(&sample(), Format::Table), expected);
+    }
+
+    proptest! {
+        /// However long a cell is, a file has every cell whole, and no blanks to speak of: each row
+        /// takes its own cells, and for every column as much as cells are padded at most.
+        #[test]
+        fn a_long_cell_costs_its_own_row_alone(
+            texts in prop::collection::vec("[a-zé]{0,9}|[a-z]{101,3000}", 1..40),
+        ) {
+            let numbers: Vec<i64> = (0..).take(texts.len()).collect();
+            let frame = df!("name" => &texts, "sessions" => &numbers).unwrap();
+            let table = written(&Answer::plain(frame).unwrap(), Format::Table);
+            prop_assert_eq!(table.lines().count(), texts.len() + 2);
+            for ((line, text), number) in table.lines().skip(2).zip(&texts).zip(numbers) {
+                let cells: Vec<&str> = line.split('│').map(str::trim).collect();
+                prop_assert_eq!(cells, [text.clone(), number.to_string()]);
+                prop_assert!(line.width() <= text.width().max(9) + 16, "{}", line.width());
+            }
+        }
     }
 
     fn flows() -> Answer {

@@ -9,8 +9,10 @@ from deltalake import DeltaTable
 # Stored beside the columns of the catalog, for wabalake's own use.
 HELPERS = {
     "utc_day", "user_phone_valid", "user_key", "session_key", "message_key", "closure_id", "closure_key",
-    "conversion_key", "tag_key",
+    "conversion_key", "tag_key", "period_days", "shortest_period_days", "spend_least", "spend_greatest",
 }
+# Of these, what no expression over the columns tells and a check looks at.
+CHECKED = {"user_phone_valid", "spend_least", "spend_greatest"}
 
 LOADS = pyarrow.schema({
     "file_id": pyarrow.string(), "kind": pyarrow.string(), "loaded_at": pyarrow.timestamp("us", "UTC"),
@@ -36,9 +38,9 @@ def catalog_columns(table):
 
 
 def viewed_columns(table):
-    """Those, and whether a phone is valid, which no expression over them tells."""
+    """Those, and what checks look at that no expression over them tells."""
     named = [field.name for field in table.schema().fields]
-    return catalog_columns(table) + [name for name in named if name == "user_phone_valid"]
+    return catalog_columns(table) + [name for name in named if name in CHECKED]
 
 
 def loads(lake):

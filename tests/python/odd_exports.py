@@ -139,6 +139,7 @@ def ad_spend(random, moment):
         "day": moment.date().isoformat(),
         "currency": random.choice(["USD", "USD", "USD", "COP", ""]),
         "spend": random.choice(["0", "1", "2.5", "10.000001"]),
+        "exported_on": random.choice(["", "2025-06-03", "2025-06-09"]),
     }
 
 

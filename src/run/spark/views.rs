@@ -19,7 +19,7 @@ use spark_connect_proto::expression::{ExprType, UnresolvedAttribute};
 use spark_connect_proto::read::{DataSource, ReadType};
 use spark_connect_proto::relation::RelType;
 use wabalake_data::Table;
-use wabalake_data::tables::{USER_PHONE_VALID, loads};
+use wabalake_data::tables::loads;
 use wabalake_queries::query::Question;
 use wabalake_queries::query::sql::{SqlLiteral as _, Value};
 
@@ -93,16 +93,11 @@ impl View {
         Ok(Self { table: &loads::TABLE, files: Vec::new(), rows: tuples.len() as u64, tuples })
     }
 
-    /// The rows, with the catalog's columns, whether the phone is valid, and no other.
+    /// The rows, with the columns of [`Table::viewed`] and no other.
     pub(super) fn relation(&self) -> Result<proto::Relation> {
-        let mut typed = Vec::new();
-        for column in self.table.columns {
-            typed.push((column.name, sql_type(&column.data_type())?));
-        }
-        // What no expression tells: whether a phone is one.
-        if self.table.stored().contains(USER_PHONE_VALID) {
-            typed.push((USER_PHONE_VALID, sql_type(&DataType::Boolean)?));
-        }
+        let viewed = self.table.viewed();
+        let typed = viewed.iter().map(|(name, of)| Ok((name.as_str(), sql_type(of)?)));
+        let typed = typed.collect::<Result<Vec<_>>>()?;
         if !self.tuples.is_empty() {
             let names: Vec<&str> = typed.iter().map(|(name, _)| *name).collect();
             let (rows, names) = (self.tuples.join(", "), names.join(", "));
@@ -191,7 +186,8 @@ mod tests {
                 panic!("no projection")
             };
             let validity = usize::from(table.position("user_phone").is_some());
-            assert_eq!(project.expressions.len(), table.columns.len() + validity);
+            let checked = table.checked.len();
+            assert_eq!(project.expressions.len(), table.columns.len() + validity + checked);
             let Some(RelType::Read(read)) = project.input.unwrap().rel_type else {
                 panic!("no files")
             };

@@ -1,0 +1,101 @@
+//! Rows of one file that are parts of one amount, added up before they meet the lake's.
+//!
+//! ```text
+//! file  ad  day         days  amount
+//! 1     7   2025-06-01  1     10.00  facebook    ┐
+//! 1     7   2025-06-01  1      7.50  instagram   ├ 17.50: one row, two that were added to it
+//! 1     7   2025-06-01  1      2.25  audience    ┘ … 19.75
+//! 1     7   2025-06-01  1      7.50  instagram     the same record again: counts once
+//! 1     7   2025-06-01  7     16.00                another period: a row of its own
+//! 2     7   2025-06-01  1     12.00                another file: a row of its own
+//! ```
+//!
+//! What a record says in columns that are not stored tells it from others all the same, so its hash
+//! goes along until here.
+
+use polars::prelude::*;
+use wabalake_data::Table;
+
+use super::merge::ByFile;
+use super::typing::ORIGIN;
+use crate::error::{Error, Result};
+
+/// A hash of all that a row's record says.
+pub(crate) const RECORD: &str = "__record";
+
+/// How many rows became one.
+const PARTS: &str = "__parts";
+
+/// The digits of a sum before it is known to be an amount.
+const WIDE: usize = 38;
+
+/// Rows after those were added up that are parts of one amount.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    /// [`Table::stored`] and [`ORIGIN`].
+    pub(crate) rows: DataFrame,
+    /// Rows that were added to others.
+    pub(crate) added_up: ByFile,
+}
+
+/// Adds up rows, which are all that the files have of their keys. `name` is a file's, by its origin.
+///
+/// # Errors
+///
+/// A sum that is no amount any more.
+pub(crate) fn add_up(table: &Table, rows: DataFrame, name: &dyn Fn(i32) -> String) -> Result<Sums> {
+    if rows.height() == 0 {
+        return Ok(Sums::default());
+    }
+    let stored = table.stored();
+    let is_added_up = |name: &str| table.added_up.contains(&name);
+    let same = stored.iter_names().map(PlSmallStr::as_str).filter(|name| !is_added_up(name));
+    let same: Vec<&str> = same.chain([ORIGIN]).collect();
+    let once: Vec<String> = same.iter().copied().chain([RECORD]).map(str::to_owned).collect();
+    let records = rows.unique_stable(Some(&once), UniqueKeepStrategy::Any, None)?;
+
+    let amounts = || stored.iter().filter(|(name, _)| is_added_up(name));
+    let sum = |(name, of): (&PlSmallStr, &DataType)| {
+        let scale = if let DataType::Decimal(_, scale) = of { *scale } else { 0 };
+        let sum = col(name.clone()).cast(DataType::Decimal(WIDE, scale)).sum();
+        // Of none the sum is none, not 0.
+        when(col(name.clone()).count().gt(lit(0)))
+            .then(sum)
+            .otherwise(lit(NULL))
+            .alias(name.clone())
+    };
+    let parts = len().cast(DataType::Int64).alias(PARTS);
+    let keys: Vec<Expr> = same.iter().map(|name| col(*name)).collect();
+    let sums =
+        records.lazy().group_by(keys).agg(amounts().map(sum).chain([parts]).collect::<Vec<_>>());
+    let sums = sums.collect()?;
+
+    let mut added_up = ByFile::new();
+    let origins = sums.column(ORIGIN)?.i32()?;
+    for (origin, parts) in origins.iter().zip(sums.column(PARTS)?.i64()?.iter()) {
+        let (Some(origin), Some(parts)) = (origin, parts) else { continue };
+        let added = u64::try_from(parts - 1).unwrap_or_default();
+        if added > 0 {
+            *added_up.entry(origin).or_default() += added;
+        }
+    }
+    let names = stored.iter_names().map(PlSmallStr::as_str).chain([ORIGIN]);
+    let mut rows = sums.select(names)?;
+    for (column, of) in amounts() {
+        let sum = sums.column(column)?;
+        let amount = sum.cast(of)?;
+        if amount.null_count() > sum.null_count() {
+            let lost = amount.is_null() & sum.is_not_null();
+            let file = origins.filter(&lost)?.get(0).map(name).unwrap_or_default();
+            return Err(too_large(table, column, &file));
+        }
+        rows.with_column(amount)?;
+    }
+    Ok(Sums { rows, added_up })
+}
+
+fn too_large(table: &Table, column: &str, file: &str) -> Error {
+    let key = table.key.join(", ");
+    Error::data(format!("`{file}`: rows with one {key} add up to more than `{column}` can hold"))
+        .hint("one of its amounts must be wrong: mend it in the file, and load it again")
+}
