@@ -75,8 +75,9 @@ pub(crate) fn commit(
             report.rows_new = figure(&outcome.new);
             report.rows_updated = figure(&outcome.updated);
             let taken = report.rows_read + report.rows_spread;
-            let not_taken = report.rows_rejected + report.rows_left_out + report.rows_kept_out;
-            let good = taken - not_taken;
+            let left_out =
+                report.rows_left_out + report.rows_kept_out + report.rows_repeated_header;
+            let good = taken - report.rows_rejected - left_out;
             report.rows_unchanged = good - report.rows_new - report.rows_updated;
         }
         if options.dry_run {

@@ -22,6 +22,7 @@ mod csv;
 pub mod direct;
 mod encoding;
 pub(crate) mod folder;
+mod foreign;
 mod header;
 mod json;
 mod keep_out;
@@ -40,6 +41,7 @@ mod source;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod titles;
 mod typing;
 
 use std::collections::BTreeMap;
