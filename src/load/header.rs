@@ -421,11 +421,17 @@ impl Titles {
         let plural = if number == 1 { "" } else { "s" };
         let all = format!("{number} {}{plural}", origins.titles);
         let tables = TABLES.iter().filter(|one| table.is_none_or(|table| **one == table));
+        let columns: Vec<&Column> = tables.flat_map(|table| table.exported()).collect();
+        let name = |at: &usize| {
+            let cell = &self.cells[*at];
+            let own = columns.iter().find(|column| fold_header(column.name) == fold_header(cell));
+            own.or_else(|| columns.iter().find(|column| names(column, cell)))
+                .map(|column| column.name)
+        };
         let mut known: Vec<&str> = Vec::new();
-        for column in tables.flat_map(|table| table.exported()) {
-            let is_there = self.known.iter().any(|at| names(column, &self.cells[*at]));
-            if is_there && !known.contains(&column.name) && known.len() < MOST {
-                known.push(column.name);
+        for name in self.known.iter().filter_map(name) {
+            if !known.contains(&name) && known.len() < MOST {
+                known.push(name);
             }
         }
         let ticked: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();

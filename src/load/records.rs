@@ -14,8 +14,9 @@
 //! any other. Every byte of the file belongs to a record or to an empty line, or is a byte order mark
 //! before one, which a file has in its middle that was put together of several.
 //!
-//! Lines end in LF or CRLF, and a CR alone is text. In a file whose lines near its start end in CR
-//! alone, as Excel for Mac writes them, each of the three ends a line.
+//! Lines end in LF or CRLF, and a CR alone is text. In a file whose first line ends in CR alone, as
+//! Excel for Mac writes them, each of the three ends a line: what was put together of both kinds of
+//! files loses nothing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -91,7 +92,6 @@ impl LineEnds {
     /// What ends the lines of a file that begins so.
     fn of(start: &[u8]) -> Self {
         let near = &start[..start.len().min(Self::NEAR)];
-        let mut found = Self::Lf;
         let mut at = 0;
         while let Some(stop) = memchr::memchr3(b'"', b'\n', b'\r', &near[at..]) {
             let stop = at + stop;
@@ -99,7 +99,7 @@ impl LineEnds {
             match near[stop] {
                 b'\n' => return Self::Lf,
                 b'\r' if start.get(at) == Some(&b'\n') => return Self::Lf,
-                b'\r' => found = Self::Cr,
+                b'\r' => return Self::Cr,
                 // Whatever the delimiter is: what is quoted ends no line.
                 _ if stop == 0 || b",;\t|\r\xBF".contains(&near[stop - 1]) => {
                     at = closing_quote(near, at).map_or(near.len(), |close| close + 1);
@@ -107,7 +107,7 @@ impl LineEnds {
                 _ => {}
             }
         }
-        found
+        Self::Lf
     }
 
     /// The next sign that ends a line, or may.
@@ -564,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_lines_is_told_near_the_start_and_outside_of_quotes() {
+    fn what_ends_lines_is_told_by_the_first_that_is_not_quoted() {
         let long = [b"a,".repeat(40_000), b"b\nc\r".to_vec()].concat();
         for (start, expected) in [
             (b"a,b\rc,d".as_slice(), LineEnds::Cr),
@@ -573,7 +573,7 @@ mod tests {
             (b"\"a\nb\",c\r\"d\ne\",f\r", LineEnds::Cr),
             (b"a,b\r\nc\rd\r", LineEnds::Lf),
             (b"a,\"b\rc\"\nd,e", LineEnds::Lf),
-            (b"a\rb,c\nd,e", LineEnds::Lf),
+            (b"a,b\r1,2\n3,4\n", LineEnds::Cr),
             (b"\"never closed,b\rc", LineEnds::Lf),
             (b"a,b", LineEnds::Lf),
             (&long, LineEnds::Lf),
