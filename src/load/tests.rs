@@ -56,7 +56,7 @@ fn read_source(source: &Source) -> Result<Outcome> {
             assert_eq!(record.number, last + 1, "records are numbered");
             last = record.number;
         }
-        if matches!(form, Form::Csv) {
+        if matches!(form, Form::Csv(_)) {
             account_for(&chunk.bytes, &chunk.records);
             assert!(chunk.bytes.len() <= limits::RECORD + (4 << 20), "{}", chunk.bytes.len());
         }
@@ -68,8 +68,8 @@ fn read_source(source: &Source) -> Result<Outcome> {
             read.records += typed.records;
             read.rejects += typed.rejects.len() as u64;
             let rows = typed.days.values().map(|rows| rows.height() as u64).sum::<u64>();
-            // What is left out counts as taken here, what is spread as one.
-            read.rows += rows + typed.left_out - typed.spread;
+            // What is left out, and a header again, counts as taken here, what is spread as one.
+            read.rows += rows + typed.left_out + typed.headers - typed.spread;
         }
     }
     assert_eq!(read.records, read.rows + read.rejects, "a record is neither row nor reject");
@@ -81,7 +81,7 @@ fn read_source(source: &Source) -> Result<Outcome> {
     Ok(read)
 }
 
-/// Every byte is in a record or ends a line.
+/// Every byte is in a record, ends a line or is a byte order mark.
 fn account_for(bytes: &[u8], records: &[super::records::Record]) {
     let mut at = 0;
     let mut between = Vec::new();
@@ -90,7 +90,7 @@ fn account_for(bytes: &[u8], records: &[super::records::Record]) {
         at = record.end;
     }
     between.extend_from_slice(&bytes[at..]);
-    assert!(between.iter().all(|byte| b"\r\n".contains(byte)), "{between:?}");
+    assert!(between.iter().all(|byte| b"\r\n\xEF\xBB\xBF".contains(byte)), "{between:?}");
 }
 
 /// An error is one of the file: no bug of ours, and with a way forward.

@@ -28,6 +28,7 @@ use super::keep_out::{Sessions, Watch};
 use super::records::{Chunk, Fields, Record};
 use super::rejects::{Place, Reject};
 use super::sums::RECORD;
+use super::titles::without_marks;
 use crate::lake::keep_out::KeepOut;
 use crate::render::GUARD;
 
@@ -51,6 +52,8 @@ pub(crate) struct Typed {
     pub(crate) kept_out: u64,
     /// The sessions that these name.
     pub(crate) left_sessions: Sessions,
+    /// Records that are the header again.
+    pub(crate) headers: u64,
     /// Rows beyond one for each record, of records that stand for several days.
     pub(crate) spread: u64,
     /// What its records take in their file, about.
@@ -170,12 +173,21 @@ impl<'h> Typist<'h> {
         }
         let mut fields = Vec::with_capacity(header.fields);
         self.fields.read(raw, record.quoted, header.delimiter, &mut fields);
-        if fields.len() != header.fields {
-            let amount = if fields.len() < header.fields { "few" } else { "many" };
-            let (found, expected) = (fields.len(), header.fields);
+        trim(header, &mut fields);
+        if header.is_again(&fields) {
+            tally.headers += 1;
+            return Ok(());
+        }
+        if fields.len() < header.titled {
+            let (missing, all) = (header.titled - fields.len(), header.titled);
+            let are = if missing == 1 { "is" } else { "are" };
             return Err(Refusal::whole(format!(
-                "too {amount} fields: {found} instead of {expected}"
+                "{missing} of {all} cells {are} missing at the end"
             )));
+        }
+        if fields.len() > header.fields {
+            let (found, expected) = (fields.len(), header.fields);
+            return Err(Refusal::whole(format!("too many fields: {found} instead of {expected}")));
         }
         header.unguard(&mut fields);
         let table = header.table;
@@ -247,6 +259,7 @@ impl<'h> Typist<'h> {
         let mut fields = Vec::new();
         let quoted = record.quoted && !record.unclosed;
         self.fields.read(&raw, quoted, header.delimiter, &mut fields);
+        trim(header, &mut fields);
         header.unguard(&mut fields);
         let mut cells = Vec::new();
         for (column, place) in header.cells.iter().zip(&header.places) {
@@ -288,6 +301,17 @@ impl<'h> Typist<'h> {
     }
 }
 
+/// Takes away what a record has of no meaning: byte order marks before its cells, empty cells behind
+/// its last.
+fn trim(header: &Header, fields: &mut Vec<&str>) {
+    for field in &mut *fields {
+        *field = without_marks(field);
+    }
+    let surplus = fields.len().saturating_sub(header.fields);
+    let empty = fields.iter().rev().take(surplus).take_while(|field| field.trim().is_empty());
+    fields.truncate(fields.len() - empty.count());
+}
+
 /// Fills the derived cells. Says whether the person's number is valid, and what becomes of it all.
 pub(super) fn derive<'a, 'h: 'a>(
     header: &'h Header,
@@ -317,6 +341,7 @@ struct Tally {
     left_out: u64,
     kept_out: u64,
     left_sessions: Sessions,
+    headers: u64,
     spread: u64,
     bytes: usize,
 }
@@ -332,6 +357,7 @@ impl Tally {
             left_out: self.left_out,
             kept_out: self.kept_out,
             left_sessions: self.left_sessions,
+            headers: self.headers,
             spread: self.spread,
             bytes: self.bytes,
         })
