@@ -18,3 +18,4 @@ mod quality;
 mod sheets;
 mod sql;
 mod terminals;
+mod titles;
