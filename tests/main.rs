@@ -21,4 +21,5 @@ mod sources;
 mod spend;
 mod sql;
 mod terminals;
+mod titles;
 mod wrapped;

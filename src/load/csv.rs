@@ -34,20 +34,13 @@ pub(crate) fn header(
     options: &Options,
 ) -> Result<(Above, Header)> {
     let renames = &options.renames;
-    let first = first_record(source, survey)?;
-    let likely = match &first {
-        Some(first) => {
-            header::check_width(&source.name, first)?;
-            header::delimiter(first, renames)
-        }
-        None => b',',
-    };
-    if let Some(separator) = first.as_deref().and_then(separator) {
+    let first = first_record(source, survey)?.ok_or_else(|| headerless(source))?;
+    header::check_width(&source.name, &first)?;
+    let likely = header::delimiter(&first, renames);
+    if let Some(separator) = separator(&first) {
         return search(source, survey, options, &[separator], true);
     }
-    if let Some(first) = &first
-        && let Ok(header) = Header::read(&source.name, first, likely, options.kind, renames)
-    {
+    if let Ok(header) = Header::read(&source.name, &first, likely, options.kind, renames) {
         return Ok((Above::default(), header));
     }
     let mut delimiters = DELIMITERS;
@@ -98,13 +91,13 @@ fn search(
             (None, _) => {}
         }
     }
-    found.ok_or_else(|| {
-        nearest.map(|(_, error)| error).unwrap_or_else(|| {
-            Error::data(format!("`{}` does not begin with a header", source.name))
-                .hint("its first line should name its columns")
-                .no_export()
-        })
-    })
+    found.ok_or_else(|| nearest.map_or_else(|| headerless(source), |(_, error)| error))
+}
+
+fn headerless(source: &Source) -> Error {
+    Error::data(format!("`{}` does not begin with a header", source.name))
+        .hint("its first line should name its columns")
+        .no_export()
 }
 
 /// The delimiter that a first line says for Excel: `sep=;`, `"sep=;"`, `sep=\t`.
