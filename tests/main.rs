@@ -21,5 +21,6 @@ mod sources;
 mod spend;
 mod sql;
 mod terminals;
+mod titles;
 mod ways;
 mod wrapped;

@@ -1,6 +1,6 @@
 //! What ads on Meta cost: one row for each ad, day and currency.
 //!
-//! From Ads Manager's export, in English, Spanish, Portuguese or French. A row for a longer period
+//! From Ads Manager's export, in English, Spanish, Portuguese, French or German. A row for a longer period
 //! is spread evenly over its days, to the cent; the row of totals is left out.
 //!
 //! ```text
@@ -68,7 +68,8 @@ columns! {
 /// English titles that are not the column's name.
 const ENGLISH: [&str; 2] = ["Amount spent", "Ad spend"];
 
-/// Titles in the export, by column; those that are not English are Spanish, Portuguese and French.
+/// Titles in the export, by column; those that are not English are Spanish, Portuguese, French and
+/// German.
 const TITLES: [(&str, &[&str]); 8] = [
     (
         AD_ID,
@@ -81,9 +82,10 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Identifiant de la publicité",
             "ID de la publicité",
             "Identifiant de publicité",
+            "Anzeigen-ID",
         ],
     ),
-    (DAY, &["Día", "Dia", "Jour"]),
+    (DAY, &["Día", "Dia", "Jour", "Tag"]),
     (
         SPEND,
         &[
@@ -95,6 +97,7 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Valor gasto",
             "Montante gasto",
             "Montant dépensé",
+            "Ausgegebener Betrag",
         ],
     ),
     (
@@ -106,6 +109,8 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Início do relatório",
             "Début des rapports",
             "Début du rapport",
+            "Berichtsstart",
+            "Berichtsbeginn",
         ],
     ),
     (
@@ -119,18 +124,38 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Fim dos relatórios",
             "Fin des rapports",
             "Fin du rapport",
+            "Berichtsende",
         ],
     ),
-    (AD_NAME, &["Nombre del anuncio", "Nome do anúncio", "Nom de la publicité"]),
+    (
+        AD_NAME,
+        &[
+            "Nombre del anuncio",
+            "Nome do anúncio",
+            "Nom de la publicité",
+            "Anzeigenname",
+            "Name der Anzeige",
+        ],
+    ),
     (
         AD_SET_NAME,
         &[
             "Nombre del conjunto de anuncios",
             "Nome do conjunto de anúncios",
             "Nom de l'ensemble de publicités",
+            "Name der Anzeigengruppe",
         ],
     ),
-    (CAMPAIGN_NAME, &["Nombre de la campaña", "Nome da campanha", "Nom de la campagne"]),
+    (
+        CAMPAIGN_NAME,
+        &[
+            "Nombre de la campaña",
+            "Nome da campanha",
+            "Nom de la campagne",
+            "Kampagnenname",
+            "Name der Kampagne",
+        ],
+    ),
 ];
 
 const fn titles(place: usize) -> &'static [&'static str] {
@@ -144,7 +169,7 @@ pub static TABLE: Table = Table {
     columns: &[
         Column::new(AD_ID, Kind::Word).required().or(titles(0)),
         Column::new(DAY, Kind::Date).required().else_from(REPORTING_STARTS).or(titles(1)),
-        Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise"]),
+        Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
         Column::new(SPEND, Kind::Money).required().or(titles(2)),
         Column::new(EXPORTED_ON, Kind::Date),
     ],

@@ -152,26 +152,4 @@ mod tests {
         Creation::of(&root).take_back();
         assert!(root.join(".wabalake").exists(), "it was there before");
     }
-
-    #[test]
-    fn a_lock_that_is_taken_back_is_no_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("lake");
-        for _ in 0..20 {
-            let locked = std::thread::scope(|scope| {
-                let takes_back = scope.spawn(|| {
-                    let creation = Creation::of(&root);
-                    let lake = Lake::create(&root).unwrap();
-                    drop(lake.scratch().unwrap());
-                    creation.take_back();
-                });
-                let stays = scope.spawn(|| Lake::create(&root).unwrap().scratch().unwrap());
-                takes_back.join().unwrap();
-                stays.join().unwrap()
-            });
-            assert!(locked.is_dir());
-            let file = root.join(".wabalake/locks/writing");
-            assert!(lock::look(&file).is_none(), "nobody can see the lock");
-        }
-    }
 }

@@ -111,3 +111,30 @@ fn open(file: &Path) -> Result<File> {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_whose_file_is_gone_is_taken_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("locks/writing");
+        for waits in [share, wait] {
+            let alone = take(&file).unwrap();
+            let lock = std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| waits(&file));
+                // Long enough for it to have opened the file and to wait.
+                std::thread::sleep(Duration::from_millis(300));
+                std::fs::remove_dir_all(folder.path().join("locks")).unwrap();
+                drop(alone);
+                waiting.join().unwrap().unwrap()
+            });
+            assert!(lock.holds() && look(&file).is_none(), "nobody else can see it");
+            drop(lock);
+            assert!(look(&file).is_some_and(|lock| lock.holds()));
+        }
+    }
+}

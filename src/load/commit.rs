@@ -79,8 +79,9 @@ pub(crate) fn commit(
             report.rows_superseded = figure(&counts.superseded);
             report.rows_added_up = figure(&counts.added_up);
             let taken = report.rows_read + report.rows_spread;
-            let not_taken = report.rows_rejected + report.rows_left_out + report.rows_kept_out;
-            let good = taken - not_taken;
+            let left_out =
+                report.rows_left_out + report.rows_kept_out + report.rows_repeated_header;
+            let good = taken - report.rows_rejected - left_out;
             let stay = report.rows_new + report.rows_updated;
             report.rows_unchanged = good - stay - report.rows_superseded - report.rows_added_up;
         }

@@ -38,7 +38,7 @@ use super::limits::{self, Exceeded};
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::source::{Source, Survey};
-use super::{Options, meta};
+use super::{Options, meta, titles};
 use crate::error::{Error, Result};
 
 /// What a source in JSON is made of.
@@ -442,7 +442,10 @@ impl Names {
         let place = unwrapped(way).find_map(|way| is_named(renamed(way, &self.renames)));
         if self.known.len() < MOST_NAMES {
             if place.is_none() {
-                self.unknown.push(way.chars().take(100).collect());
+                let shown = titles::shown(way);
+                if !self.unknown.contains(&shown) {
+                    self.unknown.push(shown);
+                }
             }
             self.known.insert(way.to_owned(), place);
         }
@@ -899,7 +902,9 @@ impl Reader for Objects<'_> {
     }
 
     fn unknown(&self) -> Vec<String> {
-        self.names.unknown.clone()
+        // Where no name is known, they are not names of columns.
+        let is_known = self.names.known.values().any(Option::is_some);
+        if is_known { self.names.unknown.clone() } else { Vec::new() }
     }
 }
 
@@ -907,7 +912,12 @@ impl Reader for Objects<'_> {
 pub(super) fn without_place(fault: &serde_json::Error) -> String {
     let said = fault.to_string();
     let place = format!(" at line {} column {}", fault.line(), fault.column());
-    said.strip_suffix(&place).unwrap_or(&said).to_owned()
+    let said = said.strip_suffix(&place).unwrap_or(&said);
+    // What is there instead of what was expected may be anything.
+    match said.rfind(", expected ") {
+        Some(at) if fault.is_data() => said[at + 2..].to_owned(),
+        _ => said.to_owned(),
+    }
 }
 
 #[cfg(test)]

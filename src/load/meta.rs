@@ -40,6 +40,7 @@ use super::literal::Literals;
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::source::{Source, Survey};
+use super::titles;
 use crate::error::{Error, Result};
 
 /// More responses than this are not read from one file.
@@ -187,8 +188,9 @@ impl<'w, 'v> Walk<'w, 'v> {
 
     fn unknown(self, key: &str) {
         let mut told = self.told.borrow_mut();
-        if told.unknown.len() < MOST_NAMES && !told.unknown.iter().any(|known| known == key) {
-            told.unknown.push(key.chars().take(100).collect());
+        let shown = titles::shown(key);
+        if told.unknown.len() < MOST_NAMES && !told.unknown.contains(&shown) {
+            told.unknown.push(shown);
         }
     }
 
@@ -590,7 +592,9 @@ impl Points {
                 .hint("keep the response whole, with the field's name around its data"));
             }
         }
-        let unknown = told.unknown.clone();
+        // Where no key is known, they are not keys of points.
+        let is_known = told.groups.iter().any(|group| !group.columns.is_empty());
+        let unknown = if is_known { told.unknown.clone() } else { Vec::new() };
         let text = Text::open(source, survey)?;
         let name = source.name.clone();
         let (sender, parts) = mpsc::sync_channel(2);
@@ -758,11 +762,6 @@ fn fault(source: &Source, e: serde_json::Error, skipped: u64, added: u64) -> Err
     }
     let (line, column) = (e.line() as u64 + skipped, (e.column() as u64).saturating_sub(added));
     let said = without_place(&e);
-    // What was found instead may be anything.
-    let said = match said.rfind(", expected ") {
-        Some(at) if e.is_data() => said[at + 2..].to_owned(),
-        _ => said,
-    };
     let name = &source.name;
     let what = if e.is_data() { "is not a response of Meta's API" } else { "is not valid JSON" };
     let error = Error::data(format!("`{name}` {what}: {said} at line {line}, column {column}"));

@@ -31,6 +31,7 @@ pub mod direct;
 mod encoding;
 mod faulty;
 pub(crate) mod folder;
+mod foreign;
 mod full;
 mod header;
 mod json;
@@ -53,6 +54,7 @@ mod stage;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod titles;
 mod typing;
 
 use std::collections::BTreeMap;

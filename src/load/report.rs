@@ -33,7 +33,7 @@ pub struct Report {
 }
 
 /// What became of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
-/// unchanged + rejected + left out + kept out.
+/// unchanged + rejected + left out + kept out + repeated header.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
@@ -52,10 +52,12 @@ pub struct FileReport {
     pub already_loaded: bool,
     /// `UTF-8`, `UTF-16LE`, …
     pub encoding: &'static str,
-    /// `,`, `;` or a tab.
+    /// `,`, `;`, a tab, or what its first line says.
     pub delimiter: char,
     /// Its length, unpacked.
     pub bytes: u64,
+    /// Records that were passed over to find the header.
+    pub records_above_header: u64,
     /// Records after the header.
     pub rows_read: u64,
     /// Rows whose key the lake did not have.
@@ -75,6 +77,8 @@ pub struct FileReport {
     pub rows_left_out: u64,
     /// Records of erased persons who are kept out of the lake.
     pub rows_kept_out: u64,
+    /// Records that are the header again.
+    pub rows_repeated_header: u64,
     /// Rows beyond one for each record, where a record stands for several days.
     pub rows_spread: u64,
     /// Records with at least one stamp that stands for "never".
@@ -82,7 +86,7 @@ pub struct FileReport {
     /// How many values of each measure could not be read: they are null, their rows were taken.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub measures_at_fault: BTreeMap<&'static str, u64>,
-    /// Columns that no table has, left out.
+    /// Columns that no table has, left out: their titles as they may be shown, each once.
     pub unknown_columns: Vec<String>,
     /// The first rejects, without what they say.
     pub first_rejects: Vec<RejectReport>,
@@ -167,7 +171,8 @@ impl FileReport {
     /// understood, unless all the rest is at fault; a row of a person who is kept out is as good as
     /// taken.
     pub(crate) fn gives_nothing(&self) -> bool {
-        self.rows_rejected > 0 && self.rows_rejected + self.rows_left_out == self.rows_read
+        let passed = self.rows_left_out + self.rows_repeated_header;
+        self.rows_rejected > 0 && self.rows_rejected + passed == self.rows_read
     }
 }
 
@@ -219,6 +224,16 @@ impl Report {
                     grouped(file.rows_unchanged),
                     grouped(file.rows_rejected),
                 );
+            }
+            if file.records_above_header > 0 {
+                let lines = if file.records_above_header == 1 { "line" } else { "lines" };
+                let above = grouped(file.records_above_header);
+                let _ = writeln!(text, "  above the header: {above} {lines} passed over");
+            }
+            if file.rows_repeated_header > 0 {
+                let repeated = grouped(file.rows_repeated_header);
+                let times = if file.rows_repeated_header == 1 { "time" } else { "times" };
+                let _ = writeln!(text, "  left out: the header again, {repeated} {times}");
             }
             let key = wabalake_data::table(file.table).map(|table| table.key.join(", "));
             let key = key.unwrap_or_default();

@@ -29,7 +29,7 @@ use wabalake_data::cells::{DecimalMark, number};
 
 use super::Options;
 use super::folder::unreadable;
-use super::header::Header;
+use super::header::{Header, Search};
 use super::limits::{self, Bounded};
 use super::reader::{Reader, Written};
 use super::records::Chunk;
@@ -45,24 +45,12 @@ pub(crate) struct Sheet {
     header_row: u32,
     /// The header's first column; the first is 0.
     first_column: u32,
+    /// How many rows above the header are not empty.
+    pub(crate) above: usize,
 }
-
-/// The header is looked for in so many rows that are not empty.
-const HEADER_ROWS: usize = 20;
 
 /// Rows of a sheet.
 const ROWS: u32 = 1_048_576;
-
-/// Refuses what only looks like a spreadsheet of today's formats.
-pub(crate) fn refuse_old(source: &Source) -> Result<()> {
-    if source.magic()? != [0xD0, 0xCF, 0x11, 0xE0] {
-        return Ok(());
-    }
-    let name = &source.name;
-    Err(Error::data(format!("`{name}` is an Excel file of an old format, or one with a password"))
-        .hint("save it as xlsx without a password, or its sheet as csv")
-        .no_export())
-}
 
 /// Finds the sheet and its header.
 pub(crate) fn header(source: &Source, options: &Options) -> Result<(Sheet, Header)> {
@@ -449,40 +437,27 @@ fn find_header(
     sheet: &str,
     options: &Options,
 ) -> Result<(Sheet, Header)> {
-    let mut looked_at = 0;
+    let mut search = Search::new(called, options.kind, &options.renames);
     let mut found = None;
-    let mut faulty = None;
-    let mut strange = None;
     book.rows(source, sheet, &mut |row| {
-        looked_at += 1;
         let first_column = row.cells.first().map_or(0, |(column, _)| *column);
         let mut fields = Vec::new();
         for (column, value) in row.cells {
             fields.resize((column - first_column) as usize, String::new());
             fields.push(quoted(&value.text(None)));
         }
-        let record = fields.join(",");
-        match Header::read(called, &record, Written::DELIMITER, options.kind, &options.renames) {
-            Ok(header) => {
-                let sheet = Sheet { name: sheet.to_owned(), header_row: row.number, first_column };
-                found = Some((sheet, header));
-                return Ok(ControlFlow::Break(()));
-            }
-            Err(error) if error.is_no_export() => {
-                strange.get_or_insert(error);
-            }
-            Err(error) => {
-                faulty.get_or_insert(error);
-            }
+        if let Some(header) = search.look(&fields.join(","), Written::DELIMITER) {
+            let (name, header_row) = (sheet.to_owned(), row.number);
+            found = Some((Sheet { name, header_row, first_column, above: search.above() }, header));
+            return Ok(ControlFlow::Break(()));
         }
-        Ok(if looked_at < HEADER_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok(if search.goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
-    found.ok_or_else(|| {
-        faulty.or(strange).unwrap_or_else(|| {
-            Error::data(format!("`{called}` is empty"))
-                .hint("an export without rows still has its header")
-                .no_export()
-        })
+    found.ok_or_else(|| match search.nearest() {
+        Some((_, error)) => error,
+        None => Error::data(format!("`{called}` is empty"))
+            .hint("an export without rows still has its header")
+            .no_export(),
     })
 }
 

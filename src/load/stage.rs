@@ -168,6 +168,7 @@ pub(crate) fn stage(
             encoding: survey.encoding.name(),
             delimiter: char::from(header.delimiter),
             bytes: survey.bytes,
+            records_above_header: form.above(),
             unknown_columns: header.unknown.clone(),
             ..FileReport::default()
         };
@@ -378,6 +379,7 @@ impl Sink<'_> {
         report.rows_rejected += typed.rejects.len() as u64;
         report.rows_left_out += typed.left_out;
         report.rows_kept_out += typed.kept_out;
+        report.rows_repeated_header += typed.headers;
         report.rows_spread += typed.spread;
         self.file.mended.extend(typed.mended);
         self.into.left_sessions.extend(typed.left_sessions);

@@ -34,8 +34,8 @@ impl Outcome {
         self.records += typed.records;
         self.rejects += typed.rejects.len() as u64;
         let rows = typed.days.values().map(|rows| rows.height() as u64).sum::<u64>();
-        // What is left out counts as taken here, what is spread as one.
-        self.rows += rows + typed.left_out - typed.spread;
+        // What is left out, and a header again, counts as taken here, what is spread as one.
+        self.rows += rows + typed.left_out + typed.headers - typed.spread;
     }
 }
 
@@ -69,7 +69,7 @@ fn read_source(source: &Source) -> Result<Outcome> {
             assert_eq!(record.number, last + 1, "records are numbered");
             last = record.number;
         }
-        if matches!(form, Form::Csv) {
+        if matches!(form, Form::Csv(_)) {
             account_for(&chunk.bytes, &chunk.records);
             assert!(chunk.bytes.len() <= limits::RECORD + (4 << 20), "{}", chunk.bytes.len());
         }
@@ -95,7 +95,7 @@ fn read_source(source: &Source) -> Result<Outcome> {
     Ok(read)
 }
 
-/// Every byte is in a record or ends a line.
+/// Every byte is in a record, ends a line or is a byte order mark.
 fn account_for(bytes: &[u8], records: &[super::records::Record]) {
     let mut at = 0;
     let mut between = Vec::new();
@@ -104,7 +104,7 @@ fn account_for(bytes: &[u8], records: &[super::records::Record]) {
         at = record.end;
     }
     between.extend_from_slice(&bytes[at..]);
-    assert!(between.iter().all(|byte| b"\r\n".contains(byte)), "{between:?}");
+    assert!(between.iter().all(|byte| b"\r\n\xEF\xBB\xBF".contains(byte)), "{between:?}");
 }
 
 /// An error is one of the file: no bug of ours, and with a way forward.
@@ -237,11 +237,24 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_csv_is_read_or_refused(changes in changes(), encoding in 0..4usize) {
+    fn a_changed_csv_is_read_or_refused(
+        changes in changes(),
+        encoding in 0..5usize,
+        form in 0..6usize,
+    ) {
+        let text = match form {
+            0 | 1 => SESSIONS.to_owned(),
+            2 => SESSIONS.replace('\n', "\r"),
+            3 => format!("sep=;\r\n{}", SESSIONS.replace(',', ";")),
+            4 => format!("Sessions\n\n\"of June\n{SESSIONS}"),
+            _ => format!("{SESSIONS}\u{feff}{}", SESSIONS.replace('\n', "\r")),
+        };
+        let western = text.replace(['\u{1f44d}', '\u{feff}'], "");
         let bytes = match encoding {
-            0 | 1 => SESSIONS.as_bytes().to_vec(),
-            2 => SESSIONS.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            _ => encoding_rs::WINDOWS_1252.encode(&SESSIONS.replace('\u{1f44d}', "")).0.into_owned(),
+            0 | 1 => text.as_bytes().to_vec(),
+            2 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            3 => encoding_rs::WINDOWS_1252.encode(&western).0.into_owned(),
+            _ => encoding_rs::MACINTOSH.encode(&western).0.into_owned(),
         };
         if let Err(error) = read("a.csv", &changed(&bytes, &changes)) {
             is_clear(&error);
@@ -577,6 +590,16 @@ fn an_untouched_file_of_each_form_is_read_whole() {
         ("a.zip", archive(&[("a.csv", SESSIONS.as_bytes())])),
     ] {
         assert_eq!(read(name, &bytes).unwrap(), std::slice::from_ref(&whole), "{name}");
+    }
+    for above in ["", "sep=,\n", "Sessions of June\n\n"] {
+        for line_end in ["\n", "\r\n", "\r"] {
+            let text = format!("{above}{SESSIONS}").replace('\n', line_end);
+            assert_eq!(read("a.csv", text.as_bytes()).unwrap(), std::slice::from_ref(&whole));
+            // The header again counts here as taken.
+            let twice = format!("{text}\u{feff}{}", SESSIONS.replace('\n', line_end));
+            let all = Outcome { rows: 7, rejects: 0, records: 7 };
+            assert_eq!(read("a.csv", twice.as_bytes()).unwrap(), [all]);
+        }
     }
     // The workbook has a row more, without a start.
     let sheet = read("a.xlsx", &workbook()).unwrap();

@@ -31,6 +31,7 @@ use super::records::{Chunk, Fields, Record};
 use super::rejects::{Place, Reject};
 use super::spelling::Ballots;
 use super::sums::RECORD;
+use super::titles::without_marks;
 use crate::lake::keep_out::KeepOut;
 use crate::render::GUARD;
 
@@ -54,6 +55,8 @@ pub(crate) struct Typed {
     pub(crate) kept_out: u64,
     /// The sessions that these name.
     pub(crate) left_sessions: Sessions,
+    /// Records that are the header again.
+    pub(crate) headers: u64,
     /// Rows beyond one for each record, of records that stand for several days.
     pub(crate) spread: u64,
     /// What its records take in their file, about.
@@ -185,12 +188,21 @@ impl<'h> Typist<'h> {
         }
         let mut fields = Vec::with_capacity(header.fields);
         self.fields.read(raw, record.quoted, header.delimiter, &mut fields);
-        if fields.len() != header.fields {
-            let amount = if fields.len() < header.fields { "few" } else { "many" };
-            let (found, expected) = (fields.len(), header.fields);
+        trim(header, &mut fields);
+        if header.is_again(&fields) {
+            tally.headers += 1;
+            return Ok(());
+        }
+        if fields.len() < header.titled {
+            let (missing, all) = (header.titled - fields.len(), header.titled);
+            let are = if missing == 1 { "is" } else { "are" };
             return Err(Refusal::whole(format!(
-                "too {amount} fields: {found} instead of {expected}"
+                "{missing} of {all} cells {are} missing at the end"
             )));
+        }
+        if fields.len() > header.fields {
+            let (found, expected) = (fields.len(), header.fields);
+            return Err(Refusal::whole(format!("too many fields: {found} instead of {expected}")));
         }
         header.unguard(&mut fields);
         let table = header.table;
@@ -258,6 +270,7 @@ impl<'h> Typist<'h> {
         let mut fields = Vec::new();
         let quoted = record.quoted && !record.unclosed;
         self.fields.read(&raw, quoted, header.delimiter, &mut fields);
+        trim(header, &mut fields);
         header.unguard(&mut fields);
         let mut cells = Vec::new();
         let columns = header.cells.iter().zip(&header.places).zip(&header.spellings);
@@ -320,6 +333,17 @@ fn read_cells<'a>(
     Ok(cells)
 }
 
+/// Takes away what a record has of no meaning: byte order marks before its cells, empty cells behind
+/// its last.
+fn trim(header: &Header, fields: &mut Vec<&str>) {
+    for field in &mut *fields {
+        *field = without_marks(field);
+    }
+    let surplus = fields.len().saturating_sub(header.fields);
+    let empty = fields.iter().rev().take(surplus).take_while(|field| field.trim().is_empty());
+    fields.truncate(fields.len() - empty.count());
+}
+
 /// Fills the derived cells. Says whether the person's number is valid, and what becomes of it all.
 pub(super) fn derive<'a, 'h: 'a>(
     header: &'h Header,
@@ -349,6 +373,7 @@ struct Tally {
     left_out: u64,
     kept_out: u64,
     left_sessions: Sessions,
+    headers: u64,
     spread: u64,
     bytes: usize,
     ballots: Ballots,
@@ -383,6 +408,7 @@ impl Tally {
             left_out: self.left_out,
             kept_out: self.kept_out,
             left_sessions: self.left_sessions,
+            headers: self.headers,
             spread: self.spread,
             bytes: self.bytes,
             ballots: self.ballots,
