@@ -288,15 +288,15 @@ fn ads_manager_in_german_needs_no_renames() {
     );
     bench.load(
         "Berichtsstart;Berichtsende;Name der Anzeige;Anzeigen-ID;Name der Anzeigengruppe;Kampagnenname;\
-         Ausgegebener Betrag (EUR)\n01.06.2025;02.06.2025;Rot;120200000000000102;A;B;10,00\n",
+         Ausgegebener Betrag (EUR)\n13.06.2025;14.06.2025;Rot;120200000000000102;A;B;10,00\n",
     );
     assert_eq!(
         bench.rows(&ad_spend::TABLE, &SPEND),
         [
             "120200000000000101|2025-06-01|12.500000|EUR",
             "120200000000000101|2025-06-02|1012.500000|EUR",
-            "120200000000000102|2025-06-01|5.000000|EUR",
-            "120200000000000102|2025-06-02|5.000000|EUR",
+            "120200000000000102|2025-06-13|5.000000|EUR",
+            "120200000000000102|2025-06-14|5.000000|EUR",
         ]
     );
 }

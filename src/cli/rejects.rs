@@ -62,7 +62,8 @@ fn define(command: Command) -> Command {
         "To mend rows that were rejected:\n  \
          wabalake rejects --lake lake --kind sessions --export mend.csv\n  \
          (mend the cells, leave the column `wabalake_reject` as it is)\n  \
-         wabalake load mend.csv --lake lake\n\n\
+         wabalake load mend.csv --lake lake\n  \
+         (with the --date-order or --decimal that its file was loaded with, if it was)\n\n\
          In the export a quote (') stands before each cell that begins with = + - @, a tab or a \
          carriage return: a spreadsheet shows it rather than calculate it. Loading takes the quote \
          away again.",

@@ -43,7 +43,7 @@ impl Form {
         let (form, mut header) = Self::find(source, survey, options)?;
         header.spell(options.date_order, options.decimal);
         match form {
-            Self::Csv => {}
+            Self::Csv(_) => {}
             Self::Sheet(_) => header.with_numbers(),
             Self::Json(..) => {
                 header.with_numbers();
