@@ -13,7 +13,7 @@ use wabalake_queries::query::zone::read_zone;
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
-use crate::config::Config;
+use crate::config::{Config, read_country};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::load::report::grouped;
@@ -45,6 +45,17 @@ struct Options {
         value_parser = read_zone
     )]
     source_timezone: Option<Tz>,
+
+    /// Country whose national numbers audience_tags, conversions, variables and closures may hold
+    /// (ISO 3166-1 alpha-2) [default: the lake's, else numbers are full ones]
+    #[arg(
+        long,
+        value_name = "CC",
+        env = "WABALAKE_DEFAULT_COUNTRY",
+        hide_env_values = true,
+        value_parser = read_country
+    )]
+    default_country: Option<&'static str>,
 
     /// Read a header as another, as FROM=TO; can be given several times
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
@@ -132,6 +143,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         kind,
         source_timezone: own.or(config.source_timezone).unwrap_or(Tz::UTC),
         source_timezones,
+        default_country: options.default_country.or(config.default_country),
         renames: options.rename.clone(),
         sheet: options.sheet.clone(),
         per_file: options.per_file,

@@ -9,6 +9,7 @@
 //!   │ typing    cells to values, on every core ──► rejects: file, record, line, column, reason, raw
 //!   │ keep_out  rows of erased persons who are kept out are left out and counted
 //!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
+//!   │ anew      rows of the lake whose person today's rules know better
 //!   │ merge     day by day with the lake's rows: one row per key, the one further along
 //!   ▼ commit    the days that changed, swapped in by one commit; on a conflict, merged again
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet
@@ -16,6 +17,7 @@
 //!
 //! Memory is bounded by the buckets' budget and by the rows of a few days, not by the files.
 
+mod anew;
 mod buckets;
 mod commit;
 mod csv;
@@ -48,6 +50,7 @@ use std::time::Instant;
 
 use chrono_tz::Tz;
 use wabalake_data::Table;
+use wabalake_data::tables::Kind;
 
 pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, TableReport};
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
@@ -69,6 +72,9 @@ pub struct Options {
     pub source_timezone: Tz,
     /// The same for the exports of single tables.
     pub source_timezones: BTreeMap<&'static str, Tz>,
+    /// Whose national numbers the side tables hold, ISO 3166-1 alpha-2; without it they are read as
+    /// full ones.
+    pub default_country: Option<&'static str>,
     /// Header cells to read as others: from, to.
     pub renames: Vec<(String, String)>,
     /// The sheet of a spreadsheet, if it is not to be told from the headers.
@@ -93,6 +99,7 @@ impl Default for Options {
             kind: None,
             source_timezone: Tz::UTC,
             source_timezones: BTreeMap::new(),
+            default_country: None,
             renames: Vec::new(),
             sheet: None,
             per_file: false,
@@ -109,6 +116,13 @@ impl Options {
     /// Where stamps of a table's exports without an offset are read.
     fn source_timezone_of(&self, table: &Table) -> Tz {
         self.source_timezones.get(table.name).copied().unwrap_or(self.source_timezone)
+    }
+
+    /// Whose national numbers a table's exports hold.
+    fn default_country_of(&self, table: &Table) -> Option<&'static str> {
+        let may_be_national =
+            |column: &wabalake_data::Column| matches!(column.kind, Kind::FullPhone);
+        self.default_country.filter(|_| table.exported().any(may_be_national))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, mpsc};
 use polars::prelude::*;
 use rayon::prelude::*;
 use wabalake_data::Table;
-use wabalake_data::cells::phone::Phones;
+use wabalake_data::cells::phone::{Phones, dialling_code};
 
 use super::buckets::{Buckets, Overflow};
 use super::header::Header;
@@ -132,7 +132,8 @@ pub(crate) fn stage(
     };
     let mut seen = HashSet::new();
     // People come back in the next file.
-    let phones = Phones::default();
+    let home = options.default_country.and_then(dialling_code);
+    let phones = Phones::at_home(home.as_deref());
     for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
         let file_id = file_id(&survey, &form, &header, options);
         let report = FileReport {
@@ -185,6 +186,9 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
     if let Some(sheet) = form.sheet() {
         read_as.push_str(sheet);
+    }
+    if let Some(country) = options.default_country_of(table) {
+        read_as.push_str(&format!(" numbers of {country}"));
     }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);

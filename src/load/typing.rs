@@ -7,6 +7,7 @@
 //! row     appended to one builder a column, or diverted whole with its reason
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
@@ -14,7 +15,9 @@ use polars::prelude::*;
 use wabalake_data::cells::number::{MONEY_PRECISION, MONEY_SCALE};
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::stamp::{self, Stamp};
-use wabalake_data::cells::{Spelling, country, date, list, number, phone, text, word, yes_or_no};
+use wabalake_data::cells::{
+    LostDigits, Spelling, country, date, id, list, number, phone, text, word, yes_or_no,
+};
 use wabalake_data::tables::{
     Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE_VALID, instant, text_key,
 };
@@ -409,13 +412,12 @@ pub(super) fn read_cell<'a>(
         _ => {}
     }
     let Some(word) = word(field) else { return Ok(Cell::Null) };
+    let lost = |_| Refusal::of(column, LostDigits::REASON);
     let cell = match column.kind {
+        Kind::Word if column.is_id() => id(word).map_err(lost)?.into(),
         Kind::Text | Kind::Dashed | Kind::Word => Cell::Text(word),
-        Kind::Phone => match phone::digits(word) {
-            None => Cell::Null,
-            Some(std::borrow::Cow::Borrowed(digits)) => Cell::Text(digits),
-            Some(std::borrow::Cow::Owned(digits)) => Cell::Owned(digits),
-        },
+        Kind::Phone => phone_cell(phone::read(word).map_err(lost)?),
+        Kind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(lost)?),
         Kind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
         Kind::Closed(list) => match list.canonical(word) {
             Some(value) => Cell::Text(value),
@@ -465,6 +467,14 @@ pub(super) fn read_cell<'a>(
         Kind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
     };
     Ok(cell)
+}
+
+fn phone_cell(read: Option<Cow<'_, str>>) -> Cell<'_> {
+    match read {
+        None => Cell::Null,
+        Some(Cow::Borrowed(digits)) => Cell::Text(digits),
+        Some(Cow::Owned(digits)) => Cell::Owned(digits),
+    }
 }
 
 /// The last second of the year 9999: what is later is most likely in milliseconds.
@@ -524,6 +534,7 @@ impl Rows {
                 | Kind::Dashed
                 | Kind::Word
                 | Kind::Phone
+                | Kind::FullPhone
                 | Kind::Enumeration(_)
                 | Kind::Closed(_)
                 | Kind::Country

@@ -92,7 +92,7 @@ impl<'p> Reading<'p> {
 
     /// Whether it is the person's by what it says itself.
     pub(super) fn is_theirs(&self, sought: &Sought) -> bool {
-        self.testimony.person.as_deref() == Some(sought.phone.as_str())
+        self.testimony.person.as_deref().is_some_and(|person| sought.number.is_person(person))
     }
 
     /// Whether it is known to be somebody's.
