@@ -318,7 +318,10 @@ impl Known {
     }
 
     fn person(self) -> Person {
-        let phone = format!("{:0width$}", self.phone, width = self.length.into());
+        let phone = match self.length {
+            0 => String::new(),
+            length => format!("{:0width$}", self.phone, width = length.into()),
+        };
         let country = self.country.and_then(|place| countries::at(place.into()));
         Person { phone, country, valid: self.valid }
     }
@@ -660,7 +663,7 @@ mod tests {
             ("US", "573005550101", "573005550101", true),
             ("CO", "3005550101", "573005550101", true),
             ("CO", "573005550101", "573005550101", true),
-            ("CO", "4155551212", "4155551212", true),
+            ("CO", "4155551212", "4155551212", false),
             ("CO", "12", "12", false),
             ("CO", "CO.1349", "CO.1349", true),
             ("AR", "1123456789", "5491123456789", true),

@@ -15,7 +15,9 @@ mod checks;
 mod cycles;
 
 use polars::prelude::{DataFrame, UnionArgs, concat, df};
-use wabalake_data::tables::{closures, deployments, loads, messages, sessions};
+use wabalake_data::tables::{
+    audience_tags, closures, conversions, deployments, loads, messages, sessions, variables,
+};
 use wabalake_data::{TABLES, Table};
 
 use self::checks::{Check, EXAMINED};
@@ -76,6 +78,9 @@ impl Query for DataQuality {
             &deployments::TABLE,
             &messages::TABLE,
             &closures::TABLE,
+            &conversions::TABLE,
+            &audience_tags::TABLE,
+            &variables::TABLE,
             &loads::TABLE,
         ],
         // What a row names may lie on any day.

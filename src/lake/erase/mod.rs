@@ -433,6 +433,9 @@ impl Lake {
                 add.push(staging.write(file.day, struck.rows)?);
             }
         }
+        if !remove.is_empty() {
+            snapshot.check_replaceable()?;
+        }
         let change = Change {
             operation: Operation::Erase,
             transactions: Vec::new(),
