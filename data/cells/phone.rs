@@ -200,6 +200,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// Who is known by a [user id](is_user_id), which tells the country.
+    pub fn of_user_id(text: &str) -> Option<Self> {
+        is_user_id(text).then(|| person(text, countries::code(&text[..2]), true))
+    }
+
     /// E.164 digits without `+`; where the number is not valid, the digits of code and number. Of
     /// who is known by a [user id](is_user_id), that id.
     pub fn phone(&self) -> &str {
@@ -455,8 +460,8 @@ pub fn read_anew(user_phone: &str) -> Option<Person> {
 }
 
 fn normalise(code: &str, number: &str) -> Person {
-    if is_user_id(number) {
-        return person(number, countries::code(&number[..2]), true);
+    if let Some(person) = Person::of_user_id(number) {
+        return person;
     }
     let is_code = code.bytes().all(|b| b.is_ascii_digit());
     let code = if is_code { code.trim_start_matches('0') } else { "" };

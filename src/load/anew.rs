@@ -4,6 +4,7 @@
 //! user_phone of before   country  user_phone       why
 //! 541123456789           AR       5491123456789    a mobile number of Argentina has a 9
 //! U+202A 573005550101    null     573005550101     a mark that cannot be seen is no digit
+//! BR.1a2b…, 30 bytes     null     BR.1a2b3c…       it was cut; the row has it whole in another column
 //! 573005550101           CO       –                as it is
 //! ```
 //!
@@ -12,10 +13,13 @@
 
 use polars::prelude::*;
 use wabalake_data::Table;
-use wabalake_data::cells::phone::{self, Person};
-use wabalake_data::tables::{USER_PHONE_VALID, sessions, text_key};
+use wabalake_data::cells::phone::{self, Person, is_user_id};
+use wabalake_data::tables::{USER_PHONE_VALID, messages, sessions, text_key};
 
 use super::typing::key_hash;
+
+/// So many bytes of a person were kept.
+const CUT: usize = 30;
 
 /// Rows of [`Table::stored`] with the person that today's rules make of `user_phone`, and what is made
 /// of it; for each row whether that is another than before, where any is.
@@ -30,8 +34,23 @@ pub(crate) fn read_anew(
     // People come back in the next row.
     let mut known: PlHashMap<&str, Option<Person>> = PlHashMap::default();
     let mut now: Vec<(usize, Person)> = Vec::new();
+    let raw: Vec<&StringChunked> = [sessions::USER_CELLPHONE, messages::FROM, messages::TO]
+        .iter()
+        .filter_map(|name| rows.column(name).and_then(Column::str).ok())
+        .collect();
     for (row, phone) in before.iter().enumerate() {
-        let Some(phone) = phone.filter(|phone| !phone::is_as_read_today(phone)) else { continue };
+        let Some(phone) = phone else { continue };
+        if phone.len() == CUT && is_user_id(phone) {
+            let whole = raw
+                .iter()
+                .filter_map(|cells| cells.get(row))
+                .find(|cell| cell.len() > CUT && cell.starts_with(phone) && is_user_id(cell));
+            now.extend(whole.and_then(Person::of_user_id).map(|person| (row, person)));
+            continue;
+        }
+        if phone::is_as_read_today(phone) {
+            continue;
+        }
         let person = known.entry(phone).or_insert_with(|| phone::read_anew(phone));
         now.extend(person.clone().map(|person| (row, person)));
     }
@@ -129,6 +148,22 @@ mod tests {
         assert_eq!(now.schema(), before.schema());
         let (again, changed) = read_anew(&deployments::TABLE, now.clone()).unwrap();
         assert!(changed.is_none() && again.equals_missing(&now));
+    }
+
+    #[test]
+    fn a_user_id_that_was_cut_is_whole_again() {
+        let whole = ["A", "B"].map(|last| format!("BR.{}{last}", "1a2b3c4d".repeat(5)));
+        let cut = &whole[0][..CUT];
+        let table = &deployments::TABLE;
+        let mut before = rows(table, &[(cut, false, None), (cut, false, None), (cut, false, None)]);
+        let raw = [Some(whole[0].as_str()), Some(&whole[1]), None];
+        before.with_column(Column::new(sessions::USER_CELLPHONE.into(), raw)).unwrap();
+        let (now, _) = read_anew(table, before).unwrap();
+        let text = |name: &str, row| now.column(name).unwrap().str().unwrap().get(row);
+        assert_eq!(text(sessions::USER_PHONE, 0), Some(whole[0].as_str()));
+        assert_eq!(text(sessions::USER_PHONE, 1), Some(whole[1].as_str()));
+        assert_eq!(text(sessions::USER_PHONE, 2), Some(cut), "nothing says what it was");
+        assert_eq!(text(sessions::COUNTRY, 0), Some("BR"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wabalake_data::Table;
-use wabalake_data::cells::phone::{full_number, is_possible, is_user_id};
+use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
 use wabalake_data::tables::{UTC_DAY, sessions};
 
 pub use self::files::Unsearched;
@@ -302,7 +302,8 @@ impl Lake {
         options: Options,
         journal: Journal,
     ) -> Result<Sought> {
-        let asked = self.sessions_of_rejects()?;
+        let home = Config::of(self.root())?.default_country.and_then(dialling_code);
+        let asked = self.sessions_of_rejects(home.as_deref())?;
         let is_theirs = |person: Option<&str>| person.is_some_and(|phone| number.is_person(phone));
         // Sessions that rows of theirs say are their own, and those that other rows of theirs name.
         let (mut own, mut named, mut once) = (HashSet::new(), HashSet::new(), HashSet::new());
@@ -371,6 +372,7 @@ impl Lake {
         Ok(Sought {
             phone,
             number,
+            home,
             is_exact: options.exactly,
             lines_too: options.lines_too,
             sessions: sessions.into_iter().collect(),
@@ -380,10 +382,10 @@ impl Lake {
     }
 
     /// The sessions that rejected records name that name nobody.
-    fn sessions_of_rejects(&self) -> Result<HashSet<String>> {
+    fn sessions_of_rejects(&self, home: Option<&str>) -> Result<HashSet<String>> {
         let mut named = HashSet::new();
         let snapshot = self.snapshot(&REJECTS)?;
-        let mut judge = Judge::default();
+        let mut judge = Judge::at_home(home);
         for file in &snapshot.files {
             let wanted = [rejects::KIND, rejects::HEADER, rejects::DELIMITER, rejects::RAW];
             let rows = snapshot.scan_files(&[file])?.select(wanted.map(col)).collect()?;

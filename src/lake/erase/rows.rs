@@ -48,6 +48,8 @@ pub(super) struct Sought {
     pub(super) phone: String,
     /// What is looked for in texts and names.
     pub(super) number: Number,
+    /// The dialling code of the lake's own country, whose national numbers side tables hold.
+    pub(super) home: Option<String>,
     /// Whether nothing is looked for but the `user_phone`.
     pub(super) is_exact: bool,
     /// Whether rows go that name the number as a line.
@@ -303,7 +305,7 @@ fn stand_in(sought: &Sought, session: &str, when: When) -> Option<String> {
 
 /// Judges rejected records: says which go, and what others are without the person.
 fn judge_all(rows: &DataFrame, sought: &Sought, goes: &mut [bool]) -> Result<Vec<(usize, String)>> {
-    let mut judge = Judge::default();
+    let mut judge = Judge::at_home(sought.home.as_deref());
     let mut instead = Vec::new();
     let text = |name: &str| Ok::<_, PolarsError>(rows.column(name)?.str()?.clone());
     let (kinds, headers) = (text(rejects::KIND)?, text(rejects::HEADER)?);
