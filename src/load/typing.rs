@@ -234,7 +234,15 @@ impl<'h> Typist<'h> {
             let cell = read_cell(column, field, self.zone, header.spelling, &mut false);
             cells.push(cell.unwrap_or_default());
         }
-        let (valid, fate) = derive(header, self.phones, &mut cells);
+        // A total has no id: an id that lost its digits is one all the same.
+        let lost = refusal.column.filter(|_| refusal.reason == LostDigits::REASON);
+        let lost = lost.and_then(|column| header.table.position(column));
+        let mut told = lost.map(|_| cells.clone());
+        let (valid, mut fate) = derive(header, self.phones, &mut cells);
+        if let (Some(told), Some(lost)) = (&mut told, lost) {
+            told[lost] = Cell::Text(LostDigits::REASON);
+            fate = derive(header, self.phones, told).1;
+        }
         // Otherwise a field may have been read in another's place.
         let is_read = refusal.column.is_some();
         if fate == Fate::LeftOut && is_read {
