@@ -158,7 +158,7 @@ fn people(table: &Table, cells: &[&str]) -> (String, String) {
     }
     for (n, cell) in cells.iter().enumerate() {
         let quoted = format!("\"{}\"", cell.replace('"', "\"\""));
-        text += &match table.name {
+        let record = match table.name {
             sessions::NAME => format!("s{n},{at},{quoted}\n"),
             deployments::NAME => format!("f{n},{at},Sent,{quoted}\n"),
             messages::NAME => format!("w{n},incoming,{at},{quoted}\n"),
@@ -175,6 +175,7 @@ fn people(table: &Table, cells: &[&str]) -> (String, String) {
                 format!("{event}\n")
             }
         };
+        text.push_str(&record);
     }
     let end = if table.name == closures::NAME { "jsonl" } else { "csv" };
     (format!("{}-{}.{end}", table.name, text_key(&text).unsigned_abs()), text)

@@ -702,7 +702,7 @@ mod tests {
         ] {
             let person = read_anew(before);
             assert_eq!(person.as_ref().map(Person::phone), now, "{before}");
-            assert_eq!(person.is_none_or(|person| person.valid), true, "{before}");
+            assert!(person.is_none_or(|person| person.valid), "{before}");
         }
     }
 
@@ -730,7 +730,8 @@ mod tests {
             prop_assert!(listed.full.len() > 1, "{:?}", listed);
             prop_assert_eq!(listed.full.len(), listed.national.len());
             for (full, national) in listed.full.iter().zip(&listed.national) {
-                prop_assert_eq!(full, &format!("{}{}", code, national));
+                let joined = format!("{code}{national}");
+                prop_assert_eq!(full, &joined);
                 prop_assert_eq!(&normalise("", full), &person, "{}", full);
                 prop_assert_eq!(&normalise(code, national), &person, "{}", national);
                 prop_assert_eq!(&normalise(code, full), &person, "{}", full);

@@ -11,9 +11,9 @@ use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
-use super::shared::LakeOption;
+use super::shared::{CountryOption, LakeOption};
 use super::{Asked, Subcommand, usage};
-use crate::config::{Config, read_country};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::load::report::grouped;
@@ -46,16 +46,8 @@ struct Options {
     )]
     source_timezone: Option<Tz>,
 
-    /// Country whose national numbers audience_tags, conversions, variables and closures may hold
-    /// (ISO 3166-1 alpha-2) [default: the lake's, else numbers are full ones]
-    #[arg(
-        long,
-        value_name = "CC",
-        env = "WABALAKE_DEFAULT_COUNTRY",
-        hide_env_values = true,
-        value_parser = read_country
-    )]
-    default_country: Option<&'static str>,
+    #[command(flatten)]
+    country: CountryOption,
 
     /// Read a header as another, as FROM=TO; can be given several times
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
@@ -138,12 +130,13 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     };
     let config = Config::of(lake.root())?;
     let own = options.source_timezone;
+    let default_country = options.country.of(&config);
     let source_timezones = if own.is_some() { BTreeMap::new() } else { config.source_timezones };
     let how = load::Options {
         kind,
         source_timezone: own.or(config.source_timezone).unwrap_or(Tz::UTC),
         source_timezones,
-        default_country: options.default_country.or(config.default_country),
+        default_country,
         renames: options.rename.clone(),
         sheet: options.sheet.clone(),
         per_file: options.per_file,

@@ -7,7 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use wabalake_queries::query::zone::read_zone;
 
-use crate::config::{Config, FILE, read_country};
+use super::shared::CountryOption;
+use crate::config::{Config, FILE};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 
@@ -35,15 +36,8 @@ pub(super) struct SettingsOptions {
     )]
     source_timezone: Option<Tz>,
 
-    /// Country whose national numbers side tables may hold [default: the lake's, else none]
-    #[arg(
-        long,
-        value_name = "CC",
-        env = "WABALAKE_DEFAULT_COUNTRY",
-        hide_env_values = true,
-        value_parser = read_country
-    )]
-    default_country: Option<&'static str>,
+    #[command(flatten)]
+    country: CountryOption,
 
     /// Write what the night did to this file, for Prometheus [default: as the lake says]
     #[arg(long, value_name = "FILE", env = "WABALAKE_METRICS", hide_env_values = true)]
@@ -75,7 +69,7 @@ impl SettingsOptions {
             config.source_timezone = self.source_timezone;
             config.source_timezones.clear();
         }
-        config.default_country = self.default_country.or(config.default_country);
+        config.default_country = self.country.of(&config);
         // What is said here is said from here, not from the lake's folder.
         if let Some(metrics) = &self.metrics {
             let here = std::path::absolute(metrics);

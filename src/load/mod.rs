@@ -56,6 +56,7 @@ pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, Ta
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
 use self::source::{Found, Source};
+use crate::config::Alpha2;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 
@@ -74,7 +75,7 @@ pub struct Options {
     pub source_timezones: BTreeMap<&'static str, Tz>,
     /// Whose national numbers the side tables hold, ISO 3166-1 alpha-2; without it they are read as
     /// full ones.
-    pub default_country: Option<&'static str>,
+    pub default_country: Option<Alpha2>,
     /// Header cells to read as others: from, to.
     pub renames: Vec<(String, String)>,
     /// The sheet of a spreadsheet, if it is not to be told from the headers.
@@ -119,7 +120,7 @@ impl Options {
     }
 
     /// Whose national numbers a table's exports hold.
-    fn default_country_of(&self, table: &Table) -> Option<&'static str> {
+    fn default_country_of(&self, table: &Table) -> Option<Alpha2> {
         let may_be_national =
             |column: &wabalake_data::Column| matches!(column.kind, Kind::FullPhone);
         self.default_country.filter(|_| table.exported().any(may_be_national))

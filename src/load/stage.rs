@@ -188,7 +188,8 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
         read_as.push_str(sheet);
     }
     if let Some(country) = options.default_country_of(table) {
-        read_as.push_str(&format!(" numbers of {country}"));
+        read_as.push_str(" numbers of ");
+        read_as.push_str(country);
     }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);

@@ -420,12 +420,12 @@ pub(super) fn read_cell<'a>(
         _ => {}
     }
     let Some(word) = word(field) else { return Ok(Cell::Null) };
-    let lost = |_| Refusal::of(column, LostDigits::REASON);
+    let no_digits = |_| Refusal::of(column, LostDigits::REASON);
     let cell = match column.kind {
-        Kind::Word if column.is_id() => id(word).map_err(lost)?.into(),
+        Kind::Word if column.is_id() => id(word).map_err(no_digits)?.into(),
         Kind::Text | Kind::Dashed | Kind::Word => Cell::Text(word),
-        Kind::Phone => phone_cell(phone::read(word).map_err(lost)?),
-        Kind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(lost)?),
+        Kind::Phone => phone_cell(phone::read(word).map_err(no_digits)?),
+        Kind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(no_digits)?),
         Kind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
         Kind::Closed(list) => match list.canonical(word) {
             Some(value) => Cell::Text(value),
