@@ -3,6 +3,7 @@
 //! ```toml
 //! timezone = "America/Bogota"        # where days begin, unless --timezone says otherwise
 //! source_timezone = "America/Bogota" # of stamps without an offset, unless --source-timezone does
+//! default_country = "CO"             # of national numbers, unless --default-country does
 //!
 //! [[marts]]                          # answers that the nightly keeps up to date
 //! name = "deliveries"
@@ -23,6 +24,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 use wabalake_data::TABLES;
+use wabalake_data::cells::phone::dialling_code;
+use wabalake_data::reference::countries;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
@@ -33,6 +36,9 @@ pub const FILE: &str = "wabalake.toml";
 
 /// What `wabalake init` writes: every setting, with its reason.
 pub const TEMPLATE: &str = include_str!("config.toml");
+
+/// A country's code, ISO 3166-1 alpha-2. Under this name serde does not take it for a part of the file.
+pub type Alpha2 = &'static str;
 
 /// What a lake says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -47,6 +53,9 @@ pub struct Config {
     /// The same for the exports of single tables.
     #[serde(deserialize_with = "zones")]
     pub source_timezones: BTreeMap<&'static str, Tz>,
+    /// Whose national numbers the exports of side tables hold, ISO 3166-1 alpha-2.
+    #[serde(deserialize_with = "country")]
+    pub default_country: Option<Alpha2>,
     /// Its files.
     pub lake: LakeFiles,
     /// Where exports arrive.
@@ -361,6 +370,29 @@ fn zone<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Tz>, D::Error> {
     read_zone(&name).map(Some).map_err(serde::de::Error::custom)
 }
 
+/// A country that has phone numbers, by its code.
+pub(crate) fn read_country(text: &str) -> Result<Alpha2, String> {
+    let wrong = |hint: String| Err(format!("no country with phone numbers\n  hint: {hint}"));
+    let example = || "its code of two letters, such as CO".to_owned();
+    match (countries::code(text), countries::by_name(text)) {
+        (Some(code), _) if dialling_code(code).is_some() => Ok(code),
+        (None, Some(code)) => wrong(format!("did you mean `{code}`?")),
+        (Some(_), _) => wrong(example()),
+        (None, None) if text.len() < 4 => wrong(example()),
+        (None, None) => {
+            let near = nearest(text, countries::all().map(|(_, name)| name));
+            let near =
+                near.and_then(countries::by_name).filter(|code| dialling_code(code).is_some());
+            wrong(near.map_or_else(example, |code| format!("did you mean `{code}`?")))
+        }
+    }
+}
+
+fn country<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Alpha2>, D::Error> {
+    let code = String::deserialize(from)?;
+    read_country(&code).map(Some).map_err(serde::de::Error::custom)
+}
+
 fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, Tz>, D::Error> {
     use serde::de::Error as _;
     let named = BTreeMap::<String, String>::deserialize(from)?;
@@ -431,6 +463,7 @@ mod tests {
     fn all_that_can_be_said_is_read() {
         let config = Config::read(
             "# ours\ntimezone = \"America/Bogota\"\nsource_timezone = \"UTC\"\n\
+             default_country = \"co\"\n\
              [source_timezones]\nad_spend = 'America/New_York'\n\
              [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\nsettle_seconds = 0\n\
              [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
@@ -442,6 +475,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.timezone, Some(Tz::America__Bogota));
+        assert_eq!(config.default_country, Some("CO"));
         assert_eq!(config.source_timezone_of("sessions"), Tz::UTC);
         assert_eq!(config.source_timezone_of("ad_spend"), Tz::America__New_York);
         assert_eq!(config.inbox.after, After::Move);

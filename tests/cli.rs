@@ -61,6 +61,7 @@ impl Desk {
             "WABALAKE_LAKE",
             "WABALAKE_TIMEZONE",
             "WABALAKE_SOURCE_TIMEZONE",
+            "WABALAKE_DEFAULT_COUNTRY",
             "WABALAKE_METRICS",
             "WABALAKE_NOTIFY_COMMAND",
             "WABALAKE_REMOTE",

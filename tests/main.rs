@@ -1,6 +1,7 @@
 //! Tests of the whole, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a failed setup should fail the test")]
 
+mod cells;
 mod cli;
 mod coverage;
 mod damage;

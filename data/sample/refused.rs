@@ -51,7 +51,7 @@ pub(super) fn record(table: &Table, fault: Fault, id: &str, day: &str, delimiter
         let cell = match column.kind {
             _ if !column.required => String::new(),
             Kind::Stamp => format!("{day} 10:00:00"),
-            Kind::Phone => "3000000000".to_owned(),
+            Kind::Phone | Kind::FullPhone => "3000000000".to_owned(),
             Kind::Enumeration(_) => "Failed".to_owned(),
             Kind::Closed(_) => "true".to_owned(),
             Kind::Integer => "1".to_owned(),

@@ -6,7 +6,7 @@
 use polars::prelude::*;
 
 use crate::cells::number::{MONEY_PRECISION, MONEY_SCALE};
-use crate::cells::phone::Phones;
+use crate::cells::phone::{Person, Phones};
 use crate::cells::{DecimalMark, Enumeration};
 
 /// Names of columns, each stated once.
@@ -241,8 +241,11 @@ pub enum Kind {
     Dashed,
     /// Any other text: trimmed, and null words are null.
     Word,
-    /// A phone or a line: digits, without float tail, spaces, `+`, `-`, `(`, `)`.
+    /// A phone or a line: digits alone, or a user id as it is.
     Phone,
+    /// A phone that may be a national one: as [`Kind::Phone`], with the `+` of a full one until
+    /// [`Table::derive`] has made the person of it.
+    FullPhone,
     /// One of a closed list; an unknown word is kept as it came.
     Enumeration(&'static Enumeration),
     /// As [`Kind::Enumeration`], but an unknown word is a bad value.
@@ -344,6 +347,7 @@ impl Column {
             | Kind::Dashed
             | Kind::Word
             | Kind::Phone
+            | Kind::FullPhone
             | Kind::Enumeration(_)
             | Kind::Closed(_)
             | Kind::Country
@@ -355,6 +359,11 @@ impl Column {
             Kind::Money => DataType::Decimal(MONEY_PRECISION, MONEY_SCALE),
             Kind::Boolean => DataType::Boolean,
         }
+    }
+
+    /// Whether its cells are ids that some program gave: a number that lost its digits is none.
+    pub fn is_id(&self) -> bool {
+        matches!(self.kind, Kind::Word) && self.name.ends_with("_id")
     }
 
     /// Whether a header cell names this column: compared without case, spaces and punctuation.
@@ -487,18 +496,21 @@ impl Row<'_, '_> {
         }
     }
 
-    /// Gives a full international number its normal form.
+    /// Gives a number its normal form: a full international one, or a national one of the load's
+    /// own country.
     pub fn normalise_phone(&mut self, user_phone: usize) {
-        let person = self.phones.person(None, self.cells[user_phone].text());
+        let number = self.cells[user_phone].text();
+        let person = number.and_then(|number| self.phones.full_or_national(number));
         self.user_phone_valid = person.as_ref().map(|person| person.valid);
-        self.cells[user_phone] = person.map_or(Cell::Null, |person| Cell::Owned(person.phone()));
+        self.cells[user_phone] =
+            person.map_or(Cell::Null, |person| Cell::Owned(person.into_phone()));
     }
 
     /// Fills `user_phone` and `country` from a dialling code, a number, and the country's name as
     /// the export has it.
     pub fn place_person(
         &mut self,
-        [user_phone, country]: [usize; 2],
+        places: [usize; 2],
         code: Option<usize>,
         number: usize,
         country_name: Option<usize>,
@@ -506,13 +518,32 @@ impl Row<'_, '_> {
         let code = code.and_then(|at| self.cells[at].text());
         let person = self.phones.person(code, self.cells[number].text());
         let name = country_name.and_then(|at| self.cells[at].text());
-        let found = person
-            .as_ref()
-            .and_then(|person| person.country)
-            .or_else(|| name.and_then(crate::reference::countries::by_name));
+        let of_name = name.and_then(crate::reference::countries::by_name);
+        self.place(places, person, of_name);
+    }
+
+    /// The same from a number that may be a national one of the load's own country, where it comes
+    /// without a dialling code.
+    pub fn place_person_at_home(&mut self, places: [usize; 2], code: usize, number: usize) {
+        let code = self.cells[code].text();
+        let person = self.cells[number].text().and_then(|number| match code {
+            Some(_) => self.phones.person(code, Some(number.trim_start_matches('+'))),
+            None => self.phones.full_or_national(number),
+        });
+        self.place(places, person, None);
+    }
+
+    fn place(
+        &mut self,
+        [user_phone, country]: [usize; 2],
+        person: Option<Person>,
+        of_name: Option<&'static str>,
+    ) {
+        let of_number = person.as_ref().and_then(|person| person.country);
         self.user_phone_valid = person.as_ref().map(|person| person.valid);
-        self.cells[user_phone] = person.map_or(Cell::Null, |person| Cell::Owned(person.phone()));
-        self.cells[country] = found.into();
+        self.cells[user_phone] =
+            person.map_or(Cell::Null, |person| Cell::Owned(person.into_phone()));
+        self.cells[country] = of_number.or(of_name).into();
     }
 }
 

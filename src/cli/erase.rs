@@ -23,11 +23,12 @@ struct Options {
     #[command(flatten)]
     lake: LakeOption,
 
-    /// The person's number, with the country's code; `-` reads it from standard input
+    /// The person's number, with the country's code, or their user id; `-` reads it from standard
+    /// input
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     phone: String,
 
-    /// Only rows whose `user_phone` is exactly NUMBER, be it no possible phone; texts and files are
+    /// Only rows whose `user_phone` is exactly NUMBER, be it no number at all; texts and files are
     /// not searched for it
     #[arg(long, conflicts_with = "lines_too")]
     exactly: bool,

@@ -14,7 +14,7 @@ use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
-use super::shared::LakeOption;
+use super::shared::{CountryOption, LakeOption};
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Result, in_words};
@@ -48,6 +48,9 @@ struct Options {
         value_parser = read_zone
     )]
     source_timezone: Option<Tz>,
+
+    #[command(flatten)]
+    country: CountryOption,
 
     /// Read a header as another, as FROM=TO; can be given several times
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
@@ -164,11 +167,13 @@ fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]
     };
     let config = Config::of(lake.root())?;
     let own = options.source_timezone;
+    let default_country = options.country.of(&config);
     let source_timezones = if own.is_some() { BTreeMap::new() } else { config.source_timezones };
     let how = load::Options {
         kind,
         source_timezone: own.or(config.source_timezone).unwrap_or(Tz::UTC),
         source_timezones,
+        default_country,
         renames: options.rename.clone(),
         date_order: named(options.date_order.as_deref(), &DateOrder::NAMES),
         decimal: named(options.decimal.as_deref(), &DecimalMark::NAMES),

@@ -161,6 +161,9 @@ impl Lake {
         info.insert("command".to_owned(), json!(change.operation.name()));
         info.insert("wabalake".to_owned(), json!(env!("CARGO_PKG_VERSION")));
         info.insert(COMMIT_HASH.to_owned(), json!(unsealed()));
+        if !change.remove.is_empty() && change.data_change {
+            base.check_replaceable()?;
+        }
         let actions = change.into_actions(base)?;
         let mut data =
             CommitData::new(actions, operation, info.into_iter().collect(), transactions);
@@ -170,9 +173,13 @@ impl Lake {
 
         let committing = || format!("committing to table `{}`", table.name());
         let version = base.version.map_or(0, |version| version + 1);
-        let commit = runtime()?.block_on(prepared(&folder, base, data)).context(committing)?;
-        let commit = damage::sealed(commit, version);
         let log = self.log_of(table);
+        if !base.is_as_made_here() {
+            drop_damaged_checkpoints(&log, version)?;
+        }
+        let commit = runtime()?.block_on(prepared(&folder, base, data));
+        let commit = commit.map_err(|error| log.refused(error))?;
+        let commit = damage::sealed(commit, version);
         let place = log.commit_file(version);
         let unseen = synced_beside(&place, Access::Usual, &commit).context(committing)?;
         keep(true);
@@ -196,14 +203,7 @@ impl Lake {
 
     /// Writes the checkpoint of a version, and the hashes of its files.
     fn write_checkpoint(&self, log: &Log, base: Option<&State>, version: u64) -> Result<()> {
-        // `deltalake` goes on from what a checkpoint says, right or wrong.
-        for (damaged, parts) in log.checkpoints()? {
-            if damaged <= version
-                && matches!(log.read_checkpoint(damaged, &parts), Err(Stop::Broken(_)))
-            {
-                delete_checkpoint(log, damaged, &parts)?;
-            }
-        }
+        drop_damaged_checkpoints(log, version)?;
         let url = table_url(log.table())?;
         let made = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
         runtime()?.block_on(made)?;
@@ -295,6 +295,18 @@ async fn prepared(
 fn table_url(folder: &Path) -> Result<Url, DeltaTableError> {
     Url::from_directory_path(folder)
         .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))
+}
+
+/// Deletes the checkpoints that are damaged: `deltalake` goes on from what one says, right or wrong.
+fn drop_damaged_checkpoints(log: &Log, version: u64) -> Result<()> {
+    for (damaged, parts) in log.checkpoints()? {
+        if damaged <= version
+            && matches!(log.read_checkpoint(damaged, &parts), Err(Stop::Broken(_)))
+        {
+            delete_checkpoint(log, damaged, &parts)?;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes a checkpoint, of which the commits say the same.

@@ -11,6 +11,7 @@
 //!   │ keep_out  rows of erased persons who are kept out are left out and counted
 //!   │ buckets   rows by UTC day, on disk when they are many; their keys beside them
 //!   │ sums      parts of one amount in one file are added up
+//!   │ anew      rows of the lake whose person today's rules know better
 //!   │ merge     day by day with the lake's rows: one row per key, the one further along
 //!   ▼ commit    the days that changed, swapped in by one commit; on a conflict, merged again
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet
@@ -24,6 +25,7 @@
 //! persons who are kept out; a file of nothing but what is left out by its kind (events of another
 //! kind, totals), or of a header alone, is no fault.
 
+mod anew;
 mod buckets;
 mod commit;
 mod csv;
@@ -65,12 +67,14 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
+use wabalake_data::tables::Kind;
 
 use self::folder::Seen;
 pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, TableReport};
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
 use self::source::{Finding, Found, Source};
+use crate::config::Alpha2;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 
@@ -87,6 +91,9 @@ pub struct Options {
     pub source_timezone: Tz,
     /// The same for the exports of single tables.
     pub source_timezones: BTreeMap<&'static str, Tz>,
+    /// Whose national numbers the side tables hold, ISO 3166-1 alpha-2; without it they are read as
+    /// full ones.
+    pub default_country: Option<Alpha2>,
     /// Header cells to read as others: from, to.
     pub renames: Vec<(String, String)>,
     /// The order of day and month in dates, if it is not to be told from all cells of a column.
@@ -117,6 +124,7 @@ impl Default for Options {
             kind: None,
             source_timezone: Tz::UTC,
             source_timezones: BTreeMap::new(),
+            default_country: None,
             renames: Vec::new(),
             date_order: None,
             decimal: None,
@@ -136,6 +144,13 @@ impl Options {
     /// Where stamps of a table's exports without an offset are read.
     fn source_timezone_of(&self, table: &Table) -> Tz {
         self.source_timezones.get(table.name).copied().unwrap_or(self.source_timezone)
+    }
+
+    /// Whose national numbers a table's exports hold.
+    fn default_country_of(&self, table: &Table) -> Option<Alpha2> {
+        let may_be_national =
+            |column: &wabalake_data::Column| matches!(column.kind, Kind::FullPhone);
+        self.default_country.filter(|_| table.exported().any(may_be_national))
     }
 }
 

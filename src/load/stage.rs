@@ -6,7 +6,7 @@ use std::sync::{Mutex, mpsc};
 
 use polars::prelude::*;
 use rayon::prelude::*;
-use wabalake_data::cells::phone::Phones;
+use wabalake_data::cells::phone::{Phones, dialling_code};
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::{TABLES, Table};
 
@@ -156,7 +156,8 @@ pub(crate) fn stage(
     let mut seen = HashSet::new();
     let mut loaded_from = Vec::new();
     // People come back in the next file.
-    let phones = Phones::default();
+    let home = options.default_country.and_then(dialling_code);
+    let phones = Phones::at_home(home.as_deref());
     for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
         check_exported_on(source, &header, options)?;
         let file_id = file_id(&survey, &form, &header, options);
@@ -247,6 +248,10 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     }
     if let Some(date) = options.exported_on {
         read_as.push_str(&format!(" exported on {date}"));
+    }
+    if let Some(country) = options.default_country_of(table) {
+        read_as.push_str(" numbers of ");
+        read_as.push_str(country);
     }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);

@@ -7,6 +7,7 @@
 //! row     appended to one builder a column, or diverted whole with its reason
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
@@ -16,7 +17,8 @@ use wabalake_data::cells::number::{MONEY_PRECISION, MONEY_SCALE};
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::cells::{
-    DateOrder, DecimalMark, Spelling, country, date, list, number, phone, text, word, yes_or_no,
+    DateOrder, DecimalMark, LostDigits, Spelling, country, date, id, list, number, phone, text,
+    word, yes_or_no,
 };
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::tables::{
@@ -279,7 +281,15 @@ impl<'h> Typist<'h> {
             let cell = read_cell(column, field, self.zone, *spelling, &mut false);
             cells.push(cell.unwrap_or_default());
         }
-        let (valid, fate) = derive(header, self.phones, &mut cells);
+        // A total has no id: an id that lost its digits is one all the same.
+        let lost = refusal.column.filter(|_| refusal.reason == LostDigits::REASON);
+        let lost = lost.and_then(|column| header.table.position(column));
+        let mut told = lost.map(|_| cells.clone());
+        let (valid, mut fate) = derive(header, self.phones, &mut cells);
+        if let (Some(told), Some(lost)) = (&mut told, lost) {
+            told[lost] = Cell::Text(LostDigits::REASON);
+            fate = derive(header, self.phones, told).1;
+        }
         // Otherwise a field may have been read in another's place.
         let is_read = refusal.column.is_some();
         if fate == Fate::LeftOut && is_read {
@@ -526,13 +536,12 @@ pub(super) fn read_cell<'a>(
     let Spelling { order, mark, has_numbers } = spelling;
     let is_number = has_numbers && matches!(column.kind, Kind::Money);
     let exact = is_number.then(|| number::exact(word)).flatten();
+    let no_digits = |_| Refusal::of(column, LostDigits::REASON);
     let cell = match column.kind {
+        Kind::Word if column.is_id() => id(word).map_err(no_digits)?.into(),
         Kind::Text | Kind::Dashed | Kind::Word => Cell::Text(word),
-        Kind::Phone => match phone::digits(word) {
-            None => Cell::Null,
-            Some(std::borrow::Cow::Borrowed(digits)) => Cell::Text(digits),
-            Some(std::borrow::Cow::Owned(digits)) => Cell::Owned(digits),
-        },
+        Kind::Phone => phone_cell(phone::read(word).map_err(no_digits)?),
+        Kind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(no_digits)?),
         Kind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
         Kind::Closed(list) => match list.canonical(word) {
             Some(value) => Cell::Text(value),
@@ -641,6 +650,14 @@ fn no_such_time(word: &str, zone: Tz, order: Option<DateOrder>) -> String {
     )
 }
 
+fn phone_cell(read: Option<Cow<'_, str>>) -> Cell<'_> {
+    match read {
+        None => Cell::Null,
+        Some(Cow::Borrowed(digits)) => Cell::Text(digits),
+        Some(Cow::Owned(digits)) => Cell::Owned(digits),
+    }
+}
+
 /// The last second of the year 9999: what is later is most likely in milliseconds.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -699,6 +716,7 @@ impl Rows {
                 | Kind::Dashed
                 | Kind::Word
                 | Kind::Phone
+                | Kind::FullPhone
                 | Kind::Enumeration(_)
                 | Kind::Closed(_)
                 | Kind::Country

@@ -170,6 +170,7 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
     let options = load::Options {
         source_timezone: config.source_timezone.unwrap_or(Tz::UTC),
         source_timezones: config.source_timezones.clone(),
+        default_country: config.default_country,
         ..load::Options::default()
     };
     let mut done = Vec::new();
