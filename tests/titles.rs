@@ -398,11 +398,11 @@ fn titles_are_named_beside_known_ones_only() {
     );
     assert_eq!(
         lines(
-            "session_id,session_status,started,Telephone of contact 3005550101,session_type,My order has not arrived\n"
+            "session_id,session_status,session_start,Telephone of contact 3005550101,session_type,My order has not arrived\n"
         ),
         "error: `export.csv` has no column `session_started_timestamp`, which sessions need\n  \
-         found: session_id, session_status, started, (hidden), session_type, (hidden)\n  \
-         hint: name it with `--rename 'started=session_started_timestamp'`"
+         found: session_id, session_status, session_start, (hidden), session_type, (hidden)\n  \
+         hint: name it with `--rename 'session_start=session_started_timestamp'`"
     );
     // A title that may be a phone is not named in a hint, though it is the likest.
     let error =
