@@ -530,7 +530,9 @@ fn says_nothing_of(planted: &Planted, form: usize, has_header: bool, words: &[&s
         let mut command = desk.command(line);
         command.args(Some(statement).filter(|statement| !statement.is_empty()));
         let Said { out, err, .. } = Said::of(command.output().unwrap());
-        told.push_str(&format!("$ {line}\n{out}{err}"));
+        for said in ["$ ", line, "\n", &out, &err] {
+            told.push_str(said);
+        }
     };
     run(&format!("load --lake lake --report-json report.json {name}"));
     run(&format!("load --lake lake --per-file --report-json parts.json {name} sessions.csv"));
