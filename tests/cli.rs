@@ -490,7 +490,7 @@ fn rejects_are_listed_exported_mended_and_loaded() {
     let mended = desk.read("mend.csv").replace("2025-06-02 25:00:00", "2025-06-02 23:00:00");
     desk.write("mend.csv", &mended);
     let said = desk.run("load mend.csv --lake lake");
-    assert!(said.out.contains("1 rows read: 1 new"), "{}", said.out);
+    assert!(said.out.contains("1 row read: 1 new"), "{}", said.out);
     assert_eq!(desk.told("rejects --lake lake -f csv").lines().count(), 1);
     let all = desk.told("rejects --lake lake --all -f csv");
     assert!(all.lines().nth(1).unwrap().ends_with('Z'), "{all}");

@@ -26,8 +26,8 @@ fn good() -> String {
 }
 
 const BAD_REJECTS: [&str; 2] = [
-    "1@2 session_started_timestamp: not a date and time",
-    "2@3 session_started_timestamp: not a date and time",
+    "1@2 session_started_timestamp: not a date and time such as 2025-12-31 10:00:00 or unix seconds",
+    "2@3 session_started_timestamp: not a date and time such as 2025-12-31 10:00:00 or unix seconds",
 ];
 
 #[test]
@@ -41,8 +41,8 @@ fn its_rejects_are_kept_once_and_no_row_is() {
         assert_eq!(
             said,
             "error: none of the 2 records of `bad.csv` can be taken: nothing was loaded\n  \
-             found: bad.csv: record 1, line 2, `session_started_timestamp`: not a date and time; \
-             bad.csv: record 2, line 3, `session_started_timestamp`: not a date and time\n  \
+             found: bad.csv: record 1, line 2, `session_started_timestamp`: not a date and time such as 2025-12-31 10:00:00 or unix seconds; \
+             bad.csv: record 2, line 3, `session_started_timestamp`: not a date and time such as 2025-12-31 10:00:00 or unix seconds\n  \
              hint: mend it or export it anew, and load it again; `wabalake rejects --lake lake` \
              shows its rejects"
         );

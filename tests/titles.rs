@@ -117,7 +117,11 @@ fn lines_that_end_in_cr_hold_the_same_rows() {
         let report = bench.load(&text);
         assert_eq!(figures(&report), [3, 2, 1, 0, 0], "{text:?}");
         assert_eq!(report.files[0].unknown_columns, [""; 0]);
-        assert_eq!(bench.rejects(), ["2@4: not a date and time"], "{text:?}");
+        assert_eq!(
+            bench.rejects(),
+            ["2@4: not a date and time such as 2025-12-31 10:00:00 or unix seconds"],
+            "{text:?}"
+        );
         assert_eq!(
             bench.rows(&sessions::TABLE, &OF_SESSIONS),
             [
@@ -201,7 +205,10 @@ fn what_is_above_the_header_is_passed_over() {
     // Lines are counted from the file's first.
     let bench = Bench::new();
     bench.load(format!("Report\n\nof June\n{plain}a2;soon;Hola\n"));
-    assert_eq!(bench.rejects(), ["2@6: not a date and time"]);
+    assert_eq!(
+        bench.rejects(),
+        ["2@6: not a date and time such as 2025-12-31 10:00:00 or unix seconds"]
+    );
     for (first, delimiter) in [("sep=|", '|'), ("sep=\\t", '\t'), ("sep=,", ',')] {
         let bench = Bench::new();
         let text = format!("{first}\n{}", plain.replace(';', &delimiter.to_string()));

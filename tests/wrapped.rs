@@ -109,9 +109,9 @@ fn records_in_a_list_have_their_own_numbers_and_lines() {
     assert_eq!(
         bench.rejects(),
         [
-            "2@4 closed_at: not a date and time",
+            "2@4 closed_at: not a date and time such as 2025-12-31 10:00:00 or unix seconds",
             "3@1 closed_at: a required value is missing",
-            "5@8 closed_at: not a date and time",
+            "5@8 closed_at: not a date and time such as 2025-12-31 10:00:00 or unix seconds",
         ]
     );
 }
