@@ -40,7 +40,7 @@ def settings(marts):
         f'[[marts]]\nname = "{name}"\nquery = "{query}"\nparams = {{ {params} }}\n'
         for name, (query, params) in marts.items()
     )
-    return '[inbox]\nfolders = ["../inbox"]\nafter = "delete"\n' + "\n".join(sections)
+    return '[inbox]\nfolders = ["../inbox"]\nafter = "delete"\nsettle_seconds = 0\n' + "\n".join(sections)
 
 
 class Bench:

@@ -3,6 +3,7 @@
 //! ```toml
 //! timezone = "America/Bogota"        # where days begin, unless --timezone says otherwise
 //! source_timezone = "America/Bogota" # of stamps without an offset, unless --source-timezone does
+//! default_country = "CO"             # of national numbers, unless --default-country does
 //!
 //! [[marts]]                          # answers that the nightly keeps up to date
 //! name = "deliveries"
@@ -23,6 +24,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 use wabalake_data::TABLES;
+use wabalake_data::cells::phone::dialling_code;
+use wabalake_data::reference::countries;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
@@ -33,6 +36,9 @@ pub const FILE: &str = "wabalake.toml";
 
 /// What `wabalake init` writes: every setting, with its reason.
 pub const TEMPLATE: &str = include_str!("config.toml");
+
+/// A country's code, ISO 3166-1 alpha-2. Under this name serde does not take it for a part of the file.
+pub type Alpha2 = &'static str;
 
 /// What a lake says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -47,6 +53,9 @@ pub struct Config {
     /// The same for the exports of single tables.
     #[serde(deserialize_with = "zones")]
     pub source_timezones: BTreeMap<&'static str, Tz>,
+    /// Whose national numbers the exports of side tables hold, ISO 3166-1 alpha-2.
+    #[serde(deserialize_with = "country")]
+    pub default_country: Option<Alpha2>,
     /// Its files.
     pub lake: LakeFiles,
     /// Where exports arrive.
@@ -104,6 +113,21 @@ pub struct Inbox {
     pub loaded: Option<PathBuf>,
     /// Where a file goes that cannot be loaded, with its error beside it; else it is left.
     pub failed: Option<PathBuf>,
+    /// For how many seconds a file must not have changed to be whole; without it half a minute.
+    #[serde(deserialize_with = "settle_seconds")]
+    pub settle_seconds: Option<u32>,
+}
+
+impl Inbox {
+    /// How long a file must not have changed to be whole.
+    ///
+    /// ```
+    /// let config = wabalake::config::Config::read("").unwrap();
+    /// assert_eq!(config.inbox.settle().as_secs(), 30);
+    /// ```
+    pub fn settle(&self) -> Duration {
+        Duration::from_secs(self.settle_seconds.unwrap_or(30).into())
+    }
 }
 
 /// What becomes of a file that is loaded.
@@ -346,6 +370,29 @@ fn zone<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Tz>, D::Error> {
     read_zone(&name).map(Some).map_err(serde::de::Error::custom)
 }
 
+/// A country that has phone numbers, by its code.
+pub(crate) fn read_country(text: &str) -> Result<Alpha2, String> {
+    let wrong = |hint: String| Err(format!("no country with phone numbers\n  hint: {hint}"));
+    let example = || "its code of two letters, such as CO".to_owned();
+    match (countries::code(text), countries::by_name(text)) {
+        (Some(code), _) if dialling_code(code).is_some() => Ok(code),
+        (None, Some(code)) => wrong(format!("did you mean `{code}`?")),
+        (Some(_), _) => wrong(example()),
+        (None, None) if text.len() < 4 => wrong(example()),
+        (None, None) => {
+            let near = nearest(text, countries::all().map(|(_, name)| name));
+            let near =
+                near.and_then(countries::by_name).filter(|code| dialling_code(code).is_some());
+            wrong(near.map_or_else(example, |code| format!("did you mean `{code}`?")))
+        }
+    }
+}
+
+fn country<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Alpha2>, D::Error> {
+    let code = String::deserialize(from)?;
+    read_country(&code).map(Some).map_err(serde::de::Error::custom)
+}
+
 fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, Tz>, D::Error> {
     use serde::de::Error as _;
     let named = BTreeMap::<String, String>::deserialize(from)?;
@@ -378,14 +425,26 @@ fn umask<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Umask>, D::Error> 
 }
 
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    seconds_from(1, "notify_seconds = 60", from)
+}
+
+fn settle_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    seconds_from(0, "settle_seconds = 30", from)
+}
+
+fn seconds_from<'de, D: Deserializer<'de>>(
+    least: u32,
+    example: &str,
+    from: D,
+) -> Result<Option<u32>, D::Error> {
     use serde::de::Error as _;
     let value = toml::Value::deserialize(from)?;
     let seconds = value.as_integer().and_then(|seconds| u32::try_from(seconds).ok());
-    match seconds.filter(|seconds| *seconds > 0) {
+    match seconds.filter(|seconds| *seconds >= least) {
         Some(seconds) => Ok(Some(seconds)),
-        None => Err(D::Error::custom(
-            "no whole number of seconds from 1 on\n  hint: such as notify_seconds = 60",
-        )),
+        None => Err(D::Error::custom(format!(
+            "no whole number of seconds from {least} on\n  hint: such as {example}"
+        ))),
     }
 }
 
@@ -404,8 +463,9 @@ mod tests {
     fn all_that_can_be_said_is_read() {
         let config = Config::read(
             "# ours\ntimezone = \"America/Bogota\"\nsource_timezone = \"UTC\"\n\
+             default_country = \"co\"\n\
              [source_timezones]\nad_spend = 'America/New_York'\n\
-             [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\n\
+             [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\nsettle_seconds = 0\n\
              [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
              params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
              [lake]\numask = '007'\n\
@@ -415,9 +475,11 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.timezone, Some(Tz::America__Bogota));
+        assert_eq!(config.default_country, Some("CO"));
         assert_eq!(config.source_timezone_of("sessions"), Tz::UTC);
         assert_eq!(config.source_timezone_of("ad_spend"), Tz::America__New_York);
         assert_eq!(config.inbox.after, After::Move);
+        assert!(config.inbox.settle().is_zero());
         assert_eq!(
             config.marts[0].words(),
             ["--days=1,7", "--latest-version", "--mode=within"],
@@ -460,6 +522,11 @@ mod tests {
                 "[nightly]\nnotify_seconds = 0",
                 "error: line 2: `notify_seconds`: no whole number of seconds from 1 on\n  \
                  hint: such as notify_seconds = 60",
+            ),
+            (
+                "[inbox]\nsettle_seconds = -1",
+                "error: line 2: `settle_seconds`: no whole number of seconds from 0 on\n  \
+                 hint: such as settle_seconds = 30",
             ),
             (
                 "[lake]\numask = 27",
@@ -506,6 +573,8 @@ mod tests {
         assert!(all.page.file.is_some() && all.page.days.is_some());
         assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());
         assert_eq!(all.nightly.notify_limit(), Nightly::default().notify_limit());
+        assert_eq!(all.inbox.settle(), Inbox::default().settle());
+        assert!(all.inbox.settle_seconds.is_some());
         assert!(all.nightly.notify_seconds.is_some() && all.lake.umask.is_some());
         assert!(all.retention.days.is_some());
     }

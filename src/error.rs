@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! error: `sessions-2025-06.csv` has no column `session_started_timestamp`
-//!   found: session id, started, ended
-//!   hint: name it with `--rename started=session_started_timestamp`
+//!   found: session id, session type, session start
+//!   hint: name it with `--rename 'session start=session_started_timestamp'`
 //! ```
 //!
 //! Context is added once, by the layer that holds it. No message holds a phone number or what a
@@ -51,18 +51,48 @@ pub struct Report {
     pub hint: Option<String>,
     /// Whether it says that a file is no export at all, rather than a faulty one.
     no_export: bool,
+    /// Whether it says that a file changed while it was read.
+    has_changed: bool,
     /// The error it came from, which `what` already tells.
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Report {
     fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), found: None, hint: None, no_export: false, source: None }
+        Self {
+            what: what.into(),
+            found: None,
+            hint: None,
+            no_export: false,
+            has_changed: false,
+            source: None,
+        }
     }
 
     fn caused_by(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         let what = source.to_string();
         Self { source: Some(Box::new(source)), ..Self::new(what) }
+    }
+}
+
+/// What there is no room in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The disk.
+    Disk,
+    /// What of the disk is this person's.
+    Quota,
+    /// A file, which may not grow on.
+    File,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disk => "the disk is full",
+            Self::Quota => "the quota of the disk is used up",
+            Self::File => "a file would be larger than it may be",
+        })
     }
 }
 
@@ -131,6 +161,18 @@ impl Error {
         self.report().no_export
     }
 
+    /// The same, saying that a file changed while it was read: it may be whole the next time.
+    #[must_use]
+    pub(crate) fn has_changed(mut self) -> Self {
+        self.report_mut().has_changed = true;
+        self
+    }
+
+    /// Whether a file changed while it was read.
+    pub(crate) fn is_of_change(&self) -> bool {
+        self.report().has_changed
+    }
+
     /// The same, said of what a library said.
     #[must_use]
     pub(crate) fn caused_by(
@@ -152,6 +194,31 @@ impl Error {
                 || source.is::<deltalake::DeltaTableError>()
                 || source.downcast_ref().is_some_and(of_io)
         })
+    }
+
+    /// What is full, where something could not be written for that reason.
+    pub(crate) fn full(&self) -> Option<Full> {
+        use std::io::ErrorKind as E;
+        let of_kind = |kind: E| match kind {
+            E::StorageFull => Some(Full::Disk),
+            E::QuotaExceeded => Some(Full::Quota),
+            E::FileTooLarge => Some(Full::File),
+            _ => None,
+        };
+        let source = self.report().source.as_deref()?;
+        let kind = match (source.downcast_ref(), source.downcast_ref()) {
+            (Some(error), _) | (_, Some(polars::error::PolarsError::IO { error, .. })) => {
+                let error: &std::io::Error = error;
+                Some(error.kind())
+            }
+            _ => None,
+        };
+        // Libraries tell of an error of the system in words alone.
+        let said = source.to_string();
+        let number = said.rsplit_once("(os error ").and_then(|(_, rest)| rest.split_once(')'));
+        let number = number.and_then(|(number, _)| number.parse().ok());
+        let of_number = number.map(|number| std::io::Error::from_raw_os_error(number).kind());
+        kind.and_then(of_kind).or_else(|| of_number.and_then(of_kind))
     }
 
     /// What there is to say.
@@ -223,9 +290,31 @@ impl<T, E: Into<Error>> Context<T> for Result<T, E> {
     }
 }
 
+/// What the system says, without its number for that and without the names of temporary files.
+pub(crate) fn in_words(error: &std::io::Error) -> String {
+    let said = error.to_string();
+    let Some(end) = said.find(" (os error ") else { return said };
+    let mut letters = said[..end].chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// What to do about what the system says.
+fn way_forward(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind as E;
+    Some(match error.kind() {
+        E::NotFound => "see that the folder is there, and that nobody else deletes what is in it",
+        E::PermissionDenied => "see that this user may read and write there",
+        E::ReadOnlyFilesystem => "name a place that may be written to",
+        E::StorageFull | E::QuotaExceeded => "make room on that disk, and run the command again",
+        _ => return None,
+    })
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::Lake(Report::caused_by(error).into())
+        let what = in_words(&error);
+        let hint = way_forward(&error).map(str::to_owned);
+        Self::Lake(Box::new(Report { what, hint, ..Report::caused_by(error) }))
     }
 }
 
@@ -265,6 +354,37 @@ mod tests {
         let error = Err::<(), _>(missing).context(|| "reading `a.parquet`").unwrap_err();
         assert_eq!(error.to_string(), "reading `a.parquet`: entity not found");
         assert_eq!(error.exit_code(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_known_whoever_tells_of_it() {
+        use polars::error::PolarsError;
+        let of = |number: i32| std::io::Error::from_raw_os_error(number);
+        for (number, full) in
+            [(28, Some(Full::Disk)), (122, Some(Full::Quota)), (27, Some(Full::File)), (5, None)]
+        {
+            assert_eq!(Error::from(of(number)).full(), full);
+            assert_eq!(Error::from(PolarsError::from(of(number))).context("x").full(), full);
+            let in_words = PolarsError::ComputeError(format!("parquet: {}", of(number)).into());
+            assert_eq!(Error::from(in_words).full(), full);
+        }
+        assert_eq!(Error::data("No space left on device (os error 28)").full(), None);
+    }
+
+    #[test]
+    fn what_the_system_says_has_a_way_forward_and_no_number() {
+        let nowhere = tempfile::NamedTempFile::new_in("/nowhere/at/all").map(drop);
+        let error = nowhere.context(|| "writing `a.csv`").unwrap_err();
+        assert_eq!(
+            error.lines(),
+            "error: writing `a.csv`: no such file or directory\n  hint: see that the folder is \
+             there, and that nobody else deletes what is in it"
+        );
+        let full = std::io::Error::from_raw_os_error(28);
+        let error = Err::<(), _>(full).context(|| "writing `a.csv`").unwrap_err();
+        assert!(!error.lines().contains("os error"), "{}", error.lines());
+        assert!(error.lines().contains("hint: make room"), "{}", error.lines());
     }
 
     #[test]

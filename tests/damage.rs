@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use wabalake::lake::Lake;
+use wabalake::load::{Options, load};
+
 use super::cli::Desk;
 
 /// The only file below a folder whose name ends so.
@@ -72,6 +75,50 @@ fn a_cut_commit_is_told_by_every_command() {
     desk.run("load sessions.csv --lake lake --quiet");
     assert_eq!(desk.run("check --lake lake --deep").code, 0);
     assert_eq!(desk.told("sql SELECT(session_id)FROM(sessions) --lake lake").lines().count(), 4);
+}
+
+/// What a checkpoint says can be made again from the commits: no command needs it.
+#[test]
+fn a_checkpoint_that_cannot_be_read_stops_no_command() {
+    let desk = Desk::new();
+    let lake = Lake::create(desk.path("lake")).unwrap();
+    for n in 0..20 {
+        let row = format!("session_id,session_started_timestamp\ns{n},2025-06-01 10:00:00\n");
+        let file = desk.write(&format!("{n}.csv"), &row);
+        load(&lake, &[file], &Options::default()).unwrap();
+    }
+    desk.write("more.csv", "session_id,session_started_timestamp\nmore,2025-06-01 10:00:00\n");
+    let checkpoint = only(&lake.root().join("tables/sessions"), ".checkpoint.parquet");
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    for harmed in [&bytes[..bytes.len() / 2], &[][..]] {
+        std::fs::write(&checkpoint, harmed).unwrap();
+        for line in READING.into_iter().chain(OF_LOGS).chain([
+            "vacuum --lake lake",
+            "rejects --lake lake",
+            "compact --lake lake",
+            "nightly --lake lake",
+            "load more.csv --lake lake --quiet --dry-run",
+        ]) {
+            let said = desk.run(line);
+            assert_eq!(said.code, 0, "{line}: {}", said.err);
+            // What reads no state but what each commit did needs no checkpoint.
+            let needed = !line.starts_with("history");
+            let warned = said.err.matches("19.checkpoint.parquet` ").count();
+            assert_eq!(warned, usize::from(needed), "{line}: {}", said.err);
+            let begins = "warning: `tables/sessions/_delta_log/0";
+            assert!(!needed || said.err.contains(begins), "{line}: {}", said.err);
+        }
+        assert!(checkpoint.exists());
+        // The last load was taken back, and the file then loaded.
+        let rows = desk.run("sql SELECT(session_id)FROM(sessions) --lake lake").out;
+        assert_eq!(rows.lines().count(), 21, "{rows}");
+        assert_eq!(desk.run("undo --lake lake").code, 0);
+        let last = desk.path("19.csv");
+        load(&Lake::open(lake.root()).unwrap(), &[last], &Options::default()).unwrap();
+    }
+    // `check` names it, and what is told of it is of no harm.
+    let found = desk.run("check --lake lake -f csv").out;
+    assert!(found.contains("19.checkpoint.parquet"), "{found}");
 }
 
 #[test]

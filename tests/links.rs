@@ -20,6 +20,7 @@ use wabalake_data::tables::sessions;
 
 const SETTINGS: &str = "
 [inbox]
+settle_seconds = 0
 folders = ['../inbox']
 after = 'move'
 loaded = '../loaded'

@@ -1,6 +1,7 @@
 //! Tests of the whole, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a failed setup should fail the test")]
 
+mod cells;
 mod cli;
 mod coverage;
 mod damage;
@@ -14,8 +15,13 @@ mod loads;
 mod modes;
 mod money;
 mod nightly;
+mod nothing;
 mod quality;
 mod sheets;
+mod sources;
 mod spend;
 mod sql;
 mod terminals;
+mod titles;
+mod ways;
+mod wrapped;

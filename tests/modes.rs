@@ -13,6 +13,7 @@ use super::cli::Desk;
 
 const SETTINGS: &str = "\
 [inbox]
+settle_seconds = 0
 folders = ['../inbox']
 [[marts]]
 name = 'days'

@@ -312,6 +312,7 @@ fn session(id: &str, at: &str) -> String {
 
 const BY_DAY: &str = "
 [inbox]
+settle_seconds = 0
 folders = ['../inbox']
 [[marts]]
 name = 'days'
@@ -499,7 +500,7 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
 
 #[test]
 fn each_new_file_of_the_inbox_is_loaded_once() {
-    let settings = "[inbox]\nfolders = ['../inbox']\nfailed = '../failed'\n";
+    let settings = "[inbox]\nsettle_seconds = 0\nfolders = ['../inbox']\nfailed = '../failed'\n";
     let mut nights = Nights::new(settings);
     let arrived = |report: &Report| (report.inbox.files, report.inbox.known, report.inbox.rows_new);
     nights.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
@@ -542,7 +543,8 @@ fn each_new_file_of_the_inbox_is_loaded_once() {
 
 #[test]
 fn a_lake_in_its_own_inbox_is_no_arrival() {
-    let nights = Nights::new("[inbox]\nfolders = ['..']\nfailed = '../failed'\n");
+    let nights =
+        Nights::new("[inbox]\nsettle_seconds = 0\nfolders = ['..']\nfailed = '../failed'\n");
     nights.file("a.csv", &session("a", "2025-06-01 12:00:00"));
     nights.file("lake/wabalake.toml", "");
     for new in [1, 0] {

@@ -283,9 +283,9 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
     assert_eq!(
         bench.rejects(),
         [
-            "2 | 5 | session_started_timestamp | not a date and time | \
+            "2 | 5 | session_started_timestamp | not a date and time such as 2025-12-31 10:00:00 or unix seconds | \
              late,\"soon, \"\"maybe\"\"\",,,,,,",
-            "3 | 7 | session_started_timestamp | not a date and time | serial,45809.5,,,,,,",
+            "3 | 7 | session_started_timestamp | not a date and time such as 2025-12-31 10:00:00 or unix seconds | serial,45809.5,,,,,,",
             "4 | 8 | null | `conversation_id` is a number of more than 15 digits, which a \
              spreadsheet does not keep | long,2025-06-01 10:00:00,,120226305854810720,,,,",
             "5 | 9 | null | `conversation_id` shows an error | error,2025-06-01 10:00:00,,#DIV/0!,,,,",

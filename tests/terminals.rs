@@ -37,7 +37,8 @@ fn says_all(planted: &str) {
     assert!(inbox("in") && inbox("sheet"));
     let title = planted.replace(['\n', '\r', '\t'], "\u{1b}");
     let export = format!(
-        "session_id,session_started_timestamp,\"x{title}\"\n{title},2025-06-01,1\ns2,soon{title},2\n"
+        "session_id,session_started_timestamp,\"x{title}\"\n{title},2025-06-01,1\ns2,soon{title},2\n\
+         s3,2025-06-01 10:00:00,3\n"
     );
     desk.write(&name(".csv"), &export);
     let load = run(desk.command("load --lake lake").arg(name(".csv")), planted);
@@ -54,7 +55,10 @@ fn says_all(planted: &str) {
         run(desk.command(line).arg("in").arg(name(".txt")).arg(name(".csv")), planted);
         run(desk.command(line).arg(name(".gone")), planted);
     }
-    desk.write("lake/wabalake.toml", "[inbox]\nfolders = ['../in']\nfailed = '../aside'\n");
+    desk.write(
+        "lake/wabalake.toml",
+        "[inbox]\nsettle_seconds = 0\nfolders = ['../in']\nfailed = '../aside'\n",
+    );
     run(&mut desk.command("nightly --lake lake --dry-run"), planted);
     let night = run(&mut desk.command("nightly --lake lake"), planted);
     assert_eq!(night.code, 1, "{}", night.out);

@@ -220,6 +220,30 @@ tallies AS (
     ) AS known USING (session_key)
     UNION ALL
     SELECT
+        'closures', 'invalid-phone', count_if(user_key IS NOT NULL),
+        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
+        min(session_id) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+    FROM closures
+    UNION ALL
+    SELECT
+        'conversions', 'invalid-phone', count_if(user_key IS NOT NULL),
+        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
+        min(conversion_id) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+    FROM conversions
+    UNION ALL
+    SELECT
+        'audience_tags', 'invalid-phone', count_if(user_key IS NOT NULL),
+        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
+        min(tag) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+    FROM audience_tags
+    UNION ALL
+    SELECT
+        'variables', 'invalid-phone', count_if(user_key IS NOT NULL),
+        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
+        min(name) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+    FROM variables
+    UNION ALL
+    SELECT
         'ad_spend', 'spend-restated', count(*),
         count_if(spend_least <> spend_greatest),
         min(ad_id) FILTER (spend_least <> spend_greatest)

@@ -1,46 +1,51 @@
 //! Dates without a time.
 //!
 //! ```text
-//! "2025-06-01"            as ISO has it
+//! "2025-06-01"            as ISO has it; also 2025/6/1
 //! "2025-06-01 00:00:00"   as spreadsheets write a date cell
 //! "Nov 25, 2022"          as Kaleyra prints it
-//! "25/11/2022"            day first, where the language says so or it cannot be otherwise
-//! "01/08/2025"            in English either the first of August or the eighth of January: bad
+//! "25/11/2022"            day first or month first, as the whole column is written
+//! "25/11/22"              a year has four digits: bad
 //! ```
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 
-use super::Spelling;
+use super::DateOrder;
+use super::stamp;
 
-/// Reads a trimmed date that is no null word, as days since 1970.
+/// Reads a trimmed date that is no null word, as days since 1970. Without an order, only what is the
+/// same in every order is read.
 ///
 /// ```
-/// use wabalake_data::cells::{Spelling, date::read};
-/// let plain = Spelling::default();
-/// assert_eq!(read("1970-01-02", plain), Some(1));
-/// assert_eq!(read("Jan 2, 1970", plain), Some(1));
-/// assert_eq!(read("02/01/1970", plain), None);
-/// assert_eq!(read("02/01/1970", Spelling { day_first: true, ..plain }), Some(1));
+/// use wabalake_data::cells::{DateOrder, date::read};
+/// assert_eq!(read("1970-01-02", None), Some(1));
+/// assert_eq!(read("Jan 2, 1970", None), Some(1));
+/// assert_eq!(read("02/01/1970", None), None);
+/// assert_eq!(read("02/01/1970", Some(DateOrder::DayFirst)), Some(1));
+/// assert_eq!(read("02/01/1970", Some(DateOrder::MonthFirst)), Some(31));
 /// ```
-pub fn read(word: &str, spelling: Spelling) -> Option<i32> {
-    let date = iso(word).or_else(|| named(word)).or_else(|| in_numbers(word, spelling.day_first));
-    date.map(|date| date.to_epoch_days())
+pub fn read(word: &str, order: Option<DateOrder>) -> Option<i32> {
+    let (date, time) = split(word);
+    let is_midnight = |time| stamp::clock(time).is_some_and(|(time, _)| time == NaiveTime::MIN);
+    let date = calendar(date, order).filter(|_| time.is_empty() || is_midnight(time))?;
+    Some(date.to_epoch_days())
 }
 
-/// `2025-06-01` or `2025/06/01`, with midnight after it or nothing.
-fn iso(word: &str) -> Option<NaiveDate> {
-    let (date, time) = word.split_at_checked(10)?;
-    let mut parts = date.split(['-', '/']);
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let shaped = [year.len(), month.len(), day.len()] == [4, 2, 2];
-    let midnight = time.is_empty()
-        || time
-            .strip_prefix([' ', 'T'])
-            .map(|time| time.strip_suffix('Z').unwrap_or(time))
-            .is_some_and(|time| {
-                time.starts_with("00:00") && time.bytes().all(|b| matches!(b, b'0' | b':' | b'.'))
-            });
-    (shaped && midnight).then(|| of(number(year)?, number(month)?, number(day)?)).flatten()
+/// A date and the time that follows it, empty where none does.
+pub(super) fn split(word: &str) -> (&str, &str) {
+    let Some(colon) = word.find(':') else { return (word, "") };
+    let before = &word[..colon];
+    let (before, time) = word.split_at(before.trim_end_matches(|c: char| c.is_ascii_digit()).len());
+    let date = match before.strip_suffix(['T', 't']) {
+        Some(date) if date.ends_with(|c: char| c.is_ascii_digit()) => date,
+        _ => before.trim_end(),
+    };
+    (date.strip_suffix(',').unwrap_or(date), time)
+}
+
+/// A date that is written year first, with the name of its month, or in that order.
+pub(super) fn calendar(word: &str, order: Option<DateOrder>) -> Option<NaiveDate> {
+    in_numbers(word, order).or_else(|| named(word))
 }
 
 const MONTHS: [&str; 12] = [
@@ -79,20 +84,22 @@ fn month(name: &str) -> Option<u32> {
     (name.len() >= 3).then_some(found.1)
 }
 
-/// `25/11/2022`, `25.11.2022`, or with the month first where that is the only way to read it.
-fn in_numbers(word: &str, day_first: bool) -> Option<NaiveDate> {
+/// `2022-11-25`, `25/11/2022`, `25.11.2022`.
+fn in_numbers(word: &str, order: Option<DateOrder>) -> Option<NaiveDate> {
     let mut parts = word.split(['/', '.', '-']);
-    let (first, second, year) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || year.len() != 4 {
+    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
         return None;
     }
-    let (first, second, year) = (number(first)?, number(second)?, number(year)?);
-    let both = (of(year, second, first), of(year, first, second));
-    match both {
-        (date, _) if day_first => date,
-        (Some(one), Some(other)) => (one == other).then_some(one),
-        (one, other) => one.or(other),
-    }
+    let (year, month, day) = match order {
+        _ if first.len() == 4 => (first, second, third),
+        Some(DateOrder::DayFirst) => (third, second, first),
+        Some(DateOrder::MonthFirst) => (third, first, second),
+        Some(DateOrder::YearFirst) | None => return None,
+    };
+    let short = |part: &str| part.len() <= 2;
+    let shaped = year.len() == 4 && short(month) && short(day);
+    shaped.then(|| of(number(year)?, number(month)?, number(day)?)).flatten()
 }
 
 fn number(digits: &str) -> Option<u32> {
@@ -108,33 +115,55 @@ fn of(year: u32, month: u32, day: u32) -> Option<NaiveDate> {
 mod tests {
     use super::*;
 
-    fn date(word: &str, day_first: bool) -> Option<String> {
-        let days = read(word, Spelling { day_first, ..Spelling::default() })?;
+    fn date(word: &str, order: Option<DateOrder>) -> Option<String> {
+        let days = read(word, order)?;
         Some(NaiveDate::from_epoch_days(days).unwrap().to_string())
     }
 
+    const ORDERS: [Option<DateOrder>; 4] =
+        [None, Some(DateOrder::DayFirst), Some(DateOrder::MonthFirst), Some(DateOrder::YearFirst)];
+
     #[test]
-    fn spellings_of_one_date() {
+    fn spellings_of_one_date_in_every_order() {
         let spellings = [
             "2022-11-25",
             "2022/11/25",
+            "2022.11.25",
             "2022-11-25 00:00:00",
             "2022-11-25T00:00:00.000Z",
             "Nov 25, 2022",
             "November 25 2022",
             "25 nov. 2022",
             "25-NOV-2022",
-            "25/11/2022",
-            "11/25/2022",
-            "25.11.2022",
+            "Nov 25, 2022 12:00:00 AM",
         ];
         for spelling in spellings {
-            assert_eq!(date(spelling, false).as_deref(), Some("2022-11-25"), "{spelling}");
+            for order in ORDERS {
+                assert_eq!(date(spelling, order).as_deref(), Some("2022-11-25"), "{spelling}");
+            }
         }
-        assert_eq!(date("01/08/2026", true).as_deref(), Some("2026-08-01"));
-        assert_eq!(date("1/8/2026", true).as_deref(), Some("2026-08-01"));
-        assert_eq!(date("08/08/2026", false).as_deref(), Some("2026-08-08"));
-        assert_eq!(date("Jun 01, 2023", false).as_deref(), Some("2023-06-01"));
+        assert_eq!(date("2022/1/5", None).as_deref(), Some("2022-01-05"));
+    }
+
+    #[test]
+    fn dates_in_digits_are_read_in_the_order_of_their_column() {
+        let [unknown, day_first, month_first, year_first] = ORDERS;
+        let cases = [
+            ("25/11/2022", day_first, "2022-11-25"),
+            ("25.11.2022", day_first, "2022-11-25"),
+            ("25-11-2022 0:00", day_first, "2022-11-25"),
+            ("11/25/2022", month_first, "2022-11-25"),
+            ("01/08/2026", day_first, "2026-08-01"),
+            ("1/8/2026", day_first, "2026-08-01"),
+            ("1/8/2026 12:00 AM", month_first, "2026-01-08"),
+            ("08/08/2026", day_first, "2026-08-08"),
+        ];
+        for (word, order, expected) in cases {
+            assert_eq!(date(word, order).as_deref(), Some(expected), "{word}");
+            assert_eq!((date(word, unknown), date(word, year_first)), (None, None), "{word}");
+        }
+        assert_eq!(date("11/25/2022", day_first), None);
+        assert_eq!(date("25/11/2022", month_first), None);
     }
 
     #[test]
@@ -145,17 +174,19 @@ mod tests {
             "2022-11-25 10:00:00",
             "22-11-25",
             "25/11/22",
-            "01/08/2026",
             "Ju 1, 2022",
             "Nov 2022",
             "2022-1-1-1",
             "13/25/2022",
             "2022-é1-01",
             "44890",
+            "2022-011-25",
+            "2022-11-25 00:00:00 noon",
         ];
         for word in words {
-            assert_eq!(date(word, false), None, "{word}");
+            for order in ORDERS {
+                assert_eq!(date(word, order), None, "{word} {order:?}");
+            }
         }
-        assert_eq!(date("11/25/2022", true), None);
     }
 }

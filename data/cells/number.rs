@@ -1,6 +1,6 @@
 //! Numbers: versions, counts, and amounts of money.
 
-use super::Spelling;
+use super::DecimalMark;
 
 /// A whole number that fits 32 bits; a float's tail of zeros is dropped.
 ///
@@ -14,22 +14,66 @@ pub fn integer(word: &str) -> Option<i32> {
     without_float_tail(word).parse().ok()
 }
 
-/// How many there are of something: a whole number that fits 64 bits, with commas between its
-/// thousands or without.
+/// How many there are of something: a whole number that fits 64 bits, with signs between its
+/// thousands or without. A float's tail of zeros is dropped. Without a mark, only what is the same
+/// with either is read.
 ///
 /// ```
-/// use wabalake_data::cells::number::count;
-/// assert_eq!(count("196093.0"), Some(196_093));
-/// assert_eq!(count("1,234,567"), Some(1_234_567));
-/// assert_eq!(count("1,23"), None);
+/// use wabalake_data::cells::{DecimalMark, number::count};
+/// let [point, comma] = [DecimalMark::Point, DecimalMark::Comma].map(Some);
+/// assert_eq!(count("196093.0", point), Some(196_093));
+/// assert_eq!(count("1,234,567", point), Some(1_234_567));
+/// assert_eq!(count("1.234", comma), Some(1_234));
+/// assert_eq!(count("1,23", point), None);
+/// assert_eq!(count("1.000", None), None);
 /// ```
-pub fn count(word: &str) -> Option<i64> {
-    let word = without_float_tail(word);
-    if !word.contains(',') {
-        return word.parse().ok();
+pub fn count(word: &str, mark: Option<DecimalMark>) -> Option<i64> {
+    let (thousands, whole) = match mark {
+        None => {
+            return if word.contains(MARKS) { None } else { count(word, Some(DecimalMark::Point)) };
+        }
+        Some(DecimalMark::Point) => (',', without_float_tail(word)),
+        Some(DecimalMark::Comma) => ('.', without_tail(word)),
+    };
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let Some(group) = digits.chars().find(|c| *c == thousands || is_group(*c)) else {
+        return whole.parse().ok();
+    };
+    in_thousands(digits, group).then(|| whole.replace(group, "").parse().ok()).flatten()
+}
+
+/// A whole number of a file with decimal commas without the tail that a float leaves. Zeros after a
+/// point may be thousands, and three after a comma are somebody else's.
+fn without_tail(word: &str) -> &str {
+    if in_thousands(word.strip_prefix('-').unwrap_or(word), '.') {
+        return word;
     }
-    let digits = word.strip_prefix('-').unwrap_or(word);
-    in_thousands(digits, ',').then(|| word.replace(',', "").parse().ok()).flatten()
+    match word.split_once(',') {
+        Some((whole, tail)) if matches!(tail, "0" | "00") => whole,
+        Some(_) => word,
+        None => without_float_tail(word),
+    }
+}
+
+/// The signs that are decimal marks.
+const MARKS: [char; 2] = ['.', ','];
+
+/// What stands between thousands whichever the decimal mark is.
+fn is_group(c: char) -> bool {
+    matches!(c, '\'' | '\u{2019}') || c.is_whitespace()
+}
+
+/// An amount as [`money_text`] writes it, in millionths.
+///
+/// ```
+/// use wabalake_data::cells::number::{exact, money_text};
+/// assert_eq!(exact(&money_text(-1_234_000)), Some(-1_234_000));
+/// assert_eq!(exact("1.234"), None);
+/// ```
+pub fn exact(word: &str) -> Option<i64> {
+    let (_, decimals) = word.split_once('.')?;
+    let is_written = decimals.len() == MONEY_SCALE && !word.contains(',');
+    is_written.then(|| money(word, Some(DecimalMark::Point))).flatten()
 }
 
 /// Digits after the point that an amount of money has in a lake.
@@ -39,29 +83,34 @@ pub const MONEY_SCALE: usize = 6;
 pub const MONEY_PRECISION: usize = 18;
 
 /// An amount of money in millionths, exactly; none where it has more decimals than that, or more
-/// digits than a lake holds.
+/// digits than a lake holds. Without a mark, only what is the same with either is read.
 ///
 /// ```text
-/// 1234.5  1,234.50  $1,234.50  1 234,50 €  1.234,50     1234.50, however the file is spelled
-/// 0,25  12,5                                            a single comma not before three digits
-/// 1,234                                                 1234; 1.234 in a file of decimal commas
+/// decimal point   1234.5   1,234.50   $1,234.50    1'234.50   1,234 is 1234     1.234 is 1.234
+/// decimal comma   1234,5   1.234,50   1 234,50 €   0,25       1,234 is 1.234    1.234 is 1234
 /// ```
 ///
 /// ```
-/// use wabalake_data::cells::{Spelling, number::money};
-/// let comma = Spelling { decimal_comma: true, ..Spelling::default() };
+/// use wabalake_data::cells::{DecimalMark, number::money};
+/// let [point, comma] = [DecimalMark::Point, DecimalMark::Comma].map(Some);
 /// assert_eq!(money("1 234,56", comma), Some(1_234_560_000));
-/// assert_eq!(money("1,234", Spelling::default()), Some(1_234_000_000));
+/// assert_eq!(money("1 234,56", point), None);
+/// assert_eq!(money("1,234", point), Some(1_234_000_000));
 /// assert_eq!(money("1,234", comma), Some(1_234_000));
-/// assert_eq!(money("0.1234567", Spelling::default()), None);
+/// assert_eq!(money("1,234", None), None);
+/// assert_eq!(money("0.1234567", point), None);
 /// ```
-pub fn money(word: &str, spelling: Spelling) -> Option<i64> {
+pub fn money(word: &str, mark: Option<DecimalMark>) -> Option<i64> {
+    let mark = match mark {
+        None if word.contains(MARKS) => return None,
+        mark => mark.unwrap_or(DecimalMark::Point),
+    };
     let word = without_sign_of_money(word);
     let (negative, word) = match word.strip_prefix(['-', '\u{2212}']) {
         Some(rest) => (true, without_sign_of_money(rest)),
         None => (false, word),
     };
-    let (whole, decimals) = take_apart(word, spelling.decimal_comma)?;
+    let (whole, decimals) = take_apart(word, mark)?;
     if whole.is_empty() && decimals.is_empty() || decimals.len() > MONEY_SCALE {
         return None;
     }
@@ -74,38 +123,106 @@ pub fn money(word: &str, spelling: Spelling) -> Option<i64> {
     Some(if negative { -millionths } else { millionths })
 }
 
-/// The digits before and after the decimal sign, thousands joined.
-fn take_apart(word: &str, decimal_comma: bool) -> Option<(String, &str)> {
-    let point = |at: usize| (&word[..at], &word[at + 1..]);
-    let (whole, decimals) = match (word.rfind('.'), word.rfind(',')) {
-        (None, None) => (word, ""),
-        (Some(dot), Some(comma)) => point(dot.max(comma)),
-        (Some(at), None) | (None, Some(at)) => {
-            let (whole, decimals) = point(at);
-            let is_comma = word.as_bytes()[at] == b',';
-            let several = whole.contains(['.', ',']);
-            // A group of thousands, or three decimals: the file's way of writing decides.
-            let thousands = decimals.len() == 3 && is_comma != decimal_comma && !whole.is_empty();
-            if several || (thousands && in_thousands(word, if is_comma { ',' } else { '.' })) {
-                (word, "")
-            } else {
-                (whole, decimals)
-            }
+/// An amount of money as programs write numbers, in millionths: what lies beyond six decimals is
+/// rounded half to even, exactly. None where it is no such number, or has more digits than a lake
+/// holds.
+///
+/// ```
+/// use wabalake_data::cells::number::rounded_money;
+/// assert_eq!(rounded_money("0.020000000000000004"), Some(20_000));
+/// assert_eq!(rounded_money("1e-05"), Some(10));
+/// assert_eq!(rounded_money("0.0000025"), Some(2));
+/// assert_eq!(rounded_money("1e400"), None);
+/// assert_eq!(rounded_money("Infinity"), None);
+/// ```
+pub fn rounded_money(word: &str) -> Option<i64> {
+    let (negative, word) = match word.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, word),
+    };
+    let (mantissa, exponent) = match word.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, read_exponent(exponent)?),
+        None => (word, 0),
+    };
+    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{decimals}");
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Some(0);
+    }
+    // How many zeros are missing behind the digits, or how many digits are too many.
+    let scale = i64::try_from(MONEY_SCALE).ok()?;
+    let shift = exponent.saturating_add(scale).saturating_sub(i64::try_from(decimals.len()).ok()?);
+    let length = i64::try_from(digits.len()).ok()?.saturating_add(shift);
+    if length > i64::try_from(MONEY_PRECISION).ok()? {
+        return None;
+    }
+    let millionths: i64 = match usize::try_from(shift) {
+        Ok(zeros) => format!("{digits}{}", "0".repeat(zeros)).parse().ok()?,
+        // Less than a tenth of a millionth.
+        Err(_) if length < 0 => 0,
+        Err(_) => {
+            let (kept, cut) = digits.split_at(usize::try_from(length).ok()?);
+            let kept: i64 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+            let is_half = cut.starts_with('5') && cut[1..].bytes().all(|b| b == b'0');
+            let up = if is_half { kept % 2 == 1 } else { cut.as_bytes()[0] >= b'5' };
+            kept + i64::from(up)
         }
     };
-    let is_group = |c: char| matches!(c, '.' | ',' | '\'' | '\u{2019}') || c.is_whitespace();
-    let Some(group) = whole.chars().find(|c| is_group(*c)) else {
+    let most = 10_i64.pow(u32::try_from(MONEY_PRECISION).ok()?);
+    (millionths < most).then_some(if negative { -millionths } else { millionths })
+}
+
+/// The power of ten behind an `e`. One that no amount has is as good as any other such.
+fn read_exponent(word: &str) -> Option<i64> {
+    let (negative, digits) = match word.as_bytes().first()? {
+        b'-' => (true, &word[1..]),
+        b'+' => (false, &word[1..]),
+        _ => (false, word),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let size = digits.parse().unwrap_or(i64::MAX);
+    Some(if negative { -size } else { size })
+}
+
+/// Millionths as an amount that [`money`] reads.
+///
+/// ```
+/// use wabalake_data::cells::number::money_text;
+/// assert_eq!(money_text(-20_000), "-0.020000");
+/// ```
+pub fn money_text(millionths: i64) -> String {
+    let (sign, size) = (if millionths < 0 { "-" } else { "" }, millionths.unsigned_abs());
+    format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
+}
+
+/// The digits before and after the decimal mark, thousands joined.
+fn take_apart(word: &str, mark: DecimalMark) -> Option<(String, &str)> {
+    let (mark, thousands) = match mark {
+        DecimalMark::Point => ('.', ','),
+        DecimalMark::Comma => (',', '.'),
+    };
+    let (whole, decimals) = word.rsplit_once(mark).unwrap_or((word, ""));
+    let Some(group) = whole.chars().find(|c| *c == thousands || is_group(*c)) else {
         return Some((whole.to_owned(), decimals));
     };
     in_thousands(whole, group).then(|| (whole.split(group).collect(), decimals))
 }
 
-/// Whether digits stand in groups of three, the first of which may be shorter.
+/// Whether digits stand in groups of three, the first of which may be shorter. It begins with no
+/// zero: `0.037` is no 37.
 fn in_thousands(digits: &str, group: char) -> bool {
     let mut groups = digits.split(group);
-    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()));
+    let is_first = |first: &str| (1..=3).contains(&first.len()) && !first.starts_with('0');
+    let first = groups.next().is_some_and(is_first);
     let all_digits = digits.chars().all(|c| c == group || c.is_ascii_digit());
-    first && all_digits && groups.all(|group| group.len() == 3)
+    let mut others = groups.peekable();
+    first && all_digits && others.peek().is_some() && others.all(|group| group.len() == 3)
 }
 
 /// Without `$`, `US$`, `R$`, `€` and the like, before or after.
@@ -130,6 +247,21 @@ pub fn float_text(number: f64) -> String {
     format!("{rounded}")
 }
 
+/// A number in digits and a decimal point, so that it cannot be taken for one with a point between
+/// thousands: what comes from a program's number is exact.
+///
+/// ```
+/// use wabalake_data::cells::number::never_thousands;
+/// assert_eq!(never_thousands("1.234".to_owned()), "1.2340");
+/// assert_eq!(never_thousands("12.5".to_owned()), "12.5");
+/// ```
+pub fn never_thousands(mut number: String) -> String {
+    if number.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 3) {
+        number.push('0');
+    }
+    number
+}
+
 /// `57.0` as `57`; anything else as it is.
 pub(crate) fn without_float_tail(word: &str) -> &str {
     match word.split_once('.') {
@@ -144,40 +276,80 @@ mod tests {
 
     use super::*;
 
+    const POINT: Option<DecimalMark> = Some(DecimalMark::Point);
+    const COMMA: Option<DecimalMark> = Some(DecimalMark::Comma);
+
     #[test]
     fn amounts_however_they_are_spelled() {
         let either = [
             ("0", 0),
+            ("12", 12_000_000),
+            ("1 234", 1_234_000_000),
+            ("1'234'567", 1_234_567_000_000),
+            ("-$3", -3_000_000),
+        ];
+        for (word, millionths) in either {
+            for mark in [None, POINT, COMMA] {
+                assert_eq!(money(word, mark), Some(millionths), "{word} {mark:?}");
+            }
+        }
+        let with_point = [
             ("0.0000", 0),
             ("12.5", 12_500_000),
-            ("12,5", 12_500_000),
             (".5", 500_000),
+            ("0.037", 37_000),
+            ("012.345", 12_345_000),
             ("1,234.56", 1_234_560_000),
-            ("1.234,56", 1_234_560_000),
-            ("1 234,56", 1_234_560_000),
-            ("1\u{202f}234,56\u{a0}€", 1_234_560_000),
             ("1'234.56", 1_234_560_000),
             ("1,234,567", 1_234_567_000_000),
             ("$1,234.50", 1_234_500_000),
-            ("R$ 10,00", 10_000_000),
             ("-3.25", -3_250_000),
             ("-$3.25", -3_250_000),
-            ("1234,567", 1_234_567_000),
+            ("1234.567", 1_234_567_000),
             ("88.1010", 88_101_000),
             ("999999999999.999999", 999_999_999_999_999_999),
         ];
-        for (word, millionths) in either {
-            for decimal_comma in [false, true] {
-                let spelling = Spelling { decimal_comma, ..Spelling::default() };
-                assert_eq!(money(word, spelling), Some(millionths), "{word} {decimal_comma}");
-            }
+        for (word, millionths) in with_point {
+            assert_eq!(money(word, POINT), Some(millionths), "{word}");
+            assert_eq!((money(word, COMMA), money(word, None)), (None, None), "{word}");
+            let with_comma = word.replace('.', "\0").replace(',', ".").replace('\0', ",");
+            assert_eq!(money(&with_comma, COMMA), Some(millionths), "{with_comma}");
+            assert_eq!(money(&with_comma, POINT), None, "{with_comma}");
         }
-        let comma = Spelling { decimal_comma: true, ..Spelling::default() };
+        assert_eq!(money("1\u{202f}234,56\u{a0}€", COMMA), Some(1_234_560_000));
+        assert_eq!(money("R$ 10,00", COMMA), Some(10_000_000));
         for (word, plain, with_comma) in
             [("1,234", 1_234_000_000, 1_234_000), ("1.234", 1_234_000, 1_234_000_000)]
         {
-            assert_eq!(money(word, Spelling::default()), Some(plain));
-            assert_eq!(money(word, comma), Some(with_comma));
+            assert_eq!(money(word, POINT), Some(plain));
+            assert_eq!(money(word, COMMA), Some(with_comma));
+            assert_eq!(money(word, None), None);
+        }
+    }
+
+    #[test]
+    fn counts_however_they_are_spelled() {
+        let cases = [
+            ("1234", Some(1234), Some(1234)),
+            ("1234.0", Some(1234), Some(1234)),
+            ("1 234", Some(1234), Some(1234)),
+            ("-1,234", Some(-1234), None),
+            ("-1.234", None, Some(-1234)),
+            ("1,000", Some(1000), None),
+            ("1.000", Some(1), Some(1000)),
+            ("1.234.567", None, Some(1_234_567)),
+            ("5,0", None, Some(5)),
+            ("0,123", None, None),
+            ("1,23", None, None),
+            ("1.5", None, None),
+            ("ten", None, None),
+            ("", None, None),
+        ];
+        for (word, with_point, with_comma) in cases {
+            assert_eq!(count(word, POINT), with_point, "{word}");
+            assert_eq!(count(word, COMMA), with_comma, "{word}");
+            let plain = with_point.filter(|_| !word.contains(MARKS));
+            assert_eq!(count(word, None), plain, "{word}");
         }
     }
 
@@ -198,26 +370,126 @@ mod tests {
             "1.2.3",
             "--1",
             "NaN1",
+            "0 123",
         ];
         for word in words {
-            assert_eq!(money(word, Spelling::default()), None, "{word}");
+            for mark in [None, POINT, COMMA] {
+                assert_eq!(money(word, mark), None, "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn amounts_of_programs_are_rounded_half_to_even() {
+        for (word, millionths) in [
+            ("0", 0),
+            ("-0.0", 0),
+            ("15.58", 15_580_000),
+            ("15.580000000000002", 15_580_000),
+            ("0.020000000000000004", 20_000),
+            ("0.33333333333", 333_333),
+            ("1234.5678912345", 1_234_567_891),
+            ("0.007692307692307692", 7_692),
+            ("1e-05", 10),
+            ("1E+3", 1_000_000_000),
+            ("1.5e-7", 0),
+            ("5e-7", 0),
+            ("15e-7", 2),
+            ("25e-7", 2),
+            ("35e-7", 4),
+            ("2.50000000000000000000001e-6", 3),
+            ("-0.0000015", -2),
+            ("1e-999999999999999999999", 0),
+            ("0e999999999999999999999", 0),
+            ("123456789012.3456785", 123_456_789_012_345_678),
+            ("999999999999.9999994", 999_999_999_999_999_999),
+        ] {
+            assert_eq!(rounded_money(word), Some(millionths), "{word}");
+        }
+        for word in [
+            "",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "1e+",
+            "1e400",
+            "1e999999999999999999999",
+            "999999999999.9999995",
+            "1000000000000",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "1,5",
+            "0x10",
+            "--1",
+            "1.2.3",
+        ] {
+            assert_eq!(rounded_money(word), None, "{word}");
         }
     }
 
     proptest! {
+        /// However an amount is written, the nearest millionth is taken, of two the even one.
+        #[test]
+        fn the_nearest_millionth_is_taken(
+            digits in 0..10_u64.pow(17),
+            decimals in 0..12_usize,
+            exponent in -6..6_i32,
+            negative in any::<bool>(),
+        ) {
+            let sign = if negative { "-" } else { "" };
+            let text = format!("{digits:0>width$}", width = decimals + 1);
+            let (whole, part) = text.split_at(text.len() - decimals);
+            let word = format!("{sign}{whole}.{part}e{exponent}");
+            let power = exponent - i32::try_from(decimals).unwrap() + 6;
+            let size = i128::from(digits);
+            let expected = if power >= 0 {
+                size * 10_i128.pow(power.unsigned_abs())
+            } else {
+                let unit = 10_i128.pow(power.unsigned_abs());
+                let (least, rest) = (size / unit, size % unit);
+                match (2 * rest).cmp(&unit) {
+                    std::cmp::Ordering::Less => least,
+                    std::cmp::Ordering::Greater => least + 1,
+                    std::cmp::Ordering::Equal => least + least % 2,
+                }
+            };
+            let expected = i64::try_from(expected).ok().filter(|m| *m < 10_i64.pow(18));
+            let expected = expected.map(|m| if negative { -m } else { m });
+            prop_assert_eq!(rounded_money(&word), expected, "{}", word);
+        }
+
         /// What is printed comes back, in either way of writing.
         #[test]
         fn printed_amounts_come_back(millionths in -999_999_999_999_999_999i64..=999_999_999_999_999_999) {
-            let (sign, size) = (if millionths < 0 { "-" } else { "" }, millionths.unsigned_abs());
-            let text = format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000);
-            prop_assert_eq!(money(&text, Spelling::default()), Some(millionths));
-            let comma = Spelling { decimal_comma: true, ..Spelling::default() };
-            prop_assert_eq!(money(&text.replace('.', ","), comma), Some(millionths));
+            let text = money_text(millionths);
+            prop_assert_eq!(money(&text, POINT), Some(millionths));
+            prop_assert_eq!(money(&text.replace('.', ","), COMMA), Some(millionths));
         }
 
+        /// Whatever is read without a mark is the same with either.
         #[test]
-        fn any_text_is_read_without_a_panic(text in "[0-9.,' \u{a0}$€-]{0,12}") {
-            let _ = (money(&text, Spelling::default()), count(&text), integer(&text));
+        fn what_needs_no_mark_is_the_same_with_either(text in "[0-9.,' \u{a0}$€-]{0,12}") {
+            for mark in [POINT, COMMA] {
+                if let Some(amount) = money(&text, None) {
+                    prop_assert_eq!(money(&text, mark), Some(amount));
+                }
+                if let Some(number) = count(&text, None) {
+                    prop_assert_eq!(count(&text, mark), Some(number));
+                }
+            }
+            let _ = (integer(&text), rounded_money(&text));
+        }
+
+        /// A program's number is read as such, or not at all.
+        #[test]
+        fn a_programs_number_is_never_thousands(number in 0.0f64..2000.0, decimals in 0usize..6) {
+            let text = format!("{number:.decimals$}");
+            let exact = money(&text, POINT);
+            let written = never_thousands(text);
+            prop_assert_eq!(money(&written, POINT), exact);
+            prop_assert!([None, exact].contains(&money(&written, COMMA)));
         }
     }
 }

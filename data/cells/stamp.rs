@@ -3,18 +3,25 @@
 //! ```text
 //! "2025-06-01T10:00:00.250Z"   has a zone: converted
 //! "2025-06-01 10:00:00"        has none: read in the source time zone
+//! "2025/6/1 9:05"              the same, as a spreadsheet may write it
+//! "1/6/2025 10:00:00 PM"       day first or month first, as the whole column is written
+//! "1748772000"                 seconds since 1970, ten digits; milliseconds have thirteen
 //! "2025-03-30 02:30:00"        in Europe/Madrid there is no such time: bad
 //! "2025-10-26 02:30:00"        in Europe/Madrid there are two: the earlier one
 //! "1970-01-01 00:00:00"        a sentinel: never
 //! "2025-06-01"                 a date is no instant: bad
 //! ```
 
-use chrono::{LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
+use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
+use super::DateOrder;
+use super::date;
+use super::number::without_float_tail;
+
 /// Whether a stamp says how far it is from UTC.
-#[derive(Clone, Copy)]
-enum Offset {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offset {
     Unsaid,
     Seconds(i64),
 }
@@ -26,11 +33,14 @@ pub enum Stamp {
     At(i64),
     /// One of the stamps that some systems write for "never".
     Sentinel,
+    /// A time that the zone's clocks jump over.
+    Skipped,
     /// No instant at all.
     Bad,
 }
 
-/// Reads a trimmed stamp that is no null word. One without an offset is read in `zone`.
+/// Reads a trimmed stamp in an ISO form that is no null word. One without an offset is read in
+/// `zone`.
 ///
 /// ```
 /// use chrono_tz::Tz;
@@ -40,28 +50,149 @@ pub enum Stamp {
 /// assert_eq!(read("31/05/2025 10:00", Tz::UTC), Stamp::Bad);
 /// ```
 pub fn read(word: &str, zone: Tz) -> Stamp {
-    let Some((local, offset)) = split(word.as_bytes()) else { return Stamp::Bad };
+    split(word.as_bytes()).map_or(Stamp::Bad, |stamp| on_clock(stamp, zone))
+}
+
+/// Reads a stamp in any form that exports have: as [`read`] does, unix seconds or milliseconds, and
+/// what spreadsheets make of stamps. Without an order, only what is the same in every order is read.
+///
+/// ```
+/// use chrono_tz::Tz;
+/// use wabalake_data::cells::DateOrder;
+/// use wabalake_data::cells::stamp::{Stamp, read_as};
+/// let at = Stamp::At(90_000_000_000);
+/// assert_eq!(read_as("1970-01-02 01:00:00", Tz::UTC, None), at);
+/// assert_eq!(read_as("2/1/1970 1:00 AM", Tz::UTC, Some(DateOrder::DayFirst)), at);
+/// assert_eq!(read_as("2/1/1970 1:00 AM", Tz::UTC, None), Stamp::Bad);
+/// assert_eq!(read_as("1748772000", Tz::UTC, None), Stamp::At(1_748_772_000_000_000));
+/// ```
+pub fn read_as(word: &str, zone: Tz, order: Option<DateOrder>) -> Stamp {
+    local(word, order).map_or(Stamp::Bad, |stamp| on_clock(stamp, zone))
+}
+
+/// What a stamp says, before any zone.
+pub(super) fn local(word: &str, order: Option<DateOrder>) -> Option<(NaiveDateTime, Offset)> {
+    split(word.as_bytes()).or_else(|| {
+        let (date, time) = date::split(word);
+        if time.is_empty() {
+            return Some((unix(date)?, Offset::Seconds(0)));
+        }
+        let (time, offset) = clock(time)?;
+        Some((date::calendar(date, order)?.and_time(time), offset))
+    })
+}
+
+fn on_clock((local, offset): (NaiveDateTime, Offset), zone: Tz) -> Stamp {
     if is_sentinel(local) {
         return Stamp::Sentinel;
     }
-    let utc = match offset {
-        Offset::Seconds(east) => Some(local.and_utc().timestamp_micros() - east * 1_000_000),
-        Offset::Unsaid if zone == Tz::UTC => Some(local.and_utc().timestamp_micros()),
+    let local_micros = local.and_utc().timestamp_micros();
+    match offset {
+        Offset::Seconds(east) => Stamp::At(local_micros - east * 1_000_000),
+        Offset::Unsaid if zone == Tz::UTC => Stamp::At(local_micros),
         Offset::Unsaid => match zone.from_local_datetime(&local) {
-            LocalResult::Single(at) => Some(at.timestamp_micros()),
+            LocalResult::Single(at) => Stamp::At(at.timestamp_micros()),
             LocalResult::Ambiguous(earlier, later) => {
-                Some(earlier.timestamp_micros().min(later.timestamp_micros()))
+                Stamp::At(earlier.timestamp_micros().min(later.timestamp_micros()))
             }
-            LocalResult::None => None,
+            LocalResult::None => Stamp::Skipped,
         },
-    };
-    utc.map_or(Stamp::Bad, Stamp::At)
+    }
 }
 
 fn is_sentinel(local: NaiveDateTime) -> bool {
     let midnight_of =
         |year| NaiveDate::from_ymd_opt(year, 1, 1).map(|d| d.and_time(NaiveTime::MIN));
     [1970, 2000].into_iter().any(|year| midnight_of(year) == Some(local))
+}
+
+/// The local times that a zone's clocks jump over, where a stamp lies in them: from the first that
+/// there is not to the first that there is.
+///
+/// ```
+/// use chrono_tz::Europe::Madrid;
+/// use wabalake_data::cells::stamp::gap;
+/// let hours = gap("2025-03-30 02:30:00", Madrid, None).map(|[from, to]| (from.to_string(), to.to_string()));
+/// assert_eq!(hours, Some(("02:00:00".to_owned(), "03:00:00".to_owned())));
+/// ```
+pub fn gap(word: &str, zone: Tz, order: Option<DateOrder>) -> Option<[NaiveTime; 2]> {
+    const LONGEST: i64 = 25 * 60;
+    let (local, _) = local(word, order)?;
+    let minute = local.date().and_hms_opt(
+        chrono::Timelike::hour(&local),
+        chrono::Timelike::minute(&local),
+        0,
+    )?;
+    let is_there = |local: &NaiveDateTime| zone.from_local_datetime(local).earliest().is_some();
+    let find = |step: i64| {
+        let minutes =
+            (0..LONGEST).filter_map(|n| minute.checked_add_signed(TimeDelta::minutes(step * n)));
+        minutes.into_iter().find(is_there)
+    };
+    let (before, after) = (find(-1)?, find(1)?);
+    Some([(before + TimeDelta::minutes(1)).time(), after.time()])
+}
+
+/// `1748772000` and `1748772000123`, also as a float without decimals; 0 is a sentinel too.
+fn unix(word: &str) -> Option<NaiveDateTime> {
+    let digits = without_float_tail(word);
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let millis = match digits.len() {
+        1 if digits == "0" => 0,
+        10 => digits.parse::<i64>().ok()? * 1_000,
+        13 => digits.parse().ok()?,
+        _ => return None,
+    };
+    Some(DateTime::from_timestamp_millis(millis)?.naive_utc())
+}
+
+/// The time of day and what follows it: `9:05`, `10:00:00.250`, `10:00 p. m.`, `10:00:00Z`.
+pub(super) fn clock(word: &str) -> Option<(NaiveTime, Offset)> {
+    let (hour, rest) = word.split_once(':')?;
+    let (minute, rest) = rest.split_at_checked(2)?;
+    let (second, rest) = match rest.strip_prefix(':') {
+        Some(rest) => rest.split_at_checked(2)?,
+        None => ("0", rest),
+    };
+    let (fraction, rest) = match rest.strip_prefix(['.', ',']) {
+        Some(rest) => {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                return None;
+            }
+            rest.split_at(digits)
+        }
+        None => ("", rest),
+    };
+    let in_digits = |part: &str, longest: usize| {
+        let shaped =
+            (1..=longest).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        shaped.then(|| part.parse::<u32>().ok()).flatten()
+    };
+    let hour = in_digits(hour, 2)?;
+    let (hour, rest) = match half_of_day(rest) {
+        Some((is_afternoon, rest)) if (1..=12).contains(&hour) => {
+            (hour % 12 + if is_afternoon { 12 } else { 0 }, rest)
+        }
+        Some(_) => return None,
+        None => (hour, rest),
+    };
+    let (minute, second) = (in_digits(minute, 2)?, in_digits(second, 2)?);
+    let micros = micros(&fraction.as_bytes()[..fraction.len().min(6)]);
+    let time = NaiveTime::from_hms_micro_opt(hour, minute, second, micros)?;
+    Some((time, offset(rest.as_bytes())?))
+}
+
+/// Whether what follows a time begins with AM or PM, however it is written (`p. m.`), and the rest.
+fn half_of_day(word: &str) -> Option<(bool, &str)> {
+    let word = word.trim_start();
+    let is_afternoon = word.starts_with(['p', 'P']);
+    let rest = word.strip_prefix(['a', 'A', 'p', 'P'])?;
+    let rest = rest.trim_start_matches(|c: char| c == '.' || c.is_whitespace());
+    let rest = rest.strip_prefix(['m', 'M'])?;
+    Some((is_afternoon, rest.strip_prefix('.').unwrap_or(rest)))
 }
 
 /// Splits `2025-06-01T10:00:00.25-03:00` into the local time and the offset.
@@ -123,7 +254,7 @@ mod tests {
     use super::*;
 
     fn at(rfc3339: &str) -> Stamp {
-        Stamp::At(chrono::DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp_micros())
+        Stamp::At(DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp_micros())
     }
 
     #[test]
@@ -153,7 +284,15 @@ mod tests {
             "2025-06-01 24:00:00",
             "2025-06-01 10:00:60",
             "2025-06-01 10:00:00.",
-            "2025-06-01 10:00:00 PM",
+            "2025-06-01 13:00:00 PM",
+            "2025-06-01 0:30 AM",
+            "2025-06-01 10:0",
+            "2025-06-01 10:5:00",
+            "2025-06-0110:00",
+            "174877200",
+            "17487720000",
+            "1748772000.5",
+            "01:00",
             "",
             "2025-06-01 10:00:00+25:00",
             "20250601T100000Z",
@@ -161,13 +300,77 @@ mod tests {
         ];
         for word in words {
             assert_eq!(read(word, Tz::UTC), Stamp::Bad, "{word}");
+            assert_eq!(read_as(word, Tz::UTC, None), Stamp::Bad, "{word}");
         }
+    }
+
+    #[test]
+    fn what_spreadsheets_and_programs_make_of_one_instant() {
+        let [day_first, month_first] = [DateOrder::DayFirst, DateOrder::MonthFirst].map(Some);
+        let cases = [
+            ("2025-6-1 22:00", None),
+            ("2025/06/01 22:00", None),
+            ("2025/6/1 10:00:00 PM", None),
+            ("2025-06-01 10:00:00 PM", None),
+            ("Jun 1, 2025 10:00 pm", None),
+            ("1748815200", None),
+            ("1748815200.0", None),
+            ("1748815200000", None),
+            ("1/6/2025 22:00", day_first),
+            ("01.06.2025 22:00", day_first),
+            ("01/06/2025, 22:00:00", day_first),
+            ("1/6/2025 10:00:00 p. m.", day_first),
+            ("1/6/2025 10:00 p.\u{a0}m.", day_first),
+            ("6/1/2025 10:00:00 PM", month_first),
+            ("6/1/2025, 10:00:00\u{202f}PM", month_first),
+            ("6/1/2025 10:00:00.000 PM", month_first),
+            ("6/1/2025 10:00 PM +00:00", month_first),
+            ("06-01-2025T22:00:00Z", month_first),
+        ];
+        for (word, order) in cases {
+            assert_eq!(read_as(word, Tz::UTC, order), at("2025-06-01T22:00:00Z"), "{word}");
+            if order.is_some() {
+                assert_eq!(read_as(word, Tz::UTC, None), Stamp::Bad, "{word}");
+            }
+        }
+        let midnight = at("2025-06-01T00:00:00Z");
+        assert_eq!(read_as("6/1/2025 12:00 AM", Tz::UTC, month_first), midnight);
+        assert_eq!(read_as("6/1/2025 0:00", Tz::UTC, month_first), midnight);
+        // What counts from 1970 has no other zone.
+        assert_eq!(read_as("1748815200", America::Bogota, None), at("2025-06-01T22:00:00Z"));
+        assert_eq!(
+            read_as("1/6/2025 17:00", America::Bogota, day_first),
+            at("2025-06-01T22:00:00Z")
+        );
+    }
+
+    #[test]
+    fn sentinels_in_every_form() {
+        let order = Some(DateOrder::DayFirst);
+        for word in ["1/1/1970 0:00", "01/01/2000 12:00:00 AM", "0", "0000000000", "1970/1/1 0:00"]
+        {
+            assert_eq!(read_as(word, America::Bogota, order), Stamp::Sentinel, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_hours_that_clocks_jump_over() {
+        let hours = |word, zone| {
+            let [from, to] = gap(word, zone, None).unwrap();
+            (from.format("%H:%M").to_string(), to.format("%H:%M").to_string())
+        };
+        let hour = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        assert_eq!(hours("2025-03-30 02:59:59.5", Europe::Madrid), hour("02:00", "03:00"));
+        assert_eq!(hours("2025-09-07 00:30", America::Santiago), hour("00:00", "01:00"));
+        assert_eq!(hours("2025-09-07 00:00", America::Santiago), hour("00:00", "01:00"));
+        assert_eq!(hours("2011-12-30 12:00", chrono_tz::Pacific::Apia), hour("00:00", "00:00"));
+        assert_eq!(read("2025-09-07 00:30", America::Santiago), Stamp::Skipped);
     }
 
     #[test]
     fn local_times_of_transition_days() {
         let madrid = Europe::Madrid;
-        assert_eq!(read("2025-03-30 02:30:00", madrid), Stamp::Bad);
+        assert_eq!(read("2025-03-30 02:30:00", madrid), Stamp::Skipped);
         assert_eq!(read("2025-10-26 02:30:00", madrid), at("2025-10-26T00:30:00Z"));
         assert_eq!(read("2025-06-01 12:00:00", madrid), at("2025-06-01T10:00:00Z"));
         assert_eq!(read("2025-06-01 12:00:00Z", madrid), at("2025-06-01T12:00:00Z"));

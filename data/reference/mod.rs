@@ -2,3 +2,4 @@
 
 pub mod countries;
 pub mod deployment_states;
+pub mod renumbered;

@@ -13,7 +13,7 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat};
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat};
 
 use super::card::RATES;
 use super::company::{LINES, SOURCES};
@@ -355,6 +355,9 @@ impl Companion {
             self.days.clone().flat_map(|day| ads().map(move |ad| cents(ad.id, day))).sum();
         let dates =
             [self.days.start, self.days.end - 1].map(|day| self.plan.date(day).unwrap_or_default());
+        // Of days that are all no more than months, nobody could tell which is which.
+        let mut all = self.days.clone().filter_map(|day| self.plan.date(day));
+        let is_clear = all.any(|date| date.day() > 12);
         let mut rows = 0;
         if self.even {
             line(
@@ -386,7 +389,7 @@ impl Companion {
                         format_args!("{date},{date},\"{campaign}\",{name},{id},{whole}.{rest:02}"),
                     );
                 } else {
-                    let date = date.format("%d/%m/%Y");
+                    let date = date.format(if is_clear { "%d/%m/%Y" } else { "%Y-%m-%d" });
                     line(out, format_args!("{date};{campaign};{name};{id};{whole},{rest:02}"));
                 }
                 rows += 1;

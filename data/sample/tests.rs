@@ -549,7 +549,7 @@ fn the_file_written_by_hand_is_as_its_readme_says() {
     let mut people = BTreeSet::new();
     for row in rows.iter().flatten() {
         let [code, number] = person(row).map(|cell| digits(&cell).unwrap().into_owned());
-        people.insert(phones.person(Some(&code), Some(&number)).unwrap().phone());
+        people.insert(phones.person(Some(&code), Some(&number)).unwrap().into_phone());
     }
     let people: Vec<_> = people.iter().map(String::as_str).collect();
     assert_eq!(

@@ -1,6 +1,6 @@
 //! What ads on Meta cost: one row for each ad, day and currency.
 //!
-//! From Ads Manager's export, in English, Spanish, Portuguese or French. A row for a longer period
+//! From Ads Manager's export, in English, Spanish, Portuguese, French or German. A row for a longer period
 //! is spread evenly over its days, to the cent; the row of totals is left out.
 //!
 //! ```text
@@ -28,6 +28,8 @@
 //! period longer than any.
 
 use polars::prelude::*;
+
+use crate::cells::DecimalMark;
 
 use super::{BLANK, CURRENCY, Cell, Column, Fate, Kind, Row, Spread, Table, fold_header};
 
@@ -66,7 +68,8 @@ columns! {
 /// English titles that are not the column's name.
 const ENGLISH: [&str; 2] = ["Amount spent", "Ad spend"];
 
-/// Titles in the export, by column; those that are not English are Spanish, Portuguese and French.
+/// Titles in the export, by column; those that are not English are Spanish, Portuguese, French and
+/// German.
 const TITLES: [(&str, &[&str]); 8] = [
     (
         AD_ID,
@@ -79,9 +82,10 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Identifiant de la publicité",
             "ID de la publicité",
             "Identifiant de publicité",
+            "Anzeigen-ID",
         ],
     ),
-    (DAY, &["Día", "Dia", "Jour"]),
+    (DAY, &["Día", "Dia", "Jour", "Tag"]),
     (
         SPEND,
         &[
@@ -93,6 +97,7 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Valor gasto",
             "Montante gasto",
             "Montant dépensé",
+            "Ausgegebener Betrag",
         ],
     ),
     (
@@ -104,6 +109,8 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Início do relatório",
             "Début des rapports",
             "Début du rapport",
+            "Berichtsstart",
+            "Berichtsbeginn",
         ],
     ),
     (
@@ -117,18 +124,38 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Fim dos relatórios",
             "Fin des rapports",
             "Fin du rapport",
+            "Berichtsende",
         ],
     ),
-    (AD_NAME, &["Nombre del anuncio", "Nome do anúncio", "Nom de la publicité"]),
+    (
+        AD_NAME,
+        &[
+            "Nombre del anuncio",
+            "Nome do anúncio",
+            "Nom de la publicité",
+            "Anzeigenname",
+            "Name der Anzeige",
+        ],
+    ),
     (
         AD_SET_NAME,
         &[
             "Nombre del conjunto de anuncios",
             "Nome do conjunto de anúncios",
             "Nom de l'ensemble de publicités",
+            "Name der Anzeigengruppe",
         ],
     ),
-    (CAMPAIGN_NAME, &["Nombre de la campaña", "Nome da campanha", "Nom de la campagne"]),
+    (
+        CAMPAIGN_NAME,
+        &[
+            "Nombre de la campaña",
+            "Nome da campanha",
+            "Nom de la campagne",
+            "Kampagnenname",
+            "Name der Kampagne",
+        ],
+    ),
 ];
 
 const fn titles(place: usize) -> &'static [&'static str] {
@@ -142,7 +169,7 @@ pub static TABLE: Table = Table {
     columns: &[
         Column::new(AD_ID, Kind::Word).required().or(titles(0)),
         Column::new(DAY, Kind::Date).required().else_from(REPORTING_STARTS).or(titles(1)),
-        Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise"]),
+        Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
         Column::new(SPEND, Kind::Money).required().or(titles(2)),
         Column::new(EXPORTED_ON, Kind::Date),
     ],
@@ -172,16 +199,21 @@ pub static TABLE: Table = Table {
     ],
     sort: &[AD_ID, CURRENCY],
     derive,
-    left_out: "rows of totals",
-    is_day_first,
+    left_out: ["row of totals", "rows of totals"],
+    language,
     ..BLANK
 };
 
-fn is_day_first(header: &str) -> bool {
+fn language(header: &str) -> Option<DecimalMark> {
     // A currency in brackets stands behind some titles.
-    let title = fold_header(header.split('(').next().unwrap_or_default());
-    let titles = TITLES.iter().flat_map(|(_, titles)| *titles);
-    titles.filter(|known| !ENGLISH.contains(known)).any(|known| fold_header(known) == title)
+    let title = header.split('(').next().unwrap_or_default().trim();
+    let folded = fold_header(title);
+    let is_known = |titles: &[&str]| titles.iter().any(|known| fold_header(known) == folded);
+    if TITLES.iter().any(|(_, titles)| is_known(titles)) && !is_known(&ENGLISH) {
+        return Some(DecimalMark::Comma);
+    }
+    let is_title = is_known(&ENGLISH) || TITLES.iter().any(|(name, _)| is_known(&[name]));
+    (is_title && title.starts_with(char::is_uppercase)).then_some(DecimalMark::Point)
 }
 
 fn shortest_period() -> Expr {
@@ -289,6 +321,24 @@ mod tests {
         for (place, (name, _)) in TITLES.iter().enumerate() {
             let column = TABLE.cells().find(|column| column.name == *name).unwrap();
             assert_eq!(column.aliases, titles(place), "{name}");
+        }
+    }
+
+    #[test]
+    fn titles_tell_their_language() {
+        let cases = [
+            ("Amount spent (USD)", Some(DecimalMark::Point)),
+            ("Ad ID", Some(DecimalMark::Point)),
+            ("Importe gastado (COP)", Some(DecimalMark::Comma)),
+            ("Día", Some(DecimalMark::Comma)),
+            ("Montant dépensé (EUR)", Some(DecimalMark::Comma)),
+            ("spend", None),
+            ("ad_id", None),
+            ("amount_spent", None),
+            ("Betrag", None),
+        ];
+        for (title, mark) in cases {
+            assert_eq!(language(title), mark, "{title}");
         }
     }
 

@@ -21,7 +21,7 @@ pub static TABLE: Table = Table {
     name: NAME,
     source: "a business's own tags of people",
     columns: &[
-        Column::new(USER_PHONE, Kind::Phone).required().or(&["phone"]),
+        Column::new(USER_PHONE, Kind::FullPhone).required().or(&["phone"]),
         Column::new(TAG, Kind::Text).required(),
         Column::new(SINCE, Kind::Moment),
     ],

@@ -64,7 +64,7 @@ pub static TABLE: Table = Table {
         Column::new(TIMESTAMP, Kind::Stamp),
         Column::new(sessions::USER_COUNTRY_CODE, Kind::Phone)
             .or(&["user.country_code", "country_code"]),
-        Column::new(sessions::USER_CELLPHONE, Kind::Phone).or(&[
+        Column::new(sessions::USER_CELLPHONE, Kind::FullPhone).or(&[
             "user.cellphone",
             "cellphone",
             "user.phone",
@@ -77,7 +77,7 @@ pub static TABLE: Table = Table {
     hashes: &[(CLOSURE_KEY, CLOSURE_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
     statistics: &[CLOSED_AT],
     derive,
-    left_out: "events of other kinds",
+    left_out: ["event of another kind", "events of other kinds"],
     ..BLANK
 };
 
@@ -91,7 +91,7 @@ fn derive(row: &mut Row<'_, '_>) {
         row.fate = Fate::LeftOut;
     }
     row.stand_in(CLOSED, SENT);
-    row.place_person([4, 5], Some(10), 11, None);
+    row.place_person_at_home([4, 5], 10, 11);
     row.cells[8] = match (row.cells[EVENT].text(), &row.cells[CLOSED]) {
         (Some(event), _) => Cell::Owned(event.to_owned()),
         (None, Cell::Stamp(closed)) => {

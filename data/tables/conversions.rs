@@ -31,7 +31,7 @@ pub static TABLE: Table = Table {
         Column::new(EVENT, Kind::Text),
         Column::new(CONVERTED_AT, Kind::Stamp).required(),
         Column::new(SESSION_ID, Kind::Word),
-        Column::new(USER_PHONE, Kind::Phone).or(&["phone"]),
+        Column::new(USER_PHONE, Kind::FullPhone).or(&["phone"]),
         Column::new(VALUE, Kind::Money),
         Column::new(CURRENCY, Kind::Word),
     ],

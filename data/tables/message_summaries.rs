@@ -5,7 +5,7 @@
 
 use polars::prelude::*;
 
-use super::{BLANK, Column, Kind, Table};
+use super::{BLANK, Column, Kind, Table, english};
 use crate::cells::Enumeration;
 
 /// Its name in the catalog.
@@ -76,5 +76,6 @@ pub static TABLE: Table = Table {
     day_of: DATE,
     precedence: || vec![col(CREATED), col(RECEIVED)],
     sort: &[WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE, CAMPAIGN_NAME],
+    language: |title| english(&TABLE, title),
     ..BLANK
 };

@@ -67,6 +67,9 @@ columns! {
 pub const FIELDS: [&str; 4] =
     ["analytics", "conversation_analytics", "pricing_analytics", "template_analytics"];
 
+/// What a point measures, which tells no point from another.
+pub const MEASURES: [&str; 7] = [SENT, DELIVERED, READ, CLICKED, CONVERSATION, VOLUME, COST];
+
 /// The lengths of a bucket; some fields call days and months by other words.
 pub static GRANULARITIES: Enumeration =
     Enumeration::new(&[("HALF_HOUR", &[]), ("DAY", &["DAILY"]), ("MONTH", &["MONTHLY"])]);
@@ -179,8 +182,7 @@ mod tests {
 
     #[test]
     fn the_key_is_all_but_the_measures() {
-        let measures = [SENT, DELIVERED, READ, CLICKED, CONVERSATION, VOLUME, COST];
-        let others = TABLE.columns.iter().map(|c| c.name).filter(|name| !measures.contains(name));
+        let others = TABLE.columns.iter().map(|c| c.name).filter(|name| !MEASURES.contains(name));
         assert!(others.eq(TABLE.key.iter().copied()));
     }
 

@@ -5,9 +5,9 @@
 
 use polars::prelude::*;
 
-use crate::cells::Enumeration;
 use crate::cells::number::{MONEY_PRECISION, MONEY_SCALE};
-use crate::cells::phone::Phones;
+use crate::cells::phone::{Person, Phones};
+use crate::cells::{DecimalMark, Enumeration};
 
 /// Names of columns, each stated once.
 macro_rules! columns {
@@ -125,11 +125,11 @@ pub struct Table {
     pub stamps_are_utc: bool,
     /// What its amounts are in where an export does not say it.
     pub currency: Option<&'static str>,
-    /// What records are called that are neither rows nor at fault.
-    pub left_out: &'static str,
-    /// Whether a header cell is of a language that puts the day before the month and a comma
-    /// before decimals.
-    pub is_day_first: fn(&str) -> bool,
+    /// What one record is called that is neither a row nor at fault, and several.
+    pub left_out: [&'static str; 2],
+    /// The decimal mark of the language that a header cell is in. A column's own name is in none:
+    /// anybody may have written it.
+    pub language: fn(&str) -> Option<DecimalMark>,
 }
 
 /// A table without anything, to state the others by what they have.
@@ -152,8 +152,8 @@ pub(crate) const BLANK: Table = Table {
     derive: |_| {},
     stamps_are_utc: false,
     currency: None,
-    left_out: "",
-    is_day_first: |_| false,
+    left_out: [""; 2],
+    language: |_| None,
 };
 
 impl Table {
@@ -244,8 +244,11 @@ pub enum Kind {
     Dashed,
     /// Any other text: trimmed, and null words are null.
     Word,
-    /// A phone or a line: digits, without float tail, spaces, `+`, `-`, `(`, `)`.
+    /// A phone or a line: digits alone, or a user id as it is.
     Phone,
+    /// A phone that may be a national one: as [`Kind::Phone`], with the `+` of a full one until
+    /// [`Table::derive`] has made the person of it.
+    FullPhone,
     /// One of a closed list; an unknown word is kept as it came.
     Enumeration(&'static Enumeration),
     /// As [`Kind::Enumeration`], but an unknown word is a bad value.
@@ -347,6 +350,7 @@ impl Column {
             | Kind::Dashed
             | Kind::Word
             | Kind::Phone
+            | Kind::FullPhone
             | Kind::Enumeration(_)
             | Kind::Closed(_)
             | Kind::Country
@@ -360,11 +364,23 @@ impl Column {
         }
     }
 
+    /// Whether its cells are ids that some program gave: a number that lost its digits is none.
+    pub fn is_id(&self) -> bool {
+        matches!(self.kind, Kind::Word) && self.name.ends_with("_id")
+    }
+
     /// Whether a header cell names this column: compared without case, spaces and punctuation.
     pub fn is_named(&self, header: &str) -> bool {
         let header = fold_header(header);
         fold_header(self.name) == header || self.aliases.iter().any(|a| fold_header(a) == header)
     }
+}
+
+/// The decimal mark of a report that comes in English alone, by a title that is written as one: in
+/// words.
+pub(crate) fn english(table: &Table, title: &str) -> Option<DecimalMark> {
+    let is_title = title.trim().contains(' ') && table.exported().any(|c| c.is_named(title));
+    is_title.then_some(DecimalMark::Point)
 }
 
 /// Timestamp(µs, UTC), the type of every instant in a lake.
@@ -483,18 +499,21 @@ impl Row<'_, '_> {
         }
     }
 
-    /// Gives a full international number its normal form.
+    /// Gives a number its normal form: a full international one, or a national one of the load's
+    /// own country.
     pub fn normalise_phone(&mut self, user_phone: usize) {
-        let person = self.phones.person(None, self.cells[user_phone].text());
+        let number = self.cells[user_phone].text();
+        let person = number.and_then(|number| self.phones.full_or_national(number));
         self.user_phone_valid = person.as_ref().map(|person| person.valid);
-        self.cells[user_phone] = person.map_or(Cell::Null, |person| Cell::Owned(person.phone()));
+        self.cells[user_phone] =
+            person.map_or(Cell::Null, |person| Cell::Owned(person.into_phone()));
     }
 
     /// Fills `user_phone` and `country` from a dialling code, a number, and the country's name as
     /// the export has it.
     pub fn place_person(
         &mut self,
-        [user_phone, country]: [usize; 2],
+        places: [usize; 2],
         code: Option<usize>,
         number: usize,
         country_name: Option<usize>,
@@ -502,13 +521,32 @@ impl Row<'_, '_> {
         let code = code.and_then(|at| self.cells[at].text());
         let person = self.phones.person(code, self.cells[number].text());
         let name = country_name.and_then(|at| self.cells[at].text());
-        let found = person
-            .as_ref()
-            .and_then(|person| person.country)
-            .or_else(|| name.and_then(crate::reference::countries::by_name));
+        let of_name = name.and_then(crate::reference::countries::by_name);
+        self.place(places, person, of_name);
+    }
+
+    /// The same from a number that may be a national one of the load's own country, where it comes
+    /// without a dialling code.
+    pub fn place_person_at_home(&mut self, places: [usize; 2], code: usize, number: usize) {
+        let code = self.cells[code].text();
+        let person = self.cells[number].text().and_then(|number| match code {
+            Some(_) => self.phones.person(code, Some(number.trim_start_matches('+'))),
+            None => self.phones.full_or_national(number),
+        });
+        self.place(places, person, None);
+    }
+
+    fn place(
+        &mut self,
+        [user_phone, country]: [usize; 2],
+        person: Option<Person>,
+        of_name: Option<&'static str>,
+    ) {
+        let of_number = person.as_ref().and_then(|person| person.country);
         self.user_phone_valid = person.as_ref().map(|person| person.valid);
-        self.cells[user_phone] = person.map_or(Cell::Null, |person| Cell::Owned(person.phone()));
-        self.cells[country] = found.into();
+        self.cells[user_phone] =
+            person.map_or(Cell::Null, |person| Cell::Owned(person.into_phone()));
+        self.cells[country] = of_number.or(of_name).into();
     }
 }
 

@@ -6,7 +6,7 @@
 
 use polars::prelude::*;
 
-use super::{BLANK, CURRENCY, Column, Kind, Table, messages};
+use super::{BLANK, CURRENCY, Column, Kind, Table, english, messages};
 
 /// Its name in the catalog.
 pub const NAME: &str = "session_summaries";
@@ -57,5 +57,6 @@ pub static TABLE: Table = Table {
     precedence: || vec![col(NUMBER_OF_SESSIONS)],
     sort: &[WABA_ID, WA_PHONE_NUMBER, COUNTRY, SESSION_TYPE, FREE_TIER, CAMPAIGN_NAME],
     currency: Some("USD"),
+    language: |title| english(&TABLE, title),
     ..BLANK
 };

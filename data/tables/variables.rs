@@ -28,7 +28,7 @@ pub static TABLE: Table = Table {
     source: "variables captured in flows",
     columns: &[
         Column::new(SESSION_ID, Kind::Word),
-        Column::new(USER_PHONE, Kind::Phone).or(&["phone"]),
+        Column::new(USER_PHONE, Kind::FullPhone).or(&["phone"]),
         Column::new(CONVERSATION_ID, Kind::Word).or(&["conversation"]),
         Column::new(VARIABLE, Kind::Text).required(),
         Column::new(VALUE, Kind::Text).expected(),

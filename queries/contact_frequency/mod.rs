@@ -19,6 +19,7 @@ use wabalake_data::tables::deployments::{
 };
 
 use crate::query::joins::{self, CHANGE, TOTAL};
+use crate::query::numbers::whole;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -35,7 +36,7 @@ pub struct Params {
         long,
         value_name = "HOURS",
         default_value_t = 24,
-        value_parser = clap::value_parser!(i64).range(1..=24 * 36_500)
+        value_parser = whole::<i64>(1..=24 * 36_500)
     )]
     window_hours: i64,
 }

@@ -17,7 +17,7 @@ use wabalake_data::tables::sessions::{
     self, META_SOURCE_MEDIA_TYPE, META_SOURCE_TYPE, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
     SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE, USER_PHONE,
 };
-use wabalake_data::tables::{SESSION_KEY, USER_PHONE_VALID};
+use wabalake_data::tables::{SESSION_KEY, USER_PHONE_VALID, audience_tags, conversions, variables};
 
 use super::cycles;
 use crate::query::measures::parent_key;
@@ -70,6 +70,26 @@ pub(super) const EXAMINED: &[Examined] = &[
         table: &closures::TABLE,
         rows: |tables, days| with_session(tables, days.scan(tables, &closures::TABLE)),
         checks: of_closures,
+    },
+    Examined {
+        table: &closures::TABLE,
+        rows: |tables, days| days.scan(tables, &closures::TABLE),
+        checks: |_| vec![invalid_phone(closures::SESSION_ID)],
+    },
+    Examined {
+        table: &conversions::TABLE,
+        rows: |tables, days| days.scan(tables, &conversions::TABLE),
+        checks: |_| vec![invalid_phone(conversions::CONVERSION_ID)],
+    },
+    Examined {
+        table: &audience_tags::TABLE,
+        rows: |tables, days| days.scan(tables, &audience_tags::TABLE),
+        checks: |_| vec![invalid_phone(audience_tags::TAG)],
+    },
+    Examined {
+        table: &variables::TABLE,
+        rows: |tables, days| days.scan(tables, &variables::TABLE),
+        checks: |_| vec![invalid_phone(variables::VARIABLE)],
     },
     Examined {
         table: &ad_spend::TABLE,

@@ -15,7 +15,10 @@ mod checks;
 mod cycles;
 
 use polars::prelude::{DataFrame, UnionArgs, concat, df};
-use wabalake_data::tables::{ad_spend, closures, deployments, loads, messages, sessions};
+use wabalake_data::tables::{
+    ad_spend, audience_tags, closures, conversions, deployments, loads, messages, sessions,
+    variables,
+};
 use wabalake_data::{TABLES, Table};
 
 use self::checks::{Check, EXAMINED};
@@ -76,6 +79,9 @@ impl Query for DataQuality {
             &deployments::TABLE,
             &messages::TABLE,
             &closures::TABLE,
+            &conversions::TABLE,
+            &audience_tags::TABLE,
+            &variables::TABLE,
             &ad_spend::TABLE,
             &loads::TABLE,
         ],

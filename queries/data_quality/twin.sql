@@ -84,6 +84,24 @@ closures_in_range AS (
     WHERE (:from_at IS NULL OR closed_at >= :from_at)
         AND (:until_at IS NULL OR closed_at < :until_at)
 ),
+conversions_in_range AS (
+    SELECT *
+    FROM conversions
+    WHERE (:from_at IS NULL OR converted_at >= :from_at)
+        AND (:until_at IS NULL OR converted_at < :until_at)
+),
+tags_in_range AS (
+    SELECT *
+    FROM audience_tags
+    WHERE (:from_at IS NULL OR since >= :from_at)
+        AND (:until_at IS NULL OR since < :until_at)
+),
+variables_in_range AS (
+    SELECT *
+    FROM variables
+    WHERE (:from_at IS NULL OR variables.at >= :from_at)
+        AND (:until_at IS NULL OR variables.at < :until_at)
+),
 ad_spend_in_range AS (
     SELECT *
     FROM ad_spend
@@ -360,6 +378,42 @@ tallies AS (
         ) THEN session_id END) AS example,
         CAST(NULL AS TIMESTAMP_LTZ) AS example_at
     FROM closures_in_range
+    UNION ALL
+    SELECT
+        'invalid-phone' AS name,
+        'closures' AS of_table,
+        count_if(user_phone IS NOT NULL) AS about,
+        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
+        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN session_id END) AS example,
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
+    FROM closures_in_range
+    UNION ALL
+    SELECT
+        'invalid-phone' AS name,
+        'conversions' AS of_table,
+        count_if(user_phone IS NOT NULL) AS about,
+        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
+        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN conversion_id END) AS example,
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
+    FROM conversions_in_range
+    UNION ALL
+    SELECT
+        'invalid-phone' AS name,
+        'audience_tags' AS of_table,
+        count_if(user_phone IS NOT NULL) AS about,
+        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
+        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN tag END) AS example,
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
+    FROM tags_in_range
+    UNION ALL
+    SELECT
+        'invalid-phone' AS name,
+        'variables' AS of_table,
+        count_if(user_phone IS NOT NULL) AS about,
+        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
+        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN name END) AS example,
+        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
+    FROM variables_in_range
     UNION ALL
     SELECT
         'spend-restated' AS name,

@@ -10,6 +10,7 @@ use polars::prelude::{SortMultipleOptions, df};
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE, WHATSAPP_ID};
 
+use crate::query::numbers::whole;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -27,7 +28,7 @@ pub struct Params {
         value_name = "LIST",
         value_delimiter = ',',
         default_value = "30,60,1440",
-        value_parser = clap::value_parser!(i64).range(0..=52_560_000)
+        value_parser = whole::<i64>(0..=52_560_000)
     )]
     minutes: Vec<i64>,
 }

@@ -65,7 +65,7 @@ impl FromArgMatches for Params {
 fn read_instant(word: &str, zone: Tz) -> Result<i64, Error> {
     match stamp::read(word, zone) {
         Stamp::At(at) => Ok(at),
-        Stamp::Sentinel | Stamp::Bad => {
+        Stamp::Sentinel | Stamp::Skipped | Stamp::Bad => {
             let message = format!(
                 "`--at {word}` is no instant in {zone}\n  hint: write it as \
                  2025-06-01T10:00:00, which is of that zone, or 2025-06-01T10:00:00Z"

@@ -25,6 +25,7 @@ use wabalake_data::tables::sessions::{
 use wabalake_data::tables::{SESSION_KEY, USER_KEY};
 
 use super::measures::{parent_key, session_duration};
+use super::numbers::whole;
 use super::sql::Bindings;
 use super::{DayRange, Tables};
 
@@ -36,7 +37,7 @@ pub struct Chains {
         long,
         value_name = "SESSIONS",
         default_value_t = 2,
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = whole::<u32>(1..=u32::MAX.into())
     )]
     min_sessions: u32,
 }

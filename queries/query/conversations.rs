@@ -24,6 +24,7 @@ use wabalake_data::tables::rates::CATEGORY;
 use super::days::Span;
 use super::measures::{message_failed, outgoing};
 use super::money;
+use super::numbers::whole;
 use super::prices::{self, DATED, NUMBER};
 use super::sql::Bindings;
 use super::tables::Tables;
@@ -51,7 +52,7 @@ pub struct FreeSessions {
         long,
         value_name = "COUNT",
         default_value_t = 1000,
-        value_parser = clap::value_parser!(i64).range(0..)
+        value_parser = whole::<i64>(0..=i64::MAX)
     )]
     free_sessions: i64,
 }

@@ -22,6 +22,7 @@ use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, USER_KEY};
 use super::filters::{Choice, Only};
 use super::joins::{self, Nearest};
 use super::measures::{rows, visit};
+use super::numbers::whole;
 use super::sql::Bindings;
 use super::tables::Tables;
 
@@ -40,7 +41,7 @@ pub struct Conversions {
         long,
         value_name = "DAYS",
         default_value_t = 7,
-        value_parser = clap::value_parser!(i64).range(0..=36_500)
+        value_parser = whole::<i64>(0..=36_500)
     )]
     conversion_window_days: i64,
 

@@ -185,7 +185,9 @@ choices! {
     /// `--conversation-version`.
     ConversationVersion: i32 = "conversation_version" of sessions::CONVERSATION_VERSION,
         "Only these versions of flows",
-        |word| integer(word).ok_or_else(|| "not a whole number".to_owned());
+        |word| integer(word).ok_or_else(|| {
+            "not a whole number\n  hint: write one or several, such as 1,2".to_owned()
+        });
 
     /// `--country`, in any case.
     Country: String = "country" of sessions::COUNTRY,

@@ -35,6 +35,7 @@ pub mod lines;
 pub mod measures;
 pub mod meta;
 pub mod money;
+pub mod numbers;
 pub mod performance;
 pub mod prices;
 pub mod pricing;

@@ -21,6 +21,7 @@ use super::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing, quantile_seconds,
     rows, rows_where, share_pct,
 };
+use super::numbers::whole;
 use super::{Bindings, DayRange, OutputColumn, Tables};
 
 const HOUR: i64 = 3_600_000_000;
@@ -36,7 +37,7 @@ pub struct ReplyWindow {
         long,
         value_name = "HOURS",
         default_value_t = 72,
-        value_parser = clap::value_parser!(i64).range(0..=876_000)
+        value_parser = whole::<i64>(0..=876_000)
     )]
     reply_window_hours: i64,
 }

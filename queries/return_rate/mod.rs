@@ -21,6 +21,7 @@ use wabalake_data::tables::sessions::{
     self, FIRST_MESSAGE_TIMESTAMP, SESSION_STARTED_TIMESTAMP, SESSION_TYPE,
 };
 
+use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::words::Word;
 use crate::query::zone;
@@ -40,7 +41,7 @@ pub struct Params {
         value_name = "LIST",
         value_delimiter = ',',
         default_value = "1,7,30",
-        value_parser = clap::value_parser!(i32).range(1..=36_500)
+        value_parser = whole::<i32>(1..=36_500)
     )]
     days: Vec<i32>,
 

@@ -12,7 +12,7 @@ use super::{Asked, Subcommand, usage};
 use crate::error::{Error, Result};
 use crate::lake::check::{Checked, Finding, Options as How};
 use crate::load::progress::Progress;
-use crate::load::report::{bytes, grouped};
+use crate::load::report::{bytes, counted};
 use crate::render::{Answer, Format};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "check", define, run };
@@ -86,19 +86,16 @@ fn run(asked: &Asked<'_>) -> Result<()> {
 }
 
 fn summary(checked: &Checked, deep: bool) -> String {
-    let count = |count: u64, what: &str| {
-        format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
-    };
     let files = match deep {
-        true => format!("{}, all {}", count(checked.files, "data file"), bytes(checked.bytes)),
-        false => format!("the sizes of {}", count(checked.files, "data file")),
+        true => format!("{}, all {}", counted(checked.files, "data file"), bytes(checked.bytes)),
+        false => format!("the sizes of {}", counted(checked.files, "data file")),
     };
     let end = if checked.findings.is_empty() { ": whole" } else { "" };
     format!(
         "checked {}: {}, {}, {files}{end}\n",
-        count(checked.tables, "table"),
-        count(checked.commits, "commit"),
-        count(checked.checkpoints, "checkpoint"),
+        counted(checked.tables, "table"),
+        counted(checked.commits, "commit"),
+        counted(checked.checkpoints, "checkpoint"),
     )
 }
 

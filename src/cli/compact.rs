@@ -6,7 +6,7 @@ use super::output::to_stdout;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
-use crate::load::report::{bytes, grouped};
+use crate::load::report::{bytes, counted, grouped};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "compact", define, run };
 
@@ -26,13 +26,12 @@ fn run(asked: &Asked<'_>) -> Result<()> {
             writeln!(out, "nothing to merge")?;
         }
         for table in &compacted {
-            let days = if table.days == 1 { "day" } else { "days" };
             writeln!(
                 out,
-                "{}: {} {days}, {} files → {}, {} → {}",
+                "{}: {}, {} → {}, {} → {}",
                 table.table,
-                grouped(table.days),
-                grouped(table.files.0),
+                counted(table.days, "day"),
+                counted(table.files.0, "file"),
                 grouped(table.files.1),
                 bytes(table.bytes.0),
                 bytes(table.bytes.1)

@@ -23,11 +23,12 @@ struct Options {
     #[command(flatten)]
     lake: LakeOption,
 
-    /// The person's number, with the country's code; `-` reads it from standard input
+    /// The person's number, with the country's code, or their user id; `-` reads it from standard
+    /// input
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     phone: String,
 
-    /// Only rows whose `user_phone` is exactly NUMBER, be it no possible phone; texts and files are
+    /// Only rows whose `user_phone` is exactly NUMBER, be it no number at all; texts and files are
     /// not searched for it
     #[arg(long, conflicts_with = "lines_too")]
     exactly: bool,
@@ -173,8 +174,8 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         if erased.named > 0 {
             writeln!(
                 out,
-                "{} rows of others keep an id or another name that holds the number",
-                grouped(erased.named)
+                "{} an id or another name that holds the number",
+                count(erased.named, "row of others keeps", "rows of others keep")
             )?;
         }
         if how.keep_out {

@@ -7,18 +7,19 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
+use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::{TABLES, Table, table};
 use wabalake_queries::query::days::read_date;
 use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
-use super::shared::LakeOption;
+use super::shared::{CountryOption, LakeOption};
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::lake::Lake;
-use crate::load::report::grouped;
+use crate::error::{Error, Result, in_words};
+use crate::lake::{Creation, Lake, Scratch};
+use crate::load::report::{counted, grouped};
 use crate::load::{self, Report};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run };
@@ -27,7 +28,7 @@ pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     /// Exports: csv, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern such
-    /// as 'exports/*.csv.gz'; `-` is standard input. A table's name before them says what they are
+    /// as 'exports/*.csv.gz' (`[[]` is a bracket); a pipe; `-` is standard input. A table's name before them says what they are
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,
 
@@ -48,9 +49,22 @@ struct Options {
     )]
     source_timezone: Option<Tz>,
 
+    #[command(flatten)]
+    country: CountryOption,
+
     /// Read a header as another, as FROM=TO; can be given several times
     #[arg(long, value_name = "FROM=TO", value_parser = rename)]
     rename: Vec<(String, String)>,
+
+    /// The order of day, month and year in dates such as 01/06/2025 [default: the one that fits all
+    /// cells of a column]
+    #[arg(long, value_parser = PossibleValuesParser::new(DateOrder::NAMES.map(|(name, _)| name)))]
+    date_order: Option<String>,
+
+    /// The sign before decimals in numbers such as 1.234 [default: the one that fits all cells of a
+    /// column]
+    #[arg(long, value_parser = PossibleValuesParser::new(DecimalMark::NAMES.map(|(name, _)| name)))]
+    decimal: Option<String>,
 
     /// The date on which the files were exported, as YYYY-MM-DD, for `ad_spend`: what Meta told later
     /// stays, though it be less [default: not known; then the larger amount stays]
@@ -61,7 +75,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
 
-    /// Make each file a load of its own: one that fails does not stop the others
+    /// Make each file a load of its own, in archives too: one that fails does not stop the others
     #[arg(long)]
     per_file: bool,
 
@@ -96,9 +110,16 @@ fn define(command: Command) -> Command {
             "Load exports into a lake, which is made if there is none: all of them, or none, unless \
              --per-file makes each a load of its own. A file that the lake has is not loaded twice, \
              and the order of files makes no difference. Folders are read with their subfolders; what \
-             is no export in a folder or an archive is passed over and named. Rows that cannot be \
+             is no export in a folder or an archive is passed over and named, and so is a file that is \
+             still on its way by its name (.part, .crdownload, .tmp, .filepart, ...). A pipe is copied \
+             first. A file that changes while it is read is not loaded. A load that fails leaves the \
+             lake as it was, and none where there was none. Rows that cannot be \
              taken are set aside: `wabalake rejects` lists them. Rows of persons whom `wabalake erase \
-             --keep-out` erased are left out and counted.",
+             --keep-out` erased are left out and counted.\n\n\
+             To read nothing is no success: a named file of whose records none can be taken fails the \
+             load with exit code 1, and so do folders and archives of which nothing at all can be \
+             taken. No row is loaded then, the file stays where it is, and its rejects are kept. A \
+             header without rows is no fault.",
         )
         .override_usage("wabalake load [KIND] FILE|DIR|'PATTERN'... --lake DIR [OPTIONS]")
         .after_help(after_help())
@@ -126,20 +147,37 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let (kind, files) = kind_and_files(&options)?;
     check_files(files)?;
-    let nowhere = tempfile::tempdir()?;
+    let creation = Creation::of(options.lake.path());
+    let loaded = load_files(&options, kind, files);
+    if loaded.is_err() && !options.dry_run {
+        creation.take_back();
+    }
+    loaded
+}
+
+fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]) -> Result<()> {
+    // A lake that is not there is tried as an empty one.
+    let nowhere;
     let lake = match options.dry_run {
         true if options.lake.path().exists() => options.lake.open()?,
-        true => Lake::open(nowhere.path())?,
+        true => {
+            nowhere = Scratch::outside()?;
+            Lake::open(&*nowhere)?
+        }
         false => options.lake.create()?,
     };
     let config = Config::of(lake.root())?;
     let own = options.source_timezone;
+    let default_country = options.country.of(&config);
     let source_timezones = if own.is_some() { BTreeMap::new() } else { config.source_timezones };
     let how = load::Options {
         kind,
         source_timezone: own.or(config.source_timezone).unwrap_or(Tz::UTC),
         source_timezones,
+        default_country,
         renames: options.rename.clone(),
+        date_order: named(options.date_order.as_deref(), &DateOrder::NAMES),
+        decimal: named(options.decimal.as_deref(), &DecimalMark::NAMES),
         exported_on: options.exported_on,
         sheet: options.sheet.clone(),
         per_file: options.per_file,
@@ -150,7 +188,13 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         ..load::Options::default()
     };
     let report = load::load(&lake, files, &how)?;
-    tell(&report, &options)
+    tell(&report, options)
+}
+
+/// What an argument is the name of.
+fn named<T: Copy>(argument: Option<&str>, names: &[(&str, T)]) -> Option<T> {
+    let found = names.iter().find(|(name, _)| Some(*name) == argument);
+    found.map(|(_, value)| *value)
 }
 
 /// The kind is an option, or the first word where that is the name of a table.
@@ -177,7 +221,8 @@ fn check_files(files: &[PathBuf]) -> Result<()> {
         if load::matches(file)?.is_some() {
             continue;
         }
-        let wrong = Error::data(format!("`{}` cannot be read: {error}", file.display()));
+        let wrong =
+            Error::data(format!("`{}` cannot be read: {}", file.display(), in_words(&error)));
         let tables = TABLES.iter().map(|table| table.name);
         let kind = file.to_str().filter(|_| files.len() > 1).and_then(|name| nearest(name, tables));
         return Err(match kind {
@@ -220,6 +265,16 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
         let rejected = grouped(rejected);
         to_stderr(&format!("warning: {rejected} {rows} {were} rejected\n  hint: {hint}\n"));
     }
+    let at_fault = report.total(|file| file.measures_at_fault.values().sum());
+    if at_fault > 0 {
+        let (values, were, them) =
+            if at_fault == 1 { ("value", "was", "it") } else { ("values", "were", "them") };
+        let at_fault = grouped(at_fault);
+        to_stderr(&format!(
+            "warning: {at_fault} {values} of measures could not be read and {were} left empty\n  \
+             hint: the report names {them} by column; ask for the figures again, and load the answer\n"
+        ));
+    }
     failures(report, options)
 }
 
@@ -231,7 +286,8 @@ fn failures(report: &Report, options: &Options) -> Result<()> {
     }
     let all = failed + report.files.len();
     let were = if failed == 1 { "was" } else { "were" };
-    let error = Error::data(format!("{failed} of {all} files {were} not loaded"));
+    let files = counted(all as u64, "file");
+    let error = Error::data(format!("{failed} of {files} {were} not loaded"));
     Err(if options.quiet {
         let names: Vec<&str> = report.failed.iter().map(|failure| failure.file.as_str()).collect();
         error

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Report as Cause, Result};
 use crate::files::Access;
 use crate::lake::AsOf;
-use crate::load::report::grouped;
+use crate::load::report::{counted, grouped};
 use crate::nightly::{self, Report, metrics, night};
 use crate::render::visible;
 use crate::report;
@@ -65,7 +65,8 @@ fn define(command: Command) -> Command {
     Options::augment_args(command)
         .long_about(
             "Load what is new in the inbox, bring marts up to date, and write down what was done: \
-             what a scheduler calls. Only what changed is worked out. A night that was missed, \
+             what a scheduler calls. A file of the inbox that is still written to is left for the next \
+             night. Only what changed is worked out. A night that was missed, \
              killed or run twice makes no difference: the marts are those of one full run. One \
              night runs at a time, on however many machines; `wabalake.toml` says the rest.",
         )
@@ -172,10 +173,10 @@ fn text(report: &Report) -> String {
     } else if inbox.files + inbox.known > 0 {
         let _ = writeln!(
             text,
-            "inbox: {} loaded, {} known already; {} rows new, {} updated, {} rejected",
+            "inbox: {} loaded, {} known already; {} new, {} updated, {} rejected",
             files(inbox.files),
             files(inbox.known),
-            grouped(inbox.rows_new),
+            counted(inbox.rows_new, "row"),
             grouped(inbox.rows_updated),
             grouped(inbox.rows_rejected),
         );
@@ -192,10 +193,15 @@ fn text(report: &Report) -> String {
             }
         }
         if inbox.rows_kept_out > 0 {
-            let rows = if inbox.rows_kept_out == 1 { "row" } else { "rows" };
-            let kept_out = grouped(inbox.rows_kept_out);
-            let _ = writeln!(text, "inbox: left out: {kept_out} {rows} of erased persons");
+            let rows = counted(inbox.rows_kept_out, "row");
+            let _ = writeln!(text, "inbox: left out: {rows} of erased persons");
         }
+    }
+    let arriving = inbox.arriving.len() as u64;
+    if arriving > 0 {
+        let are = if arriving == 1 { "is" } else { "are" };
+        let arriving = files(arriving);
+        let _ = writeln!(text, "inbox: {arriving} {are} still arriving: left for the next run");
     }
     let page = report.failed_page.as_slice();
     for (what, failed) in
@@ -213,8 +219,7 @@ fn text(report: &Report) -> String {
         };
         let _ = write!(text, "{}: {what}: {}", visible(&mart.mart), visible(&mart.why));
         if !report.dry_run && mart.worked_out != "nothing" {
-            let plural = if mart.rows == 1 { "" } else { "s" };
-            let _ = write!(text, "; {} row{plural}, {:.2} s", grouped(mart.rows), mart.seconds);
+            let _ = write!(text, "; {}, {:.2} s", counted(mart.rows, "row"), mart.seconds);
         }
         text.push('\n');
     }
@@ -227,7 +232,7 @@ fn text(report: &Report) -> String {
 }
 
 fn files(count: u64) -> String {
-    format!("{} file{}", grouped(count), if count == 1 { "" } else { "s" })
+    counted(count, "file")
 }
 
 fn span((first, last): (NaiveDate, NaiveDate)) -> String {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::files::Access;
 use crate::lake::rejects::{self as table, Which};
 use crate::load;
-use crate::load::report::grouped;
+use crate::load::report::counted;
 use crate::render::Answer;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "rejects", define, run };
@@ -62,7 +62,8 @@ fn define(command: Command) -> Command {
         "To mend rows that were rejected:\n  \
          wabalake rejects --lake lake --kind sessions --export mend.csv\n  \
          (mend the cells, leave the column `wabalake_reject` as it is)\n  \
-         wabalake load mend.csv --lake lake\n\n\
+         wabalake load mend.csv --lake lake\n  \
+         (with the --date-order or --decimal that its file was loaded with, if it was)\n\n\
          In the export a quote (') stands before each cell that begins with = + - @, a tab or a \
          carriage return: a spreadsheet shows it rather than calculate it. Loading takes the quote \
          away again.",
@@ -121,8 +122,8 @@ fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
         return to_stdout(write);
     }
     to_file_for(Access::Owner, path, &mut write)?;
-    let noun = if rows == 1 { "record" } else { "records" };
-    to_stderr(&format!("{} {noun} written to `{}`\n", grouped(rows as u64), shown_path(path)));
+    let records = counted(rows as u64, "record");
+    to_stderr(&format!("{records} written to `{}`\n", shown_path(path)));
     Ok(())
 }
 

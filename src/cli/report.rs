@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_queries::query::days::read_date;
+use wabalake_queries::query::numbers::whole;
 
 use super::output::{to_file_for, to_stdout};
 use super::shared::{LakeOption, ZoneOption};
@@ -34,7 +35,7 @@ struct Options {
 
     /// How many days, up to the last [default: 28]
     #[arg(long, value_name = "DAYS", conflicts_with = "from")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    #[arg(value_parser = whole::<u32>(1..=36_500))]
     days: Option<u32>,
 
     #[command(flatten)]

@@ -16,7 +16,8 @@ use super::{Asked, Subcommand, usage};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 use crate::load;
-use crate::load::report::grouped;
+use crate::load::report::{counted, grouped};
+use wabalake_queries::query::numbers::whole;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "sample", define, run };
 
@@ -31,12 +32,12 @@ struct Options {
     lake: Option<PathBuf>,
 
     /// How many days
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    #[arg(long, default_value_t = 30, value_parser = whole::<u32>(1..=36_500))]
     days: u32,
 
     /// About how many sessions a day; there are as many deployments and twice as many messages
     #[arg(long, value_name = "SESSIONS", default_value_t = 1000)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = whole::<u32>(1..=u32::MAX.into()))]
     sessions_per_day: u32,
 
     /// Another seed, other rows
@@ -100,7 +101,7 @@ fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
             Ok(())
         })?;
         to_stdout(|out| {
-            write!(out, "{}: {} rows", shown_path(&path), grouped(summary.good))?;
+            write!(out, "{}: {}", shown_path(&path), counted(summary.good, "row"))?;
             if summary.rejected > 0 {
                 write!(out, ", {} that no load can take", grouped(summary.rejected))?;
             }
@@ -111,8 +112,8 @@ fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
         })?;
     }
     write_companions(plan, folder, wanted, &mut |path, summary| {
-        let rows = grouped(summary.good);
-        to_stdout(|out| Ok(writeln!(out, "{}: {rows} rows", shown_path(path))?))
+        let rows = counted(summary.good, "row");
+        to_stdout(|out| Ok(writeln!(out, "{}: {rows}", shown_path(path))?))
     })?;
     Ok(())
 }
@@ -152,14 +153,14 @@ fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
 fn write_lake(plan: &Plan, lake: &Path, wanted: Wanted<'_>) -> Result<()> {
     let lake = Lake::create(lake)?;
     let mut tables = load::direct::fill(&lake, plan, wanted, false)?;
-    let folder = tempfile::tempdir()?;
-    let files = write_companions(plan, folder.path(), wanted, &mut |_, _| Ok(()))?;
+    let folder = lake.scratch()?;
+    let files = write_companions(plan, &folder, wanted, &mut |_, _| Ok(()))?;
     if !files.is_empty() {
         tables.extend(load::load(&lake, &files, &load::Options::default())?.tables);
     }
     to_stdout(|out| {
         for table in &tables {
-            writeln!(out, "{}: {} days", table.table, grouped(table.days.len() as u64))?;
+            writeln!(out, "{}: {}", table.table, counted(table.days.len() as u64, "day"))?;
         }
         Ok(())
     })

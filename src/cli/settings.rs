@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use wabalake_queries::query::zone::read_zone;
 
+use super::shared::CountryOption;
 use crate::config::{Config, FILE};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
@@ -34,6 +35,9 @@ pub(super) struct SettingsOptions {
         value_parser = read_zone
     )]
     source_timezone: Option<Tz>,
+
+    #[command(flatten)]
+    country: CountryOption,
 
     /// Write what the night did to this file, for Prometheus [default: as the lake says]
     #[arg(long, value_name = "FILE", env = "WABALAKE_METRICS", hide_env_values = true)]
@@ -65,6 +69,7 @@ impl SettingsOptions {
             config.source_timezone = self.source_timezone;
             config.source_timezones.clear();
         }
+        config.default_country = self.country.of(&config);
         // What is said here is said from here, not from the lake's folder.
         if let Some(metrics) = &self.metrics {
             let here = std::path::absolute(metrics);
@@ -84,7 +89,8 @@ impl SettingsOptions {
         let file: toml::Table = file.parse().unwrap_or_default();
         let from = |key: &str| {
             let option = key.rsplit('.').next().unwrap_or(key);
-            let said = ["timezone", "source_timezone", "metrics", "notify_command"];
+            let said =
+                ["timezone", "source_timezone", "default_country", "metrics", "notify_command"];
             let source = said.contains(&option).then(|| matches.value_source(option)).flatten();
             match source {
                 Some(ValueSource::CommandLine) => format!("--{}", option.replace('_', "-")),
@@ -105,6 +111,8 @@ impl SettingsOptions {
         for (table, own) in &config.source_timezones {
             settings.push((format!("source_timezones.{table}"), Some(own.name().to_owned())));
         }
+        let country = config.default_country.map(str::to_owned);
+        settings.push(("default_country".into(), country));
         settings.push(("lake.umask".into(), config.lake.umask.map(|umask| umask.to_string())));
         let folders = Some(paths(&inbox.folders)).filter(|folders| !folders.is_empty());
         settings.extend([
@@ -112,6 +120,7 @@ impl SettingsOptions {
             ("inbox.after".into(), Some(inbox.after.name().to_owned())),
             ("inbox.loaded".into(), path(&inbox.loaded)),
             ("inbox.failed".into(), path(&inbox.failed)),
+            ("inbox.settle_seconds".into(), Some(inbox.settle().as_secs().to_string())),
         ]);
         for mart in &config.marts {
             let words = std::iter::once(mart.query.clone()).chain(mart.words());

@@ -7,7 +7,7 @@ use clap::Args;
 use wabalake_queries::query::zone::read_zone;
 
 use super::output::to_stderr;
-use crate::config::Config;
+use crate::config::{Alpha2, Config, read_country};
 use crate::error::Result;
 use crate::files::set_umask;
 use crate::lake::Lake;
@@ -66,6 +66,29 @@ impl MartsOption {
         let zone = std::env::var("WABALAKE_TIMEZONE").ok().and_then(|zone| read_zone(&zone).ok());
         let timezone = zone.or(config.timezone);
         (!self.no_marts).then(|| Config { timezone, ..config.clone() })
+    }
+}
+
+// Whose national numbers exports hold.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub(super) struct CountryOption {
+    /// Country whose national numbers tags, conversions, variables and closures may hold
+    /// (ISO 3166-1 alpha-2) [default: the lake's, else numbers are full ones]
+    #[arg(
+        long,
+        value_name = "CC",
+        env = "WABALAKE_DEFAULT_COUNTRY",
+        hide_env_values = true,
+        value_parser = read_country
+    )]
+    default_country: Option<Alpha2>,
+}
+
+impl CountryOption {
+    /// The country that was asked for, else the lake's own.
+    pub(super) fn of(self, config: &Config) -> Option<Alpha2> {
+        self.default_country.or(config.default_country)
     }
 }
 

@@ -6,7 +6,7 @@ use super::output::to_stdout;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
-use crate::load::report::grouped;
+use crate::load::report::{counted, grouped};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "undo", define, run };
 
@@ -27,12 +27,12 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         writeln!(out, "the load of {time} is taken back")?;
         for table in &undone.tables {
             let days = table.days.len();
-            let plural = if days == 1 { "" } else { "s" };
             writeln!(
                 out,
-                "{}: {days} day{plural} as before, {} rows (they were {}), version {}",
+                "{}: {} as before, {} (they were {}), version {}",
                 table.table,
-                grouped(table.rows_after),
+                counted(days as u64, "day"),
+                counted(table.rows_after, "row"),
                 grouped(table.rows_before),
                 table.version
             )?;

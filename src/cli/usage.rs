@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::num::{IntErrorKind, ParseIntError};
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -97,6 +98,10 @@ fn unknown_option(error: &clap::Error, place: &Place) -> Error {
         return Error::usage(format!("`{path}` takes no word `{}`", shown(&word)))
             .hint(place.see_help());
     }
+    if word.chars().nth(1).is_some_and(|c| c.is_ascii_digit()) {
+        return Error::usage(format!("`{path}` has no option `{}`", shown(&word)))
+            .hint("a value that begins with `-` is written behind `=`, as in `--option=-1`");
+    }
     let options: Vec<String> = place
         .command
         .get_arguments()
@@ -138,7 +143,13 @@ fn bad_value(error: &clap::Error) -> Error {
         };
     };
     let said = source.to_string();
-    let (what, hint) = with_hint(&said);
+    let (what, hint) = match source.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
+        None => with_hint(&said),
+        Some(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => {
+            ("out of range", Some("write a smaller number, such as 100"))
+        }
+        Some(_) => ("not a whole number", Some("write it in digits, such as 100")),
+    };
     let value = text(error, ContextKind::InvalidValue);
     let error = Error::usage(format!("{} `{}`: {what}", option(error), shown(&value)));
     match hint {
@@ -280,6 +291,26 @@ mod tests {
                 "wabalake query drop-off --lake x --timezone America/Bogata",
                 "error: `--timezone` `America/Bogata`: no such time zone\n  \
                  hint: did you mean `America/Bogota`?",
+            ),
+            (
+                "wabalake query drop-off --lake x --limit some",
+                "error: `--limit` `some`: not a whole number\n  \
+                 hint: write it in digits, such as 100",
+            ),
+            (
+                "wabalake query return-rate --lake x --days 1,x",
+                "error: `--days` `x`: not a whole number\n  \
+                 hint: write a whole number from 1 to 36500, such as 30",
+            ),
+            (
+                "wabalake load a.csv --lake x --max-rejects -1",
+                "error: `wabalake load` has no option `-1`\n  \
+                 hint: a value that begins with `-` is written behind `=`, as in `--option=-1`",
+            ),
+            (
+                "wabalake load a.csv --lake x --source-timezone -05:00",
+                "error: `wabalake load` has no option `-0`\n  \
+                 hint: a value that begins with `-` is written behind `=`, as in `--option=-1`",
             ),
             (
                 "wabalake status",

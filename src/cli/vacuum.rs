@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::lake::vacuum::{self, Why};
 use crate::load::report::{bytes, grouped};
 use crate::nightly;
+use wabalake_queries::query::numbers::whole;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "vacuum", define, run };
 
@@ -23,7 +24,7 @@ struct Options {
 
     /// How many days a file is kept after it was replaced
     #[arg(long, value_name = "DAYS", default_value_t = 7)]
-    #[arg(value_parser = clap::value_parser!(u32).range(..=36_500))]
+    #[arg(value_parser = whole::<u32>(0..=36_500))]
     retain_days: u32,
 
     /// Only say what would be deleted

@@ -328,8 +328,7 @@ impl Checked {
         self.checkpoints += 1;
         let place = parts.first().cloned().unwrap_or_default();
         if parts.len() != of {
-            let what = format!("is one of {of} parts, of which {} are there", parts.len());
-            self.add(log, &place, &Fault::Impossible(what), false, HINT);
+            self.add(log, &place, &Fault::of_parts(of, parts), false, HINT);
             return Ok(());
         }
         match (log.read_checkpoint(version, parts), state) {

@@ -161,6 +161,9 @@ impl Lake {
         info.insert("command".to_owned(), json!(change.operation.name()));
         info.insert("wabalake".to_owned(), json!(env!("CARGO_PKG_VERSION")));
         info.insert(COMMIT_HASH.to_owned(), json!(unsealed()));
+        if !change.remove.is_empty() && change.data_change {
+            base.check_replaceable()?;
+        }
         let actions = change.into_actions(base)?;
         let mut data =
             CommitData::new(actions, operation, info.into_iter().collect(), transactions);
@@ -170,9 +173,13 @@ impl Lake {
 
         let committing = || format!("committing to table `{}`", table.name());
         let version = base.version.map_or(0, |version| version + 1);
-        let commit = runtime()?.block_on(prepared(&folder, base, data)).context(committing)?;
-        let commit = damage::sealed(commit, version);
         let log = self.log_of(table);
+        if !base.is_as_made_here() {
+            drop_damaged_checkpoints(&log, version)?;
+        }
+        let commit = runtime()?.block_on(prepared(&folder, base, data));
+        let commit = commit.map_err(|error| log.refused(error))?;
+        let commit = damage::sealed(commit, version);
         let place = log.commit_file(version);
         let unseen = synced_beside(&place, Access::Usual, &commit).context(committing)?;
         keep(true);
@@ -196,14 +203,7 @@ impl Lake {
 
     /// Writes the checkpoint of a version, and the hashes of its files.
     fn write_checkpoint(&self, log: &Log, base: Option<&State>, version: u64) -> Result<()> {
-        // `deltalake` goes on from what a checkpoint says, right or wrong.
-        for (damaged, parts) in log.checkpoints()? {
-            if damaged <= version
-                && matches!(log.read_checkpoint(damaged, &parts), Err(Stop::Broken(_)))
-            {
-                delete_checkpoint(log, damaged, &parts)?;
-            }
-        }
+        drop_damaged_checkpoints(log, version)?;
         let url = table_url(log.table())?;
         let made = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
         runtime()?.block_on(made)?;
@@ -222,7 +222,8 @@ impl Lake {
         let mut hashes = BTreeMap::new();
         for file in files {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            hashes.insert(name, Hash::of_file(file)?.1);
+            let hash = Hash::of_file(file).context(|| format!("reading `{}`", file.display()))?;
+            hashes.insert(name, hash.1);
         }
         write_synced(
             &log.checkpoint_hashes(version),
@@ -296,12 +297,26 @@ fn table_url(folder: &Path) -> Result<Url, DeltaTableError> {
         .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))
 }
 
+/// Deletes the checkpoints that are damaged: `deltalake` goes on from what one says, right or wrong.
+fn drop_damaged_checkpoints(log: &Log, version: u64) -> Result<()> {
+    for (damaged, parts) in log.checkpoints()? {
+        if damaged <= version
+            && matches!(log.read_checkpoint(damaged, &parts), Err(Stop::Broken(_)))
+        {
+            delete_checkpoint(log, damaged, &parts)?;
+        }
+    }
+    Ok(())
+}
+
 /// Deletes a checkpoint, of which the commits say the same.
 fn delete_checkpoint(log: &Log, version: u64, parts: &[PathBuf]) -> Result<()> {
     let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
     for file in beside.iter().chain(parts) {
         match std::fs::remove_file(file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context(|| format!("deleting `{}`", file.display()));
+            }
             _ => {}
         }
     }
@@ -414,7 +429,7 @@ fn runtime() -> Result<&'static Runtime> {
         return Ok(runtime);
     }
     // Checkpoints are written by blocking a worker, which a single one could not afford.
-    let made =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let made = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let made = made.context(|| "starting threads to write checkpoints on")?;
     Ok(RUNTIME.get_or_init(|| made))
 }

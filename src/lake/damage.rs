@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use memchr::memmem::find;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -231,6 +231,11 @@ impl Fault {
             Some(found) => error.found(found),
             None => error,
         }
+    }
+
+    /// What is wrong with a checkpoint that has not all of its parts.
+    pub(super) fn of_parts(of: usize, parts: &[PathBuf]) -> Self {
+        Self::Impossible(format!("is one of {of} parts, of which {} are there", parts.len()))
     }
 
     /// What an error of reading says.

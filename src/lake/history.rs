@@ -99,6 +99,11 @@ pub(super) fn load_of(actions: &[Action]) -> Option<(Operation, &str)> {
     }
 }
 
+/// Whether a commit was made here, and not by another program.
+pub(super) fn is_ours(actions: &[Action]) -> bool {
+    commit_info(actions).is_some_and(|info| info.info.contains_key("command"))
+}
+
 /// What a commit was for: our word for it, or another program's.
 pub(super) fn purpose(actions: &[Action]) -> &str {
     let info = commit_info(actions);

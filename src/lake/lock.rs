@@ -10,7 +10,10 @@
 //! keep `vacuum` from files that are about to be committed. A killed process holds none. Where the
 //! file system has no locks, `vacuum` goes by the age of files alone.
 
+#[cfg(unix)]
+use std::fs::Metadata;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::{Context as _, Result};
@@ -32,26 +35,55 @@ impl Lock {
 
 /// Waits for a lock that others may hold as well.
 pub(super) fn share(file: &Path) -> Result<Lock> {
-    let opened = open(file)?;
-    let held = opened.lock_shared().is_ok();
-    Ok(Lock { file: held.then_some(opened) })
+    loop {
+        let opened = open(file)?;
+        let held = opened.lock_shared().is_ok();
+        if !held || is_at(&opened, file) {
+            return Ok(Lock { file: held.then_some(opened) });
+        }
+    }
 }
 
 /// Waits for a lock that nobody else holds.
 pub(super) fn wait(file: &Path) -> Result<Lock> {
-    let opened = open(file)?;
-    let held = opened.lock().is_ok();
-    Ok(Lock { file: held.then_some(opened) })
+    loop {
+        let opened = open(file)?;
+        let held = opened.lock().is_ok();
+        if !held || is_at(&opened, file) {
+            return Ok(Lock { file: held.then_some(opened) });
+        }
+    }
 }
 
 /// Takes a lock that nobody else holds; none if somebody does.
 pub(super) fn take(file: &Path) -> Result<Option<Lock>> {
-    let opened = open(file)?;
-    Ok(match opened.try_lock() {
-        Ok(()) => Some(Lock { file: Some(opened) }),
-        Err(TryLockError::WouldBlock) => None,
-        Err(TryLockError::Error(_)) => Some(Lock { file: None }),
-    })
+    loop {
+        let opened = open(file)?;
+        match opened.try_lock() {
+            Ok(()) if !is_at(&opened, file) => {}
+            Ok(()) => return Ok(Some(Lock { file: Some(opened) })),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(_)) => return Ok(Some(Lock { file: None })),
+        }
+    }
+}
+
+/// Whether an open file is still the one of that path: with a lake that is taken back its locks go, and
+/// a lock that nobody else can find keeps nobody out.
+fn is_at(opened: &File, file: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let number = |file: Metadata| (file.dev(), file.ino());
+        let numbers = (opened.metadata().map(number), file.metadata().map(number));
+        matches!(numbers, (Ok(opened), Ok(there)) if opened == there)
+    }
+    #[cfg(not(unix))]
+    {
+        // No file is deleted there while it is open.
+        let _ = (opened, file);
+        true
+    }
 }
 
 /// The same without making the file, for what only looks: where there is none, nobody holds it.
@@ -64,9 +96,45 @@ pub(super) fn look(file: &Path) -> Option<Lock> {
 }
 
 fn open(file: &Path) -> Result<File> {
+    const TRIES: usize = 100;
     let doing = || format!("locking `{}`", file.display());
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).context(doing)?;
+    let mut tries = 0;
+    loop {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).context(doing)?;
+        }
+        tries += 1;
+        match OpenOptions::new().create(true).truncate(false).write(true).open(file) {
+            // The folder was taken back meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
+            opened => return opened.context(doing),
+        }
     }
-    OpenOptions::new().create(true).truncate(false).write(true).open(file).context(doing)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_whose_file_is_gone_is_taken_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("locks/writing");
+        for waits in [share, wait] {
+            let alone = take(&file).unwrap();
+            let lock = std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| waits(&file));
+                // Long enough for it to have opened the file and to wait.
+                std::thread::sleep(Duration::from_millis(300));
+                std::fs::remove_dir_all(folder.path().join("locks")).unwrap();
+                drop(alone);
+                waiting.join().unwrap().unwrap()
+            });
+            assert!(lock.holds() && look(&file).is_none(), "nobody else can see it");
+            drop(lock);
+            assert!(look(&file).is_some_and(|lock| lock.holds()));
+        }
+    }
 }

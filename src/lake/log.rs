@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use deltalake::DeltaTableError;
 use deltalake::arrow::json::LineDelimitedWriter;
+use deltalake::kernel::transaction::TransactionError;
 use deltalake::kernel::{Add, CommitInfo, Remove, Transaction};
 use deltalake::parquet::arrow::ProjectionMask;
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -392,7 +394,10 @@ impl Log {
             Ok(actions) if actions.is_empty() => Err(broken(Fault::Empty)),
             Err(error) if error.is_eof() => Err(broken(Fault::Cut)),
             _ if damage::is_whole(&bytes, version) == Some(false) => Err(broken(Fault::Altered)),
-            Err(_) => Err(broken(Fault::Unreadable)),
+            Err(_) => Err(match strange_action(&bytes) {
+                Some(strange) => Stop::Other(self.unreadable(&format!("the action `{strange}`"))),
+                None => broken(Fault::Unreadable),
+            }),
             Ok(actions) => Ok(actions),
         }
     }
@@ -530,6 +535,8 @@ impl Log {
         let mut passed_over = Vec::new();
         for (version, (of, parts)) in listing.checkpoints.range(..=newest).rev() {
             if parts.len() != *of {
+                let file = parts.first().cloned().unwrap_or_default();
+                passed_over.insert(0, Broken::new(*version, file, Fault::of_parts(*of, parts)));
                 continue;
             }
             match self.read_checkpoint(*version, parts) {
@@ -684,6 +691,51 @@ impl Log {
             let hint = "restore it from a backup: its rows are counted in no other place";
             fault.error(&self.shown(&place)).hint(hint)
         })
+    }
+
+    /// Refuses to replace rows of a table in which another program lets rows only be added.
+    pub(super) fn check_replaceable(&self, state: &State) -> Result<()> {
+        let setting =
+            state.metadata.get("configuration").and_then(|all| all.get("delta.appendOnly"));
+        let is_set =
+            setting.and_then(Value::as_str).is_some_and(|set| set.eq_ignore_ascii_case("true"));
+        let features = state.protocol.writer_features.iter().flatten();
+        let is_heeded = match state.protocol.min_writer_version {
+            ..2 => false,
+            2..7 => true,
+            7.. => features.into_iter().any(|feature| feature == "appendOnly"),
+        };
+        if !is_set || !is_heeded {
+            return Ok(());
+        }
+        Err(Error::lake(format!("{} is append-only: its rows may not be replaced", self.name()))
+            .found("another program set `delta.appendOnly`")
+            .hint(
+                "set `delta.appendOnly` to false with that program; nothing was changed in the table",
+            ))
+    }
+
+    /// The error of a commit to a table of which another program asked what is not done here; others
+    /// as they are.
+    pub(super) fn refused(&self, error: DeltaTableError) -> Error {
+        let asked = match &error {
+            DeltaTableError::Transaction { source } => match source {
+                TransactionError::UnsupportedTableFeatures(features) => features.clone(),
+                TransactionError::TableFeaturesRequired(feature) => vec![feature.clone()],
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        if asked.is_empty() {
+            return Error::from(error).context(format!("committing to {}", self.name()));
+        }
+        let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
+        Error::lake(format!(
+            "{} asks of who writes to it what wabalake does not do: {}",
+            self.name(),
+            asked.join(", ")
+        ))
+        .hint("another program asked for it: take it back there, or load into a new lake")
     }
 
     /// Refuses what would be read wrongly.
@@ -877,6 +929,20 @@ impl Listing {
     fn holds(&self, version: u64) -> bool {
         self.commits.binary_search(&version).is_ok()
     }
+}
+
+/// An action that another program wrote and that is not known here, of a commit that is JSON.
+fn strange_action(commit: &[u8]) -> Option<String> {
+    const KNOWN: [&str; 8] =
+        ["add", "remove", "txn", "commitInfo", "protocol", "metaData", "cdc", "domainMetadata"];
+    let lines = serde_json::Deserializer::from_slice(commit).into_iter::<Map<String, Value>>();
+    let lines: Vec<_> = lines.collect::<Result<_, _>>().ok()?;
+    let info = |line: &Map<String, Value>| line.get("commitInfo")?.get("wabalake").cloned();
+    if lines.iter().any(|line| info(line).is_some()) {
+        return None;
+    }
+    let mut names = lines.iter().flat_map(Map::keys);
+    names.find(|name| !KNOWN.contains(&name.as_str())).cloned()
 }
 
 /// When a commit was made and by what, if it says so.

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `log` | reads what was committed |
 //! | [`snapshot`] | one version of a table, and plans over it |
+//! | `creation` | makes a lake's folder, and takes it back if nothing comes into it |
 //! | [`stage`], [`commit`] | write files; make them part of a table |
 //! | [`history`], [`status`] | tell what happened, and what there is |
 //! | [`undo`] | takes the last load back |
@@ -35,6 +36,7 @@
 pub mod check;
 pub mod commit;
 pub mod compact;
+mod creation;
 mod damage;
 pub mod erase;
 pub mod history;
@@ -67,12 +69,13 @@ use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
 
 pub use self::commit::{Change, Commit, Operation};
+pub use self::creation::Creation;
 pub use self::layout::{Layout, layout, layouts};
 pub use self::lock::Lock;
 pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, in_words};
 
 /// A folder of tables.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl Lake {
         let path = path.as_ref();
         refuse_url(path)?;
         let root = path.canonicalize().map_err(|e| {
-            Error::lake(format!("no lake at `{}`: {e}", path.display()))
+            Error::lake(format!("no lake at `{}`: {}", path.display(), in_words(&e)))
                 .hint(format!("make one: `wabalake load FILE… --lake {}`", path.display()))
         })?;
         if !root.is_dir() {
@@ -111,18 +114,6 @@ impl Lake {
     #[must_use]
     pub fn warning(self, warn: fn(&str)) -> Self {
         Self { warn, ..self }
-    }
-
-    /// A lake that may have to be made first.
-    ///
-    /// # Errors
-    ///
-    /// A folder that cannot be made.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        refuse_url(path)?;
-        std::fs::create_dir_all(path).context(|| format!("making `{}`", path.display()))?;
-        Self::open(path)
     }
 
     /// Its folder.
@@ -200,7 +191,8 @@ impl Lake {
         let writing = self.writing()?;
         let within = self.own_folder("scratch");
         std::fs::create_dir_all(&within).context(|| format!("making `{}`", within.display()))?;
-        Ok(Scratch { folder: TempDir::new_in(within)?, _writing: Some(writing) })
+        let making = || format!("making a folder in `{}`", within.display());
+        Ok(Scratch { folder: TempDir::new_in(&within).context(making)?, _writing: Some(writing) })
     }
 
     /// Tells of what is damaged and can be done without.
@@ -229,7 +221,7 @@ impl Lake {
 
     /// What wabalake keeps beside the tables.
     pub(crate) fn own_folder(&self, name: &str) -> PathBuf {
-        self.root.join(".wabalake").join(name)
+        self.root.join(creation::OWN).join(name)
     }
 
     fn folder(&self, table: &dyn Layout) -> PathBuf {
@@ -275,8 +267,16 @@ impl Scratch {
     /// A folder that cannot be made.
     pub fn outside() -> Result<Self> {
         let within = std::env::temp_dir();
-        let making = || format!("making a folder in `{}`", within.display());
-        Ok(Self { folder: TempDir::new_in(&within).context(making)?, _writing: None })
+        match TempDir::new_in(&within) {
+            Ok(folder) => Ok(Self { folder, _writing: None }),
+            Err(error) => Err(Error::lake(format!(
+                "no temporary folder can be made in `{}`: {}",
+                within.display(),
+                in_words(&error)
+            ))
+            .hint("set TMPDIR to a folder that is there and may be written to")
+            .caused_by(error)),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | of a file that is loaded | yes |
 //! | of a load that was killed, or taken back | no |
+//! | of a file of which nothing could be taken | yes: a transaction of this table names it |
 //! | marked resolved by a file that is loaded | as resolved |
 //! | marked resolved by a load that was killed, or taken back | as open |
 //!
@@ -143,6 +144,12 @@ pub fn complete(rejects: DataFrame, origin: &Origin<'_>) -> Result<DataFrame> {
     Ok(rows.collect()?)
 }
 
+/// The transaction of this table that says that the rejects of a file count, though it is not loaded:
+/// nothing could be taken of it.
+pub(crate) fn kept(kind: &str, file_id: &str) -> String {
+    format!("{kind}/{file_id}")
+}
+
 /// Which rejects to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -161,7 +168,7 @@ pub fn read(lake: &Lake, which: Which) -> Result<LazyFrame> {
 /// The row keys of rejects that no loaded file resolves, by the table that they were for: also of
 /// files that are not loaded yet, whose loads may be under way.
 pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, HashSet<i64>>> {
-    let keyed = marked(rejects.scan()?, loaded_files(lake)?.lazy())
+    let keyed = marked(rejects.scan()?, loaded_files(lake, rejects)?.lazy())
         .filter(col(RESOLVED).is_null().and(col(ROW_KEY).is_not_null()))
         .select([col(KIND), col(ROW_KEY)])
         .collect()?;
@@ -176,7 +183,7 @@ pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, Hash
 }
 
 fn read_from(lake: &Lake, rejects: &Snapshot, which: Which) -> Result<LazyFrame> {
-    let loaded = loaded_files(lake)?.lazy();
+    let loaded = loaded_files(lake, rejects)?.lazy();
     let counting = rejects.scan()?.join(
         loaded.clone(),
         [col(KIND), col(FILE_ID)],
@@ -207,15 +214,17 @@ fn marked(rejects: LazyFrame, loaded: LazyFrame) -> LazyFrame {
         .select(REJECTS.stored().iter_names().map(|name| col(name.clone())).collect::<Vec<_>>())
 }
 
-/// Every file that is loaded: its table and its application transaction.
-fn loaded_files(lake: &Lake) -> Result<DataFrame> {
-    let (mut kinds, mut files) = (Vec::new(), Vec::new());
+/// Every file that is loaded, or of which nothing but rejects was kept: its table and its application
+/// transaction.
+fn loaded_files(lake: &Lake, rejects: &Snapshot) -> Result<DataFrame> {
+    let mut files = HashSet::new();
     for table in wabalake_data::TABLES {
-        for file in lake.snapshot(*table)?.loaded() {
-            kinds.push(table.name);
-            files.push(file.to_owned());
-        }
+        let loaded = lake.snapshot(*table)?;
+        files.extend(loaded.loaded().map(|file| (table.name.to_owned(), file.to_owned())));
     }
+    let kept = rejects.loaded().filter_map(|name| name.split_once('/'));
+    files.extend(kept.map(|(kind, file)| (kind.to_owned(), file.to_owned())));
+    let (kinds, files): (Vec<String>, Vec<String>) = files.into_iter().unzip();
     let columns = vec![Column::new(KIND.into(), kinds), Column::new(FILE_ID.into(), files)];
     Ok(DataFrame::new(columns[0].len(), columns)?)
 }

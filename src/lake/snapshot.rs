@@ -301,6 +301,14 @@ impl Snapshot {
         })
     }
 
+    /// Refuses to replace rows where another program lets rows only be added.
+    pub(super) fn check_replaceable(&self) -> Result<()> {
+        match &self.state {
+            Some(state) => Log::new(&self.folder).check_replaceable(state),
+            None => Ok(()),
+        }
+    }
+
     /// Columns of the layout that the table does not have yet, as Delta fields.
     pub(super) fn missing_fields(&self) -> Result<Vec<Value>> {
         let known = self.state.as_deref().map(fields).unwrap_or_default();

@@ -109,7 +109,7 @@ impl Staging {
             written.push(file.clone());
         }
         let written = write_parquet(&file.place, &mut rows)
-            .context(|| format!("writing `{}`", file.add.path))?;
+            .context(|| format!("writing `{}`", file.place.display()))?;
         let statistics = statistics(self.layout, &rows)?;
         let partition = self.layout.partition().to_owned();
         Ok(StagedFile {

@@ -775,6 +775,110 @@ fn a_table_that_only_grows_loses_no_file() {
     assert_eq!(all(&lake), ["a", "b"]);
 }
 
+/// Writes the next commit of the sessions as another program might.
+fn commit_as_another(lake: &Lake, lines: &[serde_json::Value]) {
+    let log = table_folder(lake).join("_delta_log");
+    let next = lake.snapshot(SESSIONS).unwrap().version.unwrap() + 1;
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    fs::write(log.join(format!("{next:020}.json")), lines.join("\n")).unwrap();
+}
+
+/// What may not be done to a table in which rows may only be added, by `load`, is not done by others.
+#[test]
+fn what_replaces_rows_heeds_that_a_table_is_append_only() {
+    let (_folder, lake) = lake();
+    add_deployment(&lake, Some("b"));
+    load(&lake, "b", day(1), &["s1", "s2"]);
+    append(&lake, day(1), &["s3"]);
+    let metadata = |set: &str| {
+        let mut metadata =
+            lake.snapshot(SESSIONS).unwrap().state.as_ref().unwrap().metadata.clone();
+        metadata["configuration"]["delta.appendOnly"] = json!(set);
+        json!({"metaData": metadata})
+    };
+    commit_as_another(&lake, &[metadata("true")]);
+    let found = || (all(&lake), lake.snapshot(&deployments::TABLE).unwrap().rows());
+    let before = found();
+    let versions = || {
+        [SESSIONS, &deployments::TABLE].map(|table| lake.snapshot(table).unwrap().version.unwrap())
+    };
+    let at = versions();
+    let undone = lake.undo().unwrap_err().lines();
+    let erased = lake.erase(PHONE, erase::Options::default()).unwrap_err().lines();
+    for said in [&undone, &erased] {
+        assert!(said.starts_with("error: table `sessions` is append-only"), "{said}");
+        assert!(said.contains("\n  hint: set `delta.appendOnly` to false"), "{said}");
+    }
+    assert_eq!(versions(), at, "nothing was changed");
+    assert_eq!(found(), before);
+    // The rows stay when their files are merged.
+    assert_eq!(lake.compact().unwrap().len(), 1);
+    assert_eq!(all(&lake), before.0);
+    commit_as_another(&lake, &[metadata("false")]);
+    assert!(lake.erase(PHONE, erase::Options::default()).unwrap().rows() > 0);
+}
+
+#[test]
+fn what_another_program_did_is_said_with_a_way_forward() {
+    let way_forward = |said: &str| said.contains("\n  hint: ") && said.contains("another program");
+    // It asks of writers what is not done here.
+    let (_folder, asked) = lake();
+    load(&asked, "a", day(1), &["a1"]);
+    let protocol = json!({"protocol": {
+        "minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["checkConstraints"],
+    }});
+    commit_as_another(&asked, &[protocol]);
+    let snapshot = asked.snapshot(SESSIONS).unwrap();
+    let staging = asked.staging(SESSIONS).unwrap();
+    let change = Change {
+        operation: Operation::Load,
+        transactions: Vec::new(),
+        remove: Vec::new(),
+        add: vec![staging.write(day(2), rows(noon(day(2)), &["b1"])).unwrap()],
+        info: load_info("b"),
+        data_change: true,
+    };
+    let said = asked.commit(SESSIONS, &snapshot, change).unwrap_err().lines();
+    let begins = "error: table `sessions` asks of who writes to it what wabalake does not do: ";
+    assert!(said.starts_with(begins) && said.contains("checkConstraints"), "{said}");
+    assert!(way_forward(&said), "{said}");
+    assert_eq!(all(&asked), ["a1"]);
+
+    // It wrote what is not known here.
+    let (_folder, strange) = lake();
+    load(&strange, "a", day(1), &["a1"]);
+    commit_as_another(
+        &strange,
+        &[json!({"commitInfo": {"operation": "SPARKLE"}}), json!({"sparkle": {}})],
+    );
+    let said = strange.snapshot(SESSIONS).unwrap_err().lines();
+    assert!(said.contains("uses the action `sparkle`, which wabalake does not read"), "{said}");
+    assert!(way_forward(&said), "{said}");
+
+    // It merged the files of a load that is to be taken back.
+    let (_folder, merged) = lake();
+    load(&merged, "a", day(1), &["a1"]);
+    let snapshot = merged.snapshot(SESSIONS).unwrap();
+    let file = &snapshot.files[0];
+    let other = file.path.replace(".parquet", "-other.parquet");
+    fs::copy(snapshot.place(file), table_folder(&merged).join(&other)).unwrap();
+    commit_as_another(
+        &merged,
+        &[
+            json!({"commitInfo": {"operation": "OPTIMIZE", "timestamp": 0}}),
+            json!({"remove": {"path": file.path, "dataChange": false, "deletionTimestamp": 0}}),
+            json!({"add": {
+                "path": other, "partitionValues": {UTC_DAY: "2025-06-01"}, "size": file.bytes,
+                "modificationTime": file.modified, "dataChange": false,
+            }}),
+        ],
+    );
+    let said = merged.undo().unwrap_err().lines();
+    assert!(said.contains("another program (version 1, OPTIMIZE) rewrote"), "{said}");
+    assert!(way_forward(&said), "{said}");
+    assert_eq!(all(&merged), ["a1"]);
+}
+
 #[test]
 fn a_column_is_read_alone() {
     let (_folder, lake) = lake();

@@ -22,7 +22,7 @@ use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::commit::Prepared;
-use super::history::{UNDOES, load_of, purpose};
+use super::history::{UNDOES, is_ours, load_of, purpose};
 use super::log::{Action, commit_info, commit_time};
 use super::{Commit, Lake, Operation, Snapshot};
 use crate::error::{Error, Result};
@@ -219,6 +219,9 @@ impl Lake {
         let Some(trace) = self.trace(table, load_id)? else { return Ok(None) };
         let active = snapshot.state.as_ref().map(|state| &state.files);
         let is_active = |path: &String| active.is_some_and(|files| files.contains_key(path));
+        if !trace.added.is_empty() {
+            snapshot.check_replaceable()?;
+        }
         if let Some(path) = trace.added.iter().find(|path| !is_active(path)) {
             return Err(rewritten(table, path, trace.removals.get(path)));
         }
@@ -266,7 +269,10 @@ impl Lake {
             }
             let ours = ours.is_some();
             found |= ours;
-            let what = purpose(&actions).to_owned();
+            let what = match is_ours(&actions) {
+                true => format!("version {version} ({})", purpose(&actions)),
+                false => format!("another program (version {version}, {})", purpose(&actions)),
+            };
             for action in actions {
                 match action {
                     Action::Add(add) => {
@@ -285,7 +291,7 @@ impl Lake {
                         trace.removed.insert(remove.path, None);
                     }
                     Action::Remove(remove) if !found => {
-                        trace.removals.entry(remove.path).or_insert((version, what.clone()));
+                        trace.removals.entry(remove.path).or_insert_with(|| what.clone());
                     }
                     Action::Txn(transaction) if ours => {
                         trace.transactions.entry(transaction.app_id).or_insert(transaction.version);
@@ -307,20 +313,28 @@ struct Trace {
     removed: BTreeMap<String, Option<Add>>,
     /// Files and what they were given.
     transactions: BTreeMap<String, i64>,
-    /// What later commits replaced: the version, and what it was for.
-    removals: HashMap<String, (u64, String)>,
+    /// What later commits replaced: which did, in words.
+    removals: HashMap<String, String>,
 }
 
-fn rewritten(table: &Table, path: &str, by: Option<&(u64, String)>) -> Error {
+fn rewritten(table: &Table, path: &str, by: Option<&String>) -> Error {
     let day = path.split('/').next().and_then(|folder| folder.strip_prefix("utc_day="));
     let day = match day {
         Some(day) if !day.starts_with('_') => format!("the UTC day {day}"),
         _ => "its rows without a time".to_owned(),
     };
     let what = match by {
-        Some((version, what)) => format!("version {version} ({what}) rewrote"),
+        Some(what) => format!("{what} rewrote"),
         None => "a later commit rewrote".to_owned(),
     };
+    let hint = format!("`wabalake history {}` shows what came after it", table.name);
+    let hint = match by {
+        Some(by) if !by.starts_with("version") => format!(
+            "{hint}; write to the lake with wabalake alone (`wabalake compact` merges files), or take \
+             back with that program what it did"
+        ),
+        _ => hint,
+    };
     Error::lake(format!("the last load cannot be taken back: {what} {day} of `{}`", table.name))
-        .hint(format!("`wabalake history {}` shows what came after it", table.name))
+        .hint(hint)
 }

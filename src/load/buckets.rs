@@ -17,7 +17,7 @@ use polars::io::SerReader as _;
 use polars::prelude::*;
 use tempfile::TempDir;
 
-use crate::error::Result;
+use crate::error::{Context as _, Error, Result};
 
 /// Rows of several files by day.
 pub(crate) struct Buckets {
@@ -50,10 +50,13 @@ impl Overflow {
         // A thread that panicked has ended the load.
         let _turn = self.turn.lock();
         for (path, frames) in self.days {
-            let file = OpenOptions::new().create(true).append(true).open(path)?;
-            let mut file = BufWriter::with_capacity(1 << 20, file);
-            append(&mut file, stack(frames)?)?;
-            file.flush()?;
+            let write = || {
+                let file = OpenOptions::new().create(true).append(true).open(&path)?;
+                let mut file = BufWriter::with_capacity(1 << 20, file);
+                append(&mut file, stack(frames)?)?;
+                Ok::<_, Error>(file.flush()?)
+            };
+            write().context(|| format!("writing `{}`", path.display()))?;
         }
         Ok(())
     }
@@ -63,7 +66,8 @@ impl Buckets {
     /// Rows that exceed `budget` bytes go to a folder of their own under `beside`, which is gone
     /// once the buckets are.
     pub(crate) fn new(beside: &Path, budget: usize) -> Result<Self> {
-        let spill = tempfile::Builder::new().prefix("load-").tempdir_in(beside)?;
+        let spill = tempfile::Builder::new().prefix("load-").tempdir_in(beside);
+        let spill = spill.context(|| format!("making a folder in `{}`", beside.display()))?;
         Ok(Self { spill, budget, held: 0, days: BTreeMap::new(), turn: Arc::default() })
     }
 
@@ -139,7 +143,7 @@ impl Buckets {
                     none if none.height() == 0 => Ok(()),
                     rows => append(&mut file, rows),
                 })?;
-                file.flush()?;
+                file.flush().context(|| format!("writing `{}`", new.display()))?;
                 std::fs::rename(new, path)?;
             }
             for rows in &mut bucket.frames {

@@ -19,6 +19,7 @@ use serde_json::json;
 use wabalake_data::Table;
 
 use super::Options;
+use super::anew::{has_person_in_key, read_anew};
 use super::buckets::stack;
 use super::keys::StagedKey;
 use super::merge::{ByFile, Counts, LAKE, Merged, merge};
@@ -79,8 +80,9 @@ pub(crate) fn commit(
             report.rows_superseded = figure(&counts.superseded);
             report.rows_added_up = figure(&counts.added_up);
             let taken = report.rows_read + report.rows_spread;
-            let not_taken = report.rows_rejected + report.rows_left_out + report.rows_kept_out;
-            let good = taken - not_taken;
+            let left_out =
+                report.rows_left_out + report.rows_kept_out + report.rows_repeated_header;
+            let good = taken - report.rows_rejected - left_out;
             let stay = report.rows_new + report.rows_updated;
             report.rows_unchanged = good - stay - report.rows_superseded - report.rows_added_up;
         }
@@ -221,7 +223,9 @@ impl Merging<'_> {
             })?;
             let mut rows = self.added_up(staged, &mut outcome.counts)?;
             for file in &lake {
-                rows.extend(own(self.read_lake(&[file])?)?);
+                let (frame, anew) = self.read_lake(&[file])?;
+                changed |= anew.is_some();
+                rows.extend(own(frame)?);
             }
             let merged = merge(self.table(), rows)?;
             changed |= !merged.is_unchanged();
@@ -267,15 +271,38 @@ impl Merging<'_> {
         Ok(if rows.height() > 0 { vec![rows] } else { Vec::new() })
     }
 
-    /// Rows of the lake, marked as such.
-    fn read_lake(&self, files: &[&DataFile]) -> Result<DataFrame> {
+    /// Rows of the lake, marked as such; which of them have another person than before.
+    fn read_lake(&self, files: &[&DataFile]) -> Result<(DataFrame, Option<BooleanChunked>)> {
         let stored = self.table().stored();
         let columns: Vec<Expr> = stored.iter_names().map(|name| col(name.clone())).collect();
         let rows = self.snapshot.scan_files(files)?.select(columns).collect()?;
+        let (rows, anew) = read_anew(self.table(), rows)?;
         let height = rows.height();
         let mut columns = rows.into_columns();
         columns.push(Column::new_scalar(ORIGIN.into(), Scalar::from(LAKE), height));
-        Ok(DataFrame::new(height, columns)?)
+        Ok((DataFrame::new(height, columns)?, anew))
+    }
+
+    /// The keys of a file of the lake, as today's rules read them.
+    fn keys_of(&self, file: &DataFile, hash: &str) -> Result<Vec<i64>> {
+        if !has_person_in_key(self.table()) {
+            return self.snapshot.integers(file, hash);
+        }
+        let (rows, _) = self.read_lake(&[file])?;
+        Ok(rows.column(hash)?.i64()?.iter().flatten().collect())
+    }
+
+    /// Keys of the lake that are others than before, with their days.
+    fn keys_read_anew(&self, hash: &str) -> Result<Vec<(i64, i32)>> {
+        let mut keys = Vec::new();
+        for file in self.snapshot.files.iter().filter(|_| has_person_in_key(self.table())) {
+            let (rows, anew) = self.read_lake(&[file])?;
+            let Some(anew) = anew else { continue };
+            let day = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
+            let changed = rows.column(hash)?.i64()?.filter(&anew)?;
+            keys.extend(changed.iter().flatten().map(|key| (key, day)));
+        }
+        Ok(keys)
     }
 
     /// Without rows of files that another load has brought in meanwhile.
@@ -328,7 +355,8 @@ impl Merging<'_> {
         let mut in_lake: BTreeMap<i32, usize> = BTreeMap::new();
         for day in lake_days {
             for file in self.snapshot.files_of(date(day)) {
-                let rows = only(self.table(), self.read_lake(&[file])?, &keys)?;
+                let (rows, _) = self.read_lake(&[file])?;
+                let rows = only(self.table(), rows, &keys)?;
                 *in_lake.entry(day).or_default() += rows.height();
                 frames.push(rows);
             }
@@ -357,6 +385,7 @@ impl Merging<'_> {
         let mut lake_days = BTreeSet::new();
         let Some(keys) = &self.staged.keys else { return Ok((moved, lake_days)) };
         let lake = &self.snapshot.files;
+        let anew = self.keys_read_anew(hash)?;
         for parts in keys.groups(KEYS_AT_ONCE) {
             let read: Vec<(Vec<i64>, Vec<StagedKey>)> = parts
                 .into_par_iter()
@@ -376,9 +405,12 @@ impl Merging<'_> {
                 moved.extend(several);
                 days.extend(keys.into_iter().map(|key| (key.hash, key.day)));
             }
+            for (key, day) in &anew {
+                days.entry(*key).or_insert(*day);
+            }
             let elsewhere = |file: &DataFile| -> Result<Option<(i32, Vec<i64>)>> {
                 let date = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
-                let mut moved = self.snapshot.integers(file, hash)?;
+                let mut moved = self.keys_of(file, hash)?;
                 moved.retain(|key| days.get(key).is_some_and(|day| *day != date));
                 Ok((!moved.is_empty()).then_some((date, moved)))
             };
@@ -389,6 +421,7 @@ impl Merging<'_> {
                 lake_days.insert(date);
             }
         }
+        lake_days.extend(anew.iter().filter(|(key, _)| moved.contains(key)).map(|(_, day)| *day));
         Ok((moved, lake_days))
     }
 }

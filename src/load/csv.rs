@@ -1,49 +1,150 @@
 //! Sources that are text with a delimiter.
+//!
+//! ```text
+//! sep=;                        for Excel: it says the delimiter
+//! Sessions of June             above the header: passed over
+//! session_id;session_status    the header
+//! a1;BOT                       record 1, on line 4
+//! ```
 
 use std::io::Read;
 
 use super::Options;
 use super::encoding::Transcoder;
-use super::header::{self, Header};
+use super::header::{self, DELIMITERS, Header, Search};
 use super::reader::Reader;
 use super::records::{Chunk, Splitter};
 use super::source::{Source, Survey};
+use super::titles::without_marks;
 use crate::error::{Error, Result};
 
-/// What the first record says.
-pub(crate) fn header(source: &Source, survey: &Survey, options: &Options) -> Result<Header> {
-    let first = first_record(source, survey, b',')?;
-    header::check_width(&source.name, &first)?;
-    let renames = &options.renames;
-    let delimiter = header::delimiter(&first, renames);
-    Header::read(&source.name, &first, delimiter, options.kind, renames)
+/// What stands above a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Above {
+    /// Whether the first line says the delimiter.
+    separator: bool,
+    /// Records that are passed over.
+    pub(crate) passed: usize,
 }
 
-fn first_record(source: &Source, survey: &Survey, delimiter: u8) -> Result<String> {
-    let transcoder = Transcoder::new(survey.encoding);
-    let mut splitter = Splitter::new(source.reader()?, transcoder, delimiter);
-    let chunk = splitter.header().map_err(|e| source.cut_short(&e))?;
-    let text = chunk.as_ref().and_then(|chunk| {
-        let record = chunk.records.first()?;
-        std::str::from_utf8(&chunk.bytes[record.start..record.end]).ok()
-    });
-    let text = text.ok_or_else(|| {
-        Error::data(format!("`{}` does not begin with a header", source.name))
-            .hint("its first line should name its columns")
-            .no_export()
-    })?;
-    Ok(text.to_owned())
+/// What the header says, and what stands above it.
+pub(crate) fn header(
+    source: &Source,
+    survey: &Survey,
+    options: &Options,
+) -> Result<(Above, Header)> {
+    let renames = &options.renames;
+    let first = first_record(source, survey)?.ok_or_else(|| headerless(source))?;
+    header::check_width(&source.name, &first)?;
+    let likely = header::delimiter(&first, renames);
+    if let Some(separator) = separator(&first) {
+        return search(source, survey, options, &[separator], true);
+    }
+    if let Ok(header) = Header::read(&source.name, &first, likely, options.kind, renames) {
+        return Ok((Above::default(), header));
+    }
+    let mut delimiters = DELIMITERS;
+    delimiters.sort_by_key(|delimiter| *delimiter != likely);
+    search(source, survey, options, &delimiters, false)
+}
+
+/// Looks for the header below other lines: under each delimiter, for it tells records apart.
+fn search(
+    source: &Source,
+    survey: &Survey,
+    options: &Options,
+    delimiters: &[u8],
+    separator: bool,
+) -> Result<(Above, Header)> {
+    let count = |header: &Header| header.places.iter().flatten().count();
+    let mut found: Option<(Above, Header)> = None;
+    let mut nearest: Option<(usize, Error)> = None;
+    for delimiter in delimiters {
+        let mut splitter = open(source, survey, *delimiter)?;
+        if separator {
+            splitter.header().map_err(|e| source.cut_short(&e))?;
+        }
+        let mut search = Search::new(&source.name, options.kind, &options.renames);
+        while search.goes_on() {
+            let chunk = match splitter.header() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                // What is no header need not be records at all.
+                Err(_) if search.above() > 0 => break,
+                Err(e) => return Err(source.cut_short(&e)),
+            };
+            match text_of(&chunk).map(|record| search.look(record, *delimiter)) {
+                Some(Some(header)) => {
+                    let above = Above { separator, passed: search.above() };
+                    if found.as_ref().is_none_or(|(_, best)| count(&header) > count(best)) {
+                        found = Some((above, header));
+                    }
+                    break;
+                }
+                Some(None) => {}
+                None => search.pass(),
+            }
+        }
+        match (search.nearest(), &nearest) {
+            (Some((known, _)), Some((most, _))) if known <= *most => {}
+            (Some(nearer), _) => nearest = Some(nearer),
+            (None, _) => {}
+        }
+    }
+    found.ok_or_else(|| nearest.map_or_else(|| headerless(source), |(_, error)| error))
+}
+
+fn headerless(source: &Source) -> Error {
+    Error::data(format!("`{}` does not begin with a header", source.name))
+        .hint("its first line should name its columns")
+        .no_export()
+}
+
+/// The delimiter that a first line says for Excel: `sep=;`, `"sep=;"`, `sep=\t`.
+fn separator(line: &str) -> Option<u8> {
+    let line = without_marks(line);
+    let line = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
+    let (name, said) = (line.get(..4)?, line.get(4..)?);
+    if !name.eq_ignore_ascii_case("sep=") {
+        return None;
+    }
+    let (separator, rest) = match said.strip_prefix("\\t") {
+        Some(rest) => (b'\t', rest),
+        None => (*said.as_bytes().first()?, said.get(1..)?),
+    };
+    let separates = separator == b'\t' || (separator.is_ascii_punctuation() && separator != b'"');
+    // A spreadsheet program gives each line as many cells as the longest.
+    let is_padded = rest.bytes().all(|byte| byte == separator || byte == b' ');
+    (separates && is_padded).then_some(separator)
+}
+
+fn open(source: &Source, survey: &Survey, delimiter: u8) -> Result<Splitter<Box<dyn Read + Send>>> {
+    Ok(Splitter::new(source.reader()?, Transcoder::new(survey.encoding), delimiter))
+}
+
+/// The first record, if it is a text.
+fn first_record(source: &Source, survey: &Survey) -> Result<Option<String>> {
+    let chunk = open(source, survey, b',')?.header().map_err(|e| source.cut_short(&e))?;
+    Ok(chunk.as_ref().and_then(text_of).map(str::to_owned))
+}
+
+/// The only record of a chunk, if it is a text.
+fn text_of(chunk: &Chunk) -> Option<&str> {
+    let record = chunk.records.first()?;
+    std::str::from_utf8(&chunk.bytes[record.start..record.end]).ok()
 }
 
 /// Reads the records after the header.
 pub(crate) fn reader<'s>(
     source: &'s Source,
     survey: &Survey,
+    above: Above,
     header: &Header,
 ) -> Result<Box<dyn Reader + 's>> {
-    let transcoder = Transcoder::new(survey.encoding);
-    let mut splitter = Splitter::new(source.reader()?, transcoder, header.delimiter);
-    splitter.header().map_err(|e| source.cut_short(&e))?;
+    let mut splitter = open(source, survey, header.delimiter)?;
+    for _ in 0..=above.passed + usize::from(above.separator) {
+        splitter.header().map_err(|e| source.cut_short(&e))?;
+    }
     splitter.expect_fields(header.fields);
     Ok(Box::new(Records { source, splitter }))
 }
@@ -57,5 +158,32 @@ struct Records<'s, R> {
 impl<R: Read> Reader for Records<'_, R> {
     fn next_chunk(&mut self) -> Result<Option<Chunk>> {
         self.splitter.next_chunk().map_err(|e| self.source.cut_short(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_line_for_excel_says_the_delimiter() {
+        for (line, expected) in [
+            ("sep=;", Some(b';')),
+            ("\u{feff}SEP=,", Some(b',')),
+            ("\"sep=;\"", Some(b';')),
+            ("sep=\t", Some(b'\t')),
+            ("sep=\\t", Some(b'\t')),
+            ("sep=|", Some(b'|')),
+            ("sep=;;;;", Some(b';')),
+            ("sep=;;; ", Some(b';')),
+            ("sep=", None),
+            ("sep=a", None),
+            ("sep=;a", None),
+            ("sep=\u{e9}", None),
+            ("separator=;", None),
+            ("", None),
+        ] {
+            assert_eq!(separator(line), expected, "{line:?}");
+        }
     }
 }

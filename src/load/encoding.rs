@@ -5,9 +5,16 @@
 //! | begin with a byte order mark | UTF-8, UTF-16LE or UTF-16BE |
 //! | every other byte near the start is zero | UTF-16 without a mark |
 //! | valid UTF-8, or invalid in a few records only | UTF-8: those records are rejected |
-//! | Western letters that are no UTF-8 | Windows-1252 |
+//! | Western letters that are no UTF-8 | Windows-1252, or Mac Roman where it must be that |
+//!
+//! Nearly every byte is a letter or a sign in both of the last. They are told apart by the bytes
+//! behind a small letter of ASCII: there `é` (8E) of Mac Roman is `Ž` in Windows-1252, which never
+//! stands there, and `é` (E9) of Windows-1252 is `È` in Mac Roman. Where lines end in CR alone, as only
+//! Macs write them, bytes count as Mac Roman's that may be either: `ñ` or a dash, `í` or an apostrophe.
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{
+    Decoder, DecoderResult, Encoding, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252,
+};
 
 /// Looks at a file's bytes as they pass and says what they are written in.
 #[derive(Debug, Default)]
@@ -19,10 +26,23 @@ pub(crate) struct Evidence {
     valid: u64,
     western: u64,
     invalid: u64,
+    /// The last byte before these.
+    before: u8,
+    /// How many bytes passed, up to [`Self::NEAR`], and what ends lines in them.
+    near: usize,
+    lf: u64,
+    cr: u64,
+    /// Behind a small letter of ASCII, bytes that can be nothing but Mac Roman's, those that may be,
+    /// and those that are Windows-1252's.
+    mac: u64,
+    mac_perhaps: u64,
+    windows: u64,
 }
 
 impl Evidence {
     const HEAD: usize = 256;
+    /// What ends lines is told by so many bytes.
+    const NEAR: usize = 64 << 10;
     /// Beyond this many characters the verdict no longer changes in practice.
     const ENOUGH: u64 = 100_000;
 
@@ -31,16 +51,28 @@ impl Evidence {
         let missing = Self::HEAD - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        if self.near < Self::NEAR {
+            let near = &bytes[..bytes.len().min(Self::NEAR - self.near)];
+            self.near += near.len();
+            self.lf += memchr::memchr_iter(b'\n', near).count() as u64;
+            self.cr += memchr::memchr_iter(b'\r', near).count() as u64;
+        }
         if self.cut.is_empty() && bytes.is_ascii() || self.valid + self.western > Self::ENOUGH {
+            self.before = bytes.last().copied().unwrap_or(self.before);
             return;
         }
         let joined = [std::mem::take(&mut self.cut).as_slice(), bytes].concat();
         // Valid as a whole but for a last sequence that is cut: nearly always.
         match std::str::from_utf8(&joined) {
-            Ok(text) => return self.valid += letters(text.as_bytes()),
+            Ok(text) => {
+                self.valid += letters(text.as_bytes());
+                self.before = joined.last().copied().unwrap_or(self.before);
+                return;
+            }
             Err(e) if e.error_len().is_none() => {
                 let (valid, cut) = joined.split_at(e.valid_up_to());
                 self.valid += letters(valid);
+                self.before = valid.last().copied().unwrap_or(self.before);
                 self.cut = cut.to_vec();
                 return;
             }
@@ -59,6 +91,32 @@ impl Evidence {
                 }
             }
         }
+        self.look_behind_letters(&joined[..joined.len() - self.cut.len()]);
+    }
+
+    /// Tells Mac Roman and Windows-1252 apart by the bytes behind small letters.
+    fn look_behind_letters(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if self.before.is_ascii_lowercase() && !byte.is_ascii() {
+                match byte {
+                    // á à ä ç é è ê ù ü of Mac Roman.
+                    0x87 | 0x88 | 0x8A | 0x8D | 0x8E | 0x8F | 0x90 | 0x9D | 0x9F => self.mac += 1,
+                    // â ã í ñ ó ò ô ö õ ú û of it.
+                    0x89 | 0x8B | 0x92 | 0x96..=0x9C | 0x9E => self.mac_perhaps += 1,
+                    // á â ã ä ç è é ê ë í î ñ ó ô õ ö ú ü of Windows-1252, and their like.
+                    0xE0..=0xF6 | 0xF8..=0xFF => self.windows += 1,
+                    _ => {}
+                }
+            }
+            self.before = *byte;
+        }
+    }
+
+    fn is_mac_roman(&self) -> bool {
+        if self.cr > 0 && self.lf * 4 < self.cr {
+            return self.mac + self.mac_perhaps > self.windows;
+        }
+        self.mac > 4 * self.windows
     }
 
     /// What the file is written in.
@@ -73,6 +131,10 @@ impl Evidence {
             (false, true) => return UTF_16LE,
             (true, false) => return UTF_16BE,
             _ => {}
+        }
+        let strange = self.western + self.invalid;
+        if self.is_mac_roman() && strange > self.valid && strange * 200 >= self.lines {
+            return MACINTOSH;
         }
         let few = self.western * 200 < self.lines;
         if self.western > self.valid + self.invalid && !few { WINDOWS_1252 } else { UTF_8 }
@@ -131,6 +193,8 @@ impl Transcoder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn verdict(bytes: &[u8]) -> &'static Encoding {
@@ -163,6 +227,99 @@ mod tests {
         ];
         for (bytes, encoding) in cases {
             assert_eq!(verdict(bytes), *encoding, "{bytes:?}");
+        }
+    }
+
+    /// Mac Roman's bytes of a text.
+    fn mac_roman(text: &str) -> Vec<u8> {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let (letters, ..) = MACINTOSH.decode(&bytes);
+        let letters: Vec<char> = letters.chars().collect();
+        let byte = |c: char| letters.iter().position(|letter| *letter == c).unwrap();
+        text.chars().map(|c| u8::try_from(byte(c)).unwrap()).collect()
+    }
+
+    /// Words of the languages that exports come in, each with what is written above its letters.
+    const WORDS: [&str; 36] = [
+        "mañana",
+        "adiós",
+        "está",
+        "información",
+        "número",
+        "día",
+        "qué",
+        "pingüino",
+        "MÁS",
+        "AÑO",
+        "teléfono",
+        "línea",
+        "¿cómo",
+        "¡sí!",
+        "José",
+        "não",
+        "você",
+        "informações",
+        "até",
+        "atenção",
+        "português",
+        "avó",
+        "avô",
+        "três",
+        "mãe",
+        "útil",
+        "crédito",
+        "été",
+        "garçon",
+        "où",
+        "naïve",
+        "für",
+        "schön",
+        "über",
+        "—bueno…",
+        "“hola”",
+    ];
+
+    #[test]
+    fn mac_roman_is_told_by_what_cannot_be_windows_1252() {
+        for text in ["Adiós mañana, ¿qué?\n", "José\n", "día\rmañana\r", "não\r"] {
+            assert_eq!(verdict(&mac_roman(text)), MACINTOSH, "{text:?}");
+            let (bytes, ..) = WINDOWS_1252.encode(text);
+            assert_eq!(verdict(&bytes), WINDOWS_1252, "{text:?}");
+            assert_eq!(verdict(text.as_bytes()), UTF_8, "{text:?}");
+        }
+        // An apostrophe, dashes and œ of Windows-1252 are no letters of Mac Roman.
+        for text in ["don’t, it’s—well—fine\n", "2020–2021, up–down\n", "un œuf, la sœur, cœur\n"]
+        {
+            let (bytes, ..) = WINDOWS_1252.encode(text);
+            assert_ne!(verdict(&bytes), MACINTOSH, "{text:?}");
+        }
+        // One broken record does not make a file Mac Roman either.
+        let mut bytes = b"1,plain\n".repeat(1000);
+        bytes.extend_from_slice(b"2,Jos\x8e\n");
+        assert_eq!(verdict(&bytes), UTF_8);
+    }
+
+    proptest! {
+        #[test]
+        fn each_encoding_is_told_from_the_others(
+            words in prop::collection::vec(prop::sample::select(&WORDS[..]), 1..40),
+            line_end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+        ) {
+            let text: String =
+                words.iter().flat_map(|word| ["1,", word, ",plain words beside it", line_end]).collect();
+            prop_assert_eq!(verdict(text.as_bytes()), UTF_8);
+            let (bytes, ..) = WINDOWS_1252.encode(&text);
+            prop_assert!(verdict(&bytes) != MACINTOSH, "{}", text);
+            // Capitals and signs are no evidence; where lines end in LF, nor are letters that may be
+            // something else.
+            let has = |letters: &str| {
+                let behind = |pair: &[char]| pair[0].is_ascii_lowercase() && letters.contains(pair[1]);
+                words.iter().any(|word| word.chars().collect::<Vec<_>>().windows(2).any(behind))
+            };
+            let is_told = has("áéêçüù") || (line_end == "\r" && has("ñóíãôöú"));
+            if is_told {
+                prop_assert_eq!(verdict(&mac_roman(&text)), MACINTOSH, "{}", text);
+            }
         }
     }
 

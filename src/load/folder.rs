@@ -6,12 +6,17 @@
 //! | a folder | looked into |
 //! | a link to a folder, which may lead back here or anywhere | passed over |
 //! | what is hidden, a lake, a device, a link to nothing | passed over |
+//!
+//! A file that is still on its way, by its name, is passed over by both, each in its own words.
 
-use std::fs::DirEntry;
+use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
-use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, in_words};
 
 /// Something in a folder or one of its subfolders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,44 @@ pub(crate) struct Entry {
 
 /// Why a folder that is a lake or a table is passed over.
 pub(crate) const A_LAKE: &str = "a lake";
+
+/// Endings of names of files that are still on their way.
+const ON_ITS_WAY: [&str; 6] = ["part", "partial", "tmp", "crdownload", "filepart", "download"];
+
+/// Whether a file is still on its way, by its name: it gets another one once it is whole.
+pub(crate) fn is_on_its_way(file: &Path) -> bool {
+    let ending = file.extension().unwrap_or_default();
+    ON_ITS_WAY.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
+/// Why what is no file is passed over: a device, a pipe, a link to nothing.
+pub(crate) const NO_FILE: &str = "no file";
+
+/// What tells that a file has not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// When it was written to last, in nanoseconds since 1970; 0 where the system does not say.
+    pub(crate) modified: u128,
+}
+
+impl Seen {
+    /// A file as it is now; of a link, what it leads to.
+    pub(crate) fn of(file: &Path) -> io::Result<Self> {
+        Ok(Self::told(&fs::metadata(file)?))
+    }
+
+    /// When it was written to last.
+    pub(crate) fn modified_since_1970(&self) -> Duration {
+        Duration::from_nanos_u128(self.modified)
+    }
+
+    pub(crate) fn told(file: &fs::Metadata) -> Self {
+        let modified = file.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Self { bytes: file.len(), modified: modified.unwrap_or_default().as_nanos() }
+    }
+}
 
 /// Whether a folder is a lake or a table of one.
 pub(crate) fn is_lake(folder: &Path) -> bool {
@@ -66,7 +109,7 @@ pub(crate) fn walk(
         } else if path.is_file() {
             None
         } else {
-            Some("no file")
+            Some(NO_FILE)
         };
         each(Entry { path, name: full, passed_over })?;
     }
@@ -74,5 +117,6 @@ pub(crate) fn walk(
 }
 
 pub(super) fn unreadable(name: &str, e: &io::Error) -> Error {
-    Error::data(format!("`{name}` cannot be read: {e}"))
+    Error::data(format!("`{name}` cannot be read: {}", in_words(e)))
+        .hint("see that it is there, and that this user may read it")
 }

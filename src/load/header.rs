@@ -3,14 +3,20 @@
 //! ```text
 //! ﻿Session ID;Session Started Timestamp;Flow      `;`, sessions, 0 → session_id, 1 → …, Flow unknown
 //! ```
+//!
+//! Above it may stand other lines, such as a report's name: the header is the first record that is
+//! one, among the first few.
 
-use wabalake_data::cells::Spelling;
-use wabalake_data::tables::{CURRENCY, Kind, Origin, fold_header};
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use wabalake_data::cells::{DecimalMark, Spelling};
+use wabalake_data::tables::{CURRENCY, Kind, Origin, ad_spend, fold_header, rates};
 use wabalake_data::{Column, TABLES, Table};
 use wabalake_queries::query::nearest;
 
-use super::limits;
 use super::records::Fields;
+use super::{limits, titles};
 use crate::error::{Error, Result};
 use crate::render::{GUARD, unguarded};
 
@@ -30,19 +36,25 @@ pub(crate) struct Header {
     pub(crate) mended: Option<usize>,
     /// How many fields a record has.
     pub(crate) fields: usize,
-    /// The file's columns that belong to no column of the table.
+    /// Of them, how many there are up to the last that has a title: a record may lack the others.
+    pub(crate) titled: usize,
+    /// The file's own titles.
+    pub(crate) own: Vec<String>,
+    /// The file's columns that belong to no column of the table, as they may be printed.
     pub(crate) unknown: Vec<String>,
     /// The header with renames applied, as one comma-separated record.
     pub(crate) written: String,
-    /// How the file spells numbers and dates.
-    pub(crate) spelling: Spelling,
+    /// How each of the cells is written, as far as it is known.
+    pub(crate) spellings: Vec<Spelling>,
+    /// The decimal mark of the language that the titles are in, where they tell one.
+    pub(crate) language: Option<DecimalMark>,
     /// The place of the cell that says what amounts are in, and what they are in where it does
     /// not: `Amount spent (COP)`.
     pub(crate) currency: Option<(usize, String)>,
 }
 
 /// The delimiters that exports use.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+pub(crate) const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Refuses a header that is far too wide to be one, before it is taken apart.
 pub(crate) fn check_width(file: &str, header: &str) -> Result<()> {
@@ -58,12 +70,79 @@ pub(crate) fn check_width(file: &str, header: &str) -> Result<()> {
 /// The delimiter under which the most cells of a header are column names that some table knows.
 pub(crate) fn delimiter(header: &str, renames: &[(String, String)]) -> u8 {
     let known = |delimiter: u8| {
-        let cells = cells(header, delimiter, renames);
-        let best = TABLES.iter().map(|table| places(table, &cells).iter().flatten().count()).max();
-        (best, cells.len())
+        let titles = Titles::read(header, delimiter, renames);
+        let best = TABLES.iter().map(|table| titles.known_to(table)).max();
+        (best, titles.cells.len())
     };
     // The first of equals wins.
     DELIMITERS.into_iter().rev().max_by_key(|delimiter| known(*delimiter)).unwrap_or(b',')
+}
+
+/// Looks for the header among the first records of a file, or the first rows of a sheet that are
+/// not empty.
+pub(crate) struct Search<'s> {
+    /// How messages call the file.
+    file: &'s str,
+    kind: Option<&'static Table>,
+    renames: &'s [(String, String)],
+    looked_at: usize,
+    /// What is wrong with the record that holds the most known titles, and how many these are.
+    nearest: Option<(usize, Error)>,
+}
+
+impl<'s> Search<'s> {
+    /// So many records may stand above a header.
+    const ABOVE: usize = 20;
+
+    pub(crate) fn new(
+        file: &'s str,
+        kind: Option<&'static Table>,
+        renames: &'s [(String, String)],
+    ) -> Self {
+        Self { file, kind, renames, looked_at: 0, nearest: None }
+    }
+
+    /// The header, if the next record is it.
+    pub(crate) fn look(&mut self, record: &str, delimiter: u8) -> Option<Header> {
+        self.looked_at += 1;
+        let header = check_width(self.file, record)
+            .and_then(|()| Header::read(self.file, record, delimiter, self.kind, self.renames));
+        let error = match header {
+            Ok(header) => return Some(header),
+            Err(error) => error,
+        };
+        let titles = Titles::read(record, delimiter, self.renames);
+        let known = match self.kind {
+            Some(table) => titles.known_to(table),
+            None => TABLES.iter().map(|table| titles.known_to(table)).max().unwrap_or_default(),
+        };
+        let known = if titles.is_published_card() { known.max(2) } else { known };
+        if self.nearest.as_ref().is_none_or(|(most, _)| known > *most) {
+            self.nearest = Some((known, error));
+        }
+        None
+    }
+
+    /// Passes a record that cannot be read at all.
+    pub(crate) fn pass(&mut self) {
+        self.looked_at += 1;
+    }
+
+    /// Whether the next record may be it.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.looked_at <= Self::ABOVE
+    }
+
+    /// How many records were above it.
+    pub(crate) fn above(&self) -> usize {
+        self.looked_at.saturating_sub(1)
+    }
+
+    /// What is wrong with the record that looks most like it, and how many known titles that holds;
+    /// none where there was no record.
+    pub(crate) fn nearest(self) -> Option<(usize, Error)> {
+        self.nearest
+    }
 }
 
 impl Header {
@@ -77,6 +156,20 @@ impl Header {
         }
     }
 
+    /// Whether a record is the header again, as in files that were put together.
+    pub(crate) fn is_again(&self, fields: &[&str]) -> bool {
+        // Nearly every record is told by its first cell.
+        let is_first = match (fields.first(), self.own.first()) {
+            (Some(field), Some(title)) => field.trim().eq_ignore_ascii_case(title),
+            _ => false,
+        };
+        is_first
+            && fields.len() >= self.titled
+            && fields.iter().zip(&self.own).all(|(field, title)| {
+                *field == title.as_str() || fold_header(field) == fold_header(title)
+            })
+    }
+
     /// Reads a header; `kind` is the table if the caller names it.
     pub(crate) fn read(
         file: &str,
@@ -85,65 +178,373 @@ impl Header {
         kind: Option<&'static Table>,
         renames: &[(String, String)],
     ) -> Result<Self> {
-        let cells = cells(header, delimiter, renames);
+        let titles = Titles::read(header, delimiter, renames);
         let table = match kind {
             Some(table) => table,
-            None => sniff(file, &cells)?,
+            None => titles.sniff(file, &Origins::LINE)?,
         };
-        check_renames(header, delimiter, table, renames)?;
-        let places = places(table, &cells);
+        titles.check_renames(table, renames)?;
+        let places = titles.places(table);
         if let Some(column) = lacking(table, &places) {
-            let error = missing(file, table, column, &cells);
+            let error = titles.missing(file, table, column, &Origins::LINE);
             // Among other files, one without any column of the table is none of its exports.
             let strange = places.iter().flatten().count() < 2;
             return Err(if strange { error.no_export() } else { error });
         }
+        let Titles { own, cells, known } = titles;
         let named = |at: usize| places.contains(&Some(at));
         let mended = cells.iter().position(|cell| cell == MENDED);
-        let mut unknown = Vec::new();
-        let strange = |at: usize| !named(at) && mended != Some(at);
-        for (_, cell) in cells.iter().enumerate().filter(|(at, _)| strange(*at)) {
-            let twin = table.exported().find(|column| names(column, cell));
+        for at in known.iter().filter(|at| !named(**at)) {
+            let twin = table.exported().find(|column| names(column, &cells[*at]));
             if let Some(column) = twin {
                 return Err(Error::data(format!("`{file}` has two columns `{}`", column.name))
                     .hint("remove one, or give it another name in the file"));
             }
-            unknown.push(cell.clone());
         }
+        let past_last = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
+        let strange = (0..past_last).filter(|at| !named(*at) && mended != Some(*at));
         let written: Vec<_> = cells.iter().map(|cell| super::rejects::quoted(cell)).collect();
         Ok(Self {
             currency: currency(table, &places, &cells),
             table,
             cells: table.cells().collect(),
             delimiter,
-            places,
             mended,
             fields: cells.len(),
-            unknown,
+            titled: past_last,
+            unknown: titles::list(strange.map(|at| own[at].as_str())),
+            places,
+            own,
             written: written.join(","),
-            spelling: Spelling {
-                decimal_comma: delimiter == b';',
-                day_first: cells.iter().any(|cell| (table.is_day_first)(cell)),
-            },
+            spellings: vec![Spelling::default(); table.cells().count()],
+            language: language(table, &cells),
         })
     }
 }
 
-fn cells(header: &str, delimiter: u8, renames: &[(String, String)]) -> Vec<String> {
-    let mut fields = Fields::new(delimiter);
-    let mut cells = Vec::new();
-    fields.read(header, header.contains('"'), delimiter, &mut cells);
-    if cells.contains(&MENDED) {
-        for cell in &mut cells {
-            *cell = unguarded(cell);
+/// The titles of a file.
+struct Titles {
+    /// As they stand in the file.
+    own: Vec<String>,
+    /// With renames applied.
+    cells: Vec<String>,
+    /// The places of those that some table knows.
+    known: Vec<usize>,
+}
+
+/// Every title that any table knows, folded.
+static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let columns = TABLES.iter().flat_map(|table| table.exported());
+    let names = columns.flat_map(|column| column.aliases.iter().chain([&column.name]));
+    names.map(|name| fold_header(name)).collect()
+});
+
+/// Where titles stand, for messages.
+struct Origins {
+    titles: &'static str,
+    should: &'static str,
+}
+
+impl Origins {
+    const LINE: Self = Self { titles: "cell", should: "its first line should name" };
+    const OBJECTS: Self = Self { titles: "name", should: "its objects should name" };
+}
+
+impl Titles {
+    fn read(header: &str, delimiter: u8, renames: &[(String, String)]) -> Self {
+        let mut fields = Fields::new(delimiter);
+        let mut cells = Vec::new();
+        fields.read(header, header.contains('"'), delimiter, &mut cells);
+        if cells.contains(&MENDED) {
+            for cell in &mut cells {
+                *cell = unguarded(cell);
+            }
+        }
+        let own = cells.into_iter().map(|cell| titles::without_marks(cell.trim()).trim());
+        Self::of(own.map(str::to_owned).collect(), renames)
+    }
+
+    fn of(own: Vec<String>, renames: &[(String, String)]) -> Self {
+        let cells = renamed(&own, renames);
+        let is_known = |cell: &str| {
+            KNOWN.contains(&fold_header(cell))
+                || in_currency(cell).is_some_and(|(name, _)| KNOWN.contains(&fold_header(name)))
+        };
+        let known = (0..cells.len()).filter(|at| is_known(&cells[*at])).collect();
+        Self { own, cells, known }
+    }
+
+    /// For each cell of a table, its place among the titles.
+    fn places(&self, table: &Table) -> Vec<Option<usize>> {
+        let place = |column: &Column| {
+            let exported = column.origin == Origin::Export;
+            let mut known = self.known.iter().copied();
+            exported.then(|| known.find(|at| names(column, &self.cells[*at]))).flatten()
+        };
+        table.cells().map(place).collect()
+    }
+
+    /// How many of a table's columns there are.
+    fn known_to(&self, table: &Table) -> usize {
+        self.places(table).iter().flatten().count()
+    }
+
+    /// The table whose required columns are all there and that knows the most of the header.
+    fn sniff(&self, file: &str, origins: &Origins) -> Result<&'static Table> {
+        let found = TABLES.iter().map(|table| (*table, self.places(table)));
+        let count = |places: &[Option<usize>]| places.iter().flatten().count();
+        let whole = found.clone().filter(|(table, places)| lacking(table, places).is_none());
+        if let Some((table, _)) = whole.max_by_key(|(_, places)| count(places)) {
+            return Ok(table);
+        }
+        if self.is_published_card() {
+            return Err(published_card(file));
+        }
+        match found.max_by_key(|(_, places)| count(places)).filter(|(_, places)| count(places) > 1)
+        {
+            Some((table, places)) => {
+                let column = lacking(table, &places).unwrap_or_default();
+                Err(self.missing(file, table, column, origins))
+            }
+            None => {
+                let kinds: Vec<_> = TABLES
+                    .iter()
+                    .map(|table| format!("{} ({})", table.name, table.source))
+                    .collect();
+                Err(Error::data(format!("`{file}` is no export that is known"))
+                    .found(self.found(None, origins))
+                    .hint(format!("{} the columns of one of: {}", origins.should, kinds.join(", ")))
+                    .no_export())
+            }
         }
     }
-    let rename = |cell: &str| {
-        let cell = cell.trim();
-        let new = renames.iter().find(|(from, _)| fold_header(from) == fold_header(cell));
-        new.map_or(cell, |(_, to)| to.as_str()).to_owned()
-    };
-    cells.into_iter().map(rename).collect()
+
+    fn missing(&self, file: &str, table: &Table, column: &str, origins: &Origins) -> Error {
+        if *table == rates::TABLE && self.is_published_card() {
+            return published_card(file);
+        }
+        let error =
+            Error::data(format!("`{file}` has no column `{column}`, which {} need", table.name))
+                .found(self.found(Some(table), origins));
+        if *table == ad_spend::TABLE && column == ad_spend::AD_ID {
+            let has = |name: &str| {
+                let column = table.exported().find(|column| column.name == name);
+                column.is_some_and(|column| {
+                    self.known.iter().any(|at| names(column, &self.cells[*at]))
+                })
+            };
+            let is_of = |level: &str| self.own.iter().any(|title| fold_header(title) == level);
+            let has_ads = has(ad_spend::AD_NAME);
+            let level = if has(ad_spend::AD_SET_NAME) || is_of("adsetid") {
+                "ad set"
+            } else if has(ad_spend::CAMPAIGN_NAME) || is_of("campaignid") {
+                "campaign"
+            } else {
+                "account"
+            };
+            let is_told = has_ads || level != "account";
+            if is_told && self.candidate(table, column).is_none() {
+                if has_ads {
+                    return error.hint(
+                        "export it anew with the column Ad ID, which Ads Manager has under Customize \
+                         columns",
+                    );
+                }
+                return Error::data(format!(
+                    "`{file}` is a report by {level}: it has no column `{column}`, and spend is kept \
+                     by ad"
+                ))
+                .found(self.found(Some(table), origins))
+                .hint("export it by ad: the breakdown level Ad in Ads Manager, with the column Ad ID");
+            }
+        }
+        let from = self.candidate(table, column).filter(|_| self.are_titles(Some(table)));
+        error.hint(match from {
+            Some(from) => format!("name it with `--rename '{from}={column}'`"),
+            None => format!(
+                "if it is there under another title, name it with `--rename 'ITS TITLE={column}'`; \
+                 else export it anew with that column"
+            ),
+        })
+    }
+
+    /// The title that may be a column's under another name, if it may be printed.
+    fn candidate(&self, table: &Table, column: &str) -> Option<String> {
+        let folded: Vec<String> = self.cells.iter().map(|cell| fold_header(cell)).collect();
+        let mut times = HashMap::<&str, usize>::new();
+        for title in &folded {
+            *times.entry(title).or_default() += 1;
+        }
+        // What is known is what it says it is, and of two columns neither can be told.
+        let strange = |at: &usize| {
+            let cell = &self.cells[*at];
+            let known = *cell == MENDED
+                || (self.known.contains(at) && table.exported().any(|column| names(column, cell)));
+            !known && times[folded[*at].as_str()] == 1 && !folded[*at].is_empty()
+        };
+        // Nor is what a shell would not give back as it is shown, or what is of something else.
+        let is_plain = |title: &str| titles::shown(title) == title && !title.contains(['\'', '=']);
+        let of_another = |title: &str| {
+            let title = title.to_lowercase();
+            let mut words = title.split(|c: char| !c.is_alphanumeric());
+            words.any(|word| OTHER_THINGS.contains(&word) && !column.contains(word))
+        };
+        let places = (0..self.cells.len()).filter(strange).map(|at| self.cells[at].as_str());
+        likest(column, places.filter(|title| is_plain(title) && !of_another(title)))
+    }
+
+    /// Whether they are titles at all; of one table, or of any.
+    fn are_titles(&self, table: Option<&Table>) -> bool {
+        let known = match table {
+            Some(table) => self.known_to(table),
+            None => self.known.len(),
+        };
+        titles::are_titles(self.own.iter().map(String::as_str), known)
+    }
+
+    /// The titles for an error: all of them where they are, else how many cells there are and which
+    /// of them are known.
+    fn found(&self, table: Option<&Table>, origins: &Origins) -> String {
+        const MOST: usize = 30;
+        if table.is_some() && self.are_titles(table) {
+            let title = |at: usize| {
+                let known = self.known.contains(&at) || self.cells[at] == MENDED;
+                if known { titles::clipped(&self.own[at]) } else { titles::shown(&self.own[at]) }
+            };
+            let mut shown: Vec<_> = (0..self.own.len()).take(MOST).map(title).collect();
+            if self.own.len() > MOST {
+                shown.push(format!("and {} more", self.own.len() - MOST));
+            }
+            return shown.join(", ");
+        }
+        let number = self.own.len();
+        let plural = if number == 1 { "" } else { "s" };
+        let all = format!("{number} {}{plural}", origins.titles);
+        let tables = TABLES.iter().filter(|one| table.is_none_or(|table| **one == table));
+        let columns: Vec<&Column> = tables.flat_map(|table| table.exported()).collect();
+        let name = |at: &usize| {
+            let cell = &self.cells[*at];
+            let own = columns.iter().find(|column| fold_header(column.name) == fold_header(cell));
+            own.or_else(|| columns.iter().find(|column| names(column, cell)))
+                .map(|column| column.name)
+        };
+        let mut known: Vec<&str> = Vec::new();
+        for name in self.known.iter().filter_map(name) {
+            if !known.contains(&name) && known.len() < MOST {
+                known.push(name);
+            }
+        }
+        let ticked: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+        match known.len() {
+            0 => format!("{all}, none of them a title that is known"),
+            1 => format!("{all}, of which one is a title that is known: {}", ticked[0]),
+            _ => format!("{all}, of which these are titles that are known: {}", ticked.join(", ")),
+        }
+    }
+
+    /// Whether they are those of a rate card as Meta publishes it: a column for each category, a line
+    /// for each market.
+    fn is_published_card(&self) -> bool {
+        const CATEGORIES: [&str; 5] =
+            ["marketing", "utility", "authentication", "authenticationinternational", "service"];
+        let has = |title: &str| self.cells.iter().any(|cell| fold_header(cell) == title);
+        has("market") && CATEGORIES.iter().filter(|category| has(category)).count() >= 2
+    }
+
+    fn check_renames(&self, table: &Table, renames: &[(String, String)]) -> Result<()> {
+        let before = &self.own;
+        for (from, to) in renames {
+            if !table.exported().any(|column| names(column, to)) {
+                let all: Vec<_> = table.exported().map(|column| column.name).collect();
+                // One that the file has under its own title is not the one that was meant.
+                let free = table.exported().filter(|column| {
+                    before.iter().all(|cell| is_meant(from, cell) || !names(column, cell))
+                });
+                let hint = nearest(to, free.map(|column| column.name)).map_or_else(
+                    || format!("they have {}", all.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                return Err(Error::usage(format!(
+                    "{} have no column `{to}` to rename to",
+                    table.name
+                ))
+                .hint(hint));
+            }
+            let there = before.iter().any(|cell| is_meant(from, cell));
+            if !there && !before.iter().any(|cell| fold_header(cell) == fold_header(to)) {
+                return Err(Error::usage(format!("no column `{from}` to rename"))
+                    .found(self.found(Some(table), &Origins::LINE)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Words by which a title says that it is of something else than a column without them.
+const OTHER_THINGS: [&str; 12] = [
+    "campaign",
+    "campaña",
+    "campanha",
+    "campagne",
+    "kampagnen",
+    "kampagne",
+    "adset",
+    "set",
+    "conjunto",
+    "ensemble",
+    "anzeigengruppen",
+    "account",
+];
+
+/// The error of a rate card as Meta publishes it.
+fn published_card(file: &str) -> Error {
+    Error::data(format!(
+        "`{file}` is a rate card as Meta publishes it, a column for each category, which is not read yet"
+    ))
+    .hint(
+        "write a line for each price, under `effective_from,country,category,tier_from,price,currency`, \
+         such as `2025-07-01,CO,marketing,0,0.0125,USD`: the country in two letters, or `*` for any",
+    )
+    .no_export()
+}
+
+/// The table that knows the names that objects have.
+pub(crate) fn sniff(file: &str, names: &[String]) -> Result<&'static Table> {
+    Titles::of(names.to_vec(), &[]).sniff(file, &Origins::OBJECTS)
+}
+
+/// Whether a rename is of a title: `FROM` may leave out what the title says amounts are in.
+fn is_meant(from: &str, title: &str) -> bool {
+    let from = fold_header(from);
+    from == fold_header(title)
+        || in_currency(title).is_some_and(|(name, _)| fold_header(name) == from)
+}
+
+/// Titles with renames applied. One that says what its amounts are in still does so under its new
+/// name.
+fn renamed(own: &[String], renames: &[(String, String)]) -> Vec<String> {
+    let mut cells = own.to_vec();
+    for (from, to) in renames.iter().rev() {
+        let is_exact = |title: &String| fold_header(title) == fold_header(from);
+        let exact = own.iter().any(is_exact);
+        for (title, cell) in own.iter().zip(&mut cells) {
+            if is_exact(title) || (!exact && is_meant(from, title)) {
+                *cell = match in_currency(title) {
+                    Some((_, currency)) if in_currency(to).is_none() && is_money(to) => {
+                        format!("{to} ({currency})")
+                    }
+                    _ => to.clone(),
+                };
+            }
+        }
+    }
+    cells
+}
+
+/// Whether a title is that of an amount.
+fn is_money(title: &str) -> bool {
+    let mut columns = TABLES.iter().flat_map(|table| table.exported());
+    columns.any(|column| matches!(column.kind, Kind::Money) && column.is_named(title))
 }
 
 /// Whether a header cell names a column. That of an amount may say what the amount is in.
@@ -151,14 +552,6 @@ pub(crate) fn names(column: &Column, cell: &str) -> bool {
     column.is_named(cell)
         || matches!(column.kind, Kind::Money)
             && in_currency(cell).is_some_and(|(name, _)| column.is_named(name))
-}
-
-fn places(table: &Table, cells: &[String]) -> Vec<Option<usize>> {
-    let place = |column: &Column| {
-        let exported = column.origin == Origin::Export;
-        exported.then(|| cells.iter().position(|cell| names(column, cell))).flatten()
-    };
-    table.cells().map(place).collect()
 }
 
 /// `Amount spent (COP)` as the title and the currency.
@@ -184,6 +577,13 @@ fn currency(table: &Table, places: &[Option<usize>], cells: &[String]) -> Option
     Some((at, currency.to_owned()))
 }
 
+/// The decimal mark of the language that titles are in; none where they are in several.
+fn language(table: &Table, cells: &[String]) -> Option<DecimalMark> {
+    let mut told = cells.iter().filter_map(|cell| (table.language)(cell));
+    let first = told.next()?;
+    told.all(|mark| mark == first).then_some(first)
+}
+
 /// The first column that a file must have and has not.
 fn lacking(table: &Table, places: &[Option<usize>]) -> Option<&'static str> {
     let is_there = |name: &str| table.position(name).is_some_and(|at| places[at].is_some());
@@ -193,80 +593,6 @@ fn lacking(table: &Table, places: &[Option<usize>]) -> Option<&'static str> {
     cells.find(lacks).map(|column| column.name)
 }
 
-/// The table whose required columns are all there and that knows the most of the header.
-pub(crate) fn sniff(file: &str, cells: &[String]) -> Result<&'static Table> {
-    let found = TABLES.iter().map(|table| (*table, places(table, cells)));
-    let count = |places: &[Option<usize>]| places.iter().flatten().count();
-    let whole = found.clone().filter(|(table, places)| lacking(table, places).is_none());
-    if let Some((table, _)) = whole.max_by_key(|(_, places)| count(places)) {
-        return Ok(table);
-    }
-    match found.max_by_key(|(_, places)| count(places)).filter(|(_, places)| count(places) > 1) {
-        Some((table, places)) => {
-            Err(missing(file, table, lacking(table, &places).unwrap_or_default(), cells))
-        }
-        None => {
-            let kinds: Vec<_> =
-                TABLES.iter().map(|table| format!("{} ({})", table.name, table.source)).collect();
-            Err(Error::data(format!("`{file}` is no export that is known"))
-                .found(shortened(cells))
-                .hint(format!(
-                    "its first line should name the columns of one of: {}",
-                    kinds.join(", ")
-                ))
-                .no_export())
-        }
-    }
-}
-
-fn missing(file: &str, table: &Table, column: &str, cells: &[String]) -> Error {
-    // What is known is what it says it is, and of two columns neither can be told.
-    let strange = |cell: &&str| {
-        let known = *cell == MENDED || table.exported().any(|column| names(column, cell));
-        let title = fold_header(cell);
-        let once = cells.iter().filter(|other| fold_header(other) == title).count() == 1;
-        !known && once && !title.is_empty()
-    };
-    let candidate = likest(column, cells.iter().map(String::as_str).filter(strange));
-    let from = candidate.unwrap_or_else(|| "ITS NAME".to_owned());
-    Error::data(format!("`{file}` has no column `{column}`, which {} need", table.name))
-        .found(shortened(cells))
-        .hint(format!("name it with `--rename '{from}={column}'`"))
-}
-
-fn check_renames(
-    header: &str,
-    delimiter: u8,
-    table: &Table,
-    renames: &[(String, String)],
-) -> Result<()> {
-    let before = cells(header, delimiter, &[]);
-    for (from, to) in renames {
-        if !table.exported().any(|column| column.is_named(to)) {
-            let all: Vec<_> = table.exported().map(|column| column.name).collect();
-            // One that the file has under its own title is not the one that was meant.
-            let free = table.exported().filter(|column| {
-                before
-                    .iter()
-                    .all(|cell| fold_header(cell) == fold_header(from) || !names(column, cell))
-            });
-            let hint = nearest(to, free.map(|column| column.name)).map_or_else(
-                || format!("they have {}", all.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
-            return Err(Error::usage(format!("{} have no column `{to}` to rename to", table.name))
-                .hint(hint));
-        }
-        let there = before.iter().any(|cell| fold_header(cell) == fold_header(from));
-        if !there && !before.iter().any(|cell| fold_header(cell) == fold_header(to)) {
-            return Err(
-                Error::usage(format!("no column `{from}` to rename")).found(shortened(&before))
-            );
-        }
-    }
-    Ok(())
-}
-
 /// The header cell that most looks like another name of a column. Such names share words, where a
 /// mistyped one shares letters.
 fn likest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
@@ -274,16 +600,6 @@ fn likest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opti
     let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.7);
     best.map(|(_, candidate)| candidate.to_owned())
-}
-
-/// A header for an error: its cells, cut where a file is no table at all.
-fn shortened(cells: &[String]) -> String {
-    let short = |cell: &String| cell.chars().take(40).collect::<String>();
-    let mut shown: Vec<_> = cells.iter().take(30).map(short).collect();
-    if cells.len() > shown.len() {
-        shown.push(format!("and {} more", cells.len() - shown.len()));
-    }
-    shown.join(", ")
 }
 
 #[cfg(test)]

@@ -9,14 +9,28 @@
 //! A record is an object. What it holds is named by the way to it, and matched with a table's
 //! columns as header cells are. An object that is broken costs itself alone; memory holds one at a
 //! time.
+//!
+//! What received or fetched a record may have put it into something of its own, [`WRAPPERS`], up to
+//! [`WRAPPED`] of them one in another, alone, in a list, or as a text:
+//!
+//! ```text
+//! [{"headers":{…},"body":{"event_id":"e1",…}}]                                 record 1
+//! {"received_at":"…","data":[{"event_id":"e2",…},{"event_id":"e3",…}]}         records 2 and 3
+//! {"result":"{\"event_id\":\"e4\",…}"}                                         record 4
+//! ```
+//!
+//! What stands beside it says what the record itself does not.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::io::{self, Read};
 
-use serde_json::{Map, Value};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use wabalake_data::Table;
-use wabalake_data::cells::number::float_text;
-use wabalake_data::tables::{fold_header, meta_points};
+use wabalake_data::cells::number::{self, float_text};
+use wabalake_data::tables::{Kind, fold_header, meta_points};
 
 use super::encoding::Transcoder;
 use super::header::{self, Header};
@@ -24,7 +38,7 @@ use super::limits::{self, Exceeded};
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::source::{Source, Survey};
-use super::{Options, meta};
+use super::{Options, meta, titles};
 use crate::error::{Error, Result};
 
 /// What a source in JSON is made of.
@@ -48,6 +62,34 @@ const DEEPEST: usize = 100;
 /// Records are given in runs of about so many bytes.
 pub(super) const CHUNK: usize = 1 << 20;
 
+/// What collectors, dashboards and programs that fetch put a record or a response into.
+pub(super) const WRAPPERS: [&str; 6] = ["data", "json", "body", "payload", "result", "results"];
+
+/// How many of them are looked into, one in another.
+pub(super) const WRAPPED: usize = 3;
+
+/// What stands around several records is said of each, if it is no longer than so many bytes.
+const AROUND: usize = 1 << 10;
+
+/// Whether the value of a key may hold what a record or a response is made of.
+pub(super) fn is_wrapper(key: &str) -> bool {
+    WRAPPERS.iter().any(|wrapper| wrapper.eq_ignore_ascii_case(key))
+}
+
+/// What to do about JSON in which nothing is known.
+pub(super) fn where_records_are() -> String {
+    let wrappers = WRAPPERS.join(", ");
+    format!(
+        "the file should hold the objects as they came, or in at most {WRAPPED} of {wrappers}, one \
+         in another"
+    )
+}
+
+/// Whether a text may be JSON itself, as some programs keep what they were sent.
+pub(super) fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
 /// More names than this are not told apart.
 const MOST_NAMES: usize = 1_000;
 
@@ -56,30 +98,10 @@ pub(crate) fn shape(source: &Source, survey: &Survey, options: &Options) -> Resu
     let mut text = Text::open(source, survey)?;
     let head = text.head().map_err(|e| source.cut_short(&e))?;
     let Some((b'{' | b'[', _)) = head.trim_ascii_start().split_first() else { return Ok(None) };
+    let has_points = || memchr::memmem::find(head, b"\"data_points\"").is_some();
     let of_meta = options.kind == Some(&meta_points::TABLE)
-        || (options.kind.is_none() && looks_like_responses(head));
+        || (options.kind.is_none() && (meta::is_response(head) || has_points()));
     Ok(Some(if of_meta { Shape::Responses } else { Shape::Objects }))
-}
-
-/// Whether JSON that begins so is an answer of Meta's API, be it an error.
-fn looks_like_responses(head: &[u8]) -> bool {
-    let open = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'{' | b'[');
-    let first = head.iter().position(|b| !open(b)).unwrap_or(head.len());
-    let key = head[first..].strip_prefix(b"\"").unwrap_or_default();
-    let key = key.split(|b| *b == b'"').next().unwrap_or_default();
-    let has = |word: &[u8]| memchr::memmem::find(head, word).is_some();
-    match std::str::from_utf8(key).unwrap_or_default() {
-        key if meta_points::FIELDS.contains(&key) => true,
-        "error" => has(b"\"message\""),
-        "data" => has(b"\"data_points\"") || has(b"\"paging\"") || is_empty(head),
-        _ => has(b"\"data_points\""),
-    }
-}
-
-/// `{"data":[]}`
-fn is_empty(head: &[u8]) -> bool {
-    let written = head.iter().filter(|b| !b.is_ascii_whitespace()).take(11);
-    written.eq(b"{\"data\":[]}")
 }
 
 /// A source's characters as UTF-8, from behind the headers of HTTP if it was saved with them.
@@ -347,16 +369,19 @@ fn end_of_string(bytes: &[u8]) -> Option<Result<usize, usize>> {
     }
 }
 
-/// What an object holds, each value by the way to it, as texts; a null has none.
-fn flatten(object: &Map<String, Value>, way: &str, take: &mut dyn FnMut(&str, Option<String>)) {
-    for (name, value) in object {
-        let way = if way.is_empty() { name.clone() } else { format!("{way}.{name}") };
-        match value {
-            Value::Null => take(&way, None),
-            Value::Object(inner) => flatten(inner, &way, take),
-            value => take(&way, Some(text_of(value).unwrap_or_default())),
+/// What a value holds, each value by the way to it, as texts; a null has none.
+fn flatten(value: &Value, way: &str, take: &mut dyn FnMut(&str, Option<&Value>)) {
+    match value {
+        Value::Null => take(way, None),
+        Value::Object(inner) => {
+            inner.iter().for_each(|(name, value)| flatten(value, &joined(way, name), take));
         }
+        value => take(way, Some(value)),
     }
+}
+
+fn joined(way: &str, name: &str) -> String {
+    if way.is_empty() { name.to_owned() } else { format!("{way}.{name}") }
 }
 
 /// A value as it would stand in a cell; none for a list of objects.
@@ -382,34 +407,344 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
 struct Names {
     table: &'static Table,
     renames: Vec<(String, String)>,
+    /// Of each of [`Table::exported`], whether it is an amount.
+    amounts: Vec<bool>,
+    /// What a record must have: places among [`Table::exported`], each with what stands in for it.
+    needed: Vec<(usize, Option<usize>)>,
     /// By the way, the place among [`Table::exported`].
     known: HashMap<String, Option<usize>>,
     unknown: Vec<String>,
 }
 
-impl Names {
-    /// What some collectors put an event into.
-    const ENVELOPES: [&str; 4] = ["body.", "payload.", "data.", "event."];
+/// The cells of a record that say something, by their place among [`Table::exported`]. Of two for
+/// one place, the first counts.
+type Cells = Vec<(usize, String)>;
 
+impl Names {
     fn new(table: &'static Table, renames: &[(String, String)]) -> Self {
-        Self { table, renames: renames.to_vec(), known: HashMap::new(), unknown: Vec::new() }
+        let at = |name: &str| table.exported().position(|column| column.name == name);
+        let needed = table.exported().enumerate().filter(|(_, column)| column.expected);
+        Self {
+            table,
+            renames: renames.to_vec(),
+            amounts: table.exported().map(|column| matches!(column.kind, Kind::Money)).collect(),
+            needed: needed.map(|(place, column)| (place, column.stand_in.and_then(at))).collect(),
+            known: HashMap::new(),
+            unknown: Vec::new(),
+        }
     }
 
     fn place(&mut self, way: &str) -> Option<usize> {
         if let Some(place) = self.known.get(way) {
             return *place;
         }
-        let renamed = renamed(way, &self.renames);
-        let inner = Self::ENVELOPES.iter().find_map(|envelope| renamed.strip_prefix(envelope));
         let is_named = |name: &str| self.table.exported().position(|c| header::names(c, name));
-        let place = is_named(renamed).or_else(|| is_named(inner?));
+        let place = unwrapped(way).find_map(|way| is_named(renamed(way, &self.renames)));
         if self.known.len() < MOST_NAMES {
             if place.is_none() {
-                self.unknown.push(way.chars().take(100).collect());
+                let shown = titles::shown(way);
+                if !self.unknown.contains(&shown) {
+                    self.unknown.push(shown);
+                }
             }
             self.known.insert(way.to_owned(), place);
         }
         place
+    }
+
+    /// Whether anything that was met is named as a column is.
+    fn knows_some(&self) -> bool {
+        self.known.values().any(Option::is_some)
+    }
+
+    /// Whether a record has all that a row needs.
+    fn is_whole(&self, cells: &Cells) -> bool {
+        let is_there = |place: usize| cells.iter().any(|(of, _)| *of == place);
+        let mut needed = self.needed.iter();
+        needed.all(|(place, stand_in)| is_there(*place) || stand_in.is_some_and(is_there))
+    }
+
+    /// The records that an object is, or that stand in it.
+    fn records(&mut self, object: &Object, way: &str, at: Depth) -> Vec<(u64, Cells)> {
+        let (mut own, mut inner, mut parts) = (Cells::new(), Cells::new(), Vec::new());
+        for (name, value) in &object.values {
+            let way = joined(way, name);
+            let part = match value {
+                Part::Value(value) => {
+                    self.take(value, &way, &mut own);
+                    continue;
+                }
+                Part::Wrapped(part) => part,
+            };
+            match self.wrapped(part, &way, at.within(), object.line) {
+                None => self.take(&part.value(), &way, &mut own),
+                Some(Wrapped { mut records, is_list: false }) if records.len() == 1 => {
+                    match records.pop() {
+                        // It may be a part of what the object says.
+                        Some((_, cells)) if !self.is_whole(&cells) => inner.extend(cells),
+                        record => parts.extend(record),
+                    }
+                }
+                Some(wrapped) => parts.extend(wrapped.records),
+            }
+        }
+        // What stands further within was there before what was put around it.
+        inner.append(&mut own);
+        if self.is_whole(&inner) {
+            parts.retain(|(_, cells)| self.is_whole(cells));
+            parts.insert(0, (object.line, inner));
+            return parts;
+        }
+        let around = inner.iter().map(|(_, text)| text.len()).sum::<usize>();
+        match parts.as_mut_slice() {
+            [] => parts.push((object.line, inner)),
+            [(_, only)] => only.append(&mut inner),
+            several if around <= AROUND => {
+                several.iter_mut().for_each(|(_, cells)| cells.extend_from_slice(&inner));
+            }
+            _ => {}
+        }
+        parts
+    }
+
+    /// The records that the value of a wrapper holds; none where it holds nothing that is known.
+    fn wrapped(&mut self, part: &Tree, way: &str, at: Depth, line: u64) -> Option<Wrapped> {
+        let mut records = Vec::new();
+        let is_list = match part {
+            Tree::Object(object) => {
+                records = self.records(object, way, at);
+                false
+            }
+            Tree::List(parts) => {
+                for part in parts {
+                    match self.wrapped(part, way, at, line) {
+                        Some(wrapped) => records.extend(wrapped.records),
+                        None if part.is_empty() => {}
+                        None => records.push((line, Cells::new())),
+                    }
+                }
+                true
+            }
+            // A text that is a column is one.
+            Tree::Value(Value::String(text))
+                if at.texts < WRAPPED && is_json(text) && self.place(way).is_none() =>
+            {
+                let inner = Tree::read(text.as_bytes(), at.wrapped).ok()?;
+                let at = Depth { texts: at.texts + 1, ..at };
+                let mut wrapped = self.wrapped(&inner, way, at, line)?;
+                wrapped.records.iter_mut().for_each(|(of, _)| *of = line);
+                return Some(wrapped);
+            }
+            Tree::Value(_) => return None,
+        };
+        let says_some = records.iter().any(|(_, cells)| !cells.is_empty());
+        says_some.then_some(Wrapped { records, is_list })
+    }
+
+    fn take(&mut self, value: &Value, way: &str, cells: &mut Cells) {
+        flatten(value, way, &mut |way, value| {
+            // What is null says nothing, whatever it would have been.
+            let Some(value) = value else { return };
+            let Some(place) = self.place(way) else { return };
+            let text = match value {
+                Value::Number(number) if self.amounts.get(place) == Some(&true) => amount(number),
+                value => text_of(value).unwrap_or_default(),
+            };
+            if !text.is_empty() {
+                cells.push((place, text));
+            }
+        });
+    }
+}
+
+/// An amount that is a number, which has as many digits as the program that wrote it gave it.
+fn amount(number: &serde_json::Number) -> String {
+    let text = number.to_string();
+    number::rounded_money(&text).map_or(text, number::money_text)
+}
+
+/// What a wrapper holds.
+struct Wrapped {
+    records: Vec<(u64, Cells)>,
+    is_list: bool,
+}
+
+/// How far within something is.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    /// In how many wrappers.
+    wrapped: usize,
+    /// In how many texts.
+    texts: usize,
+}
+
+impl Depth {
+    fn within(self) -> Self {
+        Self { wrapped: self.wrapped + 1, ..self }
+    }
+}
+
+/// Whether the value of a key may hold a record.
+fn is_envelope(key: &str) -> bool {
+    is_wrapper(key) || key.eq_ignore_ascii_case("event")
+}
+
+/// The way to a value from outside, and from within each wrapper that it leads through first.
+fn unwrapped<'w>(way: &'w str) -> impl Iterator<Item = &'w str> {
+    let inner = |way: &&'w str| {
+        let (first, rest) = way.split_once('.')?;
+        is_envelope(first).then_some(rest)
+    };
+    std::iter::successors(Some(way), inner).take(1 + WRAPPED)
+}
+
+/// An object of which what may hold records is told apart.
+struct Object {
+    /// The line that it begins on, from 0 where its text begins.
+    line: u64,
+    values: Vec<(String, Part)>,
+}
+
+enum Part {
+    Value(Value),
+    /// What the key of a wrapper holds.
+    Wrapped(Tree),
+}
+
+/// A value in which objects may be records.
+enum Tree {
+    Object(Object),
+    List(Vec<Tree>),
+    Value(Value),
+}
+
+impl Tree {
+    /// Reads JSON that so many wrappers are around.
+    fn read(bytes: &[u8], wrapped: usize) -> serde_json::Result<Self> {
+        let line = Cell::new(0);
+        let seed = Grow { wrapped, line: &line };
+        if memchr::memchr(b'\n', bytes).is_none() {
+            let mut text = serde_json::Deserializer::from_slice(bytes);
+            let tree = seed.deserialize(&mut text)?;
+            return text.end().map(|()| tree);
+        }
+        let mut text = serde_json::Deserializer::from_reader(Lines { bytes, line: &line });
+        let tree = seed.deserialize(&mut text)?;
+        text.end().map(|()| tree)
+    }
+
+    /// Whether it is nothing, or a list of that.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Value(value) => value.is_null(),
+            Self::List(parts) => parts.iter().all(Self::is_empty),
+            Self::Object(_) => false,
+        }
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Self::Value(value) => value.clone(),
+            Self::List(parts) => parts.iter().map(Self::value).collect(),
+            Self::Object(object) => {
+                let value = |part: &Part| match part {
+                    Part::Value(value) => value.clone(),
+                    Part::Wrapped(tree) => tree.value(),
+                };
+                let values = object.values.iter();
+                Value::Object(values.map(|(name, part)| (name.clone(), value(part))).collect())
+            }
+        }
+    }
+}
+
+/// Counts the lines of a text as it is read.
+struct Lines<'t> {
+    bytes: &'t [u8],
+    line: &'t Cell<u64>,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        let lines = memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
+        self.line.set(self.line.get() + lines);
+        Ok(read)
+    }
+}
+
+/// Reads a [`Tree`].
+#[derive(Clone, Copy)]
+struct Grow<'t> {
+    wrapped: usize,
+    /// The line that is read.
+    line: &'t Cell<u64>,
+}
+
+impl<'de> DeserializeSeed<'de> for Grow<'_> {
+    type Value = Tree;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Grow<'_> {
+    type Value = Tree;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value of JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Value(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Value(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Value(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Value(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Value(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Value(value.into()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Tree, E> {
+        Ok(Tree::Value(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(part) = list.next_element_seed(self)? {
+            parts.push(part);
+        }
+        Ok(Tree::List(parts))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
+        let line = self.line.get();
+        let mut values = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let part = if self.wrapped < WRAPPED && is_envelope(&key) {
+                let inner = Self { wrapped: self.wrapped + 1, ..self };
+                Part::Wrapped(map.next_value_seed(inner)?)
+            } else {
+                Part::Value(map.next_value()?)
+            };
+            values.push((key, part));
+        }
+        Ok(Tree::Object(Object { line, values }))
     }
 }
 
@@ -428,13 +763,13 @@ pub(crate) fn header(source: &Source, survey: &Survey, options: &Options) -> Res
             while read < HEAD {
                 let Some(found) = scanner.next().map_err(|e| source.cut_short(&e))? else { break };
                 read += found.bytes.len();
-                let Ok(object) = serde_json::from_slice(&found.bytes) else { continue };
-                flatten(&object, "", &mut |way, _| {
-                    let way = renamed(way, &options.renames);
-                    let inner = Names::ENVELOPES.iter().find_map(|e| way.strip_prefix(e));
-                    let way = inner.unwrap_or(way);
-                    if ways.len() < MOST_NAMES && !ways.iter().any(|known| known == way) {
-                        ways.push(way.to_owned());
+                let Ok(tree) = Tree::read(&found.bytes, 0) else { continue };
+                tell_ways(&tree, "", 0, &mut |way| {
+                    for way in unwrapped(way) {
+                        let way = renamed(way, &options.renames);
+                        if ways.len() < MOST_NAMES && !ways.iter().any(|known| known == way) {
+                            ways.push(way.to_owned());
+                        }
                     }
                 });
             }
@@ -449,6 +784,30 @@ pub(crate) fn header(source: &Source, survey: &Survey, options: &Options) -> Res
         }
     };
     header_of(source, table)
+}
+
+/// Tells the way to each value, those in lists and texts that wrappers hold too.
+fn tell_ways(tree: &Tree, way: &str, texts: usize, tell: &mut dyn FnMut(&str)) {
+    match tree {
+        Tree::Object(object) => {
+            for (name, part) in &object.values {
+                let way = joined(way, name);
+                match part {
+                    Part::Wrapped(tree) => tell_ways(tree, &way, texts, tell),
+                    Part::Value(value) => flatten(value, &way, &mut |way, _| tell(way)),
+                }
+            }
+        }
+        Tree::List(parts) => parts.iter().for_each(|part| tell_ways(part, way, texts, tell)),
+        Tree::Value(value) => {
+            let inner = value.as_str().filter(|text| texts < WRAPPED && is_json(text));
+            // How deep it is, the way to it tells.
+            match inner.and_then(|text| Tree::read(text.as_bytes(), 0).ok()) {
+                Some(inner) => tell_ways(&inner, way, texts + 1, tell),
+                None => flatten(value, way, &mut |way, _| tell(way)),
+            }
+        }
+    }
 }
 
 /// The header of records that were no CSV.
@@ -473,6 +832,7 @@ pub(crate) fn reader<'s>(
             scanner: Scanner::new(text),
             names: Names::new(header.table, renames),
             number: 0,
+            waiting: VecDeque::new(),
         })),
     }
 }
@@ -482,34 +842,47 @@ struct Objects<'s> {
     scanner: Scanner,
     names: Names,
     number: u64,
+    /// Records of the object that was read last, with their lines.
+    waiting: VecDeque<(u64, Cells)>,
+}
+
+impl Objects<'_> {
+    fn push_broken(&mut self, written: &mut Written, found: &Found, reason: String) {
+        self.number += 1;
+        written.push_broken(self.number, found.line, &found.bytes, reason);
+    }
 }
 
 impl Reader for Objects<'_> {
     fn next_chunk(&mut self) -> Result<Option<Chunk>> {
         let mut written = Written::default();
-        let mut fields: Vec<String> = Vec::new();
+        let width = self.names.table.exported().count();
         let mut read = 0;
         while written.len() < CHUNK {
+            if let Some((line, cells)) = self.waiting.pop_front() {
+                self.number += 1;
+                let mut fields = vec![""; width];
+                for (place, text) in &cells {
+                    // Of two names of one column, the first that says something counts.
+                    if let Some(field) = fields.get_mut(*place).filter(|field| field.is_empty()) {
+                        *field = text;
+                    }
+                }
+                written.push(self.number, line, fields);
+                continue;
+            }
             let Some(found) = self.scanner.next().map_err(|e| self.source.cut_short(&e))? else {
                 break;
             };
             read += found.read;
-            self.number += 1;
-            match serde_json::from_slice::<Map<String, Value>>(&found.bytes) {
-                Ok(object) => {
-                    fields.clear();
-                    fields.resize(self.names.table.exported().count(), String::new());
-                    flatten(&object, "", &mut |way, text| {
-                        // What is null says nothing, whatever it would have been.
-                        let Some(text) = text else { return };
-                        let field = self.names.place(way).and_then(|place| fields.get_mut(place));
-                        // Of two names of one column, the first that says something counts.
-                        if let Some(field) = field.filter(|field| field.is_empty()) {
-                            *field = text;
-                        }
-                    });
-                    written.push(self.number, found.line, fields.iter().map(String::as_str));
+            match Tree::read(&found.bytes, 0) {
+                Ok(Tree::Object(object)) => {
+                    let records = self.names.records(&object, "", Depth::default());
+                    let placed =
+                        records.into_iter().map(|(line, cells)| (found.line + line, cells));
+                    self.waiting.extend(placed);
                 }
+                Ok(_) => self.push_broken(&mut written, &found, "not an object".to_owned()),
                 Err(fault) => {
                     let reason = format!("not valid JSON: {}", without_place(&fault));
                     let column = fault.column();
@@ -517,15 +890,21 @@ impl Reader for Objects<'_> {
                         0 | 1 => format!("{reason}, character {column}"),
                         line => format!("{reason}, character {column} of its line {line}"),
                     };
-                    written.push_broken(self.number, found.line, &found.bytes, reason);
+                    self.push_broken(&mut written, &found, reason);
                 }
             }
         }
         Ok(written.take(read))
     }
 
+    fn knows_nothing(&self) -> bool {
+        !self.names.knows_some()
+    }
+
     fn unknown(&self) -> Vec<String> {
-        self.names.unknown.clone()
+        // Where no name is known, they are not names of columns.
+        let is_known = self.names.known.values().any(Option::is_some);
+        if is_known { self.names.unknown.clone() } else { Vec::new() }
     }
 }
 
@@ -533,12 +912,18 @@ impl Reader for Objects<'_> {
 pub(super) fn without_place(fault: &serde_json::Error) -> String {
     let said = fault.to_string();
     let place = format!(" at line {} column {}", fault.line(), fault.column());
-    said.strip_suffix(&place).unwrap_or(&said).to_owned()
+    let said = said.strip_suffix(&place).unwrap_or(&said);
+    // What is there instead of what was expected may be anything.
+    match said.rfind(", expected ") {
+        Some(at) if fault.is_data() => said[at + 2..].to_owned(),
+        _ => said.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Map;
 
     use super::*;
 
@@ -615,12 +1000,15 @@ mod tests {
 
     #[test]
     fn values_are_named_by_the_way_to_them() {
-        let object: Map<String, Value> = serde_json::from_str(
+        let object: Value = serde_json::from_str(
             r#"{"a":{"b":120226305854810726,"c":[1,"x"]},"d":null,"e":[{"f":1}],"g":15.580000000000002}"#,
         )
         .unwrap();
         let mut found = Vec::new();
-        flatten(&object, "", &mut |way, text| found.push(format!("{way}={text:?}")));
+        flatten(&object, "", &mut |way, value| {
+            let text = value.map(|value| text_of(value).unwrap_or_default());
+            found.push(format!("{way}={text:?}"));
+        });
         let expected = [
             "a.b=Some(\"120226305854810726\")",
             "a.c=Some(\"1,x\")",

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use polars::prelude::*;
 use wabalake_data::Table;
-use wabalake_data::cells::phone::{Phones, digits};
+use wabalake_data::cells::phone::{Phones, digits, is_user_id};
 use wabalake_data::tables::{Cell, SESSION_KEY, sessions, text_key};
 
 use super::rejects;
@@ -122,6 +122,13 @@ impl<'k> Watch<'k> {
     /// tell whose it is: a number as people write it, with the country's code before it or in the
     /// field before.
     pub(crate) fn stands_in(&mut self, record: &str, phones: &Phones) -> bool {
+        let is_of_id = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        let ids = record.split(|c: char| !is_of_id(c)).filter(|id| is_user_id(id));
+        for id in ids {
+            if self.is_kept_out(id) {
+                return true;
+            }
+        }
         let mut before = String::new();
         for run in record.split(|c: char| !(c.is_ascii_digit() || " +-().".contains(c))) {
             let pieces = run.split_whitespace();
@@ -129,15 +136,12 @@ impl<'k> Watch<'k> {
             for piece in whole.chain(pieces) {
                 let piece = piece.trim_matches(|c: char| !c.is_ascii_digit());
                 let Some(number) = digits(piece) else { continue };
-                if !number.bytes().all(|b| b.is_ascii_digit()) {
-                    continue;
-                }
                 let with = Some(before.as_str()).filter(|code| (1..=4).contains(&code.len()));
                 for code in [None, with] {
                     let long = code.map_or(0, str::len) + number.len();
                     if (Self::SHORTEST..=Self::LONGEST).contains(&long)
                         && let Some(person) = phones.person(code, Some(&number))
-                        && self.is_kept_out(&person.phone())
+                        && self.is_kept_out(person.phone())
                     {
                         return true;
                     }

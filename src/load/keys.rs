@@ -14,7 +14,7 @@ use polars::prelude::*;
 use tempfile::TempDir;
 
 use super::typing::ORIGIN;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// One staged row's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,8 @@ impl Keys {
 
     /// Keys are kept in a folder of their own under `beside`, which is gone once they are.
     pub(crate) fn new(beside: &Path) -> Result<Self> {
-        let spill = tempfile::Builder::new().prefix("keys-").tempdir_in(beside)?;
+        let spill = tempfile::Builder::new().prefix("keys-").tempdir_in(beside);
+        let spill = spill.context(|| format!("making a folder in `{}`", beside.display()))?;
         Ok(Self { spill, parts: (0..Self::PARTS).map(|_| Part::default()).collect() })
     }
 
@@ -64,8 +65,9 @@ impl Keys {
             part.waiting.extend_from_slice(&origin.to_le_bytes());
             part.entries += 1;
             if part.waiting.len() >= Self::WAITING {
-                let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-                file.write_all(&part.waiting)?;
+                let file = OpenOptions::new().create(true).append(true).open(&path);
+                file.and_then(|mut file| file.write_all(&part.waiting))
+                    .context(|| format!("writing `{}`", path.display()))?;
                 part.waiting.clear();
             }
         }

@@ -16,6 +16,7 @@ use std::fmt;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
+use super::folder::unreadable;
 use super::report::bytes;
 use crate::error::{Error, Result};
 
@@ -135,6 +136,11 @@ pub(crate) fn unpacks_to_more(name: &str, most: u64) -> Error {
         .hint("no export does; if this is one, unpack it and load what comes out")
 }
 
+/// How long a file is.
+pub(crate) fn length_of(name: &str, path: &Path) -> Result<u64> {
+    path.metadata().map(|file| file.len()).map_err(|e| unreadable(name, &e))
+}
+
 /// Checks what an archive says of itself before anything in it is read.
 pub(crate) fn check_archive<R: Read + Seek>(
     name: &str,
@@ -145,7 +151,7 @@ pub(crate) fn check_archive<R: Read + Seek>(
         return Err(Error::data(format!("`{name}` holds more than {ENTRIES} files"))
             .hint("no archive of exports does; unpack it and load the exports"));
     }
-    let most = unpacked(path.metadata()?.len());
+    let most = unpacked(length_of(name, path)?);
     let sizes = (0..archive.len()).filter_map(|at| Some(archive.by_index_raw(at).ok()?.size()));
     if sizes.fold(0, u64::saturating_add) > most {
         return Err(unpacks_to_more(name, most));

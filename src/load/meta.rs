@@ -9,26 +9,38 @@
 //!
 //! Whose points they are, and what they are broken down by, is known only once all were seen: a
 //! response is read twice, point by point, so that memory holds none but the last.
+//!
+//! What fetched a response may have put it into something of its own, [`WRAPPERS`], one in another or
+//! as a text. An object is a response by what stands in it: one of [`table::FIELDS`], or `data` whose
+//! entries have `data_points`.
+//!
+//! A measure that cannot be read costs itself: it is left empty, and counted.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 
 use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected,
+    Visitor,
 };
 use serde_json::{Map, Value};
-use wabalake_data::cells::list;
-use wabalake_data::tables::meta_points as table;
+use wabalake_data::cells::number::{self, float_text};
+use wabalake_data::cells::{DecimalMark, list, word};
+use wabalake_data::tables::{Kind, meta_points as table};
 
-use super::json::{CHUNK, Text, text_of, without_place};
+use super::json::{
+    CHUNK, Text, WRAPPED, is_json, is_wrapper, text_of, where_records_are, without_place,
+};
 use super::limits::{self, Exceeded};
+use super::literal::Literals;
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::source::{Source, Survey};
+use super::titles;
 use crate::error::{Error, Result};
 
 /// More responses than this are not read from one file.
@@ -42,6 +54,8 @@ const MOST_NAMES: usize = 1_000;
 struct Group {
     /// The response that they are in.
     response: usize,
+    /// The one whose `data` has an entry with them.
+    entry_of: Option<usize>,
     field: Option<&'static str>,
     granularity: Option<String>,
     phone_numbers: Option<String>,
@@ -92,11 +106,32 @@ impl Group {
 #[derive(Default)]
 struct Told {
     groups: Vec<Group>,
-    /// The account of each response.
-    accounts: Vec<Option<String>>,
+    /// Objects that may be responses.
+    responses: Vec<Response>,
+    /// Whether there was a list of points, or what one of the four says.
+    is_answer: bool,
+    /// Whether `data` was an empty list.
+    is_empty: bool,
+    /// Whether a response begins with what Meta says went wrong.
+    is_refusal: bool,
     /// What Meta says went wrong.
     fault: Option<Value>,
     unknown: Vec<String>,
+}
+
+/// An object that may be a response.
+#[derive(Clone, Debug, Default)]
+struct Response {
+    /// What it says that it is of.
+    account: Option<String>,
+}
+
+impl Told {
+    /// The account that a group's points are of. An entry of `data` is part of what that stands in.
+    fn account(&self, group: &Group) -> Option<&String> {
+        let of = |response: usize| self.responses.get(response)?.account.as_ref();
+        group.entry_of.and_then(of).or_else(|| of(group.response))
+    }
 }
 
 /// What is done with each point: its group, what it says.
@@ -105,19 +140,37 @@ type Visit<'v> = dyn FnMut(usize, &Map<String, Value>) -> io::Result<()> + 'v;
 /// Reads all responses of a text, and visits their points: the group, the point.
 fn walk(text: Counted<impl io::Read>, visit: &mut Visit<'_>) -> serde_json::Result<Told> {
     let told = RefCell::new(Told::default());
+    walk_into(&told, text, visit)?;
+    Ok(told.into_inner())
+}
+
+/// The same, which tells what it met before what it cannot read, too.
+fn walk_into(
+    told: &RefCell<Told>,
+    text: Counted<impl io::Read>,
+    visit: &mut Visit<'_>,
+) -> serde_json::Result<()> {
     let count = Arc::clone(&text.count);
-    let walk = Walk { told: &told, count: &count, visit: &RefCell::new(visit) };
+    let walk = Walk { told, count: &count, visit: &RefCell::new(visit) };
     let mut text = serde_json::Deserializer::from_reader(text);
     loop {
-        walk.top().deserialize(&mut text)?;
+        walk.part(Of::Object(Place::default())).deserialize(&mut text)?;
         // Anything but space after it is another response.
         match text.end() {
-            Ok(()) => break,
+            Ok(()) => return Ok(()),
             Err(e) if e.is_io() => return Err(e),
             Err(_) => {}
         }
     }
-    Ok(told.into_inner())
+}
+
+/// Whether JSON that begins so is a response, be it an error or one without points.
+pub(super) fn is_response(head: &[u8]) -> bool {
+    let told = RefCell::new(Told::default());
+    // It may be cut anywhere: what was met before counts.
+    let _ = walk_into(&told, Counted::new(head), &mut |_, _| Ok(()));
+    let told = told.into_inner();
+    told.is_answer || told.is_refusal || (told.is_empty && told.unknown.is_empty())
 }
 
 /// What the readers of a response's parts share.
@@ -129,18 +182,15 @@ struct Walk<'w, 'v> {
 }
 
 impl<'w, 'v> Walk<'w, 'v> {
-    fn top(self) -> Part<'w, 'v> {
-        Part { walk: self, of: Of::Top }
-    }
-
     fn part(self, of: Of) -> Part<'w, 'v> {
         Part { walk: self, of }
     }
 
     fn unknown(self, key: &str) {
         let mut told = self.told.borrow_mut();
-        if told.unknown.len() < MOST_NAMES && !told.unknown.iter().any(|known| known == key) {
-            told.unknown.push(key.chars().take(100).collect());
+        let shown = titles::shown(key);
+        if told.unknown.len() < MOST_NAMES && !told.unknown.contains(&shown) {
+            told.unknown.push(shown);
         }
     }
 
@@ -185,12 +235,50 @@ struct Part<'w, 'v> {
 
 #[derive(Clone, Copy)]
 enum Of {
-    /// A response, or an array of them.
-    Top,
-    /// What a field answers, or one entry of its `data`: the response, the group around it.
-    Field(usize, Option<&'static str>, Option<usize>),
+    /// A response, what one stands in, or a part of one; or a list of these.
+    Object(Place),
     /// The points of a group.
     Points(usize),
+}
+
+/// Where an object stands.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// The object in whose `data` it is.
+    holder: Option<usize>,
+    /// Which of the four it is in.
+    field: Option<&'static str>,
+    /// The group that its own goes on from.
+    around: Option<usize>,
+    /// How many objects of others it stands in.
+    depth: usize,
+    /// How many texts.
+    texts: usize,
+    /// Whether it is in a list.
+    is_listed: bool,
+}
+
+impl Place {
+    /// Whether what stands here may be anything.
+    fn is_wrapped(self) -> bool {
+        self.depth > 0 && self.field.is_none()
+    }
+
+    /// Where the value of a key stands that may hold a response.
+    fn within(self, key: &str, own: usize, group: Option<usize>) -> Option<Self> {
+        let is_data = key == "data";
+        // Behind the last wrapper there may still be Meta's own `data`.
+        let is_near = self.depth < WRAPPED || is_data && self.depth == WRAPPED;
+        let holder = is_data.then_some(own);
+        let around = group.filter(|_| is_data);
+        (is_near && is_wrapper(key)).then_some(Self {
+            holder,
+            around,
+            depth: self.depth + 1,
+            is_listed: false,
+            ..self
+        })
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Part<'_, '_> {
@@ -206,14 +294,47 @@ impl<'de> Visitor<'de> for Part<'_, '_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.of {
-            Of::Top => "a response of Meta's API",
-            Of::Field(..) => "an object with `data` or `data_points`",
+            Of::Object(Place { field: None, .. }) => "a response of Meta's API",
+            Of::Object(_) => "an object with `data` or `data_points`",
             Of::Points(_) => "a list of points",
         })
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.no_object(Unexpected::Bool(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.no_object(Unexpected::Signed(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.no_object(Unexpected::Unsigned(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.no_object(Unexpected::Float(value))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        match self.of {
+            Of::Object(place) if place.is_wrapped() && place.texts < WRAPPED && is_json(text) => {
+                let place = Place { texts: place.texts + 1, ..place };
+                let literals = || Literals::new(text.as_bytes());
+                // A text that only looks like JSON is one among others.
+                if serde_json::from_reader::<_, IgnoredAny>(literals()).is_err() {
+                    return Ok(());
+                }
+                let mut inner = serde_json::Deserializer::from_reader(literals());
+                let part = self.walk.part(Of::Object(place));
+                part.deserialize(&mut inner).map_err(|e| E::custom(without_place(&e)))
+            }
+            _ => self.no_object(Unexpected::Str(text)),
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -223,115 +344,163 @@ impl<'de> Visitor<'de> for Part<'_, '_> {
                     self.walk.point(group, &point)?;
                 }
             }
-            _ => while seq.next_element_seed(self)?.is_some() {},
+            Of::Object(place) => {
+                let mut is_empty = true;
+                let part = self.walk.part(Of::Object(Place { is_listed: true, ..place }));
+                while seq.next_element_seed(part)?.is_some() {
+                    is_empty = false;
+                }
+                if is_empty && place.holder.is_some() && !place.is_listed {
+                    self.walk.told.borrow_mut().is_empty = true;
+                }
+            }
         }
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         match self.of {
-            Of::Top => self.response(map),
-            Of::Field(response, field, around) => self.field(map, response, field, around),
+            Of::Object(place) => self.object(map, place),
             Of::Points(_) => Err(A::Error::custom("expected a list of points")),
         }
     }
 }
 
 impl Part<'_, '_> {
-    fn response<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    /// What stands here is no object: nothing to look into, or no response.
+    fn no_object<E: serde::de::Error>(self, found: Unexpected<'_>) -> Result<(), E> {
+        match self.of {
+            Of::Object(place) if place.is_wrapped() => Ok(()),
+            _ => Err(E::invalid_type(found, &self)),
+        }
+    }
+
+    fn object<'de, A: MapAccess<'de>>(self, mut map: A, place: Place) -> Result<(), A::Error> {
         self.walk.count.end_part();
-        let response = {
-            let mut told = self.walk.told.borrow_mut();
-            told.accounts.push(None);
-            told.accounts.len() - 1
+        let own = match (place.field, place.holder) {
+            (Some(_), Some(holder)) => holder,
+            _ => self.response()?,
         };
+        let mut group = place.field.map(|_| self.group(own, place)).transpose()?;
+        let mut is_first = true;
         while let Some(key) = map.next_key::<String>()? {
+            let is_in_field = place.field.is_some();
             let field = table::FIELDS.iter().find(|field| **field == key).copied();
+            let field = field.filter(|_| !is_in_field && place.depth <= WRAPPED);
+            let within = place.within(&key, own, group).filter(|_| !is_in_field);
             match key.as_str() {
-                "id" => {
-                    let id: Value = map.next_value()?;
-                    self.walk.told.borrow_mut().accounts[response] = text_of(&id);
+                "data_points" => {
+                    let group = self.group_of(&mut group, own, place)?;
+                    self.walk.told.borrow_mut().is_answer = true;
+                    map.next_value_seed(self.walk.part(Of::Points(group)))?;
                 }
-                "error" => {
-                    let fault: Value = map.next_value()?;
-                    self.walk.told.borrow_mut().fault.get_or_insert(fault);
+                "granularity" => {
+                    let word: Value = map.next_value()?;
+                    let group = self.group_of(&mut group, own, place)?;
+                    self.set(group, text_of(&word), |group| &mut group.granularity);
                 }
-                "data" => map.next_value_seed(self.walk.part(Of::Field(response, None, None)))?,
+                "phone_numbers" => {
+                    let words: Value = map.next_value()?;
+                    let group = self.group_of(&mut group, own, place)?;
+                    self.set(group, listed(&words), |group| &mut group.phone_numbers);
+                }
+                "country_codes" => {
+                    let words: Value = map.next_value()?;
+                    let group = self.group_of(&mut group, own, place)?;
+                    self.set(group, listed(&words), |group| &mut group.country_codes);
+                }
+                "data" if is_in_field => {
+                    self.walk.told.borrow_mut().is_answer = true;
+                    let part = Place { holder: Some(own), around: group, ..place };
+                    map.next_value_seed(self.walk.part(Of::Object(part)))?;
+                }
                 "paging" => {
                     map.next_value::<IgnoredAny>()?;
                 }
+                "id" if !is_in_field => {
+                    let id: Value = map.next_value()?;
+                    if let Some(response) = self.walk.told.borrow_mut().responses.get_mut(own) {
+                        response.account = text_of(&id);
+                    }
+                }
+                "error" if !is_in_field => {
+                    let fault: Value = map.next_value()?;
+                    let mut told = self.walk.told.borrow_mut();
+                    told.is_refusal |= is_first && fault.get("message").is_some();
+                    if says_something(&fault) {
+                        told.fault.get_or_insert(fault);
+                    }
+                }
                 _ if field.is_some() => {
-                    map.next_value_seed(self.walk.part(Of::Field(response, field, None)))?;
+                    self.walk.told.borrow_mut().is_answer |= is_first;
+                    let part = Place { holder: Some(own), field, around: None, ..place };
+                    map.next_value_seed(self.walk.part(Of::Object(part)))?;
                 }
-                "data_points" => {
-                    let group = self.group(response, None, None)?;
-                    map.next_value_seed(self.walk.part(Of::Points(group)))?;
-                }
-                key => {
-                    self.walk.unknown(key);
-                    map.next_value::<IgnoredAny>()?;
-                }
+                key => match within {
+                    Some(within) => map.next_value_seed(self.walk.part(Of::Object(within)))?,
+                    None => {
+                        self.walk.unknown(key);
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                },
             }
+            is_first = false;
         }
         Ok(())
     }
 
-    fn group<E: serde::de::Error>(
+    fn response<E: serde::de::Error>(self) -> Result<usize, E> {
+        let mut told = self.walk.told.borrow_mut();
+        if told.responses.len() >= MOST_GROUPS {
+            return Err(E::custom(format!("more than {MOST_GROUPS} responses in one file")));
+        }
+        told.responses.push(Response::default());
+        Ok(told.responses.len() - 1)
+    }
+
+    /// The group of an object, made when it is needed.
+    fn group_of<E: serde::de::Error>(
         self,
-        response: usize,
-        field: Option<&'static str>,
-        around: Option<usize>,
+        group: &mut Option<usize>,
+        own: usize,
+        place: Place,
     ) -> Result<usize, E> {
+        let known = match *group {
+            Some(known) => known,
+            None => self.group(own, place)?,
+        };
+        *group = Some(known);
+        Ok(known)
+    }
+
+    fn group<E: serde::de::Error>(self, response: usize, place: Place) -> Result<usize, E> {
+        let Place { field, around, holder, .. } = place;
+        let entry_of = holder.filter(|_| field.is_none());
         let mut told = self.walk.told.borrow_mut();
         if told.groups.len() >= MOST_GROUPS {
             return Err(E::custom(format!("more than {MOST_GROUPS} responses in one file")));
         }
         let outer = around.and_then(|around| told.groups.get(around)).cloned().unwrap_or_default();
-        told.groups.push(Group { response, field, columns: BTreeSet::new(), ..outer });
+        told.groups.push(Group { response, entry_of, field, columns: BTreeSet::new(), ..outer });
         Ok(told.groups.len() - 1)
     }
 
-    fn field<'de, A: MapAccess<'de>>(
-        self,
-        mut map: A,
-        response: usize,
-        field: Option<&'static str>,
-        around: Option<usize>,
-    ) -> Result<(), A::Error> {
-        let group = self.group(response, field, around)?;
-        let set = |text: Option<String>, to: fn(&mut Group) -> &mut Option<String>| {
-            if let Some(group) = self.walk.told.borrow_mut().groups.get_mut(group) {
-                *to(group) = text;
-            }
-        };
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "granularity" => {
-                    let word: Value = map.next_value()?;
-                    set(text_of(&word), |group| &mut group.granularity);
-                }
-                "phone_numbers" => {
-                    let words: Value = map.next_value()?;
-                    set(listed(&words), |group| &mut group.phone_numbers);
-                }
-                "country_codes" => {
-                    let words: Value = map.next_value()?;
-                    set(listed(&words), |group| &mut group.country_codes);
-                }
-                "data_points" => map.next_value_seed(self.walk.part(Of::Points(group)))?,
-                "data" => {
-                    map.next_value_seed(self.walk.part(Of::Field(response, field, Some(group))))?;
-                }
-                "paging" => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                key => {
-                    self.walk.unknown(key);
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+    fn set(self, group: usize, text: Option<String>, to: fn(&mut Group) -> &mut Option<String>) {
+        if let Some(group) = self.walk.told.borrow_mut().groups.get_mut(group) {
+            *to(group) = text;
         }
-        Ok(())
+    }
+}
+
+/// Whether something went wrong: some programs say each time that nothing did.
+fn says_something(fault: &Value) -> bool {
+    match fault {
+        Value::Null | Value::Bool(false) => false,
+        Value::Bool(true) => true,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
     }
 }
 
@@ -342,7 +511,7 @@ fn listed(words: &Value) -> Option<String> {
 /// Counts the bytes and lines of a text as it is read, and refuses a part that is too long to be
 /// held.
 struct Counted<R> {
-    text: R,
+    text: Literals<R>,
     count: Arc<Count>,
 }
 
@@ -361,18 +530,20 @@ impl Count {
     }
 }
 
-impl<R> Counted<R> {
+impl<R: io::Read> Counted<R> {
     fn new(text: R) -> Self {
-        Self { text, count: Arc::default() }
+        Self { text: Literals::new(text), count: Arc::default() }
     }
 }
 
 impl<R: io::Read> io::Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let before = self.text.added_in_all();
         let read = self.text.read(buffer)?;
+        let added = self.text.added_in_all() - before;
         let lines = memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
         let lines = self.count.lines.fetch_add(lines, Ordering::Relaxed) + lines;
-        self.count.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        self.count.bytes.fetch_add(read as u64 - added, Ordering::Relaxed);
         let part = self.count.part.fetch_add(read as u64, Ordering::Relaxed);
         if part > limits::RECORD as u64 {
             return Err(Exceeded::Record { line: lines + 1 }.into());
@@ -385,16 +556,34 @@ impl<R: io::Read> io::Read for Counted<R> {
 pub(crate) struct Points {
     parts: mpsc::Receiver<Result<Chunk>>,
     unknown: Vec<String>,
+    faults: Arc<Mutex<Faults>>,
 }
+
+/// How many values of a measure cannot be read.
+type Faults = BTreeMap<&'static str, u64>;
 
 impl Points {
     /// Reads the source once to learn whose its points are, and begins to read them.
     pub(super) fn open(source: &Source, survey: &Survey, text: Text) -> Result<Self> {
         let skipped = text.skipped;
-        let told = walk(Counted::new(text), &mut |_, _| Ok(()));
-        let told = told.map_err(|e| fault(source, e, skipped))?;
+        let text = Counted::new(text);
+        let added = text.text.added_in_line();
+        let told = walk(text, &mut |_, _| Ok(()));
+        let told = told.map_err(|e| fault(source, e, skipped, added.load(Ordering::Relaxed)))?;
         if let Some(said) = &told.fault {
             return Err(of_meta(source, said));
+        }
+        if !told.is_answer && !told.is_empty {
+            return Err(Error::data(format!(
+                "no answer of Meta's API was found in `{}`",
+                source.name
+            ))
+            .hint(format!(
+                "{}: one of {}, or `data` with `data_points`",
+                where_records_are(),
+                table::FIELDS.join(", ")
+            ))
+            .no_export());
         }
         for group in &told.groups {
             if group.field().is_none() && !group.columns.is_empty() {
@@ -406,18 +595,22 @@ impl Points {
                 .hint("keep the response whole, with the field's name around its data"));
             }
         }
-        let unknown = told.unknown.clone();
+        // Where no key is known, they are not keys of points.
+        let is_known = told.groups.iter().any(|group| !group.columns.is_empty());
+        let unknown = if is_known { told.unknown.clone() } else { Vec::new() };
         let text = Text::open(source, survey)?;
         let name = source.name.clone();
         let (sender, parts) = mpsc::sync_channel(2);
+        let faults = Arc::new(Mutex::new(Faults::new()));
+        let counted = Arc::clone(&faults);
         std::thread::spawn(move || {
-            if let Err(e) = give(text, &told, &sender) {
+            if let Err(e) = give(text, &told, &sender, &counted) {
                 // Nobody listens where the load has ended.
                 let read = "changed while it was read";
                 let _ = sender.send(Err(Error::data(format!("`{name}` {read}: {e}"))));
             }
         });
-        Ok(Self { parts, unknown })
+        Ok(Self { parts, unknown, faults })
     }
 }
 
@@ -429,6 +622,10 @@ impl Reader for Points {
     fn unknown(&self) -> Vec<String> {
         self.unknown.clone()
     }
+
+    fn measures_at_fault(&self) -> BTreeMap<&'static str, u64> {
+        self.faults.lock().map(|faults| faults.clone()).unwrap_or_default()
+    }
 }
 
 /// Reads the points once more and hands them on as records.
@@ -436,6 +633,7 @@ fn give(
     text: Text,
     told: &Told,
     sender: &mpsc::SyncSender<Result<Chunk>>,
+    faults: &Mutex<Faults>,
 ) -> serde_json::Result<()> {
     let first_line = 1 + text.skipped;
     let text = Counted::new(text);
@@ -447,11 +645,24 @@ fn give(
     walk(text, &mut |group, point| {
         number += 1;
         let group = &groups[group];
-        let cell = |column: &str| match group.get(column) {
-            Some(text) => text.clone(),
-            None => point.get(column).map(|value| measure(column, value)).unwrap_or_default(),
-        };
-        let cells: Vec<String> = table::TABLE.exported().map(|c| cell(c.name)).collect();
+        let mut cells = Vec::new();
+        for column in table::TABLE.exported() {
+            let cell = match (group.get(column.name), point.get(column.name)) {
+                (Some(text), _) => Ok(text.clone()),
+                (None, None) => Ok(String::new()),
+                (None, Some(value)) if table::MEASURES.contains(&column.name) => {
+                    measure(column.name, value)
+                }
+                (None, Some(value)) => Ok(dimension(column.kind, value)),
+            };
+            let cell = cell.unwrap_or_else(|AtFault| {
+                if let Ok(mut faults) = faults.lock() {
+                    *faults.entry(column.name).or_default() += 1;
+                }
+                String::new()
+            });
+            cells.push(cell);
+        }
         let line = first_line + count.lines.load(Ordering::Relaxed);
         written.push(number, line, cells.iter().map(String::as_str));
         if written.len() >= CHUNK
@@ -470,7 +681,7 @@ fn give(
 
 /// What a response says of all points of a group.
 fn said(group: &Group, told: &Told) -> BTreeMap<&'static str, String> {
-    let account = told.accounts.get(group.response).cloned().flatten();
+    let account = told.account(group).cloned();
     [
         (table::WABA_ID, account),
         (table::FIELD, group.field().map(str::to_owned)),
@@ -483,37 +694,77 @@ fn said(group: &Group, told: &Told) -> BTreeMap<&'static str, String> {
     .into()
 }
 
-/// A value of a point as a cell. A template's clicks come by button, its costs by what they are
-/// for: the clicks are added up, and the cost is what was spent.
-fn measure(column: &str, value: &Value) -> String {
-    let Value::Array(entries) = value else { return text_of(value).unwrap_or_default() };
-    let number = |entry: &Value, key: &str| entry.get(key).cloned().unwrap_or_default();
-    match column {
-        table::CLICKED => {
-            let clicks = entries.iter().filter_map(|entry| number(entry, "count").as_i64());
-            clicks.reduce(i64::saturating_add).map(|sum| sum.to_string()).unwrap_or_default()
-        }
-        table::COST => {
-            let spent = |entry: &&Value| number(entry, "type").as_str() == Some("amount_spent");
-            let entry = entries.iter().find(spent);
-            entry.and_then(|entry| text_of(&number(entry, "value"))).unwrap_or_default()
-        }
-        _ => text_of(value).unwrap_or_default(),
+/// What tells a point from others, as a cell. Of an instant that is written as a float, the seconds.
+fn dimension(kind: Kind, value: &Value) -> String {
+    let text = text_of(value).unwrap_or_default();
+    match kind {
+        Kind::Seconds => whole(&text).map_or(text, |seconds| seconds.to_string()),
+        _ => text,
     }
 }
 
-/// The error of a response that is not valid JSON, or not one of Meta's.
-fn fault(source: &Source, e: serde_json::Error, skipped: u64) -> Error {
+/// Says that a measure cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+struct AtFault;
+
+/// A measure of a point as a cell, empty where nothing was measured. A template's clicks come by
+/// button, its costs by what they are for: the clicks are added up, and the cost is what was spent.
+fn measure(column: &str, value: &Value) -> Result<String, AtFault> {
+    let entries = match value {
+        Value::Array(entries) if matches!(column, table::CLICKED | table::COST) => entries,
+        value if column == table::COST => return amount(value),
+        value => return Ok(counted(value)?.map(|count| count.to_string()).unwrap_or_default()),
+    };
+    if column == table::COST {
+        let spent = |entry: &&Value| entry["type"].as_str() == Some("amount_spent");
+        return entries
+            .iter()
+            .find(spent)
+            .map_or(Ok(String::new()), |entry| amount(&entry["value"]));
+    }
+    let mut clicks: Option<i64> = None;
+    for entry in entries {
+        if let Some(count) = counted(&entry["count"])? {
+            clicks = Some(clicks.unwrap_or(0).checked_add(count).ok_or(AtFault)?);
+        }
+    }
+    Ok(clicks.map(|clicks| clicks.to_string()).unwrap_or_default())
+}
+
+fn counted(value: &Value) -> Result<Option<i64>, AtFault> {
+    let text = match value {
+        Value::Array(_) | Value::Object(_) | Value::Bool(_) => return Err(AtFault),
+        value => text_of(value).unwrap_or_default(),
+    };
+    word(&text).map(|word| whole(word).ok_or(AtFault)).transpose()
+}
+
+fn amount(value: &Value) -> Result<String, AtFault> {
+    let text = match value {
+        Value::Array(_) | Value::Object(_) | Value::Bool(_) => return Err(AtFault),
+        value => text_of(value).unwrap_or_default(),
+    };
+    let Some(word) = word(&text) else { return Ok(text) };
+    let millionths = number::rounded_money(word);
+    // As a text, an amount may be written as a person does.
+    let millionths = millionths.or_else(|| number::money(word, Some(DecimalMark::Point)));
+    millionths.map(number::money_text).ok_or(AtFault)
+}
+
+/// A whole number, which may be written as a float.
+fn whole(word: &str) -> Option<i64> {
+    let of_float = || number::count(&float_text(word.parse().ok()?), Some(DecimalMark::Point));
+    number::count(word, Some(DecimalMark::Point)).or_else(of_float)
+}
+
+/// The error of a response that is not valid JSON, or not one of Meta's. So many quotes were added
+/// to its line before it.
+fn fault(source: &Source, e: serde_json::Error, skipped: u64, added: u64) -> Error {
     if e.is_io() {
         return source.cut_short(&e.into());
     }
-    let (line, column) = (e.line() as u64 + skipped, e.column());
+    let (line, column) = (e.line() as u64 + skipped, (e.column() as u64).saturating_sub(added));
     let said = without_place(&e);
-    // What was found instead may be anything.
-    let said = match said.rfind(", expected ") {
-        Some(at) if e.is_data() => said[at + 2..].to_owned(),
-        _ => said,
-    };
     let name = &source.name;
     let what = if e.is_data() { "is not a response of Meta's API" } else { "is not valid JSON" };
     let error = Error::data(format!("`{name}` {what}: {said} at line {line}, column {column}"));
@@ -588,7 +839,8 @@ mod tests {
         let one = |id| format!("{{\"analytics\":{{\"data_points\":[]}},\"id\":\"{id}\"}}\n");
         let told = format!("{}{}", one(7), one(8));
         let told = walk(Counted::new(told.as_bytes()), &mut |_, _| Ok(())).unwrap();
-        assert_eq!(told.accounts, [Some("7".to_owned()), Some("8".to_owned())]);
+        let accounts: Vec<_> = told.groups.iter().map(|g| told.account(g).cloned()).collect();
+        assert_eq!(accounts, [Some("7".to_owned()), Some("8".to_owned())]);
         assert_eq!(told.groups.iter().map(|g| g.response).collect::<Vec<_>>(), [0, 1]);
     }
 
@@ -596,13 +848,26 @@ mod tests {
     fn clicks_are_added_up_and_the_cost_is_what_was_spent() {
         let value = |text| serde_json::from_str::<Value>(text).unwrap();
         let clicks = value("[{\"type\":\"url_button\",\"count\":2},{\"type\":\"x\",\"count\":3}]");
-        assert_eq!(measure(table::CLICKED, &clicks), "5");
+        assert_eq!(measure(table::CLICKED, &clicks).unwrap(), "5");
         let cost = value(
             "[{\"type\":\"cost_per_delivered\",\"value\":0.1},{\"type\":\"amount_spent\",\"value\":1.5}]",
         );
-        assert_eq!(measure(table::COST, &cost), "1.5");
-        assert_eq!(measure(table::COST, &value("0.0232")), "0.0232");
-        assert_eq!(measure(table::CLICKED, &value("[]")), "");
+        assert_eq!(measure(table::COST, &cost).unwrap(), "1.500000");
+        assert_eq!(measure(table::COST, &value("\"0.0232\"")).unwrap(), "0.023200");
+        assert_eq!(measure(table::CLICKED, &value("[]")).unwrap(), "");
+        assert_eq!(measure(table::COST, &value("[{\"type\":\"amount_spent\"}]")).unwrap(), "");
+        for (column, text) in [
+            (table::COST, "\"1e400\""),
+            (table::COST, "\"Infinity\""),
+            (table::COST, "{\"value\":1}"),
+            (table::COST, "[{\"type\":\"amount_spent\",\"value\":\"much\"}]"),
+            (table::CLICKED, "[{\"count\":2},{\"count\":\"some\"}]"),
+            (table::SENT, "[1]"),
+            (table::SENT, "\"1.5\""),
+            (table::READ, "true"),
+        ] {
+            assert_eq!(measure(column, &value(text)), Err(AtFault), "{column} {text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use chrono_tz::Tz;
+use wabalake_data::cells::Spelling;
 use wabalake_data::cells::phone::{Phones, digits};
 use wabalake_data::tables::{Cell, Kind, sessions};
 
@@ -46,19 +47,24 @@ pub(crate) struct Testimony {
 }
 
 impl Witness {
-    /// For records of a header that was read.
-    pub(crate) fn new(header: Header) -> Self {
+    /// For records of a header that was read, with the dialling code of national numbers.
+    pub(crate) fn new(header: Header, home: Option<&str>) -> Self {
         let fields = Fields::new(header.delimiter);
-        Self { header, fields, phones: Phones::default() }
+        Self { header, fields, phones: Phones::at_home(home) }
     }
 
     /// For rejected records, as the lake keeps them: the table's name, the header as a record with
     /// commas, what separates the record's fields. None where the header is of no such table.
-    pub(crate) fn of_rejects(kind: &str, header: &str, delimiter: &str) -> Option<Self> {
+    pub(crate) fn of_rejects(
+        kind: &str,
+        header: &str,
+        delimiter: &str,
+        home: Option<&str>,
+    ) -> Option<Self> {
         let table = wabalake_data::table(kind)?;
         let header = Header::read("", header, b',', Some(table), &[]).ok()?;
         let delimiter = delimiter.bytes().next().unwrap_or(b',');
-        Some(Self::new(Header { delimiter, ..header }))
+        Some(Self::new(Header { delimiter, ..header }, home))
     }
 
     /// The table that its records are for.
@@ -80,7 +86,7 @@ impl Witness {
         let mut columns = vec![None; fields.len()];
         for (column, place) in header.cells.iter().zip(&header.places) {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
-            let cell = read_cell(column, field, Tz::UTC, header.spelling, &mut false);
+            let cell = read_cell(column, field, Tz::UTC, Spelling::default(), &mut false);
             cells.push(cell.unwrap_or_default());
             if let Some(of) = place.and_then(|place| columns.get_mut(place)) {
                 *of = Some(column.name);
@@ -155,8 +161,13 @@ pub(crate) enum ReadThrough {
 }
 
 /// Reads all that a file holds, unpacked, as the loader would; what is no export is read as text.
-/// Temporary files go to a folder. Memory holds a few megabytes.
-pub(crate) fn read_through(file: &Path, spool_in: &Path, take: &mut Take<'_>) -> ReadThrough {
+/// National numbers are of a dialling code. Temporary files go to a folder. Memory holds a few megabytes.
+pub(crate) fn read_through(
+    file: &Path,
+    spool_in: &Path,
+    home: Option<&str>,
+    take: &mut Take<'_>,
+) -> ReadThrough {
     let found = match Found::of(&[file.to_owned()], spool_in) {
         Ok(found) => found,
         Err(error) => return ReadThrough::Not(why(&file_name(file), &error)),
@@ -175,7 +186,7 @@ pub(crate) fn read_through(file: &Path, spool_in: &Path, take: &mut Take<'_>) ->
         if take(Passage::Text(&source.name)).is_break() {
             return ReadThrough::Stopped;
         }
-        match read_source(source, take) {
+        match read_source(source, home, take) {
             Ok(ReadThrough::Whole) => {}
             Ok(ReadThrough::Stopped) => return ReadThrough::Stopped,
             Ok(ReadThrough::Not(reason)) => drop(not_read.get_or_insert(reason)),
@@ -193,14 +204,14 @@ fn why(file: &str, error: &Error) -> String {
     PassedOver::told(file, error).reason
 }
 
-fn read_source(source: &Source, take: &mut Take<'_>) -> Result<ReadThrough> {
+fn read_source(source: &Source, home: Option<&str>, take: &mut Take<'_>) -> Result<ReadThrough> {
     if source.is_empty()? {
         return Ok(ReadThrough::Whole);
     }
     let survey = source.survey()?;
     let read_as = Form::read(source, &survey, &Options::default());
     if let Ok((form, header)) = &read_as
-        && read_records(source, &survey, form, header, take)?.is_break()
+        && read_records(source, &survey, form, Witness::new(header.clone(), home), take)?.is_break()
     {
         return Ok(ReadThrough::Stopped);
     }
@@ -219,14 +230,14 @@ fn read_records(
     source: &Source,
     survey: &Survey,
     form: &Form,
-    header: &Header,
+    mut witness: Witness,
     take: &mut Take<'_>,
 ) -> Result<ControlFlow<()>> {
+    let header = witness.header.clone();
     if take(Passage::Text(&header.written)).is_break() {
         return Ok(ControlFlow::Break(()));
     }
-    let mut witness = Witness::new(header.clone());
-    let mut reader = form.reader(source, survey, header)?;
+    let mut reader = form.reader(source, survey, &header)?;
     while let Some(chunk) = reader.next_chunk()? {
         for record in &chunk.records {
             let raw = String::from_utf8_lossy(&chunk.bytes[record.start..record.end]);

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use wabalake_data::cells::DecimalMark;
 use wabalake_data::tables::meta_points;
 
 use super::header::Header;
@@ -18,14 +19,14 @@ use super::json::Shape;
 use super::records::{Chunk, Record};
 use super::sheet::{self, Sheet};
 use super::source::{Source, Survey};
-use super::{Options, csv, json};
+use super::{Options, csv, foreign, json};
 use crate::error::Result;
 
 /// What a source is written in.
 #[derive(Clone, Debug)]
 pub(crate) enum Form {
-    /// Text with a delimiter.
-    Csv,
+    /// Text with a delimiter, with lines above its header.
+    Csv(csv::Above),
     /// One sheet of a spreadsheet.
     Sheet(Sheet),
     /// JSON, with header cells to read as others.
@@ -39,11 +40,25 @@ impl Form {
         survey: &Survey,
         options: &Options,
     ) -> Result<(Self, Header)> {
+        let (form, mut header) = Self::find(source, survey, options)?;
+        header.spell(options.date_order, options.decimal);
+        match form {
+            Self::Csv(_) => {}
+            Self::Sheet(_) => header.with_numbers(),
+            Self::Json(..) => {
+                header.with_numbers();
+                header.language = Some(DecimalMark::Point);
+            }
+        }
+        Ok((form, header))
+    }
+
+    fn find(source: &Source, survey: &Survey, options: &Options) -> Result<(Self, Header)> {
         if source.is_workbook {
             let (sheet, header) = sheet::header(source, options)?;
             return Ok((Self::Sheet(sheet), header));
         }
-        sheet::refuse_old(source)?;
+        foreign::refuse(source, survey)?;
         if let Some(shape) = json::shape(source, survey, options)? {
             let header = match shape {
                 Shape::Objects => json::header(source, survey, options)?,
@@ -51,7 +66,17 @@ impl Form {
             };
             return Ok((Self::Json(shape, options.renames.clone()), header));
         }
-        Ok((Self::Csv, csv::header(source, survey, options)?))
+        let (above, header) = csv::header(source, survey, options)?;
+        Ok((Self::Csv(above), header))
+    }
+
+    /// How many lines or rows stand above the header, with something in them.
+    pub(crate) fn above(&self) -> u64 {
+        match self {
+            Self::Csv(above) => above.passed as u64,
+            Self::Sheet(sheet) => sheet.above as u64,
+            Self::Json(..) => 0,
+        }
     }
 
     /// The sheet that is read, of a spreadsheet.
@@ -70,7 +95,7 @@ impl Form {
         header: &Header,
     ) -> Result<Box<dyn Reader + 's>> {
         match self {
-            Self::Csv => csv::reader(source, survey, header),
+            Self::Csv(above) => csv::reader(source, survey, *above, header),
             Self::Sheet(sheet) => Ok(sheet::reader(source, survey, sheet, header)),
             Self::Json(shape, renames) => json::reader(source, survey, *shape, header, renames),
         }
@@ -89,6 +114,17 @@ pub(crate) trait Reader {
     /// What it met, up to now, that belongs to no column and that the header did not tell.
     fn unknown(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether nothing that it met, up to now, belongs to a column.
+    fn knows_nothing(&self) -> bool {
+        false
+    }
+
+    /// How many values of each column it could not read and left empty. It is known once all chunks
+    /// were given.
+    fn measures_at_fault(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::new()
     }
 }
 

@@ -11,7 +11,12 @@
 //! ```
 //!
 //! A quote opens a quoted field only at the field's start; within a field it is a character like
-//! any other. Every byte of the file belongs to a record or to an empty line.
+//! any other. Every byte of the file belongs to a record or to an empty line, or is a byte order mark
+//! before one, which a file has in its middle that was put together of several.
+//!
+//! Lines end in LF or CRLF, and a CR alone is text. In a file whose first line ends in CR alone, as
+//! Excel for Mac writes them, each of the three ends a line: what was put together of both kinds of
+//! files loses nothing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,6 +35,9 @@ pub(crate) struct Chunk {
     /// How many bytes of its file it comes from.
     pub(crate) read: u64,
 }
+
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Where a record lies in its chunk and in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +64,8 @@ pub(crate) struct Splitter<R> {
     rest: Vec<u8>,
     ended: bool,
     delimiter: u8,
+    /// Told by the first bytes.
+    ends: Option<LineEnds>,
     fields: Option<usize>,
     number: u64,
     line: u64,
@@ -64,6 +74,81 @@ pub(crate) struct Splitter<R> {
     given: u64,
     /// Bytes that were looked at to tell records apart, some of them many times.
     looked_at: u64,
+}
+
+/// What ends a line of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineEnds {
+    /// LF, or CR and LF.
+    Lf,
+    /// These, or CR alone.
+    Cr,
+}
+
+impl LineEnds {
+    /// So many bytes are looked at to tell.
+    const NEAR: usize = 64 << 10;
+
+    /// What ends the lines of a file that begins so.
+    fn of(start: &[u8]) -> Self {
+        let near = &start[..start.len().min(Self::NEAR)];
+        let mut at = 0;
+        while let Some(stop) = memchr::memchr3(b'"', b'\n', b'\r', &near[at..]) {
+            let stop = at + stop;
+            at = stop + 1;
+            match near[stop] {
+                b'\n' => return Self::Lf,
+                b'\r' if start.get(at) == Some(&b'\n') => return Self::Lf,
+                b'\r' => return Self::Cr,
+                // Whatever the delimiter is: what is quoted ends no line.
+                _ if stop == 0 || b",;\t|\r\xBF".contains(&near[stop - 1]) => {
+                    at = closing_quote(near, at).map_or(near.len(), |close| close + 1);
+                }
+                _ => {}
+            }
+        }
+        Self::Lf
+    }
+
+    /// The next sign that ends a line, or may.
+    fn find(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Lf => memchr::memchr(b'\n', bytes),
+            Self::Cr => memchr::memchr2(b'\n', b'\r', bytes),
+        }
+    }
+
+    /// The same, or the next quote.
+    fn find_or_quote(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Lf => memchr::memchr2(b'"', b'\n', bytes),
+            Self::Cr => memchr::memchr3(b'"', b'\n', b'\r', bytes),
+        }
+    }
+
+    /// The length of the line end that some bytes begin with. Of a CR that may be half of one it is
+    /// not known.
+    fn length(self, bytes: &[u8], ended: bool) -> Option<usize> {
+        match bytes {
+            [b'\n', ..] => Some(1),
+            [b'\r', b'\n', ..] => Some(2),
+            [b'\r', _, ..] if self == Self::Cr => Some(1),
+            [b'\r'] if self == Self::Cr && ended => Some(1),
+            _ => None,
+        }
+    }
+
+    /// How many lines end in some bytes.
+    fn count(self, bytes: &[u8]) -> u64 {
+        let ends = memchr::memchr_iter(b'\n', bytes).count();
+        let alone = match self {
+            Self::Lf => 0,
+            Self::Cr => memchr::memchr_iter(b'\r', bytes)
+                .filter(|at| bytes.get(at + 1) != Some(&b'\n'))
+                .count(),
+        };
+        (ends + alone) as u64
+    }
 }
 
 /// What lies at the start of some bytes.
@@ -93,6 +178,7 @@ impl<R: io::Read> Splitter<R> {
             rest: Vec::new(),
             ended: false,
             delimiter,
+            ends: None,
             fields: None,
             number: 0,
             line: 1,
@@ -121,15 +207,20 @@ impl<R: io::Read> Splitter<R> {
 
     fn chunk(&mut self, most: usize) -> io::Result<Option<Chunk>> {
         self.fill(Self::CHUNK)?;
+        let ends = *self.ends.get_or_insert_with(|| LineEnds::of(&self.rest));
         let mut records = Vec::new();
         let mut at = 0;
         while at < self.rest.len() && records.len() < most {
-            if let Some(length) = line_end(&self.rest[at..]) {
+            if self.rest[at..].starts_with(MARK) {
+                at += MARK.len();
+                continue;
+            }
+            if let Some(length) = ends.length(&self.rest[at..], self.ended) {
                 at += length;
                 self.line += 1;
                 continue;
             }
-            let (record, next) = match self.look(at)? {
+            let (record, next) = match self.look(at, ends)? {
                 Found::Cut if !records.is_empty() => break,
                 Found::Cut => {
                     let wanted = (self.rest.len() * 2).max(Self::CHUNK);
@@ -148,7 +239,7 @@ impl<R: io::Read> Splitter<R> {
                         self.fill(Self::LONGEST + Self::CHUNK)?;
                     }
                     match broken {
-                        Found::Doubtful { end, next } => match self.whole_from(at, next)? {
+                        Found::Doubtful { end, next } => match self.whole_from(at, next, ends)? {
                             Some(next) => {
                                 let end = without_line_end(&self.rest, at, next);
                                 (self.record(at, end, true, true), next)
@@ -156,7 +247,7 @@ impl<R: io::Read> Splitter<R> {
                             None => (self.record(at, end, true, false), next),
                         },
                         _ => {
-                            let (end, next) = self.stretch(at)?;
+                            let (end, next) = self.stretch(at, ends)?;
                             (self.record(at, end, true, true), next)
                         }
                     }
@@ -166,7 +257,7 @@ impl<R: io::Read> Splitter<R> {
                 return Err(Exceeded::Record { line: record.line }.into());
             }
             records.push(record);
-            self.line += memchr::memchr_iter(b'\n', &self.rest[at..next]).count() as u64;
+            self.line += ends.count(&self.rest[at..next]);
             self.given += (next - at) as u64;
             at = next;
         }
@@ -199,8 +290,8 @@ impl<R: io::Read> Splitter<R> {
     }
 
     /// The record at `at`.
-    fn look(&mut self, at: usize) -> io::Result<Found> {
-        let (found, looked_at) = scan(&self.rest[at..], self.delimiter, self.ended);
+    fn look(&mut self, at: usize, ends: LineEnds) -> io::Result<Found> {
+        let (found, looked_at) = scan(&self.rest[at..], self.delimiter, ends, self.ended);
         self.spend(looked_at)?;
         Ok(match found {
             Found::Record { end, next, quoted, several_lines } => {
@@ -225,14 +316,18 @@ impl<R: io::Read> Splitter<R> {
     }
 
     fn is_whole(&self, record: &[u8]) -> bool {
-        self.fields.is_none_or(|wanted| wanted == count_fields(record, self.delimiter))
+        self.fields.is_none_or(|wanted| {
+            let fields = count_fields(record, self.delimiter);
+            let empty = record.iter().rev().take_while(|byte| **byte == self.delimiter).count();
+            fields == wanted || (fields > wanted && fields - wanted <= empty)
+        })
     }
 
     /// Where the broken stretch at `at` ends and where the next record begins: the first later
     /// line from which a whole record can be read.
-    fn stretch(&mut self, at: usize) -> io::Result<(usize, usize)> {
+    fn stretch(&mut self, at: usize, ends: LineEnds) -> io::Result<(usize, usize)> {
         let limit = self.rest.len().min(at + Self::LONGEST);
-        let next = match self.whole_from(at, limit)? {
+        let next = match self.whole_from(at, limit, ends)? {
             Some(next) => next,
             None if limit < self.rest.len() || !self.ended => {
                 return Err(Exceeded::Record { line: self.line }.into());
@@ -243,17 +338,18 @@ impl<R: io::Read> Splitter<R> {
     }
 
     /// The first line between two places from which a whole record can be read.
-    fn whole_from(&mut self, at: usize, limit: usize) -> io::Result<Option<usize>> {
+    fn whole_from(&mut self, at: usize, limit: usize, ends: LineEnds) -> io::Result<Option<usize>> {
         let mut from = at;
-        while let Some(end) = memchr::memchr(b'\n', &self.rest[from..limit]) {
-            from += end + 1;
+        while let Some(end) = ends.find(&self.rest[from..limit]) {
+            from += end;
+            from += ends.length(&self.rest[from..limit], true).unwrap_or(1);
             if from == limit {
                 break;
             }
             let here = &self.rest[from..];
             let near = &here[..here.len().min(1 << 20)];
             let ended = self.ended && near.len() == here.len();
-            let (found, looked_at) = scan(near, self.delimiter, ended);
+            let (found, looked_at) = scan(near, self.delimiter, ends, ended);
             let whole = match found {
                 Found::Record { end, .. } => self.is_whole(&near[..end]),
                 _ => false,
@@ -267,15 +363,6 @@ impl<R: io::Read> Splitter<R> {
     }
 }
 
-/// The length of the line end that some bytes begin with.
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [b'\n', ..] => Some(1),
-        [b'\r', b'\n', ..] => Some(2),
-        _ => None,
-    }
-}
-
 fn without_line_end(bytes: &[u8], start: usize, end: usize) -> usize {
     let line = &bytes[start..end];
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -284,19 +371,23 @@ fn without_line_end(bytes: &[u8], start: usize, end: usize) -> usize {
 
 /// What lies at the start of `bytes`, and how many of them it takes to tell. `ended` says that the
 /// file ends where they do.
-fn scan(bytes: &[u8], delimiter: u8, ended: bool) -> (Found, usize) {
+fn scan(bytes: &[u8], delimiter: u8, ends: LineEnds, ended: bool) -> (Found, usize) {
     let mut at = 0;
     let mut quoted = false;
     let mut several_lines = false;
     let (end, next) = loop {
-        let Some(stop) = memchr::memchr2(b'"', b'\n', &bytes[at..]).map(|stop| at + stop) else {
+        let Some(stop) = ends.find_or_quote(&bytes[at..]).map(|stop| at + stop) else {
             if !ended {
                 return (Found::Cut, bytes.len());
             }
             break (without_line_end(bytes, 0, bytes.len()), bytes.len());
         };
-        if bytes[stop] == b'\n' {
-            break (without_line_end(bytes, 0, stop + 1), stop + 1);
+        if bytes[stop] != b'"' {
+            let Some(length) = ends.length(&bytes[stop..], ended) else {
+                return (Found::Cut, bytes.len());
+            };
+            let next = stop + length;
+            break (without_line_end(bytes, 0, next), next);
         }
         at = stop + 1;
         if stop != 0 && bytes[stop - 1] != delimiter {
@@ -307,7 +398,7 @@ fn scan(bytes: &[u8], delimiter: u8, ended: bool) -> (Found, usize) {
             None if ended => return (Found::Unclosed, bytes.len()),
             None => return (Found::Cut, bytes.len()),
             Some(close) => {
-                let spans = memchr::memchr(b'\n', &bytes[at..close]).is_some();
+                let spans = ends.find(&bytes[at..close]).is_some();
                 match bytes.get(close + 1) {
                     None if !ended => return (Found::Cut, bytes.len()),
                     Some(after) if spans && *after != delimiter && !b"\r\n".contains(after) => {
@@ -460,6 +551,55 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_end_in_cr_are_lines() {
+        let file = b"a1,Hola,x\ra2,\"two\rlines\",x\r\ra3,\"never closed,x\rand on\ra4,Hola,x\r";
+        let expected = [
+            (1, 1, "a1,Hola,x", false),
+            (2, 2, "a2,\"two\rlines\",x", false),
+            (3, 5, "a3,\"never closed,x\rand on", true),
+            (4, 7, "a4,Hola,x", false),
+        ];
+        let expected = expected.map(|(n, line, raw, unclosed)| (n, line, raw.to_owned(), unclosed));
+        assert_eq!(split(file, 3), expected);
+    }
+
+    #[test]
+    fn what_ends_lines_is_told_by_the_first_that_is_not_quoted() {
+        let long = [b"a,".repeat(40_000), b"b\nc\r".to_vec()].concat();
+        for (start, expected) in [
+            (b"a,b\rc,d".as_slice(), LineEnds::Cr),
+            (b"a,b\r", LineEnds::Cr),
+            (b"a,\"b\nc\"\rd,e\r", LineEnds::Cr),
+            (b"\"a\nb\",c\r\"d\ne\",f\r", LineEnds::Cr),
+            (b"a,b\r\nc\rd\r", LineEnds::Lf),
+            (b"a,\"b\rc\"\nd,e", LineEnds::Lf),
+            (b"a,b\r1,2\n3,4\n", LineEnds::Cr),
+            (b"\"never closed,b\rc", LineEnds::Lf),
+            (b"a,b", LineEnds::Lf),
+            (&long, LineEnds::Lf),
+        ] {
+            assert_eq!(LineEnds::of(start), expected, "{:?}", String::from_utf8_lossy(start));
+        }
+    }
+
+    #[test]
+    fn files_of_both_line_ends_put_together_lose_nothing() {
+        let raws = |file: &[u8]| -> Vec<String> {
+            split(file, 2).into_iter().map(|(_, _, raw, _)| raw).collect()
+        };
+        assert_eq!(raws(b"a,b\r1,2\r3,4\n5,6\r\n7,8"), ["a,b", "1,2", "3,4", "5,6", "7,8"]);
+        // Where LF came first a CR is text: the rest is one record, which is set aside whole.
+        assert_eq!(raws(b"a,b\n1,2\n3,4\r5,6\r"), ["a,b", "1,2", "3,4\r5,6"]);
+    }
+
+    #[test]
+    fn a_mark_before_a_record_is_no_part_of_it() {
+        let file = "\u{feff}\u{feff}\"a\",b\n\u{feff}\"c,d\",e\n\u{feff}\nf,g";
+        let raws: Vec<_> = split(file.as_bytes(), 2).into_iter().map(|found| found.2).collect();
+        assert_eq!(raws, ["\"a\",b", "\"c,d\",e", "f,g"]);
+    }
+
+    #[test]
     fn an_unclosed_quote_that_meets_a_later_quote_costs_its_own_stretch_only() {
         let file = b"a1,\"open,x\na2,\"I'd like \"\"two\"\"\",x\na3,\",,\",x\n";
         let raws: Vec<_> = split(file, 3).into_iter().map(|(_, _, raw, bad)| (raw, bad)).collect();
@@ -496,13 +636,13 @@ mod tests {
         #[test]
         fn written_cells_come_back(rows in prop::collection::vec(
             prop::collection::vec("[a,;\"\n\r \u{e9}\u{1f44d}]{0,6}", 3), 1..12,
-        )) {
+        ), line_end in prop::sample::select(vec!["\n", "\r\n", "\r"])) {
             let mut file = String::new();
             for row in &rows {
                 let cells: Vec<_> =
                     row.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
                 file.push_str(&cells.join(","));
-                file.push_str("\r\n");
+                file.push_str(line_end);
             }
             let transcoder = Transcoder::new(encoding_rs::UTF_8);
             let mut splitter = Splitter::new(Drip(file.as_bytes()), transcoder, b',');
@@ -527,6 +667,8 @@ mod tests {
             prop::sample::select(b"a,\"\n\r\xff".to_vec()), 0..200,
         )) {
             let found = split(&file, 3);
+            let lines = LineEnds::of(&file).count(&file);
+            prop_assert!(found.iter().all(|(_, line, ..)| *line <= lines + 1));
             let kept: usize = found.iter().map(|(_, _, raw, _)| {
                 raw.chars().filter(|c| !matches!(c, '\n' | '\r')).count()
             }).sum();

@@ -11,7 +11,8 @@
 //!
 //! Rejects are written before the rows of their load. They count only once that load is committed
 //! (`crate::lake::rejects`), so a load that dies in between leaves nothing to see, and its retry
-//! writes them anew.
+//! writes them anew. Those of a file of which nothing can be taken count by themselves: no load of
+//! it will be committed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Write;
@@ -117,7 +118,14 @@ pub(crate) fn frame(rejects: Vec<Reject>) -> PolarsResult<DataFrame> {
 /// Gives the version of the table since.
 pub(crate) fn commit(lake: &Lake, staged: &Staged, load_id: &str) -> Result<Option<u64>> {
     let _turn = lake.take_turn(&layout::REJECTS)?;
-    write(lake, staged, load_id, &staged.file_ids().collect())
+    write(lake, staged, &Why::Loaded(load_id), &staged.file_ids().collect())
+}
+
+/// Writes the rejects of files of which nothing is loaded, in the place of those that they left
+/// before. None of a load's rows is there to resolve any.
+pub(crate) fn keep(lake: &Lake, staged: &Staged, files: &HashSet<&str>) -> Result<()> {
+    let _turn = lake.take_turn(&layout::REJECTS)?;
+    write(lake, staged, &Why::Refused, files).map(drop)
 }
 
 /// Marks rejects that others wrote while a load was under way, and whose rows it brought: neither
@@ -131,13 +139,22 @@ pub(crate) fn settle(
     // Whoever writes now may have looked for these rows before they were there.
     let _turn = lake.take_turn(&layout::REJECTS)?;
     if lake.snapshot(&layout::REJECTS)?.version != known {
-        write(lake, staged, load_id, &HashSet::new())?;
+        write(lake, staged, &Why::Loaded(load_id), &HashSet::new())?;
     }
     Ok(())
 }
 
+/// What rejects are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why<'a> {
+    /// A load, by its name.
+    Loaded(&'a str),
+    /// Files that are not loaded.
+    Refused,
+}
+
 /// Marks all rejects anew; those of the files named are written too.
-fn write(lake: &Lake, staged: &Staged, load_id: &str, anew: &HashSet<&str>) -> Result<Option<u64>> {
+fn write(lake: &Lake, staged: &Staged, why: &Why<'_>, anew: &HashSet<&str>) -> Result<Option<u64>> {
     const TRIES: usize = 100;
     let table = &layout::REJECTS;
     for _ in 0..TRIES {
@@ -149,10 +166,13 @@ fn write(lake: &Lake, staged: &Staged, load_id: &str, anew: &HashSet<&str>) -> R
             transactions: Vec::new(),
             remove: Vec::new(),
             add: Vec::new(),
-            info: [("load_id".to_owned(), json!(load_id))].into_iter().collect(),
+            info: serde_json::Map::new(),
             data_change: true,
         };
-        let mut marks = Marks::of(lake, &snapshot, staged, anew)?;
+        if let Why::Loaded(load_id) = why {
+            change.info.insert("load_id".to_owned(), json!(load_id));
+        }
+        let mut marks = Marks::of(lake, &snapshot, staged, why, anew)?;
         for file in &snapshot.files {
             let rows = snapshot.scan_files(&[file])?.collect()?;
             let (kept, changed) = without(rows, anew)?;
@@ -178,6 +198,10 @@ fn write(lake: &Lake, staged: &Staged, load_id: &str, anew: &HashSet<&str>) -> R
                 };
                 if !anew.contains(origin_of_file.file_id) {
                     continue;
+                }
+                if *why == Why::Refused {
+                    let kept = layout::kept(table.table.name, origin_of_file.file_id);
+                    change.transactions.push((kept, 1));
                 }
                 let mut write = |rows: DataFrame| -> Result<()> {
                     let rows = layout::complete(rows, &origin_of_file)?;
@@ -206,6 +230,7 @@ fn write(lake: &Lake, staged: &Staged, load_id: &str, anew: &HashSet<&str>) -> R
             change.add.push(staging.write(Some(now.date_naive()), awaited)?);
         }
         if change.add.is_empty() && change.remove.is_empty() {
+            // Without rejects there is nothing that would count.
             return Ok(snapshot.version);
         }
         match lake.commit(table, &snapshot, change)? {
@@ -235,16 +260,23 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(lake: &Lake, rejects: &Snapshot, staged: &Staged, anew: &HashSet<&str>) -> Result<Self> {
+    fn of(
+        lake: &Lake,
+        rejects: &Snapshot,
+        staged: &Staged,
+        why: &Why<'_>,
+        anew: &HashSet<&str>,
+    ) -> Result<Self> {
         let mut marks = Self::default();
         let open = layout::open_keys(lake, rejects)?;
         for table in wabalake_data::TABLES {
             let snapshot = lake.snapshot(*table)?;
             marks.loaded.extend(snapshot.loaded().map(|file| (table.name, file.to_owned())));
         }
+        let brings_rows = *why != Why::Refused;
         for table in &staged.tables {
             let name = table.table.name;
-            for file in &table.files {
+            for file in table.files.iter().filter(|_| brings_rows) {
                 for mended in &file.mended {
                     let by = (name, file.report.file_id.clone());
                     marks.named.insert(mended.clone(), by);
@@ -261,7 +293,7 @@ impl Marks {
                 }
             }
             wanted.extend(places.keys());
-            if !wanted.is_empty() {
+            if brings_rows && !wanted.is_empty() {
                 marks.find_staged(table, &wanted)?;
             }
             if !places.is_empty() {

@@ -1,6 +1,6 @@
 //! What a load did, for a person and for a program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Report {
 }
 
 /// What became of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
-/// unchanged + rejected + left out + kept out.
+/// unchanged + rejected + left out + kept out + repeated header.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
@@ -52,10 +52,12 @@ pub struct FileReport {
     pub already_loaded: bool,
     /// `UTF-8`, `UTF-16LE`, …
     pub encoding: &'static str,
-    /// `,`, `;` or a tab.
+    /// `,`, `;`, a tab, or what its first line says.
     pub delimiter: char,
     /// Its length, unpacked.
     pub bytes: u64,
+    /// Records that were passed over to find the header.
+    pub records_above_header: u64,
     /// Records after the header.
     pub rows_read: u64,
     /// Rows whose key the lake did not have.
@@ -75,11 +77,16 @@ pub struct FileReport {
     pub rows_left_out: u64,
     /// Records of erased persons who are kept out of the lake.
     pub rows_kept_out: u64,
+    /// Records that are the header again.
+    pub rows_repeated_header: u64,
     /// Rows beyond one for each record, where a record stands for several days.
     pub rows_spread: u64,
     /// Records with at least one stamp that stands for "never".
     pub rows_with_sentinel: u64,
-    /// Columns that no table has, left out.
+    /// How many values of each measure could not be read: they are null, their rows were taken.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures_at_fault: BTreeMap<&'static str, u64>,
+    /// Columns that no table has, left out: their titles as they may be shown, each once.
     pub unknown_columns: Vec<String>,
     /// The first rejects, without what they say.
     pub first_rejects: Vec<RejectReport>,
@@ -159,6 +166,16 @@ pub struct TableReport {
     pub days: BTreeSet<NaiveDate>,
 }
 
+impl FileReport {
+    /// Whether there are records in it, and nothing was taken of them. What is left out is
+    /// understood, unless all the rest is at fault; a row of a person who is kept out is as good as
+    /// taken.
+    pub(crate) fn gives_nothing(&self) -> bool {
+        let passed = self.rows_left_out + self.rows_repeated_header;
+        self.rows_rejected > 0 && self.rows_rejected + passed == self.rows_read
+    }
+}
+
 impl Report {
     /// So many files that are passed over are named to a person; a program gets all of them.
     const PASSED_OVER: usize = 20;
@@ -195,37 +212,54 @@ impl Report {
                 text.push_str("  already loaded: nothing to do\n");
                 continue;
             }
-            let _ = writeln!(
-                text,
-                "  {} rows read: {} new, {} updated, {} unchanged, {} rejected",
-                grouped(file.rows_read),
-                grouped(file.rows_new),
-                grouped(file.rows_updated),
-                grouped(file.rows_unchanged),
-                grouped(file.rows_rejected),
-            );
+            if file.rows_read == 0 {
+                text.push_str("  no rows\n");
+            } else {
+                let _ = writeln!(
+                    text,
+                    "  {} read: {} new, {} updated, {} unchanged, {} rejected",
+                    counted(file.rows_read, "row"),
+                    grouped(file.rows_new),
+                    grouped(file.rows_updated),
+                    grouped(file.rows_unchanged),
+                    grouped(file.rows_rejected),
+                );
+            }
+            if file.records_above_header > 0 {
+                let lines = if file.records_above_header == 1 { "line" } else { "lines" };
+                let above = grouped(file.records_above_header);
+                let _ = writeln!(text, "  above the header: {above} {lines} passed over");
+            }
+            if file.rows_repeated_header > 0 {
+                let repeated = grouped(file.rows_repeated_header);
+                let times = if file.rows_repeated_header == 1 { "time" } else { "times" };
+                let _ = writeln!(text, "  left out: the header again, {repeated} {times}");
+            }
             let key = wabalake_data::table(file.table).map(|table| table.key.join(", "));
             let key = key.unwrap_or_default();
             for (what, rows) in
                 [("added up, to", file.rows_added_up), ("superseded, by", file.rows_superseded)]
             {
                 if rows > 0 {
-                    let plural = if rows == 1 { "" } else { "s" };
-                    let rows = grouped(rows);
+                    let rows = counted(rows, "row");
                     let _ = writeln!(
                         text,
-                        "  {rows} row{plural} {what} another row of the file with the same {key}"
+                        "  {rows} {what} another row of the file with the same {key}"
                     );
                 }
             }
+            if file.gives_nothing() {
+                text.push_str("  nothing was taken of it\n");
+            }
             if file.rows_left_out > 0 {
-                let what = wabalake_data::table(file.table).map_or("", |table| table.left_out);
+                let table = wabalake_data::table(file.table);
+                let [one, many] = table.map_or([""; 2], |table| table.left_out);
+                let what = if file.rows_left_out == 1 { one } else { many };
                 let _ = writeln!(text, "  left out: {} {what}", grouped(file.rows_left_out));
             }
             if file.rows_kept_out > 0 {
-                let rows = if file.rows_kept_out == 1 { "row" } else { "rows" };
-                let kept_out = grouped(file.rows_kept_out);
-                let _ = writeln!(text, "  left out: {kept_out} {rows} of erased persons");
+                let rows = counted(file.rows_kept_out, "row");
+                let _ = writeln!(text, "  left out: {rows} of erased persons");
             }
             if file.rows_spread > 0 {
                 let _ = writeln!(
@@ -233,6 +267,11 @@ impl Report {
                     "  rows that stand for several days: spread, which made {} more",
                     grouped(file.rows_spread)
                 );
+            }
+            for (column, values) in &file.measures_at_fault {
+                let noun = if *values == 1 { "value" } else { "values" };
+                let values = grouped(*values);
+                let _ = writeln!(text, "  `{column}`: {values} {noun} at fault, left empty");
             }
             if !file.unknown_columns.is_empty() {
                 let unknown = file.unknown_columns.join(", ");
@@ -273,9 +312,9 @@ impl Report {
                 (Some(day), _) => format!(" ({day})"),
                 _ => String::new(),
             };
-            let plural = if days == 1 { "" } else { "s" };
+            let days = counted(days as u64, "day");
             let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
-            let _ = writeln!(text, "{}: {days} day{plural} changed{span}{version}", table.table);
+            let _ = writeln!(text, "{}: {days} changed{span}{version}", table.table);
         }
         let speed = self.bytes as f64 / 1e6 / self.seconds.max(1e-9);
         let _ =
@@ -290,6 +329,11 @@ impl Report {
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     in_threes(&number.to_string())
+}
+
+/// A number of things: `1 row`, `1,234 rows`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Digits of a whole number of any length, as [`grouped`] writes them.

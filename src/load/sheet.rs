@@ -25,15 +25,17 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use calamine::{DataRef, ExcelDateTime, Reader as _, SheetType, SheetVisible, Xlsb, Xlsx};
 use polars::prelude::DataType;
+use wabalake_data::cells::{DecimalMark, number};
 
 use super::Options;
-use super::header::Header;
+use super::folder::unreadable;
+use super::header::{Header, Search};
 use super::limits::{self, Bounded};
 use super::reader::{Reader, Written};
 use super::records::Chunk;
 use super::rejects::quoted;
 use super::source::{Source, Survey, has};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_words};
 
 /// Where in a workbook the records are.
 #[derive(Clone, Debug)]
@@ -43,24 +45,12 @@ pub(crate) struct Sheet {
     header_row: u32,
     /// The header's first column; the first is 0.
     first_column: u32,
+    /// How many rows above the header are not empty.
+    pub(crate) above: usize,
 }
-
-/// The header is looked for in so many rows that are not empty.
-const HEADER_ROWS: usize = 20;
 
 /// Rows of a sheet.
 const ROWS: u32 = 1_048_576;
-
-/// Refuses what only looks like a spreadsheet of today's formats.
-pub(crate) fn refuse_old(source: &Source) -> Result<()> {
-    if source.magic()? != [0xD0, 0xCF, 0x11, 0xE0] {
-        return Ok(());
-    }
-    let name = &source.name;
-    Err(Error::data(format!("`{name}` is an Excel file of an old format, or one with a password"))
-        .hint("save it as xlsx without a password, or its sheet as csv")
-        .no_export())
-}
 
 /// Finds the sheet and its header.
 pub(crate) fn header(source: &Source, options: &Options) -> Result<(Sheet, Header)> {
@@ -103,7 +93,7 @@ pub(crate) fn each_other_row(
             for name in names.iter().filter(|name| Some(name.as_str()) != but) {
                 book.rows(source, name, &mut |row| {
                     let cells: Vec<String> =
-                        row.cells.into_iter().map(|(_, value)| value.text(false)).collect();
+                        row.cells.into_iter().map(|(_, value)| value.text(None)).collect();
                     let next = take(&cells);
                     had_enough |= next.is_break();
                     Ok(next)
@@ -119,7 +109,11 @@ pub(crate) fn each_other_row(
             Ok(thread) => thread
                 .join()
                 .unwrap_or_else(|_| Err(damaged(source, "it does not follow the format"))),
-            Err(e) => Err(Error::lake(format!("no thread to read `{}` on: {e}", source.name))),
+            Err(e) => Err(Error::lake(format!(
+                "no thread to read `{}` on: {}",
+                source.name,
+                in_words(&e)
+            ))),
         }
     })
 }
@@ -138,7 +132,7 @@ fn guarded<T: Send + 'static>(
     match thread.spawn(work) {
         Ok(thread) => thread,
         Err(e) => {
-            let error = Error::lake(format!("no thread to read `{name}` on: {e}"));
+            let error = Error::lake(format!("no thread to read `{name}` on: {}", in_words(&e)));
             std::thread::spawn(move || Err(error))
         }
     }
@@ -179,7 +173,10 @@ enum Book {
 impl Book {
     fn open(source: &Source) -> Result<Self> {
         let path = source.workbook().ok_or_else(|| Error::bug("no spreadsheet"))?;
-        let open = || Ok::<_, Error>(BufReader::new(File::open(path)?));
+        let open = || match File::open(path) {
+            Ok(file) => Ok(BufReader::new(file)),
+            Err(e) => Err(unreadable(&source.name, &e)),
+        };
         let damaged = |e: &dyn Display| damaged(source, e);
         let archive = zip::ZipArchive::new(open()?).map_err(|e| damaged(&e))?;
         let is_binary = has(&archive, "xl/workbook.bin");
@@ -302,6 +299,8 @@ fn too_long(source: &Source, row: u32) -> Error {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value {
     Text(String),
+    /// A number in digits, with a point before decimals.
+    Number(String),
     /// The date, and the time of day unless it is midnight.
     Moment(String, Option<String>),
     /// What it shows, and why that is not its value.
@@ -336,7 +335,7 @@ impl Value {
         }
         let shown = format!("{number:.14e}").parse::<f64>().unwrap_or(number);
         // No minus zero.
-        Self::Text((shown + 0.0).to_string())
+        Self::Number((shown + 0.0).to_string())
     }
 
     fn moment(at: &ExcelDateTime) -> Self {
@@ -356,16 +355,22 @@ impl Value {
 
     fn len(&self) -> usize {
         match self {
-            Self::Text(text) | Self::Unreliable(text, _) => text.len() + 1,
+            Self::Text(text) | Self::Number(text) | Self::Unreliable(text, _) => text.len() + 1,
             Self::Moment(..) => 24,
         }
     }
 
-    /// As it would stand in a CSV. A column of dates shows no time at midnight.
-    fn text(self, is_date: bool) -> String {
+    /// As it would stand in a CSV, for a column of that type. One of dates shows no time at midnight,
+    /// and what is a number in one of amounts has no thousands.
+    fn text(self, of: Option<&DataType>) -> String {
         match self {
-            Self::Text(text) | Self::Unreliable(text, _) => text,
-            Self::Moment(date, None) if is_date => date,
+            Self::Number(text) if matches!(of, Some(DataType::Decimal(..))) => {
+                let amount = number::money(&text, Some(DecimalMark::Point));
+                amount.map_or(text, number::money_text)
+            }
+            Self::Number(text) if of == Some(&DataType::Int64) => number::never_thousands(text),
+            Self::Text(text) | Self::Number(text) | Self::Unreliable(text, _) => text,
+            Self::Moment(date, None) if of == Some(&DataType::Date) => date,
             Self::Moment(date, time) => {
                 format!("{date} {}", time.as_deref().unwrap_or("00:00:00"))
             }
@@ -432,40 +437,27 @@ fn find_header(
     sheet: &str,
     options: &Options,
 ) -> Result<(Sheet, Header)> {
-    let mut looked_at = 0;
+    let mut search = Search::new(called, options.kind, &options.renames);
     let mut found = None;
-    let mut faulty = None;
-    let mut strange = None;
     book.rows(source, sheet, &mut |row| {
-        looked_at += 1;
         let first_column = row.cells.first().map_or(0, |(column, _)| *column);
         let mut fields = Vec::new();
         for (column, value) in row.cells {
             fields.resize((column - first_column) as usize, String::new());
-            fields.push(quoted(&value.text(false)));
+            fields.push(quoted(&value.text(None)));
         }
-        let record = fields.join(",");
-        match Header::read(called, &record, Written::DELIMITER, options.kind, &options.renames) {
-            Ok(header) => {
-                let sheet = Sheet { name: sheet.to_owned(), header_row: row.number, first_column };
-                found = Some((sheet, header));
-                return Ok(ControlFlow::Break(()));
-            }
-            Err(error) if error.is_no_export() => {
-                strange.get_or_insert(error);
-            }
-            Err(error) => {
-                faulty.get_or_insert(error);
-            }
+        if let Some(header) = search.look(&fields.join(","), Written::DELIMITER) {
+            let (name, header_row) = (sheet.to_owned(), row.number);
+            found = Some((Sheet { name, header_row, first_column, above: search.above() }, header));
+            return Ok(ControlFlow::Break(()));
         }
-        Ok(if looked_at < HEADER_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok(if search.goes_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
-    found.ok_or_else(|| {
-        faulty.or(strange).unwrap_or_else(|| {
-            Error::data(format!("`{called}` is empty"))
-                .hint("an export without rows still has its header")
-                .no_export()
-        })
+    found.ok_or_else(|| match search.nearest() {
+        Some((_, error)) => error,
+        None => Error::data(format!("`{called}` is empty"))
+            .hint("an export without rows still has its header")
+            .no_export(),
     })
 }
 
@@ -515,8 +507,8 @@ impl Writing {
 
 /// What there is to know of each field of a record.
 struct Columns {
-    /// The name of the table's column that it goes to, and whether that holds dates.
-    known: Vec<Option<(&'static str, bool)>>,
+    /// The name and the type of the table's column that it goes to.
+    known: Vec<Option<(&'static str, DataType)>>,
 }
 
 impl Columns {
@@ -524,7 +516,7 @@ impl Columns {
         let mut known = vec![None; header.fields];
         for (column, place) in header.cells.iter().zip(&header.places) {
             if let Some(place) = place {
-                known[*place] = Some((column.name, column.data_type() == DataType::Date));
+                known[*place] = Some((column.name, column.data_type()));
             }
         }
         Self { known }
@@ -539,12 +531,12 @@ impl Columns {
                 continue;
             };
             let at = at as usize;
-            let known = self.known.get(at).copied().flatten();
+            let known = self.known.get(at).and_then(Option::as_ref);
             if let (Value::Unreliable(_, why), Some((name, _))) = (&value, known) {
                 fault.get_or_insert_with(|| format!("`{name}` {why}"));
             }
             fields.resize(at, String::new());
-            fields.push(value.text(known.is_some_and(|(_, is_date)| is_date)));
+            fields.push(value.text(known.map(|(_, of)| of)));
         }
         if fields.len() < self.known.len() {
             fields.resize(self.known.len(), String::new());
@@ -564,7 +556,7 @@ fn check_parts(
 ) -> Result<()> {
     let path = source.workbook().ok_or_else(|| Error::bug("no spreadsheet"))?;
     limits::check_archive(&source.name, &mut archive, path)?;
-    let all = limits::unpacked(path.metadata()?.len());
+    let all = limits::unpacked(limits::length_of(&source.name, path)?);
     for entry in 0..archive.len() {
         let part = archive.by_index(entry).map_err(|e| damaged(source, e))?;
         let name = String::from_utf8_lossy(part.name_raw()).to_ascii_lowercase();

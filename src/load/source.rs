@@ -6,29 +6,34 @@
 //! exports.zip ─┬ sessions.csv      each a source of its own
 //!              └ deployments.xlsx  written to a temporary file first, for it is an archive itself
 //! kaleyra.csv.gz                   unpacked as it is read, told by its first bytes
-//! -                                written to a temporary file first, for it is read twice
+//! -, a pipe                        written to a temporary file first, for it is read twice
 //! ```
 //!
 //! What is named on the command line must be an export. In a folder or an archive there may be
-//! other files too: those are passed over, and the report names them.
+//! other files too: those are passed over, and the report names them. So is a file that cannot be
+//! read, unless [`faulty`] says that it is an export all the same. A file that is still on its way by
+//! its name, and a pipe, are taken only where they are named themselves.
 //!
 //! A source is read twice: once to survey it (its hash, its encoding), once to load it. A file
-//! that was loaded before costs the survey only.
+//! that was loaded before costs the survey only. One that is another file the second time, or whose
+//! size or time is another, is not loaded: it still grows, or somebody replaced it.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use encoding_rs::Encoding;
 use tempfile::TempPath;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::encoding::Evidence;
-use super::folder::{A_LAKE, Entry, is_lake, unreadable, walk};
+use super::faulty;
+use super::folder::{A_LAKE, Entry, NO_FILE, Seen, is_lake, is_on_its_way, unreadable, walk};
 use super::limits::{self, Bounded};
-use super::report::PassedOver;
-use crate::error::{Error, Result};
+use super::report::{Failure, PassedOver};
+use crate::error::{Context as _, Error, Result, in_words};
 
 /// One export to load.
 #[derive(Clone, Debug)]
@@ -42,6 +47,39 @@ pub(crate) struct Source {
     place: Place,
     /// Deleted once the last source that needs it is gone.
     spool: Option<Arc<TempPath>>,
+    /// The file that its bytes come from; none of what came through a pipe.
+    origin: Option<Arc<Origin>>,
+    /// The hash of its unpacked bytes, once it is surveyed.
+    surveyed: OnceLock<u128>,
+}
+
+/// A file, and what it was like when it was found.
+#[derive(Debug)]
+struct Origin {
+    path: PathBuf,
+    seen: Seen,
+    number: (u64, u64),
+}
+
+impl Origin {
+    fn has_changed(&self) -> bool {
+        let now = self.path.metadata().map(|file| (Seen::told(&file), number(&file)));
+        !now.is_ok_and(|now| now == (self.seen.clone(), self.number))
+    }
+}
+
+/// What a file system calls a file, whatever its name is; zeros where it does not say.
+fn number(file: &Metadata) -> (u64, u64) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        (file.dev(), file.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        (0, 0)
+    }
 }
 
 /// Where a source's bytes are.
@@ -68,18 +106,36 @@ pub(crate) struct Found {
     pub(crate) sources: Vec<Source>,
     /// What is no export by its name or its place.
     pub(crate) passed_over: Vec<PassedOver>,
+    /// Faulty exports, where one does not stop the others.
+    pub(crate) failed: Vec<Failure>,
+}
+
+/// How sources are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finding<'a> {
+    /// Where temporary files go.
+    pub(crate) spool_in: &'a Path,
+    /// What files were like when they were chosen; others are as they are found.
+    pub(crate) seen: &'a BTreeMap<PathBuf, Seen>,
+    /// Whether a faulty export does not stop the others.
+    pub(crate) per_file: bool,
 }
 
 impl Found {
     /// Finds the sources; temporary files go to a folder.
     pub(crate) fn of(paths: &[PathBuf], spool_in: &Path) -> Result<Self> {
-        let mut finder = Finder { spool_in, found: Self::default() };
+        Self::by(paths, Finding { spool_in, seen: &BTreeMap::new(), per_file: false })
+    }
+
+    /// Finds the sources.
+    pub(crate) fn by(paths: &[PathBuf], how: Finding<'_>) -> Result<Self> {
+        let mut finder = Finder { how, found: Self::default() };
         for path in paths {
             match matches(path)? {
                 None => finder.open(path)?,
                 Some(matches) => {
-                    for path in matches {
-                        finder.open(&path)?;
+                    for matched in matches {
+                        finder.open_match(&matched, path)?;
                     }
                 }
             }
@@ -88,70 +144,94 @@ impl Found {
     }
 }
 
-/// The files and folders that a pattern matches, by name; `None` where a path is no pattern.
+/// The signs of a pattern.
+const PATTERN: [char; 3] = ['*', '?', '['];
+
+/// The files and folders that a pattern matches, by name; `None` where a path is no pattern. What of it
+/// is there, as far as it is, is no pattern.
 ///
 /// # Errors
 ///
 /// A pattern that is no valid one, or that nothing matches.
 pub fn matches(path: &Path) -> Result<Option<Vec<PathBuf>>> {
-    let text = path.to_string_lossy();
-    if !text.contains(['*', '?', '[']) || path.exists() {
+    let mut there = PathBuf::new();
+    let mut parts = path.components().peekable();
+    while let Some(next) = parts.next_if(|part| there.join(part).exists()) {
+        there.push(next);
+    }
+    let rest: PathBuf = parts.collect();
+    let text = rest.to_string_lossy();
+    if !text.contains(PATTERN) {
         return Ok(None);
     }
+    let shown = path.to_string_lossy();
     let as_shells_do = glob::MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
     let wrong = |error: glob::PatternError| {
-        Error::usage(format!("`{text}` is no pattern: {}", error.msg))
-            .hint("`*` stands for any name, `?` for a letter, `**` for any folders")
+        Error::usage(format!("`{shown}` is no pattern: {}", error.msg)).hint(hint_on(&text))
     };
     // What is below a folder is in it.
-    let pattern = if text == "**" { "." } else { text.trim_end_matches("/**") };
-    let paths: Vec<PathBuf> = if pattern.contains("**") {
+    let pattern = if text == "**" { "" } else { text.trim_end_matches("/**") };
+    let paths: Vec<PathBuf> = if pattern.is_empty() {
+        vec![if there == Path::new("") { PathBuf::from(".") } else { there }]
+    } else if pattern.contains("**") {
         let pattern = glob::Pattern::new(pattern).map_err(wrong)?;
-        let is_match = |path: &Path| pattern.matches_path_with(path, as_shells_do);
-        files_below(Path::new(pattern.as_str()), &is_match)?
+        files_below(&there, &|below| pattern.matches_path_with(below, as_shells_do))?
     } else {
-        let paths = glob::glob_with(pattern, as_shells_do).map_err(wrong)?;
+        // Whatever stands in the names of folders that are there.
+        let there = glob::Pattern::escape(&there.to_string_lossy());
+        let pattern = Path::new(&there).join(pattern);
+        let paths = glob::glob_with(&pattern.to_string_lossy(), as_shells_do).map_err(wrong)?;
         paths.filter_map(Result::ok).collect()
     };
     if paths.is_empty() {
-        return Err(Error::data(format!("no file matches `{text}`"))
-            .hint("name files that are there; `*` matches no hidden file"));
+        return Err(Error::data(format!("no file matches `{shown}`")).hint(
+            match text.contains('[') {
+                true => hint_on(&text),
+                false => "name files that are there; `*` matches no hidden file",
+            },
+        ));
     }
     Ok(Some(paths))
 }
 
-/// The files that a pattern with `**` matches. A library's own search would follow links, which may
-/// lead back for ever.
-fn files_below(pattern: &Path, is_match: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let is_name =
-        |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
-    let named: PathBuf = pattern.components().take_while(is_name).collect();
+/// What the signs of a pattern stand for.
+fn hint_on(pattern: &str) -> &'static str {
+    if pattern.contains('[') {
+        "`[…]` stands for one of the letters in it: write `[[]` for a bracket that is part of a name"
+    } else {
+        "`*` stands for any name, `?` for a letter, `**` for any folders"
+    }
+}
+
+/// The files below a folder that a pattern with `**` matches, by their paths from there. A library's own
+/// search would follow links, which may lead back for ever.
+fn files_below(there: &Path, is_match: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let (here, mut files) = (Path::new("."), Vec::new());
-    let folder = if named == Path::new("") { here } else { &named };
+    let folder = if there == Path::new("") { here } else { there };
     if folder.is_dir() {
-        walk(
-            folder,
-            &folder.to_string_lossy(),
-            &[],
-            &mut |Entry { path, passed_over, .. }| {
-                let path = path.strip_prefix(here).unwrap_or(&path);
-                if passed_over.is_none() && is_match(path) {
-                    files.push(path.to_owned());
-                }
-                Ok(())
-            },
-        )?;
+        let name = folder.to_string_lossy();
+        walk(folder, &name, &[], &mut |Entry { path, passed_over, .. }| {
+            let path = path.strip_prefix(here).unwrap_or(&path);
+            let below = path.strip_prefix(there).unwrap_or(path);
+            if passed_over.is_none() && is_match(below) {
+                files.push(path.to_owned());
+            }
+            Ok(())
+        })?;
     }
     Ok(files)
 }
 
+/// Why a file that is still on its way is passed over.
+const ON_ITS_WAY: &str = "still on its way, by its name";
+
 /// Finds sources, one path after the other.
 struct Finder<'a> {
-    spool_in: &'a Path,
+    how: Finding<'a>,
     found: Found,
 }
 
@@ -159,16 +239,34 @@ impl Finder<'_> {
     /// Adds what a path stands for; `-` is standard input.
     fn open(&mut self, path: &Path) -> Result<()> {
         if path == Path::new("-") {
-            let mut spool = tempfile::NamedTempFile::new_in(self.spool_in)?;
-            io::copy(&mut io::stdin().lock(), &mut spool)?;
-            return self.add_spooled("standard input".to_owned(), spool.into_temp_path(), true);
+            return self.add_piped("standard input".to_owned(), &mut io::stdin().lock());
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        if path.is_dir() {
-            return self.add_folder(path, &name.unwrap_or_default());
+        let shown = path.to_string_lossy();
+        match path.metadata() {
+            Ok(file) if file.is_dir() => self.add_folder(path, &name.unwrap_or_default()),
+            // It can be read once only.
+            Ok(file) if !file.is_file() => {
+                self.add_piped(shown.clone().into_owned(), &mut open(&shown, path)?)
+            }
+            _ => {
+                let source = self.source_of(path, name.unwrap_or_else(|| shown.into_owned()), true);
+                self.add_file(source)
+            }
         }
-        let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
-        self.add_file(path, name, true, None)
+    }
+
+    /// Adds what a pattern matches. Who writes an ending into it wants files that end so.
+    fn open_match(&mut self, path: &Path, pattern: &Path) -> Result<()> {
+        let name = || path.to_string_lossy().into_owned();
+        if is_on_its_way(path) && !is_on_its_way(pattern) {
+            self.pass_over(name(), ON_ITS_WAY);
+        } else if path.metadata().is_ok_and(|file| !file.is_dir() && !file.is_file()) {
+            self.pass_over(name(), NO_FILE);
+        } else {
+            return self.open(path);
+        }
+        Ok(())
     }
 
     fn pass_over(&mut self, file: String, reason: &str) {
@@ -182,67 +280,105 @@ impl Finder<'_> {
             self.pass_over(name.to_owned(), A_LAKE);
             return Ok(());
         }
-        walk(folder, name, &[], &mut |Entry { path, name, passed_over }| match passed_over {
-            Some(reason) => {
-                self.pass_over(name, reason);
-                Ok(())
+        walk(folder, name, &[], &mut |Entry { path, name, passed_over }| {
+            let on_its_way = is_on_its_way(&path).then_some(ON_ITS_WAY);
+            match passed_over.or(on_its_way) {
+                Some(reason) => {
+                    self.pass_over(name, reason);
+                    Ok(())
+                }
+                None => {
+                    let source = self.source_of(&path, name, false);
+                    self.add_file(source)
+                }
             }
-            None => self.add_file(&path, name, false, None),
         })
     }
 
-    fn source(name: String, place: Place, is_named: bool) -> Source {
-        // Names are shown on terminals, and an archive's may be anything.
-        let name = name.replace(char::is_control, "\u{fffd}");
-        Source { name, is_workbook: false, is_named, place, spool: None }
+    /// A file as a source, as it was seen or else as it is now.
+    fn source_of(&self, path: &Path, name: String, is_named: bool) -> Source {
+        let origin = path.metadata().ok().map(|file| {
+            let seen = self.how.seen.get(path).cloned();
+            let seen = seen.unwrap_or_else(|| Seen::told(&file));
+            Arc::new(Origin { path: path.to_path_buf(), seen, number: number(&file) })
+        });
+        Source { origin, ..Source::new(name, Place::File(path.to_path_buf()), is_named) }
     }
 
-    fn add_spooled(&mut self, name: String, spool: TempPath, is_named: bool) -> Result<()> {
-        let path = spool.to_path_buf();
-        self.add_file(&path, name, is_named, Some(Arc::new(spool)))
+    /// Adds what can be read once only, as a copy.
+    fn add_piped(&mut self, name: String, pipe: &mut dyn Read) -> Result<()> {
+        let mut spool = self.new_spool()?;
+        let mut pipe = Bounded::new(pipe, limits::UNPACKED);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let read = match pipe.read(&mut buffer) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(|e| Source::pipe(name.clone()).cut_short(&e))?,
+            };
+            if read == 0 {
+                break;
+            }
+            io::Write::write_all(spool.as_file_mut(), &buffer[..read])
+                .context(|| self.spooling())?;
+        }
+        let source = Source::spooled(Source::pipe(name), spool.into_temp_path());
+        self.add_file(source)
     }
 
-    /// Adds a file, or what an archive holds.
-    fn add_file(
-        &mut self,
-        path: &Path,
-        name: String,
-        is_named: bool,
-        spool: Option<Arc<TempPath>>,
-    ) -> Result<()> {
-        let place = Place::File(path.to_path_buf());
-        let mut source = Source { spool, ..Self::source(name, place, is_named) };
+    /// Adds a file, or what an archive holds. A faulty export is an error, unless each is a load of its
+    /// own; any other faulty file is passed over.
+    fn add_file(&mut self, source: Source) -> Result<()> {
+        let added = self.try_add_file(&source);
+        added.or_else(|error| self.at_fault(&source, error))
+    }
+
+    fn at_fault(&mut self, source: &Source, error: Error) -> Result<()> {
+        let error = source.explain(error);
+        if source.is_passed_over(&error) {
+            self.found.passed_over.push(PassedOver::told(&source.name, &error));
+        } else if self.how.per_file && matches!(error, Error::Data(_)) {
+            self.found.failed.push(Failure::of(source.name.clone(), &error));
+        } else {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn try_add_file(&mut self, source: &Source) -> Result<()> {
         if !is_archive(source.magic()?) {
-            self.found.sources.push(source);
+            self.found.sources.push(source.clone());
             return Ok(());
         }
         if source.is_packed()? {
             // An archive is read from its end: it must be unpacked to be read at all.
-            let spool = self.spool(&source)?;
-            return self.add_spooled(source.name, spool, is_named);
+            let spool = self.spool(source)?;
+            return self.try_add_file(&Source::spooled(source.clone(), spool));
         }
-        let name = source.name.clone();
-        let mut archive = zip(&name, open(&name, path)?)?;
+        let Source { name, place: Place::File(path), is_named, .. } = source else {
+            return Err(Error::bug("an archive that is no file"));
+        };
+        let mut archive = zip(name, open(name, path)?)?;
         match contents(&archive) {
             Contents::Workbook => {
-                source.is_workbook = true;
-                self.found.sources.push(source);
+                self.found.sources.push(Source { is_workbook: true, ..source.clone() });
                 return Ok(());
             }
-            Contents::Document(what) if is_named => {
+            Contents::Document(what) if *is_named => {
                 return Err(Error::data(format!("`{name}` is {what}"))
                     .hint("save its table as csv or xlsx"));
             }
             Contents::Document(what) => {
-                self.pass_over(name, what);
+                self.pass_over(name.clone(), what);
                 return Ok(());
             }
             Contents::Files => {}
         }
-        limits::check_archive(&name, &mut archive, path)?;
-        let before = (self.found.sources.len(), self.found.passed_over.len());
+        limits::check_archive(name, &mut archive, path)?;
+        let count =
+            |found: &Found| found.sources.len() + found.passed_over.len() + found.failed.len();
+        let before = count(&self.found);
         for entry in 0..archive.len() {
-            let inner = archive.by_index(entry).map_err(|e| damaged(&name, &e))?;
+            let inner = archive.by_index_raw(entry).map_err(|e| damaged(name, &e))?;
             let inner_name = String::from_utf8_lossy(inner.name_raw()).into_owned();
             // What a Mac adds beside each file.
             if inner.is_dir() || inner_name.starts_with("__MACOSX/") {
@@ -255,40 +391,39 @@ impl Finder<'_> {
                 self.pass_over(full, "hidden");
                 continue;
             }
-            let place = Place::Entry(path.to_path_buf(), entry);
-            let inner = Self::source(full, place, false);
-            self.add_entry(Source { spool: source.spool.clone(), ..inner })?;
+            let inner = Source::new(full, Place::Entry(path.clone(), entry), false);
+            let (spool, origin) = (source.spool.clone(), source.origin.clone());
+            let inner = Source { spool, origin, ..inner };
+            let readable = archive.by_index(entry).map(drop).map_err(|e| damaged(&inner.name, &e));
+            let added = readable.and_then(|()| self.add_entry(&inner));
+            added.or_else(|error| self.at_fault(&inner, error))?;
         }
-        if before == (self.found.sources.len(), self.found.passed_over.len()) {
-            self.pass_over(name, "an archive without files");
+        if before == count(&self.found) {
+            self.pass_over(name.clone(), "an archive without files");
         }
         Ok(())
     }
 
     /// Adds a file of an archive. An archive in it is taken if it is a spreadsheet.
-    fn add_entry(&mut self, source: Source) -> Result<()> {
+    fn add_entry(&mut self, source: &Source) -> Result<()> {
         if !is_archive(source.magic()?) {
-            self.found.sources.push(source);
+            self.found.sources.push(source.clone());
             return Ok(());
         }
-        let spool = Arc::new(self.spool(&source)?);
-        let archive = zip(&source.name, open(&source.name, &spool)?)?;
+        let inner = Source::spooled(source.clone(), self.spool(source)?);
+        let Place::File(path) = &inner.place else { return Err(Error::bug("a copy is a file")) };
+        let archive = zip(&inner.name, open(&inner.name, path)?)?;
         match contents(&archive) {
-            Contents::Workbook => self.found.sources.push(Source {
-                is_workbook: true,
-                place: Place::File(spool.to_path_buf()),
-                spool: Some(spool),
-                ..source
-            }),
-            Contents::Document(what) => self.pass_over(source.name, what),
-            Contents::Files => self.pass_over(source.name, "an archive within an archive"),
+            Contents::Workbook => self.found.sources.push(Source { is_workbook: true, ..inner }),
+            Contents::Document(what) => self.pass_over(inner.name, what),
+            Contents::Files => self.pass_over(inner.name, "an archive within an archive"),
         }
         Ok(())
     }
 
     /// Writes a source's unpacked bytes to a temporary file.
     fn spool(&self, source: &Source) -> Result<TempPath> {
-        let mut spool = tempfile::NamedTempFile::new_in(self.spool_in)?;
+        let mut spool = self.new_spool()?;
         let mut reader = source.reader()?;
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -296,8 +431,17 @@ impl Finder<'_> {
             if read == 0 {
                 return Ok(spool.into_temp_path());
             }
-            io::Write::write_all(&mut spool, &buffer[..read])?;
+            io::Write::write_all(spool.as_file_mut(), &buffer[..read])
+                .context(|| self.spooling())?;
         }
+    }
+
+    fn new_spool(&self) -> Result<tempfile::NamedTempFile> {
+        tempfile::NamedTempFile::new_in(self.how.spool_in).context(|| self.spooling())
+    }
+
+    fn spooling(&self) -> String {
+        format!("writing to `{}`", self.how.spool_in.display())
     }
 }
 
@@ -336,6 +480,71 @@ fn contents<R: Read + io::Seek>(archive: &zip::ZipArchive<R>) -> Contents {
 }
 
 impl Source {
+    fn new(name: String, place: Place, is_named: bool) -> Self {
+        // Names are shown on terminals, and an archive's may be anything.
+        let name = name.replace(char::is_control, "\u{fffd}");
+        let (spool, origin, surveyed) = (None, None, OnceLock::new());
+        Self { name, is_workbook: false, is_named, place, spool, origin, surveyed }
+    }
+
+    /// What comes through a pipe, before it is copied.
+    fn pipe(name: String) -> Self {
+        Self::new(name, Place::File(PathBuf::new()), true)
+    }
+
+    /// The same whose bytes are in a temporary file.
+    fn spooled(source: Self, spool: TempPath) -> Self {
+        let place = Place::File(spool.to_path_buf());
+        Self { place, spool: Some(Arc::new(spool)), ..source }
+    }
+
+    /// Whether an error says that it is none of the exports among other files, rather than a faulty one.
+    pub(crate) fn is_passed_over(&self, error: &Error) -> bool {
+        if self.is_named || error.is_of_change() || !matches!(error, Error::Data(_)) {
+            return false;
+        }
+        error.is_no_export()
+            || !faulty::is_named_as_export(&self.name) && !faulty::begins_as_export(&self.head())
+    }
+
+    /// Its first unpacked bytes, as far as they can be read.
+    fn head(&self) -> Vec<u8> {
+        let mut head = Vec::new();
+        if let Ok(reader) = self.reader() {
+            // What was read before an error counts.
+            let _ = reader.take(faulty::HEAD as u64).read_to_end(&mut head);
+        }
+        head
+    }
+
+    /// The error that it changed while it was read, where it did: any other may come from that.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let changed = self.origin.as_ref().is_some_and(|origin| origin.has_changed());
+        if changed && matches!(error, Error::Data(_)) { self.changed() } else { error }
+    }
+
+    fn changed(&self) -> Error {
+        Error::data(format!("`{}` changed while it was read", self.name))
+            .hint("somebody still writes to it: load it again once it is whole")
+            .has_changed()
+    }
+
+    /// Checks that it is as it was when it was surveyed.
+    ///
+    /// # Errors
+    ///
+    /// A file that changed since.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        if self.origin.as_ref().is_some_and(|origin| origin.has_changed()) {
+            return Err(self.changed());
+        }
+        if self.is_workbook {
+            // Its parts were read in another order: its reader compares the bytes.
+            io::copy(&mut self.reader()?, &mut io::sink()).map_err(|e| self.cut_short(&e))?;
+        }
+        Ok(())
+    }
+
     /// Reads all of it once.
     pub(crate) fn survey(&self) -> Result<Survey> {
         let mut reader = self.reader()?;
@@ -359,7 +568,9 @@ impl Source {
                 .hint("download it again; an export without rows still has its header")
                 .no_export());
         }
-        Ok(Survey { hash: hash.digest128(), bytes, encoding: evidence.verdict() })
+        let hash = hash.digest128();
+        let _ = self.surveyed.set(hash);
+        Ok(Survey { hash, bytes, encoding: evidence.verdict() })
     }
 
     fn read(&self, reader: &mut dyn Read, buffer: &mut [u8]) -> Result<usize> {
@@ -376,7 +587,10 @@ impl Source {
         if let Some(error) = limits::exceeded(&self.name, e) {
             return error;
         }
-        Error::data(format!("`{}` cannot be read to its end: {e}", self.name))
+        if e.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<OtherBytes>) {
+            return self.changed();
+        }
+        Error::data(format!("`{}` cannot be read to its end: {}", self.name, in_words(e)))
             .hint("it is damaged or cut short: download it again; nothing of it was loaded")
     }
 
@@ -393,8 +607,16 @@ impl Source {
         }
     }
 
-    /// Its unpacked bytes from the start.
+    /// Its unpacked bytes from the start. Once it is surveyed, other bytes are an error at their end.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        let bytes = self.bytes()?;
+        Ok(match self.surveyed.get() {
+            Some(expected) => Box::new(Compared { bytes, hash: Xxh3::new(), expected: *expected }),
+            None => bytes,
+        })
+    }
+
+    fn bytes(&self) -> Result<Box<dyn Read + Send>> {
         let (mut packed, length) = self.packed()?;
         if self.is_workbook {
             return Ok(Box::new(packed));
@@ -455,6 +677,30 @@ impl Source {
         Ok(magic)
     }
 }
+
+/// Bytes that must be those that were surveyed.
+struct Compared {
+    bytes: Box<dyn Read + Send>,
+    hash: Xxh3,
+    expected: u128,
+}
+
+impl Read for Compared {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        let has_ended = read == 0 && !buffer.is_empty();
+        if has_ended && self.hash.digest128() != self.expected {
+            return Err(io::Error::other(OtherBytes));
+        }
+        Ok(read)
+    }
+}
+
+/// A source that has other bytes than when it was surveyed.
+#[derive(Debug, thiserror::Error)]
+#[error("its bytes are others than before")]
+struct OtherBytes;
 
 /// How a file is packed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -519,6 +765,147 @@ fn zip(name: &str, file: File) -> Result<zip::ZipArchive<BufReader<File>>> {
 }
 
 fn damaged(name: &str, e: &zip::result::ZipError) -> Error {
-    Error::data(format!("`{name}` is no archive that can be read: {e}"))
-        .hint("unpack it, and load the files in it")
+    Error::data(format!("`{name}` is no archive that can be read: {e}")).hint(
+        "it is damaged or cut short: download it again, or unpack it and load the files in it",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+    use crate::lake::Lake;
+    use crate::load::{Options, load, load_as_seen};
+
+    fn export(id: &str) -> Vec<u8> {
+        format!("session_id,session_started_timestamp\n{id},2025-06-01 10:00:00\n").into_bytes()
+    }
+
+    /// A zip of one export; other exports of that length give a zip of the same length.
+    fn archive(id: &str) -> Vec<u8> {
+        let stored =
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        zip.start_file("a.csv", stored).unwrap();
+        zip.write_all(&export(id)).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn gz(id: &str) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        packed.write_all(&export(id)).unwrap();
+        packed.finish().unwrap()
+    }
+
+    /// A spreadsheet of one export, with a text of its own in the archive's comment.
+    fn workbook(comment: &str) -> Vec<u8> {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        for (column, title) in ["session_id", "session_started_timestamp"].into_iter().enumerate() {
+            sheet.write(0, u16::try_from(column).unwrap(), title).unwrap();
+        }
+        let book = io::Cursor::new(book.save_to_buffer().unwrap());
+        let mut zip = zip::ZipWriter::new_append(book).unwrap();
+        zip.set_comment(comment).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    /// Reads a source to its end as a load does after the survey.
+    fn read_again(source: &Source) -> Result<()> {
+        let read = || {
+            let read = io::copy(&mut source.reader()?, &mut io::sink());
+            read.map_err(|e| source.cut_short(&e))?;
+            source.check_unchanged()
+        };
+        read().map_err(|error| source.explain(error))
+    }
+
+    type Make<'m> = &'m dyn Fn(&str) -> Vec<u8>;
+
+    #[test]
+    fn what_is_another_file_the_second_time_is_told() {
+        let json = |id: &str| format!("{{\"event_id\":\"{id}\"}}\n").into_bytes();
+        let kinds: [(&str, Make<'_>); 5] = [
+            ("a.csv", &export),
+            ("a.csv.gz", &gz),
+            ("a.zip", &archive),
+            ("a.json", &json),
+            ("a.xlsx", &workbook),
+        ];
+        for (name, make) in kinds {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(name);
+            let surveyed = || {
+                std::fs::write(&path, make("s1")).unwrap();
+                let found = Found::of(std::slice::from_ref(&path), folder.path()).unwrap();
+                let source = found.sources.into_iter().next().unwrap();
+                source.survey().unwrap();
+                source
+            };
+            read_again(&surveyed()).unwrap();
+            let is_told = |source: &Source, how: &str| {
+                let error = read_again(source).unwrap_err();
+                assert!(error.is_of_change(), "{name}, {how}: {}", error.lines());
+            };
+
+            let source = surveyed();
+            File::options().append(true).open(&path).unwrap().write_all(b"\n").unwrap();
+            is_told(&source, "appended to");
+
+            let source = surveyed();
+            File::options().write(true).open(&path).unwrap().set_len(20).unwrap();
+            is_told(&source, "cut");
+
+            let source = surveyed();
+            std::fs::remove_file(&path).unwrap();
+            assert!(source.check_unchanged().unwrap_err().is_of_change());
+
+            // Where neither size nor time tell, its number or its bytes do.
+            let source = surveyed();
+            let time = path.metadata().unwrap().modified().unwrap();
+            let other = make("s2");
+            assert_eq!(path.metadata().unwrap().len(), other.len() as u64);
+            let mut file = File::options().write(true).open(&path).unwrap();
+            file.write_all(&other).unwrap();
+            file.set_modified(time).unwrap();
+            is_told(&source, "other bytes");
+
+            #[cfg(unix)]
+            {
+                let source = surveyed();
+                let time = path.metadata().unwrap().modified().unwrap();
+                let other = folder.path().join("other");
+                std::fs::write(&other, make("s1")).unwrap();
+                File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+                std::fs::rename(&other, &path).unwrap();
+                is_told(&source, "another file");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_as_it_was_chosen_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::create(folder.path().join("lake")).unwrap();
+        let files = ["a", "b"].map(|id| {
+            let path = folder.path().join(id).with_extension("csv");
+            std::fs::write(&path, export(id)).unwrap();
+            path
+        });
+        let seen = Seen { bytes: 7, ..Seen::of(&files[0]).unwrap() };
+        let seen = BTreeMap::from([(files[0].clone(), seen)]);
+        let options = Options::default();
+        let error = load_as_seen(&lake, &files, &seen, &options).unwrap_err();
+        assert!(error.is_of_change(), "{}", error.lines());
+        let table = &wabalake_data::tables::sessions::TABLE;
+        assert_eq!(lake.snapshot(table).unwrap().version, None);
+        let options = Options { per_file: true, ..options };
+        let report = load_as_seen(&lake, &files, &seen, &options).unwrap();
+        assert_eq!((report.files.len(), report.failed.len()), (1, 1));
+        assert_eq!(load(&lake, &files, &options).unwrap().files.len(), 2);
+        assert_eq!(lake.snapshot(table).unwrap().rows(), 2);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, mpsc};
 
 use polars::prelude::*;
 use rayon::prelude::*;
-use wabalake_data::cells::phone::Phones;
+use wabalake_data::cells::phone::{Phones, dialling_code};
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::{TABLES, Table};
 
@@ -20,6 +20,7 @@ use super::records::Chunk;
 use super::rejects;
 use super::report::{FileReport, PassedOver, RejectReport};
 use super::source::{Source, Survey};
+use super::spelling::{Ballots, Waiting};
 use super::typing::{Typed, Typist};
 use super::{LOADER_VERSION, Options};
 use crate::error::{Error, Result};
@@ -58,6 +59,26 @@ pub(crate) struct StagedFile {
     pub(crate) header: Header,
     /// Names of rejects that its rows mend.
     pub(crate) mended: Vec<String>,
+    /// Whether it was named, rather than found in a folder or an archive.
+    is_named: bool,
+    /// Whether none of its records has anything that is known.
+    pub(crate) is_strange: bool,
+}
+
+impl StagedFile {
+    /// Its first rejects in words.
+    pub(crate) fn first_rejects(&self) -> impl Iterator<Item = String> {
+        self.report.first_rejects.iter().map(|reject| {
+            let column = reject.column.map(|c| format!(", `{c}`")).unwrap_or_default();
+            let RejectReport { record, line, reason, .. } = reject;
+            format!("{}: record {record}, line {line}{column}: {reason}", self.report.file)
+        })
+    }
+
+    /// Whether there are records in it, and nothing can be taken of them.
+    fn gives_nothing(&self) -> bool {
+        self.report.gives_nothing() || (self.is_strange && self.report.rows_read > 0)
+    }
 }
 
 impl Staged {
@@ -68,14 +89,15 @@ impl Staged {
 
     /// The first rejects in words.
     pub(crate) fn first_rejects(&self, most: usize) -> Vec<String> {
-        let words = self.files().flat_map(|file| {
-            file.report.first_rejects.iter().map(|reject| {
-                let column = reject.column.map(|c| format!(", `{c}`")).unwrap_or_default();
-                let RejectReport { record, line, reason, .. } = reject;
-                format!("{}: record {record}, line {line}{column}: {reason}", file.report.file)
-            })
-        });
-        words.take(most).collect()
+        self.files().flat_map(StagedFile::first_rejects).take(most).collect()
+    }
+
+    /// The named files of which nothing was taken; all of which nothing was taken, if that is true of
+    /// every file of the load.
+    pub(crate) fn without_rows(&self) -> Vec<&StagedFile> {
+        let is_all = self.loaded.is_empty() && self.files().all(StagedFile::gives_nothing);
+        let wanted = |file: &&StagedFile| file.gives_nothing() && (is_all || file.is_named);
+        self.files().filter(wanted).collect()
     }
 
     /// Names of the contents of all files.
@@ -113,9 +135,9 @@ pub(crate) fn stage(
             let (form, header) = Form::read(source, &survey, options)?;
             Ok((source, survey, form, header))
         });
-        match read {
+        match read.map_err(|error| source.explain(error)) {
             Ok(read) => surveyed.push(read),
-            Err(error) if error.is_no_export() && !source.is_named => {
+            Err(error) if source.is_passed_over(&error) => {
                 passed_over.push(PassedOver::told(&source.name, &error));
             }
             Err(error) => return Err(error),
@@ -132,8 +154,10 @@ pub(crate) fn stage(
         kept_out_sessions: HashSet::new(),
     };
     let mut seen = HashSet::new();
+    let mut loaded_from = Vec::new();
     // People come back in the next file.
-    let phones = Phones::default();
+    let home = options.default_country.and_then(dialling_code);
+    let phones = Phones::at_home(home.as_deref());
     for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
         check_exported_on(source, &header, options)?;
         let file_id = file_id(&survey, &form, &header, options);
@@ -145,6 +169,7 @@ pub(crate) fn stage(
             encoding: survey.encoding.name(),
             delimiter: char::from(header.delimiter),
             bytes: survey.bytes,
+            records_above_header: form.above(),
             unknown_columns: header.unknown.clone(),
             ..FileReport::default()
         };
@@ -166,10 +191,25 @@ pub(crate) fn stage(
                 staged.tables.len() - 1
             }
         };
-        let file = StagedFile { place, report, header, mended: Vec::new() };
+        let is_named = source.is_named;
+        let file =
+            StagedFile { place, report, header, mended: Vec::new(), is_named, is_strange: false };
         let from = (source, &survey, &form);
         let people = (&phones, keep_out.as_ref());
-        read_file(from, file, &mut staged.tables[at], people, options)?;
+        let read = read_file(from, file, &mut staged.tables[at], people, (scratch, options));
+        match read.map_err(|error| source.explain(error)) {
+            Err(error) if error.is_no_export() && !source.is_named => {
+                staged.passed_over.push(PassedOver::told(&source.name, &error));
+            }
+            read => {
+                read?;
+                loaded_from.push(source);
+            }
+        }
+    }
+    // All of them, since one may have grown while the others were read.
+    for source in loaded_from {
+        source.check_unchanged()?;
     }
     if let Some(keep_out) = &keep_out {
         follow_sessions(lake, &mut staged, keep_out)?;
@@ -199,39 +239,85 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     let mut renames = options.renames.clone();
     renames.sort();
     let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
+    if options.date_order.is_some() || options.decimal.is_some() {
+        let (order, mark) = (options.date_order, options.decimal);
+        read_as.push_str(&format!(" {order:?} {mark:?} "));
+    }
     if let Some(sheet) = form.sheet() {
         read_as.push_str(sheet);
     }
     if let Some(date) = options.exported_on {
         read_as = format!("{read_as} exported on {date}");
     }
+    if let Some(country) = options.default_country_of(table) {
+        read_as.push_str(" numbers of ");
+        read_as.push_str(country);
+    }
     let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
     let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);
     format!("{name:032x}")
 }
 
-/// Reads one file: this thread gets it in chunks of records, others type them.
+/// Reads one file: first what is the same however its columns are written, then, once all of them
+/// are read, what waited for that.
 fn read_file(
     (source, survey, form): (&Source, &Survey, &Form),
     file: StagedFile,
     into: &mut StagedTable,
     (phones, keep_out): (&Phones, Option<&KeepOut>),
-    options: &Options,
+    (scratch, options): (&Path, &Options),
 ) -> Result<()> {
     let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
     let header = file.header.clone();
     let zone = options.source_timezone_of(header.table);
     let progress = Progress::bytes(&source.name, survey.bytes, options.quiet);
-    let sink = Mutex::new(Sink { file, origin, into, fault: None });
+    let sink = Mutex::new(Sink {
+        file,
+        origin,
+        into,
+        ballots: Ballots::default(),
+        waiting: Waiting::new(scratch),
+        fault: None,
+    });
+    let typist_of = |header| {
+        let typist = Typist::new(header, zone, origin, phones);
+        typist.exported_on(options.exported_on).keeping_out(keep_out)
+    };
 
+    let mut reader = form.reader(source, survey, &header)?;
+    type_all(&mut || reader.next_chunk(), &|| typist_of(&header), &sink, &progress)?;
+    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    sink.file.report.unknown_columns.extend(reader.unknown());
+    sink.file.report.measures_at_fault = reader.measures_at_fault();
+    sink.file.is_strange = reader.knows_nothing();
+    drop(reader);
+
+    let waiting = std::mem::replace(&mut sink.waiting, Waiting::new(scratch));
+    if sink.fault.is_none() && !waiting.is_empty() {
+        let spellings = sink.ballots.settle(&source.name, &header)?;
+        let spelled = Header { spellings, ..header.clone() };
+        let mut waited = waiting.read()?;
+        let rest = Mutex::new(sink);
+        type_all(&mut || waited.next_chunk(), &|| typist_of(&spelled), &rest, &progress)?;
+        sink = rest.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    }
+    sink.finish()
+}
+
+/// Types chunks of records: this thread gets them, others type them.
+fn type_all<'h>(
+    next: &mut dyn FnMut() -> Result<Option<Chunk>>,
+    typist: &(dyn Fn() -> Typist<'h> + Sync),
+    sink: &Mutex<Sink<'_>>,
+    progress: &Progress,
+) -> Result<()> {
     let (sender, receiver) = mpsc::sync_channel::<Chunk>(2);
     let receiver = Mutex::new(receiver);
     let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    let split: Result<Vec<String>> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let typist = Typist::new(&header, zone, origin, phones);
-                let mut typist = typist.exported_on(options.exported_on).keeping_out(keep_out);
+                let mut typist = typist();
                 loop {
                     let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
                     let Some(chunk) = chunk else { break };
@@ -249,20 +335,16 @@ fn read_file(
                 }
             });
         }
-        let mut reader = form.reader(source, survey, &header)?;
-        while let Some(chunk) = reader.next_chunk()? {
+        // Dropped when this ends, however it ends: then the others do.
+        let sender = sender;
+        while let Some(chunk) = next()? {
             let stopped = sink.lock().map_or(true, |sink| sink.fault.is_some());
             if stopped || sender.send(chunk).is_err() {
                 break;
             }
         }
-        drop(sender);
-        Ok(reader.unknown())
-    });
-    let unknown = split?;
-    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
-    sink.file.report.unknown_columns.extend(unknown);
-    sink.finish()
+        Ok(())
+    })
 }
 
 /// What a row takes about, of those that records are spread over.
@@ -273,6 +355,9 @@ struct Sink<'t> {
     file: StagedFile,
     origin: i32,
     into: &'t mut StagedTable,
+    /// What the file's cells say of how its columns are written.
+    ballots: Ballots,
+    waiting: Waiting,
     fault: Option<Error>,
 }
 
@@ -289,12 +374,17 @@ impl Sink<'_> {
 
     fn try_take(&mut self, typed: PolarsResult<Typed>) -> Result<()> {
         let typed = typed?;
+        self.ballots.add(&typed.ballots);
+        if let Some(waiting) = typed.waiting {
+            self.waiting.add(waiting)?;
+        }
         let report = &mut self.file.report;
         report.rows_read += typed.records;
         report.rows_with_sentinel += typed.sentinels;
         report.rows_rejected += typed.rejects.len() as u64;
         report.rows_left_out += typed.left_out;
         report.rows_kept_out += typed.kept_out;
+        report.rows_repeated_header += typed.headers;
         report.rows_spread += typed.spread;
         self.file.mended.extend(typed.mended);
         self.into.left_sessions.extend(typed.left_sessions);

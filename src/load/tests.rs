@@ -15,9 +15,10 @@ use super::encoding::Transcoder;
 use super::header::Header;
 use super::limits;
 use super::reader::Form;
-use super::records::Splitter;
+use super::records::{Chunk, Splitter};
 use super::source::{Found, Source};
-use super::typing::Typist;
+use super::spelling::Ballots;
+use super::typing::{Typed, Typist};
 use crate::error::{Error, Result};
 
 /// What reading all of a file came to.
@@ -26,6 +27,16 @@ struct Outcome {
     rows: u64,
     rejects: u64,
     records: u64,
+}
+
+impl Outcome {
+    fn add(&mut self, typed: &Typed) {
+        self.records += typed.records;
+        self.rejects += typed.rejects.len() as u64;
+        let rows = typed.days.values().map(|rows| rows.height() as u64).sum::<u64>();
+        // What is left out, and a header again, counts as taken here, what is spread as one.
+        self.rows += rows + typed.left_out + typed.headers - typed.spread;
+    }
 }
 
 /// Reads a file as a load does, up to the lake.
@@ -49,6 +60,8 @@ fn read_source(source: &Source) -> Result<Outcome> {
     let mut typist = Typist::new(&header, Tz::UTC, 1, &phones);
     let mut reader = form.reader(source, &survey, &header)?;
     let mut read = Outcome::default();
+    let mut ballots = Ballots::default();
+    let mut waiting = Vec::new();
     let mut taken = 0;
     let mut last = 0;
     while let Some(chunk) = reader.next_chunk()? {
@@ -56,21 +69,22 @@ fn read_source(source: &Source) -> Result<Outcome> {
             assert_eq!(record.number, last + 1, "records are numbered");
             last = record.number;
         }
-        if matches!(form, Form::Csv) {
+        if matches!(form, Form::Csv(_)) {
             account_for(&chunk.bytes, &chunk.records);
             assert!(chunk.bytes.len() <= limits::RECORD + (4 << 20), "{}", chunk.bytes.len());
         }
         taken += chunk.read;
-        let mut parts = Vec::new();
-        typist.type_chunk(&chunk, &mut |typed| parts.push(typed));
-        for typed in parts {
-            let typed = typed?;
-            read.records += typed.records;
-            read.rejects += typed.rejects.len() as u64;
-            let rows = typed.days.values().map(|rows| rows.height() as u64).sum::<u64>();
-            // What is left out counts as taken here, what is spread as one.
-            read.rows += rows + typed.left_out - typed.spread;
-        }
+        typist.type_chunk(&chunk, &mut |typed| {
+            let typed = typed.unwrap();
+            read.add(&typed);
+            ballots.add(&typed.ballots);
+            waiting.extend(typed.waiting);
+        });
+    }
+    let spelled = Header { spellings: ballots.settle("a", &header)?, ..header.clone() };
+    let mut typist = Typist::new(&spelled, Tz::UTC, 1, &phones);
+    for chunk in &waiting {
+        typist.type_chunk(chunk, &mut |typed| read.add(&typed.unwrap()));
     }
     assert_eq!(read.records, read.rows + read.rejects, "a record is neither row nor reject");
     assert_eq!(read.records, last);
@@ -81,7 +95,7 @@ fn read_source(source: &Source) -> Result<Outcome> {
     Ok(read)
 }
 
-/// Every byte is in a record or ends a line.
+/// Every byte is in a record, ends a line or is a byte order mark.
 fn account_for(bytes: &[u8], records: &[super::records::Record]) {
     let mut at = 0;
     let mut between = Vec::new();
@@ -90,7 +104,7 @@ fn account_for(bytes: &[u8], records: &[super::records::Record]) {
         at = record.end;
     }
     between.extend_from_slice(&bytes[at..]);
-    assert!(between.iter().all(|byte| b"\r\n".contains(byte)), "{between:?}");
+    assert!(between.iter().all(|byte| b"\r\n\xEF\xBB\xBF".contains(byte)), "{between:?}");
 }
 
 /// An error is one of the file: no bug of ours, and with a way forward.
@@ -110,6 +124,13 @@ const CLOSURES: &str = r#"{"event_id":"e1","event_type":"session.close","timesta
 "#;
 
 const RESPONSE: &str = r#"{"analytics":{"phone_numbers":["16505550111"],"country_codes":["US"],"granularity":"DAY","data_points":[{"start":1543543200,"end":1543629600,"sent":196179,"delivered":179715},{"start":1543629600,"end":1543716000,"sent":1,"delivered":0}]},"id":"102290129340398"}"#;
+
+/// JSON within what others put around it.
+fn wrapped(json: &str) -> String {
+    format!(
+        "[{{\"headers\":{{\"host\":\"example.org\"}},\n\"json\":{{\"data\":{json},\"n\":1.5}}}}]\n"
+    )
+}
 
 /// A change of a few bytes somewhere.
 #[derive(Clone, Debug)]
@@ -223,11 +244,24 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_csv_is_read_or_refused(changes in changes(), encoding in 0..4usize) {
+    fn a_changed_csv_is_read_or_refused(
+        changes in changes(),
+        encoding in 0..5usize,
+        form in 0..6usize,
+    ) {
+        let text = match form {
+            0 | 1 => SESSIONS.to_owned(),
+            2 => SESSIONS.replace('\n', "\r"),
+            3 => format!("sep=;\r\n{}", SESSIONS.replace(',', ";")),
+            4 => format!("Sessions\n\n\"of June\n{SESSIONS}"),
+            _ => format!("{SESSIONS}\u{feff}{}", SESSIONS.replace('\n', "\r")),
+        };
+        let western = text.replace(['\u{1f44d}', '\u{feff}'], "");
         let bytes = match encoding {
-            0 | 1 => SESSIONS.as_bytes().to_vec(),
-            2 => SESSIONS.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            _ => encoding_rs::WINDOWS_1252.encode(&SESSIONS.replace('\u{1f44d}', "")).0.into_owned(),
+            0 | 1 => text.as_bytes().to_vec(),
+            2 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            3 => encoding_rs::WINDOWS_1252.encode(&western).0.into_owned(),
+            _ => encoding_rs::MACINTOSH.encode(&western).0.into_owned(),
         };
         if let Err(error) = read("a.csv", &changed(&bytes, &changes)) {
             is_clear(&error);
@@ -235,11 +269,15 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_json_is_read_or_refused(changes in changes(), form in 0..4usize) {
+    fn a_changed_json_is_read_or_refused(changes in changes(), form in 0..8usize) {
         let bytes = match form {
             0 => CLOSURES.to_owned(),
             1 => format!("[{}]", CLOSURES.trim_end().replace('\n', ",\n")),
             2 => RESPONSE.to_owned(),
+            3 => wrapped(&format!("[{}]", CLOSURES.trim_end().replace('\n', ",\n"))),
+            4 => wrapped(&serde_json::json!(CLOSURES.lines().next()).to_string()),
+            5 => wrapped(RESPONSE),
+            6 => wrapped(&serde_json::json!(RESPONSE).to_string()),
             _ => format!("{RESPONSE}\n{RESPONSE}"),
         };
         if let Err(error) = read("a.json", &changed(bytes.as_bytes(), &changes)) {
@@ -404,12 +442,22 @@ fn json_without_an_end_is_refused_or_rejected() {
         format!("{event}\n{{\"event_id\":\"{long}"),
         format!("{{\"analytics\":{{\"data_points\":[{{\"start\":\"{long}\"}}]}}}}"),
         format!("{event}\n{{{}\"b\":1}}\n", "\"a\":1,".repeat(1_000_000)),
+        format!("{event}\n{{\"data\":[{}1]}}\n", "{},".repeat(1_000_000)),
+        format!("{event}\n{{\"data\":[{{\"event_id\":\"e9\"}}{}]}}\n", ",{}".repeat(300_000)),
+        format!("{event}\n{{\"data\":{}\n", "[".repeat(2_000_000)),
+        format!("{{\"body\":{}}}", in_texts("[{\"analytics\":{\"data_points\":[]}}", 18)),
+        format!("{event}\n{{\"body\":{}}}", in_texts(event, 18)),
     ] {
         match read("a.json", text.as_bytes()) {
             Ok(outcome) => assert!(outcome[0].rejects > 0, "{}: {outcome:?}", &text[..40]),
             Err(error) => is_clear(&error),
         }
     }
+}
+
+/// JSON as a text, in a list as a text, and so on.
+fn in_texts(json: &str, times: usize) -> String {
+    (0..times).fold(json.to_owned(), |json, _| serde_json::json!([json]).to_string())
 }
 
 /// Something that packs to next to nothing.
@@ -561,8 +609,19 @@ fn an_untouched_file_of_each_form_is_read_whole() {
         ("a.jsonl", CLOSURES.as_bytes().to_vec()),
         ("a.json", format!("[{}]", CLOSURES.trim_end().replace('\n', ",")).into_bytes()),
         ("a.zip", archive(&[("a.csv", SESSIONS.as_bytes())])),
+        ("b.json", wrapped(&format!("[{}]", CLOSURES.trim_end().replace('\n', ","))).into_bytes()),
     ] {
         assert_eq!(read(name, &bytes).unwrap(), std::slice::from_ref(&whole), "{name}");
+    }
+    for above in ["", "sep=,\n", "Sessions of June\n\n"] {
+        for line_end in ["\n", "\r\n", "\r"] {
+            let text = format!("{above}{SESSIONS}").replace('\n', line_end);
+            assert_eq!(read("a.csv", text.as_bytes()).unwrap(), std::slice::from_ref(&whole));
+            // The header again counts here as taken.
+            let twice = format!("{text}\u{feff}{}", SESSIONS.replace('\n', line_end));
+            let all = Outcome { rows: 7, rejects: 0, records: 7 };
+            assert_eq!(read("a.csv", twice.as_bytes()).unwrap(), [all]);
+        }
     }
     // The workbook has a row more, without a start.
     let sheet = read("a.xlsx", &workbook()).unwrap();
@@ -576,4 +635,94 @@ fn a_header_of_as_many_columns_as_may_be_is_read() {
     let table = wabalake_data::table("sessions");
     let header = Header::read("a.csv", &header, b',', table, &[]).unwrap();
     assert_eq!(header.fields, limits::COLUMNS);
+}
+
+/// What a CSV comes to when its records are typed in runs of so many, as rows of texts and the
+/// records that were set aside.
+fn typed_in_runs(text: &str, at_once: usize) -> Result<(Vec<String>, Vec<u64>)> {
+    let (first, _) = text.split_once('\n').unwrap();
+    let header = Header::read("a.csv", first, b',', None, &[])?;
+    let phones = Phones::default();
+    let transcoder = || Transcoder::new(encoding_rs::UTF_8);
+    let mut splitter = Splitter::new(text.as_bytes(), transcoder(), b',');
+    splitter.header().unwrap();
+    let whole = splitter.next_chunk().unwrap().unwrap();
+    let mut ballots = Ballots::default();
+    let mut waiting = Vec::new();
+    let mut typed = Vec::new();
+    let mut typist = Typist::new(&header, Tz::UTC, 1, &phones);
+    for records in whole.records.chunks(at_once) {
+        let (bytes, records) = (whole.bytes.clone(), records.to_vec());
+        let run = Chunk { bytes, records, broken: std::collections::BTreeMap::new(), read: 0 };
+        typist.type_chunk(&run, &mut |part| {
+            let mut part = part.unwrap();
+            ballots.add(&part.ballots);
+            waiting.extend(part.waiting.take());
+            typed.push(part);
+        });
+    }
+    let spelled = Header { spellings: ballots.settle("a.csv", &header)?, ..header.clone() };
+    let mut typist = Typist::new(&spelled, Tz::UTC, 1, &phones);
+    for run in waiting.iter().rev() {
+        typist.type_chunk(run, &mut |part| typed.push(part.unwrap()));
+    }
+    let mut rejects: Vec<u64> =
+        typed.iter().flat_map(|part| part.rejects.iter().map(|reject| reject.record)).collect();
+    rejects.sort_unstable();
+    let mut rows = Vec::new();
+    for frame in typed.iter().flat_map(|part| part.days.values()) {
+        for row in 0..frame.height() {
+            let cells = frame.get_row(row).unwrap().0;
+            rows.push(cells.iter().map(ToString::to_string).collect::<Vec<_>>().join("|"));
+        }
+    }
+    rows.sort();
+    Ok((rows, rejects))
+}
+
+proptest! {
+    /// However a file is cut into runs, and wherever in it the cells are that tell how it is written,
+    /// it comes to the same.
+    #[test]
+    fn what_a_file_comes_to_does_not_depend_on_its_runs(
+        rows in prop::collection::vec((
+            prop::sample::select(vec![
+                "2025-06-01 10:00:00", "2025-06-02T10:00:00Z", "5/6/2025 10:00", "13/6/2025 9:30 PM",
+                "6/14/2025 10:00", "1748772000", "soon", "",
+            ]),
+            prop::sample::select(vec!["7", "1.234", "12,50", "12.50", "0.037", "ten", ""]),
+        ), 1..14),
+    ) {
+        let lines = rows.iter().zip(1..).map(|((stamp, value), n)| {
+            format!("c{n},\"{stamp}\",573005550101,\"{value}\"\n")
+        });
+        let text = format!("conversion_id,converted_at,phone,value\n{}", lines.collect::<String>());
+        let outcome = |at_once| typed_in_runs(&text, at_once).map_err(|error| error.lines());
+        let at_once = outcome(usize::MAX);
+        if let Ok((taken, rejects)) = &at_once {
+            prop_assert_eq!(taken.len() + rejects.len(), rows.len());
+        }
+        for size in [1, 2, 3, 5] {
+            prop_assert_eq!(outcome(size), at_once.clone(), "{}", size);
+        }
+        // The other way round.
+        let mut lines: Vec<&str> = text.lines().skip(1).collect();
+        lines.reverse();
+        let back = format!("conversion_id,converted_at,phone,value\n{}\n", lines.join("\n"));
+        let back = typed_in_runs(&back, 2).map_err(|error| error.lines());
+        prop_assert_eq!(back.map(|(rows, _)| rows), at_once.map(|(rows, _)| rows));
+    }
+}
+
+#[test]
+fn one_cell_at_the_end_of_a_long_file_tells_how_it_is_written() {
+    let lines = (0..5000).map(|n| format!("c{n},2025-06-0{} 10:00:00,573005550101,7\n", n % 9 + 1));
+    let mut text = format!("conversion_id,converted_at,phone,value\n{}", lines.collect::<String>());
+    text.push_str("x,05/06/2025 10:00,573005550101,1.234\n");
+    assert!(typed_in_runs(&text, 100).unwrap_err().lines().contains("--date-order"));
+    text.push_str("y,13/06/2025 10:00,573005550101,\"12,5\"\n");
+    let (rows, rejects) = typed_in_runs(&text, 100).unwrap();
+    assert_eq!((rows.len(), rejects), (5002, Vec::new()));
+    let last = rows.iter().find(|row| row.starts_with("\"x\"")).unwrap();
+    assert!(last.contains("2025-06-05 10:00:00") && last.contains("1234.000000"), "{last}");
 }

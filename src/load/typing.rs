@@ -7,6 +7,7 @@
 //! row     appended to one builder a column, or diverted whole with its reason
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
@@ -15,7 +16,10 @@ use polars::prelude::*;
 use wabalake_data::cells::number::{MONEY_PRECISION, MONEY_SCALE};
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::stamp::{self, Stamp};
-use wabalake_data::cells::{Spelling, country, date, list, number, phone, text, word, yes_or_no};
+use wabalake_data::cells::{
+    DateOrder, DecimalMark, LostDigits, Spelling, country, date, id, list, number, phone, text,
+    word, yes_or_no,
+};
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::tables::{
     Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE_VALID, instant, text_key,
@@ -27,7 +31,9 @@ use super::header::Header;
 use super::keep_out::{Sessions, Watch};
 use super::records::{Chunk, Fields, Record};
 use super::rejects::{Place, Reject};
+use super::spelling::Ballots;
 use super::sums::RECORD;
+use super::titles::without_marks;
 use crate::lake::keep_out::KeepOut;
 use crate::render::GUARD;
 
@@ -51,10 +57,16 @@ pub(crate) struct Typed {
     pub(crate) kept_out: u64,
     /// The sessions that these name.
     pub(crate) left_sessions: Sessions,
+    /// Records that are the header again.
+    pub(crate) headers: u64,
     /// Rows beyond one for each record, of records that stand for several days.
     pub(crate) spread: u64,
     /// What its records take in their file, about.
     pub(crate) bytes: usize,
+    /// What its cells say of how their columns are written.
+    pub(crate) ballots: Ballots,
+    /// Records that are to be typed once that is known.
+    pub(crate) waiting: Option<Chunk>,
 }
 
 /// Types chunks of one file; each thread has its own.
@@ -65,6 +77,8 @@ pub(crate) struct Typist<'h> {
     fields: Fields,
     phones: &'h Phones,
     has_stand_ins: bool,
+    /// Whether it is known how the file's columns are written: else what cannot be read waits.
+    is_spelled: bool,
     watch: Option<Watch<'h>>,
     /// The place of the date of the export, and what it is where a record does not say it.
     exported_on: Option<(usize, i32)>,
@@ -77,8 +91,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn of(column: &TableColumn, reason: &str) -> Self {
-        Self { column: Some(column.name), reason: reason.to_owned() }
+    fn of(column: &TableColumn, reason: impl Into<String>) -> Self {
+        Self { column: Some(column.name), reason: reason.into() }
     }
 
     fn missing(column: &TableColumn) -> Self {
@@ -101,6 +115,7 @@ impl<'h> Typist<'h> {
             fields: Fields::new(header.delimiter),
             phones,
             has_stand_ins: header.table.columns.iter().any(|column| column.stand_in.is_some()),
+            is_spelled: header.is_spelled(),
             watch: None,
             exported_on: None,
         }
@@ -139,8 +154,13 @@ impl<'h> Typist<'h> {
                 Some(reason) => Err(Refusal::whole(reason)),
                 None => self.type_record(record, raw, &mut rows, &mut tally, &mut sentinel),
             };
-            if let Err(refusal) = typed {
-                self.reject(record, bytes, refusal, &mut tally);
+            match typed {
+                Ok(()) => {}
+                Err(_) if !self.is_spelled => {
+                    tally.wait(chunk, record);
+                    continue;
+                }
+                Err(refusal) => self.reject(record, bytes, refusal, &mut tally),
             }
             tally.records += 1;
             tally.bytes += bytes.len();
@@ -170,24 +190,29 @@ impl<'h> Typist<'h> {
         }
         let mut fields = Vec::with_capacity(header.fields);
         self.fields.read(raw, record.quoted, header.delimiter, &mut fields);
-        if fields.len() != header.fields {
-            let amount = if fields.len() < header.fields { "few" } else { "many" };
-            let (found, expected) = (fields.len(), header.fields);
+        trim(header, &mut fields);
+        if header.is_again(&fields) {
+            tally.headers += 1;
+            return Ok(());
+        }
+        if fields.len() < header.titled {
+            let (missing, all) = (header.titled - fields.len(), header.titled);
+            let are = if missing == 1 { "is" } else { "are" };
             return Err(Refusal::whole(format!(
-                "too {amount} fields: {found} instead of {expected}"
+                "{missing} of {all} cells {are} missing at the end"
             )));
+        }
+        if fields.len() > header.fields {
+            let (found, expected) = (fields.len(), header.fields);
+            return Err(Refusal::whole(format!("too many fields: {found} instead of {expected}")));
         }
         header.unguard(&mut fields);
         let table = header.table;
-        let mut cells = Vec::with_capacity(header.places.len());
-        for (column, place) in header.cells.iter().zip(&header.places) {
-            let field = place.map_or("", |place| fields[place]);
-            let cell = read_cell(column, field, self.zone, header.spelling, sentinel)?;
-            if cell == Cell::Null && column.required && column.stand_in.is_none() {
-                return Err(Refusal::missing(column));
-            }
-            cells.push(cell);
+        let cells = read_cells(header, &fields, self.zone, sentinel);
+        if cells.is_err() && !self.is_spelled {
+            tally.ballots.count(header, &fields);
         }
+        let mut cells = cells?;
         if let Some((at, date)) = self.exported_on
             && cells[at].is_null()
         {
@@ -247,14 +272,24 @@ impl<'h> Typist<'h> {
         let mut fields = Vec::new();
         let quoted = record.quoted && !record.unclosed;
         self.fields.read(&raw, quoted, header.delimiter, &mut fields);
+        trim(header, &mut fields);
         header.unguard(&mut fields);
         let mut cells = Vec::new();
-        for (column, place) in header.cells.iter().zip(&header.places) {
+        let columns = header.cells.iter().zip(&header.places).zip(&header.spellings);
+        for ((column, place), spelling) in columns {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
-            let cell = read_cell(column, field, self.zone, header.spelling, &mut false);
+            let cell = read_cell(column, field, self.zone, *spelling, &mut false);
             cells.push(cell.unwrap_or_default());
         }
-        let (valid, fate) = derive(header, self.phones, &mut cells);
+        // A total has no id: an id that lost its digits is one all the same.
+        let lost = refusal.column.filter(|_| refusal.reason == LostDigits::REASON);
+        let lost = lost.and_then(|column| header.table.position(column));
+        let mut told = lost.map(|_| cells.clone());
+        let (valid, mut fate) = derive(header, self.phones, &mut cells);
+        if let (Some(told), Some(lost)) = (&mut told, lost) {
+            told[lost] = Cell::Text(LostDigits::REASON);
+            fate = derive(header, self.phones, told).1;
+        }
         // Otherwise a field may have been read in another's place.
         let is_read = refusal.column.is_some();
         if fate == Fate::LeftOut && is_read {
@@ -288,6 +323,37 @@ impl<'h> Typist<'h> {
     }
 }
 
+/// The cells of a record, if each of them can be read.
+fn read_cells<'a>(
+    header: &Header,
+    fields: &[&'a str],
+    zone: Tz,
+    sentinel: &mut bool,
+) -> Result<Vec<Cell<'a>>, Refusal> {
+    let mut cells = Vec::with_capacity(header.places.len());
+    let columns = header.cells.iter().zip(&header.places).zip(&header.spellings);
+    for ((column, place), spelling) in columns {
+        let field = place.map_or("", |place| fields[place]);
+        let cell = read_cell(column, field, zone, *spelling, sentinel)?;
+        if cell == Cell::Null && column.required && column.stand_in.is_none() {
+            return Err(Refusal::missing(column));
+        }
+        cells.push(cell);
+    }
+    Ok(cells)
+}
+
+/// Takes away what a record has of no meaning: byte order marks before its cells, empty cells behind
+/// its last.
+fn trim(header: &Header, fields: &mut Vec<&str>) {
+    for field in &mut *fields {
+        *field = without_marks(field);
+    }
+    let surplus = fields.len().saturating_sub(header.fields);
+    let empty = fields.iter().rev().take(surplus).take_while(|field| field.trim().is_empty());
+    fields.truncate(fields.len() - empty.count());
+}
+
 /// Fills the derived cells. Says whether the person's number is valid, and what becomes of it all.
 pub(super) fn derive<'a, 'h: 'a>(
     header: &'h Header,
@@ -317,11 +383,31 @@ struct Tally {
     left_out: u64,
     kept_out: u64,
     left_sessions: Sessions,
+    headers: u64,
     spread: u64,
     bytes: usize,
+    ballots: Ballots,
+    waiting: Option<Chunk>,
 }
 
 impl Tally {
+    /// Keeps a record as it stands.
+    fn wait(&mut self, chunk: &Chunk, record: &Record) {
+        let waiting = self.waiting.get_or_insert_with(|| Chunk {
+            bytes: Vec::new(),
+            records: Vec::new(),
+            broken: BTreeMap::new(),
+            read: 0,
+        });
+        let start = waiting.bytes.len();
+        waiting.bytes.extend_from_slice(&chunk.bytes[record.start..record.end]);
+        let end = waiting.bytes.len();
+        waiting.records.push(Record { start, end, ..*record });
+        if let Some(reason) = chunk.broken.get(&record.number) {
+            waiting.broken.insert(record.number, reason.clone());
+        }
+    }
+
     fn with(self, rows: Rows) -> PolarsResult<Typed> {
         Ok(Typed {
             days: rows.by_day()?,
@@ -332,8 +418,11 @@ impl Tally {
             left_out: self.left_out,
             kept_out: self.kept_out,
             left_sessions: self.left_sessions,
+            headers: self.headers,
             spread: self.spread,
             bytes: self.bytes,
+            ballots: self.ballots,
+            waiting: self.waiting,
         })
     }
 }
@@ -443,62 +532,130 @@ pub(super) fn read_cell<'a>(
         _ => {}
     }
     let Some(word) = word(field) else { return Ok(Cell::Null) };
+    let bad = |reason: String| Err(Refusal::of(column, reason));
+    let Spelling { order, mark, has_numbers } = spelling;
+    let is_number = has_numbers && matches!(column.kind, Kind::Money);
+    let exact = is_number.then(|| number::exact(word)).flatten();
+    let no_digits = |_| Refusal::of(column, LostDigits::REASON);
     let cell = match column.kind {
+        Kind::Word if column.is_id() => id(word).map_err(no_digits)?.into(),
         Kind::Text | Kind::Dashed | Kind::Word => Cell::Text(word),
-        Kind::Phone => match phone::digits(word) {
-            None => Cell::Null,
-            Some(std::borrow::Cow::Borrowed(digits)) => Cell::Text(digits),
-            Some(std::borrow::Cow::Owned(digits)) => Cell::Owned(digits),
-        },
+        Kind::Phone => phone_cell(phone::read(word).map_err(no_digits)?),
+        Kind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(no_digits)?),
         Kind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
         Kind::Closed(list) => match list.canonical(word) {
             Some(value) => Cell::Text(value),
-            None => return Err(Refusal::of(column, "not a word that this column knows")),
+            None => {
+                let known = list.values().collect::<Vec<_>>().join(", ");
+                return bad(format!("not a word that this column knows: it knows {known}"));
+            }
         },
-        Kind::Moment if date::read(word, spelling).is_some() => {
-            match date::read(word, spelling).and_then(|day| midnight(day, zone)) {
+        Kind::Moment if date::read(word, order).is_some() => {
+            match date::read(word, order).and_then(|day| midnight(day, zone)) {
                 Some(micros) => Cell::Stamp(micros),
-                None => return Err(Refusal::of(column, "a day that has no midnight")),
+                None => return bad(format!("there is no such day in {zone}")),
             }
         }
-        Kind::Stamp | Kind::Moment => match stamp::read(word, zone) {
+        Kind::Stamp | Kind::Moment => match stamp::read_as(word, zone, order) {
             Stamp::At(micros) => Cell::Stamp(micros),
             Stamp::Sentinel => {
                 *sentinel = true;
                 Cell::Null
             }
-            Stamp::Bad => return Err(Refusal::of(column, "not a date and time")),
+            Stamp::Skipped => return bad(no_such_time(word, zone, order)),
+            Stamp::Bad => return bad(no_stamp(column.kind, order)),
         },
         Kind::Integer => match number::integer(word) {
             Some(number) => Cell::Integer(number),
-            None => return Err(Refusal::of(column, "not a whole number")),
+            None => return bad("not a whole number such as 12".to_owned()),
         },
-        Kind::Count => match number::count(word) {
+        Kind::Count => match number::count(word, mark) {
             Some(number) => Cell::Count(number),
-            None => return Err(Refusal::of(column, "not a whole number")),
+            None => return bad(format!("not a whole number such as 1234 or {}", thousand(mark))),
         },
-        Kind::Seconds => match number::count(word).filter(|s| (0..=LAST_SECOND).contains(s)) {
-            Some(seconds) => Cell::Count(seconds),
-            None => return Err(Refusal::of(column, "not a number of seconds since 1970")),
-        },
-        Kind::Money => match number::money(word, spelling) {
+        Kind::Seconds => {
+            let seconds = number::count(word, Some(DecimalMark::Point));
+            match seconds.filter(|s| (0..=LAST_SECOND).contains(s)) {
+                Some(seconds) => Cell::Count(seconds),
+                None => return bad("not a number of seconds since 1970 such as 1748772000".into()),
+            }
+        }
+        Kind::Money => match exact.or_else(|| number::money(word, mark)) {
             Some(millionths) => Cell::Money(millionths),
             None => {
-                return Err(Refusal::of(column, "not an amount of money with at most 6 decimals"));
+                let cents = if mark == Some(DecimalMark::Comma) { ",50" } else { ".50" };
+                return bad(format!(
+                    "not an amount of money with at most 6 decimals such as {}{cents}",
+                    thousand(mark)
+                ));
             }
         },
-        Kind::Date => match date::read(word, spelling) {
+        Kind::Date => match date::read(word, order) {
             Some(days) => Cell::Date(days),
-            None => return Err(Refusal::of(column, "not a date that can be read in one way only")),
+            None => return bad(format!("not a date such as 2025-12-31{}", in_order(order))),
         },
         Kind::Boolean => match yes_or_no(word) {
             Some(yes) => Cell::Boolean(yes),
-            None => return Err(Refusal::of(column, "neither yes nor no")),
+            None => return bad("neither yes nor no: write true or false".to_owned()),
         },
         Kind::Country => Cell::Text(country(word)),
         Kind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
     };
     Ok(cell)
+}
+
+/// What is understood in a column of stamps.
+fn no_stamp(kind: Kind, order: Option<DateOrder>) -> String {
+    let what = match kind {
+        Kind::Moment => "not a date such as 2025-12-31, or a date and time",
+        _ => "not a date and time",
+    };
+    let in_order = match order {
+        Some(DateOrder::DayFirst) => ", 31/12/2025 10:00 PM",
+        Some(DateOrder::MonthFirst) => ", 12/31/2025 10:00 PM",
+        Some(DateOrder::YearFirst) | None => "",
+    };
+    format!("{what} such as 2025-12-31 10:00:00{in_order} or unix seconds")
+}
+
+/// Another example of a date, where a column's are written in an order of their own.
+fn in_order(order: Option<DateOrder>) -> &'static str {
+    match order {
+        Some(DateOrder::DayFirst) => " or 31/12/2025",
+        Some(DateOrder::MonthFirst) => " or 12/31/2025",
+        Some(DateOrder::YearFirst) | None => "",
+    }
+}
+
+/// A thousand and more in numbers of that mark.
+fn thousand(mark: Option<DecimalMark>) -> &'static str {
+    if mark == Some(DecimalMark::Comma) { "1.234" } else { "1,234" }
+}
+
+/// Why a time that a zone's clocks jump over is none.
+fn no_such_time(word: &str, zone: Tz, order: Option<DateOrder>) -> String {
+    let Some([from, to]) = stamp::gap(word, zone, order) else {
+        return format!("there is no such time in {zone}");
+    };
+    // The midnight that never comes ends the day before.
+    let from = if from == chrono::NaiveTime::MIN {
+        "24:00".to_owned()
+    } else {
+        from.format("%H:%M").to_string()
+    };
+    format!(
+        "there is no such time in {zone}: clocks jump from {from} to {}; if the file's clock is \
+         another, name its zone with --source-timezone",
+        to.format("%H:%M")
+    )
+}
+
+fn phone_cell(read: Option<Cow<'_, str>>) -> Cell<'_> {
+    match read {
+        None => Cell::Null,
+        Some(Cow::Borrowed(digits)) => Cell::Text(digits),
+        Some(Cow::Owned(digits)) => Cell::Owned(digits),
+    }
 }
 
 /// The last second of the year 9999: what is later is most likely in milliseconds.
@@ -559,6 +716,7 @@ impl Rows {
                 | Kind::Dashed
                 | Kind::Word
                 | Kind::Phone
+                | Kind::FullPhone
                 | Kind::Enumeration(_)
                 | Kind::Closed(_)
                 | Kind::Country

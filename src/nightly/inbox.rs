@@ -6,7 +6,9 @@
 //! | the lake has its contents | nothing; then as a loaded one |
 //! | loaded | left, moved or deleted, as the settings say |
 //! | no export, or a broken one | moved aside with `FILE.error.txt`; the others are loaded |
-//! | changed while it was read | looked at again by the next night |
+//! | one of which nothing can be taken | the same; its rejects are kept |
+//! | of nothing but what is left out by its kind | as a loaded one, but never deleted |
+//! | changed in the last `settle_seconds`, or while it was read | counted, and left for the next night |
 //! | hidden, or still on its way (`.part`, `.tmp`, …) | passed over |
 //! | a link to a folder, a lake | passed over, as a load passes it over |
 //! | a link to a file that arrived as well | passed over |
@@ -14,13 +16,16 @@
 //! Files that are left are remembered by path, size and time, so that a night reads only what is
 //! new. That is all it is remembered for: without the memory they are read and known by their
 //! contents. A file whose load was undone is not loaded again by itself.
+//!
+//! Files that are still arriving are remembered too. A file whose time is in the future, by another
+//! machine's clock, has arrived once it is as a night saw it `settle_seconds` ago.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -28,15 +33,12 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Night;
 use crate::config::{After, Config, FILE};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Result, in_words};
 use crate::files::{Access, beside, is_temporary, write_whole};
 use crate::lake::Lake;
 use crate::lake::vacuum::{self, Vacuumed};
-use crate::load::folder::{Entry, walk};
+use crate::load::folder::{Entry, Seen, is_on_its_way, walk};
 use crate::load::{self, Failure, Report};
-
-/// Endings of names of files that are still on their way.
-const ON_ITS_WAY: [&str; 6] = ["part", "partial", "tmp", "crdownload", "filepart", "download"];
 
 /// What became of the inbox.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -47,6 +49,8 @@ pub struct Arrived {
     pub known: u64,
     /// Names of the new files.
     pub names: Vec<String>,
+    /// Names of files that are still arriving, and were left for the next night.
+    pub arriving: Vec<String>,
     /// Records read.
     pub rows_read: u64,
     /// Rows whose key was new.
@@ -74,31 +78,77 @@ struct Arrival {
     seen: Seen,
 }
 
-/// What tells that a file has not changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
-    bytes: u64,
-    modified: u128,
-}
-
 impl Arrival {
     fn of(path: PathBuf, inbox: &Path) -> Result<Self> {
         let below = path.strip_prefix(inbox).unwrap_or(&path).to_owned();
-        let seen = Seen::of(&path)?;
+        let seen = Seen::of(&path).context(|| format!("reading `{}`", path.display()))?;
         Ok(Self { path, below, seen })
     }
-}
 
-impl Seen {
-    fn of(path: &Path) -> Result<Self> {
-        let file = fs::metadata(path).context(|| format!("reading `{}`", path.display()))?;
-        let modified = file.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        Ok(Self { bytes: file.len(), modified: modified.unwrap_or_default().as_nanos() })
+    fn has_changed(&self) -> bool {
+        !Seen::of(&self.path).is_ok_and(|seen| seen == self.seen)
+    }
+
+    /// What it is remembered by. JSON has no names that are no UTF-8: a hash tells those apart.
+    fn key(&self) -> String {
+        let path = self.path.as_os_str();
+        let Some(name) = path.to_str() else {
+            let hash = xxhash_rust::xxh3::xxh3_128(path.as_encoded_bytes());
+            return format!("{} {hash:032x}", path.to_string_lossy());
+        };
+        name.to_owned()
     }
 }
 
-/// Files that were left where they are, by path.
-type Memory = BTreeMap<PathBuf, Seen>;
+/// What is remembered of files from one night to the next, by their paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Memory {
+    /// Those that were loaded and left where they are.
+    left: BTreeMap<String, Seen>,
+    /// Those that were not old enough to be whole.
+    arriving: BTreeMap<String, Arriving>,
+}
+
+/// A file that may still be written to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Arriving {
+    seen: Seen,
+    /// When it was first seen as it is, in milliseconds since 1970.
+    since: u64,
+}
+
+impl Arriving {
+    fn since(&self) -> Duration {
+        Duration::from_millis(self.since)
+    }
+}
+
+impl Memory {
+    /// That of the last night, if it can be read.
+    fn of(lake: &Lake) -> Self {
+        let text = fs::read(memory_file(lake)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_else(|_| {
+            // What 0.1.0 remembered.
+            let left = serde_json::from_slice(&text).unwrap_or_default();
+            Self { left, arriving: BTreeMap::new() }
+        })
+    }
+}
+
+fn memory_file(lake: &Lake) -> PathBuf {
+    lake.own_folder("inbox.json")
+}
+
+/// What is in the inbox.
+struct Waiting {
+    /// Files that are whole, as far as can be told, and not remembered.
+    new: Vec<Arrival>,
+    /// Those that are still arriving.
+    arriving: Vec<Arrival>,
+    /// Of those that are still there.
+    memory: Memory,
+}
 
 /// Loads what is new.
 ///
@@ -106,17 +156,13 @@ type Memory = BTreeMap<PathBuf, Seen>;
 /// A lake that cannot be written, a folder that cannot be read. Files that are at fault are told
 /// in what is returned.
 pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrived> {
-    let memory_file = lake.own_folder("inbox.json");
-    let before: Memory = fs::read(&memory_file)
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
-    let (mut new, mut memory) = new_files(lake, config, &before)?;
+    let before = Memory::of(lake);
+    let Waiting { mut new, mut arriving, mut memory } = look(lake, config, &before)?;
     let mut arrived = Arrived::default();
     new.retain(|arrival| match File::open(&arrival.path) {
         Ok(_) => true,
         Err(error) => {
-            let error = Error::data(format!("it cannot be read: {error}"))
+            let error = Error::data(format!("it cannot be read: {}", in_words(&error)))
                 .hint("it was left where it is: see to its permissions");
             arrived.failed.push(Failure::of(shown(&arrival.below), &error));
             false
@@ -125,28 +171,36 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
     let options = load::Options {
         source_timezone: config.source_timezone.unwrap_or(Tz::UTC),
         source_timezones: config.source_timezones.clone(),
+        default_country: config.default_country,
         ..load::Options::default()
     };
-    let paths: Vec<PathBuf> = new.iter().map(|arrival| arrival.path.clone()).collect();
     let mut done = Vec::new();
-    if !new.is_empty() {
+    let mut left_out = BTreeSet::new();
+    while !new.is_empty() {
         night.check()?;
-        match load::load(lake, &paths, &options) {
+        match load_all(lake, &new, &options) {
             Ok(report) => {
                 arrived.count(&report);
-                done.extend(&new);
+                left_out.extend(left_out_whole(&report));
+                done.append(&mut new);
+            }
+            Err(error) if error.is_of_change() && new.iter().any(Arrival::has_changed) => {
+                arriving.extend(new.extract_if(.., |arrival| arrival.has_changed()));
             }
             // One of them is at fault: the others are not to suffer for it.
             Err(Error::Data(_)) => {
-                for arrival in &new {
+                for arrival in std::mem::take(&mut new) {
                     night.check()?;
-                    match load::load(lake, std::slice::from_ref(&arrival.path), &options) {
+                    match load_all(lake, std::slice::from_ref(&arrival), &options) {
                         Ok(report) => {
                             arrived.count(&report);
+                            left_out.extend(left_out_whole(&report));
                             done.push(arrival);
                         }
+                        Err(error) if error.is_of_change() => arriving.push(arrival),
+                        Err(Error::Data(_)) if arrival.has_changed() => arriving.push(arrival),
                         Err(error @ Error::Data(_)) => {
-                            set_aside(lake, config, arrival, &error)?;
+                            set_aside(lake, config, &arrival, &error)?;
                             arrived.failed.push(Failure::of(shown(&arrival.below), &error));
                         }
                         Err(error) => return Err(error),
@@ -157,17 +211,22 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
         }
     }
     for arrival in done {
-        if Seen::of(&arrival.path).ok().as_ref() != Some(&arrival.seen) {
+        if arrival.has_changed() {
+            arriving.push(arrival);
             continue;
         }
+        let is_left_out = arrival.path.file_name().is_some_and(|name| left_out.contains(name));
         match config.inbox.after {
+            After::Delete if is_left_out => {
+                memory.left.insert(arrival.key(), arrival.seen.clone());
+            }
             After::Leave => {
-                memory.insert(arrival.path.clone(), arrival.seen.clone());
+                memory.left.insert(arrival.key(), arrival.seen.clone());
             }
             After::Move => {
                 let folder = config.inbox.loaded.as_deref().map(|folder| within(lake, folder));
                 let folder = folder.ok_or_else(|| Error::bug("nowhere to move files to"))?;
-                move_into(&folder, arrival)?;
+                move_into(&folder, &arrival)?;
             }
             After::Delete => {
                 let path = &arrival.path;
@@ -176,17 +235,37 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
         }
     }
     if memory != before {
-        remember(&memory_file, &memory)?;
+        remember(&memory_file(lake), &memory)?;
     }
+    arrived.arriving = names(&arriving);
     Ok(arrived)
 }
 
-/// The names of what would be loaded, if the lake does not have it.
-pub(super) fn waiting(lake: &Lake, config: &Config) -> Result<Vec<String>> {
-    let memory = fs::read(lake.own_folder("inbox.json")).ok();
-    let memory = memory.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    let (new, _) = new_files(lake, config, &memory)?;
-    Ok(new.iter().map(|arrival| shown(&arrival.below)).collect())
+fn load_all(lake: &Lake, arrivals: &[Arrival], options: &load::Options) -> Result<Report> {
+    let paths: Vec<PathBuf> = arrivals.iter().map(|arrival| arrival.path.clone()).collect();
+    let seen = arrivals.iter().map(|arrival| (arrival.path.clone(), arrival.seen.clone()));
+    load::load_as_seen(lake, &paths, &seen.collect(), options)
+}
+
+/// What a night would load, if the lake does not have it, and what it would leave for the next.
+pub(super) fn waiting(lake: &Lake, config: &Config) -> Result<Arrived> {
+    let Waiting { new, arriving, .. } = look(lake, config, &Memory::of(lake))?;
+    let (names, arriving) = (names(&new), names(&arriving));
+    Ok(Arrived { files: names.len() as u64, names, arriving, ..Arrived::default() })
+}
+
+fn names(arrivals: &[Arrival]) -> Vec<String> {
+    let mut names: Vec<String> = arrivals.iter().map(|arrival| shown(&arrival.below)).collect();
+    names.sort();
+    names
+}
+
+/// The names of files, or of archives with files, all of whose records were left out.
+fn left_out_whole(report: &Report) -> Vec<OsString> {
+    let whole =
+        |file: &&load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
+    let outer = |name: &str| name.split('/').next().map(OsString::from);
+    report.files.iter().filter(whole).filter_map(|file| outer(&file.file)).collect()
 }
 
 impl Arrived {
@@ -209,8 +288,8 @@ impl Arrived {
     }
 }
 
-/// Files that are not remembered, and the memory of those that are still there.
-fn new_files(lake: &Lake, config: &Config, before: &Memory) -> Result<(Vec<Arrival>, Memory)> {
+/// Looks through the inbox.
+fn look(lake: &Lake, config: &Config, before: &Memory) -> Result<Waiting> {
     let inbox = &config.inbox;
     let mut aside: Vec<PathBuf> =
         [&inbox.loaded, &inbox.failed].into_iter().flatten().map(|f| within(lake, f)).collect();
@@ -238,22 +317,40 @@ fn new_files(lake: &Lake, config: &Config, before: &Memory) -> Result<(Vec<Arriv
         let target = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
         target.is_none_or(|target| !real.contains(&target) && linked.insert(target))
     });
-    let mut memory = Memory::new();
-    arrivals.retain(|arrival| {
-        let known = before.get(&arrival.path) == Some(&arrival.seen);
-        if known {
-            memory.insert(arrival.path.clone(), arrival.seen.clone());
+    let (settle, now) = (inbox.settle(), since_1970(SystemTime::now()));
+    let has_passed = |since: Duration| since.checked_add(settle).is_some_and(|at| at <= now);
+    let mut waiting = Waiting { new: Vec::new(), arriving: Vec::new(), memory: Memory::default() };
+    for arrival in arrivals {
+        let key = arrival.key();
+        if before.left.get(&key) == Some(&arrival.seen) {
+            waiting.memory.left.insert(key, arrival.seen);
+        } else if settle.is_zero() || has_passed(arrival.seen.modified_since_1970()) {
+            waiting.new.push(arrival);
+        } else {
+            let as_before = before.arriving.get(&key).filter(|file| file.seen == arrival.seen);
+            // A clock that was put back must not make it wait.
+            let since = as_before.map_or(now, Arriving::since).min(now);
+            let seen = arrival.seen.clone();
+            waiting.memory.arriving.insert(key, Arriving { seen, since: millis(since) });
+            let of = if has_passed(since) { &mut waiting.new } else { &mut waiting.arriving };
+            of.push(arrival);
         }
-        !known
-    });
-    Ok((arrivals, memory))
+    }
+    Ok(waiting)
+}
+
+fn millis(since: Duration) -> u64 {
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn since_1970(at: SystemTime) -> Duration {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Whether a file is there as a whole, and none of the nightly's own.
 fn is_arrival(path: &Path) -> bool {
-    let lower = |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or("").to_lowercase();
-    let (name, ending) = (lower(path.file_name()), lower(path.extension()));
-    !name.ends_with(".error.txt") && !ON_ITS_WAY.contains(&ending.as_str())
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    !name.ends_with(".error.txt") && !is_on_its_way(path)
 }
 
 /// Moves a file that cannot be loaded, and says beside it why not.
@@ -366,7 +463,12 @@ fn is_stand_in(file: &Path, below: &Path, inboxes: &[PathBuf]) -> bool {
 
 /// `sessions.csv` as `sessions-2.csv`.
 fn numbered(path: &Path, number: u32) -> PathBuf {
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let name = path.file_name().unwrap_or_default();
+    let Some(name) = name.to_str() else {
+        let mut name = name.to_owned();
+        name.push(format!("-{number}"));
+        return path.with_file_name(name);
+    };
     let (stem, rest) = name.split_once('.').unwrap_or((name, ""));
     let dot = if rest.is_empty() { "" } else { "." };
     path.with_file_name(format!("{stem}-{number}{dot}{rest}"))

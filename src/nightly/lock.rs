@@ -125,7 +125,7 @@ impl Night {
             file.write_all(text.as_bytes())?;
             file.flush()
         };
-        beat()?;
+        beat().context(|| "writing the lock of the night")?;
         let (stop, stopped) = mpsc::channel();
         self.stop = Some(stop);
         self.beats = Some(std::thread::spawn(move || {
@@ -194,8 +194,10 @@ fn is_alive(folder: &Path, number: u64, holder: Option<&Holder>) -> Result<bool>
         }
     }
     // Both times are of the file system's own clock, whatever those of the machines say.
-    let probe = tempfile::NamedTempFile::new_in(folder)?;
-    let now = probe.as_file().metadata()?.modified()?;
+    let probe = || format!("writing a file in `{}`", folder.display());
+    let now = tempfile::NamedTempFile::new_in(folder)
+        .and_then(|file| file.as_file().metadata()?.modified())
+        .context(probe)?;
     match fs::metadata(&path).and_then(|file| file.modified()) {
         Ok(beaten) => Ok(now.duration_since(beaten).is_ok_and(|age| age < DEAD) || beaten > now),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

@@ -37,6 +37,11 @@ pub fn text(report: &Report) -> String {
             "Files that the last night could not load.",
             inbox.failed.len() as u64,
         ),
+        (
+            "night_files_arriving",
+            "Files that were still arriving, left for the next night.",
+            inbox.arriving.len() as u64,
+        ),
         ("night_rows_read", "Records that the last night read.", inbox.rows_read),
         (
             "night_rows_new",

@@ -43,6 +43,7 @@ use crate::lake::runs::{Outcome, Run};
 use crate::lake::vacuum::{self, Vacuumed};
 use crate::lake::{AsOf, Lake, Layout};
 use crate::load::Failure;
+use crate::load::report::counted;
 
 /// How often it is looked whether a command has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -182,8 +183,7 @@ fn try_night(
     report: &mut Report,
 ) -> Result<()> {
     if options.as_of == AsOf::Now {
-        report.inbox.names = inbox::waiting(lake, config)?;
-        report.inbox.files = report.inbox.names.len() as u64;
+        report.inbox = inbox::waiting(lake, config)?;
     }
     let sources = Sources::of(lake, options.as_of.clone());
     report.versions = sources.versions()?;
@@ -306,8 +306,7 @@ pub fn notify(command: &str, json: &str, outcome: &str, limit: Duration) -> Resu
     }
     kill(&mut child).map_err(|error| failed(error.to_string()))?;
     let seconds = limit.as_secs();
-    let plural = if seconds == 1 { "" } else { "s" };
-    Err(failed(format!("it was stopped after {seconds} second{plural}"))
+    Err(failed(format!("it was stopped after {}", counted(seconds, "second")))
         .hint("`notify_seconds` in wabalake.toml, under [nightly], says how long it may take"))
 }
 

@@ -24,6 +24,7 @@ use super::sources::{Print, Sources};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::marts::{MADE_FROM, MART_DAY};
 use crate::lake::{Change, Commit, Lake, Operation, Snapshot};
+use crate::load::report::counted;
 use crate::run::polars::collect;
 
 /// How often a mart is worked out again because another night got in first.
@@ -154,8 +155,7 @@ impl Work {
             });
         }
         let table = mart.question.card().reads.first().map_or("", |table| table.name);
-        let plural = if days == 1 { "" } else { "s" };
-        let why = format!("`{table}` changed on {days} UTC day{plural}");
+        let why = format!("`{table}` changed on {}", counted(days as u64, "UTC day"));
         Ok(Self::Some { stretches: joined(stretches), why })
     }
 

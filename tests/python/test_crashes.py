@@ -133,6 +133,7 @@ def test_an_erasure_killed_at_any_instant(tmp_path):
 SETTINGS = """
 timezone = "America/Bogota"
 [inbox]
+settle_seconds = 0
 folders = ["../inbox"]
 after = "move"
 loaded = "../loaded"

@@ -169,7 +169,8 @@ impl Search<'_> {
             return Ok(());
         }
         let mut reader = Searcher::new(self.sought);
-        match read_through(file, self.spool, &mut |passage| reader.take(passage)) {
+        let home = self.sought.home.as_deref();
+        match read_through(file, self.spool, home, &mut |passage| reader.take(passage)) {
             ReadThrough::Whole => {}
             ReadThrough::Stopped => self.add(file, None),
             ReadThrough::Not(reason) => self.add(file, Some(reason)),

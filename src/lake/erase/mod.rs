@@ -39,7 +39,7 @@ use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wabalake_data::Table;
-use wabalake_data::cells::phone::{digits, full_number, is_possible};
+use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
 use wabalake_data::tables::{UTC_DAY, sessions};
 
 pub use self::files::Unsearched;
@@ -155,7 +155,7 @@ impl Lake {
         self.refuse_links()?;
         let alone = lock::wait(&self.writing_lock())?;
         if !options.lines_too {
-            self.refuse_line(&phone, &number)?;
+            self.refuse_line(&number)?;
         }
         let journal = self.journal()?;
         let interrupted = journal.is_some();
@@ -188,7 +188,7 @@ impl Lake {
         erased.marts = self.marts().is_dir() && !erased.is_nothing();
         if sought.is_exact && !is_possible(&sought.phone) && !interrupted && erased.is_nothing() {
             return Err(Error::usage("no row has exactly that number")
-                .hint("write it as `user_phone` has it, digits only"));
+                .hint("write it as `user_phone` has it"));
         }
         let is_to_be_done = !options.dry_run && (interrupted || !erased.is_nothing());
         if is_to_be_done {
@@ -268,7 +268,7 @@ impl Lake {
     }
 
     /// A number that stands as a line in rows of others is the business's own.
-    fn refuse_line(&self, phone: &str, number: &Number) -> Result<()> {
+    fn refuse_line(&self, number: &Number) -> Result<()> {
         for (name, line) in LINES {
             let Some(table) = wabalake_data::table(name) else { continue };
             let snapshot = self.snapshot(table)?;
@@ -277,7 +277,7 @@ impl Lake {
                 let wanted = [line, USER_PHONE].into_iter().filter(|name| known.contains(name));
                 let wanted: Vec<Expr> = wanted.map(col).collect();
                 let rows = snapshot.scan_files(&[file])?.select(wanted).collect()?;
-                let lines = rows.column(line)?.str()?.iter().zip(theirs(&rows, phone)?);
+                let lines = rows.column(line)?.str()?.iter().zip(theirs(&rows, number)?);
                 let is_line = |line: &str| number.is(line) || number.is_in(line, Look::Tight);
                 let mut of_others = lines.filter(|(_, theirs)| *theirs != Some(true));
                 if of_others.any(|(line, _)| line.is_some_and(is_line)) {
@@ -302,7 +302,9 @@ impl Lake {
         options: Options,
         journal: Journal,
     ) -> Result<Sought> {
-        let asked = self.sessions_of_rejects()?;
+        let home = Config::of(self.root())?.default_country.and_then(dialling_code);
+        let asked = self.sessions_of_rejects(home.as_deref())?;
+        let is_theirs = |person: Option<&str>| person.is_some_and(|phone| number.is_person(phone));
         // Sessions that rows of theirs say are their own, and those that other rows of theirs name.
         let (mut own, mut named, mut once) = (HashSet::new(), HashSet::new(), HashSet::new());
         for table in tables_of_sessions() {
@@ -311,7 +313,7 @@ impl Lake {
             for file in &snapshot.files {
                 let into = if is_sessions { &mut own } else { &mut named };
                 each_session(snapshot.scan_files(&[file])?, |session, person| {
-                    if person == Some(phone.as_str()) {
+                    if is_theirs(person) {
                         into.insert(session.to_owned());
                     }
                 })?;
@@ -321,7 +323,7 @@ impl Lake {
                 if let Ok(scan) = scan(&file) {
                     // What cannot be read is of no version.
                     let _ = each_session(scan, |session, person| {
-                        if person == Some(phone.as_str()) {
+                        if is_theirs(person) {
                             into.insert(session.to_owned());
                         }
                     });
@@ -339,7 +341,7 @@ impl Lake {
                     || is_sessions && [&own, &once, &asked].iter().any(|of| of.contains(session))
             };
             let into = if is_sessions { &mut of_others } else { &mut claimed };
-            let is_another = |person: Option<&str>| person.is_some_and(|person| person != phone);
+            let is_another = |person: Option<&str>| person.is_some() && !is_theirs(person);
             let snapshot = self.snapshot(table)?;
             for file in &snapshot.files {
                 each_session(snapshot.scan_files(&[file])?, |session, person| {
@@ -370,6 +372,7 @@ impl Lake {
         Ok(Sought {
             phone,
             number,
+            home,
             is_exact: options.exactly,
             lines_too: options.lines_too,
             sessions: sessions.into_iter().collect(),
@@ -379,10 +382,10 @@ impl Lake {
     }
 
     /// The sessions that rejected records name that name nobody.
-    fn sessions_of_rejects(&self) -> Result<HashSet<String>> {
+    fn sessions_of_rejects(&self, home: Option<&str>) -> Result<HashSet<String>> {
         let mut named = HashSet::new();
         let snapshot = self.snapshot(&REJECTS)?;
-        let mut judge = Judge::default();
+        let mut judge = Judge::at_home(home);
         for file in &snapshot.files {
             let wanted = [rejects::KIND, rejects::HEADER, rejects::DELIMITER, rejects::RAW];
             let rows = snapshot.scan_files(&[file])?.select(wanted.map(col)).collect()?;
@@ -431,6 +434,9 @@ impl Lake {
             if struck.rows.height() > 0 && !options.dry_run {
                 add.push(staging.write(file.day, struck.rows)?);
             }
+        }
+        if !remove.is_empty() {
+            snapshot.check_replaceable()?;
         }
         let change = Change {
             operation: Operation::Erase,
@@ -636,13 +642,19 @@ impl Journal {
 fn number_of(phone: &str, options: Options) -> Result<(String, Number)> {
     const IN_FULL: &str = "write it in full, with the country's code: --phone +12025550143";
     if options.exactly {
-        let phone = digits(phone).filter(|phone| !phone.is_empty());
-        let phone = phone.ok_or_else(|| Error::usage("that is no number").hint(IN_FULL))?;
-        return Ok((phone.into_owned(), Number::of_nothing()));
+        // A lake of before may hold what is no number at all.
+        let is_mark = |c: char| "+-() ".contains(c);
+        let is_number = phone.chars().all(|c| c.is_ascii_digit() || is_mark(c));
+        let phone = phone.trim().replace(|c| is_number && is_mark(c), "");
+        if phone.is_empty() {
+            return Err(Error::usage("that is no number").hint(IN_FULL));
+        }
+        let number = Number::exactly(&phone);
+        return Ok((phone, number));
     }
-    let phone = full_number(phone).filter(|phone| phone.bytes().all(|b| b.is_ascii_digit()));
+    let phone = full_number(phone);
     let phone = phone.ok_or_else(|| Error::usage("that is no phone number").hint(IN_FULL))?;
-    if !is_possible(&phone) {
+    if !is_user_id(&phone) && !is_possible(&phone) {
         return Err(Error::usage("that is no possible phone number of any country").hint(format!(
             "{IN_FULL}; to erase the rows whose `user_phone` is exactly that, add `--exactly`"
         )));

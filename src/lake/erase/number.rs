@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use wabalake_data::cells::phone::{digits, spellings};
+use wabalake_data::cells::phone::{self, digits, is_user_id, spellings};
 
 use crate::lake::DataFile;
 
@@ -38,11 +38,14 @@ pub(crate) enum Look {
     Loose,
 }
 
-/// A person's number and the ways to write it.
-#[derive(Debug)]
+/// A person's number and the ways to write it, or their user id.
+#[derive(Debug, Default)]
 pub(crate) struct Number {
+    /// The `user_phone` of their rows, by today's rules and by older ones.
+    persons: Vec<String>,
     full: Vec<String>,
-    national: Option<String>,
+    national: Vec<String>,
+    user_id: Option<String>,
     encoded: Vec<String>,
 }
 
@@ -50,21 +53,31 @@ impl Number {
     /// Of a number in its normal form.
     pub(crate) fn of(user_phone: &str) -> Self {
         let spellings = spellings(user_phone);
-        let long = spellings.full.iter().filter(|full| full.len() >= SHORTEST_ENCODED);
+        let persons = spellings.full.clone();
+        let long = persons.iter().filter(|full| full.len() >= SHORTEST_ENCODED);
         let encoded = long.flat_map(|full| base64(full.as_bytes())).collect();
-        Self { full: spellings.full, national: spellings.national, encoded }
+        if is_user_id(user_phone) {
+            let user_id = Some(user_phone.to_owned());
+            return Self { persons, user_id, encoded, ..Self::default() };
+        }
+        Self { persons, full: spellings.full, national: spellings.national, user_id: None, encoded }
     }
 
-    /// A number that is looked for in no text and no name.
-    pub(crate) fn of_nothing() -> Self {
-        Self { full: Vec::new(), national: None, encoded: Vec::new() }
+    /// What is a row's `user_phone` and is looked for in no text and no name.
+    pub(crate) fn exactly(user_phone: &str) -> Self {
+        Self { persons: vec![user_phone.to_owned()], ..Self::default() }
+    }
+
+    /// Whether a row with that `user_phone` is the person's.
+    pub(crate) fn is_person(&self, user_phone: &str) -> bool {
+        self.persons.iter().any(|person| person == user_phone)
     }
 
     /// Whether a cell that is a phone is this number.
     pub(crate) fn is(&self, cell: &str) -> bool {
         let digits = digits(cell);
         let digits = digits.as_deref().unwrap_or_default().trim_start_matches('0');
-        self.full.iter().any(|full| full == digits)
+        self.full.iter().chain(&self.user_id).any(|own| own == digits)
     }
 
     /// Whether it stands in a text.
@@ -101,14 +114,13 @@ impl Number {
         let mut places = Vec::new();
         let long = |digits: &&str| digits.len() >= SHORTEST;
         let full: Vec<&str> = self.full.iter().map(String::as_str).filter(long).collect();
-        let national = self.national.as_deref().filter(|_| look == Look::Loose).filter(long);
-        if full.is_empty() && national.is_none() {
-            return places;
-        }
+        let national = self.national.iter().filter(|_| look == Look::Loose);
+        let national: Vec<&str> = national.map(String::as_str).filter(long).collect();
         let mut start = 0;
-        while let Some(found) = next_digit(text, start) {
-            let national = national.filter(|_| !follows_a_code(text, found));
-            let spellings = full.iter().copied().chain(national);
+        let is_number = !full.is_empty() || !national.is_empty();
+        while let Some(found) = next_digit(text, start).filter(|_| is_number) {
+            let national = if follows_a_code(text, found) { &[][..] } else { &national };
+            let spellings = full.iter().chain(national).copied();
             let longest = spellings.filter_map(|digits| spelt(text, found, digits, look)).max();
             match longest.filter(|_| begins(text, found)) {
                 Some(end) => {
@@ -118,6 +130,13 @@ impl Number {
                 }
                 None => start = found + text[found..].chars().next().map_or(1, char::len_utf8),
             }
+        }
+        if let Some(id) = &self.user_id {
+            let is_of_id = |c: char| c.is_ascii_alphanumeric();
+            let whole = text.match_indices(id.as_str()).filter(|(at, _)| {
+                !text[..*at].ends_with(is_of_id) && !text[at + id.len()..].starts_with(is_of_id)
+            });
+            places.extend(whole.map(|(at, _)| at..at + id.len()));
         }
         for encoded in &self.encoded {
             places
@@ -195,21 +214,19 @@ fn next_digit(text: &str, start: usize) -> Option<usize> {
     text[start..].char_indices().find(|(_, c)| digit(*c).is_some()).map(|(at, _)| start + at)
 }
 
-/// The value of a digit of the scripts that phones are written in.
+/// The value of a digit of any script.
 fn digit(c: char) -> Option<u8> {
-    let zero = match c {
-        '0'..='9' => '0',
-        '\u{660}'..='\u{669}' => '\u{660}',
-        '\u{6f0}'..='\u{6f9}' => '\u{6f0}',
-        '\u{966}'..='\u{96f}' => '\u{966}',
-        '\u{ff10}'..='\u{ff19}' => '\u{ff10}',
-        _ => return None,
-    };
-    u8::try_from(u32::from(c) - u32::from(zero)).ok()
+    u8::try_from(phone::digit(c)?.to_digit(10)?).ok()
 }
 
 fn is_gap(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '-' | '.' | '/' | '(' | ')' | '+' | '\u{2010}'..='\u{2015}')
+    let is_unseen = matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    c.is_whitespace()
+        || is_unseen
+        || matches!(c, '-' | '.' | '/' | '(' | ')' | '+' | '\u{2010}'..='\u{2015}')
 }
 
 /// What all Base64 texts that hold these bytes have in common, by where a group of three begins.

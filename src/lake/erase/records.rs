@@ -32,16 +32,23 @@ pub(super) struct Judge {
     /// By table, header and delimiter; none of a header that belongs to no table.
     witnesses: HashMap<[String; 3], Option<(Witness, Roles)>>,
     phones: Phones,
+    /// The dialling code of national numbers.
+    home: Option<String>,
 }
 
 impl Judge {
+    /// One for whom national numbers are of a dialling code.
+    pub(super) fn at_home(home: Option<&str>) -> Self {
+        Self { home: home.map(str::to_owned), ..Self::default() }
+    }
+
     /// Reads a rejected record by what the lake keeps with it; none where that says nothing.
     pub(super) fn read(&mut self, [kind, header, delimiter]: [&str; 3], raw: &str) -> Reading<'_> {
         let known = [kind, header, delimiter].map(str::to_owned);
         let witness = match self.witnesses.entry(known) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(
-                Witness::of_rejects(kind, header, delimiter)
+                Witness::of_rejects(kind, header, delimiter, self.home.as_deref())
                     .map(|witness| (witness, Roles::of_table(kind))),
             ),
         };
@@ -92,7 +99,7 @@ impl<'p> Reading<'p> {
 
     /// Whether it is the person's by what it says itself.
     pub(super) fn is_theirs(&self, sought: &Sought) -> bool {
-        self.testimony.person.as_deref() == Some(sought.phone.as_str())
+        self.testimony.person.as_deref().is_some_and(|person| sought.number.is_person(person))
     }
 
     /// Whether it is known to be somebody's.

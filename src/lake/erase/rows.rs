@@ -48,6 +48,8 @@ pub(super) struct Sought {
     pub(super) phone: String,
     /// What is looked for in texts and names.
     pub(super) number: Number,
+    /// The dialling code of the lake's own country, whose national numbers side tables hold.
+    pub(super) home: Option<String>,
     /// Whether nothing is looked for but the `user_phone`.
     pub(super) is_exact: bool,
     /// Whether rows go that name the number as a line.
@@ -147,7 +149,7 @@ impl Roles {
         let role = |column: &wabalake_data::Column| match column.kind {
             _ if column.name == USER_PHONE => Role::Person,
             _ if LINES.contains(&(table.name, column.name)) => Role::Line,
-            Kind::Phone => Role::Phone,
+            Kind::Phone | Kind::FullPhone => Role::Phone,
             _ if [SESSION_ID, sessions::PARENT_SESSION_ID].contains(&column.name) => Role::Session,
             _ if column.name == closures::CLOSURE_ID => Role::Closing,
             _ if own.contains(column.name) || is_name_elsewhere(column) => Role::Name,
@@ -167,7 +169,7 @@ impl Roles {
 
     /// The rows without the person. Columns that are missing say nothing.
     pub(super) fn strike(&self, rows: DataFrame, sought: &Sought, when: When) -> Result<Struck> {
-        let whose = theirs(&rows, &sought.phone)?;
+        let whose = theirs(&rows, &sought.number)?;
         let mut goes: Vec<bool> = whose.iter().map(|theirs| *theirs == Some(true)).collect();
         self.add_nobodys(&rows, sought, when, &whose, &mut goes)?;
         let mut revised: HashMap<PlSmallStr, Vec<(usize, String)>> = HashMap::new();
@@ -254,7 +256,9 @@ impl Roles {
         let phones = rows.column(USER_PHONE).and_then(Column::str).ok();
         let is_of_people = phones.is_some() || self.is_of_records();
         for (row, _) in goes.iter().enumerate().filter(|(_, goes)| **goes && is_of_people) {
-            let person = phones.and_then(|phones| phones.get(row)).filter(|text| !text.is_empty());
+            let person = phones.and_then(|phones| phones.get(row));
+            // By older rules one person had several numbers.
+            let person = person.filter(|text| !text.is_empty() && !sought.number.is_person(text));
             people.insert(text_key(person.unwrap_or(&sought.phone)));
         }
         let mut touched = vec![false; rows.height()];
@@ -301,7 +305,7 @@ fn stand_in(sought: &Sought, session: &str, when: When) -> Option<String> {
 
 /// Judges rejected records: says which go, and what others are without the person.
 fn judge_all(rows: &DataFrame, sought: &Sought, goes: &mut [bool]) -> Result<Vec<(usize, String)>> {
-    let mut judge = Judge::default();
+    let mut judge = Judge::at_home(sought.home.as_deref());
     let mut instead = Vec::new();
     let text = |name: &str| Ok::<_, PolarsError>(rows.column(name)?.str()?.clone());
     let (kinds, headers) = (text(rejects::KIND)?, text(rejects::HEADER)?);
@@ -319,8 +323,8 @@ fn judge_all(rows: &DataFrame, sought: &Sought, goes: &mut [bool]) -> Result<Vec
 }
 
 /// For each row whether it is the person's; none where it does not say whose it is.
-pub(super) fn theirs(rows: &DataFrame, phone: &str) -> PolarsResult<Vec<Option<bool>>> {
+pub(super) fn theirs(rows: &DataFrame, number: &Number) -> PolarsResult<Vec<Option<bool>>> {
     let Ok(phones) = rows.column(USER_PHONE) else { return Ok(vec![None; rows.height()]) };
     let people = phones.str()?.iter().map(|person| person.filter(|person| !person.is_empty()));
-    Ok(people.map(|person| Some(person? == phone)).collect())
+    Ok(people.map(|person| Some(number.is_person(person?))).collect())
 }

@@ -386,6 +386,44 @@ fn a_damaged_checkpoint_is_passed_over_where_the_commits_are_there() {
     assert!(error.contains("39.checkpoint.parquet` is not as it was written"), "{error}");
 }
 
+/// Another program set something, so that `deltalake` reads the log too when a commit is made.
+#[test]
+fn a_damaged_checkpoint_does_not_keep_a_load_out_of_a_table_that_another_program_changed() {
+    let (_folder, lake) = lake();
+    for n in 0..20 {
+        load(&lake, &format!("l{n}"), day(1 + n % 3), &[&format!("s{n}")]);
+    }
+    let mut metadata = lake.snapshot(SESSIONS).unwrap().state.as_ref().unwrap().metadata.clone();
+    metadata["description"] = json!("ours");
+    metadata["configuration"]["delta.logRetentionDuration"] = json!("interval 60 days");
+    commit_as_another(&lake, &[json!({"metaData": metadata})]);
+    let checkpoint = table_folder(&lake).join("_delta_log/00000000000000000019.checkpoint.parquet");
+    let bytes = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    let lake = Lake::open(lake.root()).unwrap();
+    load(&lake, "more", day(1), &["more"]);
+    assert_eq!(all(&lake).len(), 21);
+    assert_eq!(lake.check(DEEP).unwrap().findings, []);
+}
+
+static PARTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+#[test]
+fn a_checkpoint_of_which_a_part_is_missing_is_told_of() {
+    let (_folder, lake) = lake();
+    load(&lake, "a", day(1), &["a1"]);
+    load(&lake, "b", day(2), &["b1"]);
+    let log = table_folder(&lake).join("_delta_log");
+    let part = format!("{:020}.checkpoint.{:010}.{:010}.parquet", 1, 1, 2);
+    fs::write(log.join(part), "PAR1").unwrap();
+    let again = Lake::open(lake.root())
+        .unwrap()
+        .warning(|what| PARTS.lock().unwrap().push(what.to_owned()));
+    assert_eq!(all(&again), ["a1", "b1"]);
+    let said = PARTS.lock().unwrap().join("\n");
+    assert!(said.contains("is one of 2 parts, of which 1 are there, and is passed over"), "{said}");
+}
+
 #[test]
 fn a_lake_without_hashes_is_read_and_checked_as_far_as_it_goes() {
     let (_folder, lake) = old_lake();

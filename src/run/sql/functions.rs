@@ -195,12 +195,12 @@ pub(super) fn read(text: &str, zone: Tz) -> Option<i64> {
     match stamp::read(text, zone) {
         Stamp::At(at) => Some(at),
         // A clock skipped that time, or other exports mean nothing by it: here it is what it says.
-        Stamp::Sentinel | Stamp::Bad => match stamp::read(text, Tz::UTC) {
+        Stamp::Sentinel | Stamp::Skipped | Stamp::Bad => match stamp::read(text, Tz::UTC) {
             Stamp::At(local) => {
                 DateTime::from_timestamp_micros(local).map(|at| from_local(at.naive_utc(), zone))
             }
             Stamp::Sentinel => read_date(text.get(..10)?).ok().map(|date| day_start(zone, date)),
-            Stamp::Bad => None,
+            Stamp::Skipped | Stamp::Bad => None,
         },
     }
 }

@@ -1,0 +1,63 @@
+//! Parser of options that take a whole number, or a list of them.
+//!
+//! ```text
+//! --days '1, 7,30'   1, 7 and 30
+//! --days 1,x         refused: a whole number from 1 to 36500, such as 30
+//! ```
+
+use std::ops::RangeInclusive;
+
+/// Parser of a whole number in a range, whatever blanks stand around it.
+///
+/// # Errors
+/// What is no whole number or lies outside, with what is taken and an example.
+pub fn whole<T>(
+    range: RangeInclusive<i64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: TryFrom<i64> + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.trim().parse::<i64>();
+        let outside = match &number {
+            Ok(number) => !range.contains(number),
+            Err(error) => matches!(
+                error.kind(),
+                std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow
+            ),
+        };
+        let taken = number.ok().filter(|number| range.contains(number));
+        taken.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            let example = 30.clamp(*least, *most);
+            let up_to = match u32::try_from(*most) {
+                Ok(most) if most < u32::MAX => format!("from {least} to {most}"),
+                _ => format!("from {least} on"),
+            };
+            let what = if outside { "out of range" } else { "not a whole number" };
+            format!("{what}\n  hint: write a whole number {up_to}, such as {example}")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_range_with_blanks_around_them() {
+        let days = whole::<i32>(1..=36_500);
+        for text in ["7", " 7", "7 ", "\t7", "+7", "007"] {
+            assert_eq!(days(text), Ok(7), "{text:?}");
+        }
+        let hint = "hint: write a whole number from 1 to 36500, such as 30";
+        for text in ["", "x", "7.5", "7 days", "seven"] {
+            assert_eq!(days(text), Err(format!("not a whole number\n  {hint}")), "{text:?}");
+        }
+        for text in ["0", "-1", "36501", "99999999999999999999"] {
+            assert_eq!(days(text), Err(format!("out of range\n  {hint}")), "{text:?}");
+        }
+        let open = whole::<u32>(1..=u32::MAX.into())("0").unwrap_err();
+        assert!(open.ends_with("from 1 on, such as 30"), "{open}");
+    }
+}

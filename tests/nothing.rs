@@ -1,0 +1,298 @@
+//! Reading nothing is no success: a file of which no row can be taken fails its load, and loses
+//! nothing.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use wabalake::config::Config;
+use wabalake::lake::erase::Options as How;
+use wabalake::load::{Options, Report, load};
+use wabalake::nightly::{self, night};
+use wabalake_data::tables::{audience_tags, sessions, table};
+
+use super::cli::Desk;
+use super::kinds::{Bench, total};
+
+const HEADER: &str = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
+const BAD: &str = "a1,soon,57,3005550101\na2,later,57,3005550102\n";
+const GOOD: &str = "b1,2025-06-01 10:00:00,57,3005550103\n";
+
+fn bad() -> String {
+    format!("{HEADER}{BAD}")
+}
+
+fn good() -> String {
+    format!("{HEADER}{GOOD}")
+}
+
+const BAD_REJECTS: [&str; 2] = [
+    "1@2 session_started_timestamp: not a date and time such as 2025-12-31 10:00:00 or unix seconds",
+    "2@3 session_started_timestamp: not a date and time such as 2025-12-31 10:00:00 or unix seconds",
+];
+
+#[test]
+fn its_rejects_are_kept_once_and_no_row_is() {
+    let bench = Bench::new();
+    for _ in 0..3 {
+        let error = bench.try_load("bad.csv", bad()).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let said = error.lines();
+        let said = said.replace(&bench.lake().root().display().to_string(), "lake");
+        assert_eq!(
+            said,
+            "error: none of the 2 records of `bad.csv` can be taken: nothing was loaded\n  \
+             found: bad.csv: record 1, line 2, `session_started_timestamp`: not a date and time such as 2025-12-31 10:00:00 or unix seconds; \
+             bad.csv: record 2, line 3, `session_started_timestamp`: not a date and time such as 2025-12-31 10:00:00 or unix seconds\n  \
+             hint: mend it or export it anew, and load it again; `wabalake rejects --lake lake` \
+             shows its rejects"
+        );
+        assert_eq!(bench.rejects(), BAD_REJECTS);
+        assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
+        assert_eq!(bench.lake().status().unwrap().open_rejects, 2);
+        assert!(bench.lake().last_load().unwrap().is_none());
+    }
+    // What says the same later resolves them, and is taken back with its marks.
+    let mended = bad().replace("soon", "2025-06-02 10:00:00").replace("later", "2025-06-02 10:00");
+    assert_eq!(total(&bench.load("mended.csv", mended)), [2, 2, 0, 0, 0, 0, 0]);
+    assert_eq!(bench.rejects(), [""; 0]);
+    bench.lake().undo().unwrap();
+    assert_eq!(bench.rejects(), BAD_REJECTS);
+}
+
+#[test]
+fn rejects_that_were_exported_and_mended_are_resolved() {
+    let bench = Bench::new();
+    bench.try_load("bad.csv", format!("{HEADER},soon,57,3005550101\n")).unwrap_err();
+    let open = wabalake::lake::rejects::read(&bench.lake(), wabalake::lake::rejects::Which::Open);
+    let mut mend = Vec::new();
+    let open = open.unwrap().collect().unwrap();
+    assert_eq!(wabalake::load::rejects::export(&open, true, &mut mend).unwrap(), 1);
+    let mended = String::from_utf8(mend).unwrap().replace(",soon", "a1,2025-06-01 10:00:00");
+    assert_eq!(total(&bench.load("mended.csv", mended)), [1, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(bench.rejects(), [""; 0]);
+}
+
+#[test]
+fn what_the_lake_has_resolves_them_at_once() {
+    let bench = Bench::new();
+    bench.load("good.csv", format!("{HEADER}a1,2025-06-01 10:00:00,57,3005550101\n"));
+    bench.try_load("bad.csv", bad()).unwrap_err();
+    assert_eq!(bench.rejects(), BAD_REJECTS[1..]);
+}
+
+#[test]
+fn one_of_several_files_stops_all_unless_each_is_a_load_of_its_own() {
+    let bench = Bench::new();
+    let files = [bench.file("bad.csv", bad()), bench.file("good.csv", good())];
+    let error = load(&bench.lake(), &files, &Options::default()).unwrap_err();
+    assert!(error.to_string().starts_with("none of the 2 records of `bad.csv`"), "{error}");
+    assert_eq!(bench.rejects(), BAD_REJECTS);
+    assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
+
+    let each = Options { per_file: true, ..Options::default() };
+    let report = load(&bench.lake(), &files, &each).unwrap();
+    assert_eq!(total(&report), [1, 1, 0, 0, 0, 0, 0]);
+    let failed: Vec<&str> = report.failed.iter().map(|failed| failed.file.as_str()).collect();
+    assert_eq!(failed, ["bad.csv"]);
+    assert_eq!(bench.rejects(), BAD_REJECTS);
+}
+
+/// A folder with files, and what loading it comes to.
+fn folder(bench: &Bench, files: &[(&str, String)]) -> Result<Report, wabalake::error::Error> {
+    let path = bench.file("there", "");
+    let folder: PathBuf = path.with_file_name("exports");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    load(&bench.lake(), &[folder], &Options::default())
+}
+
+#[test]
+fn in_a_folder_it_is_told_and_an_error_only_where_it_is_all_there_is() {
+    let bench = Bench::new();
+    let error = folder(&bench, &[("bad.csv", bad())]).unwrap_err();
+    assert!(error.to_string().starts_with("none of the 2 records"), "{error}");
+    let report = folder(&bench, &[("bad.csv", bad()), ("good.csv", good())]).unwrap();
+    assert_eq!(total(&report), [3, 1, 0, 0, 2, 0, 0]);
+    let told = report.text();
+    assert!(told.contains("2 rejected\n  nothing was taken of it\n"), "{told}");
+    assert_eq!(bench.rejects(), BAD_REJECTS);
+}
+
+#[test]
+fn what_only_is_tried_or_strict_keeps_nothing() {
+    for options in [
+        Options { dry_run: true, ..Options::default() },
+        Options { strict: true, ..Options::default() },
+        Options { max_rejects: Some(1), ..Options::default() },
+    ] {
+        let bench = Bench::new();
+        let file = bench.file("bad.csv", bad());
+        let error = load(&bench.lake(), &[file], &options).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert_eq!(bench.rejects(), [""; 0], "{options:?}");
+    }
+}
+
+#[test]
+fn what_is_understood_is_no_fault() {
+    let bench = Bench::new();
+    // A header alone.
+    let report = bench.load("none.csv", HEADER);
+    assert_eq!(total(&report), [0; 7]);
+    assert!(report.text().contains("→  sessions\n  no rows\n"), "{}", report.text());
+    // What the lake has already.
+    bench.load("good.csv", good());
+    let again = format!("{HEADER}{GOOD}{GOOD}");
+    assert_eq!(total(&bench.load("again.csv", again)), [2, 0, 0, 2, 0, 0, 0]);
+    assert!(bench.load("good.csv", good()).files[0].already_loaded);
+    // Events of another kind.
+    let other =
+        "{\"event_id\":\"e4\",\"event_type\":\"deployment.failure\",\"session_id\":\"s\"}\n";
+    let closures = Options { kind: table("closures"), ..Options::default() };
+    let file = bench.file("failures.jsonl", other);
+    let report = load(&bench.lake(), &[file], &closures).unwrap();
+    assert_eq!(total(&report), [1, 0, 0, 0, 0, 1, 0]);
+    // Among what is at fault they are no success.
+    let with =
+        format!("{other}{{\"event_id\":\"e5\",\"session_id\":\"s\",\"closed_at\":\"soon\"}}\n");
+    let file = bench.file("broken.jsonl", with);
+    let error = load(&bench.lake(), &[file], &closures).unwrap_err();
+    assert!(error.to_string().starts_with("none of the 2 records of `broken.jsonl`"), "{error}");
+    // Rows of a person who is kept out.
+    let how = How { keep_out: true, ..How::default() };
+    bench.lake().erase("573005550103", how).unwrap();
+    let report = bench.load("again.csv", format!("{HEADER}{GOOD},,,\n").replace("b1", "b2"));
+    assert_eq!(total(&report), [2, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(report.files[0].rows_kept_out, 1);
+}
+
+#[test]
+fn an_object_in_which_nothing_is_known_is_told_so() {
+    let bench = Bench::new();
+    let kind = |name: &str| Options { kind: table(name), ..Options::default() };
+    for (name, open) in [("ad_spend", 0), ("closures", 1), ("conversions", 2)] {
+        let file = bench.file("a.json", "[{\"573005550101\":{\"hello\":\"there\"}}]");
+        let error = load(&bench.lake(), &[file], &kind(name)).unwrap_err();
+        let said = format!("no object of {name} was found in `a.json`: nothing was loaded");
+        assert_eq!(error.to_string(), said);
+        assert!(!error.lines().contains("5730"), "{}", error.lines());
+        assert_eq!(bench.rejects().len(), open, "{name}");
+        assert_eq!(bench.lake().snapshot(table(name).unwrap()).unwrap().version, None);
+    }
+}
+
+#[test]
+fn as_it_is_typed() {
+    let desk = Desk::new();
+    desk.write("bad.csv", &bad());
+    let said = desk.run("load bad.csv --lake lake");
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+    assert!(said.err.contains("/lake` shows its rejects"), "{}", said.err);
+    assert!(desk.path("bad.csv").exists());
+    let rejects = desk.run("rejects --lake lake --format csv");
+    assert_eq!(rejects.out.matches("not a date and time").count(), 2, "{}", rejects.out);
+    let tried = desk.run("load bad.csv --lake other --dry-run");
+    assert_eq!(tried.code, 1);
+    assert!(tried.err.contains("none of the 2 records of `bad.csv` can be taken"), "{}", tried.err);
+    assert!(!desk.path("other").exists());
+    let point = "{\"analytics\":{\"data_points\":[{\"start\":1748736000,\"end\":1748822400,\
+                 \"sent\":\"many\",\"delivered\":2}]},\"id\":\"1\"}";
+    desk.write("meta.json", point);
+    let said = desk.run("load meta.json --lake lake --quiet");
+    assert_eq!(said.code, 0);
+    assert!(said.err.contains("warning: 1 value of measures could not be read"), "{}", said.err);
+}
+
+#[test]
+fn a_night_puts_it_aside_and_deletes_nothing() {
+    for after in ["leave", "move", "delete"] {
+        let bench = Bench::new();
+        let lake = bench.lake();
+        let inbox = lake.root().join("inbox");
+        std::fs::create_dir_all(&inbox).unwrap();
+        for folder in ["loaded", "failed"] {
+            std::fs::create_dir_all(lake.root().join(folder)).unwrap();
+        }
+        let other = "{\"event_id\":\"e4\",\"event_type\":\"deployment.failure\",\
+                     \"session_id\":\"s\",\"closed_at\":\"2025-06-01T00:00:00Z\"}\n";
+        let files = [("bad.csv", bad()), ("good.csv", good()), ("other.jsonl", other.to_owned())];
+        for (name, text) in &files {
+            std::fs::write(inbox.join(name), text).unwrap();
+            // As if it had been there for a while.
+            let file = std::fs::File::options().append(true).open(inbox.join(name)).unwrap();
+            let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+            file.set_modified(before).unwrap();
+        }
+        let settings = format!(
+            "[inbox]\nfolders = ['inbox']\nafter = '{after}'\nloaded = 'loaded'\nfailed = 'failed'\n"
+        );
+        let config = Config::read(&settings).unwrap();
+        let report = night(&lake, &config, &nightly::Options::default(), None).unwrap();
+        assert_eq!((report.inbox.files, report.inbox.rows_new), (2, 1), "{after}");
+        assert!(!report.is_whole());
+        let aside = lake.root().join("failed");
+        assert_eq!(std::fs::read_to_string(aside.join("bad.csv")).unwrap(), bad(), "{after}");
+        let said = std::fs::read_to_string(aside.join("bad.csv.error.txt")).unwrap();
+        assert!(said.contains("none of the 2 records of `bad.csv` can be taken"), "{said}");
+        assert!(said.contains("`wabalake rejects --lake "), "{said}");
+        assert!(!said.contains("3005550101"), "{said}");
+        assert_eq!(bench.rejects(), BAD_REJECTS);
+        let place = |name: &str| match after {
+            "move" => lake.root().join("loaded").join(name),
+            _ => inbox.join(name),
+        };
+        assert_eq!(place("good.csv").exists(), after != "delete");
+        assert!(place("other.jsonl").exists(), "{after}");
+        let again = night(&lake, &config, &nightly::Options::default(), None).unwrap();
+        assert!(again.is_whole(), "{after}: {:?}", again.inbox);
+        assert_eq!(again.inbox.files + again.inbox.known, 0);
+    }
+}
+
+/// A row of a made-up file: taken, at fault, or the lake's already.
+fn lines() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(0..3_u8, 0..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
+
+    /// A load fails if and only if a file of it has records of which each is at fault; then no row of
+    /// any is there, and the rejects of those files are.
+    #[test]
+    fn a_load_fails_where_a_file_gives_nothing(files in prop::collection::vec(lines(), 1..4)) {
+        let bench = Bench::new();
+        bench.load("before.csv", "phone,tag\n12025550123,there\n");
+        let mut paths = Vec::new();
+        for (name, rows) in files.iter().enumerate() {
+            let row = |(at, row): (usize, &u8)| match row {
+                0 => format!("12025550123,t{name}-{at}\n"),
+                1 => ",without\n".to_owned(),
+                _ => "12025550123,there\n".to_owned(),
+            };
+            let rows: String = rows.iter().enumerate().map(row).collect();
+            paths.push(bench.file(&format!("{name}.csv"), format!("phone,tag\n{rows}")));
+        }
+        let count = |rows: &[u8], kind| rows.iter().filter(|row| **row == kind).count();
+        let is_nothing = |rows: &&Vec<u8>| !rows.is_empty() && count(rows, 1) == rows.len();
+        let fails = files.iter().any(|rows| is_nothing(&rows));
+        let loaded = load(&bench.lake(), &paths, &Options::default());
+        prop_assert_eq!(loaded.is_err(), fails, "{:?}", files);
+        let mut rejects = std::collections::BTreeMap::new();
+        for rows in files.iter().filter(|rows| !fails || is_nothing(rows)) {
+            // Files with the same bytes are one.
+            let key = if count(rows, 0) == 0 { format!("{rows:?}") } else { String::new() };
+            if key.is_empty() {
+                *rejects.entry(String::from("new")).or_insert(0) += count(rows, 1);
+            } else {
+                rejects.insert(key, count(rows, 1));
+            }
+        }
+        prop_assert_eq!(bench.rejects().len(), rejects.values().sum::<usize>(), "{:?}", files);
+        let taken: usize = files.iter().map(|rows| count(rows, 0)).sum();
+        let rows = bench.rows(&audience_tags::TABLE).len();
+        prop_assert_eq!(rows, 1 + if fails { 0 } else { taken }, "{:?}", files);
+    }
+}

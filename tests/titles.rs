@@ -1,0 +1,625 @@
+//! Headers as files have them: lines above, marks within, line ends of Macs, titles in other
+//! languages; and nothing of a file that has none in any message.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use polars::prelude::*;
+use proptest::prelude::*;
+use rust_xlsxwriter::Workbook;
+use serde_json::Value;
+use tempfile::TempDir;
+use wabalake::error::Error;
+use wabalake::lake::Lake;
+use wabalake::lake::rejects::{self, Which};
+use wabalake::load::{Options, Report, load};
+use wabalake_data::tables::{ad_spend, audience_tags, deployments, sessions, variables};
+use wabalake_data::{TABLES, Table};
+
+use super::cli::{Desk, Said};
+use ::zip::write::SimpleFileOptions;
+
+/// A lake and a place for exports, gone with the test.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    fn lake(&self) -> Lake {
+        Lake::create(self.folder.path().join("lake")).unwrap()
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn load_as(&self, text: impl AsRef<[u8]>, options: &Options) -> Result<Report, Error> {
+        load(&self.lake(), &[self.file("export.csv", text)], options)
+    }
+
+    fn load(&self, text: impl AsRef<[u8]>) -> Report {
+        self.load_as(text, &Options::default()).unwrap()
+    }
+
+    fn refused(&self, text: impl AsRef<[u8]>) -> String {
+        self.load_as(text, &Options::default()).unwrap_err().lines()
+    }
+
+    /// Some columns of a table's rows, with `|` between.
+    fn rows(&self, table: &'static Table, names: &[&str]) -> Vec<String> {
+        let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
+        let text = |name: &&str| col(*name).cast(DataType::String).fill_null(lit(""));
+        let found = scan.select(names.iter().map(text).collect::<Vec<_>>()).collect().unwrap();
+        let cell = |row, name: &&str| {
+            found.column(name).unwrap().str().unwrap().get(row).unwrap().to_owned()
+        };
+        let row = |row| names.iter().map(|name| cell(row, name)).collect::<Vec<_>>().join("|");
+        let mut rows: Vec<String> = (0..found.height()).map(row).collect();
+        rows.sort();
+        rows
+    }
+
+    /// Where open rejects were, and why.
+    fn rejects(&self) -> Vec<String> {
+        let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
+        let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
+        let reason = |row| open.column(rejects::REASON).unwrap().str().unwrap().get(row).unwrap();
+        let reject = |row| {
+            let (record, line) = (number(rejects::RECORD, row), number(rejects::LINE, row));
+            format!("{record}@{line}: {}", reason(row))
+        };
+        (0..open.height()).map(reject).collect()
+    }
+}
+
+/// Read, new, rejected, repeated headers, records above the header: of the only file.
+fn figures(report: &Report) -> [u64; 5] {
+    let [file] = &report.files[..] else { panic!("{:?}", report.files) };
+    let taken = file.rows_new + file.rows_updated + file.rows_unchanged + file.rows_rejected;
+    let left = file.rows_left_out + file.rows_kept_out + file.rows_repeated_header;
+    assert_eq!(file.rows_read + file.rows_spread, taken + left, "{file:?}");
+    [
+        file.rows_read,
+        file.rows_new,
+        file.rows_rejected,
+        file.rows_repeated_header,
+        file.records_above_header,
+    ]
+}
+
+const SESSIONS: &str = "\
+session_id,session_started_timestamp,user_country_code,user_cellphone,first_message
+a1,2025-06-01 10:00:00,57,3005550101,\"Hola, tu
+que tal\"
+a2,soon,57,3005550102,Hola
+a3,2025-06-01 10:00:00,57,3005550103,adiós
+";
+
+const OF_SESSIONS: [&str; 3] = ["session_id", "user_phone", "first_message"];
+
+#[test]
+fn lines_that_end_in_cr_hold_the_same_rows() {
+    for (text, broken) in [
+        (SESSIONS.to_owned(), "\n"),
+        (SESSIONS.replace('\n', "\r"), "\r"),
+        (SESSIONS.replace('\n', "\r\n"), "\r\n"),
+        // Excel for Mac breaks lines within cells by LF.
+        (SESSIONS.replace('\n', "\r").replace("tu\rque", "tu\nque"), "\n"),
+    ] {
+        let bench = Bench::new();
+        let report = bench.load(&text);
+        assert_eq!(figures(&report), [3, 2, 1, 0, 0], "{text:?}");
+        assert_eq!(report.files[0].unknown_columns, [""; 0]);
+        assert_eq!(
+            bench.rejects(),
+            ["2@4: not a date and time such as 2025-12-31 10:00:00 or unix seconds"],
+            "{text:?}"
+        );
+        assert_eq!(
+            bench.rows(&sessions::TABLE, &OF_SESSIONS),
+            [
+                format!("a1|573005550101|Hola, tu{broken}que tal"),
+                "a3|573005550103|adiós".to_owned()
+            ]
+        );
+    }
+}
+
+#[test]
+fn letters_of_mac_roman_are_read() {
+    let bench = Bench::new();
+    let text = b"session_id,session_started_timestamp,first_message\ra1,2025-06-01 10:00:00,Adi\x97s ma\x96ana\r\
+                 a2,2025-06-01 10:00:00,\xc0Qu\x8e?\r";
+    let report = bench.load(text);
+    assert_eq!(report.files[0].encoding, "macintosh");
+    let read = bench.rows(&sessions::TABLE, &["session_id", "first_message"]);
+    assert_eq!(read, ["a1|Adiós mañana", "a2|¿Qué?"]);
+    // The same with the line ends of other programs, and other letters.
+    let text = b"session_id,session_started_timestamp,first_message\na1,2025-06-01 10:00:00,Adi\xf3s ma\xf1ana\n";
+    assert_eq!(bench.load(text).files[0].encoding, "windows-1252");
+    assert_eq!(bench.rows(&sessions::TABLE, &["first_message"])[0], "Adiós mañana");
+}
+
+#[test]
+fn files_put_together_are_read_through() {
+    let bench = Bench::new();
+    let tags =
+        "phone,tag\n573005550101,vip\n\u{feff}phone,tag\n573005550102,new\n\"Phone\",TAG,,\n";
+    let report = bench.load(tags);
+    assert_eq!(figures(&report), [4, 2, 0, 2, 0]);
+    assert_eq!(report.files[0].rows_read, 4);
+    assert!(
+        report.text().contains("\n  left out: the header again, 2 times\n"),
+        "{}",
+        report.text()
+    );
+    assert_eq!(
+        bench.rows(&audience_tags::TABLE, &["user_phone", "tag"]),
+        ["573005550101|vip", "573005550102|new"]
+    );
+
+    let values = "session_id,name,value\ns1,city,Lima\nsession_id,name,value\ns2,city,Cali\n";
+    for ends in ["\n", "\r", "\r\n"] {
+        let bench = Bench::new();
+        assert_eq!(figures(&bench.load(values.replace('\n', ends))), [3, 2, 0, 1, 0]);
+        let read = bench.rows(&variables::TABLE, &["session_id", "name", "value"]);
+        assert_eq!(read, ["s1|city|Lima", "s2|city|Cali"]);
+    }
+
+    // A mark is no part of an id, quoted or not, wherever it stands; within a text it stays.
+    let marked = "\u{feff}\u{feff}\"session_id\",session_started_timestamp,first_message\n\
+                  a1,2025-06-01 10:00:00,Hola\n\u{feff}a2,\u{feff}2025-06-01 10:00:00,Hola\n\
+                  \u{feff}\"a,3\",2025-06-01 10:00:00,\"Ho\u{feff}la\"\n\"\u{feff}a4\",2025-06-01 10:00:00,\n";
+    let bench = Bench::new();
+    assert_eq!(figures(&bench.load(marked)), [4, 4, 0, 0, 0]);
+    let read = bench.rows(&sessions::TABLE, &["session_id", "first_message"]);
+    assert_eq!(read, ["a,3|Ho\u{feff}la", "a1|Hola", "a2|Hola", "a4|"]);
+}
+
+#[test]
+fn what_is_above_the_header_is_passed_over() {
+    let plain = "session_id;session_started_timestamp;first_message\na1;2025-06-01 10:00:00;Hola\n";
+    for (above, passed) in [
+        ("sep=;\r\n", 0),
+        ("\u{feff}\"sep=;\"\n", 0),
+        ("sep=;\r", 0),
+        ("Sessions of June\n\nExported on Monday, 2 June; by Ana\n", 2),
+        ("sep=;\n;;\nSessions;;\n", 2),
+        (&"x\n".repeat(20), 20),
+    ] {
+        let bench = Bench::new();
+        let report = bench.load(format!("{above}{plain}"));
+        assert_eq!(figures(&report), [1, 1, 0, 0, passed], "{above:?}");
+        assert_eq!(report.files[0].delimiter, ';');
+        assert_eq!(bench.rows(&sessions::TABLE, &["session_id", "first_message"]), ["a1|Hola"]);
+        let told = format!("above the header: {passed} lines passed over");
+        assert_eq!(report.text().contains(&told), passed > 0, "{}", report.text());
+    }
+    // Lines are counted from the file's first.
+    let bench = Bench::new();
+    bench.load(format!("Report\n\nof June\n{plain}a2;soon;Hola\n"));
+    assert_eq!(
+        bench.rejects(),
+        ["2@6: not a date and time such as 2025-12-31 10:00:00 or unix seconds"]
+    );
+    for (first, delimiter) in [("sep=|", '|'), ("sep=\\t", '\t'), ("sep=,", ',')] {
+        let bench = Bench::new();
+        let text = format!("{first}\n{}", plain.replace(';', &delimiter.to_string()));
+        assert_eq!(bench.load(text).files[0].delimiter, delimiter);
+        assert_eq!(bench.rows(&sessions::TABLE, &["first_message"]), ["Hola"]);
+    }
+    let error = Bench::new().refused(format!("{}{plain}", "x\n".repeat(21)));
+    assert!(error.contains("no export that is known\n  found: 1 cell, none of them"), "{error}");
+    // Of a header that lacks something, not of the title above it.
+    let error = Bench::new()
+        .refused("Report of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n");
+    assert!(error.contains("has no column `session_started_timestamp`"), "{error}");
+}
+
+#[test]
+fn empty_cells_too_many_cost_nothing_and_cells_too_few_are_counted() {
+    let header =
+        "conversation_id,user_cellphone,deployment_timestamp,delivery_status,status_detail";
+    let bench = Bench::new();
+    let report = bench.load(format!(
+        "{header}\n1,573005550101,2025-06-01 10:00:00,Delivered,,,, \n\
+         1,573005550102,2025-06-01 10:00:00\n1,573005550103,2025-06-01 10:00:00,Delivered\n\
+         1,573005550104,2025-06-01 10:00:00,Delivered,,,x\n\
+         1,573005550105,2025-06-01 10:00:00,Delivered,\"on two\nlines\",,\n"
+    ));
+    assert_eq!(figures(&report), [5, 2, 3, 0, 0]);
+    assert_eq!(
+        bench.rejects(),
+        [
+            "2@3: 2 of 5 cells are missing at the end",
+            "3@4: 1 of 5 cells is missing at the end",
+            "4@5: too many fields: 7 instead of 5",
+        ]
+    );
+    assert_eq!(bench.rows(&deployments::TABLE, &["user_phone"]), ["573005550101", "573005550105"]);
+    // A column without a title may be left out, and is read over where it is not.
+    let bench = Bench::new();
+    let report =
+        bench.load("phone,tag,,\n573005550101,vip,,\n573005550102,vip\n573005550103,vip,x\n");
+    assert_eq!(figures(&report), [3, 3, 0, 0, 0]);
+}
+
+const SPEND: [&str; 4] = ["ad_id", "day", "spend", "currency"];
+
+#[test]
+fn a_renamed_title_still_says_the_currency() {
+    let text = |title: &str| format!("Ad ID;Day;{title}\n120200000000000101;2025-06-02;1.012,50\n");
+    let spend = "120200000000000101|2025-06-02|1012.500000";
+    for (title, from, to, currency) in [
+        ("Kosten (EUR)", "Kosten (EUR)", "spend", "EUR"),
+        ("Kosten (EUR)", "Kosten", "spend", "EUR"),
+        ("Kosten (EUR)", "kosten", "Amount spent", "EUR"),
+        ("Kosten (R$)", "Kosten (R$)", "amount_spent", "BRL"),
+        ("Kosten (EUR)", "Kosten", "Amount spent (USD)", "USD"),
+        ("Kosten", "Kosten", "Amount spent (EUR)", "EUR"),
+        ("Kosten", "Kosten", "spend", ""),
+    ] {
+        let bench = Bench::new();
+        let renames = vec![(from.to_owned(), to.to_owned())];
+        let options = Options { renames, ..Options::default() };
+        bench.load_as(text(title), &options).unwrap();
+        let read = bench.rows(&ad_spend::TABLE, &SPEND);
+        assert_eq!(read, [format!("{spend}|{currency}")], "{title} {from}={to}");
+    }
+    // Its rejects come back in the same currency.
+    let bench = Bench::new();
+    let renames = vec![("Kosten".to_owned(), "spend".to_owned())];
+    let options = Options { renames, ..Options::default() };
+    bench.load_as(text("Kosten (EUR)").replace("2025-06-02", "soon"), &options).unwrap();
+    let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
+    let mut mend = Vec::new();
+    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
+    let mend = String::from_utf8(mend).unwrap().replace("soon", "2025-06-02");
+    bench.load(mend.replace("1.012,50", "1012.50"));
+    assert_eq!(bench.rows(&ad_spend::TABLE, &SPEND), [format!("{spend}|EUR")]);
+}
+
+#[test]
+fn ads_manager_in_german_needs_no_renames() {
+    let bench = Bench::new();
+    bench.load(
+        "Tag;Anzeigenname;Anzeigen-ID;Ausgegebener Betrag (EUR)\n2025-06-01;Blau;120200000000000101;12,50\n\
+         2025-06-02;Blau;120200000000000101;1.012,50\n",
+    );
+    bench.load(
+        "Berichtsstart;Berichtsende;Name der Anzeige;Anzeigen-ID;Name der Anzeigengruppe;Kampagnenname;\
+         Ausgegebener Betrag (EUR)\n13.06.2025;14.06.2025;Rot;120200000000000102;A;B;10,00\n",
+    );
+    assert_eq!(
+        bench.rows(&ad_spend::TABLE, &SPEND),
+        [
+            "120200000000000101|2025-06-01|12.500000|EUR",
+            "120200000000000101|2025-06-02|1012.500000|EUR",
+            "120200000000000102|2025-06-13|5.000000|EUR",
+            "120200000000000102|2025-06-14|5.000000|EUR",
+        ]
+    );
+}
+
+#[test]
+fn a_report_by_campaign_is_to_be_exported_by_ad() {
+    for (header, level) in [
+        (
+            "Reporting starts,Reporting ends,Campaign name,Campaign ID,Amount spent (USD)",
+            "campaign",
+        ),
+        ("Day,Campaign ID,Amount spent (USD)", "campaign"),
+        ("Day,Ad set name,Ad set ID,Campaign name,Amount spent (USD)", "ad set"),
+        ("Día,Nombre de la campaña,Importe gastado (COP)", "campaign"),
+        ("Tag;Kampagnenname;Kampagnen-ID;Ausgegebener Betrag (EUR)", "campaign"),
+    ] {
+        let error = Bench::new().refused(format!("{header}\n"));
+        let said = format!("`export.csv` is a report by {level}: it has no column `ad_id`");
+        assert!(error.contains(&said), "{error}");
+        assert!(error.contains("hint: export it by ad: the breakdown level Ad"), "{error}");
+        assert!(!error.contains("--rename"), "{error}");
+    }
+    let error = Bench::new().refused("Day,Campaign name,Ad name,Campaign ID,Amount spent (USD)\n");
+    assert!(error.contains("hint: export it anew with the column Ad ID"), "{error}");
+    // What may well be the ad's own id is what it was.
+    let error = Bench::new().refused("Day,Campaign name,Ad name,Ad-ID (neu),Amount spent (USD)\n");
+    assert!(error.contains("hint: name it with `--rename 'Ad-ID (neu)=ad_id'`"), "{error}");
+}
+
+#[test]
+fn a_rate_card_as_published_is_told_how_it_must_look() {
+    let card = "Market,Currency,Marketing,Utility,Authentication,\"Authentication-\nInternational\",Service\n\
+                Colombia,USD,0.0125,0.0008,0.0008,n/a,0\n";
+    let rates = wabalake_data::table("rates");
+    for (above, kind) in [("", None), ("Rates effective July 1, 2025\n\n", None), ("", rates)] {
+        let options = Options { kind, ..Options::default() };
+        let error = Bench::new().load_as(format!("{above}{card}"), &options).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let error = error.lines();
+        assert!(error.contains("is a rate card as Meta publishes it"), "{error}");
+        assert!(
+            error.contains("effective_from,country,category,tier_from,price,currency"),
+            "{error}"
+        );
+    }
+    // What the hint shows can be loaded.
+    let bench = Bench::new();
+    let error = bench.refused(card);
+    let cut = |from: &str| error.split(from).nth(1).unwrap().split('`').next().unwrap().to_owned();
+    let example = format!("{}\n{}\n", cut("under `"), cut("such as `"));
+    assert_eq!(figures(&bench.load(example)), [1, 1, 0, 0, 0]);
+}
+
+#[test]
+fn files_of_other_formats_are_called_by_their_names() {
+    let utf_16: Vec<u8> =
+        "\u{feff}<TABLE><tr><td>Jo</td>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let files: [(&str, &[u8], &str); 9] = [
+        ("a.xls", b"<html><body><table><tr><td>Jo</td></tr></table></body></html>", "an HTML page"),
+        ("b.csv", b"\xef\xbb\xbf \n<!-- x -->\n<!DOCTYPE HTML><html>Jo", "an HTML page"),
+        ("c.xls", &utf_16, "an HTML page"),
+        ("d.csv", b"<meta charset='utf-8'><table>Jo</table>", "an HTML page"),
+        ("e.parquet", b"PAR1\x15\x04Jo,session_id\nPAR1", "a Parquet file"),
+        ("f.xls", b"<?xml version='1.0'?><Workbook>Jo</Workbook>", "XML"),
+        ("g.pdf", b"%PDF-1.4 Jo\n", "a PDF"),
+        ("h.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1Jo\n", "an Excel file of an old format"),
+        ("i.rtf", b"{\\rtf1 Jo\n", "a text in RTF"),
+    ];
+    let bench = Bench::new();
+    for (name, bytes, what) in files {
+        let path = bench.file(&format!("exports/{name}"), bytes);
+        let error = load(&bench.lake(), &[path], &Options::default()).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        let error = error.lines();
+        assert!(error.starts_with(&format!("error: `{name}` is {what}")), "{error}");
+        assert!(error.contains("\n  hint: ") && !error.contains("Jo"), "{error}");
+    }
+    bench.file("exports/sessions.csv", SESSIONS);
+    let folder = bench.folder.path().join("exports");
+    let report = load(&bench.lake(), &[folder], &Options::default()).unwrap();
+    assert_eq!(report.files.len(), 1);
+    let passed: Vec<&str> = report.passed_over.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(passed.len(), files.len());
+    for (reason, (.., what)) in passed.iter().zip(files) {
+        assert!(reason.starts_with(what), "{reason}");
+    }
+}
+
+#[test]
+fn titles_are_named_beside_known_ones_only() {
+    let lines = |text: &str| Bench::new().refused(text);
+    assert_eq!(
+        lines("a1,2025-11-02T05:40:00Z,Inbound,BOT,573005550101,Hola\n").lines().nth(1).unwrap(),
+        "  found: 6 cells, none of them a title that is known"
+    );
+    assert_eq!(
+        lines("573005550101,sent,read,My order,Ana\n").lines().nth(1).unwrap(),
+        "  found: 5 cells, of which these are titles that are known: `sent`, `read`"
+    );
+    assert_eq!(
+        lines(
+            "session_id,session_status,session_start,Telephone of contact 3005550101,session_type,My order has not arrived\n"
+        ),
+        "error: `export.csv` has no column `session_started_timestamp`, which sessions need\n  \
+         found: session_id, session_status, session_start, (hidden), session_type, (hidden)\n  \
+         hint: name it with `--rename 'session_start=session_started_timestamp'`"
+    );
+    // A title that may be a phone is not named in a hint, though it is the likest.
+    let error =
+        lines("session_id,session_status,session_started_timestamp_3005550101,session_type\n");
+    assert!(error.contains("hint: if it is there under another title"), "{error}");
+    let bench = Bench::new();
+    let report = bench.load(
+        "session_id,session_started_timestamp,Flow\u{1b}[2J,+57 300 555 0101,,My order has not arrived\n\
+         a1,2025-06-01 10:00:00,x,y,z,w\n",
+    );
+    let expected = ["Flow\\u{1b}[2J", "(hidden)", "(no title)"];
+    assert_eq!(report.files[0].unknown_columns, expected);
+}
+
+/// What is planted: a phone, the same with marks, a word, a text of several, an id.
+#[derive(Clone, Debug)]
+struct Planted {
+    phone: String,
+    marked: String,
+    word: String,
+    text: String,
+}
+
+fn planted() -> impl Strategy<Value = Planted> {
+    let mark = prop::sample::select(vec![" ", "-", ".", "(", "\u{202a}", "\u{a0}"]);
+    ("[1-9]{7}", mark, "[zqxjk]{6}", "[zqxjk]{5} [zqxjk]{9} [zqxjk]{7}").prop_map(
+        |(number, mark, word, text)| {
+            let phone = format!("57300{number}");
+            let (head, tail) = phone.split_at(7);
+            Planted { marked: format!("+{head}{mark}{tail}"), phone, word, text }
+        },
+    )
+}
+
+/// Words of data that are titles of some table too.
+const WORDS: [&str; 8] = ["sent", "read", "country", "2025-06-01 10:00:00", "", "57", "tag", "x1"];
+
+/// A file of some form: with a header that is known, or with none.
+#[derive(Clone, Debug)]
+struct Made {
+    name: &'static str,
+    bytes: Vec<u8>,
+}
+
+fn made(planted: &Planted, form: usize, has_header: bool, words: &[&str]) -> Made {
+    let Planted { phone, marked, word, text } = planted;
+    let mut first: Vec<&str> = match has_header {
+        // Beside known titles those may be shown that are short words.
+        true => vec!["session_id", "session_started_timestamp", marked, phone, text],
+        false => vec![phone, marked, word, text],
+    };
+    first.extend(words);
+    let second = vec![word.as_str(); first.len()];
+    let rows = [first, second];
+    let joined = |delimiter: &str, end: &str| -> Vec<u8> {
+        rows.iter().map(|row| row.join(delimiter) + end).collect::<String>().into_bytes()
+    };
+    let object = format!(
+        "{{\"{phone}\":{{\"event_id\":\"{word}\",\"{text}\":\"{word}\"}},\"{marked}\":{{\"{text}\":\"{word}\"}}}}"
+    );
+    let known = "\"session_id\":\"s1\",\"session_started_timestamp\":\"soon\"";
+    let objects = match has_header {
+        true => format!("{{{known},\"{phone}\":1,\"{text}\":{{\"{marked}\":\"{word}\"}}}}"),
+        false => object,
+    };
+    let zipped = |name: &str, bytes: &[u8]| {
+        let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+        zip.finish().unwrap().into_inner()
+    };
+    let (name, bytes) = match form {
+        0 => ("a.csv", joined(",", "\n")),
+        1 => ("a.csv", joined(";", "\r\n")),
+        2 => ("a.tsv", joined("\t", "\n")),
+        3 => ("a.csv", joined(",", "\r")),
+        4 => ("a.csv", [b"sep=;\n".as_slice(), &joined(";", "\n")].concat()),
+        5 => ("a.csv", [b"Report\n".as_slice(), &joined(",", "\n")].concat()),
+        6 => ("a.json", format!("[{objects}]").into_bytes()),
+        7 => ("a.jsonl", format!("{objects}\n\"{text}\"\n{phone}\n{{\"{word}\n").into_bytes()),
+        8 => ("a.zip", zipped("b.csv", &joined(",", "\n"))),
+        9 => ("a.xls", format!("<table><tr><td>{word}<td>{phone}").into_bytes()),
+        10 => (
+            "a.json",
+            format!("{{\"data\":[{{\"data_points\":[\"{text}\",{phone}]}}],\"{phone}\":1}}")
+                .into_bytes(),
+        ),
+        _ => {
+            let mut book = Workbook::new();
+            let sheet = book.add_worksheet();
+            for (at, row) in (0..).zip(&rows) {
+                for (column, cell) in (0..).zip(row) {
+                    sheet.write(at, column, *cell).unwrap();
+                }
+            }
+            ("a.xlsx", book.save_to_buffer().unwrap())
+        }
+    };
+    Made { name, bytes }
+}
+
+/// Texts of all files below a folder that are no Parquet, which holds rows.
+fn logs(folder: &std::path::Path, found: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            logs(&path, found);
+        } else if path.extension().is_none_or(|end| end != "parquet") {
+            found.push_str(&String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
+        }
+    }
+}
+
+fn says_nothing_of(planted: &Planted, form: usize, has_header: bool, words: &[&str]) {
+    let desk = Desk::new();
+    let Made { name, bytes } = made(planted, form, has_header, words);
+    for folder in ["in", "only"] {
+        std::fs::create_dir(desk.path(folder)).unwrap();
+        std::fs::write(desk.path(folder).join(name), &bytes).unwrap();
+    }
+    std::fs::write(desk.path(name), &bytes).unwrap();
+    let mut told = String::new();
+    let mut run = |line: &str| {
+        let (line, statement) = line.split_once(" -- ").unwrap_or((line, ""));
+        let mut command = desk.command(line);
+        command.args(Some(statement).filter(|statement| !statement.is_empty()));
+        let Said { out, err, .. } = Said::of(command.output().unwrap());
+        for said in ["$ ", line, "\n", &out, &err] {
+            told.push_str(said);
+        }
+    };
+    run(&format!("load --lake lake --report-json report.json {name}"));
+    run(&format!("load --lake lake --per-file --report-json parts.json {name} sessions.csv"));
+    run(&format!("load --lake lake --kind sessions {name}"));
+    run(&format!("load --lake lake --kind closures {name}"));
+    run(&format!("load --lake lake --rename its=session_id {name}"));
+    run(&format!("load --lake lake --strict {name}"));
+    run("load --lake lake only");
+    let settings = "[inbox]\nfolders = ['../in']\nfailed = '../aside'\n\
+                    [nightly]\nnotify_command = 'cat >> notified.txt'\n";
+    desk.write("lake/wabalake.toml", settings);
+    run("nightly --lake lake --json");
+    run("status --lake lake");
+    run("history --lake lake");
+    run("sql --lake lake -- SELECT * FROM loads");
+    // What is named as it should be is there to be searched.
+    assert!(told.contains("sessions.csv  →  sessions"), "{told}");
+    told.push_str(&desk.read("notified.txt"));
+    std::fs::remove_file(desk.path(name)).unwrap();
+    for folder in ["in", "only"] {
+        std::fs::remove_dir_all(desk.path(folder)).unwrap();
+    }
+    for end in ["", ".error.txt"] {
+        let aside = desk.path("aside").join(format!("{name}{end}"));
+        if end.is_empty() {
+            let _ = std::fs::remove_file(aside);
+        } else if let Ok(said) = std::fs::read_to_string(aside) {
+            told.push_str(&said);
+        }
+    }
+    logs(desk.folder.path(), &mut told);
+    let Planted { phone, marked, word, text } = planted;
+    for secret in [phone, marked, word, text] {
+        assert!(!told.contains(secret.as_str()), "`{secret}` of form {form} is told:\n{told}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 0, ..ProptestConfig::default() })]
+
+    /// No output of a load or a night holds a cell of a file without a header, or a title that may
+    /// be a phone or a person's text.
+    #[test]
+    fn no_output_holds_a_cell_or_a_person(
+        planted in planted(),
+        form in 0..12usize,
+        has_header in any::<bool>(),
+        words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..6),
+    ) {
+        says_nothing_of(&planted, form, has_header, &words);
+    }
+}
+
+#[test]
+fn a_file_of_each_form_without_a_header_is_told_without_its_cells() {
+    let planted = Planted {
+        phone: "573005550101".to_owned(),
+        marked: "+57 300-5550101".to_owned(),
+        word: "zqxjkz".to_owned(),
+        text: "zqxjk zqxjkzqxj zqxjkzq".to_owned(),
+    };
+    for form in 0..12 {
+        says_nothing_of(&planted, form, form % 2 == 0, &["sent", "read"]);
+    }
+}
+
+#[test]
+fn a_report_tells_of_titles_as_they_may_be_shown() {
+    let bench = Bench::new();
+    let report = bench
+        .load("phone,tag,note,573005550101\n573005550102,vip,x,y\nphone,tag,note,573005550101\n");
+    let json: Value = serde_json::to_value(&report).unwrap();
+    let file = &json["files"][0];
+    assert_eq!(file["unknown_columns"], serde_json::json!(["note", "(hidden)"]));
+    assert_eq!((&file["rows_repeated_header"], &file["rows_new"]), (&1.into(), &1.into()));
+    assert_eq!(
+        TABLES
+            .iter()
+            .filter(|table| !bench.lake().snapshot(**table).unwrap().files.is_empty())
+            .count(),
+        1
+    );
+}
