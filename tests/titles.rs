@@ -81,7 +81,8 @@ impl Bench {
 
 /// Read, new, rejected, repeated headers, records above the header: of the only file.
 fn figures(report: &Report) -> [u64; 5] {
-    let [file] = &report.files[..] else { panic!("{:?}", report.files) };
+    assert_eq!(report.files.len(), 1);
+    let file = &report.files[0];
     let taken = file.rows_new + file.rows_updated + file.rows_unchanged + file.rows_rejected;
     let left = file.rows_left_out + file.rows_kept_out + file.rows_repeated_header;
     assert_eq!(file.rows_read + file.rows_spread, taken + left, "{file:?}");
