@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! error: `sessions-2025-06.csv` has no column `session_started_timestamp`
-//!   found: session id, session type, started
-//!   hint: name it with `--rename 'started=session_started_timestamp'`
+//!   found: session id, session type, session start
+//!   hint: name it with `--rename 'session start=session_started_timestamp'`
 //! ```
 //!
 //! Context is added once, by the layer that holds it. No message holds a phone number or what a

@@ -128,10 +128,21 @@ impl Bench {
         load(&lake, &[self.file(name, text)], &load::Options::default()).unwrap()
     }
 
+    /// Loads a file of which nothing can be taken: its rejects are kept.
+    fn refused(&self, lake: &str, name: &str, text: &str) {
+        let lake = Lake::create(self.root(lake)).unwrap();
+        let loaded = load(&lake, &[self.file(name, text)], &load::Options::default());
+        assert!(loaded.unwrap_err().to_string().ends_with("taken: nothing was loaded"));
+    }
+
     /// A lake of all the exports.
     fn lake(&self, name: &str, with: bool) -> Lake {
         for (file, export) in EXPORTS {
-            self.load(name, file, &text(export, with));
+            if file == "broken.csv" {
+                self.refused(name, file, &text(export, with));
+            } else {
+                self.load(name, file, &text(export, with));
+            }
         }
         Lake::open(self.root(name)).unwrap()
     }
@@ -631,7 +642,7 @@ fn a_redirection_stays_one() {
                        v1,2025-06-03 10:00:00,p1,573005550102\n";
     bench.load("lake", "conversions.csv", conversions);
     let broken = format!("{header}x1,p1,yesterday,12,57,3005550104\n");
-    bench.load("lake", "broken.csv", &broken);
+    bench.refused("lake", "broken.csv", &broken);
     let lake = Lake::open(bench.root("lake")).unwrap();
     erase(&lake);
     let mut parents = texts(&lake, &sessions::TABLE, "parent_session_id");

@@ -300,7 +300,12 @@ fn lake_of(world: &World, folder: &TempDir) -> Lake {
     let (before, rest): (Vec<_>, Vec<_>) =
         paths.into_iter().partition(|path| path.ends_with("before.csv"));
     for paths in [before, rest].iter().filter(|paths| !paths.is_empty()) {
-        load(&lake, paths, &load::Options::default()).unwrap();
+        // Of a file of which nothing can be taken, the rejects are kept.
+        let options = load::Options { per_file: true, ..load::Options::default() };
+        let failed = load(&lake, paths, &options).unwrap().failed;
+        let is_refused =
+            |failed: &load::Failure| failed.error.ends_with("taken: nothing was loaded");
+        assert!(failed.iter().all(is_refused), "{failed:?}");
     }
     lake
 }

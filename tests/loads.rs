@@ -42,6 +42,12 @@ impl Bench {
         load(&self.lake(), files, &Options::default())
     }
 
+    /// Loads a file of which nothing can be taken: its rejects are kept.
+    fn refused(&self, file: PathBuf) {
+        let error = self.load(&[file]).unwrap_err();
+        assert!(error.to_string().ends_with("taken: nothing was loaded"), "{error}");
+    }
+
     /// A table's rows as text, in an order of their own.
     fn rows(&self, table: &'static Table) -> Vec<String> {
         rows(&self.lake(), table)
@@ -191,6 +197,7 @@ proptest! {
             for (at, (first, last)) in records.iter().enumerate() {
                 let _ = writeln!(text, "s{at},{},{},{stamp},1", quoted(first), quoted(last));
             }
+            text += "ok,,,2025-06-01 10:00:00,1\n";
             text
         };
         let (wanted, bench) = (Bench::new(), Bench::new());
@@ -203,10 +210,10 @@ proptest! {
         };
         // Rejected once more, the records say what they said.
         let (guarded, exact) = (written(false), written(true));
-        bench.load(&[bench.file("b.csv", &guarded)]).unwrap();
-        bench.lake().undo().unwrap();
-        let report = bench.load(&[bench.file("c.csv", &guarded)]).unwrap();
-        prop_assert_eq!(report.total(|file| file.rows_rejected), records.len() as u64);
+        for name in ["b.csv", "c.csv"] {
+            bench.refused(bench.file(name, &guarded));
+            prop_assert_eq!(bench.open_rejects().height(), 2 * records.len());
+        }
         for text in [guarded, exact, written(false), written(true)] {
             let mended = text.replace("soon", "2025-06-01 10:00:00");
             let mended = bench.load(&[bench.file("mended.csv", &mended)]).unwrap();
@@ -220,7 +227,7 @@ proptest! {
 #[test]
 fn a_reject_is_resolved_by_a_later_row_with_its_key_until_that_is_undone() {
     let bench = Bench::new();
-    bench.load(&[bench.file("bad.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\n"))]).unwrap();
+    bench.refused(bench.file("bad.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\n")));
     assert_eq!(bench.open_rejects().height(), 1);
     let good = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n");
     bench.load(&[bench.file("good.csv", &good)]).unwrap();
@@ -574,7 +581,9 @@ proptest! {
         let mut paths = Vec::new();
         let mut ids = Vec::new();
         for (number, lines) in files.iter().enumerate() {
-            let lines: Vec<_> = lines.iter().map(|line| (*line, None)).collect();
+            let mut lines: Vec<_> = lines.iter().map(|line| (*line, None)).collect();
+            // Of which nothing is taken, nothing would be loaded.
+            lines.push((Line::Good(8), None));
             let path = bench.file(&format!("{number}.csv"), &small(table, number, &lines));
             let tried = Options { dry_run: true, ..Options::default() };
             let report = load(&bench.lake(), std::slice::from_ref(&path), &tried).unwrap();
@@ -656,10 +665,10 @@ fn a_file_resolves_none_of_its_own_rejects() {
     let bench = Bench::new();
     let own = small(&sessions::TABLE, 1, &[(Line::Good(1), None), (Line::Bad(1), None)]);
     let other = small(&sessions::TABLE, 2, &[(Line::Bad(1), None)]);
-    for (name, text) in [("own.csv", own), ("other.csv", other)] {
-        bench.load(&[bench.file(name, &text)]).unwrap();
-        assert_eq!(bench.open(), BTreeSet::from([("own.csv".to_owned(), 2)]));
-    }
+    bench.load(&[bench.file("own.csv", &own)]).unwrap();
+    assert_eq!(bench.open(), BTreeSet::from([("own.csv".to_owned(), 2)]));
+    bench.refused(bench.file("other.csv", &other));
+    assert_eq!(bench.open(), BTreeSet::from([("own.csv".to_owned(), 2)]));
 }
 
 #[test]
@@ -674,7 +683,10 @@ fn a_later_load_that_is_undone_leaves_a_reject_resolved() {
             _ => line(number, of),
         };
         let file = bench.file(&format!("{number}.csv"), &text);
-        bench.load(&[file]).unwrap();
+        match number {
+            0 => bench.refused(file),
+            _ => drop(bench.load(&[file]).unwrap()),
+        }
         assert_eq!(bench.open().len(), usize::from(number == 0));
     }
     bench.lake().undo().unwrap();

@@ -1,7 +1,8 @@
 //! Rows of one export that share a key: amounts that are parts of one, and rows that give way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use chrono::NaiveDate;
@@ -335,10 +336,13 @@ fn text_of(number: usize, records: &[Record]) -> String {
     lines.join("\n") + "\n"
 }
 
+/// What one file has for an ad and a day: when it was exported, for how many days, the amount.
+type Told = (Option<u32>, u32, i64);
+
 /// What files come to, worked out one record after the other: for each ad and day the row that
 /// stays, and what is told beside it.
 fn worked_out(files: &[File]) -> Vec<String> {
-    let mut told: BTreeMap<(u8, u32), Vec<(Option<u32>, u32, i64)>> = BTreeMap::new();
+    let mut told: BTreeMap<(u8, u32), Vec<Told>> = BTreeMap::new();
     for (exported, records) in files {
         let mut sums: BTreeMap<(u8, u32, u32), i64> = BTreeMap::new();
         for (ad, (first, last), _, each) in records.iter().collect::<BTreeSet<_>>() {
@@ -350,10 +354,9 @@ fn worked_out(files: &[File]) -> Vec<String> {
             told.entry((ad, day)).or_default().push((*exported, period, spent));
         }
     }
-    let row = |((ad, day), told): (&(u8, u32), &Vec<(Option<u32>, u32, i64)>)| {
-        let further = |(exported, period, spent): &&(Option<u32>, u32, i64)| {
-            (*exported, std::cmp::Reverse(*period), *spent)
-        };
+    let row = |((ad, day), told): (&(u8, u32), &Vec<Told>)| {
+        let further =
+            |(exported, period, spent): &&Told| (*exported, std::cmp::Reverse(*period), *spent);
         let (exported, period, spent) = told.iter().max_by_key(further).unwrap();
         let shortest = told.iter().map(|(_, period, _)| *period).min().unwrap();
         let of_shortest = || told.iter().filter(|(_, p, _)| *p == shortest).map(|(_, _, s)| *s);
@@ -470,7 +473,7 @@ fn sessions_of(records: &[Session]) -> String {
     );
     for (id, (day, hour), finished, status, other) in records {
         let finished = finished.map_or_else(String::new, |hour| format!("2025-06-03 {hour}:00:00"));
-        text += &format!("s{id},2025-06-0{day} {hour}:00:00,{finished},{status},{other}\n");
+        let _ = writeln!(text, "s{id},2025-06-0{day} {hour}:00:00,{finished},{status},{other}");
     }
     text
 }
@@ -543,9 +546,9 @@ fn superseded_rows_are_told() {
 #[test]
 fn a_table_in_a_file_is_as_long_as_what_it_says() {
     let bench = Bench::new();
-    let long = "x".repeat(100_000);
+    let longest = "x".repeat(100_000);
     let rows = (0..2_000).map(|n| {
-        let text = if n == 7 { long.as_str() } else { "hola" };
+        let text = if n == 7 { longest.as_str() } else { "hola" };
         format!("m{n},true,2025-06-01 10:00:00,{text},573005550101\n")
     });
     let export: String = ["whatsapp_id,message_direction,created_at,message,from\n".to_owned()]
@@ -554,15 +557,14 @@ fn a_table_in_a_file_is_as_long_as_what_it_says() {
         .collect();
     bench.load("messages.csv", &export);
     let log = ["query", "message-log", "-f", "table"];
-    let (printed, said, code) = bench.said(&log);
+    let (piped, said, code) = bench.said(&log);
     assert_eq!(code, 0, "{said}");
-    let path = Path::new("log.txt");
     let (_, said, code) = bench.said(&[&log[..], &["-o", "log.txt"]].concat());
     assert_eq!(code, 0, "{said}");
-    let written = std::fs::read_to_string(bench.folder.path().join(path)).unwrap();
-    assert_eq!(written, printed);
+    let written = std::fs::read_to_string(bench.folder.path().join("log.txt")).unwrap();
+    assert_eq!(written, piped);
     assert_eq!(written.lines().count(), 2_002);
-    assert!(written.contains(&long), "a file has every cell whole");
+    assert!(written.contains(&longest), "a file has every cell whole");
     // Every column padded to its longest cell would be 200 MB.
-    assert!(written.len() < long.len() + 2_002 * 1_000, "{} bytes", written.len());
+    assert!(written.len() < longest.len() + 2_002 * 1_000, "{} bytes", written.len());
 }

@@ -37,7 +37,8 @@ fn says_all(planted: &str) {
     assert!(inbox("in") && inbox("sheet"));
     let title = planted.replace(['\n', '\r', '\t'], "\u{1b}");
     let export = format!(
-        "session_id,session_started_timestamp,\"x{title}\"\n{title},2025-06-01,1\ns2,soon{title},2\n"
+        "session_id,session_started_timestamp,\"x{title}\"\n{title},2025-06-01,1\ns2,soon{title},2\n\
+         s3,2025-06-01 10:00:00,3\n"
     );
     desk.write(&name(".csv"), &export);
     let load = run(desk.command("load --lake lake").arg(name(".csv")), planted);

@@ -405,11 +405,11 @@ fn titles_are_named_beside_known_ones_only() {
     );
     assert_eq!(
         lines(
-            "session_id,session_status,started,Telephone of contact 3005550101,session_type,My order has not arrived\n"
+            "session_id,session_status,session_start,Telephone of contact 3005550101,session_type,My order has not arrived\n"
         ),
         "error: `export.csv` has no column `session_started_timestamp`, which sessions need\n  \
-         found: session_id, session_status, started, (hidden), session_type, (hidden)\n  \
-         hint: name it with `--rename 'started=session_started_timestamp'`"
+         found: session_id, session_status, session_start, (hidden), session_type, (hidden)\n  \
+         hint: name it with `--rename 'session_start=session_started_timestamp'`"
     );
     // A title that may be a phone is not named in a hint, though it is the likest.
     let error =
@@ -537,7 +537,9 @@ fn says_nothing_of(planted: &Planted, form: usize, has_header: bool, words: &[&s
         let mut command = desk.command(line);
         command.args(Some(statement).filter(|statement| !statement.is_empty()));
         let Said { out, err, .. } = Said::of(command.output().unwrap());
-        told.push_str(&format!("$ {line}\n{out}{err}"));
+        for said in ["$ ", line, "\n", &out, &err] {
+            told.push_str(said);
+        }
     };
     run(&format!("load --lake lake --report-json report.json {name}"));
     run(&format!("load --lake lake --per-file --report-json parts.json {name} sessions.csv"));

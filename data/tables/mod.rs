@@ -78,8 +78,8 @@ pub const TAG_KEY: &str = "tag_key";
 /// What an amount is in, ISO 4217; the column has this name in every table that has amounts.
 pub const CURRENCY: &str = "currency";
 
-/// A column and how it is worked out over rows.
-pub type OfRows = (&'static str, fn() -> Expr);
+/// A column, and what it is over some rows.
+pub type Aggregate = (&'static str, fn() -> Expr);
 
 /// One table of a lake.
 pub struct Table {
@@ -108,7 +108,7 @@ pub struct Table {
     /// Columns beside the others that tell of every row with a key, not of the one that stays, each
     /// with how it is worked out over some of these rows. Any order, any grouping and any number of
     /// times must come to the same. Of a table that has any, the key settles the day.
-    pub of_every_row: &'static [OfRows],
+    pub of_every_row: &'static [Aggregate],
     /// The order of rows within a file.
     pub sort: &'static [&'static str],
     /// Stored beside the columns and shown in no answer: a hash column and the text it is made of.

@@ -65,7 +65,8 @@ struct Options {
     /// column]
     #[arg(long, value_parser = PossibleValuesParser::new(DecimalMark::NAMES.map(|(name, _)| name)))]
     decimal: Option<String>,
-    /// The date on which the files were exported, as YYYY-MM-DD, for ad_spend: what Meta told later
+
+    /// The date on which the files were exported, as YYYY-MM-DD, for `ad_spend`: what Meta told later
     /// stays, though it be less [default: not known; then the larger amount stays]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     exported_on: Option<NaiveDate>,

@@ -152,4 +152,29 @@ mod tests {
         Creation::of(&root).take_back();
         assert!(root.join(".wabalake").exists(), "it was there before");
     }
+
+    #[test]
+    fn who_comes_meanwhile_is_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("deep/lake");
+        let rounds = 300;
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..rounds {
+                        let creation = Creation::of(&root);
+                        drop(Lake::create(&root).unwrap().scratch().unwrap());
+                        creation.take_back();
+                    }
+                });
+                scope.spawn(|| {
+                    for _ in 0..rounds {
+                        let scratch = Lake::create(&root).unwrap().scratch().unwrap();
+                        fs::write(scratch.join("rows"), "").unwrap();
+                        assert!(lock::look(&root.join(OWN).join("locks/writing")).is_none());
+                    }
+                });
+            }
+        });
+    }
 }

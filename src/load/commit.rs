@@ -266,7 +266,7 @@ impl Merging<'_> {
             let file = usize::try_from(origin - 1).ok().and_then(|at| self.staged.files.get(at));
             file.map(|file| file.report.file.clone()).unwrap_or_default()
         };
-        let Sums { rows, added_up } = add_up(self.table(), stack(rows)?, &name)?;
+        let Sums { rows, added_up } = add_up(self.table(), &stack(rows)?, &name)?;
         counts.absorb(Counts { added_up, ..Counts::default() });
         Ok(if rows.height() > 0 { vec![rows] } else { Vec::new() })
     }

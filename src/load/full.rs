@@ -13,7 +13,7 @@ pub(crate) fn explained(
     options: &Options,
 ) -> Error {
     let Some(full) = error.full() else { return error };
-    let root = lake.root().display();
+    let folder = lake.root().display();
     let found = if options.dry_run {
         "nothing was to be written to the lake".to_owned()
     } else {
@@ -24,7 +24,7 @@ pub(crate) fn explained(
         let (committed, not): (Vec<_>, Vec<_>) = tables.iter().partition(is_committed);
         match committed[..] {
             [] => {
-                format!("nothing of this load is in the lake `{root}`, which is as it was before")
+                format!("nothing of this load is in the lake `{folder}`, which is as it was before")
             }
             _ => format!("{} have their rows, {} do not", names(&committed), names(&not)),
         }

@@ -201,8 +201,8 @@ impl Header {
                     .hint("remove one, or give it another name in the file"));
             }
         }
-        let titled = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
-        let strange = (0..titled).filter(|at| !named(*at) && mended != Some(*at));
+        let past_last = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
+        let strange = (0..past_last).filter(|at| !named(*at) && mended != Some(*at));
         let written: Vec<_> = cells.iter().map(|cell| super::rejects::quoted(cell)).collect();
         Ok(Self {
             currency: currency(table, &places, &cells),
@@ -211,7 +211,7 @@ impl Header {
             delimiter,
             mended,
             fields: cells.len(),
-            titled,
+            titled: past_last,
             unknown: titles::list(strange.map(|at| own[at].as_str())),
             places,
             own,

@@ -29,7 +29,9 @@ pub(super) struct Literals<R> {
     at: usize,
     /// Quotes in `out` that the text has not.
     added: VecDeque<usize>,
-    /// How many of them were given in the line that was given last.
+    /// How many of them were given, in all.
+    added_in_all: u64,
+    /// How many in the line that was given last.
     added_in_line: Arc<AtomicU64>,
     /// The number or word that the text may not be at the end of.
     token: Vec<u8>,
@@ -46,12 +48,18 @@ impl<R: Read> Literals<R> {
             out: Vec::new(),
             at: 0,
             added: VecDeque::new(),
+            added_in_all: 0,
             added_in_line: Arc::default(),
             token: Vec::new(),
             in_string: false,
             escaped: false,
             ended: false,
         }
+    }
+
+    /// How many quotes were added to what was read.
+    pub(super) fn added_in_all(&self) -> u64 {
+        self.added_in_all
     }
 
     /// How many quotes were added to the line up to where it was read; a column that is told counts
@@ -155,6 +163,7 @@ impl<R: Read> Read for Literals<R> {
         for (at, byte) in (self.at..).zip(given) {
             if self.added.front() == Some(&at) {
                 self.added.pop_front();
+                self.added_in_all += 1;
                 self.added_in_line.fetch_add(1, Ordering::Relaxed);
             } else if *byte == b'\n' {
                 self.added_in_line.store(0, Ordering::Relaxed);

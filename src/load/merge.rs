@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 use wabalake_data::Table;
+use wabalake_data::tables::Aggregate;
 
 use super::buckets::stack;
 use super::typing::ORIGIN;
@@ -96,8 +97,8 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
         let several = all.filter(&twice)?;
         check_hash(table, &several)?;
         merged.counts.superseded = superseded(table, &several)?;
-        let winners;
-        (winners, merged.tells_more) = settle(table, several.clone())?;
+        let (winners, tells_more) = settle(table, several.clone())?;
+        merged.tells_more = tells_more;
         let known = several.lazy().filter(col(ORIGIN).eq(lit(LAKE))).select(keys(table));
         // Null keys are keys like any other.
         let same = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Semi) };
@@ -192,7 +193,7 @@ fn first_and_what_all_tell(table: &Table, ranked: DataFrame) -> PolarsResult<(Da
         Some((_, all)) => all().alias(name.clone()),
         None => col(name.clone()).first(),
     });
-    let differs = |(name, all): &(&str, fn() -> Expr)| all().neq_missing(col(*name).first());
+    let differs = |(name, all): &Aggregate| all().neq_missing(col(*name).first());
     let differs = table.of_every_row.iter().map(differs).reduce(Expr::or);
     let is_the_lakes = col(ORIGIN).first().eq(lit(LAKE));
     let tells_more = differs.unwrap_or(lit(false)).and(is_the_lakes).alias(TELLS_MORE);
@@ -317,11 +318,12 @@ mod tests {
         assert_eq!(merged.counts.new, [(1, 1)].into());
     }
 
-    /// Spend of one ad, day and currency: origin, amount, and what is told beside it.
-    fn spent(rows: &[(i32, i64, [Option<i32>; 2], [Option<i64>; 2])]) -> DataFrame {
-        let of = |of: fn(&(i32, i64, [Option<i32>; 2], [Option<i64>; 2])) -> Option<i64>| {
-            rows.iter().map(of).collect::<Vec<_>>()
-        };
+    /// Origin and amount; the row's period and the shortest; the least amount and the greatest.
+    type Spent = (i32, i64, [Option<i32>; 2], [Option<i64>; 2]);
+
+    /// Spend of one ad, day and currency.
+    fn spent(rows: &[Spent]) -> DataFrame {
+        let of = |of: fn(&Spent) -> Option<i64>| rows.iter().map(of).collect::<Vec<_>>();
         let filled = |name: &str| match name {
             ad_spend::SPEND => of(|row| Some(row.1)),
             ad_spend::PERIOD_DAYS => of(|row| row.2[0].map(i64::from)),

@@ -275,6 +275,7 @@ impl Place {
             holder,
             around,
             depth: self.depth + 1,
+            is_listed: false,
             ..self
         })
     }
@@ -537,10 +538,12 @@ impl<R: io::Read> Counted<R> {
 
 impl<R: io::Read> io::Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let before = self.text.added_in_all();
         let read = self.text.read(buffer)?;
+        let added = self.text.added_in_all() - before;
         let lines = memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
         let lines = self.count.lines.fetch_add(lines, Ordering::Relaxed) + lines;
-        self.count.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        self.count.bytes.fetch_add(read as u64 - added, Ordering::Relaxed);
         let part = self.count.part.fetch_add(read as u64, Ordering::Relaxed);
         if part > limits::RECORD as u64 {
             return Err(Exceeded::Record { line: lines + 1 }.into());

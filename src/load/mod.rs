@@ -180,7 +180,7 @@ pub(crate) fn load_as_seen(
     let scratch = scratch.map_err(full)?;
     let how = Finding { spool_in: &scratch, seen, per_file: options.per_file };
     let Found { sources, passed_over, failed } = Found::by(files, how).map_err(full)?;
-    let mut report = Report { passed_over, failed, ..Report::default() };
+    let mut report = Report { failed, passed_over, ..Report::default() };
     if options.per_file {
         for source in &sources {
             match load_sources(lake, std::slice::from_ref(source), &scratch, options) {

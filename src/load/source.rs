@@ -58,7 +58,7 @@ pub(crate) struct Source {
 struct Origin {
     path: PathBuf,
     seen: Seen,
-    number: Option<(u64, u64)>,
+    number: (u64, u64),
 }
 
 impl Origin {
@@ -68,17 +68,17 @@ impl Origin {
     }
 }
 
-/// What a file system calls a file, whatever its name is.
-fn number(file: &Metadata) -> Option<(u64, u64)> {
+/// What a file system calls a file, whatever its name is; zeros where it does not say.
+fn number(file: &Metadata) -> (u64, u64) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        Some((file.dev(), file.ino()))
+        (file.dev(), file.ino())
     }
     #[cfg(not(unix))]
     {
         let _ = file;
-        None
+        (0, 0)
     }
 }
 
@@ -587,7 +587,7 @@ impl Source {
         if let Some(error) = limits::exceeded(&self.name, e) {
             return error;
         }
-        if e.get_ref().is_some_and(|e| e.is::<OtherBytes>()) {
+        if e.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<OtherBytes>) {
             return self.changed();
         }
         Error::data(format!("`{}` cannot be read to its end: {}", self.name, in_words(e)))
@@ -823,10 +823,11 @@ mod tests {
         read().map_err(|error| source.explain(error))
     }
 
+    type Make<'m> = &'m dyn Fn(&str) -> Vec<u8>;
+
     #[test]
     fn what_is_another_file_the_second_time_is_told() {
         let json = |id: &str| format!("{{\"event_id\":\"{id}\"}}\n").into_bytes();
-        type Make<'m> = &'m dyn Fn(&str) -> Vec<u8>;
         let kinds: [(&str, Make<'_>); 5] = [
             ("a.csv", &export),
             ("a.csv.gz", &gz),

@@ -249,7 +249,7 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
         read_as.push_str(sheet);
     }
     if let Some(date) = options.exported_on {
-        let _ = write!(read_as, " exported on {date}");
+        read_as = format!("{read_as} exported on {date}");
     }
     if let Some(country) = options.default_country_of(table) {
         read_as.push_str(" numbers of ");

@@ -43,7 +43,11 @@ pub(crate) struct Sums {
 /// # Errors
 ///
 /// A sum that is no amount any more.
-pub(crate) fn add_up(table: &Table, rows: DataFrame, name: &dyn Fn(i32) -> String) -> Result<Sums> {
+pub(crate) fn add_up(
+    table: &Table,
+    rows: &DataFrame,
+    name: &dyn Fn(i32) -> String,
+) -> Result<Sums> {
     if rows.height() == 0 {
         return Ok(Sums::default());
     }

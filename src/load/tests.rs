@@ -125,6 +125,13 @@ const CLOSURES: &str = r#"{"event_id":"e1","event_type":"session.close","timesta
 
 const RESPONSE: &str = r#"{"analytics":{"phone_numbers":["16505550111"],"country_codes":["US"],"granularity":"DAY","data_points":[{"start":1543543200,"end":1543629600,"sent":196179,"delivered":179715},{"start":1543629600,"end":1543716000,"sent":1,"delivered":0}]},"id":"102290129340398"}"#;
 
+/// JSON within what others put around it.
+fn wrapped(json: &str) -> String {
+    format!(
+        "[{{\"headers\":{{\"host\":\"example.org\"}},\n\"json\":{{\"data\":{json},\"n\":1.5}}}}]\n"
+    )
+}
+
 /// A change of a few bytes somewhere.
 #[derive(Clone, Debug)]
 enum Change {
@@ -262,11 +269,15 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_json_is_read_or_refused(changes in changes(), form in 0..4usize) {
+    fn a_changed_json_is_read_or_refused(changes in changes(), form in 0..8usize) {
         let bytes = match form {
             0 => CLOSURES.to_owned(),
             1 => format!("[{}]", CLOSURES.trim_end().replace('\n', ",\n")),
             2 => RESPONSE.to_owned(),
+            3 => wrapped(&format!("[{}]", CLOSURES.trim_end().replace('\n', ",\n"))),
+            4 => wrapped(&serde_json::json!(CLOSURES.lines().next()).to_string()),
+            5 => wrapped(RESPONSE),
+            6 => wrapped(&serde_json::json!(RESPONSE).to_string()),
             _ => format!("{RESPONSE}\n{RESPONSE}"),
         };
         if let Err(error) = read("a.json", &changed(bytes.as_bytes(), &changes)) {
@@ -431,12 +442,22 @@ fn json_without_an_end_is_refused_or_rejected() {
         format!("{event}\n{{\"event_id\":\"{long}"),
         format!("{{\"analytics\":{{\"data_points\":[{{\"start\":\"{long}\"}}]}}}}"),
         format!("{event}\n{{{}\"b\":1}}\n", "\"a\":1,".repeat(1_000_000)),
+        format!("{event}\n{{\"data\":[{}1]}}\n", "{},".repeat(1_000_000)),
+        format!("{event}\n{{\"data\":[{{\"event_id\":\"e9\"}}{}]}}\n", ",{}".repeat(300_000)),
+        format!("{event}\n{{\"data\":{}\n", "[".repeat(2_000_000)),
+        format!("{{\"body\":{}}}", in_texts("[{\"analytics\":{\"data_points\":[]}}", 18)),
+        format!("{event}\n{{\"body\":{}}}", in_texts(event, 18)),
     ] {
         match read("a.json", text.as_bytes()) {
             Ok(outcome) => assert!(outcome[0].rejects > 0, "{}: {outcome:?}", &text[..40]),
             Err(error) => is_clear(&error),
         }
     }
+}
+
+/// JSON as a text, in a list as a text, and so on.
+fn in_texts(json: &str, times: usize) -> String {
+    (0..times).fold(json.to_owned(), |json, _| serde_json::json!([json]).to_string())
 }
 
 /// Something that packs to next to nothing.
@@ -588,6 +609,7 @@ fn an_untouched_file_of_each_form_is_read_whole() {
         ("a.jsonl", CLOSURES.as_bytes().to_vec()),
         ("a.json", format!("[{}]", CLOSURES.trim_end().replace('\n', ",")).into_bytes()),
         ("a.zip", archive(&[("a.csv", SESSIONS.as_bytes())])),
+        ("b.json", wrapped(&format!("[{}]", CLOSURES.trim_end().replace('\n', ","))).into_bytes()),
     ] {
         assert_eq!(read(name, &bytes).unwrap(), std::slice::from_ref(&whole), "{name}");
     }

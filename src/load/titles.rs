@@ -158,7 +158,8 @@ mod tests {
             prop_assert!(digits < PHONE || shown == HIDDEN);
             let plain = title.trim();
             let blank = plain.contains([' ', '\n']);
-            prop_assert!(!(blank && plain.chars().count() >= SENTENCE) || !is_whole);
+            let is_sentence = blank && plain.chars().count() >= SENTENCE;
+            prop_assert!(!is_sentence || !is_whole);
         }
     }
 }

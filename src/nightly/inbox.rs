@@ -92,10 +92,11 @@ impl Arrival {
     /// What it is remembered by. JSON has no names that are no UTF-8: a hash tells those apart.
     fn key(&self) -> String {
         let path = self.path.as_os_str();
-        path.to_str().map(str::to_owned).unwrap_or_else(|| {
+        let Some(name) = path.to_str() else {
             let hash = xxhash_rust::xxh3::xxh3_128(path.as_encoded_bytes());
-            format!("{} {hash:032x}", path.to_string_lossy())
-        })
+            return format!("{} {hash:032x}", path.to_string_lossy());
+        };
+        name.to_owned()
     }
 }
 
@@ -328,7 +329,7 @@ fn look(lake: &Lake, config: &Config, before: &Memory) -> Result<Waiting> {
         } else {
             let as_before = before.arriving.get(&key).filter(|file| file.seen == arrival.seen);
             // A clock that was put back must not make it wait.
-            let since = as_before.map_or(now, |file| file.since()).min(now);
+            let since = as_before.map_or(now, Arriving::since).min(now);
             let seen = arrival.seen.clone();
             waiting.memory.arriving.insert(key, Arriving { seen, since: millis(since) });
             let of = if has_passed(since) { &mut waiting.new } else { &mut waiting.arriving };
