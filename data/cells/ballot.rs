@@ -99,13 +99,17 @@ mod tests {
 
     fn order(words: &[&str]) -> Verdict<DateOrder> {
         let mut ballot = Ballot::default();
-        words.iter().for_each(|word| ballot.count_date(word));
+        for word in words {
+            ballot.count_date(word);
+        }
         ballot.order()
     }
 
     fn mark(words: &[&str], count: fn(&mut Ballot, &str)) -> Verdict<DecimalMark> {
         let mut ballot = Ballot::default();
-        words.iter().for_each(|word| count(&mut ballot, word));
+        for word in words {
+            count(&mut ballot, word);
+        }
         ballot.mark()
     }
 

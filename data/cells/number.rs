@@ -49,7 +49,7 @@ fn without_tail(word: &str) -> &str {
         return word;
     }
     match word.split_once(',') {
-        Some((whole, tail)) if matches!(tail, "0" | "00") => whole,
+        Some((whole, "0" | "00")) => whole,
         Some(_) => word,
         None => without_float_tail(word),
     }

@@ -1,6 +1,7 @@
 //! Reads every file of a load into typed rows by day, before anything is committed.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, mpsc};
 
@@ -241,7 +242,8 @@ fn file_id(survey: &Survey, form: &Form, header: &Header, options: &Options) -> 
     let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
     if options.date_order.is_some() || options.decimal.is_some() {
         let (order, mark) = (options.date_order, options.decimal);
-        read_as.push_str(&format!(" {order:?} {mark:?} "));
+        // Writing to a String does not fail.
+        let _ = write!(read_as, " {order:?} {mark:?} ");
     }
     if let Some(sheet) = form.sheet() {
         read_as.push_str(sheet);

@@ -127,7 +127,7 @@ impl Work {
             return all("asked for");
         }
         let mut stretches = Vec::new();
-        let mut days = 0;
+        let mut days = 0u64;
         for table in mart.question.card().reads {
             let print = now.sources.get(table.name).cloned().unwrap_or_default();
             let known = before.sources.get(table.name).cloned().unwrap_or_default();
@@ -155,7 +155,7 @@ impl Work {
             });
         }
         let table = mart.question.card().reads.first().map_or("", |table| table.name);
-        let why = format!("`{table}` changed on {}", counted(days as u64, "UTC day"));
+        let why = format!("`{table}` changed on {}", counted(days, "UTC day"));
         Ok(Self::Some { stretches: joined(stretches), why })
     }
 
