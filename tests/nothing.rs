@@ -222,7 +222,7 @@ fn a_night_puts_it_aside_and_deletes_nothing() {
             std::fs::write(inbox.join(name), text).unwrap();
             // As if it had been there for a while.
             let file = std::fs::File::options().append(true).open(inbox.join(name)).unwrap();
-            let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+            let before = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
             file.set_modified(before).unwrap();
         }
         let settings = format!(
@@ -252,8 +252,8 @@ fn a_night_puts_it_aside_and_deletes_nothing() {
 }
 
 /// A row of a made-up file: taken, at fault, or the lake's already.
-fn lines() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(0..3_u8, 0..5)
+fn lines() -> impl Strategy<Value = Vec<u16>> {
+    prop::collection::vec(0..3_u16, 0..5)
 }
 
 proptest! {
@@ -267,7 +267,7 @@ proptest! {
         bench.load("before.csv", "phone,tag\n12025550123,there\n");
         let mut paths = Vec::new();
         for (name, rows) in files.iter().enumerate() {
-            let row = |(at, row): (usize, &u8)| match row {
+            let row = |(at, row): (usize, &u16)| match row {
                 0 => format!("12025550123,t{name}-{at}\n"),
                 1 => ",without\n".to_owned(),
                 _ => "12025550123,there\n".to_owned(),
@@ -275,8 +275,8 @@ proptest! {
             let rows: String = rows.iter().enumerate().map(row).collect();
             paths.push(bench.file(&format!("{name}.csv"), format!("phone,tag\n{rows}")));
         }
-        let count = |rows: &[u8], kind| rows.iter().filter(|row| **row == kind).count();
-        let is_nothing = |rows: &&Vec<u8>| !rows.is_empty() && count(rows, 1) == rows.len();
+        let count = |rows: &[u16], kind| rows.iter().filter(|row| **row == kind).count();
+        let is_nothing = |rows: &&Vec<u16>| !rows.is_empty() && count(rows, 1) == rows.len();
         let fails = files.iter().any(|rows| is_nothing(&rows));
         let loaded = load(&bench.lake(), &paths, &Options::default());
         prop_assert_eq!(loaded.is_err(), fails, "{:?}", files);

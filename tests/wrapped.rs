@@ -351,7 +351,7 @@ fn text_of(values: &[(Value, Vec<Layer>)], form: u8) -> String {
     });
     let whole: Vec<Value> = whole.collect();
     match form {
-        0 => whole.iter().map(|value| format!("{value}\n")).collect(),
+        0 => whole.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"),
         1 => json!(whole).to_string(),
         _ => format!("{:#}", json!(whole)),
     }

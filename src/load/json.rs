@@ -500,7 +500,9 @@ impl Names {
             [] => parts.push((object.line, inner)),
             [(_, only)] => only.append(&mut inner),
             several if around <= AROUND => {
-                several.iter_mut().for_each(|(_, cells)| cells.extend_from_slice(&inner));
+                for (_, cells) in several {
+                    cells.extend_from_slice(&inner);
+                }
             }
             _ => {}
         }
