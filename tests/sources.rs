@@ -423,6 +423,26 @@ fn a_faulty_export_stops_the_others_and_with_per_file_itself_alone() {
 }
 
 #[test]
+fn with_per_file_what_is_not_there_stops_nothing_that_is() {
+    let desk = Desk::new();
+    desk.write("a.csv", &export(0..3));
+    for (number, missing) in ["gone.csv", "*.tsv"].into_iter().enumerate() {
+        let lake = format!("lake-{number}");
+        let said = desk.run(&format!("load {missing} a.csv --lake {lake} --per-file"));
+        assert_eq!(said.code, 1);
+        assert!(said.err.starts_with("error: 1 of 2 files was not loaded\n"), "{}", said.err);
+        assert!(said.out.contains(&format!("{missing}  →  not loaded\n")), "{}", said.out);
+        assert!(said.out.contains("3 new"), "{}", said.out);
+        for line in [format!("{missing} a.csv"), format!("{missing} --per-file")] {
+            assert_eq!(desk.refused(&format!("load {line} --lake none")).1, 1);
+        }
+        let (said, _) = desk.refused("load sesions a.csv --lake none --per-file");
+        assert!(said.contains("if it is to say what the files are: `sessions`"), "{said}");
+        assert!(!desk.exists("none"));
+    }
+}
+
+#[test]
 fn an_entry_at_fault_stops_itself_alone() {
     let place = Place::new();
     let mut bytes = archive(&[

@@ -146,7 +146,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let options =
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     let (kind, files) = kind_and_files(&options)?;
-    check_files(files)?;
+    check_files(files, options.per_file)?;
     let creation = Creation::of(options.lake.path());
     let loaded = load_files(&options, kind, files);
     if loaded.is_err() && !options.dry_run {
@@ -214,17 +214,27 @@ fn kind_and_files(options: &Options) -> Result<(Option<&'static Table>, &[PathBu
     }
 }
 
-/// Finds what is not there before a lake is made for it.
-fn check_files(files: &[PathBuf]) -> Result<()> {
+/// Finds what is not there before a lake is made for it. Where each file is a load of its own, one that
+/// is not there does not stop those that are.
+fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
+    let some_are_there = per_file && files.iter().any(|file| file.exists());
     for file in files.iter().filter(|file| file.as_os_str() != "-") {
         let Err(error) = file.metadata() else { continue };
-        if load::matches(file)?.is_some() {
-            continue;
+        match load::matches(file) {
+            Ok(None) => {}
+            Err(Error::Data(_)) if some_are_there => continue,
+            matched => {
+                matched?;
+                continue;
+            }
         }
         let wrong =
             Error::data(format!("`{}` cannot be read: {}", file.display(), in_words(&error)));
         let tables = TABLES.iter().map(|table| table.name);
         let kind = file.to_str().filter(|_| files.len() > 1).and_then(|name| nearest(name, tables));
+        if some_are_there && kind.is_none() {
+            continue;
+        }
         return Err(match kind {
             Some(kind) => wrong.hint(format!("if it is to say what the files are: `{kind}`")),
             None => wrong.hint("name a file that is there, or `-` for standard input"),

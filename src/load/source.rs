@@ -131,9 +131,14 @@ impl Found {
     pub(crate) fn by(paths: &[PathBuf], how: Finding<'_>) -> Result<Self> {
         let mut finder = Finder { how, found: Self::default() };
         for path in paths {
-            match matches(path)? {
-                None => finder.open(path)?,
-                Some(matches) => {
+            match matches(path) {
+                Err(error @ Error::Data(_)) if how.per_file => {
+                    let name = path.to_string_lossy().into_owned();
+                    finder.found.failed.push(Failure::of(name, &error));
+                }
+                Err(error) => return Err(error),
+                Ok(None) => finder.open(path)?,
+                Ok(Some(matches)) => {
                     for matched in matches {
                         finder.open_match(&matched, path)?;
                     }
