@@ -1,6 +1,7 @@
 //! Ways of writing: a column's dates and amounts are read by the one reading that fits all of them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use chrono::NaiveDate;
 use polars::prelude::*;
@@ -489,7 +490,7 @@ proptest! {
                 text.push(digit);
             }
             if decimals > 0 {
-                text.push_str(&format!("{sign}{rest:0decimals$}"));
+                let _ = write!(text, "{sign}{rest:0decimals$}");
             }
             text
         };

@@ -174,6 +174,98 @@ impl FileReport {
         let passed = self.rows_left_out + self.rows_repeated_header;
         self.rows_rejected > 0 && self.rows_rejected + passed == self.rows_read
     }
+
+    /// Appends what a person reads of it.
+    fn write(&self, text: &mut String) {
+        let sheet = self.sheet.as_ref().map(|sheet| format!(", sheet {}", visible(sheet)));
+        let (name, sheet) = (visible(&self.file), sheet.unwrap_or_default());
+        let _ = writeln!(text, "{name}{sheet}  →  {}", self.table);
+        if self.already_loaded {
+            text.push_str("  already loaded: nothing to do\n");
+            return;
+        }
+        for line in
+            [self.lines_of_rows(), self.lines_of_columns(), self.lines_of_rejects()].concat()
+        {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+
+    /// How many rows came to what; a figure that is 0 is left out but in the first line.
+    fn lines_of_rows(&self) -> Vec<String> {
+        let first = match self.rows_read {
+            0 => "no rows".to_owned(),
+            read => format!(
+                "{} read: {} new, {} updated, {} unchanged, {} rejected",
+                counted(read, "row"),
+                grouped(self.rows_new),
+                grouped(self.rows_updated),
+                grouped(self.rows_unchanged),
+                grouped(self.rows_rejected),
+            ),
+        };
+        let table = wabalake_data::table(self.table);
+        let key = table.map(|table| table.key.join(", ")).unwrap_or_default();
+        let of_the_key = |rows: u64, what: &str| {
+            format!("{} {what} another row of the file with the same {key}", counted(rows, "row"))
+        };
+        let [one, many] = table.map_or([""; 2], |table| table.left_out);
+        let left_out = if self.rows_left_out == 1 { one } else { many };
+        let more = [
+            (
+                self.records_above_header,
+                format!(
+                    "above the header: {} passed over",
+                    counted(self.records_above_header, "line")
+                ),
+            ),
+            (
+                self.rows_repeated_header,
+                format!(
+                    "left out: the header again, {}",
+                    counted(self.rows_repeated_header, "time")
+                ),
+            ),
+            (self.rows_added_up, of_the_key(self.rows_added_up, "added up, to")),
+            (self.rows_superseded, of_the_key(self.rows_superseded, "superseded, by")),
+            (u64::from(self.gives_nothing()), "nothing was taken of it".to_owned()),
+            (self.rows_left_out, format!("left out: {} {left_out}", grouped(self.rows_left_out))),
+            (
+                self.rows_kept_out,
+                format!("left out: {} of erased persons", counted(self.rows_kept_out, "row")),
+            ),
+            (
+                self.rows_spread,
+                format!(
+                    "rows that stand for several days: spread, which made {} more",
+                    grouped(self.rows_spread)
+                ),
+            ),
+        ];
+        let more = more.into_iter().filter(|(number, _)| *number > 0).map(|(_, line)| line);
+        std::iter::once(first).chain(more).collect()
+    }
+
+    fn lines_of_columns(&self) -> Vec<String> {
+        let at_fault = self.measures_at_fault.iter().map(|(column, values)| {
+            format!("`{column}`: {} at fault, left empty", counted(*values, "value"))
+        });
+        let unknown = (!self.unknown_columns.is_empty())
+            .then(|| format!("columns left out: {}", visible(&self.unknown_columns.join(", "))));
+        at_fault.chain(unknown).collect()
+    }
+
+    fn lines_of_rejects(&self) -> Vec<String> {
+        let first =
+            self.first_rejects.iter().map(|RejectReport { record, line, column, reason }| {
+                let column = column.map(|column| format!(", `{column}`")).unwrap_or_default();
+                format!("rejected: record {record}, line {line}{column}: {}", visible(reason))
+            });
+        let more = self.rows_rejected.saturating_sub(self.first_rejects.len() as u64);
+        let more = (more > 0 && !self.first_rejects.is_empty())
+            .then(|| format!("and {} more", grouped(more)));
+        first.chain(more).collect()
+    }
 }
 
 impl Report {
@@ -205,93 +297,7 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for file in &self.files {
-            let sheet = file.sheet.as_ref().map(|sheet| format!(", sheet {}", visible(sheet)));
-            let (name, sheet) = (visible(&file.file), sheet.unwrap_or_default());
-            let _ = writeln!(text, "{name}{sheet}  →  {}", file.table);
-            if file.already_loaded {
-                text.push_str("  already loaded: nothing to do\n");
-                continue;
-            }
-            if file.rows_read == 0 {
-                text.push_str("  no rows\n");
-            } else {
-                let _ = writeln!(
-                    text,
-                    "  {} read: {} new, {} updated, {} unchanged, {} rejected",
-                    counted(file.rows_read, "row"),
-                    grouped(file.rows_new),
-                    grouped(file.rows_updated),
-                    grouped(file.rows_unchanged),
-                    grouped(file.rows_rejected),
-                );
-            }
-            if file.records_above_header > 0 {
-                let lines = if file.records_above_header == 1 { "line" } else { "lines" };
-                let above = grouped(file.records_above_header);
-                let _ = writeln!(text, "  above the header: {above} {lines} passed over");
-            }
-            if file.rows_repeated_header > 0 {
-                let repeated = grouped(file.rows_repeated_header);
-                let times = if file.rows_repeated_header == 1 { "time" } else { "times" };
-                let _ = writeln!(text, "  left out: the header again, {repeated} {times}");
-            }
-            let key = wabalake_data::table(file.table).map(|table| table.key.join(", "));
-            let key = key.unwrap_or_default();
-            for (what, rows) in
-                [("added up, to", file.rows_added_up), ("superseded, by", file.rows_superseded)]
-            {
-                if rows > 0 {
-                    let rows = counted(rows, "row");
-                    let _ = writeln!(
-                        text,
-                        "  {rows} {what} another row of the file with the same {key}"
-                    );
-                }
-            }
-            if file.gives_nothing() {
-                text.push_str("  nothing was taken of it\n");
-            }
-            if file.rows_left_out > 0 {
-                let table = wabalake_data::table(file.table);
-                let [one, many] = table.map_or([""; 2], |table| table.left_out);
-                let what = if file.rows_left_out == 1 { one } else { many };
-                let _ = writeln!(text, "  left out: {} {what}", grouped(file.rows_left_out));
-            }
-            if file.rows_kept_out > 0 {
-                let rows = counted(file.rows_kept_out, "row");
-                let _ = writeln!(text, "  left out: {rows} of erased persons");
-            }
-            if file.rows_spread > 0 {
-                let _ = writeln!(
-                    text,
-                    "  rows that stand for several days: spread, which made {} more",
-                    grouped(file.rows_spread)
-                );
-            }
-            for (column, values) in &file.measures_at_fault {
-                let noun = if *values == 1 { "value" } else { "values" };
-                let values = grouped(*values);
-                let _ = writeln!(text, "  `{column}`: {values} {noun} at fault, left empty");
-            }
-            if !file.unknown_columns.is_empty() {
-                let unknown = file.unknown_columns.join(", ");
-                let _ = writeln!(text, "  columns left out: {}", visible(&unknown));
-            }
-            for reject in &file.first_rejects {
-                let column =
-                    reject.column.map(|column| format!(", `{column}`")).unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "  rejected: record {}, line {}{column}: {}",
-                    reject.record,
-                    reject.line,
-                    visible(&reject.reason)
-                );
-            }
-            let more = file.rows_rejected.saturating_sub(file.first_rejects.len() as u64);
-            if more > 0 && !file.first_rejects.is_empty() {
-                let _ = writeln!(text, "  and {} more", grouped(more));
-            }
+            file.write(&mut text);
         }
         for failure in &self.failed {
             let _ =
