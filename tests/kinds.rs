@@ -184,7 +184,7 @@ fn closings_line_by_line() {
     assert_eq!(
         bench.rejects(),
         [
-            "2@2 -: not valid JSON: EOF while parsing a string, character 44",
+            "2@2 -: not valid JSON: it ends within a string, character 44",
             "5@5 closed_at: a required value is missing",
             "7@7 closed_at: not a date and time such as 2025-12-31 10:00:00 or unix seconds",
         ]

@@ -366,7 +366,7 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
         "exports/backup.zst: cannot be read to its end: ",
         "exports/desktop.ini: ",
         "exports/empty.xlsx: empty",
-        "exports/holiday.zip: no archive that can be read: ",
+        "exports/holiday.zip: a zip archive that is damaged or cut short",
         "exports/log.json: ",
         "exports/package.json: ",
         "exports/~$report.xlsx: ",

@@ -916,8 +916,9 @@ pub(super) fn without_place(fault: &serde_json::Error) -> String {
     let place = format!(" at line {} column {}", fault.line(), fault.column());
     let said = said.strip_suffix(&place).unwrap_or(&said);
     // What is there instead of what was expected may be anything.
-    match said.rfind(", expected ") {
-        Some(at) if fault.is_data() => said[at + 2..].to_owned(),
+    match (said.rfind(", expected "), said.strip_prefix("EOF while parsing ")) {
+        (Some(at), _) if fault.is_data() => said[at + 2..].to_owned(),
+        (_, Some(unfinished)) => format!("it ends within {unfinished}"),
         _ => said.to_owned(),
     }
 }

@@ -770,9 +770,24 @@ fn zip(name: &str, file: File) -> Result<zip::ZipArchive<BufReader<File>>> {
 }
 
 fn damaged(name: &str, e: &zip::result::ZipError) -> Error {
-    Error::data(format!("`{name}` is no archive that can be read: {e}")).hint(
-        "it is damaged or cut short: download it again, or unpack it and load the files in it",
-    )
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    use zip::result::ZipError as E;
+    let (what, hint) = match e {
+        E::Io(e) if !matches!(e.kind(), UnexpectedEof | InvalidData | InvalidInput | Other) => {
+            return unreadable(name, e);
+        }
+        E::InvalidPassword | E::UnsupportedArchive(E::PASSWORD_REQUIRED) => {
+            ("is packed with a password", "unpack it, and load the files in it")
+        }
+        E::UnsupportedArchive(_) | E::CompressionMethodNotSupported(_) => {
+            ("is packed in a way that is not read", "unpack it, and load the files in it")
+        }
+        _ => (
+            "is a zip archive that is damaged or cut short",
+            "download it again, or unpack it and load the files in it",
+        ),
+    };
+    Error::data(format!("`{name}` {what}")).hint(hint)
 }
 
 #[cfg(test)]
