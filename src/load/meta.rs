@@ -10,7 +10,7 @@
 //! Whose points they are, and what they are broken down by, is known only once all were seen: a
 //! response is read twice, point by point, so that memory holds none but the last.
 //!
-//! What fetched a response may have put it into something of its own, [`WRAPPERS`], one in another or
+//! What fetched a response may have put it into something of its own ([`WRAPPERS`](super::json::WRAPPERS)), one in another or
 //! as a text. An object is a response by what stands in it: one of [`table::FIELDS`], or `data` whose
 //! entries have `data_points`.
 //!
