@@ -111,8 +111,8 @@ test-engine: .venv ## Unit, catalog, command-line and property tests, and exampl
 test-demo: ci-program ## `make demo` twice: the second time changes nothing
 	$(PYTEST) tests/python/test_demo.py
 
-test-clients: ci-program ## Do other programs read the same rows from a lake?
-	$(PYTEST) tests/python/test_clients.py
+test-clients: ci-program ## Do other programs read the same rows from a lake? Does it read what it writes as Meta's?
+	$(PYTEST) tests/python/test_clients.py tests/python/test_meta.py
 
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
 	$(PYTEST) tests/python/test_twins.py

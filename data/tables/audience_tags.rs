@@ -4,12 +4,12 @@
 
 use super::{BLANK, Column, Kind, Row, TAG_KEY, Table, USER_KEY};
 
+pub use super::USER_PHONE;
+
 /// Its name in the catalog.
 pub const NAME: &str = "audience_tags";
 
 columns! {
-    /// The person: E.164 digits.
-    USER_PHONE = "user_phone",
     /// The tag.
     TAG = "tag",
     /// From when on it holds; null for always.
@@ -35,5 +35,6 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    row.normalise_phone(0);
+    places!(PERSON_PLACE = USER_PHONE);
+    row.normalise_phone(PERSON_PLACE);
 }

@@ -13,6 +13,8 @@ use super::{
     BLANK, CLOSURE_KEY, Cell, Column, Fate, Kind, Row, SESSION_KEY, Table, USER_KEY, sessions,
 };
 
+pub use super::USER_PHONE;
+
 /// Its name in the catalog.
 pub const NAME: &str = "closures";
 
@@ -25,8 +27,6 @@ columns! {
     SESSION_ID = "session_id",
     /// When it was closed.
     CLOSED_AT = "closed_at",
-    /// The person: E.164 digits.
-    USER_PHONE = "user_phone",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
     /// The template that began the session.
@@ -82,46 +82,29 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    const EVENT: usize = 0;
-    const TYPE: usize = 1;
-    const SESSION: usize = 2;
-    const CLOSED: usize = 3;
-    const SENT: usize = 9;
-    if row.cells[TYPE].text().is_some_and(|event| OTHER_EVENTS.contains(&event)) {
+    places! {
+        EVENT_PLACE = EVENT_ID,
+        TYPE_PLACE = EVENT_TYPE,
+        SESSION_PLACE = SESSION_ID,
+        CLOSED_PLACE = CLOSED_AT,
+        PERSON_PLACE = USER_PHONE,
+        COUNTRY_PLACE = COUNTRY,
+        CLOSURE_PLACE = CLOSURE_ID,
+        SENT_PLACE = TIMESTAMP,
+        CODE_PLACE = sessions::USER_COUNTRY_CODE,
+        NUMBER_PLACE = sessions::USER_CELLPHONE,
+    }
+    if row.cells[TYPE_PLACE].text().is_some_and(|event| OTHER_EVENTS.contains(&event)) {
         row.fate = Fate::LeftOut;
     }
-    row.stand_in(CLOSED, SENT);
-    row.place_person_at_home([4, 5], 10, 11);
-    row.cells[8] = match (row.cells[EVENT].text(), &row.cells[CLOSED]) {
+    row.stand_in(CLOSED_PLACE, SENT_PLACE);
+    row.place_person_at_home([PERSON_PLACE, COUNTRY_PLACE], CODE_PLACE, NUMBER_PLACE);
+    row.cells[CLOSURE_PLACE] = match (row.cells[EVENT_PLACE].text(), &row.cells[CLOSED_PLACE]) {
         (Some(event), _) => Cell::Owned(event.to_owned()),
         (None, Cell::Stamp(closed)) => {
-            let session = row.cells[SESSION].text().unwrap_or_default();
+            let session = row.cells[SESSION_PLACE].text().unwrap_or_default();
             Cell::Owned(format!("{session} {closed}"))
         }
         (None, _) => Cell::Null,
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derive_names_the_right_places() {
-        let places = [
-            (EVENT_ID, 0),
-            (EVENT_TYPE, 1),
-            (SESSION_ID, 2),
-            (CLOSED_AT, 3),
-            (USER_PHONE, 4),
-            (COUNTRY, 5),
-            (CLOSURE_ID, 8),
-            (TIMESTAMP, 9),
-            (sessions::USER_COUNTRY_CODE, 10),
-            (sessions::USER_CELLPHONE, 11),
-        ];
-        for (name, place) in places {
-            assert_eq!(TABLE.position(name), Some(place), "{name}");
-        }
-    }
 }

@@ -4,6 +4,8 @@
 
 use super::{BLANK, CONVERSION_KEY, CURRENCY, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 
+pub use super::USER_PHONE;
+
 /// Its name in the catalog.
 pub const NAME: &str = "conversions";
 
@@ -16,8 +18,6 @@ columns! {
     CONVERTED_AT = "converted_at",
     /// The session that led to it.
     SESSION_ID = "session_id",
-    /// The person: E.164 digits.
-    USER_PHONE = "user_phone",
     /// What it was worth.
     VALUE = "value",
 }
@@ -45,15 +45,6 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    row.normalise_phone(4);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derive_names_the_right_place() {
-        assert_eq!(TABLE.position(USER_PHONE), Some(4));
-    }
+    places!(PERSON_PLACE = USER_PHONE);
+    row.normalise_phone(PERSON_PLACE);
 }

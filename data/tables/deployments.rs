@@ -10,6 +10,8 @@ use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 use crate::cells::Enumeration;
 use crate::reference::deployment_states;
 
+pub use super::USER_PHONE;
+
 /// Its name in the catalog.
 pub const NAME: &str = "deployments";
 
@@ -34,8 +36,6 @@ columns! {
     DEPLOYMENT_DELIVERED_TIMESTAMP = "deployment_delivered_timestamp",
     /// The session that its delivery began.
     SESSION_ID = "session_id",
-    /// The person: E.164 digits.
-    USER_PHONE = "user_phone",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
     /// One of the states of [`deployment_states`].
@@ -98,41 +98,29 @@ fn failed() -> Expr {
 }
 
 fn derive(row: &mut Row<'_, '_>) {
-    const CODE: usize = 2;
-    const NUMBER: usize = 3;
-    const STATUS: usize = 6;
-    const DETAIL: usize = 7;
-    row.place_person([10, 11], Some(CODE), NUMBER, None);
+    places! {
+        CODE_PLACE = USER_COUNTRY_CODE,
+        NUMBER_PLACE = USER_CELLPHONE,
+        STATUS_PLACE = DELIVERY_STATUS,
+        DETAIL_PLACE = STATUS_DETAIL,
+        PERSON_PLACE = USER_PHONE,
+        COUNTRY_PLACE = COUNTRY,
+        STATE_PLACE = STATE,
+    }
+    row.place_person([PERSON_PLACE, COUNTRY_PLACE], Some(CODE_PLACE), NUMBER_PLACE, None);
 
     // An export may put the failure code where the status belongs.
-    let unknown = row.cells[STATUS].text().filter(|status| !DELIVERY_STATUSES.has(status));
+    let unknown = row.cells[STATUS_PLACE].text().filter(|status| !DELIVERY_STATUSES.has(status));
     let code = unknown.and_then(deployment_states::by_failure_code);
     if let Some(state) = code {
-        let code = std::mem::replace(&mut row.cells[STATUS], super::Cell::Text("Failed"));
-        if row.cells[DETAIL].text().is_none() {
-            row.cells[DETAIL] = code;
-            row.cells[12] = super::Cell::Text(state.name);
+        let code = std::mem::replace(&mut row.cells[STATUS_PLACE], super::Cell::Text("Failed"));
+        if row.cells[DETAIL_PLACE].text().is_none() {
+            row.cells[DETAIL_PLACE] = code;
+            row.cells[STATE_PLACE] = super::Cell::Text(state.name);
             return;
         }
     }
-    let status = row.cells[STATUS].text().unwrap_or_default();
-    let detail = row.cells[DETAIL].text();
-    row.cells[12] = deployment_states::of(status, detail).map(|state| state.name).into();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derive_names_the_right_places() {
-        assert_eq!(TABLE.position(USER_COUNTRY_CODE), Some(2));
-        assert_eq!(TABLE.position(USER_CELLPHONE), Some(3));
-        assert_eq!(TABLE.position(DELIVERY_STATUS), Some(6));
-        assert_eq!(TABLE.position(STATUS_DETAIL), Some(7));
-        assert_eq!(TABLE.position(USER_PHONE), Some(10));
-        assert_eq!(TABLE.position(COUNTRY), Some(11));
-        assert_eq!(TABLE.position(STATE), Some(12));
-        assert_eq!(TABLE.exported().count(), 10);
-    }
+    let status = row.cells[STATUS_PLACE].text().unwrap_or_default();
+    let detail = row.cells[DETAIL_PLACE].text();
+    row.cells[STATE_PLACE] = deployment_states::of(status, detail).map(|state| state.name).into();
 }

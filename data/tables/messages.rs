@@ -8,6 +8,8 @@ use polars::prelude::*;
 use super::{BLANK, Cell, Column, Kind, MESSAGE_KEY, Row, Table, USER_KEY};
 use crate::cells::Enumeration;
 
+pub use super::USER_PHONE;
+
 /// Its name in the catalog.
 pub const NAME: &str = "messages";
 
@@ -62,8 +64,6 @@ columns! {
     REF2 = "ref2",
     /// The business's line: digits.
     LINE = "line",
-    /// The person: E.164 digits.
-    USER_PHONE = "user_phone",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
     /// incoming, outgoing or template.
@@ -161,54 +161,35 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    const SENDER: usize = 2;
-    const RECEIVER: usize = 3;
-    const DIRECTION: usize = 4;
-    const FORMAT: usize = 6;
-    const COUNTRY_NAME: usize = 8;
-    const TEMPLATE_NAME: usize = 9;
-    const PARENT_SERVICE_TYPE: usize = 16;
-    let incoming = row.cells[DIRECTION].text() == Some("incoming");
-    let (line, person) = if incoming { (RECEIVER, SENDER) } else { (SENDER, RECEIVER) };
-    row.cells[24] = row.cells[line].clone();
-    row.place_person([25, 26], None, person, Some(COUNTRY_NAME));
+    places! {
+        SENDER_PLACE = FROM,
+        RECEIVER_PLACE = TO,
+        DIRECTION_PLACE = MESSAGE_DIRECTION,
+        FORMAT_PLACE = FORMAT,
+        COUNTRY_NAME_PLACE = COUNTRY_NAME,
+        TEMPLATE_PLACE = TEMPLATE_NAME,
+        SERVICE_PLACE = PARENT_SERVICE_TYPE,
+        LINE_PLACE = LINE,
+        PERSON_PLACE = USER_PHONE,
+        COUNTRY_PLACE = COUNTRY,
+        TYPE_PLACE = MESSAGE_TYPE,
+    }
+    let incoming = row.cells[DIRECTION_PLACE].text() == Some("incoming");
+    let (line, person) =
+        if incoming { (RECEIVER_PLACE, SENDER_PLACE) } else { (SENDER_PLACE, RECEIVER_PLACE) };
+    row.cells[LINE_PLACE] = row.cells[line].clone();
+    row.place_person([PERSON_PLACE, COUNTRY_PLACE], None, person, Some(COUNTRY_NAME_PLACE));
 
     let says_template = |at: usize| row.cells[at].text() == Some("template");
     let message_type = if incoming {
         "incoming"
-    } else if says_template(PARENT_SERVICE_TYPE)
-        || says_template(FORMAT)
-        || row.cells[TEMPLATE_NAME].text().is_some()
+    } else if says_template(SERVICE_PLACE)
+        || says_template(FORMAT_PLACE)
+        || row.cells[TEMPLATE_PLACE].text().is_some()
     {
         "template"
     } else {
         "outgoing"
     };
-    row.cells[27] = Cell::Text(message_type);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derive_names_the_right_places() {
-        let places = [
-            (FROM, 2),
-            (TO, 3),
-            (MESSAGE_DIRECTION, 4),
-            (FORMAT, 6),
-            (COUNTRY_NAME, 8),
-            (TEMPLATE_NAME, 9),
-            (PARENT_SERVICE_TYPE, 16),
-            (LINE, 24),
-            (USER_PHONE, 25),
-            (COUNTRY, 26),
-            (MESSAGE_TYPE, 27),
-        ];
-        for (name, place) in places {
-            assert_eq!(TABLE.position(name), Some(place), "{name}");
-        }
-        assert_eq!(TABLE.exported().count(), 24);
-    }
+    row.cells[TYPE_PLACE] = Cell::Text(message_type);
 }

@@ -6,7 +6,7 @@
 
 use polars::prelude::*;
 
-use super::{BLANK, Column, Fate, Kind, Row, Table};
+use super::{BLANK, Cell, Column, Fate, Kind, Row, Table};
 use crate::cells::Enumeration;
 
 /// Its name in the catalog.
@@ -144,8 +144,12 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    const GRANULARITY_PLACE: usize = 2;
-    let (&super::Cell::Count(start), &super::Cell::Count(end)) = (&row.cells[3], &row.cells[4])
+    places! {
+        GRANULARITY_PLACE = GRANULARITY,
+        START_PLACE = START,
+        END_PLACE = END,
+    }
+    let (&Cell::Count(start), &Cell::Count(end)) = (&row.cells[START_PLACE], &row.cells[END_PLACE])
     else {
         return;
     };
@@ -172,13 +176,6 @@ fn granularity(seconds: i64) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn derive_names_the_right_places() {
-        assert_eq!(TABLE.position(GRANULARITY), Some(2));
-        assert_eq!(TABLE.position(START), Some(3));
-        assert_eq!(TABLE.position(END), Some(4));
-    }
 
     #[test]
     fn the_key_is_all_but_the_measures() {

@@ -16,6 +16,13 @@ macro_rules! columns {
     };
 }
 
+/// Places of cells in a row of `TABLE`. A name that no cell has does not compile.
+macro_rules! places {
+    ($($constant:ident = $name:path),* $(,)?) => {
+        $(const $constant: usize = TABLE.position($name).expect("a cell of the table");)*
+    };
+}
+
 pub mod ad_spend;
 pub mod audience_tags;
 pub mod closures;
@@ -53,6 +60,9 @@ pub fn table(name: &str) -> Option<&'static Table> {
 
 /// The Date column that partitions every table: the UTC date of its `day_of` column.
 pub const UTC_DAY: &str = "utc_day";
+
+/// The person: E.164 digits; the column has this name in every table that has people.
+pub const USER_PHONE: &str = "user_phone";
 
 /// Whether a person's number is valid by its country's numbering plan; stored beside `user_phone`.
 pub const USER_PHONE_VALID: &str = "user_phone_valid";
@@ -163,8 +173,21 @@ impl Table {
     }
 
     /// The place of a cell in [`Table::cells`]; the columns come first.
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.cells().position(|column| column.name == name)
+    pub const fn position(&self, name: &str) -> Option<usize> {
+        let parts = [self.columns, self.beside, self.inputs];
+        let (mut part, mut before) = (0, 0);
+        while part < parts.len() {
+            let mut at = 0;
+            while at < parts[part].len() {
+                if is_same(parts[part][at].name.as_bytes(), name.as_bytes()) {
+                    return Some(before + at);
+                }
+                at += 1;
+            }
+            before += at;
+            part += 1;
+        }
+        None
     }
 
     /// The hash column that stands for the whole key, when the key does not carry the time: only
@@ -181,7 +204,7 @@ impl Table {
     pub fn stored(&self) -> Schema {
         let stored = self.columns.iter().chain(self.beside);
         let mut schema: Schema = stored.map(|c| (c.name.into(), c.data_type())).collect();
-        if self.position("user_phone").is_some() {
+        if self.position(USER_PHONE).is_some() {
             schema.insert(USER_PHONE_VALID.into(), DataType::Boolean);
         }
         let hashes = self.hashes.iter().map(|(hash, _)| *hash);
@@ -211,6 +234,15 @@ impl Table {
     /// The columns and inputs that come from the export, without the derived ones.
     pub fn exported(&self) -> impl Iterator<Item = &'static Column> + Clone {
         self.cells().filter(|column| column.origin == Origin::Export)
+    }
+}
+
+/// `==`, which cannot be asked at compile time.
+const fn is_same(left: &[u8], right: &[u8]) -> bool {
+    match (left, right) {
+        ([], []) => true,
+        ([first, left @ ..], [other, right @ ..]) => *first == *other && is_same(left, right),
+        _ => false,
     }
 }
 

@@ -61,27 +61,21 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    if row.cells[1].text() == Some("*") {
-        row.cells[1] = Cell::Null;
+    places! {
+        COUNTRY_PLACE = COUNTRY,
+        CATEGORY_PLACE = CATEGORY,
+        TIER_PLACE = TIER_FROM,
+        REVISION_PLACE = REVISION,
     }
-    if let Some(category) = row.cells[2].text().map(str::to_lowercase) {
-        row.cells[2] = Cell::Owned(category);
+    if row.cells[COUNTRY_PLACE].text() == Some("*") {
+        row.cells[COUNTRY_PLACE] = Cell::Null;
     }
-    for place in [3, 6] {
+    if let Some(category) = row.cells[CATEGORY_PLACE].text().map(str::to_lowercase) {
+        row.cells[CATEGORY_PLACE] = Cell::Owned(category);
+    }
+    for place in [TIER_PLACE, REVISION_PLACE] {
         if row.cells[place].is_null() {
             row.cells[place] = Cell::Count(0);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derive_names_the_right_places() {
-        for (name, place) in [(COUNTRY, 1), (CATEGORY, 2), (TIER_FROM, 3), (REVISION, 6)] {
-            assert_eq!(TABLE.position(name), Some(place), "{name}");
         }
     }
 }

@@ -9,6 +9,8 @@ use polars::prelude::*;
 use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 use crate::cells::Enumeration;
 
+pub use super::USER_PHONE;
+
 /// Its name in the catalog.
 pub const NAME: &str = "sessions";
 
@@ -67,8 +69,6 @@ columns! {
     WHATSAPP_LINK_CAMPAIGN_NAME = "whatsapp_link_campaign_name",
     /// The platform of that link.
     WHATSAPP_LINK_CAMPAIGN_SOURCE = "whatsapp_link_campaign_source",
-    /// The person: E.164 digits.
-    USER_PHONE = "user_phone",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
 }
@@ -139,21 +139,11 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    const CODE: usize = 8;
-    const NUMBER: usize = 9;
-    row.place_person([27, 28], Some(CODE), NUMBER, None);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derive_names_the_right_places() {
-        assert_eq!(TABLE.position(USER_COUNTRY_CODE), Some(8));
-        assert_eq!(TABLE.position(USER_CELLPHONE), Some(9));
-        assert_eq!(TABLE.position(USER_PHONE), Some(27));
-        assert_eq!(TABLE.position(COUNTRY), Some(28));
-        assert_eq!(TABLE.exported().count(), 27);
+    places! {
+        CODE_PLACE = USER_COUNTRY_CODE,
+        NUMBER_PLACE = USER_CELLPHONE,
+        PERSON_PLACE = USER_PHONE,
+        COUNTRY_PLACE = COUNTRY,
     }
+    row.place_person([PERSON_PLACE, COUNTRY_PLACE], Some(CODE_PLACE), NUMBER_PLACE, None);
 }

@@ -4,14 +4,14 @@
 
 use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 
+pub use super::USER_PHONE;
+
 /// Its name in the catalog.
 pub const NAME: &str = "variables";
 
 columns! {
     /// The session in which it was answered.
     SESSION_ID = "session_id",
-    /// The person: E.164 digits.
-    USER_PHONE = "user_phone",
     /// The flow.
     CONVERSATION_ID = "conversation_id",
     /// The variable.
@@ -44,15 +44,6 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    row.normalise_phone(1);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derive_names_the_right_place() {
-        assert_eq!(TABLE.position(USER_PHONE), Some(1));
-    }
+    places!(PERSON_PLACE = USER_PHONE);
+    row.normalise_phone(PERSON_PLACE);
 }

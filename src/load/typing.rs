@@ -22,7 +22,7 @@ use wabalake_data::cells::{
 };
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::tables::{
-    Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE_VALID, instant, text_key,
+    Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE, USER_PHONE_VALID, instant, text_key,
 };
 use wabalake_data::{Column as TableColumn, Table};
 use xxhash_rust::xxh3::Xxh3;
@@ -727,7 +727,7 @@ impl Rows {
             let column = table.position(of).unwrap_or_default();
             (column, PrimitiveChunkedBuilder::new(PlSmallStr::from_static(name), rows))
         };
-        let person = table.position("user_phone").is_some();
+        let person = table.position(USER_PHONE).is_some();
         let valid = PlSmallStr::from_static(USER_PHONE_VALID);
         Self {
             table,

@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_of_nothing() {
-        assert!(spark(&[None, Some(1.0)]).is_empty());
+        assert_eq!(spark(&[None, Some(1.0)]), Html::new());
         assert!(!hours("", &[[0.0; 24]; 7]).into_string().contains("NaN"));
         assert!(!bars(&[]).into_string().contains("NaN"));
         assert!(!strip(&[], "").into_string().contains("NaN"));

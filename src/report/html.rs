@@ -20,14 +20,6 @@ impl Html {
         Self::default()
     }
 
-    /// A piece that is one text.
-    #[cfg(test)]
-    pub(super) fn of(text: &str) -> Self {
-        let mut html = Self::new();
-        html.text(text);
-        html
-    }
-
     /// Adds markup, which is part of this program.
     pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
@@ -54,11 +46,6 @@ impl Html {
         self
     }
 
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn into_string(self) -> String {
         self.0
     }
@@ -69,6 +56,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn of_text(text: &str) -> String {
+        let mut html = Html::new();
+        html.text(text);
+        html.into_string()
+    }
 
     #[test]
     fn hostile_texts_are_texts() {
@@ -82,7 +75,7 @@ mod tests {
             ("a\u{202e}b\u{0}c\nd", r"a\u{202e}b\u{0}c\nd"),
             ("¿Qué tal? 👋", "¿Qué tal? 👋"),
         ] {
-            assert_eq!(Html::of(text).into_string(), shown);
+            assert_eq!(of_text(text), shown);
         }
     }
 
@@ -90,7 +83,7 @@ mod tests {
         /// Nothing of a text opens a tag, ends an attribute or begins an entity of its own.
         #[test]
         fn no_text_is_markup(text in "(\\PC|[<>&\"'`=/ \u{0}\n\u{202e}]){0,40}") {
-            let html = Html::of(&text).into_string();
+            let html = of_text(&text);
             let markup = ['<', '>', '"', '\'', '`', '\u{0}', '\n', '\u{202e}'];
             prop_assert!(!html.contains(markup));
             let entities = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;", "&#96;"];

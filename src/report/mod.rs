@@ -269,9 +269,9 @@ impl Asking<'_> {
             .try_get_matches_from(&words)
             .and_then(|matches| room.ask(&matches))
             .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
-        let plan = engine::plan(self.lake, question.card(), &question, Some(MOST_ROWS))?;
+        let plan = engine::plan(self.lake, &question, Some(MOST_ROWS))?;
         let answered = Answered {
-            rows: engine::collect(plan, question.card())?,
+            rows: engine::collect(plan, &question)?,
             zone: period.zone,
             about: room.card.question,
             command: format!("wabalake query {asked}"),

@@ -173,7 +173,7 @@ fn sql_type(of: &DataType) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use wabalake_data::TABLES;
-    use wabalake_data::tables::UTC_DAY;
+    use wabalake_data::tables::{USER_PHONE, UTC_DAY};
 
     use super::*;
 
@@ -185,7 +185,7 @@ mod tests {
             let Some(RelType::Project(project)) = view.relation().unwrap().rel_type else {
                 panic!("no projection")
             };
-            let validity = usize::from(table.position("user_phone").is_some());
+            let validity = usize::from(table.position(USER_PHONE).is_some());
             let checked = table.checked.len();
             assert_eq!(project.expressions.len(), table.columns.len() + validity + checked);
             let Some(RelType::Read(read)) = project.input.unwrap().rel_type else {
