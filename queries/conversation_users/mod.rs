@@ -52,7 +52,13 @@ pub struct Params {
 #[derive(Clone, Copy, Debug)]
 struct Stage;
 
-const STAGE: &str = "conversation_stage";
+/// Finished or In Flow.
+pub const STAGE: &str = "conversation_stage";
+/// When anything last happened with the person.
+pub const LAST_ACTIVITY: &str = "last_activity";
+/// What they answered, as a JSON object.
+pub const VARIABLES: &str = "variables";
+
 const FINISHED: &str = "Finished";
 const IN_FLOW: &str = "In Flow";
 
@@ -77,9 +83,6 @@ impl Choice for Stage {
         Series::new(Self::NAME.into(), values)
     }
 }
-
-const LAST_ACTIVITY: &str = "last_activity";
-const VARIABLES: &str = "variables";
 
 /// What the variables of a deployment depend on.
 const WHOSE: [&str; 3] = [SESSION_KEY, USER_KEY, CONVERSATION_ID];

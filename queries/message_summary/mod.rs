@@ -6,6 +6,7 @@
 //! last, in whatever session of the lake that was.
 
 use wabalake_data::Table;
+pub use wabalake_data::tables::message_summaries::RECEIVED;
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
 use wabalake_data::tables::sessions;
 
@@ -48,7 +49,7 @@ impl Query for MessageSummary {
             OutputColumn::count("sent"),
             OutputColumn::count("delivered"),
             OutputColumn::count("read"),
-            OutputColumn::count("received"),
+            OutputColumn::count(RECEIVED),
         ],
         key: &[DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE],
         order: &[],

@@ -44,9 +44,12 @@ fn read_phone(text: &str) -> Result<String, String> {
     })
 }
 
-const AT: &str = "at";
-const EVENT: &str = "event";
-const DETAIL: &str = "detail";
+/// When it happened.
+pub const AT: &str = "at";
+/// What happened.
+pub const EVENT: &str = "event";
+/// More of it: a state, a text, a reason.
+pub const DETAIL: &str = "detail";
 
 /// What comes before what at one instant.
 const EVENTS: [&str; 10] = [
