@@ -169,7 +169,9 @@ pub static TABLE: Table = Table {
     columns: &[
         Column::new(AD_ID, Kind::Word).required().or(titles(0)),
         Column::new(DAY, Kind::Date).required().else_from(REPORTING_STARTS).or(titles(1)),
-        Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
+        Column::new(CURRENCY, Kind::Word)
+            .term()
+            .or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
         Column::new(SPEND, Kind::Money).required().or(titles(2)),
         Column::new(EXPORTED_ON, Kind::Date),
     ],
@@ -183,9 +185,9 @@ pub static TABLE: Table = Table {
     inputs: &[
         Column::new(REPORTING_STARTS, Kind::Date).or(titles(3)),
         Column::new(REPORTING_ENDS, Kind::Date).or(titles(4)),
-        Column::new(AD_NAME, Kind::Word).or(titles(5)),
-        Column::new(AD_SET_NAME, Kind::Word).or(titles(6)),
-        Column::new(CAMPAIGN_NAME, Kind::Word).or(titles(7)),
+        Column::new(AD_NAME, Kind::Word).term().or(titles(5)),
+        Column::new(AD_SET_NAME, Kind::Word).term().or(titles(6)),
+        Column::new(CAMPAIGN_NAME, Kind::Word).term().or(titles(7)),
     ],
     key: &[AD_ID, DAY, CURRENCY],
     day_of: DAY,

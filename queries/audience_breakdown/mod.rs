@@ -40,7 +40,7 @@ impl Query for AudienceBreakdown {
         reads: &[&deployments::TABLE, &sessions::TABLE, &audience_tags::TABLE, &conversions::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(TAG),
+            OutputColumn::written(TAG),
             OutputColumn::count(DEPLOYMENTS),
             OutputColumn::count(DELIVERED),
             OutputColumn::pct(DELIVERED_PCT),
@@ -53,7 +53,7 @@ impl Query for AudienceBreakdown {
             OutputColumn::count(CONVERTED_SESSIONS),
             OutputColumn::pct(CONVERSION_PCT),
             OutputColumn::money(REVENUE),
-            OutputColumn::text(REVENUE_CURRENCY),
+            OutputColumn::term(REVENUE_CURRENCY),
         ],
         key: &[TAG],
         order: &[Order::Descending(DEPLOYMENTS)],

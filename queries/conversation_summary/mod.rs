@@ -52,7 +52,7 @@ impl Query for ConversationSummary {
         reads: &[&deployments::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
             OutputColumn::count(TOTAL_USERS),
             OutputColumn::count(MESSAGES_SENT),

@@ -114,7 +114,7 @@ impl Query for Coverage {
         ],
         range: Range::History,
         columns: &[
-            OutputColumn::text(TABLE),
+            OutputColumn::term(TABLE),
             OutputColumn::date(FIRST_DAY),
             OutputColumn::date(LAST_DAY),
             OutputColumn::count(DAYS),

@@ -95,12 +95,12 @@ impl Query for DataQuality {
         // What a row names may lie on any day.
         range: Range::History,
         columns: &[
-            OutputColumn::text(CHECK),
-            OutputColumn::text(TABLE),
+            OutputColumn::term(CHECK),
+            OutputColumn::term(TABLE),
             OutputColumn::count(ROWS),
             OutputColumn::count(FAILING),
             OutputColumn::pct(SHARE_PCT),
-            OutputColumn::text(EXAMPLE),
+            OutputColumn::written(EXAMPLE),
         ],
         key: &[CHECK, TABLE],
         order: &[],

@@ -54,10 +54,10 @@ impl Query for DeploymentStates {
         reads: &[&deployments::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(STATE),
+            OutputColumn::word(STATE),
             OutputColumn::count(DEPLOYMENTS),
             OutputColumn::pct(SHARE_PCT),
-            OutputColumn::text(MEANING),
+            OutputColumn::term(MEANING),
         ],
         key: &[STATE],
         order: &[Order::Listed(STATE, &NAMES)],

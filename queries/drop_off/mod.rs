@@ -48,9 +48,9 @@ impl Query for DropOff {
         reads: &[&sessions::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
-            OutputColumn::text(LAST_NODE_ID),
+            OutputColumn::term(LAST_NODE_ID),
             OutputColumn::count(SESSIONS),
             OutputColumn::pct(SHARE_PCT),
             OutputColumn::count("users"),

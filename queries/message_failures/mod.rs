@@ -36,8 +36,8 @@ impl Query for MessageFailures {
         reads: &[&messages::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(REASON_FOR_FAILURE),
-            OutputColumn::text(TEMPLATE_NAME),
+            OutputColumn::term(REASON_FOR_FAILURE),
+            OutputColumn::term(TEMPLATE_NAME),
             OutputColumn::count(MESSAGES),
             OutputColumn::count(USERS),
             OutputColumn::pct(SHARE_PCT),

@@ -77,7 +77,7 @@ impl ReplyWindow {
 /// The columns of the answer, the first of which names what is asked about.
 pub const fn columns(of: &'static str) -> [OutputColumn; 11] {
     [
-        OutputColumn::text(of),
+        OutputColumn::term(of),
         OutputColumn::count(CREATED),
         OutputColumn::count(FAILED),
         OutputColumn::count(SENT),

@@ -60,7 +60,7 @@ impl Query for VersionComparison {
         reads: &[&deployments::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
             OutputColumn::count(DEPLOYMENTS),
             OutputColumn::count(DELIVERED),

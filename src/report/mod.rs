@@ -29,7 +29,7 @@ use chrono_tz::Tz;
 use polars::prelude::PlHashMap;
 use wabalake_data::cells::phone::full_number;
 use wabalake_data::tables::{deployments, messages, sessions};
-use wabalake_queries::query::{Query, Room};
+use wabalake_queries::query::{OutputColumn, Query, Room};
 
 use self::answer::Answered;
 use self::html::Html;
@@ -110,7 +110,13 @@ pub fn page(lake: &Lake, options: &Options) -> Result<String> {
             .hint("write it in full, with the country's code: --phone +12025550143"));
     }
     let period = Period::of(lake, options)?;
-    let asking = Asking { lake, period, now: Utc::now(), known: RefCell::default() };
+    let asking = Asking {
+        lake,
+        period,
+        with_people: options.with_people,
+        now: Utc::now(),
+        known: RefCell::default(),
+    };
     let (title, sections) = match &options.conversation {
         Some(id) => (format!("Conversation {id}"), conversation::sections(&asking, id, options)?),
         None => ("WhatsApp conversations".to_owned(), sections::sections(&asking)?),
@@ -235,6 +241,8 @@ fn last_day(lake: &Lake) -> Result<Option<NaiveDate>> {
 struct Asking<'a> {
     lake: &'a Lake,
     period: Period,
+    /// Whether answers may name people.
+    with_people: bool,
     now: DateTime<Utc>,
     /// What was answered already, by its command.
     known: RefCell<PlHashMap<String, Answered>>,
@@ -276,6 +284,9 @@ impl Asking<'_> {
             .try_get_matches_from(&words)
             .and_then(|matches| room.ask(&matches))
             .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
+        if !self.with_people && question.columns().iter().any(OutputColumn::names_people) {
+            return Err(Error::bug(format!("`{name}` names people on a page that names nobody")));
+        }
         let plan = engine::plan(self.lake, question.card(), &question, Some(MOST_ROWS))?;
         let answered = Answered {
             query: name,
@@ -346,12 +357,23 @@ fn whole(title: &str, asking: &Asking<'_>, sections: &[Section], options: &Optio
 
 #[cfg(test)]
 mod tests {
+    use wabalake_queries::conversation_users::ConversationUsers;
     use wabalake_queries::drop_off::DropOff;
 
     use super::*;
 
     fn period(from: &str, to: &str) -> Period {
         Period { from: from.parse().unwrap(), to: to.parse().unwrap(), zone: Tz::UTC }
+    }
+
+    fn asking(lake: &Lake) -> Asking<'_> {
+        Asking {
+            lake,
+            period: period("2025-05-01", "2025-05-28"),
+            with_people: false,
+            now: Utc::now(),
+            known: RefCell::default(),
+        }
     }
 
     #[test]
@@ -376,10 +398,19 @@ mod tests {
     fn an_option_that_a_query_has_not_is_a_bug() {
         let folder = tempfile::TempDir::new().unwrap();
         let lake = Lake::create(folder.path()).unwrap();
-        let period = period("2025-05-01", "2025-05-28");
-        let asking = Asking { lake: &lake, period, now: Utc::now(), known: RefCell::default() };
+        let asking = asking(&lake);
         assert_eq!(asking.ask::<DropOff>(&[]).unwrap().height(), 0);
         let error = asking.ask::<DropOff>(&["--gone=1"]).err();
+        assert_eq!(error.map(|error| error.exit_code()), Some(3));
+    }
+
+    #[test]
+    fn a_page_without_people_asks_for_none() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let lake = Lake::create(folder.path()).unwrap();
+        let asking = |with_people| Asking { with_people, ..asking(&lake) };
+        assert!(asking(true).ask::<ConversationUsers>(&[]).is_ok());
+        let error = asking(false).ask::<ConversationUsers>(&[]).err();
         assert_eq!(error.map(|error| error.exit_code()), Some(3));
     }
 
