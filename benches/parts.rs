@@ -210,7 +210,7 @@ fn answer(
             tables
         }
     });
-    Ok(collect(question.plan(&tables)?, &room.card)?)
+    Ok(collect(question.plan(&tables)?, question)?)
 }
 
 /// A made-up export of one table.

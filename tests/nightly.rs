@@ -111,7 +111,7 @@ impl Nights {
             let kept = mart.question.in_order(marts::rows(&snapshot, Vec::new()).unwrap());
             let tables = sources.tables(&mart.question).unwrap();
             let plan = mart.question.plan(&tables).unwrap();
-            let fresh = collect(plan, mart.question.card()).unwrap();
+            let fresh = collect(plan, &mart.question).unwrap();
             (mart.name.clone(), (kept.collect().unwrap(), fresh))
         });
         pairs.collect()
@@ -465,7 +465,7 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
         let question = room.ask(&room.command().get_matches_from(line)).unwrap();
         let sources = Sources::of(&lake, AsOf::Now);
         let plan = question.plan(&sources.tables(&question).unwrap()).unwrap();
-        let expected = collect(plan, question.card()).unwrap();
+        let expected = collect(plan, &question).unwrap();
         assert!(expected.height() > 0);
         let found = fresh::answer(&lake, &nights.config, &question, dates).unwrap();
         found.map(|found| {

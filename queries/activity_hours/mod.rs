@@ -61,8 +61,6 @@ impl Query for ActivityHours {
         ],
         key: &[WEEKDAY, HOUR],
         order: &[],
-        chart: Some(Chart::HeatMap { x: "hour", y: "weekday", shade: "first_messages" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };

@@ -47,8 +47,6 @@ impl Query for Analytics {
         columns: <Self as meta::Field>::MEASURES,
         key: &[],
         order: &[],
-        chart: Some(Chart::Line { y: DELIVERED }),
-        engine: Engine::Streaming,
         example: "--fields analytics.start(1748736000).end(1751328000).granularity(DAY)",
         sql: include_str!("twin.sql"),
     };

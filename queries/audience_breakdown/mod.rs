@@ -57,8 +57,6 @@ impl Query for AudienceBreakdown {
         ],
         key: &[TAG],
         order: &[Order::Descending(DEPLOYMENTS)],
-        chart: Some(Chart::Bars { x: TAG, y: "deployments" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

@@ -36,8 +36,6 @@ impl Query for CampaignPerformance {
         columns: &performance::columns(CAMPAIGN_ID),
         key: &[CAMPAIGN_ID],
         order: &[Order::Descending(performance::CREATED)],
-        chart: Some(Chart::Bars { x: CAMPAIGN_ID, y: "reply_pct" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --reply-window-hours 24",
         sql: include_str!("twin.sql"),
     };

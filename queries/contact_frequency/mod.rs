@@ -79,8 +79,6 @@ impl Query for ContactFrequency {
         ],
         key: &[UNANSWERED],
         order: &[],
-        chart: Some(Chart::Bars { x: UNANSWERED, y: "delivered_pct" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --window-hours 72",
         sql: include_str!("twin.sql"),
     };
@@ -152,6 +150,7 @@ mod tests {
     use wabalake_data::tables::instant;
 
     use super::*;
+    use crate::query::ENGINE;
 
     /// Half a window: some are sent just within it, some just before.
     const HALF: i64 = HOUR / 2;
@@ -173,7 +172,7 @@ mod tests {
         let matches = Params::augment_args(Command::new(words[0])).get_matches_from(words);
         let params = Params::from_arg_matches(&matches).unwrap();
         let plan = ContactFrequency::plan(&tables, &params).unwrap();
-        let answer = plan.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+        let answer = plan.collect_with_engine(ENGINE).unwrap().unwrap_single();
         let answer = answer.sort([UNANSWERED], SortMultipleOptions::default()).unwrap();
         let counts = answer.column("deployments").unwrap().cast(&DataType::Int64).unwrap();
         counts.i64().unwrap().iter().flatten().collect()

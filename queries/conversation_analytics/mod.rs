@@ -72,8 +72,6 @@ impl Query for ConversationAnalytics {
         columns: <Self as meta::Field>::MEASURES,
         key: &[],
         order: &[],
-        chart: Some(Chart::Line { y: CONVERSATION }),
-        engine: Engine::Streaming,
         example: "--fields conversation_analytics.start(1748736000).end(1751328000)\
                   .granularity(MONTHLY).dimensions([COUNTRY,CONVERSATION_TYPE])",
         sql: include_str!("twin.sql"),

@@ -64,8 +64,6 @@ impl Query for ConversationSummary {
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --latest-version",
         sql: include_str!("twin.sql"),
     };

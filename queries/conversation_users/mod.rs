@@ -113,8 +113,6 @@ impl Query for ConversationUsers {
         ],
         key: &[USER_PHONE, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP],
         order: &[Order::Descending(DEPLOYMENT_TIMESTAMP)],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --stage in-flow",
         sql: include_str!("twin.sql"),
     };

@@ -65,8 +65,6 @@ impl Query for CountryBreakdown {
         ],
         key: &[COUNTRY],
         order: &[Order::Descending(DEPLOYMENTS)],
-        chart: Some(Chart::Bars { x: COUNTRY, y: "deployments" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

@@ -127,8 +127,6 @@ impl Query for Coverage {
         ],
         key: &[TABLE],
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--since 2025-06-01 --today 2025-07-01 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };

@@ -104,8 +104,6 @@ impl Query for DataQuality {
         ],
         key: &[CHECK, TABLE],
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --fail-on parent-cycle",
         sql: include_str!("twin.sql"),
     };

@@ -78,8 +78,6 @@ impl Query for DeliveryRate {
         ],
         key: &[],
         order: &[],
-        chart: Some(Chart::Line { y: "delivered_pct" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --by week,country",
         sql: include_str!("twin.sql"),
     };

@@ -69,8 +69,6 @@ impl Query for DeploymentSessions {
         ],
         key: &[],
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --by country",
         sql: include_str!("twin.sql"),
     };

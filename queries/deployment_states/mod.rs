@@ -61,8 +61,6 @@ impl Query for DeploymentStates {
         ],
         key: &[STATE],
         order: &[Order::Listed(STATE, &NAMES)],
-        chart: Some(Chart::Bars { x: STATE, y: "deployments" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --conversation-id 41284",
         sql: include_str!("twin.sql"),
     };

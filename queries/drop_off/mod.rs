@@ -63,8 +63,6 @@ impl Query for DropOff {
             Order::Ascending(CONVERSATION_VERSION),
             Order::Descending(SESSIONS),
         ],
-        chart: Some(Chart::Bars { x: LAST_NODE_ID, y: "sessions" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --session-type inbound",
         sql: include_str!("twin.sql"),
     };

@@ -53,8 +53,6 @@ impl Query for FailureReasons {
         ],
         key: &[STATE, STATUS_DETAIL],
         order: &[Order::Descending(DEPLOYMENTS)],
-        chart: Some(Chart::Bars { x: STATE, y: "deployments" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

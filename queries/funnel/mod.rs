@@ -81,8 +81,6 @@ impl Query for Funnel {
         ],
         key: &[STEP],
         order: &[],
-        chart: Some(Chart::Bars { x: "step_name", y: DEPLOYMENTS }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --by country",
         sql: include_str!("twin.sql"),
     };

@@ -57,8 +57,6 @@ impl Query for InactivityGaps {
         ],
         key: &[MINUTES],
         order: &[],
-        chart: Some(Chart::Line { y: "share_pct" }),
-        engine: Engine::Streaming,
         example: "--minutes 15,30,60 --from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

@@ -81,8 +81,6 @@ impl Query for InboundChannels {
         ],
         key: &[CHANNEL, SOURCE, CAMPAIGN],
         order: &[Order::Descending(SESSIONS)],
-        chart: Some(Chart::Bars { x: CHANNEL, y: SESSIONS }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --event purchase",
         sql: include_str!("twin.sql"),
     };

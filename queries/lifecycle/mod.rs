@@ -93,8 +93,6 @@ impl Query for Lifecycle {
         ],
         key: &[PERIOD],
         order: &[],
-        chart: Some(Chart::Line { y: NEW }),
-        engine: Engine::Streaming,
         example: "--period month --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };

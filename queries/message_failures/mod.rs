@@ -44,8 +44,6 @@ impl Query for MessageFailures {
         ],
         key: &[REASON_FOR_FAILURE, TEMPLATE_NAME],
         order: &[Order::Descending(MESSAGES)],
-        chart: Some(Chart::Bars { x: REASON_FOR_FAILURE, y: "messages" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

@@ -62,8 +62,6 @@ impl Query for MessageLatency {
         ],
         key: &[],
         order: &[],
-        chart: Some(Chart::Line { y: "delivered_p50_seconds" }),
-        engine: Engine::Streaming,
         example: "--by day,template --from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

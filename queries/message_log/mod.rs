@@ -78,8 +78,6 @@ impl Query for MessageLog {
         ],
         key: &[WHATSAPP_ID],
         order: &[Order::Ascending(CREATED_AT)],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--phone 573005550101 --status failed --from 2025-06-01",
         sql: include_str!("twin.sql"),
     };

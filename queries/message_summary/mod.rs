@@ -53,8 +53,6 @@ impl Query for MessageSummary {
         ],
         key: &[DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE],
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };

@@ -84,8 +84,6 @@ impl Query for MetaSources {
         ],
         key: &[META_SOURCE_TYPE, META_SOURCE_ID],
         order: &[Order::Descending(SESSIONS)],
-        chart: Some(Chart::Bars { x: META_SOURCE_ID, y: SESSIONS }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --event purchase",
         sql: include_str!("twin.sql"),
     };
@@ -182,6 +180,7 @@ mod tests {
     use wabalake_data::tables::UTC_DAY;
 
     use super::*;
+    use crate::query::ENGINE;
 
     /// Without conversions it is not known whether an ad earned anything.
     #[test]
@@ -200,7 +199,7 @@ mod tests {
         let params = Params::from_arg_matches(&matches).unwrap();
         let tables = Tables::new().with(&ad_spend::TABLE, spend);
         let plan = MetaSources::plan(&tables, &params).unwrap();
-        let answer = plan.collect_with_engine(MetaSources::CARD.engine).unwrap().unwrap_single();
+        let answer = plan.collect_with_engine(ENGINE).unwrap().unwrap_single();
         assert_eq!(answer.height(), 1);
         assert_eq!(answer.column("roas").unwrap().null_count(), 1);
         assert_eq!(answer.column(COST_CURRENCY).unwrap().str().unwrap().get(0), Some("USD"));

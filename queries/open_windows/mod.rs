@@ -98,8 +98,6 @@ impl Query for OpenWindows {
         ],
         key: &[USER_PHONE, LINE_WHATSAPP_NUMBER],
         order: &[Order::Ascending(CLOSES_AT)],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--at 2025-06-01T10:30:00 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };

@@ -57,8 +57,6 @@ impl Query for PricingAnalytics {
         columns: <Self as meta::Field>::MEASURES,
         key: &[],
         order: &[],
-        chart: Some(Chart::Line { y: VOLUME }),
-        engine: Engine::Streaming,
         example: "--fields pricing_analytics.start(1748736000).end(1751328000)\
                   .granularity(MONTHLY).dimensions([PRICING_CATEGORY,PRICING_TYPE,TIER])",
         sql: include_str!("twin.sql"),

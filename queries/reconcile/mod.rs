@@ -95,8 +95,6 @@ impl Query for Reconcile {
         ],
         key: &[WHAT, BUCKET, KEY, METRIC],
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--tolerance-pct 5 --from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };

@@ -38,8 +38,6 @@ impl Query for RedirectPaths {
         ],
         key: &[Chains::PATH],
         order: &[Order::Descending("chains")],
-        chart: Some(Chart::Bars { x: Chains::PATH, y: "chains" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

@@ -205,8 +205,6 @@ impl Query for ReturnRate {
         ],
         key: &[COHORT, DAY_N],
         order: &[],
-        chart: Some(Chart::Line { y: "return_rate_pct" }),
-        engine: Engine::Streaming,
         example: "--cohort week --days 1,7 --mode within --from 2025-06-01",
         sql: include_str!("twin.sql"),
     };

@@ -49,12 +49,10 @@ impl Query for SessionChains {
             OutputColumn::seconds(TOTAL_DURATION),
             OutputColumn::term(LAST_NODE_ID),
             OutputColumn::word(LAST_STATUS),
-            OutputColumn::flag(Chains::ROOT_MISSING),
+            OutputColumn::boolean(Chains::ROOT_MISSING),
         ],
         key: &[Chains::ROOT_SESSION_ID],
         order: &[Order::Ascending(Chains::STARTED_AT)],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --min-sessions 3",
         sql: include_str!("twin.sql"),
     };

@@ -98,8 +98,6 @@ impl Query for SessionClosures {
         ],
         key: &[REASON],
         order: &[Order::Listed(REASON, &REASONS)],
-        chart: Some(Chart::Bars { x: REASON, y: "sessions" }),
-        engine: Engine::Streaming,
         example: "--tolerance-seconds 120 --inactivity-minutes 1440",
         sql: include_str!("twin.sql"),
     };
@@ -277,6 +275,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::query::ENGINE;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
@@ -302,7 +301,7 @@ mod tests {
                 BEGAN => begun.iter().map(|begun| begun.1).collect::<Vec<_>>(),
             ];
             let found = replaced(ended.unwrap().lazy(), began.unwrap().lazy(), tolerance).unwrap();
-            let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+            let found = found.collect_with_engine(ENGINE).unwrap().unwrap_single();
             let found = found.column(SESSION_KEY).unwrap().i64().unwrap().clone();
             let mut found: Vec<i64> = found.iter().flatten().collect();
             found.sort_unstable();

@@ -77,8 +77,6 @@ impl Query for SessionDuration {
         ],
         key: &[],
         order: &[],
-        chart: Some(Chart::Line { y: "median_duration_seconds" }),
-        engine: Engine::Streaming,
         example: "--by week,country --from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

@@ -58,8 +58,6 @@ impl Query for SessionSummary {
         ],
         key: &KEY,
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--free-sessions 0 --from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
     };

@@ -61,8 +61,6 @@ impl Query for TemplateAnalytics {
         columns: <Self as meta::Field>::MEASURES,
         key: &[],
         order: &[],
-        chart: Some(Chart::Bars { x: SENT, y: READ }),
-        engine: Engine::Streaming,
         example: "--fields template_analytics.start(2025-06-01).end(2025-07-01).granularity(DAILY)",
         sql: include_str!("twin.sql"),
     };

@@ -39,8 +39,6 @@ impl Query for TemplatePerformance {
         columns: &performance::columns(TEMPLATE_NAME),
         key: &[TEMPLATE_NAME],
         order: &[Order::Descending(CREATED)],
-        chart: Some(Chart::Bars { x: TEMPLATE_NAME, y: "reply_pct" }),
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --reply-window-hours 24",
         sql: include_str!("twin.sql"),
     };

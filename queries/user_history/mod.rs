@@ -92,8 +92,6 @@ impl Query for UserHistory {
         ],
         key: &[AT, EVENT, CONVERSATION_ID, SESSION_ID, LINE_WHATSAPP_NUMBER, DETAIL],
         order: &[Order::Ascending(AT), Order::Listed(EVENT, &EVENTS)],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--phone 573005550101",
         sql: include_str!("twin.sql"),
     };

@@ -74,8 +74,6 @@ impl Query for VersionComparison {
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],
-        chart: None,
-        engine: Engine::Streaming,
         example: "--from 2025-06-01 --to 2025-06-30 --conversation-id 41284",
         sql: include_str!("twin.sql"),
     };

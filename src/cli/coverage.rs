@@ -39,8 +39,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     options.output.check(Listing::Answer)?;
     let lake = options.lake.open()?;
     let question = named.question_in(asked, Config::of(lake.root())?.timezone)?;
-    let card = question.card();
-    let rows = polars::collect(polars::plan(&lake, card, &question, None)?, card)?;
+    let rows = polars::collect(polars::plan(&lake, &question, None)?, &question)?;
     let answer = Answer::new(&rows, question.columns(), question.timezone())?;
     options.output.write(&answer, Listing::Answer)
 }

@@ -91,17 +91,16 @@ impl EngineOptions {
     ) -> Result<()> {
         match self.engine {
             Engine::Polars => {
-                let card = question.card();
                 let from_mart = match marts {
                     Some((config, dates)) => fresh::answer(lake, config, question, dates)?,
                     None => None,
                 };
                 let needed = needed(question, limit);
                 let from_tables =
-                    || polars::collect(polars::plan(lake, card, question, needed)?, card);
+                    || polars::collect(polars::plan(lake, question, needed)?, question);
                 let rows = match from_mart {
                     Some(FromMart { mart, plan }) => {
-                        let rows = polars::collect(polars::limited(plan, needed), card);
+                        let rows = polars::collect(polars::limited(plan, needed), question);
                         rows.or_else(|error| {
                             fresh::pass_over(lake, &mart, &error);
                             from_tables()

@@ -59,7 +59,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     };
     let (mart, plan) = match from_mart {
         Some(FromMart { mart, plan }) => (Some(mart), plan),
-        None => (None, polars::plan(&lake, &named.room.card, &question, None)?),
+        None => (None, polars::plan(&lake, &question, None)?),
     };
     let plan = plan.explain(true)?;
     let from_mart = mart.map(|mart| {

@@ -334,7 +334,7 @@ fn rows(
 ) -> Result<Option<DataFrame>> {
     let answer = |question: &wabalake_queries::query::Question| {
         let plan = question.plan(&sources.tables(question)?)?;
-        collect(plan, question.card()).map(Some)
+        collect(plan, question).map(Some)
     };
     let answered = match stretch {
         None => answer(&mart.question),

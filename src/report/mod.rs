@@ -287,11 +287,11 @@ impl Asking<'_> {
         if !self.with_people && question.columns().iter().any(OutputColumn::names_people) {
             return Err(Error::bug(format!("`{name}` names people on a page that names nobody")));
         }
-        let plan = engine::plan(self.lake, question.card(), &question, Some(MOST_ROWS))?;
+        let plan = engine::plan(self.lake, &question, Some(MOST_ROWS))?;
         let answered = Answered {
             query: name,
             columns: question.columns(),
-            rows: engine::collect(plan, question.card())?,
+            rows: engine::collect(plan, &question)?,
             zone: period.zone,
             about: room.card.question,
             command: format!("wabalake query {asked}"),

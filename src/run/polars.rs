@@ -1,7 +1,7 @@
 //! Collects a query's plan over the newest version of each table that it reads.
 
 use polars::prelude::{DataFrame, LazyFrame};
-use wabalake_queries::query::{Card, Envelope, Question};
+use wabalake_queries::query::{ENGINE, Envelope, Question};
 
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
@@ -11,13 +11,8 @@ use crate::lake::Lake;
 ///
 /// # Errors
 /// A table that cannot be read.
-pub fn plan(
-    lake: &Lake,
-    card: &Card,
-    question: &Question,
-    limit: Option<u64>,
-) -> Result<LazyFrame> {
-    Ok(limited(question.plan(&lake.tables(card.reads)?)?, limit))
+pub fn plan(lake: &Lake, question: &Question, limit: Option<u64>) -> Result<LazyFrame> {
+    Ok(limited(question.plan(&lake.tables(question.card().reads)?)?, limit))
 }
 
 /// At most so many of the first rows of an answer.
@@ -34,17 +29,17 @@ pub fn limited(answer: LazyFrame, rows: Option<u64>) -> LazyFrame {
 /// # Errors
 /// Tables that cannot be read.
 pub fn envelope(lake: &Lake, question: &Question) -> Result<Option<(Envelope, DataFrame)>> {
-    let card = question.card();
-    let Some(envelope) = question.envelope(&lake.tables(card.reads)?)? else { return Ok(None) };
-    let met = collect(envelope.met.clone(), card)?;
+    let tables = lake.tables(question.card().reads)?;
+    let Some(envelope) = question.envelope(&tables)? else { return Ok(None) };
+    let met = collect(envelope.met.clone(), question)?;
     Ok(Some((envelope, met)))
 }
 
-/// The answer of a plan, by the engine that the query's card names.
+/// The answer of a plan to a question.
 ///
 /// # Errors
 /// Files that cannot be read.
-pub fn collect(plan: LazyFrame, card: &Card) -> Result<DataFrame> {
-    let answered = plan.collect_with_engine(card.engine);
-    Ok(answered.context(|| format!("answering `{}`", card.name))?.unwrap_single())
+pub fn collect(plan: LazyFrame, question: &Question) -> Result<DataFrame> {
+    let answered = plan.collect_with_engine(ENGINE);
+    Ok(answered.context(|| format!("answering `{}`", question.card().name))?.unwrap_single())
 }

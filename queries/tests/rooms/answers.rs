@@ -9,10 +9,10 @@ use std::sync::Arc;
 use polars::prelude::*;
 use wabalake_data::tables::{CONVERSION_KEY, MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Order, Question, Range, Room, Tables};
+use wabalake_queries::query::{ENGINE, Order, Question, Range, Room, Tables};
 
 use crate::fixtures;
-use crate::golden::{answer, ask, cases, on_a_large_stack};
+use crate::golden::{answer, answer_by, ask, cases, on_a_large_stack};
 
 /// Every golden command of every room.
 fn questions() -> impl Iterator<Item = (&'static Room, Question)> {
@@ -21,17 +21,16 @@ fn questions() -> impl Iterator<Item = (&'static Room, Question)> {
     })
 }
 
-/// The answer by the engine that the room is run on.
-fn frame(room: &Room, question: &Question, tables: &Tables) -> DataFrame {
+fn frame(question: &Question, tables: &Tables) -> DataFrame {
     let plan = question.plan(tables).unwrap();
-    on_a_large_stack(|| plan.collect_with_engine(room.card.engine).unwrap().unwrap_single())
+    on_a_large_stack(|| plan.collect_with_engine(ENGINE).unwrap().unwrap_single())
 }
 
 #[test]
 fn columns_are_as_declared() {
     for (room, question) in questions() {
         for tables in [fixtures::tables(room), Tables::new()] {
-            let answer = frame(room, &question, &tables);
+            let answer = frame(&question, &tables);
             let schema = answer.schema();
             let found: Vec<_> =
                 schema.iter().map(|(name, of)| (name.as_str(), of.clone())).collect();
@@ -46,7 +45,7 @@ fn columns_are_as_declared() {
 fn keys_are_unique_and_rows_in_order() {
     for (room, question) in questions() {
         let tables = fixtures::tables(room);
-        let answer = frame(room, &question, &tables);
+        let answer = frame(&question, &tables);
         let order = question.order();
         let row = |at: usize| -> Vec<(Order, AnyValue)> {
             order
@@ -114,14 +113,14 @@ fn a_bucket_asked_by_itself_is_as_in_the_whole_answer() {
             let Some(buckets) = question.buckets() else { continue };
             let tables = fixtures::tables(room);
             let date = buckets.date(question.timezone()).alias("begins");
-            let whole = frame(room, &question, &tables).lazy().with_column(date);
+            let whole = frame(&question, &tables).lazy().with_column(date);
             let whole = whole.collect().unwrap();
             let dates = whole.column("begins").unwrap().unique().unwrap();
             for at in dates.date().unwrap().as_date_iter().flatten() {
                 let (first, last) = buckets.around(at);
                 let own = [format!("--from={first}"), format!("--to={last}")];
                 let alone = ask(room, &[&arguments[..], &own].concat());
-                let alone = frame(room, &alone, &tables);
+                let alone = frame(&alone, &tables);
                 let of_it = col("begins").eq(lit(at).cast(DataType::Date));
                 let there = whole.clone().lazy().filter(of_it);
                 let there = there.drop(by_name(["begins"], true, false)).collect().unwrap();
@@ -151,13 +150,12 @@ fn undated(arguments: &[String]) -> Vec<String> {
 
 #[test]
 fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
-    let expected: Vec<_> = questions()
-        .map(|(room, question)| answer(&question, &fixtures::tables(room), room.card.engine))
-        .collect();
+    let expected: Vec<_> =
+        questions().map(|(room, question)| answer(&question, &fixtures::tables(room))).collect();
     for seed in 1..=2_u64 {
         for engine in [Engine::Streaming, Engine::InMemory] {
             for ((room, question), expected) in questions().zip(&expected) {
-                let found = answer(&question, &shuffled(room, seed), engine);
+                let found = answer_by(engine, &question, &shuffled(room, seed));
                 assert_eq!(&found, expected, "{} {question:?} {engine}", room.card.name);
             }
         }
@@ -202,8 +200,8 @@ fn only_declared_tables_are_read() {
             }
         });
         assert_eq!(
-            answer(&question, &tables, room.card.engine),
-            answer(&question, &fixtures::tables(room), room.card.engine),
+            answer(&question, &tables),
+            answer(&question, &fixtures::tables(room)),
             "{}",
             room.card.name
         );
@@ -226,8 +224,8 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
             tables.with(table, rows.select(named).unwrap().lazy())
         });
         assert_eq!(
-            answer(&question, &tables, room.card.engine),
-            answer(&question, &fixtures::tables(room), room.card.engine),
+            answer(&question, &tables),
+            answer(&question, &fixtures::tables(room)),
             "{}",
             room.card.name
         );
@@ -271,8 +269,8 @@ fn only_the_days_and_columns_that_count_are_read() {
         let tables = laid_out(room);
         for question in cases(room).iter().map(|case| ask(room, &case.arguments)) {
             assert_eq!(
-                answer(&question, &tables, room.card.engine),
-                answer(&question, &fixtures::tables(room), room.card.engine),
+                answer(&question, &tables),
+                answer(&question, &fixtures::tables(room)),
                 "{}",
                 room.card.name
             );

@@ -9,7 +9,7 @@ use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::tables::{USER_KEY, conversions, deployments, instant, messages, sessions};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Room, Tables};
+use wabalake_queries::query::{ENGINE, Room, Tables};
 
 use crate::fixtures;
 use crate::golden::{ask, on_a_large_stack};
@@ -140,12 +140,12 @@ fn height(rows: LazyFrame) -> LazyFrame {
 }
 
 /// One number of each of some frames.
-fn numbers(of: Vec<LazyFrame>, engine: Engine) -> Vec<i64> {
+fn numbers(of: Vec<LazyFrame>) -> Vec<i64> {
     if of.is_empty() {
         return vec![];
     }
     let together = concat(of, UnionArgs::default()).unwrap();
-    let counts = on_a_large_stack(|| together.collect_with_engine(engine).unwrap().unwrap_single());
+    let counts = on_a_large_stack(|| together.collect_with_engine(ENGINE).unwrap().unwrap_single());
     counts.column(COUNT).unwrap().i64().unwrap().iter().flatten().collect()
 }
 
@@ -165,7 +165,7 @@ fn no_join_brings_all_rows_of_a_person_together() {
     for room in CATALOG {
         let joins = joins_of(room, &uneven(room, Some("same")));
         let heights = joins.iter().map(|join| height(LazyFrame::from(join.whole.clone())));
-        let heights = numbers(heights.collect(), room.card.engine);
+        let heights = numbers(heights.collect());
         for (join, height) in joins.iter().zip(heights).filter(|(_, height)| *height > rows) {
             faults.push(format!("{}: {height} rows of a join on {:?}", room.card.name, join.on));
         }
@@ -187,7 +187,7 @@ fn rows_without_a_key_are_not_joined() {
             let count = any_horizontal(null).unwrap().sum().cast(DataType::Int64).alias(COUNT);
             LazyFrame::from(DslPlan::clone(&join.left)).select([count])
         });
-        let without = numbers(without.collect(), room.card.engine);
+        let without = numbers(without.collect());
         for (join, rows) in joins.iter().zip(without).filter(|(_, rows)| *rows > few) {
             let name = room.card.name;
             faults.push(format!("{name}: {rows} rows without a key joined on {:?}", join.on));
@@ -205,8 +205,8 @@ fn uneven_tables_are_uneven() {
     let rows = i64::from(ROWS);
     let sent = same.scan(&deployments::TABLE);
     let each = sent.clone().join(sent, &people, &people, JoinArgs::new(JoinType::Inner));
-    assert_eq!(numbers(vec![height(each)], Engine::Streaming), [rows * rows]);
+    assert_eq!(numbers(vec![height(each)]), [rows * rows]);
     let nameless = none.scan(&conversions::TABLE).select([col(USER_KEY).null_count().alias(COUNT)]);
     let nameless = nameless.select([col(COUNT).cast(DataType::Int64)]);
-    assert_eq!(numbers(vec![nameless], Engine::Streaming), [rows]);
+    assert_eq!(numbers(vec![nameless]), [rows]);
 }

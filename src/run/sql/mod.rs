@@ -26,8 +26,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use polars::prelude::{
-    ChunkApply as _, DataFrame, DataType, Engine, Expr, Field, IntoColumn as _, LazyFrame, Schema,
-    col,
+    ChunkApply as _, DataFrame, DataType, Expr, Field, IntoColumn as _, LazyFrame, Schema, col,
 };
 use polars::sql::SQLContext;
 use sqlparser::ast::{
@@ -39,7 +38,7 @@ use sqlparser::parser::{Parser, ParserOptions};
 use sqlparser::tokenizer::{Span, Tokenizer};
 use wabalake_data::Table;
 use wabalake_data::tables::{TABLES, instant, sessions, table};
-use wabalake_queries::query::{OutputColumn, Type, nearest};
+use wabalake_queries::query::{ENGINE, OutputColumn, Type, nearest};
 
 use self::bind::Binder;
 pub use self::depth::on_deep_stack;
@@ -157,7 +156,7 @@ impl Sql {
     /// Files that cannot be read, values that cannot be what the statement makes of them.
     pub fn collect(&self, plan: LazyFrame) -> Result<(DataFrame, Vec<OutputColumn>)> {
         let fault = |error| fault::of_polars(error, &self.statement, &self.tables);
-        let rows = plan.collect_with_engine(Engine::Streaming).map_err(fault)?.unwrap_single();
+        let rows = plan.collect_with_engine(ENGINE).map_err(fault)?.unwrap_single();
         let columns = described(rows.schema());
         Ok((rows, columns))
     }
