@@ -14,4 +14,4 @@ pub mod reference;
 pub mod sample;
 pub mod tables;
 
-pub use tables::{Column, TABLES, Table, table};
+pub use tables::{Column, Meaning, TABLES, Table, table};

@@ -16,6 +16,7 @@ mod modes;
 mod money;
 mod nightly;
 mod nothing;
+mod page;
 mod quality;
 mod sheets;
 mod sources;

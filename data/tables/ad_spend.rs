@@ -174,7 +174,9 @@ pub static TABLE: Table = Table {
     columns: &[
         Column::new(AD_ID, Kind::Word).required().or(titles(AD_ID)),
         Column::new(DAY, Kind::Date).required().else_from(REPORTING_STARTS).or(titles(DAY)),
-        Column::new(CURRENCY, Kind::Word).or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
+        Column::new(CURRENCY, Kind::Word)
+            .term()
+            .or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
         Column::new(SPEND, Kind::Money).required().or(titles(SPEND)),
         Column::new(EXPORTED_ON, Kind::Date),
     ],
@@ -188,9 +190,9 @@ pub static TABLE: Table = Table {
     inputs: &[
         Column::new(REPORTING_STARTS, Kind::Date).or(titles(REPORTING_STARTS)),
         Column::new(REPORTING_ENDS, Kind::Date).or(titles(REPORTING_ENDS)),
-        Column::new(AD_NAME, Kind::Word).or(titles(AD_NAME)),
-        Column::new(AD_SET_NAME, Kind::Word).or(titles(AD_SET_NAME)),
-        Column::new(CAMPAIGN_NAME, Kind::Word).or(titles(CAMPAIGN_NAME)),
+        Column::new(AD_NAME, Kind::Word).term().or(titles(AD_NAME)),
+        Column::new(AD_SET_NAME, Kind::Word).term().or(titles(AD_SET_NAME)),
+        Column::new(CAMPAIGN_NAME, Kind::Word).term().or(titles(CAMPAIGN_NAME)),
     ],
     key: &[AD_ID, DAY, CURRENCY],
     day_of: DAY,

@@ -48,14 +48,14 @@ pub static TABLE: Table = Table {
     source: "Treble webhook events: session.close, conversation closed",
     columns: &[
         Column::new(EVENT_ID, Kind::Word),
-        Column::new(EVENT_TYPE, Kind::Word).or(&["event", "type"]),
+        Column::new(EVENT_TYPE, Kind::Word).term().or(&["event", "type"]),
         Column::new(SESSION_ID, Kind::Word).expected().or(&["session.external_id", "session.id"]),
         Column::new(CLOSED_AT, Kind::Stamp)
             .required()
             .else_from(TIMESTAMP)
             .or(&["session.closed_at"]),
-        Column::derived(USER_PHONE),
-        Column::derived(COUNTRY),
+        Column::derived(USER_PHONE).person(),
+        Column::derived(COUNTRY).country(),
         Column::new(HSM_NAME, Kind::Text).or(&["hsm.name"]),
         Column::new(RECEIVED_AT, Kind::Stamp),
     ],
@@ -63,6 +63,7 @@ pub static TABLE: Table = Table {
     inputs: &[
         Column::new(TIMESTAMP, Kind::Stamp),
         Column::new(sessions::USER_COUNTRY_CODE, Kind::Phone)
+            .term()
             .or(&["user.country_code", "country_code"]),
         Column::new(sessions::USER_CELLPHONE, Kind::FullPhone).or(&[
             "user.cellphone",

@@ -33,7 +33,7 @@ pub static TABLE: Table = Table {
         Column::new(SESSION_ID, Kind::Word),
         Column::new(USER_PHONE, Kind::FullPhone).or(&["phone"]),
         Column::new(VALUE, Kind::Money),
-        Column::new(CURRENCY, Kind::Word),
+        Column::new(CURRENCY, Kind::Word).term(),
     ],
     key: &[CONVERSION_ID],
     day_of: CONVERTED_AT,

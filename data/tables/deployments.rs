@@ -57,21 +57,22 @@ pub static TABLE: Table = Table {
     columns: &[
         Column::new(CONVERSATION_ID, Kind::Word),
         Column::new(CONVERSATION_VERSION, Kind::Integer),
-        Column::new(USER_COUNTRY_CODE, Kind::Phone),
+        Column::new(USER_COUNTRY_CODE, Kind::Phone).term(),
         Column::new(USER_CELLPHONE, Kind::Phone).required(),
         Column::new(DEPLOYMENT_TIMESTAMP, Kind::Stamp)
             .required()
             .or(&["Deployment Start Timestamp"]),
         Column::new(USER_RESPONDED_TIMESTAMP, Kind::Stamp).or(&["User response timestamp"]),
         Column::new(DELIVERY_STATUS, Kind::Enumeration(&DELIVERY_STATUSES))
+            .word()
             .required()
             .or(&["Deployment Status"]),
-        Column::new(STATUS_DETAIL, Kind::Word).or(&["Failure Reason"]),
+        Column::new(STATUS_DETAIL, Kind::Word).term().or(&["Failure Reason"]),
         Column::new(DEPLOYMENT_DELIVERED_TIMESTAMP, Kind::Stamp),
         Column::new(SESSION_ID, Kind::Word),
-        Column::derived(USER_PHONE),
-        Column::derived(COUNTRY),
-        Column::derived(STATE),
+        Column::derived(USER_PHONE).person(),
+        Column::derived(COUNTRY).country(),
+        Column::derived(STATE).word(),
     ],
     key: &[USER_PHONE, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP],
     day_of: DEPLOYMENT_TIMESTAMP,

@@ -29,7 +29,7 @@ pub static TABLE: Table = Table {
     source: "the lake's own commits",
     columns: &[
         Column::new(FILE_ID, Kind::Word),
-        Column::new(KIND, Kind::Word),
+        Column::new(KIND, Kind::Word).term(),
         Column::new(LOADED_AT, Kind::Stamp),
         Column::new(RECORDS, Kind::Count),
         Column::new(REJECTED, Kind::Count),

@@ -60,11 +60,11 @@ pub static TABLE: Table = Table {
     columns: &[
         Column::new(DATE, Kind::Date).required(),
         Column::new(WABA_ID, Kind::Word),
-        Column::new(WA_PHONE_NUMBER, Kind::Phone).or(&["WA PHONE"]),
+        Column::new(WA_PHONE_NUMBER, Kind::Phone).line().or(&["WA PHONE"]),
         Column::new(DISPLAY_NAME, Kind::Dashed),
         Column::new(CAMPAIGN_NAME, Kind::Dashed),
         Column::new(COUNTRY, Kind::Country).or(&["DESTINATION"]),
-        Column::new(MESSAGE_TYPE, Kind::Enumeration(&MESSAGE_TYPES)).required(),
+        Column::new(MESSAGE_TYPE, Kind::Enumeration(&MESSAGE_TYPES)).word().required(),
         Column::new(CREATED, Kind::Count),
         Column::new(FAILED, Kind::Count),
         Column::new(SENT, Kind::Count),

@@ -307,6 +307,23 @@ pub enum Kind {
     List,
 }
 
+/// What the texts of a column are, beside their type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// What a person is known by: a phone number or a user id.
+    Person,
+    /// A line of the business: its phone number.
+    Line,
+    /// Free text: what somebody wrote, which may name anybody.
+    Written,
+    /// A word of a closed list, which a person reads as a phrase.
+    Word,
+    /// A country, ISO 3166-1 alpha-2.
+    Country,
+    /// An id, a code or a term that is read as it stands, and that names nobody.
+    Term,
+}
+
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
@@ -314,6 +331,8 @@ pub struct Column {
     pub name: &'static str,
     /// How a cell is read.
     pub kind: Kind,
+    /// What its texts are, where neither its kind nor its name tells: [`Column::meaning`].
+    marked: Option<Meaning>,
     /// Whether a row without it is rejected, and a file without it refused.
     pub required: bool,
     /// Whether a file without it is refused, though a row may lack it.
@@ -333,6 +352,7 @@ impl Column {
         Self {
             name,
             kind,
+            marked: None,
             required: false,
             expected: false,
             stand_in: None,
@@ -373,6 +393,52 @@ impl Column {
     #[must_use]
     pub const fn or(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
+    }
+
+    const fn means(self, meaning: Meaning) -> Self {
+        Self { marked: Some(meaning), ..self }
+    }
+
+    /// The same, which names people.
+    #[must_use]
+    pub const fn person(self) -> Self {
+        self.means(Meaning::Person)
+    }
+
+    /// The same, which names lines of the business.
+    #[must_use]
+    pub const fn line(self) -> Self {
+        self.means(Meaning::Line)
+    }
+
+    /// The same, whose words a person reads as phrases.
+    #[must_use]
+    pub const fn word(self) -> Self {
+        self.means(Meaning::Word)
+    }
+
+    /// The same, which holds codes of countries.
+    #[must_use]
+    pub const fn country(self) -> Self {
+        self.means(Meaning::Country)
+    }
+
+    /// The same, whose ids, codes or terms name nobody.
+    #[must_use]
+    pub const fn term(self) -> Self {
+        self.means(Meaning::Term)
+    }
+
+    /// What its texts are; none of a column of another type, or of one that nobody has marked.
+    pub fn meaning(&self) -> Option<Meaning> {
+        self.marked.or(match self.kind {
+            Kind::Text | Kind::Dashed => Some(Meaning::Written),
+            Kind::Phone | Kind::FullPhone => Some(Meaning::Person),
+            Kind::Enumeration(_) | Kind::Closed(_) => Some(Meaning::Term),
+            Kind::Country => Some(Meaning::Country),
+            _ if self.is_id() => Some(Meaning::Term),
+            _ => None,
+        })
     }
 
     /// The type in the lake.

@@ -49,7 +49,7 @@ pub static TABLE: Table = Table {
         Column::new(CATEGORY, Kind::Enumeration(&CATEGORIES)).required(),
         Column::new(TIER_FROM, Kind::Count),
         Column::new(PRICE, Kind::Money).required(),
-        Column::new(CURRENCY, Kind::Word),
+        Column::new(CURRENCY, Kind::Word).term(),
         Column::new(REVISION, Kind::Count),
     ],
     key: &[EFFECTIVE_FROM, COUNTRY, CATEGORY, TIER_FROM],

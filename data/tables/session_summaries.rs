@@ -41,16 +41,17 @@ pub static TABLE: Table = Table {
     columns: &[
         Column::new(DATE, Kind::Date).required(),
         Column::new(WABA_ID, Kind::Word),
-        Column::new(WA_PHONE_NUMBER, Kind::Phone).or(&["WA PHONE"]),
+        Column::new(WA_PHONE_NUMBER, Kind::Phone).line().or(&["WA PHONE"]),
         Column::new(DISPLAY_NAME, Kind::Dashed),
         Column::new(CAMPAIGN_NAME, Kind::Dashed),
         Column::new(COUNTRY, Kind::Country).or(&["DESTINATION"]),
         Column::new(SESSION_TYPE, Kind::Enumeration(&messages::CONVERSATION_TYPES))
+            .word()
             .or(&["CONVERSATION CATEGORY"]),
         Column::new(FREE_TIER, Kind::Boolean),
         Column::new(NUMBER_OF_SESSIONS, Kind::Count).required(),
         Column::new(AMOUNT, Kind::Money),
-        Column::new(CURRENCY, Kind::Word),
+        Column::new(CURRENCY, Kind::Word).term(),
     ],
     key: &[DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, SESSION_TYPE, FREE_TIER, CAMPAIGN_NAME],
     day_of: DATE,

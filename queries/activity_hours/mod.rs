@@ -23,15 +23,24 @@ pub struct Params {
     days: DayRange,
 }
 
+/// 1 is Monday, 7 is Sunday.
+pub const WEEKDAY: &str = "weekday";
+/// Of the day, 0 to 23.
+pub const HOUR: &str = "hour";
+/// Sessions that began in the hour.
+pub const SESSIONS: &str = "sessions";
+/// First messages of sessions in the hour.
+pub const FIRST_MESSAGES: &str = "first_messages";
+
 /// What is counted, and the stamp that says in which hour.
 const COUNTED: [(&str, &str); 3] = [
-    ("sessions", SESSION_STARTED_TIMESTAMP),
-    ("first_messages", FIRST_MESSAGE_TIMESTAMP),
+    (SESSIONS, SESSION_STARTED_TIMESTAMP),
+    (FIRST_MESSAGES, FIRST_MESSAGE_TIMESTAMP),
     ("last_messages", LAST_MESSAGE_TIMESTAMP),
 ];
 
 /// The hour of the week from Monday 00:00.
-const HOUR: &str = "hour_of_week";
+const HOUR_OF_WEEK: &str = "hour_of_week";
 
 impl Query for ActivityHours {
     type Params = Params;
@@ -44,13 +53,13 @@ impl Query for ActivityHours {
         reads: &[&sessions::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::count("weekday"),
-            OutputColumn::count("hour"),
-            OutputColumn::count("sessions"),
-            OutputColumn::count("first_messages"),
+            OutputColumn::count(WEEKDAY),
+            OutputColumn::count(HOUR),
+            OutputColumn::count(SESSIONS),
+            OutputColumn::count(FIRST_MESSAGES),
             OutputColumn::count("last_messages"),
         ],
-        key: &["weekday", "hour"],
+        key: &[WEEKDAY, HOUR],
         order: &[],
         example: "--from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
         sql: include_str!("twin.sql"),
@@ -58,21 +67,22 @@ impl Query for ActivityHours {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let sessions = params.days.scan(tables, &sessions::TABLE);
-        let hour = |stamp| hour_of_week(col(stamp), params.days.timezone()).alias(HOUR);
+        let hour = |stamp| hour_of_week(col(stamp), params.days.timezone()).alias(HOUR_OF_WEEK);
 
-        let week = df![HOUR => (0..7 * 24).collect::<Vec<i32>>()]?.lazy();
+        let week = df![HOUR_OF_WEEK => (0..7 * 24).collect::<Vec<i32>>()]?.lazy();
         let counted = COUNTED.into_iter().fold(week, |week, (count, stamp)| {
             let hours = sessions
                 .clone()
                 .filter(col(stamp).is_not_null())
                 .select([hour(stamp)])
-                .group_by([col(HOUR)])
+                .group_by([col(HOUR_OF_WEEK)])
                 .agg([rows().alias(count)]);
-            week.left_join(hours, col(HOUR), col(HOUR)).with_column(col(count).fill_null(lit(0)))
+            week.left_join(hours, col(HOUR_OF_WEEK), col(HOUR_OF_WEEK))
+                .with_column(col(count).fill_null(lit(0)))
         });
         Ok(counted.with_columns([
-            (col(HOUR).floor_div(lit(24)) + lit(1)).alias("weekday"),
-            (col(HOUR) % lit(24)).alias("hour"),
+            (col(HOUR_OF_WEEK).floor_div(lit(24)) + lit(1)).alias(WEEKDAY),
+            (col(HOUR_OF_WEEK) % lit(24)).alias(HOUR),
         ]))
     }
 

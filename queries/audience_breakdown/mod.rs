@@ -8,7 +8,11 @@
 use wabalake_data::tables::audience_tags::{self, TAG};
 use wabalake_data::tables::{conversions, deployments, sessions};
 
-use crate::query::breakdown::breakdown;
+use crate::query::breakdown::{
+    AVG_SESSION_SECONDS, CLICK_THROUGH_PCT, CONVERSION_PCT, CONVERTED_SESSIONS, DELIVERED,
+    DELIVERED_PCT, DEPLOYMENTS, INBOUND_SESSIONS, REPLIED, REPLY_PCT, REVENUE, REVENUE_CURRENCY,
+    SESSIONS_CREATED, breakdown,
+};
 use crate::query::prelude::*;
 use crate::query::tags::tagged;
 
@@ -36,23 +40,23 @@ impl Query for AudienceBreakdown {
         reads: &[&deployments::TABLE, &sessions::TABLE, &audience_tags::TABLE, &conversions::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(TAG),
-            OutputColumn::count("deployments"),
-            OutputColumn::count("delivered"),
-            OutputColumn::pct("delivered_pct"),
-            OutputColumn::count("sessions_created"),
-            OutputColumn::pct("click_through_pct"),
-            OutputColumn::count("replied"),
-            OutputColumn::pct("reply_pct"),
-            OutputColumn::count("inbound_sessions"),
-            OutputColumn::seconds("avg_session_seconds"),
-            OutputColumn::count("converted_sessions"),
-            OutputColumn::pct("conversion_pct"),
-            OutputColumn::money("revenue"),
-            OutputColumn::text("revenue_currency"),
+            OutputColumn::written(TAG),
+            OutputColumn::count(DEPLOYMENTS),
+            OutputColumn::count(DELIVERED),
+            OutputColumn::pct(DELIVERED_PCT),
+            OutputColumn::count(SESSIONS_CREATED),
+            OutputColumn::pct(CLICK_THROUGH_PCT),
+            OutputColumn::count(REPLIED),
+            OutputColumn::pct(REPLY_PCT),
+            OutputColumn::count(INBOUND_SESSIONS),
+            OutputColumn::seconds(AVG_SESSION_SECONDS),
+            OutputColumn::count(CONVERTED_SESSIONS),
+            OutputColumn::pct(CONVERSION_PCT),
+            OutputColumn::money(REVENUE),
+            OutputColumn::term(REVENUE_CURRENCY),
         ],
         key: &[TAG],
-        order: &[Order::Descending("deployments")],
+        order: &[Order::Descending(DEPLOYMENTS)],
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

@@ -35,7 +35,7 @@ impl Query for CampaignPerformance {
         range: Range::History,
         columns: &performance::columns(CAMPAIGN_ID),
         key: &[CAMPAIGN_ID],
-        order: &[Order::Descending("created")],
+        order: &[Order::Descending(performance::CREATED)],
         example: "--from 2025-06-01 --to 2025-06-30 --reply-window-hours 24",
         sql: include_str!("twin.sql"),
     };

@@ -26,6 +26,21 @@ pub struct Params {
     latest_version: bool,
 }
 
+/// People sent to.
+pub const TOTAL_USERS: &str = "total_users";
+/// Sends that left, delivered ones too.
+pub const MESSAGES_SENT: &str = "messages_sent";
+/// Sends that have not left.
+pub const IN_PROCESS: &str = "in_process";
+/// Sends that failed.
+pub const SEND_FAILURE: &str = "send_failure";
+/// Sends that arrived.
+pub const DELIVERED: &str = "delivered";
+/// Sends that left and were answered.
+pub const RESPONSES: &str = "responses";
+/// Answered, of the sends that left.
+pub const RESPONSE_RATE_PCT: &str = "response_rate_pct";
+
 impl Query for ConversationSummary {
     type Params = Params;
 
@@ -37,15 +52,15 @@ impl Query for ConversationSummary {
         reads: &[&deployments::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
-            OutputColumn::count("total_users"),
-            OutputColumn::count("messages_sent"),
-            OutputColumn::count("in_process"),
-            OutputColumn::count("send_failure"),
-            OutputColumn::count("delivered"),
-            OutputColumn::count("responses"),
-            OutputColumn::pct("response_rate_pct"),
+            OutputColumn::count(TOTAL_USERS),
+            OutputColumn::count(MESSAGES_SENT),
+            OutputColumn::count(IN_PROCESS),
+            OutputColumn::count(SEND_FAILURE),
+            OutputColumn::count(DELIVERED),
+            OutputColumn::count(RESPONSES),
+            OutputColumn::pct(RESPONSE_RATE_PCT),
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],
@@ -60,12 +75,12 @@ impl Query for ConversationSummary {
         let sent = || delivery_is("Sent").or(delivery_is("Delivered"));
         let versions =
             deployments.group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION)]).agg([
-                users().alias("total_users"),
-                rows_where(sent()).alias("messages_sent"),
-                rows_where(delivery_is("In Process")).alias("in_process"),
-                rows_where(delivery_is("Failed")).alias("send_failure"),
-                rows_where(delivery_is("Delivered")).alias("delivered"),
-                rows_where(sent().and(answered())).alias("responses"),
+                users().alias(TOTAL_USERS),
+                rows_where(sent()).alias(MESSAGES_SENT),
+                rows_where(delivery_is("In Process")).alias(IN_PROCESS),
+                rows_where(delivery_is("Failed")).alias(SEND_FAILURE),
+                rows_where(delivery_is("Delivered")).alias(DELIVERED),
+                rows_where(sent().and(answered())).alias(RESPONSES),
             ]);
 
         let versions = if params.latest_version {
@@ -74,8 +89,8 @@ impl Query for ConversationSummary {
         } else {
             versions
         };
-        let rate = share_pct(col("responses"), col("messages_sent"));
-        Ok(params.conversation_version.of(versions).with_column(rate.alias("response_rate_pct")))
+        let rate = share_pct(col(RESPONSES), col(MESSAGES_SENT));
+        Ok(params.conversation_version.of(versions).with_column(rate.alias(RESPONSE_RATE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {

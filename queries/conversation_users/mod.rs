@@ -52,7 +52,13 @@ pub struct Params {
 #[derive(Clone, Copy, Debug)]
 struct Stage;
 
-const STAGE: &str = "conversation_stage";
+/// Finished or In Flow.
+pub const STAGE: &str = "conversation_stage";
+/// When anything last happened with the person.
+pub const LAST_ACTIVITY: &str = "last_activity";
+/// What they answered, as a JSON object.
+pub const VARIABLES: &str = "variables";
+
 const FINISHED: &str = "Finished";
 const IN_FLOW: &str = "In Flow";
 
@@ -78,9 +84,6 @@ impl Choice for Stage {
     }
 }
 
-const LAST_ACTIVITY: &str = "last_activity";
-const VARIABLES: &str = "variables";
-
 /// What the variables of a deployment depend on.
 const WHOSE: [&str; 3] = [SESSION_KEY, USER_KEY, CONVERSATION_ID];
 
@@ -96,17 +99,17 @@ impl Query for ConversationUsers {
         reads: &[&deployments::TABLE, &sessions::TABLE, &variables::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(USER_PHONE),
-            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::person(USER_PHONE),
+            OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
             OutputColumn::instant(DEPLOYMENT_TIMESTAMP),
-            OutputColumn::text(DELIVERY_STATUS),
-            OutputColumn::text(STATE),
-            OutputColumn::text(STAGE),
+            OutputColumn::word(DELIVERY_STATUS),
+            OutputColumn::word(STATE),
+            OutputColumn::word(STAGE),
             OutputColumn::instant(LAST_ACTIVITY),
-            OutputColumn::text(SESSION_ID),
-            OutputColumn::text(SESSION_STATUS),
-            OutputColumn::text(VARIABLES),
+            OutputColumn::term(SESSION_ID),
+            OutputColumn::word(SESSION_STATUS),
+            OutputColumn::written(VARIABLES),
         ],
         key: &[USER_PHONE, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP],
         order: &[Order::Descending(DEPLOYMENT_TIMESTAMP)],

@@ -13,6 +13,11 @@ use wabalake_data::tables::deployments::{self, COUNTRY};
 use wabalake_data::tables::{conversions, sessions};
 
 use crate::query::breakdown::breakdown;
+pub use crate::query::breakdown::{
+    AVG_SESSION_SECONDS, CLICK_THROUGH_PCT, CONVERSION_PCT, CONVERTED_SESSIONS, DELIVERED,
+    DELIVERED_PCT, DEPLOYMENTS, INBOUND_SESSIONS, REPLIED, REPLY_PCT, REVENUE, REVENUE_CURRENCY,
+    SESSIONS_CREATED,
+};
 use crate::query::prelude::*;
 use crate::query::sql::SqlLiteral;
 
@@ -28,7 +33,8 @@ pub struct Params {
     conversions: Conversions,
 }
 
-const NAME: &str = "country_name";
+/// The country's name in English.
+pub const NAME: &str = "country_name";
 
 impl Query for CountryBreakdown {
     type Params = Params;
@@ -41,24 +47,24 @@ impl Query for CountryBreakdown {
         reads: &[&deployments::TABLE, &sessions::TABLE, &conversions::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(COUNTRY),
-            OutputColumn::text(NAME),
-            OutputColumn::count("deployments"),
-            OutputColumn::count("delivered"),
-            OutputColumn::pct("delivered_pct"),
-            OutputColumn::count("sessions_created"),
-            OutputColumn::pct("click_through_pct"),
-            OutputColumn::count("replied"),
-            OutputColumn::pct("reply_pct"),
-            OutputColumn::count("inbound_sessions"),
-            OutputColumn::seconds("avg_session_seconds"),
-            OutputColumn::count("converted_sessions"),
-            OutputColumn::pct("conversion_pct"),
-            OutputColumn::money("revenue"),
-            OutputColumn::text("revenue_currency"),
+            OutputColumn::country(COUNTRY),
+            OutputColumn::term(NAME),
+            OutputColumn::count(DEPLOYMENTS),
+            OutputColumn::count(DELIVERED),
+            OutputColumn::pct(DELIVERED_PCT),
+            OutputColumn::count(SESSIONS_CREATED),
+            OutputColumn::pct(CLICK_THROUGH_PCT),
+            OutputColumn::count(REPLIED),
+            OutputColumn::pct(REPLY_PCT),
+            OutputColumn::count(INBOUND_SESSIONS),
+            OutputColumn::seconds(AVG_SESSION_SECONDS),
+            OutputColumn::count(CONVERTED_SESSIONS),
+            OutputColumn::pct(CONVERSION_PCT),
+            OutputColumn::money(REVENUE),
+            OutputColumn::term(REVENUE_CURRENCY),
         ],
         key: &[COUNTRY],
-        order: &[Order::Descending("deployments")],
+        order: &[Order::Descending(DEPLOYMENTS)],
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };

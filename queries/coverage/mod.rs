@@ -58,6 +58,21 @@ impl Params {
     }
 }
 
+/// The table.
+pub const TABLE: &str = "table";
+/// The first day with rows.
+pub const FIRST_DAY: &str = "first_day";
+/// The last.
+pub const LAST_DAY: &str = "last_day";
+/// Days between without rows; null where such a day is no gap.
+pub const MISSING_DAYS: &str = "missing_days";
+/// Its rows, those without a time too.
+pub const ROWS: &str = "rows";
+/// The first day to export next.
+pub const NEXT_FROM: &str = "next_from";
+/// The last day of that export.
+pub const NEXT_TO: &str = "next_to";
+
 /// The most days that one export of Treble's covers.
 const WINDOW_DAYS: i64 = 30;
 
@@ -67,15 +82,8 @@ const BY_WINDOWS: [&Table; 2] = [&sessions::TABLE, &deployments::TABLE];
 /// Tables in which a day without a row is no gap.
 const WITHOUT_GAPS: [&Table; 2] = [&audience_tags::TABLE, &rates::TABLE];
 
-const TABLE: &str = "table";
-const FIRST_DAY: &str = "first_day";
-const LAST_DAY: &str = "last_day";
 const DAYS: &str = "days";
-const MISSING_DAYS: &str = "missing_days";
-const ROWS: &str = "rows";
 const LAST_LOADED_AT: &str = "last_loaded_at";
-const NEXT_FROM: &str = "next_from";
-const NEXT_TO: &str = "next_to";
 const WINDOWS_LEFT: &str = "windows_left";
 const DAY: &str = "day";
 
@@ -106,7 +114,7 @@ impl Query for Coverage {
         ],
         range: Range::History,
         columns: &[
-            OutputColumn::text(TABLE),
+            OutputColumn::term(TABLE),
             OutputColumn::date(FIRST_DAY),
             OutputColumn::date(LAST_DAY),
             OutputColumn::count(DAYS),

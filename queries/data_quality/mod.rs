@@ -45,11 +45,18 @@ pub struct Params {
     fail_on: Vec<String>,
 }
 
-const CHECK: &str = "check";
-const TABLE: &str = "table";
-const ROWS: &str = "rows";
-const FAILING: &str = "failing";
-const EXAMPLE: &str = "example";
+/// The check.
+pub const CHECK: &str = "check";
+/// The table that it looks at.
+pub const TABLE: &str = "table";
+/// Rows that it is about.
+pub const ROWS: &str = "rows";
+/// Of them, those that fail it.
+pub const FAILING: &str = "failing";
+/// Their share.
+pub const SHARE_PCT: &str = "share_pct";
+/// The smallest of those that fail.
+pub const EXAMPLE: &str = "example";
 
 /// What loads tell of the records they read, and the column that says how many fail.
 const OF_LOADS: [(&str, &str); 2] =
@@ -88,12 +95,12 @@ impl Query for DataQuality {
         // What a row names may lie on any day.
         range: Range::History,
         columns: &[
-            OutputColumn::text(CHECK),
-            OutputColumn::text(TABLE),
+            OutputColumn::term(CHECK),
+            OutputColumn::term(TABLE),
             OutputColumn::count(ROWS),
             OutputColumn::count(FAILING),
-            OutputColumn::pct("share_pct"),
-            OutputColumn::text(EXAMPLE),
+            OutputColumn::pct(SHARE_PCT),
+            OutputColumn::written(EXAMPLE),
         ],
         key: &[CHECK, TABLE],
         order: &[],
@@ -110,7 +117,7 @@ impl Query for DataQuality {
         }
         tallies.extend(of_loads(tables)?);
         let share = share_pct(col(FAILING), col(ROWS));
-        Ok(concat(tallies, UnionArgs::default())?.with_column(share.alias("share_pct")))
+        Ok(concat(tallies, UnionArgs::default())?.with_column(share.alias(SHARE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {

@@ -38,6 +38,23 @@ pub struct Params {
     by: Dimensions<DeliveryRate>,
 }
 
+/// Sends.
+pub const DEPLOYMENTS: &str = "deployments";
+/// The people they went to.
+pub const USERS: &str = "users";
+/// Sends that arrived.
+pub const DELIVERED: &str = "delivered";
+/// Sends that left and have not arrived.
+pub const SENT: &str = "sent";
+/// Sends that failed.
+pub const FAILED: &str = "failed";
+/// Sends that have not left.
+pub const IN_PROCESS: &str = "in_process";
+/// Delivered, of all sends.
+pub const DELIVERED_PCT: &str = "delivered_pct";
+/// Delivered, of the sends that were delivered or failed.
+pub const DELIVERED_OF_SETTLED_PCT: &str = "delivered_of_settled_pct";
+
 impl Query for DeliveryRate {
     type Params = Params;
 
@@ -50,14 +67,14 @@ impl Query for DeliveryRate {
         reads: &[&deployments::TABLE, &audience_tags::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::count("deployments"),
-            OutputColumn::count("users"),
-            OutputColumn::count("delivered"),
-            OutputColumn::count("sent"),
-            OutputColumn::count("failed"),
-            OutputColumn::count("in_process"),
-            OutputColumn::pct("delivered_pct"),
-            OutputColumn::pct("delivered_of_settled_pct"),
+            OutputColumn::count(DEPLOYMENTS),
+            OutputColumn::count(USERS),
+            OutputColumn::count(DELIVERED),
+            OutputColumn::count(SENT),
+            OutputColumn::count(FAILED),
+            OutputColumn::count(IN_PROCESS),
+            OutputColumn::pct(DELIVERED_PCT),
+            OutputColumn::pct(DELIVERED_OF_SETTLED_PCT),
         ],
         key: &[],
         order: &[],
@@ -79,18 +96,18 @@ impl Query for DeliveryRate {
             .with_columns(params.by.expressions(params.days.timezone()))
             .group_by(params.by.names())
             .agg([
-                rows().alias("deployments"),
-                users().alias("users"),
-                rows_where(delivery_is("Delivered")).alias("delivered"),
-                rows_where(delivery_is("Sent")).alias("sent"),
-                rows_where(delivery_is("Failed")).alias("failed"),
-                rows_where(delivery_is("In Process")).alias("in_process"),
+                rows().alias(DEPLOYMENTS),
+                users().alias(USERS),
+                rows_where(delivery_is("Delivered")).alias(DELIVERED),
+                rows_where(delivery_is("Sent")).alias(SENT),
+                rows_where(delivery_is("Failed")).alias(FAILED),
+                rows_where(delivery_is("In Process")).alias(IN_PROCESS),
             ]);
 
-        let settled = col("delivered") + col("failed");
+        let settled = col(DELIVERED) + col(FAILED);
         Ok(groups.with_columns([
-            share_pct(col("delivered"), col("deployments")).alias("delivered_pct"),
-            share_pct(col("delivered"), settled).alias("delivered_of_settled_pct"),
+            share_pct(col(DELIVERED), col(DEPLOYMENTS)).alias(DELIVERED_PCT),
+            share_pct(col(DELIVERED), settled).alias(DELIVERED_OF_SETTLED_PCT),
         ]))
     }
 

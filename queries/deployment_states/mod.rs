@@ -25,7 +25,12 @@ pub struct Params {
     conversation_version: Only<filters::ConversationVersion>,
 }
 
-const MEANING: &str = "meaning";
+/// Sends in the state.
+pub const DEPLOYMENTS: &str = "deployments";
+/// Their share of all sends.
+pub const SHARE_PCT: &str = "share_pct";
+/// What the state means.
+pub const MEANING: &str = "meaning";
 
 /// The names of the states in their order.
 const NAMES: [&str; STATES.len()] = {
@@ -49,10 +54,10 @@ impl Query for DeploymentStates {
         reads: &[&deployments::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(STATE),
-            OutputColumn::count("deployments"),
-            OutputColumn::pct("share_pct"),
-            OutputColumn::text(MEANING),
+            OutputColumn::word(STATE),
+            OutputColumn::count(DEPLOYMENTS),
+            OutputColumn::pct(SHARE_PCT),
+            OutputColumn::term(MEANING),
         ],
         key: &[STATE],
         order: &[Order::Listed(STATE, &NAMES)],
@@ -67,7 +72,7 @@ impl Query for DeploymentStates {
             .conversation_version
             .of(deployments)
             .group_by([col(STATE)])
-            .agg([rows().cast(DataType::Int64).alias("deployments")]);
+            .agg([rows().cast(DataType::Int64).alias(DEPLOYMENTS)]);
 
         let meanings: Vec<&str> = STATES.iter().map(|state| state.meaning).collect();
         let listed = df![STATE => NAMES, MEANING => meanings]?.lazy();
@@ -78,9 +83,9 @@ impl Query for DeploymentStates {
         };
         let states = listed
             .join(met, &[col(STATE)], &[col(STATE)], all)
-            .with_column(col("deployments").fill_null(lit(0)));
-        let share = share_pct(col("deployments"), col("deployments").sum());
-        Ok(states.with_column(share.alias("share_pct")))
+            .with_column(col(DEPLOYMENTS).fill_null(lit(0)));
+        let share = share_pct(col(DEPLOYMENTS), col(DEPLOYMENTS).sum());
+        Ok(states.with_column(share.alias(SHARE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {

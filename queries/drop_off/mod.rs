@@ -27,6 +27,13 @@ pub struct Params {
     country: Only<filters::Country>,
 }
 
+/// Sessions that reached the node last.
+pub const SESSIONS: &str = "sessions";
+/// Their share of the sessions of the conversation's version.
+pub const SHARE_PCT: &str = "share_pct";
+/// Of them, those with an agent.
+pub const AGENT_SESSIONS: &str = "agent_sessions";
+
 const DURATION: &str = "duration";
 
 impl Query for DropOff {
@@ -41,20 +48,20 @@ impl Query for DropOff {
         reads: &[&sessions::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
-            OutputColumn::text(LAST_NODE_ID),
-            OutputColumn::count("sessions"),
-            OutputColumn::pct("share_pct"),
+            OutputColumn::term(LAST_NODE_ID),
+            OutputColumn::count(SESSIONS),
+            OutputColumn::pct(SHARE_PCT),
             OutputColumn::count("users"),
-            OutputColumn::count("agent_sessions"),
+            OutputColumn::count(AGENT_SESSIONS),
             OutputColumn::seconds("avg_duration_seconds"),
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION, LAST_NODE_ID],
         order: &[
             Order::Ascending(CONVERSATION_ID),
             Order::Ascending(CONVERSATION_VERSION),
-            Order::Descending("sessions"),
+            Order::Descending(SESSIONS),
         ],
         example: "--from 2025-06-01 --to 2025-06-30 --session-type inbound",
         sql: include_str!("twin.sql"),
@@ -71,15 +78,15 @@ impl Query for DropOff {
             .with_column(session_duration().alias(DURATION))
             .group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION), col(LAST_NODE_ID)])
             .agg([
-                rows().alias("sessions"),
+                rows().alias(SESSIONS),
                 users().alias("users"),
-                agent_sessions().alias("agent_sessions"),
+                agent_sessions().alias(AGENT_SESSIONS),
                 average_seconds(DURATION).alias("avg_duration_seconds"),
             ]);
 
         let of_the_version =
-            col("sessions").sum().over([col(CONVERSATION_ID), col(CONVERSATION_VERSION)]);
-        Ok(nodes.with_column(share_pct(col("sessions"), of_the_version?).alias("share_pct")))
+            col(SESSIONS).sum().over([col(CONVERSATION_ID), col(CONVERSATION_VERSION)]);
+        Ok(nodes.with_column(share_pct(col(SESSIONS), of_the_version?).alias(SHARE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {

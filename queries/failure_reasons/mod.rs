@@ -21,6 +21,17 @@ pub struct Params {
     conversation_id: Only<filters::ConversationId>,
 }
 
+/// Sends that failed.
+pub const DEPLOYMENTS: &str = "deployments";
+/// The people they were meant for.
+pub const USERS: &str = "users";
+/// Their share of all sends that failed.
+pub const SHARE_OF_FAILURES_PCT: &str = "share_of_failures_pct";
+/// Their share of all sends.
+pub const SHARE_OF_DEPLOYMENTS_PCT: &str = "share_of_deployments_pct";
+/// What to do about it.
+pub const ADVICE: &str = "advice";
+
 impl Query for FailureReasons {
     type Params = Params;
 
@@ -32,16 +43,16 @@ impl Query for FailureReasons {
         reads: &[&deployments::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(STATE),
-            OutputColumn::text(STATUS_DETAIL),
-            OutputColumn::count("deployments"),
-            OutputColumn::count("users"),
-            OutputColumn::pct("share_of_failures_pct"),
-            OutputColumn::pct("share_of_deployments_pct"),
-            OutputColumn::text("advice"),
+            OutputColumn::word(STATE),
+            OutputColumn::term(STATUS_DETAIL),
+            OutputColumn::count(DEPLOYMENTS),
+            OutputColumn::count(USERS),
+            OutputColumn::pct(SHARE_OF_FAILURES_PCT),
+            OutputColumn::pct(SHARE_OF_DEPLOYMENTS_PCT),
+            OutputColumn::term(ADVICE),
         ],
         key: &[STATE, STATUS_DETAIL],
-        order: &[Order::Descending("deployments")],
+        order: &[Order::Descending(DEPLOYMENTS)],
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };
@@ -54,17 +65,17 @@ impl Query for FailureReasons {
         let reasons = deployments
             .filter(delivery_is("Failed"))
             .group_by([col(STATE), col(STATUS_DETAIL)])
-            .agg([rows().alias("deployments"), users().alias("users")]);
+            .agg([rows().alias(DEPLOYMENTS), users().alias(USERS)]);
 
         let advice = STATES.iter().fold(lit(Null {}).cast(DataType::String), |advice, state| {
             let this = state.advice.map_or_else(|| lit(Null {}), lit);
             when(col(STATE).eq(lit(state.name))).then(this).otherwise(advice)
         });
-        let failures = col("deployments").sum();
+        let failures = col(DEPLOYMENTS).sum();
         Ok(reasons.cross_join(all, None).with_columns([
-            share_pct(col("deployments"), failures).alias("share_of_failures_pct"),
-            share_pct(col("deployments"), col("all")).alias("share_of_deployments_pct"),
-            advice.alias("advice"),
+            share_pct(col(DEPLOYMENTS), failures).alias(SHARE_OF_FAILURES_PCT),
+            share_pct(col(DEPLOYMENTS), col("all")).alias(SHARE_OF_DEPLOYMENTS_PCT),
+            advice.alias(ADVICE),
         ]))
     }
 

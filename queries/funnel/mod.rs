@@ -73,7 +73,7 @@ impl Query for Funnel {
         range: Range::Rows,
         columns: &[
             OutputColumn::count(STEP),
-            OutputColumn::text("step_name"),
+            OutputColumn::word("step_name"),
             OutputColumn::count(DEPLOYMENTS),
             OutputColumn::pct("pct_of_first"),
             OutputColumn::pct("pct_of_previous"),

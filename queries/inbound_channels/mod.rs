@@ -28,11 +28,28 @@ pub struct Params {
     conversions: Conversions,
 }
 
-const CHANNEL: &str = "channel";
-const SOURCE: &str = "source";
-const CAMPAIGN: &str = "campaign";
+/// What led to the sessions.
+pub const CHANNEL: &str = "channel";
+/// Ad or Post, or the source of a WhatsApp link.
+pub const SOURCE: &str = "source";
+/// The ad's or post's identifier, or the name of a link's campaign.
+pub const CAMPAIGN: &str = "campaign";
+/// Inbound sessions.
+pub const SESSIONS: &str = "sessions";
+/// The people in them.
+pub const USERS: &str = "users";
+/// How long those sessions last that ended, on average.
+pub const AVG_DURATION_SECONDS: &str = "avg_duration_seconds";
+/// Sessions with an agent, of all.
+pub const AGENT_PCT: &str = "agent_pct";
+/// Sessions that converted, of all.
+pub const CONVERSION_PCT: &str = "conversion_pct";
+/// What their conversions earned.
+pub const REVENUE: &str = "revenue";
+/// Its currency; several are joined by `+`.
+pub const REVENUE_CURRENCY: &str = "revenue_currency";
+
 const DURATION: &str = "duration";
-const SESSIONS: &str = "sessions";
 const AGENT_SESSIONS: &str = "agent_sessions";
 const CONVERSIONS: &str = "conversions";
 const CONVERTED: &str = "converted_sessions";
@@ -48,19 +65,19 @@ impl Query for InboundChannels {
         reads: &[&sessions::TABLE, &conversions::TABLE],
         range: Range::History,
         columns: &[
-            OutputColumn::text(CHANNEL),
-            OutputColumn::text(SOURCE),
-            OutputColumn::text(CAMPAIGN),
+            OutputColumn::word(CHANNEL),
+            OutputColumn::term(SOURCE),
+            OutputColumn::written(CAMPAIGN),
             OutputColumn::count(SESSIONS),
-            OutputColumn::count("users"),
+            OutputColumn::count(USERS),
             OutputColumn::count("finished_sessions"),
-            OutputColumn::seconds("avg_duration_seconds"),
+            OutputColumn::seconds(AVG_DURATION_SECONDS),
             OutputColumn::count(AGENT_SESSIONS),
-            OutputColumn::pct("agent_pct"),
+            OutputColumn::pct(AGENT_PCT),
             OutputColumn::count(CONVERSIONS),
-            OutputColumn::pct("conversion_pct"),
-            OutputColumn::money("revenue"),
-            OutputColumn::text("revenue_currency"),
+            OutputColumn::pct(CONVERSION_PCT),
+            OutputColumn::money(REVENUE),
+            OutputColumn::term(REVENUE_CURRENCY),
         ],
         key: &[CHANNEL, SOURCE, CAMPAIGN],
         order: &[Order::Descending(SESSIONS)],
@@ -105,19 +122,19 @@ impl Query for InboundChannels {
             .group_by(&of_campaign)
             .agg([
                 rows().alias(SESSIONS),
-                users().alias("users"),
+                users().alias(USERS),
                 col(SESSION_FINISHED_TIMESTAMP).count().alias("finished_sessions"),
-                average_seconds(DURATION).alias("avg_duration_seconds"),
+                average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
                 agent_sessions().alias(AGENT_SESSIONS),
             ])
             .join(converted, &of_campaign, &of_campaign, known())
             .join(earned, &of_campaign, &of_campaign, known())
             .with_columns([CONVERSIONS, CONVERTED].map(|count| col(count).fill_null(lit(0))));
         Ok(campaigns.with_columns([
-            share_pct(col(AGENT_SESSIONS), col(SESSIONS)).alias("agent_pct"),
-            share_pct(col(CONVERTED), col(SESSIONS)).alias("conversion_pct"),
-            col(AMOUNT).alias("revenue"),
-            col(CURRENCY).alias("revenue_currency"),
+            share_pct(col(AGENT_SESSIONS), col(SESSIONS)).alias(AGENT_PCT),
+            share_pct(col(CONVERTED), col(SESSIONS)).alias(CONVERSION_PCT),
+            col(AMOUNT).alias(REVENUE),
+            col(CURRENCY).alias(REVENUE_CURRENCY),
         ]))
     }
 

@@ -18,6 +18,13 @@ pub struct Params {
     days: DayRange,
 }
 
+/// Messages that failed.
+pub const MESSAGES: &str = "messages";
+/// The people they were meant for.
+pub const USERS: &str = "users";
+/// Their share of all messages that failed.
+pub const SHARE_PCT: &str = "share_pct";
+
 impl Query for MessageFailures {
     type Params = Params;
 
@@ -29,14 +36,14 @@ impl Query for MessageFailures {
         reads: &[&messages::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(REASON_FOR_FAILURE),
-            OutputColumn::text(TEMPLATE_NAME),
-            OutputColumn::count("messages"),
-            OutputColumn::count("users"),
-            OutputColumn::pct("share_pct"),
+            OutputColumn::term(REASON_FOR_FAILURE),
+            OutputColumn::term(TEMPLATE_NAME),
+            OutputColumn::count(MESSAGES),
+            OutputColumn::count(USERS),
+            OutputColumn::pct(SHARE_PCT),
         ],
         key: &[REASON_FOR_FAILURE, TEMPLATE_NAME],
-        order: &[Order::Descending("messages")],
+        order: &[Order::Descending(MESSAGES)],
         example: "--from 2025-06-01 --to 2025-06-30",
         sql: include_str!("twin.sql"),
     };
@@ -46,9 +53,9 @@ impl Query for MessageFailures {
             params.days.scan(tables, &messages::TABLE).filter(outgoing().and(message_failed()));
         let reasons = failed
             .group_by([col(REASON_FOR_FAILURE), col(TEMPLATE_NAME)])
-            .agg([rows().alias("messages"), users().alias("users")]);
-        let share = share_pct(col("messages"), col("messages").sum());
-        Ok(reasons.with_column(share.alias("share_pct")))
+            .agg([rows().alias(MESSAGES), users().alias(USERS)]);
+        let share = share_pct(col(MESSAGES), col(MESSAGES).sum());
+        Ok(reasons.with_column(share.alias(SHARE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {

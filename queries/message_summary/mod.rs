@@ -6,6 +6,7 @@
 //! last, in whatever session of the lake that was.
 
 use wabalake_data::Table;
+pub use wabalake_data::tables::message_summaries::RECEIVED;
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
 use wabalake_data::tables::sessions;
 
@@ -38,17 +39,17 @@ impl Query for MessageSummary {
         range: Range::Rows,
         columns: &[
             OutputColumn::date(DATE),
-            OutputColumn::text(WABA_ID),
-            OutputColumn::text(WA_PHONE_NUMBER),
-            OutputColumn::text("display_name"),
-            OutputColumn::text(COUNTRY),
-            OutputColumn::text(MESSAGE_TYPE),
+            OutputColumn::term(WABA_ID),
+            OutputColumn::line(WA_PHONE_NUMBER),
+            OutputColumn::written("display_name"),
+            OutputColumn::country(COUNTRY),
+            OutputColumn::word(MESSAGE_TYPE),
             OutputColumn::count("created"),
             OutputColumn::count("failed"),
             OutputColumn::count("sent"),
             OutputColumn::count("delivered"),
             OutputColumn::count("read"),
-            OutputColumn::count("received"),
+            OutputColumn::count(RECEIVED),
         ],
         key: &[DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE],
         order: &[],

@@ -30,15 +30,29 @@ pub struct Params {
     conversions: Conversions,
 }
 
+/// Sessions that the ad or post brought.
+pub const SESSIONS: &str = "sessions";
+/// The people in them.
+pub const USERS: &str = "users";
+/// How long those sessions last that ended, on average.
+pub const AVG_DURATION_SECONDS: &str = "avg_duration_seconds";
+/// What the ad cost.
+pub const COST: &str = "spend";
+/// Its currency; several are joined by `+`.
+pub const COST_CURRENCY: &str = "spend_currency";
+/// Conversions of its sessions.
+pub const CONVERSIONS: &str = "conversions";
+/// What they earned.
+pub const REVENUE: &str = "revenue";
+/// Its currency; several are joined by `+`.
+pub const REVENUE_CURRENCY: &str = "revenue_currency";
+/// What a session cost, in the currency of the spend.
+pub const COST_PER_SESSION: &str = "cost_per_session";
+/// Revenue for each unit of spend, of one currency.
+pub const ROAS: &str = "roas";
+
 const DURATION: &str = "duration";
-const SESSIONS: &str = "sessions";
-const USERS: &str = "users";
 const FINISHED: &str = "finished_sessions";
-const COST: &str = "spend";
-const COST_CURRENCY: &str = "spend_currency";
-const CONVERSIONS: &str = "conversions";
-const REVENUE: &str = "revenue";
-const REVENUE_CURRENCY: &str = "revenue_currency";
 const KNOWN_CONVERSIONS: &str = "known_conversions";
 
 impl Query for MetaSources {
@@ -52,21 +66,21 @@ impl Query for MetaSources {
         reads: &[&sessions::TABLE, &ad_spend::TABLE, &conversions::TABLE],
         range: Range::History,
         columns: &[
-            OutputColumn::text(META_SOURCE_TYPE),
-            OutputColumn::text(META_SOURCE_ID),
-            OutputColumn::text(META_SOURCE_HEADLINE),
+            OutputColumn::term(META_SOURCE_TYPE),
+            OutputColumn::term(META_SOURCE_ID),
+            OutputColumn::written(META_SOURCE_HEADLINE),
             OutputColumn::count(SESSIONS),
             OutputColumn::count(USERS),
             OutputColumn::count(FINISHED),
-            OutputColumn::seconds("avg_duration_seconds"),
+            OutputColumn::seconds(AVG_DURATION_SECONDS),
             OutputColumn::seconds("median_duration_seconds"),
             OutputColumn::money(COST),
-            OutputColumn::text(COST_CURRENCY),
+            OutputColumn::term(COST_CURRENCY),
             OutputColumn::count(CONVERSIONS),
             OutputColumn::money(REVENUE),
-            OutputColumn::text(REVENUE_CURRENCY),
-            OutputColumn::number("cost_per_session"),
-            OutputColumn::number("roas"),
+            OutputColumn::term(REVENUE_CURRENCY),
+            OutputColumn::number(COST_PER_SESSION),
+            OutputColumn::number(ROAS),
         ],
         key: &[META_SOURCE_TYPE, META_SOURCE_ID],
         order: &[Order::Descending(SESSIONS)],
@@ -89,7 +103,7 @@ impl Query for MetaSources {
             rows().alias(SESSIONS),
             users().alias(USERS),
             col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED),
-            average_seconds(DURATION).alias("avg_duration_seconds"),
+            average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
             quantile_seconds(DURATION, 0.5).alias("median_duration_seconds"),
         ]);
         let owed = brought.clone().select([&of_source[..], &on].concat()).join(
@@ -136,8 +150,8 @@ impl Query for MetaSources {
             .then(ratio(in_its_currency, col(COST)))
             .otherwise(lit(Null {}));
         Ok(sources.cross_join(any, None).with_columns([
-            ratio(col(COST), col(SESSIONS)).alias("cost_per_session"),
-            roas.alias("roas"),
+            ratio(col(COST), col(SESSIONS)).alias(COST_PER_SESSION),
+            roas.alias(ROAS),
         ]))
     }
 

@@ -90,8 +90,8 @@ impl Query for OpenWindows {
         reads: &[&sessions::TABLE, &messages::TABLE],
         range: Range::History,
         columns: &[
-            OutputColumn::text(USER_PHONE),
-            OutputColumn::text(LINE_WHATSAPP_NUMBER),
+            OutputColumn::person(USER_PHONE),
+            OutputColumn::line(LINE_WHATSAPP_NUMBER),
             OutputColumn::instant(WROTE_AT),
             OutputColumn::instant(CLOSES_AT),
             OutputColumn::minutes("minutes_left"),

@@ -21,14 +21,35 @@ use super::money::{self, AMOUNT};
 use super::tables::Tables;
 use super::{Conversions, DayRange};
 
-const COUNTS: [&str; 6] = [
-    "deployments",
-    "delivered",
-    "sessions_created",
-    "replied",
-    "inbound_sessions",
-    "converted_sessions",
-];
+/// Sends to the group.
+pub const DEPLOYMENTS: &str = "deployments";
+/// Of them, those that arrived.
+pub const DELIVERED: &str = "delivered";
+/// Delivered, of all sends.
+pub const DELIVERED_PCT: &str = "delivered_pct";
+/// Delivered sends that led to a session.
+pub const SESSIONS_CREATED: &str = "sessions_created";
+/// Delivered sends that led to a session, of those delivered.
+pub const CLICK_THROUGH_PCT: &str = "click_through_pct";
+/// Delivered sends that were answered.
+pub const REPLIED: &str = "replied";
+/// Answered, of those delivered.
+pub const REPLY_PCT: &str = "reply_pct";
+/// Inbound sessions of the group.
+pub const INBOUND_SESSIONS: &str = "inbound_sessions";
+/// How long the sessions last that sends led to, on average.
+pub const AVG_SESSION_SECONDS: &str = "avg_session_seconds";
+/// Sessions that sends led to and that converted.
+pub const CONVERTED_SESSIONS: &str = "converted_sessions";
+/// Sessions that converted, of those that sends led to.
+pub const CONVERSION_PCT: &str = "conversion_pct";
+/// What their conversions earned.
+pub const REVENUE: &str = "revenue";
+/// Its currency; several are joined by `+`.
+pub const REVENUE_CURRENCY: &str = "revenue_currency";
+
+const COUNTS: [&str; 6] =
+    [DEPLOYMENTS, DELIVERED, SESSIONS_CREATED, REPLIED, INBOUND_SESSIONS, CONVERTED_SESSIONS];
 
 /// A row for each group of either, with all measures that a breakdown has. `grouped` gives rows of
 /// a table the column `group`, and may make several of one. Of the sessions only inbound ones count.
@@ -65,11 +86,11 @@ pub fn breakdown(
         join(JoinType::Left),
     );
     let sent_to = grouped(sent, &deployments::TABLE)?.group_by(&of_group).agg([
-        rows().alias("deployments"),
-        rows_where(delivered()).alias("delivered"),
-        rows_where(created()).alias("sessions_created"),
-        rows_where(delivered().and(answered())).alias("replied"),
-        average_seconds(DURATION).alias("avg_session_seconds"),
+        rows().alias(DEPLOYMENTS),
+        rows_where(delivered()).alias(DELIVERED),
+        rows_where(created()).alias(SESSIONS_CREATED),
+        rows_where(delivered().and(answered())).alias(REPLIED),
+        average_seconds(DURATION).alias(AVG_SESSION_SECONDS),
     ]);
     // Few deployments name a session that converted, but many may name the same.
     let amount = || col(VALUE).cast(DataType::Decimal(38, 6));
@@ -81,12 +102,12 @@ pub fn breakdown(
     let converted = owed
         .clone()
         .group_by(&of_group)
-        .agg([col(SESSION_KEY).n_unique().alias("converted_sessions")]);
+        .agg([col(SESSION_KEY).n_unique().alias(CONVERTED_SESSIONS)]);
     let earned = money::summed(owed, &of_group, VALUE);
     let inbound = sessions.filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
     let writing = grouped(inbound, &sessions::TABLE)?
         .group_by(&of_group)
-        .agg([rows().alias("inbound_sessions")]);
+        .agg([rows().alias(INBOUND_SESSIONS)]);
 
     let known = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
     let all = JoinArgs {
@@ -100,11 +121,11 @@ pub fn breakdown(
         .join(writing, &of_group, &of_group, all)
         .with_columns(COUNTS.map(|count| col(count).fill_null(lit(0)).cast(DataType::Int64)));
     Ok(groups.with_columns([
-        share_pct(col("delivered"), col("deployments")).alias("delivered_pct"),
-        share_pct(col("sessions_created"), col("delivered")).alias("click_through_pct"),
-        share_pct(col("replied"), col("delivered")).alias("reply_pct"),
-        share_pct(col("converted_sessions"), col("sessions_created")).alias("conversion_pct"),
-        col(AMOUNT).alias("revenue"),
-        col(CURRENCY).alias("revenue_currency"),
+        share_pct(col(DELIVERED), col(DEPLOYMENTS)).alias(DELIVERED_PCT),
+        share_pct(col(SESSIONS_CREATED), col(DELIVERED)).alias(CLICK_THROUGH_PCT),
+        share_pct(col(REPLIED), col(DELIVERED)).alias(REPLY_PCT),
+        share_pct(col(CONVERTED_SESSIONS), col(SESSIONS_CREATED)).alias(CONVERSION_PCT),
+        col(AMOUNT).alias(REVENUE),
+        col(CURRENCY).alias(REVENUE_CURRENCY),
     ]))
 }

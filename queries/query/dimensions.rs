@@ -81,18 +81,18 @@ impl Dimension {
             Self::Conversation => {
                 const {
                     &[
-                        OutputColumn::text(sessions::CONVERSATION_ID),
+                        OutputColumn::term(sessions::CONVERSATION_ID),
                         OutputColumn::version(sessions::CONVERSATION_VERSION),
                     ]
                 }
             }
-            Self::Country => const { &[OutputColumn::text(sessions::COUNTRY)] },
-            Self::Line => const { &[OutputColumn::text(sessions::LINE_WHATSAPP_NUMBER)] },
-            Self::SessionType => const { &[OutputColumn::text(sessions::SESSION_TYPE)] },
-            Self::SessionStatus => const { &[OutputColumn::text(sessions::SESSION_STATUS)] },
-            Self::Channel => const { &[OutputColumn::text("channel")] },
-            Self::Template => const { &[OutputColumn::text(messages::TEMPLATE_NAME)] },
-            Self::Tag => const { &[OutputColumn::text(TAG)] },
+            Self::Country => const { &[OutputColumn::country(sessions::COUNTRY)] },
+            Self::Line => const { &[OutputColumn::line(sessions::LINE_WHATSAPP_NUMBER)] },
+            Self::SessionType => const { &[OutputColumn::word(sessions::SESSION_TYPE)] },
+            Self::SessionStatus => const { &[OutputColumn::word(sessions::SESSION_STATUS)] },
+            Self::Channel => const { &[OutputColumn::word("channel")] },
+            Self::Template => const { &[OutputColumn::term(messages::TEMPLATE_NAME)] },
+            Self::Tag => const { &[OutputColumn::written(TAG)] },
         }
     }
 

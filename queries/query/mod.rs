@@ -19,8 +19,10 @@ use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{
     DataFrame, DataType, Engine, Expr, LazyFrame, PolarsResult, SortMultipleOptions, col, lit, when,
 };
-use wabalake_data::Table;
-use wabalake_data::tables::{instant, sessions};
+use wabalake_data::tables::instant;
+use wabalake_data::{Column, Meaning, TABLES, Table};
+
+use crate::CATALOG;
 
 pub mod breakdown;
 pub mod chains;
@@ -226,19 +228,64 @@ pub struct OutputColumn {
     pub of: Type,
     /// What a number counts or measures: `s` or `%`.
     pub unit: Option<&'static str>,
+    /// What its texts are. Every text of an answer says it.
+    pub meaning: Option<Meaning>,
 }
-
-/// Columns that name a person.
-const PEOPLE: [&str; 4] = [sessions::USER_PHONE, sessions::USER_CELLPHONE, "from", "to"];
 
 impl OutputColumn {
     const fn new(name: &'static str, of: Type, unit: Option<&'static str>) -> Self {
-        Self { name, of, unit }
+        Self { name, of, unit, meaning: None }
     }
 
-    /// A text.
+    /// A text of no answer of the catalog.
     pub const fn text(name: &'static str) -> Self {
         Self::new(name, Type::Text, None)
+    }
+
+    const fn means(self, meaning: Meaning) -> Self {
+        Self { meaning: Some(meaning), ..self }
+    }
+
+    /// What a person is known by. No mart has such a column unless the lake allows it.
+    pub const fn person(name: &'static str) -> Self {
+        Self::text(name).means(Meaning::Person)
+    }
+
+    /// A line of the business.
+    pub const fn line(name: &'static str) -> Self {
+        Self::text(name).means(Meaning::Line)
+    }
+
+    /// What somebody wrote.
+    pub const fn written(name: &'static str) -> Self {
+        Self::text(name).means(Meaning::Written)
+    }
+
+    /// A word of a list.
+    pub const fn word(name: &'static str) -> Self {
+        Self::text(name).means(Meaning::Word)
+    }
+
+    /// A country's code.
+    pub const fn country(name: &'static str) -> Self {
+        Self::text(name).means(Meaning::Country)
+    }
+
+    /// An id, a code or a term, which names nobody.
+    pub const fn term(name: &'static str) -> Self {
+        Self::text(name).means(Meaning::Term)
+    }
+
+    /// The same, which means what a column of its name means in tables or in answers.
+    #[must_use]
+    pub fn as_named(self) -> Self {
+        let stored = TABLES.iter().flat_map(|table| table.columns);
+        let stored = stored.filter(|column| column.name == self.name).find_map(Column::meaning);
+        let answered = || {
+            let mut columns = CATALOG.iter().flat_map(|room| room.card.columns);
+            columns.find(|column| column.name == self.name)?.meaning
+        };
+        Self { meaning: stored.or_else(answered), ..self }
     }
 
     /// A number of things.
@@ -293,7 +340,7 @@ impl OutputColumn {
 
     /// Whether it names people.
     pub fn names_people(&self) -> bool {
-        PEOPLE.contains(&self.name)
+        self.meaning == Some(Meaning::Person)
     }
 }
 

@@ -24,6 +24,27 @@ use super::measures::{
 use super::numbers::whole;
 use super::{Bindings, DayRange, OutputColumn, Tables};
 
+/// Messages that were created.
+pub const CREATED: &str = "created";
+/// Of them, those that failed.
+pub const FAILED: &str = "failed";
+/// Of them, those that left, delivered ones too.
+pub const SENT: &str = "sent";
+/// Of them, those that arrived.
+pub const DELIVERED: &str = "delivered";
+/// Of them, those that were read.
+pub const READ: &str = "read";
+/// Delivered, of those created.
+pub const DELIVERED_PCT: &str = "delivered_pct";
+/// Read, of those delivered.
+pub const READ_PCT: &str = "read_pct";
+/// Messages that were answered within the window.
+pub const REPLIED: &str = "replied";
+/// Answered, of those delivered.
+pub const REPLY_PCT: &str = "reply_pct";
+/// What half of the replies took at most.
+pub const MEDIAN_REPLY_SECONDS: &str = "median_reply_seconds";
+
 const HOUR: i64 = 3_600_000_000;
 const ARRIVED: &str = "arrived";
 const WRITTEN: &str = "written";
@@ -56,17 +77,17 @@ impl ReplyWindow {
 /// The columns of the answer, the first of which names what is asked about.
 pub const fn columns(of: &'static str) -> [OutputColumn; 11] {
     [
-        OutputColumn::text(of),
-        OutputColumn::count("created"),
-        OutputColumn::count("failed"),
-        OutputColumn::count("sent"),
-        OutputColumn::count("delivered"),
-        OutputColumn::count("read"),
-        OutputColumn::pct("delivered_pct"),
-        OutputColumn::pct("read_pct"),
-        OutputColumn::count("replied"),
-        OutputColumn::pct("reply_pct"),
-        OutputColumn::seconds("median_reply_seconds"),
+        OutputColumn::term(of),
+        OutputColumn::count(CREATED),
+        OutputColumn::count(FAILED),
+        OutputColumn::count(SENT),
+        OutputColumn::count(DELIVERED),
+        OutputColumn::count(READ),
+        OutputColumn::pct(DELIVERED_PCT),
+        OutputColumn::pct(READ_PCT),
+        OutputColumn::count(REPLIED),
+        OutputColumn::pct(REPLY_PCT),
+        OutputColumn::seconds(MEDIAN_REPLY_SECONDS),
     ]
 }
 
@@ -83,24 +104,24 @@ pub fn plan(
 ) -> PolarsResult<LazyFrame> {
     let asked = days.scan(tables, &messages::TABLE).filter(counts);
     let counted = asked.clone().group_by([col(of)]).agg([
-        rows().alias("created"),
-        rows_where(message_failed()).alias("failed"),
-        rows_where(message_sent()).alias("sent"),
-        rows_where(message_delivered()).alias("delivered"),
-        rows_where(message_read()).alias("read"),
+        rows().alias(CREATED),
+        rows_where(message_failed()).alias(FAILED),
+        rows_where(message_sent()).alias(SENT),
+        rows_where(message_delivered()).alias(DELIVERED),
+        rows_where(message_read()).alias(READ),
     ]);
     let answered = first_replies(asked, tables, of, window)
         .group_by([col(of)])
-        .agg([rows().alias("replied"), quantile_seconds(TOOK, 0.5).alias("median_reply_seconds")]);
+        .agg([rows().alias(REPLIED), quantile_seconds(TOOK, 0.5).alias(MEDIAN_REPLY_SECONDS)]);
 
     let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
     let all = counted
         .join(answered, [col(of)], [col(of)], known)
-        .with_column(col("replied").fill_null(lit(0)));
+        .with_column(col(REPLIED).fill_null(lit(0)));
     Ok(all.with_columns([
-        share_pct(col("delivered"), col("created")).alias("delivered_pct"),
-        share_pct(col("read"), col("delivered")).alias("read_pct"),
-        share_pct(col("replied"), col("delivered")).alias("reply_pct"),
+        share_pct(col(DELIVERED), col(CREATED)).alias(DELIVERED_PCT),
+        share_pct(col(READ), col(DELIVERED)).alias(READ_PCT),
+        share_pct(col(REPLIED), col(DELIVERED)).alias(REPLY_PCT),
     ]))
 }
 

@@ -83,10 +83,10 @@ impl Query for Reconcile {
         ],
         range: Range::History,
         columns: &[
-            OutputColumn::text(WHAT),
+            OutputColumn::term(WHAT),
             OutputColumn::instant(BUCKET),
-            OutputColumn::text(KEY),
-            OutputColumn::text(METRIC),
+            OutputColumn::term(KEY),
+            OutputColumn::term(METRIC),
             OutputColumn::number(COMPUTED),
             OutputColumn::number(REPORTED),
             OutputColumn::number(DIFFERENCE),

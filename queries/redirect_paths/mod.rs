@@ -30,7 +30,7 @@ impl Query for RedirectPaths {
         reads: &[&sessions::TABLE],
         range: Range::History,
         columns: &[
-            OutputColumn::text(Chains::PATH),
+            OutputColumn::term(Chains::PATH),
             OutputColumn::count("chains"),
             OutputColumn::count("users"),
             OutputColumn::number("avg_sessions"),

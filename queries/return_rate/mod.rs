@@ -168,12 +168,21 @@ impl Visits {
     }
 }
 
+/// The day, week or month of the first visit: its first date.
+pub const COHORT: &str = "cohort";
+/// How many days after the first visit.
+pub const DAY_N: &str = "day_n";
+/// People of the cohort.
+pub const COHORT_USERS: &str = "cohort_users";
+/// Of them, those for whom that many days are over.
+pub const ELIGIBLE_USERS: &str = "eligible_users";
+/// People who returned, of those eligible.
+pub const RETURN_RATE_PCT: &str = "return_rate_pct";
+
 const MOMENT: &str = "moment";
 const FIRST: &str = "first";
 const LATEST: &str = "latest";
 const DAY: &str = "day";
-const COHORT: &str = "cohort";
-const DAY_N: &str = "day_n";
 
 impl Query for ReturnRate {
     type Params = Params;
@@ -189,10 +198,10 @@ impl Query for ReturnRate {
         columns: &[
             OutputColumn::date(COHORT),
             OutputColumn::count(DAY_N),
-            OutputColumn::count("cohort_users"),
-            OutputColumn::count("eligible_users"),
+            OutputColumn::count(COHORT_USERS),
+            OutputColumn::count(ELIGIBLE_USERS),
             OutputColumn::count("returned_users"),
-            OutputColumn::pct("return_rate_pct"),
+            OutputColumn::pct(RETURN_RATE_PCT),
         ],
         key: &[COHORT, DAY_N],
         order: &[],
@@ -221,7 +230,7 @@ impl Query for ReturnRate {
         let passed = |n: i32| clock.days_between(FIRST, LATEST).gt(lit(n));
 
         let mut counted = each_day(&|n| passed(n).sum(), "eligible");
-        counted.push(rows().alias("cohort_users"));
+        counted.push(rows().alias(COHORT_USERS));
         let cohorts =
             people.clone().cross_join(latest.clone(), None).group_by([cohort.clone()]).agg(counted);
 
@@ -252,11 +261,11 @@ impl Query for ReturnRate {
             .finish()
             .cross_join(df![DAY_N => &days]?.lazy(), None)
             .with_columns([
-                of_that_day("eligible").alias("eligible_users"),
+                of_that_day("eligible").alias(ELIGIBLE_USERS),
                 of_that_day("returned").fill_null(lit(0)).alias("returned_users"),
             ]);
-        let rate = share_pct(col("returned_users"), col("eligible_users"));
-        Ok(answer.with_column(rate.alias("return_rate_pct")))
+        let rate = share_pct(col("returned_users"), col(ELIGIBLE_USERS));
+        Ok(answer.with_column(rate.alias(RETURN_RATE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {

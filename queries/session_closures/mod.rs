@@ -90,7 +90,7 @@ impl Query for SessionClosures {
         reads: &[&sessions::TABLE, &deployments::TABLE, &closures::TABLE],
         range: Range::History,
         columns: &[
-            OutputColumn::text(REASON),
+            OutputColumn::word(REASON),
             OutputColumn::count("sessions"),
             OutputColumn::pct("share_pct"),
             OutputColumn::seconds("avg_duration_seconds"),

@@ -40,6 +40,19 @@ pub struct Params {
     by: Dimensions<SessionDuration>,
 }
 
+/// Sessions that began.
+pub const SESSIONS: &str = "sessions";
+/// Of them, those that ended.
+pub const FINISHED_SESSIONS: &str = "finished_sessions";
+/// How long those last that ended, on average.
+pub const AVG_DURATION_SECONDS: &str = "avg_duration_seconds";
+/// What half of them last at most.
+pub const MEDIAN_DURATION_SECONDS: &str = "median_duration_seconds";
+/// What 9 in 10 of them last at most.
+pub const P90_DURATION_SECONDS: &str = "p90_duration_seconds";
+/// How long the longest lasts.
+pub const MAX_DURATION_SECONDS: &str = "max_duration_seconds";
+
 const DURATION: &str = "duration";
 
 impl Query for SessionDuration {
@@ -54,13 +67,13 @@ impl Query for SessionDuration {
         reads: &[&sessions::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::count("sessions"),
-            OutputColumn::count("finished_sessions"),
-            OutputColumn::seconds("avg_duration_seconds"),
-            OutputColumn::seconds("median_duration_seconds"),
-            OutputColumn::seconds("p90_duration_seconds"),
+            OutputColumn::count(SESSIONS),
+            OutputColumn::count(FINISHED_SESSIONS),
+            OutputColumn::seconds(AVG_DURATION_SECONDS),
+            OutputColumn::seconds(MEDIAN_DURATION_SECONDS),
+            OutputColumn::seconds(P90_DURATION_SECONDS),
             OutputColumn::seconds("p95_duration_seconds"),
-            OutputColumn::seconds("max_duration_seconds"),
+            OutputColumn::seconds(MAX_DURATION_SECONDS),
         ],
         key: &[],
         order: &[],
@@ -80,13 +93,13 @@ impl Query for SessionDuration {
         let sessions = params.days.scan(tables, &sessions::TABLE).select(described);
 
         Ok(sessions.group_by(params.by.names()).agg([
-            rows().alias("sessions"),
-            col(SESSION_FINISHED_TIMESTAMP).count().alias("finished_sessions"),
-            average_seconds(DURATION).alias("avg_duration_seconds"),
-            quantile_seconds(DURATION, 0.5).alias("median_duration_seconds"),
-            quantile_seconds(DURATION, 0.9).alias("p90_duration_seconds"),
+            rows().alias(SESSIONS),
+            col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED_SESSIONS),
+            average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
+            quantile_seconds(DURATION, 0.5).alias(MEDIAN_DURATION_SECONDS),
+            quantile_seconds(DURATION, 0.9).alias(P90_DURATION_SECONDS),
             quantile_seconds(DURATION, 0.95).alias("p95_duration_seconds"),
-            max_seconds(DURATION).alias("max_duration_seconds"),
+            max_seconds(DURATION).alias(MAX_DURATION_SECONDS),
         ]))
     }
 

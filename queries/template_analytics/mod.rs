@@ -34,7 +34,7 @@ pub struct Params {
 impl meta::Field for TemplateAnalytics {
     const NAME: &'static str = "template_analytics";
     const FILTERS: &'static [meta::Filter] = &[BY_TEMPLATE];
-    const ALWAYS: &'static [OutputColumn] = &[OutputColumn::text(TEMPLATE_ID)];
+    const ALWAYS: &'static [OutputColumn] = &[OutputColumn::term(TEMPLATE_ID)];
     const MEASURES: &'static [OutputColumn] = &[
         OutputColumn::count(SENT),
         OutputColumn::count(DELIVERED),

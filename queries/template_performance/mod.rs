@@ -7,6 +7,9 @@
 use wabalake_data::tables::messages::{self, TEMPLATE_NAME};
 
 use crate::query::performance::{self, ReplyWindow};
+pub use crate::query::performance::{
+    CREATED, DELIVERED, DELIVERED_PCT, FAILED, MEDIAN_REPLY_SECONDS, READ_PCT, REPLIED, REPLY_PCT,
+};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -35,7 +38,7 @@ impl Query for TemplatePerformance {
         range: Range::History,
         columns: &performance::columns(TEMPLATE_NAME),
         key: &[TEMPLATE_NAME],
-        order: &[Order::Descending("created")],
+        order: &[Order::Descending(CREATED)],
         example: "--from 2025-06-01 --to 2025-06-30 --reply-window-hours 24",
         sql: include_str!("twin.sql"),
     };

@@ -44,9 +44,12 @@ fn read_phone(text: &str) -> Result<String, String> {
     })
 }
 
-const AT: &str = "at";
-const EVENT: &str = "event";
-const DETAIL: &str = "detail";
+/// When it happened.
+pub const AT: &str = "at";
+/// What happened.
+pub const EVENT: &str = "event";
+/// More of it: a state, a text, a reason.
+pub const DETAIL: &str = "detail";
 
 /// What comes before what at one instant.
 const EVENTS: [&str; 10] = [
@@ -81,11 +84,11 @@ impl Query for UserHistory {
         range: Range::History,
         columns: &[
             OutputColumn::instant(AT),
-            OutputColumn::text(EVENT),
-            OutputColumn::text(CONVERSATION_ID),
-            OutputColumn::text(SESSION_ID),
-            OutputColumn::text(LINE_WHATSAPP_NUMBER),
-            OutputColumn::text(DETAIL),
+            OutputColumn::term(EVENT),
+            OutputColumn::term(CONVERSATION_ID),
+            OutputColumn::term(SESSION_ID),
+            OutputColumn::line(LINE_WHATSAPP_NUMBER),
+            OutputColumn::written(DETAIL),
         ],
         key: &[AT, EVENT, CONVERSATION_ID, SESSION_ID, LINE_WHATSAPP_NUMBER, DETAIL],
         order: &[Order::Ascending(AT), Order::Listed(EVENT, &EVENTS)],

@@ -28,7 +28,23 @@ pub struct Params {
     conversation_id: Only<filters::ConversationId>,
 }
 
-const DELIVERED: &str = "delivered";
+/// Sends.
+pub const DEPLOYMENTS: &str = "deployments";
+/// Of them, those that arrived.
+pub const DELIVERED: &str = "delivered";
+/// Delivered, of all sends.
+pub const DELIVERED_PCT: &str = "delivered_pct";
+/// Answered, of those delivered.
+pub const REPLY_PCT: &str = "reply_pct";
+/// The lower end of the 95 % interval of that share.
+pub const REPLY_PCT_LOW: &str = "reply_pct_low";
+/// Its upper end.
+pub const REPLY_PCT_HIGH: &str = "reply_pct_high";
+/// What half of the replies took at most.
+pub const MEDIAN_REPLY_SECONDS: &str = "median_reply_seconds";
+/// How often chance alone would make equal versions differ as much; 0 to 1.
+pub const P_VALUE: &str = "p_value";
+
 const REPLIED: &str = "replied";
 const REPLY_TIME: &str = "reply_time";
 
@@ -44,17 +60,17 @@ impl Query for VersionComparison {
         reads: &[&deployments::TABLE],
         range: Range::Rows,
         columns: &[
-            OutputColumn::text(CONVERSATION_ID),
+            OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
-            OutputColumn::count("deployments"),
+            OutputColumn::count(DEPLOYMENTS),
             OutputColumn::count(DELIVERED),
-            OutputColumn::pct("delivered_pct"),
+            OutputColumn::pct(DELIVERED_PCT),
             OutputColumn::count(REPLIED),
-            OutputColumn::pct("reply_pct"),
-            OutputColumn::pct("reply_pct_low"),
-            OutputColumn::pct("reply_pct_high"),
-            OutputColumn::seconds("median_reply_seconds"),
-            OutputColumn::number("p_value"),
+            OutputColumn::pct(REPLY_PCT),
+            OutputColumn::pct(REPLY_PCT_LOW),
+            OutputColumn::pct(REPLY_PCT_HIGH),
+            OutputColumn::seconds(MEDIAN_REPLY_SECONDS),
+            OutputColumn::number(P_VALUE),
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],
@@ -73,10 +89,10 @@ impl Query for VersionComparison {
             .with_column(reply_time.alias(REPLY_TIME))
             .group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION)])
             .agg([
-                rows().alias("deployments"),
+                rows().alias(DEPLOYMENTS),
                 rows_where(delivered()).alias(DELIVERED),
                 rows_where(delivered().and(answered())).alias(REPLIED),
-                quantile_seconds(REPLY_TIME, 0.5).alias("median_reply_seconds"),
+                quantile_seconds(REPLY_TIME, 0.5).alias(MEDIAN_REPLY_SECONDS),
             ]);
 
         let lower = |column: &str| -> PolarsResult<Expr> {
@@ -91,14 +107,14 @@ impl Query for VersionComparison {
         let compared =
             difference_p(col(REPLIED), col(DELIVERED), lower(REPLIED)?, lower(DELIVERED)?);
         Ok(versions.with_columns([
-            share_pct(col(DELIVERED), col("deployments")).alias("delivered_pct"),
-            share_pct(col(REPLIED), col(DELIVERED)).alias("reply_pct"),
-            wilson_pct(col(REPLIED), col(DELIVERED), Bound::Low).alias("reply_pct_low"),
-            wilson_pct(col(REPLIED), col(DELIVERED), Bound::High).alias("reply_pct_high"),
+            share_pct(col(DELIVERED), col(DEPLOYMENTS)).alias(DELIVERED_PCT),
+            share_pct(col(REPLIED), col(DELIVERED)).alias(REPLY_PCT),
+            wilson_pct(col(REPLIED), col(DELIVERED), Bound::Low).alias(REPLY_PCT_LOW),
+            wilson_pct(col(REPLIED), col(DELIVERED), Bound::High).alias(REPLY_PCT_HIGH),
             when(col(CONVERSATION_VERSION).is_not_null())
                 .then(compared)
                 .otherwise(lit(Null {}))
-                .alias("p_value"),
+                .alias(P_VALUE),
         ]))
     }
 

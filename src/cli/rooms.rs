@@ -39,7 +39,7 @@ fn after_help(room: &Room) -> String {
     let columns = columns(room);
     let width = columns.iter().map(|column| column.name.len()).max().unwrap_or(0);
     let mut text = String::from("Columns:\n");
-    for OutputColumn { name, of, unit } in columns {
+    for OutputColumn { name, of, unit, .. } in columns {
         let unit = unit.map(|unit| format!(", {unit}")).unwrap_or_default();
         // Writing to a String does not fail.
         let _ = writeln!(text, "  {name:width$}  {}{unit}", of.name());

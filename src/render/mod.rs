@@ -216,7 +216,7 @@ mod tests {
                     DataType::Datetime(..) => OutputColumn::instant(name),
                     DataType::Float64 if name.ends_with("_pct") => OutputColumn::pct(name),
                     DataType::Float64 => OutputColumn::seconds(name),
-                    _ => OutputColumn::text(name),
+                    _ => OutputColumn::text(name).as_named(),
                 }
             });
             let columns = columns.collect();

@@ -12,33 +12,13 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use wabalake_data::reference::countries;
-use wabalake_data::tables::{deployments, messages, meta_points, sessions};
+use wabalake_data::tables::{self, messages, meta_points};
 use wabalake_queries::query::{OutputColumn, Type};
 
 use super::cells::{Value, write_decimal};
 
 /// What stands for a null.
 const NULL: &str = "–";
-
-/// Columns whose words are of a list: those of the tables, then those of answers.
-const WORDS: &[&str] = &[
-    sessions::SESSION_TYPE,
-    sessions::SESSION_STATUS,
-    deployments::DELIVERY_STATUS,
-    messages::MESSAGE_DIRECTION,
-    messages::MESSAGE_TYPE,
-    meta_points::CONVERSATION_CATEGORY,
-    meta_points::CONVERSATION_TYPE,
-    meta_points::CONVERSATION_DIRECTION,
-    meta_points::PRICING_CATEGORY,
-    meta_points::PRICING_TYPE,
-    "channel",
-    "closing_reason",
-    "conversation_stage",
-    "last_session_status",
-    "state",
-    "step_name",
-];
 
 /// What the values of a column are to a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +55,11 @@ impl Meaning {
                 Self::Name
             }
             (Type::Integer | Type::Float | Type::Money, ..) => Self::Amount,
-            (Type::Text, _, sessions::COUNTRY) => Self::Country,
-            (Type::Text, _, name) if WORDS.contains(&name) => Self::Word,
+            (Type::Text, ..) => match column.meaning {
+                Some(tables::Meaning::Country) => Self::Country,
+                Some(tables::Meaning::Word) => Self::Word,
+                _ => Self::Plain,
+            },
             _ => Self::Plain,
         }
     }
@@ -207,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_code_beside_its_name_stays_a_code() {
-        let columns = [OutputColumn::text("country"), OutputColumn::text("country_name")];
+        let columns = [OutputColumn::country("country"), OutputColumn::term("country_name")];
         assert_eq!(Meaning::within(&columns[0], &columns), Meaning::Plain);
         assert_eq!(Meaning::within(&columns[0], &columns[..1]), Meaning::Country);
     }
@@ -259,7 +242,8 @@ mod tests {
             ("conversation_id", "CO", "CO"),
             ("tag", "night_owl", "night_owl"),
         ] {
-            assert_eq!(shown(OutputColumn::text(column), Value::Text(value)), text, "{column}");
+            let named = OutputColumn::text(column).as_named();
+            assert_eq!(shown(named, Value::Text(value)), text, "{column}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! Period     28 days to the last day that has rows, and the 28 before them
 //!   │ ask        the catalog's queries, as `wabalake query` asks them
 //!   ▼
-//! sections   each names its query; of a query that there is not there is no section
+//! sections   each names its query and the columns that it reads of the answer
 //!   │ charts     SVG that stretches, words that do not
 //!   ▼
 //! one file   no request to anywhere: it opens offline, prints, and can be mailed
@@ -14,6 +14,7 @@
 //! no script run but the one it came with. No section but those of [`Options::with_people`] has a
 //! person's number or name in it.
 
+mod answer;
 mod charts;
 mod conversation;
 mod figures;
@@ -25,12 +26,12 @@ use std::cell::RefCell;
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
-use polars::prelude::*;
+use polars::prelude::PlHashMap;
 use wabalake_data::cells::phone::full_number;
 use wabalake_data::tables::{deployments, messages, sessions};
-use wabalake_queries::CATALOG;
-use wabalake_queries::query::Type;
+use wabalake_queries::query::{OutputColumn, Query, Room};
 
+use self::answer::Answered;
 use self::html::Html;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -109,7 +110,13 @@ pub fn page(lake: &Lake, options: &Options) -> Result<String> {
             .hint("write it in full, with the country's code: --phone +12025550143"));
     }
     let period = Period::of(lake, options)?;
-    let asking = Asking { lake, period, now: Utc::now(), known: RefCell::default() };
+    let asking = Asking {
+        lake,
+        period,
+        with_people: options.with_people,
+        now: Utc::now(),
+        known: RefCell::default(),
+    };
     let (title, sections) = match &options.conversation {
         Some(id) => (format!("Conversation {id}"), conversation::sections(&asking, id, options)?),
         None => ("WhatsApp conversations".to_owned(), sections::sections(&asking)?),
@@ -234,22 +241,30 @@ fn last_day(lake: &Lake) -> Result<Option<NaiveDate>> {
 struct Asking<'a> {
     lake: &'a Lake,
     period: Period,
+    /// Whether answers may name people.
+    with_people: bool,
     now: DateTime<Utc>,
     /// What was answered already, by its command.
     known: RefCell<PlHashMap<String, Answered>>,
 }
 
 impl Asking<'_> {
-    /// The answer of a query about the period, with further options; none if there is no such
-    /// query.
-    fn ask(&self, name: &str, options: &[&str]) -> Result<Option<Answered>> {
-        self.ask_about(self.period, name, options)
+    /// The answer of a query about the period, with further options.
+    fn ask<Q: Query>(&self, options: &[&str]) -> Result<Answered> {
+        self.ask_about::<Q>(self.period, options)
     }
 
-    fn ask_about(&self, period: Period, name: &str, options: &[&str]) -> Result<Option<Answered>> {
-        let Some(room) = CATALOG.iter().find(|room| room.card.name == name) else {
-            return Ok(None);
-        };
+    fn ask_about<Q: Query>(&self, period: Period, options: &[&str]) -> Result<Answered> {
+        self.answer(&Room::of::<Q>(), period, options)
+    }
+
+    /// The answers about the period and the one before.
+    fn ask_both<Q: Query>(&self, options: &[&str]) -> Result<[Answered; 2]> {
+        Ok([self.ask::<Q>(options)?, self.ask_about::<Q>(self.period.before(), options)?])
+    }
+
+    fn answer(&self, room: &Room, period: Period, options: &[&str]) -> Result<Answered> {
+        let name = room.card.name;
         let range = [format!("--from={}", period.from), format!("--to={}", period.to)];
         let command = room.command();
         let takes = |option: &str| {
@@ -262,101 +277,27 @@ impl Asking<'_> {
         words.extend(options.iter().map(|option| (*option).to_owned()));
         let asked = words.join(" ");
         if let Some(known) = self.known.borrow().get(&asked) {
-            return Ok(Some(known.clone()));
+            return Ok(known.clone());
         }
         let question = command
             .clone()
             .try_get_matches_from(&words)
             .and_then(|matches| room.ask(&matches))
             .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
+        if !self.with_people && question.columns().iter().any(OutputColumn::names_people) {
+            return Err(Error::bug(format!("`{name}` names people on a page that names nobody")));
+        }
         let plan = engine::plan(self.lake, &question, Some(MOST_ROWS))?;
         let answered = Answered {
+            query: name,
+            columns: question.columns(),
             rows: engine::collect(plan, &question)?,
             zone: period.zone,
             about: room.card.question,
             command: format!("wabalake query {asked}"),
         };
         self.known.borrow_mut().insert(asked, answered.clone());
-        Ok(Some(answered))
-    }
-}
-
-/// An answer to be shown.
-#[derive(Clone)]
-struct Answered {
-    rows: DataFrame,
-    zone: Tz,
-    about: &'static str,
-    command: String,
-}
-
-impl Answered {
-    fn height(&self) -> usize {
-        self.rows.height()
-    }
-
-    /// A column's values as texts; nothing where there is no such column.
-    fn texts(&self, name: &str) -> Vec<Option<String>> {
-        let texts = self.rows.column(name).and_then(|column| column.cast(&DataType::String));
-        match texts.as_ref().map(Column::str) {
-            Ok(Ok(texts)) => texts.iter().map(|text| text.map(str::to_owned)).collect(),
-            _ => vec![None; self.height()],
-        }
-    }
-
-    /// A column's values as dates; nothing where there is no such column.
-    fn dates(&self, name: &str) -> Vec<Option<NaiveDate>> {
-        self.texts(name).into_iter().map(|date| date?.parse().ok()).collect()
-    }
-
-    /// A column's values as numbers; nothing where there is no such column.
-    fn numbers(&self, name: &str) -> Vec<Option<f64>> {
-        let numbers = self.rows.column(name).and_then(|column| column.cast(&DataType::Float64));
-        match numbers.as_ref().map(Column::f64) {
-            Ok(Ok(numbers)) => numbers.iter().collect(),
-            _ => vec![None; self.height()],
-        }
-    }
-
-    /// A column's values as amounts in millionths; nothing where there is no such column.
-    fn amounts(&self, name: &str) -> Vec<Option<i128>> {
-        let money = Type::Money.data_type();
-        let amounts = self.rows.column(name).and_then(|column| column.cast(&money));
-        match amounts.as_ref().map(Column::decimal) {
-            Ok(Ok(amounts)) => amounts.physical().iter().collect(),
-            _ => vec![None; self.height()],
-        }
-    }
-
-    /// The sum of a column.
-    fn sum(&self, name: &str) -> f64 {
-        self.numbers(name).into_iter().flatten().sum()
-    }
-
-    /// A column's numbers by the dates of another, in the order of these dates.
-    fn along(&self, dates: &str, starts: &[NaiveDate], name: &str) -> Vec<Option<f64>> {
-        let found: PlHashMap<String, f64> = self
-            .texts(dates)
-            .into_iter()
-            .zip(self.numbers(name))
-            .filter_map(|(date, number)| Some((date?, number?)))
-            .collect();
-        starts.iter().map(|start| found.get(&start.to_string()).copied()).collect()
-    }
-
-    fn section(self, id: &'static str, title: &'static str, body: Html) -> Section {
-        Section { id, title, about: self.about.to_owned(), command: Some(self.command), body }
-    }
-
-    /// The same where the query's own words are about its columns, which the page does not name.
-    fn section_about(
-        self,
-        id: &'static str,
-        title: &'static str,
-        about: &str,
-        body: Html,
-    ) -> Section {
-        Section { about: about.to_owned(), ..self.section(id, title, body) }
+        Ok(answered)
     }
 }
 
@@ -416,10 +357,23 @@ fn whole(title: &str, asking: &Asking<'_>, sections: &[Section], options: &Optio
 
 #[cfg(test)]
 mod tests {
+    use wabalake_queries::conversation_users::ConversationUsers;
+    use wabalake_queries::drop_off::DropOff;
+
     use super::*;
 
     fn period(from: &str, to: &str) -> Period {
         Period { from: from.parse().unwrap(), to: to.parse().unwrap(), zone: Tz::UTC }
+    }
+
+    fn asking(lake: &Lake) -> Asking<'_> {
+        Asking {
+            lake,
+            period: period("2025-05-01", "2025-05-28"),
+            with_people: false,
+            now: Utc::now(),
+            known: RefCell::default(),
+        }
     }
 
     #[test]
@@ -438,6 +392,26 @@ mod tests {
         assert_eq!(starts(Step::Day, "2025-02-28", "2025-03-01"), ["2025-02-28", "2025-03-01"]);
         assert_eq!(starts(Step::Week, "2025-06-01", "2025-06-02"), ["2025-05-26", "2025-06-02"]);
         assert_eq!(starts(Step::Month, "2024-12-31", "2025-01-01"), ["2024-12-01", "2025-01-01"]);
+    }
+
+    #[test]
+    fn an_option_that_a_query_has_not_is_a_bug() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let lake = Lake::create(folder.path()).unwrap();
+        let asking = asking(&lake);
+        assert_eq!(asking.ask::<DropOff>(&[]).unwrap().height(), 0);
+        let error = asking.ask::<DropOff>(&["--gone=1"]).err();
+        assert_eq!(error.map(|error| error.exit_code()), Some(3));
+    }
+
+    #[test]
+    fn a_page_without_people_asks_for_none() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let lake = Lake::create(folder.path()).unwrap();
+        let asking = |with_people| Asking { with_people, ..asking(&lake) };
+        assert!(asking(true).ask::<ConversationUsers>(&[]).is_ok());
+        let error = asking(false).ask::<ConversationUsers>(&[]).err();
+        assert_eq!(error.map(|error| error.exit_code()), Some(3));
     }
 
     #[test]

@@ -1,39 +1,44 @@
 //! The sections of the page, in the order that it shows them. Each names its query.
 
 use chrono::{Days, NaiveDate};
+use wabalake_data::tables::{deployments, messages, sessions};
+use wabalake_queries::activity_hours::{self, ActivityHours};
+use wabalake_queries::conversation_summary::{self, ConversationSummary};
+use wabalake_queries::country_breakdown::{self, CountryBreakdown};
+use wabalake_queries::coverage::{self, Coverage};
+use wabalake_queries::data_quality::{self, DataQuality};
+use wabalake_queries::delivery_rate::{self, DeliveryRate};
+use wabalake_queries::drop_off::{self, DropOff};
+use wabalake_queries::failure_reasons::{self, FailureReasons};
+use wabalake_queries::inbound_channels::{self, InboundChannels};
+use wabalake_queries::message_failures::{self, MessageFailures};
+use wabalake_queries::message_summary::{self, MessageSummary};
+use wabalake_queries::meta_sources::{self, MetaSources};
+use wabalake_queries::return_rate::{self, ReturnRate};
+use wabalake_queries::session_duration::{self, SessionDuration};
+use wabalake_queries::template_performance::{self, TemplatePerformance};
+use wabalake_queries::version_comparison::{self, VersionComparison};
 
+use super::answer::Answered;
 use super::charts::{Bar, Draw, Interval, Series, Trend, bars, hours, intervals, spark, strip};
 use super::figures::{Unit, label, long, short, wilson};
 use super::html::Html;
 use super::tables::{Shown, table};
-use super::{Answered, Asking, Period, Section, Step};
+use super::{Asking, Period, Section, Step};
 use crate::error::Result;
 
 /// So many rows of a table are on the page; the command under it gives the others.
 const ROWS: usize = 25;
 
-/// Every section of which there is a query.
+/// Every section. That of messages that failed is there only if some did.
 pub(super) fn sections(asking: &Asking<'_>) -> Result<Vec<Section>> {
-    let all = [
-        headline,
-        trend,
-        delivery,
-        failures,
-        message_failures,
-        drop_off,
-        returns,
-        week,
-        countries,
-        ads,
-        channels,
-        templates,
-        versions,
-        coverage,
-        quality,
-    ];
-    let mut sections = Vec::new();
-    for section in all {
-        sections.extend(section(asking)?);
+    let mut sections =
+        vec![headline(asking)?, trend(asking)?, delivery(asking)?, failures(asking)?];
+    sections.extend(message_failures(asking)?);
+    for section in
+        [drop_off, returns, week, countries, ads, channels, templates, versions, coverage, quality]
+    {
+        sections.push(section(asking)?);
     }
     Ok(sections)
 }
@@ -49,77 +54,84 @@ struct Headline {
     along: Vec<Option<f64>>,
 }
 
-fn headline(asking: &Asking<'_>) -> Result<Option<Section>> {
+impl Headline {
+    /// A sum over each period.
+    fn sum(title: &'static str, of: &[Answered; 2], column: &str) -> Result<Self> {
+        let [now, before] = of;
+        Ok(Self {
+            title,
+            unit: Unit::Count,
+            now: Some(now.sum(column)?),
+            before: Some(before.sum(column)?),
+            more_is_good: Some(true),
+            along: Vec::new(),
+        })
+    }
+
+    /// A share of two sums over each period; none of nothing.
+    fn share(title: &'static str, of: &[Answered; 2], part: &str, whole: &str) -> Result<Self> {
+        let share = |answer: &Answered| -> Result<Option<f64>> {
+            let (part, whole) = (answer.sum(part)?, answer.sum(whole)?);
+            Ok((whole > 0.0).then(|| 100.0 * part / whole))
+        };
+        let [now, before] = of;
+        Ok(Self {
+            title,
+            unit: Unit::Percent,
+            now: share(now)?,
+            before: share(before)?,
+            more_is_good: Some(true),
+            along: Vec::new(),
+        })
+    }
+}
+
+fn headline(asking: &Asking<'_>) -> Result<Section> {
     let (step, starts, _) = axis(asking);
     let by = format!("--by={}", step.name());
-    let both = |name: &str, options: &[&str]| -> Result<Option<[Answered; 2]>> {
-        let now = asking.ask(name, options)?;
-        let before = asking.ask_about(asking.period.before(), name, options)?;
-        Ok(now.zip(before).map(|(now, before)| [now, before]))
-    };
-    let mut figures = Vec::new();
-    let part = |answer: &Answered, part: &str, whole: &str| {
-        let whole = answer.sum(whole);
-        (whole > 0.0).then(|| 100.0 * answer.sum(part) / whole)
-    };
-    if let Some([now, before]) = both("session-duration", &[&by])? {
-        figures.push(Headline {
-            title: "Sessions",
-            unit: Unit::Count,
-            now: Some(now.sum("sessions")),
-            before: Some(before.sum("sessions")),
-            more_is_good: Some(true),
-            along: now.along(step.name(), &starts, "sessions"),
-        });
-    }
-    if let Some([now, before]) = both("drop-off", &[])? {
-        figures.push(Headline {
-            title: "Sessions with an agent",
-            unit: Unit::Percent,
-            now: part(&now, "agent_sessions", "sessions"),
-            before: part(&before, "agent_sessions", "sessions"),
+    let along = |[now, _]: &[Answered; 2], column: &str| now.along(step.name(), &starts, column);
+
+    let sessions = asking.ask_both::<SessionDuration>(&[&by])?;
+    let nodes = asking.ask_both::<DropOff>(&[])?;
+    let sends = asking.ask_both::<DeliveryRate>(&[&by])?;
+    let conversations = asking.ask_both::<ConversationSummary>(&[])?;
+    let messages = asking.ask_both::<MessageSummary>(&[])?;
+    let figures = [
+        Headline {
+            along: along(&sessions, session_duration::SESSIONS)?,
+            ..Headline::sum("Sessions", &sessions, session_duration::SESSIONS)?
+        },
+        Headline {
             more_is_good: None,
-            along: Vec::new(),
-        });
-    }
-    if let Some([now, before]) = both("delivery-rate", &[&by])? {
-        figures.push(Headline {
-            title: "Sends",
-            unit: Unit::Count,
-            now: Some(now.sum("deployments")),
-            before: Some(before.sum("deployments")),
+            ..Headline::share(
+                "Sessions with an agent",
+                &nodes,
+                drop_off::AGENT_SESSIONS,
+                drop_off::SESSIONS,
+            )?
+        },
+        Headline {
             more_is_good: None,
-            along: now.along(step.name(), &starts, "deployments"),
-        });
-        figures.push(Headline {
-            title: "Sends delivered",
-            unit: Unit::Percent,
-            now: part(&now, "delivered", "deployments"),
-            before: part(&before, "delivered", "deployments"),
-            more_is_good: Some(true),
-            along: now.along(step.name(), &starts, "delivered_pct"),
-        });
-    }
-    if let Some([now, before]) = both("conversation-summary", &[])? {
-        figures.push(Headline {
-            title: "Sends answered",
-            unit: Unit::Percent,
-            now: part(&now, "responses", "messages_sent"),
-            before: part(&before, "responses", "messages_sent"),
-            more_is_good: Some(true),
-            along: Vec::new(),
-        });
-    }
-    if let Some([now, before]) = both("message-summary", &[])? {
-        figures.push(Headline {
-            title: "Messages received",
-            unit: Unit::Count,
-            now: Some(now.sum("received")),
-            before: Some(before.sum("received")),
-            more_is_good: Some(true),
-            along: Vec::new(),
-        });
-    }
+            along: along(&sends, delivery_rate::DEPLOYMENTS)?,
+            ..Headline::sum("Sends", &sends, delivery_rate::DEPLOYMENTS)?
+        },
+        Headline {
+            along: along(&sends, delivery_rate::DELIVERED_PCT)?,
+            ..Headline::share(
+                "Sends delivered",
+                &sends,
+                delivery_rate::DELIVERED,
+                delivery_rate::DEPLOYMENTS,
+            )?
+        },
+        Headline::share(
+            "Sends answered",
+            &conversations,
+            conversation_summary::RESPONSES,
+            conversation_summary::MESSAGES_SENT,
+        )?,
+        Headline::sum("Messages received", &messages, message_summary::RECEIVED)?,
+    ];
     let mut body = Html::new();
     body.raw("<div class=\"tiles\">");
     for figure in &figures {
@@ -132,7 +144,7 @@ fn headline(asking: &Asking<'_>) -> Result<Option<Section>> {
         long(before.from),
         long(before.to)
     );
-    Ok(Some(Section { id: "at-a-glance", title: "At a glance", about, command: None, body }))
+    Ok(Section { id: "at-a-glance", title: "At a glance", about, command: None, body })
 }
 
 fn tile(figure: &Headline) -> Html {
@@ -187,20 +199,25 @@ fn behind(html: &mut Html, figures: &Html) {
     html.raw("<details><summary>As a table</summary>").add(figures).raw("</details>");
 }
 
-fn trend(asking: &Asking<'_>) -> Result<Option<Section>> {
+fn trend(asking: &Asking<'_>) -> Result<Section> {
     let (step, starts, places) = axis(asking);
     let by = format!("--by={}", step.name());
-    let Some(answer) = asking.ask("session-duration", &[&by])? else { return Ok(None) };
+    let answer = asking.ask::<SessionDuration>(&[&by])?;
     let along = |name: &str| answer.along(step.name(), &starts, name);
     let mut body = Html::new();
     body.raw("<div class=\"pair\">");
-    let series = vec![Series { name: "Sessions", draw: Draw::Columns, figures: along("sessions") }];
+    let series = vec![Series {
+        name: "Sessions",
+        draw: Draw::Columns,
+        figures: along(session_duration::SESSIONS)?,
+    }];
     let title = format!("Sessions by {}", step.name());
     body.add(&Trend { title, unit: Unit::Count, places: &places, series }.html());
-    let (median, nine) = ("median_duration_seconds", "p90_duration_seconds");
+    let (median, nine) =
+        (session_duration::MEDIAN_DURATION_SECONDS, session_duration::P90_DURATION_SECONDS);
     let series = vec![
-        Series { name: "Median", draw: Draw::Line, figures: along(median) },
-        Series { name: "9 in 10 are shorter", draw: Draw::Dashes, figures: along(nine) },
+        Series { name: "Median", draw: Draw::Line, figures: along(median)? },
+        Series { name: "9 in 10 are shorter", draw: Draw::Dashes, figures: along(nine)? },
     ];
     let title = format!("How long they last, by {}", step.name());
     body.add(&Trend { title, unit: Unit::Seconds, places: &places, series }.html());
@@ -208,38 +225,42 @@ fn trend(asking: &Asking<'_>) -> Result<Option<Section>> {
     let rows = table(
         "Sessions and how long they last",
         &[
-            Shown::texts("From", answer.texts(step.name())),
-            Shown::figures("Sessions", Unit::Count, answer.numbers("sessions")),
-            Shown::figures("Finished", Unit::Count, answer.numbers("finished_sessions")),
-            Shown::figures("Average", Unit::Seconds, answer.numbers("avg_duration_seconds")),
-            Shown::figures("Median", Unit::Seconds, answer.numbers(median)),
-            Shown::figures("9 in 10", Unit::Seconds, answer.numbers(nine)),
-            Shown::figures("Longest", Unit::Seconds, answer.numbers("max_duration_seconds")),
+            answer.shown("From", step.name())?,
+            answer.shown("Sessions", session_duration::SESSIONS)?,
+            answer.shown("Finished", session_duration::FINISHED_SESSIONS)?,
+            answer.shown("Average", session_duration::AVG_DURATION_SECONDS)?,
+            answer.shown("Median", median)?,
+            answer.shown("9 in 10", nine)?,
+            answer.shown("Longest", session_duration::MAX_DURATION_SECONDS)?,
         ],
         400,
     );
     behind(&mut body, &rows);
     let about = "How many sessions begin, and how long do they last? Times are of those that have \
                  ended.";
-    Ok(Some(answer.section_about("sessions", "Sessions", about, body)))
+    Ok(answer.section_about("sessions", "Sessions", about, body))
 }
 
-fn delivery(asking: &Asking<'_>) -> Result<Option<Section>> {
+fn delivery(asking: &Asking<'_>) -> Result<Section> {
     let (step, starts, places) = axis(asking);
     let by = format!("--by={}", step.name());
-    let Some(answer) = asking.ask("delivery-rate", &[&by])? else { return Ok(None) };
+    let answer = asking.ask::<DeliveryRate>(&[&by])?;
     let along = |name: &str| answer.along(step.name(), &starts, name);
     let mut body = Html::new();
     body.raw("<div class=\"pair\">");
-    let series = vec![Series { name: "Sends", draw: Draw::Columns, figures: along("deployments") }];
+    let series = vec![Series {
+        name: "Sends",
+        draw: Draw::Columns,
+        figures: along(delivery_rate::DEPLOYMENTS)?,
+    }];
     let title = format!("Sends by {}", step.name());
     body.add(&Trend { title, unit: Unit::Count, places: &places, series }.html());
     let series = vec![
-        Series { name: "of all", draw: Draw::Line, figures: along("delivered_pct") },
+        Series { name: "of all", draw: Draw::Line, figures: along(delivery_rate::DELIVERED_PCT)? },
         Series {
             name: "of those delivered or failed",
             draw: Draw::Dashes,
-            figures: along("delivered_of_settled_pct"),
+            figures: along(delivery_rate::DELIVERED_OF_SETTLED_PCT)?,
         },
     ];
     body.add(
@@ -247,34 +268,33 @@ fn delivery(asking: &Asking<'_>) -> Result<Option<Section>> {
             .html(),
     );
     body.raw("</div>");
-    let count = |title, name: &str| Shown::figures(title, Unit::Count, answer.numbers(name));
     let rows = table(
         "Sends and how far they came",
         &[
-            Shown::texts("From", answer.texts(step.name())),
-            count("Sends", "deployments"),
-            count("People", "users"),
-            count("Delivered", "delivered"),
-            count("Sent", "sent"),
-            count("Failed", "failed"),
-            count("In process", "in_process"),
-            Shown::figures("Delivered", Unit::Percent, answer.numbers("delivered_pct")),
+            answer.shown("From", step.name())?,
+            answer.shown("Sends", delivery_rate::DEPLOYMENTS)?,
+            answer.shown("People", delivery_rate::USERS)?,
+            answer.shown("Delivered", delivery_rate::DELIVERED)?,
+            answer.shown("Sent", delivery_rate::SENT)?,
+            answer.shown("Failed", delivery_rate::FAILED)?,
+            answer.shown("In process", delivery_rate::IN_PROCESS)?,
+            answer.shown("Delivered", delivery_rate::DELIVERED_PCT)?,
         ],
         400,
     );
     behind(&mut body, &rows);
     let about = "How many sends arrive? By day of the send, whenever it was delivered.";
-    Ok(Some(answer.section_about("delivery", "Delivery", about, body)))
+    Ok(answer.section_about("delivery", "Delivery", about, body))
 }
 
-fn failures(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("failure-reasons", &[])? else { return Ok(None) };
+fn failures(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<FailureReasons>(&[])?;
     let mut body = Html::new();
-    let states = answer.texts("state").into_iter().map(Option::unwrap_or_default);
-    let counts = answer.numbers("deployments");
+    let states = answer.texts(deployments::STATE)?.into_iter().map(Option::unwrap_or_default);
+    let counts = answer.numbers(failure_reasons::DEPLOYMENTS)?;
     let mut by_state: Vec<Bar> = Vec::new();
-    let advice = answer.texts("advice");
-    let all: f64 = answer.sum("deployments");
+    let advice = answer.texts(failure_reasons::ADVICE)?;
+    let all: f64 = answer.sum(failure_reasons::DEPLOYMENTS)?;
     for ((state, count), advice) in states.zip(counts).zip(advice) {
         let (name, count) = (label(&state), count.unwrap_or(0.0));
         let note = advice.map(|advice| format!("→ {advice}"));
@@ -295,42 +315,34 @@ fn failures(asking: &Asking<'_>) -> Result<Option<Section>> {
         let rows = table(
             "Why sends failed",
             &[
-                Shown::labels("State", answer.texts("state")),
-                Shown::texts("Detail", answer.texts("status_detail")),
-                Shown::figures("Sends", Unit::Count, answer.numbers("deployments")),
-                Shown::figures("People", Unit::Count, answer.numbers("users")),
-                Shown::figures(
-                    "Of failures",
-                    Unit::Percent,
-                    answer.numbers("share_of_failures_pct"),
-                ),
-                Shown::figures(
-                    "Of all sends",
-                    Unit::Percent,
-                    answer.numbers("share_of_deployments_pct"),
-                ),
-                Shown::texts("What to do", answer.texts("advice")),
+                Shown::texts("State", answer.labels(deployments::STATE)?),
+                answer.shown("Detail", deployments::STATUS_DETAIL)?,
+                answer.shown("Sends", failure_reasons::DEPLOYMENTS)?,
+                answer.shown("People", failure_reasons::USERS)?,
+                answer.shown("Of failures", failure_reasons::SHARE_OF_FAILURES_PCT)?,
+                answer.shown("Of all sends", failure_reasons::SHARE_OF_DEPLOYMENTS_PCT)?,
+                answer.shown("What to do", failure_reasons::ADVICE)?,
             ],
             ROWS,
         );
         behind(&mut body, &rows);
     }
-    Ok(Some(answer.section("failed-sends", "Why sends fail, and what to do", body)))
+    Ok(answer.section("failed-sends", "Why sends fail, and what to do", body))
 }
 
 fn message_failures(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("message-failures", &[])? else { return Ok(None) };
+    let answer = asking.ask::<MessageFailures>(&[])?;
     if answer.height() == 0 {
         return Ok(None);
     }
     let body = table(
         "Why messages failed",
         &[
-            Shown::texts("Reason", answer.texts("reason_for_failure")),
-            Shown::texts("Template", answer.texts("template_name")),
-            Shown::figures("Messages", Unit::Count, answer.numbers("messages")),
-            Shown::figures("People", Unit::Count, answer.numbers("users")),
-            Shown::figures("Of failures", Unit::Percent, answer.numbers("share_pct")),
+            answer.shown("Reason", messages::REASON_FOR_FAILURE)?,
+            answer.shown("Template", messages::TEMPLATE_NAME)?,
+            answer.shown("Messages", message_failures::MESSAGES)?,
+            answer.shown("People", message_failures::USERS)?,
+            answer.shown("Of failures", message_failures::SHARE_PCT)?,
         ],
         ROWS,
     );
@@ -338,24 +350,24 @@ fn message_failures(asking: &Asking<'_>) -> Result<Option<Section>> {
 }
 
 /// A conversation and its version, as one name.
-fn flows(answer: &Answered) -> Vec<String> {
-    let ids = answer.texts("conversation_id").into_iter();
-    let versions = answer.texts("conversation_version");
+fn flows(answer: &Answered) -> Result<Vec<String>> {
+    let ids = answer.texts(sessions::CONVERSATION_ID)?.into_iter();
+    let versions = answer.texts(sessions::CONVERSATION_VERSION)?;
     let name = |(id, version): (Option<String>, Option<String>)| {
         let id = id.unwrap_or_else(|| "without a conversation".to_owned());
         version.map_or(id.clone(), |version| format!("{id}, version {version}"))
     };
-    ids.zip(versions).map(name).collect()
+    Ok(ids.zip(versions).map(name).collect())
 }
 
-fn drop_off(asking: &Asking<'_>) -> Result<Option<Section>> {
+fn drop_off(asking: &Asking<'_>) -> Result<Section> {
     const FLOWS: usize = 6;
     const NODES: usize = 8;
-    let Some(answer) = asking.ask("drop-off", &[])? else { return Ok(None) };
-    let names = flows(&answer);
-    let sessions = answer.numbers("sessions");
-    let shares = answer.numbers("share_pct");
-    let nodes = answer.texts("last_node_id");
+    let answer = asking.ask::<DropOff>(&[])?;
+    let names = flows(&answer)?;
+    let sessions = answer.numbers(drop_off::SESSIONS)?;
+    let shares = answer.numbers(drop_off::SHARE_PCT)?;
+    let nodes = answer.texts(sessions::LAST_NODE_ID)?;
     let mut by_flow: Vec<(&String, f64, Vec<usize>)> = Vec::new();
     for (row, name) in names.iter().enumerate() {
         let count = sessions[row].unwrap_or(0.0);
@@ -394,10 +406,10 @@ fn drop_off(asking: &Asking<'_>) -> Result<Option<Section>> {
         body.raw("<p class=\"note\">The busiest ").text(&FLOWS.to_string()).raw(" of ");
         body.text(&by_flow.len().to_string()).raw(".</p>");
     }
-    Ok(Some(answer.section("drop-off", "Where users leave the busiest flows", body)))
+    Ok(answer.section("drop-off", "Where users leave the busiest flows", body))
 }
 
-fn returns(asking: &Asking<'_>) -> Result<Option<Section>> {
+fn returns(asking: &Asking<'_>) -> Result<Section> {
     const WEEKS: u64 = 12;
     const DAYS: [&str; 6] = ["1", "3", "7", "14", "21", "28"];
     const TITLES: [&str; 6] = ["1 day", "3 days", "7 days", "14 days", "21 days", "28 days"];
@@ -406,10 +418,12 @@ fn returns(asking: &Asking<'_>) -> Result<Option<Section>> {
     let period = Period { from, ..asking.period };
     let days = format!("--days={}", DAYS.join(","));
     let options = ["--cohort=week", "--mode=within", &days];
-    let Some(answer) = asking.ask_about(period, "return-rate", &options)? else { return Ok(None) };
-    let cohorts = answer.texts("cohort");
-    let (day, eligible) = (answer.texts("day_n"), answer.numbers("eligible_users"));
-    let (rates, people) = (answer.numbers("return_rate_pct"), answer.numbers("cohort_users"));
+    let answer = asking.ask_about::<ReturnRate>(period, &options)?;
+    let cohorts = answer.texts(return_rate::COHORT)?;
+    let (day, eligible) =
+        (answer.texts(return_rate::DAY_N)?, answer.numbers(return_rate::ELIGIBLE_USERS)?);
+    let (rates, people) =
+        (answer.numbers(return_rate::RETURN_RATE_PCT)?, answer.numbers(return_rate::COHORT_USERS)?);
     let mut weeks: Vec<&Option<String>> = cohorts.iter().collect();
     weeks.dedup();
     let of = |week: &Option<String>, n: &str| {
@@ -434,21 +448,21 @@ fn returns(asking: &Asking<'_>) -> Result<Option<Section>> {
         columns.push(Shown::figures(title, Unit::Percent, rates).shaded(most));
     }
     let body = table("Came back within", &columns, ROWS);
-    let mut section = answer.section("returns", "Do users come back?", body);
-    section.about = format!(
+    let about = format!(
         "Of the people who first came in a week, the share that came again within so many days. \
          Only people for whom these days are over count; a redirection is no visit. {}.",
         period.words()
     );
-    Ok(Some(section))
+    Ok(answer.section_about("returns", "Do users come back?", &about, body))
 }
 
-fn week(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("activity-hours", &[])? else { return Ok(None) };
-    let (days, of_day) = (answer.numbers("weekday"), answer.numbers("hour"));
-    let field = |name: &str| {
+fn week(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<ActivityHours>(&[])?;
+    let (days, of_day) =
+        (answer.numbers(activity_hours::WEEKDAY)?, answer.numbers(activity_hours::HOUR)?);
+    let field = |name: &str| -> Result<_> {
         let mut field = [[0.0; 24]; 7];
-        for ((day, hour), figure) in days.iter().zip(&of_day).zip(answer.numbers(name)) {
+        for ((day, hour), figure) in days.iter().zip(&of_day).zip(answer.numbers(name)?) {
             let at = |number: &Option<f64>, first: f64, count: usize| {
                 (0..count).find(|place| *number == Some(*place as f64 + first))
             };
@@ -456,96 +470,102 @@ fn week(asking: &Asking<'_>) -> Result<Option<Section>> {
                 field[day][hour] = figure.unwrap_or(0.0);
             }
         }
-        field
+        Ok(field)
     };
     let mut body = Html::new();
-    body.raw("<div class=\"pair\">").add(&hours("Sessions that begin", &field("sessions")));
-    body.add(&hours("First messages of users", &field("first_messages"))).raw("</div>");
+    body.raw("<div class=\"pair\">")
+        .add(&hours("Sessions that begin", &field(activity_hours::SESSIONS)?));
+    body.add(&hours("First messages of users", &field(activity_hours::FIRST_MESSAGES)?))
+        .raw("</div>");
     let about = "When do users write? Sessions that begin in the period; each count stands in the \
                  hour in which it happened.";
-    Ok(Some(answer.section_about("hours", "Hours of the week", about, body)))
+    Ok(answer.section_about("hours", "Hours of the week", about, body))
 }
 
-fn countries(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("country-breakdown", &[])? else { return Ok(None) };
-    let count = |title, name: &str| Shown::figures(title, Unit::Count, answer.numbers(name));
-    let share = |title, name: &str| Shown::figures(title, Unit::Percent, answer.numbers(name));
-    let countries = answer.texts("country_name").into_iter().zip(answer.texts("country"));
+fn countries(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<CountryBreakdown>(&[])?;
+    let countries =
+        answer.texts(country_breakdown::NAME)?.into_iter().zip(answer.texts(deployments::COUNTRY)?);
     let names = countries.map(|(name, code)| name.or(code).or(Some("Unknown".to_owned())));
     let body = table(
         "Countries",
         &[
             Shown::texts("Country", names.collect()),
-            count("Sends", "deployments").shaded(largest(&answer, "deployments")),
-            share("Delivered", "delivered_pct"),
-            share("Opened a session", "click_through_pct"),
-            share("Answered", "reply_pct"),
-            count("Inbound sessions", "inbound_sessions"),
-            Shown::figures("Session", Unit::Seconds, answer.numbers("avg_session_seconds")),
-            share("Converted", "conversion_pct"),
-            Shown::money("Revenue", answer.amounts("revenue"), answer.texts("revenue_currency")),
+            answer.shaded("Sends", country_breakdown::DEPLOYMENTS)?,
+            answer.shown("Delivered", country_breakdown::DELIVERED_PCT)?,
+            answer.shown("Opened a session", country_breakdown::CLICK_THROUGH_PCT)?,
+            answer.shown("Answered", country_breakdown::REPLY_PCT)?,
+            answer.shown("Inbound sessions", country_breakdown::INBOUND_SESSIONS)?,
+            answer.shown("Session", country_breakdown::AVG_SESSION_SECONDS)?,
+            answer.shown("Converted", country_breakdown::CONVERSION_PCT)?,
+            answer.money(
+                "Revenue",
+                country_breakdown::REVENUE,
+                country_breakdown::REVENUE_CURRENCY,
+            )?,
         ],
         ROWS,
     );
-    Ok(Some(answer.section("countries", "Countries", body)))
+    Ok(answer.section("countries", "Countries", body))
 }
 
-fn largest(answer: &Answered, name: &str) -> f64 {
-    answer.numbers(name).into_iter().flatten().fold(0.0, f64::max)
-}
-
-fn ads(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("meta-sources", &[])? else { return Ok(None) };
-    let count = |title, name: &str| Shown::figures(title, Unit::Count, answer.numbers(name));
-    let headlines = answer.texts("meta_source_headline").into_iter();
-    let named = headlines.zip(answer.texts("meta_source_id"));
+fn ads(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<MetaSources>(&[])?;
+    let headlines = answer.texts(sessions::META_SOURCE_HEADLINE)?.into_iter();
+    let named = headlines.zip(answer.texts(sessions::META_SOURCE_ID)?);
     let body = table(
         "Ads and posts",
         &[
             Shown::texts("Headline", named.map(|(headline, id)| headline.or(id)).collect()),
-            Shown::texts("Type", answer.texts("meta_source_type")),
-            count("Sessions", "sessions").shaded(largest(&answer, "sessions")),
-            count("People", "users"),
-            Shown::figures("Session", Unit::Seconds, answer.numbers("avg_duration_seconds")),
-            Shown::money("Spend", answer.amounts("spend"), answer.texts("spend_currency")),
-            Shown::figures("Per session", Unit::Number, answer.numbers("cost_per_session")),
-            count("Conversions", "conversions"),
-            Shown::money("Revenue", answer.amounts("revenue"), answer.texts("revenue_currency")),
-            Shown::figures("ROAS", Unit::Number, answer.numbers("roas")),
+            answer.shown("Type", sessions::META_SOURCE_TYPE)?,
+            answer.shaded("Sessions", meta_sources::SESSIONS)?,
+            answer.shown("People", meta_sources::USERS)?,
+            answer.shown("Session", meta_sources::AVG_DURATION_SECONDS)?,
+            answer.money("Spend", meta_sources::COST, meta_sources::COST_CURRENCY)?,
+            answer.shown("Per session", meta_sources::COST_PER_SESSION)?,
+            answer.shown("Conversions", meta_sources::CONVERSIONS)?,
+            answer.money("Revenue", meta_sources::REVENUE, meta_sources::REVENUE_CURRENCY)?,
+            answer.shown("ROAS", meta_sources::ROAS)?,
         ],
         ROWS,
     );
-    Ok(Some(answer.section("ads", "Ads and posts, and what they earn", body)))
+    Ok(answer.section("ads", "Ads and posts, and what they earn", body))
 }
 
-fn channels(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("inbound-channels", &[])? else { return Ok(None) };
-    let count = |title, name: &str| Shown::figures(title, Unit::Count, answer.numbers(name));
+fn channels(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<InboundChannels>(&[])?;
     let body = table(
         "Channels",
         &[
-            Shown::labels("Channel", answer.texts("channel")),
-            Shown::texts("Source", answer.texts("source")),
-            Shown::texts("Campaign", answer.texts("campaign")),
-            count("Sessions", "sessions").shaded(largest(&answer, "sessions")),
-            count("People", "users"),
-            Shown::figures("Session", Unit::Seconds, answer.numbers("avg_duration_seconds")),
-            Shown::figures("With an agent", Unit::Percent, answer.numbers("agent_pct")),
-            Shown::figures("Converted", Unit::Percent, answer.numbers("conversion_pct")),
-            Shown::money("Revenue", answer.amounts("revenue"), answer.texts("revenue_currency")),
+            Shown::texts("Channel", answer.labels(inbound_channels::CHANNEL)?),
+            answer.shown("Source", inbound_channels::SOURCE)?,
+            answer.shown("Campaign", inbound_channels::CAMPAIGN)?,
+            answer.shaded("Sessions", inbound_channels::SESSIONS)?,
+            answer.shown("People", inbound_channels::USERS)?,
+            answer.shown("Session", inbound_channels::AVG_DURATION_SECONDS)?,
+            answer.shown("With an agent", inbound_channels::AGENT_PCT)?,
+            answer.shown("Converted", inbound_channels::CONVERSION_PCT)?,
+            answer.money(
+                "Revenue",
+                inbound_channels::REVENUE,
+                inbound_channels::REVENUE_CURRENCY,
+            )?,
         ],
         ROWS,
     );
-    Ok(Some(answer.section("channels", "Channels of inbound users", body)))
+    Ok(answer.section("channels", "Channels of inbound users", body))
 }
 
 /// The most rows of a chart of intervals.
 const INTERVALS: usize = 12;
 
-fn templates(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("template-performance", &[])? else { return Ok(None) };
-    let names = answer.texts("template_name");
-    let (delivered, replied) = (answer.numbers("delivered"), answer.numbers("replied"));
+fn templates(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<TemplatePerformance>(&[])?;
+    let names = answer.texts(messages::TEMPLATE_NAME)?;
+    let (delivered, replied) = (
+        answer.numbers(template_performance::DELIVERED)?,
+        answer.numbers(template_performance::REPLIED)?,
+    );
     let interval = |row: usize| {
         let whole = delivered[row].unwrap_or(0.0);
         let part = replied[row].unwrap_or(0.0);
@@ -561,37 +581,41 @@ fn templates(asking: &Asking<'_>) -> Result<Option<Section>> {
     if !rows.is_empty() {
         body.add(&intervals("Answered, of those delivered", &rows));
     }
-    let share = |title, name: &str| Shown::figures(title, Unit::Percent, answer.numbers(name));
-    let count = |title, name: &str| Shown::figures(title, Unit::Count, answer.numbers(name));
     body.add(&table(
         "Templates",
         &[
             Shown::texts("Template", names.clone()),
-            count("Created", "created"),
-            count("Failed", "failed"),
-            count("Delivered", "delivered"),
-            share("Delivered", "delivered_pct"),
-            share("Read", "read_pct"),
-            share("Answered", "reply_pct"),
-            Shown::figures("Answered after", Unit::Seconds, answer.numbers("median_reply_seconds")),
+            answer.shown("Created", template_performance::CREATED)?,
+            answer.shown("Failed", template_performance::FAILED)?,
+            answer.shown("Delivered", template_performance::DELIVERED)?,
+            answer.shown("Delivered", template_performance::DELIVERED_PCT)?,
+            answer.shown("Read", template_performance::READ_PCT)?,
+            answer.shown("Answered", template_performance::REPLY_PCT)?,
+            answer.shown("Answered after", template_performance::MEDIAN_REPLY_SECONDS)?,
         ],
         ROWS,
     ));
-    Ok(Some(answer.section("templates", "Templates compared", body)))
+    Ok(answer.section("templates", "Templates compared", body))
 }
 
-fn versions(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("version-comparison", &[])? else { return Ok(None) };
-    let body = versions_of(&answer);
-    Ok(Some(answer.section("versions", "Versions of conversations compared", body)))
+fn versions(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<VersionComparison>(&[])?;
+    let body = versions_of(&answer)?;
+    Ok(answer.section("versions", "Versions of conversations compared", body))
 }
 
 /// Versions of conversations and how they are answered.
-pub(super) fn versions_of(answer: &Answered) -> Html {
-    let names = flows(answer);
-    let (shares, delivered) = (answer.numbers("reply_pct"), answer.numbers("delivered"));
-    let ends: Vec<_> =
-        answer.numbers("reply_pct_low").into_iter().zip(answer.numbers("reply_pct_high")).collect();
+pub(super) fn versions_of(answer: &Answered) -> Result<Html> {
+    let names = flows(answer)?;
+    let (shares, delivered) = (
+        answer.numbers(version_comparison::REPLY_PCT)?,
+        answer.numbers(version_comparison::DELIVERED)?,
+    );
+    let ends: Vec<_> = answer
+        .numbers(version_comparison::REPLY_PCT_LOW)?
+        .into_iter()
+        .zip(answer.numbers(version_comparison::REPLY_PCT_HIGH)?)
+        .collect();
     let mut rows: Vec<usize> = (0..answer.height()).collect();
     rows.sort_by(|a, b| delivered[*b].unwrap_or(0.0).total_cmp(&delivered[*a].unwrap_or(0.0)));
     rows.truncate(INTERVALS);
@@ -615,31 +639,32 @@ pub(super) fn versions_of(answer: &Answered) -> Html {
         "Versions",
         &[
             Shown::texts("Conversation", names.iter().cloned().map(Some).collect()),
-            Shown::figures("Sends", Unit::Count, answer.numbers("deployments")),
-            Shown::figures("Delivered", Unit::Percent, answer.numbers("delivered_pct")),
+            answer.shown("Sends", version_comparison::DEPLOYMENTS)?,
+            answer.shown("Delivered", version_comparison::DELIVERED_PCT)?,
             Shown::figures("Answered", Unit::Percent, shares),
-            Shown::figures("Answered after", Unit::Seconds, answer.numbers("median_reply_seconds")),
+            answer.shown("Answered after", version_comparison::MEDIAN_REPLY_SECONDS)?,
             Shown::texts(
                 "Against the version before",
-                answer.numbers("p_value").into_iter().map(verdict).collect(),
+                answer.numbers(version_comparison::P_VALUE)?.into_iter().map(verdict).collect(),
             ),
         ],
         ROWS,
     );
     body.add(&table);
-    body
+    Ok(body)
 }
 
-fn coverage(asking: &Asking<'_>) -> Result<Option<Section>> {
+fn coverage(asking: &Asking<'_>) -> Result<Section> {
     let Period { from, to, .. } = asking.period;
     let after = to.succ_opt().unwrap_or(to);
     let options = [format!("--since={from}"), format!("--today={after}")];
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let Some(answer) = asking.ask("coverage", &options)? else { return Ok(None) };
-    let (names, rows) = (answer.texts("table"), answer.numbers("rows"));
-    let missing = answer.numbers("missing_days");
-    let [first, last, next_from, next_to] =
-        ["first_day", "last_day", "next_from", "next_to"].map(|name| answer.dates(name));
+    let answer = asking.ask::<Coverage>(&options)?;
+    let (names, rows) = (answer.texts(coverage::TABLE)?, answer.numbers(coverage::ROWS)?);
+    let missing = answer.numbers(coverage::MISSING_DAYS)?;
+    let (first, last) = (answer.dates(coverage::FIRST_DAY)?, answer.dates(coverage::LAST_DAY)?);
+    let (next_from, next_to) =
+        (answer.dates(coverage::NEXT_FROM)?, answer.dates(coverage::NEXT_TO)?);
     let mut body = Html::new();
     body.raw(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Coverage\"><table>",
@@ -685,30 +710,13 @@ fn coverage(asking: &Asking<'_>) -> Result<Option<Section>> {
     body.raw("</tbody></table></div>");
     let about = "Which days are there? A day without rows is a gap in the exports, or a day on \
                  which nothing happened. Marks stand for UTC days.";
-    Ok(Some(Section {
-        id: "coverage",
-        title: "Coverage",
-        about: about.to_owned(),
-        command: Some(answer.command),
-        body,
-    }))
+    Ok(answer.section_about("coverage", "Coverage", about, body))
 }
 
-fn quality(asking: &Asking<'_>) -> Result<Option<Section>> {
-    let Some(answer) = asking.ask("data-quality", &[])? else { return Ok(None) };
-    let failing = answer.numbers("failing");
+fn quality(asking: &Asking<'_>) -> Result<Section> {
+    let answer = asking.ask::<DataQuality>(&[])?;
+    let failing = answer.numbers(data_quality::FAILING)?;
     let some: Vec<bool> = failing.iter().map(|count| count.unwrap_or(0.0) > 0.0).collect();
-    let kept = |figures: Vec<Option<f64>>| -> Vec<Option<f64>> {
-        figures
-            .into_iter()
-            .zip(&some)
-            .filter(|(_, some)| **some)
-            .map(|(figure, _)| figure)
-            .collect()
-    };
-    let kept_texts = |texts: Vec<Option<String>>| -> Vec<Option<String>> {
-        texts.into_iter().zip(&some).filter(|(_, some)| **some).map(|(text, _)| text).collect()
-    };
     let found = some.iter().filter(|some| **some).count();
     let mut body = Html::new();
     body.raw("<p class=\"verdict\">").text(&match found {
@@ -720,15 +728,16 @@ fn quality(asking: &Asking<'_>) -> Result<Option<Section>> {
         body.add(&table(
             "What the checks find",
             &[
-                Shown::labels("Check", kept_texts(answer.texts("check"))),
-                Shown::labels("Table", kept_texts(answer.texts("table"))),
-                Shown::figures("Rows", Unit::Count, kept(failing.clone())),
-                Shown::figures("Of", Unit::Count, kept(answer.numbers("rows"))),
-                Shown::figures("Share", Unit::Percent, kept(answer.numbers("share_pct"))),
-                Shown::texts("Such as", kept_texts(answer.texts("example"))),
-            ],
+                Shown::texts("Check", answer.labels(data_quality::CHECK)?),
+                Shown::texts("Table", answer.labels(data_quality::TABLE)?),
+                answer.shown("Rows", data_quality::FAILING)?,
+                answer.shown("Of", data_quality::ROWS)?,
+                answer.shown("Share", data_quality::SHARE_PCT)?,
+                answer.shown("Such as", data_quality::EXAMPLE)?,
+            ]
+            .map(|column| column.only(&some)),
             100,
         ));
     }
-    Ok(Some(answer.section("quality", "Data quality", body)))
+    Ok(answer.section("quality", "Data quality", body))
 }

@@ -1,6 +1,6 @@
 //! Tables that a person sorts.
 
-use super::figures::{NOTHING, Unit, label, money};
+use super::figures::{NOTHING, Unit, money};
 use super::html::Html;
 
 /// A column of a table, and its cells.
@@ -25,11 +25,6 @@ impl Shown {
         Self { title, cells: texts.into_iter().map(Cell::Text).collect(), shade: None }
     }
 
-    /// Names in the words of programs.
-    pub(super) fn labels(title: &'static str, names: Vec<Option<String>>) -> Self {
-        Self::texts(title, names.into_iter().map(|name| name.map(|name| label(&name))).collect())
-    }
-
     pub(super) fn figures(title: &'static str, unit: Unit, figures: Vec<Option<f64>>) -> Self {
         let cells = figures.into_iter().map(|figure| Cell::Figure(unit, figure)).collect();
         Self { title, cells, shade: None }
@@ -42,6 +37,13 @@ impl Shown {
     ) -> Self {
         let cells = amounts.into_iter().zip(currencies).map(|(of, what)| Cell::Money(of, what));
         Self { title, cells: cells.collect(), shade: None }
+    }
+
+    /// The same without the rows that `keep` leaves out.
+    pub(super) fn only(mut self, keep: &[bool]) -> Self {
+        let mut keep = keep.iter();
+        self.cells.retain(|_| keep.next() == Some(&true));
+        self
     }
 
     /// The same, the greater its figures the darker, as parts of the greatest.

@@ -259,7 +259,8 @@ impl<F: Field> Points<F> {
     /// The columns that name a point.
     pub fn by(&self) -> Vec<OutputColumn> {
         let bounds = const { [OutputColumn::count(START), OutputColumn::count(END)] };
-        let split = self.dimension_columns().into_iter().map(OutputColumn::text);
+        let split =
+            self.dimension_columns().into_iter().map(|name| OutputColumn::text(name).as_named());
         bounds.into_iter().chain(F::ALWAYS.iter().copied()).chain(split).collect()
     }
 

@@ -1,10 +1,13 @@
 //! What holds for the catalog itself.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Command;
+use polars::prelude::DataType;
+use wabalake_data::{Meaning, TABLES};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Room, Tables};
+use wabalake_queries::query::{Room, Tables, Type};
 
 use crate::golden;
 
@@ -35,6 +38,59 @@ fn cards_name_columns_that_there_are() {
         let has = |name: &str| card.columns.iter().any(|column| column.name == name);
         assert!(card.key.iter().all(|name| has(name)), "{}: {:?}", card.name, card.key);
         assert!(card.order.iter().all(|by| has(by.column())), "{}: {:?}", card.name, card.order);
+    }
+}
+
+/// Whether a column of texts says what it is, and no less than its name does.
+fn is_marked(name: &str, meaning: Option<Meaning>) -> bool {
+    let parts: Vec<&str> = name.split('_').collect();
+    let is_of = |words: &[&str]| parts.iter().any(|part| words.contains(part));
+    match meaning {
+        Some(Meaning::Person | Meaning::Line) => true,
+        // A dialling code is nobody's.
+        _ if is_of(&["user", "phone", "cellphone", "number", "line"])
+            && !is_of(&["code", "name"]) =>
+        {
+            false
+        }
+        _ if ["from", "to"].contains(&name) => false,
+        Some(Meaning::Written) => true,
+        _ => !name.ends_with("message") && !name.ends_with("display_name") && meaning.is_some(),
+    }
+}
+
+#[test]
+fn every_text_of_a_table_and_of_an_answer_says_what_it_is() {
+    let mut people_and_lines = BTreeMap::new();
+    for table in TABLES {
+        for column in table.cells().filter(|column| column.data_type() == DataType::String) {
+            let meaning = column.meaning();
+            assert!(is_marked(column.name, meaning), "{}: {}", table.name, column.name);
+            if matches!(meaning, Some(Meaning::Person | Meaning::Line)) {
+                people_and_lines.insert(column.name, meaning);
+            }
+        }
+    }
+    for room in CATALOG {
+        for case in golden::cases(room) {
+            for column in golden::ask(room, &case.arguments).columns() {
+                let (name, meaning) = (column.name, column.meaning);
+                if column.of == Type::Text {
+                    assert!(is_marked(name, meaning), "{}: {name}", room.card.name);
+                    let stored = people_and_lines.get(name).copied().unwrap_or(meaning);
+                    assert_eq!(meaning, stored, "{}: {name}", room.card.name);
+                }
+            }
+        }
+    }
+    // The check itself.
+    for (name, meaning) in [
+        ("note", None),
+        ("buyer_phone", Some(Meaning::Term)),
+        ("user_id", Some(Meaning::Written)),
+        ("last_message", Some(Meaning::Term)),
+    ] {
+        assert!(!is_marked(name, meaning), "{name}");
     }
 }
 
@@ -90,7 +146,7 @@ fn twins_are_filled_in_entirely() {
                 assert!(!sql.contains(hidden), "{}: `{hidden}` in a twin", room.card.name);
             }
             for word in sql.split(|c: char| !c.is_alphanumeric() && c != '_') {
-                let of_another = wabalake_data::TABLES
+                let of_another = TABLES
                     .iter()
                     .any(|table| table.name == word && !room.card.reads.contains(table));
                 assert!(

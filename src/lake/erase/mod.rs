@@ -46,7 +46,7 @@ pub use self::files::Unsearched;
 use self::files::holds_number;
 use self::number::{Look, Number};
 use self::records::Judge;
-use self::rows::{LINES, Roles, SESSION_ID, Sought, USER_PHONE, When, theirs};
+use self::rows::{Roles, SESSION_ID, Sought, USER_PHONE, When, lines, theirs};
 use super::layout::{Layout, layouts};
 use super::log::Action;
 use super::marts::MART_DAY;
@@ -269,8 +269,7 @@ impl Lake {
 
     /// A number that stands as a line in rows of others is the business's own.
     fn refuse_line(&self, number: &Number) -> Result<()> {
-        for (name, line) in LINES {
-            let Some(table) = wabalake_data::table(name) else { continue };
+        for (table, line) in lines() {
             let snapshot = self.snapshot(table)?;
             let known = table.stored();
             for file in &snapshot.files {
@@ -282,7 +281,8 @@ impl Lake {
                 let mut of_others = lines.filter(|(_, theirs)| *theirs != Some(true));
                 if of_others.any(|(line, _)| line.is_some_and(is_line)) {
                     return Err(Error::lake(format!(
-                        "that number is a line of the business: it stands in `{line}` of `{name}`"
+                        "that number is a line of the business: it stands in `{line}` of `{}`",
+                        table.name
                     ))
                     .hint(
                         "a line is not a person; to erase all rows that name it, whoever wrote \

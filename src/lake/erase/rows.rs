@@ -15,9 +15,8 @@
 use std::collections::{HashMap, HashSet};
 
 use polars::prelude::*;
-use wabalake_data::tables::{
-    Kind, closures, message_summaries, messages, meta_points, session_summaries, sessions, text_key,
-};
+use wabalake_data::tables::{Kind, closures, sessions, text_key};
+use wabalake_data::{Meaning, TABLES, Table};
 
 use super::number::{Look, Number};
 use super::records::{Judge, Verdict};
@@ -25,15 +24,13 @@ use crate::error::Result;
 use crate::lake::Layout;
 use crate::lake::rejects::{self, REJECTS};
 
-/// The columns that name the business's lines.
-pub(super) const LINES: [(&str, &str); 6] = [
-    (sessions::NAME, sessions::LINE_WHATSAPP_NUMBER),
-    (messages::NAME, messages::LINE),
-    (message_summaries::NAME, message_summaries::WA_PHONE_NUMBER),
-    (session_summaries::NAME, session_summaries::WA_PHONE_NUMBER),
-    (meta_points::NAME, meta_points::PHONE_NUMBER),
-    (meta_points::NAME, meta_points::PHONE_NUMBERS),
-];
+/// The columns that name the business's lines, each with its table.
+pub(super) fn lines() -> impl Iterator<Item = (&'static Table, &'static str)> {
+    let named = |column: &&wabalake_data::Column| column.meaning() == Some(Meaning::Line);
+    TABLES.iter().flat_map(move |table| {
+        table.columns.iter().filter(named).map(|column| (*table, column.name))
+    })
+}
 
 /// The person in every table that has one.
 pub(super) const USER_PHONE: &str = sessions::USER_PHONE;
@@ -148,7 +145,7 @@ impl Roles {
         let own: HashSet<&str> = table.key.iter().copied().chain(hashed).collect();
         let role = |column: &wabalake_data::Column| match column.kind {
             _ if column.name == USER_PHONE => Role::Person,
-            _ if LINES.contains(&(table.name, column.name)) => Role::Line,
+            _ if column.meaning() == Some(Meaning::Line) => Role::Line,
             Kind::Phone | Kind::FullPhone => Role::Phone,
             _ if [SESSION_ID, sessions::PARENT_SESSION_ID].contains(&column.name) => Role::Session,
             _ if column.name == closures::CLOSURE_ID => Role::Closing,
@@ -295,7 +292,7 @@ impl Roles {
 fn is_name_elsewhere(column: &wabalake_data::Column) -> bool {
     column.name == closures::EVENT_ID
         || matches!(column.kind, Kind::Word)
-            && wabalake_data::TABLES.iter().any(|table| table.key.contains(&column.name))
+            && TABLES.iter().any(|table| table.key.contains(&column.name))
 }
 
 fn stand_in(sought: &Sought, session: &str, when: When) -> Option<String> {

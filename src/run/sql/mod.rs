@@ -206,8 +206,8 @@ fn described(schema: &Schema) -> Vec<OutputColumn> {
     let described = schema.iter().map(|(name, of)| {
         // A process answers one statement.
         let name: &'static str = String::leak(name.to_string());
-        let plain = |of| OutputColumn { name, of, unit: None };
-        match of {
+        let plain = |of| OutputColumn { of, ..OutputColumn::text(name) };
+        let described = match of {
             DataType::Boolean => plain(Type::Boolean),
             DataType::Date => OutputColumn::date(name),
             DataType::Datetime(..) => OutputColumn::instant(name),
@@ -218,7 +218,8 @@ fn described(schema: &Schema) -> Vec<OutputColumn> {
             DataType::Float64 if name.ends_with("_seconds") => OutputColumn::seconds(name),
             DataType::Float64 => plain(Type::Float),
             _ => OutputColumn::text(name),
-        }
+        };
+        described.as_named()
     });
     described.collect()
 }
