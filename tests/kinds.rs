@@ -10,7 +10,6 @@ use wabalake::lake::Lake;
 use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{Options, Report, load};
 use wabalake_data::Table;
-use wabalake_data::sample::Plan;
 use wabalake_data::tables::{
     UTC_DAY, ad_spend, audience_tags, closures, conversions, message_summaries, messages,
     meta_points, rates, session_summaries, sessions, variables,
@@ -18,6 +17,7 @@ use wabalake_data::tables::{
 use wabalake_queries::query::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing,
 };
+use wabalake_sample::Plan;
 
 /// A lake, and a place for the files that it is to load.
 pub(super) struct Bench {

@@ -8,8 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use wabalake_data::sample::{File, Plan, Summary};
 use wabalake_data::{TABLES, Table};
+use wabalake_sample::{File, Plan, Summary};
 
 use super::output::{shown_path, to_file, to_stdout};
 use super::{Asked, Subcommand, usage};

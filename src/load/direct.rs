@@ -11,7 +11,7 @@ use polars::prelude::*;
 use serde_json::json;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
-use wabalake_data::sample::{self, Plan};
+use wabalake_sample::{Plan, TABLES};
 
 use super::encoding::Transcoder;
 use super::header::Header;
@@ -34,7 +34,7 @@ pub fn fill(
     wanted: &dyn Fn(&Table) -> bool,
     quiet: bool,
 ) -> Result<Vec<TableReport>> {
-    let tables = || sample::TABLES.into_iter().filter(|table| wanted(table));
+    let tables = || TABLES.into_iter().filter(|table| wanted(table));
     for table in tables() {
         if lake.snapshot(table)?.version.is_some() {
             return Err(Error::usage(format!("the lake has {} already", table.name))
