@@ -18,7 +18,7 @@ use wabalake_data::tables::{
     deployments, messages, sessions, text_key, variables,
 };
 
-use super::cli::Desk;
+use super::support::Desk;
 
 /// Exports and a lake.
 struct Bench {
@@ -586,7 +586,7 @@ fn the_command_line_or_the_lake_says_the_default_country() {
         ("", "such as CO"),
     ] {
         let mut command = desk.command("load tags.csv --lake d --default-country");
-        let said = super::cli::Said::of(command.arg(wrong).output().unwrap());
+        let said = super::support::Said::of(command.arg(wrong).output().unwrap());
         assert_eq!(said.code, 2, "{wrong}: {}", said.err);
         assert!(said.err.contains(hint), "{wrong}: {}", said.err);
     }

@@ -14,7 +14,7 @@ use wabalake::load::{self, load};
 use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
 
-use super::cli::{Desk, Said};
+use super::support::{Desk, Said};
 
 /// Who is erased, as everybody writes them; of the numbers that are plainly made up.
 const PHONE: &str = "573005550101";

@@ -16,7 +16,7 @@ use wabalake::load::{self, Report, load};
 use wabalake_data::tables::{conversions, sessions};
 use wabalake_data::{TABLES, Table};
 
-use super::cli::Desk;
+use super::support::Desk;
 
 /// Who is erased, of the numbers that are plainly made up, and a part of the number that every way to
 /// write it in these exports has.

@@ -17,7 +17,7 @@ use wabalake::nightly::{self, night};
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
-use super::cli::{Desk, Said};
+use super::support::{Desk, Said};
 
 const TITLES: &str = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
 

@@ -16,7 +16,7 @@ use wabalake::load::{Options, Report, load};
 use wabalake_data::tables::{ad_spend, audience_tags, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
 
-use super::cli::{Desk, Said};
+use super::support::{Desk, Said};
 use ::zip::write::SimpleFileOptions;
 
 /// A lake and a place for exports, gone with the test.

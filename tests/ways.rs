@@ -15,7 +15,7 @@ use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::tables::{ad_spend, conversions, message_summaries, rates, sessions};
 
-use super::cli::Desk;
+use super::support::Desk;
 
 struct Bench {
     folder: TempDir,
