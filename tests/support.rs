@@ -1,9 +1,13 @@
-//! What the tests share: a lake with a place for exports, and commands as they are typed.
+//! What the tests share: a lake with a place for exports, commands as they are typed, files as they
+//! are packed.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use ::zip::write::SimpleFileOptions;
 use polars::prelude::*;
 use tempfile::TempDir;
 use wabalake::error::Error;
@@ -13,56 +17,115 @@ use wabalake::load::{Options, Report, load};
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
-/// A lake, and a place for the files that it is to load.
+/// A lake and a place for exports, gone with the test.
 pub(super) struct Bench {
-    folder: TempDir,
+    pub(super) folder: TempDir,
+    /// How files are loaded where a test does not say it.
+    pub(super) options: Options,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), options: Options::default() }
     }
 
-    pub(super) fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
-    pub(super) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
+    /// Writes a file, and the folders that it is in.
+    pub(super) fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
         path
     }
 
+    pub(super) fn lake(&self) -> Lake {
+        self.lake_at("lake")
+    }
+
+    /// One of several lakes.
+    pub(super) fn lake_at(&self, name: &str) -> Lake {
+        Lake::create(self.path(name)).unwrap()
+    }
+
+    pub(super) fn load_with(&self, files: &[PathBuf], options: &Options) -> Result<Report, Error> {
+        load(&self.lake(), files, options)
+    }
+
+    pub(super) fn load_files(&self, files: &[PathBuf]) -> Result<Report, Error> {
+        self.load_with(files, &self.options)
+    }
+
+    /// Loads what is there already.
+    pub(super) fn load_path(&self, name: &str) -> Result<Report, Error> {
+        self.load_files(&[self.path(name)])
+    }
+
     pub(super) fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
-        load(&self.lake(), &[self.file(name, text)], &Options::default())
+        self.load_files(&[self.file(name, text)])
     }
 
     pub(super) fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
         self.try_load(name, text).unwrap()
     }
 
-    /// Each row's columns in their order, then its UTC day; nothing for a null.
+    /// Loads a file of which nothing can be taken: its rejects are kept.
+    pub(super) fn refused(&self, file: PathBuf) {
+        let error = self.load_files(&[file]).unwrap_err();
+        assert!(error.to_string().ends_with("taken: nothing was loaded"), "{error}");
+    }
+
+    pub(super) fn frame(&self, table: &'static Table) -> DataFrame {
+        self.lake().snapshot(table).unwrap().scan().unwrap().collect().unwrap()
+    }
+
+    pub(super) fn count(&self, table: &'static Table) -> u64 {
+        self.lake().snapshot(table).unwrap().rows()
+    }
+
+    /// Each row's columns in their order, then its UTC day, with `|` between; nothing for a null.
     pub(super) fn rows(&self, table: &'static Table) -> Vec<String> {
+        let columns = table.columns.iter().map(|column| column.name);
+        self.columns(table, &columns.chain([UTC_DAY]).collect::<Vec<_>>(), "|")
+    }
+
+    /// Some columns of a table's rows, in an order of their own; nothing for a null.
+    pub(super) fn columns(
+        &self,
+        table: &'static Table,
+        names: &[&str],
+        between: &str,
+    ) -> Vec<String> {
         let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
-        let columns = table.columns.iter().map(|column| col(column.name));
-        let texts = columns.chain([col(UTC_DAY)]).map(|column| {
-            let text = column.clone().cast(DataType::String).fill_null(lit(""));
+        let text = |name: &&str| {
+            let text = col(*name).cast(DataType::String).fill_null(lit(""));
             text.str().replace(lit("+00:00"), lit("Z"), true).name().keep()
-        });
-        let found = scan.select(texts.collect::<Vec<_>>()).collect().unwrap();
-        let columns: Vec<_> = found.columns().iter().map(|c| c.str().unwrap().clone()).collect();
+        };
+        let found = scan.select(names.iter().map(text).collect::<Vec<_>>()).collect().unwrap();
+        let columns: Vec<_> = found.columns().iter().map(|c| c.str().unwrap()).collect();
         let row = |row| {
-            let cells = columns.iter().map(|column| column.get(row).unwrap_or_default());
-            cells.collect::<Vec<_>>().join("|")
+            let cells = columns.iter().map(|column| column.get(row).unwrap());
+            cells.collect::<Vec<_>>().join(between)
         };
         let mut rows: Vec<String> = (0..found.height()).map(row).collect();
         rows.sort();
         rows
     }
 
+    /// All that is stored of a table.
+    pub(super) fn stored(&self, table: &'static Table) -> Vec<String> {
+        stored(&self.lake(), table)
+    }
+
+    pub(super) fn open_rejects(&self) -> DataFrame {
+        rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap()
+    }
+
     /// Where open rejects were, and why.
     pub(super) fn rejects(&self) -> Vec<String> {
-        let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
+        let open = self.open_rejects();
         let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
         let text = |name, row: usize| {
             open.column(name).unwrap().str().unwrap().get(row).unwrap_or("-").to_owned()
@@ -77,6 +140,28 @@ impl Bench {
         };
         (0..open.height()).map(reject).collect()
     }
+
+    pub(super) fn run(&self, line: &str) -> Said {
+        Said::of(wabalake(self.folder.path()).args(line.split_whitespace()).output().unwrap())
+    }
+}
+
+/// Every column of a table's rows.
+pub(super) fn stored(lake: &Lake, table: &'static Table) -> Vec<String> {
+    let scan = lake.snapshot(table).unwrap().scan().unwrap();
+    let names: Vec<Expr> = table.schema().iter_names().map(|name| col(name.clone())).collect();
+    texts(&scan.select(names).collect().unwrap())
+}
+
+/// Rows as text, in an order of their own.
+pub(super) fn texts(rows: &DataFrame) -> Vec<String> {
+    let row = |row| {
+        let cells = rows.get_row(row).unwrap().0;
+        cells.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    };
+    let mut texts: Vec<String> = (0..rows.height()).map(row).collect();
+    texts.sort();
+    texts
 }
 
 /// Read, new, updated, unchanged, rejected, left out, spread.
@@ -90,6 +175,48 @@ pub(super) fn total(report: &Report) -> [u64; 7] {
         report.total(|file| file.rows_left_out),
         report.total(|file| file.rows_spread),
     ]
+}
+
+/// Files that were passed over, and why.
+pub(super) fn passed_over(report: &Report) -> Vec<String> {
+    report.passed_over.iter().map(|file| format!("{}: {}", file.file, file.reason)).collect()
+}
+
+pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+pub(super) fn archive(files: &[(&str, &[u8])], options: SimpleFileOptions) -> Vec<u8> {
+    let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Every file below a folder.
+pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+/// Copies all that is in a folder.
+pub(super) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 /// A folder with a few exports, in which commands are run.
@@ -122,7 +249,7 @@ impl Desk {
 
     pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        fs::write(&path, text).unwrap();
         path
     }
 
@@ -131,7 +258,7 @@ impl Desk {
     }
 
     pub(super) fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
+        fs::read_to_string(self.path(name)).unwrap()
     }
 
     pub(super) fn exists(&self, name: &str) -> bool {
@@ -139,22 +266,8 @@ impl Desk {
     }
 
     pub(super) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
-        command.current_dir(self.folder.path()).args(line.split_whitespace());
-        for name in [
-            "WABALAKE_LAKE",
-            "WABALAKE_TIMEZONE",
-            "WABALAKE_SOURCE_TIMEZONE",
-            "WABALAKE_DEFAULT_COUNTRY",
-            "WABALAKE_METRICS",
-            "WABALAKE_NOTIFY_COMMAND",
-            "WABALAKE_REMOTE",
-            "WABALAKE_TOKEN",
-            "RUST_BACKTRACE",
-        ] {
-            command.env_remove(name);
-        }
-        command.env("COLUMNS", "100");
+        let mut command = wabalake(self.folder.path());
+        command.args(line.split_whitespace());
         command
     }
 
@@ -175,6 +288,27 @@ impl Desk {
         assert_eq!(said.out, "", "wabalake {line}");
         (said.err, said.code)
     }
+}
+
+/// The program, to be run in a folder, with nothing of the environment that it would heed.
+pub(super) fn wabalake(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
+    command.current_dir(folder);
+    for name in [
+        "WABALAKE_LAKE",
+        "WABALAKE_TIMEZONE",
+        "WABALAKE_SOURCE_TIMEZONE",
+        "WABALAKE_DEFAULT_COUNTRY",
+        "WABALAKE_METRICS",
+        "WABALAKE_NOTIFY_COMMAND",
+        "WABALAKE_REMOTE",
+        "WABALAKE_TOKEN",
+        "RUST_BACKTRACE",
+    ] {
+        command.env_remove(name);
+    }
+    command.env("COLUMNS", "100");
+    command
 }
 
 pub(super) struct Said {
