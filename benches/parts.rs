@@ -26,10 +26,10 @@ use wabalake::run::polars::collect;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::{number, stamp};
-use wabalake_data::sample::{self, Plan};
 use wabalake_data::tables::{deployments, text_key};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Question, Room, Tables};
+use wabalake_sample::{Plan, TABLES};
 
 /// mimalloc, as in the program.
 #[global_allocator]
@@ -117,7 +117,7 @@ fn cells(criterion: &mut Criterion) {
 fn made_up(criterion: &mut Criterion) {
     let plan = PLAN();
     let mut group = criterion.benchmark_group("sample");
-    for table in sample::TABLES {
+    for table in TABLES {
         let mut csv = Vec::new();
         plan.day_csv(table, plan.start, &mut csv);
         group.throughput(Throughput::Bytes(csv.len() as u64));
@@ -239,7 +239,7 @@ fn write_exports(folder: &Path) -> Outcome<Vec<Export>> {
         std::fs::write(&path, csv)?;
         Ok(Export { table, path })
     };
-    sample::TABLES.into_iter().map(write).collect()
+    TABLES.into_iter().map(write).collect()
 }
 
 /// The rows of each table as a lake holds them, in memory.

@@ -5,13 +5,11 @@
 //! | [`tables`] | the tables: columns, types, header spellings, keys, days, precedence |
 //! | [`cells`] | how one cell of an export becomes a value: stamps, phones, enumerations, numbers |
 //! | [`mod@reference`] | closed lists of the field: countries, deployment states |
-//! | [`sample`] | made-up exports, linked with one another |
 //!
 //! Nothing here reads a file or knows where a lake is.
 
 pub mod cells;
 pub mod reference;
-pub mod sample;
 pub mod tables;
 
 pub use tables::{Column, Meaning, TABLES, Table, table};

@@ -17,8 +17,9 @@
 //!
 //! | place | what is there |
 //! |---|---|
-//! | [`wabalake_data`] | what the data is: tables, cells, reference lists, made-up exports |
+//! | [`wabalake_data`] | what the data is: tables, cells, reference lists |
 //! | [`wabalake_queries`] | the catalog: one folder a query |
+//! | [`wabalake_sample`] | made-up exports of every table |
 //! | [`load`] | exports in, rows of the lake out |
 //! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum, erase |
 //! | [`run`] | collects a query's plan here, or asks a cluster its SQL twin |

@@ -1,15 +1,13 @@
 //! Cells as people have them: words for nothing, phones and ids in every table that has them.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use polars::prelude::*;
 use proptest::prelude::*;
-use tempfile::TempDir;
 use wabalake::lake::erase::{self, Erased};
-use wabalake::lake::rejects::{self, Which};
-use wabalake::lake::{Change, Commit, Lake, Operation};
-use wabalake::load::{Options, Report, load};
+use wabalake::lake::rejects;
+use wabalake::lake::{Change, Commit, Operation};
+use wabalake::load::Report;
 use wabalake_data::Table;
 use wabalake_data::cells::LostDigits;
 use wabalake_data::cells::phone::spellings;
@@ -18,13 +16,7 @@ use wabalake_data::tables::{
     deployments, messages, sessions, text_key, variables,
 };
 
-use super::cli::Desk;
-
-/// Exports and a lake.
-struct Bench {
-    folder: TempDir,
-    options: Options,
-}
+use super::support::{Bench, Desk, Said};
 
 /// The tables with people in them.
 const WITH_PEOPLE: [&Table; 7] = [
@@ -42,42 +34,15 @@ const SIDE_TABLES: [&Table; 4] =
     [&closures::TABLE, &conversions::TABLE, &audience_tags::TABLE, &variables::TABLE];
 
 impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), options: Options::default() }
-    }
-
-    fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn load(&self, name: &str, text: &str) -> Report {
-        load(&self.lake(), &[self.file(name, text)], &self.options).unwrap()
-    }
-
     /// Loads an export of a table in which each cell is somebody's number.
     fn load_people(&self, table: &Table, cells: &[&str]) -> Report {
         let (name, text) = people(table, cells);
         self.load(&name, &text)
     }
 
-    fn rows(&self, table: &'static Table) -> DataFrame {
-        self.lake().snapshot(table).unwrap().scan().unwrap().collect().unwrap()
-    }
-
     /// A column's texts in order; nothing for a null.
     fn texts(&self, table: &'static Table, column: &str) -> Vec<String> {
-        let rows = self.rows(table);
-        let texts = rows.column(column).unwrap().cast(&DataType::String).unwrap();
-        let texts = texts.str().unwrap().iter().map(|text| text.unwrap_or_default().to_owned());
-        let mut texts: Vec<String> = texts.collect();
-        texts.sort();
-        texts
+        self.columns(table, &[column], "")
     }
 
     fn persons(&self, table: &'static Table) -> BTreeSet<String> {
@@ -88,8 +53,8 @@ impl Bench {
     }
 
     /// Column and reason of each open reject.
-    fn rejects(&self) -> Vec<(String, String)> {
-        let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
+    fn reasons(&self) -> Vec<(String, String)> {
+        let open = self.open_rejects();
         let texts = |name: &str| open.column(name).unwrap().str().unwrap().clone();
         let (columns, reasons) = (texts(rejects::COLUMN), texts(rejects::REASON));
         let both = columns.iter().zip(reasons.iter());
@@ -210,8 +175,8 @@ proptest! {
              a1,{w0},2025-06-01 10:00:00,{w1},{w2},{w3},{w4},{w5},{w6},{w7},{text}\n\
              a2,{w8},2025-06-01 10:00:00,,,57,3005550101,,,,\n"
         ));
-        prop_assert_eq!(bench.rejects(), vec![]);
-        let rows = bench.rows(&sessions::TABLE).lazy().filter(col("session_id").eq(lit("a1")));
+        prop_assert_eq!(bench.reasons(), vec![]);
+        let rows = bench.frame(&sessions::TABLE).lazy().filter(col("session_id").eq(lit("a1")));
         let rows = rows.collect().unwrap();
         for column in [
             "parent_session_id", "session_finished_timestamp", "session_type", "user_country_code",
@@ -251,7 +216,7 @@ proptest! {
         for table in WITH_PEOPLE {
             bench.load_people(table, &[&cell, "573005550101"]);
             prop_assert_eq!(bench.persons(table), ["573005550101".to_owned()].into(), "{}", cell);
-            prop_assert_eq!(bench.rows(table).height(), 2, "{}", table.name);
+            prop_assert_eq!(bench.frame(table).height(), 2, "{}", table.name);
         }
     }
 
@@ -267,9 +232,9 @@ proptest! {
         for (place, table) in (1..).zip(WITH_PEOPLE) {
             bench.load_people(table, &[&cell, "573005550101"]);
             prop_assert_eq!(bench.persons(table), ["573005550101".to_owned()].into());
-            prop_assert_eq!(bench.rejects().len(), place, "{}", table.name);
+            prop_assert_eq!(bench.reasons().len(), place, "{}", table.name);
         }
-        for (_, reason) in bench.rejects() {
+        for (_, reason) in bench.reasons() {
             prop_assert_eq!(&reason, LostDigits::REASON);
         }
     }
@@ -322,7 +287,7 @@ proptest! {
             bench.load_people(table, &again);
             fresh.load_people(table, &again);
             fresh.load_people(table, &first);
-            let (bench_rows, fresh_rows) = (bench.rows(table), fresh.rows(table));
+            let (bench_rows, fresh_rows) = (bench.frame(table), fresh.frame(table));
             let sorted = |rows: DataFrame| {
                 rows.sort(table.key.iter().copied(), SortMultipleOptions::default())
             };
@@ -365,7 +330,7 @@ fn ids_that_lost_their_digits_are_set_aside() {
         ["ad_id", "campaign_id", "conversation_id", "parent_session_id", "session_id"]
             .map(|column| (column.to_owned(), LostDigits::REASON.to_owned()))
             .into();
-    let mut found = bench.rejects();
+    let mut found = bench.reasons();
     found.sort();
     assert_eq!(found, expected);
     assert_eq!(bench.texts(&ad_spend::TABLE, "ad_id"), ["7"]);
@@ -379,12 +344,12 @@ fn a_cell_without_a_number_is_nobody() {
     let bench = Bench::new();
     for table in [&sessions::TABLE, &messages::TABLE, &conversions::TABLE] {
         bench.load_people(table, &["9135@lid", "Ana", "\u{200e}", "@maria88", "n/a"]);
-        assert_eq!(bench.rows(table).height(), 5, "{}", table.name);
+        assert_eq!(bench.frame(table).height(), 5, "{}", table.name);
         assert_eq!(bench.persons(table), BTreeSet::new(), "{}", table.name);
     }
     bench.load_people(&audience_tags::TABLE, &["phone", "9135@lid", "573005550101"]);
     let missing = ("user_phone".to_owned(), "a required value is missing".to_owned());
-    assert_eq!(bench.rejects(), [missing.clone(), missing]);
+    assert_eq!(bench.reasons(), [missing.clone(), missing]);
 }
 
 /// Meta's longest user ids, which differ in their last letter.
@@ -505,7 +470,7 @@ fn a_tag_that_is_read_anew_is_there_once() {
             is_first_old.then(|| "541123456789".to_owned())
         });
         let report = bench.load("second.csv", &tag(later, "2025-06-03 10:00:00"));
-        assert_eq!(bench.rows(&audience_tags::TABLE).height(), 1);
+        assert_eq!(bench.frame(&audience_tags::TABLE).height(), 1);
         assert_eq!(bench.persons(&audience_tags::TABLE), ["5491123456789".to_owned()].into());
         assert_eq!(report.total(|file| file.rows_new), 0);
         assert_eq!(report.total(|file| file.rows_updated), 1);
@@ -586,7 +551,7 @@ fn the_command_line_or_the_lake_says_the_default_country() {
         ("", "such as CO"),
     ] {
         let mut command = desk.command("load tags.csv --lake d --default-country");
-        let said = super::cli::Said::of(command.arg(wrong).output().unwrap());
+        let said = Said::of(command.arg(wrong).output().unwrap());
         assert_eq!(said.code, 2, "{wrong}: {}", said.err);
         assert!(said.err.contains(hint), "{wrong}: {}", said.err);
     }

@@ -1,116 +1,12 @@
 //! Commands as they are typed, and all that they print.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
+use std::path::Path;
+use std::process::Stdio;
 
-use tempfile::TempDir;
 use wabalake_queries::CATALOG;
 
-/// A folder with a few exports, in which commands are run.
-pub(super) struct Desk {
-    pub(super) folder: TempDir,
-}
-
-const SESSIONS: &str = "\
-session_id,session_started_timestamp,session_finished_timestamp,session_type,session_status,\
-conversation_id,conversation_version,user_country_code,user_cellphone,last_node_id
-s1,2025-06-01 02:00:00,2025-06-01 02:01:40,Inbound,BOT,417,2,57,3000000001,size
-s2,2025-06-01 12:00:00,2025-06-01 12:00:10,Inbound,AGENTS,417,2,57,3000000002,size
-s3,2025-06-02 12:00:00,,Outbound,BOT,417,2,57,3000000001,\"colour, then\"
-s4,2025-06-02 25:00:00,,Outbound,BOT,417,2,57,3000000003,size
-";
-
-impl Desk {
-    pub(super) fn new() -> Self {
-        let desk = Self { folder: TempDir::new().unwrap() };
-        desk.write("sessions.csv", SESSIONS);
-        desk
-    }
-
-    /// One where the sessions are loaded.
-    pub(super) fn loaded() -> Self {
-        let desk = Self::new();
-        assert_eq!(desk.run("load sessions.csv --lake lake --quiet").code, 0);
-        desk
-    }
-
-    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(super) fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    pub(super) fn exists(&self, name: &str) -> bool {
-        self.folder.path().join(name).exists()
-    }
-
-    pub(super) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
-        command.current_dir(self.folder.path()).args(line.split_whitespace());
-        for name in [
-            "WABALAKE_LAKE",
-            "WABALAKE_TIMEZONE",
-            "WABALAKE_SOURCE_TIMEZONE",
-            "WABALAKE_DEFAULT_COUNTRY",
-            "WABALAKE_METRICS",
-            "WABALAKE_NOTIFY_COMMAND",
-            "WABALAKE_REMOTE",
-            "WABALAKE_TOKEN",
-            "RUST_BACKTRACE",
-        ] {
-            command.env_remove(name);
-        }
-        command.env("COLUMNS", "100");
-        command
-    }
-
-    pub(super) fn run(&self, line: &str) -> Said {
-        Said::of(self.command(line).output().unwrap())
-    }
-
-    /// Standard output of a command that must succeed without a word on standard error.
-    pub(super) fn told(&self, line: &str) -> String {
-        let said = self.run(line);
-        assert_eq!((said.err.as_str(), said.code), ("", 0), "wabalake {line}");
-        said.out
-    }
-
-    /// Standard error of a command that must fail without a word on standard output.
-    pub(super) fn refused(&self, line: &str) -> (String, i32) {
-        let said = self.run(line);
-        assert_eq!(said.out, "", "wabalake {line}");
-        (said.err, said.code)
-    }
-}
-
-pub(super) struct Said {
-    pub(super) out: String,
-    pub(super) err: String,
-    pub(super) code: i32,
-}
-
-impl Said {
-    pub(super) fn of(output: Output) -> Self {
-        Self {
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-            code: output.status.code().unwrap(),
-        }
-    }
-}
-
-/// Read by many tests, written to by none.
-pub(super) static LOADED: LazyLock<Desk> = LazyLock::new(Desk::loaded);
+use super::support::{Desk, LOADED, SESSIONS, Said};
 
 const DROP_OFF: &str = "\
 conversation_id,conversation_version,last_node_id,sessions,share_pct,users,agent_sessions,\

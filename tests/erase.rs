@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use polars::prelude::*;
-use tempfile::TempDir;
 use wabalake::error::Error;
 use wabalake::lake::erase::{Erased, Options};
 use wabalake::lake::{Lake, check, layout, layouts};
@@ -14,7 +13,7 @@ use wabalake::load::{self, load};
 use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
 
-use super::cli::{Desk, Said};
+use super::support::{Bench, Desk, Said, copy, files_below, stored};
 
 /// Who is erased, as everybody writes them; of the numbers that are plainly made up.
 const PHONE: &str = "573005550101";
@@ -104,63 +103,23 @@ fn text(export: &str, with: bool) -> String {
     text
 }
 
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
-
-    fn root(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn load(&self, lake: &str, name: &str, text: &str) -> load::Report {
-        let lake = Lake::create(self.root(lake)).unwrap();
-        load(&lake, &[self.file(name, text)], &load::Options::default()).unwrap()
-    }
-
-    /// Loads a file of which nothing can be taken: its rejects are kept.
-    fn refused(&self, lake: &str, name: &str, text: &str) {
-        let lake = Lake::create(self.root(lake)).unwrap();
-        let loaded = load(&lake, &[self.file(name, text)], &load::Options::default());
-        assert!(loaded.unwrap_err().to_string().ends_with("taken: nothing was loaded"));
-    }
-
-    /// A lake of all the exports.
-    fn lake(&self, name: &str, with: bool) -> Lake {
-        for (file, export) in EXPORTS {
-            if file == "broken.csv" {
-                self.refused(name, file, &text(export, with));
-            } else {
-                self.load(name, file, &text(export, with));
-            }
+/// A lake of all the exports.
+fn lake_of(bench: &Bench, name: &str, with: bool) -> Lake {
+    let lake = bench.lake_at(name);
+    for (file, export) in EXPORTS {
+        let path = bench.file(file, text(export, with));
+        let loaded = load(&lake, &[path], &load::Options::default());
+        if file == "broken.csv" {
+            assert!(loaded.unwrap_err().to_string().ends_with("taken: nothing was loaded"));
+        } else {
+            loaded.unwrap();
         }
-        Lake::open(self.root(name)).unwrap()
     }
+    lake
 }
 
 fn erase(lake: &Lake) -> Erased {
     lake.erase("+57 300 555 0101", Options::default()).unwrap()
-}
-
-/// A table's rows as text, in an order of their own.
-fn rows(lake: &Lake, table: &'static Table) -> Vec<String> {
-    let found = lake.snapshot(table).unwrap().scan().unwrap();
-    let names: Vec<Expr> = table.schema().iter_names().map(|name| col(name.clone())).collect();
-    let found = found.select(names).collect().unwrap();
-    let row = |row| format!("{:?}", found.get_row(row).unwrap().0);
-    let mut rows: Vec<String> = (0..found.height()).map(row).collect();
-    rows.sort();
-    rows
 }
 
 /// The texts of a column.
@@ -168,14 +127,6 @@ fn texts(lake: &Lake, table: &'static Table, column: &str) -> Vec<String> {
     let found = lake.snapshot(table).unwrap().scan().unwrap();
     let found = found.select([col(column)]).collect().unwrap();
     found.column(column).unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect()
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
 }
 
 /// The files of a lake that hold the person: by their names, their bytes, and, of Parquet, the
@@ -265,18 +216,18 @@ fn leave_garbage(root: &Path) {
 #[test]
 fn no_byte_of_a_lake_holds_the_person_any_more() {
     let bench = Bench::new();
-    let lake = bench.lake("lake", true);
+    let lake = lake_of(&bench, "lake", true);
     let root = lake.root().to_owned();
     // A row that was somebody else's later; a load that was taken back; files merged into others.
     let once =
         "session_id,session_started_timestamp,session_status,user_country_code,user_cellphone\n";
-    bench.load("lake", "1.csv", &format!("{once}b1,2025-06-05 10:00:00,BOT,57,3005550101\n"));
-    bench.load("lake", "2.csv", &format!("{once}b1,2025-06-05 10:00:00,AGENTS,57,3005550109\n"));
-    bench.load("lake", "3.csv", &format!("{once}b2,2025-06-06 10:00:00,BOT,57,3005550101\n"));
+    bench.load("1.csv", &format!("{once}b1,2025-06-05 10:00:00,BOT,57,3005550101\n"));
+    bench.load("2.csv", &format!("{once}b1,2025-06-05 10:00:00,AGENTS,57,3005550109\n"));
+    bench.load("3.csv", &format!("{once}b2,2025-06-06 10:00:00,BOT,57,3005550101\n"));
     lake.undo().unwrap();
     for number in 0..20 {
         let other = format!("{once}o{number},2025-06-07 10:{number:02}:00,BOT,57,3005550110\n");
-        bench.load("lake", "other.csv", &other);
+        bench.load("other.csv", &other);
     }
     lake.compact().unwrap();
     leave_garbage(&root);
@@ -323,27 +274,27 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     assert_eq!((tried.people, erased.people, erased.named), (1, 1, 0));
 
     // Nobody else is touched, and what was loaded is known.
-    let never = bench.lake("never", false);
+    let never = lake_of(&bench, "never", false);
     let own = [sessions::NAME, deployments::NAME];
     for table in TABLES.iter().filter(|table| !own.contains(&table.name)) {
-        assert_eq!(rows(&lake, table), rows(&never, table), "{}", table.name);
+        assert_eq!(stored(&lake, table), stored(&never, table), "{}", table.name);
     }
     // Another name stands in for a session of theirs that another's send began.
     let stand_in = texts(&lake, &deployments::TABLE, "session_id");
     let stand_in = stand_in.iter().find(|id| id.len() == 36).unwrap();
-    let sends = rows(&lake, &deployments::TABLE).join("\n");
-    let as_before = rows(&never, &deployments::TABLE).join("\n");
+    let sends = stored(&lake, &deployments::TABLE).join("\n");
+    let as_before = stored(&never, &deployments::TABLE).join("\n");
     let plain = |sends: &str, id: &str| {
         let key = wabalake_data::tables::text_key(id).to_string();
         sends.replace(id, "…").replace(&key, "…")
     };
     assert_eq!(plain(&sends, stand_in), plain(&as_before, "p2"));
-    let of_others = rows(&lake, &sessions::TABLE);
-    for row in rows(&never, &sessions::TABLE) {
+    let of_others = stored(&lake, &sessions::TABLE);
+    for row in stored(&never, &sessions::TABLE) {
         assert!(of_others.contains(&row), "{row}");
     }
     assert_eq!(of_others.len(), 3 + 1 + 20);
-    let again = bench.load("lake", "renamed.csv", &text(EXPORTS[0].1, true));
+    let again = bench.load("renamed.csv", &text(EXPORTS[0].1, true));
     assert!(again.files[0].already_loaded, "a file that is loaded brings nobody back");
 
     // Done again there is nothing to do, and no version is made of it.
@@ -366,35 +317,23 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     assert_eq!(holding(&root), Vec::<PathBuf>::new());
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            fs::copy(&path, to).unwrap();
-        }
-    }
-}
-
 #[test]
 fn an_erasure_that_was_killed_is_gone_on_with() {
     let bench = Bench::new();
-    let whole = bench.lake("whole", true);
-    copy(whole.root(), &bench.root("half"));
+    let whole = lake_of(&bench, "whole", true);
+    copy(whole.root(), &bench.path("half"));
     erase(&whole);
     // Killed once what tells whose the sessions were is gone.
     for table in ["sessions", "deployments", "conversions"] {
-        let half = bench.root("half").join("tables").join(table);
+        let half = bench.path("half").join("tables").join(table);
         fs::remove_dir_all(&half).unwrap();
-        copy(&bench.root("whole").join("tables").join(table), &half);
+        copy(&bench.path("whole").join("tables").join(table), &half);
     }
-    let half = Lake::open(bench.root("half")).unwrap();
+    let half = Lake::open(bench.path("half")).unwrap();
     fs::write(half.root().join(".wabalake/erasing"), r#"["p1","p2","p3"]"#).unwrap();
     erase(&half);
     for table in [&closures::TABLE, &variables::TABLE] {
-        assert_eq!(rows(&half, table), rows(&whole, table), "{}", table.name);
+        assert_eq!(stored(&half, table), stored(&whole, table), "{}", table.name);
     }
     assert!(!half.root().join(".wabalake/erasing").exists());
     assert_eq!(holding(half.root()), Vec::<PathBuf>::new());
@@ -403,21 +342,21 @@ fn an_erasure_that_was_killed_is_gone_on_with() {
 #[test]
 fn a_line_of_the_business_is_no_person() {
     let bench = Bench::new();
-    let lake = bench.lake("lake", true);
-    let before = rows(&lake, &sessions::TABLE);
+    let lake = lake_of(&bench, "lake", true);
+    let before = stored(&lake, &sessions::TABLE);
     let error = lake.erase("573009999999", Options::default()).unwrap_err();
     assert!(error.lines().contains("--lines-too"), "{}", error.lines());
     assert!(!error.lines().contains("3009999999"), "{}", error.lines());
-    assert_eq!(rows(&lake, &sessions::TABLE), before);
+    assert_eq!(stored(&lake, &sessions::TABLE), before);
     let lines_too = Options { lines_too: true, ..Options::default() };
     lake.erase("573009999999", lines_too).unwrap();
-    assert_eq!(rows(&lake, &sessions::TABLE), Vec::<String>::new());
+    assert_eq!(stored(&lake, &sessions::TABLE), Vec::<String>::new());
 }
 
 #[test]
 fn what_others_wrote_is_left_and_named() {
     let bench = Bench::new();
-    let lake = bench.lake("lake", true);
+    let lake = lake_of(&bench, "lake", true);
     fs::write(lake.root().join("wabalake.toml"), "# ask +573005550101 of\n").unwrap();
     fs::create_dir(lake.root().join("pages")).unwrap();
     fs::write(lake.root().join("pages/573005550101.html"), "").unwrap();
@@ -476,17 +415,17 @@ fn files_of_others_are_read_as_the_loader_reads_them() {
         )
     };
     let bench = Bench::new();
-    let lake = bench.lake("lake", true);
+    let lake = lake_of(&bench, "lake", true);
     let config = "[inbox]\nfolders = ['../inbox']\nafter = 'move'\nloaded = '../inbox-loaded'\nfailed = 'bad'\n";
     fs::write(lake.root().join("wabalake.toml"), config).unwrap();
     for folder in ["inbox", "inbox-loaded/deep", "lake/bad", "away"] {
-        fs::create_dir_all(bench.root(folder)).unwrap();
+        fs::create_dir_all(bench.path(folder)).unwrap();
     }
     let theirs = of("57", "3005550101");
     let others = of("52", "3005550101") + of("55", "573005550101").replace(header, "").trim_start();
     let mut holding = Vec::new();
     let mut write = |name: &str, bytes: &[u8], holds: bool| {
-        fs::write(bench.root(name), bytes).unwrap();
+        fs::write(bench.path(name), bytes).unwrap();
         if holds {
             let place = name.strip_prefix("lake/").map(PathBuf::from);
             let root = bench.folder.path().canonicalize().unwrap();
@@ -519,7 +458,7 @@ fn files_of_others_are_read_as_the_loader_reads_them() {
     write("away/mine.csv", theirs.as_bytes(), false);
     #[cfg(unix)]
     for (from, to) in [("away", "inbox/link"), ("away/mine.csv", "lake/link.csv")] {
-        std::os::unix::fs::symlink(bench.root(from), bench.root(to)).unwrap();
+        std::os::unix::fs::symlink(bench.path(from), bench.path(to)).unwrap();
     }
     holding.sort();
     let tried = lake.erase(PHONE, Options { dry_run: true, ..Options::default() }).unwrap();
@@ -542,7 +481,7 @@ fn files_of_others_are_read_as_the_loader_reads_them() {
         wanted.sort_unstable();
         assert_eq!(unsearched, wanted);
     }
-    assert!(bench.root("away/mine.csv").exists() && bench.root("lake/a.csv").exists());
+    assert!(bench.path("away/mine.csv").exists() && bench.path("lake/a.csv").exists());
 }
 
 #[cfg(unix)]
@@ -550,9 +489,9 @@ fn files_of_others_are_read_as_the_loader_reads_them() {
 fn nothing_is_deleted_behind_a_link() {
     use std::os::unix::fs::symlink;
     let bench = Bench::new();
-    let lake = bench.lake("lake", true);
+    let lake = lake_of(&bench, "lake", true);
     let root = lake.root();
-    let away = bench.root("away");
+    let away = bench.path("away");
     let file = "5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet";
     fs::create_dir_all(away.join("deep")).unwrap();
     for kept in [away.join(file), away.join("deep").join(file)] {
@@ -580,9 +519,9 @@ fn nothing_is_deleted_behind_a_link() {
     }
     assert_eq!(erased.unsearched.len(), 3, "{:?}", erased.unsearched);
 
-    let whole = bench.lake("whole", true);
-    fs::rename(whole.root().join("tables/messages"), bench.root("messages")).unwrap();
-    symlink(bench.root("messages"), whole.root().join("tables/messages")).unwrap();
+    let whole = lake_of(&bench, "whole", true);
+    fs::rename(whole.root().join("tables/messages"), bench.path("messages")).unwrap();
+    symlink(bench.path("messages"), whole.root().join("tables/messages")).unwrap();
     let error = whole.erase(PHONE, Options::default()).unwrap_err();
     assert!(error.lines().contains("`tables/messages` is a link"), "{}", error.lines());
     assert_eq!(texts(&whole, &sessions::TABLE, "session_id").len(), 6);
@@ -597,8 +536,8 @@ fn exactly_is_exactly() {
                  a3,2025-06-01 10:00:00,57,,\n\
                  a4,2025-06-01 10:00:00,57,3005550101,ask 5712\n\
                  a5,2025-06-01 10:00:00,57,13,\n";
-    bench.load("lake", "sessions.csv", lines);
-    let lake = Lake::open(bench.root("lake")).unwrap();
+    bench.load("sessions.csv", lines);
+    let lake = Lake::open(bench.path("lake")).unwrap();
     let exactly = Options { exactly: true, ..Options::default() };
     for (phone, left) in [("5712", vec!["a2", "a3", "a4", "a5"]), ("57", vec!["a3", "a4", "a5"])] {
         let erased = lake.erase(phone, exactly).unwrap();
@@ -620,9 +559,9 @@ fn a_send_of_another_that_names_the_same_session_stays() {
                   delivery_status,session_id\n";
     for (file, cell) in [("1.csv", NATIONAL), ("2.csv", "3005550102")] {
         let send = format!("{header}11,57,{cell},2025-05-31 00:30:00,Sent,s0\n");
-        bench.load("lake", file, &send);
+        bench.load(file, &send);
     }
-    let lake = Lake::open(bench.root("lake")).unwrap();
+    let lake = Lake::open(bench.path("lake")).unwrap();
     erase(&lake);
     assert_eq!(texts(&lake, &deployments::TABLE, "user_phone"), ["573005550102"]);
     let checked = lake.check(check::Options { deep: true, progress: None }).unwrap();
@@ -637,13 +576,13 @@ fn a_redirection_stays_one() {
                  a1,p1,2025-06-01 11:00:00,12,57,3005550102\n\
                  a2,a1,2025-06-01 12:00:00,13,57,3005550102\n\
                  b1,p1,2025-06-02 11:00:00,12,57,3005550103\n";
-    bench.load("lake", "sessions.csv", &format!("{header}{lines}"));
+    bench.load("sessions.csv", &format!("{header}{lines}"));
     let conversions = "conversion_id,converted_at,session_id,phone\n\
                        v1,2025-06-03 10:00:00,p1,573005550102\n";
-    bench.load("lake", "conversions.csv", conversions);
+    bench.load("conversions.csv", conversions);
     let broken = format!("{header}x1,p1,yesterday,12,57,3005550104\n");
-    bench.refused("lake", "broken.csv", &broken);
-    let lake = Lake::open(bench.root("lake")).unwrap();
+    bench.refused(bench.file("broken.csv", &broken));
+    let lake = Lake::open(bench.path("lake")).unwrap();
     erase(&lake);
     let mut parents = texts(&lake, &sessions::TABLE, "parent_session_id");
     parents.retain(|parent| parent != "a1");
@@ -663,7 +602,7 @@ fn a_redirection_stays_one() {
 #[test]
 fn a_number_is_needed() {
     let bench = Bench::new();
-    let lake = bench.lake("lake", true);
+    let lake = lake_of(&bench, "lake", true);
     for word in ["", "x", "57a", "57", "5712", "3005550101", "1", "10125550101", "212555010100000"]
     {
         let error = lake.erase(word, Options::default()).unwrap_err();

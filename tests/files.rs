@@ -1,16 +1,14 @@
 //! Folders, patterns and archives: what is found in them, and what becomes of the rest.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use tempfile::TempDir;
-use wabalake::error::Error;
 use wabalake::lake::Lake;
 use wabalake::load::{Options, Report, load};
-use wabalake_data::Table;
 use wabalake_data::tables::{deployments, messages, sessions};
 use zip::write::SimpleFileOptions;
+
+use super::support::{self, Bench, Said, gz, passed_over};
 
 const SESSION: &str = "session_id,session_started_timestamp\n";
 const MESSAGE: &str = "whatsapp_id,created_at,message_direction\nm1,2025-06-01T10:00:00Z,false\n";
@@ -21,69 +19,12 @@ fn session(id: &str) -> String {
     format!("{SESSION}{id},2025-06-01 10:00:00\n")
 }
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(bytes).unwrap();
-    packed.finish().unwrap()
-}
-
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
-}
-
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn lake(&self) -> Lake {
-        Lake::create(self.path("lake")).unwrap()
-    }
-
-    fn load(&self, name: &str) -> Result<Report, Error> {
-        load(&self.lake(), &[self.path(name)], &Options::default())
-    }
-
-    fn rows(&self, table: &'static Table) -> u64 {
-        self.lake().snapshot(table).unwrap().rows()
-    }
-
-    fn run(&self, line: &str) -> (String, String, i32) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
-        command.current_dir(self.folder.path()).args(line.split_whitespace());
-        command.env_remove("WABALAKE_LAKE").env_remove("WABALAKE_TIMEZONE");
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (text(output.stdout), text(output.stderr), output.status.code().unwrap())
-    }
+    support::archive(files, SimpleFileOptions::default())
 }
 
 fn files(report: &Report) -> Vec<String> {
     report.files.iter().map(|file| format!("{} {}", file.file, file.table)).collect()
-}
-
-fn passed_over(report: &Report) -> Vec<String> {
-    report.passed_over.iter().map(|file| format!("{}: {}", file.file, file.reason)).collect()
 }
 
 #[test]
@@ -99,7 +40,7 @@ fn a_folder_is_loaded_with_its_subfolders_and_the_rest_is_named() {
     bench.file("exports/empty.csv", "");
     bench.file("exports/letter.docx", archive(&[("[Content_Types].xml", b"<Types/>")]));
     bench.file("exports/lake/tables/sessions/_delta_log/0.json", "{}");
-    let report = bench.load("exports").unwrap();
+    let report = bench.load_path("exports").unwrap();
     assert_eq!(
         files(&report),
         [
@@ -123,7 +64,7 @@ fn a_folder_is_loaded_with_its_subfolders_and_the_rest_is_named() {
         ]
     );
     let counts = [&sessions::TABLE, &deployments::TABLE, &messages::TABLE];
-    assert_eq!(counts.map(|table| bench.rows(table)), [1, 1, 1]);
+    assert_eq!(counts.map(|table| bench.count(table)), [1, 1, 1]);
     let versions = counts.map(|table| bench.lake().snapshot(table).unwrap().version);
     assert_eq!(versions, [Some(0); 3], "more than one commit for a table");
     let text = report.text();
@@ -139,22 +80,22 @@ fn what_is_named_must_be_an_export_and_a_folder_must_hold_one() {
     bench.file("exports/notes.txt", "Exported on Monday.\n");
     bench.file("notes.zip", archive(&[("notes.txt", b"Exported on Monday.\n")]));
     bench.file("empty.csv", "");
-    let error = bench.load("exports/notes.txt").unwrap_err();
+    let error = bench.load_path("exports/notes.txt").unwrap_err();
     assert!(error.to_string().contains("is no export that is known"), "{error}");
-    let error = bench.load("exports").unwrap_err();
+    let error = bench.load_path("exports").unwrap_err();
     assert!(error.lines().starts_with("error: there is no export in `"), "{}", error.lines());
     assert!(error.lines().contains("`exports/notes.txt`: no export that is known"));
-    let error = bench.load("notes.zip").unwrap_err();
+    let error = bench.load_path("notes.zip").unwrap_err();
     assert!(error.lines().contains("`notes.zip/notes.txt`: no export"), "{}", error.lines());
-    assert!(bench.load("empty.csv").unwrap_err().to_string().contains("is empty"));
+    assert!(bench.load_path("empty.csv").unwrap_err().to_string().contains("is empty"));
     bench.file("nothing.zip", archive(&[]));
     bench.file("odd.zip", archive(&[("\u{1b}[2J.csv", b"x"), ("b.csv", session("s1").as_bytes())]));
-    let error = bench.load("nothing.zip").unwrap_err();
+    let error = bench.load_path("nothing.zip").unwrap_err();
     assert!(error.lines().contains("`nothing.zip`: an archive without files"), "{}", error.lines());
-    let report = bench.load("odd.zip").unwrap();
+    let report = bench.load_path("odd.zip").unwrap();
     assert_eq!(passed_over(&report), ["odd.zip/\u{fffd}[2J.csv: no export that is known"]);
     std::fs::create_dir(bench.path("nothing")).unwrap();
-    let error = bench.load("nothing").unwrap_err();
+    let error = bench.load_path("nothing").unwrap_err();
     assert!(error.lines().contains("there is no export in"), "{}", error.lines());
 }
 
@@ -167,16 +108,17 @@ fn an_export_that_is_faulty_stops_the_others_unless_each_is_a_load_of_its_own() 
     let cut = gz(session("s4").as_bytes());
     bench.file("exports/4.csv.gz", &cut[..cut.len() - 9]);
     bench.file("exports/5.csv", MESSAGE);
-    let error = bench.load("exports").unwrap_err();
+    let error = bench.load_path("exports").unwrap_err();
     assert_eq!(error.exit_code(), 1);
-    assert_eq!(bench.rows(&sessions::TABLE), 0);
+    assert_eq!(bench.count(&sessions::TABLE), 0);
 
-    let (out, err, code) = bench.run("load exports --lake lake --per-file --report-json r.json");
+    let Said { out, err, code } =
+        bench.run("load exports --lake lake --per-file --report-json r.json");
     assert_eq!(code, 1);
     assert!(err.starts_with("error: 2 of 5 files were not loaded\n  hint: "), "{err}");
     assert!(out.contains("exports/2.csv  →  not loaded\n  error: `exports/2.csv` has no column"));
     assert!(out.contains("sessions: 1 day changed (2025-06-01), version 1\n"), "{out}");
-    assert_eq!([&sessions::TABLE, &messages::TABLE].map(|table| bench.rows(table)), [2, 1]);
+    assert_eq!([&sessions::TABLE, &messages::TABLE].map(|table| bench.count(table)), [2, 1]);
     let report = std::fs::read_to_string(bench.path("r.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["failed"][0]["file"], "exports/2.csv");
@@ -187,10 +129,10 @@ fn an_export_that_is_faulty_stops_the_others_unless_each_is_a_load_of_its_own() 
 
     // Each is taken back by itself, and loaded by itself.
     bench.lake().undo().unwrap();
-    assert_eq!([&sessions::TABLE, &messages::TABLE].map(|table| bench.rows(table)), [2, 0]);
-    let (out, _, code) = bench.run("load exports --lake lake --per-file --quiet");
+    assert_eq!([&sessions::TABLE, &messages::TABLE].map(|table| bench.count(table)), [2, 0]);
+    let Said { out, code, .. } = bench.run("load exports --lake lake --per-file --quiet");
     assert_eq!((out.as_str(), code), ("", 1));
-    assert_eq!(bench.rows(&messages::TABLE), 1);
+    assert_eq!(bench.count(&messages::TABLE), 1);
 }
 
 #[test]
@@ -204,7 +146,7 @@ fn limits_on_rejects_hold_for_each_file_by_itself() {
     assert_eq!(report.failed.len(), 1);
     assert!(report.failed[0].error.contains("1 row cannot be taken"), "{:?}", report.failed);
     assert!(!report.failed[0].error.contains("soon"));
-    assert_eq!(bench.rows(&sessions::TABLE), 1);
+    assert_eq!(bench.count(&sessions::TABLE), 1);
 }
 
 #[test]
@@ -226,15 +168,15 @@ fn a_pattern_stands_for_what_it_matches() {
         let names: Vec<&str> = report.files.iter().map(|file| file.file.as_str()).collect();
         assert_eq!(names, expected, "{pattern}");
     }
-    let (_, err, code) = bench.run("load exports/*.tsv --lake other");
+    let Said { err, code, .. } = bench.run("load exports/*.tsv --lake other");
     assert!(err.starts_with("error: no file matches `exports/*.tsv`\n"), "{err}");
     assert_eq!(code, 1);
     assert!(!bench.path("other").exists(), "a lake was made for nothing");
-    let (_, err, code) = bench.run("load exports/[a.csv --lake other");
+    let Said { err, code, .. } = bench.run("load exports/[a.csv --lake other");
     assert_eq!(code, 2, "{err}");
     // A file may be called like a pattern.
     bench.file("odd[1].csv", session("s9"));
-    assert_eq!(files(&bench.load("odd[1].csv").unwrap()), ["odd[1].csv sessions"]);
+    assert_eq!(files(&bench.load_path("odd[1].csv").unwrap()), ["odd[1].csv sessions"]);
 }
 
 #[test]
@@ -251,7 +193,7 @@ fn an_archive_holds_exports_of_several_kinds_packed_or_not() {
     ]);
     bench.file("exports.zip", &zip);
     bench.file("exports.zip.gz", gz(&zip));
-    let report = bench.load("exports.zip").unwrap();
+    let report = bench.load_path("exports.zip").unwrap();
     assert_eq!(
         files(&report),
         [
@@ -268,7 +210,7 @@ fn an_archive_holds_exports_of_several_kinds_packed_or_not() {
             "exports.zip/read me.txt: no export that is known",
         ]
     );
-    let again = bench.load("exports.zip.gz").unwrap();
+    let again = bench.load_path("exports.zip.gz").unwrap();
     assert!(again.files.iter().all(|file| file.already_loaded));
     assert_eq!(again.files.len(), 3);
 }
@@ -282,7 +224,7 @@ fn links_lead_to_files_and_not_in_circles() {
     std::os::unix::fs::symlink(real, bench.path("exports/a.csv")).unwrap();
     std::os::unix::fs::symlink(bench.path("exports"), bench.path("exports/again")).unwrap();
     std::os::unix::fs::symlink(Path::new("/nowhere"), bench.path("exports/gone")).unwrap();
-    let report = bench.load("exports").unwrap();
+    let report = bench.load_path("exports").unwrap();
     assert_eq!(files(&report), ["exports/a.csv sessions"]);
     assert_eq!(
         passed_over(&report),
@@ -295,8 +237,8 @@ fn the_same_export_twice_in_a_folder_is_loaded_once() {
     let bench = Bench::new();
     bench.file("exports/a.csv", session("s1"));
     bench.file("exports/a (1).csv", session("s1"));
-    let report = bench.load("exports").unwrap();
+    let report = bench.load_path("exports").unwrap();
     let loaded: Vec<bool> = report.files.iter().map(|file| file.already_loaded).collect();
     assert_eq!(loaded, [false, true]);
-    assert_eq!(bench.rows(&sessions::TABLE), 1);
+    assert_eq!(bench.count(&sessions::TABLE), 1);
 }

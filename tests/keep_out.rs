@@ -3,20 +3,19 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use polars::prelude::*;
 use proptest::prelude::*;
 use rust_xlsxwriter::Workbook;
-use tempfile::TempDir;
 use wabalake::lake::Lake;
 use wabalake::lake::erase::Options as How;
 use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{self, Report, load};
+use wabalake_data::TABLES;
 use wabalake_data::tables::{conversions, sessions};
-use wabalake_data::{TABLES, Table};
 
-use super::cli::Desk;
+use super::support::{Bench, Desk, files_below, stored, texts};
 
 /// Who is erased, of the numbers that are plainly made up, and a part of the number that every way to
 /// write it in these exports has.
@@ -118,33 +117,16 @@ fn text(export: &str, with: bool) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
-
-    fn lake(&self, name: &str) -> Lake {
-        Lake::create(self.folder.path().join(name)).unwrap()
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    /// Exports in a folder of their own.
-    fn exports(&self, name: &str, exports: &[(&str, &str)], with: bool) -> Vec<PathBuf> {
-        fs::create_dir_all(self.folder.path().join(name)).unwrap();
-        let file = |(file, export): &(&str, &str)| {
-            self.file(&format!("{name}/{file}"), text(export, with))
-        };
-        exports.iter().map(file).collect()
-    }
+/// Exports in a folder of their own.
+fn write_exports(
+    bench: &Bench,
+    folder: &str,
+    exports: &[(&str, &str)],
+    with: bool,
+) -> Vec<PathBuf> {
+    let file =
+        |(name, export): &(&str, &str)| bench.file(&format!("{folder}/{name}"), text(export, with));
+    exports.iter().map(file).collect()
 }
 
 fn load_all(lake: &Lake, files: &[PathBuf]) -> Report {
@@ -159,13 +141,6 @@ fn kept_out(report: &Report) -> u64 {
     report.total(|file| file.rows_kept_out)
 }
 
-/// A table's rows as text, in an order of their own.
-fn rows(lake: &Lake, table: &'static Table) -> Vec<String> {
-    let found = lake.snapshot(table).unwrap().scan().unwrap();
-    let names: Vec<Expr> = table.schema().iter_names().map(|name| col(name.clone())).collect();
-    texts(&found.select(names).collect().unwrap())
-}
-
 /// What was rejected and why, without where it stood.
 fn open_rejects(lake: &Lake) -> Vec<String> {
     let open = rejects::read(lake, Which::Open).unwrap();
@@ -173,26 +148,11 @@ fn open_rejects(lake: &Lake) -> Vec<String> {
     texts(&open.select(said).collect().unwrap())
 }
 
-fn texts(rows: &DataFrame) -> Vec<String> {
-    let row = |row| format!("{:?}", rows.get_row(row).unwrap().0);
-    let mut texts: Vec<String> = (0..rows.height()).map(row).collect();
-    texts.sort();
-    texts
-}
-
 fn assert_same(lake: &Lake, other: &Lake) {
     for table in TABLES {
-        assert_eq!(rows(lake, table), rows(other, table), "{}", table.name);
+        assert_eq!(stored(lake, table), stored(other, table), "{}", table.name);
     }
     assert_eq!(open_rejects(lake), open_rejects(other));
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
 }
 
 /// The files of a lake that hold the number: in their bytes or, of data, in their texts. There is
@@ -216,14 +176,14 @@ fn holding(lake: &Lake) -> Vec<PathBuf> {
 #[test]
 fn a_person_who_is_kept_out_comes_back_in_no_form() {
     let bench = Bench::new();
-    let lake = bench.lake("lake");
-    load_all(&lake, &bench.exports("earlier", &EARLIER, true));
+    let lake = bench.lake();
+    load_all(&lake, &write_exports(&bench, "earlier", &EARLIER, true));
     keep_out(&lake, PHONE);
-    let never = bench.lake("never");
-    load_all(&never, &bench.exports("earlier-without", &EARLIER, false));
-    load_all(&never, &bench.exports("without", &LATER, false));
+    let never = bench.lake_at("never");
+    load_all(&never, &write_exports(&bench, "earlier-without", &EARLIER, false));
+    load_all(&never, &write_exports(&bench, "without", &LATER, false));
 
-    let mut files = bench.exports("later", &LATER, true);
+    let mut files = write_exports(&bench, "later", &LATER, true);
     // In other orders and other forms.
     files.reverse();
     for (at, file) in files.clone().iter().enumerate() {
@@ -250,7 +210,7 @@ fn a_person_who_is_kept_out_comes_back_in_no_form() {
                         };
                     }
                 }
-                let path = bench.folder.path().join("later/conversions.xlsx");
+                let path = bench.path("later/conversions.xlsx");
                 book.save(&path).unwrap();
                 files[at] = path;
             }
@@ -281,7 +241,7 @@ fn a_person_who_is_kept_out_comes_back_in_no_form() {
 #[test]
 fn numbers_are_one_person_however_a_plan_has_changed() {
     let bench = Bench::new();
-    let lake = bench.lake("lake");
+    let lake = bench.lake();
     for phone in ["+52 1 999 123 4567", "5511981234567", "12125550101"] {
         keep_out(&lake, phone);
     }
@@ -297,14 +257,14 @@ fn numbers_are_one_person_however_a_plan_has_changed() {
                   o2,2025-06-01 10:00:00,,2125550101\n";
     let report = load_all(&lake, &[bench.file("sessions.csv", export)]);
     assert_eq!(kept_out(&report), 7);
-    let found = rows(&lake, &sessions::TABLE);
+    let found = stored(&lake, &sessions::TABLE);
     assert!(found.len() == 2 && found[0].contains("o1") && found[1].contains("o2"), "{found:?}");
 }
 
 #[test]
 fn a_session_of_somebody_else_is_not_followed() {
     let bench = Bench::new();
-    let lake = bench.lake("lake");
+    let lake = bench.lake();
     let header = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
     let theirs = format!("{header}a1,2025-06-01 10:00:00,57,3005550102\n");
     load_all(&lake, &[bench.file("sessions.csv", theirs)]);
@@ -327,14 +287,14 @@ fn a_session_of_somebody_else_is_not_followed() {
     let later = format!("{header}v5,2025-06-02T10:00:00Z,s1,\nv6,2025-06-02T10:00:00Z,a1,\n");
     let report = load_all(&lake, &[bench.file("conversions.csv", later)]);
     assert_eq!(kept_out(&report), 1);
-    let found = rows(&lake, &conversions::TABLE);
+    let found = stored(&lake, &conversions::TABLE);
     assert!(found.len() == 2 && found[0].contains("v2") && found[1].contains("v6"), "{found:?}");
 }
 
 #[test]
 fn no_undo_brings_the_person_back() {
     let bench = Bench::new();
-    let lake = bench.lake("lake");
+    let lake = bench.lake();
     let header = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
     for (name, row) in [
         ("1.csv", "p1,2025-06-01 10:00:00,57,3005550101\n"),
@@ -352,15 +312,15 @@ fn no_undo_brings_the_person_back() {
     lake.undo().unwrap();
     let refused = lake.undo().unwrap_err().lines();
     assert!(refused.contains("(erase) rewrote") || refused.contains("is deleted"), "{refused}");
-    assert_eq!(rows(&lake, &sessions::TABLE).len(), 1);
+    assert_eq!(stored(&lake, &sessions::TABLE).len(), 1);
     assert_eq!(holding(&lake), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn who_is_to_be_kept_out_is_so_before_anything_is_erased() {
     let bench = Bench::new();
-    let lake = bench.lake("lake");
-    load_all(&lake, &bench.exports("earlier", &EARLIER, true));
+    let lake = bench.lake();
+    load_all(&lake, &write_exports(&bench, "earlier", &EARLIER, true));
     let how = How { keep_out: true, dry_run: true, ..How::default() };
     lake.erase(PHONE, how).unwrap();
     let list = lake.root().join(".wabalake/keep-out");
@@ -371,9 +331,9 @@ fn who_is_to_be_kept_out_is_so_before_anything_is_erased() {
     fs::remove_dir_all(&scratch).unwrap();
     fs::write(&scratch, "").unwrap();
     lake.erase(PHONE, How { dry_run: false, ..how }).unwrap_err();
-    assert_eq!(rows(&lake, &sessions::TABLE).len(), 2, "nothing is erased yet");
+    assert_eq!(stored(&lake, &sessions::TABLE).len(), 2, "nothing is erased yet");
     fs::remove_file(&scratch).unwrap();
-    let report = load_all(&lake, &bench.exports("later", &LATER[..1], true));
+    let report = load_all(&lake, &write_exports(&bench, "later", &LATER[..1], true));
     assert_eq!(kept_out(&report), 4);
     let before = fs::read(&list).unwrap();
     keep_out(&lake, PHONE);
@@ -544,7 +504,7 @@ proptest! {
         memory in prop::sample::select(vec![2_000usize, 96 << 20]),
     ) {
         let bench = Bench::new();
-        let (lake, never) = (bench.lake("lake"), bench.lake("never"));
+        let (lake, never) = (bench.lake(), bench.lake_at("never"));
         for person in &gone {
             let phones = ["573005550101", "573005550102", "529991234567", "5511981234567"];
             keep_out(&lake, phones[*person]);
@@ -575,7 +535,6 @@ proptest! {
                     let rows = load_rows.iter().filter(|row| row.0 == table);
                     let rows: Vec<&Made> = rows.filter(|row| whole || stays(row)).collect();
                     let (name, text) = export(number, table, &rows);
-                    fs::create_dir_all(bench.folder.path().join(format!("{whole}{number}"))).unwrap();
                     if !load_rows.iter().any(|row| row.0 == table) {
                         continue;
                     }
@@ -594,7 +553,7 @@ proptest! {
             let out = load_rows.iter().filter(|row| !stays(row)).count() as u64;
             prop_assert_eq!(expected, out, "{:?}", load_rows);
             for table in TABLES {
-                prop_assert_eq!(rows(&lake, table), rows(&never, table), "{}", table.name);
+                prop_assert_eq!(stored(&lake, table), stored(&never, table), "{}", table.name);
             }
             prop_assert_eq!(open_rejects(&lake), open_rejects(&never));
         }

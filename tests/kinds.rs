@@ -1,102 +1,21 @@
 //! Every kind of export beyond the first three: what its cells become, worked out by hand.
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use polars::prelude::*;
-use tempfile::TempDir;
-use wabalake::error::Error;
-use wabalake::lake::Lake;
 use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{Options, Report, load};
+use wabalake::load::{Options, load};
 use wabalake_data::Table;
-use wabalake_data::sample::Plan;
 use wabalake_data::tables::{
-    UTC_DAY, ad_spend, audience_tags, closures, conversions, message_summaries, messages,
-    meta_points, rates, session_summaries, sessions, variables,
+    ad_spend, audience_tags, closures, conversions, message_summaries, messages, meta_points,
+    rates, session_summaries, sessions, variables,
 };
 use wabalake_queries::query::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing,
 };
+use wabalake_sample::Plan;
 
-/// A lake, and a place for the files that it is to load.
-pub(super) struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    pub(super) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
-
-    pub(super) fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
-    }
-
-    pub(super) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    pub(super) fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
-        load(&self.lake(), &[self.file(name, text)], &Options::default())
-    }
-
-    pub(super) fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
-        self.try_load(name, text).unwrap()
-    }
-
-    /// Each row's columns in their order, then its UTC day; nothing for a null.
-    pub(super) fn rows(&self, table: &'static Table) -> Vec<String> {
-        let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
-        let columns = table.columns.iter().map(|column| col(column.name));
-        let texts = columns.chain([col(UTC_DAY)]).map(|column| {
-            let text = column.clone().cast(DataType::String).fill_null(lit(""));
-            text.str().replace(lit("+00:00"), lit("Z"), true).name().keep()
-        });
-        let found = scan.select(texts.collect::<Vec<_>>()).collect().unwrap();
-        let columns: Vec<_> = found.columns().iter().map(|c| c.str().unwrap().clone()).collect();
-        let row = |row| {
-            let cells = columns.iter().map(|column| column.get(row).unwrap_or_default());
-            cells.collect::<Vec<_>>().join("|")
-        };
-        let mut rows: Vec<String> = (0..found.height()).map(row).collect();
-        rows.sort();
-        rows
-    }
-
-    /// Where open rejects were, and why.
-    pub(super) fn rejects(&self) -> Vec<String> {
-        let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
-        let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
-        let text = |name, row: usize| {
-            open.column(name).unwrap().str().unwrap().get(row).unwrap_or("-").to_owned()
-        };
-        let reject = |row| {
-            let (record, line) = (number(rejects::RECORD, row), number(rejects::LINE, row));
-            format!(
-                "{record}@{line} {}: {}",
-                text(rejects::COLUMN, row),
-                text(rejects::REASON, row)
-            )
-        };
-        (0..open.height()).map(reject).collect()
-    }
-}
-
-/// Read, new, updated, unchanged, rejected, left out, spread.
-pub(super) fn total(report: &Report) -> [u64; 7] {
-    [
-        report.total(|file| file.rows_read),
-        report.total(|file| file.rows_new),
-        report.total(|file| file.rows_updated),
-        report.total(|file| file.rows_unchanged),
-        report.total(|file| file.rows_rejected),
-        report.total(|file| file.rows_left_out),
-        report.total(|file| file.rows_spread),
-    ]
-}
+use super::support::{Bench, total};
 
 #[test]
 fn kaleyras_summary_of_messages_in_old_columns_and_new() {

@@ -18,6 +18,8 @@ use wabalake::load::{Options as LoadOptions, load};
 use wabalake::nightly::{self, Mart, Sources, night};
 use wabalake_data::tables::sessions;
 
+use super::support::copy;
+
 const SETTINGS: &str = "
 [inbox]
 settle_seconds = 0
@@ -112,18 +114,6 @@ impl World {
         let rows = lake.snapshot(&sessions::TABLE).unwrap().scan().unwrap();
         let rows = rows.sort([sessions::SESSION_ID], SortMultipleOptions::default());
         [kept, fresh, rows].map(|plan| plan.collect().unwrap()).to_vec()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let place = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir_all(&place).unwrap();
-            copy(&entry.path(), &place);
-        } else {
-            fs::copy(entry.path(), &place).unwrap();
-        }
     }
 }
 

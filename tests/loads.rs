@@ -4,85 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use ::zip::write::SimpleFileOptions;
 use polars::prelude::*;
 use proptest::prelude::*;
-use tempfile::TempDir;
-use wabalake::error::Error;
-use wabalake::lake::Lake;
-use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{Options, Report, load};
+use wabalake::lake::rejects;
+use wabalake::load::{Options, load};
 use wabalake_data::tables::{Kind, audience_tags, deployments, messages, meta_points, sessions};
 use wabalake_data::{Column, TABLES, Table};
 
-/// A lake and a place for exports, gone with the test.
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
-
-    fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        self.bytes(name, text.as_bytes())
-    }
-
-    fn bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn load(&self, files: &[PathBuf]) -> Result<Report, Error> {
-        load(&self.lake(), files, &Options::default())
-    }
-
-    /// Loads a file of which nothing can be taken: its rejects are kept.
-    fn refused(&self, file: PathBuf) {
-        let error = self.load(&[file]).unwrap_err();
-        assert!(error.to_string().ends_with("taken: nothing was loaded"), "{error}");
-    }
-
-    /// A table's rows as text, in an order of their own.
-    fn rows(&self, table: &'static Table) -> Vec<String> {
-        rows(&self.lake(), table)
-    }
-
-    fn open_rejects(&self) -> DataFrame {
-        rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap()
-    }
-}
-
-fn rows(lake: &Lake, table: &'static Table) -> Vec<String> {
-    let scan = lake.snapshot(table).unwrap().scan().unwrap();
-    let names: Vec<String> = table.schema().iter_names().map(ToString::to_string).collect();
-    let found = scan.select(names.iter().map(col).collect::<Vec<_>>()).collect().unwrap();
-    let row = |row| {
-        let cells = found.get_row(row).unwrap().0;
-        cells.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-    };
-    let mut rows: Vec<String> = (0..found.height()).map(row).collect();
-    rows.sort();
-    rows
-}
+use super::support::{Bench, archive, gz, total};
 
 const SESSIONS: &str = "session_id,session_started_timestamp,session_finished_timestamp,\
                         session_status,user_country_code,user_cellphone\n";
-
-fn total(report: &Report) -> [u64; 5] {
-    [
-        report.total(|file| file.rows_read),
-        report.total(|file| file.rows_new),
-        report.total(|file| file.rows_updated),
-        report.total(|file| file.rows_unchanged),
-        report.total(|file| file.rows_rejected),
-    ]
-}
 
 #[test]
 fn a_later_export_knows_more_of_the_same_session() {
@@ -93,13 +26,19 @@ fn a_later_export_knows_more_of_the_same_session() {
          a2,2025-06-01 11:00:00,,AI,57.0,3005550102.0\n"
     );
     let (first, second) = (bench.file("1.csv", &first), bench.file("2.csv", &second));
-    assert_eq!(total(&bench.load(std::slice::from_ref(&first)).unwrap()), [1, 1, 0, 0, 0]);
-    assert_eq!(total(&bench.load(std::slice::from_ref(&second)).unwrap()), [2, 1, 1, 0, 0]);
-    let rows = bench.rows(&sessions::TABLE);
+    assert_eq!(
+        total(&bench.load_files(std::slice::from_ref(&first)).unwrap()),
+        [1, 1, 0, 0, 0, 0, 0]
+    );
+    assert_eq!(
+        total(&bench.load_files(std::slice::from_ref(&second)).unwrap()),
+        [2, 1, 1, 0, 0, 0, 0]
+    );
+    let rows = bench.stored(&sessions::TABLE);
     assert_eq!(rows.len(), 2);
     assert!(rows[0].contains("AGENTS") && rows[0].contains("573005550101"));
 
-    let again = bench.load(&[first, second]).unwrap();
+    let again = bench.load_files(&[first, second]).unwrap();
     assert!(again.files.iter().all(|file| file.already_loaded));
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, Some(1));
 }
@@ -118,9 +57,9 @@ fn a_session_that_changes_its_day_is_one_session() {
             files.reverse();
         }
         for file in files {
-            bench.load(&[file]).unwrap();
+            bench.load_files(&[file]).unwrap();
         }
-        let rows = bench.rows(&sessions::TABLE);
+        let rows = bench.stored(&sessions::TABLE);
         assert_eq!(rows.len(), 2, "{rows:?}");
         assert!(rows.iter().any(|row| row.contains("a1") && row.contains("2025-06-02 00:09")));
     }
@@ -145,7 +84,7 @@ fn strict_and_max_rejects_commit_nothing() {
     assert_eq!(bench.open_rejects().height(), 0);
 
     let allowed = Options { max_rejects: Some(1), ..Options::default() };
-    assert_eq!(total(&load(&bench.lake(), &[file], &allowed).unwrap()), [2, 1, 0, 0, 1]);
+    assert_eq!(total(&load(&bench.lake(), &[file], &allowed).unwrap()), [2, 1, 0, 0, 1, 0, 0]);
     assert_eq!(bench.open_rejects().height(), 1);
 }
 
@@ -156,7 +95,7 @@ fn a_dry_run_counts_and_changes_nothing() {
         .file("a.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
     let options = Options { dry_run: true, ..Options::default() };
     let report = load(&bench.lake(), &[file], &options).unwrap();
-    assert_eq!(total(&report), [2, 1, 0, 0, 1]);
+    assert_eq!(total(&report), [2, 1, 0, 0, 1, 0, 0]);
     assert_eq!(report.load_id, None);
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
 }
@@ -167,18 +106,18 @@ fn rejects_are_mended_by_their_export() {
     let text = "Conversation ID;Deployment Start Timestamp;User Cellphone;Deployment Status\n\
                 c1;not a time;+57 300 555 0101;Delivered\n\
                 c2;2025-06-01 10:00:00;573005550102;Failed\n";
-    bench.load(&[bench.file("d.csv", text)]).unwrap();
+    bench.load_files(&[bench.file("d.csv", text)]).unwrap();
     let open = bench.open_rejects();
     assert_eq!(open.height(), 1);
 
     let mut mended = Vec::new();
     wabalake::load::rejects::export(&open, true, &mut mended).unwrap();
     let mended = String::from_utf8(mended).unwrap().replace("not a time", "2025-06-01 09:00:00");
-    let report = bench.load(&[bench.file("mended.csv", &mended)]).unwrap();
-    assert_eq!(total(&report), [1, 1, 0, 0, 0]);
+    let report = bench.load_files(&[bench.file("mended.csv", &mended)]).unwrap();
+    assert_eq!(total(&report), [1, 1, 0, 0, 0, 0, 0]);
     assert_eq!(report.files[0].unknown_columns, Vec::<String>::new());
     assert_eq!(bench.open_rejects().height(), 0);
-    assert_eq!(bench.rows(&deployments::TABLE).len(), 2);
+    assert_eq!(bench.stored(&deployments::TABLE).len(), 2);
 }
 
 /// A cell with what begins a formula, what guards one, and what CSV puts between quotes.
@@ -201,8 +140,8 @@ proptest! {
             text
         };
         let (wanted, bench) = (Bench::new(), Bench::new());
-        wanted.load(&[wanted.file("a.csv", &export("2025-06-01 10:00:00"))]).unwrap();
-        bench.load(&[bench.file("a.csv", &export("soon"))]).unwrap();
+        wanted.load_files(&[wanted.file("a.csv", &export("2025-06-01 10:00:00"))]).unwrap();
+        bench.load_files(&[bench.file("a.csv", &export("soon"))]).unwrap();
         let written = |is_exact| {
             let mut text = Vec::new();
             wabalake::load::rejects::export(&bench.open_rejects(), is_exact, &mut text).unwrap();
@@ -216,9 +155,9 @@ proptest! {
         }
         for text in [guarded, exact, written(false), written(true)] {
             let mended = text.replace("soon", "2025-06-01 10:00:00");
-            let mended = bench.load(&[bench.file("mended.csv", &mended)]).unwrap();
+            let mended = bench.load_files(&[bench.file("mended.csv", &mended)]).unwrap();
             prop_assert_eq!(mended.total(|file| file.rows_rejected), 0);
-            prop_assert_eq!(bench.rows(&sessions::TABLE), wanted.rows(&sessions::TABLE));
+            prop_assert_eq!(bench.stored(&sessions::TABLE), wanted.stored(&sessions::TABLE));
             bench.lake().undo().unwrap();
         }
     }
@@ -230,11 +169,11 @@ fn a_reject_is_resolved_by_a_later_row_with_its_key_until_that_is_undone() {
     bench.refused(bench.file("bad.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\n")));
     assert_eq!(bench.open_rejects().height(), 1);
     let good = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n");
-    bench.load(&[bench.file("good.csv", &good)]).unwrap();
+    bench.load_files(&[bench.file("good.csv", &good)]).unwrap();
     assert_eq!(bench.open_rejects().height(), 0);
     bench.lake().undo().unwrap();
     assert_eq!(bench.open_rejects().height(), 1);
-    assert_eq!(bench.rows(&sessions::TABLE).len(), 0);
+    assert_eq!(bench.stored(&sessions::TABLE).len(), 0);
 }
 
 #[test]
@@ -243,25 +182,25 @@ fn an_undone_file_can_be_loaded_again() {
     let first = bench.file("1.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
     let second = bench
         .file("2.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,2025-06-01 10:05:00,BOT,57,1\n"));
-    bench.load(&[first]).unwrap();
-    let before = bench.rows(&sessions::TABLE);
-    bench.load(std::slice::from_ref(&second)).unwrap();
-    let after = bench.rows(&sessions::TABLE);
+    bench.load_files(&[first]).unwrap();
+    let before = bench.stored(&sessions::TABLE);
+    bench.load_files(std::slice::from_ref(&second)).unwrap();
+    let after = bench.stored(&sessions::TABLE);
     bench.lake().undo().unwrap();
-    assert_eq!(bench.rows(&sessions::TABLE), before);
-    assert_eq!(total(&bench.load(&[second]).unwrap()), [1, 0, 1, 0, 0]);
-    assert_eq!(bench.rows(&sessions::TABLE), after);
+    assert_eq!(bench.stored(&sessions::TABLE), before);
+    assert_eq!(total(&bench.load_files(&[second]).unwrap()), [1, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(bench.stored(&sessions::TABLE), after);
 }
 
 #[test]
 fn stamps_are_read_in_the_source_zone_and_files_told_apart_by_it() {
     let bench = Bench::new();
     let file = bench.file("a.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
-    bench.load(std::slice::from_ref(&file)).unwrap();
+    bench.load_files(std::slice::from_ref(&file)).unwrap();
     let bogota = Options { source_timezone: chrono_tz::America::Bogota, ..Options::default() };
     let report = load(&bench.lake(), &[file], &bogota).unwrap();
     assert!(!report.files[0].already_loaded);
-    let rows = bench.rows(&sessions::TABLE);
+    let rows = bench.stored(&sessions::TABLE);
     // Neither row is further along, so the greater start stays.
     assert_eq!(rows.len(), 1);
     assert!(rows[0].contains("2025-06-01 15:00"), "{rows:?}");
@@ -272,7 +211,7 @@ fn renamed_columns_and_headers_that_are_no_export() {
     let bench = Bench::new();
     let text = "id,started,colour\na1,2025-06-01 10:00:00,red\n";
     let file = bench.file("a.csv", text);
-    let error = bench.load(std::slice::from_ref(&file)).unwrap_err();
+    let error = bench.load_files(std::slice::from_ref(&file)).unwrap_err();
     assert_eq!(error.exit_code(), 1);
 
     let renames = [("id", "session_id"), ("started", "session_started_timestamp")];
@@ -280,31 +219,23 @@ fn renamed_columns_and_headers_that_are_no_export() {
     let options = Options { renames, ..Options::default() };
     let report = load(&bench.lake(), &[file], &options).unwrap();
     assert_eq!(report.files[0].unknown_columns, ["colour"]);
-    assert_eq!(bench.rows(&sessions::TABLE).len(), 1);
+    assert_eq!(bench.stored(&sessions::TABLE).len(), 1);
 }
 
 #[test]
 fn packed_files_and_encodings_hold_the_same_rows() {
     let text = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,3005550101\n");
     let plain = Bench::new();
-    plain.load(&[plain.file("a.csv", &text)]).unwrap();
-    let expected = plain.rows(&sessions::TABLE);
+    plain.load_files(&[plain.file("a.csv", &text)]).unwrap();
+    let expected = plain.stored(&sessions::TABLE);
 
-    let gz = |part: &[u8]| {
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        std::io::Write::write_all(&mut packed, part).unwrap();
-        packed.finish().unwrap()
-    };
     let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let (head, tail) = text.as_bytes().split_at(40);
-    let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("exports/a.csv", ::zip::write::SimpleFileOptions::default()).unwrap();
-    std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
     let packed = [
         gz(text.as_bytes()),
         [gz(head), gz(tail)].concat(),
         zstd::encode_all(text.as_bytes(), 1).unwrap(),
-        zip.finish().unwrap().into_inner(),
+        archive(&[("exports/a.csv", text.as_bytes())], SimpleFileOptions::default()),
         utf_16,
         text.replace(',', ";").into_bytes(),
         text.replace(',', "\t").into_bytes(),
@@ -312,14 +243,14 @@ fn packed_files_and_encodings_hold_the_same_rows() {
     ];
     for bytes in packed {
         let bench = Bench::new();
-        bench.load(&[bench.bytes("a.csv", &bytes)]).unwrap();
-        assert_eq!(bench.rows(&sessions::TABLE), expected);
+        bench.load_files(&[bench.file("a.csv", &bytes)]).unwrap();
+        assert_eq!(bench.stored(&sessions::TABLE), expected);
     }
 
     let bench = Bench::new();
     let packed = gz(text.as_bytes());
-    let cut = bench.bytes("cut.csv.gz", &packed[..packed.len() - 9]);
-    assert_eq!(bench.load(&[cut]).unwrap_err().exit_code(), 1);
+    let cut = bench.file("cut.csv.gz", &packed[..packed.len() - 9]);
+    assert_eq!(bench.load_files(&[cut]).unwrap_err().exit_code(), 1);
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
 }
 
@@ -335,11 +266,11 @@ fn several_loads_at_once_all_land() {
     // Each has its own lake, as each process would.
     std::thread::scope(|scope| {
         for file in &files {
-            scope.spawn(|| bench.load(std::slice::from_ref(file)).unwrap());
+            scope.spawn(|| bench.load_files(std::slice::from_ref(file)).unwrap());
         }
-        scope.spawn(|| bench.load(&files[..1]).unwrap());
+        scope.spawn(|| bench.load_files(&files[..1]).unwrap());
     });
-    let rows = bench.rows(&sessions::TABLE);
+    let rows = bench.stored(&sessions::TABLE);
     assert_eq!(rows.len(), 7);
     assert!(rows[0].contains("a1") && rows[0].contains("10:05:00"), "{}", rows[0]);
 }
@@ -445,7 +376,7 @@ fn after(table: &'static Table, files: &[Vec<String>], memory: usize) -> Vec<Str
     let keys = scan.select(table.key.iter().map(|name| col(*name)).collect::<Vec<_>>());
     let twice = keys.collect().unwrap().is_duplicated().unwrap();
     assert!(!twice.any(), "two rows of {} have one key", table.name);
-    bench.rows(table)
+    bench.stored(table)
 }
 
 /// Tables whose rows mean the same in whichever file they come.
@@ -627,12 +558,12 @@ proptest! {
         }
         let undone = undone.index(loads.len());
         for (number, files) in loads.iter().enumerate() {
-            bench.load(files).unwrap();
+            bench.load_files(files).unwrap();
             if number == undone {
                 bench.lake().undo().unwrap();
             }
         }
-        bench.load(&loads[undone]).unwrap();
+        bench.load_files(&loads[undone]).unwrap();
         prop_assert_eq!(bench.open(), expected, "of {:?}, the {}th of them undone", loads, undone);
         prop_assert_eq!(bench.loads(), whole.loads());
         prop_assert_eq!(
@@ -653,7 +584,7 @@ fn a_reject_is_resolved_by_a_load_that_runs_beside_its_own() {
         std::thread::scope(|scope| {
             for file in &files {
                 let bench = &bench;
-                scope.spawn(move || bench.load(std::slice::from_ref(file)).unwrap());
+                scope.spawn(move || bench.load_files(std::slice::from_ref(file)).unwrap());
             }
         });
         assert!(bench.open().is_empty(), "{:?}", bench.open());
@@ -665,7 +596,7 @@ fn a_file_resolves_none_of_its_own_rejects() {
     let bench = Bench::new();
     let own = small(&sessions::TABLE, 1, &[(Line::Good(1), None), (Line::Bad(1), None)]);
     let other = small(&sessions::TABLE, 2, &[(Line::Bad(1), None)]);
-    bench.load(&[bench.file("own.csv", &own)]).unwrap();
+    bench.load_files(&[bench.file("own.csv", &own)]).unwrap();
     assert_eq!(bench.open(), BTreeSet::from([("own.csv".to_owned(), 2)]));
     bench.refused(bench.file("other.csv", &other));
     assert_eq!(bench.open(), BTreeSet::from([("own.csv".to_owned(), 2)]));
@@ -685,7 +616,7 @@ fn a_later_load_that_is_undone_leaves_a_reject_resolved() {
         let file = bench.file(&format!("{number}.csv"), &text);
         match number {
             0 => bench.refused(file),
-            _ => drop(bench.load(&[file]).unwrap()),
+            _ => drop(bench.load_files(&[file]).unwrap()),
         }
         assert_eq!(bench.open().len(), usize::from(number == 0));
     }
@@ -706,8 +637,8 @@ fn the_committed_exports_load_as_their_readme_says() {
     files.sort();
     let counts = |files: &[PathBuf]| {
         let bench = Bench::new();
-        bench.load(files).unwrap();
-        TABLES.iter().map(|table| bench.rows(table)).collect::<Vec<_>>()
+        bench.load_files(files).unwrap();
+        TABLES.iter().map(|table| bench.stored(table)).collect::<Vec<_>>()
     };
     let forward = counts(&files);
     let rows: Vec<_> = forward.iter().map(Vec::len).collect();

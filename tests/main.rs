@@ -22,6 +22,7 @@ mod sheets;
 mod sources;
 mod spend;
 mod sql;
+mod support;
 mod terminals;
 mod titles;
 mod ways;

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::cli::Desk;
+use super::support::Desk;
 
 const SETTINGS: &str = "\
 [inbox]

@@ -3,73 +3,33 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use polars::prelude::{Expr, col};
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook, Worksheet};
-use tempfile::TempDir;
 use wabalake::error::Error;
-use wabalake::lake::Lake;
 use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{Options, Report, load};
-use wabalake_data::Table;
+use wabalake::load::{Options, Report};
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
-struct Bench {
-    folder: TempDir,
+use super::support::Bench;
+
+fn save(bench: &Bench, name: &str, book: &mut Workbook) -> PathBuf {
+    bench.file(name, book.save_to_buffer().unwrap())
 }
 
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
+fn load_sheet(bench: &Bench, file: PathBuf, sheet: &str) -> Result<Report, Error> {
+    bench.load_with(&[file], &Options { sheet: Some(sheet.to_owned()), ..Options::default() })
+}
 
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn book(&self, name: &str, book: &mut Workbook) -> PathBuf {
-        self.file(name, book.save_to_buffer().unwrap())
-    }
-
-    fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
-    }
-
-    fn load(&self, file: PathBuf) -> Result<Report, Error> {
-        load(&self.lake(), &[file], &Options::default())
-    }
-
-    fn load_sheet(&self, file: PathBuf, sheet: &str) -> Result<Report, Error> {
-        let options = Options { sheet: Some(sheet.to_owned()), ..Options::default() };
-        load(&self.lake(), &[file], &options)
-    }
-
-    /// A table's rows as text, by their first cell.
-    fn rows(&self, table: &'static Table) -> Vec<String> {
-        let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
-        let names: Vec<Expr> = table.schema().iter_names().map(|name| col(name.clone())).collect();
-        let found = scan.select(names).collect().unwrap();
-        let row = |row| {
-            let cells = found.get_row(row).unwrap().0;
-            cells.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-        };
-        let mut rows: Vec<String> = (0..found.height()).map(row).collect();
-        rows.sort();
-        rows
-    }
-
-    fn rejects(&self) -> Vec<String> {
-        let rows = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
-        let cell = |name: &str, row| rows.column(name).unwrap().get(row).unwrap().to_string();
-        let row = |row| {
-            ["record", "line", "column", "reason", "raw"]
-                .map(|name| cell(name, row).trim_matches('"').to_owned())
-                .join(" | ")
-        };
-        (0..rows.height()).map(row).collect()
-    }
+/// Open rejects, with what was rejected.
+fn rejects(bench: &Bench) -> Vec<String> {
+    let rows = bench.open_rejects();
+    let cell = |name: &str, row| rows.column(name).unwrap().get(row).unwrap().to_string();
+    let row = |row| {
+        ["record", "line", "column", "reason", "raw"]
+            .map(|name| cell(name, row).trim_matches('"').to_owned())
+            .join(" | ")
+    };
+    (0..rows.height()).map(row).collect()
 }
 
 const HEADER: [&str; 8] = [
@@ -140,24 +100,24 @@ fn book() -> Workbook {
 
 fn expected() -> Vec<String> {
     let bench = Bench::new();
-    bench.load(bench.file("a.csv", CSV)).unwrap();
-    assert_eq!(bench.rejects(), [""; 0]);
-    bench.rows(&sessions::TABLE)
+    bench.load_files(&[bench.file("a.csv", CSV)]).unwrap();
+    assert_eq!(rejects(&bench), [""; 0]);
+    bench.stored(&sessions::TABLE)
 }
 
 #[test]
 fn cells_of_every_type_are_the_rows_of_the_csv() {
     let bench = Bench::new();
-    let report = bench.load(bench.book("a.xlsx", &mut book())).unwrap();
-    assert_eq!(bench.rejects(), [""; 0]);
-    assert_eq!(bench.rows(&sessions::TABLE), expected());
+    let report = bench.load_files(&[save(&bench, "a.xlsx", &mut book())]).unwrap();
+    assert_eq!(rejects(&bench), [""; 0]);
+    assert_eq!(bench.stored(&sessions::TABLE), expected());
     assert_eq!(report.files[0].rows_read, 3);
     assert_eq!(report.files[0].sheet.as_deref(), Some("Sessions"));
     assert!(report.text().starts_with("a.xlsx, sheet Sessions  →  sessions\n"));
-    let again = bench.load(bench.folder.path().join("a.xlsx")).unwrap();
+    let again = bench.load_files(&[bench.folder.path().join("a.xlsx")]).unwrap();
     assert!(again.files[0].already_loaded);
     assert!(
-        bench.load_sheet(bench.folder.path().join("a.xlsx"), "Sessions").unwrap().files[0]
+        load_sheet(&bench, bench.folder.path().join("a.xlsx"), "Sessions").unwrap().files[0]
             .already_loaded
     );
 }
@@ -172,8 +132,8 @@ fn titles_above_the_header_and_columns_left_of_it_are_no_part_of_the_table() {
     sheet.write(2, 2, "2025-07-01").unwrap();
     write_header(sheet, 5, 2);
     write_rows(sheet, 7, 2);
-    let report = bench.load(bench.book("a.xlsx", &mut book)).unwrap();
-    assert_eq!(bench.rows(&sessions::TABLE), expected());
+    let report = bench.load_files(&[save(&bench, "a.xlsx", &mut book)]).unwrap();
+    assert_eq!(bench.stored(&sessions::TABLE), expected());
     assert_eq!(report.files[0].unknown_columns, [""; 0]);
 }
 
@@ -192,9 +152,9 @@ fn packed_and_archived_spreadsheets_hold_the_same_rows() {
         [("a.xlsx.gz", gz.finish().unwrap()), ("a.zip", zip.finish().unwrap().into_inner())]
     {
         let bench = Bench::new();
-        bench.load(bench.file(name, bytes)).unwrap();
-        assert_eq!(bench.rows(&sessions::TABLE), expected(), "{name}");
-        assert_eq!(bench.rows(&messages::TABLE).len(), usize::from(name == "a.zip"));
+        bench.load_files(&[bench.file(name, bytes)]).unwrap();
+        assert_eq!(bench.stored(&sessions::TABLE), expected(), "{name}");
+        assert_eq!(bench.stored(&messages::TABLE).len(), usize::from(name == "a.zip"));
     }
 }
 
@@ -209,13 +169,13 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
     let copy = book.add_worksheet().set_name("Copy").unwrap();
     write_header(copy, 0, 0);
     copy.set_hidden(true);
-    let file = bench.book("a.xlsx", &mut book);
+    let file = save(&bench, "a.xlsx", &mut book);
     // What is hidden is not looked at, unless it is named.
-    assert_eq!(bench.load(file.clone()).unwrap().files[0].sheet.as_deref(), Some("Data"));
-    assert_eq!(bench.load_sheet(file.clone(), "Copy").unwrap().files[0].rows_read, 0);
-    let error = bench.load_sheet(file.clone(), "Read me").unwrap_err();
+    assert_eq!(bench.load_files(&[file.clone()]).unwrap().files[0].sheet.as_deref(), Some("Data"));
+    assert_eq!(load_sheet(&bench, file.clone(), "Copy").unwrap().files[0].rows_read, 0);
+    let error = load_sheet(&bench, file.clone(), "Read me").unwrap_err();
     assert!(error.to_string().contains("no export that is known"), "{error}");
-    let error = bench.load_sheet(file, "data").unwrap_err();
+    let error = load_sheet(&bench, file, "data").unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert_eq!(
         error.lines(),
@@ -226,19 +186,19 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
     for name in ["May", "June"] {
         write_header(book.add_worksheet().set_name(name).unwrap(), 0, 0);
     }
-    let file = bench.book("b.xlsx", &mut book);
-    let error = bench.load(file.clone()).unwrap_err();
+    let file = save(&bench, "b.xlsx", &mut book);
+    let error = bench.load_files(&[file.clone()]).unwrap_err();
     assert_eq!(
         error.lines(),
         "error: `b.xlsx` has several sheets with exports\n  found: `May`, `June`\n  \
          hint: load them one by one: `--sheet 'May'`"
     );
-    bench.load_sheet(file, "June").unwrap();
+    load_sheet(&bench, file, "June").unwrap();
 
     let mut book = Workbook::new();
     book.add_worksheet().set_name("A").unwrap().write(0, 0, "x").unwrap();
     book.add_worksheet().set_name("B").unwrap();
-    let error = bench.load(bench.book("c.xlsx", &mut book)).unwrap_err();
+    let error = bench.load_files(&[save(&bench, "c.xlsx", &mut book)]).unwrap_err();
     assert!(
         error.lines().contains("no sheet that is a known export\n  found: `A`, `B`"),
         "{error}"
@@ -248,7 +208,7 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
     for (at, name) in (0..).zip(["session_id", "session_type", "session_status"]) {
         sheet.write(0, at, name).unwrap();
     }
-    let error = bench.load(bench.book("d.xlsx", &mut book)).unwrap_err();
+    let error = bench.load_files(&[save(&bench, "d.xlsx", &mut book)]).unwrap_err();
     assert!(error.to_string().contains("has no column `session_started_timestamp`"), "{error}");
 }
 
@@ -278,10 +238,10 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
     row(sheet, 9, "wide");
     sheet.write(9, 9, "beyond").unwrap();
     row(sheet, 10, "last");
-    let report = bench.load(bench.book("a.xlsx", &mut book)).unwrap();
+    let report = bench.load_files(&[save(&bench, "a.xlsx", &mut book)]).unwrap();
     assert_eq!(report.files[0].rows_read, 7);
     assert_eq!(
-        bench.rejects(),
+        rejects(&bench),
         [
             "2 | 5 | session_started_timestamp | not a date and time such as 2025-12-31 10:00:00 or unix seconds | \
              late,\"soon, \"\"maybe\"\"\",,,,,,",
@@ -293,7 +253,7 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
              wide,2025-06-01 10:00:00,,,,,,,,beyond",
         ]
     );
-    assert_eq!(bench.rows(&sessions::TABLE).len(), 2);
+    assert_eq!(bench.stored(&sessions::TABLE).len(), 2);
 
     // They come back as a CSV that can be mended.
     let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
@@ -301,23 +261,23 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
     wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
     let mend = String::from_utf8(mend).unwrap();
     let mend = mend.replace("\"soon, \"\"maybe\"\"\"", "2025-06-01 11:00:00");
-    bench.load(bench.file("mend.csv", mend)).unwrap();
-    assert!(bench.rows(&sessions::TABLE).iter().any(|row| row.contains("late")));
+    bench.load_files(&[bench.file("mend.csv", mend)]).unwrap();
+    assert!(bench.stored(&sessions::TABLE).iter().any(|row| row.contains("late")));
 }
 
 #[test]
 fn what_is_no_spreadsheet_says_so() {
     let bench = Bench::new();
     let bytes = book().save_to_buffer().unwrap();
-    let cut = bench.load(bench.file("cut.xlsx", &bytes[..bytes.len() / 2])).unwrap_err();
+    let cut = bench.load_files(&[bench.file("cut.xlsx", &bytes[..bytes.len() / 2])]).unwrap_err();
     assert_eq!(cut.exit_code(), 1);
     let old = [b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1".as_slice(), &[0; 600]].concat();
-    let error = bench.load(bench.file("old.xls", old)).unwrap_err();
+    let error = bench.load_files(&[bench.file("old.xls", old)]).unwrap_err();
     assert!(error.lines().contains("save it as xlsx"), "{}", error.lines());
     let mut damaged = bytes.clone();
     // Within the packed part that comes first.
     damaged[100] ^= 0x55;
-    let error = bench.load(bench.file("damaged.xlsx", damaged));
+    let error = bench.load_files(&[bench.file("damaged.xlsx", damaged)]);
     assert!(error.is_err_and(|error| error.exit_code() == 1));
 }
 
@@ -469,9 +429,9 @@ fn a_binary_workbook_holds_the_same_rows() {
         ),
     ];
     let bench = Bench::new();
-    let report = bench.load(bench.file("a.xlsb", binary::book(&HEADER, &rows))).unwrap();
-    assert_eq!(bench.rejects(), [""; 0]);
-    assert_eq!(bench.rows(&sessions::TABLE), expected());
+    let report = bench.load_files(&[bench.file("a.xlsb", binary::book(&HEADER, &rows))]).unwrap();
+    assert_eq!(rejects(&bench), [""; 0]);
+    assert_eq!(bench.stored(&sessions::TABLE), expected());
     assert_eq!(report.files[0].sheet.as_deref(), Some("Sesiones"));
 }
 
@@ -482,7 +442,8 @@ fn a_damaged_binary_workbook_is_an_error_and_no_crash() {
     let header = (0u32..).zip(HEADER).map(|(at, _)| Shared(at)).collect();
     let rows = [(0, header), (1, vec![Text("a1"), Shared(99)])];
     let bench = Bench::new();
-    let error = bench.load(bench.file("a.xlsb", binary::book(&HEADER, &rows))).unwrap_err();
+    let error =
+        bench.load_files(&[bench.file("a.xlsb", binary::book(&HEADER, &rows))]).unwrap_err();
     assert!(error.to_string().contains("is no spreadsheet that can be read"), "{error}");
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wabalake"));
@@ -506,7 +467,7 @@ fn a_large_sheet_is_read_row_by_row() {
             .write(row, 7, "a text that is long enough to fill more than one run of records")
             .unwrap();
     }
-    let report = bench.load(bench.book("a.xlsx", &mut book)).unwrap();
+    let report = bench.load_files(&[save(&bench, "a.xlsx", &mut book)]).unwrap();
     assert_eq!(report.files[0].rows_read, 20_000);
     assert_eq!(report.files[0].rows_new, 20_000);
 }

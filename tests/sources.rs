@@ -8,16 +8,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use proptest::prelude::*;
-use tempfile::TempDir;
 use wabalake::config::Config;
-use wabalake::error::Error;
 use wabalake::lake::Lake;
 use wabalake::load::{Options, Report, load};
 use wabalake::nightly::{self, night};
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
-use super::cli::{Desk, Said};
+use super::support::{self, Bench, Desk, Said, gz, passed_over};
 
 const TITLES: &str = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
 
@@ -29,20 +27,10 @@ fn export(numbers: impl IntoIterator<Item = usize>) -> String {
     TITLES.to_owned() + &numbers.into_iter().map(row).collect::<String>()
 }
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(bytes).unwrap();
-    packed.finish().unwrap()
-}
-
+/// With files as they are, so that their bytes can be found in it.
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        zip.start_file(*name, stored).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
+    support::archive(files, stored)
 }
 
 /// A spreadsheet with sessions.
@@ -57,59 +45,18 @@ fn workbook() -> Vec<u8> {
     book.save_to_buffer().unwrap()
 }
 
-/// A folder with files of its own; gone with the test.
-struct Place {
-    folder: TempDir,
+fn load_each(bench: &Bench, name: &str) -> Report {
+    let options = Options { per_file: true, ..Options::default() };
+    bench.load_with(&[bench.path(name)], &options).unwrap()
 }
 
-impl Place {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn lake(&self) -> Lake {
-        Lake::create(self.path("lake")).unwrap()
-    }
-
-    fn load_with(&self, name: &str, options: &Options) -> Result<Report, Error> {
-        load(&self.lake(), &[self.path(name)], options)
-    }
-
-    fn load(&self, name: &str) -> Result<Report, Error> {
-        self.load_with(name, &Options::default())
-    }
-
-    fn load_each(&self, name: &str) -> Report {
-        self.load_with(name, &Options { per_file: true, ..Options::default() }).unwrap()
-    }
-
-    fn sessions(&self) -> u64 {
-        self.lake().snapshot(&sessions::TABLE).unwrap().rows()
-    }
-
-    fn night(&self, settings: &str) -> nightly::Report {
-        let config = Config::read(&format!("[inbox]\nfolders = ['../inbox']\n{settings}"));
-        night(&self.lake(), &config.unwrap(), &nightly::Options::default(), None).unwrap()
-    }
+fn run_night(bench: &Bench, settings: &str) -> nightly::Report {
+    let config = Config::read(&format!("[inbox]\nfolders = ['../inbox']\n{settings}"));
+    night(&bench.lake(), &config.unwrap(), &nightly::Options::default(), None).unwrap()
 }
 
 fn names(report: &Report) -> Vec<&str> {
     report.files.iter().map(|file| file.file.as_str()).collect()
-}
-
-fn passed_over(report: &Report) -> Vec<String> {
-    report.passed_over.iter().map(|file| format!("{}: {}", file.file, file.reason)).collect()
 }
 
 fn set_age(path: &Path, seconds: i64) {
@@ -128,109 +75,112 @@ fn came(report: &nightly::Report) -> (u64, u64, Vec<&str>) {
 
 #[test]
 fn a_file_that_changed_lately_is_left_for_the_next_night() {
-    let place = Place::new();
+    let bench = Bench::new();
     for after in ["leave", "move", "delete"] {
         let settings = format!("after = '{after}'\nloaded = '../loaded'\nfailed = '../failed'\n");
-        let file = place.file(&format!("inbox/{after}.csv"), export(0..3));
+        let file = bench.file(&format!("inbox/{after}.csv"), export(0..3));
         // Whatever is in it: a file that is not whole may be no export yet.
-        let begun = place.file(&format!("inbox/{after}.csv.gz"), &gz(b"session_id")[..9]);
+        let begun = bench.file(&format!("inbox/{after}.csv.gz"), &gz(b"session_id")[..9]);
         let waiting = [format!("{after}.csv"), format!("{after}.csv.gz")];
-        assert_eq!(came(&place.night(&settings)), (0, 0, waiting.iter().map(|w| &**w).collect()));
+        assert_eq!(
+            came(&run_night(&bench, &settings)),
+            (0, 0, waiting.iter().map(|w| &**w).collect())
+        );
         fs::remove_file(begun).unwrap();
         set_age(&file, 29);
-        assert_eq!(place.night(&settings).inbox.arriving.len(), 1, "29 s are too few");
+        assert_eq!(run_night(&bench, &settings).inbox.arriving.len(), 1, "29 s are too few");
         set_age(&file, 31);
-        let inbox = place.night(&settings).inbox;
+        let inbox = run_night(&bench, &settings).inbox;
         assert_eq!((inbox.files + inbox.known, inbox.arriving.len()), (1, 0));
         assert_eq!(file.exists(), after == "leave");
-        assert_eq!(place.path("loaded/move.csv").exists(), after != "leave");
+        assert_eq!(bench.path("loaded/move.csv").exists(), after != "leave");
     }
-    assert!(!place.path("failed").exists());
+    assert!(!bench.path("failed").exists());
     // One that is left and written to again is another one.
-    let file = place.file("inbox/leave.csv", export(0..5));
-    assert_eq!(came(&place.night("")), (0, 0, vec!["leave.csv"]));
+    let file = bench.file("inbox/leave.csv", export(0..5));
+    assert_eq!(came(&run_night(&bench, "")), (0, 0, vec!["leave.csv"]));
     set_age(&file, 60);
-    assert_eq!(came(&place.night("")), (1, 2, vec![]));
-    assert_eq!(came(&place.night("")), (0, 0, vec![]));
+    assert_eq!(came(&run_night(&bench, "")), (1, 2, vec![]));
+    assert_eq!(came(&run_night(&bench, "")), (0, 0, vec![]));
 }
 
 #[test]
 fn a_clock_that_is_ahead_makes_no_file_wait_for_ever() {
-    let place = Place::new();
+    let bench = Bench::new();
     let settings = "settle_seconds = 1\n";
-    let file = place.file("inbox/a.csv", export(0..3));
+    let file = bench.file("inbox/a.csv", export(0..3));
     set_age(&file, -86_400);
     let pause = || std::thread::sleep(Duration::from_millis(1_200));
-    assert_eq!(came(&place.night(settings)), (0, 0, vec!["a.csv"]));
-    assert_eq!(came(&place.night(settings)), (0, 0, vec!["a.csv"]), "not yet so long ago");
+    assert_eq!(came(&run_night(&bench, settings)), (0, 0, vec!["a.csv"]));
+    assert_eq!(came(&run_night(&bench, settings)), (0, 0, vec!["a.csv"]), "not yet so long ago");
     pause();
     // It grew meanwhile.
     fs::write(&file, export(0..4)).unwrap();
     set_age(&file, -86_400);
-    assert_eq!(came(&place.night(settings)), (0, 0, vec!["a.csv"]));
+    assert_eq!(came(&run_night(&bench, settings)), (0, 0, vec!["a.csv"]));
     pause();
-    assert_eq!(came(&place.night(settings)), (1, 4, vec![]));
-    assert_eq!(came(&place.night(settings)), (0, 0, vec![]));
+    assert_eq!(came(&run_night(&bench, settings)), (1, 4, vec![]));
+    assert_eq!(came(&run_night(&bench, settings)), (0, 0, vec![]));
 }
 
 #[test]
 fn the_memory_of_earlier_versions_is_heeded() {
-    let place = Place::new();
-    let file = place.file("inbox/a.csv", export(0..3));
+    let bench = Bench::new();
+    let file = bench.file("inbox/a.csv", export(0..3));
     set_age(&file, 100);
-    let inbox = place.path("inbox").canonicalize().unwrap();
+    let inbox = bench.path("inbox").canonicalize().unwrap();
     let seen = file.metadata().unwrap();
     let modified = seen.modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let memory = serde_json::json!({
         inbox.join("a.csv").to_str().unwrap():
             {"bytes": seen.len(), "modified": u64::try_from(modified.as_nanos()).unwrap()}
     });
-    place.file("lake/.wabalake/inbox.json", memory.to_string());
-    assert_eq!(came(&place.night("")), (0, 0, vec![]));
+    bench.file("lake/.wabalake/inbox.json", memory.to_string());
+    assert_eq!(came(&run_night(&bench, "")), (0, 0, vec![]));
     set_age(&file, 99);
-    assert_eq!(came(&place.night("")), (1, 3, vec![]));
+    assert_eq!(came(&run_night(&bench, "")), (1, 3, vec![]));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_are_no_unicode_are_names() {
     use std::os::unix::ffi::OsStrExt as _;
-    let place = Place::new();
+    let bench = Bench::new();
     let name = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
     for (at, bytes) in [&b"caf\xe9.csv"[..], b"caf\xe8.csv"].iter().enumerate() {
-        let file = place.file("inbox/x", export([at]));
-        let named = place.path("inbox").join(name(bytes));
+        let file = bench.file("inbox/x", export([at]));
+        let named = bench.path("inbox").join(name(bytes));
         fs::rename(&file, &named).unwrap();
         set_age(&named, 60);
     }
-    assert_eq!(place.night("").inbox.rows_new, 2);
-    let inbox = place.night("").inbox;
+    assert_eq!(run_night(&bench, "").inbox.rows_new, 2);
+    let inbox = run_night(&bench, "").inbox;
     assert_eq!((inbox.files, inbox.known, inbox.failed.len()), (0, 0, 0), "both are remembered");
-    place.file("loaded/x", "there before");
-    let there = place.path("loaded").join(name(b"caf\xe9.csv"));
-    fs::rename(place.path("loaded/x"), &there).unwrap();
-    fs::remove_dir_all(place.path("lake/.wabalake")).unwrap();
-    place.night("after = 'move'\nloaded = '../loaded'\n");
+    bench.file("loaded/x", "there before");
+    let there = bench.path("loaded").join(name(b"caf\xe9.csv"));
+    fs::rename(bench.path("loaded/x"), &there).unwrap();
+    fs::remove_dir_all(bench.path("lake/.wabalake")).unwrap();
+    run_night(&bench, "after = 'move'\nloaded = '../loaded'\n");
     assert_eq!(fs::read(there).unwrap(), b"there before");
-    assert_eq!(fs::read_dir(place.path("loaded")).unwrap().count(), 3);
-    assert_eq!(fs::read_dir(place.path("inbox")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(bench.path("loaded")).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(bench.path("inbox")).unwrap().count(), 0);
     // In a folder of such a name too, by itself and under a pattern.
-    let odd = place.path("").join(name(b"june\xff"));
-    fs::rename(place.path("loaded"), &odd).unwrap();
+    let odd = bench.path("").join(name(b"june\xff"));
+    fs::rename(bench.path("loaded"), &odd).unwrap();
     fs::remove_file(odd.join(name(b"caf\xe9.csv"))).unwrap();
     for path in [odd.clone(), odd.join(name(b"caf\xe8.csv"))] {
-        assert!(!load(&place.lake(), &[path], &Options::default()).unwrap().files.is_empty());
+        assert!(!load(&bench.lake(), &[path], &Options::default()).unwrap().files.is_empty());
     }
 }
 
 /// Nights go on while a file is written, slowly and with an end that is cut in the middle of a row.
 fn all_rows_arrive(after: &str) {
-    let place = Place::new();
+    let bench = Bench::new();
     let settings = format!(
         "settle_seconds = 1\nafter = '{after}'\nloaded = '../loaded'\nfailed = '../failed'\n"
     );
     let rows = 20;
-    let begun = place.file("inbox/slow.csv", TITLES);
+    let begun = bench.file("inbox/slow.csv", TITLES);
     let started = Instant::now();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -245,16 +195,19 @@ fn all_rows_arrive(after: &str) {
             }
         });
         while !writer.is_finished() {
-            assert!(came(&place.night(&settings)).1 == 0, "taken while it was written ({after})");
+            assert!(
+                came(&run_night(&bench, &settings)).1 == 0,
+                "taken while it was written ({after})"
+            );
         }
     });
     assert!(started.elapsed() > Duration::from_secs(2));
     std::thread::sleep(Duration::from_millis(1_200));
-    assert_eq!(came(&place.night(&settings)), (1, rows as u64, vec![]), "{after}");
-    assert_eq!(place.sessions(), rows as u64);
-    let kept = place.path(if after == "move" { "loaded/slow.csv" } else { "inbox/slow.csv" });
+    assert_eq!(came(&run_night(&bench, &settings)), (1, rows as u64, vec![]), "{after}");
+    assert_eq!(bench.count(&sessions::TABLE), rows as u64);
+    let kept = bench.path(if after == "move" { "loaded/slow.csv" } else { "inbox/slow.csv" });
     assert_eq!(kept.exists(), after != "delete");
-    assert!(!place.path("failed").exists());
+    assert!(!bench.path("failed").exists());
 }
 
 #[test]
@@ -268,9 +221,9 @@ fn all_rows_of_a_slow_upload_arrive_whatever_becomes_of_it() {
 
 #[test]
 fn a_file_that_grows_while_it_is_read_is_not_loaded() {
-    let place = Place::new();
-    let growing = place.file("exports/growing.csv", export(0..20_000));
-    place.file("exports/whole.csv", export(30_000..30_002));
+    let bench = Bench::new();
+    let growing = bench.file("exports/growing.csv", export(0..20_000));
+    bench.file("exports/whole.csv", export(30_000..30_002));
     for per_file in [false, true] {
         let done = std::sync::atomic::AtomicBool::new(false);
         let order = std::sync::atomic::Ordering::SeqCst;
@@ -287,7 +240,7 @@ fn a_file_that_grows_while_it_is_read_is_not_loaded() {
             });
             std::thread::sleep(Duration::from_millis(5));
             let options = Options { per_file, ..Options::default() };
-            let loaded = place.load_with("exports", &options);
+            let loaded = bench.load_with(&[bench.path("exports")], &options);
             done.store(true, order);
             loaded
         });
@@ -297,10 +250,10 @@ fn a_file_that_grows_while_it_is_read_is_not_loaded() {
             let report = loaded.unwrap();
             assert_eq!(names(&report), ["exports/whole.csv"]);
             assert_eq!(report.failed[0].error, what);
-            assert_eq!(place.sessions(), 2);
+            assert_eq!(bench.count(&sessions::TABLE), 2);
         } else {
             assert_eq!(loaded.unwrap_err().lines(), format!("error: {what}\n  hint: {hint}"));
-            assert_eq!(place.sessions(), 0);
+            assert_eq!(bench.count(&sessions::TABLE), 0);
         }
     }
 }
@@ -331,7 +284,7 @@ fn a_night_says_how_many_files_wait() {
 
 #[test]
 fn files_of_others_in_a_folder_are_passed_over_and_named() {
-    let place = Place::new();
+    let bench = Bench::new();
     let photos = archive(&[("beach.jpg", &[7; 900]), ("sea.jpg", &[8; 900])]);
     for (name, bytes) in [
         ("desktop.ini", &b"[.ShellClassInfo]\r\nIconResource=C:\\Windows\\x.dll,3\r\n"[..]),
@@ -349,9 +302,9 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
         ("empty.xlsx", b""),
         ("sessions.csv", export(0..3).as_bytes()),
     ] {
-        place.file(&format!("exports/{name}"), bytes);
+        bench.file(&format!("exports/{name}"), bytes);
     }
-    let report = place.load("exports").unwrap();
+    let report = bench.load_path("exports").unwrap();
     assert_eq!(names(&report), ["exports/sessions.csv"]);
     let mut passed = passed_over(&report);
     passed.sort();
@@ -380,11 +333,11 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
         ("exports/*.crdownload", vec!["a.csv.crdownload"]),
         ("exports/*sessions*", vec!["sessions.csv"]),
     ] {
-        assert_eq!(names(&place.load(name).unwrap()), loaded);
+        assert_eq!(names(&bench.load_path(name).unwrap()), loaded);
     }
-    let report = place.load("exports/[as]*").unwrap();
+    let report = bench.load_path("exports/[as]*").unwrap();
     assert_eq!((names(&report), report.passed_over.len()), (vec!["sessions.csv"], 4));
-    assert!(place.load("exports/desktop.ini").is_err());
+    assert!(bench.load_path("exports/desktop.ini").is_err());
 }
 
 #[test]
@@ -400,24 +353,24 @@ fn a_faulty_export_stops_the_others_and_with_per_file_itself_alone() {
         ("first.jsonl", b"{\"x"),
         ("outer.zip", &archive(&[("inner.xlsx", &book[..book.len() / 2])])),
     ] {
-        let place = Place::new();
-        place.file(&format!("exports/{name}"), bytes);
-        place.file("exports/a.csv", export(10..12));
-        place.file("exports/z.zip", archive(&[("s.csv", export(12..15).as_bytes())]));
-        let error = place.load("exports").unwrap_err();
+        let bench = Bench::new();
+        bench.file(&format!("exports/{name}"), bytes);
+        bench.file("exports/a.csv", export(10..12));
+        bench.file("exports/z.zip", archive(&[("s.csv", export(12..15).as_bytes())]));
+        let error = bench.load_path("exports").unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert!(error.lines().contains(&format!("`exports/{name}")), "{}", error.lines());
-        assert_eq!(place.sessions(), 0);
-        let report = place.load_each("exports");
+        assert_eq!(bench.count(&sessions::TABLE), 0);
+        let report = load_each(&bench, "exports");
         assert_eq!(names(&report), ["exports/a.csv", "exports/z.zip/s.csv"], "{name}");
         let [failed] = &report.failed[..] else { panic!("{name}: {:?}", report.failed) };
         assert!(failed.file.starts_with(&format!("exports/{name}")), "{}", failed.file);
         assert!(report.passed_over.is_empty(), "{:?}", report.passed_over);
-        assert_eq!(place.sessions(), 5);
+        assert_eq!(bench.count(&sessions::TABLE), 5);
         // Named by itself, as among others that are.
-        let other = [place.path("exports").join(name), place.path("exports/a.csv")];
+        let other = [bench.path("exports").join(name), bench.path("exports/a.csv")];
         let each = Options { per_file: true, ..Options::default() };
-        let report = load(&place.lake(), &other, &each).unwrap();
+        let report = load(&bench.lake(), &other, &each).unwrap();
         assert_eq!((report.files.len(), report.failed.len()), (1, 1), "{name}");
     }
 }
@@ -444,7 +397,7 @@ fn with_per_file_what_is_not_there_stops_nothing_that_is() {
 
 #[test]
 fn an_entry_at_fault_stops_itself_alone() {
-    let place = Place::new();
+    let bench = Bench::new();
     let mut bytes = archive(&[
         ("a.csv", export(0..2).as_bytes()),
         ("b.csv", export(2..4).as_bytes()),
@@ -456,14 +409,14 @@ fn an_entry_at_fault_stops_itself_alone() {
         let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
         bytes[at] = other;
     }
-    place.file("exports.zip", &bytes);
-    let error = place.load("exports.zip").unwrap_err();
+    bench.file("exports.zip", &bytes);
+    let error = bench.load_path("exports.zip").unwrap_err();
     assert!(error.lines().contains("`exports.zip/b.csv` cannot be read to its end"), "{error}");
-    let report = place.load_each("exports.zip");
+    let report = load_each(&bench, "exports.zip");
     assert_eq!(names(&report), ["exports.zip/a.csv", "exports.zip/c.csv"]);
     assert_eq!(report.failed.len(), 1);
     assert!(passed_over(&report)[0].starts_with("exports.zip/logo.png: "), "{report:?}");
-    assert_eq!(place.sessions(), 4);
+    assert_eq!(bench.count(&sessions::TABLE), 4);
 }
 
 proptest! {
@@ -478,16 +431,16 @@ proptest! {
             2 => ("cut.csv.gz", gz(csv.as_bytes())),
             _ => ("cut.zip.gz", gz(&archive(&[("x.csv", csv.as_bytes())]))),
         };
-        let place = Place::new();
-        place.file(&format!("exports/{name}"), &bytes[..bytes.len() * cut / 100]);
-        place.file("exports/whole.csv", export(70..73));
-        let report = place.load_each("exports");
+        let bench = Bench::new();
+        bench.file(&format!("exports/{name}"), &bytes[..bytes.len() * cut / 100]);
+        bench.file("exports/whole.csv", export(70..73));
+        let report = load_each(&bench, "exports");
         prop_assert_eq!(names(&report), ["exports/whole.csv"]);
         let told = report.failed.iter().map(|failure| &failure.file);
         let told: Vec<_> = told.chain(report.passed_over.iter().map(|file| &file.file)).collect();
         prop_assert!(told[0].starts_with(&format!("exports/{name}")), "{:?}", told);
         prop_assert_eq!(told.len(), 1);
-        prop_assert_eq!(place.sessions(), 3);
+        prop_assert_eq!(bench.count(&sessions::TABLE), 3);
     }
 }
 
@@ -546,12 +499,12 @@ fn a_pipe_is_copied_first() {
 
 #[test]
 fn brackets_in_the_names_of_folders_are_brackets() {
-    let place = Place::new();
-    place.file("exports [may]/a.csv", export(0..1));
-    place.file("exports [may]/b.csv", export(1..2));
-    place.file("exports [may]/in [2]/c.csv", export(2..3));
-    place.file("exports m/a.csv", export(3..4));
-    place.file("what?/a*/d.csv", export(4..5));
+    let bench = Bench::new();
+    bench.file("exports [may]/a.csv", export(0..1));
+    bench.file("exports [may]/b.csv", export(1..2));
+    bench.file("exports [may]/in [2]/c.csv", export(2..3));
+    bench.file("exports m/a.csv", export(3..4));
+    bench.file("what?/a*/d.csv", export(4..5));
     for (pattern, loaded) in [
         ("exports [may]/*.csv", vec!["a.csv", "b.csv"]),
         ("exports [may]/[b].csv", vec!["b.csv"]),
@@ -562,11 +515,11 @@ fn brackets_in_the_names_of_folders_are_brackets() {
         ("exports [m]/*.csv", vec!["a.csv"]),
         ("what?/a*/?.csv", vec!["d.csv"]),
     ] {
-        let other = Place::new();
-        let report = load(&other.lake(), &[place.path(pattern)], &Options::default()).unwrap();
+        let other = Bench::new();
+        let report = load(&other.lake(), &[bench.path(pattern)], &Options::default()).unwrap();
         assert_eq!(names(&report), loaded, "{pattern}");
     }
-    let said = |pattern: &str| place.load(pattern).unwrap_err().lines();
+    let said = |pattern: &str| bench.load_path(pattern).unwrap_err().lines();
     let missing = said("exports [june]/*.csv");
     assert!(missing.contains("no file matches `"), "{missing}");
     assert!(

@@ -3,86 +3,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use chrono::NaiveDate;
-use polars::prelude::*;
 use proptest::prelude::*;
-use tempfile::TempDir;
 use wabalake::error::Error;
-use wabalake::lake::Lake;
 use wabalake::load::{FileReport, Options, Report, load};
-use wabalake_data::Table;
 use wabalake_data::tables::{ad_spend, sessions};
 
-/// A lake and a place for exports, gone with the test.
-struct Bench {
-    folder: TempDir,
+use super::support::{Bench, Said, wabalake};
+
+fn load_exported(bench: &Bench, name: &str, text: &str, exported: &str) -> Result<Report, Error> {
+    let exported_on = (!exported.is_empty()).then(|| exported.parse().unwrap());
+    bench.load_with(&[bench.file(name, text)], &Options { exported_on, ..Options::default() })
 }
 
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
+/// What was spent, by ad, day and currency.
+fn spend(bench: &Bench) -> Vec<String> {
+    bench.columns(&ad_spend::TABLE, &["ad_id", "day", "currency", "spend"], " ")
+}
 
-    fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
-    }
+fn run(bench: &Bench, words: &[&str]) -> Said {
+    let mut command = wabalake(bench.folder.path());
+    Said::of(command.args(words).args(["--lake", "lake"]).output().unwrap())
+}
 
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
+/// Of the keys of `ad_spend`, how many there are and how many were restated.
+fn restated(bench: &Bench) -> String {
+    let Said { out, err, code } = run(bench, &["query", "data-quality", "-f", "csv"]);
+    assert_eq!(code, 0, "{err}");
+    let row = out.lines().find(|line| line.starts_with("spend-restated,ad_spend,")).unwrap();
+    row.split(',').skip(2).take(2).collect::<Vec<_>>().join(" ")
+}
 
-    fn try_load(&self, name: &str, text: &str, exported: &str) -> Result<Report, Error> {
-        let exported_on = (!exported.is_empty()).then(|| exported.parse().unwrap());
-        let options = Options { exported_on, ..Options::default() };
-        load(&self.lake(), &[self.file(name, text)], &options)
-    }
-
-    fn load(&self, name: &str, text: &str) -> Report {
-        self.try_load(name, text, "").unwrap()
-    }
-
-    /// Some columns of a table's rows as text, in an order of their own; nothing for a null.
-    fn rows(&self, table: &'static Table, columns: &[&str]) -> Vec<String> {
-        let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
-        let texts = columns.iter().map(|c| col(*c).cast(DataType::String).fill_null(lit("")));
-        let found = scan.select(texts.collect::<Vec<_>>()).collect().unwrap();
-        let row = |row| {
-            let cells = found.get_row(row).unwrap().0;
-            let cells = cells.iter().map(|cell| cell.get_str().unwrap_or_default().to_owned());
-            cells.collect::<Vec<_>>().join(" ")
-        };
-        let mut rows: Vec<String> = (0..found.height()).map(row).collect();
-        rows.sort();
-        rows
-    }
-
-    /// What was spent, by ad, day and currency.
-    fn spend(&self) -> Vec<String> {
-        self.rows(&ad_spend::TABLE, &["ad_id", "day", "currency", "spend"])
-    }
-
-    /// What is printed and said, and the exit code.
-    fn said(&self, words: &[&str]) -> (String, String, i32) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
-        command.current_dir(self.folder.path()).args(words).args(["--lake", "lake"]);
-        command.env_remove("WABALAKE_LAKE").env_remove("WABALAKE_TIMEZONE");
-        let output = command.output().unwrap();
-        let [printed, said] =
-            [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-        (printed, said, output.status.code().unwrap())
-    }
-
-    /// Of the keys of `ad_spend`, how many there are and how many were restated.
-    fn restated(&self) -> String {
-        let (csv, said, code) = self.said(&["query", "data-quality", "-f", "csv"]);
-        assert_eq!(code, 0, "{said}");
-        let row = csv.lines().find(|line| line.starts_with("spend-restated,ad_spend,")).unwrap();
-        row.split(',').skip(2).take(2).collect::<Vec<_>>().join(" ")
-    }
+/// Of a lake in which nothing was restated, how many keys there are.
+fn restated_or_none(bench: &Bench) -> usize {
+    let told = restated(bench);
+    let (keys, failing) = told.split_once(' ').unwrap();
+    assert_eq!(failing, "0");
+    keys.parse().unwrap()
 }
 
 /// New, updated, unchanged, superseded, added up.
@@ -118,15 +76,15 @@ fn a_report_that_is_broken_down_is_added_up() {
         "120200000000000101 2025-06-01 USD 19.750000",
         "120200000000000102 2025-06-01 COP 6500.000000",
     ];
-    assert_eq!(bench.spend(), all);
+    assert_eq!(spend(&bench), all);
     // The same without a breakdown, and by another one, adds nothing.
     let whole = "Day,Ad ID,Amount spent (USD)\n2025-06-01,120200000000000101,19.75\n";
     assert_eq!(became(&bench.load("whole.csv", whole).files[0]), [0, 0, 1, 0, 0]);
     let hours = "Day,Ad ID,Hour,Amount spent (USD)\n\
                  2025-06-01,120200000000000101,9,19.00\n2025-06-01,120200000000000101,10,0.75\n";
     assert_eq!(became(&bench.load("hours.csv", hours).files[0]), [0, 0, 1, 0, 1]);
-    assert_eq!(bench.spend(), all);
-    assert_eq!(bench.restated(), "2 0");
+    assert_eq!(spend(&bench), all);
+    assert_eq!(restated(&bench), "2 0");
 }
 
 #[test]
@@ -136,11 +94,11 @@ fn a_record_that_comes_twice_counts_once() {
     let again = PLATFORMS.replace("facebook", "\"facebook\"");
     let report = bench.load("twice.csv", &format!("{BY_PLATFORM}{PLATFORMS}{again}"));
     assert_eq!(became(&report.files[0]), [1, 0, 3, 0, 2]);
-    assert_eq!(bench.spend(), ["120200000000000101 2025-06-01 USD 19.750000"]);
+    assert_eq!(spend(&bench), ["120200000000000101 2025-06-01 USD 19.750000"]);
     let other = PLATFORMS.replace("facebook", "facebook and more");
     let report = bench.load("other.csv", &format!("{BY_PLATFORM}{PLATFORMS}{other}"));
     assert_eq!(became(&report.files[0]), [0, 1, 2, 0, 3]);
-    assert_eq!(bench.spend(), ["120200000000000101 2025-06-01 USD 29.750000"]);
+    assert_eq!(spend(&bench), ["120200000000000101 2025-06-01 USD 29.750000"]);
 }
 
 #[test]
@@ -156,7 +114,7 @@ fn periods_are_added_up_day_by_day() {
     // 33.34 and 16.67, 33.33 and 16.67, 33.33 and 16.66.
     let days =
         ["7 2025-06-01 USD 50.010000", "7 2025-06-02 USD 50.000000", "7 2025-06-03 USD 49.990000"];
-    assert_eq!(bench.spend(), days);
+    assert_eq!(spend(&bench), days);
 }
 
 #[test]
@@ -174,21 +132,21 @@ fn a_day_is_never_added_to_the_week_that_holds_it() {
     for text in [format!("{header}{week}{day}"), format!("{header}{day}{week}")] {
         let bench = Bench::new();
         assert_eq!(became(&bench.load("all.csv", &text).files[0]), [7, 0, 0, 1, 8]);
-        assert_eq!(bench.spend(), days("7.000000"));
-        assert_eq!(bench.restated(), "7 0", "a share is no amount that was told");
+        assert_eq!(spend(&bench), days("7.000000"));
+        assert_eq!(restated(&bench), "7 0", "a share is no amount that was told");
     }
     for (first, second) in [(week, day), (day, week)] {
         let bench = Bench::new();
         bench.load("first.csv", &format!("{header}{first}"));
         bench.load("second.csv", &format!("{header}{second}"));
-        assert_eq!(bench.spend(), days("7.000000"));
-        assert_eq!(bench.restated(), "7 0");
+        assert_eq!(spend(&bench), days("7.000000"));
+        assert_eq!(restated(&bench), "7 0");
     }
     // But what was exported later knows better, for whatever period.
     let bench = Bench::new();
-    bench.try_load("day.csv", &format!("{header}{day}"), "2025-06-03").unwrap();
-    bench.try_load("week.csv", &format!("{header}{week}"), "2025-06-09").unwrap();
-    assert_eq!(bench.spend(), days("11.000000"));
+    load_exported(&bench, "day.csv", &format!("{header}{day}"), "2025-06-03").unwrap();
+    load_exported(&bench, "week.csv", &format!("{header}{week}"), "2025-06-09").unwrap();
+    assert_eq!(spend(&bench), days("11.000000"));
 }
 
 #[test]
@@ -214,39 +172,29 @@ fn what_was_exported_later_stays_though_it_be_less() {
                 files.reverse();
             }
             for (name, text, exported) in files {
-                assert_eq!(bench.restated_or_none(), bench.spend().len());
-                bench.try_load(name, text, exported).unwrap();
+                assert_eq!(restated_or_none(&bench), spend(&bench).len());
+                load_exported(&bench, name, text, exported).unwrap();
             }
-            assert_eq!(bench.spend(), stays(stay), "{exported:?}, turned: {turned}");
-            assert_eq!(bench.restated(), "1 1");
+            assert_eq!(spend(&bench), stays(stay), "{exported:?}, turned: {turned}");
+            assert_eq!(restated(&bench), "1 1");
             // Taken back, the other is alone again.
             bench.lake().undo().unwrap();
-            assert_eq!(bench.spend(), stays(if turned { "80" } else { "100" }));
-            assert_eq!(bench.restated(), "1 0");
+            assert_eq!(spend(&bench), stays(if turned { "80" } else { "100" }));
+            assert_eq!(restated(&bench), "1 0");
         }
     }
     // The same amount told again, on whatever day, restates nothing.
     let bench = Bench::new();
-    let known = bench.try_load("1.csv", &first, "").unwrap();
+    let known = load_exported(&bench, "1.csv", &first, "").unwrap();
     for exported in [early, late] {
-        let report = bench.try_load("1.csv", &first, exported).unwrap();
+        let report = load_exported(&bench, "1.csv", &first, exported).unwrap();
         assert!(!report.files[0].already_loaded);
         assert_ne!(report.files[0].file_id, known.files[0].file_id);
     }
-    assert!(bench.try_load("1.csv", &first, late).unwrap().files[0].already_loaded);
-    assert_eq!(bench.restated(), "1 0");
-    let exported = bench.rows(&ad_spend::TABLE, &["spend", "exported_on"]);
+    assert!(load_exported(&bench, "1.csv", &first, late).unwrap().files[0].already_loaded);
+    assert_eq!(restated(&bench), "1 0");
+    let exported = bench.columns(&ad_spend::TABLE, &["spend", "exported_on"], " ");
     assert_eq!(exported, ["100.000000 2025-06-05"]);
-}
-
-impl Bench {
-    /// Of a lake in which nothing was restated, how many keys there are.
-    fn restated_or_none(&self) -> usize {
-        let told = self.restated();
-        let (keys, failing) = told.split_once(' ').unwrap();
-        assert_eq!(failing, "0");
-        keys.parse().unwrap()
-    }
 }
 
 #[test]
@@ -254,11 +202,12 @@ fn a_file_may_say_itself_when_it_was_exported() {
     let bench = Bench::new();
     let text = "ad_id,day,spend,exported_on\n7,2025-06-01,100,2025-06-02\n\
                 7,2025-06-01,80,2025-06-05\n7,2025-06-01,90,\n";
-    let report = bench.try_load("history.csv", text, "2025-06-03").unwrap();
+    let report = load_exported(&bench, "history.csv", text, "2025-06-03").unwrap();
     assert_eq!(became(&report.files[0]), [1, 0, 0, 2, 0]);
-    let row = bench.rows(
+    let row = bench.columns(
         &ad_spend::TABLE,
         &["spend", "exported_on", ad_spend::SPEND_LEAST, ad_spend::SPEND_GREATEST],
+        " ",
     );
     assert_eq!(row, ["80.000000 2025-06-05 80.000000 100.000000"]);
 }
@@ -269,19 +218,23 @@ fn the_date_of_an_export_is_asked_of_tables_that_hold_it() {
     bench.file("a.csv", "session_id,session_started_timestamp\na1,2025-06-01 10:00:00\n");
     bench.file("b.csv", "Day,Ad ID,Amount spent (USD)\n2025-06-01,7,1\n");
     let exported = ["--exported-on", "2025-06-05"];
-    let (_, said, code) = bench.said(&[&["load", "a.csv", "b.csv"][..], &exported].concat());
+    let Said { err: said, code, .. } =
+        run(&bench, &[&["load", "a.csv", "b.csv"][..], &exported].concat());
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("`a.csv` is for sessions"), "{said}");
     assert!(said.contains("hint: name only files for ad_spend"), "{said}");
-    assert!(bench.spend().is_empty());
-    let (_, said, code) = bench.said(&["load", "b.csv", "--exported-on", "05.06.2025"]);
+    assert!(spend(&bench).is_empty());
+    let Said { err: said, code, .. } =
+        run(&bench, &["load", "b.csv", "--exported-on", "05.06.2025"]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("did you mean `2025-06-05`?"), "{said}");
-    let (printed, said, code) = bench.said(&[&["load", "b.csv"][..], &exported].concat());
+    let Said { out: printed, err: said, code } =
+        run(&bench, &[&["load", "b.csv"][..], &exported].concat());
     assert_eq!((code, said.as_str()), (0, ""), "{printed}");
-    assert_eq!(bench.rows(&ad_spend::TABLE, &["exported_on"]), ["2025-06-05"]);
+    assert_eq!(bench.columns(&ad_spend::TABLE, &["exported_on"], " "), ["2025-06-05"]);
     // No answer has what is stored beside the columns.
-    let (printed, _, code) = bench.said(&["sql", "SELECT * FROM ad_spend", "-f", "csv"]);
+    let Said { out: printed, code, .. } =
+        run(&bench, &["sql", "SELECT * FROM ad_spend", "-f", "csv"]);
     assert_eq!(code, 0);
     assert_eq!(printed, "ad_id,day,currency,spend,exported_on\n7,2025-06-01,USD,1,2025-06-05\n");
 }
@@ -293,15 +246,15 @@ fn a_sum_that_is_no_amount_any_more_stops_the_load() {
     let text = |more: &str| {
         format!("Day,Ad ID,Age,Amount spent (USD)\n2025-06-01,7,a,{most}\n2025-06-01,7,b,{more}\n")
     };
-    let error = bench.try_load("great.csv", &text("0.000001"), "").unwrap_err();
+    let error = load_exported(&bench, "great.csv", &text("0.000001"), "").unwrap_err();
     assert_eq!(error.exit_code(), 1);
     let said = error.lines();
     assert!(said.contains("`great.csv`: rows with one ad_id, day, currency"), "{said}");
     assert!(said.contains("`spend` can hold") && said.contains("hint: "), "{said}");
     assert!(!said.contains("999999"), "an error repeats what a cell says: {said}");
-    assert!(bench.spend().is_empty());
+    assert!(spend(&bench).is_empty());
     bench.load("great.csv", &text("-0.000001"));
-    assert_eq!(bench.spend(), ["7 2025-06-01 USD 999999999999.999998"]);
+    assert_eq!(spend(&bench), ["7 2025-06-01 USD 999999999999.999998"]);
 }
 
 /// What a record says: its ad, its first day and its last, its platform, what was spent each day.
@@ -425,7 +378,7 @@ proptest! {
                 let report = load(&bench.lake(), &[file], &options).unwrap();
                 became(&report.files[0]);
             }
-            prop_assert_eq!(bench.rows(&ad_spend::TABLE, &STORED), expected.clone());
+            prop_assert_eq!(bench.columns(&ad_spend::TABLE, &STORED, " "), expected.clone());
         }
     }
 
@@ -440,7 +393,7 @@ proptest! {
             .map(|(n, (_, records))| bench.file(&format!("{n}.csv"), &text_of(n, records)))
             .collect();
         let report = load(&bench.lake(), &paths, &Options::default()).unwrap();
-        prop_assert_eq!(bench.rows(&ad_spend::TABLE, &STORED), worked_out(&files));
+        prop_assert_eq!(bench.columns(&ad_spend::TABLE, &STORED, " "), worked_out(&files));
         for (file, (_, records)) in report.files.iter().zip(&files) {
             let mut rows: BTreeMap<(u8, u32, u32), u64> = BTreeMap::new();
             for (ad, (first, last), ..) in records.iter().collect::<BTreeSet<_>>() {
@@ -539,7 +492,7 @@ fn superseded_rows_are_told() {
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["files"][0]["rows_superseded"], 1);
     assert_eq!(json["files"][0]["rows_added_up"], 0);
-    assert_eq!(bench.rows(&sessions::TABLE, &["session_id"]), ["a1", "a2"]);
+    assert_eq!(bench.columns(&sessions::TABLE, &["session_id"], " "), ["a1", "a2"]);
 }
 
 /// One of the rows has a very long text; it must not make every other row as long.
@@ -557,9 +510,9 @@ fn a_table_in_a_file_is_as_long_as_what_it_says() {
         .collect();
     bench.load("messages.csv", &export);
     let log = ["query", "message-log", "-f", "table"];
-    let (piped, said, code) = bench.said(&log);
+    let Said { out: piped, err: said, code } = run(&bench, &log);
     assert_eq!(code, 0, "{said}");
-    let (_, said, code) = bench.said(&[&log[..], &["-o", "log.txt"]].concat());
+    let Said { err: said, code, .. } = run(&bench, &[&log[..], &["-o", "log.txt"]].concat());
     assert_eq!(code, 0, "{said}");
     let written = std::fs::read_to_string(bench.folder.path().join("log.txt")).unwrap();
     assert_eq!(written, piped);

@@ -2,81 +2,39 @@
 //! languages; and nothing of a file that has none in any message.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
-use polars::prelude::*;
 use proptest::prelude::*;
 use rust_xlsxwriter::Workbook;
 use serde_json::Value;
-use tempfile::TempDir;
 use wabalake::error::Error;
-use wabalake::lake::Lake;
 use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{Options, Report, load};
+use wabalake_data::TABLES;
 use wabalake_data::tables::{ad_spend, audience_tags, deployments, sessions, variables};
-use wabalake_data::{TABLES, Table};
 
-use super::cli::{Desk, Said};
+use super::support::{Bench, Desk, Said};
 use ::zip::write::SimpleFileOptions;
 
-/// A lake and a place for exports, gone with the test.
-struct Bench {
-    folder: TempDir,
+fn load_with(bench: &Bench, text: impl AsRef<[u8]>, options: &Options) -> Result<Report, Error> {
+    bench.load_with(&[bench.file("export.csv", text)], options)
 }
 
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
+fn load_text(bench: &Bench, text: impl AsRef<[u8]>) -> Report {
+    load_with(bench, text, &Options::default()).unwrap()
+}
 
-    fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
-    }
+fn refused(bench: &Bench, text: impl AsRef<[u8]>) -> String {
+    load_with(bench, text, &Options::default()).unwrap_err().lines()
+}
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn load_as(&self, text: impl AsRef<[u8]>, options: &Options) -> Result<Report, Error> {
-        load(&self.lake(), &[self.file("export.csv", text)], options)
-    }
-
-    fn load(&self, text: impl AsRef<[u8]>) -> Report {
-        self.load_as(text, &Options::default()).unwrap()
-    }
-
-    fn refused(&self, text: impl AsRef<[u8]>) -> String {
-        self.load_as(text, &Options::default()).unwrap_err().lines()
-    }
-
-    /// Some columns of a table's rows, with `|` between.
-    fn rows(&self, table: &'static Table, names: &[&str]) -> Vec<String> {
-        let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
-        let text = |name: &&str| col(*name).cast(DataType::String).fill_null(lit(""));
-        let found = scan.select(names.iter().map(text).collect::<Vec<_>>()).collect().unwrap();
-        let cell = |row, name: &&str| {
-            found.column(name).unwrap().str().unwrap().get(row).unwrap().to_owned()
-        };
-        let row = |row| names.iter().map(|name| cell(row, name)).collect::<Vec<_>>().join("|");
-        let mut rows: Vec<String> = (0..found.height()).map(row).collect();
-        rows.sort();
-        rows
-    }
-
-    /// Where open rejects were, and why.
-    fn rejects(&self) -> Vec<String> {
-        let open = rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap();
-        let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
-        let reason = |row| open.column(rejects::REASON).unwrap().str().unwrap().get(row).unwrap();
-        let reject = |row| {
-            let (record, line) = (number(rejects::RECORD, row), number(rejects::LINE, row));
-            format!("{record}@{line}: {}", reason(row))
-        };
-        (0..open.height()).map(reject).collect()
-    }
+/// Where open rejects were, and why, without their columns.
+fn rejects(bench: &Bench) -> Vec<String> {
+    let rejects = bench.rejects();
+    let parts = rejects.iter().map(|reject| {
+        let (place, reason) = reject.split_once(": ").unwrap();
+        format!("{}: {reason}", place.split(' ').next().unwrap())
+    });
+    parts.collect()
 }
 
 /// Read, new, rejected, repeated headers, records above the header: of the only file.
@@ -115,16 +73,16 @@ fn lines_that_end_in_cr_hold_the_same_rows() {
         (SESSIONS.replace('\n', "\r").replace("tu\rque", "tu\nque"), "\n"),
     ] {
         let bench = Bench::new();
-        let report = bench.load(&text);
+        let report = load_text(&bench, &text);
         assert_eq!(figures(&report), [3, 2, 1, 0, 0], "{text:?}");
         assert_eq!(report.files[0].unknown_columns, [""; 0]);
         assert_eq!(
-            bench.rejects(),
+            rejects(&bench),
             ["2@4: not a date and time such as 2025-12-31 10:00:00 or unix seconds"],
             "{text:?}"
         );
         assert_eq!(
-            bench.rows(&sessions::TABLE, &OF_SESSIONS),
+            bench.columns(&sessions::TABLE, &OF_SESSIONS, "|"),
             [
                 format!("a1|573005550101|Hola, tu{broken}que tal"),
                 "a3|573005550103|adiós".to_owned()
@@ -138,14 +96,14 @@ fn letters_of_mac_roman_are_read() {
     let bench = Bench::new();
     let text = b"session_id,session_started_timestamp,first_message\ra1,2025-06-01 10:00:00,Adi\x97s ma\x96ana\r\
                  a2,2025-06-01 10:00:00,\xc0Qu\x8e?\r";
-    let report = bench.load(text);
+    let report = load_text(&bench, text);
     assert_eq!(report.files[0].encoding, "macintosh");
-    let read = bench.rows(&sessions::TABLE, &["session_id", "first_message"]);
+    let read = bench.columns(&sessions::TABLE, &["session_id", "first_message"], "|");
     assert_eq!(read, ["a1|Adiós mañana", "a2|¿Qué?"]);
     // The same with the line ends of other programs, and other letters.
     let text = b"session_id,session_started_timestamp,first_message\na1,2025-06-01 10:00:00,Adi\xf3s ma\xf1ana\n";
-    assert_eq!(bench.load(text).files[0].encoding, "windows-1252");
-    assert_eq!(bench.rows(&sessions::TABLE, &["first_message"])[0], "Adiós mañana");
+    assert_eq!(load_text(&bench, text).files[0].encoding, "windows-1252");
+    assert_eq!(bench.columns(&sessions::TABLE, &["first_message"], "|")[0], "Adiós mañana");
 }
 
 #[test]
@@ -153,7 +111,7 @@ fn files_put_together_are_read_through() {
     let bench = Bench::new();
     let tags =
         "phone,tag\n573005550101,vip\n\u{feff}phone,tag\n573005550102,new\n\"Phone\",TAG,,\n";
-    let report = bench.load(tags);
+    let report = load_text(&bench, tags);
     assert_eq!(figures(&report), [4, 2, 0, 2, 0]);
     assert_eq!(report.files[0].rows_read, 4);
     assert!(
@@ -162,15 +120,15 @@ fn files_put_together_are_read_through() {
         report.text()
     );
     assert_eq!(
-        bench.rows(&audience_tags::TABLE, &["user_phone", "tag"]),
+        bench.columns(&audience_tags::TABLE, &["user_phone", "tag"], "|"),
         ["573005550101|vip", "573005550102|new"]
     );
 
     let values = "session_id,name,value\ns1,city,Lima\nsession_id,name,value\ns2,city,Cali\n";
     for ends in ["\n", "\r", "\r\n"] {
         let bench = Bench::new();
-        assert_eq!(figures(&bench.load(values.replace('\n', ends))), [3, 2, 0, 1, 0]);
-        let read = bench.rows(&variables::TABLE, &["session_id", "name", "value"]);
+        assert_eq!(figures(&load_text(&bench, values.replace('\n', ends))), [3, 2, 0, 1, 0]);
+        let read = bench.columns(&variables::TABLE, &["session_id", "name", "value"], "|");
         assert_eq!(read, ["s1|city|Lima", "s2|city|Cali"]);
     }
 
@@ -179,8 +137,8 @@ fn files_put_together_are_read_through() {
                   a1,2025-06-01 10:00:00,Hola\n\u{feff}a2,\u{feff}2025-06-01 10:00:00,Hola\n\
                   \u{feff}\"a,3\",2025-06-01 10:00:00,\"Ho\u{feff}la\"\n\"\u{feff}a4\",2025-06-01 10:00:00,\n";
     let bench = Bench::new();
-    assert_eq!(figures(&bench.load(marked)), [4, 4, 0, 0, 0]);
-    let read = bench.rows(&sessions::TABLE, &["session_id", "first_message"]);
+    assert_eq!(figures(&load_text(&bench, marked)), [4, 4, 0, 0, 0]);
+    let read = bench.columns(&sessions::TABLE, &["session_id", "first_message"], "|");
     assert_eq!(read, ["a,3|Ho\u{feff}la", "a1|Hola", "a2|Hola", "a4|"]);
 }
 
@@ -196,31 +154,36 @@ fn what_is_above_the_header_is_passed_over() {
         (&"x\n".repeat(20), 20),
     ] {
         let bench = Bench::new();
-        let report = bench.load(format!("{above}{plain}"));
+        let report = load_text(&bench, format!("{above}{plain}"));
         assert_eq!(figures(&report), [1, 1, 0, 0, passed], "{above:?}");
         assert_eq!(report.files[0].delimiter, ';');
-        assert_eq!(bench.rows(&sessions::TABLE, &["session_id", "first_message"]), ["a1|Hola"]);
+        assert_eq!(
+            bench.columns(&sessions::TABLE, &["session_id", "first_message"], "|"),
+            ["a1|Hola"]
+        );
         let told = format!("above the header: {passed} lines passed over");
         assert_eq!(report.text().contains(&told), passed > 0, "{}", report.text());
     }
     // Lines are counted from the file's first.
     let bench = Bench::new();
-    bench.load(format!("Report\n\nof June\n{plain}a2;soon;Hola\n"));
+    load_text(&bench, format!("Report\n\nof June\n{plain}a2;soon;Hola\n"));
     assert_eq!(
-        bench.rejects(),
+        rejects(&bench),
         ["2@6: not a date and time such as 2025-12-31 10:00:00 or unix seconds"]
     );
     for (first, delimiter) in [("sep=|", '|'), ("sep=\\t", '\t'), ("sep=,", ',')] {
         let bench = Bench::new();
         let text = format!("{first}\n{}", plain.replace(';', &delimiter.to_string()));
-        assert_eq!(bench.load(text).files[0].delimiter, delimiter);
-        assert_eq!(bench.rows(&sessions::TABLE, &["first_message"]), ["Hola"]);
+        assert_eq!(load_text(&bench, text).files[0].delimiter, delimiter);
+        assert_eq!(bench.columns(&sessions::TABLE, &["first_message"], "|"), ["Hola"]);
     }
-    let error = Bench::new().refused(format!("{}{plain}", "x\n".repeat(21)));
+    let error = refused(&Bench::new(), format!("{}{plain}", "x\n".repeat(21)));
     assert!(error.contains("no export that is known\n  found: 1 cell, none of them"), "{error}");
     // Of a header that lacks something, not of the title above it.
-    let error = Bench::new()
-        .refused("Report of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n");
+    let error = refused(
+        &Bench::new(),
+        "Report of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n",
+    );
     assert!(error.contains("has no column `session_started_timestamp`"), "{error}");
 }
 
@@ -229,26 +192,34 @@ fn empty_cells_too_many_cost_nothing_and_cells_too_few_are_counted() {
     let header =
         "conversation_id,user_cellphone,deployment_timestamp,delivery_status,status_detail";
     let bench = Bench::new();
-    let report = bench.load(format!(
-        "{header}\n1,573005550101,2025-06-01 10:00:00,Delivered,,,, \n\
+    let report = load_text(
+        &bench,
+        format!(
+            "{header}\n1,573005550101,2025-06-01 10:00:00,Delivered,,,, \n\
          1,573005550102,2025-06-01 10:00:00\n1,573005550103,2025-06-01 10:00:00,Delivered\n\
          1,573005550104,2025-06-01 10:00:00,Delivered,,,x\n\
          1,573005550105,2025-06-01 10:00:00,Delivered,\"on two\nlines\",,\n"
-    ));
+        ),
+    );
     assert_eq!(figures(&report), [5, 2, 3, 0, 0]);
     assert_eq!(
-        bench.rejects(),
+        rejects(&bench),
         [
             "2@3: 2 of 5 cells are missing at the end",
             "3@4: 1 of 5 cells is missing at the end",
             "4@5: too many fields: 7 instead of 5",
         ]
     );
-    assert_eq!(bench.rows(&deployments::TABLE, &["user_phone"]), ["573005550101", "573005550105"]);
+    assert_eq!(
+        bench.columns(&deployments::TABLE, &["user_phone"], "|"),
+        ["573005550101", "573005550105"]
+    );
     // A column without a title may be left out, and is read over where it is not.
     let bench = Bench::new();
-    let report =
-        bench.load("phone,tag,,\n573005550101,vip,,\n573005550102,vip\n573005550103,vip,x\n");
+    let report = load_text(
+        &bench,
+        "phone,tag,,\n573005550101,vip,,\n573005550102,vip\n573005550103,vip,x\n",
+    );
     assert_eq!(figures(&report), [3, 3, 0, 0, 0]);
 }
 
@@ -270,36 +241,38 @@ fn a_renamed_title_still_says_the_currency() {
         let bench = Bench::new();
         let renames = vec![(from.to_owned(), to.to_owned())];
         let options = Options { renames, ..Options::default() };
-        bench.load_as(text(title), &options).unwrap();
-        let read = bench.rows(&ad_spend::TABLE, &SPEND);
+        load_with(&bench, text(title), &options).unwrap();
+        let read = bench.columns(&ad_spend::TABLE, &SPEND, "|");
         assert_eq!(read, [format!("{spend}|{currency}")], "{title} {from}={to}");
     }
     // Its rejects come back in the same currency.
     let bench = Bench::new();
     let renames = vec![("Kosten".to_owned(), "spend".to_owned())];
     let options = Options { renames, ..Options::default() };
-    bench.load_as(text("Kosten (EUR)").replace("2025-06-02", "soon"), &options).unwrap_err();
+    load_with(&bench, text("Kosten (EUR)").replace("2025-06-02", "soon"), &options).unwrap_err();
     let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
     let mut mend = Vec::new();
     wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
     let mend = String::from_utf8(mend).unwrap().replace("soon", "2025-06-02");
-    bench.load(mend.replace("1.012,50", "1012.50"));
-    assert_eq!(bench.rows(&ad_spend::TABLE, &SPEND), [format!("{spend}|EUR")]);
+    load_text(&bench, mend.replace("1.012,50", "1012.50"));
+    assert_eq!(bench.columns(&ad_spend::TABLE, &SPEND, "|"), [format!("{spend}|EUR")]);
 }
 
 #[test]
 fn ads_manager_in_german_needs_no_renames() {
     let bench = Bench::new();
-    bench.load(
+    load_text(
+        &bench,
         "Tag;Anzeigenname;Anzeigen-ID;Ausgegebener Betrag (EUR)\n2025-06-01;Blau;120200000000000101;12,50\n\
          2025-06-02;Blau;120200000000000101;1.012,50\n",
     );
-    bench.load(
+    load_text(
+        &bench,
         "Berichtsstart;Berichtsende;Name der Anzeige;Anzeigen-ID;Name der Anzeigengruppe;Kampagnenname;\
          Ausgegebener Betrag (EUR)\n13.06.2025;14.06.2025;Rot;120200000000000102;A;B;10,00\n",
     );
     assert_eq!(
-        bench.rows(&ad_spend::TABLE, &SPEND),
+        bench.columns(&ad_spend::TABLE, &SPEND, "|"),
         [
             "120200000000000101|2025-06-01|12.500000|EUR",
             "120200000000000101|2025-06-02|1012.500000|EUR",
@@ -321,16 +294,18 @@ fn a_report_by_campaign_is_to_be_exported_by_ad() {
         ("Día,Nombre de la campaña,Importe gastado (COP)", "campaign"),
         ("Tag;Kampagnenname;Kampagnen-ID;Ausgegebener Betrag (EUR)", "campaign"),
     ] {
-        let error = Bench::new().refused(format!("{header}\n"));
+        let error = refused(&Bench::new(), format!("{header}\n"));
         let said = format!("`export.csv` is a report by {level}: it has no column `ad_id`");
         assert!(error.contains(&said), "{error}");
         assert!(error.contains("hint: export it by ad: the breakdown level Ad"), "{error}");
         assert!(!error.contains("--rename"), "{error}");
     }
-    let error = Bench::new().refused("Day,Campaign name,Ad name,Campaign ID,Amount spent (USD)\n");
+    let error =
+        refused(&Bench::new(), "Day,Campaign name,Ad name,Campaign ID,Amount spent (USD)\n");
     assert!(error.contains("hint: export it anew with the column Ad ID"), "{error}");
     // What may well be the ad's own id is what it was.
-    let error = Bench::new().refused("Day,Campaign name,Ad name,Ad-ID (neu),Amount spent (USD)\n");
+    let error =
+        refused(&Bench::new(), "Day,Campaign name,Ad name,Ad-ID (neu),Amount spent (USD)\n");
     assert!(error.contains("hint: name it with `--rename 'Ad-ID (neu)=ad_id'`"), "{error}");
 }
 
@@ -341,7 +316,7 @@ fn a_rate_card_as_published_is_told_how_it_must_look() {
     let rates = wabalake_data::table("rates");
     for (above, kind) in [("", None), ("Rates effective July 1, 2025\n\n", None), ("", rates)] {
         let options = Options { kind, ..Options::default() };
-        let error = Bench::new().load_as(format!("{above}{card}"), &options).unwrap_err();
+        let error = load_with(&Bench::new(), format!("{above}{card}"), &options).unwrap_err();
         assert_eq!(error.exit_code(), 1);
         let error = error.lines();
         assert!(error.contains("is a rate card as Meta publishes it"), "{error}");
@@ -352,10 +327,10 @@ fn a_rate_card_as_published_is_told_how_it_must_look() {
     }
     // What the hint shows can be loaded.
     let bench = Bench::new();
-    let error = bench.refused(card);
+    let error = refused(&bench, card);
     let cut = |from: &str| error.split(from).nth(1).unwrap().split('`').next().unwrap().to_owned();
     let example = format!("{}\n{}\n", cut("under `"), cut("such as `"));
-    assert_eq!(figures(&bench.load(example)), [1, 1, 0, 0, 0]);
+    assert_eq!(figures(&load_text(&bench, example)), [1, 1, 0, 0, 0]);
 }
 
 #[test]
@@ -395,7 +370,7 @@ fn files_of_other_formats_are_called_by_their_names() {
 
 #[test]
 fn titles_are_named_beside_known_ones_only() {
-    let lines = |text: &str| Bench::new().refused(text);
+    let lines = |text: &str| refused(&Bench::new(), text);
     assert_eq!(
         lines("a1,2025-11-02T05:40:00Z,Inbound,BOT,573005550101,Hola\n").lines().nth(1).unwrap(),
         "  found: 6 cells, none of them a title that is known"
@@ -417,7 +392,8 @@ fn titles_are_named_beside_known_ones_only() {
         lines("session_id,session_status,session_started_timestamp_3005550101,session_type\n");
     assert!(error.contains("hint: if it is there under another title"), "{error}");
     let bench = Bench::new();
-    let report = bench.load(
+    let report = load_text(
+        &bench,
         "session_id,session_started_timestamp,Flow\u{1b}[2J,+57 300 555 0101,,My order has not arrived\n\
          a1,2025-06-01 10:00:00,x,y,z,w\n",
     );
@@ -610,8 +586,10 @@ fn a_file_of_each_form_without_a_header_is_told_without_its_cells() {
 #[test]
 fn a_report_tells_of_titles_as_they_may_be_shown() {
     let bench = Bench::new();
-    let report = bench
-        .load("phone,tag,note,573005550101\n573005550102,vip,x,y\nphone,tag,note,573005550101\n");
+    let report = load_text(
+        &bench,
+        "phone,tag,note,573005550101\n573005550102,vip,x,y\nphone,tag,note,573005550101\n",
+    );
     let json: Value = serde_json::to_value(&report).unwrap();
     let file = &json["files"][0];
     assert_eq!(file["unknown_columns"], serde_json::json!(["note", "(hidden)"]));

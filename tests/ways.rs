@@ -4,51 +4,25 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chrono::NaiveDate;
-use polars::prelude::*;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rust_xlsxwriter::Workbook;
-use tempfile::TempDir;
-use wabalake::lake::Lake;
+use wabalake::error::Error;
 use wabalake::load::{Options, Report, load};
 use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::tables::{ad_spend, conversions, message_summaries, rates, sessions};
 
-use super::cli::Desk;
+use super::support::{Bench, Desk};
 
-struct Bench {
-    folder: TempDir,
+fn load_with(bench: &Bench, name: &str, text: &str, options: &Options) -> Result<Report, Error> {
+    bench.load_with(&[bench.file(name, text)], options)
 }
 
-impl Bench {
-    fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
-    }
-
-    fn lake(&self) -> Lake {
-        Lake::create(self.folder.path().join("lake")).unwrap()
-    }
-
-    fn load(&self, name: &str, text: &str, options: &Options) -> wabalake::error::Result<Report> {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        load(&self.lake(), &[path], options)
-    }
-
-    /// Two columns of a table, the first one ascending.
-    fn pairs(&self, table: &'static Table, columns: [&str; 2]) -> Vec<(String, String)> {
-        let texts = columns.map(|name| col(name).cast(DataType::String).fill_null(lit("")));
-        let scan = self.lake().snapshot(table).unwrap().scan().unwrap();
-        let found = scan.select(texts).collect().unwrap();
-        let [first, second] =
-            columns.map(|name| found.column(name).unwrap().str().unwrap().clone());
-        let mut pairs: Vec<_> = (0..found.height())
-            .map(|row| [&first, &second].map(|column| column.get(row).unwrap().to_owned()).into())
-            .collect();
-        pairs.sort();
-        pairs
-    }
+/// Two columns of a table, the first one ascending.
+fn pairs(bench: &Bench, table: &'static Table, columns: [&str; 2]) -> Vec<(String, String)> {
+    let rows = bench.columns(table, &columns, "|");
+    rows.iter().map(|row| row.split_once('|').unwrap()).map(|(a, b)| (a.into(), b.into())).collect()
 }
 
 fn rejected(report: &Report) -> u64 {
@@ -56,7 +30,7 @@ fn rejected(report: &Report) -> u64 {
 }
 
 /// The lines of an error that a load must end in.
-fn refusal(result: wabalake::error::Result<Report>) -> String {
+fn refusal(result: Result<Report, Error>) -> String {
     let error = result.err().unwrap();
     assert_eq!(error.exit_code(), 1, "{}", error.lines());
     error.lines()
@@ -71,18 +45,18 @@ fn spend(days: &[&str]) -> String {
 fn british_dates_in_an_english_export_are_read_as_the_whole_column_is_written() {
     let bench = Bench::new();
     let days = ["10/06/2025", "11/06/2025", "12/06/2025", "13/06/2025", "14/06/2025"];
-    let report = bench.load("ads.csv", &spend(&days), &Options::default()).unwrap();
+    let report = load_with(&bench, "ads.csv", &spend(&days), &Options::default()).unwrap();
     assert_eq!((report.total(|file| file.rows_new), rejected(&report)), (5, 0));
     let expected: Vec<_> =
         (1..=5).map(|n| (format!("1202{n:03}"), format!("2025-06-{}", 9 + n))).collect();
-    assert_eq!(bench.pairs(&ad_spend::TABLE, ["ad_id", "day"]), expected);
+    assert_eq!(pairs(&bench, &ad_spend::TABLE, ["ad_id", "day"]), expected);
 }
 
 #[test]
 fn dates_that_leave_their_order_open_are_refused_until_it_is_said() {
     let first_week = spend(&["01/06/2025", "02/06/2025", "06/06/2025", "2025-06-07"]);
     let bench = Bench::new();
-    let said = refusal(bench.load("ads.csv", &first_week, &Options::default()));
+    let said = refusal(load_with(&bench, "ads.csv", &first_week, &Options::default()));
     assert_eq!(
         said,
         "error: `ads.csv`: the dates in `day` can be read day first or month first\n  \
@@ -96,13 +70,13 @@ fn dates_that_leave_their_order_open_are_refused_until_it_is_said() {
     ] {
         let bench = Bench::new();
         let options = Options { date_order: Some(order), ..Options::default() };
-        bench.load("ads.csv", &first_week, &options).unwrap();
-        let found = bench.pairs(&ad_spend::TABLE, ["ad_id", "day"]);
+        load_with(&bench, "ads.csv", &first_week, &options).unwrap();
+        let found = pairs(&bench, &ad_spend::TABLE, ["ad_id", "day"]);
         assert_eq!(found.into_iter().map(|(_, day)| day).collect::<Vec<_>>(), days);
     }
     // Year first is an order too: what begins otherwise is no date in it.
     let options = Options { date_order: Some(DateOrder::YearFirst), ..Options::default() };
-    assert_eq!(rejected(&bench.load("ads.csv", &first_week, &options).unwrap()), 3);
+    assert_eq!(rejected(&load_with(&bench, "ads.csv", &first_week, &options).unwrap()), 3);
 }
 
 #[test]
@@ -110,7 +84,7 @@ fn an_open_column_is_named_with_what_the_others_say() {
     let bench = Bench::new();
     let text = "Reporting starts,Reporting ends,Ad name,Ad ID,Amount spent (GBP)\n\
                 01/06/2025,30/06/2025,Blue,1202,30\n";
-    let said = refusal(bench.load("ads.csv", text, &Options::default()));
+    let said = refusal(load_with(&bench, "ads.csv", text, &Options::default()));
     assert!(said.contains("the dates in `reporting_starts` can be read"), "{said}");
     assert!(said.ends_with("; other columns of the file say `--date-order dmy`"), "{said}");
 }
@@ -119,9 +93,9 @@ fn an_open_column_is_named_with_what_the_others_say() {
 fn what_fits_the_fewer_cells_is_a_slip_and_set_aside() {
     let bench = Bench::new();
     let days = ["13/06/2025", "14/06/2025", "01/06/2025", "06/15/2025", "31/31/2025", "soon"];
-    let report = bench.load("ads.csv", &spend(&days), &Options::default()).unwrap();
+    let report = load_with(&bench, "ads.csv", &spend(&days), &Options::default()).unwrap();
     assert_eq!(rejected(&report), 3);
-    let found = bench.pairs(&ad_spend::TABLE, ["ad_id", "day"]);
+    let found = pairs(&bench, &ad_spend::TABLE, ["ad_id", "day"]);
     let days: Vec<_> = found.iter().map(|(_, day)| day.as_str()).collect();
     assert_eq!(days, ["2025-06-13", "2025-06-14", "2025-06-01"]);
     let reasons: BTreeSet<_> =
@@ -129,7 +103,7 @@ fn what_fits_the_fewer_cells_is_a_slip_and_set_aside() {
     assert_eq!(reasons, BTreeSet::from(["not a date such as 2025-12-31 or 31/12/2025"]));
 
     let divided = spend(&["13/06/2025", "06/14/2025", "01/02/2025"]);
-    let said = refusal(bench.load("divided.csv", &divided, &Options::default()));
+    let said = refusal(load_with(&bench, "divided.csv", &divided, &Options::default()));
     assert!(
         said.starts_with(
             "error: `divided.csv`: of the dates in `day` as many can only be read day first as \
@@ -154,9 +128,10 @@ fn stamps_as_spreadsheets_and_programs_write_them() {
     for (rows, finished) in cases {
         let bench = Bench::new();
         let report =
-            bench.load("a.csv", &format!("{SESSIONS}{rows}"), &Options::default()).unwrap();
+            load_with(&bench, "a.csv", &format!("{SESSIONS}{rows}"), &Options::default()).unwrap();
         assert_eq!(rejected(&report), 0, "{rows}");
-        let found = bench.pairs(
+        let found = pairs(
+            &bench,
             &sessions::TABLE,
             [sessions::SESSION_STARTED_TIMESTAMP, sessions::SESSION_FINISHED_TIMESTAMP],
         );
@@ -219,14 +194,14 @@ fn amounts_are_read_with_the_mark_that_fits_them_all() {
     ];
     for (values, first) in cases {
         let bench = Bench::new();
-        bench.load("c.csv", &worth(values), &Options::default()).unwrap();
-        let found = bench.pairs(&conversions::TABLE, ["conversion_id", "value"]);
+        load_with(&bench, "c.csv", &worth(values), &Options::default()).unwrap();
+        let found = pairs(&bench, &conversions::TABLE, ["conversion_id", "value"]);
         let value: f64 = found[0].1.parse().unwrap();
         assert_eq!(value.to_string(), first, "{values:?}");
     }
     let open = worth(&["1.234", "5.678", "9"]);
     let bench = Bench::new();
-    let said = refusal(bench.load("c.csv", &open, &Options::default()));
+    let said = refusal(load_with(&bench, "c.csv", &open, &Options::default()));
     assert_eq!(
         said,
         "error: `c.csv`: the numbers in `value` can be read with a decimal point or with a decimal \
@@ -236,8 +211,8 @@ fn amounts_are_read_with_the_mark_that_fits_them_all() {
     for (mark, first) in [(DecimalMark::Comma, "1234.000000"), (DecimalMark::Point, "1.234000")] {
         let bench = Bench::new();
         let options = Options { decimal: Some(mark), ..Options::default() };
-        bench.load("c.csv", &open, &options).unwrap();
-        let found = bench.pairs(&conversions::TABLE, ["conversion_id", "value"]);
+        load_with(&bench, "c.csv", &open, &options).unwrap();
+        let found = pairs(&bench, &conversions::TABLE, ["conversion_id", "value"]);
         assert_eq!(found[0].1, first);
     }
 }
@@ -252,18 +227,18 @@ fn titles_tell_the_mark_where_the_amounts_leave_it_open() {
     for (titles, amount) in cases {
         let bench = Bench::new();
         let text = format!("{titles}\n2025-06-01,1202,1.234\n2025-06-02,1203,5.678\n");
-        bench.load("ads.csv", &text, &Options::default()).unwrap();
-        assert_eq!(bench.pairs(&ad_spend::TABLE, ["ad_id", "spend"])[0].1, amount, "{titles}");
+        load_with(&bench, "ads.csv", &text, &Options::default()).unwrap();
+        assert_eq!(pairs(&bench, &ad_spend::TABLE, ["ad_id", "spend"])[0].1, amount, "{titles}");
     }
     // A language does not tell the order of dates: many write English, and each in their own way.
     for titles in ["Day,Ad ID,Amount spent (USD)", "Día,Identificador del anuncio,Importe gastado"]
     {
         let text = format!("{titles}\n01/06/2025,1202,1\n");
-        let said = refusal(Bench::new().load("ads.csv", &text, &Options::default()));
+        let said = refusal(load_with(&Bench::new(), "ads.csv", &text, &Options::default()));
         assert!(said.contains("`--date-order dmy`"), "{said}");
     }
     let text = "ad_id,day,currency,spend\n1202,2025-06-01,USD,1.234\n";
-    let said = refusal(Bench::new().load("ads.csv", text, &Options::default()));
+    let said = refusal(load_with(&Bench::new(), "ads.csv", text, &Options::default()));
     assert!(said.contains("in `spend`") && said.contains("`--decimal comma`"), "{said}");
 }
 
@@ -278,12 +253,12 @@ fn counts_have_thousands_and_no_decimals() {
     ];
     for (rows, created) in cases {
         let bench = Bench::new();
-        bench.load("a.csv", &format!("{titles}\n{rows}"), &Options::default()).unwrap();
-        let found = bench.pairs(&message_summaries::TABLE, ["created", "sent"]);
+        load_with(&bench, "a.csv", &format!("{titles}\n{rows}"), &Options::default()).unwrap();
+        let found = pairs(&bench, &message_summaries::TABLE, ["created", "sent"]);
         assert_eq!(found.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), created);
     }
     let text = format!("{titles}\n2025-06-01,template,1.000,7\n");
-    let said = refusal(Bench::new().load("a.csv", &text, &Options::default()));
+    let said = refusal(load_with(&Bench::new(), "a.csv", &text, &Options::default()));
     assert!(said.contains("the numbers in `created` can be read"), "{said}");
 }
 
@@ -291,8 +266,8 @@ fn counts_have_thousands_and_no_decimals() {
 fn the_number_of_a_program_or_a_spreadsheet_is_exact() {
     let bench = Bench::new();
     let text = r#"{"conversion_id":"c1","converted_at":"2025-06-01T10:00:00Z","phone":"573005550101","value":1.234}"#;
-    bench.load("c.jsonl", text, &Options::default()).unwrap();
-    assert_eq!(bench.pairs(&conversions::TABLE, ["conversion_id", "value"])[0].1, "1.234000");
+    load_with(&bench, "c.jsonl", text, &Options::default()).unwrap();
+    assert_eq!(pairs(&bench, &conversions::TABLE, ["conversion_id", "value"])[0].1, "1.234000");
 
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
@@ -315,7 +290,7 @@ fn the_number_of_a_program_or_a_spreadsheet_is_exact() {
         let bench = Bench::new();
         let options = Options { decimal, ..Options::default() };
         load(&bench.lake(), std::slice::from_ref(&path), &options).unwrap();
-        let found = bench.pairs(&rates::TABLE, ["effective_from", "price"]);
+        let found = pairs(&bench, &rates::TABLE, ["effective_from", "price"]);
         let prices: Vec<_> = found.iter().map(|(_, price)| price.as_str()).collect();
         assert_eq!(prices, ["1.234000", "1000.000000", "1234.500000"]);
     }
@@ -459,15 +434,15 @@ proptest! {
             || dates.iter().all(|date| date.day() == date.month());
 
         let bench = Bench::new();
-        let read = bench.load("a.csv", &text, &Options::default());
+        let read = load_with(&bench, "a.csv", &text, &Options::default());
         prop_assert_eq!(read.is_ok(), is_clear, "{}", text);
         if is_clear {
-            prop_assert_eq!(bench.pairs(&ad_spend::TABLE, ["ad_id", "day"]), expected.clone());
+            prop_assert_eq!(pairs(&bench, &ad_spend::TABLE, ["ad_id", "day"]), expected.clone());
         }
         let bench = Bench::new();
         let said = Options { date_order: Some(order), ..Options::default() };
-        bench.load("a.csv", &text, &said).unwrap();
-        prop_assert_eq!(bench.pairs(&ad_spend::TABLE, ["ad_id", "day"]), expected);
+        load_with(&bench, "a.csv", &text, &said).unwrap();
+        prop_assert_eq!(pairs(&bench, &ad_spend::TABLE, ["ad_id", "day"]), expected);
     }
 
     /// The same of amounts: one that cannot be thousands tells the mark of all.
@@ -517,14 +492,14 @@ proptest! {
             .collect();
 
         let bench = Bench::new();
-        let read = bench.load("a.csv", &text, &Options::default());
+        let read = load_with(&bench, "a.csv", &text, &Options::default());
         prop_assert_eq!(read.is_ok(), is_clear, "{}", text);
         if is_clear {
-            prop_assert_eq!(bench.pairs(&conversions::TABLE, ["conversion_id", "value"]), expected.clone());
+            prop_assert_eq!(pairs(&bench, &conversions::TABLE, ["conversion_id", "value"]), expected.clone());
         }
         let bench = Bench::new();
         let said = Options { decimal: Some(mark), ..Options::default() };
-        bench.load("a.csv", &text, &said).unwrap();
-        prop_assert_eq!(bench.pairs(&conversions::TABLE, ["conversion_id", "value"]), expected);
+        load_with(&bench, "a.csv", &text, &said).unwrap();
+        prop_assert_eq!(pairs(&bench, &conversions::TABLE, ["conversion_id", "value"]), expected);
     }
 }

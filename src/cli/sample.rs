@@ -8,8 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use wabalake_data::sample::{File, Plan, Summary};
 use wabalake_data::{TABLES, Table};
+use wabalake_sample::{File, Plan, Summary};
 
 use super::output::{shown_path, to_file, to_stdout};
 use super::{Asked, Subcommand, usage};
@@ -152,7 +152,13 @@ fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
 /// Writes the rows of a plan straight into a lake.
 fn write_lake(plan: &Plan, lake: &Path, wanted: Wanted<'_>) -> Result<()> {
     let lake = Lake::create(lake)?;
-    let mut tables = load::direct::fill(&lake, plan, wanted, false)?;
+    let filled: Vec<_> =
+        wabalake_sample::TABLES.into_iter().filter(|table| wanted(table)).collect();
+    let days: Vec<_> = plan.days().collect();
+    let write_day = |table: &Table, day, csv: &mut Vec<u8>| {
+        plan.day_csv(table, day, csv);
+    };
+    let mut tables = load::direct::fill(&lake, &filled, &days, &write_day)?;
     let folder = lake.scratch()?;
     let files = write_companions(plan, &folder, wanted, &mut |_, _| Ok(()))?;
     if !files.is_empty() {

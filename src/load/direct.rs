@@ -1,17 +1,17 @@
-//! Writes made-up rows straight into a lake, for benchmarks: the loader's typing and the lake's
-//! files, without the files of exports in between.
+//! Writes made-up rows straight into a lake: typed and stored as a load does it, without files of
+//! exports in between. Who makes them up is the caller's affair.
 //!
 //! ```text
-//! plan, 2025-05-01   CSV of one day in memory → typed → sorted → staged; all days, one commit
+//! 2025-05-01   CSV of one day in memory → typed → sorted → staged; all days, one commit
 //! ```
 
 use std::sync::Mutex;
 
+use chrono::NaiveDate;
 use polars::prelude::*;
 use serde_json::json;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
-use wabalake_data::sample::{self, Plan};
 
 use super::encoding::Transcoder;
 use super::header::Header;
@@ -23,34 +23,42 @@ use super::typing::{ORIGIN, Typist};
 use crate::error::{Error, Result};
 use crate::lake::{Change, Commit, Lake, Operation, StagedFile, Staging};
 
-/// Fills the empty tables of a lake, those that are wanted, with a plan's rows.
+/// Appends a table's rows of one UTC day as CSV: the columns of `table.exported()`, commas, UTF-8,
+/// no header, each row one that a load would take.
+pub type WriteDay<'w> = dyn Fn(&Table, NaiveDate, &mut Vec<u8>) + Sync + 'w;
+
+/// Fills empty tables of a lake with the rows of some days, which `write_day` writes.
 ///
 /// # Errors
 ///
 /// A lake that has rows in one of the tables already.
 pub fn fill(
     lake: &Lake,
-    plan: &Plan,
-    wanted: &dyn Fn(&Table) -> bool,
-    quiet: bool,
+    tables: &[&'static Table],
+    days: &[NaiveDate],
+    write_day: &WriteDay<'_>,
 ) -> Result<Vec<TableReport>> {
-    let tables = || sample::TABLES.into_iter().filter(|table| wanted(table));
-    for table in tables() {
-        if lake.snapshot(table)?.version.is_some() {
+    for table in tables {
+        if lake.snapshot(*table)?.version.is_some() {
             return Err(Error::usage(format!("the lake has {} already", table.name))
                 .hint("name a folder that does not exist yet"));
         }
     }
-    tables().map(|table| fill_table(lake, plan, table, quiet)).collect()
+    tables.iter().map(|table| fill_table(lake, table, days, write_day)).collect()
 }
 
-fn fill_table(lake: &Lake, plan: &Plan, table: &'static Table, quiet: bool) -> Result<TableReport> {
+fn fill_table(
+    lake: &Lake,
+    table: &'static Table,
+    days: &[NaiveDate],
+    write_day: &WriteDay<'_>,
+) -> Result<TableReport> {
     let names: Vec<_> = table.exported().map(|column| column.name).collect();
     let header = Header::read(table.name, &names.join(","), b',', Some(table), &[])?;
     let snapshot = lake.snapshot(table)?;
     let staging = lake.staging(table)?;
-    let progress = Progress::days(table.name, plan.days.into(), quiet);
-    let days = Mutex::new(plan.days());
+    let progress = Progress::days(table.name, days.len() as u64, false);
+    let days = Mutex::new(days.iter());
     let phones = Phones::default();
     let keep_out = lake.keep_out()?;
     let written = Mutex::new(Vec::new());
@@ -61,12 +69,12 @@ fn fill_table(lake: &Lake, plan: &Plan, table: &'static Table, quiet: bool) -> R
                 let mut typist = typist.keeping_out(keep_out.as_ref());
                 let mut csv = Vec::new();
                 loop {
-                    let Some(day) = days.lock().ok().and_then(|mut days| days.next()) else {
+                    let Some(&day) = days.lock().ok().and_then(|mut days| days.next()) else {
                         return;
                     };
                     csv.clear();
-                    plan.day_csv(table, day, &mut csv);
-                    let file = write_day(&mut typist, &csv, table, &staging);
+                    write_day(table, day, &mut csv);
+                    let file = stage_day(&mut typist, &csv, table, &staging);
                     progress.advance(1);
                     let Ok(mut written) = written.lock() else { return };
                     written.push(file);
@@ -99,7 +107,7 @@ fn fill_table(lake: &Lake, plan: &Plan, table: &'static Table, quiet: bool) -> R
 }
 
 /// Types and writes the rows of one day, none where there are none.
-fn write_day(
+fn stage_day(
     typist: &mut Typist<'_>,
     csv: &[u8],
     table: &Table,

@@ -1,6 +1,6 @@
 //! Records that a loader must refuse, each for one reason.
 
-use crate::tables::{Kind, Table};
+use wabalake_data::tables::{Kind, Table};
 
 /// What is wrong with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use super::people::COUNTRIES;
 use super::random::{hash, mix};
 use super::story::{HOUR, Id, MINUTE, SECOND, Session, Story};
 use super::{Plan, Summary};
-use crate::tables::{
+use wabalake_data::tables::{
     Table, ad_spend, audience_tags, closures, conversions, message_summaries, meta_points, rates,
     session_summaries, variables,
 };
@@ -83,7 +83,7 @@ impl Plan {
     /// The files that go with the exports, the earliest download first; the rate card comes last.
     ///
     /// ```
-    /// use wabalake_data::sample::Plan;
+    /// use wabalake_sample::Plan;
     /// let plan = Plan { days: 40, sessions_per_day: 20, ..Plan::default() };
     /// let names: Vec<_> = plan.companions().map(|file| file.name).collect();
     /// assert_eq!(names[0], "kaleyra_summary_messages_2025_05_31.csv");

@@ -7,7 +7,7 @@
 use super::company::{FAILURES, Role};
 use super::pen::Pen;
 use super::story::{Deployment, Id, Kind, Message, Outcome, SECOND, Session, Status, Story};
-use crate::tables::{Table, deployments, messages, sessions};
+use wabalake_data::tables::{Table, deployments, messages, sessions};
 
 /// How the rows of a table are made.
 #[derive(Debug)]

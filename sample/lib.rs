@@ -54,7 +54,7 @@ use refused::Fault;
 use rows::Rows;
 use story::{Story, Teller};
 
-use crate::tables::{Table, deployments, messages, sessions};
+use wabalake_data::tables::{Table, deployments, messages, sessions};
 
 /// The tables that have made-up exports.
 pub const TABLES: [&Table; 3] = [&sessions::TABLE, &deployments::TABLE, &messages::TABLE];
@@ -69,7 +69,7 @@ const CHUNK: usize = 1 << 18;
 ///
 /// ```
 /// use chrono::NaiveDate;
-/// use wabalake_data::sample::Plan;
+/// use wabalake_sample::Plan;
 /// use wabalake_data::tables::sessions;
 ///
 /// let plan = Plan { days: 40, sessions_per_day: 20, ..Plan::default() };

@@ -21,7 +21,7 @@ use super::company::LINES;
 use super::people::COUNTRIES;
 use super::rows::conversation_type;
 use super::story::{DAY, Id, Kind, Story};
-use crate::reference::countries;
+use wabalake_data::reference::countries;
 
 /// Free conversations of an account and month.
 const FREE: u32 = 1000;

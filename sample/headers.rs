@@ -1,6 +1,6 @@
 //! The header cells of each export: field names, or the titles that the vendors' documents give.
 
-use crate::tables::{Table, deployments, messages, sessions};
+use wabalake_data::tables::{Table, deployments, messages, sessions};
 
 /// The header cell of a column in its vendor's export.
 pub(super) fn header(table: &Table, column: &str, titles: bool) -> String {
@@ -36,7 +36,7 @@ fn title_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::TABLES;
+    use crate::TABLES;
 
     #[test]
     fn every_header_names_its_column_and_no_other() {

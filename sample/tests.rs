@@ -7,11 +7,11 @@ use chrono_tz::Tz;
 
 use super::people::COUNTRIES;
 use super::*;
-use crate::cells::phone::{Phones, digits};
-use crate::cells::stamp::{Stamp, read};
-use crate::cells::{number, word};
-use crate::reference::countries;
-use crate::tables::{Column, Kind};
+use wabalake_data::cells::phone::{Phones, digits};
+use wabalake_data::cells::stamp::{Stamp, read};
+use wabalake_data::cells::{number, word};
+use wabalake_data::reference::countries;
+use wabalake_data::tables::{Column, Kind};
 
 const SMALL: Plan = Plan {
     start: NaiveDate::from_ymd_opt(2025, 5, 1).unwrap(),
@@ -487,7 +487,7 @@ fn the_copy_is_one() {
 /// `BLESS=1` writes the committed exports anew.
 #[test]
 fn committed_exports_are_this_plans() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("exports");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/exports");
     let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
     let mut names = BTreeSet::from(["README.md", ".gitattributes", BY_HAND].map(str::to_owned));
     let mut files = Vec::new();
@@ -533,8 +533,8 @@ const BY_HAND_SESSIONS: u64 = 9;
 
 #[test]
 fn the_file_written_by_hand_is_as_its_readme_says() {
-    let bytes = include_bytes!("../exports/general_sessions_report_by_hand.csv");
-    let readme = include_str!("../exports/README.md");
+    let bytes = include_bytes!("../data/exports/general_sessions_report_by_hand.csv");
+    let readme = include_str!("../data/exports/README.md");
     let records = records(bytes, b',');
     let (header, records) = records.split_first().unwrap();
     let header = header_of(&sessions::TABLE, header);
