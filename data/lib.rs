@@ -6,6 +6,7 @@
 //! | [`cells`] | how one cell of an export becomes a value: stamps, phones, enumerations, numbers |
 //! | [`mod@reference`] | closed lists of the field: countries, deployment states |
 //! | [`sample`] | made-up exports, linked with one another |
+//! | [`words`] | words of messages: suggestions, numbers, plurals, sizes, durations |
 //!
 //! Nothing here reads a file or knows where a lake is.
 
@@ -13,5 +14,6 @@ pub mod cells;
 pub mod reference;
 pub mod sample;
 pub mod tables;
+pub mod words;
 
 pub use tables::{Column, TABLES, Table, table};
