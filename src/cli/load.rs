@@ -17,7 +17,7 @@ use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
 use super::shared::{CountryOption, LakeOption};
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
-use crate::error::{Error, Result, in_words};
+use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
 use crate::load::{self, Report};
 
@@ -221,7 +221,7 @@ fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
         let Err(error) = file.metadata() else { continue };
         match load::matches(file) {
             Ok(None) => {}
-            Err(Error::Data(_)) if some_are_there => continue,
+            Err(error) if some_are_there && error.fault() == Fault::Data => continue,
             matched => {
                 matched?;
                 continue;
