@@ -10,7 +10,7 @@ use super::output::{to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result, in_words};
 use crate::lake::erase::{self, Erased};
 use crate::lake::runs::{Outcome, Run};
 use crate::nightly::Night;
@@ -194,8 +194,12 @@ fn number_from_stdin() -> Result<String> {
     } else {
         io::stdin().read_to_string(&mut text)
     };
-    read.context(|| "reading standard input")?;
+    read.map_err(|error| unread_stdin(&error))?;
     Ok(text)
+}
+
+fn unread_stdin(error: &io::Error) -> Error {
+    Error::data(format!("reading standard input: {}", in_words(error)))
 }
 
 /// Says what is to be erased, and asks whether it is to be, unless that was said.
@@ -209,7 +213,7 @@ fn agreed(found: Erased, yes: bool) -> Result<Erased> {
     }
     to_stderr("Erase this for good? [y/N] ");
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context(|| "reading standard input")?;
+    io::stdin().read_line(&mut answer).map_err(|error| unread_stdin(&error))?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(found),
         _ => Err(Error::usage("nothing was erased").hint("answer `y` to erase, or say `--yes`")),
