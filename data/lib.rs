@@ -5,11 +5,13 @@
 //! | [`tables`] | the tables: columns, types, header spellings, keys, days, precedence |
 //! | [`cells`] | how one cell of an export becomes a value: stamps, phones, enumerations, numbers |
 //! | [`mod@reference`] | closed lists of the field: countries, deployment states |
+//! | [`words`] | words of messages: suggestions, numbers, plurals, sizes, durations |
 //!
 //! Nothing here reads a file or knows where a lake is.
 
 pub mod cells;
 pub mod reference;
 pub mod tables;
+pub mod words;
 
 pub use tables::{Column, Meaning, TABLES, Table, table};

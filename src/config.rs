@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer};
 use wabalake_data::TABLES;
 use wabalake_data::cells::phone::dialling_code;
 use wabalake_data::reference::countries;
-use wabalake_queries::query::nearest;
+use wabalake_data::words::{did_you_mean, listed, nearest, suggestion};
 use wabalake_queries::query::zone::read_zone;
 
 use crate::error::{Context as _, Error, Result};
@@ -338,10 +338,8 @@ fn wrong(text: &str, error: &toml::de::Error) -> Error {
         && let Some(unknown) = quoted.next()
     {
         let known: Vec<&str> = quoted.collect();
-        let hint = match nearest(unknown, known.iter().copied()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("there are {}", and(&known)),
-        };
+        let hint = suggestion(unknown, known.iter().copied())
+            .unwrap_or_else(|| format!("there are {}", listed(&known)));
         let what = if message.starts_with("unknown field") { "key" } else { "value" };
         return Error::lake(format!("{place}no {what} `{unknown}`")).hint(hint);
     }
@@ -352,16 +350,6 @@ fn wrong(text: &str, error: &toml::de::Error) -> Error {
         Some((what, hint)) => Error::lake(format!("{place}{key}{what}")).hint(hint),
         None => Error::lake(format!("{place}{key}{message}"))
             .hint("a line of it reads: timezone = \"America/Bogota\""),
-    }
-}
-
-/// `a`, `b` and `c`.
-fn and(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    match &quoted[..] {
-        [] => String::new(),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 
@@ -376,14 +364,14 @@ pub(crate) fn read_country(text: &str) -> Result<Alpha2, String> {
     let example = || "its code of two letters, such as CO".to_owned();
     match (countries::code(text), countries::by_name(text)) {
         (Some(code), _) if dialling_code(code).is_some() => Ok(code),
-        (None, Some(code)) => wrong(format!("did you mean `{code}`?")),
+        (None, Some(code)) => wrong(did_you_mean(format_args!("`{code}`"))),
         (Some(_), _) => wrong(example()),
         (None, None) if text.len() < 4 => wrong(example()),
         (None, None) => {
             let near = nearest(text, countries::all().map(|(_, name)| name));
             let near =
                 near.and_then(countries::by_name).filter(|code| dialling_code(code).is_some());
-            wrong(near.map_or_else(example, |code| format!("did you mean `{code}`?")))
+            wrong(near.map_or_else(example, |code| did_you_mean(format_args!("`{code}`"))))
         }
     }
 }
@@ -399,10 +387,8 @@ fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, Tz
     let zone = |(name, zone): (String, String)| {
         let tables = || TABLES.iter().map(|table| table.name);
         let Some(table) = tables().find(|table| *table == name) else {
-            let hint = match nearest(&name, tables()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => "`wabalake load --help` lists them".to_owned(),
-            };
+            let hint = suggestion(&name, tables())
+                .unwrap_or_else(|| "`wabalake load --help` lists them".to_owned());
             return Err(D::Error::custom(format!("no table `{name}`\n  hint: {hint}")));
         };
         Ok((table, read_zone(&zone).map_err(D::Error::custom)?))

@@ -18,31 +18,45 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Something went wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// An export is at fault.
-    #[error(transparent)]
-    Data(Box<Report>),
-    /// The lake is at fault, or the disk it is on.
-    #[error(transparent)]
-    Lake(Box<Report>),
-    /// A cluster is at fault, or the road to it.
-    #[error(transparent)]
-    Cluster(Box<Report>),
-    /// The command line is at fault.
-    #[error(transparent)]
-    Usage(Box<Report>),
-    /// We are at fault.
-    #[error(transparent)]
-    Bug(Box<Report>),
-    /// Nobody is at fault: the person at the keyboard wants no more.
-    #[error(transparent)]
-    Interrupted(Box<Report>),
+#[error(transparent)]
+pub struct Error(Box<Report>);
+
+/// What is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// An export, or what else a command is given to read.
+    Data,
+    /// The lake, or the disk it is on.
+    Lake,
+    /// A cluster, or the road to it.
+    Cluster,
+    /// The command line.
+    Usage,
+    /// This program.
+    Bug,
+    /// Nothing: the person at the keyboard wants no more.
+    Interrupted,
+}
+
+impl Fault {
+    /// The code that a process ends with: 1 for the data, the lake or a cluster, 2 for the command
+    /// line, 3 for a bug; 130, as a shell has it, for Ctrl-C.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Data | Self::Lake | Self::Cluster => 1,
+            Self::Usage => 2,
+            Self::Bug => 3,
+            Self::Interrupted => 130,
+        }
+    }
 }
 
 /// What there is to say of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct Report {
+    /// What is at fault.
+    pub fault: Fault,
     /// What is wrong, in lower case and without a full stop.
     pub what: String,
     /// What was there instead.
@@ -55,24 +69,6 @@ pub struct Report {
     has_changed: bool,
     /// The error it came from, which `what` already tells.
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl Report {
-    fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            found: None,
-            hint: None,
-            no_export: false,
-            has_changed: false,
-            source: None,
-        }
-    }
-
-    fn caused_by(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        let what = source.to_string();
-        Self { source: Some(Box::new(source)), ..Self::new(what) }
-    }
 }
 
 /// What there is no room in.
@@ -97,80 +93,91 @@ impl fmt::Display for Full {
 }
 
 impl Error {
+    fn new(fault: Fault, what: impl Into<String>) -> Self {
+        Self(Box::new(Report {
+            fault,
+            what: what.into(),
+            found: None,
+            hint: None,
+            no_export: false,
+            has_changed: false,
+            source: None,
+        }))
+    }
+
     /// An export's fault.
     pub fn data(what: impl Into<String>) -> Self {
-        Self::Data(Report::new(what).into())
+        Self::new(Fault::Data, what)
     }
 
     /// The lake's fault.
     pub fn lake(what: impl Into<String>) -> Self {
-        Self::Lake(Report::new(what).into())
+        Self::new(Fault::Lake, what)
     }
 
     /// A cluster's fault.
     pub fn cluster(what: impl Into<String>) -> Self {
-        Self::Cluster(Report::new(what).into())
+        Self::new(Fault::Cluster, what)
     }
 
     /// The command line's fault.
     pub fn usage(what: impl Into<String>) -> Self {
-        Self::Usage(Report::new(what).into())
+        Self::new(Fault::Usage, what)
     }
 
     /// A bug of ours.
     pub fn bug(what: impl Into<String>) -> Self {
-        Self::Bug(Report::new(what).into()).hint("this is a bug in wabalake: please report it")
+        Self::new(Fault::Bug, what).hint("this is a bug in wabalake: please report it")
     }
 
     /// Nobody's fault: Ctrl-C.
     pub fn interrupted(what: impl Into<String>) -> Self {
-        Self::Interrupted(Report::new(what).into())
+        Self::new(Fault::Interrupted, what)
     }
 
     /// The same with what was found instead.
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
-        self.report_mut().found = Some(found.into());
+        self.0.found = Some(found.into());
         self
     }
 
     /// The same with what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.report_mut().hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// The same with what was being done, before the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        let report = self.report_mut();
-        report.what = format!("{doing}: {}", report.what);
+        self.0.what = format!("{doing}: {}", self.0.what);
         self
     }
 
     /// The same, saying that a file is no export at all: among others it is passed over.
     #[must_use]
     pub(crate) fn no_export(mut self) -> Self {
-        self.report_mut().no_export = true;
+        self.0.no_export = true;
         self
     }
 
     /// Whether a file is no export at all.
     pub(crate) fn is_no_export(&self) -> bool {
-        self.report().no_export
+        self.0.no_export
     }
 
     /// The same, saying that a file changed while it was read: it may be whole the next time.
     #[must_use]
     pub(crate) fn has_changed(mut self) -> Self {
-        self.report_mut().has_changed = true;
+        self.0.has_changed = true;
         self
     }
 
     /// Whether a file changed while it was read.
     pub(crate) fn is_of_change(&self) -> bool {
-        self.report().has_changed
+        self.0.has_changed
     }
 
     /// The same, said of what a library said.
@@ -179,7 +186,7 @@ impl Error {
         mut self,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        self.report_mut().source = Some(Box::new(source));
+        self.0.source = Some(Box::new(source));
         self
     }
 
@@ -189,7 +196,7 @@ impl Error {
         let of_io = |error: &std::io::Error| {
             matches!(error.kind(), E::NotFound | E::UnexpectedEof | E::InvalidData)
         };
-        self.report().source.as_ref().is_some_and(|source| {
+        self.0.source.as_ref().is_some_and(|source| {
             source.is::<polars::error::PolarsError>()
                 || source.is::<deltalake::DeltaTableError>()
                 || source.downcast_ref().is_some_and(of_io)
@@ -205,7 +212,7 @@ impl Error {
             E::FileTooLarge => Some(Full::File),
             _ => None,
         };
-        let source = self.report().source.as_deref()?;
+        let source = self.0.source.as_deref()?;
         let kind = match (source.downcast_ref(), source.downcast_ref()) {
             (Some(error), _) | (_, Some(polars::error::PolarsError::IO { error, .. })) => {
                 let error: &std::io::Error = error;
@@ -223,36 +230,17 @@ impl Error {
 
     /// What there is to say.
     pub fn report(&self) -> &Report {
-        match self {
-            Self::Data(report)
-            | Self::Lake(report)
-            | Self::Cluster(report)
-            | Self::Usage(report)
-            | Self::Bug(report)
-            | Self::Interrupted(report) => report,
-        }
+        &self.0
     }
 
-    fn report_mut(&mut self) -> &mut Report {
-        match self {
-            Self::Data(report)
-            | Self::Lake(report)
-            | Self::Cluster(report)
-            | Self::Usage(report)
-            | Self::Bug(report)
-            | Self::Interrupted(report) => report,
-        }
+    /// What is at fault.
+    pub fn fault(&self) -> Fault {
+        self.0.fault
     }
 
-    /// The code that a process ends with: 1 for the data, the lake or a cluster, 2 for the command
-    /// line, 3 for a bug; 130, as a shell has it, for Ctrl-C.
+    /// The code that a process ends with.
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Data(_) | Self::Lake(_) | Self::Cluster(_) => 1,
-            Self::Usage(_) => 2,
-            Self::Bug(_) => 3,
-            Self::Interrupted(_) => 130,
-        }
+        self.fault().exit_code()
     }
 
     /// The lines that a person is shown, without a last newline. What a terminal would obey, such as
@@ -312,9 +300,9 @@ fn way_forward(error: &std::io::Error) -> Option<&'static str> {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        let what = in_words(&error);
-        let hint = way_forward(&error).map(str::to_owned);
-        Self::Lake(Box::new(Report { what, hint, ..Report::caused_by(error) }))
+        let mut said = Self::lake(in_words(&error));
+        said.0.hint = way_forward(&error).map(str::to_owned);
+        said.caused_by(error)
     }
 }
 
@@ -328,19 +316,17 @@ impl From<polars::error::PolarsError> for Error {
                 other => other,
             }
         }
-        match innermost(&error) {
-            E::IO { .. } | E::ComputeError(_) | E::NoData(_) => {
-                Self::Lake(Report::caused_by(error).into())
-            }
-            _ => Self::Bug(Report::caused_by(error).into())
-                .hint("this is a bug in wabalake: please report it"),
-        }
+        let said = match innermost(&error) {
+            E::IO { .. } | E::ComputeError(_) | E::NoData(_) => Self::lake(error.to_string()),
+            _ => Self::bug(error.to_string()),
+        };
+        said.caused_by(error)
     }
 }
 
 impl From<deltalake::DeltaTableError> for Error {
     fn from(error: deltalake::DeltaTableError) -> Self {
-        Self::Lake(Report::caused_by(error).into())
+        Self::lake(error.to_string()).caused_by(error)
     }
 }
 

@@ -15,6 +15,7 @@ use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, Scalar, TimeUnit, TimeZone, col, lit};
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
+use wabalake_data::words::did_you_mean;
 
 use super::sql::{Bindings, Value};
 use super::tables::Tables;
@@ -257,7 +258,7 @@ pub fn read_date(text: &str) -> Result<NaiveDate, String> {
     as_written.ok_or_else(|| {
         let hint = read.or_else(|| date_meant(text)).map_or_else(
             || "write it as YYYY-MM-DD, such as 2025-06-01".to_owned(),
-            |date| format!("did you mean `{date}`?"),
+            |date| did_you_mean(format_args!("`{date}`")),
         );
         format!("not a date\n  hint: {hint}")
     })

@@ -653,15 +653,3 @@ impl<Q: Query> Asked for With<Q> {
         Q::fault(&self.params, answer)
     }
 }
-
-/// The known word nearest to one that is not, if it is near at all; without case.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    let scored = known
-        .into_iter()
-        .map(|known| (strsim::normalized_damerau_levenshtein(&word, &known.to_lowercase()), known));
-    let best = scored
-        .filter(|(score, _)| *score > 0.5)
-        .reduce(|best, next| if next.0 > best.0 { next } else { best });
-    best.map(|(_, known)| known)
-}

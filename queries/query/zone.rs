@@ -29,8 +29,7 @@ use polars::prelude::{
 };
 use wabalake_data::cells::enumeration::fold;
 use wabalake_data::tables::instant;
-
-use super::nearest;
+use wabalake_data::words::{did_you_mean, nearest};
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -138,7 +137,7 @@ fn zones_meant(word: &str, now: &NaiveDateTime) -> Option<String> {
     let known = ABBREVIATIONS.iter().find(|(names, _)| names.contains(&upper.as_str()));
     if let Some((_, zones)) = known {
         let zones: Vec<String> = zones.iter().map(|zone| format!("`{zone}`")).collect();
-        return Some(format!("did you mean {}?", zones.join(" or ")));
+        return Some(did_you_mean(zones.join(" or ")));
     }
     let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
     let place = |name: &str| fold(name.rsplit('/').next().unwrap_or(name));
@@ -147,7 +146,7 @@ fn zones_meant(word: &str, now: &NaiveDateTime) -> Option<String> {
     // Letters tell nothing of an abbreviation: those most alike are hours apart.
     let is_short = word.chars().count() <= 5 && !word.contains('/');
     let near = same.or_else(|| nearest(word, names()).filter(|_| !is_short))?;
-    Some(format!("did you mean `{near}`?"))
+    Some(did_you_mean(format_args!("`{near}`")))
 }
 
 /// Seconds east of UTC, of `UTC-5`, `GMT+05:30`, `-0300` and the like.

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use clap::{Args, Command, FromArgMatches as _};
 use polars::prelude::{Column, DataFrame};
+use wabalake_data::words::{bytes, counted, plural};
 use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions, to_stderr, to_stdout};
@@ -12,7 +13,6 @@ use super::{Asked, Subcommand, usage};
 use crate::error::{Error, Result};
 use crate::lake::check::{Checked, Finding, Options as How};
 use crate::load::progress::Progress;
-use crate::load::report::{bytes, counted};
 use crate::render::{Answer, Format};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "check", define, run };
@@ -75,7 +75,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         0 => Ok(()),
         count => {
             let needed = findings.iter().filter(|finding| finding.needed).count();
-            let files = if count == 1 { "file is" } else { "files are" };
+            let files = plural(count as u64, "file is", "files are");
             let error = Error::lake(format!("{count} {files} damaged"));
             Err(match needed {
                 0 => error.hint("no table is wrong by it; what to do is said of each"),

@@ -1,12 +1,12 @@
 //! `wabalake compact`: merges the files of each day.
 
 use clap::{Args as _, Command, FromArgMatches as _};
+use wabalake_data::words::{bytes, counted, grouped};
 
 use super::output::to_stdout;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
-use crate::load::report::{bytes, counted, grouped};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "compact", define, run };
 

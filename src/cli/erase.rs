@@ -4,15 +4,15 @@ use std::io::{self, IsTerminal as _, Read as _};
 
 use chrono::Utc;
 use clap::{Args, Command, FromArgMatches as _};
+use wabalake_data::words::{counted, counted_as, grouped};
 
 use super::output::{to_stderr, to_stdout};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result, in_words};
 use crate::lake::erase::{self, Erased};
 use crate::lake::runs::{Outcome, Run};
-use crate::load::report::grouped;
 use crate::nightly::Night;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "erase", define, run };
@@ -155,17 +155,17 @@ fn run(asked: &Asked<'_>) -> Result<()> {
                 out,
                 "{}: {} {would}erased{struck}{version}",
                 table.table,
-                count(table.rows, "row", "rows")
+                counted(table.rows, "row")
             )?;
         }
         if erased.old_files > 0 {
-            writeln!(out, "{} {would}deleted", count(erased.old_files, "file", "files"))?;
+            writeln!(out, "{} {would}deleted", counted(erased.old_files, "file"))?;
         }
         if erased.log_entries > 0 {
             writeln!(
                 out,
                 "{} {would}mended",
-                count(erased.log_entries, "log entry", "log entries")
+                counted_as(erased.log_entries, "log entry", "log entries")
             )?;
         }
         if erased.marts {
@@ -175,7 +175,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
             writeln!(
                 out,
                 "{} an id or another name that holds the number",
-                count(erased.named, "row of others keeps", "rows of others keep")
+                counted_as(erased.named, "row of others keeps", "rows of others keep")
             )?;
         }
         if how.keep_out {
@@ -194,8 +194,12 @@ fn number_from_stdin() -> Result<String> {
     } else {
         io::stdin().read_to_string(&mut text)
     };
-    read.context(|| "reading standard input")?;
+    read.map_err(|error| unread_stdin(&error))?;
     Ok(text)
+}
+
+fn unread_stdin(error: &io::Error) -> Error {
+    Error::data(format!("reading standard input: {}", in_words(error)))
 }
 
 /// Says what is to be erased, and asks whether it is to be, unless that was said.
@@ -209,7 +213,7 @@ fn agreed(found: Erased, yes: bool) -> Result<Erased> {
     }
     to_stderr("Erase this for good? [y/N] ");
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context(|| "reading standard input")?;
+    io::stdin().read_line(&mut answer).map_err(|error| unread_stdin(&error))?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(found),
         _ => Err(Error::usage("nothing was erased").hint("answer `y` to erase, or say `--yes`")),
@@ -222,17 +226,12 @@ fn tell(found: &Erased) {
     }
 }
 
-/// A number of things.
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
-}
-
 /// What is to be erased, in words.
 fn plan(found: &Erased) -> String {
     let mut parts = vec![format!(
         "{} of {}",
-        count(found.rows(), "row", "rows"),
-        count(found.people, "person", "people")
+        counted(found.rows(), "row"),
+        counted_as(found.people, "person", "people")
     )];
     let tables = found.tables.iter().filter(|table| table.rows > 0);
     let tables: Vec<String> =
@@ -241,14 +240,13 @@ fn plan(found: &Erased) -> String {
         parts[0] = format!("{} ({})", parts[0], tables.join(", "));
     }
     if found.struck() > 0 {
-        parts
-            .push(format!("what names them in {} of others", count(found.struck(), "row", "rows")));
+        parts.push(format!("what names them in {} of others", counted(found.struck(), "row")));
     }
     if found.old_files > 0 {
-        parts.push(count(found.old_files, "data file", "data files"));
+        parts.push(counted(found.old_files, "data file"));
     }
     if found.log_entries > 0 {
-        parts.push(count(found.log_entries, "log entry", "log entries"));
+        parts.push(counted_as(found.log_entries, "log entry", "log entries"));
     }
     parts.join("; ")
 }

@@ -8,18 +8,17 @@ use chrono_tz::Tz;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_data::cells::{DateOrder, DecimalMark};
+use wabalake_data::words::{counted, nearest, plural};
 use wabalake_data::{TABLES, Table, table};
 use wabalake_queries::query::days::read_date;
-use wabalake_queries::query::nearest;
 use wabalake_queries::query::zone::read_zone;
 
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
 use super::shared::{CountryOption, LakeOption};
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
-use crate::error::{Error, Result, in_words};
+use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
-use crate::load::report::{counted, grouped};
 use crate::load::{self, Report};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run };
@@ -222,7 +221,7 @@ fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
         let Err(error) = file.metadata() else { continue };
         match load::matches(file) {
             Ok(None) => {}
-            Err(Error::Data(_)) if some_are_there => continue,
+            Err(error) if some_are_there && error.fault() == Fault::Data => continue,
             matched => {
                 matched?;
                 continue;
@@ -264,24 +263,22 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
     }
     let rejected = report.total(|file| file.rows_rejected);
     if rejected > 0 {
-        let (rows, were, them) =
-            if rejected == 1 { ("row", "was", "it") } else { ("rows", "were", "them") };
+        let (were, them) = (plural(rejected, "was", "were"), plural(rejected, "it", "them"));
         let hint = if report.dry_run {
             "a load would set them aside".to_owned()
         } else {
             let lake = shown_path(options.lake.path());
             format!("`wabalake rejects --lake {lake}` shows {them}")
         };
-        let rejected = grouped(rejected);
-        to_stderr(&format!("warning: {rejected} {rows} {were} rejected\n  hint: {hint}\n"));
+        let rows = counted(rejected, "row");
+        to_stderr(&format!("warning: {rows} {were} rejected\n  hint: {hint}\n"));
     }
     let at_fault = report.total(|file| file.measures_at_fault.values().sum());
     if at_fault > 0 {
-        let (values, were, them) =
-            if at_fault == 1 { ("value", "was", "it") } else { ("values", "were", "them") };
-        let at_fault = grouped(at_fault);
+        let (were, them) = (plural(at_fault, "was", "were"), plural(at_fault, "it", "them"));
+        let values = counted(at_fault, "value");
         to_stderr(&format!(
-            "warning: {at_fault} {values} of measures could not be read and {were} left empty\n  \
+            "warning: {values} of measures could not be read and {were} left empty\n  \
              hint: the report names {them} by column; ask for the figures again, and load the answer\n"
         ));
     }
@@ -295,7 +292,7 @@ fn failures(report: &Report, options: &Options) -> Result<()> {
         return Ok(());
     }
     let all = failed + report.files.len();
-    let were = if failed == 1 { "was" } else { "were" };
+    let were = plural(failed as u64, "was", "were");
     let files = counted(all as u64, "file");
     let error = Error::data(format!("{failed} of {files} {were} not loaded"));
     Err(if options.quiet {

@@ -43,7 +43,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
 use self::output::{to_stderr, to_stdout};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::files::keep_from_others;
 use crate::lake::Lake;
 
@@ -125,7 +125,7 @@ fn run(words: &[OsString]) -> u8 {
     let stopped = report_bug();
     match done {
         Ok(()) => 0,
-        Err(error @ Error::Bug(_)) if stopped => error.exit_code(),
+        Err(error) if stopped && error.fault() == Fault::Bug => error.exit_code(),
         Err(error) => {
             to_stderr(&format!("{}\n", error.lines()));
             error.exit_code()

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use clap::{Args, Command, FromArgMatches as _};
 use serde_json::json;
 use wabalake_data::TABLES;
-use wabalake_queries::query::nearest;
+use wabalake_data::words::{counted, grouped, plural, suggestion};
 use wabalake_queries::query::zone::day_start;
 
 use super::output::{say, to_file_for, to_stderr, to_stdout};
@@ -19,7 +19,6 @@ use crate::config::Config;
 use crate::error::{Error, Report as Cause, Result};
 use crate::files::Access;
 use crate::lake::AsOf;
-use crate::load::report::{counted, grouped};
 use crate::nightly::{self, Report, metrics, night};
 use crate::render::visible;
 use crate::report;
@@ -184,12 +183,8 @@ fn text(report: &Report) -> String {
             [("added up, to", inbox.rows_added_up), ("superseded, by", inbox.rows_superseded)]
         {
             if rows > 0 {
-                let plural = if rows == 1 { "" } else { "s" };
-                let rows = grouped(rows);
-                let _ = writeln!(
-                    text,
-                    "inbox: {rows} row{plural} {what} another row of the same file and key"
-                );
+                let rows = counted(rows, "row");
+                let _ = writeln!(text, "inbox: {rows} {what} another row of the same file and key");
             }
         }
         if inbox.rows_kept_out > 0 {
@@ -199,7 +194,7 @@ fn text(report: &Report) -> String {
     }
     let arriving = inbox.arriving.len() as u64;
     if arriving > 0 {
-        let are = if arriving == 1 { "is" } else { "are" };
+        let are = plural(arriving, "is", "are");
         let arriving = files(arriving);
         let _ = writeln!(text, "inbox: {arriving} {are} still arriving: left for the next run");
     }
@@ -253,9 +248,8 @@ fn read_as_of(text: &str, zone: Tz) -> Result<AsOf> {
         let versions = text.split(',').map(|part| {
             let (name, version) = part.split_once('=').ok_or_else(wrong)?;
             let Some(table) = TABLES.iter().find(|table| table.name == name) else {
-                let near = nearest(name, TABLES.iter().map(|table| table.name));
-                let hint = near.map(|near| format!("did you mean `{near}`?"));
-                let hint = hint.unwrap_or_else(|| "`wabalake status` lists tables".to_owned());
+                let hint = suggestion(name, TABLES.iter().map(|table| table.name))
+                    .unwrap_or_else(|| "`wabalake status` lists tables".to_owned());
                 return Err(Error::usage("`--as-of` names a table that there is not").hint(hint));
             };
             Ok((table.name, version.parse().map_err(|_| wrong())?))

@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use polars::prelude::{DataFrame, DataType, LazyFrame, col, lit};
 use wabalake_data::TABLES;
+use wabalake_data::words::counted;
 use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions, shown_path, to_file_for, to_stderr, to_stdout};
@@ -15,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::files::Access;
 use crate::lake::rejects::{self as table, Which};
 use crate::load;
-use crate::load::report::counted;
 use crate::render::Answer;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "rejects", define, run };

@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, FromArgMatches as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use wabalake_data::words::{counted, grouped};
 use wabalake_data::{TABLES, Table};
 use wabalake_sample::{File, Plan, Summary};
 
@@ -16,7 +17,6 @@ use super::{Asked, Subcommand, usage};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 use crate::load;
-use crate::load::report::{counted, grouped};
 use wabalake_queries::query::numbers::whole;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "sample", define, run };

@@ -13,7 +13,7 @@ use wabalake_data::TABLES;
 use super::output::{Listing, OutputOptions, say};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Asked, Subcommand, usage};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Fault, Result};
 use crate::files::Access;
 use crate::render::Answer;
 use crate::run::sql::{Parameter, Sql, on_deep_stack};
@@ -211,7 +211,9 @@ impl Statement {
 /// The same, where what is wrong with a statement begins with the name of its file.
 fn placed<T>(file: Option<&Path>, result: Result<T>) -> Result<T> {
     result.map_err(|error| match (file, error) {
-        (Some(file), error @ Error::Usage(_)) => error.context(format!("`{}`", file.display())),
+        (Some(file), error) if error.fault() == Fault::Usage => {
+            error.context(format!("`{}`", file.display()))
+        }
         (_, error) => error,
     })
 }

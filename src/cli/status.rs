@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Command, FromArgMatches as _};
 use polars::prelude::{Column, DataFrame, DataType};
 use wabalake_data::tables::instant;
+use wabalake_data::words::grouped;
 use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions, to_stderr};
@@ -11,7 +12,6 @@ use super::shared::{LakeOption, ZoneOption};
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
 use crate::lake::status::TableStatus;
-use crate::load::report::grouped;
 use crate::render::Answer;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "status", define, run };

@@ -1,12 +1,12 @@
 //! `wabalake undo`: takes the last load back.
 
 use clap::{Args as _, Command, FromArgMatches as _};
+use wabalake_data::words::{counted, grouped};
 
 use super::output::to_stdout;
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
-use crate::load::report::{counted, grouped};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "undo", define, run };
 

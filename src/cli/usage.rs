@@ -12,7 +12,7 @@ use std::num::{IntErrorKind, ParseIntError};
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use wabalake_queries::query::nearest;
+use wabalake_data::words::{listed, suggestion, suggestion_and};
 
 use crate::error::Error;
 
@@ -69,16 +69,11 @@ impl Place {
 fn unknown_name(error: &clap::Error, place: &Place) -> Error {
     let word = text(error, ContextKind::InvalidSubcommand);
     let names = place.command.get_subcommands().map(Command::get_name);
-    let near = nearest(&word, names).map(|name| format!("did you mean `{name}`? "));
-    let near = near.unwrap_or_default();
-    let word = shown(&word);
-    if place.is_of_queries() {
-        Error::usage(format!("no query `{word}`"))
-            .hint(format!("{near}`wabalake queries` lists them"))
-    } else {
-        Error::usage(format!("no command `{word}`"))
-            .hint(format!("{near}`wabalake --help` lists them"))
-    }
+    let (what, hint) = match place.is_of_queries() {
+        true => ("query", "`wabalake queries` lists them"),
+        false => ("command", "`wabalake --help` lists them"),
+    };
+    Error::usage(format!("no {what} `{}`", shown(&word))).hint(suggestion_and(&word, names, hint))
 }
 
 fn missing_name(place: &Place) -> Error {
@@ -107,10 +102,8 @@ fn unknown_option(error: &clap::Error, place: &Place) -> Error {
         .get_arguments()
         .filter_map(|arg| arg.get_long().map(|name| format!("--{name}")))
         .collect();
-    let hint = match nearest(&word, options.iter().map(String::as_str)) {
-        Some(option) => format!("did you mean `{option}`?"),
-        None => place.see_help(),
-    };
+    let hint = suggestion(&word, options.iter().map(String::as_str));
+    let hint = hint.unwrap_or_else(|| place.see_help());
     Error::usage(format!("`{path}` has no option `{}`", shown(&word))).hint(hint)
 }
 
@@ -125,10 +118,9 @@ fn not_one_of(error: &clap::Error, place: &Place) -> Error {
         Some(ContextValue::Strings(values)) => values.as_slice(),
         _ => &[],
     };
-    let near = nearest(&value, values.iter().map(String::as_str));
-    let near = near.map(|value| format!("did you mean `{value}`? ")).unwrap_or_default();
-    Error::usage(format!("{option} cannot be `{}`", shown(&value)))
-        .hint(format!("{near}it takes {}", listed(values)))
+    let all = format!("it takes {}", those(values));
+    let hint = suggestion_and(&value, values.iter().map(String::as_str), &all);
+    Error::usage(format!("{option} cannot be `{}`", shown(&value))).hint(hint)
 }
 
 fn bad_value(error: &clap::Error) -> Error {
@@ -169,7 +161,7 @@ fn missing_option(error: &clap::Error, place: &Place) -> Error {
     }
     let missing: Vec<String> =
         missing.iter().map(|option| option.replace(['<', '>'], "")).collect();
-    Error::usage(format!("{} is missing", listed(&missing))).hint(place.see_help())
+    Error::usage(format!("{} is missing", those(&missing))).hint(place.see_help())
 }
 
 fn conflict(error: &clap::Error) -> Error {
@@ -182,7 +174,7 @@ fn conflict(error: &clap::Error) -> Error {
     if others.iter().any(|other| format!("`{other}`") == option) {
         return Error::usage(format!("{option} is given twice")).hint("leave one of them out");
     }
-    Error::usage(format!("{option} does not go with {}", listed(&others)))
+    Error::usage(format!("{option} does not go with {}", those(&others)))
         .hint("leave one of them out")
 }
 
@@ -223,14 +215,9 @@ fn first_line(error: &clap::Error) -> String {
     first_lines(error).lines().next().unwrap_or_default().to_owned()
 }
 
-/// `a`, `b` and `c`.
-fn listed(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    match quoted.as_slice() {
-        [] => "something else".to_owned(),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
+/// The names that clap gives, or what there is to say where it gives none.
+fn those(names: &[String]) -> String {
+    if names.is_empty() { "something else".to_owned() } else { listed(names) }
 }
 
 /// A word as it may be shown: no phone number is.

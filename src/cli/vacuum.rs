@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use clap::{Args, Command, FromArgMatches as _};
+use wabalake_data::words::{bytes, counted, grouped};
 
 use super::output::{shown_path, to_stderr, to_stdout};
 use super::shared::LakeOption;
@@ -11,7 +12,6 @@ use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::Result;
 use crate::lake::vacuum::{self, Why};
-use crate::load::report::{bytes, grouped};
 use crate::nightly;
 use wabalake_queries::query::numbers::whole;
 
@@ -51,16 +51,14 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let vacuumed = nightly::sweep(&lake, &config, how)?;
     tell_passed_over(&vacuumed.passed_over);
     to_stdout(|out| {
-        let count = vacuumed.files.len();
-        let files = if count == 1 { "file" } else { "files" };
+        let files = counted(vacuumed.files.len() as u64, "file");
         let done = if options.dry_run { "would be deleted" } else { "deleted" };
-        let count = grouped(count as u64);
         if options.dry_run {
             for file in &vacuumed.files {
                 writeln!(out, "{}", shown_path(file))?;
             }
         }
-        writeln!(out, "{count} {files} {done}, {}", bytes(vacuumed.bytes))?;
+        writeln!(out, "{files} {done}, {}", bytes(vacuumed.bytes))?;
         Ok(())
     })
 }

@@ -154,7 +154,7 @@ impl Lake {
     /// The first damaged file that the newest version of a table cannot do without. Reads all bytes
     /// where sizes and ends do not tell, unless the error is most likely of the command line.
     pub(crate) fn damage_behind(&self, error: &Error) -> Option<Error> {
-        let all_bytes = !matches!(error, Error::Usage(_));
+        let all_bytes = error.fault() != crate::error::Fault::Usage;
         [false, true].into_iter().filter(|deep| all_bytes || !deep).find_map(|deep| {
             let checked = self.check(Options { deep, progress: None }).ok()?;
             Some(checked.findings.iter().find(|finding| finding.needed)?.error())

@@ -109,7 +109,7 @@ pub(crate) fn commit(
             Commit::Conflict => {}
         }
     }
-    Err(Error::data(format!("{} were changed by others {TRIES} times while loading", table.name))
+    Err(Error::lake(format!("{} were changed by others {TRIES} times while loading", table.name))
         .hint("nothing of this load is in that table: load the same files again"))
 }
 

@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 
 use wabalake_data::cells::{DecimalMark, Spelling};
 use wabalake_data::tables::{CURRENCY, Kind, Origin, ad_spend, fold_header, rates};
+use wabalake_data::words::{likeness, plural, suggestion};
 use wabalake_data::{Column, TABLES, Table};
-use wabalake_queries::query::nearest;
 
 use super::records::Fields;
 use super::{limits, titles};
@@ -418,8 +418,7 @@ impl Titles {
             return shown.join(", ");
         }
         let number = self.own.len();
-        let plural = if number == 1 { "" } else { "s" };
-        let all = format!("{number} {}{plural}", origins.titles);
+        let all = format!("{number} {}{}", origins.titles, plural(number as u64, "", "s"));
         let tables = TABLES.iter().filter(|one| table.is_none_or(|table| **one == table));
         let columns: Vec<&Column> = tables.flat_map(|table| table.exported()).collect();
         let name = |at: &usize| {
@@ -460,10 +459,8 @@ impl Titles {
                 let free = table.exported().filter(|column| {
                     before.iter().all(|cell| is_meant(from, cell) || !names(column, cell))
                 });
-                let hint = nearest(to, free.map(|column| column.name)).map_or_else(
-                    || format!("they have {}", all.join(", ")),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let hint = suggestion(to, free.map(|column| column.name))
+                    .unwrap_or_else(|| format!("they have {}", all.join(", ")));
                 return Err(Error::usage(format!(
                     "{} have no column `{to}` to rename to",
                     table.name
@@ -596,7 +593,7 @@ fn lacking(table: &Table, places: &[Option<usize>]) -> Option<&'static str> {
 /// The header cell that most looks like another name of a column. Such names share words, where a
 /// mistyped one shares letters.
 fn likest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let score = |candidate: &str| strsim::jaro_winkler(&fold_header(name), &fold_header(candidate));
+    let score = |candidate: &str| likeness(&fold_header(name), &fold_header(candidate));
     let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.7);
     best.map(|(_, candidate)| candidate.to_owned())

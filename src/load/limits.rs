@@ -16,8 +16,9 @@ use std::fmt;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
+use wabalake_data::words::bytes;
+
 use super::folder::unreadable;
-use super::report::bytes;
 use crate::error::{Error, Result};
 
 /// How many times its packed bytes a file may unpack to.

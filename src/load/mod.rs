@@ -68,6 +68,7 @@ use chrono_tz::Tz;
 use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::tables::Kind;
+use wabalake_data::words::{counted, grouped};
 
 use self::folder::Seen;
 pub use self::report::{Failure, FileReport, PassedOver, RejectReport, Report, TableReport};
@@ -263,7 +264,7 @@ fn check_passed_over(report: &Report, files: &[PathBuf]) -> Result<()> {
     let Some(first) = report.passed_over.first() else { return Err(error) };
     let more = match report.passed_over.len() - 1 {
         0 => String::new(),
-        more => format!(", and {} more passed over", report::grouped(more as u64)),
+        more => format!(", and {} more passed over", grouped(more as u64)),
     };
     Err(error.found(format!("`{}`: {}{more}", first.file, first.reason)))
 }
@@ -277,14 +278,13 @@ fn refuse_without_rows(lake: &Lake, staged: &stage::Staged, options: &Options) -
     let others = match files.len() - 1 {
         0 => String::new(),
         1 => ", nor of one more file".to_owned(),
-        more => format!(", nor of {} more files", report::grouped(more as u64)),
+        more => format!(", nor of {} more files", grouped(more as u64)),
     };
     let what = match report.rows_read {
         _ if first.is_strange => format!("no object of {} was found in `{name}`", report.table),
         1 => format!("the only record of `{name}` cannot be taken"),
         records => {
-            let records = report::grouped(records);
-            format!("none of the {records} records of `{name}` can be taken")
+            format!("none of the {} of `{name}` can be taken", counted(records, "record"))
         }
     };
     let mut error = Error::data(format!("{what}{others}: nothing was loaded"));
@@ -313,7 +313,7 @@ fn check_rejects(staged: &stage::Staged, options: &Options) -> Result<()> {
     if most.is_none_or(|most| rejected <= most) {
         return Ok(());
     }
-    let rows = report::counted(rejected, "row");
+    let rows = counted(rejected, "row");
     let error = Error::data(format!("{rows} cannot be taken: nothing was loaded"))
         .found(staged.first_rejects(5).join("; "));
     Err(match options.strict {

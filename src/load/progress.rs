@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use wabalake_data::words::bytes;
 
-use super::report::bytes;
 use crate::render::visible;
 
 /// Tells how far some work is. Everything goes to standard error.

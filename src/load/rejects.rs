@@ -238,7 +238,7 @@ fn write(lake: &Lake, staged: &Staged, why: &Why<'_>, anew: &HashSet<&str>) -> R
             Commit::Conflict => {}
         }
     }
-    Err(Error::data("the rejects were changed by others too often while loading")
+    Err(Error::lake("the rejects were changed by others too often while loading")
         .hint("load the same files again: what is loaded already stays as it is"))
 }
 

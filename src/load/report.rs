@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use chrono::NaiveDate;
 use serde::Serialize;
+use wabalake_data::words::{bytes, counted, counted_as, elapsed, grouped};
 
 use crate::error::{Error, Report as Cause};
 use crate::render::visible;
@@ -210,7 +210,6 @@ impl FileReport {
             format!("{} {what} another row of the file with the same {key}", counted(rows, "row"))
         };
         let [one, many] = table.map_or([""; 2], |table| table.left_out);
-        let left_out = if self.rows_left_out == 1 { one } else { many };
         let more = [
             (
                 self.records_above_header,
@@ -229,7 +228,10 @@ impl FileReport {
             (self.rows_added_up, of_the_key(self.rows_added_up, "added up, to")),
             (self.rows_superseded, of_the_key(self.rows_superseded, "superseded, by")),
             (u64::from(self.gives_nothing()), "nothing was taken of it".to_owned()),
-            (self.rows_left_out, format!("left out: {} {left_out}", grouped(self.rows_left_out))),
+            (
+                self.rows_left_out,
+                format!("left out: {}", counted_as(self.rows_left_out, one, many)),
+            ),
             (
                 self.rows_kept_out,
                 format!("left out: {} of erased persons", counted(self.rows_kept_out, "row")),
@@ -324,51 +326,10 @@ impl Report {
         }
         let speed = self.bytes as f64 / 1e6 / self.seconds.max(1e-9);
         let _ =
-            writeln!(text, "{} in {} ({speed:.0} MB/s)", bytes(self.bytes), seconds(self.seconds));
+            writeln!(text, "{} in {} ({speed:.0} MB/s)", bytes(self.bytes), elapsed(self.seconds));
         if self.dry_run {
             text.push_str("only tried: nothing was loaded\n");
         }
         text
-    }
-}
-
-/// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
-    in_threes(&number.to_string())
-}
-
-/// A number of things: `1 row`, `1,234 rows`.
-pub fn counted(number: u64, thing: &str) -> String {
-    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
-/// Digits of a whole number of any length, as [`grouped`] writes them.
-pub(crate) fn in_threes(digits: &str) -> String {
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A number of bytes as a person reads it.
-pub fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
-}
-
-fn seconds(seconds: f64) -> String {
-    let rounded = Duration::from_secs_f64(seconds.max(0.0));
-    if rounded.as_secs() >= 60 {
-        format!("{}m {:02}s", rounded.as_secs() / 60, rounded.as_secs() % 60)
-    } else {
-        format!("{seconds:.2} s")
     }
 }

@@ -33,7 +33,7 @@ use super::faulty;
 use super::folder::{A_LAKE, Entry, NO_FILE, Seen, is_lake, is_on_its_way, unreadable, walk};
 use super::limits::{self, Bounded};
 use super::report::{Failure, PassedOver};
-use crate::error::{Context as _, Error, Result, in_words};
+use crate::error::{Context as _, Error, Fault, Result, in_words};
 
 /// One export to load.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ impl Found {
         let mut finder = Finder { how, found: Self::default() };
         for path in paths {
             match matches(path) {
-                Err(error @ Error::Data(_)) if how.per_file => {
+                Err(error) if how.per_file && error.fault() == Fault::Data => {
                     let name = path.to_string_lossy().into_owned();
                     finder.found.failed.push(Failure::of(name, &error));
                 }
@@ -341,7 +341,7 @@ impl Finder<'_> {
         let error = source.explain(error);
         if source.is_passed_over(&error) {
             self.found.passed_over.push(PassedOver::told(&source.name, &error));
-        } else if self.how.per_file && matches!(error, Error::Data(_)) {
+        } else if self.how.per_file && error.fault() == Fault::Data {
             self.found.failed.push(Failure::of(source.name.clone(), &error));
         } else {
             return Err(error);
@@ -505,7 +505,7 @@ impl Source {
 
     /// Whether an error says that it is none of the exports among other files, rather than a faulty one.
     pub(crate) fn is_passed_over(&self, error: &Error) -> bool {
-        if self.is_named || error.is_of_change() || !matches!(error, Error::Data(_)) {
+        if self.is_named || error.is_of_change() || error.fault() != Fault::Data {
             return false;
         }
         error.is_no_export()
@@ -525,7 +525,7 @@ impl Source {
     /// The error that it changed while it was read, where it did: any other may come from that.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let changed = self.origin.as_ref().is_some_and(|origin| origin.has_changed());
-        if changed && matches!(error, Error::Data(_)) { self.changed() } else { error }
+        if changed && error.fault() == Fault::Data { self.changed() } else { error }
     }
 
     fn changed(&self) -> Error {

@@ -24,6 +24,7 @@ use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::tables::{
     Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE, USER_PHONE_VALID, instant, text_key,
 };
+use wabalake_data::words::plural;
 use wabalake_data::{Column as TableColumn, Table};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -197,7 +198,7 @@ impl<'h> Typist<'h> {
         }
         if fields.len() < header.titled {
             let (missing, all) = (header.titled - fields.len(), header.titled);
-            let are = if missing == 1 { "is" } else { "are" };
+            let are = plural(missing as u64, "is", "are");
             return Err(Refusal::whole(format!(
                 "{missing} of {all} cells {are} missing at the end"
             )));

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Night;
 use crate::config::{After, Config, FILE};
-use crate::error::{Context as _, Error, Result, in_words};
+use crate::error::{Context as _, Error, Fault, Result, in_words};
 use crate::files::{Access, beside, is_temporary, write_whole};
 use crate::lake::Lake;
 use crate::lake::vacuum::{self, Vacuumed};
@@ -188,7 +188,7 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
                 arriving.extend(new.extract_if(.., |arrival| arrival.has_changed()));
             }
             // One of them is at fault: the others are not to suffer for it.
-            Err(Error::Data(_)) => {
+            Err(error) if error.fault() == Fault::Data => {
                 for arrival in std::mem::take(&mut new) {
                     night.check()?;
                     match load_all(lake, std::slice::from_ref(&arrival), &options) {
@@ -198,12 +198,12 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
                             done.push(arrival);
                         }
                         Err(error) if error.is_of_change() => arriving.push(arrival),
-                        Err(Error::Data(_)) if arrival.has_changed() => arriving.push(arrival),
-                        Err(error @ Error::Data(_)) => {
+                        Err(error) if error.fault() != Fault::Data => return Err(error),
+                        Err(_) if arrival.has_changed() => arriving.push(arrival),
+                        Err(error) => {
                             set_aside(lake, config, &arrival, &error)?;
                             arrived.failed.push(Failure::of(shown(&arrival.below), &error));
                         }
-                        Err(error) => return Err(error),
                     }
                 }
             }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use wabalake_data::words::{did_you_mean, nearest, suggestion_and};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Buckets, OutputColumn, Question, Room, nearest};
+use wabalake_queries::query::{Buckets, OutputColumn, Question, Room};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::{self, Config};
@@ -62,10 +63,8 @@ impl Mart {
         }
         let rooms = || CATALOG.iter().map(|room| room.card.name);
         let Some(room) = CATALOG.iter().find(|room| room.card.name == said.query) else {
-            let near = nearest(&said.query, rooms());
-            let near = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-            return Err(Error::lake(format!("no query `{}`", said.query))
-                .hint(format!("{near}`wabalake queries` lists them")));
+            let hint = suggestion_and(&said.query, rooms(), "`wabalake queries` lists them");
+            return Err(Error::lake(format!("no query `{}`", said.query)).hint(hint));
         };
         let mut words = said.words();
         let takes = |id: &str| room.command().get_arguments().any(|arg| arg.get_id() == id);
@@ -154,7 +153,7 @@ fn wrong(room: &Room, error: &clap::Error) -> Error {
                 .filter_map(|arg| arg.get_long().map(|name| format!("--{name}")))
                 .collect();
             let near = nearest(&option, known.iter().map(String::as_str));
-            let hint = near.map_or(see, |near| format!("did you mean `{}`?", &near[2..]));
+            let hint = near.map_or(see, |near| did_you_mean(format_args!("`{}`", &near[2..])));
             let option = option.trim_start_matches('-');
             Error::lake(format!("`{}` has no option `{option}`", room.card.name)).hint(hint)
         }

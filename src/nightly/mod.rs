@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use rayon::prelude::*;
 use serde::Serialize;
-use wabalake_queries::query::nearest;
+use wabalake_data::words::{counted, suggestion};
 
 pub use self::inbox::Arrived;
 pub use self::lock::Night;
@@ -43,7 +43,6 @@ use crate::lake::runs::{Outcome, Run};
 use crate::lake::vacuum::{self, Vacuumed};
 use crate::lake::{AsOf, Lake, Layout};
 use crate::load::Failure;
-use crate::load::report::counted;
 
 /// How often it is looked whether a command has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -257,12 +256,9 @@ fn chosen(config: &Config, only: &[String]) -> Result<Vec<Mart>> {
     let mut marts = Mart::all(config)?;
     for name in only {
         if !marts.iter().any(|mart| mart.name == *name) {
-            let near = nearest(name, marts.iter().map(|mart| mart.name.as_str()));
-            let error = Error::usage(format!("there is no mart `{name}`"));
-            return Err(match near {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint("`wabalake config` lists them, as marts.NAME"),
-            });
+            let hint = suggestion(name, marts.iter().map(|mart| mart.name.as_str()))
+                .unwrap_or_else(|| "`wabalake config` lists them, as marts.NAME".to_owned());
+            return Err(Error::usage(format!("there is no mart `{name}`")).hint(hint));
         }
     }
     marts.retain(|mart| only.is_empty() || only.contains(&mart.name));

@@ -16,6 +16,7 @@ use chrono::{NaiveDate, TimeDelta};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use wabalake_data::words::counted;
 use wabalake_queries::query::Reach;
 use wabalake_queries::query::reach::local_dates;
 
@@ -24,7 +25,6 @@ use super::sources::{Print, Sources};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::marts::{MADE_FROM, MART_DAY};
 use crate::lake::{Change, Commit, Lake, Operation, Snapshot};
-use crate::load::report::counted;
 use crate::run::polars::collect;
 
 /// How often a mart is worked out again because another night got in first.

@@ -19,6 +19,7 @@ use comfy_table::{
     Attribute, Cell, CellAlignment, ContentLineStyle, LineStyle, Row, Table, TableStyle,
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use wabalake_data::words::{grouped, in_threes};
 use wabalake_queries::query::OutputColumn;
 
 use super::Answer;
@@ -88,7 +89,7 @@ impl Shown {
                 let value = cells.get(row);
                 write_shown(meaning, column, value, &mut text);
                 let is_null = matches!(value, Value::Null);
-                if is_amount && !is_null { grouped(&text) } else { text }
+                if is_amount && !is_null { in_threes(&text) } else { text }
             })
             .collect();
         Self {
@@ -104,20 +105,6 @@ impl Shown {
     fn least_name(&self) -> usize {
         self.name.split_inclusive('_').map(UnicodeWidthStr::width).max().unwrap_or(0)
     }
-}
-
-/// `-1234567.5` as `-1,234,567.5`.
-fn grouped(number: &str) -> String {
-    let whole = number.find('.').unwrap_or(number.len());
-    let mut out = String::with_capacity(number.len() + whole / 3);
-    for (at, c) in number.char_indices() {
-        let is_start = at == 0 || out == "-";
-        if at < whole && !is_start && (whole - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }
 
 /// Every column as wide as its widest cell.
@@ -242,7 +229,7 @@ fn list(columns: &[Shown], screen: usize, out: &mut dyn Write) -> io::Result<()>
     let names = columns.iter().map(|column| column.name.width()).max().unwrap_or(0);
     let room = screen.saturating_sub(names + 4).max(LEAST_TEXT);
     for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
-        writeln!(out, "─ row {} ─", grouped(&(row + 1).to_string()))?;
+        writeln!(out, "─ row {} ─", grouped(row as u64 + 1))?;
         for column in columns {
             writeln!(out, " {:names$} │ {}", column.name, elided(&column.cells[row], room))?;
         }
@@ -407,19 +394,5 @@ mod tests {
         let header = text.lines().next().unwrap();
         assert!(header.contains("\u{1b}[1mconversation_id"), "{header:?}");
         assert!(!text.lines().last().unwrap().contains('\u{1b}'), "{text:?}");
-    }
-
-    #[test]
-    fn digits_stand_in_groups_of_three() {
-        for (number, text) in [
-            ("0", "0"),
-            ("999", "999"),
-            ("1000", "1,000"),
-            ("-1000", "-1,000"),
-            ("-100", "-100"),
-            ("1234567.8901", "1,234,567.8901"),
-        ] {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

@@ -1,8 +1,7 @@
 //! Figures as a person reads them.
 
 use chrono::NaiveDate;
-
-use crate::load::report::{grouped, in_threes};
+use wabalake_data::words::{grouped, in_threes, whole_duration};
 
 /// What stands where there is no figure.
 pub(super) const NOTHING: &str = "–";
@@ -91,14 +90,7 @@ pub(super) fn money(millionths: i128) -> String {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "years fit")]
 fn seconds(figure: f64) -> String {
     let (sign, whole) = (if figure <= -0.5 { "-" } else { "" }, figure.abs().round() as u64);
-    let (minutes, seconds) = (whole / 60, whole % 60);
-    let (hours, days) = (minutes / 60, minutes / 1440);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{sign}{seconds}s"),
-        (0, 0, _) => format!("{sign}{minutes}m {seconds:02}s"),
-        (0, _, _) => format!("{sign}{hours}h {:02}m", minutes % 60),
-        _ => format!("{sign}{days}d {:02}h", hours % 24),
-    }
+    format!("{sign}{}", whole_duration(whole))
 }
 
 /// `blocked_or_outdated` as `Blocked or outdated`.

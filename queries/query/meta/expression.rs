@@ -12,9 +12,9 @@
 
 use chrono_tz::Tz;
 use wabalake_data::tables::meta_points::FIELDS;
+use wabalake_data::words::suggestion_and;
 
 use super::super::days::read_date;
-use super::super::nearest;
 use super::super::zone::day_start;
 use super::{Field, Granularity};
 
@@ -131,10 +131,9 @@ fn names<F: Field>() -> impl Iterator<Item = &'static str> {
 }
 
 fn unknown_name<F: Field>(name: &str) -> String {
-    let near = nearest(name, names::<F>());
-    let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
     let all = names::<F>().collect::<Vec<_>>().join(", ");
-    format!("`{}` takes no `{}`\n  hint: {near}it takes {all}", F::NAME, shown(name))
+    let hint = suggestion_and(name, names::<F>(), &format!("it takes {all}"));
+    format!("`{}` takes no `{}`\n  hint: {hint}", F::NAME, shown(name))
 }
 
 fn another_field<F: Field>(field: &str) -> String {

@@ -32,6 +32,7 @@ use wabalake_data::tables::meta_points::{
     COUNTRY_CODES, DIMENSION_COLUMNS, END, PHONE_NUMBER, PHONE_NUMBERS, PRICING_CATEGORY,
     PRICING_TYPE, START, TEMPLATE_ID, WABA_ID,
 };
+use wabalake_data::words::{did_you_mean, nearest};
 
 use self::expression::Expression;
 use super::days::{DayRange, Span};
@@ -672,8 +673,8 @@ fn one_of(word: &str, known: &[&'static str]) -> Result<&'static str, String> {
     let found = known.iter().find(|known| fold(known) == fold(word)).copied();
     found.ok_or_else(|| {
         let all: Vec<String> = known.iter().map(|word| word.to_uppercase()).collect();
-        let near = super::nearest(word, all.iter().map(String::as_str));
-        let near = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        let near = nearest(word, all.iter().map(String::as_str));
+        let near = near.map(|near| did_you_mean(near) + " ").unwrap_or_default();
         format!("no such word\n  hint: {near}it takes {}", all.join(", "))
     })
 }

@@ -39,7 +39,7 @@ use self::client::Session;
 pub use self::paths::Paths;
 pub use self::remote::Remote;
 use self::views::View;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Fault, Result};
 use crate::lake::Lake;
 
 /// A session on a cluster; it ends when this is dropped.
@@ -82,7 +82,7 @@ impl Cluster {
         self.runtime.block_on(async {
             let asked = Box::pin(self.ask(lake, question, paths, limit));
             let replied = unless_interrupted(asked).await;
-            if let Err(Error::Interrupted(_)) = replied {
+            if replied.as_ref().is_err_and(|error| error.fault() == Fault::Interrupted) {
                 self.session.interrupt().await;
             }
             let answer = replied.and_then(|batches| answer::rows(&batches, &columns));

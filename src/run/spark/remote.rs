@@ -17,7 +17,7 @@ use spark_connect_core::channel::{
     PARAM_GRPC_KEEPALIVE_WITHOUT_CALLS, PARAM_TOKEN, PARAM_USE_SSL, PARAM_USER_AGENT,
     PARAM_USER_ID,
 };
-use wabalake_queries::query::nearest;
+use wabalake_data::words::suggestion;
 
 use crate::error::{Error, Result};
 
@@ -122,10 +122,9 @@ fn check_parameter(name: &str) -> Result<()> {
     if PARAMETERS.contains(&name) || name.starts_with("x-") {
         return Ok(());
     }
-    let hint = match nearest(name, PARAMETERS) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => "it takes `use_ssl`, `token` and `user_id`, and headers that begin with x-".into(),
-    };
+    let hint = suggestion(name, PARAMETERS).unwrap_or_else(|| {
+        "it takes `use_ssl`, `token` and `user_id`, and headers that begin with x-".to_owned()
+    });
     Err(Error::usage(format!("an address has no parameter `{name}`")).hint(hint))
 }
 

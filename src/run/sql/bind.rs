@@ -20,8 +20,8 @@ use sqlparser::ast::{
 };
 use wabalake_data::Table;
 use wabalake_data::tables::instant;
+use wabalake_data::words::{did_you_mean, nearest};
 use wabalake_queries::query::days::read_date;
-use wabalake_queries::query::nearest;
 
 use super::depth::too_much;
 use super::fault::{at, shown};
@@ -83,7 +83,7 @@ impl<'a> Binder<'a> {
                 let near = nearest(&unused.name, placeholders.0.iter().map(String::as_str));
                 let error = Error::usage(format!("the query has no `:{}`", shown(&unused.name)));
                 Err(match near {
-                    Some(name) => error.hint(format!("did you mean `--param {name}=…`?")),
+                    Some(name) => error.hint(did_you_mean(format_args!("`--param {name}=…`"))),
                     None => error.hint("leave `--param` out, or name it in the query"),
                 })
             }

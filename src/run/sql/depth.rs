@@ -14,10 +14,10 @@ use std::panic::resume_unwind;
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+use wabalake_data::words::grouped;
 
 use super::fault::at;
 use crate::error::{Error, Result};
-use crate::load::report::grouped;
 
 /// Operators and keywords between two commas, with those of the deepest bracket within.
 pub(super) const OPERATORS: usize = 1_000;

@@ -8,7 +8,7 @@ use sqlparser::ast::{Expr, Select, SelectItem, Statement, Visit as _, Visitor};
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::Span;
 use wabalake_data::Table;
-use wabalake_queries::query::nearest;
+use wabalake_data::words::{did_you_mean, nearest, suggestion};
 
 use crate::error::Error;
 
@@ -164,7 +164,7 @@ fn no_column(name: &str, statement: &Statement, tables: &[&'static Table]) -> Er
     let _ = statement.visit(&mut given);
     let known = columns.chain(given.0.iter().map(String::as_str));
     let hint = match nearest(name, known) {
-        Some(near) if near != name => format!("did you mean `{near}`?"),
+        Some(near) if near != name => did_you_mean(format_args!("`{near}`")),
         _ => match tables {
             [] => "name the table: FROM sessions".to_owned(),
             [first, ..] => {
@@ -201,10 +201,8 @@ fn no_function(name: &str, statement: &Statement) -> Error {
     };
     let hint = if instead.is_empty() {
         let known = polars::sql::keywords::all_functions();
-        match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "`wabalake sql --help` says what there is".to_owned(),
-        }
+        suggestion(name, known.iter().copied())
+            .unwrap_or_else(|| "`wabalake sql --help` says what there is".to_owned())
     } else {
         instead.to_owned()
     };

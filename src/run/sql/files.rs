@@ -7,7 +7,7 @@ use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Spanned as _, Statement, TableFactor, TableFunctionArgs,
     Value, ValueWithSpan, Visit as _, Visitor,
 };
-use wabalake_queries::query::nearest;
+use wabalake_data::words::suggestion;
 
 use super::fault::{at, shown};
 use crate::error::{Error, Result};
@@ -52,10 +52,9 @@ impl<F: Fn() -> Result<bool>> Files<F> {
         let first = first.map(|ident| ident.value.to_lowercase()).unwrap_or_default();
         if !READERS.contains(&first.as_str()) {
             let error = at(name.span(), format!("no function `{}` in FROM", shown(&first)));
-            return Err(match nearest(&first, READERS) {
-                Some(reader) => error.hint(format!("did you mean `{reader}`?")),
-                None => error.hint("FROM takes tables, and SELECTs in brackets"),
-            });
+            let hint = suggestion(&first, READERS)
+                .unwrap_or_else(|| "FROM takes tables, and SELECTs in brackets".to_owned());
+            return Err(error.hint(hint));
         }
         if !(self.0)()? {
             return Err(at(

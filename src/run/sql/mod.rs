@@ -38,7 +38,8 @@ use sqlparser::parser::{Parser, ParserOptions};
 use sqlparser::tokenizer::{Span, Tokenizer};
 use wabalake_data::Table;
 use wabalake_data::tables::{TABLES, instant, sessions, table};
-use wabalake_queries::query::{ENGINE, OutputColumn, Type, nearest};
+use wabalake_data::words::suggestion;
+use wabalake_queries::query::{ENGINE, OutputColumn, Type};
 
 use self::bind::Binder;
 pub use self::depth::on_deep_stack;
@@ -310,10 +311,9 @@ impl Visitor for Relations {
             None => {
                 let names = TABLES.iter().map(|table| table.name);
                 let known = names.clone().chain(self.defined.iter().map(String::as_str));
-                let hint = match nearest(said, known) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
-                };
+                let hint = suggestion(said, known).unwrap_or_else(|| {
+                    format!("there are {}", names.collect::<Vec<_>>().join(", "))
+                });
                 let error = at(name.span(), format!("no table `{}`", shown(said))).hint(hint);
                 ControlFlow::Break(Box::new(error))
             }

@@ -10,8 +10,8 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use polars::prelude::DataType;
 use sqlparser::ast::{DollarQuotedString, Expr, Value};
+use wabalake_data::words::suggestion_and;
 use wabalake_queries::query::days::read_date;
-use wabalake_queries::query::nearest;
 
 use super::bind::call;
 use super::functions::{INSTANT, LOCAL_DATE, read};
@@ -103,13 +103,8 @@ impl Parameter {
                 let known = Kind::ALL.iter().find(|(known, _)| *known == word);
                 let (_, kind) = known.ok_or_else(|| {
                     let words = || Kind::ALL.iter().map(|(word, _)| *word);
-                    let near =
-                        nearest(word, words()).map(|word| format!("did you mean `{word}`? "));
-                    format!(
-                        "no such type\n  hint: {}it takes {}",
-                        near.unwrap_or_default(),
-                        words().collect::<Vec<_>>().join(", ")
-                    )
+                    let all = format!("it takes {}", words().collect::<Vec<_>>().join(", "));
+                    format!("no such type\n  hint: {}", suggestion_and(word, words(), &all))
                 })?;
                 (name, Some(*kind))
             }
