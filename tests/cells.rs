@@ -168,7 +168,7 @@ proptest! {
     fn words_for_nothing_are_nothing(words in prop::collection::vec(null_word(), 10)) {
         let bench = Bench::new();
         let [w0, w1, w2, w3, w4, w5, w6, w7, w8, text] = &words[..] else { unreachable!() };
-        bench.load("sessions.csv", &format!(
+        bench.load("sessions.csv", format!(
             "session_id,parent_session_id,session_started_timestamp,session_finished_timestamp,\
              session_type,user_country_code,user_cellphone,meta_source_id,conversation_version,\
              last_node_id,first_message\n\
@@ -375,7 +375,7 @@ fn a_person_without_a_number_is_whole_and_can_be_erased() {
     assert_eq!(countries, ["BR", "BR", "CO"]);
     bench.load(
         "texts.csv",
-        &format!(
+        format!(
             "whatsapp_id,message_direction,created_at,from,message\n\
              x1,incoming,2025-06-01T10:00:00Z,573005550101,ask {first}!\n\
              x2,incoming,2025-06-01T10:00:00Z,573005550101,ask {first}x {second}\n"
@@ -465,16 +465,16 @@ fn a_tag_that_is_read_anew_is_there_once() {
     let tag = |number: &str, since: &str| format!("user_phone,tag,since\n{number},vip,{since}\n");
     for (is_first_old, later) in [(true, "54 11 15 2345 6789"), (false, "541123456789")] {
         let bench = Bench::new();
-        bench.load("first.csv", &tag("5491123456789", "2025-06-01 10:00:00"));
+        bench.load("first.csv", tag("5491123456789", "2025-06-01 10:00:00"));
         bench.make_old(&audience_tags::TABLE, &|_, _| {
             is_first_old.then(|| "541123456789".to_owned())
         });
-        let report = bench.load("second.csv", &tag(later, "2025-06-03 10:00:00"));
+        let report = bench.load("second.csv", tag(later, "2025-06-03 10:00:00"));
         assert_eq!(bench.frame(&audience_tags::TABLE).height(), 1);
         assert_eq!(bench.persons(&audience_tags::TABLE), ["5491123456789".to_owned()].into());
         assert_eq!(report.total(|file| file.rows_new), 0);
         assert_eq!(report.total(|file| file.rows_updated), 1);
-        let again = bench.load("third.csv", &tag("5491123456789", "2025-06-02 10:00:00"));
+        let again = bench.load("third.csv", tag("5491123456789", "2025-06-02 10:00:00"));
         assert_eq!(again.total(|file| file.rows_unchanged), 1);
     }
 }

@@ -221,9 +221,9 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     // A row that was somebody else's later; a load that was taken back; files merged into others.
     let once =
         "session_id,session_started_timestamp,session_status,user_country_code,user_cellphone\n";
-    bench.load("1.csv", &format!("{once}b1,2025-06-05 10:00:00,BOT,57,3005550101\n"));
-    bench.load("2.csv", &format!("{once}b1,2025-06-05 10:00:00,AGENTS,57,3005550109\n"));
-    bench.load("3.csv", &format!("{once}b2,2025-06-06 10:00:00,BOT,57,3005550101\n"));
+    bench.load("1.csv", format!("{once}b1,2025-06-05 10:00:00,BOT,57,3005550101\n"));
+    bench.load("2.csv", format!("{once}b1,2025-06-05 10:00:00,AGENTS,57,3005550109\n"));
+    bench.load("3.csv", format!("{once}b2,2025-06-06 10:00:00,BOT,57,3005550101\n"));
     lake.undo().unwrap();
     for number in 0..20 {
         let other = format!("{once}o{number},2025-06-07 10:{number:02}:00,BOT,57,3005550110\n");
@@ -294,7 +294,7 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
         assert!(of_others.contains(&row), "{row}");
     }
     assert_eq!(of_others.len(), 3 + 1 + 20);
-    let again = bench.load("renamed.csv", &text(EXPORTS[0].1, true));
+    let again = bench.load("renamed.csv", text(EXPORTS[0].1, true));
     assert!(again.files[0].already_loaded, "a file that is loaded brings nobody back");
 
     // Done again there is nothing to do, and no version is made of it.
@@ -576,7 +576,7 @@ fn a_redirection_stays_one() {
                  a1,p1,2025-06-01 11:00:00,12,57,3005550102\n\
                  a2,a1,2025-06-01 12:00:00,13,57,3005550102\n\
                  b1,p1,2025-06-02 11:00:00,12,57,3005550103\n";
-    bench.load("sessions.csv", &format!("{header}{lines}"));
+    bench.load("sessions.csv", format!("{header}{lines}"));
     let conversions = "conversion_id,converted_at,session_id,phone\n\
                        v1,2025-06-03 10:00:00,p1,573005550102\n";
     bench.load("conversions.csv", conversions);

@@ -69,7 +69,7 @@ fn a_session_that_changes_its_day_is_one_session() {
 fn strict_and_max_rejects_commit_nothing() {
     let bench = Bench::new();
     let file = bench
-        .file("a.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
+        .file("a.csv", format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
     for options in [
         Options { strict: true, ..Options::default() },
         Options { max_rejects: Some(0), ..Options::default() },
@@ -92,7 +92,7 @@ fn strict_and_max_rejects_commit_nothing() {
 fn a_dry_run_counts_and_changes_nothing() {
     let bench = Bench::new();
     let file = bench
-        .file("a.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
+        .file("a.csv", format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
     let options = Options { dry_run: true, ..Options::default() };
     let report = load(&bench.lake(), &[file], &options).unwrap();
     assert_eq!(total(&report), [2, 1, 0, 0, 1, 0, 0]);
@@ -140,8 +140,8 @@ proptest! {
             text
         };
         let (wanted, bench) = (Bench::new(), Bench::new());
-        wanted.load_files(&[wanted.file("a.csv", &export("2025-06-01 10:00:00"))]).unwrap();
-        bench.load_files(&[bench.file("a.csv", &export("soon"))]).unwrap();
+        wanted.load_files(&[wanted.file("a.csv", export("2025-06-01 10:00:00"))]).unwrap();
+        bench.load_files(&[bench.file("a.csv", export("soon"))]).unwrap();
         let written = |is_exact| {
             let mut text = Vec::new();
             wabalake::load::rejects::export(&bench.open_rejects(), is_exact, &mut text).unwrap();
@@ -166,7 +166,7 @@ proptest! {
 #[test]
 fn a_reject_is_resolved_by_a_later_row_with_its_key_until_that_is_undone() {
     let bench = Bench::new();
-    bench.refused(bench.file("bad.csv", &format!("{SESSIONS}a1,soon,,BOT,57,1\n")));
+    bench.refused(bench.file("bad.csv", format!("{SESSIONS}a1,soon,,BOT,57,1\n")));
     assert_eq!(bench.open_rejects().height(), 1);
     let good = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n");
     bench.load_files(&[bench.file("good.csv", &good)]).unwrap();
@@ -179,9 +179,9 @@ fn a_reject_is_resolved_by_a_later_row_with_its_key_until_that_is_undone() {
 #[test]
 fn an_undone_file_can_be_loaded_again() {
     let bench = Bench::new();
-    let first = bench.file("1.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
+    let first = bench.file("1.csv", format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
     let second = bench
-        .file("2.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,2025-06-01 10:05:00,BOT,57,1\n"));
+        .file("2.csv", format!("{SESSIONS}a1,2025-06-01 10:00:00,2025-06-01 10:05:00,BOT,57,1\n"));
     bench.load_files(&[first]).unwrap();
     let before = bench.stored(&sessions::TABLE);
     bench.load_files(std::slice::from_ref(&second)).unwrap();
@@ -195,7 +195,7 @@ fn an_undone_file_can_be_loaded_again() {
 #[test]
 fn stamps_are_read_in_the_source_zone_and_files_told_apart_by_it() {
     let bench = Bench::new();
-    let file = bench.file("a.csv", &format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
+    let file = bench.file("a.csv", format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
     bench.load_files(std::slice::from_ref(&file)).unwrap();
     let bogota = Options { source_timezone: chrono_tz::America::Bogota, ..Options::default() };
     let report = load(&bench.lake(), &[file], &bogota).unwrap();
@@ -260,7 +260,7 @@ fn several_loads_at_once_all_land() {
     let file = |n: usize| {
         let own = format!("b{n},2025-06-01 1{n}:00:00,,BOT,57,300555010{n}\n");
         let shared = format!("a1,2025-06-01 10:00:00,2025-06-01 10:0{n}:00,BOT,57,3005550100\n");
-        bench.file(&format!("{n}.csv"), &format!("{SESSIONS}{own}{shared}"))
+        bench.file(&format!("{n}.csv"), format!("{SESSIONS}{own}{shared}"))
     };
     let files: Vec<PathBuf> = (0..6).map(file).collect();
     // Each has its own lake, as each process would.
@@ -515,7 +515,7 @@ proptest! {
             let mut lines: Vec<_> = lines.iter().map(|line| (*line, None)).collect();
             // Of which nothing is taken, nothing would be loaded.
             lines.push((Line::Good(8), None));
-            let path = bench.file(&format!("{number}.csv"), &small(table, number, &lines));
+            let path = bench.file(&format!("{number}.csv"), small(table, number, &lines));
             let tried = Options { dry_run: true, ..Options::default() };
             let report = load(&bench.lake(), std::slice::from_ref(&path), &tried).unwrap();
             ids.push(report.files[0].file_id.clone());
@@ -524,7 +524,7 @@ proptest! {
         // The last file mends the first reject of the first, under a key that none has.
         let first_reject = files[0].iter().position(|line| !matches!(line, Line::Good(_)));
         let mends = first_reject.map(|at| format!("{}:{}", ids[0], at + 1));
-        paths.push(bench.file("mended.csv", &small(table, 9, &[(Line::Good(9), mends)])));
+        paths.push(bench.file("mended.csv", small(table, 9, &[(Line::Good(9), mends)])));
 
         let has_row = |file: &Vec<Line>, key| file.contains(&Line::Good(key));
         let mut expected = BTreeSet::new();

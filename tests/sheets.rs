@@ -171,7 +171,10 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
     copy.set_hidden(true);
     let file = save(&bench, "a.xlsx", &mut book);
     // What is hidden is not looked at, unless it is named.
-    assert_eq!(bench.load_files(&[file.clone()]).unwrap().files[0].sheet.as_deref(), Some("Data"));
+    assert_eq!(
+        bench.load_files(std::slice::from_ref(&file)).unwrap().files[0].sheet.as_deref(),
+        Some("Data")
+    );
     assert_eq!(load_sheet(&bench, file.clone(), "Copy").unwrap().files[0].rows_read, 0);
     let error = load_sheet(&bench, file.clone(), "Read me").unwrap_err();
     assert!(error.to_string().contains("no export that is known"), "{error}");
@@ -187,7 +190,7 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
         write_header(book.add_worksheet().set_name(name).unwrap(), 0, 0);
     }
     let file = save(&bench, "b.xlsx", &mut book);
-    let error = bench.load_files(&[file.clone()]).unwrap_err();
+    let error = bench.load_files(std::slice::from_ref(&file)).unwrap_err();
     assert_eq!(
         error.lines(),
         "error: `b.xlsx` has several sheets with exports\n  found: `May`, `June`\n  \

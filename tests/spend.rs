@@ -60,7 +60,7 @@ const PLATFORMS: &str = "2025-06-01,Blue,120200000000000101,facebook,10.00\n\
 #[test]
 fn a_report_that_is_broken_down_is_added_up() {
     let bench = Bench::new();
-    let report = bench.load("platforms.csv", &format!("{BY_PLATFORM}{PLATFORMS}"));
+    let report = bench.load("platforms.csv", format!("{BY_PLATFORM}{PLATFORMS}"));
     assert_eq!(became(&report.files[0]), [1, 0, 0, 0, 2]);
     let text = report.text();
     let told = "2 rows added up, to another row of the file with the same ad_id, day, currency";
@@ -92,11 +92,11 @@ fn a_record_that_comes_twice_counts_once() {
     let bench = Bench::new();
     // Quotes say nothing; a blank in a column that nobody reads does.
     let again = PLATFORMS.replace("facebook", "\"facebook\"");
-    let report = bench.load("twice.csv", &format!("{BY_PLATFORM}{PLATFORMS}{again}"));
+    let report = bench.load("twice.csv", format!("{BY_PLATFORM}{PLATFORMS}{again}"));
     assert_eq!(became(&report.files[0]), [1, 0, 3, 0, 2]);
     assert_eq!(spend(&bench), ["120200000000000101 2025-06-01 USD 19.750000"]);
     let other = PLATFORMS.replace("facebook", "facebook and more");
-    let report = bench.load("other.csv", &format!("{BY_PLATFORM}{PLATFORMS}{other}"));
+    let report = bench.load("other.csv", format!("{BY_PLATFORM}{PLATFORMS}{other}"));
     assert_eq!(became(&report.files[0]), [0, 1, 2, 0, 3]);
     assert_eq!(spend(&bench), ["120200000000000101 2025-06-01 USD 29.750000"]);
 }
@@ -137,8 +137,8 @@ fn a_day_is_never_added_to_the_week_that_holds_it() {
     }
     for (first, second) in [(week, day), (day, week)] {
         let bench = Bench::new();
-        bench.load("first.csv", &format!("{header}{first}"));
-        bench.load("second.csv", &format!("{header}{second}"));
+        bench.load("first.csv", format!("{header}{first}"));
+        bench.load("second.csv", format!("{header}{second}"));
         assert_eq!(spend(&bench), days("7.000000"));
         assert_eq!(restated(&bench), "7 0");
     }
@@ -253,7 +253,7 @@ fn a_sum_that_is_no_amount_any_more_stops_the_load() {
     assert!(said.contains("`spend` can hold") && said.contains("hint: "), "{said}");
     assert!(!said.contains("999999"), "an error repeats what a cell says: {said}");
     assert!(spend(&bench).is_empty());
-    bench.load("great.csv", &text("-0.000001"));
+    bench.load("great.csv", text("-0.000001"));
     assert_eq!(spend(&bench), ["7 2025-06-01 USD 999999999999.999998"]);
 }
 
@@ -390,7 +390,7 @@ proptest! {
         let paths: Vec<PathBuf> = files
             .iter()
             .enumerate()
-            .map(|(n, (_, records))| bench.file(&format!("{n}.csv"), &text_of(n, records)))
+            .map(|(n, (_, records))| bench.file(&format!("{n}.csv"), text_of(n, records)))
             .collect();
         let report = load(&bench.lake(), &paths, &Options::default()).unwrap();
         prop_assert_eq!(bench.columns(&ad_spend::TABLE, &STORED, " "), worked_out(&files));
@@ -446,7 +446,7 @@ proptest! {
     ) {
         let bench = Bench::new();
         if !known.is_empty() {
-            bench.load("known.csv", &sessions_of(&known));
+            bench.load("known.csv", sessions_of(&known));
         }
         let paths: Vec<PathBuf> = files
             .iter()
