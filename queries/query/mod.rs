@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A query is a [`Query`]: its [`Card`], its parameters and its plan. A [`Room`] is a query with its
-//! types put away, so that unlike queries fit in one slice, [`CATALOG`](crate::CATALOG).
+//! types put away, so that unlike queries fit in one slice, [`CATALOG`].
 
 use std::fmt::Debug;
 
