@@ -153,6 +153,15 @@ struct Moved {
     counts: Counts,
 }
 
+/// Keys of the lake that are others by today's rules than by those of the load that brought them.
+#[derive(Default)]
+struct ReadAnew {
+    /// Those keys, with their days.
+    changed: Vec<(i64, i32)>,
+    /// The paths of the files that hold any of them.
+    files: BTreeSet<String>,
+}
+
 impl Merging<'_> {
     fn table(&self) -> &'static Table {
         self.staged.table
@@ -283,26 +292,18 @@ impl Merging<'_> {
         Ok((DataFrame::new(height, columns)?, anew))
     }
 
-    /// The keys of a file of the lake, as today's rules read them.
-    fn keys_of(&self, file: &DataFile, hash: &str) -> Result<Vec<i64>> {
-        if !has_person_in_key(self.table()) {
-            return self.snapshot.integers(file, hash);
-        }
-        let (rows, _) = self.read_lake(&[file])?;
-        Ok(rows.column(hash)?.i64()?.iter().flatten().collect())
-    }
-
-    /// Keys of the lake that are others than before, with their days.
-    fn keys_read_anew(&self, hash: &str) -> Result<Vec<(i64, i32)>> {
-        let mut keys = Vec::new();
+    /// Reads the lake's keys as today's rules have them, where these may be others than before.
+    fn keys_read_anew(&self, hash: &str) -> Result<ReadAnew> {
+        let mut found = ReadAnew::default();
         for file in self.snapshot.files.iter().filter(|_| has_person_in_key(self.table())) {
             let (rows, anew) = self.read_lake(&[file])?;
             let Some(anew) = anew else { continue };
             let day = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
             let changed = rows.column(hash)?.i64()?.filter(&anew)?;
-            keys.extend(changed.iter().flatten().map(|key| (key, day)));
+            found.changed.extend(changed.iter().flatten().map(|key| (key, day)));
+            found.files.insert(file.path.clone());
         }
-        Ok(keys)
+        Ok(found)
     }
 
     /// Without rows of files that another load has brought in meanwhile.
@@ -405,12 +406,18 @@ impl Merging<'_> {
                 moved.extend(several);
                 days.extend(keys.into_iter().map(|key| (key.hash, key.day)));
             }
-            for (key, day) in &anew {
+            for (key, day) in &anew.changed {
                 days.entry(*key).or_insert(*day);
             }
             let elsewhere = |file: &DataFile| -> Result<Option<(i32, Vec<i64>)>> {
                 let date = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
-                let mut moved = self.keys_of(file, hash)?;
+                let mut moved = match anew.files.contains(&file.path) {
+                    true => {
+                        let (rows, _) = self.read_lake(&[file])?;
+                        rows.column(hash)?.i64()?.iter().flatten().collect()
+                    }
+                    false => self.snapshot.integers(file, hash)?,
+                };
                 moved.retain(|key| days.get(key).is_some_and(|day| *day != date));
                 Ok((!moved.is_empty()).then_some((date, moved)))
             };
@@ -421,7 +428,8 @@ impl Merging<'_> {
                 lake_days.insert(date);
             }
         }
-        lake_days.extend(anew.iter().filter(|(key, _)| moved.contains(key)).map(|(_, day)| *day));
+        let changed = anew.changed.iter().filter(|(key, _)| moved.contains(key));
+        lake_days.extend(changed.map(|(_, day)| *day));
         Ok((moved, lake_days))
     }
 }
