@@ -28,7 +28,7 @@ use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::{number, stamp};
 use wabalake_data::tables::{deployments, text_key};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Question, Room, Tables};
+use wabalake_queries::query::{CatalogEntry, Question, Tables};
 use wabalake_sample::{Plan, TABLES};
 
 /// mimalloc, as in the program.
@@ -153,11 +153,11 @@ fn loading(criterion: &mut Criterion, exports: &[Export]) -> Outcome {
 
 fn queries(criterion: &mut Criterion, frames: &[(&'static Table, DataFrame)]) -> Outcome {
     let mut group = criterion.benchmark_group("query");
-    for room in CATALOG {
-        let question = by_default(room)?;
-        answer(room, &question, frames)?;
-        group.bench_function(room.card.name, |bencher| {
-            bencher.iter(|| answer(room, &question, frames));
+    for entry in CATALOG {
+        let question = by_default(entry)?;
+        answer(entry, &question, frames)?;
+        group.bench_function(entry.spec.name, |bencher| {
+            bencher.iter(|| answer(entry, &question, frames));
         });
     }
     group.finish();
@@ -168,9 +168,9 @@ fn rendering(criterion: &mut Criterion, frames: &[(&'static Table, DataFrame)]) 
     let mut group = criterion.benchmark_group("render");
     // The one with most rows, so that it is not the start that is measured.
     let mut largest: Option<(DataFrame, Question)> = None;
-    for room in CATALOG {
-        let question = by_default(room)?;
-        let rows = answer(room, &question, frames)?;
+    for entry in CATALOG {
+        let question = by_default(entry)?;
+        let rows = answer(entry, &question, frames)?;
         if largest.as_ref().is_none_or(|(before, _)| rows.height() > before.height()) {
             largest = Some((rows, question));
         }
@@ -192,19 +192,19 @@ fn rendering(criterion: &mut Criterion, frames: &[(&'static Table, DataFrame)]) 
 }
 
 /// A question without any option.
-fn by_default(room: &Room) -> Outcome<Question> {
-    let matches = room.command().try_get_matches_from([room.card.name])?;
-    Ok(room.ask(&matches)?)
+fn by_default(entry: &CatalogEntry) -> Outcome<Question> {
+    let matches = entry.command().try_get_matches_from([entry.spec.name])?;
+    Ok(entry.ask(&matches)?)
 }
 
 fn answer(
-    room: &Room,
+    entry: &CatalogEntry,
     question: &Question,
     frames: &[(&'static Table, DataFrame)],
 ) -> Outcome<DataFrame> {
     let tables = Tables::new();
     let tables = frames.iter().fold(tables, |tables, (table, rows)| {
-        if room.card.reads.contains(table) {
+        if entry.spec.reads.contains(table) {
             tables.with(table, rows.clone().lazy())
         } else {
             tables

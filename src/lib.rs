@@ -10,7 +10,7 @@
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet     one Delta commit a load: all of it or none
 //!    │  queries   a named plan: LazyFrame in, LazyFrame out, nothing read yet
 //!    ▼
-//! run             collected here, by the engine that the query's card names; or on a cluster
+//! run             collected here, by the engine that the query's spec names; or on a cluster
 //!    ▼
 //! render          table csv tsv json ndjson parquet arrow markdown; report, a page of many answers
 //! ```

@@ -226,10 +226,10 @@ fn the_command_line_then_the_environment_then_the_lake_say_the_zone() {
 fn an_empty_lake_answers_with_its_columns() {
     let desk = Desk::new();
     std::fs::create_dir(desk.folder.path().join("empty")).unwrap();
-    for room in CATALOG {
-        let needs = room.needs().join(" ");
-        let answer = desk.told(&format!("query {} {needs} --lake empty", room.card.name));
-        let last = room.card.columns.last().unwrap().name;
+    for entry in CATALOG {
+        let needs = entry.needs().join(" ");
+        let answer = desk.told(&format!("query {} {needs} --lake empty", entry.spec.name));
+        let last = entry.spec.columns.last().unwrap().name;
         assert!(answer.lines().next().unwrap().ends_with(last), "{answer}");
     }
 }
@@ -297,9 +297,9 @@ fn the_catalog_tells_itself() {
     let listed = desk.told("queries");
     let names = desk.told("queries --names");
     assert_eq!(listed.lines().count(), CATALOG.len());
-    for (room, (line, name)) in CATALOG.iter().zip(listed.lines().zip(names.lines())) {
-        assert_eq!(name, room.card.name);
-        assert!(line.starts_with(name) && line.ends_with(room.card.title), "{line}");
+    for (entry, (line, name)) in CATALOG.iter().zip(listed.lines().zip(names.lines())) {
+        assert_eq!(name, entry.spec.name);
+        assert!(line.starts_with(name) && line.ends_with(entry.spec.title), "{line}");
     }
     let told: serde_json::Value = serde_json::from_str(&desk.told("queries -f json")).unwrap();
     let drop_off = told.as_array().unwrap().iter().find(|query| query["name"] == "drop-off");
@@ -316,16 +316,16 @@ fn the_catalog_tells_itself() {
 #[test]
 fn a_query_says_all_about_itself() {
     let desk = &*LOADED;
-    for room in CATALOG {
-        let help = desk.told(&format!("queries {}", room.card.name));
+    for entry in CATALOG {
+        let help = desk.told(&format!("queries {}", entry.spec.name));
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words(&help).contains(&words(room.card.question)), "{help}");
+        assert!(words(&help).contains(&words(entry.spec.question)), "{help}");
         assert!(help.contains("Columns:\n"), "{help}");
-        for column in room.card.columns {
+        for column in entry.spec.columns {
             assert!(help.contains(&format!("  {} ", column.name)), "{}: {help}", column.name);
         }
         assert!(help.contains("Example:\n  wabalake query "), "{help}");
-        assert_eq!(desk.told(&format!("query {} --help", room.card.name)), help);
+        assert_eq!(desk.told(&format!("query {} --help", entry.spec.name)), help);
     }
 }
 
@@ -343,11 +343,12 @@ fn examples_run() {
 #[test]
 fn the_twin_comes_with_its_options_filled_in() {
     let desk = &*LOADED;
-    for room in CATALOG {
-        let takes_days = room.command().get_arguments().any(|argument| argument.get_id() == "from");
+    for entry in CATALOG {
+        let takes_days =
+            entry.command().get_arguments().any(|argument| argument.get_id() == "from");
         let days = if takes_days { "--from 2025-06-01" } else { "" };
-        let needs = room.needs().join(" ");
-        let sql = desk.told(&format!("queries {} --sql {days} {needs}", room.card.name));
+        let needs = entry.needs().join(" ");
+        let sql = desk.told(&format!("queries {} --sql {days} {needs}", entry.spec.name));
         assert!(sql.contains("SELECT"), "{sql}");
         assert!(!sql.contains(":from_at") && !sql.contains("{by"), "{sql}");
         assert!(!takes_days || sql.contains("2025-06-01"), "{sql}");

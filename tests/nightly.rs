@@ -460,9 +460,10 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
     let lake = nights.lake();
     let date = |text: &str| text.parse().ok();
     let ask = |query: &str, words: &[&str], dates| {
-        let room = wabalake_queries::CATALOG.iter().find(|room| room.card.name == query).unwrap();
+        let entry =
+            wabalake_queries::CATALOG.iter().find(|entry| entry.spec.name == query).unwrap();
         let line = [&[query], words].concat();
-        let question = room.ask(&room.command().get_matches_from(line)).unwrap();
+        let question = entry.ask(&entry.command().get_matches_from(line)).unwrap();
         let sources = Sources::of(&lake, AsOf::Now);
         let plan = question.plan(&sources.tables(&question).unwrap()).unwrap();
         let expected = collect(plan, &question).unwrap();

@@ -45,7 +45,7 @@ fn has(page: &str, names: &[&str]) {
         assert!(!section.contains("class=\"none\""), "{name}: {section}");
         for command in section.split("<code>wabalake query ").skip(1) {
             let query = command.split(' ').next().unwrap();
-            assert!(CATALOG.iter().any(|room| room.card.name == query), "{name}: {query}");
+            assert!(CATALOG.iter().any(|entry| entry.spec.name == query), "{name}: {query}");
         }
     }
 }

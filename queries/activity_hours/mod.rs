@@ -45,7 +45,7 @@ const HOUR_OF_WEEK: &str = "hour_of_week";
 impl Query for ActivityHours {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "activity-hours",
         title: "When users write, by weekday and hour",
         question: "When do users write? Sessions that start in the range, each count in the hour \

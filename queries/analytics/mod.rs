@@ -36,7 +36,7 @@ impl Query for Analytics {
 
     const META_FIELD: Option<&'static str> = Some(<Self as meta::Field>::NAME);
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "analytics",
         title: "Messages sent and delivered, as Meta counts them",
         question: "How many messages were sent and delivered? Meta's analytics, worked out: each \

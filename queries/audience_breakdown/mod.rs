@@ -31,7 +31,7 @@ pub struct Params {
 impl Query for AudienceBreakdown {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "audience-breakdown",
         title: "How the audiences compare",
         question: "How do the audiences compare? Deployments by the tags that their person has at \

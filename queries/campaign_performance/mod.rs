@@ -24,7 +24,7 @@ pub struct Params {
 impl Query for CampaignPerformance {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "campaign-performance",
         title: "Which campaigns are delivered, read and answered",
         question: "Which campaigns are delivered, read and answered? Outgoing messages that have a \

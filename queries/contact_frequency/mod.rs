@@ -57,7 +57,7 @@ const MOST: i64 = 3;
 impl Query for ContactFrequency {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "contact-frequency",
         title: "Whether repeated templates hurt",
         question: "Do repeated templates hurt? Deployments by how many others were sent to the \

@@ -60,7 +60,7 @@ impl Query for ConversationAnalytics {
 
     const META_FIELD: Option<&'static str> = Some(<Self as meta::Field>::NAME);
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "conversation-analytics",
         title: "Conversations and what they cost, as Meta counts them",
         question: "How many conversations were there, and what did they cost? Meta's conversation \

@@ -44,7 +44,7 @@ pub const RESPONSE_RATE_PCT: &str = "response_rate_pct";
 impl Query for ConversationSummary {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "conversation-summary",
         title: "How a conversation does",
         question: "How does a conversation do? Deployments by how far they came, and the \

@@ -90,7 +90,7 @@ const WHOSE: [&str; 3] = [SESSION_KEY, USER_KEY, CONVERSATION_ID];
 impl Query for ConversationUsers {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "conversation-users",
         title: "Whom a conversation was sent to",
         question: "Whom was a conversation sent to, and how far did each of them get? One row for \

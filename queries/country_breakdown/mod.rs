@@ -39,7 +39,7 @@ pub const NAME: &str = "country_name";
 impl Query for CountryBreakdown {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "country-breakdown",
         title: "How the countries compare",
         question: "How do the countries compare? Deployments by the country of their person, what \

@@ -90,7 +90,7 @@ const DAY: &str = "day";
 impl Query for Coverage {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "coverage",
         title: "What each table covers, and what to export next",
         question: "How much of the time does each table cover, and what is to be exported next? \

@@ -75,7 +75,7 @@ fn names() -> Vec<&'static str> {
 impl Query for DataQuality {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "data-quality",
         title: "What is wrong with the data",
         question: "What is wrong with the data? A row for each check and table, with how many rows \

@@ -58,7 +58,7 @@ pub const DELIVERED_OF_SETTLED_PCT: &str = "delivered_of_settled_pct";
 impl Query for DeliveryRate {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "delivery-rate",
         title: "How many sends arrive",
         question: "How many sends arrive? Deployments by how far they came; one of an unknown \
@@ -82,7 +82,8 @@ impl Query for DeliveryRate {
         sql: include_str!("twin.sql"),
     };
 
-    const REACH: &'static [(&'static Table, Reach)] = &[(&deployments::TABLE, Reach::Bucket)];
+    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
+        &[(&deployments::TABLE, Invalidation::Bucket)];
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()

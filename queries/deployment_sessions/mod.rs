@@ -46,7 +46,7 @@ const REPLY_TIME: &str = "reply_time";
 impl Query for DeploymentSessions {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "deployment-sessions",
         title: "Which sends spark conversations",
         question: "Which sends spark conversations, and how long do they last? Delivered \
@@ -73,7 +73,8 @@ impl Query for DeploymentSessions {
         sql: include_str!("twin.sql"),
     };
 
-    const REACH: &'static [(&'static Table, Reach)] = &[(&deployments::TABLE, Reach::Bucket)];
+    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
+        &[(&deployments::TABLE, Invalidation::Bucket)];
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()

@@ -46,7 +46,7 @@ const NAMES: [&str; STATES.len()] = {
 impl Query for DeploymentStates {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "deployment-states",
         title: "How sends end",
         question: "How did sends end, and what does that mean? Deployments by their state, those \

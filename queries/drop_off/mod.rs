@@ -39,7 +39,7 @@ const DURATION: &str = "duration";
 impl Query for DropOff {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "drop-off",
         title: "Where users leave a flow",
         question: "Where do users leave a flow? Sessions by the last node that they reached, open \

@@ -35,7 +35,7 @@ pub const ADVICE: &str = "advice";
 impl Query for FailureReasons {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "failure-reasons",
         title: "Why sends fail",
         question: "Why do sends fail, and what can be done? Failed deployments by their state and \

@@ -64,7 +64,7 @@ const MEDIAN: &str = "median_seconds_from_previous";
 impl Query for Funnel {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "funnel",
         title: "How far sends get",
         question: "How far do sends get? Deployments that were delivered, named a session, were \

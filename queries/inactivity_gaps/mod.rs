@@ -41,7 +41,7 @@ const REPLIES: &str = "replies";
 impl Query for InactivityGaps {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "inactivity-gaps",
         title: "What automatic closing would do",
         question: "What would automatic closing do? Incoming messages that came longer than so \

@@ -57,7 +57,7 @@ const CONVERTED: &str = "converted_sessions";
 impl Query for InboundChannels {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "inbound-channels",
         title: "Channels that bring inbound users",
         question: "Which channels bring inbound users, and the best ones? Inbound sessions by the \

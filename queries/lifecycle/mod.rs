@@ -76,7 +76,7 @@ const RETURNING: &str = "returning_users";
 impl Query for Lifecycle {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "lifecycle",
         title: "New, returning, resurrected and dormant users",
         question: "How many users are new, come back, or stay away? By week or month: new with \

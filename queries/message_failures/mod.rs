@@ -28,7 +28,7 @@ pub const SHARE_PCT: &str = "share_pct";
 impl Query for MessageFailures {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "message-failures",
         title: "Why messages fail",
         question: "Why do messages fail? Outgoing messages that failed and did not arrive in the \

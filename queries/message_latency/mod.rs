@@ -40,7 +40,7 @@ const TO_SEEN: &str = "to_seen";
 impl Query for MessageLatency {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "message-latency",
         title: "How long messages take",
         question: "How long do messages take to be sent, delivered and seen? Outgoing messages, \
@@ -66,7 +66,8 @@ impl Query for MessageLatency {
         sql: include_str!("twin.sql"),
     };
 
-    const REACH: &'static [(&'static Table, Reach)] = &[(&messages::TABLE, Reach::Bucket)];
+    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
+        &[(&messages::TABLE, Invalidation::Bucket)];
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()

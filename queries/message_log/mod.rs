@@ -39,7 +39,7 @@ pub struct Params {
 impl Query for MessageLog {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "message-log",
         title: "The messages themselves",
         question: "What was sent and received? The messages of a person, a line, a template or a \

@@ -30,7 +30,7 @@ const WA_PHONE_NUMBER: &str = "wa_phone_number";
 impl Query for MessageSummary {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "message-summary",
         title: "What became of the messages of a day",
         question: "What became of the messages of a day? Kaleyra's summary, worked out: each \
@@ -57,7 +57,8 @@ impl Query for MessageSummary {
         sql: include_str!("twin.sql"),
     };
 
-    const REACH: &'static [(&'static Table, Reach)] = &[(&messages::TABLE, Reach::Bucket)];
+    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
+        &[(&messages::TABLE, Invalidation::Bucket)];
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);

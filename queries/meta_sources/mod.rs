@@ -58,7 +58,7 @@ const KNOWN_CONVERSIONS: &str = "known_conversions";
 impl Query for MetaSources {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "meta-sources",
         title: "Sessions that ads and posts start, and what they earn",
         question: "Which ads and posts start sessions, how long do they last, what do they earn? \

@@ -82,7 +82,7 @@ const ASKED_AT: &str = "asked_at";
 impl Query for OpenWindows {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "open-windows",
         title: "Users whose service window is open",
         question: "Whose 24-hour service window is open? People who wrote to a line in the 24 \

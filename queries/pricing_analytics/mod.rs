@@ -45,7 +45,7 @@ impl Query for PricingAnalytics {
 
     const META_FIELD: Option<&'static str> = Some(<Self as meta::Field>::NAME);
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "pricing-analytics",
         title: "Delivered messages and what they cost, as Meta prices them",
         question: "How many messages were delivered, and what did they cost? Meta's pricing \

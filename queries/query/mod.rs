@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! drop-off --country CO                     a command line
-//!   │  Room::command, Room::ask             its options, read and checked: usage errors end here
+//!   │  CatalogEntry::command, CatalogEntry::ask             its options, read and checked: usage errors end here
 //!   ▼
 //! Question ── plan(&Tables) ──► LazyFrame   collected at the edge
 //!          ── columns, key, order           what the answer looks like
 //!          ── sql ──► WITH sessions AS …    the twin with its parameters filled in
 //! ```
 //!
-//! A query is a [`Query`]: its [`Card`], its parameters and its plan. A [`Room`] is a query with its
+//! A query is a [`Query`]: its [`Spec`], its parameters and its plan. A [`CatalogEntry`] is a query with its
 //! types put away, so that unlike queries fit in one slice, [`CATALOG`].
 
 use std::fmt::Debug;
@@ -31,6 +31,7 @@ pub mod conversions;
 pub mod days;
 pub mod dimensions;
 pub mod filters;
+pub mod invalidation;
 pub mod joins;
 pub mod json;
 pub mod lines;
@@ -42,7 +43,6 @@ pub mod performance;
 pub mod prices;
 pub mod pricing;
 pub mod proportions;
-pub mod reach;
 pub mod sql;
 pub mod tables;
 pub mod tags;
@@ -54,12 +54,12 @@ pub use conversions::Conversions;
 pub use days::{DayRange, Timezone};
 pub use dimensions::{Dimension, Dimensions, Grouped};
 pub use filters::Only;
+pub use invalidation::{Buckets, Invalidation};
 pub use meta::Envelope;
-pub use reach::{Buckets, Reach};
 pub use sql::Bindings;
 pub use tables::Tables;
 
-/// What a room needs to state its card, its parameters and its plan.
+/// What a entry needs to state its spec, its parameters and its plan.
 pub mod prelude {
     pub use clap::Args;
     pub use polars::prelude::{
@@ -75,8 +75,8 @@ pub mod prelude {
         share_pct, users, visit,
     };
     pub use super::{
-        Bindings, Card, Chains, Conversions, DayRange, Dimension, Dimensions, Grouped, Order,
-        OutputColumn, Query, Range, Reach, Tables, Timezone,
+        Bindings, Chains, Conversions, DayRange, Dimension, Dimensions, Grouped, Invalidation,
+        Order, OutputColumn, Query, Range, Spec, Tables, Timezone,
     };
 }
 
@@ -89,16 +89,16 @@ pub trait Query: Send + Sync + 'static {
     type Params: Args + Debug + Send + Sync + 'static;
 
     /// What can be said of it without asking.
-    const CARD: Card;
+    const SPEC: Spec;
 
     /// The field of Meta's API whose responses its answer can be written as, if it can.
     const META_FIELD: Option<&'static str> = None;
 
     /// How far changed rows of a table reach; those of a table that is not here reach all of the
     /// answer.
-    const REACH: &'static [(&'static Table, Reach)] = &[];
+    const INVALIDATION: &'static [(&'static Table, Invalidation)] = &[];
 
-    /// The columns of `--by`, which come before those of the card and belong to the key.
+    /// The columns of `--by`, which come before those of the spec and belong to the key.
     fn by(_params: &Self::Params) -> Vec<OutputColumn> {
         Vec::new()
     }
@@ -106,7 +106,7 @@ pub trait Query: Send + Sync + 'static {
     /// The columns of the answer: all that there are, unless some are left out.
     fn columns(params: &Self::Params) -> Vec<OutputColumn> {
         let mut columns = Self::by(params);
-        columns.extend(Self::CARD.columns);
+        columns.extend(Self::SPEC.columns);
         columns
     }
 
@@ -143,7 +143,7 @@ pub trait Query: Send + Sync + 'static {
 
 /// What can be said of a query without asking it.
 #[derive(Clone, Copy, Debug)]
-pub struct Card {
+pub struct Spec {
     /// Its name on the command line, in kebab-case; its folder is the same in `snake_case`.
     pub name: &'static str,
     /// What its answer shows, as a heading.
@@ -166,7 +166,7 @@ pub struct Card {
     pub sql: &'static str,
 }
 
-impl Card {
+impl Spec {
     /// The name of its folder and module.
     pub fn folder(&self) -> String {
         self.name.replace('-', "_")
@@ -282,7 +282,7 @@ impl OutputColumn {
         let stored = TABLES.iter().flat_map(|table| table.columns);
         let stored = stored.filter(|column| column.name == self.name).find_map(Column::meaning);
         let answered = || {
-            let mut columns = CATALOG.iter().flat_map(|room| room.card.columns);
+            let mut columns = CATALOG.iter().flat_map(|entry| entry.spec.columns);
             columns.find(|column| column.name == self.name)?.meaning
         };
         Self { meaning: stored.or_else(answered), ..self }
@@ -412,23 +412,23 @@ impl Type {
 
 /// A query with its types put away.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct CatalogEntry {
     /// What can be said of it without asking.
-    pub card: Card,
+    pub spec: Spec,
     /// The field of Meta's API whose responses its answer can be written as, if it can.
     pub meta_field: Option<&'static str>,
-    reach: &'static [(&'static Table, Reach)],
+    reach: &'static [(&'static Table, Invalidation)],
     args: fn(Command) -> Command,
     ask: fn(&ArgMatches) -> Result<Box<dyn Asked>, Error>,
 }
 
-impl Room {
-    /// The room of a query.
+impl CatalogEntry {
+    /// The entry of a query.
     pub const fn of<Q: Query>() -> Self {
         Self {
-            card: Q::CARD,
+            spec: Q::SPEC,
             meta_field: Q::META_FIELD,
-            reach: Q::REACH,
+            reach: Q::INVALIDATION,
             args: Q::Params::augment_args,
             ask: |matches| {
                 let params = Q::Params::from_arg_matches(matches)?;
@@ -444,7 +444,7 @@ impl Room {
 
     /// A command of its own, named like the query.
     pub fn command(&self) -> Command {
-        self.args(Command::new(self.card.name).about(self.card.title))
+        self.args(Command::new(self.spec.name).about(self.spec.title))
     }
 
     /// The words of its example without which it cannot be asked.
@@ -455,7 +455,7 @@ impl Room {
             .filter(|argument| argument.is_required_set())
             .map(|argument| format!("--{}", argument.get_long().unwrap_or_default()))
             .collect();
-        let words: Vec<&str> = self.card.example.split_whitespace().collect();
+        let words: Vec<&str> = self.spec.example.split_whitespace().collect();
         let needed = words.windows(2).filter(|pair| required.iter().any(|word| word == pair[0]));
         needed.flatten().copied().collect()
     }
@@ -467,7 +467,7 @@ impl Room {
     pub fn ask(&self, matches: &ArgMatches) -> Result<Question, Error> {
         let zone = matches.try_get_one::<Tz>("timezone").ok().flatten();
         Ok(Question {
-            card: self.card,
+            spec: self.spec,
             reach: self.reach,
             asked: (self.ask)(matches)?,
             timezone: zone.copied().unwrap_or(Tz::UTC),
@@ -477,22 +477,22 @@ impl Room {
 
 /// A query with its parameters chosen.
 pub struct Question {
-    card: Card,
-    reach: &'static [(&'static Table, Reach)],
+    spec: Spec,
+    reach: &'static [(&'static Table, Invalidation)],
     asked: Box<dyn Asked>,
     timezone: Tz,
 }
 
 impl Question {
     /// What can be said of its query.
-    pub fn card(&self) -> &Card {
-        &self.card
+    pub fn spec(&self) -> &Spec {
+        &self.spec
     }
 
     /// The first instant that counts in the query's first table and the first after, in
     /// microseconds; `None` without end. No row outside makes a difference.
     pub fn instants(&self) -> (Option<i64>, Option<i64>) {
-        match self.card.range {
+        match self.spec.range {
             Range::Rows => DayRange::bound(&self.bindings()),
             Range::History => (None, None),
         }
@@ -519,7 +519,7 @@ impl Question {
     /// The columns that name a row of the answer.
     pub fn key(&self) -> Vec<&'static str> {
         let by = self.asked.by().into_iter().map(|column| column.name);
-        by.chain(self.card.key.iter().copied()).collect()
+        by.chain(self.spec.key.iter().copied()).collect()
     }
 
     /// The stretches of time by which the answer falls into parts that can be worked out by
@@ -528,17 +528,17 @@ impl Question {
         let key = self.key();
         let columns: Vec<_> = self.columns();
         let named: Vec<_> = columns.into_iter().filter(|c| key.contains(&c.name)).collect();
-        let falls_apart = self.reach.iter().any(|(_, reach)| *reach == Reach::Bucket);
-        Buckets::among(&named).filter(|_| falls_apart && self.card.range == Range::Rows)
+        let falls_apart = self.reach.iter().any(|(_, reach)| *reach == Invalidation::Bucket);
+        Buckets::among(&named).filter(|_| falls_apart && self.spec.range == Range::Rows)
     }
 
     /// How far changed rows of a table reach.
-    pub fn reach(&self, table: &Table) -> Reach {
+    pub fn invalidation(&self, table: &Table) -> Invalidation {
         let known = self.reach.iter().find(|(known, _)| *known == table);
-        let first = self.card.reads.first().is_some_and(|first| *first == table);
+        let first = self.spec.reads.first().is_some_and(|first| *first == table);
         match known {
             Some((_, reach)) if first && self.buckets().is_some() => *reach,
-            _ => Reach::Answer,
+            _ => Invalidation::Answer,
         }
     }
 
@@ -547,7 +547,7 @@ impl Question {
         let by = self.asked.by().into_iter().map(|column| Order::Ascending(column.name));
         let key = self.key().into_iter().map(Order::Ascending);
         let mut order: Vec<Order> = Vec::new();
-        for next in by.chain(self.card.order.iter().copied()).chain(key) {
+        for next in by.chain(self.spec.order.iter().copied()).chain(key) {
             if order.iter().all(|before| before.column() != next.column()) {
                 order.push(next);
             }
@@ -578,7 +578,7 @@ impl Question {
 
     /// The twin with its parameters filled in as typed literals, ready for Spark or Sail.
     pub fn sql(&self) -> String {
-        self.asked.bindings().fill(self.card.sql)
+        self.asked.bindings().fill(self.spec.sql)
     }
 
     /// What the parameters and slots of the twin stand for.
@@ -603,7 +603,7 @@ impl Question {
 impl Debug for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Question")
-            .field("name", &self.card.name)
+            .field("name", &self.spec.name)
             .field("bindings", &self.bindings())
             .finish()
     }

@@ -35,7 +35,7 @@ pub const TIER: &str = "tier";
 /// The day from which on a set of rates holds.
 const ERA: &str = "era";
 /// Whose rates a unit is priced by; null for those of any country.
-const CARD: &str = "card";
+const SPEC: &str = "spec";
 /// Which rates come first.
 const RANK: &str = "rank";
 const EVERY: &str = "every";
@@ -56,12 +56,12 @@ pub fn priced(units: LazyFrame, dates: LazyFrame, tables: &Tables) -> PolarsResu
     let countries = rates
         .clone()
         .filter(col(COUNTRY).is_not_null())
-        .select([col(COUNTRY), col(CATEGORY), col(COUNTRY).alias(CARD)])
+        .select([col(COUNTRY), col(CATEGORY), col(COUNTRY).alias(SPEC)])
         .unique(None, UniqueKeepStrategy::Any);
     let stretches = stretches(rates, eras.clone(), countries.clone())?;
 
     let (of_country, of_card) =
-        ([col(COUNTRY), col(CATEGORY)], [col(CARD), col(CATEGORY), col(ERA)]);
+        ([col(COUNTRY), col(CATEGORY)], [col(SPEC), col(CATEGORY), col(ERA)]);
     let left = || JoinArgs::new(JoinType::Left);
     let nulls_too = || JoinArgs { nulls_equal: true, ..left() };
     let reached = col(FROM).lt_eq(col(NUMBER)).and(col(NUMBER).lt(col(UNTIL)));
@@ -72,7 +72,7 @@ pub fn priced(units: LazyFrame, dates: LazyFrame, tables: &Tables) -> PolarsResu
         .filter(col(FROM).is_null().or(reached)))
 }
 
-/// The rates of a card, each with its tier.
+/// The rates of a spec, each with its tier.
 fn with_tiers(rates: LazyFrame) -> PolarsResult<LazyFrame> {
     let next =
         col(TIER_FROM).shift(lit(-1)).over([col(EFFECTIVE_FROM), col(COUNTRY), col(CATEGORY)])?;
@@ -87,10 +87,10 @@ fn with_tiers(rates: LazyFrame) -> PolarsResult<LazyFrame> {
     Ok(rates.with_column(tier.alias(TIER)))
 }
 
-/// For each card, category and era the numbers that each rate is for, without a gap: where none
+/// For each spec, category and era the numbers that each rate is for, without a gap: where none
 /// is, all is null.
 fn stretches(rates: LazyFrame, eras: LazyFrame, countries: LazyFrame) -> PolarsResult<LazyFrame> {
-    let what = [CARD, CATEGORY, ERA, RANK, EFFECTIVE_FROM, TIER_FROM, PRICE, CURRENCY, TIER];
+    let what = [SPEC, CATEGORY, ERA, RANK, EFFECTIVE_FROM, TIER_FROM, PRICE, CURRENCY, TIER];
     let what = what.map(col);
     // Each rate with each era from its own on: there are few of both. Of a cross join that is
     // filtered so, Polars makes a join by ranges, and then finds that it has none.
@@ -101,13 +101,13 @@ fn stretches(rates: LazyFrame, eras: LazyFrame, countries: LazyFrame) -> PolarsR
     let own = holding
         .clone()
         .filter(col(COUNTRY).is_not_null())
-        .with_columns([col(COUNTRY).alias(CARD), lit(2).alias(RANK)])
+        .with_columns([col(COUNTRY).alias(SPEC), lit(2).alias(RANK)])
         .select(&what);
     let of_any = holding
         .filter(col(COUNTRY).is_null())
-        .with_columns([col(COUNTRY).alias(CARD), lit(1).alias(RANK)])
+        .with_columns([col(COUNTRY).alias(SPEC), lit(1).alias(RANK)])
         .select(&what);
-    let countries = countries.select([col(CARD), col(CATEGORY)]);
+    let countries = countries.select([col(SPEC), col(CATEGORY)]);
     let inherited = of_any
         .clone()
         .select(&what[1..])
@@ -116,7 +116,7 @@ fn stretches(rates: LazyFrame, eras: LazyFrame, countries: LazyFrame) -> PolarsR
     let rates = concat([own, inherited, of_any], UnionArgs::default())?;
     let none = rates
         .clone()
-        .select([col(CARD), col(CATEGORY), col(ERA)])
+        .select([col(SPEC), col(CATEGORY), col(ERA)])
         .unique(None, UniqueKeepStrategy::Any)
         .with_columns([
             lit(0).alias(RANK),
@@ -132,14 +132,14 @@ fn stretches(rates: LazyFrame, eras: LazyFrame, countries: LazyFrame) -> PolarsR
     let lowest_before = col(TIER_FROM)
         .cum_min(false)
         .shift(lit(1))
-        .over([col(CARD), col(CATEGORY), col(ERA)])?
+        .over([col(SPEC), col(CATEGORY), col(ERA)])?
         .fill_null(lit(i64::MAX));
     Ok(concat([rates, none], UnionArgs::default())?
         .sort([RANK, EFFECTIVE_FROM, TIER_FROM], first_come)
         .with_column(lowest_before.alias(UNTIL))
         .filter(col(TIER_FROM).lt(col(UNTIL)))
         .select([
-            col(CARD),
+            col(SPEC),
             col(CATEGORY),
             col(ERA),
             col(TIER_FROM).alias(FROM),

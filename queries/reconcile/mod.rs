@@ -68,7 +68,7 @@ const WITHIN_TOLERANCE: &str = "within_tolerance";
 impl Query for Reconcile {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "reconcile",
         title: "Whether the vendors' figures agree with those worked out here",
         question: "Do the vendors' figures agree with ours? Kaleyra's summaries and Meta's points \

@@ -22,7 +22,7 @@ pub struct Params {
 impl Query for RedirectPaths {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "redirect-paths",
         title: "Paths that chains of redirections take",
         question: "Which paths do chains take? The chains of session-chains by the flows that \

@@ -187,7 +187,7 @@ const DAY: &str = "day";
 impl Query for ReturnRate {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "return-rate",
         title: "Users who come back, by the day of their first visit",
         question: "Do users come back? Of the people whose first visit lies in the range, the \

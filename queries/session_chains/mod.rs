@@ -31,7 +31,7 @@ const LAST_STATUS: &str = "last_session_status";
 impl Query for SessionChains {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "session-chains",
         title: "Chains of redirected sessions",
         question: "Where are users redirected? A chain is the tree of sessions under one to which \

@@ -82,7 +82,7 @@ const COUNTS: &str = "counts";
 impl Query for SessionClosures {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "session-closures",
         title: "Why sessions end",
         question: "Why do sessions end? Each session that started in the range under the first \

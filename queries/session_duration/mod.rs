@@ -58,7 +58,7 @@ const DURATION: &str = "duration";
 impl Query for SessionDuration {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "session-duration",
         title: "How long sessions last, over time",
         question: "How long are sessions, over time? Seconds are of the sessions that have a \
@@ -81,7 +81,8 @@ impl Query for SessionDuration {
         sql: include_str!("twin.sql"),
     };
 
-    const REACH: &'static [(&'static Table, Reach)] = &[(&sessions::TABLE, Reach::Bucket)];
+    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
+        &[(&sessions::TABLE, Invalidation::Bucket)];
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()

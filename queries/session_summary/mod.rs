@@ -34,7 +34,7 @@ const KEY: [&str; 7] = [DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, SESSION_TYPE, F
 impl Query for SessionSummary {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "session-summary",
         title: "How many sessions a day brought, and what they cost",
         question: "How many sessions did a day bring, and what did they cost? Kaleyra's summary, \

@@ -50,7 +50,7 @@ impl Query for TemplateAnalytics {
 
     const META_FIELD: Option<&'static str> = Some(<Self as meta::Field>::NAME);
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "template-analytics",
         title: "How templates do day by day, as Meta counts them",
         question: "How do templates do, day by day? Meta's template analytics, worked out: each \

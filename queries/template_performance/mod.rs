@@ -27,7 +27,7 @@ pub struct Params {
 impl Query for TemplatePerformance {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "template-performance",
         title: "Which templates are delivered, read and answered",
         question: "Which templates are delivered, read and answered? Messages of templates by when they \

@@ -68,7 +68,7 @@ const EVENTS: [&str; 10] = [
 impl Query for UserHistory {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "user-history",
         title: "What happened with one person",
         question: "What happened with one person? Everything with a stamp that names them or one \

@@ -51,7 +51,7 @@ const REPLY_TIME: &str = "reply_time";
 impl Query for VersionComparison {
     type Params = Params;
 
-    const CARD: Card = Card {
+    const SPEC: Spec = Spec {
         name: "version-comparison",
         title: "Whether a new version does better",
         question: "Is a new version of a flow better than the one before? Deployments and replies \

@@ -2,8 +2,8 @@
 
 use clap::{Args, Command, FromArgMatches as _};
 
+use super::entries::{self, Named};
 use super::output::{Listing, OutputOptions};
-use super::rooms::{self, Named};
 use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
@@ -28,12 +28,12 @@ struct Options {
 
 fn define(command: Command) -> Command {
     let about = command.get_about().cloned();
-    Options::augment_args(rooms::define(command)).about(about.unwrap_or_default())
+    Options::augment_args(entries::define(command)).about(about.unwrap_or_default())
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
-    let room = rooms::room(NAME).ok_or_else(|| Error::bug("there is no query `coverage`"))?;
-    let named = Named { room, matches: asked.matches };
+    let entry = entries::entry(NAME).ok_or_else(|| Error::bug("there is no query `coverage`"))?;
+    let named = Named { entry, matches: asked.matches };
     let options =
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     options.output.check(Listing::Answer)?;

@@ -2,8 +2,8 @@
 
 use clap::{Args, Command, FromArgMatches as _};
 
+use super::entries::{self, Named};
 use super::output::say;
-use super::rooms::{self, Named};
 use super::shared::{LakeOption, MartsOption};
 use super::{Asked, Subcommand, sql, usage};
 use crate::config::Config;
@@ -39,7 +39,7 @@ fn define(command: Command) -> Command {
             "`wabalake explain sql \"SELECT …\"` and `wabalake explain ./FILE.sql` show it of a query \
              of your own.",
         );
-    rooms::subcommands(command, |command| Options::augment_args(rooms::define(command)))
+    entries::subcommands(command, |command| Options::augment_args(entries::define(command)))
         .subcommand(sql::explained())
 }
 

@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod coverage;
 mod engine;
+mod entries;
 mod erase;
 mod explain;
 mod history;
@@ -23,7 +24,6 @@ mod queries;
 mod query;
 mod rejects;
 mod report;
-mod rooms;
 mod sample;
 mod settings;
 mod shared;
@@ -250,12 +250,12 @@ mod tests {
         for (subcommand, about) in SUBCOMMANDS {
             let built = command.find_subcommand(subcommand.name).unwrap();
             assert_eq!(built.get_about().unwrap().to_string(), *about);
-            for (room, built) in CATALOG
+            for (entry, built) in CATALOG
                 .iter()
-                .filter_map(|room| Some((room, built.find_subcommand(room.card.name)?)))
+                .filter_map(|entry| Some((entry, built.find_subcommand(entry.spec.name)?)))
             {
-                assert_eq!(built.get_about().unwrap().to_string(), room.card.title);
-                assert_eq!(built.get_long_about().unwrap().to_string(), room.card.question);
+                assert_eq!(built.get_about().unwrap().to_string(), entry.spec.title);
+                assert_eq!(built.get_long_about().unwrap().to_string(), entry.spec.question);
             }
         }
     }

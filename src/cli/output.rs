@@ -67,8 +67,9 @@ impl OutputOptions {
     pub(super) fn check(&self, listing: Listing) -> Result<()> {
         let format = self.format(listing);
         if format == Format::MetaJson && listing != Listing::Points {
-            let rooms = CATALOG.iter().filter(|room| room.meta_field.is_some());
-            let names: Vec<String> = rooms.map(|room| format!("`{}`", room.card.name)).collect();
+            let entries = CATALOG.iter().filter(|entry| entry.meta_field.is_some());
+            let names: Vec<String> =
+                entries.map(|entry| format!("`{}`", entry.spec.name)).collect();
             return Err(Error::usage("this is nothing that Meta's API answers")
                 .hint(format!("`meta-json` is for {}", names.join(", "))));
         }

@@ -3,10 +3,10 @@
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches as _, ValueEnum};
 use serde_json::{Value, json};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::Room;
+use wabalake_queries::query::CatalogEntry;
 
+use super::entries::{self, Named};
 use super::output::{styled, to_stdout};
-use super::rooms::{self, Named};
 use super::{Asked, Subcommand, usage};
 use crate::error::Result;
 
@@ -48,15 +48,15 @@ fn define(command: Command) -> Command {
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true)
         .after_help("`wabalake queries NAME` tells all about one.");
-    rooms::subcommands(command, |command| {
+    entries::subcommands(command, |command| {
         let sql = Arg::new(SQL)
             .long(SQL)
             .action(ArgAction::SetTrue)
             .conflicts_with("format")
             .help("Print the query in SQL for Spark, its options filled in");
         // What a query needs is needed only to ask it.
-        let room = rooms::define(command).mut_args(|argument| argument.required(false));
-        Options::augment_args(room).arg(sql)
+        let entry = entries::define(command).mut_args(|argument| argument.required(false));
+        Options::augment_args(entry).arg(sql)
     })
 }
 
@@ -70,11 +70,11 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
     match options.format {
         CatalogFormat::Json => to_stdout(|out| {
-            let told = serde_json::to_string_pretty(&tell(named.room)).unwrap_or_default();
+            let told = serde_json::to_string_pretty(&tell(named.entry)).unwrap_or_default();
             Ok(writeln!(out, "{told}")?)
         }),
         CatalogFormat::Text => {
-            let mut command = super::query::command(named.room);
+            let mut command = super::query::command(named.entry);
             let help = command.render_long_help();
             to_stdout(|out| Ok(write!(out, "{}", styled(&help))?))
         }
@@ -84,19 +84,19 @@ fn run(asked: &Asked<'_>) -> Result<()> {
 fn list(asked: &Asked<'_>) -> Result<()> {
     let options =
         ListOptions::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let cards = || CATALOG.iter().map(|room| &room.card);
+    let specs = || CATALOG.iter().map(|entry| &entry.spec);
     to_stdout(|out| {
         if options.names {
-            for card in cards() {
-                writeln!(out, "{}", card.name)?;
+            for spec in specs() {
+                writeln!(out, "{}", spec.name)?;
             }
         } else if options.common.format == CatalogFormat::Json {
             let told: Vec<Value> = CATALOG.iter().map(tell).collect();
             writeln!(out, "{}", serde_json::to_string_pretty(&told).unwrap_or_default())?;
         } else {
-            let width = cards().map(|card| card.name.len()).max().unwrap_or(0);
-            for card in cards() {
-                writeln!(out, "{:width$}  {}", card.name, card.title)?;
+            let width = specs().map(|spec| spec.name.len()).max().unwrap_or(0);
+            for spec in specs() {
+                writeln!(out, "{:width$}  {}", spec.name, spec.title)?;
             }
         }
         Ok(())
@@ -104,12 +104,12 @@ fn list(asked: &Asked<'_>) -> Result<()> {
 }
 
 /// All there is to say of a query, for a program.
-fn tell(room: &Room) -> Value {
-    let card = &room.card;
-    let columns = rooms::columns(room).into_iter().map(
+fn tell(entry: &CatalogEntry) -> Value {
+    let spec = &entry.spec;
+    let columns = entries::columns(entry).into_iter().map(
         |column| json!({ "name": column.name, "type": column.of.name(), "unit": column.unit }),
     );
-    let command = room.command();
+    let command = entry.command();
     let parameters = command.get_arguments().map(|arg| {
         let default: Vec<_> =
             arg.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
@@ -124,14 +124,14 @@ fn tell(room: &Room) -> Value {
         })
     });
     json!({
-        "name": card.name,
-        "title": card.title,
-        "question": card.question,
-        "reads": card.reads.iter().map(|table| table.name).collect::<Vec<_>>(),
+        "name": spec.name,
+        "title": spec.title,
+        "question": spec.question,
+        "reads": spec.reads.iter().map(|table| table.name).collect::<Vec<_>>(),
         "parameters": parameters.collect::<Vec<_>>(),
-        "dimensions": rooms::dimensions(room).unwrap_or_default(),
+        "dimensions": entries::dimensions(entry).unwrap_or_default(),
         "columns": columns.collect::<Vec<_>>(),
-        "key": card.key,
-        "example": rooms::example(room),
+        "key": spec.key,
+        "example": entries::example(entry),
     })
 }

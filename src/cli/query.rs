@@ -1,11 +1,11 @@
 //! `wabalake query NAME`: answers a named query, or one from a file.
 
 use clap::{Args, Command, FromArgMatches as _};
-use wabalake_queries::query::Room;
+use wabalake_queries::query::CatalogEntry;
 
 use super::engine::EngineOptions;
+use super::entries::{self, Named};
 use super::output::{Listing, OutputOptions};
-use super::rooms::{self, Named};
 use super::shared::{LakeOption, MartsOption};
 use super::{Asked, Subcommand, sql, usage};
 use crate::config::Config;
@@ -47,17 +47,17 @@ fn define(command: Command) -> Command {
             "`wabalake query NAME --help` tells all about one. `wabalake query ./FILE.sql` answers one \
              of your own: see `wabalake sql --help`.",
         );
-    rooms::subcommands(command, define_room)
+    entries::subcommands(command, define_entry)
 }
 
-fn define_room(command: Command) -> Command {
-    Options::augment_args(rooms::define(command))
+fn define_entry(command: Command) -> Command {
+    Options::augment_args(entries::define(command))
 }
 
 /// The subcommand of one query, by itself.
-pub(super) fn command(room: &Room) -> Command {
-    let name = room.card.name;
-    define_room(Command::new(name).bin_name(format!("wabalake query {name}")))
+pub(super) fn command(entry: &CatalogEntry) -> Command {
+    let name = entry.spec.name;
+    define_entry(Command::new(name).bin_name(format!("wabalake query {name}")))
 }
 
 fn run(asked: &Asked<'_>) -> Result<()> {
@@ -67,7 +67,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
     let options =
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let listing = named.room.meta_field.map_or(Listing::Answer, |_| Listing::Points);
+    let listing = named.entry.meta_field.map_or(Listing::Answer, |_| Listing::Points);
     options.output.check(listing)?;
     options.engine.check(named.matches)?;
     let lake = options.lake.open()?;

@@ -257,8 +257,8 @@ mod tests {
         {
             assert!(!named(line), "{line}");
         }
-        for room in wabalake_queries::CATALOG {
-            assert!(!is_file(OsStr::new(room.card.name)));
+        for entry in wabalake_queries::CATALOG {
+            assert!(!is_file(OsStr::new(entry.spec.name)));
         }
     }
 }

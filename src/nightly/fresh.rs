@@ -35,7 +35,7 @@ pub fn answer(
     question: &Question,
     dates: Dates,
 ) -> Result<Option<FromMart>> {
-    let name = question.card().name;
+    let name = question.spec().name;
     if !lake.root().join("marts").is_dir() {
         return Ok(None);
     }

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use wabalake_data::words::{did_you_mean, nearest, suggestion_and};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Buckets, OutputColumn, Question, Room};
+use wabalake_queries::query::{Buckets, CatalogEntry, OutputColumn, Question};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::{self, Config};
@@ -26,7 +26,7 @@ pub struct Mart {
     pub question: Question,
     /// Where it is kept.
     pub layout: &'static MartLayout,
-    room: &'static Room,
+    entry: &'static CatalogEntry,
     words: Vec<String>,
     /// Its own `--from` and `--to`.
     range: (Option<NaiveDate>, Option<NaiveDate>),
@@ -61,17 +61,17 @@ impl Mart {
             return Err(Error::lake("its name is the name of a folder too")
                 .hint("use small letters, digits, `-` and `_`, a letter first"));
         }
-        let rooms = || CATALOG.iter().map(|room| room.card.name);
-        let Some(room) = CATALOG.iter().find(|room| room.card.name == said.query) else {
-            let hint = suggestion_and(&said.query, rooms(), "`wabalake queries` lists them");
+        let entries = || CATALOG.iter().map(|entry| entry.spec.name);
+        let Some(entry) = CATALOG.iter().find(|entry| entry.spec.name == said.query) else {
+            let hint = suggestion_and(&said.query, entries(), "`wabalake queries` lists them");
             return Err(Error::lake(format!("no query `{}`", said.query)).hint(hint));
         };
         let mut words = said.words();
-        let takes = |id: &str| room.command().get_arguments().any(|arg| arg.get_id() == id);
+        let takes = |id: &str| entry.command().get_arguments().any(|arg| arg.get_id() == id);
         if takes("timezone") && !said.params.contains_key("timezone") {
             words.push(format!("--timezone={}", config.timezone.unwrap_or(Tz::UTC)));
         }
-        let (question, range) = ask(room, &words, None)?;
+        let (question, range) = ask(entry, &words, None)?;
         let people = question.columns().into_iter().find(OutputColumn::names_people);
         if let Some(people) = people.filter(|_| !config.privacy.people_in_marts) {
             return Err(Error::lake(format!("its column `{}` names people", people.name)).hint(
@@ -79,13 +79,13 @@ impl Mart {
             ));
         }
         let layout = MartLayout::of(&said.name, &question.columns());
-        Ok(Self { name: said.name.clone(), question, layout, room, words, range })
+        Ok(Self { name: said.name.clone(), question, layout, entry, words, range })
     }
 
     /// Names what it says, in all that its rows depend on but rows of tables.
     pub(super) fn definition(&self) -> String {
         let mut text = format!("{MART_VERSION} {}\n", env!("CARGO_PKG_VERSION"));
-        text.push_str(self.room.card.name);
+        text.push_str(self.entry.spec.name);
         for column in self.question.columns() {
             // Writing to a String does not fail.
             let _ = write!(text, "\n{} {}", column.name, column.of.name());
@@ -116,7 +116,7 @@ impl Mart {
 
     /// The same question of some dates alone.
     pub(super) fn asked_of(&self, dates: Dates) -> Result<Question> {
-        Ok(ask(self.room, &self.words, Some(dates))?.0)
+        Ok(ask(self.entry, &self.words, Some(dates))?.0)
     }
 }
 
@@ -124,30 +124,30 @@ impl Mart {
 pub type Dates = (Option<NaiveDate>, Option<NaiveDate>);
 
 /// The question that words ask, of other dates than they say if any are given, and their dates.
-fn ask(room: &Room, words: &[String], dates: Option<Dates>) -> Result<(Question, Dates)> {
-    let mut line = vec![room.card.name.to_owned()];
+fn ask(entry: &CatalogEntry, words: &[String], dates: Option<Dates>) -> Result<(Question, Dates)> {
+    let mut line = vec![entry.spec.name.to_owned()];
     let is_date = |word: &&String| word.starts_with("--from=") || word.starts_with("--to=");
     line.extend(words.iter().filter(|word| dates.is_none() || !is_date(word)).cloned());
     let (from, to) = dates.unwrap_or_default();
     line.extend(from.map(|date| format!("--from={date}")));
     line.extend(to.map(|date| format!("--to={date}")));
-    let matches = room.command().try_get_matches_from(line).map_err(|e| wrong(room, &e))?;
+    let matches = entry.command().try_get_matches_from(line).map_err(|e| wrong(entry, &e))?;
     let date = |id| matches.try_get_one::<NaiveDate>(id).ok().flatten().copied();
-    let asked = room.ask(&matches).map_err(|error| wrong(room, &error))?;
+    let asked = entry.ask(&matches).map_err(|error| wrong(entry, &error))?;
     Ok((asked, (date("from"), date("to"))))
 }
 
 /// What is wrong with the options of a mart. Values are not repeated: one may be a number.
-fn wrong(room: &Room, error: &clap::Error) -> Error {
+fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or("").to_owned(),
         _ => String::new(),
     };
     let option = said(ContextKind::InvalidArg);
-    let see = format!("`wabalake queries {}` says what it takes", room.card.name);
+    let see = format!("`wabalake queries {}` says what it takes", entry.spec.name);
     match error.kind() {
         ErrorKind::UnknownArgument => {
-            let command = room.command();
+            let command = entry.command();
             let known: Vec<String> = command
                 .get_arguments()
                 .filter_map(|arg| arg.get_long().map(|name| format!("--{name}")))
@@ -155,10 +155,11 @@ fn wrong(room: &Room, error: &clap::Error) -> Error {
             let near = nearest(&option, known.iter().map(String::as_str));
             let hint = near.map_or(see, |near| did_you_mean(format_args!("`{}`", &near[2..])));
             let option = option.trim_start_matches('-');
-            Error::lake(format!("`{}` has no option `{option}`", room.card.name)).hint(hint)
+            Error::lake(format!("`{}` has no option `{option}`", entry.spec.name)).hint(hint)
         }
         ErrorKind::MissingRequiredArgument => {
-            Error::lake(format!("`{}` needs an option that is not there", room.card.name)).hint(see)
+            Error::lake(format!("`{}` needs an option that is not there", entry.spec.name))
+                .hint(see)
         }
         _ if option.is_empty() => {
             Error::lake("its options do not go together or say nothing").hint(see)

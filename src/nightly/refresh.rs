@@ -17,8 +17,8 @@ use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wabalake_data::words::counted;
-use wabalake_queries::query::Reach;
-use wabalake_queries::query::reach::local_dates;
+use wabalake_queries::query::Invalidation;
+use wabalake_queries::query::invalidation::local_dates;
 
 use super::mart::Mart;
 use super::sources::{Print, Sources};
@@ -83,13 +83,13 @@ impl MadeFrom {
     /// What a mart would be made from.
     pub(super) fn now(mart: &Mart, sources: &Sources<'_>) -> Result<Self> {
         let mut prints = BTreeMap::new();
-        for table in mart.question.card().reads {
+        for table in mart.question.spec().reads {
             let print = sources.print(table)?;
-            let by_day = mart.question.reach(table) == Reach::Bucket;
+            let by_day = mart.question.invalidation(table) == Invalidation::Bucket;
             let print = if by_day { print } else { print.whole() };
             prints.insert(table.name.to_owned(), print);
         }
-        let query = mart.question.card().name.to_owned();
+        let query = mart.question.spec().name.to_owned();
         Ok(Self { definition: mart.definition(), query, sources: prints })
     }
 
@@ -128,13 +128,14 @@ impl Work {
         }
         let mut stretches = Vec::new();
         let mut days = 0u64;
-        for table in mart.question.card().reads {
+        for table in mart.question.spec().reads {
             let print = now.sources.get(table.name).cloned().unwrap_or_default();
             let known = before.sources.get(table.name).cloned().unwrap_or_default();
             if print.is(&known) {
                 continue;
             }
-            let (Reach::Bucket, Some(buckets)) = (mart.question.reach(table), mart.buckets())
+            let (Invalidation::Bucket, Some(buckets)) =
+                (mart.question.invalidation(table), mart.buckets())
             else {
                 return all(&format!("`{}` changed", table.name));
             };
@@ -154,7 +155,7 @@ impl Work {
                 Self::All { why: "what changed is not known".to_owned() }
             });
         }
-        let table = mart.question.card().reads.first().map_or("", |table| table.name);
+        let table = mart.question.spec().reads.first().map_or("", |table| table.name);
         let why = format!("`{table}` changed on {}", counted(days, "UTC day"));
         Ok(Self::Some { stretches: joined(stretches), why })
     }
@@ -306,7 +307,7 @@ impl Refreshed {
         };
         Self {
             mart: mart.name.clone(),
-            query: mart.question.card().name,
+            query: mart.question.spec().name,
             worked_out: work.name(),
             why,
             dates,

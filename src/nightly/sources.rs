@@ -105,16 +105,16 @@ impl<'l> Sources<'l> {
     /// # Errors
     /// A table that cannot be read.
     pub fn tables(&self, question: &Question) -> Result<Tables> {
-        let card = question.card();
+        let spec = question.spec();
         let mut tables = Tables::new();
-        for (at, table) in card.reads.iter().enumerate() {
+        for (at, table) in spec.reads.iter().enumerate() {
             if !is_loaded_into(table) {
                 tables = tables.with(table, self.lake.tables(&[*table])?.scan(table));
                 continue;
             }
             let source = self.table(table)?;
             let scan = match question.instants() {
-                within if at == 0 && card.range == Range::Rows => {
+                within if at == 0 && spec.range == Range::Rows => {
                     let files = source.snapshot.files_within(table.day_of, within);
                     source.snapshot.scan_files(&files)?
                 }

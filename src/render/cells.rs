@@ -84,7 +84,7 @@ impl Cells {
         matches!(self, Self::Integer(_) | Self::Float(_) | Self::Decimal(..))
     }
 
-    /// Whether the column holds texts, which may be cut short where there is no room.
+    /// Whether the column holds texts, which may be cut short where there is no entry.
     pub(super) fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }

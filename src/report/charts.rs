@@ -209,7 +209,7 @@ pub(super) struct Bar {
     pub(super) note: Option<String>,
 }
 
-/// Bars one below the other, the longest as long as there is room.
+/// Bars one below the other, the longest as long as there is entry.
 pub(super) fn bars(bars: &[Bar]) -> Html {
     let mut html = Html::new();
     let most = bars.iter().map(|bar| bar.figure).fold(0.0, f64::max).max(1e-9);

@@ -29,7 +29,7 @@ use chrono_tz::Tz;
 use polars::prelude::PlHashMap;
 use wabalake_data::cells::phone::full_number;
 use wabalake_data::tables::{deployments, messages, sessions};
-use wabalake_queries::query::{OutputColumn, Query, Room};
+use wabalake_queries::query::{CatalogEntry, OutputColumn, Query};
 
 use self::answer::Answered;
 use self::html::Html;
@@ -255,7 +255,7 @@ impl Asking<'_> {
     }
 
     fn ask_about<Q: Query>(&self, period: Period, options: &[&str]) -> Result<Answered> {
-        self.answer(&Room::of::<Q>(), period, options)
+        self.answer(&CatalogEntry::of::<Q>(), period, options)
     }
 
     /// The answers about the period and the one before.
@@ -263,10 +263,10 @@ impl Asking<'_> {
         Ok([self.ask::<Q>(options)?, self.ask_about::<Q>(self.period.before(), options)?])
     }
 
-    fn answer(&self, room: &Room, period: Period, options: &[&str]) -> Result<Answered> {
-        let name = room.card.name;
+    fn answer(&self, entry: &CatalogEntry, period: Period, options: &[&str]) -> Result<Answered> {
+        let name = entry.spec.name;
         let range = [format!("--from={}", period.from), format!("--to={}", period.to)];
-        let command = room.command();
+        let command = entry.command();
         let takes = |option: &str| {
             let name = option.trim_start_matches('-').split('=').next();
             command.get_arguments().any(|argument| argument.get_long() == name)
@@ -282,7 +282,7 @@ impl Asking<'_> {
         let question = command
             .clone()
             .try_get_matches_from(&words)
-            .and_then(|matches| room.ask(&matches))
+            .and_then(|matches| entry.ask(&matches))
             .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
         if !self.with_people && question.columns().iter().any(OutputColumn::names_people) {
             return Err(Error::bug(format!("`{name}` names people on a page that names nobody")));
@@ -293,7 +293,7 @@ impl Asking<'_> {
             columns: question.columns(),
             rows: engine::collect(plan, &question)?,
             zone: period.zone,
-            about: room.card.question,
+            about: entry.spec.question,
             command: format!("wabalake query {asked}"),
         };
         self.known.borrow_mut().insert(asked, answered.clone());

@@ -12,7 +12,7 @@ use crate::lake::Lake;
 /// # Errors
 /// A table that cannot be read.
 pub fn plan(lake: &Lake, question: &Question, limit: Option<u64>) -> Result<LazyFrame> {
-    Ok(limited(question.plan(&lake.tables(question.card().reads)?)?, limit))
+    Ok(limited(question.plan(&lake.tables(question.spec().reads)?)?, limit))
 }
 
 /// At most so many of the first rows of an answer.
@@ -29,7 +29,7 @@ pub fn limited(answer: LazyFrame, rows: Option<u64>) -> LazyFrame {
 /// # Errors
 /// Tables that cannot be read.
 pub fn envelope(lake: &Lake, question: &Question) -> Result<Option<(Envelope, DataFrame)>> {
-    let tables = lake.tables(question.card().reads)?;
+    let tables = lake.tables(question.spec().reads)?;
     let Some(envelope) = question.envelope(&tables)? else { return Ok(None) };
     let met = collect(envelope.met.clone(), question)?;
     Ok(Some((envelope, met)))
@@ -41,5 +41,5 @@ pub fn envelope(lake: &Lake, question: &Question) -> Result<Option<(Envelope, Da
 /// Files that cannot be read.
 pub fn collect(plan: LazyFrame, question: &Question) -> Result<DataFrame> {
     let answered = plan.collect_with_engine(ENGINE);
-    Ok(answered.context(|| format!("answering `{}`", question.card().name))?.unwrap_single())
+    Ok(answered.context(|| format!("answering `{}`", question.spec().name))?.unwrap_single())
 }

@@ -86,7 +86,7 @@ impl Cluster {
                 self.session.interrupt().await;
             }
             let answer = replied.and_then(|batches| answer::rows(&batches, &columns));
-            answer.context(|| format!("answering `{}`", question.card().name))
+            answer.context(|| format!("answering `{}`", question.spec().name))
         })
     }
 
@@ -116,7 +116,7 @@ impl Cluster {
         for (place, view) in views.iter().enumerate() {
             view.check(counted.get(place).copied())?;
         }
-        self.session.ask(question.card().sql, &question.bindings(), limit).await
+        self.session.ask(question.spec().sql, &question.bindings(), limit).await
     }
 }
 

@@ -45,7 +45,7 @@ impl View {
     pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
         let mut views = Vec::new();
         let mut instants = question.instants();
-        for table in question.card().reads {
+        for table in question.spec().reads {
             views.push(if **table == loads::TABLE {
                 Self::of_loads(&lake.loads()?)?
             } else {

@@ -60,7 +60,7 @@ pub struct Sql {
 
 impl Sql {
     /// Reads a statement. This and all else that is done with it, its end included, goes as deep as
-    /// the statement is nested: [`on_deep_stack`] has the room.
+    /// the statement is nested: [`on_deep_stack`] has the entry.
     ///
     /// # Errors
     /// What is no SQL, is nested too deeply, is no `SELECT`, or reads a table that there is not.

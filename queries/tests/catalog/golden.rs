@@ -1,4 +1,4 @@
-//! `golden.txt` in each room: commands and their answers over the fixtures, worked out by hand.
+//! `golden.txt` in each entry: commands and their answers over the fixtures, worked out by hand.
 //!
 //! ```text
 //! # What is odd about this one.
@@ -18,7 +18,7 @@ use std::thread;
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use polars::prelude::*;
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{ENGINE, Question, Room, Tables};
+use wabalake_queries::query::{CatalogEntry, ENGINE, Question, Tables};
 
 /// One command of a `golden.txt` and its answer.
 pub(crate) struct Case {
@@ -28,9 +28,9 @@ pub(crate) struct Case {
     answer: Vec<String>,
 }
 
-/// The cases of a room.
-pub(crate) fn cases(room: &Room) -> Vec<Case> {
-    let text = fs::read_to_string(path(room)).unwrap();
+/// The cases of a entry.
+pub(crate) fn cases(entry: &CatalogEntry) -> Vec<Case> {
+    let text = fs::read_to_string(path(entry)).unwrap();
     let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
     let cases = blocks.map(|block| {
         let (head, answer): (Vec<&str>, Vec<&str>) =
@@ -39,7 +39,7 @@ pub(crate) fn cases(room: &Room) -> Vec<Case> {
             head.into_iter().partition(|line| line.starts_with('$'));
         let [command] = commands[..] else { panic!("one command a case: {block}") };
         let mut words = command.split_whitespace().skip(1).map(str::to_owned);
-        assert_eq!(words.next().as_deref(), Some(room.card.name), "{block}");
+        assert_eq!(words.next().as_deref(), Some(entry.spec.name), "{block}");
         Case {
             notes: notes.into_iter().map(str::to_owned).collect(),
             arguments: words.collect(),
@@ -49,8 +49,8 @@ pub(crate) fn cases(room: &Room) -> Vec<Case> {
     cases.collect()
 }
 
-fn path(room: &Room) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(room.card.folder()).join("golden.txt")
+fn path(entry: &CatalogEntry) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(entry.spec.folder()).join("golden.txt")
 }
 
 /// A line without its padding.
@@ -58,11 +58,11 @@ fn cells(line: &str) -> String {
     line.split('|').map(str::trim).collect::<Vec<_>>().join(" | ")
 }
 
-/// The question that a room is asked by these arguments.
-pub(crate) fn ask(room: &Room, arguments: &[impl AsRef<str>]) -> Question {
-    let words = std::iter::once(room.card.name).chain(arguments.iter().map(AsRef::as_ref));
-    let matches = room.command().try_get_matches_from(words).unwrap();
-    room.ask(&matches).unwrap()
+/// The question that a entry is asked by these arguments.
+pub(crate) fn ask(entry: &CatalogEntry, arguments: &[impl AsRef<str>]) -> Question {
+    let words = std::iter::once(entry.spec.name).chain(arguments.iter().map(AsRef::as_ref));
+    let matches = entry.command().try_get_matches_from(words).unwrap();
+    entry.ask(&matches).unwrap()
 }
 
 /// The answer, as lines of cells.
@@ -159,12 +159,12 @@ fn aligned(lines: &[String]) -> String {
 #[test]
 fn every_room_gives_its_golden_answers() {
     let mut faults = String::new();
-    for room in CATALOG {
-        let tables = crate::fixtures::tables(room);
+    for entry in CATALOG {
+        let tables = crate::fixtures::tables(entry);
         let mut text = String::new();
-        for case in cases(room) {
-            let command = [&[room.card.name.to_owned()], &case.arguments[..]].concat().join(" ");
-            let found = answer(&ask(room, &case.arguments), &tables);
+        for case in cases(entry) {
+            let command = [&[entry.spec.name.to_owned()], &case.arguments[..]].concat().join(" ");
+            let found = answer(&ask(entry, &case.arguments), &tables);
             if found != case.answer {
                 let expected = aligned_or_plain(&case.answer);
                 let _ = write!(faults, "\n$ {command}\n{}is not\n{expected}", aligned(&found));
@@ -173,9 +173,9 @@ fn every_room_gives_its_golden_answers() {
             let parting = if text.is_empty() { "" } else { "\n" };
             let _ = write!(text, "{parting}{notes}$ {command}\n{}", aligned(&found));
         }
-        assert!(!text.is_empty(), "{}: no golden case", room.card.name);
+        assert!(!text.is_empty(), "{}: no golden case", entry.spec.name);
         if std::env::var_os("BLESS").is_some() {
-            fs::write(path(room), text).unwrap();
+            fs::write(path(entry), text).unwrap();
         }
     }
     assert!(faults.is_empty() || std::env::var_os("BLESS").is_some(), "{faults}");

@@ -1,7 +1,7 @@
 //! Words of lists are taken in any spelling.
 
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Question, Room};
+use wabalake_queries::query::{CatalogEntry, Question};
 
 /// What was asked: the columns of the answer, and all that it depends on, as its twin has it.
 fn meaning(question: &Question) -> (Vec<&'static str>, String) {
@@ -16,17 +16,17 @@ fn spellings(word: &str) -> Vec<String> {
     signs.iter().flat_map(|word| [word.to_lowercase(), word.to_uppercase()]).collect()
 }
 
-fn asked(room: &Room, option: &str, word: &str) -> Result<Question, clap::Error> {
-    let needs = room.needs();
+fn asked(entry: &CatalogEntry, option: &str, word: &str) -> Result<Question, clap::Error> {
+    let needs = entry.needs();
     let own = needs.iter().position(|needed| needed == &option).map_or(0..0, |at| at..at + 2);
     let (before, after) = (&needs[..own.start], &needs[own.end..]);
-    let words = [&[room.card.name], before, after, &[option, word]].concat();
-    room.command().try_get_matches_from(words).and_then(|matches| room.ask(&matches))
+    let words = [&[entry.spec.name], before, after, &[option, word]].concat();
+    entry.command().try_get_matches_from(words).and_then(|matches| entry.ask(&matches))
 }
 
-/// The options of a room that take words of a list, with these.
-fn listed(room: &Room) -> Vec<(String, Vec<String>)> {
-    let command = room.command();
+/// The options of a entry that take words of a list, with these.
+fn listed(entry: &CatalogEntry) -> Vec<(String, Vec<String>)> {
+    let command = entry.command();
     let options = command.get_arguments().filter(|argument| argument.get_action().takes_values());
     let listed = options.map(|argument| {
         let words = argument.get_possible_values();
@@ -39,13 +39,13 @@ fn listed(room: &Room) -> Vec<(String, Vec<String>)> {
 #[test]
 fn a_word_of_a_list_means_the_same_in_every_spelling() {
     let mut met = Vec::new();
-    for room in CATALOG {
-        for (option, words) in listed(room) {
+    for entry in CATALOG {
+        for (option, words) in listed(entry) {
             for word in &words {
-                let meant = meaning(&asked(room, &option, word).unwrap());
+                let meant = meaning(&asked(entry, &option, word).unwrap());
                 for spelt in spellings(word) {
-                    let name = room.card.name;
-                    match asked(room, &option, &spelt) {
+                    let name = entry.spec.name;
+                    match asked(entry, &option, &spelt) {
                         Ok(asked) => assert!(meaning(&asked) == meant, "{name} {option} {spelt}"),
                         Err(fault) => panic!("{name} {option} `{spelt}`: {fault}"),
                     }
@@ -61,15 +61,15 @@ fn a_word_of_a_list_means_the_same_in_every_spelling() {
 
 #[test]
 fn a_word_that_no_list_has_is_answered_with_the_list() {
-    for room in CATALOG {
-        for (option, words) in listed(room) {
-            let Err(fault) = asked(room, &option, "no-such-word") else {
+    for entry in CATALOG {
+        for (option, words) in listed(entry) {
+            let Err(fault) = asked(entry, &option, "no-such-word") else {
                 // An export may hold words that no list has.
                 assert!(!["--by", "--dimensions", "--granularity"].contains(&option.as_str()));
                 continue;
             };
             let fault = fault.to_string();
-            let name = room.card.name;
+            let name = entry.spec.name;
             assert!(words.iter().all(|word| fault.contains(word.as_str())), "{name}: {fault}");
         }
     }

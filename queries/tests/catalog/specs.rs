@@ -7,37 +7,37 @@ use clap::Command;
 use polars::prelude::DataType;
 use wabalake_data::{Meaning, TABLES};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Room, Tables, Type};
+use wabalake_queries::query::{CatalogEntry, Tables, Type};
 
 use crate::golden;
 
 #[test]
 fn names_are_sorted_and_unique() {
-    assert!(CATALOG.is_sorted_by(|room, next| room.card.name < next.card.name));
+    assert!(CATALOG.is_sorted_by(|entry, next| entry.spec.name < next.spec.name));
 }
 
 #[test]
 fn every_folder_is_a_room_and_every_room_has_its_folder() {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = std::fs::read_dir(crate_folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut rooms: Vec<String> = folders
+    let mut entries: Vec<String> = folders
         .filter(|folder| folder.join("twin.sql").exists())
         .map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
-    rooms.sort();
-    let named: Vec<String> = CATALOG.iter().map(|room| room.card.folder()).collect();
-    assert_eq!(rooms, named);
+    entries.sort();
+    let named: Vec<String> = CATALOG.iter().map(|entry| entry.spec.folder()).collect();
+    assert_eq!(entries, named);
 }
 
 #[test]
 fn cards_name_columns_that_there_are() {
-    for Room { card, .. } in CATALOG {
-        assert!(!card.title.ends_with('.'), "{}: a title has no full stop", card.name);
-        assert!(card.question.contains('?'), "{}: a question asks", card.name);
-        assert!(!card.reads.is_empty(), "{}", card.name);
-        let has = |name: &str| card.columns.iter().any(|column| column.name == name);
-        assert!(card.key.iter().all(|name| has(name)), "{}: {:?}", card.name, card.key);
-        assert!(card.order.iter().all(|by| has(by.column())), "{}: {:?}", card.name, card.order);
+    for CatalogEntry { spec, .. } in CATALOG {
+        assert!(!spec.title.ends_with('.'), "{}: a title has no full stop", spec.name);
+        assert!(spec.question.contains('?'), "{}: a question asks", spec.name);
+        assert!(!spec.reads.is_empty(), "{}", spec.name);
+        let has = |name: &str| spec.columns.iter().any(|column| column.name == name);
+        assert!(spec.key.iter().all(|name| has(name)), "{}: {:?}", spec.name, spec.key);
+        assert!(spec.order.iter().all(|by| has(by.column())), "{}: {:?}", spec.name, spec.order);
     }
 }
 
@@ -71,14 +71,14 @@ fn every_text_of_a_table_and_of_an_answer_says_what_it_is() {
             }
         }
     }
-    for room in CATALOG {
-        for case in golden::cases(room) {
-            for column in golden::ask(room, &case.arguments).columns() {
+    for entry in CATALOG {
+        for case in golden::cases(entry) {
+            for column in golden::ask(entry, &case.arguments).columns() {
                 let (name, meaning) = (column.name, column.meaning);
                 if column.of == Type::Text {
-                    assert!(is_marked(name, meaning), "{}: {name}", room.card.name);
+                    assert!(is_marked(name, meaning), "{}: {name}", entry.spec.name);
                     let stored = people_and_lines.get(name).copied().unwrap_or(meaning);
-                    assert_eq!(meaning, stored, "{}: {name}", room.card.name);
+                    assert_eq!(meaning, stored, "{}: {name}", entry.spec.name);
                 }
             }
         }
@@ -96,63 +96,63 @@ fn every_text_of_a_table_and_of_an_answer_says_what_it_is() {
 
 #[test]
 fn help_and_examples_hold() {
-    for room in CATALOG {
-        room.command().debug_assert();
-        let help = room.command().render_long_help().to_string();
-        assert!(help.contains("--timezone"), "{}: {help}", room.card.name);
-        for argument in room.command().get_arguments() {
-            assert!(argument.get_help().is_some(), "{}: {argument}", room.card.name);
+    for entry in CATALOG {
+        entry.command().debug_assert();
+        let help = entry.command().render_long_help().to_string();
+        assert!(help.contains("--timezone"), "{}: {help}", entry.spec.name);
+        for argument in entry.command().get_arguments() {
+            assert!(argument.get_help().is_some(), "{}: {argument}", entry.spec.name);
         }
-        let example: Vec<&str> = room.card.example.split_whitespace().collect();
-        let question = golden::ask(room, &example);
+        let example: Vec<&str> = entry.spec.example.split_whitespace().collect();
+        let question = golden::ask(entry, &example);
         golden::answer(&question, &Tables::new());
     }
 }
 
 #[test]
 fn orders_are_total() {
-    for room in CATALOG {
-        let question = golden::ask(room, &room.needs());
+    for entry in CATALOG {
+        let question = golden::ask(entry, &entry.needs());
         let columns: Vec<&str> = question.order().iter().map(|by| by.column()).collect();
-        assert!(question.key().iter().all(|key| columns.contains(key)), "{}", room.card.name);
+        assert!(question.key().iter().all(|key| columns.contains(key)), "{}", entry.spec.name);
         let once = |at: usize| !columns[..at].contains(&columns[at]);
-        assert!((0..columns.len()).all(once), "{}: {columns:?}", room.card.name);
+        assert!((0..columns.len()).all(once), "{}: {columns:?}", entry.spec.name);
     }
 }
 
 #[test]
 fn twins_are_filled_in_entirely() {
-    for room in CATALOG {
-        for case in golden::cases(room) {
-            let question = golden::ask(room, &case.arguments);
-            let twin = question.bindings().fill_slots(room.card.sql);
+    for entry in CATALOG {
+        for case in golden::cases(entry) {
+            let question = golden::ask(entry, &case.arguments);
+            let twin = question.bindings().fill_slots(entry.spec.sql);
             for name in question.bindings().names() {
                 let parameter = format!(":{name}");
                 assert!(
                     twin.contains(&parameter) || name == "timezone",
                     "{}: `{parameter}` is bound and not used",
-                    room.card.name
+                    entry.spec.name
                 );
             }
             let sql = question.sql();
-            assert!(!sql.contains(['{', '}']), "{}: {sql}", room.card.name);
+            assert!(!sql.contains(['{', '}']), "{}: {sql}", entry.spec.name);
             let statement: String = sql
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("--"))
                 .flat_map(|line| line.split('\'').step_by(2))
                 .collect();
-            assert!(!statement.contains(':'), "{}: {statement}", room.card.name);
+            assert!(!statement.contains(':'), "{}: {statement}", entry.spec.name);
             for hidden in ["utc_day", "user_key", "session_key", "message_key", "conversion_key"] {
-                assert!(!sql.contains(hidden), "{}: `{hidden}` in a twin", room.card.name);
+                assert!(!sql.contains(hidden), "{}: `{hidden}` in a twin", entry.spec.name);
             }
             for word in sql.split(|c: char| !c.is_alphanumeric() && c != '_') {
                 let of_another = TABLES
                     .iter()
-                    .any(|table| table.name == word && !room.card.reads.contains(table));
+                    .any(|table| table.name == word && !entry.spec.reads.contains(table));
                 assert!(
                     !of_another || !sql.contains(&format!("FROM {word}")),
                     "{}: its twin reads `{word}`",
-                    room.card.name
+                    entry.spec.name
                 );
             }
         }
@@ -160,10 +160,10 @@ fn twins_are_filled_in_entirely() {
 }
 
 fn fault(arguments: &[&str]) -> String {
-    let room = CATALOG.iter().find(|room| room.card.name == "drop-off").unwrap();
+    let entry = CATALOG.iter().find(|entry| entry.spec.name == "drop-off").unwrap();
     let words = std::iter::once("drop-off").chain(arguments.iter().copied());
-    let command: Command = room.command();
-    let asked = command.try_get_matches_from(words).and_then(|matches| room.ask(&matches));
+    let command: Command = entry.command();
+    let asked = command.try_get_matches_from(words).and_then(|matches| entry.ask(&matches));
     asked.unwrap_err().to_string()
 }
 

@@ -7,7 +7,7 @@ use wabalake_data::tables::{
 };
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::money::{AMOUNT, summed};
-use wabalake_queries::query::{ENGINE, Question, Room, Tables, Type};
+use wabalake_queries::query::{CatalogEntry, ENGINE, Question, Tables, Type};
 
 use crate::{fixtures, golden};
 
@@ -34,9 +34,9 @@ fn all_of(rows: &DataFrame, size: i128) -> DataFrame {
 }
 
 /// The answer where the amounts of one table are all of one size.
-fn answer(room: &Room, question: &Question, sized: &Table, size: i128) -> DataFrame {
+fn answer(entry: &CatalogEntry, question: &Question, sized: &Table, size: i128) -> DataFrame {
     let tables = fixtures::given().fold(Tables::new(), |tables, table| {
-        let rows = fixtures::read(room, table);
+        let rows = fixtures::read(entry, table);
         let rows = if sized == table { all_of(&rows, size) } else { rows };
         tables.with(table, rows.lazy())
     });
@@ -57,17 +57,17 @@ fn sums_of_the_greatest_amounts_are_exact() {
     ];
     let mut beyond = Vec::new();
     let mut sign = 1;
-    for room in CATALOG {
-        let cases = golden::cases(room).into_iter();
-        let questions = cases.map(|case| golden::ask(room, &case.arguments));
+    for entry in CATALOG {
+        let cases = golden::cases(entry).into_iter();
+        let questions = cases.map(|case| golden::ask(entry, &case.arguments));
         let of_money =
             |question: &Question| question.columns().iter().any(|column| column.of == Type::Money);
         // What is asked further adds the same up in other ways.
         for question in questions.filter(of_money).take(3) {
-            for table in priced.iter().filter(|table| room.card.reads.contains(table)) {
+            for table in priced.iter().filter(|table| entry.spec.reads.contains(table)) {
                 sign = -sign;
                 let factor = sign * MOST;
-                let [small, great] = [1, factor].map(|size| answer(room, &question, table, size));
+                let [small, great] = [1, factor].map(|size| answer(entry, &question, table, size));
                 let told = format!("{question:?} of {}", table.name);
                 assert_eq!(small.height(), great.height(), "{told}");
                 for (small, great) in small.columns().iter().zip(great.columns()) {
@@ -81,14 +81,14 @@ fn sums_of_the_greatest_amounts_are_exact() {
                         let is_so = great == small || great == small.map(|s| s * factor);
                         assert!(is_so, "{told}: {small:?} became {great:?}");
                         if great.is_some_and(|great| great.abs() > MOST) {
-                            beyond.push((room.card.name, table.name));
+                            beyond.push((entry.spec.name, table.name));
                         }
                     }
                 }
             }
         }
     }
-    for (room, table) in [
+    for (entry, table) in [
         ("meta-sources", ad_spend::NAME),
         ("template-analytics", meta_points::NAME),
         ("country-breakdown", conversions::NAME),
@@ -97,8 +97,8 @@ fn sums_of_the_greatest_amounts_are_exact() {
         ("session-summary", rates::NAME),
     ] {
         assert!(
-            beyond.contains(&(room, table)),
-            "no sum of {room} is beyond an amount: {beyond:?}"
+            beyond.contains(&(entry, table)),
+            "no sum of {entry} is beyond an amount: {beyond:?}"
         );
     }
 }
@@ -135,9 +135,9 @@ fn great_figures_are_reconciled() {
     });
     let one = DataFrame::new(1, columns.collect()).unwrap();
     let many = (1..40).fold(one.clone(), |rows, _| rows.vstack(&one).unwrap());
-    let room = CATALOG.iter().find(|room| room.card.name == "reconcile").unwrap();
+    let entry = CATALOG.iter().find(|entry| entry.spec.name == "reconcile").unwrap();
     let tables = Tables::new().with(&TABLE, many.lazy());
-    let question = golden::ask(room, &[] as &[&str]);
+    let question = golden::ask(entry, &[] as &[&str]);
     let lines = golden::answer(&question, &tables);
     let has = |figure: &str| lines.iter().any(|line| line.contains(figure));
     assert!(has("39999999999960") && has("120000000000000"), "{lines:?}");

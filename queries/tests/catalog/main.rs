@@ -1,4 +1,4 @@
-//! The promises that every room keeps. Each is a loop over the catalog, so a new room needs no new
+//! The promises that every entry keeps. Each is a loop over the catalog, so a new entry needs no new
 //! test: only its golden answer.
 
 #![expect(
@@ -9,9 +9,9 @@
 
 mod amounts;
 mod answers;
-mod catalog;
 mod clocks;
 mod fixtures;
 mod golden;
 mod skew;
+mod specs;
 mod words;

@@ -1,4 +1,4 @@
-//! What holds for the answers of every room, whatever they say.
+//! What holds for the answers of every entry, whatever they say.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -9,15 +9,15 @@ use std::sync::Arc;
 use polars::prelude::*;
 use wabalake_data::tables::{CONVERSION_KEY, MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{ENGINE, Order, Question, Range, Room, Tables};
+use wabalake_queries::query::{CatalogEntry, ENGINE, Order, Question, Range, Tables};
 
 use crate::fixtures;
 use crate::golden::{answer, answer_by, ask, cases, on_a_large_stack};
 
-/// Every golden command of every room.
-fn questions() -> impl Iterator<Item = (&'static Room, Question)> {
-    CATALOG.iter().flat_map(|room| {
-        cases(room).into_iter().map(move |case| (room, ask(room, &case.arguments)))
+/// Every golden command of every entry.
+fn questions() -> impl Iterator<Item = (&'static CatalogEntry, Question)> {
+    CATALOG.iter().flat_map(|entry| {
+        cases(entry).into_iter().map(move |case| (entry, ask(entry, &case.arguments)))
     })
 }
 
@@ -28,23 +28,23 @@ fn frame(question: &Question, tables: &Tables) -> DataFrame {
 
 #[test]
 fn columns_are_as_declared() {
-    for (room, question) in questions() {
-        for tables in [fixtures::tables(room), Tables::new()] {
+    for (entry, question) in questions() {
+        for tables in [fixtures::tables(entry), Tables::new()] {
             let answer = frame(&question, &tables);
             let schema = answer.schema();
             let found: Vec<_> =
                 schema.iter().map(|(name, of)| (name.as_str(), of.clone())).collect();
             let declared: Vec<_> =
                 question.columns().iter().map(|c| (c.name, c.of.data_type())).collect();
-            assert_eq!(found, declared, "{}", room.card.name);
+            assert_eq!(found, declared, "{}", entry.spec.name);
         }
     }
 }
 
 #[test]
 fn keys_are_unique_and_rows_in_order() {
-    for (room, question) in questions() {
-        let tables = fixtures::tables(room);
+    for (entry, question) in questions() {
+        let tables = fixtures::tables(entry);
         let answer = frame(&question, &tables);
         let order = question.order();
         let row = |at: usize| -> Vec<(Order, AnyValue)> {
@@ -62,7 +62,7 @@ fn keys_are_unique_and_rows_in_order() {
                 first_difference,
                 Some(Ordering::Less),
                 "{}: {before:?}, {after:?}",
-                room.card.name
+                entry.spec.name
             );
         }
         let mut keys: Vec<String> = (0..answer.height())
@@ -75,7 +75,7 @@ fn keys_are_unique_and_rows_in_order() {
         keys.sort();
         let rows = keys.len();
         keys.dedup();
-        assert_eq!(keys.len(), rows, "{}: a key occurs twice", room.card.name);
+        assert_eq!(keys.len(), rows, "{}: a key occurs twice", entry.spec.name);
     }
 }
 
@@ -106,12 +106,12 @@ fn in_order(by: Order, one: &AnyValue, other: &AnyValue) -> Ordering {
 #[test]
 fn a_bucket_asked_by_itself_is_as_in_the_whole_answer() {
     let mut checked = BTreeSet::new();
-    for room in CATALOG {
-        for case in cases(room) {
+    for entry in CATALOG {
+        for case in cases(entry) {
             let arguments = undated(&case.arguments);
-            let question = ask(room, &arguments);
+            let question = ask(entry, &arguments);
             let Some(buckets) = question.buckets() else { continue };
-            let tables = fixtures::tables(room);
+            let tables = fixtures::tables(entry);
             let date = buckets.date(question.timezone()).alias("begins");
             let whole = frame(&question, &tables).lazy().with_column(date);
             let whole = whole.collect().unwrap();
@@ -119,12 +119,12 @@ fn a_bucket_asked_by_itself_is_as_in_the_whole_answer() {
             for at in dates.date().unwrap().as_date_iter().flatten() {
                 let (first, last) = buckets.around(at);
                 let own = [format!("--from={first}"), format!("--to={last}")];
-                let alone = ask(room, &[&arguments[..], &own].concat());
+                let alone = ask(entry, &[&arguments[..], &own].concat());
                 let alone = frame(&alone, &tables);
                 let of_it = col("begins").eq(lit(at).cast(DataType::Date));
                 let there = whole.clone().lazy().filter(of_it);
                 let there = there.drop(by_name(["begins"], true, false)).collect().unwrap();
-                let name = room.card.name;
+                let name = entry.spec.name;
                 assert!(alone.height() > 0 && alone.equals_missing(&there), "{name} {at}");
                 checked.insert(name);
             }
@@ -151,22 +151,22 @@ fn undated(arguments: &[String]) -> Vec<String> {
 #[test]
 fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
     let expected: Vec<_> =
-        questions().map(|(room, question)| answer(&question, &fixtures::tables(room))).collect();
+        questions().map(|(entry, question)| answer(&question, &fixtures::tables(entry))).collect();
     for seed in 1..=2_u64 {
         for engine in [Engine::Streaming, Engine::InMemory] {
-            for ((room, question), expected) in questions().zip(&expected) {
-                let found = answer_by(engine, &question, &shuffled(room, seed));
-                assert_eq!(&found, expected, "{} {question:?} {engine}", room.card.name);
+            for ((entry, question), expected) in questions().zip(&expected) {
+                let found = answer_by(engine, &question, &shuffled(entry, seed));
+                assert_eq!(&found, expected, "{} {question:?} {engine}", entry.spec.name);
             }
         }
     }
 }
 
-/// The tables of a room, their rows in some other order and in several parts.
-fn shuffled(room: &Room, seed: u64) -> Tables {
+/// The tables of a entry, their rows in some other order and in several parts.
+fn shuffled(entry: &CatalogEntry, seed: u64) -> Tables {
     let parts = usize::try_from(seed).unwrap() * 3;
     fixtures::given().fold(Tables::new(), |tables, table| {
-        let rows = fixtures::read(room, table);
+        let rows = fixtures::read(entry, table);
         let shuffled = rows.take(&permutation(rows.height(), seed)).unwrap();
         let part = |part: usize| {
             let (from, until) = (rows.height() * part / parts, rows.height() * (part + 1) / parts);
@@ -190,10 +190,10 @@ fn permutation(rows: usize, seed: u64) -> IdxCa {
 
 #[test]
 fn only_declared_tables_are_read() {
-    for (room, question) in questions() {
+    for (entry, question) in questions() {
         let tables = fixtures::given().fold(Tables::new(), |tables, table| {
-            if room.card.reads.contains(&table) {
-                tables.with(table, fixtures::read(room, table).lazy())
+            if entry.spec.reads.contains(&table) {
+                tables.with(table, fixtures::read(entry, table).lazy())
             } else {
                 let unread = DataFrame::empty().lazy().filter(col("this table is not declared"));
                 tables.with(table, unread)
@@ -201,21 +201,21 @@ fn only_declared_tables_are_read() {
         });
         assert_eq!(
             answer(&question, &tables),
-            answer(&question, &fixtures::tables(room)),
+            answer(&question, &fixtures::tables(entry)),
             "{}",
-            room.card.name
+            entry.spec.name
         );
     }
 }
 
 #[test]
 fn no_column_is_needed_but_those_that_the_twin_names() {
-    for (room, question) in questions() {
+    for (entry, question) in questions() {
         let twin = question.sql();
         let words: Vec<&str> = twin.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         let hidden = [USER_KEY, SESSION_KEY, MESSAGE_KEY, CONVERSION_KEY, UTC_DAY];
         let tables = fixtures::given().fold(Tables::new(), |tables, table| {
-            let rows = fixtures::read(room, table);
+            let rows = fixtures::read(entry, table);
             let named = rows
                 .schema()
                 .iter_names()
@@ -225,20 +225,20 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
         });
         assert_eq!(
             answer(&question, &tables),
-            answer(&question, &fixtures::tables(room)),
+            answer(&question, &fixtures::tables(entry)),
             "{}",
-            room.card.name
+            entry.spec.name
         );
     }
 }
 
-/// The tables of a room as a lake lays them out: a folder for each UTC day.
-fn laid_out(room: &Room) -> Tables {
-    let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rooms").join(room.card.folder());
+/// The tables of a entry as a lake lays them out: a folder for each UTC day.
+fn laid_out(entry: &CatalogEntry) -> Tables {
+    let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("entries").join(entry.spec.folder());
     let _ = fs::remove_dir_all(&lake);
     fixtures::given().fold(Tables::new(), |tables, table| {
         let place = lake.join(table.name);
-        for mut rows in fixtures::read(room, table).partition_by([UTC_DAY], true).unwrap() {
+        for mut rows in fixtures::read(entry, table).partition_by([UTC_DAY], true).unwrap() {
             let day = rows.column(UTC_DAY).unwrap().get(0).unwrap();
             let day = if day.is_null() { NO_DAY.to_owned() } else { day.to_string() };
             let folder = place.join(format!("{UTC_DAY}={day}"));
@@ -265,38 +265,39 @@ fn scan(folder: &Path) -> LazyFrame {
 
 #[test]
 fn only_the_days_and_columns_that_count_are_read() {
-    for room in CATALOG {
-        let tables = laid_out(room);
-        for question in cases(room).iter().map(|case| ask(room, &case.arguments)) {
+    for entry in CATALOG {
+        let tables = laid_out(entry);
+        for question in cases(entry).iter().map(|case| ask(entry, &case.arguments)) {
             assert_eq!(
                 answer(&question, &tables),
-                answer(&question, &fixtures::tables(room)),
+                answer(&question, &fixtures::tables(entry)),
                 "{}",
-                room.card.name
+                entry.spec.name
             );
         }
-        let takes_days = room.command().get_arguments().any(|argument| argument.get_id() == "from");
+        let takes_days =
+            entry.command().get_arguments().any(|argument| argument.get_id() == "from");
         let days: &[&str] =
             if takes_days { &["--from", "2025-06-02", "--to", "2025-06-03"] } else { &[] };
-        let question = ask(room, &[&room.needs(), days].concat());
+        let question = ask(entry, &[&entry.needs(), days].concat());
         let plan = question.plan(&tables).unwrap();
         let plan = on_a_large_stack(|| plan.explain(true).unwrap());
-        let [first, ..] = room.card.reads else { panic!("{} reads nothing", room.card.name) };
+        let [first, ..] = entry.spec.reads else { panic!("{} reads nothing", entry.spec.name) };
         let scans: Vec<&str> = plan.split("Parquet SCAN").skip(1).collect();
         for scan in &scans {
             let (_, columns) = scan.split_once("PROJECT ").unwrap();
-            assert!(!columns.starts_with('*'), "{}: every column\n{plan}", room.card.name);
+            assert!(!columns.starts_with('*'), "{}: every column\n{plan}", entry.spec.name);
         }
         let of_the_first = scans.iter().filter(|scan| scan.contains(&format!("/{}/", first.name)));
-        assert!(of_the_first.clone().count() > 0, "{}\n{plan}", room.card.name);
-        if room.card.range == Range::Rows {
+        assert!(of_the_first.clone().count() > 0, "{}\n{plan}", entry.spec.name);
+        if entry.spec.range == Range::Rows {
             for scan in of_the_first {
                 let selection = scan.split_once("SELECTION: ").map_or("", |(_, rest)| rest);
                 let selection = selection.lines().next().unwrap_or_default();
                 assert!(
                     selection.contains(first.day_of) && selection.contains(UTC_DAY),
                     "{}: the range is not filtered at the scan\n{plan}",
-                    room.card.name
+                    entry.spec.name
                 );
             }
         }

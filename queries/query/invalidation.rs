@@ -19,7 +19,7 @@ use super::{OutputColumn, Type};
 
 /// How far changed rows of a table reach into an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Invalidation {
     /// Any row of the answer may be another.
     Answer,
     /// Of the first table: only rows of the buckets in which the changed rows lie by their own
@@ -90,7 +90,7 @@ impl Buckets {
 ///
 /// ```
 /// # use chrono::NaiveDate;
-/// # use wabalake_queries::query::reach::local_dates;
+/// # use wabalake_queries::query::invalidation::local_dates;
 /// let day = |day| NaiveDate::from_ymd_opt(2025, 6, day).unwrap();
 /// assert_eq!(local_dates(chrono_tz::America::Bogota, day(2)), (day(1), day(2)));
 /// assert_eq!(local_dates(chrono_tz::UTC, day(2)), (day(2), day(2)));

@@ -9,7 +9,7 @@ use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::tables::{USER_KEY, conversions, deployments, instant, messages, sessions};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{ENGINE, Room, Tables};
+use wabalake_queries::query::{CatalogEntry, ENGINE, Tables};
 
 use crate::fixtures;
 use crate::golden::{ask, on_a_large_stack};
@@ -30,11 +30,11 @@ const UNEVEN: [&str; 9] = [
     messages::WABA_ID,
 ];
 
-/// The tables of a room within one hour, every uneven column of which says the same in all rows, or
+/// The tables of a entry within one hour, every uneven column of which says the same in all rows, or
 /// nothing. The ids of rows are their own.
-fn uneven(room: &Room, same: Option<&str>) -> Tables {
+fn uneven(entry: &CatalogEntry, same: Option<&str>) -> Tables {
     fixtures::given().fold(Tables::new(), |tables, table| {
-        let rows = fixtures::read(room, table);
+        let rows = fixtures::read(entry, table);
         if rows.height() == 0 {
             return tables;
         }
@@ -151,8 +151,8 @@ fn numbers(of: Vec<LazyFrame>) -> Vec<i64> {
 
 const COUNT: &str = "count";
 
-fn joins_of(room: &Room, tables: &Tables) -> Vec<Join> {
-    let question = ask(room, &room.needs());
+fn joins_of(entry: &CatalogEntry, tables: &Tables) -> Vec<Join> {
+    let question = ask(entry, &entry.needs());
     let (mut met, mut found) = (BTreeSet::new(), Vec::new());
     joins(&question.plan(tables).unwrap().logical_plan, &mut met, &mut found);
     found
@@ -162,12 +162,12 @@ fn joins_of(room: &Room, tables: &Tables) -> Vec<Join> {
 fn no_join_brings_all_rows_of_a_person_together() {
     let rows = i64::from(ROWS) * i64::try_from(fixtures::given().count()).unwrap();
     let mut faults = Vec::new();
-    for room in CATALOG {
-        let joins = joins_of(room, &uneven(room, Some("same")));
+    for entry in CATALOG {
+        let joins = joins_of(entry, &uneven(entry, Some("same")));
         let heights = joins.iter().map(|join| height(LazyFrame::from(join.whole.clone())));
         let heights = numbers(heights.collect());
         for (join, height) in joins.iter().zip(heights).filter(|(_, height)| *height > rows) {
-            faults.push(format!("{}: {height} rows of a join on {:?}", room.card.name, join.on));
+            faults.push(format!("{}: {height} rows of a join on {:?}", entry.spec.name, join.on));
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
@@ -177,10 +177,10 @@ fn no_join_brings_all_rows_of_a_person_together() {
 fn rows_without_a_key_are_not_joined() {
     let few = i64::from(ROWS / 4);
     let mut faults = Vec::new();
-    for room in CATALOG {
+    for entry in CATALOG {
         // These keep them, and Polars hands them on one by one.
         let keeps = |join: &Join| matches!(join.args.how, JoinType::Left | JoinType::Full);
-        let joins = joins_of(room, &uneven(room, None)).into_iter();
+        let joins = joins_of(entry, &uneven(entry, None)).into_iter();
         let joins: Vec<Join> = joins.filter(|join| keeps(join) && !join.args.nulls_equal).collect();
         let without = joins.iter().map(|join| {
             let null: Vec<Expr> = join.on.iter().map(|key| key.clone().is_null()).collect();
@@ -189,7 +189,7 @@ fn rows_without_a_key_are_not_joined() {
         });
         let without = numbers(without.collect());
         for (join, rows) in joins.iter().zip(without).filter(|(_, rows)| *rows > few) {
-            let name = room.card.name;
+            let name = entry.spec.name;
             faults.push(format!("{name}: {rows} rows without a key joined on {:?}", join.on));
         }
     }
@@ -199,8 +199,8 @@ fn rows_without_a_key_are_not_joined() {
 /// The tables are uneven enough: plain joins of equals on them are caught.
 #[test]
 fn uneven_tables_are_uneven() {
-    let room = &CATALOG[0];
-    let [same, none] = [Some("same"), None].map(|text| uneven(room, text));
+    let entry = &CATALOG[0];
+    let [same, none] = [Some("same"), None].map(|text| uneven(entry, text));
     let people = [col(USER_KEY)];
     let rows = i64::from(ROWS);
     let sent = same.scan(&deployments::TABLE);

@@ -1,6 +1,6 @@
 //! The tables in `fixtures/`: a CSV for each, as its rows stand in a lake. Lines from `#` on say
 //! what is odd about the rows below; a column that is left out is null; hashes are worked out here.
-//! A room that has `fixtures/` of its own is asked about those tables instead of the common ones.
+//! A entry that has `fixtures/` of its own is asked about those tables instead of the common ones.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,28 +11,28 @@ use polars::prelude::*;
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, instant, loads, sessions, text_key};
 use wabalake_data::{TABLES, Table};
-use wabalake_queries::query::{Room, Tables};
+use wabalake_queries::query::{CatalogEntry, Tables};
 
-/// What was read of each file, since every test asks every room.
+/// What was read of each file, since every test asks every entry.
 static READ: LazyLock<Mutex<HashMap<PathBuf, DataFrame>>> = LazyLock::new(Mutex::default);
 
-/// Every table that a room is asked about.
-pub(crate) fn tables(room: &Room) -> Tables {
-    given().fold(Tables::new(), |tables, table| tables.with(table, read(room, table).lazy()))
+/// Every table that a entry is asked about.
+pub(crate) fn tables(entry: &CatalogEntry) -> Tables {
+    given().fold(Tables::new(), |tables, table| tables.with(table, read(entry, table).lazy()))
 }
 
-/// Every table that a room may read: those of exports, and what the lake tells of itself.
+/// Every table that a entry may read: those of exports, and what the lake tells of itself.
 pub(crate) fn given() -> impl Iterator<Item = &'static Table> {
     TABLES.iter().copied().chain([&loads::TABLE])
 }
 
-/// One table that a room is asked about, with every column that a scan offers; empty when there is
+/// One table that a entry is asked about, with every column that a scan offers; empty when there is
 /// no file.
-pub(crate) fn read(room: &Room, table: &Table) -> DataFrame {
-    let rooms = Path::new(env!("CARGO_MANIFEST_DIR"));
+pub(crate) fn read(entry: &CatalogEntry, table: &Table) -> DataFrame {
+    let entries = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = format!("fixtures/{}.csv", table.name);
-    let own = rooms.join(room.card.folder()).join(&file);
-    let path = if own.exists() { own } else { rooms.join(file) };
+    let own = entries.join(entry.spec.folder()).join(&file);
+    let path = if own.exists() { own } else { entries.join(file) };
     let mut read = READ.lock().unwrap();
     read.entry(path).or_insert_with_key(|path| from_csv(table, path)).clone()
 }
