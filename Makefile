@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-# A profile of Cargo.toml: release for use, ci for tests, dev while editing.
+# A profile of Cargo.toml: release for use and benchmarks, ci for tests and the demo, dev while editing.
 PROFILE ?= release
 # Where `make demo` puts its lake and its answers.
 DEMO ?= demo
@@ -17,9 +17,8 @@ ifdef WABALAKE
 build: ; @: # WABALAKE names a program that is there already.
 else
 WABALAKE = $(TARGET)/$(PROFILE:dev=debug)/wabalake
-build: ## The program, target/release/wabalake (PROFILE=dev is quicker to build and slower to run)
-	@test -e $(WABALAKE) || test $(PROFILE) != release || \
-		echo 'The first release build takes half an hour or more on 2 cores; later ones take a minute.'
+build: ## The program, target/release/wabalake (PROFILE=ci is quicker to build and slower to run)
+	@test -e $(WABALAKE) || echo 'The first build takes up to $(if $(filter release,$(PROFILE)),40,10) minutes on 2 cores.'
 	cargo build --locked --workspace --bins --profile $(PROFILE)
 
 cluster: .venv ## The same, able to ask a Spark cluster as well: `wabalake query NAME --engine spark`
@@ -33,6 +32,10 @@ help: ## This list
 
 # ---- To use ----
 
+# What is quick to compile answers a demo's questions soon enough, and the tests share its dependencies.
+ifneq ($(origin PROFILE), command line)
+demo: PROFILE = ci
+endif
 demo: build ## A lake made of data/exports, and every query asked of it: ./demo
 	@$(WABALAKE) load data/exports --lake $(DEMO)/lake
 	@mkdir -p $(DEMO)/answers
