@@ -66,7 +66,7 @@ pub fn answer(
 
 /// Tells of a mart that cannot be read, for which the tables answer.
 pub fn pass_over(lake: &Lake, mart: &str, error: &Error) {
-    let said = &error.report().what;
+    let said = &error.details().what;
     let what = if error.may_be_damage() { "its rows cannot be read" } else { said };
     lake.warn(&format!("mart `{mart}` is passed over, the next night makes it anew: {what}"));
 }
