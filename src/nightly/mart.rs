@@ -10,7 +10,7 @@ use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Buckets, CatalogEntry, OutputColumn, Question};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{self, Config};
+use crate::config::{Config, MartSettings};
 use crate::error::{Error, Result};
 use crate::lake::marts::MartLayout;
 
@@ -54,7 +54,7 @@ impl Mart {
     ///
     /// # Errors
     /// As [`Mart::all`].
-    pub fn of(said: &config::Mart, config: &Config) -> Result<Self> {
+    pub fn of(said: &MartSettings, config: &Config) -> Result<Self> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         let begins_well = said.name.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins_well || !said.name.chars().all(plain) {
@@ -66,7 +66,7 @@ impl Mart {
             let hint = suggestion_and(&said.query, entries(), "`wabalake queries` lists them");
             return Err(Error::lake(format!("no query `{}`", said.query)).hint(hint));
         };
-        let mut words = said.words();
+        let mut words = said.arguments();
         let takes = |id: &str| entry.command().get_arguments().any(|arg| arg.get_id() == id);
         if takes("timezone") && !said.params.contains_key("timezone") {
             words.push(format!("--timezone={}", config.timezone.unwrap_or(Tz::UTC)));
