@@ -10,7 +10,7 @@ use clap::{ArgMatches, Command};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{CatalogEntry, OutputColumn, Question};
 
-use super::{Asked, parse, usage};
+use super::{Invocation, parse, usage};
 use crate::error::{Error, Result};
 use crate::nightly::Dates;
 
@@ -103,12 +103,16 @@ impl<'a> Named<'a> {
 
     /// What is asked, where days begin in the lake's own zone unless the command line or the
     /// environment names one.
-    pub(super) fn question_in(&self, asked: &Asked<'_>, lakes: Option<Tz>) -> Result<Question> {
+    pub(super) fn question_in(
+        &self,
+        invocation: &Invocation<'_>,
+        lakes: Option<Tz>,
+    ) -> Result<Question> {
         let said = self.matches.try_contains_id("timezone").is_ok()
             && self.matches.value_source("timezone") != Some(ValueSource::DefaultValue);
         let Some(zone) = lakes.filter(|_| !said) else { return self.question() };
         // As if it had been said: wabalake query NAME --timezone ZONE …
-        let mut words = asked.words.to_vec();
+        let mut words = invocation.arguments.to_vec();
         let name = words.iter().skip(1).position(|word| word == self.entry.spec.name);
         let name = name.ok_or_else(|| Error::bug("the query was not named"))?;
         words.insert(name + 2, OsString::from(format!("--timezone={zone}")));
