@@ -46,6 +46,7 @@ pub mod proportions;
 pub mod sql;
 pub mod tables;
 pub mod tags;
+pub mod usage;
 pub mod words;
 pub mod zone;
 
