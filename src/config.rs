@@ -23,11 +23,11 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
-use wabalake_data::TABLES;
 use wabalake_data::cells::phone::dialling_code;
 use wabalake_data::reference::countries;
 use wabalake_data::words::{did_you_mean, listed, nearest, suggestion};
-use wabalake_queries::query::zone::read_zone;
+use wabalake_data::{Invalid, TABLES};
+use wabalake_queries::query::time::read_zone;
 
 use crate::error::{Context as _, Error, Result};
 
@@ -355,7 +355,12 @@ fn wrong(text: &str, error: &toml::de::Error) -> Error {
 
 fn zone<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Tz>, D::Error> {
     let name = String::deserialize(from)?;
-    read_zone(&name).map(Some).map_err(serde::de::Error::custom)
+    read_zone(&name).map(Some).map_err(invalid)
+}
+
+/// An invalid value with its hint.
+fn invalid<E: serde::de::Error>(Invalid { what, hint }: Invalid) -> E {
+    E::custom(hint.map_or_else(|| what.clone(), |hint| format!("{what}\n  hint: {hint}")))
 }
 
 /// A country that has phone numbers, by its code.
@@ -391,7 +396,7 @@ fn zones<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, Tz
                 .unwrap_or_else(|| "`wabalake load --help` lists them".to_owned());
             return Err(D::Error::custom(format!("no table `{name}`\n  hint: {hint}")));
         };
-        Ok((table, read_zone(&zone).map_err(D::Error::custom)?))
+        Ok((table, read_zone(&zone).map_err(invalid)?))
     };
     named.into_iter().map(zone).collect()
 }

@@ -38,7 +38,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
     options.output.check(Listing::Answer)?;
     let lake = options.lake.open()?;
-    let question = named.question_in(asked, Config::of(lake.root())?.timezone)?;
+    let question = named.question(Config::of(lake.root())?.timezone)?;
     let rows = polars::collect(polars::plan(&lake, &question, None)?, &question)?;
     let answer = Answer::new(&rows, question.columns(), question.timezone())?;
     options.output.write(&answer, Listing::Answer)

@@ -52,9 +52,9 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
     let lake = options.lake.open()?;
     let config = Config::of(lake.root())?;
-    let question = named.question_in(asked, config.timezone)?;
+    let question = named.question(config.timezone)?;
     let from_mart = match options.marts.of(&config) {
-        Some(config) => fresh::answer(&lake, &config, &question, named.dates())?,
+        Some(config) => fresh::answer(&lake, &config, &question)?,
         None => None,
     };
     let (mart, plan) = match from_mart {

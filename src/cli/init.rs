@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clap::{Args, Command, FromArgMatches as _};
-use wabalake_queries::query::zone::read_zone;
+use wabalake_queries::query::time::read_zone;
 
 use super::output::{shown_path, to_stdout};
 use super::{Asked, Subcommand, usage};

@@ -10,8 +10,8 @@ use clap::{Args, Command, FromArgMatches as _};
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::words::{counted, nearest, plural};
 use wabalake_data::{TABLES, Table, table};
-use wabalake_queries::query::days::read_date;
-use wabalake_queries::query::zone::read_zone;
+use wabalake_queries::query::time::read_date;
+use wabalake_queries::query::time::read_zone;
 
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout};
 use super::shared::{CountryOption, LakeOption};

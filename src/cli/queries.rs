@@ -63,7 +63,7 @@ fn define(command: Command) -> Command {
 fn run(asked: &Asked<'_>) -> Result<()> {
     let Some(named) = Named::of(asked.matches) else { return list(asked) };
     if named.matches.get_flag(SQL) {
-        let sql = named.question()?.sql();
+        let sql = named.question(None)?.sql();
         return to_stdout(|out| Ok(writeln!(out, "{}", sql.trim_end())?));
     }
     let options =

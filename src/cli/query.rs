@@ -1,4 +1,4 @@
-//! `wabalake query NAME`: answers a named query, or one from a file.
+//! `wabalake query NAME`: answers a query of the catalog, or an SQL file.
 
 use clap::{Args, Command, FromArgMatches as _};
 use wabalake_queries::query::CatalogEntry;
@@ -15,7 +15,7 @@ use crate::render::{Answer, Format};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "query", define, run };
 
-// What every query takes beside its own options.
+// The options that all queries have in common.
 #[derive(Args)]
 #[group(skip)]
 #[command(next_help_heading = "Lake and output")]
@@ -44,8 +44,8 @@ fn define(command: Command) -> Command {
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true)
         .after_help(
-            "`wabalake query NAME --help` tells all about one. `wabalake query ./FILE.sql` answers one \
-             of your own: see `wabalake sql --help`.",
+            "`wabalake query NAME --help` describes a query. `wabalake query ./FILE.sql` answers one of \
+             your own: see `wabalake sql --help`.",
         );
     entries::subcommands(command, define_entry)
 }
@@ -54,7 +54,7 @@ fn define_entry(command: Command) -> Command {
     Options::augment_args(entries::define(command))
 }
 
-/// The subcommand of one query, by itself.
+/// The subcommand of one query.
 pub(super) fn command(entry: &CatalogEntry) -> Command {
     let name = entry.spec.name;
     define_entry(Command::new(name).bin_name(format!("wabalake query {name}")))
@@ -72,18 +72,17 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     options.engine.check(named.matches)?;
     let lake = options.lake.open()?;
     let config = Config::of(lake.root())?;
-    let question = named.question_in(asked, config.timezone)?;
+    let question = named.question(config.timezone)?;
     let response = match options.output.format(listing) {
         Format::MetaJson => Some(options.engine.response(&lake, &question)?),
         _ => None,
     };
-    // An answer about one person need not say whose it is.
+    // An answer about one person is personal data even without a phone number in it.
     let access = if named.is_about_a_person() { Access::Owner } else { Access::Usual };
     let write = |answer: Answer| match response {
         Some(response) => options.output.write_for(access, &answer.within(response), listing),
         None => options.output.write_for(access, &answer, listing),
     };
     let marts = options.marts.of(&config);
-    let marts = marts.as_ref().map(|config| (config, named.dates()));
-    options.engine.answer(&lake, &question, options.limit, marts, write)
+    options.engine.answer(&lake, &question, options.limit, marts.as_ref(), write)
 }

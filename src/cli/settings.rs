@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use wabalake_queries::query::zone::read_zone;
+use wabalake_queries::query::time::read_zone;
 
 use super::shared::CountryOption;
 use crate::config::{Config, FILE};

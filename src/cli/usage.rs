@@ -12,7 +12,9 @@ use std::num::{IntErrorKind, ParseIntError};
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use wabalake_data::Invalid;
 use wabalake_data::words::{listed, suggestion, suggestion_and};
+use wabalake_queries::query::usage::said;
 
 use crate::error::Error;
 
@@ -124,16 +126,19 @@ fn not_one_of(error: &clap::Error, place: &Place) -> Error {
 }
 
 fn bad_value(error: &clap::Error) -> Error {
-    let Some(source) = error.source() else {
-        // Parameters that do not fit together: said by the query itself.
-        let said = first_lines(error);
-        let (what, hint) = with_hint(&said);
+    let given = |what: &str| {
+        let value = text(error, ContextKind::InvalidValue);
+        format!("{} `{}`: {what}", option(error), shown(&value))
+    };
+    if let Some(Invalid { what, hint }) = said(error) {
+        let what = if error.source().is_some() { given(&what) } else { what };
         let error = Error::usage(what);
         return match hint {
             Some(hint) => error.hint(hint),
             None => error,
         };
-    };
+    }
+    let Some(source) = error.source() else { return Error::usage(first_lines(error)) };
     let said = source.to_string();
     let (what, hint) = match source.downcast_ref::<ParseIntError>().map(ParseIntError::kind) {
         None => with_hint(&said),
@@ -142,8 +147,7 @@ fn bad_value(error: &clap::Error) -> Error {
         }
         Some(_) => ("not a whole number", Some("write it in digits, such as 100")),
     };
-    let value = text(error, ContextKind::InvalidValue);
-    let error = Error::usage(format!("{} `{}`: {what}", option(error), shown(&value)));
+    let error = Error::usage(given(what));
     match hint {
         Some(hint) => error.hint(hint),
         None => error,

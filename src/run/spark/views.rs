@@ -41,17 +41,15 @@ pub(super) struct View {
 }
 
 impl View {
-    /// A view for each table of a question; of the first only the files that may matter.
+    /// A view for each table of a question, over the files that may have rows in its date range.
     pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
         let mut views = Vec::new();
-        let mut instants = question.instants();
         for table in question.spec().reads {
             views.push(if **table == loads::TABLE {
                 Self::of_loads(&lake.loads()?)?
             } else {
-                Self::within(table, &lake.snapshot(*table)?, instants, paths)?
+                Self::within(table, &lake.snapshot(*table)?, question.instants(table), paths)?
             });
-            instants = (None, None);
         }
         Ok(views)
     }

@@ -21,7 +21,7 @@ use sqlparser::ast::{
 use wabalake_data::Table;
 use wabalake_data::tables::instant;
 use wabalake_data::words::{did_you_mean, nearest};
-use wabalake_queries::query::days::read_date;
+use wabalake_queries::query::time::read_date;
 
 use super::depth::too_much;
 use super::fault::{at, shown};

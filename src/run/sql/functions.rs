@@ -19,8 +19,8 @@ use polars::prelude::{
 use polars::sql::{FunctionOptions, FunctionRegistry};
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::instant;
-use wabalake_queries::query::days::read_date;
-use wabalake_queries::query::zone::{Clock, day_start};
+use wabalake_queries::query::time::read_date;
+use wabalake_queries::query::time::{Clock, day_start};
 
 /// Makes an instant of a stamp, a date, a text, or microseconds since 1970.
 pub(super) const INSTANT: &str = "instant";

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use polars::prelude::DataType;
 use sqlparser::ast::{DollarQuotedString, Expr, Value};
 use wabalake_data::words::suggestion_and;
-use wabalake_queries::query::days::read_date;
+use wabalake_queries::query::time::read_date;
 
 use super::bind::call;
 use super::functions::{INSTANT, LOCAL_DATE, read};
