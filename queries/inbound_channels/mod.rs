@@ -1,9 +1,8 @@
-//! Which channels bring inbound users, and which are the best ones?
+//! Which channels bring inbound users, and what do these convert to?
 //!
-//! One row for each channel and, where it is an ad, a post or a WhatsApp link, for each of those: an
-//! ad and a post by type and id, a link by source and name. Only inbound sessions count. What they
-//! convert to is found in the whole lake; a session counts once as converted, and each of its
-//! conversions as revenue.
+//! One row per channel and campaign: an ad or a post by type and id, a WhatsApp link by source and name.
+//! Only inbound sessions count. Their conversions are looked up in the whole lake; a session counts
+//! once as converted, and each of its conversions adds to the revenue.
 
 use wabalake_data::tables::conversions::VALUE;
 use wabalake_data::tables::sessions::{
@@ -12,14 +11,14 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, conversions};
 
+use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{channel, meta_type};
-use crate::query::money::{self, AMOUNT};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
 pub struct InboundChannels;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -28,25 +27,25 @@ pub struct Params {
     conversions: Conversions,
 }
 
-/// What led to the sessions.
+/// The channel that led to the sessions.
 pub const CHANNEL: &str = "channel";
 /// Ad or Post, or the source of a WhatsApp link.
 pub const SOURCE: &str = "source";
-/// The ad's or post's identifier, or the name of a link's campaign.
+/// The id of an ad or post, or the campaign name of a WhatsApp link.
 pub const CAMPAIGN: &str = "campaign";
 /// Inbound sessions.
 pub const SESSIONS: &str = "sessions";
-/// The people in them.
+/// People in them.
 pub const USERS: &str = "users";
-/// How long those sessions last that ended, on average.
+/// Average duration of finished sessions.
 pub const AVG_DURATION_SECONDS: &str = "avg_duration_seconds";
-/// Sessions with an agent, of all.
+/// Share of the sessions with an agent.
 pub const AGENT_PCT: &str = "agent_pct";
-/// Sessions that converted, of all.
+/// Share of the sessions that converted.
 pub const CONVERSION_PCT: &str = "conversion_pct";
-/// What their conversions earned.
+/// Revenue of their conversions.
 pub const REVENUE: &str = "revenue";
-/// Its currency; several are joined by `+`.
+/// Currency of the revenue; several are joined by `+`.
 pub const REVENUE_CURRENCY: &str = "revenue_currency";
 
 const DURATION: &str = "duration";
@@ -60,8 +59,8 @@ impl Query for InboundChannels {
     const SPEC: Spec = Spec {
         name: "inbound-channels",
         title: "Channels that bring inbound users",
-        question: "Which channels bring inbound users, and the best ones? Inbound sessions by the \
-                   ad, post or WhatsApp link that led to them, and what they convert to.",
+        question: "Which channels bring inbound users, and what do these convert to? Inbound sessions \
+                   by the ad, post or WhatsApp link that led to them, with conversions and revenue.",
         reads: &[&sessions::TABLE, &conversions::TABLE],
         range: Range::History,
         columns: &[
@@ -81,9 +80,13 @@ impl Query for InboundChannels {
         ],
         key: &[CHANNEL, SOURCE, CAMPAIGN],
         order: &[Order::Descending(SESSIONS)],
-        example: "--from 2025-06-01 --to 2025-06-30 --event purchase",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--event", "purchase"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let is_channel = |name: &'static str| col(CHANNEL).eq(lit(name));

@@ -8,7 +8,6 @@ use wabalake_queries::query::Question;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::nightly::Dates;
 use crate::nightly::fresh::{self, FromMart};
 use crate::render::{Answer, Response};
 use crate::run::polars;
@@ -87,13 +86,13 @@ impl EngineOptions {
         lake: &Lake,
         question: &Question,
         limit: Option<u64>,
-        marts: Option<(&Config, Dates)>,
+        marts: Option<&Config>,
         write: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         match self.engine {
             Engine::Polars => {
                 let from_mart = match marts {
-                    Some((config, dates)) => fresh::answer(lake, config, question, dates)?,
+                    Some(config) => fresh::answer(lake, config, question)?,
                     None => None,
                 };
                 let needed = needed(question, limit);

@@ -52,9 +52,9 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     let options: Options = invocation.parse_from(named.matches)?;
     let lake = options.lake.open()?;
     let config = Config::of(lake.root())?;
-    let question = named.question_in(invocation, config.timezone)?;
+    let question = named.question(config.timezone)?;
     let from_mart = match options.marts.of(&config) {
-        Some(config) => fresh::answer(&lake, &config, &question, named.dates())?,
+        Some(config) => fresh::answer(&lake, &config, &question)?,
         None => None,
     };
     let (mart, plan) = match from_mart {

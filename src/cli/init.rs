@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 
 use chrono_tz::Tz;
 use clap::Args;
-use wabalake_queries::query::zone::read_zone;
+use wabalake_queries::query::time::read_zone;
 
 use super::output::{shown_path, to_stdout};
 use super::shared::LakeOption;

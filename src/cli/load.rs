@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::words::{counted, nearest, plural};
 use wabalake_data::{Invalid, TABLES, Table, table};
-use wabalake_queries::query::days::read_date;
+use wabalake_queries::query::time::read_date;
 
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout, warn};
 use super::shared::{CountryOption, LakeOption, SourceZoneOption};

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 use wabalake_data::TABLES;
 use wabalake_data::words::{counted, grouped, plural, suggestion};
-use wabalake_queries::query::zone::day_start;
+use wabalake_queries::query::time::day_start;
 
 use super::output::{print_error, say, to_file_for, to_stdout};
 use super::settings::SettingsOptions;

@@ -64,7 +64,7 @@ fn define(command: Command) -> Command {
 fn run(invocation: &Invocation<'_>) -> Result<()> {
     let Some(named) = Named::of(invocation.matches) else { return list(&invocation.parse()?) };
     if named.matches.get_flag(SQL) {
-        let sql = named.question()?.sql();
+        let sql = named.question(None)?.sql();
         return to_stdout(|out| Ok(writeln!(out, "{}", sql.trim_end())?));
     }
     let options: Options = invocation.parse_from(named.matches)?;

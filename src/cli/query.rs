@@ -72,18 +72,17 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     options.engine.check(named.matches)?;
     let lake = options.lake.open()?;
     let config = Config::of(lake.root())?;
-    let question = named.question_in(invocation, config.timezone)?;
+    let question = named.question(config.timezone)?;
     let response = match options.output.format(listing) {
         Format::MetaJson => Some(options.engine.response(&lake, &question)?),
         _ => None,
     };
-    // An answer about one person is private even without a column of people.
+    // An answer about one person is personal data even without a phone number in it.
     let access = if named.is_about_a_person() { Access::Owner } else { Access::Usual };
     let write = |answer: Answer| match response {
         Some(response) => options.output.write_for(access, &answer.within(response), listing),
         None => options.output.write_for(access, &answer, listing),
     };
     let marts = options.marts.of(&config);
-    let marts = marts.as_ref().map(|config| (config, named.dates()));
-    options.engine.answer(&lake, &question, options.limit, marts, write)
+    options.engine.answer(&lake, &question, options.limit, marts.as_ref(), write)
 }

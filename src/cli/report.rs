@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::Args;
-use wabalake_queries::query::days::read_date;
 use wabalake_queries::query::numbers::whole;
+use wabalake_queries::query::time::read_date;
 
 use super::output::{to_file_for, to_stdout};
 use super::shared::{LakeOption, ZoneOption};

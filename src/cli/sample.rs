@@ -10,8 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use wabalake_data::words::{counted, grouped};
 use wabalake_data::{TABLES, Table};
-use wabalake_queries::query::days::read_date;
 use wabalake_queries::query::numbers::whole;
+use wabalake_queries::query::time::read_date;
 use wabalake_sample::{File, Plan, Summary};
 
 use super::output::{shown_path, to_file, to_stdout};

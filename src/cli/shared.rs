@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::Args;
-use wabalake_queries::query::zone::read_zone;
+use wabalake_queries::query::time::read_zone;
 
 use super::output::warn;
 use crate::config::{Alpha2, Config, read_country};

@@ -15,7 +15,7 @@ use wabalake_data::cells::phone::dialling_code;
 use wabalake_data::reference::countries;
 use wabalake_data::words::{did_you_mean, listed, nearest, suggestion};
 use wabalake_data::{Invalid, TABLES};
-use wabalake_queries::query::zone::read_zone;
+use wabalake_queries::query::time::read_zone;
 
 use super::{
     Alpha2, Config, InboxSettings, LakeSettings, MartSettings, NightlySettings, PageSettings,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wabalake_data::words::counted;
 use wabalake_queries::query::Invalidation;
-use wabalake_queries::query::invalidation::local_dates;
+use wabalake_queries::query::time::local_dates;
 
 use super::mart::Mart;
 use super::sources::{Print, Sources};

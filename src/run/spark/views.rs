@@ -41,17 +41,15 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Builds a view for each table of a question. The range of dates applies to the first.
+    /// Builds a view for each table of a question, over the files that may have rows in its date range.
     pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
         let mut views = Vec::new();
-        let mut instants = question.instants();
         for table in question.spec().reads {
             views.push(if **table == loads::TABLE {
                 Self::of_loads(&lake.loads()?)?
             } else {
-                Self::within(table, &lake.snapshot(*table)?, instants, paths)?
+                Self::within(table, &lake.snapshot(*table)?, question.instants(table), paths)?
             });
-            instants = (None, None);
         }
         Ok(views)
     }
@@ -101,7 +99,10 @@ impl View {
         if !self.tuples.is_empty() {
             let names: Vec<&str> = typed.iter().map(|(name, _)| *name).collect();
             let (rows, names) = (self.tuples.join(", "), names.join(", "));
-            return Ok(statement(format!("SELECT * FROM (VALUES {rows}) AS loads ({names})"), None));
+            return Ok(statement(
+                format!("SELECT * FROM (VALUES {rows}) AS loads ({names})"),
+                None,
+            ));
         }
         if self.files.is_empty() {
             let nulls = typed.iter().map(|(name, of)| format!("CAST(NULL AS {of}) AS `{name}`"));

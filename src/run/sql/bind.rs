@@ -20,7 +20,7 @@ use sqlparser::ast::{
 };
 use wabalake_data::Table;
 use wabalake_data::words::{did_you_mean, nearest};
-use wabalake_queries::query::days::read_date;
+use wabalake_queries::query::time::read_date;
 
 use super::ast::{
     arguments, call, chained, date_literal, expression, instant_literal, nested, quoted,

@@ -20,8 +20,8 @@ use polars::prelude::{
 use polars::sql::{FunctionOptions, FunctionRegistry};
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::instant;
-use wabalake_queries::query::days::read_date;
-use wabalake_queries::query::zone::{Clock, day_start};
+use wabalake_queries::query::time::read_date;
+use wabalake_queries::query::time::{Clock, day_start};
 
 /// Converts a timestamp, a date, a text or microseconds since 1970 to a timestamp.
 pub(super) const INSTANT: &str = "instant";

@@ -11,7 +11,7 @@ use polars::prelude::DataType;
 use sqlparser::ast::{Expr, Value};
 use wabalake_data::Invalid;
 use wabalake_data::words::suggestion_and;
-use wabalake_queries::query::days::read_date;
+use wabalake_queries::query::time::read_date;
 
 use super::ast::{date_literal, expression, instant_literal, quoted};
 use super::functions::read;
