@@ -12,9 +12,10 @@ use wabalake_data::tables::session_summaries::{
 use wabalake_data::tables::{CURRENCY, messages, rates, sessions};
 
 use crate::query::billing::conversations::{FreeSessions, conversations};
+use crate::query::billing::money;
 use crate::query::billing::prices::DATED;
+use crate::query::lines;
 use crate::query::prelude::*;
-use crate::query::{lines, money};
 
 /// See the [module](self) for the question it answers.
 pub struct SessionSummary;

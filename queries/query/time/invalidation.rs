@@ -39,7 +39,7 @@ pub struct Buckets {
 
 impl Buckets {
     /// The finest bucket column among the columns of a key.
-    pub(super) fn among(columns: &[OutputColumn]) -> Option<Self> {
+    pub(crate) fn among(columns: &[OutputColumn]) -> Option<Self> {
         let buckets = columns.iter().filter_map(|column| {
             let clock = match (column.name, column.of) {
                 ("half_hour", Type::Instant) => Clock::HalfHour,
