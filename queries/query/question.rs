@@ -8,8 +8,7 @@ use polars::prelude::{DataFrame, LazyFrame, PolarsResult, SortMultipleOptions, c
 use wabalake_data::Table;
 
 use super::{
-    Bindings, Buckets, Envelope, Invalidation, Order, OutputColumn, Period, Query, Range, Spec,
-    Tables,
+    Bindings, Buckets, Envelope, Invalidation, Order, OutputColumn, Period, Query, Spec, Tables,
 };
 
 /// A query with its parameters.
@@ -29,10 +28,7 @@ impl Question {
     /// The first instant of a table that counts and the first one after, in microseconds; `None`
     /// where the range is open. Rows outside do not change the answer.
     pub fn instants(&self, table: &Table) -> (Option<i64>, Option<i64>) {
-        match self.spec.range {
-            Range::Rows(of) if of == table => self.period.instants(),
-            _ => (None, None),
-        }
+        if self.is_ranged(table) { self.period.instants() } else { (None, None) }
     }
 
     /// The values of `--from` and `--to`, both inclusive.
@@ -72,18 +68,22 @@ impl Question {
         let mut key_columns = self.columns();
         key_columns.retain(|column| key.contains(&column.name));
         let by_bucket = self.invalidation.iter().any(|(_, of)| *of == Invalidation::Bucket);
-        let of_rows = matches!(self.spec.range, Range::Rows(_));
+        let of_rows = self.spec.range.table().is_some();
         Buckets::among(&key_columns).filter(|_| by_bucket && of_rows)
     }
 
     /// Which rows of the answer a changed row of a table affects.
     pub fn invalidation(&self, table: &Table) -> Invalidation {
         let declared = self.invalidation.iter().find(|(declared, _)| *declared == table);
-        let is_ranged = matches!(self.spec.range, Range::Rows(of) if of == table);
         match declared {
-            Some((_, invalidation)) if is_ranged && self.buckets().is_some() => *invalidation,
+            Some((_, of)) if self.is_ranged(table) && self.buckets().is_some() => *of,
             _ => Invalidation::Answer,
         }
+    }
+
+    /// Returns `true` if `--from` and `--to` restrict the rows of a table.
+    fn is_ranged(&self, table: &Table) -> bool {
+        self.spec.range.table().is_some_and(|ranged| ranged == table)
     }
 
     /// The columns that the answer is sorted by. No two rows are equal in all of them.
