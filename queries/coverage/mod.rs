@@ -131,7 +131,7 @@ impl Query for Coverage {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         Ok(params.timezone.resolve(defaults))
     }
 

@@ -8,7 +8,8 @@ use polars::prelude::{DataFrame, LazyFrame, PolarsResult, SortMultipleOptions, c
 use wabalake_data::Table;
 
 use super::{
-    Bindings, Buckets, Envelope, Invalidation, Order, OutputColumn, Period, Query, Spec, Tables,
+    AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Spec, Tables,
+    Timeframe,
 };
 
 /// A query with its parameters.
@@ -16,7 +17,7 @@ pub struct Question {
     pub(super) spec: Spec,
     pub(super) invalidation: &'static [(&'static Table, Invalidation)],
     pub(super) query: Box<dyn ErasedQuery>,
-    pub(super) period: Period,
+    pub(super) timeframe: Timeframe,
 }
 
 impl Question {
@@ -28,17 +29,17 @@ impl Question {
     /// The first instant of a table that counts and the first one after, in microseconds; `None`
     /// where the range is open. Rows outside do not change the answer.
     pub fn instants(&self, table: &Table) -> (Option<i64>, Option<i64>) {
-        if self.is_ranged(table) { self.period.instants() } else { (None, None) }
+        if self.is_ranged(table) { self.timeframe.instants() } else { (None, None) }
     }
 
     /// The values of `--from` and `--to`, both inclusive.
     pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
-        self.period.dates()
+        self.timeframe.dates()
     }
 
     /// The time zone in which the answer's instants are shown.
     pub fn timezone(&self) -> Tz {
-        self.period.timezone()
+        self.timeframe.timezone()
     }
 
     /// The columns of the answer.
@@ -63,13 +64,13 @@ impl Question {
 
     /// The time buckets of the answer that can be computed one by one; `None` if only the whole
     /// answer can be computed.
-    pub fn buckets(&self) -> Option<Buckets> {
+    pub fn buckets(&self) -> Option<AnswerBuckets> {
         let key = self.key();
         let mut key_columns = self.columns();
         key_columns.retain(|column| key.contains(&column.name));
         let by_bucket = self.invalidation.iter().any(|(_, of)| *of == Invalidation::Bucket);
         let of_rows = self.spec.range.table().is_some();
-        Buckets::among(&key_columns).filter(|_| by_bucket && of_rows)
+        AnswerBuckets::among(&key_columns).filter(|_| by_bucket && of_rows)
     }
 
     /// Which rows of the answer a changed row of a table affects.
