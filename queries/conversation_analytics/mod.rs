@@ -58,7 +58,7 @@ impl Query for ConversationAnalytics {
         envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
     });
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.points.resolve(defaults)
     }
 

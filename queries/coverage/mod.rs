@@ -18,10 +18,7 @@ use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
 use polars::prelude::{Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat};
-use wabalake_data::tables::{
-    UTC_DAY, ad_spend, audience_tags, closures, conversions, deployments, instant, loads,
-    message_summaries, messages, meta_points, rates, session_summaries, sessions, variables,
-};
+use wabalake_data::tables::{UTC_DAY, audience_tags, deployments, instant, loads, rates, sessions};
 use wabalake_data::{TABLES, Table};
 
 use crate::query::prelude::*;
@@ -86,6 +83,17 @@ const LAST_LOADED_AT: &str = "last_loaded_at";
 const WINDOWS_LEFT: &str = "windows_left";
 const DAY: &str = "day";
 
+/// Every table of exports, and the loads.
+const READS: [&Table; TABLES.len() + 1] = {
+    let mut reads: [&Table; TABLES.len() + 1] = [&loads::TABLE; TABLES.len() + 1];
+    let mut at = 0;
+    while at < TABLES.len() {
+        reads[at] = TABLES[at];
+        at += 1;
+    }
+    reads
+};
+
 impl Query for Coverage {
     type Params = Params;
 
@@ -96,21 +104,7 @@ impl Query for Coverage {
                    counts the days without rows between the first and the last. next_from and \
                    next_to are the next window to export from Treble, which exports at most 30 \
                    days at once; windows_left is the number of such windows.",
-        reads: &[
-            &sessions::TABLE,
-            &deployments::TABLE,
-            &messages::TABLE,
-            &message_summaries::TABLE,
-            &session_summaries::TABLE,
-            &closures::TABLE,
-            &meta_points::TABLE,
-            &ad_spend::TABLE,
-            &conversions::TABLE,
-            &audience_tags::TABLE,
-            &rates::TABLE,
-            &variables::TABLE,
-            &loads::TABLE,
-        ],
+        reads: &READS,
         range: Range::History,
         columns: &[
             OutputColumn::term(TABLE),
@@ -137,7 +131,7 @@ impl Query for Coverage {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         Ok(params.timezone.resolve(defaults))
     }
 

@@ -24,7 +24,7 @@ use crate::query::measures::parent_key;
 use crate::query::prelude::*;
 use crate::query::time;
 
-/// One check of a table's rows.
+/// A check of the rows of a table.
 pub(super) struct Check {
     pub(super) name: &'static str,
     /// Predicate: it applies to a row.

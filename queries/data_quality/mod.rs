@@ -111,7 +111,7 @@ impl Query for DataQuality {
     const JUDGE: Option<Judge<Self>> =
         Some(Judge { is_asked: |params| !params.fail_on.is_empty(), fault });
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 

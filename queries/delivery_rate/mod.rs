@@ -84,7 +84,7 @@ impl Query for DeliveryRate {
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&deployments::TABLE, Invalidation::Bucket)];
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 

@@ -61,35 +61,13 @@ impl Query for InactivityGaps {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.range.resolve(defaults)
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        const INCOMING: &str = "incoming";
         let minutes = params.minutes();
-        let order = [USER_KEY, LINE, CREATED_AT, WHATSAPP_ID];
-        let mut needed: Vec<Expr> = order.map(col).to_vec();
-        needed.push(outgoing().not().alias(INCOMING));
-        let in_order = tables
-            .scan(&messages::TABLE)
-            .filter(col(USER_KEY).is_not_null().and(outgoing().and(message_failed()).not()))
-            .select(needed)
-            .sort(order, SortMultipleOptions::default());
-
-        let before = |column: &str| col(column).shift(lit(1));
-        let same_person = col(USER_KEY).eq(before(USER_KEY));
-        let same_line = col(LINE).eq_missing(before(LINE));
-        let micros = |at: Expr| at.cast(DataType::Int64);
-        let gap = micros(col(CREATED_AT)) - micros(before(CREATED_AT));
-        let gap = when(same_person.and(same_line)).then(gap).otherwise(lit(Null {}));
-        let counts = col(INCOMING).and(col(GAP).is_not_null());
-        let counts = match params.range.holds_instant(&col(CREATED_AT)) {
-            Some(in_range) => counts.and(in_range),
-            None => counts,
-        };
-        let replies = in_order.with_column(gap.alias(GAP)).filter(counts);
-
+        let replies = replies(tables, params);
         let longer = |minutes: i64| col(GAP).gt(lit(minutes * MINUTE));
         let mut counted = vec![rows().alias(REPLIES)];
         for n in &minutes {
@@ -113,6 +91,33 @@ impl Query for InactivityGaps {
     fn bind(params: &Params) -> Bindings {
         params.range.bind(Bindings::new()).list(MINUTES, &params.minutes())
     }
+}
+
+/// Incoming messages of the range that follow another message, with the gap before them in
+/// microseconds.
+fn replies(tables: &Tables, params: &Params) -> LazyFrame {
+    const INCOMING: &str = "incoming";
+    let order = [USER_KEY, LINE, CREATED_AT, WHATSAPP_ID];
+    let mut columns: Vec<Expr> = order.map(col).to_vec();
+    columns.push(outgoing().not().alias(INCOMING));
+    let sorted = tables
+        .scan(&messages::TABLE)
+        .filter(col(USER_KEY).is_not_null().and(outgoing().and(message_failed()).not()))
+        .select(columns)
+        .sort(order, SortMultipleOptions::default());
+
+    let before = |column: &str| col(column).shift(lit(1));
+    let same_person = col(USER_KEY).eq(before(USER_KEY));
+    let same_line = col(LINE).eq_missing(before(LINE));
+    let micros = |at: Expr| at.cast(DataType::Int64);
+    let gap = micros(col(CREATED_AT)) - micros(before(CREATED_AT));
+    let gap = when(same_person.and(same_line)).then(gap).otherwise(lit(Null {}));
+    let is_reply = col(INCOMING).and(col(GAP).is_not_null());
+    let counts = match params.range.holds_instant(&col(CREATED_AT)) {
+        Some(in_range) => is_reply.and(in_range),
+        None => is_reply,
+    };
+    sorted.with_column(gap.alias(GAP)).filter(counts)
 }
 
 impl Params {

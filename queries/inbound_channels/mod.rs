@@ -84,43 +84,26 @@ impl Query for InboundChannels {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let is_channel = |name: &'static str| col(CHANNEL).eq(lit(name));
-        let either = |meta: Expr, link: &str| {
-            when(is_channel("meta-ad").or(is_channel("meta-post")))
-                .then(meta)
-                .when(is_channel("whatsapp-link"))
-                .then(col(link))
-                .otherwise(lit(Null {}))
-        };
-        let inbound = params
-            .days
-            .scan(tables, &sessions::TABLE)
-            .filter(col(SESSION_TYPE).eq(lit("Inbound")))
-            .with_columns([channel().alias(CHANNEL), session_duration().alias(DURATION)])
-            .with_columns([
-                either(meta_type(), WHATSAPP_LINK_CAMPAIGN_SOURCE).alias(SOURCE),
-                either(col(META_SOURCE_ID), WHATSAPP_LINK_CAMPAIGN_NAME).alias(CAMPAIGN),
-            ]);
-
+        let inbound = inbound(tables, params);
         let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
         let on = [col(SESSION_KEY)];
-        let owed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
+        let attributed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
             params.conversions.attributed(tables)?,
             &on,
             &on,
             JoinArgs::new(JoinType::Inner),
         );
-        let converted = owed
+        let converted = attributed
             .clone()
             .group_by(&of_campaign)
             .agg([rows().alias(CONVERSIONS), col(SESSION_KEY).n_unique().alias(CONVERTED)]);
-        let earned = money::summed(owed, &of_campaign, VALUE);
-        let known = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+        let earned = money::summed(attributed, &of_campaign, VALUE);
+        let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         let campaigns = inbound
             .group_by(&of_campaign)
             .agg([
@@ -130,8 +113,8 @@ impl Query for InboundChannels {
                 average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
                 agent_sessions().alias(AGENT_SESSIONS),
             ])
-            .join(converted, &of_campaign, &of_campaign, known())
-            .join(earned, &of_campaign, &of_campaign, known())
+            .join(converted, &of_campaign, &of_campaign, left())
+            .join(earned, &of_campaign, &of_campaign, left())
             .with_columns([CONVERSIONS, CONVERTED].map(|count| col(count).fill_null(lit(0))));
         Ok(campaigns.with_columns([
             share_pct(col(AGENT_SESSIONS), col(SESSIONS)).alias(AGENT_PCT),
@@ -144,4 +127,25 @@ impl Query for InboundChannels {
     fn bind(params: &Params) -> Bindings {
         params.conversions.bind(params.days.bind(Bindings::new()))
     }
+}
+
+/// The inbound sessions of the range with their channel, source, campaign and duration.
+fn inbound(tables: &Tables, params: &Params) -> LazyFrame {
+    let is_channel = |name: &'static str| col(CHANNEL).eq(lit(name));
+    let either = |meta: Expr, link: &str| {
+        when(is_channel("meta-ad").or(is_channel("meta-post")))
+            .then(meta)
+            .when(is_channel("whatsapp-link"))
+            .then(col(link))
+            .otherwise(lit(Null {}))
+    };
+    params
+        .days
+        .scan(tables, &sessions::TABLE)
+        .filter(col(SESSION_TYPE).eq(lit("Inbound")))
+        .with_columns([channel().alias(CHANNEL), session_duration().alias(DURATION)])
+        .with_columns([
+            either(meta_type(), WHATSAPP_LINK_CAMPAIGN_SOURCE).alias(SOURCE),
+            either(col(META_SOURCE_ID), WHATSAPP_LINK_CAMPAIGN_NAME).alias(CAMPAIGN),
+        ])
 }

@@ -30,20 +30,20 @@ pub struct Params {
     days: DayRange,
 
     /// Length of a period
-    #[arg(long, value_enum, default_value_t = Period::Week, value_parser = Word::of::<Period>())]
-    period: Period,
+    #[arg(long, value_enum, default_value_t = PeriodLength::Week, value_parser = Word::of::<PeriodLength>())]
+    period: PeriodLength,
 }
 
 /// The length of a period.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Period {
+enum PeriodLength {
     /// Seven local dates, from Monday on
     Week,
     /// A calendar month
     Month,
 }
 
-impl Period {
+impl PeriodLength {
     const fn clock(self) -> Clock {
         match self {
             Self::Week => Clock::Week,
@@ -97,7 +97,7 @@ impl Query for Lifecycle {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 

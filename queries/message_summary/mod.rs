@@ -61,7 +61,7 @@ impl Query for MessageSummary {
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&messages::TABLE, Invalidation::Bucket)];
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 

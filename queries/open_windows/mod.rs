@@ -76,7 +76,7 @@ impl Query for OpenWindows {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         let period = params.timezone.resolve(defaults);
         let read = |at: &String| read_instant(at.trim(), params.timezone.zone());
         params.micros = params.at.as_ref().map(read).transpose()?;

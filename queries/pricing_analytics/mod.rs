@@ -56,7 +56,7 @@ impl Query for PricingAnalytics {
         envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
     });
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.points.resolve(defaults)
     }
 

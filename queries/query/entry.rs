@@ -4,7 +4,7 @@ use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use wabalake_data::Table;
 
 use super::question::{ErasedQuery, WithParams};
-use super::{Defaults, Invalidation, Period, Query, Question, Spec};
+use super::{Defaults, Invalidation, Query, Question, Spec, Timeframe};
 
 /// A query of the catalog, without its types.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct CatalogEntry {
     pub meta_field: Option<&'static str>,
     invalidation: &'static [(&'static Table, Invalidation)],
     args: fn(Command) -> Command,
-    resolve: fn(&ArgMatches, &Defaults) -> Result<(Box<dyn ErasedQuery>, Period), Error>,
+    resolve: fn(&ArgMatches, &Defaults) -> Result<(Box<dyn ErasedQuery>, Timeframe), Error>,
 }
 
 impl CatalogEntry {
@@ -31,8 +31,8 @@ impl CatalogEntry {
             args: Q::Params::augment_args,
             resolve: |matches, defaults| {
                 let mut params = Q::Params::from_arg_matches(matches)?;
-                let period = Q::resolve(&mut params, defaults)?;
-                Ok((Box::new(WithParams::<Q> { params }), period))
+                let timeframe = Q::resolve(&mut params, defaults)?;
+                Ok((Box::new(WithParams::<Q> { params }), timeframe))
             },
         }
     }
@@ -65,8 +65,8 @@ impl CatalogEntry {
     /// # Errors
     /// Options that are valid each by itself but not together.
     pub fn ask(&self, matches: &ArgMatches, defaults: &Defaults) -> Result<Question, Error> {
-        let (query, period) = (self.resolve)(matches, defaults)?;
-        Ok(Question { spec: self.spec, invalidation: self.invalidation, query, period })
+        let (query, timeframe) = (self.resolve)(matches, defaults)?;
+        Ok(Question { spec: self.spec, invalidation: self.invalidation, query, timeframe })
     }
 
     /// The question of arguments that come from no command line, such as those of a mart.

@@ -64,7 +64,7 @@ pub use question::Question;
 pub use spec::{Order, Range, Spec};
 pub use sql::Bindings;
 pub use tables::Tables;
-pub use time::{Buckets, DayRange, Defaults, Invalidation, Period, Timezone};
+pub use time::{AnswerBuckets, DayRange, Defaults, Invalidation, Timeframe, Timezone};
 
 /// What a query needs to state its spec, its parameters and its plan.
 pub mod prelude {
@@ -83,7 +83,7 @@ pub mod prelude {
     };
     pub use super::{
         Bindings, Chains, Conversions, DayRange, Defaults, Dimension, Dimensions, Grouped,
-        Invalidation, Order, OutputColumn, Period, Query, Range, Spec, Tables, Timezone,
+        Invalidation, Order, OutputColumn, Query, Range, Spec, Tables, Timeframe, Timezone,
     };
 }
 
@@ -108,11 +108,11 @@ pub trait Query: Sized + Send + Sync + 'static {
     /// How an answer passes or fails, for queries that set the exit code.
     const JUDGE: Option<Judge<Self>> = None;
 
-    /// Fills in from the defaults what was not typed, and returns the period asked about.
+    /// Fills in from the defaults what was not typed, and returns the timeframe asked about.
     ///
     /// # Errors
     /// Options that are valid each by itself but not together.
-    fn resolve(params: &mut Self::Params, defaults: &Defaults) -> Result<Period, clap::Error>;
+    fn resolve(params: &mut Self::Params, defaults: &Defaults) -> Result<Timeframe, clap::Error>;
 
     /// The columns of `--by`. They precede the columns of the spec and belong to the key.
     fn by(_params: &Self::Params) -> Vec<OutputColumn> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! --days '1, 7,30'   1, 7 and 30
-//! --days 1,x         refused: a whole number from 1 to 36500, such as 30
+//! --days 1,x         an error whose hint names the range
 //! ```
 
 use std::num::IntErrorKind;

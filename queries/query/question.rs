@@ -8,8 +8,8 @@ use polars::prelude::{DataFrame, LazyFrame, PolarsResult, SortMultipleOptions, c
 use wabalake_data::Table;
 
 use super::{
-    Bindings, Buckets, Envelope, Invalidation, Order, OutputColumn, Period, Query, Range, Spec,
-    Tables,
+    AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Spec, Tables,
+    Timeframe,
 };
 
 /// A query with its parameters.
@@ -17,7 +17,7 @@ pub struct Question {
     pub(super) spec: Spec,
     pub(super) invalidation: &'static [(&'static Table, Invalidation)],
     pub(super) query: Box<dyn ErasedQuery>,
-    pub(super) period: Period,
+    pub(super) timeframe: Timeframe,
 }
 
 impl Question {
@@ -29,20 +29,17 @@ impl Question {
     /// The first instant of a table that counts and the first one after, in microseconds; `None`
     /// where the range is open. Rows outside do not change the answer.
     pub fn instants(&self, table: &Table) -> (Option<i64>, Option<i64>) {
-        match self.spec.range {
-            Range::Rows(of) if of == table => self.period.instants(),
-            _ => (None, None),
-        }
+        if self.is_ranged(table) { self.timeframe.instants() } else { (None, None) }
     }
 
     /// The values of `--from` and `--to`, both inclusive.
     pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
-        self.period.dates()
+        self.timeframe.dates()
     }
 
     /// The time zone in which the answer's instants are shown.
     pub fn timezone(&self) -> Tz {
-        self.period.timezone()
+        self.timeframe.timezone()
     }
 
     /// The columns of the answer.
@@ -67,23 +64,27 @@ impl Question {
 
     /// The time buckets of the answer that can be computed one by one; `None` if only the whole
     /// answer can be computed.
-    pub fn buckets(&self) -> Option<Buckets> {
+    pub fn buckets(&self) -> Option<AnswerBuckets> {
         let key = self.key();
         let mut key_columns = self.columns();
         key_columns.retain(|column| key.contains(&column.name));
         let by_bucket = self.invalidation.iter().any(|(_, of)| *of == Invalidation::Bucket);
-        let of_rows = matches!(self.spec.range, Range::Rows(_));
-        Buckets::among(&key_columns).filter(|_| by_bucket && of_rows)
+        let of_rows = self.spec.range.table().is_some();
+        AnswerBuckets::among(&key_columns).filter(|_| by_bucket && of_rows)
     }
 
     /// Which rows of the answer a changed row of a table affects.
     pub fn invalidation(&self, table: &Table) -> Invalidation {
         let declared = self.invalidation.iter().find(|(declared, _)| *declared == table);
-        let is_ranged = matches!(self.spec.range, Range::Rows(of) if of == table);
         match declared {
-            Some((_, invalidation)) if is_ranged && self.buckets().is_some() => *invalidation,
+            Some((_, of)) if self.is_ranged(table) && self.buckets().is_some() => *of,
             _ => Invalidation::Answer,
         }
+    }
+
+    /// Returns `true` if `--from` and `--to` restrict the rows of a table.
+    fn is_ranged(&self, table: &Table) -> bool {
+        self.spec.range.table().is_some_and(|ranged| ranged == table)
     }
 
     /// The columns that the answer is sorted by. No two rows are equal in all of them.

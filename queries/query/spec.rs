@@ -46,6 +46,16 @@ pub enum Range {
     History,
 }
 
+impl Range {
+    /// The table whose rows are restricted.
+    pub const fn table(self) -> Option<&'static Table> {
+        match self {
+            Self::Rows(table) => Some(table),
+            Self::History => None,
+        }
+    }
+}
+
 /// A column to sort an answer by. Nulls come last in each case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {

@@ -141,11 +141,6 @@ impl Bindings {
     pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.parameters.iter().map(|(name, value)| (*name, value))
     }
-
-    /// The value of a parameter.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.parameters.get(name)
-    }
 }
 
 fn name_length(text: &str) -> usize {

@@ -68,54 +68,62 @@ fn compared<F: Field>(
     params: &Params,
 ) -> LazyFrame {
     let points = reported(F::NAME, tables, params);
-    let requests = points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any);
-    let has_cost = counts.len() == 1;
     let columns = columns::<F>();
-
-    let mut sums: Vec<Expr> = counts.iter().map(|count| col(*count).sum()).collect();
-    if has_cost {
-        sums.extend(money::charges());
-    }
-    let mut by_bucket = vec![col(START), col(END), col(WABA_ID)];
-    let of_bucket = by_bucket.clone();
-    by_bucket.extend(columns.iter().map(|column| col(*column)));
-    let facts = in_buckets(units, &requests, tables).group_by(by_bucket).agg(&sums);
-
-    let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
-    let broken_down = columns.iter().map(|column| {
-        when(has(DIMENSIONS, lit(word_of(column)))).then(col(*column)).otherwise(lit(Null {}))
-    });
-    let broken_down: Vec<Expr> =
-        broken_down.zip(&columns).map(|(value, column)| value.alias(*column)).collect();
-    let of_the_lists =
-        [(PHONE_NUMBERS, PHONE_NUMBER), (COUNTRY_CODES, COUNTRY)].map(|(list, column)| {
-            let listed = has(list, col(column)).fill_null(lit(false));
-            col(list).is_null().or(listed)
-        });
-    let [of_the_lines, of_the_countries] = of_the_lists;
-    let by_key = [col(BUCKET), col(KEY)];
-    let counts_anything = counts.iter().map(|count| col(*count).neq(lit(0)));
-    let counts_anything = counts_anything.reduce(Expr::or).unwrap_or(lit(true));
-    let computed = facts
-        .join(requests, &of_bucket, &of_bucket, known)
-        .filter(of_the_lines.and(of_the_countries))
-        .with_columns(broken_down)
-        .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
-        .group_by(&by_key)
-        .agg(&sums)
-        .filter(counts_anything);
     let mut metrics = counts.to_vec();
-    let computed = if has_cost {
+    if has_cost(counts) {
         metrics.push(COST);
-        computed.with_column(money::cost().alias(COST))
-    } else {
-        computed
-    };
+    }
+    let computed = computed(units, &points, counts, &columns, tables);
     let reported = points
         .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
-        .group_by(&by_key)
+        .group_by([col(BUCKET), col(KEY)])
         .agg(metrics.iter().map(|metric| sum_or_null(metric).alias(*metric)).collect::<Vec<_>>());
     compare(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED))
+}
+
+/// Only fields with a single count have a cost.
+fn has_cost(counts: &[&str]) -> bool {
+    counts.len() == 1
+}
+
+/// The units summed by bucket and key, over the buckets and dimensions of the reported points.
+fn computed(
+    units: LazyFrame,
+    points: &LazyFrame,
+    counts: &[&str],
+    columns: &[&'static str],
+    tables: &Tables,
+) -> LazyFrame {
+    let requests = points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any);
+    let mut sums: Vec<Expr> = counts.iter().map(|count| col(*count).sum()).collect();
+    if has_cost(counts) {
+        sums.extend(money::charges());
+    }
+    let by_bucket = [col(START), col(END), col(WABA_ID)];
+    let dimensions: Vec<Expr> = columns.iter().map(|column| col(*column)).collect();
+    let facts = in_buckets(units, &requests, tables)
+        .group_by([&by_bucket[..], &dimensions].concat())
+        .agg(&sums);
+
+    let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
+    let asked = columns.iter().map(|column| {
+        let is_asked = has(DIMENSIONS, lit(word_of(column)));
+        when(is_asked).then(col(*column)).otherwise(lit(Null {})).alias(*column)
+    });
+    let in_list = |list: &str, column: &str| {
+        let listed = has(list, col(column)).fill_null(lit(false));
+        col(list).is_null().or(listed)
+    };
+    let not_zero = counts.iter().map(|count| col(*count).neq(lit(0))).reduce(Expr::or);
+    let computed = facts
+        .join(requests, &by_bucket, &by_bucket, nulls_too)
+        .filter(in_list(PHONE_NUMBERS, PHONE_NUMBER).and(in_list(COUNTRY_CODES, COUNTRY)))
+        .with_columns(asked.collect::<Vec<_>>())
+        .with_columns([bucket().alias(BUCKET), key(columns).alias(KEY)])
+        .group_by([col(BUCKET), col(KEY)])
+        .agg(&sums)
+        .filter(not_zero.unwrap_or(lit(true)));
+    if has_cost(counts) { computed.with_column(money::cost().alias(COST)) } else { computed }
 }
 
 /// The reported points of a field whose bucket begins on a date of the range.

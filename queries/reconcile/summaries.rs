@@ -25,7 +25,7 @@ const COUNTS: [&str; 6] = [
 ];
 
 /// Stands for an unknown currency.
-const UNSAID: &str = "?";
+const UNKNOWN: &str = "?";
 const REPORTED_IN: &str = "reported_in";
 const REPORTED_IN_TOO: &str = "reported_in_too";
 
@@ -63,35 +63,39 @@ pub(super) fn sessions(tables: &Tables, params: &Params) -> PolarsResult<LazyFra
         .group_by(&grouped_by)
         .agg(counted)
         .with_column(money::cost().alias(AMOUNT));
-
-    let in_what = || {
-        let currency = col(CURRENCY).fill_null(lit(UNSAID));
-        when(col(AMOUNT).is_not_null()).then(currency).otherwise(lit(Null {}))
-    };
-    let in_one_currency = col(REPORTED_IN).is_null().or(col(REPORTED_IN).eq(col(REPORTED_IN_TOO)));
-    let reported = reported
-        .group_by(&grouped_by)
-        .agg([
-            sum_or_null(NUMBER_OF_SESSIONS).alias(NUMBER_OF_SESSIONS),
-            sum_or_null(AMOUNT).alias(AMOUNT),
-            in_what().min().alias(REPORTED_IN),
-            in_what().max().alias(REPORTED_IN_TOO),
-        ])
-        .with_column(when(in_one_currency).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT));
-    let [computed, reported] = [computed, reported].map(|figures| named(figures, &key, params));
+    let reported = summed_sessions(reported, &grouped_by);
+    let [computed, reported] = [computed, reported].map(|rows| named(rows, &key, params));
 
     // Amounts in different currencies are not compared.
-    let what_in = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
+    let currency = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
     let on = [col(BUCKET), col(KEY)];
     let is_other = col(REPORTED_IN).neq(money::charged_in()).fill_null(lit(false));
     let computed = computed
-        .join(what_in, &on, &on, JoinArgs::new(JoinType::Left))
+        .join(currency, &on, &on, JoinArgs::new(JoinType::Left))
         .with_column(when(is_other).then(lit(Null {})).otherwise(col(AMOUNT)).alias(AMOUNT));
     Ok(compare(
         "session-summary",
         side(computed, &METRICS, COMPUTED),
         side(reported, &METRICS, REPORTED),
     ))
+}
+
+/// Reported sessions and amounts summed by group; an amount in several currencies is null.
+fn summed_sessions(reported: LazyFrame, grouped_by: &[Expr]) -> LazyFrame {
+    let currency = || {
+        let currency = col(CURRENCY).fill_null(lit(UNKNOWN));
+        when(col(AMOUNT).is_not_null()).then(currency).otherwise(lit(Null {}))
+    };
+    let in_one_currency = col(REPORTED_IN).is_null().or(col(REPORTED_IN).eq(col(REPORTED_IN_TOO)));
+    reported
+        .group_by(grouped_by)
+        .agg([
+            sum_or_null(NUMBER_OF_SESSIONS).alias(NUMBER_OF_SESSIONS),
+            sum_or_null(AMOUNT).alias(AMOUNT),
+            currency().min().alias(REPORTED_IN),
+            currency().max().alias(REPORTED_IN_TOO),
+        ])
+        .with_column(when(in_one_currency).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT))
 }
 
 /// The rows of a summary whose date is in the range.

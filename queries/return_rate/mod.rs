@@ -209,7 +209,7 @@ impl Query for ReturnRate {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.range.resolve(defaults)
     }
 

@@ -57,7 +57,7 @@ impl Query for SessionChains {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 

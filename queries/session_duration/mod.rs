@@ -83,7 +83,7 @@ impl Query for SessionDuration {
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&sessions::TABLE, Invalidation::Bucket)];
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 

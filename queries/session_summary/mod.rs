@@ -12,9 +12,10 @@ use wabalake_data::tables::session_summaries::{
 use wabalake_data::tables::{CURRENCY, messages, rates, sessions};
 
 use crate::query::billing::conversations::{FreeSessions, conversations};
+use crate::query::billing::money;
 use crate::query::billing::prices::DATED;
+use crate::query::lines;
 use crate::query::prelude::*;
-use crate::query::{lines, money};
 
 /// See the [module](self) for the question it answers.
 pub struct SessionSummary;
@@ -70,7 +71,7 @@ impl Query for SessionSummary {
         sql: include_str!("twin.sql"),
     };
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 

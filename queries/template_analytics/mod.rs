@@ -78,7 +78,7 @@ impl Query for TemplateAnalytics {
         envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
     });
 
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Period, UsageError> {
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.points.resolve(defaults)
     }
 

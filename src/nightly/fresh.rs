@@ -9,7 +9,7 @@
 
 use chrono::NaiveDate;
 use polars::prelude::{Expr, LazyFrame, Scalar, col, lit};
-use wabalake_queries::query::{Buckets, Question};
+use wabalake_queries::query::{AnswerBuckets, Question};
 
 use super::mart::Mart;
 use super::refresh::MadeFrom;
@@ -78,7 +78,7 @@ fn answers(mart: &Mart, question: &Question) -> Option<Vec<Expr>> {
     }
     let dates = question.dates();
     // A week at the edge of a range counts only its days within: that is no row of the mart.
-    let by_days = mart.buckets().is_some_and(Buckets::are_within_days);
+    let by_days = mart.buckets().is_some_and(AnswerBuckets::are_within_days);
     if !by_days || !mart.has_no_range() || !is(&mart.asked_of(dates).ok()?) {
         return None;
     }

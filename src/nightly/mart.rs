@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use wabalake_data::words::{did_you_mean, nearest, suggestion_and};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Buckets, CatalogEntry, Defaults, OutputColumn, Question};
+use wabalake_queries::query::{AnswerBuckets, CatalogEntry, Defaults, OutputColumn, Question};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::{Config, MartSettings};
@@ -92,7 +92,7 @@ impl Mart {
     }
 
     /// The parts that can be worked out by themselves.
-    pub(super) fn buckets(&self) -> Option<Buckets> {
+    pub(super) fn buckets(&self) -> Option<AnswerBuckets> {
         self.question.buckets()
     }
 

@@ -155,7 +155,7 @@ impl Work {
                 Self::All { why: "what changed is not known".to_owned() }
             });
         }
-        let table = mart.question.spec().reads.first().map_or("", |table| table.name);
+        let table = mart.question.spec().range.table().map_or("", |table| table.name);
         let why = format!("`{table}` changed on {}", counted(days, "UTC day"));
         Ok(Self::Some { stretches: joined(stretches), why })
     }

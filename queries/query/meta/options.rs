@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Id};
 use wabalake_data::Invalid;
 use wabalake_data::cells::enumeration::fold;
 use wabalake_data::words::{did_you_mean, nearest};
@@ -18,53 +18,14 @@ use crate::query::words::Word;
 
 impl<F: Field> Args for Points<F> {
     fn augment_args(command: Command) -> Command {
-        let list = |name: &'static str, help: String| {
-            Arg::new(name)
-                .long(name.replace('_', "-"))
-                .value_name("LIST")
-                .value_delimiter(',')
-                .action(ArgAction::Append)
-                .help(help)
-        };
-        let lengths: &[&'static str] = if F::DAYS_ONLY {
-            &["day", "daily"]
-        } else {
-            &["half-hour", "day", "daily", "month", "monthly"]
-        };
-        let mut command = DayRange::augment_args(command).arg(
-            Arg::new("granularity")
-                .long("granularity")
-                .value_name("LENGTH")
-                .value_parser(Word::listed(lengths.iter().copied()))
-                .default_value("day")
-                .help("Length of the buckets"),
-        );
-        command = Only::<filters::Waba>::augment_args(command);
-        let mut of_fields = vec!["from", "to", "granularity"];
-        for filter in F::FILTERS {
-            let all =
-                if filter.default.is_empty() { "all".to_owned() } else { filter.default.join(",") };
-            let help = format!("{}, separated by commas [default: {all}]", filter.help);
-            let words = Word::listed(filter.words.iter().copied()).or_any();
-            let only = list(filter.name, help).hide_possible_values(true);
-            command = command.arg(only.value_parser(words));
-            of_fields.push(filter.name);
-        }
-        if !F::DIMENSIONS.is_empty() {
-            let help = "Split by these, separated by commas, in this order [default: none]";
-            let dimensions = list("dimensions", help.to_owned());
-            command =
-                command.arg(dimensions.value_parser(Word::listed(F::DIMENSIONS.iter().copied())));
-            of_fields.push("dimensions");
-        }
-        if F::CHOOSES {
-            let help = "Only these measures, separated by commas [default: all]";
-            let known = F::MEASURES.iter().map(|m| m.name.to_uppercase());
-            let metrics = list("metric_types", help.to_owned());
-            command = command.arg(metrics.value_parser(Word::listed(known)));
-            of_fields.push("metric_types");
-        }
+        let command = DayRange::augment_args(command).arg(granularity(F::DAYS_ONLY));
+        let command = Only::<filters::Waba>::augment_args(command);
+        let lists = lists::<F>();
+        let in_expression = lists.iter().map(|list| list.get_id().clone());
+        let in_expression: Vec<Id> =
+            ["from", "to", "granularity"].into_iter().map(Id::from).chain(in_expression).collect();
         command
+            .args(lists)
             .arg(
                 Arg::new("source")
                     .long("source")
@@ -78,7 +39,7 @@ impl<F: Field> Args for Points<F> {
                 Arg::new("fields")
                     .long("fields")
                     .value_name("EXPRESSION")
-                    .conflicts_with_all(of_fields)
+                    .conflicts_with_all(in_expression)
                     .help("All of the above in Meta's syntax, as in ?fields=EXPRESSION")
                     .long_help(format!(
                         "All of the above in Meta's syntax, as in ?fields=EXPRESSION: \
@@ -92,6 +53,51 @@ impl<F: Field> Args for Points<F> {
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// `--granularity`
+fn granularity(days_only: bool) -> Arg {
+    let lengths: &[&'static str] = if days_only {
+        &["day", "daily"]
+    } else {
+        &["half-hour", "day", "daily", "month", "monthly"]
+    };
+    Arg::new("granularity")
+        .long("granularity")
+        .value_name("LENGTH")
+        .value_parser(Word::listed(lengths.iter().copied()))
+        .default_value("day")
+        .help("Length of the buckets")
+}
+
+/// The options of a field's filters, dimensions and measures.
+fn lists<F: Field>() -> Vec<Arg> {
+    let list = |name: &'static str, help: String, words: Word| {
+        Arg::new(name)
+            .long(name.replace('_', "-"))
+            .value_name("LIST")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .value_parser(words)
+            .help(help)
+    };
+    let filters = F::FILTERS.iter().map(|filter| {
+        let all =
+            if filter.default.is_empty() { "all".to_owned() } else { filter.default.join(",") };
+        let help = format!("{}, separated by commas [default: {all}]", filter.help);
+        let words = Word::listed(filter.words.iter().copied()).or_any();
+        list(filter.name, help, words).hide_possible_values(true)
+    });
+    let dimensions = (!F::DIMENSIONS.is_empty()).then(|| {
+        let help = "Split by these dimensions, separated by commas, in this order [default: none]";
+        list("dimensions", help.to_owned(), Word::listed(F::DIMENSIONS.iter().copied()))
+    });
+    let measures = F::CHOOSES.then(|| {
+        let help = "Only these measures, separated by commas [default: all]";
+        let known = F::MEASURES.iter().map(|measure| measure.name.to_uppercase());
+        list("metric_types", help.to_owned(), Word::listed(known))
+    });
+    filters.chain(dimensions).chain(measures).collect()
 }
 
 impl<F: Field> FromArgMatches for Points<F> {

@@ -23,7 +23,7 @@ use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
 use crate::query::time::{Clock, DayRange, Span};
 use crate::query::usage::misfit;
-use crate::query::{Defaults, OutputColumn, Period};
+use crate::query::{Defaults, OutputColumn, Timeframe};
 
 /// The length of the buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl<F: Field> Points<F> {
     ///
     /// # Errors
     /// A start that is not before its end.
-    pub fn resolve(&mut self, defaults: &Defaults) -> Result<Period, Error> {
+    pub fn resolve(&mut self, defaults: &Defaults) -> Result<Timeframe, Error> {
         self.days.resolve(defaults)?;
         match self.span() {
             Span { from: Some(from), until: Some(until), .. }
@@ -104,7 +104,7 @@ impl<F: Field> Points<F> {
                 let invalid = Invalid::new("`end` is not after `start`");
                 Err(misfit(invalid.hint("the end is the first moment that does not count")))
             }
-            span => Ok(Period::Span(span)),
+            span => Ok(Timeframe::Span(span)),
         }
     }
 

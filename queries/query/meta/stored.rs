@@ -84,16 +84,14 @@ impl<F: Field> Points<F> {
     /// The points of the responses for exactly the lines and countries asked for. Without such a
     /// filter: of responses that overlap in a line and a country, only the points of the widest.
     fn widest(&self, points: LazyFrame) -> LazyFrame {
-        const OTHER: &str = "_other";
-        let lists = [PHONE_NUMBERS, COUNTRY_CODES];
         let points = self.filters().fold(points, |points, (filter, allowed)| {
-            match stored_list(allowed).filter(|_| lists.contains(&filter.name)) {
+            match stored_list(allowed).filter(|_| LISTS.contains(&filter.name)) {
                 Some(list) => points.filter(col(filter.name).eq(lit(list))),
                 None => points,
             }
         });
         let bucket = [WABA_ID, START, END].map(col);
-        let request = [&bucket[..], &lists.map(col)].concat();
+        let request = [&bucket[..], &LISTS.map(col)].concat();
         let responses = points
             .clone()
             .select(&request)
@@ -111,34 +109,40 @@ impl<F: Field> Points<F> {
                 SortMultipleOptions::default().with_order_descending(true),
             )
             .with_row_index(RANK, None);
-        let each = |list: &str| col(list).str().split(lit(",")).alias(format!("{list}_each"));
-        let has = |list: &str| {
-            let other = col(format!("{list}{OTHER}"));
-            let word = col(format!("{list}_each"));
-            let word = concat_str([lit(","), word, lit(",")], "", false);
-            let has = listed(other.clone()).str().contains_literal(word);
-            other.is_null().or(has.fill_null(lit(true)))
-        };
-        let left = JoinArgs {
-            nulls_equal: true,
-            suffix: Some(OTHER.into()),
-            ..JoinArgs::new(JoinType::Inner)
-        };
-        let apart = responses.clone().with_columns(lists.map(each));
-        let keep_nulls = ExplodeOptions { empty_as_null: true, keep_nulls: true };
-        let words = lists.map(|list| format!("{list}_each"));
-        let apart = words.iter().fold(apart, |apart, words| {
-            apart.explode(by_name([words.as_str()], true, false), keep_nulls)
-        });
-        let covered = apart
-            .join(responses, &bucket, &bucket, left)
-            .filter(col(format!("{RANK}{OTHER}")).lt(col(RANK)))
-            .filter(has(PHONE_NUMBERS).and(has(COUNTRY_CODES)))
-            .select(&request)
-            .unique(None, UniqueKeepStrategy::Any);
+        let covered = covered(responses, &bucket).select(&request);
+        let covered = covered.unique(None, UniqueKeepStrategy::Any);
         let anti = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Anti) };
         points.join(covered, &request, &request, anti)
     }
+}
+
+/// The lists of lines and countries that a response covers.
+const LISTS: [&str; 2] = [PHONE_NUMBERS, COUNTRY_CODES];
+
+/// The responses that share a line and a country with one of a lower [`RANK`] for the same bucket.
+fn covered(responses: LazyFrame, bucket: &[Expr]) -> LazyFrame {
+    const OTHER: &str = "_other";
+    let words = |list: &str| format!("{list}_each");
+    let each = LISTS.map(|list| col(list).str().split(lit(",")).alias(words(list)));
+    let keep_nulls = ExplodeOptions { empty_as_null: true, keep_nulls: true };
+    let exploded = LISTS.iter().fold(responses.clone().with_columns(each), |exploded, list| {
+        exploded.explode(by_name([words(list)], true, false), keep_nulls)
+    });
+    let shares = |list: &str| {
+        let other = col(format!("{list}{OTHER}"));
+        let word = concat_str([lit(","), col(words(list)), lit(",")], "", false);
+        let has = listed(other.clone()).str().contains_literal(word);
+        other.is_null().or(has.fill_null(lit(true)))
+    };
+    let inner = JoinArgs {
+        nulls_equal: true,
+        suffix: Some(OTHER.into()),
+        ..JoinArgs::new(JoinType::Inner)
+    };
+    exploded
+        .join(responses, bucket, bucket, inner)
+        .filter(col(format!("{RANK}{OTHER}")).lt(col(RANK)))
+        .filter(shares(PHONE_NUMBERS).and(shares(COUNTRY_CODES)))
 }
 
 /// Returns `true` if stored points have the column that a filter compares.

@@ -1,13 +1,13 @@
 //! Buckets of local time: where days, weeks, months, hours and half-hours begin in a time zone.
 //!
-//! Of the instant 2025-03-30T22:10:00Z in Europe/Madrid, which is 00:10 of the 31st there:
+//! The buckets of 2025-03-30T22:10:00Z in Europe/Madrid, where it is 00:10 on the 31st:
 //!
 //! ```text
 //! clock       bucket
 //! Day         2025-03-31
 //! Week        2025-03-31             a Monday
 //! Month       2025-03-01
-//! Hour        2025-03-30T22:00:00Z   the instant at which the local hour began
+//! Hour        2025-03-30T22:00:00Z   the start of the local hour
 //! HalfHour    2025-03-30T22:00:00Z
 //! ```
 //!

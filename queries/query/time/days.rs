@@ -19,7 +19,7 @@ use wabalake_data::{Invalid, Table};
 
 use super::clock::{day_after, day_start, utc_date};
 use super::zone::read_zone;
-use super::{Defaults, Period};
+use super::{Defaults, Timeframe};
 use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
 use crate::query::usage::misfit;
@@ -74,9 +74,9 @@ impl Timezone {
     }
 
     /// Fills in the default zone, and returns all time in the resulting one.
-    pub fn resolve(&mut self, defaults: &Defaults) -> Period {
+    pub fn resolve(&mut self, defaults: &Defaults) -> Timeframe {
         let timezone = *self.zone.get_or_insert(defaults.timezone);
-        Period::Span(Span { from: None, until: None, timezone })
+        Timeframe::Span(Span { from: None, until: None, timezone })
     }
 }
 
@@ -85,7 +85,7 @@ impl DayRange {
     ///
     /// # Errors
     /// A first date after the last one.
-    pub fn resolve(&mut self, defaults: &Defaults) -> Result<Period, Error> {
+    pub fn resolve(&mut self, defaults: &Defaults) -> Result<Timeframe, Error> {
         self.timezone.resolve(defaults);
         self.from = self.from.or(defaults.from);
         self.to = self.to.or(defaults.to);
@@ -96,7 +96,7 @@ impl DayRange {
                     "the range goes from the earlier date to the later: `--from {to} --to {from}`"
                 ))))
             }
-            _ => Ok(Period::Days(*self)),
+            _ => Ok(Timeframe::Days(*self)),
         }
     }
 

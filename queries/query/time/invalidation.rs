@@ -32,14 +32,14 @@ pub enum Invalidation {
 
 /// The time buckets of an answer: the finest date or time column of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buckets {
+pub struct AnswerBuckets {
     column: &'static str,
     clock: Clock,
 }
 
-impl Buckets {
+impl AnswerBuckets {
     /// The finest bucket column among the columns of a key.
-    pub(super) fn among(columns: &[OutputColumn]) -> Option<Self> {
+    pub(crate) fn among(columns: &[OutputColumn]) -> Option<Self> {
         let buckets = columns.iter().filter_map(|column| {
             let clock = match (column.name, column.of) {
                 ("half_hour", Type::Instant) => Clock::HalfHour,
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn buckets_cover_whole_weeks_and_months() {
-        let of = |column| Buckets::among(&[OutputColumn::text("country"), column]).unwrap();
+        let of = |column| AnswerBuckets::among(&[OutputColumn::text("country"), column]).unwrap();
         let week = of(OutputColumn::date("week"));
         assert_eq!(week.around(date("2025-06-01")), (date("2025-05-26"), date("2025-06-01")));
         let month = of(OutputColumn::date("month"));
@@ -125,9 +125,9 @@ mod tests {
         assert!(!month.are_within_days());
         let hour = of(OutputColumn::instant("hour"));
         assert_eq!(hour.around(date("2024-02-29")), (date("2024-02-29"), date("2024-02-29")));
-        assert_eq!(Buckets::among(&[OutputColumn::count("hour")]), None);
+        assert_eq!(AnswerBuckets::among(&[OutputColumn::count("hour")]), None);
         let both = [OutputColumn::date("month"), OutputColumn::date("day")];
-        assert!(Buckets::among(&both).unwrap().are_within_days());
+        assert!(AnswerBuckets::among(&both).unwrap().are_within_days());
     }
 
     #[test]

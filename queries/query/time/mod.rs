@@ -17,7 +17,7 @@ pub mod zone;
 
 pub use clock::{Clock, day_start, hour_of_week, rfc3339, write_instant};
 pub use days::{DayRange, Span, Timezone, read_date};
-pub use invalidation::{Buckets, Invalidation, local_dates};
+pub use invalidation::{AnswerBuckets, Invalidation, local_dates};
 pub use zone::read_zone;
 
 /// Microseconds in a second.
@@ -52,28 +52,28 @@ impl Defaults {
     }
 }
 
-/// The period that a question is about.
+/// The time that a question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Period {
+pub enum Timeframe {
     /// Local dates.
     Days(DayRange),
     /// An interval of instants.
     Span(Span),
 }
 
-impl Period {
+impl Timeframe {
     /// The time zone in which days begin.
     pub fn timezone(&self) -> Tz {
         self.span().timezone
     }
 
-    /// The first instant and the first one after, in microseconds; `None` where the period is open.
+    /// The first instant and the first one after, in microseconds; `None` where the timeframe is open.
     pub fn instants(&self) -> (Option<i64>, Option<i64>) {
         let Span { from, until, .. } = self.span();
         (from, until)
     }
 
-    /// The first and the last local date, both inclusive; `None` where the period is open or not
+    /// The first and the last local date, both inclusive; `None` where the timeframe is open or not
     /// given by dates.
     pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
         match self {
