@@ -28,7 +28,7 @@ use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::{number, stamp};
 use wabalake_data::tables::{deployments, text_key};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{CatalogEntry, Question, Tables};
+use wabalake_queries::query::{CatalogEntry, Defaults, Question, Tables};
 use wabalake_sample::{Plan, TABLES};
 
 /// mimalloc, as in the program.
@@ -193,8 +193,7 @@ fn rendering(criterion: &mut Criterion, frames: &[(&'static Table, DataFrame)]) 
 
 /// A question without any option.
 fn by_default(entry: &CatalogEntry) -> Outcome<Question> {
-    let matches = entry.command().try_get_matches_from([entry.spec.name])?;
-    Ok(entry.ask(&matches)?)
+    Ok(entry.ask_for([] as [&str; 0], &Defaults::default())?)
 }
 
 fn answer(

@@ -1,4 +1,4 @@
-//! The catalog: every named query, and nothing else.
+//! The catalog of named queries.
 
 use query::CatalogEntry;
 
@@ -42,7 +42,7 @@ pub mod template_performance;
 pub mod user_history;
 pub mod version_comparison;
 
-/// Every query, by name.
+/// Every query, sorted by name.
 pub const CATALOG: &[CatalogEntry] = &[
     CatalogEntry::of::<activity_hours::ActivityHours>(),
     CatalogEntry::of::<analytics::Analytics>(),

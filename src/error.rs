@@ -1,4 +1,4 @@
-//! Errors, sorted by whose fault they are, each with a way forward.
+//! The error type: what is at fault, what is wrong, and a hint.
 //!
 //! ```text
 //! error: `sessions-2025-06.csv` has no column `session_started_timestamp`
@@ -6,44 +6,46 @@
 //!   hint: name it with `--rename 'session start=session_started_timestamp'`
 //! ```
 //!
-//! Context is added once, by the layer that holds it. No message holds a phone number or what a
-//! person wrote: it names the record instead.
+//! Context is added once, by the layer that knows it. A message never contains a phone number or
+//! text of a cell: it names the record instead.
 
 use std::fmt;
 
 use crate::render::visible;
 
-/// What this crate's functions return.
+/// The result of functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Something went wrong.
+/// An error with its details. Boxed, so that a [`Result`] stays small.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct Error(Box<Report>);
+pub struct Error(Box<Details>);
 
-/// What is at fault.
+/// What is at fault; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An export, or what else a command is given to read.
+    /// An export, or another input file.
     Data,
-    /// The lake, or the disk it is on.
+    /// The lake: its files or its settings.
     Lake,
-    /// A cluster, or the road to it.
+    /// The operating system: a read or write failed. The context names the file or stream.
+    System,
+    /// A cluster, or the connection to it.
     Cluster,
     /// The command line.
     Usage,
-    /// This program.
+    /// wabalake itself.
     Bug,
-    /// Nothing: the person at the keyboard wants no more.
+    /// Nothing: the user pressed Ctrl-C.
     Interrupted,
 }
 
 impl Fault {
-    /// The code that a process ends with: 1 for the data, the lake or a cluster, 2 for the command
-    /// line, 3 for a bug; 130, as a shell has it, for Ctrl-C.
+    /// Returns the exit code: 2 for the command line, 3 for a bug, 130 for Ctrl-C (as in a shell),
+    /// 1 for everything else.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Data | Self::Lake | Self::Cluster => 1,
+            Self::Data | Self::Lake | Self::System | Self::Cluster => 1,
             Self::Usage => 2,
             Self::Bug => 3,
             Self::Interrupted => 130,
@@ -51,34 +53,34 @@ impl Fault {
     }
 }
 
-/// What there is to say of an error.
+/// The parts of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
-pub struct Report {
+pub struct Details {
     /// What is at fault.
     pub fault: Fault,
     /// What is wrong, in lower case and without a full stop.
     pub what: String,
-    /// What was there instead.
+    /// What was found instead of what was expected.
     pub found: Option<String>,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
-    /// Whether it says that a file is no export at all, rather than a faulty one.
+    /// `true` if a file is not an export at all, rather than a faulty one.
     no_export: bool,
-    /// Whether it says that a file changed while it was read.
+    /// `true` if a file changed while it was read.
     has_changed: bool,
-    /// The error it came from, which `what` already tells.
+    /// The error of a library that this one wraps; `what` already contains its message.
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// What there is no room in.
+/// A limit on disk space that a write ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// The disk.
+    /// The disk has no free space.
     Disk,
-    /// What of the disk is this person's.
+    /// The disk quota of the user is exhausted.
     Quota,
-    /// A file, which may not grow on.
+    /// A file reached the maximum file size.
     File,
 }
 
@@ -86,15 +88,15 @@ impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Disk => "the disk is full",
-            Self::Quota => "the quota of the disk is used up",
-            Self::File => "a file would be larger than it may be",
+            Self::Quota => "the disk quota is used up",
+            Self::File => "a file would exceed the maximum file size",
         })
     }
 }
 
 impl Error {
     fn new(fault: Fault, what: impl Into<String>) -> Self {
-        Self(Box::new(Report {
+        Self(Box::new(Details {
             fault,
             what: what.into(),
             found: None,
@@ -105,82 +107,82 @@ impl Error {
         }))
     }
 
-    /// An export's fault.
+    /// Creates an error about an export or another input file.
     pub fn data(what: impl Into<String>) -> Self {
         Self::new(Fault::Data, what)
     }
 
-    /// The lake's fault.
+    /// Creates an error about the lake.
     pub fn lake(what: impl Into<String>) -> Self {
         Self::new(Fault::Lake, what)
     }
 
-    /// A cluster's fault.
+    /// Creates an error about a cluster.
     pub fn cluster(what: impl Into<String>) -> Self {
         Self::new(Fault::Cluster, what)
     }
 
-    /// The command line's fault.
+    /// Creates an error about the command line.
     pub fn usage(what: impl Into<String>) -> Self {
         Self::new(Fault::Usage, what)
     }
 
-    /// A bug of ours.
+    /// Creates an error about a bug in wabalake, with a hint to report it.
     pub fn bug(what: impl Into<String>) -> Self {
         Self::new(Fault::Bug, what).hint("this is a bug in wabalake: please report it")
     }
 
-    /// Nobody's fault: Ctrl-C.
+    /// Creates the error of a command that Ctrl-C ended.
     pub fn interrupted(what: impl Into<String>) -> Self {
         Self::new(Fault::Interrupted, what)
     }
 
-    /// The same with what was found instead.
+    /// Adds what was found instead of what was expected.
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
         self.0.found = Some(found.into());
         self
     }
 
-    /// The same with what to do about it.
+    /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// The same with what was being done, before the message.
+    /// Prefixes the message with what was being done: `doing: message`.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.what = format!("{doing}: {}", self.0.what);
         self
     }
 
-    /// The same, saying that a file is no export at all: among others it is passed over.
+    /// Marks the error: the file is not an export at all. In a folder such a file is skipped.
     #[must_use]
     pub(crate) fn no_export(mut self) -> Self {
         self.0.no_export = true;
         self
     }
 
-    /// Whether a file is no export at all.
+    /// Returns `true` if the file is not an export at all.
     pub(crate) fn is_no_export(&self) -> bool {
         self.0.no_export
     }
 
-    /// The same, saying that a file changed while it was read: it may be whole the next time.
+    /// Marks the error: the file changed while it was read, and may be complete next time.
     #[must_use]
     pub(crate) fn has_changed(mut self) -> Self {
         self.0.has_changed = true;
         self
     }
 
-    /// Whether a file changed while it was read.
+    /// Returns `true` if the file changed while it was read.
     pub(crate) fn is_of_change(&self) -> bool {
         self.0.has_changed
     }
 
-    /// The same, said of what a library said.
+    /// Adds the error of a library that this one wraps.
     #[must_use]
     pub(crate) fn caused_by(
         mut self,
@@ -190,7 +192,7 @@ impl Error {
         self
     }
 
-    /// Whether a library said it of something that it read: damage may be behind it.
+    /// Returns `true` if a library failed to read something: a damaged file may be the cause.
     pub(crate) fn may_be_damage(&self) -> bool {
         use std::io::ErrorKind as E;
         let of_io = |error: &std::io::Error| {
@@ -203,7 +205,7 @@ impl Error {
         })
     }
 
-    /// What is full, where something could not be written for that reason.
+    /// Returns the limit on disk space that made a write fail, if that is the cause.
     pub(crate) fn full(&self) -> Option<Full> {
         use std::io::ErrorKind as E;
         let of_kind = |kind: E| match kind {
@@ -220,31 +222,31 @@ impl Error {
             }
             _ => None,
         };
-        // Libraries tell of an error of the system in words alone.
-        let said = source.to_string();
-        let number = said.rsplit_once("(os error ").and_then(|(_, rest)| rest.split_once(')'));
+        // Some libraries keep only the text of an operating system error.
+        let text = source.to_string();
+        let number = text.rsplit_once("(os error ").and_then(|(_, rest)| rest.split_once(')'));
         let number = number.and_then(|(number, _)| number.parse().ok());
         let of_number = number.map(|number| std::io::Error::from_raw_os_error(number).kind());
         kind.and_then(of_kind).or_else(|| of_number.and_then(of_kind))
     }
 
-    /// What there is to say.
-    pub fn report(&self) -> &Report {
+    /// Returns the parts of the error.
+    pub fn details(&self) -> &Details {
         &self.0
     }
 
-    /// What is at fault.
+    /// Returns what is at fault.
     pub fn fault(&self) -> Fault {
         self.0.fault
     }
 
-    /// The code that a process ends with.
+    /// Returns the exit code of the process.
     pub fn exit_code(&self) -> u8 {
         self.fault().exit_code()
     }
 
-    /// The lines that a person is shown, without a last newline. What a terminal would obey, such as
-    /// an escape sequence in the name of a file, is spelt out.
+    /// Formats the error for a terminal, without a trailing newline. Control characters, such as an
+    /// escape sequence in a file name, are escaped.
     ///
     /// ```
     /// use wabalake::error::Error;
@@ -252,23 +254,26 @@ impl Error {
     /// assert_eq!(error.lines(), "error: no query `dropoff`\n  hint: did you mean `drop-off`?");
     /// ```
     pub fn lines(&self) -> String {
-        let Report { what, found, hint, .. } = self.report();
-        let mut lines = format!("error: {}", visible(what));
-        for (label, text) in [("found", found), ("hint", hint)] {
-            if let Some(text) = text {
-                lines.push_str("\n  ");
-                lines.push_str(label);
-                lines.push_str(": ");
-                lines.push_str(&visible(text));
-            }
-        }
-        lines
+        let Details { what, found, hint, .. } = self.details();
+        lines("error", what, &[("found", found.as_deref()), ("hint", hint.as_deref())])
     }
 }
 
-/// Adds what was being done to an error that cannot know it.
+/// Formats a message and its indented notes, each escaped by [`visible`]. Notes that are `None` are
+/// left out.
+pub(crate) fn lines(label: &str, what: &str, notes: &[(&str, Option<&str>)]) -> String {
+    let mut lines = format!("{label}: {}", visible(what));
+    for (label, note) in notes {
+        if let Some(note) = note {
+            lines.extend(["\n  ", label, ": ", &visible(note)]);
+        }
+    }
+    lines
+}
+
+/// Adds what was being done to the error of a result.
 pub trait Context<T> {
-    /// The same result; an error begins with `doing`.
+    /// Prefixes the message of the error: `doing: message`.
     fn context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
 }
 
@@ -278,36 +283,38 @@ impl<T, E: Into<Error>> Context<T> for Result<T, E> {
     }
 }
 
-/// What the system says, without its number for that and without the names of temporary files.
+/// Returns the message of an I/O error without its number and without names of temporary files.
 pub(crate) fn in_words(error: &std::io::Error) -> String {
-    let said = error.to_string();
-    let Some(end) = said.find(" (os error ") else { return said };
-    let mut letters = said[..end].chars();
+    let text = error.to_string();
+    let Some(end) = text.find(" (os error ") else { return text };
+    let mut letters = text[..end].chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// What to do about what the system says.
-fn way_forward(error: &std::io::Error) -> Option<&'static str> {
+/// Returns a hint for an I/O error.
+fn io_hint(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind as E;
     Some(match error.kind() {
-        E::NotFound => "see that the folder is there, and that nobody else deletes what is in it",
-        E::PermissionDenied => "see that this user may read and write there",
-        E::ReadOnlyFilesystem => "name a place that may be written to",
-        E::StorageFull | E::QuotaExceeded => "make room on that disk, and run the command again",
+        E::NotFound => {
+            "check that the folder exists, and that no other program deletes files in it"
+        }
+        E::PermissionDenied => "check that this user may read and write there",
+        E::ReadOnlyFilesystem => "name a folder on a writable file system",
+        E::StorageFull | E::QuotaExceeded => "free space on that disk, and run the command again",
         _ => return None,
     })
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        let mut said = Self::lake(in_words(&error));
-        said.0.hint = way_forward(&error).map(str::to_owned);
-        said.caused_by(error)
+        let mut wrapped = Self::new(Fault::System, in_words(&error));
+        wrapped.0.hint = io_hint(&error).map(str::to_owned);
+        wrapped.caused_by(error)
     }
 }
 
 impl From<polars::error::PolarsError> for Error {
-    /// What Polars could not read is the lake's fault; a plan that it refuses is ours.
+    /// Wraps a failed read as the fault of the lake, and a rejected plan as a bug.
     fn from(error: polars::error::PolarsError) -> Self {
         use polars::error::PolarsError as E;
         fn innermost(error: &E) -> &E {
@@ -316,11 +323,11 @@ impl From<polars::error::PolarsError> for Error {
                 other => other,
             }
         }
-        let said = match innermost(&error) {
+        let wrapped = match innermost(&error) {
             E::IO { .. } | E::ComputeError(_) | E::NoData(_) => Self::lake(error.to_string()),
             _ => Self::bug(error.to_string()),
         };
-        said.caused_by(error)
+        wrapped.caused_by(error)
     }
 }
 
@@ -335,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn context_comes_first_and_once() {
+    fn context_precedes_the_message() {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         let error = Err::<(), _>(missing).context(|| "reading `a.parquet`").unwrap_err();
         assert_eq!(error.to_string(), "reading `a.parquet`: entity not found");
@@ -344,7 +351,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_known_whoever_tells_of_it() {
+    fn full_disk_is_recognised_in_errors_of_any_library() {
         use polars::error::PolarsError;
         let of = |number: i32| std::io::Error::from_raw_os_error(number);
         for (number, full) in
@@ -359,22 +366,22 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_says_has_a_way_forward_and_no_number() {
+    fn io_errors_have_a_hint_and_no_number() {
         let nowhere = tempfile::NamedTempFile::new_in("/nowhere/at/all").map(drop);
         let error = nowhere.context(|| "writing `a.csv`").unwrap_err();
         assert_eq!(
             error.lines(),
-            "error: writing `a.csv`: no such file or directory\n  hint: see that the folder is \
-             there, and that nobody else deletes what is in it"
+            "error: writing `a.csv`: no such file or directory\n  hint: check that the folder \
+             exists, and that no other program deletes files in it"
         );
         let full = std::io::Error::from_raw_os_error(28);
         let error = Err::<(), _>(full).context(|| "writing `a.csv`").unwrap_err();
         assert!(!error.lines().contains("os error"), "{}", error.lines());
-        assert!(error.lines().contains("hint: make room"), "{}", error.lines());
+        assert!(error.lines().contains("hint: free space"), "{}", error.lines());
     }
 
     #[test]
-    fn a_refused_plan_is_our_fault() {
+    fn rejected_plan_is_a_bug() {
         use polars::prelude::*;
         let plan = DataFrame::empty().lazy().select([col("nowhere")]);
         assert_eq!(Error::from(plan.collect().unwrap_err()).exit_code(), 3);

@@ -1,34 +1,42 @@
-//! A columnar batch analytics engine over exports of WhatsApp Business conversations.
+//! A columnar batch analytics engine over exports of WhatsApp Business platforms.
 //!
-//! The journey of one row:
+//! The path of one row:
 //!
 //! ```text
-//! general_sessions_report_2025_06_01.csv       Treble; Kaleyra likewise
-//!    │  load      kind, encoding, delimiter → records → typed rows
-//!    ├──────────► rejected: file, record, line, column, reason, raw text  → table `rejects`
+//! sessions.csv            an export of Treble, Kaleyra, Meta, Ads Manager, …: csv, json, xlsx, xlsb
+//!    │  load              detects table, encoding, delimiter → records → typed rows
+//!    ├──────────► rejects: file, record, line, column, reason, raw text  → table `rejects`
 //!    ▼
-//! lake/tables/sessions/utc_day=2025-06-01/….parquet     one Delta commit a load: all of it or none
-//!    │  queries   a named plan: LazyFrame in, LazyFrame out, nothing read yet
+//! lake/tables/sessions/utc_day=2025-06-01/….parquet     Delta Lake: one atomic commit per table and load
+//!    │  queries           a query of the catalog: a lazy Polars plan, nothing read yet
 //!    ▼
-//! run             collected here, by the engine that the query's spec names; or on a cluster
+//! run                     collects the plan here, or runs its SQL twin on a Spark cluster
 //!    ▼
-//! render          table csv tsv json ndjson parquet arrow markdown; report, a page of many answers
+//! render                  table csv tsv json ndjson parquet arrow markdown html meta-json
+//! report                  one HTML page of many answers
 //! ```
 //!
-//! | place | what is there |
+//! Crates and modules:
+//!
+//! | name | content |
 //! |---|---|
-//! | [`wabalake_data`] | what the data is: tables, cells, reference lists |
-//! | [`wabalake_queries`] | the catalog: one folder a query |
-//! | [`wabalake_sample`] | made-up exports of every table |
-//! | [`load`] | exports in, rows of the lake out |
-//! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum, erase |
-//! | [`run`] | collects a query's plan here, or asks a cluster its SQL twin |
-//! | [`nightly`] | what arrived is loaded; what that changes in marts, and nothing else, is worked out |
-//! | [`render`] | one file per output format |
-//! | [`report`] | the page: sections, charts, and how no text becomes markup |
-//! | [`cli`] | one file per subcommand |
-//! | [`config`] | what a lake says of itself |
-//! | [`files`] | files that are written whole, and who may read them |
+//! | [`wabalake_data`] | the data model: tables, parsers of cells, reference lists |
+//! | [`wabalake_queries`] | the catalog of queries: one folder per query |
+//! | [`wabalake_sample`] | generator of synthetic exports of every table |
+//! | [`load`] | exports to rows: file formats, header detection, rejects, merge by key |
+//! | [`lake`] | Delta tables: snapshots, commits, history, check, undo, compact, vacuum, erase |
+//! | [`run`] | runs queries: Polars, Spark Connect, users' own SQL |
+//! | [`nightly`] | the scheduled run: loads the inbox, refreshes the marts that changed |
+//! | [`render`] | output formats, one file each |
+//! | [`report`] | the HTML page: sections, charts, escaping |
+//! | [`cli`] | the command line: one file per subcommand |
+//! | [`config`] | the settings of a lake, `wabalake.toml` |
+//! | [`error`] | the error type, with fault, exit code and hint |
+//! | [`files`] | atomic writes and file permissions |
+//!
+//! Dependencies point downwards: `wabalake_data` ← `wabalake_queries` ← this crate. Here, `cli` calls
+//! `nightly`, `report` and `run`, and these call `load` and `lake`. Plans are collected in `run`, never in
+//! a query, and only `cli` prints.
 
 pub mod cli;
 pub mod config;

@@ -109,7 +109,7 @@ fn what_is_not_there_is_not_loaded() {
     assert!(said.starts_with("error: `none.csv` cannot be read: "), "{said}");
     assert_eq!(code, 1);
     let (said, _) = desk.refused("load sesions sessions.csv --lake lake");
-    assert!(said.ends_with("hint: if it is to say what the files are: `sessions`\n"), "{said}");
+    assert!(said.ends_with("hint: if it names the table of the files: `sessions`\n"), "{said}");
     assert!(!desk.exists("lake"), "a lake was made for nothing");
 }
 
@@ -176,7 +176,7 @@ fn a_file_name_says_the_format() {
     assert_eq!(
         said,
         "error: writing `none/answer.csv`: there is no folder `none`\n  \
-         hint: make it: `mkdir -p none`\n"
+         hint: create it: `mkdir -p none`\n"
     );
     assert_eq!(code, 2);
 }
@@ -276,7 +276,7 @@ fn wrong_commands_end_with_2_and_the_nearest_right_one() {
         ),
         (
             "explain drop-off",
-            "error: no lake is named\n  \
+            "error: no lake is given\n  \
              hint: name its folder with `--lake DIR`, or set WABALAKE_LAKE\n",
         ),
         (
@@ -407,7 +407,10 @@ fn a_spreadsheet_is_given_no_formula() {
     assert!(desk.told("query drop-off --lake lake -f csv").contains(",=1+1,"));
     for place in ["-f json", "-f table", "-o a.parquet"] {
         let (said, code) = desk.refused(&format!("{words} {place}"));
-        assert!(said.starts_with("error: `--safe` is for csv and tsv\n  hint: "), "{said}");
+        assert!(
+            said.starts_with("error: `--safe` applies to csv and tsv only\n  hint: "),
+            "{said}"
+        );
         assert_eq!(code, 2);
     }
     let exported = |words: &str| desk.told(&format!("rejects --lake lake --export - {words}"));
@@ -421,8 +424,8 @@ fn a_load_can_be_taken_back() {
     let desk = Desk::loaded();
     let said = desk.told("undo --lake lake");
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("the load of 20") && lines[0].ends_with("Z is taken back"));
-    assert_eq!(lines[1..], ["sessions: 2 days as before, 0 rows (they were 3), version 1"]);
+    assert!(lines[0].starts_with("the load of 20") && lines[0].ends_with("Z is undone"));
+    assert_eq!(lines[1..], ["sessions: 2 days restored, 0 rows (before: 3), version 1"]);
     assert_eq!(desk.told("query drop-off --lake lake").lines().count(), 1);
     let history = desk.told("history sessions --lake lake -f csv");
     let operations: Vec<_> =
@@ -507,8 +510,7 @@ fn what_is_about_a_cluster_goes_with_a_cluster() {
     for option in ["--remote sc://localhost", "--map-path /mnt/lake=s3://bucket/lake"] {
         let (said, code) = LOADED.refused(&format!("query drop-off --lake lake {option}"));
         let name = option.split(' ').next().unwrap();
-        let expected =
-            format!("error: `{name}` is about a cluster\n  hint: ask it with `--engine spark`\n");
+        let expected = format!("error: `{name}` needs a cluster\n  hint: add `--engine spark`\n");
         assert_eq!((said, code), (expected, 2));
     }
     // From the environment it is only an offer.
@@ -538,8 +540,8 @@ fn a_cluster_has_an_address() {
     assert_eq!(
         (said.err.as_str(), said.code),
         (
-            "error: the token would go to 192.0.2.1 in clear\n  \
-             hint: ask for TLS: sc://192.0.2.1:15002/;use_ssl=true\n",
+            "error: the token would be sent to 192.0.2.1 unencrypted\n  \
+             hint: use TLS: sc://192.0.2.1:15002/;use_ssl=true\n",
             2
         )
     );
@@ -553,7 +555,7 @@ fn settings_are_written_once_and_tell_where_they_come_from() {
     assert!(desk.exists("inbox"));
     assert!(desk.read("lake/wabalake.toml").contains("\ntimezone = \"America/Bogota\"\n"));
     let (said, code) = desk.refused("init --lake lake");
-    assert!(said.ends_with("already\n  hint: edit it, or move it away first\n"), "{said}");
+    assert!(said.ends_with("already exists\n  hint: edit it, or move it away first\n"), "{said}");
     assert_eq!(code, 1);
 
     desk.write(
@@ -643,15 +645,15 @@ fn a_night_says_what_it_did_and_why() {
     let tried = timeless(&desk.told("nightly --lake lake --dry-run"));
     assert_eq!(
         tried,
-        "inbox: sessions.csv would be loaded, unless the lake has it\n\
+        "inbox: sessions.csv would be loaded, unless it was loaded before\n\
          days: all: there is none yet\n\
-         only tried: nothing was done in # s\n"
+         dry run: nothing was done in # s\n"
     );
     assert!(!desk.exists("lake/marts") && !desk.exists("lake/night.prom"));
     let first = timeless(&desk.told("nightly --lake lake"));
     assert_eq!(
         first,
-        "inbox: 1 file loaded, 0 files known already; 3 rows new, 0 updated, 1 rejected\n\
+        "inbox: 1 file loaded, 0 files loaded before; 3 rows new, 0 updated, 1 rejected\n\
          days: all: there is none yet; 2 rows, # s\n\
          done in # s\n"
     );
@@ -672,10 +674,7 @@ fn a_night_says_what_it_did_and_why() {
     assert_eq!(said, "error: there is no mart `dais`\n  hint: did you mean `days`?\n");
     assert_eq!(code, 2);
     let (said, code) = desk.refused("nightly --lake lake --as-of yesterday");
-    assert!(
-        said.starts_with("error: `--as-of` takes an instant or versions of tables\n"),
-        "{said}"
-    );
+    assert!(said.starts_with("error: `--as-of` takes a time or versions of tables\n"), "{said}");
     assert_eq!(code, 2);
 }
 
@@ -687,8 +686,8 @@ fn a_file_at_fault_does_not_stop_a_night() {
     assert_eq!(said.code, 1);
     assert_eq!(
         said.err,
-        "error: 1 file is at fault; the rest of the night is done\n  \
-         hint: what is wrong with each is said above, and beside files that were moved\n"
+        "error: 1 file failed; the rest of the run is done\n  \
+         hint: the report lists the error of each; files that were moved have it beside them\n"
     );
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(report["outcome"], "incomplete");
@@ -707,7 +706,7 @@ fn a_page_that_cannot_be_written_is_told_of() {
     );
     let said = desk.run("nightly --lake lake");
     assert_eq!(said.code, 1);
-    assert!(said.err.starts_with("error: 1 page is at fault; the rest"), "{}", said.err);
+    assert!(said.err.starts_with("error: 1 page failed; the rest"), "{}", said.err);
     assert!(said.out.contains("page.html: error: "), "{}", said.out);
     assert!(said.out.contains("\nincomplete in "), "{}", said.out);
 }
@@ -756,7 +755,8 @@ fn a_fresh_mart_answers_with_the_same_bytes() {
     let desk = desk_at_night();
     assert_eq!(desk.run("nightly --lake lake").code, 0);
     let explained = |line: &str| desk.told(&format!("explain session-duration --lake lake {line}"));
-    let from_mart = "answered from the mart `days`, which is fresh (--no-marts: from tables)\n";
+    let from_mart =
+        "answered from the mart `days`, which is up to date (--no-marts: from tables)\n";
     for options in ["", "--from 2025-06-02", "--from 2025-06-01 --to 2025-06-01"] {
         assert!(explained(options).starts_with(from_mart), "{}", explained(options));
         let asked = format!("query session-duration --lake lake {options}");

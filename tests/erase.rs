@@ -636,13 +636,13 @@ fn what_goes_is_told_first_and_agreed_to() {
     desk.write("lake/notes.txt", "call +57 300 000 0001");
     desk.write("lake/notes.pdf", "%PDF\u{1}");
     let again = desk.run(&format!("{erase} --yes"));
-    assert_eq!(again.out, "nothing of that number is in the lake\n");
+    assert_eq!(again.out, "the lake has no rows of that number\n");
     assert_eq!(
         (again.err.as_str(), again.code),
         (
-            "error: files of others hold the number, and others could not be searched for it\n  \
+            "error: other files contain the number, and further files could not be searched for it\n  \
              found: notes.txt; not searched: notes.pdf (neither text nor an export)\n  \
-             hint: delete these files, or take the number out of them, and run it again\n",
+             hint: delete these files, or remove the number from them, and run it again\n",
             1
         )
     );

@@ -18,6 +18,7 @@ use wabalake::load::{Options as LoadOptions, load};
 use wabalake::nightly::{Mart, Night, Options, Report, Sources, fresh, night};
 use wabalake::run::polars::collect;
 use wabalake_data::TABLES;
+use wabalake_queries::query::Defaults;
 
 /// A lake with its settings, and a place for exports; gone with the test.
 struct Nights {
@@ -458,17 +459,15 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
     }
     nights.night();
     let lake = nights.lake();
-    let date = |text: &str| text.parse().ok();
-    let ask = |query: &str, words: &[&str], dates| {
+    let ask = |query: &str, words: &[&str]| {
         let entry =
             wabalake_queries::CATALOG.iter().find(|entry| entry.spec.name == query).unwrap();
-        let line = [&[query], words].concat();
-        let question = entry.ask(&entry.command().get_matches_from(line)).unwrap();
+        let question = entry.ask_for(words, &Defaults::default()).unwrap();
         let sources = Sources::of(&lake, AsOf::Now);
         let plan = question.plan(&sources.tables(&question).unwrap()).unwrap();
         let expected = collect(plan, &question).unwrap();
         assert!(expected.height() > 0);
-        let found = fresh::answer(&lake, &nights.config, &question, dates).unwrap();
+        let found = fresh::answer(&lake, &nights.config, &question).unwrap();
         found.map(|found| {
             let kept = found.plan.collect().unwrap();
             assert!(kept.equals_missing(&expected), "{query} {words:?}: {kept}\n{expected}");
@@ -477,23 +476,22 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
     };
     let zone = "--timezone=America/Bogota";
     let by_day = ["--by=day,country", zone];
-    assert_eq!(ask("delivery-rate", &by_day, (None, None)), Some("deliveries".to_owned()));
+    assert_eq!(ask("delivery-rate", &by_day), Some("deliveries".to_owned()));
     let some = ["--by=day,country", zone, "--from=2025-05-31", "--to=2025-06-01"];
-    let dates = (date("2025-05-31"), date("2025-06-01"));
-    assert_eq!(ask("delivery-rate", &some, dates), Some("deliveries".to_owned()));
-    assert_eq!(ask("drop-off", &[zone], (None, None)), Some("flows".to_owned()));
+    assert_eq!(ask("delivery-rate", &some), Some("deliveries".to_owned()));
+    assert_eq!(ask("drop-off", &[zone]), Some("flows".to_owned()));
     // Another order of columns, another zone, buckets that a range would cut, a mart of a range.
-    assert_eq!(ask("delivery-rate", &["--by=country,day", zone], (None, None)), None);
-    assert_eq!(ask("delivery-rate", &["--by=day,country"], (None, None)), None);
+    assert_eq!(ask("delivery-rate", &["--by=country,day", zone]), None);
+    assert_eq!(ask("delivery-rate", &["--by=day,country"]), None);
     let weeks = ["--by=week", "--timezone=Pacific/Kiritimati", "--from=2025-05-31"];
-    assert_eq!(ask("delivery-rate", &weeks, (date("2025-05-31"), None)), None);
+    assert_eq!(ask("delivery-rate", &weeks), None);
     let flows = [zone, "--from=2025-05-31"];
-    assert_eq!(ask("drop-off", &flows, (date("2025-05-31"), None)), None);
+    assert_eq!(ask("drop-off", &flows), None);
 
     nights.load(&session("new", "2025-06-01 12:00:00"));
-    assert_eq!(ask("drop-off", &[zone], (None, None)), None, "it is not fresh any more");
+    assert_eq!(ask("drop-off", &[zone]), None, "it is not fresh any more");
     assert_eq!(
-        ask("delivery-rate", &by_day, (None, None)),
+        ask("delivery-rate", &by_day),
         Some("deliveries".to_owned()),
         "what it is made from did not change"
     );

@@ -267,15 +267,18 @@ fn a_night_says_how_many_files_wait() {
     desk.write("lake/wabalake.toml", "[inbox]\nfolders = ['../inbox']\n");
     set_age(&desk.write("inbox/old.csv", &export(0..2)), 60);
     desk.write("inbox/new.csv", &export(2..3));
-    let one = "inbox: 1 file is still arriving: left for the next run\n";
+    let one = "inbox: 1 file is still being written: left for the next run\n";
     let tried = desk.told("nightly --lake lake --dry-run");
-    assert!(tried.starts_with("inbox: old.csv would be loaded, unless the lake has it\n"));
+    assert!(tried.starts_with("inbox: old.csv would be loaded, unless it was loaded before\n"));
     assert!(tried.contains(one) && !tried.contains("new.csv"), "{tried}");
     let told = desk.told("nightly --lake lake");
     assert!(told.contains(one) && told.contains("1 file loaded"), "{told}");
     desk.write("inbox/newer.csv", &export(3..4));
     let told = desk.told("nightly --lake lake");
-    assert!(told.contains("inbox: 2 files are still arriving: left for the next run\n"), "{told}");
+    assert!(
+        told.contains("inbox: 2 files are still being written: left for the next run\n"),
+        "{told}"
+    );
     let report: serde_json::Value =
         serde_json::from_str(&desk.told("nightly --lake lake --json")).unwrap();
     assert_eq!(report["inbox"]["arriving"], serde_json::json!(["new.csv", "newer.csv"]));
@@ -390,7 +393,7 @@ fn with_per_file_what_is_not_there_stops_nothing_that_is() {
             assert_eq!(desk.refused(&format!("load {line} --lake none")).1, 1);
         }
         let (said, _) = desk.refused("load sesions a.csv --lake none --per-file");
-        assert!(said.contains("if it is to say what the files are: `sessions`"), "{said}");
+        assert!(said.contains("if it names the table of the files: `sessions`"), "{said}");
         assert!(!desk.exists("none"));
     }
 }
@@ -649,7 +652,7 @@ fn a_full_disk_says_what_is_safe_and_how_to_go_on() {
     assert_eq!(said.code, 1);
     let root = desk.folder.path().canonicalize().unwrap().join("lake");
     let scratch = root.join(".wabalake/scratch").display().to_string();
-    let begins = format!("error: a file would be larger than it may be: writing to `{scratch}");
+    let begins = format!("error: a file would exceed the maximum file size: writing to `{scratch}");
     assert!(said.err.starts_with(&begins), "{}", said.err);
     let nothing = format!(
         "  found: nothing of this load is in the lake `{}`, which is as it was before\n",

@@ -1,9 +1,8 @@
 //! When do users write?
 //!
-//! One row for each hour of the week on the local clock, 168 of them whatever the data. Of the
-//! sessions that start in the range: each is counted where it started, and where its user first and
-//! last wrote, so a message after midnight lies on the next day, even outside the range. A user who
-//! did not write has no message to count.
+//! One row per hour of the local week, always 168. Sessions that start in the range count in the hour
+//! of their start, and in the hours of the user's first and last message, even if such a message is
+//! outside the range. A session in which the user wrote nothing has no message to count.
 
 use polars::prelude::df;
 use wabalake_data::tables::sessions::{
@@ -11,12 +10,12 @@ use wabalake_data::tables::sessions::{
 };
 
 use crate::query::prelude::*;
-use crate::query::zone::hour_of_week;
+use crate::query::time::hour_of_week;
 
 /// See the [module](self) for the question it answers.
 pub struct ActivityHours;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -25,21 +24,21 @@ pub struct Params {
 
 /// 1 is Monday, 7 is Sunday.
 pub const WEEKDAY: &str = "weekday";
-/// Of the day, 0 to 23.
+/// Hour of the day, 0 to 23.
 pub const HOUR: &str = "hour";
-/// Sessions that began in the hour.
+/// Sessions that started in the hour.
 pub const SESSIONS: &str = "sessions";
-/// First messages of sessions in the hour.
+/// Sessions whose first message was in the hour.
 pub const FIRST_MESSAGES: &str = "first_messages";
 
-/// What is counted, and the stamp that says in which hour.
+/// The counts, each with the timestamp that decides its hour.
 const COUNTED: [(&str, &str); 3] = [
     (SESSIONS, SESSION_STARTED_TIMESTAMP),
     (FIRST_MESSAGES, FIRST_MESSAGE_TIMESTAMP),
     ("last_messages", LAST_MESSAGE_TIMESTAMP),
 ];
 
-/// The hour of the week from Monday 00:00.
+/// Hours since Monday 00:00.
 const HOUR_OF_WEEK: &str = "hour_of_week";
 
 impl Query for ActivityHours {
@@ -48,10 +47,10 @@ impl Query for ActivityHours {
     const SPEC: Spec = Spec {
         name: "activity-hours",
         title: "When users write, by weekday and hour",
-        question: "When do users write? Sessions that start in the range, each count in the hour \
-                   of its own stamp; weekday 1 is Monday.",
+        question: "When do users write? Sessions that start in the range, counted in the hour of \
+                   their start, first message and last message; weekday 1 is Monday.",
         reads: &[&sessions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&sessions::TABLE),
         columns: &[
             OutputColumn::count(WEEKDAY),
             OutputColumn::count(HOUR),
@@ -61,9 +60,13 @@ impl Query for ActivityHours {
         ],
         key: &[WEEKDAY, HOUR],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--timezone", "America/Bogota"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let sessions = params.days.scan(tables, &sessions::TABLE);

@@ -1,9 +1,9 @@
 //! How do the audiences compare?
 //!
-//! One row for each tag of a deployment's person at the time of the send, or of an inbound session's
-//! person when it began; null for people without one. Who has several tags counts under each, so
-//! the rows add up to more than there is. A tag that began to hold later does not count. What a
-//! delivered deployment sparked is found as in [`country_breakdown`](crate::country_breakdown).
+//! One row per tag that the person has when a deployment is sent or an inbound session starts; null for
+//! people without a tag. A person with several tags counts under each, so the rows add up to more than
+//! the total. Sessions, replies and conversions of a deployment are found as in
+//! [`country_breakdown`](crate::country_breakdown).
 
 use wabalake_data::tables::audience_tags::{self, TAG};
 use wabalake_data::tables::{conversions, deployments, sessions};
@@ -19,7 +19,7 @@ use crate::query::tags::tagged;
 /// See the [module](self) for the question it answers.
 pub struct AudienceBreakdown;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -34,11 +34,11 @@ impl Query for AudienceBreakdown {
     const SPEC: Spec = Spec {
         name: "audience-breakdown",
         title: "How the audiences compare",
-        question: "How do the audiences compare? Deployments by the tags that their person has at \
-                   the time, what the delivered ones sparked, and the inbound sessions beside \
-                   them; a person with several tags counts under each.",
+        question: "How do the audiences compare? Deployments by the tags that the person has at the \
+                   time, the sessions, replies and conversions that followed, and inbound \
+                   sessions; a person with several tags counts under each.",
         reads: &[&deployments::TABLE, &sessions::TABLE, &audience_tags::TABLE, &conversions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::written(TAG),
             OutputColumn::count(DEPLOYMENTS),
@@ -57,9 +57,13 @@ impl Query for AudienceBreakdown {
         ],
         key: &[TAG],
         order: &[Order::Descending(DEPLOYMENTS)],
-        example: "--from 2025-06-01 --to 2025-06-30",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         breakdown(

@@ -1,14 +1,13 @@
-//! Do repeated templates hurt?
+//! Do deployments perform worse after earlier ones were left unanswered?
 //!
-//! Four rows: deployments to people to whom 0, 1, 2, or 3 and more were sent shortly before and not
-//! answered when this one was. Those before are of any conversation and of any day, even before
-//! `--from`; one that failed does not count, nor one sent at the very same instant. A deployment
-//! without a phone is sent to nobody and left out.
+//! Four rows: deployments whose person had 0, 1, 2, or 3 and more unanswered deployments in the window
+//! before. Earlier deployments count whatever their conversation and day, even before `--from`, unless
+//! they failed or were sent at the same instant. Deployments without a phone are left out.
 //!
 //! ```text
 //! sent        09:00      10:00 Failed      12:00                14:00
 //! answered                                       13:00
-//! before it   0          1                 1                    1, the first: 12:00 is answered
+//! unanswered  0          1                 1                    1: 09:00; 12:00 is answered
 //! ```
 
 use polars::lazy::dsl::min_horizontal;
@@ -21,17 +20,18 @@ use wabalake_data::tables::deployments::{
 use crate::query::joins::{self, CHANGE, TOTAL};
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
+use crate::query::time::HOUR;
 
 /// See the [module](self) for the question it answers.
 pub struct ContactFrequency;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
 
-    /// How many hours before a deployment an earlier one was sent at most
+    /// How many hours before a deployment an earlier one counts
     #[arg(
         long,
         value_name = "HOURS",
@@ -41,7 +41,6 @@ pub struct Params {
     window_hours: i64,
 }
 
-const HOUR: i64 = 3_600_000_000;
 const UNANSWERED: &str = "unanswered_before";
 const DELIVERED: &str = "delivered";
 const CAPPED: &str = "frequency_capped";
@@ -51,7 +50,7 @@ const FROM: &str = "from";
 const UNTIL: &str = "until";
 const ANSWERED: &str = "answered";
 
-/// Three stands for more, too.
+/// The last row, for this number and more.
 const MOST: i64 = 3;
 
 impl Query for ContactFrequency {
@@ -59,12 +58,12 @@ impl Query for ContactFrequency {
 
     const SPEC: Spec = Spec {
         name: "contact-frequency",
-        title: "Whether repeated templates hurt",
-        question: "Do repeated templates hurt? Deployments by how many others were sent to the \
-                   same person shortly before, did not fail and were not answered by then; 3 is \
-                   three or more.",
+        title: "Deployments by how many unanswered ones preceded them",
+        question: "Do deployments perform worse after earlier ones were left unanswered? Deployments \
+                   by the number of earlier ones to the same person within the window that did not \
+                   fail and were not answered by then; 3 means three or more.",
         reads: &[&deployments::TABLE],
-        // Those before lie outside the range.
+        // Earlier deployments may lie before the range.
         range: Range::History,
         columns: &[
             OutputColumn::count(UNANSWERED),
@@ -79,44 +78,20 @@ impl Query for ContactFrequency {
         ],
         key: &[UNANSWERED],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --window-hours 72",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--window-hours", "72"],
         sql: include_str!("twin.sql"),
     };
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let window = lit(params.window_hours * HOUR);
-        let micros = |stamp| col(stamp).cast(DataType::Int64);
-        let somebody = || col(USER_KEY).is_not_null();
-        let deployments =
-            params.days.scan(tables, &deployments::TABLE).filter(somebody()).select([
-                col(USER_KEY),
-                micros(DEPLOYMENT_TIMESTAMP).alias(AT),
-                delivery_is("Delivered").alias(DELIVERED),
-                col(STATE).eq(lit("frequency_capped")).alias(CAPPED),
-                delivery_is("Delivered").and(answered()).alias(REPLIED),
-            ]);
-
-        // One that was sent counts from the microsecond after until it is answered, or is too old.
-        let sent = params
-            .days
-            .scan_back(tables, &deployments::TABLE, params.window_hours * HOUR)
-            .filter(somebody().and(delivery_is("Failed").not()))
-            .select([
-                col(USER_KEY),
-                (micros(DEPLOYMENT_TIMESTAMP) + lit(1_i64)).alias(FROM),
-                micros(USER_RESPONDED_TIMESTAMP).alias(ANSWERED),
-            ])
-            .with_column(min_horizontal([col(FROM) + window, col(ANSWERED)])?.alias(UNTIL))
-            .filter(col(FROM).lt(col(UNTIL)));
-        let change = |at: &str, by: i8| {
-            sent.clone().select([col(USER_KEY), col(at).alias(AT), lit(by).alias(CHANGE)])
-        };
-        let changes = concat([change(FROM, 1), change(UNTIL, -1)], UnionArgs::default())?;
-
         let at_most =
             |count: Expr| when(count.clone().lt(lit(MOST))).then(count).otherwise(lit(MOST));
         let counts = ["deployments", "users", DELIVERED, CAPPED, REPLIED];
-        let met = joins::totals(deployments, changes, USER_KEY, AT)?
+        let changes = unanswered_changes(tables, params)?;
+        let counted = joins::totals(deployments(tables, params), changes, USER_KEY, AT)?
             .group_by([at_most(col(TOTAL)).alias(UNANSWERED)])
             .agg([
                 rows().alias("deployments"),
@@ -127,7 +102,7 @@ impl Query for ContactFrequency {
             ]);
         let (on, all) = ([col(UNANSWERED)], df![UNANSWERED => [0, 1, 2, MOST]]?.lazy());
         let all = all
-            .join(met, &on, &on, JoinArgs::new(JoinType::Left))
+            .join(counted, &on, &on, JoinArgs::new(JoinType::Left))
             .with_columns(counts.map(|count| col(count).fill_null(lit(0))));
         Ok(all.with_columns([
             share_pct(col(DELIVERED), col("deployments")).alias("delivered_pct"),
@@ -141,6 +116,46 @@ impl Query for ContactFrequency {
     }
 }
 
+fn micros(stamp: &str) -> Expr {
+    col(stamp).cast(DataType::Int64)
+}
+
+fn has_person() -> Expr {
+    col(USER_KEY).is_not_null()
+}
+
+/// The deployments of the range to people with a phone.
+fn deployments(tables: &Tables, params: &Params) -> LazyFrame {
+    params.days.scan(tables, &deployments::TABLE).filter(has_person()).select([
+        col(USER_KEY),
+        micros(DEPLOYMENT_TIMESTAMP).alias(AT),
+        delivery_is("Delivered").alias(DELIVERED),
+        col(STATE).eq(lit("frequency_capped")).alias(CAPPED),
+        delivery_is("Delivered").and(answered()).alias(REPLIED),
+    ])
+}
+
+/// Changes of each person's number of unanswered deployments: +1 one microsecond after a send, -1 when
+/// it is answered or leaves the window.
+fn unanswered_changes(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let window = params.window_hours * HOUR;
+    let sent = params
+        .days
+        .scan_back(tables, &deployments::TABLE, window)
+        .filter(has_person().and(delivery_is("Failed").not()))
+        .select([
+            col(USER_KEY),
+            (micros(DEPLOYMENT_TIMESTAMP) + lit(1_i64)).alias(FROM),
+            micros(USER_RESPONDED_TIMESTAMP).alias(ANSWERED),
+        ])
+        .with_column(min_horizontal([col(FROM) + lit(window), col(ANSWERED)])?.alias(UNTIL))
+        .filter(col(FROM).lt(col(UNTIL)));
+    let change = |at: &str, by: i8| {
+        sent.clone().select([col(USER_KEY), col(at).alias(AT), lit(by).alias(CHANGE)])
+    };
+    concat([change(FROM, 1), change(UNTIL, -1)], UnionArgs::default())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{Command, FromArgMatches};
@@ -152,7 +167,7 @@ mod tests {
     use super::*;
     use crate::query::ENGINE;
 
-    /// Half a window: some are sent just within it, some just before.
+    /// Half of the window, so that deployments fall just inside and just outside it.
     const HALF: i64 = HOUR / 2;
 
     fn asked(sent: &[(i64, i64, Option<i64>, bool)]) -> Vec<i64> {
@@ -182,7 +197,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn each_earlier_one_is_counted(
+        fn every_unanswered_deployment_in_the_window_is_counted(
             sent in prop::collection::vec(
                 (0..2_i64, (0..8_i64, -1..2_i64), prop::option::of((0..8_i64, -1..2_i64)), any::<bool>()),
                 0..30,

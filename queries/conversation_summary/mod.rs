@@ -1,9 +1,8 @@
-//! How does a conversation do?
+//! How does a conversation perform?
 //!
-//! One row for each version of a conversation that was sent to someone; one that only users start
-//! has none. Everything but the users counts deployments: a person who was sent to twice counts
-//! twice. A response counts where the send is known to have gone out, be it handed over or
-//! delivered; one of an unknown status counts for its user alone.
+//! One row per version of a conversation that has deployments. All counts but the users are of
+//! deployments, so a person with two deployments counts twice. Responses count for deployments that
+//! were sent or delivered. A deployment of unknown status counts only in the users.
 
 use wabalake_data::tables::deployments::{self, CONVERSATION_ID, CONVERSATION_VERSION};
 
@@ -12,7 +11,7 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct ConversationSummary;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -26,19 +25,19 @@ pub struct Params {
     latest_version: bool,
 }
 
-/// People sent to.
+/// People with a deployment.
 pub const TOTAL_USERS: &str = "total_users";
-/// Sends that left, delivered ones too.
+/// Deployments that were sent, delivered ones included.
 pub const MESSAGES_SENT: &str = "messages_sent";
-/// Sends that have not left.
+/// Deployments that are not sent yet.
 pub const IN_PROCESS: &str = "in_process";
-/// Sends that failed.
+/// Deployments that failed.
 pub const SEND_FAILURE: &str = "send_failure";
-/// Sends that arrived.
+/// Deployments that were delivered.
 pub const DELIVERED: &str = "delivered";
-/// Sends that left and were answered.
+/// Deployments that were sent and answered.
 pub const RESPONSES: &str = "responses";
-/// Answered, of the sends that left.
+/// Share of the sent deployments that were answered.
 pub const RESPONSE_RATE_PCT: &str = "response_rate_pct";
 
 impl Query for ConversationSummary {
@@ -46,11 +45,11 @@ impl Query for ConversationSummary {
 
     const SPEC: Spec = Spec {
         name: "conversation-summary",
-        title: "How a conversation does",
-        question: "How does a conversation do? Deployments by how far they came, and the \
+        title: "How a conversation performs",
+        question: "How does a conversation perform? Deployments by their delivery status, and the \
                    responses among those that were sent or delivered.",
         reads: &[&deployments::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
@@ -64,9 +63,13 @@ impl Query for ConversationSummary {
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --latest-version",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--latest-version"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);

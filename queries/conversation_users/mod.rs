@@ -1,17 +1,19 @@
-//! Whom was a conversation sent to, and how far did each of them get?
+//! Who was a conversation sent to, and how far did each person get?
 //!
-//! One row for each deployment, the latest first, with what its session tells, wherever in the lake
-//! that is, and what the person answered in it. A variable that names a session belongs to that
-//! session alone, any other to a person and a conversation; of several by one name the latest
-//! counts. Who did not answer is at no stage, and a session that nobody knows was never finished.
+//! One row per deployment, latest first, with its session from anywhere in the lake and the variables
+//! that the person answered. A variable with a session id belongs to that session, any other to a person
+//! and a conversation; of several values of one variable the latest counts. The stage is null without a
+//! response, and In Flow if the session is not in the lake.
 //!
 //! ```text
 //! {"city":"Medellín","coupon":null,"say \"hi\"":""}      names ascending, texts or null
 //! ```
 
+use polars::lazy::dsl::max_horizontal;
 use polars::prelude::{
     NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, concat, concat_str,
 };
+use wabalake_data::Invalid;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::deployments::{
     self, CONVERSATION_ID, CONVERSATION_VERSION, DELIVERY_STATUS, DEPLOYMENT_TIMESTAMP, SESSION_ID,
@@ -31,7 +33,7 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct ConversationUsers;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -54,9 +56,9 @@ struct Stage;
 
 /// Finished or In Flow.
 pub const STAGE: &str = "conversation_stage";
-/// When anything last happened with the person.
+/// The latest response or message of the person.
 pub const LAST_ACTIVITY: &str = "last_activity";
-/// What they answered, as a JSON object.
+/// The values of the variables, as a JSON object.
 pub const VARIABLES: &str = "variables";
 
 const FINISHED: &str = "Finished";
@@ -75,7 +77,7 @@ impl Choice for Stage {
         Some(&STAGES)
     }
 
-    fn read(word: &str) -> Result<String, String> {
+    fn read(word: &str) -> Result<String, Invalid> {
         Ok(listed_or_any(&STAGES, word))
     }
 
@@ -84,20 +86,20 @@ impl Choice for Stage {
     }
 }
 
-/// What the variables of a deployment depend on.
-const WHOSE: [&str; 3] = [SESSION_KEY, USER_KEY, CONVERSATION_ID];
+/// The columns of a deployment that its variables are joined by.
+const OWNER: [&str; 3] = [SESSION_KEY, USER_KEY, CONVERSATION_ID];
 
 impl Query for ConversationUsers {
     type Params = Params;
 
     const SPEC: Spec = Spec {
         name: "conversation-users",
-        title: "Whom a conversation was sent to",
-        question: "Whom was a conversation sent to, and how far did each of them get? One row for \
-                   each deployment, the latest first, with its session and what was answered in \
-                   it.",
+        title: "People a conversation was sent to",
+        question: "Who was a conversation sent to, and how far did each person get? One row per \
+                   deployment, latest first, with its session and the variables that the person \
+                   answered.",
         reads: &[&deployments::TABLE, &sessions::TABLE, &variables::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::person(USER_PHONE),
             OutputColumn::term(CONVERSATION_ID),
@@ -113,38 +115,25 @@ impl Query for ConversationUsers {
         ],
         key: &[USER_PHONE, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP],
         order: &[Order::Descending(DEPLOYMENT_TIMESTAMP)],
-        example: "--from 2025-06-01 --to 2025-06-30 --stage in-flow",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--stage", "in-flow"],
         sql: include_str!("twin.sql"),
     };
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let sent = params.days.scan(tables, &deployments::TABLE);
-        let sent = params.delivery_status.of(sent);
-        let sent = params.conversation_version.of(params.conversation_id.of(sent));
-        let sessions = tables.scan(&sessions::TABLE).select([
-            col(SESSION_KEY),
-            col(SESSION_STATUS),
-            col(SESSION_FINISHED_TIMESTAMP),
-            col(FIRST_MESSAGE_TIMESTAMP),
-            col(LAST_MESSAGE_TIMESTAMP),
-        ]);
-        let stage = when(answered().not())
-            .then(lit(Null {}))
-            .when(col(SESSION_FINISHED_TIMESTAMP).is_not_null())
-            .then(lit(FINISHED))
-            .otherwise(lit(IN_FLOW));
-        let active =
-            [USER_RESPONDED_TIMESTAMP, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP].map(col);
-        let users = look_up(sent, sessions, SESSION_KEY).with_columns([
-            stage.cast(DataType::String).alias(STAGE),
-            polars::lazy::dsl::max_horizontal(active)?.alias(LAST_ACTIVITY),
-        ]);
+        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let deployments = params.delivery_status.of(deployments);
+        let deployments = params.conversation_version.of(params.conversation_id.of(deployments));
+        let users = with_stage(deployments, tables)?;
         let users = params.session_status.of(params.stage.of(users));
 
-        let captured = captured(&users, tables)?;
-        let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+        let variables = captured(&users, tables)?;
+        let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         Ok(users
-            .join(captured, WHOSE.map(col), WHOSE.map(col), known)
+            .join(variables, OWNER.map(col), OWNER.map(col), nulls_too)
             .with_column(col(VARIABLES).fill_null(lit("{}"))))
     }
 
@@ -160,32 +149,55 @@ impl Query for ConversationUsers {
     }
 }
 
-/// The objects of those who answered anything: a row for each session, person and conversation that
-/// deployments name together.
+/// Deployments with the status of their session, their stage and their last activity.
+fn with_stage(deployments: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+    let sessions = tables.scan(&sessions::TABLE).select([
+        col(SESSION_KEY),
+        col(SESSION_STATUS),
+        col(SESSION_FINISHED_TIMESTAMP),
+        col(FIRST_MESSAGE_TIMESTAMP),
+        col(LAST_MESSAGE_TIMESTAMP),
+    ]);
+    let stage = when(answered().not())
+        .then(lit(Null {}))
+        .when(col(SESSION_FINISHED_TIMESTAMP).is_not_null())
+        .then(lit(FINISHED))
+        .otherwise(lit(IN_FLOW));
+    let activity =
+        [USER_RESPONDED_TIMESTAMP, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP].map(col);
+    Ok(look_up(deployments, sessions, SESSION_KEY).with_columns([
+        stage.cast(DataType::String).alias(STAGE),
+        max_horizontal(activity)?.alias(LAST_ACTIVITY),
+    ]))
+}
+
+/// The variables as JSON objects: one row per session, person and conversation of a deployment that
+/// has any.
 fn captured(deployments: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-    let whose = WHOSE.map(col);
-    let asked = deployments.clone().select(&whose).unique(None, UniqueKeepStrategy::Any);
-    // Nothing comes before everything.
+    let owner = OWNER.map(col);
+    let asked = deployments.clone().select(&owner).unique(None, UniqueKeepStrategy::Any);
+    // A value without a time sorts before all others.
     let at = col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN));
     let variables = tables.scan(&variables::TABLE).with_column(at.alias(AT));
-    // Who may be asked for many times over has one answer by each name before that.
-    let told = |variables: LazyFrame, of: &[Expr]| {
+    // Each variable is reduced to its latest value before the join, since a placeholder phone may
+    // have very many.
+    let joined = |variables: LazyFrame, of: &[Expr]| {
         let on = of.to_vec();
-        let told =
+        let joined =
             asked.clone().join(last(variables, of), &on, &on, JoinArgs::new(JoinType::Inner));
-        told.select([&whose[..], &[VARIABLE, VALUE, AT].map(col)].concat())
+        joined.select([&owner[..], &[VARIABLE, VALUE, AT].map(col)].concat())
     };
     let of_a_session = || col(SESSION_KEY).is_not_null();
-    let told = [
-        told(variables.clone().filter(of_a_session()), &[col(SESSION_KEY)]),
-        told(variables.filter(of_a_session().not()), &[col(USER_KEY), col(CONVERSATION_ID)]),
+    let values = [
+        joined(variables.clone().filter(of_a_session()), &[col(SESSION_KEY)]),
+        joined(variables.filter(of_a_session().not()), &[col(USER_KEY), col(CONVERSATION_ID)]),
     ];
-    let last = last(concat(told, UnionArgs::default())?, &whose);
+    let last = last(concat(values, UnionArgs::default())?, &owner);
     let member = concat_str([json_text(col(VARIABLE)), lit(":"), json_text(col(VALUE))], "", false);
     let object = concat_str([lit("{"), col(VARIABLES), lit("}")], "", false);
     Ok(last
         .with_column(member.alias(VARIABLES))
-        .group_by(&whose)
+        .group_by(&owner)
         .agg([col(VARIABLES)
             .sort_by([col(VARIABLE)], SortMultipleOptions::default())
             .str()
@@ -193,7 +205,7 @@ fn captured(deployments: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame>
         .with_column(object.alias(VARIABLES)))
 }
 
-/// Of several answers of the same by one name the last; of those at one instant the greatest.
+/// The latest value of each variable; at equal times the greatest.
 fn last(answers: LazyFrame, of: &[Expr]) -> LazyFrame {
     let named = [of, &[col(VARIABLE)]].concat();
     answers

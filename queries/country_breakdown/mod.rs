@@ -1,10 +1,9 @@
 //! How do the countries compare?
 //!
-//! One row for each country of a deployment's person, or of the person of an inbound session; where
-//! it is not known, the null country. What a delivered deployment sparked is found in the whole
-//! lake by the session it names, and counts once for each deployment that names it; only what it
-//! led to, conversions and revenue, counts once for the country. Inbound sessions are those that
-//! started in the range, whoever was sent to.
+//! One row per country of the people in deployments or inbound sessions; null if it is unknown. The
+//! session of a delivered deployment is looked up in the whole lake, and counts once for each
+//! deployment that names it. Its conversions and revenue count once per country. Inbound sessions are
+//! those that started in the range.
 
 use polars::prelude::{NamedFrom, Series};
 use wabalake_data::Table;
@@ -24,7 +23,7 @@ use crate::query::sql::SqlLiteral;
 /// See the [module](self) for the question it answers.
 pub struct CountryBreakdown;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -33,7 +32,7 @@ pub struct Params {
     conversions: Conversions,
 }
 
-/// The country's name in English.
+/// English name of the country.
 pub const NAME: &str = "country_name";
 
 impl Query for CountryBreakdown {
@@ -42,10 +41,10 @@ impl Query for CountryBreakdown {
     const SPEC: Spec = Spec {
         name: "country-breakdown",
         title: "How the countries compare",
-        question: "How do the countries compare? Deployments by the country of their person, what \
-                   the delivered ones sparked, and the inbound sessions beside them.",
+        question: "How do the countries compare? Deployments by the person's country, the sessions, \
+                   replies and conversions that followed, and inbound sessions.",
         reads: &[&deployments::TABLE, &sessions::TABLE, &conversions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::country(COUNTRY),
             OutputColumn::term(NAME),
@@ -65,9 +64,13 @@ impl Query for CountryBreakdown {
         ],
         key: &[COUNTRY],
         order: &[Order::Descending(DEPLOYMENTS)],
-        example: "--from 2025-06-01 --to 2025-06-30",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         // Both tables have the column.

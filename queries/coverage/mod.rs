@@ -1,45 +1,41 @@
-//! How much of the time does each table cover, and what is to be exported next?
+//! Which days does each table cover, and what should be exported next?
 //!
-//! One row for each table, empty ones too. Days begin in the reporting zone. Rows without a time are
-//! counted and lie on no day.
+//! One row per table, empty ones included. Days begin in the reporting time zone. Rows without a
+//! timestamp are counted and belong to no day.
 //!
 //! ```text
-//! deployments   05-01 ▮▮▮▮▯▯▮▮▮▮▮▯▯▯… today      rows on 9 days, 2 missing between them
+//! deployments   05-01 ▮▮▮▮▯▯▮▮▮▮▮▯▯▯… today      9 days with rows, 2 missing days between them
 //!                         └ next window: from the first day without a row,
 //!                           to the last such day within 30 days of it
 //! ```
 //!
-//! Treble hands its sessions and deployments out by windows of at most 30 days, so windows are
-//! worked out for these alone. A day on which nothing happened has no row either: it stays in a
-//! window however often it is exported. Rates and tags say since when something holds, not when it
-//! happened: between them nothing is missing.
+//! Treble exports sessions and deployments in windows of at most 30 days, so only these two tables have
+//! windows. A day without any event has no row, and stays in a window however often it is exported.
+//! Rates and tags have the date from which they hold, so days between them are not missing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
 use polars::prelude::{Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat};
-use wabalake_data::tables::{
-    UTC_DAY, ad_spend, audience_tags, closures, conversions, deployments, instant, loads,
-    message_summaries, messages, meta_points, rates, session_summaries, sessions, variables,
-};
+use wabalake_data::tables::{UTC_DAY, audience_tags, deployments, instant, loads, rates, sessions};
 use wabalake_data::{TABLES, Table};
 
-use crate::query::days::{Timezone, read_date};
 use crate::query::prelude::*;
-use crate::query::zone::Clock;
+use crate::query::time::Clock;
+use crate::query::time::read_date;
 
 /// See the [module](self) for the question it answers.
 pub struct Coverage;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
-    /// The first day that there should be rows of [default: 2025-04-15, where Treble's exports begin]
+    /// First day that should have rows [default: 2025-04-15, where Treble's exports begin]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     since: Option<NaiveDate>,
 
-    /// The day before which there should be rows [default: today]
+    /// Day after the last one that should have rows [default: today]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     today: Option<NaiveDate>,
 
@@ -58,28 +54,28 @@ impl Params {
     }
 }
 
-/// The table.
+/// Name of the table.
 pub const TABLE: &str = "table";
-/// The first day with rows.
+/// First day with rows.
 pub const FIRST_DAY: &str = "first_day";
-/// The last.
+/// Last day with rows.
 pub const LAST_DAY: &str = "last_day";
-/// Days between without rows; null where such a day is no gap.
+/// Days without rows between them; null for tables without gaps.
 pub const MISSING_DAYS: &str = "missing_days";
-/// Its rows, those without a time too.
+/// Number of rows, those without a timestamp included.
 pub const ROWS: &str = "rows";
-/// The first day to export next.
+/// First day of the next export.
 pub const NEXT_FROM: &str = "next_from";
-/// The last day of that export.
+/// Last day of the next export.
 pub const NEXT_TO: &str = "next_to";
 
-/// The most days that one export of Treble's covers.
+/// The most days in one of Treble's exports.
 const WINDOW_DAYS: i64 = 30;
 
-/// Tables that are exported by windows.
+/// Tables that are exported in windows.
 const BY_WINDOWS: [&Table; 2] = [&sessions::TABLE, &deployments::TABLE];
 
-/// Tables in which a day without a row is no gap.
+/// Tables in which a day without rows is no gap.
 const WITHOUT_GAPS: [&Table; 2] = [&audience_tags::TABLE, &rates::TABLE];
 
 const DAYS: &str = "days";
@@ -87,31 +83,28 @@ const LAST_LOADED_AT: &str = "last_loaded_at";
 const WINDOWS_LEFT: &str = "windows_left";
 const DAY: &str = "day";
 
+/// Every table of exports, and the loads.
+const READS: [&Table; TABLES.len() + 1] = {
+    let mut reads: [&Table; TABLES.len() + 1] = [&loads::TABLE; TABLES.len() + 1];
+    let mut at = 0;
+    while at < TABLES.len() {
+        reads[at] = TABLES[at];
+        at += 1;
+    }
+    reads
+};
+
 impl Query for Coverage {
     type Params = Params;
 
     const SPEC: Spec = Spec {
         name: "coverage",
         title: "What each table covers, and what to export next",
-        question: "How much of the time does each table cover, and what is to be exported next? \
-                   missing_days are those without rows between the first and the last. next_from \
-                   and next_to are the next window to export from Treble, which gives out at most \
-                   30 days at once, and windows_left is how many there are.",
-        reads: &[
-            &sessions::TABLE,
-            &deployments::TABLE,
-            &messages::TABLE,
-            &message_summaries::TABLE,
-            &session_summaries::TABLE,
-            &closures::TABLE,
-            &meta_points::TABLE,
-            &ad_spend::TABLE,
-            &conversions::TABLE,
-            &audience_tags::TABLE,
-            &rates::TABLE,
-            &variables::TABLE,
-            &loads::TABLE,
-        ],
+        question: "Which days does each table cover, and what should be exported next? missing_days \
+                   counts the days without rows between the first and the last. next_from and \
+                   next_to are the next window to export from Treble, which exports at most 30 \
+                   days at once; windows_left is the number of such windows.",
+        reads: &READS,
         range: Range::History,
         columns: &[
             OutputColumn::term(TABLE),
@@ -127,9 +120,20 @@ impl Query for Coverage {
         ],
         key: &[TABLE],
         order: &[],
-        example: "--since 2025-06-01 --today 2025-07-01 --timezone America/Bogota",
+        example: &[
+            "--since",
+            "2025-06-01",
+            "--today",
+            "2025-07-01",
+            "--timezone",
+            "America/Bogota",
+        ],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        Ok(params.timezone.resolve(defaults))
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let mut covered = Vec::new();
@@ -158,7 +162,7 @@ impl Query for Coverage {
     }
 }
 
-/// The one row of a table.
+/// The answer's row of a table.
 fn covered_by(tables: &Tables, table: &'static Table, params: &Params) -> LazyFrame {
     let (since, today) = (params.since(), params.today());
     let schema: SchemaRef = Arc::new(covered_schema());
@@ -180,12 +184,12 @@ fn covered_by(tables: &Tables, table: &'static Table, params: &Params) -> LazyFr
         )
 }
 
-/// The local date of a row; null without a time.
+/// The local date of a row; null without a timestamp.
 fn local_day(table: &Table, timezone: Timezone) -> Expr {
     let zone = timezone.zone();
     let of = table.position(table.day_of).map(|at| table.columns[at].data_type());
     match of {
-        // A date is the same in every zone, and the lake lays files out by UTC dates.
+        // A date is not converted between time zones, and is the partition itself.
         Some(DataType::Date) => col(UTC_DAY),
         _ if zone == chrono_tz::UTC => col(UTC_DAY),
         Some(DataType::Int32 | DataType::Int64) => {
@@ -210,7 +214,7 @@ fn covered_schema() -> Schema {
     ])
 }
 
-/// The row of a table by the days that it has rows on and the number of its rows.
+/// The answer's row of a table, from the days with rows and the number of rows.
 fn covered(
     table: &Table,
     days: &BTreeSet<NaiveDate>,
@@ -242,8 +246,8 @@ fn covered(
     DataFrame::new(1, columns)
 }
 
-/// Windows over the days since one date and before another that have no rows. A window starts at
-/// the first such day, ends at the last one that it reaches, and the next goes on from there.
+/// The windows to export: from `since` until before `today`, they cover all days without rows. Each
+/// window begins and ends on such a day.
 fn windows(
     days: &BTreeSet<NaiveDate>,
     since: NaiveDate,
@@ -260,7 +264,7 @@ fn windows(
     windows
 }
 
-/// Days from one date to a later one.
+/// The number of days from one date to another.
 fn days_between(from: NaiveDate, to: NaiveDate) -> i64 {
     to.signed_duration_since(from).num_days()
 }
@@ -273,33 +277,33 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn told(days: &[&str], since: &str, today: &str) -> Vec<String> {
+    fn listed(days: &[&str], since: &str, today: &str) -> Vec<String> {
         let days = days.iter().map(|day| date(day)).collect();
         let windows = windows(&days, date(since), date(today));
         windows.iter().map(|(from, to)| format!("{from}..{to}")).collect()
     }
 
     #[test]
-    fn windows_reach_thirty_days_and_end_on_a_day_without_rows() {
-        assert_eq!(told(&[], "2025-04-15", "2025-04-15"), [""; 0]);
-        assert_eq!(told(&[], "2025-04-15", "2025-04-14"), [""; 0]);
-        assert_eq!(told(&[], "2025-04-15", "2025-04-16"), ["2025-04-15..2025-04-15"]);
+    fn windows_have_at_most_thirty_days_and_end_on_a_day_without_rows() {
+        assert_eq!(listed(&[], "2025-04-15", "2025-04-15"), [""; 0]);
+        assert_eq!(listed(&[], "2025-04-15", "2025-04-14"), [""; 0]);
+        assert_eq!(listed(&[], "2025-04-15", "2025-04-16"), ["2025-04-15..2025-04-15"]);
         // 15 April and 29 days are 14 May; 31 days without rows need a second window.
-        assert_eq!(told(&[], "2025-04-15", "2025-05-15"), ["2025-04-15..2025-05-14"]);
+        assert_eq!(listed(&[], "2025-04-15", "2025-05-15"), ["2025-04-15..2025-05-14"]);
         assert_eq!(
-            told(&[], "2025-04-15", "2025-05-16"),
+            listed(&[], "2025-04-15", "2025-05-16"),
             ["2025-04-15..2025-05-14", "2025-05-15..2025-05-15"]
         );
-        // Days with rows at a window's end are not asked for again, those within it are.
+        // Days with rows at the end of a window are cut off, those within it are not.
         assert_eq!(
-            told(&["2025-05-14", "2025-05-13", "2025-04-20"], "2025-04-15", "2025-05-16"),
+            listed(&["2025-05-14", "2025-05-13", "2025-04-20"], "2025-04-15", "2025-05-16"),
             ["2025-04-15..2025-05-12", "2025-05-15..2025-05-15"]
         );
-        // Rows before and after the days asked about change nothing.
+        // Rows outside the dates have no effect.
         assert_eq!(
-            told(&["2025-04-01", "2025-04-15", "2025-04-17"], "2025-04-15", "2025-04-17"),
+            listed(&["2025-04-01", "2025-04-15", "2025-04-17"], "2025-04-15", "2025-04-17"),
             ["2025-04-16..2025-04-16"]
         );
-        assert_eq!(told(&["2025-04-15", "2025-04-16"], "2025-04-15", "2025-04-17"), [""; 0]);
+        assert_eq!(listed(&["2025-04-15", "2025-04-16"], "2025-04-15", "2025-04-17"), [""; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Which rows each check is about, and which of them fail.
+//! The checks: which rows each applies to, and which rows fail.
 
 use chrono_tz::Tz;
 use wabalake_data::Table;
@@ -22,22 +22,22 @@ use wabalake_data::tables::{SESSION_KEY, USER_PHONE_VALID, audience_tags, conver
 use super::cycles;
 use crate::query::measures::parent_key;
 use crate::query::prelude::*;
-use crate::query::zone;
+use crate::query::time;
 
-/// One check of a table's rows.
+/// A check of the rows of a table.
 pub(super) struct Check {
     pub(super) name: &'static str,
-    /// Whether it is about a row.
+    /// Predicate: it applies to a row.
     pub(super) about: Expr,
-    /// Whether a row that it is about fails.
+    /// Predicate: a row fails.
     pub(super) fails: Expr,
-    /// What names such a row.
+    /// The value of a failing row that is shown as an example.
     pub(super) example: Expr,
-    /// That as text.
+    /// Converts the example to text.
     pub(super) written: Box<dyn Fn(Expr) -> Expr>,
 }
 
-/// Rows of a table, and the checks that they are held against.
+/// Rows of a table, and their checks.
 pub(super) struct Examined {
     pub(super) table: &'static Table,
     pub(super) rows: fn(&Tables, &DayRange) -> LazyFrame,
@@ -98,10 +98,10 @@ pub(super) const EXAMINED: &[Examined] = &[
     },
 ];
 
-/// The most that a session's finish and its closing may lie apart, in microseconds.
+/// The longest time between the finish of a session and its closure, in microseconds.
 const AGREEING: i64 = 60_000_000;
 
-/// Whether what a row names is in the lake.
+/// `true` if the session that a row names is in the lake, otherwise null.
 const KNOWN: &str = "known";
 const PARENT_KEY: &str = "parent_key";
 const ON_CYCLE: &str = "on_cycle";
@@ -115,7 +115,7 @@ fn check(name: &'static str, about: Expr, fails: Expr, example: &str) -> Check {
     Check { name, about, fails, example: col(example), written: Box::new(|example| example) }
 }
 
-/// Whether a word is none of a list that is closed, but for words that exports make up.
+/// A check that a word is in the list of known words.
 fn unknown(name: &'static str, column: &str, words: &Enumeration) -> Check {
     let known = words.values().map(|word| col(column).eq(lit(word))).reduce(Expr::or);
     check(name, set(column), known.unwrap_or(lit(false)).not(), column)
@@ -125,7 +125,7 @@ fn invalid_phone(example: &str) -> Check {
     check("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not(), example)
 }
 
-/// Whether a stamp lies before another that ought to be the earlier.
+/// Predicate: a timestamp is before another that should be earlier.
 fn before(stamp: &str, other: &str) -> Expr {
     col(stamp).lt(col(other))
 }
@@ -150,7 +150,7 @@ fn of_sessions(_: Tz) -> Vec<Check> {
     ]
 }
 
-/// The sessions to which somebody was redirected, with what is known of the one before.
+/// Redirected sessions, with what is known of their parents.
 fn redirected(tables: &Tables, days: &DayRange) -> LazyFrame {
     let links = |sessions: LazyFrame| {
         sessions.filter(set(PARENT_SESSION_ID)).select([
@@ -185,7 +185,7 @@ fn of_redirected(_: Tz) -> Vec<Check> {
     ]
 }
 
-/// Of some sessions by their keys, those that are in the lake, and when they finished.
+/// The sessions with one of some keys that are in the lake, and their finish.
 fn named(tables: &Tables, keys: LazyFrame) -> LazyFrame {
     let by_key = [col(SESSION_KEY)];
     tables
@@ -195,7 +195,7 @@ fn named(tables: &Tables, keys: LazyFrame) -> LazyFrame {
         .with_column(lit(true).alias(KNOWN))
 }
 
-/// Those of some rows that name a session, with what is known of it.
+/// The rows that name a session, with what is known of it.
 fn with_session(tables: &Tables, rows: LazyFrame) -> LazyFrame {
     let naming = rows.filter(set(SESSION_KEY));
     let by_key = [col(SESSION_KEY)];
@@ -206,7 +206,7 @@ fn with_session(tables: &Tables, rows: LazyFrame) -> LazyFrame {
 fn of_deployments(zone: Tz) -> Vec<Check> {
     let failed = || delivery_is("Failed");
     let at = |name, about, fails| Check {
-        written: Box::new(move |at| zone::rfc3339(at, zone)),
+        written: Box::new(move |at| time::rfc3339(at, zone)),
         ..check(name, about, fails, DEPLOYMENT_TIMESTAMP)
     };
     vec![

@@ -1,7 +1,7 @@
-//! Sessions that redirect back to themselves, over however many others.
+//! Detection of cycles: sessions that were redirected back to themselves, directly or not.
 //!
-//! Each session has one parent at most, so whoever goes from parent to parent comes to an end or goes
-//! round. Everybody is passed once, whatever the length of a chain.
+//! Each session has at most one parent, so a walk from parent to parent ends or enters a cycle. Each
+//! session is visited once, whatever the length of a chain.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use polars::prelude::{
 };
 use wabalake_data::tables::SESSION_KEY;
 
-/// The `session_key` of each session that is on a cycle, of sessions with the key of their parent.
+/// The `session_key` of each session on a cycle, given the keys of sessions and of their parents.
 pub(super) fn of(links: LazyFrame, parent_key: &'static str) -> LazyFrame {
     let schema: SchemaRef =
         Arc::new(Schema::from_iter([Field::new(SESSION_KEY.into(), DataType::Int64)]));
@@ -31,7 +31,7 @@ fn on_cycles(links: &DataFrame, parent_key: &str) -> PolarsResult<DataFrame> {
     let parents: Vec<Option<usize>> = parents.map(|key| places.get(&key?).copied()).collect();
 
     let mut found = Vec::new();
-    // On which walk each was met first; 0 is on none.
+    // The walk that visited each session first; 0 for none so far.
     let mut met = vec![0; parents.len()];
     for (start, walk) in (0..parents.len()).zip(1..) {
         let mut at = Some(start);
@@ -39,7 +39,7 @@ fn on_cycles(links: &DataFrame, parent_key: &str) -> PolarsResult<DataFrame> {
             met[place] = walk;
             at = parents[place];
         }
-        // Back where this walk has been: all from there on go round.
+        // This walk came back to where it was: the sessions from there on are the cycle.
         let Some(entry) = at.filter(|place| met[*place] == walk) else { continue };
         let mut place = entry;
         loop {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn who_hangs_from_a_cycle_is_not_on_it() {
+    fn descendants_of_a_cycle_are_not_on_it() {
         assert!(found(&[]).is_empty());
         assert_eq!(found(&[(1, 1)]), [1]);
         assert!(found(&[(1, 2), (2, 3)]).is_empty());
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn chains_and_cycles_may_be_long() {
+    fn long_chains_and_cycles_do_not_overflow_the_stack() {
         let chain: Vec<(i64, i64)> = (0..10_000).map(|key| (key, key + 1)).collect();
         assert!(found(&chain).is_empty());
         let cycle: Vec<(i64, i64)> = (0..10_000).map(|key| (key, (key + 1) % 10_000)).collect();

@@ -1,15 +1,14 @@
 //! What is wrong with the data?
 //!
-//! One row for each check and table, those that found nothing too: how many rows the check is about,
-//! how many fail it, and of those the smallest as an example. The range keeps each table's rows by
-//! its own day, an ad account's date as it stands; what a row is held against, such as the session it names, is looked for in the whole
-//! lake. What loads tell of the records they read is of every load that was not taken back, whatever
-//! the range.
+//! One row per check and table, even if nothing fails: the number of rows that the check applies to, the
+//! number that fail, and the smallest failing value as an example. The date range restricts each table
+//! by its own timestamp, and ad spend by its date; other rows, such as the session that a row names, are
+//! looked up in the whole lake. Checks of loads cover all loads that were not undone, whatever the range.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `checks` | which rows each check is about, and which fail |
-//! | `cycles` | sessions that redirect back to themselves |
+//! | `checks` | the predicates of each check |
+//! | `cycles` | detection of cycles among redirected sessions |
 
 mod checks;
 mod cycles;
@@ -22,13 +21,14 @@ use wabalake_data::tables::{
 use wabalake_data::{TABLES, Table};
 
 use self::checks::{Check, EXAMINED};
+use crate::query::Judge;
 use crate::query::prelude::*;
 use crate::query::words::Word;
 
 /// See the [module](self) for the question it answers.
 pub struct DataQuality;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -45,24 +45,24 @@ pub struct Params {
     fail_on: Vec<String>,
 }
 
-/// The check.
+/// Name of the check.
 pub const CHECK: &str = "check";
-/// The table that it looks at.
+/// Table that it checks.
 pub const TABLE: &str = "table";
-/// Rows that it is about.
+/// Rows that it applies to.
 pub const ROWS: &str = "rows";
-/// Of them, those that fail it.
+/// Rows that fail it.
 pub const FAILING: &str = "failing";
-/// Their share.
+/// Share of the rows that fail.
 pub const SHARE_PCT: &str = "share_pct";
-/// The smallest of those that fail.
+/// Smallest failing value.
 pub const EXAMPLE: &str = "example";
 
-/// What loads tell of the records they read, and the column that says how many fail.
+/// The checks of loads, each with the column that counts failing records.
 const OF_LOADS: [(&str, &str); 2] =
     [("rejected-row", loads::REJECTED), ("sentinel-stamp", loads::WITH_SENTINEL)];
 
-/// Every check, each once.
+/// The names of all checks, sorted and unique.
 fn names() -> Vec<&'static str> {
     let examined = EXAMINED.iter().flat_map(|examined| (examined.checks)(chrono_tz::UTC));
     let mut names: Vec<&str> = examined.map(|check| check.name).collect();
@@ -77,10 +77,10 @@ impl Query for DataQuality {
 
     const SPEC: Spec = Spec {
         name: "data-quality",
-        title: "What is wrong with the data",
-        question: "What is wrong with the data? A row for each check and table, with how many rows \
-                   it is about, how many fail it, and an example. With --fail-on the exit code \
-                   says whether one of those checks failed.",
+        title: "Data quality: checks and failing rows",
+        question: "What is wrong with the data? One row per check and table: the rows that it applies \
+                   to, the rows that fail, and an example. With --fail-on the exit code is 1 if one \
+                   of those checks fails.",
         reads: &[
             &sessions::TABLE,
             &deployments::TABLE,
@@ -92,7 +92,7 @@ impl Query for DataQuality {
             &ad_spend::TABLE,
             &loads::TABLE,
         ],
-        // What a row names may lie on any day.
+        // Rows that another row names may be of any day.
         range: Range::History,
         columns: &[
             OutputColumn::term(CHECK),
@@ -104,9 +104,16 @@ impl Query for DataQuality {
         ],
         key: &[CHECK, TABLE],
         order: &[],
-        example: "--from 2025-06-01 --fail-on parent-cycle",
+        example: &["--from", "2025-06-01", "--fail-on", "parent-cycle"],
         sql: include_str!("twin.sql"),
     };
+
+    const JUDGE: Option<Judge<Self>> =
+        Some(Judge { is_asked: |params| !params.fail_on.is_empty(), fault });
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let mut tallies = Vec::new();
@@ -125,28 +132,24 @@ impl Query for DataQuality {
         let bindings = params.days.bind_dates(params.days.bind(Bindings::new()));
         bindings.slot("tables", tables.join(",\n        "))
     }
-
-    fn is_judged(params: &Params) -> bool {
-        !params.fail_on.is_empty()
-    }
-
-    fn fault(params: &Params, answer: &DataFrame) -> PolarsResult<Option<String>> {
-        let [checks, tables] = [answer.column(CHECK)?.str()?, answer.column(TABLE)?.str()?];
-        let failing = answer.column(FAILING)?.i64()?;
-        let mut faults = Vec::new();
-        for row in 0..answer.height() {
-            let (Some(check), Some(table)) = (checks.get(row), tables.get(row)) else { continue };
-            let found = failing.get(row).unwrap_or(0);
-            if found > 0 && params.fail_on.iter().any(|name| name == check) {
-                faults.push(format!("{check} ({found} of {table})"));
-            }
-        }
-        let said = || format!("the data does not pass {}", faults.join(", "));
-        Ok((!faults.is_empty()).then(said))
-    }
 }
 
-/// Holds rows of a table against checks: a row for each check.
+/// Names the checks of `--fail-on` that fail in an answer.
+fn fault(params: &Params, answer: &DataFrame) -> PolarsResult<Option<String>> {
+    let [checks, tables] = [answer.column(CHECK)?.str()?, answer.column(TABLE)?.str()?];
+    let failing = answer.column(FAILING)?.i64()?;
+    let mut faults = Vec::new();
+    for row in 0..answer.height() {
+        let (Some(check), Some(table)) = (checks.get(row), tables.get(row)) else { continue };
+        let found = failing.get(row).unwrap_or(0);
+        if found > 0 && params.fail_on.iter().any(|name| name == check) {
+            faults.push(format!("{check} ({found} of {table})"));
+        }
+    }
+    Ok((!faults.is_empty()).then(|| format!("the data does not pass {}", faults.join(", "))))
+}
+
+/// Counts the rows of a table that each check applies to and that fail it: one row per check.
 fn tally(rows: LazyFrame, table: &Table, checks: &[Check]) -> PolarsResult<LazyFrame> {
     const PLACE: &str = "place";
     let found = |name: &str, place: i32| format!("{name}_{place}");
@@ -180,7 +183,7 @@ fn tally(rows: LazyFrame, table: &Table, checks: &[Check]) -> PolarsResult<LazyF
     ))
 }
 
-/// A row for each table and each thing that loads tell.
+/// The checks of loads: one row per check and table.
 fn of_loads(tables: &Tables) -> PolarsResult<Vec<LazyFrame>> {
     let read = tables.scan(&loads::TABLE).group_by([col(loads::KIND)]).agg([
         col(loads::RECORDS).sum(),

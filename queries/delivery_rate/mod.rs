@@ -1,9 +1,8 @@
-//! How many sends arrive?
+//! How many deployments are delivered?
 //!
-//! One row for each group of `--by`, a day unless asked otherwise. Every deployment counts, once,
-//! at the moment it was sent; one whose status is not known counts among the deployments and
-//! nowhere else. Sent is not delivered: it was handed over, and no more is known. By tag, one whose
-//! person has several tags counts under each, and one whose person has none under null.
+//! One row per group of `--by`, by default a day. Every deployment counts once, at the time of the
+//! send. One of unknown status counts only in `deployments`. Sent means handed over to WhatsApp, with
+//! no news of its delivery. By tag, a deployment counts under each tag of its person, or under null.
 
 use wabalake_data::Table;
 use wabalake_data::tables::{audience_tags, deployments};
@@ -29,7 +28,7 @@ impl Grouped for DeliveryRate {
     const DEFAULT: &'static [Dimension] = &[Dimension::Day];
 }
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -38,21 +37,21 @@ pub struct Params {
     by: Dimensions<DeliveryRate>,
 }
 
-/// Sends.
+/// Deployments.
 pub const DEPLOYMENTS: &str = "deployments";
-/// The people they went to.
+/// People they were sent to.
 pub const USERS: &str = "users";
-/// Sends that arrived.
+/// Deployments that were delivered.
 pub const DELIVERED: &str = "delivered";
-/// Sends that left and have not arrived.
+/// Deployments that were sent and not delivered so far.
 pub const SENT: &str = "sent";
-/// Sends that failed.
+/// Deployments that failed.
 pub const FAILED: &str = "failed";
-/// Sends that have not left.
+/// Deployments that are not sent yet.
 pub const IN_PROCESS: &str = "in_process";
-/// Delivered, of all sends.
+/// Share of all deployments that were delivered.
 pub const DELIVERED_PCT: &str = "delivered_pct";
-/// Delivered, of the sends that were delivered or failed.
+/// Share of the delivered and failed deployments that were delivered.
 pub const DELIVERED_OF_SETTLED_PCT: &str = "delivered_of_settled_pct";
 
 impl Query for DeliveryRate {
@@ -60,12 +59,12 @@ impl Query for DeliveryRate {
 
     const SPEC: Spec = Spec {
         name: "delivery-rate",
-        title: "How many sends arrive",
-        question: "How many sends arrive? Deployments by how far they came; one of an unknown \
-                   status counts in deployments only. delivered_pct is of all of them, \
-                   delivered_of_settled_pct of those that were delivered or failed.",
+        title: "How many deployments are delivered",
+        question: "How many deployments are delivered? Deployments by their delivery status; one of \
+                   unknown status counts in deployments only. delivered_pct is the share of all \
+                   deployments, delivered_of_settled_pct of those that were delivered or failed.",
         reads: &[&deployments::TABLE, &audience_tags::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::count(DEPLOYMENTS),
             OutputColumn::count(USERS),
@@ -78,12 +77,16 @@ impl Query for DeliveryRate {
         ],
         key: &[],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --by week,country",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--by", "week,country"],
         sql: include_str!("twin.sql"),
     };
 
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&deployments::TABLE, Invalidation::Bucket)];
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
@@ -91,19 +94,14 @@ impl Query for DeliveryRate {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
-        let groups = params
-            .by
-            .of(deployments, tables)?
-            .with_columns(params.by.expressions(params.days.timezone()))
-            .group_by(params.by.names())
-            .agg([
-                rows().alias(DEPLOYMENTS),
-                users().alias(USERS),
-                rows_where(delivery_is("Delivered")).alias(DELIVERED),
-                rows_where(delivery_is("Sent")).alias(SENT),
-                rows_where(delivery_is("Failed")).alias(FAILED),
-                rows_where(delivery_is("In Process")).alias(IN_PROCESS),
-            ]);
+        let groups = params.by.group(deployments, tables, params.days.timezone())?.agg([
+            rows().alias(DEPLOYMENTS),
+            users().alias(USERS),
+            rows_where(delivery_is("Delivered")).alias(DELIVERED),
+            rows_where(delivery_is("Sent")).alias(SENT),
+            rows_where(delivery_is("Failed")).alias(FAILED),
+            rows_where(delivery_is("In Process")).alias(IN_PROCESS),
+        ]);
 
         let settled = col(DELIVERED) + col(FAILED);
         Ok(groups.with_columns([

@@ -1,9 +1,9 @@
-//! Which sends spark conversations, and how long do they last?
+//! Which deployments lead to sessions, and how long do these last?
 //!
-//! One row for each group of `--by`, a conversation unless asked otherwise, of the deployments that
-//! were delivered. Their sessions are looked up in the whole lake by the id that the deployment
-//! names; all counts and means are of deployments, so a session that two of them name counts twice.
-//! A deployment that failed and names a session all the same is left out.
+//! One row per group of `--by`, by default a conversation, of the delivered deployments. Their sessions
+//! are looked up in the whole lake by the session id of the deployment. All counts and means are of
+//! deployments, so a session that two of them name counts twice. A failed deployment is left out even
+//! if it names a session.
 
 use wabalake_data::Table;
 use wabalake_data::tables::deployments::{
@@ -29,7 +29,7 @@ impl Grouped for DeploymentSessions {
     const DEFAULT: &'static [Dimension] = &[Dimension::Conversation];
 }
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -48,12 +48,12 @@ impl Query for DeploymentSessions {
 
     const SPEC: Spec = Spec {
         name: "deployment-sessions",
-        title: "Which sends spark conversations",
-        question: "Which sends spark conversations, and how long do they last? Delivered \
-                   deployments with their sessions, wherever those lie; a session that two \
-                   deployments name counts twice.",
+        title: "Which deployments lead to sessions",
+        question: "Which deployments lead to sessions, and how long do these last? Delivered \
+                   deployments with the sessions that they name, in the range or not; a session \
+                   that two deployments name counts twice.",
         reads: &[&deployments::TABLE, &sessions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::count("delivered"),
             OutputColumn::count("sessions"),
@@ -69,12 +69,16 @@ impl Query for DeploymentSessions {
         ],
         key: &[],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --by country",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--by", "country"],
         sql: include_str!("twin.sql"),
     };
 
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&deployments::TABLE, Invalidation::Bucket)];
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()

@@ -1,8 +1,8 @@
-//! How did sends end?
+//! In which states did deployments end?
 //!
-//! One row for each state that a deployment can be in, in the order of their list, also where there
-//! is none; after them one for deployments whose status is not known, if there are any. Every
-//! deployment counts once; shares are of all that the filters leave.
+//! One row per known state in the order of the reference list, even if no deployment has it, then one
+//! for deployments of unknown status if there are any. Every deployment counts once. Shares are of all
+//! deployments that pass the filters.
 
 use polars::prelude::{JoinCoalesce, df};
 use wabalake_data::reference::deployment_states::STATES;
@@ -14,7 +14,7 @@ use crate::query::sql::SqlLiteral;
 /// See the [module](self) for the question it answers.
 pub struct DeploymentStates;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -25,14 +25,14 @@ pub struct Params {
     conversation_version: Only<filters::ConversationVersion>,
 }
 
-/// Sends in the state.
+/// Deployments in the state.
 pub const DEPLOYMENTS: &str = "deployments";
-/// Their share of all sends.
+/// Share of all deployments.
 pub const SHARE_PCT: &str = "share_pct";
-/// What the state means.
+/// Explanation of the state.
 pub const MEANING: &str = "meaning";
 
-/// The names of the states in their order.
+/// The names of the states, in the order of the list.
 const NAMES: [&str; STATES.len()] = {
     let mut names = [""; STATES.len()];
     let mut place = 0;
@@ -48,11 +48,12 @@ impl Query for DeploymentStates {
 
     const SPEC: Spec = Spec {
         name: "deployment-states",
-        title: "How sends end",
-        question: "How did sends end, and what does that mean? Deployments by their state, those \
-                   that none is in, too; shares are of all that the filters leave.",
+        title: "How deployments end",
+        question: "In which states did deployments end, and what do the states mean? Deployments by \
+                   state, with a row for states without any; shares are of all deployments that \
+                   pass the filters.",
         reads: &[&deployments::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::word(STATE),
             OutputColumn::count(DEPLOYMENTS),
@@ -61,9 +62,13 @@ impl Query for DeploymentStates {
         ],
         key: &[STATE],
         order: &[Order::Listed(STATE, &NAMES)],
-        example: "--from 2025-06-01 --to 2025-06-30 --conversation-id 41284",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--conversation-id", "41284"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);

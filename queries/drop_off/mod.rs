@@ -1,9 +1,8 @@
 //! Where do users leave a flow?
 //!
-//! One row for each node of a conversation's version that was the last one a session reached;
-//! sessions that reached none are under the null node. Every session counts: open ones and
-//! redirected ones have a last node too. Only the durations leave out sessions that are open or
-//! finished before they started.
+//! One row per conversation version and last node that a session reached; null if it reached none.
+//! Every session counts, open and redirected ones too. Only the average duration leaves out sessions
+//! that are open or finished before they started.
 
 use wabalake_data::tables::sessions::{self, CONVERSATION_ID, CONVERSATION_VERSION, LAST_NODE_ID};
 
@@ -12,7 +11,7 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct DropOff;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -27,11 +26,11 @@ pub struct Params {
     country: Only<filters::Country>,
 }
 
-/// Sessions that reached the node last.
+/// Sessions whose last node it is.
 pub const SESSIONS: &str = "sessions";
-/// Their share of the sessions of the conversation's version.
+/// Share of the sessions of the conversation version.
 pub const SHARE_PCT: &str = "share_pct";
-/// Of them, those with an agent.
+/// Sessions with an agent among them.
 pub const AGENT_SESSIONS: &str = "agent_sessions";
 
 const DURATION: &str = "duration";
@@ -43,10 +42,10 @@ impl Query for DropOff {
         name: "drop-off",
         title: "Where users leave a flow",
         question: "Where do users leave a flow? Sessions by the last node that they reached, open \
-                   and redirected ones too; shares are of the sessions of the same conversation \
-                   version that the filters leave.",
+                   and redirected ones included; shares are of the sessions of the same \
+                   conversation version that pass the filters.",
         reads: &[&sessions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&sessions::TABLE),
         columns: &[
             OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
@@ -63,9 +62,13 @@ impl Query for DropOff {
             Order::Ascending(CONVERSATION_VERSION),
             Order::Descending(SESSIONS),
         ],
-        example: "--from 2025-06-01 --to 2025-06-30 --session-type inbound",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--session-type", "inbound"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let sessions = params.days.scan(tables, &sessions::TABLE);

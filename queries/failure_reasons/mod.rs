@@ -1,7 +1,7 @@
-//! Why do sends fail?
+//! Why do deployments fail?
 //!
-//! One row for each state and detail of the deployments that failed. What a send that did not fail
-//! says in its detail is no reason, and is left out.
+//! One row per state and status detail of the failed deployments. Details of deployments that did not
+//! fail are no reasons, and are left out.
 
 use wabalake_data::reference::deployment_states::STATES;
 use wabalake_data::tables::deployments::{self, STATE, STATUS_DETAIL};
@@ -12,7 +12,7 @@ use crate::query::sql::SqlLiteral;
 /// See the [module](self) for the question it answers.
 pub struct FailureReasons;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -21,15 +21,15 @@ pub struct Params {
     conversation_id: Only<filters::ConversationId>,
 }
 
-/// Sends that failed.
+/// Failed deployments.
 pub const DEPLOYMENTS: &str = "deployments";
-/// The people they were meant for.
+/// People they were meant for.
 pub const USERS: &str = "users";
-/// Their share of all sends that failed.
+/// Share of the failed deployments.
 pub const SHARE_OF_FAILURES_PCT: &str = "share_of_failures_pct";
-/// Their share of all sends.
+/// Share of all deployments.
 pub const SHARE_OF_DEPLOYMENTS_PCT: &str = "share_of_deployments_pct";
-/// What to do about it.
+/// What can be done about it.
 pub const ADVICE: &str = "advice";
 
 impl Query for FailureReasons {
@@ -37,11 +37,11 @@ impl Query for FailureReasons {
 
     const SPEC: Spec = Spec {
         name: "failure-reasons",
-        title: "Why sends fail",
-        question: "Why do sends fail, and what can be done? Failed deployments by their state and \
-                   detail; shares are of the failed ones, and of all that the filters leave.",
+        title: "Why deployments fail",
+        question: "Why do deployments fail, and what can be done? Failed deployments by state and \
+                   detail; shares are of the failed ones, and of all that pass the filters.",
         reads: &[&deployments::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::word(STATE),
             OutputColumn::term(STATUS_DETAIL),
@@ -53,9 +53,13 @@ impl Query for FailureReasons {
         ],
         key: &[STATE, STATUS_DETAIL],
         order: &[Order::Descending(DEPLOYMENTS)],
-        example: "--from 2025-06-01 --to 2025-06-30",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);

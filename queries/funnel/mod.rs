@@ -1,20 +1,19 @@
-//! How far do sends get, from the first to the last step?
+//! How many deployments reach each step, from the send to a conversion?
 //!
-//! Five rows for each group of `--by`, five in all without one: deployed, delivered, session,
-//! replied, converted. A step counts the deployments that passed it and every step before it, so
-//! the counts never rise: a failed one that was answered all the same is deployed and no more. A
-//! session counts as soon as it is named; when it began is known of those in the lake.
+//! Five rows per group of `--by`, or five in all without it. A step counts the deployments that passed it
+//! and every step before, so counts never rise: a failed deployment counts as deployed only, even if it
+//! was answered. A session counts if the deployment names it; its start is known if it is in the lake.
 //!
 //! ```text
-//! step        passed by                        at
-//! deployed    every deployment                 deployment_timestamp
-//! delivered   those that are Delivered         deployment_delivered_timestamp
-//! session     those that name a session        the session's start
-//! replied     those that were answered         user_responded_timestamp
-//! converted   those whose session converted    its first conversion
+//! step        passed by deployments      at
+//! deployed    all                        deployment_timestamp
+//! delivered   that are Delivered         deployment_delivered_timestamp
+//! session     that name a session        the session's start
+//! replied     that were answered         user_responded_timestamp
+//! converted   whose session converted    its first conversion
 //! ```
 //!
-//! How long a step took is known where both it and the one before have a stamp, in that order.
+//! The duration of a step is known if it and the step before have timestamps in order.
 
 use polars::prelude::df;
 use wabalake_data::Table;
@@ -37,7 +36,7 @@ impl Grouped for Funnel {
     const DEFAULT: &'static [Dimension] = &[];
 }
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -48,7 +47,7 @@ pub struct Params {
     conversions: Conversions,
 }
 
-/// The steps and the stamp of each.
+/// The steps, each with its timestamp.
 const STEPS: [(&str, &str); 5] = [
     ("deployed", DEPLOYMENT_TIMESTAMP),
     ("delivered", DEPLOYMENT_DELIVERED_TIMESTAMP),
@@ -66,11 +65,12 @@ impl Query for Funnel {
 
     const SPEC: Spec = Spec {
         name: "funnel",
-        title: "How far sends get",
-        question: "How far do sends get? Deployments that were delivered, named a session, were \
-                   answered and converted, each step of those that passed all before it.",
+        title: "Deployments by the steps that they reach",
+        question: "How many deployments reach each step, from the send to a conversion? Deployments \
+                   that were delivered, led to a session, were answered and converted; each step \
+                   counts those that passed all steps before.",
         reads: &[&deployments::TABLE, &sessions::TABLE, &conversions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::count(STEP),
             OutputColumn::word("step_name"),
@@ -81,48 +81,19 @@ impl Query for Funnel {
         ],
         key: &[STEP],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --by country",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--by", "country"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let started = tables
-            .scan(&sessions::TABLE)
-            .select([col(SESSION_KEY), col(SESSION_STARTED_TIMESTAMP)]);
-        let converted = params.conversions.by_session(tables)?;
-        let deployments = params.days.scan(tables, &deployments::TABLE);
-        let deployments = look_up(deployments, started, SESSION_KEY);
-        let deployments = look_up(deployments, converted, SESSION_KEY);
-
-        let conditions = [
-            lit(true),
-            delivery_is("Delivered"),
-            col(SESSION_KEY).is_not_null(),
-            answered(),
-            col(CONVERTED_AT).is_not_null(),
-        ];
-        let mut columns = params.by.expressions(params.days.timezone());
-        let mut counts = Vec::new();
-        for step in 0..STEPS.len() {
-            let passed = conditions[..=step].iter().cloned().fold(lit(true), Expr::and);
-            let before = STEPS[step.saturating_sub(1)].1;
-            let took = elapsed(before, STEPS[step].1);
-            let took = when(passed.clone()).then(took).otherwise(lit(Null {}));
-            columns.extend([passed.alias(passed_by(step)), took.alias(took_by(step))]);
-            counts.extend([
-                rows_where(col(passed_by(step))).alias(passed_by(step)),
-                quantile_seconds(&took_by(step), 0.5).alias(took_by(step)),
-            ]);
-        }
-        let by = params.by.names();
-        let passing = deployments.select(columns);
-        let groups =
-            if by.is_empty() { passing.select(counts) } else { passing.group_by(by).agg(counts) };
-
         let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
         let steps = df!["place" => [0_i32, 1, 2, 3, 4], "step_name" => names]?.lazy();
         let of_step = |value: &dyn Fn(usize) -> Expr| {
@@ -140,7 +111,7 @@ impl Query for Funnel {
             0 => lit(Null {}).cast(DataType::Float64),
             step => col(took_by(step)),
         };
-        Ok(groups.cross_join(steps, None).with_columns([
+        Ok(counted(tables, params)?.cross_join(steps, None).with_columns([
             (col("place") + lit(1)).alias(STEP),
             of_step(&count).alias(DEPLOYMENTS),
             of_step(&|step| share_pct(count(step), count(0))).alias("pct_of_first"),
@@ -154,6 +125,41 @@ impl Query for Funnel {
         let bindings = params.by.bind(params.days.bind(Bindings::new()));
         params.conversions.bind(bindings).boolean("split", split)
     }
+}
+
+/// One row per group of `--by`: for each step, how many deployments passed it and the median seconds
+/// since the step before.
+fn counted(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let started =
+        tables.scan(&sessions::TABLE).select([col(SESSION_KEY), col(SESSION_STARTED_TIMESTAMP)]);
+    let converted = params.conversions.by_session(tables)?;
+    let deployments = params.days.scan(tables, &deployments::TABLE);
+    let deployments = look_up(deployments, started, SESSION_KEY);
+    let deployments = look_up(deployments, converted, SESSION_KEY);
+
+    let conditions = [
+        lit(true),
+        delivery_is("Delivered"),
+        col(SESSION_KEY).is_not_null(),
+        answered(),
+        col(CONVERTED_AT).is_not_null(),
+    ];
+    let mut columns = params.by.expressions(params.days.timezone());
+    let mut counts = Vec::new();
+    for step in 0..STEPS.len() {
+        let passed = conditions[..=step].iter().cloned().fold(lit(true), Expr::and);
+        let before = STEPS[step.saturating_sub(1)].1;
+        let took = elapsed(before, STEPS[step].1);
+        let took = when(passed.clone()).then(took).otherwise(lit(Null {}));
+        columns.extend([passed.alias(passed_by(step)), took.alias(took_by(step))]);
+        counts.extend([
+            rows_where(col(passed_by(step))).alias(passed_by(step)),
+            quantile_seconds(&took_by(step), 0.5).alias(took_by(step)),
+        ]);
+    }
+    let by = params.by.names();
+    let passing = deployments.select(columns);
+    Ok(if by.is_empty() { passing.select(counts) } else { passing.group_by(by).agg(counts) })
 }
 
 fn passed_by(step: usize) -> String {

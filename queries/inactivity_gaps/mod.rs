@@ -1,10 +1,9 @@
-//! What would automatic closing do?
+//! How many replies would find their session closed for inactivity?
 //!
-//! One row for each number of `--minutes`: how many incoming messages came longer than that after
-//! the message before, and so would have met a session closed for inactivity. The message before is
-//! the person's last on the same line, in or out, wherever in the lake it is; one that failed is
-//! none. Messages without a phone are left out, those without a line are on one of their own. An
-//! incoming message with none before is no reply, and does not count.
+//! One row per value of `--minutes`: the incoming messages that came more than that long after the
+//! previous message. The previous message is the person's last one on the same line, incoming or
+//! outgoing, anywhere in the lake; failed messages are ignored. Messages without a phone are left out;
+//! messages without a line form a line of their own. A person's first message on a line is no reply.
 
 use polars::prelude::{SortMultipleOptions, df};
 use wabalake_data::tables::USER_KEY;
@@ -16,13 +15,13 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct InactivityGaps;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     range: DayRange,
 
-    /// Minutes of silence after which a session would be closed, separated by commas
+    /// Minutes without a message after which a session would be closed, separated by commas
     #[arg(
         long,
         value_name = "LIST",
@@ -43,11 +42,12 @@ impl Query for InactivityGaps {
 
     const SPEC: Spec = Spec {
         name: "inactivity-gaps",
-        title: "What automatic closing would do",
-        question: "What would automatic closing do? Incoming messages that came longer than so \
-                   many minutes after the message before, of the same person on the same line.",
+        title: "Replies that automatic closing would miss",
+        question: "How many replies would find their session closed for inactivity? Incoming \
+                   messages that came more than so many minutes after the previous message of the \
+                   same person on the same line.",
         reads: &[&messages::TABLE],
-        // The message before may lie on any earlier day.
+        // The previous message may be of any earlier day.
         range: Range::History,
         columns: &[
             OutputColumn::count(MINUTES),
@@ -57,35 +57,17 @@ impl Query for InactivityGaps {
         ],
         key: &[MINUTES],
         order: &[],
-        example: "--minutes 15,30,60 --from 2025-06-01 --to 2025-06-30",
+        example: &["--minutes", "15,30,60", "--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.range.resolve(defaults)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        const INCOMING: &str = "incoming";
         let minutes = params.minutes();
-        let order = [USER_KEY, LINE, CREATED_AT, WHATSAPP_ID];
-        let mut needed: Vec<Expr> = order.map(col).to_vec();
-        needed.push(outgoing().not().alias(INCOMING));
-        let in_turn = tables
-            .scan(&messages::TABLE)
-            .filter(col(USER_KEY).is_not_null().and(outgoing().and(message_failed()).not()))
-            .select(needed)
-            .sort(order, SortMultipleOptions::default());
-
-        let before = |column: &str| col(column).shift(lit(1));
-        let same_person = col(USER_KEY).eq(before(USER_KEY));
-        let same_line = col(LINE).eq_missing(before(LINE));
-        let micros = |at: Expr| at.cast(DataType::Int64);
-        let gap = micros(col(CREATED_AT)) - micros(before(CREATED_AT));
-        let gap = when(same_person.and(same_line)).then(gap).otherwise(lit(Null {}));
-        let counts = col(INCOMING).and(col(GAP).is_not_null());
-        let counts = match params.range.holds_instant(&col(CREATED_AT)) {
-            Some(in_range) => counts.and(in_range),
-            None => counts,
-        };
-        let replies = in_turn.with_column(gap.alias(GAP)).filter(counts);
-
+        let replies = replies(tables, params);
         let longer = |minutes: i64| col(GAP).gt(lit(minutes * MINUTE));
         let mut counted = vec![rows().alias(REPLIES)];
         for n in &minutes {
@@ -93,7 +75,7 @@ impl Query for InactivityGaps {
             counted.push(rows_where(longer(*n)).alias(format!("replies_after_{n}")));
             counted.push(people.alias(format!("users_{n}")));
         }
-        let of_that_many = |named: &str| {
+        let for_each = |named: &str| {
             let of = |others, n: &i64| {
                 when(col(MINUTES).eq(lit(*n))).then(col(format!("{named}_{n}"))).otherwise(others)
             };
@@ -102,7 +84,7 @@ impl Query for InactivityGaps {
         Ok(replies
             .select(counted)
             .cross_join(df![MINUTES => &minutes]?.lazy(), None)
-            .with_columns([of_that_many("replies_after"), of_that_many("users")])
+            .with_columns([for_each("replies_after"), for_each("users")])
             .with_column(share_pct(col("replies_after"), col(REPLIES)).alias("share_pct")))
     }
 
@@ -111,8 +93,35 @@ impl Query for InactivityGaps {
     }
 }
 
+/// Incoming messages of the range that follow another message, with the gap before them in
+/// microseconds.
+fn replies(tables: &Tables, params: &Params) -> LazyFrame {
+    const INCOMING: &str = "incoming";
+    let order = [USER_KEY, LINE, CREATED_AT, WHATSAPP_ID];
+    let mut columns: Vec<Expr> = order.map(col).to_vec();
+    columns.push(outgoing().not().alias(INCOMING));
+    let sorted = tables
+        .scan(&messages::TABLE)
+        .filter(col(USER_KEY).is_not_null().and(outgoing().and(message_failed()).not()))
+        .select(columns)
+        .sort(order, SortMultipleOptions::default());
+
+    let before = |column: &str| col(column).shift(lit(1));
+    let same_person = col(USER_KEY).eq(before(USER_KEY));
+    let same_line = col(LINE).eq_missing(before(LINE));
+    let micros = |at: Expr| at.cast(DataType::Int64);
+    let gap = micros(col(CREATED_AT)) - micros(before(CREATED_AT));
+    let gap = when(same_person.and(same_line)).then(gap).otherwise(lit(Null {}));
+    let is_reply = col(INCOMING).and(col(GAP).is_not_null());
+    let counts = match params.range.holds_instant(&col(CREATED_AT)) {
+        Some(in_range) => is_reply.and(in_range),
+        None => is_reply,
+    };
+    sorted.with_column(gap.alias(GAP)).filter(counts)
+}
+
 impl Params {
-    /// The minutes asked for, each once.
+    /// The values of `--minutes`, sorted and unique.
     fn minutes(&self) -> Vec<i64> {
         let mut minutes = self.minutes.clone();
         minutes.sort_unstable();

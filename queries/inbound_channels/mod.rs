@@ -1,9 +1,8 @@
-//! Which channels bring inbound users, and which are the best ones?
+//! Which channels bring inbound users, and what do these convert to?
 //!
-//! One row for each channel and, where it is an ad, a post or a WhatsApp link, for each of those: an
-//! ad and a post by type and id, a link by source and name. Only inbound sessions count. What they
-//! convert to is found in the whole lake; a session counts once as converted, and each of its
-//! conversions as revenue.
+//! One row per channel and campaign: an ad or a post by type and id, a WhatsApp link by source and name.
+//! Only inbound sessions count. Their conversions are looked up in the whole lake; a session counts
+//! once as converted, and each of its conversions adds to the revenue.
 
 use wabalake_data::tables::conversions::VALUE;
 use wabalake_data::tables::sessions::{
@@ -12,14 +11,14 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, conversions};
 
+use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{channel, meta_type};
-use crate::query::money::{self, AMOUNT};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
 pub struct InboundChannels;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -28,25 +27,25 @@ pub struct Params {
     conversions: Conversions,
 }
 
-/// What led to the sessions.
+/// The channel that led to the sessions.
 pub const CHANNEL: &str = "channel";
 /// Ad or Post, or the source of a WhatsApp link.
 pub const SOURCE: &str = "source";
-/// The ad's or post's identifier, or the name of a link's campaign.
+/// The id of an ad or post, or the campaign name of a WhatsApp link.
 pub const CAMPAIGN: &str = "campaign";
 /// Inbound sessions.
 pub const SESSIONS: &str = "sessions";
-/// The people in them.
+/// People in them.
 pub const USERS: &str = "users";
-/// How long those sessions last that ended, on average.
+/// Average duration of finished sessions.
 pub const AVG_DURATION_SECONDS: &str = "avg_duration_seconds";
-/// Sessions with an agent, of all.
+/// Share of the sessions with an agent.
 pub const AGENT_PCT: &str = "agent_pct";
-/// Sessions that converted, of all.
+/// Share of the sessions that converted.
 pub const CONVERSION_PCT: &str = "conversion_pct";
-/// What their conversions earned.
+/// Revenue of their conversions.
 pub const REVENUE: &str = "revenue";
-/// Its currency; several are joined by `+`.
+/// Currency of the revenue; several are joined by `+`.
 pub const REVENUE_CURRENCY: &str = "revenue_currency";
 
 const DURATION: &str = "duration";
@@ -60,8 +59,8 @@ impl Query for InboundChannels {
     const SPEC: Spec = Spec {
         name: "inbound-channels",
         title: "Channels that bring inbound users",
-        question: "Which channels bring inbound users, and the best ones? Inbound sessions by the \
-                   ad, post or WhatsApp link that led to them, and what they convert to.",
+        question: "Which channels bring inbound users, and what do these convert to? Inbound sessions \
+                   by the ad, post or WhatsApp link that led to them, with conversions and revenue.",
         reads: &[&sessions::TABLE, &conversions::TABLE],
         range: Range::History,
         columns: &[
@@ -81,43 +80,30 @@ impl Query for InboundChannels {
         ],
         key: &[CHANNEL, SOURCE, CAMPAIGN],
         order: &[Order::Descending(SESSIONS)],
-        example: "--from 2025-06-01 --to 2025-06-30 --event purchase",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--event", "purchase"],
         sql: include_str!("twin.sql"),
     };
 
-    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let is_channel = |name: &'static str| col(CHANNEL).eq(lit(name));
-        let either = |meta: Expr, link: &str| {
-            when(is_channel("meta-ad").or(is_channel("meta-post")))
-                .then(meta)
-                .when(is_channel("whatsapp-link"))
-                .then(col(link))
-                .otherwise(lit(Null {}))
-        };
-        let inbound = params
-            .days
-            .scan(tables, &sessions::TABLE)
-            .filter(col(SESSION_TYPE).eq(lit("Inbound")))
-            .with_columns([channel().alias(CHANNEL), session_duration().alias(DURATION)])
-            .with_columns([
-                either(meta_type(), WHATSAPP_LINK_CAMPAIGN_SOURCE).alias(SOURCE),
-                either(col(META_SOURCE_ID), WHATSAPP_LINK_CAMPAIGN_NAME).alias(CAMPAIGN),
-            ]);
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let inbound = inbound(tables, params);
         let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
         let on = [col(SESSION_KEY)];
-        let owed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
+        let attributed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
             params.conversions.attributed(tables)?,
             &on,
             &on,
             JoinArgs::new(JoinType::Inner),
         );
-        let converted = owed
+        let converted = attributed
             .clone()
             .group_by(&of_campaign)
             .agg([rows().alias(CONVERSIONS), col(SESSION_KEY).n_unique().alias(CONVERTED)]);
-        let earned = money::summed(owed, &of_campaign, VALUE);
-        let known = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+        let earned = money::summed(attributed, &of_campaign, VALUE);
+        let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         let campaigns = inbound
             .group_by(&of_campaign)
             .agg([
@@ -127,8 +113,8 @@ impl Query for InboundChannels {
                 average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
                 agent_sessions().alias(AGENT_SESSIONS),
             ])
-            .join(converted, &of_campaign, &of_campaign, known())
-            .join(earned, &of_campaign, &of_campaign, known())
+            .join(converted, &of_campaign, &of_campaign, left())
+            .join(earned, &of_campaign, &of_campaign, left())
             .with_columns([CONVERSIONS, CONVERTED].map(|count| col(count).fill_null(lit(0))));
         Ok(campaigns.with_columns([
             share_pct(col(AGENT_SESSIONS), col(SESSIONS)).alias(AGENT_PCT),
@@ -141,4 +127,25 @@ impl Query for InboundChannels {
     fn bind(params: &Params) -> Bindings {
         params.conversions.bind(params.days.bind(Bindings::new()))
     }
+}
+
+/// The inbound sessions of the range with their channel, source, campaign and duration.
+fn inbound(tables: &Tables, params: &Params) -> LazyFrame {
+    let is_channel = |name: &'static str| col(CHANNEL).eq(lit(name));
+    let either = |meta: Expr, link: &str| {
+        when(is_channel("meta-ad").or(is_channel("meta-post")))
+            .then(meta)
+            .when(is_channel("whatsapp-link"))
+            .then(col(link))
+            .otherwise(lit(Null {}))
+    };
+    params
+        .days
+        .scan(tables, &sessions::TABLE)
+        .filter(col(SESSION_TYPE).eq(lit("Inbound")))
+        .with_columns([channel().alias(CHANNEL), session_duration().alias(DURATION)])
+        .with_columns([
+            either(meta_type(), WHATSAPP_LINK_CAMPAIGN_SOURCE).alias(SOURCE),
+            either(col(META_SOURCE_ID), WHATSAPP_LINK_CAMPAIGN_NAME).alias(CAMPAIGN),
+        ])
 }

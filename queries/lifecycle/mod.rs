@@ -1,9 +1,8 @@
-//! How many users are new, come back, or stay away?
+//! How many users are new, returning, resurrected or dormant?
 //!
-//! One row for each week or month from the lake's first visit to its last, none skipped. A visit is
-//! a session without a parent, so a redirection is none, and one without a phone is nobody's. The
-//! range of days keeps the periods that share a day with it, but what a person is called takes the
-//! whole history.
+//! One row per week or month from the lake's first visit to its last, without gaps. A visit is a session
+//! of a known person that was not redirected from another session. The date range keeps the periods that
+//! overlap it; the status of a person is computed from the whole history.
 //!
 //! ```text
 //! week        1          2          3            4
@@ -11,40 +10,40 @@
 //!             new        returning  dormant      resurrected
 //! ```
 //!
-//! Who stays away is dormant once, in the first period without a visit.
+//! A person is dormant once, in the first period without a visit.
 
 use polars::prelude::{ClosedWindow, Duration, ExplodeOptions, UniqueKeepStrategy, date_ranges};
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::sessions::{self, SESSION_STARTED_TIMESTAMP};
 
 use crate::query::prelude::*;
+use crate::query::time::Clock;
 use crate::query::words::Word;
-use crate::query::zone::Clock;
 
 /// See the [module](self) for the question it answers.
 pub struct Lifecycle;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
 
-    /// How long a period is
-    #[arg(long, value_enum, default_value_t = Period::Week, value_parser = Word::of::<Period>())]
-    period: Period,
+    /// Length of a period
+    #[arg(long, value_enum, default_value_t = PeriodLength::Week, value_parser = Word::of::<PeriodLength>())]
+    period: PeriodLength,
 }
 
-/// How long a period is.
+/// The length of a period.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Period {
-    /// Seven local dates from a Monday
+enum PeriodLength {
+    /// Seven local dates, from Monday on
     Week,
-    /// A month of local dates
+    /// A calendar month
     Month,
 }
 
-impl Period {
+impl PeriodLength {
     const fn clock(self) -> Clock {
         match self {
             Self::Week => Clock::Week,
@@ -59,7 +58,7 @@ impl Period {
         }
     }
 
-    /// The first date of the period after one that begins on a date.
+    /// The first date of the next period.
     fn after(self, date: Expr) -> Expr {
         date.dt().offset_by(lit(self.length()))
     }
@@ -79,9 +78,10 @@ impl Query for Lifecycle {
     const SPEC: Spec = Spec {
         name: "lifecycle",
         title: "New, returning, resurrected and dormant users",
-        question: "How many users are new, come back, or stay away? By week or month: new with \
-                   their first visit, returning from the period before, resurrected after a gap, \
-                   dormant in the first period without a visit. A redirection is no visit.",
+        question: "How many users are new, returning, resurrected or dormant? By week or month: new \
+                   with their first visit, returning from the period before, resurrected after a \
+                   gap, dormant in the first period without a visit. Redirected sessions are no \
+                   visits.",
         reads: &[&sessions::TABLE],
         range: Range::History,
         columns: &[
@@ -93,9 +93,13 @@ impl Query for Lifecycle {
         ],
         key: &[PERIOD],
         order: &[],
-        example: "--period month --timezone America/Bogota",
+        example: &["--period", "month", "--timezone", "America/Bogota"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let period = params.period;
@@ -106,32 +110,14 @@ impl Query for Lifecycle {
             .select([col(USER_KEY), start.alias(PERIOD)])
             .unique_generic(None, UniqueKeepStrategy::Any);
         let active_before = active.clone().with_column(period.after(col(PERIOD)));
-
-        let counted = |people: LazyFrame, named: &str| {
-            people.group_by([col(PERIOD)]).agg([rows().cast(DataType::Int64).alias(named)])
-        };
         let began = active.clone().group_by([col(USER_KEY)]).agg([col(PERIOD).min()]);
         let on = [col(USER_KEY), col(PERIOD)];
         let stayed =
             active.clone().join(active_before.clone(), &on, &on, JoinArgs::new(JoinType::Semi));
+        let periods = periods(&active, params)?;
 
-        let length = Duration::parse(period.length());
-        let each =
-            date_ranges(Some(col(FIRST)), Some(col(LAST)), Some(length), None, ClosedWindow::Both)?;
-        let exploded = ExplodeOptions { empty_as_null: false, keep_nulls: false };
-        let periods = active
-            .clone()
-            .select([col(PERIOD).min().alias(FIRST), col(PERIOD).max().alias(LAST)])
-            .select([each.explode(exploded).alias(PERIOD)]);
-        let last_date =
-            (period.after(col(PERIOD)).cast(DataType::Int32) - lit(1)).cast(DataType::Date);
-        let periods = match params.days.meets(&col(PERIOD), &last_date) {
-            Some(in_range) => periods.filter(in_range),
-            None => periods,
-        };
-
-        let of_period = |periods: LazyFrame, counts: LazyFrame| {
-            periods.left_join(counts, col(PERIOD), col(PERIOD))
+        let counted = |people: LazyFrame, named: &str| {
+            people.group_by([col(PERIOD)]).agg([rows().cast(DataType::Int64).alias(named)])
         };
         let counts = [
             counted(active, ACTIVE),
@@ -139,9 +125,12 @@ impl Query for Lifecycle {
             counted(began, NEW),
             counted(stayed, RETURNING),
         ];
-        let counts = counts.into_iter().fold(periods, of_period).with_columns(
-            [ACTIVE, ACTIVE_BEFORE, NEW, RETURNING].map(|count| col(count).fill_null(lit(0))),
-        );
+        let counts = counts
+            .into_iter()
+            .fold(periods, |periods, counts| periods.left_join(counts, col(PERIOD), col(PERIOD)))
+            .with_columns(
+                [ACTIVE, ACTIVE_BEFORE, NEW, RETURNING].map(|count| col(count).fill_null(lit(0))),
+            );
         Ok(counts.with_columns([
             (col(ACTIVE) - col(NEW) - col(RETURNING)).alias("resurrected_users"),
             (col(ACTIVE_BEFORE) - col(RETURNING)).alias("dormant_users"),
@@ -151,4 +140,22 @@ impl Query for Lifecycle {
     fn bind(params: &Params) -> Bindings {
         params.days.bind_dates(Bindings::new()).word("period", params.period)
     }
+}
+
+/// The start of each period from the first to the last visit that overlaps the date range.
+fn periods(active: &LazyFrame, params: &Params) -> PolarsResult<LazyFrame> {
+    let period = params.period;
+    let length = Duration::parse(period.length());
+    let each =
+        date_ranges(Some(col(FIRST)), Some(col(LAST)), Some(length), None, ClosedWindow::Both)?;
+    let exploded = ExplodeOptions { empty_as_null: false, keep_nulls: false };
+    let periods = active
+        .clone()
+        .select([col(PERIOD).min().alias(FIRST), col(PERIOD).max().alias(LAST)])
+        .select([each.explode(exploded).alias(PERIOD)]);
+    let last_date = (period.after(col(PERIOD)).cast(DataType::Int32) - lit(1)).cast(DataType::Date);
+    Ok(match params.days.meets(&col(PERIOD), &last_date) {
+        Some(in_range) => periods.filter(in_range),
+        None => periods,
+    })
 }

@@ -1,8 +1,7 @@
 //! Why do messages fail?
 //!
-//! One row for each reason and template of the outgoing messages that failed; some failed without a
-//! reason, and not every message is of a template. A message that was delivered or seen in the end
-//! did not fail, whatever it says, and an incoming one never does.
+//! One row per failure reason and template of the failed outgoing messages; either may be null. A
+//! message that was delivered or seen after a failure did not fail. Incoming messages never fail.
 
 use wabalake_data::tables::messages::{self, REASON_FOR_FAILURE, TEMPLATE_NAME};
 
@@ -11,18 +10,18 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct MessageFailures;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
 }
 
-/// Messages that failed.
+/// Failed messages.
 pub const MESSAGES: &str = "messages";
-/// The people they were meant for.
+/// People they were meant for.
 pub const USERS: &str = "users";
-/// Their share of all messages that failed.
+/// Share of all failed messages.
 pub const SHARE_PCT: &str = "share_pct";
 
 impl Query for MessageFailures {
@@ -31,10 +30,10 @@ impl Query for MessageFailures {
     const SPEC: Spec = Spec {
         name: "message-failures",
         title: "Why messages fail",
-        question: "Why do messages fail? Outgoing messages that failed and did not arrive in the \
-                   end, by their reason and template; shares are of all of them.",
+        question: "Why do messages fail? Outgoing messages that failed and were not delivered later, \
+                   by reason and template; shares are of all of them.",
         reads: &[&messages::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::term(REASON_FOR_FAILURE),
             OutputColumn::term(TEMPLATE_NAME),
@@ -44,9 +43,13 @@ impl Query for MessageFailures {
         ],
         key: &[REASON_FOR_FAILURE, TEMPLATE_NAME],
         order: &[Order::Descending(MESSAGES)],
-        example: "--from 2025-06-01 --to 2025-06-30",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let failed =

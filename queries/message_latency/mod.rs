@@ -1,8 +1,8 @@
-//! How long do messages take?
+//! How long do messages take to be sent, delivered and seen?
 //!
-//! One row for each day, or for whatever `--by` asks, in which outgoing messages were created; the
-//! ones that failed count too. Each step is measured where both of its stamps are set and the second
-//! is not before the first; where no message has both, its seconds are null.
+//! One row per group of `--by`, by default a day, with outgoing messages, failed ones included. A step
+//! is measured if both of its timestamps are set and in order; its seconds are null if no message has
+//! both.
 //!
 //! ```text
 //! created_at ─ sent_… ─► sent_at ─ delivered_… ─► delivered_at ─ seen_… ─► seen_at
@@ -24,7 +24,7 @@ impl Grouped for MessageLatency {
     const DEFAULT: &'static [Dimension] = &[Dimension::Day];
 }
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -43,11 +43,11 @@ impl Query for MessageLatency {
     const SPEC: Spec = Spec {
         name: "message-latency",
         title: "How long messages take",
-        question: "How long do messages take to be sent, delivered and seen? Outgoing messages, \
-                   failed ones too, by when they were created; each step where both of its stamps \
+        question: "How long do messages take to be sent, delivered and seen? Outgoing messages by \
+                   their creation, failed ones included; each step where both of its timestamps \
                    are set.",
         reads: &[&messages::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::count("messages"),
             OutputColumn::seconds("sent_p50_seconds"),
@@ -62,27 +62,28 @@ impl Query for MessageLatency {
         ],
         key: &[],
         order: &[],
-        example: "--by day,template --from 2025-06-01 --to 2025-06-30",
+        example: &["--by", "day,template", "--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
 
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&messages::TABLE, Invalidation::Bucket)];
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let mut steps = params.by.expressions(params.days.timezone());
-        steps.extend([
+        let sent = params.days.scan(tables, &messages::TABLE).filter(outgoing()).with_columns([
             elapsed(CREATED_AT, SENT_AT).alias(TO_SENT),
             elapsed(SENT_AT, DELIVERED_AT).alias(TO_DELIVERED),
             elapsed(DELIVERED_AT, SEEN_AT).alias(TO_SEEN),
         ]);
-        let sent = params.days.scan(tables, &messages::TABLE).filter(outgoing()).select(steps);
-
-        Ok(sent.group_by(params.by.names()).agg([
+        Ok(params.by.group(sent, tables, params.days.timezone())?.agg([
             rows().alias("messages"),
             quantile_seconds(TO_SENT, 0.5).alias("sent_p50_seconds"),
             quantile_seconds(TO_SENT, 0.9).alias("sent_p90_seconds"),

@@ -1,8 +1,8 @@
 //! What was sent and received?
 //!
-//! One row for each message, as it is in the lake: nothing is counted. With `--status` only outgoing
-//! messages are left, by the last state that each is in; one that failed and still arrived did not
-//! fail, and one that was seen was delivered, whatever its stamps say.
+//! One row per message, as stored. `--status` keeps outgoing messages by their final state: a message
+//! that failed and was delivered later did not fail, and one that was seen was delivered, whatever its
+//! timestamps say.
 
 use wabalake_data::tables::messages::{
     self, CAMPAIGN_ID, CONVERSATION_ID, CONVERSATION_MSG_TYPE, CONVERSATION_TYPE, COUNTRY,
@@ -17,7 +17,7 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct MessageLog;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -43,9 +43,9 @@ impl Query for MessageLog {
         name: "message-log",
         title: "The messages themselves",
         question: "What was sent and received? The messages of a person, a line, a template or a \
-                   campaign, one by one, in the order in which they were created.",
+                   campaign, one row each, in order of creation.",
         reads: &[&messages::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::term(WABA_ID),
             OutputColumn::term(WHATSAPP_ID),
@@ -78,9 +78,13 @@ impl Query for MessageLog {
         ],
         key: &[WHATSAPP_ID],
         order: &[Order::Ascending(CREATED_AT)],
-        example: "--phone 573005550101 --status failed --from 2025-06-01",
+        example: &["--phone", "573005550101", "--status", "failed", "--from", "2025-06-01"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);
@@ -103,7 +107,7 @@ impl Query for MessageLog {
     }
 }
 
-/// The last state of an outgoing message; null for an incoming one.
+/// The final state of an outgoing message; null for an incoming one.
 fn status() -> Expr {
     when(outgoing().not())
         .then(lit(Null {}))

@@ -1,9 +1,9 @@
-//! What became of the messages of a day?
+//! How many messages of each day were sent, delivered, read and received?
 //!
-//! The vendor's own summary, worked out from the messages: one row for each local date, account,
-//! line, country and type. A message counts once, on the day it was created, whenever it arrived.
-//! Incoming messages are only received; the others never are. A line is shown under the name it had
-//! last, in whatever session of the lake that was.
+//! Kaleyra's message summary, computed from the messages: one row per local date, account, line, country
+//! and message type. A message counts once, on the day of its creation, whenever it was delivered.
+//! Incoming messages count only as received, outgoing ones never do. A line has the display name of its
+//! latest session.
 
 use wabalake_data::Table;
 pub use wabalake_data::tables::message_summaries::RECEIVED;
@@ -12,12 +12,12 @@ use wabalake_data::tables::sessions;
 
 use crate::query::lines;
 use crate::query::prelude::*;
-use crate::query::zone::Clock;
+use crate::query::time::Clock;
 
 /// See the [module](self) for the question it answers.
 pub struct MessageSummary;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -32,11 +32,12 @@ impl Query for MessageSummary {
 
     const SPEC: Spec = Spec {
         name: "message-summary",
-        title: "What became of the messages of a day",
-        question: "What became of the messages of a day? Kaleyra's summary, worked out: each \
-                   message on the day it was created, incoming ones as received only.",
+        title: "Messages sent, delivered, read and received by day",
+        question: "How many messages of each day were sent, delivered, read and received? Kaleyra's \
+                   message summary, computed from the lake: each message counts on the day of its \
+                   creation, incoming ones as received only.",
         reads: &[&messages::TABLE, &sessions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::date(DATE),
             OutputColumn::term(WABA_ID),
@@ -53,12 +54,16 @@ impl Query for MessageSummary {
         ],
         key: &[DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--timezone", "America/Bogota"],
         sql: include_str!("twin.sql"),
     };
 
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&messages::TABLE, Invalidation::Bucket)];
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);

@@ -1,9 +1,8 @@
-//! Which ads and posts start sessions, how long do they last, what do they earn?
+//! Which ads and posts start sessions, how long do these last, and what do they earn?
 //!
-//! One row for each ad or post, by type and id; where Meta does not say which it is, it is an ad. A
-//! session without an id does not count. What an ad cost is added up over its own days before it
-//! meets any session, so that it counts once; an ad that cost something and led to no session has a
-//! row too. A post costs nothing.
+//! One row per ad or post, by type and id; a source without a type is an ad. Sessions without a source id
+//! do not count. The spend of an ad is summed before the join with sessions, so that it counts once. An
+//! ad with spend and no session has a row too. Posts have no spend.
 
 use polars::prelude::JoinCoalesce;
 use wabalake_data::tables::ad_spend::{self, AD_ID, SPEND};
@@ -14,14 +13,14 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY};
 
+use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{AD, meta_type};
-use crate::query::money::{self, AMOUNT};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
 pub struct MetaSources;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -30,25 +29,25 @@ pub struct Params {
     conversions: Conversions,
 }
 
-/// Sessions that the ad or post brought.
+/// Sessions that the ad or post started.
 pub const SESSIONS: &str = "sessions";
-/// The people in them.
+/// People in them.
 pub const USERS: &str = "users";
-/// How long those sessions last that ended, on average.
+/// Average duration of finished sessions.
 pub const AVG_DURATION_SECONDS: &str = "avg_duration_seconds";
-/// What the ad cost.
+/// Amount spent on the ad.
 pub const COST: &str = "spend";
-/// Its currency; several are joined by `+`.
+/// Currency of the spend; several are joined by `+`.
 pub const COST_CURRENCY: &str = "spend_currency";
 /// Conversions of its sessions.
 pub const CONVERSIONS: &str = "conversions";
-/// What they earned.
+/// Revenue of its conversions.
 pub const REVENUE: &str = "revenue";
-/// Its currency; several are joined by `+`.
+/// Currency of the revenue; several are joined by `+`.
 pub const REVENUE_CURRENCY: &str = "revenue_currency";
-/// What a session cost, in the currency of the spend.
+/// Spend per session, in the currency of the spend.
 pub const COST_PER_SESSION: &str = "cost_per_session";
-/// Revenue for each unit of spend, of one currency.
+/// Return on ad spend: revenue per unit of spend, if both are in one currency.
 pub const ROAS: &str = "roas";
 
 const DURATION: &str = "duration";
@@ -61,8 +60,8 @@ impl Query for MetaSources {
     const SPEC: Spec = Spec {
         name: "meta-sources",
         title: "Sessions that ads and posts start, and what they earn",
-        question: "Which ads and posts start sessions, how long do they last, what do they earn? \
-                   Spend is added up for each ad before it is set against sessions and revenue.",
+        question: "Which ads and posts start sessions, how long do these last, and what do they \
+                   earn? Each ad or post with its sessions, spend, conversions and revenue.",
         reads: &[&sessions::TABLE, &ad_spend::TABLE, &conversions::TABLE],
         range: Range::History,
         columns: &[
@@ -84,13 +83,15 @@ impl Query for MetaSources {
         ],
         key: &[META_SOURCE_TYPE, META_SOURCE_ID],
         order: &[Order::Descending(SESSIONS)],
-        example: "--from 2025-06-01 --to 2025-06-30 --event purchase",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--event", "purchase"],
         sql: include_str!("twin.sql"),
     };
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
-        let on = [col(SESSION_KEY)];
         let brought = params
             .days
             .scan(tables, &sessions::TABLE)
@@ -99,59 +100,30 @@ impl Query for MetaSources {
                 meta_type().alias(META_SOURCE_TYPE),
                 session_duration().alias(DURATION),
             ]);
-        let counted = brought.clone().group_by(&of_source).agg([
+        let counted = brought.clone().group_by(of_source()).agg([
             rows().alias(SESSIONS),
             users().alias(USERS),
             col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED),
             average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
             quantile_seconds(DURATION, 0.5).alias("median_duration_seconds"),
         ]);
-        let owed = brought.clone().select([&of_source[..], &on].concat()).join(
-            params.conversions.attributed(tables)?,
-            &on,
-            &on,
-            JoinArgs::new(JoinType::Inner),
-        );
-        let converted = owed.clone().group_by(&of_source).agg([rows().alias(CONVERSIONS)]);
-        let in_money = |rows: LazyFrame, value, amount, currency| {
-            let names = [col(AMOUNT).alias(amount), col(CURRENCY).alias(currency)];
-            money::summed(rows, &of_source, value).select([&of_source[..], &names].concat())
-        };
-        let earned = in_money(owed, VALUE, REVENUE, REVENUE_CURRENCY);
-        let cost = params.days.scan_dates(tables, &ad_spend::TABLE).select([
-            lit(AD).alias(META_SOURCE_TYPE),
-            col(AD_ID).alias(META_SOURCE_ID),
-            col(SPEND),
-            col(CURRENCY),
-        ]);
-        let cost = in_money(cost, SPEND, COST, COST_CURRENCY);
-
-        let all =
+        let [converted, earned] = conversions(&brought, tables, params)?;
+        let left = || JoinArgs::new(JoinType::Left);
+        let full =
             JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
-        let known = || JoinArgs::new(JoinType::Left);
         let sources = counted
-            .join(headlines(brought), &of_source, &of_source, known())
-            .join(converted, &of_source, &of_source, known())
-            .join(earned, &of_source, &of_source, known())
-            .join(cost, &of_source, &of_source, all)
+            .join(headlines(brought), of_source(), of_source(), left())
+            .join(converted, of_source(), of_source(), left())
+            .join(earned, of_source(), of_source(), left())
+            .join(spend(tables, params), of_source(), of_source(), full)
             .with_columns(
                 [SESSIONS, USERS, FINISHED, CONVERSIONS].map(|count| col(count).fill_null(lit(0))),
             );
-
         let conversions = tables.scan(&conversions::TABLE);
         let any = conversions.select([col(CONVERTED_AT).count().alias(KNOWN_CONVERSIONS)]);
-        let earned_nothing = col(REVENUE).is_null().and(col(REVENUE_CURRENCY).is_null());
-        let in_its_currency = when(earned_nothing)
-            .then(lit(0.0))
-            .when(col(REVENUE_CURRENCY).eq_missing(col(COST_CURRENCY)))
-            .then(col(REVENUE).cast(DataType::Float64))
-            .otherwise(lit(Null {}));
-        let roas = when(col(KNOWN_CONVERSIONS).gt(lit(0)))
-            .then(ratio(in_its_currency, col(COST)))
-            .otherwise(lit(Null {}));
         Ok(sources.cross_join(any, None).with_columns([
             ratio(col(COST), col(SESSIONS)).alias(COST_PER_SESSION),
-            roas.alias(ROAS),
+            roas().alias(ROAS),
         ]))
     }
 
@@ -161,15 +133,66 @@ impl Query for MetaSources {
     }
 }
 
-/// The headline of each ad's and post's latest session that has one.
+/// The columns that identify an ad or a post.
+fn of_source() -> [Expr; 2] {
+    [col(META_SOURCE_TYPE), col(META_SOURCE_ID)]
+}
+
+/// The amounts of rows summed by ad or post, with their currency.
+fn summed(rows: LazyFrame, value: &str, amount: &str, currency: &str) -> LazyFrame {
+    let names = [col(AMOUNT).alias(amount), col(CURRENCY).alias(currency)];
+    money::summed(rows, &of_source(), value).select([&of_source()[..], &names].concat())
+}
+
+/// The number of conversions of each ad and post, and their revenue.
+fn conversions(
+    brought: &LazyFrame,
+    tables: &Tables,
+    params: &Params,
+) -> PolarsResult<[LazyFrame; 2]> {
+    let on = [col(SESSION_KEY)];
+    let attributed = brought.clone().select([&of_source()[..], &on].concat()).join(
+        params.conversions.attributed(tables)?,
+        &on,
+        &on,
+        JoinArgs::new(JoinType::Inner),
+    );
+    let counted = attributed.clone().group_by(of_source()).agg([rows().alias(CONVERSIONS)]);
+    Ok([counted, summed(attributed, VALUE, REVENUE, REVENUE_CURRENCY)])
+}
+
+/// The spend of each ad in the range.
+fn spend(tables: &Tables, params: &Params) -> LazyFrame {
+    let spend = params.days.scan_dates(tables, &ad_spend::TABLE).select([
+        lit(AD).alias(META_SOURCE_TYPE),
+        col(AD_ID).alias(META_SOURCE_ID),
+        col(SPEND),
+        col(CURRENCY),
+    ]);
+    summed(spend, SPEND, COST, COST_CURRENCY)
+}
+
+/// Revenue per unit of spend; null in several currencies, and in a lake without conversions.
+fn roas() -> Expr {
+    let earned_nothing = col(REVENUE).is_null().and(col(REVENUE_CURRENCY).is_null());
+    let in_its_currency = when(earned_nothing)
+        .then(lit(0.0))
+        .when(col(REVENUE_CURRENCY).eq_missing(col(COST_CURRENCY)))
+        .then(col(REVENUE).cast(DataType::Float64))
+        .otherwise(lit(Null {}));
+    when(col(KNOWN_CONVERSIONS).gt(lit(0)))
+        .then(ratio(in_its_currency, col(COST)))
+        .otherwise(lit(Null {}))
+}
+
+/// The headline of each ad and post: that of its latest session with one.
 fn headlines(brought: LazyFrame) -> LazyFrame {
-    let of_source = [col(META_SOURCE_TYPE), col(META_SOURCE_ID)];
     let named = brought.filter(col(META_SOURCE_HEADLINE).is_not_null());
-    let latest = named.clone().group_by(&of_source).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
-    let on = [&of_source[..], &[col(SESSION_STARTED_TIMESTAMP)]].concat();
+    let latest = named.clone().group_by(of_source()).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
+    let on = [&of_source()[..], &[col(SESSION_STARTED_TIMESTAMP)]].concat();
     named
         .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
-        .group_by(&of_source)
+        .group_by(of_source())
         .agg([col(META_SOURCE_HEADLINE).max_by(col(SESSION_ID))])
 }
 
@@ -182,7 +205,7 @@ mod tests {
     use super::*;
     use crate::query::ENGINE;
 
-    /// Without conversions it is not known whether an ad earned anything.
+    /// Without loaded conversions the revenue is unknown, not zero.
     #[test]
     fn a_lake_without_conversions_has_no_roas() {
         let spend =

@@ -1,16 +1,14 @@
-//! Whose 24-hour service window is open?
+//! Which people can still be answered within WhatsApp's 24-hour service window?
 //!
-//! One row for each person and line of the business on which the person wrote in the 24 hours before
-//! an instant, `--at`. People write in a session's first and last message and in incoming messages;
-//! what the business sends opens no window. A message after the instant does not count, nor does one
-//! of a person who is not known. Unless asked otherwise the instant is that of the latest message
-//! that anybody wrote.
+//! One row per person and business line on which the person wrote in the 24 hours before an instant,
+//! `--at`. A session's first and last message and incoming messages open a window; outgoing messages
+//! do not. Messages after the instant and people without a phone do not count. The default instant is
+//! that of the latest message of any person.
 
 use chrono_tz::Tz;
-use clap::error::ErrorKind;
-use clap::{ArgMatches, Command, Error, FromArgMatches};
 use polars::lazy::dsl::max_horizontal;
 use polars::prelude::{Duration, Scalar, TimeUnit, TimeZone, UnionArgs, concat};
+use wabalake_data::Invalid;
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE};
 use wabalake_data::tables::sessions::{
@@ -18,59 +16,35 @@ use wabalake_data::tables::sessions::{
 };
 
 use crate::query::prelude::*;
+use crate::query::usage::misfit;
 
 /// See the [module](self) for the question it answers.
 pub struct OpenWindows;
 
-/// What may be chosen: the instant, in microseconds.
-#[derive(Debug)]
+/// The query's options.
+#[derive(Args, Debug)]
 pub struct Params {
-    at: Option<i64>,
-}
-
-#[derive(Args)]
-struct Options {
-    /// The instant, such as 2025-06-01T10:00:00Z; without an offset it is of the time zone
+    /// The instant, such as 2025-06-01T10:00:00Z; without an offset it is in the time zone
     /// [default: that of the latest message of a user]
     #[arg(long, value_name = "INSTANT")]
     at: Option<String>,
 
     #[command(flatten)]
-    zone: Timezone,
+    timezone: Timezone,
+
+    /// `--at` in microseconds, once the time zone is known.
+    #[arg(skip)]
+    micros: Option<i64>,
 }
 
-impl Args for Params {
-    fn augment_args(command: Command) -> Command {
-        Options::augment_args(command)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Options::augment_args_for_update(command)
-    }
-}
-
-impl FromArgMatches for Params {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Options { at, zone } = Options::from_arg_matches(matches)?;
-        let read = |word: String| read_instant(word.trim(), zone.zone());
-        Ok(Self { at: at.map(read).transpose()? })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-fn read_instant(word: &str, zone: Tz) -> Result<i64, Error> {
+fn read_instant(word: &str, zone: Tz) -> Result<i64, UsageError> {
     match stamp::read(word, zone) {
         Stamp::At(at) => Ok(at),
         Stamp::Sentinel | Stamp::Skipped | Stamp::Bad => {
-            let message = format!(
-                "`--at {word}` is no instant in {zone}\n  hint: write it as \
-                 2025-06-01T10:00:00, which is of that zone, or 2025-06-01T10:00:00Z"
-            );
-            Err(Error::raw(ErrorKind::ValueValidation, message))
+            let invalid = Invalid::new(format!("`--at {word}` is no instant in {zone}"));
+            Err(misfit(invalid.hint(
+                "write it as 2025-06-01T10:00:00, which is of that zone, or 2025-06-01T10:00:00Z",
+            )))
         }
     }
 }
@@ -85,8 +59,8 @@ impl Query for OpenWindows {
     const SPEC: Spec = Spec {
         name: "open-windows",
         title: "Users whose service window is open",
-        question: "Whose 24-hour service window is open? People who wrote to a line in the 24 \
-                   hours before an instant, and how long they can still be answered.",
+        question: "Which people can still be answered within the 24-hour service window? People who \
+                   wrote to a line in the 24 hours before an instant, and the minutes that are left.",
         reads: &[&sessions::TABLE, &messages::TABLE],
         range: Range::History,
         columns: &[
@@ -98,33 +72,24 @@ impl Query for OpenWindows {
         ],
         key: &[USER_PHONE, LINE_WHATSAPP_NUMBER],
         order: &[Order::Ascending(CLOSES_AT)],
-        example: "--at 2025-06-01T10:30:00 --timezone America/Bogota",
+        example: &["--at", "2025-06-01T10:30:00", "--timezone", "America/Bogota"],
         sql: include_str!("twin.sql"),
     };
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        let period = params.timezone.resolve(defaults);
+        let read = |at: &String| read_instant(at.trim(), params.timezone.zone());
+        params.micros = params.at.as_ref().map(read).transpose()?;
+        Ok(period)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let given = params
-            .at
+            .micros
             .map(|at| lit(Scalar::new_datetime(at, TimeUnit::Microseconds, Some(TimeZone::UTC))));
-        let by_then = |stamp: &str| match &given {
-            Some(at) => when(col(stamp).lt_eq(at.clone())).then(col(stamp)).otherwise(lit(Null {})),
-            None => col(stamp),
-        };
-        let in_sessions = tables.scan(&sessions::TABLE).select([
-            col(USER_PHONE),
-            col(LINE_WHATSAPP_NUMBER),
-            max_horizontal([by_then(FIRST_MESSAGE_TIMESTAMP), by_then(LAST_MESSAGE_TIMESTAMP)])?
-                .alias(WROTE_AT),
-        ]);
-        let alone = tables.scan(&messages::TABLE).filter(outgoing().not()).select([
-            col(USER_PHONE),
-            col(LINE).alias(LINE_WHATSAPP_NUMBER),
-            col(CREATED_AT).alias(WROTE_AT),
-        ]);
-        let wrote = concat([in_sessions, alone], UnionArgs::default())?;
-
+        let wrote = messages_of_people(tables, given.as_ref())?;
         let (wrote, asked_at) = match given {
-            // Compared with a literal, so that files without messages near it need not be opened.
+            // A comparison with a literal is pushed down to the scan and skips other row groups.
             Some(at) => {
                 let near = col(WROTE_AT).gt(at.clone() - lit(Duration::parse("1d")));
                 (wrote.filter(col(WROTE_AT).lt_eq(at.clone()).and(near)), at)
@@ -139,8 +104,8 @@ impl Query for OpenWindows {
         let left = || micros(closes_at()) - micros(col(ASKED_AT));
         Ok(wrote
             .with_column(asked_at.alias(ASKED_AT))
-            // Not that one is after the other: two instants compared would make of the cross join
-            // one by inequality, which the streaming engine does not have.
+            // A difference instead of a comparison of two instants: Polars would turn the cross join
+            // into an inequality join, which the streaming engine does not support.
             .filter(col(USER_PHONE).is_not_null().and(left().gt(lit(0))))
             .group_by([col(USER_PHONE), col(LINE_WHATSAPP_NUMBER)])
             .agg([col(WROTE_AT).max(), col(ASKED_AT).max()])
@@ -148,6 +113,27 @@ impl Query for OpenWindows {
     }
 
     fn bind(params: &Params) -> Bindings {
-        Bindings::new().instant("at", params.at)
+        Bindings::new().instant("at", params.micros)
     }
+}
+
+/// The messages that people wrote: the last one of each session up to an instant, and every incoming
+/// message.
+fn messages_of_people(tables: &Tables, until: Option<&Expr>) -> PolarsResult<LazyFrame> {
+    let by_then = |stamp: &str| match until {
+        Some(at) => when(col(stamp).lt_eq(at.clone())).then(col(stamp)).otherwise(lit(Null {})),
+        None => col(stamp),
+    };
+    let in_sessions = tables.scan(&sessions::TABLE).select([
+        col(USER_PHONE),
+        col(LINE_WHATSAPP_NUMBER),
+        max_horizontal([by_then(FIRST_MESSAGE_TIMESTAMP), by_then(LAST_MESSAGE_TIMESTAMP)])?
+            .alias(WROTE_AT),
+    ]);
+    let incoming = tables.scan(&messages::TABLE).filter(outgoing().not()).select([
+        col(USER_PHONE),
+        col(LINE).alias(LINE_WHATSAPP_NUMBER),
+        col(CREATED_AT).alias(WROTE_AT),
+    ]);
+    concat([in_sessions, incoming], UnionArgs::default())
 }

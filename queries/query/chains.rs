@@ -1,15 +1,15 @@
-//! Chains of redirections: whole trees of sessions, for the queries about where people are sent.
+//! Chains: trees of sessions that were redirected from a root session.
 //!
 //! ```text
-//! s1 ──► s2 ──► s4        a chain of four sessions and three levels, whose root is s1;
-//!   └──► s3               depth first it goes s1, s2, s4, s3: siblings by their start
-//! s9, sent on from s8     s8 is not in the lake, so s9 is a root
-//! s5 ──► s6 ──► s5        no root, so no chain; nor is what hangs from it in one
+//! s1 ──► s2 ──► s4        a chain with root s1, four sessions and a depth of three; its path is
+//!   └──► s3               s1, s2, s4, s3: depth first, siblings by their start
+//! s9, redirected from s8  s8 is not in the lake, so s9 is a root
+//! s5 ──► s6 ──► s5        a cycle has no root, so its sessions and their descendants are in no chain
 //! ```
 //!
-//! A chain can be of any length, so no number of joins finds its root. The plan keeps the sessions
-//! that belong to a redirection and walks them in one step, over columns, from the roots down: each
-//! is met once, and one on a cycle never.
+//! Chains can be of any length, so no fixed number of joins finds a root. Instead, the plan collects the
+//! sessions with redirections and walks the trees from the roots down in one function over columns.
+//! Each session is visited once, and sessions on a cycle never.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ use super::numbers::whole;
 use super::sql::Bindings;
 use super::{DayRange, Tables};
 
-/// `--min-sessions`: the chains that count.
+/// `--min-sessions`: the smallest chains that count.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Chains {
-    /// Only chains of at least so many sessions
+    /// Only chains with at least so many sessions
     #[arg(
         long,
         value_name = "SESSIONS",
@@ -45,23 +45,23 @@ pub struct Chains {
 impl Chains {
     /// The `session_id` of a chain's root.
     pub const ROOT_SESSION_ID: &str = "root_session_id";
-    /// When the root began.
+    /// The start of the root.
     pub const STARTED_AT: &str = "started_at";
-    /// Whether the root was redirected from a session that is not in the lake.
+    /// `true` if the root was redirected from a session that is not in the lake.
     pub const ROOT_MISSING: &str = "root_missing";
-    /// The `session_key` of the session that started last.
+    /// The `session_key` of the last session to start.
     pub const LAST_KEY: &str = "last_key";
-    /// How many sessions a chain has.
+    /// The number of sessions.
     pub const SESSIONS: &str = "sessions";
-    /// How many levels.
+    /// The number of levels.
     pub const DEPTH: &str = "depth";
-    /// The flows of its sessions, depth first.
+    /// The flows of the sessions in depth-first order, joined by ` > `.
     pub const PATH: &str = "conversation_path";
-    /// The microseconds that its sessions lasted together; null when none is known to have.
+    /// The total duration of the sessions in microseconds; null if no session has one.
     pub const DURATION: &str = "duration";
 
-    /// The chains whose root began in the range, a row for each, with the columns above and the
-    /// root's `user_phone` and `user_key`.
+    /// Returns the plan of the chains whose root started in the range: a row each, with the columns
+    /// above and the root's `user_phone` and `user_key`.
     ///
     /// # Errors
     /// Those of building a plan.
@@ -88,7 +88,7 @@ impl Chains {
         } else {
             sessions()
         };
-        let schema = Arc::new(walked());
+        let schema = Arc::new(chain_schema());
         let chains = linked
             .select([
                 col(SESSION_KEY),
@@ -102,14 +102,14 @@ impl Chains {
                 walk,
                 OptFlags::empty(),
                 Some(Arc::new(move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) })),
-                Some("chains of redirections"),
+                Some("chains of redirected sessions"),
             )
             .filter(col(Self::SESSIONS).gt_eq(lit(self.min_sessions)));
         Ok(chains.join(roots, &by_key, &by_key, JoinArgs::new(JoinType::Inner)))
     }
 
-    /// Fills the slot `{chains}` with the common table expressions `linked` (each session with its
-    /// root) and `chains`, and binds `:min_sessions`.
+    /// Binds `:min_sessions`, and fills the slot `{chains}` with the common table expressions `linked`
+    /// (each session with its root) and `chains`.
     pub fn bind(self, bindings: Bindings) -> Bindings {
         bindings
             .slot("chains", include_str!("chains.sql").trim_end().to_owned())
@@ -119,7 +119,7 @@ impl Chains {
 
 const PARENT_KEY: &str = "parent_key";
 
-fn walked() -> Schema {
+fn chain_schema() -> Schema {
     let int64 = |name: &str| Field::new(name.into(), DataType::Int64);
     Schema::from_iter([
         int64(SESSION_KEY),
@@ -131,7 +131,7 @@ fn walked() -> Schema {
     ])
 }
 
-/// One row for each root among some sessions, with its chain's columns.
+/// Walks the trees of sessions: one row per root, with the columns of its chain.
 fn walk(sessions: DataFrame) -> PolarsResult<DataFrame> {
     let in_order = SortMultipleOptions::default();
     let mut sessions = sessions.sort([SESSION_STARTED_TIMESTAMP, SESSION_ID], in_order)?;
@@ -182,13 +182,13 @@ fn walk(sessions: DataFrame) -> PolarsResult<DataFrame> {
     DataFrame::new(roots, columns)
 }
 
-/// Who redirected to whom, sessions being known by their places in order of start.
+/// The trees of redirected sessions. A session is its row in order of start.
 struct Forest {
-    /// Those whose parent is none of the sessions.
+    /// Sessions without a parent among the rows.
     roots: Vec<usize>,
-    /// Where in `children` the children of each begin, and those of the last end.
+    /// The bounds of each session's children in `children`.
     bounds: Vec<usize>,
-    /// The children of the first, of the second and so on, each in order.
+    /// The children of all sessions, grouped by parent.
     children: Vec<usize>,
 }
 
@@ -232,10 +232,9 @@ mod tests {
 
     use super::*;
 
-    /// Each of the first ten thousand leads to the next, each of the others too and the last round
-    /// to the first.
+    /// Ten thousand sessions in one chain, and ten thousand on one cycle.
     #[test]
-    fn a_long_chain_is_walked_and_a_cycle_left_out() {
+    fn long_chains_are_walked_and_cycles_are_left_out() {
         const LONG: i64 = 10_000;
         let keys: Vec<i64> = (0..2 * LONG).rev().collect();
         let parents: Vec<Option<i64>> = keys

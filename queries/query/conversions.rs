@@ -1,20 +1,22 @@
-//! Which of a business's own events count, and which session each is owed to.
+//! Attribution of conversions, the business's own events, to sessions.
 //!
 //! ```text
-//! conversion            belongs to
-//! c1 names session s1   s1 alone, whenever it happened, whether or not s1 is in the lake
-//! c2 names a person     the last session of theirs that was no redirection, and that began at or
-//!                       before c2 and within the window; of two at one instant the greater id
-//! c3 names neither      nobody
+//! conversion            is attributed to
+//! c1 names session s1   s1, whenever it happened, even if s1 is not in the lake
+//! c2 names a person     the person's last session that was not redirected and that started at or
+//!                       before c2, within the window; at equal times the one with the greater id
+//! c3 names neither      no session
 //! ```
 //!
-//! A query counts a conversion if it counts that session. The range of days cuts none of this.
+//! A query counts a conversion if it counts that session. The date range does not restrict the
+//! attribution.
 
 use clap::Args;
 use polars::prelude::{
     DataType, Expr, JoinArgs, JoinType, LazyFrame, NamedFrom, PolarsResult, Series, UnionArgs, col,
     concat,
 };
+use wabalake_data::Invalid;
 use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT, VALUE};
 use wabalake_data::tables::sessions::{self, SESSION_ID, SESSION_STARTED_TIMESTAMP};
 use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, USER_KEY};
@@ -25,9 +27,7 @@ use super::measures::{rows, visit};
 use super::numbers::whole;
 use super::sql::Bindings;
 use super::tables::Tables;
-
-/// Microseconds in 24 hours.
-const DAY: i64 = 24 * 3_600_000_000;
+use super::time::DAY;
 
 const CONVERTED: &str = "converted";
 const STARTED: &str = "started";
@@ -35,8 +35,8 @@ const STARTED: &str = "started";
 /// `--conversion-window-days` and `--event`.
 #[derive(Args, Clone, Debug)]
 pub struct Conversions {
-    /// How many days of 24 hours before a conversion its session began at most, where only the
-    /// person is known
+    /// How many days of 24 hours a session may start before a conversion that names only the
+    /// person
     #[arg(
         long,
         value_name = "DAYS",
@@ -60,7 +60,7 @@ impl Choice for Event {
     const COLUMN: &'static str = EVENT;
     const HELP: &'static str = "Only conversions of these events, in any case";
 
-    fn read(word: &str) -> Result<String, String> {
+    fn read(word: &str) -> Result<String, Invalid> {
         Ok(word.to_lowercase())
     }
 
@@ -73,12 +73,12 @@ impl Choice for Event {
     }
 }
 
-/// The conversions of a session.
+/// The number of conversions of a session.
 pub const CONVERSIONS: &str = "conversions";
 
 impl Conversions {
-    /// The conversions that count and belong to a session, one row each: `conversion_key`, that
-    /// session's `session_key`, `converted_at`, `value` and `currency`.
+    /// Returns the plan of the attributed conversions, a row each: `conversion_key`, the `session_key`
+    /// of their session, `converted_at`, `value` and `currency`.
     ///
     /// # Errors
     /// Those of building a plan.
@@ -99,7 +99,7 @@ impl Conversions {
             .scan(&sessions::TABLE)
             .filter(visit())
             .join(of_them, [col(USER_KEY)], [col(USER_KEY)], JoinArgs::new(JoinType::Semi))
-            // Of those at one instant the greater id.
+            // At equal times the greater id counts.
             .group_by([col(USER_KEY), micros(SESSION_STARTED_TIMESTAMP).alias(STARTED)])
             .agg([col(SESSION_KEY).max_by(col(SESSION_ID))]);
         let moments = naming_a_person.with_column(micros(CONVERTED_AT).alias(CONVERTED));
@@ -114,8 +114,8 @@ impl Conversions {
         concat([naming_a_session, found], UnionArgs::default())
     }
 
-    /// The sessions that have a conversion that counts, each once by its `session_key`, with how
-    /// many [`CONVERSIONS`] it has and the first one's `converted_at`.
+    /// Returns the plan of the sessions with conversions, a row each: `session_key`, the number of
+    /// [`CONVERSIONS`], and `converted_at` of the first one.
     ///
     /// # Errors
     /// Those of building a plan.
@@ -124,9 +124,8 @@ impl Conversions {
         Ok(sessions.agg([rows().cast(DataType::Int64).alias(CONVERSIONS), col(CONVERTED_AT).min()]))
     }
 
-    /// Binds the parameters and the slot `{attributed}`: a query that gives each conversion that
-    /// counts and belongs to a session as `converted_session_id`, `converted_at`, `value` and
-    /// `currency`.
+    /// Binds the parameters, and fills the slot `{attributed}` with a query of the attributed
+    /// conversions: `converted_session_id`, `converted_at`, `value` and `currency`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         self.event
             .bind(bindings)
@@ -147,10 +146,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
-        /// Sessions and conversions by person and quarter of a day; sessions also by whether they
-        /// were redirected.
+        /// Sessions are (person, quarter of a day, redirected); conversions are (person, quarter).
         #[test]
-        fn a_conversion_belongs_to_the_last_visit_before(
+        fn a_conversion_is_attributed_to_the_last_visit_before(
             sessions in prop::collection::vec((0..2_i64, 0..12_i64, any::<bool>()), 0..20),
             converted in prop::collection::vec((0..2_i64, 0..12_i64), 0..20),
         ) {

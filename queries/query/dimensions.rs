@@ -1,57 +1,57 @@
-//! What an answer can be split by: `--by day,country`.
+//! Dimensions: what `--by day,country` splits an answer by.
 //!
-//! A dimension is one column of the answer, or two for a conversation; they come first, in the
-//! order asked. It is stated twice, as an expression and in the dialect of the twins.
+//! A dimension is one column of the answer, or two for a conversation. These columns come first, in the
+//! order of the option. Each is defined twice, as a Polars expression and in the SQL of the twins.
 
 use std::marker::PhantomData;
 
 use chrono_tz::Tz;
 use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{Expr, LazyFrame, PolarsResult, col, lit, when};
+use polars::prelude::{Expr, LazyFrame, LazyGroupBy, PolarsResult, col, lit, when};
 use wabalake_data::Table;
 use wabalake_data::tables::audience_tags::TAG;
 use wabalake_data::tables::{messages, sessions};
 
 use super::sql::Bindings;
 use super::tables::Tables;
+use super::time::Clock;
 use super::words::Word;
-use super::zone::Clock;
 use super::{OutputColumn, tags};
 
-/// One thing to split by.
+/// A dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dimension {
-    /// The half-hour of the reporting zone.
+    /// The half-hour in the reporting time zone.
     HalfHour,
-    /// The hour of the reporting zone.
+    /// The hour in the reporting time zone.
     Hour,
     /// The local date.
     Day,
-    /// The Monday of the local date's week.
+    /// The local week, as its Monday.
     Week,
-    /// The first of the local date's month.
+    /// The local month, as its first date.
     Month,
-    /// A flow and its version.
+    /// The flow and its version.
     Conversation,
     /// The person's country.
     Country,
-    /// The business's line.
+    /// The business's phone line.
     Line,
-    /// Outbound or Inbound.
+    /// The session type: Outbound or Inbound.
     SessionType,
-    /// BOT, AGENTS or RATING.
+    /// The session status: BOT, AGENTS or RATING.
     SessionStatus,
-    /// What led to a session.
+    /// The channel that led to a session.
     Channel,
     /// The template of a message.
     Template,
-    /// What the business calls the person.
+    /// The tag of the person.
     Tag,
 }
 
 impl Dimension {
-    /// Its name in `--by`.
+    /// The name in `--by`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HalfHour => "half-hour",
@@ -70,7 +70,7 @@ impl Dimension {
         }
     }
 
-    /// Its columns in an answer.
+    /// The columns in an answer.
     pub const fn columns(self) -> &'static [OutputColumn] {
         match self {
             Self::HalfHour => const { &[OutputColumn::instant("half_hour")] },
@@ -96,7 +96,7 @@ impl Dimension {
         }
     }
 
-    /// The unit of local time, if it is one.
+    /// The bucket of local time, if the dimension is one.
     const fn clock(self) -> Option<Clock> {
         match self {
             Self::HalfHour => Some(Clock::HalfHour),
@@ -108,9 +108,8 @@ impl Dimension {
         }
     }
 
-    /// Its columns worked out from the rows of a table, each as an expression and in SQL, where
-    /// that is more than the column of the same name.
-    fn worked_out(self, table: &Table, zone: Tz) -> Option<(Expr, String)> {
+    /// The column as an expression and in SQL, if it is not simply the table's column of that name.
+    fn computed(self, table: &Table, zone: Tz) -> Option<(Expr, String)> {
         match self {
             Self::Line if table.position(messages::LINE).is_some() => {
                 Some((col(messages::LINE), messages::LINE.to_owned()))
@@ -124,22 +123,22 @@ impl Dimension {
     }
 
     fn expressions(self, table: &Table, zone: Tz) -> Vec<Expr> {
-        match (self.worked_out(table, zone), self.columns()) {
+        match (self.computed(table, zone), self.columns()) {
             (Some((expression, _)), [only]) => vec![expression.alias(only.name)],
             (_, columns) => columns.iter().map(|column| col(column.name)).collect(),
         }
     }
 
     fn sql(self, table: &Table, zone: Tz) -> Vec<String> {
-        match (self.worked_out(table, zone), self.columns()) {
+        match (self.computed(table, zone), self.columns()) {
             (Some((_, sql)), [only]) => vec![format!("{sql} AS {}", only.name)],
             (_, columns) => columns.iter().map(|column| column.name.to_owned()).collect(),
         }
     }
 }
 
-/// What led to a session: an ad or a post of Meta, a WhatsApp link, a deployment, a redirection,
-/// or nothing that is known.
+/// The channel that led to a session: an ad or a post of Meta, a WhatsApp link, a deployment, a
+/// redirection, or none of them (`organic`).
 pub fn channel() -> Expr {
     let set = |column| col(column).is_not_null();
     let meta = set(sessions::META_SOURCE_ID).or(set(sessions::META_SOURCE_TYPE));
@@ -158,10 +157,10 @@ pub fn channel() -> Expr {
         .otherwise(lit("organic"))
 }
 
-/// What Meta calls an ad, and what a source is whose type is not known.
+/// Meta's word for an ad, and the type of a source whose type is unknown.
 pub const AD: &str = "Ad";
 
-/// Whether an ad or a post led to a session that one of them did.
+/// The type of the source of a session that an ad or a post led to.
 pub fn meta_type() -> Expr {
     col(sessions::META_SOURCE_TYPE).fill_null(lit(AD))
 }
@@ -178,61 +177,65 @@ const CHANNEL_SQL: &str = "CASE
 
 /// A query that takes `--by`.
 pub trait Grouped: Send + Sync + 'static {
-    /// The table whose rows are split.
+    /// The table whose rows are grouped.
     const TABLE: &'static Table;
-    /// What it takes.
+    /// The dimensions that it accepts.
     const TAKES: &'static [Dimension];
-    /// What it is split by unless asked otherwise.
+    /// The dimensions without `--by`.
     const DEFAULT: &'static [Dimension];
 }
 
-/// The `--by` of a query: what was asked for, in that order, each once.
+/// The value of `--by`: dimensions in the order typed, without duplicates.
 #[derive(Clone, Debug)]
 pub struct Dimensions<Q: Grouped> {
-    asked: Vec<Dimension>,
+    dimensions: Vec<Dimension>,
     of: PhantomData<Q>,
 }
 
 impl<Q: Grouped> Dimensions<Q> {
-    /// Their columns in the answer.
+    /// The columns of the dimensions in the answer.
     pub fn columns(&self) -> Vec<OutputColumn> {
-        self.asked.iter().flat_map(|dimension| dimension.columns()).copied().collect()
+        self.dimensions.iter().flat_map(|dimension| dimension.columns()).copied().collect()
     }
 
-    /// Their columns by name, to group rows by that hold them.
+    /// The columns by name, for rows that have them already.
     pub fn names(&self) -> Vec<Expr> {
         self.columns().iter().map(|column| col(column.name)).collect()
     }
 
-    /// Their columns worked out from the rows of the query's table.
+    /// The columns as expressions over the query's table.
     pub fn expressions(&self, zone: Tz) -> Vec<Expr> {
-        self.asked.iter().flat_map(|dimension| dimension.expressions(Q::TABLE, zone)).collect()
+        self.dimensions.iter().flat_map(|dimension| dimension.expressions(Q::TABLE, zone)).collect()
     }
 
-    /// Rows of the query's table with what their expressions need beside its columns: split by
-    /// tag, a row stands for each tag of its person.
+    /// Groups rows of the query's table by the dimensions. By tag, a row counts once for each tag of
+    /// its person.
     ///
     /// # Errors
     /// Those of building a plan.
-    pub fn of(&self, rows: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-        if self.asked.contains(&Dimension::Tag) {
-            tags::tagged(rows, Q::TABLE, tables)
+    pub fn group(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> PolarsResult<LazyGroupBy> {
+        let rows = if self.dimensions.contains(&Dimension::Tag) {
+            tags::tagged(rows, Q::TABLE, tables)?
         } else {
-            Ok(rows)
-        }
+            rows
+        };
+        Ok(rows.with_columns(self.expressions(zone)).group_by(self.names()))
     }
 
-    /// Fills the slots `{by}` (a select list over the query's table), `{by_columns}` (their
-    /// names), `{by_order}` (their names to order by) and, for queries that are split by tag,
-    /// `{tagged}` (a join to follow the table). For queries that need not be split there are
-    /// `{then_by}`, `{by_columns_then}` and `{by_order_then}`, which bring the comma between them
-    /// and what they follow or precede.
+    /// Fills the slots of the twin:
+    ///
+    /// | slot | SQL |
+    /// |---|---|
+    /// | `{by}` | the select list over the query's table |
+    /// | `{by_columns}`, `{by_order}` | the column names, and the sort keys |
+    /// | `{tagged}` | the join with tags, to follow the table |
+    /// | `{then_by}`, `{by_columns_then}`, `{by_order_then}` | the same lists with a comma before or after; empty without dimensions |
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let selected: Vec<String> =
-            self.asked.iter().flat_map(|dimension| dimension.sql(Q::TABLE, Tz::UTC)).collect();
+            self.dimensions.iter().flat_map(|dimension| dimension.sql(Q::TABLE, Tz::UTC)).collect();
         let names: Vec<&str> = self.columns().iter().map(|column| column.name).collect();
         let order: Vec<String> = names.iter().map(|name| format!("{name} NULLS LAST")).collect();
-        let tagged = if self.asked.contains(&Dimension::Tag) {
+        let tagged = if self.dimensions.contains(&Dimension::Tag) {
             tags::tagged_sql(Q::TABLE)
         } else {
             String::new()
@@ -264,7 +267,7 @@ impl<Q: Grouped> Args for Dimensions<Q> {
                 let of_that_name = |dimension: &&Dimension| dimension.name() == name;
                 Q::TAKES.iter().find(of_that_name).copied().ok_or("no such dimension")
             }))
-            .help("Split by these, separated by commas; their columns come first, in this order");
+            .help("Split by these dimensions, separated by commas; their columns come first, in this order");
         command.arg(if default.is_empty() { by } else { by.default_value(default.join(",")) })
     }
 
@@ -275,13 +278,13 @@ impl<Q: Grouped> Args for Dimensions<Q> {
 
 impl<Q: Grouped> FromArgMatches for Dimensions<Q> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let mut asked = Vec::new();
+        let mut dimensions = Vec::new();
         for dimension in matches.get_many::<Dimension>("by").unwrap_or_default() {
-            if !asked.contains(dimension) {
-                asked.push(*dimension);
+            if !dimensions.contains(dimension) {
+                dimensions.push(*dimension);
             }
         }
-        Ok(Self { asked, of: PhantomData })
+        Ok(Self { dimensions, of: PhantomData })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -1,9 +1,9 @@
-//! Filters that take a comma-separated list: only the rows whose column holds one of the values.
+//! Filter options: comma-separated lists of the values that a column may have.
 //!
 //! ```text
 //! --country co,MX            country is CO or MX
-//! --session-type inbound     session_type is Inbound, spelt as in loading
-//! --conversation-id ''       every row: an empty list means all
+//! --session-type inbound     session_type is Inbound, in any spelling
+//! --conversation-id ''       all rows: an empty list filters nothing
 //! ```
 
 use std::borrow::Cow;
@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, NamedFrom, Series, col, lit};
+use wabalake_data::Invalid;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::cells::number::integer;
 use wabalake_data::cells::phone::{digits, full_number};
@@ -21,35 +22,35 @@ use wabalake_data::tables::{deployments, messages, meta_points, sessions};
 
 use super::sql::{Bindings, SqlLiteral};
 
-/// What a filter chooses by.
+/// A column that rows can be filtered by.
 pub trait Choice: Send + Sync + 'static {
     /// The type of the column and of the values.
     type Value: SqlLiteral + Clone + Debug + Send + Sync + 'static;
 
-    /// The option in `snake_case`; on the command line with `-`, in a twin with `:`.
+    /// Name in `snake_case`: the option has `-` for `_`, the parameter of the twin a `:` before it.
     const NAME: &'static str;
 
-    /// The column that is compared.
+    /// The column that is filtered.
     const COLUMN: &'static str;
 
-    /// Its line in the help.
+    /// The help text.
     const HELP: &'static str;
 
-    /// The words that the column's list has, where it has one: taken in any spelling.
+    /// The enumeration of the column's values, if there is one. They are accepted in any spelling.
     fn words() -> Option<&'static Enumeration> {
         None
     }
 
-    /// Reads one trimmed word of the list, which is not empty.
+    /// Parses one word of the list, trimmed and not empty.
     ///
     /// # Errors
-    /// A word that can be no value of the column.
-    fn read(word: &str) -> Result<Self::Value, String>;
+    /// A word that cannot be a value of the column.
+    fn read(word: &str) -> Result<Self::Value, Invalid>;
 
-    /// The values as a column.
+    /// The values as a Polars series.
     fn series(values: &[Self::Value]) -> Series;
 
-    /// What is compared with them.
+    /// The expression that is compared with the values.
     fn compared() -> Expr {
         col(Self::COLUMN)
     }
@@ -62,12 +63,12 @@ pub struct Only<C: Choice> {
 }
 
 impl<C: Choice> Only<C> {
-    /// The rows that are left.
+    /// Keeps the rows that pass the filter.
     pub fn of(&self, rows: LazyFrame) -> LazyFrame {
         if self.allowed.is_empty() { rows } else { rows.filter(self.keep()) }
     }
 
-    /// The values that are allowed; none for all.
+    /// The values that pass; empty for all.
     pub fn allowed(&self) -> &[C::Value] {
         &self.allowed
     }
@@ -77,7 +78,7 @@ impl<C: Choice> Only<C> {
         C::compared().is_in(allowed, false)
     }
 
-    /// Binds the list, empty for all, to the parameter of the choice's name.
+    /// Binds the list, empty for all, to the parameter of the option's name.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         bindings.list(C::NAME, &self.allowed)
     }
@@ -102,7 +103,7 @@ impl<C: Choice> Args for Only<C> {
     }
 }
 
-/// Parser of one word of the list; nothing for an empty one.
+/// Parser of one word of the list; `None` for an empty word.
 #[derive(Debug)]
 struct Reader<C>(PhantomData<C>);
 
@@ -164,8 +165,8 @@ macro_rules! choices {
                     Some(&$words)
                 })?
 
-                fn read(word: &str) -> Result<$value, String> {
-                    let read: fn(&str) -> Result<$value, String> = $read;
+                fn read(word: &str) -> Result<$value, Invalid> {
+                    let read: fn(&str) -> Result<$value, Invalid> = $read;
                     read(word)
                 }
 
@@ -186,26 +187,26 @@ choices! {
     ConversationVersion: i32 = "conversation_version" of sessions::CONVERSATION_VERSION,
         "Only these versions of flows",
         |word| integer(word).ok_or_else(|| {
-            "not a whole number\n  hint: write one or several, such as 1,2".to_owned()
+            Invalid::new("not a whole number").hint("write one or several, such as 1,2")
         });
 
     /// `--country`, in any case.
     Country: String = "country" of sessions::COUNTRY,
         "Only people of these countries (ISO 3166-1 alpha-2)", |word| Ok(word.to_uppercase());
 
-    /// `--delivery-status`, spelt as in loading.
+    /// `--delivery-status`, in any spelling.
     DeliveryStatus: String = "delivery_status" of deployments::DELIVERY_STATUS,
         "Only deployments of these statuses (In Process, Sent, Delivered, Failed)",
         |word| Ok(listed_or_any(&deployments::DELIVERY_STATUSES, word)),
         in deployments::DELIVERY_STATUSES;
 
-    /// `--session-status`, spelt as in loading.
+    /// `--session-status`, in any spelling.
     SessionStatus: String = "session_status" of sessions::SESSION_STATUS,
         "Only sessions of these statuses (BOT, AGENTS, RATING)",
         |word| Ok(listed_or_any(&sessions::SESSION_STATUSES, word)),
         in sessions::SESSION_STATUSES;
 
-    /// `--session-type`, spelt as in loading.
+    /// `--session-type`, in any spelling.
     SessionType: String = "session_type" of sessions::SESSION_TYPE,
         "Only sessions of these types (Outbound, Inbound)",
         |word| Ok(listed_or_any(&sessions::SESSION_TYPES, word)),
@@ -215,19 +216,19 @@ choices! {
     Waba: String = "waba" of meta_points::WABA_ID,
         "Only these WhatsApp Business accounts", |word| Ok(word.to_owned());
 
-    /// `--phone`, a full international number as a person types it.
+    /// `--phone`, a number with country code, in any format.
     Phone: String = "phone" of messages::USER_PHONE,
-        "Only people with these numbers, with their country's code",
-        |word| full_number(word).ok_or_else(|| "not a number".to_owned());
+        "Only people with these phone numbers, with country code",
+        |word| full_number(word).ok_or_else(|| Invalid::new("not a number"));
 
-    /// `--line`, cleaned as in loading.
+    /// `--line`, a phone number in any format.
     Line: String = "line" of messages::LINE,
         "Only these lines of the business",
-        |word| digits(word).map(Cow::into_owned).ok_or_else(|| "not a number".to_owned());
+        |word| digits(word).map(Cow::into_owned).ok_or_else(|| Invalid::new("not a number"));
 
-    /// `--direction`, spelt as in loading.
+    /// `--direction`, in any spelling.
     Direction: String = "direction" of messages::MESSAGE_DIRECTION,
-        "Only messages that went this way (incoming, outgoing)",
+        "Only messages in these directions (incoming, outgoing)",
         |word| one_of(&messages::DIRECTIONS, word),
         in messages::DIRECTIONS;
 
@@ -241,12 +242,12 @@ choices! {
 
     /// `--status`, of rows that have the column [`MessageStatus::COLUMN`].
     MessageStatus: String = "status" of "status",
-        "Only outgoing messages that came so far (created, sent, delivered, seen, failed)",
+        "Only outgoing messages in these states (created, sent, delivered, seen, failed)",
         |word| one_of(&MESSAGE_STATUSES, word),
         in MESSAGE_STATUSES;
 }
 
-/// How far an outgoing message came.
+/// The states of an outgoing message.
 static MESSAGE_STATUSES: Enumeration = Enumeration::new(&[
     ("created", &[]),
     ("sent", &[]),
@@ -255,15 +256,15 @@ static MESSAGE_STATUSES: Enumeration = Enumeration::new(&[
     ("failed", &[]),
 ]);
 
-/// The value of a list that a word stands for; a word that the list does not have, as it is.
+/// The listed value that a word stands for, or the word itself if there is none.
 pub fn listed_or_any(list: &Enumeration, word: &str) -> String {
     list.canonical(word).unwrap_or(word).to_owned()
 }
 
-/// The value of a closed list that a word stands for.
-fn one_of(known: &Enumeration, word: &str) -> Result<String, String> {
+/// The listed value that a word stands for.
+fn one_of(known: &Enumeration, word: &str) -> Result<String, Invalid> {
     known.canonical(word).map(str::to_owned).ok_or_else(|| {
         let words: Vec<&str> = known.values().collect();
-        format!("there is no such thing\n  hint: it is one of {}", words.join(", "))
+        Invalid::new("no such value").hint(format!("it is one of {}", words.join(", ")))
     })
 }

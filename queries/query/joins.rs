@@ -1,15 +1,15 @@
-//! Joins that take as long as there are rows, however unevenly these are spread.
+//! Joins that stay linear however skewed the join keys are.
 //!
-//! Some ids are missing from every row, and some people have very many: a placeholder phone, a test
-//! line. A join of equals that is filtered afterwards brings all rows of such a person together with
-//! each other, so what comes before or after something is found in one pass over rows in order:
+//! Some ids are null in every row, and some people have very many rows: a placeholder phone, a test
+//! line. An equi-join with a later filter would pair all rows of such a person. Instead, earlier and
+//! later rows are found in one pass over sorted rows:
 //!
 //! ```text
-//! at        what                  change   total
-//! 09:00     somebody is sent to   +1       1
-//! 10:00     a moment                       1       how many were there by then
-//! 11:00     they answer           -1       0
-//! 12:00     a moment                       0
+//! at        row              change   total
+//! 09:00     a deployment     +1       1
+//! 10:00     a moment                  1       one unanswered deployment
+//! 11:00     its response     -1       0
+//! 12:00     a moment                  0
 //! ```
 
 use polars::prelude::{
@@ -18,11 +18,10 @@ use polars::prelude::{
 };
 use wabalake_data::tables::text_key;
 
-/// Left join by the key of something that a row names, such as a `session_key`. A row that names
-/// nothing finds nothing.
+/// Left join by a nullable key, such as `session_key`. Rows with a null key match nothing.
 ///
-/// Polars hands rows without a key on one by one, which takes it a hundred times as long. So they
-/// share the key of the empty text, which no id is.
+/// Polars processes rows with a null key one by one, a hundred times slower. So nulls are replaced by
+/// the hash of the empty text, which is no id.
 pub fn look_up(rows: LazyFrame, known: LazyFrame, key: &str) -> LazyFrame {
     const LOOKED_UP: &str = "looked_up";
     rows.with_column(key_or_none(col(key)).alias(LOOKED_UP))
@@ -30,12 +29,12 @@ pub fn look_up(rows: LazyFrame, known: LazyFrame, key: &str) -> LazyFrame {
         .drop(by_name([LOOKED_UP], true, false))
 }
 
-/// A key to join by, which is never null: see [`look_up`].
+/// A join key without nulls; see [`look_up`].
 pub fn key_or_none(key: Expr) -> Expr {
     key.fill_null(lit(text_key("")))
 }
 
-/// Which event of the same person a moment is set beside.
+/// Which event a moment is joined with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nearest {
     /// The last at or before it.
@@ -44,12 +43,11 @@ pub enum Nearest {
     FirstAfter,
 }
 
-/// Join of moments with the nearest event of the same person, line or the like, by columns of both
-/// (`of`) that hold no nulls: a left join, at most one event each, and none that is more than
-/// `within` away.
+/// As-of join: each moment with the nearest event of the same person, line or the like.
 ///
-/// Moments and events each have their time in a column of their own, as whole numbers; which of
-/// several events at one time is found is not said.
+/// It is a left join by the columns `of`, which have no nulls, and matches at most one event, not more
+/// than `within` away. Each side has its time in a column of integers. Of several events at one time,
+/// any may be matched.
 pub fn nearest(
     which: Nearest,
     (moments, at): (LazyFrame, &str),
@@ -75,14 +73,14 @@ pub fn nearest(
     in_order(moments, at).join(in_order(events, happened), [col(at)], [col(happened)], how)
 }
 
-/// How much something has changed; the column of the changes that [`totals`] adds up.
+/// The column of changes that [`totals`] sums.
 pub const CHANGE: &str = "change";
 
-/// Running totals at moments: each with the sum of all [`CHANGE`]s at or before it, in the column
-/// [`TOTAL`]. Both have a person and a time in the same two columns.
+/// Running totals: adds to each moment the column [`TOTAL`], the sum of all [`CHANGE`]s at or before it.
+/// Moments and changes have a person and a time in the same two columns.
 ///
-/// People are passed one after another without starting anew. So a total means something where the
-/// changes of each person add up to nothing, and the difference of two totals of one person always.
+/// The sum is not reset between people. A total is meaningful if the changes of each person sum to zero;
+/// the difference of two totals of one person always is.
 ///
 /// # Errors
 /// Those of building a plan.
@@ -113,7 +111,7 @@ mod tests {
 
     const PERSON: &str = "person";
 
-    /// Whose a thing is and when it is.
+    /// Events as (person, time).
     fn things() -> impl Strategy<Value = Vec<(i64, i64)>> {
         prop::collection::vec((0..3_i64, 0..12_i64), 0..40)
     }
@@ -134,7 +132,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn nearest_is_the_nearest(moments in things(), events in things(), within in 0..6_i64) {
+        fn nearest_matches_the_nearest_event_within_the_limit(moments in things(), events in things(), within in 0..6_i64) {
             for which in [Nearest::LastBefore, Nearest::FirstAfter] {
                 let rows = frame(&moments, "at").lazy().with_row_index("row", None);
                 let found = nearest(
@@ -159,9 +157,9 @@ mod tests {
             }
         }
 
-        /// Of things that last from one time to another: how many there are.
+        /// A +1 and a -1 for each interval give the number of open intervals.
         #[test]
-        fn totals_count_what_is_there(moments in things(), lasting in things(), long in 0..5_i64) {
+        fn totals_count_open_intervals(moments in things(), lasting in things(), long in 0..5_i64) {
             let ends: Vec<(i64, i64)> =
                 lasting.iter().map(|(person, at)| (*person, at + long)).collect();
             let change = |things: &[(i64, i64)], by: i8| {
@@ -183,7 +181,7 @@ mod tests {
             prop_assert_eq!(numbers(found, "row", TOTAL), expected);
         }
 
-        /// Some rows name nothing, some what nobody knows, and many may name the same.
+        /// Keys may be null, unknown, or repeated.
         #[test]
         fn look_up_is_a_left_join(
             named in prop::collection::vec(prop::option::of(0..4_i64), 0..40),

@@ -1,4 +1,4 @@
-//! Texts as JSON has them.
+//! JSON string literals.
 //!
 //! ```text
 //! city       "city"
@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use polars::prelude::{Column, Expr, IntoColumn, PolarsResult, StringChunked, lit};
 
-/// A text as JSON, with its quotes; `null` for a null.
+/// A column of texts as JSON strings; a null becomes the text `null`.
 pub fn json_text(text: Expr) -> Expr {
     let quoted = |texts: Column| -> PolarsResult<Column> {
         let quoted: StringChunked = texts.str()?.iter().map(|text| text.map(quoted)).collect();
@@ -19,7 +19,7 @@ pub fn json_text(text: Expr) -> Expr {
     text.map(quoted, |_, field| Ok(field.clone())).fill_null(lit("null"))
 }
 
-/// A text as JSON, with its quotes.
+/// A text as a JSON string, with quotes.
 ///
 /// ```
 /// use wabalake_queries::query::json::quoted;
@@ -43,7 +43,7 @@ pub fn quoted(text: &str) -> String {
     quoted
 }
 
-/// What is written as a backslash and a letter; the backslash first.
+/// Characters that are escaped by a backslash and a letter. The backslash must come first.
 const SHORT: [(char, char); 7] = [
     ('\\', '\\'),
     ('"', '"'),
@@ -54,7 +54,7 @@ const SHORT: [(char, char); 7] = [
     ('\r', 'r'),
 ];
 
-/// The same of a column in the dialect of the twins, which have no text that holds a zero byte.
+/// [`json_text`] in the SQL of the twins. Their engines have no text with a zero byte.
 pub fn json_text_sql(column: &str) -> String {
     let replaced = |text: String, special: char, by: &str| {
         format!("replace({text}, chr({}), concat(chr(92), '{by}'))", u32::from(special))

@@ -1,4 +1,4 @@
-//! What the business's lines are called.
+//! The display names of the business's phone lines.
 
 use polars::prelude::{JoinArgs, JoinType, LazyFrame, col};
 use wabalake_data::tables::sessions::{
@@ -7,8 +7,8 @@ use wabalake_data::tables::sessions::{
 
 use super::tables::Tables;
 
-/// Rows with the name of their line: the one it has in the last session of the lake that has one,
-/// of two at one instant the one of the greater id; null where none has.
+/// Adds the display name of a line, from the latest session of the lake that has one. Of two sessions at
+/// one instant the one with the greater id counts. Null if no session has a name.
 pub fn named(rows: LazyFrame, line: &str, name: &str, tables: &Tables) -> LazyFrame {
     let naming =
         tables.scan(&sessions::TABLE).filter(col(LINE_WHATSAPP_DISPLAY_NAME).is_not_null());

@@ -1,7 +1,7 @@
-//! Figures that several queries count alike.
+//! Measures that several queries share.
 //!
-//! Lengths of time are Int64 microseconds until the very end: whole numbers add up to the same sum
-//! in any order, so two runs print the same bytes.
+//! Durations are Int64 microseconds until the last step. Sums of integers do not depend on the order of
+//! rows, so answers are reproducible to the byte.
 
 use polars::prelude::arity::broadcast_binary_elementwise;
 use polars::prelude::{
@@ -18,21 +18,19 @@ const SECOND: f64 = 1e6;
 /// Microseconds in a minute.
 const MINUTE: f64 = 60.0 * SECOND;
 
-/// Microseconds from one stamp to a later one; null unless both are set and the second is not
-/// before the first.
+/// Microseconds from one timestamp to another; null unless both are set and in order.
 pub fn elapsed(from: &str, to: &str) -> Expr {
     let micros = |stamp| col(stamp).cast(DataType::Int64);
     let elapsed = micros(to) - micros(from);
     when(elapsed.clone().gt_eq(lit(0_i64))).then(elapsed).otherwise(lit(Null {}))
 }
 
-/// Microseconds that a session lasted; null while it is open, and when it finished before it
-/// started.
+/// The duration of a session in microseconds; null if it is open or finished before it started.
 pub fn session_duration() -> Expr {
     elapsed(sessions::SESSION_STARTED_TIMESTAMP, sessions::SESSION_FINISHED_TIMESTAMP)
 }
 
-/// The mean of a column of whole numbers; null without any.
+/// The mean of a column of integers; null without any.
 pub fn average(of: &str) -> Expr {
     ratio(col(of).sum(), col(of).count())
 }
@@ -42,26 +40,26 @@ pub fn average_seconds(micros: &str) -> Expr {
     ratio(col(micros).sum(), col(micros).count().cast(DataType::Float64) * lit(SECOND))
 }
 
-/// The value below which that share (0 to 1) of a column of microseconds lies, in seconds,
-/// between two values linearly; null without any.
+/// The quantile (0 to 1) of a column of microseconds, in seconds, by linear interpolation; null
+/// without any.
 pub fn quantile_seconds(micros: &str, share: f64) -> Expr {
     seconds(col(micros).quantile(lit(share), QuantileMethod::Linear))
 }
 
-/// The greatest of a column of microseconds, in seconds; null without any.
+/// The maximum of a column of microseconds, in seconds; null without any.
 pub fn max_seconds(micros: &str) -> Expr {
     seconds(col(micros).max())
 }
 
-/// A part of a whole, 0 to 100; null when the whole is 0.
+/// A part of a whole in percent; null if the whole is 0.
 pub fn share_pct(part: Expr, whole: Expr) -> Expr {
     ratio(part.cast(DataType::Float64) * lit(100.0), whole)
 }
 
-/// One number by another; null by 0.
+/// The exact quotient of two numbers; null for a division by 0.
 ///
-/// Polars divides a column by a single number by multiplying it with the inverse, which is off by
-/// the last bit: 49 of 49 are then not 100 %, and a tenth of a second prints seventeen digits.
+/// Polars divides a column by a scalar by multiplying with the inverse, which is wrong in the last bit:
+/// 49 of 49 would not be 100 %.
 pub fn ratio(of: Expr, by: Expr) -> Expr {
     let divided = |columns: &mut [Column]| -> PolarsResult<Column> {
         let [of, by] = [columns[0].cast(&DataType::Float64)?, columns[1].cast(&DataType::Float64)?];
@@ -73,17 +71,17 @@ pub fn ratio(of: Expr, by: Expr) -> Expr {
     of.map_many(divided, &[by], |_, fields| Ok(float64(&fields[0])))
 }
 
-/// Microseconds in seconds, to the last bit what dividing gives.
+/// Microseconds as seconds, divided exactly as by [`ratio`].
 pub fn seconds(micros: Expr) -> Expr {
     in_units(micros, SECOND)
 }
 
-/// Microseconds in minutes, to the last bit what dividing gives.
+/// Microseconds as minutes, divided exactly as by [`ratio`].
 pub fn minutes(micros: Expr) -> Expr {
     in_units(micros, MINUTE)
 }
 
-/// Microseconds in units of so many, divided as [`ratio`] does.
+/// Microseconds as a number of units, divided exactly as by [`ratio`].
 fn in_units(micros: Expr, unit: f64) -> Expr {
     let divided = move |column: Column| -> PolarsResult<Column> {
         let micros = column.cast(&DataType::Float64)?;
@@ -92,7 +90,7 @@ fn in_units(micros: Expr, unit: f64) -> Expr {
     micros.map(divided, |_, field| Ok(float64(field)))
 }
 
-/// Whole millionths as a number, divided as [`ratio`] does.
+/// Whole millionths as a number, divided exactly as by [`ratio`].
 pub fn from_millionths(millionths: Expr) -> Expr {
     seconds(millionths)
 }
@@ -101,29 +99,29 @@ fn float64(field: &Field) -> Field {
     Field::new(field.name().clone(), DataType::Float64)
 }
 
-/// Rows.
+/// The number of rows.
 pub fn rows() -> Expr {
     len()
 }
 
-/// Rows for which something is true.
+/// The number of rows for which a predicate is true.
 pub fn rows_where(predicate: Expr) -> Expr {
     predicate.sum()
 }
 
-/// Distinct people; a row without a phone is nobody.
+/// The number of distinct people. Rows without a phone do not count.
 pub fn users() -> Expr {
     let people = col(USER_KEY);
-    // A null is one more distinct value.
+    // `n_unique` counts null as a value.
     people.clone().n_unique() - people.is_null().any(true).cast(DataType::UInt32)
 }
 
-/// Whether a session is a visit: somebody's, and not one to which they were redirected.
+/// Predicate: a session is a visit, which is one of a known person that was not redirected.
 pub fn visit() -> Expr {
     col(sessions::PARENT_SESSION_ID).is_null().and(col(USER_KEY).is_not_null())
 }
 
-/// The `session_key` of the session that redirected to a session; null without one.
+/// The `session_key` of a session's parent; null without one.
 pub fn parent_key() -> Expr {
     let hashed = |ids: Column| -> PolarsResult<Column> {
         let keys = ids.str()?.iter().map(|id| id.map(text_key));
@@ -133,50 +131,50 @@ pub fn parent_key() -> Expr {
     col(sessions::PARENT_SESSION_ID).map(hashed, int64)
 }
 
-/// Sessions that are with agents.
+/// The number of sessions with agents.
 pub fn agent_sessions() -> Expr {
     rows_where(col(sessions::SESSION_STATUS).eq(lit("AGENTS")))
 }
 
-/// Whether that is a deployment's delivery status.
+/// Predicate: a deployment has a delivery status.
 pub fn delivery_is(status: &'static str) -> Expr {
     col(deployments::DELIVERY_STATUS).eq(lit(status))
 }
 
-/// Whether a deployment was answered.
+/// Predicate: a deployment was answered.
 pub fn answered() -> Expr {
     col(deployments::USER_RESPONDED_TIMESTAMP).is_not_null()
 }
 
-/// Whether a message went out; all that is said of its way is said of these alone.
+/// Predicate: a message is outgoing. Only outgoing messages are sent, delivered, read or failed.
 pub fn outgoing() -> Expr {
     col(messages::MESSAGE_DIRECTION).eq(lit("outgoing"))
 }
 
-/// Whether an outgoing message failed, and did not arrive in the end.
+/// Predicate: an outgoing message failed and was not delivered later.
 pub fn message_failed() -> Expr {
     let failure = col(messages::FAILED_AT).is_not_null();
     let reason = col(messages::REASON_FOR_FAILURE).is_not_null();
     failure.or(reason).and(message_delivered().not())
 }
 
-/// Whether an outgoing message was sent; one that was delivered was sent, whatever its stamps say.
+/// Predicate: an outgoing message was sent. Delivered messages were, even without a timestamp.
 pub fn message_sent() -> Expr {
     col(messages::SENT_AT).is_not_null().or(message_delivered())
 }
 
-/// Whether an outgoing message was delivered; one that was read was delivered.
+/// Predicate: an outgoing message was delivered. Read messages were.
 pub fn message_delivered() -> Expr {
     col(messages::DELIVERED_AT).is_not_null().or(message_read())
 }
 
-/// Whether an outgoing message was read.
+/// Predicate: an outgoing message was read.
 pub fn message_read() -> Expr {
     col(messages::SEEN_AT).is_not_null()
 }
 
-/// What became of messages, in the columns of Kaleyra's summary: outgoing ones are created, failed,
-/// sent, delivered and read, incoming ones received.
+/// The counts of Kaleyra's message summary: outgoing messages that were created, failed, sent, delivered
+/// and read, and incoming messages that were received.
 pub fn message_counts() -> [Expr; 6] {
     let outgoing_where = |state: Expr| rows_where(outgoing().and(state));
     [
@@ -196,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn division_is_exact_whatever_it_is_by() {
+    fn division_by_a_scalar_is_exact() {
         let parts = df!["part" => [48_i64, 1], "micros" => [7_000_i64, 21_000]].unwrap().lazy();
         let answer = parts
             .select([

@@ -1,19 +1,22 @@
-//! Parser of options that take a whole number, or a list of them.
+//! Parser of whole numbers within a range.
 //!
 //! ```text
 //! --days '1, 7,30'   1, 7 and 30
-//! --days 1,x         refused: a whole number from 1 to 36500, such as 30
+//! --days 1,x         an error whose hint names the range
 //! ```
 
+use std::num::IntErrorKind;
 use std::ops::RangeInclusive;
 
-/// Parser of a whole number in a range, whatever blanks stand around it.
+use wabalake_data::Invalid;
+
+/// Returns a parser of whole numbers within a range. White space around a number is ignored.
 ///
 /// # Errors
-/// What is no whole number or lies outside, with what is taken and an example.
+/// A text that is not a whole number, or a number outside the range. The hint names the range.
 pub fn whole<T>(
     range: RangeInclusive<i64>,
-) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+) -> impl Fn(&str) -> Result<T, Invalid> + Clone + Send + Sync + 'static
 where
     T: TryFrom<i64> + Clone + Send + Sync + 'static,
 {
@@ -21,10 +24,9 @@ where
         let number = text.trim().parse::<i64>();
         let outside = match &number {
             Ok(number) => !range.contains(number),
-            Err(error) => matches!(
-                error.kind(),
-                std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow
-            ),
+            Err(error) => {
+                matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow)
+            }
         };
         let taken = number.ok().filter(|number| range.contains(number));
         taken.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
@@ -35,7 +37,7 @@ where
                 _ => format!("from {least} on"),
             };
             let what = if outside { "out of range" } else { "not a whole number" };
-            format!("{what}\n  hint: write a whole number {up_to}, such as {example}")
+            Invalid::new(what).hint(format!("write a whole number {up_to}, such as {example}"))
         })
     }
 }
@@ -45,19 +47,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_range_with_blanks_around_them() {
+    fn whole_numbers_within_a_range_are_parsed() {
         let days = whole::<i32>(1..=36_500);
         for text in ["7", " 7", "7 ", "\t7", "+7", "007"] {
             assert_eq!(days(text), Ok(7), "{text:?}");
         }
-        let hint = "hint: write a whole number from 1 to 36500, such as 30";
+        let invalid =
+            |what| Err(Invalid::new(what).hint("write a whole number from 1 to 36500, such as 30"));
         for text in ["", "x", "7.5", "7 days", "seven"] {
-            assert_eq!(days(text), Err(format!("not a whole number\n  {hint}")), "{text:?}");
+            assert_eq!(days(text), invalid("not a whole number"), "{text:?}");
         }
         for text in ["0", "-1", "36501", "99999999999999999999"] {
-            assert_eq!(days(text), Err(format!("out of range\n  {hint}")), "{text:?}");
+            assert_eq!(days(text), invalid("out of range"), "{text:?}");
         }
-        let open = whole::<u32>(1..=u32::MAX.into())("0").unwrap_err();
+        let open = whole::<u32>(1..=u32::MAX.into())("0").unwrap_err().hint.unwrap();
         assert!(open.ends_with("from 1 on, such as 30"), "{open}");
     }
 }

@@ -1,14 +1,14 @@
-//! How templates and campaigns did: what became of their messages, and which were answered.
+//! Performance of templates and campaigns: delivery, reads and replies of their messages.
 //!
-//! A message is answered by the person's first incoming message on the same line at or after the
-//! moment it arrived, and not later than the window allows. Only what was delivered can be answered;
-//! one reply may answer several messages. Messages without a line are on one of their own.
+//! The reply to a message is the person's first incoming message on the same line at or after its
+//! arrival, within the window. Only delivered messages have replies; one reply may answer several
+//! messages. Messages without a line form a line of their own.
 //!
 //! ```text
 //! arrived         delivered_at, else sent_at, else created_at
 //! messages        ●────── 72 h ──────┤   ●────── 72 h ──────┤
-//! they write                ○                                    ○
-//! answered        by the first ○         no: the first ○ after it comes too late
+//! incoming                  ○                                    ○
+//! answered        by the first ○         no: the first ○ after it is too late
 //! ```
 
 use clap::Args;
@@ -22,38 +22,38 @@ use super::measures::{
     rows, rows_where, share_pct,
 };
 use super::numbers::whole;
+use super::time::HOUR;
 use super::{Bindings, DayRange, OutputColumn, Tables};
 
 /// Messages that were created.
 pub const CREATED: &str = "created";
-/// Of them, those that failed.
+/// Failed messages among them.
 pub const FAILED: &str = "failed";
-/// Of them, those that left, delivered ones too.
+/// Sent messages among them, delivered ones included.
 pub const SENT: &str = "sent";
-/// Of them, those that arrived.
+/// Delivered messages among them.
 pub const DELIVERED: &str = "delivered";
-/// Of them, those that were read.
+/// Read messages among them.
 pub const READ: &str = "read";
-/// Delivered, of those created.
+/// Share of the created messages that were delivered.
 pub const DELIVERED_PCT: &str = "delivered_pct";
-/// Read, of those delivered.
+/// Share of the delivered messages that were read.
 pub const READ_PCT: &str = "read_pct";
-/// Messages that were answered within the window.
+/// Messages with a reply within the window.
 pub const REPLIED: &str = "replied";
-/// Answered, of those delivered.
+/// Share of the delivered messages that were answered.
 pub const REPLY_PCT: &str = "reply_pct";
-/// What half of the replies took at most.
+/// Median time to the reply.
 pub const MEDIAN_REPLY_SECONDS: &str = "median_reply_seconds";
 
-const HOUR: i64 = 3_600_000_000;
 const ARRIVED: &str = "arrived";
 const WRITTEN: &str = "written";
 const TOOK: &str = "took";
 
-/// `--reply-window-hours`: how long after it arrived a message is answered at the latest.
+/// `--reply-window-hours`: the longest time from the arrival of a message to its reply.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ReplyWindow {
-    /// How many hours after a message arrived a reply to it comes at most
+    /// Most hours from the arrival of a message to its reply
     #[arg(
         long,
         value_name = "HOURS",
@@ -74,7 +74,7 @@ impl ReplyWindow {
     }
 }
 
-/// The columns of the answer, the first of which names what is asked about.
+/// The columns of the answer, with the template or campaign first.
 pub const fn columns(of: &'static str) -> [OutputColumn; 11] {
     [
         OutputColumn::term(of),
@@ -91,7 +91,7 @@ pub const fn columns(of: &'static str) -> [OutputColumn; 11] {
     ]
 }
 
-/// The outgoing messages of the range that `counts` lets pass, by a column of theirs.
+/// Returns the plan: messages of the range that pass the predicate `counts`, grouped by a column.
 ///
 /// # Errors
 /// Those of building a plan.
@@ -125,7 +125,7 @@ pub fn plan(
     ]))
 }
 
-/// The delivered messages that were answered, with how many microseconds the first reply took.
+/// The answered messages, with the microseconds from their arrival to the reply.
 fn first_replies(
     asked: LazyFrame,
     tables: &Tables,
@@ -133,7 +133,7 @@ fn first_replies(
     window: ReplyWindow,
 ) -> LazyFrame {
     let known_person = || col(USER_KEY).is_not_null();
-    // Those without a line are on one of their own; a line that is known has digits.
+    // Messages without a line share the empty text, which is no number of a line.
     let line = || col(LINE).fill_null(lit(""));
     let micros = |at: Expr| at.cast(DataType::Int64);
     let arrived = col(DELIVERED_AT).fill_null(col(SENT_AT)).fill_null(col(CREATED_AT));
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// A person, one of two lines or none, and an hour.
+    /// Messages as (person, one of two lines or none, hour).
     fn messages() -> impl Strategy<Value = Vec<(i64, Option<bool>, i64)>> {
         let line = prop::option::of(any::<bool>());
         prop::collection::vec((0..2_i64, line, 0..12_i64), 0..25)
@@ -194,7 +194,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn a_reply_is_the_first_within_the_window(
+        fn the_reply_is_the_first_message_within_the_window(
             outgoing in messages(),
             incoming in messages(),
             hours in 0..5_i64,

@@ -1,37 +1,36 @@
-//! Shares of small numbers: how sure they are, and whether two of them differ.
+//! Statistics of proportions: confidence intervals and significance of a difference.
 
 use polars::prelude::{
     Column, DataType, Expr, Field, Float64Chunked, IntoColumn, NewChunkedArray, PolarsResult,
 };
 
-/// The standard normal distribution holds 95 % within so many standard deviations of its mean.
+/// The standard normal distribution has 95 % of its mass within so many standard deviations.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// An end of an interval.
+/// A bound of a confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// The lower end.
+    /// The lower bound.
     Low,
-    /// The upper end.
+    /// The upper bound.
     High,
 }
 
-/// An end of the interval, 0 to 100, in which a share lies with 95 % certainty when so many of a
-/// number were found to have it, by Wilson's score; null when the number is 0.
+/// A bound of the 95 % confidence interval of a proportion, in percent, by Wilson's score; null if the
+/// whole is 0.
 pub fn wilson_pct(part: Expr, whole: Expr, bound: Bound) -> Expr {
     of_counts(part, [whole], move |part, [whole]| wilson(part, whole, bound).map(|p| p * 100.0))
 }
 
-/// How likely two shares that do not differ would be found to differ this much, either way: the
-/// pooled z test without correction. Null when either has nothing to be a share of, and when none or
-/// all of both have it.
+/// The p-value of the difference of two proportions: the two-sided pooled z test without continuity
+/// correction. Null if either whole is 0, and if none or all of both wholes are in the part.
 pub fn difference_p(part: Expr, whole: Expr, other_part: Expr, other_whole: Expr) -> Expr {
     of_counts(part, [whole, other_part, other_whole], |part, [whole, other, of]| {
         z_test([part, whole], [other, of])
     })
 }
 
-/// Wilson's interval, 0 to 1.
+/// A bound of Wilson's score interval, 0 to 1.
 ///
 /// ```
 /// use wabalake_queries::query::proportions::{Bound, wilson};
@@ -50,7 +49,7 @@ pub fn wilson(part: f64, whole: f64, bound: Bound) -> Option<f64> {
     Some((end / (2.0 * (whole + square))).clamp(0.0, 1.0))
 }
 
-/// The p-value of two shares, each given by a part and a whole.
+/// The p-value of two proportions, each given by a part and a whole.
 ///
 /// ```
 /// use wabalake_queries::query::proportions::z_test;
@@ -71,8 +70,7 @@ pub fn z_test([part, whole]: [f64; 2], [other, of]: [f64; 2]) -> Option<f64> {
     Some(erfc(z / std::f64::consts::SQRT_2))
 }
 
-/// What of the error function is missing to 1, for numbers from 0 on: twice the share of a normal
-/// distribution beyond √2 of that many standard deviations.
+/// The complementary error function, for numbers from 0 on.
 ///
 /// ```
 /// use wabalake_queries::query::proportions::erfc;
@@ -83,7 +81,7 @@ pub fn z_test([part, whole]: [f64; 2], [other, of]: [f64; 2]) -> Option<f64> {
 pub fn erfc(x: f64) -> f64 {
     let density = (-x * x).exp() / std::f64::consts::PI.sqrt();
     if x < 2.0 {
-        // The sum of 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n + 1)), whose terms all have one sign.
+        // The series Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n + 1)), which has no cancellation.
         let (mut term, mut sum, mut n) = (x, x, 1.0);
         while term > sum * f64::EPSILON / 4.0 {
             term *= 2.0 * x * x / (2.0 * n + 1.0);
@@ -92,17 +90,17 @@ pub fn erfc(x: f64) -> f64 {
         }
         1.0 - 2.0 * density * sum
     } else {
-        // 1 / (x + (1/2) / (x + (2/2) / (x + (3/2) / …))), from far enough inside out.
+        // The continued fraction 1 / (x + (1/2) / (x + (2/2) / (x + (3/2) / …))), evaluated backward.
         let inside = (1..=200_u8).rev().fold(x, |inside, k| x + f64::from(k) / 2.0 / inside);
         density / inside
     }
 }
 
-/// Works something out of counts that stand in columns; of a null there is nothing to work out.
+/// Applies a function to columns of counts, row by row; null if any count is.
 fn of_counts<const N: usize>(
     first: Expr,
     others: [Expr; N],
-    worked_out: impl Fn(f64, [f64; N]) -> Option<f64> + Send + Sync + 'static,
+    compute: impl Fn(f64, [f64; N]) -> Option<f64> + Send + Sync + 'static,
 ) -> Expr {
     let each = move |columns: &mut [Column]| -> PolarsResult<Column> {
         let mut counts = Vec::new();
@@ -119,7 +117,7 @@ fn of_counts<const N: usize>(
             for (place, count) in rest.iter_mut().enumerate() {
                 *count = at(place + 1, row)?;
             }
-            worked_out(at(0, row)?, rest)
+            compute(at(0, row)?, rest)
         };
         let name = columns[0].name().clone();
         Ok(Float64Chunked::from_iter_options(name, (0..rows).map(of_row)).into_column())

@@ -1,12 +1,12 @@
-//! Filling in a twin: its named parameters as typed literals, its slots as text.
+//! Bindings of an SQL twin: named parameters become typed literals, slots become text.
 //!
 //! ```text
 //! WHERE country = :country        →  WHERE country = 'CO'
 //! SELECT {by}, count(*)           →  SELECT country AS country, count(*)
 //! ```
 //!
-//! The result can be pasted into Spark or Sail. A server that takes parameters beside a statement
-//! is given their [`Value`]s instead.
+//! The result can be pasted into Spark or Sail. A server that accepts parameters beside a statement is
+//! sent their [`Value`]s instead.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ use clap::ValueEnum;
 
 use super::Type;
 
-/// What the parameters and slots of a twin stand for.
+/// The values of the parameters and slots of a twin.
 #[derive(Clone, Debug, Default)]
 pub struct Bindings {
     parameters: BTreeMap<&'static str, Value>,
@@ -24,7 +24,7 @@ pub struct Bindings {
 }
 
 impl Bindings {
-    /// Nothing bound.
+    /// No parameter and no slot.
     pub fn new() -> Self {
         Self::default()
     }
@@ -41,13 +41,13 @@ impl Bindings {
         self.parameter(name, value.value())
     }
 
-    /// Binds a text, or its null.
+    /// Binds a text, or null.
     #[must_use]
     pub fn text_or_null(self, name: &'static str, value: Option<&str>) -> Self {
         self.parameter(name, value.map_or(Value::Null(Type::Text), SqlLiteral::value))
     }
 
-    /// Binds a bigint, or its null.
+    /// Binds a bigint, or null.
     #[must_use]
     pub fn integer(self, name: &'static str, value: impl Into<Option<i64>>) -> Self {
         let value = value.into();
@@ -60,20 +60,20 @@ impl Bindings {
         self.parameter(name, Value::Boolean(value))
     }
 
-    /// Binds a timestamp from microseconds, or its null.
+    /// Binds a timestamp given in microseconds, or null.
     #[must_use]
     pub fn instant(self, name: &'static str, micros: Option<i64>) -> Self {
         let at = micros.and_then(DateTime::from_timestamp_micros);
         self.parameter(name, at.map_or(Value::Null(Type::Instant), Value::Instant))
     }
 
-    /// Binds a date, or its null.
+    /// Binds a date, or null.
     #[must_use]
     pub fn date(self, name: &'static str, date: Option<NaiveDate>) -> Self {
         self.parameter(name, date.map_or(Value::Null(Type::Date), Value::Date))
     }
 
-    /// Binds a choice by its name on the command line.
+    /// Binds the name of a clap enumeration's value.
     #[must_use]
     pub fn word(self, name: &'static str, choice: impl ValueEnum) -> Self {
         let word = choice.to_possible_value();
@@ -93,13 +93,13 @@ impl Bindings {
         self
     }
 
-    /// A twin with its slots filled, its parameters still named.
+    /// Fills the slots of a twin, but not its parameters.
     pub fn fill_slots(&self, twin: &str) -> String {
         let slots = self.slots.iter();
         slots.fold(twin.to_owned(), |twin, (name, text)| twin.replace(&format!("{{{name}}}"), text))
     }
 
-    /// A twin with its slots filled and then its parameters. What is not bound stays as it is.
+    /// Fills the slots and then the parameters of a twin. Unbound parameters stay as they are.
     ///
     /// ```
     /// # use wabalake_queries::query::sql::Bindings;
@@ -132,19 +132,14 @@ impl Bindings {
         filled + rest
     }
 
-    /// The names of the parameters that are bound.
+    /// The names of the bound parameters.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.parameters.keys().copied()
     }
 
-    /// The parameters that are bound, with what they are bound to.
+    /// The bound parameters and their values.
     pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.parameters.iter().map(|(name, value)| (*name, value))
-    }
-
-    /// What a parameter is bound to.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.parameters.get(name)
     }
 }
 
@@ -152,7 +147,7 @@ fn name_length(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
 }
 
-/// What a parameter is bound to.
+/// The value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// The null of a type.
@@ -165,7 +160,7 @@ pub enum Value {
     Version(i32),
     /// true or false.
     Boolean(bool),
-    /// Microseconds count, finer parts do not.
+    /// To the microsecond.
     Instant(DateTime<Utc>),
     /// A date without a zone.
     Date(NaiveDate),
@@ -174,7 +169,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value as it stands in a statement.
+    /// The SQL literal.
     pub fn literal(&self) -> String {
         match self {
             Self::Null(of) => format!("CAST(NULL AS {})", of.sql()),
@@ -195,7 +190,7 @@ impl Value {
     }
 }
 
-/// Engines differ in what a quote or a backslash within quotes means, so neither occurs.
+/// A text literal without quotes or backslashes inside, which engines escape differently.
 fn quoted(text: &str) -> String {
     if !text.contains(['\'', '\\']) {
         return format!("'{text}'");
@@ -213,15 +208,15 @@ fn quoted(text: &str) -> String {
     format!("concat({})", parts.trim_end_matches(", "))
 }
 
-/// What can stand in a statement.
+/// A Rust type with an SQL literal.
 pub trait SqlLiteral {
-    /// Its type.
+    /// The SQL type.
     const TYPE: Type;
 
-    /// The value that a parameter is bound to.
+    /// The value for a parameter.
     fn value(&self) -> Value;
 
-    /// The value as it stands in a statement.
+    /// The SQL literal.
     fn literal(&self) -> String {
         self.value().literal()
     }
@@ -264,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_hold_no_quote_or_backslash() {
+    fn text_literals_have_no_quote_or_backslash_inside() {
         let cases = [
             ("plain", "'plain'"),
             ("", "''"),
@@ -278,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_names_outside_quotes_and_comments_are_filled() {
+    fn parameters_in_quotes_and_comments_are_not_filled() {
         let bindings =
             Bindings::new().integer("day", 1).integer("days", 2).slot("by", ":day".into());
         assert_eq!(

@@ -1,9 +1,9 @@
-//! Parser of the words of an option that takes one of a list: dimensions, measures, periods.
+//! Parser of listed words, such as dimensions, measures and periods, in any spelling.
 //!
 //! ```text
 //! --dimensions conversation-type     CONVERSATION_TYPE
 //! --mode 'On or after'               on-or-after
-//! --check orphan                     refused, with the list
+//! --check orphan                     an error that shows the list
 //! ```
 
 use std::ffi::OsStr;
@@ -12,8 +12,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command, Error, ValueEnum};
 use wabalake_data::cells::enumeration::fold;
 
-/// Parser of a word of a list, whatever its case and whether it is written with `-`, `_` or
-/// spaces: gives it as the list has it.
+/// Parser of a listed word. Case is ignored, and `-`, `_` and spaces are equal. The result is spelt as
+/// in the list.
 #[derive(Clone, Debug)]
 pub struct Word {
     listed: Vec<PossibleValue>,
@@ -21,18 +21,18 @@ pub struct Word {
 }
 
 impl Word {
-    /// Takes what is listed and nothing else.
+    /// Accepts listed words only.
     pub fn listed(words: impl IntoIterator<Item = impl Into<PossibleValue>>) -> Self {
         Self { listed: words.into_iter().map(Into::into).collect(), is_open: false }
     }
 
-    /// Takes any other word too, as it came.
+    /// Accepts any other word unchanged.
     #[must_use]
     pub fn or_any(self) -> Self {
         Self { is_open: true, ..self }
     }
 
-    /// Takes the names of an enumeration's values.
+    /// Accepts the values of a clap enumeration.
     pub fn of<T: ValueEnum + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
         let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
         Self::listed(names).try_map(|name| T::from_str(&name, false))

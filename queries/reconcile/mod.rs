@@ -1,9 +1,8 @@
-//! Do the vendors' figures agree with ours?
+//! Do the numbers that vendors report agree with those computed from the lake?
 //!
-//! One row for each figure that a vendor reported, or that is worked out here where the vendor
-//! reported others beside it: of Kaleyra's summaries for each date and account with a reported
-//! row, of Meta's points for each bucket, as it stands there. What one side does not have is null,
-//! and taken for 0.
+//! One row per number that a vendor reported, or that is computed from the lake for the same date and
+//! account (Kaleyra's summaries) or the same bucket (Meta's points). A number that one side lacks is
+//! null, and counts as 0.
 //!
 //! ```text
 //! what              bucket      key                              metric   computed  reported
@@ -11,25 +10,26 @@
 //! analytics         2025-06-01  waba_id=1001; granularity=DAY    sent     4         4
 //! ```
 //!
-//! Figures are compared exactly, as whole millionths, so that a difference of exactly the tolerance
-//! is within it.
+//! Numbers are compared as whole millionths, so that a difference of exactly the tolerance is within it.
 
 mod points;
 mod summaries;
 
 use polars::prelude::{JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_str};
+use wabalake_data::Invalid;
 use wabalake_data::tables::{message_summaries, messages, meta_points, rates, session_summaries};
 
 use crate::query::Type;
-use crate::query::conversations::FreeSessions;
+use crate::query::billing::conversations::FreeSessions;
+use crate::query::billing::money::{self, millionths};
+use crate::query::billing::pricing::deliveries_sql;
 use crate::query::measures::from_millionths;
-use crate::query::money::{self, millionths};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
 pub struct Reconcile;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub struct Params {
     waba: Only<filters::Waba>,
     #[command(flatten)]
     free_sessions: FreeSessions,
-    /// By how much of the reported figure the computed one may differ, in percent
+    /// Tolerated difference between the computed and the reported number, in percent of the latter
     #[arg(
         long,
         value_name = "PERCENT",
@@ -49,10 +49,12 @@ pub struct Params {
     tolerance_pct: f64,
 }
 
-fn read_tolerance(text: &str) -> Result<f64, String> {
+fn read_tolerance(text: &str) -> Result<f64, Invalid> {
     let read = text.trim().parse::<f64>().ok();
     let read = read.filter(|percent| percent.is_finite() && *percent >= 0.0);
-    read.ok_or_else(|| "not a share\n  hint: write it as a number of percent, such as 1".to_owned())
+    read.ok_or_else(|| {
+        Invalid::new("not a share").hint("write it as a number of percent, such as 1")
+    })
 }
 
 const WHAT: &str = "what";
@@ -70,10 +72,10 @@ impl Query for Reconcile {
 
     const SPEC: Spec = Spec {
         name: "reconcile",
-        title: "Whether the vendors' figures agree with those worked out here",
-        question: "Do the vendors' figures agree with ours? Kaleyra's summaries and Meta's points \
-                   beside the same figures worked out from the messages, for the days, accounts \
-                   and buckets that were reported. What one side lacks counts 0.",
+        title: "Numbers that vendors report, compared with the lake's",
+        question: "Do the numbers that vendors report agree with those computed from the lake? \
+                   Kaleyra's summaries and Meta's points, compared with the messages of the same \
+                   days, accounts and buckets. A number that one side lacks counts as 0.",
         reads: &[
             &messages::TABLE,
             &message_summaries::TABLE,
@@ -95,9 +97,22 @@ impl Query for Reconcile {
         ],
         key: &[WHAT, BUCKET, KEY, METRIC],
         order: &[],
-        example: "--tolerance-pct 5 --from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
+        example: &[
+            "--tolerance-pct",
+            "5",
+            "--from",
+            "2025-06-01",
+            "--to",
+            "2025-06-30",
+            "--timezone",
+            "America/Bogota",
+        ],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let compared = concat(
@@ -131,15 +146,15 @@ impl Query for Reconcile {
         let bindings = params.days.bind_dates(Bindings::new());
         let bindings = params.free_sessions.bind(params.waba.bind(bindings));
         bindings
-            // Conversations and deliveries of any time, since a bucket may reach out of the range.
+            // All conversations and deliveries, because a bucket may extend beyond the range.
             .instant("from_at", None)
             .instant("until_at", None)
-            .slot("deliveries", crate::query::pricing::deliveries_sql())
+            .slot("deliveries", deliveries_sql())
             .slot("tolerance", format!("CAST('{:?}' AS DOUBLE)", params.tolerance_pct))
     }
 }
 
-/// One side: a row for each bucket, key and metric, its value exactly in a column of that name.
+/// One side of the comparison: a row per bucket, key and metric, with the exact value.
 fn side(figures: LazyFrame, metrics: &[&str], value: &str) -> LazyFrame {
     let mut what = vec![col(BUCKET), col(KEY)];
     what.extend(metrics.iter().map(|metric| col(*metric).cast(Type::Money.data_type())));
@@ -151,8 +166,8 @@ fn side(figures: LazyFrame, metrics: &[&str], value: &str) -> LazyFrame {
     })
 }
 
-/// Both sides put together.
-fn beside(what: &'static str, computed: LazyFrame, reported: LazyFrame) -> LazyFrame {
+/// The full join of both sides.
+fn compare(what: &'static str, computed: LazyFrame, reported: LazyFrame) -> LazyFrame {
     let on = [col(BUCKET), col(KEY), col(METRIC)];
     let all = JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
     computed.join(reported, &on, &on, all).select([
@@ -165,7 +180,7 @@ fn beside(what: &'static str, computed: LazyFrame, reported: LazyFrame) -> LazyF
     ])
 }
 
-/// `name=value` of columns, joined; a null is empty.
+/// The texts `name=value` of columns, joined by `; `. A null is an empty value.
 fn key_of(columns: &[&str]) -> Expr {
     let parts = columns.iter().enumerate().flat_map(|(at, column)| {
         let parting = if at == 0 { "" } else { "; " };
@@ -178,7 +193,7 @@ fn text_or_nothing(column: &str) -> Expr {
     col(column).cast(DataType::String).fill_null(lit(""))
 }
 
-/// A sum of what is told; null where nothing is.
-fn told_sum(column: &str) -> Expr {
+/// The sum of a column; null if all values are null.
+fn sum_or_null(column: &str) -> Expr {
     when(col(column).count().gt(lit(0))).then(money::sum(column)).otherwise(lit(Null {}))
 }

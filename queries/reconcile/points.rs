@@ -1,11 +1,11 @@
-//! Meta's points: each is worked out anew over its own bucket, broken down as it is.
+//! Meta's points, each compared with units of the same bucket and dimensions.
 //!
 //! ```text
-//! points      of the same account, bucket, breakdown and lists make one request
-//! units       find the buckets that they lie in by the quarters of an hour that both touch: every
-//!             zone's half-hours are made of those
-//! facts       units added up by bucket and all dimensions
-//! computed    facts added up to the dimensions of each request
+//! requests    the distinct accounts, buckets, dimensions and lists of the reported points
+//! units       joined with the buckets that contain them by quarter of an hour, of which the
+//!             half-hours of every time zone consist
+//! facts       units summed by bucket and all dimensions
+//! computed    facts summed by the dimensions of each request
 //! ```
 
 use polars::prelude::{ExplodeOptions, UniqueKeepStrategy, by_name, concat_str, int_ranges};
@@ -17,34 +17,30 @@ use wabalake_data::tables::meta_points::{
 };
 
 use super::{
-    BUCKET, COMPUTED, KEY, Params, REPORTED, beside, key_of, side, text_or_nothing, told_sum,
+    BUCKET, COMPUTED, KEY, Params, REPORTED, compare, key_of, side, sum_or_null, text_or_nothing,
 };
-use crate::query::days::Span;
-use crate::query::meta::PRODUCT_TYPE;
+use crate::query::billing::money;
+use crate::query::meta::{Field, PRODUCT_TYPE, units};
 use crate::query::prelude::*;
-use crate::query::zone::Clock;
-use crate::query::{meta::Field, money, tables::Tables};
-use crate::{analytics, conversation_analytics, pricing_analytics};
-
-const SECOND: i64 = 1_000_000;
+use crate::query::time::{Clock, SECOND, Span};
 
 /// Seconds in a quarter of an hour.
 const QUARTER: i64 = 900;
 
-/// All that points of one request have in common.
+/// The columns that points of one request have in common.
 const REQUEST: [&str; 7] =
     [WABA_ID, GRANULARITY, START, END, DIMENSIONS, PHONE_NUMBERS, COUNTRY_CODES];
 
 /// `analytics`
 pub(super) fn analytics(tables: &Tables, params: &Params) -> LazyFrame {
-    let units = analytics::units(tables, ever(params)).filter(col(PRODUCT_TYPE).neq(lit("100")));
-    compared::<analytics::Analytics>("analytics", units, &[SENT, DELIVERED], tables, params)
+    let units = units::messages(tables, ever(params)).filter(col(PRODUCT_TYPE).neq(lit("100")));
+    compared::<units::Analytics>("analytics", units, &[SENT, DELIVERED], tables, params)
 }
 
 /// `conversation-analytics`
 pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let units = conversation_analytics::units(tables, ever(params), params.free_sessions)?;
-    Ok(compared::<conversation_analytics::ConversationAnalytics>(
+    let units = units::conversations(tables, ever(params), params.free_sessions)?;
+    Ok(compared::<units::ConversationAnalytics>(
         "conversation-analytics",
         units,
         &[CONVERSATION],
@@ -55,17 +51,11 @@ pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> Polars
 
 /// `pricing-analytics`
 pub(super) fn pricing_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let units = pricing_analytics::units(tables, ever(params))?;
-    Ok(compared::<pricing_analytics::PricingAnalytics>(
-        "pricing-analytics",
-        units,
-        &[VOLUME],
-        tables,
-        params,
-    ))
+    let units = units::deliveries(tables, ever(params))?;
+    Ok(compared::<units::PricingAnalytics>("pricing-analytics", units, &[VOLUME], tables, params))
 }
 
-/// All time: a bucket may reach out of the range.
+/// All time, because a bucket may extend beyond the range.
 fn ever(params: &Params) -> Span {
     Span { from: None, until: None, timezone: params.days.timezone() }
 }
@@ -78,57 +68,65 @@ fn compared<F: Field>(
     params: &Params,
 ) -> LazyFrame {
     let points = reported(F::NAME, tables, params);
-    let requests = points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any);
-    let has_cost = counts.len() == 1;
     let columns = columns::<F>();
-
-    let mut sums: Vec<Expr> = counts.iter().map(|count| col(*count).sum()).collect();
-    if has_cost {
-        sums.extend(money::charges());
-    }
-    let mut by_bucket = vec![col(START), col(END), col(WABA_ID)];
-    let of_bucket = by_bucket.clone();
-    by_bucket.extend(columns.iter().map(|column| col(*column)));
-    let facts = in_buckets(units, &requests, tables).group_by(by_bucket).agg(&sums);
-
-    let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
-    let broken_down = columns.iter().map(|column| {
-        when(has(DIMENSIONS, lit(word_of(column)))).then(col(*column)).otherwise(lit(Null {}))
-    });
-    let broken_down: Vec<Expr> =
-        broken_down.zip(&columns).map(|(value, column)| value.alias(*column)).collect();
-    let of_the_lists =
-        [(PHONE_NUMBERS, PHONE_NUMBER), (COUNTRY_CODES, COUNTRY)].map(|(list, column)| {
-            let listed = has(list, col(column)).fill_null(lit(false));
-            col(list).is_null().or(listed)
-        });
-    let [of_the_lines, of_the_countries] = of_the_lists;
-    let by_key = [col(BUCKET), col(KEY)];
-    let counts_anything = counts.iter().map(|count| col(*count).neq(lit(0)));
-    let counts_anything = counts_anything.reduce(Expr::or).unwrap_or(lit(true));
-    let computed = facts
-        .join(requests, &of_bucket, &of_bucket, known)
-        .filter(of_the_lines.and(of_the_countries))
-        .with_columns(broken_down)
-        .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
-        .group_by(&by_key)
-        .agg(&sums)
-        .filter(counts_anything);
     let mut metrics = counts.to_vec();
-    let computed = if has_cost {
+    if has_cost(counts) {
         metrics.push(COST);
-        computed.with_column(money::cost().alias(COST))
-    } else {
-        computed
-    };
+    }
+    let computed = computed(units, &points, counts, &columns, tables);
     let reported = points
         .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
-        .group_by(&by_key)
-        .agg(metrics.iter().map(|metric| told_sum(metric).alias(*metric)).collect::<Vec<_>>());
-    beside(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED))
+        .group_by([col(BUCKET), col(KEY)])
+        .agg(metrics.iter().map(|metric| sum_or_null(metric).alias(*metric)).collect::<Vec<_>>());
+    compare(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED))
 }
 
-/// The points of a field whose bucket begins on a date of the range.
+/// Only fields with a single count have a cost.
+fn has_cost(counts: &[&str]) -> bool {
+    counts.len() == 1
+}
+
+/// The units summed by bucket and key, over the buckets and dimensions of the reported points.
+fn computed(
+    units: LazyFrame,
+    points: &LazyFrame,
+    counts: &[&str],
+    columns: &[&'static str],
+    tables: &Tables,
+) -> LazyFrame {
+    let requests = points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any);
+    let mut sums: Vec<Expr> = counts.iter().map(|count| col(*count).sum()).collect();
+    if has_cost(counts) {
+        sums.extend(money::charges());
+    }
+    let by_bucket = [col(START), col(END), col(WABA_ID)];
+    let dimensions: Vec<Expr> = columns.iter().map(|column| col(*column)).collect();
+    let facts = in_buckets(units, &requests, tables)
+        .group_by([&by_bucket[..], &dimensions].concat())
+        .agg(&sums);
+
+    let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
+    let asked = columns.iter().map(|column| {
+        let is_asked = has(DIMENSIONS, lit(word_of(column)));
+        when(is_asked).then(col(*column)).otherwise(lit(Null {})).alias(*column)
+    });
+    let in_list = |list: &str, column: &str| {
+        let listed = has(list, col(column)).fill_null(lit(false));
+        col(list).is_null().or(listed)
+    };
+    let not_zero = counts.iter().map(|count| col(*count).neq(lit(0))).reduce(Expr::or);
+    let computed = facts
+        .join(requests, &by_bucket, &by_bucket, nulls_too)
+        .filter(in_list(PHONE_NUMBERS, PHONE_NUMBER).and(in_list(COUNTRY_CODES, COUNTRY)))
+        .with_columns(asked.collect::<Vec<_>>())
+        .with_columns([bucket().alias(BUCKET), key(columns).alias(KEY)])
+        .group_by([col(BUCKET), col(KEY)])
+        .agg(&sums)
+        .filter(not_zero.unwrap_or(lit(true)));
+    if has_cost(counts) { computed.with_column(money::cost().alias(COST)) } else { computed }
+}
+
+/// The reported points of a field whose bucket begins on a date of the range.
 fn reported(field: &'static str, tables: &Tables, params: &Params) -> LazyFrame {
     let points = params.waba.of(tables.scan(&meta_points::TABLE)).filter(col(FIELD).eq(lit(field)));
     match params.days.holds(&Clock::Day.start(bucket(), params.days.timezone())) {
@@ -137,19 +135,19 @@ fn reported(field: &'static str, tables: &Tables, params: &Params) -> LazyFrame 
     }
 }
 
-/// The instant at which a point's bucket begins.
+/// The start of a point's bucket.
 fn bucket() -> Expr {
     (col(START) * lit(SECOND)).cast(instant())
 }
 
-/// Units once for each bucket of a request that they lie in, with its `start` and `end`.
+/// Joins units with each bucket of a request that contains them: adds its `start` and `end`.
 fn in_buckets(units: LazyFrame, requests: &LazyFrame, tables: &Tables) -> LazyFrame {
     const TOUCHED: &str = "quarter";
     const FIRST: &str = "first_quarter";
     const LAST: &str = "last_quarter";
     const EVERY: &str = "every";
     let quarter = |at: Expr| at.cast(DataType::Int64).floor_div(lit(SECOND * QUARTER));
-    // No bucket is cut into more quarters than there are messages in, however long it claims to be.
+    // A bucket is clipped to the time of the messages, so that a wrong `end` makes no endless list.
     let known = tables.scan(&messages::TABLE).select([
         quarter(col(CREATED_AT).min()).alias(FIRST),
         quarter(col(CREATED_AT).max()).alias(LAST),
@@ -179,7 +177,7 @@ fn in_buckets(units: LazyFrame, requests: &LazyFrame, tables: &Tables) -> LazyFr
         .filter(lies_in)
 }
 
-/// What names a point but for its bucket: the lists where there are any, then its dimensions.
+/// The key of a point within its bucket: account and granularity, lists if there are any, dimensions.
 fn key(columns: &[&'static str]) -> Expr {
     let named = |column: &'static str| {
         concat_str([lit(format!("; {column}=")), text_or_nothing(column)], "", false)
@@ -195,8 +193,8 @@ fn key(columns: &[&'static str]) -> Expr {
     concat_str(parts, "", false)
 }
 
-/// The columns of a field's dimensions, in the order of the table's; and of `analytics` those that
-/// its lists are about.
+/// The columns of a field's dimensions, in table order. `analytics` has no dimensions; its columns are
+/// those that its lists restrict.
 fn columns<F: Field>() -> Vec<&'static str> {
     let of_field = |word: &str| F::DIMENSIONS.contains(&word) || F::DIMENSIONS.is_empty();
     let dimensions = DIMENSION_COLUMNS.iter().filter(|(word, _)| of_field(word));
@@ -209,13 +207,13 @@ fn columns<F: Field>() -> Vec<&'static str> {
     columns
 }
 
-/// Meta's word for a column.
+/// Meta's name of a dimension column.
 fn word_of(column: &str) -> &'static str {
     let found = DIMENSION_COLUMNS.iter().find(|(_, of)| *of == column);
     found.map_or("", |(word, _)| word)
 }
 
-/// Whether a stored list has a word; null without a list or a word.
+/// Predicate: a stored list contains a word. Null if either is.
 fn has(list: &str, word: Expr) -> Expr {
     let between_commas = |text: Expr| concat_str([lit(","), text, lit(",")], "", false);
     between_commas(col(list)).str().contains_literal(between_commas(word))

@@ -1,4 +1,4 @@
-//! Kaleyra's summaries: campaigns are added up, and days are those of the reporting zone.
+//! Kaleyra's summaries, summed over campaigns, with days in the reporting time zone.
 
 use polars::prelude::UniqueKeepStrategy;
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE};
@@ -8,12 +8,12 @@ use wabalake_data::tables::session_summaries::{
 };
 use wabalake_data::tables::{CURRENCY, instant, message_summaries};
 
-use super::{BUCKET, COMPUTED, KEY, Params, REPORTED, beside, key_of, side, told_sum};
-use crate::query::conversations::{begun_by, conversations};
+use super::{BUCKET, COMPUTED, KEY, Params, REPORTED, compare, key_of, side, sum_or_null};
+use crate::query::billing::conversations::{begun_by, conversations};
+use crate::query::billing::money;
+use crate::query::billing::prices::DATED;
 use crate::query::prelude::*;
-use crate::query::prices::DATED;
-use crate::query::zone::Clock;
-use crate::query::{money, tables::Tables};
+use crate::query::time::Clock;
 
 const COUNTS: [&str; 6] = [
     message_summaries::CREATED,
@@ -24,8 +24,8 @@ const COUNTS: [&str; 6] = [
     message_summaries::RECEIVED,
 ];
 
-/// What stands for a currency that is not said.
-const UNSAID: &str = "?";
+/// Stands for an unknown currency.
+const UNKNOWN: &str = "?";
 const REPORTED_IN: &str = "reported_in";
 const REPORTED_IN_TOO: &str = "reported_in_too";
 
@@ -41,9 +41,9 @@ pub(super) fn messages(tables: &Tables, params: &Params) -> LazyFrame {
         col(LINE).alias(WA_PHONE_NUMBER),
     ]);
     let computed = of_reported(messages, &reported).group_by(&grouped_by).agg(message_counts());
-    let reported = reported.group_by(&grouped_by).agg(COUNTS.map(|c| told_sum(c).alias(c)));
+    let reported = reported.group_by(&grouped_by).agg(COUNTS.map(|c| sum_or_null(c).alias(c)));
     let [computed, reported] = [computed, reported].map(|figures| named(figures, &key, params));
-    beside("message-summary", side(computed, &COUNTS, COMPUTED), side(reported, &COUNTS, REPORTED))
+    compare("message-summary", side(computed, &COUNTS, COMPUTED), side(reported, &COUNTS, REPORTED))
 }
 
 /// `session-summary`
@@ -63,38 +63,42 @@ pub(super) fn sessions(tables: &Tables, params: &Params) -> PolarsResult<LazyFra
         .group_by(&grouped_by)
         .agg(counted)
         .with_column(money::cost().alias(AMOUNT));
+    let reported = summed_sessions(reported, &grouped_by);
+    let [computed, reported] = [computed, reported].map(|rows| named(rows, &key, params));
 
-    let in_what = || {
-        let currency = col(CURRENCY).fill_null(lit(UNSAID));
-        when(col(AMOUNT).is_not_null()).then(currency).otherwise(lit(Null {}))
-    };
-    let in_one_currency = col(REPORTED_IN).is_null().or(col(REPORTED_IN).eq(col(REPORTED_IN_TOO)));
-    let reported = reported
-        .group_by(&grouped_by)
-        .agg([
-            told_sum(NUMBER_OF_SESSIONS).alias(NUMBER_OF_SESSIONS),
-            told_sum(AMOUNT).alias(AMOUNT),
-            in_what().min().alias(REPORTED_IN),
-            in_what().max().alias(REPORTED_IN_TOO),
-        ])
-        .with_column(when(in_one_currency).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT));
-    let [computed, reported] = [computed, reported].map(|figures| named(figures, &key, params));
-
-    // An amount says nothing beside one in another currency.
-    let what_in = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
+    // Amounts in different currencies are not compared.
+    let currency = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
     let on = [col(BUCKET), col(KEY)];
     let is_other = col(REPORTED_IN).neq(money::charged_in()).fill_null(lit(false));
     let computed = computed
-        .join(what_in, &on, &on, JoinArgs::new(JoinType::Left))
+        .join(currency, &on, &on, JoinArgs::new(JoinType::Left))
         .with_column(when(is_other).then(lit(Null {})).otherwise(col(AMOUNT)).alias(AMOUNT));
-    Ok(beside(
+    Ok(compare(
         "session-summary",
         side(computed, &METRICS, COMPUTED),
         side(reported, &METRICS, REPORTED),
     ))
 }
 
-/// The rows of a summary whose date lies in the range.
+/// Reported sessions and amounts summed by group; an amount in several currencies is null.
+fn summed_sessions(reported: LazyFrame, grouped_by: &[Expr]) -> LazyFrame {
+    let currency = || {
+        let currency = col(CURRENCY).fill_null(lit(UNKNOWN));
+        when(col(AMOUNT).is_not_null()).then(currency).otherwise(lit(Null {}))
+    };
+    let in_one_currency = col(REPORTED_IN).is_null().or(col(REPORTED_IN).eq(col(REPORTED_IN_TOO)));
+    reported
+        .group_by(grouped_by)
+        .agg([
+            sum_or_null(NUMBER_OF_SESSIONS).alias(NUMBER_OF_SESSIONS),
+            sum_or_null(AMOUNT).alias(AMOUNT),
+            currency().min().alias(REPORTED_IN),
+            currency().max().alias(REPORTED_IN_TOO),
+        ])
+        .with_column(when(in_one_currency).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT))
+}
+
+/// The rows of a summary whose date is in the range.
 fn in_range(summary: LazyFrame, params: &Params) -> LazyFrame {
     match params.days.holds(&col(DATE)) {
         Some(in_range) => summary.filter(in_range),
@@ -102,7 +106,7 @@ fn in_range(summary: LazyFrame, params: &Params) -> LazyFrame {
     }
 }
 
-/// The rows of the dates and accounts of which something is reported.
+/// The rows of dates and accounts that have a reported row.
 fn of_reported(rows: LazyFrame, reported: &LazyFrame) -> LazyFrame {
     let on = [col(DATE), col(WABA_ID)];
     let reported = reported.clone().select(&on).unique(None, UniqueKeepStrategy::Any);
@@ -110,7 +114,7 @@ fn of_reported(rows: LazyFrame, reported: &LazyFrame) -> LazyFrame {
     rows.join(reported, &on, &on, known)
 }
 
-/// Figures of a date with its midnight and the text of their key.
+/// Adds the midnight of the date and the text of the key.
 fn named(figures: LazyFrame, key: &[&str], params: &Params) -> LazyFrame {
     let [start, _] = Clock::Day.bounds(&col(DATE), params.days.timezone());
     let midnight = (start * lit(1_000_000_i64)).cast(instant());

@@ -1,7 +1,7 @@
-//! Which paths do chains of redirections take?
+//! Which paths do chains of redirected sessions take?
 //!
-//! One row for each path: the flows of a chain's sessions depth first, as `session-chains` has
-//! them. The range of days chooses chains by the start of their root, whose person is the chain's.
+//! One row per path: the flows of a chain's sessions in depth-first order, as in `session-chains`. The
+//! date range selects chains by the start of their root session, whose person is the chain's.
 
 use wabalake_data::tables::sessions;
 
@@ -10,7 +10,7 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct RedirectPaths;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -24,9 +24,9 @@ impl Query for RedirectPaths {
 
     const SPEC: Spec = Spec {
         name: "redirect-paths",
-        title: "Paths that chains of redirections take",
-        question: "Which paths do chains take? The chains of session-chains by the flows that \
-                   they lead through.",
+        title: "Paths that chains of redirected sessions take",
+        question: "Which paths do chains of redirected sessions take? The chains of session-chains, \
+                   grouped by the flows that they pass through.",
         reads: &[&sessions::TABLE],
         range: Range::History,
         columns: &[
@@ -38,9 +38,13 @@ impl Query for RedirectPaths {
         ],
         key: &[Chains::PATH],
         order: &[Order::Descending("chains")],
-        example: "--from 2025-06-01 --to 2025-06-30",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let chains = params.chains.plan(tables, &params.days)?;

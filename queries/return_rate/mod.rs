@@ -1,17 +1,17 @@
 //! Do users come back?
 //!
-//! One row for each cohort and each N of `--days`: of the people whose first visit made the cohort,
-//! how many came again on day N. A visit is a session without a parent, so a redirection is none,
-//! and one without a phone is nobody's. The first visit is the first in the lake, even before
-//! `--from`: the range chooses people by the date of that visit, and cuts no later one.
+//! One row per cohort and N of `--days`: of the people whose first visit is in the cohort, how many came
+//! again on day N. A visit is a session of a known person that was not redirected from another session.
+//! The first visit is the first one in the lake: the date range selects people by its date, and does not
+//! restrict later visits.
 //!
 //! ```text
 //! first visit   2025-06-01 22:00      day 1 by the calendar: 2025-06-02, from 00:00 to 24:00
 //!                                     day 1 rolling: from 2025-06-02 22:00, for 24 hours
 //! ```
 //!
-//! A person counts as eligible, and as returned, only when day N had passed by the time of the
-//! lake's latest session: before that, not having come back says nothing.
+//! A person is eligible, and can be returned, only if day N is over by the time of the lake's latest
+//! session: before that, the absence of a visit says nothing.
 
 use chrono_tz::Tz;
 use clap::ValueEnum;
@@ -23,19 +23,19 @@ use wabalake_data::tables::sessions::{
 
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
+use crate::query::time;
 use crate::query::words::Word;
-use crate::query::zone;
 
 /// See the [module](self) for the question it answers.
 pub struct ReturnRate;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     range: DayRange,
 
-    /// Days N after the first visit to ask about, from 1 on, separated by commas
+    /// Days N after the first visit, from 1 on, separated by commas
     #[arg(
         long,
         value_name = "LIST",
@@ -45,15 +45,15 @@ pub struct Params {
     )]
     days: Vec<i32>,
 
-    /// When a visit has to be to count as a return
+    /// Which visits count as a return
     #[arg(long, value_enum, default_value_t = Mode::On, value_parser = Word::of::<Mode>())]
     mode: Mode,
 
-    /// How days are told apart
+    /// How days are counted
     #[arg(long, value_enum, default_value_t = Clock::Calendar, value_parser = Word::of::<Clock>())]
     clock: Clock,
 
-    /// Whose first visits make one cohort: those of one day, week or month, or everybody's
+    /// People of one cohort: those with a first visit on one day, week or month, or all
     #[arg(long, value_enum, default_value_t = Cohort::Day, value_parser = Word::of::<Cohort>())]
     cohort: Cohort,
 
@@ -62,7 +62,7 @@ pub struct Params {
     visits: Visits,
 }
 
-/// When a visit has to be to count as a return on day N.
+/// Which visits count as a return on day N.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Mode {
     /// On day N
@@ -83,26 +83,26 @@ impl Mode {
     }
 }
 
-/// How days are told apart.
+/// How days after the first visit are counted.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Clock {
     /// Local dates
     Calendar,
-    /// Stretches of 24 hours from the first visit's start
+    /// Periods of 24 hours from the start of the first visit
     Rolling,
 }
 
 impl Clock {
-    /// What is known of when a visit was: its local date, or its instant.
+    /// The time of a visit: its local date or its instant.
     fn moment(self, zone: Tz) -> Expr {
         let at = col(SESSION_STARTED_TIMESTAMP);
         match self {
-            Self::Calendar => zone::Clock::Day.start(at, zone),
+            Self::Calendar => time::Clock::Day.start(at, zone),
             Self::Rolling => at,
         }
     }
 
-    /// The day, counted from 0, that one moment lies after another.
+    /// The number of days from one moment to another.
     fn days_between(self, first: &str, then: &str) -> Expr {
         match self {
             Self::Calendar => col(then).cast(DataType::Int32) - col(first).cast(DataType::Int32),
@@ -117,21 +117,21 @@ impl Clock {
     fn date(self, moment: &str, zone: Tz) -> Expr {
         match self {
             Self::Calendar => col(moment),
-            Self::Rolling => zone::Clock::Day.start(col(moment), zone),
+            Self::Rolling => time::Clock::Day.start(col(moment), zone),
         }
     }
 }
 
-/// Whose first visits make one cohort.
+/// The length of a cohort.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Cohort {
-    /// Those of one local date
+    /// First visits of one local date
     Day,
-    /// Those of one week from Monday
+    /// First visits of one week, from Monday on
     Week,
-    /// Those of one month
+    /// First visits of one month
     Month,
-    /// Everybody's
+    /// All first visits
     All,
 }
 
@@ -141,7 +141,7 @@ impl Cohort {
             Self::Day => date,
             Self::Week => date.dt().truncate(lit("1w")),
             Self::Month => date.dt().truncate(lit("1mo")),
-            // A plain null would be one group even of nobody.
+            // A null literal would make one group even without rows.
             Self::All => when(date.clone().is_null()).then(date).otherwise(lit(Null {})),
         }
     }
@@ -150,11 +150,11 @@ impl Cohort {
 /// Which sessions are visits.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Visits {
-    /// Every one that was not redirected from another
+    /// Sessions that were not redirected from another
     Any,
-    /// Of those, the ones in which the user wrote
+    /// Of those, sessions in which the user wrote
     Replied,
-    /// Of those, the ones that the user began
+    /// Of those, sessions that the user started
     Inbound,
 }
 
@@ -168,15 +168,15 @@ impl Visits {
     }
 }
 
-/// The day, week or month of the first visit: its first date.
+/// First date of the day, week or month of the first visit.
 pub const COHORT: &str = "cohort";
-/// How many days after the first visit.
+/// Number of days after the first visit.
 pub const DAY_N: &str = "day_n";
 /// People of the cohort.
 pub const COHORT_USERS: &str = "cohort_users";
-/// Of them, those for whom that many days are over.
+/// People of the cohort whose day N is over.
 pub const ELIGIBLE_USERS: &str = "eligible_users";
-/// People who returned, of those eligible.
+/// Share of the eligible people who returned.
 pub const RETURN_RATE_PCT: &str = "return_rate_pct";
 
 const MOMENT: &str = "moment";
@@ -190,9 +190,9 @@ impl Query for ReturnRate {
     const SPEC: Spec = Spec {
         name: "return-rate",
         title: "Users who come back, by the day of their first visit",
-        question: "Do users come back? Of the people whose first visit lies in the range, the \
-                   share that visits again on day N. A redirection is no visit. Only people whose \
-                   day N had passed by the lake's latest session are eligible.",
+        question: "Do users come back? Of the people whose first visit is in the range, the share \
+                   that visits again on day N. Redirected sessions are no visits. Only people \
+                   whose day N is over by the lake's latest session are eligible.",
         reads: &[&sessions::TABLE],
         range: Range::History,
         columns: &[
@@ -205,46 +205,34 @@ impl Query for ReturnRate {
         ],
         key: &[COHORT, DAY_N],
         order: &[],
-        example: "--cohort week --days 1,7 --mode within --from 2025-06-01",
+        example: &["--cohort", "week", "--days", "1,7", "--mode", "within", "--from", "2025-06-01"],
         sql: include_str!("twin.sql"),
     };
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.range.resolve(defaults)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let Params { clock, mode, .. } = *params;
         let zone = params.range.timezone();
         let days = params.days();
-        let each_day = |of: &dyn Fn(i32) -> Expr, named: &str| -> Vec<Expr> {
-            days.iter().map(|n| of(*n).alias(format!("{named}_{n}"))).collect()
-        };
-
-        let moments = tables.scan(&sessions::TABLE).with_column(clock.moment(zone).alias(MOMENT));
+        let moment = params.clock.moment(zone).alias(MOMENT);
+        let moments = tables.scan(&sessions::TABLE).with_column(moment);
         let latest = moments.clone().select([col(MOMENT).max().alias(LATEST)]);
         let visits = moments.filter(params.visits.keep()).select([col(USER_KEY), col(MOMENT)]);
+        let people = params.people(&visits);
+        let cohort = [params.cohort.of(params.clock.date(FIRST, zone)).alias(COHORT)];
 
-        let people = visits.clone().group_by([col(USER_KEY)]).agg([col(MOMENT).min().alias(FIRST)]);
-        let people = match params.range.holds(&clock.date(FIRST, zone)) {
-            Some(in_range) => people.filter(in_range),
-            None => people,
-        };
-        let cohort = params.cohort.of(clock.date(FIRST, zone)).alias(COHORT);
-        let passed = |n: i32| clock.days_between(FIRST, LATEST).gt(lit(n));
-
-        let mut counted = each_day(&|n| passed(n).sum(), "eligible");
+        let mut counted = each_day(&days, "eligible", |n| params.is_over(n).sum());
         counted.push(rows().alias(COHORT_USERS));
         let cohorts =
-            people.clone().cross_join(latest.clone(), None).group_by([cohort.clone()]).agg(counted);
-
-        let any_day = days.iter().map(|n| mode.is_return(col(DAY), *n)).reduce(Expr::or);
-        let returning = visits
-            .inner_join(people, col(USER_KEY), col(USER_KEY))
-            .with_column(clock.days_between(FIRST, MOMENT).alias(DAY))
-            .filter(any_day.unwrap_or(lit(false)))
-            .group_by([col(USER_KEY), col(FIRST)])
-            .agg(each_day(&|n| mode.is_return(col(DAY), n).any(true), "on"));
-        let returned = returning
-            .cross_join(latest, None)
-            .group_by([cohort])
-            .agg(each_day(&|n| col(format!("on_{n}")).and(passed(n)).sum(), "returned"));
+            people.clone().cross_join(latest.clone(), None).group_by(cohort.clone()).agg(counted);
+        let returned =
+            params.returning(visits, people).cross_join(latest, None).group_by(cohort).agg(
+                each_day(&days, "returned", |n| {
+                    col(format!("on_{n}")).and(params.is_over(n)).sum()
+                }),
+            );
 
         let of_that_day = |named: &str| {
             days.iter().fold(lit(0), |others, n| {
@@ -252,13 +240,9 @@ impl Query for ReturnRate {
                 when(is_that).then(col(format!("{named}_{n}"))).otherwise(others)
             })
         };
+        let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         let answer = cohorts
-            .join_builder()
-            .with(returned)
-            .how(JoinType::Left)
-            .on([col(COHORT)])
-            .join_nulls(true)
-            .finish()
+            .join(returned, [col(COHORT)], [col(COHORT)], nulls_too)
             .cross_join(df![DAY_N => &days]?.lazy(), None)
             .with_columns([
                 of_that_day("eligible").alias(ELIGIBLE_USERS),
@@ -281,11 +265,42 @@ impl Query for ReturnRate {
 }
 
 impl Params {
-    /// The days asked for, each once.
+    /// The people whose first visit is in the date range, with its moment.
+    fn people(&self, visits: &LazyFrame) -> LazyFrame {
+        let people = visits.clone().group_by([col(USER_KEY)]).agg([col(MOMENT).min().alias(FIRST)]);
+        match self.range.holds(&self.clock.date(FIRST, self.range.timezone())) {
+            Some(in_range) => people.filter(in_range),
+            None => people,
+        }
+    }
+
+    /// The people who returned on any of the days, with a flag for each day.
+    fn returning(&self, visits: LazyFrame, people: LazyFrame) -> LazyFrame {
+        let days = self.days();
+        let any_day = days.iter().map(|n| self.mode.is_return(col(DAY), *n)).reduce(Expr::or);
+        visits
+            .inner_join(people, col(USER_KEY), col(USER_KEY))
+            .with_column(self.clock.days_between(FIRST, MOMENT).alias(DAY))
+            .filter(any_day.unwrap_or(lit(false)))
+            .group_by([col(USER_KEY), col(FIRST)])
+            .agg(each_day(&days, "on", |n| self.mode.is_return(col(DAY), n).any(true)))
+    }
+
+    /// Predicate: day N of a person is over by the lake's latest session.
+    fn is_over(&self, n: i32) -> Expr {
+        self.clock.days_between(FIRST, LATEST).gt(lit(n))
+    }
+
+    /// The values of `--days`, sorted and unique.
     fn days(&self) -> Vec<i32> {
         let mut days = self.days.clone();
         days.sort_unstable();
         days.dedup();
         days
     }
+}
+
+/// One expression per day, named after it.
+fn each_day(days: &[i32], named: &str, of: impl Fn(i32) -> Expr) -> Vec<Expr> {
+    days.iter().map(|n| of(*n).alias(format!("{named}_{n}"))).collect()
 }

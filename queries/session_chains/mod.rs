@@ -1,9 +1,9 @@
 //! Where are users redirected?
 //!
-//! One row for each chain: a session that nobody redirected to, or whose parent is not in the lake,
-//! with every session under it, of whatever day. The range of days chooses chains by the start of
-//! that first session, the root. A session that is redirected to by itself, over others or not, is in
-//! no chain, nor is what hangs from it: `data-quality` names those.
+//! One row per chain: a root session, which was not redirected or whose parent is not in the lake, and
+//! all sessions redirected from it, directly or not, of any day. The date range selects chains by the
+//! start of the root. Sessions on a cycle and their descendants are in no chain: `data-quality` reports
+//! those.
 
 use wabalake_data::tables::SESSION_KEY;
 use wabalake_data::tables::sessions::{
@@ -15,7 +15,7 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct SessionChains;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -34,8 +34,8 @@ impl Query for SessionChains {
     const SPEC: Spec = Spec {
         name: "session-chains",
         title: "Chains of redirected sessions",
-        question: "Where are users redirected? A chain is the tree of sessions under one to which \
-                   nobody was redirected; its path names the flows depth first.",
+        question: "Where are users redirected? A chain is the tree of sessions redirected from a \
+                   root session; its path lists their flows in depth-first order.",
         reads: &[&sessions::TABLE],
         range: Range::History,
         columns: &[
@@ -53,9 +53,13 @@ impl Query for SessionChains {
         ],
         key: &[Chains::ROOT_SESSION_ID],
         order: &[Order::Ascending(Chains::STARTED_AT)],
-        example: "--from 2025-06-01 --to 2025-06-30 --min-sessions 3",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--min-sessions", "3"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let ends = tables.scan(&sessions::TABLE).select([

@@ -1,20 +1,20 @@
 //! Why do sessions end?
 //!
-//! One row for each of seven reasons, of which a session that started in the range has the first
-//! that holds:
+//! One row per reason, always seven. A session that started in the range has the first reason that
+//! holds:
 //!
 //! ```text
 //! open         it has no finish
-//! redirected   some session of the lake was redirected from it
-//! agent        it was with agents, or being rated
-//! replaced     the same person's next session or send began as it finished
-//! inactivity   nobody wrote for so long, if it is said how long
-//! final-block  it finished as the person wrote last
-//! unknown
+//! redirected   another session of the lake was redirected from it
+//! agent        its status is AGENTS or RATING
+//! replaced     a session or deployment of the same person began within the tolerance of its finish
+//! inactivity   nobody wrote for --inactivity-minutes before its finish
+//! final-block  it finished within the tolerance of the last message
+//! unknown      none of the above
 //! ```
 //!
-//! What began at or before a session's own start replaces nothing, nor does a send that failed or
-//! that opened the session itself. A reason that no session has is a row of zeros.
+//! A session is not replaced by anything that began at or before its own start, by a failed deployment,
+//! or by the deployment that opened it.
 
 use std::sync::Arc;
 
@@ -31,21 +31,22 @@ use wabalake_data::tables::{SESSION_KEY, USER_KEY, closures};
 
 use crate::query::joins::{self, CHANGE, TOTAL};
 use crate::query::prelude::*;
+use crate::query::time::SECOND;
 
 /// See the [module](self) for the question it answers.
 pub struct SessionClosures;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
 
-    /// Within how many seconds two things count as one, before or after
+    /// Seconds between two events that count as simultaneous, before or after
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     tolerance_seconds: u32,
 
-    /// After how many minutes without a message a session is closed [default: none is]
+    /// Minutes without a message after which a session is closed [default: never]
     #[arg(long, value_name = "MINUTES")]
     inactivity_minutes: Option<u32>,
 }
@@ -54,13 +55,31 @@ impl Params {
     fn tolerance(&self) -> i64 {
         i64::from(self.tolerance_seconds) * SECOND
     }
+
+    /// The first reason that holds for a session.
+    fn reason(&self) -> Expr {
+        let wrote_last = col(WROTE).fill_null(col(STARTED));
+        let inactive = self.inactivity_minutes.map_or(lit(false), |minutes| {
+            col(FINISHED).gt_eq(wrote_last + lit(i64::from(minutes) * MINUTE))
+        });
+        let after_message = (col(FINISHED) - col(WROTE)).abs().lt_eq(lit(self.tolerance()));
+        let conditions = [
+            col(FINISHED).is_null(),
+            col(IS_PARENT).is_not_null(),
+            with_agents(),
+            col(IS_REPLACED).is_not_null(),
+            inactive,
+            after_message,
+        ];
+        REASONS.into_iter().zip(conditions).rev().fold(lit("unknown"), |other, (name, holds)| {
+            when(holds).then(lit(name)).otherwise(other)
+        })
+    }
 }
 
-/// Microseconds.
-const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 
-/// The reasons, in the order in which they are looked for.
+/// The reasons, in order of precedence.
 const REASONS: [&str; 7] =
     ["open", "redirected", "agent", "replaced", "inactivity", "final-block", "unknown"];
 
@@ -74,7 +93,7 @@ const FINISHED: &str = "finished";
 const WROTE: &str = "wrote";
 const BEGAN: &str = "began";
 const BEGUN_KEY: &str = "begun_key";
-const STRETCH: &str = "stretch";
+const SLOT: &str = "slot";
 const FIRST: &str = "first";
 const LAST: &str = "last";
 const COUNTS: &str = "counts";
@@ -85,8 +104,8 @@ impl Query for SessionClosures {
     const SPEC: Spec = Spec {
         name: "session-closures",
         title: "Why sessions end",
-        question: "Why do sessions end? Each session that started in the range under the first \
-                   reason that holds, with the closing events that the webhook sent.",
+        question: "Why do sessions end? Sessions that started in the range, each under the first \
+                   reason that holds, and the closing events that the webhook reported.",
         reads: &[&sessions::TABLE, &deployments::TABLE, &closures::TABLE],
         range: Range::History,
         columns: &[
@@ -98,19 +117,16 @@ impl Query for SessionClosures {
         ],
         key: &[REASON],
         order: &[Order::Listed(REASON, &REASONS)],
-        example: "--tolerance-seconds 120 --inactivity-minutes 1440",
+        example: &["--tolerance-seconds", "120", "--inactivity-minutes", "1440"],
         sql: include_str!("twin.sql"),
     };
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let micros = |stamp| col(stamp).cast(DataType::Int64);
-        let near = |one: Expr, other: Expr| (one - other).abs().lt_eq(lit(params.tolerance()));
-        let closed_by_hand = || {
-            let status = || col(SESSION_STATUS);
-            status().eq(lit("AGENTS")).or(status().eq(lit("RATING")))
-        };
-        let sessions = || tables.scan(&sessions::TABLE);
-        let in_range = params.days.scan(tables, &sessions::TABLE).select([
+        let sessions = params.days.scan(tables, &sessions::TABLE).select([
             col(SESSION_KEY),
             col(USER_KEY),
             col(SESSION_STATUS),
@@ -119,70 +135,36 @@ impl Query for SessionClosures {
             micros(LAST_MESSAGE_TIMESTAMP).alias(WROTE),
             session_duration().alias(DURATION),
         ]);
-
-        let parents = sessions()
+        let parents = tables
+            .scan(&sessions::TABLE)
             .filter(col(PARENT_SESSION_ID).is_not_null())
-            .select([parent_key().alias(SESSION_KEY)]);
-        let may_be_replaced = in_range
+            .select([parent_key().alias(SESSION_KEY)])
+            .unique(None, UniqueKeepStrategy::Any);
+        let may_be_replaced = sessions
             .clone()
-            .filter(col(FINISHED).is_not_null().and(closed_by_hand().fill_null(lit(false)).not()))
+            .filter(col(FINISHED).is_not_null().and(with_agents().fill_null(lit(false)).not()))
             .select([col(SESSION_KEY), col(USER_KEY), col(STARTED), col(FINISHED)]);
-        let begun = |rows: LazyFrame, began| {
-            rows.select([
-                col(USER_KEY),
-                col(SESSION_KEY).alias(BEGUN_KEY),
-                micros(began).alias(BEGAN),
-            ])
-        };
-        let sent = tables.scan(&deployments::TABLE).filter(delivery_is("Failed").not());
-        let begun =
-            [begun(sessions(), SESSION_STARTED_TIMESTAMP), begun(sent, DEPLOYMENT_TIMESTAMP)];
-        let replaced =
-            replaced(may_be_replaced, concat(begun, UnionArgs::default())?, params.tolerance())?;
-
-        let told = tables
+        let replaced = replaced(may_be_replaced, begun(tables)?, params.tolerance())?;
+        let closures = tables
             .scan(&closures::TABLE)
             .group_by([col(SESSION_KEY)])
             .agg([rows().alias(WEBHOOK_EVENTS)]);
 
-        let wrote_last = col(WROTE).fill_null(col(STARTED));
-        let inactive = params.inactivity_minutes.map_or(lit(false), |minutes| {
-            col(FINISHED).gt_eq(wrote_last + lit(i64::from(minutes) * MINUTE))
-        });
-        let reasons = [
-            col(FINISHED).is_null(),
-            col(IS_PARENT).is_not_null(),
-            closed_by_hand(),
-            col(IS_REPLACED).is_not_null(),
-            inactive,
-            near(col(FINISHED), col(WROTE)),
-        ];
-        let unknown = lit("unknown");
-        let reason = REASONS
-            .into_iter()
-            .zip(reasons)
-            .rev()
-            .fold(unknown, |after, (name, holds)| when(holds).then(lit(name)).otherwise(after));
-        let by_key = [col(SESSION_KEY)];
-        let known = || JoinArgs::new(JoinType::Left);
-        let counts = in_range
-            .join(
-                marked(parents.unique(None, UniqueKeepStrategy::Any), IS_PARENT),
-                &by_key,
-                &by_key,
-                known(),
-            )
-            .join(marked(replaced, IS_REPLACED), &by_key, &by_key, known())
-            .join(told, &by_key, &by_key, known())
-            .group_by([reason.alias(REASON)])
+        let on = [col(SESSION_KEY)];
+        let left = || JoinArgs::new(JoinType::Left);
+        let counts = sessions
+            .join(marked(parents, IS_PARENT), &on, &on, left())
+            .join(marked(replaced, IS_REPLACED), &on, &on, left())
+            .join(closures, &on, &on, left())
+            .group_by([params.reason().alias(REASON)])
             .agg([
                 rows().alias("sessions"),
                 average_seconds(DURATION).alias("avg_duration_seconds"),
                 col(WEBHOOK_EVENTS).sum(),
             ]);
-        let all = df![REASON => REASONS]?.lazy();
-        Ok(all
-            .join(counts, [col(REASON)], [col(REASON)], known())
+        Ok(df![REASON => REASONS]?
+            .lazy()
+            .join(counts, [col(REASON)], [col(REASON)], left())
             .with_columns(["sessions", WEBHOOK_EVENTS].map(|count| col(count).fill_null(lit(0))))
             .with_column(share_pct(col("sessions"), col("sessions").sum()).alias("share_pct")))
     }
@@ -196,20 +178,40 @@ impl Query for SessionClosures {
     }
 }
 
-/// The sessions near whose finish the same person's next session or send began, by their keys.
-///
-/// Of all that began near the finish, what the session itself opened is taken away: if something is
-/// left, it replaced it.
+fn micros(stamp: &str) -> Expr {
+    col(stamp).cast(DataType::Int64)
+}
+
+/// Predicate: a session is with agents or being rated.
+fn with_agents() -> Expr {
+    let status = || col(SESSION_STATUS);
+    status().eq(lit("AGENTS")).or(status().eq(lit("RATING")))
+}
+
+/// The starts of sessions and of deployments that did not fail, each with its session key.
+fn begun(tables: &Tables) -> PolarsResult<LazyFrame> {
+    let begun = |rows: LazyFrame, began| {
+        rows.select([col(USER_KEY), col(SESSION_KEY).alias(BEGUN_KEY), micros(began).alias(BEGAN)])
+    };
+    let deployments = tables.scan(&deployments::TABLE).filter(delivery_is("Failed").not());
+    let sessions = tables.scan(&sessions::TABLE);
+    let begun =
+        [begun(sessions, SESSION_STARTED_TIMESTAMP), begun(deployments, DEPLOYMENT_TIMESTAMP)];
+    concat(begun, UnionArgs::default())
+}
+
+/// The keys of the sessions within the tolerance of whose finish another session or deployment of the
+/// same person began.
 fn replaced(sessions: LazyFrame, begun: LazyFrame, tolerance: i64) -> PolarsResult<LazyFrame> {
-    // Time is cut into stretches so long that what is near an instant lies in two of them at most:
-    // few sessions have anything there.
-    let stretch = |micros: Expr| micros.floor_div(lit(2 * tolerance + 1)).alias(STRETCH);
-    let reaching = |by: i64| sessions.clone().with_column(stretch(col(FINISHED) + lit(by)));
+    // Time is divided into slots of twice the tolerance, so that everything near an instant lies in at
+    // most two of them. Semi-joins by slot leave few rows.
+    let slot = |micros: Expr| micros.floor_div(lit(2 * tolerance + 1)).alias(SLOT);
+    let reaching = |by: i64| sessions.clone().with_column(slot(col(FINISHED) + lit(by)));
     let reaching = concat([reaching(-tolerance), reaching(tolerance)], UnionArgs::default())?;
-    let on = [col(USER_KEY), col(STRETCH)];
+    let on = [col(USER_KEY), col(SLOT)];
     let semi = || JoinArgs::new(JoinType::Semi);
     let begun =
-        begun.with_column(stretch(col(BEGAN))).join(reaching.clone().select(&on), &on, &on, semi());
+        begun.with_column(slot(col(BEGAN))).join(reaching.clone().select(&on), &on, &on, semi());
     let first = when(col(STARTED).gt_eq(col(FINISHED) - lit(tolerance)))
         .then(col(STARTED) + lit(1_i64))
         .otherwise(col(FINISHED) - lit(tolerance));
@@ -227,7 +229,7 @@ fn replaced(sessions: LazyFrame, begun: LazyFrame, tolerance: i64) -> PolarsResu
     let schema: SchemaRef =
         Arc::new(Schema::from_iter([Field::new(SESSION_KEY.into(), DataType::Int64)]));
     let begun = begun.select([col(USER_KEY), col(BEGAN), col(BEGUN_KEY)]);
-    // A plan of its own for what little there is, so that none of the above is worked out twice.
+    // A separate plan over the few remaining rows, so that the plan above is not computed twice.
     Ok(concat_lf_diagonal([sessions, begun], UnionArgs::default())?.map(
         replaced_among,
         OptFlags::empty(),
@@ -236,8 +238,10 @@ fn replaced(sessions: LazyFrame, begun: LazyFrame, tolerance: i64) -> PolarsResu
     ))
 }
 
-/// The sessions among rows between whose [`FIRST`] and [`LAST`] instant something of another
-/// [`BEGUN_KEY`] began, by the other rows of the same person.
+/// The keys of the sessions that something else replaced, among rows of sessions and of what began.
+///
+/// For each session, what began from its [`FIRST`] to its [`LAST`] instant is counted by person, and
+/// what has the session's own key is subtracted.
 fn replaced_among(rows: DataFrame) -> PolarsResult<DataFrame> {
     let is_session = || col(BEGAN).is_null();
     let [sessions, begun] =
@@ -265,7 +269,7 @@ fn replaced_among(rows: DataFrame) -> PolarsResult<DataFrame> {
         .collect()
 }
 
-/// Sessions by their keys, each once, under a mark.
+/// Session keys with a column that is `true`, to be found by a left join.
 fn marked(sessions: LazyFrame, mark: &str) -> LazyFrame {
     sessions.with_column(lit(true).alias(mark))
 }
@@ -280,10 +284,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
-        /// Sessions as person, start and finish; what began as person, instant and the session that
-        /// it names.
+        /// Sessions are (person, start, finish); what began is (person, instant, session key).
         #[test]
-        fn what_began_near_the_finish_replaces(
+        fn a_start_near_the_finish_replaces_a_session(
             sessions in prop::collection::vec((0..2_i64, 0..12_i64, 0..12_i64), 0..12),
             begun in prop::collection::vec((0..2_i64, 0..14_i64, prop::option::of(0..12_i64)), 0..20),
             tolerance in 0..4_i64,

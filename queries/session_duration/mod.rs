@@ -1,8 +1,8 @@
 //! How long are sessions, over time?
 //!
-//! One row for each day, or for whatever `--by` asks, in which a session started. Every session
-//! counts as one; those that are open, or finished before they started, have no duration and are
-//! left out of the seconds. A session of no time at all lasted 0 seconds.
+//! One row per group of `--by`, by default a day, with sessions that started in it. Every session
+//! counts. Sessions that are open, or finished before they started, have no duration and are left out
+//! of the seconds.
 
 use wabalake_data::Table;
 use wabalake_data::tables::sessions::{self, SESSION_FINISHED_TIMESTAMP};
@@ -31,7 +31,7 @@ impl Grouped for SessionDuration {
     const DEFAULT: &'static [Dimension] = &[Dimension::Day];
 }
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -40,17 +40,17 @@ pub struct Params {
     by: Dimensions<SessionDuration>,
 }
 
-/// Sessions that began.
+/// Sessions that started.
 pub const SESSIONS: &str = "sessions";
-/// Of them, those that ended.
+/// Sessions with a finish among them.
 pub const FINISHED_SESSIONS: &str = "finished_sessions";
-/// How long those last that ended, on average.
+/// Average duration.
 pub const AVG_DURATION_SECONDS: &str = "avg_duration_seconds";
-/// What half of them last at most.
+/// Median duration.
 pub const MEDIAN_DURATION_SECONDS: &str = "median_duration_seconds";
-/// What 9 in 10 of them last at most.
+/// 90th percentile of the duration.
 pub const P90_DURATION_SECONDS: &str = "p90_duration_seconds";
-/// How long the longest lasts.
+/// Longest duration.
 pub const MAX_DURATION_SECONDS: &str = "max_duration_seconds";
 
 const DURATION: &str = "duration";
@@ -61,11 +61,10 @@ impl Query for SessionDuration {
     const SPEC: Spec = Spec {
         name: "session-duration",
         title: "How long sessions last, over time",
-        question: "How long are sessions, over time? Seconds are of the sessions that have a \
-                   finish, not before their start; `finished_sessions` counts every one that has \
-                   a finish.",
+        question: "How long are sessions, over time? Durations are of the sessions that finished after \
+                   they started; `finished_sessions` counts every session with a finish.",
         reads: &[&sessions::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&sessions::TABLE),
         columns: &[
             OutputColumn::count(SESSIONS),
             OutputColumn::count(FINISHED_SESSIONS),
@@ -77,23 +76,25 @@ impl Query for SessionDuration {
         ],
         key: &[],
         order: &[],
-        example: "--by week,country --from 2025-06-01 --to 2025-06-30",
+        example: &["--by", "week,country", "--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
     };
 
     const INVALIDATION: &'static [(&'static Table, Invalidation)] =
         &[(&sessions::TABLE, Invalidation::Bucket)];
 
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let mut described = params.by.expressions(params.days.timezone());
-        described.extend([session_duration().alias(DURATION), col(SESSION_FINISHED_TIMESTAMP)]);
-        let sessions = params.days.scan(tables, &sessions::TABLE).select(described);
-
-        Ok(sessions.group_by(params.by.names()).agg([
+        let sessions = params.days.scan(tables, &sessions::TABLE);
+        let sessions = sessions.with_column(session_duration().alias(DURATION));
+        Ok(params.by.group(sessions, tables, params.days.timezone())?.agg([
             rows().alias(SESSIONS),
             col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED_SESSIONS),
             average_seconds(DURATION).alias(AVG_DURATION_SECONDS),

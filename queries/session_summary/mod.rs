@@ -1,10 +1,9 @@
-//! How many sessions did a day bring, and what did they cost?
+//! How many WhatsApp conversations began each day, and what did they cost?
 //!
-//! Kaleyra's own summary, worked out from the messages: one row for each local date, account,
-//! line, country, type, whether they were free by their number, and currency. A session is a
-//! conversation of 24 hours, on the day of its first message that did not fail; when all of them
-//! failed it is none. What is free by its number is counted over the whole lake, whatever the
-//! range.
+//! Kaleyra's session summary, computed from the messages: one row per local date, account, line,
+//! country, session type, free tier and currency. Kaleyra's session is a conversation of 24 hours; it
+//! counts on the day of its first message that did not fail, and not at all if all messages failed. The
+//! free tier is counted over the whole lake, whatever the range.
 
 use wabalake_data::tables::session_summaries::{
     AMOUNT, COUNTRY, DATE, DISPLAY_NAME, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE,
@@ -12,15 +11,16 @@ use wabalake_data::tables::session_summaries::{
 };
 use wabalake_data::tables::{CURRENCY, messages, rates, sessions};
 
-use crate::query::conversations::{FreeSessions, conversations};
+use crate::query::billing::conversations::{FreeSessions, conversations};
+use crate::query::billing::money;
+use crate::query::billing::prices::DATED;
+use crate::query::lines;
 use crate::query::prelude::*;
-use crate::query::prices::DATED;
-use crate::query::{lines, money};
 
 /// See the [module](self) for the question it answers.
 pub struct SessionSummary;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -36,11 +36,11 @@ impl Query for SessionSummary {
 
     const SPEC: Spec = Spec {
         name: "session-summary",
-        title: "How many sessions a day brought, and what they cost",
-        question: "How many sessions did a day bring, and what did they cost? Kaleyra's summary, \
-                   worked out: each conversation on the day of its first message that did not \
-                   fail, the first of a month free, the others by the rate card. A sum is left out \
-                   where one of them has no rate.",
+        title: "WhatsApp conversations by day, and what they cost",
+        question: "How many WhatsApp conversations began each day, and what did they cost? Kaleyra's \
+                   session summary, computed from the lake: each conversation counts on the day of \
+                   its first message that did not fail; the first of a month are free, the others \
+                   are priced by the rate card. An amount is null if a conversation has no rate.",
         reads: &[&messages::TABLE, &sessions::TABLE, &rates::TABLE],
         range: Range::History,
         columns: &[
@@ -58,9 +58,22 @@ impl Query for SessionSummary {
         ],
         key: &KEY,
         order: &[],
-        example: "--free-sessions 0 --from 2025-06-01 --to 2025-06-30 --timezone America/Bogota",
+        example: &[
+            "--free-sessions",
+            "0",
+            "--from",
+            "2025-06-01",
+            "--to",
+            "2025-06-30",
+            "--timezone",
+            "America/Bogota",
+        ],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let sessions = conversations(tables, params.days.span(), params.free_sessions)?

@@ -1,8 +1,8 @@
-//! How do templates do, day by day?
+//! How do templates perform, day by day?
 //!
-//! Meta's `template_analytics`, worked out from the messages: one row for each day and template of
-//! which any message was sent. A template is known here by its name. A message counts once, on the
-//! day on which it was created. Kaleyra tells of no clicks, so they are null; costs are those of
+//! Meta's `template_analytics`, computed from the messages: one row per day and template with messages.
+//! Templates are identified by name. A message counts once, on the day of its creation. Kaleyra does
+//! not report clicks, so they are null. Costs are those of
 //! [`pricing-analytics`](crate::pricing_analytics).
 
 use polars::prelude::{UnionArgs, concat};
@@ -14,26 +14,32 @@ use wabalake_data::tables::meta_points::{
 };
 use wabalake_data::tables::rates;
 
-use crate::query::days::Span;
-use crate::query::meta::{self, BY_TEMPLATE, Points, Source};
+use crate::query::billing::money;
+use crate::query::billing::pricing::{deliveries, deliveries_sql};
+use crate::query::meta::{BY_TEMPLATE, Field, Filter, MetaShape, Points, PointsSource};
 use crate::query::prelude::*;
-use crate::query::pricing::{deliveries, deliveries_sql};
-use crate::query::{Envelope, money};
+use crate::query::time::Span;
 
 /// See the [module](self) for the question it answers.
 #[derive(Clone, Debug)]
 pub struct TemplateAnalytics;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     points: Points<TemplateAnalytics>,
 }
 
-impl meta::Field for TemplateAnalytics {
+impl Params {
+    fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        units(tables, self.points.span())
+    }
+}
+
+impl Field for TemplateAnalytics {
     const NAME: &'static str = "template_analytics";
-    const FILTERS: &'static [meta::Filter] = &[BY_TEMPLATE];
+    const FILTERS: &'static [Filter] = &[BY_TEMPLATE];
     const ALWAYS: &'static [OutputColumn] = &[OutputColumn::term(TEMPLATE_ID)];
     const MEASURES: &'static [OutputColumn] = &[
         OutputColumn::count(SENT),
@@ -48,46 +54,48 @@ impl meta::Field for TemplateAnalytics {
 impl Query for TemplateAnalytics {
     type Params = Params;
 
-    const META_FIELD: Option<&'static str> = Some(<Self as meta::Field>::NAME);
-
     const SPEC: Spec = Spec {
         name: "template-analytics",
-        title: "How templates do day by day, as Meta counts them",
-        question: "How do templates do, day by day? Meta's template analytics, worked out: each \
-                   message on the day on which it was created; start and end are seconds since \
-                   1970. With --source meta, what Meta itself said.",
+        title: "How templates perform day by day, as Meta counts them",
+        question: "How do templates perform, day by day? Meta's template analytics, computed from \
+                   the lake: each message counts on the day of its creation; start and end are \
+                   seconds since 1970. With --source meta, the points that Meta reported.",
         reads: &[&messages::TABLE, &rates::TABLE, &meta_points::TABLE],
         range: Range::History,
-        columns: <Self as meta::Field>::MEASURES,
+        columns: <Self as Field>::MEASURES,
         key: &[],
         order: &[],
-        example: "--fields template_analytics.start(2025-06-01).end(2025-07-01).granularity(DAILY)",
+        example: &[
+            "--fields",
+            "template_analytics.start(2025-06-01).end(2025-07-01).granularity(DAILY)",
+        ],
         sql: include_str!("twin.sql"),
     };
+
+    const META: Option<MetaShape<Self>> = Some(MetaShape {
+        field: <Self as Field>::NAME,
+        columns: |params| params.points.columns(),
+        envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
+    });
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.points.resolve(defaults)
+    }
 
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.points.by()
     }
 
-    fn columns(params: &Params) -> Vec<OutputColumn> {
-        params.points.columns()
-    }
-
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let Params { points } = params;
-        let answer = points.plan(tables, || units(tables, points.span()))?;
-        Ok(match points.source() {
-            Source::Meta => answer,
-            // Nobody tells of clicks; and of what did not arrive there is nothing to pay.
-            Source::Lake => answer.with_columns([
+        let answer = params.points.plan(tables, || params.units(tables))?;
+        Ok(match params.points.source() {
+            PointsSource::Meta => answer,
+            // Clicks are unknown, and a template of which nothing was delivered has no cost.
+            PointsSource::Lake => answer.with_columns([
                 lit(Null {}).cast(DataType::Int64).alias(CLICKED),
                 when(col(DELIVERED).gt(lit(0))).then(col(COST)).otherwise(lit(Null {})).alias(COST),
             ]),
         })
-    }
-
-    fn envelope(tables: &Tables, params: &Params) -> PolarsResult<Option<Envelope>> {
-        params.points.envelope(tables, || units(tables, params.points.span())).map(Some)
     }
 
     fn bind(params: &Params) -> Bindings {
@@ -95,13 +103,14 @@ impl Query for TemplateAnalytics {
     }
 }
 
-/// What is counted of each template message, and beside it what each delivered one cost.
+/// Two kinds of rows: each template message with its counts and no cost, and each delivered one with
+/// its cost and no counts.
 fn units(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
     let is_template = || col(MESSAGE_TYPE).eq(lit("template"));
     let count = |state: Expr| state.cast(DataType::Int64);
     let unit = |counts: [Expr; 3]| {
         let [sent, delivered, read] = counts;
-        let mut what = vec![
+        let mut columns = vec![
             col(CREATED_AT),
             col(WABA_ID),
             col(LINE).alias(PHONE_NUMBER),
@@ -112,8 +121,8 @@ fn units(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
             count(read).alias(READ),
             lit(0_i64).alias(CLICKED),
         ];
-        what.extend(money::CHARGES.map(col));
-        what
+        columns.extend(money::CHARGES.map(col));
+        columns
     };
     let messages = span
         .scan(tables, &messages::TABLE)

@@ -1,8 +1,8 @@
 //! Which templates are delivered, read and answered?
 //!
-//! One row for each template whose messages were created in the range; messages of templates whose
-//! name is not known are one row too. Any other outgoing message is left out. A reply may come
-//! after the range, and what is a reply says [`performance`].
+//! One row per template with messages created in the range; template messages without a name share one
+//! row. Other outgoing messages are left out. A reply may come after the range; [`performance`] defines
+//! replies.
 
 use wabalake_data::tables::messages::{self, TEMPLATE_NAME};
 
@@ -15,7 +15,7 @@ use crate::query::prelude::*;
 /// See the [module](self) for the question it answers.
 pub struct TemplatePerformance;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -30,18 +30,22 @@ impl Query for TemplatePerformance {
     const SPEC: Spec = Spec {
         name: "template-performance",
         title: "Which templates are delivered, read and answered",
-        question: "Which templates are delivered, read and answered? Messages of templates by when they \
-                   were created; one is answered by the first message of its person on its line \
-                   within the window.",
+        question: "Which templates are delivered, read and answered? Template messages by their \
+                   creation; the reply is the person's first message on the same line within the \
+                   window.",
         reads: &[&messages::TABLE],
-        // A reply may lie on any later day.
+        // A reply may come on any later day.
         range: Range::History,
         columns: &performance::columns(TEMPLATE_NAME),
         key: &[TEMPLATE_NAME],
         order: &[Order::Descending(CREATED)],
-        example: "--from 2025-06-01 --to 2025-06-30 --reply-window-hours 24",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--reply-window-hours", "24"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let counts = col(messages::MESSAGE_TYPE).eq(lit("template"));

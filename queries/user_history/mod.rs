@@ -1,10 +1,9 @@
-//! What happened with one person, in order?
+//! What happened with one person?
 //!
-//! One row for each event that has a stamp: what was sent to them, what they answered, their
-//! sessions with the first and the last message, the messages on their way, closings and
-//! conversions. A closing or a conversion is theirs if it names them or one of their sessions. The
-//! last message of a session is left out where it came at the instant of the first. The range of
-//! days applies to the events, not to the sessions that they belong to.
+//! One row per event with a timestamp, in order: deployments and responses, sessions with their first and
+//! last message, messages, closures and conversions. Closures and conversions are included if they name
+//! the person or one of the person's sessions. The last message of a session is left out if it is at the
+//! instant of the first. The date range applies to the events, not to their sessions.
 
 use polars::prelude::{UnionArgs, concat};
 use wabalake_data::cells::phone::full_number;
@@ -20,13 +19,14 @@ use wabalake_data::tables::sessions::{
     SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE,
 };
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, text_key};
+use wabalake_data::{Invalid, Table};
 
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
 pub struct UserHistory;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -37,21 +37,21 @@ pub struct Params {
     phone: String,
 }
 
-fn read_phone(text: &str) -> Result<String, String> {
+fn read_phone(text: &str) -> Result<String, Invalid> {
     full_number(text).ok_or_else(|| {
-        "not a phone number\n  hint: a number has its country code, such as +57 300 555 0101"
-            .to_owned()
+        Invalid::new("not a phone number")
+            .hint("a number has its country code, such as +57 300 555 0101")
     })
 }
 
-/// When it happened.
+/// Time of the event.
 pub const AT: &str = "at";
-/// What happened.
+/// Type of the event.
 pub const EVENT: &str = "event";
-/// More of it: a state, a text, a reason.
+/// A state, text or reason of the event.
 pub const DETAIL: &str = "detail";
 
-/// What comes before what at one instant.
+/// The types of events, in their order at one instant.
 const EVENTS: [&str; 10] = [
     "deployment",
     "session_started",
@@ -71,8 +71,8 @@ impl Query for UserHistory {
     const SPEC: Spec = Spec {
         name: "user-history",
         title: "What happened with one person",
-        question: "What happened with one person? Everything with a stamp that names them or one \
-                   of their sessions, in order.",
+        question: "What happened with one person? The deployments, sessions, messages, closures and \
+                   conversions that name the person or one of their sessions, in order.",
         reads: &[
             &deployments::TABLE,
             &sessions::TABLE,
@@ -80,7 +80,7 @@ impl Query for UserHistory {
             &closures::TABLE,
             &conversions::TABLE,
         ],
-        // An event of a session lies on another day than its start.
+        // Events of a session may lie on later days than its start.
         range: Range::History,
         columns: &[
             OutputColumn::instant(AT),
@@ -92,49 +92,18 @@ impl Query for UserHistory {
         ],
         key: &[AT, EVENT, CONVERSATION_ID, SESSION_ID, LINE_WHATSAPP_NUMBER, DETAIL],
         order: &[Order::Ascending(AT), Order::Listed(EVENT, &EVENTS)],
-        example: "--phone 573005550101",
+        example: &["--phone", "573005550101"],
         sql: include_str!("twin.sql"),
     };
 
-    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let person = || col(USER_KEY).eq(lit(text_key(&params.phone)));
-        let deployments = || tables.scan(&deployments::TABLE).filter(person());
-        let sessions = || tables.scan(&sessions::TABLE).filter(person());
-        let messages = |direction: &'static str| {
-            let that_way = col(messages::MESSAGE_DIRECTION).eq(lit(direction));
-            tables.scan(&messages::TABLE).filter(person().and(that_way))
-        };
-        // Of a table whose rows name a person, a session or both.
-        let theirs = |table| {
-            let own = sessions().select([col(SESSION_KEY), lit(true).alias("own")]);
-            look_up(tables.scan(table), own, SESSION_KEY).filter(person().or(col("own")))
-        };
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
-        let none = || lit(Null {}).cast(DataType::String);
-        let of_sending = || [col(CONVERSATION_ID), col(SESSION_ID), none()];
-        let of_session = || [col(CONVERSATION_ID), col(SESSION_ID), col(LINE_WHATSAPP_NUMBER)];
-        let of_message = || [none(), none(), col(LINE)];
-        let text = || col(MESSAGE).fill_null(col(TEMPLATE_NAME));
-        let apart = col(LAST_MESSAGE_TIMESTAMP).neq_missing(col(FIRST_MESSAGE_TIMESTAMP));
-        let named = || [none(), col(SESSION_ID), none()];
-        let events = [
-            events(deployments(), 0, DEPLOYMENT_TIMESTAMP, of_sending(), col(STATE)),
-            events(sessions(), 1, SESSION_STARTED_TIMESTAMP, of_session(), col(SESSION_TYPE)),
-            events(sessions(), 2, FIRST_MESSAGE_TIMESTAMP, of_session(), col(FIRST_MESSAGE)),
-            events(deployments(), 3, USER_RESPONDED_TIMESTAMP, of_sending(), none()),
-            events(messages("incoming"), 4, CREATED_AT, of_message(), text()),
-            events(messages("outgoing"), 5, CREATED_AT, of_message(), text()),
-            events(
-                sessions().filter(apart),
-                6,
-                LAST_MESSAGE_TIMESTAMP,
-                of_session(),
-                col(LAST_MESSAGE),
-            ),
-            events(sessions(), 7, SESSION_FINISHED_TIMESTAMP, of_session(), col(SESSION_STATUS)),
-            events(theirs(&closures::TABLE), 8, CLOSED_AT, named(), col(EVENT_TYPE)),
-            events(theirs(&conversions::TABLE), 9, CONVERTED_AT, named(), col(CONVERSION_EVENT)),
-        ];
+    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let rows = PersonRows { tables, phone: &params.phone };
+        let events =
+            [rows.of_messages(), rows.of_sessions(), rows.of_closures_and_conversions()].concat();
         let history = concat(events, UnionArgs::default())?;
         Ok(match params.days.holds_instant(&col(AT)) {
             Some(in_range) => history.filter(in_range),
@@ -147,7 +116,74 @@ impl Query for UserHistory {
     }
 }
 
-/// The rows that have a stamp as events of one kind, each with its conversation, session and line.
+/// The rows of one person.
+struct PersonRows<'a> {
+    tables: &'a Tables,
+    phone: &'a str,
+}
+
+impl PersonRows<'_> {
+    /// Predicate: a row names the person.
+    fn person(&self) -> Expr {
+        col(USER_KEY).eq(lit(text_key(self.phone)))
+    }
+
+    fn of(&self, table: &'static Table) -> LazyFrame {
+        self.tables.scan(table).filter(self.person())
+    }
+
+    /// Deployments, responses and messages.
+    fn of_messages(&self) -> Vec<LazyFrame> {
+        let deployments = || self.of(&deployments::TABLE);
+        let messages = |direction: &'static str| {
+            self.of(&messages::TABLE).filter(col(messages::MESSAGE_DIRECTION).eq(lit(direction)))
+        };
+        let of_deployment = || [col(CONVERSATION_ID), col(SESSION_ID), none()];
+        let of_message = || [none(), none(), col(LINE)];
+        let text = || col(MESSAGE).fill_null(col(TEMPLATE_NAME));
+        vec![
+            events(deployments(), 0, DEPLOYMENT_TIMESTAMP, of_deployment(), col(STATE)),
+            events(deployments(), 3, USER_RESPONDED_TIMESTAMP, of_deployment(), none()),
+            events(messages("incoming"), 4, CREATED_AT, of_message(), text()),
+            events(messages("outgoing"), 5, CREATED_AT, of_message(), text()),
+        ]
+    }
+
+    /// Starts, first and last messages, and finishes of sessions.
+    fn of_sessions(&self) -> Vec<LazyFrame> {
+        let sessions = || self.of(&sessions::TABLE);
+        let of = || [col(CONVERSATION_ID), col(SESSION_ID), col(LINE_WHATSAPP_NUMBER)];
+        let differs = col(LAST_MESSAGE_TIMESTAMP).neq_missing(col(FIRST_MESSAGE_TIMESTAMP));
+        let with_last = sessions().filter(differs);
+        vec![
+            events(sessions(), 1, SESSION_STARTED_TIMESTAMP, of(), col(SESSION_TYPE)),
+            events(sessions(), 2, FIRST_MESSAGE_TIMESTAMP, of(), col(FIRST_MESSAGE)),
+            events(with_last, 6, LAST_MESSAGE_TIMESTAMP, of(), col(LAST_MESSAGE)),
+            events(sessions(), 7, SESSION_FINISHED_TIMESTAMP, of(), col(SESSION_STATUS)),
+        ]
+    }
+
+    /// Closures and conversions, which name the person, one of their sessions, or both.
+    fn of_closures_and_conversions(&self) -> Vec<LazyFrame> {
+        const OWN: &str = "own";
+        let theirs = |table| {
+            let own = self.of(&sessions::TABLE).select([col(SESSION_KEY), lit(true).alias(OWN)]);
+            let rows = look_up(self.tables.scan(table), own, SESSION_KEY);
+            rows.filter(self.person().or(col(OWN)))
+        };
+        let of = || [none(), col(SESSION_ID), none()];
+        vec![
+            events(theirs(&closures::TABLE), 8, CLOSED_AT, of(), col(EVENT_TYPE)),
+            events(theirs(&conversions::TABLE), 9, CONVERTED_AT, of(), col(CONVERSION_EVENT)),
+        ]
+    }
+}
+
+fn none() -> Expr {
+    lit(Null {}).cast(DataType::String)
+}
+
+/// Rows with a timestamp as events of one type, each with its conversation, session and line.
 fn events(rows: LazyFrame, event: usize, at: &str, of: [Expr; 3], detail: Expr) -> LazyFrame {
     let [conversation, session, line] = of;
     rows.filter(col(at).is_not_null()).select([

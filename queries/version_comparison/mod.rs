@@ -1,11 +1,10 @@
 //! Is a new version of a flow better than the one before?
 //!
-//! One row for each version of a conversation to which something was sent. Replies are of delivered
-//! deployments: one that was answered though it failed does not count, and neither does the time of
-//! an answer from before the delivery. The interval is where the reply rate lies with 95 %
-//! certainty. The p-value is against the next lower version among the rows: how often chance alone
-//! would make two equal versions differ at least this much. Deployments without a version are a row
-//! of their own that is compared with none.
+//! One row per version of a conversation with deployments. Only replies to delivered deployments count,
+//! and reply times from before the delivery are left out. The interval contains the reply rate with
+//! 95 % confidence. The p-value is the probability that two equal versions differ at least this much by
+//! chance; it compares with the next lower version in the answer. Deployments without a version form a
+//! row without comparison.
 
 use polars::prelude::{SortOptions, WindowMapping};
 use wabalake_data::tables::deployments::{
@@ -19,7 +18,7 @@ use crate::query::proportions::{Bound, difference_p, wilson_pct};
 /// See the [module](self) for the question it answers.
 pub struct VersionComparison;
 
-/// What may be chosen.
+/// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
@@ -28,21 +27,21 @@ pub struct Params {
     conversation_id: Only<filters::ConversationId>,
 }
 
-/// Sends.
+/// Deployments.
 pub const DEPLOYMENTS: &str = "deployments";
-/// Of them, those that arrived.
+/// Delivered deployments.
 pub const DELIVERED: &str = "delivered";
-/// Delivered, of all sends.
+/// Share of the deployments that were delivered.
 pub const DELIVERED_PCT: &str = "delivered_pct";
-/// Answered, of those delivered.
+/// Share of the delivered deployments that were answered.
 pub const REPLY_PCT: &str = "reply_pct";
-/// The lower end of the 95 % interval of that share.
+/// Lower bound of the 95 % confidence interval of `reply_pct`.
 pub const REPLY_PCT_LOW: &str = "reply_pct_low";
-/// Its upper end.
+/// Upper bound of the interval.
 pub const REPLY_PCT_HIGH: &str = "reply_pct_high";
-/// What half of the replies took at most.
+/// Median time to the reply.
 pub const MEDIAN_REPLY_SECONDS: &str = "median_reply_seconds";
-/// How often chance alone would make equal versions differ as much; 0 to 1.
+/// Probability that equal versions differ as much by chance; 0 to 1.
 pub const P_VALUE: &str = "p_value";
 
 const REPLIED: &str = "replied";
@@ -55,10 +54,10 @@ impl Query for VersionComparison {
         name: "version-comparison",
         title: "Whether a new version does better",
         question: "Is a new version of a flow better than the one before? Deployments and replies \
-                   of each version, with the interval in which the reply rate lies (95 %, Wilson) \
+                   of each version, with the confidence interval of the reply rate (95 %, Wilson) \
                    and the p-value against the next lower version (z test).",
         reads: &[&deployments::TABLE],
-        range: Range::Rows,
+        range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::term(CONVERSATION_ID),
             OutputColumn::version(CONVERSATION_VERSION),
@@ -74,9 +73,13 @@ impl Query for VersionComparison {
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],
-        example: "--from 2025-06-01 --to 2025-06-30 --conversation-id 41284",
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--conversation-id", "41284"],
         sql: include_str!("twin.sql"),
     };
+
+    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.days.resolve(defaults)
+    }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);

@@ -1,30 +1,28 @@
-//! `wabalake completions SHELL`: a completion script.
+//! `wabalake completions SHELL`: prints a completion script.
 
-use clap::{Args, Command, FromArgMatches as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use super::output::to_stdout;
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::error::Result;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "completions", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand::of::<Options>("completions", "Print a completion script for a shell");
 
-#[derive(Args, Debug)]
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  wabalake completions bash > ~/.local/share/bash-completion/completions/wabalake"
+)]
 struct Options {
     /// The shell
     shell: Shell,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command).after_help(
-        "Example:\n  wabalake completions bash > ~/.local/share/bash-completion/completions/wabalake",
-    )
-}
-
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut super::command(), "wabalake", &mut script);
-    to_stdout(|out| Ok(out.write_all(&script)?))
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut super::command(), "wabalake", &mut script);
+        to_stdout(|out| Ok(out.write_all(&script)?))
+    }
 }

@@ -1,20 +1,30 @@
-//! `wabalake config`: which settings are in force, and where each comes from.
+//! `wabalake config`: shows the effective settings and where each comes from.
 
 use chrono_tz::Tz;
-use clap::{Args, Command, FromArgMatches as _};
+use clap::Args;
 use polars::prelude::{Column, DataFrame};
 use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions};
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
-use super::{Asked, Subcommand, usage};
+use super::{Invocation, Subcommand};
 use crate::error::Result;
 use crate::render::Answer;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "config", define, run };
+pub(super) const SUBCOMMAND: Subcommand = Subcommand {
+    name: "config",
+    about: "Show the effective settings and where each comes from",
+    define: Options::augment_args,
+    run,
+};
 
-#[derive(Args, Debug)]
+#[derive(Args)]
+#[command(
+    long_about = "Show the effective settings and where each value comes from: the command line, else the \
+                  environment, else the lake's `wabalake.toml`, else a default. `wabalake init` writes \
+                  that file."
+)]
 struct Options {
     #[command(flatten)]
     lake: LakeOption,
@@ -26,20 +36,11 @@ struct Options {
     settings: SettingsOptions,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command).long_about(
-        "Show the settings that are in force and where each value comes from: the command line, \
-         else the environment, else the lake's `wabalake.toml`, else a default. `wabalake init` \
-         writes that file.",
-    )
-}
-
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
+fn run(invocation: &Invocation<'_>) -> Result<()> {
+    let options: Options = invocation.parse()?;
     options.output.check(Listing::ToRead)?;
     let lake = options.lake.open()?;
-    let settings = options.settings.settings(asked.matches, &lake)?;
+    let settings = options.settings.settings(invocation.matches, &lake)?;
     let keys: Vec<&str> = settings.iter().map(|setting| setting.key.as_str()).collect();
     let values: Vec<_> = settings.iter().map(|setting| setting.value.as_deref()).collect();
     let from: Vec<&str> = settings.iter().map(|setting| setting.from.as_str()).collect();

@@ -1,21 +1,23 @@
-//! `wabalake coverage`: the query of that name, which belongs to looking after a lake.
+//! `wabalake coverage`: the query `coverage` as a subcommand of its own, with fewer options.
 
-use clap::{Args, Command, FromArgMatches as _};
+use clap::{Args, Command};
 
 use super::entries::{self, Named};
 use super::output::{Listing, OutputOptions};
 use super::shared::LakeOption;
-use super::{Asked, Subcommand, usage};
+use super::{Invocation, Subcommand};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::render::Answer;
 use crate::run::polars;
 
-pub(super) const NAME: &str = "coverage";
+pub(super) const SUBCOMMAND: Subcommand = Subcommand {
+    name: "coverage",
+    about: "Show which days each table covers, and what to export next",
+    define,
+    run,
+};
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: NAME, define, run };
-
-// What it takes beside the query's own options.
 #[derive(Args)]
 #[group(skip)]
 struct Options {
@@ -27,18 +29,17 @@ struct Options {
 }
 
 fn define(command: Command) -> Command {
-    let about = command.get_about().cloned();
-    Options::augment_args(entries::define(command)).about(about.unwrap_or_default())
+    Options::augment_args(entries::define(command)).about(SUBCOMMAND.about)
 }
 
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let entry = entries::entry(NAME).ok_or_else(|| Error::bug("there is no query `coverage`"))?;
-    let named = Named { entry, matches: asked.matches };
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
+fn run(invocation: &Invocation<'_>) -> Result<()> {
+    let entry = entries::entry(SUBCOMMAND.name)
+        .ok_or_else(|| Error::bug("the catalog has no query `coverage`"))?;
+    let named = Named { entry, matches: invocation.matches };
+    let options: Options = invocation.parse()?;
     options.output.check(Listing::Answer)?;
     let lake = options.lake.open()?;
-    let question = named.question_in(asked, Config::of(lake.root())?.timezone)?;
+    let question = named.question(Config::of(lake.root())?.timezone)?;
     let rows = polars::collect(polars::plan(&lake, &question, None)?, &question)?;
     let answer = Answer::new(&rows, question.columns(), question.timezone())?;
     options.output.write(&answer, Listing::Answer)

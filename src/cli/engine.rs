@@ -1,4 +1,4 @@
-//! Which engine answers a query, and where it is.
+//! The engine that answers a query: Polars here, or Spark on a cluster.
 
 use ::polars::prelude::DataFrame;
 use clap::parser::ValueSource;
@@ -8,12 +8,11 @@ use wabalake_queries::query::Question;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::nightly::Dates;
 use crate::nightly::fresh::{self, FromMart};
 use crate::render::{Answer, Response};
 use crate::run::polars;
 
-/// What answers a query.
+/// The engine that answers a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Engine {
     /// Polars, on this machine.
@@ -22,38 +21,38 @@ pub(super) enum Engine {
     Spark,
 }
 
-// No doc comment: clap would take it for the description of the whole subcommand.
+// No doc comment: clap would take it for the description of the subcommand.
 #[derive(Args, Clone)]
 #[group(skip)]
 pub(super) struct EngineOptions {
-    /// What answers: polars on this machine, spark on a cluster
+    /// Engine: polars on this machine, or spark on a cluster
     #[arg(long, value_enum, default_value = "polars", hide_possible_values = true)]
     engine: Engine,
 
-    /// The cluster for `--engine spark`: a Spark Connect server
+    /// Cluster for `--engine spark`: URL of a Spark Connect server
     #[arg(
         long,
         value_name = "URL",
         env = "WABALAKE_REMOTE",
         hide_env_values = true,
-        long_help = "The cluster for `--engine spark`: a Spark Connect server of Spark 4, Databricks \
-                     or Sail, such as sc://host:15002, with TLS sc://host:443/;use_ssl=true. Its \
-                     token, if it wants one, is best put into WABALAKE_TOKEN"
+        long_help = "Cluster for `--engine spark`: URL of a Spark Connect server of Spark 4, Databricks \
+                     or Sail, such as sc://host:15002, with TLS sc://host:443/;use_ssl=true. A token \
+                     belongs in WABALAKE_TOKEN"
     )]
     remote: Option<String>,
 
-    /// How the cluster calls the lake's folder [default: as it is called here]
+    /// Path of the lake's folder on the cluster [default: the path on this machine]
     #[arg(
         long,
         value_name = "HERE=THERE",
-        long_help = "How the cluster calls the lake's folder, or one above it, such as \
-                     /mnt/lake=s3://bucket/lake [default: as it is called here]"
+        long_help = "Path on the cluster of the lake's folder, or of a folder above it, such as \
+                     /mnt/lake=s3://bucket/lake [default: the path on this machine]"
     )]
     map_path: Option<String>,
 }
 
 impl EngineOptions {
-    /// Refuses options that the engine has no use for.
+    /// Checks that options of a cluster come with `--engine spark`.
     pub(super) fn check(&self, matches: &ArgMatches) -> Result<()> {
         let for_spark = ["remote", "map_path"]
             .into_iter()
@@ -61,38 +60,39 @@ impl EngineOptions {
         match for_spark {
             Some(option) if self.engine == Engine::Polars => {
                 let option = option.replace('_', "-");
-                Err(Error::usage(format!("`--{option}` is about a cluster"))
-                    .hint("ask it with `--engine spark`"))
+                Err(Error::usage(format!("`--{option}` needs a cluster"))
+                    .hint("add `--engine spark`"))
             }
             _ => Ok(()),
         }
     }
 
-    /// What stands around the answer of a question in a response of Meta's API.
+    /// Returns the envelope of the answer for `meta-json`, a response of Meta's API.
     pub(super) fn response(&self, lake: &Lake, question: &Question) -> Result<Response> {
         if self.engine == Engine::Spark {
-            let error = Error::usage("a cluster does not tell what stands around points");
-            return Err(error.hint("ask for `meta-json` without `--engine spark`"));
+            let error = Error::usage("a cluster cannot answer as `meta-json`");
+            return Err(error.hint("leave `--engine spark` out"));
         }
         let envelope = polars::envelope(lake, question)?;
-        let (envelope, met) = envelope.ok_or_else(|| Error::bug("an answer in no response"))?;
+        let (envelope, met) =
+            envelope.ok_or_else(|| Error::bug("an answer without an envelope"))?;
         Response::of(&envelope, &met)
     }
 
-    /// Has a question answered, and the answer written: from a fresh mart of those settings, if one
-    /// holds it.
+    /// Answers a question and writes the answer. Reads an up-to-date mart of the given settings instead
+    /// of the tables, if it holds the answer.
     pub(super) fn answer(
         &self,
         lake: &Lake,
         question: &Question,
         limit: Option<u64>,
-        marts: Option<(&Config, Dates)>,
+        marts: Option<&Config>,
         write: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
         match self.engine {
             Engine::Polars => {
                 let from_mart = match marts {
-                    Some((config, dates)) => fresh::answer(lake, config, question, dates)?,
+                    Some(config) => fresh::answer(lake, config, question)?,
                     None => None,
                 };
                 let needed = needed(question, limit);
@@ -110,12 +110,12 @@ impl EngineOptions {
                 };
                 show(question, &rows?, limit, write)
             }
-            Engine::Spark => self.answer_there(lake, question, limit, write),
+            Engine::Spark => self.answer_on_cluster(lake, question, limit, write),
         }
     }
 
     #[cfg(feature = "cluster")]
-    fn answer_there(
+    fn answer_on_cluster(
         &self,
         lake: &Lake,
         question: &Question,
@@ -140,27 +140,27 @@ impl EngineOptions {
     }
 
     #[cfg(not(feature = "cluster"))]
-    #[expect(clippy::unused_self, reason = "with the feature it is used")]
-    fn answer_there(
+    #[expect(clippy::unused_self, reason = "the feature `cluster` uses it")]
+    fn answer_on_cluster(
         &self,
         _: &Lake,
         _: &Question,
         _: Option<u64>,
         _: impl FnOnce(Answer) -> Result<()>,
     ) -> Result<()> {
-        Err(Error::usage("this wabalake was built without what speaks to a cluster").hint(
-            "build it with `make cluster`, or, where protoc is, with `cargo install --path . \
+        Err(Error::usage("this wabalake was built without the feature `cluster`").hint(
+            "build it with `make cluster`, or, with protoc installed, with `cargo install --path . \
              --features cluster`",
         ))
     }
 }
 
-/// How many rows are needed to show so many.
+/// Returns the row limit to push down into the plan; none if the whole answer decides the exit code.
 fn needed(question: &Question, limit: Option<u64>) -> Option<u64> {
     limit.filter(|_| !question.is_judged())
 }
 
-/// Has the first rows of an answer written, then says what is at fault by all of them.
+/// Writes the first rows of an answer, then returns the fault that all of its rows show, if any.
 fn show(
     question: &Question,
     rows: &DataFrame,
@@ -170,9 +170,8 @@ fn show(
     let first = rows.head(limit.and_then(|rows| rows.try_into().ok()).or(Some(usize::MAX)));
     write(Answer::new(&first, question.columns(), question.timezone())?)?;
     match question.fault(rows)? {
-        Some(fault) => Err(Error::data(fault).hint(
-            "the answer has an example of each; `wabalake rejects` lists the rows that were rejected",
-        )),
+        Some(fault) => Err(Error::data(fault)
+            .hint("the answer has an example of each; `wabalake rejects` lists rejected rows")),
         None => Ok(()),
     }
 }

@@ -1,25 +1,21 @@
-//! The queries as subcommands: of `query`, `queries` and `explain`.
+//! The catalog's queries as subcommands of `query`, `queries` and `explain`.
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 
-use chrono::NaiveDate;
 use chrono_tz::Tz;
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{CatalogEntry, OutputColumn, Question};
+use wabalake_queries::query::{CatalogEntry, Defaults, OutputColumn, Question};
 
-use super::{Asked, parse, usage};
-use crate::error::{Error, Result};
-use crate::nightly::Dates;
+use super::usage;
+use crate::error::Result;
 
-/// The entry of that name.
+/// The catalog entry of a name.
 pub(super) fn entry(name: &str) -> Option<&'static CatalogEntry> {
     CATALOG.iter().find(|entry| entry.spec.name == name)
 }
 
-/// A subcommand for each query. What one takes is only worked out when it is named.
+/// Adds a subcommand for each query. clap builds its options only if it is named.
 pub(super) fn subcommands(command: Command, define: fn(Command) -> Command) -> Command {
     CATALOG.iter().fold(command, |command, entry| {
         let named = Command::new(entry.spec.name).about(entry.spec.title);
@@ -27,14 +23,14 @@ pub(super) fn subcommands(command: Command, define: fn(Command) -> Command) -> C
     })
 }
 
-/// Adds the options of the query that a subcommand is named after, and what there is to know.
+/// Adds the options and the help of the query that a subcommand is named after.
 pub(super) fn define(command: Command) -> Command {
     let Some(entry) = entry(command.get_name()) else { return command };
     let help = after_help(entry);
     entry.args(command).long_about(entry.spec.question).about(entry.spec.title).after_help(help)
 }
 
-/// Adds the same without its options being needed.
+/// The end of the help text: the columns of the answer and an example.
 fn after_help(entry: &CatalogEntry) -> String {
     let columns = columns(entry);
     let width = columns.iter().map(|column| column.name.len()).max().unwrap_or(0);
@@ -51,72 +47,49 @@ fn after_help(entry: &CatalogEntry) -> String {
     text
 }
 
-/// A whole command line that asks the query something.
+/// The example of a query as a command line.
 pub(super) fn example(entry: &CatalogEntry) -> String {
-    let words = ["wabalake query", entry.spec.name, entry.spec.example];
-    let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
-    format!("{} --lake lake", words.join(" "))
+    let command = ["wabalake query", entry.spec.name];
+    let arguments = entry.spec.example.iter().copied();
+    let words: Vec<&str> = command.into_iter().chain(arguments).chain(["--lake lake"]).collect();
+    words.join(" ")
 }
 
-/// The columns of the answer when nothing is chosen.
+/// The columns of the answer without any option.
 pub(super) fn columns(entry: &CatalogEntry) -> Vec<OutputColumn> {
-    let bare = entry.command().try_get_matches_from([entry.spec.name]);
-    let question = bare.and_then(|matches| entry.ask(&matches));
+    let question = entry.ask_for([] as [&str; 0], &Defaults::default());
     question.map_or_else(|_| entry.spec.columns.to_vec(), |question| question.columns())
 }
 
-/// What the query can be split by, if it can.
+/// The dimensions of `--by`, if the query has that option.
 pub(super) fn dimensions(entry: &CatalogEntry) -> Option<Vec<String>> {
     let command = entry.command();
     let by = command.get_arguments().find(|arg| arg.get_id() == "by")?;
     Some(by.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect())
 }
 
-/// The query that was named with the options that were given it.
+/// A query named on the command line, with its parsed options.
 pub(super) struct Named<'a> {
     pub(super) entry: &'static CatalogEntry,
     pub(super) matches: &'a ArgMatches,
 }
 
 impl<'a> Named<'a> {
-    /// Of a subcommand that has the queries for subcommands.
+    /// The query of a subcommand whose own subcommands are the queries.
     pub(super) fn of(matches: &'a ArgMatches) -> Option<Self> {
         let (name, matches) = matches.subcommand()?;
         Some(Self { entry: entry(name)?, matches })
     }
 
-    /// What is asked.
-    pub(super) fn question(&self) -> Result<Question> {
-        self.entry.ask(self.matches).map_err(|error| usage::error(&error, &[]))
+    /// The question that was asked. `timezone` is the lake's: it applies unless the command line or
+    /// the environment names another.
+    pub(super) fn question(&self, timezone: Option<Tz>) -> Result<Question> {
+        let question = self.entry.ask(self.matches, &Defaults::of_lake(timezone));
+        question.map_err(|error| usage::error(&error, &[]))
     }
 
-    /// `--from` and `--to`, where the query takes them.
-    pub(super) fn dates(&self) -> Dates {
-        let date = |id| self.matches.try_get_one::<NaiveDate>(id).ok().flatten().copied();
-        (date("from"), date("to"))
-    }
-
-    /// Whether it is asked of the person with a number.
+    /// Returns `true` if the query is about the person of a phone number.
     pub(super) fn is_about_a_person(&self) -> bool {
         self.matches.try_contains_id("phone").unwrap_or(false)
-    }
-
-    /// What is asked, where days begin in the lake's own zone unless the command line or the
-    /// environment names one.
-    pub(super) fn question_in(&self, asked: &Asked<'_>, lakes: Option<Tz>) -> Result<Question> {
-        let said = self.matches.try_contains_id("timezone").is_ok()
-            && self.matches.value_source("timezone") != Some(ValueSource::DefaultValue);
-        let Some(zone) = lakes.filter(|_| !said) else { return self.question() };
-        // As if it had been said: wabalake query NAME --timezone ZONE …
-        let mut words = asked.words.to_vec();
-        let name = words.iter().skip(1).position(|word| word == self.entry.spec.name);
-        let name = name.ok_or_else(|| Error::bug("the query was not named"))?;
-        words.insert(name + 2, OsString::from(format!("--timezone={zone}")));
-        let parsed = parse(&words).map_err(|error| usage::error(&error, &words))?;
-        let mut matches = &parsed;
-        while let Some((_, within)) = matches.subcommand() {
-            matches = within;
-        }
-        Named { entry: self.entry, matches }.question()
     }
 }

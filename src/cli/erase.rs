@@ -1,192 +1,194 @@
-//! `wabalake erase`: takes a person out of a lake for good.
+//! `wabalake erase`: erases a person from a lake.
 
 use std::io::{self, IsTerminal as _, Read as _};
 
 use chrono::Utc;
-use clap::{Args, Command, FromArgMatches as _};
+use clap::Args;
 use wabalake_data::words::{counted, counted_as, grouped};
 
 use super::output::{to_stderr, to_stdout};
 use super::shared::LakeOption;
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::config::Config;
-use crate::error::{Error, Result, in_words};
+use crate::error::{Context as _, Error, Result};
+use crate::lake::Lake;
 use crate::lake::erase::{self, Erased};
-use crate::lake::runs::{Outcome, Run};
+use crate::lake::runs::{self, Outcome};
 use crate::nightly::Night;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "erase", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand::of::<Options>("erase", "Erase a person from all tables, old versions and logs");
 
-#[derive(Args, Debug)]
+#[derive(Args)]
+#[command(
+    long_about = "Erase a person: their sessions, deployments, messages, closings, conversions, tags and \
+                  answers, and rows that refer only to a session of theirs; their rejected records, and \
+                  rejected records of an unknown person that contain the number; old versions of all of \
+                  these, marts, and log entries. A row belongs to the person of its `user_phone`, which \
+                  loading builds from country code and number. Rows of other persons are never erased: \
+                  where others wrote the number in a text, it is replaced, and where their row names a \
+                  session of the person, a random name replaces it. Before anything is deleted, standard \
+                  error shows how many rows of how many people are affected; a terminal asks for \
+                  confirmation, elsewhere `--yes` is required. Erasing cannot be undone, and neither can \
+                  a load whose days it rewrote. It waits for other writers, and can be run again after a \
+                  crash. The table `runs` records that a person was erased, not who.",
+    after_help = "What is not erased:\n  \
+                  - Exports, answers, pages and backups that you keep: delete these yourself. The lake's \
+                  folder and the\n    inbox, with its folders for loaded and failed files, are searched as \
+                  the loader reads them,\n    compressed files too: files that contain the number, and \
+                  those that could not be searched, are\n    listed at the end, with exit code 1. \
+                  Symbolic links are not followed.\n  \
+                  - Exports that you load later. A file that was loaded before is not loaded again; \
+                  another export\n    that contains the person brings them back, unless they are kept \
+                  out.\n  \
+                  - An id, of a message or a session, in another person's row that contains the number by \
+                  chance.\n  \
+                  - Totals of a vendor, in which the person is counted and not named.\n\n\
+                  Keep out (--keep-out):\n  \
+                  Later loads leave out, and count, the person's rows, their rejected records, and rows \
+                  that refer\n  only to a session of theirs: one that was erased, or one named by a row of \
+                  theirs in that load or\n  an earlier one. A session is only known to be theirs once \
+                  such a row was read; texts of others\n  about the person are loaded. The number itself \
+                  is not stored, only a keyed hash of it, in the list\n  .wabalake/keep-out of the lake's \
+                  folder. The key is .wabalake/keep-out.key, or the file that\n  keep_out_key names in \
+                  wabalake.toml; without the key nothing can be loaded. To accept everybody\n  again, \
+                  delete the list.\n\n\
+                  A number on the command line stays in the shell's history. To avoid that:\n  \
+                  wabalake erase --lake lake --yes --phone - < number.txt"
+)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     #[command(flatten)]
     lake: LakeOption,
 
-    /// The person's number, with the country's code, or their user id; `-` reads it from standard
+    /// The person's phone number, with its country code, or their user id; `-` reads it from standard
     /// input
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     phone: String,
 
-    /// Only rows whose `user_phone` is exactly NUMBER, be it no number at all; texts and files are
-    /// not searched for it
+    /// Only rows whose `user_phone` equals NUMBER, even if it is not a phone number; texts and files
+    /// are not searched
     #[arg(long, conflicts_with = "lines_too")]
     exactly: bool,
 
-    /// Also a number that the business writes from: all rows that name it go, whoever's they are
+    /// Also accept a phone number of the business: all rows of that line are erased, for every person
     #[arg(long)]
     lines_too: bool,
 
-    /// Also keep the person out: later loads leave their rows out [default: as the lake says]
+    /// Also leave the person's rows out of later loads [default: the lake's]
     #[arg(long)]
     keep_out: bool,
 
-    /// Do not keep the person out, whatever the lake says
+    /// Accept the person's rows in later loads, whatever the lake's settings say
     #[arg(long, conflicts_with = "keep_out")]
     no_keep_out: bool,
-    /// Do not ask; needed where there is no terminal
+
+    /// Do not ask for confirmation; required without a terminal
     #[arg(long)]
     yes: bool,
 
-    /// Only say what would be erased
+    /// Show what would be erased, without erasing it
     #[arg(long)]
     dry_run: bool,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command)
-        .long_about(
-            "Erase a person: their sessions, sends, messages, closings, conversions, tags and \
-             answers, and what names nobody but a session of theirs; rejected records that are \
-             theirs, and those of nobody that can be known that hold the number; old versions of \
-             all of these, marts, and what the logs say. Whose a row is says its `user_phone` \
-             alone, which loading made of country code and number. Another person's row is never \
-             erased: where others wrote the number into a text, it is struck out, and where their \
-             row names a session of the person, a random name stands in. Before anything is \
-             deleted, standard error says how many rows of how many people go; on a terminal you \
-             are asked, elsewhere `--yes` is needed. This cannot be undone, and a load whose days \
-             were rewritten by it cannot be undone either. It waits until nobody writes to the \
-             lake, and may be run again if it was stopped. The table `runs` says that somebody was \
-             erased, not who.",
-        )
-        .after_help(
-            "What it does not reach:\n  \
-             - Exports, answers, pages and backups that you keep: delete these yourself. The lake's \
-             folder and the\n    inbox, with what was loaded from it or failed, are searched as the \
-             loader reads them, packed files\n    too: files that hold the number, and those that \
-             could not be searched, are named at the end, with\n    exit code 1. A link is not \
-             followed, and nothing is deleted behind one.\n  \
-             - Exports that are still to come. A file that was loaded is not loaded again, so it \
-             does not bring\n    the person back; a later load of another export that still has \
-             them does, and cannot\n    know it, unless they are kept out.\n  \
-             - An id, of a message or a session, of another person's row that holds the number by \
-             chance.\n  \
-             - A vendor's totals, in which they are counted and not named.\n\n\
-             Kept out (--keep-out):\n  \
-             A later load leaves out, and counts, the person's rows, their rejected records, and what \
-             names\n  only a session of theirs: one that was erased, or that a row of theirs in that \
-             load or an\n  earlier one names. It cannot know whose a session is before such a row \
-             was met, nor who is meant\n  in what others write. The number is not kept, only a keyed \
-             hash of it: the list is\n  .wabalake/keep-out in the lake's folder, its key is \
-             .wabalake/keep-out.key, or the file that\n  keep_out_key names in wabalake.toml. Without \
-             the key no load is taken. To let everybody in again,\n  delete the list.\n\n\
-             A number on the command line stays in the shell's history. Without that:\n  \
-             wabalake erase --lake lake --yes --phone - < number.txt",
-        )
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if !self.dry_run && !self.yes && !is_terminal {
+            return Err(Error::usage("no terminal to ask for confirmation; nothing was erased").hint(
+                "`--dry-run` shows what would be erased; `--yes` erases it without confirmation",
+            ));
+        }
+        let lake = self.lake.open()?;
+        let phone = match self.phone.as_str() {
+            "-" => number_from_stdin()?,
+            phone => phone.to_owned(),
+        };
+        let by_default = Config::of(lake.root())?.privacy.keep_out;
+        let options = erase::Options {
+            dry_run: self.dry_run,
+            lines_too: self.lines_too,
+            keep_out: self.keep_out || (by_default && !self.no_keep_out),
+            exactly: self.exactly,
+        };
+        let erased = if self.dry_run {
+            let found = lake.erase(&phone, options)?;
+            print_plan(&found);
+            found
+        } else {
+            self.erase(&lake, &phone, options)?
+        };
+        self.print(&erased, options.keep_out)?;
+        remaining_files(&erased)
+    }
 }
 
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if !options.dry_run && !options.yes && !is_terminal {
-        return Err(Error::usage("there is no terminal to ask on, and nothing was erased").hint(
-            "`--dry-run` says what would be erased; to erase it without being asked, add `--yes`",
-        ));
-    }
-    let lake = options.lake.open()?;
-    let phone = match options.phone.as_str() {
-        "-" => number_from_stdin()?,
-        phone => phone.to_owned(),
-    };
-    let by_default = Config::of(lake.root())?.privacy.keep_out;
-    let how = erase::Options {
-        dry_run: options.dry_run,
-        lines_too: options.lines_too,
-        keep_out: options.keep_out || (by_default && !options.no_keep_out),
-        exactly: options.exactly,
-    };
-    let erased = if options.dry_run {
-        let erased = lake.erase(&phone, how)?;
-        tell(&erased);
-        erased
-    } else {
-        let mut told = None;
-        if !options.yes {
-            // Nobody is kept waiting for an answer.
-            let found = lake.erase(&phone, erase::Options { dry_run: true, ..how })?;
-            told = Some(agreed(found, options.yes)?);
+impl Options {
+    /// Asks for confirmation and erases.
+    fn erase(&self, lake: &Lake, phone: &str, options: erase::Options) -> Result<Erased> {
+        let mut confirmed = None;
+        if !self.yes {
+            // Asked before the locks are taken: other writers do not wait for the answer.
+            let found = lake.erase(phone, erase::Options { dry_run: true, ..options })?;
+            confirmed = Some(confirm(found, self.yes)?);
         }
-        // A night makes its marts from the tables as they were when it began.
-        let _night = Night::begin(&lake)?;
+        // Holds the lock of nightly runs: one would rebuild marts from the tables of its start.
+        let _night = Night::begin(lake)?;
         let started = Utc::now();
-        let erased = lake.erase_once_agreed(&phone, how, &mut |found| {
-            let as_told = told.as_ref().is_some_and(|told| plan(told) == plan(found));
-            if as_told { Ok(()) } else { agreed(found.clone(), options.yes).map(drop) }
+        let erased = lake.erase_once_agreed(phone, options, &mut |found| {
+            // Asks again only if the lake changed since.
+            match &confirmed {
+                Some(confirmed) if plan(confirmed) == plan(found) => Ok(()),
+                _ => confirm(found.clone(), self.yes).map(drop),
+            }
         })?;
         if !erased.is_nothing() {
-            lake.log_run(&Run::new("erase", Outcome::Done, started))?;
+            lake.log_run(&runs::Run::new("erase", Outcome::Done, started))?;
         }
-        erased
-    };
-    to_stdout(|out| {
-        let would = if options.dry_run { "would be " } else { "" };
-        let leave = if options.dry_run { "would leave" } else { "leave" };
-        if erased.is_nothing() {
-            writeln!(out, "nothing of that number is in the lake")?;
-        }
-        for table in &erased.tables {
-            let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
-            let struck = match table.struck {
-                0 => String::new(),
-                rows => format!(", struck out of {} of others", grouped(rows)),
-            };
-            writeln!(
-                out,
-                "{}: {} {would}erased{struck}{version}",
-                table.table,
-                counted(table.rows, "row")
-            )?;
-        }
-        if erased.old_files > 0 {
-            writeln!(out, "{} {would}deleted", counted(erased.old_files, "file"))?;
-        }
-        if erased.log_entries > 0 {
-            writeln!(
-                out,
-                "{} {would}mended",
-                counted_as(erased.log_entries, "log entry", "log entries")
-            )?;
-        }
-        if erased.marts {
-            writeln!(out, "marts {would}dropped: the next night makes them anew")?;
-        }
-        if erased.named > 0 {
-            writeln!(
-                out,
-                "{} an id or another name that holds the number",
-                counted_as(erased.named, "row of others keeps", "rows of others keep")
-            )?;
-        }
-        if how.keep_out {
-            writeln!(out, "later loads {leave} rows of this person out")?;
-        }
-        Ok(())
-    })?;
-    files_of_others(&erased)
+        Ok(erased)
+    }
+
+    /// Prints what was erased, or would be.
+    fn print(&self, erased: &Erased, keep_out: bool) -> Result<()> {
+        let would = if self.dry_run { "would be " } else { "" };
+        to_stdout(|out| {
+            if erased.is_nothing() {
+                writeln!(out, "the lake has no rows of that number")?;
+            }
+            for table in &erased.tables {
+                let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
+                let struck = match table.struck {
+                    0 => String::new(),
+                    rows => format!(", replaced in {} of others", counted(rows, "row")),
+                };
+                let rows = counted(table.rows, "row");
+                writeln!(out, "{}: {rows} {would}erased{struck}{version}", table.table)?;
+            }
+            if erased.old_files > 0 {
+                writeln!(out, "{} {would}deleted", counted(erased.old_files, "file"))?;
+            }
+            if erased.log_entries > 0 {
+                let entries = counted_as(erased.log_entries, "log entry", "log entries");
+                writeln!(out, "{entries} {would}corrected")?;
+            }
+            if erased.marts {
+                writeln!(out, "marts {would}dropped: the next nightly run rebuilds them")?;
+            }
+            if erased.named > 0 {
+                let rows = counted_as(erased.named, "row of others keeps", "rows of others keep");
+                writeln!(out, "{rows} an id or another name that contains the number")?;
+            }
+            if keep_out {
+                let leave = if self.dry_run { "would leave" } else { "leave" };
+                writeln!(out, "later loads {leave} rows of this person out")?;
+            }
+            Ok(())
+        })
+    }
 }
 
-/// All that is on standard input; on a terminal, one line.
+/// Reads all of standard input, or one line from a terminal.
 fn number_from_stdin() -> Result<String> {
     let mut text = String::new();
     let read = if io::stdin().is_terminal() {
@@ -194,39 +196,35 @@ fn number_from_stdin() -> Result<String> {
     } else {
         io::stdin().read_to_string(&mut text)
     };
-    read.map_err(|error| unread_stdin(&error))?;
+    read.context(|| "reading standard input")?;
     Ok(text)
 }
 
-fn unread_stdin(error: &io::Error) -> Error {
-    Error::data(format!("reading standard input: {}", in_words(error)))
-}
-
-/// Says what is to be erased, and asks whether it is to be, unless that was said.
-fn agreed(found: Erased, yes: bool) -> Result<Erased> {
+/// Prints what will be erased and asks for confirmation, unless `yes`.
+fn confirm(found: Erased, yes: bool) -> Result<Erased> {
     if found.is_nothing() {
         return Ok(found);
     }
-    tell(&found);
+    print_plan(&found);
     if yes {
         return Ok(found);
     }
-    to_stderr("Erase this for good? [y/N] ");
+    to_stderr("Erase this permanently? [y/N] ");
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(|error| unread_stdin(&error))?;
+    io::stdin().read_line(&mut answer).context(|| "reading standard input")?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(found),
-        _ => Err(Error::usage("nothing was erased").hint("answer `y` to erase, or say `--yes`")),
+        _ => Err(Error::usage("nothing was erased").hint("answer `y` to erase, or use `--yes`")),
     }
 }
 
-fn tell(found: &Erased) {
+fn print_plan(found: &Erased) {
     if !found.is_nothing() {
         to_stderr(&format!("to be erased: {}\n", plan(found)));
     }
 }
 
-/// What is to be erased, in words.
+/// Describes what will be erased.
 fn plan(found: &Erased) -> String {
     let mut parts = vec![format!(
         "{} of {}",
@@ -240,7 +238,7 @@ fn plan(found: &Erased) -> String {
         parts[0] = format!("{} ({})", parts[0], tables.join(", "));
     }
     if found.struck() > 0 {
-        parts.push(format!("what names them in {} of others", counted(found.struck(), "row")));
+        parts.push(format!("the number in {} of others", counted(found.struck(), "row")));
     }
     if found.old_files > 0 {
         parts.push(counted(found.old_files, "data file"));
@@ -251,8 +249,8 @@ fn plan(found: &Erased) -> String {
     parts.join("; ")
 }
 
-/// Names the files that the person is still in, or may be.
-fn files_of_others(erased: &Erased) -> Result<()> {
+/// Returns an error that lists the files that still contain the number, or may.
+fn remaining_files(erased: &Erased) -> Result<()> {
     let holding: Vec<String> = erased.left.iter().map(|file| shown(file)).collect();
     let unsearched = erased.unsearched.iter();
     let unsearched: Vec<String> = unsearched
@@ -261,26 +259,26 @@ fn files_of_others(erased: &Erased) -> Result<()> {
     let not_searched = format!("not searched: {}", unsearched.join(", "));
     Err(match (holding.is_empty(), unsearched.is_empty()) {
         (true, true) => return Ok(()),
-        (false, true) => Error::lake("files of others hold the number")
+        (false, true) => Error::lake("other files contain the number")
             .found(holding.join(", "))
-            .hint("delete these files, or take the number out of them, and run it again"),
-        (true, false) => Error::lake("files of others could not be searched for the number")
+            .hint("delete these files, or remove the number from them, and run it again"),
+        (true, false) => Error::lake("other files could not be searched for the number")
             .found(not_searched)
-            .hint("see to these files yourself: delete them, or put them elsewhere"),
-        (false, false) => {
-            Error::lake("files of others hold the number, and others could not be searched for it")
-                .found(format!("{}; {not_searched}", holding.join(", ")))
-                .hint("delete these files, or take the number out of them, and run it again")
-        }
+            .hint("check these files yourself: delete them, or move them elsewhere"),
+        (false, false) => Error::lake(
+            "other files contain the number, and further files could not be searched for it",
+        )
+        .found(format!("{}; {not_searched}", holding.join(", ")))
+        .hint("delete these files, or remove the number from them, and run it again"),
     })
 }
 
-/// A file's path, unless it holds a number itself.
+/// Formats a path, with phone numbers in it masked.
 fn shown(file: &std::path::Path) -> String {
     masked(&file.display().to_string())
 }
 
-/// A text without digits that may be a phone, as people write them; a date is none.
+/// Masks digits that may be a phone number, with the separators that people write. Dates are kept.
 fn masked(text: &str) -> String {
     const SHORTEST: usize = 7;
     const LONGEST_GAP: usize = 3;
@@ -315,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_keeps_its_dates_and_no_number() {
+    fn paths_keep_dates_and_mask_phone_numbers() {
         for (path, shown_as) in [
             ("in/sessions_2025_06_10.csv", "in/sessions_2025_06_10.csv"),
             ("in/20250610/a.csv", "in/20250610/a.csv"),

@@ -1,19 +1,20 @@
-//! `wabalake explain NAME`: how a query would be run.
+//! `wabalake explain NAME`: shows the plan of a query.
 
-use clap::{Args, Command, FromArgMatches as _};
+use clap::{Args, Command};
 
 use super::entries::{self, Named};
 use super::output::say;
 use super::shared::{LakeOption, MartsOption};
-use super::{Asked, Subcommand, sql, usage};
+use super::{Invocation, Subcommand, sql};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::nightly::fresh::{self, FromMart};
 use crate::run::polars;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "explain", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand { name: "explain", about: "Show the plan of a query", define, run };
 
-// No doc comment: clap would take it for the description of the whole subcommand.
+// No doc comment: clap would take it for the description of the subcommand.
 #[derive(Args)]
 #[group(skip)]
 struct Options {
@@ -27,34 +28,33 @@ struct Options {
 fn define(command: Command) -> Command {
     let command = command
         .long_about(
-            "Show how a query would be run: the optimised plan, read from the bottom up. Logs are \
-             read, data is not. A fresh mart that holds the answer is named, and read in place of the \
-             tables.",
+            "Show the optimised plan of a query, to be read from the bottom up. Only transaction logs are \
+             read, no data. If an up-to-date mart holds the answer, it is named, and the plan reads it \
+             instead of the tables.",
         )
         .subcommand_required(true)
         .subcommand_value_name("NAME")
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true)
         .after_help(
-            "`wabalake explain sql \"SELECT …\"` and `wabalake explain ./FILE.sql` show it of a query \
-             of your own.",
+            "`wabalake explain sql \"SELECT …\"` and `wabalake explain ./FILE.sql` show the plan of your \
+             own query.",
         );
     entries::subcommands(command, |command| Options::augment_args(entries::define(command)))
         .subcommand(sql::explained())
 }
 
-fn run(asked: &Asked<'_>) -> Result<()> {
-    if let Some(matches) = sql::asked_in(asked.matches) {
-        return sql::explain(asked, matches);
+fn run(invocation: &Invocation<'_>) -> Result<()> {
+    if let Some(matches) = sql::statement_in(invocation.matches) {
+        return sql::explain(invocation, matches);
     }
-    let named = Named::of(asked.matches).ok_or_else(|| Error::bug("no query was named"))?;
-    let options =
-        Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
+    let named = Named::of(invocation.matches).ok_or_else(|| Error::bug("no query was named"))?;
+    let options: Options = invocation.parse_from(named.matches)?;
     let lake = options.lake.open()?;
     let config = Config::of(lake.root())?;
-    let question = named.question_in(asked, config.timezone)?;
+    let question = named.question(config.timezone)?;
     let from_mart = match options.marts.of(&config) {
-        Some(config) => fresh::answer(&lake, &config, &question, named.dates())?,
+        Some(config) => fresh::answer(&lake, &config, &question)?,
         None => None,
     };
     let (mart, plan) = match from_mart {
@@ -63,7 +63,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     };
     let plan = plan.explain(true)?;
     let from_mart = mart.map(|mart| {
-        format!("answered from the mart `{mart}`, which is fresh (--no-marts: from tables)\n")
+        format!("answered from the mart `{mart}`, which is up to date (--no-marts: from tables)\n")
     });
     say(&format!("{}{plan}\n", from_mart.unwrap_or_default()))
 }

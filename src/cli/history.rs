@@ -1,22 +1,23 @@
-//! `wabalake history TABLE`: what happened to a table, newest first.
+//! `wabalake history TABLE`: lists the commits of a table, newest first.
 
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Command, FromArgMatches as _};
 use polars::prelude::{Column, DataFrame};
 use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions};
 use super::shared::{LakeOption, ZoneOption};
 use super::status::instants;
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::error::{Error, Result};
 use crate::lake::history::Entry;
 use crate::lake::{layout, layouts};
 use crate::render::Answer;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "history", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand::of::<Options>("history", "Show the commits of a table");
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 struct Options {
     /// The table
     #[arg(value_parser = PossibleValuesParser::new(layouts().map(|layout| layout.name())))]
@@ -28,7 +29,7 @@ struct Options {
     #[command(flatten)]
     output: OutputOptions,
 
-    /// Only the newest commits [default: all]
+    /// Show at most this many commits, the newest [default: all]
     #[arg(long, value_name = "ROWS")]
     limit: Option<usize>,
 
@@ -36,20 +37,16 @@ struct Options {
     zone: ZoneOption,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command)
-}
-
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    options.output.check(Listing::ToRead)?;
-    let lake = options.lake.open()?;
-    let table = layout(&options.table).ok_or_else(|| Error::bug("no such table"))?;
-    let mut entries = lake.history(table)?;
-    entries.truncate(options.limit.unwrap_or(usize::MAX));
-    let answer = Answer::new(&frame(&entries)?, COLUMNS.to_vec(), options.zone.of(&lake)?)?;
-    options.output.write(&answer, Listing::ToRead)
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        self.output.check(Listing::ToRead)?;
+        let lake = self.lake.open()?;
+        let table = layout(&self.table).ok_or_else(|| Error::bug("no such table"))?;
+        let mut entries = lake.history(table)?;
+        entries.truncate(self.limit.unwrap_or(usize::MAX));
+        let answer = Answer::new(&frame(&entries)?, COLUMNS.to_vec(), self.zone.of(&lake)?)?;
+        self.output.write(&answer, Listing::ToRead)
+    }
 }
 
 const COLUMNS: [OutputColumn; 8] = [

@@ -1,9 +1,14 @@
-//! The command line: one module for each subcommand, and what they share.
+//! The command line: one module per subcommand, and the options that they share.
 //!
-//! Data goes to standard output, everything else to standard error. A process ends with 0 when it
-//! is done, 1 when the data, the lake or a cluster is at fault, 2 when the command line is, 3 for a
-//! bug of ours, 130 when Ctrl-C ends a query on a cluster; a reader that closes the pipe early is no
-//! fault.
+//! Answers go to standard output, everything else to standard error. Exit codes:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done; also when the reader of standard output closes the pipe early |
+//! | 1 | the data, the lake or a cluster is at fault |
+//! | 2 | the command line is wrong |
+//! | 3 | a bug in wabalake |
+//! | 130 | Ctrl-C ended a query on a cluster |
 
 mod check;
 mod compact;
@@ -40,72 +45,110 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Command};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use self::output::{to_stderr, to_stdout};
+use self::output::{print_error, to_stderr, to_stdout};
 use crate::error::{Error, Fault, Result};
 use crate::files::keep_from_others;
 use crate::lake::Lake;
 
-/// One subcommand.
+/// A subcommand: its name, what help says of it, its options, and the function that runs it.
 struct Subcommand {
     name: &'static str,
-    /// Adds what it takes; only asked of the one that was named.
+    /// One line of help.
+    about: &'static str,
+    /// Adds the options. Called only when the subcommand is named, which keeps start-up short.
     define: fn(Command) -> Command,
-    run: fn(&Asked<'_>) -> Result<()>,
+    run: fn(&Invocation<'_>) -> Result<()>,
 }
 
-/// A subcommand as it was asked for.
-struct Asked<'a> {
+impl Subcommand {
+    /// Returns the subcommand that parses `O` and runs it.
+    const fn of<O: Run>(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            define: O::augment_args,
+            run: |invocation| invocation.parse::<O>()?.run(),
+        }
+    }
+
+    /// Returns the clap command, its options deferred.
+    fn command(&self) -> Command {
+        Command::new(self.name).about(self.about).defer(self.define)
+    }
+}
+
+/// The options of a subcommand, which know what to do. Long help and examples are attributes of
+/// the type: `#[command(long_about = …, after_help = …)]`.
+trait Run: Args {
+    fn run(self) -> Result<()>;
+}
+
+/// The arguments of the process, parsed as far as one subcommand.
+struct Invocation<'a> {
+    /// The subcommand's own matches.
     matches: &'a ArgMatches,
-    /// The whole command line, the program's name first.
-    words: &'a [OsString],
+    /// All arguments, the program's name first.
+    arguments: &'a [OsString],
 }
 
-/// Every subcommand, in the order that help shows them.
-const SUBCOMMANDS: &[(Subcommand, &str)] = &[
-    (init::SUBCOMMAND, "Write a lake's settings, to be edited"),
-    (config::SUBCOMMAND, "Show the settings that are in force, and where they come from"),
-    (load::SUBCOMMAND, "Load exports into a lake"),
-    (nightly::SUBCOMMAND, "Load what arrived and bring marts up to date: for a scheduler"),
-    (rejects::SUBCOMMAND, "List the rows that could not be loaded, or export them to be mended"),
-    (query::SUBCOMMAND, "Answer a named query"),
-    (sql::SUBCOMMAND, "Answer a query of your own, in SQL"),
-    (queries::SUBCOMMAND, "List the named queries, or tell all about one"),
-    (explain::SUBCOMMAND, "Show how a query would be run"),
-    (report::SUBCOMMAND, "Write a page to look at"),
-    (status::SUBCOMMAND, "Show what there is in a lake"),
-    (coverage::SUBCOMMAND, "Show what each table covers, and what to export next"),
-    (history::SUBCOMMAND, "Show what happened to a table"),
-    (check::SUBCOMMAND, "Find what is damaged in a lake"),
-    (undo::SUBCOMMAND, "Take the last load back"),
-    (compact::SUBCOMMAND, "Merge the files of each day"),
-    (vacuum::SUBCOMMAND, "Delete files that no recent version of a table needs"),
-    (erase::SUBCOMMAND, "Erase a person from all tables, old versions and logs"),
-    (sample::SUBCOMMAND, "Write made-up exports"),
-    (completions::SUBCOMMAND, "Write a completion script for a shell"),
-    (man::SUBCOMMAND, "Write the manual pages"),
+impl Invocation<'_> {
+    /// Parses the subcommand's options.
+    fn parse<O: FromArgMatches>(&self) -> Result<O> {
+        self.parse_from(self.matches)
+    }
+
+    /// Parses options from the matches of a nested subcommand.
+    fn parse_from<O: FromArgMatches>(&self, matches: &ArgMatches) -> Result<O> {
+        O::from_arg_matches(matches).map_err(|error| usage::error(&error, self.arguments))
+    }
+}
+
+/// Every subcommand, in the order of `wabalake --help`.
+const SUBCOMMANDS: &[Subcommand] = &[
+    init::SUBCOMMAND,
+    config::SUBCOMMAND,
+    load::SUBCOMMAND,
+    nightly::SUBCOMMAND,
+    rejects::SUBCOMMAND,
+    query::SUBCOMMAND,
+    sql::SUBCOMMAND,
+    queries::SUBCOMMAND,
+    explain::SUBCOMMAND,
+    report::SUBCOMMAND,
+    status::SUBCOMMAND,
+    coverage::SUBCOMMAND,
+    history::SUBCOMMAND,
+    check::SUBCOMMAND,
+    undo::SUBCOMMAND,
+    compact::SUBCOMMAND,
+    vacuum::SUBCOMMAND,
+    erase::SUBCOMMAND,
+    sample::SUBCOMMAND,
+    completions::SUBCOMMAND,
+    man::SUBCOMMAND,
 ];
 
-/// Runs the program with a command line, the program's name first.
-pub fn main(words: &[OsString]) -> ExitCode {
-    panic::set_hook(Box::new(note_bug));
-    let code = panic::catch_unwind(|| run(words)).unwrap_or_else(|_| {
-        report_bug();
-        3
+/// Runs the program. `arguments` are those of the process, the program's name first.
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    panic::set_hook(Box::new(note_panic));
+    let code = panic::catch_unwind(|| run(arguments)).unwrap_or_else(|_| {
+        report_panic();
+        Fault::Bug.exit_code()
     });
     ExitCode::from(code)
 }
 
-fn run(words: &[OsString]) -> u8 {
-    let words = &sql::with_files_named(words);
-    let done = match parse(words) {
+fn run(arguments: &[OsString]) -> u8 {
+    let arguments = &sql::with_files_named(arguments);
+    let done = match parse(arguments) {
         Ok(matches) => {
-            let done = panic::catch_unwind(AssertUnwindSafe(|| dispatch(&matches, words)));
-            let done = done.unwrap_or_else(|_| Err(Error::bug("a part of wabalake stopped")));
+            let done = panic::catch_unwind(AssertUnwindSafe(|| dispatch(&matches, arguments)));
+            let done = done.unwrap_or_else(|_| Err(Error::bug("a part of wabalake panicked")));
             done.map_err(|error| match damage_behind(&error, &matches) {
                 Some(damage) => {
-                    take_bug();
+                    take_panic();
                     damage
                 }
                 None => error,
@@ -117,38 +160,38 @@ fn run(words: &[OsString]) -> u8 {
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 to_stderr(&error.render().to_string());
-                return 2;
+                return Fault::Usage.exit_code();
             }
-            _ => Err(usage::error(&error, words)),
+            _ => Err(usage::error(&error, arguments)),
         },
     };
-    let stopped = report_bug();
+    let panicked = report_panic();
     match done {
         Ok(()) => 0,
-        Err(error) if stopped && error.fault() == Fault::Bug => error.exit_code(),
+        Err(error) if panicked && error.fault() == Fault::Bug => error.exit_code(),
         Err(error) => {
-            to_stderr(&format!("{}\n", error.lines()));
+            print_error(&error);
             error.exit_code()
         }
     }
 }
 
-fn dispatch(matches: &ArgMatches, words: &[OsString]) -> Result<()> {
+fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Result<()> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
     // Manual pages are for everybody.
     if name != man::SUBCOMMAND.name {
         keep_from_others();
     }
-    match SUBCOMMANDS.iter().find(|(subcommand, _)| subcommand.name == name) {
-        Some((subcommand, _)) => (subcommand.run)(&Asked { matches, words }),
+    match SUBCOMMANDS.iter().find(|subcommand| subcommand.name == name) {
+        Some(subcommand) => (subcommand.run)(&Invocation { matches, arguments }),
         None => Ok(()),
     }
 }
 
-/// The damage to the lake that made a library fail or stop.
+/// Returns the damage to the lake's files that explains an error or a panic of a library.
 fn damage_behind(error: &Error, matches: &ArgMatches) -> Option<Error> {
-    let stopped = BUG.lock().is_ok_and(|bug| bug.is_some());
-    if !stopped && !error.may_be_damage() {
+    let panicked = PANIC.lock().is_ok_and(|panic| panic.is_some());
+    if !panicked && !error.may_be_damage() {
         return None;
     }
     let mut matches = matches;
@@ -160,70 +203,63 @@ fn damage_behind(error: &Error, matches: &ArgMatches) -> Option<Error> {
     }
 }
 
-fn parse(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    command_for(words).try_get_matches_from(words)
+fn parse(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    sql::taking_files(command(), arguments).try_get_matches_from(arguments)
 }
 
-/// The command line that takes these words.
-fn command_for(words: &[OsString]) -> Command {
-    sql::taking_files(command(), words)
-}
-
-/// The whole command line. What a subcommand takes is only worked out when it is named.
+/// Returns the clap command of the program.
 fn command() -> Command {
     let command = Command::new("wabalake")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Columnar batch analytics over exports of WhatsApp Business conversations")
         .after_help(
-            "A first try:\n  \
+            "First steps:\n  \
              wabalake load EXPORT.csv --lake lake\n  \
              wabalake query drop-off --lake lake\n\n\
-             Environment:\n  \
-             WABALAKE_LAKE             the lake, where --lake is not given\n  \
-             WABALAKE_TIMEZONE         the reporting zone, where --timezone is not given\n  \
-             WABALAKE_SOURCE_TIMEZONE  of stamps without an offset, where --source-timezone is \
-             not given\n  \
-             WABALAKE_METRICS          a file for Prometheus, where --metrics is not given\n  \
-             WABALAKE_NOTIFY_COMMAND   what is run after a night, where --notify-command is not \
-             given\n  \
-             WABALAKE_REMOTE           the cluster, where --remote is not given\n  \
-             WABALAKE_TOKEN            the cluster's token, where --remote has none",
+             Environment variables, each the default of an option:\n  \
+             WABALAKE_LAKE             --lake\n  \
+             WABALAKE_TIMEZONE         --timezone\n  \
+             WABALAKE_SOURCE_TIMEZONE  --source-timezone\n  \
+             WABALAKE_DEFAULT_COUNTRY  --default-country\n  \
+             WABALAKE_METRICS          --metrics\n  \
+             WABALAKE_NOTIFY_COMMAND   --notify-command\n  \
+             WABALAKE_REMOTE           --remote\n  \
+             WABALAKE_TOKEN            the token within --remote",
         )
         .subcommand_required(true)
         .arg_required_else_help(true);
-    SUBCOMMANDS.iter().fold(command, |command, (subcommand, about)| {
-        command.subcommand(Command::new(subcommand.name).about(*about).defer(subcommand.define))
-    })
+    SUBCOMMANDS.iter().fold(command, |command, subcommand| command.subcommand(subcommand.command()))
 }
 
-/// Where a bug is that nobody was told of yet.
-static BUG: Mutex<Option<String>> = Mutex::new(None);
+/// The source location of the first panic that was not reported yet.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Notes where a bug is. It may be that a damaged file made a library stop.
-fn note_bug(panic: &PanicHookInfo<'_>) {
-    // That becomes an error of the file that is being read.
+/// Notes where a panic happened. It is reported later: a damaged file may have made a library
+/// panic, and then the damage is reported instead.
+fn note_panic(panic: &PanicHookInfo<'_>) {
+    // A panic on this thread becomes an error about the file that is being read.
     if std::thread::current().name() == Some(crate::load::SHEET_THREAD) {
         return;
     }
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let place = place.rsplit_once("/src/").map_or(place.as_str(), |(_, place)| place);
-    if let Ok(mut bug) = BUG.lock() {
-        bug.get_or_insert_with(|| place.to_owned());
+    if let Ok(mut noted) = PANIC.lock() {
+        noted.get_or_insert_with(|| place.to_owned());
     }
 }
 
-fn take_bug() -> Option<String> {
-    BUG.lock().ok().and_then(|mut bug| bug.take())
+fn take_panic() -> Option<String> {
+    PANIC.lock().ok().and_then(|mut noted| noted.take())
 }
 
-/// Says where a bug is, if there is one. What was being worked on is not said: it may be somebody's
-/// message.
-fn report_bug() -> bool {
-    let Some(place) = take_bug() else { return false };
-    to_stderr(&format!(
-        "error: wabalake stopped at {place}\n  \
-         hint: this is a bug in wabalake: please report it with the command that you ran\n"
-    ));
+/// Reports a noted panic. Returns `true` if there was one. The panic's own message is not shown:
+/// it may quote a cell.
+fn report_panic() -> bool {
+    let Some(place) = take_panic() else { return false };
+    let error = Error::bug(format!("wabalake stopped at {place}"));
+    print_error(
+        &error.hint("this is a bug in wabalake: please report it with the command that you ran"),
+    );
     true
 }
 
@@ -236,20 +272,20 @@ mod tests {
     #[test]
     fn every_subcommand_is_well_defined() {
         for line in ["", "w query FILE.sql x", "w explain FILE.sql x"] {
-            let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
-            let mut command = command_for(&words);
+            let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            let mut command = sql::taking_files(command(), &arguments);
             command.build();
             command.debug_assert();
         }
     }
 
     #[test]
-    fn what_a_subcommand_takes_does_not_change_what_it_is_for() {
+    fn defining_the_options_keeps_the_one_line_help() {
         let mut command = command();
         command.build();
-        for (subcommand, about) in SUBCOMMANDS {
+        for subcommand in SUBCOMMANDS {
             let built = command.find_subcommand(subcommand.name).unwrap();
-            assert_eq!(built.get_about().unwrap().to_string(), *about);
+            assert_eq!(built.get_about().unwrap().to_string(), subcommand.about);
             for (entry, built) in CATALOG
                 .iter()
                 .filter_map(|entry| Some((entry, built.find_subcommand(entry.spec.name)?)))
@@ -261,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn options_have_a_line_of_help_each() {
+    fn every_option_has_help() {
         fn check(command: &Command) {
             for arg in command.get_arguments() {
                 assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());

@@ -1,31 +1,42 @@
-//! `wabalake nightly`: loads what arrived and brings marts up to date.
+//! `wabalake nightly`: loads new exports and refreshes marts.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
-use clap::{Args, Command, FromArgMatches as _};
+use clap::Args;
 use serde_json::json;
 use wabalake_data::TABLES;
 use wabalake_data::words::{counted, grouped, plural, suggestion};
-use wabalake_queries::query::zone::day_start;
+use wabalake_queries::query::time::day_start;
 
-use super::output::{say, to_file_for, to_stderr, to_stdout};
+use super::output::{print_error, say, to_file_for, to_stdout};
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::config::Config;
-use crate::error::{Error, Report as Cause, Result};
+use crate::error::{Details, Error, Result};
 use crate::files::Access;
 use crate::lake::AsOf;
 use crate::nightly::{self, Report, metrics, night};
 use crate::render::visible;
 use crate::report;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "nightly", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand::of::<Options>("nightly", "Load new exports and refresh marts; for a scheduler");
 
-#[derive(Args, Debug)]
+#[derive(Args)]
+#[command(
+    long_about = "Load the new files of the inbox, refresh the marts, and record the run: for a scheduler. A \
+                  file of the inbox that is still being written is left for the next run. Only the days \
+                  that changed are computed. A run that was missed, killed or repeated makes no \
+                  difference: the marts are those of one full run. A lock lets one run work at a time, on \
+                  any number of machines. `wabalake.toml` holds the settings.",
+    after_help = "Exit codes: 0 done; 1 a file, a mart or the page failed and the rest is done, or the run \
+                  failed; 2 wrong command line; 3 a bug in wabalake.\n\n\
+                  Example:\n  15 3 * * *  wabalake nightly --lake /srv/lake --json >> /var/log/wabalake.json"
+)]
 struct Options {
     #[command(flatten)]
     lake: LakeOption,
@@ -33,11 +44,11 @@ struct Options {
     #[command(flatten)]
     settings: SettingsOptions,
 
-    /// Work marts out as a whole, whatever changed
+    /// Rebuild marts completely, whatever changed
     #[arg(long)]
     full: bool,
 
-    /// Only say what would be done, and why
+    /// Show what would be done and why, without doing it
     #[arg(long)]
     dry_run: bool,
 
@@ -45,134 +56,111 @@ struct Options {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Make marts from the tables as they were, and load nothing [default: as they are]
+    /// Build marts from old versions of the tables, and load nothing [default: the newest versions]
     #[arg(
         long,
         value_name = "WHEN",
-        long_help = "Make marts from the tables as they were, and load nothing: at an instant such \
-                     as 2025-06-01T06:00:00Z (a date is its midnight in the reporting zone), or at \
-                     versions such as sessions=12,deployments=9 [default: as they are]"
+        long_help = "Build marts from old versions of the tables, and load nothing: those of a time such \
+                     as 2025-06-01T06:00:00Z (a date means its midnight in the reporting time zone), or \
+                     those given, such as sessions=12,deployments=9 [default: the newest versions]"
     )]
     as_of: Option<String>,
 
-    /// Write what was done as JSON to standard output
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command)
-        .long_about(
-            "Load what is new in the inbox, bring marts up to date, and write down what was done: \
-             what a scheduler calls. A file of the inbox that is still written to is left for the next \
-             night. Only what changed is worked out. A night that was missed, \
-             killed or run twice makes no difference: the marts are those of one full run. One \
-             night runs at a time, on however many machines; `wabalake.toml` says the rest.",
-        )
-        .after_help(
-            "Exit codes: 0 all was done; 1 a file, a mart or the page was at fault, the rest was done, or \
-             nothing could be done; 2 the command line; 3 a bug of ours.\n\n\
-             Example:\n  15 3 * * *  wabalake nightly --lake /srv/lake --json >> /var/log/wabalake.json",
-        )
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        let lake = self.lake.open()?;
+        let config = self.settings.of(&lake)?;
+        let as_of = self.as_of.as_deref();
+        let as_of = as_of.map(|text| read_as_of(text, config.timezone.unwrap_or(Tz::UTC)));
+        let options = nightly::Options {
+            as_of: as_of.transpose()?.unwrap_or_default(),
+            full: self.full,
+            dry_run: self.dry_run,
+            only: self.only,
+        };
+        let file = config.page.file.as_ref().map(|file| lake.root().join(file));
+        let publish = |file: &Path| {
+            let page = report::page(&lake, &report::Options::of(&config))?;
+            // A page that exists keeps its mode: whoever publishes it decides once who may read it.
+            let is_first = config.privacy.people_on_page && !file.exists();
+            let access = if is_first { Access::Owner } else { Access::Usual };
+            to_file_for(access, file, |out| Ok(out.write_all(page.as_bytes())?))
+        };
+        let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
+        let done = match night(&lake, &config, &options, page) {
+            Ok(done) => done,
+            Err(error) => return Err(failed(lake.explain(error), &config, options.dry_run)),
+        };
+        let json = serde_json::to_string(&done)
+            .map_err(|error| Error::bug(format!("the report: {error}")))?;
+        match self.json {
+            true => to_stdout(|out| Ok(writeln!(out, "{json}")?))?,
+            false => say(&text(&done))?,
+        }
+        let mut errors: Vec<Error> = incomplete(&done).into_iter().collect();
+        if !done.dry_run {
+            if let Some(path) = &config.nightly.metrics {
+                errors.extend(metrics::write(&lake.root().join(path), &done).err());
+            }
+            if let Some(command) = &config.nightly.notify_command {
+                let limit = config.nightly.notify_limit();
+                errors.extend(nightly::notify(command, &json, done.outcome, limit).err());
+            }
+        }
+        let mut errors = errors.into_iter();
+        let Some(first) = errors.next() else { return Ok(()) };
+        errors.for_each(|other| print_error(&other));
+        Err(first)
+    }
 }
 
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let lake = options.lake.open()?;
-    let config = options.settings.of(&lake)?;
-    let as_of = options.as_of.as_deref();
-    let as_of = as_of.map(|text| read_as_of(text, config.timezone.unwrap_or(Tz::UTC)));
-    let how = nightly::Options {
-        as_of: as_of.transpose()?.unwrap_or_default(),
-        full: options.full,
-        dry_run: options.dry_run,
-        only: options.only.clone(),
-    };
-    let file = config.page.file.as_ref().map(|file| lake.root().join(file));
-    let publish = |file: &Path| {
-        let page = report::page(&lake, &report::Options::of(&config))?;
-        // Whoever publishes it says who may read it, once: it keeps its mode.
-        let is_first = config.privacy.people_on_page && !file.exists();
-        let access = if is_first { Access::Owner } else { Access::Usual };
-        to_file_for(access, file, |out| Ok(out.write_all(page.as_bytes())?))
-    };
-    let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
-    let done = match night(&lake, &config, &how, page) {
-        Ok(done) => done,
-        Err(error) => return Err(failed(lake.explain(error), &config, how.dry_run)),
-    };
-    let json =
-        serde_json::to_string(&done).map_err(|error| Error::bug(format!("the report: {error}")))?;
-    match options.json {
-        true => to_stdout(|out| Ok(writeln!(out, "{json}")?))?,
-        false => say(&text(&done))?,
-    }
-    let limit = config.nightly.notify_limit();
-    let mut faults = Vec::new();
-    if !done.dry_run {
-        if let Some(path) = &config.nightly.metrics {
-            faults.extend(metrics::write(&lake.root().join(path), &done).err());
-        }
-        if let Some(command) = &config.nightly.notify_command {
-            faults.extend(nightly::notify(command, &json, done.outcome, limit).err());
-        }
-    }
-    let incomplete = incomplete(&done);
-    let mut errors = incomplete.into_iter().chain(faults);
-    let Some(first) = errors.next() else { return Ok(()) };
-    for other in errors {
-        to_stderr(&format!("{}\n", other.lines()));
-    }
-    Err(first)
-}
-
-/// Tells of a night that could not be, and gives back why.
+/// Runs the notify command for a run that failed, and returns the error of the run.
 fn failed(error: Error, config: &Config, dry_run: bool) -> Error {
     if let Some(command) = config.nightly.notify_command.as_deref().filter(|_| !dry_run) {
-        let Cause { what, hint, .. } = error.report();
+        let Details { what, hint, .. } = error.details();
         let json = json!({"outcome": "failed", "error": what, "hint": hint}).to_string();
         if let Err(fault) = nightly::notify(command, &json, "failed", config.nightly.notify_limit())
         {
-            to_stderr(&format!("{}\n", fault.lines()));
+            print_error(&fault);
         }
     }
     error
 }
 
-/// What could not be done, as an error once all is told.
+/// Returns an error if files, marts or the page failed. It follows the printed report.
 fn incomplete(report: &Report) -> Option<Error> {
     let (files, marts) = (report.inbox.failed.len(), report.failed_marts.len());
-    let count = |count: usize, what: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {what} is")),
-        more => Some(format!("{more} {what}s are")),
-    };
+    let count = |count: usize, what: &str| (count > 0).then(|| counted(count as u64, what));
     let pages = usize::from(report.failed_page.is_some());
-    let at_fault = [count(files, "file"), count(marts, "mart"), count(pages, "page")];
-    let at_fault: Vec<String> = at_fault.into_iter().flatten().collect();
-    (!at_fault.is_empty()).then(|| {
-        Error::data(format!("{} at fault; the rest of the night is done", at_fault.join(" and ")))
-            .hint("what is wrong with each is said above, and beside files that were moved")
+    let failed = [count(files, "file"), count(marts, "mart"), count(pages, "page")];
+    let failed: Vec<String> = failed.into_iter().flatten().collect();
+    (!failed.is_empty()).then(|| {
+        Error::data(format!("{} failed; the rest of the run is done", failed.join(" and ")))
+            .hint("the report lists the error of each; files that were moved have it beside them")
     })
 }
 
-/// What a person reads.
+/// Formats the report for a person.
 fn text(report: &Report) -> String {
     let mut text = String::new();
     if let Some(died) = report.died_before {
-        let _ = writeln!(text, "the night of {} did not live to its end", stamp(died));
+        let _ = writeln!(text, "the run of {} crashed", timestamp(died));
     }
     let inbox = &report.inbox;
     if report.dry_run {
         for name in &inbox.names {
             let name = visible(name);
-            let _ = writeln!(text, "inbox: {name} would be loaded, unless the lake has it");
+            let _ = writeln!(text, "inbox: {name} would be loaded, unless it was loaded before");
         }
     } else if inbox.files + inbox.known > 0 {
         let _ = writeln!(
             text,
-            "inbox: {} loaded, {} known already; {} new, {} updated, {} rejected",
+            "inbox: {} loaded, {} loaded before; {} new, {} updated, {} rejected",
             files(inbox.files),
             files(inbox.known),
             counted(inbox.rows_new, "row"),
@@ -196,7 +184,8 @@ fn text(report: &Report) -> String {
     if arriving > 0 {
         let are = plural(arriving, "is", "are");
         let arriving = files(arriving);
-        let _ = writeln!(text, "inbox: {arriving} {are} still arriving: left for the next run");
+        let _ =
+            writeln!(text, "inbox: {arriving} {are} still being written: left for the next run");
     }
     let page = report.failed_page.as_slice();
     for (what, failed) in
@@ -221,7 +210,7 @@ fn text(report: &Report) -> String {
     if report.files_deleted > 0 {
         let _ = writeln!(text, "{} of old versions deleted", files(report.files_deleted));
     }
-    let end = if report.dry_run { "only tried: nothing was done" } else { report.outcome };
+    let end = if report.dry_run { "dry run: nothing was done" } else { report.outcome };
     let _ = writeln!(text, "{end} in {:.2} s", report.seconds);
     text
 }
@@ -234,25 +223,25 @@ fn span((first, last): (NaiveDate, NaiveDate)) -> String {
     if first == last { first.to_string() } else { format!("{first} to {last}") }
 }
 
-fn stamp(at: DateTime<Utc>) -> impl std::fmt::Display {
+fn timestamp(at: DateTime<Utc>) -> impl std::fmt::Display {
     at.format("%Y-%m-%dT%H:%M:%SZ")
 }
 
-/// Reads an instant, a date, or versions of tables.
+/// Parses `--as-of`: a time, a date, or versions of tables.
 fn read_as_of(text: &str, zone: Tz) -> Result<AsOf> {
-    let wrong = || {
-        Error::usage("`--as-of` takes an instant or versions of tables")
+    let invalid = || {
+        Error::usage("`--as-of` takes a time or versions of tables")
             .hint("such as 2025-06-01T06:00:00Z, 2025-06-01 or sessions=12,deployments=9")
     };
     if text.contains('=') {
         let versions = text.split(',').map(|part| {
-            let (name, version) = part.split_once('=').ok_or_else(wrong)?;
+            let (name, version) = part.split_once('=').ok_or_else(invalid)?;
             let Some(table) = TABLES.iter().find(|table| table.name == name) else {
                 let hint = suggestion(name, TABLES.iter().map(|table| table.name))
                     .unwrap_or_else(|| "`wabalake status` lists tables".to_owned());
-                return Err(Error::usage("`--as-of` names a table that there is not").hint(hint));
+                return Err(Error::usage("`--as-of` names an unknown table").hint(hint));
             };
-            Ok((table.name, version.parse().map_err(|_| wrong())?))
+            Ok((table.name, version.parse().map_err(|_| invalid())?))
         });
         return Ok(AsOf::Versions(versions.collect::<Result<_>>()?));
     }
@@ -266,7 +255,7 @@ fn read_as_of(text: &str, zone: Tz) -> Result<AsOf> {
         let at = local.and_then(|local| local.and_local_timezone(zone).earliest());
         at.map(|at| at.timestamp_micros())
     };
-    let at = micros.and_then(DateTime::from_timestamp_micros).ok_or_else(wrong)?;
+    let at = micros.and_then(DateTime::from_timestamp_micros).ok_or_else(invalid)?;
     Ok(AsOf::Instant(at))
 }
 
@@ -275,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_a_date_or_versions() {
+    fn as_of_takes_a_time_a_date_or_versions() {
         let instant = |text: &str| AsOf::Instant(text.parse().unwrap());
         let read = |text| read_as_of(text, Tz::America__Bogota);
         assert_eq!(read("2025-06-01T06:00:00Z").unwrap(), instant("2025-06-01T06:00:00Z"));

@@ -1,44 +1,45 @@
-//! `wabalake queries [NAME]`: the catalog.
+//! `wabalake queries [NAME]`: lists the catalog, or describes one query.
 
-use clap::{Arg, ArgAction, Args, Command, FromArgMatches as _, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 use serde_json::{Value, json};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::CatalogEntry;
 
 use super::entries::{self, Named};
 use super::output::{styled, to_stdout};
-use super::{Asked, Subcommand, usage};
-use crate::error::Result;
+use super::{Invocation, Subcommand};
+use crate::error::{Error, Result};
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "queries", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand { name: "queries", about: "List the named queries, or describe one", define, run };
 
-/// How the catalog is written.
+/// The output format of the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CatalogFormat {
     Text,
     Json,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[group(skip)]
 struct Options {
-    /// How to write it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "text")]
     format: CatalogFormat,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[group(skip)]
 struct ListOptions {
     #[command(flatten)]
     common: Options,
 
-    /// Only the names
+    /// Print only the names
     #[arg(long, conflicts_with = "format")]
     names: bool,
 }
 
-/// Asks for the SQL of a query.
+/// The option that prints the SQL of a query.
 const SQL: &str = "sql";
 
 fn define(command: Command) -> Command {
@@ -47,32 +48,28 @@ fn define(command: Command) -> Command {
         .subcommand_value_name("NAME")
         .subcommand_help_heading("Queries")
         .disable_help_subcommand(true)
-        .after_help("`wabalake queries NAME` tells all about one.");
+        .after_help("`wabalake queries NAME` describes a query, its options and its columns.");
     entries::subcommands(command, |command| {
         let sql = Arg::new(SQL)
             .long(SQL)
             .action(ArgAction::SetTrue)
             .conflicts_with("format")
-            .help("Print the query in SQL for Spark, its options filled in");
-        // What a query needs is needed only to ask it.
+            .help("Print the query in SQL for Spark, with its options filled in");
+        // Options that a query requires are not required to describe it.
         let entry = entries::define(command).mut_args(|argument| argument.required(false));
         Options::augment_args(entry).arg(sql)
     })
 }
 
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let Some(named) = Named::of(asked.matches) else { return list(asked) };
+fn run(invocation: &Invocation<'_>) -> Result<()> {
+    let Some(named) = Named::of(invocation.matches) else { return list(&invocation.parse()?) };
     if named.matches.get_flag(SQL) {
-        let sql = named.question()?.sql();
+        let sql = named.question(None)?.sql();
         return to_stdout(|out| Ok(writeln!(out, "{}", sql.trim_end())?));
     }
-    let options =
-        Options::from_arg_matches(named.matches).map_err(|e| usage::error(&e, asked.words))?;
+    let options: Options = invocation.parse_from(named.matches)?;
     match options.format {
-        CatalogFormat::Json => to_stdout(|out| {
-            let told = serde_json::to_string_pretty(&tell(named.entry)).unwrap_or_default();
-            Ok(writeln!(out, "{told}")?)
-        }),
+        CatalogFormat::Json => print_json(&json_of(named.entry)),
         CatalogFormat::Text => {
             let mut command = super::query::command(named.entry);
             let help = command.render_long_help();
@@ -81,30 +78,31 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     }
 }
 
-fn list(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        ListOptions::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
+fn list(options: &ListOptions) -> Result<()> {
+    if options.common.format == CatalogFormat::Json {
+        return print_json(&CATALOG.iter().map(json_of).collect());
+    }
     let specs = || CATALOG.iter().map(|entry| &entry.spec);
+    let width = specs().map(|spec| spec.name.len()).max().unwrap_or(0);
     to_stdout(|out| {
-        if options.names {
-            for spec in specs() {
-                writeln!(out, "{}", spec.name)?;
-            }
-        } else if options.common.format == CatalogFormat::Json {
-            let told: Vec<Value> = CATALOG.iter().map(tell).collect();
-            writeln!(out, "{}", serde_json::to_string_pretty(&told).unwrap_or_default())?;
-        } else {
-            let width = specs().map(|spec| spec.name.len()).max().unwrap_or(0);
-            for spec in specs() {
-                writeln!(out, "{:width$}  {}", spec.name, spec.title)?;
+        for spec in specs() {
+            match options.names {
+                true => writeln!(out, "{}", spec.name)?,
+                false => writeln!(out, "{:width$}  {}", spec.name, spec.title)?,
             }
         }
         Ok(())
     })
 }
 
-/// All there is to say of a query, for a program.
-fn tell(entry: &CatalogEntry) -> Value {
+fn print_json(value: &Value) -> Result<()> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::bug(format!("the catalog: {error}")))?;
+    to_stdout(|out| Ok(writeln!(out, "{json}")?))
+}
+
+/// Describes a query as JSON.
+fn json_of(entry: &CatalogEntry) -> Value {
     let spec = &entry.spec;
     let columns = entries::columns(entry).into_iter().map(
         |column| json!({ "name": column.name, "type": column.of.name(), "unit": column.unit }),

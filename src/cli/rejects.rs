@@ -1,9 +1,9 @@
-//! `wabalake rejects`: the rows that could not be taken.
+//! `wabalake rejects`: lists the rejected rows, or exports them to be fixed.
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Command, FromArgMatches as _};
 use polars::prelude::{DataFrame, DataType, LazyFrame, col, lit};
 use wabalake_data::TABLES;
 use wabalake_data::words::counted;
@@ -11,45 +11,54 @@ use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions, shown_path, to_file_for, to_stderr, to_stdout};
 use super::shared::{LakeOption, ZoneOption};
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::error::{Error, Result};
 use crate::files::Access;
 use crate::lake::rejects::{self as table, Which};
 use crate::load;
 use crate::render::Answer;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "rejects", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand::of::<Options>("rejects", "List rejected rows, or export them to be fixed");
 
-#[derive(Args, Debug)]
+#[derive(Args)]
+#[command(after_help = "To fix rejected rows:\n  \
+                        wabalake rejects --lake lake --kind sessions --export fix.csv\n  \
+                        (correct the cells, do not change the column `wabalake_reject`)\n  \
+                        wabalake load fix.csv --lake lake\n  \
+                        (with the same --date-order and --decimal as the original file, if any)\n\n\
+                        In the export a quote (') is put before each cell that begins with = + - @, a tab \
+                        or a carriage return, so that a spreadsheet does not calculate it. Loading removes \
+                        the quote.")]
 struct Options {
     #[command(flatten)]
     lake: LakeOption,
 
-    /// Also those whose row was loaded since
+    /// Also rejects whose row was loaded since
     #[arg(long)]
     all: bool,
 
-    /// Only those of this table
+    /// Only rejects of this table
     #[arg(long, value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.name)))]
     kind: Option<String>,
 
-    /// Show the records as they stand in their files: they may hold phone numbers and messages
+    /// Show the raw records of the files, which may contain phone numbers and messages
     #[arg(long)]
     raw: bool,
 
-    /// Write the records to this file as a CSV that can be mended and loaded; `-` is standard
+    /// Write the raw records to this file as a CSV that can be fixed and loaded; `-` for standard
     /// output
     #[arg(long, value_name = "FILE", conflicts_with_all = ["raw", "format", "output", "limit"])]
     export: Option<PathBuf>,
 
-    /// Export cells as they are, without the quote (') that keeps a spreadsheet from calculating them
+    /// Export cells unchanged, without the quote (') that prevents formulas in a spreadsheet
     #[arg(long, requires = "export", conflicts_with = "safe")]
     exact: bool,
 
     #[command(flatten)]
     output: OutputOptions,
 
-    /// Only the first ones [default: all]
+    /// Show at most this many [default: all]
     #[arg(long, value_name = "ROWS")]
     limit: Option<u32>,
 
@@ -57,61 +66,51 @@ struct Options {
     zone: ZoneOption,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command).after_help(
-        "To mend rows that were rejected:\n  \
-         wabalake rejects --lake lake --kind sessions --export mend.csv\n  \
-         (mend the cells, leave the column `wabalake_reject` as it is)\n  \
-         wabalake load mend.csv --lake lake\n  \
-         (with the --date-order or --decimal that its file was loaded with, if it was)\n\n\
-         In the export a quote (') stands before each cell that begins with = + - @, a tab or a \
-         carriage return: a spreadsheet shows it rather than calculate it. Loading takes the quote \
-         away again.",
-    )
-}
-
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    if options.export.is_none() {
-        options.output.check(Listing::ToRead)?;
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        if self.export.is_none() {
+            self.output.check(Listing::ToRead)?;
+        }
+        let lake = self.lake.open()?;
+        let which = if self.all { Which::All } else { Which::Open };
+        let mut rejects = table::read(&lake, which)?;
+        if let Some(kind) = &self.kind {
+            rejects = rejects.filter(col(table::KIND).eq(lit(kind.as_str())));
+        }
+        if let Some(path) = &self.export {
+            return export(rejects, path, self.exact);
+        }
+        if let Some(rows) = self.limit {
+            rejects = rejects.limit(rows);
+        }
+        let mut columns = vec![
+            OutputColumn::text(table::FILE),
+            OutputColumn::text(table::KIND),
+            OutputColumn::count(table::RECORD),
+            OutputColumn::count(table::LINE),
+            OutputColumn::text(table::COLUMN),
+            OutputColumn::text(table::REASON),
+            OutputColumn::instant(table::REJECTED_AT),
+            OutputColumn::instant(table::RESOLVED),
+        ];
+        if self.raw {
+            columns.push(OutputColumn::text(table::RAW));
+        }
+        let answer = Answer::new(&rejects.collect()?, columns, self.zone.of(&lake)?)?;
+        let access = if self.raw { Access::Owner } else { Access::Usual };
+        self.output.write_for(access, &answer, Listing::ToRead)
     }
-    let lake = options.lake.open()?;
-    let which = if options.all { Which::All } else { Which::Open };
-    let mut rejects = table::read(&lake, which)?;
-    if let Some(kind) = &options.kind {
-        rejects = rejects.filter(col(table::KIND).eq(lit(kind.as_str())));
-    }
-    if let Some(path) = &options.export {
-        return export(rejects, path, options.exact);
-    }
-    if let Some(rows) = options.limit {
-        rejects = rejects.limit(rows);
-    }
-    let mut columns = vec![
-        OutputColumn::text(table::FILE),
-        OutputColumn::text(table::KIND),
-        OutputColumn::count(table::RECORD),
-        OutputColumn::count(table::LINE),
-        OutputColumn::text(table::COLUMN),
-        OutputColumn::text(table::REASON),
-        OutputColumn::instant(table::REJECTED_AT),
-        OutputColumn::instant(table::RESOLVED),
-    ];
-    if options.raw {
-        columns.push(OutputColumn::text(table::RAW));
-    }
-    let answer = Answer::new(&rejects.collect()?, columns, options.zone.of(&lake)?)?;
-    let access = if options.raw { Access::Owner } else { Access::Usual };
-    options.output.write_for(access, &answer, Listing::ToRead)
 }
 
 fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
     let rejects = rejects.collect()?;
     let kinds = kinds(&rejects)?;
     if let [first, _, ..] = kinds.as_slice() {
-        return Err(Error::usage(format!("there are rejects of {}", kinds.join(" and ")))
-            .hint(format!("export one kind at a time: `--kind {first}`")));
+        return Err(Error::usage(format!(
+            "there are rejects of several kinds: {}",
+            kinds.join(", ")
+        ))
+        .hint(format!("export one kind at a time, such as `--kind {first}`")));
     }
     let mut rows = 0;
     let mut write = |mut out: &mut dyn std::io::Write| {
@@ -127,7 +126,7 @@ fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
     Ok(())
 }
 
-/// The kinds that there are rejects of.
+/// Returns the tables that have rejects.
 fn kinds(rejects: &DataFrame) -> Result<Vec<String>> {
     let kinds = rejects.column(table::KIND)?.cast(&DataType::String)?.unique()?;
     let kinds = kinds.as_materialized_series().sort(polars::prelude::SortOptions::default())?;

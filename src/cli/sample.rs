@@ -1,98 +1,91 @@
-//! `wabalake sample`: made-up exports, linked with one another.
+//! `wabalake sample`: writes synthetic exports that refer to one another.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Command, FromArgMatches as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use wabalake_data::words::{counted, grouped};
 use wabalake_data::{TABLES, Table};
+use wabalake_queries::query::numbers::whole;
+use wabalake_queries::query::time::read_date;
 use wabalake_sample::{File, Plan, Summary};
 
 use super::output::{shown_path, to_file, to_stdout};
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 use crate::load;
-use wabalake_queries::query::numbers::whole;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "sample", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand::of::<Options>("sample", "Write synthetic exports");
 
-#[derive(Args, Debug)]
+#[derive(Args)]
+#[command(
+    long_about = "Write synthetic exports in the formats of the vendors. Deployments lead to sessions, and \
+                  sessions to messages; persons come back, are redirected, see ads. Summaries, Meta's \
+                  points, closings, spend and a rate card are consistent with them. The same options give \
+                  the same bytes. No phone number belongs to a real person."
+)]
 struct Options {
-    /// The folder to write the exports into, which is made if there is none
+    /// Folder for the exports, created if there is none
     #[arg(long, value_name = "DIR", required_unless_present = "lake")]
     out: Option<PathBuf>,
 
-    /// Write a lake into this folder instead, as loading the exports would
+    /// Write a lake into this folder instead, as if the exports were loaded
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "dirt"])]
     lake: Option<PathBuf>,
 
-    /// How many days
+    /// Number of days
     #[arg(long, default_value_t = 30, value_parser = whole::<u32>(1..=36_500))]
     days: u32,
 
-    /// About how many sessions a day; there are as many deployments and twice as many messages
+    /// Average number of sessions a day; there are as many deployments and twice as many messages
     #[arg(long, value_name = "SESSIONS", default_value_t = 1000)]
     #[arg(value_parser = whole::<u32>(1..=u32::MAX.into()))]
     sessions_per_day: u32,
 
-    /// Another seed, other rows
+    /// Seed of the random numbers: another seed gives other rows
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// The first day
-    #[arg(long, value_name = "DATE", default_value = "2025-05-01", value_parser = date)]
+    /// First day
+    #[arg(long, value_name = "DATE", default_value = "2025-05-01", value_parser = read_date)]
     start: NaiveDate,
 
-    /// Only files of these tables, separated by commas [default: all]
+    /// Only exports of these tables, separated by commas [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     #[arg(value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.name)))]
     tables: Vec<String>,
 
-    /// With the dirt of real exports: overlaps, copies, encodings, cells and rows that are wrong
+    /// Add the flaws of real exports: overlaps, copies, encodings, invalid cells and rows
     #[arg(long)]
     dirt: bool,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command).long_about(
-        "Write made-up exports in the vendors' own shapes. Deployments lead to sessions and \
-         sessions to messages; people come back, are redirected, see ads. Summaries, Meta's points, \
-         closings, spend and a rate card go with them and agree with them. The same options give \
-         the same bytes. No number is a real person's.",
-    )
-}
-
-fn date(text: &str) -> Result<NaiveDate, String> {
-    let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-    read.filter(|date| date.to_string() == text)
-        .ok_or_else(|| "not a date\n  hint: write it as YYYY-MM-DD, such as 2025-05-01".to_owned())
-}
-
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let Options { days, sessions_per_day, seed, start, dirt, .. } = options;
-    let plan = Plan { start, days, sessions_per_day, seed, dirt };
-    let wanted = |table: &Table| {
-        options.tables.is_empty() || options.tables.iter().any(|name| name == table.name)
-    };
-    match (&options.out, &options.lake) {
-        (Some(folder), _) => write_exports(&plan, folder, &wanted),
-        (None, Some(lake)) => write_lake(&plan, lake, &wanted),
-        (None, None) => Err(Error::bug("neither a folder nor a lake")),
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        let Self { days, sessions_per_day, seed, start, dirt, .. } = self;
+        let plan = Plan { start, days, sessions_per_day, seed, dirt };
+        let wanted = |table: &Table| {
+            self.tables.is_empty() || self.tables.iter().any(|name| name == table.name)
+        };
+        match (&self.out, &self.lake) {
+            (Some(folder), _) => write_exports(&plan, folder, &wanted),
+            (None, Some(lake)) => write_lake(&plan, lake, &wanted),
+            (None, None) => Err(Error::bug("neither a folder nor a lake")),
+        }
     }
 }
 
-/// Which tables are asked for.
+/// Returns `true` for the tables of `--tables`.
 type Wanted<'w> = &'w dyn Fn(&Table) -> bool;
 
 fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
-    std::fs::create_dir_all(folder).context(|| format!("making `{}`", folder.display()))?;
+    std::fs::create_dir_all(folder).context(|| format!("creating `{}`", folder.display()))?;
     for file in plan.files().filter(|file| wanted(file.table)) {
         let path = folder.join(&file.name);
         let mut summary = Summary::default();
@@ -103,10 +96,10 @@ fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
         to_stdout(|out| {
             write!(out, "{}: {}", shown_path(&path), counted(summary.good, "row"))?;
             if summary.rejected > 0 {
-                write!(out, ", {} that no load can take", grouped(summary.rejected))?;
+                write!(out, ", {} that a load rejects", grouped(summary.rejected))?;
             }
             if let Some(original) = &file.copy_of {
-                write!(out, ", the same as {original}")?;
+                write!(out, ", a copy of {original}")?;
             }
             Ok(writeln!(out)?)
         })?;
@@ -118,12 +111,13 @@ fn write_exports(plan: &Plan, folder: &Path, wanted: Wanted<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files that go with the exports.
+/// Writes the exports that are derived from the others, such as summaries and the rate card. Returns their
+/// paths.
 fn write_companions(
     plan: &Plan,
     folder: &Path,
     wanted: Wanted<'_>,
-    tell: &mut dyn FnMut(&Path, Summary) -> Result<()>,
+    print: &mut dyn FnMut(&Path, Summary) -> Result<()>,
 ) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for file in plan.companions().filter(|file| wanted(file.table)) {
@@ -133,7 +127,7 @@ fn write_companions(
             summary = file.write(&mut out)?;
             Ok(())
         })?;
-        tell(&path, summary)?;
+        print(&path, summary)?;
         paths.push(path);
     }
     Ok(paths)
@@ -149,7 +143,7 @@ fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
     Ok(summary)
 }
 
-/// Writes the rows of a plan straight into a lake.
+/// Writes the rows directly into a lake, without files.
 fn write_lake(plan: &Plan, lake: &Path, wanted: Wanted<'_>) -> Result<()> {
     let lake = Lake::create(lake)?;
     let filled: Vec<_> =

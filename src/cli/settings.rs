@@ -1,80 +1,63 @@
-//! What is in force: the command line over the environment over `wabalake.toml`.
+//! The effective settings: the command line over the environment over `wabalake.toml`.
 
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use wabalake_queries::query::zone::read_zone;
 
-use super::shared::CountryOption;
+use super::shared::{CountryOption, SourceZoneOption, ZoneOption};
 use crate::config::{Config, FILE};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 
-// No doc comment: clap would take it for the description of the whole subcommand.
+// No doc comment: clap would take it for the description of the subcommand.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(super) struct SettingsOptions {
-    /// IANA zone whose clock says when days, weeks and months begin [default: the lake's, else UTC]
-    #[arg(
-        long,
-        value_name = "ZONE",
-        env = "WABALAKE_TIMEZONE",
-        hide_env_values = true,
-        value_parser = read_zone
-    )]
-    timezone: Option<Tz>,
+    #[command(flatten)]
+    zone: ZoneOption,
 
-    /// IANA zone of stamps without an offset [default: the lake's, else UTC]
-    #[arg(
-        long,
-        value_name = "ZONE",
-        env = "WABALAKE_SOURCE_TIMEZONE",
-        hide_env_values = true,
-        value_parser = read_zone
-    )]
-    source_timezone: Option<Tz>,
+    #[command(flatten)]
+    source_zone: SourceZoneOption,
 
     #[command(flatten)]
     country: CountryOption,
 
-    /// Write what the night did to this file, for Prometheus [default: as the lake says]
+    /// Write metrics of the run to this file, in the text format of Prometheus [default: the
+    /// lake's]
     #[arg(long, value_name = "FILE", env = "WABALAKE_METRICS", hide_env_values = true)]
     metrics: Option<PathBuf>,
 
-    /// Run this by the shell once the night is over, with the run as JSON on its standard input; it
-    /// has a minute, or the lake's `notify_seconds` [default: as the lake says]
+    /// Shell command to run when the run is over, with its report as JSON on standard input; it is
+    /// stopped after a minute, or the lake's `notify_seconds` [default: the lake's]
     #[arg(long, value_name = "COMMAND", env = "WABALAKE_NOTIFY_COMMAND", hide_env_values = true)]
     notify_command: Option<String>,
 }
 
-/// A setting that is in force.
+/// A setting with its effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
-    /// Its name, as the file has it.
+    /// The key, as in `wabalake.toml`.
     pub(super) key: String,
-    /// Its value; none where there is none.
+    /// The value; `None` if it is not set and has no default.
     pub(super) value: Option<String>,
-    /// `--timezone`, `WABALAKE_TIMEZONE`, `wabalake.toml` or `default`.
+    /// Where the value comes from: `--timezone`, `WABALAKE_TIMEZONE`, `wabalake.toml` or `default`.
     pub(super) from: String,
 }
 
 impl SettingsOptions {
-    /// The lake's settings with those of the command line and the environment in their place.
+    /// Returns the lake's settings, overridden by the environment and the command line.
     pub(super) fn of(&self, lake: &Lake) -> Result<Config> {
         let mut config = Config::of(lake.root())?;
-        config.timezone = self.timezone.or(config.timezone);
-        if self.source_timezone.is_some() {
-            config.source_timezone = self.source_timezone;
-            config.source_timezones.clear();
-        }
+        self.zone.apply(&mut config);
+        self.source_zone.apply(&mut config);
         config.default_country = self.country.of(&config);
-        // What is said here is said from here, not from the lake's folder.
+        // A path on the command line is relative to the working directory, not to the lake.
         if let Some(metrics) = &self.metrics {
-            let here = std::path::absolute(metrics);
-            let here = here.context(|| format!("finding `{}`", metrics.display()))?;
-            config.nightly.metrics = Some(here);
+            let path = std::path::absolute(metrics);
+            let path = path.context(|| format!("resolving `{}`", metrics.display()))?;
+            config.nightly.metrics = Some(path);
         }
         if self.notify_command.is_some() {
             config.nightly.notify_command.clone_from(&self.notify_command);
@@ -82,16 +65,16 @@ impl SettingsOptions {
         Ok(config)
     }
 
-    /// Every setting, and where its value comes from.
+    /// Returns every setting with its effective value and where that comes from.
     pub(super) fn settings(&self, matches: &ArgMatches, lake: &Lake) -> Result<Vec<Setting>> {
         let config = self.of(lake)?;
         let file = std::fs::read_to_string(lake.root().join(FILE)).unwrap_or_default();
         let file: toml::Table = file.parse().unwrap_or_default();
         let from = |key: &str| {
             let option = key.rsplit('.').next().unwrap_or(key);
-            let said =
+            let options =
                 ["timezone", "source_timezone", "default_country", "metrics", "notify_command"];
-            let source = said.contains(&option).then(|| matches.value_source(option)).flatten();
+            let source = options.contains(&option).then(|| matches.value_source(option)).flatten();
             match source {
                 Some(ValueSource::CommandLine) => format!("--{}", option.replace('_', "-")),
                 Some(ValueSource::EnvVariable) => format!("WABALAKE_{}", option.to_uppercase()),
@@ -123,9 +106,9 @@ impl SettingsOptions {
             ("inbox.settle_seconds".into(), Some(inbox.settle().as_secs().to_string())),
         ]);
         for mart in &config.marts {
-            let words = std::iter::once(mart.query.clone()).chain(mart.words());
-            let words = words.map(|word| masked(&word)).collect::<Vec<_>>().join(" ");
-            settings.push((format!("marts.{}", mart.name), Some(words)));
+            let command = std::iter::once(mart.query.clone()).chain(mart.arguments());
+            let command = command.map(|argument| masked(&argument)).collect::<Vec<_>>().join(" ");
+            settings.push((format!("marts.{}", mart.name), Some(command)));
         }
         settings.extend([
             ("page.file".into(), path(&page.file)),
@@ -145,7 +128,8 @@ impl SettingsOptions {
     }
 }
 
-/// Whether a file says something of a key such as `inbox.after`; marts are named by their own keys.
+/// Returns `true` if the file sets a key such as `inbox.after`. Any `marts.NAME` counts as set if the
+/// file has marts.
 fn is_in(file: &toml::Table, key: &str) -> bool {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     match file.get(first) {
@@ -159,11 +143,11 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// An option that names people is not repeated.
-fn masked(word: &str) -> String {
-    match word.split_once('=') {
+/// Masks the value of an argument that names a person.
+fn masked(argument: &str) -> String {
+    match argument.split_once('=') {
         Some((option @ "--phone", _)) => format!("{option}=…"),
-        _ => word.to_owned(),
+        _ => argument.to_owned(),
     }
 }
 
@@ -172,11 +156,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_file_says_is_told_from_what_nobody_says() {
+    fn keys_of_the_file_are_distinguished_from_defaults() {
         let file =
             "timezone = 'UTC'\n[inbox]\nafter = 'leave'\n[[marts]]\nname = 'a'\nquery = 'q'\n";
         let file: toml::Table = file.parse().unwrap();
-        for (key, said) in [
+        for (key, is_set) in [
             ("timezone", true),
             ("source_timezone", false),
             ("inbox.after", true),
@@ -184,12 +168,12 @@ mod tests {
             ("marts.a", true),
             ("page.file", false),
         ] {
-            assert_eq!(is_in(&file, key), said, "{key}");
+            assert_eq!(is_in(&file, key), is_set, "{key}");
         }
     }
 
     #[test]
-    fn a_phone_is_not_repeated() {
+    fn phone_numbers_are_masked() {
         assert_eq!(masked("--phone=573000001234"), "--phone=…");
         assert_eq!(masked("--by=day"), "--by=day");
     }

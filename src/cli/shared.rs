@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::Args;
-use wabalake_queries::query::zone::read_zone;
+use wabalake_queries::query::time::read_zone;
 
-use super::output::to_stderr;
+use super::output::warn;
 use crate::config::{Alpha2, Config, read_country};
 use crate::error::Result;
 use crate::files::set_umask;
 use crate::lake::Lake;
-use crate::render::visible_lines;
 
-// No doc comment: clap would take it for the description of the whole subcommand.
+// A doc comment on a type of options would become the description of the subcommand: clap flattens
+// it. So none of them has one.
+
 #[derive(Args, Clone, Debug)]
 pub(super) struct LakeOption {
     /// The folder of the lake
@@ -22,17 +23,17 @@ pub(super) struct LakeOption {
 }
 
 impl LakeOption {
-    /// The lake, which must be there. Its umask holds from now on.
+    /// Opens the lake, which must exist, and sets the umask of its settings.
     pub(super) fn open(&self) -> Result<Lake> {
-        with_umask(Lake::open(&self.lake)?.warning(warn))
+        with_umask(Lake::open(&self.lake)?.warning(|what| warn(what, None)))
     }
 
-    /// The same, where the lake may have to be made first.
+    /// Opens the lake, or creates it, and sets the umask of its settings.
     pub(super) fn create(&self) -> Result<Lake> {
-        with_umask(Lake::create(&self.lake)?.warning(warn))
+        with_umask(Lake::create(&self.lake)?.warning(|what| warn(what, None)))
     }
 
-    /// Its path, as it was given.
+    /// Returns the path as it was given.
     pub(super) fn path(&self) -> &Path {
         &self.lake
     }
@@ -45,23 +46,17 @@ fn with_umask(lake: Lake) -> Result<Lake> {
     Ok(lake)
 }
 
-/// Tells of what is damaged and can be done without.
-pub(super) fn warn(what: &str) {
-    to_stderr(&format!("warning: {}\n", visible_lines(what)));
-}
-
-// Whether marts may answer.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(super) struct MartsOption {
-    /// Answer from the tables, even where a fresh mart holds the answer
+    /// Answer from the tables, even if an up-to-date mart holds the answer
     #[arg(long)]
     no_marts: bool,
 }
 
 impl MartsOption {
-    /// The settings that marts were made by, unless the tables are to answer: those of the lake in
-    /// the zone that the environment says, as the nightly has it.
+    /// Returns the settings that the nightly builds marts with, or `None` with `--no-marts`. Their
+    /// zone is that of `WABALAKE_TIMEZONE`, else the lake's: `--timezone` of a query is not meant.
     pub(super) fn of(&self, config: &Config) -> Option<Config> {
         let zone = std::env::var("WABALAKE_TIMEZONE").ok().and_then(|zone| read_zone(&zone).ok());
         let timezone = zone.or(config.timezone);
@@ -69,12 +64,11 @@ impl MartsOption {
     }
 }
 
-// Whose national numbers exports hold.
 #[derive(Args, Clone, Copy, Debug)]
 #[group(skip)]
 pub(super) struct CountryOption {
-    /// Country whose national numbers tags, conversions, variables and closures may hold
-    /// (ISO 3166-1 alpha-2) [default: the lake's, else numbers are full ones]
+    /// Country of phone numbers without a country code in tags, conversions, variables and
+    /// closures, ISO 3166-1 alpha-2 [default: the lake's, else numbers need a country code]
     #[arg(
         long,
         value_name = "CC",
@@ -86,16 +80,17 @@ pub(super) struct CountryOption {
 }
 
 impl CountryOption {
-    /// The country that was asked for, else the lake's own.
+    /// Returns the option's country, else the lake's.
     pub(super) fn of(self, config: &Config) -> Option<Alpha2> {
         self.default_country.or(config.default_country)
     }
 }
 
-// `--timezone` of what is no query.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
 pub(super) struct ZoneOption {
-    /// IANA zone in which instants are shown [default: the lake's, else UTC]
+    /// Reporting time zone, an IANA name: the clock of days, weeks, months and of timestamps in the
+    /// output [default: the lake's, else UTC]
     #[arg(
         long,
         value_name = "ZONE",
@@ -107,11 +102,42 @@ pub(super) struct ZoneOption {
 }
 
 impl ZoneOption {
-    /// The zone that was asked for, else the lake's own.
-    pub(super) fn of(&self, lake: &Lake) -> Result<Tz> {
+    /// Returns the option's zone, else the lake's, else UTC.
+    pub(super) fn of(self, lake: &Lake) -> Result<Tz> {
         match self.timezone {
             Some(zone) => Ok(zone),
             None => Ok(Config::of(lake.root())?.timezone.unwrap_or(Tz::UTC)),
+        }
+    }
+
+    /// Replaces the zone of a lake's settings, if the option is given.
+    pub(super) fn apply(self, config: &mut Config) {
+        config.timezone = self.timezone.or(config.timezone);
+    }
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub(super) struct SourceZoneOption {
+    /// Time zone of timestamps without an offset in exports, an IANA name [default: the lake's, else
+    /// UTC]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        env = "WABALAKE_SOURCE_TIMEZONE",
+        hide_env_values = true,
+        value_parser = read_zone
+    )]
+    source_timezone: Option<Tz>,
+}
+
+impl SourceZoneOption {
+    /// Replaces the source zones of a lake's settings, those of single tables too, if the option is
+    /// given.
+    pub(super) fn apply(self, config: &mut Config) {
+        if self.source_timezone.is_some() {
+            config.source_timezone = self.source_timezone;
+            config.source_timezones.clear();
         }
     }
 }

@@ -1,41 +1,46 @@
-//! `wabalake sql "SELECT …"` and `wabalake query ./FILE.sql`: a person's own query, and how it
-//! would be run.
+//! `wabalake sql "SELECT …"` and `wabalake query ./FILE.sql`: answers a user's own SQL query, or explains
+//! it.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::{self, Path, PathBuf};
 
 use chrono_tz::Tz;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches as _, ValueHint};
+use clap::{Arg, ArgMatches, Args, Command, ValueHint};
 use polars::prelude::LazyFrame;
 use wabalake_data::TABLES;
 
 use super::output::{Listing, OutputOptions, say};
 use super::shared::{LakeOption, ZoneOption};
-use super::{Asked, Subcommand, usage};
+use super::{Invocation, Subcommand};
 use crate::error::{Context as _, Error, Fault, Result};
 use crate::files::Access;
 use crate::render::Answer;
 use crate::run::sql::{Parameter, Sql, on_deep_stack};
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "sql", define, run };
+pub(super) const SUBCOMMAND: Subcommand = Subcommand {
+    name: "sql",
+    about: "Answer your own SQL query",
+    define: |command| AnswerOptions::augment_args(define_statement(command, false)),
+    run: |invocation| answer(invocation, invocation.matches),
+};
 
-/// What a file goes by among the names of queries. It stands before the file's own name: no query
-/// is named like that, and no file either, since this is put before that too.
+/// The internal subcommand of `query` and `explain` for a file. [`with_files_named`] inserts it before the
+/// name of the file, even before a file of this very name.
 const FILE: &str = "FILE.sql";
 
-/// The argument that is the statement, or the file that it is in.
+/// The id of the positional argument: the statement, or the file that contains it.
 const TEXT: &str = "text";
 
-// What names a statement's answer.
+// The options that affect the plan of a statement.
 #[derive(Args)]
 #[group(skip)]
-struct Question {
+struct StatementOptions {
     #[command(flatten)]
     lake: LakeOption,
 
-    /// What stands for `:name`: NAME=VALUE or NAME:TYPE=VALUE, once for each; a name given again
-    /// adds to the list of IN (:name)
+    /// Value of the parameter `:name`, as NAME=VALUE or NAME:TYPE=VALUE; can be repeated, and a
+    /// repeated name adds a value to the list of IN (:name)
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = Parameter::read)]
     parameters: Vec<Parameter>,
 
@@ -45,33 +50,29 @@ struct Question {
 
 #[derive(Args)]
 #[group(skip)]
-struct Answering {
+struct AnswerOptions {
     #[command(flatten)]
     output: OutputOptions,
 
-    /// Only the first rows of the answer [default: all]
+    /// Show at most this many rows of the answer [default: all]
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
 }
 
-fn define(command: Command) -> Command {
-    Answering::augment_args(define_question(command, false))
-}
-
-fn define_question(command: Command, is_file: bool) -> Command {
+fn define_statement(command: Command, is_file: bool) -> Command {
     let text = Arg::new(TEXT).required(true);
     let text = if is_file {
         text.value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .value_hint(ValueHint::FilePath)
-            .help("The file that the SELECT is in")
+            .help("File that contains the SELECT")
     } else {
-        text.value_name("SQL").value_parser(clap::value_parser!(String)).help("The SELECT")
+        text.value_name("SQL").value_parser(clap::value_parser!(String)).help("SELECT statement")
     };
-    Question::augment_args(command.arg(text)).after_help(help())
+    StatementOptions::augment_args(command.arg(text)).after_help(help())
 }
 
-/// What there is to know of the dialect.
+/// Describes the tables and the SQL dialect.
 fn help() -> String {
     let mut text = String::from("Tables, with the columns of the catalog:\n");
     for table in TABLES {
@@ -79,19 +80,19 @@ fn help() -> String {
         let _ = writeln!(text, "  {:17}  {}", table.name, table.source);
     }
     text.push_str(
-        "\nThe dialect is Polars SQL, a SELECT with or without a WITH. Instants are on the reporting \
-         zone's clock: CAST(… AS DATE), EXTRACT(HOUR FROM …), STRFTIME(…, '%H:%M'), \
-         DATE_TRUNC('half-hour', 'hour', 'day', 'week' or 'month', …), and texts such as \
-         '2025-06-01' that a stamp is compared with. A stamp less a stamp is in seconds. \
-         QUANTILE_CONT(…, 0.9) is a percentile. Without an ORDER BY rows come in any order. There is no \
-         recursion, no clock, no window beside a GROUP BY, no subquery but in FROM, IN and EXISTS. A \
-         chain may have 1,000 operators, a statement 500 SELECTs and set operations and 500 tables in \
-         FROM; IN (…) and VALUES take any number of values.\n\n\
-         FROM read_csv('vips.csv') joins a file of yours, if the lake's wabalake.toml allows it: files \
-         = true, in [sql]. So do read_parquet, read_ipc and read_json. No address is taken, and no \
-         network reached.\n\n\
-         A parameter `:name` is of the type of what it is compared with, else what it looks like; \
-         TYPE says it: text, integer, number, boolean, date or timestamp.\n\n\
+        "\nThe dialect is Polars SQL: one SELECT, with or without a WITH. Timestamps are in the reporting \
+         time zone: in CAST(… AS DATE), EXTRACT(HOUR FROM …), STRFTIME(…, '%H:%M'), \
+         DATE_TRUNC('half-hour', 'hour', 'day', 'week' or 'month', …), and in literals such as \
+         '2025-06-01' that a timestamp is compared with. The difference of two timestamps is in seconds. \
+         QUANTILE_CONT(…, 0.9) is a percentile. Without an ORDER BY the order of rows is undefined. Not \
+         supported: recursion, NOW() and the like, window functions together with GROUP BY, subqueries \
+         outside FROM, IN and EXISTS. Limits: 1,000 operators in a chain, 500 SELECTs and set operations, \
+         500 tables in FROM; IN (…) and VALUES take any number of values.\n\n\
+         FROM read_csv('vips.csv') reads a file of yours, if the lake's wabalake.toml allows it: files = \
+         true, in [sql]. So do read_parquet, read_ipc and read_json. URLs are rejected: nothing is read \
+         over a network.\n\n\
+         A parameter `:name` takes the type of what it is compared with, else the type that its value \
+         looks like, unless TYPE is given: text, integer, number, boolean, date or timestamp.\n\n\
          Examples:\n  \
          wabalake sql \"SELECT country, COUNT(*) AS n FROM sessions GROUP BY country ORDER BY n DESC\" \
          --lake lake\n  \
@@ -100,106 +101,106 @@ fn help() -> String {
     text
 }
 
-/// The subcommand of `explain` for a statement.
+/// Returns the subcommand of `explain` for a statement.
 pub(super) fn explained() -> Command {
     Command::new(SUBCOMMAND.name)
-        .about("A query of your own, in SQL")
-        .defer(|command| define_question(command, false))
+        .about("Your own SQL query")
+        .defer(|command| define_statement(command, false))
 }
 
-/// The command with a subcommand for the file that the words name. Nowhere else is there one: it
-/// would be taken for the name of a query.
-pub(super) fn taking_files(command: Command, words: &[OsString]) -> Command {
-    let file = Command::new(FILE).about("Answer a query of your own, from a file of SQL");
-    let define: fn(Command) -> Command = match words {
+/// Adds the internal subcommand for a file, if the arguments name one. Help and suggestions would list it
+/// among the queries otherwise.
+pub(super) fn taking_files(command: Command, arguments: &[OsString]) -> Command {
+    let file = Command::new(FILE).about("Answer your own query, from a file of SQL");
+    let define: fn(Command) -> Command = match arguments {
         [_, query, file, ..] if query == "query" && file == FILE => {
-            |command| Answering::augment_args(define_question(command, true))
+            |command| AnswerOptions::augment_args(define_statement(command, true))
         }
         [_, explain, file, ..] if explain == "explain" && file == FILE => {
-            |command| define_question(command, true)
+            |command| define_statement(command, true)
         }
         _ => return command,
     };
-    let name = words[1].to_string_lossy().into_owned();
+    let name = arguments[1].to_string_lossy().into_owned();
     command.mut_subcommand(name, |command| command.subcommand(file.defer(define)))
 }
 
-/// Puts `FILE.sql` before the name of a file that stands where a query's name would: one that ends
-/// in `.sql` or has a separator in it.
-pub(super) fn with_files_named(words: &[OsString]) -> Vec<OsString> {
-    let mut words = words.to_vec();
+/// Inserts [`FILE`] before a file in the place of a query's name: an argument that ends in `.sql` or
+/// contains a path separator.
+pub(super) fn with_files_named(arguments: &[OsString]) -> Vec<OsString> {
+    let mut arguments = arguments.to_vec();
     let takes_names =
-        matches!(words.get(1).and_then(|word| word.to_str()), Some("query" | "explain"));
-    if takes_names && words.get(2).is_some_and(|word| is_file(word)) {
-        words.insert(2, FILE.into());
+        matches!(arguments.get(1).and_then(|name| name.to_str()), Some("query" | "explain"));
+    if takes_names && arguments.get(2).is_some_and(|argument| is_file(argument)) {
+        arguments.insert(2, FILE.into());
     }
-    words
+    arguments
 }
 
-fn is_file(word: &OsStr) -> bool {
-    let text = word.to_string_lossy();
-    let named = Path::new(word).extension().is_some_and(|end| end.eq_ignore_ascii_case("sql"));
-    !text.starts_with('-') && (named || text.contains(path::is_separator))
+fn is_file(argument: &OsStr) -> bool {
+    let text = argument.to_string_lossy();
+    let extension = Path::new(argument).extension();
+    let is_sql = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
+    !text.starts_with('-') && (is_sql || text.contains(path::is_separator))
 }
 
-/// The statement or the file that a subcommand was given, if it is one of these.
-pub(super) fn asked_in(matches: &ArgMatches) -> Option<&ArgMatches> {
+/// Returns `true` for the subcommands of `query` and `explain` that are not names of queries.
+pub(super) fn is_nested(name: &str) -> bool {
+    name == FILE || name == SUBCOMMAND.name
+}
+
+/// Returns the matches of a nested statement or file, if the subcommand has one.
+pub(super) fn statement_in(matches: &ArgMatches) -> Option<&ArgMatches> {
     let (name, matches) = matches.subcommand()?;
-    (name == FILE || name == SUBCOMMAND.name).then_some(matches)
-}
-
-fn run(asked: &Asked<'_>) -> Result<()> {
-    answer(asked, asked.matches)
+    is_nested(name).then_some(matches)
 }
 
 /// Answers a statement.
-pub(super) fn answer(asked: &Asked<'_>, matches: &ArgMatches) -> Result<()> {
-    let options =
-        Answering::from_arg_matches(matches).map_err(|e| usage::error(&e, asked.words))?;
+pub(super) fn answer(invocation: &Invocation<'_>, matches: &ArgMatches) -> Result<()> {
+    let options: AnswerOptions = invocation.parse_from(matches)?;
     options.output.check(Listing::Answer)?;
     let answer = on_deep_stack(|| {
-        let statement = Statement::of(asked, matches)?;
+        let statement = Statement::of(invocation, matches)?;
         let (plan, zone) = statement.plan(options.limit)?;
         let (rows, columns) = statement.placed(statement.sql.collect(plan))?;
         Ok(Answer::new(&rows, columns, zone)?)
     })?;
-    // Its columns may be called anything.
+    // A column of people may have any name here, so a file is always private.
     options.output.write_for(Access::Owner, &answer, Listing::Answer)
 }
 
-/// Shows how a statement would be run.
-pub(super) fn explain(asked: &Asked<'_>, matches: &ArgMatches) -> Result<()> {
+/// Shows the plan of a statement.
+pub(super) fn explain(invocation: &Invocation<'_>, matches: &ArgMatches) -> Result<()> {
     let plan = on_deep_stack(|| {
-        let (plan, _) = Statement::of(asked, matches)?.plan(None)?;
+        let (plan, _) = Statement::of(invocation, matches)?.plan(None)?;
         Ok(plan.explain(true)?)
     })?;
     say(&format!("{plan}\n"))
 }
 
-/// A statement, where it is from, and what it is asked of.
+/// A parsed statement with its file and its options.
 struct Statement {
     sql: Sql,
     file: Option<PathBuf>,
-    question: Question,
+    options: StatementOptions,
 }
 
 impl Statement {
-    fn of(asked: &Asked<'_>, matches: &ArgMatches) -> Result<Self> {
-        let question =
-            Question::from_arg_matches(matches).map_err(|e| usage::error(&e, asked.words))?;
+    fn of(invocation: &Invocation<'_>, matches: &ArgMatches) -> Result<Self> {
+        let options = invocation.parse_from(matches)?;
         let file = matches.try_get_one::<PathBuf>(TEXT).ok().flatten().cloned();
         let text = match &file {
             Some(file) => read(file)?,
             None => matches.get_one::<String>(TEXT).cloned().unwrap_or_default(),
         };
         let sql = placed(file.as_deref(), Sql::read(&text))?;
-        Ok(Self { sql, file, question })
+        Ok(Self { sql, file, options })
     }
 
     fn plan(&self, limit: Option<u64>) -> Result<(LazyFrame, Tz)> {
-        let lake = self.question.lake.open()?;
-        let zone = self.question.zone.of(&lake)?;
-        let plan = self.placed(self.sql.plan(&lake, &self.question.parameters, zone, limit))?;
+        let lake = self.options.lake.open()?;
+        let zone = self.options.zone.of(&lake)?;
+        let plan = self.placed(self.sql.plan(&lake, &self.options.parameters, zone, limit))?;
         Ok((plan, zone))
     }
 
@@ -208,7 +209,7 @@ impl Statement {
     }
 }
 
-/// The same, where what is wrong with a statement begins with the name of its file.
+/// Prefixes an error about a statement with the name of its file.
 fn placed<T>(file: Option<&Path>, result: Result<T>) -> Result<T> {
     result.map_err(|error| match (file, error) {
         (Some(file), error) if error.fault() == Fault::Usage => {
@@ -223,14 +224,14 @@ fn read(file: &Path) -> Result<String> {
     match std::fs::read(file) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| {
             Error::usage(format!("`{}` is not UTF-8", file.display()))
-                .hint("save it as UTF-8, without any other encoding")
+                .hint("save it as UTF-8")
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::usage(format!(
             "there is no file `{}`",
             file.display()
         ))
         .hint(
-            "a name with a separator or `.sql` is a file's; `wabalake queries` lists the queries",
+            "an argument with a path separator or `.sql` is a file; `wabalake queries` lists the queries",
         )),
         Err(error) => Err(error).context(|| format!("reading `{}`", file.display())),
     }
@@ -241,11 +242,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_a_separator_or_ends_in_sql_is_a_file() {
+    fn names_with_a_separator_or_sql_extension_are_files() {
         let named = |line: &str| {
-            let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
-            let words = with_files_named(&words);
-            words.get(2).is_some_and(|word| word == FILE)
+            let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            with_files_named(&arguments).get(2).is_some_and(|argument| argument == FILE)
         };
         for line in
             ["w query ./mine", "w query mine.sql", "w query a/b.sql -f csv", "w explain x.SQL"]

@@ -1,7 +1,7 @@
-//! `wabalake status`: what there is in a lake.
+//! `wabalake status`: lists the tables of a lake.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use clap::{Args, Command, FromArgMatches as _};
+use clap::Args;
 use polars::prelude::{Column, DataFrame, DataType};
 use wabalake_data::tables::instant;
 use wabalake_data::words::grouped;
@@ -9,14 +9,16 @@ use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions, to_stderr};
 use super::shared::{LakeOption, ZoneOption};
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::error::Result;
 use crate::lake::status::TableStatus;
 use crate::render::Answer;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "status", define, run };
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand::of::<Options>("status", "Show the tables of a lake");
 
-#[derive(Args, Debug)]
+#[derive(Args)]
+#[command(after_help = "Days are UTC days, the partitions of a table.")]
 struct Options {
     #[command(flatten)]
     lake: LakeOption,
@@ -28,28 +30,24 @@ struct Options {
     zone: ZoneOption,
 }
 
-fn define(command: Command) -> Command {
-    Options::augment_args(command).after_help("Days are UTC days, by which files are laid out.")
-}
-
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        Options::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    options.output.check(Listing::ToRead)?;
-    let lake = options.lake.open()?;
-    let zone = options.zone.of(&lake)?;
-    let status = lake.status()?;
-    let answer = Answer::new(&frame(&status.tables)?, COLUMNS.to_vec(), zone)?;
-    options.output.write(&answer, Listing::ToRead)?;
-    let last = match &status.last_load {
-        Some(load) => {
-            let time = load.time.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z");
-            format!("last load: {time}, into {}", load.tables.join(", "))
-        }
-        None => "last load: none".to_owned(),
-    };
-    to_stderr(&format!("{last}\nopen rejects: {}\n", grouped(status.open_rejects)));
-    Ok(())
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        self.output.check(Listing::ToRead)?;
+        let lake = self.lake.open()?;
+        let zone = self.zone.of(&lake)?;
+        let status = lake.status()?;
+        let answer = Answer::new(&frame(&status.tables)?, COLUMNS.to_vec(), zone)?;
+        self.output.write(&answer, Listing::ToRead)?;
+        let last = match &status.last_load {
+            Some(load) => {
+                let time = load.time.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z");
+                format!("last load: {time}, into {}", load.tables.join(", "))
+            }
+            None => "last load: none".to_owned(),
+        };
+        to_stderr(&format!("{last}\nopen rejects: {}\n", grouped(status.open_rejects)));
+        Ok(())
+    }
 }
 
 const COLUMNS: [OutputColumn; 10] = [
@@ -90,7 +88,7 @@ fn frame(tables: &[TableStatus]) -> Result<DataFrame> {
     Ok(DataFrame::new(tables.len(), columns)?)
 }
 
-/// A column of instants.
+/// Builds a column of timestamps in UTC.
 pub(super) fn instants(name: &str, of: impl Iterator<Item = DateTime<Utc>>) -> Result<Column> {
     let micros: Vec<i64> = of.map(|at| at.timestamp_micros()).collect();
     Ok(Column::new(name.into(), micros).cast(&instant())?)

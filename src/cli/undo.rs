@@ -1,42 +1,45 @@
-//! `wabalake undo`: takes the last load back.
+//! `wabalake undo`: reverts the last load.
 
-use clap::{Args as _, Command, FromArgMatches as _};
+use clap::Args;
 use wabalake_data::words::{counted, grouped};
 
 use super::output::to_stdout;
 use super::shared::LakeOption;
-use super::{Asked, Subcommand, usage};
+use super::{Run, Subcommand};
 use crate::error::Result;
 
-pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "undo", define, run };
+pub(super) const SUBCOMMAND: Subcommand = Subcommand::of::<Options>("undo", "Undo the last load");
 
-fn define(command: Command) -> Command {
-    LakeOption::augment_args(command).long_about(
-        "Take the last load back from all the tables that it touched, as a new version of each. \
-         Its files can then be loaded again. Done again, it takes the load before it back. It is \
-         refused where a later commit rewrote the same days.",
-    )
+#[derive(Args)]
+#[command(
+    long_about = "Undo the last load in every table that it changed, by a new version of each table. The \
+                  files of that load can then be loaded again. Run it again to undo the load before. It \
+                  fails if a later commit rewrote the same days."
+)]
+struct Options {
+    #[command(flatten)]
+    lake: LakeOption,
 }
 
-fn run(asked: &Asked<'_>) -> Result<()> {
-    let options =
-        LakeOption::from_arg_matches(asked.matches).map_err(|e| usage::error(&e, asked.words))?;
-    let undone = options.open()?.undo()?;
-    to_stdout(|out| {
-        let time = undone.load.time.format("%Y-%m-%dT%H:%M:%SZ");
-        writeln!(out, "the load of {time} is taken back")?;
-        for table in &undone.tables {
-            let days = table.days.len();
-            writeln!(
-                out,
-                "{}: {} as before, {} (they were {}), version {}",
-                table.table,
-                counted(days as u64, "day"),
-                counted(table.rows_after, "row"),
-                grouped(table.rows_before),
-                table.version
-            )?;
-        }
-        Ok(())
-    })
+impl Run for Options {
+    fn run(self) -> Result<()> {
+        let undone = self.lake.open()?.undo()?;
+        to_stdout(|out| {
+            let time = undone.load.time.format("%Y-%m-%dT%H:%M:%SZ");
+            writeln!(out, "the load of {time} is undone")?;
+            for table in &undone.tables {
+                let days = table.days.len();
+                writeln!(
+                    out,
+                    "{}: {} restored, {} (before: {}), version {}",
+                    table.table,
+                    counted(days as u64, "day"),
+                    counted(table.rows_after, "row"),
+                    grouped(table.rows_before),
+                    table.version
+                )?;
+            }
+            Ok(())
+        })
+    }
 }

@@ -232,7 +232,7 @@ impl Checked {
     ) -> Result<()> {
         let listing = log.list_folder()?;
         if let Err(lost) = log.clone().reaching(newest).list() {
-            let report = lost.report();
+            let report = lost.details();
             let what = match listing.newest() {
                 Some(found) => format!("ends at version {found}"),
                 None => Fault::Missing.what(),

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use wabalake_data::words::{bytes, counted, counted_as, elapsed, grouped};
 
-use crate::error::{Error, Report as Cause};
+use crate::error::{Details, Error};
 use crate::render::visible;
 
 /// What a load did.
@@ -107,7 +107,7 @@ pub struct Failure {
 
 impl Failure {
     pub(crate) fn of(file: String, error: &Error) -> Self {
-        let Cause { what, found, hint, .. } = error.report();
+        let Details { what, found, hint, .. } = error.details();
         Self { file, error: what.clone(), found: found.clone(), hint: hint.clone() }
     }
 
@@ -135,7 +135,7 @@ pub struct PassedOver {
 impl PassedOver {
     /// By what an error says of the file.
     pub(crate) fn told(file: &str, error: &Error) -> Self {
-        let what = error.report().what.as_str();
+        let what = error.details().what.as_str();
         let said = what.strip_prefix(&format!("`{file}` ")).unwrap_or(what);
         let reason = said.strip_prefix("is ").unwrap_or(said);
         Self { file: file.to_owned(), reason: reason.to_owned() }

@@ -9,9 +9,9 @@
 
 use chrono::NaiveDate;
 use polars::prelude::{Expr, LazyFrame, Scalar, col, lit};
-use wabalake_queries::query::{Buckets, Question};
+use wabalake_queries::query::{AnswerBuckets, Question};
 
-use super::mart::{Dates, Mart};
+use super::mart::Mart;
 use super::refresh::MadeFrom;
 use super::sources::Sources;
 use crate::config::Config;
@@ -29,19 +29,14 @@ pub struct FromMart {
 
 /// The answer of a question in a fresh mart, if there is one. What is wrong with a mart is no
 /// reason to fail: the tables answer then.
-pub fn answer(
-    lake: &Lake,
-    config: &Config,
-    question: &Question,
-    dates: Dates,
-) -> Result<Option<FromMart>> {
+pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Option<FromMart>> {
     let name = question.spec().name;
     if !lake.root().join("marts").is_dir() {
         return Ok(None);
     }
     for said in config.marts.iter().filter(|said| said.query == name) {
         let Ok(mart) = Mart::of(said, config) else { continue };
-        let Some(keep) = answers(&mart, question, dates) else { continue };
+        let Some(keep) = answers(&mart, question) else { continue };
         let whole = lake.snapshot(mart.layout).and_then(|snapshot| {
             snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), false)?;
             Ok(snapshot)
@@ -66,13 +61,13 @@ pub fn answer(
 
 /// Tells of a mart that cannot be read, for which the tables answer.
 pub fn pass_over(lake: &Lake, mart: &str, error: &Error) {
-    let said = &error.report().what;
+    let said = &error.details().what;
     let what = if error.may_be_damage() { "its rows cannot be read" } else { said };
     lake.warn(&format!("mart `{mart}` is passed over, the next night makes it anew: {what}"));
 }
 
 /// Which of a mart's rows answer a question, if they do.
-fn answers(mart: &Mart, question: &Question, dates: Dates) -> Option<Vec<Expr>> {
+fn answers(mart: &Mart, question: &Question) -> Option<Vec<Expr>> {
     let is = |asked: &Question| {
         asked.timezone() == question.timezone()
             && asked.sql() == question.sql()
@@ -81,8 +76,9 @@ fn answers(mart: &Mart, question: &Question, dates: Dates) -> Option<Vec<Expr>> 
     if is(&mart.question) {
         return Some(Vec::new());
     }
+    let dates = question.dates();
     // A week at the edge of a range counts only its days within: that is no row of the mart.
-    let by_days = mart.buckets().is_some_and(Buckets::are_within_days);
+    let by_days = mart.buckets().is_some_and(AnswerBuckets::are_within_days);
     if !by_days || !mart.has_no_range() || !is(&mart.asked_of(dates).ok()?) {
         return None;
     }

@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use wabalake_data::words::{did_you_mean, nearest, suggestion_and};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{Buckets, CatalogEntry, OutputColumn, Question};
+use wabalake_queries::query::{AnswerBuckets, CatalogEntry, Defaults, OutputColumn, Question};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{self, Config};
+use crate::config::{Config, MartSettings};
 use crate::error::{Error, Result};
 use crate::lake::marts::MartLayout;
 
@@ -27,9 +26,9 @@ pub struct Mart {
     /// Where it is kept.
     pub layout: &'static MartLayout,
     entry: &'static CatalogEntry,
+    /// Its options without `--from` and `--to`.
     words: Vec<String>,
-    /// Its own `--from` and `--to`.
-    range: (Option<NaiveDate>, Option<NaiveDate>),
+    defaults: Defaults,
 }
 
 impl Mart {
@@ -54,7 +53,7 @@ impl Mart {
     ///
     /// # Errors
     /// As [`Mart::all`].
-    pub fn of(said: &config::Mart, config: &Config) -> Result<Self> {
+    pub fn of(said: &MartSettings, config: &Config) -> Result<Self> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         let begins_well = said.name.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins_well || !said.name.chars().all(plain) {
@@ -66,12 +65,10 @@ impl Mart {
             let hint = suggestion_and(&said.query, entries(), "`wabalake queries` lists them");
             return Err(Error::lake(format!("no query `{}`", said.query)).hint(hint));
         };
-        let mut words = said.words();
-        let takes = |id: &str| entry.command().get_arguments().any(|arg| arg.get_id() == id);
-        if takes("timezone") && !said.params.contains_key("timezone") {
-            words.push(format!("--timezone={}", config.timezone.unwrap_or(Tz::UTC)));
-        }
-        let (question, range) = ask(entry, &words, None)?;
+        let mut words = said.arguments();
+        let defaults = Defaults::of_lake(config.timezone);
+        let question = entry.ask_for(&words, &defaults).map_err(|error| wrong(entry, &error))?;
+        words.retain(|word| !word.starts_with("--from=") && !word.starts_with("--to="));
         let people = question.columns().into_iter().find(OutputColumn::names_people);
         if let Some(people) = people.filter(|_| !config.privacy.people_in_marts) {
             return Err(Error::lake(format!("its column `{}` names people", people.name)).hint(
@@ -79,7 +76,7 @@ impl Mart {
             ));
         }
         let layout = MartLayout::of(&said.name, &question.columns());
-        Ok(Self { name: said.name.clone(), question, layout, entry, words, range })
+        Ok(Self { name: said.name.clone(), question, layout, entry, words, defaults })
     }
 
     /// Names what it says, in all that its rows depend on but rows of tables.
@@ -95,7 +92,7 @@ impl Mart {
     }
 
     /// The parts that can be worked out by themselves.
-    pub(super) fn buckets(&self) -> Option<Buckets> {
+    pub(super) fn buckets(&self) -> Option<AnswerBuckets> {
         self.question.buckets()
     }
 
@@ -104,37 +101,25 @@ impl Mart {
         &self,
         (first, last): (NaiveDate, NaiveDate),
     ) -> Option<(NaiveDate, NaiveDate)> {
-        let first = self.range.0.map_or(first, |from| first.max(from));
-        let last = self.range.1.map_or(last, |to| last.min(to));
+        let (from, to) = self.question.dates();
+        let first = from.map_or(first, |from| first.max(from));
+        let last = to.map_or(last, |to| last.min(to));
         (first <= last).then_some((first, last))
     }
 
     /// Whether it is about all days.
     pub(super) fn has_no_range(&self) -> bool {
-        self.range == (None, None)
+        self.question.dates() == (None, None)
     }
 
-    /// The same question of some dates alone.
-    pub(super) fn asked_of(&self, dates: Dates) -> Result<Question> {
-        Ok(ask(self.entry, &self.words, Some(dates))?.0)
+    /// The mart's question with other values of `--from` and `--to`, both inclusive.
+    pub(super) fn asked_of(
+        &self,
+        (from, to): (Option<NaiveDate>, Option<NaiveDate>),
+    ) -> Result<Question> {
+        let defaults = Defaults { from, to, ..self.defaults };
+        self.entry.ask_for(&self.words, &defaults).map_err(|error| wrong(self.entry, &error))
     }
-}
-
-/// `--from` and `--to`.
-pub type Dates = (Option<NaiveDate>, Option<NaiveDate>);
-
-/// The question that words ask, of other dates than they say if any are given, and their dates.
-fn ask(entry: &CatalogEntry, words: &[String], dates: Option<Dates>) -> Result<(Question, Dates)> {
-    let mut line = vec![entry.spec.name.to_owned()];
-    let is_date = |word: &&String| word.starts_with("--from=") || word.starts_with("--to=");
-    line.extend(words.iter().filter(|word| dates.is_none() || !is_date(word)).cloned());
-    let (from, to) = dates.unwrap_or_default();
-    line.extend(from.map(|date| format!("--from={date}")));
-    line.extend(to.map(|date| format!("--to={date}")));
-    let matches = entry.command().try_get_matches_from(line).map_err(|e| wrong(entry, &e))?;
-    let date = |id| matches.try_get_one::<NaiveDate>(id).ok().flatten().copied();
-    let asked = entry.ask(&matches).map_err(|error| wrong(entry, &error))?;
-    Ok((asked, (date("from"), date("to"))))
 }
 
 /// What is wrong with the options of a mart. Values are not repeated: one may be a number.
@@ -210,7 +195,7 @@ mod tests {
         assert_eq!(mart.clipped((date(1), date(4))), Some((date(3), date(4))));
         assert_eq!(mart.clipped((date(1), date(2))), None);
         let asked = mart.asked_of((Some(date(3)), Some(date(4)))).unwrap();
-        assert!(asked.instants().1.is_some());
+        assert_eq!(asked.dates(), (Some(date(3)), Some(date(4))));
     }
 
     #[test]

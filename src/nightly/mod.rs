@@ -34,7 +34,7 @@ use wabalake_data::words::{counted, suggestion};
 
 pub use self::inbox::Arrived;
 pub use self::lock::Night;
-pub use self::mart::{Dates, Mart};
+pub use self::mart::Mart;
 pub use self::refresh::Refreshed;
 pub use self::sources::Sources;
 use crate::config::Config;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wabalake_data::words::counted;
 use wabalake_queries::query::Invalidation;
-use wabalake_queries::query::invalidation::local_dates;
+use wabalake_queries::query::time::local_dates;
 
 use super::mart::Mart;
 use super::sources::{Print, Sources};
@@ -155,7 +155,7 @@ impl Work {
                 Self::All { why: "what changed is not known".to_owned() }
             });
         }
-        let table = mart.question.spec().reads.first().map_or("", |table| table.name);
+        let table = mart.question.spec().range.table().map_or("", |table| table.name);
         let why = format!("`{table}` changed on {}", counted(days, "UTC day"));
         Ok(Self::Some { stretches: joined(stretches), why })
     }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use wabalake_data::Table;
-use wabalake_queries::query::{Question, Range, Tables};
+use wabalake_queries::query::{Question, Tables};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::Result;
@@ -105,20 +105,19 @@ impl<'l> Sources<'l> {
     /// # Errors
     /// A table that cannot be read.
     pub fn tables(&self, question: &Question) -> Result<Tables> {
-        let spec = question.spec();
         let mut tables = Tables::new();
-        for (at, table) in spec.reads.iter().enumerate() {
+        for table in question.spec().reads {
             if !is_loaded_into(table) {
                 tables = tables.with(table, self.lake.tables(&[*table])?.scan(table));
                 continue;
             }
             let source = self.table(table)?;
-            let scan = match question.instants() {
-                within if at == 0 && spec.range == Range::Rows => {
+            let scan = match question.instants(table) {
+                (None, None) => source.snapshot.scan()?,
+                within => {
                     let files = source.snapshot.files_within(table.day_of, within);
                     source.snapshot.scan_files(&files)?
                 }
-                _ => source.snapshot.scan()?,
             };
             tables = tables.with(table, scan);
         }

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use chrono_tz::Tz;
 use polars::prelude::*;
 use wabalake_data::tables::instant;
-use wabalake_queries::query::zone::write_instant;
+use wabalake_queries::query::time::write_instant;
 
 /// One column, ready to be read cell by cell.
 pub(super) enum Cells {

@@ -29,7 +29,7 @@ use chrono_tz::Tz;
 use polars::prelude::PlHashMap;
 use wabalake_data::cells::phone::full_number;
 use wabalake_data::tables::{deployments, messages, sessions};
-use wabalake_queries::query::{CatalogEntry, OutputColumn, Query};
+use wabalake_queries::query::{CatalogEntry, Defaults, OutputColumn, Query};
 
 use self::answer::Answered;
 use self::html::Html;
@@ -265,25 +265,23 @@ impl Asking<'_> {
 
     fn answer(&self, entry: &CatalogEntry, period: Period, options: &[&str]) -> Result<Answered> {
         let name = entry.spec.name;
-        let range = [format!("--from={}", period.from), format!("--to={}", period.to)];
-        let command = entry.command();
-        let takes = |option: &str| {
-            let name = option.trim_start_matches('-').split('=').next();
-            command.get_arguments().any(|argument| argument.get_long() == name)
-        };
+        let defaults =
+            Defaults { timezone: period.zone, from: Some(period.from), to: Some(period.to) };
+        let question = entry
+            .ask_for(options, &defaults)
+            .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
+        let (from, to) = question.dates();
+        let dates = [("--from", from), ("--to", to)];
+        let dates =
+            dates.into_iter().filter_map(|(option, date)| Some(format!("{option}={}", date?)));
         let mut words = vec![name.to_owned()];
-        words.extend(range.into_iter().filter(|option| takes(option)));
-        words.extend(Some(format!("--timezone={}", period.zone)).filter(|option| takes(option)));
+        words.extend(dates);
+        words.push(format!("--timezone={}", question.timezone()));
         words.extend(options.iter().map(|option| (*option).to_owned()));
         let asked = words.join(" ");
         if let Some(known) = self.known.borrow().get(&asked) {
             return Ok(known.clone());
         }
-        let question = command
-            .clone()
-            .try_get_matches_from(&words)
-            .and_then(|matches| entry.ask(&matches))
-            .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
         if !self.with_people && question.columns().iter().any(OutputColumn::names_people) {
             return Err(Error::bug(format!("`{name}` names people on a page that names nobody")));
         }

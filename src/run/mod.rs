@@ -1,5 +1,5 @@
-//! Runs a named query: on this machine, by Polars, or on a cluster, by Spark. Runs a person's own, in
-//! SQL, by Polars.
+//! Runs queries: those of the catalog with Polars on this machine or with Spark on a cluster, and users' own
+//! SQL with Polars.
 
 pub mod polars;
 #[cfg(feature = "cluster")]

@@ -1,4 +1,4 @@
-//! Collects a query's plan over the newest version of each table that it reads.
+//! Plans and collects a query of the catalog over the newest version of each table.
 
 use polars::prelude::{DataFrame, LazyFrame};
 use wabalake_queries::query::{ENGINE, Envelope, Question};
@@ -6,16 +6,15 @@ use wabalake_queries::query::{ENGINE, Envelope, Question};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 
-/// The plan of a question over a lake, of which at most so many rows are wanted. Logs are read,
-/// data is not.
+/// Builds the lazy plan of a question, with at most `limit` rows. Reads transaction logs, but no data.
 ///
 /// # Errors
-/// A table that cannot be read.
+/// A table cannot be read.
 pub fn plan(lake: &Lake, question: &Question, limit: Option<u64>) -> Result<LazyFrame> {
     Ok(limited(question.plan(&lake.tables(question.spec().reads)?)?, limit))
 }
 
-/// At most so many of the first rows of an answer.
+/// Limits a plan to its first rows.
 pub fn limited(answer: LazyFrame, rows: Option<u64>) -> LazyFrame {
     match rows.and_then(|rows| rows.try_into().ok()) {
         Some(rows) => answer.limit(rows),
@@ -23,11 +22,11 @@ pub fn limited(answer: LazyFrame, rows: Option<u64>) -> LazyFrame {
     }
 }
 
-/// What stands around an answer in a response of Meta's API, with what was met of accounts, lines
-/// and countries; none where it can be no response.
+/// Returns the envelope of an answer in a response of Meta's API, and the accounts, lines and countries that
+/// occur in it. Returns `None` for queries without such a response.
 ///
 /// # Errors
-/// Tables that cannot be read.
+/// A table cannot be read.
 pub fn envelope(lake: &Lake, question: &Question) -> Result<Option<(Envelope, DataFrame)>> {
     let tables = lake.tables(question.spec().reads)?;
     let Some(envelope) = question.envelope(&tables)? else { return Ok(None) };
@@ -35,10 +34,10 @@ pub fn envelope(lake: &Lake, question: &Question) -> Result<Option<(Envelope, Da
     Ok(Some((envelope, met)))
 }
 
-/// The answer of a plan to a question.
+/// Collects the plan of a question.
 ///
 /// # Errors
-/// Files that cannot be read.
+/// A file cannot be read.
 pub fn collect(plan: LazyFrame, question: &Question) -> Result<DataFrame> {
     let answered = plan.collect_with_engine(ENGINE);
     Ok(answered.context(|| format!("answering `{}`", question.spec().name))?.unwrap_single())

@@ -1,24 +1,55 @@
-//! Meta's field expressions: `conversation_analytics.start(1685602800).end(1688194800)
+//! Parser of Meta's field expressions: `conversation_analytics.start(1685602800).end(1688194800)
 //! .granularity(MONTHLY).dimensions(["COUNTRY","PHONE"])`.
 //!
 //! ```text
 //! expression  ?fields=  FIELD  call*  &access_token=…     all but FIELD may be missing
 //! call        . name ( value )
-//! value       word, or [ word , … ]                       words with quotes or without
+//! value       word, or [ word , … ]                       words may be quoted
 //! ```
 //!
-//! Spaces and line breaks count nowhere. What stands before `fields=` and after `&` is dropped
-//! before anything is looked at: no error repeats a token.
+//! White space is ignored. The text before `fields=` and after `&` is dropped first, so that no error
+//! message repeats an access token.
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
-use wabalake_data::tables::meta_points::FIELDS;
+use wabalake_data::Invalid;
+use wabalake_data::tables::meta_points::{END, FIELDS, START};
 use wabalake_data::words::suggestion_and;
 
-use super::super::days::read_date;
-use super::super::zone::day_start;
-use super::{Field, Granularity};
+use super::fields::Field;
+use super::options::of;
+use super::points::Granularity;
+use crate::query::time::{SECOND, Span, day_start, read_date};
 
-const SECOND: i64 = 1_000_000;
+/// An instant, or a date whose zone is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// Microseconds since 1970.
+    At(i64),
+    /// The start of a local date.
+    Date(NaiveDate),
+}
+
+/// The values of `start`, `end` and `use_waba_timezone`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    start: Option<Moment>,
+    end: Option<Moment>,
+    /// `true` if `use_waba_timezone` is false.
+    in_utc: bool,
+}
+
+impl Bounds {
+    /// The interval from `start` to `end`, with dates and buckets in a time zone.
+    pub(super) fn span(self, timezone: Tz) -> Span {
+        let timezone = if self.in_utc { Tz::UTC } else { timezone };
+        let micros = |moment| match moment {
+            Moment::At(at) => at,
+            Moment::Date(date) => day_start(timezone, date),
+        };
+        Span { from: self.start.map(micros), until: self.end.map(micros), timezone }
+    }
+}
 
 /// The calls of an expression: each name with the words of its value.
 #[derive(Debug)]
@@ -27,11 +58,11 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    /// Reads an expression that asks for a field.
+    /// Parses an expression of a field.
     ///
     /// # Errors
-    /// What is wrong with it, without the value of any call.
-    pub(super) fn read<F: Field>(text: &str) -> Result<Self, String> {
+    /// A syntax error, an unknown name or another field. No error repeats the value of a call.
+    pub(super) fn read<F: Field>(text: &str) -> Result<Self, Invalid> {
         let head = text.split('(').next().unwrap_or_default();
         let text = head.find("fields=").map_or(text, |at| &text[at + "fields=".len()..]);
         let text = text.split('&').next().unwrap_or_default();
@@ -51,74 +82,86 @@ impl Expression {
                 return Err(unknown_name::<F>(&name));
             }
             if calls.iter().any(|(before, _)| *before == name) {
-                return Err(format!("`{name}` is said twice\n  hint: leave one of them out"));
+                let twice = Invalid::new(format!("`{name}` is given twice"));
+                return Err(twice.hint("leave one of them out"));
             }
             if rest.next() != Some('(') {
-                return Err(format!("`{name}` is followed by no value\n  hint: write {name}(…)"));
+                let bare = Invalid::new(format!("`{name}` is followed by no value"));
+                return Err(bare.hint(format!("write {name}(…)")));
             }
             let words = rest.words().ok_or_else(|| {
-                format!("the value of `{name}` does not end\n  hint: close its quotes and brackets")
+                Invalid::new(format!("the value of `{name}` does not end"))
+                    .hint("close its quotes and brackets")
             })?;
             calls.push((name, words));
         }
         Ok(Self { calls })
     }
 
-    /// The words of a call, if it is there.
+    /// The words of a call; `None` if there is no such call.
     pub(super) fn words(&self, name: &str) -> Option<&[String]> {
         let call = self.calls.iter().find(|(called, _)| called == name);
         call.map(|(_, words)| words.as_slice())
     }
 
-    /// The one word of a call, if it is there.
-    fn word(&self, name: &str) -> Result<Option<&str>, String> {
+    /// The only word of a call; `None` if there is no such call.
+    fn word(&self, name: &str) -> Result<Option<&str>, Invalid> {
         match self.words(name) {
             None => Ok(None),
             Some([word]) => Ok(Some(word.as_str())),
-            Some(_) => Err(format!("`{name}` takes one value\n  hint: write {name}(…)")),
+            Some(_) => {
+                Err(Invalid::new(format!("`{name}` takes one value"))
+                    .hint(format!("write {name}(…)")))
+            }
         }
     }
 
-    /// The value of a call that is true or false.
-    pub(super) fn truth(&self, name: &str) -> Result<Option<bool>, String> {
+    /// The values of `start`, `end` and `use_waba_timezone`.
+    pub(super) fn bounds(&self) -> Result<Bounds, Invalid> {
+        let in_utc = self.boolean("use_waba_timezone")? == Some(false);
+        Ok(Bounds { start: self.moment(START)?, end: self.moment(END)?, in_utc })
+    }
+
+    /// The boolean value of a call.
+    fn boolean(&self, name: &str) -> Result<Option<bool>, Invalid> {
         let read = |word: &str| match word.to_lowercase().as_str() {
             "true" | "1" => Ok(true),
             "false" | "0" => Ok(false),
-            _ => Err(format!("`{name}` is neither true nor false\n  hint: write {name}(true)")),
+            _ => Err(Invalid::new(format!("`{name}` is neither true nor false"))
+                .hint(format!("write {name}(true)"))),
         };
         self.word(name)?.map(read).transpose()
     }
 
-    /// The value of a call that is a number of seconds since 1970, or a date of a zone, in
-    /// microseconds.
-    pub(super) fn instant(&self, name: &str, zone: Tz) -> Result<Option<i64>, String> {
+    /// The value of a call that is a number of seconds since 1970 or a date.
+    fn moment(&self, name: &str) -> Result<Option<Moment>, Invalid> {
         let read = |word: &str| {
             if let Ok(seconds) = word.parse::<i64>() {
-                // No later than SQL has years.
+                // SQL timestamps go from year 1 to year 9999.
                 let known = (-62_135_596_800..=253_402_300_799).contains(&seconds);
-                let micros = known.then_some(seconds.saturating_mul(SECOND));
-                return micros.ok_or_else(|| {
-                    format!("`{name}` is no time\n  hint: it is in seconds since 1970")
+                let at = known.then_some(Moment::At(seconds.saturating_mul(SECOND)));
+                return at.ok_or_else(|| {
+                    Invalid::new(format!("`{name}` is no time")).hint("it is in seconds since 1970")
                 });
             }
-            let date = read_date(word).map_err(|fault| format!("`{name}`: {fault}"));
-            date.map(|date| day_start(zone, date))
+            read_date(word).map(Moment::Date).map_err(|invalid| of(name, invalid))
         };
         self.word(name)?.map(read).transpose()
     }
 
-    /// How long buckets are, if it is said.
-    pub(super) fn granularity(&self, days_only: bool) -> Result<Option<Granularity>, String> {
+    /// The value of `granularity`.
+    pub(super) fn granularity(&self, days_only: bool) -> Result<Option<Granularity>, Invalid> {
         let Some(word) = self.word("granularity")? else { return Ok(None) };
         let known = if days_only { "DAY, DAILY" } else { "HALF_HOUR, DAY, DAILY, MONTH, MONTHLY" };
         let read = Granularity::read(word);
         let read = read.filter(|read| !days_only || *read == Granularity::Day);
-        let fault = || format!("`granularity`: no such length\n  hint: it takes {known}");
+        let fault =
+            || Invalid::new("`granularity`: no such length").hint(format!("it takes {known}"));
         read.ok_or_else(fault).map(Some)
     }
 }
 
-/// What can be called on a field.
+/// The names of the calls that a field takes.
 fn names<F: Field>() -> impl Iterator<Item = &'static str> {
     let dimensions = (!F::DIMENSIONS.is_empty()).then_some("dimensions");
     let metrics = F::CHOOSES.then_some("metric_types");
@@ -130,34 +173,34 @@ fn names<F: Field>() -> impl Iterator<Item = &'static str> {
         .chain(metrics)
 }
 
-fn unknown_name<F: Field>(name: &str) -> String {
+fn unknown_name<F: Field>(name: &str) -> Invalid {
     let all = names::<F>().collect::<Vec<_>>().join(", ");
     let hint = suggestion_and(name, names::<F>(), &format!("it takes {all}"));
-    format!("`{}` takes no `{}`\n  hint: {hint}", F::NAME, shown(name))
+    Invalid::new(format!("`{}` takes no `{}`", F::NAME, shown(name))).hint(hint)
 }
 
-fn another_field<F: Field>(field: &str) -> String {
+fn another_field<F: Field>(field: &str) -> Invalid {
     let hint = match FIELDS.iter().find(|known| **known == field) {
         Some(known) => format!("ask `wabalake query {}`", known.replace('_', "-")),
         None => format!("write {}.start(…).end(…)", F::NAME),
     };
-    format!("`--fields` asks for `{}`, not for `{}`\n  hint: {hint}", shown(field), F::NAME)
+    Invalid::new(format!("`--fields` asks for `{}`, not for `{}`", shown(field), F::NAME))
+        .hint(hint)
 }
 
-fn malformed(expected: &str, after: Option<&(String, Vec<String>)>) -> String {
+fn malformed(expected: &str, after: Option<&(String, Vec<String>)>) -> Invalid {
     let after = after.map_or("the field".to_owned(), |(name, _)| format!("`{name}(…)`"));
-    format!(
-        "`--fields` needs {expected} after {after}\n  hint: write FIELD.name(value).name(value)"
-    )
+    Invalid::new(format!("`--fields` needs {expected} after {after}"))
+        .hint("write FIELD.name(value).name(value)")
 }
 
-/// A name as it may be repeated.
+/// A name for an error message; `…` if it may be a phone number or a token.
 fn shown(name: &str) -> &str {
     let digits = name.chars().filter(char::is_ascii_digit).count();
     if digits > 8 || name.len() > 40 { "…" } else { name }
 }
 
-/// The letters of an expression that are yet to be read, but for space.
+/// The rest of an expression that is not parsed yet.
 struct Letters<'a> {
     rest: &'a str,
 }
@@ -171,7 +214,7 @@ impl Letters<'_> {
         letter
     }
 
-    /// Letters, digits and `_`; space within is none.
+    /// Parses a name of letters, digits and `_`, ignoring white space within.
     fn name(&mut self) -> String {
         let mut name = String::new();
         loop {
@@ -186,7 +229,7 @@ impl Letters<'_> {
         }
     }
 
-    /// The words of a value and its closing parenthesis; none where there is none.
+    /// Parses the words of a value up to its closing parenthesis; `None` if it is not closed.
     fn words(&mut self) -> Option<Vec<String>> {
         let mut words = vec![String::new()];
         let mut quote = None;
@@ -197,7 +240,7 @@ impl Letters<'_> {
                 (letter, Some(open)) if closes(open, letter) => quote = None,
                 ('"' | '\'' | '“' | '”' | '‘' | '’', None) => quote = Some(letter),
                 (')', None) => break,
-                // A quoted `COUNTRY,PHONE` is two words.
+                // Quotes do not escape a comma: `"COUNTRY,PHONE"` is two words.
                 (',', _) => words.push(String::new()),
                 ('[' | ']', None) => {}
                 (letter, None) if letter.is_whitespace() => {}
@@ -209,7 +252,8 @@ impl Letters<'_> {
     }
 }
 
-/// Whether a letter closes a quote; curly ones are as they came from a document.
+/// Returns `true` if a letter closes a quote. Curly quotes, pasted from a document, close in either
+/// direction.
 fn closes(open: char, letter: char) -> bool {
     match open {
         '“' | '”' => matches!(letter, '“' | '”'),
@@ -220,9 +264,9 @@ fn closes(open: char, letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::OutputColumn;
-    use super::super::{BY_CONVERSATION_CATEGORY, BY_PHONE, Filter};
+    use super::super::fields::{BY_CONVERSATION_CATEGORY, BY_PHONE, Filter};
     use super::*;
+    use crate::query::OutputColumn;
 
     struct Conversations;
 
@@ -233,19 +277,20 @@ mod tests {
         const MEASURES: &'static [OutputColumn] = &[];
     }
 
-    fn read(text: &str) -> Result<Expression, String> {
+    fn read(text: &str) -> Result<Expression, Invalid> {
         Expression::read::<Conversations>(text)
     }
 
     #[test]
-    fn an_expression_is_read_as_a_document_has_it() {
+    fn expressions_pasted_from_documents_are_parsed() {
         let verbatim = "?fields=conversation_analytics\n.start(1685602800)\n.end(1685689200)\n\
                         .granularity(HALF_HOUR)\n.phone_numbers([\"19195552584\"])\n\
                         .dimensions([\"CONVERSATION_CATEGORY\",“CONVERSATION_TYPE”,\"COUNTRY,PHONE\"])\n\
                         &access_token=your-access-token";
         for text in [verbatim, &format!("https://graph.facebook.com/v17.0\n/1/{verbatim}")] {
             let read = read(text).unwrap();
-            assert_eq!(read.instant("start", Tz::UTC), Ok(Some(1_685_602_800_000_000)));
+            let from = read.bounds().unwrap().span(Tz::UTC).from;
+            assert_eq!(from, Some(1_685_602_800_000_000));
             assert_eq!(read.granularity(false), Ok(Some(Granularity::HalfHour)));
             assert_eq!(read.words("phone_numbers"), Some(&["19195552584".to_owned()][..]));
             let dimensions = read.words("dimensions").unwrap();
@@ -257,33 +302,35 @@ mod tests {
         let read =
             read("conversation_analytics . start ( 2025-06-01 ) .phone_numbers([ ])").unwrap();
         let midnight = 1_748_754_000_000_000;
-        assert_eq!(read.instant("start", chrono_tz::America::Bogota), Ok(Some(midnight)));
+        let from = read.bounds().unwrap().span(chrono_tz::America::Bogota).from;
+        assert_eq!(from, Some(midnight));
         assert_eq!(read.words("phone_numbers"), Some(&[][..]));
         assert_eq!(read.words("dimensions"), None);
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_token() {
+    fn errors_never_repeat_the_token() {
         for (text, said) in [
             ("analytics.start(1)", "ask `wabalake query analytics`"),
             ("conversation_analytics.dimension([])", "did you mean `dimensions`?"),
             ("conversation_analytics.product_types([0])", "takes no `product_types`"),
             ("conversation_analytics.access_tokens(SECRET)", "takes no `access_tokens`"),
-            ("conversation_analytics.start(1).start(2)", "`start` is said twice"),
+            ("conversation_analytics.start(1).start(2)", "`start` is given twice"),
             ("conversation_analytics.start(1", "the value of `start` does not end"),
             ("conversation_analytics.start", "`start` is followed by no value"),
             ("conversation_analytics.start(1)end(2)", "a dot and a name after `start(…)`"),
             ("", "write conversation_analytics.start(…)"),
         ] {
             let fault = read(&format!("{text}&access_token=SECRET")).unwrap_err();
+            let fault = format!("{fault}: {}", fault.hint.as_deref().unwrap_or_default());
             assert!(fault.contains(said), "{text}: {fault}");
             assert!(!fault.contains("SECRET"), "{text}: {fault}");
         }
         let value = |text: &str| read(&format!("conversation_analytics.{text}")).unwrap();
-        assert!(value("start([1,2])").instant("start", Tz::UTC).is_err());
-        assert!(value("start(soon)").instant("start", Tz::UTC).is_err());
+        assert!(value("start([1,2])").bounds().is_err());
+        assert!(value("start(soon)").bounds().is_err());
+        assert!(value("use_waba_timezone(maybe)").bounds().is_err());
         assert!(value("granularity(YEAR)").granularity(false).is_err());
         assert!(value("granularity(MONTHLY)").granularity(true).is_err());
-        assert!(value("use_waba_timezone(maybe)").truth("use_waba_timezone").is_err());
     }
 }

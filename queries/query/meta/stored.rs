@@ -1,16 +1,17 @@
-//! Points as Meta gave them.
+//! The points that Meta reported, without double counting.
 //!
-//! The same conversations may be stored several times, broken down in several ways: of a bucket
-//! and account only one breakdown is added up, the one with the fewest dimensions among those that
-//! have all that is asked for. Nor are points of several lengths mixed.
+//! The same conversations may be stored several times, broken down by different dimensions. For each
+//! bucket and account, only one breakdown is added up: the one with the fewest dimensions among those
+//! that have all required ones. Points of different granularities are never mixed.
 //!
-//! The points of `analytics` have no dimensions; whole responses are for some lines and countries.
+//! Points of `analytics` have no dimensions. Instead, each response covers some lines and countries,
+//! and responses that overlap a wider one are left out:
 //!
 //! ```text
-//! response    lines     of one bucket, where nothing is asked for
-//! first       A, B      counts
-//! second      A         does not: A is in the first
-//! third       C         counts
+//! response    lines     of one bucket, without a filter
+//! first       A, B      counted
+//! second      A         not counted: the first covers A
+//! third       C         counted
 //! ```
 
 use polars::prelude::{
@@ -21,37 +22,37 @@ use wabalake_data::tables::meta_points::{
     self, COUNTRY_CODES, DIMENSIONS, END, FIELD, GRANULARITY, PHONE_NUMBERS, START, WABA_ID,
 };
 
-use super::super::OutputColumn;
-use super::super::tables::Tables;
-use super::{Field, Points, stored_list};
+use super::fields::Field;
+use super::points::{Points, column_of, is_one_of, stored_list};
+use crate::query::OutputColumn;
+use crate::query::tables::Tables;
+use crate::query::time::SECOND;
 
-const SECOND: i64 = 1_000_000;
-
-/// What comes first of what is told twice.
+/// Precedence among points that count the same messages; the lowest wins.
 const RANK: &str = "rank";
 
 impl<F: Field> Points<F> {
-    /// What Meta said, added up by bucket and dimensions. A sum is null where one of its points
-    /// does not tell.
+    /// Sums the reported points by bucket and dimensions. A sum is null if one of its points lacks
+    /// the measure.
     pub(super) fn stored(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
         let chosen = self
             .filters()
-            .filter(|(filter, _)| is_told::<F>(filter.column))
+            .filter(|(filter, _)| is_stored::<F>(filter.column))
             .fold(self.chosen(tables)?, |points, (filter, allowed)| {
-                points.filter(super::is_one_of(filter.column, allowed))
+                points.filter(is_one_of(filter.column, allowed))
             });
         let mut key = vec![col(START), col(END)];
         key.extend(self.split_by().into_iter().map(col));
         let sum = |measure: &OutputColumn| {
-            let is_told = col(measure.name).null_count().eq(lit(0));
+            let is_complete = col(measure.name).null_count().eq(lit(0));
             let sum = col(measure.name).cast(measure.of.data_type()).sum();
-            when(is_told).then(sum).otherwise(lit(Null {})).alias(measure.name)
+            when(is_complete).then(sum).otherwise(lit(Null {})).alias(measure.name)
         };
         let sums: Vec<Expr> = F::MEASURES.iter().map(sum).collect();
         Ok(chosen.group_by(key).agg(sums))
     }
 
-    /// The stored points of the one breakdown that is added up, before any filter.
+    /// The stored points of the breakdown that is added up, before the filters.
     pub(super) fn chosen(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
         let points = tables
             .scan(&meta_points::TABLE)
@@ -59,8 +60,8 @@ impl<F: Field> Points<F> {
             .filter(col(GRANULARITY).eq(lit(self.granularity.word())));
         let from =
             self.first_bucket().map(|from| col(START).gt_eq(lit(-(-from).div_euclid(SECOND))));
-        let until = self.span.until.map(|until| {
-            // A second that has begun before the end counts.
+        let until = self.span().until.map(|until| {
+            // A second that begins before the end counts.
             col(START).lt(lit(-(-until).div_euclid(SECOND)))
         });
         let within = from.into_iter().chain(until);
@@ -80,24 +81,22 @@ impl<F: Field> Points<F> {
         Ok(points.with_column(rank.alias(RANK)).filter(col(RANK).eq(first)))
     }
 
-    /// The points of the responses for the lines and countries that are asked for; else, of those
-    /// that have a line and a country in common, only of the one for the most.
+    /// The points of the responses for exactly the lines and countries asked for. Without such a
+    /// filter: of responses that overlap in a line and a country, only the points of the widest.
     fn widest(&self, points: LazyFrame) -> LazyFrame {
-        const OTHER: &str = "_other";
-        let lists = [PHONE_NUMBERS, COUNTRY_CODES];
         let points = self.filters().fold(points, |points, (filter, allowed)| {
-            match stored_list(allowed).filter(|_| lists.contains(&filter.name)) {
+            match stored_list(allowed).filter(|_| LISTS.contains(&filter.name)) {
                 Some(list) => points.filter(col(filter.name).eq(lit(list))),
                 None => points,
             }
         });
         let bucket = [WABA_ID, START, END].map(col);
-        let request = [&bucket[..], &lists.map(col)].concat();
+        let request = [&bucket[..], &LISTS.map(col)].concat();
         let responses = points
             .clone()
             .select(&request)
             .unique(None, UniqueKeepStrategy::Any)
-            // A response that names none is for all.
+            // A response without a list covers all.
             .sort_by_exprs(
                 [
                     col(PHONE_NUMBERS).is_null(),
@@ -110,49 +109,55 @@ impl<F: Field> Points<F> {
                 SortMultipleOptions::default().with_order_descending(true),
             )
             .with_row_index(RANK, None);
-        let each = |list: &str| col(list).str().split(lit(",")).alias(format!("{list}_each"));
-        let has = |list: &str| {
-            let other = col(format!("{list}{OTHER}"));
-            let word = col(format!("{list}_each"));
-            let word = concat_str([lit(","), word, lit(",")], "", false);
-            let has = listed(other.clone()).str().contains_literal(word);
-            other.is_null().or(has.fill_null(lit(true)))
-        };
-        let left = JoinArgs {
-            nulls_equal: true,
-            suffix: Some(OTHER.into()),
-            ..JoinArgs::new(JoinType::Inner)
-        };
-        let apart = responses.clone().with_columns(lists.map(each));
-        let keep_nulls = ExplodeOptions { empty_as_null: true, keep_nulls: true };
-        let words = lists.map(|list| format!("{list}_each"));
-        let apart = words.iter().fold(apart, |apart, words| {
-            apart.explode(by_name([words.as_str()], true, false), keep_nulls)
-        });
-        let told_before = apart
-            .join(responses, &bucket, &bucket, left)
-            .filter(col(format!("{RANK}{OTHER}")).lt(col(RANK)))
-            .filter(has(PHONE_NUMBERS).and(has(COUNTRY_CODES)))
-            .select(&request)
-            .unique(None, UniqueKeepStrategy::Any);
+        let covered = covered(responses, &bucket).select(&request);
+        let covered = covered.unique(None, UniqueKeepStrategy::Any);
         let anti = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Anti) };
-        points.join(told_before, &request, &request, anti)
+        points.join(covered, &request, &request, anti)
     }
 }
 
-/// Whether stored points have the column that a filter compares.
-fn is_told<F: Field>(column: &str) -> bool {
-    let by_dimension = F::DIMENSIONS.iter().filter_map(|word| super::column_of(word));
-    let always = F::ALWAYS.iter().map(|column| column.name);
-    by_dimension.chain(always).any(|told| told == column)
+/// The lists of lines and countries that a response covers.
+const LISTS: [&str; 2] = [PHONE_NUMBERS, COUNTRY_CODES];
+
+/// The responses that share a line and a country with one of a lower [`RANK`] for the same bucket.
+fn covered(responses: LazyFrame, bucket: &[Expr]) -> LazyFrame {
+    const OTHER: &str = "_other";
+    let words = |list: &str| format!("{list}_each");
+    let each = LISTS.map(|list| col(list).str().split(lit(",")).alias(words(list)));
+    let keep_nulls = ExplodeOptions { empty_as_null: true, keep_nulls: true };
+    let exploded = LISTS.iter().fold(responses.clone().with_columns(each), |exploded, list| {
+        exploded.explode(by_name([words(list)], true, false), keep_nulls)
+    });
+    let shares = |list: &str| {
+        let other = col(format!("{list}{OTHER}"));
+        let word = concat_str([lit(","), col(words(list)), lit(",")], "", false);
+        let has = listed(other.clone()).str().contains_literal(word);
+        other.is_null().or(has.fill_null(lit(true)))
+    };
+    let inner = JoinArgs {
+        nulls_equal: true,
+        suffix: Some(OTHER.into()),
+        ..JoinArgs::new(JoinType::Inner)
+    };
+    exploded
+        .join(responses, bucket, bucket, inner)
+        .filter(col(format!("{RANK}{OTHER}")).lt(col(RANK)))
+        .filter(shares(PHONE_NUMBERS).and(shares(COUNTRY_CODES)))
 }
 
-/// A stored list with a comma at either end, so that its words are found whole.
+/// Returns `true` if stored points have the column that a filter compares.
+fn is_stored<F: Field>(column: &str) -> bool {
+    let by_dimension = F::DIMENSIONS.iter().filter_map(|word| column_of(word));
+    let always = F::ALWAYS.iter().map(|column| column.name);
+    by_dimension.chain(always).any(|stored| stored == column)
+}
+
+/// A stored list with a comma at either end, so that a search finds whole words.
 fn listed(list: Expr) -> Expr {
     concat_str([lit(","), list, lit(",")], "", false)
 }
 
-/// How many words a stored list has.
+/// The number of words of a stored list.
 fn size(list: &str) -> Expr {
     let commas = col(list).str().count_matches(lit(","), true);
     (commas + lit(1)).fill_null(lit(0))

@@ -1,4 +1,4 @@
-//! Sums of money, at the edge of what an amount may be.
+//! Sums of the greatest amounts that a column can hold.
 
 use polars::prelude::*;
 use wabalake_data::Table;
@@ -6,19 +6,19 @@ use wabalake_data::tables::{
     UTC_DAY, ad_spend, conversions, meta_points, rates, session_summaries,
 };
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::money::{AMOUNT, summed};
+use wabalake_queries::query::billing::money::{AMOUNT, summed};
 use wabalake_queries::query::{CatalogEntry, ENGINE, Question, Tables, Type};
 
 use crate::{fixtures, golden};
 
-/// What an amount may be at most, in millionths.
+/// The greatest amount, in millionths.
 const MOST: i128 = 999_999_999_999_999_999;
 
 fn is_money(of: &DataType) -> bool {
     matches!(of, DataType::Decimal(..))
 }
 
-/// A table whose amounts are all of one size, with the signs that they have.
+/// A table whose amounts are replaced by one absolute value, with their own signs.
 fn all_of(rows: &DataFrame, size: i128) -> DataFrame {
     let mut rows = rows.clone();
     let amounts: Vec<Column> =
@@ -33,7 +33,7 @@ fn all_of(rows: &DataFrame, size: i128) -> DataFrame {
     rows
 }
 
-/// The answer where the amounts of one table are all of one size.
+/// The answer if all amounts of one table have one absolute value.
 fn answer(entry: &CatalogEntry, question: &Question, sized: &Table, size: i128) -> DataFrame {
     let tables = fixtures::given().fold(Tables::new(), |tables, table| {
         let rows = fixtures::read(entry, table);
@@ -44,8 +44,8 @@ fn answer(entry: &CatalogEntry, question: &Question, sized: &Table, size: i128) 
     golden::on_a_large_stack(|| plan.collect_with_engine(ENGINE).unwrap().unwrap_single())
 }
 
-/// Amounts as great as they may be add up to what the same amounts add up to when they are small:
-/// no sum is null for its size, nor anything that is worked out from one.
+/// Sums of the greatest amounts are multiples of the sums of the smallest: none overflows or becomes
+/// null, nor does anything computed from one.
 #[test]
 fn sums_of_the_greatest_amounts_are_exact() {
     let priced: [&'static Table; 5] = [
@@ -62,24 +62,24 @@ fn sums_of_the_greatest_amounts_are_exact() {
         let questions = cases.map(|case| golden::ask(entry, &case.arguments));
         let of_money =
             |question: &Question| question.columns().iter().any(|column| column.of == Type::Money);
-        // What is asked further adds the same up in other ways.
+        // Three cases of a query are enough: more sum the same amounts.
         for question in questions.filter(of_money).take(3) {
             for table in priced.iter().filter(|table| entry.spec.reads.contains(table)) {
                 sign = -sign;
                 let factor = sign * MOST;
                 let [small, great] = [1, factor].map(|size| answer(entry, &question, table, size));
-                let told = format!("{question:?} of {}", table.name);
-                assert_eq!(small.height(), great.height(), "{told}");
+                let label = format!("{question:?} of {}", table.name);
+                assert_eq!(small.height(), great.height(), "{label}");
                 for (small, great) in small.columns().iter().zip(great.columns()) {
-                    assert_eq!(small.null_count(), great.null_count(), "{told}: {small:?}");
+                    assert_eq!(small.null_count(), great.null_count(), "{label}: {small:?}");
                     if !is_money(small.dtype()) {
                         continue;
                     }
-                    assert_eq!(*great.dtype(), Type::Money.data_type(), "{told}");
+                    assert_eq!(*great.dtype(), Type::Money.data_type(), "{label}");
                     let [small, great] = [small, great].map(|c| c.decimal().unwrap().physical());
                     for (small, great) in small.iter().zip(great.iter()) {
                         let is_so = great == small || great == small.map(|s| s * factor);
-                        assert!(is_so, "{told}: {small:?} became {great:?}");
+                        assert!(is_so, "{label}: {small:?} became {great:?}");
                         if great.is_some_and(|great| great.abs() > MOST) {
                             beyond.push((entry.spec.name, table.name));
                         }
@@ -103,9 +103,9 @@ fn sums_of_the_greatest_amounts_are_exact() {
     }
 }
 
-/// A million of the greatest amounts, twice: 2 × 10¹⁸, with all six decimals.
+/// Two million of the greatest amounts: 2 × 10¹⁸, with all six decimals.
 #[test]
-fn a_million_great_amounts_add_up() {
+fn two_million_great_amounts_are_summed_exactly() {
     for sign in [1, -1] {
         let units = Int128Chunked::full("value".into(), sign * MOST, 1_000_000);
         let amounts = units.into_decimal(18, 6).unwrap().into_column();
@@ -122,9 +122,9 @@ fn a_million_great_amounts_add_up() {
     }
 }
 
-/// What a vendor reported of one day, far beyond what 64 bits of millionths hold.
+/// Reported amounts of one day that exceed 64 bits of millionths.
 #[test]
-fn great_figures_are_reconciled() {
+fn great_amounts_are_reconciled() {
     use wabalake_data::tables::session_summaries::{AMOUNT, DATE, NUMBER_OF_SESSIONS, TABLE};
     let columns = TABLE.schema();
     let columns = columns.iter().map(|(name, of)| match name.as_str() {

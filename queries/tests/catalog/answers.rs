@@ -1,4 +1,4 @@
-//! What holds for the answers of every entry, whatever they say.
+//! Properties of the answers of every query.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -9,12 +9,12 @@ use std::sync::Arc;
 use polars::prelude::*;
 use wabalake_data::tables::{CONVERSION_KEY, MESSAGE_KEY, SESSION_KEY, USER_KEY, UTC_DAY};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{CatalogEntry, ENGINE, Order, Question, Range, Tables};
+use wabalake_queries::query::{CatalogEntry, ENGINE, Order, Question, Tables};
 
 use crate::fixtures;
 use crate::golden::{answer, answer_by, ask, cases, on_a_large_stack};
 
-/// Every golden command of every entry.
+/// Every golden command of every query.
 fn questions() -> impl Iterator<Item = (&'static CatalogEntry, Question)> {
     CATALOG.iter().flat_map(|entry| {
         cases(entry).into_iter().map(move |case| (entry, ask(entry, &case.arguments)))
@@ -27,7 +27,7 @@ fn frame(question: &Question, tables: &Tables) -> DataFrame {
 }
 
 #[test]
-fn columns_are_as_declared() {
+fn answers_have_the_declared_columns() {
     for (entry, question) in questions() {
         for tables in [fixtures::tables(entry), Tables::new()] {
             let answer = frame(&question, &tables);
@@ -42,7 +42,7 @@ fn columns_are_as_declared() {
 }
 
 #[test]
-fn keys_are_unique_and_rows_in_order() {
+fn keys_are_unique_and_rows_are_sorted() {
     for (entry, question) in questions() {
         let tables = fixtures::tables(entry);
         let answer = frame(&question, &tables);
@@ -79,7 +79,7 @@ fn keys_are_unique_and_rows_in_order() {
     }
 }
 
-/// How two cells of a column stand: nulls after all, text by its bytes.
+/// Compares two cells of a column: nulls last, text by its bytes.
 fn in_order(by: Order, one: &AnyValue, other: &AnyValue) -> Ordering {
     let ordering = match (one, other) {
         (AnyValue::Null, AnyValue::Null) => return Ordering::Equal,
@@ -104,7 +104,7 @@ fn in_order(by: Order, one: &AnyValue, other: &AnyValue) -> Ordering {
 }
 
 #[test]
-fn a_bucket_asked_by_itself_is_as_in_the_whole_answer() {
+fn a_bucket_alone_has_the_rows_of_the_whole_answer() {
     let mut checked = BTreeSet::new();
     for entry in CATALOG {
         for case in cases(entry) {
@@ -133,7 +133,7 @@ fn a_bucket_asked_by_itself_is_as_in_the_whole_answer() {
     assert!(checked.contains("session-duration"), "{checked:?}");
 }
 
-/// Arguments without `--from` and `--to` and the dates after them.
+/// Arguments without `--from`, `--to` and their dates.
 fn undated(arguments: &[String]) -> Vec<String> {
     let is_dated = |word: &String| word == "--from" || word == "--to";
     let mut words = arguments.iter();
@@ -149,7 +149,7 @@ fn undated(arguments: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
+fn answers_do_not_depend_on_row_order_files_or_engine() {
     let expected: Vec<_> =
         questions().map(|(entry, question)| answer(&question, &fixtures::tables(entry))).collect();
     for seed in 1..=2_u64 {
@@ -162,7 +162,7 @@ fn neither_the_order_of_rows_nor_of_files_nor_the_engine_matters() {
     }
 }
 
-/// The tables of a entry, their rows in some other order and in several parts.
+/// The tables of a query, with rows shuffled and split into several parts.
 fn shuffled(entry: &CatalogEntry, seed: u64) -> Tables {
     let parts = usize::try_from(seed).unwrap() * 3;
     fixtures::given().fold(Tables::new(), |tables, table| {
@@ -177,7 +177,7 @@ fn shuffled(entry: &CatalogEntry, seed: u64) -> Tables {
     })
 }
 
-/// Some order of so many rows.
+/// A permutation of so many rows.
 fn permutation(rows: usize, seed: u64) -> IdxCa {
     let mut places: Vec<(u64, u32)> = (0..u32::try_from(rows).unwrap())
         .map(|row| {
@@ -209,7 +209,7 @@ fn only_declared_tables_are_read() {
 }
 
 #[test]
-fn no_column_is_needed_but_those_that_the_twin_names() {
+fn plans_need_only_columns_that_the_twin_names() {
     for (entry, question) in questions() {
         let twin = question.sql();
         let words: Vec<&str> = twin.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
@@ -232,7 +232,7 @@ fn no_column_is_needed_but_those_that_the_twin_names() {
     }
 }
 
-/// The tables of a entry as a lake lays them out: a folder for each UTC day.
+/// The tables of a query as a lake stores them: a folder per UTC day.
 fn laid_out(entry: &CatalogEntry) -> Tables {
     let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("entries").join(entry.spec.folder());
     let _ = fs::remove_dir_all(&lake);
@@ -251,7 +251,7 @@ fn laid_out(entry: &CatalogEntry) -> Tables {
     })
 }
 
-/// Where rows without a day are.
+/// The partition of rows without a day.
 const NO_DAY: &str = "__HIVE_DEFAULT_PARTITION__";
 
 fn scan(folder: &Path) -> LazyFrame {
@@ -264,7 +264,7 @@ fn scan(folder: &Path) -> LazyFrame {
 }
 
 #[test]
-fn only_the_days_and_columns_that_count_are_read() {
+fn scans_read_only_the_days_and_columns_that_count() {
     for entry in CATALOG {
         let tables = laid_out(entry);
         for question in cases(entry).iter().map(|case| ask(entry, &case.arguments)) {
@@ -290,7 +290,7 @@ fn only_the_days_and_columns_that_count_are_read() {
         }
         let of_the_first = scans.iter().filter(|scan| scan.contains(&format!("/{}/", first.name)));
         assert!(of_the_first.clone().count() > 0, "{}\n{plan}", entry.spec.name);
-        if entry.spec.range == Range::Rows {
+        if entry.spec.range.table().is_some() {
             for scan in of_the_first {
                 let selection = scan.split_once("SELECTION: ").map_or("", |(_, rest)| rest);
                 let selection = selection.lines().next().unwrap_or_default();

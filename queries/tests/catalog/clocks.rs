@@ -1,4 +1,4 @@
-//! Local days, weeks, months, hours and half-hours, on the days when clocks change.
+//! Buckets of local time around transitions of daylight saving time.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _};
 use chrono_tz::Tz;
@@ -6,7 +6,7 @@ use chrono_tz::{America, Asia, Australia, Europe, Pacific};
 use polars::prelude::*;
 use proptest::prelude::*;
 use wabalake_data::tables::instant;
-use wabalake_queries::query::zone::{Clock, day_start, hour_of_week};
+use wabalake_queries::query::time::{Clock, day_start, hour_of_week};
 
 use crate::golden;
 
@@ -14,7 +14,7 @@ fn micros(rfc3339: &str) -> i64 {
     DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp_micros()
 }
 
-fn worked_out(instants: &[Option<i64>], of: Expr) -> Vec<String> {
+fn computed(instants: &[Option<i64>], of: Expr) -> Vec<String> {
     let at = Series::new("at".into(), instants).cast(&instant()).unwrap();
     let frame = DataFrame::new(instants.len(), vec![at.into_column()]).unwrap();
     golden::lines(&frame.lazy().select([of]).collect().unwrap()).split_off(1)
@@ -22,11 +22,11 @@ fn worked_out(instants: &[Option<i64>], of: Expr) -> Vec<String> {
 
 fn starts(clock: Clock, zone: Tz, instants: &[&str]) -> Vec<String> {
     let instants: Vec<_> = instants.iter().map(|at| Some(micros(at))).collect();
-    worked_out(&instants, clock.start(col("at"), zone))
+    computed(&instants, clock.start(col("at"), zone))
 }
 
 #[test]
-fn a_day_that_is_put_forward() {
+fn days_and_hours_around_a_transition_forward() {
     let madrid = Europe::Madrid;
     let instants = ["2025-03-29T23:00:00Z", "2025-03-30T00:59:59Z", "2025-03-30T01:00:00Z"];
     assert_eq!(starts(Clock::Day, madrid, &instants), ["2025-03-30"; 3]);
@@ -43,23 +43,23 @@ fn a_day_that_is_put_forward() {
 }
 
 #[test]
-fn an_hour_that_comes_twice_is_two_hours() {
+fn a_repeated_hour_is_two_buckets() {
     let instants = ["2025-10-26T00:30:00Z", "2025-10-26T01:30:00Z"];
     assert_eq!(
         starts(Clock::Hour, Europe::Madrid, &instants),
         ["2025-10-26T00:00:00Z", "2025-10-26T01:00:00Z"]
     );
     let week =
-        worked_out(&instants.map(|at| Some(micros(at))), hour_of_week(col("at"), Europe::Madrid));
+        computed(&instants.map(|at| Some(micros(at))), hour_of_week(col("at"), Europe::Madrid));
     assert_eq!(week, ["146", "146"]); // Sunday 02:00 both times
 }
 
 #[test]
-fn hours_begin_on_the_local_clock() {
+fn hours_begin_in_local_time() {
     let at = ["2025-06-01T10:20:00Z"]; // 16:05 in Kathmandu
     assert_eq!(starts(Clock::Hour, Asia::Kathmandu, &at), ["2025-06-01T10:15:00Z"]);
     assert_eq!(starts(Clock::HalfHour, Asia::Kathmandu, &at), ["2025-06-01T10:15:00Z"]);
-    // Lord Howe's clocks go back by half an hour, from 02:00 to 01:30.
+    // Lord Howe's transition is of half an hour: from 02:00 back to 01:30.
     let at = ["2025-04-05T14:45:00Z", "2025-04-05T15:10:00Z", "2025-04-05T15:40:00Z"];
     assert_eq!(
         starts(Clock::HalfHour, Australia::Lord_Howe, &at),
@@ -68,13 +68,13 @@ fn hours_begin_on_the_local_clock() {
 }
 
 #[test]
-fn days_begin_at_the_first_instant_that_there_is() {
+fn days_begin_at_their_first_existing_instant() {
     let cases = [
         (America::Sao_Paulo, "2018-11-04", "2018-11-04T03:00:00Z"), // 00:00 is skipped
-        (America::Sao_Paulo, "2018-02-18", "2018-02-18T03:00:00Z"), // 23:00 came twice before
-        (America::Havana, "2025-11-02", "2025-11-02T04:00:00Z"),    // 00:00 comes twice
+        (America::Sao_Paulo, "2018-02-18", "2018-02-18T03:00:00Z"), // 23:00 is repeated the day before
+        (America::Havana, "2025-11-02", "2025-11-02T04:00:00Z"),    // 00:00 is repeated
         (America::Bogota, "2025-06-01", "2025-06-01T05:00:00Z"),
-        (Pacific::Apia, "2011-12-30", "2011-12-30T10:00:00Z"), // the date was left out
+        (Pacific::Apia, "2011-12-30", "2011-12-30T10:00:00Z"), // the date is skipped
         (Tz::UTC, "2025-06-01", "2025-06-01T00:00:00Z"),
     ];
     for (zone, date, start) in cases {
@@ -84,16 +84,16 @@ fn days_begin_at_the_first_instant_that_there_is() {
 }
 
 #[test]
-fn buckets_end_where_the_next_begins() {
+fn a_bucket_ends_where_the_next_begins() {
     let bounds = |clock: Clock, zone, at: &str| -> [String; 2] {
         let at = [Some(micros(at))];
         clock.bounds(&clock.start(col("at"), zone), zone).map(|bound| {
-            let seconds = worked_out(&at, (bound * lit(1_000_000)).cast(instant()));
+            let seconds = computed(&at, (bound * lit(1_000_000)).cast(instant()));
             seconds.into_iter().next().unwrap()
         })
     };
     let cases = [
-        // A day of 23 hours that has no midnight, and the date before one that was left out.
+        // A day of 23 hours without a midnight, and the date before a skipped one.
         (
             Clock::Day,
             America::Sao_Paulo,
@@ -132,15 +132,14 @@ fn buckets_end_where_the_next_begins() {
 #[test]
 fn a_null_has_no_bucket() {
     let nothing = [None, Some(0)];
-    let on = |clock: Clock| worked_out(&nothing, clock.start(col("at"), America::Bogota));
+    let on = |clock: Clock| computed(&nothing, clock.start(col("at"), America::Bogota));
     assert_eq!(on(Clock::Hour), ["null", "1970-01-01T00:00:00Z"]);
     assert_eq!(on(Clock::Week), ["null", "1969-12-29"]);
-    assert_eq!(worked_out(&[None], Clock::Day.start(col("at"), Europe::Madrid)), ["null"]);
+    assert_eq!(computed(&[None], Clock::Day.start(col("at"), Europe::Madrid)), ["null"]);
 }
 
 proptest! {
-    /// A column of instants far apart and close together has the dates and hours that each has
-    /// by itself.
+    /// Buckets of a column are those of its instants one by one, far apart and close together.
     #[test]
     fn columns_agree_with_single_instants(
         zone in prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
@@ -155,7 +154,7 @@ proptest! {
         let column: Vec<_> = instants.iter().copied().map(Some).collect();
 
         let days: Vec<String> = instants.iter().map(|at| local(at).date_naive().to_string()).collect();
-        prop_assert_eq!(worked_out(&column, Clock::Day.start(col("at"), zone)), days);
+        prop_assert_eq!(computed(&column, Clock::Day.start(col("at"), zone)), days);
 
         let into_hour = |at: &i64| {
             let local = local(at);
@@ -167,6 +166,6 @@ proptest! {
             .map(|at| DateTime::from_timestamp_micros(*at).unwrap() - into_hour(at))
             .map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
             .collect();
-        prop_assert_eq!(worked_out(&column, Clock::Hour.start(col("at"), zone)), hours);
+        prop_assert_eq!(computed(&column, Clock::Hour.start(col("at"), zone)), hours);
     }
 }

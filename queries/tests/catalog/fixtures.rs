@@ -1,6 +1,6 @@
-//! The tables in `fixtures/`: a CSV for each, as its rows stand in a lake. Lines from `#` on say
-//! what is odd about the rows below; a column that is left out is null; hashes are worked out here.
-//! A entry that has `fixtures/` of its own is asked about those tables instead of the common ones.
+//! The tables of `fixtures/`: one CSV file each, with rows as a lake stores them. Lines that start with
+//! `#` are comments; a column that is left out is null; hash columns are computed here. Tables in a
+//! query's own `fixtures/` replace the common ones.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,21 +13,20 @@ use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, instant, loads, sessions,
 use wabalake_data::{TABLES, Table};
 use wabalake_queries::query::{CatalogEntry, Tables};
 
-/// What was read of each file, since every test asks every entry.
+/// The files that were read, because every test asks every query.
 static READ: LazyLock<Mutex<HashMap<PathBuf, DataFrame>>> = LazyLock::new(Mutex::default);
 
-/// Every table that a entry is asked about.
+/// The fixture tables of a query.
 pub(crate) fn tables(entry: &CatalogEntry) -> Tables {
     given().fold(Tables::new(), |tables, table| tables.with(table, read(entry, table).lazy()))
 }
 
-/// Every table that a entry may read: those of exports, and what the lake tells of itself.
+/// Every table that a query may read: those of exports, and the loads.
 pub(crate) fn given() -> impl Iterator<Item = &'static Table> {
     TABLES.iter().copied().chain([&loads::TABLE])
 }
 
-/// One table that a entry is asked about, with every column that a scan offers; empty when there is
-/// no file.
+/// One fixture table of a query, with the schema of a scan; empty if there is no file.
 pub(crate) fn read(entry: &CatalogEntry, table: &Table) -> DataFrame {
     let entries = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = format!("fixtures/{}.csv", table.name);
@@ -78,7 +77,7 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
     let checked = table.beside.iter().filter(|column| table.checked.contains(&column.name));
     let checked = checked.map(|c| lit(column(c.name, &c.data_type())));
     let frame = frame.with_columns(checked.collect::<Vec<_>>());
-    // What is stored beside the columns for merging alone, or made of that, is in no query.
+    // Columns that only merging needs are null: no query reads them.
     let is_column = |name: &str| table.columns.iter().any(|column| column.name == name);
     let (of_columns, of_others): (Vec<_>, Vec<_>) =
         table.hashes.iter().copied().partition(|(_, of)| is_column(of));

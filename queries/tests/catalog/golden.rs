@@ -1,14 +1,14 @@
-//! `golden.txt` in each entry: commands and their answers over the fixtures, worked out by hand.
+//! `golden.txt` of each query: commands and their answers over the fixtures, computed by hand.
 //!
 //! ```text
-//! # What is odd about this one.
+//! # What this case shows.
 //! $ drop-off --country CO
 //! conversation_id: text | conversation_version: int32 | …
 //! welcome               | 1                           | …
 //! ```
 //!
-//! Cases are parted by an empty line. `BLESS=1` rewrites the answers; a golden that was only
-//! blessed says nothing, so work the change out first.
+//! An empty line separates cases. `BLESS=1` rewrites the answers from the plans, so compute a change by
+//! hand before.
 
 use std::fmt::Write;
 use std::fs;
@@ -18,7 +18,7 @@ use std::thread;
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use polars::prelude::*;
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{CatalogEntry, ENGINE, Question, Tables};
+use wabalake_queries::query::{CatalogEntry, Defaults, ENGINE, Question, Tables};
 
 /// One command of a `golden.txt` and its answer.
 pub(crate) struct Case {
@@ -28,7 +28,7 @@ pub(crate) struct Case {
     answer: Vec<String>,
 }
 
-/// The cases of a entry.
+/// The golden cases of a query.
 pub(crate) fn cases(entry: &CatalogEntry) -> Vec<Case> {
     let text = fs::read_to_string(path(entry)).unwrap();
     let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
@@ -53,16 +53,14 @@ fn path(entry: &CatalogEntry) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(entry.spec.folder()).join("golden.txt")
 }
 
-/// A line without its padding.
+/// A line without the padding of its cells.
 fn cells(line: &str) -> String {
     line.split('|').map(str::trim).collect::<Vec<_>>().join(" | ")
 }
 
-/// The question that a entry is asked by these arguments.
+/// The question of a query with these arguments.
 pub(crate) fn ask(entry: &CatalogEntry, arguments: &[impl AsRef<str>]) -> Question {
-    let words = std::iter::once(entry.spec.name).chain(arguments.iter().map(AsRef::as_ref));
-    let matches = entry.command().try_get_matches_from(words).unwrap();
-    entry.ask(&matches).unwrap()
+    entry.ask_for(arguments, &Defaults::default()).unwrap()
 }
 
 /// The answer, as lines of cells.
@@ -70,15 +68,15 @@ pub(crate) fn answer(question: &Question, tables: &Tables) -> Vec<String> {
     answer_by(ENGINE, question, tables)
 }
 
-/// The answer by one of Polars' engines, as lines of cells.
+/// The answer of one of Polars' engines, as lines of cells.
 pub(crate) fn answer_by(engine: Engine, question: &Question, tables: &Tables) -> Vec<String> {
     let plan = question.plan(tables).unwrap();
     let frame = on_a_large_stack(|| plan.collect_with_engine(engine).unwrap().unwrap_single());
     lines(&frame)
 }
 
-/// Works on a plan with as much stack as the program has: Polars does it by recursion, for which the
-/// thread of a test is too small without optimisation.
+/// Runs on a stack as large as the program's: Polars optimises plans by recursion, which overflows the
+/// stack of a test thread in unoptimised builds.
 pub(crate) fn on_a_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let large = thread::Builder::new().stack_size(8 << 20);
@@ -86,7 +84,7 @@ pub(crate) fn on_a_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// A frame as a golden shows it: a header with types, then the rows.
+/// A data frame as a golden shows it: a header with types, then the rows.
 pub(crate) fn lines(frame: &DataFrame) -> Vec<String> {
     let header = frame.columns().iter().map(|c| format!("{}: {}", c.name(), type_name(c.dtype())));
     let header = header.collect::<Vec<_>>().join(" | ");
@@ -109,7 +107,7 @@ fn type_name(of: &DataType) -> &'static str {
             "timestamp"
         }
         DataType::Decimal(38, 6) => "decimal(38,6)",
-        other => panic!("no column of an answer is {other}"),
+        other => panic!("no column of an answer has the type {other}"),
     }
 }
 
@@ -135,7 +133,7 @@ fn cell(value: &AnyValue) -> String {
     }
 }
 
-/// An exact number without trailing zeros.
+/// A decimal without trailing zeros.
 fn decimal(units: i128, scale: usize) -> String {
     let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
     let (whole, fraction) = digits.split_at(digits.len() - scale);
@@ -143,7 +141,7 @@ fn decimal(units: i128, scale: usize) -> String {
     format!("{sign}{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Lines of cells with the columns padded to one width.
+/// Lines of cells, padded to columns of equal width.
 fn aligned(lines: &[String]) -> String {
     let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split(" | ").collect()).collect();
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
@@ -157,7 +155,7 @@ fn aligned(lines: &[String]) -> String {
 }
 
 #[test]
-fn every_room_gives_its_golden_answers() {
+fn every_query_gives_its_golden_answers() {
     let mut faults = String::new();
     for entry in CATALOG {
         let tables = crate::fixtures::tables(entry);

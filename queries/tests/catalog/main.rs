@@ -1,10 +1,10 @@
-//! The promises that every entry keeps. Each is a loop over the catalog, so a new entry needs no new
-//! test: only its golden answer.
+//! Properties of every query of the catalog. Each test loops over the catalog, so a new query needs only
+//! its golden answers.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot be set up should fail where it stands"
+    reason = "a test whose setup fails should stop there"
 )]
 
 mod amounts;

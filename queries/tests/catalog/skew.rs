@@ -1,5 +1,5 @@
-//! What an answer costs goes with the rows that there are, however unevenly these are spread: a
-//! placeholder phone may have them all, and an id may be missing from all.
+//! Plans are linear in the number of rows, however skewed the join keys are: a placeholder phone may
+//! have all rows, and an id may be missing from all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use wabalake_queries::query::{CatalogEntry, ENGINE, Tables};
 use crate::fixtures;
 use crate::golden::{ask, on_a_large_stack};
 
-/// In each table, but for those that are one by their key.
+/// The rows of each table, unless its key makes fewer of them.
 const ROWS: u32 = 200;
 
-/// Columns that tell whose a row is and what it belongs to.
+/// Columns that identify the person and the objects of a row.
 const UNEVEN: [&str; 9] = [
     sessions::USER_PHONE,
     sessions::SESSION_ID,
@@ -30,8 +30,8 @@ const UNEVEN: [&str; 9] = [
     messages::WABA_ID,
 ];
 
-/// The tables of a entry within one hour, every uneven column of which says the same in all rows, or
-/// nothing. The ids of rows are their own.
+/// The tables of a query within one hour. Every uneven column has one value in all rows, or null; the
+/// keys of rows stay unique.
 fn uneven(entry: &CatalogEntry, same: Option<&str>) -> Tables {
     fixtures::given().fold(Tables::new(), |tables, table| {
         let rows = fixtures::read(entry, table);
@@ -64,7 +64,7 @@ fn uneven(entry: &CatalogEntry, same: Option<&str>) -> Tables {
     })
 }
 
-/// Rows whose stamps lie some seconds apart.
+/// Rows whose timestamps are some seconds apart.
 fn close_together(mut rows: DataFrame, table: &Table) -> DataFrame {
     let stamps = table.columns.iter().filter(|column| column.data_type() == instant());
     for (place, stamp) in (0..).zip(stamps) {
@@ -79,7 +79,7 @@ fn close_together(mut rows: DataFrame, table: &Table) -> DataFrame {
     rows
 }
 
-/// Rows with their hashes worked out anew.
+/// Rows with their hash columns recomputed.
 fn keyed(mut rows: DataFrame, table: &Table) -> DataFrame {
     for (hash, of) in table.hashes {
         if let Ok(texts) = rows.column(of) {
@@ -98,7 +98,7 @@ struct Join {
     args: JoinArgs,
 }
 
-/// The joins of a plan, each once.
+/// Collects the joins of a plan, each once.
 fn joins(plan: &DslPlan, met: &mut BTreeSet<usize>, found: &mut Vec<Join>) {
     let inputs: Vec<&DslPlan> = match plan {
         DslPlan::DataFrameScan { .. } => vec![],
@@ -133,13 +133,12 @@ fn joins(plan: &DslPlan, met: &mut BTreeSet<usize>, found: &mut Vec<Join>) {
     }
 }
 
-/// How many rows there are. Of whole rows: what Polars counts where no column is asked for may be
-/// another number.
+/// Counts rows as structs of all columns, because Polars may miscount rows without any column.
 fn height(rows: LazyFrame) -> LazyFrame {
     rows.select([as_struct(vec![all().as_expr()]).len().cast(DataType::Int64).alias(COUNT)])
 }
 
-/// One number of each of some frames.
+/// The count of each of some frames.
 fn numbers(of: Vec<LazyFrame>) -> Vec<i64> {
     if of.is_empty() {
         return vec![];
@@ -159,7 +158,7 @@ fn joins_of(entry: &CatalogEntry, tables: &Tables) -> Vec<Join> {
 }
 
 #[test]
-fn no_join_brings_all_rows_of_a_person_together() {
+fn no_join_pairs_all_rows_of_a_person() {
     let rows = i64::from(ROWS) * i64::try_from(fixtures::given().count()).unwrap();
     let mut faults = Vec::new();
     for entry in CATALOG {
@@ -178,7 +177,7 @@ fn rows_without_a_key_are_not_joined() {
     let few = i64::from(ROWS / 4);
     let mut faults = Vec::new();
     for entry in CATALOG {
-        // These keep them, and Polars hands them on one by one.
+        // Left and full joins keep rows with a null key, which Polars processes one by one.
         let keeps = |join: &Join| matches!(join.args.how, JoinType::Left | JoinType::Full);
         let joins = joins_of(entry, &uneven(entry, None)).into_iter();
         let joins: Vec<Join> = joins.filter(|join| keeps(join) && !join.args.nulls_equal).collect();
@@ -196,9 +195,9 @@ fn rows_without_a_key_are_not_joined() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// The tables are uneven enough: plain joins of equals on them are caught.
+/// A test of the fixtures: naive equi-joins on them are detected.
 #[test]
-fn uneven_tables_are_uneven() {
+fn naive_joins_on_uneven_tables_are_detected() {
     let entry = &CATALOG[0];
     let [same, none] = [Some("same"), None].map(|text| uneven(entry, text));
     let people = [col(USER_KEY)];

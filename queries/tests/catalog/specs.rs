@@ -1,13 +1,15 @@
-//! What holds for the catalog itself.
+//! Properties of the specs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use clap::Command;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
 use polars::prelude::DataType;
 use wabalake_data::{Meaning, TABLES};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{CatalogEntry, Tables, Type};
+use wabalake_queries::query::usage::said;
+use wabalake_queries::query::{CatalogEntry, Defaults, Tables, Type};
 
 use crate::golden;
 
@@ -17,7 +19,7 @@ fn names_are_sorted_and_unique() {
 }
 
 #[test]
-fn every_folder_is_a_room_and_every_room_has_its_folder() {
+fn every_folder_is_a_query_and_every_query_has_its_folder() {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = std::fs::read_dir(crate_folder).unwrap().map(|entry| entry.unwrap().path());
     let mut entries: Vec<String> = folders
@@ -30,10 +32,10 @@ fn every_folder_is_a_room_and_every_room_has_its_folder() {
 }
 
 #[test]
-fn cards_name_columns_that_there_are() {
+fn specs_name_existing_columns() {
     for CatalogEntry { spec, .. } in CATALOG {
         assert!(!spec.title.ends_with('.'), "{}: a title has no full stop", spec.name);
-        assert!(spec.question.contains('?'), "{}: a question asks", spec.name);
+        assert!(spec.question.contains('?'), "{}: a question has a question mark", spec.name);
         assert!(!spec.reads.is_empty(), "{}", spec.name);
         let has = |name: &str| spec.columns.iter().any(|column| column.name == name);
         assert!(spec.key.iter().all(|name| has(name)), "{}: {:?}", spec.name, spec.key);
@@ -41,13 +43,13 @@ fn cards_name_columns_that_there_are() {
     }
 }
 
-/// Whether a column of texts says what it is, and no less than its name does.
+/// Returns `true` if a text column has a meaning that its name does not contradict.
 fn is_marked(name: &str, meaning: Option<Meaning>) -> bool {
     let parts: Vec<&str> = name.split('_').collect();
     let is_of = |words: &[&str]| parts.iter().any(|part| words.contains(part));
     match meaning {
         Some(Meaning::Person | Meaning::Line) => true,
-        // A dialling code is nobody's.
+        // A dialling code identifies nobody.
         _ if is_of(&["user", "phone", "cellphone", "number", "line"])
             && !is_of(&["code", "name"]) =>
         {
@@ -60,7 +62,7 @@ fn is_marked(name: &str, meaning: Option<Meaning>) -> bool {
 }
 
 #[test]
-fn every_text_of_a_table_and_of_an_answer_says_what_it_is() {
+fn every_text_column_has_a_meaning() {
     let mut people_and_lines = BTreeMap::new();
     for table in TABLES {
         for column in table.cells().filter(|column| column.data_type() == DataType::String) {
@@ -83,7 +85,7 @@ fn every_text_of_a_table_and_of_an_answer_says_what_it_is() {
             }
         }
     }
-    // The check itself.
+    // A test of `is_marked`.
     for (name, meaning) in [
         ("note", None),
         ("buyer_phone", Some(Meaning::Term)),
@@ -95,7 +97,7 @@ fn every_text_of_a_table_and_of_an_answer_says_what_it_is() {
 }
 
 #[test]
-fn help_and_examples_hold() {
+fn help_is_complete_and_examples_run() {
     for entry in CATALOG {
         entry.command().debug_assert();
         let help = entry.command().render_long_help().to_string();
@@ -103,14 +105,13 @@ fn help_and_examples_hold() {
         for argument in entry.command().get_arguments() {
             assert!(argument.get_help().is_some(), "{}: {argument}", entry.spec.name);
         }
-        let example: Vec<&str> = entry.spec.example.split_whitespace().collect();
-        let question = golden::ask(entry, &example);
+        let question = golden::ask(entry, entry.spec.example);
         golden::answer(&question, &Tables::new());
     }
 }
 
 #[test]
-fn orders_are_total() {
+fn no_two_rows_are_equal_in_the_order() {
     for entry in CATALOG {
         let question = golden::ask(entry, &entry.needs());
         let columns: Vec<&str> = question.order().iter().map(|by| by.column()).collect();
@@ -121,7 +122,7 @@ fn orders_are_total() {
 }
 
 #[test]
-fn twins_are_filled_in_entirely() {
+fn every_parameter_and_slot_of_a_twin_is_filled() {
     for entry in CATALOG {
         for case in golden::cases(entry) {
             let question = golden::ask(entry, &case.arguments);
@@ -161,14 +162,27 @@ fn twins_are_filled_in_entirely() {
 
 fn fault(arguments: &[&str]) -> String {
     let entry = CATALOG.iter().find(|entry| entry.spec.name == "drop-off").unwrap();
-    let words = std::iter::once("drop-off").chain(arguments.iter().copied());
-    let command: Command = entry.command();
-    let asked = command.try_get_matches_from(words).and_then(|matches| entry.ask(&matches));
-    asked.unwrap_err().to_string()
+    let error = entry.ask_for(arguments, &Defaults::default()).unwrap_err();
+    let hint = said(&error).and_then(|invalid| invalid.hint).unwrap_or_default();
+    format!("{error}{hint}")
 }
 
 #[test]
-fn usage_errors_name_what_was_probably_meant() {
+fn defaults_apply_to_options_that_were_not_typed() {
+    let entry = CATALOG.iter().find(|entry| entry.spec.name == "drop-off").unwrap();
+    let date = |day| NaiveDate::from_ymd_opt(2025, 6, day);
+    let defaults = Defaults { timezone: Tz::America__Bogota, from: date(1), to: None };
+    let asked = |arguments: &[&str]| entry.ask_for(arguments, &defaults).unwrap();
+    let question = asked(&[]);
+    assert_eq!((question.timezone(), question.dates()), (Tz::America__Bogota, (date(1), None)));
+    let question = asked(&["--timezone=UTC", "--from=2025-06-02", "--to=2025-06-03"]);
+    assert_eq!((question.timezone(), question.dates()), (Tz::UTC, (date(2), date(3))));
+    let late = Defaults { from: date(3), ..defaults };
+    assert!(entry.ask_for(["--to=2025-06-02"], &late).is_err());
+}
+
+#[test]
+fn usage_errors_suggest_the_nearest_value() {
     let cases: [(&[&str], &str); 6] = [
         (&["--timezone", "America/Bogotá"], "did you mean `America/Bogota`?"),
         (&["--timezone", "europe/madird"], "did you mean `Europe/Madrid`?"),

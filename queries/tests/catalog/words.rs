@@ -1,15 +1,16 @@
-//! Words of lists are taken in any spelling.
+//! Options that take words of a list accept any spelling.
 
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::{CatalogEntry, Question};
+use wabalake_queries::query::usage::said;
+use wabalake_queries::query::{CatalogEntry, Defaults, Question};
 
-/// What was asked: the columns of the answer, and all that it depends on, as its twin has it.
+/// The columns and the twin of a question: everything that its answer depends on.
 fn meaning(question: &Question) -> (Vec<&'static str>, String) {
     let columns = question.columns().iter().map(|column| column.name).collect();
     (columns, question.sql())
 }
 
-/// A word with each sign between its parts, in either case.
+/// A word with `-`, `_` and spaces between its parts, in both cases.
 fn spellings(word: &str) -> Vec<String> {
     let between = |sign: &str| word.replace(['-', '_', ' '], sign);
     let signs = ["-", "_", " "].map(between);
@@ -20,11 +21,11 @@ fn asked(entry: &CatalogEntry, option: &str, word: &str) -> Result<Question, cla
     let needs = entry.needs();
     let own = needs.iter().position(|needed| needed == &option).map_or(0..0, |at| at..at + 2);
     let (before, after) = (&needs[..own.start], &needs[own.end..]);
-    let words = [&[entry.spec.name], before, after, &[option, word]].concat();
-    entry.command().try_get_matches_from(words).and_then(|matches| entry.ask(&matches))
+    let words = [before, after, &[option, word]].concat();
+    entry.ask_for(words, &Defaults::default())
 }
 
-/// The options of a entry that take words of a list, with these.
+/// The options of a query that take words of a list, with the list.
 fn listed(entry: &CatalogEntry) -> Vec<(String, Vec<String>)> {
     let command = entry.command();
     let options = command.get_arguments().filter(|argument| argument.get_action().takes_values());
@@ -37,7 +38,7 @@ fn listed(entry: &CatalogEntry) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn a_word_of_a_list_means_the_same_in_every_spelling() {
+fn every_spelling_of_a_listed_word_is_accepted() {
     let mut met = Vec::new();
     for entry in CATALOG {
         for (option, words) in listed(entry) {
@@ -60,7 +61,7 @@ fn a_word_of_a_list_means_the_same_in_every_spelling() {
 }
 
 #[test]
-fn a_word_that_no_list_has_is_answered_with_the_list() {
+fn an_unknown_word_is_answered_with_the_list() {
     for entry in CATALOG {
         for (option, words) in listed(entry) {
             let Err(fault) = asked(entry, &option, "no-such-word") else {
@@ -68,7 +69,8 @@ fn a_word_that_no_list_has_is_answered_with_the_list() {
                 assert!(!["--by", "--dimensions", "--granularity"].contains(&option.as_str()));
                 continue;
             };
-            let fault = fault.to_string();
+            let hint = said(&fault).and_then(|invalid| invalid.hint).unwrap_or_default();
+            let fault = format!("{fault}{hint}");
             let name = entry.spec.name;
             assert!(words.iter().all(|word| fault.contains(word.as_str())), "{name}: {fault}");
         }

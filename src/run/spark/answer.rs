@@ -1,7 +1,7 @@
-//! What a cluster replies, as the rows that were declared.
+//! Converts the reply of a cluster to rows of the declared columns.
 //!
-//! Each batch is a whole Arrow stream. Engines differ in the width of a number, in how a text is
-//! held and in how UTC is spelt; names and order of columns they share, or the answer is none.
+//! Each batch is a complete Arrow stream. Engines differ in integer widths, string types and spellings of
+//! UTC, which are cast. Names and order of columns must be as declared.
 
 use std::io::Cursor;
 
@@ -11,7 +11,7 @@ use wabalake_queries::query::OutputColumn;
 
 use crate::error::{Context as _, Error, Result};
 
-/// The rows of all batches, in the types of the columns that were declared.
+/// Concatenates all batches, cast to the types of the declared columns.
 pub(super) fn rows(batches: &[Batch], columns: &[OutputColumn]) -> Result<DataFrame> {
     let declared: Schema =
         columns.iter().map(|column| (column.name.into(), column.of.data_type())).collect();
@@ -23,7 +23,7 @@ pub(super) fn rows(batches: &[Batch], columns: &[OutputColumn]) -> Result<DataFr
     Ok(rows)
 }
 
-/// The numbers of a reply of one row.
+/// Returns the integers of a reply of one row.
 pub(super) fn counts(batches: &[Batch]) -> Result<Vec<i64>> {
     let mut counts = Vec::new();
     for batch in batches {
@@ -37,26 +37,27 @@ pub(super) fn counts(batches: &[Batch]) -> Result<Vec<i64>> {
 
 fn read(batch: &Batch) -> Result<DataFrame> {
     let read = IpcStreamReader::new(Cursor::new(&batch.data[..])).finish();
-    let rows = read.context(|| "reading the cluster's reply")?;
+    let rows = read.context(|| "reading the reply of the cluster")?;
     if usize::try_from(batch.row_count) == Ok(rows.height()) {
         return Ok(rows);
     }
-    let (told, there) = (batch.row_count, rows.height());
-    Err(Error::cluster("the cluster's reply is not whole")
-        .found(format!("{there} rows instead of {told}"))
-        .hint("ask again"))
+    let (expected, found) = (batch.row_count, rows.height());
+    Err(Error::cluster("the reply of the cluster is incomplete")
+        .found(format!("{found} rows instead of {expected}"))
+        .hint("run the query again"))
 }
 
 fn typed(rows: DataFrame, columns: &[OutputColumn]) -> Result<DataFrame> {
     let names: Vec<&str> = rows.columns().iter().map(|column| column.name().as_str()).collect();
     if !names.iter().eq(columns.iter().map(|column| &column.name)) {
-        return Err(Error::bug("the SQL twin of the query has other columns than the query")
-            .found(names.join(", ")));
+        return Err(
+            Error::bug("the SQL twin has other columns than the query").found(names.join(", "))
+        );
     }
     let height = rows.height();
     let typed = rows.into_columns().into_iter().zip(columns).map(|(column, declared)| {
         let typed = column.strict_cast(&declared.of.data_type());
-        typed.context(|| format!("column `{}` of the cluster's reply", declared.name))
+        typed.context(|| format!("column `{}` of the reply of the cluster", declared.name))
     });
     Ok(DataFrame::new(height, typed.collect::<Result<Vec<Column>>>()?)?)
 }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_stacked_in_the_declared_types() {
+    fn batches_are_concatenated_in_the_declared_types() {
         let batches = [
             batch(df!("who" => ["a", "b"], "rows" => [1_i32, 2]).unwrap()),
             batch(df!("who" => ["c"], "rows" => [3_i32]).unwrap()),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn other_columns_are_no_answer() {
+    fn other_columns_are_rejected() {
         let swapped = batch(df!("rows" => [1_i64], "who" => ["a"]).unwrap());
         assert_eq!(rows(&[swapped], &COLUMNS).unwrap_err().exit_code(), 3);
         let amount = Series::new("rows".into(), ["many"]).into_column();
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_not_whole_is_refused() {
+    fn incomplete_batches_are_rejected() {
         let mut cut = batch(df!("who" => ["a"], "rows" => [1_i64]).unwrap());
         cut.row_count = 2;
         let error = rows(&[cut], &COLUMNS).unwrap_err();
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_the_numbers_of_a_row() {
+    fn counts_are_the_integers_of_a_row() {
         let row = batch(df!("sessions" => [5_i64], "messages" => [7_i64]).unwrap());
         assert_eq!(counts(&[row]).unwrap(), [5, 7]);
     }

@@ -1,13 +1,13 @@
-//! A session of one's own at a Spark Connect server: it is given views and statements, can be
-//! interrupted, and is ended.
+//! A session at a Spark Connect server: creates views, runs statements, can be interrupted, and is
+//! released.
 //!
 //! ```text
-//! open      what the answers depend on is set: UTC, ANSI        the first call, never repeated
-//!   │ probe      SELECT :p        does it take parameters beside a statement?
+//! open      connects and sets what answers depend on: UTC, ANSI   never retried
+//!   │ probe      SELECT :p        does the server take parameters beside a statement?
 //!   ▼
-//! view, ask ── each an operation of its own ──► reply            whole, or an error
+//! view, ask ── each an operation of its own ──► reply             complete, or an error
 //!   ▼
-//! release   views and all
+//! release   ends the session and its views
 //! ```
 
 use std::future::Future;
@@ -32,39 +32,39 @@ use super::remote::Remote;
 use super::reply::{self, Patience, Server, Stream};
 use crate::error::Result;
 
-/// How long to wait for what should take no time.
+/// Timeout of calls that need no computation.
 const PROMPT: Duration = Duration::from_secs(30);
-/// How long to wait before asking whether the server is still there.
+/// Time without a message after which the server is asked whether it is still there.
 const SILENCE: Duration = Duration::from_mins(1);
-/// How long to wait for what is only a courtesy.
+/// Timeout of calls whose failure does not matter.
 const COURTESY: Duration = Duration::from_secs(5);
 
-/// What the answers depend on, whatever the cluster's own settings are.
+/// Settings of the session that answers depend on; they override those of the cluster.
 const SETTINGS: [(&str, &str); 3] = [
     ("spark.sql.session.timeZone", "UTC"),
     ("spark.sql.timestampType", "TIMESTAMP_LTZ"),
-    // What overflows is an error, and no other number.
+    // An overflow is an error, not a wrong number.
     ("spark.sql.ansi.enabled", "true"),
 ];
 
-/// A session, for one caller.
+/// A session for one caller.
 pub(super) struct Session {
     client: SparkConnectClient,
     remote: Remote,
-    /// Whether the server takes parameters beside a statement. One that has an extension with a
-    /// parser of its own, such as Delta's, may lose them.
+    /// `true` if the server takes parameters beside a statement. A parser extension of the server, such
+    /// as Delta's, may drop them.
     takes_parameters: bool,
 }
 
 impl Session {
-    /// Opens a session: this is when the server is first spoken to.
+    /// Connects and opens a session.
     pub(super) async fn open(remote: &Remote) -> Result<Self> {
         let client = SparkConnectClient::connect(remote.channel()).await;
-        let mut client = client.map_err(|error| Fault::from(error).at_the_door(remote))?;
-        // By default it tries fifteen times, for minutes, where nobody listens.
+        let mut client = client.map_err(|error| Fault::from(error).while_connecting(remote))?;
+        // The default retries for minutes if no server listens.
         client.set_retry_policy(RetryPolicy::no_retries());
         let mut session = Self { client, remote: remote.clone(), takes_parameters: true };
-        session.set_up().await.map_err(|fault| fault.at_the_door(remote))?;
+        session.set_up().await.map_err(|fault| fault.while_connecting(remote))?;
         session.takes_parameters = session.probe().await?;
         Ok(session)
     }
@@ -78,21 +78,21 @@ impl Session {
         self.configure(OpType::Set(set)).await
     }
 
-    /// Waits for a call as long as it takes, and as long as the server is there: the protocol has
-    /// no heartbeat, and a machine that is gone says nothing.
-    async fn attend<T>(
+    /// Waits for a call as long as the server is there. The protocol has no heartbeat, so the server is
+    /// asked for a setting after each minute of silence.
+    async fn wait_for<T>(
         &self,
         mut call: impl Future<Output = Result<T, SparkError>> + Unpin,
     ) -> Result<T, Fault> {
         loop {
             match tokio::time::timeout(SILENCE, &mut call).await {
                 Ok(done) => return Ok(done?),
-                Err(_) => self.is_there().await?,
+                Err(_) => self.ping().await?,
             }
         }
     }
 
-    async fn is_there(&self) -> Result<(), Fault> {
+    async fn ping(&self) -> Result<(), Fault> {
         let get = config_request::Get { keys: vec![SETTINGS[0].0.to_owned()] };
         self.configure(OpType::Get(get)).await
     }
@@ -112,11 +112,11 @@ impl Session {
         match self.run(PlanType::Root(statement("SELECT :p AS p".to_owned(), Some(&one)))).await {
             Ok(_) => Ok(true),
             Err(fault) if fault.is_unbound_parameter() => Ok(false),
-            Err(fault) => Err(fault.at_work(&self.remote)),
+            Err(fault) => Err(fault.while_running(&self.remote)),
         }
     }
 
-    /// Makes a view of a relation, for this session alone.
+    /// Creates a temporary view of a relation.
     pub(super) async fn view(&self, name: &str, of: proto::Relation) -> Result<()> {
         let view = proto::CreateDataFrameViewCommand {
             input: Some(of),
@@ -127,33 +127,32 @@ impl Session {
         let command = command::CommandType::CreateDataframeView(view);
         let command = proto::Command { command_type: Some(command) };
         let made = self.run(PlanType::Command(command)).await;
-        made.map(drop).map_err(|fault| fault.at_work(&self.remote))
+        made.map(drop).map_err(|fault| fault.while_running(&self.remote))
     }
 
-    /// The answer to a statement with slots and parameters, of which at most so many rows are
-    /// wanted: Arrow streams.
+    /// Runs a statement with slots and parameters, with at most `limit` rows. Returns Arrow streams.
     pub(super) async fn ask(
         &self,
         sql: &str,
         bindings: &Bindings,
         limit: Option<u64>,
     ) -> Result<Vec<ArrowBatch>> {
-        let asked = if self.takes_parameters {
+        let plan = if self.takes_parameters {
             statement(bindings.fill_slots(sql), Some(bindings))
         } else {
             statement(bindings.fill(sql), None)
         };
-        let wanted = match limit.and_then(|rows| i32::try_from(rows).ok()) {
+        let limited = match limit.and_then(|rows| i32::try_from(rows).ok()) {
             Some(limit) => {
-                let input = Some(Box::new(asked));
+                let input = Some(Box::new(plan));
                 relation(RelType::Limit(Box::new(proto::Limit { input, limit })))
             }
-            None => asked,
+            None => plan,
         };
-        self.run(PlanType::Root(wanted)).await.map_err(|fault| fault.at_work(&self.remote))
+        self.run(PlanType::Root(limited)).await.map_err(|fault| fault.while_running(&self.remote))
     }
 
-    /// Stops whatever runs in this session.
+    /// Stops all operations of this session.
     pub(super) async fn interrupt(&self) {
         let request = proto::InterruptRequest {
             session_id: self.client.session_id().to_owned(),
@@ -161,13 +160,13 @@ impl Session {
             interrupt_type: InterruptType::All.into(),
             ..Default::default()
         };
-        // Whoever asked for it is leaving: there is nobody to tell if it fails.
+        // The process is about to end, so a failure does not matter.
         let _ = in_time(COURTESY, self.client.interrupt(request)).await;
     }
 
-    /// Ends the session, and its views.
+    /// Ends the session and its views.
     pub(super) async fn release(&self) {
-        // It ends by itself some time later if this fails.
+        // The server ends idle sessions by itself if this fails.
         let _ = in_time(COURTESY, self.client.release_session()).await;
     }
 
@@ -199,7 +198,7 @@ impl Stream for Responses<'_> {
     async fn next(&mut self) -> Result<Option<proto::ExecutePlanResponse>, Fault> {
         let stream = &mut self.stream;
         let message = async { stream.message().await.map_err(SparkError::from_grpc_status) };
-        self.session.attend(Box::pin(message)).await
+        self.session.wait_for(Box::pin(message)).await
     }
 }
 
@@ -219,8 +218,8 @@ impl<'a> Server for Operation<'a> {
             plan: Some(proto::Plan { op_type: Some(self.plan.clone()) }),
             ..Default::default()
         };
-        let asked = Box::pin(self.session.client.execute_plan(request));
-        let stream = self.session.attend(asked).await?;
+        let call = Box::pin(self.session.client.execute_plan(request));
+        let stream = self.session.wait_for(call).await?;
         Ok(Responses { session: self.session, stream })
     }
 
@@ -232,8 +231,8 @@ impl<'a> Server for Operation<'a> {
             last_response_id: after.map(str::to_owned),
             ..Default::default()
         };
-        let asked = Box::pin(self.session.client.reattach_execute(request));
-        let stream = self.session.attend(asked).await?;
+        let call = Box::pin(self.session.client.reattach_execute(request));
+        let stream = self.session.wait_for(call).await?;
         Ok(Responses { session: self.session, stream })
     }
 
@@ -246,28 +245,28 @@ impl<'a> Server for Operation<'a> {
             release: Some(all),
             ..Default::default()
         };
-        // The session's own release does the same, later.
+        // Releasing the session does the same later.
         let _ = in_time(COURTESY, self.session.client.release_execute(request)).await;
     }
 }
 
-/// Waits for a call, and not for ever.
+/// Waits for a call until a timeout.
 async fn in_time<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, SparkError>>,
 ) -> Result<T, Fault> {
     match tokio::time::timeout(limit, call).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(Fault::silence(limit.as_secs())),
+        Err(_) => Err(Fault::timeout(limit.as_secs())),
     }
 }
 
-/// A relation of that type.
+/// Builds a relation.
 pub(super) fn relation(of: RelType) -> proto::Relation {
     proto::Relation { common: None, rel_type: Some(of) }
 }
 
-/// A statement, and the parameters it names.
+/// Builds the relation of a statement with named parameters.
 pub(super) fn statement(query: String, parameters: Option<&Bindings>) -> proto::Relation {
     let parameters = parameters.into_iter().flat_map(Bindings::parameters);
     let named_arguments =

@@ -1,4 +1,4 @@
-//! The values of parameters as the protocol has them.
+//! Converts parameters to literals of the protocol.
 
 use spark_connect_proto as proto;
 use spark_connect_proto::data_type::{self, Kind};
@@ -7,7 +7,7 @@ use spark_connect_proto::expression::{ExprType, Literal};
 use wabalake_queries::query::Type;
 use wabalake_queries::query::sql::Value;
 
-/// A parameter's value as an expression.
+/// Converts the value of a parameter to an expression.
 pub(super) fn expression(value: &Value) -> proto::Expression {
     proto::Expression { common: None, expr_type: Some(ExprType::Literal(literal(value))) }
 }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_has_a_type_too() {
+    fn empty_lists_have_a_type() {
         let list = of(Bindings::new().list::<i32>("p", &[]));
         let Some(Kind::Array(list)) = list.data_type.unwrap().kind else { panic!("no array") };
         assert_eq!(*list.element_type.unwrap(), data_type(Type::Version));

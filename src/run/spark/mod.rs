@@ -1,4 +1,4 @@
-//! Answers a question on a cluster, over Spark Connect: Spark 4, Databricks or Sail.
+//! Answers a question on a cluster of Spark 4, Databricks or Sail, over the Spark Connect protocol.
 //!
 //! ```text
 //! question ──► twin.sql and its parameters ───────────┐
@@ -10,15 +10,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`remote`] | the address, the token, TLS |
-//! | `client` | a session of one's own |
-//! | `reply` | one operation's responses, to the last |
-//! | `literal` | parameters as the protocol has them |
-//! | `views`, [`paths`] | the lake's files as a cluster is shown them |
-//! | `answer` | Arrow streams as the rows that were declared |
-//! | `fault` | what a server says went wrong |
+//! | `client` | a session |
+//! | `reply` | the complete reply of one operation |
+//! | `literal` | parameters as literals of the protocol |
+//! | `views`, [`paths`] | temporary views over the lake's files |
+//! | `answer` | Arrow streams as rows of the declared columns |
+//! | `fault` | errors of a server |
 //!
-//! Nothing is loaded on the cluster and nothing stays there: the views are the session's own, and
-//! end with it.
+//! Nothing is stored on the cluster: the views are temporary and end with the session.
 
 mod answer;
 mod client;
@@ -42,7 +41,7 @@ use self::views::View;
 use crate::error::{Context as _, Error, Fault, Result};
 use crate::lake::Lake;
 
-/// A session on a cluster; it ends when this is dropped.
+/// A session on a cluster. Dropping it ends the session.
 pub struct Cluster {
     runtime: Runtime,
     session: Session,
@@ -53,7 +52,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// A server that does not answer, or does not let one in.
+    /// The server does not answer or denies access.
     pub fn connect(remote: &Remote) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -64,13 +63,13 @@ impl Cluster {
         Ok(Self { runtime, session })
     }
 
-    /// The answer to a question over a lake, of which at most so many rows are wanted: as
-    /// [`polars`](super::polars) has it, columns, types, rows, order.
+    /// Answers a question with at most `limit` rows: the same columns, types, rows and order as
+    /// [`polars`](super::polars).
     ///
     /// # Errors
     ///
-    /// A lake that cannot be read, here or there; whatever goes wrong on the cluster; Ctrl-C, upon
-    /// which the cluster is told to stop.
+    /// The lake cannot be read, here or on the cluster; the cluster fails; Ctrl-C, which also stops the
+    /// query on the cluster.
     pub fn answer(
         &self,
         lake: &Lake,
@@ -80,8 +79,8 @@ impl Cluster {
     ) -> Result<DataFrame> {
         let columns = question.columns();
         self.runtime.block_on(async {
-            let asked = Box::pin(self.ask(lake, question, paths, limit));
-            let replied = unless_interrupted(asked).await;
+            let asking = Box::pin(self.ask(lake, question, paths, limit));
+            let replied = unless_interrupted(asking).await;
             if replied.as_ref().is_err_and(|error| error.fault() == Fault::Interrupted) {
                 self.session.interrupt().await;
             }
@@ -90,7 +89,7 @@ impl Cluster {
         })
     }
 
-    /// Does something on the next Ctrl-C, which otherwise does nothing once a session was opened.
+    /// Runs a function on the next Ctrl-C. Without it Ctrl-C has no effect once a session was opened.
     pub fn on_interrupt(&self, act: impl FnOnce() + Send + 'static) {
         self.runtime.spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
@@ -126,11 +125,11 @@ impl Drop for Cluster {
     }
 }
 
-/// Waits for something, unless Ctrl-C comes first.
+/// Waits for a future until Ctrl-C.
 async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         done = work => done,
-        // Where there is no Ctrl-C to wait for, there is none.
+        // The pattern ignores a failure to listen for Ctrl-C.
         Ok(()) = tokio::signal::ctrl_c() => Err(Error::interrupted("interrupted")),
     }
 }

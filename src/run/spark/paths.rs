@@ -1,4 +1,4 @@
-//! Where a cluster finds what is here.
+//! Maps paths of this machine to paths of the cluster.
 //!
 //! ```text
 //! no mapping                            /mnt/lake/tables/… → file:///mnt/lake/tables/…
@@ -9,75 +9,74 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// What Spark takes for a pattern within a path.
+/// Characters that Spark interprets as a glob pattern in a path.
 const PATTERN: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
-/// How paths here are called there.
+/// The mapping of paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
     mapped: Option<(PathBuf, String)>,
 }
 
 impl Paths {
-    /// The same paths there as here.
+    /// Creates the mapping of a cluster with the same paths.
     pub fn same() -> Self {
         Self::default()
     }
 
-    /// Reads `HERE=THERE`, where `THERE` is a URL or what else the cluster takes for a path.
+    /// Parses `HERE=THERE`, where `THERE` is a URL or another path of the cluster.
     ///
     /// # Errors
     ///
-    /// What is not of that form; a path that is not absolute.
+    /// The form is wrong, or a path is not absolute.
     pub fn read(mapping: &str) -> Result<Self> {
-        let wrong = || Error::usage("`--map-path` takes HERE=THERE");
+        let invalid = || Error::usage("`--map-path` takes HERE=THERE");
         let hint = "such as /mnt/lake=s3://bucket/lake";
         let halves =
             mapping.split_once('=').filter(|(here, there)| !(here.is_empty() || there.is_empty()));
-        let (here, there) = halves.ok_or_else(|| wrong().hint(hint))?;
-        // The lake's own path is looked up in the same way.
+        let (here, there) = halves.ok_or_else(|| invalid().hint(hint))?;
+        // The path of the lake is canonical too.
         let here = Path::new(here).canonicalize().unwrap_or_else(|_| PathBuf::from(here));
         if !here.is_absolute() {
-            return Err(wrong().found("a path here that is not absolute").hint(hint));
+            return Err(invalid().found("HERE is not an absolute path").hint(hint));
         }
         Ok(Self { mapped: Some((here, there.trim_end_matches('/').to_owned())) })
     }
 
-    /// Whether a folder here is known there.
+    /// Checks that the mapping covers the lake's folder.
     ///
     /// # Errors
     ///
-    /// A mapping that says nothing of the folder.
+    /// The folder is outside the mapped one.
     pub fn check(&self, folder: &Path) -> Result<()> {
         match &self.mapped {
             Some((here, _)) if !folder.starts_with(here) => Err(Error::usage(format!(
-                "`--map-path` is about `{}`, and the lake is at `{}`",
+                "`--map-path` maps `{}`, but the lake is at `{}`",
                 here.display(),
                 folder.display()
             ))
-            .hint("name the lake's folder, or one above it")),
+            .hint("map the lake's folder, or one above it")),
             _ => Ok(()),
         }
     }
 
-    /// A file, as the cluster is to call it.
+    /// Returns the path of a file on the cluster.
     pub(super) fn of(&self, file: &Path) -> Result<String> {
         let within = self.mapped.as_ref().and_then(|(here, there)| {
             file.strip_prefix(here).ok().map(|rest| (rest, format!("{there}/")))
         });
         let (rest, there) = within.unwrap_or_else(|| (file, "file://".to_owned()));
-        let rest = rest.to_str().ok_or_else(|| unusual(file, "is not UTF-8"))?;
+        let rest = rest.to_str().ok_or_else(|| unsupported(file, "is not UTF-8"))?;
         match rest.contains(PATTERN) {
-            true => Err(unusual(file, "holds what Spark takes for a pattern")),
+            true => Err(unsupported(file, "contains a character that Spark reads as a pattern")),
             false => Ok(there + rest),
         }
     }
 }
 
-fn unusual(file: &Path, why: &str) -> Error {
-    Error::lake(format!("the path `{}` {why}", file.display())).hint(
-        "give the lake's folder another name, or say what the cluster calls it with --map-path",
-    )
+fn unsupported(file: &Path, why: &str) -> Error {
+    Error::lake(format!("the path `{}` {why}", file.display()))
+        .hint("rename the lake's folder, or map it to another path with --map-path")
 }
 
 #[cfg(test)]
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_called_as_it_is_there() {
+    fn files_are_mapped_to_paths_of_the_cluster() {
         let file = Path::new("/mnt/lake/tables/sessions/utc_day=2025-06-01/a.parquet");
         let rest = "tables/sessions/utc_day=2025-06-01/a.parquet";
         let of = |paths: Paths| paths.of(file).unwrap();
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_is_about_whole_folders() {
+    fn mappings_match_whole_folder_names() {
         let paths = Paths::read("/mnt/lak=s3://bucket").unwrap();
         assert_eq!(paths.check(Path::new("/mnt/lake")).unwrap_err().exit_code(), 2);
         paths.check(Path::new("/mnt/lak/e")).unwrap();
@@ -105,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mapping_is_refused() {
+    fn invalid_mappings_are_rejected() {
         for mapping in ["", "/mnt/lake", "/mnt/lake=", "=s3://bucket", "no/such/lake=s3://bucket"] {
             assert_eq!(Paths::read(mapping).unwrap_err().exit_code(), 2, "{mapping}");
         }
     }
 
     #[test]
-    fn a_pattern_is_no_path() {
+    fn glob_characters_are_rejected() {
         let error = Paths::same().of(Path::new("/mnt/lake[1]/a.parquet")).unwrap_err();
         assert!(error.lines().contains("--map-path"), "{}", error.lines());
     }

@@ -1,13 +1,13 @@
-//! Where a cluster is, and what opens its door.
+//! The address of a cluster, its token and TLS.
 //!
 //! ```text
-//! sc://host                                       port 15002, in clear
+//! sc://host                                       port 15002, unencrypted
 //! sc://host:443/;use_ssl=true;token=…             TLS, and a token
-//! sc://host:443/;use_ssl=true;x-databricks-…=…    what begins with x- is sent along as a header
+//! sc://host:443/;use_ssl=true;x-databricks-…=…    names that begin with x- are sent as headers
 //! ```
 //!
-//! A token goes over TLS, or to this very machine, and is in no message. Certificates are checked
-//! against the system's, or those of the file that `SSL_CERT_FILE` names.
+//! A token is only sent over TLS or to this machine, and never shown in a message. Certificates are
+//! verified with those of the system, or of the file in `SSL_CERT_FILE`.
 
 use std::fmt;
 
@@ -21,11 +21,11 @@ use wabalake_data::words::suggestion;
 
 use crate::error::{Error, Result};
 
-/// The environment variable with the token.
+/// The environment variable that holds the token.
 pub const TOKEN: &str = "WABALAKE_TOKEN";
 
-/// What an address may say after `/;`, beside names that begin with `x-`. A session is never said:
-/// it is wabalake's own, and ended with the answer.
+/// The parameters of an address after `/;`, besides headers that begin with `x-`. A session id is not among
+/// them: wabalake opens its own session and ends it with the answer.
 const PARAMETERS: [&str; 8] = [
     PARAM_USE_SSL,
     PARAM_TOKEN,
@@ -37,21 +37,21 @@ const PARAMETERS: [&str; 8] = [
     PARAM_GRPC_KEEPALIVE_WITHOUT_CALLS,
 ];
 
-/// A Spark Connect server.
+/// The address of a Spark Connect server.
 #[derive(Clone)]
 pub struct Remote {
     channel: ChannelBuilder,
 }
 
 impl Remote {
-    /// Reads an address; `token` is for one that has none.
+    /// Parses an address. `token` is used if the address has none.
     ///
     /// # Errors
     ///
-    /// What is no such address; a token that would go in clear to another machine.
+    /// The address is invalid, or a token would be sent unencrypted to another machine.
     pub fn parse(address: &str, token: Option<&str>) -> Result<Self> {
         let mut channel = ChannelBuilder::parse(address).map_err(|_| {
-            Error::usage("that is no address of a Spark Connect server")
+            Error::usage("not an address of a Spark Connect server")
                 .hint("write it as sc://host:15002, with TLS as sc://host:443/;use_ssl=true")
         })?;
         parameters(address).try_for_each(check_parameter)?;
@@ -74,17 +74,17 @@ impl Remote {
     fn check_token(&self) -> Result<()> {
         let Some(token) = self.channel.token() else { return Ok(()) };
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::usage("the token holds what no token can")
+            return Err(Error::usage("the token has invalid characters")
                 .hint("it is printable ASCII without spaces: look for a line end at its end"));
         }
         if self.channel.use_ssl() || self.channel.is_loopback() {
             return Ok(());
         }
-        Err(Error::usage(format!("the token would go to {} in clear", self.channel.host()))
-            .hint(format!("ask for TLS: {self}/;use_ssl=true")))
+        Err(Error::usage(format!("the token would be sent to {} unencrypted", self.channel.host()))
+            .hint(format!("use TLS: {self}/;use_ssl=true")))
     }
 
-    /// Whether there is a token to show.
+    /// Returns `true` if there is a token.
     pub(super) fn has_token(&self) -> bool {
         self.channel.token().is_some()
     }
@@ -98,7 +98,7 @@ impl Remote {
     }
 }
 
-/// The host and the port, and no secret.
+/// Shows host and port, without secrets.
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sc://{}", self.channel.endpoint())
@@ -111,13 +111,13 @@ impl fmt::Debug for Remote {
     }
 }
 
-/// The names of an address's parameters.
+/// Returns the names of an address's parameters.
 fn parameters(address: &str) -> impl Iterator<Item = &str> {
     let listed = address.split_once(';').map_or("", |(_, listed)| listed);
     listed.split(';').filter(|one| !one.is_empty()).map(|one| one.split('=').next().unwrap_or(one))
 }
 
-/// A misspelt `use_ssl` would be taken for a header, and the connection be in clear.
+/// Rejects unknown parameters: a misspelt `use_ssl` would become a header of an unencrypted connection.
 fn check_parameter(name: &str) -> Result<()> {
     if PARAMETERS.contains(&name) || name.starts_with("x-") {
         return Ok(());
@@ -133,9 +133,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_shown_without_its_secrets() {
-        let said = "sc://Spark.example:443/;use_ssl=true;token=s3cret;x-databricks-cluster-id=c1";
-        let remote = Remote::parse(said, None).unwrap();
+    fn addresses_are_shown_without_secrets() {
+        let address =
+            "sc://Spark.example:443/;use_ssl=true;token=s3cret;x-databricks-cluster-id=c1";
+        let remote = Remote::parse(address, None).unwrap();
         assert_eq!(remote.to_string(), "sc://spark.example:443");
         assert_eq!(format!("{remote:?}"), "Remote(sc://spark.example:443)");
         assert!(remote.has_token() && remote.uses_tls());
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_own_token_comes_first() {
+    fn a_token_in_the_address_comes_first() {
         let token = |address| {
             let remote = Remote::parse(address, Some("environment")).unwrap();
             remote.channel.token().unwrap()
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_leaves_this_machine_in_clear() {
+    fn tokens_are_never_sent_unencrypted() {
         for (address, token) in [
             ("sc://10.0.0.7:15002/;token=s3cret", None),
             ("sc://spark.example", Some("s3cret")),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_and_not_repeated() {
+    fn invalid_addresses_are_rejected_without_secrets() {
         for address in [
             "localhost:15002",
             "http://localhost",
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_parameter_is_no_header() {
+    fn misspelt_parameters_are_rejected() {
         let error = Remote::parse("sc://host/;use_tls=true", None).unwrap_err();
         let lines = "error: an address has no parameter `use_tls`\n  hint: did you mean `use_ssl`?";
         assert_eq!(error.lines(), lines);

@@ -1,14 +1,13 @@
-//! The reply to an operation, whole or not at all.
+//! Collects the complete reply to an operation, or fails.
 //!
 //! ```text
 //! start ──► batch, rows from 0 ── batch, rows from 10,000 ── end of the stream
 //! reattach after the last ──► batch, rows from 20,000 ── complete ──► release
 //! ```
 //!
-//! A stream that ends is not a reply that is complete: Spark ends each after two minutes or a
-//! gigabyte, and expects to be asked for the rest. Only `ResultComplete` says that there is no
-//! more. The client that comes with the protocol takes the end for it, and loses rows without a
-//! word, which is why this is here.
+//! The end of a stream is not the end of the reply: Spark ends a stream after two minutes or a gigabyte,
+//! and expects the client to reattach. Only `ResultComplete` ends the reply. The client library stops at the
+//! end of the first stream and silently loses rows, which is why this module exists.
 
 use std::time::{Duration, Instant};
 
@@ -17,44 +16,44 @@ use spark_connect_proto::execute_plan_response::{ArrowBatch, ResponseType};
 
 use super::fault::Fault;
 
-/// A server at which one operation can be started, and gone back to.
+/// A server that runs one operation and can be reattached to it.
 pub(super) trait Server {
     type Stream: Stream;
 
     /// Starts the operation.
     async fn start(&self) -> Result<Self::Stream, Fault>;
-    /// Goes on after a response, or from the first.
+    /// Continues after a response, or from the first.
     async fn reattach(&self, after: Option<&str>) -> Result<Self::Stream, Fault>;
     /// Lets the server forget the operation.
     async fn release(&self);
 }
 
-/// Responses, until the stream ends.
+/// A stream of responses.
 pub(super) trait Stream {
     async fn next(&mut self) -> Result<Option<ExecutePlanResponse>, Fault>;
 }
 
-/// How often in a row, without anything new, to go back to a server, and how soon.
+/// Retry policy: how often in a row to reattach without a new response, and how soon.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     pub(super) tries: u32,
-    /// Doubled each time.
+    /// The pause before the first retry, doubled each time.
     pub(super) pause: Duration,
-    /// A stream that lasted so long was ended in good order, and counts as new.
+    /// A stream that lasted this long ended normally, and resets the retries.
     pub(super) lasting: Duration,
 }
 
 impl Default for Patience {
-    /// Half a minute.
+    /// Gives up after half a minute.
     fn default() -> Self {
         let (pause, lasting) = (Duration::from_millis(125), Duration::from_secs(1));
         Self { tries: 8, pause, lasting }
     }
 }
 
-/// Runs an operation to its end, and gives its batches: whole Arrow streams, in their order.
+/// Runs an operation to its end. Returns its batches, each a complete Arrow stream, in order.
 ///
-/// A start that fails is not tried again.
+/// A start that fails is not retried.
 pub(super) async fn whole(
     server: &impl Server,
     patience: Patience,
@@ -73,9 +72,9 @@ pub(super) async fn whole(
             Ok(true) => break,
             Ok(false) => (
                 reply.responses > before || opened.elapsed() >= patience.lasting,
-                Fault::here("its reply ends again and again without being complete"),
+                Fault::here("its reply ends repeatedly without being complete"),
             ),
-            // What has not begun is not begun again: whoever asked is told at once.
+            // An operation that never started is not retried, so the user sees the error at once.
             Err(fault) if reply.attached && fault.is_broken_connection() => {
                 (reply.responses > before, fault)
             }
@@ -96,19 +95,19 @@ pub(super) async fn whole(
     Ok(reply.batches)
 }
 
-/// What has come so far.
+/// The reply so far.
 #[derive(Default)]
 struct Reply {
     batches: Vec<ArrowBatch>,
     rows: i64,
     responses: u64,
     last: Option<String>,
-    /// Whether the server has the operation.
+    /// `true` once the server has started the operation.
     attached: bool,
 }
 
 impl Reply {
-    /// Takes what a stream has; whether the reply is complete.
+    /// Reads a stream to its end. Returns `true` if the reply is complete.
     async fn take(&mut self, stream: &mut impl Stream) -> Result<bool, Fault> {
         while let Some(response) = stream.next().await? {
             self.responses += 1;
@@ -127,10 +126,12 @@ impl Reply {
     fn add(&mut self, batch: ArrowBatch) -> Result<(), Fault> {
         if let Some(start) = batch.start_offset.filter(|start| *start != self.rows) {
             let rows = self.rows;
-            return Err(Fault::here(format!("its reply goes on at row {start} after {rows} rows")));
+            return Err(Fault::here(format!(
+                "its reply continues at row {start} after {rows} rows"
+            )));
         }
         if batch.num_chunks_in_batch.is_some_and(|chunks| chunks != 1) {
-            return Err(Fault::here("its reply comes in parts that were not asked for"));
+            return Err(Fault::here("its reply comes in chunks that were not requested"));
         }
         self.rows += batch.row_count;
         self.batches.push(batch);
@@ -149,10 +150,10 @@ mod tests {
 
     const UNAVAILABLE: i32 = 14;
 
-    /// What a stream does next.
+    /// The next event of a scripted stream.
     #[derive(Clone)]
     enum Event {
-        /// Rows, said to start at the first number.
+        /// A batch: its start offset and its number of rows.
         Rows(i64, i64),
         Progress,
         Complete,
@@ -161,7 +162,7 @@ mod tests {
     }
     use Event::{Breaks, Complete, Fails, Progress, Rows};
 
-    /// A server within this process: each stream is one of its scripts, then it ends.
+    /// A server in this process whose streams follow scripts.
     #[derive(Default)]
     struct Scripted {
         streams: RefCell<VecDeque<Vec<Event>>>,
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_reply_is_released() {
+    fn complete_replies_are_released() {
         let server = Scripted::of(&[&[Progress, Rows(0, 10), Rows(10, 5), Complete]]);
         assert_eq!(server.ask_rows(), Ok(15));
         assert_eq!(*server.released.borrow(), 1);
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_stream_is_not_the_end_of_the_reply() {
+    fn reply_continues_after_the_end_of_a_stream() {
         let server =
             Scripted::of(&[&[Rows(0, 10)], &[Rows(10, 10)], &[], &[Rows(20, 1), Complete]]);
         assert_eq!(server.ask_rows(), Ok(21));
@@ -249,20 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_rows_is_one_too() {
+    fn replies_may_have_no_rows() {
         assert_eq!(Scripted::of(&[&[], &[Complete]]).ask_rows(), Ok(0));
     }
 
     #[test]
-    fn a_gap_is_no_reply() {
+    fn gaps_in_a_reply_are_errors() {
         let server = Scripted::of(&[&[Rows(0, 10)], &[Rows(12, 10), Complete]]);
         let fault = server.ask_rows().unwrap_err();
-        assert_eq!(fault, Fault::here("its reply goes on at row 12 after 10 rows"));
+        assert_eq!(fault, Fault::here("its reply continues at row 12 after 10 rows"));
         assert!(Scripted::of(&[&[Rows(0, 10), Rows(0, 10), Complete]]).ask_rows().is_err());
     }
 
     #[test]
-    fn a_broken_connection_is_gone_back_to_but_not_for_ever() {
+    fn broken_connections_are_reattached_a_limited_number_of_times() {
         let server = Scripted::of(&[&[Rows(0, 10), Breaks], &[Breaks], &[Rows(10, 1), Complete]]);
         assert_eq!(server.ask_rows(), Ok(11));
         let server =
@@ -272,20 +273,20 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_fails_is_not_tried_again() {
+    fn failed_starts_are_not_retried() {
         let server = Scripted::of(&[&[Breaks], &[Complete]]);
         assert_eq!(server.ask_rows().unwrap_err().code, Some(UNAVAILABLE));
         assert!(server.reattached.borrow().is_empty());
     }
 
     #[test]
-    fn a_server_that_never_completes_is_given_up() {
+    fn servers_that_never_complete_are_given_up() {
         let server = Scripted::of(&[&[Rows(0, 10)]]);
-        assert!(server.ask_rows().unwrap_err().message.contains("again and again"));
+        assert!(server.ask_rows().unwrap_err().message.contains("repeatedly"));
     }
 
     #[test]
-    fn any_other_fault_is_told_at_once() {
+    fn other_faults_are_not_retried() {
         let server = Scripted::of(&[&[Rows(0, 10), Fails], &[Complete]]);
         assert_eq!(server.ask_rows().unwrap_err().message, "[ANY]");
         assert!(server.reattached.borrow().is_empty());

@@ -1,16 +1,16 @@
-//! The tables that a question reads, as a cluster is shown them.
+//! Temporary views of the tables that a question reads.
 //!
 //! ```text
 //! sessions, version 20      412 files
-//!   │ days and bounds       2025-06-01 to 2025-06-30 is asked for: 30 files
+//!   │ days and statistics   the question asks for 2025-06-01 to 2025-06-30: 30 files
 //!   │ --map-path            /mnt/lake/tables/… → s3://bucket/lake/tables/…
 //!   ▼
-//! the view `sessions`       those files by name, the catalog's columns, and how many rows there are
+//! the view `sessions`       those files by name, the catalog's columns, and the number of rows
 //! ```
 //!
-//! The log is read here, so a cluster needs to know nothing of Delta. It is told each file by name:
-//! one that is committed or removed meanwhile makes no difference. That it saw every row is checked:
-//! some engines pass over a file that they do not find without a word.
+//! The transaction log is read here, so the cluster does not need Delta support. Each file is named, so
+//! commits during the query make no difference. The number of rows is checked, because some engines silently
+//! skip files that they do not find.
 
 use chrono::DateTime;
 use polars::prelude::{AnyValue, DataFrame, DataType, TimeUnit};
@@ -32,26 +32,24 @@ use crate::lake::{Lake, Snapshot};
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) table: &'static Table,
-    /// Where the cluster finds its files.
+    /// The paths of its files on the cluster.
     pub(super) files: Vec<String>,
-    /// Its rows in SQL, of a table that has no files.
+    /// Its rows as SQL tuples, for a table without files.
     pub(super) tuples: Vec<String>,
-    /// How many rows they have.
+    /// The number of rows.
     pub(super) rows: u64,
 }
 
 impl View {
-    /// A view for each table of a question; of the first only the files that may matter.
+    /// Builds a view for each table of a question, over the files that may have rows in its date range.
     pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
         let mut views = Vec::new();
-        let mut instants = question.instants();
         for table in question.spec().reads {
             views.push(if **table == loads::TABLE {
                 Self::of_loads(&lake.loads()?)?
             } else {
-                Self::within(table, &lake.snapshot(*table)?, instants, paths)?
+                Self::within(table, &lake.snapshot(*table)?, question.instants(table), paths)?
             });
-            instants = (None, None);
         }
         Ok(views)
     }
@@ -63,7 +61,7 @@ impl View {
         paths: &Paths,
     ) -> Result<Self> {
         let within = snapshot.files_within(table.day_of, instants);
-        // A file that is not here may still be there, which the count of the rows tells.
+        // A file may be on the cluster only; the row count will show whether it is.
         let here: Vec<_> =
             within.iter().copied().filter(|file| snapshot.place(file).exists()).collect();
         snapshot.check_files(&here, false)?;
@@ -73,7 +71,7 @@ impl View {
         Ok(Self { table, rows, files, tuples: Vec::new() })
     }
 
-    /// A view of what was loaded, which only the log here tells.
+    /// Builds a view of the loads, which are read from transaction logs and have no files.
     fn of_loads(loads: &DataFrame) -> Result<Self> {
         let columns = &loads.columns()[..loads::TABLE.columns.len()];
         let literal = |value: AnyValue| match value {
@@ -83,7 +81,7 @@ impl View {
                 let at = DateTime::from_timestamp_micros(at).unwrap_or_default();
                 Ok(Value::Instant(at).literal())
             }
-            other => Err(Error::bug(format!("a load with {other}"))),
+            other => Err(Error::bug(format!("a load has the value {other}"))),
         };
         let mut tuples = Vec::with_capacity(loads.height());
         for row in 0..loads.height() {
@@ -93,7 +91,7 @@ impl View {
         Ok(Self { table: &loads::TABLE, files: Vec::new(), rows: tuples.len() as u64, tuples })
     }
 
-    /// The rows, with the columns of [`Table::viewed`] and no other.
+    /// Builds the relation of the view, with the columns of [`Table::viewed`].
     pub(super) fn relation(&self) -> Result<proto::Relation> {
         let viewed = self.table.viewed();
         let typed = viewed.iter().map(|(name, of)| Ok((name.as_str(), sql_type(of)?)));
@@ -101,7 +99,10 @@ impl View {
         if !self.tuples.is_empty() {
             let names: Vec<&str> = typed.iter().map(|(name, _)| *name).collect();
             let (rows, names) = (self.tuples.join(", "), names.join(", "));
-            return Ok(statement(format!("SELECT * FROM (VALUES {rows}) AS told ({names})"), None));
+            return Ok(statement(
+                format!("SELECT * FROM (VALUES {rows}) AS loads ({names})"),
+                None,
+            ));
         }
         if self.files.is_empty() {
             let nulls = typed.iter().map(|(name, of)| format!("CAST(NULL AS {of}) AS `{name}`"));
@@ -109,7 +110,7 @@ impl View {
             let sql = format!("SELECT * FROM (SELECT {}) AS none WHERE 1 = 0", nulls.join(", "));
             return Ok(statement(sql, None));
         }
-        // With the types said, a column that older files do not have is null there.
+        // With an explicit schema, a column that older files lack is null.
         let schema: Vec<String> = typed.iter().map(|(name, of)| format!("`{name}` {of}")).collect();
         let source = DataSource {
             format: Some("parquet".to_owned()),
@@ -124,7 +125,7 @@ impl View {
         Ok(relation(RelType::Project(Box::new(project))))
     }
 
-    /// Whether the cluster sees as many rows as there are.
+    /// Checks the number of rows that the cluster sees.
     pub(super) fn check(&self, seen: Option<i64>) -> Result<()> {
         let (name, rows) = (self.table.name, self.rows);
         let seen = seen.and_then(|seen| u64::try_from(seen).ok()).unwrap_or(0);
@@ -134,13 +135,13 @@ impl View {
         Err(Error::cluster(format!("the cluster does not see all of the lake's `{name}`"))
             .found(format!("{seen} rows of {rows}"))
             .hint(
-                "every machine of the cluster must see the lake at the same path, or say where it \
-                 is with --map-path",
+                "every machine of the cluster must see the lake at the same path, or at the one given \
+                 with --map-path",
             ))
     }
 }
 
-/// A statement that counts the rows of views: one row, a column for each.
+/// Builds a statement that counts the rows of views: one row, with a column for each view.
 pub(super) fn count(views: &[View]) -> String {
     let counts = views.iter().map(|View { table, .. }| {
         format!("(SELECT count(*) FROM `{name}`) AS `{name}`", name = table.name)
@@ -155,7 +156,7 @@ fn attribute(name: &str) -> proto::Expression {
     proto::Expression { common: None, expr_type }
 }
 
-/// A column's type in SQL.
+/// Returns the SQL type of a column.
 fn sql_type(of: &DataType) -> Result<String> {
     Ok(match of {
         DataType::String => "STRING".to_owned(),
@@ -166,7 +167,11 @@ fn sql_type(of: &DataType) -> Result<String> {
         DataType::Date => "DATE".to_owned(),
         DataType::Datetime(TimeUnit::Microseconds, Some(_)) => "TIMESTAMP".to_owned(),
         DataType::Decimal(precision, scale) => format!("DECIMAL({precision}, {scale})"),
-        other => return Err(Error::bug(format!("no cluster has a column of type {other}"))),
+        other => {
+            return Err(Error::bug(format!(
+                "columns of type {other} are not supported on a cluster"
+            )));
+        }
     })
 }
 
@@ -178,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_view_has_the_catalogs_columns_alone() {
+    fn views_have_only_columns_of_the_catalog() {
         for table in TABLES {
             let files = vec!["file:///a.parquet".into()];
             let view = View { table, files, rows: 1, tuples: Vec::new() };
@@ -197,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_without_files_is_an_empty_view() {
+    fn tables_without_files_are_empty_views() {
         let view = View { table: TABLES[0], files: Vec::new(), rows: 0, tuples: Vec::new() };
         let Some(RelType::Sql(sql)) = view.relation().unwrap().rel_type else { panic!("no SQL") };
         assert!(sql.query.ends_with("WHERE 1 = 0"), "{}", sql.query);

@@ -1,14 +1,14 @@
-//! How deep a statement may be nested, found before anything goes down into it.
+//! Limits on the depth of a statement, checked on its tokens before it is parsed.
 //!
 //! ```text
 //! SELECT a + b, c FROM t WHERE x = 1 OR y IN (1, 2 + 3)
 //!          1      …           5: = OR IN (, and + within
 //! ```
 //!
-//! A statement is read, planned and dropped by functions that call themselves once for each level of
-//! its tree, and a chain such as `a OR b OR c` is as deep as it is long. Each level comes of an
-//! operator, a keyword or a bracket, and what commas part is side by side: so these are counted, from
-//! one comma to the next. Below the limits, [`on_deep_stack`] has room for all of it.
+//! A statement is parsed, planned and dropped by functions that recurse once for each level of its syntax
+//! tree, and a chain such as `a OR b OR c` is as deep as it is long. Each level comes from an operator, a
+//! keyword or a bracket, and items between commas are siblings: so operators are counted from one comma to
+//! the next. Below these limits, the stack of [`on_deep_stack`] is large enough.
 
 use std::panic::resume_unwind;
 
@@ -19,54 +19,54 @@ use wabalake_data::words::grouped;
 use super::fault::at;
 use crate::error::{Error, Result};
 
-/// Operators and keywords between two commas, with those of the deepest bracket within.
+/// Limit of operators and keywords between two commas, with those of the deepest bracket within.
 pub(super) const OPERATORS: usize = 1_000;
 
-/// Operators and functions of one value, each of what the last gave: `a IS NULL IS NULL`, `f(g(a))`.
-/// Polars works them out on threads of its own, on a stack of 2 MiB.
+/// Limit of unary operators and functions in a row: `a IS NULL IS NULL`, `f(g(a))`. Polars evaluates them on
+/// threads of its own, with a stack of 2 MiB.
 pub(super) const ROW: usize = 60;
 
 const CHAINED: &str = "operators and keywords without a comma between";
 
-/// SELECTs, VALUES and set operations of a statement: a chain of them is a plan as deep.
+/// Limit of SELECTs, VALUES and set operations: a chain of them is a plan as deep.
 pub(super) const SELECTS: usize = 500;
 
-/// Tables that a statement reads, each counted as often as it is read.
+/// Limit of tables in FROM, each counted as often as it is read.
 pub(super) const RELATIONS: usize = 500;
 
-/// Room for a statement at its limits, in a program that is not optimised. What is not used takes no
-/// memory.
+/// Stack size for a statement at the limits, in an unoptimised build. Unused pages take no memory.
 const STACK: usize = 256 << 20;
 
-/// Runs something on a stack on which it may go as deep as a statement may be nested.
+/// Runs a function on a thread with a stack for the deepest allowed statement.
 ///
 /// # Errors
-/// Those of what is run; no room for the stack.
+/// The function fails, or the stack cannot be allocated.
 pub fn on_deep_stack<T: Send>(run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("sql".to_owned()).stack_size(STACK);
         let started = builder.spawn_scoped(scope, run).map_err(|error| {
-            Error::lake(format!("no room to read a statement in: {error}"))
+            Error::from(error)
+                .context("allocating a stack for the query")
                 .hint("allow more address space (`ulimit -v`)")
         })?;
         started.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
 
-/// What stands between two brackets, or outside all.
+/// Counters of one bracket, or of the statement outside all brackets.
 #[derive(Clone, Copy, Default)]
 struct Level {
     /// Operators since the last comma.
     operators: usize,
-    /// The most that a bracket since the last comma has within.
+    /// The deepest bracket since the last comma.
     within: usize,
-    /// The most that there was between two commas.
+    /// The maximum between two commas.
     deepest: usize,
-    /// Operators in a row, with those in brackets among them.
+    /// Unary operators in a row, with those in brackets.
     row: usize,
     /// The longest row.
     longest: usize,
-    /// Whether it is a SELECT, of which a value is made before anything is done with that.
+    /// `true` for a SELECT: it is evaluated before an outer operator applies.
     is_select: bool,
 }
 
@@ -94,7 +94,10 @@ impl Level {
     }
 }
 
-/// Refuses what is nested too deeply.
+/// Checks the depth of a statement.
+///
+/// # Errors
+/// A limit is exceeded.
 pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
     let mut levels = Vec::new();
     let mut level = Level::default();
@@ -120,7 +123,7 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
                 level.close(inner);
             }
             Token::Comma | Token::SemiColon => level.end_item(),
-            // `table.column` is no level, `a.b.c.d` is a field of a field.
+            // `table.column` is one level, `a.b.c.d` a field of a field.
             Token::Period if path <= 2 => {}
             Token::Word(word) => match word.keyword {
                 Keyword::NoKeyword => {}
@@ -148,14 +151,10 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
             return Err(too_much(*span, OPERATORS, CHAINED));
         }
         if level.row > ROW {
-            return Err(too_much(
-                *span,
-                ROW,
-                "operators and functions of one value, each of the last",
-            ));
+            return Err(too_much(*span, ROW, "nested functions and unary operators"));
         }
     }
-    // The parser goes down into brackets before it sees that one is never closed.
+    // The parser recurses into brackets before it sees that one is never closed.
     let open = levels.iter().map(|level| level.operators).sum::<usize>();
     let last = tokens.last().map_or(Span::empty(), |token| token.span);
     match open + level.operators > OPERATORS {
@@ -164,8 +163,8 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
     }
 }
 
-/// Whether what follows a keyword is no operator of what is before it, or is one of two values, of
-/// which Polars minds the stack.
+/// Returns `true` for keywords that end a row of unary operators, and for binary ones, for which Polars
+/// grows the stack.
 fn is_between_rows(keyword: Keyword) -> bool {
     use Keyword as K;
     matches!(
@@ -191,7 +190,7 @@ fn is_between_rows(keyword: Keyword) -> bool {
     )
 }
 
-/// Whether an operator is of two values, of which Polars minds the stack.
+/// Returns `true` for binary operators, for which Polars grows the stack.
 fn is_binary(token: &Token) -> bool {
     use Token as T;
     matches!(
@@ -216,7 +215,7 @@ fn is_select(keyword: Keyword) -> bool {
     matches!(keyword, K::SELECT | K::VALUES | K::UNION | K::EXCEPT | K::INTERSECT | K::MINUS)
 }
 
-/// Whether a token is a value by itself.
+/// Returns `true` for literals and placeholders.
 fn is_value(token: &Token) -> bool {
     use Token as T;
     matches!(
@@ -236,7 +235,7 @@ fn is_value(token: &Token) -> bool {
     )
 }
 
-/// A statement that exceeds a limit.
+/// Creates the error of a statement that exceeds a limit.
 pub(super) fn too_much(there: Span, most: usize, what: &str) -> Error {
     at(there, format!("more than {} {what}", grouped(most as u64))).hint(
         "compare with many values by `IN (…)`, join them as `(VALUES (…), (…)) AS v (x)`, or ask in parts",
@@ -251,12 +250,12 @@ mod tests {
 
     use super::*;
 
-    fn is_taken(text: &str) -> bool {
+    fn is_accepted(text: &str) -> bool {
         let tokens = Tokenizer::new(&GenericDialect, text).tokenize_with_location().unwrap();
         check(&tokens).is_ok()
     }
 
-    /// What goes one level deeper: around or behind what there is.
+    /// Prefix and suffix that add one level around an expression.
     fn level() -> impl Strategy<Value = (&'static str, &'static str)> {
         prop::sample::select(vec![
             ("", " OR b"),
@@ -289,21 +288,21 @@ mod tests {
                 }
                 format!("SELECT a, {text}, c FROM t")
             };
-            prop_assert!(is_taken(&nested(15)));
-            prop_assert!(!is_taken(&nested(OPERATORS + 1)));
+            prop_assert!(is_accepted(&nested(15)));
+            prop_assert!(!is_accepted(&nested(OPERATORS + 1)));
         }
 
         #[test]
-        fn what_commas_part_is_side_by_side(part in "a[.]b (= 1|IN [(]1, 2[)]|IS NULL)", times in 1..5_000usize) {
+        fn items_between_commas_are_siblings(part in "a[.]b (= 1|IN [(]1, 2[)]|IS NULL)", times in 1..5_000usize) {
             let list = vec![part; times].join(", ");
             let statement = format!("SELECT {list} FROM t WHERE a IN ({list}) ORDER BY {list}");
-            prop_assert!(is_taken(&statement));
+            prop_assert!(is_accepted(&statement));
         }
     }
 
     #[test]
-    fn operators_of_one_value_are_few_in_a_row_and_many_side_by_side() {
-        let is_filter = |text: &str| is_taken(&format!("SELECT a FROM t WHERE {text}"));
+    fn unary_operators_are_limited_in_a_row_but_not_side_by_side() {
+        let is_filter = |text: &str| is_accepted(&format!("SELECT a FROM t WHERE {text}"));
         for (before, after) in [("", " IS NULL"), ("", "::BIGINT"), ("f(", ")"), ("(", " IS NULL)")]
         {
             let nested = |times: usize| format!("{}a{}", before.repeat(times), after.repeat(times));
@@ -314,13 +313,13 @@ mod tests {
             assert!(!is_filter(&format!("f({} = 1) IS NULL", nested(ROW))), "{after}");
         }
         let within = "SELECT a FROM t WHERE b IN (".repeat(40);
-        assert!(is_taken(&format!("{within}1{}", ") IS NOT NULL".repeat(40))));
+        assert!(is_accepted(&format!("{within}1{}", ") IS NOT NULL".repeat(40))));
     }
 
     #[test]
-    fn a_long_path_is_as_deep_as_it_is_long() {
-        assert!(is_taken(&format!("SELECT a{}", ".b".repeat(20))));
-        assert!(!is_taken(&format!("SELECT a{}", ".b".repeat(ROW + 3))));
-        assert!(is_taken(&format!("SELECT {} FROM t", vec!["a.b"; OPERATORS - 10].join(" = "))));
+    fn a_path_is_as_deep_as_it_is_long() {
+        assert!(is_accepted(&format!("SELECT a{}", ".b".repeat(20))));
+        assert!(!is_accepted(&format!("SELECT a{}", ".b".repeat(ROW + 3))));
+        assert!(is_accepted(&format!("SELECT {} FROM t", vec!["a.b"; OPERATORS - 10].join(" = "))));
     }
 }

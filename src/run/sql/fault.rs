@@ -1,4 +1,4 @@
-//! What is wrong with a person's statement: where, and what to write instead.
+//! Errors about a user's statement: where the fault is, and what to write instead.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use wabalake_data::words::{did_you_mean, nearest, suggestion};
 
 use crate::error::Error;
 
-/// A fault at a place of the statement, if that is known.
+/// Creates a usage error with the line and column of a span, if it has them.
 pub(super) fn at(there: Span, what: impl Into<String>) -> Error {
     let start = there.start;
     let what = what.into();
@@ -22,27 +22,30 @@ pub(super) fn at(there: Span, what: impl Into<String>) -> Error {
     Error::usage(format!("line {}, column {}: {what}", start.line, start.column))
 }
 
-/// A word as it may be shown: no phone number is.
+/// Formats a word of the statement for a message. Phone numbers are masked.
 pub(super) fn shown(word: &str) -> Cow<'_, str> {
     let digits = word.chars().filter(char::is_ascii_digit).count();
     if digits >= 9 { "…".into() } else { crate::render::visible(word) }
 }
 
-/// `Expected: an expression, found: FROM at Line: 1, Column: 8` in the words of every other error.
+/// Converts an error of the parser, such as
+/// `Expected: an expression, found: FROM at Line: 1, Column: 8`.
 pub(super) fn of_parser(error: &ParserError) -> Error {
-    let said = match error {
-        ParserError::TokenizerError(said) | ParserError::ParserError(said) => said.as_str(),
+    let message = match error {
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
+            message.as_str()
+        }
         ParserError::RecursionLimitExceeded => {
-            return Error::usage("it is nested too deeply")
+            return Error::usage("the query is nested too deeply")
                 .hint("put parts of it into a WITH before the SELECT");
         }
     };
-    let (what, place) = match said.rsplit_once(" at Line: ") {
+    let (what, place) = match message.rsplit_once(" at Line: ") {
         Some((what, place)) => (what, place.replace(", Column: ", ", column ")),
-        None => (said, String::new()),
+        None => (message, String::new()),
     };
     let what = match what.strip_prefix("Expected: ").and_then(|what| what.split_once(", found: ")) {
-        Some((_, "EOF")) => "it ends too early".to_owned(),
+        Some((_, "EOF")) => "the query ends too early".to_owned(),
         Some((expected, found)) => {
             let expected =
                 if expected.contains("query expression") || expected == "an SQL statement" {
@@ -58,37 +61,38 @@ pub(super) fn of_parser(error: &ParserError) -> Error {
     Error::usage(what).hint("a query is a SELECT, such as: SELECT COUNT(*) AS n FROM sessions")
 }
 
-/// What Polars refuses. What the lake's files are at fault for stays theirs.
+/// Converts an error of Polars about a statement. A failed read stays the fault of the lake.
 pub(super) fn of_polars(
     error: PolarsError,
     statement: &Statement,
     tables: &[&'static Table],
 ) -> Error {
-    let said = match innermost(&error) {
+    let message = match innermost(&error) {
         PolarsError::IO { .. } => return error.into(),
-        PolarsError::ComputeError(said) if said.starts_with("parquet") => return error.into(),
+        PolarsError::ComputeError(text) if text.starts_with("parquet") => return error.into(),
         other => first_line(&other.to_string()),
     };
-    if let Some(name) = quoted_after(&said, &["unable to find column ", "no column named "]) {
+    if let Some(name) = quoted_after(&message, &["unable to find column ", "no column named "]) {
         return no_column(&name, statement, tables);
     }
-    if let Some(name) = quoted_after(&said, &["unsupported function "]) {
+    if let Some(name) = quoted_after(&message, &["unsupported function "]) {
         return no_function(&name, statement);
     }
-    let lower = said.to_lowercase();
+    let lower = message.to_lowercase();
     let hint = HINTS.iter().find(|(words, _)| words.iter().all(|word| lower.contains(word)));
-    let what = shown(said.strip_prefix("sql parser error: ").unwrap_or(&said)).into_owned();
+    let what = shown(message.strip_prefix("sql parser error: ").unwrap_or(&message)).into_owned();
     let error = Error::usage(what).caused_by(error);
-    error.hint(hint.map_or(
-        "Polars SQL cannot do that: `wabalake sql --help` says what it can",
-        |(_, hint)| hint,
-    ))
+    error.hint(
+        hint.map_or("Polars SQL does not support that: see `wabalake sql --help`", |(_, hint)| {
+            hint
+        }),
+    )
 }
 
-const FRAMES: &str = "Polars SQL has whole partitions and running totals alone: ROWS BETWEEN UNBOUNDED \
+const FRAMES: &str = "Polars SQL supports only whole partitions and running totals: ROWS BETWEEN UNBOUNDED \
                       PRECEDING AND CURRENT ROW";
 
-/// What to do about what Polars SQL says: the first whose words all occur.
+/// Hints for messages of Polars SQL: the first applies whose words all occur.
 const HINTS: &[(&[&str], &str)] = &[
     (&["expression exists"], "write it with IN: session_id IN (SELECT session_id FROM … WHERE …)"),
     (
@@ -107,11 +111,11 @@ const HINTS: &[(&[&str], &str)] = &[
     ),
     (
         &["no table or struct column"],
-        "EXISTS is tied to the rows around it by equality alone: else LEFT JOIN a WITH, and test for NULL",
+        "EXISTS may refer to the outer query only by equality: else LEFT JOIN a WITH, and test for NULL",
     ),
     (
         &["cannot compare string"],
-        "ids, phones and versions of flows are told apart by type: put a text into quotes, give a parameter as NAME:text=…",
+        "ids and phones are texts, versions are numbers: put a text into quotes, give a parameter as NAME:text=…",
     ),
     (&["comparison", "dtype"], "both sides must be of one type: CAST one of them"),
     (&["rows between"], FRAMES),
@@ -124,7 +128,7 @@ const HINTS: &[(&[&str], &str)] = &[
     (&["rollup"], "write one GROUP BY for each, and UNION ALL them"),
     (
         &["within group"],
-        "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY x) and QUANTILE_CONT(x, 0.9) are known; STRING_AGG(x, ',') joins texts",
+        "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY x) and QUANTILE_CONT(x, 0.9) are supported; STRING_AGG(x, ',') joins texts",
     ),
     (&["lateral"], "join a WITH instead"),
     (
@@ -148,9 +152,12 @@ const HINTS: &[(&[&str], &str)] = &[
         &["escape"],
         "LIKE has no ESCAPE here: use STARTS_WITH(x, …), STRPOS(x, …) or REGEXP_LIKE(x, …)",
     ),
-    (&["interval"], "write it as INTERVAL '1 day'; months only beside a date"),
+    (&["interval"], "write it as INTERVAL '1 day'; months only with a date"),
     (&["conversion from"], "some values cannot be converted: TRY_CAST makes them null"),
-    (&["is no stamp"], "write stamps as 2025-06-01, 2025-06-01 10:00:00 or 2025-06-01T10:00:00Z"),
+    (
+        &["is not a timestamp"],
+        "write timestamps as 2025-06-01, 2025-06-01 10:00:00 or 2025-06-01T10:00:00Z",
+    ),
     (
         &["datatype", "not currently supported"],
         "the types are BIGINT, DOUBLE, DECIMAL(18, 6), VARCHAR, BOOLEAN, DATE and TIMESTAMP",
@@ -160,9 +167,9 @@ const HINTS: &[(&[&str], &str)] = &[
 
 fn no_column(name: &str, statement: &Statement, tables: &[&'static Table]) -> Error {
     let columns = tables.iter().flat_map(|table| table.columns).map(|column| column.name);
-    let mut given = Given::default();
-    let _ = statement.visit(&mut given);
-    let known = columns.chain(given.0.iter().map(String::as_str));
+    let mut aliases = Aliases::default();
+    let _ = statement.visit(&mut aliases);
+    let known = columns.chain(aliases.0.iter().map(String::as_str));
     let hint = match nearest(name, known) {
         Some(near) if near != name => did_you_mean(format_args!("`{near}`")),
         _ => match tables {
@@ -178,7 +185,7 @@ fn no_column(name: &str, statement: &Statement, tables: &[&'static Table]) -> Er
 fn no_function(name: &str, statement: &Statement) -> Error {
     let instead = match name {
         "now" | "current_timestamp" | "current_date" | "today" | "getdate" => {
-            "an answer depends on the lake alone: give the instant as a parameter, `--param now=…`"
+            "an answer depends on the lake only: pass the time as a parameter, `--param now=…`"
         }
         "datediff" | "date_diff" | "timestampdiff" => {
             "subtract: `later - earlier`, in seconds in the answer"
@@ -202,14 +209,14 @@ fn no_function(name: &str, statement: &Statement) -> Error {
     let hint = if instead.is_empty() {
         let known = polars::sql::keywords::all_functions();
         suggestion(name, known.iter().copied())
-            .unwrap_or_else(|| "`wabalake sql --help` says what there is".to_owned())
+            .unwrap_or_else(|| "see `wabalake sql --help`".to_owned())
     } else {
         instead.to_owned()
     };
     placed(statement, name, format!("no function `{}`", shown(name))).hint(hint)
 }
 
-/// A fault where a name occurs first.
+/// Creates an error at the first occurrence of a name.
 fn placed(statement: &Statement, name: &str, what: String) -> Error {
     match statement.visit(&mut Where(name)) {
         ControlFlow::Break(there) => at(there, what),
@@ -236,11 +243,11 @@ impl Visitor for Where<'_> {
     }
 }
 
-/// The names that a statement gives to columns.
+/// A visitor that collects the aliases of columns.
 #[derive(Default)]
-struct Given(Vec<String>);
+struct Aliases(Vec<String>);
 
-impl Visitor for Given {
+impl Visitor for Aliases {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
@@ -262,13 +269,14 @@ fn innermost(error: &PolarsError) -> &PolarsError {
     }
 }
 
-/// Without the plan, the tree and without the values that a conversion failed for: they may be a person's.
-fn first_line(said: &str) -> String {
-    let line = said.lines().next().unwrap_or_default();
+/// Returns the first line of a message of Polars, without the plan, without the syntax tree, and without
+/// the values that a conversion failed for: they may be personal.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
     let line = line.split_once(" values: [").map_or(line, |(before, _)| before);
     let line = line.split_once("; valid columns: [").map_or(line, |(before, _)| before);
     let line = line.split_once(". It's possible").map_or(line, |(before, _)| before);
-    // What Polars shows of its own reading of the statement says nothing to a person.
+    // A syntax tree in Rust's debug format.
     if !line.contains("Span(") && !line.contains("{ ") {
         return line.to_owned();
     }
@@ -276,9 +284,9 @@ fn first_line(said: &str) -> String {
     format!("{} is not supported", line[..tree].trim_end())
 }
 
-/// The word in quotes after one of these.
-fn quoted_after(said: &str, before: &[&str]) -> Option<String> {
-    let rest = before.iter().find_map(|words| Some(said.split_once(words)?.1))?;
+/// Returns the quoted word after one of the phrases.
+fn quoted_after(message: &str, before: &[&str]) -> Option<String> {
+    let rest = before.iter().find_map(|words| Some(message.split_once(words)?.1))?;
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
     Some(rest[1..].split(quote).next()?.to_owned())
 }

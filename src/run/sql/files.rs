@@ -1,5 +1,5 @@
-//! Files that a statement reads beside the lake: none, unless the lake's settings allow files of this
-//! machine. What is on a network is never read.
+//! Guard of files that a statement reads outside the lake. The lake's settings must allow files of this
+//! machine; URLs are always rejected.
 
 use std::ops::ControlFlow;
 
@@ -12,13 +12,13 @@ use wabalake_data::words::suggestion;
 use super::fault::{at, shown};
 use crate::error::{Error, Result};
 
-/// The functions in FROM that Polars has: each reads a file.
+/// The table functions of Polars SQL, each of which reads a file.
 const READERS: [&str; 4] = ["read_csv", "read_parquet", "read_ipc", "read_json"];
 
-/// Refuses files, if they are not allowed, and addresses.
+/// Checks the table functions of a statement.
 ///
 /// # Errors
-/// A function in FROM that there is not, or that reads what it may not.
+/// A function in FROM is unknown, reads a file without permission, or reads a URL.
 pub(super) fn check(statement: &Statement, allowed: impl Fn() -> Result<bool>) -> Result<()> {
     let mut files = Files(allowed);
     match statement.visit(&mut files) {
@@ -47,13 +47,13 @@ impl<F: Fn() -> Result<bool>> Files<F> {
             TableFactor::Function { name, .. } => (name, None),
             _ => return Ok(()),
         };
-        // Polars goes by the first part.
+        // Polars looks only at the first part of a qualified name.
         let first = name.0.first().and_then(|part| part.as_ident());
         let first = first.map(|ident| ident.value.to_lowercase()).unwrap_or_default();
         if !READERS.contains(&first.as_str()) {
             let error = at(name.span(), format!("no function `{}` in FROM", shown(&first)));
             let hint = suggestion(&first, READERS)
-                .unwrap_or_else(|| "FROM takes tables, and SELECTs in brackets".to_owned());
+                .unwrap_or_else(|| "FROM takes tables, and SELECTs in parentheses".to_owned());
             return Err(error.hint(hint));
         }
         if !(self.0)()? {
@@ -61,21 +61,19 @@ impl<F: Fn() -> Result<bool>> Files<F> {
                 name.span(),
                 format!("`{first}` reads a file, and files are not allowed"),
             )
-            .hint(
-                "allow those of this machine in the lake's `wabalake.toml`: files = true, in [sql]",
-            ));
+            .hint("allow them in the lake's `wabalake.toml`: files = true, in [sql]"));
         }
         match path {
-            Some(path) if is_address(path) => {
-                Err(at(name.span(), format!("`{first}` of an address: no network is reached"))
-                    .hint("fetch the file first, and name its path"))
+            Some(path) if is_remote(path) => {
+                Err(at(name.span(), format!("`{first}` cannot read a URL"))
+                    .hint("download the file first, and use its path"))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The path that a function is given.
+/// Returns the path argument of a table function.
 pub(super) fn path(args: &TableFunctionArgs) -> Option<&str> {
     let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan { value, .. })))] =
         args.args.as_slice()
@@ -88,8 +86,8 @@ pub(super) fn path(args: &TableFunctionArgs) -> Option<&str> {
     }
 }
 
-/// Whether a path is of another machine: it begins with a scheme, or as shares of Windows do.
-fn is_address(path: &str) -> bool {
+/// Returns `true` for a URL or a Windows network path.
+fn is_remote(path: &str) -> bool {
     let path = path.trim_start();
     let is_scheme = |scheme: &str| {
         scheme.len() > 1
@@ -107,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scheme_makes_an_address_of_a_path() {
+    fn urls_and_network_paths_are_remote() {
         for path in [
             "http://a/b.csv",
             "HTTPS://a/b",
@@ -121,11 +119,11 @@ mod tests {
             "//host/a.csv",
             "\\\\?\\s3://b/k",
         ] {
-            assert!(is_address(path), "{path}");
+            assert!(is_remote(path), "{path}");
         }
         for path in ["a.csv", "/a/b.csv", "../a.csv", "C:/a.csv", "./a:b.csv", "a b:c.csv", "*.csv"]
         {
-            assert!(!is_address(path), "{path}");
+            assert!(!is_remote(path), "{path}");
         }
     }
 }

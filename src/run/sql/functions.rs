@@ -1,7 +1,8 @@
-//! What Polars SQL has no function for, and what it would do on the clock of UTC.
+//! Functions that are added to Polars SQL: timestamps and dates in the reporting time zone, where Polars
+//! would use UTC.
 //!
 //! ```text
-//! as written                 as Polars is given it
+//! as written                 as Polars gets it
 //! CAST(at AS DATE)           local_date(at)       the date in the reporting zone, not in UTC
 //! TIMESTAMP '2025-06-01'     instant(…)           the first moment of that day there
 //! DATE_TRUNC('week', at)     trunc_week(at)
@@ -19,19 +20,19 @@ use polars::prelude::{
 use polars::sql::{FunctionOptions, FunctionRegistry};
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::instant;
-use wabalake_queries::query::days::read_date;
-use wabalake_queries::query::zone::{Clock, day_start};
+use wabalake_queries::query::time::read_date;
+use wabalake_queries::query::time::{Clock, day_start};
 
-/// Makes an instant of a stamp, a date, a text, or microseconds since 1970.
+/// Converts a timestamp, a date, a text or microseconds since 1970 to a timestamp.
 pub(super) const INSTANT: &str = "instant";
 
-/// Makes a local date of an instant, a date or a text.
+/// Converts a timestamp, a date or a text to a local date.
 pub(super) const LOCAL_DATE: &str = "local_date";
 
-/// Makes a number of microseconds since 1970 of what [`INSTANT`] takes.
+/// Converts what [`INSTANT`] takes to microseconds since 1970.
 pub(super) const MICROS: &str = "micros";
 
-/// The units of `DATE_TRUNC`, and the function that each becomes.
+/// The units of `DATE_TRUNC`, each with its function.
 pub(super) const UNITS: [(&str, &str, Clock); 5] = [
     ("half-hour", "trunc_half_hour", Clock::HalfHour),
     ("hour", "trunc_hour", Clock::Hour),
@@ -40,12 +41,12 @@ pub(super) const UNITS: [(&str, &str, Clock); 5] = [
     ("month", "trunc_month", Clock::Month),
 ];
 
-/// Whether a function is one of these.
+/// Returns `true` for the functions of this module.
 pub(super) fn is_added(name: &str) -> bool {
     matches!(name, INSTANT | LOCAL_DATE | MICROS) || UNITS.iter().any(|(_, unit, _)| *unit == name)
 }
 
-/// The type of instants on a zone's clock.
+/// Returns the type of timestamps in a time zone.
 pub(super) fn on_clock(zone: Tz) -> DataType {
     DataType::Datetime(
         TimeUnit::Microseconds,
@@ -53,8 +54,8 @@ pub(super) fn on_clock(zone: Tz) -> DataType {
     )
 }
 
-/// The functions that are added, each made once: Polars takes two calls for the same only if
-/// what they call is.
+/// The added functions. Each exists once: Polars compares functions by identity when it looks for
+/// common subexpressions.
 pub(super) struct Functions(HashMap<&'static str, UserDefinedFunction>);
 
 impl Functions {
@@ -83,7 +84,7 @@ impl Functions {
         Self(made)
     }
 
-    /// A function, to be called outside SQL.
+    /// Returns a function for use outside SQL.
     pub(super) fn expr(&self, name: &str) -> impl Fn(Expr) -> Expr + use<> {
         let function = self.0.get(name).cloned();
         move |given| match &function {
@@ -126,7 +127,7 @@ fn function(
     made
 }
 
-/// A column of dates on a zone's clock; a whole number is of days since 1970.
+/// Converts a column to local dates. Whole numbers are days since 1970.
 fn dates(given: &Column, zone: Tz) -> PolarsResult<Column> {
     match given.dtype() {
         DataType::Datetime(..) => Clock::Day.of(&instants(given, zone)?.cast(&instant())?, zone),
@@ -134,7 +135,7 @@ fn dates(given: &Column, zone: Tz) -> PolarsResult<Column> {
             let texts = given.as_materialized_series().str()?.clone();
             let read = |text: &str| match read_date(text.trim()) {
                 Ok(date) => Ok(date.to_epoch_days()),
-                Err(_) => polars_bail!(InvalidOperation: "a text is no date"),
+                Err(_) => polars_bail!(InvalidOperation: "a text is not a date"),
             };
             let days: PolarsResult<Vec<_>> =
                 texts.iter().map(|text| text.map(read).transpose()).collect();
@@ -146,12 +147,12 @@ fn dates(given: &Column, zone: Tz) -> PolarsResult<Column> {
     }
 }
 
-/// A column of instants on a zone's clock.
+/// Converts a column to timestamps in a time zone.
 fn instants(given: &Column, zone: Tz) -> PolarsResult<Column> {
     let of = on_clock(zone);
     let from = |micros: Int64Chunked| micros.into_series().into_column().cast(&of);
     match given.dtype() {
-        // A stamp without a zone is the local clock's.
+        // A timestamp without a zone is local time.
         DataType::Datetime(_, None) => {
             let local = given.cast(&DataType::Datetime(TimeUnit::Microseconds, None))?;
             let local = local.as_materialized_series().datetime()?.physical().clone();
@@ -172,7 +173,7 @@ fn instants(given: &Column, zone: Tz) -> PolarsResult<Column> {
             let texts = given.as_materialized_series().str()?.clone();
             let read = |text: Option<&str>| match text.map(|text| (text, read(text, zone))) {
                 Some((_, Some(at))) => Ok(Some(at)),
-                Some((_, None)) => polars_bail!(InvalidOperation: "a text is no stamp"),
+                Some((_, None)) => polars_bail!(InvalidOperation: "a text is not a timestamp"),
                 None => Ok(None),
             };
             let micros: PolarsResult<Vec<_>> = texts.iter().map(read).collect();
@@ -182,11 +183,12 @@ fn instants(given: &Column, zone: Tz) -> PolarsResult<Column> {
         number if number.is_integer() || matches!(number, DataType::Unknown(_)) => {
             given.strict_cast(&DataType::Int64)?.cast(&of)
         }
-        other => polars_bail!(InvalidOperation: "a {other} is no stamp"),
+        other => polars_bail!(InvalidOperation: "a {other} is not a timestamp"),
     }
 }
 
-/// Reads a stamp or a date, which stands for its first moment; without an offset on a zone's clock.
+/// Parses a timestamp, or a date as its first moment, to microseconds since 1970. Without an offset it is
+/// local time.
 pub(super) fn read(text: &str, zone: Tz) -> Option<i64> {
     let text = text.trim();
     if let Ok(date) = read_date(text) {
@@ -194,7 +196,7 @@ pub(super) fn read(text: &str, zone: Tz) -> Option<i64> {
     }
     match stamp::read(text, zone) {
         Stamp::At(at) => Some(at),
-        // A clock skipped that time, or other exports mean nothing by it: here it is what it says.
+        // Exports write sentinels for "no time", and a DST gap skips local times: here both are times.
         Stamp::Sentinel | Stamp::Skipped | Stamp::Bad => match stamp::read(text, Tz::UTC) {
             Stamp::At(local) => {
                 DateTime::from_timestamp_micros(local).map(|at| from_local(at.naive_utc(), zone))
@@ -205,14 +207,15 @@ pub(super) fn read(text: &str, zone: Tz) -> Option<i64> {
     }
 }
 
-/// The instant of a local time: the earlier of two, the moment after where a clock skipped it.
+/// Converts a local time to microseconds since 1970: the earlier of two at the end of DST, the end of the
+/// gap at its start.
 fn from_local(local: NaiveDateTime, zone: Tz) -> i64 {
     use chrono::{LocalResult, TimeZone as _};
     match zone.from_local_datetime(&local) {
         LocalResult::Single(at) => at.timestamp_micros(),
         LocalResult::Ambiguous(one, other) => one.timestamp_micros().min(other.timestamp_micros()),
         LocalResult::None => {
-            // Gaps are of minutes: the first minute after that there is ends this one.
+            // The first minute that exists ends the gap.
             let next = (1..=180).find_map(|minutes| {
                 let later = local.checked_add_signed(TimeDelta::minutes(minutes))?;
                 zone.from_local_datetime(&later).earliest()
@@ -227,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stamps_are_read_on_the_zones_clock() {
+    fn timestamps_without_offset_are_local_time() {
         let bogota = Tz::America__Bogota;
         let at = |text: &str| stamp::read(text, Tz::UTC);
         assert_eq!(read("2025-06-01", bogota).map(Stamp::At), Some(at("2025-06-01T05:00:00Z")));
@@ -244,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_a_clock_skipped_is_the_moment_after() {
-        // In Santiago the 7th of September 2025 began at one o'clock.
+    fn times_in_a_dst_gap_are_the_end_of_the_gap() {
+        // In Santiago, 7 September 2025 began at 01:00.
         let santiago = Tz::America__Santiago;
         let start = Some(1_757_217_600_000_000); // 04:00 UTC
         assert_eq!(read("2025-09-07", santiago), start);

@@ -1,18 +1,19 @@
-//! Runs a person's own query: Polars SQL over the tables of a lake.
+//! Runs a user's own SQL query over the tables of a lake, with Polars SQL.
 //!
 //! ```text
 //! SELECT country, COUNT(*) AS n FROM sessions WHERE session_started_timestamp >= :since GROUP BY country
-//!   │ Sql::read      one SELECT, its tables named; what Polars would get wrong is refused
-//!   │ bind           :since of `--param since=2025-06-01` becomes the instant at which that day begins
-//!   │ plan           lazy scans with the catalog's columns, instants on the reporting zone's clock
+//!   │ Sql::read      parses one SELECT and its tables; rejects what Polars would answer wrongly
+//!   │ bind           :since of `--param since=2025-06-01` becomes the first moment of that day
+//!   │ plan           lazy scans of the catalog's columns, timestamps in the reporting time zone
 //!   ▼
-//! LazyFrame          columns of types that every format can write, instants in UTC again
+//! LazyFrame          columns of types that every format can write, timestamps in UTC again
 //! ```
 //!
-//! Instants are on the reporting zone's clock throughout: `CAST(… AS DATE)`, `EXTRACT`, `STRFTIME`,
-//! `DATE_TRUNC` and texts that are compared with a stamp all mean local time. A comparison of a
-//! stamp with a value skips the files of other days.
+//! Timestamps are in the reporting time zone throughout: `CAST(… AS DATE)`, `EXTRACT`, `STRFTIME`,
+//! `DATE_TRUNC` and literals that are compared with a timestamp all mean local time. Comparing a
+//! timestamp with a literal skips the files of other days.
 
+mod ast;
 mod bind;
 mod depth;
 mod fault;
@@ -20,6 +21,7 @@ mod files;
 mod functions;
 mod parameters;
 mod pieces;
+mod types;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -45,7 +47,7 @@ use self::bind::Binder;
 pub use self::depth::on_deep_stack;
 use self::fault::{at, shown};
 use self::functions::{Functions, INSTANT};
-pub use self::parameters::{Kind, Parameter};
+pub use self::parameters::{Parameter, ParameterType};
 use self::pieces::Pieces;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -59,13 +61,13 @@ pub struct Sql {
 }
 
 impl Sql {
-    /// Reads a statement. This and all else that is done with it, its end included, goes as deep as
-    /// the statement is nested: [`on_deep_stack`] has the entry.
+    /// Parses a statement. Parsing, planning and dropping it recurse as deep as it is nested, so all of
+    /// them must run in [`on_deep_stack`].
     ///
     /// # Errors
-    /// What is no SQL, is nested too deeply, is no `SELECT`, or reads a table that there is not.
+    /// The text is not SQL, is nested too deeply, is not one `SELECT`, or reads an unknown table.
     pub fn read(text: &str) -> Result<Self> {
-        // As Polars reads it.
+        // The options of Polars.
         let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let tokens = Tokenizer::new(&GenericDialect, text).tokenize_with_location();
@@ -80,43 +82,44 @@ impl Sql {
         let statement = match (statements.next(), statements.next()) {
             (Some(statement), None) => statement,
             (None, _) => {
-                return Err(Error::usage("there is no statement in it").hint(EXAMPLE));
+                return Err(Error::usage("the query is empty").hint(EXAMPLE));
             }
             (Some(_), Some(second)) => {
-                return Err(at(second.span(), "a second statement")
-                    .hint("one is answered at a time: put each into a file of its own"));
+                return Err(at(second.span(), "only one statement is allowed")
+                    .hint("put each statement into a file of its own"));
             }
         };
         match &statement {
             Statement::Query(_) => {}
             Statement::Explain { .. } | Statement::ExplainTable { .. } => {
-                return Err(Error::usage("EXPLAIN is a command here")
-                    .hint("`wabalake explain sql \"SELECT …\"`, `wabalake explain ./FILE.sql`"));
+                return Err(Error::usage("EXPLAIN is not supported").hint(
+                    "use `wabalake explain sql \"SELECT …\"` or `wabalake explain ./FILE.sql`",
+                ));
             }
             Statement::ShowTables { .. } => {
-                return Err(Error::usage("SHOW TABLES is a command here")
+                return Err(Error::usage("SHOW TABLES is not supported")
                     .hint("`wabalake coverage` lists the tables"));
             }
             _ => {
-                return Err(Error::usage("a query is a SELECT, with a WITH before it or not")
-                    .hint("tables are changed with `wabalake load` and `wabalake undo` alone"));
+                return Err(Error::usage("only SELECT is supported, with or without a WITH")
+                    .hint("tables are only changed by commands such as `wabalake load` and `wabalake undo`"));
             }
         }
         let tables = Relations::of(&statement)?;
         Ok(Self { statement, tables })
     }
 
-    /// The tables that it reads, in the order of the catalog.
+    /// Returns the tables that the statement reads, in the order of the catalog.
     pub fn tables(&self) -> &[&'static Table] {
         &self.tables
     }
 
-    /// Plans the answer over a lake: with parameters, on a zone's clock, of which at most so many
-    /// rows are wanted. Logs are read, data is not.
+    /// Builds the lazy plan of the answer, with its times in `zone` and at most `limit` rows. Reads
+    /// transaction logs, but no data.
     ///
     /// # Errors
-    /// A parameter that is missing, not used or of the wrong type; a file that may not be read; what
-    /// Polars cannot do; a table that cannot be read.
+    /// A parameter is missing, unused or of the wrong type; a file may not be read; Polars does not
+    /// support the statement; a table cannot be read.
     pub fn plan(
         &self,
         lake: &Lake,
@@ -127,10 +130,10 @@ impl Sql {
         let allowed = || Ok(Config::of(lake.root())?.sql.files);
         files::check(&self.statement, allowed)?;
         let bound = Binder::bind(&self.statement, &self.tables, parameters, zone)?;
-        // A path may be a parameter.
+        // Again, because a path may come from a parameter.
         files::check(&bound, allowed)?;
         let Statement::Query(bound) = bound else {
-            return Err(Error::bug("a statement that is no query"));
+            return Err(Error::bug("the statement is not a query"));
         };
         let functions = Functions::on_clock(zone);
         let instant_of = functions.expr(INSTANT);
@@ -151,10 +154,10 @@ impl Sql {
         })
     }
 
-    /// The answer of a plan, with what is known of its columns.
+    /// Collects a plan. Returns the rows and their columns.
     ///
     /// # Errors
-    /// Files that cannot be read, values that cannot be what the statement makes of them.
+    /// A file cannot be read, or a value cannot be converted.
     pub fn collect(&self, plan: LazyFrame) -> Result<(DataFrame, Vec<OutputColumn>)> {
         let fault = |error| fault::of_polars(error, &self.statement, &self.tables);
         let rows = plan.collect_with_engine(ENGINE).map_err(fault)?.unwrap_single();
@@ -166,7 +169,7 @@ impl Sql {
 const EXAMPLE: &str =
     "such as: SELECT country, COUNT(*) AS sessions FROM sessions GROUP BY country";
 
-/// A column in a type that every format can write.
+/// Casts a column to a type that every output format supports.
 fn writable(name: &str, of: &DataType, instant_of: &dyn Fn(Expr) -> Expr) -> Result<Expr> {
     let column = col(name);
     Ok(match of {
@@ -179,7 +182,7 @@ fn writable(name: &str, of: &DataType, instant_of: &dyn Fn(Expr) -> Expr) -> Res
         DataType::Int32 if name == sessions::CONVERSATION_VERSION => column,
         DataType::Datetime(_, Some(_)) => column.cast(instant()),
         DataType::Datetime(_, None) => instant_of(column).cast(instant()),
-        // Of a literal, Polars settles the type when it is needed.
+        // The type of a NULL literal is undecided.
         DataType::Null => column.cast(DataType::String),
         number if number.is_integer() => column.strict_cast(DataType::Int64),
         number if number.is_float() => column.cast(DataType::Float64),
@@ -193,19 +196,19 @@ fn writable(name: &str, of: &DataType, instant_of: &dyn Fn(Expr) -> Expr) -> Res
         DataType::Time => column.cast(DataType::String),
         DataType::List(_) | DataType::Array(..) => {
             return Err(Error::usage(format!("column `{}` is a list", shown(name)))
-                .hint("no format has lists: make a text of it with ARRAY_TO_STRING(…, ',')"));
+                .hint("convert it to a text: ARRAY_TO_STRING(…, ',')"));
         }
         other => {
             return Err(Error::usage(format!("column `{}` is a {other}", shown(name)))
-                .hint("no format has that type: CAST it to another, such as VARCHAR"));
+                .hint("CAST it to another type, such as VARCHAR"));
         }
     })
 }
 
-/// What the names and types of columns say of them: the names are those of the catalog.
+/// Describes the columns of an answer, by their types and by names of the catalog.
 fn described(schema: &Schema) -> Vec<OutputColumn> {
     let described = schema.iter().map(|(name, of)| {
-        // A process answers one statement.
+        // Leaked once: a process answers one statement.
         let name: &'static str = String::leak(name.to_string());
         let plain = |of| OutputColumn { of, ..OutputColumn::text(name) };
         let described = match of {
@@ -225,17 +228,17 @@ fn described(schema: &Schema) -> Vec<OutputColumn> {
     described.collect()
 }
 
-/// The tables that a statement reads.
+/// A visitor that collects the tables of a statement.
 #[derive(Default)]
 struct Relations {
     tables: Vec<&'static Table>,
-    /// The names of its WITHs.
+    /// The names of its CTEs.
     defined: Vec<String>,
-    /// How often it reads one, whatever it is.
+    /// The number of references to tables, CTEs and files.
     read: usize,
 }
 
-/// Looks for a window.
+/// A visitor that stops at a window function.
 struct Windows;
 
 impl Visitor for Windows {
@@ -254,7 +257,7 @@ impl Visitor for Windows {
 impl Relations {
     fn of(statement: &Statement) -> Result<Vec<&'static Table>> {
         let mut relations = Self::default();
-        // Names are used before and after they are defined, so all are looked for first.
+        // A CTE may be referred to before its definition is visited, so all are collected first.
         let mut names = Names::default();
         let _ = statement.visit(&mut names);
         if let Some(error) = names.taken {
@@ -277,10 +280,10 @@ impl Visitor for Relations {
             GroupByExpr::All(_) => true,
             GroupByExpr::Expressions(by, _) => !by.is_empty(),
         };
-        // Polars would take the window over the rows of each group, without a word.
+        // Polars would silently compute the window over the rows of each group.
         match select.projection.visit(&mut Windows) {
             ControlFlow::Break(there) if is_grouped => {
-                let error = at(there, "a window over groups").hint(
+                let error = at(there, "a window function together with GROUP BY").hint(
                     "put the SELECT with the GROUP BY into a WITH, and the window into a SELECT from it",
                 );
                 ControlFlow::Break(Box::new(error))
@@ -298,12 +301,12 @@ impl Visitor for Relations {
         let TableFactor::Table { name, args: None, .. } = factor else {
             return ControlFlow::Continue(());
         };
-        let said = name.to_string();
-        let said = said.trim_matches('"');
-        if self.defined.iter().any(|defined| defined == said) {
+        let name_text = name.to_string();
+        let name_text = name_text.trim_matches('"');
+        if self.defined.iter().any(|defined| defined == name_text) {
             return ControlFlow::Continue(());
         }
-        match table(said) {
+        match table(name_text) {
             Some(table) => {
                 self.tables.push(table);
                 ControlFlow::Continue(())
@@ -311,18 +314,18 @@ impl Visitor for Relations {
             None => {
                 let names = TABLES.iter().map(|table| table.name);
                 let known = names.clone().chain(self.defined.iter().map(String::as_str));
-                let hint = suggestion(said, known).unwrap_or_else(|| {
+                let hint = suggestion(name_text, known).unwrap_or_else(|| {
                     format!("there are {}", names.collect::<Vec<_>>().join(", "))
                 });
-                let error = at(name.span(), format!("no table `{}`", shown(said))).hint(hint);
+                let error = at(name.span(), format!("no table `{}`", shown(name_text))).hint(hint);
                 ControlFlow::Break(Box::new(error))
             }
         }
     }
 }
 
-/// The names that a statement gives: Polars would take one of a table, or of a WITH, for that table
-/// itself wherever it stands.
+/// A visitor that collects the names of CTEs and aliases. One that repeats the name of a table or of
+/// another CTE is an error: Polars would read that table wherever the name is used.
 #[derive(Default)]
 struct Names {
     defined: Vec<String>,
@@ -363,7 +366,7 @@ impl Visitor for Names {
             TableFactor::Table { name, alias: Some(alias), .. } => {
                 self.take(&alias.name, Some(&name.to_string()));
             }
-            // A file goes by its path.
+            // The name of a file is its path.
             TableFactor::Table { args: Some(args), alias: None, .. } => {
                 if let Some(path) = files::path(args) {
                     self.take(&Ident::new(path), None);

@@ -1,14 +1,14 @@
-//! Plans a statement piece by piece, from the inside out.
+//! Plans the subqueries of a statement one by one, from the inside out.
 //!
 //! ```text
 //! WITH firsts AS (SELECT …) SELECT … FROM (SELECT … FROM firsts) AS f
-//!   │ firsts         planned, and from here on a table of that name
-//!   │ f              planned, and from here on SELECT * FROM piece_1
+//!   │ firsts         planned, then registered as a table of that name
+//!   │ f              planned, then replaced by SELECT * FROM piece_1
 //!   ▼
 //! SELECT … FROM (SELECT * FROM piece_1) AS f
 //! ```
 //!
-//! Polars plans the pieces of a statement without the functions that are added to it.
+//! Polars SQL plans subqueries without the function registry, so it would not find the added functions.
 
 use std::ops::ControlFlow;
 
@@ -23,14 +23,14 @@ use sqlparser::parser::Parser;
 
 use super::functions::is_added;
 
-/// The pieces that are planned so far.
+/// The SQL context and the number of subqueries registered in it.
 pub(super) struct Pieces {
     context: SQLContext,
     planned: usize,
 }
 
 impl Pieces {
-    /// None yet: what a context has are tables.
+    /// Starts with a context of tables.
     pub(super) fn of(context: SQLContext) -> Self {
         Self { context, planned: 0 }
     }
@@ -70,8 +70,8 @@ impl Pieces {
         }
     }
 
-    /// Plans the sides of a set operation. A chain of unions is planned by halves: Polars would work
-    /// out the columns of each union in it anew for each that is around it.
+    /// Plans the sides of a set operation. A chain of unions becomes a balanced tree: for a chain, Polars
+    /// computes the schema of each union again for every union around it.
     fn set_operation(&mut self, body: &mut SetExpr) -> PolarsResult<()> {
         let mut sides = Vec::new();
         let mut unions = None;
@@ -84,7 +84,7 @@ impl Pieces {
                     unions = Some((op, set_quantifier));
                     sides.push(*right);
                     rest = *left;
-                    // A BY NAME takes its columns from what is before it.
+                    // UNION BY NAME takes its columns from the left side.
                     if op != SetOperator::Union || is_by_name(set_quantifier) {
                         break;
                     }
@@ -126,7 +126,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Plans one side of a set operation and puts `SELECT * FROM` its name in its place.
+    /// Plans one side of a set operation and replaces it by `SELECT * FROM piece`.
     fn replace_body(&mut self, side: &mut SetExpr) -> PolarsResult<()> {
         let mut query = all_of("_")?;
         std::mem::swap(&mut *query.body, side);
@@ -135,7 +135,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Makes a table of rows, and `SELECT * FROM` its name.
+    /// Registers rows as a table. Returns `SELECT * FROM piece`.
     fn register(&mut self, rows: LazyFrame) -> PolarsResult<SetExpr> {
         self.planned += 1;
         let name = format!("piece_{}", self.planned);
@@ -147,8 +147,8 @@ impl Pieces {
         for table in &mut select.from {
             self.tables(table)?;
         }
-        // A condition on rows may be tied to those of the query around it, so only what Polars would
-        // not know there is planned by itself.
+        // A subquery in a condition may refer to the outer query, so it is planned here only if it
+        // calls an added function.
         match VisitMut::visit(select, &mut Conditions(self)) {
             ControlFlow::Break(error) => Err(*error),
             ControlFlow::Continue(()) => Ok(()),
@@ -169,7 +169,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Plans a piece and puts `SELECT * FROM` its name in its place.
+    /// Plans a subquery and replaces it by `SELECT * FROM piece`.
     fn replace(&mut self, query: &mut Query) -> PolarsResult<()> {
         let taken = std::mem::replace(query, all_of("_")?);
         let rows = self.query(taken)?;
@@ -202,7 +202,7 @@ impl VisitorMut for Conditions<'_> {
                 self.0.replace(subquery)
             }
             Expr::Exists { subquery, .. } if needs_functions(subquery) => {
-                Err(polars_err!(SQLInterface: "within EXISTS times are compared alone"))
+                Err(polars_err!(SQLInterface: "within EXISTS times can only be compared"))
             }
             _ => Ok(()),
         };
@@ -213,7 +213,7 @@ impl VisitorMut for Conditions<'_> {
     }
 }
 
-/// Whether a query calls a function that is added, or has a WITH.
+/// Returns `true` if a query calls an added function or has a WITH.
 fn needs_functions(query: &Query) -> bool {
     query.visit(&mut Added).is_break()
 }

@@ -1,43 +1,45 @@
-//! How far changed rows reach into an answer, for what keeps answers up to date.
+//! Invalidation: which rows of an answer must be recomputed when rows of a table change.
 //!
-//! Of `delivery-rate --by day` in America/Bogota, when deployments of one UTC day have changed:
+//! For `delivery-rate --by day` in America/Bogota, after deployments of one UTC day changed:
 //!
 //! ```text
 //! changed        utc_day 2025-06-02
 //! local dates    2025-06-01 and 2025-06-02      on which rows of that day may lie
-//! worked out     --from 2025-06-01 --to 2025-06-02, which are whole buckets
+//! recomputed     --from 2025-06-01 --to 2025-06-02, which are whole buckets
 //! ```
 //!
-//! Of `--by week` it is the week of these dates, of `drop-off`, which has no date, the whole answer.
+//! With `--by week`, the weeks of these dates are recomputed. `drop-off` has no date column, so its
+//! whole answer is.
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use polars::prelude::{Expr, col};
 
-use super::zone::Clock;
-use super::{OutputColumn, Type};
+use super::Clock;
+use crate::query::{OutputColumn, Type};
 
-/// How far changed rows of a table reach into an answer.
+/// Which rows of an answer a changed row of a table affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidation {
-    /// Any row of the answer may be another.
+    /// Any row.
     Answer,
-    /// Of the first table: only rows of the buckets in which the changed rows lie by their own
-    /// stamp. Asked of whole buckets alone, with `--from` and `--to`, the query gives the rows that
-    /// these have in the whole answer. An answer without buckets is reached as a whole.
+    /// Only rows of the bucket in which the changed row's own stamp lies, if the answer has buckets.
+    ///
+    /// A query may declare this for the table of [`Range::Rows`](crate::query::Range::Rows) if
+    /// `--from` and `--to` of a bucket give the same rows as the whole answer has for that bucket.
     Bucket,
 }
 
-/// The stretches of local time by which an answer falls into parts.
+/// The time buckets of an answer: the finest date or time column of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buckets {
+pub struct AnswerBuckets {
     column: &'static str,
     clock: Clock,
 }
 
-impl Buckets {
-    /// The finest among the columns that name a row.
-    pub(super) fn among(columns: &[OutputColumn]) -> Option<Self> {
+impl AnswerBuckets {
+    /// The finest bucket column among the columns of a key.
+    pub(crate) fn among(columns: &[OutputColumn]) -> Option<Self> {
         let buckets = columns.iter().filter_map(|column| {
             let clock = match (column.name, column.of) {
                 ("half_hour", Type::Instant) => Clock::HalfHour,
@@ -57,12 +59,12 @@ impl Buckets {
         buckets.min_by_key(days)
     }
 
-    /// Whether each lies within one local date.
+    /// Returns `true` if no bucket is longer than a local day.
     pub fn are_within_days(self) -> bool {
         !matches!(self.clock, Clock::Week | Clock::Month)
     }
 
-    /// The local date on which the bucket of an answer's row begins.
+    /// The local date on which the bucket of a row begins.
     pub fn date(self, zone: Tz) -> Expr {
         match self.clock {
             Clock::HalfHour | Clock::Hour => Clock::Day.start(col(self.column), zone),
@@ -70,7 +72,7 @@ impl Buckets {
         }
     }
 
-    /// The first and the last date of the bucket that a local date lies in, or of the buckets.
+    /// The first and the last date of the bucket, or buckets, of a local date.
     pub fn around(self, date: NaiveDate) -> (NaiveDate, NaiveDate) {
         match self.clock {
             Clock::HalfHour | Clock::Hour | Clock::Day => (date, date),
@@ -86,11 +88,11 @@ impl Buckets {
     }
 }
 
-/// The local dates, first and last, on which instants of a UTC day may lie.
+/// The first and the last local date on which instants of a UTC day may lie.
 ///
 /// ```
 /// # use chrono::NaiveDate;
-/// # use wabalake_queries::query::invalidation::local_dates;
+/// # use wabalake_queries::query::time::local_dates;
 /// let day = |day| NaiveDate::from_ymd_opt(2025, 6, day).unwrap();
 /// assert_eq!(local_dates(chrono_tz::America::Bogota, day(2)), (day(1), day(2)));
 /// assert_eq!(local_dates(chrono_tz::UTC, day(2)), (day(2), day(2)));
@@ -99,7 +101,7 @@ pub fn local_dates(zone: Tz, day: NaiveDate) -> (NaiveDate, NaiveDate) {
     const STEP: TimeDelta = TimeDelta::minutes(15);
     let start = day.and_time(chrono::NaiveTime::MIN);
     let local = |at: NaiveDateTime| zone.from_utc_datetime(&at).date_naive();
-    // A clock that is put back may leave a date and come to it again: both ends are not enough.
+    // A transition back over midnight leaves a date and returns to it, so both ends are not enough.
     let within = (0..4 * 24).map(|step| local(start + STEP * step));
     let last = local(start + TimeDelta::days(1) - TimeDelta::microseconds(1));
     within.fold((last, last), |(first, last), date| (first.min(date), last.max(date)))
@@ -114,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_whole() {
-        let of = |column| Buckets::among(&[OutputColumn::text("country"), column]).unwrap();
+    fn buckets_cover_whole_weeks_and_months() {
+        let of = |column| AnswerBuckets::among(&[OutputColumn::text("country"), column]).unwrap();
         let week = of(OutputColumn::date("week"));
         assert_eq!(week.around(date("2025-06-01")), (date("2025-05-26"), date("2025-06-01")));
         let month = of(OutputColumn::date("month"));
@@ -123,17 +125,17 @@ mod tests {
         assert!(!month.are_within_days());
         let hour = of(OutputColumn::instant("hour"));
         assert_eq!(hour.around(date("2024-02-29")), (date("2024-02-29"), date("2024-02-29")));
-        assert_eq!(Buckets::among(&[OutputColumn::count("hour")]), None);
+        assert_eq!(AnswerBuckets::among(&[OutputColumn::count("hour")]), None);
         let both = [OutputColumn::date("month"), OutputColumn::date("day")];
-        assert!(Buckets::among(&both).unwrap().are_within_days());
+        assert!(AnswerBuckets::among(&both).unwrap().are_within_days());
     }
 
     #[test]
-    fn a_utc_day_lies_on_two_local_dates_or_three() {
+    fn a_utc_day_has_two_or_three_local_dates() {
         let dates = |zone, day| local_dates(zone, date(day));
         let kiritimati = dates(Tz::Pacific__Kiritimati, "2025-06-01");
         assert_eq!(kiritimati, (date("2025-06-01"), date("2025-06-02")));
-        // Samoa went over the date line: the 30th was left out.
+        // Samoa crossed the date line and skipped the 30th.
         let apia = dates(Tz::Pacific__Apia, "2011-12-30");
         assert_eq!(apia, (date("2011-12-29"), date("2011-12-31")));
     }

@@ -1,13 +1,13 @@
-//! What delivered messages cost under Meta's rules of 1 July 2025, whatever their date.
+//! Prices of delivered messages by Meta's rules of 1 July 2025, whatever their date.
 //!
-//! | message | category | type |
+//! | message | pricing category | pricing type |
 //! |---|---|---|
 //! | of a conversation that an ad led to | as below | `FREE_ENTRY_POINT` |
-//! | no template | SERVICE | `FREE_CUSTOMER_SERVICE` |
+//! | not a template | SERVICE | `FREE_CUSTOMER_SERVICE` |
 //! | a utility template within 24 hours of the person's last message to the line | UTILITY | `FREE_CUSTOMER_SERVICE` |
-//! | any other template | its word, else UNKNOWN | REGULAR |
+//! | any other template | its category, else UNKNOWN | REGULAR |
 //!
-//! Only what is REGULAR is priced, each message by its number in the month of its country and
+//! Only REGULAR messages have a price. It depends on the message's number within the month, country and
 //! category.
 
 use polars::prelude::{
@@ -22,82 +22,96 @@ use wabalake_data::tables::meta_points::{PRICING_CATEGORY, PRICING_TYPE};
 use wabalake_data::tables::rates::CATEGORY;
 
 use super::conversations::{category_word, dates, is_referral};
-use super::days::Span;
-use super::measures::{message_delivered, outgoing};
 use super::money;
 use super::prices::{self, DATED, NUMBER, TIER};
-use super::tables::Tables;
-use super::zone::Clock;
-
-/// Microseconds in 24 hours.
-const DAY: i64 = 24 * 3_600_000_000;
+use crate::query::measures::{message_delivered, outgoing};
+use crate::query::tables::Tables;
+use crate::query::time::{Clock, DAY, Span};
 
 const REGULAR: &str = "REGULAR";
 const FREE_CUSTOMER_SERVICE: &str = "FREE_CUSTOMER_SERVICE";
 
-/// The SQL of the rows that [`deliveries`] gives, for the slot `{deliveries}`.
+/// The SQL of [`deliveries`], for the slot `{deliveries}`.
 pub fn deliveries_sql() -> String {
-    include_str!("pricing.sql").trim_end().replace('\n', "\n    ")
+    include_str!("../pricing.sql").trim_end().replace('\n', "\n    ")
 }
 
-/// One row for each outgoing message of a stretch of time that was delivered: when it was created,
-/// its account, line, country, type and template, its [`PRICING_CATEGORY`], [`PRICING_TYPE`] and
-/// [`TIER`], and the columns of [`money::charged`].
+/// Returns the plan of the outgoing messages of an interval that were delivered, a row each: creation,
+/// account, line, country, type and template, [`PRICING_CATEGORY`], [`PRICING_TYPE`] and [`TIER`], and
+/// the columns of [`money::charged`].
 ///
 /// # Errors
 /// Those of building a plan.
 pub fn deliveries(tables: &Tables, within: Span) -> PolarsResult<LazyFrame> {
-    let delivered = || outgoing().and(message_delivered());
-    let may_cost = || is_template().and(is_referral().not());
-    let key = [CREATED_AT, WABA_ID, LINE, COUNTRY, MESSAGE_TYPE, TEMPLATE_NAME];
-    let key = [&key[..], &[PRICING_CATEGORY, PRICING_TYPE, TIER]].concat();
-    let mut what: Vec<Expr> = key.into_iter().map(col).collect();
-    what.extend(money::CHARGES.map(col));
+    let columns = [CREATED_AT, WABA_ID, LINE, COUNTRY, MESSAGE_TYPE, TEMPLATE_NAME];
+    let columns = [&columns[..], &[PRICING_CATEGORY, PRICING_TYPE, TIER]].concat();
+    let mut columns: Vec<Expr> = columns.into_iter().map(col).collect();
+    columns.extend(money::CHARGES.map(col));
+    let free = free(tables, within).select(&columns);
 
-    let for_free =
-        when(is_referral()).then(lit("FREE_ENTRY_POINT")).otherwise(lit(FREE_CUSTOMER_SERVICE));
-    let free = within
-        .scan(tables, &messages::TABLE)
-        .filter(delivered().and(may_cost().not()))
-        .with_columns([
-            category().alias(PRICING_CATEGORY),
-            for_free.alias(PRICING_TYPE),
-            lit(Null {}).cast(DataType::String).alias(TIER),
-        ])
-        .with_columns(money::uncharged())
-        .select(&what);
-
-    // Those of the month before count for the number.
+    // Messages since the start of the month count for the number.
     let month = within.from.map(|from| Clock::Month.floor(within.timezone, from));
     let of_the_month = Span { from: month, ..within };
-    let is_utility = || col(PRICING_CATEGORY).eq(lit("UTILITY"));
-    let may_cost = of_the_month
-        .scan(tables, &messages::TABLE)
-        .filter(delivered().and(may_cost()))
-        .with_column(category().alias(PRICING_CATEGORY));
-    let may_cost = after_a_message(may_cost, tables, of_the_month);
-    let pricing_type = when(is_utility().and(col(ANSWERS))).then(lit(FREE_CUSTOMER_SERVICE));
-
-    let is_regular = || col(PRICING_TYPE).eq(lit(REGULAR));
-    let month = Clock::Month.start(col(CREATED_AT), within.timezone);
-    let number = is_regular().cast(DataType::Int64).cum_sum(false);
-    let number = number.over([col(COUNTRY), col(CATEGORY), month])?;
-    let numbered = may_cost
-        .with_columns([
-            pricing_type.otherwise(lit(REGULAR)).alias(PRICING_TYPE),
-            col(PRICING_CATEGORY).str().to_lowercase().alias(CATEGORY),
-            Clock::Day.start(col(CREATED_AT), within.timezone).alias(DATED),
-        ])
-        .sort([CREATED_AT, WHATSAPP_ID], SortMultipleOptions::default())
-        .with_column(number.alias(NUMBER));
-    let priced = prices::priced(numbered, dates(tables, of_the_month), tables)?
-        .with_columns(money::charged(is_regular()))
-        .with_column(when(is_regular()).then(col(TIER)).otherwise(lit(Null {})).alias(TIER));
+    let priced =
+        prices::priced(numbered(tables, of_the_month)?, dates(tables, of_the_month), tables)?
+            .with_columns(money::charged(is_regular()))
+            .with_column(when(is_regular()).then(col(TIER)).otherwise(lit(Null {})).alias(TIER));
     let priced = match within.holds(&col(CREATED_AT)) {
         Some(created_within) => priced.filter(created_within),
         None => priced,
     };
-    concat([free, priced.select(&what)], UnionArgs::default())
+    concat([free, priced.select(&columns)], UnionArgs::default())
+}
+
+/// Delivered messages that are free by their kind.
+fn free(tables: &Tables, within: Span) -> LazyFrame {
+    let pricing_type =
+        when(is_referral()).then(lit("FREE_ENTRY_POINT")).otherwise(lit(FREE_CUSTOMER_SERVICE));
+    within
+        .scan(tables, &messages::TABLE)
+        .filter(delivered().and(may_cost().not()))
+        .with_columns([
+            category().alias(PRICING_CATEGORY),
+            pricing_type.alias(PRICING_TYPE),
+            lit(Null {}).cast(DataType::String).alias(TIER),
+        ])
+        .with_columns(money::uncharged())
+}
+
+/// Delivered templates with their pricing type, and their number among the regular ones of the month,
+/// country and category.
+fn numbered(tables: &Tables, within: Span) -> PolarsResult<LazyFrame> {
+    let messages = within
+        .scan(tables, &messages::TABLE)
+        .filter(delivered().and(may_cost()))
+        .with_column(category().alias(PRICING_CATEGORY));
+    let is_utility = col(PRICING_CATEGORY).eq(lit("UTILITY"));
+    let pricing_type =
+        when(is_utility.and(col(ANSWERS))).then(lit(FREE_CUSTOMER_SERVICE)).otherwise(lit(REGULAR));
+    let month = Clock::Month.start(col(CREATED_AT), within.timezone);
+    let number = is_regular().cast(DataType::Int64).cum_sum(false);
+    let number = number.over([col(COUNTRY), col(CATEGORY), month])?;
+    Ok(after_a_message(messages, tables, within)
+        .with_columns([
+            pricing_type.alias(PRICING_TYPE),
+            col(PRICING_CATEGORY).str().to_lowercase().alias(CATEGORY),
+            Clock::Day.start(col(CREATED_AT), within.timezone).alias(DATED),
+        ])
+        .sort([CREATED_AT, WHATSAPP_ID], SortMultipleOptions::default())
+        .with_column(number.alias(NUMBER)))
+}
+
+fn delivered() -> Expr {
+    outgoing().and(message_delivered())
+}
+
+/// Predicate: a message is a template in a conversation that no ad led to.
+fn may_cost() -> Expr {
+    is_template().and(is_referral().not())
+}
+
+fn is_regular() -> Expr {
+    col(PRICING_TYPE).eq(lit(REGULAR))
 }
 
 fn is_template() -> Expr {
@@ -112,13 +126,13 @@ fn category() -> Expr {
     when(is_template()).then(of_a_template).otherwise(lit("SERVICE"))
 }
 
-/// Whether the person had written to the line within 24 hours; a column of [`after_a_message`].
+/// The column that is `true` if the person wrote to the line within 24 hours before a message.
 const ANSWERS: &str = "answers";
 
-/// Messages with [`ANSWERS`].
+/// Adds the column [`ANSWERS`] to messages.
 ///
-/// The last message before is not looked for. On the same day of UTC any that came before will do,
-/// so the first of that day; of the day before the last is the only one that can be near enough.
+/// Two joins by UTC day replace a search for the person's last message: the first message of the same
+/// day, which is within 24 hours if it came before, and the last message of the day before.
 fn after_a_message(messages: LazyFrame, tables: &Tables, within: Span) -> LazyFrame {
     const ON: &str = "written_on";
     const FIRST: &str = "first_of_day";
@@ -135,7 +149,7 @@ fn after_a_message(messages: LazyFrame, tables: &Tables, within: Span) -> LazyFr
     let same = written.clone().select([&key[..], &[col(FIRST)]].concat());
     let before =
         written.select([col(USER_KEY), col(LINE), (col(ON) + lit(1)).alias(ON), col(LAST)]);
-    // A line that is not known is taken for one line; a person who is not known is nobody.
+    // Messages without a line form a line of their own; messages without a person match nothing.
     let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
     let answers = col(FIRST).lt_eq(at()).fill_null(lit(false));
     let answers = answers.or(col(LAST).gt(at() - lit(DAY)).fill_null(lit(false)));

@@ -1,12 +1,12 @@
-//! Amounts of money, each in a currency.
+//! Sums of money in one or several currencies.
 //!
 //! ```text
-//! amounts of a group         amount   currency
-//! 10 COP, 5.5 COP            15.5     COP
-//! 10 COP, 2 USD              null     COP+USD
-//! 10 COP, 2 of none          null     ?+COP
-//! 2 of none                  2        null
-//! none that is known         null     null
+//! amounts of a group              amount   currency
+//! 10 COP, 5.5 COP                 15.5     COP
+//! 10 COP, 2 USD                   null     COP+USD
+//! 10 COP, 2 without a currency    null     ?+COP
+//! 2 without a currency            2        null
+//! none                            null     null
 //! ```
 
 use polars::prelude::{
@@ -16,20 +16,20 @@ use polars::prelude::{
 use wabalake_data::tables::CURRENCY;
 use wabalake_data::tables::rates::PRICE;
 
-use super::Type;
+use crate::query::Type;
 
-/// What stands for a currency that is not said.
-const UNSAID: &str = "?";
+/// Stands for an unknown currency.
+const UNKNOWN: &str = "?";
 
-/// The column of [`summed`] and [`in_one_currency`] that holds a group's amount.
+/// The column of a group's amount.
 pub const AMOUNT: &str = "amount";
 
-/// The sum of a column of amounts, as wide as [`Type::Money`].
+/// The sum of a column of amounts, as [`Type::Money`].
 pub fn sum(amounts: &str) -> Expr {
     col(amounts).cast(Type::Money.data_type()).sum()
 }
 
-/// An amount as a whole number of millionths, to the nearest that 64 bits of a float can say.
+/// An amount in millionths, as the nearest 64-bit float.
 pub fn millionths(amount: Expr) -> Expr {
     let whole = |column: Column| -> PolarsResult<Column> {
         let amounts = column.cast(&Type::Money.data_type())?;
@@ -39,10 +39,10 @@ pub fn millionths(amount: Expr) -> Expr {
     amount.map(whole, |_, field| Ok(Field::new(field.name().clone(), DataType::Float64)))
 }
 
-/// The amounts of rows added up in each group, in the column [`AMOUNT`], with what they are in in
-/// the column `currency`: by the table above. A group without amounts has no row.
+/// Sums amounts by group, in the columns [`AMOUNT`] and `currency`, as the table above shows. A group
+/// without amounts has no row.
 pub fn summed(rows: LazyFrame, groups: &[Expr], value: &str) -> LazyFrame {
-    let of_one_currency = [groups, &[col(CURRENCY).fill_null(lit(UNSAID))]].concat();
+    let of_one_currency = [groups, &[col(CURRENCY).fill_null(lit(UNKNOWN))]].concat();
     let sums = rows
         .filter(col(value).is_not_null())
         .group_by(of_one_currency)
@@ -50,8 +50,7 @@ pub fn summed(rows: LazyFrame, groups: &[Expr], value: &str) -> LazyFrame {
     in_one_currency(sums, groups)
 }
 
-/// Rows that are each the [`AMOUNT`] of a group in one `currency`, put together to a row for each
-/// group.
+/// Combines the [`AMOUNT`] of each group and `currency` into a row per group.
 fn in_one_currency(sums: LazyFrame, groups: &[Expr]) -> LazyFrame {
     const CURRENCIES: &str = "currencies";
     let together = sums.group_by(groups).agg([
@@ -61,32 +60,32 @@ fn in_one_currency(sums: LazyFrame, groups: &[Expr]) -> LazyFrame {
     ]);
     together.with_columns([
         when(col(CURRENCIES).eq(lit(1))).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT),
-        when(col(CURRENCY).neq(lit(UNSAID)))
+        when(col(CURRENCY).neq(lit(UNKNOWN)))
             .then(col(CURRENCY))
             .otherwise(lit(Null {}))
             .alias(CURRENCY),
     ])
 }
 
-/// What units cost; the column of [`charged`] and [`cost`].
+/// The column of the cost of units; see [`charged`].
 pub const COST: &str = "cost";
 
-/// How many units have no rate; the column of [`charged`] and [`charges`].
+/// The column of the number of units without a rate; see [`charged`].
 pub const UNPRICED: &str = "unpriced";
 
-/// The least and the greatest currency that something is charged in; the columns of [`charged`]
-/// and [`charges`].
+/// The columns of the first and the last currency of a group, by name. They are equal if there is only
+/// one.
 const CHARGED_IN: [&str; 2] = ["charged_in", "charged_in_too"];
 
 /// The columns of [`charged`].
 pub const CHARGES: [&str; 4] = [COST, UNPRICED, CHARGED_IN[0], CHARGED_IN[1]];
 
-/// What units cost, of which only some are charged their `price` in its `currency`: columns to be
-/// added to them, and to be added up by [`charges`].
+/// The columns [`CHARGES`] of units with `price` and `currency`, to be summed by [`charges`]. Only units
+/// that pass the predicate are charged.
 pub fn charged(chargeable: Expr) -> [Expr; 4] {
     let nothing = lit(0).cast(Type::Money.data_type());
     let priced = chargeable.clone().and(col(PRICE).is_not_null());
-    let currency = col(CURRENCY).fill_null(lit(UNSAID));
+    let currency = col(CURRENCY).fill_null(lit(UNKNOWN));
     let charged_in = when(priced).then(currency).otherwise(lit(Null {}));
     let price = col(PRICE).cast(Type::Money.data_type());
     let cost = when(chargeable.clone()).then(price).otherwise(nothing);
@@ -99,7 +98,7 @@ pub fn charged(chargeable: Expr) -> [Expr; 4] {
     ]
 }
 
-/// The columns of [`charged`] for what costs nothing.
+/// The columns [`CHARGES`] of units that cost nothing.
 pub fn uncharged() -> [Expr; 4] {
     let in_nothing = || lit(Null {}).cast(DataType::String);
     [
@@ -110,13 +109,13 @@ pub fn uncharged() -> [Expr; 4] {
     ]
 }
 
-/// The columns of [`charged`] for a group of units, or of groups.
+/// Sums the columns [`CHARGES`] of a group.
 pub fn charges() -> [Expr; 4] {
     [sum(COST), col(UNPRICED).sum(), col(CHARGED_IN[0]).min(), col(CHARGED_IN[1]).max()]
 }
 
-/// What a group costs by its [`charges`]; null where one of its units has no rate, or where they
-/// are charged in several currencies.
+/// The cost of a group from its [`charges`]; null if a unit has no rate or if there are several
+/// currencies.
 pub fn cost() -> Expr {
     let [one, other] = CHARGED_IN.map(col);
     let in_one_currency = one.clone().is_null().or(one.eq(other));
@@ -124,7 +123,7 @@ pub fn cost() -> Expr {
     when(is_known).then(col(COST)).otherwise(lit(Null {}))
 }
 
-/// The currency of a group's [`cost`], by its [`charges`]; null where nothing is charged.
+/// The currency of a group's [`cost`], from its [`charges`]; null if nothing is charged.
 pub fn charged_in() -> Expr {
     col(CHARGED_IN[0])
 }

@@ -1,4 +1,4 @@
-//! Which days are asked for, and on whose clock.
+//! The options `--from`, `--to` and `--timezone`, and the interval of instants that they select.
 //!
 //! With `--from 2025-03-30 --to 2025-03-30 --timezone Europe/Madrid`, a day of 23 hours:
 //!
@@ -10,30 +10,30 @@
 
 use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
-use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, Scalar, TimeUnit, TimeZone, col, lit};
-use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 use wabalake_data::words::did_you_mean;
+use wabalake_data::{Invalid, Table};
 
-use super::sql::{Bindings, Value};
-use super::tables::Tables;
-use super::zone::{day_after, day_start, read_zone, utc_date};
+use super::clock::{day_after, day_start, utc_date};
+use super::zone::read_zone;
+use super::{Defaults, Timeframe};
+use crate::query::sql::Bindings;
+use crate::query::tables::Tables;
+use crate::query::usage::misfit;
 
-const FROM_AT: &str = "from_at";
-const UNTIL_AT: &str = "until_at";
-
-/// `--from`, `--to` and `--timezone`: the rows of a query's first table that count.
+/// `--from`, `--to` and `--timezone`: a range of local dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayRange {
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
-    timezone: Tz,
+    timezone: Timezone,
 }
 
 #[derive(Args)]
-struct Options {
+struct DayOptions {
     /// First local date that counts, as YYYY-MM-DD [default: the first there is]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     from: Option<NaiveDate>,
@@ -43,14 +43,20 @@ struct Options {
     to: Option<NaiveDate>,
 
     #[command(flatten)]
-    zone: Timezone,
+    timezone: Timezone,
 }
 
-/// `--timezone` alone, for a query that is not asked about a range of days.
-#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
-#[group(skip)]
+/// `--timezone`: the reporting time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timezone {
-    /// IANA zone whose clock says when days, weeks, months and hours begin
+    /// `None` if it was not typed and no default has been filled in.
+    zone: Option<Tz>,
+}
+
+#[derive(Args)]
+#[group(skip)]
+struct ZoneOption {
+    /// IANA time zone in which days, weeks, months and hours begin
     #[arg(
         long,
         value_name = "ZONE",
@@ -62,19 +68,50 @@ pub struct Timezone {
 }
 
 impl Timezone {
-    /// The zone whose clock places instants.
+    /// The time zone; UTC if neither an option nor a default names another.
     pub fn zone(self) -> Tz {
-        self.timezone
+        self.zone.unwrap_or(Tz::UTC)
+    }
+
+    /// Fills in the default zone, and returns all time in the resulting one.
+    pub fn resolve(&mut self, defaults: &Defaults) -> Timeframe {
+        let timezone = *self.zone.get_or_insert(defaults.timezone);
+        Timeframe::Span(Span { from: None, until: None, timezone })
     }
 }
 
 impl DayRange {
-    /// The zone whose clock places instants.
-    pub fn timezone(&self) -> Tz {
-        self.timezone
+    /// Fills in the default zone and dates.
+    ///
+    /// # Errors
+    /// A first date after the last one.
+    pub fn resolve(&mut self, defaults: &Defaults) -> Result<Timeframe, Error> {
+        self.timezone.resolve(defaults);
+        self.from = self.from.or(defaults.from);
+        self.to = self.to.or(defaults.to);
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from > to => {
+                let what = format!("`--from {from}` is after `--to {to}`");
+                Err(misfit(Invalid::new(what).hint(format!(
+                    "the range goes from the earlier date to the later: `--from {to} --to {from}`"
+                ))))
+            }
+            _ => Ok(Timeframe::Days(*self)),
+        }
     }
 
-    /// The first instant that counts and the first after, in microseconds; `None` without end.
+    /// The time zone in which the dates begin.
+    pub fn timezone(&self) -> Tz {
+        self.timezone.zone()
+    }
+
+    /// The first and the last date, both inclusive; `None` where the range is open.
+    pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
+        (self.from, self.to)
+    }
+
+    /// The first instant of the range and the first one after, in microseconds; `None` where the
+    /// range is open.
     ///
     /// ```
     /// # use clap::{Args, Command, FromArgMatches};
@@ -85,95 +122,85 @@ impl DayRange {
     /// assert_eq!(days.instants(), (Some(1_748_754_000_000_000), None)); // 05:00 UTC
     /// ```
     pub fn instants(&self) -> (Option<i64>, Option<i64>) {
-        let start = |date| day_start(self.timezone, date);
-        // SQL has no year 10000.
+        let start = |date| day_start(self.timezone(), date);
+        // The last year of SQL timestamps is 9999.
         let after = self.to.and_then(day_after).filter(|date| date.year() < 10_000);
         (self.from.map(start), after.map(start))
     }
 
-    /// The stretch of time between those instants.
+    /// The interval of those instants.
     pub fn span(&self) -> Span {
         let (from, until) = self.instants();
-        Span { from, until, timezone: self.timezone }
+        Span { from, until, timezone: self.timezone() }
     }
 
-    /// The rows of a query's first table that lie in the range by the table's own stamp.
+    /// Scans the rows of a table whose own stamp lies in the range.
     pub fn scan(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
         self.span().scan(tables, table)
     }
 
-    /// The rows that lie in the range by the table's own stamp, or at most so many microseconds
-    /// before it.
+    /// Scans the rows whose own stamp lies in the range or at most `micros` before it.
     pub fn scan_back(&self, tables: &Tables, table: &'static Table, micros: i64) -> LazyFrame {
         let span = self.span();
         let from = span.from.map(|from| from.saturating_sub(micros));
         Span { from, ..span }.scan(tables, table)
     }
 
-    /// The rows of a table of dates that lie in the range, its dates taken as they stand.
+    /// Scans the rows of a table of dates that lie in the range, without conversion of time zones.
     pub fn scan_dates(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
         let rows = tables.scan(table);
-        // Of a date, the day that partitions is that date.
+        // The partition of a date is the date itself.
         match self.holds(&col(table.day_of)).zip(self.holds(&col(UTC_DAY))) {
             Some((in_range, in_partition)) => rows.filter(in_range.and(in_partition)),
             None => rows,
         }
     }
 
-    /// Whether a local date lies in the range; `None` when every date does.
+    /// Predicate: a local date lies in the range. `None` if every date does.
     pub fn holds(&self, local: &Expr) -> Option<Expr> {
         self.meets(local, local)
     }
 
-    /// Whether a stretch of local dates, given by its first and its last, shares one with the
-    /// range; `None` when every stretch does.
+    /// Predicate: an interval of local dates, `first` to `last`, overlaps the range. `None` if every
+    /// interval does.
     pub fn meets(&self, first: &Expr, last: &Expr) -> Option<Expr> {
         let from = self.from.map(|from| last.clone().gt_eq(date(from)));
         let to = self.to.map(|to| first.clone().lt_eq(date(to)));
         from.into_iter().chain(to).reduce(Expr::and)
     }
 
-    /// Whether an instant lies in the range; `None` when every instant does.
+    /// Predicate: an instant lies in the range. `None` if every instant does.
     pub fn holds_instant(&self, at: &Expr) -> Option<Expr> {
         self.span().holds(at)
     }
 
-    /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
+    /// Binds the parameters `:from_at`, `:until_at` (instants or null) and `:timezone`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         self.span().bind(bindings)
     }
 
-    /// The two instants that [`DayRange::bind`] bound.
-    pub(super) fn bound(bindings: &Bindings) -> (Option<i64>, Option<i64>) {
-        let micros = |name| match bindings.get(name) {
-            Some(Value::Instant(at)) => Some(at.timestamp_micros()),
-            _ => None,
-        };
-        (micros(FROM_AT), micros(UNTIL_AT))
-    }
-
-    /// Binds `:from_date` and `:to_date`, both inclusive or null, and `:timezone`.
+    /// Binds the parameters `:from_date`, `:to_date` (both inclusive, or null) and `:timezone`.
     pub fn bind_dates(&self, bindings: Bindings) -> Bindings {
         bindings
             .date("from_date", self.from)
             .date("to_date", self.to)
-            .text("timezone", self.timezone.name())
+            .text("timezone", self.timezone().name())
     }
 }
 
-/// A stretch of time, and the zone whose clock tells its days.
+/// An interval of instants, and the time zone of its days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The first instant that counts, in microseconds; `None` without a beginning.
+    /// The first instant, in microseconds; `None` if the interval has no start.
     pub from: Option<i64>,
-    /// The first instant after, in microseconds; `None` without an end.
+    /// The first instant after it, in microseconds; `None` if the interval has no end.
     pub until: Option<i64>,
-    /// The zone whose clock places instants.
+    /// The time zone in which days begin.
     pub timezone: Tz,
 }
 
 impl Span {
-    /// The rows of a table that lie in it by the table's own stamp, an instant.
+    /// Scans the rows of a table whose own stamp, an instant, lies in the interval.
     pub fn scan(&self, tables: &Tables, table: &'static Table) -> LazyFrame {
         let rows = tables.scan(table);
         match self.keep(table) {
@@ -182,28 +209,28 @@ impl Span {
         }
     }
 
-    /// Whether a row of a table lies in it; `None` when every row does.
+    /// Predicate: a row of a table lies in the interval. `None` if every row does.
     fn keep(&self, table: &'static Table) -> Option<Expr> {
         let day = col(UTC_DAY);
-        // The stamp decides. The day only says which partitions need not be opened.
+        // The stamp decides; the day prunes partitions.
         let from = self.from.map(|from| day.clone().gt_eq(date(utc_date(from))));
         let until = self.until.map(|until| day.lt_eq(date(utc_date(until.saturating_sub(1)))));
         let days = from.into_iter().chain(until).reduce(Expr::and)?;
         Some(self.holds(&col(table.day_of))?.and(days))
     }
 
-    /// Whether an instant lies in it; `None` when every instant does.
+    /// Predicate: an instant lies in the interval. `None` if every instant does.
     pub fn holds(&self, at: &Expr) -> Option<Expr> {
         let from = self.from.map(|from| at.clone().gt_eq(instant(from)));
         let until = self.until.map(|until| at.clone().lt(instant(until)));
         from.into_iter().chain(until).reduce(Expr::and)
     }
 
-    /// Binds `:from_at` and `:until_at`, the two instants or null, and `:timezone`.
+    /// Binds the parameters `:from_at`, `:until_at` (instants or null) and `:timezone`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         bindings
-            .instant(FROM_AT, self.from)
-            .instant(UNTIL_AT, self.until)
+            .instant("from_at", self.from)
+            .instant("until_at", self.until)
             .text("timezone", self.timezone.name())
     }
 }
@@ -219,27 +246,18 @@ fn date(date: NaiveDate) -> Expr {
 
 impl Args for DayRange {
     fn augment_args(command: Command) -> Command {
-        Options::augment_args(command)
+        DayOptions::augment_args(command)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        Options::augment_args_for_update(command)
+        DayOptions::augment_args_for_update(command)
     }
 }
 
 impl FromArgMatches for DayRange {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Options { from, to, zone } = Options::from_arg_matches(matches)?;
-        if let (Some(from), Some(to)) = (from, to)
-            && from > to
-        {
-            let message = format!(
-                "`--from {from}` is after `--to {to}`\n  hint: the range goes from the earlier \
-                 date to the later: `--from {to} --to {from}`"
-            );
-            return Err(Error::raw(ErrorKind::ValueValidation, message));
-        }
-        Ok(Self { from, to, timezone: zone.zone() })
+        let DayOptions { from, to, timezone } = DayOptions::from_arg_matches(matches)?;
+        Ok(Self { from, to, timezone })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -248,11 +266,34 @@ impl FromArgMatches for DayRange {
     }
 }
 
-/// Reads a date as `YYYY-MM-DD` and nothing else.
+impl Args for Timezone {
+    fn augment_args(command: Command) -> Command {
+        ZoneOption::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        ZoneOption::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Timezone {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let is_default = matches.value_source("timezone") == Some(ValueSource::DefaultValue);
+        let ZoneOption { timezone } = ZoneOption::from_arg_matches(matches)?;
+        Ok(Self { zone: (!is_default).then_some(timezone) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Parses a date in the format `YYYY-MM-DD`.
 ///
 /// # Errors
-/// Anything else, with the date that was probably meant.
-pub fn read_date(text: &str) -> Result<NaiveDate, String> {
+/// Any other format. The hint has the date that was probably meant.
+pub fn read_date(text: &str) -> Result<NaiveDate, Invalid> {
     let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
     let as_written = read.filter(|date| date.to_string() == text);
     as_written.ok_or_else(|| {
@@ -260,12 +301,12 @@ pub fn read_date(text: &str) -> Result<NaiveDate, String> {
             || "write it as YYYY-MM-DD, such as 2025-06-01".to_owned(),
             |date| did_you_mean(format_args!("`{date}`")),
         );
-        format!("not a date\n  hint: {hint}")
+        Invalid::new("not a date").hint(hint)
     })
 }
 
-/// The date that another spelling probably means: year, month, day or the other way round, with
-/// a month or a day that there is not brought back to the last one.
+/// The date that a text of another format probably means. Parts may come in the order year, month,
+/// day or day, month, year. A month or day that does not exist becomes the last one that does.
 fn date_meant(text: &str) -> Option<NaiveDate> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let parts: Vec<&str> =
@@ -288,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_read_in_one_spelling() {
+    fn only_iso_dates_are_parsed_and_others_get_a_hint() {
         assert_eq!(read_date("2025-06-01"), Ok(NaiveDate::from_ymd_opt(2025, 6, 1).unwrap()));
         let meant = [
             ("2025-6-1", "2025-06-01"),
@@ -301,9 +342,9 @@ mod tests {
             ("2025-06", "2025-06-01"),
         ];
         for (text, date) in meant {
-            let fault = read_date(text).unwrap_err();
-            assert!(fault.contains(&format!("did you mean `{date}`?")), "{text}: {fault}");
+            let hint = read_date(text).unwrap_err().hint.unwrap();
+            assert_eq!(hint, format!("did you mean `{date}`?"), "{text}");
         }
-        assert!(read_date("yesterday").unwrap_err().contains("YYYY-MM-DD"));
+        assert!(read_date("yesterday").unwrap_err().hint.unwrap().contains("YYYY-MM-DD"));
     }
 }

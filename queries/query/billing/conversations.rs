@@ -1,15 +1,15 @@
-//! Kaleyra's sessions, which are WhatsApp's conversations of 24 hours, and what each costs.
+//! WhatsApp conversations of 24 hours, which Kaleyra calls sessions, and their cost.
 //!
 //! ```text
 //! message            created  failed   conversation  the conversation
 //! wamid.03           09:59    yes      c02           –
-//! wamid.04           11:00    no       c02           begins here: its account, line, country, type
+//! wamid.04           11:00    no       c02           begins here; account, line, country and type are this message's
 //! wamid.05           12:00    no       c02           –
 //! ```
 //!
-//! The first thousand of an account's month are free, but for those that came from an ad, which
-//! are free beside them. The others cost what the rate card says. One of which every message
-//! failed never was.
+//! The first 1000 conversations of an account and calendar month are free. Conversations that an ad led
+//! to are always free and do not count towards the 1000. All others are priced by the rate card. A
+//! conversation of which every message failed does not exist.
 
 use clap::Args;
 use polars::prelude::{
@@ -21,25 +21,25 @@ use wabalake_data::tables::messages::{
 };
 use wabalake_data::tables::rates::CATEGORY;
 
-use super::days::Span;
-use super::measures::{message_failed, outgoing};
 use super::money;
-use super::numbers::whole;
 use super::prices::{self, DATED, NUMBER};
-use super::sql::Bindings;
-use super::tables::Tables;
-use super::zone::Clock;
+use crate::query::measures::{message_failed, outgoing};
+use crate::query::numbers::whole;
+use crate::query::sql::Bindings;
+use crate::query::tables::Tables;
+use crate::query::time::{Clock, Span};
 
-/// Who began a conversation: referral, `business_initiated`, `user_initiated` or an unknown word.
+/// The column of who began a conversation: `referral`, `business_initiated`, `user_initiated` or an
+/// unknown word.
 pub const SESSION_TYPE: &str = "session_type";
 
-/// Whether it is one of those that are free by their number.
+/// The column that is `true` for a conversation of the free tier.
 pub const FREE_TIER: &str = "free_tier";
 
-/// The word for what it is about, where its type is one.
+/// The column of the category, if the type is one.
 pub const WORD: &str = "category_word";
 
-/// Whether its first message went out.
+/// The column that is `true` if the first message is outgoing.
 const BY_US: &str = "begun_by_us";
 
 const MONTH: &str = "month_of_start";
@@ -47,7 +47,7 @@ const MONTH: &str = "month_of_start";
 /// `--free-sessions`.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct FreeSessions {
-    /// How many conversations of an account and calendar month are free; 0 for none
+    /// Number of free conversations per account and calendar month
     #[arg(
         long,
         value_name = "COUNT",
@@ -58,23 +58,22 @@ pub struct FreeSessions {
 }
 
 impl FreeSessions {
-    /// Binds the parameter and the slot `{conversations}`: a query that gives the same rows as
-    /// [`conversations`].
+    /// Binds the parameter, and fills the slot `{conversations}` with the SQL of [`conversations`].
     pub fn bind(self, bindings: Bindings) -> Bindings {
-        let sql = include_str!("conversations.sql").trim_end().replace('\n', "\n    ");
+        let sql = include_str!("../conversations.sql").trim_end().replace('\n', "\n    ");
         bindings.integer("free_sessions", self.free_sessions).slot("conversations", sql)
     }
 }
 
-/// One row for each conversation that began within a stretch of time: its `conversation_id`, when
-/// it began in `created_at` and [`DATED`], its account, line, country, [`SESSION_TYPE`],
-/// [`WORD`] and [`FREE_TIER`], and of its cost the columns of [`money::charged`].
+/// Returns the plan of the conversations that began in an interval, a row each: `conversation_id`, the
+/// start in `created_at` and [`DATED`], account, line, country, [`SESSION_TYPE`], [`WORD`],
+/// [`FREE_TIER`], and the columns of [`money::charged`].
 ///
 /// # Errors
 /// Those of building a plan.
 pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> PolarsResult<LazyFrame> {
     let zone = within.timezone;
-    // What was written later changes nothing of what began before.
+    // Earlier messages decide the free tier and the number of a conversation; later ones do not.
     let until = Span { from: None, ..within };
     let begun = first_messages(until.scan(tables, &messages::TABLE)).with_columns([
         session_type().alias(SESSION_TYPE),
@@ -90,7 +89,7 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
     let is_free = is_referral().not().and(place.lt_eq(lit(free.free_sessions)));
     let chargeable = || is_referral().or(col(FREE_TIER)).not();
     let number = counted(chargeable()).over([col(COUNTRY), col(CATEGORY), col(MONTH)])?;
-    // One that is free is priced as the first would be, to know in what.
+    // A free conversation is priced as number 1, for its currency.
     let number = when(chargeable()).then(number).otherwise(lit(1_i64));
     let numbered = begun
         .sort(by_start, SortMultipleOptions::default())
@@ -108,7 +107,7 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
     })
 }
 
-/// The first message of each conversation that did not fail; of two at one instant the lesser id.
+/// The first message of each conversation that did not fail. At equal times the smaller id counts.
 fn first_messages(messages: LazyFrame) -> LazyFrame {
     let went_well = outgoing().not().or(message_failed().not());
     let what =
@@ -128,22 +127,22 @@ fn first_messages(messages: LazyFrame) -> LazyFrame {
     ])
 }
 
-/// The dates of messages, which are those of all that is priced.
+/// The dates of messages, which include the dates of everything that is priced.
 pub(super) fn dates(tables: &Tables, within: Span) -> LazyFrame {
     let at = col(CREATED_AT);
     let dated = Clock::Day.start(at, within.timezone).alias(DATED);
     within.scan(tables, &messages::TABLE).select([dated])
 }
 
-/// Who began a conversation, by its type or else by its first message.
+/// Who began a conversation: from its type, or else from the direction of its first message.
 fn session_type() -> Expr {
     let by_direction =
         when(col(BY_US)).then(lit("business_initiated")).otherwise(lit("user_initiated"));
     begun_by(col(CONVERSATION_TYPE)).fill_null(by_direction)
 }
 
-/// Who began a conversation of that type, where categories stand for who uses them. Unknown words
-/// stay, and null does.
+/// Who began a conversation, from its type. A category stands for who begins its conversations. Unknown
+/// types and null are kept.
 pub fn begun_by(conversation_type: Expr) -> Expr {
     let is = |words: &[&str]| is_one_of(&conversation_type, words);
     when(is(&REFERRAL))
@@ -155,25 +154,25 @@ pub fn begun_by(conversation_type: Expr) -> Expr {
         .otherwise(conversation_type.clone())
 }
 
-/// The type of a conversation or message where it is the word of a category; else null.
+/// The type of a conversation or message if it is a category, otherwise null.
 pub fn category_word() -> Expr {
     let of = col(CONVERSATION_TYPE);
     when(is_one_of(&of, &CATEGORIES)).then(of).otherwise(lit(Null {}))
 }
 
-/// Whether a message belongs to a conversation that an ad led to.
+/// Predicate: a message belongs to a conversation that an ad led to.
 pub(super) fn is_referral() -> Expr {
     is_one_of(&col(CONVERSATION_TYPE), &REFERRAL)
 }
 
-/// Types of a conversation that an ad led to.
+/// The types of conversations that an ad led to.
 const REFERRAL: [&str; 2] = ["referral", "referral_conversion"];
 
-/// The words of categories; a business begins those of all but the last.
+/// The categories. The business begins conversations of all but the last.
 const CATEGORIES: [&str; 5] =
     ["marketing", "utility", "authentication", "authentication_international", "service"];
 
-/// Whether a text is one of some words; of none that is not there.
+/// Predicate: a text is one of some words; `false` for null.
 fn is_one_of(text: &Expr, words: &[&str]) -> Expr {
     let is = words.iter().map(|word| text.clone().eq(lit(*word)));
     is.reduce(Expr::or).unwrap_or(lit(false)).fill_null(lit(false))

@@ -1,0 +1,87 @@
+//! One query of the catalog, with its types erased.
+
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use wabalake_data::Table;
+
+use super::question::{ErasedQuery, WithParams};
+use super::{Defaults, Invalidation, Query, Question, Spec, Timeframe};
+
+/// A query of the catalog, without its types.
+#[derive(Clone, Copy, Debug)]
+pub struct CatalogEntry {
+    /// Everything about the query that does not depend on its parameters.
+    pub spec: Spec,
+    /// The field of Meta's API that answers can be written as, if there is one.
+    pub meta_field: Option<&'static str>,
+    invalidation: &'static [(&'static Table, Invalidation)],
+    args: fn(Command) -> Command,
+    resolve: fn(&ArgMatches, &Defaults) -> Result<(Box<dyn ErasedQuery>, Timeframe), Error>,
+}
+
+impl CatalogEntry {
+    /// The entry of a query.
+    pub const fn of<Q: Query>() -> Self {
+        Self {
+            spec: Q::SPEC,
+            meta_field: match &Q::META {
+                Some(meta) => Some(meta.field),
+                None => None,
+            },
+            invalidation: Q::INVALIDATION,
+            args: Q::Params::augment_args,
+            resolve: |matches, defaults| {
+                let mut params = Q::Params::from_arg_matches(matches)?;
+                let timeframe = Q::resolve(&mut params, defaults)?;
+                Ok((Box::new(WithParams::<Q> { params }), timeframe))
+            },
+        }
+    }
+
+    /// Adds the query's options to a command.
+    pub fn args(&self, command: Command) -> Command {
+        (self.args)(command)
+    }
+
+    /// Returns a clap command of the query's name with the query's options.
+    pub fn command(&self) -> Command {
+        self.args(Command::new(self.spec.name).about(self.spec.title))
+    }
+
+    /// The required arguments with their values, taken from the example.
+    pub fn needs(&self) -> Vec<&'static str> {
+        let command = self.command();
+        let required: Vec<String> = command
+            .get_arguments()
+            .filter(|argument| argument.is_required_set())
+            .map(|argument| format!("--{}", argument.get_long().unwrap_or_default()))
+            .collect();
+        let pairs = self.spec.example.windows(2);
+        let needed = pairs.filter(|pair| required.iter().any(|option| option == pair[0]));
+        needed.flatten().copied().collect()
+    }
+
+    /// The question of a parsed command line, completed by the defaults.
+    ///
+    /// # Errors
+    /// Options that are valid each by itself but not together.
+    pub fn ask(&self, matches: &ArgMatches, defaults: &Defaults) -> Result<Question, Error> {
+        let (query, timeframe) = (self.resolve)(matches, defaults)?;
+        Ok(Question { spec: self.spec, invalidation: self.invalidation, query, timeframe })
+    }
+
+    /// The question of arguments that come from no command line, such as those of a mart.
+    /// Environment variables are ignored.
+    ///
+    /// # Errors
+    /// Unknown or invalid arguments, as clap reports them.
+    pub fn ask_for(
+        &self,
+        arguments: impl IntoIterator<Item = impl AsRef<str>>,
+        defaults: &Defaults,
+    ) -> Result<Question, Error> {
+        let command = self.command().mut_args(|argument| argument.env(None::<&str>));
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
+        let line = std::iter::once(self.spec.name.to_owned()).chain(arguments);
+        self.ask(&command.try_get_matches_from(line)?, defaults)
+    }
+}

@@ -1,0 +1,145 @@
+//! The fields of Meta's API that several queries use, and the units that each counts.
+
+use polars::prelude::{DataType, Expr, LazyFrame, PolarsResult, col, lit, when};
+use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
+use wabalake_data::tables::meta_points::{
+    CONVERSATION, CONVERSATION_CATEGORY, CONVERSATION_DIRECTION, CONVERSATION_TYPE, COST,
+    DELIVERED, PHONE_NUMBER, PRICING_CATEGORY, PRICING_TYPE, SENT, TIER, VOLUME,
+};
+
+use super::{
+    BY_CONVERSATION_CATEGORY, BY_CONVERSATION_DIRECTION, BY_CONVERSATION_TYPE, BY_COUNTRY,
+    BY_PHONE, BY_PRICING_CATEGORY, BY_PRICING_TYPE, BY_PRODUCT, Field, Filter, PRODUCT_TYPE,
+};
+use crate::query::OutputColumn;
+use crate::query::billing::conversations::{FREE_TIER, FreeSessions, SESSION_TYPE, WORD};
+use crate::query::billing::{conversations, money, pricing};
+use crate::query::measures::{message_delivered, message_sent, outgoing};
+use crate::query::tables::Tables;
+use crate::query::time::Span;
+
+/// The field `analytics`: messages.
+#[derive(Clone, Debug)]
+pub struct Analytics;
+
+impl Field for Analytics {
+    const NAME: &'static str = "analytics";
+    const FILTERS: &'static [Filter] = &[BY_PHONE, BY_COUNTRY, BY_PRODUCT];
+    const MEASURES: &'static [OutputColumn] =
+        &[OutputColumn::count(SENT), OutputColumn::count(DELIVERED)];
+    const CHOOSES: bool = false;
+}
+
+/// The field `conversation_analytics`: conversations and their cost.
+#[derive(Clone, Debug)]
+pub struct ConversationAnalytics;
+
+impl Field for ConversationAnalytics {
+    const NAME: &'static str = "conversation_analytics";
+    const FILTERS: &'static [Filter] = &[
+        BY_PHONE,
+        BY_COUNTRY,
+        BY_CONVERSATION_CATEGORY,
+        BY_CONVERSATION_TYPE,
+        BY_CONVERSATION_DIRECTION,
+    ];
+    const DIMENSIONS: &'static [&'static str] = &[
+        "COUNTRY",
+        "PHONE",
+        "CONVERSATION_CATEGORY",
+        "CONVERSATION_TYPE",
+        "CONVERSATION_DIRECTION",
+    ];
+    const MEASURES: &'static [OutputColumn] =
+        &[OutputColumn::count(CONVERSATION), OutputColumn::money(COST)];
+}
+
+/// The field `pricing_analytics`: delivered messages and their cost.
+#[derive(Clone, Debug)]
+pub struct PricingAnalytics;
+
+impl Field for PricingAnalytics {
+    const NAME: &'static str = "pricing_analytics";
+    const FILTERS: &'static [Filter] =
+        &[BY_PHONE, BY_COUNTRY, BY_PRICING_TYPE, BY_PRICING_CATEGORY];
+    const DIMENSIONS: &'static [&'static str] =
+        &["COUNTRY", "PHONE", "PRICING_CATEGORY", "PRICING_TYPE", "TIER"];
+    const MEASURES: &'static [OutputColumn] =
+        &[OutputColumn::count(VOLUME), OutputColumn::money(COST)];
+}
+
+/// The units of [`Analytics`]: messages of an interval, with `created_at`, `waba_id`, the columns of
+/// all filters, and 0 or 1 in the columns `sent` and `delivered`.
+pub fn messages(tables: &Tables, span: Span) -> LazyFrame {
+    let product = when(outgoing().not())
+        .then(lit("100"))
+        .when(col(MESSAGE_TYPE).eq(lit("template")))
+        .then(lit("0"))
+        .otherwise(lit("2"));
+    let count = |state: Expr| outgoing().not().or(state).cast(DataType::Int64);
+    span.scan(tables, &messages::TABLE).select([
+        col(CREATED_AT),
+        col(WABA_ID),
+        col(LINE).alias(PHONE_NUMBER),
+        col(COUNTRY),
+        product.alias(PRODUCT_TYPE),
+        count(message_sent()).alias(SENT),
+        count(message_delivered()).alias(DELIVERED),
+    ])
+}
+
+/// The units of [`ConversationAnalytics`]: conversations that began in an interval, with
+/// `created_at`, `waba_id`, the columns of all dimensions, 1 in the column `conversation`, and the
+/// columns of [`money::charged`].
+///
+/// # Errors
+/// Those of building a plan.
+pub fn conversations(tables: &Tables, span: Span, free: FreeSessions) -> PolarsResult<LazyFrame> {
+    let is = |session_type: &'static str| col(SESSION_TYPE).eq(lit(session_type));
+    let category = when(col(WORD).is_not_null())
+        .then(col(WORD).str().to_uppercase())
+        .when(is("user_initiated").or(is("referral")))
+        .then(lit("SERVICE"))
+        .otherwise(lit("UNKNOWN"));
+    let of_type = when(is("referral"))
+        .then(lit("FREE_ENTRY_POINT"))
+        .when(col(FREE_TIER))
+        .then(lit("FREE_TIER"))
+        .otherwise(lit("REGULAR"));
+    let direction = when(is("business_initiated").or(is("user_initiated")))
+        .then(col(SESSION_TYPE).str().to_uppercase())
+        .otherwise(lit("UNKNOWN"));
+    let mut columns = vec![
+        col(CREATED_AT),
+        col(WABA_ID),
+        col(LINE).alias(PHONE_NUMBER),
+        col(COUNTRY),
+        category.alias(CONVERSATION_CATEGORY),
+        of_type.alias(CONVERSATION_TYPE),
+        direction.alias(CONVERSATION_DIRECTION),
+        lit(1_i64).alias(CONVERSATION),
+    ];
+    columns.extend(money::CHARGES.map(col));
+    Ok(conversations::conversations(tables, span, free)?.select(columns))
+}
+
+/// The units of [`PricingAnalytics`]: delivered messages of an interval, with `created_at`,
+/// `waba_id`, the columns of all dimensions, 1 in the column `volume`, and the columns of
+/// [`money::charged`].
+///
+/// # Errors
+/// Those of building a plan.
+pub fn deliveries(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
+    let mut columns = vec![
+        col(CREATED_AT),
+        col(WABA_ID),
+        col(LINE).alias(PHONE_NUMBER),
+        col(COUNTRY),
+        col(PRICING_CATEGORY),
+        col(PRICING_TYPE),
+        col(TIER),
+        lit(1_i64).alias(VOLUME),
+    ];
+    columns.extend(money::CHARGES.map(col));
+    Ok(pricing::deliveries(tables, span)?.select(columns))
+}

@@ -1,0 +1,203 @@
+//! A query with its parameters: what it plans, and the schema of what it answers.
+
+use std::fmt::{self, Debug};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult, SortMultipleOptions, col};
+use wabalake_data::Table;
+
+use super::{
+    AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Spec, Tables,
+    Timeframe,
+};
+
+/// A query with its parameters.
+pub struct Question {
+    pub(super) spec: Spec,
+    pub(super) invalidation: &'static [(&'static Table, Invalidation)],
+    pub(super) query: Box<dyn ErasedQuery>,
+    pub(super) timeframe: Timeframe,
+}
+
+impl Question {
+    /// The spec of the query.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The first instant of a table that counts and the first one after, in microseconds; `None`
+    /// where the range is open. Rows outside do not change the answer.
+    pub fn instants(&self, table: &Table) -> (Option<i64>, Option<i64>) {
+        if self.is_ranged(table) { self.timeframe.instants() } else { (None, None) }
+    }
+
+    /// The values of `--from` and `--to`, both inclusive.
+    pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
+        self.timeframe.dates()
+    }
+
+    /// The time zone in which the answer's instants are shown.
+    pub fn timezone(&self) -> Tz {
+        self.timeframe.timezone()
+    }
+
+    /// The columns of the answer.
+    pub fn columns(&self) -> Vec<OutputColumn> {
+        self.query.columns()
+    }
+
+    /// The part of a response of Meta's API that surrounds the answer; `None` for a query without
+    /// such a response.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>> {
+        self.query.envelope(tables)
+    }
+
+    /// The columns that identify a row of the answer.
+    pub fn key(&self) -> Vec<&'static str> {
+        let by = self.query.by().into_iter().map(|column| column.name);
+        by.chain(self.spec.key.iter().copied()).collect()
+    }
+
+    /// The time buckets of the answer that can be computed one by one; `None` if only the whole
+    /// answer can be computed.
+    pub fn buckets(&self) -> Option<AnswerBuckets> {
+        let key = self.key();
+        let mut key_columns = self.columns();
+        key_columns.retain(|column| key.contains(&column.name));
+        let by_bucket = self.invalidation.iter().any(|(_, of)| *of == Invalidation::Bucket);
+        let of_rows = self.spec.range.table().is_some();
+        AnswerBuckets::among(&key_columns).filter(|_| by_bucket && of_rows)
+    }
+
+    /// Which rows of the answer a changed row of a table affects.
+    pub fn invalidation(&self, table: &Table) -> Invalidation {
+        let declared = self.invalidation.iter().find(|(declared, _)| *declared == table);
+        match declared {
+            Some((_, of)) if self.is_ranged(table) && self.buckets().is_some() => *of,
+            _ => Invalidation::Answer,
+        }
+    }
+
+    /// Returns `true` if `--from` and `--to` restrict the rows of a table.
+    fn is_ranged(&self, table: &Table) -> bool {
+        self.spec.range.table().is_some_and(|ranged| ranged == table)
+    }
+
+    /// The columns that the answer is sorted by. No two rows are equal in all of them.
+    pub fn order(&self) -> Vec<Order> {
+        let by = self.query.by().into_iter().map(|column| Order::Ascending(column.name));
+        let key = self.key().into_iter().map(Order::Ascending);
+        let mut order: Vec<Order> = Vec::new();
+        for next in by.chain(self.spec.order.iter().copied()).chain(key) {
+            if order.iter().all(|before| before.column() != next.column()) {
+                order.push(next);
+            }
+        }
+        order
+    }
+
+    /// Returns the lazy plan of the answer, cast to its schema and sorted. No data is read.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        let columns = self.columns();
+        let typed: Vec<_> =
+            columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();
+        Ok(self.in_order(self.query.plan(tables)?.select(typed)))
+    }
+
+    /// Sorts rows of the answer by its [order](Self::order).
+    pub fn in_order(&self, rows: LazyFrame) -> LazyFrame {
+        let order = self.order().into_iter().flat_map(Order::keys);
+        let (keys, descending): (Vec<_>, Vec<_>) = order.unzip();
+        let options = SortMultipleOptions::default()
+            .with_order_descending_multi(descending)
+            .with_nulls_last(true);
+        rows.sort_by_exprs(keys, options)
+    }
+
+    /// The SQL twin with its parameters filled in as typed literals, for Spark and Sail.
+    pub fn sql(&self) -> String {
+        self.query.bindings().fill(self.spec.sql)
+    }
+
+    /// The values of the twin's parameters and slots.
+    pub fn bindings(&self) -> Bindings {
+        self.query.bindings()
+    }
+
+    /// Returns `true` if [`Question::fault`] was asked for. It needs every row of the answer.
+    pub fn is_judged(&self) -> bool {
+        self.query.is_judged()
+    }
+
+    /// Describes what fails in a whole answer, if the caller asked for a verdict.
+    ///
+    /// # Errors
+    /// An answer to another question.
+    pub fn fault(&self, answer: &DataFrame) -> PolarsResult<Option<String>> {
+        self.query.fault(answer)
+    }
+}
+
+impl Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question")
+            .field("name", &self.spec.name)
+            .field("bindings", &self.bindings())
+            .finish()
+    }
+}
+
+/// A [`Query`] with its parameters, as a trait object.
+pub(super) trait ErasedQuery: Send + Sync {
+    fn by(&self) -> Vec<OutputColumn>;
+    fn columns(&self) -> Vec<OutputColumn>;
+    fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>>;
+    fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame>;
+    fn bindings(&self) -> Bindings;
+    fn is_judged(&self) -> bool;
+    fn fault(&self, answer: &DataFrame) -> PolarsResult<Option<String>>;
+}
+
+pub(super) struct WithParams<Q: Query> {
+    pub(super) params: Q::Params,
+}
+
+impl<Q: Query> ErasedQuery for WithParams<Q> {
+    fn by(&self) -> Vec<OutputColumn> {
+        Q::by(&self.params)
+    }
+
+    fn columns(&self) -> Vec<OutputColumn> {
+        match Q::META {
+            Some(meta) => (meta.columns)(&self.params),
+            None => [Q::by(&self.params), Q::SPEC.columns.to_vec()].concat(),
+        }
+    }
+
+    fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>> {
+        Q::META.map(|meta| (meta.envelope)(tables, &self.params)).transpose()
+    }
+
+    fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        Q::plan(tables, &self.params)
+    }
+
+    fn bindings(&self) -> Bindings {
+        Q::bind(&self.params)
+    }
+
+    fn is_judged(&self) -> bool {
+        Q::JUDGE.is_some_and(|judge| (judge.is_asked)(&self.params))
+    }
+
+    fn fault(&self, answer: &DataFrame) -> PolarsResult<Option<String>> {
+        Q::JUDGE.map_or(Ok(None), |judge| (judge.fault)(&self.params, answer))
+    }
+}

@@ -1,0 +1,94 @@
+//! The static description of a query.
+
+use polars::prelude::{Expr, col, lit, when};
+use wabalake_data::Table;
+
+use super::OutputColumn;
+
+/// Everything about a query that does not depend on its parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Command-line name in kebab-case; the folder has the same name in `snake_case`.
+    pub name: &'static str,
+    /// Heading of the answer, without a full stop.
+    pub title: &'static str,
+    /// The question in plain English, then which rows count.
+    pub question: &'static str,
+    /// The tables that the plan scans.
+    pub reads: &'static [&'static Table],
+    /// What `--from` and `--to` restrict.
+    pub range: Range,
+    /// The columns of the answer, after those of `--by`.
+    pub columns: &'static [OutputColumn],
+    /// The columns that, with those of `--by`, identify a row.
+    pub key: &'static [&'static str],
+    /// The order of the rows, after the columns of `--by`. Ties are broken by the key.
+    pub order: &'static [Order],
+    /// The arguments of an example command.
+    pub example: &'static [&'static str],
+    /// The SQL twin, with named parameters and slots.
+    pub sql: &'static str,
+}
+
+impl Spec {
+    /// The name of the query's folder and module.
+    pub fn folder(&self) -> String {
+        self.name.replace('-', "_")
+    }
+}
+
+/// What `--from` and `--to` restrict.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Range {
+    /// The rows of one table, so partitions of other days need not be opened.
+    Rows(&'static Table),
+    /// Something that only the whole history tells, such as the day of a first visit.
+    History,
+}
+
+impl Range {
+    /// The table whose rows are restricted.
+    pub const fn table(self) -> Option<&'static Table> {
+        match self {
+            Self::Rows(table) => Some(table),
+            Self::History => None,
+        }
+    }
+}
+
+/// A column to sort an answer by. Nulls come last in each case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest value first.
+    Ascending(&'static str),
+    /// Greatest value first.
+    Descending(&'static str),
+    /// The values of a list in the order of the list, then other values ascending.
+    Listed(&'static str, &'static [&'static str]),
+}
+
+impl Order {
+    /// The name of the column.
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::Ascending(column) | Self::Descending(column) | Self::Listed(column, _) => column,
+        }
+    }
+
+    /// The sort keys, each with `true` if it sorts descending.
+    pub(super) fn keys(self) -> Vec<(Expr, bool)> {
+        let column = col(self.column());
+        match self {
+            Self::Ascending(_) => vec![(column, false)],
+            Self::Descending(_) => vec![(column, true)],
+            Self::Listed(_, words) => {
+                let after_all = lit(words.len() as u64);
+                let place = words.iter().enumerate().fold(after_all, |other, (place, word)| {
+                    let here = column.clone().eq(lit(*word));
+                    when(here).then(lit(place as u64)).otherwise(other)
+                });
+                vec![(place, false), (column, false)]
+            }
+        }
+    }
+}

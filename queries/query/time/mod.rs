@@ -1,0 +1,91 @@
+//! Local time: time zones, date ranges and the buckets that answers are split into.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`zone`] | parser of time zone names, with hints for offsets and abbreviations |
+//! | [`clock`] | where local days, weeks, months, hours and half-hours begin |
+//! | [`days`] | `--from`, `--to` and `--timezone` |
+//! | [`invalidation`] | which buckets of an answer changed rows affect |
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+pub mod clock;
+pub mod days;
+pub mod invalidation;
+pub mod zone;
+
+pub use clock::{Clock, day_start, hour_of_week, rfc3339, write_instant};
+pub use days::{DayRange, Span, Timezone, read_date};
+pub use invalidation::{AnswerBuckets, Invalidation, local_dates};
+pub use zone::read_zone;
+
+/// Microseconds in a second.
+pub(crate) const SECOND: i64 = 1_000_000;
+/// Microseconds in an hour.
+pub(crate) const HOUR: i64 = 3_600 * SECOND;
+/// Microseconds in 24 hours.
+pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// Values of options that were not typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// The reporting time zone.
+    pub timezone: Tz,
+    /// The first local date.
+    pub from: Option<NaiveDate>,
+    /// The last local date.
+    pub to: Option<NaiveDate>,
+}
+
+impl Default for Defaults {
+    /// UTC and all dates.
+    fn default() -> Self {
+        Self { timezone: Tz::UTC, from: None, to: None }
+    }
+}
+
+impl Defaults {
+    /// All dates in a time zone; UTC if the lake's settings name none.
+    pub fn of_lake(timezone: Option<Tz>) -> Self {
+        Self { timezone: timezone.unwrap_or(Tz::UTC), ..Self::default() }
+    }
+}
+
+/// The time that a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeframe {
+    /// Local dates.
+    Days(DayRange),
+    /// An interval of instants.
+    Span(Span),
+}
+
+impl Timeframe {
+    /// The time zone in which days begin.
+    pub fn timezone(&self) -> Tz {
+        self.span().timezone
+    }
+
+    /// The first instant and the first one after, in microseconds; `None` where the timeframe is open.
+    pub fn instants(&self) -> (Option<i64>, Option<i64>) {
+        let Span { from, until, .. } = self.span();
+        (from, until)
+    }
+
+    /// The first and the last local date, both inclusive; `None` where the timeframe is open or not
+    /// given by dates.
+    pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
+        match self {
+            Self::Days(days) => days.dates(),
+            Self::Span(_) => (None, None),
+        }
+    }
+
+    fn span(&self) -> Span {
+        match self {
+            Self::Days(days) => days.span(),
+            Self::Span(span) => *span,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The settings of a lake: `<lake>/wabalake.toml`.
+//!
+//! ```toml
+//! timezone = "America/Bogota"        # reporting time zone; --timezone overrides it
+//! source_timezone = "America/Bogota" # of timestamps without an offset; --source-timezone overrides it
+//! default_country = "CO"             # of phone numbers without a country code; --default-country overrides it
+//!
+//! [[marts]]                          # answers that the nightly keeps up to date
+//! name = "deliveries"
+//! query = "delivery-rate"
+//! params = { by = ["day", "country"] }
+//! ```
+//!
+//! The command line overrides the environment, and the environment overrides this file. Users edit
+//! the file; wabalake only writes it once, in `wabalake init`. Paths in it are relative to the lake's
+//! folder.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use serde::Deserialize;
+
+pub(crate) use self::file::read_country;
+use crate::error::{Context as _, Error, Result};
+
+/// The name of the settings file in the lake's folder.
+pub const FILE: &str = "wabalake.toml";
+
+/// The file that `wabalake init` writes: every setting with an explanation.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// A country code, ISO 3166-1 alpha-2.
+pub type Alpha2 = &'static str;
+
+/// The settings of a lake.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The reporting time zone.
+    pub timezone: Option<Tz>,
+    /// The time zone of timestamps without an offset in exports.
+    pub source_timezone: Option<Tz>,
+    /// Overrides `source_timezone` for the exports of single tables, by table name.
+    pub source_timezones: BTreeMap<&'static str, Tz>,
+    /// The country of phone numbers without a country code, in exports of side tables.
+    pub default_country: Option<Alpha2>,
+    /// The lake's files.
+    pub lake: LakeSettings,
+    /// Where exports arrive.
+    pub inbox: InboxSettings,
+    /// Answers that the nightly keeps up to date.
+    pub marts: Vec<MartSettings>,
+    /// The page that the nightly writes.
+    pub page: PageSettings,
+    /// What the nightly reports to other programs.
+    pub nightly: NightlySettings,
+    /// How long old versions are kept.
+    pub retention: RetentionSettings,
+    /// Where persons may be named, and whether erased persons are kept out.
+    pub privacy: PrivacySettings,
+    /// What users' own SQL may read.
+    pub sql: SqlSettings,
+}
+
+/// `[lake]`: the lake's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LakeSettings {
+    /// The umask of new files and folders. Default: 027, or the process's own if that is stricter.
+    #[serde(deserialize_with = "file::umask")]
+    pub umask: Option<Umask>,
+}
+
+/// A umask: permissions that new files and folders do not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Umask(u32);
+
+impl Umask {
+    /// Returns the bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Umask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
+/// `[inbox]`: where exports arrive, and what happens to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InboxSettings {
+    /// Folders to search, with their subfolders.
+    pub folders: Vec<PathBuf>,
+    /// What happens to a loaded file.
+    pub after: After,
+    /// The folder that [`After::Move`] moves loaded files to.
+    pub loaded: Option<PathBuf>,
+    /// The folder for files that fail to load, with their error beside them. Default: they stay.
+    pub failed: Option<PathBuf>,
+    /// Seconds without a change after which a file counts as complete. Default: 30.
+    #[serde(deserialize_with = "file::settle_seconds")]
+    pub settle_seconds: Option<u32>,
+}
+
+impl InboxSettings {
+    /// Returns the time without a change after which a file counts as complete.
+    ///
+    /// ```
+    /// let config = wabalake::config::Config::read("").unwrap();
+    /// assert_eq!(config.inbox.settle().as_secs(), 30);
+    /// ```
+    pub fn settle(&self) -> Duration {
+        Duration::from_secs(self.settle_seconds.unwrap_or(30).into())
+    }
+}
+
+/// What happens to a loaded file of the inbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// It stays.
+    #[default]
+    Leave,
+    /// It is moved to another folder.
+    Move,
+    /// It is deleted.
+    Delete,
+}
+
+impl After {
+    /// Returns the value in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leave => "leave",
+            Self::Move => "move",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// `[[marts]]`: an answer that the nightly keeps up to date.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MartSettings {
+    /// The mart's name, also of its folder in `marts`.
+    pub name: String,
+    /// The name of its query.
+    pub query: String,
+    /// Options of the query, named as on the command line but without dashes.
+    #[serde(default)]
+    pub params: BTreeMap<String, Param>,
+}
+
+impl MartSettings {
+    /// Returns the options as command line arguments.
+    ///
+    /// ```
+    /// use wabalake::config::Config;
+    /// let text = "[[marts]]\nname = 'd'\nquery = 'delivery-rate'\nparams.by = ['day', 'tag']\n";
+    /// let config = Config::read(text).unwrap();
+    /// assert_eq!(config.marts[0].arguments(), ["--by=day,tag"]);
+    /// ```
+    pub fn arguments(&self) -> Vec<String> {
+        let argument = |(name, value): (&String, &Param)| {
+            let name = name.replace('_', "-");
+            match value {
+                Param::Switch(false) => None,
+                Param::Switch(true) => Some(format!("--{name}")),
+                Param::Value(value) => Some(format!("--{name}={value}")),
+                Param::List(values) => {
+                    let values: Vec<String> = values.iter().map(Scalar::to_string).collect();
+                    Some(format!("--{name}={}", values.join(",")))
+                }
+            }
+        };
+        self.params.iter().filter_map(argument).collect()
+    }
+}
+
+/// The value of a query's option.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Param {
+    /// A switch.
+    Switch(bool),
+    /// One value.
+    Value(Scalar),
+    /// A list, separated by commas on the command line.
+    List(Vec<Scalar>),
+}
+
+/// A number or a text.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// `[page]`: the page that the nightly writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PageSettings {
+    /// The HTML file. Default: no page is written.
+    pub file: Option<PathBuf>,
+    /// The number of days that it shows, up to the last one with data.
+    pub days: Option<u32>,
+}
+
+/// `[nightly]`: what the nightly reports to other programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NightlySettings {
+    /// A file for metrics in the text format of Prometheus.
+    pub metrics: Option<PathBuf>,
+    /// A shell command that gets the report of the run as JSON.
+    pub notify_command: Option<String>,
+    /// The time limit of the command in seconds. Default: 60.
+    #[serde(deserialize_with = "file::notify_seconds")]
+    pub notify_seconds: Option<u32>,
+}
+
+impl NightlySettings {
+    /// Returns the time limit of the notify command.
+    ///
+    /// ```
+    /// let config = wabalake::config::Config::read("").unwrap();
+    /// assert_eq!(config.nightly.notify_limit().as_secs(), 60);
+    /// ```
+    pub fn notify_limit(&self) -> Duration {
+        Duration::from_secs(self.notify_seconds.unwrap_or(60).into())
+    }
+}
+
+/// `[retention]`: how long old versions are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// Days that a file is kept after it was replaced. Default: the nightly deletes nothing.
+    pub days: Option<u32>,
+}
+
+/// `[privacy]`: where persons may be named, and whether erased persons are kept out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrivacySettings {
+    /// `true` allows columns of persons in marts.
+    pub people_in_marts: bool,
+    /// `true` allows single persons on the page.
+    pub people_on_page: bool,
+    /// `true` keeps erased persons out of later loads.
+    pub keep_out: bool,
+    /// The key of the list of persons who are kept out. Default: a file in `.wabalake`.
+    pub keep_out_key: Option<PathBuf>,
+}
+
+/// `[sql]`: what users' own SQL may read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SqlSettings {
+    /// `true` allows files of this machine outside the lake.
+    pub files: bool,
+}
+
+impl Config {
+    /// Reads the settings of a lake. Without a file all have their defaults.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a key or value is invalid.
+    pub fn of(lake: &Path) -> Result<Self> {
+        let path = lake.join(FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::read(&text).context(|| format!("`{}`", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).context(|| format!("reading `{}`", path.display())),
+        }
+    }
+
+    /// Parses the text of a settings file.
+    ///
+    /// # Errors
+    /// A key or value is invalid.
+    pub fn read(text: &str) -> Result<Self> {
+        let config = file::read(text)?;
+        if config.inbox.after == After::Move && config.inbox.loaded.is_none() {
+            return Err(Error::lake("[inbox] has `after = \"move\"` without a folder")
+                .hint("add one: loaded = \"../loaded\""));
+        }
+        Ok(config)
+    }
+
+    /// Returns the time zone of timestamps without an offset in the exports of a table.
+    pub fn source_timezone_of(&self, table: &str) -> Tz {
+        let own = self.source_timezones.get(table).copied();
+        own.or(self.source_timezone).unwrap_or(Tz::UTC)
+    }
+}
+
+#[cfg(test)]
+mod tests;

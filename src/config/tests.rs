@@ -1,0 +1,123 @@
+//! Tests of the settings file.
+
+use super::*;
+
+#[test]
+fn a_lake_without_the_file_has_the_defaults() {
+    let lake = tempfile::tempdir().unwrap();
+    assert_eq!(Config::of(lake.path()).unwrap(), Config::default());
+    assert_eq!(Config::read("").unwrap(), Config::default());
+}
+
+#[test]
+fn every_setting_is_read() {
+    let config = Config::read(
+        "# ours\ntimezone = \"America/Bogota\"\nsource_timezone = \"UTC\"\n\
+         default_country = \"co\"\n\
+         [source_timezones]\nad_spend = 'America/New_York'\n\
+         [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\nsettle_seconds = 0\n\
+         [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
+         params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
+         [lake]\numask = '007'\n\
+         [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
+         [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
+         [sql]\nfiles = true\n",
+    )
+    .unwrap();
+    assert_eq!(config.timezone, Some(Tz::America__Bogota));
+    assert_eq!(config.default_country, Some("CO"));
+    assert_eq!(config.source_timezone_of("sessions"), Tz::UTC);
+    assert_eq!(config.source_timezone_of("ad_spend"), Tz::America__New_York);
+    assert_eq!(config.inbox.after, After::Move);
+    assert!(config.inbox.settle().is_zero());
+    assert_eq!(
+        config.marts[0].arguments(),
+        ["--days=1,7", "--latest-version", "--mode=within"],
+        "a switch that is off is no argument",
+    );
+    assert_eq!(config.retention.days, Some(30));
+    assert_eq!(config.nightly.notify_limit(), Duration::from_secs(5));
+    let umask = config.lake.umask.unwrap();
+    assert_eq!((umask.bits(), umask.to_string().as_str()), (0o007, "007"));
+    assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
+    assert!(config.sql.files);
+}
+
+#[test]
+fn errors_name_the_line_and_suggest_the_nearest_name() {
+    for (text, lines) in [
+        ("timezon = 'UTC'", "error: line 1: no key `timezon`\n  hint: did you mean `timezone`?"),
+        (
+            "\n[inbox]\nfolder = ['in']",
+            "error: line 3: no key `folder`\n  hint: did you mean `folders`?",
+        ),
+        ("[inbox]\nafter = 'mov'", "error: line 2: no value `mov`\n  hint: did you mean `move`?"),
+        ("[retention]\nxyz = 1", "error: line 2: no key `xyz`\n  hint: it takes `days`"),
+        (
+            "timezone = 'America/Bogata'",
+            "error: line 1: `timezone`: no such time zone\n  hint: did you mean `America/Bogota`?",
+        ),
+        (
+            "timezone = 5",
+            "error: line 1: `timezone`: invalid type: integer `5`, expected a string\n  \
+             hint: write it as in: timezone = \"America/Bogota\"",
+        ),
+        (
+            "[nightly]\nnotify_seconds = 0",
+            "error: line 2: `notify_seconds`: not a whole number of seconds from 1 on\n  \
+             hint: write it as in: notify_seconds = 60",
+        ),
+        (
+            "[inbox]\nsettle_seconds = -1",
+            "error: line 2: `settle_seconds`: not a whole number of seconds from 0 on\n  \
+             hint: write it as in: settle_seconds = 30",
+        ),
+        (
+            "[lake]\numask = 27",
+            "error: line 2: `umask`: a umask is a text in quotes\n  \
+             hint: write it as in: umask = \"027\"",
+        ),
+        (
+            "[lake]\numask = '1027'",
+            "error: line 2: `umask`: a umask is three octal digits\n  \
+             hint: write it as in: umask = \"027\"",
+        ),
+        (
+            "[lake]\numask = '777'",
+            "error: line 2: `umask`: the first digit must be 0, or the owner has no access\n  hint: write it as in: umask = \"027\"",
+        ),
+        (
+            "[inbox]\nafter = 'move'",
+            "error: [inbox] has `after = \"move\"` without a folder\n  \
+             hint: add one: loaded = \"../loaded\"",
+        ),
+    ] {
+        assert_eq!(Config::read(text).unwrap_err().lines(), lines);
+    }
+    let error = Config::read("[source_timezones]\nsesions = 'UTC'").unwrap_err();
+    assert!(error.lines().ends_with("no table `sesions`\n  hint: did you mean `sessions`?"));
+    let error = Config::read("timezone: UTC").unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.lines().ends_with("hint: write it as in: timezone = \"America/Bogota\""));
+}
+
+#[test]
+fn the_template_lists_every_setting() {
+    let as_written = Config::read(TEMPLATE).unwrap();
+    assert!(!as_written.marts.is_empty());
+    // A setting that is commented out has no space after its `#`; sentences do.
+    let settings = TEMPLATE.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with([' ', '#']) => setting,
+        _ => line,
+    });
+    let all = Config::read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
+    assert!(all.timezone.is_some() && all.source_timezone.is_some());
+    assert!(!all.source_timezones.is_empty());
+    assert!(all.page.file.is_some() && all.page.days.is_some());
+    assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());
+    assert_eq!(all.nightly.notify_limit(), NightlySettings::default().notify_limit());
+    assert_eq!(all.inbox.settle(), InboxSettings::default().settle());
+    assert!(all.inbox.settle_seconds.is_some());
+    assert!(all.nightly.notify_seconds.is_some() && all.lake.umask.is_some());
+    assert!(all.retention.days.is_some());
+}
