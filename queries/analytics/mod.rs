@@ -20,8 +20,8 @@ pub struct Params {
 }
 
 impl Params {
-    fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        Ok(units::messages(tables, self.points.span()))
+    fn units(&self, tables: &Tables) -> LazyFrame {
+        units::messages(tables, self.points.span())
     }
 }
 
@@ -46,7 +46,7 @@ impl Query for Analytics {
     const META: Option<MetaShape<Self>> = Some(MetaShape {
         field: units::Analytics::NAME,
         columns: |params| params.points.columns(),
-        envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
+        envelope: |tables, params| params.points.envelope(tables, || Ok(params.units(tables))),
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
@@ -58,7 +58,7 @@ impl Query for Analytics {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        params.points.plan(tables, || params.units(tables))
+        params.points.plan(tables, || Ok(params.units(tables)))
     }
 
     fn bind(params: &Params) -> Bindings {
