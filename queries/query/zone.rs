@@ -27,7 +27,7 @@ use polars::prelude::{
     ChunkAgg, ChunkApply, Column, DataFrame, DataType, Expr, Field, Int32Type, Int64Chunked,
     IntoColumn, IntoLazy, IntoSeries, PolarsResult, StringChunked, col, lit,
 };
-use wabalake_data::cells::enumeration::fold;
+use wabalake_data::cells::enumeration::normalise;
 use wabalake_data::tables::instant;
 use wabalake_data::words::{did_you_mean, nearest};
 
@@ -140,8 +140,8 @@ fn zones_meant(word: &str, now: &NaiveDateTime) -> Option<String> {
         return Some(did_you_mean(zones.join(" or ")));
     }
     let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
-    let place = |name: &str| fold(name.rsplit('/').next().unwrap_or(name));
-    let city = fold(&word.replace(char::is_whitespace, "_"));
+    let place = |name: &str| normalise(name.rsplit('/').next().unwrap_or(name));
+    let city = normalise(&word.replace(char::is_whitespace, "_"));
     let same = names().find(|name| name.contains('/') && place(name) == city);
     // Letters tell nothing of an abbreviation: those most alike are hours apart.
     let is_short = word.chars().count() <= 5 && !word.contains('/');

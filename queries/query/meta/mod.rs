@@ -23,7 +23,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Val
 use polars::prelude::{
     DataType, Expr, LazyFrame, NamedFrom, PolarsResult, Series, UniqueKeepStrategy, col, lit,
 };
-use wabalake_data::cells::enumeration::{Enumeration, fold};
+use wabalake_data::cells::enumeration::{Enumeration, normalise};
 use wabalake_data::cells::list;
 use wabalake_data::cells::phone::digits;
 use wabalake_data::tables::messages::CREATED_AT;
@@ -670,7 +670,7 @@ impl Asked {
 
 /// The known word that a word is, in any spelling.
 fn one_of(word: &str, known: &[&'static str]) -> Result<&'static str, String> {
-    let found = known.iter().find(|known| fold(known) == fold(word)).copied();
+    let found = known.iter().find(|known| normalise(known) == normalise(word)).copied();
     found.ok_or_else(|| {
         let all: Vec<String> = known.iter().map(|word| word.to_uppercase()).collect();
         let near = nearest(word, all.iter().map(String::as_str));
