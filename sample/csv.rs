@@ -1,6 +1,6 @@
 //! Writer of the cells of an export, clean or with the dirt of real exports.
 //!
-//! Dirt changes the spelling of a cell, not its value, unless `rows` does that on purpose. It is drawn
+//! Dirt changes the spelling of cells and replaces some texts; odd values come from `rows`. It is drawn
 //! from two random sequences: a *habit* depends on row and column, so every file with the row spells
 //! it alike; a *whim* depends on the file too.
 
@@ -68,7 +68,7 @@ const ODD_TEXTS: [&str; 22] = [
 #[derive(Debug)]
 pub(super) struct CsvWriter {
     pub(super) out: Vec<u8>,
-    form: CsvFormat,
+    format: CsvFormat,
     /// The number of cells of the row so far.
     column: u64,
     /// The seed of the habits of the row.
@@ -79,8 +79,8 @@ pub(super) struct CsvWriter {
 
 impl CsvWriter {
     /// A writer that appends to `out`.
-    pub(super) fn new(out: Vec<u8>, form: CsvFormat) -> Self {
-        Self { out, form, column: 0, habit: 0, date: (0, *b"1970-01-01") }
+    pub(super) fn new(out: Vec<u8>, format: CsvFormat) -> Self {
+        Self { out, format, column: 0, habit: 0, date: (0, *b"1970-01-01") }
     }
 
     pub(super) fn start_row(&mut self, habit: u64) {
@@ -89,13 +89,13 @@ impl CsvWriter {
     }
 
     pub(super) fn end_row(&mut self) {
-        self.out.extend_from_slice(self.form.line_end.as_bytes());
+        self.out.extend_from_slice(self.format.line_end.as_bytes());
     }
 
     /// Starts a cell.
     fn cell(&mut self) {
         if self.column > 0 {
-            self.out.push(self.form.delimiter);
+            self.out.push(self.format.delimiter);
         }
         self.column += 1;
     }
@@ -106,12 +106,12 @@ impl CsvWriter {
 
     /// The habit of the current cell; `None` in a clean file.
     fn habit(&self) -> Option<Random> {
-        self.form.dirt.map(|_| Random::new(hash(&[self.habit, self.column])))
+        self.format.dirt.map(|_| Random::new(hash(&[self.habit, self.column])))
     }
 
     /// The whim of the current cell; `None` in a clean file.
     fn whim(&self) -> Option<Random> {
-        self.form.dirt.map(|salt| Random::new(hash(&[self.habit, self.column, salt])))
+        self.format.dirt.map(|salt| Random::new(hash(&[self.habit, self.column, salt])))
     }
 
     /// A random number below 1000, by which `rows` decides about odd values; 1000 in a clean file.
@@ -182,7 +182,7 @@ impl CsvWriter {
     }
 
     fn quoted(&mut self, text: &str) {
-        let delimiter = self.form.delimiter;
+        let delimiter = self.format.delimiter;
         let special = |byte: u8| byte == delimiter || matches!(byte, b'"' | b'\n' | b'\r');
         if !text.bytes().any(special) {
             return self.push(text.as_bytes());
@@ -275,7 +275,7 @@ impl CsvWriter {
     /// Writes a stamp.
     pub(super) fn at(&mut self, at: i64) {
         self.cell();
-        let behind = if self.form.stamps == StampFormat::Bogota { 5 * HOUR } else { 0 };
+        let behind = if self.format.stamps == StampFormat::Bogota { 5 * HOUR } else { 0 };
         let local = at - behind;
         let (days, micros) = (local.div_euclid(DAY), local.rem_euclid(DAY).unsigned_abs());
         if days != self.date.0 {
@@ -294,7 +294,7 @@ impl CsvWriter {
             stamp[index] = digit(rest % 10);
             rest /= 10;
         }
-        let (length, zone): (usize, &[u8]) = match self.form.stamps {
+        let (length, zone): (usize, &[u8]) = match self.format.stamps {
             StampFormat::Naive => (26, b""),
             StampFormat::Utc => (26, b"Z"),
             StampFormat::Bogota => (26, b"-05:00"),
@@ -311,12 +311,12 @@ impl CsvWriter {
     pub(super) fn dialling_code(&mut self, person: &Person) {
         self.cell();
         let code = person.country().code.as_bytes();
-        let form = self.oddity();
-        if form < 120 {
+        let oddity = self.oddity();
+        if oddity < 120 {
             self.push(b"+");
         }
         self.push(code);
-        if (120..220).contains(&form) {
+        if (120..220).contains(&oddity) {
             self.push(b".0");
         }
     }
@@ -360,12 +360,12 @@ impl CsvWriter {
         self.cell();
         let national = person.national;
         let code = person.country().code;
-        let form = self.oddity();
-        if form < 60 {
+        let oddity = self.oddity();
+        if oddity < 60 {
             self.push(b"+");
         }
         self.push(code.as_bytes());
-        match (form, code) {
+        match (oddity, code) {
             (30..90, _) => {
                 self.push(b" ");
                 self.spaced(national.digits());
@@ -376,7 +376,7 @@ impl CsvWriter {
             }
             _ => self.push(national.digits()),
         }
-        if (250..270).contains(&form) {
+        if (250..270).contains(&oddity) {
             self.push(b".0");
         }
     }

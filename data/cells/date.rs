@@ -11,7 +11,7 @@
 use chrono::{NaiveDate, NaiveTime};
 
 use super::DateOrder;
-use super::stamp;
+use super::clock::clock;
 
 /// Parses a trimmed date that is no null word, to days since 1970. Without an order, only a date that
 /// is the same in every order is parsed.
@@ -26,7 +26,7 @@ use super::stamp;
 /// ```
 pub fn read(word: &str, order: Option<DateOrder>) -> Option<i32> {
     let (date, time) = split(word);
-    let is_midnight = |time| stamp::clock(time).is_some_and(|(time, _)| time == NaiveTime::MIN);
+    let is_midnight = |time| clock(time).is_some_and(|(time, _)| time == NaiveTime::MIN);
     let date = calendar(date, order).filter(|_| time.is_empty() || is_midnight(time))?;
     Some(date.to_epoch_days())
 }

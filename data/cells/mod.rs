@@ -19,6 +19,7 @@
 //! ```
 
 pub mod ballot;
+mod clock;
 pub mod date;
 pub mod enumeration;
 pub(crate) mod header;

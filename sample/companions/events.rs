@@ -24,7 +24,7 @@ impl Companion {
             }
             CompanionKind::Tags => text.push_str("phone,tag,since\n"),
             CompanionKind::Variables => {
-                text.push_str("session_id,phone,conversation_id,name,value,at\n")
+                text.push_str("session_id,phone,conversation_id,name,value,at\n");
             }
             _ => {}
         }
