@@ -1,18 +1,19 @@
-//! What the data of a lake is.
+//! The data of a lake: tables and their columns, parsers of cells, reference lists.
 //!
-//! | module | what it says |
+//! | module | contents |
 //! |---|---|
-//! | [`tables`] | the tables: columns, types, header spellings, keys, days, precedence |
-//! | [`cells`] | how one cell of an export becomes a value: stamps, phones, enumerations, numbers |
-//! | [`mod@reference`] | closed lists of the field: countries, deployment states |
-//! | [`Invalid`] | the error of a value parser: what is wrong, and what to write instead |
-//! | [`words`] | words of messages: suggestions, numbers, plurals, sizes, durations |
+//! | [`tables`] | the tables: columns, types, header spellings, keys, partition days, precedence |
+//! | [`cells`] | parsers of cells: timestamps, phone numbers, enumerations, numbers |
+//! | [`mod@reference`] | closed lists: countries, deployment states, renumbered countries |
+//! | [`Invalid`] | the error of a value parser, with a hint |
+//! | [`words`] | texts for people: suggestions, numbers, plurals, sizes, durations |
 //!
 //! Nothing here reads a file or knows where a lake is.
 
 pub mod cells;
 mod invalid;
 pub mod reference;
+mod table;
 pub mod tables;
 pub mod words;
 

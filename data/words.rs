@@ -1,9 +1,8 @@
-//! Words of messages, the same wherever a person reads them: suggestions for a misspelt name,
-//! numbers, plurals, sizes and durations.
+//! Texts for people: suggestions for a misspelt name, numbers, plurals, sizes and durations.
 
 use std::fmt::Display;
 
-/// The known word nearest to one that is not, if it is near at all; without case.
+/// The known word most similar to an unknown one, ignoring case; `None` if none is similar.
 ///
 /// ```
 /// use wabalake_data::words::nearest;
@@ -21,23 +20,23 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, known)| known)
 }
 
-/// How alike two words are, 0 to 1, where a shared beginning counts most: another name of a thing
-/// shares that, where a misspelt one shares most letters.
+/// The Jaro-Winkler similarity of two words, 0 to 1. A common prefix counts most, which suits other
+/// names of a thing; [`nearest`] counts edits, which suits misspelt names.
 pub fn likeness(one: &str, other: &str) -> f64 {
     strsim::jaro_winkler(one, other)
 }
 
-/// The question whether something else was meant. What is meant brings its backticks.
+/// Formats the question `did you mean …?`. The argument brings its own backticks.
 pub fn did_you_mean(meant: impl Display) -> String {
     format!("did you mean {meant}?")
 }
 
-/// The question whether the [`nearest`] of the known words was meant, if one is near.
+/// Asks for the [`nearest`] known word: ``did you mean `sessions`?``. `None` if none is similar.
 pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(word, known).map(|near| did_you_mean(format_args!("`{near}`")))
 }
 
-/// A hint that begins with the [`suggestion`], if there is one.
+/// Puts the [`suggestion`], if there is one, before a hint.
 ///
 /// ```
 /// use wabalake_data::words::suggestion_and;
@@ -56,7 +55,7 @@ pub fn suggestion_and<'a>(
     }
 }
 
-/// Names in backticks: `a`, `b` and `c`.
+/// Joins names in backticks: `` `a`, `b` and `c` ``.
 pub fn listed(names: &[impl AsRef<str>]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
     match quoted.as_slice() {
@@ -66,12 +65,12 @@ pub fn listed(names: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// `1234567` as `1,234,567`.
+/// Formats a number with thousands separators: `1,234,567`.
 pub fn grouped(number: u64) -> String {
     in_threes(&number.to_string())
 }
 
-/// Digits of a number of any length, with a sign or decimals or without, as [`grouped`] writes them.
+/// Adds thousands separators to a number in digits, which may have a sign and decimals.
 pub fn in_threes(number: &str) -> String {
     let whole = number.find('.').unwrap_or(number.len());
     let mut out = String::with_capacity(number.len() + whole / 3);
@@ -85,22 +84,22 @@ pub fn in_threes(number: &str) -> String {
     out
 }
 
-/// The word for one thing, or the word for another number of them.
+/// The singular for 1, else the plural.
 pub fn plural<'a>(number: u64, one: &'a str, many: &'a str) -> &'a str {
     if number == 1 { one } else { many }
 }
 
-/// A number of things: `1 row`, `1,234 rows`.
+/// Formats a count with its noun: `1 row`, `1,234 rows`.
 pub fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", grouped(number), plural(number, "", "s"))
 }
 
-/// A number of things whose plural is another word: `1 person`, `1,234 people`.
+/// Formats a count with its noun, for irregular plurals: `1 person`, `1,234 people`.
 pub fn counted_as(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), plural(number, one, many))
 }
 
-/// A number of bytes as a person reads it.
+/// Formats a number of bytes: `999 B`, `2.5 MB`.
 pub fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -110,7 +109,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// How long something took, in seconds: `0.52 s`, `2m 05s`, `75m 00s`.
+/// Formats elapsed seconds: `0.52 s`, `2m 05s`, `75m 00s`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
 pub fn elapsed(seconds: f64) -> String {
     if seconds < 60.0 {
@@ -120,15 +119,15 @@ pub fn elapsed(seconds: f64) -> String {
     format!("{}m {:02}s", whole / 60, whole % 60)
 }
 
-/// A duration in seconds in its two largest units, the smaller one rounded: `12.50s`, `2m 05s`,
-/// `2h 05m`, `3d 04h`.
+/// Formats a duration in seconds in its two largest units, rounded: `12.50s`, `2m 05s`, `2h 05m`,
+/// `3d 04h`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "years fit")]
 pub fn duration(seconds: f64) -> String {
     let length = seconds.abs();
     let sign = if seconds < 0.0 && length >= 0.005 { "-" } else { "" };
     let rounded = |to: f64| (length / to).round() * to;
-    // Of each larger unit its length, what it is rounded to, and what the one below is rounded to:
-    // what rounds up to the next larger unit is shown in that one.
+    // Each unit: its length, the rounding within it, and the rounding within the next smaller unit.
+    // A duration that rounds up to a full unit is shown in that unit.
     let larger = [(86_400.0, 3_600.0, 60.0), (3_600.0, 60.0, 1.0), (60.0, 1.0, 0.01)];
     match larger.into_iter().find(|(unit, _, below)| rounded(*below) >= *unit) {
         Some((_, to, _)) => format!("{sign}{}", whole_duration(rounded(to) as u64)),
@@ -136,7 +135,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A duration in whole seconds in its two largest units, the rest cut off: `7s`, `2h 03m`.
+/// Formats a duration in whole seconds in its two largest units, truncated: `7s`, `2h 03m`.
 pub fn whole_duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match (days, hours, minutes) {
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_word_is_the_first_of_the_most_alike() {
+    fn nearest_is_the_first_of_equally_similar_words() {
         assert_eq!(
             suggestion("DROPOFF", ["drop-off", "replies"]).unwrap(),
             "did you mean `drop-off`?"
@@ -163,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn names_are_listed() {
+    fn names_are_joined_in_backticks() {
         assert_eq!(listed(&["a"; 0]), "");
         assert_eq!(listed(&["a"]), "`a`");
         assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
     }
 
     #[test]
-    fn digits_stand_in_groups_of_three() {
+    fn numbers_have_thousands_separators() {
         for (number, text) in [
             ("0", "0"),
             ("999", "999"),
@@ -185,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn things_are_counted() {
+    fn counts_have_singular_and_plural() {
         assert_eq!([0, 1, 1_234].map(|n| counted(n, "row")), ["0 rows", "1 row", "1,234 rows"]);
         assert_eq!([1, 2].map(|n| counted_as(n, "person", "people")), ["1 person", "2 people"]);
     }
 
     #[test]
-    fn bytes_are_in_the_largest_unit_that_fits() {
+    fn bytes_use_the_largest_unit_that_fits() {
         for (number, text) in [
             (999, "999 B"),
             (1_000, "1.0 kB"),
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_a_minute_is_told_in_minutes() {
+    fn elapsed_uses_minutes_from_one_minute_on() {
         for (seconds, text) in
             [(0.0, "0.00 s"), (1.239, "1.24 s"), (60.9, "1m 00s"), (4_503.0, "75m 03s")]
         {
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_their_two_largest_units() {
+    fn durations_use_their_two_largest_units() {
         for (seconds, text) in [
             (0.0, "0.00s"),
             (0.021, "0.02s"),

@@ -1,23 +1,23 @@
-//! The made-up business: its lines, its flows and what it advertises.
+//! The made-up business: its lines, its flows and its ads.
 //!
-//! A shop called Lucero sends offers, reminders and codes, answers visitors by flows, and hands
-//! some of them to agents. Flows come out in ever better versions.
+//! A shop called Lucero sends offers, reminders and codes, answers visitors with flows, and hands
+//! some of them over to agents. Each version of a flow is better than the one before.
 
 use super::people::Language;
 
 /// A WhatsApp line of the business.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Its number, digits.
+    /// The phone number, in digits.
     pub(super) number: &'static str,
     pub(super) display_name: &'static str,
     /// The WhatsApp Business account that it belongs to.
     pub(super) waba: &'static str,
-    /// Whether the report names its conversations by category rather than by who began them.
+    /// `true` if reports group its conversations by category, `false` if by who started them.
     pub(super) by_category: bool,
 }
 
-/// The lines, as `Country::line` counts them.
+/// The lines, in the order of `Country::line`.
 pub(super) static LINES: [Line; 3] = [
     Line {
         number: "576010000001",
@@ -39,12 +39,12 @@ pub(super) static LINES: [Line; 3] = [
     },
 ];
 
-/// What begins a flow.
+/// What starts a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// A send to many persons at once.
+    /// A send to many people at once.
     Campaign,
-    /// A send to one person, because of something they did.
+    /// A send to one person, after something they did.
     Notice,
     /// A person who writes first.
     Entry,
@@ -57,36 +57,36 @@ pub(super) enum Role {
 pub(super) struct Flow {
     pub(super) id: u32,
     pub(super) role: Role,
-    /// Of a thousand sends or visits, how many begin here.
+    /// The share of sends or visits that start here, per mille.
     pub(super) weight: u32,
-    /// Of a thousand delivered sends, how many are answered; of a thousand redirections hither,
-    /// how many go on talking.
+    /// The share of delivered sends that get a reply, or of people redirected here who go on, per
+    /// mille.
     pub(super) reply: u32,
-    /// Of a thousand who reach a node, how many leave there; the first version's.
+    /// The share of people at a node who leave there, in the first version, per mille.
     pub(super) leave: u32,
-    /// Of a thousand who talk, how many come to an agent.
+    /// The share of people who are handed over to an agent, per mille.
     pub(super) handover: u32,
-    /// Minutes of silence after which its sessions are closed; none closes them never.
+    /// The timeout after which sessions are closed, in minutes; `None` for no timeout.
     pub(super) closes_after: Option<i64>,
     pub(super) nodes: &'static [&'static str],
-    /// Where it redirects to, places in [`FLOWS`].
+    /// The flows that it redirects to, by index in [`FLOWS`].
     pub(super) redirects: &'static [usize],
-    /// The template that it is sent with.
+    /// The template that starts it.
     pub(super) template: &'static str,
     /// The template's category.
     pub(super) category: &'static str,
 }
 
 const MENU: usize = 6;
-/// Where visitors from an ad or a post arrive.
+/// The flow for visitors from an ad or a post.
 pub(super) const FROM_META: usize = 7;
-/// Where visitors from a link arrive.
+/// The flow for visitors from a link.
 pub(super) const FROM_LINK: usize = 8;
 const SALES: usize = 9;
 const SUPPORT: usize = 10;
 const RETURNS: usize = 11;
 
-/// The flows. Their places have the names above.
+/// The flows, at the indexes above.
 pub(super) static FLOWS: [Flow; 12] = [
     Flow {
         id: 41207,
@@ -246,7 +246,7 @@ pub(super) static FLOWS: [Flow; 12] = [
     },
 ];
 
-/// The version of a flow that is the latest on that day of the plan, from 1.
+/// The latest version of a flow on a day of the plan; versions count from 1.
 pub(super) fn latest_version(flow: usize, day: i64) -> u32 {
     let age = day - i64::try_from(flow).unwrap_or(0);
     1 + [8, 19, 47, 103, 211].into_iter().map(|release| u32::from(age >= release)).sum::<u32>()
@@ -254,7 +254,7 @@ pub(super) fn latest_version(flow: usize, day: i64) -> u32 {
 
 /// An ad or a post on Meta.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source {
+pub(super) struct MetaSource {
     /// Ids of ads have 18 digits, more than a float keeps; those of posts have 15.
     pub(super) id: u64,
     pub(super) is_ad: bool,
@@ -269,12 +269,12 @@ const STORE: [&str; 2] = ["Abrimos en tu barrio", "Ven a \"Lucero Centro\" y ll�
 const BRAZIL: [&str; 2] =
     ["Frete grátis em maio", "Peça pelo WhatsApp: a entrega é por nossa conta."];
 
-const fn source(id: u64, is_ad: bool, words: [&'static str; 2], is_video: bool) -> Source {
-    Source { id, is_ad, headline: words[0], body: words[1], is_video }
+const fn source(id: u64, is_ad: bool, words: [&'static str; 2], is_video: bool) -> MetaSource {
+    MetaSource { id, is_ad, headline: words[0], body: words[1], is_video }
 }
 
-/// What the business shows on Meta, the busiest first.
-pub(super) static SOURCES: [Source; 12] = [
+/// The ads and posts, by decreasing traffic.
+pub(super) static SOURCES: [MetaSource; 12] = [
     source(120_226_305_854_810_107, true, SALE, true),
     source(120_226_305_854_810_731, true, SUMMER, false),
     source(120_226_305_854_810_739, true, SUMMER, true),
@@ -289,7 +289,7 @@ pub(super) static SOURCES: [Source; 12] = [
     source(100_000_000_000_743, false, SALE, false),
 ];
 
-/// WhatsApp links: the campaign and the platform it was on.
+/// WhatsApp links: campaign and platform.
 pub(super) static LINKS: [[&str; 2]; 5] = [
     ["Catálogo de invierno", "Instagram"],
     ["Vitrina; centro", "Facebook"],
@@ -298,8 +298,8 @@ pub(super) static LINKS: [[&str; 2]; 5] = [
     ["Newsletter, junio", "Google"],
 ];
 
-/// Why a send fails: the code, how often of a thousand failures, and, when WhatsApp was asked
-/// at all, what the tabular report says.
+/// Failures of sends: the code, the share per mille, and the reason in the tabular report if the send
+/// reached WhatsApp.
 pub(super) static FAILURES: [(&str, u32, Option<&str>); 20] = [
     ("FAILURE_BY_META_CHOSE_NOT_DELIVER", 190, Some("Not delivered to keep healthy engagement.")),
     ("FAILURE_BY_UNABLE_TO_CONTACT", 150, Some("Recipient cannot be reached on WhatsApp.")),
@@ -323,21 +323,21 @@ pub(super) static FAILURES: [(&str, u32, Option<&str>); 20] = [
     ("LINE_UNDER_MAINTENANCE", 10, None),
 ];
 
-/// Place of the failure of someone who has blocked the line.
+/// The index of the failure for a person who has blocked the line.
 pub(super) const BLOCKED: usize = 1;
 
-/// What the business writes: templates, flows, agents.
-pub(super) struct Said {
-    /// By the flow's place in [`FLOWS`].
+/// The texts of messages in one language.
+pub(super) struct Phrases {
+    /// By index in [`FLOWS`].
     pub(super) template: [&'static str; 6],
     pub(super) bot: &'static [&'static str],
     pub(super) agent: &'static [&'static str],
-    /// What people write.
+    /// Texts that people write.
     pub(super) person: &'static [&'static str],
 }
 
-/// What is said in a language.
-pub(super) fn said(language: Language) -> &'static Said {
+/// The texts in a language.
+pub(super) fn phrases(language: Language) -> &'static Phrases {
     match language {
         Language::Spanish => &SPANISH,
         Language::Portuguese => &PORTUGUESE,
@@ -345,7 +345,7 @@ pub(super) fn said(language: Language) -> &'static Said {
     }
 }
 
-static SPANISH: Said = Said {
+static SPANISH: Phrases = Phrases {
     template: [
         "¡Hola! Tu luz favorita está de rebajas. ¿Te la guardamos?",
         "Dejaste algo en el carrito. ¿Seguimos?",
@@ -385,7 +385,7 @@ static SPANISH: Said = Said {
     ],
 };
 
-static PORTUGUESE: Said = Said {
+static PORTUGUESE: Phrases = Phrases {
     template: [
         "Oi! Sua luminária favorita está em promoção. Quer que a gente reserve?",
         "Você deixou algo no carrinho. Vamos continuar?",
@@ -424,7 +424,7 @@ static PORTUGUESE: Said = Said {
     ],
 };
 
-static ENGLISH: Said = Said {
+static ENGLISH: Phrases = Phrases {
     template: [
         "Hi! The lamp you liked is on sale. Shall we keep one for you?",
         "You left something in your cart. Shall we go on?",

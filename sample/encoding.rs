@@ -1,22 +1,24 @@
-//! The encodings that exports come in.
+//! The encodings of exports.
 
 use std::io;
 
-/// How a file's characters are encoded.
+use encoding_rs::WINDOWS_1252;
+
+/// The character encoding of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-8.
     Utf8,
-    /// UTF-8 with a byte order mark, as spreadsheets save it.
+    /// UTF-8 with a byte order mark, as spreadsheets write it.
     Utf8Bom,
-    /// UTF-16, little end first, with a byte order mark.
+    /// UTF-16, little endian, with a byte order mark.
     Utf16Le,
-    /// Windows-1252; what it cannot write is a question mark.
+    /// Windows-1252; a character that it lacks becomes a question mark.
     Windows1252,
 }
 
 impl Encoding {
-    /// What a file begins with.
+    /// The byte order mark.
     pub(super) fn mark(self) -> &'static [u8] {
         match self {
             Self::Utf8 | Self::Windows1252 => b"",
@@ -25,7 +27,7 @@ impl Encoding {
         }
     }
 
-    /// Writes UTF-8 in this encoding, leaving `rows` empty.
+    /// Writes UTF-8 `rows` in this encoding, and clears them.
     pub(super) fn write(self, rows: &mut Vec<u8>, out: &mut impl io::Write) -> io::Result<()> {
         match self {
             Self::Utf8 | Self::Utf8Bom => out.write_all(rows)?,
@@ -47,13 +49,11 @@ fn text(rows: &[u8]) -> io::Result<&str> {
     std::str::from_utf8(rows).map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))
 }
 
-/// The characters of Windows-1252 from 0x80 to 0x9f; a space where it has none.
-const HIGH: &str = "€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ";
-
+/// Encodes a character; `encoding_rs` would write one that is missing as `&#…;`.
 fn windows_1252(character: char) -> u8 {
-    match u8::try_from(character) {
-        Ok(byte @ (0..=0x7f | 0xa0..=0xff)) => byte,
-        _ => (0x80..).zip(HIGH.chars()).find(|(_, c)| *c == character).map_or(b'?', |(b, _)| b),
+    match WINDOWS_1252.encode(character.encode_utf8(&mut [0; 4])) {
+        (bytes, _, false) => bytes[0],
+        _ => b'?',
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn characters() {
+    fn characters_are_encoded() {
         assert_eq!(encoded(Encoding::Windows1252, "día 5 €–Ÿ"), b"d\xeda 5 \x80\x96\x9f");
         assert_eq!(encoded(Encoding::Windows1252, "💡 \u{85}"), b"? ?");
         assert_eq!(encoded(Encoding::Utf16Le, "é💡"), [0xe9, 0, 0x3d, 0xd8, 0xa1, 0xdc]);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_have_only_one_way_out() {
+    fn bytes_that_are_not_utf8_are_written_only_to_utf8_files() {
         let mut out = Vec::new();
         assert!(Encoding::Utf16Le.write(&mut vec![0xff], &mut out).is_err());
         assert!(Encoding::Utf8.write(&mut vec![0xff], &mut out).is_ok());

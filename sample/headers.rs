@@ -1,4 +1,4 @@
-//! The header cells of each export: field names, or the titles that the vendors' documents give.
+//! The header cells of each export: field names, or the titles in the vendors' documents.
 
 use wabalake_data::tables::{Table, deployments, messages, sessions};
 
@@ -19,7 +19,7 @@ pub(super) fn header(table: &Table, column: &str, titles: bool) -> String {
         sessions::LINE_WHATSAPP_DISPLAY_NAME => "Line/WhatsApp Display Name",
         deployments::DEPLOYMENT_TIMESTAMP => "Deployment Start Timestamp",
         deployments::USER_RESPONDED_TIMESTAMP => "User response timestamp",
-        deployments::DELIVERY_STATUS => "Deployment Status",
+        deployments::DELIVERY_STATUS => "Deployment SessionStatus",
         _ => return column.split('_').map(title_word).collect::<Vec<_>>().join(" "),
     };
     title.to_owned()
@@ -39,7 +39,7 @@ mod tests {
     use crate::TABLES;
 
     #[test]
-    fn every_header_names_its_column_and_no_other() {
+    fn every_header_names_only_its_column() {
         for table in TABLES {
             for titles in [false, true] {
                 for column in table.exported() {
@@ -53,10 +53,10 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_the_documents() {
+    fn titles_equal_those_of_the_vendors_documents() {
         let title = |column| header(&sessions::TABLE, column, true);
         assert_eq!(title(sessions::SESSION_ID), "Session ID");
         assert_eq!(title(sessions::WHATSAPP_LINK_CAMPAIGN_NAME), "WhatsApp Link Campaign Name");
-        assert_eq!(title(sessions::META_SOURCE_MEDIA_URL), "Meta Source Media URL");
+        assert_eq!(title(sessions::META_SOURCE_MEDIA_URL), "Meta MetaSource Media URL");
     }
 }

@@ -1,14 +1,14 @@
-//! What the vendors count of the days of a plan: the figures of Kaleyra's summaries and of Meta's
-//! API, from the same episodes that the messages tell.
+//! The vendors' counts and costs: the figures of Kaleyra's summaries and of Meta's API, computed from
+//! the same episodes as the messages.
 //!
 //! | figure | counts |
 //! |---|---|
-//! | messages | each on the day it was created; one that was read was delivered, one delivered was sent |
-//! | conversations | each on the day of its first message; the first thousand of an account and month are free, and those from an ad |
-//! | volume | delivered messages that went out, as they are priced since July 2025 |
+//! | messages | by day of creation; a message that was read counts as delivered, a delivered one as sent |
+//! | conversations | by day of the first message; the first thousand of an account and month are free, and so are those from an ad |
+//! | volume | delivered outgoing messages, the unit of pricing since July 2025 |
 //!
-//! Days are those of UTC. Months and prices count from the first of the month, or from the plan's
-//! first day: what lies before it is in no export.
+//! Days are in UTC. The units of a month are counted from its first day, or from the plan's first
+//! day, since earlier days are in no export.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -16,20 +16,20 @@ use std::ops::Range;
 use chrono::{Datelike, NaiveDate};
 
 use super::Plan;
-use super::card;
 use super::company::LINES;
+use super::episode::{DAY, Episode, Id, MessageKind};
 use super::people::COUNTRIES;
+use super::rate_card;
 use super::rows::conversation_type;
-use super::story::{DAY, Id, Kind, Story};
 use wabalake_data::reference::countries;
 
-/// Free conversations of an account and month.
+/// The number of free conversations per account and month.
 const FREE: u32 = 1000;
 
-/// A line and a country, as places in their lists.
+/// A line and a country, by index in [`LINES`] and [`COUNTRIES`].
 pub(super) type Route = (usize, usize);
 
-/// What became of messages.
+/// Counts of messages by status.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Messages {
     pub(super) created: u64,
@@ -40,7 +40,7 @@ pub(super) struct Messages {
     pub(super) received: u64,
 }
 
-/// How many there were of something, and what they cost; none where one of them has no price.
+/// A count of units and their cost; the cost is `None` if a unit has no price.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Charge {
     pub(super) count: u64,
@@ -60,17 +60,17 @@ impl Default for Charge {
     }
 }
 
-/// What makes messages one volume: the route, category, type and tier.
+/// The key of a volume: route, pricing category, pricing type, tier.
 pub(super) type Priced = (Route, &'static str, &'static str, String);
 
-/// The figures of some days.
+/// The figures of a date range.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// By day, route and message type.
     pub(super) messages: BTreeMap<(i64, Route, &'static str), Messages>,
     /// By day, account and template.
     pub(super) templates: BTreeMap<(i64, &'static str, &'static str), Messages>,
-    /// By day, route, conversation type and whether they were free by number.
+    /// By day, route, conversation type and free tier.
     pub(super) conversations: BTreeMap<(i64, Route, &'static str, bool), Charge>,
     /// By day.
     pub(super) volumes: BTreeMap<(i64, Priced), Charge>,
@@ -94,18 +94,18 @@ struct Delivered {
     is_template: bool,
 }
 
-/// One day of what has to be put into order before it can be priced.
+/// The units of one day, which must be sorted before they can be priced.
 #[derive(Default)]
 struct Unordered {
     conversations: Vec<Conversation>,
     delivered: Vec<Delivered>,
 }
 
-/// How many units of a month were counted.
+/// Counters of the units of a month, for tiers and the free tier.
 #[derive(Default)]
 struct Month {
     of: [u32; 2],
-    /// By account.
+    /// Conversations by account.
     free: HashMap<&'static str, u32>,
     /// By country and category.
     conversations: HashMap<(&'static str, &'static str), i64>,
@@ -113,7 +113,8 @@ struct Month {
 }
 
 impl Month {
-    fn turn(&mut self, date: NaiveDate) {
+    /// Resets the counters when a new month starts.
+    fn start(&mut self, date: NaiveDate) {
         let of = [date.year().unsigned_abs(), date.month()];
         if self.of != of {
             *self = Self { of, ..Self::default() };
@@ -122,34 +123,34 @@ impl Month {
 }
 
 impl Ledger {
-    /// The figures of some days, as they were known at that instant.
+    /// Computes the figures of a date range, as they were known at an instant.
     pub(super) fn of(plan: &Plan, days: &Range<i64>, horizon: i64) -> Self {
         let mut ledger = Self::default();
-        let teller = plan.teller();
-        let midnight = |day| teller.midnight(day);
+        let generator = plan.generator();
+        let midnight = |day| generator.midnight(day);
         let first = days.start - first_of_month(plan, days.start);
         let mut waiting: BTreeMap<i64, Unordered> = BTreeMap::new();
-        // When persons last wrote to lines whose conversations go by category.
+        // When people wrote to lines that are billed by category.
         let mut wrote: HashMap<(usize, Vec<u8>), Vec<i64>> = HashMap::new();
         let mut month = Month::default();
-        let mut story = teller.blank();
+        let mut episode = generator.blank();
         for day in (first - 1).max(0)..days.end {
-            let rhythm = teller.rhythm(day);
-            for episode in 0..teller.episodes(day) {
-                teller.tell(day, episode, &rhythm, &mut story);
-                let route = route_of(&story);
-                for (place, message) in story.messages.iter().enumerate() {
+            let rhythm = generator.rhythm(day);
+            for number in 0..generator.episodes(day) {
+                generator.generate(day, number, &rhythm, &mut episode);
+                let route = route_of(&episode);
+                for (index, message) in episode.messages.iter().enumerate() {
                     if message.at >= horizon {
                         continue;
                     }
                     let on = (message.at - midnight(0)).div_euclid(DAY);
-                    let of = conversation_type(&story);
+                    let of = conversation_type(&episode);
                     let known = |at: Option<i64>| at.is_some_and(|at| at < horizon);
                     let was_read = known(message.seen);
                     let arrived = known(message.delivered) || was_read;
                     let was_sent = known(message.sent) || arrived;
                     let failed = known(message.failed) && !arrived;
-                    let incoming = message.kind == Kind::Incoming;
+                    let incoming = message.kind == MessageKind::Incoming;
                     if days.contains(&on) {
                         let count = |messages: &mut Messages| {
                             messages.created += u64::from(!incoming);
@@ -161,40 +162,42 @@ impl Ledger {
                         };
                         let kind = message_type(message.kind);
                         count(ledger.messages.entry((on, route, kind)).or_default());
-                        if let (Kind::Template, Some(sent)) = (message.kind, &story.deployment) {
-                            let key = (on, story.line.waba, sent.flow.template);
+                        if let (MessageKind::Template, Some(sent)) =
+                            (message.kind, &episode.deployment)
+                        {
+                            let key = (on, episode.line.waba, sent.flow.template);
                             count(ledger.templates.entry(key).or_default());
                         }
                     }
                     let unordered = waiting.entry(on).or_default();
-                    let begins = place == 0 && (incoming || message.sent.is_some());
-                    if begins {
-                        let id = story.id(Id::Conversation);
+                    let starts = index == 0 && (incoming || message.sent.is_some());
+                    if starts {
+                        let id = episode.id(Id::Conversation);
                         let conversation = Conversation { at: message.at, id, route, of };
                         unordered.conversations.push(conversation);
                     }
-                    if incoming && story.line.by_category {
-                        wrote.entry((route.0, person(&story))).or_default().push(message.at);
+                    if incoming && episode.line.by_category {
+                        wrote.entry((route.0, person(&episode))).or_default().push(message.at);
                     }
                     if arrived && !incoming {
                         unordered.delivered.push(Delivered {
                             at: message.at,
-                            id: story.id(Id::Message(place)),
+                            id: episode.id(Id::Message(index)),
                             route,
-                            person: if story.line.by_category {
-                                person(&story)
+                            person: if episode.line.by_category {
+                                person(&episode)
                             } else {
                                 Vec::new()
                             },
                             of,
-                            is_template: message.kind == Kind::Template,
+                            is_template: message.kind == MessageKind::Template,
                         });
                     }
                 }
             }
-            // What later days tell lies later.
+            // Episodes of later days start later, so this day is complete.
             let Some(unordered) = waiting.remove(&day) else { continue };
-            month.turn(plan.date(day).unwrap_or_default());
+            month.start(plan.date(day).unwrap_or_default());
             ledger.charge(plan, days, day, unordered, &mut month, &wrote);
             let since = midnight(day) - DAY;
             wrote.retain(|_, times| {
@@ -205,7 +208,7 @@ impl Ledger {
         ledger
     }
 
-    /// Prices what happened on a day, in its order.
+    /// Prices the units of a day in chronological order.
     fn charge(
         &mut self,
         plan: &Plan,
@@ -229,7 +232,7 @@ impl Ledger {
                 let country = alpha_2(route);
                 let n = month.conversations.entry((country, of)).or_default();
                 *n += 1;
-                card::price(date, country, of, *n).map(|rate| rate.price)
+                rate_card::price(date, country, of, *n).map(|rate| rate.price)
             };
             if counts {
                 let key = (day, route, of, is_free);
@@ -241,7 +244,7 @@ impl Ledger {
             let priced = price(&one, date, month, wrote);
             if counts {
                 let (category, of, rate) = priced;
-                let tier = rate.map(card::Rate::tier).unwrap_or_default();
+                let tier = rate.map(rate_card::Rate::tier).unwrap_or_default();
                 let millionths = match (of, rate) {
                     ("REGULAR", rate) => rate.map(|rate| rate.price),
                     _ => Some(0),
@@ -253,13 +256,13 @@ impl Ledger {
     }
 }
 
-/// The category, the type and the price of a delivered message.
+/// The pricing category, pricing type and rate of a delivered message.
 fn price(
     one: &Delivered,
     date: NaiveDate,
     month: &mut Month,
     wrote: &HashMap<(usize, Vec<u8>), Vec<i64>>,
-) -> (&'static str, &'static str, Option<&'static card::Rate>) {
+) -> (&'static str, &'static str, Option<&'static rate_card::Rate>) {
     let (category, word) = match one.of {
         _ if !one.is_template => ("SERVICE", ""),
         "marketing" => ("MARKETING", "marketing"),
@@ -280,23 +283,23 @@ fn price(
     let country = alpha_2(one.route);
     let n = month.messages.entry((country, word)).or_default();
     *n += 1;
-    (category, "REGULAR", card::price(date, country, word, *n))
+    (category, "REGULAR", rate_card::price(date, country, word, *n))
 }
 
-/// How many days of the plan lie before that day in its month.
+/// The number of days of the plan in the same month before a day.
 fn first_of_month(plan: &Plan, day: i64) -> i64 {
     let date = plan.date(day).unwrap_or_default();
     i64::from(date.day0()).min(day)
 }
 
-fn route_of(story: &Story) -> Route {
-    let line = LINES.iter().position(|line| line.number == story.line.number);
-    let country = COUNTRIES.iter().position(|one| one.name == story.person.country().name);
+fn route_of(episode: &Episode) -> Route {
+    let line = LINES.iter().position(|line| line.number == episode.line.number);
+    let country = COUNTRIES.iter().position(|one| one.name == episode.person.country().name);
     (line.unwrap_or(0), country.unwrap_or(0))
 }
 
-fn person(story: &Story) -> Vec<u8> {
-    [story.person.country().code.as_bytes(), story.person.national.digits()].concat()
+fn person(episode: &Episode) -> Vec<u8> {
+    [episode.person.country().code.as_bytes(), episode.person.national.digits()].concat()
 }
 
 /// The alpha-2 code of a route's country.
@@ -304,10 +307,10 @@ pub(super) fn alpha_2(route: Route) -> &'static str {
     countries::by_name(COUNTRIES[route.1].name).unwrap_or_default()
 }
 
-fn message_type(kind: Kind) -> &'static str {
+fn message_type(kind: MessageKind) -> &'static str {
     match kind {
-        Kind::Incoming => "Incoming session message",
-        Kind::Outgoing => "Outgoing session message",
-        Kind::Template => "Template message",
+        MessageKind::Incoming => "Incoming session message",
+        MessageKind::Outgoing => "Outgoing session message",
+        MessageKind::Template => "Template message",
     }
 }

@@ -1,19 +1,18 @@
-//! Who writes: persons, where they live, when they are awake.
+//! People: where they live, their phone numbers, and when they are active.
 //!
-//! A person's number is made of a prefix that no operator gives out (an exchange of zeros, or the
-//! 555-01 of North American fiction) or that is plainly patterned, and a running number:
+//! A phone number has a prefix that no operator assigns (an exchange of zeros, or the 555-01 of North
+//! American fiction) or that is plainly patterned, and a serial number:
 //!
 //! ```text
 //! CO  57 300 000 nnnn    BR  55 11 9 0000 nnnn    ES  34 600 00 nnnn    US  1 202 555 01nn
 //! MX  52 555 000 nnnn    AR  54 9 11 000n nnnn    IN  91 70 0000 nnnn   CA  1 416 555 01nn
 //! ```
 //!
-//! Each country therefore has a limited number of numbers; a very large plan meets the same
-//! persons again, as a business does that has reached its market.
+//! Each country therefore has a limited number of people; in a very large plan they repeat.
 
 use super::random::{Random, hash};
 
-/// The language that a country's people write.
+/// The language of a country.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
     Spanish,
@@ -21,28 +20,27 @@ pub(super) enum Language {
     English,
 }
 
-/// A country that the made-up business serves.
+/// A country that the business serves.
 #[derive(Debug)]
 pub(super) struct Country {
-    /// As the tabular report names it.
+    /// The name in the tabular report.
     pub(super) name: &'static str,
-    /// Its dialling code.
+    /// The dialling code.
     pub(super) code: &'static str,
-    /// What national numbers begin with.
+    /// The prefixes of national numbers.
     pub(super) prefixes: &'static [&'static str],
-    /// How many digits follow the prefix and the middle.
+    /// The number of digits after prefix and middle.
     tail: u32,
-    /// Stands between prefix and tail.
+    /// The digits between prefix and tail.
     middle: &'static str,
-    /// Of a thousand persons, how many live here.
+    /// The share of people who live here, per mille.
     weight: u32,
-    /// Hours that its clocks are behind UTC, summer time left out of account.
+    /// Hours behind UTC, modulo 24, without DST.
     behind: usize,
-    /// How busy each hour of its day is.
+    /// The load of each local hour.
     rhythm: &'static [u32; 24],
-    /// What its people write.
     pub(super) language: Language,
-    /// The business's line that serves it, a place in `company::LINES`.
+    /// The line that serves it, by index in `company::LINES`.
     pub(super) line: usize,
 }
 
@@ -53,15 +51,15 @@ const WITH_SIESTA: [u32; 24] =
 const EARLY: [u32; 24] =
     [3, 2, 1, 1, 2, 5, 13, 28, 42, 50, 52, 50, 54, 50, 46, 45, 46, 48, 46, 40, 30, 20, 11, 6];
 
-/// When a business sends: in office hours.
+/// The load of each local hour for sends: office hours.
 const OFFICE: [u32; 24] =
     [0, 0, 0, 0, 0, 0, 0, 4, 38, 72, 80, 66, 40, 36, 52, 64, 58, 40, 18, 6, 1, 0, 0, 0];
 
-/// What a local weekday's hours weigh, from Monday, for visits and for sends.
+/// The weight of each local weekday, from Monday, for visits and for sends.
 const WEEK: [[u32; 7]; 2] =
     [[154, 156, 153, 152, 148, 128, 109], [176, 182, 178, 174, 160, 92, 38]];
 
-/// The countries, the largest first.
+/// The countries, by decreasing weight.
 pub(super) static COUNTRIES: [Country; 8] = [
     Country {
         name: "Colombia",
@@ -210,7 +208,7 @@ impl Country {
     }
 }
 
-/// A national number, digits.
+/// A national phone number, in digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct National {
     digits: [u8; 12],
@@ -224,8 +222,8 @@ impl National {
         let mut national = Self { digits: [0; 12], length: 0 };
         national.push(country.prefixes[prefix].as_bytes());
         national.push(country.middle.as_bytes());
-        for place in (0..country.tail).rev() {
-            let digit = number / 10_u64.pow(place) % 10;
+        for power in (0..country.tail).rev() {
+            let digit = number / 10_u64.pow(power) % 10;
             national.push(&[b'0' + u8::try_from(digit).unwrap_or(0)]);
         }
         national
@@ -241,28 +239,28 @@ impl National {
     }
 }
 
-/// Someone who writes to the business or is written to.
+/// A person who writes to the business or receives its messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Person {
-    /// A place in [`COUNTRIES`].
+    /// The index in [`COUNTRIES`].
     country: usize,
     pub(super) national: National,
-    /// Random bits that stay with the person.
+    /// Random bits that are constant for the person.
     pub(super) nature: u64,
 }
 
 impl Person {
-    /// The person whose first visit is that episode, counted over all days. Episodes before the
-    /// plan's first day have numbers below 0: those persons were customers already.
+    /// The person whose first episode has that number, counted over all days. Before the plan's first
+    /// day, numbers are negative: that person was a customer already.
     pub(super) fn new(seed: u64, episode: i64) -> Self {
         let nature = hash(&[seed, 1, episode.cast_unsigned()]);
-        let place = Random::new(nature).weighted(&COUNTRIES, |country| country.weight);
-        let country = &COUNTRIES[place];
+        let index = Random::new(nature).weighted(&COUNTRIES, |country| country.weight);
+        let country = &COUNTRIES[index];
         let numbers = i64::try_from(country.prefixes.len()).unwrap_or(1) * 10_i64.pow(country.tail);
-        // A prime, so that the numbers come in no order and none comes twice before all have come.
+        // Multiplying by a prime permutes the numbers, so that none repeats before all are used.
         let number = episode.rem_euclid(numbers) * 6_700_417 % numbers;
         let national = National::new(country, number.unsigned_abs());
-        Self { country: place, national, nature }
+        Self { country: index, national, nature }
     }
 
     pub(super) fn country(&self) -> &'static Country {
@@ -270,15 +268,15 @@ impl Person {
     }
 }
 
-/// When in a UTC day an episode begins, by country, for visits and for sends.
+/// The distribution of episodes over the hours of a UTC day, by country, for visits and sends.
 #[derive(Debug)]
 pub(super) struct Rhythm {
-    /// Sums of the hours' weights up to and with each hour.
+    /// Cumulative weights of the hours, for visits and sends.
     sums: [[[u32; 24]; 2]; COUNTRIES.len()],
 }
 
 impl Rhythm {
-    /// Of a UTC day, Monday 0.
+    /// The distribution on a weekday, counted from Monday as 0.
     pub(super) fn of(weekday: usize) -> Self {
         let mut sums = [[[0; 24]; 2]; COUNTRIES.len()];
         for (country, sums) in COUNTRIES.iter().zip(&mut sums) {
@@ -295,7 +293,7 @@ impl Rhythm {
         Self { sums }
     }
 
-    /// An hour of the UTC day in which that person visits or is sent to.
+    /// Draws the UTC hour in which an episode of that person starts.
     pub(super) fn hour(&self, person: &Person, sends: bool, random: &mut Random) -> u32 {
         let sums = &self.sums[person.country][usize::from(sends)];
         let at = random.below(sums[23]);

@@ -1,29 +1,30 @@
-//! One row of an export, from the part of an episode that it tells.
+//! The rows of exports, written from episodes.
 //!
-//! A row says what was known at the *horizon*, the instant at which its export was made: what lies
-//! later is not in it. A send that is delivered later is still in process, a session that ends
-//! later is open.
+//! A row has the state that was known at the *horizon*, the instant at which its export was made. A
+//! send that is delivered later is still in process, and a session that ends later is still open.
 
 use super::company::{FAILURES, Role};
-use super::pen::Pen;
-use super::story::{Deployment, Id, Kind, Message, Outcome, SECOND, Session, Status, Story};
+use super::csv::CsvWriter;
+use super::episode::{
+    Deployment, Episode, Id, Message, MessageKind, SECOND, SendOutcome, Session, SessionStatus,
+};
 use wabalake_data::tables::{Table, deployments, messages, sessions};
 
-/// How the rows of a table are made.
+/// The rows of a table: how many an episode has, and how they are written.
 #[derive(Debug)]
-pub(super) struct Rows {
-    /// Whether a row may lie on the day after its episode began.
-    pub(super) reach_on: bool,
-    /// How many an episode has.
-    pub(super) count: fn(&Story) -> usize,
-    /// The stamp that places one in a day.
-    pub(super) at: fn(&Story, usize) -> i64,
-    /// Writes one.
-    pub(super) write: fn(&Story, usize, i64, &mut Pen),
+pub(super) struct TableRows {
+    /// `true` if a row may be on the day after the start of its episode.
+    pub(super) spans_midnight: bool,
+    /// The number of rows of an episode.
+    pub(super) count: fn(&Episode) -> usize,
+    /// The stamp that assigns a row, by index, to a day.
+    pub(super) at: fn(&Episode, usize) -> i64,
+    /// Writes a row, by index, as known at a horizon.
+    pub(super) write: fn(&Episode, usize, i64, &mut CsvWriter),
 }
 
-impl Rows {
-    /// Of a table; none for one that has no made-up export.
+impl TableRows {
+    /// The rows of a table; `None` if it is not in [`TABLES`](crate::TABLES).
     pub(super) fn of(table: &Table) -> Option<&'static Self> {
         match table.name {
             sessions::NAME => Some(&SESSIONS),
@@ -34,259 +35,259 @@ impl Rows {
     }
 }
 
-static SESSIONS: Rows = Rows {
-    reach_on: true,
-    count: |story| story.sessions.len(),
-    at: |story, place| story.sessions[place].start,
-    write: |story, place, horizon, pen| {
-        session(story, place, &story.sessions[place], horizon, pen);
+static SESSIONS: TableRows = TableRows {
+    spans_midnight: true,
+    count: |episode| episode.sessions.len(),
+    at: |episode, index| episode.sessions[index].start,
+    write: |episode, index, horizon, csv| {
+        session(episode, index, &episode.sessions[index], horizon, csv);
     },
 };
 
-static DEPLOYMENTS: Rows = Rows {
-    reach_on: false,
-    count: |story| usize::from(story.deployment.is_some()),
-    at: |story, _| story.deployment.map_or(0, |sent| sent.at),
-    write: |story, _, horizon, pen| {
-        if let Some(sent) = &story.deployment {
-            deployment(story, sent, horizon, pen);
+static DEPLOYMENTS: TableRows = TableRows {
+    spans_midnight: false,
+    count: |episode| usize::from(episode.deployment.is_some()),
+    at: |episode, _| episode.deployment.map_or(0, |sent| sent.at),
+    write: |episode, _, horizon, csv| {
+        if let Some(sent) = &episode.deployment {
+            deployment(episode, sent, horizon, csv);
         }
     },
 };
 
-static MESSAGES: Rows = Rows {
-    reach_on: true,
-    count: |story| story.messages.len(),
-    at: |story, place| story.messages[place].at,
-    write: |story, place, horizon, pen| {
-        message(story, place, &story.messages[place], horizon, pen);
+static MESSAGES: TableRows = TableRows {
+    spans_midnight: true,
+    count: |episode| episode.messages.len(),
+    at: |episode, index| episode.messages[index].at,
+    write: |episode, index, horizon, csv| {
+        message(episode, index, &episode.messages[index], horizon, csv);
     },
 };
 
-fn session(story: &Story, place: usize, session: &Session, horizon: i64, pen: &mut Pen) {
+fn session(episode: &Episode, index: usize, session: &Session, horizon: i64, csv: &mut CsvWriter) {
     let known = |at: &i64| *at < horizon;
-    pen.start_row(story.habit(Id::Session(place)));
-    pen.id(story.id(Id::Session(place)));
-    match (pen.oddity(), place.checked_sub(1)) {
-        (0..4, _) => pen.id(story.id(Id::Elsewhere)),
-        (4..6, _) => pen.id(story.id(Id::Session(place))),
-        (_, Some(parent)) => pen.id(story.id(Id::Session(parent))),
-        (_, None) => pen.nothing(),
+    csv.start_row(episode.habit(Id::Session(index)));
+    csv.id(episode.id(Id::Session(index)));
+    match (csv.oddity(), index.checked_sub(1)) {
+        (0..4, _) => csv.id(episode.id(Id::Elsewhere)),
+        (4..6, _) => csv.id(episode.id(Id::Session(index))),
+        (_, Some(parent)) => csv.id(episode.id(Id::Session(parent))),
+        (_, None) => csv.null(),
     }
-    pen.at(session.start);
-    match pen.oddity() {
-        0..10 => pen.at(session.start - 90 * SECOND),
-        _ => pen.stamp(session.finish.filter(known)),
+    csv.at(session.start);
+    match csv.oddity() {
+        0..10 => csv.at(session.start - 90 * SECOND),
+        _ => csv.stamp(session.finish.filter(known)),
     }
-    if story.is_visit() {
-        pen.one_of(&["Inbound", "INBOUND", "inbound"], None);
+    if episode.is_visit() {
+        csv.one_of(&["Inbound", "INBOUND", "inbound"], None);
     } else {
-        pen.one_of(&["Outbound", "OUTBOUND", "outbound"], None);
+        csv.one_of(&["Outbound", "OUTBOUND", "outbound"], None);
     }
     let statuses: &[&str] = match session.status {
-        Status::Bot => &["BOT", "AI", "Bot"],
-        Status::Agents => &["AGENTS", "HumanHandover", "human_handover"],
-        Status::Rating => &["RATING", "Rating"],
+        SessionStatus::Bot => &["BOT", "AI", "Bot"],
+        SessionStatus::Agents => &["AGENTS", "HumanHandover", "human_handover"],
+        SessionStatus::Rating => &["RATING", "Rating"],
     };
-    pen.one_of(statuses, Some("Expired"));
-    pen.numbered("", session.flow.id.into(), &[]);
-    pen.number(session.version.into());
-    pen.dialling_code(&story.person);
-    pen.national(&story.person);
-    pen.word(&[story.line.number]);
-    pen.name(story.line.display_name);
+    csv.one_of(statuses, Some("Expired"));
+    csv.numbered("", session.flow.id.into(), &[]);
+    csv.number(session.version.into());
+    csv.dialling_code(&episode.person);
+    csv.national(&episode.person);
+    csv.word(&[episode.line.number]);
+    csv.name(episode.line.display_name);
 
     let first = session.first.filter(|written| known(&written.at));
     let last = session.last.filter(|written| known(&written.at)).or(first);
     for written in [first, last] {
-        pen.stamp(written.map(|written| written.at));
+        csv.stamp(written.map(|written| written.at));
         match written {
-            Some(written) if !written.text.is_empty() => pen.text(written.text),
-            _ => pen.empty(),
+            Some(written) if !written.text.is_empty() => csv.text(written.text),
+            _ => csv.empty(),
         }
     }
     let node =
         if last.is_some() { session.flow.nodes[session.node] } else { session.flow.nodes[0] };
-    pen.numbered("", session.flow.id.into(), &["-", node]);
+    csv.numbered("", session.flow.id.into(), &["-", node]);
 
     if let Some(source) = session.origin.source() {
         let kinds: &[&str] = if source.is_ad { &["Ad", "AD", "ad"] } else { &["Post", "POST"] };
         let media: &[&str] =
             if source.is_video { &["Video", "VIDEO", "video"] } else { &["Image", "IMAGE"] };
-        pen.numbered("https://fb.example/", source.id, &[]);
-        pen.one_of(kinds, Some("Story"));
-        pen.numbered("", source.id, &[]);
-        pen.name(source.headline);
-        pen.text(source.body);
-        pen.one_of(media, Some("Carousel"));
+        csv.numbered("https://fb.example/", source.id, &[]);
+        csv.one_of(kinds, Some("Episode"));
+        csv.numbered("", source.id, &[]);
+        csv.name(source.headline);
+        csv.text(source.body);
+        csv.one_of(media, Some("Carousel"));
         let file = if source.is_video { ".mp4" } else { ".jpg" };
-        pen.numbered("https://media.example/", source.id, &[file]);
+        csv.numbered("https://media.example/", source.id, &[file]);
         if source.is_video {
-            pen.numbered("https://media.example/", source.id, &["-small.jpg"]);
+            csv.numbered("https://media.example/", source.id, &["-small.jpg"]);
         } else {
-            pen.nothing();
+            csv.null();
         }
     } else {
-        // Url, type and id follow the null words; headline and body are texts.
-        (0..3).for_each(|_| pen.nothing());
-        (0..2).for_each(|_| pen.empty());
-        (0..3).for_each(|_| pen.nothing());
+        // URL, type and id may be null words; headline and body are texts.
+        (0..3).for_each(|_| csv.null());
+        (0..2).for_each(|_| csv.empty());
+        (0..3).for_each(|_| csv.null());
     }
     if let Some([campaign, source]) = session.origin.link() {
-        pen.name(campaign);
-        pen.word(&[source]);
+        csv.name(campaign);
+        csv.word(&[source]);
     } else {
-        pen.empty();
-        pen.nothing();
+        csv.empty();
+        csv.null();
     }
-    pen.end_row();
+    csv.end_row();
 }
 
-fn deployment(story: &Story, sent: &Deployment, horizon: i64, pen: &mut Pen) {
+fn deployment(episode: &Episode, sent: &Deployment, horizon: i64, csv: &mut CsvWriter) {
     let outcome = match sent.outcome {
-        Outcome::Delivered(at) if at >= horizon => Outcome::InProcess,
-        // The report of a failure comes after some seconds.
-        Outcome::Failed(_) | Outcome::Success if sent.at + 5 * SECOND >= horizon => {
-            Outcome::InProcess
+        SendOutcome::Delivered(at) if at >= horizon => SendOutcome::InProcess,
+        // The vendor knows a failure after some seconds.
+        SendOutcome::Failed(_) | SendOutcome::Success if sent.at + 5 * SECOND >= horizon => {
+            SendOutcome::InProcess
         }
         outcome => outcome,
     };
-    pen.start_row(story.habit(Id::Conversation));
-    pen.numbered("", sent.flow.id.into(), &[]);
-    pen.number(sent.version.into());
-    pen.dialling_code(&story.person);
-    pen.national(&story.person);
-    pen.at(sent.at);
-    match pen.oddity() {
-        // A send that is not known to have arrived may be answered all the same.
-        0..20 => pen.at(sent.at + 90 * SECOND),
-        _ => pen.stamp(sent.responded.filter(|at| *at < horizon)),
+    csv.start_row(episode.habit(Id::Conversation));
+    csv.numbered("", sent.flow.id.into(), &[]);
+    csv.number(sent.version.into());
+    csv.dialling_code(&episode.person);
+    csv.national(&episode.person);
+    csv.at(sent.at);
+    match csv.oddity() {
+        // A send may have a reply although its delivery is unknown.
+        0..20 => csv.at(sent.at + 90 * SECOND),
+        _ => csv.stamp(sent.responded.filter(|at| *at < horizon)),
     }
     let unknown = Some("Queued");
     match outcome {
-        Outcome::InProcess => pen.one_of(&["In Process", "IN_PROCESS", "in process"], unknown),
-        Outcome::Success => pen.one_of(&["SUCCESS", "Success", "Sent"], unknown),
-        Outcome::Delivered(_) => pen.one_of(&["Delivered", "DELIVERED"], unknown),
-        Outcome::Failed(failure) => {
+        SendOutcome::InProcess => csv.one_of(&["In Process", "IN_PROCESS", "in process"], unknown),
+        SendOutcome::Success => csv.one_of(&["SUCCESS", "Success", "Sent"], unknown),
+        SendOutcome::Delivered(_) => csv.one_of(&["Delivered", "DELIVERED"], unknown),
+        SendOutcome::Failed(failure) => {
             let (code, ..) = FAILURES[failure];
-            // The code stands where the status belongs; this one is no code that is known.
+            // Some exports have the failure code in the status column, but never an unknown code.
             let known = failure + 1 < FAILURES.len();
-            if known && pen.oddity() < 120 {
-                pen.word(&[code]);
-                pen.nothing();
+            if known && csv.oddity() < 120 {
+                csv.word(&[code]);
+                csv.null();
             } else {
-                pen.one_of(&["Failed", "FAILED"], unknown);
-                pen.word(&[code]);
+                csv.one_of(&["Failed", "FAILED"], unknown);
+                csv.word(&[code]);
             }
         }
     }
-    if !matches!(outcome, Outcome::Failed(_)) {
-        pen.nothing();
+    if !matches!(outcome, SendOutcome::Failed(_)) {
+        csv.null();
     }
-    if let Outcome::Delivered(at) = outcome {
-        pen.at(at);
-        match pen.oddity() {
-            0..5 => pen.nothing(),
-            5..10 => pen.id(story.id(Id::Elsewhere)),
-            _ => pen.id(story.id(Id::Session(0))),
+    if let SendOutcome::Delivered(at) = outcome {
+        csv.at(at);
+        match csv.oddity() {
+            0..5 => csv.null(),
+            5..10 => csv.id(episode.id(Id::Elsewhere)),
+            _ => csv.id(episode.id(Id::Session(0))),
         }
     } else {
-        pen.stamp(None);
-        pen.nothing();
+        csv.stamp(None);
+        csv.null();
     }
-    pen.end_row();
+    csv.end_row();
 }
 
-fn message(story: &Story, place: usize, message: &Message, horizon: i64, pen: &mut Pen) {
+fn message(episode: &Episode, index: usize, message: &Message, horizon: i64, csv: &mut CsvWriter) {
     let known = |at: Option<i64>| at.filter(|at| *at < horizon);
-    let incoming = message.kind == Kind::Incoming;
-    let deployment = story.deployment.filter(|_| message.kind == Kind::Template);
+    let incoming = message.kind == MessageKind::Incoming;
+    let deployment = episode.deployment.filter(|_| message.kind == MessageKind::Template);
 
-    pen.start_row(story.habit(Id::Message(place)));
-    pen.word(&[story.line.waba]);
-    pen.uuid(story.id(Id::Message(place)), ":0");
+    csv.start_row(episode.habit(Id::Message(index)));
+    csv.word(&[episode.line.waba]);
+    csv.uuid(episode.id(Id::Message(index)), ":0");
     if incoming {
-        pen.international(&story.person);
-        pen.word(&[story.line.number]);
-        pen.one_of(&["true", "True", "TRUE"], None);
-        pen.one_of(&["webhook", "Webhook"], Some("mobile"));
+        csv.international(&episode.person);
+        csv.word(&[episode.line.number]);
+        csv.one_of(&["true", "True", "TRUE"], None);
+        csv.one_of(&["webhook", "Webhook"], Some("mobile"));
     } else {
-        pen.word(&[story.line.number]);
-        pen.international(&story.person);
-        pen.one_of(&["false", "False", "FALSE"], None);
+        csv.word(&[episode.line.number]);
+        csv.international(&episode.person);
+        csv.one_of(&["false", "False", "FALSE"], None);
         match deployment {
             Some(sent) if sent.flow.role == Role::Campaign => {
-                pen.one_of(&["campaign", "Campaign"], Some("mobile"));
+                csv.one_of(&["campaign", "Campaign"], Some("mobile"));
             }
-            _ => pen.one_of(&["api", "API"], Some("mobile")),
+            _ => csv.one_of(&["api", "API"], Some("mobile")),
         }
     }
-    pen.one_of(&[message.format], Some("sticker"));
+    csv.one_of(&[message.format], Some("sticker"));
     match message.reason.filter(|_| known(message.failed).is_some()) {
-        Some(reason) => pen.name(reason),
-        None => pen.nothing(),
+        Some(reason) => csv.name(reason),
+        None => csv.null(),
     }
-    pen.word(&[story.person.country().name]);
+    csv.word(&[episode.person.country().name]);
     match deployment {
-        Some(sent) => pen.word(&[sent.flow.template]),
-        None => pen.nothing(),
+        Some(sent) => csv.word(&[sent.flow.template]),
+        None => csv.null(),
     }
     if message.text.is_empty() {
-        pen.empty();
+        csv.empty();
     } else {
-        pen.text(message.text);
+        csv.text(message.text);
     }
-    pen.at(message.at);
+    csv.at(message.at);
     let sent = known(message.sent);
-    pen.stamp(known(message.failed));
-    pen.stamp(sent);
-    match pen.oddity() {
-        0..4 if sent.is_some() => pen.at(message.at - SECOND),
-        _ => pen.stamp(known(message.delivered)),
+    csv.stamp(known(message.failed));
+    csv.stamp(sent);
+    match csv.oddity() {
+        0..4 if sent.is_some() => csv.at(message.at - SECOND),
+        _ => csv.stamp(known(message.delivered)),
     }
-    pen.stamp(known(message.seen));
+    csv.stamp(known(message.seen));
     let services: &[&str] = match message.kind {
-        Kind::Incoming => &["session_incoming", "SESSION_INCOMING"],
-        Kind::Outgoing => &["session_outgoing", "Session Outgoing"],
-        Kind::Template => &["template", "Template"],
+        MessageKind::Incoming => &["session_incoming", "SESSION_INCOMING"],
+        MessageKind::Outgoing => &["session_outgoing", "Session Outgoing"],
+        MessageKind::Template => &["template", "Template"],
     };
-    pen.one_of(services, Some("session_call"));
-    // A template that never went out opens no conversation.
-    if message.kind == Kind::Template && message.sent.is_none() {
-        (0..3).for_each(|_| pen.nothing());
+    csv.one_of(services, Some("session_call"));
+    // A template that was not sent starts no conversation.
+    if message.kind == MessageKind::Template && message.sent.is_none() {
+        (0..3).for_each(|_| csv.null());
     } else {
-        pen.one_of(&[conversation_type(story)], Some("service_window"));
-        pen.id(story.id(Id::Conversation));
-        if place == 0 {
-            pen.one_of(&["Conversation start", "conversation_start"], None);
+        csv.one_of(&[conversation_type(episode)], Some("service_window"));
+        csv.id(episode.id(Id::Conversation));
+        if index == 0 {
+            csv.one_of(&["Conversation start", "conversation_start"], None);
         } else {
-            pen.one_of(&["In Conversation", "in_conversation"], None);
+            csv.one_of(&["In Conversation", "in_conversation"], None);
         }
     }
     match deployment {
         Some(sent) if sent.flow.role == Role::Campaign => {
-            let week = story.day.unsigned_abs() / 7 + 1;
-            pen.dashed("c-", [sent.flow.id.into(), week]);
-            pen.nothing();
+            let week = episode.day.unsigned_abs() / 7 + 1;
+            csv.dashed("c-", [sent.flow.id.into(), week]);
+            csv.null();
         }
         Some(_) => {
-            pen.nothing();
-            pen.numbered("order-", story.id(Id::Conversation)[1] % 1_000_000, &[]);
+            csv.null();
+            csv.numbered("order-", episode.id(Id::Conversation)[1] % 1_000_000, &[]);
         }
-        None => (0..2).for_each(|_| pen.nothing()),
+        None => (0..2).for_each(|_| csv.null()),
     }
-    (0..2).for_each(|_| pen.nothing());
-    pen.end_row();
+    (0..2).for_each(|_| csv.null());
+    csv.end_row();
 }
 
-/// Who began the conversation, or its category where the account goes by categories.
-pub(super) fn conversation_type(story: &Story) -> &'static str {
-    let from_meta = story.sessions.first().is_some_and(|first| first.origin.source().is_some());
-    match story.deployment {
+/// The conversation's category if the line is billed by category, else who started it.
+pub(super) fn conversation_type(episode: &Episode) -> &'static str {
+    let from_meta = episode.sessions.first().is_some_and(|first| first.origin.source().is_some());
+    match episode.deployment {
         None if from_meta => "referral_conversion",
-        None if story.line.by_category => "service",
+        None if episode.line.by_category => "service",
         None => "user_initiated",
-        Some(sent) if story.line.by_category => sent.flow.category,
+        Some(sent) if episode.line.by_category => sent.flow.category,
         Some(_) => "business_initiated",
     }
 }

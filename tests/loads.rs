@@ -9,7 +9,9 @@ use polars::prelude::*;
 use proptest::prelude::*;
 use wabalake::lake::rejects;
 use wabalake::load::{Options, load};
-use wabalake_data::tables::{Kind, audience_tags, deployments, messages, meta_points, sessions};
+use wabalake_data::tables::{
+    CellKind, audience_tags, deployments, messages, meta_points, sessions,
+};
 use wabalake_data::{Column, TABLES, Table};
 
 use super::support::{Bench, archive, gz, total};
@@ -320,20 +322,20 @@ fn row_of(table: &'static Table) -> BoxedStrategy<String> {
 /// A cell of some column, by what it may hold.
 fn cell_of(column: &'static Column) -> impl Strategy<Value = &'static str> {
     let mut cells = match column.kind {
-        Kind::Text => vec!["x", "  y "],
-        Kind::Dashed => vec!["-", "x"],
-        Kind::Word => vec!["w1", "w2"],
-        Kind::Phone | Kind::FullPhone => vec!["573005550101", "+57 300 555 0102"],
-        Kind::Enumeration(list) | Kind::Closed(list) => list.values().take(2).collect(),
-        Kind::Stamp | Kind::Moment => vec!["2025-06-01 23:59:59", "2025-06-02T00:00:00Z"],
-        Kind::Date => vec!["2025-06-01", "\"Jun 2, 2025\""],
-        Kind::Integer | Kind::Count => vec!["0", "7"],
-        Kind::Seconds if column.name == meta_points::END => vec!["1748908800"],
-        Kind::Seconds => vec!["1748736000", "1748822400"],
-        Kind::Money => vec!["1.5", "2"],
-        Kind::Boolean => vec!["yes", "no"],
-        Kind::Country => vec!["CO", "India"],
-        Kind::List => vec!["A", "\"B,A\""],
+        CellKind::Text => vec!["x", "  y "],
+        CellKind::Dashed => vec!["-", "x"],
+        CellKind::Word => vec!["w1", "w2"],
+        CellKind::Phone | CellKind::FullPhone => vec!["573005550101", "+57 300 555 0102"],
+        CellKind::Enumeration(list) | CellKind::Closed(list) => list.values().take(2).collect(),
+        CellKind::Stamp | CellKind::Moment => vec!["2025-06-01 23:59:59", "2025-06-02T00:00:00Z"],
+        CellKind::Date => vec!["2025-06-01", "\"Jun 2, 2025\""],
+        CellKind::Integer | CellKind::Count => vec!["0", "7"],
+        CellKind::Seconds if column.name == meta_points::END => vec!["1748908800"],
+        CellKind::Seconds => vec!["1748736000", "1748822400"],
+        CellKind::Money => vec!["1.5", "2"],
+        CellKind::Boolean => vec!["yes", "no"],
+        CellKind::Country => vec!["CO", "India"],
+        CellKind::List => vec!["A", "\"B,A\""],
     };
     if !column.required {
         cells.push("");
@@ -381,7 +383,7 @@ fn after(table: &'static Table, files: &[Vec<String>], memory: usize) -> Vec<Str
 
 /// Tables whose rows mean the same in whichever file they come.
 fn tables() -> impl Strategy<Value = &'static Table> {
-    let alone = TABLES.iter().copied().filter(|table| table.added_up.is_empty());
+    let alone = TABLES.iter().copied().filter(|table| table.summed.is_empty());
     prop::sample::select(alone.collect::<Vec<_>>())
 }
 

@@ -1,40 +1,40 @@
-//! What the cells of a whole column say of how it is written.
+//! Detects the date order or the decimal mark of a column from all of its cells.
 //!
 //! ```text
-//! 05/06/2025   may be either: an open cell
-//! 13/06/2025   can only be day first: a vote
-//! 2025-06-07   is the same in every order: says nothing
-//! soon         is no date in any order: says nothing, and is set aside
+//! 05/06/2025   a date in both orders, and not the same one: ambiguous
+//! 13/06/2025   a date only if the day is first: a vote
+//! 2025-06-07   the same date in every order: ignored
+//! soon         a date in no order: ignored here, rejected later
 //! ```
 //!
-//! The reading that fits the most cells is that of the column. Open cells fit both, so that is the
-//! one with more votes; where no vote was cast for another, it fits every cell that fits any.
+//! The format with more votes is that of the column, because it fits the most cells: ambiguous
+//! cells fit both formats.
 
 use super::{DateOrder, DecimalMark, date, number, stamp};
 
-/// A column's cells, counted by the one reading of two that they fit.
+/// The votes of a column's cells for one of two formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ballot {
     first: u64,
     second: u64,
-    open: u64,
+    ambiguous: u64,
 }
 
-/// What the cells of a column say together.
+/// The result of the votes of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict<T> {
-    /// Nothing: in every reading they are the same.
+    /// All cells have the same value in both formats.
     Same,
-    /// One reading fits more of them than the other.
-    One(T),
-    /// Both readings fit all of them, and differ.
-    Open,
-    /// Each reading fits as many as the other, and not the same ones.
-    Divided,
+    /// One format fits more cells than the other.
+    Detected(T),
+    /// Both formats fit all cells, with different values.
+    Ambiguous,
+    /// Both formats fit the same number of cells, but not the same cells.
+    Conflicting,
 }
 
 impl Ballot {
-    /// Counts a trimmed cell of a column of dates, of stamps, or of both.
+    /// Counts the vote of a trimmed cell in a column of dates, stamps, or both.
     pub fn count_date(&mut self, word: &str) {
         let orders = [DateOrder::DayFirst, DateOrder::MonthFirst].map(Some);
         let stamps = orders.map(|order| stamp::local(word, order));
@@ -44,50 +44,50 @@ impl Ballot {
         }
     }
 
-    /// Counts a trimmed cell of a column of amounts.
+    /// Counts the vote of a trimmed cell in a column of amounts.
     pub fn count_amount(&mut self, word: &str) {
         let marks = [DecimalMark::Point, DecimalMark::Comma].map(Some);
         self.count(marks.map(|mark| number::money(word, mark)));
     }
 
-    /// Counts a trimmed cell of a column of whole numbers.
+    /// Counts the vote of a trimmed cell in a column of whole numbers.
     pub fn count_number(&mut self, word: &str) {
         let marks = [DecimalMark::Point, DecimalMark::Comma].map(Some);
         self.count(marks.map(|mark| number::count(word, mark)));
     }
 
-    fn count<T: PartialEq>(&mut self, readings: [Option<T>; 2]) {
-        match readings {
+    fn count<T: PartialEq>(&mut self, values: [Option<T>; 2]) {
+        match values {
             [Some(_), None] => self.first += 1,
             [None, Some(_)] => self.second += 1,
-            [Some(one), Some(other)] if one != other => self.open += 1,
+            [Some(one), Some(other)] if one != other => self.ambiguous += 1,
             _ => {}
         }
     }
 
-    /// Adds what other cells of the column say.
+    /// Adds the votes of other cells of the column.
     pub fn add(&mut self, other: Self) {
         self.first += other.first;
         self.second += other.second;
-        self.open += other.open;
+        self.ambiguous += other.ambiguous;
     }
 
-    /// The order of a column of dates.
+    /// The date order of the column.
     pub fn order(self) -> Verdict<DateOrder> {
         self.verdict([DateOrder::DayFirst, DateOrder::MonthFirst])
     }
 
-    /// The decimal mark of a column of numbers.
+    /// The decimal mark of the column.
     pub fn mark(self) -> Verdict<DecimalMark> {
         self.verdict([DecimalMark::Point, DecimalMark::Comma])
     }
 
     fn verdict<T>(self, [first, second]: [T; 2]) -> Verdict<T> {
         match self.first.cmp(&self.second) {
-            std::cmp::Ordering::Greater => Verdict::One(first),
-            std::cmp::Ordering::Less => Verdict::One(second),
-            std::cmp::Ordering::Equal if self.first > 0 => Verdict::Divided,
-            std::cmp::Ordering::Equal if self.open > 0 => Verdict::Open,
+            std::cmp::Ordering::Greater => Verdict::Detected(first),
+            std::cmp::Ordering::Less => Verdict::Detected(second),
+            std::cmp::Ordering::Equal if self.first > 0 => Verdict::Conflicting,
+            std::cmp::Ordering::Equal if self.ambiguous > 0 => Verdict::Ambiguous,
             std::cmp::Ordering::Equal => Verdict::Same,
         }
     }
@@ -114,16 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_stamps() {
+    fn date_order_is_detected_from_dates_and_stamps() {
         use DateOrder::{DayFirst, MonthFirst};
         let cases: [(&[&str], _); 10] = [
-            (&["05/06/2025", "13/06/2025", "2025-06-07", "soon"], Verdict::One(DayFirst)),
-            (&["05/06/2025", "06/13/2025"], Verdict::One(MonthFirst)),
-            (&["5/6/2025 10:00", "6/13/2025 9:30 PM"], Verdict::One(MonthFirst)),
-            (&["5/6/2025 25:00", "6/5/2025 9:30"], Verdict::Open),
-            (&["13/06/2025", "14/06/2025", "06/15/2025"], Verdict::One(DayFirst)),
-            (&["13/06/2025", "06/14/2025", "01/02/2025"], Verdict::Divided),
-            (&["01/02/2025"], Verdict::Open),
+            (&["05/06/2025", "13/06/2025", "2025-06-07", "soon"], Verdict::Detected(DayFirst)),
+            (&["05/06/2025", "06/13/2025"], Verdict::Detected(MonthFirst)),
+            (&["5/6/2025 10:00", "6/13/2025 9:30 PM"], Verdict::Detected(MonthFirst)),
+            (&["5/6/2025 25:00", "6/5/2025 9:30"], Verdict::Ambiguous),
+            (&["13/06/2025", "14/06/2025", "06/15/2025"], Verdict::Detected(DayFirst)),
+            (&["13/06/2025", "06/14/2025", "01/02/2025"], Verdict::Conflicting),
+            (&["01/02/2025"], Verdict::Ambiguous),
             (&["08/08/2025", "2025/6/1 10:00", "1748772000", "Nov 25, 2022"], Verdict::Same),
             (&["31/31/2025", "soon", "25/11/22"], Verdict::Same),
             (&[], Verdict::Same),
@@ -134,24 +134,24 @@ mod tests {
     }
 
     #[test]
-    fn amounts_and_counts() {
+    fn decimal_mark_is_detected_from_amounts_and_counts() {
         use DecimalMark::{Comma, Point};
         let amounts: [(&[&str], _); 7] = [
-            (&["1.234", "0.5"], Verdict::One(Point)),
-            (&["1.234", "0.037"], Verdict::One(Point)),
-            (&["1.234", "12,50"], Verdict::One(Comma)),
-            (&["1.234", "5.678"], Verdict::Open),
-            (&["1,234"], Verdict::Open),
-            (&["1.234", "1.5", "1,5"], Verdict::Divided),
+            (&["1.234", "0.5"], Verdict::Detected(Point)),
+            (&["1.234", "0.037"], Verdict::Detected(Point)),
+            (&["1.234", "12,50"], Verdict::Detected(Comma)),
+            (&["1.234", "5.678"], Verdict::Ambiguous),
+            (&["1,234"], Verdict::Ambiguous),
+            (&["1.234", "1.5", "1,5"], Verdict::Conflicting),
             (&["1", "1 234", "ten"], Verdict::Same),
         ];
         for (words, verdict) in amounts {
             assert_eq!(mark(words, Ballot::count_amount), verdict, "{words:?}");
         }
         let counts: [(&[&str], _); 4] = [
-            (&["1,002", "7.0"], Verdict::One(Point)),
-            (&["1.002", "1.000"], Verdict::One(Comma)),
-            (&["1.000", "7"], Verdict::Open),
+            (&["1,002", "7.0"], Verdict::Detected(Point)),
+            (&["1.002", "1.000"], Verdict::Detected(Comma)),
+            (&["1.000", "7"], Verdict::Ambiguous),
             (&["196093.0"], Verdict::Same),
         ];
         for (words, verdict) in counts {

@@ -1,20 +1,20 @@
 //! Dates without a time.
 //!
 //! ```text
-//! "2025-06-01"            as ISO has it; also 2025/6/1
-//! "2025-06-01 00:00:00"   as spreadsheets write a date cell
-//! "Nov 25, 2022"          as Kaleyra prints it
-//! "25/11/2022"            day first or month first, as the whole column is written
-//! "25/11/22"              a year has four digits: bad
+//! "2025-06-01"            ISO 8601; also 2025/6/1
+//! "2025-06-01 00:00:00"   a date cell of a spreadsheet
+//! "Nov 25, 2022"          Kaleyra's reports
+//! "25/11/2022"            day first or month first, in the order of the whole column
+//! "25/11/22"              invalid: a year has four digits
 //! ```
 
 use chrono::{NaiveDate, NaiveTime};
 
 use super::DateOrder;
-use super::stamp;
+use super::clock::clock;
 
-/// Reads a trimmed date that is no null word, as days since 1970. Without an order, only what is the
-/// same in every order is read.
+/// Parses a trimmed date that is no null word, to days since 1970. Without an order, only a date that
+/// is the same in every order is parsed.
 ///
 /// ```
 /// use wabalake_data::cells::{DateOrder, date::read};
@@ -26,12 +26,12 @@ use super::stamp;
 /// ```
 pub fn read(word: &str, order: Option<DateOrder>) -> Option<i32> {
     let (date, time) = split(word);
-    let is_midnight = |time| stamp::clock(time).is_some_and(|(time, _)| time == NaiveTime::MIN);
+    let is_midnight = |time| clock(time).is_some_and(|(time, _)| time == NaiveTime::MIN);
     let date = calendar(date, order).filter(|_| time.is_empty() || is_midnight(time))?;
     Some(date.to_epoch_days())
 }
 
-/// A date and the time that follows it, empty where none does.
+/// Splits a date from the time that follows it; the time is empty if there is none.
 pub(super) fn split(word: &str) -> (&str, &str) {
     let Some(colon) = word.find(':') else { return (word, "") };
     let before = &word[..colon];
@@ -43,7 +43,7 @@ pub(super) fn split(word: &str) -> (&str, &str) {
     (date.strip_suffix(',').unwrap_or(date), time)
 }
 
-/// A date that is written year first, with the name of its month, or in that order.
+/// Parses a date that is year first, has the name of its month, or is in the given order.
 pub(super) fn calendar(word: &str, order: Option<DateOrder>) -> Option<NaiveDate> {
     in_numbers(word, order).or_else(|| named(word))
 }
@@ -63,7 +63,7 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// `Nov 25, 2022` or `25 November 2022`.
+/// Parses `Nov 25, 2022` or `25 November 2022`.
 fn named(word: &str) -> Option<NaiveDate> {
     let mut parts = word.split([' ', ',', '.', '-']).filter(|part| !part.is_empty());
     let (first, second, year) = (parts.next()?, parts.next()?, parts.next()?);
@@ -77,14 +77,14 @@ fn named(word: &str) -> Option<NaiveDate> {
     of(number(year)?, month, number(day)?)
 }
 
-/// A month by its English name or the first letters of it, three at least.
+/// Parses the English name of a month, or its first three letters or more.
 fn month(name: &str) -> Option<u32> {
     let name = name.to_ascii_lowercase();
     let found = MONTHS.iter().zip(1..).find(|(month, _)| month.starts_with(&name))?;
     (name.len() >= 3).then_some(found.1)
 }
 
-/// `2022-11-25`, `25/11/2022`, `25.11.2022`.
+/// Parses `2022-11-25`, `25/11/2022` or `25.11.2022`.
 fn in_numbers(word: &str, order: Option<DateOrder>) -> Option<NaiveDate> {
     let mut parts = word.split(['/', '.', '-']);
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
@@ -124,7 +124,7 @@ mod tests {
         [None, Some(DateOrder::DayFirst), Some(DateOrder::MonthFirst), Some(DateOrder::YearFirst)];
 
     #[test]
-    fn spellings_of_one_date_in_every_order() {
+    fn unambiguous_dates_are_parsed_with_any_order() {
         let spellings = [
             "2022-11-25",
             "2022/11/25",
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_in_digits_are_read_in_the_order_of_their_column() {
+    fn numeric_dates_are_parsed_in_the_given_order() {
         let [unknown, day_first, month_first, year_first] = ORDERS;
         let cases = [
             ("25/11/2022", day_first, "2022-11-25"),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn no_dates() {
+    fn invalid_dates() {
         let words = [
             "",
             "2022-11-31",

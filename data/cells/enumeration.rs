@@ -1,57 +1,59 @@
-//! Closed lists of words, matched without case, spaces, `_` and `-`.
+//! Enumerations: closed lists of words, matched without case, spaces, `_` and `-`.
 
 use polars::prelude::*;
 
-/// A closed list: each canonical value with the other words that exports use for it.
+/// A closed list: canonical values, each with its synonyms in exports.
 #[derive(Debug)]
 pub struct Enumeration {
     values: &'static [(&'static str, &'static [&'static str])],
 }
 
 impl Enumeration {
-    /// A list from canonical values, lowest first, and their other words.
+    /// A list of canonical values, in ascending order, with their synonyms.
     pub const fn new(values: &'static [(&'static str, &'static [&'static str])]) -> Self {
         Self { values }
     }
 
-    /// The canonical values in their order.
+    /// The canonical values, in ascending order.
     pub fn values(&self) -> impl Iterator<Item = &'static str> {
         self.values.iter().map(|(value, _)| *value)
     }
 
-    /// The canonical value that a word stands for.
+    /// The canonical value of a word.
     ///
     /// ```
-    /// use wabalake_data::tables::deployments::DELIVERY_STATUSES;
-    /// assert_eq!(DELIVERY_STATUSES.canonical("in-process"), Some("In Process"));
-    /// assert_eq!(DELIVERY_STATUSES.canonical("SUCCESS"), Some("Sent"));
-    /// assert_eq!(DELIVERY_STATUSES.canonical("Enviado"), None);
+    /// use wabalake_data::cells::Enumeration;
+    /// static STATUSES: Enumeration =
+    ///     Enumeration::new(&[("In Process", &[]), ("Sent", &["SUCCESS"])]);
+    /// assert_eq!(STATUSES.canonical("in-process"), Some("In Process"));
+    /// assert_eq!(STATUSES.canonical("SUCCESS"), Some("Sent"));
+    /// assert_eq!(STATUSES.canonical("Enviado"), None);
     /// ```
     pub fn canonical(&self, word: &str) -> Option<&'static str> {
-        // As the list has it, which is nearly always, nothing has to be folded.
+        // The common case, an exact match, needs no normalisation.
         let find = |is: &dyn Fn(&str) -> bool| {
             self.values.iter().find(|(value, words)| is(value) || words.iter().any(|w| is(w)))
         };
-        let found = find(&|known| known == word).or_else(|| find(&|known| folded_eq(known, word)));
+        let found = find(&|known| known == word).or_else(|| find(&|known| normal_eq(known, word)));
         found.map(|(value, _)| *value)
     }
 
-    /// Whether a text is one of the canonical values.
+    /// Returns `true` if a text is one of the canonical values.
     pub fn has(&self, value: &str) -> bool {
         self.values().any(|known| known == value)
     }
 
-    /// A column's place in the list, from 0; unknown words and null lie below.
+    /// The position of a column's value in the list, from 0; -1 for unknown words and null.
     pub fn rank(&self, column: &str) -> Expr {
         let unknown = lit(-1);
-        (0..).zip(self.values()).fold(unknown, |ranks, (place, value)| {
-            when(col(column).eq(lit(value))).then(lit(place)).otherwise(ranks)
+        (0..).zip(self.values()).fold(unknown, |ranks, (index, value)| {
+            when(col(column).eq(lit(value))).then(lit(index)).otherwise(ranks)
         })
     }
 }
 
-/// A word without case, spaces, `_` and `-`.
-pub fn fold(word: &str) -> String {
+/// Normalises a word: without case, spaces, `_` and `-`.
+pub fn normalise(word: &str) -> String {
     letters(word).collect()
 }
 
@@ -60,15 +62,15 @@ fn letters(word: &str) -> impl Iterator<Item = char> {
     kept.flat_map(char::to_lowercase)
 }
 
-fn folded_eq(known: &str, word: &str) -> bool {
+fn normal_eq(known: &str, word: &str) -> bool {
     if known.is_ascii() && word.is_ascii() {
         return ascii_letters(known).eq(ascii_letters(word));
     }
     letters(known).eq(letters(word))
 }
 
-/// [`letters`] of a text that is ASCII: every row of some exports has its words in another
-/// spelling, and decoding characters takes several times as long.
+/// [`letters`] of an ASCII text, several times as fast: in some exports every row has a word that
+/// is not spelled as in the list.
 fn ascii_letters(word: &str) -> impl Iterator<Item = u8> {
     let kept =
         word.bytes().filter(|b| !matches!(b, b'_' | b'-') && !char::from(*b).is_whitespace());
@@ -83,9 +85,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ascii_is_folded_like_any_text(word in "[ -~\t\n\x0b\x0c\r]{0,12}") {
+        fn ascii_is_normalised_like_any_text(word in "[ -~\t\n\x0b\x0c\r]{0,12}") {
             let bytes: Vec<u8> = ascii_letters(&word).collect();
-            prop_assert_eq!(fold(&word).into_bytes(), bytes);
+            prop_assert_eq!(normalise(&word).into_bytes(), bytes);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Lists of words in one cell.
+//! Lists: several words in one cell.
 
-/// A list as the lake holds it: sorted, each word once, with commas between. None without a word.
+/// Joins words to a list in the lake's format: sorted, without duplicates, separated by commas.
+/// `None` without a word.
 ///
-/// Every engine reads a text, and equal lists are equal texts.
+/// The list is a text because every engine reads texts; equal lists are equal texts.
 ///
 /// ```
 /// use wabalake_data::cells::list::sorted;
@@ -16,7 +17,7 @@ pub fn sorted<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<String> {
     (!words.is_empty()).then(|| words.join(","))
 }
 
-/// Reads a cell that holds a list: with or without brackets and quotes.
+/// Parses a list, with or without brackets and quotes, to the format of [`sorted`].
 ///
 /// ```
 /// use wabalake_data::cells::list::read;

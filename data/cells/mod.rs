@@ -1,13 +1,13 @@
-//! How one cell of an export becomes a value.
+//! Parsers of the cells of an export.
 //!
 //! ```text
-//! cell as it stands            rule                       value
+//! cell                         parser                     value
 //! "  - "                       null word                  null
 //! "2025-06-01 10:00:00"        stamp in the source zone   an instant
-//! "1/6/2025 10:00:00 PM"       the same, as its column is written
+//! "1/6/2025 10:00:00 PM"       stamp, day first           an instant
 //! "2000-01-01T00:00:00Z"       sentinel                   null
 //! "57.0"                       phone                      "57"
-//! "5.73E+11"                   phone, id                  none: its digits are lost
+//! "5.73E+11"                   phone, id                  an error: it has lost digits
 //! "in-process"                 enumeration                "In Process"
 //! "4.0"                        integer                    4
 //! "  espacios  "               text                       "  espacios  "
@@ -19,33 +19,36 @@
 //! ```
 
 pub mod ballot;
+mod clock;
 pub mod date;
 pub mod enumeration;
+pub(crate) mod header;
 pub mod list;
 pub mod number;
 pub mod phone;
 pub mod stamp;
 
 pub use enumeration::Enumeration;
+pub use header::normalise_header;
 
-/// The order in which day, month and year stand in a date that is written in digits.
+/// The order of day, month and year in a numeric date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOrder {
     /// `31/12/2025`
     DayFirst,
     /// `12/31/2025`
     MonthFirst,
-    /// `2025/12/31`, which can be read in whatever order the others are.
+    /// `2025/12/31`, which is unambiguous: it is parsed whatever the order is.
     YearFirst,
 }
 
 impl DateOrder {
-    /// The orders by the names that `--date-order` takes.
+    /// The values of `--date-order`.
     pub const NAMES: [(&'static str, Self); 3] =
         [("dmy", Self::DayFirst), ("mdy", Self::MonthFirst), ("ymd", Self::YearFirst)];
 }
 
-/// The sign between a number's whole part and its decimals.
+/// The sign between the whole part and the decimals of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecimalMark {
     /// `1,234.56`
@@ -55,24 +58,24 @@ pub enum DecimalMark {
 }
 
 impl DecimalMark {
-    /// The marks by the names that `--decimal` takes.
+    /// The values of `--decimal`.
     pub const NAMES: [(&'static str, Self); 2] = [("comma", Self::Comma), ("point", Self::Point)];
 }
 
-/// How the cells of a column are written; `None` where that is not known. Then a cell is read only
-/// if it says the same in every way of writing.
+/// The format of a column's cells. With an unknown (`None`) order or mark, only a cell that has the
+/// same value in every format is parsed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spelling {
-    /// Of dates and stamps.
+    /// The order of dates and stamps.
     pub order: Option<DateOrder>,
-    /// Of amounts and counts.
+    /// The decimal mark of amounts and counts.
     pub mark: Option<DecimalMark>,
-    /// Whether there are numbers beside texts, as JSON and spreadsheets have them: amounts that are
-    /// numbers are written as [`number::money_text`] does, and exact whatever the mark of the others.
+    /// `true` if the source has typed numbers, as JSON and spreadsheets do. Those amounts arrive in
+    /// the format of [`number::money_text`], which is exact whatever the decimal mark is.
     pub has_numbers: bool,
 }
 
-/// A trimmed word that says yes or no, in one of the languages that exports come in.
+/// Parses a trimmed boolean in English, Spanish, Portuguese or French.
 ///
 /// ```
 /// use wabalake_data::cells::yes_or_no;
@@ -88,7 +91,8 @@ pub fn yes_or_no(word: &str) -> Option<bool> {
     }
 }
 
-/// The alpha-2 code of a trimmed country, by its code or any of its names; another word as it is.
+/// Parses a trimmed country, a code or a name, to its alpha-2 code. An unknown word is returned
+/// unchanged.
 ///
 /// ```
 /// use wabalake_data::cells::country;
@@ -100,8 +104,8 @@ pub fn country(word: &str) -> &str {
     crate::reference::countries::by_name(word).unwrap_or(word)
 }
 
-/// A cell whose column follows the null words: trimmed, and nothing when it says so, in whatever
-/// case: `-`, `null`, `None`, `NaN`, `NaT`, `\\N`, `N/A`, `#N/A`, `<NA>`, `undefined`.
+/// Trims a cell, and parses null words as null, ignoring case: `-`, `null`, `None`, `NaN`, `NaT`,
+/// `\\N`, `N/A`, `#N/A`, `<NA>`, `undefined`.
 ///
 /// ```
 /// use wabalake_data::cells::word;
@@ -113,7 +117,7 @@ pub fn country(word: &str) -> &str {
 pub fn word(cell: &str) -> Option<&str> {
     let word = match cell.as_bytes() {
         [] => return None,
-        // Nothing to trim, as nearly always.
+        // The common case: nothing to trim.
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
         _ => cell.trim(),
     };
@@ -129,18 +133,18 @@ pub fn word(cell: &str) -> Option<&str> {
     }
 }
 
-/// A cell lost digits: a spreadsheet wrote a long number as `1.23E+11`.
+/// The error of a long number that a spreadsheet rounded, such as `1.23E+11`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostDigits;
 
 impl LostDigits {
-    /// What is wrong with such a cell, and the way forward.
+    /// The reason of the reject, with what to do.
     pub const REASON: &str = "its digits are lost: a spreadsheet such as Excel rounded it to the \
                               form 1.23E+11; format the column as text there and export again";
 }
 
-/// An id, whose trimmed cell is no null word: out of a formula such as `="12"`, which keeps a
-/// spreadsheet from rounding it.
+/// Parses an id from a trimmed cell that is no null word. A formula such as `="12"`, which keeps
+/// spreadsheets from rounding the id, is unwrapped.
 ///
 /// ```
 /// use wabalake_data::cells::{LostDigits, id};
@@ -151,9 +155,9 @@ impl LostDigits {
 ///
 /// # Errors
 ///
-/// A number that lost its digits.
+/// A number in scientific notation with a `+`.
 pub fn id(word: &str) -> Result<Option<&str>, LostDigits> {
-    let word = match out_of_formula(word) {
+    let word = match unwrap_formula(word) {
         Some(inner) => self::word(inner),
         None => Some(word),
     };
@@ -163,13 +167,14 @@ pub fn id(word: &str) -> Result<Option<&str>, LostDigits> {
     }
 }
 
-/// What a formula says that is nothing but a text: `="12"`.
-fn out_of_formula(word: &str) -> Option<&str> {
+/// The text in a formula that is just a text: `="12"`.
+fn unwrap_formula(word: &str) -> Option<&str> {
     word.strip_prefix("=\"")?.strip_suffix('"')
 }
 
-/// Whether a word is a number with an exponent, such as `5.73E+11`; its plus may be asked for.
-fn has_exponent(word: &str, with_plus: bool) -> bool {
+/// Returns `true` for a number in scientific notation, such as `5.73E+11`. `needs_plus` does not
+/// accept an exponent without `+`.
+fn has_exponent(word: &str, needs_plus: bool) -> bool {
     fn after_digits(text: &str) -> Option<&str> {
         let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
         (rest.len() < text.len()).then_some(rest)
@@ -179,13 +184,13 @@ fn has_exponent(word: &str, with_plus: bool) -> bool {
         let rest =
             rest.strip_prefix(['.', ',']).map_or(rest, |tail| after_digits(tail).unwrap_or(tail));
         let rest = rest.strip_prefix(['e', 'E'])?;
-        let exponent = rest.strip_prefix('+').or((!with_plus).then_some(rest))?;
+        let exponent = rest.strip_prefix('+').or((!needs_plus).then_some(rest))?;
         after_digits(exponent)
     };
     word.bytes().any(|b| b | 0x20 == b'e') && exponent().is_some_and(str::is_empty)
 }
 
-/// A cell of free text: only empty is nothing.
+/// Parses free text: only an empty cell is null.
 pub fn text(cell: &str) -> Option<&str> {
     (!cell.is_empty()).then_some(cell)
 }

@@ -2,7 +2,7 @@
 
 use super::DecimalMark;
 
-/// A whole number that fits 32 bits; a float's tail of zeros is dropped.
+/// Parses a whole number of 32 bits. Zero decimals of a float are dropped.
 ///
 /// ```
 /// use wabalake_data::cells::number::integer;
@@ -14,9 +14,8 @@ pub fn integer(word: &str) -> Option<i32> {
     without_float_tail(word).parse().ok()
 }
 
-/// How many there are of something: a whole number that fits 64 bits, with signs between its
-/// thousands or without. A float's tail of zeros is dropped. Without a mark, only what is the same
-/// with either is read.
+/// Parses a whole number of 64 bits, with or without thousands separators. Zero decimals of a float
+/// are dropped. Without a decimal mark, only a number that is the same with either is parsed.
 ///
 /// ```
 /// use wabalake_data::cells::{DecimalMark, number::count};
@@ -33,18 +32,18 @@ pub fn count(word: &str, mark: Option<DecimalMark>) -> Option<i64> {
             return if word.contains(MARKS) { None } else { count(word, Some(DecimalMark::Point)) };
         }
         Some(DecimalMark::Point) => (',', without_float_tail(word)),
-        Some(DecimalMark::Comma) => ('.', without_tail(word)),
+        Some(DecimalMark::Comma) => ('.', without_comma_tail(word)),
     };
     let digits = whole.strip_prefix('-').unwrap_or(whole);
-    let Some(group) = digits.chars().find(|c| *c == thousands || is_group(*c)) else {
+    let Some(group) = digits.chars().find(|c| *c == thousands || is_separator(*c)) else {
         return whole.parse().ok();
     };
     in_thousands(digits, group).then(|| whole.replace(group, "").parse().ok()).flatten()
 }
 
-/// A whole number of a file with decimal commas without the tail that a float leaves. Zeros after a
-/// point may be thousands, and three after a comma are somebody else's.
-fn without_tail(word: &str) -> &str {
+/// Drops zero decimals of a float, in a file with decimal commas. Zeros after a point may be
+/// thousands there, and so may three zeros after a comma if the file mixes conventions.
+fn without_comma_tail(word: &str) -> &str {
     if in_thousands(word.strip_prefix('-').unwrap_or(word), '.') {
         return word;
     }
@@ -55,15 +54,15 @@ fn without_tail(word: &str) -> &str {
     }
 }
 
-/// The signs that are decimal marks.
+/// The two decimal marks.
 const MARKS: [char; 2] = ['.', ','];
 
-/// What stands between thousands whichever the decimal mark is.
-fn is_group(c: char) -> bool {
+/// Returns `true` for a thousands separator that goes with either decimal mark.
+fn is_separator(c: char) -> bool {
     matches!(c, '\'' | '\u{2019}') || c.is_whitespace()
 }
 
-/// An amount as [`money_text`] writes it, in millionths.
+/// Parses an amount in the format of [`money_text`], to millionths.
 ///
 /// ```
 /// use wabalake_data::cells::number::{exact, money_text};
@@ -76,14 +75,15 @@ pub fn exact(word: &str) -> Option<i64> {
     is_written.then(|| money(word, Some(DecimalMark::Point))).flatten()
 }
 
-/// Digits after the point that an amount of money has in a lake.
+/// The scale of an amount of money in a lake: its decimals.
 pub const MONEY_SCALE: usize = 6;
 
-/// Digits that an amount of money has in a lake, those after the point included.
+/// The precision of an amount of money in a lake: its digits, decimals included.
 pub const MONEY_PRECISION: usize = 18;
 
-/// An amount of money in millionths, exactly; none where it has more decimals than that, or more
-/// digits than a lake holds. Without a mark, only what is the same with either is read.
+/// Parses an amount of money to millionths, exactly. `None` if it exceeds [`MONEY_SCALE`] or
+/// [`MONEY_PRECISION`]. Without a decimal mark, only an amount that is the same with either is
+/// parsed.
 ///
 /// ```text
 /// decimal point   1234.5   1,234.50   $1,234.50    1'234.50   1,234 is 1234     1.234 is 1.234
@@ -105,12 +105,12 @@ pub fn money(word: &str, mark: Option<DecimalMark>) -> Option<i64> {
         None if word.contains(MARKS) => return None,
         mark => mark.unwrap_or(DecimalMark::Point),
     };
-    let word = without_sign_of_money(word);
+    let word = without_currency_sign(word);
     let (negative, word) = match word.strip_prefix(['-', '\u{2212}']) {
-        Some(rest) => (true, without_sign_of_money(rest)),
+        Some(rest) => (true, without_currency_sign(rest)),
         None => (false, word),
     };
-    let (whole, decimals) = take_apart(word, mark)?;
+    let (whole, decimals) = split(word, mark)?;
     if whole.is_empty() && decimals.is_empty() || decimals.len() > MONEY_SCALE {
         return None;
     }
@@ -123,9 +123,8 @@ pub fn money(word: &str, mark: Option<DecimalMark>) -> Option<i64> {
     Some(if negative { -millionths } else { millionths })
 }
 
-/// An amount of money as programs write numbers, in millionths: what lies beyond six decimals is
-/// rounded half to even, exactly. None where it is no such number, or has more digits than a lake
-/// holds.
+/// Parses an amount of money in the number format of programs, to millionths, rounded half to even.
+/// `None` if it is no such number or exceeds [`MONEY_PRECISION`].
 ///
 /// ```
 /// use wabalake_data::cells::number::rounded_money;
@@ -153,7 +152,7 @@ pub fn rounded_money(word: &str) -> Option<i64> {
     if digits.is_empty() {
         return Some(0);
     }
-    // How many zeros are missing behind the digits, or how many digits are too many.
+    // The number of zeros to append to the digits, or if negative, of digits to cut.
     let scale = i64::try_from(MONEY_SCALE).ok()?;
     let shift = exponent.saturating_add(scale).saturating_sub(i64::try_from(decimals.len()).ok()?);
     let length = i64::try_from(digits.len()).ok()?.saturating_add(shift);
@@ -176,7 +175,7 @@ pub fn rounded_money(word: &str) -> Option<i64> {
     (millionths < most).then_some(if negative { -millionths } else { millionths })
 }
 
-/// The power of ten behind an `e`. One that no amount has is as good as any other such.
+/// Parses the exponent after an `e`. One that does not fit 64 bits is clamped: no amount has it.
 fn read_exponent(word: &str) -> Option<i64> {
     let (negative, digits) = match word.as_bytes().first()? {
         b'-' => (true, &word[1..]),
@@ -190,7 +189,7 @@ fn read_exponent(word: &str) -> Option<i64> {
     Some(if negative { -size } else { size })
 }
 
-/// Millionths as an amount that [`money`] reads.
+/// Formats millionths as an amount that [`money`] parses.
 ///
 /// ```
 /// use wabalake_data::cells::number::money_text;
@@ -201,21 +200,21 @@ pub fn money_text(millionths: i64) -> String {
     format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
 }
 
-/// The digits before and after the decimal mark, thousands joined.
-fn take_apart(word: &str, mark: DecimalMark) -> Option<(String, &str)> {
+/// Splits an amount at its decimal mark, and removes thousands separators.
+fn split(word: &str, mark: DecimalMark) -> Option<(String, &str)> {
     let (mark, thousands) = match mark {
         DecimalMark::Point => ('.', ','),
         DecimalMark::Comma => (',', '.'),
     };
     let (whole, decimals) = word.rsplit_once(mark).unwrap_or((word, ""));
-    let Some(group) = whole.chars().find(|c| *c == thousands || is_group(*c)) else {
+    let Some(group) = whole.chars().find(|c| *c == thousands || is_separator(*c)) else {
         return Some((whole.to_owned(), decimals));
     };
     in_thousands(whole, group).then(|| (whole.split(group).collect(), decimals))
 }
 
-/// Whether digits stand in groups of three, the first of which may be shorter. It begins with no
-/// zero: `0.037` is no 37.
+/// Returns `true` if digits are in groups of three, the first of which may be shorter. It does not
+/// start with a zero: `0.037` is not 37.
 fn in_thousands(digits: &str, group: char) -> bool {
     let mut groups = digits.split(group);
     let is_first = |first: &str| (1..=3).contains(&first.len()) && !first.starts_with('0');
@@ -225,16 +224,16 @@ fn in_thousands(digits: &str, group: char) -> bool {
     first && all_digits && others.peek().is_some() && others.all(|group| group.len() == 3)
 }
 
-/// Without `$`, `US$`, `R$`, `€` and the like, before or after.
-fn without_sign_of_money(word: &str) -> &str {
+/// Removes a currency sign, such as `$`, `US$`, `R$` or `€`, at either end.
+fn without_currency_sign(word: &str) -> &str {
     const SIGNS: [&str; 8] = ["US$", "R$", "S/", "$", "€", "£", "¥", "₹"];
     let word = SIGNS.iter().find_map(|sign| word.strip_prefix(sign)).unwrap_or(word);
     let word = SIGNS.iter().find_map(|sign| word.strip_suffix(sign)).unwrap_or(word);
     word.trim()
 }
 
-/// A number that was a float, as a person would have typed it: of 17 digits, the last two are
-/// noise (`15.580000000000002`).
+/// Formats a float as a person would have typed it: of its 17 digits, the last two are noise
+/// (`15.580000000000002`).
 ///
 /// ```
 /// use wabalake_data::cells::number::float_text;
@@ -247,8 +246,8 @@ pub fn float_text(number: f64) -> String {
     format!("{rounded}")
 }
 
-/// A number in digits and a decimal point, so that it cannot be taken for one with a point between
-/// thousands: what comes from a program's number is exact.
+/// Appends a zero to a number with three decimals, so that its decimal point cannot be mistaken for
+/// a thousands separator. For numbers that a program formatted.
 ///
 /// ```
 /// use wabalake_data::cells::number::never_thousands;
@@ -262,7 +261,7 @@ pub fn never_thousands(mut number: String) -> String {
     number
 }
 
-/// `57.0` as `57`; anything else as it is.
+/// Drops zero decimals: `57.0` becomes `57`.
 pub(crate) fn without_float_tail(word: &str) -> &str {
     match word.split_once('.') {
         Some((whole, tail)) if !tail.is_empty() && tail.bytes().all(|b| b == b'0') => whole,
@@ -280,7 +279,7 @@ mod tests {
     const COMMA: Option<DecimalMark> = Some(DecimalMark::Comma);
 
     #[test]
-    fn amounts_however_they_are_spelled() {
+    fn amounts_are_parsed_by_decimal_mark() {
         let either = [
             ("0", 0),
             ("12", 12_000_000),
@@ -328,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_however_they_are_spelled() {
+    fn counts_are_parsed_by_decimal_mark() {
         let cases = [
             ("1234", Some(1234), Some(1234)),
             ("1234.0", Some(1234), Some(1234)),
@@ -354,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn no_amounts() {
+    fn invalid_amounts() {
         let words = [
             "",
             "-",
@@ -380,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_of_programs_are_rounded_half_to_even() {
+    fn program_amounts_are_rounded_half_to_even() {
         for (word, millionths) in [
             ("0", 0),
             ("-0.0", 0),
@@ -430,9 +429,8 @@ mod tests {
     }
 
     proptest! {
-        /// However an amount is written, the nearest millionth is taken, of two the even one.
         #[test]
-        fn the_nearest_millionth_is_taken(
+        fn program_amounts_become_the_nearest_millionth_or_the_even_one_of_two(
             digits in 0..10_u64.pow(17),
             decimals in 0..12_usize,
             exponent in -6..6_i32,
@@ -460,17 +458,15 @@ mod tests {
             prop_assert_eq!(rounded_money(&word), expected, "{}", word);
         }
 
-        /// What is printed comes back, in either way of writing.
         #[test]
-        fn printed_amounts_come_back(millionths in -999_999_999_999_999_999i64..=999_999_999_999_999_999) {
+        fn formatted_amounts_are_parsed_back(millionths in -999_999_999_999_999_999i64..=999_999_999_999_999_999) {
             let text = money_text(millionths);
             prop_assert_eq!(money(&text, POINT), Some(millionths));
             prop_assert_eq!(money(&text.replace('.', ","), COMMA), Some(millionths));
         }
 
-        /// Whatever is read without a mark is the same with either.
         #[test]
-        fn what_needs_no_mark_is_the_same_with_either(text in "[0-9.,' \u{a0}$€-]{0,12}") {
+        fn a_number_parsed_without_a_mark_is_the_same_with_either(text in "[0-9.,' \u{a0}$€-]{0,12}") {
             for mark in [POINT, COMMA] {
                 if let Some(amount) = money(&text, None) {
                     prop_assert_eq!(money(&text, mark), Some(amount));
@@ -482,9 +478,8 @@ mod tests {
             let _ = (integer(&text), rounded_money(&text));
         }
 
-        /// A program's number is read as such, or not at all.
         #[test]
-        fn a_programs_number_is_never_thousands(number in 0.0f64..2000.0, decimals in 0usize..6) {
+        fn a_decimal_point_of_a_program_is_never_a_thousands_separator(number in 0.0f64..2000.0, decimals in 0usize..6) {
             let text = format!("{number:.decimals$}");
             let exact = money(&text, POINT);
             let written = never_thousands(text);

@@ -1,45 +1,39 @@
-//! Instants.
+//! Stamps: timestamp cells, parsed to instants.
 //!
 //! ```text
-//! "2025-06-01T10:00:00.250Z"   has a zone: converted
-//! "2025-06-01 10:00:00"        has none: read in the source time zone
-//! "2025/6/1 9:05"              the same, as a spreadsheet may write it
-//! "1/6/2025 10:00:00 PM"       day first or month first, as the whole column is written
+//! "2025-06-01T10:00:00.250Z"   with an offset: converted to UTC
+//! "2025-06-01 10:00:00"        without one: local time in the source time zone
+//! "2025/6/1 9:05"              the same, from a spreadsheet
+//! "1/6/2025 10:00:00 PM"       day first or month first, in the order of the whole column
 //! "1748772000"                 seconds since 1970, ten digits; milliseconds have thirteen
-//! "2025-03-30 02:30:00"        in Europe/Madrid there is no such time: bad
-//! "2025-10-26 02:30:00"        in Europe/Madrid there are two: the earlier one
-//! "1970-01-01 00:00:00"        a sentinel: never
-//! "2025-06-01"                 a date is no instant: bad
+//! "2025-03-30 02:30:00"        in Europe/Madrid, in the DST gap: invalid
+//! "2025-10-26 02:30:00"        in Europe/Madrid, ambiguous at the end of DST: the earlier instant
+//! "1970-01-01 00:00:00"        a sentinel, which means never
+//! "2025-06-01"                 a date without a time: invalid
 //! ```
 
 use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
 use super::DateOrder;
+use super::clock::{Offset, clock, micros, offset, two};
 use super::date;
 use super::number::without_float_tail;
 
-/// Whether a stamp says how far it is from UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offset {
-    Unsaid,
-    Seconds(i64),
-}
-
-/// What a stamp says.
+/// A parsed stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
-    /// Microseconds since 1970 in UTC.
+    /// An instant, in microseconds since 1970 in UTC.
     At(i64),
-    /// One of the stamps that some systems write for "never".
+    /// A stamp that some systems write for "never": midnight of 1970-01-01 or 2000-01-01.
     Sentinel,
-    /// A time that the zone's clocks jump over.
+    /// A local time that the time zone skips, in a DST gap.
     Skipped,
-    /// No instant at all.
+    /// Not a stamp.
     Bad,
 }
 
-/// Reads a trimmed stamp in an ISO form that is no null word. One without an offset is read in
+/// Parses a trimmed stamp in ISO 8601 that is no null word. Without an offset, it is local time in
 /// `zone`.
 ///
 /// ```
@@ -50,11 +44,12 @@ pub enum Stamp {
 /// assert_eq!(read("31/05/2025 10:00", Tz::UTC), Stamp::Bad);
 /// ```
 pub fn read(word: &str, zone: Tz) -> Stamp {
-    split(word.as_bytes()).map_or(Stamp::Bad, |stamp| on_clock(stamp, zone))
+    iso(word.as_bytes()).map_or(Stamp::Bad, |stamp| in_zone(stamp, zone))
 }
 
-/// Reads a stamp in any form that exports have: as [`read`] does, unix seconds or milliseconds, and
-/// what spreadsheets make of stamps. Without an order, only what is the same in every order is read.
+/// Parses a stamp in any format of exports: those of [`read`], Unix seconds or milliseconds, and
+/// those of spreadsheets. Without a date order, only a stamp that is the same in every order is
+/// parsed.
 ///
 /// ```
 /// use chrono_tz::Tz;
@@ -67,12 +62,12 @@ pub fn read(word: &str, zone: Tz) -> Stamp {
 /// assert_eq!(read_as("1748772000", Tz::UTC, None), Stamp::At(1_748_772_000_000_000));
 /// ```
 pub fn read_as(word: &str, zone: Tz, order: Option<DateOrder>) -> Stamp {
-    local(word, order).map_or(Stamp::Bad, |stamp| on_clock(stamp, zone))
+    local(word, order).map_or(Stamp::Bad, |stamp| in_zone(stamp, zone))
 }
 
-/// What a stamp says, before any zone.
+/// Parses a stamp to its local time and offset.
 pub(super) fn local(word: &str, order: Option<DateOrder>) -> Option<(NaiveDateTime, Offset)> {
-    split(word.as_bytes()).or_else(|| {
+    iso(word.as_bytes()).or_else(|| {
         let (date, time) = date::split(word);
         if time.is_empty() {
             return Some((unix(date)?, Offset::Seconds(0)));
@@ -82,15 +77,15 @@ pub(super) fn local(word: &str, order: Option<DateOrder>) -> Option<(NaiveDateTi
     })
 }
 
-fn on_clock((local, offset): (NaiveDateTime, Offset), zone: Tz) -> Stamp {
+fn in_zone((local, offset): (NaiveDateTime, Offset), zone: Tz) -> Stamp {
     if is_sentinel(local) {
         return Stamp::Sentinel;
     }
     let local_micros = local.and_utc().timestamp_micros();
     match offset {
         Offset::Seconds(east) => Stamp::At(local_micros - east * 1_000_000),
-        Offset::Unsaid if zone == Tz::UTC => Stamp::At(local_micros),
-        Offset::Unsaid => match zone.from_local_datetime(&local) {
+        Offset::Missing if zone == Tz::UTC => Stamp::At(local_micros),
+        Offset::Missing => match zone.from_local_datetime(&local) {
             LocalResult::Single(at) => Stamp::At(at.timestamp_micros()),
             LocalResult::Ambiguous(earlier, later) => {
                 Stamp::At(earlier.timestamp_micros().min(later.timestamp_micros()))
@@ -106,8 +101,8 @@ fn is_sentinel(local: NaiveDateTime) -> bool {
     [1970, 2000].into_iter().any(|year| midnight_of(year) == Some(local))
 }
 
-/// The local times that a zone's clocks jump over, where a stamp lies in them: from the first that
-/// there is not to the first that there is.
+/// The DST gap around a stamp: the first local time that the time zone skips, and the first that it
+/// has again.
 ///
 /// ```
 /// use chrono_tz::Europe::Madrid;
@@ -133,7 +128,7 @@ pub fn gap(word: &str, zone: Tz, order: Option<DateOrder>) -> Option<[NaiveTime;
     Some([(before + TimeDelta::minutes(1)).time(), after.time()])
 }
 
-/// `1748772000` and `1748772000123`, also as a float without decimals; 0 is a sentinel too.
+/// Parses `1748772000` and `1748772000123`, also as floats with zero decimals. 0 is a sentinel.
 fn unix(word: &str) -> Option<NaiveDateTime> {
     let digits = without_float_tail(word);
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -148,55 +143,8 @@ fn unix(word: &str) -> Option<NaiveDateTime> {
     Some(DateTime::from_timestamp_millis(millis)?.naive_utc())
 }
 
-/// The time of day and what follows it: `9:05`, `10:00:00.250`, `10:00 p. m.`, `10:00:00Z`.
-pub(super) fn clock(word: &str) -> Option<(NaiveTime, Offset)> {
-    let (hour, rest) = word.split_once(':')?;
-    let (minute, rest) = rest.split_at_checked(2)?;
-    let (second, rest) = match rest.strip_prefix(':') {
-        Some(rest) => rest.split_at_checked(2)?,
-        None => ("0", rest),
-    };
-    let (fraction, rest) = match rest.strip_prefix(['.', ',']) {
-        Some(rest) => {
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            if digits == 0 {
-                return None;
-            }
-            rest.split_at(digits)
-        }
-        None => ("", rest),
-    };
-    let in_digits = |part: &str, longest: usize| {
-        let shaped =
-            (1..=longest).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-        shaped.then(|| part.parse::<u32>().ok()).flatten()
-    };
-    let hour = in_digits(hour, 2)?;
-    let (hour, rest) = match half_of_day(rest) {
-        Some((is_afternoon, rest)) if (1..=12).contains(&hour) => {
-            (hour % 12 + if is_afternoon { 12 } else { 0 }, rest)
-        }
-        Some(_) => return None,
-        None => (hour, rest),
-    };
-    let (minute, second) = (in_digits(minute, 2)?, in_digits(second, 2)?);
-    let micros = micros(&fraction.as_bytes()[..fraction.len().min(6)]);
-    let time = NaiveTime::from_hms_micro_opt(hour, minute, second, micros)?;
-    Some((time, offset(rest.as_bytes())?))
-}
-
-/// Whether what follows a time begins with AM or PM, however it is written (`p. m.`), and the rest.
-fn half_of_day(word: &str) -> Option<(bool, &str)> {
-    let word = word.trim_start();
-    let is_afternoon = word.starts_with(['p', 'P']);
-    let rest = word.strip_prefix(['a', 'A', 'p', 'P'])?;
-    let rest = rest.trim_start_matches(|c: char| c == '.' || c.is_whitespace());
-    let rest = rest.strip_prefix(['m', 'M'])?;
-    Some((is_afternoon, rest.strip_prefix('.').unwrap_or(rest)))
-}
-
-/// Splits `2025-06-01T10:00:00.25-03:00` into the local time and the offset.
-fn split(word: &[u8]) -> Option<(NaiveDateTime, Offset)> {
+/// Parses `2025-06-01T10:00:00.25-03:00` to its local time and offset.
+fn iso(word: &[u8]) -> Option<(NaiveDateTime, Offset)> {
     let (date, rest) = word.split_at_checked(10)?;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else { return None };
     let year = two(y1, y2)? * 100 + two(y3, y4)?;
@@ -219,34 +167,6 @@ fn split(word: &[u8]) -> Option<(NaiveDateTime, Offset)> {
     Some((date.and_time(time), offset(zone)?))
 }
 
-/// What follows the local time; `None` where it is no offset.
-fn offset(zone: &[u8]) -> Option<Offset> {
-    let (sign, digits) = match zone.trim_ascii_start() {
-        [] => return Some(Offset::Unsaid),
-        [b'Z' | b'z'] | b"UTC" | b"GMT" => return Some(Offset::Seconds(0)),
-        [b'+', digits @ ..] => (1, digits),
-        [b'-', digits @ ..] => (-1, digits),
-        _ => return None,
-    };
-    let (hours, minutes) = match *digits {
-        [h1, h2] => (two(h1, h2)?, 0),
-        [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (two(h1, h2)?, two(m1, m2)?),
-        _ => return None,
-    };
-    let east = sign * i64::from(hours * 3600 + minutes * 60);
-    (hours < 24 && minutes < 60).then_some(Offset::Seconds(east))
-}
-
-fn two(tens: u8, ones: u8) -> Option<u32> {
-    let digit = |b: u8| b.is_ascii_digit().then(|| u32::from(b - b'0'));
-    Some(digit(tens)? * 10 + digit(ones)?)
-}
-
-fn micros(fraction: &[u8]) -> u32 {
-    let padded = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(6);
-    padded.fold(0, |micros, b| micros * 10 + u32::from(b - b'0'))
-}
-
 #[cfg(test)]
 mod tests {
     use chrono_tz::{America, Europe};
@@ -258,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_instant() {
+    fn iso_stamps_are_parsed() {
         let spellings = [
             "2025-06-01 10:00:00.25",
             "2025-06-01T10:00:00.250000Z",
@@ -275,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn no_instants() {
+    fn invalid_stamps() {
         let words = [
             "2025-06-01",
             "2025-02-29 10:00:00",
@@ -305,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spreadsheets_and_programs_make_of_one_instant() {
+    fn stamps_of_spreadsheets_and_programs_are_parsed() {
         let [day_first, month_first] = [DateOrder::DayFirst, DateOrder::MonthFirst].map(Some);
         let cases = [
             ("2025-6-1 22:00", None),
@@ -336,7 +256,7 @@ mod tests {
         let midnight = at("2025-06-01T00:00:00Z");
         assert_eq!(read_as("6/1/2025 12:00 AM", Tz::UTC, month_first), midnight);
         assert_eq!(read_as("6/1/2025 0:00", Tz::UTC, month_first), midnight);
-        // What counts from 1970 has no other zone.
+        // Unix time is in UTC whatever the source time zone is.
         assert_eq!(read_as("1748815200", America::Bogota, None), at("2025-06-01T22:00:00Z"));
         assert_eq!(
             read_as("1/6/2025 17:00", America::Bogota, day_first),
@@ -345,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn sentinels_in_every_form() {
+    fn sentinels_are_recognised_in_every_format() {
         let order = Some(DateOrder::DayFirst);
         for word in ["1/1/1970 0:00", "01/01/2000 12:00:00 AM", "0", "0000000000", "1970/1/1 0:00"]
         {
@@ -354,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hours_that_clocks_jump_over() {
+    fn gap_is_the_range_of_skipped_local_times() {
         let hours = |word, zone| {
             let [from, to] = gap(word, zone, None).unwrap();
             (from.format("%H:%M").to_string(), to.format("%H:%M").to_string())
@@ -368,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn local_times_of_transition_days() {
+    fn local_times_on_days_with_dst_transitions() {
         let madrid = Europe::Madrid;
         assert_eq!(read("2025-03-30 02:30:00", madrid), Stamp::Skipped);
         assert_eq!(read("2025-10-26 02:30:00", madrid), at("2025-10-26T00:30:00Z"));
@@ -377,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn sentinels_are_compared_as_written() {
+    fn sentinels_are_compared_before_the_offset_is_applied() {
         let sentinels = [
             "1970-01-01 00:00:00",
             "2000-01-01T00:00:00Z",

@@ -1,16 +1,16 @@
 //! Countries: ISO 3166-1 alpha-2 codes and their names.
 //!
-//! `countries.tsv` has a line for each: code, CLDR's English name, then further names by which
-//! exports may call it (ISO's short and official ones, common ones).
+//! `countries.tsv` has a line for each country: code, CLDR's English name, then further names that
+//! exports may use (ISO's short and official names, common names).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::tables::fold_header;
+use crate::cells::header::normalise_header;
 
 static LINES: &str = include_str!("countries.tsv");
 
-/// Codes and CLDR's English names, by code.
+/// All countries in the order of the file: code and CLDR's English name.
 ///
 /// ```
 /// use wabalake_data::reference::countries;
@@ -23,33 +23,33 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// [`all`], looked up once: a load asks for each person's country.
+/// [`all`], sorted by code.
 static SORTED: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
     let mut sorted: Vec<_> = all().collect();
     sorted.sort_unstable();
     sorted
 });
 
-/// A code's place among all, which are fewer than 256.
-pub(crate) fn place(code: &str) -> Option<usize> {
+/// The index of a code, less than 256.
+pub(crate) fn index(code: &str) -> Option<usize> {
     SORTED.binary_search_by(|(known, _)| (*known).cmp(code)).ok()
 }
 
-/// The code in a place.
-pub(crate) fn at(place: usize) -> Option<&'static str> {
-    SORTED.get(place).map(|(code, _)| *code)
+/// The code at an [`index`].
+pub(crate) fn at(index: usize) -> Option<&'static str> {
+    SORTED.get(index).map(|(code, _)| *code)
 }
 
 fn entry(code: &str) -> Option<(&'static str, &'static str)> {
-    SORTED.get(place(code)?).copied()
+    SORTED.get(index(code)?).copied()
 }
 
-/// CLDR's English name of a country.
+/// CLDR's English name of a country, by its code.
 pub fn name(code: &str) -> Option<&'static str> {
     entry(code).map(|(_, name)| name)
 }
 
-/// The code as a static text, matched without case.
+/// The code as a static string; matched without case.
 ///
 /// ```
 /// use wabalake_data::reference::countries::code;
@@ -61,8 +61,7 @@ pub fn code(code: &str) -> Option<&'static str> {
     found.map(|(known, _)| known)
 }
 
-/// The code of a country by any of its names, or by the code itself; without case, accents on
-/// their own, spaces and punctuation.
+/// The code of a country by one of its names or its code, compared by [`normalise_header`].
 ///
 /// ```
 /// use wabalake_data::reference::countries::by_name;
@@ -73,11 +72,11 @@ pub fn by_name(name: &str) -> Option<&'static str> {
     static NAMES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
         let names = LINES.lines().flat_map(|line| {
             let code = line.split('\t').next().unwrap_or_default();
-            line.split('\t').map(move |name| (fold_header(name), code))
+            line.split('\t').map(move |name| (normalise_header(name), code))
         });
         names.collect()
     });
-    NAMES.get(&fold_header(name)).copied()
+    NAMES.get(&normalise_header(name)).copied()
 }
 
 #[cfg(test)]
@@ -85,12 +84,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_means_two_countries() {
+    fn every_name_belongs_to_one_country() {
         let mut seen = HashMap::new();
         for line in LINES.lines() {
             let code = line.split('\t').next().unwrap();
             for name in line.split('\t') {
-                let before = seen.insert(fold_header(name), code);
+                let before = seen.insert(normalise_header(name), code);
                 assert!(before.is_none_or(|before| before == code), "{name}: {before:?}, {code}");
             }
         }

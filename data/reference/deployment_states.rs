@@ -1,26 +1,26 @@
-//! The states of a deployment, what they mean and what to do about them.
+//! Deployment states: their meaning and what to do about them.
 //!
-//! | status | detail | state |
+//! | `delivery_status` | `status_detail` | state |
 //! |---|---|---|
 //! | Delivered | any | `delivered` |
 //! | Failed | `FAILURE_BY_OPTOUT_CONTACT` | `excluded` |
-//! | Failed | empty, or none that is known | `other_failure` |
-//! | a word that is unknown | any | null |
+//! | Failed | empty or unknown | `other_failure` |
+//! | unknown | any | null |
 
-use crate::cells::enumeration::fold;
+use crate::cells::enumeration::normalise;
 
-/// One state.
+/// One deployment state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Its name in the catalog.
+    /// The name in the catalog.
     pub name: &'static str,
-    /// What it means for the person who was sent to.
+    /// What it means for the recipient.
     pub meaning: &'static str,
     /// What to do about it, if anything.
     pub advice: Option<&'static str>,
-    /// The failure codes that stand for it.
+    /// The vendor's codes for it.
     pub codes: &'static [&'static str],
-    /// Sentences that say the same in the vendor's dashboard; a detail that contains one counts.
+    /// Parts of the sentences for it in the vendor's dashboard.
     sentences: &'static [&'static str],
 }
 
@@ -34,7 +34,7 @@ const fn state(
     State { name, meaning, advice, codes, sentences }
 }
 
-/// Every state, in the order that listings show them.
+/// Every state, in the order of listings. The failures start at the fourth.
 pub static STATES: [State; 14] = [
     state("delivered", "delivered to the user", None, &["DELIVERED"], &[]),
     state("sent", "handed over, delivery not confirmed", None, &["SUCCESS"], &[]),
@@ -134,19 +134,19 @@ pub fn by_name(name: &str) -> Option<&'static State> {
     STATES.iter().find(|state| state.name == name)
 }
 
-/// The failed state that a word stands for when it is one of the vendor's failure codes.
+/// The failed state for one of the vendor's failure codes, ignoring case and separators.
 pub fn by_failure_code(word: &str) -> Option<&'static State> {
     let failures = &STATES[3..];
-    // As written, which is nearly always, no text has to be made.
+    // The common case, an exact match, needs no normalisation.
     let exact = failures.iter().find(|state| state.codes.contains(&word));
     exact.or_else(|| {
-        let word = fold(word);
-        failures.iter().find(|state| state.codes.iter().any(|code| fold(code) == word))
+        let word = normalise(word);
+        failures.iter().find(|state| state.codes.iter().any(|code| normalise(code) == word))
     })
 }
 
-/// The state of a deployment by its canonical `delivery_status` and its `status_detail`, which
-/// speaks only for Failed.
+/// The state of a deployment with a canonical `delivery_status` and a `status_detail`. The detail
+/// matters only if the status is Failed.
 ///
 /// ```
 /// use wabalake_data::reference::deployment_states::of;
@@ -168,11 +168,11 @@ pub fn of(status: &str, detail: Option<&str>) -> Option<&'static State> {
 }
 
 fn by_sentence(detail: &str) -> Option<&'static State> {
-    let said = words(detail);
-    STATES.iter().find(|state| state.sentences.iter().any(|sentence| said.contains(sentence)))
+    let detail = words(detail);
+    STATES.iter().find(|state| state.sentences.iter().any(|sentence| detail.contains(sentence)))
 }
 
-/// Lower case, without apostrophes and with single spaces for all else that is no letter or digit.
+/// Converts to lower case, without apostrophes, with single spaces for other punctuation.
 fn words(text: &str) -> String {
     let plain: String = text
         .chars()
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_means_its_own_state() {
+    fn every_failure_code_maps_to_its_state() {
         for state in STATES.iter().skip(3) {
             for code in state.codes {
                 assert_eq!(of("Failed", Some(code)), Some(state), "{code}");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_of_the_dashboard_are_known() {
+    fn sentences_of_the_dashboard_map_to_states() {
         let cases = [
             ("The user's WhatsApp number is invalid.", "invalid_number"),
             ("Not sent: the user has an active session with an agent", "active_agent_session"),

@@ -1,4 +1,4 @@
-//! Closed lists of the field.
+//! Reference lists: countries, deployment states, renumbered countries.
 
 pub mod countries;
 pub mod deployment_states;

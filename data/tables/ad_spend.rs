@@ -1,63 +1,64 @@
-//! What ads on Meta cost: one row for each ad, day and currency.
+//! The cost of ads on Meta: one row for each ad, day and currency.
 //!
-//! From Ads Manager's export, in English, Spanish, Portuguese, French or German. A row for a longer period
-//! is spread evenly over its days, to the cent; the row of totals is left out.
+//! Loaded from the export of Ads Manager, in English, Spanish, Portuguese, French or German. A row for
+//! a longer period is spread evenly over its days, to the cent. The row of totals is skipped.
 //!
 //! ```text
 //! Ad ID              Reporting starts  Reporting ends  Amount spent (USD)
 //! 1202…107           2025-06-01        2025-06-03      100.00    → 33.34, 33.33, 33.33
-//!                    2025-06-01        2025-06-03      100.00    the total
+//!                    2025-06-01        2025-06-03      100.00    skipped: the total
 //! ```
 //!
-//! A report that is broken down, by platform or by age, has several rows for an ad and day: those of
-//! one file are added up, a record that comes twice counts once. What is added up is what one period
-//! has: where a file has a row for the day and one for a week that holds it, the week's share is no
-//! further part of the day, and gives way. Files are never added to one another. Of two that tell of
-//! one key, the one exported later stays, then the one for the shorter period, then the larger amount:
+//! A report with a breakdown, by platform or by age, has several rows for an ad and day. Rows of one
+//! file are summed if they are for the same period; identical records count once. If a file has a
+//! row for a day and one for a week that contains it, the day's row wins. Rows of different files are
+//! never summed. For one key, the row that was exported later wins, then the one for the shorter
+//! period, then the larger amount:
 //!
 //! ```text
 //! file  Ad ID     Day         Platform   Amount spent   exported_on
 //! 1     1202…107  2025-06-01  facebook   10.00  ┐       2025-06-02
 //! 1     1202…107  2025-06-01  instagram   7.50  ┘ 17.50
-//! 2     1202…107  2025-06-01             16.00          2025-06-05    stays: Meta lowered it
+//! 2     1202…107  2025-06-01             16.00          2025-06-05    wins: Meta lowered it
 //! ```
 //!
-//! Beside the row that stays, the least and the greatest amount are kept that any file had for the
-//! key, of those for the shortest period that any had: a week's share that differs from the day's own
-//! amount was not restated. A row of a lake that did not keep them stands for its own amount, for a
-//! period longer than any.
+//! To detect amounts that Meta restated, the row also keeps the least and the greatest amount that
+//! any file had for its key. Only amounts for the shortest period are compared: a week's share that
+//! differs from the day's own amount is not a restatement. In rows of an older lake these columns are
+//! null, which means the row's own amount, for an unknown period that is longer than any.
 
 use polars::prelude::*;
 
-use crate::cells::DecimalMark;
+use crate::cells::{DecimalMark, normalise_header};
+use crate::table::{
+    BLANK, CURRENCY, Cell, CellKind, Column, Fate, Row, Spread, Table, columns, is_same, positions,
+};
 
-use super::{BLANK, CURRENCY, Cell, Column, Fate, Kind, Row, Spread, Table, fold_header, is_same};
-
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "ad_spend";
 
 columns! {
-    /// The ad.
+    /// The id of the ad.
     AD_ID = "ad_id",
-    /// The ad account's date.
+    /// The day, in the ad account's time zone.
     DAY = "day",
-    /// What was spent.
+    /// The amount spent.
     SPEND = "spend",
-    /// The date on which Meta told it, as far as whoever loads it says so.
+    /// The date of the export, if it was given when the file was loaded.
     EXPORTED_ON = "exported_on",
-    /// How many days the row was reported for of which this is one.
+    /// The length of the reported period, in days.
     PERIOD_DAYS = "period_days",
-    /// The least number of days that any row with this key was reported for.
+    /// The length of the shortest period among all rows with this key, in days.
     SHORTEST_PERIOD_DAYS = "shortest_period_days",
-    /// The least amount of any row with this key for that many days.
+    /// The least amount among all rows with this key for the shortest period.
     SPEND_LEAST = "spend_least",
-    /// The greatest amount of any row with this key for that many days.
+    /// The greatest amount among all rows with this key for the shortest period.
     SPEND_GREATEST = "spend_greatest",
     /// The first day of a period.
     REPORTING_STARTS = "reporting_starts",
     /// The last day of a period.
     REPORTING_ENDS = "reporting_ends",
-    /// The ad's name, which a row of totals lacks.
+    /// The ad's name, which a row of totals does not have.
     AD_NAME = "ad_name",
     /// The ad set's name.
     AD_SET_NAME = "ad_set_name",
@@ -65,11 +66,11 @@ columns! {
     CAMPAIGN_NAME = "campaign_name",
 }
 
-/// English titles that are not the column's name.
+/// English titles that differ from the column name.
 const ENGLISH: [&str; 2] = ["Amount spent", "Ad spend"];
 
-/// Titles in the export, by column; those that are not English are Spanish, Portuguese, French and
-/// German.
+/// Titles in the export, by column; other than [`ENGLISH`], they are Spanish, Portuguese, French
+/// and German.
 const TITLES: [(&str, &[&str]); 8] = [
     (
         AD_ID,
@@ -158,64 +159,64 @@ const TITLES: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// The titles of a column. One that has none does not compile: [`TABLE`] asks for them.
+/// The titles of a column. In [`TABLE`], a column without titles does not compile.
 const fn titles(column: &str) -> &'static [&'static str] {
-    let mut place = 0;
-    while !is_same(TITLES[place].0.as_bytes(), column.as_bytes()) {
-        place += 1;
+    let mut index = 0;
+    while !is_same(TITLES[index].0.as_bytes(), column.as_bytes()) {
+        index += 1;
     }
-    TITLES[place].1
+    TITLES[index].1
 }
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Meta Ads Manager export",
     columns: &[
-        Column::new(AD_ID, Kind::Word).required().or(titles(AD_ID)),
-        Column::new(DAY, Kind::Date).required().else_from(REPORTING_STARTS).or(titles(DAY)),
-        Column::new(CURRENCY, Kind::Word)
+        Column::new(AD_ID, CellKind::Word).required().or(titles(AD_ID)),
+        Column::new(DAY, CellKind::Date).required().or_from(REPORTING_STARTS).or(titles(DAY)),
+        Column::new(CURRENCY, CellKind::Word)
             .term()
             .or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
-        Column::new(SPEND, Kind::Money).required().or(titles(SPEND)),
-        Column::new(EXPORTED_ON, Kind::Date),
+        Column::new(SPEND, CellKind::Money).required().or(titles(SPEND)),
+        Column::new(EXPORTED_ON, CellKind::Date),
     ],
-    beside: &[
-        Column::derived_as(PERIOD_DAYS, Kind::Integer),
-        Column::derived_as(SHORTEST_PERIOD_DAYS, Kind::Integer),
-        Column::derived_as(SPEND_LEAST, Kind::Money),
-        Column::derived_as(SPEND_GREATEST, Kind::Money),
+    internal: &[
+        Column::derived_as(PERIOD_DAYS, CellKind::Integer),
+        Column::derived_as(SHORTEST_PERIOD_DAYS, CellKind::Integer),
+        Column::derived_as(SPEND_LEAST, CellKind::Money),
+        Column::derived_as(SPEND_GREATEST, CellKind::Money),
     ],
     checked: &[SPEND_LEAST, SPEND_GREATEST],
     inputs: &[
-        Column::new(REPORTING_STARTS, Kind::Date).or(titles(REPORTING_STARTS)),
-        Column::new(REPORTING_ENDS, Kind::Date).or(titles(REPORTING_ENDS)),
-        Column::new(AD_NAME, Kind::Word).term().or(titles(AD_NAME)),
-        Column::new(AD_SET_NAME, Kind::Word).term().or(titles(AD_SET_NAME)),
-        Column::new(CAMPAIGN_NAME, Kind::Word).term().or(titles(CAMPAIGN_NAME)),
+        Column::new(REPORTING_STARTS, CellKind::Date).or(titles(REPORTING_STARTS)),
+        Column::new(REPORTING_ENDS, CellKind::Date).or(titles(REPORTING_ENDS)),
+        Column::new(AD_NAME, CellKind::Word).term().or(titles(AD_NAME)),
+        Column::new(AD_SET_NAME, CellKind::Word).term().or(titles(AD_SET_NAME)),
+        Column::new(CAMPAIGN_NAME, CellKind::Word).term().or(titles(CAMPAIGN_NAME)),
     ],
     key: &[AD_ID, DAY, CURRENCY],
     day_of: DAY,
-    // A period that is not known loses to any.
+    // An unknown period loses to any other.
     precedence: || vec![col(EXPORTED_ON), lit(0) - col(PERIOD_DAYS), col(SPEND)],
-    added_up: &[SPEND, SPEND_LEAST, SPEND_GREATEST],
-    of_every_row: &[
+    summed: &[SPEND, SPEND_LEAST, SPEND_GREATEST],
+    aggregates: &[
         (SHORTEST_PERIOD_DAYS, shortest_period),
         (SPEND_LEAST, || of_shortest_period(SPEND_LEAST).min()),
         (SPEND_GREATEST, || of_shortest_period(SPEND_GREATEST).max()),
     ],
     sort: &[AD_ID, CURRENCY],
     derive,
-    left_out: ["row of totals", "rows of totals"],
-    language,
+    skipped: ["row of totals", "rows of totals"],
+    decimal_mark,
     ..BLANK
 };
 
-fn language(header: &str) -> Option<DecimalMark> {
-    // A currency in brackets stands behind some titles.
+fn decimal_mark(header: &str) -> Option<DecimalMark> {
+    // Some titles end in a currency in brackets.
     let title = header.split('(').next().unwrap_or_default().trim();
-    let folded = fold_header(title);
-    let is_known = |titles: &[&str]| titles.iter().any(|known| fold_header(known) == folded);
+    let normal = normalise_header(title);
+    let is_known = |titles: &[&str]| titles.iter().any(|known| normalise_header(known) == normal);
     if TITLES.iter().any(|(_, titles)| is_known(titles)) && !is_known(&ENGLISH) {
         return Some(DecimalMark::Comma);
     }
@@ -227,65 +228,64 @@ fn shortest_period() -> Expr {
     col(SHORTEST_PERIOD_DAYS).min()
 }
 
-/// An amount of those rows that are for the shortest period; null stands for the row's own.
+/// The amounts of the rows for the shortest period; a null amount means the row's own `spend`.
 fn of_shortest_period(amount: &str) -> Expr {
     let is_shortest = col(SHORTEST_PERIOD_DAYS).eq_missing(shortest_period());
     coalesce(&[col(amount), col(SPEND)]).filter(is_shortest)
 }
 
-/// The longest period that a row may be for: what Ads Manager keeps, 37 months, and some days.
+/// The longest valid period, in days: the 37 months that Ads Manager keeps, and some days.
 const LONGEST: i32 = 1_200;
 
-/// What a row of totals may say in place of a name: these words, or one that begins with one of
-/// the others.
+/// Words that a row of totals may have instead of a name.
 const TOTALS: [&str; 6] = ["total", "totals", "totales", "totais", "totaux", "total geral"];
+/// Beginnings of texts that a row of totals may have instead of a name.
 const RESULTS: [&str; 4] = ["results from ", "resultados de ", "résultats de ", "résultats d"];
 
 fn derive(row: &mut Row<'_, '_>) {
-    places! {
-        AD_PLACE = AD_ID,
-        DAY_PLACE = DAY,
-        SPEND_PLACE = SPEND,
-        PERIOD_PLACE = PERIOD_DAYS,
-        SHORTEST_PLACE = SHORTEST_PERIOD_DAYS,
-        LEAST_PLACE = SPEND_LEAST,
-        GREATEST_PLACE = SPEND_GREATEST,
-        STARTS_PLACE = REPORTING_STARTS,
-        ENDS_PLACE = REPORTING_ENDS,
-        AD_NAME_PLACE = AD_NAME,
-        AD_SET_NAME_PLACE = AD_SET_NAME,
-        CAMPAIGN_NAME_PLACE = CAMPAIGN_NAME,
+    positions! {
+        AD_CELL = AD_ID,
+        DAY_CELL = DAY,
+        SPEND_CELL = SPEND,
+        PERIOD_CELL = PERIOD_DAYS,
+        SHORTEST_CELL = SHORTEST_PERIOD_DAYS,
+        LEAST_CELL = SPEND_LEAST,
+        GREATEST_CELL = SPEND_GREATEST,
+        STARTS_CELL = REPORTING_STARTS,
+        ENDS_CELL = REPORTING_ENDS,
+        AD_NAME_CELL = AD_NAME,
+        AD_SET_NAME_CELL = AD_SET_NAME,
+        CAMPAIGN_NAME_CELL = CAMPAIGN_NAME,
     }
-    const AMOUNTS: &[usize] = &[SPEND_PLACE, LEAST_PLACE, GREATEST_PLACE];
-    const PERIODS: [usize; 2] = [PERIOD_PLACE, SHORTEST_PLACE];
-    const NAMES: [usize; 3] = [AD_NAME_PLACE, AD_SET_NAME_PLACE, CAMPAIGN_NAME_PLACE];
+    const AMOUNTS: &[usize] = &[SPEND_CELL, LEAST_CELL, GREATEST_CELL];
+    const PERIODS: [usize; 2] = [PERIOD_CELL, SHORTEST_CELL];
+    const NAMES: [usize; 3] = [AD_NAME_CELL, AD_SET_NAME_CELL, CAMPAIGN_NAME_CELL];
     let is_named = |cell: &Cell<'_>| {
         let name = cell.text().unwrap_or_default().to_lowercase();
         let is_total = TOTALS.contains(&name.as_str());
         !name.is_empty() && !is_total && !RESULTS.iter().any(|words| name.starts_with(words))
     };
-    let ad = &row.cells[AD_PLACE];
+    let ad = &row.cells[AD_CELL];
     let is_total = ad.text().is_none_or(|_| !is_named(ad));
     if is_total && !NAMES.iter().any(|at| is_named(&row.cells[*at])) {
-        row.fate = Fate::LeftOut;
+        row.fate = Fate::Skipped;
         return;
     }
     for at in PERIODS {
         row.cells[at] = Cell::Integer(1);
     }
-    for at in [LEAST_PLACE, GREATEST_PLACE] {
-        row.cells[at] = row.cells[SPEND_PLACE].clone();
+    for at in [LEAST_CELL, GREATEST_CELL] {
+        row.cells[at] = row.cells[SPEND_CELL].clone();
     }
-    if !row.cells[DAY_PLACE].is_null() {
+    if !row.cells[DAY_CELL].is_null() {
         return;
     }
-    row.stand_in(DAY_PLACE, STARTS_PLACE);
-    let (&Cell::Date(first), &Cell::Money(amount)) =
-        (&row.cells[DAY_PLACE], &row.cells[SPEND_PLACE])
+    row.fill_from(DAY_CELL, STARTS_CELL);
+    let (&Cell::Date(first), &Cell::Money(amount)) = (&row.cells[DAY_CELL], &row.cells[SPEND_CELL])
     else {
         return;
     };
-    let last = match row.cells[ENDS_PLACE] {
+    let last = match row.cells[ENDS_CELL] {
         Cell::Date(last) => last,
         _ => first,
     };
@@ -295,19 +295,19 @@ fn derive(row: &mut Row<'_, '_>) {
         } else {
             "a period of more than three years"
         };
-        row.fate = Fate::Refused { column: REPORTING_ENDS, reason };
+        row.fate = Fate::Rejected { column: REPORTING_ENDS, reason };
     } else if last > first {
         let days = last - first + 1;
         for at in PERIODS {
             row.cells[at] = Cell::Integer(days);
         }
         let shares = (first..=last).zip(shares(amount, days)).collect();
-        row.fate = Fate::Spread(Spread { day: DAY_PLACE, amounts: AMOUNTS, shares });
+        row.fate = Fate::Spread(Spread { day: DAY_CELL, amounts: AMOUNTS, shares });
     }
 }
 
-/// An amount in equal shares of whole cents, which add up to it: what is left over goes to the
-/// first, a cent each.
+/// Splits an amount into equal shares of whole cents, which sum up to it. The first days get the
+/// remaining cents, one each.
 fn shares(amount: i64, days: i32) -> impl Iterator<Item = i64> {
     const CENT: i64 = 10_000;
     let days = i64::from(days);
@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_tell_their_language() {
+    fn decimal_mark_follows_from_the_language_of_a_title() {
         let cases = [
             ("Amount spent (USD)", Some(DecimalMark::Point)),
             ("Ad ID", Some(DecimalMark::Point)),
@@ -339,19 +339,19 @@ mod tests {
             ("Betrag", None),
         ];
         for (title, mark) in cases {
-            assert_eq!(language(title), mark, "{title}");
+            assert_eq!(decimal_mark(title), mark, "{title}");
         }
     }
 
     #[test]
-    fn a_hundred_over_three_days() {
+    fn remaining_cents_go_to_the_first_days() {
         let cents: Vec<i64> = shares(100_000_000, 3).map(|share| share / 10_000).collect();
         assert_eq!(cents, [3334, 3333, 3333]);
     }
 
     proptest! {
         #[test]
-        fn shares_add_up(amount in -1_000_000_000_000i64..1_000_000_000_000, days in 1..1200i32) {
+        fn shares_sum_up_to_the_amount(amount in -1_000_000_000_000i64..1_000_000_000_000, days in 1..1200i32) {
             let shares: Vec<i64> = shares(amount, days).collect();
             prop_assert_eq!(shares.iter().sum::<i64>(), amount);
             let (least, most) = (shares[1..].iter().min(), shares[1..].iter().max());

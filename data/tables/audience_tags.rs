@@ -1,29 +1,30 @@
-//! What a business calls its people: one row for each person and tag.
+//! Tags that a business gives to people: one row for each person and tag.
 //!
-//! From a file of the business's own. A tag holds from `since` on; always, without one.
+//! Loaded from a file of the business's own. A tag is valid from `since` on, or always if that is
+//! null.
 
-use super::{BLANK, Column, Kind, Row, TAG_KEY, Table, USER_KEY};
+use crate::table::{BLANK, CellKind, Column, Row, TAG_KEY, Table, USER_KEY, columns, positions};
 
-pub use super::USER_PHONE;
+pub use crate::table::USER_PHONE;
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "audience_tags";
 
 columns! {
     /// The tag.
     TAG = "tag",
-    /// From when on it holds; null for always.
+    /// When the tag becomes valid; null for always.
     SINCE = "since",
 }
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "a business's own tags of people",
     columns: &[
-        Column::new(USER_PHONE, Kind::FullPhone).required().or(&["phone"]),
-        Column::new(TAG, Kind::Text).required(),
-        Column::new(SINCE, Kind::Moment),
+        Column::new(USER_PHONE, CellKind::FullPhone).required().or(&["phone"]),
+        Column::new(TAG, CellKind::Text).required(),
+        Column::new(SINCE, CellKind::Moment),
     ],
     key: &[USER_PHONE, TAG],
     day_of: SINCE,
@@ -35,6 +36,6 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places!(PERSON_PLACE = USER_PHONE);
-    row.normalise_phone(PERSON_PLACE);
+    positions!(PERSON_CELL = USER_PHONE);
+    row.normalise_phone(PERSON_CELL);
 }

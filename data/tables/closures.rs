@@ -1,7 +1,7 @@
-//! Treble's closings: one row for each event that says that a session was closed.
+//! Closed sessions: one row for each webhook event of Treble that reports one.
 //!
-//! From the events `session.close` and conversation-closed that Treble sends to a webhook, as the
-//! business kept them: JSON lines, or an array. Events of other kinds are left out.
+//! Loaded from the events `session.close` and conversation-closed, as the business stored them: JSON
+//! lines, or an array. Events of other types are skipped.
 //!
 //! ```json
 //! {"event_id": "e1", "event_type": "session.close", "timestamp": "2026-05-04T23:03:09.195065Z",
@@ -9,19 +9,22 @@
 //!  "user": {"country_code": "+52", "cellphone": "5550000001"}, "hsm": {"name": "welcome"}}
 //! ```
 
-use super::{
-    BLANK, CLOSURE_KEY, Cell, Column, Fate, Kind, Row, SESSION_KEY, Table, USER_KEY, sessions,
+use crate::table::{
+    BLANK, CLOSURE_KEY, Cell, CellKind, Column, Fate, Row, SESSION_KEY, Table, USER_KEY, columns,
+    positions,
 };
 
-pub use super::USER_PHONE;
+use super::sessions;
 
-/// Its name in the catalog.
+pub use crate::table::USER_PHONE;
+
+/// The table's name.
 pub const NAME: &str = "closures";
 
 columns! {
-    /// The event's id.
+    /// The id of the event.
     EVENT_ID = "event_id",
-    /// What the event says.
+    /// The type of the event.
     EVENT_TYPE = "event_type",
     /// The session that was closed.
     SESSION_ID = "session_id",
@@ -29,43 +32,45 @@ columns! {
     CLOSED_AT = "closed_at",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
-    /// The template that began the session.
+    /// The template that started the session.
     HSM_NAME = "hsm_name",
-    /// When the business got the event.
+    /// When the business received the event.
     RECEIVED_AT = "received_at",
-    /// What names the event: its id, else the session and when it was closed.
+    /// The key of the event: its id, else the session and the closing time.
     CLOSURE_ID = "closure_id",
-    /// When the event was sent; stands in for when the session was closed.
+    /// When the event was sent; the fallback for [`CLOSED_AT`].
     TIMESTAMP = "timestamp",
 }
 
-/// Events of Treble's webhooks that close nothing.
+/// Events of Treble's webhooks that close no session.
 const OTHER_EVENTS: [&str; 2] = ["hsm.status", "deployment.failure"];
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Treble webhook events: session.close, conversation closed",
     columns: &[
-        Column::new(EVENT_ID, Kind::Word),
-        Column::new(EVENT_TYPE, Kind::Word).term().or(&["event", "type"]),
-        Column::new(SESSION_ID, Kind::Word).expected().or(&["session.external_id", "session.id"]),
-        Column::new(CLOSED_AT, Kind::Stamp)
+        Column::new(EVENT_ID, CellKind::Word),
+        Column::new(EVENT_TYPE, CellKind::Word).term().or(&["event", "type"]),
+        Column::new(SESSION_ID, CellKind::Word)
+            .expected()
+            .or(&["session.external_id", "session.id"]),
+        Column::new(CLOSED_AT, CellKind::Stamp)
             .required()
-            .else_from(TIMESTAMP)
+            .or_from(TIMESTAMP)
             .or(&["session.closed_at"]),
         Column::derived(USER_PHONE).person(),
         Column::derived(COUNTRY).country(),
-        Column::new(HSM_NAME, Kind::Text).or(&["hsm.name"]),
-        Column::new(RECEIVED_AT, Kind::Stamp),
+        Column::new(HSM_NAME, CellKind::Text).or(&["hsm.name"]),
+        Column::new(RECEIVED_AT, CellKind::Stamp),
     ],
-    beside: &[Column::derived(CLOSURE_ID)],
+    internal: &[Column::derived(CLOSURE_ID)],
     inputs: &[
-        Column::new(TIMESTAMP, Kind::Stamp),
-        Column::new(sessions::USER_COUNTRY_CODE, Kind::Phone)
+        Column::new(TIMESTAMP, CellKind::Stamp),
+        Column::new(sessions::USER_COUNTRY_CODE, CellKind::Phone)
             .term()
             .or(&["user.country_code", "country_code"]),
-        Column::new(sessions::USER_CELLPHONE, Kind::FullPhone).or(&[
+        Column::new(sessions::USER_CELLPHONE, CellKind::FullPhone).or(&[
             "user.cellphone",
             "cellphone",
             "user.phone",
@@ -78,32 +83,32 @@ pub static TABLE: Table = Table {
     hashes: &[(CLOSURE_KEY, CLOSURE_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
     statistics: &[CLOSED_AT],
     derive,
-    left_out: ["event of another kind", "events of other kinds"],
+    skipped: ["event of another kind", "events of other kinds"],
     ..BLANK
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places! {
-        EVENT_PLACE = EVENT_ID,
-        TYPE_PLACE = EVENT_TYPE,
-        SESSION_PLACE = SESSION_ID,
-        CLOSED_PLACE = CLOSED_AT,
-        PERSON_PLACE = USER_PHONE,
-        COUNTRY_PLACE = COUNTRY,
-        CLOSURE_PLACE = CLOSURE_ID,
-        SENT_PLACE = TIMESTAMP,
-        CODE_PLACE = sessions::USER_COUNTRY_CODE,
-        NUMBER_PLACE = sessions::USER_CELLPHONE,
+    positions! {
+        EVENT_CELL = EVENT_ID,
+        TYPE_CELL = EVENT_TYPE,
+        SESSION_CELL = SESSION_ID,
+        CLOSED_CELL = CLOSED_AT,
+        PERSON_CELL = USER_PHONE,
+        COUNTRY_CELL = COUNTRY,
+        CLOSURE_CELL = CLOSURE_ID,
+        SENT_CELL = TIMESTAMP,
+        CODE_CELL = sessions::USER_COUNTRY_CODE,
+        NUMBER_CELL = sessions::USER_CELLPHONE,
     }
-    if row.cells[TYPE_PLACE].text().is_some_and(|event| OTHER_EVENTS.contains(&event)) {
-        row.fate = Fate::LeftOut;
+    if row.cells[TYPE_CELL].text().is_some_and(|event| OTHER_EVENTS.contains(&event)) {
+        row.fate = Fate::Skipped;
     }
-    row.stand_in(CLOSED_PLACE, SENT_PLACE);
-    row.place_person_at_home([PERSON_PLACE, COUNTRY_PLACE], CODE_PLACE, NUMBER_PLACE);
-    row.cells[CLOSURE_PLACE] = match (row.cells[EVENT_PLACE].text(), &row.cells[CLOSED_PLACE]) {
+    row.fill_from(CLOSED_CELL, SENT_CELL);
+    row.set_person_or_national([PERSON_CELL, COUNTRY_CELL], CODE_CELL, NUMBER_CELL);
+    row.cells[CLOSURE_CELL] = match (row.cells[EVENT_CELL].text(), &row.cells[CLOSED_CELL]) {
         (Some(event), _) => Cell::Owned(event.to_owned()),
         (None, Cell::Stamp(closed)) => {
-            let session = row.cells[SESSION_PLACE].text().unwrap_or_default();
+            let session = row.cells[SESSION_CELL].text().unwrap_or_default();
             Cell::Owned(format!("{session} {closed}"))
         }
         (None, _) => Cell::Null,

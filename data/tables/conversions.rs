@@ -1,39 +1,43 @@
-//! What a business counts as success, such as a purchase: one row for each event.
+//! Conversions, such as purchases: one row for each event.
 //!
-//! From a file of the business's own. An event names the session that led to it, or the person.
+//! Loaded from a file of the business's own. An event names the session that led to it, or the
+//! person.
 
-use super::{BLANK, CONVERSION_KEY, CURRENCY, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
+use crate::table::{
+    BLANK, CONVERSION_KEY, CURRENCY, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns,
+    positions,
+};
 
-pub use super::USER_PHONE;
+pub use crate::table::USER_PHONE;
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "conversions";
 
 columns! {
-    /// The event's id.
+    /// The id of the event.
     CONVERSION_ID = "conversion_id",
-    /// What happened.
+    /// The type of event.
     EVENT = "event",
     /// When it happened.
     CONVERTED_AT = "converted_at",
     /// The session that led to it.
     SESSION_ID = "session_id",
-    /// What it was worth.
+    /// The value of the event, an amount of money.
     VALUE = "value",
 }
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "a business's own events",
     columns: &[
-        Column::new(CONVERSION_ID, Kind::Word).required(),
-        Column::new(EVENT, Kind::Text),
-        Column::new(CONVERTED_AT, Kind::Stamp).required(),
-        Column::new(SESSION_ID, Kind::Word),
-        Column::new(USER_PHONE, Kind::FullPhone).or(&["phone"]),
-        Column::new(VALUE, Kind::Money),
-        Column::new(CURRENCY, Kind::Word).term(),
+        Column::new(CONVERSION_ID, CellKind::Word).required(),
+        Column::new(EVENT, CellKind::Text),
+        Column::new(CONVERTED_AT, CellKind::Stamp).required(),
+        Column::new(SESSION_ID, CellKind::Word),
+        Column::new(USER_PHONE, CellKind::FullPhone).or(&["phone"]),
+        Column::new(VALUE, CellKind::Money),
+        Column::new(CURRENCY, CellKind::Word).term(),
     ],
     key: &[CONVERSION_ID],
     day_of: CONVERTED_AT,
@@ -45,6 +49,6 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places!(PERSON_PLACE = USER_PHONE);
-    row.normalise_phone(PERSON_PLACE);
+    positions!(PERSON_CELL = USER_PHONE);
+    row.normalise_phone(PERSON_CELL);
 }

@@ -1,40 +1,42 @@
-//! Treble's deployments: one row for each time a template was sent to a person.
+//! Treble's deployments: one row for each template that was sent to a person.
 //!
-//! From the deployments export, 10 columns. A later export knows how a send ended, so Delivered
-//! and Failed win over Sent, Sent over In Process; then a row with a response, then one with a
-//! session.
+//! Loaded from the deployments export, 10 columns. A later export has a newer state of a send, so
+//! precedence is: Delivered or Failed, Sent, In Process; then a row with a response; then a row
+//! with a session.
 
 use polars::prelude::*;
 
-use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 use crate::cells::Enumeration;
 use crate::reference::deployment_states;
+use crate::table::{
+    BLANK, Cell, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
+};
 
-pub use super::USER_PHONE;
+pub use crate::table::USER_PHONE;
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "deployments";
 
 columns! {
-    /// The flow that was sent.
+    /// The id of the flow that was sent.
     CONVERSATION_ID = "conversation_id",
     /// The flow's version.
     CONVERSATION_VERSION = "conversation_version",
     /// The person's dialling code.
     USER_COUNTRY_CODE = "user_country_code",
-    /// The person's number as exported, digits.
+    /// The person's number as exported: digits.
     USER_CELLPHONE = "user_cellphone",
     /// When it was sent.
     DEPLOYMENT_TIMESTAMP = "deployment_timestamp",
-    /// When the person first answered.
+    /// When the person first replied.
     USER_RESPONDED_TIMESTAMP = "user_responded_timestamp",
-    /// In Process, Sent, Delivered or Failed.
+    /// `In Process`, `Sent`, `Delivered` or `Failed`.
     DELIVERY_STATUS = "delivery_status",
-    /// Why it failed: a code or a sentence.
+    /// The reason of a failure: a code or a sentence.
     STATUS_DETAIL = "status_detail",
     /// When it was delivered.
     DEPLOYMENT_DELIVERED_TIMESTAMP = "deployment_delivered_timestamp",
-    /// The session that its delivery began.
+    /// The session that the delivery started.
     SESSION_ID = "session_id",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
@@ -42,7 +44,7 @@ columns! {
     STATE = "state",
 }
 
-/// How far a send came. `SUCCESS` says that it was handed over, not that it arrived.
+/// The status of a send. `SUCCESS` means handed over, not delivered.
 pub static DELIVERY_STATUSES: Enumeration = Enumeration::new(&[
     ("In Process", &[]),
     ("Sent", &["SUCCESS"]),
@@ -50,26 +52,26 @@ pub static DELIVERY_STATUSES: Enumeration = Enumeration::new(&[
     ("Failed", &[]),
 ]);
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Treble deployments export",
     columns: &[
-        Column::new(CONVERSATION_ID, Kind::Word),
-        Column::new(CONVERSATION_VERSION, Kind::Integer),
-        Column::new(USER_COUNTRY_CODE, Kind::Phone).term(),
-        Column::new(USER_CELLPHONE, Kind::Phone).required(),
-        Column::new(DEPLOYMENT_TIMESTAMP, Kind::Stamp)
+        Column::new(CONVERSATION_ID, CellKind::Word),
+        Column::new(CONVERSATION_VERSION, CellKind::Integer),
+        Column::new(USER_COUNTRY_CODE, CellKind::Phone).term(),
+        Column::new(USER_CELLPHONE, CellKind::Phone).required(),
+        Column::new(DEPLOYMENT_TIMESTAMP, CellKind::Stamp)
             .required()
             .or(&["Deployment Start Timestamp"]),
-        Column::new(USER_RESPONDED_TIMESTAMP, Kind::Stamp).or(&["User response timestamp"]),
-        Column::new(DELIVERY_STATUS, Kind::Enumeration(&DELIVERY_STATUSES))
+        Column::new(USER_RESPONDED_TIMESTAMP, CellKind::Stamp).or(&["User response timestamp"]),
+        Column::new(DELIVERY_STATUS, CellKind::Enumeration(&DELIVERY_STATUSES))
             .word()
             .required()
             .or(&["Deployment Status"]),
-        Column::new(STATUS_DETAIL, Kind::Word).term().or(&["Failure Reason"]),
-        Column::new(DEPLOYMENT_DELIVERED_TIMESTAMP, Kind::Stamp),
-        Column::new(SESSION_ID, Kind::Word),
+        Column::new(STATUS_DETAIL, CellKind::Word).term().or(&["Failure Reason"]),
+        Column::new(DEPLOYMENT_DELIVERED_TIMESTAMP, CellKind::Stamp),
+        Column::new(SESSION_ID, CellKind::Word),
         Column::derived(USER_PHONE).person(),
         Column::derived(COUNTRY).country(),
         Column::derived(STATE).word(),
@@ -99,29 +101,29 @@ fn failed() -> Expr {
 }
 
 fn derive(row: &mut Row<'_, '_>) {
-    places! {
-        CODE_PLACE = USER_COUNTRY_CODE,
-        NUMBER_PLACE = USER_CELLPHONE,
-        STATUS_PLACE = DELIVERY_STATUS,
-        DETAIL_PLACE = STATUS_DETAIL,
-        PERSON_PLACE = USER_PHONE,
-        COUNTRY_PLACE = COUNTRY,
-        STATE_PLACE = STATE,
+    positions! {
+        CODE_CELL = USER_COUNTRY_CODE,
+        NUMBER_CELL = USER_CELLPHONE,
+        STATUS_CELL = DELIVERY_STATUS,
+        DETAIL_CELL = STATUS_DETAIL,
+        PERSON_CELL = USER_PHONE,
+        COUNTRY_CELL = COUNTRY,
+        STATE_CELL = STATE,
     }
-    row.place_person([PERSON_PLACE, COUNTRY_PLACE], Some(CODE_PLACE), NUMBER_PLACE, None);
+    row.set_person([PERSON_CELL, COUNTRY_CELL], Some(CODE_CELL), NUMBER_CELL, None);
 
-    // An export may put the failure code where the status belongs.
-    let unknown = row.cells[STATUS_PLACE].text().filter(|status| !DELIVERY_STATUSES.has(status));
+    // Some exports have the failure code in the status column.
+    let unknown = row.cells[STATUS_CELL].text().filter(|status| !DELIVERY_STATUSES.has(status));
     let code = unknown.and_then(deployment_states::by_failure_code);
     if let Some(state) = code {
-        let code = std::mem::replace(&mut row.cells[STATUS_PLACE], super::Cell::Text("Failed"));
-        if row.cells[DETAIL_PLACE].text().is_none() {
-            row.cells[DETAIL_PLACE] = code;
-            row.cells[STATE_PLACE] = super::Cell::Text(state.name);
+        let code = std::mem::replace(&mut row.cells[STATUS_CELL], Cell::Text("Failed"));
+        if row.cells[DETAIL_CELL].text().is_none() {
+            row.cells[DETAIL_CELL] = code;
+            row.cells[STATE_CELL] = Cell::Text(state.name);
             return;
         }
     }
-    let status = row.cells[STATUS_PLACE].text().unwrap_or_default();
-    let detail = row.cells[DETAIL_PLACE].text();
-    row.cells[STATE_PLACE] = deployment_states::of(status, detail).map(|state| state.name).into();
+    let status = row.cells[STATUS_CELL].text().unwrap_or_default();
+    let detail = row.cells[DETAIL_CELL].text();
+    row.cells[STATE_CELL] = deployment_states::of(status, detail).map(|state| state.name).into();
 }

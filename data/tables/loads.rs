@@ -1,39 +1,39 @@
-//! What was loaded: one row for each file that is in a table of the lake.
+//! Loaded files: one row for each file and table of the lake.
 //!
-//! No export and no files: a lake reads it from what its commits tell, and a load that was taken
-//! back is in it no more. A file counts once, as it was when it was last loaded.
+//! It has no export and no Parquet files: it is computed from the commits in the transaction log. A
+//! load that was undone is absent. A file that was loaded several times has one row, the last.
 
-use super::{BLANK, Column, Kind, Table};
+use crate::table::{BLANK, CellKind, Column, Table, columns};
 
-/// Its name to queries.
+/// The table's name.
 pub const NAME: &str = "loads";
 
 columns! {
-    /// What names the file's contents as they were read.
+    /// A fingerprint of the file's contents as they were read.
     FILE_ID = "file_id",
-    /// The table that it was loaded into.
+    /// The table that the file was loaded into.
     KIND = "kind",
-    /// When that was committed.
+    /// When the load was committed.
     LOADED_AT = "loaded_at",
-    /// Its records, after the header.
+    /// Records in the file, without the header.
     RECORDS = "records",
-    /// Of them, those that could not be taken.
+    /// Of these, rejected records.
     REJECTED = "rejected",
-    /// Of them, those with at least one stamp that stands for "never".
+    /// Of these, records with at least one sentinel, a stamp that means "never".
     WITH_SENTINEL = "with_sentinel",
 }
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "the lake's own commits",
     columns: &[
-        Column::new(FILE_ID, Kind::Word),
-        Column::new(KIND, Kind::Word).term(),
-        Column::new(LOADED_AT, Kind::Stamp),
-        Column::new(RECORDS, Kind::Count),
-        Column::new(REJECTED, Kind::Count),
-        Column::new(WITH_SENTINEL, Kind::Count),
+        Column::new(FILE_ID, CellKind::Word),
+        Column::new(KIND, CellKind::Word).term(),
+        Column::new(LOADED_AT, CellKind::Stamp),
+        Column::new(RECORDS, CellKind::Count),
+        Column::new(REJECTED, CellKind::Count),
+        Column::new(WITH_SENTINEL, CellKind::Count),
     ],
     key: &[FILE_ID, KIND],
     day_of: LOADED_AT,

@@ -1,32 +1,32 @@
-//! Kaleyra's count of messages: one row for each day, line, country, type and campaign.
+//! Kaleyra's counts of messages: one row for each day, line, country, type and campaign.
 //!
-//! From the summary report for messages, in its old columns and its new ones. A later report has
+//! Loaded from the summary report for messages, with its old or new columns. A later report has
 //! counted more, so the larger counts win.
 
 use polars::prelude::*;
 
-use super::{BLANK, Column, Kind, Table, english};
 use crate::cells::Enumeration;
+use crate::table::{BLANK, CellKind, Column, Table, columns};
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "message_summaries";
 
 columns! {
-    /// The day, as printed.
+    /// The day, as the report prints it.
     DATE = "date",
     /// The WhatsApp Business account.
     WABA_ID = "waba_id",
-    /// The business's line: digits.
+    /// The phone number of the line: digits.
     WA_PHONE_NUMBER = "wa_phone_number",
-    /// The line's name as people see it.
+    /// The display name of the line.
     DISPLAY_NAME = "display_name",
     /// The campaign, in newer reports.
     CAMPAIGN_NAME = "campaign_name",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
-    /// incoming, outgoing or template.
+    /// `incoming`, `outgoing` or `template`.
     MESSAGE_TYPE = "message_type",
-    /// Messages that were to be sent.
+    /// Messages that were submitted.
     CREATED = "created",
     /// Of them, those that failed.
     FAILED = "failed",
@@ -40,7 +40,7 @@ columns! {
     RECEIVED = "received",
 }
 
-/// Which way messages went, and whether a template was used.
+/// The direction of messages; templates apart.
 pub static MESSAGE_TYPES: Enumeration = Enumeration::new(&[
     (
         "incoming",
@@ -53,29 +53,29 @@ pub static MESSAGE_TYPES: Enumeration = Enumeration::new(&[
     ("template", &["Template message"]),
 ]);
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Kaleyra summary report, messages",
     columns: &[
-        Column::new(DATE, Kind::Date).required(),
-        Column::new(WABA_ID, Kind::Word),
-        Column::new(WA_PHONE_NUMBER, Kind::Phone).line().or(&["WA PHONE"]),
-        Column::new(DISPLAY_NAME, Kind::Dashed),
-        Column::new(CAMPAIGN_NAME, Kind::Dashed),
-        Column::new(COUNTRY, Kind::Country).or(&["DESTINATION"]),
-        Column::new(MESSAGE_TYPE, Kind::Enumeration(&MESSAGE_TYPES)).word().required(),
-        Column::new(CREATED, Kind::Count),
-        Column::new(FAILED, Kind::Count),
-        Column::new(SENT, Kind::Count),
-        Column::new(DELIVERED, Kind::Count),
-        Column::new(READ, Kind::Count),
-        Column::new(RECEIVED, Kind::Count),
+        Column::new(DATE, CellKind::Date).required(),
+        Column::new(WABA_ID, CellKind::Word),
+        Column::new(WA_PHONE_NUMBER, CellKind::Phone).line().or(&["WA PHONE"]),
+        Column::new(DISPLAY_NAME, CellKind::Dashed),
+        Column::new(CAMPAIGN_NAME, CellKind::Dashed),
+        Column::new(COUNTRY, CellKind::Country).or(&["DESTINATION"]),
+        Column::new(MESSAGE_TYPE, CellKind::Enumeration(&MESSAGE_TYPES)).word().required(),
+        Column::new(CREATED, CellKind::Count),
+        Column::new(FAILED, CellKind::Count),
+        Column::new(SENT, CellKind::Count),
+        Column::new(DELIVERED, CellKind::Count),
+        Column::new(READ, CellKind::Count),
+        Column::new(RECEIVED, CellKind::Count),
     ],
     key: &[DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE, CAMPAIGN_NAME],
     day_of: DATE,
     precedence: || vec![col(CREATED), col(RECEIVED)],
     sort: &[WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE, CAMPAIGN_NAME],
-    language: |title| english(&TABLE, title),
+    decimal_mark: |title| TABLE.english_mark(title),
     ..BLANK
 };

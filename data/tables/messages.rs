@@ -1,40 +1,42 @@
-//! Kaleyra's messages: one row for each message submitted or received.
+//! Kaleyra's messages: one row for each message that was submitted or received.
 //!
-//! From the tabular report, 24 columns. A message is placed once, at the moment it was created. A
-//! later export has seen more of its way: seen wins over delivered, delivered over sent or failed.
+//! Loaded from the tabular report, 24 columns. Its creation time assigns a message to a day. A later
+//! export has a newer state of it, so precedence is: seen, delivered, sent or failed.
 
 use polars::prelude::*;
 
-use super::{BLANK, Cell, Column, Kind, MESSAGE_KEY, Row, Table, USER_KEY};
 use crate::cells::Enumeration;
+use crate::table::{
+    BLANK, Cell, CellKind, Column, MESSAGE_KEY, Row, Table, USER_KEY, columns, positions,
+};
 
-pub use super::USER_PHONE;
+pub use crate::table::USER_PHONE;
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "messages";
 
 columns! {
     /// The WhatsApp Business account.
     WABA_ID = "waba_id",
-    /// A message's id.
+    /// The id of the message.
     WHATSAPP_ID = "whatsapp_id",
-    /// Who sent it: digits.
+    /// The sender: digits.
     FROM = "from",
-    /// Who got it: digits.
+    /// The recipient: digits.
     TO = "to",
-    /// incoming or outgoing.
+    /// `incoming` or `outgoing`.
     MESSAGE_DIRECTION = "message_direction",
-    /// api, campaign or webhook.
+    /// `api`, `campaign` or `webhook`.
     SOURCE = "source",
-    /// template, text, image, media, contact or location.
+    /// `template`, `text`, `image`, `media`, `contact` or `location`.
     FORMAT = "format",
-    /// Why it failed, in words.
+    /// The reason of a failure, a sentence.
     REASON_FOR_FAILURE = "reason_for_failure",
-    /// The person's country as the export names it.
+    /// The person's country as the export spells it.
     COUNTRY_NAME = "country_name",
-    /// The template that was used.
+    /// The name of the template that was used.
     TEMPLATE_NAME = "template_name",
-    /// Its text.
+    /// The text.
     MESSAGE = "message",
     /// When it was submitted or received.
     CREATED_AT = "created_at",
@@ -48,37 +50,37 @@ columns! {
     SEEN_AT = "seen_at",
     /// `session_incoming`, `session_outgoing` or `template`.
     PARENT_SERVICE_TYPE = "parent_service_type",
-    /// Who began the conversation, or its category.
+    /// Who started the conversation, or its category: see [`CONVERSATION_TYPES`].
     CONVERSATION_TYPE = "conversation_type",
-    /// The conversation of 24 hours that it belongs to.
+    /// The 24-hour conversation that it belongs to.
     CONVERSATION_ID = "conversation_id",
     /// `conversation_start` or `in_conversation`.
     CONVERSATION_MSG_TYPE = "conversation_msg_type",
-    /// The campaign.
+    /// The id of the campaign.
     CAMPAIGN_ID = "campaign_id",
-    /// The caller's own reference.
+    /// The API caller's reference.
     REF = "ref",
-    /// The caller's second reference.
+    /// The API caller's second reference.
     REF1 = "ref1",
-    /// The caller's third reference.
+    /// The API caller's third reference.
     REF2 = "ref2",
-    /// The business's line: digits.
+    /// The phone number of the line: digits.
     LINE = "line",
     /// The person's country, ISO 3166-1 alpha-2.
     COUNTRY = "country",
-    /// incoming, outgoing or template.
+    /// `incoming`, `outgoing` or `template`.
     MESSAGE_TYPE = "message_type",
 }
 
-/// Which way a message went. The report says `true` for incoming.
+/// The direction of a message. The report writes `true` for incoming.
 pub static DIRECTIONS: Enumeration =
     Enumeration::new(&[("incoming", &["true", "1", "yes"]), ("outgoing", &["false", "0", "no"])]);
 
-/// What submitted a message.
+/// The channel through which a message was submitted.
 pub static SOURCES: Enumeration =
     Enumeration::new(&[("api", &[]), ("campaign", &[]), ("webhook", &[])]);
 
-/// What a message is made of.
+/// The format of a message.
 pub static FORMATS: Enumeration = Enumeration::new(&[
     ("template", &[]),
     ("text", &[]),
@@ -88,11 +90,11 @@ pub static FORMATS: Enumeration = Enumeration::new(&[
     ("location", &[]),
 ]);
 
-/// Which service carried a message.
+/// The service that carried a message.
 pub static PARENT_SERVICE_TYPES: Enumeration =
     Enumeration::new(&[("session_incoming", &[]), ("session_outgoing", &[]), ("template", &[])]);
 
-/// Who began a conversation; since June 2023 its category.
+/// Who started a conversation; since June 2023, its category.
 pub static CONVERSATION_TYPES: Enumeration = Enumeration::new(&[
     ("business_initiated", &[]),
     ("user_initiated", &[]),
@@ -105,39 +107,39 @@ pub static CONVERSATION_TYPES: Enumeration = Enumeration::new(&[
     ("service", &[]),
 ]);
 
-/// Whether a message began its conversation.
+/// The position of a message in its conversation: the first or a later one.
 pub static CONVERSATION_MSG_TYPES: Enumeration =
     Enumeration::new(&[("conversation_start", &[]), ("in_conversation", &[])]);
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Kaleyra tabular report",
     columns: &[
-        Column::new(WABA_ID, Kind::Word),
-        Column::new(WHATSAPP_ID, Kind::Word).required(),
-        Column::new(FROM, Kind::Phone),
-        Column::new(TO, Kind::Phone),
-        Column::new(MESSAGE_DIRECTION, Kind::Closed(&DIRECTIONS)).word().required(),
-        Column::new(SOURCE, Kind::Enumeration(&SOURCES)),
-        Column::new(FORMAT, Kind::Enumeration(&FORMATS)),
-        Column::new(REASON_FOR_FAILURE, Kind::Word).term(),
-        Column::new(COUNTRY_NAME, Kind::Word).term().or(&["COUNTRY"]),
-        Column::new(TEMPLATE_NAME, Kind::Word).term(),
-        Column::new(MESSAGE, Kind::Text),
-        Column::new(CREATED_AT, Kind::Stamp).required(),
-        Column::new(FAILED_AT, Kind::Stamp),
-        Column::new(SENT_AT, Kind::Stamp),
-        Column::new(DELIVERED_AT, Kind::Stamp),
-        Column::new(SEEN_AT, Kind::Stamp),
-        Column::new(PARENT_SERVICE_TYPE, Kind::Enumeration(&PARENT_SERVICE_TYPES)),
-        Column::new(CONVERSATION_TYPE, Kind::Enumeration(&CONVERSATION_TYPES)).word(),
-        Column::new(CONVERSATION_ID, Kind::Word),
-        Column::new(CONVERSATION_MSG_TYPE, Kind::Enumeration(&CONVERSATION_MSG_TYPES)),
-        Column::new(CAMPAIGN_ID, Kind::Word),
-        Column::new(REF, Kind::Word).term(),
-        Column::new(REF1, Kind::Word).term(),
-        Column::new(REF2, Kind::Word).term(),
+        Column::new(WABA_ID, CellKind::Word),
+        Column::new(WHATSAPP_ID, CellKind::Word).required(),
+        Column::new(FROM, CellKind::Phone),
+        Column::new(TO, CellKind::Phone),
+        Column::new(MESSAGE_DIRECTION, CellKind::Closed(&DIRECTIONS)).word().required(),
+        Column::new(SOURCE, CellKind::Enumeration(&SOURCES)),
+        Column::new(FORMAT, CellKind::Enumeration(&FORMATS)),
+        Column::new(REASON_FOR_FAILURE, CellKind::Word).term(),
+        Column::new(COUNTRY_NAME, CellKind::Word).term().or(&["COUNTRY"]),
+        Column::new(TEMPLATE_NAME, CellKind::Word).term(),
+        Column::new(MESSAGE, CellKind::Text),
+        Column::new(CREATED_AT, CellKind::Stamp).required(),
+        Column::new(FAILED_AT, CellKind::Stamp),
+        Column::new(SENT_AT, CellKind::Stamp),
+        Column::new(DELIVERED_AT, CellKind::Stamp),
+        Column::new(SEEN_AT, CellKind::Stamp),
+        Column::new(PARENT_SERVICE_TYPE, CellKind::Enumeration(&PARENT_SERVICE_TYPES)),
+        Column::new(CONVERSATION_TYPE, CellKind::Enumeration(&CONVERSATION_TYPES)).word(),
+        Column::new(CONVERSATION_ID, CellKind::Word),
+        Column::new(CONVERSATION_MSG_TYPE, CellKind::Enumeration(&CONVERSATION_MSG_TYPES)),
+        Column::new(CAMPAIGN_ID, CellKind::Word),
+        Column::new(REF, CellKind::Word).term(),
+        Column::new(REF1, CellKind::Word).term(),
+        Column::new(REF2, CellKind::Word).term(),
         Column::derived(LINE).line(),
         Column::derived(USER_PHONE).person(),
         Column::derived(COUNTRY).country(),
@@ -161,35 +163,35 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places! {
-        SENDER_PLACE = FROM,
-        RECEIVER_PLACE = TO,
-        DIRECTION_PLACE = MESSAGE_DIRECTION,
-        FORMAT_PLACE = FORMAT,
-        COUNTRY_NAME_PLACE = COUNTRY_NAME,
-        TEMPLATE_PLACE = TEMPLATE_NAME,
-        SERVICE_PLACE = PARENT_SERVICE_TYPE,
-        LINE_PLACE = LINE,
-        PERSON_PLACE = USER_PHONE,
-        COUNTRY_PLACE = COUNTRY,
-        TYPE_PLACE = MESSAGE_TYPE,
+    positions! {
+        SENDER_CELL = FROM,
+        RECEIVER_CELL = TO,
+        DIRECTION_CELL = MESSAGE_DIRECTION,
+        FORMAT_CELL = FORMAT,
+        COUNTRY_NAME_CELL = COUNTRY_NAME,
+        TEMPLATE_CELL = TEMPLATE_NAME,
+        SERVICE_CELL = PARENT_SERVICE_TYPE,
+        LINE_CELL = LINE,
+        PERSON_CELL = USER_PHONE,
+        COUNTRY_CELL = COUNTRY,
+        TYPE_CELL = MESSAGE_TYPE,
     }
-    let incoming = row.cells[DIRECTION_PLACE].text() == Some("incoming");
+    let incoming = row.cells[DIRECTION_CELL].text() == Some("incoming");
     let (line, person) =
-        if incoming { (RECEIVER_PLACE, SENDER_PLACE) } else { (SENDER_PLACE, RECEIVER_PLACE) };
-    row.cells[LINE_PLACE] = row.cells[line].clone();
-    row.place_person([PERSON_PLACE, COUNTRY_PLACE], None, person, Some(COUNTRY_NAME_PLACE));
+        if incoming { (RECEIVER_CELL, SENDER_CELL) } else { (SENDER_CELL, RECEIVER_CELL) };
+    row.cells[LINE_CELL] = row.cells[line].clone();
+    row.set_person([PERSON_CELL, COUNTRY_CELL], None, person, Some(COUNTRY_NAME_CELL));
 
     let says_template = |at: usize| row.cells[at].text() == Some("template");
     let message_type = if incoming {
         "incoming"
-    } else if says_template(SERVICE_PLACE)
-        || says_template(FORMAT_PLACE)
-        || row.cells[TEMPLATE_PLACE].text().is_some()
+    } else if says_template(SERVICE_CELL)
+        || says_template(FORMAT_CELL)
+        || row.cells[TEMPLATE_CELL].text().is_some()
     {
         "template"
     } else {
         "outgoing"
     };
-    row.cells[TYPE_PLACE] = Cell::Text(message_type);
+    row.cells[TYPE_CELL] = Cell::Text(message_type);
 }

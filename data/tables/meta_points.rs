@@ -1,51 +1,51 @@
-//! Meta's own figures: one row for each point of a response of its analytics API.
+//! Meta's own figures: one row for each data point of its analytics API.
 //!
-//! From the answers to `analytics`, `conversation_analytics`, `pricing_analytics` and
-//! `template_analytics`, in JSON. A point is told apart by everything but its measures; asked again
-//! later, Meta has counted more.
+//! Loaded from JSON responses to `analytics`, `conversation_analytics`, `pricing_analytics` and
+//! `template_analytics`. The key of a point is everything but its measures. A later response has
+//! counted more, so the larger counts win.
 
 use polars::prelude::*;
 
-use super::{BLANK, Cell, Column, Fate, Kind, Row, Table};
 use crate::cells::Enumeration;
+use crate::table::{BLANK, Cell, CellKind, Column, Fate, Row, Table, columns, positions};
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "meta_points";
 
 columns! {
-    /// The WhatsApp Business account; null where the response does not say it.
+    /// The WhatsApp Business account; null if the response does not name it.
     WABA_ID = "waba_id",
-    /// Which of the four.
+    /// The API field, one of [`FIELDS`].
     FIELD = "field",
-    /// `HALF_HOUR`, DAY or MONTH.
+    /// `HALF_HOUR`, `DAY` or `MONTH`.
     GRANULARITY = "granularity",
-    /// Where the bucket starts, in seconds since 1970.
+    /// The start of the time bucket, in seconds since 1970.
     START = "start",
-    /// Where the next bucket starts.
+    /// The end of the time bucket, exclusive.
     END = "end",
-    /// What the response is broken down by: a list of Meta's words.
+    /// The dimensions of the response, a list of Meta's names.
     DIMENSIONS = "dimensions",
-    /// The lines that an `analytics` response names: a list.
+    /// The lines that an `analytics` response covers, a list.
     PHONE_NUMBERS = "phone_numbers",
-    /// The countries that an `analytics` response names: a list.
+    /// The countries that an `analytics` response covers, a list.
     COUNTRY_CODES = "country_codes",
-    /// The business's line.
+    /// The phone number of the line.
     PHONE_NUMBER = "phone_number",
     /// The person's country.
     COUNTRY = "country",
-    /// AUTHENTICATION, MARKETING, SERVICE, UTILITY, …
+    /// `AUTHENTICATION`, `MARKETING`, `SERVICE`, `UTILITY`, …
     CONVERSATION_CATEGORY = "conversation_category",
-    /// REGULAR, `FREE_TIER`, `FREE_ENTRY_POINT`, …
+    /// `REGULAR`, `FREE_TIER`, `FREE_ENTRY_POINT`, …
     CONVERSATION_TYPE = "conversation_type",
-    /// `BUSINESS_INITIATED`, `USER_INITIATED`, UNKNOWN
+    /// `BUSINESS_INITIATED`, `USER_INITIATED`, `UNKNOWN`.
     CONVERSATION_DIRECTION = "conversation_direction",
-    /// AUTHENTICATION, MARKETING, SERVICE, UTILITY, …
+    /// `AUTHENTICATION`, `MARKETING`, `SERVICE`, `UTILITY`, …
     PRICING_CATEGORY = "pricing_category",
-    /// REGULAR, `FREE_CUSTOMER_SERVICE`, `FREE_ENTRY_POINT`, …
+    /// `REGULAR`, `FREE_CUSTOMER_SERVICE`, `FREE_ENTRY_POINT`, …
     PRICING_TYPE = "pricing_type",
-    /// `LOWER:UPPER`, UPPER a number or MAX.
+    /// `LOWER:UPPER`, where `UPPER` is a number or `MAX`.
     TIER = "tier",
-    /// The template.
+    /// The id of the template.
     TEMPLATE_ID = "template_id",
     /// Messages sent.
     SENT = "sent",
@@ -57,24 +57,24 @@ columns! {
     CLICKED = "clicked",
     /// Conversations.
     CONVERSATION = "conversation",
-    /// Messages delivered, as they are priced.
+    /// Messages delivered, the unit of per-message pricing.
     VOLUME = "volume",
-    /// What they cost, in the account's currency.
+    /// The cost, in the account's currency.
     COST = "cost",
 }
 
-/// The four that Meta answers, in the catalog's order.
+/// The four API fields, in the order of the catalog.
 pub const FIELDS: [&str; 4] =
     ["analytics", "conversation_analytics", "pricing_analytics", "template_analytics"];
 
-/// What a point measures, which tells no point from another.
+/// The measures of a point: all columns that are not in the key.
 pub const MEASURES: [&str; 7] = [SENT, DELIVERED, READ, CLICKED, CONVERSATION, VOLUME, COST];
 
-/// The lengths of a bucket; some fields call days and months by other words.
+/// The lengths of a time bucket; some API fields have other words for days and months.
 pub static GRANULARITIES: Enumeration =
     Enumeration::new(&[("HALF_HOUR", &[]), ("DAY", &["DAILY"]), ("MONTH", &["MONTHLY"])]);
 
-/// Meta's words for what points are broken down by, and the column of each.
+/// Meta's dimensions, each with its column.
 pub const DIMENSION_COLUMNS: [(&str, &str); 8] = [
     ("CONVERSATION_CATEGORY", CONVERSATION_CATEGORY),
     ("CONVERSATION_DIRECTION", CONVERSATION_DIRECTION),
@@ -86,35 +86,35 @@ pub const DIMENSION_COLUMNS: [(&str, &str); 8] = [
     ("TIER", TIER),
 ];
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Meta API responses, JSON",
     columns: &[
-        Column::new(WABA_ID, Kind::Word),
-        Column::new(FIELD, Kind::Word).term().required(),
-        Column::new(GRANULARITY, Kind::Enumeration(&GRANULARITIES)),
-        Column::new(START, Kind::Seconds).required(),
-        Column::new(END, Kind::Seconds).required(),
-        Column::new(DIMENSIONS, Kind::List).term(),
-        Column::new(PHONE_NUMBERS, Kind::List).line(),
-        Column::new(COUNTRY_CODES, Kind::List).term(),
-        Column::new(PHONE_NUMBER, Kind::Phone).line(),
-        Column::new(COUNTRY, Kind::Word).country(),
-        Column::new(CONVERSATION_CATEGORY, Kind::Word).word(),
-        Column::new(CONVERSATION_TYPE, Kind::Word).word(),
-        Column::new(CONVERSATION_DIRECTION, Kind::Word).word(),
-        Column::new(PRICING_CATEGORY, Kind::Word).word(),
-        Column::new(PRICING_TYPE, Kind::Word).word(),
-        Column::new(TIER, Kind::Word).term(),
-        Column::new(TEMPLATE_ID, Kind::Word),
-        Column::new(SENT, Kind::Count),
-        Column::new(DELIVERED, Kind::Count),
-        Column::new(READ, Kind::Count),
-        Column::new(CLICKED, Kind::Count),
-        Column::new(CONVERSATION, Kind::Count),
-        Column::new(VOLUME, Kind::Count),
-        Column::new(COST, Kind::Money),
+        Column::new(WABA_ID, CellKind::Word),
+        Column::new(FIELD, CellKind::Word).term().required(),
+        Column::new(GRANULARITY, CellKind::Enumeration(&GRANULARITIES)),
+        Column::new(START, CellKind::Seconds).required(),
+        Column::new(END, CellKind::Seconds).required(),
+        Column::new(DIMENSIONS, CellKind::List).term(),
+        Column::new(PHONE_NUMBERS, CellKind::List).line(),
+        Column::new(COUNTRY_CODES, CellKind::List).term(),
+        Column::new(PHONE_NUMBER, CellKind::Phone).line(),
+        Column::new(COUNTRY, CellKind::Word).country(),
+        Column::new(CONVERSATION_CATEGORY, CellKind::Word).word(),
+        Column::new(CONVERSATION_TYPE, CellKind::Word).word(),
+        Column::new(CONVERSATION_DIRECTION, CellKind::Word).word(),
+        Column::new(PRICING_CATEGORY, CellKind::Word).word(),
+        Column::new(PRICING_TYPE, CellKind::Word).word(),
+        Column::new(TIER, CellKind::Word).term(),
+        Column::new(TEMPLATE_ID, CellKind::Word),
+        Column::new(SENT, CellKind::Count),
+        Column::new(DELIVERED, CellKind::Count),
+        Column::new(READ, CellKind::Count),
+        Column::new(CLICKED, CellKind::Count),
+        Column::new(CONVERSATION, CellKind::Count),
+        Column::new(VOLUME, CellKind::Count),
+        Column::new(COST, CellKind::Money),
     ],
     key: &[
         WABA_ID,
@@ -144,24 +144,24 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places! {
-        GRANULARITY_PLACE = GRANULARITY,
-        START_PLACE = START,
-        END_PLACE = END,
+    positions! {
+        GRANULARITY_CELL = GRANULARITY,
+        START_CELL = START,
+        END_CELL = END,
     }
-    let (&Cell::Count(start), &Cell::Count(end)) = (&row.cells[START_PLACE], &row.cells[END_PLACE])
+    let (&Cell::Count(start), &Cell::Count(end)) = (&row.cells[START_CELL], &row.cells[END_CELL])
     else {
         return;
     };
     if end <= start {
-        row.fate = Fate::Refused { column: END, reason: "a bucket that ends before it starts" };
+        row.fate = Fate::Rejected { column: END, reason: "a bucket that ends before it starts" };
     }
-    if row.cells[GRANULARITY_PLACE].is_null() {
-        row.cells[GRANULARITY_PLACE] = granularity(end.saturating_sub(start)).into();
+    if row.cells[GRANULARITY_CELL].is_null() {
+        row.cells[GRANULARITY_CELL] = granularity(end.saturating_sub(start)).into();
     }
 }
 
-/// What a bucket of so many seconds is called; a day may have 23 or 25 hours.
+/// The granularity of a time bucket of that length. With DST, a day may have 23 or 25 hours.
 fn granularity(seconds: i64) -> Option<&'static str> {
     const HOUR: i64 = 3_600;
     const DAY: i64 = 24 * HOUR;
@@ -178,14 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_all_but_the_measures() {
+    fn key_is_all_columns_but_the_measures() {
         let others = TABLE.columns.iter().map(|c| c.name).filter(|name| !MEASURES.contains(name));
         assert!(others.eq(TABLE.key.iter().copied()));
     }
 
     #[test]
-    fn granularities_by_length() {
-        // June of 2023, and November, in which clocks go back, in Los Angeles.
+    fn granularity_follows_from_the_length_of_a_bucket() {
+        // In Los Angeles: June 2023, and November, in which DST ends.
         assert_eq!(granularity(1_688_194_800 - 1_685_602_800), Some("MONTH"));
         assert_eq!(granularity(30 * 86_400 + 3_600), Some("MONTH"));
         assert_eq!(granularity(82_800), Some("DAY"));

@@ -1,32 +1,32 @@
-//! What messages and conversations cost: one row for each day on which a price begins to hold,
-//! country, category and tier.
+//! Prices of messages and conversations: one row for each effective date, country, category and
+//! tier.
 //!
-//! From a rate card of the business's own. A later revision of a price wins.
+//! Loaded from a rate card, a file of the business's own. A later revision of a price wins.
 
 use polars::prelude::*;
 
-use super::{BLANK, CURRENCY, Cell, Column, Kind, Row, Table};
 use crate::cells::Enumeration;
+use crate::table::{BLANK, CURRENCY, Cell, CellKind, Column, Row, Table, columns, positions};
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "rates";
 
 columns! {
-    /// The first day on which it holds.
+    /// The first day on which the price is effective.
     EFFECTIVE_FROM = "effective_from",
     /// The person's country, ISO 3166-1 alpha-2; null for any.
     COUNTRY = "country",
     /// A session type or one of Meta's categories, in lower case.
     CATEGORY = "category",
-    /// How many of a month come before the first that it is for, and that one.
+    /// The price applies from this unit of a calendar month on. Units count from 1; 0 is all.
     TIER_FROM = "tier_from",
-    /// What one costs.
+    /// The price of one unit.
     PRICE = "price",
-    /// Which version of this price it is.
+    /// The version of the price.
     REVISION = "revision",
 }
 
-/// What is priced: session types, then Meta's categories.
+/// What is priced: session types, then Meta's categories of messages.
 pub static CATEGORIES: Enumeration = Enumeration::new(&[
     ("business_initiated", &[]),
     ("user_initiated", &[]),
@@ -39,18 +39,18 @@ pub static CATEGORIES: Enumeration = Enumeration::new(&[
     ("marketing_lite", &[]),
 ]);
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "a rate card",
     columns: &[
-        Column::new(EFFECTIVE_FROM, Kind::Date).required(),
-        Column::new(COUNTRY, Kind::Country),
-        Column::new(CATEGORY, Kind::Enumeration(&CATEGORIES)).required(),
-        Column::new(TIER_FROM, Kind::Count),
-        Column::new(PRICE, Kind::Money).required(),
-        Column::new(CURRENCY, Kind::Word).term(),
-        Column::new(REVISION, Kind::Count),
+        Column::new(EFFECTIVE_FROM, CellKind::Date).required(),
+        Column::new(COUNTRY, CellKind::Country),
+        Column::new(CATEGORY, CellKind::Enumeration(&CATEGORIES)).required(),
+        Column::new(TIER_FROM, CellKind::Count),
+        Column::new(PRICE, CellKind::Money).required(),
+        Column::new(CURRENCY, CellKind::Word).term(),
+        Column::new(REVISION, CellKind::Count),
     ],
     key: &[EFFECTIVE_FROM, COUNTRY, CATEGORY, TIER_FROM],
     day_of: EFFECTIVE_FROM,
@@ -61,21 +61,21 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places! {
-        COUNTRY_PLACE = COUNTRY,
-        CATEGORY_PLACE = CATEGORY,
-        TIER_PLACE = TIER_FROM,
-        REVISION_PLACE = REVISION,
+    positions! {
+        COUNTRY_CELL = COUNTRY,
+        CATEGORY_CELL = CATEGORY,
+        TIER_CELL = TIER_FROM,
+        REVISION_CELL = REVISION,
     }
-    if row.cells[COUNTRY_PLACE].text() == Some("*") {
-        row.cells[COUNTRY_PLACE] = Cell::Null;
+    if row.cells[COUNTRY_CELL].text() == Some("*") {
+        row.cells[COUNTRY_CELL] = Cell::Null;
     }
-    if let Some(category) = row.cells[CATEGORY_PLACE].text().map(str::to_lowercase) {
-        row.cells[CATEGORY_PLACE] = Cell::Owned(category);
+    if let Some(category) = row.cells[CATEGORY_CELL].text().map(str::to_lowercase) {
+        row.cells[CATEGORY_CELL] = Cell::Owned(category);
     }
-    for place in [TIER_PLACE, REVISION_PLACE] {
-        if row.cells[place].is_null() {
-            row.cells[place] = Cell::Count(0);
+    for at in [TIER_CELL, REVISION_CELL] {
+        if row.cells[at].is_null() {
+            row.cells[at] = Cell::Count(0);
         }
     }
 }

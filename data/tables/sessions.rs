@@ -1,71 +1,73 @@
-//! Treble's sessions: one row a session, a stretch of talk between a person and a flow.
+//! Treble's sessions: one row for each conversation of a person with a flow.
 //!
-//! From the sessions export, 27 columns. A later export of the same session knows more of it, so
-//! the row that is further along wins: finished over open, then the later finish, then the later
-//! last message, then the status nearer the end.
+//! Loaded from the sessions export, 27 columns. A later export has a newer state of the same
+//! session, so precedence is: finished over open, the later finish, the later last message, the
+//! later status.
 
 use polars::prelude::*;
 
-use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
 use crate::cells::Enumeration;
+use crate::table::{
+    BLANK, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
+};
 
-pub use super::USER_PHONE;
+pub use crate::table::USER_PHONE;
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "sessions";
 
 columns! {
-    /// A session's id.
+    /// The id of the session.
     SESSION_ID = "session_id",
-    /// The session that redirected here.
+    /// The session that redirected the person to this one.
     PARENT_SESSION_ID = "parent_session_id",
-    /// When it began.
+    /// When it started.
     SESSION_STARTED_TIMESTAMP = "session_started_timestamp",
-    /// When it ended; null while open.
+    /// When it ended; null while it is open.
     SESSION_FINISHED_TIMESTAMP = "session_finished_timestamp",
-    /// Outbound or Inbound.
+    /// `Outbound` or `Inbound`.
     SESSION_TYPE = "session_type",
-    /// BOT, AGENTS or RATING.
+    /// `BOT`, `AGENTS` or `RATING`.
     SESSION_STATUS = "session_status",
-    /// The flow.
+    /// The id of the flow.
     CONVERSATION_ID = "conversation_id",
     /// The flow's version.
     CONVERSATION_VERSION = "conversation_version",
     /// The person's dialling code.
     USER_COUNTRY_CODE = "user_country_code",
-    /// The person's number as exported, digits.
+    /// The person's number as exported: digits.
     USER_CELLPHONE = "user_cellphone",
-    /// The business's line.
+    /// The phone number of the line: digits.
     LINE_WHATSAPP_NUMBER = "line_whatsapp_number",
-    /// The line's name as people see it.
+    /// The display name of the line.
     LINE_WHATSAPP_DISPLAY_NAME = "line_whatsapp_display_name",
-    /// When the person first wrote.
+    /// The person's first message.
     FIRST_MESSAGE_TIMESTAMP = "first_message_timestamp",
-    /// What the person first wrote, if text.
+    /// The text of that message, if it has one.
     FIRST_MESSAGE = "first_message",
-    /// When the person last wrote.
+    /// The person's last message.
     LAST_MESSAGE_TIMESTAMP = "last_message_timestamp",
-    /// What the person last wrote, if text.
+    /// The text of that message, if it has one.
     LAST_MESSAGE = "last_message",
-    /// The last node of the flow that was reached.
+    /// The last node of the flow that the person reached.
     LAST_NODE_ID = "last_node_id",
-    /// Where the ad or post is.
+    /// The URL of the ad or post.
     META_SOURCE_URL = "meta_source_url",
-    /// Ad or Post.
+    /// `Ad` or `Post`.
     META_SOURCE_TYPE = "meta_source_type",
-    /// The ad's or post's id.
+    /// The id of the ad or post.
     META_SOURCE_ID = "meta_source_id",
-    /// The ad's or post's headline.
+    /// The headline of the ad or post.
     META_SOURCE_HEADLINE = "meta_source_headline",
-    /// The ad's or post's text.
+    /// The text of the ad or post.
     META_SOURCE_BODY = "meta_source_body",
-    /// Image or Video.
+    /// `Image` or `Video`.
     META_SOURCE_MEDIA_TYPE = "meta_source_media_type",
-    /// Where its media is.
+    /// The URL of its image or video.
     META_SOURCE_MEDIA_URL = "meta_source_media_url",
-    /// Where its thumbnail is.
+    /// The URL of its thumbnail.
     META_SOURCE_THUMBNAIL_URL = "meta_source_thumbnail_url",
-    /// The campaign of the WhatsApp link that was followed.
+    /// The campaign of the WhatsApp link that the person followed.
     WHATSAPP_LINK_CAMPAIGN_NAME = "whatsapp_link_campaign_name",
     /// The platform of that link.
     WHATSAPP_LINK_CAMPAIGN_SOURCE = "whatsapp_link_campaign_source",
@@ -73,52 +75,52 @@ columns! {
     COUNTRY = "country",
 }
 
-/// How a session began.
+/// Who started a session: the business (`Outbound`) or the person (`Inbound`).
 pub static SESSION_TYPES: Enumeration = Enumeration::new(&[("Outbound", &[]), ("Inbound", &[])]);
 
-/// Who holds a session. Treble's newer exports say `AI` and `HumanHandover`.
+/// Who handles a session, in order. Treble's newer exports say `AI` and `HumanHandover`.
 pub static SESSION_STATUSES: Enumeration =
     Enumeration::new(&[("BOT", &["AI"]), ("AGENTS", &["HumanHandover"]), ("RATING", &[])]);
 
-/// What on Meta led to a session.
+/// The type of Meta content that led to a session.
 pub static META_SOURCE_TYPES: Enumeration = Enumeration::new(&[("Ad", &[]), ("Post", &[])]);
 
-/// What the ad or post shows.
+/// The media that an ad or post shows.
 pub static META_SOURCE_MEDIA_TYPES: Enumeration =
     Enumeration::new(&[("Image", &[]), ("Video", &[])]);
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Treble sessions export",
     columns: &[
-        Column::new(SESSION_ID, Kind::Word).required(),
-        Column::new(PARENT_SESSION_ID, Kind::Word),
-        Column::new(SESSION_STARTED_TIMESTAMP, Kind::Stamp).required(),
-        Column::new(SESSION_FINISHED_TIMESTAMP, Kind::Stamp),
-        Column::new(SESSION_TYPE, Kind::Enumeration(&SESSION_TYPES)).word(),
-        Column::new(SESSION_STATUS, Kind::Enumeration(&SESSION_STATUSES)).word(),
-        Column::new(CONVERSATION_ID, Kind::Word),
-        Column::new(CONVERSATION_VERSION, Kind::Integer),
-        Column::new(USER_COUNTRY_CODE, Kind::Phone).term(),
-        Column::new(USER_CELLPHONE, Kind::Phone),
-        Column::new(LINE_WHATSAPP_NUMBER, Kind::Phone).line(),
-        Column::new(LINE_WHATSAPP_DISPLAY_NAME, Kind::Text),
-        Column::new(FIRST_MESSAGE_TIMESTAMP, Kind::Stamp),
-        Column::new(FIRST_MESSAGE, Kind::Text),
-        Column::new(LAST_MESSAGE_TIMESTAMP, Kind::Stamp),
-        Column::new(LAST_MESSAGE, Kind::Text),
-        Column::new(LAST_NODE_ID, Kind::Word),
-        Column::new(META_SOURCE_URL, Kind::Word).term(),
-        Column::new(META_SOURCE_TYPE, Kind::Enumeration(&META_SOURCE_TYPES)),
-        Column::new(META_SOURCE_ID, Kind::Word),
-        Column::new(META_SOURCE_HEADLINE, Kind::Text),
-        Column::new(META_SOURCE_BODY, Kind::Text),
-        Column::new(META_SOURCE_MEDIA_TYPE, Kind::Enumeration(&META_SOURCE_MEDIA_TYPES)),
-        Column::new(META_SOURCE_MEDIA_URL, Kind::Word).term(),
-        Column::new(META_SOURCE_THUMBNAIL_URL, Kind::Word).term(),
-        Column::new(WHATSAPP_LINK_CAMPAIGN_NAME, Kind::Text),
-        Column::new(WHATSAPP_LINK_CAMPAIGN_SOURCE, Kind::Word).term(),
+        Column::new(SESSION_ID, CellKind::Word).required(),
+        Column::new(PARENT_SESSION_ID, CellKind::Word),
+        Column::new(SESSION_STARTED_TIMESTAMP, CellKind::Stamp).required(),
+        Column::new(SESSION_FINISHED_TIMESTAMP, CellKind::Stamp),
+        Column::new(SESSION_TYPE, CellKind::Enumeration(&SESSION_TYPES)).word(),
+        Column::new(SESSION_STATUS, CellKind::Enumeration(&SESSION_STATUSES)).word(),
+        Column::new(CONVERSATION_ID, CellKind::Word),
+        Column::new(CONVERSATION_VERSION, CellKind::Integer),
+        Column::new(USER_COUNTRY_CODE, CellKind::Phone).term(),
+        Column::new(USER_CELLPHONE, CellKind::Phone),
+        Column::new(LINE_WHATSAPP_NUMBER, CellKind::Phone).line(),
+        Column::new(LINE_WHATSAPP_DISPLAY_NAME, CellKind::Text),
+        Column::new(FIRST_MESSAGE_TIMESTAMP, CellKind::Stamp),
+        Column::new(FIRST_MESSAGE, CellKind::Text),
+        Column::new(LAST_MESSAGE_TIMESTAMP, CellKind::Stamp),
+        Column::new(LAST_MESSAGE, CellKind::Text),
+        Column::new(LAST_NODE_ID, CellKind::Word),
+        Column::new(META_SOURCE_URL, CellKind::Word).term(),
+        Column::new(META_SOURCE_TYPE, CellKind::Enumeration(&META_SOURCE_TYPES)),
+        Column::new(META_SOURCE_ID, CellKind::Word),
+        Column::new(META_SOURCE_HEADLINE, CellKind::Text),
+        Column::new(META_SOURCE_BODY, CellKind::Text),
+        Column::new(META_SOURCE_MEDIA_TYPE, CellKind::Enumeration(&META_SOURCE_MEDIA_TYPES)),
+        Column::new(META_SOURCE_MEDIA_URL, CellKind::Word).term(),
+        Column::new(META_SOURCE_THUMBNAIL_URL, CellKind::Word).term(),
+        Column::new(WHATSAPP_LINK_CAMPAIGN_NAME, CellKind::Text),
+        Column::new(WHATSAPP_LINK_CAMPAIGN_SOURCE, CellKind::Word).term(),
         Column::derived(USER_PHONE).person(),
         Column::derived(COUNTRY).country(),
     ],
@@ -139,11 +141,11 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places! {
-        CODE_PLACE = USER_COUNTRY_CODE,
-        NUMBER_PLACE = USER_CELLPHONE,
-        PERSON_PLACE = USER_PHONE,
-        COUNTRY_PLACE = COUNTRY,
+    positions! {
+        CODE_CELL = USER_COUNTRY_CODE,
+        NUMBER_CELL = USER_CELLPHONE,
+        PERSON_CELL = USER_PHONE,
+        COUNTRY_CELL = COUNTRY,
     }
-    row.place_person([PERSON_PLACE, COUNTRY_PLACE], Some(CODE_PLACE), NUMBER_PLACE, None);
+    row.set_person([PERSON_CELL, COUNTRY_CELL], Some(CODE_CELL), NUMBER_CELL, None);
 }

@@ -1,38 +1,41 @@
-//! What people answered in a flow: one row for each captured variable.
+//! Answers that people gave in a flow: one row for each captured variable.
 //!
-//! From a file of the business's own. An answer names its session, or the person and the flow.
+//! Loaded from a file of the business's own. An answer names its session, or the person and the
+//! flow.
 
-use super::{BLANK, Column, Kind, Row, SESSION_KEY, Table, USER_KEY};
+use crate::table::{
+    BLANK, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
+};
 
-pub use super::USER_PHONE;
+pub use crate::table::USER_PHONE;
 
-/// Its name in the catalog.
+/// The table's name.
 pub const NAME: &str = "variables";
 
 columns! {
     /// The session in which it was answered.
     SESSION_ID = "session_id",
-    /// The flow.
+    /// The id of the flow.
     CONVERSATION_ID = "conversation_id",
-    /// The variable.
+    /// The name of the variable.
     VARIABLE = "name",
     /// The answer.
     VALUE = "value",
-    /// When it was given.
+    /// When the answer was given.
     AT = "at",
 }
 
-/// The table.
+/// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "variables captured in flows",
     columns: &[
-        Column::new(SESSION_ID, Kind::Word),
-        Column::new(USER_PHONE, Kind::FullPhone).or(&["phone"]),
-        Column::new(CONVERSATION_ID, Kind::Word).or(&["conversation"]),
-        Column::new(VARIABLE, Kind::Text).required(),
-        Column::new(VALUE, Kind::Text).expected(),
-        Column::new(AT, Kind::Stamp),
+        Column::new(SESSION_ID, CellKind::Word),
+        Column::new(USER_PHONE, CellKind::FullPhone).or(&["phone"]),
+        Column::new(CONVERSATION_ID, CellKind::Word).or(&["conversation"]),
+        Column::new(VARIABLE, CellKind::Text).required(),
+        Column::new(VALUE, CellKind::Text).expected(),
+        Column::new(AT, CellKind::Stamp),
     ],
     key: &[SESSION_ID, USER_PHONE, CONVERSATION_ID, VARIABLE, AT],
     day_of: AT,
@@ -44,6 +47,6 @@ pub static TABLE: Table = Table {
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    places!(PERSON_PLACE = USER_PHONE);
-    row.normalise_phone(PERSON_PLACE);
+    positions!(PERSON_CELL = USER_PHONE);
+    row.normalise_phone(PERSON_CELL);
 }

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command, Error, ValueEnum};
-use wabalake_data::cells::enumeration::fold;
+use wabalake_data::cells::enumeration::normalise;
 
 /// Parser of a listed word. Case is ignored, and `-`, `_` and spaces are equal. The result is spelt as
 /// in the list.
@@ -48,10 +48,11 @@ impl TypedValueParser for Word {
         arg: Option<&Arg>,
         value: &OsStr,
     ) -> Result<String, Error> {
-        let word = value.to_str().map(fold);
+        let word = value.to_str().map(normalise);
         let is_meant = |listed: &&PossibleValue| {
-            word.as_ref()
-                .is_some_and(|word| listed.get_name_and_aliases().any(|name| fold(name) == *word))
+            word.as_ref().is_some_and(|word| {
+                listed.get_name_and_aliases().any(|name| normalise(name) == *word)
+            })
         };
         match (self.listed.iter().find(is_meant), value.to_str()) {
             (Some(listed), _) => Ok(listed.get_name().to_owned()),

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use wabalake_data::cells::phone::{earlier_forms, read_anew};
+use wabalake_data::cells::phone::{earlier_forms, renormalise};
 
 use super::stage::sync;
 use super::{Lake, lock};
@@ -69,7 +69,7 @@ impl KeepOut {
     /// Whether a person is kept out, by their number as it is today or as older rules had it.
     pub(crate) fn has_person(&self, user_phone: &str) -> bool {
         self.has(Kind::Person, user_phone)
-            || read_anew(user_phone).is_some_and(|now| self.has(Kind::Person, now.phone()))
+            || renormalise(user_phone).is_some_and(|now| self.has(Kind::Person, now.phone()))
             || earlier_forms(user_phone).iter().any(|phone| self.has(Kind::Person, phone))
     }
 

@@ -48,10 +48,10 @@ pub(crate) fn read_anew(
             now.extend(whole.and_then(Person::of_user_id).map(|person| (row, person)));
             continue;
         }
-        if phone::is_as_read_today(phone) {
+        if phone::is_current(phone) {
             continue;
         }
-        let person = known.entry(phone).or_insert_with(|| phone::read_anew(phone));
+        let person = known.entry(phone).or_insert_with(|| phone::renormalise(phone));
         now.extend(person.clone().map(|person| (row, person)));
     }
     if now.is_empty() {

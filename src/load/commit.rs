@@ -268,7 +268,7 @@ impl Merging<'_> {
 
     /// Staged rows, those added up that are parts of one amount, where the table has amounts.
     fn added_up(&self, rows: Vec<DataFrame>, counts: &mut Counts) -> Result<Vec<DataFrame>> {
-        if self.table().added_up.is_empty() {
+        if self.table().summed.is_empty() {
             return Ok(rows);
         }
         let name = |origin: i32| {

@@ -10,8 +10,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use wabalake_data::cells::normalise_header;
 use wabalake_data::cells::{DecimalMark, Spelling};
-use wabalake_data::tables::{CURRENCY, Kind, Origin, ad_spend, fold_header, rates};
+use wabalake_data::tables::{CURRENCY, CellKind, ad_spend, rates};
 use wabalake_data::words::{likeness, plural, suggestion};
 use wabalake_data::{Column, TABLES, Table};
 
@@ -166,7 +167,7 @@ impl Header {
         is_first
             && fields.len() >= self.titled
             && fields.iter().zip(&self.own).all(|(field, title)| {
-                *field == title.as_str() || fold_header(field) == fold_header(title)
+                *field == title.as_str() || normalise_header(field) == normalise_header(title)
             })
     }
 
@@ -236,7 +237,7 @@ struct Titles {
 static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let columns = TABLES.iter().flat_map(|table| table.exported());
     let names = columns.flat_map(|column| column.aliases.iter().chain([&column.name]));
-    names.map(|name| fold_header(name)).collect()
+    names.map(|name| normalise_header(name)).collect()
 });
 
 /// Where titles stand, for messages.
@@ -267,8 +268,9 @@ impl Titles {
     fn of(own: Vec<String>, renames: &[(String, String)]) -> Self {
         let cells = renamed(&own, renames);
         let is_known = |cell: &str| {
-            KNOWN.contains(&fold_header(cell))
-                || in_currency(cell).is_some_and(|(name, _)| KNOWN.contains(&fold_header(name)))
+            KNOWN.contains(&normalise_header(cell))
+                || in_currency(cell)
+                    .is_some_and(|(name, _)| KNOWN.contains(&normalise_header(name)))
         };
         let known = (0..cells.len()).filter(|at| is_known(&cells[*at])).collect();
         Self { own, cells, known }
@@ -277,7 +279,7 @@ impl Titles {
     /// For each cell of a table, its place among the titles.
     fn places(&self, table: &Table) -> Vec<Option<usize>> {
         let place = |column: &Column| {
-            let exported = column.origin == Origin::Export;
+            let exported = !column.is_derived;
             let mut known = self.known.iter().copied();
             exported.then(|| known.find(|at| names(column, &self.cells[*at]))).flatten()
         };
@@ -333,7 +335,7 @@ impl Titles {
                     self.known.iter().any(|at| names(column, &self.cells[*at]))
                 })
             };
-            let is_of = |level: &str| self.own.iter().any(|title| fold_header(title) == level);
+            let is_of = |level: &str| self.own.iter().any(|title| normalise_header(title) == level);
             let has_ads = has(ad_spend::AD_NAME);
             let level = if has(ad_spend::AD_SET_NAME) || is_of("adsetid") {
                 "ad set"
@@ -370,7 +372,7 @@ impl Titles {
 
     /// The title that may be a column's under another name, if it may be printed.
     fn candidate(&self, table: &Table, column: &str) -> Option<String> {
-        let folded: Vec<String> = self.cells.iter().map(|cell| fold_header(cell)).collect();
+        let folded: Vec<String> = self.cells.iter().map(|cell| normalise_header(cell)).collect();
         let mut times = HashMap::<&str, usize>::new();
         for title in &folded {
             *times.entry(title).or_default() += 1;
@@ -423,7 +425,9 @@ impl Titles {
         let columns: Vec<&Column> = tables.flat_map(|table| table.exported()).collect();
         let name = |at: &usize| {
             let cell = &self.cells[*at];
-            let own = columns.iter().find(|column| fold_header(column.name) == fold_header(cell));
+            let own = columns
+                .iter()
+                .find(|column| normalise_header(column.name) == normalise_header(cell));
             own.or_else(|| columns.iter().find(|column| names(column, cell)))
                 .map(|column| column.name)
         };
@@ -446,7 +450,7 @@ impl Titles {
     fn is_published_card(&self) -> bool {
         const CATEGORIES: [&str; 5] =
             ["marketing", "utility", "authentication", "authenticationinternational", "service"];
-        let has = |title: &str| self.cells.iter().any(|cell| fold_header(cell) == title);
+        let has = |title: &str| self.cells.iter().any(|cell| normalise_header(cell) == title);
         has("market") && CATEGORIES.iter().filter(|category| has(category)).count() >= 2
     }
 
@@ -468,7 +472,7 @@ impl Titles {
                 .hint(hint));
             }
             let there = before.iter().any(|cell| is_meant(from, cell));
-            if !there && !before.iter().any(|cell| fold_header(cell) == fold_header(to)) {
+            if !there && !before.iter().any(|cell| normalise_header(cell) == normalise_header(to)) {
                 return Err(Error::usage(format!("no column `{from}` to rename"))
                     .found(self.found(Some(table), &Origins::LINE)));
             }
@@ -512,9 +516,9 @@ pub(crate) fn sniff(file: &str, names: &[String]) -> Result<&'static Table> {
 
 /// Whether a rename is of a title: `FROM` may leave out what the title says amounts are in.
 fn is_meant(from: &str, title: &str) -> bool {
-    let from = fold_header(from);
-    from == fold_header(title)
-        || in_currency(title).is_some_and(|(name, _)| fold_header(name) == from)
+    let from = normalise_header(from);
+    from == normalise_header(title)
+        || in_currency(title).is_some_and(|(name, _)| normalise_header(name) == from)
 }
 
 /// Titles with renames applied. One that says what its amounts are in still does so under its new
@@ -522,7 +526,7 @@ fn is_meant(from: &str, title: &str) -> bool {
 fn renamed(own: &[String], renames: &[(String, String)]) -> Vec<String> {
     let mut cells = own.to_vec();
     for (from, to) in renames.iter().rev() {
-        let is_exact = |title: &String| fold_header(title) == fold_header(from);
+        let is_exact = |title: &String| normalise_header(title) == normalise_header(from);
         let exact = own.iter().any(is_exact);
         for (title, cell) in own.iter().zip(&mut cells) {
             if is_exact(title) || (!exact && is_meant(from, title)) {
@@ -541,13 +545,13 @@ fn renamed(own: &[String], renames: &[(String, String)]) -> Vec<String> {
 /// Whether a title is that of an amount.
 fn is_money(title: &str) -> bool {
     let mut columns = TABLES.iter().flat_map(|table| table.exported());
-    columns.any(|column| matches!(column.kind, Kind::Money) && column.is_named(title))
+    columns.any(|column| matches!(column.kind, CellKind::Money) && column.is_named(title))
 }
 
 /// Whether a header cell names a column. That of an amount may say what the amount is in.
 pub(crate) fn names(column: &Column, cell: &str) -> bool {
     column.is_named(cell)
-        || matches!(column.kind, Kind::Money)
+        || matches!(column.kind, CellKind::Money)
             && in_currency(cell).is_some_and(|(name, _)| column.is_named(name))
 }
 
@@ -568,7 +572,7 @@ fn in_currency(cell: &str) -> Option<(&str, &str)> {
 /// What a file's amounts are in where its cells do not say it.
 fn currency(table: &Table, places: &[Option<usize>], cells: &[String]) -> Option<(usize, String)> {
     let at = table.position(CURRENCY)?;
-    let amounts = table.cells().zip(places).filter(|(c, _)| matches!(c.kind, Kind::Money));
+    let amounts = table.cells().zip(places).filter(|(c, _)| matches!(c.kind, CellKind::Money));
     let mut said = amounts.filter_map(|(_, place)| in_currency(&cells[(*place)?]));
     let currency = said.next().map(|(_, currency)| currency).or(table.currency)?;
     Some((at, currency.to_owned()))
@@ -576,7 +580,7 @@ fn currency(table: &Table, places: &[Option<usize>], cells: &[String]) -> Option
 
 /// The decimal mark of the language that titles are in; none where they are in several.
 fn language(table: &Table, cells: &[String]) -> Option<DecimalMark> {
-    let mut told = cells.iter().filter_map(|cell| (table.language)(cell));
+    let mut told = cells.iter().filter_map(|cell| (table.decimal_mark)(cell));
     let first = told.next()?;
     told.all(|mark| mark == first).then_some(first)
 }
@@ -584,7 +588,7 @@ fn language(table: &Table, cells: &[String]) -> Option<DecimalMark> {
 /// The first column that a file must have and has not.
 fn lacking(table: &Table, places: &[Option<usize>]) -> Option<&'static str> {
     let is_there = |name: &str| table.position(name).is_some_and(|at| places[at].is_some());
-    let stands_in = |column: &Column| column.stand_in.is_some_and(is_there);
+    let stands_in = |column: &Column| column.fallback.is_some_and(is_there);
     let mut cells = table.cells();
     let lacks = |column: &&Column| column.expected && !is_there(column.name) && !stands_in(column);
     cells.find(lacks).map(|column| column.name)
@@ -593,7 +597,7 @@ fn lacking(table: &Table, places: &[Option<usize>]) -> Option<&'static str> {
 /// The header cell that most looks like another name of a column. Such names share words, where a
 /// mistyped one shares letters.
 fn likest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let score = |candidate: &str| likeness(&fold_header(name), &fold_header(candidate));
+    let score = |candidate: &str| likeness(&normalise_header(name), &normalise_header(candidate));
     let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.7);
     best.map(|(_, candidate)| candidate.to_owned())

@@ -29,8 +29,9 @@ use std::io::{self, Read};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use wabalake_data::Table;
+use wabalake_data::cells::normalise_header;
 use wabalake_data::cells::number::{self, float_text};
-use wabalake_data::tables::{Kind, fold_header, meta_points};
+use wabalake_data::tables::{CellKind, meta_points};
 
 use super::encoding::Transcoder;
 use super::header::{self, Header};
@@ -427,8 +428,11 @@ impl Names {
         Self {
             table,
             renames: renames.to_vec(),
-            amounts: table.exported().map(|column| matches!(column.kind, Kind::Money)).collect(),
-            needed: needed.map(|(place, column)| (place, column.stand_in.and_then(at))).collect(),
+            amounts: table
+                .exported()
+                .map(|column| matches!(column.kind, CellKind::Money))
+                .collect(),
+            needed: needed.map(|(place, column)| (place, column.fallback.and_then(at))).collect(),
             known: HashMap::new(),
             unknown: Vec::new(),
         }
@@ -751,7 +755,7 @@ impl<'de> Visitor<'de> for Grow<'_> {
 }
 
 fn renamed<'n>(way: &'n str, renames: &'n [(String, String)]) -> &'n str {
-    let new = renames.iter().find(|(from, _)| fold_header(from) == fold_header(way));
+    let new = renames.iter().find(|(from, _)| normalise_header(from) == normalise_header(way));
     new.map_or(way, |(_, to)| to)
 }
 

@@ -175,7 +175,7 @@ fn settle(table: &Table, rows: DataFrame) -> PolarsResult<(DataFrame, bool)> {
         .with_order_descending_multi(descending)
         .with_nulls_last(true);
     let ranked = rows.lazy().sort_by_exprs(ranks, order).collect()?;
-    if !table.of_every_row.is_empty() {
+    if !table.aggregates.is_empty() {
         return first_and_what_all_tell(table, ranked);
     }
     let names: Vec<String> = table.key.iter().map(|name| (*name).to_owned()).collect();
@@ -187,14 +187,14 @@ fn settle(table: &Table, rows: DataFrame) -> PolarsResult<(DataFrame, bool)> {
 fn first_and_what_all_tell(table: &Table, ranked: DataFrame) -> PolarsResult<(DataFrame, bool)> {
     const TELLS_MORE: &str = "__tells_more";
     let names = ranked.get_column_names_owned();
-    let of_every_row = |name: &str| table.of_every_row.iter().find(|(column, _)| *column == name);
+    let of_every_row = |name: &str| table.aggregates.iter().find(|(column, _)| *column == name);
     let others = names.iter().filter(|name| !table.key.contains(&name.as_str()));
     let stays = others.map(|name| match of_every_row(name) {
         Some((_, all)) => all().alias(name.clone()),
         None => col(name.clone()).first(),
     });
     let differs = |(name, all): &Aggregate| all().neq_missing(col(*name).first());
-    let differs = table.of_every_row.iter().map(differs).reduce(Expr::or);
+    let differs = table.aggregates.iter().map(differs).reduce(Expr::or);
     let is_the_lakes = col(ORIGIN).first().eq(lit(LAKE));
     let tells_more = differs.unwrap_or(lit(false)).and(is_the_lakes).alias(TELLS_MORE);
     let stay = ranked

@@ -30,7 +30,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 use wabalake_data::cells::number::{self, float_text};
 use wabalake_data::cells::{DecimalMark, list, word};
-use wabalake_data::tables::{Kind, meta_points as table};
+use wabalake_data::tables::{CellKind, meta_points as table};
 
 use super::json::{
     CHUNK, Text, WRAPPED, is_json, is_wrapper, text_of, where_records_are, without_place,
@@ -695,10 +695,10 @@ fn said(group: &Group, told: &Told) -> BTreeMap<&'static str, String> {
 }
 
 /// What tells a point from others, as a cell. Of an instant that is written as a float, the seconds.
-fn dimension(kind: Kind, value: &Value) -> String {
+fn dimension(kind: CellKind, value: &Value) -> String {
     let text = text_of(value).unwrap_or_default();
     match kind {
-        Kind::Seconds => whole(&text).map_or(text, |seconds| seconds.to_string()),
+        CellKind::Seconds => whole(&text).map_or(text, |seconds| seconds.to_string()),
         _ => text,
     }
 }

@@ -67,7 +67,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
-use wabalake_data::tables::Kind;
+use wabalake_data::tables::CellKind;
 use wabalake_data::words::{counted, grouped};
 
 use self::folder::Seen;
@@ -150,7 +150,7 @@ impl Options {
     /// Whose national numbers a table's exports hold.
     fn default_country_of(&self, table: &Table) -> Option<Alpha2> {
         let may_be_national =
-            |column: &wabalake_data::Column| matches!(column.kind, Kind::FullPhone);
+            |column: &wabalake_data::Column| matches!(column.kind, CellKind::FullPhone);
         self.default_country.filter(|_| table.exported().any(may_be_national))
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use chrono_tz::Tz;
 use wabalake_data::cells::Spelling;
 use wabalake_data::cells::phone::{Phones, digits};
-use wabalake_data::tables::{Cell, Kind, sessions};
+use wabalake_data::tables::{Cell, CellKind, sessions};
 
 use super::Options;
 use super::header::Header;
@@ -50,7 +50,7 @@ impl Witness {
     /// For records of a header that was read, with the dialling code of national numbers.
     pub(crate) fn new(header: Header, home: Option<&str>) -> Self {
         let fields = Fields::new(header.delimiter);
-        Self { header, fields, phones: Phones::at_home(home) }
+        Self { header, fields, phones: Phones::with_default_code(home) }
     }
 
     /// For rejected records, as the lake keeps them: the table's name, the header as a record with
@@ -94,7 +94,7 @@ impl Witness {
         }
         // What a closed list does not know may be what tells the person from the line.
         let is_clear = header.cells.iter().zip(&cells).all(|(column, cell)| {
-            !column.required || !matches!(column.kind, Kind::Closed(_)) || !cell.is_null()
+            !column.required || !matches!(column.kind, CellKind::Closed(_)) || !cell.is_null()
         });
         derive(header, phones, &mut cells);
         let text = |name: &str| {

@@ -590,7 +590,7 @@ fn under(names: &[String], header: &str, raw: &str, delimiter: u8) -> Vec<String
     let unclosed = raw.matches('"').count() % 2 == 1;
     fields.read(raw, raw.contains('"') && !unclosed, delimiter, &mut cells);
     take_name(&mut theirs, &mut cells);
-    let fold = wabalake_data::tables::fold_header;
+    let fold = wabalake_data::cells::normalise_header;
     let place = |name: &String| theirs.iter().position(|theirs| fold(theirs) == fold(name));
     let mut found: Vec<String> = names
         .iter()

@@ -209,7 +209,7 @@ impl FileReport {
         let of_the_key = |rows: u64, what: &str| {
             format!("{} {what} another row of the file with the same {key}", counted(rows, "row"))
         };
-        let [one, many] = table.map_or([""; 2], |table| table.left_out);
+        let [one, many] = table.map_or([""; 2], |table| table.skipped);
         let more = [
             (
                 self.records_above_header,

@@ -19,20 +19,20 @@ use std::path::{Path, PathBuf};
 
 use wabalake_data::cells::ballot::{Ballot, Verdict};
 use wabalake_data::cells::{DateOrder, DecimalMark, Spelling, number, word};
-use wabalake_data::tables::Kind;
+use wabalake_data::tables::CellKind;
 
 use super::header::Header;
 use super::records::{Chunk, Record};
 use crate::error::{Context as _, Error, Result};
 
 /// Whether cells of that kind may be dates in digits.
-fn has_order(kind: Kind) -> bool {
-    matches!(kind, Kind::Date | Kind::Moment | Kind::Stamp)
+fn has_order(kind: CellKind) -> bool {
+    matches!(kind, CellKind::Date | CellKind::Moment | CellKind::Stamp)
 }
 
 /// Whether cells of that kind may have a decimal mark.
-fn has_mark(kind: Kind) -> bool {
-    matches!(kind, Kind::Money | Kind::Count)
+fn has_mark(kind: CellKind) -> bool {
+    matches!(kind, CellKind::Money | CellKind::Count)
 }
 
 impl Header {
@@ -74,9 +74,9 @@ impl Ballots {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
             let Some(word) = word(field) else { continue };
             match column.kind {
-                Kind::Money if spelling.has_numbers && number::exact(word).is_some() => {}
-                Kind::Money => ballot.count_amount(word),
-                Kind::Count => ballot.count_number(word),
+                CellKind::Money if spelling.has_numbers && number::exact(word).is_some() => {}
+                CellKind::Money => ballot.count_amount(word),
+                CellKind::Count => ballot.count_number(word),
                 kind if has_order(kind) => ballot.count_date(word),
                 _ => {}
             }
@@ -104,17 +104,17 @@ impl Ballots {
         for ((column, spelling), ballot) in header.cells.iter().zip(&mut spellings).zip(ballots) {
             if has_order(column.kind) && spelling.order.is_none() {
                 spelling.order = Some(match ballot.order() {
-                    Verdict::One(order) => orders.known(order),
+                    Verdict::Detected(order) => orders.known(order),
                     Verdict::Same => DateOrder::YearFirst,
                     verdict => orders.note(column.name, verdict, DateOrder::YearFirst),
                 });
             }
             if has_mark(column.kind) && spelling.mark.is_none() {
                 spelling.mark = Some(match (ballot.mark(), header.language) {
-                    (Verdict::One(mark), _) => marks.known(mark),
+                    (Verdict::Detected(mark), _) => marks.known(mark),
                     (Verdict::Same, language) => language.unwrap_or(DecimalMark::Point),
                     // Of what is divided, a language tells the half that is a slip.
-                    (Verdict::Open | Verdict::Divided, Some(mark)) => mark,
+                    (Verdict::Ambiguous | Verdict::Conflicting, Some(mark)) => mark,
                     (verdict, _) => marks.note(column.name, verdict, DecimalMark::Point),
                 });
             }
@@ -174,7 +174,7 @@ impl<T: Copy + PartialEq> Unsettled<T> {
 
     fn note(&mut self, column: &'static str, verdict: Verdict<T>, meanwhile: T) -> T {
         match verdict {
-            Verdict::Divided => self.divided.push(column),
+            Verdict::Conflicting => self.divided.push(column),
             _ => self.open.push(column),
         }
         meanwhile

@@ -158,7 +158,7 @@ pub(crate) fn stage(
     let mut loaded_from = Vec::new();
     // People come back in the next file.
     let home = options.default_country.and_then(dialling_code);
-    let phones = Phones::at_home(home.as_deref());
+    let phones = Phones::with_default_code(home.as_deref());
     for (place, (source, survey, form, header)) in surveyed.into_iter().enumerate() {
         check_exported_on(source, &header, options)?;
         let file_id = file_id(&survey, &form, &header, options);

@@ -52,7 +52,7 @@ pub(crate) fn add_up(
         return Ok(Sums::default());
     }
     let stored = table.stored();
-    let is_added_up = |name: &str| table.added_up.contains(&name);
+    let is_added_up = |name: &str| table.summed.contains(&name);
     let same = stored.iter_names().map(PlSmallStr::as_str).filter(|name| !is_added_up(name));
     let same: Vec<&str> = same.chain([ORIGIN]).collect();
     let once: Vec<String> = same.iter().copied().chain([RECORD]).map(str::to_owned).collect();

@@ -22,7 +22,7 @@ use wabalake_data::cells::{
 };
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
 use wabalake_data::tables::{
-    Cell, Fate, Kind, Origin, Row, Spread, USER_PHONE, USER_PHONE_VALID, instant, text_key,
+    Cell, CellKind, Fate, Row, Spread, USER_PHONE, USER_PHONE_VALID, instant, text_key,
 };
 use wabalake_data::words::plural;
 use wabalake_data::{Column as TableColumn, Table};
@@ -115,7 +115,7 @@ impl<'h> Typist<'h> {
             origin,
             fields: Fields::new(header.delimiter),
             phones,
-            has_stand_ins: header.table.columns.iter().any(|column| column.stand_in.is_some()),
+            has_stand_ins: header.table.columns.iter().any(|column| column.fallback.is_some()),
             is_spelled: header.is_spelled(),
             watch: None,
             exported_on: None,
@@ -222,17 +222,17 @@ impl<'h> Typist<'h> {
         let (valid, fate) = derive(header, self.phones, &mut cells);
         match fate {
             Fate::Row | Fate::Spread(_) => {}
-            Fate::LeftOut => {
+            Fate::Skipped => {
                 tally.left_out += 1;
                 return Ok(());
             }
-            Fate::Refused { column, reason } => {
+            Fate::Rejected { column, reason } => {
                 return Err(Refusal { column: Some(column), reason: reason.to_owned() });
             }
         }
         if self.has_stand_ins {
             let missing = |(column, cell): &(&TableColumn, &Cell<'_>)| {
-                column.required && column.stand_in.is_some() && cell.is_null()
+                column.required && column.fallback.is_some() && cell.is_null()
             };
             if let Some((column, _)) = table.columns.iter().zip(&cells).find(missing) {
                 return Err(Refusal::missing(column));
@@ -247,7 +247,7 @@ impl<'h> Typist<'h> {
             tally.kept_out += 1;
             return Ok(());
         }
-        let told = (!table.added_up.is_empty()).then(|| hash_of(&fields, header.mended));
+        let told = (!table.summed.is_empty()).then(|| hash_of(&fields, header.mended));
         match fate {
             Fate::Spread(Spread { day, amounts, shares }) => {
                 tally.spread += (shares.len() as u64).saturating_sub(1);
@@ -293,7 +293,7 @@ impl<'h> Typist<'h> {
         }
         // Otherwise a field may have been read in another's place.
         let is_read = refusal.column.is_some();
-        if fate == Fate::LeftOut && is_read {
+        if fate == Fate::Skipped && is_read {
             tally.left_out += 1;
             return;
         }
@@ -336,7 +336,7 @@ fn read_cells<'a>(
     for ((column, place), spelling) in columns {
         let field = place.map_or("", |place| fields[place]);
         let cell = read_cell(column, field, zone, *spelling, sentinel)?;
-        if cell == Cell::Null && column.required && column.stand_in.is_none() {
+        if cell == Cell::Null && column.required && column.fallback.is_none() {
             return Err(Refusal::missing(column));
         }
         cells.push(cell);
@@ -457,10 +457,8 @@ fn key_of(table: &Table, cells: &[Cell<'_>]) -> Option<i64> {
     for name in table.key {
         let at = table.position(name)?;
         let cell = &cells[at];
-        let needed = table
-            .cells()
-            .nth(at)
-            .is_some_and(|column| column.required || column.origin == Origin::Derived);
+        let needed =
+            table.cells().nth(at).is_some_and(|column| column.required || column.is_derived);
         if needed && *cell == Cell::Null {
             return None;
         }
@@ -528,36 +526,36 @@ pub(super) fn read_cell<'a>(
     sentinel: &mut bool,
 ) -> Result<Cell<'a>, Refusal> {
     match column.kind {
-        Kind::Text => return Ok(text(field).into()),
-        Kind::Dashed => return Ok(text(field).filter(|text| text.trim() != "-").into()),
+        CellKind::Text => return Ok(text(field).into()),
+        CellKind::Dashed => return Ok(text(field).filter(|text| text.trim() != "-").into()),
         _ => {}
     }
     let Some(word) = word(field) else { return Ok(Cell::Null) };
     let bad = |reason: String| Err(Refusal::of(column, reason));
     let Spelling { order, mark, has_numbers } = spelling;
-    let is_number = has_numbers && matches!(column.kind, Kind::Money);
+    let is_number = has_numbers && matches!(column.kind, CellKind::Money);
     let exact = is_number.then(|| number::exact(word)).flatten();
     let no_digits = |_| Refusal::of(column, LostDigits::REASON);
     let cell = match column.kind {
-        Kind::Word if column.is_id() => id(word).map_err(no_digits)?.into(),
-        Kind::Text | Kind::Dashed | Kind::Word => Cell::Text(word),
-        Kind::Phone => phone_cell(phone::read(word).map_err(no_digits)?),
-        Kind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(no_digits)?),
-        Kind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
-        Kind::Closed(list) => match list.canonical(word) {
+        CellKind::Word if column.is_id() => id(word).map_err(no_digits)?.into(),
+        CellKind::Text | CellKind::Dashed | CellKind::Word => Cell::Text(word),
+        CellKind::Phone => phone_cell(phone::read(word).map_err(no_digits)?),
+        CellKind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(no_digits)?),
+        CellKind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
+        CellKind::Closed(list) => match list.canonical(word) {
             Some(value) => Cell::Text(value),
             None => {
                 let known = list.values().collect::<Vec<_>>().join(", ");
                 return bad(format!("not a word that this column knows: it knows {known}"));
             }
         },
-        Kind::Moment if date::read(word, order).is_some() => {
+        CellKind::Moment if date::read(word, order).is_some() => {
             match date::read(word, order).and_then(|day| midnight(day, zone)) {
                 Some(micros) => Cell::Stamp(micros),
                 None => return bad(format!("there is no such day in {zone}")),
             }
         }
-        Kind::Stamp | Kind::Moment => match stamp::read_as(word, zone, order) {
+        CellKind::Stamp | CellKind::Moment => match stamp::read_as(word, zone, order) {
             Stamp::At(micros) => Cell::Stamp(micros),
             Stamp::Sentinel => {
                 *sentinel = true;
@@ -566,22 +564,22 @@ pub(super) fn read_cell<'a>(
             Stamp::Skipped => return bad(no_such_time(word, zone, order)),
             Stamp::Bad => return bad(no_stamp(column.kind, order)),
         },
-        Kind::Integer => match number::integer(word) {
+        CellKind::Integer => match number::integer(word) {
             Some(number) => Cell::Integer(number),
             None => return bad("not a whole number such as 12".to_owned()),
         },
-        Kind::Count => match number::count(word, mark) {
+        CellKind::Count => match number::count(word, mark) {
             Some(number) => Cell::Count(number),
             None => return bad(format!("not a whole number such as 1234 or {}", thousand(mark))),
         },
-        Kind::Seconds => {
+        CellKind::Seconds => {
             let seconds = number::count(word, Some(DecimalMark::Point));
             match seconds.filter(|s| (0..=LAST_SECOND).contains(s)) {
                 Some(seconds) => Cell::Count(seconds),
                 None => return bad("not a number of seconds since 1970 such as 1748772000".into()),
             }
         }
-        Kind::Money => match exact.or_else(|| number::money(word, mark)) {
+        CellKind::Money => match exact.or_else(|| number::money(word, mark)) {
             Some(millionths) => Cell::Money(millionths),
             None => {
                 let cents = if mark == Some(DecimalMark::Comma) { ",50" } else { ".50" };
@@ -591,24 +589,24 @@ pub(super) fn read_cell<'a>(
                 ));
             }
         },
-        Kind::Date => match date::read(word, order) {
+        CellKind::Date => match date::read(word, order) {
             Some(days) => Cell::Date(days),
             None => return bad(format!("not a date such as 2025-12-31{}", in_order(order))),
         },
-        Kind::Boolean => match yes_or_no(word) {
+        CellKind::Boolean => match yes_or_no(word) {
             Some(yes) => Cell::Boolean(yes),
             None => return bad("neither yes nor no: write true or false".to_owned()),
         },
-        Kind::Country => Cell::Text(country(word)),
-        Kind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
+        CellKind::Country => Cell::Text(country(word)),
+        CellKind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
     };
     Ok(cell)
 }
 
 /// What is understood in a column of stamps.
-fn no_stamp(kind: Kind, order: Option<DateOrder>) -> String {
+fn no_stamp(kind: CellKind, order: Option<DateOrder>) -> String {
     let what = match kind {
-        Kind::Moment => "not a date such as 2025-12-31, or a date and time",
+        CellKind::Moment => "not a date such as 2025-12-31, or a date and time",
         _ => "not a date and time",
     };
     let in_order = match order {
@@ -703,25 +701,25 @@ impl Rows {
         let builder = |column: &TableColumn| {
             let name = PlSmallStr::from_static(column.name);
             match column.kind {
-                Kind::Stamp | Kind::Moment => {
+                CellKind::Stamp | CellKind::Moment => {
                     Builder::Stamp(PrimitiveChunkedBuilder::new(name, rows))
                 }
-                Kind::Date => Builder::Date(PrimitiveChunkedBuilder::new(name, rows)),
-                Kind::Integer => Builder::Integer(PrimitiveChunkedBuilder::new(name, rows)),
-                Kind::Count | Kind::Seconds => {
+                CellKind::Date => Builder::Date(PrimitiveChunkedBuilder::new(name, rows)),
+                CellKind::Integer => Builder::Integer(PrimitiveChunkedBuilder::new(name, rows)),
+                CellKind::Count | CellKind::Seconds => {
                     Builder::Count(PrimitiveChunkedBuilder::new(name, rows))
                 }
-                Kind::Money => Builder::Money(PrimitiveChunkedBuilder::new(name, rows)),
-                Kind::Boolean => Builder::Boolean(BooleanChunkedBuilder::new(name, rows)),
-                Kind::Text
-                | Kind::Dashed
-                | Kind::Word
-                | Kind::Phone
-                | Kind::FullPhone
-                | Kind::Enumeration(_)
-                | Kind::Closed(_)
-                | Kind::Country
-                | Kind::List => Builder::Text(StringChunkedBuilder::new(name, rows)),
+                CellKind::Money => Builder::Money(PrimitiveChunkedBuilder::new(name, rows)),
+                CellKind::Boolean => Builder::Boolean(BooleanChunkedBuilder::new(name, rows)),
+                CellKind::Text
+                | CellKind::Dashed
+                | CellKind::Word
+                | CellKind::Phone
+                | CellKind::FullPhone
+                | CellKind::Enumeration(_)
+                | CellKind::Closed(_)
+                | CellKind::Country
+                | CellKind::List => Builder::Text(StringChunkedBuilder::new(name, rows)),
             }
         };
         let hash = |(name, of): &(&'static str, &'static str)| {
@@ -732,13 +730,13 @@ impl Rows {
         let valid = PlSmallStr::from_static(USER_PHONE_VALID);
         Self {
             table,
-            columns: table.columns.iter().chain(table.beside).map(builder).collect(),
+            columns: table.columns.iter().chain(table.internal).map(builder).collect(),
             valid: person.then(|| BooleanChunkedBuilder::new(valid, rows)),
             hashes: table.hashes.iter().map(hash).collect(),
             whole_key: table
                 .whole_key
                 .map(|name| PrimitiveChunkedBuilder::new(PlSmallStr::from_static(name), rows)),
-            records: (!table.added_up.is_empty())
+            records: (!table.summed.is_empty())
                 .then(|| PrimitiveChunkedBuilder::new(PlSmallStr::from_static(RECORD), rows)),
             day_of: table.position(table.day_of).unwrap_or_default(),
             days: BTreeMap::new(),

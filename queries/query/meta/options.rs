@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Id};
 use wabalake_data::Invalid;
-use wabalake_data::cells::enumeration::fold;
+use wabalake_data::cells::enumeration::normalise;
 use wabalake_data::words::{did_you_mean, nearest};
 
 use super::expression::{Bounds, Expression};
@@ -195,7 +195,7 @@ pub(super) fn of(name: &str, invalid: Invalid) -> Invalid {
 
 /// Parses one of the known words, in any spelling.
 fn one_of(word: &str, known: &[&'static str]) -> Result<&'static str, Invalid> {
-    let found = known.iter().find(|known| fold(known) == fold(word)).copied();
+    let found = known.iter().find(|known| normalise(known) == normalise(word)).copied();
     found.ok_or_else(|| {
         let all: Vec<String> = known.iter().map(|word| word.to_uppercase()).collect();
         let near = nearest(word, all.iter().map(String::as_str));

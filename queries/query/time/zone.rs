@@ -9,7 +9,7 @@
 use chrono::{NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use wabalake_data::Invalid;
-use wabalake_data::cells::enumeration::fold;
+use wabalake_data::cells::enumeration::normalise;
 use wabalake_data::words::{did_you_mean, nearest};
 
 /// Parses the IANA name of a time zone.
@@ -114,8 +114,8 @@ fn zones_meant(word: &str, now: &NaiveDateTime) -> Option<String> {
         return Some(did_you_mean(zones.join(" or ")));
     }
     let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
-    let place = |name: &str| fold(name.rsplit('/').next().unwrap_or(name));
-    let city = fold(&word.replace(char::is_whitespace, "_"));
+    let place = |name: &str| normalise(name.rsplit('/').next().unwrap_or(name));
+    let city = normalise(&word.replace(char::is_whitespace, "_"));
     let same = names().find(|name| name.contains('/') && place(name) == city);
     // The nearest spelling of an abbreviation may be a zone hours away.
     let is_short = word.chars().count() <= 5 && !word.contains('/');

@@ -74,7 +74,7 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
         ),
         None => frame,
     };
-    let checked = table.beside.iter().filter(|column| table.checked.contains(&column.name));
+    let checked = table.internal.iter().filter(|column| table.checked.contains(&column.name));
     let checked = checked.map(|c| lit(column(c.name, &c.data_type())));
     let frame = frame.with_columns(checked.collect::<Vec<_>>());
     // Columns that only merging needs are null: no query reads them.
@@ -85,7 +85,7 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
         frame.with_column(col(of).map(hashed, |_, field| int64(field)).alias(hash))
     });
     let schema = table.schema();
-    let merging = table.beside.iter().map(|column| column.name).chain(table.whole_key);
+    let merging = table.internal.iter().map(|column| column.name).chain(table.whole_key);
     let merging = merging.filter(|name| !table.checked.contains(name));
     let merging = merging.chain(of_others.into_iter().map(|(hash, _)| hash));
     let frame = frame.with_columns(

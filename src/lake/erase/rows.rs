@@ -15,7 +15,7 @@
 use std::collections::{HashMap, HashSet};
 
 use polars::prelude::*;
-use wabalake_data::tables::{Kind, closures, sessions, text_key};
+use wabalake_data::tables::{CellKind, closures, sessions, text_key};
 use wabalake_data::{Meaning, TABLES, Table};
 
 use super::number::{Look, Number};
@@ -146,7 +146,7 @@ impl Roles {
         let role = |column: &wabalake_data::Column| match column.kind {
             _ if column.name == USER_PHONE => Role::Person,
             _ if column.meaning() == Some(Meaning::Line) => Role::Line,
-            Kind::Phone | Kind::FullPhone => Role::Phone,
+            CellKind::Phone | CellKind::FullPhone => Role::Phone,
             _ if [SESSION_ID, sessions::PARENT_SESSION_ID].contains(&column.name) => Role::Session,
             _ if column.name == closures::CLOSURE_ID => Role::Closing,
             _ if own.contains(column.name) || is_name_elsewhere(column) => Role::Name,
@@ -291,7 +291,7 @@ impl Roles {
 /// Ids of one table are names in every other: of a flow, of an event.
 fn is_name_elsewhere(column: &wabalake_data::Column) -> bool {
     column.name == closures::EVENT_ID
-        || matches!(column.kind, Kind::Word)
+        || matches!(column.kind, CellKind::Word)
             && TABLES.iter().any(|table| table.key.contains(&column.name))
 }
 

@@ -93,7 +93,7 @@ impl View {
 
     /// Builds the relation of the view, with the columns of [`Table::viewed`].
     pub(super) fn relation(&self) -> Result<proto::Relation> {
-        let viewed = self.table.viewed();
+        let viewed = self.table.cluster_schema();
         let typed = viewed.iter().map(|(name, of)| Ok((name.as_str(), sql_type(of)?)));
         let typed = typed.collect::<Result<Vec<_>>>()?;
         if !self.tuples.is_empty() {

@@ -1,27 +1,27 @@
-//! Records that a loader must refuse, each for one reason.
+//! Invalid records, each with one fault, which a loader must reject.
 
-use wabalake_data::tables::{Kind, Table};
+use wabalake_data::tables::{CellKind, Table};
 
-/// What is wrong with a record.
+/// The fault of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// A required value is missing.
     Missing,
-    /// The stamp that places the row is none.
+    /// The stamp that assigns the row to a day is invalid.
     Stamp,
-    /// A stamp that might have been empty is none.
+    /// An optional stamp is invalid.
     OtherStamp,
-    /// A whole number, or a word of a closed list, is none.
+    /// A whole number, or a word of a closed list, is invalid.
     Value,
     TooFewFields,
     TooManyFields,
-    /// Bytes that are not UTF-8, in a file that is.
+    /// Bytes that are not UTF-8, in a UTF-8 file.
     Bytes,
-    /// The end of the file stands within quotes.
+    /// A quote that is not closed until the end of the file.
     OpenQuote,
 }
 
-/// Every fault that a record may have anywhere in any file.
+/// The faults that are possible in every file, at any position.
 pub(super) const ANYWHERE: [Fault; 6] = [
     Fault::Missing,
     Fault::Stamp,
@@ -31,35 +31,35 @@ pub(super) const ANYWHERE: [Fault; 6] = [
     Fault::TooManyFields,
 ];
 
-/// A record of that table with that fault, without its line end. `id` must be a row's own.
+/// A record of a table with a fault, without its line end. `id` must be unique.
 pub(super) fn record(table: &Table, fault: Fault, id: &str, day: &str, delimiter: u8) -> Vec<u8> {
     let mut cells: Vec<Vec<u8>> = Vec::new();
     let mut faulty = None;
-    for (place, column) in table.exported().enumerate() {
+    for (index, column) in table.exported().enumerate() {
         let is_day = column.name == table.day_of;
         let suits = match (fault, column.kind) {
             (Fault::Missing, _) => column.required,
-            (Fault::Stamp, Kind::Stamp) => is_day,
-            (Fault::OtherStamp, Kind::Stamp) => !is_day,
-            (Fault::Value, Kind::Integer | Kind::Closed(_)) => true,
-            (Fault::Bytes | Fault::OpenQuote, Kind::Text | Kind::Word) => !column.required,
+            (Fault::Stamp, CellKind::Stamp) => is_day,
+            (Fault::OtherStamp, CellKind::Stamp) => !is_day,
+            (Fault::Value, CellKind::Integer | CellKind::Closed(_)) => true,
+            (Fault::Bytes | Fault::OpenQuote, CellKind::Text | CellKind::Word) => !column.required,
             _ => false,
         };
         if suits {
-            faulty.get_or_insert(place);
+            faulty.get_or_insert(index);
         }
         let cell = match column.kind {
             _ if !column.required => String::new(),
-            Kind::Stamp => format!("{day} 10:00:00"),
-            Kind::Phone | Kind::FullPhone => "3000000000".to_owned(),
-            Kind::Enumeration(_) => "Failed".to_owned(),
-            Kind::Closed(_) => "true".to_owned(),
-            Kind::Integer => "1".to_owned(),
+            CellKind::Stamp => format!("{day} 10:00:00"),
+            CellKind::Phone | CellKind::FullPhone => "3000000000".to_owned(),
+            CellKind::Enumeration(_) => "Failed".to_owned(),
+            CellKind::Closed(_) => "true".to_owned(),
+            CellKind::Integer => "1".to_owned(),
             _ => id.to_owned(),
         };
         cells.push(cell.into_bytes());
     }
-    if let Some(cell) = faulty.and_then(|place| cells.get_mut(place)) {
+    if let Some(cell) = faulty.and_then(|index| cells.get_mut(index)) {
         *cell = match fault {
             Fault::Stamp => b"2025-02-30 25:61:00".to_vec(),
             Fault::OtherStamp => b"soon".to_vec(),
@@ -71,7 +71,7 @@ pub(super) fn record(table: &Table, fault: Fault, id: &str, day: &str, delimiter
     }
     match fault {
         Fault::TooFewFields => cells.truncate(3),
-        // More cells that are empty would be no fault.
+        // Additional empty cells would not be a fault.
         Fault::TooManyFields => cells.extend([Vec::new(), Vec::new(), b"more".to_vec()]),
         _ => {}
     }

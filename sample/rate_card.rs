@@ -1,17 +1,17 @@
-//! The made-up rate card: what a conversation or a message costs.
+//! The made-up rate card: prices of conversations and messages.
 
 use chrono::{Datelike, NaiveDate};
 
 /// One price.
 #[derive(Debug)]
 pub(super) struct Rate {
-    /// The year and month on whose first day it begins to hold.
+    /// The year and month from whose first day it is effective.
     pub(super) from: [u32; 2],
-    /// Alpha-2; empty for any country.
+    /// The alpha-2 code; empty for any country.
     pub(super) country: &'static str,
     pub(super) category: &'static str,
     pub(super) tier_from: i64,
-    /// Millionths.
+    /// In millionths.
     pub(super) price: i64,
     pub(super) currency: &'static str,
 }
@@ -37,7 +37,7 @@ const fn rate(
 const JANUARY: [u32; 2] = [2025, 1];
 const JUNE: [u32; 2] = [2025, 6];
 
-/// The card. Volume makes utility and authentication cheaper; June made marketing dearer.
+/// The rates. Utility and authentication have volume tiers; marketing rises in June.
 pub(super) static RATES: [Rate; 21] = [
     rate(JANUARY, "", "business_initiated", 0, 40_000),
     rate(JANUARY, "", "user_initiated", 0, 15_000),
@@ -83,8 +83,8 @@ impl Rate {
     }
 }
 
-/// What the n-th unit of a month costs: its country's price before any country's, then the latest,
-/// then the highest tier.
+/// The rate of the n-th unit of a month: a rate for its country before one for any country, then the
+/// latest, then the highest tier.
 pub(super) fn price(
     date: NaiveDate,
     country: &str,
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_price_holds() {
+    fn rate_is_the_countrys_then_the_latest_then_the_highest_tier() {
         let date = |month| NaiveDate::from_ymd_opt(2025, month, 1).unwrap();
         let price = |month, country, category, n| price(date(month), country, category, n);
         assert_eq!(price(5, "CO", "marketing", 1).map(|r| r.price), Some(12_500));

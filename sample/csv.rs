@@ -1,44 +1,44 @@
-//! Writes the cells of an export, byte by byte, cleanly or with the dirt that exports have.
+//! Writer of the cells of an export, clean or with the dirt of real exports.
 //!
-//! Dirt is a matter of spelling: what a cell means stays as it was, unless the row's own writer
-//! says otherwise. Two kinds of chance decide it. A *habit* goes with row and column, so that
-//! every file that holds the row spells it alike; a *whim* goes with the file too.
+//! Dirt changes the spelling of cells and replaces some texts; odd values come from `rows`. It is drawn
+//! from two random sequences: a *habit* depends on row and column, so every file with the row spells
+//! it alike; a *whim* depends on the file too.
 
 use chrono::{Datelike, NaiveDate};
 
+use super::episode::{DAY, HOUR};
 use super::people::Person;
 use super::random::{Random, hash};
-use super::story::{DAY, HOUR};
 
-/// How stamps are spelled; all keep every microsecond that the row has.
+/// The format of stamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stamps {
+pub(super) enum StampFormat {
     /// `2025-05-01 18:52:30.511000`
     Naive,
     /// `2025-05-01T18:52:30.511000Z`
     Utc,
     /// `2025-05-01T13:52:30.511000-05:00`
     Bogota,
-    /// `2025-05-01T18:52:30.511Z`, which drops microseconds: for stamps that are no key.
+    /// `2025-05-01T18:52:30.511Z`, which truncates microseconds: for stamps outside of keys.
     Milliseconds,
 }
 
-/// How a file is written.
+/// The format of a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
+pub(super) struct CsvFormat {
     pub(super) delimiter: u8,
     pub(super) line_end: &'static str,
-    /// Whether headers are the display titles of the documents.
+    /// `true` writes headers as the titles in the vendors' documents.
     pub(super) titles: bool,
-    pub(super) stamps: Stamps,
-    /// The whims of a dirty file; none is clean.
+    pub(super) stamps: StampFormat,
+    /// The seed of the whims of a dirty file; `None` for a clean file.
     pub(super) dirt: Option<u64>,
 }
 
 const NULL_WORDS: [&str; 4] = ["-", "null", "None", "NaN"];
 const SENTINELS: [&str; 2] = ["1970-01-01 00:00:00", "2000-01-01 00:00:00"];
 
-/// Texts as people and broken programs leave them.
+/// Odd texts of people and broken programs.
 const ODD_TEXTS: [&str; 22] = [
     "<script>alert('lucero')</script>",
     "=1+2+cmd|' /C calc'!A0",
@@ -64,23 +64,23 @@ const ODD_TEXTS: [&str; 22] = [
     "1970-01-01 00:00:00",
 ];
 
-/// A row that is being written, and those before it.
+/// A writer of rows, with the state of the row that is being written.
 #[derive(Debug)]
-pub(super) struct Pen {
+pub(super) struct CsvWriter {
     pub(super) out: Vec<u8>,
-    form: Form,
-    /// Cells of this row so far.
+    format: CsvFormat,
+    /// The number of cells of the row so far.
     column: u64,
-    /// Decides the habits of this row.
+    /// The seed of the habits of the row.
     habit: u64,
-    /// The date last written, in days since 1970.
+    /// The last date, in days since 1970 and as text: a cache.
     date: (i64, [u8; 10]),
 }
 
-impl Pen {
-    /// Writes after what `out` holds.
-    pub(super) fn new(out: Vec<u8>, form: Form) -> Self {
-        Self { out, form, column: 0, habit: 0, date: (0, *b"1970-01-01") }
+impl CsvWriter {
+    /// A writer that appends to `out`.
+    pub(super) fn new(out: Vec<u8>, format: CsvFormat) -> Self {
+        Self { out, format, column: 0, habit: 0, date: (0, *b"1970-01-01") }
     }
 
     pub(super) fn start_row(&mut self, habit: u64) {
@@ -89,13 +89,13 @@ impl Pen {
     }
 
     pub(super) fn end_row(&mut self) {
-        self.out.extend_from_slice(self.form.line_end.as_bytes());
+        self.out.extend_from_slice(self.format.line_end.as_bytes());
     }
 
     /// Starts a cell.
     fn cell(&mut self) {
         if self.column > 0 {
-            self.out.push(self.form.delimiter);
+            self.out.push(self.format.delimiter);
         }
         self.column += 1;
     }
@@ -104,22 +104,22 @@ impl Pen {
         self.out.extend_from_slice(bytes);
     }
 
-    /// Chance that goes with the row and the cell last started, if the file is dirty.
+    /// The habit of the current cell; `None` in a clean file.
     fn habit(&self) -> Option<Random> {
-        self.form.dirt.map(|_| Random::new(hash(&[self.habit, self.column])))
+        self.format.dirt.map(|_| Random::new(hash(&[self.habit, self.column])))
     }
 
-    /// Chance that goes with the file, the row and the cell last started, if the file is dirty.
+    /// The whim of the current cell; `None` in a clean file.
     fn whim(&self) -> Option<Random> {
-        self.form.dirt.map(|salt| Random::new(hash(&[self.habit, self.column, salt])))
+        self.format.dirt.map(|salt| Random::new(hash(&[self.habit, self.column, salt])))
     }
 
-    /// A number below 1000 by which the row's writer does something odd; 1000 in a clean file.
+    /// A random number below 1000, by which `rows` decides about odd values; 1000 in a clean file.
     pub(super) fn oddity(&self) -> u32 {
         self.habit().map_or(1000, |mut habit| habit.below(1000))
     }
 
-    /// A cell of words that need no quotes.
+    /// Writes a cell of words that need no quotes.
     pub(super) fn word(&mut self, parts: &[&str]) {
         self.cell();
         let padded = self.whim().is_some_and(|mut whim| whim.chance(15));
@@ -134,8 +134,8 @@ impl Pen {
         }
     }
 
-    /// One of several spellings of a value, the proper one first; a dirty file may also have a
-    /// word of its own.
+    /// Writes a value by one of its spellings, the canonical one first. A dirty file may have the
+    /// unknown word instead.
     pub(super) fn one_of(&mut self, spellings: &[&str], unknown: Option<&str>) {
         let Some(mut whim) = self.whim() else { return self.word(&spellings[..1]) };
         match unknown {
@@ -145,8 +145,8 @@ impl Pen {
         }
     }
 
-    /// An empty cell of a column that follows the null words.
-    pub(super) fn nothing(&mut self) {
+    /// Writes an empty cell or a null word.
+    pub(super) fn null(&mut self) {
         self.cell();
         if let Some(mut whim) = self.whim()
             && whim.chance(120)
@@ -155,12 +155,12 @@ impl Pen {
         }
     }
 
-    /// An empty cell of a text column.
+    /// Writes an empty cell.
     pub(super) fn empty(&mut self) {
         self.cell();
     }
 
-    /// A text, in quotes where it needs them.
+    /// Writes a text, quoted if necessary. A dirty file may have an odd text instead.
     pub(super) fn text(&mut self, text: &str) {
         self.cell();
         let Some(mut habit) = self.habit() else { return self.quoted(text) };
@@ -175,14 +175,14 @@ impl Pen {
         }
     }
 
-    /// A name, which comes without surprises.
+    /// Writes a text that is the same in a dirty file.
     pub(super) fn name(&mut self, name: &str) {
         self.cell();
         self.quoted(name);
     }
 
     fn quoted(&mut self, text: &str) {
-        let delimiter = self.form.delimiter;
+        let delimiter = self.format.delimiter;
         let special = |byte: u8| byte == delimiter || matches!(byte, b'"' | b'\n' | b'\r');
         if !text.bytes().any(special) {
             return self.push(text.as_bytes());
@@ -197,7 +197,7 @@ impl Pen {
         self.out.push(b'"');
     }
 
-    /// A whole number.
+    /// Writes a whole number; in a dirty file it may be a float.
     pub(super) fn number(&mut self, number: u64) {
         self.cell();
         self.digits(number);
@@ -208,7 +208,7 @@ impl Pen {
         }
     }
 
-    /// A cell of words with a number in them.
+    /// Writes a cell of words around a number.
     pub(super) fn numbered(&mut self, before: &str, number: u64, after: &[&str]) {
         self.cell();
         self.push(before.as_bytes());
@@ -218,7 +218,7 @@ impl Pen {
         }
     }
 
-    /// A cell of words with two numbers in them.
+    /// Writes two numbers, joined by a dash, after a word.
     pub(super) fn dashed(&mut self, before: &str, numbers: [u64; 2]) {
         self.numbered(before, numbers[0], &["-"]);
         self.digits(numbers[1]);
@@ -238,14 +238,14 @@ impl Pen {
         self.push(&digits[first..]);
     }
 
-    /// 128 bits as 32 hexadecimal digits.
+    /// Writes a 128-bit id as 32 hexadecimal digits.
     pub(super) fn id(&mut self, id: [u64; 2]) {
         self.cell();
         let hex = hex(id);
         self.push(&hex);
     }
 
-    /// 128 bits as hexadecimal digits in the groups of a UUID, and what follows it.
+    /// Writes a 128-bit id as a UUID, and a suffix.
     pub(super) fn uuid(&mut self, id: [u64; 2], after: &str) {
         self.cell();
         let hex = hex(id);
@@ -258,7 +258,7 @@ impl Pen {
         self.push(after.as_bytes());
     }
 
-    /// A stamp, if it happened.
+    /// Writes an optional stamp. A dirty file may have a sentinel or a null word for none.
     pub(super) fn stamp(&mut self, at: Option<i64>) {
         if let Some(at) = at {
             return self.at(at);
@@ -272,10 +272,10 @@ impl Pen {
         }
     }
 
-    /// A stamp that a row must have.
+    /// Writes a stamp.
     pub(super) fn at(&mut self, at: i64) {
         self.cell();
-        let behind = if self.form.stamps == Stamps::Bogota { 5 * HOUR } else { 0 };
+        let behind = if self.format.stamps == StampFormat::Bogota { 5 * HOUR } else { 0 };
         let local = at - behind;
         let (days, micros) = (local.div_euclid(DAY), local.rem_euclid(DAY).unsigned_abs());
         if days != self.date.0 {
@@ -285,20 +285,20 @@ impl Pen {
         let mut stamp = *b"0000-00-00 00:00:00.000000";
         stamp[..10].copy_from_slice(&self.date.1);
         let clock = [seconds / 3600, seconds / 60 % 60, seconds % 60];
-        for (place, number) in [11, 14, 17].into_iter().zip(clock) {
-            stamp[place] = digit(number / 10);
-            stamp[place + 1] = digit(number % 10);
+        for (index, number) in [11, 14, 17].into_iter().zip(clock) {
+            stamp[index] = digit(number / 10);
+            stamp[index + 1] = digit(number % 10);
         }
         let mut rest = fraction;
-        for place in (20..26).rev() {
-            stamp[place] = digit(rest % 10);
+        for index in (20..26).rev() {
+            stamp[index] = digit(rest % 10);
             rest /= 10;
         }
-        let (length, zone): (usize, &[u8]) = match self.form.stamps {
-            Stamps::Naive => (26, b""),
-            Stamps::Utc => (26, b"Z"),
-            Stamps::Bogota => (26, b"-05:00"),
-            Stamps::Milliseconds => (23, b"Z"),
+        let (length, zone): (usize, &[u8]) = match self.format.stamps {
+            StampFormat::Naive => (26, b""),
+            StampFormat::Utc => (26, b"Z"),
+            StampFormat::Bogota => (26, b"-05:00"),
+            StampFormat::Milliseconds => (23, b"Z"),
         };
         if !zone.is_empty() {
             stamp[10] = b'T';
@@ -307,21 +307,21 @@ impl Pen {
         self.push(zone);
     }
 
-    /// A person's dialling code.
+    /// Writes a person's dialling code.
     pub(super) fn dialling_code(&mut self, person: &Person) {
         self.cell();
         let code = person.country().code.as_bytes();
-        let form = self.oddity();
-        if form < 120 {
+        let oddity = self.oddity();
+        if oddity < 120 {
             self.push(b"+");
         }
         self.push(code);
-        if (120..220).contains(&form) {
+        if (120..220).contains(&oddity) {
             self.push(b".0");
         }
     }
 
-    /// A person's number without the dialling code.
+    /// Writes a person's number without the dialling code.
     pub(super) fn national(&mut self, person: &Person) {
         self.cell();
         let national = person.national;
@@ -342,7 +342,7 @@ impl Pen {
                 self.push(country.as_bytes());
                 self.push(number);
             }
-            // As WhatsApp's own ids have it: Mexico's 1 of old, Brazil's ninth digit left out.
+            // As in WhatsApp's ids: with Mexico's old 1, without Brazil's ninth digit.
             (250..450, "52") => {
                 self.push(b"1");
                 self.push(number);
@@ -355,17 +355,17 @@ impl Pen {
         }
     }
 
-    /// A person's number with the dialling code.
+    /// Writes a person's number with the dialling code.
     pub(super) fn international(&mut self, person: &Person) {
         self.cell();
         let national = person.national;
         let code = person.country().code;
-        let form = self.oddity();
-        if form < 60 {
+        let oddity = self.oddity();
+        if oddity < 60 {
             self.push(b"+");
         }
         self.push(code.as_bytes());
-        match (form, code) {
+        match (oddity, code) {
             (30..90, _) => {
                 self.push(b" ");
                 self.spaced(national.digits());
@@ -376,12 +376,12 @@ impl Pen {
             }
             _ => self.push(national.digits()),
         }
-        if (250..270).contains(&form) {
+        if (250..270).contains(&oddity) {
             self.push(b".0");
         }
     }
 
-    /// `300 000-0167`
+    /// Writes a number like `300 000-0167`.
     fn spaced(&mut self, number: &[u8]) {
         let (area, rest) = number.split_at(3);
         let (middle, last) = rest.split_at(rest.len() - 4);
@@ -399,23 +399,23 @@ fn digit(number: u64) -> u8 {
 
 fn hex([high, low]: [u64; 2]) -> [u8; 32] {
     let mut hex = [0; 32];
-    for (place, digit) in hex.iter_mut().enumerate() {
-        let half = if place < 16 { high } else { low };
-        let nibble = half >> (60 - 4 * (place % 16)) & 15;
+    for (index, digit) in hex.iter_mut().enumerate() {
+        let half = if index < 16 { high } else { low };
+        let nibble = half >> (60 - 4 * (index % 16)) & 15;
         *digit = b"0123456789abcdef"[usize::try_from(nibble).unwrap_or(0)];
     }
     hex
 }
 
-/// `2025-05-01`, of days since 1970.
+/// Formats days since 1970 as `2025-05-01`.
 fn date(days: i64) -> [u8; 10] {
     let mut text = *b"0000-00-00";
     let date = i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days).unwrap_or_default();
     let year = u64::try_from(date.year()).unwrap_or(0) % 10_000;
     let pairs = [year / 100, year % 100, date.month().into(), date.day().into()];
-    for (place, pair) in [0, 2, 5, 8].into_iter().zip(pairs) {
-        text[place] = digit(pair / 10);
-        text[place + 1] = digit(pair % 10);
+    for (index, pair) in [0, 2, 5, 8].into_iter().zip(pairs) {
+        text[index] = digit(pair / 10);
+        text[index + 1] = digit(pair % 10);
     }
     text
 }

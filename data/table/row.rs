@@ -1,0 +1,162 @@
+//! A row on its way into the lake, between parsing and writing.
+
+use crate::cells::phone::{Person, Phones};
+use crate::reference::countries;
+
+/// The hash of a text that key columns such as `user_key` store: xxh3, 64 bits.
+pub fn text_key(text: &str) -> i64 {
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes()).cast_signed()
+}
+
+/// One value of a row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Cell<'a> {
+    /// No value.
+    #[default]
+    Null,
+    /// A text, borrowed from the file.
+    Text(&'a str),
+    /// A text that was built.
+    Owned(String),
+    /// An instant, in microseconds since 1970 in UTC.
+    Stamp(i64),
+    /// A date, in days since 1970.
+    Date(i32),
+    /// A whole number of 32 bits.
+    Integer(i32),
+    /// A whole number of 64 bits.
+    Count(i64),
+    /// An amount of money, in millionths.
+    Money(i64),
+    /// Yes or no.
+    Boolean(bool),
+}
+
+impl Cell<'_> {
+    /// The text, if the cell holds one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Owned(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if there is no value.
+    pub fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Cell<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Cell::Null, Cell::Text)
+    }
+}
+
+/// What happens to a record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Fate {
+    /// It becomes a row.
+    #[default]
+    Row,
+    /// It is skipped without being an error: a row of totals, an event of another type.
+    Skipped,
+    /// It becomes one row per day, each with a share of the amounts.
+    Spread(Spread),
+    /// It is rejected.
+    Rejected {
+        /// The column with the error.
+        column: &'static str,
+        /// What is wrong, without the cell's content.
+        reason: &'static str,
+    },
+}
+
+/// Amounts that are split over several days.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spread {
+    /// The position of the date's cell.
+    pub day: usize,
+    /// The positions of the cells that hold each day's share.
+    pub amounts: &'static [usize],
+    /// The days, ascending, each with its share in millionths.
+    pub shares: Vec<(i32, i64)>,
+}
+
+/// A row whose exported columns are parsed and whose derived columns are still null.
+pub struct Row<'a, 'p> {
+    /// One cell for each of [`Table::cells`](super::Table::cells).
+    pub cells: &'p mut [Cell<'a>],
+    /// What happens to the record.
+    pub fate: Fate,
+    /// `true` if `user_phone` is a valid number; `None` without a number.
+    pub user_phone_valid: Option<bool>,
+    /// Normalises phone numbers, with a cache.
+    pub phones: &'p Phones,
+}
+
+impl Row<'_, '_> {
+    /// Copies the cell at `fallback` into the cell at `column` if that is null.
+    pub(crate) fn fill_from(&mut self, column: usize, fallback: usize) {
+        if self.cells[column].is_null() {
+            self.cells[column] = self.cells[fallback].clone();
+        }
+    }
+
+    /// Normalises the number at `user_phone`, which may be a national one of the load's default
+    /// country.
+    pub(crate) fn normalise_phone(&mut self, user_phone: usize) {
+        let number = self.cells[user_phone].text();
+        let person = number.and_then(|number| self.phones.full_or_national(number));
+        self.set_phone(user_phone, person);
+    }
+
+    /// Fills `user_phone` and `country`, at those two positions, from a number and its dialling
+    /// code. If the number has no country, `country_name`, as the export spells it, supplies it.
+    pub(crate) fn set_person(
+        &mut self,
+        positions: [usize; 2],
+        code: Option<usize>,
+        number: usize,
+        country_name: Option<usize>,
+    ) {
+        let code = code.and_then(|at| self.cells[at].text());
+        let person = self.phones.person(code, self.cells[number].text());
+        let name = country_name.and_then(|at| self.cells[at].text());
+        self.set(positions, person, name.and_then(countries::by_name));
+    }
+
+    /// Fills `user_phone` and `country` like [`Row::set_person`]. A number without a dialling code
+    /// may be a national one of the load's default country.
+    pub(crate) fn set_person_or_national(
+        &mut self,
+        positions: [usize; 2],
+        code: usize,
+        number: usize,
+    ) {
+        let code = self.cells[code].text();
+        let person = self.cells[number].text().and_then(|number| match code {
+            Some(_) => self.phones.person(code, Some(number.trim_start_matches('+'))),
+            None => self.phones.full_or_national(number),
+        });
+        self.set(positions, person, None);
+    }
+
+    fn set(
+        &mut self,
+        [user_phone, country]: [usize; 2],
+        person: Option<Person>,
+        named: Option<&'static str>,
+    ) {
+        let of_number = person.as_ref().and_then(|person| person.country);
+        self.set_phone(user_phone, person);
+        self.cells[country] = of_number.or(named).into();
+    }
+
+    fn set_phone(&mut self, user_phone: usize, person: Option<Person>) {
+        self.user_phone_valid = person.as_ref().map(|person| person.valid);
+        self.cells[user_phone] =
+            person.map_or(Cell::Null, |person| Cell::Owned(person.into_phone()));
+    }
+}
