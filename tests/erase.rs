@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use wabalake::error::Fault;
 use wabalake::lake::erase::{Erased, Options};

@@ -286,7 +286,7 @@ pub(super) fn study(place: &Path, file: &DataFile) -> Option<Fault> {
 
 /// Whether a Parquet file can be read from its beginning to its end, and has so many rows.
 fn unpacks(place: &Path, rows: u64) -> bool {
-    use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     let read = || -> Option<u64> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(place).ok()?).ok()?;
         let mut found = 0;

@@ -21,12 +21,12 @@ use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use deltalake::DeltaTableError;
-use deltalake::arrow::json::LineDelimitedWriter;
+use arrow::json::LineDelimitedWriter;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::kernel::{Add, CommitInfo, Remove, Transaction};
-use deltalake::parquet::arrow::ProjectionMask;
-use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use deltalake::parquet::errors::ParquetError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 use polars::prelude::{ParquetReader, SerReader as _};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
