@@ -23,6 +23,7 @@
 //! | [`load`] | exports in, rows of the lake out |
 //! | [`lake`] | Delta tables: snapshots, commits, history, undo, compact, vacuum, erase |
 //! | [`run`] | collects a query's plan here, or asks a cluster its SQL twin |
+//! | [`marts`] | stored answers of queries: what each is, what it was computed from, whether it is fresh |
 //! | [`nightly`] | what arrived is loaded; what that changes in marts, and nothing else, is worked out |
 //! | [`render`] | one file per output format |
 //! | [`report`] | the page: sections, charts, and how no text becomes markup |
@@ -36,6 +37,7 @@ pub mod error;
 pub mod files;
 pub mod lake;
 pub mod load;
+pub mod marts;
 pub mod nightly;
 pub mod render;
 pub mod report;

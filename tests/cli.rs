@@ -429,7 +429,7 @@ fn a_load_can_be_taken_back() {
         history.lines().skip(1).map(|l| l.split(',').nth(2).unwrap()).collect();
     assert_eq!(operations, ["undo", "load"]);
     let (said, code) = desk.refused("undo --lake lake");
-    assert!(said.starts_with("error: there is no load to take back\n"), "{said}");
+    assert!(said.starts_with("error: there is no load to undo\n"), "{said}");
     assert_eq!(code, 1);
     assert_eq!(desk.run("load sessions.csv --lake lake -q").code, 0);
     assert_eq!(desk.told("query drop-off --lake lake"), DROP_OFF);
@@ -644,7 +644,7 @@ fn a_night_says_what_it_did_and_why() {
     assert_eq!(
         tried,
         "inbox: sessions.csv would be loaded, unless the lake has it\n\
-         days: all: there is none yet\n\
+         days: all: not yet computed\n\
          only tried: nothing was done in # s\n"
     );
     assert!(!desk.exists("lake/marts") && !desk.exists("lake/night.prom"));
@@ -652,7 +652,7 @@ fn a_night_says_what_it_did_and_why() {
     assert_eq!(
         first,
         "inbox: 1 file loaded, 0 files known already; 3 rows new, 0 updated, 1 rejected\n\
-         days: all: there is none yet; 2 rows, # s\n\
+         days: all: not yet computed; 2 rows, # s\n\
          done in # s\n"
     );
     let metrics = desk.read("lake/night.prom");
@@ -664,7 +664,7 @@ fn a_night_says_what_it_did_and_why() {
         assert!(metrics.lines().any(|told| told == line), "{metrics}");
     }
     let second = timeless(&desk.told("nightly --lake lake"));
-    assert_eq!(second, "days: nothing: nothing that it is made from changed\ndone in # s\n");
+    assert_eq!(second, "days: nothing: no input changed\ndone in # s\n");
     let full = timeless(&desk.told("nightly --lake lake --full --only days"));
     assert_eq!(full, "days: all: asked for; 2 rows, # s\ndone in # s\n");
 

@@ -12,7 +12,7 @@ use wabalake_queries::query::{CatalogEntry, OutputColumn, Question};
 
 use super::{Asked, parse, usage};
 use crate::error::{Error, Result};
-use crate::nightly::Dates;
+use crate::marts::Dates;
 
 /// The entry of that name.
 pub(super) fn entry(name: &str) -> Option<&'static CatalogEntry> {

@@ -12,8 +12,8 @@ use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Result, in_words};
 use crate::lake::erase::{self, Erased};
-use crate::lake::runs::{Outcome, Run};
-use crate::nightly::Night;
+use crate::lake::runs::{Run, RunOutcome};
+use crate::nightly::RunLock;
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "erase", define, run };
 
@@ -128,14 +128,14 @@ fn run(asked: &Asked<'_>) -> Result<()> {
             told = Some(agreed(found, options.yes)?);
         }
         // A night makes its marts from the tables as they were when it began.
-        let _night = Night::begin(&lake)?;
+        let _night = RunLock::acquire(&lake)?;
         let started = Utc::now();
         let erased = lake.erase_once_agreed(&phone, how, &mut |found| {
             let as_told = told.as_ref().is_some_and(|told| plan(told) == plan(found));
             if as_told { Ok(()) } else { agreed(found.clone(), options.yes).map(drop) }
         })?;
         if !erased.is_nothing() {
-            lake.log_run(&Run::new("erase", Outcome::Done, started))?;
+            lake.log_run(&Run::new("erase", RunOutcome::Done, started))?;
         }
         erased
     };
@@ -147,7 +147,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         }
         for table in &erased.tables {
             let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
-            let struck = match table.struck {
+            let struck = match table.redacted {
                 0 => String::new(),
                 rows => format!(", struck out of {} of others", grouped(rows)),
             };
@@ -239,8 +239,8 @@ fn plan(found: &Erased) -> String {
     if !tables.is_empty() {
         parts[0] = format!("{} ({})", parts[0], tables.join(", "));
     }
-    if found.struck() > 0 {
-        parts.push(format!("what names them in {} of others", counted(found.struck(), "row")));
+    if found.redacted() > 0 {
+        parts.push(format!("what names them in {} of others", counted(found.redacted(), "row")));
     }
     if found.old_files > 0 {
         parts.push(counted(found.old_files, "data file"));

@@ -149,7 +149,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let creation = Creation::of(options.lake.path());
     let loaded = load_files(&options, kind, files);
     if loaded.is_err() && !options.dry_run {
-        creation.take_back();
+        creation.roll_back();
     }
     loaded
 }

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Report as Cause, Result};
 use crate::files::Access;
 use crate::lake::AsOf;
-use crate::nightly::{self, Report, metrics, night};
+use crate::nightly::{self, RunReport, Scope, metrics};
 use crate::render::visible;
 use crate::report;
 
@@ -98,7 +98,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
         to_file_for(access, file, |out| Ok(out.write_all(page.as_bytes())?))
     };
     let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
-    let done = match night(&lake, &config, &how, page) {
+    let done = match nightly::run(&lake, &config, &how, page) {
         Ok(done) => done,
         Err(error) => return Err(failed(lake.explain(error), &config, how.dry_run)),
     };
@@ -141,7 +141,7 @@ fn failed(error: Error, config: &Config, dry_run: bool) -> Error {
 }
 
 /// What could not be done, as an error once all is told.
-fn incomplete(report: &Report) -> Option<Error> {
+fn incomplete(report: &RunReport) -> Option<Error> {
     let (files, marts) = (report.inbox.failed.len(), report.failed_marts.len());
     let count = |count: usize, what: &str| match count {
         0 => None,
@@ -158,9 +158,9 @@ fn incomplete(report: &Report) -> Option<Error> {
 }
 
 /// What a person reads.
-fn text(report: &Report) -> String {
+fn text(report: &RunReport) -> String {
     let mut text = String::new();
-    if let Some(died) = report.died_before {
+    if let Some(died) = report.crashed_before {
         let _ = writeln!(text, "the night of {} did not live to its end", stamp(died));
     }
     let inbox = &report.inbox;
@@ -208,12 +208,12 @@ fn text(report: &Report) -> String {
     }
     for mart in &report.marts {
         let dates: Vec<String> = mart.dates.iter().copied().map(span).collect();
-        let what = match (mart.worked_out, dates.join(", ")) {
-            ("some", dates) => dates,
-            (what, _) => what.to_owned(),
+        let what = match (mart.scope, dates.join(", ")) {
+            (Scope::Some, dates) => dates,
+            (scope, _) => scope.name().to_owned(),
         };
         let _ = write!(text, "{}: {what}: {}", visible(&mart.mart), visible(&mart.why));
-        if !report.dry_run && mart.worked_out != "nothing" {
+        if !report.dry_run && mart.scope != Scope::Nothing {
             let _ = write!(text, "; {}, {:.2} s", counted(mart.rows, "row"), mart.seconds);
         }
         text.push('\n');

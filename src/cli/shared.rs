@@ -24,12 +24,12 @@ pub(super) struct LakeOption {
 impl LakeOption {
     /// The lake, which must be there. Its umask holds from now on.
     pub(super) fn open(&self) -> Result<Lake> {
-        with_umask(Lake::open(&self.lake)?.warning(warn))
+        with_umask(Lake::open(&self.lake)?.with_warnings(warn))
     }
 
     /// The same, where the lake may have to be made first.
     pub(super) fn create(&self) -> Result<Lake> {
-        with_umask(Lake::create(&self.lake)?.warning(warn))
+        with_umask(Lake::create(&self.lake)?.with_warnings(warn))
     }
 
     /// Its path, as it was given.

@@ -11,7 +11,7 @@ use super::shared::LakeOption;
 use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::Result;
-use crate::lake::vacuum::{self, Why};
+use crate::lake::vacuum::{self, SkipReason};
 use crate::nightly;
 use wabalake_queries::query::numbers::whole;
 
@@ -49,7 +49,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
     let retain = TimeDelta::days(options.retain_days.into());
     let how = vacuum::Options { retain, dry_run: options.dry_run };
     let vacuumed = nightly::sweep(&lake, &config, how)?;
-    tell_passed_over(&vacuumed.passed_over);
+    tell_passed_over(&vacuumed.skipped);
     to_stdout(|out| {
         let files = counted(vacuumed.files.len() as u64, "file");
         let done = if options.dry_run { "would be deleted" } else { "deleted" };
@@ -64,7 +64,7 @@ fn run(asked: &Asked<'_>) -> Result<()> {
 }
 
 /// Names what was left where it is, the first of it where there is much.
-fn tell_passed_over(passed_over: &[(PathBuf, Why)]) {
+fn tell_passed_over(passed_over: &[(PathBuf, SkipReason)]) {
     const NAMED: usize = 10;
     for (path, why) in passed_over.iter().take(NAMED) {
         to_stderr(&format!("passed over: {}: {}\n", shown_path(path), why.text()));

@@ -62,7 +62,7 @@ impl View {
         instants: (Option<i64>, Option<i64>),
         paths: &Paths,
     ) -> Result<Self> {
-        let within = snapshot.files_within(table.day_of, instants);
+        let within = snapshot.files_in_range(table.day_of, instants);
         // A file that is not here may still be there, which the count of the rows tells.
         let here: Vec<_> =
             within.iter().copied().filter(|file| snapshot.place(file).exists()).collect();
