@@ -736,7 +736,7 @@ fn a_command_is_told_of_a_night() {
     assert_eq!(said.code, 1);
     assert_eq!(
         said.err,
-        "error: the command that is to be told of the night: it was stopped after 1 second\n  \
+        "error: `notify_command` failed: it was stopped after 1 second\n  \
          hint: `notify_seconds` in wabalake.toml, under [nightly], says how long it may take\n"
     );
     let began = Path::new("/proc").join(desk.read("began").trim()).join("cmdline");
@@ -747,7 +747,7 @@ fn a_command_is_told_of_a_night() {
     desk.write("lake/wabalake.toml", NIGHTS);
     let said = night("exit 3");
     assert_eq!(said.code, 1);
-    let wrong = "error: the command that is to be told of the night";
+    let wrong = "error: `notify_command` failed";
     assert!(said.err.starts_with(wrong), "{}", said.err);
 }
 

@@ -431,7 +431,7 @@ fn a_mart_is_dropped_without_what_others_put_there() {
     // A link, or a file of others in its log: nothing is dropped.
     let note = world.file("lake/marts/days/_delta_log/notes.txt", "theirs");
     let said = world.lake().drop_mart(mart.layout).unwrap_err().lines();
-    assert!(said.contains("notes.txt` is not wabalake's"), "{said}");
+    assert!(said.contains("notes.txt` is not a file of wabalake"), "{said}");
     fs::remove_file(note).unwrap();
     fs::rename(world.path("lake/marts"), world.path("disk")).unwrap();
     symlink(world.path("disk"), world.path("lake/marts")).unwrap();
