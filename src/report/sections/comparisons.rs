@@ -36,7 +36,7 @@ pub(super) fn templates(page: &PageContext<'_>) -> Result<Section> {
     let rows: Vec<Interval> = (0..answer.height().min(INTERVALS)).map(interval).collect();
     let mut body = Html::new();
     if !rows.is_empty() {
-        body.add(&intervals("QueryAnswer, of those delivered", &rows));
+        body.add(&intervals("Answered, of those delivered", &rows));
     }
     body.add(&table(
         "Templates",
@@ -47,8 +47,8 @@ pub(super) fn templates(page: &PageContext<'_>) -> Result<Section> {
             answer.shown("Delivered", template_performance::DELIVERED)?,
             answer.shown("Delivered", template_performance::DELIVERED_PCT)?,
             answer.shown("Read", template_performance::READ_PCT)?,
-            answer.shown("QueryAnswer", template_performance::REPLY_PCT)?,
-            answer.shown("QueryAnswer after", template_performance::MEDIAN_REPLY_SECONDS)?,
+            answer.shown("Answered", template_performance::REPLY_PCT)?,
+            answer.shown("Answered after", template_performance::MEDIAN_REPLY_SECONDS)?,
         ],
         ROWS,
     ));
@@ -86,7 +86,7 @@ pub(in crate::report) fn versions_of(answer: &QueryAnswer) -> Result<Html> {
     let rows: Vec<Interval> = rows.iter().map(interval).collect();
     let mut body = Html::new();
     if !rows.is_empty() {
-        body.add(&intervals("QueryAnswer, of those delivered", &rows));
+        body.add(&intervals("Answered, of those delivered", &rows));
     }
     let verdict = |p: Option<f64>| {
         let said = if p? < 0.05 { "differs" } else { "may be chance" };
@@ -98,8 +98,8 @@ pub(in crate::report) fn versions_of(answer: &QueryAnswer) -> Result<Html> {
             TableColumn::texts("Conversation", names.iter().cloned().map(Some).collect()),
             answer.shown("Sends", version_comparison::DEPLOYMENTS)?,
             answer.shown("Delivered", version_comparison::DELIVERED_PCT)?,
-            TableColumn::figures("QueryAnswer", Unit::Percent, shares),
-            answer.shown("QueryAnswer after", version_comparison::MEDIAN_REPLY_SECONDS)?,
+            TableColumn::figures("Answered", Unit::Percent, shares),
+            answer.shown("Answered after", version_comparison::MEDIAN_REPLY_SECONDS)?,
             TableColumn::texts(
                 "Against the version before",
                 answer.numbers(version_comparison::P_VALUE)?.into_iter().map(verdict).collect(),

@@ -22,7 +22,7 @@ pub(super) fn countries(page: &PageContext<'_>) -> Result<Section> {
             answer.shaded("Sends", country_breakdown::DEPLOYMENTS)?,
             answer.shown("Delivered", country_breakdown::DELIVERED_PCT)?,
             answer.shown("Opened a session", country_breakdown::CLICK_THROUGH_PCT)?,
-            answer.shown("QueryAnswer", country_breakdown::REPLY_PCT)?,
+            answer.shown("Answered", country_breakdown::REPLY_PCT)?,
             answer.shown("Inbound sessions", country_breakdown::INBOUND_SESSIONS)?,
             answer.shown("Session", country_breakdown::AVG_SESSION_SECONDS)?,
             answer.shown("Converted", country_breakdown::CONVERSION_PCT)?,
