@@ -1,13 +1,13 @@
-//! Files that are written whole, and who may read what is written.
+//! Writes files atomically, and decides who may read them.
 //!
 //! | file | mode |
 //! |---|---|
-//! | of a lake, an answer | 0640, folders 0750: the umask is 027, or the person's own if it is stricter |
-//! | the same, where `[lake] umask` is set | as that says |
-//! | an answer that names people | 0600 |
-//! | what Prometheus collects | 0644: the collector is somebody else, and there is nobody in it |
+//! | of a lake, an answer | 0640, folders 0750: the umask is 027, or the user's own if it is stricter |
+//! | the same, with `[lake] umask` set | by that umask |
+//! | an answer with columns of people | 0600 |
+//! | metrics for Prometheus | 0644: another user reads them, and they are about no person |
 //!
-//! A file that is there already keeps its mode, unless people come into it.
+//! An existing file keeps its mode, unless people come into it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,19 +18,19 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Context as _, Result};
 
-/// What stands in the name of a temporary file of wabalake's, before six letters and digits.
+/// Part of the names of temporary files, before six random letters and digits.
 const MARK: &str = ".wabalake-";
 
-/// How such a name ends.
+/// The extension of temporary files.
 const ENDING: &str = ".tmp";
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// Whom the umask lets; a file that is there keeps its mode.
+    /// By the umask; an existing file keeps its mode.
     #[default]
     Usual,
-    /// Its owner alone.
+    /// Only its owner.
     Owner,
     /// Everybody.
     Everybody,
@@ -47,10 +47,10 @@ impl Access {
     }
 }
 
-/// A temporary file in the folder of one that it is to replace.
+/// Creates a temporary file beside the file that it will replace.
 ///
 /// # Errors
-/// A folder that is not there or cannot be written to.
+/// A folder that does not exist or cannot be written.
 pub fn beside(place: &Path, access: Access) -> io::Result<NamedTempFile> {
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut prefix = OsStr::new(".").to_owned();
@@ -63,7 +63,7 @@ pub fn beside(place: &Path, access: Access) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
-/// Writes a file that is there as a whole or not at all.
+/// Writes a file atomically: a reader finds all of it or the file that was there before.
 ///
 /// # Errors
 /// Those of writing.
@@ -93,8 +93,8 @@ pub fn write_whole(
     Ok(())
 }
 
-/// A temporary file beside one that it is to become: its bytes are on disk, it lacks but the name. Makes
-/// the folder if there is none.
+/// Writes and syncs a temporary file beside its destination; only the rename is left to do. Creates
+/// the folder if needed.
 ///
 /// # Errors
 /// Those of writing.
@@ -112,7 +112,7 @@ pub(crate) fn synced_beside(
     Ok(file)
 }
 
-/// Writes a small file that is there as a whole or not at all, and on disk before it has its name.
+/// Writes a small file atomically, and syncs it before it gets its name.
 ///
 /// # Errors
 /// Those of writing.
@@ -122,19 +122,19 @@ pub(crate) fn write_synced(place: &Path, access: Access, bytes: &[u8]) -> Result
     written.map(drop).context(|| format!("writing `{}`", place.display()))
 }
 
-/// Whether a name is that of a temporary file of [`beside`].
+/// Returns `true` for the name of a temporary file of [`beside`].
 pub(crate) fn is_temporary(name: &str) -> bool {
     let Some(name) = name.strip_suffix(ENDING) else { return false };
     let Some((before, random)) = name.rsplit_once(MARK) else { return false };
     before.starts_with('.') && is_random(random)
 }
 
-/// Six letters and digits, as `tempfile` makes them up.
+/// Returns `true` for six letters and digits, as `tempfile` generates them.
 pub(crate) fn is_random(text: &str) -> bool {
     text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Keeps what this process makes from now on to its owner and group; a stricter umask stays.
+/// Removes all access of others from the umask; a stricter umask stays.
 pub fn keep_from_others() {
     #[cfg(unix)]
     {
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_temporary_file_is_known_by_its_name() {
+    fn temporary_files_are_recognised_by_name() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["page.html", ".hidden", "a.wabalake-b"] {
             let file = beside(&folder.path().join(name), Access::Usual).unwrap();
@@ -181,7 +181,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_keeps_its_mode_unless_it_is_for_its_owner_or_everybody() {
+    fn files_keep_their_mode_unless_access_is_explicit() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("answer.csv");

@@ -432,7 +432,7 @@ fn a_load_can_be_taken_back() {
         history.lines().skip(1).map(|l| l.split(',').nth(2).unwrap()).collect();
     assert_eq!(operations, ["undo", "load"]);
     let (said, code) = desk.refused("undo --lake lake");
-    assert!(said.starts_with("error: there is no load to take back\n"), "{said}");
+    assert!(said.starts_with("error: there is no load to undo\n"), "{said}");
     assert_eq!(code, 1);
     assert_eq!(desk.run("load sessions.csv --lake lake -q").code, 0);
     assert_eq!(desk.told("query drop-off --lake lake"), DROP_OFF);
@@ -646,7 +646,7 @@ fn a_night_says_what_it_did_and_why() {
     assert_eq!(
         tried,
         "inbox: sessions.csv would be loaded, unless it was loaded before\n\
-         days: all: there is none yet\n\
+         days: all: not yet computed\n\
          dry run: nothing was done in # s\n"
     );
     assert!(!desk.exists("lake/marts") && !desk.exists("lake/night.prom"));
@@ -654,7 +654,7 @@ fn a_night_says_what_it_did_and_why() {
     assert_eq!(
         first,
         "inbox: 1 file loaded, 0 files loaded before; 3 rows new, 0 updated, 1 rejected\n\
-         days: all: there is none yet; 2 rows, # s\n\
+         days: all: not yet computed; 2 rows, # s\n\
          done in # s\n"
     );
     let metrics = desk.read("lake/night.prom");
@@ -666,7 +666,7 @@ fn a_night_says_what_it_did_and_why() {
         assert!(metrics.lines().any(|told| told == line), "{metrics}");
     }
     let second = timeless(&desk.told("nightly --lake lake"));
-    assert_eq!(second, "days: nothing: nothing that it is made from changed\ndone in # s\n");
+    assert_eq!(second, "days: nothing: no input changed\ndone in # s\n");
     let full = timeless(&desk.told("nightly --lake lake --full --only days"));
     assert_eq!(full, "days: all: asked for; 2 rows, # s\ndone in # s\n");
 
@@ -735,7 +735,7 @@ fn a_command_is_told_of_a_night() {
     assert_eq!(said.code, 1);
     assert_eq!(
         said.err,
-        "error: the command that is to be told of the night: it was stopped after 1 second\n  \
+        "error: `notify_command` failed: it was stopped after 1 second\n  \
          hint: `notify_seconds` in wabalake.toml, under [nightly], says how long it may take\n"
     );
     let began = Path::new("/proc").join(desk.read("began").trim()).join("cmdline");
@@ -746,7 +746,7 @@ fn a_command_is_told_of_a_night() {
     desk.write("lake/wabalake.toml", NIGHTS);
     let said = night("exit 3");
     assert_eq!(said.code, 1);
-    let wrong = "error: the command that is to be told of the night";
+    let wrong = "error: `notify_command` failed";
     assert!(said.err.starts_with(wrong), "{}", said.err);
 }
 

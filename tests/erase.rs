@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use wabalake::error::Fault;
 use wabalake::lake::erase::{Erased, Options};
@@ -254,7 +254,7 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
         checked.findings
     );
     let told = |erased: &Erased| -> Vec<_> {
-        erased.tables.iter().map(|table| (table.table, table.rows, table.struck)).collect()
+        erased.tables.iter().map(|table| (table.table, table.rows, table.redacted)).collect()
     };
     assert_eq!(told(&tried), told(&erased));
     assert_eq!(
@@ -541,7 +541,7 @@ fn exactly_is_exactly() {
     let exactly = Options { exactly: true, ..Options::default() };
     for (phone, left) in [("5712", vec!["a2", "a3", "a4", "a5"]), ("57", vec!["a3", "a4", "a5"])] {
         let erased = lake.erase(phone, exactly).unwrap();
-        assert_eq!((erased.rows(), erased.people, erased.struck()), (1, 1, 0));
+        assert_eq!((erased.rows(), erased.people, erased.redacted()), (1, 1, 0));
         let mut ids = texts(&lake, &sessions::TABLE, "session_id");
         ids.sort();
         assert_eq!(ids, left, "{phone}");

@@ -419,7 +419,7 @@ fn erase(lake: &Lake, phone: &str, options: Options) -> wabalake::error::Result<
     let erased = lake.erase(phone, options);
     if let (Ok(tried), Ok(erased)) = (tried, &erased) {
         let told =
-            |erased: &Erased| (erased.rows(), erased.struck(), erased.people, erased.old_files);
+            |erased: &Erased| (erased.rows(), erased.redacted(), erased.people, erased.old_files);
         assert_eq!(told(&tried), told(erased), "what is told is what is done");
         assert!(erased.people <= 1, "{}", erased.people);
     }

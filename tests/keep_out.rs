@@ -376,7 +376,7 @@ fn as_it_is_typed() {
     desk.write("elsewhere.key", &key);
     desk.write("lake/wabalake.toml", "[privacy]\nkeep_out_key = '../missing.key'\n");
     let (error, code) = desk.refused("load more.csv --lake lake");
-    assert!(error.contains("the key is not there") && error.contains("  hint: "), "{error}");
+    assert!(error.contains("the key is missing") && error.contains("  hint: "), "{error}");
     assert_eq!(code, 1);
     desk.write(
         "lake/wabalake.toml",

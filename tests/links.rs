@@ -12,10 +12,11 @@ use polars::prelude::*;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use wabalake::config::Config;
-use wabalake::lake::vacuum::{Options, Vacuumed, Why};
+use wabalake::lake::vacuum::{Options, SkipReason, Vacuumed};
 use wabalake::lake::{AsOf, Lake, marts};
 use wabalake::load::{Options as LoadOptions, load};
-use wabalake::nightly::{self, Mart, Sources, night};
+use wabalake::marts::{Mart, PinnedTables};
+use wabalake::nightly;
 use wabalake_data::tables::sessions;
 
 use super::support::copy;
@@ -94,8 +95,8 @@ impl World {
         Lake::open(self.path("lake")).unwrap()
     }
 
-    fn night(&self) -> nightly::Report {
-        night(&self.lake(), &Self::config(), &nightly::Options::default(), None).unwrap()
+    fn night(&self) -> nightly::RunReport {
+        nightly::run(&self.lake(), &Self::config(), &nightly::Options::default(), None).unwrap()
     }
 
     fn vacuum(&self, dry_run: bool) -> Vacuumed {
@@ -109,7 +110,7 @@ impl World {
         let mart = Mart::all(&Self::config()).unwrap().remove(0);
         let snapshot = lake.snapshot(mart.layout).unwrap();
         let kept = mart.question.in_order(marts::rows(&snapshot, Vec::new()).unwrap());
-        let tables = Sources::of(&lake, AsOf::Now).tables(&mart.question).unwrap();
+        let tables = PinnedTables::of(&lake, AsOf::Now).tables(&mart.question).unwrap();
         let fresh = mart.question.plan(&tables).unwrap();
         let rows = lake.snapshot(&sessions::TABLE).unwrap().scan().unwrap();
         let rows = rows.sort([sessions::SESSION_ID], SortMultipleOptions::default());
@@ -291,7 +292,7 @@ fn a_table_on_another_disk_is_read_and_not_swept() {
         std::os::unix::fs::symlink(&disk, &place).unwrap();
         let there = all_below(&disk);
         let done = world.vacuum(false);
-        assert!(done.passed_over.contains(&(linked.into(), Why::Link)), "{:?}", done.passed_over);
+        assert!(done.skipped.contains(&(linked.into(), SkipReason::Link)), "{:?}", done.skipped);
         assert_eq!(all_below(&disk), there, "{linked}");
         assert_eq!(world.answers(), answers, "{linked}");
     }
@@ -339,7 +340,7 @@ fn an_inbox_is_walked_as_a_load_walks_a_folder() {
     }
     let (tried, lake) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let settings = SETTINGS.replace("../", &format!("{}/", world.folder.path().display()));
-    let tried = night(
+    let tried = nightly::run(
         &Lake::open(tried.path()).unwrap(),
         &Config::read(&settings).unwrap(),
         &nightly::Options { dry_run: true, ..nightly::Options::default() },
@@ -425,12 +426,12 @@ fn a_mart_is_dropped_without_what_others_put_there() {
     assert!(theirs.is_file() && !world.path("lake/marts/days/_delta_log").exists());
     assert_eq!(all_below(&world.path("lake/marts")).len(), 2);
     assert_eq!(all_below(&world.path("others")), others);
-    assert_eq!(world.night().marts[0].worked_out, "all");
+    assert_eq!(world.night().marts[0].scope.name(), "all");
 
     // A link, or a file of others in its log: nothing is dropped.
     let note = world.file("lake/marts/days/_delta_log/notes.txt", "theirs");
     let said = world.lake().drop_mart(mart.layout).unwrap_err().lines();
-    assert!(said.contains("notes.txt` is not wabalake's"), "{said}");
+    assert!(said.contains("notes.txt` is not a file of wabalake"), "{said}");
     fs::remove_file(note).unwrap();
     fs::rename(world.path("lake/marts"), world.path("disk")).unwrap();
     symlink(world.path("disk"), world.path("lake/marts")).unwrap();

@@ -15,10 +15,10 @@ use wabalake::lake::marts;
 use wabalake::lake::runs::RUNS;
 use wabalake::lake::{AsOf, Lake, erase};
 use wabalake::load::{Options as LoadOptions, load};
-use wabalake::nightly::{Mart, Night, Options, Report, Sources, fresh, night};
+use wabalake::marts::{Mart, PinnedTables, fresh};
+use wabalake::nightly::{self, Options, RunLock, RunReport};
 use wabalake::run::polars::collect;
 use wabalake_data::TABLES;
-use wabalake_queries::query::Defaults;
 
 /// A lake with its settings, and a place for exports; gone with the test.
 struct Nights {
@@ -90,12 +90,12 @@ impl Nights {
         load(&self.lake(), &[path], &LoadOptions::default()).unwrap();
     }
 
-    fn night(&self) -> Report {
+    fn night(&self) -> RunReport {
         self.night_with(&Options::default())
     }
 
-    fn night_with(&self, options: &Options) -> Report {
-        night(&self.lake(), &self.config, options, None).unwrap()
+    fn night_with(&self, options: &Options) -> RunReport {
+        nightly::run(&self.lake(), &self.config, options, None).unwrap()
     }
 
     fn marts(&self) -> Vec<Mart> {
@@ -105,7 +105,7 @@ impl Nights {
     /// Each mart's rows as they are, and as the tables give them now.
     fn compared(&self) -> BTreeMap<String, (DataFrame, DataFrame)> {
         let lake = self.lake();
-        let sources = Sources::of(&lake, AsOf::Now);
+        let sources = PinnedTables::of(&lake, AsOf::Now);
         let marts = self.marts();
         let pairs = marts.iter().map(|mart| {
             let snapshot = lake.snapshot(mart.layout).unwrap();
@@ -126,9 +126,9 @@ impl Nights {
     }
 
     /// What the last night did for each mart: what was worked out, and of how many days.
-    fn worked_out(report: &Report) -> BTreeMap<&str, (&'static str, u64)> {
+    fn worked_out(report: &RunReport) -> BTreeMap<&str, (&'static str, u64)> {
         let marts = report.marts.iter();
-        marts.map(|mart| (mart.mart.as_str(), (mart.worked_out, mart.days))).collect()
+        marts.map(|mart| (mart.mart.as_str(), (mart.scope.name(), mart.days))).collect()
     }
 }
 
@@ -207,7 +207,7 @@ enum Event {
     /// A person leaves every table.
     Erase(u8),
     Compact,
-    Night,
+    RunLock,
     /// A night that dies after so many marts.
     Dies(usize),
     /// A night of a state that is past by then.
@@ -230,7 +230,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Undo),
         1 => (0..5_u8).prop_map(Event::Erase),
         1 => Just(Event::Compact),
-        3 => Just(Event::Night),
+        3 => Just(Event::RunLock),
         1 => (0..8_usize).prop_map(Event::Dies),
         1 => (0..4_u8).prop_map(Event::AsOf),
     ]
@@ -259,7 +259,7 @@ impl Event {
             Self::Compact => {
                 nights.lake().compact().unwrap();
             }
-            Self::Night => {
+            Self::RunLock => {
                 nights.night();
             }
             Self::Dies(marts) => {
@@ -279,7 +279,7 @@ impl Event {
                 let as_of = AsOf::Versions(before.collect());
                 let options = Options { as_of, ..Options::default() };
                 // Who was erased is in no version any more: those that knew them are refused.
-                let _ = night(&nights.lake(), &nights.config, &options, None);
+                let _ = nightly::run(&nights.lake(), &nights.config, &options, None);
             }
         }
     }
@@ -300,7 +300,7 @@ proptest! {
         nights.check()?;
         // And once more changes nothing.
         let again = nights.night();
-        prop_assert!(again.marts.iter().all(|mart| mart.worked_out == "nothing"), "{again:?}");
+        prop_assert!(again.marts.iter().all(|mart| mart.scope == nightly::Scope::Nothing), "{again:?}");
     }
 }
 
@@ -338,7 +338,7 @@ fn only_what_changed_is_worked_out() {
     let all =
         BTreeMap::from([("days", ("all", 9)), ("deliveries", ("all", 0)), ("flows", ("all", 1))]);
     assert_eq!(Nights::worked_out(&first), all);
-    assert_eq!(first.marts[0].why, "there is none yet");
+    assert_eq!(first.marts[0].why, "not yet computed");
 
     nights.load(&session("late", "2025-06-04 23:00:00"));
     let tried = nights.night_with(&Options { dry_run: true, ..Options::default() });
@@ -351,7 +351,7 @@ fn only_what_changed_is_worked_out() {
     assert_eq!(Nights::worked_out(&second), some);
     assert_eq!(second.marts[0].why, "`sessions` changed on 1 UTC day");
     assert_eq!(second.marts[1].why, "`sessions` changed");
-    let why = |report: &Report| -> Vec<_> {
+    let why = |report: &RunReport| -> Vec<_> {
         report.marts.iter().map(|mart| (mart.why.clone(), mart.dates.clone())).collect()
     };
     assert_eq!(why(&tried), why(&second), "what is tried says what is done");
@@ -374,7 +374,7 @@ fn a_mart_that_is_another_or_damaged_is_made_anew() {
     let other = BY_DAY.replace("query = 'drop-off'", "query = 'return-rate'");
     nights.config = Config::read(&other).unwrap();
     let report = nights.night();
-    assert_eq!(report.marts[1].why, "its definition is another");
+    assert_eq!(report.marts[1].why, "its definition changed");
     nights.check().unwrap();
 
     let log = nights.path("lake/marts/days/_delta_log");
@@ -459,15 +459,17 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
     }
     nights.night();
     let lake = nights.lake();
-    let ask = |query: &str, words: &[&str]| {
+    let date = |text: &str| text.parse().ok();
+    let ask = |query: &str, words: &[&str], dates| {
         let entry =
             wabalake_queries::CATALOG.iter().find(|entry| entry.spec.name == query).unwrap();
-        let question = entry.ask_for(words, &Defaults::default()).unwrap();
-        let sources = Sources::of(&lake, AsOf::Now);
+        let line = [&[query], words].concat();
+        let question = entry.ask(&entry.command().get_matches_from(line)).unwrap();
+        let sources = PinnedTables::of(&lake, AsOf::Now);
         let plan = question.plan(&sources.tables(&question).unwrap()).unwrap();
         let expected = collect(plan, &question).unwrap();
         assert!(expected.height() > 0);
-        let found = fresh::answer(&lake, &nights.config, &question).unwrap();
+        let found = fresh::answer(&lake, &nights.config, &question, dates).unwrap();
         found.map(|found| {
             let kept = found.plan.collect().unwrap();
             assert!(kept.equals_missing(&expected), "{query} {words:?}: {kept}\n{expected}");
@@ -476,22 +478,23 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
     };
     let zone = "--timezone=America/Bogota";
     let by_day = ["--by=day,country", zone];
-    assert_eq!(ask("delivery-rate", &by_day), Some("deliveries".to_owned()));
+    assert_eq!(ask("delivery-rate", &by_day, (None, None)), Some("deliveries".to_owned()));
     let some = ["--by=day,country", zone, "--from=2025-05-31", "--to=2025-06-01"];
-    assert_eq!(ask("delivery-rate", &some), Some("deliveries".to_owned()));
-    assert_eq!(ask("drop-off", &[zone]), Some("flows".to_owned()));
+    let dates = (date("2025-05-31"), date("2025-06-01"));
+    assert_eq!(ask("delivery-rate", &some, dates), Some("deliveries".to_owned()));
+    assert_eq!(ask("drop-off", &[zone], (None, None)), Some("flows".to_owned()));
     // Another order of columns, another zone, buckets that a range would cut, a mart of a range.
-    assert_eq!(ask("delivery-rate", &["--by=country,day", zone]), None);
-    assert_eq!(ask("delivery-rate", &["--by=day,country"]), None);
+    assert_eq!(ask("delivery-rate", &["--by=country,day", zone], (None, None)), None);
+    assert_eq!(ask("delivery-rate", &["--by=day,country"], (None, None)), None);
     let weeks = ["--by=week", "--timezone=Pacific/Kiritimati", "--from=2025-05-31"];
-    assert_eq!(ask("delivery-rate", &weeks), None);
+    assert_eq!(ask("delivery-rate", &weeks, (date("2025-05-31"), None)), None);
     let flows = [zone, "--from=2025-05-31"];
-    assert_eq!(ask("drop-off", &flows), None);
+    assert_eq!(ask("drop-off", &flows, (date("2025-05-31"), None)), None);
 
     nights.load(&session("new", "2025-06-01 12:00:00"));
-    assert_eq!(ask("drop-off", &[zone]), None, "it is not fresh any more");
+    assert_eq!(ask("drop-off", &[zone], (None, None)), None, "it is not fresh any more");
     assert_eq!(
-        ask("delivery-rate", &by_day),
+        ask("delivery-rate", &by_day, (None, None)),
         Some("deliveries".to_owned()),
         "what it is made from did not change"
     );
@@ -501,7 +504,8 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
 fn each_new_file_of_the_inbox_is_loaded_once() {
     let settings = "[inbox]\nsettle_seconds = 0\nfolders = ['../inbox']\nfailed = '../failed'\n";
     let mut nights = Nights::new(settings);
-    let arrived = |report: &Report| (report.inbox.files, report.inbox.known, report.inbox.rows_new);
+    let arrived =
+        |report: &RunReport| (report.inbox.files, report.inbox.known, report.inbox.rows_new);
     nights.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
     nights.file("inbox/sub/b.csv", &session("b", "2025-06-02 12:00:00"));
     nights.file("inbox/copy.csv", &session("a", "2025-06-01 12:00:00"));
@@ -559,15 +563,15 @@ fn nights_are_written_down() {
     nights.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
     nights.night();
     let lake = nights.lake();
-    let under_way = Night::begin(&lake).unwrap();
-    let refused = night(&lake, &nights.config, &Options::default(), None).unwrap_err();
-    assert!(refused.lines().contains("another night is under way"));
+    let under_way = RunLock::acquire(&lake).unwrap();
+    let refused = nightly::run(&lake, &nights.config, &Options::default(), None).unwrap_err();
+    assert!(refused.lines().contains("another nightly run is in progress"));
     drop(under_way);
     nights.night();
     nights.night_with(&Options { dry_run: true, ..Options::default() });
     let broken = |_: &Path| Err(Error::data("no disk"));
     let page = Some((Path::new("page.html"), &broken as &dyn Fn(&Path) -> _));
-    let report = night(&lake, &nights.config, &Options::default(), page).unwrap();
+    let report = nightly::run(&lake, &nights.config, &Options::default(), page).unwrap();
     assert_eq!(report.failed_page.unwrap().error, "no disk");
     let runs = lake.snapshot(&RUNS).unwrap().scan().unwrap();
     let runs = runs.select([by_name(
@@ -606,7 +610,7 @@ fn marts_are_made_of_the_tables_as_they_were() {
     assert_eq!(days(AsOf::Versions([("sessions", 1)].into())), (0, 2));
     assert_eq!(days(AsOf::Versions([("sessions", 0)].into())), (0, 1));
     let too_new = Options { as_of: AsOf::Versions([("sessions", 9)].into()), ..Options::default() };
-    let refused = night(&nights.lake(), &nights.config, &too_new, None).unwrap_err().lines();
+    let refused = nightly::run(&nights.lake(), &nights.config, &too_new, None).unwrap_err().lines();
     assert!(refused.contains("has no version 9"), "{refused}");
     assert_eq!(days(AsOf::Now), (1, 3));
     nights.check().unwrap();

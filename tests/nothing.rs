@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wabalake::config::Config;
 use wabalake::lake::erase::Options as How;
 use wabalake::load::{Options, Report, load};
-use wabalake::nightly::{self, night};
+use wabalake::nightly;
 use wabalake_data::tables::{audience_tags, sessions, table};
 
 use super::support::Desk;
@@ -229,7 +229,7 @@ fn a_night_puts_it_aside_and_deletes_nothing() {
             "[inbox]\nfolders = ['inbox']\nafter = '{after}'\nloaded = 'loaded'\nfailed = 'failed'\n"
         );
         let config = Config::read(&settings).unwrap();
-        let report = night(&lake, &config, &nightly::Options::default(), None).unwrap();
+        let report = nightly::run(&lake, &config, &nightly::Options::default(), None).unwrap();
         assert_eq!((report.inbox.files, report.inbox.rows_new), (2, 1), "{after}");
         assert!(!report.is_whole());
         let aside = lake.root().join("failed");
@@ -245,7 +245,7 @@ fn a_night_puts_it_aside_and_deletes_nothing() {
         };
         assert_eq!(place("good.csv").exists(), after != "delete");
         assert!(place("other.jsonl").exists(), "{after}");
-        let again = night(&lake, &config, &nightly::Options::default(), None).unwrap();
+        let again = nightly::run(&lake, &config, &nightly::Options::default(), None).unwrap();
         assert!(again.is_whole(), "{after}: {:?}", again.inbox);
         assert_eq!(again.inbox.files + again.inbox.known, 0);
     }

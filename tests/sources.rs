@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use wabalake::config::Config;
 use wabalake::lake::Lake;
 use wabalake::load::{Options, Report, load};
-use wabalake::nightly::{self, night};
+use wabalake::nightly;
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
@@ -50,9 +50,9 @@ fn load_each(bench: &Bench, name: &str) -> Report {
     bench.load_with(&[bench.path(name)], &options).unwrap()
 }
 
-fn run_night(bench: &Bench, settings: &str) -> nightly::Report {
+fn run_night(bench: &Bench, settings: &str) -> nightly::RunReport {
     let config = Config::read(&format!("[inbox]\nfolders = ['../inbox']\n{settings}"));
-    night(&bench.lake(), &config.unwrap(), &nightly::Options::default(), None).unwrap()
+    nightly::run(&bench.lake(), &config.unwrap(), &nightly::Options::default(), None).unwrap()
 }
 
 fn names(report: &Report) -> Vec<&str> {
@@ -67,7 +67,7 @@ fn set_age(path: &Path, seconds: i64) {
 }
 
 /// What came of the inbox: files loaded, rows new, names of those that are still arriving.
-fn came(report: &nightly::Report) -> (u64, u64, Vec<&str>) {
+fn came(report: &nightly::RunReport) -> (u64, u64, Vec<&str>) {
     let inbox = &report.inbox;
     assert!(inbox.failed.is_empty(), "{:?}", inbox.failed);
     (inbox.files, inbox.rows_new, inbox.arriving.iter().map(String::as_str).collect())

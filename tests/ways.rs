@@ -379,8 +379,8 @@ fn a_temporary_folder_that_is_not_there_is_needed_by_what_only_reads_alone() {
         assert_eq!(
             run(line),
             (
-                "error: no temporary folder can be made in `/nonexistent`: no such file or \
-                 directory\n  hint: set TMPDIR to a folder that is there and may be written to\n"
+                "error: cannot create a temporary folder in `/nonexistent`: no such file or \
+                 directory\n  hint: set TMPDIR to an existing folder that can be written\n"
                     .to_owned(),
                 Some(1)
             )

@@ -8,7 +8,7 @@ use wabalake_queries::query::Question;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::nightly::fresh::{self, FromMart};
+use crate::marts::fresh::{self, FromMart};
 use crate::render::{Answer, Response};
 use crate::run::polars;
 
@@ -102,7 +102,7 @@ impl EngineOptions {
                     Some(FromMart { mart, plan }) => {
                         let rows = polars::collect(polars::limited(plan, needed), question);
                         rows.or_else(|error| {
-                            fresh::pass_over(lake, &mart, &error);
+                            fresh::warn_skipped(lake, &mart, &error);
                             from_tables()
                         })
                     }

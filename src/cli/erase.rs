@@ -14,7 +14,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 use crate::lake::erase::{self, Erased};
 use crate::lake::runs::{self, Outcome};
-use crate::nightly::Night;
+use crate::nightly::RunLock;
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand::of::<Options>("erase", "Erase a person from all tables, old versions and logs");
@@ -134,7 +134,7 @@ impl Options {
             confirmed = Some(confirm(found, self.yes)?);
         }
         // Holds the lock of nightly runs: one would rebuild marts from the tables of its start.
-        let _night = Night::begin(lake)?;
+        let _night = RunLock::acquire(lake)?;
         let started = Utc::now();
         let erased = lake.erase_once_agreed(phone, options, &mut |found| {
             // Asks again only if the lake changed since.
@@ -158,7 +158,7 @@ impl Options {
             }
             for table in &erased.tables {
                 let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
-                let struck = match table.struck {
+                let struck = match table.redacted {
                     0 => String::new(),
                     rows => format!(", replaced in {} of others", counted(rows, "row")),
                 };
@@ -237,8 +237,8 @@ fn plan(found: &Erased) -> String {
     if !tables.is_empty() {
         parts[0] = format!("{} ({})", parts[0], tables.join(", "));
     }
-    if found.struck() > 0 {
-        parts.push(format!("the number in {} of others", counted(found.struck(), "row")));
+    if found.redacted() > 0 {
+        parts.push(format!("the number in {} of others", counted(found.redacted(), "row")));
     }
     if found.old_files > 0 {
         parts.push(counted(found.old_files, "data file"));

@@ -8,7 +8,7 @@ use super::shared::{LakeOption, MartsOption};
 use super::{Invocation, Subcommand, sql};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::nightly::fresh::{self, FromMart};
+use crate::marts::fresh::{self, FromMart};
 use crate::run::polars;
 
 pub(super) const SUBCOMMAND: Subcommand =

@@ -10,7 +10,7 @@ use super::shared::{LakeOption, ZoneOption};
 use super::status::instants;
 use super::{Run, Subcommand};
 use crate::error::{Error, Result};
-use crate::lake::history::Entry;
+use crate::lake::history::CommitEntry;
 use crate::lake::{layout, layouts};
 use crate::render::Answer;
 
@@ -60,8 +60,8 @@ const COLUMNS: [OutputColumn; 8] = [
     OutputColumn::count("rows_removed"),
 ];
 
-fn frame(entries: &[Entry]) -> Result<DataFrame> {
-    let count = |name: &str, of: fn(&Entry) -> Option<u64>| {
+fn frame(entries: &[CommitEntry]) -> Result<DataFrame> {
+    let count = |name: &str, of: fn(&CommitEntry) -> Option<u64>| {
         let counts = entries.iter().map(|entry| of(entry).and_then(|n| i64::try_from(n).ok()));
         Column::new(name.into(), counts.collect::<Vec<_>>())
     };

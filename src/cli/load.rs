@@ -136,7 +136,7 @@ impl Run for Options {
         let creation = Creation::of(self.lake.path());
         let loaded = load_files(&self, kind, files);
         if loaded.is_err() && !self.dry_run {
-            creation.take_back();
+            creation.roll_back();
         }
         loaded
     }

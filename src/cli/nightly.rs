@@ -92,7 +92,7 @@ impl Run for Options {
             to_file_for(access, file, |out| Ok(out.write_all(page.as_bytes())?))
         };
         let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
-        let done = match night(&lake, &config, &options, page) {
+        let done = match nightly::run(&lake, &config, &options, page) {
             Ok(done) => done,
             Err(error) => return Err(failed(lake.explain(error), &config, options.dry_run)),
         };
@@ -148,7 +148,7 @@ fn incomplete(report: &Report) -> Option<Error> {
 /// Formats the report for a person.
 fn text(report: &Report) -> String {
     let mut text = String::new();
-    if let Some(died) = report.died_before {
+    if let Some(died) = report.crashed_before {
         let _ = writeln!(text, "the run of {} crashed", timestamp(died));
     }
     let inbox = &report.inbox;
@@ -197,12 +197,12 @@ fn text(report: &Report) -> String {
     }
     for mart in &report.marts {
         let dates: Vec<String> = mart.dates.iter().copied().map(span).collect();
-        let what = match (mart.worked_out, dates.join(", ")) {
+        let what = match (mart.scope.name(), dates.join(", ")) {
             ("some", dates) => dates,
             (what, _) => what.to_owned(),
         };
         let _ = write!(text, "{}: {what}: {}", visible(&mart.mart), visible(&mart.why));
-        if !report.dry_run && mart.worked_out != "nothing" {
+        if !report.dry_run && mart.scope.name() != "nothing" {
             let _ = write!(text, "; {}, {:.2} s", counted(mart.rows, "row"), mart.seconds);
         }
         text.push('\n');

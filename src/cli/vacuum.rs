@@ -12,7 +12,7 @@ use super::shared::LakeOption;
 use super::{Run, Subcommand};
 use crate::config::Config;
 use crate::error::Result;
-use crate::lake::vacuum::{self, Why};
+use crate::lake::vacuum::{self, SkipReason};
 use crate::nightly;
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -46,7 +46,7 @@ impl Run for Options {
         let retain = TimeDelta::days(self.retain_days.into());
         let options = vacuum::Options { retain, dry_run: self.dry_run };
         let vacuumed = nightly::sweep(&lake, &config, options)?;
-        report_skipped(&vacuumed.passed_over);
+        report_skipped(&vacuumed.skipped);
         to_stdout(|out| {
             let files = counted(vacuumed.files.len() as u64, "file");
             let done = if self.dry_run { "would be deleted" } else { "deleted" };

@@ -1,10 +1,10 @@
-//! Finds what is damaged in a lake, and says what to do about it. Reads only.
+//! Finds damaged files in a lake and says what to do about each. Reads only.
 //!
 //! ```text
-//! tables/sessions/_delta_log     every commit is there, whole, and says what can be
-//!   │ replayed                   every checkpoint says the same as the commits before it
-//!   ▼ files                      those of the newest version are there, in the sizes of the log;
-//!                                with `deep` every byte of them, and of older ones, is read
+//! tables/sessions/_delta_log     every commit exists and matches its hash
+//!   │ replay                     no commit contradicts the state before it; checkpoints match the commits
+//!   ▼ data files                 those of the newest version exist in the logged sizes;
+//!                                with `deep`, all bytes are hashed, those of old versions too
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,36 +17,37 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::commit::read_newest;
-use super::damage::{self, Fault, look, study};
+use super::damage::{self, Damage, check_all_bytes, check_footer};
+use super::files::entries;
 use super::layout::{Layout, layout, layouts};
-use super::log::{Action, Listing, Log, State, Stop};
-use super::vacuum::entries;
+use super::log::{Action, Listing, Log, ReplayError, State};
 use super::{DataFile, Lake};
 use crate::error::{Error, Result};
 
-pub use super::damage::Brought;
+pub use super::damage::AffectedLoad;
 
-/// How to check.
+/// The options of a check.
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// Whether every byte is read, of old versions too, and not sizes alone.
+    /// Reads and hashes all bytes, of old versions too; otherwise only sizes and footers are
+    /// checked.
     pub deep: bool,
-    /// Is told of bytes that were just read, and of how many there are.
+    /// Called with the bytes just read and the total.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
 }
 
-/// What was checked, and what is damaged.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// What is damaged, by file.
+    /// The damaged files.
     pub findings: Vec<Finding>,
-    /// Tables and marts that there are.
+    /// Tables and marts checked.
     pub tables: u64,
-    /// Commits that were read.
+    /// Commits read.
     pub commits: u64,
-    /// Checkpoints that were held against them.
+    /// Checkpoints compared with the commits.
     pub checkpoints: u64,
-    /// Data files that were looked at.
+    /// Data files checked.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -55,9 +56,9 @@ pub struct Checked {
 /// A damaged file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The table or mart that it is of.
+    /// Its table or mart.
     pub table: String,
-    /// Where it is below the lake's folder.
+    /// Its path below the lake's folder.
     pub file: PathBuf,
     /// What is wrong with it.
     pub what: String,
@@ -65,14 +66,14 @@ pub struct Finding {
     pub found: Option<String>,
     /// What to do about it.
     pub hint: String,
-    /// The loads whose rows are in it.
-    pub loads: Vec<Brought>,
-    /// Whether the newest version of a table cannot do without it.
+    /// The loads whose rows it holds.
+    pub loads: Vec<AffectedLoad>,
+    /// `true` if the newest version of a table needs it.
     pub needed: bool,
 }
 
 impl Finding {
-    /// The same as an error.
+    /// Converts it to an error.
     pub fn error(&self) -> Error {
         let file = self.file.display();
         let error = Error::lake(format!("the lake is damaged: `{file}` {}", self.what));
@@ -84,23 +85,23 @@ impl Finding {
     }
 }
 
-/// What to do about a damaged checkpoint whose commits are there.
-const HINT: &str = "delete it, and `_last_checkpoint` beside it: the commits say the same";
+/// The hint for a damaged checkpoint whose commits exist.
+const HINT: &str = "delete it, and `_last_checkpoint` beside it: the commits hold the same state";
 
-/// A data file that is to be looked at.
+/// A data file to check.
 struct Wanted {
     log: usize,
     file: DataFile,
-    /// Whether the newest version has it.
+    /// `true` if the newest version has it.
     current: bool,
 }
 
 impl Lake {
-    /// Checks all logs and data files of tables and marts.
+    /// Checks the logs and data files of all tables and marts.
     ///
     /// # Errors
     ///
-    /// Folders that cannot be listed; a log that uses what wabalake does not read.
+    /// Folders that cannot be listed; a log that uses unsupported features.
     pub fn check(&self, options: Options<'_>) -> Result<Checked> {
         let mut checked = Checked::default();
         let mut logs: Vec<Log> = layouts().map(|layout| self.log_of(layout)).collect();
@@ -119,20 +120,21 @@ impl Lake {
         let all: u64 = wanted.iter().map(|wanted| wanted.file.bytes).sum();
         checked.files = wanted.len() as u64;
         let bytes = AtomicU64::new(0);
-        let looked_at = |wanted: &Wanted| {
+        let check = |wanted: &Wanted| {
             let place = logs[wanted.log].table().join(&wanted.file.path);
-            // Those of old versions may be deleted by now.
+            // `vacuum` may have deleted those of old versions.
             if !wanted.current && !place.is_file() {
                 return None;
             }
-            let fault = if options.deep { study } else { look }(&place, &wanted.file);
+            let fault =
+                if options.deep { check_all_bytes } else { check_footer }(&place, &wanted.file);
             bytes.fetch_add(wanted.file.bytes, Ordering::Relaxed);
             if let Some(progress) = options.progress.filter(|_| options.deep) {
                 progress(wanted.file.bytes, all);
             }
             fault
         };
-        let faults: Vec<Option<Fault>> = wanted.par_iter().map(looked_at).collect();
+        let faults: Vec<Option<Damage>> = wanted.par_iter().map(check).collect();
         checked.bytes = bytes.into_inner();
         for (wanted, fault) in wanted.iter().zip(faults) {
             if let Some(fault) = fault {
@@ -144,15 +146,15 @@ impl Lake {
         Ok(checked)
     }
 
-    /// The damage behind an error of a library that read the lake, if there is some; else the error.
+    /// Replaces an error of reading the lake by the damage that caused it, if there is any.
     #[must_use]
     pub fn explain(&self, error: Error) -> Error {
         let damage = if error.may_be_damage() { self.damage_behind(&error) } else { None };
         damage.unwrap_or(error)
     }
 
-    /// The first damaged file that the newest version of a table cannot do without. Reads all bytes
-    /// where sizes and ends do not tell, unless the error is most likely of the command line.
+    /// The first damaged file that the newest version of a table needs. Hashes all bytes if sizes
+    /// and footers show no damage, except for errors of the command line.
     pub(crate) fn damage_behind(&self, error: &Error) -> Option<Error> {
         let all_bytes = error.fault() != crate::error::Fault::Usage;
         [false, true].into_iter().filter(|deep| all_bytes || !deep).find_map(|deep| {
@@ -168,22 +170,22 @@ impl Lake {
             checked.add(
                 log,
                 &place,
-                &Fault::Altered,
+                &Damage::Altered,
                 false,
-                "delete it: the next load makes it anew",
+                "delete it: the next load recreates it",
             );
         }
     }
 
-    fn finding_of(&self, log: &Log, wanted: &Wanted, fault: &Fault) -> Finding {
+    fn finding_of(&self, log: &Log, wanted: &Wanted, fault: &Damage) -> Finding {
         let path = &wanted.file.path;
         let (hint, loads) = if wanted.current {
             let undone = self.undone_with(log, path).ok().flatten();
-            undone.unwrap_or_else(|| (log.way_around(path), log.brought_to_day_of(path)))
+            undone.unwrap_or_else(|| (log.hint_for_data_file(path), log.loads_of_day(path)))
         } else {
-            let hint = "it is of an old version alone: an undo cannot bring it back, and `wabalake \
-                        vacuum` deletes it in its time";
-            (hint.to_owned(), log.brought_to_day_of(path))
+            let hint = "only an old version has it: an undo cannot restore it, and `wabalake \
+                        vacuum` deletes it later";
+            (hint.to_owned(), log.loads_of_day(path))
         };
         Finding {
             table: log.table_name(),
@@ -196,26 +198,26 @@ impl Lake {
         }
     }
 
-    /// How a file is taken out by undoing the last loads, if it can be, and what they were of.
-    fn undone_with(&self, log: &Log, path: &str) -> Result<Option<(String, Vec<Brought>)>> {
+    /// A hint to undo the last loads, if that removes a damaged file; and these loads.
+    fn undone_with(&self, log: &Log, path: &str) -> Result<Option<(String, Vec<AffectedLoad>)>> {
         let table = if log.is_mart() { None } else { wabalake_data::table(&log.table_name()) };
         let Some(table) = table else { return Ok(None) };
         let Some(loads) = self.undoes_to_without(table, path)? else { return Ok(None) };
         let ids: Vec<&str> = loads.iter().map(|load| load.load_id.as_str()).collect();
         let mut brought: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for table in wabalake_data::TABLES {
-            for load in self.log_of(*table).brought(|_, _| true) {
+            for load in self.log_of(*table).affected_loads(|_, _| true) {
                 if ids.contains(&load.load_id.as_str()) {
                     brought.entry(load.load_id).or_default().extend(load.files);
                 }
             }
         }
-        let loads = brought.into_iter().map(|(load_id, files)| Brought { load_id, files });
-        let loads: Vec<Brought> = loads.collect();
-        let again = damage::named(&loads);
+        let loads = brought.into_iter().map(|(load_id, files)| AffectedLoad { load_id, files });
+        let loads: Vec<AffectedLoad> = loads.collect();
+        let again = damage::load_list(&loads);
         let undo = match ids.len() {
-            1 => "`wabalake undo` takes it out".to_owned(),
-            times => format!("`wabalake undo`, {times} times, takes it out"),
+            1 => "`wabalake undo` removes it".to_owned(),
+            times => format!("`wabalake undo`, {times} times, removes it"),
         };
         let hint = format!("restore it from a backup; else {undo}; then load again {again}");
         Ok(Some((hint, loads)))
@@ -223,7 +225,7 @@ impl Lake {
 }
 
 impl Checked {
-    /// Checks one log, and gives each data file that it names and whether the newest version has it.
+    /// Checks one log. Calls `wanted` with each data file and whether the newest version has it.
     fn log(
         &mut self,
         log: &Log,
@@ -231,11 +233,11 @@ impl Checked {
         mut wanted: impl FnMut(DataFile, bool),
     ) -> Result<()> {
         let listing = log.list_folder()?;
-        if let Err(lost) = log.clone().reaching(newest).list() {
+        if let Err(lost) = log.clone().known_to_reach(newest).list() {
             let report = lost.details();
             let what = match listing.newest() {
                 Some(found) => format!("ends at version {found}"),
-                None => Fault::Missing.what(),
+                None => Damage::Missing.what(),
             };
             self.findings.push(Finding {
                 table: log.table_name(),
@@ -253,7 +255,8 @@ impl Checked {
         let first_checkpoint = listing.checkpoints.keys().next().copied();
         let first = match (first_commit, first_checkpoint) {
             (Some(commit), Some(checkpoint)) if checkpoint < commit => checkpoint,
-            // What another program cleaned away is in a checkpoint; else it is missed.
+            // Commits that another program cleaned up are covered by a checkpoint; otherwise they
+            // are missing.
             (Some(commit), Some(_)) => commit,
             (Some(_), None) => 0,
             (None, checkpoint) => checkpoint.unwrap_or(end),
@@ -292,9 +295,9 @@ impl Checked {
         self.commits += 1;
         let actions = match log.read_commit::<IgnoredAny>(version) {
             Ok(actions) => actions,
-            Err(stop) => {
+            Err(error) => {
                 *state = None;
-                return self.stop(log, stop);
+                return self.add_error(log, error);
             }
         };
         let added = actions.iter().filter_map(|action| match action {
@@ -302,18 +305,18 @@ impl Checked {
             _ => None,
         });
         let added: Vec<String> = added.collect();
-        // Without a state to go on from, its files are known by its own words alone.
+        // Without a state to continue from, only the `add` actions of the commit count.
         let mut alone = State::default();
         let onto = state.as_mut().unwrap_or(&mut alone);
         let done = match onto.metadata.is_empty() && version > 0 {
-            true => log.add_all(onto, version, actions),
-            false => log.apply_all(onto, version, actions),
+            true => log.apply_adds(onto, version, actions),
+            false => log.apply(onto, version, actions),
         };
         let files = added.iter().filter_map(|path| onto.files.get(path));
         known.extend(files.map(|file| (file.path.clone(), file.clone())));
-        if let Err(stop) = done {
+        if let Err(error) = done {
             *state = None;
-            return self.stop(log, stop);
+            return self.add_error(log, error);
         }
         Ok(())
     }
@@ -328,31 +331,31 @@ impl Checked {
         self.checkpoints += 1;
         let place = parts.first().cloned().unwrap_or_default();
         if parts.len() != of {
-            self.add(log, &place, &Fault::of_parts(of, parts), false, HINT);
+            self.add(log, &place, &Damage::of_parts(of, parts), false, HINT);
             return Ok(());
         }
         match (log.read_checkpoint(version, parts), state) {
-            (Ok(found), Some(state)) if !found.is_as(state) => {
-                let what = "does not say what the commits before it say".to_owned();
-                self.add(log, &place, &Fault::Impossible(what), false, HINT);
+            (Ok(found), Some(state)) if !found.is_same_as(state) => {
+                let what = "differs from the commits before it".to_owned();
+                self.add(log, &place, &Damage::Impossible(what), false, HINT);
             }
             (Ok(_), Some(_)) => {}
             (Ok(found), state) => *state = Some(found),
-            (Err(Stop::Broken(broken)), Some(_)) => {
-                self.add(log, &broken.file, &broken.fault, false, HINT);
+            (Err(ReplayError::DamagedFile(damaged)), Some(_)) => {
+                self.add(log, &damaged.file, &damaged.fault, false, HINT);
             }
-            (Err(stop), _) => self.stop(log, stop)?,
+            (Err(error), _) => self.add_error(log, error)?,
         }
         Ok(())
     }
 
-    /// Checks what stands beside checkpoints.
+    /// Checks the files beside checkpoints.
     fn beside(&mut self, log: &Log, listing: &Listing) {
         for version in listing.checkpoints.keys() {
             let place = log.checkpoint_hashes(*version);
             let Ok(text) = fs::read(&place) else { continue };
-            if damage::read_listed(&String::from_utf8_lossy(&text)).is_none() {
-                self.add(log, &place, &Fault::Altered, false, "delete it: nothing is lost with it");
+            if damage::parse_hash_list(&String::from_utf8_lossy(&text)).is_none() {
+                self.add(log, &place, &Damage::Altered, false, "delete it: no data is lost");
             }
         }
         let place = log.last_checkpoint();
@@ -360,38 +363,37 @@ impl Checked {
         let last: Option<Value> = serde_json::from_slice(&text).ok();
         let version = last.and_then(|last| last.get("version")?.as_u64());
         let fault = match version.filter(|version| listing.checkpoints.contains_key(version)) {
-            None => Some(Fault::Impossible("names a checkpoint that is not there".to_owned())),
+            None => Some(Damage::Impossible("names a checkpoint that does not exist".to_owned())),
             Some(version) => {
                 let hashes = fs::read_to_string(log.checkpoint_hashes(version)).ok();
-                let hashes = hashes.and_then(|text| damage::read_listed(&text));
+                let hashes = hashes.and_then(|text| damage::parse_hash_list(&text));
                 let noted = hashes.and_then(|hashes| hashes.get("_last_checkpoint").copied());
                 noted
                     .is_some_and(|noted| noted != damage::Hash::of(&text))
-                    .then_some(Fault::Altered)
+                    .then_some(Damage::Altered)
             }
         };
         if let Some(fault) = fault {
-            let hint =
-                "delete it: wabalake does not read it, and the next checkpoint writes it anew";
+            let hint = "delete it: wabalake does not read it, and the next checkpoint recreates it";
             self.add(log, &place, &fault, false, hint);
         }
     }
 
-    fn stop(&mut self, log: &Log, stop: Stop) -> Result<()> {
-        match stop {
-            Stop::Broken(broken) => {
-                let hint = log.way_forward(&broken);
-                self.add(log, &broken.file, &broken.fault, !log.is_mart(), &hint);
+    fn add_error(&mut self, log: &Log, error: ReplayError) -> Result<()> {
+        match error {
+            ReplayError::DamagedFile(damaged) => {
+                let hint = log.hint_for_log_file(&damaged);
+                self.add(log, &damaged.file, &damaged.fault, !log.is_mart(), &hint);
                 if let Some(finding) = self.findings.last_mut() {
-                    finding.loads = log.brought(|version, _| version >= broken.version);
+                    finding.loads = log.affected_loads(|version, _| version >= damaged.version);
                 }
                 Ok(())
             }
-            Stop::Other(error) => Err(error),
+            ReplayError::Other(error) => Err(error),
         }
     }
 
-    fn add(&mut self, log: &Log, file: &Path, fault: &Fault, needed: bool, hint: &str) {
+    fn add(&mut self, log: &Log, file: &Path, fault: &Damage, needed: bool, hint: &str) {
         self.findings.push(Finding {
             table: log.table_name(),
             file: PathBuf::from(log.shown(file)),

@@ -1,14 +1,14 @@
-//! Makes staged files part of a table: all of them at once, or none.
+//! Commits staged files to a table, all or none.
 //!
 //! ```text
 //! computed from version 19   the table is at 19   → it is at 20 now
 //! computed from version 19   the table is at 20   → conflict: compute again from 20
 //! ```
 //!
-//! A commit is on disk before it is seen: it is written under another name, synced, and only then
-//! given its own, which nobody else can take any more; then the folder is synced. It holds its own
-//! hash. `deltalake` puts its lines together and checks what other programs may have asked for; its
-//! retries do not see that two commits add the rows of one empty day, and would keep both.
+//! A commit is durable before it is visible: it is written to a temporary file, synced, and renamed to
+//! its final name, which fails if that exists; then the folder is synced. It contains its own hash.
+//! `deltalake` only serialises the actions and checks writer features. Its retries are not used: they
+//! do not see that two commits add the same rows to an empty day, and would keep both.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
@@ -28,39 +28,38 @@ use tokio::runtime::Runtime;
 use url::Url;
 use uuid::Uuid;
 
-use super::damage::{self, COMMIT_HASH, Hash, unsealed};
+use super::damage::{self, COMMIT_HASH, Hash, hash_placeholder};
 use super::layout::Layout;
-use super::loads::hold_figures;
-use super::log::{Log, PROTOCOL, State, Stop};
+use super::loads::add_count_transactions;
+use super::log::{Log, PROTOCOL, ReplayError, State};
 use super::snapshot::{fields, fields_of};
 use super::stage::sync;
 use super::{DataFile, Lake, Snapshot, StagedFile};
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, synced_beside, write_synced};
 
-/// A checkpoint is written whenever so many commits came after the last, so that a log stays quick
-/// to read however long it is.
+/// The number of commits between checkpoints, which keep a long log quick to read.
 const CHECKPOINT_INTERVAL: u64 = 20;
 
-/// What a commit is for.
+/// The purpose of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Rows of exports came in.
+    /// Rows of exports were loaded.
     Load,
-    /// A load was taken back.
+    /// A load was undone.
     Undo,
-    /// Files of a day were merged; the rows are as before.
+    /// Files of a day were merged, without changing rows.
     Compact,
-    /// A person was taken out.
+    /// A person was erased.
     Erase,
-    /// An answer was brought up to date.
+    /// A mart was refreshed.
     Mart,
-    /// What a command did was written down.
+    /// A run was recorded.
     Run,
 }
 
 impl Operation {
-    /// Its name, the subcommand's.
+    /// Its name, usually that of the subcommand.
     pub fn name(self) -> &'static str {
         match self {
             Self::Load => "load",
@@ -81,49 +80,49 @@ impl Operation {
             },
             Self::Undo => DeltaOperation::Restore { version: None, datetime: None },
             Self::Compact => DeltaOperation::Optimize { predicate: None, target_size: 0 },
-            // Which rows is for nobody to know.
+            // The predicate would name the person.
             Self::Erase => DeltaOperation::Delete { predicate: None },
         }
     }
 }
 
-/// What a commit changes.
+/// A change to a table.
 #[derive(Debug)]
 pub struct Change {
-    /// What for.
+    /// Its purpose.
     pub operation: Operation,
-    /// Application transactions and the versions they are given. For a loaded file: odd is loaded,
-    /// even is not.
+    /// Application transactions and their new versions. For a loaded file: odd is loaded, even is
+    /// not.
     pub transactions: Vec<(String, i64)>,
-    /// Paths of files that are no longer part of the table.
+    /// Paths of files to remove.
     pub remove: Vec<String>,
-    /// Files that are part of it from now on.
+    /// Files to add.
     pub add: Vec<StagedFile>,
-    /// What the history tells of the commit, such as `load_id`.
+    /// Further entries of the commit's `commitInfo`, such as `load_id`.
     pub info: Map<String, Value>,
-    /// Whether the rows change, not only the files they are in.
+    /// `true` if rows change; `false` if only their files do.
     pub data_change: bool,
 }
 
-/// How a commit ended.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Commit {
-    /// The table is at this version now.
+    /// The table is now at this version.
     Done(u64),
-    /// Another commit came first, and nothing was changed: compute again.
+    /// Another commit came first, and nothing was changed: compute the change again.
     Conflict,
 }
 
 impl Lake {
-    /// Commits a change that was computed from a snapshot, unless the table has moved on since.
-    /// Makes the table if the snapshot has no version.
+    /// Commits a change that was computed from a snapshot. Creates the table if the snapshot has no
+    /// version.
     ///
     /// # Errors
     ///
     /// A table with columns that this version of wabalake does not know; a log that cannot be
-    /// written. When the disk or the network fails in the middle, the commit may have happened:
-    /// its files are kept, and its transactions tell.
+    /// written. If the disk or network fails midway, the commit may have happened: its files are
+    /// kept, and its transactions show whether it did.
     pub fn commit(
         &self,
         table: &'static dyn Layout,
@@ -134,7 +133,7 @@ impl Lake {
         let places: Vec<_> = staged.iter().map(|file| file.place.as_path()).collect();
         sync(&places, &self.root)?;
         let add = change.add.into_iter().map(|file| file.add).collect();
-        let change = Prepared {
+        let change = PreparedChange {
             operation: change.operation,
             transactions: change.transactions,
             remove: change.remove,
@@ -142,15 +141,15 @@ impl Lake {
             info: change.info,
             data_change: change.data_change,
         };
-        self.commit_prepared(table, base, change, &staged)
+        self.commit_adds(table, base, change, &staged)
     }
 
-    /// The same with files in the log's words, and those of them that would be deleted otherwise.
-    pub(super) fn commit_prepared(
+    /// Like [`Lake::commit`], from `add` actions. `staged` are kept if the commit succeeds.
+    pub(super) fn commit_adds(
         &self,
         table: &'static dyn Layout,
         base: &Snapshot,
-        change: Prepared,
+        change: PreparedChange,
         staged: &[StagedFile],
     ) -> Result<Commit> {
         let keep = |keep| staged.iter().for_each(|f| f.committed.store(keep, Ordering::SeqCst));
@@ -160,16 +159,16 @@ impl Lake {
         let mut info = change.info.clone();
         info.insert("command".to_owned(), json!(change.operation.name()));
         info.insert("wabalake".to_owned(), json!(env!("CARGO_PKG_VERSION")));
-        info.insert(COMMIT_HASH.to_owned(), json!(unsealed()));
+        info.insert(COMMIT_HASH.to_owned(), json!(hash_placeholder()));
         if !change.remove.is_empty() && change.data_change {
             base.check_replaceable()?;
         }
         let actions = change.into_actions(base)?;
         let mut data =
             CommitData::new(actions, operation, info.into_iter().collect(), transactions);
-        hold_figures(&mut data);
+        add_count_transactions(&mut data);
         let folder = self.folder(table);
-        std::fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
+        std::fs::create_dir_all(&folder).context(|| format!("creating `{}`", folder.display()))?;
 
         let committing = || format!("committing to table `{}`", table.name());
         let version = base.version.map_or(0, |version| version + 1);
@@ -179,11 +178,11 @@ impl Lake {
         }
         let commit = runtime()?.block_on(prepared(&folder, base, data));
         let commit = commit.map_err(|error| log.refused(error))?;
-        let commit = damage::sealed(commit, version);
+        let commit = damage::with_hash(commit, version);
         let place = log.commit_file(version);
-        let unseen = synced_beside(&place, Access::Usual, &commit).context(committing)?;
+        let temporary = synced_beside(&place, Access::Usual, &commit).context(committing)?;
         keep(true);
-        match unseen.persist_noclobber(&place) {
+        match temporary.persist_noclobber(&place) {
             Ok(_) => {}
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
                 keep(false);
@@ -195,7 +194,7 @@ impl Lake {
             .context(|| format!("table `{}` is at version {version}", table.name()))?;
         self.note_newest(table, version);
         if (version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
-            // The commit stands whether or not its checkpoint can be written.
+            // The commit is valid even if its checkpoint cannot be written.
             let _ = self.write_checkpoint(&log, base.state.as_deref(), version);
         }
         Ok(Commit::Done(version))
@@ -205,14 +204,14 @@ impl Lake {
     fn write_checkpoint(&self, log: &Log, base: Option<&State>, version: u64) -> Result<()> {
         drop_damaged_checkpoints(log, version)?;
         let url = table_url(log.table())?;
-        let made = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
-        runtime()?.block_on(made)?;
+        let written = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
+        runtime()?.block_on(written)?;
         let made = log.checkpoints()?.into_iter().find(|(of, _)| *of == version);
         let Some((_, parts)) = made else { return Ok(()) };
         let mut state = base.cloned().unwrap_or_default();
-        log.go_on(&mut state, version).map_err(|stop| log.told(stop))?;
+        log.apply_commit(&mut state, version).map_err(|error| log.error_of(error))?;
         match log.read_checkpoint(version, &parts) {
-            Ok(found) if found.is_as(&state) => {}
+            Ok(found) if found.is_same_as(&state) => {}
             _ => return delete_checkpoint(log, version, &parts),
         }
         let mut files: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
@@ -228,55 +227,55 @@ impl Lake {
         write_synced(
             &log.checkpoint_hashes(version),
             Access::Usual,
-            damage::listed(&hashes).as_bytes(),
+            damage::hash_list(&hashes).as_bytes(),
         )
     }
 
-    /// Notes the newest version of a table of which there is only one, so that it is known when its
-    /// log ends earlier.
+    /// Records the newest version of a table, so that a log that ends earlier is noticed. Not for
+    /// marts, which can be rebuilt.
     fn note_newest(&self, table: &dyn Layout, version: u64) {
-        if table.is_answer() || self.newest_of(table).is_some_and(|newest| newest >= version) {
+        if table.is_mart() || self.newest_of(table).is_some_and(|newest| newest >= version) {
             return;
         }
         let place = self.newest_file(table);
-        // A note that cannot be made says nothing, and costs nothing else.
+        // Failing to write it only loses that check.
         let _ = write_synced(&place, Access::Usual, newest_text(version).as_bytes());
     }
 
-    /// The newest version of a table that is known to have been committed.
+    /// The newest recorded version of a table.
     pub(super) fn newest_of(&self, table: &dyn Layout) -> Option<u64> {
-        if table.is_answer() {
+        if table.is_mart() {
             return None;
         }
         read_newest(&std::fs::read_to_string(self.newest_file(table)).ok()?)
     }
 
-    /// Where that is noted.
+    /// The file that records it.
     pub(super) fn newest_file(&self, table: &dyn Layout) -> PathBuf {
-        self.own_folder("newest").join(table.name())
+        self.internal_folder("newest").join(table.name())
     }
 }
 
-/// What is noted of a version: its number and a hash of that.
+/// A version and a hash of it, as recorded.
 fn newest_text(version: u64) -> String {
     format!("{version}  {}\n", Hash::of(version.to_string().as_bytes()))
 }
 
-/// The version that is noted; none if that is not as it was written.
+/// Parses a recorded version; `None` if its hash does not match.
 pub(super) fn read_newest(text: &str) -> Option<u64> {
     let version = text.split("  ").next()?.parse().ok()?;
     (newest_text(version) == text).then_some(version)
 }
 
-/// The lines of a commit, as they will be written.
+/// The lines of a commit.
 async fn prepared(
     folder: &Path,
     base: &Snapshot,
     data: CommitData,
 ) -> Result<Vec<u8>, DeltaTableError> {
     let Some(version) = base.version.filter(|_| !base.is_as_made_here()) else {
-        // It asks nothing of a writer that is not done here anyway, so `deltalake` need not load its
-        // whole state to check: that would cost what there is, not what changed.
+        // The table needs no writer feature beyond those implemented here, so `deltalake` need not
+        // load its whole state to check them.
         return Ok(data.get_bytes()?.to_vec());
     };
     let known =
@@ -297,11 +296,11 @@ fn table_url(folder: &Path) -> Result<Url, DeltaTableError> {
         .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))
 }
 
-/// Deletes the checkpoints that are damaged: `deltalake` goes on from what one says, right or wrong.
+/// Deletes damaged checkpoints: `deltalake` would trust them.
 fn drop_damaged_checkpoints(log: &Log, version: u64) -> Result<()> {
     for (damaged, parts) in log.checkpoints()? {
         if damaged <= version
-            && matches!(log.read_checkpoint(damaged, &parts), Err(Stop::Broken(_)))
+            && matches!(log.read_checkpoint(damaged, &parts), Err(ReplayError::DamagedFile(_)))
         {
             delete_checkpoint(log, damaged, &parts)?;
         }
@@ -309,7 +308,7 @@ fn drop_damaged_checkpoints(log: &Log, version: u64) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a checkpoint, of which the commits say the same.
+/// Deletes a checkpoint. The commits hold the same state.
 fn delete_checkpoint(log: &Log, version: u64, parts: &[PathBuf]) -> Result<()> {
     let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
     for file in beside.iter().chain(parts) {
@@ -323,9 +322,9 @@ fn delete_checkpoint(log: &Log, version: u64, parts: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// A change whose files are in the log's words.
+/// A change whose files are `add` actions.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedChange {
     pub(super) operation: Operation,
     pub(super) transactions: Vec<(String, i64)>,
     pub(super) remove: Vec<String>,
@@ -334,27 +333,32 @@ pub(super) struct Prepared {
     pub(super) data_change: bool,
 }
 
-impl Prepared {
+impl PreparedChange {
     fn into_actions(self, base: &Snapshot) -> Result<Vec<Action>> {
         let name = base.layout.name();
         if let [column, ..] = &base.unknown_columns()[..] {
             return Err(Error::lake(format!("table `{name}` has a column `{column}`"))
                 .found(format!("wabalake {} does not know it", env!("CARGO_PKG_VERSION")))
-                .hint("a newer version wrote it: change the lake with that version"));
+                .hint("a newer version wrote it: use that version to change the lake"));
         }
         let mut actions = schema_actions(base)?;
         let mut removed = HashSet::new();
         for path in &self.remove {
             let file = base.state.as_ref().and_then(|state| state.files.get(path));
             let Some(file) = file.filter(|_| removed.insert(path.as_str())) else {
-                return Err(Error::bug(format!("`{path}` is not there to be removed")));
+                return Err(Error::bug(format!(
+                    "`{path}` does not exist, so it cannot be removed"
+                )));
             };
             actions.push(Action::Remove(tombstone(base.layout, file, self.data_change)));
         }
         for add in self.add {
-            // A path that one commit removes and adds is gone for readers.
+            // Readers take a path that one commit both removes and adds as removed.
             if removed.contains(add.path.as_str()) {
-                return Err(Error::bug(format!("`{}` is removed and added at once", add.path)));
+                return Err(Error::bug(format!(
+                    "`{}` is removed and added by one commit",
+                    add.path
+                )));
             }
             actions.push(Action::Add(Add { data_change: self.data_change, ..add }));
         }
@@ -375,20 +379,20 @@ fn tombstone(layout: &dyn Layout, file: &DataFile, data_change: bool) -> Remove 
     }
 }
 
-/// The settings of a table.
+/// The properties of tables that wabalake creates.
 pub(super) fn configuration() -> Value {
     json!({
-        // The log is what undo and exactly-once loading go by.
+        // Undo and exactly-once loading need the whole log.
         "delta.enableExpiredLogCleanup": "false",
         "delta.checkpointInterval": CHECKPOINT_INTERVAL.to_string(),
     })
 }
 
-/// What makes a new table, or gives an older one the columns it lacks.
+/// The `protocol` and `metaData` actions that create a table or add the columns that it lacks.
 fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
     let schema = |fields: Vec<Value>| json!({"type": "struct", "fields": fields}).to_string();
     let missing = base.missing_fields()?;
-    let others = base.layout.is_answer() && {
+    let others = base.layout.is_mart() && {
         let own = fields_of(base.layout)?;
         base.state.as_deref().is_some_and(|state| fields(state) != own)
     };
@@ -422,13 +426,13 @@ fn action(value: Value) -> Result<Action> {
     serde_json::from_value(value).map_err(|e| Error::bug(format!("an action of the log: {e}")))
 }
 
-/// Runs what `deltalake` does; made when it is first needed, which no query does.
+/// The runtime for `deltalake`, created on first use; queries do not need it.
 fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
     }
-    // Checkpoints are written by blocking a worker, which a single one could not afford.
+    // Writing a checkpoint blocks a worker, so one would not do.
     let made = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let made = made.context(|| "starting threads to write checkpoints on")?;
     Ok(RUNTIME.get_or_init(|| made))

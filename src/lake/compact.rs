@@ -1,7 +1,7 @@
-//! Merges the several files of a day into one, so that scans open fewer.
+//! Merges the files of a day into one, so that scans open fewer files.
 //!
-//! The rows stay as they are: only days with several files are touched, one after the other, so
-//! that memory holds a day. When another commit comes first, days that it changed are left alone.
+//! Rows do not change. Only days with several files are touched, one at a time, so that memory
+//! holds one day. After a conflict, days that the other commit changed are skipped.
 
 use chrono::NaiveDate;
 use polars::prelude::*;
@@ -11,26 +11,26 @@ use super::layout::{Layout, layouts};
 use super::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile};
 use crate::error::{Context as _, Result};
 
-/// A merged file holds no more rows than this, so that a day fits memory while it is sorted.
+/// The maximum number of rows in a merged file, so that they fit in memory for sorting.
 const ROWS_PER_FILE: u64 = 2 << 20;
 
-/// Days that one commit merges.
+/// The number of days that one commit merges.
 const DAYS_PER_COMMIT: usize = 32;
 
-/// What compaction did to one table.
+/// The result of compacting one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
     /// Its name.
     pub table: &'static str,
-    /// Days that were merged.
+    /// Days merged.
     pub days: u64,
-    /// Files before and after, of those days.
+    /// Files of those days, before and after.
     pub files: (u64, u64),
-    /// Their bytes before and after.
+    /// Their bytes, before and after.
     pub bytes: (u64, u64),
 }
 
-/// Files of a day and the file that is to replace them.
+/// Files of a day, and the file that replaces them.
 struct Merge {
     paths: Vec<String>,
     bytes: u64,
@@ -39,7 +39,7 @@ struct Merge {
 }
 
 impl Lake {
-    /// Merges the files of each day in every table. Says what it did to those it changed.
+    /// Merges the files of each day in every table, and returns the tables that changed.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl Lake {
     }
 }
 
-/// Files of one day that fit into one, wherever there are several.
+/// Groups the files of each day that fit into one file.
 fn groups(snapshot: &Snapshot) -> Vec<Vec<&DataFile>> {
     let mut groups = Vec::new();
     for day in snapshot.files.chunk_by(|a, b| a.day == b.day) {

@@ -1,12 +1,12 @@
-//! Makes the folder of a lake, and takes it back where nothing came into it.
+//! Creates the folder of a lake, and removes it again if nothing was loaded into it.
 //!
 //! ```text
-//! before              lake/.wabalake/locks, scratch      made for a load
-//! the load fails      nothing                            taken back, lake too if it was made for it
+//! before              lake/.wabalake/locks, scratch      created for a load
+//! the load fails      nothing                            removed, with the lake if it was created too
 //! ```
 //!
-//! Who else uses the lake at that time holds the lock `writing`, and keeps it: nothing is taken back.
-//! Who comes just then makes anew what is gone. Folders are deleted only where they are empty.
+//! Another process that uses the lake holds the lock `writing`: then nothing is removed. A process that
+//! comes just then creates again what is gone. Only empty folders are deleted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use std::path::{Path, PathBuf};
 use super::{Lake, lock, refuse_url};
 use crate::error::{Context as _, Result};
 
-/// What was not there before a lake was made.
+/// What did not exist before a lake was created.
 #[derive(Debug)]
 #[must_use]
 pub struct Creation {
     root: PathBuf,
-    /// The lake's folder and those above it, from the inside out.
+    /// The lake's folder and its missing parents, innermost first.
     folders: Vec<PathBuf>,
-    /// What wabalake keeps beside the tables, if that was not there.
+    /// The folder `.wabalake`, if it was missing.
     own: Option<PathBuf>,
 }
 
 impl Creation {
-    /// Looks at what is there, before [`Lake::create`].
+    /// Records what exists, before [`Lake::create`].
     pub fn of(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         let root = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
@@ -39,9 +39,9 @@ impl Creation {
         }
     }
 
-    /// Takes back what was made since, as far as it is empty and nobody uses it. What cannot be deleted
+    /// Removes what was created since, as far as it is empty and unused. What cannot be deleted
     /// stays.
-    pub fn take_back(self) {
+    pub fn roll_back(self) {
         let Some(own) = self.own else { return };
         let _alone = match own.is_dir() {
             true => match lock::take(&own.join("locks").join("writing")) {
@@ -57,7 +57,7 @@ impl Creation {
             }
         }
         let locks = own.join("locks");
-        // A load that was killed left something there.
+        // A killed load may have left something there.
         if fs::remove_dir(own.join("scratch")).is_err() && own.join("scratch").exists() {
             return;
         }
@@ -70,10 +70,10 @@ impl Creation {
     }
 }
 
-/// What wabalake keeps beside the tables.
+/// The folder of wabalake's own files in a lake.
 pub(super) const OWN: &str = ".wabalake";
 
-/// Deletes a folder, if there is nothing in it but folders without files.
+/// Deletes a folder that holds no files, with its subfolders.
 fn delete_empty(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -84,17 +84,17 @@ fn delete_empty(folder: &Path) {
 }
 
 impl Lake {
-    /// A lake that may have to be made first.
+    /// Opens a lake, creating its folder if needed.
     ///
     /// # Errors
     ///
-    /// A folder that cannot be made.
+    /// A folder that cannot be created.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         const TRIES: usize = 10;
         let path = path.as_ref();
         refuse_url(path)?;
         for _ in 1..TRIES {
-            // Another load may fail meanwhile, and take it back.
+            // A load that fails meanwhile may remove the folder.
             let made = fs::create_dir_all(path);
             match Self::open(path) {
                 Err(_) if made.is_ok() && !path.exists() => {}
@@ -102,7 +102,7 @@ impl Lake {
                 Err(_) => break,
             }
         }
-        fs::create_dir_all(path).context(|| format!("making `{}`", path.display()))?;
+        fs::create_dir_all(path).context(|| format!("creating `{}`", path.display()))?;
         Self::open(path)
     }
 }
@@ -112,26 +112,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_of_a_lake_that_was_made_for_nothing() {
+    fn rollback_removes_all_that_was_created() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("a/b/lake");
         let creation = Creation::of(&root);
         let lake = Lake::create(&root).unwrap();
         drop(lake.scratch().unwrap());
         fs::create_dir_all(root.join("tables/sessions/_delta_log")).unwrap();
-        creation.take_back();
+        creation.roll_back();
         assert!(!folder.path().join("a").exists());
     }
 
     #[test]
-    fn what_was_there_or_is_used_stays() {
+    fn rollback_keeps_what_existed_or_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("lake");
         fs::create_dir(&root).unwrap();
         let creation = Creation::of(&root);
         let lake = Lake::create(&root).unwrap();
         drop(lake.scratch().unwrap());
-        creation.take_back();
+        creation.roll_back();
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0, "an empty folder stays one");
 
         for used in [true, false] {
@@ -142,19 +142,19 @@ mod tests {
                 fs::create_dir(root.join("tables")).unwrap();
                 fs::write(root.join("tables/theirs"), "").unwrap();
             }
-            creation.take_back();
+            creation.roll_back();
             assert!(root.join(".wabalake/locks/writing").exists(), "used: {used}");
             drop(scratch);
             if used {
-                Creation { own: Some(root.join(OWN)), ..Creation::of(&root) }.take_back();
+                Creation { own: Some(root.join(OWN)), ..Creation::of(&root) }.roll_back();
             }
         }
-        Creation::of(&root).take_back();
+        Creation::of(&root).roll_back();
         assert!(root.join(".wabalake").exists(), "it was there before");
     }
 
     #[test]
-    fn who_comes_meanwhile_is_not_in_the_way() {
+    fn rollback_does_not_disturb_concurrent_use() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("deep/lake");
         let rounds = 300;
@@ -164,7 +164,7 @@ mod tests {
                     for _ in 0..rounds {
                         let creation = Creation::of(&root);
                         drop(Lake::create(&root).unwrap().scratch().unwrap());
-                        creation.take_back();
+                        creation.roll_back();
                     }
                 });
                 scope.spawn(|| {

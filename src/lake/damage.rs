@@ -1,14 +1,14 @@
-//! Damage to a lake's files: how it is known, what an error says of it, and the way forward.
+//! Detects damaged files, and words the error of each.
 //!
-//! | what | is known by |
+//! | file | checked by |
 //! |---|---|
-//! | a commit | `commit_hash` in its commitInfo, over all its bytes but the hash's own digits |
-//! | a data file | its size in the log, its hash and its footer's in the tags of its `add` |
+//! | a commit | `commit_hash` in its `commitInfo`, over all other bytes of the commit |
+//! | a data file | its size in the log, and the hashes of the file and of its footer in the tags of its `add` |
 //! | a checkpoint | the hashes in the file `.N.checkpoint.xxh3` beside it |
 //! | a log that lost its end | `.wabalake/newest/TABLE`, the newest version that was committed |
 //!
-//! Hashes are XXH3 of 128 bits. A commit's is seeded with its version: one commit in another's place
-//! is damage too. What was written without hashes is checked without.
+//! Hashes are XXH3 of 128 bits. That of a commit is seeded with its version, so that a commit in the
+//! place of another does not match either. Files that were written without hashes are checked without.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -22,22 +22,22 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::log::DataFile;
 use crate::error::Error;
 
-/// The tag of an `add` that holds its file's hash.
+/// The tag of an `add` with the hash of its file.
 pub(super) const FILE_HASH: &str = "wabalake.xxh3";
 
-/// The tag of an `add` that holds the hash of its file's footer.
+/// The tag of an `add` with the hash of its file's Parquet footer.
 pub(super) const FOOTER_HASH: &str = "wabalake.xxh3.footer";
 
-/// What a commit calls its own hash.
+/// The entry of `commitInfo` with the hash of the commit.
 pub(super) const COMMIT_HASH: &str = "commit_hash";
 
-/// What the value of [`COMMIT_HASH`] begins with.
+/// The prefix of the value of [`COMMIT_HASH`].
 const ALGORITHM: &str = "xxh3-128:";
 
-/// The digits of a hash that is not known yet.
+/// The placeholder of a hash.
 const NO_DIGITS: &str = "00000000000000000000000000000000";
 
-/// A hash of bytes.
+/// A 128-bit hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hash(u128);
 
@@ -46,14 +46,14 @@ impl Hash {
         Self(xxhash_rust::xxh3::xxh3_128(bytes))
     }
 
-    /// The hash that 32 digits stand for.
+    /// Parses 32 hexadecimal digits.
     pub(super) fn read(digits: &str) -> Option<Self> {
         let is_one = digits.len() == NO_DIGITS.len()
             && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         u128::from_str_radix(digits, 16).ok().filter(|_| is_one).map(Self)
     }
 
-    /// A file's size and its hash.
+    /// The size and the hash of a file.
     pub(super) fn of_file(place: &Path) -> std::io::Result<(u64, Self)> {
         let mut file = File::open(place)?;
         let (mut hasher, mut bytes) = (Xxh3::new(), 0);
@@ -76,24 +76,24 @@ impl fmt::Display for Hash {
     }
 }
 
-/// Hashes what is written through it.
-pub(super) struct Hashing<W> {
+/// A writer that hashes what is written through it.
+pub(super) struct HashingWriter<W> {
     inner: W,
     hasher: Xxh3,
 }
 
-impl<W: std::io::Write> Hashing<W> {
+impl<W: std::io::Write> HashingWriter<W> {
     pub(super) fn new(inner: W) -> Self {
         Self { inner, hasher: Xxh3::new() }
     }
 
-    /// The hash of all that was written, and the writer.
+    /// The hash of all that was written, and the inner writer.
     pub(super) fn end(self) -> (Hash, W) {
         (Hash(self.hasher.digest128()), self.inner)
     }
 }
 
-impl<W: std::io::Write> std::io::Write for Hashing<W> {
+impl<W: std::io::Write> std::io::Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.hasher.update(&bytes[..written]);
@@ -105,13 +105,13 @@ impl<W: std::io::Write> std::io::Write for Hashing<W> {
     }
 }
 
-/// What a commit's `commitInfo` holds until its hash is known.
-pub(super) fn unsealed() -> String {
+/// The value of [`COMMIT_HASH`] before the hash is known.
+pub(super) fn hash_placeholder() -> String {
     format!("{ALGORITHM}{NO_DIGITS}")
 }
 
-/// The commit of a version with its hash, where it has a place for one.
-pub(super) fn sealed(mut commit: Vec<u8>, version: u64) -> Vec<u8> {
+/// Fills in the hash of a commit, if it has a placeholder or an older hash.
+pub(super) fn with_hash(mut commit: Vec<u8>, version: u64) -> Vec<u8> {
     if let Some(at) = digits(&commit) {
         let hash = commit_hash(&commit, at, version);
         commit[at..at + NO_DIGITS.len()].copy_from_slice(hash.to_string().as_bytes());
@@ -119,14 +119,15 @@ pub(super) fn sealed(mut commit: Vec<u8>, version: u64) -> Vec<u8> {
     commit
 }
 
-/// Whether a commit is that of a version, byte for byte; none if it has no hash.
-pub(super) fn is_whole(commit: &[u8], version: u64) -> Option<bool> {
+/// Returns whether the hash of a commit matches; `None` if it has none.
+pub(super) fn matches_hash(commit: &[u8], version: u64) -> Option<bool> {
     match digits(commit) {
         Some(at) => {
             let said = &commit[at..at + NO_DIGITS.len()];
             Some(commit_hash(commit, at, version).to_string().as_bytes() == said)
         }
-        // One of the two stands where a single place is damaged.
+        // Damage to the key or to the algorithm leaves the other one, so the commit did have a
+        // hash.
         None => {
             let marks = [format!("\"{COMMIT_HASH}\""), format!("\"{ALGORITHM}")];
             let any = marks.iter().any(|mark| find(commit, mark.as_bytes()).is_some());
@@ -135,7 +136,7 @@ pub(super) fn is_whole(commit: &[u8], version: u64) -> Option<bool> {
     }
 }
 
-/// Where the digits of a commit's hash begin.
+/// The position of the digits of a commit's hash.
 fn digits(commit: &[u8]) -> Option<usize> {
     let before = format!("\"{COMMIT_HASH}\":\"{ALGORITHM}");
     let at = find(commit, before.as_bytes())? + before.len();
@@ -151,7 +152,7 @@ fn commit_hash(commit: &[u8], at: usize, version: u64) -> Hash {
     Hash(hasher.digest128())
 }
 
-/// The hash of a Parquet file's footer, with which no other file ends.
+/// The hash of a Parquet file's footer, which differs between any two files.
 pub(super) fn footer_hash(place: &Path) -> std::io::Result<u64> {
     const LONGEST: u32 = 64 << 20;
     let invalid = || std::io::Error::from(ErrorKind::InvalidData);
@@ -173,58 +174,58 @@ pub(super) fn footer_hash(place: &Path) -> std::io::Result<u64> {
 
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It is not there.
+pub(super) enum Damage {
+    /// It does not exist.
     Missing,
-    /// It has another size than the log says.
+    /// It has a size other than that in the log.
     Size {
-        /// The size that it should have.
+        /// The size in the log.
         expected: u64,
-        /// The size that it has.
+        /// The actual size.
         found: u64,
     },
-    /// It has the right size, and is another file.
+    /// It has the right size, but is another file.
     Another,
-    /// Its bytes are not those that were written.
+    /// Its hash does not match.
     Altered,
-    /// It has nothing in it.
+    /// It has no content.
     Empty,
-    /// It ends in the middle.
+    /// It is truncated.
     Cut,
-    /// It cannot be read as what it should be.
+    /// It cannot be parsed.
     Unreadable,
-    /// It says something that cannot be true.
+    /// It contradicts the state before it.
     Impossible(String),
 }
 
-impl Fault {
-    /// What is wrong, after the file's name.
+impl Damage {
+    /// A clause that follows the file's name.
     pub(super) fn what(&self) -> String {
         match self {
-            Self::Missing => "is not there".to_owned(),
-            Self::Size { .. } => "has another size than the log says".to_owned(),
-            Self::Another => "is another file, put in its place".to_owned(),
-            Self::Altered => "is not as it was written".to_owned(),
+            Self::Missing => "is missing".to_owned(),
+            Self::Size { .. } => "differs in size from the log".to_owned(),
+            Self::Another => "was replaced by another file".to_owned(),
+            Self::Altered => "was altered after it was written".to_owned(),
             Self::Empty => "is empty".to_owned(),
-            Self::Cut => "is cut short".to_owned(),
+            Self::Cut => "is truncated".to_owned(),
             Self::Unreadable => "cannot be read".to_owned(),
             Self::Impossible(what) => what.clone(),
         }
     }
 
-    /// What was there instead, where that says more.
+    /// What was found instead, if that says more.
     pub(super) fn found(&self) -> Option<String> {
         match self {
             Self::Size { expected, found } => {
                 Some(format!("{found} bytes, where {expected} were written"))
             }
-            Self::Another => Some("its end is not the one that was written".to_owned()),
-            Self::Altered => Some("its hash is not the one that was noted".to_owned()),
+            Self::Another => Some("its footer is not the one that was written".to_owned()),
+            Self::Altered => Some("its hash does not match the recorded one".to_owned()),
             _ => None,
         }
     }
 
-    /// The error of a damaged file.
+    /// The error for a damaged file.
     pub(super) fn error(&self, file: &str) -> Error {
         let error = Error::lake(format!("the lake is damaged: `{file}` {}", self.what()));
         match self.found() {
@@ -233,12 +234,12 @@ impl Fault {
         }
     }
 
-    /// What is wrong with a checkpoint that has not all of its parts.
+    /// A checkpoint that lacks parts.
     pub(super) fn of_parts(of: usize, parts: &[PathBuf]) -> Self {
-        Self::Impossible(format!("is one of {of} parts, of which {} are there", parts.len()))
+        Self::Impossible(format!("is one of {of} parts, of which {} exist", parts.len()))
     }
 
-    /// What an error of reading says.
+    /// An error of reading a file.
     pub(super) fn of_reading(error: &std::io::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound => Self::Missing,
@@ -247,46 +248,45 @@ impl Fault {
     }
 }
 
-/// What is wrong with a data file, as far as that is known without reading it: its size, and where
-/// it is not of the very instant at which it was written, its end.
-pub(super) fn glance(place: &Path, file: &DataFile) -> Option<Fault> {
+/// Checks the size of a data file, and its footer if its modification time is not that in the log.
+pub(super) fn check_quickly(place: &Path, file: &DataFile) -> Option<Damage> {
     let there = match fs::metadata(place) {
         Ok(there) => there,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Fault::Missing),
-        // Who reads it is told.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Damage::Missing),
+        // Reading it will report that.
         Err(_) => return None,
     };
     if there.len() != file.bytes {
-        return Some(Fault::Size { expected: file.bytes, found: there.len() });
+        return Some(Damage::Size { expected: file.bytes, found: there.len() });
     }
     if modified(&there) == Some(file.modified) { None } else { other_end(place, file) }
 }
 
-/// What is wrong with a data file, as far as its size and its end tell.
-pub(super) fn look(place: &Path, file: &DataFile) -> Option<Fault> {
-    glance(place, file).or_else(|| other_end(place, file))
+/// Checks the size and the footer of a data file.
+pub(super) fn check_footer(place: &Path, file: &DataFile) -> Option<Damage> {
+    check_quickly(place, file).or_else(|| other_end(place, file))
 }
 
-fn other_end(place: &Path, file: &DataFile) -> Option<Fault> {
+fn other_end(place: &Path, file: &DataFile) -> Option<Damage> {
     let footer = file.footer?;
-    (footer_hash(place).ok() != Some(footer)).then_some(Fault::Another)
+    (footer_hash(place).ok() != Some(footer)).then_some(Damage::Another)
 }
 
-/// The same, by reading all of it. A file without a hash is unpacked.
-pub(super) fn study(place: &Path, file: &DataFile) -> Option<Fault> {
-    if let Some(fault) = glance(place, file) {
+/// Hashes a data file; one without a hash is decoded.
+pub(super) fn check_all_bytes(place: &Path, file: &DataFile) -> Option<Damage> {
+    if let Some(fault) = check_quickly(place, file) {
         return Some(fault);
     }
     match (Hash::of_file(place), file.hash) {
-        (Err(error), _) => Some(Fault::of_reading(&error)),
-        (Ok((_, found)), Some(hash)) => (found != hash).then_some(Fault::Altered),
-        (Ok(_), None) => (!unpacks(place, file.rows)).then_some(Fault::Unreadable),
+        (Err(error), _) => Some(Damage::of_reading(&error)),
+        (Ok((_, found)), Some(hash)) => (found != hash).then_some(Damage::Altered),
+        (Ok(_), None) => (!unpacks(place, file.rows)).then_some(Damage::Unreadable),
     }
 }
 
-/// Whether a Parquet file can be read from its beginning to its end, and has so many rows.
+/// Returns `true` if a Parquet file can be decoded and has so many rows.
 fn unpacks(place: &Path, rows: u64) -> bool {
-    use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     let read = || -> Option<u64> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(place).ok()?).ok()?;
         let mut found = 0;
@@ -298,14 +298,14 @@ fn unpacks(place: &Path, rows: u64) -> bool {
     read() == Some(rows)
 }
 
-/// When a file was written, in milliseconds as the log has it.
+/// The modification time of a file, in milliseconds since 1970.
 pub(super) fn modified(there: &fs::Metadata) -> Option<i64> {
     let since = there.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_millis()).ok()
 }
 
-/// The text of a list of hashes: one file on each line, and a last line for the lines before it.
-pub(super) fn listed(hashes: &BTreeMap<String, Hash>) -> String {
+/// A list of hashes as text: a line for each file, then one for the lines before it.
+pub(super) fn hash_list(hashes: &BTreeMap<String, Hash>) -> String {
     use fmt::Write as _;
     let mut text = String::new();
     for (name, hash) in hashes {
@@ -317,8 +317,8 @@ pub(super) fn listed(hashes: &BTreeMap<String, Hash>) -> String {
     text
 }
 
-/// The files and hashes of such a text; none if it is not as it was written.
-pub(super) fn read_listed(text: &str) -> Option<BTreeMap<String, Hash>> {
+/// Parses a list of hashes; `None` if it was altered.
+pub(super) fn parse_hash_list(text: &str) -> Option<BTreeMap<String, Hash>> {
     let (lines, own) = text.strip_suffix("  .\n")?.rsplit_once('\n')?;
     let lines = format!("{lines}\n");
     if Hash::read(own)? != Hash::of(lines.as_bytes()) {
@@ -331,17 +331,17 @@ pub(super) fn read_listed(text: &str) -> Option<BTreeMap<String, Hash>> {
     lines.lines().map(read).collect()
 }
 
-/// A load, as far as what its commits say can be read.
+/// A load with rows in a damaged file, as far as its commits are readable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Brought {
+pub struct AffectedLoad {
     /// Its id.
     pub load_id: String,
-    /// The files that it was of.
+    /// The names of its files.
     pub files: Vec<String>,
 }
 
-/// Loads in a hint: the files of each, and its id.
-pub(super) fn named(loads: &[Brought]) -> String {
+/// Lists loads in a hint: the files of each, and its id.
+pub(super) fn load_list(loads: &[AffectedLoad]) -> String {
     const MOST: usize = 6;
     let mut met = HashSet::new();
     let mut files: Vec<String> = Vec::new();

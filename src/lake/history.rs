@@ -1,4 +1,4 @@
-//! What happened to a table, commit by commit.
+//! The history of a table, commit by commit.
 
 use std::collections::HashMap;
 
@@ -12,34 +12,34 @@ use crate::error::Result;
 
 /// One commit.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// The version it made.
+pub struct CommitEntry {
+    /// The version that it created.
     pub version: u64,
-    /// When; 1970 if it does not say.
+    /// Its time; 1970 if the log has none.
     pub time: DateTime<Utc>,
-    /// What for: `load`, `undo`, `compact`, or another program's word.
+    /// Its operation: `load`, `undo`, `compact`, …, or that of another program.
     pub operation: String,
-    /// The load that it is part of, or takes back.
+    /// The load that it is part of, or undoes.
     pub load_id: Option<String>,
-    /// Files that were added.
+    /// Files added.
     pub files_added: u64,
-    /// Files that were replaced.
+    /// Files removed.
     pub files_removed: u64,
-    /// Rows in the files added, those that were there before included.
+    /// Rows in the added files, including rows that were there before.
     pub rows_added: u64,
-    /// Rows in the files replaced; none if the log does not tell.
+    /// Rows in the removed files; `None` if the log does not have the number.
     pub rows_removed: Option<u64>,
-    /// What else the commit says of itself.
+    /// Other entries of `commitInfo`.
     pub info: Map<String, Value>,
 }
 
 impl Lake {
-    /// The commits of a table, newest first; none if there is no table.
+    /// The commits of a table, newest first; empty if there is no table.
     ///
     /// # Errors
     ///
     /// A log that cannot be read.
-    pub fn history(&self, table: &'static dyn Layout) -> Result<Vec<Entry>> {
+    pub fn history(&self, table: &'static dyn Layout) -> Result<Vec<CommitEntry>> {
         let log = self.log(table);
         let mut rows_of: HashMap<String, Option<u64>> = HashMap::new();
         let mut entries = Vec::new();
@@ -47,7 +47,7 @@ impl Lake {
             let actions = log.actions(version)?;
             let info = commit_info(&actions);
             let word = |name: &str| info?.info.get(name)?.as_str().map(str::to_owned);
-            let mut entry = Entry {
+            let mut entry = CommitEntry {
                 version,
                 time: commit_time(info),
                 operation: purpose(&actions).to_owned(),
@@ -82,13 +82,13 @@ impl Lake {
     }
 }
 
-/// What a commit of a load calls it.
+/// The entry of `commitInfo` with the id of a load.
 pub(super) const LOAD_ID: &str = "load_id";
 
-/// What a commit that takes a load back calls it.
+/// The entry of `commitInfo` with the id of the load that a commit undoes.
 pub(super) const UNDOES: &str = "undoes";
 
-/// The load that a commit is part of or takes back, and which of the two.
+/// The load that a commit is part of or undoes, and which of the two.
 pub(super) fn load_of(actions: &[Action]) -> Option<(Operation, &str)> {
     let info = &commit_info(actions)?.info;
     let word = |name: &str| info.get(name)?.as_str();
@@ -99,12 +99,12 @@ pub(super) fn load_of(actions: &[Action]) -> Option<(Operation, &str)> {
     }
 }
 
-/// Whether a commit was made here, and not by another program.
+/// Returns `true` if wabalake made the commit.
 pub(super) fn is_ours(actions: &[Action]) -> bool {
     commit_info(actions).is_some_and(|info| info.info.contains_key("command"))
 }
 
-/// What a commit was for: our word for it, or another program's.
+/// The operation of a commit, by wabalake's name or another program's.
 pub(super) fn purpose(actions: &[Action]) -> &str {
     let info = commit_info(actions);
     let ours = info.and_then(|info| info.info.get("command")?.as_str());

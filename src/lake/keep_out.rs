@@ -1,5 +1,5 @@
-//! Persons who are kept out of a lake: erased with `--keep-out`, they do not come back with an export
-//! that still has them.
+//! The list of persons who are kept out of a lake: erased with `--keep-out`, they do not come back with
+//! another export.
 //!
 //! ```text
 //! .wabalake/keep-out        check b51c…       HMAC of the lines that follow, under the key
@@ -8,12 +8,12 @@
 //! .wabalake/keep-out.key    the key: 32 random bytes, in hexadecimal
 //! ```
 //!
-//! The list holds no number and no id, only their HMAC-SHA-256: without the key nobody can find out
-//! whether a number is in it. `keep_out_key` in `wabalake.toml` puts the key elsewhere, such as where
-//! copies of the lake do not take it along. A list without its key is an error, never an empty list.
+//! The list holds only HMAC-SHA-256 values: without the key nobody can test whether a number is in it.
+//! `keep_out_key` in `wabalake.toml` moves the key elsewhere, for example out of reach of backups of
+//! the lake. A list without its key is an error, never an empty list.
 //!
-//! A load asks for each row whose it is: by `user_phone`, and by the session where the row does not
-//! say whose it is (`crate::load`). It adds to the list the sessions that it learns of that way.
+//! A load looks up the person of each row: by `user_phone`, or by the session if the row names nobody
+//! (`crate::load`). It adds the sessions that it learns of to the list.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -33,24 +33,24 @@ use crate::files::{Access, synced_beside, write_synced};
 
 type Bytes = [u8; 32];
 
-/// The list of who is kept out, and the key that it was made with.
+/// The list, and the key that it was made with.
 #[derive(Debug)]
 pub(crate) struct KeepOut {
     keyed: Hmac<Sha256>,
-    entries: BTreeSet<(Kind, Bytes)>,
+    entries: BTreeSet<(EntryKind, Bytes)>,
 }
 
-/// What an entry stands for.
+/// What an entry identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum EntryKind {
     /// A `user_phone`.
     Person,
     /// A `session_id`.
     Session,
 }
 
-impl Kind {
-    /// As the list has it.
+impl EntryKind {
+    /// Its name in the list.
     fn name(self) -> &'static str {
         match self {
             Self::Person => "person",
@@ -60,34 +60,35 @@ impl Kind {
 }
 
 impl KeepOut {
-    /// A list of nobody.
+    /// An empty list.
     fn new(key: &Bytes) -> Result<Self> {
         let keyed = Hmac::new_from_slice(key).map_err(|e| Error::bug(format!("the key: {e}")))?;
         Ok(Self { keyed, entries: BTreeSet::new() })
     }
 
-    /// Whether a person is kept out, by their number as it is today or as older rules had it.
+    /// Returns `true` if a person is kept out, by the current form of their number or an earlier
+    /// one.
     pub(crate) fn has_person(&self, user_phone: &str) -> bool {
-        self.has(Kind::Person, user_phone)
-            || renormalise(user_phone).is_some_and(|now| self.has(Kind::Person, now.phone()))
-            || earlier_forms(user_phone).iter().any(|phone| self.has(Kind::Person, phone))
+        self.has(EntryKind::Person, user_phone)
+            || renormalise(user_phone).is_some_and(|now| self.has(EntryKind::Person, now.phone()))
+            || earlier_forms(user_phone).iter().any(|phone| self.has(EntryKind::Person, phone))
     }
 
-    /// Whether a session is that of a person who is kept out.
+    /// Returns `true` if a session belongs to a person who is kept out.
     pub(crate) fn has_session(&self, session_id: &str) -> bool {
-        self.has(Kind::Session, session_id)
+        self.has(EntryKind::Session, session_id)
     }
 
-    /// Whether any session is known.
+    /// Returns `true` if the list has sessions.
     pub(crate) fn has_sessions(&self) -> bool {
-        self.entries.last().is_some_and(|(kind, _)| *kind == Kind::Session)
+        self.entries.last().is_some_and(|(kind, _)| *kind == EntryKind::Session)
     }
 
-    fn has(&self, kind: Kind, text: &str) -> bool {
-        self.entries.contains(&(kind, self.mark(kind.name(), text)))
+    fn has(&self, kind: EntryKind, text: &str) -> bool {
+        self.entries.contains(&(kind, self.hmac(kind.name(), text)))
     }
 
-    fn mark(&self, of: &str, text: &str) -> Bytes {
+    fn hmac(&self, of: &str, text: &str) -> Bytes {
         let mut mac = self.keyed.clone();
         for part in [of, " ", text] {
             mac.update(part.as_bytes());
@@ -95,27 +96,28 @@ impl KeepOut {
         mac.finalize().into_bytes().into()
     }
 
-    /// As the file has it.
+    /// The content of the file.
     fn text(&self) -> String {
         let mut lines = String::new();
         for (kind, mark) in &self.entries {
             let _ = writeln!(lines, "{} {}", kind.name(), hex::encode(mark));
         }
-        format!("{CHECK}{}\n{lines}", hex::encode(self.mark("list", &lines)))
+        format!("{CHECK}{}\n{lines}", hex::encode(self.hmac("list", &lines)))
     }
 
-    /// Reads what [`KeepOut::text`] wrote; none if that is not what it says, or if the key is another.
+    /// Parses the file; `None` if it was altered or made with another key.
     fn read(text: &str, key: &Bytes) -> Result<Option<Self>> {
         let mut keep_out = Self::new(key)?;
         let entry = |line: &str| {
             let (name, mark) = line.split_once(' ')?;
-            let kind = [Kind::Person, Kind::Session].into_iter().find(|k| k.name() == name)?;
+            let kind =
+                [EntryKind::Person, EntryKind::Session].into_iter().find(|k| k.name() == name)?;
             Some((kind, bytes(mark)?))
         };
         let Some((first, lines)) = text.split_once('\n') else { return Ok(None) };
         let check = first.strip_prefix(CHECK).and_then(bytes);
         let entries: Option<BTreeSet<_>> = lines.lines().map(entry).collect();
-        if check != Some(keep_out.mark("list", lines)) {
+        if check != Some(keep_out.hmac("list", lines)) {
             return Ok(None);
         }
         Ok(entries.map(|entries| {
@@ -125,7 +127,7 @@ impl KeepOut {
     }
 }
 
-/// What the first line of a list begins with.
+/// The prefix of the first line.
 const CHECK: &str = "check ";
 
 fn bytes(hexadecimal: &str) -> Option<Bytes> {
@@ -134,24 +136,22 @@ fn bytes(hexadecimal: &str) -> Option<Bytes> {
 }
 
 impl Lake {
-    /// Who is kept out of it; none if nobody is.
+    /// The list; `None` if nobody is kept out.
     ///
     /// # Errors
     ///
-    /// A list whose key is not there, is another one, or that is damaged.
+    /// A missing or wrong key, a damaged list.
     pub(crate) fn keep_out(&self) -> Result<Option<KeepOut>> {
         let list = self.keep_out_list();
         let Some(text) = read(&list)? else { return Ok(None) };
         let file = self.keep_out_key()?;
         let Some(key) = read_key(&file)? else {
-            return Err(Error::lake(
-                "this lake keeps erased persons out, and the key is not there",
-            )
-            .found(format!("no file `{}`", file.display()))
-            .hint(format!(
-                "bring it back, or name its place in wabalake.toml (keep_out_key, in [privacy]); {}",
-                if_lost(&list)
-            )));
+            return Err(Error::lake("this lake keeps erased persons out, but the key is missing")
+                .found(format!("no file `{}`", file.display()))
+                .hint(format!(
+                    "restore it, or set its path in wabalake.toml (keep_out_key, in [privacy]); {}",
+                    if_lost(&list)
+                )));
         };
         KeepOut::read(&text, &key)?.map(Some).ok_or_else(|| {
             Error::lake(format!(
@@ -159,12 +159,12 @@ impl Lake {
                 list.display(),
                 file.display()
             ))
-            .hint(format!("bring back both files as they were; {}", if_lost(&list)))
+            .hint(format!("restore both files; {}", if_lost(&list)))
         })
     }
 
-    /// Keeps a person, by their number in its normal form, and sessions of theirs out of every later
-    /// load. Makes the key if there is none.
+    /// Adds a person, by their number in its normal form, and sessions of theirs. Creates the key
+    /// if there is none.
     ///
     /// # Errors
     ///
@@ -174,20 +174,20 @@ impl Lake {
         user_phone: Option<&str>,
         sessions: impl IntoIterator<Item = &'a String>,
     ) -> Result<()> {
-        let person = user_phone.map(|phone| (Kind::Person, phone));
-        let sessions = sessions.into_iter().map(|id| (Kind::Session, id.as_str()));
+        let person = user_phone.map(|phone| (EntryKind::Person, phone));
+        let sessions = sessions.into_iter().map(|id| (EntryKind::Session, id.as_str()));
         let entries: Vec<_> = person.into_iter().chain(sessions).collect();
         if entries.is_empty() {
             return Ok(());
         }
-        let _turn = lock::wait(&self.own_folder("locks").join("keep-out"))?;
+        let _turn = lock::wait(&self.internal_folder("locks").join("keep-out"))?;
         let mut keep_out = match self.keep_out()? {
             Some(known) => known,
             None => KeepOut::new(&made_key(&self.keep_out_key()?)?)?,
         };
         let before = keep_out.entries.len();
         for (kind, text) in entries {
-            let mark = keep_out.mark(kind.name(), text);
+            let mark = keep_out.hmac(kind.name(), text);
             keep_out.entries.insert((kind, mark));
         }
         if keep_out.entries.len() > before {
@@ -199,12 +199,12 @@ impl Lake {
     }
 
     fn keep_out_list(&self) -> PathBuf {
-        self.own_folder("keep-out")
+        self.internal_folder("keep-out")
     }
 
     fn keep_out_key(&self) -> Result<PathBuf> {
         let said = Config::of(self.root())?.privacy.keep_out_key;
-        Ok(said.map_or_else(|| self.own_folder("keep-out.key"), |path| self.root().join(path)))
+        Ok(said.map_or_else(|| self.internal_folder("keep-out.key"), |path| self.root().join(path)))
     }
 }
 
@@ -227,12 +227,12 @@ fn read(file: &Path) -> Result<Option<String>> {
 fn read_key(file: &Path) -> Result<Option<Bytes>> {
     let Some(text) = read(file)? else { return Ok(None) };
     bytes(text.trim()).map(Some).ok_or_else(|| {
-        Error::lake(format!("`{}` is no key", file.display()))
-            .hint("a key is 64 hexadecimal digits: bring the file back as it was")
+        Error::lake(format!("`{}` is not a key", file.display()))
+            .hint("a key is 64 hexadecimal digits: restore the file")
     })
 }
 
-/// The key that is there, or else a new one that only its owner may read.
+/// Reads the key, or creates one that only its owner can read.
 fn made_key(file: &Path) -> Result<Bytes> {
     if let Some(key) = read_key(file)? {
         return Ok(key);
@@ -257,15 +257,15 @@ mod tests {
 
     fn list() -> KeepOut {
         let mut list = KeepOut::new(&KEY).unwrap();
-        for (kind, text) in [(Kind::Person, "573005550101"), (Kind::Session, "s1")] {
-            let mark = list.mark(kind.name(), text);
+        for (kind, text) in [(EntryKind::Person, "573005550101"), (EntryKind::Session, "s1")] {
+            let mark = list.hmac(kind.name(), text);
             list.entries.insert((kind, mark));
         }
         list
     }
 
     #[test]
-    fn a_list_is_what_was_written_or_is_not_read() {
+    fn altered_list_is_not_read() {
         let text = list().text();
         let read = KeepOut::read(&text, &KEY).unwrap().unwrap();
         assert!(read.has_person("573005550101") && !read.has_person("0573005550101"));
@@ -285,16 +285,16 @@ mod tests {
         }
     }
 
-    /// The mark of a number is that of RFC 2104 with SHA-256, whatever library works it out.
+    /// The HMAC is that of RFC 2104 with SHA-256, whatever library computes it.
     #[test]
-    fn a_mark_is_an_hmac() {
+    fn entries_are_hmac_sha256() {
         // printf 'person 573005550101' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…07
         let expected = "ac70d1203e122d933cb62dde7e6bce7e4eda7a8bb81e0e1d4b078baa23740acc";
-        assert_eq!(hex::encode(list().mark("person", "573005550101")), expected);
+        assert_eq!(hex::encode(list().hmac("person", "573005550101")), expected);
     }
 
     #[test]
-    fn adding_again_changes_nothing_and_a_lost_key_is_an_error() {
+    fn adding_is_idempotent_and_a_lost_key_is_an_error() {
         let folder = TempDir::new().unwrap();
         let lake = Lake::open(folder.path()).unwrap();
         assert!(lake.keep_out().unwrap().is_none());

@@ -1,4 +1,4 @@
-//! What the lake must know of a table to store it.
+//! How a table is stored: its columns, sort order, partition and statistics.
 
 use std::fmt;
 
@@ -9,26 +9,27 @@ use wabalake_data::tables::UTC_DAY;
 use super::rejects::REJECTS;
 use super::runs::RUNS;
 
-/// A table that a lake can hold. Those of exports are partitioned by `utc_day`.
+/// A table that a lake can hold. Tables of exports are partitioned by `utc_day`.
 pub trait Layout: Sync {
-    /// Its name, and its folder's.
+    /// Its name, which is also that of its folder.
     fn name(&self) -> &'static str;
     /// Names and types of the columns in its files.
     fn stored(&self) -> Schema;
-    /// The order of rows in a file.
+    /// The sort order of rows in a file.
     fn sort(&self) -> &'static [&'static str];
-    /// Columns whose bounds the log holds, in clear: never a phone, a name or a message.
+    /// Columns whose bounds the log holds in clear: never a phone, a name or a message.
     fn statistics(&self) -> &'static [&'static str];
-    /// The folder of the lake that its own is in.
-    fn within(&self) -> &'static str {
+    /// The lake's folder that contains it.
+    fn parent_folder(&self) -> &'static str {
         "tables"
     }
-    /// The Date column that its files are partitioned by; it is in none of them.
+    /// The Date column that partitions it; its files do not contain it.
     fn partition(&self) -> &'static str {
         UTC_DAY
     }
-    /// Whether it is an answer, which may be given other columns, all of its rows with them.
-    fn is_answer(&self) -> bool {
+    /// Returns `true` for a mart: its schema may be replaced if all rows are rewritten in the same
+    /// commit.
+    fn is_mart(&self) -> bool {
         false
     }
 }
@@ -63,20 +64,20 @@ pub fn layouts() -> impl Iterator<Item = &'static dyn Layout> {
     exported.chain([&REJECTS as &'static dyn Layout, &RUNS])
 }
 
-/// The table of that name.
+/// The table with a name.
 pub fn layout(name: &str) -> Option<&'static dyn Layout> {
     layouts().find(|layout| layout.name() == name)
 }
 
-/// The columns that a scan offers: those of the files and the partition column.
+/// The schema of a scan: the columns of the files, and the partition column.
 pub(super) fn scanned(layout: &dyn Layout) -> Schema {
     let mut schema = layout.stored();
     schema.insert(layout.partition().into(), DataType::Date);
     schema
 }
 
-/// A column's type in Delta's words; none for a type that a lake must not hold, since clusters
-/// fail on it.
+/// The Delta name of a type; `None` for types that a lake must not hold, because clusters fail on
+/// them.
 pub(super) fn delta_type(data_type: &DataType) -> Option<String> {
     let word = match data_type {
         DataType::String => "string",

@@ -1,14 +1,14 @@
-//! Who may do what at the same time on one machine.
+//! File locks between processes of one machine.
 //!
-//! | lock | held by | kept out |
+//! | lock | held by | keeps out |
 //! |---|---|---|
-//! | writing, shared | what writes files or brings old ones back | vacuum, erase |
-//! | writing, alone | vacuum, erase | what writes |
-//! | turn of a table | what merges into it | others that would merge in vain |
+//! | writing, shared | whoever writes files or restores old ones | vacuum, erase |
+//! | writing, exclusive | vacuum, erase | all writers |
+//! | table | whoever merges into a table | others that would merge in vain |
 //!
-//! Nothing is lost or doubled without locks: commits settle who comes first. They spare work, and
-//! keep `vacuum` from files that are about to be committed. A killed process holds none. Where the
-//! file system has no locks, `vacuum` goes by the age of files alone.
+//! No data is lost or doubled without locks: commit conflicts decide who comes first. Locks save work,
+//! and keep `vacuum` from files that are about to be committed. A killed process releases its locks.
+//! If the file system has none, `vacuum` relies on the age of files alone.
 
 #[cfg(unix)]
 use std::fs::Metadata;
@@ -18,22 +18,22 @@ use std::path::Path;
 
 use crate::error::{Context as _, Result};
 
-/// A lock that is held; dropped, it is free.
+/// A held lock; dropping it releases it.
 #[derive(Debug)]
 #[must_use]
 pub struct Lock {
-    /// None where the file system has no locks.
+    /// `None` if the file system has no locks.
     file: Option<File>,
 }
 
 impl Lock {
-    /// Whether it keeps anybody out: not every file system has locks.
+    /// Returns `true` if it keeps others out: not every file system has locks.
     pub(super) fn holds(&self) -> bool {
         self.file.is_some()
     }
 }
 
-/// Waits for a lock that others may hold as well.
+/// Waits for a shared lock.
 pub(super) fn share(file: &Path) -> Result<Lock> {
     loop {
         let opened = open(file)?;
@@ -44,7 +44,7 @@ pub(super) fn share(file: &Path) -> Result<Lock> {
     }
 }
 
-/// Waits for a lock that nobody else holds.
+/// Waits for an exclusive lock.
 pub(super) fn wait(file: &Path) -> Result<Lock> {
     loop {
         let opened = open(file)?;
@@ -55,7 +55,7 @@ pub(super) fn wait(file: &Path) -> Result<Lock> {
     }
 }
 
-/// Takes a lock that nobody else holds; none if somebody does.
+/// Tries to take an exclusive lock; `None` if another process holds it.
 pub(super) fn take(file: &Path) -> Result<Option<Lock>> {
     loop {
         let opened = open(file)?;
@@ -68,8 +68,8 @@ pub(super) fn take(file: &Path) -> Result<Option<Lock>> {
     }
 }
 
-/// Whether an open file is still the one of that path: with a lake that is taken back its locks go, and
-/// a lock that nobody else can find keeps nobody out.
+/// Returns `true` if the path still leads to the open file. A lake that is removed takes its lock
+/// files along, and a lock on a deleted file keeps nobody out.
 fn is_at(opened: &File, file: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -80,13 +80,13 @@ fn is_at(opened: &File, file: &Path) -> bool {
     }
     #[cfg(not(unix))]
     {
-        // No file is deleted there while it is open.
+        // Windows deletes no open file.
         let _ = (opened, file);
         true
     }
 }
 
-/// The same without making the file, for what only looks: where there is none, nobody holds it.
+/// Like [`take`], without creating the file: if it does not exist, nobody holds the lock.
 pub(super) fn look(file: &Path) -> Option<Lock> {
     let Ok(opened) = File::open(file) else { return Some(Lock { file: None }) };
     match opened.try_lock() {
@@ -105,7 +105,7 @@ fn open(file: &Path) -> Result<File> {
         }
         tries += 1;
         match OpenOptions::new().create(true).truncate(false).write(true).open(file) {
-            // The folder was taken back meanwhile.
+            // The folder was removed meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
             opened => return opened.context(doing),
         }
@@ -119,14 +119,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_whose_file_is_gone_is_taken_anew() {
+    fn lock_on_a_deleted_file_is_taken_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("locks/writing");
         for waits in [share, wait] {
             let alone = take(&file).unwrap();
             let lock = std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| waits(&file));
-                // Long enough for it to have opened the file and to wait.
+                // Long enough to open the file and to start waiting.
                 std::thread::sleep(Duration::from_millis(300));
                 std::fs::remove_dir_all(folder.path().join("locks")).unwrap();
                 drop(alone);

@@ -1,30 +1,34 @@
-//! Answers that are kept: Delta tables under `<lake>/marts/<name>`, which any Delta reader opens.
+//! Stores marts: Delta tables in `<lake>/marts/<name>`, which any Delta reader opens.
 //!
 //! ```text
 //! marts/deliveries-by-day/mart_day=2025-06-01/8c41….parquet    the rows of 2025-06-01
-//!                         _delta_log/00000000000000000007.json   what they were made from
+//!                         _delta_log/00000000000000000007.json   their provenance
 //! ```
 //!
-//! The columns are those of the answer. Where it has a date the table is partitioned by it, as
-//! `mart_day`; else all rows are in the partition without one. The log holds no bounds of any
-//! column. Nothing is lost with a mart: it is made anew.
+//! The columns are those of the answer. If it has a date, that partitions the table as `mart_day`;
+//! otherwise all rows are in the partition of null. The log holds no statistics. A mart holds no data
+//! of its own: it can be rebuilt at any time.
+
+use std::fs::{self, FileType};
+use std::path::{Path, PathBuf};
 
 use polars::prelude::{DataType, Expr, LazyFrame, Schema, col};
 use serde_json::Value;
 use wabalake_queries::query::OutputColumn;
 
+use super::files::{is_data_file, is_day, is_of_log, listed, name};
 use super::layout::Layout;
 use super::log::{Log, commit_info};
 use super::{Lake, Snapshot};
-use crate::error::Result;
+use crate::error::{Context as _, Error, Result};
 
 /// The Date column that partitions a mart: the first date that a row is about.
 pub const MART_DAY: &str = "mart_day";
 
-/// What a commit of a mart calls what it was made from.
-pub const MADE_FROM: &str = "mart";
+/// The entry of `commitInfo` with a mart's provenance.
+pub const PROVENANCE: &str = "mart";
 
-/// The layout of one mart.
+/// How a mart is stored.
 #[derive(Debug)]
 pub struct MartLayout {
     name: &'static str,
@@ -32,7 +36,7 @@ pub struct MartLayout {
 }
 
 impl MartLayout {
-    /// The layout of an answer's columns. It lives as long as the program: a lake has few marts.
+    /// The layout for an answer's columns. It is leaked: a lake has few marts.
     pub fn of(name: &str, columns: &[OutputColumn]) -> &'static Self {
         let columns = columns.iter().map(|column| (column.name, column.of.data_type()));
         Box::leak(Box::new(Self { name: name.to_owned().leak(), columns: columns.collect() }))
@@ -56,7 +60,7 @@ impl Layout for MartLayout {
         &[]
     }
 
-    fn within(&self) -> &'static str {
+    fn parent_folder(&self) -> &'static str {
         "marts"
     }
 
@@ -64,31 +68,31 @@ impl Layout for MartLayout {
         MART_DAY
     }
 
-    fn is_answer(&self) -> bool {
+    fn is_mart(&self) -> bool {
         true
     }
 }
 
 impl Lake {
-    /// What the newest version of a mart was made from, as its commit says; none if there is no
-    /// mart, or nothing says it.
+    /// The provenance of a mart's newest version; `None` if there is no mart or its log has none.
     ///
     /// # Errors
     ///
     /// A log that cannot be read.
-    pub fn made_from(&self, mart: &'static MartLayout) -> Result<Option<Value>> {
+    pub fn provenance(&self, mart: &'static MartLayout) -> Result<Option<Value>> {
         let log = self.log(mart);
         for version in log.versions()?.into_iter().rev() {
             let actions = log.actions(version)?;
-            if let Some(made_from) = commit_info(&actions).and_then(|info| info.info.get(MADE_FROM))
+            if let Some(provenance) =
+                commit_info(&actions).and_then(|info| info.info.get(PROVENANCE))
             {
-                return Ok(Some(made_from.clone()));
+                return Ok(Some(provenance.clone()));
             }
         }
         Ok(None)
     }
 
-    /// Takes a mart away, with its log: it cannot be read, and is made anew.
+    /// Deletes a mart with its log.
     ///
     /// # Errors
     ///
@@ -106,14 +110,59 @@ impl Lake {
     }
 }
 
-/// A plan over those rows of a mart that are to be kept, with the columns of its answer, in any
-/// order.
+/// A lazy plan over the rows of a mart that pass all filters, in no order.
 ///
 /// # Errors
 ///
-/// A file that is not where it should be.
+/// A file in the wrong partition folder.
 pub fn rows(mart: &Snapshot, keep: Vec<Expr>) -> Result<LazyFrame> {
     let names: Vec<_> = mart.layout.stored().iter_names().map(|name| col(name.clone())).collect();
     let rows = keep.into_iter().fold(mart.scan()?, LazyFrame::filter);
     Ok(rows.select(names))
+}
+
+impl Lake {
+    /// Deletes a table, except files of others in its folder. Its log is moved away first, so that
+    /// no reader finds half a table.
+    ///
+    /// # Errors
+    ///
+    /// A link, which may lead out of the lake; a file of others in the log's folder.
+    pub(super) fn drop_table(&self, table: &Path, partition: &str, place: &Path) -> Result<()> {
+        let log = table.join("_delta_log");
+        let mut way = log.ancestors().take_while(|part| *part != self.root());
+        if let Some(link) = way.find(|part| part.is_symlink()) {
+            let error = Error::lake(format!("`{}` is a link", link.display()));
+            return Err(error.hint(
+                "nothing is deleted behind a link: delete its target, then the link itself",
+            ));
+        }
+        let others =
+            |(path, kind): &(PathBuf, FileType)| !kind.is_file() || !is_of_log(&name(path));
+        if let Some((path, _)) = listed(&log)?.into_iter().find(others) {
+            let error = Error::lake(format!("`{}` is not a file of wabalake", path.display()));
+            return Err(error.hint("move it elsewhere, and run the same command again"));
+        }
+        if log.is_dir() {
+            fs::rename(&log, place).context(|| deleting(table))?;
+        }
+        for (day, kind) in listed(table)? {
+            if !kind.is_dir() || !is_day(&name(&day), partition) {
+                continue;
+            }
+            for (file, kind) in listed(&day)? {
+                if kind.is_file() && is_data_file(&name(&file)) {
+                    fs::remove_file(&file).context(|| deleting(&file))?;
+                }
+            }
+            // These two fail, as intended, if the folders are not empty.
+            let _ = fs::remove_dir(&day);
+        }
+        let _ = fs::remove_dir(table);
+        Ok(())
+    }
+}
+
+fn deleting(file: &Path) -> String {
+    format!("deleting `{}`", file.display())
 }

@@ -1,37 +1,37 @@
-//! The lake: tables of Parquet files that change by whole commits.
+//! The lake: Delta tables of Parquet files, changed by atomic commits.
 //!
 //! ```text
 //! rows of 2025-06-01, merged and sorted
-//!   │ stage      tables/sessions/utc_day=2025-06-01/5e0c….parquet     written, seen by nobody
-//!   │ commit     tables/sessions/_delta_log/00000000000000000020.json  and now by everybody:
+//!   │ stage      tables/sessions/utc_day=2025-06-01/5e0c….parquet      written, visible to nobody
+//!   │ commit     tables/sessions/_delta_log/00000000000000000020.json  visible to all readers:
 //!   │              remove 91d2….parquet, add 5e0c….parquet, file 9f3a… is loaded
 //!   ▼
-//! Snapshot       the files of version 20, whatever is committed after
-//!   │ scan       a plan that skips files by day and by bounds
+//! Snapshot       the files of version 20, unaffected by later commits
+//!   │ scan       a lazy plan that skips files by day and by statistics
 //!   ▼
 //! LazyFrame
 //! ```
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `log` | reads what was committed |
-//! | [`snapshot`] | one version of a table, and plans over it |
-//! | `creation` | makes a lake's folder, and takes it back if nothing comes into it |
-//! | [`stage`], [`commit`] | write files; make them part of a table |
-//! | [`history`], [`status`] | tell what happened, and what there is |
-//! | [`undo`] | takes the last load back |
-//! | [`compact`], [`vacuum`] | merge a day's files; delete those of old versions |
-//! | [`erase`] | takes a person out of all of it, old versions and log included |
-//! | [`check`] | finds what is damaged, and says what to do about it |
-//! | `keep_out` | who was taken out and must not come back |
-//! | [`rejects`] | the rows that could not be taken |
-//! | [`marts`] | answers that are kept as tables of their own |
-//! | [`runs`] | what the nightly did, and when |
-//! | `loads` | the files that are loaded, as queries see them |
+//! | `log` | reads the transaction log |
+//! | [`snapshot`] | one version of a table, and lazy plans over it |
+//! | `creation` | creates the lake's folder, and removes it again if nothing was loaded |
+//! | [`stage`], [`commit`] | write data files; add them to a table |
+//! | [`history`], [`status`] | list commits; summarise the tables |
+//! | [`undo`] | reverts the last load |
+//! | [`compact`], [`vacuum`] | merge the files of a day; delete files of old versions |
+//! | [`erase`] | erases a person, also from old versions and the log |
+//! | [`check`] | finds damaged files and suggests repairs |
+//! | `keep_out` | the persons who were erased and must not come back |
+//! | [`rejects`] | the table of rejected records |
+//! | [`marts`] | answers that are stored as tables |
+//! | [`runs`] | the table of nightly runs and erasures |
+//! | `loads` | the table of loaded files, for queries |
 //!
-//! Tables are Delta tables under `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader
-//! opens them. A commit succeeds only if the table is at the version it was computed from. One
-//! that comes second is told so, and computes again.
+//! Tables are Delta tables in `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader opens
+//! them. A commit succeeds only if the table is still at the version it was computed from. Otherwise
+//! it is a conflict, and the caller computes the change again.
 
 pub mod check;
 pub mod commit;
@@ -39,6 +39,7 @@ pub mod compact;
 mod creation;
 mod damage;
 pub mod erase;
+mod files;
 pub mod history;
 pub(crate) mod keep_out;
 mod layout;
@@ -77,56 +78,55 @@ pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
 use crate::error::{Context as _, Error, Result, in_words};
 
-/// A folder of tables.
+/// A folder of Delta tables.
 #[derive(Debug)]
 pub struct Lake {
     root: PathBuf,
-    /// The newest state read of each table, to go on from.
+    /// The newest state read of each table, to continue from.
     known: Mutex<HashMap<PathBuf, Arc<log::State>>>,
-    /// Takes what a person should know and what is no error.
+    /// Takes warnings for the user.
     warn: fn(&str),
 }
 
 impl Lake {
-    /// A lake that is there; a folder without tables is an empty one.
+    /// Opens an existing lake. A folder without tables is an empty lake.
     ///
     /// # Errors
     ///
-    /// A path that does not exist, is no folder, or is no path at all.
+    /// A path that does not exist, is no folder, or is a URL.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         refuse_url(path)?;
         let root = path.canonicalize().map_err(|e| {
             Error::lake(format!("no lake at `{}`: {}", path.display(), in_words(&e)))
-                .hint(format!("make one: `wabalake load FILE… --lake {}`", path.display()))
+                .hint(format!("create one: `wabalake load FILE… --lake {}`", path.display()))
         })?;
         if !root.is_dir() {
             return Err(Error::lake(format!(
-                "`{}` is a file, and a lake is a folder",
+                "`{}` is a file, not the folder of a lake",
                 path.display()
             ))
-            .hint("name the folder that exports were loaded into"));
+            .hint("name the folder of a lake"));
         }
         Ok(Self { root, known: Mutex::default(), warn: |_| {} })
     }
 
-    /// The same, which tells somebody of what is damaged and can be done without.
+    /// Sets the function that takes warnings, such as those of damage that reads can skip.
     #[must_use]
-    pub fn warning(self, warn: fn(&str)) -> Self {
+    pub fn with_warnings(self, warn: fn(&str)) -> Self {
         Self { warn, ..self }
     }
 
-    /// Its folder.
+    /// The lake's folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The newest version of a table. A table that was never committed to has no version and no
-    /// rows.
+    /// The newest version of a table. A table without commits has no version and no rows.
     ///
     /// # Errors
     ///
-    /// A log that cannot be read, or that uses what wabalake does not: deletion vectors, column
+    /// A log that cannot be read or that uses unsupported features: deletion vectors, column
     /// mapping, other types or partitions.
     pub fn snapshot(&self, table: &'static dyn Layout) -> Result<Snapshot> {
         let folder = self.folder(table);
@@ -138,11 +138,11 @@ impl Lake {
         Snapshot::new(table, folder, state)
     }
 
-    /// A table as it was. Files that `vacuum` has deleted since are missed when they are read.
+    /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
     ///
     /// # Errors
     ///
-    /// As [`Lake::snapshot`]; a version that there is not, or whose log is gone.
+    /// As [`Lake::snapshot`]; a version that does not exist, or whose log is gone.
     pub fn snapshot_as_of(&self, table: &'static dyn Layout, as_of: &AsOf) -> Result<Snapshot> {
         let log = self.log(table);
         let version = match as_of {
@@ -157,7 +157,7 @@ impl Lake {
         Snapshot::new(table, self.folder(table), state)
     }
 
-    /// The newest versions of tables, for a query to read.
+    /// Scans of the newest versions of tables, for a query.
     ///
     /// # Errors
     ///
@@ -175,84 +175,84 @@ impl Lake {
         Ok(scans)
     }
 
-    /// Whether a file is loaded into a table, by its application transaction.
+    /// Returns `true` if a file is loaded into a table, by its application transaction.
     pub fn is_loaded(&self, table: &'static dyn Layout, file_id: &str) -> Result<bool> {
         let version = self.snapshot(table)?.transaction(file_id);
         Ok(version.is_some_and(|version| version % 2 == 1))
     }
 
-    /// A place for files of a table that a commit is to add.
+    /// A staging area for files that a commit will add to a table.
     pub fn staging(&self, table: &'static dyn Layout) -> Result<Staging> {
         Ok(Staging::new(table, self.folder(table), Some(self.writing()?)))
     }
 
-    /// A folder for temporary files on the lake's own disk, gone once dropped.
+    /// A folder for temporary files on the lake's disk, deleted when dropped.
     pub fn scratch(&self) -> Result<Scratch> {
         let writing = self.writing()?;
-        let within = self.own_folder("scratch");
-        std::fs::create_dir_all(&within).context(|| format!("making `{}`", within.display()))?;
-        let making = || format!("making a folder in `{}`", within.display());
-        Ok(Scratch { folder: TempDir::new_in(&within).context(making)?, _writing: Some(writing) })
+        let within = self.internal_folder("scratch");
+        std::fs::create_dir_all(&within).context(|| format!("creating `{}`", within.display()))?;
+        let creating = || format!("creating a folder in `{}`", within.display());
+        Ok(Scratch { folder: TempDir::new_in(&within).context(creating)?, _writing: Some(writing) })
     }
 
-    /// Tells of what is damaged and can be done without.
+    /// Warns of damage that a read can skip.
     pub(crate) fn warn(&self, what: &str) {
         (self.warn)(what);
     }
 
-    /// Waits until nobody else on this machine merges into the table. Whose commit comes first is
-    /// settled by the commit alone; turns spare the loser's work.
-    pub fn take_turn(&self, table: &'static dyn Layout) -> Result<Lock> {
-        let name = match table.within() {
+    /// Waits for the lock on merging into a table. It covers this machine only and just saves work:
+    /// commit conflicts decide who comes first.
+    pub fn lock_table(&self, table: &'static dyn Layout) -> Result<Lock> {
+        let name = match table.parent_folder() {
             "tables" => table.name().to_owned(),
             within => format!("{within}.{}", table.name()),
         };
-        lock::wait(&self.own_folder("locks").join(name))
+        lock::wait(&self.internal_folder("locks").join(name))
     }
 
-    /// Keeps `vacuum` out.
+    /// The shared lock that keeps `vacuum` and `erase` out.
     fn writing(&self) -> Result<Lock> {
         lock::share(&self.writing_lock())
     }
 
     fn writing_lock(&self) -> PathBuf {
-        self.own_folder("locks").join("writing")
+        self.internal_folder("locks").join("writing")
     }
 
-    /// What wabalake keeps beside the tables.
-    pub(crate) fn own_folder(&self, name: &str) -> PathBuf {
+    /// The path of an entry of `.wabalake`.
+    pub(crate) fn internal_folder(&self, name: &str) -> PathBuf {
         self.root.join(creation::OWN).join(name)
     }
 
     fn folder(&self, table: &dyn Layout) -> PathBuf {
-        self.root.join(table.within()).join(table.name())
+        self.root.join(table.parent_folder()).join(table.name())
     }
 
-    /// The log of a table, to be read: one that ends too early is refused.
+    /// The log of a table, which must not end before its newest known version.
     fn log(&self, table: &dyn Layout) -> log::Log {
-        // Before its files are listed: another commit may come in between.
-        self.log_of(table).reaching(self.newest_of(table))
+        // Read before the files are listed: a commit may come in between.
+        self.log_of(table).known_to_reach(self.newest_of(table))
     }
 
-    /// The log of a table, whatever there is of it.
+    /// The log of a table, however much of it exists.
     fn log_of(&self, table: &dyn Layout) -> log::Log {
-        log::Log::new(&self.folder(table)).warning(self.warn)
+        log::Log::new(&self.folder(table)).with_warnings(self.warn)
     }
 }
 
-/// Which version of each table is meant.
+/// The version of each table to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AsOf {
-    /// The newest.
+    /// The newest version.
     #[default]
     Now,
-    /// The one that was the newest at an instant; a table that was not there yet is empty.
+    /// The version that was the newest at an instant; a table that did not exist then is empty.
     Instant(DateTime<Utc>),
-    /// These of some tables, by name, and the newest of the others.
+    /// These versions of tables, by name, and the newest of the others.
     Versions(BTreeMap<&'static str, u64>),
 }
 
-/// A folder for temporary files; one on the lake's disk keeps `vacuum` out as long as it lives.
+/// A folder for temporary files, deleted when dropped. On the lake's disk it keeps `vacuum` out.
 #[derive(Debug)]
 pub struct Scratch {
     folder: TempDir,
@@ -260,21 +260,21 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// One in the system's temporary folder, for what only reads a lake.
+    /// A folder in the system's temporary directory, for commands that only read a lake.
     ///
     /// # Errors
     ///
-    /// A folder that cannot be made.
+    /// A folder that cannot be created.
     pub fn outside() -> Result<Self> {
         let within = std::env::temp_dir();
         match TempDir::new_in(&within) {
             Ok(folder) => Ok(Self { folder, _writing: None }),
             Err(error) => Err(Error::lake(format!(
-                "no temporary folder can be made in `{}`: {}",
+                "cannot create a temporary folder in `{}`: {}",
                 within.display(),
                 in_words(&error)
             ))
-            .hint("set TMPDIR to a folder that is there and may be written to")
+            .hint("set TMPDIR to an existing folder that can be written")
             .caused_by(error)),
         }
     }

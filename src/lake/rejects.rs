@@ -1,18 +1,19 @@
-//! Rows of exports that could not be taken: one row per record and fault.
+//! The table `rejects`: records of exports that could not be loaded, one row per record and fault.
 //!
-//! Rejects are committed before the rows of their load, and the tables of exports say what counts:
+//! Rejects are committed before the rows of their load. The tables of exports decide which of them
+//! count:
 //!
 //! | reject | counts |
 //! |---|---|
-//! | of a file that is loaded | yes |
-//! | of a load that was killed, or taken back | no |
-//! | of a file of which nothing could be taken | yes: a transaction of this table names it |
-//! | marked resolved by a file that is loaded | as resolved |
-//! | marked resolved by a load that was killed, or taken back | as open |
+//! | of a loaded file | yes |
+//! | of a load that was killed or undone | no |
+//! | of a file without a valid record | yes: a transaction of this table names it |
+//! | marked resolved by a loaded file | as resolved |
+//! | marked resolved by a load that was killed or undone | as open |
 //!
-//! A reject is resolved by a row with its key from any other file, whichever was loaded first. Where
-//! the lake had the row before, which file had it is not known: the reject is marked resolved by its
-//! own, since loads are taken back from the last to the first.
+//! A reject is resolved by a row with its key from any other file, whichever was loaded first. If the
+//! lake had the row before, its file is unknown: the reject is then marked resolved by its own file,
+//! which is correct because loads are undone from the last to the first.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,37 +32,37 @@ macro_rules! columns {
 }
 
 columns! {
-    /// The application transaction of the file: what names its contents as they were read.
+    /// The application transaction of the file: a hash of its content.
     FILE_ID = "file_id",
-    /// The file's name.
+    /// The name of the file.
     FILE = "file",
-    /// The table that it was for.
+    /// The table that the record was for.
     KIND = "kind",
     /// The record's number in the file; the first after the header is 1.
     RECORD = "record",
-    /// The line that it begins on; the first is 1.
+    /// The line on which it begins; the first is 1.
     LINE = "line",
-    /// The column that could not be read, if it is one column's fault.
+    /// The column at fault, if it is a single one.
     COLUMN = "column",
-    /// What is wrong.
+    /// The reason of the rejection.
     REASON = "reason",
-    /// The record as it stands in the file.
+    /// The raw record.
     RAW = "raw",
-    /// When it was set aside.
+    /// When it was rejected.
     REJECTED_AT = "rejected_at",
-    /// When a row with its key was found to be loaded too; null while open.
+    /// When a row with its key was found to be loaded; null while open.
     RESOLVED = "resolved",
-    /// The file that had that row; its own where the lake had the row before.
+    /// The file of that row; its own if the lake had the row before.
     RESOLVED_BY = "resolved_by",
-    /// A hash of its natural key, as far as that could be read.
+    /// A hash of its natural key, as far as that is valid.
     ROW_KEY = "row_key",
-    /// The export's header, as one record of a CSV with commas.
+    /// The header of the export, as a CSV record with commas.
     HEADER = "header",
-    /// What separates the fields of the record.
+    /// The delimiter of the record.
     DELIMITER = "delimiter",
 }
 
-/// The layout of the table `rejects`.
+/// The type of [`REJECTS`].
 #[derive(Debug)]
 pub struct Rejects;
 
@@ -103,26 +104,26 @@ impl Layout for Rejects {
     }
 }
 
-/// Where rejects come from.
+/// The file of rejects.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
-    /// The file's application transaction.
+pub struct RejectOrigin<'a> {
+    /// The application transaction of the file.
     pub file_id: &'a str,
-    /// The file's name.
+    /// The name of the file.
     pub file: &'a str,
     /// The table that it was for.
     pub kind: &'a str,
-    /// Its header, as one record of a CSV with commas.
+    /// Its header, as a CSV record with commas.
     pub header: &'a str,
-    /// What separates its fields.
+    /// Its delimiter.
     pub delimiter: u8,
-    /// When they are set aside.
+    /// When they were rejected.
     pub at: DateTime<Utc>,
 }
 
-/// Makes rows of the table from a file's rejects: `record`, `line`, `column`, `reason`, `raw` and
-/// `row_key`. They are open, and in the order of their records.
-pub fn complete(rejects: DataFrame, origin: &Origin<'_>) -> Result<DataFrame> {
+/// Completes a file's rejects (`record`, `line`, `column`, `reason`, `raw`, `row_key`) to rows of
+/// the table. They are open, and sorted by record.
+pub fn complete(rejects: DataFrame, origin: &RejectOrigin<'_>) -> Result<DataFrame> {
     let said = [
         (FILE_ID, origin.file_id.to_owned()),
         (FILE, origin.file.to_owned()),
@@ -144,8 +145,8 @@ pub fn complete(rejects: DataFrame, origin: &Origin<'_>) -> Result<DataFrame> {
     Ok(rows.collect()?)
 }
 
-/// The transaction of this table that says that the rejects of a file count, though it is not loaded:
-/// nothing could be taken of it.
+/// The transaction that makes the rejects of a file count although it is not loaded, because no
+/// record was valid.
 pub(crate) fn kept(kind: &str, file_id: &str) -> String {
     format!("{kind}/{file_id}")
 }
@@ -153,20 +154,20 @@ pub(crate) fn kept(kind: &str, file_id: &str) -> String {
 /// Which rejects to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Those whose row has not been loaded since.
+    /// Those that are not resolved.
     Open,
-    /// The resolved ones as well.
+    /// All, with the resolved ones.
     All,
 }
 
-/// The rejects that count, oldest first. `resolved` and `resolved_by` are null where that does not
-/// count.
+/// The rejects that count, oldest first. `resolved` and `resolved_by` are null if the resolution
+/// does not count.
 pub fn read(lake: &Lake, which: Which) -> Result<LazyFrame> {
     read_from(lake, &lake.snapshot(&REJECTS)?, which)
 }
 
-/// The row keys of rejects that no loaded file resolves, by the table that they were for: also of
-/// files that are not loaded yet, whose loads may be under way.
+/// The row keys of unresolved rejects, by table, including those of files whose loads may be in
+/// progress.
 pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, HashSet<i64>>> {
     let keyed = marked(rejects.scan()?, loaded_files(lake, rejects)?.lazy())
         .filter(col(RESOLVED).is_null().and(col(ROW_KEY).is_not_null()))
@@ -199,7 +200,7 @@ fn read_from(lake: &Lake, rejects: &Snapshot, which: Which) -> Result<LazyFrame>
     Ok(wanted.sort([REJECTED_AT, FILE, FILE_ID, RECORD], order))
 }
 
-/// Rejects whose marks are those that count.
+/// Clears resolutions that do not count.
 fn marked(rejects: LazyFrame, loaded: LazyFrame) -> LazyFrame {
     const RESOLVES: &str = "resolves";
     let marked = rejects.join(
@@ -214,8 +215,7 @@ fn marked(rejects: LazyFrame, loaded: LazyFrame) -> LazyFrame {
         .select(REJECTS.stored().iter_names().map(|name| col(name.clone())).collect::<Vec<_>>())
 }
 
-/// Every file that is loaded, or of which nothing but rejects was kept: its table and its application
-/// transaction.
+/// The loaded files and those without a valid record: table and application transaction.
 fn loaded_files(lake: &Lake, rejects: &Snapshot) -> Result<DataFrame> {
     let mut files = HashSet::new();
     for table in wabalake_data::TABLES {

@@ -1,6 +1,6 @@
-//! The table `runs`: one row for each night, and for each erasure.
+//! The table `runs`: one row for each nightly run and each erasure.
 //!
-//! It says what was done, never to whom: no file name that could hold a number, no query's values.
+//! It has no personal data: neither file names, which could contain a number, nor parameter values.
 
 use std::collections::BTreeMap;
 
@@ -22,31 +22,31 @@ macro_rules! columns {
 columns! {
     /// When it began.
     STARTED_AT = "started_at",
-    /// When it was over; null for one that was killed.
+    /// When it ended; null if it crashed.
     FINISHED_AT = "finished_at",
     /// `nightly` or `erase`.
     COMMAND = "command",
     /// `done`, `incomplete`, `failed` or `killed`.
     OUTCOME = "outcome",
-    /// Files that were loaded.
+    /// Files loaded.
     FILES = "files",
     /// Records in them.
     ROWS_READ = "rows_read",
-    /// Rows whose key was new.
+    /// Rows with a new key.
     ROWS_NEW = "rows_new",
-    /// Rows that replaced others.
+    /// Rows that replaced stored ones.
     ROWS_UPDATED = "rows_updated",
-    /// Records that could not be taken.
+    /// Rejected records.
     ROWS_REJECTED = "rows_rejected",
-    /// Marts that were brought up to date.
+    /// Marts that were refreshed.
     MARTS = "marts",
-    /// Days of marts that were worked out.
+    /// Days of marts that were computed.
     DAYS = "days",
-    /// The versions that the tables were at, as a JSON object.
+    /// The versions of the tables, as a JSON object.
     VERSIONS = "versions",
 }
 
-/// The layout of the table `runs`.
+/// The type of [`RUNS`].
 #[derive(Debug)]
 pub struct Runs;
 
@@ -86,21 +86,21 @@ impl Layout for Runs {
     }
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All of it was done.
+pub enum RunOutcome {
+    /// All was done.
     Done,
-    /// A part of it could not be done, the rest was.
+    /// Some of it failed, the rest was done.
     Incomplete,
-    /// It could not be done.
+    /// It failed.
     Failed,
-    /// It did not live to tell.
+    /// It crashed or was killed.
     Killed,
 }
 
-impl Outcome {
-    /// As the table has it.
+impl RunOutcome {
+    /// Its name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -111,38 +111,38 @@ impl Outcome {
     }
 }
 
-/// What a command did.
+/// One row of the table.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// When it began.
     pub started: DateTime<Utc>,
-    /// When it was over.
+    /// When it ended.
     pub finished: Option<DateTime<Utc>>,
     /// The subcommand.
     pub command: &'static str,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Files that were loaded.
+    /// Its outcome.
+    pub outcome: RunOutcome,
+    /// Files loaded.
     pub files: u64,
     /// Records in them.
     pub rows_read: u64,
-    /// Rows whose key was new.
+    /// Rows with a new key.
     pub rows_new: u64,
-    /// Rows that replaced others.
+    /// Rows that replaced stored ones.
     pub rows_updated: u64,
-    /// Records that could not be taken.
+    /// Rejected records.
     pub rows_rejected: u64,
-    /// Marts that were brought up to date.
+    /// Marts that were refreshed.
     pub marts: u64,
-    /// Days of marts that were worked out.
+    /// Days of marts that were computed.
     pub days: u64,
-    /// The versions that the tables were at.
+    /// The versions of the tables.
     pub versions: BTreeMap<&'static str, u64>,
 }
 
 impl Run {
-    /// A run that did nothing yet.
-    pub fn new(command: &'static str, outcome: Outcome, started: DateTime<Utc>) -> Self {
+    /// A run without counts.
+    pub fn new(command: &'static str, outcome: RunOutcome, started: DateTime<Utc>) -> Self {
         Self {
             started,
             finished: Some(Utc::now()),
@@ -185,7 +185,8 @@ impl Run {
 }
 
 impl Lake {
-    /// Adds a row to the table `runs`. Who keeps others from writing lets go of that first.
+    /// Adds a row to the table `runs`. Release the exclusive write lock before calling: the staging
+    /// waits for the shared one.
     ///
     /// # Errors
     ///
@@ -196,7 +197,7 @@ impl Lake {
         let day = Some(run.started.date_naive());
         for _ in 0..TRIES {
             let snapshot = self.snapshot(&RUNS)?;
-            // A day has one file, however many runs.
+            // A day has one file, whatever the number of its runs.
             let stored: Vec<_> = RUNS.stored().iter_names().map(|name| col(name.clone())).collect();
             let before = snapshot.scan_days(&[day])?.select(stored);
             let order = SortMultipleOptions::default().with_maintain_order(true);
@@ -214,7 +215,7 @@ impl Lake {
                 return Ok(());
             }
         }
-        Err(Error::lake(format!("`runs` was changed by others {TRIES} times meanwhile"))
+        Err(Error::lake(format!("`runs` was changed by others during {TRIES} attempts"))
             .hint("run it again"))
     }
 }

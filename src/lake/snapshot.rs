@@ -1,15 +1,14 @@
-//! A table as it is at one version: its files, its transactions, and plans over its rows.
+//! A table at one version: its files, its transactions, and lazy plans over its rows.
 //!
 //! ```text
 //! Snapshot of version 20
 //!   │ files         utc_day=2025-06-01/5e0c….parquet: 41,200 rows, started 00:00:02 to 23:59:57
 //!   │ transactions  the file named 9f3a…: 1, loaded
 //!   ▼
-//! LazyFrame         where started >= 2025-06-02: the file is skipped, and not even opened
+//! LazyFrame         where started >= 2025-06-02: the file is skipped without being opened
 //! ```
 //!
-//! What is committed later does not change a snapshot. Its files are kept as long as `vacuum` keeps
-//! what was replaced.
+//! Later commits do not change a snapshot. Its files exist as long as `vacuum` retains replaced files.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -18,19 +17,19 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
 use deltalake::DeltaTableError;
-use deltalake::parquet::column::reader::ColumnReader;
-use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::column::reader::ColumnReader;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
 use super::commit::configuration;
-use super::damage::{Fault, glance, study};
+use super::damage::{Damage, check_all_bytes, check_quickly};
 use super::layout::{Layout, delta_type, scanned};
 use super::log::{DataFile, Log, PROTOCOL, State, Statistics};
 use crate::error::{Context, Error, Result};
 
-/// What the name of a damaged file ends in where a plan would read it.
+/// The suffix of a path in a plan whose file is damaged.
 const DAMAGED: &str = ".damaged";
 
 const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
@@ -38,7 +37,7 @@ const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
 /// One version of one table.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The version; none while the table does not exist.
+    /// The version; `None` if the table does not exist.
     pub version: Option<u64>,
     /// Its files by day, rows without a time first, then by path.
     pub files: Vec<DataFile>,
@@ -56,7 +55,7 @@ impl Snapshot {
         let mut files = Vec::new();
         if let Some(state) = &state {
             Log::new(&folder).check_readable(state)?;
-            if !layout.is_answer() {
+            if !layout.is_mart() {
                 check_types(layout, state)?;
             }
             files.extend(state.files.values().cloned());
@@ -71,18 +70,18 @@ impl Snapshot {
         })
     }
 
-    /// The last version that an application transaction was given, if any.
+    /// The last version of an application transaction.
     pub fn transaction(&self, app_id: &str) -> Option<i64> {
         self.state.as_ref()?.transactions.get(app_id).copied()
     }
 
-    /// The application transactions whose file is loaded: those with an odd version.
+    /// The application transactions of loaded files: those with an odd version.
     pub fn loaded(&self) -> impl Iterator<Item = &str> {
         let transactions = self.state.iter().flat_map(|state| &state.transactions);
         transactions.filter(|(_, version)| *version % 2 == 1).map(|(file, _)| file.as_str())
     }
 
-    /// All rows.
+    /// The number of rows.
     pub fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
     }
@@ -93,10 +92,9 @@ impl Snapshot {
         self.files[start..].iter().take_while(move |file| file.day == day)
     }
 
-    /// The files in which a stamp may lie between two instants, the first inclusive, in
-    /// microseconds: by their day, which is that of the stamp, and by its bounds in the log. With
-    /// neither, all of them; rows without a time lie in no range.
-    pub fn files_within(
+    /// The files that may have a timestamp in a half-open range, in microseconds, by their day and
+    /// statistics. Without bounds, all files; rows without a time are in no range.
+    pub fn files_in_range(
         &self,
         stamp: &str,
         (from, until): (Option<i64>, Option<i64>),
@@ -120,20 +118,19 @@ impl Snapshot {
         self.files.iter().filter(within).collect()
     }
 
-    /// Where a file is.
+    /// The path of a file.
     pub fn place(&self, file: &DataFile) -> PathBuf {
         self.folder.join(&file.path)
     }
 
-    /// Refuses files that are not as they were written, as far as their sizes and ends tell; all of
-    /// their bytes are read if that is asked for.
+    /// Checks the sizes and footers of files, or hashes them if `all_bytes`.
     ///
     /// # Errors
     ///
-    /// The first file that is damaged.
+    /// The first damaged file.
     pub fn check_files(&self, files: &[&DataFile], all_bytes: bool) -> Result<()> {
-        let look: fn(&std::path::Path, &DataFile) -> Option<Fault> =
-            if all_bytes { study } else { glance };
+        let look: fn(&std::path::Path, &DataFile) -> Option<Damage> =
+            if all_bytes { check_all_bytes } else { check_quickly };
         for file in files {
             if let Some(fault) = look(&self.place(file), file) {
                 return Err(self.damaged(file, &fault));
@@ -142,16 +139,16 @@ impl Snapshot {
         Ok(())
     }
 
-    /// The error of a damaged file, with the loads that brought the rows of its day.
-    pub(super) fn damaged(&self, file: &DataFile, fault: &Fault) -> Error {
+    /// The error for a damaged file, with the loads that wrote its day.
+    pub(super) fn damaged(&self, file: &DataFile, fault: &Damage) -> Error {
         let log = Log::new(&self.folder);
-        fault.error(&log.shown(&self.place(file))).hint(log.way_around(&file.path))
+        fault.error(&log.shown(&self.place(file))).hint(log.hint_for_data_file(&file.path))
     }
 
-    /// The values of one column of whole numbers in a file, without nulls and in no order; none if
-    /// the file is older than the column.
+    /// The values of an integer column in a file, without nulls and in no order; empty if the file
+    /// is older than the column.
     ///
-    /// For who needs this of many files: a plan over them costs more than what it reads.
+    /// Faster than a plan if many files are read.
     pub fn integers(&self, file: &DataFile, column: &str) -> Result<Vec<i64>> {
         self.check_files(&[file], false)?;
         let read = || -> Result<Vec<i64>, DeltaTableError> {
@@ -173,14 +170,14 @@ impl Snapshot {
         Context::context(read(), || format!("reading `{}`", file.path))
     }
 
-    /// A plan over all rows, with all of [`Layout::stored`]'s columns and `utc_day`. A column that
-    /// older files do not have is null there.
+    /// Scans all rows, with the columns of [`Layout::stored`] and `utc_day`. A column that an older
+    /// file lacks is null.
     pub fn scan(&self) -> Result<LazyFrame> {
         self.scan_files(&self.files.iter().collect::<Vec<_>>())
     }
 
-    /// The same with instants on a zone's clock. A filter on one still skips files.
-    pub fn scan_on_clock(&self, zone: Tz) -> Result<LazyFrame> {
+    /// Scans all rows, with instants in a time zone. Filters on them still skip files.
+    pub fn scan_in_zone(&self, zone: Tz) -> Result<LazyFrame> {
         let zone = TimeZone::opt_try_new(Some(zone.name()))?;
         self.scan_as(&self.files.iter().collect::<Vec<_>>(), &move |data_type| match data_type {
             DataType::Datetime(unit, Some(_)) => DataType::Datetime(unit, zone.clone()),
@@ -188,18 +185,18 @@ impl Snapshot {
         })
     }
 
-    /// A plan over the rows of some UTC days.
+    /// Scans the rows of some UTC days.
     pub fn scan_days(&self, days: &[Option<NaiveDate>]) -> Result<LazyFrame> {
         let files: Vec<_> = self.files.iter().filter(|file| days.contains(&file.day)).collect();
         self.scan_files(&files)
     }
 
-    /// A plan over the rows of some files.
+    /// Scans the rows of some files.
     pub fn scan_files(&self, files: &[&DataFile]) -> Result<LazyFrame> {
         self.scan_as(files, &|data_type| data_type)
     }
 
-    /// A plan over the rows of some files, the columns in types of which theirs can be had.
+    /// Scans `files`, casting each column to `shown(type)`.
     fn scan_as(
         &self,
         files: &[&DataFile],
@@ -211,7 +208,7 @@ impl Snapshot {
             scans.push(self.scan_partitions(&dated, true, shown)?);
         }
         if !undated.is_empty() {
-            // Of a path without a day, Polars takes "day <= 2025-06-01" for true, not for unknown.
+            // Without a day in the path, Polars takes `day <= 2025-06-01` for true, not for null.
             let no_day = lit(NULL).cast(DataType::Date).alias(self.layout.partition());
             scans.push(self.scan_partitions(&undated, false, shown)?.with_column(no_day));
         }
@@ -225,7 +222,7 @@ impl Snapshot {
         }
     }
 
-    /// A plan over files that all have a day, which is then a column, or all have none.
+    /// Scans files that either all have a day, which becomes a column, or all have none.
     fn scan_partitions(
         &self,
         files: &[&DataFile],
@@ -236,8 +233,9 @@ impl Snapshot {
         for file in files {
             self.check_place(file)?;
             let mut place = self.place(file);
-            if glance(&place, file).is_some() {
-                // Whether it is needed is settled when the plan is run: there is no such file.
+            if check_quickly(&place, file).is_some() {
+                // Only executing the plan shows whether the file is needed: this path does not
+                // exist.
                 place.as_mut_os_string().push(DAMAGED);
             }
             paths.push(PlRefPath::try_from_path(&place)?);
@@ -268,7 +266,7 @@ impl Snapshot {
             row_count: Some((files.iter().map(|file| file.rows).sum(), 0)),
             ..Default::default()
         };
-        // With the schema given, no footer is opened before its file is read.
+        // With the schema given, no footer is read during planning.
         let options = ParquetOptions {
             schema: Some(Arc::new(typed(self.layout.stored(), shown))),
             parallel: ParallelStrategy::default(),
@@ -287,11 +285,11 @@ impl Snapshot {
         }
         Err(Error::lake(format!("table `{}` has the file `{}`", self.layout.name(), file.path))
             .found(format!("it should be in the folder {place}"))
-            .hint("another program wrote it: write to the lake with `wabalake load` alone"))
+            .hint("another program wrote it: let only wabalake write to the lake"))
     }
 
-    /// Whether no other program has changed what a writer must heed: the protocol, the settings,
-    /// what is said of the columns.
+    /// Returns `true` if no other program changed the protocol, the table properties or column
+    /// metadata.
     pub(super) fn is_as_made_here(&self) -> bool {
         self.state.as_deref().is_some_and(|state| {
             let plain = |field: &Value| field["metadata"] == json!({});
@@ -301,7 +299,7 @@ impl Snapshot {
         })
     }
 
-    /// Refuses to replace rows where another program lets rows only be added.
+    /// Refuses to replace rows of an append-only table.
     pub(super) fn check_replaceable(&self) -> Result<()> {
         match &self.state {
             Some(state) => Log::new(&self.folder).check_replaceable(state),
@@ -309,7 +307,7 @@ impl Snapshot {
         }
     }
 
-    /// Columns of the layout that the table does not have yet, as Delta fields.
+    /// The layout's columns that the table lacks, as Delta fields.
     pub(super) fn missing_fields(&self) -> Result<Vec<Value>> {
         let known = self.state.as_deref().map(fields).unwrap_or_default();
         let mut missing = fields_of(self.layout)?;
@@ -317,10 +315,10 @@ impl Snapshot {
         Ok(missing)
     }
 
-    /// Columns that the table has and this version of wabalake does not know. Those of an answer
-    /// are what its query says.
+    /// The table's columns that this version of wabalake does not know. Those of a mart depend on
+    /// its query.
     pub(super) fn unknown_columns(&self) -> Vec<String> {
-        if self.layout.is_answer() {
+        if self.layout.is_mart() {
             return Vec::new();
         }
         let schema = scanned(self.layout);
@@ -334,10 +332,10 @@ fn typed(schema: Schema, shown: &dyn Fn(DataType) -> DataType) -> Schema {
     schema.into_iter().map(|(name, data_type)| (name, shown(data_type))).collect()
 }
 
-/// What stands for the day of rows without one.
+/// The partition value of rows without a day.
 pub(super) const NO_DAY: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The folder of a day below its table's.
+/// The partition folder of a day.
 pub(super) fn partition_folder(layout: &dyn Layout, day: Option<NaiveDate>) -> String {
     let partition = layout.partition();
     match day {
@@ -346,7 +344,7 @@ pub(super) fn partition_folder(layout: &dyn Layout, day: Option<NaiveDate>) -> S
     }
 }
 
-/// The columns of a layout as Delta fields.
+/// The columns of a layout, as Delta fields.
 pub(super) fn fields_of(layout: &dyn Layout) -> Result<Vec<Value>> {
     let field = |(name, data_type): (&PlSmallStr, &DataType)| {
         let delta = delta_type(data_type).ok_or_else(|| {
@@ -357,7 +355,7 @@ pub(super) fn fields_of(layout: &dyn Layout) -> Result<Vec<Value>> {
     scanned(layout).iter().map(field).collect()
 }
 
-/// The columns that a table has, as Delta fields.
+/// The columns of a table, as Delta fields.
 pub(super) fn fields(state: &State) -> Vec<Value> {
     let schema = state.metadata.get("schemaString").and_then(Value::as_str).unwrap_or_default();
     let schema: Value = serde_json::from_str(schema).unwrap_or_default();
@@ -368,7 +366,7 @@ fn check_types(layout: &'static dyn Layout, state: &State) -> Result<()> {
     let name = layout.name();
     if state.metadata.get("partitionColumns") != Some(&json!([UTC_DAY])) {
         return Err(Error::lake(format!("table `{name}` is not partitioned by {UTC_DAY} alone"))
-            .hint("another program made it: load into another lake"));
+            .hint("another program created it: load into another lake"));
     }
     let expected = fields_of(layout)?;
     for field in fields(state) {
@@ -380,13 +378,13 @@ fn check_types(layout: &'static dyn Layout, state: &State) -> Result<()> {
                 wanted["type"].as_str().unwrap_or_default()
             ))
             .found(format!("it is a {}", field["type"].to_string().trim_matches('"')))
-            .hint("another program or version made it: load into another lake"));
+            .hint("another program or version created it: load into another lake"));
         }
     }
     Ok(())
 }
 
-/// The bounds of each file's columns, for Polars to skip files by: null where none are known.
+/// The statistics of files as Polars expects them, to skip files; null if unknown.
 fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
     let partition = layout.partition();
     let count = |rows: u64| IdxSize::try_from(rows).ok();
@@ -396,7 +394,7 @@ fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsRe
     for (name, data_type) in schema.iter() {
         let [least, most, nulls] = ["min", "max", "nc"].map(|end| format!("{name}_{end}").into());
         if name != partition && !layout.statistics().contains(&name.as_str()) {
-            // A filter may name any column, and Polars asks for all three of each.
+            // A filter may name any column, and Polars expects all three values for each.
             columns.push(Column::full_null(least, files.len(), data_type));
             columns.push(Column::full_null(most, files.len(), data_type));
             columns.push(Column::full_null(nulls, files.len(), &IDX_DTYPE));
@@ -437,7 +435,7 @@ fn read_bound(
         DataType::Datetime(unit, zone) => {
             let text = value.as_str()?;
             let at = DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
-            // Other programs cut a stamp to milliseconds, and the greatest with it.
+            // Other programs truncate timestamps to milliseconds, the maximum too.
             let cut = if greatest && at % 1000 == 0 { 999 } else { 0 };
             AnyValue::DatetimeOwned(at + cut, *unit, zone.clone().map(Arc::new))
         }

@@ -1,11 +1,11 @@
-//! Writes files of rows that a commit then makes part of a table.
+//! Writes data files, which a commit then adds to a table.
 //!
 //! ```text
-//! rows of 2025-06-01 ──► tables/sessions/utc_day=2025-06-01/5e0c….parquet    on disk, seen by nobody
+//! rows of 2025-06-01 ──► tables/sessions/utc_day=2025-06-01/5e0c….parquet    written, visible to nobody
 //!                        └► statistics: 41,200 rows, started 00:00:02 to 23:59:57
 //! ```
 //!
-//! Files that are not committed are deleted with their [`Staging`]; those of a killed process by
+//! Uncommitted files are deleted when their [`Staging`] is dropped; those of a killed process by
 //! `vacuum`.
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,58 +20,58 @@ use deltalake::kernel::Add;
 use polars::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::damage::{FILE_HASH, FOOTER_HASH, Hashing, footer_hash, modified};
+use super::damage::{FILE_HASH, FOOTER_HASH, HashingWriter, footer_hash, modified};
 use super::layout::Layout;
 use super::lock::Lock;
 use super::snapshot::partition_folder;
 use crate::error::{Context as _, Error, Result};
 
-/// A row group is not larger; a file of fewer rows has one.
+/// The maximum number of rows in a row group.
 const ROW_GROUP: usize = 1 << 20;
 
-/// A text longer than this is in no statistics.
+/// Longer texts are not used as bounds.
 const LONGEST_BOUND: usize = 64;
 
-/// Files of one table that wait for a commit.
+/// The staging area of one table.
 #[derive(Debug)]
 pub struct Staging {
     layout: &'static dyn Layout,
     folder: PathBuf,
     written: Mutex<Vec<StagedFile>>,
-    /// None where the one who writes keeps everybody out.
+    /// `None` if the process holds the exclusive lock.
     _writing: Option<Lock>,
 }
 
-/// A file that is written but, until a commit names it, part of no version.
+/// A file that is written, but part of no version until it is committed.
 #[derive(Clone, Debug)]
 pub struct StagedFile {
     pub(super) add: Add,
     pub(super) place: PathBuf,
-    /// Whether a commit may have made it part of the table.
+    /// `true` if a commit may have added it to the table.
     pub(super) committed: Arc<AtomicBool>,
     day: Option<NaiveDate>,
     rows: u64,
 }
 
 impl StagedFile {
-    /// The UTC day of its rows; none for rows without a time.
+    /// The UTC day of its rows; `None` for rows without a time.
     pub fn day(&self) -> Option<NaiveDate> {
         self.day
     }
 
-    /// Its rows.
+    /// Its number of rows.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Its size.
+    /// Its size in bytes.
     pub fn bytes(&self) -> u64 {
         u64::try_from(self.add.size).unwrap_or_default()
     }
 
     fn delete(&self) {
         if !self.committed.load(Ordering::SeqCst) {
-            // What cannot be deleted is left to vacuum.
+            // `vacuum` deletes it later if this fails.
             let _ = fs::remove_file(&self.place);
         }
     }
@@ -82,8 +82,8 @@ impl Staging {
         Self { layout, folder, written: Mutex::default(), _writing: writing }
     }
 
-    /// Writes rows of one UTC day, in the order given, with the columns of [`Layout::stored`].
-    /// Several threads may write at once.
+    /// Writes rows of one UTC day, as they are sorted, with the columns of [`Layout::stored`]. May
+    /// be called from several threads.
     pub fn write(&self, day: Option<NaiveDate>, mut rows: DataFrame) -> Result<StagedFile> {
         let stored = self.layout.stored();
         if rows.schema().as_ref() != &stored {
@@ -94,7 +94,8 @@ impl Staging {
         let folder = partition_folder(self.layout, day);
         let path = format!("{folder}/{}.parquet", uuid::Uuid::new_v4());
         let place = self.folder.join(&path);
-        // A log that is lost is told from one that was never begun by its folder, made before.
+        // The log folder is created first: without it, a lost log looks like a table that never
+        // existed.
         for folder in ["_delta_log", folder.as_str()] {
             fs::create_dir_all(self.folder.join(folder)).context(|| format!("writing `{path}`"))?;
         }
@@ -125,7 +126,7 @@ impl Staging {
         })
     }
 
-    /// Deletes files that turned out not to be needed.
+    /// Deletes files that are not needed.
     pub fn forget(&self, files: &[StagedFile]) {
         for file in files {
             file.delete();
@@ -143,17 +144,17 @@ impl Drop for Staging {
     }
 }
 
-/// What is known of a file once it is written.
+/// What is known of a file after writing it.
 struct Written {
     size: u64,
-    /// In milliseconds, as a look at the file will have it.
+    /// In milliseconds, as [`modified`] reads it.
     modified: i64,
     tags: HashMap<String, Option<String>>,
 }
 
-/// Writes a file.
+/// Writes a Parquet file.
 fn write_parquet(place: &Path, rows: &mut DataFrame) -> Result<Written> {
-    let file = Hashing::new(File::create_new(place)?);
+    let file = HashingWriter::new(File::create_new(place)?);
     let mut file = BufWriter::with_capacity(1 << 20, file);
     let size = ParquetWriter::new(&mut file)
         .with_compression(ParquetCompression::Zstd(None))
@@ -170,10 +171,10 @@ fn write_parquet(place: &Path, rows: &mut DataFrame) -> Result<Written> {
     Ok(Written { size, modified, tags: tags.into() })
 }
 
-/// Waits until the disk has files and the entries of the folders that they are in, up to the root.
+/// Syncs files and all folders on their paths below the root.
 ///
-/// Many at once: of 365 files in as many folders, one after the other takes 2.3 s, 16 at a time
-/// 0.3 s.
+/// In parallel: for 365 files in as many folders, one after the other takes 2.3 s, 16 at a time 0.3
+/// s.
 pub(super) fn sync(files: &[&Path], root: &Path) -> Result<()> {
     let folders = files.iter().flat_map(|file| file.ancestors().skip(1));
     let folders: BTreeSet<&Path> = folders.filter(|folder| folder.starts_with(root)).collect();
@@ -182,8 +183,8 @@ pub(super) fn sync(files: &[&Path], root: &Path) -> Result<()> {
         synced.context(|| format!("writing `{}`", file.display()))
     })?;
     at_once(&Vec::from_iter(folders), |folder| {
-        // Not every system lets a folder be opened or synced; none loses entries by it when the
-        // process alone dies.
+        // Not every system can open or sync a folder; such systems do not lose entries if only the
+        // process dies.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     })
@@ -203,8 +204,8 @@ fn at_once(paths: &[&Path], each: fn(&Path) -> Result<()>) -> Result<()> {
     })
 }
 
-/// What the log will say of a file: rows, and of the layout's statistics columns the bounds and
-/// the nulls.
+/// The statistics of a file for the log: rows, and bounds and nulls of the layout's statistics
+/// columns.
 fn statistics(layout: &dyn Layout, rows: &DataFrame) -> Result<Value> {
     let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
     for name in layout.statistics() {

@@ -1,4 +1,4 @@
-//! What there is in a lake.
+//! Summarises a lake.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -8,44 +8,44 @@ use super::undo::Load;
 use super::{Lake, layouts};
 use crate::error::Result;
 
-/// A lake at a glance.
+/// The summary of a lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The tables that exist.
     pub tables: Vec<TableStatus>,
-    /// The last load that is in it.
+    /// The last load that is not undone.
     pub last_load: Option<Load>,
-    /// Rejects that are not resolved.
+    /// Unresolved rejects.
     pub open_rejects: u64,
 }
 
-/// A table at a glance.
+/// The summary of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableStatus {
     /// Its name.
     pub table: &'static str,
     /// Its version.
     pub version: u64,
-    /// When it became so.
+    /// The time of its last commit.
     pub changed: DateTime<Utc>,
-    /// Its rows.
+    /// Its number of rows.
     pub rows: u64,
-    /// Of them, those without a time.
+    /// Rows without a time.
     pub undated_rows: u64,
-    /// UTC days that have rows.
+    /// The number of UTC days with rows.
     pub days: u64,
     /// The first of them.
     pub first_day: Option<NaiveDate>,
     /// The last of them.
     pub last_day: Option<NaiveDate>,
-    /// Its files.
+    /// Its number of files.
     pub files: u64,
-    /// Their size.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
 impl Lake {
-    /// What there is.
+    /// Summarises the lake.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Lake {
                 snapshot.files.iter().filter_map(|file| file.day).collect();
             days.dedup();
             let undated = snapshot.files_of(None);
-            // Of a log that another program cleaned up, a checkpoint may be all that is left.
+            // If another program cleaned up the log, only a checkpoint may be left.
             let log = self.log(layout);
             let is_there = log.commit_file(version).is_file();
             let actions = if is_there { log.actions(version)? } else { Vec::new() };

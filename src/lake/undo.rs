@@ -1,17 +1,17 @@
-//! Takes the last load back.
+//! Undoes the last load.
 //!
 //! ```text
 //! version 19            91d2….parquet
-//! version 20   load     5e0c….parquet in its place; the file named 9f3a… is loaded: 1
+//! version 20   load     5e0c….parquet replaces it; the file named 9f3a… is loaded: 1
 //! version 21   undo     91d2….parquet again; 9f3a… is not loaded: 2
 //! ```
 //!
-//! An undo is a version of its own: nothing is rewritten, and the history keeps both. It touches
-//! the tables of exports only. Rejects of a load that is taken back stop counting by themselves, as
-//! do the marks that it resolved some (see [`rejects`](super::rejects)).
+//! An undo is a version of its own: nothing is rewritten, and the history keeps both. It changes only
+//! tables of exports. The rejects of an undone load and its resolutions stop counting by themselves
+//! (see [`rejects`](super::rejects)).
 //!
-//! Tables are taken back one after the other. All are checked first; an undo that is killed in
-//! between is finished by the next.
+//! Tables are changed one after the other, after all are checked. An undo that is killed midway is
+//! completed by the next one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -21,33 +21,33 @@ use serde_json::json;
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
-use super::commit::Prepared;
+use super::commit::PreparedChange;
 use super::history::{UNDOES, is_ours, load_of, purpose};
 use super::log::{Action, commit_info, commit_time};
 use super::{Commit, Lake, Operation, Snapshot};
 use crate::error::{Error, Result};
 
-/// A load that is in the lake.
+/// A load that is not undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// When its last table was committed.
+    /// The time of its last commit.
     pub time: DateTime<Utc>,
     /// Its id.
     pub load_id: String,
-    /// The tables of exports that it is part of.
+    /// The tables of exports that it changed.
     pub tables: Vec<&'static str>,
 }
 
-/// What an undo did.
+/// The result of an undo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undone {
-    /// The load that was taken back.
+    /// The load that was undone.
     pub load: Load,
-    /// Each table that it was in.
+    /// The tables that it had changed.
     pub tables: Vec<UndoneTable>,
 }
 
-/// What an undo did to one table.
+/// The result for one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UndoneTable {
     /// Its name.
@@ -58,14 +58,14 @@ pub struct UndoneTable {
     pub rows_before: u64,
     /// Rows now.
     pub rows_after: u64,
-    /// UTC days that are as they were.
+    /// UTC days that were restored.
     pub days: BTreeSet<NaiveDate>,
     /// The transactions of files that can be loaded again.
     pub files: Vec<String>,
 }
 
 impl Lake {
-    /// The last load that was not taken back from all of its tables.
+    /// The last load that is not undone in all of its tables.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Lake {
         self.last_load_before(&HashSet::new())
     }
 
-    /// The last load as if others were taken back.
+    /// The last load, ignoring others.
     fn last_load_before(&self, others: &HashSet<String>) -> Result<Option<Load>> {
         let mut last: Option<Load> = None;
         for table in wabalake_data::TABLES {
@@ -113,8 +113,8 @@ impl Lake {
         Ok(None)
     }
 
-    /// The loads, the last first, that must be taken back until a table is without a file; none if
-    /// they cannot be, or are more than a person would take back.
+    /// The loads to undo, the last first, until a table no longer has a file; `None` if that is
+    /// impossible or takes too many.
     pub(super) fn undoes_to_without(
         &self,
         table: &'static Table,
@@ -151,7 +151,7 @@ impl Lake {
         Ok(None)
     }
 
-    /// Whether a file from before is there, in its size.
+    /// Returns `true` if a replaced file exists in its logged size.
     fn is_there(&self, table: &Table, before: Option<&Add>) -> bool {
         before.is_some_and(|before| {
             let there = std::fs::metadata(self.folder(table).join(&before.path));
@@ -159,18 +159,17 @@ impl Lake {
         })
     }
 
-    /// Takes the last load back; done again, the load before it.
+    /// Undoes the last load; called again, the one before it.
     ///
     /// # Errors
     ///
-    /// No load to take back; days that a later commit rewrote; files from before that are deleted.
-    /// In these cases nothing was changed.
+    /// No load to undo; days that a later commit rewrote; replaced files that were deleted. Then
+    /// nothing is changed.
     pub fn undo(&self) -> Result<Undone> {
-        // The files that come back must outlive the commit that brings them.
+        // Keeps `vacuum` from the files that come back.
         let _writing = self.writing()?;
         let load = self.last_load()?.ok_or_else(|| {
-            Error::lake("there is no load to take back")
-                .hint("`wabalake status` shows what there is")
+            Error::lake("there is no load to undo").hint("`wabalake status` lists the tables")
         })?;
         for table in wabalake_data::TABLES {
             self.plan_undo(table, &self.snapshot(*table)?, &load.load_id)?;
@@ -183,7 +182,7 @@ impl Lake {
     }
 
     fn undo_in(&self, table: &'static Table, load_id: &str) -> Result<Option<UndoneTable>> {
-        let _turn = self.take_turn(table)?;
+        let _turn = self.lock_table(table)?;
         loop {
             let snapshot = self.snapshot(table)?;
             let Some(plan) = self.plan_undo(table, &snapshot, load_id)? else { return Ok(None) };
@@ -196,7 +195,7 @@ impl Lake {
                 .filter_map(|add| add.partition_values.get(UTC_DAY)?.as_deref()?.parse().ok());
             let days = plan.remove.iter().filter_map(days).chain(came_back).collect();
             let files = plan.transactions.iter().map(|(file, _)| file.clone()).collect();
-            if let Commit::Done(version) = self.commit_prepared(table, &snapshot, plan, &[])? {
+            if let Commit::Done(version) = self.commit_adds(table, &snapshot, plan, &[])? {
                 return Ok(Some(UndoneTable {
                     table: table.name,
                     version,
@@ -209,13 +208,14 @@ impl Lake {
         }
     }
 
-    /// What takes a load back from one table; none if it is not in there (any more).
+    /// The change that undoes a load in one table; `None` if it changed nothing there, or is
+    /// undone.
     fn plan_undo(
         &self,
         table: &'static Table,
         snapshot: &Snapshot,
         load_id: &str,
-    ) -> Result<Option<Prepared>> {
+    ) -> Result<Option<PreparedChange>> {
         let Some(trace) = self.trace(table, load_id)? else { return Ok(None) };
         let active = snapshot.state.as_ref().map(|state| &state.files);
         let is_active = |path: &String| active.is_some_and(|files| files.contains_key(path));
@@ -233,19 +233,19 @@ impl Lake {
             let there = self.is_there(table, before.as_ref());
             let Some(before) = before.filter(|_| there) else {
                 return Err(Error::lake(format!(
-                    "the last load cannot be taken back from `{}`: the file `{path}` from before \
-                     it is deleted or damaged",
+                    "the last load cannot be undone in `{}`: the file `{path}` that \
+                     it replaced is deleted or damaged",
                     table.name
                 ))
-                .hint("`wabalake vacuum` deletes what was replaced longer ago than it retains"));
+                .hint("`wabalake vacuum` deletes replaced files after their retention"));
             };
             add.push(before);
         }
         let transactions = trace.transactions.into_iter().filter_map(|(file, version)| {
-            // Whatever moved it on since has taken it back already.
+            // If the transaction has moved on, the load is undone already.
             (snapshot.transaction(&file) == Some(version)).then_some((file, version + 1))
         });
-        Ok(Some(Prepared {
+        Ok(Some(PreparedChange {
             operation: Operation::Undo,
             transactions: transactions.collect(),
             remove: trace.added.into_iter().collect(),
@@ -255,8 +255,8 @@ impl Lake {
         }))
     }
 
-    /// What a load did to one table, over all of its commits; none if it did nothing, or if that
-    /// was taken back.
+    /// What a load did to one table, over all of its commits; `None` if nothing, or if it is
+    /// undone.
     fn trace(&self, table: &'static Table, load_id: &str) -> Result<Option<Trace>> {
         let log = self.log(table);
         let mut trace = Trace::default();
@@ -309,11 +309,11 @@ impl Lake {
 struct Trace {
     /// Files that it added and did not replace itself.
     added: BTreeSet<String>,
-    /// Files that it replaced, as they were added before.
+    /// Files that it removed, with their `add` actions.
     removed: BTreeMap<String, Option<Add>>,
-    /// Files and what they were given.
+    /// Application transactions and their versions.
     transactions: BTreeMap<String, i64>,
-    /// What later commits replaced: which did, in words.
+    /// Files that later commits removed, with a description of the commit.
     removals: HashMap<String, String>,
 }
 
@@ -327,14 +327,14 @@ fn rewritten(table: &Table, path: &str, by: Option<&String>) -> Error {
         Some(what) => format!("{what} rewrote"),
         None => "a later commit rewrote".to_owned(),
     };
-    let hint = format!("`wabalake history {}` shows what came after it", table.name);
+    let hint = format!("`wabalake history {}` lists the commits after it", table.name);
     let hint = match by {
         Some(by) if !by.starts_with("version") => format!(
-            "{hint}; write to the lake with wabalake alone (`wabalake compact` merges files), or take \
-             back with that program what it did"
+            "{hint}; let only wabalake write to the lake (`wabalake compact` merges files), or undo \
+             with that program what it did"
         ),
         _ => hint,
     };
-    Error::lake(format!("the last load cannot be taken back: {what} {day} of `{}`", table.name))
+    Error::lake(format!("the last load cannot be undone: {what} {day} of `{}`", table.name))
         .hint(hint)
 }

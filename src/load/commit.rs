@@ -43,7 +43,7 @@ pub(crate) fn commit(
 ) -> Result<TableReport> {
     let table = staged.table;
     // Others on this machine wait here rather than merge in vain; the commit itself decides.
-    let _turn = if options.dry_run { None } else { Some(lake.take_turn(table)?) };
+    let _turn = if options.dry_run { None } else { Some(lake.lock_table(table)?) };
     for _ in 0..TRIES {
         let snapshot = lake.snapshot(table)?;
         let mut transactions = Vec::new();

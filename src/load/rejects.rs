@@ -117,14 +117,14 @@ pub(crate) fn frame(rejects: Vec<Reject>) -> PolarsResult<DataFrame> {
 /// Writes the rejects of a load's files, and marks those whose rows it brings or the lake has.
 /// Gives the version of the table since.
 pub(crate) fn commit(lake: &Lake, staged: &Staged, load_id: &str) -> Result<Option<u64>> {
-    let _turn = lake.take_turn(&layout::REJECTS)?;
+    let _turn = lake.lock_table(&layout::REJECTS)?;
     write(lake, staged, &Why::Loaded(load_id), &staged.file_ids().collect())
 }
 
 /// Writes the rejects of files of which nothing is loaded, in the place of those that they left
 /// before. None of a load's rows is there to resolve any.
 pub(crate) fn keep(lake: &Lake, staged: &Staged, files: &HashSet<&str>) -> Result<()> {
-    let _turn = lake.take_turn(&layout::REJECTS)?;
+    let _turn = lake.lock_table(&layout::REJECTS)?;
     write(lake, staged, &Why::Refused, files).map(drop)
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn settle(
     known: Option<u64>,
 ) -> Result<()> {
     // Whoever writes now may have looked for these rows before they were there.
-    let _turn = lake.take_turn(&layout::REJECTS)?;
+    let _turn = lake.lock_table(&layout::REJECTS)?;
     if lake.snapshot(&layout::REJECTS)?.version != known {
         write(lake, staged, &Why::Loaded(load_id), &HashSet::new())?;
     }
@@ -188,7 +188,7 @@ fn write(lake: &Lake, staged: &Staged, why: &Why<'_>, anew: &HashSet<&str>) -> R
         }
         for table in &staged.tables {
             for (origin, file) in (1..).zip(&table.files) {
-                let origin_of_file = layout::Origin {
+                let origin_of_file = layout::RejectOrigin {
                     file_id: &file.report.file_id,
                     file: &file.report.file,
                     kind: table.table.name,
@@ -458,7 +458,7 @@ impl Marks {
                 session: None,
                 place: None,
             };
-            let origin = layout::Origin {
+            let origin = layout::RejectOrigin {
                 file_id: owner,
                 file: "",
                 kind,

@@ -1,7 +1,7 @@
-//! What a night did, as a text file for Prometheus: its textfile collector, or whatever serves it.
+//! Metrics of a nightly run in Prometheus' text format, for its textfile collector.
 //!
 //! ```text
-//! # HELP wabalake_night_rows_new Rows that the last night loaded and whose key was new.
+//! # HELP wabalake_night_rows_new Rows that the last run loaded and whose key was new.
 //! # TYPE wabalake_night_rows_new gauge
 //! wabalake_night_rows_new 1204
 //! ```
@@ -9,12 +9,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::Report;
+use super::RunReport;
 use crate::error::{Context as _, Result};
 use crate::files::{Access, write_whole};
 
-/// The text.
-pub fn text(report: &Report) -> String {
+/// The metrics of a run as text.
+pub fn text(report: &RunReport) -> String {
     let mut text = String::new();
     let mut gauge = |name: &str, help: &str, values: &[(String, f64)]| {
         // Writing to a String does not fail.
@@ -27,60 +27,56 @@ pub fn text(report: &Report) -> String {
     let inbox = &report.inbox;
     let seconds = report.finished_at.timestamp_micros() as f64 / 1e6;
     let whole = f64::from(u8::from(report.is_whole()));
-    gauge("night_whole", "Whether all of the last night was done.", &one(whole));
-    gauge("night_finished_timestamp_seconds", "When the last night was over.", &one(seconds));
-    gauge("night_seconds", "How long the last night took.", &one(report.seconds));
+    gauge("night_whole", "Whether all of the last run was done.", &one(whole));
+    gauge("night_finished_timestamp_seconds", "When the last run ended.", &one(seconds));
+    gauge("night_seconds", "How long the last run took.", &one(report.seconds));
     for (name, help, count) in [
-        ("night_files", "Files that the last night loaded.", inbox.files),
+        ("night_files", "Files that the last run loaded.", inbox.files),
         (
             "night_files_failed",
-            "Files that the last night could not load.",
+            "Files that the last run could not load.",
             inbox.failed.len() as u64,
         ),
         (
             "night_files_arriving",
-            "Files that were still arriving, left for the next night.",
+            "Files that were still arriving, left for the next run.",
             inbox.arriving.len() as u64,
         ),
-        ("night_rows_read", "Records that the last night read.", inbox.rows_read),
-        (
-            "night_rows_new",
-            "Rows that the last night loaded and whose key was new.",
-            inbox.rows_new,
-        ),
-        ("night_rows_updated", "Rows that the last night replaced.", inbox.rows_updated),
-        ("night_rows_rejected", "Records that the last night could not take.", inbox.rows_rejected),
+        ("night_rows_read", "Records that the last run read.", inbox.rows_read),
+        ("night_rows_new", "Rows that the last run loaded and whose key was new.", inbox.rows_new),
+        ("night_rows_updated", "Rows that the last run replaced.", inbox.rows_updated),
+        ("night_rows_rejected", "Records that the last run rejected.", inbox.rows_rejected),
         (
             "night_marts_failed",
-            "Marts that the last night could not bring up to date.",
+            "Marts that the last run could not bring up to date.",
             report.failed_marts.len() as u64,
         ),
     ] {
         gauge(name, help, &one(count as f64));
     }
-    let marts = |value: &dyn Fn(&super::Refreshed) -> f64| -> Vec<(String, f64)> {
+    let marts = |value: &dyn Fn(&super::MartReport) -> f64| -> Vec<(String, f64)> {
         let labels = |name: &str| format!("{{mart=\"{name}\"}}");
         report.marts.iter().map(|mart| (labels(&mart.mart), value(mart))).collect()
     };
     let days = marts(&|mart| mart.days as f64);
-    gauge("mart_days", "Days of a mart that the last night worked out.", &days);
+    gauge("mart_days", "Days of a mart that the last run computed.", &days);
     let seconds = marts(&|mart| mart.seconds);
-    gauge("mart_seconds", "How long a mart took in the last night.", &seconds);
+    gauge("mart_seconds", "How long a mart took in the last run.", &seconds);
     let versions = report.versions.iter();
     let versions: Vec<_> = versions
         .map(|(table, version)| (format!("{{table=\"{table}\"}}"), *version as f64))
         .collect();
-    gauge("table_version", "The version of a table in the last night.", &versions);
+    gauge("table_version", "The version of a table in the last run.", &versions);
     text
 }
 
-/// Writes the file, at once.
+/// Writes the metrics, replacing the file atomically.
 ///
 /// # Errors
-/// A folder that is not there or cannot be written to.
-pub fn write(path: &Path, report: &Report) -> Result<()> {
+/// A folder that does not exist or cannot be written.
+pub fn write(path: &Path, report: &RunReport) -> Result<()> {
     let writing = || format!("writing `{}`", path.display());
-    // The collector is somebody else.
+    // The collector runs as another user.
     write_whole(path, Access::Everybody, |out| Ok(out.write_all(text(report).as_bytes())?))
         .context(writing)
 }

@@ -1,137 +1,119 @@
-//! Brings a mart up to date: what changed, how far that reaches, and no more.
+//! Refreshes a mart: computes the dates that changed inputs invalidate, and no others.
 //!
 //! ```text
-//! deployments: UTC day 06-02 changed          since the mart was made
-//!   │ reach       local dates 06-01 to 06-02  in America/Bogota
-//!   │ work out    delivery-rate --from 2025-06-01 --to 2025-06-02
-//!   ▼ commit      the files of mart_day 06-01 and 06-02 are replaced, and what they are made from
+//! deployments: UTC day 06-02 changed           since the mart was computed
+//!   │ invalidate   local dates 06-01 to 06-02  in America/Bogota
+//!   │ compute      delivery-rate --from 2025-06-01 --to 2025-06-02
+//!   ▼ commit       the files of mart_day 06-01 and 06-02 are replaced, with the new provenance
 //! ```
 //!
-//! A night that dies leaves a mart as it was, with what it was made from: the next one finds the
-//! same changes.
-
-use std::collections::BTreeMap;
+//! A run that crashes leaves the mart and its provenance as they were, so the next run finds the same
+//! changes.
 
 use chrono::{NaiveDate, TimeDelta};
 use polars::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use wabalake_data::words::counted;
-use wabalake_queries::query::Invalidation;
 use wabalake_queries::query::time::local_dates;
+use wabalake_queries::query::{Invalidation, Question};
 
-use super::mart::Mart;
-use super::sources::{Print, Sources};
 use crate::error::{Context as _, Error, Result};
-use crate::lake::marts::{MADE_FROM, MART_DAY};
+use crate::lake::marts::{MART_DAY, PROVENANCE};
 use crate::lake::{Change, Commit, Lake, Operation, Snapshot};
+use crate::marts::{Mart, PinnedTables, Provenance};
 use crate::run::polars::collect;
 
-/// How often a mart is worked out again because another night got in first.
+/// How often a mart is computed again after a commit conflict.
 const TRIES: usize = 10;
 
-/// Stretches of dates this near to each other are worked out as one.
+/// Date ranges no further apart than this are computed as one.
 const NEAR: TimeDelta = TimeDelta::days(2);
 
-/// More stretches than this are joined, the nearest first: each is a question of its own.
-const STRETCHES: usize = 12;
+/// At most so many date ranges: each is a query of its own. More are merged, the nearest first.
+const MOST_RANGES: usize = 12;
 
-/// What a version of a mart was made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct MadeFrom {
-    definition: String,
-    query: String,
-    sources: BTreeMap<String, Print>,
-}
-
-/// What there is to do for a mart.
+/// The work that a mart needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// Nothing it is made from has changed.
+    /// No input has changed.
     Nothing,
-    /// All of it is to be worked out.
+    /// All of it must be computed.
     All { why: String },
-    /// Some of it: stretches of dates, first and last.
-    Some { stretches: Vec<(NaiveDate, NaiveDate)>, why: String },
+    /// Some date ranges must be computed, both ends inclusive.
+    Some { ranges: Vec<(NaiveDate, NaiveDate)>, why: String },
 }
 
-/// What was done for a mart, or would be.
+/// How much of a mart was computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Nothing: no input changed.
+    Nothing,
+    /// Some dates.
+    Some,
+    /// All of it.
+    All,
+}
+
+impl Scope {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Some => "some",
+            Self::All => "all",
+        }
+    }
+}
+
+/// What a run did for a mart, or would do.
 #[derive(Clone, Debug, Serialize)]
-pub struct Refreshed {
+pub struct MartReport {
     /// Its name.
     pub mart: String,
-    /// The query that it answers.
+    /// Its query.
     pub query: &'static str,
-    /// `nothing`, `some` or `all` of it was worked out.
-    pub worked_out: &'static str,
+    /// How much of it was computed.
+    #[serde(rename = "worked_out")]
+    pub scope: Scope,
     /// Why.
     pub why: String,
-    /// The dates that were worked out, first and last of each stretch.
+    /// The date ranges that were computed, both ends inclusive.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dates: Vec<(NaiveDate, NaiveDate)>,
     /// Days of the mart whose rows were replaced.
     pub days: u64,
-    /// Rows that were written.
+    /// Rows written.
     pub rows: u64,
-    /// Its version now; null if only tried.
+    /// Its version now; null after a dry run.
     pub version: Option<u64>,
     /// How long it took.
     pub seconds: f64,
 }
 
-impl MadeFrom {
-    /// What a mart would be made from.
-    pub(super) fn now(mart: &Mart, sources: &Sources<'_>) -> Result<Self> {
-        let mut prints = BTreeMap::new();
-        for table in mart.question.spec().reads {
-            let print = sources.print(table)?;
-            let by_day = mart.question.invalidation(table) == Invalidation::Bucket;
-            let print = if by_day { print } else { print.whole() };
-            prints.insert(table.name.to_owned(), print);
-        }
-        let query = mart.question.spec().name.to_owned();
-        Ok(Self { definition: mart.definition(), query, sources: prints })
-    }
-
-    /// What a mart was made from; none where that is not known, which is no fault.
-    pub(super) fn before(lake: &Lake, mart: &Mart) -> Option<Self> {
-        let said = lake.made_from(mart.layout).ok().flatten()?;
-        serde_json::from_value(said).ok()
-    }
-
-    /// Whether a mart that was made from the one is as if it were made from the other.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        let same = |(table, print): (&String, &Print)| {
-            other.sources.get(table).is_some_and(|before| before.is(print))
-        };
-        self.definition == other.definition
-            && self.sources.len() == other.sources.len()
-            && self.sources.iter().all(same)
-    }
-}
-
 impl Work {
-    /// What there is to do.
+    /// Compares the provenance of a mart with that of the tables as they are now.
     pub(super) fn of(
         mart: &Mart,
-        before: Option<&MadeFrom>,
-        now: &MadeFrom,
+        before: Option<&Provenance>,
+        now: &Provenance,
         full: bool,
     ) -> Result<Self> {
         let all = |why: &str| Ok(Self::All { why: why.to_owned() });
-        let Some(before) = before else { return all("there is none yet") };
-        if before.definition != now.definition {
-            return all("its definition is another");
+        let Some(before) = before else { return all("not yet computed") };
+        if before.fingerprint != now.fingerprint {
+            return all("its definition changed");
         }
         if full {
-            return all("asked for");
+            return all("`--full`");
         }
-        let mut stretches = Vec::new();
+        let mut ranges = Vec::new();
         let mut days = 0u64;
         for table in mart.question.spec().reads {
-            let print = now.sources.get(table.name).cloned().unwrap_or_default();
-            let known = before.sources.get(table.name).cloned().unwrap_or_default();
-            if print.is(&known) {
+            let current = now.tables.get(table.name).cloned().unwrap_or_default();
+            let known = before.tables.get(table.name).cloned().unwrap_or_default();
+            if current.matches(&known) {
                 continue;
             }
             let (Invalidation::Bucket, Some(buckets)) =
@@ -139,97 +121,97 @@ impl Work {
             else {
                 return all(&format!("`{}` changed", table.name));
             };
-            for day in print.changed_since(&known) {
+            for day in current.changed_since(&known) {
                 let Some(day) = day else {
                     return all(&format!("rows of `{}` without a time changed", table.name));
                 };
                 days += 1;
                 let (first, last) = local_dates(mart.question.timezone(), day);
-                stretches.push((buckets.around(first).0, buckets.around(last).1));
+                ranges.push((buckets.around(first).0, buckets.around(last).1));
             }
         }
         if days == 0 {
-            return Ok(if now.is(before) {
+            return Ok(if now.matches(before) {
                 Self::Nothing
             } else {
-                Self::All { why: "what changed is not known".to_owned() }
+                Self::All { why: "its inputs changed".to_owned() }
             });
         }
         let table = mart.question.spec().range.table().map_or("", |table| table.name);
         let why = format!("`{table}` changed on {}", counted(days, "UTC day"));
-        Ok(Self::Some { stretches: joined(stretches), why })
+        Ok(Self::Some { ranges: merged(ranges), why })
     }
 
-    /// The same of a mart that is whole or not.
-    fn of_mart(self, is_whole: bool) -> Self {
+    /// Computes all of a damaged mart.
+    fn or_rebuild(self, is_whole: bool) -> Self {
         if is_whole { self } else { Self::All { why: "it was damaged".to_owned() } }
     }
 
-    fn name(&self) -> &'static str {
+    fn scope(&self) -> Scope {
         match self {
-            Self::Nothing => "nothing",
-            Self::All { .. } => "all",
-            Self::Some { .. } => "some",
+            Self::Nothing => Scope::Nothing,
+            Self::All { .. } => Scope::All,
+            Self::Some { .. } => Scope::Some,
         }
     }
 }
 
-/// Stretches with those that touch or nearly do made one.
-fn joined(mut stretches: Vec<(NaiveDate, NaiveDate)>) -> Vec<(NaiveDate, NaiveDate)> {
-    stretches.sort_unstable();
+/// Merges date ranges that overlap or are near each other.
+fn merged(mut ranges: Vec<(NaiveDate, NaiveDate)>) -> Vec<(NaiveDate, NaiveDate)> {
+    ranges.sort_unstable();
     let mut near = NEAR;
     loop {
-        let mut joined: Vec<(NaiveDate, NaiveDate)> = Vec::new();
-        for (first, last) in &stretches {
-            match joined.last_mut() {
+        let mut merged: Vec<(NaiveDate, NaiveDate)> = Vec::new();
+        for (first, last) in &ranges {
+            match merged.last_mut() {
                 Some(before) if *first - before.1 <= near => before.1 = before.1.max(*last),
-                _ => joined.push((*first, *last)),
+                _ => merged.push((*first, *last)),
             }
         }
-        if joined.len() <= STRETCHES {
-            return joined;
+        if merged.len() <= MOST_RANGES {
+            return merged;
         }
         near = near * 2;
-        stretches = joined;
+        ranges = merged;
     }
 }
 
-/// What there is to do for a mart, which is not done.
-pub(super) fn tried(
+/// What [`refresh`] would do.
+pub(super) fn dry_run(
     lake: &Lake,
     mart: &Mart,
-    sources: &Sources<'_>,
+    tables: &PinnedTables<'_>,
     full: bool,
-) -> Result<Refreshed> {
-    let now = MadeFrom::now(mart, sources)?;
+) -> Result<MartReport> {
+    let now = Provenance::now(mart, tables)?;
     let whole = whole(lake, mart);
-    let before = whole.as_ref().and_then(|_| MadeFrom::before(lake, mart));
-    let work = Work::of(mart, before.as_ref(), &now, full)?.of_mart(whole.is_some());
-    Ok(Refreshed::of(mart, &work))
+    let before = whole.as_ref().and_then(|_| Provenance::stored(lake, mart));
+    let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(whole.is_some());
+    Ok(MartReport::of(mart, &work))
 }
 
-/// The mart's newest version, if every byte of it is as it was written.
+/// The newest version of a mart; `None` if it is damaged. Reads and hashes all of its files.
 fn whole(lake: &Lake, mart: &Mart) -> Option<Snapshot> {
     let snapshot = lake.snapshot(mart.layout).ok()?;
     snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), true).ok()?;
     Some(snapshot)
 }
 
-/// Brings a mart up to date.
+/// Computes and commits what changed of a mart.
 ///
 /// # Errors
 /// Files that cannot be read or written.
 pub(super) fn refresh(
     lake: &Lake,
     mart: &Mart,
-    sources: &Sources<'_>,
+    tables: &PinnedTables<'_>,
     full: bool,
-) -> Result<Refreshed> {
+) -> Result<MartReport> {
     let started = std::time::Instant::now();
-    let _turn = lake.take_turn(mart.layout)?;
-    let now = MadeFrom::now(mart, sources)?;
+    let _lock = lake.lock_table(mart.layout)?;
+    let now = Provenance::now(mart, tables)?;
     for _ in 0..TRIES {
-        // Before its state is read: nobody takes the mart away while there is a staging.
+        // Before the log is read: a staging keeps others from dropping the mart.
         let staging = lake.staging(mart.layout)?;
         let whole = whole(lake, mart);
         let is_whole = whole.is_some();
@@ -240,9 +222,9 @@ pub(super) fn refresh(
                 lake.snapshot(mart.layout)?
             }
         };
-        let before = MadeFrom::before(lake, mart).filter(|_| snapshot.version.is_some());
-        let work = Work::of(mart, before.as_ref(), &now, full)?.of_mart(is_whole);
-        let mut done = Refreshed::of(mart, &work);
+        let before = Provenance::stored(lake, mart).filter(|_| snapshot.version.is_some());
+        let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(is_whole);
+        let mut done = MartReport::of(mart, &work);
         let replaced = match &work {
             Work::Nothing => {
                 done.version = snapshot.version;
@@ -250,13 +232,13 @@ pub(super) fn refresh(
                 return Ok(done);
             }
             Work::All { .. } => None,
-            Work::Some { stretches, .. } => Some(stretches.as_slice()),
+            Work::Some { ranges, .. } => Some(ranges.as_slice()),
         };
         let parts = match replaced {
-            None => vec![rows(mart, sources, None)?],
-            Some(stretches) => stretches
+            None => vec![rows(mart, tables, None)?],
+            Some(ranges) => ranges
                 .iter()
-                .map(|stretch| rows(mart, sources, Some(*stretch)))
+                .map(|range| rows(mart, tables, Some(*range)))
                 .collect::<Result<Vec<_>>>()?,
         };
         let mut add = Vec::new();
@@ -264,7 +246,7 @@ pub(super) fn refresh(
             for (day, rows) in by_day(mart, part)? {
                 if !is_within(replaced, day) {
                     return Err(Error::bug(format!(
-                        "mart `{}`: asked of some dates, `{}` answers of others",
+                        "mart `{}`: `{}` answers for dates that it was not asked for",
                         mart.name, done.query
                     )));
                 }
@@ -279,13 +261,13 @@ pub(super) fn refresh(
         days.sort_unstable();
         days.dedup();
         done.days = days.len() as u64;
-        let made_from = json!(now);
+        let provenance = json!(now);
         let change = Change {
             operation: Operation::Mart,
             transactions: Vec::new(),
             remove,
             add,
-            info: [(MADE_FROM.to_owned(), made_from)].into_iter().collect(),
+            info: [(PROVENANCE.to_owned(), provenance)].into_iter().collect(),
             data_change: true,
         };
         if let Commit::Done(version) = lake.commit(mart.layout, &snapshot, change)? {
@@ -294,21 +276,21 @@ pub(super) fn refresh(
             return Ok(done);
         }
     }
-    Err(Error::lake(format!("mart `{}` was changed by others {TRIES} times meanwhile", mart.name))
-        .hint("is another night running? Run it again"))
+    Err(Error::lake(format!("mart `{}` was changed by others during {TRIES} attempts", mart.name))
+        .hint("is another nightly run in progress? Run it again"))
 }
 
-impl Refreshed {
+impl MartReport {
     fn of(mart: &Mart, work: &Work) -> Self {
         let (dates, why) = match work {
-            Work::Nothing => (Vec::new(), "nothing that it is made from changed".to_owned()),
+            Work::Nothing => (Vec::new(), "no input changed".to_owned()),
             Work::All { why } => (Vec::new(), why.clone()),
-            Work::Some { stretches, why } => (stretches.clone(), why.clone()),
+            Work::Some { ranges, why } => (ranges.clone(), why.clone()),
         };
         Self {
             mart: mart.name.clone(),
             query: mart.question.spec().name,
-            worked_out: work.name(),
+            scope: work.scope(),
             why,
             dates,
             days: 0,
@@ -319,35 +301,35 @@ impl Refreshed {
     }
 }
 
-/// Whether a day of a mart is among those that are replaced.
+/// Returns `true` if a day is replaced; `None` replaces all.
 fn is_within(replaced: Option<&[(NaiveDate, NaiveDate)]>, day: Option<NaiveDate>) -> bool {
-    replaced.is_none_or(|stretches| {
-        let within = |day| stretches.iter().any(|(first, last)| *first <= day && day <= *last);
+    replaced.is_none_or(|ranges| {
+        let within = |day| ranges.iter().any(|(first, last)| *first <= day && day <= *last);
         day.is_some_and(within)
     })
 }
 
-/// The answer, or its rows of whole buckets.
+/// The rows of a mart, or of one date range.
 fn rows(
     mart: &Mart,
-    sources: &Sources<'_>,
-    stretch: Option<(NaiveDate, NaiveDate)>,
+    tables: &PinnedTables<'_>,
+    range: Option<(NaiveDate, NaiveDate)>,
 ) -> Result<Option<DataFrame>> {
-    let answer = |question: &wabalake_queries::query::Question| {
-        let plan = question.plan(&sources.tables(question)?)?;
+    let answer = |question: &Question| {
+        let plan = question.plan(&tables.tables(question)?)?;
         collect(plan, question).map(Some)
     };
-    let answered = match stretch {
+    let answered = match range {
         None => answer(&mart.question),
-        Some(stretch) => match mart.clipped(stretch) {
-            Some((first, last)) => answer(&mart.asked_of((Some(first), Some(last)))?),
+        Some(range) => match mart.clipped(range) {
+            Some((first, last)) => answer(&mart.for_dates((Some(first), Some(last)))?),
             None => Ok(None),
         },
     };
     answered.context(|| format!("mart `{}`", mart.name))
 }
 
-/// Rows with the day that they are filed under; all under none where the answer has no date.
+/// Groups rows by the day of their partition; `None` holds all rows of an answer without dates.
 fn by_day(mart: &Mart, rows: Option<DataFrame>) -> Result<Vec<(Option<NaiveDate>, DataFrame)>> {
     let Some(rows) = rows.filter(|rows| rows.height() > 0) else { return Ok(Vec::new()) };
     let Some(buckets) = mart.buckets() else { return Ok(vec![(None, rows)]) };
@@ -371,13 +353,13 @@ mod tests {
     }
 
     #[test]
-    fn stretches_that_nearly_touch_are_one() {
-        let of = |days: &[u32]| joined(days.iter().map(|day| (date(*day), date(*day))).collect());
+    fn near_date_ranges_are_merged() {
+        let of = |days: &[u32]| merged(days.iter().map(|day| (date(*day), date(*day))).collect());
         assert_eq!(of(&[]), []);
         assert_eq!(of(&[2, 1, 4, 9]), [(date(1), date(4)), (date(9), date(9))]);
         let far_apart: Vec<u32> = (0..100).map(|day| day * 4).collect();
         let few = of(&far_apart);
-        assert!(few.len() <= STRETCHES, "{few:?}");
+        assert!(few.len() <= MOST_RANGES, "{few:?}");
         assert!(far_apart.iter().all(|day| is_within(Some(few.as_slice()), Some(date(*day)))));
     }
 }

@@ -1,4 +1,4 @@
-//! An Arrow IPC file: the types as they are, instants as Timestamp(µs, UTC).
+//! An Arrow IPC file: native types, instants as Timestamp(µs, UTC).
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::Answer;
 
 /// Writes the file.
 pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> PolarsResult<()> {
-    // Texts as plain strings: many readers do not know string views yet.
+    // Many readers do not support string views yet.
     IpcWriter::new(out).with_compat_level(CompatLevel::oldest()).finish(&mut answer.frame().clone())
 }
 
@@ -22,7 +22,7 @@ mod tests {
     use super::super::{Format, write};
 
     #[test]
-    fn types_and_values_read_back_as_they_were() {
+    fn types_and_values_round_trip() {
         let answer = sample();
         let mut file = Vec::new();
         write(&answer, Format::Arrow, &mut file).unwrap();

@@ -1,6 +1,6 @@
-//! The cells of an answer, one column at a time, and how each is written exactly.
+//! The cells of an answer by column, and their exact text.
 //!
-//! Text formats differ in quotes and separators only: what stands between them is written here.
+//! Text formats only differ in quotes and separators around it.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use polars::prelude::*;
 use wabalake_data::tables::instant;
 use wabalake_queries::query::time::write_instant;
 
-/// One column, ready to be read cell by cell.
+/// A column of an answer.
 pub(super) enum Cells {
     Nothing,
     Text(StringChunked),
@@ -22,7 +22,7 @@ pub(super) enum Cells {
     Instant(Int64Chunked, Tz),
 }
 
-/// One cell.
+/// A cell.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'a> {
     Null,
@@ -30,14 +30,14 @@ pub(super) enum Value<'a> {
     Boolean(bool),
     Integer(i64),
     Float(f64),
-    /// A whole number of units, and how many decimals a unit has.
+    /// An unscaled value and its scale.
     Decimal(i128, usize),
     Date(NaiveDate),
     Instant(NaiveDateTime, Tz),
 }
 
 impl Cells {
-    /// The cells of a column; instants are shown in the zone.
+    /// Converts a column; instants are shown in the time zone.
     pub(super) fn of(column: &Column, zone: Tz) -> PolarsResult<Self> {
         let cells = column.as_materialized_series().rechunk();
         Ok(match cells.dtype() {
@@ -57,11 +57,13 @@ impl Cells {
             number if number.is_integer() => {
                 Self::Integer(cells.strict_cast(&DataType::Int64)?.i64()?.clone())
             }
-            other => polars_bail!(InvalidOperation: "no answer has a column of type {other}"),
+            other => {
+                polars_bail!(InvalidOperation: "an answer cannot have a column of type {other}")
+            }
         })
     }
 
-    /// The cell of a row. What is no number (NaN, infinity) is null.
+    /// The cell of a row. NaN and infinity are null.
     pub(super) fn get(&self, row: usize) -> Value<'_> {
         match self {
             Self::Nothing => None,
@@ -79,12 +81,12 @@ impl Cells {
         .unwrap_or(Value::Null)
     }
 
-    /// Whether the column is aligned to the right.
+    /// Returns `true` if the column is aligned to the right.
     pub(super) fn is_number(&self) -> bool {
         matches!(self, Self::Integer(_) | Self::Float(_) | Self::Decimal(..))
     }
 
-    /// Whether the column holds texts, which may be cut short where there is no entry.
+    /// Returns `true` for a column of texts, which may be truncated to fit a screen.
     pub(super) fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
@@ -95,7 +97,7 @@ fn date(days: i32) -> Option<NaiveDate> {
 }
 
 impl Value<'_> {
-    /// Writes the value as every text format has it, and nothing for a null.
+    /// Writes the exact value, and nothing for null.
     pub(super) fn write(self, out: &mut String) {
         // Writing to a String does not fail.
         let _ = match self {
@@ -103,7 +105,7 @@ impl Value<'_> {
             Self::Text(text) => out.write_str(text),
             Self::Boolean(yes) => write!(out, "{yes}"),
             Self::Integer(number) => write!(out, "{number}"),
-            // The shortest digits that read back as the same number.
+            // The shortest digits that parse to the same number.
             Self::Float(number) => write!(out, "{:?}", if number == 0.0 { 0.0 } else { number }),
             Self::Decimal(units, scale) => {
                 write_decimal(units, scale, 0, out);
@@ -118,7 +120,7 @@ impl Value<'_> {
     }
 }
 
-/// Writes a decimal with at least so many decimals, and further ones up to the last that is not 0.
+/// Writes a decimal without trailing zeros, but with at least `least` decimals.
 pub(super) fn write_decimal(units: i128, scale: usize, least: usize, out: &mut String) {
     if units < 0 {
         out.push('-');
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn floats_read_back_as_they_were() {
+    fn floats_round_trip() {
         for (number, text) in [
             (0.1 + 0.2, "0.30000000000000004"),
             (50.0, "50.0"),
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_stand_in_the_reporting_zone() {
+    fn instants_are_in_the_reporting_zone() {
         let at = |text: &str, zone: &str| {
             let utc = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap();
             written(Value::Instant(utc, zone.parse().unwrap()))
@@ -186,17 +188,18 @@ mod tests {
         assert_eq!(at("2025-06-01 02:00:00", "America/Bogota"), "2025-05-31T21:00:00-05:00");
         assert_eq!(at("2025-06-01 12:00:00", "Asia/Kathmandu"), "2025-06-01T17:45:00+05:45");
         assert_eq!(at("2025-01-01 12:00:00", "Europe/London"), "2025-01-01T12:00:00+00:00");
-        // One local hour, twice.
+        // The same local hour twice, at the end of DST.
         assert_eq!(at("2024-10-27 00:30:00", "Europe/Madrid"), "2024-10-27T02:30:00+02:00");
         assert_eq!(at("2024-10-27 01:30:00", "Europe/Madrid"), "2024-10-27T02:30:00+01:00");
-        // Madrid's own time then was 14 minutes and 44 seconds behind.
+        // Local mean time in Madrid was 14 minutes and 44 seconds behind UTC; offsets have whole
+        // minutes.
         assert_eq!(at("1890-01-01 12:00:00", "Europe/Madrid"), "1890-01-01T12:00:00+00:00");
-        // Before 1970, where microseconds count down.
+        // Microseconds before 1970 are negative.
         assert_eq!(at("1969-12-31 23:59:59.999999", "UTC"), "1969-12-31T23:59:59.999999Z");
     }
 
     #[test]
-    fn what_is_no_number_is_null() {
+    fn nan_and_infinity_are_null() {
         let column = Column::new("n".into(), [f64::NAN, f64::INFINITY, 1.0]);
         let cells = Cells::of(&column, Tz::UTC).unwrap();
         assert!(matches!(cells.get(0), Value::Null));

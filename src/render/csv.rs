@@ -1,8 +1,7 @@
-//! Comma-separated values by RFC 4180, with `\n` at the end of each record, and tab-separated ones
-//! with the same quotes.
+//! CSV by RFC 4180 with `\n` after each record, and TSV with the same quotes.
 //!
-//! A null is an empty field, an empty text is `""`. A cell that begins with `=` or `+` stays as
-//! it is, for it is what someone wrote, unless a [guard](super::guard) is asked for.
+//! Null is an empty field, an empty text is `""`. A cell that begins with `=` or `+` is not
+//! changed, unless a [guard](super::guard) is asked for.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -11,7 +10,7 @@ use super::Answer;
 use super::cells::Value;
 use super::guard::guarded;
 
-/// What stands between fields, and before some.
+/// The delimiter, and whether cells are guarded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delimited {
     delimiter: char,
@@ -22,7 +21,7 @@ impl Delimited {
     pub(super) const CSV: Self = Self { delimiter: ',', guarded: false };
     pub(super) const TSV: Self = Self { delimiter: '\t', guarded: false };
 
-    /// The same without formulas.
+    /// Guards cells against formulas.
     pub(super) fn guarded(self) -> Self {
         Self { guarded: true, ..self }
     }
@@ -33,7 +32,7 @@ impl Delimited {
     }
 }
 
-/// Writes the header and every row.
+/// Writes the header and all rows.
 pub(super) fn write(answer: &Answer, how: Delimited, out: &mut dyn Write) -> io::Result<()> {
     let mut record = String::new();
     for (at, name) in answer.names().enumerate() {
@@ -93,7 +92,7 @@ mod tests {
     use super::super::{Answer, Format, write_guarded};
 
     #[test]
-    fn every_type_has_its_spelling() {
+    fn every_type_is_written() {
         let expected = "\
             conversation_id,sessions,share_pct,spend,day,started_at,open\n\
             a,1234567,33.333333333333336,12.5,2025-06-01,2025-06-01T12:00:00Z,true\n\
@@ -103,20 +102,20 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_one_null_is_no_blank_line() {
+    fn single_null_is_not_a_blank_line() {
         let frame = df!("state" => [Some("sent"), None]).unwrap();
         let answer = Answer::plain(frame).unwrap();
         assert_eq!(written(&answer, Format::Csv), "state\nsent\n\"\"\n");
     }
 
     #[test]
-    fn an_empty_answer_keeps_its_columns() {
+    fn empty_answer_has_a_header() {
         let frame = df!("state" => Vec::<String>::new(), "n" => Vec::<i64>::new()).unwrap();
         assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Csv), "state,n\n");
     }
 
     #[test]
-    fn formulas_and_carriage_returns_survive() {
+    fn formulas_and_carriage_returns_are_kept() {
         let frame = df!("m" => ["=1+1", "a\r\nb", " x "], "n" => ["\t", "'", "-"]).unwrap();
         let expected = "m,n\n=1+1,\t\n\"a\r\nb\",'\n x ,-\n";
         assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Csv), expected);
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guarded_text_is_no_formula_and_a_number_is_one() {
+    fn guard_applies_to_texts_only() {
         let frame = df!("=n" => [-1i64, 2], "m" => ["=1+1", "'-x"]).unwrap();
         let answer = Answer::plain(frame).unwrap();
         for (format, expected) in [

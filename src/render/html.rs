@@ -1,4 +1,4 @@
-//! A page with a table: one file, which opens anywhere and asks nothing of any network.
+//! HTML: a page with one table, without network requests.
 
 use std::io::{self, Write};
 
@@ -25,7 +25,7 @@ th { position: sticky; top: 0; background: Canvas; }
 "#;
 const TAIL: &str = "</tbody>\n</table>\n</body>\n</html>\n";
 
-/// Writes the page with the header and every row.
+/// Writes the page with the header and all rows.
 pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(HEAD.as_bytes())?;
     let mut line = String::from("<thead>\n<tr>");
@@ -57,8 +57,8 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(TAIL.as_bytes())
 }
 
-/// Writes a text so that HTML shows it as it is, in content and in quoted attributes. What would not
-/// be seen, or would turn the text around it, is spelt out.
+/// Escapes a text for HTML content and quoted attributes. Invisible and direction-changing
+/// characters are spelt out.
 pub fn escape(text: &str, out: &mut String) {
     for c in visible(text).chars() {
         match c {
@@ -81,7 +81,7 @@ mod tests {
     use super::super::{Answer, Format};
 
     #[test]
-    fn every_type_has_its_spelling() {
+    fn every_type_is_written() {
         let page = written(&sample(), Format::Html);
         let (head, table) = page.split_once("<thead>\n").unwrap();
         assert!(head.starts_with("<!DOCTYPE html>\n") && !head.contains("http"), "{head}");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_no_markup() {
+    fn texts_are_escaped() {
         let frame = df!("m" => ["<script>alert(1)</script>"]).unwrap();
         let page = written(&Answer::plain(frame).unwrap(), Format::Html);
         assert!(page.contains("<td>&lt;script&gt;alert(1)&lt;/script&gt;</td>"), "{page}");

@@ -1,4 +1,4 @@
-//! One JSON array of objects, an object to a line. A decimal is a number with all its digits.
+//! JSON: an array with one object per line. Decimals are numbers with all of their digits.
 
 use std::io::{self, Write};
 
@@ -24,7 +24,7 @@ pub(super) fn keys(answer: &Answer) -> Vec<String> {
     answer.names().map(quoted).collect()
 }
 
-/// Writes one row as an object.
+/// Writes a row as an object.
 pub(super) fn push_object(answer: &Answer, keys: &[String], row: usize, text: &mut String) {
     text.push('{');
     for (at, (key, cells)) in keys.iter().zip(answer.cells()).enumerate() {
@@ -47,7 +47,7 @@ pub(super) fn push_object(answer: &Answer, keys: &[String], row: usize, text: &m
     text.push('}');
 }
 
-/// A text as a JSON string.
+/// Encodes a text as a JSON string.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -60,7 +60,7 @@ mod tests {
     use super::super::{Answer, Format};
 
     #[test]
-    fn every_type_has_its_spelling() {
+    fn every_type_is_written() {
         let expected = r#"[
 {"conversation_id":"a","sessions":1234567,"share_pct":33.333333333333336,"spend":12.5,"day":"2025-06-01","started_at":"2025-06-01T12:00:00Z","open":true},
 {"conversation_id":"b,\"c\"\nd","sessions":0,"share_pct":null,"spend":null,"day":null,"started_at":"2025-06-01T12:00:00.250000Z","open":false},
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_are_an_empty_array() {
+    fn empty_answer_is_an_empty_array() {
         let frame = df!("n" => Vec::<i64>::new()).unwrap();
         assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Json), "[]\n");
     }

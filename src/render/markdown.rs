@@ -1,4 +1,4 @@
-//! A Markdown table, as GitHub and most others read it.
+//! A Markdown table in GitHub's syntax.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use super::Answer;
 use super::cells::Value;
 use super::text::write_shown;
 
-/// Writes the header and every row.
+/// Writes the header and all rows.
 pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     let mut line = String::from("|");
     for name in answer.names() {
@@ -39,7 +39,7 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a text so that it is read as it stands. An underscore inside a word marks nothing up.
+/// Escapes Markdown syntax. An underscore inside a word needs no escape.
 fn push_literal(text: &str, line: &mut String) {
     let mut before = ' ';
     let mut rest = text.chars().peekable();
@@ -64,7 +64,7 @@ mod tests {
     use super::super::{Answer, Format};
 
     #[test]
-    fn every_type_has_its_spelling() {
+    fn every_type_is_written() {
         let expected = r#"| conversation_id | sessions | share_pct | spend | day | started_at | open |
 | --- | ---: | ---: | ---: | --- | --- | --- |
 | a | 1234567 | 33.33 | 12.50 | 2025-06-01 | 2025-06-01T12:00:00Z | true |
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_mark_up_is_escaped() {
+    fn markdown_syntax_is_escaped() {
         let frame = df!("m" => ["a|b", "*hola* _x_", "node_12", "<img>", "[a](b)"]).unwrap();
         let expected = r"| m |
 | --- |

@@ -1,4 +1,4 @@
-//! A response of Meta's API, which `load` reads back.
+//! A response of Meta's API, which `load` can read.
 //!
 //! ```text
 //! {"analytics":{"phone_numbers":["15550100"],"country_codes":["US"],"granularity":"DAY",
@@ -6,7 +6,7 @@
 //! {"pricing_analytics":{"data":[{"data_points":[…]}]},"id":"1001"}
 //! ```
 //!
-//! A point has the columns of the answer for keys, and leaves out what is null.
+//! A data point has a key for each column of the answer that is not null.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ use super::cells::Value;
 use super::json::quoted;
 use crate::error::{Error, Result};
 
-/// What stands around the points.
+/// The parts of a response around the data points.
 #[derive(Clone, Debug)]
 pub struct Response {
     field: &'static str,
@@ -34,10 +34,10 @@ pub struct Response {
 }
 
 impl Response {
-    /// What an envelope says, with what was met of accounts, lines and countries.
+    /// Combines the envelope of a question with the accounts, lines and countries found in the rows.
     ///
     /// # Errors
-    /// Points of more than one account.
+    /// Data points of more than one account.
     pub fn of(envelope: &Envelope, met: &DataFrame) -> Result<Self> {
         let met_in = |column: &str| -> Result<BTreeSet<String>> {
             let texts = met.column(column)?.str()?;
@@ -75,7 +75,7 @@ impl Response {
 /// Writes the response.
 pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     let Some(response) = &answer.response else {
-        return Err(Error::bug("an answer without what stands around it in a response"));
+        return Err(Error::bug("an answer without the envelope of its response"));
     };
     let [messages, _, _, templates] = FIELDS;
     let list = |words: &[String]| serde_json::Value::from(words).to_string();
@@ -108,7 +108,7 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// Writes one point. Of a template Meta tells clicks by button and costs by what they are for.
+/// Writes a data point. For templates, Meta lists clicks by button and costs by type.
 fn push_point(answer: &Answer, row: usize, of_a_template: bool, text: &mut String) {
     text.push('{');
     let mut is_first = true;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_stand_beside_their_lists() {
+    fn message_points_have_number_and_country_lists() {
         let frame = df![START => [0i64, 1], END => [1i64, 2], SENT => [Some(4i64), None]].unwrap();
         let response = Response::of(&envelope("analytics", &[]), &met(&[Some("7")])).unwrap();
         let answer = Answer::plain(frame).unwrap().within(response);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_has_lists_of_its_own() {
+    fn template_points_nest_clicks_and_costs() {
         let frame = df![
             START => [0i64], END => [1i64], TEMPLATE_ID => ["a\"b"], DELIVERED => [1i64], READ => [0i64],
             CLICKED => [2i64], COST => [0.5],
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_for_one_account() {
+    fn response_is_for_one_account() {
         let id = |wabas: &[&str], there: &[Option<&str>]| {
             let response = Response::of(&envelope("analytics", wabas), &met(there));
             response.map(|response| response.id)

@@ -1,4 +1,4 @@
-//! What an answer looks like: one module for each format.
+//! Output formats, one module each.
 //!
 //! | format | for | null | a rate of 1/3 |
 //! |---|---|---|---|
@@ -6,11 +6,11 @@
 //! | [`markdown`], [`html`] | a document | `–` | `33.33` |
 //! | [`csv`], tsv | spreadsheets and scripts | empty | `33.333333333333336` |
 //! | [`json`], [`ndjson`] | programs | `null` | `33.333333333333336` |
-//! | [`meta_json`] | what reads responses of Meta's API | left out | `0.333333` |
+//! | [`meta_json`] | readers of Meta's API responses | left out | `0.333333` |
 //! | [`parquet`], [`arrow`] | other engines | null | the same 64 bits |
 //!
-//! Text formats show instants as RFC 3339 in the reporting zone, parquet and arrow keep them as
-//! Timestamp(µs, UTC). The same answer is the same bytes, every time.
+//! Text formats write instants as RFC 3339 in the reporting time zone; Parquet and Arrow keep them as
+//! Timestamp(µs, UTC). Equal answers are equal bytes.
 
 mod arrow;
 mod cells;
@@ -44,10 +44,10 @@ pub use self::meta_json::Response;
 pub use self::table::Screen;
 pub use self::text::{visible, visible_lines};
 
-/// How an answer is written.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Lines and columns to look at.
+    /// A table for a terminal.
     Table,
     /// Comma-separated values, RFC 4180.
     Csv,
@@ -63,14 +63,14 @@ pub enum Format {
     Arrow,
     /// A Markdown table.
     Markdown,
-    /// A page with a table.
+    /// An HTML page with a table.
     Html,
     /// A response of Meta's API.
     MetaJson,
 }
 
 impl Format {
-    /// The format that a file's name asks for.
+    /// The format by a file's extension.
     ///
     /// ```
     /// use std::path::Path;
@@ -94,13 +94,13 @@ impl Format {
         })
     }
 
-    /// Whether a terminal cannot show it.
+    /// Returns `true` if a terminal cannot show it.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Parquet | Self::Arrow)
     }
 }
 
-/// An answer, ready to be written in any format.
+/// An answer that can be written in any format.
 pub struct Answer {
     frame: DataFrame,
     columns: Vec<OutputColumn>,
@@ -109,10 +109,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Puts rows and what is known of their columns together. Instants are shown in the zone.
+    /// Combines rows with the description of their columns. Instants are shown in the time zone.
     ///
     /// # Errors
-    /// Columns that are not those of the frame, or of a type that no answer has.
+    /// Columns that the frame lacks, or of a type that no answer has.
     pub fn new(frame: &DataFrame, columns: Vec<OutputColumn>, zone: Tz) -> PolarsResult<Self> {
         let frame = frame.select(columns.iter().map(|column| column.name))?;
         let cells: PolarsResult<_> =
@@ -120,13 +120,13 @@ impl Answer {
         Ok(Self { cells: cells?, frame, columns, response: None })
     }
 
-    /// The same as what a response of Meta's API holds.
+    /// Adds the envelope of a response of Meta's API.
     #[must_use]
     pub fn within(self, response: Response) -> Self {
         Self { response: Some(response), ..self }
     }
 
-    /// Whether a column names people.
+    /// Returns `true` if a column names people.
     pub fn names_people(&self) -> bool {
         self.columns.iter().any(OutputColumn::names_people)
     }
@@ -147,14 +147,14 @@ impl Answer {
         &self.cells
     }
 
-    /// What is known of each column, what it means to a person, and its cells.
+    /// Each column with its meaning to a reader and its cells.
     fn described(&self) -> impl Iterator<Item = (&OutputColumn, Meaning, &Cells)> {
         let columns = self.columns.iter().zip(&self.cells);
         columns.map(|(column, cells)| (column, Meaning::within(column, &self.columns), cells))
     }
 }
 
-/// Writes an answer. A table is as wide as it needs to be: see [`write_screen`].
+/// Writes an answer. A table is as wide as its content: see [`write_screen`].
 ///
 /// # Errors
 /// Those of writing.
@@ -174,9 +174,8 @@ pub fn write(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()>
     Ok(())
 }
 
-/// Writes an answer as csv or tsv in which no text is a formula to a spreadsheet: a quote stands
-/// before one that begins with `=`, `+`, `-`, `@`, a tab or a carriage return. Numbers stay as they
-/// are, and so do other formats.
+/// Writes CSV or TSV that is safe for spreadsheets: a text that begins with `=`, `+`, `-`, `@`, a tab or
+/// a carriage return gets a quote before it. Numbers and other formats do not change.
 ///
 /// # Errors
 /// Those of writing.
@@ -205,7 +204,7 @@ mod tests {
     use super::*;
 
     impl Answer {
-        /// An answer in UTC whose columns are of the types that the frame has.
+        /// An answer in UTC, with columns of the frame's types.
         pub(super) fn plain(frame: DataFrame) -> PolarsResult<Self> {
             let columns = frame.columns().iter().map(|column| {
                 let name: &'static str = column.name().to_string().leak();
@@ -224,7 +223,7 @@ mod tests {
         }
     }
 
-    /// Every type, with nulls and what is hard to write.
+    /// All types, with nulls and edge cases.
     pub(super) fn sample() -> Answer {
         let spend = Column::new("spend".into(), [Some(12_500_000i128), None, Some(-1)]);
         let spend = spend.as_materialized_series().clone().into_decimal(18, 6).unwrap();
@@ -253,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_were_not_declared_are_left_out() {
+    fn undeclared_columns_are_left_out() {
         let frame = df!("a" => [1i64], "b" => [2i64]).unwrap();
         let answer = Answer::new(&frame, vec![OutputColumn::count("b")], Tz::UTC).unwrap();
         assert_eq!(written(&answer, Format::Csv), "b\n2\n");
     }
 
     #[test]
-    fn rows_in_several_pieces_are_read_as_one() {
+    fn chunked_frames_are_read_as_one() {
         let mut frame = df!("a" => [1i64, 2]).unwrap();
         frame.vstack_mut(&df!("a" => [3i64]).unwrap()).unwrap();
         assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Csv), "a\n1\n2\n3\n");

@@ -1,4 +1,4 @@
-//! JSON lines: one object per row, nothing between them.
+//! JSON Lines: one object per row.
 
 use std::io::{self, Write};
 
@@ -25,14 +25,14 @@ mod tests {
     use super::super::{Answer, Format};
 
     #[test]
-    fn a_row_is_a_line_whatever_it_says() {
+    fn row_is_one_line_whatever_its_text() {
         let frame = df!("m" => [Some("a\nb\u{1b}"), None], "n" => [1i64, 2]).unwrap();
         let expected = "{\"m\":\"a\\nb\\u001b\",\"n\":1}\n{\"m\":null,\"n\":2}\n";
         assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Ndjson), expected);
     }
 
     #[test]
-    fn no_rows_are_no_lines() {
+    fn empty_answer_has_no_lines() {
         let frame = df!("n" => Vec::<i64>::new()).unwrap();
         assert_eq!(written(&Answer::plain(frame).unwrap(), Format::Ndjson), "");
     }

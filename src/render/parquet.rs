@@ -1,4 +1,4 @@
-//! Parquet, compressed with zstd: the types as they are, instants as Timestamp(µs, UTC).
+//! Parquet, compressed with zstd: native types, instants as Timestamp(µs, UTC).
 
 use std::io::Write;
 
@@ -22,7 +22,7 @@ mod tests {
     use super::super::{Format, write};
 
     #[test]
-    fn types_and_values_read_back_as_they_were() {
+    fn types_and_values_round_trip() {
         let answer = sample();
         let mut file = Vec::new();
         write(&answer, Format::Parquet, &mut file).unwrap();

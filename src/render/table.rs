@@ -1,4 +1,4 @@
-//! A table to look at.
+//! A table for a terminal or a text file.
 //!
 //! ```text
 //!  conversation_id │ last_node_id      │ sessions │ share_pct
@@ -6,11 +6,12 @@
 //!  417             │ ask-for-the-size  │    1,204 │     61.05
 //! ```
 //!
-//! On a screen it fits: names are broken after an underscore, then long texts are cut short, and
-//! where that does not do every row becomes a list of its cells. Numbers are never cut.
+//! On a screen, a table fits the width: names break after underscores, then long texts are
+//! truncated, and if that is not enough each row becomes a list of its cells. Numbers are never
+//! truncated.
 //!
-//! In a file or a pipe nothing is cut. A long text stands whole, and what follows it stands further to
-//! the right in its own row alone: padding a million rows to it would make gigabytes of blanks.
+//! In a file or a pipe nothing is truncated. A long text only moves the rest of its own row:
+//! padding all rows to it could take gigabytes.
 
 use std::io::{self, Write};
 
@@ -26,10 +27,10 @@ use super::Answer;
 use super::cells::{Cells, Value};
 use super::text::{Meaning, write_shown};
 
-/// Below this many columns of the screen a text says too little to be worth cutting further.
+/// Texts are not truncated to fewer characters.
 const LEAST_TEXT: usize = 12;
 
-/// A longer cell of a file stands out of its column.
+/// A longer cell of a file is not padded to.
 const MOST_PADDED: usize = 100;
 
 const STYLE: TableStyle = NOTHING
@@ -37,17 +38,18 @@ const STYLE: TableStyle = NOTHING
     .header_separator(LineStyle::none().fill('─').junction('┼'))
     .content_lines(ContentLineStyle::none().junction('│'));
 
-/// Where a table is shown. The default is a file or a pipe: any width, no colour.
+/// The width and colours of the output. The default is that of a file or pipe: unlimited, no
+/// colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Screen {
-    /// How many characters fit side by side, if that is limited.
+    /// The width in characters, if limited.
     pub width: Option<usize>,
-    /// Whether it knows bold letters.
+    /// `true` if it supports bold text.
     pub bold: bool,
 }
 
 impl Screen {
-    /// The terminal that standard output is, or a pipe.
+    /// The screen of standard output.
     pub fn stdout() -> Self {
         let terminal = Table::new();
         let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
@@ -55,11 +57,11 @@ impl Screen {
     }
 }
 
-/// Writes the names and every row.
+/// Writes the header and all rows.
 pub(super) fn write(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
-    let columns: Vec<Shown> = answer
+    let columns: Vec<ShownColumn> = answer
         .described()
-        .map(|(column, meaning, cells)| Shown::of(column, meaning, cells, answer.rows()))
+        .map(|(column, meaning, cells)| ShownColumn::of(column, meaning, cells, answer.rows()))
         .collect();
     match screen.width {
         None => draw_whole(&columns, screen, out),
@@ -70,17 +72,17 @@ pub(super) fn write(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io:
     }
 }
 
-/// A column as it is shown.
-struct Shown {
+/// A formatted column.
+struct ShownColumn {
     name: &'static str,
     cells: Vec<String>,
-    /// The widest cell, without the name.
+    /// The width of the widest cell, without the name.
     width: usize,
     is_number: bool,
     is_text: bool,
 }
 
-impl Shown {
+impl ShownColumn {
     fn of(column: &OutputColumn, meaning: Meaning, cells: &Cells, rows: usize) -> Self {
         let is_amount = cells.is_number() && meaning == Meaning::Amount;
         let shown: Vec<String> = (0..rows)
@@ -101,24 +103,24 @@ impl Shown {
         }
     }
 
-    /// The widest part of the name that cannot be broken.
+    /// The width of the longest part of the name that cannot be broken.
     fn least_name(&self) -> usize {
         self.name.split_inclusive('_').map(UnicodeWidthStr::width).max().unwrap_or(0)
     }
 }
 
-/// Every column as wide as its widest cell.
-fn natural(columns: &[Shown]) -> Vec<usize> {
+/// The widths at which no cell is truncated.
+fn natural(columns: &[ShownColumn]) -> Vec<usize> {
     columns.iter().map(|column| column.width.max(column.name.width())).collect()
 }
 
-/// How wide a table of these columns is: a blank on each side of a cell, a line between cells.
+/// The width of a table: cells with a space on both sides, and lines between them.
 fn total(widths: &[usize]) -> usize {
     widths.iter().map(|width| width + 3).sum::<usize>().saturating_sub(1)
 }
 
-/// Widths that fit the screen, if there are any.
-fn fit(columns: &[Shown], screen: usize) -> Option<Vec<usize>> {
+/// Widths that fit the screen, if possible.
+fn fit(columns: &[ShownColumn], screen: usize) -> Option<Vec<usize>> {
     let mut widths = natural(columns);
     if total(&widths) <= screen {
         return Some(widths);
@@ -126,13 +128,13 @@ fn fit(columns: &[Shown], screen: usize) -> Option<Vec<usize>> {
     for (column, width) in columns.iter().zip(&mut widths) {
         *width = column.width.max(column.least_name());
     }
-    // The widest text gives way first, down to what the next one has.
+    // The widest text shrinks first, to the width of the next one.
     loop {
         let over = total(&widths).saturating_sub(screen);
         if over == 0 {
             return Some(widths);
         }
-        let least = |column: &Shown| column.least_name().max(LEAST_TEXT);
+        let least = |column: &ShownColumn| column.least_name().max(LEAST_TEXT);
         let can_shrink = |at: &usize| columns[*at].is_text && widths[*at] > least(&columns[*at]);
         let widest = (0..columns.len()).filter(can_shrink).max_by_key(|at| widths[*at])?;
         let next = (0..columns.len())
@@ -145,8 +147,8 @@ fn fit(columns: &[Shown], screen: usize) -> Option<Vec<usize>> {
     }
 }
 
-/// Every cell as it is, in columns as wide as their cells, but for those that are very long.
-fn draw_whole(columns: &[Shown], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+/// Writes all cells whole, in columns as wide as their cells, except very long ones.
+fn draw_whole(columns: &[ShownColumn], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     let within = |width: &usize| *width <= MOST_PADDED;
     let widths: Vec<usize> = columns
         .iter()
@@ -178,19 +180,19 @@ fn draw_whole(columns: &[Shown], screen: Screen, out: &mut dyn Write) -> io::Res
     Ok(())
 }
 
-/// Adds a cell, and what is to stand around its text, to a line of others.
-fn push_padded(line: &mut String, column: &Shown, shown: (&str, &str, &str), width: usize) {
+/// Adds a padded cell to a line, with escape codes around its text.
+fn push_padded(line: &mut String, column: &ShownColumn, shown: (&str, &str, &str), width: usize) {
     if !line.is_empty() {
         line.push('│');
     }
     let (before, text, after) = shown;
-    let room = " ".repeat(width.saturating_sub(text.width()));
-    let (left, right) = if column.is_number { (&*room, "") } else { ("", &*room) };
+    let padding = " ".repeat(width.saturating_sub(text.width()));
+    let (left, right) = if column.is_number { (&*padding, "") } else { ("", &*padding) };
     line.extend([" ", left, before, text, after, right, " "]);
 }
 
 fn draw(
-    columns: &[Shown],
+    columns: &[ShownColumn],
     widths: &[usize],
     screen: Screen,
     out: &mut dyn Write,
@@ -224,20 +226,20 @@ fn draw(
     Ok(())
 }
 
-/// Every row as a list of names and cells.
-fn list(columns: &[Shown], screen: usize, out: &mut dyn Write) -> io::Result<()> {
+/// Writes each row as a list of names and cells.
+fn list(columns: &[ShownColumn], screen: usize, out: &mut dyn Write) -> io::Result<()> {
     let names = columns.iter().map(|column| column.name.width()).max().unwrap_or(0);
-    let room = screen.saturating_sub(names + 4).max(LEAST_TEXT);
+    let width = screen.saturating_sub(names + 4).max(LEAST_TEXT);
     for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
         writeln!(out, "─ row {} ─", grouped(row as u64 + 1))?;
         for column in columns {
-            writeln!(out, " {:names$} │ {}", column.name, elided(&column.cells[row], room))?;
+            writeln!(out, " {:names$} │ {}", column.name, elided(&column.cells[row], width))?;
         }
     }
     Ok(())
 }
 
-/// A name over as many lines as it takes, each broken after an underscore.
+/// Breaks a name after underscores.
 fn broken(name: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut line = 0;
@@ -252,7 +254,7 @@ fn broken(name: &str, width: usize) -> String {
     lines
 }
 
-/// A text that is at most so wide, with `…` where it was cut.
+/// Truncates a text to a width, marked by `…`.
 fn elided(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -263,7 +265,7 @@ fn elided(text: &str, width: usize) -> String {
         used <= width
     });
     let mut kept: String = kept.collect();
-    // A joiner with nothing to join to would swallow the mark.
+    // A trailing zero-width joiner would swallow the mark.
     kept.truncate(kept.trim_end_matches(['\u{200d}', ' ']).len());
     kept.push('…');
     kept
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_the_whole_table() {
+    fn pipe_gets_the_whole_table() {
         let expected = r#" conversation_id │  sessions │ share_pct │     spend │ day        │ started_at                  │ open
 ─────────────────┼───────────┼───────────┼───────────┼────────────┼─────────────────────────────┼───────
  a               │ 1,234,567 │     33.33 │     12.50 │ 2025-06-01 │ 2025-06-01T12:00:00Z        │ true
@@ -297,10 +299,10 @@ mod tests {
     }
 
     proptest! {
-        /// However long a cell is, a file has every cell whole, and no blanks to speak of: each row
-        /// takes its own cells, and for every column as much as cells are padded at most.
+        /// A file has every cell whole, however long, and little padding: each row is as long as
+        /// its cells, plus at most the padding limit for every column.
         #[test]
-        fn a_long_cell_costs_its_own_row_alone(
+        fn long_cell_widens_only_its_own_row(
             texts in prop::collection::vec("[a-zé]{0,9}|[a-z]{101,3000}", 1..40),
         ) {
             let numbers: Vec<i64> = (0..).take(texts.len()).collect();
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn names_break_before_texts_are_cut() {
+    fn names_break_before_texts_are_truncated() {
         let expected = r" conversation_ │ last_node_id                                 │      avg_ │ sessions
  id            │                                              │ duration_ │
                │                                              │   seconds │
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_and_numbers_are_not() {
+    fn long_texts_are_truncated_numbers_are_not() {
         let expected = r" conversation_ │ last_node_id        │      avg_ │ sessions
  id            │                     │ duration_ │
                │                     │   seconds │
@@ -350,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_screen_gets_lists() {
+    fn narrow_screen_gets_lists() {
         let expected = "\
 ─ row 1 ─
  conversation_id      │ 417
@@ -367,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn no_screen_is_overrun() {
+    fn lines_never_exceed_the_screen() {
         for answer in [flows(), sample()] {
             for width in 45..160 {
                 let text = on_screen(&answer, width);
@@ -379,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_reaches_the_terminal_that_it_would_obey() {
+    fn control_characters_are_spelt_out() {
         let frame = df!("message" => ["\u{1b}[2J\u{1b}]0;x\u{7}", "a\u{202e}b\r\n"]).unwrap();
         let text = on_screen(&Answer::plain(frame).unwrap(), 80);
         assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{text}");
@@ -387,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_bold_where_that_is_known() {
+    fn header_is_bold_if_supported() {
         let mut out = Vec::new();
         write_screen(&flows(), Screen { width: Some(200), bold: true }, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();

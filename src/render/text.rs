@@ -1,12 +1,12 @@
-//! How a cell is shown to a person: in a table, in Markdown and in HTML.
+//! How a cell is shown to a reader, in tables, Markdown and HTML.
 //!
-//! | a column of | in csv | shown |
+//! | a column of | in CSV | shown |
 //! |---|---|---|
 //! | rates | `33.333333333333336` | `33.33` |
 //! | seconds | `7500.0` | `2h 05m` |
 //! | countries | `CO` | `Colombia` |
-//! | words of a list | `blocked_or_outdated` | `Blocked or outdated` |
-//! | seconds since 1970 | `1748736000` | `1748736000`: no number of things |
+//! | enumerated values | `blocked_or_outdated` | `Blocked or outdated` |
+//! | seconds since 1970 | `1748736000` | `1748736000`, without digit groups |
 
 use std::borrow::Cow;
 
@@ -17,28 +17,29 @@ use wabalake_queries::query::{OutputColumn, Type};
 
 use super::cells::{Value, write_decimal};
 
-/// What stands for a null.
+/// Stands for null.
 const NULL: &str = "–";
 
-/// What the values of a column are to a person.
+/// The meaning of a column to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// A number of things, or an amount: its digits stand in groups.
+    /// A count or an amount, with digit groups.
     Amount,
-    /// A number that names something.
+    /// A number that identifies something.
     Name,
-    /// A length of time, in so many seconds.
+    /// A duration in units of so many seconds.
     Duration(u32),
-    /// A country's code.
+    /// A country code.
     Country,
-    /// One of a list of words.
+    /// An enumerated value.
     Word,
     /// Anything else.
     Plain,
 }
 
 impl Meaning {
-    /// Beside the columns of its answer: a code that has its name beside it stays one.
+    /// The meaning of a column in its answer: a country code beside the country's name stays a
+    /// code.
     pub(super) fn within(column: &OutputColumn, columns: &[OutputColumn]) -> Self {
         let is_named = || columns.iter().any(|beside| beside.name == messages::COUNTRY_NAME);
         match Self::of(column) {
@@ -65,8 +66,8 @@ impl Meaning {
     }
 }
 
-/// Writes a cell to be looked at: rates with two decimals, lengths of time in their largest units,
-/// names that a person reads, texts on one line without anything that a terminal would obey.
+/// Writes a cell for a reader: rates with two decimals, durations in their two largest units,
+/// labels for codes, and texts on one line without control characters.
 pub(super) fn write_shown(
     meaning: Meaning,
     column: &OutputColumn,
@@ -94,8 +95,8 @@ pub(super) fn write_shown(
     }
 }
 
-/// A word of a list as a person writes it: `in_process` and `IN_PROCESS` as `In process`,
-/// `In Flow` as it is.
+/// An enumerated value as a label: `in_process` and `IN_PROCESS` as `In process`, `In Flow`
+/// unchanged.
 fn spelt(word: &str) -> String {
     let is_shouted = !word.contains(|c: char| c.is_lowercase());
     let mut spelt = if is_shouted { word.to_lowercase() } else { word.to_owned() };
@@ -104,7 +105,7 @@ fn spelt(word: &str) -> String {
     spelt.get(..first).map(str::to_uppercase).unwrap_or_default() + &spelt[first..]
 }
 
-/// A text with its control characters, line ends, changes of direction and what has no width spelt out.
+/// Spells out control characters, line ends, changes of direction and characters without width.
 ///
 /// ```
 /// use wabalake::render::visible;
@@ -126,7 +127,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// The same for a text whose own line ends are layout and stay.
+/// Like [`visible`], for a text whose line ends are layout.
 ///
 /// ```
 /// use wabalake::render::visible_lines;
@@ -140,8 +141,8 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n").into()
 }
 
-/// Whether a character would move the cursor, end the line, turn what follows around or not be seen
-/// at all. Joiners are part of words and emoji.
+/// Returns `true` for a character that moves the cursor, ends the line, changes the direction or is
+/// invisible. Joiners are part of words and emoji.
 fn disturbs(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -166,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn a_code_beside_its_name_stays_a_code() {
+    fn code_beside_its_name_stays_a_code() {
         let columns = [OutputColumn::country("country"), OutputColumn::term("country_name")];
         assert_eq!(Meaning::within(&columns[0], &columns), Meaning::Plain);
         assert_eq!(Meaning::within(&columns[0], &columns[..1]), Meaning::Country);
     }
 
     #[test]
-    fn rates_have_two_decimals_and_no_negative_nothing() {
+    fn rates_have_two_decimals_and_no_negative_zero() {
         let pct = |number| shown(OutputColumn::pct("p"), Value::Float(number));
         assert_eq!(pct(100.0 / 3.0), "33.33");
         assert_eq!(pct(3_600.0), "3600.00");
@@ -182,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_time_have_their_two_largest_units() {
+    fn durations_have_their_two_largest_units() {
         assert_eq!(shown(OutputColumn::seconds("s"), Value::Float(7_500.0)), "2h 05m");
         assert_eq!(shown(OutputColumn::minutes("m"), Value::Float(125.0)), "2h 05m");
     }
 
     #[test]
-    fn names_are_those_that_a_person_reads() {
+    fn codes_are_shown_as_labels() {
         for (column, value, text) in [
             ("country", "CO", "Colombia"),
             ("country", "US", "United States"),
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn money_has_two_decimals_and_those_it_needs() {
+    fn money_has_at_least_two_decimals() {
         let shown = |units| shown(OutputColumn::money("spend"), Value::Decimal(units, 6));
         assert_eq!(shown(12_500_000), "12.50");
         assert_eq!(shown(-1), "-0.000001");

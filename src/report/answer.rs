@@ -1,7 +1,7 @@
-//! An answer as the page reads it, column by column.
+//! An answer, read by the page column by column.
 //!
-//! A column that the answer has not, or that is of another type than the page takes it for, is a
-//! bug: no part of a page is left empty without a word.
+//! Reading a missing column, or one of another type, is a bug: the page never leaves a part empty
+//! silently.
 
 use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
@@ -11,12 +11,12 @@ use wabalake_queries::query::{OutputColumn, Type};
 use super::Section;
 use super::figures::{Unit, label};
 use super::html::Html;
-use super::tables::Shown;
+use super::tables::TableColumn;
 use crate::error::{Error, Result};
 
-/// An answer to be shown.
+/// The answer of a query.
 #[derive(Clone)]
-pub(super) struct Answered {
+pub(super) struct QueryAnswer {
     /// The query's name.
     pub(super) query: &'static str,
     pub(super) columns: Vec<OutputColumn>,
@@ -26,42 +26,42 @@ pub(super) struct Answered {
     pub(super) command: String,
 }
 
-impl Answered {
+impl QueryAnswer {
     pub(super) fn height(&self) -> usize {
         self.rows.height()
     }
 
-    /// A column's values as texts.
+    /// A column as texts.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<Option<String>>> {
         let column = self.cast(name, &DataType::String, |_| true)?;
         Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())
     }
 
-    /// Names in the words of programs as a person reads them.
+    /// A column of identifiers as labels.
     pub(super) fn labels(&self, name: &str) -> Result<Vec<Option<String>>> {
         let names = self.texts(name)?.into_iter();
         Ok(names.map(|name| name.as_deref().map(label)).collect())
     }
 
-    /// A column's values as dates.
+    /// A column as dates.
     pub(super) fn dates(&self, name: &str) -> Result<Vec<Option<NaiveDate>>> {
         let column = self.cast(name, &DataType::Date, |of| of == Type::Date)?;
         Ok(column.date()?.as_date_iter().collect())
     }
 
-    /// A column's values as numbers.
+    /// A column as numbers.
     pub(super) fn numbers(&self, name: &str) -> Result<Vec<Option<f64>>> {
         let numeric = |of| matches!(of, Type::Integer | Type::Float);
         Ok(self.cast(name, &DataType::Float64, numeric)?.f64()?.iter().collect())
     }
 
-    /// A column's values as amounts in millionths.
+    /// A column of amounts, in millionths.
     pub(super) fn amounts(&self, name: &str) -> Result<Vec<Option<i128>>> {
         let column = self.cast(name, &Type::Money.data_type(), |of| of == Type::Money)?;
         Ok(column.decimal()?.physical().iter().collect())
     }
 
-    /// A column's instants in the page's zone, to the minute: they sort as they read.
+    /// A column of instants in the page's time zone, to the minute, in a form that sorts.
     pub(super) fn times(&self, name: &str) -> Result<Vec<Option<String>>> {
         let micros = self.cast(name, &DataType::Int64, |of| of == Type::Instant)?;
         let show = |at: Option<i64>| {
@@ -76,7 +76,7 @@ impl Answered {
         Ok(self.numbers(name)?.into_iter().flatten().sum())
     }
 
-    /// A column's numbers by the dates of another, in the order of these dates.
+    /// The numbers of a column at the given dates, by the dates of another column.
     pub(super) fn along(
         &self,
         dates: &str,
@@ -89,37 +89,43 @@ impl Answered {
         Ok(starts.iter().map(|start| found.get(start).copied()).collect())
     }
 
-    /// A column under a title, as its type and unit are read.
-    pub(super) fn shown(&self, title: &'static str, name: &str) -> Result<Shown> {
+    /// A table column, formatted by its type and unit.
+    pub(super) fn shown(&self, title: &'static str, name: &str) -> Result<TableColumn> {
         let column = self.column(name)?;
         let unit = match (column.of, column.unit) {
             (Type::Integer, _) => Unit::Count,
             (Type::Float, Some("%")) => Unit::Percent,
             (Type::Float, Some("s")) => Unit::Seconds,
             (Type::Float, None) => Unit::Number,
-            (Type::Instant, _) => return Ok(Shown::texts(title, self.times(name)?)),
+            (Type::Instant, _) => return Ok(TableColumn::texts(title, self.times(name)?)),
             (Type::Float | Type::Money, _) => return Err(self.misread(name)),
-            _ => return Ok(Shown::texts(title, self.texts(name)?)),
+            _ => return Ok(TableColumn::texts(title, self.texts(name)?)),
         };
-        Ok(Shown::figures(title, unit, self.numbers(name)?))
+        Ok(TableColumn::figures(title, unit, self.numbers(name)?))
     }
 
-    /// The same, the greater its figures the darker.
-    pub(super) fn shaded(&self, title: &'static str, name: &str) -> Result<Shown> {
+    /// Like [`Self::shown`], shaded by its numbers.
+    pub(super) fn shaded(&self, title: &'static str, name: &str) -> Result<TableColumn> {
         let greatest = self.numbers(name)?.into_iter().flatten().fold(0.0, f64::max);
         Ok(self.shown(title, name)?.shaded(greatest))
     }
 
-    /// A column of amounts, each with its currency, under a title.
-    pub(super) fn money(&self, title: &'static str, name: &str, currency: &str) -> Result<Shown> {
-        Ok(Shown::money(title, self.amounts(name)?, self.texts(currency)?))
+    /// A table column of amounts with their currencies.
+    pub(super) fn money(
+        &self,
+        title: &'static str,
+        name: &str,
+        currency: &str,
+    ) -> Result<TableColumn> {
+        Ok(TableColumn::money(title, self.amounts(name)?, self.texts(currency)?))
     }
 
     pub(super) fn section(self, id: &'static str, title: &'static str, body: Html) -> Section {
         Section { id, title, about: self.about.to_owned(), command: Some(self.command), body }
     }
 
-    /// The same where the query's own words are about its columns, which the page does not name.
+    /// Like [`Self::section`], with a description in place of the query's, which names columns that
+    /// the page does not show.
     pub(super) fn section_about(
         self,
         id: &'static str,
@@ -135,7 +141,7 @@ impl Answered {
         column.ok_or_else(|| self.misread(name))
     }
 
-    /// The values of a column of a type that fits, as `data_type`.
+    /// Casts a column to `data_type`, if its type fits.
     fn cast(&self, name: &str, data_type: &DataType, fits: fn(Type) -> bool) -> Result<Column> {
         if !fits(self.column(name)?.of) {
             return Err(self.misread(name));
@@ -146,7 +152,9 @@ impl Answered {
 
     fn misread(&self, name: &str) -> Error {
         let query = self.query;
-        Error::bug(format!("the page reads `{name}` of `{query}`, which is no such column of it"))
+        Error::bug(format!(
+            "the page reads `{name}` of `{query}`, which has no such column of that type"
+        ))
     }
 }
 
@@ -154,11 +162,11 @@ impl Answered {
 mod tests {
     use super::*;
 
-    fn answered() -> Answered {
+    fn answered() -> QueryAnswer {
         let columns =
             vec![OutputColumn::text("node"), OutputColumn::pct("share"), OutputColumn::date("day")];
         let rows = df!["node" => ["1"], "share" => [50.0], "day" => [20_000]].unwrap().lazy();
-        Answered {
+        QueryAnswer {
             query: "drop-off",
             columns,
             rows: rows.with_column(col("day").cast(DataType::Date)).collect().unwrap(),
@@ -179,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_the_answer_has_not_is_a_bug() {
+    fn missing_column_is_a_bug() {
         let answered = answered();
         let errors = [
             answered.texts("gone").err(),

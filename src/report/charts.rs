@@ -1,20 +1,20 @@
-//! Charts: shapes in SVG that stretch with the page, words in HTML that do not.
+//! Charts: SVG shapes that stretch with the page, and HTML texts that do not.
 //!
 //! ```text
 //! 200 │    ▂ ▄ █      a trend: columns or lines over days, weeks or months
-//!   0 │▁ ▃ █ █ █      what is under the pointer is said in words (`data-tip`)
+//!   0 │▁ ▃ █ █ █      the value under the pointer is a tooltip (`data-tip`)
 //!      1 May    5 May
 //! ```
 //!
-//! Every chart says in words what it shows (`aria-label`), and stands beside a table with the same
-//! figures. Lines differ by how they are dashed, not by colour alone.
+//! Each chart describes itself for screen readers (`aria-label`), and a table beside it has the same
+//! numbers. Lines differ by their dashes, not only by colour.
 
 use std::fmt::Write as _;
 
 use super::figures::{NOTHING, Unit};
 use super::html::Html;
 
-/// How wide and high a field is, in its own units.
+/// The size of a plot, in SVG units.
 const WIDE: f64 = 1000.0;
 const HIGH: f64 = 200.0;
 
@@ -26,19 +26,19 @@ pub(super) enum Draw {
     Dashes,
 }
 
-/// What is drawn over time.
+/// A series of a trend.
 pub(super) struct Series {
     pub(super) name: &'static str,
     pub(super) draw: Draw,
-    /// One for each place on the axis.
+    /// One number for each place on the axis.
     pub(super) figures: Vec<Option<f64>>,
 }
 
-/// Series over one axis of time.
+/// One or more series over a time axis.
 pub(super) struct Trend<'a> {
     pub(super) title: String,
     pub(super) unit: Unit,
-    /// What the axis says of each place.
+    /// The label of each place on the axis.
     pub(super) places: &'a [String],
     pub(super) series: Vec<Series>,
 }
@@ -97,7 +97,7 @@ impl Trend<'_> {
                         } else if after {
                             html.raw("M").at(x(place)).raw(" ").at(y(*figure));
                         } else {
-                            // Alone, it is a dash.
+                            // A single point is drawn as a dash.
                             let reach = WIDE / count * 0.3;
                             html.raw("M").at(x(place) - reach).raw(" ").at(y(*figure));
                             html.raw("h").at(2.0 * reach);
@@ -137,7 +137,7 @@ impl Trend<'_> {
         html
     }
 
-    /// What the chart shows, to somebody who does not see it.
+    /// A description of the chart for screen readers.
     fn words(&self) -> String {
         let mut words = format!("{}.", self.title);
         for series in &self.series {
@@ -175,7 +175,7 @@ impl Draw {
     }
 }
 
-/// A line as small as a word.
+/// A sparkline.
 pub(super) fn spark(figures: &[Option<f64>]) -> Html {
     let mut html = Html::new();
     let known = || figures.iter().flatten().copied();
@@ -199,17 +199,17 @@ pub(super) fn spark(figures: &[Option<f64>]) -> Html {
     html
 }
 
-/// One bar of several.
+/// A bar of a bar chart.
 pub(super) struct Bar {
     pub(super) name: String,
     pub(super) figure: f64,
-    /// What stands behind the bar.
+    /// The text beside the bar.
     pub(super) shown: String,
-    /// More about it, under its name.
+    /// A note under its name.
     pub(super) note: Option<String>,
 }
 
-/// Bars one below the other, the longest as long as there is entry.
+/// A bar chart; the longest bar takes the whole width.
 pub(super) fn bars(bars: &[Bar]) -> Html {
     let mut html = Html::new();
     let most = bars.iter().map(|bar| bar.figure).fold(0.0, f64::max).max(1e-9);
@@ -228,7 +228,7 @@ pub(super) fn bars(bars: &[Bar]) -> Html {
     html
 }
 
-/// A share and where it may truly lie.
+/// A share and its confidence interval.
 pub(super) struct Interval {
     pub(super) name: String,
     pub(super) share: Option<f64>,
@@ -236,7 +236,7 @@ pub(super) struct Interval {
     pub(super) note: String,
 }
 
-/// Intervals one below the other over one axis.
+/// Confidence intervals on one axis.
 pub(super) fn intervals(title: &str, rows: &[Interval]) -> Html {
     let mut html = Html::new();
     let most = rows.iter().filter_map(|row| row.ends.map(|ends| ends.1)).fold(0.0, f64::max);
@@ -270,7 +270,7 @@ pub(super) fn intervals(title: &str, rows: &[Interval]) -> Html {
     html
 }
 
-/// A field of shades, a row for each weekday and a column for each hour.
+/// A heat map with a row for each weekday and a column for each hour.
 pub(super) fn hours(title: &str, figures: &[[f64; 24]; 7]) -> Html {
     const DAYS: [&str; 7] =
         ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -309,7 +309,7 @@ pub(super) fn hours(title: &str, figures: &[[f64; 24]; 7]) -> Html {
     html
 }
 
-/// Days one after the other, those that have rows filled.
+/// A strip of days, filled for those with rows.
 pub(super) fn strip(has: &[bool], said: &str) -> Html {
     let mut html = Html::new();
     let width = 1000.0 / has.len().max(1) as f64;
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trend_is_drawn_and_said() {
+    fn trend_is_drawn_and_described() {
         let html = trend(Draw::Columns, &[Some(10.0), None, Some(5.0), Some(0.0)]);
         assert!(html.contains("M30 200V0h190V200zM530 200V100h190V200z\""), "{html}");
         assert!(html.contains("data-tip=\"2 May · –\""));
@@ -346,14 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_break_where_nothing_is_known() {
+    fn lines_break_at_missing_values() {
         let html = trend(Draw::Line, &[Some(10.0), Some(5.0), None, Some(10.0)]);
         assert!(html.contains("d=\"M125 0L375 100M800 0h150\""), "{html}");
         assert!(trend(Draw::Line, &[None]).contains("Nothing in this period"));
     }
 
     #[test]
-    fn nothing_is_drawn_of_nothing() {
+    fn empty_charts_have_no_nan() {
         assert_eq!(spark(&[None, Some(1.0)]), Html::new());
         assert!(!hours("", &[[0.0; 24]; 7]).into_string().contains("NaN"));
         assert!(!bars(&[]).into_string().contains("NaN"));

@@ -1,5 +1,5 @@
-//! A conversation's own page: how it does, how far its sends come, where users leave it; and, if
-//! people are asked for, each of them.
+//! The page of one conversation: its results, deliveries and drop-off; and, if asked for, its
+//! users.
 
 use wabalake_data::tables::{deployments, sessions};
 use wabalake_queries::conversation_summary::{self, ConversationSummary};
@@ -9,44 +9,48 @@ use wabalake_queries::drop_off::{self, DropOff};
 use wabalake_queries::user_history::{self, UserHistory};
 use wabalake_queries::version_comparison::VersionComparison;
 
-use super::answer::Answered;
+use super::answer::QueryAnswer;
 use super::charts::{Bar, bars};
 use super::figures::{Unit, label};
 use super::html::Html;
 use super::sections::versions_of;
-use super::tables::{Shown, table};
-use super::{Asking, Options, Section};
+use super::tables::{TableColumn, table};
+use super::{Options, PageContext, Section};
 use crate::error::Result;
 
-/// So many people are on the page.
+/// The maximum number of people on the page.
 const PEOPLE: usize = 1_000;
 
-/// The sections, those of people only where they are asked for.
-pub(super) fn sections(asking: &Asking<'_>, id: &str, options: &Options) -> Result<Vec<Section>> {
+/// The sections of the page; those about people only if asked for.
+pub(super) fn sections(
+    page: &PageContext<'_>,
+    id: &str,
+    options: &Options,
+) -> Result<Vec<Section>> {
     let id = format!("--conversation-id={id}");
     let version = options.version.map(|version| format!("--conversation-version={version}"));
     let mut of_it = vec![id.as_str()];
     of_it.extend(version.as_deref());
     let mut sections = Vec::new();
-    let answer = asking.ask::<ConversationSummary>(&of_it)?;
+    let answer = page.ask::<ConversationSummary>(&of_it)?;
     let body = summary(&answer)?;
     sections.push(answer.section("summary", "Summary", body));
-    let answer = asking.ask::<DeploymentStates>(&of_it)?;
+    let answer = page.ask::<DeploymentStates>(&of_it)?;
     let body = states(&answer)?;
     sections.push(answer.section("states", "Deployment states", body));
-    let answer = asking.ask::<DropOff>(&of_it)?;
+    let answer = page.ask::<DropOff>(&of_it)?;
     let body = nodes(&answer)?;
     sections.push(answer.section("drop-off", "Where users leave", body));
-    let answer = asking.ask::<VersionComparison>(&[&id])?;
+    let answer = page.ask::<VersionComparison>(&[&id])?;
     let body = versions_of(&answer)?;
     sections.push(answer.section("versions", "Versions compared", body));
     if options.with_people {
-        let answer = asking.ask::<ConversationUsers>(&of_it)?;
+        let answer = page.ask::<ConversationUsers>(&of_it)?;
         let body = people(&answer)?;
         sections.push(answer.section("people", "Individual users", body));
         if let Some(phone) = &options.phone {
             let phone = format!("--phone={phone}");
-            let mut answer = asking.ask::<UserHistory>(&[&phone])?;
+            let mut answer = page.ask::<UserHistory>(&[&phone])?;
             let body = history(&answer)?;
             "wabalake query user-history --phone …".clone_into(&mut answer.command);
             sections.push(answer.section("history", "A user's history", body));
@@ -55,7 +59,7 @@ pub(super) fn sections(asking: &Asking<'_>, id: &str, options: &Options) -> Resu
     Ok(sections)
 }
 
-fn summary(answer: &Answered) -> Result<Html> {
+fn summary(answer: &QueryAnswer) -> Result<Html> {
     let versions = answer.texts(deployments::CONVERSATION_VERSION)?;
     let name = |version: Option<String>| {
         Some(version.map_or("Without a version".to_owned(), |version| format!("Version {version}")))
@@ -63,7 +67,7 @@ fn summary(answer: &Answered) -> Result<Html> {
     Ok(table(
         "Summary",
         &[
-            Shown::texts("Version", versions.into_iter().map(name).collect()),
+            TableColumn::texts("Version", versions.into_iter().map(name).collect()),
             answer.shown("Total users", conversation_summary::TOTAL_USERS)?,
             answer.shown("Messages sent", conversation_summary::MESSAGES_SENT)?,
             answer.shown("In process", conversation_summary::IN_PROCESS)?,
@@ -76,7 +80,7 @@ fn summary(answer: &Answered) -> Result<Html> {
     ))
 }
 
-fn states(answer: &Answered) -> Result<Html> {
+fn states(answer: &QueryAnswer) -> Result<Html> {
     let names = answer.texts(deployments::STATE)?;
     let meanings = answer.texts(deployment_states::MEANING)?;
     let counts = answer.numbers(deployment_states::DEPLOYMENTS)?;
@@ -90,7 +94,7 @@ fn states(answer: &Answered) -> Result<Html> {
     Ok(bars(&(0..answer.height()).map(bar).collect::<Vec<_>>()))
 }
 
-fn nodes(answer: &Answered) -> Result<Html> {
+fn nodes(answer: &QueryAnswer) -> Result<Html> {
     let versions = answer.texts(sessions::CONVERSATION_VERSION)?;
     let nodes = answer.texts(sessions::LAST_NODE_ID)?;
     let counts = answer.numbers(drop_off::SESSIONS)?;
@@ -104,9 +108,9 @@ fn nodes(answer: &Answered) -> Result<Html> {
     Ok(bars(&(0..answer.height().min(40)).map(bar).collect::<Vec<_>>()))
 }
 
-fn people(answer: &Answered) -> Result<Html> {
+fn people(answer: &QueryAnswer) -> Result<Html> {
     let mut html = Html::new();
-    // Filled and shown by the script; without it the table is there as a whole.
+    // The script fills and shows it. Without the script, the whole table is shown.
     html.raw("<div class=\"filters\" data-filters=\"Delivery,Stage,Status\" hidden></div>");
     html.add(&table(
         "Individual users",
@@ -115,7 +119,7 @@ fn people(answer: &Answered) -> Result<Html> {
             answer.shown("Version", deployments::CONVERSATION_VERSION)?,
             answer.shown("Sent", deployments::DEPLOYMENT_TIMESTAMP)?,
             answer.shown("Delivery", deployments::DELIVERY_STATUS)?,
-            Shown::texts("State", answer.labels(deployments::STATE)?),
+            TableColumn::texts("State", answer.labels(deployments::STATE)?),
             answer.shown("Stage", conversation_users::STAGE)?,
             answer.shown("Status", sessions::SESSION_STATUS)?,
             answer.shown("Last activity", conversation_users::LAST_ACTIVITY)?,
@@ -126,12 +130,12 @@ fn people(answer: &Answered) -> Result<Html> {
     Ok(html)
 }
 
-fn history(answer: &Answered) -> Result<Html> {
+fn history(answer: &QueryAnswer) -> Result<Html> {
     Ok(table(
         "What happened with this user",
         &[
             answer.shown("When", user_history::AT)?,
-            Shown::texts("What", answer.labels(user_history::EVENT)?),
+            TableColumn::texts("What", answer.labels(user_history::EVENT)?),
             answer.shown("Conversation", sessions::CONVERSATION_ID)?,
             answer.shown("Line", sessions::LINE_WHATSAPP_NUMBER)?,
             answer.shown("Detail", user_history::DETAIL)?,

@@ -1,21 +1,21 @@
-//! Figures as a person reads them.
+//! Formats numbers, amounts and dates for a reader.
 
 use chrono::NaiveDate;
 use wabalake_data::words::{grouped, in_threes, whole_duration};
 
-/// What stands where there is no figure.
+/// Stands for a missing value.
 pub(super) const NOTHING: &str = "–";
 
-/// What a figure counts or measures.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// Things.
+    /// A count.
     Count,
-    /// A share, 0 to 100.
+    /// A percentage, 0 to 100.
     Percent,
-    /// A length of time, in seconds.
+    /// A duration in seconds.
     Seconds,
-    /// Anything else, with two decimals.
+    /// A number with two decimals.
     Number,
 }
 
@@ -37,7 +37,7 @@ impl Unit {
         }
     }
 
-    /// The same at the end of an axis, where figures are round.
+    /// Formats the end of an axis, which is a round number.
     pub(super) fn show_end(self, figure: f64) -> String {
         match self {
             Self::Percent => format!("{figure} %"),
@@ -48,7 +48,7 @@ impl Unit {
         }
     }
 
-    /// Where an axis from nothing to at least this ends, so that its middle is a round figure too.
+    /// The end of an axis for values up to `most`. Its middle is a round number too.
     pub(super) fn axis(self, most: f64) -> f64 {
         const DAY: f64 = 86_400.0;
         const SECONDS: [f64; 14] = [
@@ -78,7 +78,7 @@ fn count(figure: f64) -> String {
     format!("{sign}{}", grouped(figure.abs().round() as u64))
 }
 
-/// An amount in millionths, to the nearest hundredth: `-1234567890000` as `-1,234,567.89`.
+/// An amount in millionths, rounded to hundredths: `-1234567890000` as `-1,234,567.89`.
 pub(super) fn money(millionths: i128) -> String {
     let hundredths = (millionths.unsigned_abs() + 5_000) / 10_000;
     let sign = if millionths < 0 && hundredths > 0 { "-" } else { "" };
@@ -113,7 +113,7 @@ pub(super) fn long(date: NaiveDate) -> String {
     date.format("%-d %B %Y").to_string()
 }
 
-/// The shares between which the true share lies with 95 % (Wilson), in per cent; none of nothing.
+/// The Wilson 95 % confidence interval of a share, in per cent; `None` if `whole` is 0.
 pub(super) fn wilson(part: f64, whole: f64) -> Option<(f64, f64)> {
     const Z: f64 = 1.959_963_984_540_054;
     if whole <= 0.0 {
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_read() {
+    fn numbers_are_formatted_by_unit() {
         for (unit, figure, shown) in [
             (Unit::Count, 1_234_567.0, "1,234,567"),
             (Unit::Count, -12.0, "-12"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_end_on_round_figures() {
+    fn axes_end_on_round_numbers() {
         for (unit, most, end) in [
             (Unit::Count, 0.0, 2.0),
             (Unit::Count, 7.0, 8.0),
@@ -179,9 +179,9 @@ mod tests {
         }
     }
 
-    /// Of 10 in 50, worked out apart.
+    /// Of 10 in 50, computed independently.
     #[test]
-    fn an_interval_by_wilson() {
+    fn wilson_interval() {
         let (low, high) = wilson(10.0, 50.0).unwrap();
         assert!((low - 11.243_750).abs() < 1e-6 && (high - 33.037_106).abs() < 1e-6);
         assert_eq!(wilson(0.0, 0.0), None);

@@ -1,17 +1,17 @@
-//! Markup that no text can get out of.
+//! Builds HTML in which no text can become markup.
 //!
 //! ```text
-//! Html::raw("<td>")          only what stands in this program's own source: &'static str
-//! Html::text("<script>…")    anything else: <td>&lt;script&gt;…
+//! Html::raw("<td>")          markup, from string literals of this program only: &'static str
+//! Html::text("<script>…")    any other text: &lt;script&gt;…
 //! ```
 //!
-//! [`Html`] takes markup from literals alone, so whatever comes from a lake passes [`escape`].
+//! Since [`Html`] takes markup only from literals, whatever comes from a lake is escaped.
 
 use std::fmt::Write as _;
 
 use crate::render::escape;
 
-/// A piece of a page.
+/// A piece of HTML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Html(String);
 
@@ -20,19 +20,19 @@ impl Html {
         Self::default()
     }
 
-    /// Adds markup, which is part of this program.
+    /// Adds markup.
     pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
-    /// Adds a text, between tags or within the quotes of an attribute.
+    /// Adds a text, as content or inside a quoted attribute.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
         escape(text, &mut self.0);
         self
     }
 
-    /// Adds a number as coordinates are written: three decimals at most.
+    /// Adds a coordinate with at most three decimals.
     pub(super) fn at(&mut self, number: f64) -> &mut Self {
         let rounded = (number * 1000.0).round() / 1000.0;
         // Writing to a String does not fail.
@@ -40,7 +40,7 @@ impl Html {
         self
     }
 
-    /// Adds a piece.
+    /// Adds a piece of HTML.
     pub(super) fn add(&mut self, piece: &Self) -> &mut Self {
         self.0.push_str(&piece.0);
         self
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_texts_are_texts() {
+    fn hostile_texts_are_escaped() {
         for (text, shown) in [
             ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
             ("\"><img src=x onerror=alert(1)>", "&quot;&gt;&lt;img src=x onerror=alert(1)&gt;"),
@@ -80,9 +80,9 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing of a text opens a tag, ends an attribute or begins an entity of its own.
+        /// No text opens a tag, ends an attribute or begins an entity of its own.
         #[test]
-        fn no_text_is_markup(text in "(\\PC|[<>&\"'`=/ \u{0}\n\u{202e}]){0,40}") {
+        fn no_text_becomes_markup(text in "(\\PC|[<>&\"'`=/ \u{0}\n\u{202e}]){0,40}") {
             let html = of_text(&text);
             let markup = ['<', '>', '"', '\'', '`', '\u{0}', '\n', '\u{202e}'];
             prop_assert!(!html.contains(markup));

@@ -1,18 +1,18 @@
-//! The page: what a manager and an analyst look at first, in one file.
+//! The page: a report for managers and analysts, as one HTML file.
 //!
 //! ```text
-//! Period     28 days to the last day that has rows, and the 28 before them
-//!   │ ask        the catalog's queries, as `wabalake query` asks them
+//! Period     28 days to the last day that has rows, and the 28 days before
+//!   │ ask        queries of the catalog, as `wabalake query` runs them
 //!   ▼
-//! sections   each names its query and the columns that it reads of the answer
-//!   │ charts     SVG that stretches, words that do not
+//! sections   each names its query and reads columns of the answer
+//!   │ charts     SVG that stretches, texts that do not
 //!   ▼
-//! one file   no request to anywhere: it opens offline, prints, and can be mailed
+//! one file   without network requests: it works offline, prints, and can be mailed
 //! ```
 //!
-//! Every text of an export is hostile: [`html`] lets none be markup, and the page's own policy lets
-//! no script run but the one it came with. No section but those of [`Options::with_people`] has a
-//! person's number or name in it.
+//! Texts of exports are untrusted: [`html`] escapes all of them, and the page's content security policy
+//! allows only its own script. Only the sections of [`Options::with_people`] contain phone numbers or
+//! names of people.
 
 mod answer;
 mod charts;
@@ -31,52 +31,52 @@ use wabalake_data::cells::phone::full_number;
 use wabalake_data::tables::{deployments, messages, sessions};
 use wabalake_queries::query::{CatalogEntry, Defaults, OutputColumn, Query};
 
-use self::answer::Answered;
+use self::answer::QueryAnswer;
 use self::html::Html;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::run::polars as engine;
 
-/// What the page looks like.
+/// The style sheet.
 const STYLE: &str = include_str!("page.css");
 
-/// What it does: hover, sorting, filters.
+/// The script: tooltips, sorting, filters.
 const SCRIPT: &str = include_str!("page.js");
 
-/// The one script that the page lets run: the Base64 of the SHA-256 of [`SCRIPT`], which
-/// `make test-page` checks.
+/// The Base64 of the SHA-256 of [`SCRIPT`], for the content security policy. `make test-page`
+/// checks it.
 const SCRIPT_HASH: &str = include_str!("page.js.sha256");
 
-/// No more rows than this of an answer are looked at.
+/// The maximum number of rows read of an answer.
 const MOST_ROWS: u64 = 100_000;
 
-/// So many days are shown where none are asked for: whole weeks, so that weekdays weigh the same.
+/// The default number of days: whole weeks, so that each weekday occurs equally often.
 const DAYS: u64 = 28;
 
-/// What is to be on the page.
+/// The options of the page.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The first local date.
     pub from: Option<NaiveDate>,
-    /// The last.
+    /// The last local date.
     pub to: Option<NaiveDate>,
-    /// How many days, where the first is not said.
+    /// The number of days, if `from` is missing.
     pub days: Option<u32>,
-    /// Where days begin.
+    /// The time zone in which days begin.
     pub timezone: Tz,
-    /// A conversation, whose own page it is then.
+    /// Shows the page of this conversation.
     pub conversation: Option<String>,
-    /// Of it, one version.
+    /// Only this version of the conversation.
     pub version: Option<i32>,
-    /// Whether people are shown: numbers, what they answered, what they wrote.
+    /// Shows people: numbers, answers, messages.
     pub with_people: bool,
-    /// The person whose history is shown.
+    /// Shows the history of this person.
     pub phone: Option<String>,
 }
 
 impl Options {
-    /// The page that a lake's settings ask for.
+    /// The options of the lake settings.
     pub fn of(config: &Config) -> Self {
         Self {
             from: None,
@@ -91,15 +91,15 @@ impl Options {
     }
 }
 
-/// Makes the page.
+/// Renders the page.
 ///
 /// # Errors
 ///
-/// Dates that are the wrong way round, people without being asked for, a lake that cannot be read.
+/// Dates in the wrong order, people who were not asked for, a lake that cannot be read.
 pub fn page(lake: &Lake, options: &Options) -> Result<String> {
     if options.phone.is_some() && !options.with_people {
         return Err(Error::usage("`--phone` shows a person's history")
-            .hint("add `--with-people`, and mind who gets the page"));
+            .hint("add `--with-people`, and mind who receives the page"));
     }
     if options.conversation.is_none() && (options.with_people || options.version.is_some()) {
         return Err(Error::usage("people and versions are shown on a conversation's own page")
@@ -110,7 +110,7 @@ pub fn page(lake: &Lake, options: &Options) -> Result<String> {
             .hint("write it in full, with the country's code: --phone +12025550143"));
     }
     let period = Period::of(lake, options)?;
-    let asking = Asking {
+    let page = PageContext {
         lake,
         period,
         with_people: options.with_people,
@@ -118,20 +118,20 @@ pub fn page(lake: &Lake, options: &Options) -> Result<String> {
         known: RefCell::default(),
     };
     let (title, sections) = match &options.conversation {
-        Some(id) => (format!("Conversation {id}"), conversation::sections(&asking, id, options)?),
-        None => ("WhatsApp conversations".to_owned(), sections::sections(&asking)?),
+        Some(id) => (format!("Conversation {id}"), conversation::sections(&page, id, options)?),
+        None => ("WhatsApp conversations".to_owned(), sections::sections(&page)?),
     };
-    Ok(whole(&title, &asking, &sections, options).into_string())
+    Ok(whole(&title, &page, &sections, options).into_string())
 }
 
-/// A part of the page.
+/// A section of the page.
 struct Section {
-    /// What it is called in the page's own links.
+    /// Its anchor.
     id: &'static str,
     title: &'static str,
-    /// What the figures are, and what counts.
+    /// What the numbers are, and what counts.
     about: String,
-    /// What gives the same figures, if one command does.
+    /// A command that gives the same numbers.
     command: Option<String>,
     body: Html,
 }
@@ -165,7 +165,7 @@ impl Period {
         u64::try_from((self.to - self.from).num_days()).unwrap_or(0) + 1
     }
 
-    /// As many days, just before.
+    /// The period of the same length just before.
     fn before(self) -> Self {
         let back = Days::new(self.days());
         let back = |date: NaiveDate| date.checked_sub_days(back).unwrap_or(date);
@@ -180,7 +180,7 @@ impl Period {
         }
     }
 
-    /// How long one place on an axis is, so that there are not too many.
+    /// The step of a time axis, such that it has not too many places.
     fn step(self) -> Step {
         match self.days() {
             0..=92 => Step::Day,
@@ -190,7 +190,7 @@ impl Period {
     }
 }
 
-/// A place on an axis of time.
+/// The step of a time axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Day,
@@ -207,7 +207,7 @@ impl Step {
         }
     }
 
-    /// The starts of the days, weeks or months that share a date with a period.
+    /// The starts of the days, weeks or months that overlap a period.
     fn starts(self, period: Period) -> Vec<NaiveDate> {
         let first = match self {
             Self::Day => Some(period.from),
@@ -227,7 +227,7 @@ impl Step {
     }
 }
 
-/// The last day that has rows of what people do.
+/// The last day with sessions, deployments or messages.
 fn last_day(lake: &Lake) -> Result<Option<NaiveDate>> {
     let mut last = None;
     for table in [&sessions::TABLE, &deployments::TABLE, &messages::TABLE] {
@@ -237,71 +237,76 @@ fn last_day(lake: &Lake) -> Result<Option<NaiveDate>> {
     Ok(last)
 }
 
-/// Asks a lake about a period.
-struct Asking<'a> {
+/// The context of a page: its lake and period, and the answers so far.
+struct PageContext<'a> {
     lake: &'a Lake,
     period: Period,
-    /// Whether answers may name people.
+    /// `true` allows answers with columns of people.
     with_people: bool,
     now: DateTime<Utc>,
-    /// What was answered already, by its command.
-    known: RefCell<PlHashMap<String, Answered>>,
+    /// Answers so far, by command.
+    known: RefCell<PlHashMap<String, QueryAnswer>>,
 }
 
-impl Asking<'_> {
-    /// The answer of a query about the period, with further options.
-    fn ask<Q: Query>(&self, options: &[&str]) -> Result<Answered> {
+impl PageContext<'_> {
+    /// The answer of a query for the period, with further options.
+    fn ask<Q: Query>(&self, options: &[&str]) -> Result<QueryAnswer> {
         self.ask_about::<Q>(self.period, options)
     }
 
-    fn ask_about<Q: Query>(&self, period: Period, options: &[&str]) -> Result<Answered> {
+    fn ask_about<Q: Query>(&self, period: Period, options: &[&str]) -> Result<QueryAnswer> {
         self.answer(&CatalogEntry::of::<Q>(), period, options)
     }
 
-    /// The answers about the period and the one before.
-    fn ask_both<Q: Query>(&self, options: &[&str]) -> Result<[Answered; 2]> {
+    /// The answers for the period and for the one before.
+    fn ask_both<Q: Query>(&self, options: &[&str]) -> Result<[QueryAnswer; 2]> {
         Ok([self.ask::<Q>(options)?, self.ask_about::<Q>(self.period.before(), options)?])
     }
 
-    fn answer(&self, entry: &CatalogEntry, period: Period, options: &[&str]) -> Result<Answered> {
+    fn answer(
+        &self,
+        entry: &CatalogEntry,
+        period: Period,
+        options: &[&str],
+    ) -> Result<QueryAnswer> {
         let name = entry.spec.name;
         let defaults =
             Defaults { timezone: period.zone, from: Some(period.from), to: Some(period.to) };
-        let question = entry
-            .ask_for(options, &defaults)
-            .map_err(|error| Error::bug(format!("the page asks `{name}` wrongly: {error}")))?;
+        let question = entry.ask_for(options, &defaults).map_err(|error| {
+            Error::bug(format!("the page passes wrong options to `{name}`: {error}"))
+        })?;
         let (from, to) = question.dates();
         let dates = [("--from", from), ("--to", to)];
         let dates =
             dates.into_iter().filter_map(|(option, date)| Some(format!("{option}={}", date?)));
-        let mut words = vec![name.to_owned()];
-        words.extend(dates);
-        words.push(format!("--timezone={}", question.timezone()));
-        words.extend(options.iter().map(|option| (*option).to_owned()));
-        let asked = words.join(" ");
-        if let Some(known) = self.known.borrow().get(&asked) {
+        let mut arguments = vec![name.to_owned()];
+        arguments.extend(dates);
+        arguments.push(format!("--timezone={}", question.timezone()));
+        arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        let command_line = arguments.join(" ");
+        if let Some(known) = self.known.borrow().get(&command_line) {
             return Ok(known.clone());
         }
         if !self.with_people && question.columns().iter().any(OutputColumn::names_people) {
             return Err(Error::bug(format!("`{name}` names people on a page that names nobody")));
         }
         let plan = engine::plan(self.lake, &question, Some(MOST_ROWS))?;
-        let answered = Answered {
+        let answered = QueryAnswer {
             query: name,
             columns: question.columns(),
             rows: engine::collect(plan, &question)?,
             zone: period.zone,
             about: entry.spec.question,
-            command: format!("wabalake query {asked}"),
+            command: format!("wabalake query {command_line}"),
         };
-        self.known.borrow_mut().insert(asked, answered.clone());
+        self.known.borrow_mut().insert(command_line, answered.clone());
         Ok(answered)
     }
 }
 
 /// The page around its sections.
-fn whole(title: &str, asking: &Asking<'_>, sections: &[Section], options: &Options) -> Html {
-    let period = asking.period;
+fn whole(title: &str, page: &PageContext<'_>, sections: &[Section], options: &Options) -> Html {
+    let period = page.period;
     let mut html = Html::new();
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ");
@@ -346,7 +351,7 @@ fn whole(title: &str, asking: &Asking<'_>, sections: &[Section], options: &Optio
         html.raw("This page names nobody. ");
     }
     html.raw("It was made by wabalake ").text(env!("CARGO_PKG_VERSION")).raw(" on ");
-    html.text(&asking.now.with_timezone(&period.zone).format("%-d %B %Y at %H:%M").to_string());
+    html.text(&page.now.with_timezone(&period.zone).format("%-d %B %Y at %H:%M").to_string());
     html.raw(" and asks nothing of any network.</p></footer>\n");
     html.raw("<div id=\"tip\" role=\"status\" hidden></div>\n<script>").raw(SCRIPT);
     html.raw("</script></body></html>\n");
@@ -364,8 +369,8 @@ mod tests {
         Period { from: from.parse().unwrap(), to: to.parse().unwrap(), zone: Tz::UTC }
     }
 
-    fn asking(lake: &Lake) -> Asking<'_> {
-        Asking {
+    fn page(lake: &Lake) -> PageContext<'_> {
+        PageContext {
             lake,
             period: period("2025-05-01", "2025-05-28"),
             with_people: false,
@@ -375,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn the_period_before_is_as_long_and_ends_the_day_before() {
+    fn previous_period_has_the_same_length() {
         let before = period("2025-05-01", "2025-05-28").before();
         assert_eq!(before, period("2025-04-03", "2025-04-30"));
         assert_eq!(before.words(), "3 April 2025 to 30 April 2025, 28 days");
@@ -383,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_has_every_start_whether_or_not_there_are_rows() {
+    fn axis_has_every_step() {
         let starts = |step: Step, from, to| -> Vec<String> {
             step.starts(period(from, to)).iter().map(ToString::to_string).collect()
         };
@@ -393,27 +398,27 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_a_query_has_not_is_a_bug() {
+    fn unknown_query_option_is_a_bug() {
         let folder = tempfile::TempDir::new().unwrap();
         let lake = Lake::create(folder.path()).unwrap();
-        let asking = asking(&lake);
-        assert_eq!(asking.ask::<DropOff>(&[]).unwrap().height(), 0);
-        let error = asking.ask::<DropOff>(&["--gone=1"]).err();
+        let page = page(&lake);
+        assert_eq!(page.ask::<DropOff>(&[]).unwrap().height(), 0);
+        let error = page.ask::<DropOff>(&["--gone=1"]).err();
         assert_eq!(error.map(|error| error.exit_code()), Some(3));
     }
 
     #[test]
-    fn a_page_without_people_asks_for_none() {
+    fn page_without_people_refuses_queries_about_people() {
         let folder = tempfile::TempDir::new().unwrap();
         let lake = Lake::create(folder.path()).unwrap();
-        let asking = |with_people| Asking { with_people, ..asking(&lake) };
-        assert!(asking(true).ask::<ConversationUsers>(&[]).is_ok());
-        let error = asking(false).ask::<ConversationUsers>(&[]).err();
+        let page = |with_people| PageContext { with_people, ..page(&lake) };
+        assert!(page(true).ask::<ConversationUsers>(&[]).is_ok());
+        let error = page(false).ask::<ConversationUsers>(&[]).err();
         assert_eq!(error.map(|error| error.exit_code()), Some(3));
     }
 
     #[test]
-    fn the_script_can_stand_in_a_page() {
+    fn script_and_style_do_not_close_their_tags() {
         assert!(!SCRIPT.contains("</") && !STYLE.contains("</"));
     }
 }

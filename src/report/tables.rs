@@ -1,13 +1,13 @@
-//! Tables that a person sorts.
+//! Sortable tables.
 
 use super::figures::{NOTHING, Unit, money};
 use super::html::Html;
 
-/// A column of a table, and its cells.
-pub(super) struct Shown {
+/// A column of a table with its cells.
+pub(super) struct TableColumn {
     pub(super) title: &'static str,
     pub(super) cells: Vec<Cell>,
-    /// What a cell is shaded by, 0 to 1, where it is.
+    /// The number with full shading; `None` for no shading.
     pub(super) shade: Option<f64>,
 }
 
@@ -16,11 +16,11 @@ pub(super) struct Shown {
 pub(super) enum Cell {
     Text(Option<String>),
     Figure(Unit, Option<f64>),
-    /// In millionths, of a currency.
+    /// An amount in millionths, and its currency.
     Money(Option<i128>, Option<String>),
 }
 
-impl Shown {
+impl TableColumn {
     pub(super) fn texts(title: &'static str, texts: Vec<Option<String>>) -> Self {
         Self { title, cells: texts.into_iter().map(Cell::Text).collect(), shade: None }
     }
@@ -39,21 +39,21 @@ impl Shown {
         Self { title, cells: cells.collect(), shade: None }
     }
 
-    /// The same without the rows that `keep` leaves out.
+    /// Removes the rows that `keep` excludes.
     pub(super) fn only(mut self, keep: &[bool]) -> Self {
         let mut keep = keep.iter();
         self.cells.retain(|_| keep.next() == Some(&true));
         self
     }
 
-    /// The same, the greater its figures the darker, as parts of the greatest.
+    /// Shades cells by their numbers, relative to the greatest.
     pub(super) fn shaded(self, most: f64) -> Self {
         Self { shade: (most > 0.0).then_some(most), ..self }
     }
 }
 
-/// The first rows of a table; the first column names a row.
-pub(super) fn table(caption: &str, columns: &[Shown], most: usize) -> Html {
+/// The first rows of a table; the first column has row headers.
+pub(super) fn table(caption: &str, columns: &[TableColumn], most: usize) -> Html {
     let mut html = Html::new();
     let rows = columns.first().map_or(0, |column| column.cells.len());
     if rows == 0 {
@@ -83,7 +83,7 @@ pub(super) fn table(caption: &str, columns: &[Shown], most: usize) -> Html {
     html
 }
 
-fn cell(html: &mut Html, column: &Shown, row: usize, names: bool) {
+fn cell(html: &mut Html, column: &TableColumn, row: usize, names: bool) {
     let (shown, figure) = match column.cells.get(row) {
         Some(Cell::Figure(unit, figure)) => (unit.show(*figure), Some(*figure)),
         Some(Cell::Money(amount, currency)) => {
@@ -117,11 +117,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_say_what_they_are_sorted_by() {
+    fn cells_have_sort_values() {
         let columns = [
-            Shown::texts("Flow", vec![Some("<b>".to_owned()), None]),
-            Shown::figures("Sessions", Unit::Count, vec![Some(1_200.0), None]).shaded(2_400.0),
-            Shown::money("Spend", vec![Some(2_500_000), None], vec![Some("USD".to_owned()), None]),
+            TableColumn::texts("Flow", vec![Some("<b>".to_owned()), None]),
+            TableColumn::figures("Sessions", Unit::Count, vec![Some(1_200.0), None])
+                .shaded(2_400.0),
+            TableColumn::money(
+                "Spend",
+                vec![Some(2_500_000), None],
+                vec![Some("USD".to_owned()), None],
+            ),
         ];
         let html = table("Flows", &columns, 10).into_string();
         assert!(html.contains("<th scope=\"row\">&lt;b&gt;</th>"), "{html}");

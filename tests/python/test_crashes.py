@@ -230,7 +230,7 @@ def test_nights_at_once(sessions, tmp_path):
     nights = [start("nightly", "--lake", folder / "lake") for _ in range(4)]
     for night in nights:
         _, said = night.communicate()
-        assert night.returncode == 0 or "another night is under way" in said, said
+        assert night.returncode == 0 or "another nightly run is in progress" in said, said
     codes = [night.returncode for night in nights]
     assert 0 in codes
     assert runs(folder / "lake") == ["done"] * codes.count(0)

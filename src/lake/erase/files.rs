@@ -1,14 +1,14 @@
-//! Files that others keep in the lake's folder and in its inbox: which of them hold a person.
+//! Searches files of others in the lake's folder and its inbox for a person.
 //!
 //! ```text
-//! lake/sessions.csv.gz         57,3005550101      as the loader reads it: holds the number
-//! lake/notes.txt               ask +57 300 …      no export: read as text
+//! lake/sessions.csv.gz         57,3005550101      parsed as an export: holds the number
+//! lake/notes.txt               ask +57 300 …      not an export: searched as text
 //! inbox-loaded/people.xlsx     every sheet
-//! inbox/june -> /mnt/june      a link: not entered, and named as not searched
+//! inbox/june -> /mnt/june      a link: not followed, listed as not searched
 //! lake/answers.parquet         neither text nor an export: not searched
 //! ```
 //!
-//! Nothing here is deleted. What wabalake itself keeps, the tables and the marts, is passed over.
+//! Nothing here is deleted. The lake's own tables and marts are skipped.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
@@ -18,25 +18,26 @@ use std::path::{Path, PathBuf};
 
 use wabalake_data::cells::phone::Phones;
 
-use super::number::Look;
-use super::records::Reading;
-use super::rows::{Role, Roles, Sought};
+use super::number::MatchMode;
+use super::records::ParsedRecord;
+use super::rows::{Role, Roles};
+use super::target::Target;
 use crate::config::Config;
 use crate::error::{Context as _, Result};
-use crate::lake::vacuum::{is_data_file, is_of_log};
+use crate::lake::files::{is_data_file, is_of_log};
 use crate::lake::{Lake, layouts};
 use crate::load::person::{Passage, ReadThrough, Witness, read_through};
 
-/// A file that could not be searched, or not all of it.
+/// A file that could not be searched, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsearched {
-    /// Where it is: below the lake's folder, or in full.
+    /// Its path: below the lake's folder, or absolute.
     pub file: PathBuf,
-    /// Why not.
+    /// The reason.
     pub reason: String,
 }
 
-/// Files of others, by what was found in them.
+/// Files of others, by the result of the search.
 #[derive(Debug, Default)]
 pub(super) struct FilesOfOthers {
     pub(super) holding: Vec<PathBuf>,
@@ -47,16 +48,16 @@ pub(super) struct FilesOfOthers {
 pub(super) fn search(
     lake: &Lake,
     config: &Config,
-    sought: &Sought,
+    target: &Target,
     known: &HashSet<PathBuf>,
 ) -> Result<FilesOfOthers> {
-    let scratch = lake.own_folder("scratch");
-    fs::create_dir_all(&scratch).context(|| format!("making `{}`", scratch.display()))?;
+    let scratch = lake.internal_folder("scratch");
+    fs::create_dir_all(&scratch).context(|| format!("creating `{}`", scratch.display()))?;
     let spool = tempfile::tempdir_in(&scratch)
-        .context(|| format!("making a folder in `{}`", scratch.display()))?;
+        .context(|| format!("creating a folder in `{}`", scratch.display()))?;
     let mut search = Search {
         root: lake.root(),
-        sought,
+        target,
         known,
         spool: spool.path(),
         walked: HashSet::new(),
@@ -65,7 +66,7 @@ pub(super) fn search(
     search.folder(lake.root())?;
     let inbox = &config.inbox;
     for folder in inbox.folders.iter().chain(&inbox.loaded).chain(&inbox.failed) {
-        // It is named, so it may be a link itself.
+        // The settings name it, so it may be a link itself.
         if let Ok(folder) = lake.root().join(folder).canonicalize() {
             search.folder(&folder)?;
         }
@@ -82,11 +83,11 @@ pub(super) fn search(
 
 struct Search<'s> {
     root: &'s Path,
-    sought: &'s Sought,
+    target: &'s Target,
     known: &'s HashSet<PathBuf>,
     spool: &'s Path,
     walked: HashSet<PathBuf>,
-    /// Files that hold the number, and those that were not searched with the reason.
+    /// Files that hold the number, and those that were not searched, with the reason.
     found: BTreeMap<PathBuf, Option<String>>,
 }
 
@@ -120,7 +121,7 @@ impl Search<'_> {
                     }
                     folders.push(path);
                 } else if !kind.is_file() {
-                    self.add(&path, Some("no file".to_owned()));
+                    self.add(&path, Some("not a regular file".to_owned()));
                 } else if !self.is_ours(&path) {
                     self.file(&path)?;
                 }
@@ -134,7 +135,7 @@ impl Search<'_> {
         self.found.entry(path).or_insert(reason);
     }
 
-    /// Whether a file is wabalake's own, of a table or of a mart.
+    /// Returns `true` for a file of a table or mart of the lake.
     fn is_ours(&self, file: &Path) -> bool {
         if self.known.contains(file) {
             return true;
@@ -142,7 +143,7 @@ impl Search<'_> {
         let Ok(below) = file.strip_prefix(self.root) else { return false };
         let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
         let [within, table, part, name] = &parts[..] else { return false };
-        let is_table = || layouts().any(|of| of.within() == within && of.name() == table);
+        let is_table = || layouts().any(|of| of.parent_folder() == within && of.name() == table);
         if *within != "marts" && !is_table() {
             return false;
         }
@@ -155,12 +156,12 @@ impl Search<'_> {
 
     fn file(&mut self, file: &Path) -> Result<()> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if self.sought.number.is_in(&name, Look::Loose) {
+        if self.target.number.is_in(&name, MatchMode::National) {
             self.add(file, None);
             return Ok(());
         }
         if file.strip_prefix(self.root).is_ok_and(|below| below.starts_with(".wabalake")) {
-            if holds_number(file, self.sought)? {
+            if holds_number(file, self.target)? {
                 self.add(file, None);
             }
             return Ok(());
@@ -168,8 +169,8 @@ impl Search<'_> {
         if fs::metadata(file).is_ok_and(|file| file.len() == 0) {
             return Ok(());
         }
-        let mut reader = Searcher::new(self.sought);
-        let home = self.sought.home.as_deref();
+        let mut reader = FileSearch::new(self.target);
+        let home = self.target.home.as_deref();
         match read_through(file, self.spool, home, &mut |passage| reader.take(passage)) {
             ReadThrough::Whole => {}
             ReadThrough::Stopped => self.add(file, None),
@@ -179,29 +180,29 @@ impl Search<'_> {
     }
 }
 
-/// Looks for the person in what one file holds.
-struct Searcher<'s> {
-    sought: &'s Sought,
-    /// The last digits of the number, without which nothing holds it.
+/// Searches the content of one file.
+struct FileSearch<'s> {
+    target: &'s Target,
+    /// The last digits of the number; a text without them cannot hold it.
     tail: Option<String>,
     roles: HashMap<&'static str, Roles>,
     phones: Phones,
 }
 
-impl<'s> Searcher<'s> {
-    fn new(sought: &'s Sought) -> Self {
+impl<'s> FileSearch<'s> {
+    fn new(target: &'s Target) -> Self {
         const TAIL: usize = 7;
-        let phone = &sought.phone;
+        let phone = &target.phone;
         let is_digits = phone.bytes().all(|b| b.is_ascii_digit());
         let tail = is_digits.then(|| phone[phone.len().saturating_sub(TAIL)..].to_owned());
-        Self { sought, tail, roles: HashMap::new(), phones: Phones::default() }
+        Self { target, tail, roles: HashMap::new(), phones: Phones::default() }
     }
 
     fn take(&mut self, passage: Passage<'_>) -> ControlFlow<()> {
-        let number = &self.sought.number;
+        let number = &self.target.number;
         let holds = match passage {
-            Passage::Text(text) => number.is_in(text, Look::Loose),
-            Passage::Row(cells) => cells.iter().any(|cell| number.is_in(cell, Look::Loose)),
+            Passage::Text(text) => number.is_in(text, MatchMode::National),
+            Passage::Row(cells) => cells.iter().any(|cell| number.is_in(cell, MatchMode::National)),
             Passage::Record(witness, raw, is_quoted) => {
                 self.may_hold(raw) && self.record(witness, raw, is_quoted)
             }
@@ -212,27 +213,27 @@ impl<'s> Searcher<'s> {
     fn record(&mut self, witness: &mut Witness, raw: &str, is_quoted: bool) -> bool {
         let table = witness.table();
         let roles = self.roles.entry(table).or_insert_with(|| Roles::of_table(table));
-        let reading = Reading::of(witness, roles, raw, is_quoted, &self.phones);
-        // Another's own name may hold it by chance.
+        let reading = ParsedRecord::of(witness, roles, raw, is_quoted, &self.phones);
+        // An id of another row may contain it by chance.
         let is_text = |column: Option<&str>| column.is_none_or(|of| roles.role(of) == Role::Text);
-        reading.is_theirs(self.sought)
-            || !reading.is_known(self.sought) && reading.holds_in_full(raw, self.sought)
+        reading.is_theirs(self.target)
+            || !reading.is_known(self.target) && reading.holds_in_full(raw, self.target)
             || reading.testimony.fields.iter().any(|(column, field)| {
-                is_text(*column) && self.sought.number.is_in(field, Look::Loose)
+                is_text(*column) && self.target.number.is_in(field, MatchMode::National)
             })
     }
 
-    /// Whether the number may stand in a record, whatever stands between its digits.
+    /// Returns `true` if a record may hold the number, whatever separates its digits.
     fn may_hold(&self, raw: &str) -> bool {
         let Some(tail) = self.tail.as_deref().filter(|_| raw.is_ascii()) else { return true };
         let digits: Vec<u8> = raw.bytes().filter(u8::is_ascii_digit).collect();
         memchr::memmem::find(&digits, tail.as_bytes()).is_some()
-            || self.sought.number.is_in(raw, Look::Tight)
+            || self.target.number.is_in(raw, MatchMode::Contiguous)
     }
 }
 
-/// Whether a file holds the number as it stands, byte by byte.
-pub(super) fn holds_number(file: &Path, sought: &Sought) -> Result<bool> {
+/// Returns `true` if the bytes of a file hold the number without separators.
+pub(super) fn holds_number(file: &Path, target: &Target) -> Result<bool> {
     const OVERLAP: usize = 4 << 10;
     let mut opened = File::open(file).context(|| reading(file))?;
     let mut bytes = vec![0; 256 << 10];
@@ -240,7 +241,7 @@ pub(super) fn holds_number(file: &Path, sought: &Sought) -> Result<bool> {
     loop {
         let read = opened.read(&mut bytes[kept..]).context(|| reading(file))?;
         let end = kept + read;
-        if sought.number.is_in(&String::from_utf8_lossy(&bytes[..end]), Look::Tight) {
+        if target.number.is_in(&String::from_utf8_lossy(&bytes[..end]), MatchMode::Contiguous) {
             return Ok(true);
         }
         if read == 0 {

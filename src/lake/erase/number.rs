@@ -1,11 +1,11 @@
-//! Where in a text a number stands.
+//! Finds a phone number in texts.
 //!
 //! ```text
 //! 573005550101                     the normal form
 //! +57 (300) 555-0101               as people write it
-//! 00573005550101, 300 555 0101     with another prefix, without the country's code
+//! 00573005550101, 300 555 0101     with another prefix, without the country code
 //! wamid.HBgMNTczMDA1NTUwMTAx…      Meta's message ids hold it in Base64
-//! 91573005550101                   another number: it is part of a longer one
+//! 91573005550101                   no match: part of a longer number
 //! ```
 
 use std::ops::Range;
@@ -14,34 +14,33 @@ use wabalake_data::cells::phone::{self, digits, is_user_id, spellings};
 
 use crate::lake::DataFile;
 
-/// What stands where a number stood.
+/// Replaces a number in a text.
 pub(crate) const ERASED: &str = "[erased]";
 
-/// A number with fewer digits is looked for only where a cell is a phone: in a text it could be
-/// anything.
+/// A number with fewer digits is matched only in phone columns: in a text it could be anything.
 const SHORTEST: usize = 7;
 
-/// A shorter number's Base64 would be found by chance.
+/// The Base64 of a shorter number would be found by chance.
 const SHORTEST_ENCODED: usize = 10;
 
-/// So many characters may stand between two digits of a number.
+/// The maximum number of separators between two digits.
 const LONGEST_GAP: usize = 3;
 
-/// How carefully to look.
+/// Which spellings match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// In what names something: the digits with the country's code, one after the other.
-    Tight,
-    /// In what people write, with the country's code: also with spaces and the like.
-    Whole,
-    /// In what people write: also without the country's code.
-    Loose,
+pub(crate) enum MatchMode {
+    /// Digits with the country code and no separators, for ids.
+    Contiguous,
+    /// With the country code and any separators, for texts.
+    International,
+    /// Also without the country code, for texts.
+    National,
 }
 
-/// A person's number and the ways to write it, or their user id.
+/// The spellings of a person's number, or their user id.
 #[derive(Debug, Default)]
 pub(crate) struct Number {
-    /// The `user_phone` of their rows, by today's rules and by older ones.
+    /// The `user_phone` of their rows, by the current normalisation and by earlier ones.
     persons: Vec<String>,
     full: Vec<String>,
     national: Vec<String>,
@@ -50,7 +49,7 @@ pub(crate) struct Number {
 }
 
 impl Number {
-    /// Of a number in its normal form.
+    /// All spellings of a number in its normal form.
     pub(crate) fn of(user_phone: &str) -> Self {
         let spellings = spellings(user_phone);
         let persons = spellings.full.clone();
@@ -63,58 +62,59 @@ impl Number {
         Self { persons, full: spellings.full, national: spellings.national, user_id: None, encoded }
     }
 
-    /// What is a row's `user_phone` and is looked for in no text and no name.
+    /// Matches only a row's `user_phone`, and no text.
     pub(crate) fn exactly(user_phone: &str) -> Self {
         Self { persons: vec![user_phone.to_owned()], ..Self::default() }
     }
 
-    /// Whether a row with that `user_phone` is the person's.
+    /// Returns `true` if `user_phone` is that of the person.
     pub(crate) fn is_person(&self, user_phone: &str) -> bool {
         self.persons.iter().any(|person| person == user_phone)
     }
 
-    /// Whether a cell that is a phone is this number.
+    /// Returns `true` if a phone cell holds this number.
     pub(crate) fn is(&self, cell: &str) -> bool {
         let digits = digits(cell);
         let digits = digits.as_deref().unwrap_or_default().trim_start_matches('0');
         self.full.iter().chain(&self.user_id).any(|own| own == digits)
     }
 
-    /// Whether it stands in a text.
-    pub(crate) fn is_in(&self, text: &str, look: Look) -> bool {
+    /// Returns `true` if a text contains the number.
+    pub(crate) fn is_in(&self, text: &str, look: MatchMode) -> bool {
         !self.places(text, look).is_empty()
     }
 
-    /// Whether it stands in the bounds that the log has of a file.
+    /// Returns `true` if the log's statistics of a file contain the number.
     pub(crate) fn is_bound_of(&self, file: &DataFile) -> bool {
         let bounds = file.statistics.bounds();
         let mut values = bounds.min_values.values().chain(bounds.max_values.values());
-        values.any(|value| value.as_str().is_some_and(|text| self.is_in(text, Look::Tight)))
+        values
+            .any(|value| value.as_str().is_some_and(|text| self.is_in(text, MatchMode::Contiguous)))
     }
 
-    /// The text without it, if it stands there.
-    pub(crate) fn strike(&self, text: &str, look: Look) -> Option<String> {
+    /// Replaces the number in a text; `None` if it does not contain it.
+    pub(crate) fn redact(&self, text: &str, look: MatchMode) -> Option<String> {
         let places = self.places(text, look);
         if places.is_empty() {
             return None;
         }
-        let mut struck = String::with_capacity(text.len());
+        let mut redacted = String::with_capacity(text.len());
         let mut end = 0;
         for place in places {
-            struck.push_str(&text[end..place.start]);
-            struck.push_str(ERASED);
+            redacted.push_str(&text[end..place.start]);
+            redacted.push_str(ERASED);
             end = place.end;
         }
-        struck.push_str(&text[end..]);
-        Some(struck)
+        redacted.push_str(&text[end..]);
+        Some(redacted)
     }
 
-    /// Where it stands, in order and apart.
-    fn places(&self, text: &str, look: Look) -> Vec<Range<usize>> {
+    /// The matches in a text, in order and disjoint.
+    fn places(&self, text: &str, look: MatchMode) -> Vec<Range<usize>> {
         let mut places = Vec::new();
         let long = |digits: &&str| digits.len() >= SHORTEST;
         let full: Vec<&str> = self.full.iter().map(String::as_str).filter(long).collect();
-        let national = self.national.iter().filter(|_| look == Look::Loose);
+        let national = self.national.iter().filter(|_| look == MatchMode::National);
         let national: Vec<&str> = national.map(String::as_str).filter(long).collect();
         let mut start = 0;
         let is_number = !full.is_empty() || !national.is_empty();
@@ -124,7 +124,7 @@ impl Number {
             let longest = spellings.filter_map(|digits| spelt(text, found, digits, look)).max();
             match longest.filter(|_| begins(text, found)) {
                 Some(end) => {
-                    let plus = text[..found].ends_with('+') && look != Look::Tight;
+                    let plus = text[..found].ends_with('+') && look != MatchMode::Contiguous;
                     places.push(found - usize::from(plus)..end);
                     start = end;
                 }
@@ -154,8 +154,8 @@ impl Number {
     }
 }
 
-/// Where the number ends if it starts here, and no digit follows. Zeros may stand before it.
-fn spelt(text: &str, start: usize, digits: &str, look: Look) -> Option<usize> {
+/// The end of a match that begins at `start`, with leading zeros allowed. No digit may follow.
+fn spelt(text: &str, start: usize, digits: &str, look: MatchMode) -> Option<usize> {
     const ZEROS: usize = 3;
     let mut wanted = digits.bytes().map(|digit| digit - b'0').peekable();
     let (mut zeros, mut gap, mut any) = (0, 0, false);
@@ -168,7 +168,7 @@ fn spelt(text: &str, start: usize, digits: &str, look: Look) -> Option<usize> {
                 any = true;
                 end = start + at + c.len_utf8();
             }
-            None if look != Look::Tight && gap < LONGEST_GAP && is_gap(c) => {
+            None if look != MatchMode::Contiguous && gap < LONGEST_GAP && is_gap(c) => {
                 gap += 1;
                 continue;
             }
@@ -183,8 +183,8 @@ fn spelt(text: &str, start: usize, digits: &str, look: Look) -> Option<usize> {
     None
 }
 
-/// Whether a number may begin at this digit: no digit stands before it, unless it is the last of a
-/// character written as `%20` or `\u0020`.
+/// Returns `true` if a number may begin here: no digit precedes it, except the last digit of an
+/// escape such as `%20` or `\u0020`.
 fn begins(text: &str, at: usize) -> bool {
     let before = &text[..at];
     if before.chars().next_back().and_then(digit).is_none() {
@@ -199,7 +199,7 @@ fn begins(text: &str, at: usize) -> bool {
     escape("%", 2) || escape("\\u", 4)
 }
 
-/// Whether a country's code stands before a number: it is that country's.
+/// Returns `true` after a country code with `+`: the number then belongs to that country.
 fn follows_a_code(text: &str, at: usize) -> bool {
     let before = text[..at].trim_end_matches(is_gap);
     let code = before.trim_end_matches(|c| digit(c).is_some());
@@ -214,7 +214,7 @@ fn next_digit(text: &str, start: usize) -> Option<usize> {
     text[start..].char_indices().find(|(_, c)| digit(*c).is_some()).map(|(at, _)| start + at)
 }
 
-/// The value of a digit of any script.
+/// The value of a digit in any script.
 fn digit(c: char) -> Option<u8> {
     u8::try_from(phone::digit(c)?.to_digit(10)?).ok()
 }
@@ -229,7 +229,7 @@ fn is_gap(c: char) -> bool {
         || matches!(c, '-' | '.' | '/' | '(' | ')' | '+' | '\u{2010}'..='\u{2015}')
 }
 
-/// What all Base64 texts that hold these bytes have in common, by where a group of three begins.
+/// The part that all Base64 texts containing these bytes share, for each of the three alignments.
 fn base64(bytes: &[u8]) -> Vec<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let encoded = |before: usize| {
@@ -237,7 +237,7 @@ fn base64(bytes: &[u8]) -> Vec<String> {
             let byte = (at / 8).checked_sub(before).and_then(|at| bytes.get(at)).unwrap_or(&0);
             usize::from(byte >> (7 - at % 8) & 1)
         };
-        // The characters that are made of these bytes alone.
+        // Only characters that encode these bytes alone.
         let within = (8 * before).div_ceil(6)..8 * (before + bytes.len()) / 6;
         let value = |place: usize| (0..6).fold(0, |value, bit| 2 * value + bits(6 * place + bit));
         within.map(|place| char::from(ALPHABET[value(place)])).collect()
@@ -254,7 +254,7 @@ mod tests {
     const PHONE: &str = "573005550101";
 
     #[test]
-    fn ways_to_write_a_number() {
+    fn spellings_match_by_mode() {
         let number = Number::of(PHONE);
         for (text, tight, loose) in [
             ("573005550101", true, true),
@@ -277,32 +277,32 @@ mod tests {
             ("2025-06-01 10:00:00", false, false),
             ("", false, false),
         ] {
-            assert_eq!(number.is_in(text, Look::Tight), tight, "{text}");
-            assert_eq!(number.is_in(text, Look::Loose), loose, "{text}");
+            assert_eq!(number.is_in(text, MatchMode::Contiguous), tight, "{text}");
+            assert_eq!(number.is_in(text, MatchMode::National), loose, "{text}");
             let whole = loose && !["300 555 0101!", "03005550101", "3005550101"].contains(&text);
-            assert_eq!(number.is_in(text, Look::Whole), whole, "{text}");
+            assert_eq!(number.is_in(text, MatchMode::International), whole, "{text}");
         }
-        let struck = number.strike("me: +57 300 555 0101, or 573005550101.", Look::Loose);
-        assert_eq!(struck.unwrap(), "me: [erased], or [erased].");
+        let redacted = number.redact("me: +57 300 555 0101, or 573005550101.", MatchMode::National);
+        assert_eq!(redacted.unwrap(), "me: [erased], or [erased].");
     }
 
     #[test]
-    fn ways_to_fill_a_cell() {
+    fn phone_cells_match_in_any_spelling() {
         let mexican = Number::of("529991234567");
         for cell in ["529991234567", "5219991234567", "+52 999 123-4567", "00529991234567"] {
             assert!(mexican.is(cell), "{cell}");
         }
         assert!(!mexican.is("9991234567"));
         assert!(Number::of("5511981234567").is("551181234567"));
-        // Not a number at all by any plan: nothing but the cell itself is it.
+        // No numbering plan has it, so only a phone cell matches.
         let short = Number::of("5712");
-        assert!(short.is("57 12") && !short.is_in("room 5712", Look::Loose));
+        assert!(short.is("57 12") && !short.is_in("room 5712", MatchMode::National));
     }
 
     proptest! {
-        /// No text still holds what was struck out of it.
+        /// A redacted text holds no match.
         #[test]
-        fn what_is_struck_is_gone(
+        fn redacted_texts_hold_no_match(
             texts in proptest::collection::vec(
                 "(573005550101|300 555 0101|\\+57 300-555-0101|[0-9 ]{1,3}|[a-z .é]{0,5}|NTczMDA1NTUwMTAx)",
                 0..6,
@@ -310,9 +310,9 @@ mod tests {
         ) {
             let text = texts.concat();
             let number = Number::of(PHONE);
-            for look in [Look::Tight, Look::Whole, Look::Loose] {
-                let struck = number.strike(&text, look).unwrap_or(text.clone());
-                prop_assert!(!number.is_in(&struck, look), "{struck}");
+            for look in [MatchMode::Contiguous, MatchMode::International, MatchMode::National] {
+                let redacted = number.redact(&text, look).unwrap_or(text.clone());
+                prop_assert!(!number.is_in(&redacted, look), "{redacted}");
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Whose a record of an export is, and what is left of it without a person.
+//! Decides what happens to a rejected record.
 //!
-//! | the record | what happens to it |
+//! | the record | what happens |
 //! |---|---|
-//! | is the person's, or names a session of theirs and nobody | goes |
-//! | is somebody else's | stays, the number struck out of its texts |
-//! | is nobody's that can be known, and holds the number in full | goes |
-//! | is nobody's that can be known, and does not | stays |
+//! | names the person, or nobody but a session of theirs | it is deleted |
+//! | names somebody else | it stays, the number redacted in its texts |
+//! | names nobody that is known, and holds the number with country code | it is deleted |
+//! | names nobody that is known, and does not | it stays |
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,8 +13,9 @@ use std::collections::hash_map::Entry;
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::word;
 
-use super::number::Look;
-use super::rows::{Role, Roles, Sought};
+use super::number::MatchMode;
+use super::rows::{Role, Roles};
+use super::target::Target;
 use crate::load::person::{Testimony, Witness, has_pair};
 
 /// What happens to a record.
@@ -22,28 +23,32 @@ use crate::load::person::{Testimony, Witness, has_pair};
 pub(super) enum Verdict {
     Goes,
     Stays,
-    /// It stays as this.
-    Struck(String),
+    /// It stays with this text.
+    Redacted(String),
 }
 
-/// Judges the rejected records of a lake.
+/// Parses the rejected records of a lake.
 #[derive(Default)]
-pub(super) struct Judge {
-    /// By table, header and delimiter; none of a header that belongs to no table.
+pub(super) struct RejectParser {
+    /// By table, header and delimiter; `None` if the header belongs to no table.
     witnesses: HashMap<[String; 3], Option<(Witness, Roles)>>,
     phones: Phones,
     /// The dialling code of national numbers.
     home: Option<String>,
 }
 
-impl Judge {
-    /// One for whom national numbers are of a dialling code.
+impl RejectParser {
+    /// A parser for national numbers of a dialling code.
     pub(super) fn at_home(home: Option<&str>) -> Self {
         Self { home: home.map(str::to_owned), ..Self::default() }
     }
 
-    /// Reads a rejected record by what the lake keeps with it; none where that says nothing.
-    pub(super) fn read(&mut self, [kind, header, delimiter]: [&str; 3], raw: &str) -> Reading<'_> {
+    /// Parses a rejected record by the header and delimiter that the lake keeps with it.
+    pub(super) fn read(
+        &mut self,
+        [kind, header, delimiter]: [&str; 3],
+        raw: &str,
+    ) -> ParsedRecord<'_> {
         let known = [kind, header, delimiter].map(str::to_owned);
         let witness = match self.witnesses.entry(known) {
             Entry::Occupied(known) => known.into_mut(),
@@ -52,13 +57,15 @@ impl Judge {
                     .map(|witness| (witness, Roles::of_table(kind))),
             ),
         };
-        // A quote that is never closed is a text.
+        // An unbalanced quote is part of a text.
         let quotes = raw.bytes().filter(|b| *b == b'"').count();
         let is_quoted = quotes > 0 && quotes % 2 == 0;
         let separator = delimiter.bytes().next().unwrap_or(b',');
         match witness {
-            Some((witness, roles)) => Reading::of(witness, roles, raw, is_quoted, &self.phones),
-            None => Reading {
+            Some((witness, roles)) => {
+                ParsedRecord::of(witness, roles, raw, is_quoted, &self.phones)
+            }
+            None => ParsedRecord {
                 roles: None,
                 separator,
                 testimony: Testimony::default(),
@@ -68,16 +75,16 @@ impl Judge {
     }
 }
 
-/// A record that was read.
-pub(super) struct Reading<'p> {
-    /// What its columns say; none where they are not known.
+/// A parsed record.
+pub(super) struct ParsedRecord<'p> {
+    /// The roles of its columns, if they are known.
     roles: Option<&'p Roles>,
     separator: u8,
     pub(super) testimony: Testimony,
     phones: &'p Phones,
 }
 
-impl<'p> Reading<'p> {
+impl<'p> ParsedRecord<'p> {
     pub(super) fn of(
         witness: &mut Witness,
         roles: &'p Roles,
@@ -86,60 +93,60 @@ impl<'p> Reading<'p> {
         phones: &'p Phones,
     ) -> Self {
         let mut testimony = witness.read(raw, is_quoted);
-        // An object of JSON that is broken is no record of its header.
+        // A damaged JSON object is no record of its header.
         testimony.is_whole &= !raw.starts_with('{');
         Self { roles: Some(roles), separator: witness.delimiter(), testimony, phones }
     }
 
-    /// The session that decides whose the record is, where it names no person.
+    /// The session that decides whose the record is, if it names no person.
     pub(super) fn session(&self) -> Option<&str> {
         let Testimony { is_whole, person, session, .. } = &self.testimony;
         session.as_deref().filter(|_| *is_whole && person.is_none())
     }
 
-    /// Whether it is the person's by what it says itself.
-    pub(super) fn is_theirs(&self, sought: &Sought) -> bool {
-        self.testimony.person.as_deref().is_some_and(|person| sought.number.is_person(person))
+    /// Returns `true` if it names the person.
+    pub(super) fn is_theirs(&self, target: &Target) -> bool {
+        self.testimony.person.as_deref().is_some_and(|person| target.number.is_person(person))
     }
 
-    /// Whether it is known to be somebody's.
-    pub(super) fn is_known(&self, sought: &Sought) -> bool {
-        let of_another = |session: &str| sought.sessions_of_others.contains(session);
+    /// Returns `true` if it is known whose it is.
+    pub(super) fn is_known(&self, target: &Target) -> bool {
+        let of_another = |session: &str| target.sessions_of_others.contains(session);
         let is_somebodys = self.testimony.person.is_some();
         self.testimony.is_whole && (is_somebodys || self.session().is_some_and(of_another))
     }
 
     /// What happens to the record.
-    pub(super) fn judge(&self, raw: &str, sought: &Sought) -> Verdict {
-        let of_theirs = |session: &str| sought.stand_in(session).is_some();
-        if self.is_theirs(sought)
+    pub(super) fn judge(&self, raw: &str, target: &Target) -> Verdict {
+        let of_theirs = |session: &str| target.replacement(session).is_some();
+        if self.is_theirs(target)
             || self.session().is_some_and(of_theirs)
-            || !self.is_known(sought) && self.holds_in_full(raw, sought)
+            || !self.is_known(target) && self.holds_in_full(raw, target)
         {
             return Verdict::Goes;
         }
-        self.without(raw, sought).map_or(Verdict::Stays, Verdict::Struck)
+        self.without(raw, target).map_or(Verdict::Stays, Verdict::Redacted)
     }
 
-    /// Whether the person's number stands in the record, with the country's code.
-    pub(super) fn holds_in_full(&self, raw: &str, sought: &Sought) -> bool {
+    /// Returns `true` if the record holds the person's number with the country code.
+    pub(super) fn holds_in_full(&self, raw: &str, target: &Target) -> bool {
         let fields = self.testimony.fields.iter().map(|(_, field)| field.as_str());
-        sought.number.is_in(raw, Look::Whole)
-            || !sought.is_exact && has_pair(fields, &sought.phone, self.phones)
+        target.number.is_in(raw, MatchMode::International)
+            || !target.is_exact && has_pair(fields, &target.phone, self.phones)
     }
 
-    /// The record without the number, and without sessions of the person; none if it has neither.
-    fn without(&self, raw: &str, sought: &Sought) -> Option<String> {
+    /// The record without the number and the person's sessions; `None` if it has neither.
+    fn without(&self, raw: &str, target: &Target) -> Option<String> {
         let separator = char::from(self.separator);
         let Some(roles) = self.roles.filter(|_| self.testimony.is_whole) else {
-            // Digits of two fields are no number.
+            // A number does not span two fields.
             let mut any = false;
             let parts: Vec<String> = raw
                 .split(separator)
                 .map(|part| {
-                    let struck = sought.number.strike(part, Look::Loose);
-                    any |= struck.is_some();
-                    struck.unwrap_or_else(|| part.to_owned())
+                    let redacted = target.number.redact(part, MatchMode::National);
+                    any |= redacted.is_some();
+                    redacted.unwrap_or_else(|| part.to_owned())
                 })
                 .collect();
             return any.then(|| parts.join(&separator.to_string()));
@@ -148,13 +155,15 @@ impl<'p> Reading<'p> {
         let mut fields: Vec<String> = Vec::with_capacity(self.testimony.fields.len());
         for (column, field) in &self.testimony.fields {
             let role = column.map_or(Role::Text, |column| roles.role(column));
-            let struck = match role {
-                Role::Session => word(field).and_then(|id| sought.stand_in(id)).map(str::to_owned),
-                Role::Text => sought.number.strike(field, Look::Loose),
+            let redacted = match role {
+                Role::Session => {
+                    word(field).and_then(|id| target.replacement(id)).map(str::to_owned)
+                }
+                Role::Text => target.number.redact(field, MatchMode::National),
                 _ => None,
             };
-            any |= struck.is_some();
-            let field = struck.unwrap_or_else(|| field.clone());
+            any |= redacted.is_some();
+            let field = redacted.unwrap_or_else(|| field.clone());
             let is_plain = !field.contains([separator, '"', '\n', '\r']);
             fields.push(if is_plain {
                 field

@@ -1,16 +1,16 @@
-//! Takes a person out of rows, whatever table they are of.
+//! Erases a person from the rows of a table.
 //!
-//! Only the person that a row names decides whose it is: `user_phone`, which the loader made of
-//! code and number together. A row that names nobody is its session's person's.
+//! A row belongs to the person in its `user_phone`, which the loader makes of country code and number.
+//! A row that names no person belongs to the person of its session.
 //!
 //! | the row | what happens |
 //! |---|---|
-//! | is the person's | it goes |
-//! | is nobody's and names a session of the person | it goes |
-//! | is a rejected record | as the loader would read it: see [`records`](super::records) |
-//! | is another's, and somebody wrote the number into a text | it is struck out, the row stays |
-//! | is another's, and names a session of the person | another name stands in, the row stays |
-//! | is another's, and its own name holds the number by chance | it stays as it is |
+//! | names the person | it is deleted |
+//! | names nobody, but a session of the person | it is deleted |
+//! | is a rejected record | parsed as the loader would: see [`records`](super::records) |
+//! | is another's, with the number in a text | the number is redacted, the row stays |
+//! | is another's, and names a session of the person | the session id is replaced, the row stays |
+//! | is another's, and its own id contains the number by chance | it stays unchanged |
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,13 +18,14 @@ use polars::prelude::*;
 use wabalake_data::tables::{CellKind, closures, sessions, text_key};
 use wabalake_data::{Meaning, TABLES, Table};
 
-use super::number::{Look, Number};
-use super::records::{Judge, Verdict};
+use super::number::{MatchMode, Number};
+use super::records::{RejectParser, Verdict};
+use super::target::Target;
 use crate::error::Result;
 use crate::lake::Layout;
 use crate::lake::rejects::{self, REJECTS};
 
-/// The columns that name the business's lines, each with its table.
+/// The columns of the business's lines, with their tables.
 pub(super) fn lines() -> impl Iterator<Item = (&'static Table, &'static str)> {
     let named = |column: &&wabalake_data::Column| column.meaning() == Some(Meaning::Line);
     TABLES.iter().flat_map(move |table| {
@@ -32,99 +33,67 @@ pub(super) fn lines() -> impl Iterator<Item = (&'static Table, &'static str)> {
     })
 }
 
-/// The person in every table that has one.
+/// The column of the person, in every table that has one.
 pub(super) const USER_PHONE: &str = sessions::USER_PHONE;
 
-/// The session in every table that has one.
+/// The column of the session, in every table that has one.
 pub(super) const SESSION_ID: &str = sessions::SESSION_ID;
 
-/// Who is to be erased.
-#[derive(Debug)]
-pub(super) struct Sought {
-    /// The `user_phone` of their rows.
-    pub(super) phone: String,
-    /// What is looked for in texts and names.
-    pub(super) number: Number,
-    /// The dialling code of the lake's own country, whose national numbers side tables hold.
-    pub(super) home: Option<String>,
-    /// Whether nothing is looked for but the `user_phone`.
-    pub(super) is_exact: bool,
-    /// Whether rows go that name the number as a line.
-    pub(super) lines_too: bool,
-    /// The person's sessions, each with the name that stands in where another's row names it.
-    pub(super) sessions: HashMap<String, String>,
-    /// Sessions that were the person's in old versions only.
-    pub(super) once: HashSet<String>,
-    /// Of the sessions that rejected records name, those of others.
-    pub(super) sessions_of_others: HashSet<String>,
-}
-
-impl Sought {
-    /// What stands in for a session of the person; none for another.
-    pub(super) fn stand_in(&self, session: &str) -> Option<&str> {
-        self.sessions.get(session).map(String::as_str)
-    }
-
-    fn is_line(&self, line: &str) -> bool {
-        self.number.is(line) || self.number.is_in(line, Look::Tight)
-    }
-}
-
-/// Which rows are looked at.
+/// The version that a file belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    /// Those of the newest version.
-    Now,
-    /// Those of old ones, whose files go as a whole.
-    Once,
+pub(super) enum FileAge {
+    /// The newest one.
+    Current,
+    /// An old one: a file that holds the person is deleted as a whole.
+    Old,
 }
 
-/// What a column's texts say.
+/// What the texts of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Whose the row is.
+    /// The person of the row.
     Person,
-    /// A phone that somebody is known by, or a part of one.
+    /// Another phone number, or a part of one.
     Phone,
     /// A line of the business.
     Line,
-    /// A session.
+    /// A session id.
     Session,
-    /// What names a closing: its event or its session and an instant.
+    /// The key of a closure: an event id, or a session id and an instant.
     Closing,
-    /// What names the row or something else.
+    /// An id of the row or of something else.
     Name,
-    /// A record that could not be taken.
+    /// A rejected record.
     Record,
-    /// Anything.
+    /// Any text.
     Text,
 }
 
-/// Rows without a person.
+/// Rows without the person.
 #[derive(Debug)]
-pub(super) struct Struck {
+pub(super) struct Redacted {
     pub(super) rows: DataFrame,
-    /// Rows that are gone.
+    /// Deleted rows.
     pub(super) gone: u64,
-    /// Hashes of the people whose rows these were.
+    /// Hashes of the people whose rows were deleted.
     pub(super) people: HashSet<i64>,
-    /// Rows in which a text was struck out, or a session's name replaced.
+    /// Redacted rows, or rows with a replaced session id.
     pub(super) changed: u64,
-    /// Rows that keep a name that holds the number.
+    /// Rows that keep an id with the number in it.
     pub(super) named: u64,
 }
 
-impl Struck {
+impl Redacted {
     pub(super) fn is_as_before(&self) -> bool {
         self.gone == 0 && self.changed == 0
     }
 }
 
-/// What the columns of a table say.
+/// The roles of a table's columns.
 #[derive(Debug)]
 pub(super) struct Roles {
     of: HashMap<&'static str, Role>,
-    /// The hash columns and the texts that they are made of.
+    /// The hash columns, and the text columns that they hash.
     hashes: &'static [(&'static str, &'static str)],
 }
 
@@ -136,7 +105,7 @@ impl Roles {
         Self::of_table(layout.name())
     }
 
-    /// Those of a table that exports are loaded into; in another all is text.
+    /// The roles of a table of exports; in any other table every column is text.
     pub(super) fn of_table(name: &str) -> Self {
         let Some(table) = wabalake_data::table(name) else {
             return Self { of: HashMap::new(), hashes: &[] };
@@ -164,11 +133,16 @@ impl Roles {
         self.of.values().any(|role| *role == Role::Record)
     }
 
-    /// The rows without the person. Columns that are missing say nothing.
-    pub(super) fn strike(&self, rows: DataFrame, sought: &Sought, when: When) -> Result<Struck> {
-        let whose = theirs(&rows, &sought.number)?;
+    /// Erases the person from rows, which may lack columns.
+    pub(super) fn redact(
+        &self,
+        rows: DataFrame,
+        target: &Target,
+        age: FileAge,
+    ) -> Result<Redacted> {
+        let whose = is_of_person(&rows, &target.number)?;
         let mut goes: Vec<bool> = whose.iter().map(|theirs| *theirs == Some(true)).collect();
-        self.add_nobodys(&rows, sought, when, &whose, &mut goes)?;
+        self.add_nobodys(&rows, target, age, &whose, &mut goes)?;
         let mut revised: HashMap<PlSmallStr, Vec<(usize, String)>> = HashMap::new();
         let mut named = vec![false; rows.height()];
         for column in rows.columns() {
@@ -182,16 +156,16 @@ impl Roles {
                 let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
                 let is_name = match role {
                     Role::Line => {
-                        goes[row] |= sought.lines_too && sought.is_line(text);
+                        goes[row] |= target.lines_too && target.is_line(text);
                         false
                     }
                     Role::Text => {
-                        let struck = sought.number.strike(text, Look::Loose);
-                        instead.extend(struck.map(|struck| (row, struck)));
+                        let redacted = target.number.redact(text, MatchMode::National);
+                        instead.extend(redacted.map(|redacted| (row, redacted)));
                         false
                     }
                     Role::Session => {
-                        let other = stand_in(sought, text, when);
+                        let other = replacement(target, text, age);
                         let is_kept = other.is_none();
                         instead.extend(other.map(|other| (row, other)));
                         is_kept
@@ -199,7 +173,7 @@ impl Roles {
                     Role::Closing => {
                         let parts = text.rsplit_once(' ');
                         let other = parts.and_then(|(session, at)| {
-                            Some(format!("{} {at}", stand_in(sought, session, when)?))
+                            Some(format!("{} {at}", replacement(target, session, age)?))
                         });
                         let is_kept = other.is_none();
                         instead.extend(other.map(|other| (row, other)));
@@ -207,27 +181,27 @@ impl Roles {
                     }
                     _ => true,
                 };
-                named[row] |= is_name && sought.number.is_in(text, Look::Tight);
+                named[row] |= is_name && target.number.is_in(text, MatchMode::Contiguous);
             }
             if !instead.is_empty() {
                 revised.insert(column.name().clone(), instead);
             }
         }
         if self.is_of_records() {
-            let instead = judge_all(&rows, sought, &mut goes)?;
+            let instead = judge_all(&rows, target, &mut goes)?;
             if !instead.is_empty() {
                 revised.insert(PlSmallStr::from_static(rejects::RAW), instead);
             }
         }
-        self.take_out(rows, sought, &goes, &named, revised)
+        self.take_out(rows, target, &goes, &named, revised)
     }
 
-    /// Adds the rows that name nobody but a session of the person.
+    /// Marks the rows that name no person, but a session of the target.
     fn add_nobodys(
         &self,
         rows: &DataFrame,
-        sought: &Sought,
-        when: When,
+        target: &Target,
+        age: FileAge,
         whose: &[Option<bool>],
         goes: &mut [bool],
     ) -> Result<()> {
@@ -235,7 +209,7 @@ impl Roles {
         if self.role(SESSION_ID) == Role::Session {
             for (row, session) in sessions.str()?.iter().enumerate() {
                 let Some(session) = session.filter(|_| whose[row].is_none()) else { continue };
-                goes[row] |= stand_in(sought, session, when).is_some();
+                goes[row] |= replacement(target, session, age).is_some();
             }
         }
         Ok(())
@@ -244,19 +218,19 @@ impl Roles {
     fn take_out(
         &self,
         mut rows: DataFrame,
-        sought: &Sought,
+        target: &Target,
         goes: &[bool],
         named: &[bool],
         revised: HashMap<PlSmallStr, Vec<(usize, String)>>,
-    ) -> Result<Struck> {
+    ) -> Result<Redacted> {
         let mut people = HashSet::new();
         let phones = rows.column(USER_PHONE).and_then(Column::str).ok();
         let is_of_people = phones.is_some() || self.is_of_records();
         for (row, _) in goes.iter().enumerate().filter(|(_, goes)| **goes && is_of_people) {
             let person = phones.and_then(|phones| phones.get(row));
-            // By older rules one person had several numbers.
-            let person = person.filter(|text| !text.is_empty() && !sought.number.is_person(text));
-            people.insert(text_key(person.unwrap_or(&sought.phone)));
+            // Earlier normalisations gave one person several numbers.
+            let person = person.filter(|text| !text.is_empty() && !target.number.is_person(text));
+            people.insert(text_key(person.unwrap_or(&target.phone)));
         }
         let mut touched = vec![false; rows.height()];
         for (name, instead) in revised {
@@ -284,25 +258,25 @@ impl Roles {
         if gone > 0 {
             rows = rows.filter(&goes.iter().map(|goes| Some(!goes)).collect::<BooleanChunked>())?;
         }
-        Ok(Struck { rows, gone, people, changed, named })
+        Ok(Redacted { rows, gone, people, changed, named })
     }
 }
 
-/// Ids of one table are names in every other: of a flow, of an event.
+/// Returns `true` for ids that are keys of other tables, such as those of flows and events.
 fn is_name_elsewhere(column: &wabalake_data::Column) -> bool {
     column.name == closures::EVENT_ID
         || matches!(column.kind, CellKind::Word)
             && TABLES.iter().any(|table| table.key.contains(&column.name))
 }
 
-fn stand_in(sought: &Sought, session: &str, when: When) -> Option<String> {
-    let now = sought.stand_in(session).map(str::to_owned);
-    now.or_else(|| (when == When::Once && sought.once.contains(session)).then(String::new))
+fn replacement(target: &Target, session: &str, age: FileAge) -> Option<String> {
+    let now = target.replacement(session).map(str::to_owned);
+    now.or_else(|| (age == FileAge::Old && target.old_sessions.contains(session)).then(String::new))
 }
 
-/// Judges rejected records: says which go, and what others are without the person.
-fn judge_all(rows: &DataFrame, sought: &Sought, goes: &mut [bool]) -> Result<Vec<(usize, String)>> {
-    let mut judge = Judge::at_home(sought.home.as_deref());
+/// Marks the rejected records to delete, and returns the redacted ones.
+fn judge_all(rows: &DataFrame, target: &Target, goes: &mut [bool]) -> Result<Vec<(usize, String)>> {
+    let mut parser = RejectParser::at_home(target.home.as_deref());
     let mut instead = Vec::new();
     let text = |name: &str| Ok::<_, PolarsError>(rows.column(name)?.str()?.clone());
     let (kinds, headers) = (text(rejects::KIND)?, text(rejects::HEADER)?);
@@ -310,17 +284,17 @@ fn judge_all(rows: &DataFrame, sought: &Sought, goes: &mut [bool]) -> Result<Vec
     for (row, raw) in records.iter().enumerate() {
         let Some(raw) = raw else { continue };
         let of = [&kinds, &headers, &delimiters].map(|texts| texts.get(row).unwrap_or_default());
-        match judge.read(of, raw).judge(raw, sought) {
+        match parser.read(of, raw).judge(raw, target) {
             Verdict::Goes => goes[row] = true,
             Verdict::Stays => {}
-            Verdict::Struck(struck) => instead.push((row, struck)),
+            Verdict::Redacted(redacted) => instead.push((row, redacted)),
         }
     }
     Ok(instead)
 }
 
-/// For each row whether it is the person's; none where it does not say whose it is.
-pub(super) fn theirs(rows: &DataFrame, number: &Number) -> PolarsResult<Vec<Option<bool>>> {
+/// For each row, whether it belongs to the person; `None` if it names nobody.
+pub(super) fn is_of_person(rows: &DataFrame, number: &Number) -> PolarsResult<Vec<Option<bool>>> {
     let Ok(phones) = rows.column(USER_PHONE) else { return Ok(vec![None; rows.height()]) };
     let people = phones.str()?.iter().map(|person| person.filter(|person| !person.is_empty()));
     Ok(people.map(|person| Some(number.is_person(person?))).collect())

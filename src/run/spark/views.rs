@@ -60,7 +60,7 @@ impl View {
         instants: (Option<i64>, Option<i64>),
         paths: &Paths,
     ) -> Result<Self> {
-        let within = snapshot.files_within(table.day_of, instants);
+        let within = snapshot.files_in_range(table.day_of, instants);
         // A file may be on the cluster only; the row count will show whether it is.
         let here: Vec<_> =
             within.iter().copied().filter(|file| snapshot.place(file).exists()).collect();

@@ -140,7 +140,7 @@ impl Sql {
         let context = SQLContext::new().with_function_registry(Arc::new(functions));
         for table in &self.tables {
             let columns: Vec<_> = table.columns.iter().map(|column| col(column.name)).collect();
-            let rows = lake.snapshot(*table)?.scan_on_clock(zone)?;
+            let rows = lake.snapshot(*table)?.scan_in_zone(zone)?;
             context.register(table.name, rows.select(columns));
         }
         let fault = |error| fault::of_polars(error, &self.statement, &self.tables);

@@ -1,34 +1,35 @@
-//! Answers a query from a mart that already holds the answer.
+//! Answers a question from a fresh mart instead of the tables.
 //!
-//! | a question | is answered from a mart of |
+//! | question | mart that answers it |
 //! |---|---|
-//! | the same in all that its rows depend on | that question, whatever it is called |
-//! | the same with `--from` or `--to` | the question of all days, where rows are of single days |
+//! | any | one of the same query, parameters, columns and time zone, whatever its name |
+//! | one with `--from` or `--to` | one of the same question without dates, if each row is of one day |
 //!
-//! And only from one that is fresh: made from the very files that the tables have now.
+//! A mart is fresh if it was computed from the very files that the tables have now.
 
 use chrono::NaiveDate;
 use polars::prelude::{Expr, LazyFrame, Scalar, col, lit};
 use wabalake_queries::query::{AnswerBuckets, Question};
 
-use super::mart::Mart;
-use super::refresh::MadeFrom;
-use super::sources::Sources;
+use super::{Mart, PinnedTables, Provenance};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::marts::{self, MART_DAY};
 use crate::lake::{AsOf, Lake};
 
-/// A plan that reads a mart in place of the tables.
+/// A lazy plan that reads a mart instead of the tables.
 pub struct FromMart {
     /// The mart's name.
     pub mart: String,
-    /// The rows of the answer, in its order.
+    /// The rows of the answer, in the query's order.
     pub plan: LazyFrame,
 }
 
-/// The answer of a question in a fresh mart, if there is one. What is wrong with a mart is no
-/// reason to fail: the tables answer then.
+/// A plan over a fresh mart that holds the answer, if there is one. A mart that cannot be read is
+/// skipped with a warning.
+///
+/// # Errors
+/// Tables whose logs cannot be read.
 pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Option<FromMart>> {
     let name = question.spec().name;
     if !lake.root().join("marts").is_dir() {
@@ -45,13 +46,13 @@ pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Optio
             Ok(snapshot) if snapshot.version.is_some() => snapshot,
             Ok(_) => continue,
             Err(error) => {
-                pass_over(lake, &mart.name, &error);
+                warn_skipped(lake, &mart.name, &error);
                 continue;
             }
         };
-        let sources = Sources::of(lake, AsOf::Now);
-        let now = MadeFrom::now(&mart, &sources)?;
-        if MadeFrom::before(lake, &mart).is_some_and(|before| before.is(&now)) {
+        let tables = PinnedTables::of(lake, AsOf::Now);
+        let now = Provenance::now(&mart, &tables)?;
+        if Provenance::stored(lake, &mart).is_some_and(|before| before.matches(&now)) {
             let plan = question.in_order(marts::rows(&snapshot, keep)?);
             return Ok(Some(FromMart { mart: mart.name, plan }));
         }
@@ -59,14 +60,14 @@ pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Optio
     Ok(None)
 }
 
-/// Tells of a mart that cannot be read, for which the tables answer.
-pub fn pass_over(lake: &Lake, mart: &str, error: &Error) {
+/// Warns of a mart that cannot be read: the tables answer instead.
+pub fn warn_skipped(lake: &Lake, mart: &str, error: &Error) {
     let said = &error.details().what;
     let what = if error.may_be_damage() { "its rows cannot be read" } else { said };
-    lake.warn(&format!("mart `{mart}` is passed over, the next night makes it anew: {what}"));
+    lake.warn(&format!("mart `{mart}` is skipped, the next nightly run rebuilds it: {what}"));
 }
 
-/// Which of a mart's rows answer a question, if they do.
+/// The filters that select a question's answer from a mart's rows; `None` if the mart does not have it.
 fn answers(mart: &Mart, question: &Question) -> Option<Vec<Expr>> {
     let is = |asked: &Question| {
         asked.timezone() == question.timezone()
@@ -77,9 +78,9 @@ fn answers(mart: &Mart, question: &Question) -> Option<Vec<Expr>> {
         return Some(Vec::new());
     }
     let dates = question.dates();
-    // A week at the edge of a range counts only its days within: that is no row of the mart.
+    // A week at the edge of a range counts only the days within it, so the mart has no such row.
     let by_days = mart.buckets().is_some_and(AnswerBuckets::are_within_days);
-    if !by_days || !mart.has_no_range() || !is(&mart.asked_of(dates).ok()?) {
+    if !by_days || !mart.has_no_range() || !is(&mart.for_dates(dates).ok()?) {
         return None;
     }
     let day = || col(MART_DAY);

@@ -1,4 +1,18 @@
-//! What a mart is: a query of the catalog with its options chosen, and a name.
+//! Marts: answers of catalog queries that are stored as tables.
+//!
+//! ```text
+//! [[marts]] in wabalake.toml   a name, a query and its parameters
+//!   │ Mart           the question, checked; a fingerprint of its definition
+//!   │ PinnedTables   the tables that it reads, each at one version
+//!   │ Provenance     the fingerprints of both, as the mart's commit stores them
+//!   ▼ fresh          a question is answered from a mart whose provenance is still that of the tables
+//! ```
+//!
+//! [`nightly`](crate::nightly) computes marts; [`lake::marts`](crate::lake::marts) stores them.
+
+pub mod fresh;
+mod pinned;
+mod provenance;
 
 use std::fmt::Write as _;
 
@@ -13,17 +27,20 @@ use crate::config::{Config, MartSettings};
 use crate::error::{Error, Result};
 use crate::lake::marts::MartLayout;
 
-/// Raised when the same definition would be stored in another way.
+pub use self::pinned::{Fingerprint, PinnedTable, PinnedTables};
+pub(crate) use self::provenance::Provenance;
+
+/// The format of stored marts. Raising it rebuilds them all.
 const MART_VERSION: u32 = 1;
 
-/// An answer that is kept up to date.
+/// A query of the catalog with its parameters, whose answer is stored under a name.
 #[derive(Debug)]
 pub struct Mart {
-    /// Its name, and its folder's.
+    /// Its name, which is also that of its folder.
     pub name: String,
-    /// What it answers.
+    /// The question that it answers.
     pub question: Question,
-    /// Where it is kept.
+    /// How its table is stored.
     pub layout: &'static MartLayout,
     entry: &'static CatalogEntry,
     /// Its options without `--from` and `--to`.
@@ -32,10 +49,11 @@ pub struct Mart {
 }
 
 impl Mart {
-    /// The marts of a lake's settings.
+    /// The marts that the lake settings define.
     ///
     /// # Errors
-    /// Two of one name; a query or an option that there is not; people, where none may be named.
+    /// Two marts of one name; an unknown query or option; a column of people, unless the settings
+    /// allow that.
     pub fn all(config: &Config) -> Result<Vec<Self>> {
         let mut marts: Vec<Self> = Vec::new();
         for said in &config.marts {
@@ -49,7 +67,7 @@ impl Mart {
         Ok(marts)
     }
 
-    /// One mart of a lake's settings.
+    /// One mart of the lake settings.
     ///
     /// # Errors
     /// As [`Mart::all`].
@@ -57,8 +75,8 @@ impl Mart {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         let begins_well = said.name.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins_well || !said.name.chars().all(plain) {
-            return Err(Error::lake("its name is the name of a folder too")
-                .hint("use small letters, digits, `-` and `_`, a letter first"));
+            return Err(Error::lake("its name is also the name of a folder")
+                .hint("use lower-case letters, digits, `-` and `_`, beginning with a letter"));
         }
         let entries = || CATALOG.iter().map(|entry| entry.spec.name);
         let Some(entry) = CATALOG.iter().find(|entry| entry.spec.name == said.query) else {
@@ -72,15 +90,16 @@ impl Mart {
         let people = question.columns().into_iter().find(OutputColumn::names_people);
         if let Some(people) = people.filter(|_| !config.privacy.people_in_marts) {
             return Err(Error::lake(format!("its column `{}` names people", people.name)).hint(
-                "ask the query when it is needed, or allow it: people_in_marts = true, in [privacy]",
+                "run the query when it is needed, or set people_in_marts = true in [privacy]",
             ));
         }
         let layout = MartLayout::of(&said.name, &question.columns());
         Ok(Self { name: said.name.clone(), question, layout, entry, words, defaults })
     }
 
-    /// Names what it says, in all that its rows depend on but rows of tables.
-    pub(super) fn definition(&self) -> String {
+    /// A hash of the definition: of the query's name, its columns, time zone and SQL with parameters
+    /// bound. Editing a query's `twin.sql` changes it and so rebuilds the query's marts.
+    pub(crate) fn fingerprint(&self) -> String {
         let mut text = format!("{MART_VERSION} {}\n", env!("CARGO_PKG_VERSION"));
         text.push_str(self.entry.spec.name);
         for column in self.question.columns() {
@@ -91,13 +110,13 @@ impl Mart {
         format!("{:032x}", xxh3_128(text.as_bytes()))
     }
 
-    /// The parts that can be worked out by themselves.
-    pub(super) fn buckets(&self) -> Option<AnswerBuckets> {
+    /// The buckets (days, weeks, months or hours) that can be computed one by one.
+    pub(crate) fn buckets(&self) -> Option<AnswerBuckets> {
         self.question.buckets()
     }
 
-    /// The part of some dates, first and last, that its own range does not leave out.
-    pub(super) fn clipped(
+    /// The intersection of a date range, both ends inclusive, with the mart's own.
+    pub(crate) fn clipped(
         &self,
         (first, last): (NaiveDate, NaiveDate),
     ) -> Option<(NaiveDate, NaiveDate)> {
@@ -107,22 +126,22 @@ impl Mart {
         (first <= last).then_some((first, last))
     }
 
-    /// Whether it is about all days.
-    pub(super) fn has_no_range(&self) -> bool {
+    /// Returns `true` if it has neither `--from` nor `--to`.
+    pub(crate) fn has_no_range(&self) -> bool {
         self.question.dates() == (None, None)
     }
 
     /// The mart's question with other values of `--from` and `--to`, both inclusive.
-    pub(super) fn asked_of(
-        &self,
-        (from, to): (Option<NaiveDate>, Option<NaiveDate>),
-    ) -> Result<Question> {
+    pub(crate) fn for_dates(&self, (from, to): Dates) -> Result<Question> {
         let defaults = Defaults { from, to, ..self.defaults };
         self.entry.ask_for(&self.words, &defaults).map_err(|error| wrong(self.entry, &error))
     }
 }
 
-/// What is wrong with the options of a mart. Values are not repeated: one may be a number.
+/// The values of `--from` and `--to`.
+pub type Dates = (Option<NaiveDate>, Option<NaiveDate>);
+
+/// Converts an error of clap. It does not repeat values: one may be a phone number.
 fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
     let said = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or("").to_owned(),
@@ -143,11 +162,10 @@ fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
             Error::lake(format!("`{}` has no option `{option}`", entry.spec.name)).hint(hint)
         }
         ErrorKind::MissingRequiredArgument => {
-            Error::lake(format!("`{}` needs an option that is not there", entry.spec.name))
-                .hint(see)
+            Error::lake(format!("`{}` needs an option that is missing", entry.spec.name)).hint(see)
         }
         _ if option.is_empty() => {
-            Error::lake("its options do not go together or say nothing").hint(see)
+            Error::lake("its options contradict each other or are empty").hint(see)
         }
         _ => {
             let option = option.trim_start_matches('-').to_owned();
@@ -155,7 +173,7 @@ fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
                 Some(ContextValue::Strings(words)) => format!("it takes {}", words.join(", ")),
                 _ => see,
             };
-            Error::lake(format!("the value of `{option}` is none that it takes")).hint(hint)
+            Error::lake(format!("`{option}` has a value that it does not take")).hint(hint)
         }
     }
 }
@@ -173,10 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_is_all_that_rows_depend_on() {
+    fn fingerprint_covers_all_that_rows_depend_on() {
         let text = "query = 'delivery-rate'\nparams = { by = ['day', 'country'] }";
-        let definition = mart(text).definition();
-        assert_eq!(mart(text).definition(), definition);
+        let fingerprint = mart(text).fingerprint();
+        assert_eq!(mart(text).fingerprint(), fingerprint);
         for other in [
             "query = 'delivery-rate'\nparams = { by = ['country', 'day'] }",
             "query = 'delivery-rate'",
@@ -184,28 +202,28 @@ mod tests {
             "query = 'delivery-rate'\nparams = { by = ['day', 'country'], from = '2025-06-01' }",
             "query = 'session-duration'\nparams = { by = ['day', 'country'] }",
         ] {
-            assert_ne!(mart(other).definition(), definition, "{other}");
+            assert_ne!(mart(other).fingerprint(), fingerprint, "{other}");
         }
     }
 
     #[test]
-    fn its_own_dates_stay_its_own() {
+    fn date_ranges_are_clipped_to_the_marts_own() {
         let mart = mart("query = 'delivery-rate'\nparams = { from = '2025-06-03' }");
         let date = |day| NaiveDate::from_ymd_opt(2025, 6, day).unwrap();
         assert_eq!(mart.clipped((date(1), date(4))), Some((date(3), date(4))));
         assert_eq!(mart.clipped((date(1), date(2))), None);
-        let asked = mart.asked_of((Some(date(3)), Some(date(4)))).unwrap();
+        let asked = mart.for_dates((Some(date(3)), Some(date(4)))).unwrap();
         assert_eq!(asked.dates(), (Some(date(3)), Some(date(4))));
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_the_nearest_right_one() {
+    fn errors_suggest_the_nearest_name() {
         for (text, said) in [
             ("name = 'm'\nquery = 'delivery-rat'", "did you mean `delivery-rate`?"),
             ("name = 'M'\nquery = 'delivery-rate'", "the name of a folder"),
             ("name = '../m'\nquery = 'delivery-rate'", "the name of a folder"),
             ("name = 'm'\nquery = 'delivery-rate'\nparams = { bi = 'day' }", "did you mean `by`?"),
-            ("name = 'm'\nquery = 'delivery-rate'\nparams = { by = 'dai' }", "the value of `by`"),
+            ("name = 'm'\nquery = 'delivery-rate'\nparams = { by = 'dai' }", "`by` has a value"),
             (
                 "name = 'm'\nquery = 'drop-off'\n[[marts]]\nname = 'm'\nquery = 'drop-off'",
                 "there are two marts `m`",

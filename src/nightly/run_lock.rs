@@ -1,15 +1,18 @@
-//! One night at a time, on however many machines.
+//! The lock of the nightly run: one run at a time, across machines.
 //!
 //! ```text
-//! .wabalake/nights/00000041        a night: who, where, since when; written to while it lives
-//!                  00000041.over   it is over
-//!                  00000042        the next one: two that want to be it cannot both make the file
+//! .wabalake/nights/00000041        a run: host, process, start; rewritten every 10 s as a heartbeat
+//!                  00000041.over   that run has ended
+//!                  00000042        the next run: `create_new` picks one winner
 //! ```
 //!
-//! The greatest number counts. A night whose file is not written to any more is dead, and on the
-//! machine it ran on, one whose file is not locked any more: that is known at once. It is no
-//! harm to be wrong, for what a night commits is computed from what it replaces; it is only work
-//! done twice. A night that finds a greater number than its own stops.
+//! The file with the greatest number is the current run. A run whose heartbeat stopped is considered
+//! crashed after two minutes. On Linux, a run detects at once that another one of the same machine has
+//! crashed: its file is no longer locked. Elsewhere there is no `/proc` to tell machines apart, so
+//! every run counts as one of another machine.
+//!
+//! A wrong guess loses no data: a commit is computed from the version that it replaces, so two runs
+//! only repeat work. A run that finds a greater number than its own stops.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Seek as _, Write as _};
@@ -24,29 +27,29 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 
-/// How often a night writes to its file.
+/// The interval of heartbeats.
 const BEAT: Duration = Duration::from_secs(10);
 
-/// A night whose file is older than this is dead: some beats may come late.
-const DEAD: Duration = Duration::from_mins(2);
+/// A run without a heartbeat for so long is considered crashed: some may be late.
+const CRASHED_AFTER: Duration = Duration::from_mins(2);
 
-/// A night that is under way; dropped, it is over.
+/// The lock of a nightly run. Dropping it ends the run.
 #[derive(Debug)]
 #[must_use]
-pub struct Night {
+pub struct RunLock {
     folder: PathBuf,
     number: u64,
-    /// When the night before began, if it did not live to its end.
-    pub died: Option<DateTime<Utc>>,
+    /// When the run before began, if it crashed.
+    pub crashed: Option<DateTime<Utc>>,
     stop: Option<Sender<()>>,
     beats: Option<JoinHandle<()>>,
 }
 
-/// Who has a night.
+/// The process that holds the lock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Holder {
     host: String,
-    /// Names the machine since it was started; none where that is not known.
+    /// Identifies one boot of the machine; `None` where there is no `/proc`.
     boot: Option<String>,
     process: u32,
     started_at: DateTime<Utc>,
@@ -56,7 +59,8 @@ impl Holder {
     fn this() -> Self {
         let read = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
         Self {
-            host: read("/proc/sys/kernel/hostname").unwrap_or_else(|| "another machine".to_owned()),
+            host: read("/proc/sys/kernel/hostname")
+                .unwrap_or_else(|| "this or another machine".to_owned()),
             boot: read("/proc/sys/kernel/random/boot_id"),
             process: std::process::id(),
             started_at: Utc::now(),
@@ -64,17 +68,17 @@ impl Holder {
     }
 }
 
-impl Night {
-    /// Begins a night, unless another one is under way.
+impl RunLock {
+    /// Acquires the lock, unless another run holds it.
     ///
     /// # Errors
-    /// Another night; a lake that cannot be written.
-    pub fn begin(lake: &Lake) -> Result<Self> {
-        let folder = lake.own_folder("nights");
-        fs::create_dir_all(&folder).context(|| format!("making `{}`", folder.display()))?;
+    /// A run in progress; a lake that cannot be written.
+    pub fn acquire(lake: &Lake) -> Result<Self> {
+        let folder = lake.internal_folder("nights");
+        fs::create_dir_all(&folder).context(|| format!("creating `{}`", folder.display()))?;
         loop {
             let last = last(&folder)?;
-            let mut died = None;
+            let mut crashed = None;
             if let Some(last) = last.filter(|last| !over(&folder, *last).exists()) {
                 let holder = holder(&folder, last);
                 if is_alive(&folder, last, holder.as_ref())? {
@@ -82,42 +86,42 @@ impl Night {
                         let since = holder.started_at.format("%Y-%m-%d %H:%M:%S UTC");
                         format!(": process {} on {}, since {since}", holder.process, holder.host)
                     });
-                    return Err(Error::lake(format!("another night is under way{who}")).hint(
-                        "wait for it; if it dies, the next `wabalake nightly` sees that by itself",
+                    return Err(Error::lake(format!("another nightly run is in progress{who}")).hint(
+                        "wait for it; if it crashes, a later `wabalake nightly` detects that and takes over",
                     ));
                 }
-                died = Some(holder.map_or_else(Utc::now, |holder| holder.started_at));
+                crashed = Some(holder.map_or_else(Utc::now, |holder| holder.started_at));
             }
             let number = last.map_or(0, |last| last + 1);
             let path = folder.join(format!("{number:08}"));
             let made = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
             let file = match made {
-                // Another one was quicker.
+                // Another run created it first.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 made => made.context(|| format!("writing `{}`", path.display()))?,
             };
-            // Locked before it says whose it is: who reads that may ask for the lock.
+            // Locked before its holder is written: a reader that finds no lock takes the run for crashed.
             let _ = file.try_lock();
-            let mut night = Self { folder, number, died, stop: None, beats: None };
-            night.start_beating(file).context(|| format!("writing `{}`", path.display()))?;
-            night.forget_before();
-            return Ok(night);
+            let mut lock = Self { folder, number, crashed, stop: None, beats: None };
+            lock.start_heartbeat(file).context(|| format!("writing `{}`", path.display()))?;
+            lock.delete_earlier();
+            return Ok(lock);
         }
     }
 
-    /// Whether no other one has taken this night for dead.
+    /// Checks that no other run took over.
     ///
     /// # Errors
-    /// Another night, which has.
+    /// Another run considered this one crashed.
     pub fn check(&self) -> Result<()> {
         if last(&self.folder)?.is_none_or(|last| last <= self.number) {
             return Ok(());
         }
-        Err(Error::lake("another night took this one for dead, and has taken over")
+        Err(Error::lake("another nightly run considered this one crashed and took over")
             .hint("this machine was asleep, or its disk did not answer for minutes"))
     }
 
-    fn start_beating(&mut self, mut file: File) -> Result<()> {
+    fn start_heartbeat(&mut self, mut file: File) -> Result<()> {
         let text = serde_json::to_string(&Holder::this())
             .map_err(|error| Error::bug(format!("the lock: {error}")))?;
         let mut beat = move || -> std::io::Result<()> {
@@ -125,20 +129,20 @@ impl Night {
             file.write_all(text.as_bytes())?;
             file.flush()
         };
-        beat().context(|| "writing the lock of the night")?;
+        beat().context(|| "writing the lock of the nightly run")?;
         let (stop, stopped) = mpsc::channel();
         self.stop = Some(stop);
         self.beats = Some(std::thread::spawn(move || {
             while stopped.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
-                // One that fails is made up for by the next.
+                // The next heartbeat makes up for one that fails.
                 let _ = beat();
             }
         }));
         Ok(())
     }
 
-    /// Deletes what earlier nights left.
-    fn forget_before(&self) {
+    /// Deletes the files of earlier runs.
+    fn delete_earlier(&self) {
         for number in numbers(&self.folder).unwrap_or_default() {
             if number < self.number {
                 let _ = fs::remove_file(self.folder.join(format!("{number:08}")));
@@ -148,13 +152,13 @@ impl Night {
     }
 }
 
-impl Drop for Night {
+impl Drop for RunLock {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(beats) = self.beats.take() {
             let _ = beats.join();
         }
-        // Where this fails, the next night finds the lock gone, or the file old.
+        // If this fails, the next run finds the file unlocked or its heartbeat old.
         let _ = File::create(over(&self.folder, self.number));
     }
 }
@@ -189,17 +193,19 @@ fn is_alive(folder: &Path, number: u64, holder: Option<&Holder>) -> Result<bool>
         match file.try_lock_shared() {
             Ok(()) => return Ok(false),
             Err(TryLockError::WouldBlock) => return Ok(true),
-            // No locks on this file system.
+            // This file system has no locks.
             Err(TryLockError::Error(_)) => {}
         }
     }
-    // Both times are of the file system's own clock, whatever those of the machines say.
+    // Both times come from the file system's clock: those of the machines may differ.
     let probe = || format!("writing a file in `{}`", folder.display());
     let now = tempfile::NamedTempFile::new_in(folder)
         .and_then(|file| file.as_file().metadata()?.modified())
         .context(probe)?;
     match fs::metadata(&path).and_then(|file| file.modified()) {
-        Ok(beaten) => Ok(now.duration_since(beaten).is_ok_and(|age| age < DEAD) || beaten > now),
+        Ok(beaten) => {
+            Ok(now.duration_since(beaten).is_ok_and(|age| age < CRASHED_AFTER) || beaten > now)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).context(|| format!("reading `{}`", path.display())),
     }
@@ -219,9 +225,9 @@ mod tests {
         (folder, lake)
     }
 
-    /// A night of another machine, whose file was last written to some time ago.
-    fn elsewhere(lake: &Lake, number: u64, age: Duration) {
-        let folder = lake.own_folder("nights");
+    /// A run of another machine whose last heartbeat was so long ago.
+    fn run_elsewhere(lake: &Lake, number: u64, age: Duration) {
+        let folder = lake.internal_folder("nights");
         fs::create_dir_all(&folder).unwrap();
         let holder = Holder { boot: Some("another".to_owned()), ..Holder::this() };
         let path = folder.join(format!("{number:08}"));
@@ -231,42 +237,42 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_night_at_a_time() {
+    fn one_run_holds_the_lock() {
         let (_folder, lake) = lake();
-        let night = Night::begin(&lake).unwrap();
-        assert_eq!(night.died, None);
-        let said = Night::begin(&lake).unwrap_err().lines();
-        assert!(said.starts_with("error: another night is under way: process "), "{said}");
-        night.check().unwrap();
-        drop(night);
-        assert_eq!(Night::begin(&lake).unwrap().died, None);
-        let left = numbers(&lake.own_folder("nights")).unwrap();
-        assert_eq!(left, [1], "what earlier nights left is deleted");
+        let lock = RunLock::acquire(&lake).unwrap();
+        assert_eq!(lock.crashed, None);
+        let said = RunLock::acquire(&lake).unwrap_err().lines();
+        assert!(said.starts_with("error: another nightly run is in progress: process "), "{said}");
+        lock.check().unwrap();
+        drop(lock);
+        assert_eq!(RunLock::acquire(&lake).unwrap().crashed, None);
+        let left = numbers(&lake.internal_folder("nights")).unwrap();
+        assert_eq!(left, [1], "files of earlier runs are deleted");
     }
 
     #[test]
-    fn a_dead_night_is_told_from_a_live_one() {
+    fn crashed_run_is_detected_after_two_minutes() {
         let (_folder, lake) = lake();
-        elsewhere(&lake, 7, Duration::from_secs(30));
-        assert!(Night::begin(&lake).is_err(), "it was written to half a minute ago");
-        elsewhere(&lake, 7, Duration::from_mins(10));
-        let night = Night::begin(&lake).unwrap();
-        assert!(night.died.is_some());
-        // It comes to life again, and another one is at work by now.
-        elsewhere(&lake, 9, Duration::ZERO);
-        assert!(night.check().is_err());
+        run_elsewhere(&lake, 7, Duration::from_secs(30));
+        assert!(RunLock::acquire(&lake).is_err(), "its heartbeat is half a minute old");
+        run_elsewhere(&lake, 7, Duration::from_mins(10));
+        let lock = RunLock::acquire(&lake).unwrap();
+        assert!(lock.crashed.is_some());
+        // The machine wakes up, and another run has taken over.
+        run_elsewhere(&lake, 9, Duration::ZERO);
+        assert!(lock.check().is_err());
     }
 
     #[test]
-    fn on_its_own_machine_a_dead_night_is_known_at_once() {
+    fn crashed_run_of_the_same_machine_is_detected_at_once() {
         let (_folder, lake) = lake();
-        let folder = lake.own_folder("nights");
+        let folder = lake.internal_folder("nights");
         fs::create_dir_all(&folder).unwrap();
-        // As a killed process leaves it: written to a moment ago, and not locked.
+        // As a killed process leaves it: a recent heartbeat and no lock.
         let text = serde_json::to_string(&Holder::this()).unwrap();
         fs::write(folder.join("00000003"), text).unwrap();
         if Holder::this().boot.is_some() {
-            assert!(Night::begin(&lake).unwrap().died.is_some());
+            assert!(RunLock::acquire(&lake).unwrap().crashed.is_some());
         }
     }
 }

@@ -1,0 +1,70 @@
+//! The journal of an erasure, `.wabalake/erasing`: what is needed to resume it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::reading;
+use super::target::Target;
+use crate::error::{Context as _, Error, Result};
+use crate::files::{Access, write_synced};
+use crate::lake::Lake;
+
+/// The sessions of an erasure in progress. Needed to resume it: by then no row may say whose they
+/// were.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Journal {
+    /// Each with the id that replaces it.
+    pub(super) sessions: BTreeMap<String, String>,
+    /// Those of old versions only.
+    #[serde(rename = "once")]
+    pub(super) old_sessions: BTreeSet<String>,
+}
+
+impl Journal {
+    /// 0.1.0 wrote a list of sessions only.
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        if let Ok(sessions) = serde_json::from_slice::<Vec<String>>(bytes) {
+            let replacement = |session| (session, uuid::Uuid::new_v4().to_string());
+            return Ok(Self {
+                sessions: sessions.into_iter().map(replacement).collect(),
+                ..Self::default()
+            });
+        }
+        serde_json::from_slice(bytes)
+    }
+}
+
+impl Lake {
+    pub(super) fn journal_file(&self) -> PathBuf {
+        self.internal_folder("erasing")
+    }
+
+    /// Reads the journal of an erasure that was killed.
+    pub(super) fn journal(&self) -> Result<Option<Journal>> {
+        let file = self.journal_file();
+        match fs::read(&file) {
+            Ok(bytes) => Journal::read(&bytes).map(Some).map_err(|error| {
+                Error::lake(format!("{}: {error}", reading(&file)))
+                    .hint("delete it and run the same command again")
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context(|| reading(&file)),
+        }
+    }
+
+    pub(super) fn write_journal(&self, target: &Target) -> Result<()> {
+        let sessions = target.sessions.iter().map(|(id, other)| (id.clone(), other.clone()));
+        let journal = Journal {
+            sessions: sessions.collect(),
+            old_sessions: target.old_sessions.iter().cloned().collect(),
+        };
+        let text = serde_json::to_vec(&journal)
+            .map_err(|error| Error::bug(format!("the journal: {error}")))?;
+        write_synced(&self.journal_file(), Access::Usual, &text)
+    }
+}

@@ -1,0 +1,208 @@
+//! Whom to erase: a number with its spellings, and the sessions of the person.
+
+use std::collections::{HashMap, HashSet};
+
+use polars::prelude::*;
+use wabalake_data::Table;
+use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
+use wabalake_data::tables::sessions;
+
+use super::Options;
+use super::journal::Journal;
+use super::number::{MatchMode, Number};
+use super::old_files::scan;
+use super::records::RejectParser;
+use super::rows::{SESSION_ID, USER_PHONE};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::lake::rejects::{self, REJECTS};
+
+/// The person to erase.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The `user_phone` of their rows.
+    pub(super) phone: String,
+    /// The spellings to search for in texts and ids.
+    pub(super) number: Number,
+    /// The dialling code of the lake's country, for national numbers in side tables.
+    pub(super) home: Option<String>,
+    /// `true` matches only `user_phone`.
+    pub(super) is_exact: bool,
+    /// `true` also deletes rows that name the number as a line.
+    pub(super) lines_too: bool,
+    /// The person's sessions, each with the id that replaces it in rows of others.
+    pub(super) sessions: HashMap<String, String>,
+    /// Sessions that belonged to the person in old versions only.
+    pub(super) old_sessions: HashSet<String>,
+    /// Sessions in rejected records that belong to others.
+    pub(super) sessions_of_others: HashSet<String>,
+}
+
+impl Target {
+    /// The id that replaces a session of the person; `None` for other sessions.
+    pub(super) fn replacement(&self, session: &str) -> Option<&str> {
+        self.sessions.get(session).map(String::as_str)
+    }
+
+    pub(super) fn is_line(&self, line: &str) -> bool {
+        self.number.is(line) || self.number.is_in(line, MatchMode::Contiguous)
+    }
+}
+
+impl Lake {
+    /// Builds the target: the person, with all of their sessions.
+    pub(super) fn find_person(
+        &self,
+        phone: String,
+        number: Number,
+        options: Options,
+        journal: Journal,
+    ) -> Result<Target> {
+        let home = Config::of(self.root())?.default_country.and_then(dialling_code);
+        let asked = self.sessions_of_rejects(home.as_deref())?;
+        let is_theirs = |person: Option<&str>| person.is_some_and(|phone| number.is_person(phone));
+        // Sessions of the person by the table `sessions`, and those that other rows of theirs name.
+        let (mut own, mut named, mut old_sessions) =
+            (HashSet::new(), HashSet::new(), HashSet::new());
+        for table in tables_of_sessions() {
+            let is_sessions = *table == sessions::TABLE;
+            let snapshot = self.snapshot(table)?;
+            for file in &snapshot.files {
+                let into = if is_sessions { &mut own } else { &mut named };
+                each_session(snapshot.scan_files(&[file])?, |session, person| {
+                    if is_theirs(person) {
+                        into.insert(session.to_owned());
+                    }
+                })?;
+            }
+            let into = if is_sessions { &mut own } else { &mut old_sessions };
+            for file in self.replaced_files(table)? {
+                if let Ok(scan) = scan(&file) {
+                    // A file that cannot be read belongs to no version.
+                    let _ = each_session(scan, |session, person| {
+                        if is_theirs(person) {
+                            into.insert(session.to_owned());
+                        }
+                    });
+                }
+            }
+        }
+        own.extend(journal.sessions.keys().cloned());
+        old_sessions.extend(journal.old_sessions);
+
+        let (mut of_others, mut claimed) = (HashSet::new(), HashSet::new());
+        for table in tables_of_sessions() {
+            let is_sessions = *table == sessions::TABLE;
+            let wanted = |session: &str| {
+                named.contains(session)
+                    || is_sessions
+                        && [&own, &old_sessions, &asked].iter().any(|of| of.contains(session))
+            };
+            let into = if is_sessions { &mut of_others } else { &mut claimed };
+            let is_another = |person: Option<&str>| person.is_some() && !is_theirs(person);
+            let snapshot = self.snapshot(table)?;
+            for file in &snapshot.files {
+                each_session(snapshot.scan_files(&[file])?, |session, person| {
+                    if is_another(person) && wanted(session) {
+                        into.insert(session.to_owned());
+                    }
+                })?;
+            }
+            for file in self.replaced_files(table)?.iter().filter(|_| is_sessions) {
+                if let Ok(scan) = scan(file) {
+                    let _ = each_session(scan, |session, person| {
+                        if is_another(person) && named.contains(session) {
+                            claimed.insert(session.to_owned());
+                        }
+                    });
+                }
+            }
+        }
+        // A session belongs to the person of its row in `sessions`. One that only other rows name,
+        // of two people, belongs to nobody.
+        own.retain(|session| !of_others.contains(session));
+        named.retain(|session| !of_others.contains(session) && !claimed.contains(session));
+        old_sessions.retain(|session| !of_others.contains(session));
+        let mut sessions = journal.sessions;
+        sessions.retain(|session, _| own.contains(session));
+        for session in own.into_iter().chain(named) {
+            sessions.entry(session).or_insert_with(|| uuid::Uuid::new_v4().to_string());
+        }
+        Ok(Target {
+            phone,
+            number,
+            home,
+            is_exact: options.exactly,
+            lines_too: options.lines_too,
+            sessions: sessions.into_iter().collect(),
+            old_sessions,
+            sessions_of_others: of_others,
+        })
+    }
+
+    /// The sessions of rejected records that name no person.
+    pub(super) fn sessions_of_rejects(&self, home: Option<&str>) -> Result<HashSet<String>> {
+        let mut named = HashSet::new();
+        let snapshot = self.snapshot(&REJECTS)?;
+        let mut parser = RejectParser::at_home(home);
+        for file in &snapshot.files {
+            let wanted = [rejects::KIND, rejects::HEADER, rejects::DELIMITER, rejects::RAW];
+            let rows = snapshot.scan_files(&[file])?.select(wanted.map(col)).collect()?;
+            let [kinds, headers, delimiters, records] = wanted.map(|name| rows.column(name));
+            let (kinds, headers) = (kinds?.str()?, headers?.str()?);
+            let (delimiters, records) = (delimiters?.str()?, records?.str()?);
+            for (row, raw) in records.iter().enumerate() {
+                let Some(raw) = raw else { continue };
+                let of = [kinds, headers, delimiters].map(|of| of.get(row).unwrap_or_default());
+                named.extend(parser.read(of, raw).session().map(str::to_owned));
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// The normal form of a number, and the spellings to search for: of an exact one, only itself.
+pub(super) fn number_of(phone: &str, options: Options) -> Result<(String, Number)> {
+    const IN_FULL: &str = "write it in full, with the country's code: --phone +12025550143";
+    if options.exactly {
+        // Older lakes may hold texts that are no number at all.
+        let is_mark = |c: char| "+-() ".contains(c);
+        let is_number = phone.chars().all(|c| c.is_ascii_digit() || is_mark(c));
+        let phone = phone.trim().replace(|c| is_number && is_mark(c), "");
+        if phone.is_empty() {
+            return Err(Error::usage("that is no number").hint(IN_FULL));
+        }
+        let number = Number::exactly(&phone);
+        return Ok((phone, number));
+    }
+    let phone = full_number(phone);
+    let phone = phone.ok_or_else(|| Error::usage("that is no phone number").hint(IN_FULL))?;
+    if !is_user_id(&phone) && !is_possible(&phone) {
+        return Err(Error::usage("that is no possible phone number of any country").hint(format!(
+            "{IN_FULL}; to erase the rows whose `user_phone` is exactly that, add `--exactly`"
+        )));
+    }
+    let number = Number::of(&phone);
+    Ok((phone, number))
+}
+
+/// The tables whose rows name a person and a session.
+fn tables_of_sessions() -> impl Iterator<Item = &'static Table> {
+    let both = |table: &&'static Table| {
+        [SESSION_ID, USER_PHONE].iter().all(|name| table.position(name).is_some())
+    };
+    wabalake_data::TABLES.iter().copied().filter(both)
+}
+
+/// Calls `take` with each session and the person of its row.
+fn each_session(scan: LazyFrame, mut take: impl FnMut(&str, Option<&str>)) -> Result<()> {
+    let rows = scan.select([col(SESSION_ID), col(USER_PHONE)]).collect()?;
+    let people = rows.column(USER_PHONE)?.str()?.iter();
+    for (session, person) in rows.column(SESSION_ID)?.str()?.iter().zip(people) {
+        if let Some(session) = session {
+            take(session, person.filter(|person| !person.is_empty()));
+        }
+    }
+    Ok(())
+}

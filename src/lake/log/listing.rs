@@ -1,0 +1,121 @@
+//! Lists the commits and checkpoints of a log folder.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::Log;
+use super::replay::{DamagedFile, ReplayError};
+use crate::error::{Context as _, Result};
+use crate::lake::damage::Damage;
+use crate::lake::files::{entries, is_data_file};
+
+/// The files of a log folder.
+#[derive(Debug, Default)]
+pub(in crate::lake) struct Listing {
+    pub(in crate::lake) commits: Vec<u64>,
+    /// The parts of each checkpoint, by version: the number there should be, and those that exist.
+    pub(in crate::lake) checkpoints: BTreeMap<u64, (usize, Vec<PathBuf>)>,
+}
+
+impl Listing {
+    pub(in crate::lake) fn newest(&self) -> Option<u64> {
+        self.commits.last().copied().max(self.checkpoints.keys().last().copied())
+    }
+
+    pub(super) fn holds(&self, version: u64) -> bool {
+        self.commits.binary_search(&version).is_ok()
+    }
+}
+
+impl Log {
+    /// The versions whose commits exist, oldest first. The history back to the first of them is
+    /// complete.
+    pub(in crate::lake) fn versions(&self) -> Result<Vec<u64>> {
+        let listing = self.list()?;
+        let (Some(first), Some(newest)) = (listing.commits.first(), listing.newest()) else {
+            return Ok(Vec::new());
+        };
+        let versions: Vec<u64> = (*first..=newest).collect();
+        match versions.iter().find(|version| !self.holds(&listing, **version)) {
+            Some(version) => {
+                let file = self.commit_file(*version);
+                Err(self.error_of(ReplayError::DamagedFile(DamagedFile::new(
+                    *version,
+                    file,
+                    Damage::Missing,
+                ))))
+            }
+            None => Ok(versions),
+        }
+    }
+
+    /// Returns `true` if a commit exists. One that was written during the listing may be missing
+    /// from it.
+    pub(super) fn holds(&self, listing: &Listing, version: u64) -> bool {
+        listing.holds(version) || self.commit_file(version).is_file()
+    }
+
+    /// The parts of each checkpoint, by version.
+    pub(in crate::lake) fn checkpoints(&self) -> Result<Vec<(u64, Vec<PathBuf>)>> {
+        let checkpoints = self.list()?.checkpoints.into_iter();
+        Ok(checkpoints.map(|(version, (_, parts))| (version, parts)).collect())
+    }
+
+    /// Lists the log folder. Commits that are known to be lost are an error.
+    pub(in crate::lake) fn list(&self) -> Result<Listing> {
+        let listing = self.list_folder()?;
+        let found = listing.newest();
+        let lost = match self.newest {
+            Some(newest) if found.is_none_or(|found| found < newest) => Some(newest),
+            // The log folder is created before the first data file.
+            None if found.is_none() && !self.folder.is_dir() && self.has_rows() => Some(0),
+            _ => None,
+        };
+        match lost {
+            Some(version) => Err(self.lost(version, found)),
+            None => Ok(listing),
+        }
+    }
+
+    /// Returns `true` if there are data files that wabalake wrote, not following links.
+    fn has_rows(&self) -> bool {
+        let named = |path: &Path, is: fn(&str) -> bool| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(is)
+        };
+        let Ok(days) = std::fs::read_dir(&self.table) else { return false };
+        let mut days = days.flatten().map(|day| day.path());
+        days.any(|day| {
+            named(&day, |name| name.contains('='))
+                && entries(&day).unwrap_or_default().iter().any(|file| named(file, is_data_file))
+        })
+    }
+
+    /// Lists the log folder as it is.
+    pub(in crate::lake) fn list_folder(&self) -> Result<Listing> {
+        let mut listing = Listing::default();
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(listing),
+            entries => entries.context(|| self.name())?,
+        };
+        for entry in entries {
+            let entry = entry.context(|| self.name())?;
+            let name = entry.file_name();
+            let parts: Vec<&str> = name.to_str().unwrap_or_default().split('.').collect();
+            let Some(Ok(version)) = parts.first().map(|version| version.parse()) else { continue };
+            let of = match parts[1..] {
+                ["json"] => {
+                    listing.commits.push(version);
+                    continue;
+                }
+                ["checkpoint", "parquet"] => 1,
+                ["checkpoint", _, of, "parquet"] => of.parse().unwrap_or(usize::MAX),
+                _ => continue,
+            };
+            let checkpoint = listing.checkpoints.entry(version).or_insert((of, Vec::new()));
+            checkpoint.1.push(entry.path());
+        }
+        listing.commits.sort_unstable();
+        Ok(listing)
+    }
+}

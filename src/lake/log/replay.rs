@@ -1,0 +1,428 @@
+//! Reads commits and checkpoints, and replays them to the state of a version.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use arrow::json::LineDelimitedWriter;
+use chrono::{DateTime, Utc};
+use deltalake::kernel::Add;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use polars::prelude::{ParquetReader, SerReader as _};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Map, Value};
+use wabalake_data::tables::UTC_DAY;
+
+use super::state::{DataFile, State, Statistics};
+use super::{Action, Listing, Log, commit_info, commit_time};
+use crate::error::{Error, Result};
+use crate::lake::damage::{self, Damage, FILE_HASH, FOOTER_HASH, Hash};
+use crate::lake::loads::FileCounts;
+use crate::lake::marts::MART_DAY;
+
+/// A damaged file of a log.
+#[derive(Clone, Debug)]
+pub(in crate::lake) struct DamagedFile {
+    /// Its version.
+    pub(in crate::lake) version: u64,
+    pub(in crate::lake) file: PathBuf,
+    pub(in crate::lake) fault: Damage,
+}
+
+/// Why a log could not be replayed.
+#[derive(Debug)]
+pub(in crate::lake) enum ReplayError {
+    DamagedFile(DamagedFile),
+    Other(Error),
+}
+
+impl From<Error> for ReplayError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl DamagedFile {
+    pub(super) fn new(version: u64, file: PathBuf, fault: Damage) -> Self {
+        Self { version, file, fault }
+    }
+}
+
+impl Log {
+    /// The newest state, continuing from a known one; `None` if there is no table.
+    pub(in crate::lake) fn state(&self, known: Option<Arc<State>>) -> Result<Option<Arc<State>>> {
+        let listing = self.list()?;
+        match listing.newest() {
+            Some(newest) => self.replayed(&listing, newest, known).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The state of an existing version.
+    pub(in crate::lake) fn state_at(&self, version: u64) -> Result<Arc<State>> {
+        let listing = self.list()?;
+        match listing.newest() {
+            Some(newest) if version <= newest => self.replayed(&listing, version, None),
+            newest => {
+                let newest = newest.map(|newest| format!("its newest is {newest}"));
+                Err(Error::lake(format!("{} has no version {version}", self.name()))
+                    .found(newest.unwrap_or_else(|| "it is empty".to_owned()))
+                    .hint("`wabalake history TABLE` lists its versions"))
+            }
+        }
+    }
+
+    /// The newest version that was committed at an instant or before.
+    pub(in crate::lake) fn version_at(&self, at: DateTime<Utc>) -> Result<Option<u64>> {
+        for version in self.versions()?.into_iter().rev() {
+            if commit_time(commit_info(&self.actions(version)?)) <= at {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    fn replayed(
+        &self,
+        listing: &Listing,
+        newest: u64,
+        known: Option<Arc<State>>,
+    ) -> Result<Arc<State>> {
+        let (state, skipped) =
+            self.replay(listing, newest, known).map_err(|error| self.error_of(error))?;
+        for damaged in skipped {
+            (self.warn)(&format!(
+                "`{}` {}, and is skipped: the commits hold the same state. Delete it and \
+                 `_last_checkpoint` beside it",
+                self.shown(&damaged.file),
+                damaged.fault.what(),
+            ));
+        }
+        Ok(state)
+    }
+
+    /// The state of a version, and the damaged checkpoints that were skipped.
+    pub(in crate::lake) fn replay(
+        &self,
+        listing: &Listing,
+        newest: u64,
+        known: Option<Arc<State>>,
+    ) -> Result<(Arc<State>, Vec<DamagedFile>), ReplayError> {
+        let known = known.filter(|state| state.version <= newest);
+        if let Some(state) = known.as_ref().filter(|state| state.version == newest) {
+            return Ok((Arc::clone(state), Vec::new()));
+        }
+        let (mut state, mut skipped) = match known.filter(|state| listing.holds(state.version + 1))
+        {
+            Some(state) => (Arc::unwrap_or_clone(state), Vec::new()),
+            None => self.newest_checkpoint(listing, newest)?,
+        };
+        let start = if state.metadata.is_empty() { 0 } else { state.version + 1 };
+        for version in start..=newest {
+            if !self.holds(listing, version) {
+                // If a commit and the checkpoint that replaces it are both gone, report the
+                // checkpoint.
+                let missing =
+                    || DamagedFile::new(version, self.commit_file(version), Damage::Missing);
+                return Err(ReplayError::DamagedFile(skipped.pop().unwrap_or_else(missing)));
+            }
+            self.apply_commit(&mut state, version)?;
+        }
+        if state.metadata.is_empty() {
+            let what = "has no schema".to_owned();
+            let file = self.commit_file(newest);
+            return Err(ReplayError::DamagedFile(DamagedFile::new(
+                newest,
+                file,
+                Damage::Impossible(what),
+            )));
+        }
+        Ok((Arc::new(state), skipped))
+    }
+
+    /// Reads the commit of the next version and applies it.
+    pub(in crate::lake) fn apply_commit(
+        &self,
+        state: &mut State,
+        version: u64,
+    ) -> Result<(), ReplayError> {
+        let actions = self.read_commit(version)?;
+        self.apply(state, version, actions)
+    }
+
+    /// Applies the actions of the next version.
+    pub(in crate::lake) fn apply(
+        &self,
+        state: &mut State,
+        version: u64,
+        actions: Vec<Action<IgnoredAny>>,
+    ) -> Result<(), ReplayError> {
+        for action in actions {
+            self.apply_action(state, action, &|what| {
+                DamagedFile::new(version, self.commit_file(version), Damage::Impossible(what))
+            })?;
+        }
+        state.version = version;
+        Ok(())
+    }
+
+    /// Applies only the `add` actions of a version.
+    pub(in crate::lake) fn apply_adds(
+        &self,
+        state: &mut State,
+        version: u64,
+        mut actions: Vec<Action<IgnoredAny>>,
+    ) -> Result<(), ReplayError> {
+        actions.retain(|action| matches!(action, Action::Add(_)));
+        self.apply(state, version, actions)
+    }
+
+    /// The actions of a version.
+    pub(in crate::lake) fn actions(&self, version: u64) -> Result<Vec<Action>> {
+        self.read_commit(version).map_err(|error| self.error_of(error))
+    }
+
+    /// Like [`Log::actions`], with damage as a value.
+    pub(in crate::lake) fn read_commit<Info: DeserializeOwned>(
+        &self,
+        version: u64,
+    ) -> Result<Vec<Action<Info>>, ReplayError> {
+        let path = self.commit_file(version);
+        let damaged =
+            |fault| ReplayError::DamagedFile(DamagedFile::new(version, path.clone(), fault));
+        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => damaged(Damage::Missing),
+            _ => ReplayError::Other(Error::from(error).context(self.reading(version))),
+        })?;
+        let read = serde_json::Deserializer::from_slice(&bytes).into_iter().collect();
+        let actions: Result<Vec<_>, serde_json::Error> = read;
+        match actions {
+            Ok(actions) if actions.is_empty() => Err(damaged(Damage::Empty)),
+            Err(error) if error.is_eof() => Err(damaged(Damage::Cut)),
+            _ if damage::matches_hash(&bytes, version) == Some(false) => {
+                Err(damaged(Damage::Altered))
+            }
+            Err(_) => Err(match strange_action(&bytes) {
+                Some(strange) => {
+                    ReplayError::Other(self.unreadable(&format!("the action `{strange}`")))
+                }
+                None => damaged(Damage::Unreadable),
+            }),
+            Ok(actions) => Ok(actions),
+        }
+    }
+
+    /// The state of the newest complete checkpoint up to a version, else an empty state; and the
+    /// damaged checkpoints after it, the newest last.
+    fn newest_checkpoint(
+        &self,
+        listing: &Listing,
+        newest: u64,
+    ) -> Result<(State, Vec<DamagedFile>), ReplayError> {
+        let mut skipped = Vec::new();
+        for (version, (of, parts)) in listing.checkpoints.range(..=newest).rev() {
+            if parts.len() != *of {
+                let file = parts.first().cloned().unwrap_or_default();
+                skipped.insert(0, DamagedFile::new(*version, file, Damage::of_parts(*of, parts)));
+                continue;
+            }
+            match self.read_checkpoint(*version, parts) {
+                Ok(state) => return Ok((state, skipped)),
+                Err(ReplayError::DamagedFile(damaged)) => skipped.insert(0, damaged),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok((State::default(), skipped))
+    }
+
+    /// The content of a checkpoint part, as JSON lines.
+    pub(in crate::lake) fn checkpoint_text(&self, path: &Path, version: u64) -> Result<String> {
+        let read = || -> Result<String, ParquetError> {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+            let mut lines = LineDelimitedWriter::new(Vec::new());
+            for rows in reader.build()? {
+                lines.write(&rows?)?;
+            }
+            Ok(String::from_utf8_lossy(&lines.into_inner()).into_owned())
+        };
+        read().map_err(|_| {
+            self.error_of(ReplayError::DamagedFile(DamagedFile::new(
+                version,
+                path.to_owned(),
+                Damage::Unreadable,
+            )))
+        })
+    }
+
+    /// Reads the state that a checkpoint holds.
+    pub(in crate::lake) fn read_checkpoint(
+        &self,
+        version: u64,
+        parts: &[PathBuf],
+    ) -> Result<State, ReplayError> {
+        let mut state = State { version, ..State::default() };
+        let hashes = std::fs::read_to_string(self.checkpoint_hashes(version)).ok();
+        let hashes = hashes.and_then(|text| damage::parse_hash_list(&text)).unwrap_or_default();
+        for part in parts {
+            let damaged =
+                |fault| ReplayError::DamagedFile(DamagedFile::new(version, part.clone(), fault));
+            let name = part.file_name().unwrap_or_default().to_string_lossy();
+            if let Some(hash) = hashes.get(&*name) {
+                let found = Hash::of_file(part).map_err(|e| damaged(Damage::of_reading(&e)))?;
+                if found.1 != *hash {
+                    return Err(damaged(Damage::Altered));
+                }
+            }
+            self.read_part(part, version, &mut state)?;
+        }
+        if state.metadata.is_empty() {
+            let file = parts.first().cloned().unwrap_or_default();
+            let what = "has no schema".to_owned();
+            return Err(ReplayError::DamagedFile(DamagedFile::new(
+                version,
+                file,
+                Damage::Impossible(what),
+            )));
+        }
+        Ok(state)
+    }
+
+    /// Reads the rows of a checkpoint part as actions.
+    fn read_part(&self, path: &Path, version: u64, state: &mut State) -> Result<(), ReplayError> {
+        const NEEDED: [&str; 10] = [
+            "metaData",
+            "protocol",
+            "txn",
+            "add.path",
+            "add.partitionValues",
+            "add.size",
+            "add.modificationTime",
+            "add.dataChange",
+            "add.stats",
+            "add.tags",
+        ];
+        let damaged = |fault| DamagedFile::new(version, path.to_owned(), fault);
+        let read = || -> Result<Vec<Vec<u8>>, ParquetError> {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+            let needed = ProjectionMask::columns(reader.parquet_schema(), NEEDED);
+            let batches = reader.with_projection(needed).build()?;
+            let text = |rows| {
+                let mut lines = LineDelimitedWriter::new(Vec::new());
+                lines.write(&rows)?;
+                Ok(lines.into_inner())
+            };
+            batches.map(|rows| text(rows?)).collect()
+        };
+        let batches = read().map_err(|_| ReplayError::DamagedFile(damaged(Damage::Unreadable)))?;
+        for line in batches.iter().flat_map(|lines| lines.split(|byte| *byte == b'\n')) {
+            // Rows of actions that are not needed here are `{}`.
+            if line.len() > 2 {
+                let action = serde_json::from_slice(line);
+                let action =
+                    action.map_err(|_| ReplayError::DamagedFile(damaged(Damage::Unreadable)))?;
+                self.apply_action(state, action, &|what| damaged(Damage::Impossible(what)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_action(
+        &self,
+        state: &mut State,
+        action: Action<IgnoredAny>,
+        impossible: &dyn Fn(String) -> DamagedFile,
+    ) -> Result<(), ReplayError> {
+        let wrong = |what: String| Err(ReplayError::DamagedFile(impossible(what)));
+        match action {
+            Action::Add(add) => {
+                let restated = !add.data_change;
+                let file = self.data_file(add, impossible)?;
+                let same = |before: &DataFile| before.bytes == file.bytes && before.day == file.day;
+                if state.files.get(&file.path).is_some_and(|before| !(restated && same(before))) {
+                    return wrong(format!("adds `{}`, which already exists", file.path));
+                }
+                state.files.insert(file.path.clone(), file);
+            }
+            Action::Remove(remove) => {
+                if state.files.remove(&remove.path).is_none() {
+                    return wrong(format!("removes `{}`, which does not exist", remove.path));
+                }
+            }
+            Action::Txn(transaction) => match FileCounts::of(&transaction) {
+                Some((file, counts)) => {
+                    let known = state.counts.entry(file.to_owned()).or_default();
+                    if counts.is_later_than(known) {
+                        *known = counts;
+                    }
+                }
+                None => {
+                    state.transactions.insert(transaction.app_id, transaction.version);
+                }
+            },
+            Action::Protocol(protocol) => state.protocol = protocol,
+            Action::MetaData(metadata) => state.metadata = metadata,
+            Action::CommitInfo(_) | Action::Cdc(_) | Action::DomainMetadata(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Converts an `add` action.
+    pub(in crate::lake) fn data_file(
+        &self,
+        add: Add,
+        impossible: &dyn Fn(String) -> DamagedFile,
+    ) -> Result<DataFile, ReplayError> {
+        if add.deletion_vector.is_some() {
+            return Err(ReplayError::Other(self.unreadable("deletion vectors")));
+        }
+        let wrong = |what| ReplayError::DamagedFile(impossible(what));
+        let partition = |column| add.partition_values.get(column);
+        let day = match partition(UTC_DAY).or_else(|| partition(MART_DAY)) {
+            Some(Some(day)) => Some(day.parse().map_err(|_| {
+                wrong(format!("has `{}` with an invalid day: expected 2025-06-01", add.path))
+            })?),
+            _ => None,
+        };
+        let bytes = u64::try_from(add.size)
+            .map_err(|_| wrong(format!("has a negative size for `{}`", add.path)))?;
+        let tag = |name| add.tags.as_ref()?.get(name)?.as_deref();
+        let hash = tag(FILE_HASH).and_then(Hash::read);
+        let footer = tag(FOOTER_HASH).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let statistics = Statistics(Arc::new((add.stats, OnceLock::new())));
+        let rows = match statistics.rows() {
+            Some(rows) => rows,
+            None => self.count_rows(&add.path)?,
+        };
+        let modified = add.modification_time;
+        Ok(DataFile { path: add.path, day, bytes, rows, statistics, hash, footer, modified })
+    }
+
+    /// Counts the rows of a file that another program wrote without statistics.
+    fn count_rows(&self, path: &str) -> Result<u64> {
+        let place = self.table.join(path);
+        let rows = File::open(&place).map_err(|error| Damage::of_reading(&error));
+        let rows = rows
+            .and_then(|file| ParquetReader::new(file).num_rows().map_err(|_| Damage::Unreadable));
+        rows.map(|rows| rows as u64).map_err(|fault| {
+            let hint = "restore it from a backup: its rows cannot be counted otherwise";
+            fault.error(&self.shown(&place)).hint(hint)
+        })
+    }
+}
+
+/// The name of an unknown action that another program wrote, if the commit is valid JSON.
+fn strange_action(commit: &[u8]) -> Option<String> {
+    const KNOWN: [&str; 8] =
+        ["add", "remove", "txn", "commitInfo", "protocol", "metaData", "cdc", "domainMetadata"];
+    let lines = serde_json::Deserializer::from_slice(commit).into_iter::<Map<String, Value>>();
+    let lines: Vec<_> = lines.collect::<Result<_, _>>().ok()?;
+    let info = |line: &Map<String, Value>| line.get("commitInfo")?.get("wabalake").cloned();
+    if lines.iter().any(|line| info(line).is_some()) {
+        return None;
+    }
+    let mut names = lines.iter().flat_map(Map::keys);
+    names.find(|name| !KNOWN.contains(&name.as_str())).cloned()
+}

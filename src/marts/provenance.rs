@@ -1,0 +1,56 @@
+//! What a mart was computed from: its definition, and a fingerprint of each table that it reads.
+//!
+//! The commit of a mart stores it as JSON. A mart is fresh while its provenance equals the one that
+//! the tables have now.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wabalake_queries::query::Invalidation;
+
+use super::Mart;
+use super::pinned::{Fingerprint, PinnedTables};
+use crate::error::Result;
+use crate::lake::Lake;
+
+/// The inputs of one version of a mart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Provenance {
+    #[serde(rename = "definition")]
+    pub(crate) fingerprint: String,
+    query: String,
+    #[serde(rename = "sources")]
+    pub(crate) tables: BTreeMap<String, Fingerprint>,
+}
+
+impl Provenance {
+    /// The provenance of a mart that is computed now.
+    pub(crate) fn now(mart: &Mart, tables: &PinnedTables<'_>) -> Result<Self> {
+        let mut fingerprints = BTreeMap::new();
+        for table in mart.question.spec().reads {
+            let fingerprint = tables.fingerprint(table)?;
+            let by_day = mart.question.invalidation(table) == Invalidation::Bucket;
+            let fingerprint = if by_day { fingerprint } else { fingerprint.without_days() };
+            fingerprints.insert(table.name.to_owned(), fingerprint);
+        }
+        let query = mart.question.spec().name.to_owned();
+        Ok(Self { fingerprint: mart.fingerprint(), query, tables: fingerprints })
+    }
+
+    /// The provenance of the newest version of a mart; `None` if its log does not have it or cannot
+    /// be read.
+    pub(crate) fn stored(lake: &Lake, mart: &Mart) -> Option<Self> {
+        let stored = lake.provenance(mart.layout).ok().flatten()?;
+        serde_json::from_value(stored).ok()
+    }
+
+    /// Returns `true` if both give the same rows.
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        let same = |(table, fingerprint): (&String, &Fingerprint)| {
+            other.tables.get(table).is_some_and(|before| before.matches(fingerprint))
+        };
+        self.fingerprint == other.fingerprint
+            && self.tables.len() == other.tables.len()
+            && self.tables.iter().all(same)
+    }
+}

@@ -1,0 +1,62 @@
+//! The memory of the inbox, `.wabalake/inbox.json`: files that need not be read again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context as _, Error, Result};
+use crate::files::{Access, write_whole};
+use crate::lake::Lake;
+use crate::load::folder::Seen;
+
+/// The memory of files between runs, by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Memory {
+    /// Files that were loaded and left in place.
+    pub(super) left: BTreeMap<String, Seen>,
+    /// Files that may still be written to.
+    pub(super) arriving: BTreeMap<String, Arriving>,
+}
+
+/// A file that may still be written to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Arriving {
+    pub(super) seen: Seen,
+    /// When it was first seen unchanged, in milliseconds since 1970.
+    pub(super) since: u64,
+}
+
+impl Arriving {
+    pub(super) fn since(&self) -> Duration {
+        Duration::from_millis(self.since)
+    }
+}
+
+impl Memory {
+    /// Reads the memory; empty if it cannot be read.
+    pub(super) fn of(lake: &Lake) -> Self {
+        let text = fs::read(memory_file(lake)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_else(|_| {
+            // The format of 0.1.0.
+            let left = serde_json::from_slice(&text).unwrap_or_default();
+            Self { left, arriving: BTreeMap::new() }
+        })
+    }
+
+    /// Writes the memory.
+    pub(super) fn store(&self, lake: &Lake) -> Result<()> {
+        let file = memory_file(lake);
+        let text =
+            serde_json::to_vec(self).map_err(|error| Error::bug(format!("the inbox: {error}")))?;
+        write_whole(&file, Access::Usual, |out| Ok(out.write_all(&text)?))
+            .context(|| format!("writing `{}`", file.display()))
+    }
+}
+
+fn memory_file(lake: &Lake) -> PathBuf {
+    lake.internal_folder("inbox.json")
+}
