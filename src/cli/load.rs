@@ -19,7 +19,7 @@ use super::{Asked, Subcommand, usage};
 use crate::config::Config;
 use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
-use crate::load::{self, Report};
+use crate::load::{self, LoadReport};
 
 pub(super) const SUBCOMMAND: Subcommand = Subcommand { name: "load", define, run };
 
@@ -242,7 +242,7 @@ fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
     Ok(())
 }
 
-fn tell(report: &Report, options: &Options) -> Result<()> {
+fn tell(report: &LoadReport, options: &Options) -> Result<()> {
     let to_pipe = options.report_json.as_deref() == Some(Path::new("-"));
     if !options.quiet {
         let text = report.text();
@@ -286,7 +286,7 @@ fn tell(report: &Report, options: &Options) -> Result<()> {
 }
 
 /// Where each file is a load of its own, those that failed are an error once all is told.
-fn failures(report: &Report, options: &Options) -> Result<()> {
+fn failures(report: &LoadReport, options: &Options) -> Result<()> {
     let failed = report.failed.len();
     if failed == 0 {
         return Ok(());

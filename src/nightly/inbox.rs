@@ -37,8 +37,8 @@ use crate::error::{Context as _, Error, Fault, Result, in_words};
 use crate::files::{Access, beside, is_temporary, write_whole};
 use crate::lake::Lake;
 use crate::lake::vacuum::{self, Vacuumed};
-use crate::load::folder::{Entry, Seen, is_on_its_way, walk};
-use crate::load::{self, Failure, Report};
+use crate::load::folder::{Entry, FileState, is_partial, walk};
+use crate::load::{self, Failure, LoadReport};
 
 /// What became of the inbox.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -75,18 +75,18 @@ struct Arrival {
     path: PathBuf,
     /// Its path below the folder of the inbox that it is in.
     below: PathBuf,
-    seen: Seen,
+    seen: FileState,
 }
 
 impl Arrival {
     fn of(path: PathBuf, inbox: &Path) -> Result<Self> {
         let below = path.strip_prefix(inbox).unwrap_or(&path).to_owned();
-        let seen = Seen::of(&path).context(|| format!("reading `{}`", path.display()))?;
+        let seen = FileState::of(&path).context(|| format!("reading `{}`", path.display()))?;
         Ok(Self { path, below, seen })
     }
 
     fn has_changed(&self) -> bool {
-        !Seen::of(&self.path).is_ok_and(|seen| seen == self.seen)
+        !FileState::of(&self.path).is_ok_and(|seen| seen == self.seen)
     }
 
     /// What it is remembered by. JSON has no names that are no UTF-8: a hash tells those apart.
@@ -105,7 +105,7 @@ impl Arrival {
 #[serde(deny_unknown_fields)]
 struct Memory {
     /// Those that were loaded and left where they are.
-    left: BTreeMap<String, Seen>,
+    left: BTreeMap<String, FileState>,
     /// Those that were not old enough to be whole.
     arriving: BTreeMap<String, Arriving>,
 }
@@ -113,7 +113,7 @@ struct Memory {
 /// A file that may still be written to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Arriving {
-    seen: Seen,
+    seen: FileState,
     /// When it was first seen as it is, in milliseconds since 1970.
     since: u64,
 }
@@ -241,7 +241,7 @@ pub(super) fn load(lake: &Lake, config: &Config, night: &Night) -> Result<Arrive
     Ok(arrived)
 }
 
-fn load_all(lake: &Lake, arrivals: &[Arrival], options: &load::Options) -> Result<Report> {
+fn load_all(lake: &Lake, arrivals: &[Arrival], options: &load::Options) -> Result<LoadReport> {
     let paths: Vec<PathBuf> = arrivals.iter().map(|arrival| arrival.path.clone()).collect();
     let seen = arrivals.iter().map(|arrival| (arrival.path.clone(), arrival.seen.clone()));
     load::load_as_seen(lake, &paths, &seen.collect(), options)
@@ -261,7 +261,7 @@ fn names(arrivals: &[Arrival]) -> Vec<String> {
 }
 
 /// The names of files, or of archives with files, all of whose records were left out.
-fn left_out_whole(report: &Report) -> Vec<OsString> {
+fn left_out_whole(report: &LoadReport) -> Vec<OsString> {
     let whole =
         |file: &&load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
     let outer = |name: &str| name.split('/').next().map(OsString::from);
@@ -269,7 +269,7 @@ fn left_out_whole(report: &Report) -> Vec<OsString> {
 }
 
 impl Arrived {
-    fn count(&mut self, report: &Report) {
+    fn count(&mut self, report: &LoadReport) {
         for file in &report.files {
             if file.already_loaded {
                 self.known += 1;
@@ -303,7 +303,7 @@ fn look(lake: &Lake, config: &Config, before: &Memory) -> Result<Waiting> {
                 .hint("make the folder, or name another one in wabalake.toml, under [inbox]"));
         }
         walk(&folder, "", &aside, &mut |entry| {
-            if entry.passed_over.is_none() && is_arrival(&entry.path) {
+            if entry.skip_reason.is_none() && is_arrival(&entry.path) {
                 arrivals.push(Arrival::of(entry.path, &folder)?);
             }
             Ok(())
@@ -350,7 +350,7 @@ fn since_1970(at: SystemTime) -> Duration {
 /// Whether a file is there as a whole, and none of the nightly's own.
 fn is_arrival(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    !name.ends_with(".error.txt") && !is_on_its_way(path)
+    !name.ends_with(".error.txt") && !is_partial(path)
 }
 
 /// Moves a file that cannot be loaded, and says beside it why not.

@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::error::{Context as _, Result};
 use crate::lake::vacuum::{is_data_file, is_of_log};
 use crate::lake::{Lake, layouts};
-use crate::load::person::{Passage, ReadThrough, Witness, read_through};
+use crate::load::person::{Content, PersonReader, ReadResult, read_through};
 
 /// A file that could not be searched, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,9 +171,9 @@ impl Search<'_> {
         let mut reader = Searcher::new(self.sought);
         let home = self.sought.home.as_deref();
         match read_through(file, self.spool, home, &mut |passage| reader.take(passage)) {
-            ReadThrough::Whole => {}
-            ReadThrough::Stopped => self.add(file, None),
-            ReadThrough::Not(reason) => self.add(file, Some(reason)),
+            ReadResult::Whole => {}
+            ReadResult::Stopped => self.add(file, None),
+            ReadResult::Not(reason) => self.add(file, Some(reason)),
         }
         Ok(())
     }
@@ -197,19 +197,19 @@ impl<'s> Searcher<'s> {
         Self { sought, tail, roles: HashMap::new(), phones: Phones::default() }
     }
 
-    fn take(&mut self, passage: Passage<'_>) -> ControlFlow<()> {
+    fn take(&mut self, passage: Content<'_>) -> ControlFlow<()> {
         let number = &self.sought.number;
         let holds = match passage {
-            Passage::Text(text) => number.is_in(text, Look::Loose),
-            Passage::Row(cells) => cells.iter().any(|cell| number.is_in(cell, Look::Loose)),
-            Passage::Record(witness, raw, is_quoted) => {
+            Content::Text(text) => number.is_in(text, Look::Loose),
+            Content::Row(cells) => cells.iter().any(|cell| number.is_in(cell, Look::Loose)),
+            Content::Record(witness, raw, is_quoted) => {
                 self.may_hold(raw) && self.record(witness, raw, is_quoted)
             }
         };
         if holds { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn record(&mut self, witness: &mut Witness, raw: &str, is_quoted: bool) -> bool {
+    fn record(&mut self, witness: &mut PersonReader, raw: &str, is_quoted: bool) -> bool {
         let table = witness.table();
         let roles = self.roles.entry(table).or_insert_with(|| Roles::of_table(table));
         let reading = Reading::of(witness, roles, raw, is_quoted, &self.phones);

@@ -15,7 +15,7 @@ use wabalake_data::cells::word;
 
 use super::number::Look;
 use super::rows::{Role, Roles, Sought};
-use crate::load::person::{Testimony, Witness, has_pair};
+use crate::load::person::{PersonReader, RecordIdentity, has_pair};
 
 /// What happens to a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) enum Verdict {
 #[derive(Default)]
 pub(super) struct Judge {
     /// By table, header and delimiter; none of a header that belongs to no table.
-    witnesses: HashMap<[String; 3], Option<(Witness, Roles)>>,
+    witnesses: HashMap<[String; 3], Option<(PersonReader, Roles)>>,
     phones: Phones,
     /// The dialling code of national numbers.
     home: Option<String>,
@@ -48,7 +48,7 @@ impl Judge {
         let witness = match self.witnesses.entry(known) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(
-                Witness::of_rejects(kind, header, delimiter, self.home.as_deref())
+                PersonReader::of_rejects(kind, header, delimiter, self.home.as_deref())
                     .map(|witness| (witness, Roles::of_table(kind))),
             ),
         };
@@ -61,7 +61,7 @@ impl Judge {
             None => Reading {
                 roles: None,
                 separator,
-                testimony: Testimony::default(),
+                testimony: RecordIdentity::default(),
                 phones: &self.phones,
             },
         }
@@ -73,13 +73,13 @@ pub(super) struct Reading<'p> {
     /// What its columns say; none where they are not known.
     roles: Option<&'p Roles>,
     separator: u8,
-    pub(super) testimony: Testimony,
+    pub(super) testimony: RecordIdentity,
     phones: &'p Phones,
 }
 
 impl<'p> Reading<'p> {
     pub(super) fn of(
-        witness: &mut Witness,
+        witness: &mut PersonReader,
         roles: &'p Roles,
         raw: &str,
         is_quoted: bool,
@@ -93,7 +93,7 @@ impl<'p> Reading<'p> {
 
     /// The session that decides whose the record is, where it names no person.
     pub(super) fn session(&self) -> Option<&str> {
-        let Testimony { is_whole, person, session, .. } = &self.testimony;
+        let RecordIdentity { is_whole, person, session, .. } = &self.testimony;
         session.as_deref().filter(|_| *is_whole && person.is_none())
     }
 
