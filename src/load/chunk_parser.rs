@@ -35,8 +35,8 @@ use crate::render::GUARD;
 
 /// The result of a chunk.
 pub(crate) struct ParsedChunk {
-    /// Valid rows by UTC day: the columns of [`Table::stored`], [`ORIGIN`], and [`RECORD`] if rows
-    /// are added up.
+    /// Valid rows by UTC day: the columns of [`Table::stored`](wabalake_data::Table::stored) and
+    /// the [staged columns](super::staged_columns).
     pub(crate) days: BTreeMap<i32, DataFrame>,
     pub(crate) rejects: Vec<Reject>,
     /// Names of rejects that its rows correct.

@@ -82,7 +82,7 @@ impl Titles {
     }
 
     /// Detects the table: it has all required columns and the most known titles.
-    pub(super) fn sniff(&self, file: &str, origins: &TitleWords) -> Result<&'static Table> {
+    pub(super) fn sniff(&self, file: &str, words: &TitleWords) -> Result<&'static Table> {
         let found = TABLES.iter().map(|table| (*table, self.places(table)));
         let count = |places: &[Option<usize>]| places.iter().flatten().count();
         let whole = found.clone().filter(|(table, places)| lacking(table, places).is_none());
@@ -96,7 +96,7 @@ impl Titles {
         {
             Some((table, places)) => {
                 let column = lacking(table, &places).unwrap_or_default();
-                Err(self.missing(file, table, column, origins))
+                Err(self.missing(file, table, column, words))
             }
             None => {
                 let kinds: Vec<_> = TABLES
@@ -104,8 +104,8 @@ impl Titles {
                     .map(|table| format!("{} ({})", table.name, table.source))
                     .collect();
                 Err(Error::data(format!("`{file}` is not a recognised export"))
-                    .found(self.found(None, origins))
-                    .hint(format!("{} the columns of one of: {}", origins.should, kinds.join(", ")))
+                    .found(self.found(None, words))
+                    .hint(format!("{} the columns of one of: {}", words.should, kinds.join(", ")))
                     .no_export())
             }
         }
@@ -116,14 +116,14 @@ impl Titles {
         file: &str,
         table: &Table,
         column: &str,
-        origins: &TitleWords,
+        words: &TitleWords,
     ) -> Error {
         if *table == rates::TABLE && self.is_published_card() {
             return published_card(file);
         }
         let error =
             Error::data(format!("`{file}` has no column `{column}`, which {} need", table.name))
-                .found(self.found(Some(table), origins));
+                .found(self.found(Some(table), words));
         if *table == ad_spend::TABLE && column == ad_spend::AD_ID {
             let has = |name: &str| {
                 let column = table.exported().find(|column| column.name == name);
@@ -152,7 +152,7 @@ impl Titles {
                     "`{file}` is a report by {level}: it has no column `{column}`, and spend is stored \
                      by ad"
                 ))
-                .found(self.found(Some(table), origins))
+                .found(self.found(Some(table), words))
                 .hint("export it by ad: the breakdown level Ad in Ads Manager, with the column Ad ID");
             }
         }
@@ -202,7 +202,7 @@ impl Titles {
 
     /// Describes the titles for an error: all of them, redacted, if the line is a header; otherwise
     /// the number of cells and the known titles among them.
-    fn found(&self, table: Option<&Table>, origins: &TitleWords) -> String {
+    fn found(&self, table: Option<&Table>, words: &TitleWords) -> String {
         const MOST: usize = 30;
         if table.is_some() && self.are_titles(table) {
             let title = |at: usize| {
@@ -216,7 +216,7 @@ impl Titles {
             return shown.join(", ");
         }
         let number = self.own.len();
-        let all = format!("{number} {}{}", origins.titles, plural(number as u64, "", "s"));
+        let all = format!("{number} {}{}", words.titles, plural(number as u64, "", "s"));
         let tables = TABLES.iter().filter(|one| table.is_none_or(|table| **one == table));
         let columns: Vec<&Column> = tables.flat_map(|table| table.exported()).collect();
         let name = |at: &usize| {
