@@ -246,7 +246,7 @@ fn an_error_of_metas_is_told_in_its_own_words() {
             error.lines(),
             "error: `meta.json` is an error of Meta's API: (#100) Invalid parameter …\n  \
              found: type OAuthException, code 100\n  \
-             hint: mend the request, and save its response again"
+             hint: fix the request, and save its response again"
         );
         assert_eq!(error.exit_code(), 1);
     }
