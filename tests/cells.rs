@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wabalake::lake::erase::{self, Erased};
 use wabalake::lake::rejects;
 use wabalake::lake::{Change, Commit, Operation};
-use wabalake::load::Report;
+use wabalake::load::LoadReport;
 use wabalake_data::Table;
 use wabalake_data::cells::LostDigits;
 use wabalake_data::cells::phone::spellings;
@@ -35,7 +35,7 @@ const SIDE_TABLES: [&Table; 4] =
 
 impl Bench {
     /// Loads an export of a table in which each cell is somebody's number.
-    fn load_people(&self, table: &Table, cells: &[&str]) -> Report {
+    fn load_people(&self, table: &Table, cells: &[&str]) -> LoadReport {
         let (name, text) = people(table, cells);
         self.load(&name, &text)
     }

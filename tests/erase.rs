@@ -110,7 +110,7 @@ fn lake_of(bench: &Bench, name: &str, with: bool) -> Lake {
         let path = bench.file(file, text(export, with));
         let loaded = load(&lake, &[path], &load::Options::default());
         if file == "broken.csv" {
-            assert!(loaded.unwrap_err().to_string().ends_with("taken: nothing was loaded"));
+            assert!(loaded.unwrap_err().to_string().ends_with("valid: nothing was loaded"));
         } else {
             loaded.unwrap();
         }

@@ -304,7 +304,7 @@ fn lake_of(world: &World, folder: &TempDir) -> Lake {
         let options = load::Options { per_file: true, ..load::Options::default() };
         let failed = load(&lake, paths, &options).unwrap().failed;
         let is_refused =
-            |failed: &load::Failure| failed.error.ends_with("taken: nothing was loaded");
+            |failed: &load::Failure| failed.error.ends_with("valid: nothing was loaded");
         assert!(failed.iter().all(is_refused), "{failed:?}");
     }
     lake

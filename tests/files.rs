@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use wabalake::lake::Lake;
-use wabalake::load::{Options, Report, load};
+use wabalake::load::{LoadReport, Options, load};
 use wabalake_data::tables::{deployments, messages, sessions};
 use zip::write::SimpleFileOptions;
 
@@ -23,7 +23,7 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     support::archive(files, SimpleFileOptions::default())
 }
 
-fn files(report: &Report) -> Vec<String> {
+fn files(report: &LoadReport) -> Vec<String> {
     report.files.iter().map(|file| format!("{} {}", file.file, file.table)).collect()
 }
 
@@ -60,7 +60,7 @@ fn a_folder_is_loaded_with_its_subfolders_and_the_rest_is_named() {
             "exports/lake/tables/sessions: a lake",
             "exports/letter.docx: an Office document without a sheet",
             "exports/logo.png: does not begin with a header",
-            "exports/notes.txt: no export that is known",
+            "exports/notes.txt: not a recognised export",
         ]
     );
     let counts = [&sessions::TABLE, &deployments::TABLE, &messages::TABLE];
@@ -68,7 +68,7 @@ fn a_folder_is_loaded_with_its_subfolders_and_the_rest_is_named() {
     let versions = counts.map(|table| bench.lake().snapshot(table).unwrap().version);
     assert_eq!(versions, [Some(0); 3], "more than one commit for a table");
     let text = report.text();
-    assert!(text.contains("exports/notes.txt  →  passed over: no export that is known"), "{text}");
+    assert!(text.contains("exports/notes.txt  →  skipped: not a recognised export"), "{text}");
     // The lake that is loaded into is no export either.
     let report = load(&bench.lake(), &[bench.folder.path().to_path_buf()], &Options::default());
     assert!(report.unwrap().files.iter().all(|file| file.already_loaded));
@@ -81,10 +81,10 @@ fn what_is_named_must_be_an_export_and_a_folder_must_hold_one() {
     bench.file("notes.zip", archive(&[("notes.txt", b"Exported on Monday.\n")]));
     bench.file("empty.csv", "");
     let error = bench.load_path("exports/notes.txt").unwrap_err();
-    assert!(error.to_string().contains("is no export that is known"), "{error}");
+    assert!(error.to_string().contains("is not a recognised export"), "{error}");
     let error = bench.load_path("exports").unwrap_err();
     assert!(error.lines().starts_with("error: there is no export in `"), "{}", error.lines());
-    assert!(error.lines().contains("`exports/notes.txt`: no export that is known"));
+    assert!(error.lines().contains("`exports/notes.txt`: not a recognised export"));
     let error = bench.load_path("notes.zip").unwrap_err();
     assert!(error.lines().contains("`notes.zip/notes.txt`: no export"), "{}", error.lines());
     assert!(bench.load_path("empty.csv").unwrap_err().to_string().contains("is empty"));
@@ -93,7 +93,7 @@ fn what_is_named_must_be_an_export_and_a_folder_must_hold_one() {
     let error = bench.load_path("nothing.zip").unwrap_err();
     assert!(error.lines().contains("`nothing.zip`: an archive without files"), "{}", error.lines());
     let report = bench.load_path("odd.zip").unwrap();
-    assert_eq!(passed_over(&report), ["odd.zip/\u{fffd}[2J.csv: no export that is known"]);
+    assert_eq!(passed_over(&report), ["odd.zip/\u{fffd}[2J.csv: not a recognised export"]);
     std::fs::create_dir(bench.path("nothing")).unwrap();
     let error = bench.load_path("nothing").unwrap_err();
     assert!(error.lines().contains("there is no export in"), "{}", error.lines());
@@ -144,7 +144,7 @@ fn limits_on_rejects_hold_for_each_file_by_itself() {
     let report = load(&bench.lake(), &[bench.path("exports")], &options).unwrap();
     assert_eq!(files(&report), ["exports/2.csv sessions"]);
     assert_eq!(report.failed.len(), 1);
-    assert!(report.failed[0].error.contains("1 row cannot be taken"), "{:?}", report.failed);
+    assert!(report.failed[0].error.contains("1 row was rejected"), "{:?}", report.failed);
     assert!(!report.failed[0].error.contains("soon"));
     assert_eq!(bench.count(&sessions::TABLE), 1);
 }
@@ -207,7 +207,7 @@ fn an_archive_holds_exports_of_several_kinds_packed_or_not() {
         [
             "exports.zip/june/inner.zip: an archive within an archive",
             "exports.zip/.DS_Store: hidden",
-            "exports.zip/read me.txt: no export that is known",
+            "exports.zip/read me.txt: not a recognised export",
         ]
     );
     let again = bench.load_path("exports.zip.gz").unwrap();
@@ -228,7 +228,7 @@ fn links_lead_to_files_and_not_in_circles() {
     assert_eq!(files(&report), ["exports/a.csv sessions"]);
     assert_eq!(
         passed_over(&report),
-        ["exports/again: a link to a folder", "exports/gone: no file"]
+        ["exports/again: a link to a folder", "exports/gone: not a file"]
     );
 }
 

@@ -11,7 +11,7 @@ use rust_xlsxwriter::Workbook;
 use wabalake::lake::Lake;
 use wabalake::lake::erase::Options as How;
 use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{self, Report, load};
+use wabalake::load::{self, LoadReport, load};
 use wabalake_data::TABLES;
 use wabalake_data::tables::{conversions, sessions};
 
@@ -129,7 +129,7 @@ fn write_exports(
     exports.iter().map(file).collect()
 }
 
-fn load_all(lake: &Lake, files: &[PathBuf]) -> Report {
+fn load_all(lake: &Lake, files: &[PathBuf]) -> LoadReport {
     load(lake, files, &load::Options::default()).unwrap()
 }
 
@@ -137,7 +137,7 @@ fn keep_out(lake: &Lake, phone: &str) {
     lake.erase(phone, How { keep_out: true, ..How::default() }).unwrap();
 }
 
-fn kept_out(report: &Report) -> u64 {
+fn kept_out(report: &LoadReport) -> u64 {
     report.total(|file| file.rows_kept_out)
 }
 

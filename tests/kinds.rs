@@ -133,7 +133,7 @@ fn broken_events_can_be_mended_as_a_csv() {
     bench.load("events.jsonl", lines.join("\n"));
     let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
     let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
+    wabalake::load::export_rejects(&open, true, &mut mend).unwrap();
     let mend = String::from_utf8(mend).unwrap();
     assert!(mend.contains("\"{\"\"event_id\"\":\"\"e2\"\",\""), "{mend}");
     let lines = mend.lines().map(|line| {
@@ -246,7 +246,7 @@ fn an_error_of_metas_is_told_in_its_own_words() {
             error.lines(),
             "error: `meta.json` is an error of Meta's API: (#100) Invalid parameter …\n  \
              found: type OAuthException, code 100\n  \
-             hint: mend the request, and save its response again"
+             hint: fix the request, and save its response again"
         );
         assert_eq!(error.exit_code(), 1);
     }
@@ -397,7 +397,7 @@ fn undo_history_strict_and_dry_runs_hold_for_every_kind() {
         let file = bench.file("export", text);
         let strict = Options { strict: true, ..Options::default() };
         let error = load(&bench.lake(), std::slice::from_ref(&file), &strict).unwrap_err();
-        assert!(error.to_string().starts_with("1 row cannot be taken"), "{name}: {error}");
+        assert!(error.to_string().starts_with("1 row was rejected"), "{name}: {error}");
         let tried = Options { dry_run: true, ..Options::default() };
         let report = load(&bench.lake(), std::slice::from_ref(&file), &tried).unwrap();
         assert_eq!(total(&report), [2, 1, 0, 0, 1, 0, 0], "{name}");

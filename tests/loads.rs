@@ -113,7 +113,7 @@ fn rejects_are_mended_by_their_export() {
     assert_eq!(open.height(), 1);
 
     let mut mended = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mended).unwrap();
+    wabalake::load::export_rejects(&open, true, &mut mended).unwrap();
     let mended = String::from_utf8(mended).unwrap().replace("not a time", "2025-06-01 09:00:00");
     let report = bench.load_files(&[bench.file("mended.csv", &mended)]).unwrap();
     assert_eq!(total(&report), [1, 1, 0, 0, 0, 0, 0]);
@@ -146,7 +146,7 @@ proptest! {
         bench.load_files(&[bench.file("a.csv", export("soon"))]).unwrap();
         let written = |is_exact| {
             let mut text = Vec::new();
-            wabalake::load::rejects::export(&bench.open_rejects(), is_exact, &mut text).unwrap();
+            wabalake::load::export_rejects(&bench.open_rejects(), is_exact, &mut text).unwrap();
             String::from_utf8(text).unwrap()
         };
         // Rejected once more, the records say what they said.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use wabalake::config::Config;
 use wabalake::lake::erase::Options as How;
-use wabalake::load::{Options, Report, load};
+use wabalake::load::{LoadReport, Options, load};
 use wabalake::nightly;
 use wabalake_data::tables::{audience_tags, sessions, table};
 
@@ -40,10 +40,10 @@ fn its_rejects_are_kept_once_and_no_row_is() {
         let said = said.replace(&bench.lake().root().display().to_string(), "lake");
         assert_eq!(
             said,
-            "error: none of the 2 records of `bad.csv` can be taken: nothing was loaded\n  \
+            "error: none of the 2 records of `bad.csv` is valid: nothing was loaded\n  \
              found: bad.csv: record 1, line 2, `session_started_timestamp`: not a date and time such as 2025-12-31 10:00:00 or unix seconds; \
              bad.csv: record 2, line 3, `session_started_timestamp`: not a date and time such as 2025-12-31 10:00:00 or unix seconds\n  \
-             hint: mend it or export it anew, and load it again; `wabalake rejects --lake lake` \
+             hint: fix it or export it again, and load it again; `wabalake rejects --lake lake` \
              shows its rejects"
         );
         assert_eq!(bench.rejects(), BAD_REJECTS);
@@ -66,7 +66,7 @@ fn rejects_that_were_exported_and_mended_are_resolved() {
     let open = wabalake::lake::rejects::read(&bench.lake(), wabalake::lake::rejects::Which::Open);
     let mut mend = Vec::new();
     let open = open.unwrap().collect().unwrap();
-    assert_eq!(wabalake::load::rejects::export(&open, true, &mut mend).unwrap(), 1);
+    assert_eq!(wabalake::load::export_rejects(&open, true, &mut mend).unwrap(), 1);
     let mended = String::from_utf8(mend).unwrap().replace(",soon", "a1,2025-06-01 10:00:00");
     assert_eq!(total(&bench.load("mended.csv", mended)), [1, 1, 0, 0, 0, 0, 0]);
     assert_eq!(bench.rejects(), [""; 0]);
@@ -98,7 +98,7 @@ fn one_of_several_files_stops_all_unless_each_is_a_load_of_its_own() {
 }
 
 /// A folder with files, and what loading it comes to.
-fn folder(bench: &Bench, files: &[(&str, String)]) -> Result<Report, wabalake::error::Error> {
+fn folder(bench: &Bench, files: &[(&str, String)]) -> Result<LoadReport, wabalake::error::Error> {
     let path = bench.file("there", "");
     let folder: PathBuf = path.with_file_name("exports");
     std::fs::create_dir_all(&folder).unwrap();
@@ -116,7 +116,7 @@ fn in_a_folder_it_is_told_and_an_error_only_where_it_is_all_there_is() {
     let report = folder(&bench, &[("bad.csv", bad()), ("good.csv", good())]).unwrap();
     assert_eq!(total(&report), [3, 1, 0, 0, 2, 0, 0]);
     let told = report.text();
-    assert!(told.contains("2 rejected\n  nothing was taken of it\n"), "{told}");
+    assert!(told.contains("2 rejected\n  no record is valid\n"), "{told}");
     assert_eq!(bench.rejects(), BAD_REJECTS);
 }
 
@@ -175,7 +175,7 @@ fn an_object_in_which_nothing_is_known_is_told_so() {
     for (name, open) in [("ad_spend", 0), ("closures", 1), ("conversions", 2)] {
         let file = bench.file("a.json", "[{\"573005550101\":{\"hello\":\"there\"}}]");
         let error = load(&bench.lake(), &[file], &kind(name)).unwrap_err();
-        let said = format!("no object of {name} was found in `a.json`: nothing was loaded");
+        let said = format!("`a.json` has no object with fields of {name}: nothing was loaded");
         assert_eq!(error.to_string(), said);
         assert!(!error.lines().contains("5730"), "{}", error.lines());
         assert_eq!(bench.rejects().len(), open, "{name}");
@@ -195,7 +195,7 @@ fn as_it_is_typed() {
     assert_eq!(rejects.out.matches("not a date and time").count(), 2, "{}", rejects.out);
     let tried = desk.run("load bad.csv --lake other --dry-run");
     assert_eq!(tried.code, 1);
-    assert!(tried.err.contains("none of the 2 records of `bad.csv` can be taken"), "{}", tried.err);
+    assert!(tried.err.contains("none of the 2 records of `bad.csv` is valid"), "{}", tried.err);
     assert!(!desk.path("other").exists());
     let point = "{\"analytics\":{\"data_points\":[{\"start\":1748736000,\"end\":1748822400,\
                  \"sent\":\"many\",\"delivered\":2}]},\"id\":\"1\"}";
@@ -235,7 +235,7 @@ fn a_night_puts_it_aside_and_deletes_nothing() {
         let aside = lake.root().join("failed");
         assert_eq!(std::fs::read_to_string(aside.join("bad.csv")).unwrap(), bad(), "{after}");
         let said = std::fs::read_to_string(aside.join("bad.csv.error.txt")).unwrap();
-        assert!(said.contains("none of the 2 records of `bad.csv` can be taken"), "{said}");
+        assert!(said.contains("none of the 2 records of `bad.csv` is valid"), "{said}");
         assert!(said.contains("`wabalake rejects --lake "), "{said}");
         assert!(!said.contains("3005550101"), "{said}");
         assert_eq!(bench.rejects(), BAD_REJECTS);

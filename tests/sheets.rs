@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook, Worksheet};
 use wabalake::error::Error;
 use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{Options, Report};
+use wabalake::load::{LoadReport, Options};
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
@@ -16,7 +16,7 @@ fn save(bench: &Bench, name: &str, book: &mut Workbook) -> PathBuf {
     bench.file(name, book.save_to_buffer().unwrap())
 }
 
-fn load_sheet(bench: &Bench, file: PathBuf, sheet: &str) -> Result<Report, Error> {
+fn load_sheet(bench: &Bench, file: PathBuf, sheet: &str) -> Result<LoadReport, Error> {
     bench.load_with(&[file], &Options { sheet: Some(sheet.to_owned()), ..Options::default() })
 }
 
@@ -177,7 +177,7 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
     );
     assert_eq!(load_sheet(&bench, file.clone(), "Copy").unwrap().files[0].rows_read, 0);
     let error = load_sheet(&bench, file.clone(), "Read me").unwrap_err();
-    assert!(error.to_string().contains("no export that is known"), "{error}");
+    assert!(error.to_string().contains("not a recognised export"), "{error}");
     let error = load_sheet(&bench, file, "data").unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert_eq!(
@@ -203,7 +203,7 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
     book.add_worksheet().set_name("B").unwrap();
     let error = bench.load_files(&[save(&bench, "c.xlsx", &mut book)]).unwrap_err();
     assert!(
-        error.lines().contains("no sheet that is a known export\n  found: `A`, `B`"),
+        error.lines().contains("no sheet with a recognised export\n  found: `A`, `B`"),
         "{error}"
     );
     let mut book = Workbook::new();
@@ -261,7 +261,7 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
     // They come back as a CSV that can be mended.
     let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
     let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
+    wabalake::load::export_rejects(&open, true, &mut mend).unwrap();
     let mend = String::from_utf8(mend).unwrap();
     let mend = mend.replace("\"soon, \"\"maybe\"\"\"", "2025-06-01 11:00:00");
     bench.load_files(&[bench.file("mend.csv", mend)]).unwrap();
@@ -447,13 +447,13 @@ fn a_damaged_binary_workbook_is_an_error_and_no_crash() {
     let bench = Bench::new();
     let error =
         bench.load_files(&[bench.file("a.xlsb", binary::book(&HEADER, &rows))]).unwrap_err();
-    assert!(error.to_string().contains("is no spreadsheet that can be read"), "{error}");
+    assert!(error.to_string().contains("cannot be read as a spreadsheet"), "{error}");
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wabalake"));
     let said = command.args(["load", "a.xlsb", "--lake", "lake"]).current_dir(bench.folder.path());
     let said = said.output().unwrap();
     let err = String::from_utf8(said.stderr).unwrap();
-    assert!(err.starts_with("error: `a.xlsb` is no spreadsheet"), "{err}");
+    assert!(err.starts_with("error: `a.xlsb` cannot be read as a spreadsheet"), "{err}");
     assert_eq!(said.status.code(), Some(1));
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use proptest::prelude::*;
 use wabalake::config::Config;
 use wabalake::lake::Lake;
-use wabalake::load::{Options, Report, load};
+use wabalake::load::{LoadReport, Options, load};
 use wabalake::nightly;
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
@@ -45,7 +45,7 @@ fn workbook() -> Vec<u8> {
     book.save_to_buffer().unwrap()
 }
 
-fn load_each(bench: &Bench, name: &str) -> Report {
+fn load_each(bench: &Bench, name: &str) -> LoadReport {
     let options = Options { per_file: true, ..Options::default() };
     bench.load_with(&[bench.path(name)], &options).unwrap()
 }
@@ -55,7 +55,7 @@ fn run_night(bench: &Bench, settings: &str) -> nightly::RunReport {
     nightly::run(&bench.lake(), &config.unwrap(), &nightly::Options::default(), None).unwrap()
 }
 
-fn names(report: &Report) -> Vec<&str> {
+fn names(report: &LoadReport) -> Vec<&str> {
     report.files.iter().map(|file| file.file.as_str()).collect()
 }
 
@@ -245,7 +245,7 @@ fn a_file_that_grows_while_it_is_read_is_not_loaded() {
             loaded
         });
         let what = "`exports/growing.csv` changed while it was read";
-        let hint = "somebody still writes to it: load it again once it is whole";
+        let hint = "it is still being written: load it again when it is complete";
         if per_file {
             let report = loaded.unwrap();
             assert_eq!(names(&report), ["exports/whole.csv"]);
@@ -311,7 +311,7 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
     assert_eq!(names(&report), ["exports/sessions.csv"]);
     let mut passed = passed_over(&report);
     passed.sort();
-    let on_its_way = |name: &str| format!("exports/{name}: still on its way, by its name");
+    let on_its_way = |name: &str| format!("exports/{name}: incomplete, by its extension");
     for (said, begins) in passed.iter().zip([
         "exports/README.md: ",
         &on_its_way("a.csv.FILEPART"),
@@ -322,7 +322,7 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
         "exports/backup.zst: cannot be read to its end: ",
         "exports/desktop.ini: ",
         "exports/empty.xlsx: empty",
-        "exports/holiday.zip: a zip archive that is damaged or cut short",
+        "exports/holiday.zip: a damaged or truncated zip archive",
         "exports/log.json: ",
         "exports/package.json: ",
         "exports/~$report.xlsx: ",
@@ -496,7 +496,7 @@ fn a_pipe_is_copied_first() {
     for what in ["exports", "'exports/*'", "'exports/**'"] {
         let said = shell(&format!("$0 load {what} --lake lake"));
         assert_eq!((said.err.as_str(), said.code), ("", 0));
-        assert!(said.out.contains("fifo  →  passed over: no file\n"), "{}", said.out);
+        assert!(said.out.contains("fifo  →  skipped: not a file\n"), "{}", said.out);
     }
 }
 
@@ -526,10 +526,12 @@ fn brackets_in_the_names_of_folders_are_brackets() {
     let missing = said("exports [june]/*.csv");
     assert!(missing.contains("no file matches `"), "{missing}");
     assert!(
-        missing.ends_with("hint: `[…]` stands for one of the letters in it: write `[[]` for a bracket that is part of a name"),
+        missing.ends_with(
+            "hint: `[…]` matches one of the characters in it: write `[[]` for a bracket in a name"
+        ),
         "{missing}"
     );
-    assert!(said("exports [may]/*.tsv").ends_with("`*` matches no hidden file"));
+    assert!(said("exports [may]/*.tsv").ends_with("`*` does not match hidden files"));
     assert!(said("exports [may]/x.csv").contains("cannot be read"));
 }
 
@@ -655,14 +657,18 @@ fn a_full_disk_says_what_is_safe_and_how_to_go_on() {
     let begins = format!("error: a file would exceed the maximum file size: writing to `{scratch}");
     assert!(said.err.starts_with(&begins), "{}", said.err);
     let nothing = format!(
-        "  found: nothing of this load is in the lake `{}`, which is as it was before\n",
+        "  found: nothing of this load is in the lake `{}`, which is unchanged\n",
         root.display()
     );
     assert!(said.err.contains(&nothing), "{}", said.err);
     assert!(said.err.contains("load the same files again"), "{}", said.err);
     assert_eq!(all_below(desk.folder.path()), before);
     let said = load_within(&desk, 100, "load - --lake lake --dry-run");
-    assert!(said.err.contains("found: nothing was to be written to the lake\n"), "{}", said.err);
+    assert!(
+        said.err.contains("found: this was a dry run: nothing is written to the lake\n"),
+        "{}",
+        said.err
+    );
     assert_eq!(all_below(desk.folder.path()), before);
 
     // In the lake's own files: as it was before, if that was nothing.

@@ -7,12 +7,17 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use proptest::prelude::*;
 use wabalake::error::Error;
-use wabalake::load::{FileReport, Options, Report, load};
+use wabalake::load::{FileReport, LoadReport, Options, load};
 use wabalake_data::tables::{ad_spend, sessions};
 
 use super::support::{Bench, Said, wabalake};
 
-fn load_exported(bench: &Bench, name: &str, text: &str, exported: &str) -> Result<Report, Error> {
+fn load_exported(
+    bench: &Bench,
+    name: &str,
+    text: &str,
+    exported: &str,
+) -> Result<LoadReport, Error> {
     let exported_on = (!exported.is_empty()).then(|| exported.parse().unwrap());
     bench.load_with(&[bench.file(name, text)], &Options { exported_on, ..Options::default() })
 }
@@ -222,7 +227,7 @@ fn the_date_of_an_export_is_asked_of_tables_that_hold_it() {
         run(&bench, &[&["load", "a.csv", "b.csv"][..], &exported].concat());
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("`a.csv` is for sessions"), "{said}");
-    assert!(said.contains("hint: name only files for ad_spend"), "{said}");
+    assert!(said.contains("hint: use `--exported-on` only with files for ad_spend"), "{said}");
     assert!(spend(&bench).is_empty());
     let Said { err: said, code, .. } =
         run(&bench, &["load", "b.csv", "--exported-on", "05.06.2025"]);

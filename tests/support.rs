@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use wabalake::error::Error;
 use wabalake::lake::Lake;
 use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{Options, Report, load};
+use wabalake::load::{LoadReport, Options, load};
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
@@ -50,31 +50,35 @@ impl Bench {
         Lake::create(self.path(name)).unwrap()
     }
 
-    pub(super) fn load_with(&self, files: &[PathBuf], options: &Options) -> Result<Report, Error> {
+    pub(super) fn load_with(
+        &self,
+        files: &[PathBuf],
+        options: &Options,
+    ) -> Result<LoadReport, Error> {
         load(&self.lake(), files, options)
     }
 
-    pub(super) fn load_files(&self, files: &[PathBuf]) -> Result<Report, Error> {
+    pub(super) fn load_files(&self, files: &[PathBuf]) -> Result<LoadReport, Error> {
         self.load_with(files, &self.options)
     }
 
     /// Loads what is there already.
-    pub(super) fn load_path(&self, name: &str) -> Result<Report, Error> {
+    pub(super) fn load_path(&self, name: &str) -> Result<LoadReport, Error> {
         self.load_files(&[self.path(name)])
     }
 
-    pub(super) fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<Report, Error> {
+    pub(super) fn try_load(&self, name: &str, text: impl AsRef<[u8]>) -> Result<LoadReport, Error> {
         self.load_files(&[self.file(name, text)])
     }
 
-    pub(super) fn load(&self, name: &str, text: impl AsRef<[u8]>) -> Report {
+    pub(super) fn load(&self, name: &str, text: impl AsRef<[u8]>) -> LoadReport {
         self.try_load(name, text).unwrap()
     }
 
     /// Loads a file of which nothing can be taken: its rejects are kept.
     pub(super) fn refused(&self, file: PathBuf) {
         let error = self.load_files(&[file]).unwrap_err();
-        assert!(error.to_string().ends_with("taken: nothing was loaded"), "{error}");
+        assert!(error.to_string().ends_with("valid: nothing was loaded"), "{error}");
     }
 
     pub(super) fn frame(&self, table: &'static Table) -> DataFrame {
@@ -165,7 +169,7 @@ pub(super) fn texts(rows: &DataFrame) -> Vec<String> {
 }
 
 /// Read, new, updated, unchanged, rejected, left out, spread.
-pub(super) fn total(report: &Report) -> [u64; 7] {
+pub(super) fn total(report: &LoadReport) -> [u64; 7] {
     [
         report.total(|file| file.rows_read),
         report.total(|file| file.rows_new),
@@ -178,7 +182,7 @@ pub(super) fn total(report: &Report) -> [u64; 7] {
 }
 
 /// Files that were passed over, and why.
-pub(super) fn passed_over(report: &Report) -> Vec<String> {
+pub(super) fn passed_over(report: &LoadReport) -> Vec<String> {
     report.passed_over.iter().map(|file| format!("{}: {}", file.file, file.reason)).collect()
 }
 

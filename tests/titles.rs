@@ -8,18 +8,22 @@ use rust_xlsxwriter::Workbook;
 use serde_json::Value;
 use wabalake::error::Error;
 use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{Options, Report, load};
+use wabalake::load::{LoadReport, Options, load};
 use wabalake_data::TABLES;
 use wabalake_data::tables::{ad_spend, audience_tags, deployments, sessions, variables};
 
 use super::support::{Bench, Desk, Said};
 use ::zip::write::SimpleFileOptions;
 
-fn load_with(bench: &Bench, text: impl AsRef<[u8]>, options: &Options) -> Result<Report, Error> {
+fn load_with(
+    bench: &Bench,
+    text: impl AsRef<[u8]>,
+    options: &Options,
+) -> Result<LoadReport, Error> {
     bench.load_with(&[bench.file("export.csv", text)], options)
 }
 
-fn load_text(bench: &Bench, text: impl AsRef<[u8]>) -> Report {
+fn load_text(bench: &Bench, text: impl AsRef<[u8]>) -> LoadReport {
     load_with(bench, text, &Options::default()).unwrap()
 }
 
@@ -38,7 +42,7 @@ fn rejects(bench: &Bench) -> Vec<String> {
 }
 
 /// Read, new, rejected, repeated headers, records above the header: of the only file.
-fn figures(report: &Report) -> [u64; 5] {
+fn figures(report: &LoadReport) -> [u64; 5] {
     assert_eq!(report.files.len(), 1);
     let file = &report.files[0];
     let taken = file.rows_new + file.rows_updated + file.rows_unchanged + file.rows_rejected;
@@ -161,12 +165,12 @@ fn what_is_above_the_header_is_passed_over() {
             bench.columns(&sessions::TABLE, &["session_id", "first_message"], "|"),
             ["a1|Hola"]
         );
-        let told = format!("above the header: {passed} lines passed over");
+        let told = format!("above the header: {passed} lines skipped");
         assert_eq!(report.text().contains(&told), passed > 0, "{}", report.text());
     }
     // Lines are counted from the file's first.
     let bench = Bench::new();
-    load_text(&bench, format!("Report\n\nof June\n{plain}a2;soon;Hola\n"));
+    load_text(&bench, format!("LoadReport\n\nof June\n{plain}a2;soon;Hola\n"));
     assert_eq!(
         rejects(&bench),
         ["2@6: not a date and time such as 2025-12-31 10:00:00 or unix seconds"]
@@ -178,11 +182,11 @@ fn what_is_above_the_header_is_passed_over() {
         assert_eq!(bench.columns(&sessions::TABLE, &["first_message"], "|"), ["Hola"]);
     }
     let error = refused(&Bench::new(), format!("{}{plain}", "x\n".repeat(21)));
-    assert!(error.contains("no export that is known\n  found: 1 cell, none of them"), "{error}");
+    assert!(error.contains("not a recognised export\n  found: 1 cell, none of them"), "{error}");
     // Of a header that lacks something, not of the title above it.
     let error = refused(
         &Bench::new(),
-        "Report of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n",
+        "LoadReport of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n",
     );
     assert!(error.contains("has no column `session_started_timestamp`"), "{error}");
 }
@@ -252,7 +256,7 @@ fn a_renamed_title_still_says_the_currency() {
     load_with(&bench, text("Kosten (EUR)").replace("2025-06-02", "soon"), &options).unwrap_err();
     let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
     let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
+    wabalake::load::export_rejects(&open, true, &mut mend).unwrap();
     let mend = String::from_utf8(mend).unwrap().replace("soon", "2025-06-02");
     load_text(&bench, mend.replace("1.012,50", "1012.50"));
     assert_eq!(bench.columns(&ad_spend::TABLE, &SPEND, "|"), [format!("{spend}|EUR")]);
@@ -302,7 +306,7 @@ fn a_report_by_campaign_is_to_be_exported_by_ad() {
     }
     let error =
         refused(&Bench::new(), "Day,Campaign name,Ad name,Campaign ID,Amount spent (USD)\n");
-    assert!(error.contains("hint: export it anew with the column Ad ID"), "{error}");
+    assert!(error.contains("hint: export it again with the column Ad ID"), "{error}");
     // What may well be the ad's own id is what it was.
     let error =
         refused(&Bench::new(), "Day,Campaign name,Ad name,Ad-ID (neu),Amount spent (USD)\n");
@@ -345,8 +349,8 @@ fn files_of_other_formats_are_called_by_their_names() {
         ("e.parquet", b"PAR1\x15\x04Jo,session_id\nPAR1", "a Parquet file"),
         ("f.xls", b"<?xml version='1.0'?><Workbook>Jo</Workbook>", "XML"),
         ("g.pdf", b"%PDF-1.4 Jo\n", "a PDF"),
-        ("h.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1Jo\n", "an Excel file of an old format"),
-        ("i.rtf", b"{\\rtf1 Jo\n", "a text in RTF"),
+        ("h.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1Jo\n", "an old or encrypted Excel file"),
+        ("i.rtf", b"{\\rtf1 Jo\n", "an RTF document"),
     ];
     let bench = Bench::new();
     for (name, bytes, what) in files {
@@ -373,11 +377,11 @@ fn titles_are_named_beside_known_ones_only() {
     let lines = |text: &str| refused(&Bench::new(), text);
     assert_eq!(
         lines("a1,2025-11-02T05:40:00Z,Inbound,BOT,573005550101,Hola\n").lines().nth(1).unwrap(),
-        "  found: 6 cells, none of them a title that is known"
+        "  found: 6 cells, none of them a known title"
     );
     assert_eq!(
         lines("573005550101,sent,read,My order,Ana\n").lines().nth(1).unwrap(),
-        "  found: 5 cells, of which these are titles that are known: `sent`, `read`"
+        "  found: 5 cells, among them the known titles `sent`, `read`"
     );
     assert_eq!(
         lines(
@@ -390,7 +394,7 @@ fn titles_are_named_beside_known_ones_only() {
     // A title that may be a phone is not named in a hint, though it is the likest.
     let error =
         lines("session_id,session_status,session_started_timestamp_3005550101,session_type\n");
-    assert!(error.contains("hint: if it is there under another title"), "{error}");
+    assert!(error.contains("hint: if it has another title"), "{error}");
     let bench = Bench::new();
     let report = load_text(
         &bench,
@@ -464,7 +468,7 @@ fn made(planted: &Planted, form: usize, has_header: bool, words: &[&str]) -> Mad
         2 => ("a.tsv", joined("\t", "\n")),
         3 => ("a.csv", joined(",", "\r")),
         4 => ("a.csv", [b"sep=;\n".as_slice(), &joined(";", "\n")].concat()),
-        5 => ("a.csv", [b"Report\n".as_slice(), &joined(",", "\n")].concat()),
+        5 => ("a.csv", [b"LoadReport\n".as_slice(), &joined(",", "\n")].concat()),
         6 => ("a.json", format!("[{objects}]").into_bytes()),
         7 => ("a.jsonl", format!("{objects}\n\"{text}\"\n{phone}\n{{\"{word}\n").into_bytes()),
         8 => ("a.zip", zipped("b.csv", &joined(",", "\n"))),

@@ -8,14 +8,19 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rust_xlsxwriter::Workbook;
 use wabalake::error::Error;
-use wabalake::load::{Options, Report, load};
+use wabalake::load::{LoadReport, Options, load};
 use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::tables::{ad_spend, conversions, message_summaries, rates, sessions};
 
 use super::support::{Bench, Desk};
 
-fn load_with(bench: &Bench, name: &str, text: &str, options: &Options) -> Result<Report, Error> {
+fn load_with(
+    bench: &Bench,
+    name: &str,
+    text: &str,
+    options: &Options,
+) -> Result<LoadReport, Error> {
     bench.load_with(&[bench.file(name, text)], options)
 }
 
@@ -25,12 +30,12 @@ fn pairs(bench: &Bench, table: &'static Table, columns: [&str; 2]) -> Vec<(Strin
     rows.iter().map(|row| row.split_once('|').unwrap()).map(|(a, b)| (a.into(), b.into())).collect()
 }
 
-fn rejected(report: &Report) -> u64 {
+fn rejected(report: &LoadReport) -> u64 {
     report.total(|file| file.rows_rejected)
 }
 
 /// The lines of an error that a load must end in.
-fn refusal(result: Result<Report, Error>) -> String {
+fn refusal(result: Result<LoadReport, Error>) -> String {
     let error = result.err().unwrap();
     assert_eq!(error.exit_code(), 1, "{}", error.lines());
     error.lines()
@@ -59,7 +64,7 @@ fn dates_that_leave_their_order_open_are_refused_until_it_is_said() {
     let said = refusal(load_with(&bench, "ads.csv", &first_week, &Options::default()));
     assert_eq!(
         said,
-        "error: `ads.csv`: the dates in `day` can be read day first or month first\n  \
+        "error: `ads.csv`: the dates in `day` are ambiguous: day first or month first\n  \
          hint: say how they are written: `--date-order dmy` reads 31/12/2025, `--date-order mdy` \
          12/31/2025"
     );
@@ -85,8 +90,8 @@ fn an_open_column_is_named_with_what_the_others_say() {
     let text = "Reporting starts,Reporting ends,Ad name,Ad ID,Amount spent (GBP)\n\
                 01/06/2025,30/06/2025,Blue,1202,30\n";
     let said = refusal(load_with(&bench, "ads.csv", text, &Options::default()));
-    assert!(said.contains("the dates in `reporting_starts` can be read"), "{said}");
-    assert!(said.ends_with("; other columns of the file say `--date-order dmy`"), "{said}");
+    assert!(said.contains("the dates in `reporting_starts` are ambiguous"), "{said}");
+    assert!(said.ends_with("; other columns of the file are `--date-order dmy`"), "{said}");
 }
 
 #[test]
@@ -106,8 +111,8 @@ fn what_fits_the_fewer_cells_is_a_slip_and_set_aside() {
     let said = refusal(load_with(&bench, "divided.csv", &divided, &Options::default()));
     assert!(
         said.starts_with(
-            "error: `divided.csv`: of the dates in `day` as many can only be read day first as \
-             only month first\n"
+            "error: `divided.csv`: the dates in `day` are mixed: as many can only be read day first as \
+             month first\n"
         ),
         "{said}"
     );
@@ -150,9 +155,9 @@ fn a_stamp_that_is_none_is_told_what_is_understood_or_the_hours_that_its_clock_l
     let said = desk.run("load naive.csv --lake lake --source-timezone America/Santiago");
     assert!(
         said.out.contains(
-            "rejected: record 1, line 2, `session_started_timestamp`: there is no such time in \
-             America/Santiago: clocks jump from 24:00 to 01:00; if the file's clock is another, \
-             name its zone with --source-timezone\n"
+            "rejected: record 1, line 2, `session_started_timestamp`: this local time does not exist in \
+             America/Santiago: clocks skip from 24:00 to 01:00; if the file uses another time zone, \
+             set it with --source-timezone\n"
         ),
         "{}",
         said.out
@@ -204,7 +209,7 @@ fn amounts_are_read_with_the_mark_that_fits_them_all() {
     let said = refusal(load_with(&bench, "c.csv", &open, &Options::default()));
     assert_eq!(
         said,
-        "error: `c.csv`: the numbers in `value` can be read with a decimal point or with a decimal \
+        "error: `c.csv`: the numbers in `value` are ambiguous: with a decimal point or with a decimal \
          comma\n  hint: say how they are written: `--decimal comma` reads 1.234,50, `--decimal \
          point` 1,234.50"
     );

@@ -181,15 +181,18 @@ fn four_levels_hold_nothing_that_is_known() {
     let error = load(&bench.lake(), &[file], &of("closures")).unwrap_err();
     assert_eq!(
         error.lines().lines().next().unwrap(),
-        "error: no object of closures was found in `events.json`: nothing was loaded"
+        "error: `events.json` has no object with fields of closures: nothing was loaded"
     );
     assert_eq!(bench.rejects(), ["1@1 closed_at: a required value is missing"]);
     for (name, answer) in [("named.json", answer(1, true)), ("bare.json", answer(1, false))] {
         let error = bench.try_load(name, four(answer).to_string()).unwrap_err();
-        let said = format!("no answer of Meta's API was found in `{name}`");
+        let said = format!("`{name}` has no response of Meta's API");
         assert_eq!((error.to_string(), error.exit_code()), (said, 1));
         let hint = error.lines();
-        assert!(hint.contains("at most 3 of data, json, body, payload, result, results"), "{hint}");
+        assert!(
+            hint.contains("at most 3 nested keys of data, json, body, payload, result, results"),
+            "{hint}"
+        );
     }
     for table in [&closures::TABLE, &meta_points::TABLE] {
         assert_eq!(bench.lake().snapshot(table).unwrap().version, None);
@@ -284,8 +287,8 @@ fn a_measure_at_fault_is_null_and_counted_and_costs_no_other() {
     let at_fault: Vec<_> = report.files[0].measures_at_fault.iter().collect();
     assert_eq!(at_fault, [(&"cost", &3), (&"volume", &1)]);
     let told = report.text();
-    assert!(told.contains("  `cost`: 3 values at fault, left empty\n"), "{told}");
-    assert!(told.contains("  `volume`: 1 value at fault, left empty\n"), "{told}");
+    assert!(told.contains("  `cost`: 3 invalid values left empty\n"), "{told}");
+    assert!(told.contains("  `volume`: 1 invalid value left empty\n"), "{told}");
     let file = &serde_json::to_value(&report).unwrap()["files"][0];
     assert_eq!(file["measures_at_fault"], json!({"cost": 3, "volume": 1}));
 }

@@ -17,7 +17,7 @@ use super::{Run, Subcommand};
 use crate::config::Config;
 use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
-use crate::load::{self, Report};
+use crate::load::{self, LoadReport};
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand::of::<Options>("load", "Load exports into a lake");
@@ -96,10 +96,10 @@ struct Options {
     #[arg(long, value_name = "ROWS")]
     max_rejects: Option<u64>,
 
-    /// Report what would be loaded, without writing to the lake
+    /// LoadReport what would be loaded, without writing to the lake
     #[arg(long)]
     #[arg(
-        long_help = "Report what would be loaded, without writing to the lake, which may be read-only. Data \
+        long_help = "LoadReport what would be loaded, without writing to the lake, which may be read-only. Data \
                      that does not fit into memory goes to the system's temporary folder"
     )]
     dry_run: bool,
@@ -229,7 +229,7 @@ fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
     Ok(())
 }
 
-fn print_report(report: &Report, options: &Options) -> Result<()> {
+fn print_report(report: &LoadReport, options: &Options) -> Result<()> {
     let to_pipe = options.report_json.as_deref() == Some(Path::new("-"));
     if !options.quiet {
         let text = report.text();
@@ -275,7 +275,7 @@ fn print_report(report: &Report, options: &Options) -> Result<()> {
 }
 
 /// Returns an error if `--per-file` loads failed, once the report is printed.
-fn failures(report: &Report, options: &Options) -> Result<()> {
+fn failures(report: &LoadReport, options: &Options) -> Result<()> {
     let failed = report.failed.len();
     if failed == 0 {
         return Ok(());

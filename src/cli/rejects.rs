@@ -114,7 +114,7 @@ fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
     }
     let mut rows = 0;
     let mut write = |mut out: &mut dyn std::io::Write| {
-        rows = load::rejects::export(&rejects, is_exact, &mut out)?;
+        rows = load::export_rejects(&rejects, is_exact, &mut out)?;
         Ok(())
     };
     if path.as_os_str() == "-" {

@@ -1,10 +1,10 @@
-//! Keeps typed rows by day until every file is read: in memory while they are few, on disk after.
+//! Collects typed rows by day until every file is read: in memory up to a budget, then on disk.
 //!
 //! ```text
 //! chunk → { 2025-06-01: 9,000 rows, 2025-06-02: 1,200 rows }
-//!            │ in memory, up to a budget; then all of it overflows, and is appended to
+//!            │ in memory up to the budget; beyond it, everything is appended to the spill files
 //!            ▼
-//!         <spill>/20240.ipc, <spill>/20241.ipc     one IPC stream after the other
+//!         <spill>/20240.ipc, <spill>/20241.ipc     a sequence of Arrow IPC streams
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,25 +19,25 @@ use tempfile::TempDir;
 
 use crate::error::{Context as _, Error, Result};
 
-/// Rows of several files by day.
-pub(crate) struct Buckets {
+/// Rows of several files, by UTC day.
+pub(crate) struct DayBuckets {
     spill: TempDir,
-    /// How many bytes of rows may stay in memory.
+    /// Bytes of rows that may stay in memory.
     budget: usize,
     held: usize,
-    days: BTreeMap<i32, Bucket>,
-    /// Held by whoever writes.
+    days: BTreeMap<i32, DayBucket>,
+    /// Serialises writes to the spill files.
     turn: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
-struct Bucket {
+struct DayBucket {
     frames: Vec<DataFrame>,
     held: usize,
     spilled: usize,
 }
 
-/// Rows that must leave memory.
+/// Rows that exceed the memory budget.
 #[must_use = "rows that are not written are lost"]
 pub(crate) struct Overflow {
     days: Vec<(PathBuf, Vec<DataFrame>)>,
@@ -45,9 +45,9 @@ pub(crate) struct Overflow {
 }
 
 impl Overflow {
-    /// Appends the rows to their days' files.
+    /// Appends the rows to the spill files of their days.
     pub(crate) fn write(self) -> Result<()> {
-        // A thread that panicked has ended the load.
+        // A poisoned lock is no problem: the panic has ended the load.
         let _turn = self.turn.lock();
         for (path, frames) in self.days {
             let write = || {
@@ -62,16 +62,16 @@ impl Overflow {
     }
 }
 
-impl Buckets {
-    /// Rows that exceed `budget` bytes go to a folder of their own under `beside`, which is gone
-    /// once the buckets are.
+impl DayBuckets {
+    /// Creates buckets that spill rows beyond `budget` bytes to a temporary folder in `beside`. The
+    /// folder is deleted on drop.
     pub(crate) fn new(beside: &Path, budget: usize) -> Result<Self> {
         let spill = tempfile::Builder::new().prefix("load-").tempdir_in(beside);
         let spill = spill.context(|| format!("making a folder in `{}`", beside.display()))?;
         Ok(Self { spill, budget, held: 0, days: BTreeMap::new(), turn: Arc::default() })
     }
 
-    /// Adds rows of one day. `bytes` is what they take in memory, about.
+    /// Adds rows of one day. `bytes` is their approximate size in memory.
     pub(crate) fn add(&mut self, day: i32, rows: DataFrame, bytes: usize) {
         let bucket = self.days.entry(day).or_default();
         bucket.frames.push(rows);
@@ -79,8 +79,8 @@ impl Buckets {
         self.held += bytes;
     }
 
-    /// Everything that is held, once it exceeds the budget: to be written while others go on
-    /// adding, and before anything is read.
+    /// Takes all rows out of memory if they exceed the budget. The caller writes them, without a
+    /// lock on the buckets, before it reads anything.
     pub(crate) fn overflow(&mut self) -> Option<Overflow> {
         if self.held <= self.budget {
             return None;
@@ -95,17 +95,17 @@ impl Buckets {
         Some(Overflow { days: days.collect(), turn: Arc::clone(&self.turn) })
     }
 
-    /// The days that have rows, ascending.
+    /// Returns the days that have rows, ascending.
     pub(crate) fn days(&self) -> impl Iterator<Item = i32> {
         self.days.keys().copied()
     }
 
-    /// What a day's rows take in memory, about.
+    /// Returns the approximate size in memory of a day's rows.
     pub(crate) fn bytes(&self, day: i32) -> usize {
         self.days.get(&day).map_or(0, |bucket| bucket.held + bucket.spilled)
     }
 
-    /// A day's rows, part by part; with `columns`, these alone.
+    /// Reads a day's rows, frame by frame, optionally only some columns.
     pub(crate) fn read(
         &self,
         day: i32,
@@ -125,7 +125,7 @@ impl Buckets {
         Ok(())
     }
 
-    /// Leaves out rows, part by part: those of a day stay for which `stays` says so.
+    /// Keeps only the rows for which `stays` returns `true`, frame by frame.
     pub(crate) fn retain(
         &mut self,
         mut stays: impl FnMut(i32, &DataFrame) -> Result<BooleanChunked>,
@@ -154,14 +154,14 @@ impl Buckets {
     }
 }
 
-/// Appends rows to a day's file. The older text layout is written compactly; views would drag whole
-/// chunks along.
+/// Appends rows to a spill file, in the old layout of texts: string views would write the
+/// buffers of whole chunks.
 fn append(file: &mut impl std::io::Write, mut rows: DataFrame) -> Result<()> {
     let mut stream = IpcStreamWriter::new(file).with_compat_level(CompatLevel::oldest());
     Ok(stream.finish(&mut rows)?)
 }
 
-/// A day's file, part by part.
+/// Reads a spill file, frame by frame.
 fn read_spilled(
     path: &Path,
     columns: Option<&[&str]>,
@@ -181,7 +181,7 @@ fn spilled_to(folder: &Path, day: i32) -> PathBuf {
     folder.join(format!("{day}.ipc"))
 }
 
-/// Frames of one schema as one frame; none are an empty one.
+/// Concatenates frames of one schema; no frames give an empty frame.
 pub(crate) fn stack(frames: Vec<DataFrame>) -> PolarsResult<DataFrame> {
     let mut frames = frames.into_iter();
     let mut all = frames.next().unwrap_or_default();
@@ -196,10 +196,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_come_back_whether_spilled_or_held() {
+    fn rows_come_back_from_memory_and_from_disk() {
         let folder = TempDir::new().unwrap();
         for budget in [0, 250, usize::MAX] {
-            let mut buckets = Buckets::new(folder.path(), budget).unwrap();
+            let mut buckets = DayBuckets::new(folder.path(), budget).unwrap();
             for part in 0..4i32 {
                 for day in [7, 9] {
                     let rows = df!("n" => [part, part + 10], "text" => ["a", "\u{e9}"]).unwrap();

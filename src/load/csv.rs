@@ -1,38 +1,39 @@
-//! Sources that are text with a delimiter.
+//! CSV files: text with a delimiter.
 //!
 //! ```text
-//! sep=;                        for Excel: it says the delimiter
-//! Sessions of June             above the header: passed over
+//! sep=;                        names the delimiter, for Excel
+//! Sessions of June             above the header: skipped
 //! session_id;session_status    the header
 //! a1;BOT                       record 1, on line 4
 //! ```
 
 use std::io::Read;
 
-use super::Options;
+use super::chunk::Chunk;
 use super::encoding::Transcoder;
-use super::header::{self, DELIMITERS, Header, Search};
+use super::header::{self, DELIMITERS, Header, HeaderSearch};
+use super::options::Options;
 use super::reader::Reader;
-use super::records::{Chunk, Splitter};
+use super::records::Splitter;
+use super::redact::without_marks;
 use super::source::{Source, Survey};
-use super::titles::without_marks;
 use crate::error::{Error, Result};
 
-/// What stands above a header.
+/// What stands above the header of a CSV file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Above {
-    /// Whether the first line says the delimiter.
+pub(crate) struct Preamble {
+    /// `true` if the first line is `sep=` and the delimiter.
     separator: bool,
-    /// Records that are passed over.
+    /// Records that are skipped.
     pub(crate) passed: usize,
 }
 
-/// What the header says, and what stands above it.
+/// Finds the header, below any preamble.
 pub(crate) fn header(
     source: &Source,
     survey: &Survey,
     options: &Options,
-) -> Result<(Above, Header)> {
+) -> Result<(Preamble, Header)> {
     let renames = &options.renames;
     let first = first_record(source, survey)?.ok_or_else(|| headerless(source))?;
     header::check_width(&source.name, &first)?;
@@ -41,41 +42,42 @@ pub(crate) fn header(
         return search(source, survey, options, &[separator], true);
     }
     if let Ok(header) = Header::read(&source.name, &first, likely, options.kind, renames) {
-        return Ok((Above::default(), header));
+        return Ok((Preamble::default(), header));
     }
     let mut delimiters = DELIMITERS;
     delimiters.sort_by_key(|delimiter| *delimiter != likely);
     search(source, survey, options, &delimiters, false)
 }
 
-/// Looks for the header below other lines: under each delimiter, for it tells records apart.
+/// Searches for the header below other lines with each delimiter: the delimiter decides where
+/// records end.
 fn search(
     source: &Source,
     survey: &Survey,
     options: &Options,
     delimiters: &[u8],
     separator: bool,
-) -> Result<(Above, Header)> {
+) -> Result<(Preamble, Header)> {
     let count = |header: &Header| header.places.iter().flatten().count();
-    let mut found: Option<(Above, Header)> = None;
+    let mut found: Option<(Preamble, Header)> = None;
     let mut nearest: Option<(usize, Error)> = None;
     for delimiter in delimiters {
         let mut splitter = open(source, survey, *delimiter)?;
         if separator {
-            splitter.header().map_err(|e| source.cut_short(&e))?;
+            splitter.header().map_err(|e| source.read_error(&e))?;
         }
-        let mut search = Search::new(&source.name, options.kind, &options.renames);
+        let mut search = HeaderSearch::new(&source.name, options.kind, &options.renames);
         while search.goes_on() {
             let chunk = match splitter.header() {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
-                // What is no header need not be records at all.
+                // Lines above the header may be no records at all.
                 Err(_) if search.above() > 0 => break,
-                Err(e) => return Err(source.cut_short(&e)),
+                Err(e) => return Err(source.read_error(&e)),
             };
             match text_of(&chunk).map(|record| search.look(record, *delimiter)) {
                 Some(Some(header)) => {
-                    let above = Above { separator, passed: search.above() };
+                    let above = Preamble { separator, passed: search.above() };
                     if found.as_ref().is_none_or(|(_, best)| count(&header) > count(best)) {
                         found = Some((above, header));
                     }
@@ -100,7 +102,7 @@ fn headerless(source: &Source) -> Error {
         .no_export()
 }
 
-/// The delimiter that a first line says for Excel: `sep=;`, `"sep=;"`, `sep=\t`.
+/// Parses the line that names the delimiter for Excel: `sep=;`, `"sep=;"`, `sep=\t`.
 fn separator(line: &str) -> Option<u8> {
     let line = without_marks(line);
     let line = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
@@ -113,43 +115,47 @@ fn separator(line: &str) -> Option<u8> {
         None => (*said.as_bytes().first()?, said.get(1..)?),
     };
     let separates = separator == b'\t' || (separator.is_ascii_punctuation() && separator != b'"');
-    // A spreadsheet program gives each line as many cells as the longest.
+    // A spreadsheet program pads each line to the longest.
     let is_padded = rest.bytes().all(|byte| byte == separator || byte == b' ');
     (separates && is_padded).then_some(separator)
 }
 
-fn open(source: &Source, survey: &Survey, delimiter: u8) -> Result<Splitter<Box<dyn Read + Send>>> {
+pub(super) fn open(
+    source: &Source,
+    survey: &Survey,
+    delimiter: u8,
+) -> Result<Splitter<Box<dyn Read + Send>>> {
     Ok(Splitter::new(source.reader()?, Transcoder::new(survey.encoding), delimiter))
 }
 
-/// The first record, if it is a text.
+/// Reads the first record, if it is valid UTF-8.
 fn first_record(source: &Source, survey: &Survey) -> Result<Option<String>> {
-    let chunk = open(source, survey, b',')?.header().map_err(|e| source.cut_short(&e))?;
+    let chunk = open(source, survey, b',')?.header().map_err(|e| source.read_error(&e))?;
     Ok(chunk.as_ref().and_then(text_of).map(str::to_owned))
 }
 
-/// The only record of a chunk, if it is a text.
+/// Returns the first record of a chunk, if it is valid UTF-8.
 fn text_of(chunk: &Chunk) -> Option<&str> {
     let record = chunk.records.first()?;
     std::str::from_utf8(&chunk.bytes[record.start..record.end]).ok()
 }
 
-/// Reads the records after the header.
+/// Opens a reader that starts after the header.
 pub(crate) fn reader<'s>(
     source: &'s Source,
     survey: &Survey,
-    above: Above,
+    preamble: Preamble,
     header: &Header,
 ) -> Result<Box<dyn Reader + 's>> {
     let mut splitter = open(source, survey, header.delimiter)?;
-    for _ in 0..=above.passed + usize::from(above.separator) {
-        splitter.header().map_err(|e| source.cut_short(&e))?;
+    for _ in 0..=preamble.passed + usize::from(preamble.separator) {
+        splitter.header().map_err(|e| source.read_error(&e))?;
     }
     splitter.expect_fields(header.fields);
     Ok(Box::new(Records { source, splitter }))
 }
 
-/// A CSV's records need nothing: they are given as they stand.
+/// Yields the records of a CSV file as they stand.
 struct Records<'s, R> {
     source: &'s Source,
     splitter: Splitter<R>,
@@ -157,7 +163,7 @@ struct Records<'s, R> {
 
 impl<R: Read> Reader for Records<'_, R> {
     fn next_chunk(&mut self) -> Result<Option<Chunk>> {
-        self.splitter.next_chunk().map_err(|e| self.source.cut_short(&e))
+        self.splitter.next_chunk().map_err(|e| self.source.read_error(&e))
     }
 }
 
@@ -166,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_first_line_for_excel_says_the_delimiter() {
+    fn sep_line_names_the_delimiter() {
         for (line, expected) in [
             ("sep=;", Some(b';')),
             ("\u{feff}SEP=,", Some(b',')),

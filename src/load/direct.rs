@@ -1,8 +1,9 @@
-//! Writes made-up rows straight into a lake: typed and stored as a load does it, without files of
-//! exports in between. Who makes them up is the caller's affair.
+//! Writes synthetic rows into a lake, parsed and stored as a load does, without export files. The
+//! caller generates the rows.
+//!
 //!
 //! ```text
-//! 2025-05-01   CSV of one day in memory → typed → sorted → staged; all days, one commit
+//! 2025-05-01   CSV of one day in memory → parsed → sorted → staged; one commit of all days
 //! ```
 
 use std::sync::Mutex;
@@ -13,25 +14,28 @@ use serde_json::json;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::Phones;
 
+use super::buckets::stack;
+use super::chunk_parser::ChunkParser;
+use super::day::date;
 use super::encoding::Transcoder;
 use super::header::Header;
 use super::merge::sorted;
 use super::progress::Progress;
 use super::records::Splitter;
 use super::report::TableReport;
-use super::typing::{ORIGIN, Typist};
+use super::staged_columns::ORIGIN;
 use crate::error::{Error, Result};
 use crate::lake::{Change, Commit, Lake, Operation, StagedFile, Staging};
 
-/// Appends a table's rows of one UTC day as CSV: the columns of `table.exported()`, commas, UTF-8,
-/// no header, each row one that a load would take.
+/// Appends the rows of a table on one UTC day as CSV: the columns of `table.exported()`, delimiter
+/// `,`, UTF-8, no header. Each row must be valid.
 pub type WriteDay<'w> = dyn Fn(&Table, NaiveDate, &mut Vec<u8>) + Sync + 'w;
 
-/// Fills empty tables of a lake with the rows of some days, which `write_day` writes.
+/// Fills empty tables of a lake with rows of some days.
 ///
 /// # Errors
 ///
-/// A lake that has rows in one of the tables already.
+/// A table that already has rows.
 pub fn fill(
     lake: &Lake,
     tables: &[&'static Table],
@@ -65,8 +69,8 @@ fn fill_table(
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
-                let typist = Typist::new(&header, chrono_tz::Tz::UTC, 1, &phones);
-                let mut typist = typist.keeping_out(keep_out.as_ref());
+                let parser = ChunkParser::new(&header, chrono_tz::Tz::UTC, 1, &phones);
+                let mut parser = parser.keeping_out(keep_out.as_ref());
                 let mut csv = Vec::new();
                 loop {
                     let Some(&day) = days.lock().ok().and_then(|mut days| days.next()) else {
@@ -74,7 +78,7 @@ fn fill_table(
                     };
                     csv.clear();
                     write_day(table, day, &mut csv);
-                    let file = stage_day(&mut typist, &csv, table, &staging);
+                    let file = stage_day(&mut parser, &csv, table, &staging);
                     progress.advance(1);
                     let Ok(mut written) = written.lock() else { return };
                     written.push(file);
@@ -101,14 +105,14 @@ fn fill_table(
         Commit::Done(version) => {
             Ok(TableReport { table: table.name, version: Some(version), days })
         }
-        Commit::Conflict => Err(Error::lake(format!("{} were changed meanwhile", table.name))
+        Commit::Conflict => Err(Error::lake(format!("{} changed during the load", table.name))
             .hint("name a folder that nobody else writes to")),
     }
 }
 
-/// Types and writes the rows of one day, none where there are none.
+/// Parses the CSV of one day and writes its rows to a staged file; no file if there are no rows.
 fn stage_day(
-    typist: &mut Typist<'_>,
+    parser: &mut ChunkParser<'_>,
     csv: &[u8],
     table: &Table,
     staging: &Staging,
@@ -118,20 +122,20 @@ fn stage_day(
     let mut day = None;
     while let Some(chunk) = splitter.next_chunk()? {
         let mut parts = Vec::new();
-        typist.type_chunk(&chunk, &mut |typed| parts.push(typed));
-        for typed in parts {
-            let typed = typed?;
-            if let Some(reject) = typed.rejects.first() {
-                let reason = format!("a made-up row of {}: {}", table.name, reject.reason);
+        parser.parse_chunk(&chunk, &mut |parsed| parts.push(parsed));
+        for parsed in parts {
+            let parsed = parsed?;
+            if let Some(reject) = parsed.rejects.first() {
+                let reason = format!("a synthetic row of {}: {}", table.name, reject.reason);
                 return Err(Error::bug(reason));
             }
-            for (of, part) in typed.days {
+            for (of, part) in parsed.days {
                 day = Some(of);
                 rows.push(part);
             }
         }
     }
     let Some(day) = day else { return Ok(Vec::new()) };
-    let rows = sorted(table, super::buckets::stack(rows)?)?.drop(ORIGIN)?;
-    Ok(vec![staging.write(super::commit::date(day), rows)?])
+    let rows = sorted(table, stack(rows)?)?.drop(ORIGIN)?;
+    Ok(vec![staging.write(date(day), rows)?])
 }

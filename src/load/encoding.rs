@@ -1,53 +1,53 @@
-//! What bytes a file is written in, told from all of them.
+//! Detects the encoding of a file from all its bytes, and decodes it to UTF-8.
 //!
 //! | bytes | encoding |
 //! |---|---|
 //! | begin with a byte order mark | UTF-8, UTF-16LE or UTF-16BE |
 //! | every other byte near the start is zero | UTF-16 without a mark |
 //! | valid UTF-8, or invalid in a few records only | UTF-8: those records are rejected |
-//! | Western letters that are no UTF-8 | Windows-1252, or Mac Roman where it must be that |
+//! | Western letters that are not UTF-8 | Windows-1252, or Mac Roman if it must be that |
 //!
-//! Nearly every byte is a letter or a sign in both of the last. They are told apart by the bytes
-//! behind a small letter of ASCII: there `é` (8E) of Mac Roman is `Ž` in Windows-1252, which never
-//! stands there, and `é` (E9) of Windows-1252 is `È` in Mac Roman. Where lines end in CR alone, as only
-//! Macs write them, bytes count as Mac Roman's that may be either: `ñ` or a dash, `í` or an apostrophe.
+//! Nearly every byte is a letter or a sign in both of the last two. The byte after a lower-case
+//! ASCII letter tells them apart: `é` of Mac Roman (8E) is `Ž` in Windows-1252, which never stands
+//! there, and `é` of Windows-1252 (E9) is `È` in Mac Roman. If lines end in CR alone, as only Macs
+//! write them, ambiguous bytes count for Mac Roman: `ñ` or a dash, `í` or an apostrophe.
 
 use encoding_rs::{
     Decoder, DecoderResult, Encoding, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252,
 };
 
-/// Looks at a file's bytes as they pass and says what they are written in.
+/// Detects the encoding of a file whose bytes are fed to it.
 #[derive(Debug, Default)]
-pub(crate) struct Evidence {
+pub(crate) struct EncodingDetector {
     head: Vec<u8>,
-    /// The start of a sequence that the next bytes may complete.
+    /// The start of a UTF-8 sequence that the next bytes may complete.
     cut: Vec<u8>,
     lines: u64,
     valid: u64,
     western: u64,
     invalid: u64,
-    /// The last byte before these.
+    /// The last byte that was looked at.
     before: u8,
-    /// How many bytes passed, up to [`Self::NEAR`], and what ends lines in them.
+    /// Bytes near the start of the file, at most [`Self::NEAR`], and the LF and CR among them.
     near: usize,
     lf: u64,
     cr: u64,
-    /// Behind a small letter of ASCII, bytes that can be nothing but Mac Roman's, those that may be,
-    /// and those that are Windows-1252's.
+    /// Bytes after a lower-case ASCII letter: letters of Mac Roman only, letters of Mac Roman or
+    /// signs of Windows-1252, letters of Windows-1252.
     mac: u64,
     mac_perhaps: u64,
     windows: u64,
 }
 
-impl Evidence {
+impl EncodingDetector {
     const HEAD: usize = 256;
-    /// What ends lines is told by so many bytes.
+    /// Line ends are counted in so many bytes.
     const NEAR: usize = 64 << 10;
-    /// Beyond this many characters the verdict no longer changes in practice.
+    /// Beyond so many characters the encoding no longer changes in practice.
     const ENOUGH: u64 = 100_000;
 
-    /// Takes the next bytes of the file into account.
-    pub(crate) fn look(&mut self, bytes: &[u8]) {
+    /// Feeds the next bytes of the file.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let missing = Self::HEAD - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -62,7 +62,7 @@ impl Evidence {
             return;
         }
         let joined = [std::mem::take(&mut self.cut).as_slice(), bytes].concat();
-        // Valid as a whole but for a last sequence that is cut: nearly always.
+        // Nearly always valid UTF-8, except for a sequence cut at the end.
         match std::str::from_utf8(&joined) {
             Ok(text) => {
                 self.valid += letters(text.as_bytes());
@@ -94,16 +94,16 @@ impl Evidence {
         self.look_behind_letters(&joined[..joined.len() - self.cut.len()]);
     }
 
-    /// Tells Mac Roman and Windows-1252 apart by the bytes behind small letters.
+    /// Counts the bytes after lower-case letters that tell Mac Roman from Windows-1252.
     fn look_behind_letters(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if self.before.is_ascii_lowercase() && !byte.is_ascii() {
                 match byte {
                     // á à ä ç é è ê ù ü of Mac Roman.
                     0x87 | 0x88 | 0x8A | 0x8D | 0x8E | 0x8F | 0x90 | 0x9D | 0x9F => self.mac += 1,
-                    // â ã í ñ ó ò ô ö õ ú û of it.
+                    // â ã í ñ ó ò ô ö õ ú û of Mac Roman, signs of Windows-1252.
                     0x89 | 0x8B | 0x92 | 0x96..=0x9C | 0x9E => self.mac_perhaps += 1,
-                    // á â ã ä ç è é ê ë í î ñ ó ô õ ö ú ü of Windows-1252, and their like.
+                    // á â ã ä ç è é ê ë í î ñ ó ô õ ö ú ü of Windows-1252 and similar letters.
                     0xE0..=0xF6 | 0xF8..=0xFF => self.windows += 1,
                     _ => {}
                 }
@@ -119,8 +119,8 @@ impl Evidence {
         self.mac > 4 * self.windows
     }
 
-    /// What the file is written in.
-    pub(crate) fn verdict(&self) -> &'static Encoding {
+    /// Returns the encoding, as far as the bytes tell.
+    pub(crate) fn encoding(&self) -> &'static Encoding {
         if let Some((encoding, _)) = Encoding::for_bom(&self.head) {
             return encoding;
         }
@@ -141,19 +141,19 @@ impl Evidence {
     }
 }
 
-/// How many characters of valid UTF-8 are beyond ASCII.
+/// Counts the non-ASCII characters of valid UTF-8.
 fn letters(valid: &[u8]) -> u64 {
     valid.iter().filter(|byte| **byte >= 0xC0).count() as u64
 }
 
-/// Letters and signs of Western languages in Windows-1252 that a text may well hold.
+/// Returns `true` for Western letters and signs of Windows-1252 that are common in text.
 fn is_western(byte: u8) -> bool {
     let letter = byte >= 0xC0 && !matches!(byte, 0xD0 | 0xD7 | 0xDE | 0xF0 | 0xF7 | 0xFE | 0xFF);
     letter || matches!(byte, 0x80 | 0x85 | 0x91..=0x97 | 0xA0 | 0xA1 | 0xAA | 0xB0 | 0xBA | 0xBF)
 }
 
-/// Turns a file's bytes into UTF-8. What is invalid in its encoding comes out as a byte that is
-/// invalid in UTF-8 too, so that its record, and no other, is rejected.
+/// Decodes a file to UTF-8. Each invalid sequence becomes one byte that is invalid in UTF-8, so
+/// that only its record is rejected.
 pub(crate) struct Transcoder {
     decoder: Option<Decoder>,
     start: bool,
@@ -167,7 +167,7 @@ impl Transcoder {
         Self { decoder, start: true }
     }
 
-    /// Appends the UTF-8 of `bytes` to `out`; `last` says that no more follow.
+    /// Appends the UTF-8 of `bytes` to `out`. `last` means that no more bytes follow.
     pub(crate) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>, last: bool) {
         let Some(decoder) = &mut self.decoder else {
             if std::mem::take(&mut self.start) {
@@ -197,13 +197,13 @@ mod tests {
 
     use super::*;
 
-    fn verdict(bytes: &[u8]) -> &'static Encoding {
-        // Split anywhere, the answer is the same.
+    fn detected(bytes: &[u8]) -> &'static Encoding {
+        // The result must not depend on where the bytes are split.
         let verdicts = (0..bytes.len().min(40)).map(|at| {
-            let mut evidence = Evidence::default();
-            evidence.look(&bytes[..at]);
-            evidence.look(&bytes[at..]);
-            evidence.verdict()
+            let mut evidence = EncodingDetector::default();
+            evidence.feed(&bytes[..at]);
+            evidence.feed(&bytes[at..]);
+            evidence.encoding()
         });
         let verdicts: Vec<_> = verdicts.collect();
         assert!(verdicts.windows(2).all(|pair| pair[0] == pair[1]));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts() {
+    fn encodings_are_detected() {
         let cases: &[(&[u8], &Encoding)] = &[
             (b"id,text\n1,plain\n", UTF_8),
             ("id,text\n1,\u{e9}t\u{e9}\n".as_bytes(), UTF_8),
@@ -226,11 +226,11 @@ mod tests {
             (b"\xfe\xff\0i\0d", UTF_16BE),
         ];
         for (bytes, encoding) in cases {
-            assert_eq!(verdict(bytes), *encoding, "{bytes:?}");
+            assert_eq!(detected(bytes), *encoding, "{bytes:?}");
         }
     }
 
-    /// Mac Roman's bytes of a text.
+    /// Encodes a text as Mac Roman.
     fn mac_roman(text: &str) -> Vec<u8> {
         let bytes: Vec<u8> = (0..=255).collect();
         let (letters, ..) = MACINTOSH.decode(&bytes);
@@ -239,7 +239,7 @@ mod tests {
         text.chars().map(|c| u8::try_from(byte(c)).unwrap()).collect()
     }
 
-    /// Words of the languages that exports come in, each with what is written above its letters.
+    /// Words in the languages of exports, with accented letters.
     const WORDS: [&str; 36] = [
         "mañana",
         "adiós",
@@ -280,58 +280,57 @@ mod tests {
     ];
 
     #[test]
-    fn mac_roman_is_told_by_what_cannot_be_windows_1252() {
+    fn mac_roman_is_detected_by_bytes_that_windows_1252_has_not() {
         for text in ["Adiós mañana, ¿qué?\n", "José\n", "día\rmañana\r", "não\r"] {
-            assert_eq!(verdict(&mac_roman(text)), MACINTOSH, "{text:?}");
+            assert_eq!(detected(&mac_roman(text)), MACINTOSH, "{text:?}");
             let (bytes, ..) = WINDOWS_1252.encode(text);
-            assert_eq!(verdict(&bytes), WINDOWS_1252, "{text:?}");
-            assert_eq!(verdict(text.as_bytes()), UTF_8, "{text:?}");
+            assert_eq!(detected(&bytes), WINDOWS_1252, "{text:?}");
+            assert_eq!(detected(text.as_bytes()), UTF_8, "{text:?}");
         }
-        // An apostrophe, dashes and œ of Windows-1252 are no letters of Mac Roman.
+        // Apostrophe, dashes and œ of Windows-1252 are not letters of Mac Roman.
         for text in ["don’t, it’s—well—fine\n", "2020–2021, up–down\n", "un œuf, la sœur, cœur\n"]
         {
             let (bytes, ..) = WINDOWS_1252.encode(text);
-            assert_ne!(verdict(&bytes), MACINTOSH, "{text:?}");
+            assert_ne!(detected(&bytes), MACINTOSH, "{text:?}");
         }
-        // One broken record does not make a file Mac Roman either.
+        // One broken record does not make a file Mac Roman.
         let mut bytes = b"1,plain\n".repeat(1000);
         bytes.extend_from_slice(b"2,Jos\x8e\n");
-        assert_eq!(verdict(&bytes), UTF_8);
+        assert_eq!(detected(&bytes), UTF_8);
     }
 
     proptest! {
         #[test]
-        fn each_encoding_is_told_from_the_others(
+        fn encodings_are_not_confused(
             words in prop::collection::vec(prop::sample::select(&WORDS[..]), 1..40),
             line_end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
         ) {
             let text: String =
                 words.iter().flat_map(|word| ["1,", word, ",plain words beside it", line_end]).collect();
-            prop_assert_eq!(verdict(text.as_bytes()), UTF_8);
+            prop_assert_eq!(detected(text.as_bytes()), UTF_8);
             let (bytes, ..) = WINDOWS_1252.encode(&text);
-            prop_assert!(verdict(&bytes) != MACINTOSH, "{}", text);
-            // Capitals and signs are no evidence; where lines end in LF, nor are letters that may be
-            // something else.
+            prop_assert!(detected(&bytes) != MACINTOSH, "{}", text);
+            // Capitals and signs are no evidence. With LF line ends, neither are ambiguous bytes.
             let has = |letters: &str| {
                 let behind = |pair: &[char]| pair[0].is_ascii_lowercase() && letters.contains(pair[1]);
                 words.iter().any(|word| word.chars().collect::<Vec<_>>().windows(2).any(behind))
             };
-            let is_told = has("áéêçüù") || (line_end == "\r" && has("ñóíãôöú"));
-            if is_told {
-                prop_assert_eq!(verdict(&mac_roman(&text)), MACINTOSH, "{}", text);
+            let is_decidable = has("áéêçüù") || (line_end == "\r" && has("ñóíãôöú"));
+            if is_decidable {
+                prop_assert_eq!(detected(&mac_roman(&text)), MACINTOSH, "{}", text);
             }
         }
     }
 
     #[test]
-    fn one_broken_record_of_many_does_not_make_a_file_western() {
+    fn one_broken_record_of_many_does_not_make_a_file_windows_1252() {
         let mut bytes = b"1,plain\n".repeat(1000);
         bytes.extend_from_slice(b"2,caf\xe9\n");
-        assert_eq!(verdict(&bytes), UTF_8);
+        assert_eq!(detected(&bytes), UTF_8);
     }
 
     #[test]
-    fn a_lone_surrogate_spoils_its_own_record_only() {
+    fn a_lone_surrogate_breaks_its_own_record_only() {
         let mut bytes = utf_16le("1,a\n2,");
         bytes.extend_from_slice(&[0x00, 0xD8]);
         bytes.extend_from_slice(&utf_16le("\n3,\u{e9}\n"));

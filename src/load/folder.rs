@@ -1,13 +1,13 @@
-//! What a folder holds, for loads and for the inbox.
+//! Walks folders, for loads and the inbox.
 //!
-//! | there | is |
+//! | entry | is |
 //! |---|---|
 //! | a file, or a link to one | found |
-//! | a folder | looked into |
-//! | a link to a folder, which may lead back here or anywhere | passed over |
-//! | what is hidden, a lake, a device, a link to nothing | passed over |
+//! | a folder | entered |
+//! | a link to a folder, which may be a cycle | skipped |
+//! | hidden, a lake, a device, a broken link | skipped |
 //!
-//! A file that is still on its way, by its name, is passed over by both, each in its own words.
+//! Callers skip incomplete files ([`is_partial`]) themselves.
 
 use std::fs::{self, DirEntry};
 use std::io;
@@ -18,64 +18,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, in_words};
 
-/// Something in a folder or one of its subfolders.
+/// An entry of a folder or of one of its subfolders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) path: PathBuf,
-    /// The folder's name and the way from it, with `/` between.
+    /// The path from the folder, with the folder's name and `/`.
     pub(crate) name: String,
-    /// Why it is passed over; none for a file.
-    pub(crate) passed_over: Option<&'static str>,
+    /// Why the entry is skipped; `None` for a file.
+    pub(crate) skip_reason: Option<&'static str>,
 }
 
-/// Why a folder that is a lake or a table is passed over.
-pub(crate) const A_LAKE: &str = "a lake";
+/// Why a folder that is a lake or a table of one is skipped.
+pub(crate) const LAKE: &str = "a lake";
 
-/// Endings of names of files that are still on their way.
-const ON_ITS_WAY: [&str; 6] = ["part", "partial", "tmp", "crdownload", "filepart", "download"];
+/// Extensions of files that are still being written or downloaded.
+const PARTIAL: [&str; 6] = ["part", "partial", "tmp", "crdownload", "filepart", "download"];
 
-/// Whether a file is still on its way, by its name: it gets another one once it is whole.
-pub(crate) fn is_on_its_way(file: &Path) -> bool {
+/// Returns `true` if the extension marks an incomplete file, which is renamed when it is complete.
+pub(crate) fn is_partial(file: &Path) -> bool {
     let ending = file.extension().unwrap_or_default();
-    ON_ITS_WAY.iter().any(|known| ending.eq_ignore_ascii_case(known))
+    PARTIAL.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
-/// Why what is no file is passed over: a device, a pipe, a link to nothing.
-pub(crate) const NO_FILE: &str = "no file";
+/// Why a device, a pipe or a broken link is skipped.
+pub(crate) const NOT_A_FILE: &str = "not a file";
 
-/// What tells that a file has not changed.
+/// Size and modification time, to detect that a file changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Seen {
-    /// Its length.
+pub(crate) struct FileState {
+    /// Length in bytes.
     pub(crate) bytes: u64,
-    /// When it was written to last, in nanoseconds since 1970; 0 where the system does not say.
+    /// Modification time in nanoseconds since 1970; 0 if the system does not tell.
     pub(crate) modified: u128,
 }
 
-impl Seen {
-    /// A file as it is now; of a link, what it leads to.
+impl FileState {
+    /// Reads the state of a file; of a link, that of its target.
     pub(crate) fn of(file: &Path) -> io::Result<Self> {
-        Ok(Self::told(&fs::metadata(file)?))
+        Ok(Self::of_metadata(&fs::metadata(file)?))
     }
 
-    /// When it was written to last.
+    /// Modification time since 1970.
     pub(crate) fn modified_since_1970(&self) -> Duration {
         Duration::from_nanos_u128(self.modified)
     }
 
-    pub(crate) fn told(file: &fs::Metadata) -> Self {
+    pub(crate) fn of_metadata(file: &fs::Metadata) -> Self {
         let modified = file.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         Self { bytes: file.len(), modified: modified.unwrap_or_default().as_nanos() }
     }
 }
 
-/// Whether a folder is a lake or a table of one.
+/// Returns `true` if a folder is a lake or a table of one.
 pub(crate) fn is_lake(folder: &Path) -> bool {
     folder.join("_delta_log").is_dir() || folder.join(".wabalake").is_dir()
 }
 
-/// Tells of each file in a folder and its subfolders, by name, and of what is passed over. Folders
-/// that are left out are not told of.
+/// Calls `each` for every file in a folder and its subfolders, by name, and for every entry that is
+/// skipped; not for folders in `leave_out`.
 pub(crate) fn walk(
     folder: &Path,
     name: &str,
@@ -83,8 +83,8 @@ pub(crate) fn walk(
     each: &mut dyn FnMut(Entry) -> Result<()>,
 ) -> Result<()> {
     let unreadable = |e| match name {
-        "" => unreadable(&folder.to_string_lossy(), &e),
-        name => unreadable(name, &e),
+        "" => cannot_read(&folder.to_string_lossy(), &e),
+        name => cannot_read(name, &e),
     };
     let entries = folder.read_dir().map_err(unreadable)?;
     let mut entries: Vec<DirEntry> = entries.collect::<Result<_, _>>().map_err(unreadable)?;
@@ -97,26 +97,26 @@ pub(crate) fn walk(
         let own = entry.file_name().to_string_lossy().into_owned();
         let full = if name.is_empty() { own.clone() } else { format!("{name}/{own}") };
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        let passed_over = if own.starts_with('.') {
+        let skip_reason = if own.starts_with('.') {
             Some("hidden")
         } else if path.is_dir() && is_link {
             Some("a link to a folder")
         } else if path.is_dir() && is_lake(&path) {
-            Some(A_LAKE)
+            Some(LAKE)
         } else if path.is_dir() {
             walk(&path, &full, leave_out, each)?;
             continue;
         } else if path.is_file() {
             None
         } else {
-            Some(NO_FILE)
+            Some(NOT_A_FILE)
         };
-        each(Entry { path, name: full, passed_over })?;
+        each(Entry { path, name: full, skip_reason })?;
     }
     Ok(())
 }
 
-pub(super) fn unreadable(name: &str, e: &io::Error) -> Error {
+pub(super) fn cannot_read(name: &str, e: &io::Error) -> Error {
     Error::data(format!("`{name}` cannot be read: {}", in_words(e)))
-        .hint("see that it is there, and that this user may read it")
+        .hint("check that it exists and that this user may read it")
 }

@@ -1,52 +1,54 @@
-//! Files of other formats, which are told by how they begin and refused by their name: what a browser
-//! or another program saves under the name of a report.
+//! Recognises files of other formats by their first bytes, and refuses them: what a browser or
+//! another program saves under the name of a report.
+//!
 //!
 //! | begins with | is |
 //! |---|---|
-//! | `<html`, `<!doctype html`, `<table`, `<meta` and alike | an HTML page |
-//! | `<?xml` | XML, Excel's of 2003 too |
+//! | `<html`, `<!doctype html`, `<table`, `<meta` and others | an HTML page |
+//! | `<?xml` | XML, also of Excel 2003 |
 //! | `PAR1` | a Parquet file |
-//! | `D0 CF 11 E0` | a spreadsheet of an old format |
-//! | `%PDF` and others | what they say |
+//! | `D0 CF 11 E0` | an old Excel file |
+//! | `%PDF` and others | see `FORMATS` |
 
 use std::io::Read;
 
 use super::encoding::Transcoder;
+use super::redact::MARK;
 use super::source::{Source, Survey};
-use super::titles::MARK;
 use crate::error::{Error, Result};
 
-/// How much is looked at.
+/// Bytes that are looked at.
 const HEAD: usize = 1024;
 
-/// Where in a tar archive its format stands.
+/// Offset of the magic bytes of a tar archive.
 const TAR: usize = 257;
 
 const AS_CSV: &str = "save its table as csv or xlsx";
-const UNPACK: &str = "unpack it, and load the files in it";
 
-/// Formats by their first bytes: what a file of it is, and what to do.
+const UNPACK: &str = "extract it, and load the files in it";
+
+/// Formats by their first bytes: description and hint.
 const FORMATS: [(&[u8], &str, &str); 13] = [
     (
         b"\xD0\xCF\x11\xE0",
-        "an Excel file of an old format, or one with a password",
+        "an old or encrypted Excel file",
         "save it as xlsx without a password, or its sheet as csv",
     ),
-    (b"PAR1", "a Parquet file", "write its rows as csv, and load that"),
-    (b"ARROW1", "an Arrow file", "write its rows as csv, and load that"),
-    (b"ORC", "an ORC file", "write its rows as csv, and load that"),
-    (b"Obj\x01", "an Avro file", "write its rows as csv, and load that"),
+    (b"PAR1", "a Parquet file", "convert it to csv, and load that"),
+    (b"ARROW1", "an Arrow file", "convert it to csv, and load that"),
+    (b"ORC", "an ORC file", "convert it to csv, and load that"),
+    (b"Obj\x01", "an Avro file", "convert it to csv, and load that"),
     (b"SQLite format 3\0", "an SQLite database", "export its table as csv"),
     (b"%PDF", "a PDF", "download the report as csv or xlsx"),
-    (b"{\\rtf", "a text in RTF", AS_CSV),
-    (b"MIME-Version:", "a web page saved with its parts", AS_CSV),
+    (b"{\\rtf", "an RTF document", AS_CSV),
+    (b"MIME-Version:", "a web page archive", AS_CSV),
     (b"Rar!", "a RAR archive", UNPACK),
     (b"7z\xBC\xAF\x27\x1C", "a 7z archive", UNPACK),
-    (b"BZh", "packed by bzip2", "unpack it, or pack it with gzip"),
-    (b"\xFD7zXZ\0", "packed by xz", "unpack it, or pack it with gzip"),
+    (b"BZh", "compressed with bzip2", "decompress it, or compress it with gzip"),
+    (b"\xFD7zXZ\0", "compressed with xz", "decompress it, or compress it with gzip"),
 ];
 
-/// What a page begins with, behind blanks and comments.
+/// What an HTML page begins with, after whitespace and comments.
 const HTML: [&str; 12] = [
     "<!doctype html",
     "<html",
@@ -62,14 +64,14 @@ const HTML: [&str; 12] = [
     "<tr",
 ];
 
-/// Refuses a file of a format that is not read.
+/// Refuses a file of an unsupported format.
 ///
 /// # Errors
 ///
-/// One that names the format and what to save instead.
+/// An error that names the format and the hint what to save instead.
 pub(crate) fn refuse(source: &Source, survey: &Survey) -> Result<()> {
     let mut head = Vec::new();
-    source.reader()?.take(HEAD as u64).read_to_end(&mut head).map_err(|e| source.cut_short(&e))?;
+    source.reader()?.take(HEAD as u64).read_to_end(&mut head).map_err(|e| source.read_error(&e))?;
     let refused = |what: &str, hint: &str| {
         Err(Error::data(format!("`{}` is {what}", source.name)).hint(hint).no_export())
     };
@@ -97,7 +99,7 @@ pub(crate) fn refuse(source: &Source, survey: &Survey) -> Result<()> {
     Ok(())
 }
 
-/// A text without the blanks, marks and comments that it begins with.
+/// Strips leading whitespace, byte order marks and comments.
 fn behind_comments(text: &str) -> &str {
     let mut text = text;
     loop {

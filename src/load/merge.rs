@@ -1,16 +1,16 @@
-//! One row per key: of several, the one that is further along.
+//! Merges rows by key: of several rows with one key, the newest state stays.
 //!
 //! ```text
 //! origin  session_id  finished   status
-//! lake    a1          null       BOT       ┐ a1 was open; file 1 knows how it ended:
+//! lake    a1          null       BOT       ┐ a1 was open, file 1 has its end:
 //! file 1  a1          10:05      AGENTS    ┘ updated, file 1's row stays
 //! file 1  a2          null       BOT         new
-//! file 2  a2          null       BOT         the same again: unchanged
-//! file 2  a2          null       null        gives way to another row of its own file: superseded
+//! file 2  a2          null       BOT         equal: unchanged
+//! file 2  a2          null       null        replaced by another row of its own file: superseded
 //! ```
 //!
-//! The order of the rows does not matter: precedence, then the values of all columns, settle every
-//! tie, so any order of loads gives one table.
+//! The order of rows does not matter: the table's precedence, then the values of all columns,
+//! decide. Any order of loads gives the same table.
 
 use std::collections::BTreeMap;
 
@@ -19,25 +19,25 @@ use wabalake_data::Table;
 use wabalake_data::tables::Aggregate;
 
 use super::buckets::stack;
-use super::typing::ORIGIN;
+use super::staged_columns::ORIGIN;
 use crate::error::{Error, Result};
 
-/// The origin of rows that are in the lake already.
+/// The origin of rows that the lake already has.
 pub(crate) const LAKE: i32 = 0;
 
-/// Numbers by the origin of a file.
+/// Counts by origin.
 pub(crate) type ByFile = BTreeMap<i32, u64>;
 
-/// What became of the rows of each file; those that are in none of these add nothing.
+/// Counts of rows by their outcome; rows in none of these are unchanged.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// Keys that were not in the lake, by the file whose row stays.
+    /// Keys that the lake did not have, by the file of the row that stays.
     pub(crate) new: ByFile,
-    /// Keys whose row in the lake gave way, by the file whose row stays.
+    /// Keys whose row in the lake is replaced, by the file of the new row.
     pub(crate) updated: ByFile,
-    /// Rows that gave way to another of their own file, from which they differ.
+    /// Rows that differ from the row of their own file that stays.
     pub(crate) superseded: ByFile,
-    /// Rows that were added to another of their own file.
+    /// Rows that were added to another row of their own file.
     pub(crate) added_up: ByFile,
 }
 
@@ -57,28 +57,28 @@ impl Counts {
     }
 }
 
-/// What a merge came to.
+/// The result of a merge.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    /// One row per key, with [`ORIGIN`], in no order.
+    /// One row per key, with [`ORIGIN`], unordered.
     pub(crate) rows: DataFrame,
     pub(crate) counts: Counts,
-    /// Whether a row of the lake stays, but for what is told beside it of every row with its key.
-    tells_more: bool,
+    /// `true` if a row of the lake stays, with other values in [`Table::aggregates`].
+    aggregates_changed: bool,
 }
 
 impl Merged {
-    /// Whether the lake's rows stay as they are.
+    /// Returns `true` if the lake's rows stay as they are.
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.counts.new.is_empty() && self.counts.updated.is_empty() && !self.tells_more
+        self.counts.new.is_empty() && self.counts.updated.is_empty() && !self.aggregates_changed
     }
 }
 
-/// Merges frames of [`Table::stored`] and [`ORIGIN`].
+/// Merges frames with the columns of [`Table::stored`] and [`ORIGIN`].
 ///
 /// # Errors
 ///
-/// A hash of two different ids, which no answer could be trusted after.
+/// Two ids with the same hash: queries join on the hash, so answers would be wrong.
 pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     let all = stack(frames)?;
     if all.height() == 0 {
@@ -97,10 +97,10 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
         let several = all.filter(&twice)?;
         check_hash(table, &several)?;
         merged.counts.superseded = superseded(table, &several)?;
-        let (winners, tells_more) = settle(table, several.clone())?;
-        merged.tells_more = tells_more;
+        let (winners, aggregates_changed) = settle(table, several.clone())?;
+        merged.aggregates_changed = aggregates_changed;
         let known = several.lazy().filter(col(ORIGIN).eq(lit(LAKE))).select(keys(table));
-        // Null keys are keys like any other.
+        // Null equals null in a key.
         let same = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Semi) };
         let replaced = winners
             .clone()
@@ -124,9 +124,9 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     Ok(merged)
 }
 
-/// Whether a row's key is another row's too, which `and` must agree with it in as well. Hashes of
-/// the key, or of a part of it, settle that for nearly all rows; the key itself is compared only
-/// where they are equal.
+/// Returns for each row whether another row has the same key, and the same value of column `and`.
+/// Rows are compared by a hash of the key or of a part of it, and by the key only if hashes are
+/// equal.
 fn key_is_shared(
     table: &Table,
     rows: &DataFrame,
@@ -151,7 +151,7 @@ fn key_is_shared(
     Ok(candidates.iter().map(of_row).collect())
 }
 
-/// Rows in the order of the table's files.
+/// Sorts rows as in the table's files.
 pub(crate) fn sorted(table: &Table, rows: DataFrame) -> PolarsResult<DataFrame> {
     let ascending = SortMultipleOptions::default().with_nulls_last(true);
     rows.sort(table.sort.iter().copied(), ascending)
@@ -161,14 +161,14 @@ fn keys(table: &Table) -> Vec<Expr> {
     table.key.iter().map(|name| col(*name)).collect()
 }
 
-/// Of rows that share keys, the winners; and whether one of the lake's has something else told
-/// beside it now.
+/// Picks the row that stays for each key. The flag says whether a row of the lake stays with other
+/// values in [`Table::aggregates`].
 fn settle(table: &Table, rows: DataFrame) -> PolarsResult<(DataFrame, bool)> {
     let further = (table.precedence)();
     let values = table.columns.iter().map(|column| col(column.name));
     let ranks = keys(table).into_iter().chain(further.iter().cloned()).chain(values);
     let ranks: Vec<Expr> = ranks.chain([col(ORIGIN)]).collect();
-    // Greater first; only the last rank, the origin, rises, so that of equal rows the lake's stays.
+    // Descending, except for the origin: of equal rows, the lake's stays.
     let mut descending = vec![true; ranks.len()];
     *descending.last_mut().unwrap_or(&mut false) = false;
     let order = SortMultipleOptions::default()
@@ -176,16 +176,16 @@ fn settle(table: &Table, rows: DataFrame) -> PolarsResult<(DataFrame, bool)> {
         .with_nulls_last(true);
     let ranked = rows.lazy().sort_by_exprs(ranks, order).collect()?;
     if !table.aggregates.is_empty() {
-        return first_and_what_all_tell(table, ranked);
+        return first_with_aggregates(table, ranked);
     }
     let names: Vec<String> = table.key.iter().map(|name| (*name).to_owned()).collect();
     Ok((ranked.unique_stable(Some(&names), UniqueKeepStrategy::First, None)?, false))
 }
 
-/// Of ranked rows the first with each key, with what all rows with that key tell; and whether that
-/// is something else than one of the lake's told.
-fn first_and_what_all_tell(table: &Table, ranked: DataFrame) -> PolarsResult<(DataFrame, bool)> {
-    const TELLS_MORE: &str = "__tells_more";
+/// Takes the first of the ranked rows of each key, with the aggregates of [`Table::aggregates`]
+/// over all of them. The flag says whether that changes a row of the lake.
+fn first_with_aggregates(table: &Table, ranked: DataFrame) -> PolarsResult<(DataFrame, bool)> {
+    const AGGREGATES_CHANGED: &str = "__aggregates_changed";
     let names = ranked.get_column_names_owned();
     let of_every_row = |name: &str| table.aggregates.iter().find(|(column, _)| *column == name);
     let others = names.iter().filter(|name| !table.key.contains(&name.as_str()));
@@ -196,18 +196,19 @@ fn first_and_what_all_tell(table: &Table, ranked: DataFrame) -> PolarsResult<(Da
     let differs = |(name, all): &Aggregate| all().neq_missing(col(*name).first());
     let differs = table.aggregates.iter().map(differs).reduce(Expr::or);
     let is_the_lakes = col(ORIGIN).first().eq(lit(LAKE));
-    let tells_more = differs.unwrap_or(lit(false)).and(is_the_lakes).alias(TELLS_MORE);
+    let aggregates_changed =
+        differs.unwrap_or(lit(false)).and(is_the_lakes).alias(AGGREGATES_CHANGED);
     let stay = ranked
         .lazy()
         .group_by_stable(keys(table))
-        .agg(stays.chain([tells_more]).collect::<Vec<_>>());
+        .agg(stays.chain([aggregates_changed]).collect::<Vec<_>>());
     let stay = stay.collect()?;
-    let tells_more = stay.column(TELLS_MORE)?.bool()?.any();
-    Ok((stay.select(names)?, tells_more))
+    let aggregates_changed = stay.column(AGGREGATES_CHANGED)?.bool()?.any();
+    Ok((stay.select(names)?, aggregates_changed))
 }
 
-/// How many rows of each file give way to another row of that file with their key. One that is the
-/// same again does not.
+/// Counts, for each file, the rows replaced by another row of that file with the same key. Equal
+/// rows do not count.
 fn superseded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
     let is_staged = rows.column(ORIGIN)?.i32()?.not_equal(LAKE);
     let staged = rows.filter(&is_staged)?;
@@ -229,7 +230,7 @@ fn superseded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
     Ok(differing)
 }
 
-/// Rows by origin.
+/// Counts rows by origin.
 fn count(rows: &DataFrame) -> PolarsResult<ByFile> {
     let mut counts = ByFile::new();
     for origin in rows.column(ORIGIN)?.i32()?.iter().flatten() {
@@ -238,7 +239,7 @@ fn count(rows: &DataFrame) -> PolarsResult<ByFile> {
     Ok(counts)
 }
 
-/// Queries join on a hash alone, so one that stands for two ids must never get into a lake.
+/// Fails if one hash stands for two ids: queries join on the hash alone.
 fn check_hash(table: &Table, several: &DataFrame) -> Result<()> {
     let Some(hash) = table.key_hash() else { return Ok(()) };
     let ids = several.select(table.key.iter().copied())?;
@@ -250,7 +251,7 @@ fn check_hash(table: &Table, several: &DataFrame) -> Result<()> {
         return Ok(());
     }
     Err(Error::bug(format!("two ids of {} have one {hash}", table.name))
-        .hint("nothing was loaded; please report it with the two ids"))
+        .hint("nothing was loaded; please report this with the two ids"))
 }
 
 #[cfg(test)]
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_drawing_above() {
+    fn example_of_the_module_docs() {
         let start = ("session_started_timestamp", "1");
         let frame = frame(
             &sessions::TABLE,
@@ -318,10 +319,10 @@ mod tests {
         assert_eq!(merged.counts.new, [(1, 1)].into());
     }
 
-    /// Origin and amount; the row's period and the shortest; the least amount and the greatest.
+    /// Origin; amount; the row's period and the shortest; the smallest amount and the largest.
     type Spent = (i32, i64, [Option<i32>; 2], [Option<i64>; 2]);
 
-    /// Spend of one ad, day and currency.
+    /// Rows of spend for one ad, day and currency.
     fn spent(rows: &[Spent]) -> DataFrame {
         let of = |of: fn(&Spent) -> Option<i64>| rows.iter().map(of).collect::<Vec<_>>();
         let filled = |name: &str| match name {
@@ -342,7 +343,7 @@ mod tests {
         DataFrame::new(rows.len(), columns).unwrap()
     }
 
-    /// What is stored of the one key: the amount, the periods, the least and the greatest.
+    /// The stored amount, period, shortest period, smallest and largest amount of the only row.
     fn stored(rows: &DataFrame) -> [Option<i64>; 5] {
         assert_eq!(rows.height(), 1);
         [
@@ -358,28 +359,28 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_before_periods_were_kept_loses_and_restates_nothing() {
+    fn a_row_without_a_period_loses_and_does_not_count_as_restated() {
         let before = (0, 100, [None, None], [None, None]);
         let day = |origin, spend| (origin, spend, [Some(1), Some(1)], [Some(spend), Some(spend)]);
         let merged = merge(&ad_spend::TABLE, vec![spent(&[before, day(1, 80)])]).unwrap();
         assert_eq!(merged.counts.updated, [(1, 1)].into());
         assert_eq!(stored(&merged.rows), [80, 1, 1, 80, 80].map(Some));
-        // Alone it stands for its own amount, and is left as it is.
+        // Alone it keeps its amount.
         let alone = merge(&ad_spend::TABLE, vec![spent(&[before])]).unwrap();
         assert!(alone.is_unchanged());
         assert_eq!(stored(&alone.rows), [Some(100), None, None, None, None]);
     }
 
     #[test]
-    fn a_row_that_gives_way_is_told_of_beside_the_one_that_stays() {
+    fn a_replaced_row_widens_the_range_of_the_row_that_stays() {
         let day = |origin, spend| (origin, spend, [Some(1), Some(1)], [Some(spend), Some(spend)]);
         let merged = merge(&ad_spend::TABLE, vec![spent(&[day(0, 100), day(1, 80)])]).unwrap();
         assert!(!merged.is_unchanged() && merged.counts.updated.is_empty());
         assert_eq!(stored(&merged.rows), [100, 1, 1, 80, 100].map(Some));
-        // Once told, it changes nothing.
-        let told = (0, 100, [Some(1), Some(1)], [Some(80), Some(100)]);
+        // Loaded again, it changes nothing.
+        let widened = (0, 100, [Some(1), Some(1)], [Some(80), Some(100)]);
         for spend in [80, 90, 100] {
-            let again = merge(&ad_spend::TABLE, vec![spent(&[told, day(1, spend)])]).unwrap();
+            let again = merge(&ad_spend::TABLE, vec![spent(&[widened, day(1, spend)])]).unwrap();
             assert!(again.is_unchanged());
             assert_eq!(stored(&again.rows), [100, 1, 1, 80, 100].map(Some));
         }

@@ -1,9 +1,9 @@
-//! Whose a record is, read as the loader reads it, without loading it.
+//! Finds the person of a record, as the loader reads it, without loading it.
 //!
 //! ```text
-//! x1,yesterday,57,3005550104,call me    the person 573005550104, by code and number together
+//! x1,yesterday,57,3005550104,call me    the person 573005550104, from code and number
 //! c2,p1,2025-06-01T10:30:00Z,,          no person; the session p1
-//! x1,yesterday,57,3005550104            too few fields: what stands where a field should is no proof
+//! x1,yesterday,57,3005550104            too few fields: their columns are uncertain
 //! ```
 
 use std::io::Read as _;
@@ -15,46 +15,48 @@ use wabalake_data::cells::Spelling;
 use wabalake_data::cells::phone::{Phones, digits};
 use wabalake_data::tables::{Cell, CellKind, sessions};
 
-use super::Options;
+use super::cell::read_cell;
+use super::chunk_parser::derive;
+use super::fields::Fields;
+use super::file_format::FileFormat;
 use super::header::Header;
-use super::json::Text;
-use super::reader::Form;
-use super::records::Fields;
-use super::report::PassedOver;
+use super::options::Options;
+use super::report::SkippedFile;
 use super::sheet;
-use super::source::{Found, Source, Survey};
-use super::typing::{derive, read_cell};
+use super::source::{FoundSources, Source, Survey};
+use super::text::DecodedText;
 use crate::error::{Error, Result};
 
-/// Reads whose the records of one header are.
-pub(crate) struct Witness {
+/// Reads the persons of records under one header.
+pub(crate) struct PersonReader {
     header: Header,
     fields: Fields,
     phones: Phones,
 }
 
-/// What a record says.
+/// The person and session of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Testimony {
-    /// Its fields, each with the column that it belongs to.
+pub(crate) struct RecordIdentity {
+    /// The fields, each with its column.
     pub(crate) fields: Vec<(Option<&'static str>, String)>,
-    /// Whether it can be taken apart, so that each field is where it belongs.
+    /// `true` if the record has all its fields, so that each belongs to its column.
     pub(crate) is_whole: bool,
-    /// The person that a row of it would have.
+    /// The person of the record.
     pub(crate) person: Option<String>,
-    /// The session that a row of it would name.
+    /// The session of the record.
     pub(crate) session: Option<String>,
 }
 
-impl Witness {
-    /// For records of a header that was read, with the dialling code of national numbers.
+impl PersonReader {
+    /// Creates a reader for records under a header. `home` is the dialling code of national
+    /// numbers.
     pub(crate) fn new(header: Header, home: Option<&str>) -> Self {
         let fields = Fields::new(header.delimiter);
         Self { header, fields, phones: Phones::with_default_code(home) }
     }
 
-    /// For rejected records, as the lake keeps them: the table's name, the header as a record with
-    /// commas, what separates the record's fields. None where the header is of no such table.
+    /// Creates a reader for rejects as the lake stores them: `kind` names the table, `header` is
+    /// separated by commas. `None` if the table does not exist or the header does not fit it.
     pub(crate) fn of_rejects(
         kind: &str,
         header: &str,
@@ -67,18 +69,18 @@ impl Witness {
         Some(Self::new(Header { delimiter, ..header }, home))
     }
 
-    /// The table that its records are for.
+    /// Returns the name of the table.
     pub(crate) fn table(&self) -> &'static str {
         self.header.table.name
     }
 
-    /// What separates the fields of its records.
+    /// Returns the delimiter of the records.
     pub(crate) fn delimiter(&self) -> u8 {
         self.header.delimiter
     }
 
-    /// Reads a record, as far as it goes.
-    pub(crate) fn read(&mut self, raw: &str, is_quoted: bool) -> Testimony {
+    /// Parses a record as far as possible.
+    pub(crate) fn read(&mut self, raw: &str, is_quoted: bool) -> RecordIdentity {
         let Self { header, fields: reader, phones } = self;
         let mut fields = Vec::new();
         reader.read(raw, is_quoted, header.delimiter, &mut fields);
@@ -92,7 +94,8 @@ impl Witness {
                 *of = Some(column.name);
             }
         }
-        // What a closed list does not know may be what tells the person from the line.
+        // An unknown value in a closed list may be what tells the person from the business phone
+        // line.
         let is_clear = header.cells.iter().zip(&cells).all(|(column, cell)| {
             !column.required || !matches!(column.kind, CellKind::Closed(_)) || !cell.is_null()
         });
@@ -101,7 +104,7 @@ impl Witness {
             let cell: &Cell<'_> = cells.get(header.table.position(name)?)?;
             cell.text().filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        Testimony {
+        RecordIdentity {
             is_whole: is_clear && fields.len() == header.fields,
             person: text(sessions::USER_PHONE),
             session: text(sessions::SESSION_ID),
@@ -110,7 +113,7 @@ impl Witness {
     }
 }
 
-/// Whether two fields that stand side by side are a person's code and number.
+/// Returns `true` if two neighbouring fields are the dialling code and number of a person.
 pub(crate) fn has_pair<'f>(
     fields: impl Iterator<Item = &'f str>,
     person: &str,
@@ -129,71 +132,72 @@ pub(crate) fn has_pair<'f>(
     false
 }
 
-/// Digits of the longest dialling code, with zeros before it.
+/// Digits of the longest dialling code, with leading zeros.
 const LONGEST_CODE: usize = 5;
 
 fn is_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// One record of a file, whatever the file is written in.
-pub(crate) enum Passage<'p> {
-    /// A record of an export.
-    Record(&'p mut Witness, &'p str, bool),
-    /// A row of a sheet that is no export.
+/// A part of a file, in any file format.
+pub(crate) enum Content<'p> {
+    /// A record of an export; the flag says whether it has quoted fields.
+    Record(&'p mut PersonReader, &'p str, bool),
+    /// A row of a sheet that is not an export.
     Row(&'p [String]),
-    /// Some text of a file that is no export; the same text may come twice.
+    /// A piece of text of a file that is not an export; pieces overlap.
     Text(&'p str),
 }
 
-/// Gets what a file holds, until it has had enough.
-type Take<'t> = dyn FnMut(Passage<'_>) -> ControlFlow<()> + Send + 't;
+/// Receives the parts of a file, until it breaks.
+type Visit<'t> = dyn FnMut(Content<'_>) -> ControlFlow<()> + Send + 't;
 
-/// How a file was read.
+/// How far a file was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ReadThrough {
-    /// To its end.
+pub(crate) enum ReadResult {
+    /// To the end.
     Whole,
-    /// As far as was asked for.
+    /// Until the visitor broke.
     Stopped,
-    /// Not, or not all of it: why.
+    /// Not, or not completely: the reason.
     Not(String),
 }
 
-/// Reads all that a file holds, unpacked, as the loader would; what is no export is read as text.
-/// National numbers are of a dialling code. Temporary files go to a folder. Memory holds a few megabytes.
+/// Reads all of a file, decompressed, as the loader does; a file that is not an export is read as
+/// text. `home` is the dialling code of national numbers, `spool_in` the folder for temporary
+/// files. Memory use is a few megabytes.
 pub(crate) fn read_through(
     file: &Path,
     spool_in: &Path,
     home: Option<&str>,
-    take: &mut Take<'_>,
-) -> ReadThrough {
-    let found = match Found::of(&[file.to_owned()], spool_in) {
+    take: &mut Visit<'_>,
+) -> ReadResult {
+    let found = match FoundSources::of(&[file.to_owned()], spool_in) {
         Ok(found) => found,
-        Err(error) => return ReadThrough::Not(why(&file_name(file), &error)),
+        Err(error) => return ReadResult::Not(why(&file_name(file), &error)),
     };
     let mut not_read = None;
-    for passed_over in &found.passed_over {
-        if take(Passage::Text(&passed_over.file)).is_break() {
-            return ReadThrough::Stopped;
+    for skipped in &found.skipped {
+        if take(Content::Text(&skipped.file)).is_break() {
+            return ReadResult::Stopped;
         }
-        // There is nothing in it.
-        if passed_over.reason != "an archive without files" {
-            not_read.get_or_insert_with(|| passed_over.reason.clone());
+        // An empty archive is read completely.
+        if skipped.reason != "an archive without files" {
+            not_read.get_or_insert_with(|| skipped.reason.clone());
         }
     }
     for source in &found.sources {
-        if take(Passage::Text(&source.name)).is_break() {
-            return ReadThrough::Stopped;
+        if take(Content::Text(&source.name)).is_break() {
+            return ReadResult::Stopped;
         }
         match read_source(source, home, take) {
-            Ok(ReadThrough::Whole) => {}
-            Ok(ReadThrough::Stopped) => return ReadThrough::Stopped,
-            Ok(ReadThrough::Not(reason)) => drop(not_read.get_or_insert(reason)),
+            Ok(ReadResult::Whole) => {}
+            Ok(ReadResult::Stopped) => return ReadResult::Stopped,
+            Ok(ReadResult::Not(reason)) => drop(not_read.get_or_insert(reason)),
             Err(error) => drop(not_read.get_or_insert_with(|| why(&source.name, &error))),
         }
     }
-    not_read.map_or(ReadThrough::Whole, ReadThrough::Not)
+    not_read.map_or(ReadResult::Whole, ReadResult::Not)
 }
 
 fn file_name(file: &Path) -> String {
@@ -201,27 +205,28 @@ fn file_name(file: &Path) -> String {
 }
 
 fn why(file: &str, error: &Error) -> String {
-    PassedOver::told(file, error).reason
+    SkippedFile::of_error(file, error).reason
 }
 
-fn read_source(source: &Source, home: Option<&str>, take: &mut Take<'_>) -> Result<ReadThrough> {
+fn read_source(source: &Source, home: Option<&str>, take: &mut Visit<'_>) -> Result<ReadResult> {
     if source.is_empty()? {
-        return Ok(ReadThrough::Whole);
+        return Ok(ReadResult::Whole);
     }
     let survey = source.survey()?;
-    let read_as = Form::read(source, &survey, &Options::default());
-    if let Ok((form, header)) = &read_as
-        && read_records(source, &survey, form, Witness::new(header.clone(), home), take)?.is_break()
+    let read_as = FileFormat::read(source, &survey, &Options::default());
+    if let Ok((format, header)) = &read_as
+        && read_records(source, &survey, format, PersonReader::new(header.clone(), home), take)?
+            .is_break()
     {
-        return Ok(ReadThrough::Stopped);
+        return Ok(ReadResult::Stopped);
     }
     if source.is_workbook {
-        let read = read_as.as_ref().ok().and_then(|(form, _)| form.sheet());
-        let stopped = sheet::each_other_row(source, read, &mut |row| take(Passage::Row(row)))?;
-        return Ok(if stopped { ReadThrough::Stopped } else { ReadThrough::Whole });
+        let read = read_as.as_ref().ok().and_then(|(format, _)| format.sheet());
+        let stopped = sheet::each_other_row(source, read, &mut |row| take(Content::Row(row)))?;
+        return Ok(if stopped { ReadResult::Stopped } else { ReadResult::Whole });
     }
     match read_as {
-        Ok(_) => Ok(ReadThrough::Whole),
+        Ok(_) => Ok(ReadResult::Whole),
         Err(_) => read_text(source, &survey, take),
     }
 }
@@ -229,22 +234,22 @@ fn read_source(source: &Source, home: Option<&str>, take: &mut Take<'_>) -> Resu
 fn read_records(
     source: &Source,
     survey: &Survey,
-    form: &Form,
-    mut witness: Witness,
-    take: &mut Take<'_>,
+    format: &FileFormat,
+    mut witness: PersonReader,
+    take: &mut Visit<'_>,
 ) -> Result<ControlFlow<()>> {
     let header = witness.header.clone();
-    if take(Passage::Text(&header.written)).is_break() {
+    if take(Content::Text(&header.written)).is_break() {
         return Ok(ControlFlow::Break(()));
     }
-    let mut reader = form.reader(source, survey, &header)?;
+    let mut reader = format.reader(source, survey, &header)?;
     while let Some(chunk) = reader.next_chunk()? {
         for record in &chunk.records {
             let raw = String::from_utf8_lossy(&chunk.bytes[record.start..record.end]);
             let passage = if chunk.broken.contains_key(&record.number) {
-                Passage::Text(&raw)
+                Content::Text(&raw)
             } else {
-                Passage::Record(&mut witness, &raw, record.quoted && !record.unclosed)
+                Content::Record(&mut witness, &raw, record.quoted && !record.unclosed)
             };
             if take(passage).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -254,21 +259,21 @@ fn read_records(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Reads a file that is no export as text.
-fn read_text(source: &Source, survey: &Survey, take: &mut Take<'_>) -> Result<ReadThrough> {
-    /// So much of a text is given again before what follows: longer than any number.
+/// Reads a file that is not an export as text.
+fn read_text(source: &Source, survey: &Survey, take: &mut Visit<'_>) -> Result<ReadResult> {
+    /// Pieces overlap by so many bytes: longer than any number.
     const OVERLAP: usize = 4 << 10;
-    let mut text = Text::open(source, survey)?;
+    let mut text = DecodedText::open(source, survey)?;
     let mut is_text = true;
     let mut bytes = vec![0; 256 << 10];
     let mut kept = 0;
     loop {
         let read = text.read(&mut bytes[kept..]);
-        let read = read.map_err(|e| source.cut_short(&e))?;
+        let read = read.map_err(|e| source.read_error(&e))?;
         is_text &= !bytes[kept..kept + read].iter().any(|byte| is_binary(*byte));
         let all = &bytes[..kept + read];
-        if take(Passage::Text(&String::from_utf8_lossy(all))).is_break() {
-            return Ok(ReadThrough::Stopped);
+        if take(Content::Text(&String::from_utf8_lossy(all))).is_break() {
+            return Ok(ReadResult::Stopped);
         }
         if read == 0 {
             break;
@@ -277,11 +282,11 @@ fn read_text(source: &Source, survey: &Survey, take: &mut Take<'_>) -> Result<Re
         kept = end.min(OVERLAP);
         bytes.copy_within(end - kept..end, 0);
     }
-    let no_text = || ReadThrough::Not("neither text nor an export".to_owned());
-    Ok(if is_text { ReadThrough::Whole } else { no_text() })
+    let no_text = || ReadResult::Not("neither text nor an export".to_owned());
+    Ok(if is_text { ReadResult::Whole } else { no_text() })
 }
 
-/// Whether a text has no such character.
+/// Returns `true` for control characters that text does not have.
 fn is_binary(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0B | 0x0C | 0x1B)
 }

@@ -1,4 +1,4 @@
-//! How far a load is: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+//! Progress of a load: a bar on a terminal, a line every 10 seconds otherwise.
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
@@ -9,26 +9,26 @@ use wabalake_data::words::bytes;
 
 use crate::render::visible;
 
-/// Tells how far some work is. Everything goes to standard error.
+/// A progress bar on standard error.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// When the next plain line is due, where there is no terminal.
+    /// When the next line is due, if there is no terminal.
     due: Option<Mutex<Instant>>,
     label: String,
-    /// How an amount of the work is written.
+    /// Formats an amount of work.
     amount: fn(u64) -> String,
 }
 
 impl Progress {
     const EVERY: Duration = Duration::from_secs(10);
 
-    /// Work of a known length, in bytes.
+    /// Progress by bytes.
     pub(crate) fn bytes(label: &str, length: u64, quiet: bool) -> Self {
         let style = "{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta}";
         Self::new(label, length, quiet, style, bytes)
     }
 
-    /// Work of a known number of days.
+    /// Progress by days.
     pub(crate) fn days(label: &str, length: u64, quiet: bool) -> Self {
         let style = "{msg}  {bar:30} {pos}/{len} days";
         Self::new(label, length, quiet, style, |days| format!("{days} days"))
@@ -51,7 +51,7 @@ impl Progress {
         Self { bar, due, label, amount }
     }
 
-    /// So much more is done.
+    /// Adds to the amount that is done.
     pub(crate) fn advance(&self, by: u64) {
         self.bar.inc(by);
         let Some(due) = &self.due else { return };

@@ -1,4 +1,4 @@
-//! What a load did, for a person and for a program.
+//! The report of a load, as text and as JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,96 +10,95 @@ use wabalake_data::words::{bytes, counted, counted_as, elapsed, grouped};
 use crate::error::{Details, Error};
 use crate::render::visible;
 
-/// What a load did.
+/// The report of a load.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
-    /// Names the load in the lake's history; null when nothing was to be loaded, and where each
-    /// file is a load of its own.
+pub struct LoadReport {
+    /// Id of the load in the lake's history; null if there was nothing to load, and if each file is
+    /// a load of its own.
     pub load_id: Option<String>,
-    /// Whether it was only tried.
+    /// `true` if nothing was written.
     pub dry_run: bool,
-    /// Each export, in the order given.
+    /// The exports, in the given order.
     pub files: Vec<FileReport>,
-    /// Files that were not loaded while others were.
+    /// Files that failed while others were loaded.
     pub failed: Vec<Failure>,
-    /// What folders and archives hold that is no export.
-    pub passed_over: Vec<PassedOver>,
-    /// Each table that was to be loaded into.
+    /// Skipped files of folders and archives.
+    pub passed_over: Vec<SkippedFile>,
+    /// The tables of the exports.
     pub tables: Vec<TableReport>,
-    /// From start to end.
+    /// Duration of the load.
     pub seconds: f64,
-    /// Unpacked bytes of the exports that were read.
+    /// Decompressed bytes of the exports that were read.
     pub bytes: u64,
 }
 
-/// What became of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
+/// The outcome of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
 /// unchanged + rejected + left out + kept out + repeated header.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
     pub file: String,
-    /// The table it was loaded into.
+    /// The table that it belongs to.
     pub table: &'static str,
-    /// The sheet of a spreadsheet that was read.
+    /// The sheet that was read, of a spreadsheet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
-    /// Names its contents, as read, in the lake.
+    /// Id of its content and of the options that it was read with.
     pub file_id: String,
-    /// Names the load that it is part of; null when it was loaded before, or only tried.
+    /// Id of its load; null if it was already loaded, or in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_id: Option<String>,
-    /// The lake had it: nothing was done.
+    /// `true` if the lake already had it, so that nothing was done.
     pub already_loaded: bool,
     /// `UTF-8`, `UTF-16LE`, …
     pub encoding: &'static str,
-    /// `,`, `;`, a tab, or what its first line says.
+    /// `,`, `;`, a tab, or the delimiter that its first line names.
     pub delimiter: char,
-    /// Its length, unpacked.
+    /// Decompressed length.
     pub bytes: u64,
-    /// Records that were passed over to find the header.
+    /// Records skipped above the header.
     pub records_above_header: u64,
     /// Records after the header.
     pub rows_read: u64,
     /// Rows whose key the lake did not have.
     pub rows_new: u64,
-    /// Rows that are further along than the lake's.
+    /// Rows whose state is newer than the lake's.
     pub rows_updated: u64,
-    /// Rows that gave way to another row of the same export with the same key, from which they
-    /// differ.
+    /// Rows replaced by a different row of the same export with the same key.
     pub rows_superseded: u64,
-    /// Rows whose amounts were added to those of another row of the same export with the same key.
+    /// Rows whose amounts were added to another row of the same export with the same key.
     pub rows_added_up: u64,
-    /// Rows that add nothing to the row that stays: what is there is the same, or further along.
+    /// Rows that change nothing: the row that stays is equal or newer.
     pub rows_unchanged: u64,
-    /// Records that could not be taken.
+    /// Records that were rejected.
     pub rows_rejected: u64,
-    /// Records that are neither rows nor at fault: totals, events of another kind.
+    /// Records that are neither rows nor faulty: totals, events of other types.
     pub rows_left_out: u64,
-    /// Records of erased persons who are kept out of the lake.
+    /// Records of erased persons on the keep-out list.
     pub rows_kept_out: u64,
-    /// Records that are the header again.
+    /// Records that repeat the header.
     pub rows_repeated_header: u64,
-    /// Rows beyond one for each record, where a record stands for several days.
+    /// Additional rows of records that span several days.
     pub rows_spread: u64,
-    /// Records with at least one stamp that stands for "never".
+    /// Records with a timestamp that stands for "never".
     pub rows_with_sentinel: u64,
-    /// How many values of each measure could not be read: they are null, their rows were taken.
+    /// Values of each measure that could not be read: they are null, and their rows are loaded.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub measures_at_fault: BTreeMap<&'static str, u64>,
-    /// Columns that no table has, left out: their titles as they may be shown, each once.
+    /// Titles of columns that no table has, redacted, without duplicates.
     pub unknown_columns: Vec<String>,
-    /// The first rejects, without what they say.
+    /// The first rejects, without content.
     pub first_rejects: Vec<RejectReport>,
 }
 
-/// A file that was not loaded, and why not.
+/// A file that failed, and its error.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {
     /// Its name.
     pub file: String,
     /// What is wrong.
     pub error: String,
-    /// What was there instead.
+    /// What was found instead.
     pub found: Option<String>,
     /// What to do.
     pub hint: Option<String>,
@@ -111,7 +110,7 @@ impl Failure {
         Self { file, error: what.clone(), found: found.clone(), hint: hint.clone() }
     }
 
-    /// What a person is shown of it, below the file's name.
+    /// The lines of the text report, below the file's name.
     pub(crate) fn lines(&self) -> String {
         let mut lines = format!("error: {}\n", visible(&self.error));
         for (label, said) in [("found", &self.found), ("hint", &self.hint)] {
@@ -123,18 +122,18 @@ impl Failure {
     }
 }
 
-/// A file that is no export, and how that is known.
+/// A file that is not an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PassedOver {
+pub struct SkippedFile {
     /// Its name.
     pub file: String,
-    /// Why it is taken for no export.
+    /// Why it was skipped.
     pub reason: String,
 }
 
-impl PassedOver {
-    /// By what an error says of the file.
-    pub(crate) fn told(file: &str, error: &Error) -> Self {
+impl SkippedFile {
+    /// Takes the reason from the error of reading the file.
+    pub(crate) fn of_error(file: &str, error: &Error) -> Self {
         let what = error.details().what.as_str();
         let said = what.strip_prefix(&format!("`{file}` ")).unwrap_or(what);
         let reason = said.strip_prefix("is ").unwrap_or(said);
@@ -142,40 +141,39 @@ impl PassedOver {
     }
 }
 
-/// Where a record was that could not be taken, and why not.
+/// The position of a reject, and its reason.
 #[derive(Clone, Debug, Serialize)]
 pub struct RejectReport {
-    /// Its number; the first after the header is 1.
+    /// Record number; the first after the header is 1.
     pub record: u64,
-    /// The line it begins on; the first is 1.
+    /// Line on which it begins; the first is 1.
     pub line: u64,
-    /// The column at fault, if one is.
+    /// The column at fault, if it is one column.
     pub column: Option<&'static str>,
     /// What is wrong.
     pub reason: String,
 }
 
-/// What became of one table.
+/// The outcome for one table.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TableReport {
     /// Its name.
     pub table: &'static str,
-    /// The version that the load made; null when nothing changed.
+    /// The version that the load committed; null if nothing changed.
     pub version: Option<u64>,
     /// UTC days whose rows changed.
     pub days: BTreeSet<NaiveDate>,
 }
 
 impl FileReport {
-    /// Whether there are records in it, and nothing was taken of them. What is left out is
-    /// understood, unless all the rest is at fault; a row of a person who is kept out is as good as
-    /// taken.
-    pub(crate) fn gives_nothing(&self) -> bool {
+    /// Returns `true` if no record is valid: at least one is rejected, and all others are left out
+    /// or repeat the header. Rows of erased persons count as valid.
+    pub(crate) fn has_no_usable_rows(&self) -> bool {
         let passed = self.rows_left_out + self.rows_repeated_header;
         self.rows_rejected > 0 && self.rows_rejected + passed == self.rows_read
     }
 
-    /// Appends what a person reads of it.
+    /// Appends the text report.
     fn write(&self, text: &mut String) {
         let sheet = self.sheet.as_ref().map(|sheet| format!(", sheet {}", visible(sheet)));
         let (name, sheet) = (visible(&self.file), sheet.unwrap_or_default());
@@ -191,7 +189,7 @@ impl FileReport {
         }
     }
 
-    /// How many rows came to what; a figure that is 0 is left out but in the first line.
+    /// The counts of rows. Zeros are shown only in the first line.
     fn lines_of_rows(&self) -> Vec<String> {
         let first = match self.rows_read {
             0 => "no rows".to_owned(),
@@ -213,10 +211,7 @@ impl FileReport {
         let more = [
             (
                 self.records_above_header,
-                format!(
-                    "above the header: {} passed over",
-                    counted(self.records_above_header, "line")
-                ),
+                format!("above the header: {} skipped", counted(self.records_above_header, "line")),
             ),
             (
                 self.rows_repeated_header,
@@ -227,7 +222,7 @@ impl FileReport {
             ),
             (self.rows_added_up, of_the_key(self.rows_added_up, "added up, to")),
             (self.rows_superseded, of_the_key(self.rows_superseded, "superseded, by")),
-            (u64::from(self.gives_nothing()), "nothing was taken of it".to_owned()),
+            (u64::from(self.has_no_usable_rows()), "no record is valid".to_owned()),
             (
                 self.rows_left_out,
                 format!("left out: {}", counted_as(self.rows_left_out, one, many)),
@@ -239,7 +234,7 @@ impl FileReport {
             (
                 self.rows_spread,
                 format!(
-                    "rows that stand for several days: spread, which made {} more",
+                    "rows that span several days: spread by day, {} more",
                     grouped(self.rows_spread)
                 ),
             ),
@@ -250,7 +245,7 @@ impl FileReport {
 
     fn lines_of_columns(&self) -> Vec<String> {
         let at_fault = self.measures_at_fault.iter().map(|(column, values)| {
-            format!("`{column}`: {} at fault, left empty", counted(*values, "value"))
+            format!("`{column}`: {} left empty", counted(*values, "invalid value"))
         });
         let unknown = (!self.unknown_columns.is_empty())
             .then(|| format!("columns left out: {}", visible(&self.unknown_columns.join(", "))));
@@ -270,11 +265,11 @@ impl FileReport {
     }
 }
 
-impl Report {
-    /// So many files that are passed over are named to a person; a program gets all of them.
-    const PASSED_OVER: usize = 20;
+impl LoadReport {
+    /// The text report lists so many skipped files, JSON all of them.
+    const SKIPPED: usize = 20;
 
-    /// Adds what another load did after this one.
+    /// Adds the report of another load.
     pub(crate) fn absorb(&mut self, other: Self) {
         self.files.extend(other.files);
         self.failed.extend(other.failed);
@@ -290,12 +285,12 @@ impl Report {
         }
     }
 
-    /// The sum of one figure over all files.
+    /// Sums a figure over all files.
     pub fn total(&self, figure: impl Fn(&FileReport) -> u64) -> u64 {
         self.files.iter().map(figure).sum()
     }
 
-    /// The report as a person reads it.
+    /// Returns the report as text.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for file in &self.files {
@@ -305,13 +300,13 @@ impl Report {
             let _ =
                 write!(text, "{}  →  not loaded\n  {}", visible(&failure.file), failure.lines());
         }
-        for PassedOver { file, reason } in self.passed_over.iter().take(Self::PASSED_OVER) {
+        for SkippedFile { file, reason } in self.passed_over.iter().take(Self::SKIPPED) {
             let (file, reason) = (visible(file), visible(reason));
-            let _ = writeln!(text, "{file}  →  passed over: {reason}");
+            let _ = writeln!(text, "{file}  →  skipped: {reason}");
         }
-        let more = self.passed_over.len().saturating_sub(Self::PASSED_OVER);
+        let more = self.passed_over.len().saturating_sub(Self::SKIPPED);
         if more > 0 {
-            let _ = writeln!(text, "and {} more passed over", grouped(more as u64));
+            let _ = writeln!(text, "and {} more skipped", grouped(more as u64));
         }
         for table in &self.tables {
             let days = table.days.len();
@@ -328,7 +323,7 @@ impl Report {
         let _ =
             writeln!(text, "{} in {} ({speed:.0} MB/s)", bytes(self.bytes), elapsed(self.seconds));
         if self.dry_run {
-            text.push_str("only tried: nothing was loaded\n");
+            text.push_str("dry run: nothing was loaded\n");
         }
         text
     }

@@ -1,48 +1,46 @@
-//! Rows of one file that are parts of one amount, added up before they meet the lake's.
+//! Adds up rows of one file that are parts of one amount, before they are merged with the lake's.
 //!
 //! ```text
 //! file  ad  day         days  amount
 //! 1     7   2025-06-01  1     10.00  facebook    ┐
-//! 1     7   2025-06-01  1      7.50  instagram   ├ 17.50: one row, two that were added to it
-//! 1     7   2025-06-01  1      2.25  audience    ┘ … 19.75
-//! 1     7   2025-06-01  1      7.50  instagram     the same record again: counts once
+//! 1     7   2025-06-01  1      7.50  instagram   ├ one row of 19.75, two rows added up
+//! 1     7   2025-06-01  1      2.25  audience    ┘
+//! 1     7   2025-06-01  1      7.50  instagram     the same record again: counted once
 //! 1     7   2025-06-01  7     16.00                another period: a row of its own
 //! 2     7   2025-06-01  1     12.00                another file: a row of its own
 //! ```
 //!
-//! What a record says in columns that are not stored tells it from others all the same, so its hash
-//! goes along until here.
+//! Records may differ only in columns that are not stored, so each row has a hash of its record,
+//! [`RECORD`].
 
 use polars::prelude::*;
 use wabalake_data::Table;
 
 use super::merge::ByFile;
-use super::typing::ORIGIN;
+use super::staged_columns::{ORIGIN, RECORD};
 use crate::error::{Error, Result};
 
-/// A hash of all that a row's record says.
-pub(crate) const RECORD: &str = "__record";
-
-/// How many rows became one.
+/// The number of rows that were added up.
 const PARTS: &str = "__parts";
 
-/// The digits of a sum before it is known to be an amount.
+/// Digits of a sum, which may be larger than the column's type.
 const WIDE: usize = 38;
 
-/// Rows after those were added up that are parts of one amount.
+/// Rows after adding up.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
-    /// [`Table::stored`] and [`ORIGIN`].
+    /// The columns of [`Table::stored`] and [`ORIGIN`].
     pub(crate) rows: DataFrame,
-    /// Rows that were added to others.
+    /// Rows that were added to others, by file.
     pub(crate) added_up: ByFile,
 }
 
-/// Adds up rows, which are all that the files have of their keys. `name` is a file's, by its origin.
+/// Adds up rows. They must be all rows of the files with their keys. `name` returns a file's name
+/// by its origin.
 ///
 /// # Errors
 ///
-/// A sum that is no amount any more.
+/// A sum that does not fit the column.
 pub(crate) fn add_up(
     table: &Table,
     rows: &DataFrame,
@@ -62,7 +60,7 @@ pub(crate) fn add_up(
     let sum = |(name, of): (&PlSmallStr, &DataType)| {
         let scale = if let DataType::Decimal(_, scale) = of { *scale } else { 0 };
         let sum = col(name.clone()).cast(DataType::Decimal(WIDE, scale)).sum();
-        // Of none the sum is none, not 0.
+        // The sum of nulls is null.
         when(col(name.clone()).count().gt(lit(0)))
             .then(sum)
             .otherwise(lit(NULL))
@@ -101,5 +99,5 @@ pub(crate) fn add_up(
 fn too_large(table: &Table, column: &str, file: &str) -> Error {
     let key = table.key.join(", ");
     Error::data(format!("`{file}`: rows with one {key} add up to more than `{column}` can hold"))
-        .hint("one of its amounts must be wrong: mend it in the file, and load it again")
+        .hint("one of its amounts must be wrong: fix it in the file, and load it again")
 }

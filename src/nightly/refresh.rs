@@ -21,6 +21,7 @@ use wabalake_queries::query::{Invalidation, Question};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::marts::{MART_DAY, PROVENANCE};
 use crate::lake::{Change, Commit, Lake, Operation, Snapshot};
+use crate::load::day::{NO_DAY, by_day, date};
 use crate::marts::{Mart, PinnedTables, Provenance};
 use crate::run::polars::collect;
 
@@ -243,7 +244,7 @@ pub(super) fn refresh(
         };
         let mut add = Vec::new();
         for part in parts {
-            for (day, rows) in by_day(mart, part)? {
+            for (day, rows) in split_by_day(mart, part)? {
                 if !is_within(replaced, day) {
                     return Err(Error::bug(format!(
                         "mart `{}`: `{}` answers for dates that it was not asked for",
@@ -329,19 +330,17 @@ fn rows(
     answered.context(|| format!("mart `{}`", mart.name))
 }
 
-/// Groups rows by the day of their partition; `None` holds all rows of an answer without dates.
-fn by_day(mart: &Mart, rows: Option<DataFrame>) -> Result<Vec<(Option<NaiveDate>, DataFrame)>> {
+/// Splits rows by the day of their bucket; all are without a day if the answer has no date.
+fn split_by_day(
+    mart: &Mart,
+    rows: Option<DataFrame>,
+) -> Result<Vec<(Option<NaiveDate>, DataFrame)>> {
     let Some(rows) = rows.filter(|rows| rows.height() > 0) else { return Ok(Vec::new()) };
     let Some(buckets) = mart.buckets() else { return Ok(vec![(None, rows)]) };
-    let date = buckets.date(mart.question.timezone()).alias(MART_DAY);
-    let dated = rows.lazy().with_column(date).collect()?;
-    let mut filed = Vec::new();
-    for mut rows in dated.partition_by_stable([MART_DAY], true)? {
-        let day = rows.column(MART_DAY)?.date()?.as_date_iter().next().flatten();
-        rows.drop_in_place(MART_DAY)?;
-        filed.push((day, rows));
-    }
-    Ok(filed)
+    let day = buckets.date(mart.question.timezone()).cast(DataType::Int32).alias(MART_DAY);
+    let days = rows.clone().lazy().select([day]).collect()?;
+    let days = days.column(MART_DAY)?.i32()?.iter().map(|day| day.unwrap_or(NO_DAY));
+    Ok(by_day(&rows, days)?.into_iter().map(|(day, rows)| (date(day), rows)).collect())
 }
 
 #[cfg(test)]

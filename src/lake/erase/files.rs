@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::error::{Context as _, Result};
 use crate::lake::files::{is_data_file, is_of_log};
 use crate::lake::{Lake, layouts};
-use crate::load::person::{Passage, ReadThrough, Witness, read_through};
+use crate::load::person::{Content, PersonReader, ReadResult, read_through};
 
 /// A file that could not be searched, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,9 +172,9 @@ impl Search<'_> {
         let mut reader = FileSearch::new(self.target);
         let home = self.target.home.as_deref();
         match read_through(file, self.spool, home, &mut |passage| reader.take(passage)) {
-            ReadThrough::Whole => {}
-            ReadThrough::Stopped => self.add(file, None),
-            ReadThrough::Not(reason) => self.add(file, Some(reason)),
+            ReadResult::Whole => {}
+            ReadResult::Stopped => self.add(file, None),
+            ReadResult::Not(reason) => self.add(file, Some(reason)),
         }
         Ok(())
     }
@@ -198,19 +198,19 @@ impl<'s> FileSearch<'s> {
         Self { target, tail, roles: HashMap::new(), phones: Phones::default() }
     }
 
-    fn take(&mut self, passage: Passage<'_>) -> ControlFlow<()> {
+    fn take(&mut self, passage: Content<'_>) -> ControlFlow<()> {
         let number = &self.target.number;
         let holds = match passage {
-            Passage::Text(text) => number.is_in(text, MatchMode::National),
-            Passage::Row(cells) => cells.iter().any(|cell| number.is_in(cell, MatchMode::National)),
-            Passage::Record(witness, raw, is_quoted) => {
+            Content::Text(text) => number.is_in(text, MatchMode::National),
+            Content::Row(cells) => cells.iter().any(|cell| number.is_in(cell, MatchMode::National)),
+            Content::Record(witness, raw, is_quoted) => {
                 self.may_hold(raw) && self.record(witness, raw, is_quoted)
             }
         };
         if holds { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn record(&mut self, witness: &mut Witness, raw: &str, is_quoted: bool) -> bool {
+    fn record(&mut self, witness: &mut PersonReader, raw: &str, is_quoted: bool) -> bool {
         let table = witness.table();
         let roles = self.roles.entry(table).or_insert_with(|| Roles::of_table(table));
         let reading = ParsedRecord::of(witness, roles, raw, is_quoted, &self.phones);

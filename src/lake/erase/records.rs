@@ -16,7 +16,7 @@ use wabalake_data::cells::word;
 use super::number::MatchMode;
 use super::rows::{Role, Roles};
 use super::target::Target;
-use crate::load::person::{Testimony, Witness, has_pair};
+use crate::load::person::{PersonReader, RecordIdentity, has_pair};
 
 /// What happens to a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Verdict {
 #[derive(Default)]
 pub(super) struct RejectParser {
     /// By table, header and delimiter; `None` if the header belongs to no table.
-    witnesses: HashMap<[String; 3], Option<(Witness, Roles)>>,
+    witnesses: HashMap<[String; 3], Option<(PersonReader, Roles)>>,
     phones: Phones,
     /// The dialling code of national numbers.
     home: Option<String>,
@@ -53,7 +53,7 @@ impl RejectParser {
         let witness = match self.witnesses.entry(known) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(
-                Witness::of_rejects(kind, header, delimiter, self.home.as_deref())
+                PersonReader::of_rejects(kind, header, delimiter, self.home.as_deref())
                     .map(|witness| (witness, Roles::of_table(kind))),
             ),
         };
@@ -68,7 +68,7 @@ impl RejectParser {
             None => ParsedRecord {
                 roles: None,
                 separator,
-                testimony: Testimony::default(),
+                testimony: RecordIdentity::default(),
                 phones: &self.phones,
             },
         }
@@ -80,13 +80,13 @@ pub(super) struct ParsedRecord<'p> {
     /// The roles of its columns, if they are known.
     roles: Option<&'p Roles>,
     separator: u8,
-    pub(super) testimony: Testimony,
+    pub(super) testimony: RecordIdentity,
     phones: &'p Phones,
 }
 
 impl<'p> ParsedRecord<'p> {
     pub(super) fn of(
-        witness: &mut Witness,
+        witness: &mut PersonReader,
         roles: &'p Roles,
         raw: &str,
         is_quoted: bool,
@@ -100,7 +100,7 @@ impl<'p> ParsedRecord<'p> {
 
     /// The session that decides whose the record is, if it names no person.
     pub(super) fn session(&self) -> Option<&str> {
-        let Testimony { is_whole, person, session, .. } = &self.testimony;
+        let RecordIdentity { is_whole, person, session, .. } = &self.testimony;
         session.as_deref().filter(|_| *is_whole && person.is_none())
     }
 

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, write_whole};
 use crate::lake::Lake;
-use crate::load::folder::Seen;
+use crate::load::folder::FileState;
 
 /// The memory of files between runs, by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Memory {
     /// Files that were loaded and left in place.
-    pub(super) left: BTreeMap<String, Seen>,
+    pub(super) left: BTreeMap<String, FileState>,
     /// Files that may still be written to.
     pub(super) arriving: BTreeMap<String, Arriving>,
 }
@@ -25,7 +25,7 @@ pub(super) struct Memory {
 /// A file that may still be written to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Arriving {
-    pub(super) seen: Seen,
+    pub(super) seen: FileState,
     /// When it was first seen unchanged, in milliseconds since 1970.
     pub(super) since: u64,
 }

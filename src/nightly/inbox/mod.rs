@@ -40,8 +40,8 @@ use super::run_lock::RunLock;
 use crate::config::{After, Config, FILE};
 use crate::error::{Context as _, Error, Fault, Result, in_words};
 use crate::lake::Lake;
-use crate::load::folder::{Seen, is_on_its_way, walk};
-use crate::load::{self, Failure, Report};
+use crate::load::folder::{FileState, is_partial, walk};
+use crate::load::{self, Failure, LoadReport};
 
 /// The result of loading the inbox.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -78,18 +78,18 @@ struct Arrival {
     path: PathBuf,
     /// Its path below the inbox folder.
     below: PathBuf,
-    seen: Seen,
+    seen: FileState,
 }
 
 impl Arrival {
     fn of(path: PathBuf, inbox: &Path) -> Result<Self> {
         let below = path.strip_prefix(inbox).unwrap_or(&path).to_owned();
-        let seen = Seen::of(&path).context(|| format!("reading `{}`", path.display()))?;
+        let seen = FileState::of(&path).context(|| format!("reading `{}`", path.display()))?;
         Ok(Self { path, below, seen })
     }
 
     fn has_changed(&self) -> bool {
-        !Seen::of(&self.path).is_ok_and(|seen| seen == self.seen)
+        !FileState::of(&self.path).is_ok_and(|seen| seen == self.seen)
     }
 
     /// Its key in the memory. JSON strings are UTF-8: a hash tells other names apart.
@@ -204,7 +204,7 @@ pub(super) fn load(lake: &Lake, config: &Config, lock: &RunLock) -> Result<Inbox
     Ok(arrived)
 }
 
-fn load_all(lake: &Lake, arrivals: &[Arrival], options: &load::Options) -> Result<Report> {
+fn load_all(lake: &Lake, arrivals: &[Arrival], options: &load::Options) -> Result<LoadReport> {
     let paths: Vec<PathBuf> = arrivals.iter().map(|arrival| arrival.path.clone()).collect();
     let seen = arrivals.iter().map(|arrival| (arrival.path.clone(), arrival.seen.clone()));
     load::load_as_seen(lake, &paths, &seen.collect(), options)
@@ -224,7 +224,7 @@ fn names(arrivals: &[Arrival]) -> Vec<String> {
 }
 
 /// The names of files, or of archives with files, all of whose records were skipped.
-fn all_skipped(report: &Report) -> Vec<OsString> {
+fn all_skipped(report: &LoadReport) -> Vec<OsString> {
     let whole =
         |file: &&load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
     let outer = |name: &str| name.split('/').next().map(OsString::from);
@@ -232,7 +232,7 @@ fn all_skipped(report: &Report) -> Vec<OsString> {
 }
 
 impl InboxReport {
-    fn count(&mut self, report: &Report) {
+    fn count(&mut self, report: &LoadReport) {
         for file in &report.files {
             if file.already_loaded {
                 self.known += 1;
@@ -266,7 +266,7 @@ fn scan(lake: &Lake, config: &Config, before: &Memory) -> Result<Waiting> {
                 .hint("make the folder, or name another one in wabalake.toml, under [inbox]"));
         }
         walk(&folder, "", &excluded, &mut |entry| {
-            if entry.passed_over.is_none() && is_arrival(&entry.path) {
+            if entry.skip_reason.is_none() && is_arrival(&entry.path) {
                 arrivals.push(Arrival::of(entry.path, &folder)?);
             }
             Ok(())
@@ -313,7 +313,7 @@ fn since_1970(at: SystemTime) -> Duration {
 /// Returns `true` for a complete file that the nightly did not write itself.
 fn is_arrival(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    !name.ends_with(".error.txt") && !is_on_its_way(path)
+    !name.ends_with(".error.txt") && !is_partial(path)
 }
 
 /// Resolves a path of the settings, relative to the lake.

@@ -1,0 +1,50 @@
+//! Explains a full disk: what is committed, and how to go on.
+
+use super::options::Options;
+use super::staged::StagedTable;
+use crate::error::{Error, Full};
+use crate::lake::Lake;
+
+/// Adds to a disk-full error which tables have their rows, and a hint; other errors stay as they
+/// are.
+pub(crate) fn explain(
+    error: Error,
+    lake: &Lake,
+    tables: &[StagedTable],
+    options: &Options,
+) -> Error {
+    let Some(full) = error.full() else { return error };
+    let folder = lake.root().display();
+    let found = if options.dry_run {
+        "this was a dry run: nothing is written to the lake".to_owned()
+    } else {
+        let is_committed = |table: &&StagedTable| {
+            let mut ids = table.files.iter().map(|file| &file.report.file_id);
+            ids.any(|id| lake.is_loaded(table.table, id).unwrap_or_default())
+        };
+        let (committed, not): (Vec<_>, Vec<_>) = tables.iter().partition(is_committed);
+        match committed[..] {
+            [] => {
+                format!("nothing of this load is in the lake `{folder}`, which is unchanged")
+            }
+            _ => format!("{} have their rows, {} do not", names(&committed), names(&not)),
+        }
+    };
+    let room = match (full, options.dry_run) {
+        (Full::File, _) => "allow larger files (`ulimit -f`)",
+        (_, true) => "free space there, or set TMPDIR to a folder on another disk",
+        (_, false) => "free space on that disk",
+    };
+    let hint = match options.dry_run {
+        true => format!("{room}, and try again"),
+        false => format!(
+            "{room}, and load the same files again: what is in the lake is not loaded twice; \
+             `wabalake vacuum` deletes what a killed load left behind"
+        ),
+    };
+    error.context(full).found(found).hint(hint)
+}
+
+fn names(tables: &[&StagedTable]) -> String {
+    tables.iter().map(|table| format!("`{}`", table.table.name)).collect::<Vec<_>>().join(", ")
+}

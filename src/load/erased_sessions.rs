@@ -1,0 +1,119 @@
+//! Drops rows and rejects that name only a session of an erased person, once all sessions of a load
+//! are known.
+
+use std::collections::{BTreeMap, HashSet};
+
+use polars::prelude::*;
+use wabalake_data::tables::{SESSION_KEY, sessions, text_key};
+
+use super::erased::{ErasedSessions, SESSION_ID, USER_PHONE};
+use super::reject::SESSION;
+use super::staged::{StagedLoad, StagedTable};
+use super::staged_columns::ORIGIN;
+use crate::error::Result;
+use crate::lake::keep_out::KeepOut;
+use crate::lake::{Lake, rejects};
+
+/// Drops staged rows that were read before their session was known to be an erased person's.
+pub(crate) fn follow_sessions(
+    lake: &Lake,
+    staged: &mut StagedLoad,
+    keep_out: &KeepOut,
+) -> Result<()> {
+    let mut found = ErasedSessions::default();
+    for table in &mut staged.tables {
+        found.extend(std::mem::take(&mut table.left_sessions));
+    }
+    let ErasedSessions { mut own, mut named } = found;
+    named.retain(|session| !own.contains(session));
+    drop_others(lake, staged, keep_out, &mut named)?;
+    own.extend(named);
+    if !own.is_empty() {
+        for table in &mut staged.tables {
+            leave_out(table, &own)?;
+        }
+    }
+    staged.kept_out_sessions = own;
+    Ok(())
+}
+
+/// Removes from `named` the sessions that belong to another person, in the load or in the lake.
+fn drop_others(
+    lake: &Lake,
+    staged: &StagedLoad,
+    keep_out: &KeepOut,
+    named: &mut HashSet<String>,
+) -> Result<()> {
+    const COLUMNS: [&str; 2] = [SESSION_ID, USER_PHONE];
+    if named.is_empty() {
+        return Ok(());
+    }
+    let hashes: HashSet<i64> = named.iter().map(|session| text_key(session)).collect();
+    let mut drop = |rows: DataFrame| -> Result<()> {
+        let phones = rows.column(USER_PHONE)?.str()?.iter();
+        for (session, phone) in rows.column(SESSION_ID)?.str()?.iter().zip(phones) {
+            if let (Some(session), Some(phone)) = (session, phone)
+                && named.contains(session)
+                && !keep_out.has_person(phone)
+            {
+                named.remove(session);
+            }
+        }
+        Ok(())
+    };
+    for table in staged.tables.iter().filter(|table| table.table.name == sessions::NAME) {
+        for day in table.rows.days() {
+            table.rows.read(day, Some(&COLUMNS), &mut drop)?;
+        }
+    }
+    let snapshot = lake.snapshot(&sessions::TABLE)?;
+    for file in &snapshot.files {
+        if snapshot.integers(file, SESSION_KEY)?.iter().any(|key| hashes.contains(key)) {
+            let rows = snapshot.scan_files(&[file])?.select(COLUMNS.map(col));
+            drop(rows.collect()?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops rows and rejects of a table that name one of the sessions and no person.
+fn leave_out(table: &mut StagedTable, sessions: &HashSet<String>) -> Result<()> {
+    let is_theirs = |session: Option<&str>| session.is_some_and(|id| sessions.contains(id));
+    if [SESSION_ID, USER_PHONE].iter().any(|name| table.table.position(name).is_none()) {
+        return Ok(());
+    }
+    let mut left: BTreeMap<i32, u64> = BTreeMap::new();
+    table.rows.retain(|_, rows| {
+        let named = rows.column(SESSION_ID)?.str()?.iter();
+        let phones = rows.column(USER_PHONE)?.str()?.iter();
+        let origins = rows.column(ORIGIN)?.i32()?.iter();
+        let stays = named.zip(phones).zip(origins).map(|((session, phone), origin)| {
+            let goes = phone.is_none() && is_theirs(session);
+            *left.entry(origin.unwrap_or_default()).or_default() += u64::from(goes);
+            !goes
+        });
+        Ok(stays.collect())
+    })?;
+    let mut rejects: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    table.rejects.retain(|origin, rows| {
+        let records = rows.column(rejects::RECORD)?.i64()?.iter();
+        let named = rows.column(SESSION)?.str()?.iter();
+        let stays = records.zip(named).map(|(record, session)| {
+            let goes = is_theirs(session);
+            if goes {
+                rejects.entry(origin).or_default().extend(record);
+            }
+            !goes
+        });
+        Ok(stays.collect())
+    })?;
+    for (origin, file) in (1..).zip(&mut table.files) {
+        let records = rejects.remove(&origin).unwrap_or_default();
+        let report = &mut file.report;
+        report.rows_kept_out += left.get(&origin).copied().unwrap_or(0) + records.len() as u64;
+        report.rows_rejected -= records.len() as u64;
+        let went = |record| i64::try_from(record).is_ok_and(|record| records.contains(&record));
+        report.first_rejects.retain(|reject| !went(reject.record));
+    }
+    Ok(())
+}

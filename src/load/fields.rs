@@ -1,0 +1,102 @@
+//! Splits a record of a CSV file into fields.
+
+/// Returns the offset of the quote that closes a quoted field whose text begins at `at`. A doubled
+/// quote is text.
+pub(super) fn closing_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let quote = at + memchr::memchr(b'"', &bytes[at..])?;
+        if bytes.get(quote + 1) != Some(&b'"') {
+            return Some(quote);
+        }
+        at = quote + 2;
+    }
+}
+
+/// Counts the fields of a record.
+pub(crate) fn count_fields(record: &[u8], delimiter: u8) -> usize {
+    let mut fields = 1;
+    let mut at = 0;
+    while let Some(stop) = memchr::memchr2(b'"', delimiter, &record[at..]).map(|stop| at + stop) {
+        at = stop + 1;
+        if record[stop] == delimiter {
+            fields += 1;
+        } else if stop == 0 || record[stop - 1] == delimiter {
+            at = closing_quote(record, at).map_or(record.len(), |close| close + 1);
+        }
+    }
+    fields
+}
+
+/// A parser of one record. Holds the buffer of unquoted text.
+pub(crate) struct Fields {
+    pub(super) reader: csv_core::Reader,
+    text: Vec<u8>,
+    pub(super) ends: Vec<usize>,
+}
+
+impl Fields {
+    pub(crate) fn new(delimiter: u8) -> Self {
+        // A record is passed as a whole, so no byte of UTF-8 terminates it. With the wrong
+        // delimiter, which is tried on headers, a line end may stand outside quotes.
+        let reader = csv_core::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .terminator(csv_core::Terminator::Any(0xFF))
+            .build();
+        Self { reader, text: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Parses the fields of a record that is valid UTF-8.
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        record: &'a str,
+        quoted: bool,
+        delimiter: u8,
+        fields: &mut Vec<&'a str>,
+    ) {
+        fields.clear();
+        if !quoted {
+            let mut start = 0;
+            for end in memchr::memchr_iter(delimiter, record.as_bytes()) {
+                fields.push(&record[start..end]);
+                start = end + 1;
+            }
+            fields.push(&record[start..]);
+            return;
+        }
+        self.unquote(record.as_bytes(), delimiter);
+        let text = std::str::from_utf8(&self.text).unwrap_or_default();
+        let mut start = 0;
+        for end in &self.ends {
+            fields.push(&text[start..*end]);
+            start = *end;
+        }
+    }
+
+    fn unquote(&mut self, record: &[u8], delimiter: u8) {
+        self.reader.reset();
+        self.text.resize(record.len() + 1, 0);
+        // At most one field more than delimiters.
+        self.ends.resize(memchr::memchr_iter(delimiter, record).count() + 2, 0);
+        let (mut read, mut written, mut fields) = (0, 0, 0);
+        // The second call, with no input, ends the record.
+        for _ in 0..2 {
+            let (_, i, o, e) = self.reader.read_record(
+                &record[read..],
+                &mut self.text[written..],
+                &mut self.ends[fields..],
+            );
+            (read, written, fields) = (read + i, written + o, fields + e);
+        }
+        self.text.truncate(written);
+        self.ends.truncate(fields);
+    }
+}
+
+/// Writes a field of a CSV file, quoted if necessary.
+pub(crate) fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
+}

@@ -1,0 +1,94 @@
+//! Detects the file format of a source: CSV, spreadsheet or JSON. The only module that knows all
+//! formats.
+
+use wabalake_data::cells::DecimalMark;
+use wabalake_data::tables::meta_points;
+
+use super::header::Header;
+use super::json::{self, Shape};
+use super::options::Options;
+use super::reader::Reader;
+use super::sheet::{self, Sheet};
+use super::source::{Source, Survey};
+use super::{csv, foreign};
+use crate::error::Result;
+
+/// The format of a file, with what its reader needs.
+#[derive(Clone, Debug)]
+pub(crate) enum FileFormat {
+    /// Text with a delimiter, and the lines above its header.
+    Csv(csv::Preamble),
+    /// One sheet of a spreadsheet.
+    Sheet(Sheet),
+    /// JSON, with the renames of its keys.
+    Json(Shape, Vec<(String, String)>),
+}
+
+impl FileFormat {
+    /// Detects the format of a source and reads its header.
+    pub(crate) fn read(
+        source: &Source,
+        survey: &Survey,
+        options: &Options,
+    ) -> Result<(Self, Header)> {
+        let (format, mut header) = Self::find(source, survey, options)?;
+        header.spell(options.date_order, options.decimal);
+        match format {
+            Self::Csv(_) => {}
+            Self::Sheet(_) => header.with_numbers(),
+            Self::Json(..) => {
+                header.with_numbers();
+                header.language = Some(DecimalMark::Point);
+            }
+        }
+        Ok((format, header))
+    }
+
+    fn find(source: &Source, survey: &Survey, options: &Options) -> Result<(Self, Header)> {
+        if source.is_workbook {
+            let (sheet, header) = sheet::header(source, options)?;
+            return Ok((Self::Sheet(sheet), header));
+        }
+        foreign::refuse(source, survey)?;
+        if let Some(shape) = json::shape(source, survey, options)? {
+            let header = match shape {
+                Shape::Objects => json::header(source, survey, options)?,
+                Shape::Responses => json::header_of(source, &meta_points::TABLE)?,
+            };
+            return Ok((Self::Json(shape, options.renames.clone()), header));
+        }
+        let (above, header) = csv::header(source, survey, options)?;
+        Ok((Self::Csv(above), header))
+    }
+
+    /// Returns the number of non-empty lines or rows above the header.
+    pub(crate) fn above(&self) -> u64 {
+        match self {
+            Self::Csv(above) => above.passed as u64,
+            Self::Sheet(sheet) => sheet.above as u64,
+            Self::Json(..) => 0,
+        }
+    }
+
+    /// Returns the name of the sheet, for a spreadsheet.
+    pub(crate) fn sheet(&self) -> Option<&str> {
+        match self {
+            Self::Sheet(sheet) => Some(&sheet.name),
+            _ => None,
+        }
+    }
+
+    /// Opens a reader that starts at the first record.
+    pub(crate) fn reader<'s>(
+        &self,
+        source: &'s Source,
+        survey: &Survey,
+        header: &Header,
+    ) -> Result<Box<dyn Reader + 's>> {
+        match self {
+            Self::Csv(above) => csv::reader(source, survey, *above, header),
+            Self::Sheet(sheet) => Ok(sheet::reader(source, survey, sheet, header)),
+            Self::Json(shape, renames) => json::reader(source, survey, *shape, header, renames),
+        }
+    }
+}

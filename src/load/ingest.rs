@@ -1,0 +1,347 @@
+//! Reads all files of a load into typed rows by day, before anything is committed.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Mutex, mpsc};
+
+use polars::prelude::*;
+use rayon::prelude::*;
+use wabalake_data::cells::phone::{Phones, dialling_code};
+use wabalake_data::tables::ad_spend::EXPORTED_ON;
+use wabalake_data::{TABLES, Table};
+
+use super::buckets::{DayBuckets, Overflow};
+use super::chunk::Chunk;
+use super::chunk_parser::{ChunkParser, ParsedChunk};
+use super::erased::ErasedSessions;
+use super::erased_sessions::follow_sessions;
+use super::file_format::FileFormat;
+use super::header::Header;
+use super::key_days::KeyDays;
+use super::options::Options;
+use super::pending::PendingChunks;
+use super::progress::Progress;
+use super::reject::frame;
+use super::report::{FileReport, RejectReport, SkippedFile};
+use super::source::{Source, Survey};
+use super::spelling::Ballots;
+use super::staged::{StagedExport, StagedLoad, StagedTable};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::lake::keep_out::KeepOut;
+
+/// The version of the loader, part of a file's id. Raised when the same bytes would load as other
+/// rows.
+const LOADER_VERSION: u32 = 2;
+
+/// Reads files. Those that the lake already has are only hashed.
+pub(crate) fn stage(
+    sources: &[Source],
+    lake: &Lake,
+    scratch: &Path,
+    options: &Options,
+) -> Result<StagedLoad> {
+    let mut surveyed = Vec::new();
+    let mut skipped = Vec::new();
+    let surveys: Vec<Result<Survey>> = sources.par_iter().map(Source::survey).collect();
+    for (source, survey) in sources.iter().zip(surveys) {
+        let read = survey.and_then(|survey| {
+            let (format, header) = FileFormat::read(source, &survey, options)?;
+            Ok((source, survey, format, header))
+        });
+        match read.map_err(|error| source.explain(error)) {
+            Ok(read) => surveyed.push(read),
+            Err(error) if source.is_skipped(&error) => {
+                skipped.push(SkippedFile::of_error(&source.name, &error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let tables: HashSet<&str> = surveyed.iter().map(|(.., header)| header.table.name).collect();
+    let budget = options.memory / tables.len().max(1);
+
+    let keep_out = lake.keep_out()?;
+    let mut staged = StagedLoad {
+        tables: Vec::new(),
+        loaded: Vec::new(),
+        skipped,
+        kept_out_sessions: HashSet::new(),
+    };
+    let mut seen = HashSet::new();
+    let mut loaded_from = Vec::new();
+    // Shared, because its cache of persons serves all files.
+    let home = options.default_country.and_then(dialling_code);
+    let phones = Phones::with_default_code(home.as_deref());
+    for (place, (source, survey, format, header)) in surveyed.into_iter().enumerate() {
+        check_exported_on(source, &header, options)?;
+        let file_id = file_id(&survey, &format, &header, options);
+        let report = FileReport {
+            file: source.name.clone(),
+            sheet: format.sheet().map(str::to_owned),
+            table: header.table.name,
+            file_id: file_id.clone(),
+            encoding: survey.encoding.name(),
+            delimiter: char::from(header.delimiter),
+            bytes: survey.bytes,
+            records_above_header: format.above(),
+            unknown_columns: header.unknown.clone(),
+            ..FileReport::default()
+        };
+        if !seen.insert(file_id.clone()) || lake.is_loaded(header.table, &file_id)? {
+            staged.loaded.push((place, FileReport { already_loaded: true, ..report }));
+            continue;
+        }
+        let at = match staged.tables.iter().position(|t| t.table == header.table) {
+            Some(at) => at,
+            None => {
+                staged.tables.push(StagedTable {
+                    table: header.table,
+                    rows: DayBuckets::new(scratch, budget)?,
+                    keys: header.table.key_hash().map(|_| KeyDays::new(scratch)).transpose()?,
+                    rejects: DayBuckets::new(scratch, budget / 8)?,
+                    left_sessions: ErasedSessions::default(),
+                    files: Vec::new(),
+                });
+                staged.tables.len() - 1
+            }
+        };
+        let is_named = source.is_named;
+        let file = StagedExport {
+            place,
+            report,
+            header,
+            corrected: Vec::new(),
+            is_named,
+            is_unrecognised: false,
+        };
+        let from = (source, &survey, &format);
+        let people = (&phones, keep_out.as_ref());
+        let read = read_file(from, file, &mut staged.tables[at], people, (scratch, options));
+        match read.map_err(|error| source.explain(error)) {
+            Err(error) if error.is_no_export() && !source.is_named => {
+                staged.skipped.push(SkippedFile::of_error(&source.name, &error));
+            }
+            read => {
+                read?;
+                loaded_from.push(source);
+            }
+        }
+    }
+    // All of them at the end: one may have grown while others were read.
+    for source in loaded_from {
+        source.check_unchanged()?;
+    }
+    if let Some(keep_out) = &keep_out {
+        follow_sessions(lake, &mut staged, keep_out)?;
+    }
+    Ok(staged)
+}
+
+/// Refuses `--exported-on` for a table that does not store that date.
+fn check_exported_on(source: &Source, header: &Header, options: &Options) -> Result<()> {
+    let holds = |table: &Table| table.columns.iter().any(|column| column.name == EXPORTED_ON);
+    if options.exported_on.is_none() || holds(header.table) {
+        return Ok(());
+    }
+    let (file, table) = (&source.name, header.table.name);
+    let holding = TABLES.iter().filter(|table| holds(table)).map(|table| table.name);
+    let holding = holding.collect::<Vec<_>>().join(", ");
+    Err(Error::usage(format!("`{file}` is for {table}, which have no export date")).hint(format!(
+        "use `--exported-on` only with files for {holding}, load the others without it"
+    )))
+}
+
+/// Returns the id of a file: a hash of its content and of the options that change how it is read,
+/// such as the time zone and renames.
+fn file_id(survey: &Survey, format: &FileFormat, header: &Header, options: &Options) -> String {
+    let table = header.table;
+    let zone = if table.stamps_are_utc { "UTC" } else { options.source_timezone_of(table).name() };
+    let mut renames = options.renames.clone();
+    renames.sort();
+    let mut read_as = format!("{} {zone} {renames:?} {LOADER_VERSION}", table.name);
+    if options.date_order.is_some() || options.decimal.is_some() {
+        let (order, mark) = (options.date_order, options.decimal);
+        // Writing to a String does not fail.
+        let _ = write!(read_as, " {order:?} {mark:?} ");
+    }
+    if let Some(sheet) = format.sheet() {
+        read_as.push_str(sheet);
+    }
+    if let Some(date) = options.exported_on {
+        read_as = format!("{read_as} exported on {date}");
+    }
+    if let Some(country) = options.default_country_of(table) {
+        read_as.push_str(" numbers of ");
+        read_as.push_str(country);
+    }
+    let salt = xxhash_rust::xxh3::xxh3_64(read_as.as_bytes());
+    let name = xxhash_rust::xxh3::xxh3_128_with_seed(&survey.hash.to_le_bytes(), salt);
+    format!("{name:032x}")
+}
+
+/// Reads one file. Records whose spelling is ambiguous wait until all cells are seen and are parsed
+/// then.
+fn read_file(
+    (source, survey, format): (&Source, &Survey, &FileFormat),
+    file: StagedExport,
+    into: &mut StagedTable,
+    (phones, keep_out): (&Phones, Option<&KeepOut>),
+    (scratch, options): (&Path, &Options),
+) -> Result<()> {
+    let origin = i32::try_from(into.files.len() + 1).unwrap_or(i32::MAX);
+    let header = file.header.clone();
+    let zone = options.source_timezone_of(header.table);
+    let progress = Progress::bytes(&source.name, survey.bytes, options.quiet);
+    let sink = Mutex::new(RowSink {
+        file,
+        origin,
+        into,
+        ballots: Ballots::default(),
+        waiting: PendingChunks::new(scratch),
+        fault: None,
+    });
+    let parser_of = |header| {
+        let parser = ChunkParser::new(header, zone, origin, phones);
+        parser.exported_on(options.exported_on).keeping_out(keep_out)
+    };
+
+    let mut reader = format.reader(source, survey, &header)?;
+    parse_all(&mut || reader.next_chunk(), &|| parser_of(&header), &sink, &progress)?;
+    let mut sink = sink.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    sink.file.report.unknown_columns.extend(reader.unknown_columns());
+    sink.file.report.measures_at_fault = reader.unreadable_measures();
+    sink.file.is_unrecognised = reader.recognised_nothing();
+    drop(reader);
+
+    let waiting = std::mem::replace(&mut sink.waiting, PendingChunks::new(scratch));
+    if sink.fault.is_none() && !waiting.is_empty() {
+        let spellings = sink.ballots.settle(&source.name, &header)?;
+        let spelled = Header { spellings, ..header.clone() };
+        let mut waited = waiting.read()?;
+        let rest = Mutex::new(sink);
+        parse_all(&mut || waited.next_chunk(), &|| parser_of(&spelled), &rest, &progress)?;
+        sink = rest.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
+    }
+    sink.finish()
+}
+
+/// Parses chunks of records on all cores; this thread reads the next chunks.
+fn parse_all<'h>(
+    next: &mut dyn FnMut() -> Result<Option<Chunk>>,
+    parser: &(dyn Fn() -> ChunkParser<'h> + Sync),
+    sink: &Mutex<RowSink<'_>>,
+    progress: &Progress,
+) -> Result<()> {
+    let (sender, receiver) = mpsc::sync_channel::<Chunk>(2);
+    let receiver = Mutex::new(receiver);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut parser = parser();
+                loop {
+                    let chunk = receiver.lock().ok().and_then(|chunks| chunks.recv().ok());
+                    let Some(chunk) = chunk else { break };
+                    parser.parse_chunk(&chunk, &mut |parsed| {
+                        let overflows = sink.lock().map(|mut sink| sink.take(parsed));
+                        // Written without a lock, so that other threads go on.
+                        for overflow in overflows.into_iter().flatten() {
+                            let written = overflow.write();
+                            if let (Err(e), Ok(mut sink)) = (written, sink.lock()) {
+                                sink.fault.get_or_insert(e);
+                            }
+                        }
+                    });
+                    progress.advance(chunk.read);
+                }
+            });
+        }
+        // Dropped on every return, which ends the other threads.
+        let sender = sender;
+        while let Some(chunk) = next()? {
+            let stopped = sink.lock().map_or(true, |sink| sink.fault.is_some());
+            if stopped || sender.send(chunk).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The approximate size of a row made by spreading a record over several days.
+const ROW_BYTES: usize = 50;
+
+/// Receives the parsed chunks of one file.
+struct RowSink<'t> {
+    file: StagedExport,
+    origin: i32,
+    into: &'t mut StagedTable,
+    /// Evidence in the file's cells for how its columns are written.
+    ballots: Ballots,
+    waiting: PendingChunks,
+    fault: Option<Error>,
+}
+
+impl RowSink<'_> {
+    const FIRST_REJECTS: usize = 5;
+
+    fn take(&mut self, parsed: PolarsResult<ParsedChunk>) -> Vec<Overflow> {
+        if self.fault.is_none() {
+            self.fault = self.try_take(parsed).err();
+        }
+        let StagedTable { rows, rejects, .. } = &mut *self.into;
+        rows.overflow().into_iter().chain(rejects.overflow()).collect()
+    }
+
+    fn try_take(&mut self, parsed: PolarsResult<ParsedChunk>) -> Result<()> {
+        let parsed = parsed?;
+        self.ballots.add(&parsed.ballots);
+        if let Some(waiting) = parsed.waiting {
+            self.waiting.add(waiting)?;
+        }
+        let report = &mut self.file.report;
+        report.rows_read += parsed.records;
+        report.rows_with_sentinel += parsed.sentinels;
+        report.rows_rejected += parsed.rejects.len() as u64;
+        report.rows_left_out += parsed.left_out;
+        report.rows_kept_out += parsed.kept_out;
+        report.rows_repeated_header += parsed.headers;
+        report.rows_spread += parsed.spread;
+        self.file.corrected.extend(parsed.corrected);
+        self.into.left_sessions.extend(parsed.left_sessions);
+        if !parsed.rejects.is_empty() {
+            let first = parsed.rejects.iter().map(|reject| RejectReport {
+                record: reject.record,
+                line: reject.line,
+                column: reject.column,
+                reason: reject.reason.clone(),
+            });
+            report.first_rejects.extend(first);
+            report.first_rejects.sort_by_key(|reject| reject.record);
+            report.first_rejects.truncate(Self::FIRST_REJECTS);
+            let bytes = parsed.rejects.iter().map(|reject| reject.raw.len() + 100).sum();
+            self.into.rejects.add(self.origin, frame(parsed.rejects)?, bytes);
+        }
+        // Rows take about twice the bytes of their chunk: each text has a view of 16 bytes.
+        let rows: usize = parsed.days.values().map(DataFrame::height).sum();
+        let all_bytes =
+            2 * parsed.bytes.max(ROW_BYTES * usize::try_from(parsed.spread).unwrap_or(0));
+        for (day, part) in parsed.days {
+            let bytes = all_bytes * part.height() / rows.max(1);
+            if let (Some(keys), Some(hash)) = (&mut self.into.keys, self.into.table.key_hash()) {
+                keys.add(day, &part, hash)?;
+            }
+            self.into.rows.add(day, part, bytes);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.into.files.push(self.file);
+        Ok(())
+    }
+}

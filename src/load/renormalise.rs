@@ -1,0 +1,184 @@
+//! Normalises persons of rows in the lake again, by the current phone rules.
+//!
+//! ```text
+//! stored user_phone      country  user_phone       why
+//! 541123456789           AR       5491123456789    mobile numbers of Argentina have a 9
+//! U+202A 573005550101    null     573005550101     an invisible mark is not a digit
+//! BR.1a2b…, 30 bytes     null     BR.1a2b3c…       it was truncated; another column has all of it
+//! 573005550101           CO       –                unchanged
+//! ```
+//!
+//! A day's rows are normalised before they are merged with new rows, so two spellings of a number
+//! are one person, and no row is stored twice.
+
+use polars::prelude::*;
+use wabalake_data::Table;
+use wabalake_data::cells::phone::{self, Person, is_user_id};
+use wabalake_data::tables::{USER_PHONE_VALID, messages, sessions, text_key};
+
+use super::key_hash::row_key_hashes;
+
+/// Length to which user ids were truncated, in bytes.
+const CUT: usize = 30;
+
+/// Normalises `user_phone` of rows of [`Table::stored`], and the columns derived from it. Returns a
+/// mask of the rows that changed, if any did.
+pub(crate) fn renormalise(
+    table: &Table,
+    mut rows: DataFrame,
+) -> PolarsResult<(DataFrame, Option<BooleanChunked>)> {
+    if table.position(sessions::USER_PHONE).is_none() {
+        return Ok((rows, None));
+    }
+    let before = rows.column(sessions::USER_PHONE)?.str()?.clone();
+    // Consecutive rows often have the same person.
+    let mut known: PlHashMap<&str, Option<Person>> = PlHashMap::default();
+    let mut now: Vec<(usize, Person)> = Vec::new();
+    let raw: Vec<&StringChunked> = [sessions::USER_CELLPHONE, messages::FROM, messages::TO]
+        .iter()
+        .filter_map(|name| rows.column(name).and_then(Column::str).ok())
+        .collect();
+    for (row, phone) in before.iter().enumerate() {
+        let Some(phone) = phone else { continue };
+        if phone.len() == CUT && is_user_id(phone) {
+            let whole = raw
+                .iter()
+                .filter_map(|cells| cells.get(row))
+                .find(|cell| cell.len() > CUT && cell.starts_with(phone) && is_user_id(cell));
+            now.extend(whole.and_then(Person::of_user_id).map(|person| (row, person)));
+            continue;
+        }
+        if phone::is_current(phone) {
+            continue;
+        }
+        let person = known.entry(phone).or_insert_with(|| phone::renormalise(phone));
+        now.extend(person.clone().map(|person| (row, person)));
+    }
+    if now.is_empty() {
+        return Ok((rows, None));
+    }
+    let mut phones: Vec<Option<&str>> = before.iter().collect();
+    let mut valid: Vec<Option<bool>> = rows.column(USER_PHONE_VALID)?.bool()?.iter().collect();
+    let mut changed = vec![false; rows.height()];
+    for (row, person) in &now {
+        phones[*row] = Some(person.phone());
+        valid[*row] = Some(person.valid);
+        changed[*row] = true;
+    }
+    if table.position(sessions::COUNTRY).is_some() {
+        let old = rows.column(sessions::COUNTRY)?.str()?.clone();
+        let mut countries: Vec<Option<&str>> = old.iter().collect();
+        for (row, person) in &now {
+            countries[*row] = person.country.or(countries[*row]);
+        }
+        rows.with_column(Column::new(sessions::COUNTRY.into(), countries))?;
+    }
+    for (hash, _) in table.hashes.iter().filter(|(_, of)| *of == sessions::USER_PHONE) {
+        let hashes: Vec<Option<i64>> = phones.iter().map(|phone| phone.map(text_key)).collect();
+        rows.with_column(Column::new((*hash).into(), hashes))?;
+    }
+    rows.with_column(Column::new(sessions::USER_PHONE.into(), phones))?;
+    rows.with_column(Column::new(USER_PHONE_VALID.into(), valid))?;
+    if let Some(whole_key) = table.whole_key {
+        let hashes = row_key_hashes(table, &rows)?;
+        rows.with_column(Column::new(whole_key.into(), hashes))?;
+    }
+    Ok((rows, Some(changed.into_iter().map(Some).collect())))
+}
+
+/// Returns `true` if the key contains the person and not the time, so that normalising may change
+/// it.
+pub(crate) fn has_person_in_key(table: &Table) -> bool {
+    table.whole_key.is_some() && table.key.contains(&sessions::USER_PHONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use wabalake_data::tables::{TAG_KEY, USER_KEY, ad_spend, audience_tags, deployments};
+
+    use super::*;
+
+    /// Rows that have only a person.
+    fn rows(table: &Table, people: &[(&str, bool, Option<&str>)]) -> DataFrame {
+        let column = |(name, kind): (&PlSmallStr, &DataType)| match name.as_str() {
+            sessions::USER_PHONE => {
+                Column::new(name.clone(), people.iter().map(|p| p.0).collect::<Vec<_>>())
+            }
+            USER_PHONE_VALID => {
+                Column::new(name.clone(), people.iter().map(|p| p.1).collect::<Vec<_>>())
+            }
+            sessions::COUNTRY => {
+                Column::new(name.clone(), people.iter().map(|p| p.2).collect::<Vec<_>>())
+            }
+            USER_KEY => {
+                Column::new(name.clone(), people.iter().map(|p| text_key(p.0)).collect::<Vec<_>>())
+            }
+            _ => Column::full_null(name.clone(), people.len(), kind),
+        };
+        let columns = table.stored().iter().map(column).collect();
+        DataFrame::new(people.len(), columns).unwrap()
+    }
+
+    #[test]
+    fn example_of_the_module_docs() {
+        let before = rows(
+            &deployments::TABLE,
+            &[
+                ("541123456789", true, Some("AR")),
+                ("\u{202a}573005550101", false, None),
+                ("573005550101", true, Some("CO")),
+                ("5.73006E11", false, Some("CO")),
+            ],
+        );
+        let (now, changed) = renormalise(&deployments::TABLE, before.clone()).unwrap();
+        let changed: Vec<bool> = changed.unwrap().iter().flatten().collect();
+        assert_eq!(changed, [true, true, false, false]);
+        let text = |name: &str| {
+            now.column(name).unwrap().str().unwrap().iter().map(|t| t.map(str::to_owned)).collect()
+        };
+        let phones: Vec<Option<String>> = text(sessions::USER_PHONE);
+        let expected = ["5491123456789", "573005550101", "573005550101", "5.73006E11"];
+        assert_eq!(phones, expected.map(|phone| Some(phone.to_owned())));
+        let countries: Vec<Option<String>> = text(sessions::COUNTRY);
+        assert_eq!(countries, ["AR", "CO", "CO", "CO"].map(|code| Some(code.to_owned())));
+        let keys: Vec<i64> =
+            now.column(USER_KEY).unwrap().i64().unwrap().iter().flatten().collect();
+        assert_eq!(keys, expected.map(text_key));
+        let valid = now.column(USER_PHONE_VALID).unwrap().bool().unwrap();
+        assert_eq!(valid.iter().flatten().collect::<Vec<_>>(), [true, true, true, false]);
+        assert_eq!(now.schema(), before.schema());
+        let (again, changed) = renormalise(&deployments::TABLE, now.clone()).unwrap();
+        assert!(changed.is_none() && again.equals_missing(&now));
+    }
+
+    #[test]
+    fn a_truncated_user_id_is_restored_from_another_column() {
+        let whole = ["A", "B"].map(|last| format!("BR.{}{last}", "1a2b3c4d".repeat(5)));
+        let cut = &whole[0][..CUT];
+        let table = &deployments::TABLE;
+        let mut before = rows(table, &[(cut, false, None), (cut, false, None), (cut, false, None)]);
+        let raw = [Some(whole[0].as_str()), Some(&whole[1]), None];
+        before.with_column(Column::new(sessions::USER_CELLPHONE.into(), raw)).unwrap();
+        let (now, _) = renormalise(table, before).unwrap();
+        let text = |name: &str, row| now.column(name).unwrap().str().unwrap().get(row);
+        assert_eq!(text(sessions::USER_PHONE, 0), Some(whole[0].as_str()));
+        assert_eq!(text(sessions::USER_PHONE, 1), Some(whole[1].as_str()));
+        assert_eq!(text(sessions::USER_PHONE, 2), Some(cut), "no column has all of it");
+        assert_eq!(text(sessions::COUNTRY, 0), Some("BR"));
+    }
+
+    #[test]
+    fn the_hash_of_the_whole_key_is_updated() {
+        let one = rows(&audience_tags::TABLE, &[("22997123456", false, None)]);
+        let other = rows(&audience_tags::TABLE, &[("2290197123456", true, None)]);
+        let (one, changed) = renormalise(&audience_tags::TABLE, one).unwrap();
+        assert!(changed.is_some());
+        let key = row_key_hashes(&audience_tags::TABLE, &other).unwrap();
+        let found = one.column(TAG_KEY).unwrap().i64().unwrap().get(0);
+        assert_eq!(found, Some(key[0]));
+        let spend = rows(&ad_spend::TABLE, &[("", false, None)]);
+        assert!(renormalise(&ad_spend::TABLE, spend).unwrap().1.is_none());
+        assert!(has_person_in_key(&audience_tags::TABLE));
+        assert!(!has_person_in_key(&deployments::TABLE), "its key contains the time");
+    }
+}
