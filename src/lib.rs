@@ -26,6 +26,7 @@
 //! | [`load`] | exports to rows: file formats, header detection, rejects, merge by key |
 //! | [`lake`] | Delta tables: snapshots, commits, history, check, undo, compact, vacuum, erase |
 //! | [`run`] | runs queries: Polars, Spark Connect, users' own SQL |
+//! | [`marts`] | stored answers of queries: definition, inputs, whether they are up to date |
 //! | [`nightly`] | the scheduled run: loads the inbox, refreshes the marts that changed |
 //! | [`render`] | output formats, one file each |
 //! | [`report`] | the HTML page: sections, charts, escaping |
@@ -44,6 +45,7 @@ pub mod error;
 pub mod files;
 pub mod lake;
 pub mod load;
+pub mod marts;
 pub mod nightly;
 pub mod render;
 pub mod report;

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
 use crate::lake::erase::{self, Erased};
-use crate::lake::runs::{self, Outcome};
+use crate::lake::runs::{self, RunOutcome};
 use crate::nightly::RunLock;
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -144,7 +144,7 @@ impl Options {
             }
         })?;
         if !erased.is_nothing() {
-            lake.log_run(&runs::Run::new("erase", Outcome::Done, started))?;
+            lake.log_run(&runs::Run::new("erase", RunOutcome::Done, started))?;
         }
         Ok(erased)
     }

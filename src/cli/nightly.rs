@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::error::{Details, Error, Result};
 use crate::files::Access;
 use crate::lake::AsOf;
-use crate::nightly::{self, Report, metrics, night};
+use crate::nightly::{self, RunReport, metrics};
 use crate::render::visible;
 use crate::report;
 
@@ -133,7 +133,7 @@ fn failed(error: Error, config: &Config, dry_run: bool) -> Error {
 }
 
 /// Returns an error if files, marts or the page failed. It follows the printed report.
-fn incomplete(report: &Report) -> Option<Error> {
+fn incomplete(report: &RunReport) -> Option<Error> {
     let (files, marts) = (report.inbox.failed.len(), report.failed_marts.len());
     let count = |count: usize, what: &str| (count > 0).then(|| counted(count as u64, what));
     let pages = usize::from(report.failed_page.is_some());
@@ -146,7 +146,7 @@ fn incomplete(report: &Report) -> Option<Error> {
 }
 
 /// Formats the report for a person.
-fn text(report: &Report) -> String {
+fn text(report: &RunReport) -> String {
     let mut text = String::new();
     if let Some(died) = report.crashed_before {
         let _ = writeln!(text, "the run of {} crashed", timestamp(died));

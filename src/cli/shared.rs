@@ -25,12 +25,12 @@ pub(super) struct LakeOption {
 impl LakeOption {
     /// Opens the lake, which must exist, and sets the umask of its settings.
     pub(super) fn open(&self) -> Result<Lake> {
-        with_umask(Lake::open(&self.lake)?.warning(|what| warn(what, None)))
+        with_umask(Lake::open(&self.lake)?.with_warnings(|what| warn(what, None)))
     }
 
     /// Opens the lake, or creates it, and sets the umask of its settings.
     pub(super) fn create(&self) -> Result<Lake> {
-        with_umask(Lake::create(&self.lake)?.warning(|what| warn(what, None)))
+        with_umask(Lake::create(&self.lake)?.with_warnings(|what| warn(what, None)))
     }
 
     /// Returns the path as it was given.

@@ -62,7 +62,7 @@ impl Run for Options {
 }
 
 /// Lists the first ten skipped files, and counts the others.
-fn report_skipped(skipped: &[(PathBuf, Why)]) {
+fn report_skipped(skipped: &[(PathBuf, SkipReason)]) {
     const LISTED: usize = 10;
     for (path, why) in skipped.iter().take(LISTED) {
         to_stderr(&format!("skipped: {}: {}\n", shown_path(path), why.text()));

@@ -239,7 +239,7 @@ impl Resolutions {
                 session: None,
                 place: None,
             };
-            let origin = rejects::Origin {
+            let origin = rejects::RejectOrigin {
                 file_id: owner,
                 file: "",
                 kind,

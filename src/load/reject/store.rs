@@ -91,7 +91,7 @@ fn write(
         }
         for table in &staged.tables {
             for (origin, file) in (1..).zip(&table.files) {
-                let origin_of_file = rejects::Origin {
+                let origin_of_file = rejects::RejectOrigin {
                     file_id: &file.report.file_id,
                     file: &file.report.file,
                     kind: table.table.name,
