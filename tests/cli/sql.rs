@@ -1,6 +1,6 @@
 //! A person's own queries, in SQL: what they answer, and what is said where they cannot be.
 
-use super::support::{Desk, LOADED, Said};
+use crate::support::{Desk, LOADED, Said};
 
 /// Runs `wabalake sql` with a statement and further words.
 fn sql(statement: &str, words: &str) -> Said {

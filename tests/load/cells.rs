@@ -16,7 +16,7 @@ use wabalake_data::tables::{
     deployments, messages, sessions, text_key, variables,
 };
 
-use super::support::{Bench, Desk, Said};
+use crate::support::{Bench, Desk, Said};
 
 /// The tables with people in them.
 const WITH_PEOPLE: [&Table; 7] = [

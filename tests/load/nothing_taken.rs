@@ -10,8 +10,8 @@ use wabalake::load::{Options, Report, load};
 use wabalake::nightly::{self, night};
 use wabalake_data::tables::{audience_tags, sessions, table};
 
-use super::support::Desk;
-use super::support::{Bench, total};
+use crate::support::Desk;
+use crate::support::{Bench, total};
 
 const HEADER: &str = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
 const BAD: &str = "a1,soon,57,3005550101\na2,later,57,3005550102\n";

@@ -15,7 +15,7 @@ use wabalake::nightly::{self, night};
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
-use super::support::{self, Bench, Desk, Said, gz, passed_over};
+use crate::support::{self, Bench, Desk, Said, gz, passed_over};
 
 const TITLES: &str = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
 

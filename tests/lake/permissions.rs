@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::support::Desk;
+use crate::support::Desk;
 
 const SETTINGS: &str = "\
 [inbox]

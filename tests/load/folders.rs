@@ -8,7 +8,7 @@ use wabalake::load::{Options, Report, load};
 use wabalake_data::tables::{deployments, messages, sessions};
 use zip::write::SimpleFileOptions;
 
-use super::support::{self, Bench, Said, gz, passed_over};
+use crate::support::{self, Bench, Said, gz, passed_over};
 
 const SESSION: &str = "session_id,session_started_timestamp\n";
 const MESSAGE: &str = "whatsapp_id,created_at,message_direction\nm1,2025-06-01T10:00:00Z,false\n";

@@ -15,7 +15,7 @@ use wabalake::load::{self, Report, load};
 use wabalake_data::TABLES;
 use wabalake_data::tables::{conversions, sessions};
 
-use super::support::{Bench, Desk, files_below, stored, texts};
+use crate::support::{Bench, Desk, files_below, stored, texts};
 
 /// Who is erased, of the numbers that are plainly made up, and a part of the number that every way to
 /// write it in these exports has.

@@ -10,7 +10,7 @@ use wabalake::load::{Options, Report};
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
-use super::support::Bench;
+use crate::support::Bench;
 
 fn save(bench: &Bench, name: &str, book: &mut Workbook) -> PathBuf {
     bench.file(name, book.save_to_buffer().unwrap())

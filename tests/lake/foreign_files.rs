@@ -18,7 +18,7 @@ use wabalake::load::{Options as LoadOptions, load};
 use wabalake::nightly::{self, Mart, Sources, night};
 use wabalake_data::tables::sessions;
 
-use super::support::copy;
+use crate::support::copy;
 
 const SETTINGS: &str = "
 [inbox]

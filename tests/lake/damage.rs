@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wabalake::lake::Lake;
 use wabalake::load::{Options, load};
 
-use super::support::Desk;
+use crate::support::Desk;
 
 /// The only file below a folder whose name ends so.
 fn only(folder: &Path, end: &str) -> PathBuf {

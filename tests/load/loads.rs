@@ -12,7 +12,7 @@ use wabalake::load::{Options, load};
 use wabalake_data::tables::{Kind, audience_tags, deployments, messages, meta_points, sessions};
 use wabalake_data::{Column, TABLES, Table};
 
-use super::support::{Bench, archive, gz, total};
+use crate::support::{Bench, archive, gz, total};
 
 const SESSIONS: &str = "session_id,session_started_timestamp,session_finished_timestamp,\
                         session_status,user_country_code,user_cellphone\n";

@@ -8,7 +8,7 @@ use wabalake::load::{Options, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{closures, meta_points, table};
 
-use super::support::{Bench, total};
+use crate::support::{Bench, total};
 
 /// An event of a session's end.
 fn event(id: usize) -> Value {

@@ -13,7 +13,7 @@ use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::tables::{ad_spend, conversions, message_summaries, rates, sessions};
 
-use super::support::{Bench, Desk};
+use crate::support::{Bench, Desk};
 
 fn load_with(bench: &Bench, name: &str, text: &str, options: &Options) -> Result<Report, Error> {
     bench.load_with(&[bench.file(name, text)], options)

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use super::support::{Desk, Said};
+use crate::support::{Desk, Said};
 
 /// Some of what a terminal obeys or does not show.
 const PLANTED: &str =

@@ -15,7 +15,7 @@ use wabalake_queries::query::measures::{
 };
 use wabalake_sample::Plan;
 
-use super::support::{Bench, total};
+use crate::support::{Bench, total};
 
 #[test]
 fn kaleyras_summary_of_messages_in_old_columns_and_new() {

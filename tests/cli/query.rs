@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use wabalake_queries::CATALOG;
 
-use super::support::{Desk, LOADED, SESSIONS, Said};
+use crate::support::{Desk, LOADED, SESSIONS, Said};
 
 const DROP_OFF: &str = "\
 conversation_id,conversation_version,last_node_id,sessions,share_pct,users,agent_sessions,\

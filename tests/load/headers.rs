@@ -12,7 +12,7 @@ use wabalake::load::{Options, Report, load};
 use wabalake_data::TABLES;
 use wabalake_data::tables::{ad_spend, audience_tags, deployments, sessions, variables};
 
-use super::support::{Bench, Desk, Said};
+use crate::support::{Bench, Desk, Said};
 use ::zip::write::SimpleFileOptions;
 
 fn load_with(bench: &Bench, text: impl AsRef<[u8]>, options: &Options) -> Result<Report, Error> {

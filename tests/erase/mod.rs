@@ -1,5 +1,8 @@
 //! Who is erased is gone to the last byte, and nobody else is.
 
+mod keep_out;
+mod properties;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,7 @@ use wabalake::load::{self, load};
 use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
 
-use super::support::{Bench, Desk, Said, copy, files_below, stored};
+use crate::support::{Bench, Desk, Said, copy, files_below, stored};
 
 /// Who is erased, as everybody writes them; of the numbers that are plainly made up.
 const PHONE: &str = "573005550101";

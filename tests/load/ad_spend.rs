@@ -10,7 +10,7 @@ use wabalake::error::Error;
 use wabalake::load::{FileReport, Options, Report, load};
 use wabalake_data::tables::{ad_spend, sessions};
 
-use super::support::{Bench, Said, wabalake};
+use crate::support::{Bench, Said, wabalake};
 
 fn load_exported(bench: &Bench, name: &str, text: &str, exported: &str) -> Result<Report, Error> {
     let exported_on = (!exported.is_empty()).then(|| exported.parse().unwrap());
