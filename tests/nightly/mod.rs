@@ -1,6 +1,9 @@
 //! What a night promises: whatever happened to a lake and to earlier nights, its marts are those of
 //! one full run.
 
+mod inbox;
+mod properties;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -198,111 +201,6 @@ fn export(rows: &[Row], table: u8) -> Option<String> {
     (!of_table.is_empty()).then_some(text)
 }
 
-/// What happens to a lake.
-#[derive(Clone, Debug)]
-enum Event {
-    Load(Vec<Row>),
-    Undo,
-    /// A person leaves every table.
-    Erase(u8),
-    Compact,
-    Night,
-    /// A night that dies after so many marts.
-    Dies(usize),
-    /// A night of a state that is past by then.
-    AsOf(u8),
-}
-
-fn rows() -> impl Strategy<Value = Vec<Row>> {
-    let row = (0..3_u8, 0..10_u8, 0..120_u16, 0..3_u8).prop_map(|(table, id, hour, state)| Row {
-        table,
-        id,
-        hour,
-        state,
-    });
-    prop::collection::vec(row, 1..6)
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        5 => rows().prop_map(Event::Load),
-        1 => Just(Event::Undo),
-        1 => (0..5_u8).prop_map(Event::Erase),
-        1 => Just(Event::Compact),
-        3 => Just(Event::Night),
-        1 => (0..8_usize).prop_map(Event::Dies),
-        1 => (0..4_u8).prop_map(Event::AsOf),
-    ]
-}
-
-impl Event {
-    fn happen(&self, nights: &Nights) {
-        match self {
-            Self::Load(rows) => {
-                for table in 0..3 {
-                    if let Some(text) = export(rows, table) {
-                        nights.load(&text);
-                    }
-                }
-            }
-            Self::Undo => {
-                // Where there is nothing to take back, or too much came after it, it is refused.
-                let _ = nights.lake().undo();
-            }
-            Self::Erase(person) => {
-                for country in [57, 52] {
-                    let phone = format!("{country}300000000{person}");
-                    nights.lake().erase(&phone, erase::Options::default()).unwrap();
-                }
-            }
-            Self::Compact => {
-                nights.lake().compact().unwrap();
-            }
-            Self::Night => {
-                nights.night();
-            }
-            Self::Dies(marts) => {
-                // Each mart is committed by itself: dying is not coming to the next.
-                let names = nights.marts().into_iter().take(*marts).map(|mart| mart.name);
-                let only: Vec<String> = names.collect();
-                if !only.is_empty() {
-                    nights.night_with(&Options { only, ..Options::default() });
-                }
-            }
-            Self::AsOf(back) => {
-                let lake = nights.lake();
-                let before = TABLES.iter().filter_map(|table| {
-                    let version = lake.snapshot(*table).unwrap().version?;
-                    Some((table.name, version.saturating_sub(u64::from(*back))))
-                });
-                let as_of = AsOf::Versions(before.collect());
-                let options = Options { as_of, ..Options::default() };
-                // Who was erased is in no version any more: those that knew them are refused.
-                let _ = night(&nights.lake(), &nights.config, &options, None);
-            }
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_nights_end_in_the_marts_of_one_full_run(
-        events in prop::collection::vec(event(), 1..10),
-    ) {
-        let nights = Nights::new(MARTS);
-        for event in &events {
-            event.happen(&nights);
-        }
-        nights.night();
-        nights.check()?;
-        // And once more changes nothing.
-        let again = nights.night();
-        prop_assert!(again.marts.iter().all(|mart| mart.worked_out == "nothing"), "{again:?}");
-    }
-}
-
 fn session(id: &str, at: &str) -> String {
     format!(
         "session_id,session_started_timestamp,session_finished_timestamp,user_country_code,\
@@ -497,62 +395,6 @@ fn a_question_is_answered_from_a_fresh_mart_with_the_same_rows() {
         Some("deliveries".to_owned()),
         "what it is made from did not change"
     );
-}
-
-#[test]
-fn each_new_file_of_the_inbox_is_loaded_once() {
-    let settings = "[inbox]\nsettle_seconds = 0\nfolders = ['../inbox']\nfailed = '../failed'\n";
-    let mut nights = Nights::new(settings);
-    let arrived = |report: &Report| (report.inbox.files, report.inbox.known, report.inbox.rows_new);
-    nights.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
-    nights.file("inbox/sub/b.csv", &session("b", "2025-06-02 12:00:00"));
-    nights.file("inbox/copy.csv", &session("a", "2025-06-01 12:00:00"));
-    nights.file("inbox/c.csv.part", &session("c", "2025-06-03 12:00:00"));
-    assert_eq!(arrived(&nights.night()), (2, 1, 2));
-    assert_eq!(arrived(&nights.night()), (0, 0, 0));
-
-    // What is undone is not loaded again by itself.
-    nights.lake().undo().unwrap();
-    assert_eq!(arrived(&nights.night()), (0, 0, 0));
-
-    // One that is no export goes aside, and the night goes on.
-    nights.file("inbox/sub/notes.csv", "nothing,to,see\n1,2,3\n");
-    nights.file("inbox/d.csv", &session("d", "2025-06-04 12:00:00"));
-    let report = nights.night();
-    assert_eq!((report.outcome, arrived(&report)), ("incomplete", (1, 0, 1)));
-    assert!(!nights.path("inbox/sub/notes.csv").exists());
-    let said = std::fs::read_to_string(nights.path("failed/sub/notes.csv.error.txt")).unwrap();
-    assert!(said.starts_with("error: "), "{said}");
-    assert_eq!(nights.night().outcome, "done");
-
-    // Moved, once loaded; what is there already is not lost.
-    nights.config =
-        Config::read(&format!("{settings}after = 'move'\nloaded = '../loaded'\n")).unwrap();
-    nights.file("loaded/e.csv", "another one");
-    nights.file("inbox/e.csv", &session("e", "2025-06-05 12:00:00"));
-    assert_eq!(arrived(&nights.night()), (1, 0, 1));
-    assert_eq!(std::fs::read_to_string(nights.path("loaded/e.csv")).unwrap(), "another one");
-    assert!(nights.path("loaded/e-2.csv").exists() && !nights.path("inbox/e.csv").exists());
-    nights.config = Config::read(&format!("{settings}after = 'delete'\n")).unwrap();
-    nights.file("inbox/f.csv", &session("f", "2025-06-06 12:00:00"));
-    let tried = nights.night_with(&Options { dry_run: true, ..Options::default() });
-    assert_eq!(tried.inbox.names, ["f.csv"]);
-    assert!(nights.path("inbox/f.csv").exists());
-    assert_eq!(arrived(&nights.night()), (1, 0, 1));
-    assert!(!nights.path("inbox/f.csv").exists());
-}
-
-#[test]
-fn a_lake_in_its_own_inbox_is_no_arrival() {
-    let nights =
-        Nights::new("[inbox]\nsettle_seconds = 0\nfolders = ['..']\nfailed = '../failed'\n");
-    nights.file("a.csv", &session("a", "2025-06-01 12:00:00"));
-    nights.file("lake/wabalake.toml", "");
-    for new in [1, 0] {
-        let report = nights.night();
-        assert_eq!((report.inbox.files, report.inbox.failed.len()), (new, 0), "{report:?}");
-    }
-    assert!(!nights.path("failed").exists());
 }
 
 #[test]

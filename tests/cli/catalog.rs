@@ -1,0 +1,84 @@
+//! `queries`: help, examples and SQL of every query; completions and manual pages.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use wabalake_queries::CATALOG;
+
+use crate::support::{Desk, LOADED, SESSIONS, Said};
+
+#[test]
+fn the_catalog_tells_itself() {
+    let desk = &*LOADED;
+    let listed = desk.told("queries");
+    let names = desk.told("queries --names");
+    assert_eq!(listed.lines().count(), CATALOG.len());
+    for (entry, (line, name)) in CATALOG.iter().zip(listed.lines().zip(names.lines())) {
+        assert_eq!(name, entry.spec.name);
+        assert!(line.starts_with(name) && line.ends_with(entry.spec.title), "{line}");
+    }
+    let told: serde_json::Value = serde_json::from_str(&desk.told("queries -f json")).unwrap();
+    let drop_off = told.as_array().unwrap().iter().find(|query| query["name"] == "drop-off");
+    let drop_off = drop_off.unwrap();
+    assert_eq!(drop_off["reads"], serde_json::json!(["sessions"]));
+    assert_eq!(
+        drop_off["columns"][4],
+        serde_json::json!({ "name": "share_pct", "type": "float64", "unit": "%" })
+    );
+    let one = desk.told("queries drop-off -f json");
+    assert_eq!(&serde_json::from_str::<serde_json::Value>(&one).unwrap(), drop_off);
+}
+
+#[test]
+fn a_query_says_all_about_itself() {
+    let desk = &*LOADED;
+    for entry in CATALOG {
+        let help = desk.told(&format!("queries {}", entry.spec.name));
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&help).contains(&words(entry.spec.question)), "{help}");
+        assert!(help.contains("Columns:\n"), "{help}");
+        for column in entry.spec.columns {
+            assert!(help.contains(&format!("  {} ", column.name)), "{}: {help}", column.name);
+        }
+        assert!(help.contains("Example:\n  wabalake query "), "{help}");
+        assert_eq!(desk.told(&format!("query {} --help", entry.spec.name)), help);
+    }
+}
+
+#[test]
+fn examples_run() {
+    let desk = &*LOADED;
+    let told: serde_json::Value = serde_json::from_str(&desk.told("queries -f json")).unwrap();
+    for query in told.as_array().unwrap() {
+        let example = query["example"].as_str().unwrap();
+        let answer = desk.told(example.strip_prefix("wabalake ").unwrap());
+        assert!(!answer.is_empty(), "{example}");
+    }
+}
+
+#[test]
+fn the_twin_comes_with_its_options_filled_in() {
+    let desk = &*LOADED;
+    for entry in CATALOG {
+        let takes_days =
+            entry.command().get_arguments().any(|argument| argument.get_id() == "from");
+        let days = if takes_days { "--from 2025-06-01" } else { "" };
+        let needs = entry.needs().join(" ");
+        let sql = desk.told(&format!("queries {} --sql {days} {needs}", entry.spec.name));
+        assert!(sql.contains("SELECT"), "{sql}");
+        assert!(!sql.contains(":from_at") && !sql.contains("{by"), "{sql}");
+        assert!(!takes_days || sql.contains("2025-06-01"), "{sql}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_know_the_queries() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(desk.told(&format!("completions {shell}")).contains("drop-off"), "{shell}");
+    }
+    assert!(desk.told("man").contains(".TH wabalake 1"));
+    assert_eq!(desk.run("man --out pages").code, 0);
+    assert!(desk.read("pages/wabalake-query-drop-off.1").contains("conversation\\-id"));
+}

@@ -1,0 +1,179 @@
+//! `nightly` as it is typed.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use wabalake_queries::CATALOG;
+
+use crate::support::{Desk, LOADED, SESSIONS, Said};
+
+const NIGHTS: &str = "\
+[inbox]
+settle_seconds = 0
+folders = ['../inbox']
+failed = '../failed'
+[[marts]]
+name = 'days'
+query = 'session-duration'
+[nightly]
+metrics = 'night.prom'
+";
+
+/// A desk with a lake that has settings and an inbox with an export.
+fn desk_at_night() -> Desk {
+    let desk = Desk::new();
+    for folder in ["lake", "inbox"] {
+        std::fs::create_dir(desk.folder.path().join(folder)).unwrap();
+    }
+    desk.write("lake/wabalake.toml", NIGHTS);
+    desk.write("inbox/sessions.csv", SESSIONS);
+    desk
+}
+
+/// The same without the times that things took.
+fn timeless(text: &str) -> String {
+    let is_number = |word: &str| word.parse::<f64>().is_ok();
+    let words = text.split_inclusive([' ', '\n']).collect::<Vec<_>>();
+    let mut told = String::new();
+    for (at, word) in words.iter().enumerate() {
+        let seconds = words.get(at + 1).is_some_and(|next| next.trim_end() == "s");
+        told.push_str(if seconds && is_number(word.trim_end()) { "# " } else { word });
+    }
+    told
+}
+
+#[test]
+fn a_night_says_what_it_did_and_why() {
+    let desk = desk_at_night();
+    let tried = timeless(&desk.told("nightly --lake lake --dry-run"));
+    assert_eq!(
+        tried,
+        "inbox: sessions.csv would be loaded, unless the lake has it\n\
+         days: all: there is none yet\n\
+         only tried: nothing was done in # s\n"
+    );
+    assert!(!desk.exists("lake/marts") && !desk.exists("lake/night.prom"));
+    let first = timeless(&desk.told("nightly --lake lake"));
+    assert_eq!(
+        first,
+        "inbox: 1 file loaded, 0 files known already; 3 rows new, 0 updated, 1 rejected\n\
+         days: all: there is none yet; 2 rows, # s\n\
+         done in # s\n"
+    );
+    let metrics = desk.read("lake/night.prom");
+    for line in [
+        "wabalake_night_whole 1",
+        "wabalake_night_rows_new 3",
+        "wabalake_mart_days{mart=\"days\"} 2",
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{metrics}");
+    }
+    let second = timeless(&desk.told("nightly --lake lake"));
+    assert_eq!(second, "days: nothing: nothing that it is made from changed\ndone in # s\n");
+    let full = timeless(&desk.told("nightly --lake lake --full --only days"));
+    assert_eq!(full, "days: all: asked for; 2 rows, # s\ndone in # s\n");
+
+    let (said, code) = desk.refused("nightly --lake lake --only dais");
+    assert_eq!(said, "error: there is no mart `dais`\n  hint: did you mean `days`?\n");
+    assert_eq!(code, 2);
+    let (said, code) = desk.refused("nightly --lake lake --as-of yesterday");
+    assert!(
+        said.starts_with("error: `--as-of` takes an instant or versions of tables\n"),
+        "{said}"
+    );
+    assert_eq!(code, 2);
+}
+
+#[test]
+fn a_file_at_fault_does_not_stop_a_night() {
+    let desk = desk_at_night();
+    desk.write("inbox/notes.csv", "nothing,to,see\n1,2,3\n");
+    let said = desk.run("nightly --lake lake --json");
+    assert_eq!(said.code, 1);
+    assert_eq!(
+        said.err,
+        "error: 1 file is at fault; the rest of the night is done\n  \
+         hint: what is wrong with each is said above, and beside files that were moved\n"
+    );
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(report["outcome"], "incomplete");
+    assert_eq!(report["inbox"]["failed"][0]["file"], "notes.csv");
+    assert_eq!(report["marts"][0]["rows"], 2);
+    assert!(desk.exists("failed/notes.csv") && desk.exists("failed/notes.csv.error.txt"));
+    assert!(desk.read("lake/night.prom").contains("\nwabalake_night_whole 0\n"));
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_told_of() {
+    let desk = desk_at_night();
+    desk.write(
+        "lake/wabalake.toml",
+        &format!("{NIGHTS}\n[page]\nfile = \"wabalake.toml/page.html\"\n"),
+    );
+    let said = desk.run("nightly --lake lake");
+    assert_eq!(said.code, 1);
+    assert!(said.err.starts_with("error: 1 page is at fault; the rest"), "{}", said.err);
+    assert!(said.out.contains("page.html: error: "), "{}", said.out);
+    assert!(said.out.contains("\nincomplete in "), "{}", said.out);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_is_told_of_a_night() {
+    let desk = desk_at_night();
+    let night = |notify: &str| {
+        let mut command = desk.command("nightly --lake lake --json");
+        Said::of(command.env("WABALAKE_NOTIFY_COMMAND", notify).output().unwrap())
+    };
+    let said = night("cat > told.json; echo $WABALAKE_OUTCOME > outcome");
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert_eq!(desk.read("told.json"), said.out.trim_end());
+    assert_eq!(desk.read("outcome"), "done\n");
+    desk.write("lake/wabalake.toml", &NIGHTS.replace("session-duration", "sesion-duration"));
+    let said = night("cat > told.json");
+    assert_eq!(said.code, 1);
+    let told: serde_json::Value = serde_json::from_str(&desk.read("told.json")).unwrap();
+    assert_eq!(told["error"], "mart `days`: no query `sesion-duration`");
+    desk.write("lake/wabalake.toml", NIGHTS);
+    desk.write("lake/wabalake.toml", &NIGHTS.replace("[nightly]", "[nightly]\nnotify_seconds = 1"));
+    // It reads nothing, and what it began would outlive it.
+    let said = night("sleep 60 & echo $! > began; wait");
+    assert_eq!(said.code, 1);
+    assert_eq!(
+        said.err,
+        "error: the command that is to be told of the night: it was stopped after 1 second\n  \
+         hint: `notify_seconds` in wabalake.toml, under [nightly], says how long it may take\n"
+    );
+    let began = Path::new("/proc").join(desk.read("began").trim()).join("cmdline");
+    assert!(
+        !std::fs::read(began).is_ok_and(|line| line.starts_with(b"sleep")),
+        "it is still there"
+    );
+    desk.write("lake/wabalake.toml", NIGHTS);
+    let said = night("exit 3");
+    assert_eq!(said.code, 1);
+    let wrong = "error: the command that is to be told of the night";
+    assert!(said.err.starts_with(wrong), "{}", said.err);
+}
+
+#[test]
+fn a_fresh_mart_answers_with_the_same_bytes() {
+    let desk = desk_at_night();
+    assert_eq!(desk.run("nightly --lake lake").code, 0);
+    let explained = |line: &str| desk.told(&format!("explain session-duration --lake lake {line}"));
+    let from_mart = "answered from the mart `days`, which is fresh (--no-marts: from tables)\n";
+    for options in ["", "--from 2025-06-02", "--from 2025-06-01 --to 2025-06-01"] {
+        assert!(explained(options).starts_with(from_mart), "{}", explained(options));
+        let asked = format!("query session-duration --lake lake {options}");
+        let rows = desk.told(&asked);
+        assert!(rows.lines().count() > 1, "{rows}");
+        assert_eq!(rows, desk.told(&format!("{asked} --no-marts")));
+        assert_eq!(rows.lines().next(), desk.told(&format!("{asked} --limit 0")).lines().next());
+    }
+    assert!(!explained("--no-marts").contains("mart `days`"));
+    assert!(!explained("--timezone America/Bogota").contains("mart `days`"));
+    desk.write("more.csv", &SESSIONS.replace("s1,", "s9,"));
+    assert_eq!(desk.run("load more.csv --lake lake --quiet").code, 0);
+    assert!(!explained("").contains("mart `days`"), "it is not fresh any more");
+}
