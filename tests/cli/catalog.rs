@@ -1,15 +1,11 @@
 //! `queries`: help, examples and SQL of every query; completions and manual pages.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::Stdio;
-
 use wabalake_queries::CATALOG;
 
-use crate::support::{Desk, LOADED, SESSIONS, Said};
+use crate::support::{Desk, LOADED};
 
 #[test]
-fn the_catalog_tells_itself() {
+fn queries_lists_the_catalog() {
     let desk = &*LOADED;
     let listed = desk.told("queries");
     let names = desk.told("queries --names");
@@ -31,7 +27,7 @@ fn the_catalog_tells_itself() {
 }
 
 #[test]
-fn a_query_says_all_about_itself() {
+fn help_of_a_query_shows_question_columns_and_example() {
     let desk = &*LOADED;
     for entry in CATALOG {
         let help = desk.told(&format!("queries {}", entry.spec.name));
@@ -47,7 +43,7 @@ fn a_query_says_all_about_itself() {
 }
 
 #[test]
-fn examples_run() {
+fn example_of_each_query_runs() {
     let desk = &*LOADED;
     let told: serde_json::Value = serde_json::from_str(&desk.told("queries -f json")).unwrap();
     for query in told.as_array().unwrap() {
@@ -58,7 +54,7 @@ fn examples_run() {
 }
 
 #[test]
-fn the_twin_comes_with_its_options_filled_in() {
+fn sql_of_a_query_has_its_options_filled_in() {
     let desk = &*LOADED;
     for entry in CATALOG {
         let takes_days =
@@ -73,7 +69,7 @@ fn the_twin_comes_with_its_options_filled_in() {
 }
 
 #[test]
-fn completions_and_manual_pages_know_the_queries() {
+fn completions_and_manual_pages_include_the_queries() {
     let desk = Desk::new();
     for shell in ["bash", "zsh", "fish"] {
         assert!(desk.told(&format!("completions {shell}")).contains("drop-off"), "{shell}");

@@ -1,15 +1,10 @@
 //! `status`, `compact`, `vacuum`, `sample`, `init` and `config` as they are typed.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::Stdio;
-
-use wabalake_queries::CATALOG;
-
-use crate::support::{Desk, LOADED, SESSIONS, Said};
+use super::query::DROP_OFF;
+use crate::support::{Desk, Said};
 
 #[test]
-fn a_lake_is_looked_after() {
+fn status_compact_and_vacuum_on_a_small_lake() {
     let desk = Desk::loaded();
     let said = desk.run("status --lake lake -f csv --timezone America/Bogota");
     let sessions = said.out.lines().find(|line| line.starts_with("sessions,")).unwrap();
@@ -22,7 +17,7 @@ fn a_lake_is_looked_after() {
 }
 
 #[test]
-fn samples_are_the_same_every_time() {
+fn samples_are_deterministic() {
     let desk = Desk::new();
     let arguments = "sample --days 2 --sessions-per-day 5 --seed 3";
     let told = desk.told(&format!("{arguments} --out one"));
@@ -41,7 +36,7 @@ fn samples_are_the_same_every_time() {
 }
 
 #[test]
-fn settings_are_written_once_and_tell_where_they_come_from() {
+fn init_writes_settings_once_and_config_shows_their_source() {
     let desk = Desk::new();
     let said = desk.told("init --lake lake --timezone America/Bogota");
     assert!(said.ends_with("then `wabalake nightly --lake lake --dry-run`\n"), "{said}");

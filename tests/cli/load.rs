@@ -1,14 +1,12 @@
 //! `load`, `rejects` and `undo` as they are typed.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 
-use wabalake_queries::CATALOG;
+use super::query::DROP_OFF;
+use crate::support::{Desk, SESSIONS};
 
-use crate::support::{Desk, LOADED, SESSIONS, Said};
-
-/// A load's report without the last line, which tells the time it took.
+/// A load report without its last line, which has the duration.
 fn without_speed(report: &str) -> String {
     let lines: Vec<&str> = report.lines().filter(|line| !line.ends_with("MB/s)")).collect();
     assert_eq!(lines.len() + 1, report.lines().count(), "{report}");
@@ -16,7 +14,7 @@ fn without_speed(report: &str) -> String {
 }
 
 #[test]
-fn a_load_tells_what_it_did_and_what_it_could_not() {
+fn load_reports_new_and_rejected_rows() {
     let desk = Desk::new();
     let said = desk.run("load sessions.csv --lake lake");
     assert_eq!(
@@ -35,7 +33,7 @@ sessions: 2 days changed (2025-06-01 to 2025-06-02), version 0"
 }
 
 #[test]
-fn the_same_file_again_is_nothing_to_do() {
+fn same_file_is_not_loaded_again() {
     let desk = Desk::loaded();
     let said = desk.run("load sessions sessions.csv --lake lake");
     assert_eq!(
@@ -46,7 +44,7 @@ fn the_same_file_again_is_nothing_to_do() {
 }
 
 #[test]
-fn a_quiet_load_says_only_what_is_wrong() {
+fn quiet_load_prints_warnings_only() {
     let desk = Desk::new();
     let said = desk.run("load sessions.csv --lake lake --quiet --report-json -");
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
@@ -64,7 +62,7 @@ fn a_quiet_load_says_only_what_is_wrong() {
 }
 
 #[test]
-fn a_strict_load_takes_all_or_nothing() {
+fn strict_load_with_a_reject_stores_nothing() {
     let desk = Desk::new();
     for how in ["--strict", "--max-rejects 0"] {
         let (said, code) = desk.refused(&format!("load sessions.csv --lake lake {how}"));
@@ -77,7 +75,7 @@ fn a_strict_load_takes_all_or_nothing() {
 }
 
 #[test]
-fn a_tried_load_leaves_nothing_behind() {
+fn dry_run_makes_no_lake() {
     let desk = Desk::new();
     let said = desk.run("load sessions.csv --lake lake --dry-run");
     assert!(said.out.contains("3 new") && said.out.contains("only tried"), "{}", said.out);
@@ -86,7 +84,7 @@ fn a_tried_load_leaves_nothing_behind() {
 }
 
 #[test]
-fn standard_input_is_a_file_too() {
+fn load_reads_standard_input() {
     let desk = Desk::new();
     let mut load = desk.command("load - --lake lake --quiet");
     let mut load = load.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -96,18 +94,18 @@ fn standard_input_is_a_file_too() {
 }
 
 #[test]
-fn what_is_not_there_is_not_loaded() {
+fn missing_file_is_an_error_and_makes_no_lake() {
     let desk = Desk::new();
     let (said, code) = desk.refused("load none.csv --lake lake");
     assert!(said.starts_with("error: `none.csv` cannot be read: "), "{said}");
     assert_eq!(code, 1);
     let (said, _) = desk.refused("load sesions sessions.csv --lake lake");
     assert!(said.ends_with("hint: if it is to say what the files are: `sessions`\n"), "{said}");
-    assert!(!desk.exists("lake"), "a lake was made for nothing");
+    assert!(!desk.exists("lake"), "a lake was created without a load");
 }
 
 #[test]
-fn rejects_are_listed_exported_mended_and_loaded() {
+fn rejects_are_listed_exported_corrected_and_loaded() {
     let desk = Desk::loaded();
     let listed = desk.told("rejects --lake lake -f csv");
     let lines: Vec<&str> = listed.lines().collect();
@@ -119,7 +117,7 @@ fn rejects_are_listed_exported_mended_and_loaded() {
         "{listed}"
     );
     assert!(lines[1].ends_with("Z,") && lines.len() == 2, "{listed}");
-    assert!(!listed.contains("3000000003"), "a phone number is shown unasked");
+    assert!(!listed.contains("3000000003"), "a phone number is shown without --raw");
     assert!(desk.told("rejects --lake lake --raw").contains("3000000003"));
     assert_eq!(desk.told("rejects --lake lake --kind messages -f csv").lines().count(), 1);
 
@@ -135,7 +133,7 @@ fn rejects_are_listed_exported_mended_and_loaded() {
 }
 
 #[test]
-fn a_load_can_be_taken_back() {
+fn undo_takes_back_the_last_load() {
     let desk = Desk::loaded();
     let said = desk.told("undo --lake lake");
     let lines: Vec<&str> = said.lines().collect();
@@ -154,7 +152,7 @@ fn a_load_can_be_taken_back() {
 }
 
 #[test]
-fn each_kind_of_export_has_its_own_clock() {
+fn each_table_can_have_its_own_source_time_zone() {
     let desk = Desk::new();
     std::fs::create_dir(desk.folder.path().join("lake")).unwrap();
     desk.write("lake/wabalake.toml", "[source_timezones]\nsessions = 'America/Bogota'\n");

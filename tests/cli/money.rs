@@ -1,27 +1,20 @@
-//! Sums of money as they are printed, whatever their size.
-
-use std::path::Path;
-use std::process::Command;
+//! Sums of money are printed exactly, whatever their size.
 
 use polars::prelude::*;
-use tempfile::TempDir;
-use wabalake::lake::Lake;
-use wabalake::load::{Options, load};
 
-fn said(folder: &Path, words: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
-    command.current_dir(folder).args(words).args(["--lake", "lake"]);
-    command.env_remove("WABALAKE_LAKE").env_remove("WABALAKE_TIMEZONE");
-    let output = command.output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{words:?}: {error}");
-    String::from_utf8(output.stdout).unwrap()
+use crate::support::{Bench, Said};
+
+/// Standard output of a command that succeeds.
+fn said(bench: &Bench, arguments: &[&str]) -> String {
+    let command = bench.command("").args(arguments).args(["--lake", "lake"]).output();
+    let said = Said::of(command.unwrap());
+    assert_eq!(said.code, 0, "{arguments:?}: {}", said.err);
+    said.out
 }
 
 #[test]
-fn a_sum_beyond_an_amount_is_printed_exactly() {
-    let folder = TempDir::new().unwrap();
-    let folder = folder.path();
+fn sums_larger_than_an_amount_are_printed_exactly() {
+    let bench = Bench::new();
     let amount = "999999999999.999999";
     let days = |sign: &str| -> String {
         let day = |day| format!("ad{sign},2025-06-0{day},USD,{sign}{amount}\n");
@@ -35,19 +28,14 @@ fn a_sum_beyond_an_amount_is_printed_exactly() {
     let earned = format!("conversion_id,event,converted_at,session_id,currency,value\n{earned}");
     let exports =
         [("spend.csv", spend.as_str()), ("earned.csv", &earned), ("sessions.csv", sessions)];
-    let files = exports.iter().map(|(name, text)| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    });
-    let lake = Lake::create(folder.join("lake")).unwrap();
-    load(&lake, &files.collect::<Vec<_>>(), &Options::default()).unwrap();
+    let files = exports.map(|(name, text)| bench.file(name, text));
+    bench.load_files(&files).unwrap();
 
     let sum = "8999999999999.999991";
     let ask = ["query", "meta-sources", "--event", "purchase", "-f"];
     for format in ["csv", "tsv", "json", "ndjson", "markdown", "html", "table"] {
-        let printed = said(folder, &[&ask[..], &[format]].concat());
-        // What is to be read has its digits in threes.
+        let printed = said(&bench, &[&ask[..], &[format]].concat());
+        // The table format separates thousands.
         let printed = if format == "table" { printed.replace(',', "") } else { printed };
         assert_eq!(
             printed.matches(sum).count(),
@@ -56,15 +44,15 @@ fn a_sum_beyond_an_amount_is_printed_exactly() {
         );
         assert!(printed.contains(&format!("-{sum}")), "{format}: {printed}");
     }
-    let csv = said(folder, &[&ask[..], &["csv"]].concat());
+    let csv = said(&bench, &[&ask[..], &["csv"]].concat());
     assert!(csv.lines().any(|line| line.ends_with(",USD,9000000000000.0,1.0")), "{csv}");
     assert!(
-        said(folder, &["query", "inbound-channels", "--event", "purchase", "-f", "csv"])
+        said(&bench, &["query", "inbound-channels", "--event", "purchase", "-f", "csv"])
             .contains(sum)
     );
     for (format, name) in [("parquet", "a.parquet"), ("arrow", "a.arrow")] {
-        said(folder, &[&ask[..], &[format, "-o", name]].concat());
-        let file = std::fs::File::open(folder.join(name)).unwrap();
+        said(&bench, &[&ask[..], &[format, "-o", name]].concat());
+        let file = std::fs::File::open(bench.path(name)).unwrap();
         let read = match format {
             "parquet" => ParquetReader::new(file).finish(),
             _ => IpcReader::new(file).finish(),
@@ -76,8 +64,8 @@ fn a_sum_beyond_an_amount_is_printed_exactly() {
         assert!(units.contains(&8_999_999_999_999_999_991), "{format}: {units:?}");
     }
     let statement = "SELECT sum(spend) AS spend FROM ad_spend WHERE spend > 0";
-    assert_eq!(said(folder, &["sql", statement, "-f", "csv"]), format!("spend\n{sum}\n"));
-    said(folder, &["report", "-o", "page.html", "--from", "2025-06-01", "--to", "2025-06-30"]);
-    let page = std::fs::read_to_string(folder.join("page.html")).unwrap();
+    assert_eq!(said(&bench, &["sql", statement, "-f", "csv"]), format!("spend\n{sum}\n"));
+    said(&bench, &["report", "-o", "page.html", "--from", "2025-06-01", "--to", "2025-06-30"]);
+    let page = bench.read("page.html");
     assert!(page.contains("9,000,000,000,000.00 USD"), "the page rounds to hundredths");
 }

@@ -1,12 +1,8 @@
 //! `nightly` as it is typed.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
 
-use wabalake_queries::CATALOG;
-
-use crate::support::{Desk, LOADED, SESSIONS, Said};
+use crate::support::{Desk, SESSIONS, Said};
 
 const NIGHTS: &str = "\
 [inbox]
@@ -20,8 +16,8 @@ query = 'session-duration'
 metrics = 'night.prom'
 ";
 
-/// A desk with a lake that has settings and an inbox with an export.
-fn desk_at_night() -> Desk {
+/// A lake with settings, and an inbox with an export.
+fn desk_with_inbox() -> Desk {
     let desk = Desk::new();
     for folder in ["lake", "inbox"] {
         std::fs::create_dir(desk.folder.path().join(folder)).unwrap();
@@ -31,8 +27,8 @@ fn desk_at_night() -> Desk {
     desk
 }
 
-/// The same without the times that things took.
-fn timeless(text: &str) -> String {
+/// Replaces durations by `#`.
+fn without_durations(text: &str) -> String {
     let is_number = |word: &str| word.parse::<f64>().is_ok();
     let words = text.split_inclusive([' ', '\n']).collect::<Vec<_>>();
     let mut told = String::new();
@@ -44,9 +40,9 @@ fn timeless(text: &str) -> String {
 }
 
 #[test]
-fn a_night_says_what_it_did_and_why() {
-    let desk = desk_at_night();
-    let tried = timeless(&desk.told("nightly --lake lake --dry-run"));
+fn nightly_prints_what_it_did_and_why() {
+    let desk = desk_with_inbox();
+    let tried = without_durations(&desk.told("nightly --lake lake --dry-run"));
     assert_eq!(
         tried,
         "inbox: sessions.csv would be loaded, unless the lake has it\n\
@@ -54,7 +50,7 @@ fn a_night_says_what_it_did_and_why() {
          only tried: nothing was done in # s\n"
     );
     assert!(!desk.exists("lake/marts") && !desk.exists("lake/night.prom"));
-    let first = timeless(&desk.told("nightly --lake lake"));
+    let first = without_durations(&desk.told("nightly --lake lake"));
     assert_eq!(
         first,
         "inbox: 1 file loaded, 0 files known already; 3 rows new, 0 updated, 1 rejected\n\
@@ -69,9 +65,9 @@ fn a_night_says_what_it_did_and_why() {
     ] {
         assert!(metrics.lines().any(|told| told == line), "{metrics}");
     }
-    let second = timeless(&desk.told("nightly --lake lake"));
+    let second = without_durations(&desk.told("nightly --lake lake"));
     assert_eq!(second, "days: nothing: nothing that it is made from changed\ndone in # s\n");
-    let full = timeless(&desk.told("nightly --lake lake --full --only days"));
+    let full = without_durations(&desk.told("nightly --lake lake --full --only days"));
     assert_eq!(full, "days: all: asked for; 2 rows, # s\ndone in # s\n");
 
     let (said, code) = desk.refused("nightly --lake lake --only dais");
@@ -86,8 +82,8 @@ fn a_night_says_what_it_did_and_why() {
 }
 
 #[test]
-fn a_file_at_fault_does_not_stop_a_night() {
-    let desk = desk_at_night();
+fn faulty_file_does_not_stop_the_run() {
+    let desk = desk_with_inbox();
     desk.write("inbox/notes.csv", "nothing,to,see\n1,2,3\n");
     let said = desk.run("nightly --lake lake --json");
     assert_eq!(said.code, 1);
@@ -105,8 +101,8 @@ fn a_file_at_fault_does_not_stop_a_night() {
 }
 
 #[test]
-fn a_page_that_cannot_be_written_is_told_of() {
-    let desk = desk_at_night();
+fn page_that_cannot_be_written_is_reported() {
+    let desk = desk_with_inbox();
     desk.write(
         "lake/wabalake.toml",
         &format!("{NIGHTS}\n[page]\nfile = \"wabalake.toml/page.html\"\n"),
@@ -120,8 +116,8 @@ fn a_page_that_cannot_be_written_is_told_of() {
 
 #[cfg(unix)]
 #[test]
-fn a_command_is_told_of_a_night() {
-    let desk = desk_at_night();
+fn notify_command_gets_the_report() {
+    let desk = desk_with_inbox();
     let night = |notify: &str| {
         let mut command = desk.command("nightly --lake lake --json");
         Said::of(command.env("WABALAKE_NOTIFY_COMMAND", notify).output().unwrap())
@@ -137,7 +133,7 @@ fn a_command_is_told_of_a_night() {
     assert_eq!(told["error"], "mart `days`: no query `sesion-duration`");
     desk.write("lake/wabalake.toml", NIGHTS);
     desk.write("lake/wabalake.toml", &NIGHTS.replace("[nightly]", "[nightly]\nnotify_seconds = 1"));
-    // It reads nothing, and what it began would outlive it.
+    // The command does not read its input, and its child would outlive it.
     let said = night("sleep 60 & echo $! > began; wait");
     assert_eq!(said.code, 1);
     assert_eq!(
@@ -148,7 +144,7 @@ fn a_command_is_told_of_a_night() {
     let began = Path::new("/proc").join(desk.read("began").trim()).join("cmdline");
     assert!(
         !std::fs::read(began).is_ok_and(|line| line.starts_with(b"sleep")),
-        "it is still there"
+        "the child still runs"
     );
     desk.write("lake/wabalake.toml", NIGHTS);
     let said = night("exit 3");
@@ -158,8 +154,8 @@ fn a_command_is_told_of_a_night() {
 }
 
 #[test]
-fn a_fresh_mart_answers_with_the_same_bytes() {
-    let desk = desk_at_night();
+fn fresh_mart_answers_with_the_same_bytes() {
+    let desk = desk_with_inbox();
     assert_eq!(desk.run("nightly --lake lake").code, 0);
     let explained = |line: &str| desk.told(&format!("explain session-duration --lake lake {line}"));
     let from_mart = "answered from the mart `days`, which is fresh (--no-marts: from tables)\n";
@@ -175,5 +171,5 @@ fn a_fresh_mart_answers_with_the_same_bytes() {
     assert!(!explained("--timezone America/Bogota").contains("mart `days`"));
     desk.write("more.csv", &SESSIONS.replace("s1,", "s9,"));
     assert_eq!(desk.run("load more.csv --lake lake --quiet").code, 0);
-    assert!(!explained("").contains("mart `days`"), "it is not fresh any more");
+    assert!(!explained("").contains("mart `days`"), "the mart is stale");
 }

@@ -1,22 +1,21 @@
-//! The page of the made-up exports has every section, each with figures.
+//! The page of `data/exports` has every section, each with figures.
 
 use std::path::Path;
 
-use tempfile::TempDir;
-use wabalake::lake::Lake;
-use wabalake::load;
 use wabalake::report::{Options, page};
 use wabalake_queries::CATALOG;
 
+use crate::support::Bench;
+
 /// A lake with all of `data/exports`.
-fn lake(folder: &Path) -> Lake {
-    let lake = Lake::create(folder).unwrap();
+fn bench() -> Bench {
+    let bench = Bench::new();
     let exports = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/exports");
-    load::load(&lake, &[exports], &load::Options::default()).unwrap();
-    lake
+    bench.load_files(&[exports]).unwrap();
+    bench
 }
 
-/// The page of the days that the exports have.
+/// Options for the days of `data/exports`.
 fn options() -> Options {
     Options {
         from: "2025-05-14".parse().ok(),
@@ -30,14 +29,14 @@ fn options() -> Options {
     }
 }
 
-/// A section's markup, by the section's name, in the order of the page.
+/// The markup of each section by its id, in the order of the page.
 fn sections(page: &str) -> Vec<(&str, &str)> {
     let parts = page.split("<section id=\"").skip(1);
     parts.map(|part| part.split("</section>").next().unwrap().split_once('"').unwrap()).collect()
 }
 
-/// That a page has these sections, that none is empty, and that the command under each is one.
-fn has(page: &str, names: &[&str]) {
+/// Checks that a page has exactly these sections, each with figures and commands that exist.
+fn check_sections(page: &str, names: &[&str]) {
     let sections = sections(page);
     assert_eq!(sections.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
     for (name, section) in sections {
@@ -51,9 +50,8 @@ fn has(page: &str, names: &[&str]) {
 }
 
 #[test]
-fn every_section_is_there() {
-    let folder = TempDir::new().unwrap();
-    let whole = page(&lake(folder.path()), &options()).unwrap();
+fn every_section_of_the_page_has_figures() {
+    let whole = page(&bench().lake(), &options()).unwrap();
     let names = [
         "at-a-glance",
         "sessions",
@@ -71,18 +69,17 @@ fn every_section_is_there() {
         "coverage",
         "quality",
     ];
-    has(&whole, &names);
+    check_sections(&whole, &names);
 }
 
 #[test]
-fn every_section_of_a_conversation_is_there() {
-    let folder = TempDir::new().unwrap();
+fn every_section_of_a_conversation_page_has_figures() {
     let conversation = Options {
         conversation: Some("41207".to_owned()),
         with_people: true,
         phone: Some("+573330007578".to_owned()),
         ..options()
     };
-    let page = page(&lake(folder.path()), &conversation).unwrap();
-    has(&page, &["summary", "states", "drop-off", "versions", "people", "history"]);
+    let page = page(&bench().lake(), &conversation).unwrap();
+    check_sections(&page, &["summary", "states", "drop-off", "versions", "people", "history"]);
 }

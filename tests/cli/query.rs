@@ -1,14 +1,13 @@
-//! Commands as they are typed, and all that they print.
+//! `query` and `explain`: formats, time zone, wrong usage, clusters.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
 use wabalake_queries::CATALOG;
 
-use crate::support::{Desk, LOADED, SESSIONS, Said};
+use crate::support::{Desk, LOADED, Said};
 
-const DROP_OFF: &str = "\
+pub(super) const DROP_OFF: &str = "\
 conversation_id,conversation_version,last_node_id,sessions,share_pct,users,agent_sessions,\
 avg_duration_seconds
 417,2,size,2,66.66666666666667,2,1,55.0
@@ -16,7 +15,7 @@ avg_duration_seconds
 ";
 
 #[test]
-fn an_answer_comes_in_every_format() {
+fn answer_in_every_format() {
     let desk = &*LOADED;
     for (format, expected) in [
         ("csv", DROP_OFF.to_owned()),
@@ -66,7 +65,7 @@ fn an_answer_comes_in_every_format() {
 }
 
 #[test]
-fn a_file_name_says_the_format() {
+fn file_name_decides_the_format() {
     let desk = Desk::loaded();
     assert_eq!(desk.told("query drop-off --lake lake -o answer.csv"), "");
     assert_eq!(desk.read("answer.csv"), DROP_OFF);
@@ -84,7 +83,7 @@ fn a_file_name_says_the_format() {
 }
 
 #[test]
-fn the_command_line_then_the_environment_then_the_lake_say_the_zone() {
+fn time_zone_comes_from_option_environment_or_settings() {
     let desk = Desk::loaded();
     let days = |line: &str, environment: Option<&str>| {
         let mut command = desk.command(&format!("query session-duration --lake lake {line}"));
@@ -125,7 +124,7 @@ fn the_command_line_then_the_environment_then_the_lake_say_the_zone() {
 }
 
 #[test]
-fn an_empty_lake_answers_with_its_columns() {
+fn empty_lake_answers_with_a_header() {
     let desk = Desk::new();
     std::fs::create_dir(desk.folder.path().join("empty")).unwrap();
     for entry in CATALOG {
@@ -137,7 +136,7 @@ fn an_empty_lake_answers_with_its_columns() {
 }
 
 #[test]
-fn a_lake_that_is_not_there_is_an_error_that_says_how_to_make_one() {
+fn missing_lake_is_an_error_with_a_hint() {
     let desk = Desk::new();
     let (said, code) = desk.refused("query drop-off --lake none");
     assert_eq!(code, 1);
@@ -147,7 +146,7 @@ fn a_lake_that_is_not_there_is_an_error_that_says_how_to_make_one() {
 }
 
 #[test]
-fn wrong_commands_end_with_2_and_the_nearest_right_one() {
+fn wrong_usage_exits_with_2_and_suggests_the_nearest() {
     let desk = &*LOADED;
     for (line, expected) in [
         (
@@ -194,7 +193,7 @@ fn wrong_commands_end_with_2_and_the_nearest_right_one() {
 }
 
 #[test]
-fn a_plan_opens_only_the_days_asked_for() {
+fn date_range_opens_only_files_of_its_days() {
     let desk = &*LOADED;
     let plan = desk.told("explain drop-off --lake lake --from 2025-06-02 --to 2025-06-02");
     assert!(plan.contains("Parquet SCAN"), "{plan}");
@@ -204,7 +203,7 @@ fn a_plan_opens_only_the_days_asked_for() {
 }
 
 #[test]
-fn a_spreadsheet_is_given_no_formula() {
+fn safe_output_guards_formulas() {
     let desk = Desk::new();
     let formulas = desk.read("sessions.csv").replace("size", "=1+1").replace("25:00:00", "25:00");
     desk.write("sessions.csv", &formulas);
@@ -227,7 +226,7 @@ fn a_spreadsheet_is_given_no_formula() {
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_error() {
+fn closed_pipe_is_no_error() {
     let desk = &*LOADED;
     for line in ["query drop-off --lake lake", "queries", "--help", "completions bash", "man"] {
         let mut command = desk.command(line);
@@ -241,7 +240,7 @@ fn a_reader_that_has_had_enough_is_no_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_an_error() {
+fn full_disk_is_an_error() {
     let desk = &*LOADED;
     let full = || std::fs::File::options().write(true).open(Path::new("/dev/full")).unwrap();
     let done = desk.command("query drop-off --lake lake").stdout(full()).output().unwrap();
@@ -251,7 +250,7 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn what_is_about_a_cluster_goes_with_a_cluster() {
+fn cluster_options_need_engine_spark() {
     for option in ["--remote sc://localhost", "--map-path /mnt/lake=s3://bucket/lake"] {
         let (said, code) = LOADED.refused(&format!("query drop-off --lake lake {option}"));
         let name = option.split(' ').next().unwrap();
@@ -259,7 +258,7 @@ fn what_is_about_a_cluster_goes_with_a_cluster() {
             format!("error: `{name}` is about a cluster\n  hint: ask it with `--engine spark`\n");
         assert_eq!((said, code), (expected, 2));
     }
-    // From the environment it is only an offer.
+    // The environment variable alone is no error.
     let mut here = LOADED.command("query drop-off --lake lake");
     here.env("WABALAKE_REMOTE", "sc://localhost:1");
     assert_eq!(Said::of(here.output().unwrap()).out, DROP_OFF);
@@ -267,7 +266,7 @@ fn what_is_about_a_cluster_goes_with_a_cluster() {
 
 #[cfg(not(feature = "cluster"))]
 #[test]
-fn a_program_that_cannot_ask_a_cluster_says_how_to_get_one() {
+fn program_without_the_cluster_feature_says_how_to_build_it() {
     let asked = "query drop-off --lake lake --engine spark --remote sc://localhost";
     let (said, code) = LOADED.refused(asked);
     assert_eq!(code, 2);
@@ -276,7 +275,7 @@ fn a_program_that_cannot_ask_a_cluster_says_how_to_get_one() {
 
 #[cfg(feature = "cluster")]
 #[test]
-fn a_cluster_has_an_address() {
+fn cluster_needs_an_address_and_tls_for_a_token() {
     let asked = "query drop-off --lake lake --engine spark";
     let (said, code) = LOADED.refused(asked);
     assert_eq!(code, 2);

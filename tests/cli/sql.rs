@@ -1,8 +1,8 @@
-//! A person's own queries, in SQL: what they answer, and what is said where they cannot be.
+//! `sql`: answers to a user's own statements, and errors.
 
 use crate::support::{Desk, LOADED, Said};
 
-/// Runs `wabalake sql` with a statement and further words.
+/// Runs `wabalake sql` with a statement and further arguments.
 fn sql(statement: &str, words: &str) -> Said {
     let mut command = LOADED.command("sql --lake lake");
     command.arg(statement).args(words.split_whitespace());
@@ -15,20 +15,20 @@ fn answer(statement: &str, words: &str) -> String {
     said.out
 }
 
-fn fault(statement: &str, words: &str) -> String {
+pub(super) fn fault(statement: &str, words: &str) -> String {
     let said = sql(statement, words);
     assert_eq!((said.out.as_str(), said.code), ("", 2), "{statement} {words}");
     said.err
 }
 
-/// The sessions for which something is true.
-fn ids(condition: &str, words: &str) -> String {
+/// The ids of the sessions that meet a condition.
+pub(super) fn ids(condition: &str, words: &str) -> String {
     let statement = format!("SELECT session_id FROM sessions WHERE {condition} ORDER BY 1");
     answer(&statement, words).lines().skip(1).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn a_statement_is_answered_in_every_format() {
+fn statement_is_answered_in_several_formats() {
     let statement =
         "SELECT session_id, conversation_version, user_phone FROM sessions ORDER BY session_id";
     let csv = "session_id,conversation_version,user_phone\n\
@@ -43,7 +43,7 @@ fn a_statement_is_answered_in_every_format() {
 }
 
 #[test]
-fn every_column_is_one_of_the_catalogs() {
+fn helper_columns_are_hidden() {
     let header = answer("SELECT * FROM sessions LIMIT 0", "");
     let columns = wabalake_data::tables::sessions::TABLE.columns.iter().map(|column| column.name);
     assert_eq!(header.trim_end(), columns.collect::<Vec<_>>().join(","));
@@ -54,8 +54,8 @@ fn every_column_is_one_of_the_catalogs() {
 }
 
 #[test]
-fn time_is_that_of_the_reporting_zone() {
-    // s1 started at 21:00 of the 31st of May in Bogota, s2 at 7:00 of the 1st of June.
+fn times_are_in_the_reporting_time_zone() {
+    // In Bogota s1 started at 21:00 on 31 May, s2 at 7:00 on 1 June.
     let statement = "SELECT session_started_timestamp AS at, \
                      CAST(session_started_timestamp AS DATE) AS day, \
                      EXTRACT(HOUR FROM session_started_timestamp) AS hour, \
@@ -90,9 +90,9 @@ fn time_is_that_of_the_reporting_zone() {
     assert_eq!(ids("session_started_timestamp >= '2025-06-01'", ""), "s1 s2 s3");
 }
 
-/// Wherever a SELECT stands: Polars plans those within a statement by themselves.
+/// Polars plans each nested SELECT separately.
 #[test]
-fn time_is_local_in_every_part_of_a_statement() {
+fn times_are_local_in_subqueries_and_ctes() {
     let day = "CAST(session_started_timestamp AS DATE)";
     for statement in [
         format!(
@@ -127,9 +127,9 @@ fn time_is_local_in_every_part_of_a_statement() {
 }
 
 #[test]
-fn time_is_local_within_exists() {
+fn times_are_local_within_exists() {
     let desk = Desk::loaded();
-    // 20:00 of the 31st of May and 1:00 of the 1st of June in Bogota.
+    // In Bogota 20:00 on 31 May and 1:00 on 1 June.
     desk.write(
         "conversions.csv",
         "conversion_id,event,converted_at,session_id\n\
@@ -146,7 +146,7 @@ fn time_is_local_within_exists() {
 }
 
 #[test]
-fn lengths_of_time_are_seconds() {
+fn durations_are_seconds() {
     let duration = "session_finished_timestamp - session_started_timestamp";
     let statement = format!("SELECT {duration} AS d FROM sessions ORDER BY session_id");
     assert_eq!(answer(&statement, ""), "d\n100.0\n10.0\n\"\"\n");
@@ -158,7 +158,7 @@ fn lengths_of_time_are_seconds() {
 }
 
 #[test]
-fn parameters_are_of_the_type_that_they_are_compared_with() {
+fn parameters_take_the_type_of_the_compared_column() {
     for (condition, words, expected) in [
         ("conversation_id = :flow", "--param flow=417", "s1 s2 s3"),
         ("conversation_version = :v AND session_id = :id", "--param v=2 --param id=s2", "s2"),
@@ -180,7 +180,7 @@ fn parameters_are_of_the_type_that_they_are_compared_with() {
 }
 
 #[test]
-fn a_file_is_answered_where_a_querys_name_would_stand() {
+fn sql_file_is_answered_in_place_of_a_query_name() {
     let desk = Desk::loaded();
     let text = "-- ours\nSELECT COUNT(*) AS n\nFROM sessions\nWHERE session_id <> :not;\n";
     desk.write("mine.sql", text);
@@ -202,7 +202,7 @@ fn a_file_is_answered_where_a_querys_name_would_stand() {
 }
 
 #[test]
-fn files_of_other_days_are_skipped() {
+fn condition_on_time_skips_files_of_other_days() {
     let explained = |since: &str| {
         let mut command = LOADED.command("explain sql --lake lake --timezone America/Bogota");
         command.arg(format!(
@@ -217,7 +217,7 @@ fn files_of_other_days_are_skipped() {
 }
 
 #[test]
-fn a_table_that_was_never_loaded_is_empty() {
+fn table_that_was_never_loaded_is_empty() {
     let statement = "SELECT country, COUNT(*) AS n FROM messages GROUP BY country";
     assert_eq!(answer(statement, ""), "country,n\n");
     let statement = "SELECT s.session_id, c.value FROM sessions s \
@@ -226,7 +226,7 @@ fn a_table_that_was_never_loaded_is_empty() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place_and_a_way_forward() {
+fn errors_have_line_column_and_hint() {
     for (statement, words, lines) in [
         (
             "SELECT sesion_id FROM sessions",
@@ -287,7 +287,7 @@ fn what_is_wrong_is_named_with_its_place_and_a_way_forward() {
 }
 
 #[test]
-fn what_polars_would_take_for_something_else_is_refused() {
+fn statements_that_polars_misreads_are_refused() {
     for (statement, what) in [
         ("WITH sessions AS (SELECT 1 AS a) SELECT * FROM sessions", "is the name of a table"),
         ("SELECT sessions.user_phone FROM deployments AS sessions", "is the name of a table"),
@@ -307,7 +307,7 @@ fn what_polars_would_take_for_something_else_is_refused() {
 }
 
 #[test]
-fn what_polars_cannot_do_is_said_with_what_it_can() {
+fn unsupported_sql_suggests_a_supported_form() {
     for (statement, hint) in [
         (
             "WITH RECURSIVE r AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM r) SELECT * FROM r",
@@ -343,7 +343,7 @@ fn what_polars_cannot_do_is_said_with_what_it_can() {
 }
 
 #[test]
-fn no_message_holds_a_value() {
+fn errors_show_no_value() {
     let said = fault("SELECT CAST(last_node_id AS BIGINT) AS n FROM sessions", "");
     assert!(!said.contains("colour") && !said.contains("size"), "{said}");
 }

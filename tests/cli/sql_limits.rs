@@ -1,12 +1,13 @@
 //! SQL that is refused: other files, networks, statements too deep or too wide.
 
+use super::sql::{fault, ids};
 use crate::support::{Desk, LOADED, Said};
 
-/// What stands behind a reader that Polars' SQL refuses anyhow, in its own words.
+/// A suffix with which Polars itself rejects the statement, with its own message.
 const UNKNOWN: &str = ".x";
 
 #[test]
-fn no_file_is_read_unless_it_is_allowed_and_no_network_ever() {
+fn files_need_permission_and_networks_are_never_reached() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let server = listener.local_addr().unwrap();
@@ -80,7 +81,7 @@ fn no_file_is_read_unless_it_is_allowed_and_no_network_ever() {
     assert_eq!(reached.map(|(_, from)| from), Err(std::io::ErrorKind::WouldBlock));
 }
 
-/// Statements that are as deep, or as wide, as is asked.
+/// Statements whose depth or width is `size`.
 fn statements(size: usize) -> Vec<String> {
     const FROM: &str = "FROM sessions";
     let repeat = |text: &str| text.repeat(size);
@@ -147,7 +148,7 @@ fn statements(size: usize) -> Vec<String> {
     for operation in [" UNION ALL ", " UNION ", " EXCEPT ", " INTERSECT "] {
         statements.push(chain(&all, operation));
     }
-    // Their rows are a power of the size.
+    // Its rows grow exponentially with the size.
     if size > 50 {
         statements
             .push(format!("SELECT 1 AS a FROM {}", list(&|n| format!("sessions AS a{n}"), ", ")));
@@ -155,8 +156,8 @@ fn statements(size: usize) -> Vec<String> {
     statements
 }
 
-/// Answers or refuses a statement.
-fn ends(statement: &str, name: &str) {
+/// Checks that a statement is answered, or refused with a hint.
+fn check_ends(statement: &str, name: &str) {
     let file = LOADED.write(name, statement);
     let line = format!("query {} --lake lake -f csv", file.display());
     let said = LOADED.command(&line).output().unwrap();
@@ -169,21 +170,21 @@ fn ends(statement: &str, name: &str) {
 }
 
 #[test]
-fn no_statement_is_too_deep_to_be_answered_or_refused() {
+fn deep_and_wide_statements_are_answered_or_refused() {
     std::thread::scope(|scope| {
         for size in [20, 10_000] {
             scope.spawn(move || {
                 for statement in statements(size) {
-                    ends(&statement, &format!("deep-{size}.sql"));
+                    check_ends(&statement, &format!("deep-{size}.sql"));
                 }
             });
         }
-        // As deep as may be, by what is worked out with the least care for the stack.
+        // The deepest statements allowed, evaluated by the code that needs the most stack.
         scope.spawn(|| {
             let nulls = " IS NULL".repeat(29);
-            ends(&format!("SELECT session_id{nulls} AS a FROM sessions"), "nulls.sql");
+            check_ends(&format!("SELECT session_id{nulls} AS a FROM sessions"), "nulls.sql");
             let sum = vec!["conversation_version"; 300].join(" + ");
-            ends(&format!("SELECT {sum} AS a FROM sessions"), "sum.sql");
+            check_ends(&format!("SELECT {sum} AS a FROM sessions"), "sum.sql");
         });
     });
 }
@@ -197,7 +198,7 @@ fn lists_of_thousands_are_answered() {
         ids(&format!("conversation_version NOT IN ({})", list(&|n| format!("-{n}"))), ""),
         "s1 s2 s3"
     );
-    // s1 started at 2:00, s2 at 12:00, s3 a day after.
+    // s1 started at 2:00, s2 at 12:00, s3 a day later.
     let minute = |n: usize| format!("'2025-06-01 {:02}:{:02}:00'", n / 60 % 24, n % 60);
     let minutes = list(&minute);
     assert_eq!(ids(&format!("session_started_timestamp IN ({minutes})"), ""), "s1 s2");
@@ -224,7 +225,7 @@ fn lists_of_thousands_are_answered() {
 }
 
 #[test]
-fn what_is_too_much_is_named_with_the_limit() {
+fn errors_of_large_statements_name_the_limit() {
     let chain = vec!["conversation_version = 2"; 5_000].join(" OR ");
     let file = LOADED.write("terms.sql", &format!("SELECT session_id FROM sessions WHERE {chain}"));
     let (said, code) = LOADED.refused(&format!("query {} --lake lake", file.display()));

@@ -1,4 +1,4 @@
-//! Texts of files in messages: none moves a cursor, turns what follows around or ends a line.
+//! Text from files in messages: no control character, bidirectional mark or line break is printed.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -8,11 +8,11 @@ use proptest::prelude::*;
 
 use crate::support::{Desk, Said};
 
-/// Some of what a terminal obeys or does not show.
+/// Control characters, bidirectional marks and invisible characters.
 const PLANTED: &str =
     "[a-z\u{1b}\n\r\t\u{7}\u{7f}\u{85}\u{9b}\u{202e}\u{2066}\u{2028}\u{200b}\u{feff}\\[]{1,6}";
 
-fn is_plain(said: &str, planted: &str) {
+fn check_escaped(said: &str, planted: &str) {
     let obeyed = |c: char| {
         c != '\n' && c.is_control() || "\u{202e}\u{2066}\u{2028}\u{200b}\u{feff}".contains(c)
     };
@@ -22,13 +22,13 @@ fn is_plain(said: &str, planted: &str) {
 
 fn run(command: &mut Command, planted: &str) -> Said {
     let said = Said::of(command.output().unwrap());
-    is_plain(&said.out, planted);
-    is_plain(&said.err, planted);
+    check_escaped(&said.out, planted);
+    check_escaped(&said.err, planted);
     said
 }
 
-/// Says with a planted text whatever a command says of names, titles and words.
-fn says_all(planted: &str) {
+/// Runs commands that print names, headers and arguments, with a planted text in each.
+fn run_commands_with(planted: &str) {
     let desk = Desk::new();
     let name = |ending: &str| format!("x{planted}y{ending}");
     let inbox = |folder: &str| {
@@ -63,7 +63,7 @@ fn says_all(planted: &str) {
     let night = run(&mut desk.command("nightly --lake lake"), planted);
     assert_eq!(night.code, 1, "{}", night.out);
     let beside = desk.path("aside").join(name(".csv.error.txt"));
-    is_plain(&std::fs::read_to_string(&beside).unwrap(), planted);
+    check_escaped(&std::fs::read_to_string(&beside).unwrap(), planted);
 
     for statement in [
         format!("SELECT {title}"),
@@ -92,13 +92,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3, max_shrink_iters: 0, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_terminal_obeys_a_name_a_title_or_a_word(planted in PLANTED) {
-        says_all(&planted);
+    fn control_characters_of_files_are_never_printed(planted in PLANTED) {
+        run_commands_with(&planted);
     }
 }
 
 #[test]
-fn an_escape_sequence_in_the_name_of_a_file_is_spelt_out() {
+fn escape_sequence_in_a_file_name_is_printed_escaped() {
     let desk = Desk::new();
     let said = Said::of(desk.command("load --lake lake").arg("a\n\u{1b}7b").output().unwrap());
     assert!(said.err.starts_with("error: `a\\n\\u{1b}7b` cannot be read: "), "{}", said.err);

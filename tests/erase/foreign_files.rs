@@ -1,22 +1,17 @@
-//! Files of other programs: searched for the person, never deleted.
+//! Files of other programs: searched for the erased number, never deleted.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
-use polars::prelude::*;
-use wabalake::error::Fault;
-use wabalake::lake::erase::{Erased, Options};
-use wabalake::lake::{Lake, check, layout, layouts};
-use wabalake::load::{self, load};
-use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
-use wabalake_data::{TABLES, Table};
+use wabalake::lake::erase::Options;
+use wabalake_data::tables::sessions;
+use zip::write::SimpleFileOptions;
 
-use crate::support::{Bench, Desk, Said, copy, files_below, stored};
+use super::{PHONE, erase, lake_of, texts};
+use crate::support::{Bench, archive, gz, workbook};
 
 #[test]
-fn what_others_wrote_is_left_and_named() {
+fn foreign_files_with_the_number_are_kept_and_listed() {
     let bench = Bench::new();
     let lake = lake_of(&bench, "lake", true);
     fs::write(lake.root().join("wabalake.toml"), "# ask +573005550101 of\n").unwrap();
@@ -26,51 +21,26 @@ fn what_others_wrote_is_left_and_named() {
     assert_eq!(erased.left, [Path::new("pages/573005550101.html"), Path::new("wabalake.toml")]);
 }
 
-/// A file packed as that ending says.
+/// A file packed as its ending says.
 fn packed(ending: &str, name: &str, bytes: &[u8]) -> Vec<u8> {
     match ending {
-        "gz" => {
-            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            gz.write_all(bytes).unwrap();
-            gz.finish().unwrap()
-        }
+        "gz" => gz(bytes),
         "zst" => zstd::encode_all(bytes, 1).unwrap(),
-        "zip" => {
-            let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-            zip.start_file(name, ::zip::write::SimpleFileOptions::default()).unwrap();
-            zip.write_all(bytes).unwrap();
-            zip.finish().unwrap().into_inner()
-        }
+        "zip" => archive(&[(name, bytes)], SimpleFileOptions::default()),
         _ => bytes.to_vec(),
     }
 }
 
-/// A workbook with a title sheet and one with these rows.
-fn workbook(rows: &[&str]) -> Vec<u8> {
-    let mut book = rust_xlsxwriter::Workbook::new();
-    book.add_worksheet().write(0, 0, "June").unwrap();
-    let sheet = book.add_worksheet();
-    for (row, text) in (0..).zip(rows) {
-        for (column, cell) in (0..).zip(text.split(',')) {
-            match cell.parse::<f64>() {
-                Ok(number) => sheet.write(row, column, number).unwrap(),
-                Err(_) => sheet.write(row, column, cell).unwrap(),
-            };
-        }
-    }
-    book.save_to_buffer().unwrap()
-}
-
 #[test]
-fn files_of_others_are_read_as_the_loader_reads_them() {
+fn foreign_files_are_read_as_load_reads_them() {
     let header =
         "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message";
     let of =
         |code: &str, cell: &str| format!("{header}\ns1,2025-06-01 10:00:00,{code},{cell},hi\n");
     let utf16: Vec<u8> = of("57", "3005550101").encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let sheet = workbook(&[header, "s1,2025-06-01 10:00:00,57,3005550101,hi"]);
-    let list = workbook(&["name,phone", "x,+57 300 555 0101"]);
-    let other_sheet = workbook(&[header, "s1,2025-06-01 10:00:00,52,3005550101,hi"]);
+    let sheet = workbook(&of("57", "3005550101"));
+    let list = workbook("name,phone\nx,+57 300 555 0101");
+    let other_sheet = workbook(&of("52", "3005550101"));
     let closing = |code: &str| {
         format!(
             r#"{{"event_id":"c1","event_type":"session.close","session":{{"external_id":"s1","closed_at":"2025-06-01T10:30:00Z"}},"user":{{"country_code":"{code}","cellphone":"3005550101"}}}}"#
@@ -148,7 +118,7 @@ fn files_of_others_are_read_as_the_loader_reads_them() {
 
 #[cfg(unix)]
 #[test]
-fn nothing_is_deleted_behind_a_link() {
+fn nothing_behind_a_link_is_deleted() {
     use std::os::unix::fs::symlink;
     let bench = Bench::new();
     let lake = lake_of(&bench, "lake", true);
@@ -169,7 +139,7 @@ fn nothing_is_deleted_behind_a_link() {
         symlink(&away, link).unwrap();
     }
     symlink(away.join(file), root.join("tables/sessions/utc_day=2025-06-01").join(file)).unwrap();
-    // What is called otherwise is no data file of ours.
+    // Other names are not data files of wabalake.
     let foreign = root.join("tables/sessions/utc_day=2025-06-01/notes.parquet");
     fs::write(&foreign, "of mine").unwrap();
     let mart = root.join("marts/users/read.me");

@@ -1,13 +1,11 @@
-//! Who is erased and kept out does not come back, and everybody else comes in as ever.
+//! `--keep-out`: an erased person does not come back with later loads; everybody else does.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use polars::prelude::*;
 use proptest::prelude::*;
-use rust_xlsxwriter::Workbook;
 use wabalake::lake::Lake;
 use wabalake::lake::erase::Options as How;
 use wabalake::lake::rejects::{self, Which};
@@ -15,15 +13,13 @@ use wabalake::load::{self, Report, load};
 use wabalake_data::TABLES;
 use wabalake_data::tables::{conversions, sessions};
 
-use crate::support::{Bench, Desk, files_below, stored, texts};
+use crate::support::{Bench, Desk, files_below, gz, stored, texts, workbook};
 
-/// Who is erased, of the numbers that are plainly made up, and a part of the number that every way to
-/// write it in these exports has.
+/// The person who is erased, and parts of the number that every spelling in these exports has.
 const PHONE: &str = "+57 300 555 0101";
 const DIGITS: [&str; 2] = ["3005550101", "300 555"];
 
-/// Exports that come after the erasure: a header, then rows of others and, marked with `!`, of the
-/// person.
+/// Exports loaded after the erasure: a header, then rows; those of the person begin with `!`.
 const LATER: [(&str, &str); 8] = [
     (
         "sessions.csv",
@@ -93,7 +89,7 @@ const LATER: [(&str, &str); 8] = [
     ),
 ];
 
-/// What was there before it.
+/// Exports loaded before the erasure.
 const EARLIER: [(&str, &str); 2] = [
     (
         "sessions.csv",
@@ -108,7 +104,7 @@ const EARLIER: [(&str, &str); 2] = [
     ),
 ];
 
-/// An export with the person, or as if they had never been.
+/// An export with the person's rows, or without them.
 fn text(export: &str, with: bool) -> String {
     let lines = export.lines().filter_map(|line| match line.strip_prefix('!') {
         Some(line) => with.then_some(line),
@@ -117,7 +113,7 @@ fn text(export: &str, with: bool) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Exports in a folder of their own.
+/// Writes exports to a folder.
 fn write_exports(
     bench: &Bench,
     folder: &str,
@@ -141,7 +137,7 @@ fn kept_out(report: &Report) -> u64 {
     report.total(|file| file.rows_kept_out)
 }
 
-/// What was rejected and why, without where it stood.
+/// Open rejects without record and line.
 fn open_rejects(lake: &Lake) -> Vec<String> {
     let open = rejects::read(lake, Which::Open).unwrap();
     let said = [rejects::KIND, rejects::COLUMN, rejects::REASON, rejects::RAW].map(col);
@@ -155,8 +151,8 @@ fn assert_same(lake: &Lake, other: &Lake) {
     assert_eq!(open_rejects(lake), open_rejects(other));
 }
 
-/// The files of a lake that hold the number: in their bytes or, of data, in their texts. There is
-/// somebody of another country with the same digits, whose rows have more before them.
+/// Files of a lake that hold the number, in their bytes or in texts of rows. A person of another
+/// country has the same digits after another code.
 fn holding(lake: &Lake) -> Vec<PathBuf> {
     let has = |text: &str| {
         let others = text.replace("583005550101", "").replace("\"3005550101\"", "");
@@ -174,7 +170,7 @@ fn holding(lake: &Lake) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_person_who_is_kept_out_comes_back_in_no_form() {
+fn kept_out_person_comes_back_in_no_file_format() {
     let bench = Bench::new();
     let lake = bench.lake();
     load_all(&lake, &write_exports(&bench, "earlier", &EARLIER, true));
@@ -184,35 +180,22 @@ fn a_person_who_is_kept_out_comes_back_in_no_form() {
     load_all(&never, &write_exports(&bench, "without", &LATER, false));
 
     let mut files = write_exports(&bench, "later", &LATER, true);
-    // In other orders and other forms.
+    // In another order and other file formats.
     files.reverse();
     for (at, file) in files.clone().iter().enumerate() {
         let bytes = fs::read(file).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         match name.as_str() {
             "deployments.csv" => {
-                let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                gz.write_all(&bytes).unwrap();
-                files[at] = bench.file("later/deployments.csv.gz", gz.finish().unwrap());
+                files[at] = bench.file("later/deployments.csv.gz", gz(&bytes));
             }
             "messages.csv" => {
                 let packed = zstd::encode_all(&bytes[..], 1).unwrap();
                 files[at] = bench.file("later/messages.csv.zst", packed);
             }
             "conversions.csv" => {
-                let mut book = Workbook::new();
-                let sheet = book.add_worksheet();
-                for (row, line) in (0..).zip(String::from_utf8(bytes).unwrap().lines()) {
-                    for (column, cell) in (0..).zip(line.split(',')) {
-                        match cell.parse::<f64>() {
-                            Ok(number) => sheet.write_number(row, column, number).unwrap(),
-                            Err(_) => sheet.write_string(row, column, cell).unwrap(),
-                        };
-                    }
-                }
-                let path = bench.path("later/conversions.xlsx");
-                book.save(&path).unwrap();
-                files[at] = path;
+                let book = workbook(std::str::from_utf8(&bytes).unwrap());
+                files[at] = bench.file("later/conversions.xlsx", book);
             }
             _ => {}
         }
@@ -229,7 +212,8 @@ fn a_person_who_is_kept_out_comes_back_in_no_form() {
     assert!(report.text().contains("  left out: 5 rows of erased persons\n"), "{}", report.text());
     assert_eq!(report.files.iter().map(|file| file.first_rejects.len()).sum::<usize>(), 2);
 
-    // The same again is known, and another export of theirs alone is a load like any other.
+    // The same files are already loaded; a file with the person's rows only is loaded like any
+    // other.
     assert!(load_all(&lake, &files).files.iter().all(|file| file.already_loaded));
     let theirs = "phone,tag\n573005550101,new\n573005550101,newer\n";
     let report = load_all(&lake, &[bench.file("theirs.csv", theirs)]);
@@ -239,7 +223,7 @@ fn a_person_who_is_kept_out_comes_back_in_no_form() {
 }
 
 #[test]
-fn numbers_are_one_person_however_a_plan_has_changed() {
+fn kept_out_number_matches_across_numbering_plan_changes() {
     let bench = Bench::new();
     let lake = bench.lake();
     for phone in ["+52 1 999 123 4567", "5511981234567", "12125550101"] {
@@ -262,7 +246,7 @@ fn numbers_are_one_person_however_a_plan_has_changed() {
 }
 
 #[test]
-fn a_session_of_somebody_else_is_not_followed() {
+fn session_of_another_person_keeps_its_rows() {
     let bench = Bench::new();
     let lake = bench.lake();
     let header = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
@@ -283,7 +267,7 @@ fn a_session_of_somebody_else_is_not_followed() {
         )],
     );
     assert_eq!(kept_out(&report), 3);
-    // A later load knows it as well.
+    // A later load finds the session's owner in the lake.
     let later = format!("{header}v5,2025-06-02T10:00:00Z,s1,\nv6,2025-06-02T10:00:00Z,a1,\n");
     let report = load_all(&lake, &[bench.file("conversions.csv", later)]);
     assert_eq!(kept_out(&report), 1);
@@ -292,7 +276,7 @@ fn a_session_of_somebody_else_is_not_followed() {
 }
 
 #[test]
-fn no_undo_brings_the_person_back() {
+fn undo_never_restores_an_erased_person() {
     let bench = Bench::new();
     let lake = bench.lake();
     let header = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
@@ -307,7 +291,7 @@ fn no_undo_brings_the_person_back() {
     let both = [bench.file("3.csv", format!("{header}{both}"))];
     assert_eq!(kept_out(&load_all(&lake, &both)), 1);
     lake.undo().unwrap();
-    // Loaded again, it is loaded as before.
+    // Loaded again after undo: as before.
     assert_eq!(kept_out(&load_all(&lake, &both)), 1);
     lake.undo().unwrap();
     let refused = lake.undo().unwrap_err().lines();
@@ -317,15 +301,15 @@ fn no_undo_brings_the_person_back() {
 }
 
 #[test]
-fn who_is_to_be_kept_out_is_so_before_anything_is_erased() {
+fn keep_out_list_is_written_before_rows_are_erased() {
     let bench = Bench::new();
     let lake = bench.lake();
     load_all(&lake, &write_exports(&bench, "earlier", &EARLIER, true));
     let how = How { keep_out: true, dry_run: true, ..How::default() };
     lake.erase(PHONE, how).unwrap();
     let list = lake.root().join(".wabalake/keep-out");
-    assert!(!list.exists(), "trying changes nothing");
-    // An erasure that fails once it begins to delete.
+    assert!(!list.exists(), "a dry run changes nothing");
+    // An erasure that fails when it begins to delete.
     fs::create_dir_all(lake.root().join("marts/m")).unwrap();
     let scratch = lake.root().join(".wabalake/scratch");
     fs::remove_dir_all(&scratch).unwrap();
@@ -342,7 +326,7 @@ fn who_is_to_be_kept_out_is_so_before_anything_is_erased() {
     assert_eq!(holding(&lake), Vec::<PathBuf>::new());
 }
 
-/// What somebody at a keyboard is told who erases.
+/// Standard output of `erase`.
 fn erase(desk: &Desk, words: &str) -> String {
     let said = desk.run(&format!("erase --lake lake --yes --phone 573000000001 {words}"));
     assert_eq!(said.code, 0, "{}", said.err);
@@ -350,7 +334,7 @@ fn erase(desk: &Desk, words: &str) -> String {
 }
 
 #[test]
-fn as_it_is_typed() {
+fn keep_out_on_the_command_line_and_in_settings() {
     let desk = Desk::loaded();
     let tried = erase(&desk, "--keep-out --dry-run");
     assert!(tried.ends_with("later loads would leave rows of this person out\n"), "{tried}");
@@ -368,7 +352,7 @@ fn as_it_is_typed() {
     assert!(told.contains("\n  left out: 1 row of erased persons\n"), "{told}");
     assert!(desk.read("report.json").contains("\"rows_kept_out\": 1,"));
 
-    // Without the key nobody is told from another, so nothing is loaded.
+    // Without its key the list cannot be compared, so nothing is loaded.
     let key = desk.read("lake/.wabalake/keep-out.key");
     desk.write("lake/.wabalake/keep-out.key", &key.replace(&key[..4], "0000"));
     let (error, code) = desk.refused("load more.csv --lake lake");
@@ -384,7 +368,7 @@ fn as_it_is_typed() {
     );
     desk.told("load more.csv --lake lake");
 
-    // As the lake says, unless the command line says something else.
+    // The setting applies unless the command line has the opposite option.
     let list = || desk.read("lake/.wabalake/keep-out");
     let before = list();
     let erased = erase(&desk, "--no-keep-out");
@@ -399,7 +383,7 @@ fn as_it_is_typed() {
 }
 
 #[test]
-fn a_night_leaves_them_out_too() {
+fn nightly_run_keeps_persons_out() {
     let desk = Desk::loaded();
     erase(&desk, "--keep-out");
     fs::create_dir(desk.write("inbox.csv", "").with_file_name("inbox")).unwrap();
@@ -412,13 +396,13 @@ fn a_night_leaves_them_out_too() {
     assert!(told.contains("inbox: left out: 2 rows of erased persons\n"), "{told}");
 }
 
-/// A row of a made-up world: its table, its session, whose it says it is, and a number.
+/// A generated row: table, session, the person it names, and a number.
 type Made = (usize, Option<usize>, Option<usize>, u32);
 
 const PEOPLE: usize = 4;
 const SESSIONS: usize = 7;
 
-/// A world's session belongs to the person of its number, in turn; its rows say so for some.
+/// Session N belongs to person N modulo [`PEOPLE`]; `true` if its rows name that person.
 fn says_whose(session: usize) -> bool {
     session % 3 != 2
 }
@@ -428,7 +412,7 @@ fn row() -> impl Strategy<Value = Made> {
     let row = (0..6usize, session, prop::option::weighted(0.6, any::<bool>()), 0..PEOPLE, 0..40u32);
     row.prop_map(|(table, session, whose, other, number)| {
         let own = session.map(|session| session % PEOPLE);
-        // A few rows name somebody else's session.
+        // A few rows name a session of another person.
         let odd = number == 0;
         let person = match whose {
             Some(_) if !odd => own.or(Some(other)),
@@ -464,7 +448,7 @@ fn export(load: usize, table: usize, rows: &[&Made]) -> (&'static str, String) {
         ("a.csv", "session_id,phone,name,value,at"),
         ("b.csv", "session_id,session_started_timestamp,user_country_code,user_cellphone"),
     ][table];
-    // No two loads are to have the same file, nor any nothing but what is at fault.
+    // An extra column makes files differ; a good row keeps a load from failing.
     let good = [
         "ok,2025-06-01 10:00:00,57,3005550109,",
         "ok,57,3005550109,0,Sent,2025-06-01 10:00:00,",
@@ -496,9 +480,9 @@ fn export(load: usize, table: usize, rows: &[&Made]) -> (&'static str, String) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
-    /// A lake that keeps people out is one whose exports never had their rows.
+    /// Loads with persons kept out give the lake of loads without their rows.
     #[test]
-    fn loads_are_as_if_the_rows_had_not_been_there(
+    fn lake_equals_one_loaded_without_the_persons(
         loads in prop::collection::vec(prop::collection::vec(row(), 1..25), 1..4),
         gone in prop::collection::btree_set(0..PEOPLE, 1..3),
         memory in prop::sample::select(vec![2_000usize, 96 << 20]),

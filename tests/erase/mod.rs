@@ -1,11 +1,10 @@
-//! Who is erased is gone to the last byte, and nobody else is.
+//! `erase`: no byte of the lake holds the person, and nobody else's row changes.
 
 mod foreign_files;
 mod keep_out;
 mod properties;
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use deltalake::parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -19,12 +18,12 @@ use wabalake_data::{TABLES, Table};
 
 use crate::support::{Bench, Desk, Said, copy, files_below, stored};
 
-/// Who is erased, as everybody writes them; of the numbers that are plainly made up.
+/// The number that is erased, as most exports write it; it is made up.
 const PHONE: &str = "573005550101";
 const NATIONAL: &str = "3005550101";
 
-/// Lines of exports by file: a header, then rows of others and, marked with `!`, of the person. In
-/// rows of others, what is in braces is the person's number.
+/// Exports: a header, then rows; those of the person begin with `!`. In rows of others, braces hold
+/// the person's number.
 const EXPORTS: [(&str, &str); 8] = [
     (
         "sessions_573005550101.csv",
@@ -85,7 +84,7 @@ const EXPORTS: [(&str, &str); 8] = [
     ),
 ];
 
-/// The exports with the person, or as if they had never been.
+/// An export with the person, or as if the person had never been.
 fn text(export: &str, with: bool) -> String {
     let mut text = String::new();
     for line in export.lines() {
@@ -107,7 +106,7 @@ fn text(export: &str, with: bool) -> String {
     text
 }
 
-/// A lake of all the exports.
+/// Loads all exports into a lake.
 fn lake_of(bench: &Bench, name: &str, with: bool) -> Lake {
     let lake = bench.lake_at(name);
     for (file, export) in EXPORTS {
@@ -133,15 +132,15 @@ fn texts(lake: &Lake, table: &'static Table, column: &str) -> Vec<String> {
     found.column(column).unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect()
 }
 
-/// The files of a lake that hold the person: by their names, their bytes, and, of Parquet, the
-/// bytes of each page unpacked and each text decoded.
+/// Files of a lake that hold the person: in their path, their bytes or, if Parquet, the bytes of an
+/// uncompressed page or a decoded text.
 fn holding(root: &Path) -> Vec<PathBuf> {
-    // One of the spellings is in Base64, as ids of messages have it.
+    // Message ids hold the number in Base64.
     let wanted = [PHONE, NATIONAL, "300 555", "NTczMDA1NTUwMTAx"];
     let has = |bytes: &[u8]| {
         wanted.iter().any(|wanted| {
             let mut found = bytes.windows(wanted.len()).enumerate();
-            // A longer number is another one.
+            // Part of a longer number is another number.
             found.any(|(at, window)| {
                 window == wanted.as_bytes()
                     && !bytes[..at].ends_with(b"91")
@@ -163,7 +162,7 @@ fn holding(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The pages of a Parquet file, and its texts one after the other.
+/// The uncompressed pages of a Parquet file, then its texts.
 fn unpacked(path: &Path) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let Ok(reader) = SerializedFileReader::new(File::open(path).unwrap()) else { return found };
@@ -187,7 +186,7 @@ fn unpacked(path: &Path) -> Vec<Vec<u8>> {
     found
 }
 
-/// The folder of a lake that a file is in: a table, or another.
+/// The folders of a lake that the files are in.
 fn places(root: &Path, files: &[PathBuf]) -> Vec<String> {
     let place = |file: &PathBuf| {
         let parts: Vec<_> = file.strip_prefix(root).unwrap().iter().collect();
@@ -199,7 +198,7 @@ fn places(root: &Path, files: &[PathBuf]) -> Vec<String> {
     places
 }
 
-/// Leaves what killed programs leave, with the person in it.
+/// Writes leftovers of killed commands that hold the person.
 fn leave_garbage(root: &Path) {
     let garbage = "utc_day=2025-06-01/5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet";
     fs::write(root.join("tables/sessions").join(garbage), "PAR1 573005550101").unwrap();
@@ -218,11 +217,11 @@ fn leave_garbage(root: &Path) {
 }
 
 #[test]
-fn no_byte_of_a_lake_holds_the_person_any_more() {
+fn erased_person_is_in_no_byte_of_the_lake() {
     let bench = Bench::new();
     let lake = lake_of(&bench, "lake", true);
     let root = lake.root().to_owned();
-    // A row that was somebody else's later; a load that was taken back; files merged into others.
+    // A row that named another person later; a load that was undone; files that were compacted.
     let once =
         "session_id,session_started_timestamp,session_status,user_country_code,user_cellphone\n";
     bench.load("1.csv", format!("{once}b1,2025-06-05 10:00:00,BOT,57,3005550101\n"));
@@ -242,19 +241,19 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     everywhere[0] = "sessions";
     everywhere.extend(["rejects", "scratch", "users"]);
     everywhere.sort_unstable();
-    assert_eq!(places(&root, &held), everywhere, "the search finds the person where they are");
+    assert_eq!(places(&root, &held), everywhere, "the search finds the person in every place");
     let checkpoint = |file: &&PathBuf| file.to_string_lossy().ends_with(".checkpoint.parquet");
     assert!(held.iter().any(|file| checkpoint(&file)), "a checkpoint has bounds with the number");
 
     let tried = lake.erase(PHONE, Options { dry_run: true, ..Options::default() }).unwrap();
-    assert_eq!(holding(&root), held, "trying changes nothing");
+    assert_eq!(holding(&root), held, "a dry run changes nothing");
     let erased = erase(&lake);
     assert_eq!(holding(&root), Vec::<PathBuf>::new());
     assert!(erased.marts && erased.left.is_empty());
     let checked = lake.check(check::Options { deep: true, progress: None }).unwrap();
     assert!(
         checked.findings.is_empty(),
-        "what is rewritten is sealed anew: {:?}",
+        "hashes of rewritten files are stored: {:?}",
         checked.findings
     );
     let told = |erased: &Erased| -> Vec<_> {
@@ -277,13 +276,13 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
 
     assert_eq!((tried.people, erased.people, erased.named), (1, 1, 0));
 
-    // Nobody else is touched, and what was loaded is known.
+    // Rows of others are unchanged, and file ids are kept.
     let never = lake_of(&bench, "never", false);
     let own = [sessions::NAME, deployments::NAME];
     for table in TABLES.iter().filter(|table| !own.contains(&table.name)) {
         assert_eq!(stored(&lake, table), stored(&never, table), "{}", table.name);
     }
-    // Another name stands in for a session of theirs that another's send began.
+    // Another person's deployment named a session of theirs: its id is replaced.
     let stand_in = texts(&lake, &deployments::TABLE, "session_id");
     let stand_in = stand_in.iter().find(|id| id.len() == 36).unwrap();
     let sends = stored(&lake, &deployments::TABLE).join("\n");
@@ -299,9 +298,9 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     }
     assert_eq!(of_others.len(), 3 + 1 + 20);
     let again = bench.load("renamed.csv", text(EXPORTS[0].1, true));
-    assert!(again.files[0].already_loaded, "a file that is loaded brings nobody back");
+    assert!(again.files[0].already_loaded, "a loaded file brings nobody back");
 
-    // Done again there is nothing to do, and no version is made of it.
+    // Erasing again changes nothing and commits no version.
     let versions = |lake: &Lake| -> Vec<_> {
         layouts().map(|layout| lake.snapshot(layout).unwrap().version).collect()
     };
@@ -310,7 +309,7 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
     assert_eq!(versions(&Lake::open(&root).unwrap()), before);
     let operations = lake.history(&variables::TABLE).unwrap();
     assert_eq!(operations[0].operation, "erase");
-    // Loads of other days can still be taken back, down to the first that it has to do with.
+    // Later loads can still be undone, down to the first that the erasure rewrote.
     lake.undo().unwrap();
     let refused = loop {
         if let Err(refused) = lake.undo() {
@@ -322,12 +321,12 @@ fn no_byte_of_a_lake_holds_the_person_any_more() {
 }
 
 #[test]
-fn an_erasure_that_was_killed_is_gone_on_with() {
+fn killed_erasure_is_completed_by_the_next() {
     let bench = Bench::new();
     let whole = lake_of(&bench, "whole", true);
     copy(whole.root(), &bench.path("half"));
     erase(&whole);
-    // Killed once what tells whose the sessions were is gone.
+    // Killed after the rows that tell the owners of sessions were erased.
     for table in ["sessions", "deployments", "conversions"] {
         let half = bench.path("half").join("tables").join(table);
         fs::remove_dir_all(&half).unwrap();
@@ -344,7 +343,7 @@ fn an_erasure_that_was_killed_is_gone_on_with() {
 }
 
 #[test]
-fn a_line_of_the_business_is_no_person() {
+fn business_line_is_erased_only_with_lines_too() {
     let bench = Bench::new();
     let lake = lake_of(&bench, "lake", true);
     let before = stored(&lake, &sessions::TABLE);
@@ -358,7 +357,7 @@ fn a_line_of_the_business_is_no_person() {
 }
 
 #[test]
-fn exactly_is_exactly() {
+fn exactly_erases_the_exact_number_only() {
     let bench = Bench::new();
     let lines = "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message\n\
                  a1,2025-06-01 10:00:00,57,12,ask 5712\n\
@@ -380,10 +379,9 @@ fn exactly_is_exactly() {
     assert_eq!(texts(&lake, &sessions::TABLE, "first_message"), ["ask 5712"]);
 }
 
-/// The person's send and another's name one session: what is written anew is not taken for an old
-/// file that names it.
+/// Two people's deployments name one session: the rewritten file is not taken for an old one.
 #[test]
-fn a_send_of_another_that_names_the_same_session_stays() {
+fn deployment_of_another_person_in_the_same_session_stays() {
     let bench = Bench::new();
     let header = "conversation_id,user_country_code,user_cellphone,deployment_timestamp,\
                   delivery_status,session_id\n";
@@ -399,7 +397,7 @@ fn a_send_of_another_that_names_the_same_session_stays() {
 }
 
 #[test]
-fn a_redirection_stays_one() {
+fn redirected_session_keeps_a_replacement_parent_id() {
     let bench = Bench::new();
     let header = "session_id,parent_session_id,session_started_timestamp,conversation_id,user_country_code,user_cellphone\n";
     let lines = "p1,,2025-06-01 10:00:00,11,57,3005550101\n\
@@ -411,7 +409,7 @@ fn a_redirection_stays_one() {
                        v1,2025-06-03 10:00:00,p1,573005550102\n";
     bench.load("conversions.csv", conversions);
     let broken = format!("{header}x1,p1,yesterday,12,57,3005550104\n");
-    bench.refused(bench.file("broken.csv", &broken));
+    bench.load_rejected(bench.file("broken.csv", &broken));
     let lake = Lake::open(bench.path("lake")).unwrap();
     erase(&lake);
     let mut parents = texts(&lake, &sessions::TABLE, "parent_session_id");
@@ -430,7 +428,7 @@ fn a_redirection_stays_one() {
 }
 
 #[test]
-fn a_number_is_needed() {
+fn invalid_phone_number_is_refused() {
     let bench = Bench::new();
     let lake = lake_of(&bench, "lake", true);
     for word in ["", "x", "57a", "57", "5712", "3005550101", "1", "10125550101", "212555010100000"]
@@ -443,7 +441,7 @@ fn a_number_is_needed() {
 }
 
 #[test]
-fn what_goes_is_told_first_and_agreed_to() {
+fn erase_shows_what_goes_and_needs_yes() {
     let desk = Desk::loaded();
     let erase = "erase --lake lake --phone 573000000001";
     let sessions = || {

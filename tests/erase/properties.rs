@@ -1,15 +1,14 @@
-//! Law of erasing: of any people and any number, all rows of its person go, and no other.
+//! Property test of `erase`: all rows of the person go, and no others.
 //!
-//! People are made so that their codes, cells, ids, lines and texts overlap. What ought to become of
-//! each record is worked out here from who it was made for, without a look at a phone.
+//! Codes, numbers, ids, lines and texts of the generated people overlap. The expected rows are
+//! computed from the person for whom each record was made, without parsing phones.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 
 use polars::prelude::*;
 use proptest::prelude::*;
-use tempfile::TempDir;
 use wabalake::lake::erase::{Erased, Options};
 use wabalake::lake::{Lake, check as damage, layout};
 use wabalake::load::{self, load};
@@ -18,7 +17,9 @@ use wabalake_data::tables::{
     audience_tags, closures, conversions, deployments, messages, sessions, variables,
 };
 
-/// Code, cell, and the person that they are together.
+use crate::support::{Bench, files_below};
+
+/// Dialling code, cell, and the person they stand for.
 const PEOPLE: [(&str, &str, Option<&str>); 20] = [
     ("57", "3005550101", Some("573005550101")),
     ("+57", "300 555-0101.0", Some("573005550101")),
@@ -42,7 +43,7 @@ const PEOPLE: [(&str, &str, Option<&str>); 20] = [
     ("", "", None),
 ];
 
-/// What is asked for, and the person that it is; none if it is no possible number.
+/// The argument of `--phone`, and the person it stands for; `None` if the number is impossible.
 const ASKED: [(&str, Option<&str>); 13] = [
     ("+57 300 555 0101", Some("573005550101")),
     ("523005550101", Some("523005550101")),
@@ -59,7 +60,7 @@ const ASKED: [(&str, Option<&str>); 13] = [
     ("5512125550101", Some("5512125550101")),
 ];
 
-/// Texts, the people whose numbers they hold, and what is left of them; a full number first.
+/// A text, the people whose numbers it holds, and the text after erasing them.
 const TEXTS: [(&str, &[&str], &str); 6] = [
     ("hi", &[], "hi"),
     ("call +57 300 555-0101 now", &["573005550101"], "call [erased] now"),
@@ -69,13 +70,13 @@ const TEXTS: [(&str, &[&str], &str); 6] = [
     ("5712", &[], "5712"),
 ];
 
-/// Ids of sessions and flows, some of which are numbers by chance.
+/// Ids of sessions and flows, some of which look like numbers.
 const IDS: [&str; 9] =
     ["s1", "s2", "s3", "s4", "s5", "57", "12125550101", "573005550101", "x-573005550101-9"];
 
 const LINES: [&str; 3] = ["573009999999", "573009999999", "12125550101"];
 
-/// One record: the numbers are places in the lists above.
+/// One record; numbers are indices into the lists above.
 #[derive(Clone, Debug)]
 struct Made {
     table: u8,
@@ -85,7 +86,7 @@ struct Made {
     flow: usize,
     text: usize,
     line: usize,
-    /// Whether its time cannot be read.
+    /// `true` if its timestamp is invalid.
     broken: bool,
 }
 
@@ -102,7 +103,7 @@ impl Made {
         IDS[self.flow]
     }
 
-    /// Whether the record of it, which names nobody, holds a number in full.
+    /// `true` if a record that names no person holds a full number.
     fn holds(&self, phone: &str) -> bool {
         let names =
             [self.id(), self.parent.map(|id| IDS[id]), Some(self.flow()), Some(LINES[self.line])];
@@ -132,8 +133,7 @@ fn made() -> impl Strategy<Value = Made> {
     )
 }
 
-/// The records of a world by their tables, each with a number of its own. Of a session there is one
-/// record, and maybe one that came before.
+/// Generated records by table. A session has one record, and maybe an earlier one.
 #[derive(Debug, Default)]
 struct World {
     sessions: BTreeMap<&'static str, Made>,
@@ -160,7 +160,8 @@ impl World {
         world
     }
 
-    /// Whose a session is: as its row says, as it said once, as all say that name it.
+    /// The owner of a session: named by its row, by its earlier row, or by all other rows that name
+    /// it.
     fn owner(&self, session: &str) -> Option<&'static str> {
         let said = |of: &BTreeMap<&'static str, Made>| of.get(session).and_then(Made::person);
         said(&self.sessions).or_else(|| said(&self.before)).or_else(|| {
@@ -218,7 +219,7 @@ impl World {
                 let full = person.unwrap_or("");
                 let line = LINES[row.line];
                 let written = match table {
-                    // A send is somebody's.
+                    // A deployment needs a person.
                     0 if cell.is_empty() => continue,
                     0 => format!("{number},{at},Delivered,{id},{flow},{said},{code},{cell}\n"),
                     1 => format!("m{number},{at},true,{said},{flow},{line},{full}\n"),
@@ -235,7 +236,7 @@ impl World {
         files
     }
 
-    /// Whether a line of a person of these is a number, in a row of somebody else.
+    /// `true` if the number is the business line in a row of another person.
     fn is_line(&self, phone: &str) -> bool {
         let of_others = |row: &Made| LINES[row.line] == phone && row.person() != Some(phone);
         self.sessions.values().any(of_others) || self.others[1].iter().any(of_others)
@@ -251,7 +252,7 @@ const OTHERS: [(&Table, &str, &str); 6] = [
     (&variables::TABLE, variables::VARIABLE, variables::VALUE),
 ];
 
-/// A row as the law sees it: its name, its text, the session that it names.
+/// A row as compared: its name, its text, its session id.
 type Seen = (String, String, String);
 
 fn seen(scan: LazyFrame, columns: [&str; 3]) -> Vec<Seen> {
@@ -273,34 +274,15 @@ fn seen(scan: LazyFrame, columns: [&str; 3]) -> Vec<Seen> {
     seen
 }
 
-fn parquet_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else { return files };
-    for path in entries.map(|entry| entry.unwrap().path()) {
-        if path.is_dir() && !path.ends_with("_delta_log") {
-            files.extend(parquet_files(&path));
-        } else if path.extension().is_some_and(|end| end == "parquet") {
-            files.push(path);
-        }
-    }
-    files
-}
-
-/// A lake of the world: what came before, then the rest.
-fn lake_of(world: &World, folder: &TempDir) -> Lake {
-    let lake = Lake::create(folder.path().join("lake")).unwrap();
+/// Loads the earlier exports of a world, then the others.
+fn lake_of(world: &World, bench: &Bench) -> Lake {
+    let lake = bench.lake();
     let files = world.files().into_iter().filter(|(_, text)| text.lines().count() > 1);
-    let paths: Vec<PathBuf> = files
-        .map(|(name, text)| {
-            let path = folder.path().join(name);
-            fs::write(&path, text).unwrap();
-            path
-        })
-        .collect();
+    let paths: Vec<PathBuf> = files.map(|(name, text)| bench.file(name, text)).collect();
     let (before, rest): (Vec<_>, Vec<_>) =
         paths.into_iter().partition(|path| path.ends_with("before.csv"));
     for paths in [before, rest].iter().filter(|paths| !paths.is_empty()) {
-        // Of a file of which nothing can be taken, the rejects are kept.
+        // A file whose records are all rejected fails; its rejects are stored.
         let options = load::Options { per_file: true, ..load::Options::default() };
         let failed = load(&lake, paths, &options).unwrap().failed;
         let is_refused =
@@ -310,13 +292,13 @@ fn lake_of(world: &World, folder: &TempDir) -> Lake {
     lake
 }
 
-/// What others' texts are without a person, who may be sought exactly, and then in no text.
+/// A text of another person after the erasure; `--exactly` changes no text.
 fn text_without(text: usize, phone: &str, exactly: bool) -> &'static str {
     let (text, holds, without) = TEXTS[text];
     if !exactly && holds.contains(&phone) { without } else { text }
 }
 
-/// What ought to be left of a world without a person, compared with what is.
+/// Compares the lake with the world without the person.
 fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), TestCaseError> {
     let theirs = |row: &Made| match (row.person(), row.id()) {
         (Some(person), _) => person == phone,
@@ -324,13 +306,13 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
         (None, None) => false,
     };
     let mut stand_ins: BTreeMap<String, String> = BTreeMap::new();
-    // A session of the person has another name, and always the same one.
+    // A session of the person gets one replacement id, the same everywhere.
     let mut named = |expected: Option<&str>, found: &str| -> Result<(), TestCaseError> {
         let expected = expected.unwrap_or("");
         if expected.is_empty() || world.owner(expected) != Some(phone) {
             prop_assert_eq!(found, expected);
         } else {
-            prop_assert_eq!(found.len(), 36, "{} is still named", expected);
+            prop_assert_eq!(found.len(), 36, "{} was not replaced", expected);
             let other = stand_ins.entry(expected.to_owned()).or_insert_with(|| found.to_owned());
             prop_assert_eq!(found, other);
         }
@@ -380,7 +362,7 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
         Some(person) => person != phone,
         None => match world.owner(row.id().unwrap()) {
             Some(owner) if owner == phone => false,
-            // Another's by its session's row, which is known to be theirs.
+            // The session's row names another person.
             Some(_)
                 if world.sessions.get(row.id().unwrap()).is_some_and(|s| s.person().is_some()) =>
             {
@@ -398,8 +380,12 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
         }
     }
 
-    // Nor is a row of theirs in any file that is there, of whatever version.
-    for path in parquet_files(&lake.root().join("tables")) {
+    // No data file of any version has a row of the person.
+    let is_data = |path: &PathBuf| {
+        let is_parquet = path.extension().is_some_and(|end| end == "parquet");
+        is_parquet && path.iter().all(|part| part != "_delta_log")
+    };
+    for path in files_below(lake.root()).into_iter().filter(is_data) {
         let rows = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
         let Ok(people) = rows.column(sessions::USER_PHONE) else { continue };
         let ids = rows.column(sessions::SESSION_ID).ok();
@@ -420,7 +406,7 @@ fn erase(lake: &Lake, phone: &str, options: Options) -> wabalake::error::Result<
     if let (Ok(tried), Ok(erased)) = (tried, &erased) {
         let told =
             |erased: &Erased| (erased.rows(), erased.struck(), erased.people, erased.old_files);
-        assert_eq!(told(&tried), told(erased), "what is told is what is done");
+        assert_eq!(told(&tried), told(erased), "a dry run reports what an erasure does");
         assert!(erased.people <= 1, "{}", erased.people);
     }
     erased
@@ -430,13 +416,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn all_rows_of_a_person_go_and_no_other(
+    fn all_rows_of_the_person_go_and_no_others(
         records in prop::collection::vec(made(), 1..40),
         (text, person) in prop::sample::select(ASKED.to_vec()),
     ) {
         let world = World::of(records);
-        let folder = TempDir::new().unwrap();
-        let lake = lake_of(&world, &folder);
+        let bench = Bench::new();
+        let lake = lake_of(&world, &bench);
         let result = erase(&lake, text, Options::default());
         let Some(phone) = person else {
             prop_assert_eq!(result.unwrap_err().exit_code(), 2);

@@ -1,27 +1,16 @@
-//! What a person is told whose lake is damaged, by whatever command.
+//! Damaged files: which commands fail, and what they print.
 
 use std::path::{Path, PathBuf};
 
 use wabalake::lake::Lake;
 use wabalake::load::{Options, load};
 
-use crate::support::Desk;
+use crate::support::{Desk, files_below};
 
-/// The only file below a folder whose name ends so.
-fn only(folder: &Path, end: &str) -> PathBuf {
-    let mut found: Vec<PathBuf> = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.to_string_lossy().ends_with(end) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found.remove(0)
+/// The first file below a folder whose name has this ending.
+fn first(folder: &Path, end: &str) -> PathBuf {
+    let mut files = files_below(folder).into_iter();
+    files.find(|path| path.to_string_lossy().ends_with(end)).unwrap()
 }
 
 const READING: [&str; 3] = [
@@ -48,8 +37,8 @@ fn desk() -> (Desk, PathBuf) {
     (desk, lake)
 }
 
-/// Each command says what is damaged, and nothing else.
-fn damaged(desk: &Desk, lines: &[&str], file: &str) {
+/// Checks that each command reports the damaged file and nothing else.
+fn check_damaged(desk: &Desk, lines: &[&str], file: &str) {
     for line in lines {
         let (said, code) = desk.refused(line);
         assert_eq!(code, 1, "{line}: {said}");
@@ -60,16 +49,16 @@ fn damaged(desk: &Desk, lines: &[&str], file: &str) {
 }
 
 #[test]
-fn a_cut_commit_is_told_by_every_command() {
+fn truncated_commit_is_reported_by_every_command() {
     let (desk, lake) = desk();
     assert_eq!(desk.told("check --lake lake --deep --format csv").lines().count(), 1);
     let commit = lake.join("tables/sessions/_delta_log/00000000000000000000.json");
     let text = std::fs::read(&commit).unwrap();
     std::fs::write(&commit, &text[..text.len() / 2]).unwrap();
-    damaged(&desk, &READING, "tables/sessions/_delta_log/0");
-    damaged(&desk, &OF_LOGS, "tables/sessions/_delta_log/0");
-    damaged(&desk, &["check --lake lake"], "tables/sessions/_delta_log/0");
-    // What is said helps.
+    check_damaged(&desk, &READING, "tables/sessions/_delta_log/0");
+    check_damaged(&desk, &OF_LOGS, "tables/sessions/_delta_log/0");
+    check_damaged(&desk, &["check --lake lake"], "tables/sessions/_delta_log/0");
+    // The hint works.
     std::fs::remove_file(&commit).unwrap();
     std::fs::remove_file(lake.join(".wabalake/newest/sessions")).unwrap();
     desk.run("load sessions.csv --lake lake --quiet");
@@ -77,9 +66,9 @@ fn a_cut_commit_is_told_by_every_command() {
     assert_eq!(desk.told("sql SELECT(session_id)FROM(sessions) --lake lake").lines().count(), 4);
 }
 
-/// What a checkpoint says can be made again from the commits: no command needs it.
+/// A checkpoint can be computed from the commits, so no command needs it.
 #[test]
-fn a_checkpoint_that_cannot_be_read_stops_no_command() {
+fn unreadable_checkpoint_stops_no_command() {
     let desk = Desk::new();
     let lake = Lake::create(desk.path("lake")).unwrap();
     for n in 0..20 {
@@ -88,7 +77,7 @@ fn a_checkpoint_that_cannot_be_read_stops_no_command() {
         load(&lake, &[file], &Options::default()).unwrap();
     }
     desk.write("more.csv", "session_id,session_started_timestamp\nmore,2025-06-01 10:00:00\n");
-    let checkpoint = only(&lake.root().join("tables/sessions"), ".checkpoint.parquet");
+    let checkpoint = first(&lake.root().join("tables/sessions"), ".checkpoint.parquet");
     let bytes = std::fs::read(&checkpoint).unwrap();
     for harmed in [&bytes[..bytes.len() / 2], &[][..]] {
         std::fs::write(&checkpoint, harmed).unwrap();
@@ -101,7 +90,7 @@ fn a_checkpoint_that_cannot_be_read_stops_no_command() {
         ]) {
             let said = desk.run(line);
             assert_eq!(said.code, 0, "{line}: {}", said.err);
-            // What reads no state but what each commit did needs no checkpoint.
+            // `history` reads commits only.
             let needed = !line.starts_with("history");
             let warned = said.err.matches("19.checkpoint.parquet` ").count();
             assert_eq!(warned, usize::from(needed), "{line}: {}", said.err);
@@ -109,22 +98,22 @@ fn a_checkpoint_that_cannot_be_read_stops_no_command() {
             assert!(!needed || said.err.contains(begins), "{line}: {}", said.err);
         }
         assert!(checkpoint.exists());
-        // The last load was taken back, and the file then loaded.
+        // The last load was undone, then its file was loaded.
         let rows = desk.run("sql SELECT(session_id)FROM(sessions) --lake lake").out;
         assert_eq!(rows.lines().count(), 21, "{rows}");
         assert_eq!(desk.run("undo --lake lake").code, 0);
         let last = desk.path("19.csv");
         load(&Lake::open(lake.root()).unwrap(), &[last], &Options::default()).unwrap();
     }
-    // `check` names it, and what is told of it is of no harm.
+    // `check` reports it as a finding.
     let found = desk.run("check --lake lake -f csv").out;
     assert!(found.contains("19.checkpoint.parquet"), "{found}");
 }
 
 #[test]
-fn a_damaged_file_of_rows_is_told_by_what_reads_it() {
+fn damaged_data_file_is_reported_by_commands_that_read_it() {
     let (desk, lake) = desk();
-    let file = only(&lake.join("tables/sessions/utc_day=2025-06-01"), ".parquet");
+    let file = first(&lake.join("tables/sessions/utc_day=2025-06-01"), ".parquet");
     let bytes = std::fs::read(&file).unwrap();
     let reading = [READING[0], READING[1], READING[2], OF_LOGS[5]];
     let flipped = |places: std::ops::Range<usize>| {
@@ -140,17 +129,17 @@ fn a_damaged_file_of_rows_is_told_by_what_reads_it() {
         flipped(end - 8..end),
     ] {
         std::fs::write(&file, harmed).unwrap();
-        // However it came to be so.
+        // With the old modification time, as after silent corruption.
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
-        damaged(&desk, &reading, "tables/sessions/utc_day=2025-06-01/");
-        damaged(
+        check_damaged(&desk, &reading, "tables/sessions/utc_day=2025-06-01/");
+        check_damaged(
             &desk,
             &["check --lake lake --deep --quiet"],
             "tables/sessions/utc_day=2025-06-01/",
         );
         let listed = desk.run("check --lake lake --deep --quiet -f json");
         assert!(listed.code == 1 && listed.out.contains("sessions.csv"), "{}", listed.out);
-        // The other day is as it was.
+        // The files of the other day are intact.
         desk.told("query drop-off --from 2025-06-02 --lake lake");
     }
     assert_eq!(desk.run("undo --lake lake").code, 0);

@@ -1,4 +1,4 @@
-//! Who may read what commands write, and that commands that only read write nothing.
+//! Permissions of files that commands write; read-only commands write nothing.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::Desk;
+use crate::support::{Desk, entries_below};
 
 const SETTINGS: &str = "\
 [inbox]
@@ -24,7 +24,7 @@ file = 'page.html'
 metrics = 'night.prom'
 ";
 
-/// A desk with an inbox, and a lake that has settings.
+/// A lake with settings, and an inbox.
 fn desk(settings: &str) -> Desk {
     let desk = Desk::new();
     let folder = desk.folder.path();
@@ -37,7 +37,7 @@ fn desk(settings: &str) -> Desk {
     desk
 }
 
-/// Runs a command under an umask.
+/// Runs a command with a umask.
 fn run(desk: &Desk, umask: &str, line: &str) {
     let command = desk.command(line);
     let mut shell = Command::new("sh");
@@ -59,21 +59,8 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// All below a folder.
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(below(&path));
-        }
-        all.push(path);
-    }
-    all
-}
-
 #[test]
-fn a_lake_is_for_its_owner_and_group_or_as_it_says() {
+fn lake_files_follow_the_umask_of_the_settings() {
     for (umask, own, files, folders) in [
         ("000", "", 0o640, 0o750),
         ("022", "", 0o640, 0o750),
@@ -82,14 +69,13 @@ fn a_lake_is_for_its_owner_and_group_or_as_it_says() {
         ("000", "[lake]\numask = '077'\n", 0o600, 0o700),
     ] {
         let desk = desk(&format!("{own}{SETTINGS}"));
-        let lake = desk.folder.path().join("lake");
-        fs::copy(desk.folder.path().join("sessions.csv"), desk.folder.path().join("inbox/a.csv"))
-            .unwrap();
+        let lake = desk.path("lake");
+        fs::copy(desk.path("sessions.csv"), desk.path("inbox/a.csv")).unwrap();
         run(&desk, umask, "nightly --lake lake");
         run(&desk, umask, "compact --lake lake");
         run(&desk, umask, "vacuum --retain-days 0 --lake lake");
         let mut seen = 0;
-        for path in below(&lake) {
+        for path in entries_below(&lake) {
             let expected = match path.strip_prefix(&lake).unwrap().to_str().unwrap() {
                 "wabalake.toml" => 0o600,
                 "night.prom" => 0o644,
@@ -104,12 +90,12 @@ fn a_lake_is_for_its_owner_and_group_or_as_it_says() {
 }
 
 #[test]
-fn answers_are_for_the_group_and_those_with_people_for_their_owner() {
+fn files_with_people_are_readable_by_their_owner_only() {
     let desk = Desk::loaded();
     desk.write("there.csv", "");
     desk.write("there-too.csv", "");
     for (name, before) in [("there.csv", 0o644), ("there-too.csv", 0o644)] {
-        let path = desk.folder.path().join(name);
+        let path = desk.path(name);
         fs::set_permissions(path, PermissionsExt::from_mode(before)).unwrap();
     }
     for (line, file, expected) in [
@@ -126,29 +112,28 @@ fn answers_are_for_the_group_and_those_with_people_for_their_owner() {
         ("report --conversation-id 417 --with-people -o", "people.html", 0o600),
     ] {
         run(&desk, "022", &format!("{line} {file} --lake lake"));
-        assert_eq!(mode(&desk.folder.path().join(file)), expected, "{line} {file}");
+        assert_eq!(mode(&desk.path(file)), expected, "{line} {file}");
     }
     desk.write("own.sql", "SELECT user_phone AS p FROM sessions");
     run(&desk, "022", "query ./own.sql --lake lake -o own.csv");
-    assert_eq!(mode(&desk.folder.path().join("own.csv")), 0o600);
+    assert_eq!(mode(&desk.path("own.csv")), 0o600);
     run(&desk, "022", "man --out man");
-    assert_eq!(mode(&desk.folder.path().join("man/wabalake.1")), 0o644);
+    assert_eq!(mode(&desk.path("man/wabalake.1")), 0o644);
 }
 
 #[test]
-fn what_only_reads_a_lake_writes_nothing_to_it() {
+fn read_only_commands_write_nothing() {
     let desk = desk(SETTINGS);
-    let lake = desk.folder.path().join("lake");
-    fs::copy(desk.folder.path().join("sessions.csv"), desk.folder.path().join("inbox/a.csv"))
-        .unwrap();
+    let lake = desk.path("lake");
+    fs::copy(desk.path("sessions.csv"), desk.path("inbox/a.csv")).unwrap();
     run(&desk, "022", "nightly --lake lake");
     desk.write("more.csv", "session_id,session_started_timestamp\ns9,2025-06-01 10:00:00\ns8,x\n");
-    fs::copy(desk.folder.path().join("more.csv"), desk.folder.path().join("inbox/b.csv")).unwrap();
-    // What it keeps for itself would be made anew.
+    fs::copy(desk.path("more.csv"), desk.path("inbox/b.csv")).unwrap();
+    // Writing commands would recreate it.
     fs::remove_dir_all(lake.join(".wabalake")).unwrap();
     let elsewhere = TempDir::new().unwrap();
     let seen = || -> BTreeMap<PathBuf, (u64, i64, i64)> {
-        let all = below(&lake).into_iter().chain([lake.clone()]);
+        let all = entries_below(&lake).into_iter().chain([lake.clone()]);
         let stamp = |path: &Path| {
             let there = fs::symlink_metadata(path).unwrap();
             (there.ino(), there.ctime(), there.ctime_nsec())

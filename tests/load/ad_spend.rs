@@ -1,4 +1,4 @@
-//! Rows of one export that share a key: amounts that are parts of one, and rows that give way.
+//! Rows of one export with the same key: amounts are added up, older states are superseded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,24 +10,23 @@ use wabalake::error::Error;
 use wabalake::load::{FileReport, Options, Report, load};
 use wabalake_data::tables::{ad_spend, sessions};
 
-use crate::support::{Bench, Said, wabalake};
+use crate::support::{Bench, Said};
 
 fn load_exported(bench: &Bench, name: &str, text: &str, exported: &str) -> Result<Report, Error> {
     let exported_on = (!exported.is_empty()).then(|| exported.parse().unwrap());
     bench.load_with(&[bench.file(name, text)], &Options { exported_on, ..Options::default() })
 }
 
-/// What was spent, by ad, day and currency.
+/// Amounts by ad, day and currency.
 fn spend(bench: &Bench) -> Vec<String> {
     bench.columns(&ad_spend::TABLE, &["ad_id", "day", "currency", "spend"], " ")
 }
 
 fn run(bench: &Bench, words: &[&str]) -> Said {
-    let mut command = wabalake(bench.folder.path());
-    Said::of(command.args(words).args(["--lake", "lake"]).output().unwrap())
+    Said::of(bench.command("").args(words).args(["--lake", "lake"]).output().unwrap())
 }
 
-/// Of the keys of `ad_spend`, how many there are and how many were restated.
+/// The number of keys in `ad_spend`, and of those that were restated.
 fn restated(bench: &Bench) -> String {
     let Said { out, err, code } = run(bench, &["query", "data-quality", "-f", "csv"]);
     assert_eq!(code, 0, "{err}");
@@ -35,7 +34,7 @@ fn restated(bench: &Bench) -> String {
     row.split(',').skip(2).take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Of a lake in which nothing was restated, how many keys there are.
+/// The number of keys, none of which was restated.
 fn restated_or_none(bench: &Bench) -> usize {
     let told = restated(bench);
     let (keys, failing) = told.split_once(' ').unwrap();
@@ -43,8 +42,8 @@ fn restated_or_none(bench: &Bench) -> usize {
     keys.parse().unwrap()
 }
 
-/// New, updated, unchanged, superseded, added up.
-fn became(file: &FileReport) -> [u64; 5] {
+/// Rows of a file: new, updated, unchanged, superseded, added up.
+fn outcomes(file: &FileReport) -> [u64; 5] {
     let FileReport { rows_new, rows_updated, rows_unchanged, rows_superseded, .. } = file;
     let figures = [*rows_new, *rows_updated, *rows_unchanged, *rows_superseded, file.rows_added_up];
     let not_taken = file.rows_rejected + file.rows_left_out + file.rows_kept_out;
@@ -58,51 +57,51 @@ const PLATFORMS: &str = "2025-06-01,Blue,120200000000000101,facebook,10.00\n\
                          2025-06-01,Blue,120200000000000101,audience_network,2.25\n";
 
 #[test]
-fn a_report_that_is_broken_down_is_added_up() {
+fn breakdown_rows_are_added_up() {
     let bench = Bench::new();
     let report = bench.load("platforms.csv", format!("{BY_PLATFORM}{PLATFORMS}"));
-    assert_eq!(became(&report.files[0]), [1, 0, 0, 0, 2]);
+    assert_eq!(outcomes(&report.files[0]), [1, 0, 0, 0, 2]);
     let text = report.text();
     let told = "2 rows added up, to another row of the file with the same ad_id, day, currency";
     assert!(text.contains(told), "{text}");
-    // Three rows of one ad and day, two of which spent the same.
+    // Four rows of one ad and day, two with the same amount.
     let ages = "Inicio del informe,Fin del informe,Nombre del anuncio,Identificador del anuncio,Edad,Sexo,Importe gastado (COP)\n\
                 2025-06-01,2025-06-01,Azul,120200000000000102,18-24,male,1000\n\
                 2025-06-01,2025-06-01,Azul,120200000000000102,25-34,male,2500\n\
                 2025-06-01,2025-06-01,Azul,120200000000000102,25-34,female,1500\n\
                 2025-06-01,2025-06-01,Azul,120200000000000102,35-44,female,1500\n";
-    assert_eq!(became(&bench.load("ages.csv", ages).files[0]), [1, 0, 0, 0, 3]);
+    assert_eq!(outcomes(&bench.load("ages.csv", ages).files[0]), [1, 0, 0, 0, 3]);
     let all = [
         "120200000000000101 2025-06-01 USD 19.750000",
         "120200000000000102 2025-06-01 COP 6500.000000",
     ];
     assert_eq!(spend(&bench), all);
-    // The same without a breakdown, and by another one, adds nothing.
+    // The same total without a breakdown, or by another one, changes nothing.
     let whole = "Day,Ad ID,Amount spent (USD)\n2025-06-01,120200000000000101,19.75\n";
-    assert_eq!(became(&bench.load("whole.csv", whole).files[0]), [0, 0, 1, 0, 0]);
+    assert_eq!(outcomes(&bench.load("whole.csv", whole).files[0]), [0, 0, 1, 0, 0]);
     let hours = "Day,Ad ID,Hour,Amount spent (USD)\n\
                  2025-06-01,120200000000000101,9,19.00\n2025-06-01,120200000000000101,10,0.75\n";
-    assert_eq!(became(&bench.load("hours.csv", hours).files[0]), [0, 0, 1, 0, 1]);
+    assert_eq!(outcomes(&bench.load("hours.csv", hours).files[0]), [0, 0, 1, 0, 1]);
     assert_eq!(spend(&bench), all);
     assert_eq!(restated(&bench), "2 0");
 }
 
 #[test]
-fn a_record_that_comes_twice_counts_once() {
+fn duplicate_record_counts_once() {
     let bench = Bench::new();
-    // Quotes say nothing; a blank in a column that nobody reads does.
+    // Quotes do not make a record different; any other cell of an unknown column does.
     let again = PLATFORMS.replace("facebook", "\"facebook\"");
     let report = bench.load("twice.csv", format!("{BY_PLATFORM}{PLATFORMS}{again}"));
-    assert_eq!(became(&report.files[0]), [1, 0, 3, 0, 2]);
+    assert_eq!(outcomes(&report.files[0]), [1, 0, 3, 0, 2]);
     assert_eq!(spend(&bench), ["120200000000000101 2025-06-01 USD 19.750000"]);
     let other = PLATFORMS.replace("facebook", "facebook and more");
     let report = bench.load("other.csv", format!("{BY_PLATFORM}{PLATFORMS}{other}"));
-    assert_eq!(became(&report.files[0]), [0, 1, 2, 0, 3]);
+    assert_eq!(outcomes(&report.files[0]), [0, 1, 2, 0, 3]);
     assert_eq!(spend(&bench), ["120200000000000101 2025-06-01 USD 29.750000"]);
 }
 
 #[test]
-fn periods_are_added_up_day_by_day() {
+fn periods_are_spread_over_days_and_added_up() {
     let bench = Bench::new();
     let text = "Reporting starts,Reporting ends,Ad ID,Platform,Amount spent (USD)\n\
                 2025-06-01,2025-06-03,7,facebook,100.00\n\
@@ -110,15 +109,15 @@ fn periods_are_added_up_day_by_day() {
                 2025-06-01,2025-06-03,7,instagram,50.00\n";
     let report = bench.load("periods.csv", text);
     assert_eq!((report.files[0].rows_read, report.files[0].rows_spread), (3, 6));
-    assert_eq!(became(&report.files[0]), [3, 0, 3, 0, 3]);
-    // 33.34 and 16.67, 33.33 and 16.67, 33.33 and 16.66.
+    assert_eq!(outcomes(&report.files[0]), [3, 0, 3, 0, 3]);
+    // Shares of 100 and 50: 33.34 + 16.67, 33.33 + 16.67, 33.33 + 16.66.
     let days =
         ["7 2025-06-01 USD 50.010000", "7 2025-06-02 USD 50.000000", "7 2025-06-03 USD 49.990000"];
     assert_eq!(spend(&bench), days);
 }
 
 #[test]
-fn a_day_is_never_added_to_the_week_that_holds_it() {
+fn day_replaces_its_share_of_a_week() {
     let header = "Reporting starts,Reporting ends,Ad ID,Platform,Amount spent (USD)\n";
     let week = "2025-06-01,2025-06-07,7,facebook,70\n2025-06-01,2025-06-07,7,instagram,7\n";
     let day = "2025-06-02,2025-06-02,7,facebook,4\n2025-06-02,2025-06-02,7,instagram,3\n";
@@ -131,9 +130,9 @@ fn a_day_is_never_added_to_the_week_that_holds_it() {
     };
     for text in [format!("{header}{week}{day}"), format!("{header}{day}{week}")] {
         let bench = Bench::new();
-        assert_eq!(became(&bench.load("all.csv", &text).files[0]), [7, 0, 0, 1, 8]);
+        assert_eq!(outcomes(&bench.load("all.csv", &text).files[0]), [7, 0, 0, 1, 8]);
         assert_eq!(spend(&bench), days("7.000000"));
-        assert_eq!(restated(&bench), "7 0", "a share is no amount that was told");
+        assert_eq!(restated(&bench), "7 0", "a share is no exported amount");
     }
     for (first, second) in [(week, day), (day, week)] {
         let bench = Bench::new();
@@ -142,7 +141,7 @@ fn a_day_is_never_added_to_the_week_that_holds_it() {
         assert_eq!(spend(&bench), days("7.000000"));
         assert_eq!(restated(&bench), "7 0");
     }
-    // But what was exported later knows better, for whatever period.
+    // A later export wins, whatever its period.
     let bench = Bench::new();
     load_exported(&bench, "day.csv", &format!("{header}{day}"), "2025-06-03").unwrap();
     load_exported(&bench, "week.csv", &format!("{header}{week}"), "2025-06-09").unwrap();
@@ -150,7 +149,7 @@ fn a_day_is_never_added_to_the_week_that_holds_it() {
 }
 
 #[test]
-fn what_was_exported_later_stays_though_it_be_less() {
+fn later_export_wins_even_with_a_smaller_amount() {
     let header = "Day,Ad name,Ad ID,Amount spent (USD)\n";
     let first = format!("{header}2025-06-01,Blue,120200000000000101,100.00\n");
     let later = format!("{header}2025-06-01,Blue,120200000000000101,80.00\n");
@@ -177,13 +176,13 @@ fn what_was_exported_later_stays_though_it_be_less() {
             }
             assert_eq!(spend(&bench), stays(stay), "{exported:?}, turned: {turned}");
             assert_eq!(restated(&bench), "1 1");
-            // Taken back, the other is alone again.
+            // After undo the other file's amount is back.
             bench.lake().undo().unwrap();
             assert_eq!(spend(&bench), stays(if turned { "80" } else { "100" }));
             assert_eq!(restated(&bench), "1 0");
         }
     }
-    // The same amount told again, on whatever day, restates nothing.
+    // The same amount exported again is no restatement.
     let bench = Bench::new();
     let known = load_exported(&bench, "1.csv", &first, "").unwrap();
     for exported in [early, late] {
@@ -198,12 +197,12 @@ fn what_was_exported_later_stays_though_it_be_less() {
 }
 
 #[test]
-fn a_file_may_say_itself_when_it_was_exported() {
+fn export_date_can_be_a_column() {
     let bench = Bench::new();
     let text = "ad_id,day,spend,exported_on\n7,2025-06-01,100,2025-06-02\n\
                 7,2025-06-01,80,2025-06-05\n7,2025-06-01,90,\n";
     let report = load_exported(&bench, "history.csv", text, "2025-06-03").unwrap();
-    assert_eq!(became(&report.files[0]), [1, 0, 0, 2, 0]);
+    assert_eq!(outcomes(&report.files[0]), [1, 0, 0, 2, 0]);
     let row = bench.columns(
         &ad_spend::TABLE,
         &["spend", "exported_on", ad_spend::SPEND_LEAST, ad_spend::SPEND_GREATEST],
@@ -213,7 +212,7 @@ fn a_file_may_say_itself_when_it_was_exported() {
 }
 
 #[test]
-fn the_date_of_an_export_is_asked_of_tables_that_hold_it() {
+fn exported_on_is_for_tables_that_store_it() {
     let bench = Bench::new();
     bench.file("a.csv", "session_id,session_started_timestamp\na1,2025-06-01 10:00:00\n");
     bench.file("b.csv", "Day,Ad ID,Amount spent (USD)\n2025-06-01,7,1\n");
@@ -232,7 +231,7 @@ fn the_date_of_an_export_is_asked_of_tables_that_hold_it() {
         run(&bench, &[&["load", "b.csv"][..], &exported].concat());
     assert_eq!((code, said.as_str()), (0, ""), "{printed}");
     assert_eq!(bench.columns(&ad_spend::TABLE, &["exported_on"], " "), ["2025-06-05"]);
-    // No answer has what is stored beside the columns.
+    // Helper columns are in no answer.
     let Said { out: printed, code, .. } =
         run(&bench, &["sql", "SELECT * FROM ad_spend", "-f", "csv"]);
     assert_eq!(code, 0);
@@ -240,7 +239,7 @@ fn the_date_of_an_export_is_asked_of_tables_that_hold_it() {
 }
 
 #[test]
-fn a_sum_that_is_no_amount_any_more_stops_the_load() {
+fn sum_too_large_for_an_amount_fails_the_load() {
     let bench = Bench::new();
     let most = "999999999999.999999";
     let text = |more: &str| {
@@ -251,16 +250,16 @@ fn a_sum_that_is_no_amount_any_more_stops_the_load() {
     let said = error.lines();
     assert!(said.contains("`great.csv`: rows with one ad_id, day, currency"), "{said}");
     assert!(said.contains("`spend` can hold") && said.contains("hint: "), "{said}");
-    assert!(!said.contains("999999"), "an error repeats what a cell says: {said}");
+    assert!(!said.contains("999999"), "the error shows a cell: {said}");
     assert!(spend(&bench).is_empty());
     bench.load("great.csv", text("-0.000001"));
     assert_eq!(spend(&bench), ["7 2025-06-01 USD 999999999999.999998"]);
 }
 
-/// What a record says: its ad, its first day and its last, its platform, what was spent each day.
+/// A record: ad, first and last day, platform, amount per day.
 type Record = (u8, (u32, u32), u8, i64);
 
-/// When a file was exported, and its records.
+/// A file: its export date, and its records.
 type File = (Option<u32>, Vec<Record>);
 
 fn record() -> impl Strategy<Value = Record> {
@@ -274,12 +273,12 @@ fn files() -> impl Strategy<Value = Vec<File>> {
 }
 
 fn text_of(number: usize, records: &[Record]) -> String {
-    // A column that is not known tells equal files apart.
+    // An unknown column makes equal files differ.
     let header = "Ad ID,Day,Reporting starts,Reporting ends,Platform,Amount spent (USD)";
     let mut lines = vec![format!("{header},n{number}")];
     lines.extend(records.iter().map(|(ad, (first, last), platform, each)| {
         let spent = each * i64::from(last - first + 1);
-        // A day is told in either way.
+        // A single day is written as `Day` or as a period.
         let (day, from, to) = match (first == last, ad) {
             (true, 1) => (format!("2025-06-0{first}"), String::new(), String::new()),
             _ => (String::new(), format!("2025-06-0{first}"), format!("2025-06-0{last}")),
@@ -289,13 +288,13 @@ fn text_of(number: usize, records: &[Record]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What one file has for an ad and a day: when it was exported, for how many days, the amount.
-type Told = (Option<u32>, u32, i64);
+/// An amount of one file for an ad and day: export date, days of its period, amount.
+type Amount = (Option<u32>, u32, i64);
 
-/// What files come to, worked out one record after the other: for each ad and day the row that
-/// stays, and what is told beside it.
-fn worked_out(files: &[File]) -> Vec<String> {
-    let mut told: BTreeMap<(u8, u32), Vec<Told>> = BTreeMap::new();
+/// The expected rows, computed record by record: for each ad and day the winning row, and the
+/// range of the amounts.
+fn expected_rows(files: &[File]) -> Vec<String> {
+    let mut told: BTreeMap<(u8, u32), Vec<Amount>> = BTreeMap::new();
     for (exported, records) in files {
         let mut sums: BTreeMap<(u8, u32, u32), i64> = BTreeMap::new();
         for (ad, (first, last), _, each) in records.iter().collect::<BTreeSet<_>>() {
@@ -307,10 +306,10 @@ fn worked_out(files: &[File]) -> Vec<String> {
             told.entry((ad, day)).or_default().push((*exported, period, spent));
         }
     }
-    let row = |((ad, day), told): (&(u8, u32), &Vec<Told>)| {
-        let further =
-            |(exported, period, spent): &&Told| (*exported, std::cmp::Reverse(*period), *spent);
-        let (exported, period, spent) = told.iter().max_by_key(further).unwrap();
+    let row = |((ad, day), told): (&(u8, u32), &Vec<Amount>)| {
+        let precedence =
+            |(exported, period, spent): &&Amount| (*exported, std::cmp::Reverse(*period), *spent);
+        let (exported, period, spent) = told.iter().max_by_key(precedence).unwrap();
         let shortest = told.iter().map(|(_, period, _)| *period).min().unwrap();
         let of_shortest = || told.iter().filter(|(_, p, _)| *p == shortest).map(|(_, _, s)| *s);
         let (least, greatest) = (of_shortest().min().unwrap(), of_shortest().max().unwrap());
@@ -323,7 +322,7 @@ fn worked_out(files: &[File]) -> Vec<String> {
     told.iter().map(row).collect()
 }
 
-/// Everything that is stored of each key.
+/// Every stored column of a key.
 const STORED: [&str; 8] = [
     "ad_id",
     "day",
@@ -342,22 +341,22 @@ fn date(day: u32) -> NaiveDate {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// Whole files in any order, their records in any order, in any loads, any number of times, in
-    /// any memory: one table.
+    /// Any order of files and records, any split into loads, repeated loads and any memory limit
+    /// give the same rows.
     #[test]
-    fn any_order_of_whole_files_gives_one_table(
+    fn order_of_files_and_records_changes_no_row(
         files in files(),
         order in Just((0..4usize).collect::<Vec<_>>()).prop_shuffle(),
         turn in any::<prop::sample::Index>(),
         memory in prop::sample::select(vec![500usize, 192 << 20]),
     ) {
-        let expected = worked_out(&files);
+        let expected = expected_rows(&files);
         for is_turned in [false, true] {
             let bench = Bench::new();
             let mut numbers: Vec<usize> = (0..files.len()).collect();
             if is_turned {
                 numbers = order.iter().copied().filter(|at| *at < files.len()).collect();
-                // And once more what came first.
+                // The first file once more.
                 numbers.push(numbers[0]);
             }
             for (load_number, number) in numbers.into_iter().enumerate() {
@@ -376,15 +375,15 @@ proptest! {
                 };
                 let file = bench.file(&format!("{load_number}.csv"), &text);
                 let report = load(&bench.lake(), &[file], &options).unwrap();
-                became(&report.files[0]);
+                outcomes(&report.files[0]);
             }
             prop_assert_eq!(bench.columns(&ad_spend::TABLE, &STORED, " "), expected.clone());
         }
     }
 
-    /// Files that were exported on one day may come by one load; none is added to another.
+    /// Amounts of different files in one load are not added up.
     #[test]
-    fn files_of_one_load_are_not_added_to_one_another(files in files()) {
+    fn files_of_one_load_are_not_added_up(files in files()) {
         let files: Vec<File> = files.into_iter().map(|(_, records)| (None, records)).collect();
         let bench = Bench::new();
         let paths: Vec<PathBuf> = files
@@ -393,7 +392,7 @@ proptest! {
             .map(|(n, (_, records))| bench.file(&format!("{n}.csv"), text_of(n, records)))
             .collect();
         let report = load(&bench.lake(), &paths, &Options::default()).unwrap();
-        prop_assert_eq!(bench.columns(&ad_spend::TABLE, &STORED, " "), worked_out(&files));
+        prop_assert_eq!(bench.columns(&ad_spend::TABLE, &STORED, " "), expected_rows(&files));
         for (file, (_, records)) in report.files.iter().zip(&files) {
             let mut rows: BTreeMap<(u8, u32, u32), u64> = BTreeMap::new();
             for (ad, (first, last), ..) in records.iter().collect::<BTreeSet<_>>() {
@@ -404,14 +403,13 @@ proptest! {
             let added_up: u64 = rows.values().map(|rows| rows - 1).sum();
             let keys: BTreeSet<_> = rows.keys().map(|(ad, day, _)| (*ad, *day)).collect();
             let superseded = (rows.len() - keys.len()) as u64;
-            let [_, _, _, found_superseded, found_added_up] = became(file);
+            let [_, _, _, found_superseded, found_added_up] = outcomes(file);
             prop_assert_eq!((found_superseded, found_added_up), (superseded, added_up));
         }
     }
 }
 
-/// A session's id, the day and hour when it began, when it finished, how it ended, and a column that
-/// nobody reads.
+/// A session: id, day and hour of its start, hour of its end, status, and an unknown column.
 type Session = (u8, (u32, u32), Option<u32>, &'static str, u8);
 
 fn session() -> impl Strategy<Value = Session> {
@@ -434,11 +432,10 @@ fn sessions_of(records: &[Session]) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// A row is superseded by another row of its own file: not by another file's, not by the lake's,
-    /// and not by one that is stored as the same. Whatever the order, the memory and the days on
-    /// which a key lies.
+    /// A row is superseded by another row of its own file only: not by another file, not by the
+    /// lake, not by an equal row. Order, memory limit and partitions do not matter.
     #[test]
-    fn rows_that_give_way_within_their_file_are_superseded(
+    fn older_states_in_the_same_file_count_as_superseded(
         files in prop::collection::vec(prop::collection::vec(session(), 1..9), 1..4),
         known in prop::collection::vec(session(), 0..4),
         together in any::<bool>(),
@@ -451,7 +448,7 @@ proptest! {
         let paths: Vec<PathBuf> = files
             .iter()
             .enumerate()
-            // A blank line tells equal files apart.
+            // Blank lines make equal files differ.
             .map(|(n, records)| {
                 bench.file(&format!("{n}.csv"), &(sessions_of(records) + &"\n".repeat(n + 1)))
             })
@@ -468,7 +465,7 @@ proptest! {
                 records.iter().map(|(id, at, end, status, _)| (id, at, end, status)).collect();
             let keys: BTreeSet<_> = records.iter().map(|(id, ..)| id).collect();
             let superseded = (stored.len() - keys.len()) as u64;
-            let [new, updated, unchanged, found, added_up] = became(file);
+            let [new, updated, unchanged, found, added_up] = outcomes(file);
             prop_assert_eq!((found, added_up), (superseded, 0));
             prop_assert!(new + updated <= keys.len() as u64);
             prop_assert!(unchanged >= (records.len() - stored.len()) as u64);
@@ -477,7 +474,7 @@ proptest! {
 }
 
 #[test]
-fn superseded_rows_are_told() {
+fn report_counts_superseded_rows() {
     let bench = Bench::new();
     let text = "session_id,session_started_timestamp,session_finished_timestamp\n\
                 a1,2025-06-01 10:00:00,\n\
@@ -485,7 +482,7 @@ fn superseded_rows_are_told() {
                 a1,2025-06-01 10:00:00,2025-06-01 10:05:00\n\
                 a2,2025-06-01 10:00:00,\n";
     let report = bench.load("a.csv", text);
-    assert_eq!(became(&report.files[0]), [2, 0, 1, 1, 0]);
+    assert_eq!(outcomes(&report.files[0]), [2, 0, 1, 1, 0]);
     let text = report.text();
     let told = "1 row superseded, by another row of the file with the same session_id";
     assert!(text.contains(told), "{text}");
@@ -495,9 +492,9 @@ fn superseded_rows_are_told() {
     assert_eq!(bench.columns(&sessions::TABLE, &["session_id"], " "), ["a1", "a2"]);
 }
 
-/// One of the rows has a very long text; it must not make every other row as long.
+/// One row has a very long text, which must not widen every other row.
 #[test]
-fn a_table_in_a_file_is_as_long_as_what_it_says() {
+fn table_format_pads_no_column_to_its_longest_cell() {
     let bench = Bench::new();
     let longest = "x".repeat(100_000);
     let rows = (0..2_000).map(|n| {
@@ -518,6 +515,6 @@ fn a_table_in_a_file_is_as_long_as_what_it_says() {
     assert_eq!(written, piped);
     assert_eq!(written.lines().count(), 2_002);
     assert!(written.contains(&longest), "a file has every cell whole");
-    // Every column padded to its longest cell would be 132 MB.
+    // With every row as wide as the longest cell it would be 132 MB.
     assert!(written.len() < longest.len() + 2_002 * 1_000, "{} bytes", written.len());
 }

@@ -1,4 +1,4 @@
-//! Cells as people have them: words for nothing, phones and ids in every table that has them.
+//! Cells as people write them: null words, phones and ids in every table.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use wabalake_data::tables::{
 
 use crate::support::{Bench, Desk, Said};
 
-/// The tables with people in them.
+/// Tables with a person in each row.
 const WITH_PEOPLE: [&Table; 7] = [
     &sessions::TABLE,
     &deployments::TABLE,
@@ -29,18 +29,18 @@ const WITH_PEOPLE: [&Table; 7] = [
     &variables::TABLE,
 ];
 
-/// The tables whose exports hold a person's number without its dialling code beside it.
+/// Tables whose exports have no dialling code beside a phone.
 const SIDE_TABLES: [&Table; 4] =
     [&closures::TABLE, &conversions::TABLE, &audience_tags::TABLE, &variables::TABLE];
 
 impl Bench {
-    /// Loads an export of a table in which each cell is somebody's number.
+    /// Loads an export of a table with these phone cells.
     fn load_people(&self, table: &Table, cells: &[&str]) -> Report {
         let (name, text) = people(table, cells);
         self.load(&name, &text)
     }
 
-    /// A column's texts in order; nothing for a null.
+    /// The texts of a column, sorted; empty for a null.
     fn texts(&self, table: &'static Table, column: &str) -> Vec<String> {
         self.columns(table, &[column], "")
     }
@@ -61,8 +61,12 @@ impl Bench {
         both.map(|(c, r)| (c.unwrap_or("-").to_owned(), r.unwrap().to_owned())).collect()
     }
 
-    /// Makes a table one that was loaded by older rules, for which these persons were others.
-    fn make_old(&self, table: &'static Table, older: &dyn Fn(usize, &str) -> Option<String>) {
+    /// Rewrites a table as if older rules had read these persons from its exports.
+    fn store_as_by_older_rules(
+        &self,
+        table: &'static Table,
+        older: &dyn Fn(usize, &str) -> Option<String>,
+    ) {
         let lake = self.lake();
         let snapshot = lake.snapshot(table).unwrap();
         let staging = lake.staging(table).unwrap();
@@ -105,7 +109,7 @@ impl Bench {
     }
 }
 
-/// An export of a table in which each cell is somebody's number.
+/// An export of a table with these phone cells.
 fn people(table: &Table, cells: &[&str]) -> (String, String) {
     let header = match table.name {
         sessions::NAME => "session_id,session_started_timestamp,user_cellphone",
@@ -146,7 +150,7 @@ fn people(table: &Table, cells: &[&str]) -> (String, String) {
     (format!("{}-{}.{end}", table.name, text_key(&text).unsigned_abs()), text)
 }
 
-/// Words for nothing, in any case, maybe with spaces.
+/// A null word in any case, maybe with spaces.
 fn null_word() -> impl Strategy<Value = String> {
     let words = vec!["-", "null", "none", "nan", "nat", "\\n", "n/a", "#n/a", "<na>", "undefined"];
     (prop::sample::select(words), any::<u16>(), "( ?| {2})", "( ?)").prop_map(
@@ -163,9 +167,9 @@ fn null_word() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// A word for nothing is nothing in stamps, ids, phones and lists, and a text in texts.
+    /// A null word is null in timestamps, ids, phones and enumerations, and a text in free text.
     #[test]
-    fn words_for_nothing_are_nothing(words in prop::collection::vec(null_word(), 10)) {
+    fn null_words_are_null_except_in_texts(words in prop::collection::vec(null_word(), 10)) {
         let bench = Bench::new();
         let [w0, w1, w2, w3, w4, w5, w6, w7, w8, text] = &words[..] else { unreachable!() };
         bench.load("sessions.csv", format!(
@@ -190,9 +194,9 @@ proptest! {
         prop_assert_eq!(bench.texts(&sessions::TABLE, "parent_session_id"), ["", ""]);
     }
 
-    /// However the marks around and between its digits are, a number is one person in every table.
+    /// Marks around and between the digits of a phone do not change the person, in any table.
     #[test]
-    fn a_phone_with_marks_is_one_person(
+    fn phone_with_marks_is_one_person(
         marks in prop::collection::vec(
             prop::sample::select(vec![
                 '\u{202a}', '\u{202c}', '\u{200e}', '\u{200b}', '\u{2011}', '\u{2068}', '\u{2069}',
@@ -220,9 +224,9 @@ proptest! {
         }
     }
 
-    /// A number that a spreadsheet rounded is nobody, wherever it stands.
+    /// A number that a spreadsheet rounded is rejected, in any table.
     #[test]
-    fn a_number_without_its_digits_is_set_aside(
+    fn phone_in_scientific_notation_is_rejected(
         (whole, tail, exponent) in ("[1-9][0-9]{0,2}", "[0-9]{1,6}", "[01][0-9]"),
         mark in prop::sample::select(vec!['.', ',']),
         e in prop::sample::select(vec!["E+", "e+", "E"]),
@@ -239,10 +243,9 @@ proptest! {
         }
     }
 
-    /// Each way to write a number of a renumbered country is one person, in every table, and nobody
-    /// else is.
+    /// All spellings of a renumbered phone are one person, in any table; other numbers are not.
     #[test]
-    fn a_renumbered_person_is_one(
+    fn renumbered_phone_is_one_person(
         now in prop::sample::select(vec![
             "5491123456789", "5493514123456", "2290197123456", "2290161234567", "5511981234567",
             "529991234567",
@@ -262,10 +265,10 @@ proptest! {
         }
     }
 
-    /// Rows of before get the person of today when their day is loaded again: whatever was loaded
-    /// by older rules, the table is as if all had been loaded by today's.
+    /// When a day is loaded again, rows stored under older rules get today's person: the table
+    /// equals one that was loaded under today's rules only.
     #[test]
-    fn rows_of_before_are_read_anew(
+    fn reloaded_day_applies_todays_phone_rules_to_old_rows(
         now in prop::sample::select(vec!["5491123456789", "2290197123456"]),
         old in prop::collection::vec((0..4_usize, any::<bool>()), 1..6),
         new in prop::collection::vec(0..4_usize, 1..6),
@@ -274,13 +277,13 @@ proptest! {
         let cell = |place: &usize| written[place % written.len()].as_str();
         let first: Vec<&str> = old.iter().map(|(place, _)| cell(place)).collect();
         let again: Vec<&str> = new.iter().map(cell).collect();
-        // The same file is not loaded again.
+        // An equal file would not be loaded again.
         prop_assume!(first != again);
         for table in [&deployments::TABLE, &messages::TABLE, &audience_tags::TABLE] {
             let (bench, fresh) = (Bench::new(), Bench::new());
             bench.load_people(table, &first);
-            // Every other one was read as it was written.
-            bench.make_old(table, &|row, _| old[row].1.then(|| written[1].clone()));
+            // Some rows were stored under the old spelling.
+            bench.store_as_by_older_rules(table, &|row, _| old[row].1.then(|| written[1].clone()));
             let expected_old: BTreeSet<_> =
                 old.iter().map(|(_, is_old)| written[usize::from(*is_old)].clone()).collect();
             prop_assert_eq!(bench.persons(table), expected_old);
@@ -301,7 +304,7 @@ proptest! {
 }
 
 #[test]
-fn ids_that_lost_their_digits_are_set_aside() {
+fn ids_in_scientific_notation_are_rejected() {
     let bench = Bench::new();
     let sessions = bench.load(
         "sessions.csv",
@@ -334,13 +337,13 @@ fn ids_that_lost_their_digits_are_set_aside() {
     found.sort();
     assert_eq!(found, expected);
     assert_eq!(bench.texts(&ad_spend::TABLE, "ad_id"), ["7"]);
-    // What is no id may look like one.
+    // A text that is no id may look like one.
     assert_eq!(bench.texts(&messages::TABLE, "ref"), ["1.5E+10"]);
     assert!(LostDigits::REASON.contains("Excel") && LostDigits::REASON.contains("as text"));
 }
 
 #[test]
-fn a_cell_without_a_number_is_nobody() {
+fn phone_cell_without_a_number_is_no_person() {
     let bench = Bench::new();
     for table in [&sessions::TABLE, &messages::TABLE, &conversions::TABLE] {
         bench.load_people(table, &["9135@lid", "Ana", "\u{200e}", "@maria88", "n/a"]);
@@ -352,13 +355,13 @@ fn a_cell_without_a_number_is_nobody() {
     assert_eq!(bench.reasons(), [missing.clone(), missing]);
 }
 
-/// Meta's longest user ids, which differ in their last letter.
+/// Meta's longest user ids, which differ in the last letter.
 fn user_ids() -> [String; 2] {
     ["A", "B"].map(|last| format!("BR.ENT.{}{last}", "1a2b3c4d".repeat(15)))
 }
 
 #[test]
-fn a_person_without_a_number_is_whole_and_can_be_erased() {
+fn person_with_a_user_id_only_is_stored_and_can_be_erased() {
     let [first, second] = user_ids();
     let erased = |bench: &Bench, phone: &str| -> Erased {
         bench.lake().erase(phone, erase::Options::default()).unwrap()
@@ -394,7 +397,7 @@ fn a_person_without_a_number_is_whole_and_can_be_erased() {
 }
 
 #[test]
-fn a_person_without_a_number_is_kept_out() {
+fn person_with_a_user_id_only_is_kept_out() {
     let [first, second] = user_ids();
     let bench = Bench::new();
     bench.load_people(&sessions::TABLE, &[&first, &second]);
@@ -403,7 +406,7 @@ fn a_person_without_a_number_is_kept_out() {
     let report = bench.load_people(&messages::TABLE, &[&first, &second]);
     assert_eq!(report.total(|file| file.rows_kept_out), 1);
     assert_eq!(bench.persons(&messages::TABLE), [second.clone()].into());
-    // A record that cannot be taken does not bring them back.
+    // Rejected records of the person are left out as well.
     let broken = format!(
         "whatsapp_id,message_direction,created_at,from\nw8,incoming,soon,{first}\n\
          w9,incoming,soon,{second}\nw10,incoming,2025-06-01T10:00:00Z\nw11,x,,,{first},\n"
@@ -413,14 +416,14 @@ fn a_person_without_a_number_is_kept_out() {
     assert_eq!(report.total(|file| file.rows_rejected), 2);
 }
 
-/// A lake of before may hold a person under a number that today's rules read otherwise.
+/// A lake may hold a person under a number that today's rules read differently.
 #[test]
-fn whoever_a_lake_holds_can_be_erased() {
+fn person_stored_under_older_rules_can_be_erased() {
     for (now, older) in [("5491123456789", "541123456789"), ("2290197123456", "22997123456")] {
         let bench = Bench::new();
         for table in WITH_PEOPLE {
             bench.load_people(table, &[now, now, "573005550101"]);
-            bench.make_old(table, &|row, phone| {
+            bench.store_as_by_older_rules(table, &|row, phone| {
                 (row == 0 && phone == now).then(|| older.to_owned())
             });
         }
@@ -437,7 +440,7 @@ fn whoever_a_lake_holds_can_be_erased() {
     for stored in ["5.73006E11", "\u{202a}573005550102", "x", "57300@lid"] {
         let bench = Bench::new();
         bench.load_people(&messages::TABLE, &["573005550101", "573005550102"]);
-        bench.make_old(&messages::TABLE, &|_, phone| {
+        bench.store_as_by_older_rules(&messages::TABLE, &|_, phone| {
             (phone == "573005550102").then(|| stored.to_owned())
         });
         let options = erase::Options { exactly: true, ..erase::Options::default() };
@@ -446,12 +449,12 @@ fn whoever_a_lake_holds_can_be_erased() {
     }
 }
 
-/// Who was erased under a number as it was, and is kept out, does not come back under today's.
+/// A person kept out under an older spelling stays out under today's.
 #[test]
-fn who_is_kept_out_stays_out_under_another_number() {
+fn person_kept_out_under_an_old_number_stays_out_under_the_new() {
     let bench = Bench::new();
     bench.load_people(&sessions::TABLE, &["541123456789"]);
-    bench.make_old(&sessions::TABLE, &|_, _| Some("541123456789".to_owned()));
+    bench.store_as_by_older_rules(&sessions::TABLE, &|_, _| Some("541123456789".to_owned()));
     let older = erase::Options { keep_out: true, exactly: true, ..erase::Options::default() };
     bench.lake().erase("541123456789", older).unwrap();
     let report = bench.load_people(&messages::TABLE, &["5491123456789", "5491123456780"]);
@@ -459,14 +462,14 @@ fn who_is_kept_out_stays_out_under_another_number() {
     assert_eq!(bench.persons(&messages::TABLE), ["5491123456780".to_owned()].into());
 }
 
-/// A person's tag of before and one of today lie on two days: it is one.
+/// A tag stored under an older number and the same tag under today's are one row.
 #[test]
-fn a_tag_that_is_read_anew_is_there_once() {
+fn tag_stored_under_older_rules_is_not_duplicated() {
     let tag = |number: &str, since: &str| format!("user_phone,tag,since\n{number},vip,{since}\n");
     for (is_first_old, later) in [(true, "54 11 15 2345 6789"), (false, "541123456789")] {
         let bench = Bench::new();
         bench.load("first.csv", tag("5491123456789", "2025-06-01 10:00:00"));
-        bench.make_old(&audience_tags::TABLE, &|_, _| {
+        bench.store_as_by_older_rules(&audience_tags::TABLE, &|_, _| {
             is_first_old.then(|| "541123456789".to_owned())
         });
         let report = bench.load("second.csv", tag(later, "2025-06-03 10:00:00"));
@@ -480,7 +483,7 @@ fn a_tag_that_is_read_anew_is_there_once() {
 }
 
 #[test]
-fn a_default_country_reads_national_numbers_of_side_tables() {
+fn default_country_applies_to_tables_without_dialling_codes() {
     let mut bench = Bench::new();
     let numbers =
         ["4155551212", "415-555-1212", "+41 55 555 12 12", "12025550123", "0057 3005550101"];
@@ -491,7 +494,7 @@ fn a_default_country_reads_national_numbers_of_side_tables() {
             .into();
         assert_eq!(bench.persons(table), without, "{}", table.name);
     }
-    // The same file, read otherwise, is another; the rows of the wrong reading are to be undone.
+    // Another default country makes another file id; the old rows have to be undone first.
     bench.options.default_country = Some("US");
     for table in SIDE_TABLES.into_iter().rev() {
         bench.lake().undo().unwrap();
@@ -502,7 +505,7 @@ fn a_default_country_reads_national_numbers_of_side_tables() {
         assert_eq!(bench.persons(table), with, "{}", table.name);
         bench.lake().undo().unwrap();
     }
-    // Elsewhere a number is what its dialling code makes of it, or a full one.
+    // In tables with dialling codes the default country does not apply.
     for table in [&sessions::TABLE, &deployments::TABLE, &messages::TABLE] {
         bench.load_people(table, &["4155551212"]);
         assert_eq!(bench.persons(table), ["4155551212".to_owned()].into(), "{}", table.name);
@@ -518,7 +521,7 @@ fn a_default_country_reads_national_numbers_of_side_tables() {
 }
 
 #[test]
-fn the_command_line_or_the_lake_says_the_default_country() {
+fn default_country_comes_from_the_option_or_the_settings() {
     let desk = Desk::new();
     desk.write("tags.csv", "phone,tag\n300 555 0101,vip\n");
     let persons = |lake: &str| {

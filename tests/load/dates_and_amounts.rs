@@ -1,4 +1,5 @@
-//! Ways of writing: a column's dates and amounts are read by the one reading that fits all of them.
+//! Dates and amounts: a column is read in the one order, or with the one decimal mark, that fits
+//! all.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ fn load_with(bench: &Bench, name: &str, text: &str, options: &Options) -> Result
     bench.load_with(&[bench.file(name, text)], options)
 }
 
-/// Two columns of a table, the first one ascending.
+/// Two columns of a table, sorted by the first.
 fn pairs(bench: &Bench, table: &'static Table, columns: [&str; 2]) -> Vec<(String, String)> {
     let rows = bench.columns(table, &columns, "|");
     rows.iter().map(|row| row.split_once('|').unwrap()).map(|(a, b)| (a.into(), b.into())).collect()
@@ -29,7 +30,7 @@ fn rejected(report: &Report) -> u64 {
     report.total(|file| file.rows_rejected)
 }
 
-/// The lines of an error that a load must end in.
+/// The error of a load that must fail with exit code 1.
 fn refusal(result: Result<Report, Error>) -> String {
     let error = result.err().unwrap();
     assert_eq!(error.exit_code(), 1, "{}", error.lines());
@@ -42,7 +43,7 @@ fn spend(days: &[&str]) -> String {
 }
 
 #[test]
-fn british_dates_in_an_english_export_are_read_as_the_whole_column_is_written() {
+fn date_order_is_detected_from_the_whole_column() {
     let bench = Bench::new();
     let days = ["10/06/2025", "11/06/2025", "12/06/2025", "13/06/2025", "14/06/2025"];
     let report = load_with(&bench, "ads.csv", &spend(&days), &Options::default()).unwrap();
@@ -53,7 +54,7 @@ fn british_dates_in_an_english_export_are_read_as_the_whole_column_is_written() 
 }
 
 #[test]
-fn dates_that_leave_their_order_open_are_refused_until_it_is_said() {
+fn ambiguous_dates_fail_until_their_order_is_given() {
     let first_week = spend(&["01/06/2025", "02/06/2025", "06/06/2025", "2025-06-07"]);
     let bench = Bench::new();
     let said = refusal(load_with(&bench, "ads.csv", &first_week, &Options::default()));
@@ -74,13 +75,13 @@ fn dates_that_leave_their_order_open_are_refused_until_it_is_said() {
         let found = pairs(&bench, &ad_spend::TABLE, ["ad_id", "day"]);
         assert_eq!(found.into_iter().map(|(_, day)| day).collect::<Vec<_>>(), days);
     }
-    // Year first is an order too: what begins otherwise is no date in it.
+    // With year first, other orders are rejected.
     let options = Options { date_order: Some(DateOrder::YearFirst), ..Options::default() };
     assert_eq!(rejected(&load_with(&bench, "ads.csv", &first_week, &options).unwrap()), 3);
 }
 
 #[test]
-fn an_open_column_is_named_with_what_the_others_say() {
+fn error_of_an_ambiguous_column_suggests_the_order_of_other_columns() {
     let bench = Bench::new();
     let text = "Reporting starts,Reporting ends,Ad name,Ad ID,Amount spent (GBP)\n\
                 01/06/2025,30/06/2025,Blue,1202,30\n";
@@ -90,7 +91,7 @@ fn an_open_column_is_named_with_what_the_others_say() {
 }
 
 #[test]
-fn what_fits_the_fewer_cells_is_a_slip_and_set_aside() {
+fn cells_in_the_rarer_date_order_are_rejected() {
     let bench = Bench::new();
     let days = ["13/06/2025", "14/06/2025", "01/06/2025", "06/15/2025", "31/31/2025", "soon"];
     let report = load_with(&bench, "ads.csv", &spend(&days), &Options::default()).unwrap();
@@ -116,7 +117,7 @@ fn what_fits_the_fewer_cells_is_a_slip_and_set_aside() {
 const SESSIONS: &str = "session_id,session_started_timestamp,session_finished_timestamp\n";
 
 #[test]
-fn stamps_as_spreadsheets_and_programs_write_them() {
+fn timestamps_of_spreadsheets_and_programs_are_read() {
     let cases = [
         ("a1,6/1/2025 10:00,6/1/2025 10:05\na2,6/13/2025 9:30,6/13/2025 9:45 PM\n", "10:05:00"),
         ("a1,1748772000,\na2,1748772000000,\n", ""),
@@ -143,7 +144,7 @@ fn stamps_as_spreadsheets_and_programs_write_them() {
 }
 
 #[test]
-fn a_stamp_that_is_none_is_told_what_is_understood_or_the_hours_that_its_clock_left_out() {
+fn rejected_timestamp_names_accepted_formats_or_the_dst_gap() {
     let desk = Desk::new();
     let rows = "a1,2025-09-07 00:30:00,\na2,2025-09-07 01:30:00,\na3,soon,\na4,2025-06-01,\n";
     desk.write("naive.csv", &format!("{SESSIONS}{rows}"));
@@ -178,8 +179,8 @@ fn worth(values: &[&str]) -> String {
 }
 
 #[test]
-fn amounts_are_read_with_the_mark_that_fits_them_all() {
-    // The value of the first row.
+fn decimal_mark_is_detected_from_the_whole_column() {
+    // Cells, and the value of the first.
     let cases: [(&[&str], &str); 10] = [
         (&["1.234", "12.50"], "1.234"),
         (&["1.234", "0.037"], "1.234"),
@@ -218,7 +219,7 @@ fn amounts_are_read_with_the_mark_that_fits_them_all() {
 }
 
 #[test]
-fn titles_tell_the_mark_where_the_amounts_leave_it_open() {
+fn language_of_the_header_decides_an_ambiguous_decimal_mark() {
     let cases = [
         ("Day,Ad ID,Amount spent (USD)", "1.234000"),
         ("Día,Identificador del anuncio,Importe gastado (USD)", "1234.000000"),
@@ -230,7 +231,7 @@ fn titles_tell_the_mark_where_the_amounts_leave_it_open() {
         load_with(&bench, "ads.csv", &text, &Options::default()).unwrap();
         assert_eq!(pairs(&bench, &ad_spend::TABLE, ["ad_id", "spend"])[0].1, amount, "{titles}");
     }
-    // A language does not tell the order of dates: many write English, and each in their own way.
+    // The language does not tell the date order: English is written everywhere.
     for titles in ["Day,Ad ID,Amount spent (USD)", "Día,Identificador del anuncio,Importe gastado"]
     {
         let text = format!("{titles}\n01/06/2025,1202,1\n");
@@ -243,7 +244,7 @@ fn titles_tell_the_mark_where_the_amounts_leave_it_open() {
 }
 
 #[test]
-fn counts_have_thousands_and_no_decimals() {
+fn counts_have_thousands_separators_and_no_decimals() {
     let titles = "date,message_type,created,sent";
     let cases: [(&str, &[&str]); 4] = [
         ("2025-06-01,template,\"1,002\",7.0\n", &["1002"]),
@@ -263,7 +264,7 @@ fn counts_have_thousands_and_no_decimals() {
 }
 
 #[test]
-fn the_number_of_a_program_or_a_spreadsheet_is_exact() {
+fn numbers_of_json_and_spreadsheets_are_exact() {
     let bench = Bench::new();
     let text = r#"{"conversion_id":"c1","converted_at":"2025-06-01T10:00:00Z","phone":"573005550101","value":1.234}"#;
     load_with(&bench, "c.jsonl", text, &Options::default()).unwrap();
@@ -280,7 +281,7 @@ fn the_number_of_a_program_or_a_spreadsheet_is_exact() {
     for (column, title) in (0..).zip(["effective_from", "category", "price"]) {
         sheet.write(0, column, title).unwrap();
     }
-    // A text beside them, of a program in another country.
+    // A text cell with a decimal comma.
     for (column, cell) in (0..).zip(["2025-07-03", "marketing", "1.234,5"]) {
         sheet.write(3, column, cell).unwrap();
     }
@@ -297,7 +298,7 @@ fn the_number_of_a_program_or_a_spreadsheet_is_exact() {
 }
 
 #[test]
-fn a_file_that_leaves_its_dates_open_stops_no_other_where_each_is_a_load() {
+fn with_per_file_ambiguous_dates_stop_no_other_file() {
     let desk = Desk::new();
     desk.write("open.csv", &spend(&["01/06/2025"]));
     desk.write("clear.csv", &spend(&["13/06/2025"]));
@@ -311,7 +312,7 @@ fn a_file_that_leaves_its_dates_open_stops_no_other_where_each_is_a_load() {
     assert!(said.out.contains("clear.csv  →  ad_spend\n  1 row read: 1 new"), "{}", said.out);
     let said = desk.run("load open.csv clear.csv --lake other");
     assert_eq!((said.code, said.out.as_str()), (1, ""));
-    // The same bytes read in another order are another file.
+    // The date order is part of the file id.
     for order in ["dmy", "mdy"] {
         let line = format!("load open.csv --lake lake --date-order {order}");
         assert!(desk.run(&line).out.contains(": 1 new"), "{order}");
@@ -328,7 +329,7 @@ fn a_file_that_leaves_its_dates_open_stops_no_other_where_each_is_a_load() {
 }
 
 #[test]
-fn mended_rejects_are_read_as_they_are_written() {
+fn corrected_rejects_need_the_date_order_again() {
     let desk = Desk::new();
     desk.write("ads.csv", &spend(&["13/06/2025", "05/06/2025", "2025-06-x7"]));
     assert_eq!(desk.run("load ads.csv --lake lake").code, 0);
@@ -343,7 +344,7 @@ fn mended_rejects_are_read_as_they_are_written() {
 }
 
 #[test]
-fn zones_by_their_offset_and_numbers_with_blanks() {
+fn offset_is_no_time_zone_and_lists_may_have_blanks() {
     let desk = Desk::new();
     desk.write("a.csv", "session_id,session_started_timestamp\na1,2025-06-01 10:00\n");
     assert_eq!(desk.run("load a.csv --lake lake").code, 0);
@@ -367,7 +368,7 @@ fn zones_by_their_offset_and_numbers_with_blanks() {
 }
 
 #[test]
-fn a_temporary_folder_that_is_not_there_is_needed_by_what_only_reads_alone() {
+fn only_dry_runs_need_the_temporary_folder() {
     let desk = Desk::new();
     desk.write("a.csv", "session_id,session_started_timestamp\na1,2025-06-01 10:00\n");
     let run = |line: &str| {
@@ -388,7 +389,7 @@ fn a_temporary_folder_that_is_not_there_is_needed_by_what_only_reads_alone() {
     }
 }
 
-/// A date in some order, with or without zeros before its parts.
+/// A date in some order, with or without leading zeros.
 fn written(date: NaiveDate, order: DateOrder, sign: char, padded: bool) -> String {
     let (day, month, year) = match padded {
         true => (date.format("%d"), date.format("%m"), date.format("%Y")),
@@ -404,10 +405,10 @@ fn written(date: NaiveDate, order: DateOrder, sign: char, padded: bool) -> Strin
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
-    /// A column in one order is read wholly right if one of its days can only be a day, refused if
-    /// none can, and read once the order is said; whatever the order of its rows.
+    /// A column of dates in one order is read right if one of them fits that order only, fails
+    /// otherwise, and is read once the order is given.
     #[test]
-    fn a_column_of_dates(
+    fn dates_are_all_right_or_ambiguous(
         days in prop::collection::btree_set(0u64..365, 1..12),
         order in select(vec![DateOrder::DayFirst, DateOrder::MonthFirst, DateOrder::YearFirst]),
         sign in select(vec!['/', '.', '-']),
@@ -445,9 +446,9 @@ proptest! {
         prop_assert_eq!(pairs(&bench, &ad_spend::TABLE, ["ad_id", "day"]), expected);
     }
 
-    /// The same of amounts: one that cannot be thousands tells the mark of all.
+    /// A column of amounts: one that cannot be thousands decides the decimal mark of all.
     #[test]
-    fn a_column_of_amounts(
+    fn amounts_are_all_right_or_ambiguous(
         cents in prop::collection::vec(0i64..1_000_000_000, 1..8),
         decimals in 0usize..=3,
         mark in select(vec![DecimalMark::Point, DecimalMark::Comma]),
@@ -470,7 +471,8 @@ proptest! {
             text
         };
         let texts: Vec<String> = cents.iter().map(amount).collect();
-        // One sign, before three digits, behind up to three that begin with no zero.
+        // Ambiguous: one mark, three digits after it, one to three before it without a leading
+        // zero.
         let is_open = |text: &&String| {
             let mut parts = text.split(['.', ',']);
             let (Some(first), Some(second), None) = (parts.next(), parts.next(), parts.next()) else {

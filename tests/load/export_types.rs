@@ -1,24 +1,15 @@
-//! Every kind of export beyond the first three: what its cells become, worked out by hand.
+//! Export types beyond sessions, deployments and messages: rows computed by hand.
 
-use std::sync::LazyLock;
-
-use polars::prelude::*;
-use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{Options, load};
-use wabalake_data::Table;
 use wabalake_data::tables::{
-    ad_spend, audience_tags, closures, conversions, message_summaries, messages, meta_points,
-    rates, session_summaries, sessions, variables,
+    ad_spend, audience_tags, closures, conversions, message_summaries, meta_points, rates,
+    session_summaries, variables,
 };
-use wabalake_queries::query::measures::{
-    message_delivered, message_failed, message_read, message_sent, outgoing,
-};
-use wabalake_sample::Plan;
 
 use crate::support::{Bench, total};
 
 #[test]
-fn kaleyras_summary_of_messages_in_old_columns_and_new() {
+fn kaleyra_message_summaries_old_and_new() {
     let bench = Bench::new();
     let old = "DATE,WABA ID,WA PHONE NUMBER,DISPLAY NAME,COUNTRY,MESSAGE TYPE,CREATED,FAILED,SENT,DELIVERED,READ,RECEIVED\n\
                \"Nov 25, 2022\",500000000000006,+60 0000-0003,Lucero (Tienda),United States of America,Outgoing session message,\"1,002\",0,1002,2,2,-\n\
@@ -51,7 +42,7 @@ fn kaleyras_summary_of_messages_in_old_columns_and_new() {
 }
 
 #[test]
-fn kaleyras_summary_of_sessions_and_of_conversations() {
+fn kaleyra_session_summaries_old_and_new() {
     let bench = Bench::new();
     let old = "DATE,WABA ID,WA PHONE NUMBER,DISPLAY NAME,COUNTRY,SESSION TYPE,FREE TIER,NUMBER OF SESSIONS,AMOUNT ($)\n\
                \"Nov 25, 2022\",600000000000005,3000000006,Lucero,India,User-initiated,Yes,1,0\n\
@@ -82,7 +73,7 @@ fn kaleyras_summary_of_sessions_and_of_conversations() {
 const CLOSE: &str = r#"{"event_id":"e1","timestamp":"2026-05-04T23:03:09.195065Z","event_type":"session.close","session":{"external_id":"s1","closed_at":"2026-05-04T23:03:08Z"},"user":{"country_code":"+52","cellphone":"1 555 000 0001"},"hsm":{"name":"welcome"}}"#;
 
 #[test]
-fn closings_line_by_line() {
+fn closures_as_json_lines() {
     let bench = Bench::new();
     let lines = [
         CLOSE,
@@ -117,24 +108,21 @@ fn closings_line_by_line() {
             "||s3|2026-05-05 00:00:00.000000Z|573000000001|CO|||2026-05-05",
         ]
     );
-    // The same in an array, pretty, and the same again: one row an event.
+    // The same events as a formatted array: unchanged.
     let pretty = format!("[\n  {},\n  {}\n]\n", CLOSE.replace(",\"", ",\n    \""), lines[2]);
     assert_eq!(total(&bench.load("events.json", pretty)), [2, 0, 0, 2, 0, 0, 0]);
-    // An event that comes again with another time is the same event.
+    // The event id is the key, whatever the time.
     let moved = CLOSE.replace("23:03:08Z", "22:00:00Z").replace("2026-05-04T22", "2026-05-03T22");
     assert_eq!(total(&bench.load("moved.jsonl", moved)), [1, 0, 0, 1, 0, 0, 0]);
 }
 
 #[test]
-fn broken_events_can_be_mended_as_a_csv() {
+fn rejected_json_events_can_be_corrected_as_csv() {
     let bench = Bench::new();
     let lines =
         [CLOSE, "{\"event_id\":\"e2\",", &CLOSE.replace("e1", "e3").replace("23:03:08Z", "soon")];
     bench.load("events.jsonl", lines.join("\n"));
-    let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
-    let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
-    let mend = String::from_utf8(mend).unwrap();
+    let mend = bench.exported_rejects();
     assert!(mend.contains("\"{\"\"event_id\"\":\"\"e2\"\",\""), "{mend}");
     let lines = mend.lines().map(|line| {
         if line.contains("\"\"e2\"\"") {
@@ -149,7 +137,7 @@ fn broken_events_can_be_mended_as_a_csv() {
     assert_eq!(bench.rejects(), [""; 0]);
 }
 
-/// As Meta's document has them, not all of them valid.
+/// From Meta's documentation, invalid JSON included.
 const DAYS: &str = r#"{ "analytics": { "phone_numbers": [ "16505550111", "16505550112", "16505550113" ], "country_codes": [ "US", "BR" ], "granularity": "DAY", "data_points": [ { "start": 1543543200, "end": 1543629600, "sent": 196093, "delivered": 179715 }, { "start": 1543629600, "end": 1543716000, "sent": 147649, "delivered": 139032 }, { "start": 1543716000, "end": 1543802400, "sent": 61988, "delivered": 58830 }, { "start": 1543802400, "end": 1543888800, "sent": 132465, "delivered": 124392 } # more data points
 ] }, "id": "102290129340398" }"#;
 const MONTH: &str = r#"{ "conversation_analytics": { "data": [ { "data_points": [ { "start": 1685602800, "end": 1688194800, "conversation": 1558, "phone_number": "15550458206", "country": "US", "conversation_type": "REGULAR", "conversation_direction": "UNKNOWN", "conversation_category": "AUTHENTICATION", "cost": 15.58 }, { "start": 1685602800, "end": 1688194800, "conversation": 1433, "phone_number": "15550458206", "country": "US", "conversation_type": "FREE_ENTRY_POINT", "conversation_category": "SERVICE", "cost": 14.33 } ] } ] }, "id": "102290129340398", }"#;
@@ -157,7 +145,7 @@ const BARE: &str = r#"{ "data": [ { "data_points": [ { "start": 1643702400, "end
 const HALF_HOURS: &str = r#"{ "conversation_analytics": { "data": [ { "data_points": [ { "start": 1685529000, "end": 1685530800, "conversation": 2, "conversation_category": "AUTHENTICATION", "cost": 0.0128 }, { "start": 1685527200, "end": 1685529000, "conversation": 3, "conversation_category": "MARKETING", "cost": 0.0432 } ] } ] }, "id": "102290129340398" }"#;
 
 #[test]
-fn metas_samples_say_where_they_are_wrong_and_load_once_mended() {
+fn meta_responses_report_json_errors_and_load_once_corrected() {
     let bench = Bench::new();
     for (text, place) in [
         (DAYS, "expected `,` or `]` at line 1, column 477"),
@@ -201,7 +189,7 @@ fn metas_samples_say_where_they_are_wrong_and_load_once_mended() {
 }
 
 #[test]
-fn metas_other_fields_odd_points_and_headers_of_http() {
+fn meta_templates_and_pricing_with_http_headers() {
     let bench = Bench::new();
     let templates = r#"HTTP/2 200
 content-type: application/json
@@ -228,13 +216,13 @@ content-type: application/json
             "|template_analytics|DAY|1751328000|1751414400||||||||||||7|5|4|3|3|||0.300000|2025-07-01",
         ]
     );
-    // Asked again, Meta has counted more.
+    // Asked again, Meta has a larger count.
     let again = pricing.replace("\"volume\":12", "\"volume\":13");
     assert_eq!(total(&bench.load("again.json", again)), [1, 0, 1, 0, 0, 0, 0]);
 }
 
 #[test]
-fn an_error_of_metas_is_told_in_its_own_words() {
+fn error_response_of_meta_is_shown() {
     let bench = Bench::new();
     let token = "E".repeat(60);
     let body = format!(
@@ -297,7 +285,7 @@ fn ad_spend_in_four_languages() {
             "120226305854810731|2025-06-02|USD|1200.010000||2025-06-02",
         ]
     );
-    // A day is worth more than its share of a period, and a larger figure than a smaller one.
+    // A single day wins over a share of a period, and a larger amount over a smaller one.
     let day = "Day,Ad ID,Currency,Amount spent\n2025-06-01,120226305854810107,USD,40\n";
     assert_eq!(total(&bench.load("day.csv", day)), [1, 0, 1, 0, 0, 0, 0]);
     let error = bench.try_load("no-id.csv", "Day,Campaign name,Amount spent (USD)\n").unwrap_err();
@@ -305,7 +293,7 @@ fn ad_spend_in_four_languages() {
 }
 
 #[test]
-fn conversions_tags_rates_and_variables_as_csv_and_as_json() {
+fn conversions_tags_rates_and_variables_as_csv_and_json() {
     let bench = Bench::new();
     let conversions_csv = "conversion_id,event,converted_at,session_id,phone,value,currency\n\
                            c1,purchase,2025-06-01T10:00:00Z,s1,,19.990000,USD\n\
@@ -370,7 +358,7 @@ fn conversions_tags_rates_and_variables_as_csv_and_as_json() {
 }
 
 #[test]
-fn undo_history_strict_and_dry_runs_hold_for_every_kind() {
+fn strict_dry_run_and_undo_work_for_every_table() {
     let exports = [
         (
             "message_summaries",
@@ -420,7 +408,7 @@ mod laws {
 
     use super::*;
 
-    /// An event with few distinct values, so that keys, ties and nulls are frequent.
+    /// An event with few distinct values, so that equal keys, ties and nulls are frequent.
     fn event() -> impl Strategy<Value = String> {
         let one_of = |values: &[&'static str]| prop::sample::select(values.to_vec());
         (
@@ -441,7 +429,7 @@ mod laws {
     fn closings(files: &[String]) -> Vec<String> {
         let bench = Bench::new();
         for (n, text) in files.iter().enumerate() {
-            // Of a file of which nothing can be taken, nothing is.
+            // A file whose records are all rejected fails.
             if let Err(error) = bench.try_load(&format!("{n}.json"), text) {
                 assert!(error.to_string().contains("taken: nothing was loaded"), "{error}");
             }
@@ -452,10 +440,9 @@ mod laws {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-        /// Lines or an array, in any order, in one file or two, with what is broken in between: one
-        /// table.
+        /// Lines or an array, any order, one file or two, broken records in between: the same rows.
         #[test]
-        fn any_writing_of_any_order_gives_one_table(
+        fn json_layout_and_order_change_no_row(
             events in prop::collection::vec(event(), 2..10),
             cut in any::<prop::sample::Index>(),
         ) {

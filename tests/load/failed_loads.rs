@@ -1,50 +1,25 @@
-//! What a load that fails leaves behind: nothing.
+//! A load that fails leaves no files, and a full disk is reported.
 
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
 
-use proptest::prelude::*;
-use wabalake::config::Config;
 use wabalake::lake::Lake;
-use wabalake::load::{Options, Report, load};
-use wabalake::nightly::{self, night};
 use wabalake_data::tables::{messages, sessions};
-use zip::write::SimpleFileOptions;
 
-use crate::support::{self, Bench, Desk, Said, gz, passed_over};
-
-/// Every file and folder below one, by its path from there.
-fn all_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path.clone());
-            }
-            found.push(path.strip_prefix(folder).unwrap().to_owned());
-        }
-    }
-    found.sort();
-    found
-}
+use crate::support::{Desk, Said, entries_below, files_below, gz, sessions_export};
 
 #[test]
-fn a_load_that_fails_leaves_nothing_of_its_own() {
+fn failed_load_leaves_no_files() {
     let desk = Desk::new();
     desk.write("notes.txt", "Exported on Monday.\n");
     desk.write("empty.csv", "");
-    fs::write(desk.path("cut.csv.gz"), &gz(export(0..9).as_bytes())[..40]).unwrap();
+    fs::write(desk.path("cut.csv.gz"), &gz(sessions_export(0..9).as_bytes())[..40]).unwrap();
     fs::create_dir(desk.path("folder")).unwrap();
     let lakes = ["new", "deep/er/new", "there", "settings", "settings/new"];
     fs::create_dir(desk.path("there")).unwrap();
     fs::create_dir(desk.path("settings")).unwrap();
     desk.write("settings/wabalake.toml", "timezone = 'America/Bogota'\n");
-    let before = all_below(desk.folder.path());
+    let before = entries_below(desk.folder.path());
     for lake in lakes {
         for line in [
             "gone.csv",
@@ -64,24 +39,28 @@ fn a_load_that_fails_leaves_nothing_of_its_own() {
             for tried in ["", "--dry-run"] {
                 let said = desk.run(&format!("load {line} --lake {lake} {tried}"));
                 assert_ne!(said.code, 0, "{line} {tried}");
-                assert_eq!(all_below(desk.folder.path()), before, "{line} {tried} --lake {lake}");
+                assert_eq!(
+                    entries_below(desk.folder.path()),
+                    before,
+                    "{line} {tried} --lake {lake}"
+                );
             }
         }
     }
-    // What is in the lake stays in it, with what it needs.
+    // An existing lake keeps its files.
     assert_eq!(desk.run("load sessions.csv --lake there -q").code, 0);
-    let before = all_below(desk.folder.path());
+    let before = entries_below(desk.folder.path());
     assert_ne!(desk.run("load notes.txt --lake there").code, 0);
-    assert_eq!(all_below(desk.folder.path()), before);
+    assert_eq!(entries_below(desk.folder.path()), before);
 }
 
 #[test]
-fn a_load_that_fails_takes_no_lake_from_another() {
+fn failed_load_keeps_the_lake_of_a_concurrent_load() {
     let desk = Desk::new();
     desk.write("notes.txt", "Exported on Monday.\n");
     let good = 4;
     for number in 0..good {
-        desk.write(&format!("{number}.csv"), &export([number]));
+        desk.write(&format!("{number}.csv"), &sessions_export([number]));
     }
     for round in 0..4 {
         let lake = format!("lake-{round}/a");
@@ -104,7 +83,7 @@ fn a_load_that_fails_takes_no_lake_from_another() {
     }
 }
 
-/// Runs a load whose files may not grow beyond some KiB, as on a disk that is full then.
+/// Runs a load with a limit on the size of files, which acts like a full disk.
 #[cfg(target_os = "linux")]
 fn load_within(desk: &Desk, kib: u32, line: &str) -> Said {
     let mut shell = Command::new("bash");
@@ -118,7 +97,7 @@ fn load_within(desk: &Desk, kib: u32, line: &str) -> Said {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_says_what_is_safe_and_how_to_go_on() {
+fn full_disk_reports_what_was_stored_and_how_to_continue() {
     let desk = Desk::new();
     let id = |number: u64| number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let rows = (0..20_000).map(|number| {
@@ -127,10 +106,10 @@ fn a_full_disk_says_what_is_safe_and_how_to_go_on() {
     });
     let titles = "whatsapp_id,created_at,message_direction,message\n";
     desk.write("large.csv", &(titles.to_owned() + &rows.collect::<String>()));
-    desk.write("small.csv", &export(0..3));
-    let before = all_below(desk.folder.path());
+    desk.write("small.csv", &sessions_export(0..3));
+    let before = entries_below(desk.folder.path());
 
-    // In the copy of what comes through a pipe.
+    // While standard input is copied.
     let said = load_within(&desk, 100, "load - --lake lake");
     assert_eq!(said.code, 1);
     let root = desk.folder.path().canonicalize().unwrap().join("lake");
@@ -143,19 +122,19 @@ fn a_full_disk_says_what_is_safe_and_how_to_go_on() {
     );
     assert!(said.err.contains(&nothing), "{}", said.err);
     assert!(said.err.contains("load the same files again"), "{}", said.err);
-    assert_eq!(all_below(desk.folder.path()), before);
+    assert_eq!(entries_below(desk.folder.path()), before);
     let said = load_within(&desk, 100, "load - --lake lake --dry-run");
     assert!(said.err.contains("found: nothing was to be written to the lake\n"), "{}", said.err);
-    assert_eq!(all_below(desk.folder.path()), before);
+    assert_eq!(entries_below(desk.folder.path()), before);
 
-    // In the lake's own files: as it was before, if that was nothing.
+    // While data files are written.
     let said = load_within(&desk, 100, "load large.csv --lake lake");
     assert_eq!(said.code, 1);
     assert!(said.err.contains("writing `") && said.err.contains(".parquet`"), "{}", said.err);
     assert!(said.err.contains(&nothing), "{}", said.err);
-    assert_eq!(all_below(desk.folder.path()), before);
+    assert_eq!(entries_below(desk.folder.path()), before);
 
-    // Of two tables one has its rows, and is told so; the same again brings in the other.
+    // One of two tables is committed; the same load again completes the other.
     let said = load_within(&desk, 100, "load small.csv large.csv --lake lake");
     assert_eq!(said.code, 1);
     let found = "  found: `sessions` have their rows, `messages` do not\n";
@@ -168,6 +147,6 @@ fn a_full_disk_says_what_is_safe_and_how_to_go_on() {
     assert!(desk.told("load small.csv large.csv --lake lake").contains("already loaded"));
     assert_eq!(rows(), [3, 20_000]);
     let parquet = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
-    let files = all_below(&root.join("tables/messages")).into_iter().filter(parquet);
-    assert_eq!(files.count(), 1, "what was half written is gone");
+    let files = entries_below(&root.join("tables/messages")).into_iter().filter(parquet);
+    assert_eq!(files.count(), 1, "partial files are deleted");
 }

@@ -1,48 +1,28 @@
-//! Files that are not whole, not exports, or not files: what a load and a night do with them, and what
-//! a load that fails leaves behind.
+//! Truncated files, files that are no exports, and pipes.
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::process::Command;
+use std::time::Duration;
 
 use proptest::prelude::*;
-use wabalake::config::Config;
-use wabalake::lake::Lake;
 use wabalake::load::{Options, Report, load};
-use wabalake::nightly::{self, night};
-use wabalake_data::tables::{messages, sessions};
+use wabalake_data::tables::sessions;
 use zip::write::SimpleFileOptions;
 
-use crate::support::{self, Bench, Desk, Said, gz, passed_over};
+use crate::support::{
+    self, Bench, Desk, Said, gz, passed_over, session_row, sessions_export, workbook,
+};
 
-const TITLES: &str = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
-
-fn row(number: usize) -> String {
-    format!("s{number},2025-06-01 10:{:02}:00,57,30055501{:02}\n", number % 60, number % 100)
-}
-
-fn export(numbers: impl IntoIterator<Item = usize>) -> String {
-    TITLES.to_owned() + &numbers.into_iter().map(row).collect::<String>()
-}
-
-/// With files as they are, so that their bytes can be found in it.
+/// Stored without compression, so that tests can find and change bytes.
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     support::archive(files, stored)
 }
 
 /// A spreadsheet with sessions.
-fn workbook() -> Vec<u8> {
-    let mut book = rust_xlsxwriter::Workbook::new();
-    let sheet = book.add_worksheet();
-    for (row, line) in (0..).zip(export(90..92).lines()) {
-        for (column, cell) in (0..).zip(line.split(',')) {
-            sheet.write_string(row, column, cell).unwrap();
-        }
-    }
-    book.save_to_buffer().unwrap()
+fn book() -> Vec<u8> {
+    workbook(&sessions_export(90..92))
 }
 
 fn load_each(bench: &Bench, name: &str) -> Report {
@@ -55,10 +35,10 @@ fn names(report: &Report) -> Vec<&str> {
 }
 
 #[test]
-fn a_file_that_grows_while_it_is_read_is_not_loaded() {
+fn file_that_grows_while_it_is_read_is_not_loaded() {
     let bench = Bench::new();
-    let growing = bench.file("exports/growing.csv", export(0..20_000));
-    bench.file("exports/whole.csv", export(30_000..30_002));
+    let growing = bench.file("exports/growing.csv", sessions_export(0..20_000));
+    bench.file("exports/whole.csv", sessions_export(30_000..30_002));
     for per_file in [false, true] {
         let done = std::sync::atomic::AtomicBool::new(false);
         let order = std::sync::atomic::Ordering::SeqCst;
@@ -94,7 +74,7 @@ fn a_file_that_grows_while_it_is_read_is_not_loaded() {
 }
 
 #[test]
-fn files_of_others_in_a_folder_are_passed_over_and_named() {
+fn files_that_are_no_exports_are_skipped_and_listed() {
     let bench = Bench::new();
     let photos = archive(&[("beach.jpg", &[7; 900]), ("sea.jpg", &[8; 900])]);
     for (name, bytes) in [
@@ -106,12 +86,12 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
         ("backup.gz", &gz(&[b'x'; 5_000])[..30]),
         ("backup.zst", &zstd::encode_all(&[b'x'; 5_000][..], 1).unwrap()[..12]),
         ("~$report.xlsx", b"\x05Maria\0\0\0\0 \0 \0"),
-        ("a.csv.crdownload", export(50..51).as_bytes()),
-        ("a.csv.part", export(51..52).as_bytes()),
-        ("a.csv.tmp", export(52..53).as_bytes()),
-        ("a.csv.FILEPART", export(53..54).as_bytes()),
+        ("a.csv.crdownload", sessions_export(50..51).as_bytes()),
+        ("a.csv.part", sessions_export(51..52).as_bytes()),
+        ("a.csv.tmp", sessions_export(52..53).as_bytes()),
+        ("a.csv.FILEPART", sessions_export(53..54).as_bytes()),
         ("empty.xlsx", b""),
-        ("sessions.csv", export(0..3).as_bytes()),
+        ("sessions.csv", sessions_export(0..3).as_bytes()),
     ] {
         bench.file(&format!("exports/{name}"), bytes);
     }
@@ -138,7 +118,7 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
         assert!(said.starts_with(begins), "{said}, not {begins}");
     }
     assert_eq!(passed.len(), 13);
-    // Named by hand, a file is taken for what it is; a pattern takes what it says.
+    // A file named on the command line is loaded whatever its name.
     for (name, loaded) in [
         ("exports/a.csv.part", vec!["a.csv.part"]),
         ("exports/*.crdownload", vec!["a.csv.crdownload"]),
@@ -152,22 +132,22 @@ fn files_of_others_in_a_folder_are_passed_over_and_named() {
 }
 
 #[test]
-fn a_faulty_export_stops_the_others_and_with_per_file_itself_alone() {
-    let exports = archive(&[("june/sessions.csv", export(0..2).as_bytes())]);
-    let book = workbook();
+fn truncated_export_fails_the_load_or_with_per_file_itself() {
+    let exports = archive(&[("june/sessions.csv", sessions_export(0..2).as_bytes())]);
+    let book = book();
     for (name, bytes) in [
         ("cut.xlsx", &book[..book.len() / 2]),
         ("cut.zip", &exports[..exports.len() / 2]),
-        ("cut.csv.gz", &gz(export(0..2).as_bytes())[..40]),
-        ("cut.gz", &gz(export(0..2000).as_bytes())[..2_000]),
+        ("cut.csv.gz", &gz(sessions_export(0..2).as_bytes())[..40]),
+        ("cut.gz", &gz(sessions_export(0..2000).as_bytes())[..2_000]),
         ("events.json", b"[{\"event_id\": \"e1\", \"session\": {\"external_id\": \"s1\", \"x"),
         ("first.jsonl", b"{\"x"),
         ("outer.zip", &archive(&[("inner.xlsx", &book[..book.len() / 2])])),
     ] {
         let bench = Bench::new();
         bench.file(&format!("exports/{name}"), bytes);
-        bench.file("exports/a.csv", export(10..12));
-        bench.file("exports/z.zip", archive(&[("s.csv", export(12..15).as_bytes())]));
+        bench.file("exports/a.csv", sessions_export(10..12));
+        bench.file("exports/z.zip", archive(&[("s.csv", sessions_export(12..15).as_bytes())]));
         let error = bench.load_path("exports").unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert!(error.lines().contains(&format!("`exports/{name}")), "{}", error.lines());
@@ -178,7 +158,7 @@ fn a_faulty_export_stops_the_others_and_with_per_file_itself_alone() {
         assert!(failed.file.starts_with(&format!("exports/{name}")), "{}", failed.file);
         assert!(report.passed_over.is_empty(), "{:?}", report.passed_over);
         assert_eq!(bench.count(&sessions::TABLE), 5);
-        // Named by itself, as among others that are.
+        // Named one by one, the files give the same result.
         let other = [bench.path("exports").join(name), bench.path("exports/a.csv")];
         let each = Options { per_file: true, ..Options::default() };
         let report = load(&bench.lake(), &other, &each).unwrap();
@@ -187,9 +167,9 @@ fn a_faulty_export_stops_the_others_and_with_per_file_itself_alone() {
 }
 
 #[test]
-fn with_per_file_what_is_not_there_stops_nothing_that_is() {
+fn with_per_file_missing_files_stop_no_other() {
     let desk = Desk::new();
-    desk.write("a.csv", &export(0..3));
+    desk.write("a.csv", &sessions_export(0..3));
     for (number, missing) in ["gone.csv", "*.tsv"].into_iter().enumerate() {
         let lake = format!("lake-{number}");
         let said = desk.run(&format!("load {missing} a.csv --lake {lake} --per-file"));
@@ -207,15 +187,15 @@ fn with_per_file_what_is_not_there_stops_nothing_that_is() {
 }
 
 #[test]
-fn an_entry_at_fault_stops_itself_alone() {
+fn with_per_file_a_damaged_archive_entry_stops_no_other() {
     let bench = Bench::new();
     let mut bytes = archive(&[
-        ("a.csv", export(0..2).as_bytes()),
-        ("b.csv", export(2..4).as_bytes()),
+        ("a.csv", sessions_export(0..2).as_bytes()),
+        ("b.csv", sessions_export(2..4).as_bytes()),
         ("logo.png", b"\x89PNG\r\n\x1a\n some pixels"),
-        ("c.csv", export(4..6).as_bytes()),
+        ("c.csv", sessions_export(4..6).as_bytes()),
     ]);
-    // Both are other bytes than their check sums say.
+    // Change a byte of two entries, so that their checksums are wrong.
     for (text, other) in [(&b"s3,2025"[..], b's' + 1), (b"some pixels", b'S')] {
         let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
         bytes[at] = other;
@@ -232,19 +212,19 @@ fn an_entry_at_fault_stops_itself_alone() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Wherever a file is cut: with a load for each, the others are loaded, and it is told of.
+    /// With `--per-file`, a file truncated anywhere is reported, and the others are loaded.
     #[test]
-    fn a_cut_file_is_told_of_and_stops_no_other(kind in 0..4_usize, cut in 0..100_usize) {
-        let csv = export(0..40);
+    fn with_per_file_a_truncated_file_is_reported_and_stops_no_other(kind in 0..4_usize, cut in 0..100_usize) {
+        let csv = sessions_export(0..40);
         let (name, bytes) = match kind {
-            0 => ("cut.xlsx", workbook()),
+            0 => ("cut.xlsx", book()),
             1 => ("cut.zip", archive(&[("x.csv", csv.as_bytes()), ("y.txt", b"Notes\n")])),
             2 => ("cut.csv.gz", gz(csv.as_bytes())),
             _ => ("cut.zip.gz", gz(&archive(&[("x.csv", csv.as_bytes())]))),
         };
         let bench = Bench::new();
         bench.file(&format!("exports/{name}"), &bytes[..bytes.len() * cut / 100]);
-        bench.file("exports/whole.csv", export(70..73));
+        bench.file("exports/whole.csv", sessions_export(70..73));
         let report = load_each(&bench, "exports");
         prop_assert_eq!(names(&report), ["exports/whole.csv"]);
         let told = report.failed.iter().map(|failure| &failure.file);
@@ -257,12 +237,12 @@ proptest! {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_copied_first() {
+fn pipes_are_loaded() {
     let desk = Desk::new();
-    desk.write("s.csv", &export(0..3));
-    fs::write(desk.path("s.csv.gz"), gz(export(3..6).as_bytes())).unwrap();
-    fs::write(desk.path("s.zip"), archive(&[("s.csv", export(6..9).as_bytes())])).unwrap();
-    fs::write(desk.path("s.xlsx"), workbook()).unwrap();
+    desk.write("s.csv", &sessions_export(0..3));
+    fs::write(desk.path("s.csv.gz"), gz(sessions_export(3..6).as_bytes())).unwrap();
+    fs::write(desk.path("s.zip"), archive(&[("s.csv", sessions_export(6..9).as_bytes())])).unwrap();
+    fs::write(desk.path("s.xlsx"), book()).unwrap();
     let fifo = desk.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let loaded = desk.command("load").get_program().to_owned();
@@ -291,13 +271,13 @@ fn a_pipe_is_copied_first() {
         let each = said.out.matches("3 new").count() * 3;
         assert!(said.out.contains(&new) || each == rows, "{script}: {}", said.out);
     }
-    // What comes is no export, or nothing.
+    // No export, or no bytes.
     let said = shell("cat /dev/null | $0 load /dev/stdin --lake none");
     assert!(said.err.starts_with("error: `/dev/stdin` is empty\n"), "{}", said.err);
     let said = shell("echo hello | $0 load /dev/stdin --lake none");
     assert!(said.err.starts_with("error: `/dev/stdin` is no export"), "{}", said.err);
     assert!(!desk.exists("none"));
-    // Where it is not named itself, nobody waits for it.
+    // A pipe in a folder is skipped, not waited for.
     fs::create_dir(desk.path("exports")).unwrap();
     fs::rename(&fifo, desk.path("exports/fifo")).unwrap();
     fs::rename(desk.path("s.csv"), desk.path("exports/s.csv")).unwrap();
@@ -309,13 +289,13 @@ fn a_pipe_is_copied_first() {
 }
 
 #[test]
-fn brackets_in_the_names_of_folders_are_brackets() {
+fn brackets_in_folder_names_are_literal() {
     let bench = Bench::new();
-    bench.file("exports [may]/a.csv", export(0..1));
-    bench.file("exports [may]/b.csv", export(1..2));
-    bench.file("exports [may]/in [2]/c.csv", export(2..3));
-    bench.file("exports m/a.csv", export(3..4));
-    bench.file("what?/a*/d.csv", export(4..5));
+    bench.file("exports [may]/a.csv", sessions_export(0..1));
+    bench.file("exports [may]/b.csv", sessions_export(1..2));
+    bench.file("exports [may]/in [2]/c.csv", sessions_export(2..3));
+    bench.file("exports m/a.csv", sessions_export(3..4));
+    bench.file("what?/a*/d.csv", sessions_export(4..5));
     for (pattern, loaded) in [
         ("exports [may]/*.csv", vec!["a.csv", "b.csv"]),
         ("exports [may]/[b].csv", vec!["b.csv"]),

@@ -1,4 +1,4 @@
-//! Folders, patterns and archives: what is found in them, and what becomes of the rest.
+//! Folders, patterns and archives: which files are loaded, which are skipped and why.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn files(report: &Report) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_is_loaded_with_its_subfolders_and_the_rest_is_named() {
+fn folder_is_loaded_recursively_and_skipped_files_are_listed() {
     let bench = Bench::new();
     bench.file("exports/b.csv", session("s1"));
     bench.file("exports/2025/06/m.csv.gz", gz(MESSAGE.as_bytes()));
@@ -69,13 +69,13 @@ fn a_folder_is_loaded_with_its_subfolders_and_the_rest_is_named() {
     assert_eq!(versions, [Some(0); 3], "more than one commit for a table");
     let text = report.text();
     assert!(text.contains("exports/notes.txt  →  passed over: no export that is known"), "{text}");
-    // The lake that is loaded into is no export either.
+    // The lake that is loaded into is skipped.
     let report = load(&bench.lake(), &[bench.folder.path().to_path_buf()], &Options::default());
     assert!(report.unwrap().files.iter().all(|file| file.already_loaded));
 }
 
 #[test]
-fn what_is_named_must_be_an_export_and_a_folder_must_hold_one() {
+fn named_file_that_is_no_export_is_an_error() {
     let bench = Bench::new();
     bench.file("exports/notes.txt", "Exported on Monday.\n");
     bench.file("notes.zip", archive(&[("notes.txt", b"Exported on Monday.\n")]));
@@ -100,7 +100,7 @@ fn what_is_named_must_be_an_export_and_a_folder_must_hold_one() {
 }
 
 #[test]
-fn an_export_that_is_faulty_stops_the_others_unless_each_is_a_load_of_its_own() {
+fn faulty_export_fails_the_load_unless_per_file() {
     let bench = Bench::new();
     bench.file("exports/1.csv", session("s1"));
     bench.file("exports/2.csv", "session_id,session_type\ns2,Inbound\n");
@@ -127,7 +127,7 @@ fn an_export_that_is_faulty_stops_the_others_unless_each_is_a_load_of_its_own() 
     let ids: Vec<_> = report["files"].as_array().unwrap().iter().map(|f| &f["load_id"]).collect();
     assert!(ids.iter().all(|id| id.is_string()) && ids[0] != ids[1], "{ids:?}");
 
-    // Each is taken back by itself, and loaded by itself.
+    // Each file is a load of its own, also for undo.
     bench.lake().undo().unwrap();
     assert_eq!([&sessions::TABLE, &messages::TABLE].map(|table| bench.count(table)), [2, 0]);
     let Said { out, code, .. } = bench.run("load exports --lake lake --per-file --quiet");
@@ -136,7 +136,7 @@ fn an_export_that_is_faulty_stops_the_others_unless_each_is_a_load_of_its_own() 
 }
 
 #[test]
-fn limits_on_rejects_hold_for_each_file_by_itself() {
+fn with_per_file_reject_limits_apply_to_each_file() {
     let bench = Bench::new();
     bench.file("exports/1.csv", format!("{SESSION}s1,soon\ns2,2025-06-01 10:00:00\n"));
     bench.file("exports/2.csv", session("s3"));
@@ -150,7 +150,7 @@ fn limits_on_rejects_hold_for_each_file_by_itself() {
 }
 
 #[test]
-fn a_pattern_stands_for_what_it_matches() {
+fn glob_pattern_loads_matching_files() {
     let bench = Bench::new();
     bench.file("exports/a1.csv", session("s1"));
     bench.file("exports/a2.csv.gz", gz(session("s2").as_bytes()));
@@ -171,16 +171,16 @@ fn a_pattern_stands_for_what_it_matches() {
     let Said { err, code, .. } = bench.run("load exports/*.tsv --lake other");
     assert!(err.starts_with("error: no file matches `exports/*.tsv`\n"), "{err}");
     assert_eq!(code, 1);
-    assert!(!bench.path("other").exists(), "a lake was made for nothing");
+    assert!(!bench.path("other").exists(), "a lake was created without a load");
     let Said { err, code, .. } = bench.run("load exports/[a.csv --lake other");
     assert_eq!(code, 2, "{err}");
-    // A file may be called like a pattern.
+    // A file name may look like a pattern.
     bench.file("odd[1].csv", session("s9"));
     assert_eq!(files(&bench.load_path("odd[1].csv").unwrap()), ["odd[1].csv sessions"]);
 }
 
 #[test]
-fn an_archive_holds_exports_of_several_kinds_packed_or_not() {
+fn archive_holds_exports_of_several_types_compressed_or_not() {
     let bench = Bench::new();
     let zip = archive(&[
         ("june/sessions.csv", session("s1").as_bytes()),
@@ -217,7 +217,7 @@ fn an_archive_holds_exports_of_several_kinds_packed_or_not() {
 
 #[cfg(unix)]
 #[test]
-fn links_lead_to_files_and_not_in_circles() {
+fn links_to_files_are_followed_and_links_to_folders_skipped() {
     let bench = Bench::new();
     let real = bench.file("elsewhere/a.csv", session("s1"));
     std::fs::create_dir(bench.path("exports")).unwrap();
@@ -233,7 +233,7 @@ fn links_lead_to_files_and_not_in_circles() {
 }
 
 #[test]
-fn the_same_export_twice_in_a_folder_is_loaded_once() {
+fn duplicate_export_in_a_folder_is_loaded_once() {
     let bench = Bench::new();
     bench.file("exports/a.csv", session("s1"));
     bench.file("exports/a (1).csv", session("s1"));

@@ -1,19 +1,12 @@
-//! Headers as files have them: lines above, marks within, line ends of Macs, titles in other
-//! languages; and nothing of a file that has none in any message.
+//! Headers: lines above them, byte order marks, line endings, other languages, private headers.
 
-use std::io::Write as _;
-
-use proptest::prelude::*;
-use rust_xlsxwriter::Workbook;
 use serde_json::Value;
 use wabalake::error::Error;
-use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{Options, Report, load};
 use wabalake_data::TABLES;
 use wabalake_data::tables::{ad_spend, audience_tags, deployments, sessions, variables};
 
-use crate::support::{Bench, Desk, Said};
-use ::zip::write::SimpleFileOptions;
+use crate::support::Bench;
 
 fn load_with(bench: &Bench, text: impl AsRef<[u8]>, options: &Options) -> Result<Report, Error> {
     bench.load_with(&[bench.file("export.csv", text)], options)
@@ -27,7 +20,7 @@ fn refused(bench: &Bench, text: impl AsRef<[u8]>) -> String {
     load_with(bench, text, &Options::default()).unwrap_err().lines()
 }
 
-/// Where open rejects were, and why, without their columns.
+/// Open rejects as `RECORD@LINE: REASON`.
 fn rejects(bench: &Bench) -> Vec<String> {
     let rejects = bench.rejects();
     let parts = rejects.iter().map(|reject| {
@@ -37,7 +30,7 @@ fn rejects(bench: &Bench) -> Vec<String> {
     parts.collect()
 }
 
-/// Read, new, rejected, repeated headers, records above the header: of the only file.
+/// Records of the only file: read, new, rejected, repeated headers, above the header.
 fn figures(report: &Report) -> [u64; 5] {
     assert_eq!(report.files.len(), 1);
     let file = &report.files[0];
@@ -64,12 +57,12 @@ a3,2025-06-01 10:00:00,57,3005550103,adiós
 const OF_SESSIONS: [&str; 3] = ["session_id", "user_phone", "first_message"];
 
 #[test]
-fn lines_that_end_in_cr_hold_the_same_rows() {
+fn line_endings_change_no_row() {
     for (text, broken) in [
         (SESSIONS.to_owned(), "\n"),
         (SESSIONS.replace('\n', "\r"), "\r"),
         (SESSIONS.replace('\n', "\r\n"), "\r\n"),
-        // Excel for Mac breaks lines within cells by LF.
+        // Excel for Mac ends lines within cells by LF.
         (SESSIONS.replace('\n', "\r").replace("tu\rque", "tu\nque"), "\n"),
     ] {
         let bench = Bench::new();
@@ -92,7 +85,7 @@ fn lines_that_end_in_cr_hold_the_same_rows() {
 }
 
 #[test]
-fn letters_of_mac_roman_are_read() {
+fn mac_roman_encoding_is_detected() {
     let bench = Bench::new();
     let text = b"session_id,session_started_timestamp,first_message\ra1,2025-06-01 10:00:00,Adi\x97s ma\x96ana\r\
                  a2,2025-06-01 10:00:00,\xc0Qu\x8e?\r";
@@ -100,14 +93,14 @@ fn letters_of_mac_roman_are_read() {
     assert_eq!(report.files[0].encoding, "macintosh");
     let read = bench.columns(&sessions::TABLE, &["session_id", "first_message"], "|");
     assert_eq!(read, ["a1|Adiós mañana", "a2|¿Qué?"]);
-    // The same with the line ends of other programs, and other letters.
+    // Line endings of other programs decide for another encoding.
     let text = b"session_id,session_started_timestamp,first_message\na1,2025-06-01 10:00:00,Adi\xf3s ma\xf1ana\n";
     assert_eq!(load_text(&bench, text).files[0].encoding, "windows-1252");
     assert_eq!(bench.columns(&sessions::TABLE, &["first_message"], "|")[0], "Adiós mañana");
 }
 
 #[test]
-fn files_put_together_are_read_through() {
+fn repeated_headers_and_byte_order_marks_are_skipped() {
     let bench = Bench::new();
     let tags =
         "phone,tag\n573005550101,vip\n\u{feff}phone,tag\n573005550102,new\n\"Phone\",TAG,,\n";
@@ -132,7 +125,7 @@ fn files_put_together_are_read_through() {
         assert_eq!(read, ["s1|city|Lima", "s2|city|Cali"]);
     }
 
-    // A mark is no part of an id, quoted or not, wherever it stands; within a text it stays.
+    // A byte order mark is removed from the start of cells, and kept within a text.
     let marked = "\u{feff}\u{feff}\"session_id\",session_started_timestamp,first_message\n\
                   a1,2025-06-01 10:00:00,Hola\n\u{feff}a2,\u{feff}2025-06-01 10:00:00,Hola\n\
                   \u{feff}\"a,3\",2025-06-01 10:00:00,\"Ho\u{feff}la\"\n\"\u{feff}a4\",2025-06-01 10:00:00,\n";
@@ -143,7 +136,7 @@ fn files_put_together_are_read_through() {
 }
 
 #[test]
-fn what_is_above_the_header_is_passed_over() {
+fn lines_above_the_header_are_skipped() {
     let plain = "session_id;session_started_timestamp;first_message\na1;2025-06-01 10:00:00;Hola\n";
     for (above, passed) in [
         ("sep=;\r\n", 0),
@@ -164,7 +157,7 @@ fn what_is_above_the_header_is_passed_over() {
         let told = format!("above the header: {passed} lines passed over");
         assert_eq!(report.text().contains(&told), passed > 0, "{}", report.text());
     }
-    // Lines are counted from the file's first.
+    // Line numbers count from the first line of the file.
     let bench = Bench::new();
     load_text(&bench, format!("Report\n\nof June\n{plain}a2;soon;Hola\n"));
     assert_eq!(
@@ -179,7 +172,7 @@ fn what_is_above_the_header_is_passed_over() {
     }
     let error = refused(&Bench::new(), format!("{}{plain}", "x\n".repeat(21)));
     assert!(error.contains("no export that is known\n  found: 1 cell, none of them"), "{error}");
-    // Of a header that lacks something, not of the title above it.
+    // The error is about the incomplete header, not about the line above it.
     let error = refused(
         &Bench::new(),
         "Report of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n",
@@ -188,7 +181,7 @@ fn what_is_above_the_header_is_passed_over() {
 }
 
 #[test]
-fn empty_cells_too_many_cost_nothing_and_cells_too_few_are_counted() {
+fn extra_empty_cells_are_ignored_and_missing_cells_rejected() {
     let header =
         "conversation_id,user_cellphone,deployment_timestamp,delivery_status,status_detail";
     let bench = Bench::new();
@@ -214,7 +207,7 @@ fn empty_cells_too_many_cost_nothing_and_cells_too_few_are_counted() {
         bench.columns(&deployments::TABLE, &["user_phone"], "|"),
         ["573005550101", "573005550105"]
     );
-    // A column without a title may be left out, and is read over where it is not.
+    // Cells of a column without a header may be missing, and are ignored.
     let bench = Bench::new();
     let report = load_text(
         &bench,
@@ -226,7 +219,7 @@ fn empty_cells_too_many_cost_nothing_and_cells_too_few_are_counted() {
 const SPEND: [&str; 4] = ["ad_id", "day", "spend", "currency"];
 
 #[test]
-fn a_renamed_title_still_says_the_currency() {
+fn renamed_column_keeps_its_currency() {
     let text = |title: &str| format!("Ad ID;Day;{title}\n120200000000000101;2025-06-02;1.012,50\n");
     let spend = "120200000000000101|2025-06-02|1012.500000";
     for (title, from, to, currency) in [
@@ -245,21 +238,18 @@ fn a_renamed_title_still_says_the_currency() {
         let read = bench.columns(&ad_spend::TABLE, &SPEND, "|");
         assert_eq!(read, [format!("{spend}|{currency}")], "{title} {from}={to}");
     }
-    // Its rejects come back in the same currency.
+    // Exported rejects keep the currency.
     let bench = Bench::new();
     let renames = vec![("Kosten".to_owned(), "spend".to_owned())];
     let options = Options { renames, ..Options::default() };
     load_with(&bench, text("Kosten (EUR)").replace("2025-06-02", "soon"), &options).unwrap_err();
-    let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
-    let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
-    let mend = String::from_utf8(mend).unwrap().replace("soon", "2025-06-02");
+    let mend = bench.exported_rejects().replace("soon", "2025-06-02");
     load_text(&bench, mend.replace("1.012,50", "1012.50"));
     assert_eq!(bench.columns(&ad_spend::TABLE, &SPEND, "|"), [format!("{spend}|EUR")]);
 }
 
 #[test]
-fn ads_manager_in_german_needs_no_renames() {
+fn german_ads_manager_headers_are_recognised() {
     let bench = Bench::new();
     load_text(
         &bench,
@@ -283,7 +273,7 @@ fn ads_manager_in_german_needs_no_renames() {
 }
 
 #[test]
-fn a_report_by_campaign_is_to_be_exported_by_ad() {
+fn report_by_campaign_suggests_exporting_by_ad() {
     for (header, level) in [
         (
             "Reporting starts,Reporting ends,Campaign name,Campaign ID,Amount spent (USD)",
@@ -303,14 +293,14 @@ fn a_report_by_campaign_is_to_be_exported_by_ad() {
     let error =
         refused(&Bench::new(), "Day,Campaign name,Ad name,Campaign ID,Amount spent (USD)\n");
     assert!(error.contains("hint: export it anew with the column Ad ID"), "{error}");
-    // What may well be the ad's own id is what it was.
+    // A column that may be the ad's id is suggested for `--rename`.
     let error =
         refused(&Bench::new(), "Day,Campaign name,Ad name,Ad-ID (neu),Amount spent (USD)\n");
     assert!(error.contains("hint: name it with `--rename 'Ad-ID (neu)=ad_id'`"), "{error}");
 }
 
 #[test]
-fn a_rate_card_as_published_is_told_how_it_must_look() {
+fn published_rate_card_shows_the_expected_format() {
     let card = "Market,Currency,Marketing,Utility,Authentication,\"Authentication-\nInternational\",Service\n\
                 Colombia,USD,0.0125,0.0008,0.0008,n/a,0\n";
     let rates = wabalake_data::table("rates");
@@ -325,7 +315,7 @@ fn a_rate_card_as_published_is_told_how_it_must_look() {
             "{error}"
         );
     }
-    // What the hint shows can be loaded.
+    // The example in the hint can be loaded.
     let bench = Bench::new();
     let error = refused(&bench, card);
     let cut = |from: &str| error.split(from).nth(1).unwrap().split('`').next().unwrap().to_owned();
@@ -334,7 +324,7 @@ fn a_rate_card_as_published_is_told_how_it_must_look() {
 }
 
 #[test]
-fn files_of_other_formats_are_called_by_their_names() {
+fn other_file_formats_are_named() {
     let utf_16: Vec<u8> =
         "\u{feff}<TABLE><tr><td>Jo</td>".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let files: [(&str, &[u8], &str); 9] = [
@@ -369,7 +359,7 @@ fn files_of_other_formats_are_called_by_their_names() {
 }
 
 #[test]
-fn titles_are_named_beside_known_ones_only() {
+fn headers_are_shown_only_beside_known_ones() {
     let lines = |text: &str| refused(&Bench::new(), text);
     assert_eq!(
         lines("a1,2025-11-02T05:40:00Z,Inbound,BOT,573005550101,Hola\n").lines().nth(1).unwrap(),
@@ -387,7 +377,7 @@ fn titles_are_named_beside_known_ones_only() {
          found: session_id, session_status, session_start, (hidden), session_type, (hidden)\n  \
          hint: name it with `--rename 'session_start=session_started_timestamp'`"
     );
-    // A title that may be a phone is not named in a hint, though it is the likest.
+    // A header that may hold a phone is not suggested, even if it is the nearest.
     let error =
         lines("session_id,session_status,session_started_timestamp_3005550101,session_type\n");
     assert!(error.contains("hint: if it is there under another title"), "{error}");
@@ -402,7 +392,7 @@ fn titles_are_named_beside_known_ones_only() {
 }
 
 #[test]
-fn a_report_tells_of_titles_as_they_may_be_shown() {
+fn report_hides_headers_that_may_be_phones() {
     let bench = Bench::new();
     let report = load_text(
         &bench,

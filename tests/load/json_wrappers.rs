@@ -1,5 +1,4 @@
-//! JSON as collectors and dashboards keep it: what they put around Meta's answers and events costs
-//! nothing, and amounts come as programs write them.
+//! JSON of collectors and dashboards: objects wrapped around events and Meta's responses; amounts.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,7 +9,7 @@ use wabalake_data::tables::{closures, meta_points, table};
 
 use crate::support::{Bench, total};
 
-/// An event of a session's end.
+/// An event that ends a session.
 fn event(id: usize) -> Value {
     json!({
         "event_id": format!("e{id}"),
@@ -30,7 +29,7 @@ fn event_row(id: usize) -> String {
 
 const COUNTRIES: [&str; 6] = ["CO", "MX", "PE", "BR", "AR", "CL"];
 
-/// An answer of Meta's: with the field's name around its data, or without.
+/// A response of Meta's API, with the field's name around its data or without.
 fn answer(id: usize, is_named: bool) -> Value {
     let point = json!({
         "start": 1_748_736_000, "end": 1_748_822_400, "conversation": id, "cost": 0.25,
@@ -54,7 +53,7 @@ fn answer_row(id: usize, is_named: bool) -> String {
 }
 
 #[test]
-fn what_n8n_and_a_dashboard_keep_is_read() {
+fn wrappers_of_n8n_and_dashboards_are_read() {
     let item = |id: usize| json!({"headers": {"host": "example.org"}, "params": {}, "query": {}, "body": event(id)});
     let bench = Bench::new();
     let report = bench.load("n8n_events.json", json!([item(1), item(2)]).to_string());
@@ -73,7 +72,7 @@ fn what_n8n_and_a_dashboard_keep_is_read() {
 }
 
 #[test]
-fn lines_with_other_things_around_each() {
+fn wrappers_differ_from_line_to_line() {
     let bench = Bench::new();
     let lines = [
         event(1),
@@ -96,7 +95,7 @@ fn lines_with_other_things_around_each() {
 }
 
 #[test]
-fn records_in_a_list_have_their_own_numbers_and_lines() {
+fn records_in_a_list_have_their_own_number_and_line() {
     let bench = Bench::new();
     let late = event(2).to_string().replace("10:05:00Z", "late");
     let text = format!(
@@ -117,9 +116,9 @@ fn records_in_a_list_have_their_own_numbers_and_lines() {
 }
 
 #[test]
-fn what_an_event_has_itself_is_no_wrapper() {
+fn fields_of_an_event_are_no_wrapper() {
     let bench = Bench::new();
-    // Some words that wrappers have too, with what names no column, or does by chance.
+    // Fields named like wrappers, whose content has no known field or has one by chance.
     let mut with = event(1);
     with["data"] = json!({"mood": "good"});
     with["results"] = json!([{"phone": "12025550123"}, {"phone": "12025550124"}]);
@@ -136,7 +135,7 @@ fn what_an_event_has_itself_is_no_wrapper() {
 }
 
 #[test]
-fn an_answer_without_points_or_with_an_error_is_told_within_a_wrapper_too() {
+fn empty_or_failed_response_in_a_wrapper_is_reported() {
     let bench = Bench::new();
     for empty in [
         json!({"data": []}),
@@ -158,7 +157,7 @@ fn an_answer_without_points_or_with_an_error_is_told_within_a_wrapper_too() {
 }
 
 #[test]
-fn an_answer_keeps_the_account_that_is_its_own() {
+fn response_keeps_its_own_account_id() {
     let bench = Bench::new();
     let named = json!({"id": "run-7", "data": answer(1, true)});
     let bare = json!({"id": "run-8", "json": answer(2, false)});
@@ -171,7 +170,7 @@ fn an_answer_keeps_the_account_that_is_its_own() {
 }
 
 #[test]
-fn four_levels_hold_nothing_that_is_known() {
+fn four_levels_of_wrappers_are_not_read() {
     let bench = Bench::new();
     let four = |inner: Value| json!({"json": {"data": {"payload": {"result": inner}}}});
     let error = bench.try_load("events.json", four(event(1)).to_string()).unwrap_err();
@@ -206,7 +205,7 @@ const COSTS: &str = r#"{"pricing_analytics":{"data":[{"data_points":[
 {"start":1748736000,"end":1748822400,"volume":7,"cost":123456789012.3456785,"country":"ID"}
 ]}]},"id":"9001"}"#;
 
-/// Of each point: who it is of, its measures.
+/// For each point: its country or template, then its measures.
 fn measures(bench: &Bench) -> Vec<String> {
     let rows = bench.rows(&meta_points::TABLE);
     let short = |row: &String| {
@@ -222,7 +221,7 @@ fn measures(bench: &Bench) -> Vec<String> {
 }
 
 #[test]
-fn amounts_of_an_api_are_rounded_half_to_even_as_they_are_written() {
+fn amounts_are_rounded_half_to_even() {
     let expected = [
         "AR: |||||5|0.000002",
         "BR: |||||900|1234.567891",
@@ -253,7 +252,7 @@ fn amounts_of_an_api_are_rounded_half_to_even_as_they_are_written() {
 }
 
 #[test]
-fn a_measure_at_fault_is_null_and_counted_and_costs_no_other() {
+fn invalid_measure_is_null_and_counted() {
     let bench = Bench::new();
     let text = r#"{"pricing_analytics":{"data":[{"data_points":[
 {"start":1748736000,"end":1748822400,"volume":2,"cost":1e400,"country":"CO"},
@@ -291,7 +290,7 @@ fn a_measure_at_fault_is_null_and_counted_and_costs_no_other() {
 }
 
 #[test]
-fn an_amount_in_an_object_is_rounded_where_it_is_a_number() {
+fn amount_is_rounded_only_where_it_is_a_number() {
     let bench = Bench::new();
     let text = "{\"conversion_id\":\"c1\",\"event\":\"purchase\",\"converted_at\":\"2025-06-01T10:00:00Z\",\
                 \"session_id\":\"s1\",\"value\":33.333333333333336,\"currency\":\"USD\"}\n\
@@ -306,12 +305,12 @@ fn an_amount_in_an_object_is_rounded_where_it_is_a_number() {
 
 const WRAPPERS: [&str; 6] = ["data", "json", "body", "payload", "result", "results"];
 
-/// What is put around a value: the key, and what the value stands there as.
+/// A wrapper: its key, and the form of the wrapped value.
 #[derive(Clone, Debug)]
 struct Layer {
     key: &'static str,
     form: u8,
-    /// What stands beside it, before and after.
+    /// Fields before and after the wrapped value.
     beside: [Vec<&'static str>; 2],
 }
 
@@ -344,7 +343,7 @@ fn layer() -> impl Strategy<Value = Layer> {
         .prop_map(|(key, form, beside)| Layer { key, form, beside })
 }
 
-/// Values with what is around each, as lines, as a list, or written for people.
+/// Wrapped values as JSON Lines, as an array, or formatted.
 fn text_of(values: &[(Value, Vec<Layer>)], form: u8) -> String {
     let whole = values.iter().map(|(value, layers)| {
         layers.iter().fold(value.clone(), |inner, layer| layer.around(inner))
@@ -374,7 +373,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
-    fn events_are_the_same_whatever_is_around_them(
+    fn wrappers_change_no_event(
         layers in prop::collection::vec(prop::collection::vec(layer(), 0..=3), 1..4),
         form in 0..3_u8,
     ) {
@@ -385,7 +384,7 @@ proptest! {
     }
 
     #[test]
-    fn answers_are_the_same_whatever_is_around_them(
+    fn wrappers_change_no_response(
         layers in prop::collection::vec((prop::collection::vec(layer(), 0..=3), any::<bool>()), 1..4),
         form in 0..3_u8,
     ) {
@@ -400,7 +399,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_known_within_four(layers in prop::collection::vec(layer(), 4), is_event in any::<bool>()) {
+    fn nothing_is_read_within_four_wrappers(layers in prop::collection::vec(layer(), 4), is_event in any::<bool>()) {
         let value = if is_event { event(1) } else { answer(1, true) };
         let bench = Bench::new();
         let loaded = bench.try_load("a.json", text_of(&[(value, layers)], 0));

@@ -1,24 +1,22 @@
-//! What a load promises, over small exports written for each test.
+//! Loads of small exports: merge by key, undo, dry runs, encodings, concurrency.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use ::zip::write::SimpleFileOptions;
 use polars::prelude::*;
 use proptest::prelude::*;
-use wabalake::lake::rejects;
 use wabalake::load::{Options, load};
-use wabalake_data::tables::{Kind, audience_tags, deployments, messages, meta_points, sessions};
+use wabalake_data::tables::{Kind, deployments, messages, meta_points, sessions};
 use wabalake_data::{Column, TABLES, Table};
+use zip::write::SimpleFileOptions;
 
 use crate::support::{Bench, archive, gz, total};
 
-const SESSIONS: &str = "session_id,session_started_timestamp,session_finished_timestamp,\
+pub(super) const SESSIONS: &str = "session_id,session_started_timestamp,session_finished_timestamp,\
                         session_status,user_country_code,user_cellphone\n";
 
 #[test]
-fn a_later_export_knows_more_of_the_same_session() {
+fn later_export_updates_a_session() {
     let bench = Bench::new();
     let first = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,3005550101\n");
     let second = format!(
@@ -44,7 +42,7 @@ fn a_later_export_knows_more_of_the_same_session() {
 }
 
 #[test]
-fn a_session_that_changes_its_day_is_one_session() {
+fn session_that_moves_to_another_day_is_one_row() {
     for reversed in [false, true] {
         let bench = Bench::new();
         let early = format!("{SESSIONS}a1,2025-06-01 23:59:00,,BOT,57,3005550101\n");
@@ -66,7 +64,7 @@ fn a_session_that_changes_its_day_is_one_session() {
 }
 
 #[test]
-fn strict_and_max_rejects_commit_nothing() {
+fn load_over_the_reject_limit_commits_nothing() {
     let bench = Bench::new();
     let file = bench
         .file("a.csv", format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
@@ -78,7 +76,7 @@ fn strict_and_max_rejects_commit_nothing() {
         assert_eq!(error.exit_code(), 1);
         let said = error.lines();
         assert!(said.contains("record 1, line 2, `session_started_timestamp`"), "{said}");
-        assert!(!said.contains("soon"), "an error repeats what a cell says: {said}");
+        assert!(!said.contains("soon"), "the error shows a cell: {said}");
     }
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
     assert_eq!(bench.open_rejects().height(), 0);
@@ -89,7 +87,7 @@ fn strict_and_max_rejects_commit_nothing() {
 }
 
 #[test]
-fn a_dry_run_counts_and_changes_nothing() {
+fn dry_run_counts_and_commits_nothing() {
     let bench = Bench::new();
     let file = bench
         .file("a.csv", format!("{SESSIONS}a1,soon,,BOT,57,1\na2,2025-06-01 10:00:00,,BOT,57,1\n"));
@@ -101,7 +99,7 @@ fn a_dry_run_counts_and_changes_nothing() {
 }
 
 #[test]
-fn an_undone_file_can_be_loaded_again() {
+fn undone_file_can_be_loaded_again() {
     let bench = Bench::new();
     let first = bench.file("1.csv", format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
     let second = bench
@@ -117,7 +115,7 @@ fn an_undone_file_can_be_loaded_again() {
 }
 
 #[test]
-fn stamps_are_read_in_the_source_zone_and_files_told_apart_by_it() {
+fn file_id_includes_the_source_time_zone() {
     let bench = Bench::new();
     let file = bench.file("a.csv", format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n"));
     bench.load_files(std::slice::from_ref(&file)).unwrap();
@@ -125,13 +123,13 @@ fn stamps_are_read_in_the_source_zone_and_files_told_apart_by_it() {
     let report = load(&bench.lake(), &[file], &bogota).unwrap();
     assert!(!report.files[0].already_loaded);
     let rows = bench.stored(&sessions::TABLE);
-    // Neither row is further along, so the greater start stays.
+    // Equal states: the later start wins.
     assert_eq!(rows.len(), 1);
     assert!(rows[0].contains("2025-06-01 15:00"), "{rows:?}");
 }
 
 #[test]
-fn renamed_columns_and_headers_that_are_no_export() {
+fn renamed_columns_make_a_file_an_export() {
     let bench = Bench::new();
     let text = "id,started,colour\na1,2025-06-01 10:00:00,red\n";
     let file = bench.file("a.csv", text);
@@ -147,7 +145,7 @@ fn renamed_columns_and_headers_that_are_no_export() {
 }
 
 #[test]
-fn packed_files_and_encodings_hold_the_same_rows() {
+fn compression_encoding_and_delimiter_change_no_row() {
     let text = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,3005550101\n");
     let plain = Bench::new();
     plain.load_files(&[plain.file("a.csv", &text)]).unwrap();
@@ -179,7 +177,7 @@ fn packed_files_and_encodings_hold_the_same_rows() {
 }
 
 #[test]
-fn several_loads_at_once_all_land() {
+fn concurrent_loads_all_commit() {
     let bench = Bench::new();
     let file = |n: usize| {
         let own = format!("b{n},2025-06-01 1{n}:00:00,,BOT,57,300555010{n}\n");
@@ -187,7 +185,7 @@ fn several_loads_at_once_all_land() {
         bench.file(&format!("{n}.csv"), format!("{SESSIONS}{own}{shared}"))
     };
     let files: Vec<PathBuf> = (0..6).map(file).collect();
-    // Each has its own lake, as each process would.
+    // Each load opens the lake by itself, as a process would.
     std::thread::scope(|scope| {
         for file in &files {
             scope.spawn(|| bench.load_files(std::slice::from_ref(file)).unwrap());
@@ -199,7 +197,7 @@ fn several_loads_at_once_all_land() {
     assert!(rows[0].contains("a1") && rows[0].contains("10:05:00"), "{}", rows[0]);
 }
 
-/// A row of some table, with few distinct values, so that keys, ties and nulls are frequent.
+/// A row of a table with few distinct values, so that equal keys, ties and nulls are frequent.
 fn row_of(table: &'static Table) -> BoxedStrategy<String> {
     let stamp = || {
         let stamps = ["", "2025-06-01 23:59:59", "2025-06-02 00:00:00.5", "2025-06-02T10:00:00Z"];
@@ -241,7 +239,7 @@ fn row_of(table: &'static Table) -> BoxedStrategy<String> {
     }
 }
 
-/// A cell of some column, by what it may hold.
+/// A valid cell of a column.
 fn cell_of(column: &'static Column) -> impl Strategy<Value = &'static str> {
     let mut cells = match column.kind {
         Kind::Text => vec!["x", "  y "],
@@ -286,11 +284,11 @@ fn header_of(table: &'static Table) -> String {
     names.to_owned()
 }
 
-/// Rows in a table after files were loaded one by one, with so much memory.
+/// The rows of a table after loading the files one by one with a memory limit.
 fn after(table: &'static Table, files: &[Vec<String>], memory: usize) -> Vec<String> {
     let bench = Bench::new();
     for (n, lines) in files.iter().enumerate() {
-        // A column that is not known tells equal files apart.
+        // An unknown column makes equal files differ.
         let text = format!("{},n{n}\n{},\n", header_of(table), lines.join(",\n"));
         let file = bench.file(&format!("{n}.csv"), &text);
         let options = Options { memory, ..Options::default() };
@@ -303,7 +301,7 @@ fn after(table: &'static Table, files: &[Vec<String>], memory: usize) -> Vec<Str
     bench.stored(table)
 }
 
-/// Tables whose rows mean the same in whichever file they come.
+/// Tables whose rows are merged, not added up.
 fn tables() -> impl Strategy<Value = &'static Table> {
     let alone = TABLES.iter().copied().filter(|table| table.added_up.is_empty());
     prop::sample::select(alone.collect::<Vec<_>>())
@@ -312,10 +310,10 @@ fn tables() -> impl Strategy<Value = &'static Table> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// The same rows in any order, in any files, any number of times, in any memory: one table. Of
-    /// tables whose rows are added up `spend` tells.
+    /// Any order, any split into files, repeated loads and any memory limit give the same rows.
+    /// `ad_spend` tests tables whose rows are added up.
     #[test]
-    fn any_order_of_any_files_gives_one_table(
+    fn order_and_split_of_files_change_no_row(
         (table, lines) in tables().prop_flat_map(|table| {
             (Just(table), prop::collection::vec(row_of(table), 1..14))
         }),
@@ -337,14 +335,14 @@ proptest! {
                 from = cut;
             }
         }
-        // And once more what came first.
+        // The first file once more.
         files.push(files[0].clone());
         prop_assert_eq!(after(table, &files, memory), whole);
     }
 }
 
 #[test]
-fn the_committed_exports_load_as_their_readme_says() {
+fn exports_of_the_repository_have_the_rows_of_their_readme() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/exports");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()

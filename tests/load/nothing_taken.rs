@@ -1,17 +1,11 @@
-//! Reading nothing is no success: a file of which no row can be taken fails its load, and loses
-//! nothing.
-
-use std::path::PathBuf;
+//! Files whose records are all rejected: the load fails, and the rejects are stored.
 
 use proptest::prelude::*;
-use wabalake::config::Config;
 use wabalake::lake::erase::Options as How;
 use wabalake::load::{Options, Report, load};
-use wabalake::nightly::{self, night};
 use wabalake_data::tables::{audience_tags, sessions, table};
 
-use crate::support::Desk;
-use crate::support::{Bench, total};
+use crate::support::{Bench, Desk, set_age, total};
 
 const HEADER: &str = "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
 const BAD: &str = "a1,soon,57,3005550101\na2,later,57,3005550102\n";
@@ -31,7 +25,7 @@ const BAD_REJECTS: [&str; 2] = [
 ];
 
 #[test]
-fn its_rejects_are_kept_once_and_no_row_is() {
+fn failed_load_stores_its_rejects_once_and_no_row() {
     let bench = Bench::new();
     for _ in 0..3 {
         let error = bench.try_load("bad.csv", bad()).unwrap_err();
@@ -51,7 +45,7 @@ fn its_rejects_are_kept_once_and_no_row_is() {
         assert_eq!(bench.lake().status().unwrap().open_rejects, 2);
         assert!(bench.lake().last_load().unwrap().is_none());
     }
-    // What says the same later resolves them, and is taken back with its marks.
+    // Corrected records resolve the rejects; undo opens them again.
     let mended = bad().replace("soon", "2025-06-02 10:00:00").replace("later", "2025-06-02 10:00");
     assert_eq!(total(&bench.load("mended.csv", mended)), [2, 2, 0, 0, 0, 0, 0]);
     assert_eq!(bench.rejects(), [""; 0]);
@@ -60,20 +54,16 @@ fn its_rejects_are_kept_once_and_no_row_is() {
 }
 
 #[test]
-fn rejects_that_were_exported_and_mended_are_resolved() {
+fn exported_and_corrected_rejects_are_resolved() {
     let bench = Bench::new();
     bench.try_load("bad.csv", format!("{HEADER},soon,57,3005550101\n")).unwrap_err();
-    let open = wabalake::lake::rejects::read(&bench.lake(), wabalake::lake::rejects::Which::Open);
-    let mut mend = Vec::new();
-    let open = open.unwrap().collect().unwrap();
-    assert_eq!(wabalake::load::rejects::export(&open, true, &mut mend).unwrap(), 1);
-    let mended = String::from_utf8(mend).unwrap().replace(",soon", "a1,2025-06-01 10:00:00");
+    let mended = bench.exported_rejects().replace(",soon", "a1,2025-06-01 10:00:00");
     assert_eq!(total(&bench.load("mended.csv", mended)), [1, 1, 0, 0, 0, 0, 0]);
     assert_eq!(bench.rejects(), [""; 0]);
 }
 
 #[test]
-fn what_the_lake_has_resolves_them_at_once() {
+fn rows_of_the_lake_resolve_rejects_at_once() {
     let bench = Bench::new();
     bench.load("good.csv", format!("{HEADER}a1,2025-06-01 10:00:00,57,3005550101\n"));
     bench.try_load("bad.csv", bad()).unwrap_err();
@@ -81,7 +71,7 @@ fn what_the_lake_has_resolves_them_at_once() {
 }
 
 #[test]
-fn one_of_several_files_stops_all_unless_each_is_a_load_of_its_own() {
+fn rejected_file_fails_the_load_unless_per_file() {
     let bench = Bench::new();
     let files = [bench.file("bad.csv", bad()), bench.file("good.csv", good())];
     let error = load(&bench.lake(), &files, &Options::default()).unwrap_err();
@@ -97,19 +87,16 @@ fn one_of_several_files_stops_all_unless_each_is_a_load_of_its_own() {
     assert_eq!(bench.rejects(), BAD_REJECTS);
 }
 
-/// A folder with files, and what loading it comes to.
+/// Loads a folder with files.
 fn folder(bench: &Bench, files: &[(&str, String)]) -> Result<Report, wabalake::error::Error> {
-    let path = bench.file("there", "");
-    let folder: PathBuf = path.with_file_name("exports");
-    std::fs::create_dir_all(&folder).unwrap();
     for (name, text) in files {
-        std::fs::write(folder.join(name), text).unwrap();
+        bench.file(&format!("exports/{name}"), text);
     }
-    load(&bench.lake(), &[folder], &Options::default())
+    bench.load_path("exports")
 }
 
 #[test]
-fn in_a_folder_it_is_told_and_an_error_only_where_it_is_all_there_is() {
+fn rejected_file_in_a_folder_fails_only_if_alone() {
     let bench = Bench::new();
     let error = folder(&bench, &[("bad.csv", bad())]).unwrap_err();
     assert!(error.to_string().starts_with("none of the 2 records"), "{error}");
@@ -121,7 +108,7 @@ fn in_a_folder_it_is_told_and_an_error_only_where_it_is_all_there_is() {
 }
 
 #[test]
-fn what_only_is_tried_or_strict_keeps_nothing() {
+fn dry_run_and_strict_store_no_rejects() {
     for options in [
         Options { dry_run: true, ..Options::default() },
         Options { strict: true, ..Options::default() },
@@ -136,31 +123,31 @@ fn what_only_is_tried_or_strict_keeps_nothing() {
 }
 
 #[test]
-fn what_is_understood_is_no_fault() {
+fn file_without_new_rows_is_no_error() {
     let bench = Bench::new();
-    // A header alone.
+    // Only a header.
     let report = bench.load("none.csv", HEADER);
     assert_eq!(total(&report), [0; 7]);
     assert!(report.text().contains("→  sessions\n  no rows\n"), "{}", report.text());
-    // What the lake has already.
+    // Rows that the lake has already.
     bench.load("good.csv", good());
     let again = format!("{HEADER}{GOOD}{GOOD}");
     assert_eq!(total(&bench.load("again.csv", again)), [2, 0, 0, 2, 0, 0, 0]);
     assert!(bench.load("good.csv", good()).files[0].already_loaded);
-    // Events of another kind.
+    // Events of another type.
     let other =
         "{\"event_id\":\"e4\",\"event_type\":\"deployment.failure\",\"session_id\":\"s\"}\n";
     let closures = Options { kind: table("closures"), ..Options::default() };
     let file = bench.file("failures.jsonl", other);
     let report = load(&bench.lake(), &[file], &closures).unwrap();
     assert_eq!(total(&report), [1, 0, 0, 0, 0, 1, 0]);
-    // Among what is at fault they are no success.
+    // With a rejected record among them they do not count as taken.
     let with =
         format!("{other}{{\"event_id\":\"e5\",\"session_id\":\"s\",\"closed_at\":\"soon\"}}\n");
     let file = bench.file("broken.jsonl", with);
     let error = load(&bench.lake(), &[file], &closures).unwrap_err();
     assert!(error.to_string().starts_with("none of the 2 records of `broken.jsonl`"), "{error}");
-    // Rows of a person who is kept out.
+    // Rows of a kept-out person.
     let how = How { keep_out: true, ..How::default() };
     bench.lake().erase("573005550103", how).unwrap();
     let report = bench.load("again.csv", format!("{HEADER}{GOOD},,,\n").replace("b1", "b2"));
@@ -169,7 +156,7 @@ fn what_is_understood_is_no_fault() {
 }
 
 #[test]
-fn an_object_in_which_nothing_is_known_is_told_so() {
+fn json_without_known_fields_is_an_error() {
     let bench = Bench::new();
     let kind = |name: &str| Options { kind: table(name), ..Options::default() };
     for (name, open) in [("ad_spend", 0), ("closures", 1), ("conversions", 2)] {
@@ -184,7 +171,7 @@ fn an_object_in_which_nothing_is_known_is_told_so() {
 }
 
 #[test]
-fn as_it_is_typed() {
+fn rejected_file_on_the_command_line() {
     let desk = Desk::new();
     desk.write("bad.csv", &bad());
     let said = desk.run("load bad.csv --lake lake");
@@ -206,33 +193,22 @@ fn as_it_is_typed() {
 }
 
 #[test]
-fn a_night_puts_it_aside_and_deletes_nothing() {
+fn nightly_run_moves_a_rejected_file_and_deletes_nothing() {
     for after in ["leave", "move", "delete"] {
-        let bench = Bench::new();
-        let lake = bench.lake();
-        let inbox = lake.root().join("inbox");
-        std::fs::create_dir_all(&inbox).unwrap();
-        for folder in ["loaded", "failed"] {
-            std::fs::create_dir_all(lake.root().join(folder)).unwrap();
-        }
+        let bench = Bench::with_settings(&format!(
+            "[inbox]\nfolders = ['../inbox']\nafter = '{after}'\nloaded = '../loaded'\n\
+             failed = '../failed'\n"
+        ));
         let other = "{\"event_id\":\"e4\",\"event_type\":\"deployment.failure\",\
                      \"session_id\":\"s\",\"closed_at\":\"2025-06-01T00:00:00Z\"}\n";
         let files = [("bad.csv", bad()), ("good.csv", good()), ("other.jsonl", other.to_owned())];
         for (name, text) in &files {
-            std::fs::write(inbox.join(name), text).unwrap();
-            // As if it had been there for a while.
-            let file = std::fs::File::options().append(true).open(inbox.join(name)).unwrap();
-            let before = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
-            file.set_modified(before).unwrap();
+            set_age(&bench.file(&format!("inbox/{name}"), text), 3_600);
         }
-        let settings = format!(
-            "[inbox]\nfolders = ['inbox']\nafter = '{after}'\nloaded = 'loaded'\nfailed = 'failed'\n"
-        );
-        let config = Config::read(&settings).unwrap();
-        let report = night(&lake, &config, &nightly::Options::default(), None).unwrap();
+        let report = bench.run_nightly();
         assert_eq!((report.inbox.files, report.inbox.rows_new), (2, 1), "{after}");
         assert!(!report.is_whole());
-        let aside = lake.root().join("failed");
+        let aside = bench.path("failed");
         assert_eq!(std::fs::read_to_string(aside.join("bad.csv")).unwrap(), bad(), "{after}");
         let said = std::fs::read_to_string(aside.join("bad.csv.error.txt")).unwrap();
         assert!(said.contains("none of the 2 records of `bad.csv` can be taken"), "{said}");
@@ -240,18 +216,18 @@ fn a_night_puts_it_aside_and_deletes_nothing() {
         assert!(!said.contains("3005550101"), "{said}");
         assert_eq!(bench.rejects(), BAD_REJECTS);
         let place = |name: &str| match after {
-            "move" => lake.root().join("loaded").join(name),
-            _ => inbox.join(name),
+            "move" => bench.path("loaded").join(name),
+            _ => bench.path("inbox").join(name),
         };
         assert_eq!(place("good.csv").exists(), after != "delete");
         assert!(place("other.jsonl").exists(), "{after}");
-        let again = night(&lake, &config, &nightly::Options::default(), None).unwrap();
+        let again = bench.run_nightly();
         assert!(again.is_whole(), "{after}: {:?}", again.inbox);
         assert_eq!(again.inbox.files + again.inbox.known, 0);
     }
 }
 
-/// A row of a made-up file: taken, at fault, or the lake's already.
+/// Rows of a generated file: 0 is new, 1 is rejected, 2 is in the lake already.
 fn lines() -> impl Strategy<Value = Vec<u16>> {
     prop::collection::vec(0..3_u16, 0..5)
 }
@@ -259,10 +235,10 @@ fn lines() -> impl Strategy<Value = Vec<u16>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
-    /// A load fails if and only if a file of it has records of which each is at fault; then no row of
-    /// any is there, and the rejects of those files are.
+    /// A load fails exactly if the records of one of its files are all rejected; then it stores no
+    /// row, and the rejects of those files.
     #[test]
-    fn a_load_fails_where_a_file_gives_nothing(files in prop::collection::vec(lines(), 1..4)) {
+    fn load_fails_exactly_if_a_file_has_rejects_only(files in prop::collection::vec(lines(), 1..4)) {
         let bench = Bench::new();
         bench.load("before.csv", "phone,tag\n12025550123,there\n");
         let mut paths = Vec::new();
@@ -282,7 +258,7 @@ proptest! {
         prop_assert_eq!(loaded.is_err(), fails, "{:?}", files);
         let mut rejects = std::collections::BTreeMap::new();
         for rows in files.iter().filter(|rows| !fails || is_nothing(rows)) {
-            // Files with the same bytes are one.
+            // Files with equal bytes are loaded once.
             let key = if count(rows, 0) == 0 { format!("{rows:?}") } else { String::new() };
             if key.is_empty() {
                 *rejects.entry(String::from("new")).or_insert(0) += count(rows, 1);

@@ -1,20 +1,12 @@
-//! No output of a load holds a cell of a file without a header, or a title that may be a phone.
-
-use std::io::Write as _;
+//! No output of a load holds a cell, or a header that may be a phone or a person's text.
 
 use proptest::prelude::*;
 use rust_xlsxwriter::Workbook;
-use serde_json::Value;
-use wabalake::error::Error;
-use wabalake::lake::rejects::{self, Which};
-use wabalake::load::{Options, Report, load};
-use wabalake_data::TABLES;
-use wabalake_data::tables::{ad_spend, audience_tags, deployments, sessions, variables};
+use zip::write::SimpleFileOptions;
 
-use crate::support::{Bench, Desk, Said};
-use ::zip::write::SimpleFileOptions;
+use crate::support::{Desk, Said, archive, files_below};
 
-/// What is planted: a phone, the same with marks, a word, a text of several, an id.
+/// Planted values: a phone, a formatted phone, a word, a text of several words.
 #[derive(Clone, Debug)]
 struct Planted {
     phone: String,
@@ -34,20 +26,20 @@ fn planted() -> impl Strategy<Value = Planted> {
     )
 }
 
-/// Words of data that are titles of some table too.
+/// Cells that are also headers of some table.
 const WORDS: [&str; 8] = ["sent", "read", "country", "2025-06-01 10:00:00", "", "57", "tag", "x1"];
 
-/// A file of some form: with a header that is known, or with none.
+/// A file in some format, with a known header or without.
 #[derive(Clone, Debug)]
 struct Made {
     name: &'static str,
     bytes: Vec<u8>,
 }
 
-fn made(planted: &Planted, form: usize, has_header: bool, words: &[&str]) -> Made {
+fn make(planted: &Planted, form: usize, has_header: bool, words: &[&str]) -> Made {
     let Planted { phone, marked, word, text } = planted;
     let mut first: Vec<&str> = match has_header {
-        // Beside known titles those may be shown that are short words.
+        // Short words may be shown beside known headers.
         true => vec!["session_id", "session_started_timestamp", marked, phone, text],
         false => vec![phone, marked, word, text],
     };
@@ -65,12 +57,7 @@ fn made(planted: &Planted, form: usize, has_header: bool, words: &[&str]) -> Mad
         true => format!("{{{known},\"{phone}\":1,\"{text}\":{{\"{marked}\":\"{word}\"}}}}"),
         false => object,
     };
-    let zipped = |name: &str, bytes: &[u8]| {
-        let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        zip.start_file(name, SimpleFileOptions::default()).unwrap();
-        zip.write_all(bytes).unwrap();
-        zip.finish().unwrap().into_inner()
-    };
+    let zipped = |name: &str, bytes: &[u8]| archive(&[(name, bytes)], SimpleFileOptions::default());
     let (name, bytes) = match form {
         0 => ("a.csv", joined(",", "\n")),
         1 => ("a.csv", joined(";", "\r\n")),
@@ -101,34 +88,22 @@ fn made(planted: &Planted, form: usize, has_header: bool, words: &[&str]) -> Mad
     Made { name, bytes }
 }
 
-/// Texts of all files below a folder that are no Parquet, which holds rows.
-fn logs(folder: &std::path::Path, found: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            logs(&path, found);
-        } else if path.extension().is_none_or(|end| end != "parquet") {
-            found.push_str(&String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
-        }
-    }
-}
-
-fn says_nothing_of(planted: &Planted, form: usize, has_header: bool, words: &[&str]) {
+fn check_output_hides(planted: &Planted, form: usize, has_header: bool, words: &[&str]) {
     let desk = Desk::new();
-    let Made { name, bytes } = made(planted, form, has_header, words);
+    let Made { name, bytes } = make(planted, form, has_header, words);
     for folder in ["in", "only"] {
         std::fs::create_dir(desk.path(folder)).unwrap();
         std::fs::write(desk.path(folder).join(name), &bytes).unwrap();
     }
     std::fs::write(desk.path(name), &bytes).unwrap();
-    let mut told = String::new();
+    let mut output = String::new();
     let mut run = |line: &str| {
         let (line, statement) = line.split_once(" -- ").unwrap_or((line, ""));
         let mut command = desk.command(line);
         command.args(Some(statement).filter(|statement| !statement.is_empty()));
         let Said { out, err, .. } = Said::of(command.output().unwrap());
         for said in ["$ ", line, "\n", &out, &err] {
-            told.push_str(said);
+            output.push_str(said);
         }
     };
     run(&format!("load --lake lake --report-json report.json {name}"));
@@ -145,9 +120,9 @@ fn says_nothing_of(planted: &Planted, form: usize, has_header: bool, words: &[&s
     run("status --lake lake");
     run("history --lake lake");
     run("sql --lake lake -- SELECT * FROM loads");
-    // What is named as it should be is there to be searched.
-    assert!(told.contains("sessions.csv  →  sessions"), "{told}");
-    told.push_str(&desk.read("notified.txt"));
+    // Proof that the output is what is searched.
+    assert!(output.contains("sessions.csv  →  sessions"), "{output}");
+    output.push_str(&desk.read("notified.txt"));
     std::fs::remove_file(desk.path(name)).unwrap();
     for folder in ["in", "only"] {
         std::fs::remove_dir_all(desk.path(folder)).unwrap();
@@ -157,34 +132,42 @@ fn says_nothing_of(planted: &Planted, form: usize, has_header: bool, words: &[&s
         if end.is_empty() {
             let _ = std::fs::remove_file(aside);
         } else if let Ok(said) = std::fs::read_to_string(aside) {
-            told.push_str(&said);
+            output.push_str(&said);
         }
     }
-    logs(desk.folder.path(), &mut told);
+    // Parquet files hold the rows.
+    for path in files_below(desk.folder.path()) {
+        if path.extension().is_none_or(|end| end != "parquet") {
+            output.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+        }
+    }
     let Planted { phone, marked, word, text } = planted;
     for secret in [phone, marked, word, text] {
-        assert!(!told.contains(secret.as_str()), "`{secret}` of form {form} is told:\n{told}");
+        assert!(
+            !output.contains(secret.as_str()),
+            "`{secret}` of format {form} is printed:\n{output}"
+        );
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 0, ..ProptestConfig::default() })]
 
-    /// No output of a load or a night holds a cell of a file without a header, or a title that may
-    /// be a phone or a person's text.
+    /// No output of a load or a nightly run holds a cell of a file without a header, or a header
+    /// that may be a phone or a person's text.
     #[test]
-    fn no_output_holds_a_cell_or_a_person(
+    fn output_holds_no_cell_and_no_phone(
         planted in planted(),
         form in 0..12usize,
         has_header in any::<bool>(),
         words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..6),
     ) {
-        says_nothing_of(&planted, form, has_header, &words);
+        check_output_hides(&planted, form, has_header, &words);
     }
 }
 
 #[test]
-fn a_file_of_each_form_without_a_header_is_told_without_its_cells() {
+fn output_holds_no_cell_for_every_file_format() {
     let planted = Planted {
         phone: "573005550101".to_owned(),
         marked: "+57 300-5550101".to_owned(),
@@ -192,6 +175,6 @@ fn a_file_of_each_form_without_a_header_is_told_without_its_cells() {
         text: "zqxjk zqxjkzqxj zqxjkzq".to_owned(),
     };
     for form in 0..12 {
-        says_nothing_of(&planted, form, form % 2 == 0, &["sent", "read"]);
+        check_output_hides(&planted, form, form % 2 == 0, &["sent", "read"]);
     }
 }

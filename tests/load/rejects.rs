@@ -2,31 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use ::zip::write::SimpleFileOptions;
 use polars::prelude::*;
 use proptest::prelude::*;
 use wabalake::lake::rejects;
 use wabalake::load::{Options, load};
-use wabalake_data::tables::{Kind, audience_tags, deployments, messages, meta_points, sessions};
-use wabalake_data::{Column, TABLES, Table};
+use wabalake_data::Table;
+use wabalake_data::tables::{audience_tags, deployments, sessions};
 
-use crate::support::{Bench, archive, gz, total};
+use super::loads::SESSIONS;
+use crate::support::{Bench, total};
 
 #[test]
-fn rejects_are_mended_by_their_export() {
+fn exported_rejects_can_be_corrected() {
     let bench = Bench::new();
     let text = "Conversation ID;Deployment Start Timestamp;User Cellphone;Deployment Status\n\
                 c1;not a time;+57 300 555 0101;Delivered\n\
                 c2;2025-06-01 10:00:00;573005550102;Failed\n";
     bench.load_files(&[bench.file("d.csv", text)]).unwrap();
-    let open = bench.open_rejects();
-    assert_eq!(open.height(), 1);
-
-    let mut mended = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mended).unwrap();
-    let mended = String::from_utf8(mended).unwrap().replace("not a time", "2025-06-01 09:00:00");
+    assert_eq!(bench.open_rejects().height(), 1);
+    let mended = bench.exported_rejects().replace("not a time", "2025-06-01 09:00:00");
     let report = bench.load_files(&[bench.file("mended.csv", &mended)]).unwrap();
     assert_eq!(total(&report), [1, 1, 0, 0, 0, 0, 0]);
     assert_eq!(report.files[0].unknown_columns, Vec::<String>::new());
@@ -34,14 +30,14 @@ fn rejects_are_mended_by_their_export() {
     assert_eq!(bench.stored(&deployments::TABLE).len(), 2);
 }
 
-/// A cell with what begins a formula, what guards one, and what CSV puts between quotes.
+/// A cell with characters that start or guard a formula, and that CSV quotes.
 const CELL: &str = "['=+@\t\ra,\"\n-]{0,5}";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_guarded_export_of_rejects_comes_back_as_it_was(
+    fn exported_rejects_round_trip_with_formula_guards(
         records in prop::collection::vec((CELL, CELL), 1..12),
     ) {
         let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
@@ -61,10 +57,10 @@ proptest! {
             wabalake::load::rejects::export(&bench.open_rejects(), is_exact, &mut text).unwrap();
             String::from_utf8(text).unwrap()
         };
-        // Rejected once more, the records say what they said.
+        // Rejected again, the records keep their content.
         let (guarded, exact) = (written(false), written(true));
         for name in ["b.csv", "c.csv"] {
-            bench.refused(bench.file(name, &guarded));
+            bench.load_rejected(bench.file(name, &guarded));
             prop_assert_eq!(bench.open_rejects().height(), 2 * records.len());
         }
         for text in [guarded, exact, written(false), written(true)] {
@@ -78,9 +74,9 @@ proptest! {
 }
 
 #[test]
-fn a_reject_is_resolved_by_a_later_row_with_its_key_until_that_is_undone() {
+fn later_row_with_the_key_resolves_a_reject_until_undone() {
     let bench = Bench::new();
-    bench.refused(bench.file("bad.csv", format!("{SESSIONS}a1,soon,,BOT,57,1\n")));
+    bench.load_rejected(bench.file("bad.csv", format!("{SESSIONS}a1,soon,,BOT,57,1\n")));
     assert_eq!(bench.open_rejects().height(), 1);
     let good = format!("{SESSIONS}a1,2025-06-01 10:00:00,,BOT,57,1\n");
     bench.load_files(&[bench.file("good.csv", &good)]).unwrap();
@@ -90,8 +86,7 @@ fn a_reject_is_resolved_by_a_later_row_with_its_key_until_that_is_undone() {
     assert_eq!(bench.stored(&sessions::TABLE).len(), 0);
 }
 
-/// A line of a small export: a row, or a record that is rejected though its key can be read, or one
-/// whose key cannot.
+/// A line of a small export: a row, a rejected record with a valid key, or one without a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Line {
     Good(u8),
@@ -99,11 +94,10 @@ enum Line {
     Nameless,
 }
 
-/// What tables a test of rejects is about: a key of one text, one that carries the time, one of
-/// several texts.
+/// Tables with different keys: one text, one with a timestamp, several texts.
 const REJECTING: [&Table; 3] = [&sessions::TABLE, &deployments::TABLE, &audience_tags::TABLE];
 
-/// An export of such lines; `mends` names the reject that each line mends.
+/// An export of such lines, each with the id of the reject that it corrects.
 fn small(table: &Table, number: usize, lines: &[(Line, Option<String>)]) -> String {
     let header = match table.name {
         sessions::NAME => "session_id,session_started_timestamp,session_finished_timestamp",
@@ -115,7 +109,7 @@ fn small(table: &Table, number: usize, lines: &[(Line, Option<String>)]) -> Stri
     };
     let mut text = format!("{header},n{number},wabalake_reject\n");
     for (line, mends) in lines {
-        // What tells files apart must not tell their rows apart.
+        // Only the header makes the files differ, so equal rows stay equal.
         let record = match (table.name, line) {
             (sessions::NAME, Line::Good(key)) => format!("s{key},2025-06-0{key} 10:00:00,"),
             (sessions::NAME, Line::Bad(key)) => format!("s{key},soon,"),
@@ -137,7 +131,7 @@ fn small(table: &Table, number: usize, lines: &[(Line, Option<String>)]) -> Stri
 }
 
 impl Bench {
-    /// The open rejects, as names of their files and records.
+    /// The open rejects as file and record.
     fn open(&self) -> BTreeSet<(String, i64)> {
         let open = self.open_rejects();
         let files = open.column(rejects::FILE).unwrap().str().unwrap().clone();
@@ -146,7 +140,7 @@ impl Bench {
         named.map(|(file, record)| (file.unwrap().to_owned(), record.unwrap())).collect()
     }
 
-    /// What loads tell, but for when they were.
+    /// The recorded loads without their times.
     fn loads(&self) -> Vec<String> {
         let loads = self.lake().loads().unwrap();
         let columns = ["file_id", "kind", "records", "rejected"];
@@ -159,10 +153,10 @@ impl Bench {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
-    /// Whichever file is loaded first, and whichever are loaded together, the same rejects are open:
-    /// those with whose key no other file has a row, and that no file mends.
+    /// In any order and split into loads, the same rejects stay open: those whose key has no row in
+    /// another file, and that no file corrects.
     #[test]
-    fn open_rejects_do_not_depend_on_the_order_of_files(
+    fn open_rejects_do_not_depend_on_file_order(
         table in prop::sample::select(REJECTING.to_vec()),
         files in prop::collection::vec(
             prop::collection::vec(
@@ -184,7 +178,7 @@ proptest! {
         let mut ids = Vec::new();
         for (number, lines) in files.iter().enumerate() {
             let mut lines: Vec<_> = lines.iter().map(|line| (*line, None)).collect();
-            // Of which nothing is taken, nothing would be loaded.
+            // One good row keeps the load from failing.
             lines.push((Line::Good(8), None));
             let path = bench.file(&format!("{number}.csv"), small(table, number, &lines));
             let tried = Options { dry_run: true, ..Options::default() };
@@ -192,7 +186,7 @@ proptest! {
             ids.push(report.files[0].file_id.clone());
             paths.push(path);
         }
-        // The last file mends the first reject of the first, under a key that none has.
+        // The last file corrects the first reject of the first file, under a new key.
         let first_reject = files[0].iter().position(|line| !matches!(line, Line::Good(_)));
         let mends = first_reject.map(|at| format!("{}:{}", ids[0], at + 1));
         paths.push(bench.file("mended.csv", small(table, 9, &[(Line::Good(9), mends)])));
@@ -245,7 +239,7 @@ proptest! {
 }
 
 #[test]
-fn a_reject_is_resolved_by_a_load_that_runs_beside_its_own() {
+fn concurrent_load_resolves_a_reject() {
     for _ in 0..4 {
         let bench = Bench::new();
         let bad = small(&sessions::TABLE, 1, &[(Line::Bad(1), None), (Line::Good(2), None)]);
@@ -263,30 +257,30 @@ fn a_reject_is_resolved_by_a_load_that_runs_beside_its_own() {
 }
 
 #[test]
-fn a_file_resolves_none_of_its_own_rejects() {
+fn file_resolves_none_of_its_own_rejects() {
     let bench = Bench::new();
     let own = small(&sessions::TABLE, 1, &[(Line::Good(1), None), (Line::Bad(1), None)]);
     let other = small(&sessions::TABLE, 2, &[(Line::Bad(1), None)]);
     bench.load_files(&[bench.file("own.csv", &own)]).unwrap();
     assert_eq!(bench.open(), BTreeSet::from([("own.csv".to_owned(), 2)]));
-    bench.refused(bench.file("other.csv", &other));
+    bench.load_rejected(bench.file("other.csv", &other));
     assert_eq!(bench.open(), BTreeSet::from([("own.csv".to_owned(), 2)]));
 }
 
 #[test]
-fn a_later_load_that_is_undone_leaves_a_reject_resolved() {
+fn undoing_the_last_of_two_resolving_loads_keeps_a_reject_resolved() {
     let bench = Bench::new();
     let line = |number, line| small(&sessions::TABLE, number, &[(line, None)]);
     let lines = [Line::Bad(1), Line::Good(1), Line::Good(1)];
     for (number, of) in lines.into_iter().enumerate() {
-        // The third brings the row again, and a reject with its key that makes it look.
+        // The third file has the row again, and a reject that triggers the comparison.
         let text = match number {
             2 => small(&sessions::TABLE, 2, &[(of, None), (Line::Bad(1), None)]),
             _ => line(number, of),
         };
         let file = bench.file(&format!("{number}.csv"), &text);
         match number {
-            0 => bench.refused(file),
+            0 => bench.load_rejected(file),
             _ => drop(bench.load_files(&[file]).unwrap()),
         }
         assert_eq!(bench.open().len(), usize::from(number == 0));

@@ -1,9 +1,8 @@
-//! Exports that `sample` makes up agree with one another.
+//! Generated exports agree with one another.
 
 use std::sync::LazyLock;
 
 use polars::prelude::*;
-use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{Options, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{
@@ -15,9 +14,9 @@ use wabalake_queries::query::measures::{
 };
 use wabalake_sample::Plan;
 
-use crate::support::{Bench, total};
+use crate::support::{Bench, texts};
 
-/// A lake of made-up exports, with all that goes with them.
+/// Loads the generated exports with all companion files.
 fn made_up(plan: &Plan) -> Bench {
     let bench = Bench::new();
     let mut files = Vec::new();
@@ -41,19 +40,12 @@ fn made_up(plan: &Plan) -> Bench {
     bench
 }
 
-/// Rows of a query as texts, in an order of their own.
+/// The rows of a plan as texts, sorted.
 fn shown(plan: LazyFrame) -> Vec<String> {
-    let found = plan.collect().unwrap();
-    let row = |row| {
-        let cells = found.get_row(row).unwrap().0;
-        cells.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
-    };
-    let mut rows: Vec<String> = (0..found.height()).map(row).collect();
-    rows.sort();
-    rows
+    texts(&plan.collect().unwrap())
 }
 
-/// A clean month and a third, read by several tests.
+/// 40 days without dirt, shared by several tests.
 static MADE_UP: LazyLock<Bench> =
     LazyLock::new(|| made_up(&Plan { days: 40, sessions_per_day: 60, seed: 3, ..Plan::default() }));
 
@@ -74,7 +66,7 @@ fn day_of_message() -> Expr {
 }
 
 #[test]
-fn summaries_of_a_sample_count_its_messages() {
+fn message_summaries_count_the_messages() {
     let count = |which: Expr, name| which.cast(DataType::Int64).sum().alias(name);
     let sent_out = |which: Expr| outgoing().and(which);
     let names = [messages::LINE, messages::COUNTRY, messages::MESSAGE_TYPE];
@@ -96,7 +88,7 @@ fn summaries_of_a_sample_count_its_messages() {
 }
 
 #[test]
-fn metas_points_of_a_sample_agree_with_its_summaries() {
+fn meta_points_agree_with_the_summaries() {
     let summaries = || scan(&message_summaries::TABLE);
     let measures = ["sent", "delivered"];
     assert_eq!(
@@ -120,8 +112,8 @@ fn metas_points_of_a_sample_agree_with_its_summaries() {
 }
 
 #[test]
-fn summaries_of_a_sample_count_its_sessions() {
-    // Each lies at its first message that did not fail.
+fn session_summaries_count_the_sessions() {
+    // A conversation belongs to the day of its first message that did not fail.
     let kind = |column: &str| {
         let referral = lit("^referral_conversion$");
         col(column).str().replace(referral, lit("referral"), false)
@@ -149,13 +141,13 @@ fn summaries_of_a_sample_count_its_sessions() {
         .group_by([col("date"), col("wa_phone_number"), col("country"), kind("session_type")])
         .agg([col("number_of_sessions").sum()]);
     assert_eq!(shown(reported), shown(counted));
-    // A month of this plan has more than the free thousand.
+    // A month of this plan has more conversations than the free tier.
     let paid = scan(&session_summaries::TABLE).filter(col("amount").gt(lit(0))).select([len()]);
     assert_ne!(shown(paid), ["0"]);
 }
 
 #[test]
-fn closings_of_a_sample_close_its_sessions() {
+fn closures_match_the_sessions() {
     let ended = scan(&sessions::TABLE)
         .filter(col(sessions::SESSION_FINISHED_TIMESTAMP).is_not_null())
         .select([
@@ -173,12 +165,12 @@ fn closings_of_a_sample_close_its_sessions() {
     let (ended, closed) = (shown(ended), shown(closed));
     let strange: Vec<_> = closed.iter().filter(|row| ended.binary_search(row).is_err()).collect();
     assert!(strange.is_empty(), "{strange:?}");
-    // The events of what ended in the plan's last second were not sent yet.
+    // Events of sessions that ended in the last second were not sent yet.
     assert!(closed.len() + 2 >= ended.len(), "{} of {}", closed.len(), ended.len());
 }
 
 #[test]
-fn what_a_business_knows_is_of_a_samples_sessions_and_people() {
+fn side_tables_name_existing_sessions_and_people() {
     let values = |table, column| {
         let values = scan(table).select([col(column)]).drop_nulls(None);
         shown(values.unique(None, UniqueKeepStrategy::Any))

@@ -1,16 +1,14 @@
-//! Spreadsheets: the same rows as their CSV, whatever the cells are.
+//! Spreadsheets give the rows of the equal CSV, whatever the types of their cells.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook, Worksheet};
 use wabalake::error::Error;
-use wabalake::lake::rejects::{self, Which};
 use wabalake::load::{Options, Report};
 use wabalake_data::tables::{messages, sessions};
 use zip::write::SimpleFileOptions;
 
-use crate::support::Bench;
+use crate::support::{Bench, archive, gz};
 
 fn save(bench: &Bench, name: &str, book: &mut Workbook) -> PathBuf {
     bench.file(name, book.save_to_buffer().unwrap())
@@ -20,7 +18,7 @@ fn load_sheet(bench: &Bench, file: PathBuf, sheet: &str) -> Result<Report, Error
     bench.load_with(&[file], &Options { sheet: Some(sheet.to_owned()), ..Options::default() })
 }
 
-/// Open rejects, with what was rejected.
+/// Open rejects with their content.
 fn rejects(bench: &Bench) -> Vec<String> {
     let rows = bench.open_rejects();
     let cell = |name: &str, row| rows.column(name).unwrap().get(row).unwrap().to_string();
@@ -43,7 +41,7 @@ const HEADER: [&str; 8] = [
     "first_message",
 ];
 
-/// The rows that every spreadsheet below holds.
+/// The rows of every spreadsheet below.
 const CSV: &str = "\
 session_id,session_started_timestamp,session_finished_timestamp,conversation_id,\
 conversation_version,user_country_code,user_cellphone,first_message
@@ -58,7 +56,7 @@ fn write_header(sheet: &mut Worksheet, row: u32, column: u16) {
     }
 }
 
-/// The same rows with cells of every type.
+/// Writes the same rows with cells of every type.
 fn write_rows(sheet: &mut Worksheet, row: u32, column: u16) {
     let stamp = Format::new().set_num_format("dd/mm/yyyy hh:mm:ss");
     let at = |text: &str| ExcelDateTime::parse_from_str(text).unwrap();
@@ -71,7 +69,7 @@ fn write_rows(sheet: &mut Worksheet, row: u32, column: u16) {
     sheet.write(row, column + 6, 3_005_550_101u32).unwrap();
     sheet.write(row, column + 7, "Hi, \"you\"\nthere").unwrap();
 
-    // An id that is a number of twelve digits, a date without a time, texts that are numbers.
+    // A number of twelve digits as an id, a date without a time, numbers as texts.
     sheet.write(row + 1, column, 573_005_550_101u64).unwrap();
     let day = Format::new().set_num_format("yyyy-mm-dd");
     sheet.write_with_format(row + 1, column + 1, at("2025-06-01"), &day).unwrap();
@@ -81,7 +79,7 @@ fn write_rows(sheet: &mut Worksheet, row: u32, column: u16) {
     sheet.write(row + 1, column + 6, "3005550102.0").unwrap();
     sheet.write(row + 1, column + 7, 1.5).unwrap();
 
-    // A row that is empty; then a formula's text, a stamp that is a text, a yes.
+    // After an empty row: the text of a formula, a timestamp as text, a boolean.
     sheet.write_formula(row + 3, column, Formula::new("=\"a\"&3").set_result("a3")).unwrap();
     sheet.write(row + 3, column + 1, "2025-06-01 12:00:00").unwrap();
     sheet.write(row + 3, column + 3, "-").unwrap();
@@ -106,7 +104,7 @@ fn expected() -> Vec<String> {
 }
 
 #[test]
-fn cells_of_every_type_are_the_rows_of_the_csv() {
+fn cells_of_every_type_give_the_rows_of_the_csv() {
     let bench = Bench::new();
     let report = bench.load_files(&[save(&bench, "a.xlsx", &mut book())]).unwrap();
     assert_eq!(rejects(&bench), [""; 0]);
@@ -123,7 +121,7 @@ fn cells_of_every_type_are_the_rows_of_the_csv() {
 }
 
 #[test]
-fn titles_above_the_header_and_columns_left_of_it_are_no_part_of_the_table() {
+fn lines_above_the_header_and_columns_left_of_it_are_skipped() {
     let bench = Bench::new();
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
@@ -138,19 +136,14 @@ fn titles_above_the_header_and_columns_left_of_it_are_no_part_of_the_table() {
 }
 
 #[test]
-fn packed_and_archived_spreadsheets_hold_the_same_rows() {
+fn compressed_and_archived_spreadsheets_give_the_same_rows() {
     let bytes = book().save_to_buffer().unwrap();
-    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gz.write_all(&bytes).unwrap();
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("june/a.xlsx", SimpleFileOptions::default()).unwrap();
-    zip.write_all(&bytes).unwrap();
-    zip.start_file("m.csv", SimpleFileOptions::default()).unwrap();
-    zip.write_all(b"whatsapp_id,created_at,message_direction\nm1,2025-06-01T10:00:00Z,false\n")
-        .unwrap();
-    for (name, bytes) in
-        [("a.xlsx.gz", gz.finish().unwrap()), ("a.zip", zip.finish().unwrap().into_inner())]
-    {
+    let message = b"whatsapp_id,created_at,message_direction
+m1,2025-06-01T10:00:00Z,false
+";
+    let files = [("june/a.xlsx", &bytes[..]), ("m.csv", message)];
+    let zip = archive(&files, SimpleFileOptions::default());
+    for (name, bytes) in [("a.xlsx.gz", gz(&bytes)), ("a.zip", zip)] {
         let bench = Bench::new();
         bench.load_files(&[bench.file(name, bytes)]).unwrap();
         assert_eq!(bench.stored(&sessions::TABLE), expected(), "{name}");
@@ -159,7 +152,7 @@ fn packed_and_archived_spreadsheets_hold_the_same_rows() {
 }
 
 #[test]
-fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
+fn sheet_is_detected_or_named() {
     let bench = Bench::new();
     let mut book = Workbook::new();
     book.add_worksheet().set_name("Read me").unwrap().write(0, 0, "Exported on Monday").unwrap();
@@ -170,7 +163,7 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
     write_header(copy, 0, 0);
     copy.set_hidden(true);
     let file = save(&bench, "a.xlsx", &mut book);
-    // What is hidden is not looked at, unless it is named.
+    // Hidden sheets are skipped unless named.
     assert_eq!(
         bench.load_files(std::slice::from_ref(&file)).unwrap().files[0].sheet.as_deref(),
         Some("Data")
@@ -216,7 +209,7 @@ fn the_sheet_is_the_one_that_is_an_export_or_the_one_that_is_named() {
 }
 
 #[test]
-fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
+fn rejects_have_row_number_and_cells() {
     let bench = Bench::new();
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
@@ -229,10 +222,10 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
     row(sheet, 3, "good");
     row(sheet, 4, "late");
     sheet.write(4, 1, "soon, \"maybe\"").unwrap();
-    // Row 6 is empty. A serial number that is no date is not taken for one.
+    // Row 6 is empty. A serial number without a date format is no date.
     row(sheet, 6, "serial");
     sheet.write(6, 1, 45_809.5).unwrap();
-    // 120226305854810726 as a number is 120226305854810720 to everybody who reads it.
+    // A double holds 120226305854810726 as 120226305854810720.
     row(sheet, 7, "long");
     sheet.write(7, 3, 120_226_305_854_810_726u64 as f64).unwrap();
     row(sheet, 8, "error");
@@ -258,18 +251,14 @@ fn what_cannot_be_taken_keeps_its_row_and_what_it_says() {
     );
     assert_eq!(bench.stored(&sessions::TABLE).len(), 2);
 
-    // They come back as a CSV that can be mended.
-    let open = rejects::read(&bench.lake(), Which::Open).unwrap().collect().unwrap();
-    let mut mend = Vec::new();
-    wabalake::load::rejects::export(&open, true, &mut mend).unwrap();
-    let mend = String::from_utf8(mend).unwrap();
-    let mend = mend.replace("\"soon, \"\"maybe\"\"\"", "2025-06-01 11:00:00");
+    // Rejects are exported as CSV and can be corrected there.
+    let mend = bench.exported_rejects().replace("\"soon, \"\"maybe\"\"\"", "2025-06-01 11:00:00");
     bench.load_files(&[bench.file("mend.csv", mend)]).unwrap();
     assert!(bench.stored(&sessions::TABLE).iter().any(|row| row.contains("late")));
 }
 
 #[test]
-fn what_is_no_spreadsheet_says_so() {
+fn damaged_and_old_workbooks_are_errors() {
     let bench = Bench::new();
     let bytes = book().save_to_buffer().unwrap();
     let cut = bench.load_files(&[bench.file("cut.xlsx", &bytes[..bytes.len() / 2])]).unwrap_err();
@@ -278,17 +267,17 @@ fn what_is_no_spreadsheet_says_so() {
     let error = bench.load_files(&[bench.file("old.xls", old)]).unwrap_err();
     assert!(error.lines().contains("save it as xlsx"), "{}", error.lines());
     let mut damaged = bytes.clone();
-    // Within the packed part that comes first.
+    // A byte within the first compressed entry.
     damaged[100] ^= 0x55;
     let error = bench.load_files(&[bench.file("damaged.xlsx", damaged)]);
     assert!(error.is_err_and(|error| error.exit_code() == 1));
 }
 
-/// A binary workbook, written to [MS-XLSB]: record after record, each with its type and length.
+/// Writes a binary workbook as [MS-XLSB] specifies: records with type and length.
 mod binary {
-    use std::io::Write as _;
-
     use zip::write::SimpleFileOptions;
+
+    use crate::support::archive;
 
     pub(super) fn record(out: &mut Vec<u8>, of: u16, body: &[u8]) {
         match of {
@@ -315,7 +304,7 @@ mod binary {
         Shared(u32),
         Text(&'static str),
         Number(f64),
-        /// A whole number, as it is packed into 30 bits.
+        /// An integer packed into 30 bits.
         Packed(i32),
         Moment(f64),
         Boolean(bool),
@@ -366,24 +355,20 @@ mod binary {
 
         let relations = "<Relationships><Relationship Id=\"rId1\" \
                          Target=\"worksheets/sheet1.bin\"/></Relationships>";
-        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        for (name, bytes) in [
+        let files = [
             ("[Content_Types].xml", b"<Types/>".as_slice()),
             ("xl/workbook.bin", &workbook),
             ("xl/_rels/workbook.bin.rels", relations.as_bytes()),
             ("xl/sharedStrings.bin", &strings),
             ("xl/styles.bin", &styles),
             ("xl/worksheets/sheet1.bin", &sheet),
-        ] {
-            zip.start_file(name, SimpleFileOptions::default()).unwrap();
-            zip.write_all(bytes).unwrap();
-        }
-        zip.finish().unwrap().into_inner()
+        ];
+        archive(&files, SimpleFileOptions::default())
     }
 }
 
 #[test]
-fn a_binary_workbook_holds_the_same_rows() {
+fn binary_workbook_gives_the_same_rows() {
     use binary::Cell::{Boolean, Moment, Nothing, Number, Packed, Shared, Text};
     let header = (0u32..).zip(HEADER).map(|(at, _)| Shared(at)).collect();
     // Days since 30 December 1899: 1 June 2025 is day 45,809.
@@ -439,9 +424,9 @@ fn a_binary_workbook_holds_the_same_rows() {
 }
 
 #[test]
-fn a_damaged_binary_workbook_is_an_error_and_no_crash() {
+fn damaged_binary_workbook_is_an_error_and_no_panic() {
     use binary::Cell::{Shared, Text};
-    // A shared text that is not there makes the library panic.
+    // A shared string index out of range makes the library panic.
     let header = (0u32..).zip(HEADER).map(|(at, _)| Shared(at)).collect();
     let rows = [(0, header), (1, vec![Text("a1"), Shared(99)])];
     let bench = Bench::new();
@@ -449,16 +434,13 @@ fn a_damaged_binary_workbook_is_an_error_and_no_crash() {
         bench.load_files(&[bench.file("a.xlsb", binary::book(&HEADER, &rows))]).unwrap_err();
     assert!(error.to_string().contains("is no spreadsheet that can be read"), "{error}");
     assert_eq!(bench.lake().snapshot(&sessions::TABLE).unwrap().version, None);
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wabalake"));
-    let said = command.args(["load", "a.xlsb", "--lake", "lake"]).current_dir(bench.folder.path());
-    let said = said.output().unwrap();
-    let err = String::from_utf8(said.stderr).unwrap();
-    assert!(err.starts_with("error: `a.xlsb` is no spreadsheet"), "{err}");
-    assert_eq!(said.status.code(), Some(1));
+    let (said, code) = bench.refused("load a.xlsb --lake lake");
+    assert!(said.starts_with("error: `a.xlsb` is no spreadsheet"), "{said}");
+    assert_eq!(code, 1);
 }
 
 #[test]
-fn a_large_sheet_is_read_row_by_row() {
+fn large_sheet_is_read_whole() {
     let bench = Bench::new();
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();

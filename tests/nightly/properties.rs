@@ -1,35 +1,25 @@
-//! Property test: whatever happened to a lake, its marts are those of one full run.
+//! Property test: after any events, the marts are those of one full run.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-
-use chrono::{DateTime, Utc};
-use polars::prelude::*;
 use proptest::prelude::*;
-use tempfile::TempDir;
-use wabalake::config::Config;
-use wabalake::error::Error;
-use wabalake::lake::marts;
-use wabalake::lake::runs::RUNS;
-use wabalake::lake::{AsOf, Lake, erase};
-use wabalake::load::{Options as LoadOptions, load};
-use wabalake::nightly::{Mart, Night, Options, Report, Sources, fresh, night};
-use wabalake::run::polars::collect;
+use wabalake::lake::{AsOf, erase};
+use wabalake::nightly::{Mart, Options, night};
 use wabalake_data::TABLES;
 
-/// What happens to a lake.
+use super::{MARTS, Row, export};
+use crate::support::Bench;
+
+/// Something that happens to a lake.
 #[derive(Clone, Debug)]
 enum Event {
     Load(Vec<Row>),
     Undo,
-    /// A person leaves every table.
+    /// A person is erased.
     Erase(u8),
     Compact,
     Night,
-    /// A night that dies after so many marts.
+    /// A run that crashes after so many marts.
     Dies(usize),
-    /// A night of a state that is past by then.
+    /// A run as of older versions.
     AsOf(u8),
 }
 
@@ -56,49 +46,53 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 impl Event {
-    fn happen(&self, nights: &Nights) {
+    fn happen(&self, bench: &Bench) {
         match self {
             Self::Load(rows) => {
                 for table in 0..3 {
                     if let Some(text) = export(rows, table) {
-                        nights.load(&text);
+                        bench.load_export(&text);
                     }
                 }
             }
             Self::Undo => {
-                // Where there is nothing to take back, or too much came after it, it is refused.
-                let _ = nights.lake().undo();
+                // Refused if there is no load to undo, or a later commit depends on it.
+                let _ = bench.lake().undo();
             }
             Self::Erase(person) => {
                 for country in [57, 52] {
                     let phone = format!("{country}300000000{person}");
-                    nights.lake().erase(&phone, erase::Options::default()).unwrap();
+                    bench.lake().erase(&phone, erase::Options::default()).unwrap();
                 }
             }
             Self::Compact => {
-                nights.lake().compact().unwrap();
+                bench.lake().compact().unwrap();
             }
             Self::Night => {
-                nights.night();
+                bench.run_nightly();
             }
             Self::Dies(marts) => {
-                // Each mart is committed by itself: dying is not coming to the next.
-                let names = nights.marts().into_iter().take(*marts).map(|mart| mart.name);
+                // Each mart is a commit of its own, so a crash is a run of the first marts only.
+                let names = Mart::all(&bench.config)
+                    .unwrap()
+                    .into_iter()
+                    .take(*marts)
+                    .map(|mart| mart.name);
                 let only: Vec<String> = names.collect();
                 if !only.is_empty() {
-                    nights.night_with(&Options { only, ..Options::default() });
+                    bench.run_nightly_with(&Options { only, ..Options::default() });
                 }
             }
             Self::AsOf(back) => {
-                let lake = nights.lake();
+                let lake = bench.lake();
                 let before = TABLES.iter().filter_map(|table| {
                     let version = lake.snapshot(*table).unwrap().version?;
                     Some((table.name, version.saturating_sub(u64::from(*back))))
                 });
                 let as_of = AsOf::Versions(before.collect());
                 let options = Options { as_of, ..Options::default() };
-                // Who was erased is in no version any more: those that knew them are refused.
-                let _ = night(&nights.lake(), &nights.config, &options, None);
+                // Refused if the version was deleted by an erasure.
+                let _ = night(&bench.lake(), &bench.config, &options, None);
             }
         }
     }
@@ -108,17 +102,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_nights_end_in_the_marts_of_one_full_run(
+    fn any_events_end_in_the_marts_of_one_full_run(
         events in prop::collection::vec(event(), 1..10),
     ) {
-        let nights = Nights::new(MARTS);
+        let bench = Bench::with_settings(MARTS);
         for event in &events {
-            event.happen(&nights);
+            event.happen(&bench);
         }
-        nights.night();
-        nights.check()?;
-        // And once more changes nothing.
-        let again = nights.night();
+        bench.run_nightly();
+        bench.check_marts()?;
+        // Another run changes nothing.
+        let again = bench.run_nightly();
         prop_assert!(again.marts.iter().all(|mart| mart.worked_out == "nothing"), "{again:?}");
     }
 }
