@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::{Desk, SESSIONS, Said};
 
-const NIGHTS: &str = "\
+const SETTINGS: &str = "\
 [inbox]
 settle_seconds = 0
 folders = ['../inbox']
@@ -22,7 +22,7 @@ fn desk_with_inbox() -> Desk {
     for folder in ["lake", "inbox"] {
         std::fs::create_dir(desk.folder.path().join(folder)).unwrap();
     }
-    desk.write("lake/wabalake.toml", NIGHTS);
+    desk.write("lake/wabalake.toml", SETTINGS);
     desk.write("inbox/sessions.csv", SESSIONS);
     desk
 }
@@ -105,7 +105,7 @@ fn page_that_cannot_be_written_is_reported() {
     let desk = desk_with_inbox();
     desk.write(
         "lake/wabalake.toml",
-        &format!("{NIGHTS}\n[page]\nfile = \"wabalake.toml/page.html\"\n"),
+        &format!("{SETTINGS}\n[page]\nfile = \"wabalake.toml/page.html\"\n"),
     );
     let said = desk.run("nightly --lake lake");
     assert_eq!(said.code, 1);
@@ -126,13 +126,16 @@ fn notify_command_gets_the_report() {
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     assert_eq!(desk.read("told.json"), said.out.trim_end());
     assert_eq!(desk.read("outcome"), "done\n");
-    desk.write("lake/wabalake.toml", &NIGHTS.replace("session-duration", "sesion-duration"));
+    desk.write("lake/wabalake.toml", &SETTINGS.replace("session-duration", "sesion-duration"));
     let said = night("cat > told.json");
     assert_eq!(said.code, 1);
     let told: serde_json::Value = serde_json::from_str(&desk.read("told.json")).unwrap();
     assert_eq!(told["error"], "mart `days`: no query `sesion-duration`");
-    desk.write("lake/wabalake.toml", NIGHTS);
-    desk.write("lake/wabalake.toml", &NIGHTS.replace("[nightly]", "[nightly]\nnotify_seconds = 1"));
+    desk.write("lake/wabalake.toml", SETTINGS);
+    desk.write(
+        "lake/wabalake.toml",
+        &SETTINGS.replace("[nightly]", "[nightly]\nnotify_seconds = 1"),
+    );
     // The command does not read its input, and its child would outlive it.
     let said = night("sleep 60 & echo $! > began; wait");
     assert_eq!(said.code, 1);
@@ -146,7 +149,7 @@ fn notify_command_gets_the_report() {
         !std::fs::read(began).is_ok_and(|line| line.starts_with(b"sleep")),
         "the child still runs"
     );
-    desk.write("lake/wabalake.toml", NIGHTS);
+    desk.write("lake/wabalake.toml", SETTINGS);
     let said = night("exit 3");
     assert_eq!(said.code, 1);
     let wrong = "error: the command that is to be told of the night";

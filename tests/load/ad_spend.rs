@@ -294,7 +294,7 @@ type Amount = (Option<u32>, u32, i64);
 /// The expected rows, computed record by record: for each ad and day the winning row, and the
 /// range of the amounts.
 fn expected_rows(files: &[File]) -> Vec<String> {
-    let mut told: BTreeMap<(u8, u32), Vec<Amount>> = BTreeMap::new();
+    let mut amounts: BTreeMap<(u8, u32), Vec<Amount>> = BTreeMap::new();
     for (exported, records) in files {
         let mut sums: BTreeMap<(u8, u32, u32), i64> = BTreeMap::new();
         for (ad, (first, last), _, each) in records.iter().collect::<BTreeSet<_>>() {
@@ -303,15 +303,15 @@ fn expected_rows(files: &[File]) -> Vec<String> {
             }
         }
         for ((ad, day, period), spent) in sums {
-            told.entry((ad, day)).or_default().push((*exported, period, spent));
+            amounts.entry((ad, day)).or_default().push((*exported, period, spent));
         }
     }
-    let row = |((ad, day), told): (&(u8, u32), &Vec<Amount>)| {
+    let row = |((ad, day), amounts): (&(u8, u32), &Vec<Amount>)| {
         let precedence =
             |(exported, period, spent): &&Amount| (*exported, std::cmp::Reverse(*period), *spent);
-        let (exported, period, spent) = told.iter().max_by_key(precedence).unwrap();
-        let shortest = told.iter().map(|(_, period, _)| *period).min().unwrap();
-        let of_shortest = || told.iter().filter(|(_, p, _)| *p == shortest).map(|(_, _, s)| *s);
+        let (exported, period, spent) = amounts.iter().max_by_key(precedence).unwrap();
+        let shortest = amounts.iter().map(|(_, period, _)| *period).min().unwrap();
+        let of_shortest = || amounts.iter().filter(|(_, p, _)| *p == shortest).map(|(_, _, s)| *s);
         let (least, greatest) = (of_shortest().min().unwrap(), of_shortest().max().unwrap());
         let exported = exported.map_or_else(String::new, |day| format!("2025-06-0{day}"));
         format!(
@@ -319,7 +319,7 @@ fn expected_rows(files: &[File]) -> Vec<String> {
              {greatest}.000000"
         )
     };
-    told.iter().map(row).collect()
+    amounts.iter().map(row).collect()
 }
 
 /// Every stored column of a key.

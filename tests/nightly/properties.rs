@@ -16,9 +16,9 @@ enum Event {
     /// A person is erased.
     Erase(u8),
     Compact,
-    Night,
+    Run,
     /// A run that crashes after so many marts.
-    Dies(usize),
+    Crash(usize),
     /// A run as of older versions.
     AsOf(u8),
 }
@@ -39,8 +39,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Undo),
         1 => (0..5_u8).prop_map(Event::Erase),
         1 => Just(Event::Compact),
-        3 => Just(Event::Night),
-        1 => (0..8_usize).prop_map(Event::Dies),
+        3 => Just(Event::Run),
+        1 => (0..8_usize).prop_map(Event::Crash),
         1 => (0..4_u8).prop_map(Event::AsOf),
     ]
 }
@@ -68,10 +68,10 @@ impl Event {
             Self::Compact => {
                 bench.lake().compact().unwrap();
             }
-            Self::Night => {
+            Self::Run => {
                 bench.run_nightly();
             }
-            Self::Dies(marts) => {
+            Self::Crash(marts) => {
                 // Each mart is a commit of its own, so a crash is a run of the first marts only.
                 let names = Mart::all(&bench.config)
                     .unwrap()
