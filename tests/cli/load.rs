@@ -154,7 +154,6 @@ fn undo_takes_back_the_last_load() {
 #[test]
 fn each_table_can_have_its_own_source_time_zone() {
     let desk = Desk::new();
-    std::fs::create_dir(desk.folder.path().join("lake")).unwrap();
     desk.write("lake/wabalake.toml", "[source_timezones]\nsessions = 'America/Bogota'\n");
     assert_eq!(desk.run("load sessions.csv --lake lake --quiet").code, 0);
     let first = |line: &str| {

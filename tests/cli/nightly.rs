@@ -19,9 +19,6 @@ metrics = 'night.prom'
 /// A lake with settings, and an inbox with an export.
 fn desk_with_inbox() -> Desk {
     let desk = Desk::new();
-    for folder in ["lake", "inbox"] {
-        std::fs::create_dir(desk.folder.path().join(folder)).unwrap();
-    }
     desk.write("lake/wabalake.toml", SETTINGS);
     desk.write("inbox/sessions.csv", SESSIONS);
     desk

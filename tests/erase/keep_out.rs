@@ -386,7 +386,6 @@ fn keep_out_on_the_command_line_and_in_settings() {
 fn nightly_run_keeps_persons_out() {
     let desk = Desk::loaded();
     erase(&desk, "--keep-out");
-    fs::create_dir(desk.write("inbox.csv", "").with_file_name("inbox")).unwrap();
     desk.write("lake/wabalake.toml", "[inbox]\nsettle_seconds = 0\nfolders = ['../inbox']\n");
     desk.write(
         "inbox/tags.csv",

@@ -531,7 +531,6 @@ fn default_country_comes_from_the_option_or_the_settings() {
     desk.run("load tags.csv --lake a --quiet --default-country co");
     desk.run("load tags.csv --lake b --quiet");
     assert_eq!((persons("a").as_str(), persons("b").as_str()), ("573005550101", "3005550101"));
-    std::fs::create_dir_all(desk.path("c")).unwrap();
     desk.write(
         "c/wabalake.toml",
         "default_country = 'CO'\n[inbox]\nfolders = ['../inbox']\nsettle_seconds = 0\n",
@@ -540,7 +539,6 @@ fn default_country_comes_from_the_option_or_the_settings() {
     assert_eq!(persons("c"), "573005550101");
     let shown = desk.told("config --lake c -f csv");
     assert!(shown.contains("\ndefault_country,CO,wabalake.toml\n"), "{shown}");
-    std::fs::create_dir_all(desk.path("inbox")).unwrap();
     desk.write("inbox/tags.csv", "phone,tag\n300 555 0102,vip\n");
     assert_eq!(desk.run("nightly --lake c").code, 0);
     let both = desk.told("sql SELECT(user_phone)FROM(audience_tags) --lake c");

@@ -178,9 +178,6 @@ fn slow_upload_is_loaded_whole() {
 #[test]
 fn report_counts_files_still_arriving() {
     let desk = Desk::new();
-    for folder in ["lake", "inbox"] {
-        fs::create_dir(desk.path(folder)).unwrap();
-    }
     desk.write("lake/wabalake.toml", "[inbox]\nfolders = ['../inbox']\n");
     set_age(&desk.write("inbox/old.csv", &sessions_export(0..2)), 60);
     desk.write("inbox/new.csv", &sessions_export(2..3));
