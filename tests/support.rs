@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+use ::zip::ZipWriter;
+use ::zip::write::SimpleFileOptions;
 use polars::prelude::*;
 use rust_xlsxwriter::Workbook;
 use tempfile::TempDir;
@@ -20,8 +22,6 @@ use wabalake::nightly::{self, Mart, Sources, night};
 use wabalake::run::polars::collect;
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 /// A lake, its settings and a folder for exports, deleted when the test ends.
 pub(super) struct Bench {

@@ -146,7 +146,7 @@ fn full_disk_reports_what_was_stored_and_how_to_continue() {
     assert_eq!(rows(), [3, 0]);
     assert!(desk.told("load small.csv large.csv --lake lake").contains("already loaded"));
     assert_eq!(rows(), [3, 20_000]);
-    let parquet = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
-    let files = entries_below(&root.join("tables/messages")).into_iter().filter(parquet);
+    let files = files_below(&root.join("tables/messages")).into_iter();
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "parquet"));
     assert_eq!(files.count(), 1, "partial files are deleted");
 }

@@ -49,7 +49,7 @@ fn file_that_grows_while_it_is_read_is_not_loaded() {
                     if done.load(order) {
                         break;
                     }
-                    file.write_all(row(number).as_bytes()).unwrap();
+                    file.write_all(session_row(number).as_bytes()).unwrap();
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });

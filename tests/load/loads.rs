@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use ::zip::write::SimpleFileOptions;
 use polars::prelude::*;
 use proptest::prelude::*;
 use wabalake::load::{Options, load};
 use wabalake_data::tables::{Kind, deployments, messages, meta_points, sessions};
 use wabalake_data::{Column, TABLES, Table};
-use zip::write::SimpleFileOptions;
 
 use crate::support::{Bench, archive, gz, total};
 

@@ -219,7 +219,7 @@ fn each_new_file_is_loaded_once() {
     let report = bench.run_nightly();
     assert_eq!((report.outcome, arrived(&report)), ("incomplete", (1, 0, 1)));
     assert!(!bench.path("inbox/sub/notes.csv").exists());
-    let said = std::fs::read_to_string(bench.path("failed/sub/notes.csv.error.txt")).unwrap();
+    let said = fs::read_to_string(bench.path("failed/sub/notes.csv.error.txt")).unwrap();
     assert!(said.starts_with("error: "), "{said}");
     assert_eq!(bench.run_nightly().outcome, "done");
 
@@ -229,7 +229,7 @@ fn each_new_file_is_loaded_once() {
     bench.file("loaded/e.csv", "another one");
     bench.file("inbox/e.csv", &session("e", "2025-06-05 12:00:00"));
     assert_eq!(arrived(&bench.run_nightly()), (1, 0, 1));
-    assert_eq!(std::fs::read_to_string(bench.path("loaded/e.csv")).unwrap(), "another one");
+    assert_eq!(fs::read_to_string(bench.path("loaded/e.csv")).unwrap(), "another one");
     assert!(bench.path("loaded/e-2.csv").exists() && !bench.path("inbox/e.csv").exists());
     bench.config = Config::read(&format!("{settings}after = 'delete'\n")).unwrap();
     bench.file("inbox/f.csv", &session("f", "2025-06-06 12:00:00"));
