@@ -4,6 +4,7 @@
 //! `WABALAKE_SEED` repeats the instants that a failed test prints.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -53,7 +54,6 @@ impl Instants {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let seed =
             std::env::var("WABALAKE_SEED").map_or(now.as_secs(), |seed| seed.parse().unwrap());
-        println!("set WABALAKE_SEED={seed} for the same instants");
         Self { seed, drawn: 0 }
     }
 
@@ -62,6 +62,12 @@ impl Instants {
         self.drawn += 1;
         let random = xxh3_64_with_seed(&self.drawn.to_le_bytes(), self.seed);
         whole.mul_f64(from + (1.0 - from) * random as f64 / u64::MAX as f64)
+    }
+}
+
+impl Display for Instants {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "WABALAKE_SEED={}", self.seed)
     }
 }
 
@@ -237,9 +243,12 @@ fn load_killed_at_any_instant(loaded_before: usize) {
         killed += u64::from(kill(bench.start("load --lake lake", Some(export)), instant));
         let contents = bench.contents();
         let is_whole = contents == contents_before || contents == contents_after;
-        assert!(is_whole, "killed after {instant:?}: neither as before nor as after");
+        assert!(is_whole, "killed after {instant:?}, {instants}: neither as before nor as after");
         bench.load_one(export);
-        assert!(bench.contents() == contents_after, "killed after {instant:?}, loaded again");
+        assert!(
+            bench.contents() == contents_after,
+            "killed after {instant:?}, {instants}: rows differ"
+        );
     }
     assert!(killed > 0, "every load ended before it was killed");
 }
@@ -293,8 +302,12 @@ fn erasure_killed_at_any_instant_is_completed_by_the_next() {
         let instant = instants.draw(whole, 0.3);
         killed += u64::from(kill(bench.start(&erase, None), instant));
         bench.succeed(&erase);
-        assert!(bench.tables() == erased, "killed after {instant:?}, erased again: rows differ");
-        assert_eq!(bench.holding(number), Vec::<PathBuf>::new(), "killed after {instant:?}");
+        assert!(bench.tables() == erased, "killed after {instant:?}, {instants}: rows differ");
+        assert_eq!(
+            bench.holding(number),
+            Vec::<PathBuf>::new(),
+            "killed after {instant:?}, {instants}"
+        );
     }
     assert!(killed > 0, "every erasure ended before it was killed");
 }
@@ -353,13 +366,13 @@ fn nightly_run_killed_at_any_instant_is_completed_by_the_next() {
     let mut killed = 0;
     for _ in 0..KILLS {
         let bench = before.copied();
-        let instants = [(); 2].map(|()| instants.draw(whole, 0.05));
-        for instant in instants {
+        let kills = [(); 2].map(|()| instants.draw(whole, 0.05));
+        for instant in kills {
             killed += u64::from(kill(bench.start(NIGHTLY, None), instant));
         }
         bench.succeed(NIGHTLY);
         let found = (bench.tables(), bench.mart_rows());
-        assert!(found == expected, "killed after {instants:?}: rows differ");
+        assert!(found == expected, "killed after {kills:?}, {instants}: rows differ");
         assert_eq!(bench.outcomes().last().unwrap(), "done");
         assert!(files_below(&bench.path("inbox")).is_empty());
     }

@@ -202,10 +202,10 @@ fn each_new_file_is_loaded_once() {
     let mut bench = Bench::with_settings(settings);
     let arrived =
         |report: &nightly::Report| (report.inbox.files, report.inbox.known, report.inbox.rows_new);
-    bench.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
-    bench.file("inbox/sub/b.csv", &session("b", "2025-06-02 12:00:00"));
-    bench.file("inbox/copy.csv", &session("a", "2025-06-01 12:00:00"));
-    bench.file("inbox/c.csv.part", &session("c", "2025-06-03 12:00:00"));
+    bench.file("inbox/a.csv", session("a", "2025-06-01 12:00:00"));
+    bench.file("inbox/sub/b.csv", session("b", "2025-06-02 12:00:00"));
+    bench.file("inbox/copy.csv", session("a", "2025-06-01 12:00:00"));
+    bench.file("inbox/c.csv.part", session("c", "2025-06-03 12:00:00"));
     assert_eq!(arrived(&bench.run_nightly()), (2, 1, 2));
     assert_eq!(arrived(&bench.run_nightly()), (0, 0, 0));
 
@@ -215,7 +215,7 @@ fn each_new_file_is_loaded_once() {
 
     // A file that is no export is moved away, and the run continues.
     bench.file("inbox/sub/notes.csv", "nothing,to,see\n1,2,3\n");
-    bench.file("inbox/d.csv", &session("d", "2025-06-04 12:00:00"));
+    bench.file("inbox/d.csv", session("d", "2025-06-04 12:00:00"));
     let report = bench.run_nightly();
     assert_eq!((report.outcome, arrived(&report)), ("incomplete", (1, 0, 1)));
     assert!(!bench.path("inbox/sub/notes.csv").exists());
@@ -227,12 +227,12 @@ fn each_new_file_is_loaded_once() {
     bench.config =
         Config::read(&format!("{settings}after = 'move'\nloaded = '../loaded'\n")).unwrap();
     bench.file("loaded/e.csv", "another one");
-    bench.file("inbox/e.csv", &session("e", "2025-06-05 12:00:00"));
+    bench.file("inbox/e.csv", session("e", "2025-06-05 12:00:00"));
     assert_eq!(arrived(&bench.run_nightly()), (1, 0, 1));
     assert_eq!(fs::read_to_string(bench.path("loaded/e.csv")).unwrap(), "another one");
     assert!(bench.path("loaded/e-2.csv").exists() && !bench.path("inbox/e.csv").exists());
     bench.config = Config::read(&format!("{settings}after = 'delete'\n")).unwrap();
-    bench.file("inbox/f.csv", &session("f", "2025-06-06 12:00:00"));
+    bench.file("inbox/f.csv", session("f", "2025-06-06 12:00:00"));
     let tried =
         bench.run_nightly_with(&nightly::Options { dry_run: true, ..nightly::Options::default() });
     assert_eq!(tried.inbox.names, ["f.csv"]);
@@ -246,7 +246,7 @@ fn lake_inside_its_inbox_is_skipped() {
     let bench = Bench::with_settings(
         "[inbox]\nsettle_seconds = 0\nfolders = ['..']\nfailed = '../failed'\n",
     );
-    bench.file("a.csv", &session("a", "2025-06-01 12:00:00"));
+    bench.file("a.csv", session("a", "2025-06-01 12:00:00"));
     bench.file("lake/wabalake.toml", "");
     for new in [1, 0] {
         let report = bench.run_nightly();

@@ -351,7 +351,7 @@ fn fresh_mart_answers_with_the_same_rows() {
 #[test]
 fn runs_are_recorded() {
     let bench = Bench::with_settings(BY_DAY);
-    bench.file("inbox/a.csv", &session("a", "2025-06-01 12:00:00"));
+    bench.file("inbox/a.csv", session("a", "2025-06-01 12:00:00"));
     bench.run_nightly();
     let lake = bench.lake();
     let under_way = Night::begin(&lake).unwrap();
@@ -388,7 +388,7 @@ fn runs_are_recorded() {
 #[test]
 fn as_of_builds_marts_from_older_versions() {
     let bench = Bench::with_settings(BY_DAY);
-    bench.file("inbox/b.csv", &session("b", "2025-06-02 12:00:00"));
+    bench.file("inbox/b.csv", session("b", "2025-06-02 12:00:00"));
     bench.load_export(&session("a", "2025-06-01 12:00:00"));
     let between = Utc::now();
     std::thread::sleep(std::time::Duration::from_millis(5));
