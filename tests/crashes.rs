@@ -265,7 +265,8 @@ fn later_load_killed_at_any_instant_is_whole_or_absent() {
 
 fn erase_number_from_stdin(bench: &Bench, number: &str) {
     let mut erase = bench.command("erase --lake lake --yes --phone -");
-    let mut erase = erase.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let erase = erase.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut erase = erase.spawn().unwrap();
     erase.stdin.take().unwrap().write_all(number.as_bytes()).unwrap();
     let output = erase.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
