@@ -76,8 +76,8 @@ bench-skew: .venv ## What every query costs where one person or session has all 
 
 # ---- To test: everything that CI checks ----
 
-STEPS := test-format test-lints test-docs test-engine test-demo test-clients test-twins \
-	test-cdnow test-crashes test-readme test-page test-sail test-spark
+STEPS := test-format test-lints test-docs test-engine test-clients test-twins \
+	test-readme test-page test-sail test-spark
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; \
@@ -108,23 +108,14 @@ test-lints: .venv ## Does clippy have nothing to say, with the feature `cluster`
 test-docs: .venv ## Do the documents have no broken link?
 	RUSTDOCFLAGS='-D warnings' cargo doc $(CI) --no-deps --document-private-items
 
-test-engine: .venv ## Unit, catalog, command-line and property tests, and examples in the documents
+test-engine: .venv ## All Rust tests: unit, catalog, commands, properties, documents, killed commands, `make demo`
 	$(CARGO_TEST)
-
-test-demo: ci-program ## `make demo` twice: the second time changes nothing
-	$(PYTEST) tests/python/test_demo.py
 
 test-clients: ci-program ## Do other programs read the same rows from a lake? Does it read what it writes as Meta's?
 	$(PYTEST) tests/python/test_clients.py tests/python/test_meta.py
 
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
 	$(PYTEST) tests/python/test_twins.py
-
-test-cdnow: ci-program ## Does return-rate count as another library does, on a log that others know?
-	$(PYTEST) tests/python/test_cdnow.py
-
-test-crashes: ci-program ## Loads and nights killed at any instant, and many at once
-	$(PYTEST) tests/python/test_crashes.py
 
 test-readme: ci-program ## Do the README's commands print what it shows?
 	$(PYTEST) tests/python/test_readme.py

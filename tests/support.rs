@@ -1,44 +1,70 @@
-//! What the tests share: a lake with a place for exports, commands as they are typed, files as they
-//! are packed.
+//! Shared by the tests: a lake with a folder for exports, commands as they are typed, packed files.
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, File};
+use std::io::{Cursor, Write as _};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
+use ::zip::ZipWriter;
 use ::zip::write::SimpleFileOptions;
 use polars::prelude::*;
+use rust_xlsxwriter::Workbook;
 use tempfile::TempDir;
+use wabalake::config::Config;
 use wabalake::error::Error;
-use wabalake::lake::Lake;
 use wabalake::lake::rejects::{self, Which};
+use wabalake::lake::{AsOf, Lake, marts};
 use wabalake::load::{LoadReport, Options, load};
+use wabalake::marts::{Mart, PinnedTables};
+use wabalake::nightly;
+use wabalake::run::polars::collect;
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
-/// A lake and a place for exports, gone with the test.
+/// A lake, its settings and a folder for exports, deleted when the test ends.
 pub(super) struct Bench {
     pub(super) folder: TempDir,
-    /// How files are loaded where a test does not say it.
+    /// Options of every load that names none.
     pub(super) options: Options,
+    /// Settings of every nightly run that names none.
+    pub(super) config: Config,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), options: Options::default() }
+        let folder = TempDir::new().unwrap();
+        Self { folder, options: Options::default(), config: Config::default() }
+    }
+
+    /// A lake with these settings, and an inbox beside it.
+    pub(super) fn with_settings(settings: &str) -> Self {
+        let bench = Self { config: Config::read(settings).unwrap(), ..Self::new() };
+        bench.lake();
+        fs::create_dir(bench.path("inbox")).unwrap();
+        bench
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file, and the folders that it is in.
+    /// Writes a file and the folders that it is in.
     pub(super) fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
         path
+    }
+
+    pub(super) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub(super) fn exists(&self, name: &str) -> bool {
+        self.path(name).exists()
     }
 
     pub(super) fn lake(&self) -> Lake {
@@ -62,7 +88,7 @@ impl Bench {
         self.load_with(files, &self.options)
     }
 
-    /// Loads what is there already.
+    /// Loads a file or folder that exists.
     pub(super) fn load_path(&self, name: &str) -> Result<LoadReport, Error> {
         self.load_files(&[self.path(name)])
     }
@@ -75,10 +101,32 @@ impl Bench {
         self.try_load(name, text).unwrap()
     }
 
-    /// Loads a file of which nothing can be taken: its rejects are kept.
-    pub(super) fn refused(&self, file: PathBuf) {
+    /// Loads a file whose records are all rejected: the load fails, its rejects are stored.
+    pub(super) fn load_rejected(&self, file: PathBuf) {
         let error = self.load_files(&[file]).unwrap_err();
         assert!(error.to_string().ends_with("valid: nothing was loaded"), "{error}");
+    }
+
+    pub(super) fn run_nightly(&self) -> nightly::RunReport {
+        self.run_nightly_with(&nightly::Options::default())
+    }
+
+    pub(super) fn run_nightly_with(&self, options: &nightly::Options) -> nightly::RunReport {
+        nightly::run(&self.lake(), &self.config, options, None).unwrap()
+    }
+
+    /// The rows of each mart: as stored, and as its query answers now.
+    pub(super) fn marts(&self) -> Vec<(Mart, DataFrame, DataFrame)> {
+        let lake = self.lake();
+        let sources = PinnedTables::of(&lake, AsOf::Now);
+        let rows = |mart: Mart| {
+            let snapshot = lake.snapshot(mart.layout).unwrap();
+            let stored = mart.question.in_order(marts::rows(&snapshot, Vec::new()).unwrap());
+            let tables = sources.tables(&mart.question).unwrap();
+            let answer = collect(mart.question.plan(&tables).unwrap(), &mart.question).unwrap();
+            (mart, stored.collect().unwrap(), answer)
+        };
+        Mart::all(&self.config).unwrap().into_iter().map(rows).collect()
     }
 
     pub(super) fn frame(&self, table: &'static Table) -> DataFrame {
@@ -89,13 +137,13 @@ impl Bench {
         self.lake().snapshot(table).unwrap().rows()
     }
 
-    /// Each row's columns in their order, then its UTC day, with `|` between; nothing for a null.
+    /// Each row as text: its columns, then its UTC day, with `|` between; empty for a null.
     pub(super) fn rows(&self, table: &'static Table) -> Vec<String> {
         let columns = table.columns.iter().map(|column| column.name);
         self.columns(table, &columns.chain([UTC_DAY]).collect::<Vec<_>>(), "|")
     }
 
-    /// Some columns of a table's rows, in an order of their own; nothing for a null.
+    /// Some columns of each row as text, sorted; empty for a null.
     pub(super) fn columns(
         &self,
         table: &'static Table,
@@ -118,7 +166,7 @@ impl Bench {
         rows
     }
 
-    /// All that is stored of a table.
+    /// Every stored column of each row as text, sorted.
     pub(super) fn stored(&self, table: &'static Table) -> Vec<String> {
         stored(&self.lake(), table)
     }
@@ -127,7 +175,7 @@ impl Bench {
         rejects::read(&self.lake(), Which::Open).unwrap().collect().unwrap()
     }
 
-    /// Where open rejects were, and why.
+    /// Each open reject as `RECORD@LINE COLUMN: REASON`.
     pub(super) fn rejects(&self) -> Vec<String> {
         let open = self.open_rejects();
         let number = |name, row| open.column(name).unwrap().i64().unwrap().get(row).unwrap();
@@ -145,19 +193,48 @@ impl Bench {
         (0..open.height()).map(reject).collect()
     }
 
+    /// The CSV of the open rejects, as `rejects --export --exact` writes it.
+    pub(super) fn exported_rejects(&self) -> String {
+        let mut text = Vec::new();
+        wabalake::load::export_rejects(&self.open_rejects(), true, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// The program with these arguments, in this folder.
+    pub(super) fn command(&self, line: &str) -> Command {
+        let mut command = wabalake(self.folder.path());
+        command.args(line.split_whitespace());
+        command
+    }
+
     pub(super) fn run(&self, line: &str) -> Said {
-        Said::of(wabalake(self.folder.path()).args(line.split_whitespace()).output().unwrap())
+        Said::of(self.command(line).output().unwrap())
+    }
+
+    /// Standard output of a command that succeeds and prints nothing on standard error.
+    pub(super) fn stdout(&self, line: &str) -> String {
+        let said = self.run(line);
+        assert_eq!((said.err.as_str(), said.code), ("", 0), "wabalake {line}");
+        said.out
+    }
+
+    /// Standard error and exit code of a command that fails and prints nothing on standard output.
+    pub(super) fn failure(&self, line: &str) -> (String, i32) {
+        let said = self.run(line);
+        assert_eq!(said.out, "", "wabalake {line}");
+        assert_ne!(said.code, 0, "wabalake {line}");
+        (said.err, said.code)
     }
 }
 
-/// Every column of a table's rows.
+/// Every stored column of each row as text, sorted.
 pub(super) fn stored(lake: &Lake, table: &'static Table) -> Vec<String> {
     let scan = lake.snapshot(table).unwrap().scan().unwrap();
     let names: Vec<Expr> = table.schema().iter_names().map(|name| col(name.clone())).collect();
     texts(&scan.select(names).collect().unwrap())
 }
 
-/// Rows as text, in an order of their own.
+/// Rows as text with `,` between cells, sorted.
 pub(super) fn texts(rows: &DataFrame) -> Vec<String> {
     let row = |row| {
         let cells = rows.get_row(row).unwrap().0;
@@ -168,7 +245,7 @@ pub(super) fn texts(rows: &DataFrame) -> Vec<String> {
     texts
 }
 
-/// Read, new, updated, unchanged, rejected, left out, spread.
+/// Rows of a load: read, new, updated, unchanged, rejected, left out, spread over days.
 pub(super) fn total(report: &LoadReport) -> [u64; 7] {
     [
         report.total(|file| file.rows_read),
@@ -181,7 +258,7 @@ pub(super) fn total(report: &LoadReport) -> [u64; 7] {
     ]
 }
 
-/// Files that were passed over, and why.
+/// Each skipped file as `FILE: REASON`.
 pub(super) fn passed_over(report: &LoadReport) -> Vec<String> {
     report.passed_over.iter().map(|file| format!("{}: {}", file.file, file.reason)).collect()
 }
@@ -193,7 +270,7 @@ pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn archive(files: &[(&str, &[u8])], options: SimpleFileOptions) -> Vec<u8> {
-    let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {
         zip.start_file(*name, options).unwrap();
         zip.write_all(bytes).unwrap();
@@ -201,16 +278,65 @@ pub(super) fn archive(files: &[(&str, &[u8])], options: SimpleFileOptions) -> Ve
     zip.finish().unwrap().into_inner()
 }
 
-/// Every file below a folder.
-pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
+pub(super) const SESSIONS_HEADER: &str =
+    "session_id,session_started_timestamp,user_country_code,user_cellphone\n";
+
+/// A row of the export that [`sessions_export`] makes.
+pub(super) fn session_row(number: usize) -> String {
+    format!("s{number},2025-06-01 10:{:02}:00,57,30055501{:02}\n", number % 60, number % 100)
 }
 
-/// Copies all that is in a folder.
+/// An export of sessions with these numbers.
+pub(super) fn sessions_export(numbers: impl IntoIterator<Item = usize>) -> String {
+    SESSIONS_HEADER.to_owned() + &numbers.into_iter().map(session_row).collect::<String>()
+}
+
+/// A workbook whose first sheet is a title and whose second holds these comma-separated lines;
+/// cells that look like numbers are numbers.
+pub(super) fn workbook(lines: &str) -> Vec<u8> {
+    let mut book = Workbook::new();
+    book.add_worksheet().write(0, 0, "June").unwrap();
+    let sheet = book.add_worksheet();
+    for (row, line) in (0..).zip(lines.lines()) {
+        for (column, cell) in (0..).zip(line.split(',')) {
+            match cell.parse::<f64>() {
+                Ok(number) => sheet.write(row, column, number).unwrap(),
+                Err(_) => sheet.write(row, column, cell).unwrap(),
+            };
+        }
+    }
+    book.save_to_buffer().unwrap()
+}
+
+/// Sets the time of a file's last change to so many seconds ago; negative is in the future.
+pub(super) fn set_age(file: &Path, seconds: i64) {
+    let now = SystemTime::now();
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let at = if seconds < 0 { now + distance } else { now - distance };
+    File::options().write(true).open(file).unwrap().set_modified(at).unwrap();
+}
+
+/// Every file and folder below a folder, sorted.
+pub(super) fn entries_below(folder: &Path) -> Vec<PathBuf> {
+    let mut entries = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            entries.extend(entries_below(&path));
+        }
+        entries.push(path);
+    }
+    entries.sort();
+    entries
+}
+
+/// Every file below a folder, sorted.
+pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut entries = entries_below(folder);
+    entries.retain(|path| !path.is_dir());
+    entries
+}
+
+/// Copies a folder with everything in it.
 pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -223,9 +349,17 @@ pub(super) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A folder with a few exports, in which commands are run.
+/// A [`Bench`] with an export, `sessions.csv`, of three sessions and a record that is rejected.
 pub(super) struct Desk {
-    pub(super) folder: TempDir,
+    bench: Bench,
+}
+
+impl Deref for Desk {
+    type Target = Bench;
+
+    fn deref(&self) -> &Bench {
+        &self.bench
+    }
 }
 
 pub(super) const SESSIONS: &str = "\
@@ -239,12 +373,12 @@ s4,2025-06-02 25:00:00,,Outbound,BOT,417,2,57,3000000003,size
 
 impl Desk {
     pub(super) fn new() -> Self {
-        let desk = Self { folder: TempDir::new().unwrap() };
+        let desk = Self { bench: Bench::new() };
         desk.write("sessions.csv", SESSIONS);
         desk
     }
 
-    /// One where the sessions are loaded.
+    /// Loads the sessions into a lake, `lake`.
     pub(super) fn loaded() -> Self {
         let desk = Self::new();
         assert_eq!(desk.run("load sessions.csv --lake lake --quiet").code, 0);
@@ -252,49 +386,11 @@ impl Desk {
     }
 
     pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(super) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    pub(super) fn exists(&self, name: &str) -> bool {
-        self.folder.path().join(name).exists()
-    }
-
-    pub(super) fn command(&self, line: &str) -> Command {
-        let mut command = wabalake(self.folder.path());
-        command.args(line.split_whitespace());
-        command
-    }
-
-    pub(super) fn run(&self, line: &str) -> Said {
-        Said::of(self.command(line).output().unwrap())
-    }
-
-    /// Standard output of a command that must succeed without a word on standard error.
-    pub(super) fn told(&self, line: &str) -> String {
-        let said = self.run(line);
-        assert_eq!((said.err.as_str(), said.code), ("", 0), "wabalake {line}");
-        said.out
-    }
-
-    /// Standard error of a command that must fail without a word on standard output.
-    pub(super) fn refused(&self, line: &str) -> (String, i32) {
-        let said = self.run(line);
-        assert_eq!(said.out, "", "wabalake {line}");
-        (said.err, said.code)
+        self.file(name, text)
     }
 }
 
-/// The program, to be run in a folder, with nothing of the environment that it would heed.
+/// The program, to be run in a folder, without the environment variables that it reads.
 pub(super) fn wabalake(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wabalake"));
     command.current_dir(folder);
@@ -315,6 +411,7 @@ pub(super) fn wabalake(folder: &Path) -> Command {
     command
 }
 
+/// What a command printed, and its exit code.
 pub(super) struct Said {
     pub(super) out: String,
     pub(super) err: String,
@@ -331,5 +428,5 @@ impl Said {
     }
 }
 
-/// Read by many tests, written to by none.
+/// A loaded lake that many tests read and none changes.
 pub(super) static LOADED: LazyLock<Desk> = LazyLock::new(Desk::loaded);

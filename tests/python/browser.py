@@ -1,4 +1,4 @@
-"""Chromium without a window, spoken to by WebDriver: no more than the tests of the page need."""
+"""A headless Chromium, driven by WebDriver: only what the tests of the page need."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ class Browser:
                 break
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        # As root there is no sandbox to be had.
+        # Chromium has no sandbox for root.
         flags = FLAGS + [f"--user-data-dir={self.profile}"] + (["--no-sandbox"] if os.geteuid() == 0 else [])
         wanted = {"browserName": "chrome", "goog:chromeOptions": {"args": flags}, "goog:loggingPrefs": {"browser": "ALL"}}
         session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
@@ -62,14 +62,14 @@ class Browser:
         self.call("POST", f"{self.session}/url", {"url": file.as_uri()})
 
     def run(self, script, *arguments):
-        """What a script returns."""
+        """Runs a script and returns its result."""
         return self.call("POST", f"{self.session}/execute/sync", {"script": script, "args": list(arguments)})
 
     def devtools(self, command, **parameters):
         return self.call("POST", f"{self.session}/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def look(self, width=1200, height=900, dark=False, media=""):
-        """Shows pages as a screen of that size does."""
+        """Emulates a screen or printer."""
         self.devtools(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
@@ -77,11 +77,11 @@ class Browser:
         self.devtools("Emulation.setEmulatedMedia", media=media, features=scheme)
 
     def complaints(self):
-        """What was said on the console since it was last asked."""
+        """Console messages since the last call."""
         return [entry["message"] for entry in self.call("POST", f"{self.session}/se/log", {"type": "browser"})]
 
     def shoot(self, file):
-        """The whole page as a picture."""
+        """Writes a screenshot of the whole page."""
         shot = self.devtools("Page.captureScreenshot", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(shot["data"]))
 

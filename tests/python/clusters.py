@@ -1,4 +1,4 @@
-"""Every query, asked here and on a cluster: what is asked, and how the answers are compared."""
+"""Compares answers of every query on a cluster with those of the local engine."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ ZONE = "Australia/Lord_Howe"
 
 
 def questions(split=True):
-    """Every query, and each way to split it, by a clock that is odd; their goldens are asked of the twins."""
+    """Arguments for every query and each of its dimensions, in a time zone with a half-hour DST shift."""
     for query in catalog():
         asked = (query["name"], *needs(query), "--timezone", ZONE)
         yield asked
@@ -22,13 +22,13 @@ def questions(split=True):
 
 
 def days(query):
-    """A range of some days, if the query takes one."""
+    """Arguments of a date range, if the query has them."""
     takes_days = any(parameter["name"] == "--from" for parameter in query["parameters"])
     return ("--from", "2025-01-03", "--to", "2025-01-09") if takes_days else ()
 
 
 def there(remote, *arguments, token=None, **options):
-    """Asks a cluster, and gives the process once it has ended."""
+    """Runs a query on the cluster and returns the completed process."""
     return subprocess.run(
         command("query", *arguments, "--engine", "spark", "--remote", remote),
         env=ENVIRONMENT | ({"WABALAKE_TOKEN": token} if token else {}),
@@ -37,7 +37,7 @@ def there(remote, *arguments, token=None, **options):
 
 
 def refusal(remote, *arguments, **options):
-    """What is said of a query that fails, and the code it ends with."""
+    """Runs a query that must fail; returns exit code and standard error."""
     done = there(remote, *arguments, **options)
     assert done.returncode != 0, done.stdout
     assert done.stdout == ""
@@ -60,7 +60,7 @@ def answer_here(folder, *arguments):
 
 
 def compare(remote, folder, *arguments, tolerance=lambda _: 1e-9, **options):
-    """Fails where the two answers differ."""
+    """Fails if the answers differ; returns the local one."""
     here = answer_here(folder, *arguments)
     differs = difference(here, answer_there(remote, folder, *arguments, **options), tolerance)
     assert differs is None, f"wabalake query {shlex.join(map(str, arguments))}\n{differs}"
@@ -68,7 +68,7 @@ def compare(remote, folder, *arguments, tolerance=lambda _: 1e-9, **options):
 
 
 def a_file_of(lake, table):
-    """One of the files of a table's newest version."""
+    """A data file of a table's newest version."""
     from lakes import tables
 
     return tables(lake)[table].file_uris()[0].removeprefix("file://")

@@ -1,4 +1,4 @@
-"""Lakes that several tests read. A test that writes makes a lake of its own."""
+"""Lakes shared by read-only tests. A test that writes copies one or makes its own."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def demo_lake(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sample_exports(tmp_path_factory):
-    """Two weeks of made-up exports with every kind of dirt."""
+    """Two weeks of generated exports with every kind of dirt."""
     folder = tmp_path_factory.mktemp("sample")
     run("sample", "--out", folder, "--days", 14, "--sessions-per-day", 200, "--seed", 7, "--dirt")
     return exports(folder)
@@ -24,7 +24,7 @@ def sample_exports(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sample_lake(tmp_path_factory, sample_exports):
-    """The same, loaded."""
+    """A lake of `sample_exports`."""
     lake = tmp_path_factory.mktemp("sample") / "lake"
     load(lake, *sample_exports)
     return lake
@@ -32,7 +32,7 @@ def sample_lake(tmp_path_factory, sample_exports):
 
 @pytest.fixture(scope="session")
 def odd_lake(tmp_path_factory, demo_lake):
-    """Everything odd, and often."""
+    """A lake in which nulls, ties, clock changes and invalid cells are frequent."""
     folder = tmp_path_factory.mktemp("odd")
     load(folder / "lake", *odd_exports.write(folder, demo_lake))
     return folder / "lake"

@@ -1,4 +1,4 @@
-"""A lake as other programs see it: folders of Delta tables."""
+"""A lake as other Delta readers see it: folders of Delta tables."""
 
 from datetime import datetime, timezone
 from pathlib import Path
@@ -61,12 +61,3 @@ def loads(lake):
                     told.append((file["file_id"], name, at, *counts))
     columns = list(zip(*told)) or [()] * len(LOADS)
     return pyarrow.table([pyarrow.array(list(cells), kind) for cells, kind in zip(columns, LOADS.types)], schema=LOADS)
-
-
-def rows(lake):
-    """The rows of every table, each as a sorted list of tuples: equal if the lakes are."""
-    found = {}
-    for name, table in data_tables(lake).items():
-        frame = table.to_pyarrow_table(columns=catalog_columns(table))
-        found[name] = sorted(zip(*(column.to_pylist() for column in frame.columns)), key=repr)
-    return found

@@ -1,8 +1,7 @@
-"""Exports in which everything odd is common: nulls, ties, rows that come twice in different states,
-stamps around changes of the clock, numbers of no country. No two runs need differ: a seed fixes all.
+"""Generates exports in which edge cases are frequent: nulls, ties, rows in several states, timestamps around
+DST changes, phones of no country. Equal seeds give equal files.
 
-Values are drawn from the small lists below and from the fixtures of the queries, so that what a
-golden's arguments name occurs.
+Values come from the lists below and from the fixtures of the queries, so that ids in golden commands occur.
 """
 
 import csv
@@ -17,7 +16,7 @@ from lakes import catalog_columns, data_tables
 from program import ROOT
 
 DERIVED = {"user_phone", "country", "state", "line", "message_type"}
-PHONES = [  # patterned, or of no country at all
+PHONES = [  # reserved for fiction, or of no country
     "573005550101", "573005550101.0", "+57 300 555-0101", "5511955550104", "551155550104",
     "5215555550103", "525555550103", "12025550142", "16135550199", "0", "99900011122", "",
 ]
@@ -25,7 +24,7 @@ LINES = ["573005550100", "525555550100", ""]
 TEXTS = ["", "menu", "Menu", "ñandú / 100 %", "n\u0303andu\u0301", "🌱", "it's", "a,b", 'a"b', "z\\z"]
 IDS = [f"s{number:02}" for number in range(1, 300)]
 COUNTRIES = ["Colombia", "United States", "Atlantis", ""]
-# An hour, a half-hour or nothing is skipped or repeated here, in one zone or another.
+# DST changes of several zones, and ordinary instants.
 CHANGES = [
     datetime.fromisoformat(f"{stamp}+00:00") for stamp in (
         "2025-03-30T01:00:00", "2025-10-26T01:00:00",  # Europe/Madrid
@@ -43,7 +42,7 @@ STEPS = [
 
 
 def write(folder, schemas_of, rows=500, seed=1):
-    """Writes an export for each table of the lake, and gives their paths."""
+    """Writes an export for each table of the lake and returns their paths."""
     random = Random(seed)
     paths = []
     for name, table in data_tables(schemas_of).items():
@@ -97,7 +96,7 @@ def cell(random, column, kind, pools, moment):
 
 
 def conversion(random, moment):
-    """Of a session, a person, both or neither; near changes of the clock, where sessions are."""
+    """A conversion of a session, a person, both or neither, around DST changes."""
     return {
         "conversion_id": f"c{random.randrange(400)}",
         "event": random.choice(["purchase", "Purchase", "LEAD", "Ñandú", ""]),
@@ -110,7 +109,7 @@ def conversion(random, moment):
 
 
 def audience_tag(random, moment):
-    """Always, or from a moment on at which something is sent or begins."""
+    """A tag without a start, or since an instant near other rows."""
     return {
         "phone": random.choice(PHONES[:-1]),
         "tag": random.choice([text for text in TEXTS if text]),
@@ -119,7 +118,7 @@ def audience_tag(random, moment):
 
 
 def closure(random, moment):
-    """Of a session that there is or is not, or of none; some events come twice, some have no id."""
+    """A closure of an existing, missing or no session; some event ids repeat or are missing."""
     return {
         "event_id": random.choice(["", *(f"e{number}" for number in range(400))]),
         "event_type": random.choice(["session.close", "session.close", "conversation-closed", ""]),
@@ -133,7 +132,7 @@ def closure(random, moment):
 
 
 def ad_spend(random, moment):
-    """Of the ads and posts that sessions name, and of one that none does."""
+    """Spend of ads that sessions name, and of one that none names."""
     return {
         "ad_id": random.choice([*fixture_values("sessions")["meta_source_id"], "menu", "Menu", "120226305854819999"]),
         "day": moment.date().isoformat(),
@@ -144,7 +143,7 @@ def ad_spend(random, moment):
 
 
 def rate(random, moment):
-    """For a country or any, in tiers or not, from the days around changes of the clock on."""
+    """A price for one country or any, with or without tiers, from days around DST changes."""
     return {
         "effective_from": random.choice([moment.date(), "2018-01-01", "2025-01-01", "2025-06-01"]),
         "country": random.choice(["", "*", "CO", "BR", "MX", "US"]),
@@ -157,7 +156,7 @@ def rate(random, moment):
 
 
 def variable(random, moment):
-    """Of a session, a person in a flow, or half of that; several by one name, at one time or none."""
+    """A variable of a session, a person in a flow, or only one of both; names repeat, times may be missing."""
     return {
         "session_id": random.choice(["", "", *random.sample(IDS, 2)]),
         "phone": random.choice(PHONES),
@@ -169,7 +168,7 @@ def variable(random, moment):
 
 
 def meta_point(random, moment):
-    """Of buckets of several zones and lengths, broken down in several ways, nothing of some told."""
+    """A point of several zones, bucket lengths and breakdowns; some measures are missing."""
     field = random.choice([*BREAKDOWNS, "analytics"])
     length = random.choice(["HALF_HOUR", "DAY", "DAY", "DAY", "MONTH"])
     zone = ZoneInfo(random.choice(["UTC", "UTC", "Europe/Madrid", "America/Sao_Paulo"]))
@@ -233,7 +232,7 @@ BREAKDOWNS = {
 
 
 def summary(random, moment):
-    """What both summaries of a vendor begin with."""
+    """The columns that both summaries of the vendor share."""
     zone = ZoneInfo(random.choice(["UTC", "America/Sao_Paulo"]))
     return {
         "date": moment.astimezone(zone).date(),
@@ -245,14 +244,14 @@ def summary(random, moment):
 
 
 def message_summary(random, moment):
-    """Counts that are never those of the messages, or not told."""
+    """Counts that differ from those of the messages, or are missing."""
     counts = ["created", "failed", "sent", "delivered", "read", "received"]
     kind = {"message_type": random.choice(["Incoming session message", "Template message", "Outgoing message"])}
     return summary(random, moment) | kind | {count: random.choice(["-", 0, 1, 2]) for count in counts}
 
 
 def session_summary(random, moment):
-    """By types and by categories, in several currencies."""
+    """Sessions by type or category, in several currencies."""
     return summary(random, moment) | {
         "session_type": random.choice([*CATEGORIES, "User-initiated", "referral", "odd", "-"]),
         "free_tier": random.choice(["Yes", "No", "No", "-"]),
@@ -262,7 +261,7 @@ def session_summary(random, moment):
     }
 
 
-# What makes a row of a table whose cells cannot be drawn one by one.
+# Row generators of tables whose cells depend on each other.
 ODD = {
     "ad_spend": ad_spend, "audience_tags": audience_tag, "closures": closure, "conversions": conversion,
     "message_summaries": message_summary, "meta_points": meta_point, "rates": rate,
@@ -279,7 +278,7 @@ def fixture(table):
 
 
 def fixture_values(table):
-    """The distinct values of each column of a fixture, and all its stamps."""
+    """The distinct values of each column of a fixture, and all its timestamps as `stamps`."""
     pools = defaultdict(list)
     path = fixture(table)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -1,4 +1,4 @@
-"""The program under test, run as a person runs it."""
+"""Runs the program under test, and parses what it prints."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("WABALAKE", ROOT / "target/debug/wabalake")).resolve()
 
-# Nothing that whoever runs the tests has set may change an answer.
+# Without the WABALAKE variables of the developer, which change answers.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith("WABALAKE")
 } | {"TZ": "UTC", "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
@@ -20,7 +20,7 @@ def command(*arguments):
 
 
 def run(*arguments, **options):
-    """What it prints. Fails with what it said if it fails."""
+    """Runs the program and returns its standard output; a failure raises with standard error."""
     done = subprocess.run(
         command(*arguments),
         env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", timeout=300, **options,
@@ -32,28 +32,28 @@ def run(*arguments, **options):
 
 
 def load(lake, *files):
-    """Loads exports and gives the report."""
+    """Loads exports and returns the report."""
     return json.loads(run("load", *files, "--lake", lake, "--quiet", "--report-json", "-"))
 
 
 def catalog():
-    """Every query, as `wabalake queries` lists them."""
+    """Every query, as `wabalake queries -f json` lists them."""
     return json.loads(run("queries", "-f", "json"))
 
 
 def needs(query):
-    """The words of a query's example without which it cannot be asked."""
+    """The required arguments of a query, with the values of its example."""
     words = shlex.split(query["example"])
     required = [option["name"] for option in query["parameters"] if option["required"]]
     return tuple(word for option in required for word in (option, words[words.index(option) + 1]))
 
 
 def goldens(query):
-    """The arguments of a room's golden commands."""
+    """The arguments of each command in a query's golden."""
     lines = (ROOT / "queries" / query.replace("-", "_") / "golden.txt").read_text().splitlines()
     return [tuple(shlex.split(line)[2:]) for line in lines if line.startswith("$ ")]
 
 
 def exports(folder):
-    """The exports in a folder, packed or not."""
+    """The exports in a folder, compressed or not."""
     return sorted([*Path(folder).glob("*.csv*"), *Path(folder).glob("*.json*")])

@@ -1,6 +1,4 @@
-"""Servers on this machine that speak Spark Connect. All listen on loopback, on ports that are free,
-and are stopped with all that they started.
-"""
+"""Local Spark Connect servers. They listen on free loopback ports, and stop with all child processes."""
 
 import os
 import signal
@@ -13,7 +11,7 @@ from pathlib import Path
 from program import ENVIRONMENT, ROOT
 
 HERE = "127.0.0.1"
-# Spark, as PyPI has it, in an environment of its own.
+# The virtual environment with PySpark, which includes Spark.
 SPARK = Path(os.environ.get("WABALAKE_SPARK", ROOT / ".venv-spark"))
 
 
@@ -24,7 +22,7 @@ def free_port():
 
 
 class Process:
-    """A program in a process group of its own, which ends with it."""
+    """A program in its own process group, so that its children can be stopped with it."""
 
     def __init__(self, name, command, log, **environment):
         self.name, self.log = name, log
@@ -35,7 +33,7 @@ class Process:
             )
 
     def wait_for(self, port, seconds=120):
-        """Until something listens there."""
+        """Waits until the port accepts connections."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert self.running.poll() is None, f"{self.name} ended:\n{self.said()[-4000:]}"
@@ -50,7 +48,7 @@ class Process:
         return self.log.read_text(errors="replace")
 
     def kill(self):
-        """At once, with all that it started, as when a machine goes down."""
+        """Kills the whole group at once, like a machine that goes down."""
         self.signal(signal.SIGKILL)
         self.running.wait()
 
@@ -60,7 +58,7 @@ class Process:
             self.running.wait(timeout=20)
         except subprocess.TimeoutExpired:
             pass
-        # What it started may outlive it.
+        # Children may outlive the parent.
         self.signal(signal.SIGKILL)
         self.running.wait()
 
@@ -72,7 +70,7 @@ class Process:
 
 
 class Sail:
-    """A cluster of two workers, which are threads of one process."""
+    """A Sail cluster: two workers, as threads of one process."""
 
     def __init__(self, folder):
         self.port = free_port()
@@ -94,9 +92,9 @@ class Sail:
 
 
 class Spark:
-    """A master, two workers of one core each, and a Connect server that wants a token.
+    """A Spark cluster: a master, two workers of one core each, and a Connect server with a token.
 
-    The server ends every stream of a reply after 5 s or 2 MB, where by default it is 2 min or 1 GB.
+    The server ends a response stream after 5 s or 2 MB (default: 2 min or 1 GB), so that tests meet reattaching.
     """
 
     TOKEN = "a-token-for-tests"
@@ -151,7 +149,7 @@ class Spark:
             "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": "4",
             "spark.sql.warehouse.dir": self.folder / "warehouse",
-            # Not UTC: what the answers depend on, the session says.
+            # Not UTC, to prove that the session sets the time zone.
             "spark.sql.session.timeZone": "America/Bogota",
             "spark.sql.ansi.enabled": "false",
             "spark.sql.timestampType": "TIMESTAMP_NTZ",

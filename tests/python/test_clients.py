@@ -1,4 +1,4 @@
-"""Do other programs read the same rows from a lake, by its Delta log alone?"""
+"""Other Delta readers find the same rows in a lake."""
 
 import json
 from zlib import crc32
@@ -17,7 +17,7 @@ CLIENTS = {
     "deltalake": lambda table: table.to_pyarrow_table(),
     "duckdb": lambda table: through_duckdb(table.to_pyarrow_dataset()),
     "polars": lambda table: polars.scan_delta(table.table_uri).collect().to_arrow(),
-    # Its own types have no whole numbers beside nulls.
+    # NumPy integers cannot hold nulls.
     "pandas": lambda table: table.to_pandas(types_mapper=pandas.ArrowDtype),
 }
 
@@ -29,7 +29,7 @@ def through_duckdb(dataset):
 
 
 def checksums(rows):
-    """For each column, the number of its values and a sum over them that no order changes."""
+    """For each column, the number of values and a checksum that does not depend on their order."""
     if isinstance(rows, pandas.DataFrame):
         columns = {name: rows[name].astype(object).where(rows[name].notna(), None) for name in rows}
     else:
@@ -45,20 +45,20 @@ def checksum(value):
     return crc32(str(value).encode())
 
 
-def test_the_demo_has_every_table(demo_lake):
+def test_demo_lake_has_the_main_tables(demo_lake):
     assert {"sessions", "deployments", "messages", "rejects"} <= set(tables(demo_lake))
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("lake", ["demo_lake", "sample_lake"])
-def test_a_client_reads_the_rows_of_every_table(client, lake, request):
+def test_client_reads_all_rows_of_every_table(client, lake, request):
     lake = request.getfixturevalue(lake)
-    told = {table["table"]: table["rows"] for table in json.loads(run("status", "--lake", lake, "-f", "json"))}
-    assert set(told) == set(tables(lake))
+    status = {table["table"]: table["rows"] for table in json.loads(run("status", "--lake", lake, "-f", "json"))}
+    assert set(status) == set(tables(lake))
     for name, table in tables(lake).items():
         files = [parquet.read_table(file, partitioning=None) for file in table.file_uris()]
         expected = checksums(pyarrow.concat_tables(files))
         found = checksums(CLIENTS[client](table))
-        found.pop("utc_day")  # stands in the paths of the files, not in them
+        found.pop("utc_day")  # the partition column is in the paths of the files only
         assert found == expected, name
-        assert {rows for rows, _ in found.values()} == {told[name]}, name
+        assert {rows for rows, _ in found.values()} == {status[name]}, name

@@ -1,6 +1,6 @@
-"""Points that are written as a response of Meta's API and loaded are the points that were written.
+"""Round trip: points written in the format of Meta's API and loaded again give the same answers.
 
-What is asked is in Meta's own words, as its document has them, over a few weeks of made-up exports.
+The expressions are written as in Meta's documentation; the lake holds a few weeks of generated exports.
 """
 
 import json
@@ -15,7 +15,7 @@ EXPRESSIONS = [
     f"analytics.{DAYS}.granularity(DAY)",
     f"analytics\n.{DAYS}\n.granularity(MONTH)\n.country_codes([\"MX\", \"CO\"])\n&access_token=x",
     f"?fields=analytics.{DAYS}.granularity(HALF_HOUR).phone_numbers([]).product_types([100])",
-    # Neither end is where a bucket ends.
+    # Neither bound is the bound of a bucket.
     "analytics.start(1746800001).end(1747000002).granularity(DAY)",
     f"conversation_analytics.{DAYS}.granularity(MONTHLY).phone_numbers([])"
     '.dimensions(["CONVERSATION_CATEGORY","CONVERSATION_TYPE","COUNTRY,PHONE"])',
@@ -32,7 +32,7 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Asia/Kathmandu"])
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_round_trip(demo_lake, expression, zone, tmp_path):
+def test_response_can_be_loaded_again(demo_lake, expression, zone, tmp_path):
     name = expression.removeprefix("?fields=").split(".")[0].strip().replace("_", "-")
     ask = ("query", name, "--fields", expression, "--waba", WABA, "--timezone", zone, "--lake")
     expected = run(*ask, demo_lake, "-f", "csv")
@@ -48,7 +48,7 @@ def test_round_trip(demo_lake, expression, zone, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["analytics", "conversation-analytics", "pricing-analytics"])
-def test_no_points(name, demo_lake):
+def test_response_without_points(name, demo_lake):
     response = json.loads(run("query", name, "--to", "1999-01-01", "--lake", demo_lake, "-f", "meta-json"))
     assert response["id"] is None
     assert "data_points" in json.dumps(response)

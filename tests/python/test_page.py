@@ -1,6 +1,6 @@
-"""The page in a browser: nothing hostile runs, nothing is asked of a network, everybody can read it.
+"""The report page in a browser: no injected script runs, no network request is sent, everyone can read it.
 
-WABALAKE_SHOTS=FOLDER keeps a picture of each look at it.
+WABALAKE_SHOTS=FOLDER keeps a screenshot of each look.
 """
 
 import base64
@@ -39,7 +39,7 @@ def quoted(text):
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
-    """The made-up exports of the repository, and one whose every text is hostile."""
+    """A lake of `data/exports` and of exports whose texts are HTML and JavaScript injections."""
     folder = tmp_path_factory.mktemp("page")
     sessions = ["session_id,session_started_timestamp,session_finished_timestamp,session_type,session_status,"
                 "conversation_id,conversation_version,user_country_code,user_cellphone,first_message_timestamp,"
@@ -89,7 +89,7 @@ def pages(lake, tmp_path_factory):
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_look_is_calm_and_readable(look, browser, pages):
+def test_every_look_fits_the_screen_and_has_contrast(look, browser, pages):
     for page in pages:
         shown(browser, page, look)
         assert browser.complaints() == []
@@ -103,7 +103,7 @@ def test_every_look_is_calm_and_readable(look, browser, pages):
         assert small == [] or look == "print"
 
 
-# Texts whose colour is not apart enough from what they stand on (WCAG AA: 4.5, large 3).
+# Texts with too little contrast to their background (WCAG AA: 4.5, large text 3).
 CONTRAST = """
 const channels = (colour) => {
   const canvas = document.createElement("canvas").getContext("2d");
@@ -136,7 +136,7 @@ return [...document.querySelectorAll("body *")].filter((e) =>
 """
 
 
-def test_hostile_texts_are_shown_and_do_nothing(browser, pages):
+def test_injected_markup_is_shown_as_text(browser, pages):
     for page in pages:
         shown(browser, page, "light")
         browser.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
@@ -148,13 +148,13 @@ def test_hostile_texts_are_shown_and_do_nothing(browser, pages):
         handlers = browser.run("""return [...document.querySelectorAll("*")].flatMap((e) =>
             [...e.attributes].map((a) => a.name + "=" + a.value)).filter((a) => /^on|^href=(?!#)|^src=/.test(a))""")
         assert handlers == []
-        assert browser.complaints() == [], "the page's policy had to stop something"
+        assert browser.complaints() == [], "the content security policy blocked something"
         text = browser.run("return document.body.textContent")
         for hostile in HOSTILE if page.stem == "page" else HOSTILE[:1]:
             assert hostile in text, f"{page.name} does not show {hostile}"
 
 
-def test_nothing_is_asked_of_a_network(browser, pages):
+def test_page_sends_no_network_request(browser, pages):
     for page in pages:
         shown(browser, page, "light")
         assert browser.run("return performance.getEntriesByType('resource').map((e) => e.name)") == []
@@ -162,7 +162,7 @@ def test_nothing_is_asked_of_a_network(browser, pages):
         assert not re.search(r"(?i)https?://|@import|url\(", re.sub(r"&#39;.*?&#39;", "", text))
 
 
-def test_the_page_runs_its_own_script_alone(pages):
+def test_policy_allows_only_the_script_of_the_page(pages):
     for page in pages:
         text = page.read_text()
         script = text[text.rindex("<script>") + len("<script>"):text.rindex("</script>")]
@@ -170,7 +170,7 @@ def test_the_page_runs_its_own_script_alone(pages):
         assert f"script-src 'sha256-{digest}'" in text, f"src/report/page.js.sha256 should be {digest}"
 
 
-def test_what_is_under_the_pointer_is_said(browser, pages):
+def test_pointer_shows_a_tooltip(browser, pages):
     shown(browser, pages[0], "light")
     said = browser.run("""
         const mark = document.querySelector("#sessions .hit:nth-of-type(3)");
@@ -181,7 +181,7 @@ def test_what_is_under_the_pointer_is_said(browser, pages):
     assert said[0] is False and said[1] == said[2] and re.match(r"\w{3} \d+ \w{3} · [\d–]", said[1]), said
 
 
-def test_tables_are_sorted_and_what_has_no_value_stays_last(browser, pages):
+def test_tables_sort_with_missing_values_last(browser, pages):
     shown(browser, pages[0], "light")
     sort = """
         const [section, title] = arguments;
@@ -198,7 +198,7 @@ def test_tables_are_sorted_and_what_has_no_value_stays_last(browser, pages):
         assert values == [value for value in values if value] + [""] * values.count("")
 
 
-def test_everything_has_a_name(browser, pages):
+def test_elements_have_accessible_names(browser, pages):
     for page in pages:
         shown(browser, page, "light")
         nameless = browser.run("""return [
@@ -214,7 +214,7 @@ def test_everything_has_a_name(browser, pages):
         assert browser.run("return document.documentElement.lang") == "en"
 
 
-def test_people_are_filtered(browser, pages):
+def test_filter_hides_people(browser, pages):
     page = pages[1]
     shown(browser, page, "light")
     if browser.run("return !document.querySelector('#people')"):
@@ -229,7 +229,7 @@ def test_people_are_filtered(browser, pages):
     assert counted[0] == f"{counted[1]} of {counted[2]}" and counted[1] > 0
 
 
-def test_nobody_is_named_unless_people_are_asked_for(lake, tmp_path):
+def test_page_without_people_holds_no_phone(lake, tmp_path):
     pages = [write(lake, tmp_path / "page.html"), write(lake, tmp_path / "flow.html", "--conversation-id", HOSTILE[1])]
     phones = re.compile(r"(?<!\d)(57|52|54|55|1|51|56|34)?\d{10}(?!\d)")
     for page in pages:
@@ -238,7 +238,7 @@ def test_nobody_is_named_unless_people_are_asked_for(lake, tmp_path):
         assert not phones.findall(ids.sub("", body))
 
 
-def test_it_prints(browser, pages):
+def test_page_prints_without_navigation(browser, pages):
     for page in pages:
         shown(browser, page, "print")
         assert browser.run("return getComputedStyle(document.querySelector('nav')).display") == "none"
@@ -248,7 +248,7 @@ def test_it_prints(browser, pages):
             (Path(folder) / f"{page.stem}.pdf").write_bytes(pdf)
 
 
-def test_a_year_is_small_and_quick(browser, tmp_path):
+def test_page_of_a_year_is_small_and_quick(browser, tmp_path):
     run("sample", "--lake", tmp_path / "lake", "--days", 365, "--sessions-per-day", 20, "--start", "2024-06-01")
     started = time.monotonic()
     page = write(tmp_path / "lake", tmp_path / "year.html", "--from", "2024-06-01", "--to", "2025-05-31")
@@ -260,7 +260,7 @@ def test_a_year_is_small_and_quick(browser, tmp_path):
     assert browser.complaints() == []
 
 
-def test_an_empty_lake_has_a_page(browser, tmp_path):
+def test_empty_lake_has_a_page(browser, tmp_path):
     (tmp_path / "lake").mkdir()
     page = write(tmp_path / "lake", tmp_path / "empty.html")
     for look in ("light", "phone"):

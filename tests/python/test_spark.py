@@ -1,7 +1,7 @@
-"""Does a query answer on Apache Spark as it does here, whatever happens on the way?
+"""Every query answers on Apache Spark as on the local engine, despite failures on the way.
 
-Spark runs as a master, two workers and a Connect server that wants a token and ends the streams of
-a reply early. Tests are in an order: the last ones stop parts of it.
+Spark runs as a master, two workers and a Connect server that needs a token and ends response streams
+early. The order of the tests matters: the last ones stop parts of the cluster.
 """
 
 import csv
@@ -37,32 +37,32 @@ def spark(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ask(spark, tmp_path_factory):
-    """Asks a question here and there, and gives the answer if both agree."""
+    """Compares a query on Spark and here, and returns the answer."""
     folder = tmp_path_factory.mktemp("answers")
     return lambda *arguments: compare(spark.remote, folder, *arguments, token=TOKEN)
 
 
 @pytest.mark.parametrize("question", list(questions(split=False)), ids=" ".join)
-def test_a_question(question, ask, odd_lake):
+def test_query(question, ask, odd_lake):
     ask(*question, "--lake", odd_lake)
 
 
 @pytest.mark.parametrize("query", catalog(), ids=lambda query: query["name"])
-def test_a_query_of_another_lake(query, ask, sample_lake, tmp_path):
+def test_query_of_other_lakes(query, ask, sample_lake, tmp_path):
     asked = (query["name"], *needs(query))
     ask(*asked, *days(query), "--lake", sample_lake, "--limit", 5)
     (tmp_path / "empty").mkdir()
     ask(*asked, "--lake", tmp_path / "empty")
 
 
-def test_a_lake_with_an_odd_name(ask, demo_lake, tmp_path):
+def test_lake_with_special_characters_in_its_name(ask, demo_lake, tmp_path):
     shutil.copytree(demo_lake, tmp_path / "a lake, 100% ñandú #1")
     ask("drop-off", "--lake", tmp_path / "a lake, 100% ñandú #1")
 
 
-def test_the_twins_as_they_are_printed(spark, odd_lake, tmp_path):
-    """What `wabalake queries NAME --sql` prints can be pasted."""
-    # In clear, its own client shows a token to this one name only.
+def test_printed_twins_run_as_they_are(spark, odd_lake, tmp_path):
+    """The output of `wabalake queries NAME --sql` can be pasted into Spark."""
+    # Without TLS, PySpark sends a token to `localhost` only.
     url = f"sc://localhost:{spark.port}/;token={TOKEN}"
     session = SparkSession.builder.remote(url).getOrCreate()
     session.conf.set("spark.sql.session.timeZone", "UTC")
@@ -81,15 +81,15 @@ def test_the_twins_as_they_are_printed(spark, odd_lake, tmp_path):
 
 
 SESSIONS = 60_000
-# An answer of some 10 MB: every session ends at a node of its own.
+# An answer of about 10 MB: every session ends at another node.
 LARGE = ("drop-off",)
-# Seconds of work: every visit against every day.
+# Seconds of computation: every visit is compared with every day.
 LONG = ("return-rate", "--cohort", "day", "--mode", "on-or-after", "--days", ",".join(map(str, range(1, 201))))
 
 
 @pytest.fixture(scope="module")
 def big_lake(tmp_path_factory):
-    """So many sessions that one answer outgrows a stream of a reply, and another outlasts it."""
+    """So many sessions that one answer exceeds the size of a response stream, and another its duration."""
     folder = tmp_path_factory.mktemp("big")
     first = datetime(2025, 1, 1, tzinfo=timezone.utc)
     with (folder / "sessions.csv").open("w", newline="") as file:
@@ -108,32 +108,32 @@ def big_lake(tmp_path_factory):
     return folder / "lake"
 
 
-# What the server says when it ends a stream before the reply is complete.
+# Log line of the server when it ends a stream before the response is complete.
 CUT = "Deadline reached, shutting down stream"
-# And when it is asked for something.
+# Log line of the server when it gets a request.
 OPERATION = "INFO SparkConnectExecutionManager: ExecuteHolder ExecuteKey("
 
 
-def test_an_answer_that_outgrows_a_stream(spark, ask, big_lake):
+def test_answer_larger_than_a_stream(spark, ask, big_lake):
     before = spark.connect.said().count(CUT)
     assert len(ask(*LARGE, "--lake", big_lake)) == SESSIONS
     assert spark.connect.said().count(CUT) >= before + 3
 
 
-def test_an_answer_that_outlasts_a_stream(spark, ask, big_lake):
+def test_answer_slower_than_a_stream(spark, ask, big_lake):
     before = spark.connect.said().count(CUT)
     assert len(ask(*LONG, "--lake", big_lake)) > 1000
     assert spark.connect.said().count(CUT) > before
 
 
-def test_a_file_that_is_gone(spark, demo_lake, tmp_path):
+def test_missing_data_file(spark, demo_lake, tmp_path):
     shutil.copytree(demo_lake, tmp_path / "lake")
     Path(a_file_of(tmp_path / "lake", "sessions")).unlink()
     code, said = refusal(spark.remote, "drop-off", "--lake", tmp_path / "lake", token=TOKEN)
     assert code == 1 and "does not find a file of the lake" in said and "--map-path" in said
 
 
-def test_a_file_that_is_none(spark, demo_lake, tmp_path):
+def test_damaged_data_file(spark, demo_lake, tmp_path):
     shutil.copytree(demo_lake, tmp_path / "lake")
     Path(a_file_of(tmp_path / "lake", "sessions")).write_bytes(b"PAR1 573005550101 PAR1")
     code, said = refusal(spark.remote, "drop-off", "--lake", tmp_path / "lake", token=TOKEN)
@@ -147,14 +147,14 @@ def test_tokens(spark, demo_lake):
     code, said = refusal(spark.remote, *asked)
     assert code == 1 and "wants a token" in said and "WABALAKE_TOKEN" in said
     assert there(f"{spark.remote}/;token={TOKEN}", *asked, token="another").returncode == 0
-    # An address set aside for documents: nothing is sent there, and nothing waited for.
+    # An address reserved for documentation: the token is refused before anything is sent.
     started = time.monotonic()
     code, said = refusal("sc://192.0.2.1:15002", *asked, token=TOKEN)
     assert code == 2 and "use_ssl=true" in said and TOKEN not in said
     assert time.monotonic() - started < 5
 
 
-def test_nobody_listens(spark, demo_lake):
+def test_no_server_at_the_address(spark, demo_lake):
     for remote in (f"sc://{servers.HERE}:{servers.free_port()}", f"{spark.remote}/;use_ssl=true"):
         started = time.monotonic()
         code, said = refusal(remote, "drop-off", "--lake", demo_lake, token=TOKEN)
@@ -163,23 +163,23 @@ def test_nobody_listens(spark, demo_lake):
 
 
 def begin(spark, *arguments):
-    """Asks, and comes back while the cluster is at work on it."""
+    """Starts a query and returns while the cluster computes it."""
     operations = spark.connect.said().count(OPERATION)
     asking = subprocess.Popen(
         command("query", *arguments, "--engine", "spark", "--remote", spark.remote),
         env=ENVIRONMENT | {"WABALAKE_TOKEN": TOKEN}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
-    # Before it come a probe, a view and a count.
+    # A probe, a view and a count come first.
     until = time.monotonic() + 60
     while spark.connect.said().count(OPERATION) < operations + 4:
         assert asking.poll() is None and time.monotonic() < until, asking.communicate()
         time.sleep(0.05)
     time.sleep(2)
-    assert asking.poll() is None, "the query was over too soon to be disturbed"
+    assert asking.poll() is None, "the query ended too early for this test"
     return asking
 
 
-def test_ctrl_c(spark, big_lake):
+def test_ctrl_c_cancels_the_query(spark, big_lake):
     asking = begin(spark, *LONG, "--lake", big_lake)
     asking.send_signal(signal.SIGINT)
     said, errors = asking.communicate(timeout=20)
@@ -188,20 +188,20 @@ def test_ctrl_c(spark, big_lake):
     assert "cancel" in spark.connect.said().lower()
 
 
-def test_a_worker_that_is_lost(spark, big_lake, tmp_path):
-    """Half of the cluster goes down in mid-query; the other half does the work."""
+def test_lost_worker(spark, big_lake, tmp_path):
+    """One worker dies during the query; the other completes it."""
     here = answer_here(tmp_path, *LONG, "--lake", big_lake)
     path = tmp_path / "there.parquet"
     asking = begin(spark, *LONG, "--lake", big_lake, "-o", path)
     spark.workers[0].kill()
-    assert asking.poll() is None, "the query was over before the worker was"
+    assert asking.poll() is None, "the query ended before the worker died"
     _, errors = asking.communicate(timeout=240)
     assert (asking.returncode, errors) == (0, "")
     assert difference(here, parquet.read_table(path), lambda _: 1e-9) is None
     assert "LOST" in spark.connect.said() or "lost" in spark.connect.said()
 
 
-def test_a_server_that_is_lost(spark, big_lake):
+def test_lost_server(spark, big_lake):
     asking = begin(spark, *LONG, "--lake", big_lake)
     spark.connect.kill()
     _, errors = asking.communicate(timeout=120)

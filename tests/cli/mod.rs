@@ -1,0 +1,14 @@
+//! Commands as they are typed, and all that they print.
+
+mod catalog;
+mod coverage;
+mod data_quality;
+mod lake;
+mod load;
+mod money;
+mod nightly;
+mod page;
+mod query;
+mod sql;
+mod sql_limits;
+mod terminals;

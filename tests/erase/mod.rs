@@ -1,0 +1,477 @@
+//! `erase`: no byte of the lake holds the person, and nobody else's row changes.
+
+mod foreign_files;
+mod keep_out;
+mod properties;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use polars::prelude::*;
+use wabalake::error::Fault;
+use wabalake::lake::erase::{Erased, Options};
+use wabalake::lake::{Lake, check, layout, layouts};
+use wabalake::load::{self, load};
+use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
+use wabalake_data::{TABLES, Table};
+
+use crate::support::{Bench, Desk, Said, copy, files_below, stored};
+
+/// The number that is erased, as most exports write it; it is made up.
+const PHONE: &str = "573005550101";
+const NATIONAL: &str = "3005550101";
+
+/// Exports: a header, then rows; those of the person begin with `!`. In rows of others, braces hold
+/// the person's number.
+const EXPORTS: [(&str, &str); 8] = [
+    (
+        "sessions_573005550101.csv",
+        "session_id,parent_session_id,session_started_timestamp,session_finished_timestamp,conversation_id,\
+         user_country_code,user_cellphone,line_whatsapp_number,first_message\n\
+         !p1,,2025-06-01 10:00:00,,573005550101,57,3005550101,573009999999,hello\n\
+         !p2,p1,2025-06-02 10:00:00,,11,,+57 300 555-0101,573009999999,\n\
+         a1,,2025-06-01 11:00:00,,11,57,3005550102,573009999999,ask {+57 (300) 555-0101} or {300 555 0101}\n\
+         a2,,2025-06-02 11:00:00,,11,57,3005550103,573009999999,91573005550101 is another number\n\
+         !p3,,2025-06-03 11:00:00,,11,,,573009999999,whose it is says a conversion\n\
+         a3,,2025-06-03 11:00:00,,11,,,573009999999,nobody knows\n",
+    ),
+    (
+        "deployments.csv",
+        "conversation_id,user_country_code,user_cellphone,deployment_timestamp,delivery_status,session_id\n\
+         !11,57,3005550101,2025-06-01 09:00:00,Delivered,p1\n\
+         11,57,3005550102,2025-06-01 09:00:00,Delivered,a1\n\
+         11,57,3005550103,2025-06-01 09:00:00,Delivered,p2\n",
+    ),
+    (
+        "messages.csv",
+        "whatsapp_id,from,to,message_direction,created_at,message,ref\n\
+         !wamid.HBgMNTczMDA1NTUwMTAxFQIAERgSRTM=,573005550101,573009999999,true,2025-06-01 10:00:00,hi,\n\
+         !w2,573009999999,573005550101,false,2025-06-01 10:01:00,hello,\n\
+         w3,573005550102,573009999999,true,2025-06-01 10:02:00,hi,order-{573005550101}-7\n\
+         w4,573005550102,573009999999,true,2025-06-01 10:03:00,hi,{NTczMDA1NTUwMTAx}\n",
+    ),
+    (
+        "closures.jsonl",
+        "!{\"event_id\":\"c1\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"p1\",\"closed_at\":\"2025-06-01T10:30:00Z\"},\"user\":{\"country_code\":\"+57\",\"cellphone\":\"3005550101\"}}\n\
+         !{\"event_id\":\"c2\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"p2\",\"closed_at\":\"2025-06-02T10:30:00Z\"}}\n\
+         {\"event_id\":\"c3\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a1\",\"closed_at\":\"2025-06-01T11:30:00Z\"},\"user\":{\"country_code\":\"+57\",\"cellphone\":\"3005550102\"}}\n\
+         {\"event_id\":\"c4\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a3\",\"closed_at\":\"2025-06-03T11:30:00Z\"}}\n",
+    ),
+    (
+        "conversions.csv",
+        "conversion_id,event,converted_at,session_id,phone,value,currency\n\
+         !v1,purchase,2025-06-03T10:00:00Z,,573005550101,10,USD\n\
+         !v2,purchase,2025-06-03T10:00:00Z,p2,,10,USD\n\
+         !v3,purchase,2025-06-03T12:00:00Z,p3,573005550101,10,USD\n\
+         v4,purchase,2025-06-03T10:00:00Z,a1,573005550102,10,USD\n",
+    ),
+    ("audience_tags.csv", "phone,tag,since\n!573005550101,vip,\n573005550102,vip,2025-05-01\n"),
+    (
+        "variables.csv",
+        "session_id,phone,conversation_id,name,value,at\n\
+         !p1,,11,city,Cali,2025-06-01T10:05:00Z\n\
+         !,573005550101,11,city,Cali,2025-06-02T10:05:00Z\n\
+         a1,,11,friend,{573005550101},2025-06-01T11:05:00Z\n",
+    ),
+    (
+        "broken.csv",
+        "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message\n\
+         !x1,yesterday,57,3005550101,hi\n\
+         x2,yesterday,57,3005550104,call {573005550101}\n\
+         x3,yesterday,57,3005550105,hi\n\
+         !p2,yesterday,,,of a session of theirs\n",
+    ),
+];
+
+/// An export with the person, or as if the person had never been.
+fn text(export: &str, with: bool) -> String {
+    let mut text = String::new();
+    for line in export.lines() {
+        match line.strip_prefix('!') {
+            Some(line) if with => text += line,
+            Some(_) => continue,
+            None if line.starts_with('{') => text += line,
+            None => {
+                let mut parts = line.split(['{', '}']);
+                text += parts.next().unwrap_or_default();
+                while let (Some(number), rest) = (parts.next(), parts.next().unwrap_or_default()) {
+                    text += if with { number } else { "[erased]" };
+                    text += rest;
+                }
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Loads all exports into a lake.
+fn lake_of(bench: &Bench, name: &str, with: bool) -> Lake {
+    let lake = bench.lake_at(name);
+    for (file, export) in EXPORTS {
+        let path = bench.file(file, text(export, with));
+        let loaded = load(&lake, &[path], &load::Options::default());
+        if file == "broken.csv" {
+            assert!(loaded.unwrap_err().to_string().ends_with("valid: nothing was loaded"));
+        } else {
+            loaded.unwrap();
+        }
+    }
+    lake
+}
+
+fn erase(lake: &Lake) -> Erased {
+    lake.erase("+57 300 555 0101", Options::default()).unwrap()
+}
+
+/// The texts of a column.
+fn texts(lake: &Lake, table: &'static Table, column: &str) -> Vec<String> {
+    let found = lake.snapshot(table).unwrap().scan().unwrap();
+    let found = found.select([col(column)]).collect().unwrap();
+    found.column(column).unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect()
+}
+
+/// Files of a lake that hold the person: in their path, their bytes or, if Parquet, the bytes of an
+/// uncompressed page or a decoded text.
+fn holding(root: &Path) -> Vec<PathBuf> {
+    // Message ids hold the number in Base64.
+    let wanted = [PHONE, NATIONAL, "300 555", "NTczMDA1NTUwMTAx"];
+    let has = |bytes: &[u8]| {
+        wanted.iter().any(|wanted| {
+            let mut found = bytes.windows(wanted.len()).enumerate();
+            // Part of a longer number is another number.
+            found.any(|(at, window)| {
+                window == wanted.as_bytes()
+                    && !bytes[..at].ends_with(b"91")
+                    && !bytes[..at].ends_with(b"9157")
+            })
+        })
+    };
+    let holds = |path: &PathBuf| {
+        if has(path.strip_prefix(root).unwrap().to_str().unwrap().as_bytes())
+            || has(&fs::read(path).unwrap())
+        {
+            return true;
+        }
+        let packed = path.extension().is_some_and(|end| end == "parquet");
+        packed && unpacked(path).iter().any(|bytes| has(bytes))
+    };
+    let mut files = files_below(root);
+    files.retain(holds);
+    files
+}
+
+/// The uncompressed pages of a Parquet file, then its texts.
+fn unpacked(path: &Path) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let Ok(reader) = SerializedFileReader::new(File::open(path).unwrap()) else { return found };
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group).unwrap();
+        for column in 0..group.num_columns() {
+            let mut pages = group.get_column_page_reader(column).unwrap();
+            while let Some(page) = pages.get_next_page().unwrap() {
+                found.push(page.buffer().to_vec());
+            }
+        }
+    }
+    if path.components().all(|part| part.as_os_str() != "_delta_log") {
+        let rows = ParquetReader::new(File::open(path).unwrap()).finish().unwrap();
+        for column in rows.columns().iter().filter(|column| column.dtype() == &DataType::String) {
+            found.extend(
+                column.str().unwrap().iter().flatten().map(|text| text.as_bytes().to_vec()),
+            );
+        }
+    }
+    found
+}
+
+/// The folders of a lake that the files are in.
+fn places(root: &Path, files: &[PathBuf]) -> Vec<String> {
+    let place = |file: &PathBuf| {
+        let parts: Vec<_> = file.strip_prefix(root).unwrap().iter().collect();
+        parts[parts.len().min(2) - 1].to_string_lossy().into_owned()
+    };
+    let mut places: Vec<String> = files.iter().map(place).collect();
+    places.sort();
+    places.dedup();
+    places
+}
+
+/// Writes leftovers of killed commands that hold the person.
+fn leave_garbage(root: &Path) {
+    let garbage = "utc_day=2025-06-01/5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet";
+    fs::write(root.join("tables/sessions").join(garbage), "PAR1 573005550101").unwrap();
+    fs::create_dir_all(root.join(".wabalake/scratch/load-1")).unwrap();
+    fs::write(root.join(".wabalake/scratch/load-1/1.ipc"), "3005550101").unwrap();
+    fs::write(
+        root.join(
+            "tables/sessions/_delta_log/_commit_5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.json.tmp",
+        ),
+        PHONE,
+    )
+    .unwrap();
+    let mart = root.join("marts/users/mart_day=2025-06-01");
+    fs::create_dir_all(&mart).unwrap();
+    fs::write(mart.join("5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet"), PHONE).unwrap();
+}
+
+#[test]
+fn erased_person_is_in_no_byte_of_the_lake() {
+    let bench = Bench::new();
+    let lake = lake_of(&bench, "lake", true);
+    let root = lake.root().to_owned();
+    // A row that named another person later; a load that was undone; files that were compacted.
+    let once =
+        "session_id,session_started_timestamp,session_status,user_country_code,user_cellphone\n";
+    bench.load("1.csv", format!("{once}b1,2025-06-05 10:00:00,BOT,57,3005550101\n"));
+    bench.load("2.csv", format!("{once}b1,2025-06-05 10:00:00,AGENTS,57,3005550109\n"));
+    bench.load("3.csv", format!("{once}b2,2025-06-06 10:00:00,BOT,57,3005550101\n"));
+    lake.undo().unwrap();
+    for number in 0..20 {
+        let other = format!("{once}o{number},2025-06-07 10:{number:02}:00,BOT,57,3005550110\n");
+        bench.load("other.csv", &other);
+    }
+    lake.compact().unwrap();
+    leave_garbage(&root);
+
+    let held = holding(&root);
+    let mut everywhere: Vec<&str> =
+        EXPORTS[..7].iter().map(|(file, _)| file.split('.').next().unwrap()).collect();
+    everywhere[0] = "sessions";
+    everywhere.extend(["rejects", "scratch", "users"]);
+    everywhere.sort_unstable();
+    assert_eq!(places(&root, &held), everywhere, "the search finds the person in every place");
+    let checkpoint = |file: &&PathBuf| file.to_string_lossy().ends_with(".checkpoint.parquet");
+    assert!(held.iter().any(|file| checkpoint(&file)), "a checkpoint has bounds with the number");
+
+    let tried = lake.erase(PHONE, Options { dry_run: true, ..Options::default() }).unwrap();
+    assert_eq!(holding(&root), held, "a dry run changes nothing");
+    let erased = erase(&lake);
+    assert_eq!(holding(&root), Vec::<PathBuf>::new());
+    assert!(erased.marts && erased.left.is_empty());
+    let checked = lake.check(check::Options { deep: true, progress: None }).unwrap();
+    assert!(
+        checked.findings.is_empty(),
+        "hashes of rewritten files are stored: {:?}",
+        checked.findings
+    );
+    let told = |erased: &Erased| -> Vec<_> {
+        erased.tables.iter().map(|table| (table.table, table.rows, table.redacted)).collect()
+    };
+    assert_eq!(told(&tried), told(&erased));
+    assert_eq!(
+        told(&erased),
+        [
+            ("sessions", 3, 1),
+            ("deployments", 1, 1),
+            ("messages", 2, 2),
+            ("closures", 2, 0),
+            ("conversions", 3, 0),
+            ("audience_tags", 1, 0),
+            ("variables", 2, 1),
+            ("rejects", 2, 1),
+        ]
+    );
+
+    assert_eq!((tried.people, erased.people, erased.named), (1, 1, 0));
+
+    // Rows of others are unchanged, and file ids are kept.
+    let never = lake_of(&bench, "never", false);
+    let own = [sessions::NAME, deployments::NAME];
+    for table in TABLES.iter().filter(|table| !own.contains(&table.name)) {
+        assert_eq!(stored(&lake, table), stored(&never, table), "{}", table.name);
+    }
+    // Another person's deployment named a session of theirs: its id is replaced.
+    let stand_in = texts(&lake, &deployments::TABLE, "session_id");
+    let stand_in = stand_in.iter().find(|id| id.len() == 36).unwrap();
+    let sends = stored(&lake, &deployments::TABLE).join("\n");
+    let as_before = stored(&never, &deployments::TABLE).join("\n");
+    let plain = |sends: &str, id: &str| {
+        let key = wabalake_data::tables::text_key(id).to_string();
+        sends.replace(id, "…").replace(&key, "…")
+    };
+    assert_eq!(plain(&sends, stand_in), plain(&as_before, "p2"));
+    let of_others = stored(&lake, &sessions::TABLE);
+    for row in stored(&never, &sessions::TABLE) {
+        assert!(of_others.contains(&row), "{row}");
+    }
+    assert_eq!(of_others.len(), 3 + 1 + 20);
+    let again = bench.load("renamed.csv", text(EXPORTS[0].1, true));
+    assert!(again.files[0].already_loaded, "a loaded file brings nobody back");
+
+    // Erasing again changes nothing and commits no version.
+    let versions = |lake: &Lake| -> Vec<_> {
+        layouts().map(|layout| lake.snapshot(layout).unwrap().version).collect()
+    };
+    let before = versions(&lake);
+    assert!(erase(&lake).is_nothing());
+    assert_eq!(versions(&Lake::open(&root).unwrap()), before);
+    let operations = lake.history(&variables::TABLE).unwrap();
+    assert_eq!(operations[0].operation, "erase");
+    // Later loads can still be undone, down to the first that the erasure rewrote.
+    lake.undo().unwrap();
+    let refused = loop {
+        if let Err(refused) = lake.undo() {
+            break refused.lines();
+        }
+    };
+    assert!(refused.contains("is deleted") || refused.contains("(erase) rewrote"), "{refused}");
+    assert_eq!(holding(&root), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn killed_erasure_is_completed_by_the_next() {
+    let bench = Bench::new();
+    let whole = lake_of(&bench, "whole", true);
+    copy(whole.root(), &bench.path("half"));
+    erase(&whole);
+    // Killed after the rows that tell the owners of sessions were erased.
+    for table in ["sessions", "deployments", "conversions"] {
+        let half = bench.path("half").join("tables").join(table);
+        fs::remove_dir_all(&half).unwrap();
+        copy(&bench.path("whole").join("tables").join(table), &half);
+    }
+    let half = Lake::open(bench.path("half")).unwrap();
+    fs::write(half.root().join(".wabalake/erasing"), r#"["p1","p2","p3"]"#).unwrap();
+    erase(&half);
+    for table in [&closures::TABLE, &variables::TABLE] {
+        assert_eq!(stored(&half, table), stored(&whole, table), "{}", table.name);
+    }
+    assert!(!half.root().join(".wabalake/erasing").exists());
+    assert_eq!(holding(half.root()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn business_line_is_erased_only_with_lines_too() {
+    let bench = Bench::new();
+    let lake = lake_of(&bench, "lake", true);
+    let before = stored(&lake, &sessions::TABLE);
+    let error = lake.erase("573009999999", Options::default()).unwrap_err();
+    assert!(error.lines().contains("--lines-too"), "{}", error.lines());
+    assert!(!error.lines().contains("3009999999"), "{}", error.lines());
+    assert_eq!(stored(&lake, &sessions::TABLE), before);
+    let lines_too = Options { lines_too: true, ..Options::default() };
+    lake.erase("573009999999", lines_too).unwrap();
+    assert_eq!(stored(&lake, &sessions::TABLE), Vec::<String>::new());
+}
+
+#[test]
+fn exactly_erases_the_exact_number_only() {
+    let bench = Bench::new();
+    let lines = "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message\n\
+                 a1,2025-06-01 10:00:00,57,12,ask 5712\n\
+                 a2,2025-06-01 10:00:00,,57,\n\
+                 a3,2025-06-01 10:00:00,57,,\n\
+                 a4,2025-06-01 10:00:00,57,3005550101,ask 5712\n\
+                 a5,2025-06-01 10:00:00,57,13,\n";
+    bench.load("sessions.csv", lines);
+    let lake = Lake::open(bench.path("lake")).unwrap();
+    let exactly = Options { exactly: true, ..Options::default() };
+    for (phone, left) in [("5712", vec!["a2", "a3", "a4", "a5"]), ("57", vec!["a3", "a4", "a5"])] {
+        let erased = lake.erase(phone, exactly).unwrap();
+        assert_eq!((erased.rows(), erased.people, erased.redacted()), (1, 1, 0));
+        let mut ids = texts(&lake, &sessions::TABLE, "session_id");
+        ids.sort();
+        assert_eq!(ids, left, "{phone}");
+        assert_eq!(lake.erase(phone, exactly).unwrap_err().exit_code(), 2, "nobody has it");
+    }
+    assert_eq!(texts(&lake, &sessions::TABLE, "first_message"), ["ask 5712"]);
+}
+
+/// Two people's deployments name one session: the rewritten file is not taken for an old one.
+#[test]
+fn deployment_of_another_person_in_the_same_session_stays() {
+    let bench = Bench::new();
+    let header = "conversation_id,user_country_code,user_cellphone,deployment_timestamp,\
+                  delivery_status,session_id\n";
+    for (file, cell) in [("1.csv", NATIONAL), ("2.csv", "3005550102")] {
+        let send = format!("{header}11,57,{cell},2025-05-31 00:30:00,Sent,s0\n");
+        bench.load(file, &send);
+    }
+    let lake = Lake::open(bench.path("lake")).unwrap();
+    erase(&lake);
+    assert_eq!(texts(&lake, &deployments::TABLE, "user_phone"), ["573005550102"]);
+    let checked = lake.check(check::Options { deep: true, progress: None }).unwrap();
+    assert!(checked.findings.is_empty(), "{:?}", checked.findings);
+}
+
+#[test]
+fn redirected_session_keeps_a_replacement_parent_id() {
+    let bench = Bench::new();
+    let header = "session_id,parent_session_id,session_started_timestamp,conversation_id,user_country_code,user_cellphone\n";
+    let lines = "p1,,2025-06-01 10:00:00,11,57,3005550101\n\
+                 a1,p1,2025-06-01 11:00:00,12,57,3005550102\n\
+                 a2,a1,2025-06-01 12:00:00,13,57,3005550102\n\
+                 b1,p1,2025-06-02 11:00:00,12,57,3005550103\n";
+    bench.load("sessions.csv", format!("{header}{lines}"));
+    let conversions = "conversion_id,converted_at,session_id,phone\n\
+                       v1,2025-06-03 10:00:00,p1,573005550102\n";
+    bench.load("conversions.csv", conversions);
+    let broken = format!("{header}x1,p1,yesterday,12,57,3005550104\n");
+    bench.load_rejected(bench.file("broken.csv", &broken));
+    let lake = Lake::open(bench.path("lake")).unwrap();
+    erase(&lake);
+    let mut parents = texts(&lake, &sessions::TABLE, "parent_session_id");
+    parents.retain(|parent| parent != "a1");
+    assert_eq!(parents.len(), 2);
+    assert!(parents[0].len() == 36 && parents[0] == parents[1], "{parents:?}");
+    assert_eq!(texts(&lake, &conversions::TABLE, "session_id"), parents[..1]);
+    let rejects = lake.snapshot(layout("rejects").unwrap()).unwrap().scan().unwrap();
+    let raw = rejects.select([col("raw")]).collect().unwrap();
+    let raw = raw.column("raw").unwrap().str().unwrap().get(0).unwrap().to_owned();
+    assert_eq!(raw, format!("x1,{},yesterday,12,57,3005550104", parents[0]));
+    let keys = lake.snapshot(&conversions::TABLE).unwrap().scan().unwrap();
+    let keys = keys.select([col("session_key")]).collect().unwrap();
+    let key = keys.column("session_key").unwrap().i64().unwrap().get(0);
+    assert_eq!(key, Some(wabalake_data::tables::text_key(&parents[0])));
+}
+
+#[test]
+fn invalid_phone_number_is_refused() {
+    let bench = Bench::new();
+    let lake = lake_of(&bench, "lake", true);
+    for word in ["", "x", "57a", "57", "5712", "3005550101", "1", "10125550101", "212555010100000"]
+    {
+        let error = lake.erase(word, Options::default()).unwrap_err();
+        assert!(error.fault() == Fault::Usage, "{word}");
+        assert!(word.len() < 4 || !error.lines().contains(word), "{}", error.lines());
+    }
+    assert!(lake.erase("12025550143", Options::default()).unwrap().is_nothing());
+}
+
+#[test]
+fn erase_shows_what_goes_and_needs_yes() {
+    let desk = Desk::loaded();
+    let erase = "erase --lake lake --phone 573000000001";
+    let sessions = || {
+        let mut count = desk.command("sql --lake lake");
+        Said::of(count.arg("SELECT count(*) AS n FROM sessions").output().unwrap()).out
+    };
+    let (refused, code) = desk.failure(erase);
+    assert!(code == 2 && refused.contains("`--yes`"), "{refused}");
+    let tried = desk.run(&format!("{erase} --dry-run"));
+    assert_eq!(
+        (tried.err.as_str(), tried.code),
+        ("to be erased: 2 rows of 1 person (2 in sessions); 2 data files\n", 0)
+    );
+    let refused = desk.run("erase --lake lake --yes --phone 57");
+    assert!(refused.code == 2 && refused.err.contains("--exactly"), "{}", refused.err);
+    assert_eq!(sessions(), "n\n3\n");
+    let done = desk.run(&format!("{erase} --yes"));
+    assert_eq!((done.err, done.code), (tried.err, 0));
+    assert_eq!(sessions(), "n\n1\n");
+    desk.write("lake/notes.txt", "call +57 300 000 0001");
+    desk.write("lake/notes.pdf", "%PDF\u{1}");
+    let again = desk.run(&format!("{erase} --yes"));
+    assert_eq!(again.out, "the lake has no rows of that number\n");
+    assert_eq!(
+        (again.err.as_str(), again.code),
+        (
+            "error: other files contain the number, and further files could not be searched for it\n  \
+             found: notes.txt; not searched: notes.pdf (neither text nor an export)\n  \
+             hint: delete these files, or remove the number from them, and run it again\n",
+            1
+        )
+    );
+}

@@ -1,0 +1,17 @@
+//! Loading exports: what is found, how cells are read, what is stored and what is rejected.
+
+mod ad_spend;
+mod cells;
+mod dates_and_amounts;
+mod export_types;
+mod failed_loads;
+mod faulty_files;
+mod folders;
+mod headers;
+mod json_wrappers;
+mod loads;
+mod nothing_taken;
+mod privacy;
+mod rejects;
+mod samples;
+mod spreadsheets;
