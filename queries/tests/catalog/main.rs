@@ -12,6 +12,7 @@ mod answers;
 mod clocks;
 mod fixtures;
 mod golden;
+mod pages;
 mod skew;
 mod specs;
 mod words;
