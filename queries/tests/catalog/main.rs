@@ -10,6 +10,7 @@
 mod amounts;
 mod answers;
 mod clocks;
+mod columns;
 mod fixtures;
 mod golden;
 mod pages;

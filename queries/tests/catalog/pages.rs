@@ -14,6 +14,8 @@ use wabalake_data::{Column, Meaning, TABLES, Table};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{CatalogEntry, Order};
 
+use crate::columns::HOLDS;
+use crate::golden::Case;
 use crate::{fixtures, golden};
 
 /// An example answer with more rows is cut off here.
@@ -24,7 +26,8 @@ const QUERIES_INDEX: &str = "\
 
 Every query of the catalog, with its columns, options, an example and its SQL twin. Ask one with
 `wabalake query NAME --lake LAKE`; [Asking questions](../analyst/asking.md) explains the options and
-formats that all of them share.
+formats that all of them share. A type such as *text: person* says what the texts of a column are; see
+[marked column](../glossary.md#marked-column).
 
 | query | answers |
 |---|---|
@@ -34,7 +37,8 @@ const TABLES_INDEX: &str = "\
 # Tables
 
 Every table that exports are loaded into, with its columns, header spellings, key and precedence. [The
-lake](../engineer/lake.md) explains the folder, the types and the partitions.
+lake](../engineer/lake.md) explains the folder, the types and the partitions. A type such as *text: person*
+says what the texts of a column are; see [marked column](../glossary.md#marked-column).
 
 | table | from | key | day |
 |---|---|---|---|
@@ -70,13 +74,29 @@ fn reference_pages_match_the_catalog_and_the_tables() {
     }
 }
 
+#[test]
+fn every_column_of_an_answer_is_documented() {
+    let mut blank = String::new();
+    // While pages are rewritten they are not judged.
+    let is_judged = std::env::var_os("BLESS").is_none();
+    for entry in CATALOG.iter().filter(|_| is_judged) {
+        let name = entry.spec.name;
+        let page = fs::read_to_string(root().join(format!("docs/queries/{name}.md"))).unwrap();
+        let columns = page.split("\n## ").find(|part| part.starts_with("Columns")).unwrap();
+        for row in columns.lines().filter(|line| line.ends_with("|  |")) {
+            let _ = writeln!(blank, "{name}: {row}");
+        }
+    }
+    assert!(blank.is_empty(), "give the constant a doc comment, or add it to HOLDS:\n{blank}");
+}
+
 /// The text of every page, by its path in the repository.
 fn pages() -> BTreeMap<String, String> {
     let mut pages = BTreeMap::new();
     let mut index = String::from(QUERIES_INDEX);
     for entry in CATALOG {
-        let (name, question) = (entry.spec.name, entry.spec.question);
-        let _ = writeln!(index, "| [`{name}`]({name}.md) | {} |", cell(question));
+        let (name, title) = (entry.spec.name, entry.spec.title);
+        let _ = writeln!(index, "| [`{name}`]({name}.md) | {} |", cell(title));
         pages.insert(format!("docs/queries/{name}.md"), query_page(entry));
     }
     pages.insert("docs/queries/index.md".to_owned(), index);
@@ -111,19 +131,18 @@ fn query_page(entry: &CatalogEntry) -> String {
     let spec = &entry.spec;
     let module = root().join("queries").join(spec.folder());
     let mut page = format!("# {}\n\n{}\n", spec.name, spec.question);
-    let details = module_docs(&module.join("mod.rs"));
-    // The first paragraph repeats the question.
-    let details = details.split_once("\n\n").map_or("", |(_, rest)| rest);
-    if !details.is_empty() {
-        let _ = write!(page, "\n## What counts\n\n{}\n", details.trim_end());
-    }
     let reads: BTreeSet<_> = spec.reads.iter().map(|table| table.name).collect();
     let reads = reads.into_iter().map(|name| match TABLES.iter().any(|table| table.name == name) {
         true => format!("[`{name}`](../tables/{name}.md)"),
         false => format!("`{name}`"),
     });
     let _ = write!(page, "\nReads {}.\n", reads.collect::<Vec<_>>().join(", "));
-
+    let details = module_docs(&module.join("mod.rs"));
+    // The first paragraph repeats the question.
+    let details = details.split_once("\n\n").map_or("", |(_, rest)| rest);
+    if !details.is_empty() {
+        let _ = write!(page, "\n## What counts\n\n{}\n", details.trim_end());
+    }
     page.push_str("\n## Options\n\n| option | what it does | default |\n|---|---|---|\n");
     let command: Command = entry.command();
     for option in command.get_arguments().filter(|option| !option.is_hide_set()) {
@@ -137,11 +156,12 @@ fn query_page(entry: &CatalogEntry) -> String {
     let own = documented(&rust_files(&module));
     let stored = documented(&table_files(spec.reads.iter().map(|table| table.name)));
     for column in question.columns() {
-        let (name, kind) = (column.name, column.of.name());
-        let docs = own.get(name).or_else(|| stored.get(name)).map(String::as_str);
-        let holds = holds(docs, column.meaning);
+        let (name, kind) = (column.name, with_content(column.of.name(), column.meaning));
+        let common = HOLDS.iter().find(|(of, _)| *of == name).map(|(_, holds)| *holds);
+        let holds = own.get(name).or_else(|| stored.get(name)).map(String::as_str).or(common);
         let unit = column.unit.unwrap_or_default();
-        let _ = writeln!(page, "| `{name}` | {kind} | {unit} | {} |", cell(&holds));
+        let holds = cell(holds.unwrap_or_default());
+        let _ = writeln!(page, "| `{name}` | {kind} | {unit} | {holds} |");
     }
     if command.get_arguments().any(|option| option.get_id() == "by") {
         page.push_str("\nThe columns of `--by` come first, in the order given.\n");
@@ -161,14 +181,7 @@ fn query_page(entry: &CatalogEntry) -> String {
         }
     }
 
-    let tables = fixtures::tables(entry);
-    let answers = cases.iter().map(|case| {
-        let question = golden::ask(entry, &case.arguments);
-        (case, golden::answer(&question, &tables))
-    });
-    let answers: Vec<_> = answers.collect();
-    let fits = |lines: &[String]| (2..=MOST_ROWS + 1).contains(&lines.len());
-    let (case, answer) = answers.iter().find(|(_, answer)| fits(answer)).unwrap_or(&answers[0]);
+    let (case, answer) = worked_example(entry, &cases);
     let arguments: Vec<_> = case.arguments.iter().map(|word| quoted(word)).collect();
     let command = [&["wabalake query".to_owned(), spec.name.to_owned()], &arguments[..]].concat();
     let _ = write!(
@@ -176,15 +189,26 @@ fn query_page(entry: &CatalogEntry) -> String {
         "\n## Example\n\nOver the rows in `queries/fixtures/`:\n\n```text\n{} --lake lake\n```\n\n",
         command.join(" ")
     );
-    page.push_str(&answer_table(answer));
+    page.push_str(&answer_table(&answer));
+    let bindings = golden::ask(entry, &case.arguments).bindings();
     let _ = write!(
         page,
-        "\n## In SQL\n\n`wabalake queries {} --sql` prints the query for Spark with your options. Those of \
-         the example give:\n\n```sql\n{}\n```\n",
+        "\n## In SQL\n\nThe twin, with its parameters as `:name`. `wabalake queries {} --sql` prints it for Spark \
+         with your options filled in.\n\n```sql\n{}\n```\n",
         spec.name,
-        golden::ask(entry, &case.arguments).sql().trim_end()
+        bindings.fill_slots(spec.sql).trim_end()
     );
     page
+}
+
+/// The first golden case whose answer has a row and is short, or else the first of all.
+fn worked_example<'a>(entry: &CatalogEntry, cases: &'a [Case]) -> (&'a Case, Vec<String>) {
+    let tables = fixtures::tables(entry);
+    let answered =
+        |case: &'a Case| (case, golden::answer(&golden::ask(entry, &case.arguments), &tables));
+    let is_short = |lines: &[String]| (2..=MOST_ROWS + 1).contains(&lines.len());
+    let mut answers = cases.iter().map(answered);
+    answers.find(|(_, lines)| is_short(lines)).unwrap_or_else(|| answered(&cases[0]))
 }
 
 fn option_row(option: &Arg) -> String {
@@ -194,6 +218,12 @@ fn option_row(option: &Arg) -> String {
     let value = values.map(|names| format!(" {}", names.join(" "))).unwrap_or_default();
     let help = option.get_long_help().or(option.get_help()).map(ToString::to_string);
     let help = help.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    // Some help texts say the default, in brackets at their end.
+    let (help, said) = match help.strip_suffix(']').and_then(|text| text.split_once(" [default: "))
+    {
+        Some((help, default)) => (help.to_owned(), default.to_owned()),
+        None => (help, String::new()),
+    };
     let words = option.get_possible_values();
     let words: Vec<_> = words
         .iter()
@@ -204,8 +234,11 @@ fn option_row(option: &Arg) -> String {
         if words.is_empty() { String::new() } else { format!(". One of {}", words.join(", ")) };
     let defaults = option.get_default_values().iter().filter(|_| takes_values);
     let defaults: Vec<_> = defaults.map(|value| format!("`{}`", value.to_string_lossy())).collect();
-    let default =
-        if option.is_required_set() { "required".to_owned() } else { defaults.join(", ") };
+    let default = match defaults.is_empty() {
+        _ if option.is_required_set() => "required".to_owned(),
+        true => said,
+        false => defaults.join(", "),
+    };
     format!("| `--{long}{}` | {}{words} | {default} |\n", cell(&value), cell(&help))
 }
 
@@ -233,8 +266,9 @@ fn table_page(table: &Table) -> String {
     let shared = documented(&rust_files(&root().join("data")));
     let holds = |column: &Column| {
         let docs = docs.get(column.name).or_else(|| shared.get(column.name));
-        cell(&holds(docs.map(String::as_str), column.meaning()))
+        cell(docs.map_or("", String::as_str))
     };
+    let kind = |column: &Column| with_content(&type_name(&column.data_type()), column.meaning());
     let is_exported = |name: &str| table.exported().any(|column| column.name == name);
     let mut page =
         format!("# {name}\n\nSource: {source}.\n\n{}\n", module_docs(&files[0]).trim_end());
@@ -250,7 +284,7 @@ fn table_page(table: &Table) -> String {
             page,
             "| `{}` | {} | {} | {presence} |",
             column.name,
-            type_name(&column.data_type()),
+            kind(column),
             holds(column)
         );
     }
@@ -274,22 +308,17 @@ fn table_page(table: &Table) -> String {
     if !table.inputs.is_empty() {
         page.push_str("\n## Read but not stored\n\n| column | type | holds |\n|---|---|---|\n");
         for column in table.inputs {
-            let (name, kind) = (column.name, type_name(&column.data_type()));
-            let _ = writeln!(page, "| `{name}` | {kind} | {} |", holds(column));
+            let _ = writeln!(page, "| `{}` | {} | {} |", column.name, kind(column), holds(column));
         }
     }
     page.push_str(
-        "\n## Header spellings\n\nA header matches a column by its name, or by one of these spellings. Case, \
-         spaces and punctuation do not count.\n\n",
+        "\n## Header spellings\n\nA header matches a column by its name. Case, spaces and punctuation do not count.",
     );
-    let mut has_spellings = false;
-    for column in table.exported().filter(|column| !column.aliases.is_empty()) {
-        has_spellings = true;
+    let spelt: Vec<_> = table.exported().filter(|column| !column.aliases.is_empty()).collect();
+    page.push_str(if spelt.is_empty() { "\n" } else { " These match as well:\n\n" });
+    for column in spelt {
         let spellings = column.aliases.iter().map(|alias| format!("\"{alias}\""));
         let _ = writeln!(page, "- `{}`: {}", column.name, spellings.collect::<Vec<_>>().join(", "));
-    }
-    if !has_spellings {
-        page.push_str("No column has another spelling.\n");
     }
     let read_by = CATALOG.iter().filter(|entry| entry.spec.reads.contains(&table));
     let read_by = read_by.map(|entry| format!("[`{0}`](../queries/{0}.md)", entry.spec.name));
@@ -319,22 +348,18 @@ fn type_name(of: &DataType) -> String {
     }
 }
 
-/// What a column holds: its doc comment, and what its texts are.
-fn holds(docs: Option<&str>, meaning: Option<Meaning>) -> String {
+/// The type of a column, and what its texts are.
+fn with_content(of: &str, meaning: Option<Meaning>) -> String {
     let texts = match meaning {
-        Some(Meaning::Person) => "a person: E.164 digits or a user id",
-        Some(Meaning::Line) => "a line: a phone number of the business",
+        Some(Meaning::Person) => "person",
+        Some(Meaning::Line) => "line",
         Some(Meaning::Written) => "free text",
-        Some(Meaning::Word) => "a word of a list",
-        Some(Meaning::Country) => "a country: ISO 3166-1 alpha-2",
-        Some(Meaning::Term) => "an id or a code",
-        None => "",
+        Some(Meaning::Word) => "word",
+        Some(Meaning::Country) => "country",
+        Some(Meaning::Term) => "id or code",
+        None => return of.to_owned(),
     };
-    match docs {
-        Some(docs) if texts.is_empty() => docs.to_owned(),
-        Some(docs) => format!("{docs} ({texts})"),
-        None => texts.to_owned(),
-    }
+    format!("{of}: {texts}")
 }
 
 /// The doc comments of constants `NAME = "column"`, by the column's name.
@@ -350,6 +375,7 @@ fn documented(files: &[PathBuf]) -> BTreeMap<String, String> {
             if let Some((before, value)) = line.split_once(" = \"") {
                 let is_constant = before.split([' ', ':']).any(|word| {
                     word.len() > 1
+                        && word != "NAME"
                         && word.chars().all(|c| c.is_ascii_uppercase() || "_0123456789".contains(c))
                 });
                 let name = value.split('"').next().unwrap_or_default();
