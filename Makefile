@@ -59,10 +59,14 @@ check: ## The edit loop: formatting, lints, and whether everything compiles
 bless: ## Rewrites every golden answer from the plans: read the difference before you commit it
 	BLESS=1 cargo test --locked --workspace
 
-readme: build .venv ## Rewrites the README's table of queries from the catalog
-	WABALAKE=$(abspath $(WABALAKE)) .venv/bin/python tests/python/readme.py --write
+docs: .venv ## The documentation as a site: target/docs/index.html
+	.venv/bin/zensical build --clean
 
-bench: .venv ## The benchmark that the README shows: a year of made-up exports, both cores, half an hour
+docs-write: ci-program ## Rewrites the generated pages, and the outputs of examples in README.md and docs/
+	BLESS=1 $(CARGO_TEST) --test catalog pages
+	WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python tests/python/examples.py --write
+
+bench: .venv ## The benchmark that docs/benchmarks.md shows: a year of made-up exports, both cores, half an hour
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/compare.py
 
@@ -77,7 +81,7 @@ bench-skew: .venv ## What every query costs where one person or session has all 
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-clients test-twins \
-	test-readme test-page test-sail test-spark
+	test-examples test-page test-sail test-spark
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; \
@@ -105,7 +109,8 @@ test-lints: .venv ## Does clippy have nothing to say, with the feature `cluster`
 	cargo clippy $(CI) --all-targets -- -D warnings
 	cargo clippy --locked --workspace --profile ci -- -D warnings
 
-test-docs: .venv ## Do the documents have no broken link?
+test-docs: .venv ## Do the documents have no broken link? The site of docs/, then the crates
+	.venv/bin/zensical build --clean --strict
 	RUSTDOCFLAGS='-D warnings' cargo doc $(CI) --no-deps --document-private-items
 
 test-engine: .venv ## All Rust tests: unit, catalog, commands, properties, documents, killed commands, `make demo`
@@ -117,8 +122,8 @@ test-clients: ci-program ## Do other programs read the same rows from a lake? Do
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
 	$(PYTEST) tests/python/test_twins.py
 
-test-readme: ci-program ## Do the README's commands print what it shows?
-	$(PYTEST) tests/python/test_readme.py
+test-examples: ci-program ## Do the commands in README.md and docs/ print what they show?
+	$(PYTEST) tests/python/test_examples.py
 
 test-page: ci-program chromium ## Is the page safe, readable and quick in a browser? (Debian's Chromium)
 	$(PYTEST) tests/python/test_page.py
@@ -154,4 +159,4 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
-.PHONY: build cluster help demo check bless readme bench bench-nightly bench-skew test ci-program chromium $(STEPS)
+.PHONY: build cluster help demo check bless docs docs-write bench bench-nightly bench-skew test ci-program chromium $(STEPS)

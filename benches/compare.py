@@ -8,7 +8,7 @@ after a first one that does not count. Answers are compared before any time is b
     python benches/compare.py --small       a quick look, which changes no file of the repository
     python benches/compare.py --engine spark    the queries here, on Sail and on Spark
     python benches/compare.py --growth          the queries as a lake grows 16 times as large
-    python benches/compare.py --write-readme    shows the last results in the README
+    python benches/compare.py --write-docs      shows the last results in docs/benchmarks.md
 """
 
 import argparse
@@ -49,7 +49,7 @@ ASKED = {
 
 def main():
     asked = options()
-    if asked.write_readme:
+    if asked.write_docs:
         report.write(ROOT)
         return
     # Both sides have as many cores as the benchmark is about.
@@ -64,7 +64,7 @@ def main():
     target.write_text(json.dumps(results, indent=2) + "\n")
     print(report.text(results))
     if target is not small:
-        (BENCHES / "RESULTS.md").write_text(report.page(results))
+        report.write(ROOT)
     print(f"\nwritten to {target.relative_to(ROOT) if target.is_relative_to(ROOT) else target}")
     failures = report.failures(results)
     if failures:
@@ -104,7 +104,7 @@ def options():
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
     parser.add_argument("--folder", type=Path, default=ROOT / "bench", help="for files [bench]")
     parser.add_argument(
-        "--write-readme", action="store_true", help="only show the last results in the README"
+        "--write-docs", action="store_true", help="only show the last results in docs/benchmarks.md"
     )
     asked = parser.parse_args()
     for name, whole, small in (

@@ -1,4 +1,4 @@
-"""Shows the results of a benchmark: on the terminal, on a page, in the README."""
+"""Shows the results of a benchmark: on the terminal, and on the page docs/benchmarks.md."""
 
 import json
 import re
@@ -170,41 +170,8 @@ def columns(titles: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def page(results: dict) -> str:
-    """For benches/RESULTS.md."""
-    return f"""\
-# Compared with DuckDB
-
-Written by `make bench`; the figures are in [results.json](results.json).
-
-{section(results)}
-
-## How it is measured
-
-- Whole processes, from the start of the program to its end, in turns on the same files, which are
-  in the system's cache; the median of {results["rounds"]} rounds ({results["load_rounds"]} of loads)
-  after one that does not count. Both sides may use {results["threads"]} cores.
-- DuckDB's side is a Python process with the package from PyPI, as its users run it. The columns
-  *without Python* leave out the interpreter's start and the import: what is left is connecting,
-  answering and writing Parquet. Its SQL, in `benches/duckdb/`, was tuned for it. It is told which
-  files are alive and what the lake's log says of loads, and groups and joins by the same stored
-  hashes. `message-log` is asked for failed messages, `user-history` for the person with the most
-  sessions, every other query for what it answers without options.
-- An answer counts only when it equals DuckDB's: columns, types, rows in their order, floats to
-  {1e-9:.0e} of their size. Rows that were loaded are compared by a sum of hashes of each column.
-- DuckDB's load does the same work in SQL under a memory limit of 1 GiB: all cells as text, typed
-  with `try_cast`, bad rows set aside with a reason, one row a key by precedence, sorted, zstd, one
-  file a day. It has no numbering plans: a phone number is put together by rules, while wabalake
-  parses each with a port of libphonenumber. It also does not sniff encodings, keep raw records,
-  skip files that it knows, merge with rows that are there, or commit. `COPY` is its bare CSV to
-  Parquet, one file in no order with the types that it guesses: a bound, not the same work.
-- Memory is the largest that any round had: for queries all that was resident, for loads what no file
-  backs (`RssAnon`, looked at every 10 ms), since a CSV that is mapped into memory can be dropped.
-"""
-
-
 def section(results: dict) -> str:
-    """What the README shows too."""
+    """The results against DuckDB, for the page."""
     parts = [where(results)]
     if query_rows(results):
         parts.append("Queries. Below 1, wabalake takes less time:")
@@ -281,28 +248,26 @@ def growth(results: dict) -> str:
     return f"{told}\n\n{markdown(titles, rows)}"
 
 
-# What the README shows, by the name of its results and its marks.
+# The parts of the page, by the name of their results and their marks.
 PAGES = {"results": section, "clusters": clusters, "growth": growth}
 
 
 def write(root: Path):
-    """Puts the last results between the README's marks, and those against DuckDB on their page."""
-    readme = root / "README.md"
-    words = readme.read_text()
+    """Puts the last results between the marks of docs/benchmarks.md."""
+    page = root / "docs/benchmarks.md"
+    words = page.read_text()
     for name, show in PAGES.items():
         measured = root / f"benches/{name}.json"
         if not measured.exists():
             continue
         results = json.loads(measured.read_text())
-        if name == "results":
-            (root / "benches/RESULTS.md").write_text(page(results))
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         shown = f"{begin}\n{show(results)}\n{end}"
         pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
         words, places = re.subn(pattern, lambda _, shown=shown: shown, words, flags=re.DOTALL)
         if places != 1:
-            raise SystemExit(f"error: README.md has {places} places `{begin} … {end}`, not one")
-    readme.write_text(words)
+            raise SystemExit(f"error: {page} has {places} places `{begin} … {end}`, not one")
+    page.write_text(words)
 
 
 def milliseconds(seconds: float) -> str:

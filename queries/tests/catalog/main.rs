@@ -10,8 +10,10 @@
 mod amounts;
 mod answers;
 mod clocks;
+mod columns;
 mod fixtures;
 mod golden;
+mod pages;
 mod skew;
 mod specs;
 mod words;
