@@ -8,6 +8,7 @@ after a first one that does not count. Answers are compared before any time is b
     python benches/compare.py --small       a quick look, which changes no file of the repository
     python benches/compare.py --engine spark    the queries here, on Sail and on Spark
     python benches/compare.py --growth          the queries as a lake grows 16 times as large
+    python benches/compare.py --peers           is each query's own SQL for DuckDB still the faster?
     python benches/compare.py --write-readme    shows the last results in the README
 """
 
@@ -28,6 +29,7 @@ from deltalake import DeltaTable
 
 import clusters
 import growth
+import peers
 import report
 from answers import difference, rows_differ
 from processes import Failed, Run, run
@@ -39,8 +41,7 @@ COUNTRIES = ROOT / "data/reference/countries.tsv"
 PYTHON = [sys.executable, "-I"]
 # One list of the loads that are compared: DuckDB's scripts. Queries come from the catalog.
 LOADED = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"))
-LOADED.remove("cells")
-# What a query is asked where there is more to ask; its peer asks the same.
+# The arguments of a query that is not asked without any.
 ASKED = {
     "coverage": ["--today", "2026-07-01"],
     "message-log": ["--status", "failed"],
@@ -55,7 +56,7 @@ def main():
     # Both sides have as many cores as the benchmark is about.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.threads])
     bench = Bench(asked)
-    if asked.engine or asked.growth:
+    if asked.engine or asked.growth or asked.peers:
         beside(bench)
         return
     results = bench.results()
@@ -72,15 +73,15 @@ def main():
 
 
 def beside(bench):
-    """What is measured beside the comparison with DuckDB."""
-    name = "clusters" if bench.asked.engine else "growth"
+    """Measures clusters, growth or peers in place of the comparison with DuckDB."""
+    name = "clusters" if bench.asked.engine else "growth" if bench.asked.growth else "peers"
     bench.prepare()
-    measured = {"clusters": clusters, "growth": growth}[name].measure(bench, say)
+    measured = {"clusters": clusters, "growth": growth, "peers": peers}[name].measure(bench, say)
     shutil.rmtree(bench.scratch)
     results = bench.conditions() | {name: measured}
     folder = bench.folder if bench.asked.small or bench.asked.queries else BENCHES
     (folder / f"{name}.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(report.PAGES[name](results))
+    print(getattr(report, name)(results))
     wrong = [f"FAILED: {one['name']}: {one['wrong']}" for one in measured if one.get("wrong")]
     if wrong:
         sys.exit("\n".join(wrong))
@@ -99,6 +100,9 @@ def options():
     parser.add_argument("--threads", type=int, default=2, help="for both sides [2]")
     parser.add_argument("--engine", choices=["spark"], help="ask clusters instead of DuckDB")
     parser.add_argument("--growth", action="store_true", help="ask larger lakes, and no peer")
+    parser.add_argument(
+        "--peers", action="store_true", help="time each `duckdb.sql` against the twin, on DuckDB"
+    )
     parser.add_argument("--only", choices=["queries", "loads"])
     parser.add_argument("--queries", metavar="NAME,...", help="only these [the whole catalog]")
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
@@ -276,8 +280,26 @@ class Bench:
 
     def question(self, name: str, lake: Path) -> list:
         """The command that asks a query, without where the answer goes."""
-        asked = ["--phone", self.phone()] if name == "user-history" else ASKED.get(name, [])
-        return [self.program, "query", name, *asked, "--lake", lake, "-f", "parquet"]
+        return [self.program, "query", name, *self.arguments(name), "--lake", lake, "-f", "parquet"]
+
+    def arguments(self, name: str) -> list[str]:
+        return ["--phone", self.phone()] if name == "user-history" else ASKED.get(name, [])
+
+    def duckdb(self, name: str, sql: str) -> tuple[list, Path]:
+        """The command that has DuckDB answer a statement, and the file that the answer goes to."""
+        statement, answer = (self.scratch / f"{name}.{ext}" for ext in ("sql", "duckdb.parquet"))
+        statement.write_text(sql)
+        return [
+            *PYTHON, BENCHES / "duckdb/query.py", statement, self.listed(), answer, self.asked.threads,
+        ], answer
+
+    @functools.cache
+    def listed(self) -> Path:
+        """A file that lists the files of each table of the lake."""
+        files = {table: self.files(self.lake, table) for table in self.tables()}
+        listed = self.scratch / "files.json"
+        listed.write_text(json.dumps(files | {"loads": [str(self.loads())]}))
+        return listed
 
     @functools.cache
     def phone(self) -> str:
@@ -288,25 +310,13 @@ class Bench:
 
     def queries(self) -> list[dict]:
         names = self.catalog()
-        listed = self.scratch / "files.json"
-        files = {table: self.files(self.lake, table) for table in self.tables()}
-        listed.write_text(json.dumps(files | {"loads": [str(self.loads())]}))
         runs = {name: {"wabalake": [], "duckdb": []} for name in names}
         notes = {}
         for turn in range(self.asked.rounds + 1):
             for name in names:
-                peer = BENCHES / "duckdb" / f"{name}.sql"
-                if not peer.exists():
-                    notes[name] = f"has no peer in {peer.relative_to(ROOT)}"
-                    continue
-                ours, theirs = (self.scratch / f"{name}.{side}.parquet" for side in runs[name])
-                ask = {
-                    "wabalake": [*self.question(name, self.lake), "-o", ours],
-                    "duckdb": [
-                        *PYTHON, BENCHES / "duckdb/query.py", peer, listed, COUNTRIES, theirs,
-                        self.asked.threads, self.phone(),
-                    ],
-                }
+                ours = self.scratch / f"{name}.parquet"
+                command, theirs = self.duckdb(name, peers.statement(self, name))
+                ask = {"wabalake": [*self.question(name, self.lake), "-o", ours], "duckdb": command}
                 try:
                     for side in in_turns(ask, turn):
                         runs[name][side].append(run(*ask[side]))

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from statistics import geometric_mean
 
+from peers import WORTH
+
 # What the project has set itself.
 GEOMETRIC_MEAN_AT_MOST = 1.0
 RATIO_AT_MOST = 2.0
@@ -279,6 +281,18 @@ def growth(results: dict) -> str:
         f"runs, and the most memory that one had. `{results['command']}`."
     )
     return f"{told}\n\n{markdown(titles, rows)}"
+
+
+def peers(results: dict) -> str:
+    """DuckDB's processor time for each query's own statement and for its twin."""
+    titles = ["query", "duckdb.sql s", "twin s", "ratio", ""]
+    rows = []
+    for one in results["peers"]:
+        if not one["wrong"]:
+            ratio = one["own"] / one["twin"]
+            verdict = "keep" if ratio <= 1 - WORTH else "the twin serves"
+            rows.append([one["name"], f"{one['own']:.2f}", f"{one['twin']:.2f}", f"{ratio:.2f}", verdict])
+    return f"{where(results)}\n\n{markdown(titles, rows)}"
 
 
 # What the README shows, by the name of its results and its marks.

@@ -33,8 +33,8 @@ def load(limits: dict, table: str, lake: Path, countries: str, exports: list[str
                 "lake": str(lake),
                 "rejects": f"{lake}.rejects.parquet",
             })
-            for script in ("cells", table):
-                sql = (HERE / "load" / f"{script}.sql").read_text()
+            for script in ("cells", f"load/{table}", "rejects"):
+                sql = (HERE / f"{script}.sql").read_text()
                 for statement in connection.extract_statements(sql):
                     if "first_day" in statement.query:
                         for days in stretches(connection):

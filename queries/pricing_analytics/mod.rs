@@ -16,7 +16,7 @@ use crate::query::meta::{
     self, BY_COUNTRY, BY_PHONE, BY_PRICING_CATEGORY, BY_PRICING_TYPE, Points,
 };
 use crate::query::prelude::*;
-use crate::query::pricing::{deliveries, deliveries_sql};
+use crate::query::pricing::deliveries;
 use crate::query::{Envelope, money};
 
 /// See the [module](self) for the question it answers.
@@ -79,7 +79,7 @@ impl Query for PricingAnalytics {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.points.bind(Bindings::new()).slot("deliveries", deliveries_sql())
+        params.points.bind(Bindings::new())
     }
 }
 

@@ -124,14 +124,9 @@ impl Conversions {
         Ok(sessions.agg([rows().cast(DataType::Int64).alias(CONVERSIONS), col(CONVERTED_AT).min()]))
     }
 
-    /// Binds the parameters and the slot `{attributed}`: a query that gives each conversion that
-    /// counts and belongs to a session as `converted_session_id`, `converted_at`, `value` and
-    /// `currency`.
+    /// Binds the parameters of the SQL fragment `{attributed}`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        self.event
-            .bind(bindings)
-            .integer("conversion_window_days", self.conversion_window_days)
-            .slot("attributed", include_str!("attributed.sql").trim_end().replace('\n', "\n    "))
+        self.event.bind(bindings).integer("conversion_window_days", self.conversion_window_days)
     }
 }
 

@@ -35,11 +35,6 @@ const DAY: i64 = 24 * 3_600_000_000;
 const REGULAR: &str = "REGULAR";
 const FREE_CUSTOMER_SERVICE: &str = "FREE_CUSTOMER_SERVICE";
 
-/// The SQL of the rows that [`deliveries`] gives, for the slot `{deliveries}`.
-pub fn deliveries_sql() -> String {
-    include_str!("pricing.sql").trim_end().replace('\n', "\n    ")
-}
-
 /// One row for each outgoing message of a stretch of time that was delivered: when it was created,
 /// its account, line, country, type and template, its [`PRICING_CATEGORY`], [`PRICING_TYPE`] and
 /// [`TIER`], and the columns of [`money::charged`].

@@ -134,7 +134,6 @@ impl Query for Reconcile {
             // Conversations and deliveries of any time, since a bucket may reach out of the range.
             .instant("from_at", None)
             .instant("until_at", None)
-            .slot("deliveries", crate::query::pricing::deliveries_sql())
             .slot("tolerance", format!("CAST('{:?}' AS DOUBLE)", params.tolerance_pct))
     }
 }

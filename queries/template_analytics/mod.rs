@@ -17,7 +17,7 @@ use wabalake_data::tables::rates;
 use crate::query::days::Span;
 use crate::query::meta::{self, BY_TEMPLATE, Points, Source};
 use crate::query::prelude::*;
-use crate::query::pricing::{deliveries, deliveries_sql};
+use crate::query::pricing::deliveries;
 use crate::query::{Envelope, money};
 
 /// See the [module](self) for the question it answers.
@@ -91,7 +91,7 @@ impl Query for TemplateAnalytics {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.points.bind(Bindings::new()).slot("deliveries", deliveries_sql())
+        params.points.bind(Bindings::new())
     }
 }
 

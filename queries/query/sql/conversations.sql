@@ -85,10 +85,24 @@ offered AS (
 ),
 conversations AS (
     SELECT
-        conversation_id, created_at, dated, waba_id, line, country, session_type, category_word,
-        free_tier, chargeable, currency,
+        conversation_id, created_at, dated, waba_id, line, country, session_type,
+        free_tier, currency,
         CASE WHEN chargeable THEN price ELSE 0 END AS cost,
-        CASE WHEN chargeable AND price IS NOT NULL THEN coalesce(currency, '?') END AS charged_in
+        CASE WHEN chargeable AND price IS NOT NULL THEN coalesce(currency, '?') END AS charged_in,
+        CASE
+            WHEN category_word IS NOT NULL THEN upper(category_word)
+            WHEN session_type IN ('user_initiated', 'referral') THEN 'SERVICE'
+            ELSE 'UNKNOWN'
+        END AS conversation_category,
+        CASE
+            WHEN session_type = 'referral' THEN 'FREE_ENTRY_POINT'
+            WHEN free_tier THEN 'FREE_TIER'
+            ELSE 'REGULAR'
+        END AS conversation_type,
+        CASE
+            WHEN session_type IN ('business_initiated', 'user_initiated') THEN upper(session_type)
+            ELSE 'UNKNOWN'
+        END AS conversation_direction
     FROM offered
     WHERE preference = 1
         AND (:from_at IS NULL OR created_at >= :from_at)

@@ -1,12 +1,12 @@
--- A session and whoever redirected to it; each of the steps below looks twice as far up as the one
--- before, so a root is found up to 15 redirections away. What is deeper is left out here.
+-- The root of each session. Every step doubles the distance to the ancestor, so `up_16` finds roots up
+-- to 15 redirections away; deeper sessions are left out.
 up_1 AS (
     SELECT
         session_id,
         session_id AS top,
         parent_session_id AS up,
         1 AS levels,
-        -- Sorts by start, then by id; what stands below a session begins with its trail.
+        -- Sorts by start, then by id. The trail of a session is a prefix of those below it.
         concat(
             CAST(unix_micros(session_started_timestamp) + 1000000000000000000 AS STRING),
             session_id,
@@ -72,7 +72,7 @@ linked AS (
         END AS duration
     FROM up_16
     INNER JOIN sessions ON sessions.session_id = up_16.session_id
-    -- On a cycle there is always somebody further up.
+    -- Sessions on a cycle always have an ancestor.
     WHERE up_16.up IS NULL
 ),
 trees AS (

@@ -1,19 +1,19 @@
--- How one cell of an export becomes a value: the catalog's conventions as far as SQL goes.
+-- Parsers for the cells of exports, by the rules of `data/cells/` as far as SQL can follow them.
 --
--- read_csv has made empty cells null already. The common case comes first in each rule, since
--- DuckDB evaluates a later branch of CASE only for the rows that are left.
+-- read_csv reads empty cells as null. Each CASE starts with the common case, since DuckDB evaluates
+-- later branches only for the remaining rows.
 
 CREATE TEMP MACRO word(cell) AS
     CASE
         WHEN strlen(cell) > 4 AND cell[1] > ' ' AND cell[-1] > ' ' THEN cell
-        -- Five words in an IN would be a join for every row.
+        -- DuckDB would run an IN of five words as a join.
         ELSE CASE lower(trim(cell))
             WHEN '' THEN NULL WHEN '-' THEN NULL WHEN 'null' THEN NULL WHEN 'none' THEN NULL
             WHEN 'nan' THEN NULL ELSE trim(cell)
         END
     END;
 
--- Digits without a float's tail, spaces, `+`, `-`, `(` and `)`.
+-- The digits of a phone number, without `.0`, spaces, `+`, `-`, `(` and `)`.
 CREATE TEMP MACRO phone(cell) AS
     CASE
         WHEN regexp_full_match(cell, '[0-9]+') THEN cell
@@ -27,12 +27,12 @@ CREATE TEMP MACRO whole_number(cell) AS
         ELSE try_cast(cell AS INTEGER)
     END;
 
--- Some systems write 1970 or 2000 for "never", in any zone.
+-- Sentinels: some systems write the start of 1970 or 2000 for "never", in any time zone.
 CREATE TEMP MACRO is_never(cell) AS
     regexp_full_match(
         trim(cell), '(1970|2000)-01-01[ T]00:00(:00([.,]0+)?)?\s*(Z|UTC|GMT|[+-][0-9:]+)?');
 
--- What a stamp as read stands for.
+-- The instant of a stamp, null for sentinels.
 CREATE TEMP MACRO settled(instant, cell) AS
     CASE
         WHEN instant > TIMESTAMP '2000-01-02' THEN instant
@@ -40,14 +40,14 @@ CREATE TEMP MACRO settled(instant, cell) AS
         ELSE instant
     END;
 
--- Whether a cell that gave no value should have given one.
+-- True for a cell with a value that could not be parsed.
 CREATE TEMP MACRO says_something(cell) AS word(cell) IS NOT NULL AND NOT is_never(cell);
 
--- A word of a closed list is compared without case, spaces, `_` and `-`.
-CREATE TEMP MACRO folded(cell) AS lower(regexp_replace(cell, '[\s_-]', '', 'g'));
+-- Words of enumerations are compared without case, spaces, `_` and `-`.
+CREATE TEMP MACRO normalised(cell) AS lower(regexp_replace(cell, '[\s_-]', '', 'g'));
 
--- The person's number as E.164 digits, with the rules for Mexico and Brazil. What numbers are
--- valid, and where a shared dialling code leads, takes numbering plans that SQL does not have.
+-- The person's number as E.164 digits, with the rules for Mexico and Brazil. SQL has no numbering
+-- plans to validate numbers or to resolve shared dialling codes.
 CREATE TEMP MACRO full_number(digits) AS
     CASE
         WHEN strlen(digits) = 13 AND starts_with(digits, '521') THEN '52' || digits[4:]
@@ -62,7 +62,7 @@ CREATE TEMP MACRO person(code, number) AS
         ELSE code || number
     END);
 
--- The country of a dialling code; where several share one, the largest.
+-- The country of a dialling code, the largest of those that share it.
 CREATE TEMP MACRO country_of(code) AS
     CASE code
         WHEN '57' THEN 'CO' WHEN '52' THEN 'MX' WHEN '55' THEN 'BR' WHEN '54' THEN 'AR'
@@ -75,14 +75,14 @@ CREATE TEMP MACRO country_of(code) AS
 
 CREATE TEMP MACRO is_phone(digits) AS strlen(digits) BETWEEN 8 AND 15;
 
--- 64 bits of a text, for grouping and joining.
+-- A 64-bit hash of a text, for grouping and joining.
 CREATE TEMP MACRO text_key(words) AS
     CAST(CAST(hash(words) AS HUGEINT) - 9223372036854775808 AS BIGINT);
 
--- A timestamp in UTC as an instant, without asking a zone's rules.
+-- The instant of a timestamp in UTC, without the rules of a time zone.
 CREATE TEMP MACRO utc(stamp) AS make_timestamptz(epoch_us(stamp));
 
--- The failed state that a deployment's detail stands for when it is one of the vendor's codes.
+-- The state of a failed deployment, from the vendor's failure code.
 CREATE TEMP MACRO state_of_code(code) AS
     CASE upper(code)
         WHEN 'FAILURE_BY_HUMAN_HANDOVER' THEN 'active_agent_session'
@@ -106,7 +106,7 @@ CREATE TEMP MACRO state_of_code(code) AS
         WHEN 'FAILURE' THEN 'system_failure'
     END;
 
--- The same by some of the sentences of the vendor's dashboard.
+-- The state of a failed deployment, from the sentences of the vendor's dashboard.
 CREATE TEMP MACRO state_of_sentence(detail) AS
     CASE
         WHEN detail IS NULL THEN NULL
