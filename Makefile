@@ -59,15 +59,19 @@ bless: ## Rewrites every golden answer from the plans: read the difference befor
 readme: build .venv ## Rewrites the README's table of queries from the catalog
 	WABALAKE=$(abspath $(WABALAKE)) .venv/bin/python tests/python/readme.py --write
 
-bench: .venv ## The benchmark that the README shows: a year of made-up exports, both cores, half an hour
+bench: .venv ## The benchmark of the README: a year of made-up exports, both cores, half an hour
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/compare.py
 
-bench-nightly: .venv ## What a night costs on a lake of 40 days and on one of 400
+bench-peers: .venv ## SQL for DuckDB alone against the twins, on DuckDB: what of it is still faster?
+	PROFILE=release $(MAKE) build
+	.venv/bin/python benches/compare.py --peers
+
+bench-nightly: .venv ## The time of a nightly run on a lake of 40 days and on one of 400
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/nightly.py
 
-bench-skew: .venv ## What every query costs where one person or session has all rows, or none is named
+bench-skew: .venv ## Every query where one person or session has all rows, or no row has one
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/skew.py
 
@@ -160,4 +164,4 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
-.PHONY: build cluster help demo check bless readme bench bench-nightly bench-skew test ci-program chromium $(STEPS)
+.PHONY: build cluster help demo check bless readme bench bench-peers bench-nightly bench-skew test ci-program chromium $(STEPS)

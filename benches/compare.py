@@ -1,14 +1,14 @@
-"""Compares wabalake with DuckDB on one machine, every query of the catalog and loading; and with
-itself, on clusters and on larger lakes.
+"""Benchmarks wabalake against DuckDB on one machine: every query of the catalog, and loading. Also
+measures clusters, larger lakes, and DuckDB's own SQL against the twins.
 
-Whole processes, start-up included, taken in turns on the same files; the median of some rounds
-after a first one that does not count. Answers are compared before any time is believed.
+Both sides run as whole processes, alternating, on the same files; the result is the median of the
+rounds after a warm-up. A time counts only if the answers are equal.
 
     python benches/compare.py               a year, 20 million rows: half an hour, 15 GB of disk
     python benches/compare.py --small       a quick look, which changes no file of the repository
     python benches/compare.py --engine spark    the queries here, on Sail and on Spark
     python benches/compare.py --growth          the queries as a lake grows 16 times as large
-    python benches/compare.py --peers           is each query's own SQL for DuckDB still the faster?
+    python benches/compare.py --peers           SQL for DuckDB alone against the twins
     python benches/compare.py --write-readme    shows the last results in the README
 """
 
@@ -37,11 +37,11 @@ from processes import Failed, Run, run
 ROOT = Path(__file__).resolve().parents[1]
 BENCHES = ROOT / "benches"
 COUNTRIES = ROOT / "data/reference/countries.tsv"
-# Isolated, since that starts sooner.
+# Isolated mode starts faster.
 PYTHON = [sys.executable, "-I"]
-# One list of the loads that are compared: DuckDB's scripts. Queries come from the catalog.
+# The tables to load are those with a script for DuckDB.
 LOADED = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"))
-# The arguments of a query that is not asked without any.
+# Arguments of queries that have some.
 ASKED = {
     "coverage": ["--today", "2026-07-01"],
     "message-log": ["--status", "failed"],
@@ -53,7 +53,7 @@ def main():
     if asked.write_readme:
         report.write(ROOT)
         return
-    # Both sides have as many cores as the benchmark is about.
+    # The same cores for both sides.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.threads])
     bench = Bench(asked)
     if asked.engine or asked.growth or asked.peers:
@@ -120,7 +120,7 @@ def options():
 
 
 class Bench:
-    """The files of a benchmark, and what is measured on them."""
+    """The files of a benchmark, and the measurements on them."""
 
     def __init__(self, asked):
         self.asked = asked
@@ -133,7 +133,7 @@ class Bench:
         self.scratch = self.folder / "scratch"
 
     def results(self) -> dict:
-        """Measures everything that is asked for."""
+        """Runs the requested measurements."""
         self.prepare()
         results = self.conditions()
         if self.asked.only != "loads":
@@ -145,13 +145,13 @@ class Bench:
         return results
 
     def prepare(self):
-        """Makes what it is measured on, and an empty folder to write to."""
+        """Makes the lake, the exports, and an empty scratch folder."""
         self.generate()
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir()
 
     def conditions(self) -> dict:
-        """When, where and on what it is measured."""
+        """The time, machine, versions and data of the measurement."""
         return {
             "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "command": " ".join(["python", *sys.argv]),
@@ -163,17 +163,17 @@ class Bench:
             "data": self.data(),
         }
 
-    # ---- What it is measured on ----
+    # ---- Data ----
 
     def generate(self):
-        """Makes the lake and the exports, unless they are there from the last time."""
+        """Makes the lake and the exports, unless the last run left the same."""
         asked = self.asked
         plan = [
             "--days", asked.days, "--sessions-per-day", asked.sessions_per_day, "--seed", asked.seed,
         ]
-        told = json.dumps([*plan, self.wabalake_version(), "lake of every table", *LOADED])
+        expected = json.dumps([*plan, self.wabalake_version(), "lake of every table", *LOADED])
         mark = self.folder / "plan.json"
-        if mark.exists() and mark.read_text() == told:
+        if mark.exists() and mark.read_text() == expected:
             say(f"using the lake and the exports in {self.folder}")
             return
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -182,19 +182,19 @@ class Bench:
         for kind, place, of in (("--lake", self.lake, []), ("--out", self.exports, exported)):
             made = run(self.program, "sample", kind, place, *plan, *of)
             say(f"made {place} in {made.seconds:.1f} s")
-        mark.write_text(told)
+        mark.write_text(expected)
 
     def tables(self) -> list[str]:
         """The tables of the lake."""
         return sorted(folder.name for folder in (self.lake / "tables").iterdir())
 
     def files(self, lake: Path, table: str) -> list[str]:
-        """The files of a table that are in the lake by its log."""
+        """The live files of a table, by the lake's log."""
         files = DeltaTable(lake / "tables" / table).file_uris()
         return sorted(file.removeprefix("file://") for file in files)
 
     def loads(self) -> Path:
-        """What the lake's commits tell of its loads, as a file that DuckDB can read."""
+        """The loads of the commits of the lake, as a Parquet file."""
         rows = []
         for table in self.tables():
             for commit in sorted((self.lake / "tables" / table / "_delta_log").glob("*.json")):
@@ -208,7 +208,7 @@ class Bench:
                         )
                         for file in info.get("files", [])
                     ]
-        told = self.scratch / "loads.parquet"
+        listed = self.scratch / "loads.parquet"
         with duckdb.connect() as connection:
             connection.execute(
                 "CREATE TABLE loads (kind VARCHAR, loaded_at BIGINT, records BIGINT, "
@@ -217,12 +217,12 @@ class Bench:
             connection.executemany("INSERT INTO loads VALUES (?, ?, ?, ?, ?)", rows)
             connection.execute(
                 "COPY (SELECT * REPLACE (make_timestamptz(loaded_at) AS loaded_at) FROM loads) "
-                f"TO '{told}' (FORMAT parquet)"
+                f"TO '{listed}' (FORMAT parquet)"
             )
-        return told
+        return listed
 
     def exports_of(self, table: str) -> list[Path]:
-        """The exports of a table; the vendors' names for files tell which."""
+        """The exports of a table, found by the vendors' file names."""
         names = {
             "sessions": "general_sessions*", "deployments": "deployments*", "messages": "kaleyra_tabular*",
         }
@@ -260,7 +260,7 @@ class Bench:
     # ---- Queries ----
 
     def empty_lake(self) -> dict:
-        """The time of a query on a folder without tables, which is a lake too."""
+        """The time of a query on an empty folder, which is a valid lake."""
         nothing = self.scratch / "nothing"
         nothing.mkdir()
         name = self.catalog()[0]
@@ -279,7 +279,7 @@ class Bench:
         return asked
 
     def question(self, name: str, lake: Path) -> list:
-        """The command that asks a query, without where the answer goes."""
+        """The command of a query, without the path of the answer."""
         return [self.program, "query", name, *self.arguments(name), "--lake", lake, "-f", "parquet"]
 
     def arguments(self, name: str) -> list[str]:
@@ -349,7 +349,7 @@ class Bench:
             for side in in_turns(ask, turn):
                 for lake in (lakes.get(side), one_file if side == "copy" else None):
                     remove(lake)
-                # What is still to be written must not slow down the next one.
+                # Pending writes must not slow down the next process.
                 os.sync()
                 try:
                     runs[side].append(run(*ask[side]))
@@ -365,7 +365,7 @@ class Bench:
 
 
 def measured(name: str, runs: dict[str, list[Run]], note: str | None) -> dict:
-    """The rounds of a comparison, without the first, which warms caches."""
+    """The results of a comparison, without the warm-up round."""
     result = {"name": name, "wrong": note}
     for side, all_runs in runs.items():
         if all_runs[1:]:
@@ -379,23 +379,23 @@ def measured(name: str, runs: dict[str, list[Run]], note: str | None) -> dict:
 
 
 def summary(runs: list[Run]) -> dict:
-    """Medians of time in seconds, peaks of memory in bytes."""
-    told = {
+    """Median times in seconds and peaks of memory in bytes."""
+    result = {
         "median": statistics.median(run.seconds for run in runs),
         "seconds": [round(run.seconds, 4) for run in runs],
         "cpu_median": statistics.median(run.cpu_seconds for run in runs),
         "resident": max(run.resident for run in runs),
         "anonymous": max(run.anonymous for run in runs),
     }
-    # DuckDB's side says how long DuckDB took, without Python's start.
+    # DuckDB's process prints its time without the start of Python.
     own = [json.loads(run.stdout)["seconds"] for run in runs if run.stdout.startswith("{")]
     if own:
-        told["own_median"] = statistics.median(own)
-    return told
+        result["own_median"] = statistics.median(own)
+    return result
 
 
 def in_turns(sides, turn: int) -> list[str]:
-    """Who begins changes from round to round."""
+    """The sides, in reverse order in every other round."""
     return list(sides) if turn % 2 == 0 else list(reversed(list(sides)))
 
 
@@ -423,7 +423,7 @@ def machine() -> dict:
 
 
 def commit() -> str:
-    """The commit that is checked out; `+` when files differ from it."""
+    """The current commit, with `+` if files were changed."""
     def git(*words):
         done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""

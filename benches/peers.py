@@ -15,10 +15,12 @@ import sqlglot
 from sqlglot import exp
 
 from answers import difference
+from keys import by_keys
 from processes import Failed, run
 
 ROOT = Path(__file__).resolve().parents[1]
 QUERIES = ROOT / "queries"
+FRAGMENTS = QUERIES / "query/sql"
 sys.path.append(str(ROOT / "tests/python"))
 
 from dialect import duckdb_dialect, duckdb_tree, text  # noqa: E402
@@ -30,7 +32,10 @@ WORTH = 0.05
 def statement(bench, name: str) -> str:
     """The quickest SQL for DuckDB that answers a query."""
     whole = QUERIES / name.replace("-", "_") / "duckdb.sql"
-    return uncommented(whole) if whole.exists() else tuned(twin(bench, name))
+    if not whole.exists():
+        return tuned(twin(bench, name))
+    # A slot stands for DuckDB's version of a fragment.
+    return re.sub(r"\{(\w+)\}", lambda slot: uncommented(FRAGMENTS / f"{slot[1]}.duckdb.sql"), uncommented(whole))
 
 
 def twin(bench, name: str) -> str:
@@ -40,10 +45,10 @@ def twin(bench, name: str) -> str:
 
 def tuned(sql: str) -> str:
     """A twin in DuckDB's dialect, with DuckDB's versions of its fragments."""
-    tree = duckdb_tree(sql)
+    tree = by_keys(duckdb_tree(sql))
     clause = tree.args.get("with_")
     replaced = {}
-    for version in (QUERIES / "query/sql").glob("*.duckdb.sql"):
+    for version in sorted(FRAGMENTS.glob("*.duckdb.sql")):
         fragment = version.name.removesuffix(".duckdb.sql")
         defined = {expression.alias: expression for expression in clause.expressions} if clause else {}
         names = expression_names(version.with_name(f"{fragment}.sql"))
@@ -66,7 +71,8 @@ def uncommented(file: Path) -> str:
 
 def expression_names(fragment: Path) -> set[str]:
     """The common table expressions that a fragment of the twins defines."""
-    filled = re.sub(r"\{\w+\}", "0", fragment.read_text())
+    own = re.sub(r"(?m)^\{\w+\},\n", "", fragment.read_text())
+    filled = re.sub(r"\{\w+\}", "0", own)
     tree = sqlglot.parse_one(f"WITH {filled} SELECT 1", read="spark")
     return {cte.alias for cte in tree.args["with_"].expressions}
 

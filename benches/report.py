@@ -1,4 +1,4 @@
-"""Shows the results of a benchmark: on the terminal, on a page, in the README."""
+"""Results of a benchmark as text: for the terminal, for RESULTS.md, for the README."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from statistics import geometric_mean
 
 from peers import WORTH
 
-# What the project has set itself.
+# The targets of the project.
 GEOMETRIC_MEAN_AT_MOST = 1.0
 RATIO_AT_MOST = 2.0
 LOAD_RATIO_AT_MOST = 1.0
@@ -16,7 +16,7 @@ EMPTY_LAKE_SECONDS_AT_MOST = 0.05
 
 
 def ratios(results: dict) -> dict[str, float]:
-    """Time here over DuckDB's, by query."""
+    """wabalake's time over DuckDB's, by query."""
     return {query["name"]: query["ratio"] for query in results.get("queries", []) if "ratio" in query}
 
 
@@ -27,50 +27,50 @@ def above_one(results: dict) -> list[str]:
 
 
 def failures(results: dict) -> list[str]:
-    """Answers that differ, processes that failed."""
+    """Queries and loads with a wrong answer or a failed process."""
     measured = [*results.get("queries", []), *results.get("loads", [])]
     return [f"{one['name']}: {one['wrong']}" for one in measured if one["wrong"]]
 
 
 def targets(results: dict) -> list[tuple[str, bool]]:
-    """What the project has set itself, with what was measured, and whether it was reached."""
-    told = []
+    """The targets with their measured values; `True` if reached."""
+    rows = []
     by_query = ratios(results)
     if by_query:
         mean, worst = geometric_mean(by_query.values()), max(by_query, key=by_query.get)
-        told.append((
+        rows.append((
             f"queries, geometric mean of the ratios: {mean:.2f}, at most {GEOMETRIC_MEAN_AT_MOST:.1f}",
             mean <= GEOMETRIC_MEAN_AT_MOST,
         ))
-        told.append((
+        rows.append((
             f"queries, largest ratio: {by_query[worst]:.2f} (`{worst}`), at most {RATIO_AT_MOST:.1f}",
             by_query[worst] <= RATIO_AT_MOST,
         ))
     loads = [load for load in results.get("loads", []) if "ratio" in load]
     if loads:
         ratio = total(loads, "wabalake") / total(loads, "duckdb")
-        told.append((
+        rows.append((
             f"loading, all tables: {ratio:.2f} of DuckDB's time, at most {LOAD_RATIO_AT_MOST:.1f}",
             ratio <= LOAD_RATIO_AT_MOST,
         ))
         anonymous = max(load["wabalake"]["anonymous"] for load in loads)
-        told.append((
+        rows.append((
             f"loading, anonymous memory: {mebibytes(anonymous)} MiB, less than "
             f"{mebibytes(LOAD_ANONYMOUS_AT_MOST)}",
             anonymous < LOAD_ANONYMOUS_AT_MOST,
         ))
     if "empty_lake" in results:
         median = results["empty_lake"]["median"]
-        told.append((
+        rows.append((
             f"a query on an empty lake: {milliseconds(median)} ms, less than "
             f"{milliseconds(EMPTY_LAKE_SECONDS_AT_MOST)}",
             median < EMPTY_LAKE_SECONDS_AT_MOST,
         ))
-    return told
+    return rows
 
 
 def query_rows(results: dict) -> list[list[str]]:
-    """One row a query, and the geometric means."""
+    """A row for each query, then the geometric means."""
     rows = []
     for query in results.get("queries", []):
         row = [query["name"]]
@@ -102,7 +102,7 @@ QUERY_TITLES = [
 
 
 def load_rows(results: dict) -> list[list[str]]:
-    """One row a table, and all of them."""
+    """A row for each table, then the total."""
     rows = []
     loads = [load for load in results.get("loads", []) if "ratio" in load]
     tables = results["data"]["tables"]
@@ -147,7 +147,7 @@ def total(loads: list[dict], side: str) -> float:
 
 
 def text(results: dict) -> str:
-    """For a terminal."""
+    """The results for a terminal."""
     parts = [where(results)]
     for titles, rows in ((QUERY_TITLES, query_rows(results)), (LOAD_TITLES, load_rows(results))):
         if rows:
@@ -188,25 +188,26 @@ Written by `make bench`; the figures are in [results.json](results.json).
   after one that does not count. Both sides may use {results["threads"]} cores.
 - DuckDB's side is a Python process with the package from PyPI, as its users run it. The columns
   *without Python* leave out the interpreter's start and the import: what is left is connecting,
-  answering and writing Parquet. Its SQL, in `benches/duckdb/`, was tuned for it. It is told which
-  files are alive and what the lake's log says of loads, and groups and joins by the same stored
-  hashes. `message-log` is asked for failed messages, `user-history` for the person with the most
-  sessions, every other query for what it answers without options.
+  answering and writing Parquet. Its SQL is the query's twin in DuckDB's dialect, which groups and
+  joins by the same stored hashes (`benches/keys.py`); where other SQL is at least 5 % faster, it
+  runs that (`*.duckdb.sql` in `queries/`; `compare.py --peers` measures it). It gets the list of
+  live files and the loads of the lake's log. `message-log` is asked for failed messages,
+  `user-history` for the person with the most sessions, every other query without options.
 - An answer counts only when it equals DuckDB's: columns, types, rows in their order, floats to
   {1e-9:.0e} of their size. Rows that were loaded are compared by a sum of hashes of each column.
 - DuckDB's load does the same work in SQL under a memory limit of 1 GiB: all cells as text, typed
-  with `try_cast`, bad rows set aside with a reason, one row a key by precedence, sorted, zstd, one
-  file a day. It has no numbering plans: a phone number is put together by rules, while wabalake
-  parses each with a port of libphonenumber. It also does not sniff encodings, keep raw records,
-  skip files that it knows, merge with rows that are there, or commit. `COPY` is its bare CSV to
-  Parquet, one file in no order with the types that it guesses: a bound, not the same work.
-- Memory is the largest that any round had: for queries all that was resident, for loads what no file
-  backs (`RssAnon`, looked at every 10 ms), since a CSV that is mapped into memory can be dropped.
+  with `try_cast`, bad rows rejected with a reason, one row a key by precedence, sorted, zstd, one
+  file a day. It has no numbering plans: rules put a phone number together, while wabalake parses
+  each with a port of libphonenumber. It also does not detect encodings, keep raw records, skip
+  files that are loaded already, merge with the lake's rows, or commit. `COPY` converts CSV to
+  Parquet and nothing else, one unsorted file with the types that DuckDB guesses: a lower bound.
+- Memory is the peak of all rounds: for queries the resident set, for loads the anonymous part of it
+  (`RssAnon`, sampled every 10 ms), since pages of a mapped CSV can be dropped.
 """
 
 
 def section(results: dict) -> str:
-    """What the README shows too."""
+    """The results as Markdown, for RESULTS.md and the README."""
     parts = [where(results)]
     if query_rows(results):
         parts.append("Queries. Below 1, wabalake takes less time:")
@@ -221,12 +222,12 @@ def section(results: dict) -> str:
     aims = "\n".join(
         f"- {'reached' if reached else '**missed**'}: {target}" for target, reached in targets(results)
     )
-    parts.append("Against what the project has set itself:\n\n" + aims)
+    parts.append("Targets of the project:\n\n" + aims)
     return "\n\n".join(parts)
 
 
 def where(results: dict) -> str:
-    """Which machine, programs, sizes, and when."""
+    """The date, versions, machine and sizes of a measurement."""
     machine, versions, data = (results[name] for name in ("machine", "versions", "data"))
     rows = ", ".join(f"{thousands(t['rows'])} {name}" for name, t in data["tables"].items())
     parquet = sum(table["parquet_bytes"] for table in data["tables"].values())
@@ -247,7 +248,7 @@ def markdown(titles: list[str], rows: list[list[str]]) -> str:
 
 
 def clusters(results: dict) -> str:
-    """The queries here and on clusters."""
+    """Times of the queries here and on clusters, as Markdown."""
     titles = ["query", "here s", "Sail s", "Spark s"]
     rows = [
         [one["name"], *(f"{one['seconds'][engine]:.2f}" for engine in ("here", "Sail", "Spark"))]
@@ -258,7 +259,7 @@ def clusters(results: dict) -> str:
 
 
 def growth(results: dict) -> str:
-    """The queries as a lake grows."""
+    """Times and memory of the queries by the size of the lake, as Markdown."""
     sizes = results["growth"]
     titles = ["query"]
     for size in sizes:
@@ -275,12 +276,12 @@ def growth(results: dict) -> str:
         for size in sizes
     )
     machine = results["machine"]
-    told = (
+    conditions = (
         f"{results['at'][:10]}, {results['threads']} cores ({machine['processor']}), "
         f"{machine['memory_bytes'] / 2**30:.0f} GiB. Lakes of a year: {lakes}. The fastest of three "
         f"runs, and the most memory that one had. `{results['command']}`."
     )
-    return f"{told}\n\n{markdown(titles, rows)}"
+    return f"{conditions}\n\n{markdown(titles, rows)}"
 
 
 def peers(results: dict) -> str:
@@ -295,12 +296,12 @@ def peers(results: dict) -> str:
     return f"{where(results)}\n\n{markdown(titles, rows)}"
 
 
-# What the README shows, by the name of its results and its marks.
+# The tables of the README, by the name of the results and of the marks around them.
 PAGES = {"results": section, "clusters": clusters, "growth": growth}
 
 
 def write(root: Path):
-    """Puts the last results between the README's marks, and those against DuckDB on their page."""
+    """Writes the last results between the marks of the README, and into RESULTS.md."""
     readme = root / "README.md"
     words = readme.read_text()
     for name, show in PAGES.items():

@@ -5,7 +5,7 @@ parents AS MATERIALIZED (
 families AS MATERIALIZED (
     SELECT
         session_id, parent_session_id, conversation_id, session_status, last_node_id,
-        session_started_timestamp, session_finished_timestamp, user_phone
+        session_started_timestamp, session_finished_timestamp, user_phone, user_key
     FROM sessions
     WHERE parent_session_id IS NOT NULL OR session_id IN (FROM parents)
 ),
@@ -48,6 +48,7 @@ chains AS (
     SELECT
         trees.*,
         user_phone,
+        user_key,
         session_started_timestamp AS started_at,
         parent_session_id IS NOT NULL AS root_missing
     FROM trees

@@ -1,30 +1,5 @@
--- Which channels bring inbound users, and the best ones?
-WITH attributed AS (
-    SELECT session_key, converted_at, value, currency
-    FROM conversions
-    WHERE session_key IS NOT NULL
-    UNION ALL
-    SELECT visits.session_key, owed.converted_at, owed.value, owed.currency
-    FROM (
-        SELECT user_key, converted_at, value, currency
-        FROM conversions
-        WHERE session_key IS NULL AND user_key IS NOT NULL
-    ) AS owed
-    -- The last session that was no redirection, of two at one instant the greater id.
-    ASOF JOIN (
-        SELECT
-            user_key,
-            session_started_timestamp,
-            arg_max(session_key, session_id) AS session_key
-        FROM sessions
-        WHERE parent_session_id IS NULL
-            AND user_key IN (SELECT user_key FROM conversions WHERE session_key IS NULL)
-        GROUP BY ALL
-    ) AS visits
-        ON visits.user_key = owed.user_key
-        AND visits.session_started_timestamp <= owed.converted_at
-    WHERE owed.converted_at <= visits.session_started_timestamp + INTERVAL 168 HOURS
-),
+-- Faster than the twin by one aggregation for counts and sums of conversions.
+WITH {attributed},
 inbound AS (
     SELECT
         CASE
@@ -81,7 +56,7 @@ earned AS (
                 FILTER (value IS NOT NULL),
             '?') AS revenue_currency
     FROM inbound
-    JOIN attributed USING (session_key)
+    JOIN attributed ON converted_session_key = session_key
     GROUP BY ALL
 )
 SELECT

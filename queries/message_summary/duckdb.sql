@@ -1,4 +1,4 @@
--- The vendor's summary of messages, by day, account, line, country and type.
+-- Faster than the twin by arg_max for the names of lines.
 WITH by_day AS (
     SELECT
         CAST(make_timestamp(epoch_us(created_at)) AS DATE) AS date,

@@ -1,4 +1,4 @@
--- New, returning, resurrected and dormant users, week by week.
+-- Faster than the twin by weeks as numbers, and by counting each visit once.
 WITH visits AS (
     SELECT DISTINCT
         user_key,

@@ -1,4 +1,4 @@
--- Whom was a conversation sent to, and how far did each of them get?
+-- Faster than the twin by two hash joins in place of a join with OR, and by DuckDB's own JSON.
 WITH placed AS (
     SELECT
         sent.user_phone,

@@ -1,4 +1,4 @@
--- Whose 24-hour service window is open, at the moment of the last message of anybody?
+-- Faster than the twin by unnesting the first and last message of a session in one scan, and by a filter before the aggregation.
 WITH wrote AS (
     SELECT
         user_phone,

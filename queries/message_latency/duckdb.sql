@@ -1,4 +1,4 @@
--- How long do messages take to be sent, delivered and seen? By day.
+-- Faster than the twin by computing the three percentiles of a duration at once.
 WITH took AS (
     SELECT
         CAST(make_timestamp(epoch_us(created_at)) AS DATE) AS day,

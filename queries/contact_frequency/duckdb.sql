@@ -1,5 +1,4 @@
--- Do repeated templates hurt? By how many others were sent in the 24 hours before, did not fail and
--- were not answered by then.
+-- Faster than the twin by one window over fewer columns.
 WITH sent AS (
     SELECT
         user_key,

@@ -1,32 +1,9 @@
--- How far do sends get? Each step counts the deployments that passed it and all before it.
-WITH attributed AS (
-    SELECT session_key, converted_at, value, currency
-    FROM conversions
-    WHERE session_key IS NOT NULL
-    UNION ALL
-    SELECT visits.session_key, owed.converted_at, owed.value, owed.currency
-    FROM (
-        SELECT user_key, converted_at, value, currency
-        FROM conversions
-        WHERE session_key IS NULL AND user_key IS NOT NULL
-    ) AS owed
-    -- The last session that was no redirection, of two at one instant the greater id.
-    ASOF JOIN (
-        SELECT
-            user_key,
-            session_started_timestamp,
-            arg_max(session_key, session_id) AS session_key
-        FROM sessions
-        WHERE parent_session_id IS NULL
-            AND user_key IN (SELECT user_key FROM conversions WHERE session_key IS NULL)
-        GROUP BY ALL
-    ) AS visits
-        ON visits.user_key = owed.user_key
-        AND visits.session_started_timestamp <= owed.converted_at
-    WHERE owed.converted_at <= visits.session_started_timestamp + INTERVAL 168 HOURS
-),
+-- Faster than the twin by one row for each deployment; the twin joins each deployment with every step.
+WITH {attributed},
 converted AS (
-    SELECT session_key, min(converted_at) AS converted_at FROM attributed GROUP BY session_key
+    SELECT converted_session_key AS session_key, min(converted_at) AS converted_at
+    FROM attributed
+    GROUP BY ALL
 ),
 passed AS (
     SELECT
