@@ -45,8 +45,10 @@ def twin(bench, name: str) -> str:
 
 def tuned(sql: str) -> str:
     """A twin in DuckDB's dialect, with DuckDB's versions of its fragments."""
-    tree = by_keys(duckdb_tree(sql))
+    tree = duckdb_tree(sql)
     clause = tree.args.get("with_")
+    # What a fragment answers of ids, so that its columns may become keys as well.
+    ids = {"converted_session_id": exp.column("session_id").as_("converted_session_id"), "user_phone": exp.column("user_phone")}
     replaced = {}
     for version in sorted(FRAGMENTS.glob("*.duckdb.sql")):
         fragment = version.name.removesuffix(".duckdb.sql")
@@ -57,10 +59,11 @@ def tuned(sql: str) -> str:
             clause.set("recursive", True)
             for name in names - {fragment}:
                 defined[name].pop()
-            defined[fragment].this.replace(exp.select(exp.Literal.string(fragment)))
-    sql = text(tree)
+            columns = [ids.get(column) or exp.null().as_(column) for column in defined[fragment].this.named_selects]
+            defined[fragment].this.replace(exp.select(exp.Literal.string(fragment), *columns))
+    sql = text(by_keys(tree))
     for fragment, version in replaced.items():
-        sql = re.sub(rf"\b{fragment} AS \(\s*SELECT\s*'{fragment}'\s*\)", lambda _: version, sql)
+        sql = re.sub(rf"\b{fragment} AS \(\s*SELECT\s*'{fragment}'[^)]*\)", lambda _: version, sql)
     return sql
 
 

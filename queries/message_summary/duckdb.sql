@@ -1,4 +1,4 @@
--- Faster than the twin by arg_max for the names of lines.
+-- Faster than the twin by one aggregation of the messages, and by a join for the latest name of a line.
 WITH by_day AS (
     SELECT
         CAST(make_timestamp(epoch_us(created_at)) AS DATE) AS date,

@@ -1,4 +1,4 @@
--- How many messages were sent and delivered, day by day? Those that go out.
+-- Faster than the twin by counting the messages that it answers only: the twin types each message by product.
 SELECT
     CAST(day * 86400 AS BIGINT) AS start,
     CAST(day * 86400 + 86400 AS BIGINT) AS "end",

@@ -1,4 +1,4 @@
--- What is wrong with the data? A row for each check and table.
+-- Faster than the twin by all checks of a table in one scan, and joins by the hashes of sessions.
 WITH RECURSIVE redirected AS MATERIALIZED (
     SELECT session_id, parent_session_id FROM sessions WHERE parent_session_id IS NOT NULL
 ),

@@ -1,4 +1,4 @@
--- When do users write? Each count in the hour of the week of its own stamp.
+-- Faster than the twin by counting the combinations of hours once.
 WITH hours AS (
     -- Hours since Monday 1969-12-29, modulo a week: 1970 began on a Thursday.
     SELECT
