@@ -70,11 +70,15 @@ bench: .venv ## The benchmark that docs/benchmarks.md shows: a year of made-up e
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/compare.py
 
-bench-nightly: .venv ## What a night costs on a lake of 40 days and on one of 400
+bench-peers: .venv ## SQL for DuckDB alone against the twins, on DuckDB: what of it is still faster?
+	PROFILE=release $(MAKE) build
+	.venv/bin/python benches/compare.py --peers
+
+bench-nightly: .venv ## The time of a nightly run on a lake of 40 days and on one of 400
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/nightly.py
 
-bench-skew: .venv ## What every query costs where one person or session has all rows, or none is named
+bench-skew: .venv ## Every query where one person or session has all rows, or no row has one
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/skew.py
 
@@ -159,4 +163,4 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
-.PHONY: build cluster help demo check bless docs docs-write bench bench-nightly bench-skew test ci-program chromium $(STEPS)
+.PHONY: build cluster help demo check bless docs docs-write bench bench-peers bench-nightly bench-skew test ci-program chromium $(STEPS)

@@ -1,19 +1,19 @@
-"""Whether two programs gave the same answer, and whether two lakes hold the same rows."""
+"""Compares answers of two programs, and the rows of two lakes."""
 
 import math
 from pathlib import Path
 
 import duckdb
 
-# Of the larger of two floats.
+# The relative tolerance of floats.
 TOLERANCE = 1e-9
 
-# The work of libphonenumber, which SQL does not do.
+# Columns from libphonenumber, which SQL does not have.
 BY_NUMBERING_PLAN = {"user_phone", "country", "user_phone_valid"}
 
 
 def difference(ours: Path, theirs: Path, tolerance: float = TOLERANCE) -> str | None:
-    """The first thing in which two Parquet answers differ: columns, types, rows in their order."""
+    """The first difference of two Parquet answers in columns, types or rows in order; `None` if equal."""
     connection = duckdb.connect()
     (our_columns, our_rows), (their_columns, their_rows) = (
         read(connection, answer) for answer in (ours, theirs)
@@ -30,7 +30,7 @@ def difference(ours: Path, theirs: Path, tolerance: float = TOLERANCE) -> str | 
 
 
 def read(connection, answer: Path):
-    """Names with types, and rows. Instants become microseconds."""
+    """The columns with types, and the rows, instants as microseconds."""
     rows = connection.read_parquet(str(answer))
     columns = list(zip(rows.columns, map(str, rows.types)))
     instant = "TIMESTAMP WITH TIME ZONE"
@@ -47,9 +47,8 @@ def same(ours, theirs, tolerance: float) -> bool:
 
 
 def rows_differ(ours: list[str], theirs: list[str]) -> tuple[str | None, list[str]]:
-    """Compares the rows of a table in two lakes, whatever their order, by a sum of hashes of each
-    column. Gives what differs, and which columns do that may, since only one side knows numbering
-    plans."""
+    """Compares the rows of a table in two lakes by a sum of hashes of each column, in any order.
+    Returns the difference, and the columns that differ for lack of numbering plans."""
     connection = duckdb.connect(config={"memory_limit": "4GB"})
     one, other = (connection.read_parquet(files, hive_partitioning=True) for files in (ours, theirs))
     columns = [name for name in one.columns if name in set(other.columns)]

@@ -1,7 +1,7 @@
 """The catalog's queries here, on Sail and on Apache Spark: one machine, the same files.
 
-Sail and Spark are servers that are up already, as a cluster is; wabalake's process is measured from
-its start to its end on each, answers are compared first.
+Sail and Spark run as servers before the measurement, like a cluster. The time is that of the whole
+wabalake process; answers are compared first.
 """
 
 import signal
@@ -18,7 +18,7 @@ import servers  # noqa: E402
 
 
 class Spark(servers.Spark):
-    """As it comes: the tests end streams early."""
+    """Spark with its own limits; those of the tests end streams early."""
 
     LIMITS = {}
 
@@ -26,7 +26,7 @@ class Spark(servers.Spark):
 def measure(bench, say) -> list[dict]:
     """Seconds of each query, by engine."""
     names = bench.catalog()
-    # So that what was started is stopped.
+    # The servers are stopped on SIGTERM, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as folder:
         sail, spark = servers.Sail(make(folder, "sail")), Spark(make(folder, "spark"))
@@ -57,7 +57,7 @@ def one(bench, name: str, engines: dict, say) -> dict:
                 result["wrong"] = str(failure)
                 return result
         if turn == 0:
-            # Sail cuts the fraction between two values of a percentile after six digits.
+            # Sail rounds the interpolation of percentiles to six digits.
             tolerances = {"Sail": 1e-4, "Spark": 1e-9}
             for engine, tolerance in tolerances.items():
                 differs = difference(answers["here"], answers[engine], tolerance)

@@ -1,13 +1,14 @@
-"""Compares wabalake with DuckDB on one machine, every query of the catalog and loading; and with
-itself, on clusters and on larger lakes.
+"""Benchmarks wabalake against DuckDB on one machine: every query of the catalog, and loading. Also
+measures clusters, larger lakes, and DuckDB's own SQL against the twins.
 
-Whole processes, start-up included, taken in turns on the same files; the median of some rounds
-after a first one that does not count. Answers are compared before any time is believed.
+Both sides run as whole processes, alternating, on the same files; the result is the median of the
+rounds after a warm-up. A time counts only if the answers are equal.
 
     python benches/compare.py               a year, 20 million rows: half an hour, 15 GB of disk
     python benches/compare.py --small       a quick look, which changes no file of the repository
     python benches/compare.py --engine spark    the queries here, on Sail and on Spark
     python benches/compare.py --growth          the queries as a lake grows 16 times as large
+    python benches/compare.py --peers           SQL for DuckDB alone against the twins
     python benches/compare.py --write-docs      shows the last results in docs/benchmarks.md
 """
 
@@ -28,6 +29,7 @@ from deltalake import DeltaTable
 
 import clusters
 import growth
+import peers
 import report
 from answers import difference, rows_differ
 from processes import Failed, Run, run
@@ -35,12 +37,11 @@ from processes import Failed, Run, run
 ROOT = Path(__file__).resolve().parents[1]
 BENCHES = ROOT / "benches"
 COUNTRIES = ROOT / "data/reference/countries.tsv"
-# Isolated, since that starts sooner.
+# Isolated mode starts faster.
 PYTHON = [sys.executable, "-I"]
-# One list of the loads that are compared: DuckDB's scripts. Queries come from the catalog.
+# The tables to load are those with a script for DuckDB.
 LOADED = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"))
-LOADED.remove("cells")
-# What a query is asked where there is more to ask; its peer asks the same.
+# Arguments of queries that have some.
 ASKED = {
     "coverage": ["--today", "2026-07-01"],
     "message-log": ["--status", "failed"],
@@ -52,10 +53,10 @@ def main():
     if asked.write_docs:
         report.write(ROOT)
         return
-    # Both sides have as many cores as the benchmark is about.
+    # The same cores for both sides.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.threads])
     bench = Bench(asked)
-    if asked.engine or asked.growth:
+    if asked.engine or asked.growth or asked.peers:
         beside(bench)
         return
     results = bench.results()
@@ -72,15 +73,15 @@ def main():
 
 
 def beside(bench):
-    """What is measured beside the comparison with DuckDB."""
-    name = "clusters" if bench.asked.engine else "growth"
+    """Measures clusters, growth or peers in place of the comparison with DuckDB."""
+    name = "clusters" if bench.asked.engine else "growth" if bench.asked.growth else "peers"
     bench.prepare()
-    measured = {"clusters": clusters, "growth": growth}[name].measure(bench, say)
+    measured = {"clusters": clusters, "growth": growth, "peers": peers}[name].measure(bench, say)
     shutil.rmtree(bench.scratch)
     results = bench.conditions() | {name: measured}
     folder = bench.folder if bench.asked.small or bench.asked.queries else BENCHES
     (folder / f"{name}.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(report.PAGES[name](results))
+    print(getattr(report, name)(results))
     wrong = [f"FAILED: {one['name']}: {one['wrong']}" for one in measured if one.get("wrong")]
     if wrong:
         sys.exit("\n".join(wrong))
@@ -99,6 +100,9 @@ def options():
     parser.add_argument("--threads", type=int, default=2, help="for both sides [2]")
     parser.add_argument("--engine", choices=["spark"], help="ask clusters instead of DuckDB")
     parser.add_argument("--growth", action="store_true", help="ask larger lakes, and no peer")
+    parser.add_argument(
+        "--peers", action="store_true", help="time each `duckdb.sql` against the twin, on DuckDB"
+    )
     parser.add_argument("--only", choices=["queries", "loads"])
     parser.add_argument("--queries", metavar="NAME,...", help="only these [the whole catalog]")
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
@@ -116,7 +120,7 @@ def options():
 
 
 class Bench:
-    """The files of a benchmark, and what is measured on them."""
+    """The files of a benchmark, and the measurements on them."""
 
     def __init__(self, asked):
         self.asked = asked
@@ -129,7 +133,7 @@ class Bench:
         self.scratch = self.folder / "scratch"
 
     def results(self) -> dict:
-        """Measures everything that is asked for."""
+        """Runs the requested measurements."""
         self.prepare()
         results = self.conditions()
         if self.asked.only != "loads":
@@ -141,13 +145,13 @@ class Bench:
         return results
 
     def prepare(self):
-        """Makes what it is measured on, and an empty folder to write to."""
+        """Makes the lake, the exports, and an empty scratch folder."""
         self.generate()
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir()
 
     def conditions(self) -> dict:
-        """When, where and on what it is measured."""
+        """The time, machine, versions and data of the measurement."""
         return {
             "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "command": " ".join(["python", *sys.argv]),
@@ -159,17 +163,17 @@ class Bench:
             "data": self.data(),
         }
 
-    # ---- What it is measured on ----
+    # ---- Data ----
 
     def generate(self):
-        """Makes the lake and the exports, unless they are there from the last time."""
+        """Makes the lake and the exports, unless the last run left the same."""
         asked = self.asked
         plan = [
             "--days", asked.days, "--sessions-per-day", asked.sessions_per_day, "--seed", asked.seed,
         ]
-        told = json.dumps([*plan, self.wabalake_version(), "lake of every table", *LOADED])
+        expected = json.dumps([*plan, self.wabalake_version(), "lake of every table", *LOADED])
         mark = self.folder / "plan.json"
-        if mark.exists() and mark.read_text() == told:
+        if mark.exists() and mark.read_text() == expected:
             say(f"using the lake and the exports in {self.folder}")
             return
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -178,19 +182,19 @@ class Bench:
         for kind, place, of in (("--lake", self.lake, []), ("--out", self.exports, exported)):
             made = run(self.program, "sample", kind, place, *plan, *of)
             say(f"made {place} in {made.seconds:.1f} s")
-        mark.write_text(told)
+        mark.write_text(expected)
 
     def tables(self) -> list[str]:
         """The tables of the lake."""
         return sorted(folder.name for folder in (self.lake / "tables").iterdir())
 
     def files(self, lake: Path, table: str) -> list[str]:
-        """The files of a table that are in the lake by its log."""
+        """The live files of a table, by the lake's log."""
         files = DeltaTable(lake / "tables" / table).file_uris()
         return sorted(file.removeprefix("file://") for file in files)
 
     def loads(self) -> Path:
-        """What the lake's commits tell of its loads, as a file that DuckDB can read."""
+        """The loads of the commits of the lake, as a Parquet file."""
         rows = []
         for table in self.tables():
             for commit in sorted((self.lake / "tables" / table / "_delta_log").glob("*.json")):
@@ -204,7 +208,7 @@ class Bench:
                         )
                         for file in info.get("files", [])
                     ]
-        told = self.scratch / "loads.parquet"
+        listed = self.scratch / "loads.parquet"
         with duckdb.connect() as connection:
             connection.execute(
                 "CREATE TABLE loads (kind VARCHAR, loaded_at BIGINT, records BIGINT, "
@@ -213,12 +217,12 @@ class Bench:
             connection.executemany("INSERT INTO loads VALUES (?, ?, ?, ?, ?)", rows)
             connection.execute(
                 "COPY (SELECT * REPLACE (make_timestamptz(loaded_at) AS loaded_at) FROM loads) "
-                f"TO '{told}' (FORMAT parquet)"
+                f"TO '{listed}' (FORMAT parquet)"
             )
-        return told
+        return listed
 
     def exports_of(self, table: str) -> list[Path]:
-        """The exports of a table; the vendors' names for files tell which."""
+        """The exports of a table, found by the vendors' file names."""
         names = {
             "sessions": "general_sessions*", "deployments": "deployments*", "messages": "kaleyra_tabular*",
         }
@@ -256,7 +260,7 @@ class Bench:
     # ---- Queries ----
 
     def empty_lake(self) -> dict:
-        """The time of a query on a folder without tables, which is a lake too."""
+        """The time of a query on an empty folder, which is a valid lake."""
         nothing = self.scratch / "nothing"
         nothing.mkdir()
         name = self.catalog()[0]
@@ -275,9 +279,27 @@ class Bench:
         return asked
 
     def question(self, name: str, lake: Path) -> list:
-        """The command that asks a query, without where the answer goes."""
-        asked = ["--phone", self.phone()] if name == "user-history" else ASKED.get(name, [])
-        return [self.program, "query", name, *asked, "--lake", lake, "-f", "parquet"]
+        """The command of a query, without the path of the answer."""
+        return [self.program, "query", name, *self.arguments(name), "--lake", lake, "-f", "parquet"]
+
+    def arguments(self, name: str) -> list[str]:
+        return ["--phone", self.phone()] if name == "user-history" else ASKED.get(name, [])
+
+    def duckdb(self, name: str, sql: str) -> tuple[list, Path]:
+        """The command that has DuckDB answer a statement, and the file that the answer goes to."""
+        statement, answer = (self.scratch / f"{name}.{ext}" for ext in ("sql", "duckdb.parquet"))
+        statement.write_text(sql)
+        return [
+            *PYTHON, BENCHES / "duckdb/query.py", statement, self.listed(), answer, self.asked.threads,
+        ], answer
+
+    @functools.cache
+    def listed(self) -> Path:
+        """A file that lists the files of each table of the lake."""
+        files = {table: self.files(self.lake, table) for table in self.tables()}
+        listed = self.scratch / "files.json"
+        listed.write_text(json.dumps(files | {"loads": [str(self.loads())]}))
+        return listed
 
     @functools.cache
     def phone(self) -> str:
@@ -288,25 +310,13 @@ class Bench:
 
     def queries(self) -> list[dict]:
         names = self.catalog()
-        listed = self.scratch / "files.json"
-        files = {table: self.files(self.lake, table) for table in self.tables()}
-        listed.write_text(json.dumps(files | {"loads": [str(self.loads())]}))
         runs = {name: {"wabalake": [], "duckdb": []} for name in names}
         notes = {}
         for turn in range(self.asked.rounds + 1):
             for name in names:
-                peer = BENCHES / "duckdb" / f"{name}.sql"
-                if not peer.exists():
-                    notes[name] = f"has no peer in {peer.relative_to(ROOT)}"
-                    continue
-                ours, theirs = (self.scratch / f"{name}.{side}.parquet" for side in runs[name])
-                ask = {
-                    "wabalake": [*self.question(name, self.lake), "-o", ours],
-                    "duckdb": [
-                        *PYTHON, BENCHES / "duckdb/query.py", peer, listed, COUNTRIES, theirs,
-                        self.asked.threads, self.phone(),
-                    ],
-                }
+                ours = self.scratch / f"{name}.parquet"
+                command, theirs = self.duckdb(name, peers.statement(self, name))
+                ask = {"wabalake": [*self.question(name, self.lake), "-o", ours], "duckdb": command}
                 try:
                     for side in in_turns(ask, turn):
                         runs[name][side].append(run(*ask[side]))
@@ -339,7 +349,7 @@ class Bench:
             for side in in_turns(ask, turn):
                 for lake in (lakes.get(side), one_file if side == "copy" else None):
                     remove(lake)
-                # What is still to be written must not slow down the next one.
+                # Pending writes must not slow down the next process.
                 os.sync()
                 try:
                     runs[side].append(run(*ask[side]))
@@ -355,7 +365,7 @@ class Bench:
 
 
 def measured(name: str, runs: dict[str, list[Run]], note: str | None) -> dict:
-    """The rounds of a comparison, without the first, which warms caches."""
+    """The results of a comparison, without the warm-up round."""
     result = {"name": name, "wrong": note}
     for side, all_runs in runs.items():
         if all_runs[1:]:
@@ -369,23 +379,23 @@ def measured(name: str, runs: dict[str, list[Run]], note: str | None) -> dict:
 
 
 def summary(runs: list[Run]) -> dict:
-    """Medians of time in seconds, peaks of memory in bytes."""
-    told = {
+    """Median times in seconds and peaks of memory in bytes."""
+    result = {
         "median": statistics.median(run.seconds for run in runs),
         "seconds": [round(run.seconds, 4) for run in runs],
         "cpu_median": statistics.median(run.cpu_seconds for run in runs),
         "resident": max(run.resident for run in runs),
         "anonymous": max(run.anonymous for run in runs),
     }
-    # DuckDB's side says how long DuckDB took, without Python's start.
+    # DuckDB's process prints its time without the start of Python.
     own = [json.loads(run.stdout)["seconds"] for run in runs if run.stdout.startswith("{")]
     if own:
-        told["own_median"] = statistics.median(own)
-    return told
+        result["own_median"] = statistics.median(own)
+    return result
 
 
 def in_turns(sides, turn: int) -> list[str]:
-    """Who begins changes from round to round."""
+    """The sides, in reverse order in every other round."""
     return list(sides) if turn % 2 == 0 else list(reversed(list(sides)))
 
 
@@ -413,7 +423,7 @@ def machine() -> dict:
 
 
 def commit() -> str:
-    """The commit that is checked out; `+` when files differ from it."""
+    """The current commit, with `+` if files were changed."""
     def git(*words):
         done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,4 +1,4 @@
-"""What one machine does as a lake grows: a year of a million sessions, then 4 and 16 times as many."""
+"""The queries on growing lakes: a year with a million sessions, then 4 and 16 times as many."""
 
 import shutil
 
@@ -9,7 +9,7 @@ TIMES = (1, 4, 16)
 
 
 def measure(bench, say) -> list[dict]:
-    """Seconds and peak memory of each query, by how large the lake is."""
+    """Seconds and peak memory of each query, by the size of the lake."""
     grown = []
     for times in TIMES:
         lake = bench.folder / "grown"

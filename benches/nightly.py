@@ -1,8 +1,8 @@
-"""What a night costs: one new day on a lake of 40 days, on one of 400, and all of it worked out anew.
+"""The time of a nightly run: one new day on a lake of 40 days and on one of 400, and a full refresh.
 
     python benches/nightly.py                  # with target/release/wabalake: make build
 
-A night is whole: it loads the day's exports from the inbox and brings the marts up to date.
+A run loads the day's exports from the inbox and updates the marts.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from processes import run
 ROOT = Path(__file__).resolve().parents[1]
 START = datetime.date(2025, 5, 1)
 
-# Answers by day, whose rows are of one day alone.
+# Marts whose rows depend on the rows of one day.
 BY_DAY = {
     "deliveries": ("delivery-rate", 'by = ["day", "country"]'),
     "deliveries-by-hour": ("delivery-rate", 'by = ["hour"]'),
@@ -30,7 +30,7 @@ BY_DAY = {
     "sessions-by-country": ("session-duration", 'by = ["country", "day"]'),
     "latencies": ("message-latency", 'by = ["day", "template"]'),
 }
-# Against what the project has set itself.
+# The targets of the project.
 GROWS_AT_MOST = 1.3
 FULL_AT_LEAST = 20
 
@@ -65,14 +65,14 @@ class Bench:
         )
 
     def measure(self, days, marts):
-        """Seconds of nights with a new day each, and of full ones, on a lake of so many days."""
+        """Seconds of runs with a new day each, and of full ones, on a lake of `days`."""
         lake = self.folder / "lake"
         shutil.rmtree(lake, ignore_errors=True)
         (self.folder / "inbox").mkdir(exist_ok=True)
         self.run("sample", "--lake", lake, "--days", days, "--sessions-per-day", self.sessions_per_day)
         (lake / "wabalake.toml").write_text(settings(marts))
         first, _ = self.night(lake)
-        self.say(f"{days} days: the first night took {first:.2f} s")
+        self.say(f"{days} days: the first run took {first:.2f} s")
         nights, refreshing = [], []
         for day in range(self.rounds):
             self.new_day(days + day, seed=1_000 + day)
@@ -105,12 +105,12 @@ def verdicts(small, large):
     return [
         (
             grows <= GROWS_AT_MOST,
-            f"a night with a new day: {grows:.2f} times as long on {large['days']} days as on "
+            f"a nightly run with a new day: {grows:.2f} times as long on {large['days']} days as on "
             f"{small['days']}, at most {GROWS_AT_MOST}",
         ),
         (
             full >= FULL_AT_LEAST,
-            f"marts of {large['days']} days worked out anew: {full:.0f} times as long as for a new day, "
+            f"a full refresh of the marts of {large['days']} days: {full:.0f} times as long as for a new day, "
             f"at least {FULL_AT_LEAST}",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Runs one process, and says how long it took and how much memory it had."""
+"""Runs processes, and measures their time and memory."""
 
 import os
 import subprocess
@@ -8,17 +8,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# How often memory is looked at.
+# The interval between two samples of memory.
 EVERY_SECONDS = 0.01
 
-# What whoever runs the benchmark has set must not change what is measured.
+# Settings of the caller must not change the measurement.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith("WABALAKE")
 } | {"TZ": "UTC", "LC_ALL": "C.UTF-8"}
 
 
 class Failed(Exception):
-    """A process that did not end well."""
+    """A process that failed."""
 
 
 @dataclass
@@ -27,15 +27,14 @@ class Run:
 
     seconds: float
     cpu_seconds: float
-    # Bytes. The peak of all that was resident, files mapped into memory among it, and the peak of
-    # what was not backed by a file, which is what a machine must have free.
+    # Peaks in bytes: the resident set with mapped files, and the anonymous memory, which must be free.
     resident: int
     anonymous: int
     stdout: str
 
 
 def run(*command) -> Run:
-    """Runs a command to its end."""
+    """Runs a command until it ends."""
     command = [str(part) for part in command]
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         started = time.perf_counter()
@@ -48,8 +47,8 @@ def run(*command) -> Run:
         stdout.seek(0)
         stderr.seek(0)
         if process.returncode != 0:
-            told = stderr.read().strip()[-2000:]
-            raise Failed(f"{' '.join(command[:8])}: exit {process.returncode}\n{told}")
+            said = stderr.read().strip()[-2000:]
+            raise Failed(f"{' '.join(command[:8])}: exit {process.returncode}\n{said}")
         return Run(
             seconds=seconds,
             cpu_seconds=used.ru_utime + used.ru_stime,
@@ -60,7 +59,7 @@ def run(*command) -> Run:
 
 
 class Memory:
-    """Looks at a process's memory until it is told to stop."""
+    """Samples the memory of a process until `stop`."""
 
     def __init__(self, pid: int):
         self.resident = self.anonymous = 0

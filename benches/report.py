@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 from statistics import geometric_mean
 
-# What the project has set itself.
+from peers import WORTH
+
+# The targets of the project.
 GEOMETRIC_MEAN_AT_MOST = 1.0
 RATIO_AT_MOST = 2.0
 LOAD_RATIO_AT_MOST = 1.0
@@ -14,7 +16,7 @@ EMPTY_LAKE_SECONDS_AT_MOST = 0.05
 
 
 def ratios(results: dict) -> dict[str, float]:
-    """Time here over DuckDB's, by query."""
+    """wabalake's time over DuckDB's, by query."""
     return {query["name"]: query["ratio"] for query in results.get("queries", []) if "ratio" in query}
 
 
@@ -25,50 +27,50 @@ def above_one(results: dict) -> list[str]:
 
 
 def failures(results: dict) -> list[str]:
-    """Answers that differ, processes that failed."""
+    """Queries and loads with a wrong answer or a failed process."""
     measured = [*results.get("queries", []), *results.get("loads", [])]
     return [f"{one['name']}: {one['wrong']}" for one in measured if one["wrong"]]
 
 
 def targets(results: dict) -> list[tuple[str, bool]]:
-    """What the project has set itself, with what was measured, and whether it was reached."""
-    told = []
+    """The targets with their measured values; `True` if reached."""
+    rows = []
     by_query = ratios(results)
     if by_query:
         mean, worst = geometric_mean(by_query.values()), max(by_query, key=by_query.get)
-        told.append((
+        rows.append((
             f"queries, geometric mean of the ratios: {mean:.2f}, at most {GEOMETRIC_MEAN_AT_MOST:.1f}",
             mean <= GEOMETRIC_MEAN_AT_MOST,
         ))
-        told.append((
+        rows.append((
             f"queries, largest ratio: {by_query[worst]:.2f} (`{worst}`), at most {RATIO_AT_MOST:.1f}",
             by_query[worst] <= RATIO_AT_MOST,
         ))
     loads = [load for load in results.get("loads", []) if "ratio" in load]
     if loads:
         ratio = total(loads, "wabalake") / total(loads, "duckdb")
-        told.append((
+        rows.append((
             f"loading, all tables: {ratio:.2f} of DuckDB's time, at most {LOAD_RATIO_AT_MOST:.1f}",
             ratio <= LOAD_RATIO_AT_MOST,
         ))
         anonymous = max(load["wabalake"]["anonymous"] for load in loads)
-        told.append((
+        rows.append((
             f"loading, anonymous memory: {mebibytes(anonymous)} MiB, less than "
             f"{mebibytes(LOAD_ANONYMOUS_AT_MOST)}",
             anonymous < LOAD_ANONYMOUS_AT_MOST,
         ))
     if "empty_lake" in results:
         median = results["empty_lake"]["median"]
-        told.append((
+        rows.append((
             f"a query on an empty lake: {milliseconds(median)} ms, less than "
             f"{milliseconds(EMPTY_LAKE_SECONDS_AT_MOST)}",
             median < EMPTY_LAKE_SECONDS_AT_MOST,
         ))
-    return told
+    return rows
 
 
 def query_rows(results: dict) -> list[list[str]]:
-    """One row a query, and the geometric means."""
+    """A row for each query, then the geometric means."""
     rows = []
     for query in results.get("queries", []):
         row = [query["name"]]
@@ -100,7 +102,7 @@ QUERY_TITLES = [
 
 
 def load_rows(results: dict) -> list[list[str]]:
-    """One row a table, and all of them."""
+    """A row for each table, then the total."""
     rows = []
     loads = [load for load in results.get("loads", []) if "ratio" in load]
     tables = results["data"]["tables"]
@@ -145,7 +147,7 @@ def total(loads: list[dict], side: str) -> float:
 
 
 def text(results: dict) -> str:
-    """For a terminal."""
+    """The results for a terminal."""
     parts = [where(results)]
     for titles, rows in ((QUERY_TITLES, query_rows(results)), (LOAD_TITLES, load_rows(results))):
         if rows:
@@ -186,12 +188,12 @@ def section(results: dict) -> str:
     aims = "\n".join(
         f"- {'reached' if reached else '**missed**'}: {target}" for target, reached in targets(results)
     )
-    parts.append("Against what the project has set itself:\n\n" + aims)
+    parts.append("Targets of the project:\n\n" + aims)
     return "\n\n".join(parts)
 
 
 def where(results: dict) -> str:
-    """Which machine, programs, sizes, and when."""
+    """The date, versions, machine and sizes of a measurement."""
     machine, versions, data = (results[name] for name in ("machine", "versions", "data"))
     rows = ", ".join(f"{thousands(t['rows'])} {name}" for name, t in data["tables"].items())
     parquet = sum(table["parquet_bytes"] for table in data["tables"].values())
@@ -212,7 +214,7 @@ def markdown(titles: list[str], rows: list[list[str]]) -> str:
 
 
 def clusters(results: dict) -> str:
-    """The queries here and on clusters."""
+    """Times of the queries here and on clusters, as Markdown."""
     titles = ["query", "here s", "Sail s", "Spark s"]
     rows = [
         [one["name"], *(f"{one['seconds'][engine]:.2f}" for engine in ("here", "Sail", "Spark"))]
@@ -223,7 +225,7 @@ def clusters(results: dict) -> str:
 
 
 def growth(results: dict) -> str:
-    """The queries as a lake grows."""
+    """Times and memory of the queries by the size of the lake, as Markdown."""
     sizes = results["growth"]
     titles = ["query"]
     for size in sizes:
@@ -240,12 +242,24 @@ def growth(results: dict) -> str:
         for size in sizes
     )
     machine = results["machine"]
-    told = (
+    conditions = (
         f"{results['at'][:10]}, {results['threads']} cores ({machine['processor']}), "
         f"{machine['memory_bytes'] / 2**30:.0f} GiB. Lakes of a year: {lakes}. The fastest of three "
         f"runs, and the most memory that one had. `{results['command']}`."
     )
-    return f"{told}\n\n{markdown(titles, rows)}"
+    return f"{conditions}\n\n{markdown(titles, rows)}"
+
+
+def peers(results: dict) -> str:
+    """DuckDB's processor time for each query's own statement and for its twin."""
+    titles = ["query", "duckdb.sql s", "twin s", "ratio", ""]
+    rows = []
+    for one in results["peers"]:
+        if not one["wrong"]:
+            ratio = one["own"] / one["twin"]
+            verdict = "keep" if ratio <= 1 - WORTH else "the twin serves"
+            rows.append([one["name"], f"{one['own']:.2f}", f"{one['twin']:.2f}", f"{ratio:.2f}", verdict])
+    return f"{where(results)}\n\n{markdown(titles, rows)}"
 
 
 # The parts of the page, by the name of their results and their marks.

@@ -1,12 +1,12 @@
-"""What uneven exports cost: every query on lakes whose rows name no session, nobody, or all the same
-person or session, beside a plain lake of the same size.
+"""The time of every query on skewed lakes: no session, no person, or the same person or session in all
+rows; and on a plain lake of the same size.
 
     python benches/skew.py                     # with target/release/wabalake: make build
     python benches/skew.py --program target/ci/wabalake --sessions 2000 8000 --queries funnel
 
-Exports are made up by `wabalake sample`, cells rewritten, and loaded as anybody's are. What counts is
-how a query grows when the rows are four times as many: a join of a person's rows with each other
-takes sixteen times as long. Time is the processor's, which other programs change little.
+`wabalake sample` makes the exports, whose cells are rewritten and then loaded. The measure is the growth
+with four times the rows: a join of a person's rows with each other takes sixteen times as long. Time is
+CPU time, which depends little on other programs.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from processes import Failed, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Against what the project has set itself, of four times the rows: how many times the time and the
-# memory, and how many times what the plain lake takes.
+# The targets of the project, with four times the rows: the growth of time and memory, and their ratio
+# to the plain lake.
 GROWS_AT_MOST = 6
 BESIDE_PLAIN_AT_MOST = 10
-# Less than this is the start of a program and chance.
+# Smaller values are start-up and noise.
 SECONDS, MEBIBYTE = 0.25, 1 << 20
 MEMORY = 256 * MEBIBYTE
 
@@ -72,7 +72,7 @@ def nobody(table, row, _):
 
 
 def one_person(table, row, _):
-    """All rows are of one person on one line, within a day: a placeholder's."""
+    """All rows are of one person on one line within a day, as with a placeholder phone."""
     if table in ("sessions", "deployments"):
         row |= {"user_country_code": COUNTRY_CODE, "user_cellphone": NUMBER}
     if table == "sessions":
@@ -109,7 +109,7 @@ def one_session(table, row, place):
         row["session"]["external_id"] = SESSION
 
 
-# Each with the days that its sessions begin on.
+# How to rewrite the rows of each lake, and the number of its days.
 LAKES = {
     "plain": (None, 30), "no-session": (no_session, 30), "nobody": (nobody, 30),
     "one-person": (one_person, 1), "one-session": (one_session, 1),
@@ -117,7 +117,7 @@ LAKES = {
 
 
 def rewrite(folder, skew):
-    """Makes exports uneven."""
+    """Rewrites the rows of the exports."""
     for file in folder.iterdir():
         table = next((table for name, table in TABLES.items() if file.name.startswith(name)), None)
         if table is None:
@@ -195,12 +195,12 @@ class Bench:
 
 
 def verdict(name, small, large, plain):
-    """What is wrong with a query's figures on a lake, in words; empty if nothing is."""
+    """The missed targets of a query on a lake, as text."""
     faults = []
     if failed := large.get("failed") or small.get("failed"):
         return [f"fails: {failed.splitlines()[-1]}"]
     for what, least in (("seconds", SECONDS), ("memory", MEMORY)):
-        # What every run takes is no growth.
+        # Below the noise there is no growth.
         if large[what] < least:
             continue
         grows = large[what] / max(small[what], least / 4)
@@ -214,7 +214,7 @@ def verdict(name, small, large, plain):
 
 
 def table(measured, sizes):
-    """The figures as lines, and the faults among them."""
+    """The figures as lines, and the missed targets."""
     small, large = sizes
     lines, faults = [], []
     header = f"{'query':24}{'lake':13}{f's of {small:,}':>13}{f's of {large:,}':>13}{'times':>7}{'MiB':>7}"

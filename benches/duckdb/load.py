@@ -1,7 +1,7 @@
 """DuckDB's side of the loading benchmark: exports of one table into Parquet by day.
 
-One process, as a person would write it who knows DuckDB well: the work is in load/TABLE.sql. Typed
-rows wait in a Parquet file, since they do not fit into memory; a database file takes longer.
+One process; load/TABLE.sql does the work. Typed rows go to a temporary Parquet file, since they do not
+fit into memory; a database file takes longer.
 
     python load.py THREADS TABLE LAKE COUNTRIES EXPORT...
     python load.py THREADS --copy PARQUET EXPORT...
@@ -15,12 +15,12 @@ import duckdb
 
 HERE = Path(__file__).parent
 LIMITS = {"memory_limit": "1GiB"}
-# Rows, the most that DuckDB sorts and writes by day within that limit.
+# The number of rows that DuckDB can sort and write by day within that limit.
 SORTED_AT_ONCE = 500_000
 
 
 def load(limits: dict, table: str, lake: Path, countries: str, exports: list[str]) -> None:
-    """Types, judges, merges, sorts and writes."""
+    """Types, checks, merges, sorts and writes the rows."""
     lake.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=lake.parent) as scratch:
         limits = limits | {"temp_directory": f"{scratch}/spill"}
@@ -33,28 +33,28 @@ def load(limits: dict, table: str, lake: Path, countries: str, exports: list[str
                 "lake": str(lake),
                 "rejects": f"{lake}.rejects.parquet",
             })
-            for script in ("cells", table):
-                sql = (HERE / "load" / f"{script}.sql").read_text()
+            for script in ("cells", f"load/{table}", "rejects"):
+                sql = (HERE / f"{script}.sql").read_text()
                 for statement in connection.extract_statements(sql):
                     if "first_day" in statement.query:
-                        for days in stretches(connection):
+                        for days in date_ranges(connection):
                             set_variables(connection, days)
                             connection.execute(statement)
                     else:
                         connection.execute(statement)
 
 
-def stretches(connection) -> list[dict]:
-    """First and last days of stretches that can be sorted in memory."""
+def date_ranges(connection) -> list[dict]:
+    """Date ranges whose rows fit into memory for the sort."""
     rows = connection.execute(
         """
         WITH days AS (
-            SELECT utc_day, sum(count(*)) OVER (ORDER BY utc_day) // $1 AS stretch
+            SELECT utc_day, sum(count(*)) OVER (ORDER BY utc_day) // $1 AS place
             FROM typed
             WHERE reason IS NULL
             GROUP BY utc_day
         )
-        SELECT min(utc_day), max(utc_day) FROM days GROUP BY stretch ORDER BY stretch
+        SELECT min(utc_day), max(utc_day) FROM days GROUP BY place ORDER BY place
         """,
         [SORTED_AT_ONCE],
     )
@@ -67,7 +67,7 @@ def set_variables(connection, variables: dict):
 
 
 def copy(limits: dict, parquet: str, exports: list[str]) -> None:
-    """The least that can be done: types as DuckDB guesses them, one file, no order, no checks."""
+    """Copies CSV to Parquet with guessed types: one file, no order, no checks."""
     with duckdb.connect(config=limits) as connection:
         connection.execute("SET preserve_insertion_order = false")
         connection.execute(

@@ -1,4 +1,4 @@
--- When do users write? Sessions that start in the range, each count in the hour of its own stamp.
+-- When do users write? Sessions that start in the range; each event counts in the hour of its own stamp.
 WITH in_range AS (
     SELECT session_started_timestamp, first_message_timestamp, last_message_timestamp
     FROM sessions
@@ -21,7 +21,7 @@ stamps AS (
     FROM in_range
     WHERE last_message_timestamp IS NOT NULL
 ),
--- 1970-01-01 was a Thursday, the fourth day of its week: 72 hours in.
+-- 1970-01-01 was a Thursday, 72 hours after the start of its week.
 hours AS (
     SELECT
         pmod(CAST(floor(unix_micros(clock) / 3600000000) AS BIGINT) + 72, 168) AS hour_of_week,

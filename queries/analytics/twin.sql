@@ -1,5 +1,5 @@
--- How many messages were sent and delivered? Each in the bucket in which it was created; or what
--- Meta itself said.
+-- How many messages were sent and delivered? By the bucket of their creation; or the figures that
+-- Meta reported.
 WITH units AS (
     SELECT
         {bucket} AS bucket,
@@ -29,7 +29,7 @@ counted AS (
         AND (size(:product_types) = 0 OR array_contains(:product_types, product_type))
     GROUP BY bucket
 ),
-told AS (
+reported AS (
     SELECT
         waba_id,
         start,
@@ -66,18 +66,19 @@ of_lines AS (
         preference,
         coalesce(country_codes, '*') AS country_codes,
         explode(split(coalesce(phone_numbers, '*'), ',')) AS line
-    FROM told
+    FROM reported
 ),
 of_pairs AS (
     SELECT waba_id, start, `end`, preference, line, explode(split(country_codes, ',')) AS country
     FROM of_lines
 ),
-told_before AS (
+-- Responses whose lines and countries overlap those of a preferred response.
+covered AS (
     SELECT DISTINCT
-        later.waba_id AS waba_before,
-        later.start AS start_before,
-        later.`end` AS end_before,
-        later.preference AS preference_before
+        later.waba_id AS covered_waba,
+        later.start AS covered_start,
+        later.`end` AS covered_end,
+        later.preference AS covered_preference
     FROM of_pairs AS later
     INNER JOIN of_pairs AS earlier
         ON earlier.waba_id <=> later.waba_id
@@ -93,13 +94,13 @@ stored AS (
         `end`,
         CASE WHEN count(sent) = count(*) THEN sum(sent) END AS sent,
         CASE WHEN count(delivered) = count(*) THEN sum(delivered) END AS delivered
-    FROM told
-    LEFT JOIN told_before
-        ON waba_before <=> waba_id
-        AND start_before = start
-        AND end_before = `end`
-        AND preference_before = preference
-    WHERE start_before IS NULL
+    FROM reported
+    LEFT JOIN covered
+        ON covered_waba <=> waba_id
+        AND covered_start = start
+        AND covered_end = `end`
+        AND covered_preference = preference
+    WHERE covered_start IS NULL
     GROUP BY start, `end`
 ),
 points AS (

@@ -1,5 +1,5 @@
--- Do repeated templates hurt? Deployments by how many others were sent to the same person shortly
--- before, did not fail and were not answered by then.
+-- Do repeated templates hurt? Deployments by the number of earlier ones to the same person within the
+-- window that did not fail and were not answered by then.
 WITH sent AS (
     SELECT
         user_phone,
@@ -16,7 +16,7 @@ in_range AS (
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
 ),
--- One that was sent counts from the microsecond after until it is answered, or is too old.
+-- A deployment counts from the microsecond after it until its answer, or the end of the window.
 lasting AS (
     SELECT
         user_phone,
@@ -53,7 +53,7 @@ in_turn AS (
 with_earlier AS (
     SELECT
         *,
-        -- All at or before that instant.
+        -- All changes up to that instant.
         sum(change) OVER (PARTITION BY user_phone ORDER BY at) AS earlier
     FROM in_turn
 ),

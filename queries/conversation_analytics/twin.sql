@@ -1,27 +1,15 @@
--- How many conversations were there, and what did they cost? Each in the bucket of its first
--- message that did not fail; or what Meta itself said.
-WITH
-    {conversations},
+-- How many conversations were there, and what did they cost? By the bucket of their first
+-- message that did not fail; or the figures that Meta reported.
+WITH {conversations},
 units AS (
     SELECT
         {bucket} AS bucket,
         waba_id,
         line AS phone_number,
         country,
-        CASE
-            WHEN category_word IS NOT NULL THEN upper(category_word)
-            WHEN session_type IN ('user_initiated', 'referral') THEN 'SERVICE'
-            ELSE 'UNKNOWN'
-        END AS conversation_category,
-        CASE
-            WHEN session_type = 'referral' THEN 'FREE_ENTRY_POINT'
-            WHEN free_tier THEN 'FREE_TIER'
-            ELSE 'REGULAR'
-        END AS conversation_type,
-        CASE
-            WHEN session_type IN ('business_initiated', 'user_initiated') THEN upper(session_type)
-            ELSE 'UNKNOWN'
-        END AS conversation_direction,
+        conversation_category,
+        conversation_type,
+        conversation_direction,
         cost,
         charged_in
     FROM conversations
@@ -31,9 +19,7 @@ counted AS (
     SELECT
         bucket{dimensions},
         count(*) AS conversation,
-        CASE
-            WHEN count(cost) = count(*) AND count(DISTINCT charged_in) <= 1 THEN sum(cost)
-        END AS cost
+        {cost} AS cost
     FROM units
     WHERE (size(:waba) = 0 OR array_contains(:waba, waba_id))
         AND (size(:phone_numbers) = 0 OR array_contains(:phone_numbers, phone_number))
@@ -51,31 +37,16 @@ counted AS (
         )
     GROUP BY bucket{dimensions}
 ),
-told AS (
-    SELECT
-        *,
-        dense_rank() OVER (
-            PARTITION BY waba_id, start, `end`
-            ORDER BY
-                CASE WHEN dimensions IS NULL THEN 0 ELSE size(split(dimensions, ',')) END,
-                dimensions NULLS LAST
-        ) AS preference
-    FROM meta_points
-    WHERE :source = 'meta'
-        AND field = 'conversation_analytics'
-        AND granularity = :granularity
-        AND (:first_at IS NULL OR start * 1000000 >= unix_micros(:first_at))
-        AND (:until_at IS NULL OR start * 1000000 < unix_micros(:until_at))
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id)){including}
-),
+{reported},
 stored AS (
     SELECT
         start,
         `end`{dimensions},
         CASE WHEN count(conversation) = count(*) THEN sum(conversation) END AS conversation,
         CASE WHEN count(cost) = count(*) THEN sum(cost) END AS cost
-    FROM told
-    WHERE preference = 1
+    FROM reported
+    WHERE field = 'conversation_analytics'
+        AND preference = 1
         AND (size(:phone_numbers) = 0 OR array_contains(:phone_numbers, phone_number))
         AND (size(:country_codes) = 0 OR array_contains(:country_codes, country))
         AND (

@@ -1,5 +1,5 @@
--- How does a conversation do? Deployments by how far they came, and the responses among those that
--- were sent or delivered.
+-- How does a conversation do? Deployments by delivery status, and the responses to those that were
+-- sent or delivered.
 WITH versions AS (
     SELECT
         conversation_id,

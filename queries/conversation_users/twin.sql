@@ -1,5 +1,5 @@
 -- Whom was a conversation sent to, and how far did each of them get? Each deployment with its
--- session and what was answered.
+-- session and the variables answered in it.
 WITH placed AS (
     SELECT
         sent.user_phone,

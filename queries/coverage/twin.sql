@@ -1,4 +1,4 @@
--- How much of the time does each table cover, and what is to be exported next?
+-- Which days does each table cover, and which are to be exported next?
 WITH placed AS (
     SELECT
         'ad_spend' AS name,
@@ -108,8 +108,8 @@ next_to AS (
     WHERE datediff(lacking.day, next_from.first_lacking) < 30
     GROUP BY lacking.name
 ),
-folded AS (
-    -- Goes on to a new window at each day that the last one does not reach.
+windows AS (
+    -- Counts export windows of 30 days: a day beyond the last window opens the next one.
     SELECT
         name,
         aggregate(
@@ -121,7 +121,7 @@ folded AS (
                 )
                 ELSE state
             END
-        ) AS reached
+        ) AS counted
     FROM lacking
     GROUP BY name
 ),
@@ -158,7 +158,7 @@ SELECT
     CAST(next_from.first_lacking AS DATE) AS next_from,
     CAST(next_to.last_reached AS DATE) AS next_to,
     CAST(
-        CASE WHEN exported.name IS NOT NULL THEN coalesce(folded.reached.windows, 0) END AS BIGINT
+        CASE WHEN exported.name IS NOT NULL THEN coalesce(windows.counted.windows, 0) END AS BIGINT
     ) AS windows_left
 FROM listed
 LEFT JOIN covered ON covered.name = listed.name
@@ -166,5 +166,5 @@ LEFT JOIN loaded ON loaded.kind = listed.name
 LEFT JOIN exported ON exported.name = listed.name
 LEFT JOIN next_from ON next_from.name = listed.name
 LEFT JOIN next_to ON next_to.name = listed.name
-LEFT JOIN folded ON folded.name = listed.name
+LEFT JOIN windows ON windows.name = listed.name
 ORDER BY `table` NULLS LAST

@@ -1,5 +1,5 @@
--- What is wrong with the data? A row for each check and table. A cycle of redirections is found by
--- going up 64 times: who is met then is on one, unless a chain is so long.
+-- What is wrong with the data? A row for each check and table. Sessions that are 64 redirections above
+-- another are on a cycle, unless a chain is that long.
 WITH up_1 AS (
     SELECT session_id, parent_session_id AS up
     FROM sessions
@@ -121,308 +121,260 @@ records AS (
     GROUP BY listed.name
 ),
 tallies AS (
-    SELECT
-        'unknown-session-type' AS name,
-        'sessions' AS of_table,
-        count_if(session_type IS NOT NULL) AS about,
-        count_if(session_type IS NOT NULL AND session_type NOT IN ('Outbound', 'Inbound')) AS failing,
-        min(CASE WHEN session_type IS NOT NULL AND session_type NOT IN ('Outbound', 'Inbound') THEN session_type END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM sessions_in_range
+    SELECT 'unknown-session-type' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT session_type AS example, session_type NOT IN ('Outbound', 'Inbound') AS fails
+        FROM sessions_in_range
+        WHERE session_type IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-session-status' AS name,
-        'sessions' AS of_table,
-        count_if(session_status IS NOT NULL) AS about,
-        count_if(session_status IS NOT NULL AND session_status NOT IN ('BOT', 'AGENTS', 'RATING')) AS failing,
-        min(CASE WHEN session_status IS NOT NULL AND session_status NOT IN ('BOT', 'AGENTS', 'RATING') THEN session_status END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM sessions_in_range
+    SELECT 'unknown-session-status' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT session_status AS example, session_status NOT IN ('BOT', 'AGENTS', 'RATING') AS fails
+        FROM sessions_in_range
+        WHERE session_status IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-meta-source-type' AS name,
-        'sessions' AS of_table,
-        count_if(meta_source_type IS NOT NULL) AS about,
-        count_if(meta_source_type IS NOT NULL AND meta_source_type NOT IN ('Ad', 'Post')) AS failing,
-        min(CASE WHEN meta_source_type IS NOT NULL AND meta_source_type NOT IN ('Ad', 'Post') THEN meta_source_type END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM sessions_in_range
+    SELECT 'unknown-meta-source-type' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT meta_source_type AS example, meta_source_type NOT IN ('Ad', 'Post') AS fails
+        FROM sessions_in_range
+        WHERE meta_source_type IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-meta-source-media-type' AS name,
-        'sessions' AS of_table,
-        count_if(meta_source_media_type IS NOT NULL) AS about,
-        count_if(meta_source_media_type IS NOT NULL AND meta_source_media_type NOT IN ('Image', 'Video')) AS failing,
-        min(CASE WHEN meta_source_media_type IS NOT NULL AND meta_source_media_type NOT IN ('Image', 'Video') THEN meta_source_media_type END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM sessions_in_range
+    SELECT 'unknown-meta-source-media-type' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT
+            meta_source_media_type AS example,
+            meta_source_media_type NOT IN ('Image', 'Video') AS fails
+        FROM sessions_in_range
+        WHERE meta_source_media_type IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'invalid-phone' AS name,
-        'sessions' AS of_table,
-        count_if(user_phone IS NOT NULL) AS about,
-        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
-        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM sessions_in_range
+    SELECT 'invalid-phone' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT session_id AS example, NOT user_phone_valid AS fails
+        FROM sessions_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'finished-before-started' AS name,
-        'sessions' AS of_table,
-        count_if(session_finished_timestamp IS NOT NULL) AS about,
-        count_if(session_finished_timestamp IS NOT NULL AND session_finished_timestamp < session_started_timestamp) AS failing,
-        min(CASE WHEN session_finished_timestamp IS NOT NULL AND session_finished_timestamp < session_started_timestamp THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM sessions_in_range
+    SELECT 'finished-before-started' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT
+            session_id AS example,
+            session_finished_timestamp < session_started_timestamp AS fails
+        FROM sessions_in_range
+        WHERE session_finished_timestamp IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'parent-not-in-sessions' AS name,
-        'sessions' AS of_table,
-        count_if(parent_session_id IS NOT NULL) AS about,
-        count_if(parent_session_id IS NOT NULL AND known_id IS NULL) AS failing,
-        min(CASE WHEN parent_session_id IS NOT NULL AND known_id IS NULL THEN parent_session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM redirected
+    SELECT 'parent-not-in-sessions' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT parent_session_id AS example, known_id IS NULL AS fails
+        FROM redirected
+        WHERE parent_session_id IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'parent-cycle' AS name,
-        'sessions' AS of_table,
-        count_if(parent_session_id IS NOT NULL) AS about,
-        count_if(parent_session_id IS NOT NULL AND cycles_to IS NOT NULL) AS failing,
-        min(CASE WHEN parent_session_id IS NOT NULL AND cycles_to IS NOT NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM going_round
+    SELECT 'parent-cycle' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT session_id AS example, cycles_to IS NOT NULL AS fails
+        FROM going_round
+        WHERE parent_session_id IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-delivery-status' AS name,
-        'deployments' AS of_table,
-        count_if(delivery_status IS NOT NULL) AS about,
-        count_if(delivery_status IS NOT NULL AND delivery_status NOT IN ('In Process', 'Sent', 'Delivered', 'Failed')) AS failing,
-        min(CASE WHEN delivery_status IS NOT NULL AND delivery_status NOT IN ('In Process', 'Sent', 'Delivered', 'Failed') THEN delivery_status END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM deployments_in_range
+    SELECT 'unknown-delivery-status' AS name, 'deployments' AS of_table, {tally}
+    FROM (
+        SELECT
+            delivery_status AS example,
+            delivery_status NOT IN ('In Process', 'Sent', 'Delivered', 'Failed') AS fails
+        FROM deployments_in_range
+        WHERE delivery_status IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-status-detail' AS name,
-        'deployments' AS of_table,
-        count_if(delivery_status = 'Failed' AND status_detail IS NOT NULL) AS about,
-        count_if(delivery_status = 'Failed' AND status_detail IS NOT NULL AND state = 'other_failure') AS failing,
-        min(CASE WHEN delivery_status = 'Failed' AND status_detail IS NOT NULL AND state = 'other_failure' THEN status_detail END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM deployments_in_range
+    SELECT 'unknown-status-detail' AS name, 'deployments' AS of_table, {tally}
+    FROM (
+        SELECT status_detail AS example, state = 'other_failure' AS fails
+        FROM deployments_in_range
+        WHERE delivery_status = 'Failed' AND status_detail IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'invalid-phone' AS name,
-        'deployments' AS of_table,
-        count_if(user_phone IS NOT NULL) AS about,
-        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
-        CAST(NULL AS STRING) AS example,
-        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN deployment_timestamp END) AS example_at
-    FROM deployments_in_range
+    SELECT 'invalid-phone' AS name, 'deployments' AS of_table, {tally_at}
+    FROM (
+        SELECT deployment_timestamp AS example_at, NOT user_phone_valid AS fails
+        FROM deployments_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'delivered-before-deployed' AS name,
-        'deployments' AS of_table,
-        count_if(deployment_delivered_timestamp IS NOT NULL) AS about,
-        count_if(deployment_delivered_timestamp IS NOT NULL AND deployment_delivered_timestamp < deployment_timestamp) AS failing,
-        CAST(NULL AS STRING) AS example,
-        min(CASE WHEN deployment_delivered_timestamp IS NOT NULL AND deployment_delivered_timestamp < deployment_timestamp THEN deployment_timestamp END) AS example_at
-    FROM deployments_in_range
+    SELECT 'delivered-before-deployed' AS name, 'deployments' AS of_table, {tally_at}
+    FROM (
+        SELECT
+            deployment_timestamp AS example_at,
+            deployment_delivered_timestamp < deployment_timestamp AS fails
+        FROM deployments_in_range
+        WHERE deployment_delivered_timestamp IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'responded-before-deployed' AS name,
-        'deployments' AS of_table,
-        count_if(user_responded_timestamp IS NOT NULL) AS about,
-        count_if(user_responded_timestamp IS NOT NULL AND user_responded_timestamp < deployment_timestamp) AS failing,
-        CAST(NULL AS STRING) AS example,
-        min(CASE WHEN user_responded_timestamp IS NOT NULL AND user_responded_timestamp < deployment_timestamp THEN deployment_timestamp END) AS example_at
-    FROM deployments_in_range
+    SELECT 'responded-before-deployed' AS name, 'deployments' AS of_table, {tally_at}
+    FROM (
+        SELECT
+            deployment_timestamp AS example_at,
+            user_responded_timestamp < deployment_timestamp AS fails
+        FROM deployments_in_range
+        WHERE user_responded_timestamp IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'delivered-without-session' AS name,
-        'deployments' AS of_table,
-        count_if(delivery_status = 'Delivered') AS about,
-        count_if(delivery_status = 'Delivered' AND session_id IS NULL) AS failing,
-        CAST(NULL AS STRING) AS example,
-        min(CASE WHEN delivery_status = 'Delivered' AND session_id IS NULL THEN deployment_timestamp END) AS example_at
-    FROM deployments_in_range
+    SELECT 'delivered-without-session' AS name, 'deployments' AS of_table, {tally_at}
+    FROM (
+        SELECT deployment_timestamp AS example_at, session_id IS NULL AS fails
+        FROM deployments_in_range
+        WHERE delivery_status = 'Delivered'
+    ) AS checked
     UNION ALL
-    SELECT
-        'failed-with-session' AS name,
-        'deployments' AS of_table,
-        count_if(delivery_status = 'Failed') AS about,
-        count_if(delivery_status = 'Failed' AND session_id IS NOT NULL) AS failing,
-        min(CASE WHEN delivery_status = 'Failed' AND session_id IS NOT NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM deployments_in_range
+    SELECT 'failed-with-session' AS name, 'deployments' AS of_table, {tally}
+    FROM (
+        SELECT session_id AS example, session_id IS NOT NULL AS fails
+        FROM deployments_in_range
+        WHERE delivery_status = 'Failed'
+    ) AS checked
     UNION ALL
-    SELECT
-        'session-not-in-sessions' AS name,
-        'deployments' AS of_table,
-        count_if(session_id IS NOT NULL) AS about,
-        count_if(session_id IS NOT NULL AND known_id IS NULL) AS failing,
-        min(CASE WHEN session_id IS NOT NULL AND known_id IS NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM naming
+    SELECT 'session-not-in-sessions' AS name, 'deployments' AS of_table, {tally}
+    FROM (
+        SELECT session_id AS example, known_id IS NULL AS fails
+        FROM naming
+        WHERE session_id IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-conversation-type' AS name,
-        'messages' AS of_table,
-        count_if(conversation_type IS NOT NULL) AS about,
-        count_if(conversation_type IS NOT NULL AND conversation_type NOT IN ('business_initiated', 'user_initiated', 'referral_conversion', 'referral', 'marketing', 'utility', 'authentication', 'authentication_international', 'service')) AS failing,
-        min(CASE WHEN conversation_type IS NOT NULL AND conversation_type NOT IN ('business_initiated', 'user_initiated', 'referral_conversion', 'referral', 'marketing', 'utility', 'authentication', 'authentication_international', 'service') THEN conversation_type END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'unknown-conversation-type' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT
+            conversation_type AS example,
+            conversation_type NOT IN (
+                'business_initiated', 'user_initiated', 'referral_conversion', 'referral',
+                'marketing', 'utility', 'authentication', 'authentication_international',
+                'service'
+            ) AS fails
+        FROM messages_in_range
+        WHERE conversation_type IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-source' AS name,
-        'messages' AS of_table,
-        count_if(source IS NOT NULL) AS about,
-        count_if(source IS NOT NULL AND source NOT IN ('api', 'campaign', 'webhook')) AS failing,
-        min(CASE WHEN source IS NOT NULL AND source NOT IN ('api', 'campaign', 'webhook') THEN source END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'unknown-source' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT source AS example, source NOT IN ('api', 'campaign', 'webhook') AS fails
+        FROM messages_in_range
+        WHERE source IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-format' AS name,
-        'messages' AS of_table,
-        count_if(format IS NOT NULL) AS about,
-        count_if(format IS NOT NULL AND format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location')) AS failing,
-        min(CASE WHEN format IS NOT NULL AND format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location') THEN format END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'unknown-format' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT
+            format AS example,
+            format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location') AS fails
+        FROM messages_in_range
+        WHERE format IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-parent-service-type' AS name,
-        'messages' AS of_table,
-        count_if(parent_service_type IS NOT NULL) AS about,
-        count_if(parent_service_type IS NOT NULL AND parent_service_type NOT IN ('session_incoming', 'session_outgoing', 'template')) AS failing,
-        min(CASE WHEN parent_service_type IS NOT NULL AND parent_service_type NOT IN ('session_incoming', 'session_outgoing', 'template') THEN parent_service_type END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'unknown-parent-service-type' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT
+            parent_service_type AS example,
+            parent_service_type NOT IN ('session_incoming', 'session_outgoing', 'template') AS fails
+        FROM messages_in_range
+        WHERE parent_service_type IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'unknown-conversation-msg-type' AS name,
-        'messages' AS of_table,
-        count_if(conversation_msg_type IS NOT NULL) AS about,
-        count_if(conversation_msg_type IS NOT NULL AND conversation_msg_type NOT IN ('conversation_start', 'in_conversation')) AS failing,
-        min(CASE WHEN conversation_msg_type IS NOT NULL AND conversation_msg_type NOT IN ('conversation_start', 'in_conversation') THEN conversation_msg_type END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'unknown-conversation-msg-type' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT
+            conversation_msg_type AS example,
+            conversation_msg_type NOT IN ('conversation_start', 'in_conversation') AS fails
+        FROM messages_in_range
+        WHERE conversation_msg_type IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'invalid-phone' AS name,
-        'messages' AS of_table,
-        count_if(user_phone IS NOT NULL) AS about,
-        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
-        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'invalid-phone' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT whatsapp_id AS example, NOT user_phone_valid AS fails
+        FROM messages_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'sent-before-created' AS name,
-        'messages' AS of_table,
-        count_if(sent_at IS NOT NULL) AS about,
-        count_if(sent_at IS NOT NULL AND sent_at < created_at) AS failing,
-        min(CASE WHEN sent_at IS NOT NULL AND sent_at < created_at THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'sent-before-created' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT whatsapp_id AS example, sent_at < created_at AS fails
+        FROM messages_in_range
+        WHERE sent_at IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'delivered-before-sent' AS name,
-        'messages' AS of_table,
-        count_if(delivered_at IS NOT NULL AND sent_at IS NOT NULL) AS about,
-        count_if(delivered_at IS NOT NULL AND sent_at IS NOT NULL AND delivered_at < sent_at) AS failing,
-        min(CASE WHEN delivered_at IS NOT NULL AND sent_at IS NOT NULL AND delivered_at < sent_at THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'delivered-before-sent' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT whatsapp_id AS example, delivered_at < sent_at AS fails
+        FROM messages_in_range
+        WHERE delivered_at IS NOT NULL AND sent_at IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'seen-before-delivered' AS name,
-        'messages' AS of_table,
-        count_if(seen_at IS NOT NULL AND delivered_at IS NOT NULL) AS about,
-        count_if(seen_at IS NOT NULL AND delivered_at IS NOT NULL AND seen_at < delivered_at) AS failing,
-        min(CASE WHEN seen_at IS NOT NULL AND delivered_at IS NOT NULL AND seen_at < delivered_at THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'seen-before-delivered' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT whatsapp_id AS example, seen_at < delivered_at AS fails
+        FROM messages_in_range
+        WHERE seen_at IS NOT NULL AND delivered_at IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'failed-and-delivered' AS name,
-        'messages' AS of_table,
-        count_if(message_direction = 'outgoing' AND failed_at IS NOT NULL) AS about,
-        count_if(message_direction = 'outgoing' AND failed_at IS NOT NULL AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL)) AS failing,
-        min(CASE WHEN message_direction = 'outgoing' AND failed_at IS NOT NULL AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL) THEN whatsapp_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM messages_in_range
+    SELECT 'failed-and-delivered' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT whatsapp_id AS example, delivered_at IS NOT NULL OR seen_at IS NOT NULL AS fails
+        FROM messages_in_range
+        WHERE message_direction = 'outgoing' AND failed_at IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'closure-session-not-in-sessions' AS name,
-        'closures' AS of_table,
-        count_if(session_id IS NOT NULL) AS about,
-        count_if(session_id IS NOT NULL AND session_finds IS NULL) AS failing,
-        min(CASE WHEN session_id IS NOT NULL AND session_finds IS NULL THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM closures_in_range
+    SELECT 'closure-session-not-in-sessions' AS name, 'closures' AS of_table, {tally}
+    FROM (
+        SELECT session_id AS example, session_finds IS NULL AS fails
+        FROM closures_in_range
+        WHERE session_id IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'closure-disagrees' AS name,
-        'closures' AS of_table,
-        count_if(session_finds IS NOT NULL) AS about,
-        count_if(session_finds IS NOT NULL AND (
+    SELECT 'closure-disagrees' AS name, 'closures' AS of_table, {tally}
+    FROM (
+        SELECT
+            session_id AS example,
             finished_at IS NULL
-            OR abs(unix_micros(finished_at) - unix_micros(closed_at)) > 60000000
-        )) AS failing,
-        min(CASE WHEN session_finds IS NOT NULL AND (
-            finished_at IS NULL
-            OR abs(unix_micros(finished_at) - unix_micros(closed_at)) > 60000000
-        ) THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM closures_in_range
+                OR abs(unix_micros(finished_at) - unix_micros(closed_at)) > 60000000 AS fails
+        FROM closures_in_range
+        WHERE session_finds IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'invalid-phone' AS name,
-        'closures' AS of_table,
-        count_if(user_phone IS NOT NULL) AS about,
-        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
-        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN session_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM closures_in_range
+    SELECT 'invalid-phone' AS name, 'closures' AS of_table, {tally}
+    FROM (
+        SELECT session_id AS example, NOT user_phone_valid AS fails
+        FROM closures_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'invalid-phone' AS name,
-        'conversions' AS of_table,
-        count_if(user_phone IS NOT NULL) AS about,
-        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
-        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN conversion_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM conversions_in_range
+    SELECT 'invalid-phone' AS name, 'conversions' AS of_table, {tally}
+    FROM (
+        SELECT conversion_id AS example, NOT user_phone_valid AS fails
+        FROM conversions_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'invalid-phone' AS name,
-        'audience_tags' AS of_table,
-        count_if(user_phone IS NOT NULL) AS about,
-        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
-        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN tag END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM tags_in_range
+    SELECT 'invalid-phone' AS name, 'audience_tags' AS of_table, {tally}
+    FROM (
+        SELECT tag AS example, NOT user_phone_valid AS fails
+        FROM tags_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'invalid-phone' AS name,
-        'variables' AS of_table,
-        count_if(user_phone IS NOT NULL) AS about,
-        count_if(user_phone IS NOT NULL AND NOT user_phone_valid) AS failing,
-        min(CASE WHEN user_phone IS NOT NULL AND NOT user_phone_valid THEN name END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM variables_in_range
+    SELECT 'invalid-phone' AS name, 'variables' AS of_table, {tally}
+    FROM (
+        SELECT name AS example, NOT user_phone_valid AS fails
+        FROM variables_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
     UNION ALL
-    SELECT
-        'spend-restated' AS name,
-        'ad_spend' AS of_table,
-        count(*) AS about,
-        count_if(spend_least <> spend_greatest) AS failing,
-        min(CASE WHEN spend_least <> spend_greatest THEN ad_id END) AS example,
-        CAST(NULL AS TIMESTAMP_LTZ) AS example_at
-    FROM ad_spend_in_range
+    SELECT 'spend-restated' AS name, 'ad_spend' AS of_table, {tally}
+    FROM (
+        SELECT ad_id AS example, spend_least <> spend_greatest AS fails
+        FROM ad_spend_in_range
+    ) AS checked
     UNION ALL
     SELECT
         'rejected-row' AS name,

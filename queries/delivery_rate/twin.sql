@@ -1,4 +1,4 @@
--- How many sends arrive? Deployments by how far they came.
+-- How many sends arrive? Deployments by delivery status.
 WITH in_range AS (
     SELECT
         {by},

@@ -1,4 +1,4 @@
--- Which sends spark conversations, and how long do they last? Delivered deployments with their
+-- Which sends lead to sessions, and how long do they last? Delivered deployments with their
 -- sessions.
 WITH delivered AS (
     SELECT

@@ -1,5 +1,5 @@
--- How did sends end, and what does that mean? Deployments by their state, those that none is in,
--- too.
+-- How did sends end, and what does that mean? Deployments by state, with the states that are
+-- empty.
 WITH in_range AS (
     SELECT state
     FROM deployments

@@ -1,4 +1,4 @@
--- Where do users leave a flow? Sessions by the last node that they reached.
+-- Where do users leave a flow? Sessions by the last node reached.
 WITH in_range AS (
     SELECT
         conversation_id,

@@ -1,7 +1,5 @@
 -- How far do sends get? Each step counts the deployments that passed it and all before it.
-WITH attributed AS (
-    {attributed}
-),
+WITH {attributed},
 first_conversions AS (
     SELECT converted_session_id, min(converted_at) AS converted_at
     FROM attributed
@@ -66,7 +64,7 @@ counted AS (
         ) AS median_took
     FROM taken
     GROUP BY {by_columns_then}step, step_name
-    -- Unless it is split, there is a funnel where nothing was sent, too.
+    -- Without a split, the funnel has its steps even if nothing was sent.
     HAVING NOT :split OR count(furthest_step) > 0
 )
 SELECT

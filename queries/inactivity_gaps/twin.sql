@@ -1,5 +1,5 @@
--- What would automatic closing do? Incoming messages that came longer than so many minutes after the
--- message before, of the same person on the same line.
+-- What would automatic closing do? Incoming messages by the minutes since the previous message of the
+-- same person on the same line.
 WITH arrived AS (
     SELECT
         user_phone,

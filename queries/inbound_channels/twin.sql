@@ -1,5 +1,5 @@
 -- Which channels bring inbound users, and the best ones? Inbound sessions by the ad, post or link
--- that led to them, and what they convert to.
+-- that led to them, with their conversions.
 WITH inbound AS (
     SELECT
         session_id,
@@ -41,9 +41,7 @@ brought AS (
         CASE WHEN of_meta THEN meta_source_id ELSE link_name END AS campaign
     FROM inbound
 ),
-attributed AS (
-    {attributed}
-),
+{attributed},
 counted AS (
     SELECT
         channel,
@@ -58,7 +56,7 @@ counted AS (
     FROM brought
     GROUP BY channel, source, campaign
 ),
-owed AS (
+matched AS (
     SELECT
         brought.channel,
         brought.source,
@@ -76,12 +74,12 @@ converted AS (
         campaign,
         count(*) AS conversions,
         count(DISTINCT session_id) AS converted_sessions
-    FROM owed
+    FROM matched
     GROUP BY channel, source, campaign
 ),
 sums AS (
     SELECT channel, source, campaign, currency, sum(value) AS amount
-    FROM owed
+    FROM matched
     WHERE value IS NOT NULL
     GROUP BY channel, source, campaign, currency
 ),

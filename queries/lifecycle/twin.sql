@@ -1,6 +1,6 @@
--- How many users are new, come back, or stay away? Each person's periods are looked at in turn: what
--- a period is called depends on the one before it in which they were there, and where they are not
--- there in the next one they are dormant in that.
+-- How many users are new, come back, or stay away? A person is new in the first period
+-- with a visit, returning if the previous period had one, otherwise resurrected; and dormant in a
+-- period without a visit that follows one with.
 WITH visits AS (
     SELECT DISTINCT
         user_phone,
@@ -35,19 +35,19 @@ beside AS (
         lead(number) OVER (PARTITION BY user_phone ORDER BY number) AS number_after
     FROM numbered
 ),
-called AS (
+states AS (
     SELECT
         number,
         CASE
             WHEN number_before IS NULL THEN 'new'
             WHEN number_before = number - 1 THEN 'returning'
             ELSE 'resurrected'
-        END AS name
+        END AS state
     FROM beside
     UNION ALL
     SELECT
         number + 1 AS number,
-        'dormant' AS name
+        'dormant' AS state
     FROM beside
     WHERE number_after IS NULL OR number_after > number + 1
 ),
@@ -84,12 +84,12 @@ periods AS (
 )
 SELECT
     CAST(periods.period AS DATE) AS period,
-    CAST(count(CASE WHEN called.name = 'new' THEN 1 END) AS BIGINT) AS new_users,
-    CAST(count(CASE WHEN called.name = 'returning' THEN 1 END) AS BIGINT) AS returning_users,
-    CAST(count(CASE WHEN called.name = 'resurrected' THEN 1 END) AS BIGINT) AS resurrected_users,
-    CAST(count(CASE WHEN called.name = 'dormant' THEN 1 END) AS BIGINT) AS dormant_users
+    CAST(count(CASE WHEN states.state = 'new' THEN 1 END) AS BIGINT) AS new_users,
+    CAST(count(CASE WHEN states.state = 'returning' THEN 1 END) AS BIGINT) AS returning_users,
+    CAST(count(CASE WHEN states.state = 'resurrected' THEN 1 END) AS BIGINT) AS resurrected_users,
+    CAST(count(CASE WHEN states.state = 'dormant' THEN 1 END) AS BIGINT) AS dormant_users
 FROM periods
-LEFT JOIN called ON called.number = periods.number
+LEFT JOIN states ON states.number = periods.number
 WHERE (:from_date IS NULL OR periods.next_period > :from_date)
     AND (:to_date IS NULL OR periods.period <= :to_date)
 GROUP BY periods.period

@@ -1,5 +1,5 @@
--- Why do messages fail? Outgoing messages that failed and did not arrive in the end, by their
--- reason and template.
+-- Why do messages fail? Outgoing messages that failed and were not delivered later, by reason and
+-- template.
 WITH failed AS (
     SELECT
         reason_for_failure,

@@ -1,4 +1,4 @@
--- What was sent and received? The messages one by one, in the order in which they were created.
+-- What was sent and received? The messages in the order of their creation.
 WITH in_range AS (
     SELECT
         *,

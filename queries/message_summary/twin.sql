@@ -1,5 +1,5 @@
--- What became of the messages of a day? Each message on the day it was created, incoming ones as
--- received only.
+-- What became of the messages of a day? By the day of their creation; incoming ones count as received
+-- only.
 WITH in_range AS (
     SELECT
         CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS date,
@@ -8,10 +8,7 @@ WITH in_range AS (
         country,
         message_type,
         message_direction = 'outgoing' AS outgoing,
-        failed_at IS NOT NULL OR reason_for_failure IS NOT NULL AS failed,
-        sent_at IS NOT NULL OR delivered_at IS NOT NULL OR seen_at IS NOT NULL AS sent,
-        delivered_at IS NOT NULL OR seen_at IS NOT NULL AS delivered,
-        seen_at IS NOT NULL AS read
+        {outcomes}
     FROM messages
     WHERE (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)
@@ -32,17 +29,7 @@ days AS (
     FROM in_range
     GROUP BY date, waba_id, wa_phone_number, country, message_type
 ),
-named AS (
-    SELECT
-        line_whatsapp_number,
-        line_whatsapp_display_name,
-        row_number() OVER (
-            PARTITION BY line_whatsapp_number
-            ORDER BY session_started_timestamp DESC NULLS LAST, session_id DESC NULLS LAST
-        ) AS place
-    FROM sessions
-    WHERE line_whatsapp_display_name IS NOT NULL
-)
+{line_names}
 SELECT
     CAST(date AS DATE) AS date,
     CAST(waba_id AS STRING) AS waba_id,
@@ -57,7 +44,8 @@ SELECT
     CAST(read AS BIGINT) AS read,
     CAST(received AS BIGINT) AS received
 FROM days
-LEFT JOIN named ON named.line_whatsapp_number = days.wa_phone_number AND named.place = 1
+LEFT JOIN line_names
+    ON line_names.line_whatsapp_number = days.wa_phone_number AND line_names.place = 1
 ORDER BY
     date NULLS LAST,
     waba_id NULLS LAST,

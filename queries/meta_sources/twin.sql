@@ -1,5 +1,5 @@
--- Which ads and posts start sessions, how long do they last, what do they earn? What an ad cost is
--- added up over its days before it is set against its sessions.
+-- Which ads and posts start sessions, how long do they last, what do they earn? The spend of an
+-- ad is summed over its days before it is joined with its sessions.
 WITH sourced AS (
     SELECT
         session_id,
@@ -45,10 +45,8 @@ headed AS (
     FROM sourced
     WHERE meta_source_headline IS NOT NULL
 ),
-attributed AS (
-    {attributed}
-),
-owed AS (
+{attributed},
+matched AS (
     SELECT
         sourced.meta_source_type,
         sourced.meta_source_id,
@@ -59,12 +57,12 @@ owed AS (
 ),
 converted AS (
     SELECT meta_source_type, meta_source_id, count(*) AS conversions
-    FROM owed
+    FROM matched
     GROUP BY meta_source_type, meta_source_id
 ),
 earned_in AS (
     SELECT meta_source_type, meta_source_id, currency, sum(value) AS amount
-    FROM owed
+    FROM matched
     WHERE value IS NOT NULL
     GROUP BY meta_source_type, meta_source_id, currency
 ),

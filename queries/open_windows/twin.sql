@@ -1,5 +1,5 @@
--- Whose 24-hour service window is open? People who wrote to a line in the 24 hours before an instant,
--- which is that of the latest message of anybody unless asked otherwise.
+-- Whose 24-hour service window is open? People who wrote to a line in the 24 hours before `:at`, by
+-- default the instant of the latest message in the lake.
 WITH wrote AS (
     SELECT user_phone, line_whatsapp_number, first_message_timestamp AS wrote_at
     FROM sessions

@@ -7,7 +7,6 @@
 
 use wabalake_data::tables::{messages, meta_points, rates};
 
-use crate::query::billing::pricing::deliveries_sql;
 use crate::query::meta::{Field, MetaShape, Points, units};
 use crate::query::prelude::*;
 
@@ -69,6 +68,6 @@ impl Query for PricingAnalytics {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.points.bind(Bindings::new()).slot("deliveries", deliveries_sql())
+        params.points.bind(Bindings::new())
     }
 }

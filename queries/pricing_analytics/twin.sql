@@ -1,14 +1,11 @@
--- How many messages were delivered, and what did they cost? Each in the bucket in which it was
--- created; or what Meta itself said.
-WITH
-    {deliveries},
+-- How many messages were delivered, and what did they cost? By the bucket of their creation;
+-- or the figures that Meta reported.
+WITH {deliveries},
 counted AS (
     SELECT
         bucket{dimensions},
         count(*) AS volume,
-        CASE
-            WHEN count(cost) = count(*) AND count(DISTINCT charged_in) <= 1 THEN sum(cost)
-        END AS cost
+        {cost} AS cost
     FROM (SELECT *, {bucket} AS bucket, line AS phone_number FROM deliveries) AS units
     WHERE :source = 'lake'
         AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
@@ -20,31 +17,16 @@ counted AS (
         )
     GROUP BY bucket{dimensions}
 ),
-told AS (
-    SELECT
-        *,
-        dense_rank() OVER (
-            PARTITION BY waba_id, start, `end`
-            ORDER BY
-                CASE WHEN dimensions IS NULL THEN 0 ELSE size(split(dimensions, ',')) END,
-                dimensions NULLS LAST
-        ) AS preference
-    FROM meta_points
-    WHERE :source = 'meta'
-        AND field = 'pricing_analytics'
-        AND granularity = :granularity
-        AND (:first_at IS NULL OR start * 1000000 >= unix_micros(:first_at))
-        AND (:until_at IS NULL OR start * 1000000 < unix_micros(:until_at))
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id)){including}
-),
+{reported},
 stored AS (
     SELECT
         start,
         `end`{dimensions},
         CASE WHEN count(volume) = count(*) THEN sum(volume) END AS volume,
         CASE WHEN count(cost) = count(*) THEN sum(cost) END AS cost
-    FROM told
-    WHERE preference = 1
+    FROM reported
+    WHERE field = 'pricing_analytics'
+        AND preference = 1
         AND (size(:phone_numbers) = 0 OR array_contains(:phone_numbers, phone_number))
         AND (size(:country_codes) = 0 OR array_contains(:country_codes, country))
         AND (size(:pricing_types) = 0 OR array_contains(:pricing_types, pricing_type))

@@ -108,12 +108,9 @@ impl Chains {
         Ok(chains.join(roots, &by_key, &by_key, JoinArgs::new(JoinType::Inner)))
     }
 
-    /// Binds `:min_sessions`, and fills the slot `{chains}` with the common table expressions `linked`
-    /// (each session with its root) and `chains`.
+    /// Binds the parameter of the SQL fragment `{chains}`.
     pub fn bind(self, bindings: Bindings) -> Bindings {
-        bindings
-            .slot("chains", include_str!("chains.sql").trim_end().to_owned())
-            .integer("min_sessions", i64::from(self.min_sessions))
+        bindings.integer("min_sessions", i64::from(self.min_sessions))
     }
 }
 

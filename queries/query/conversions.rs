@@ -124,13 +124,9 @@ impl Conversions {
         Ok(sessions.agg([rows().cast(DataType::Int64).alias(CONVERSIONS), col(CONVERTED_AT).min()]))
     }
 
-    /// Binds the parameters, and fills the slot `{attributed}` with a query of the attributed
-    /// conversions: `converted_session_id`, `converted_at`, `value` and `currency`.
+    /// Binds the parameters of the SQL fragment `{attributed}`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        self.event
-            .bind(bindings)
-            .integer("conversion_window_days", self.conversion_window_days)
-            .slot("attributed", include_str!("attributed.sql").trim_end().replace('\n', "\n    "))
+        self.event.bind(bindings).integer("conversion_window_days", self.conversion_window_days)
     }
 }
 

@@ -1,12 +1,14 @@
-//! Bindings of an SQL twin: named parameters become typed literals, slots become text.
+//! Statements from twins: named parameters become typed literals, slots become SQL.
 //!
 //! ```text
 //! WHERE country = :country        →  WHERE country = 'CO'
 //! SELECT {by}, count(*)           →  SELECT country AS country, count(*)
+//! WITH {chains}                   →  WITH up_1 AS (…), …, chains AS (…)
 //! ```
 //!
-//! The result can be pasted into Spark or Sail. A server that accepts parameters beside a statement is
-//! sent their [`Value`]s instead.
+//! A query fills its own slots; the SQL that several twins share is in [`FRAGMENTS`]. The statement
+//! runs on Spark and Sail as it is. Servers that accept parameters get their [`Value`]s instead of
+//! literals.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,7 +18,35 @@ use clap::ValueEnum;
 
 use super::Type;
 
-/// The values of the parameters and slots of a twin.
+/// SQL that several twins share, by the slot that it fills. A fragment may have slots of later ones.
+/// A file `NAME.duckdb.sql` beside a fragment replaces it in the benchmark (`benches/peers.py`).
+const FRAGMENTS: &[(&str, &str)] = &[
+    // Groups of `sent` deployments and `inbound` sessions, with all measures of a breakdown.
+    ("breakdown", include_str!("sql/breakdown.sql")),
+    // Sessions with the root of their chain (`linked`), and `chains`.
+    ("chains", include_str!("sql/chains.sql")),
+    // Conversations with their category and cost.
+    ("conversations", include_str!("sql/conversations.sql")),
+    // Delivered messages with their pricing category, type, tier and cost.
+    ("deliveries", include_str!("sql/deliveries.sql")),
+    // The latest display name of each line, where `place = 1`.
+    ("line_names", include_str!("sql/line_names.sql")),
+    // Deliveries, reads and replies of the messages of `asked`, by `name`.
+    ("performance", include_str!("sql/performance.sql")),
+    // Meta's own points, where `preference = 1`.
+    ("reported", include_str!("sql/reported.sql")),
+    // Conversions with the session that they belong to.
+    ("attributed", include_str!("sql/attributed.sql")),
+    // The sum of `cost`; null if a cost is unknown or currencies differ.
+    ("cost", include_str!("sql/cost.sql")),
+    // Whether a message failed, was sent, delivered, read.
+    ("outcomes", include_str!("sql/outcomes.sql")),
+    // The counts of a data quality check whose example is a text, or an instant.
+    ("tally", include_str!("sql/tally.sql")),
+    ("tally_at", include_str!("sql/tally_at.sql")),
+];
+
+/// The parameters and slots of a twin, with their values.
 #[derive(Clone, Debug, Default)]
 pub struct Bindings {
     parameters: BTreeMap<&'static str, Value>,
@@ -24,7 +54,7 @@ pub struct Bindings {
 }
 
 impl Bindings {
-    /// No parameter and no slot.
+    /// Returns bindings without any parameter or slot.
     pub fn new() -> Self {
         Self::default()
     }
@@ -41,13 +71,13 @@ impl Bindings {
         self.parameter(name, value.value())
     }
 
-    /// Binds a text, or null.
+    /// Binds a text or the null of texts.
     #[must_use]
     pub fn text_or_null(self, name: &'static str, value: Option<&str>) -> Self {
         self.parameter(name, value.map_or(Value::Null(Type::Text), SqlLiteral::value))
     }
 
-    /// Binds a bigint, or null.
+    /// Binds a bigint or its null.
     #[must_use]
     pub fn integer(self, name: &'static str, value: impl Into<Option<i64>>) -> Self {
         let value = value.into();
@@ -60,14 +90,14 @@ impl Bindings {
         self.parameter(name, Value::Boolean(value))
     }
 
-    /// Binds a timestamp given in microseconds, or null.
+    /// Binds a timestamp, in microseconds since 1970 UTC, or its null.
     #[must_use]
     pub fn instant(self, name: &'static str, micros: Option<i64>) -> Self {
         let at = micros.and_then(DateTime::from_timestamp_micros);
         self.parameter(name, at.map_or(Value::Null(Type::Instant), Value::Instant))
     }
 
-    /// Binds a date, or null.
+    /// Binds a date or its null.
     #[must_use]
     pub fn date(self, name: &'static str, date: Option<NaiveDate>) -> Self {
         self.parameter(name, date.map_or(Value::Null(Type::Date), Value::Date))
@@ -86,20 +116,22 @@ impl Bindings {
         self.parameter(name, Value::List(T::TYPE, values.iter().map(T::value).collect()))
     }
 
-    /// Fills a slot.
+    /// Fills a slot that is not one of [`FRAGMENTS`].
     #[must_use]
     pub fn slot(mut self, name: &'static str, text: String) -> Self {
         self.slots.insert(name, text);
         self
     }
 
-    /// Fills the slots of a twin, but not its parameters.
+    /// Returns the twin with its slots filled and its parameters still named.
     pub fn fill_slots(&self, twin: &str) -> String {
+        let fragments = FRAGMENTS.iter();
+        let shared = fragments.fold(twin.to_owned(), |twin, (name, sql)| insert(&twin, name, sql));
         let slots = self.slots.iter();
-        slots.fold(twin.to_owned(), |twin, (name, text)| twin.replace(&format!("{{{name}}}"), text))
+        slots.fold(shared, |twin, (name, text)| twin.replace(&format!("{{{name}}}"), text))
     }
 
-    /// Fills the slots and then the parameters of a twin. Unbound parameters stay as they are.
+    /// Returns the statement: the twin with slots, then parameters filled. Unbound names stay.
     ///
     /// ```
     /// # use wabalake_queries::query::sql::Bindings;
@@ -132,44 +164,64 @@ impl Bindings {
         filled + rest
     }
 
-    /// The names of the bound parameters.
+    /// Returns the names of the bound parameters.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.parameters.keys().copied()
     }
 
-    /// The bound parameters and their values.
+    /// Returns the bound parameters with their values.
     pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.parameters.iter().map(|(name, value)| (*name, value))
     }
+
+    /// Returns the value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.parameters.get(name)
+    }
+}
+
+/// Fills a slot with a fragment, indented as the line of the slot.
+fn insert(twin: &str, name: &str, fragment: &str) -> String {
+    let slot = format!("{{{name}}}");
+    let mut filled = String::new();
+    let mut rest = twin;
+    while let Some((before, after)) = rest.split_once(&slot) {
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let indent = &line[..line.len() - line.trim_start().len()];
+        filled.push_str(before);
+        filled.push_str(&fragment.trim_end().replace('\n', &format!("\n{indent}")));
+        rest = after;
+    }
+    filled + rest
 }
 
 fn name_length(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
 }
 
-/// The value of a parameter.
+/// The typed value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// The null of a type.
     Null(Type),
     /// UTF-8.
     Text(String),
-    /// 64 bits.
+    /// A signed integer of 64 bits.
     Integer(i64),
-    /// 32 bits.
+    /// The version of a conversation, 32 bits.
     Version(i32),
-    /// true or false.
+    /// A boolean.
     Boolean(bool),
-    /// To the microsecond.
+    /// An instant, precise to microseconds.
     Instant(DateTime<Utc>),
-    /// A date without a zone.
+    /// A date without a time zone.
     Date(NaiveDate),
-    /// Values of one type.
+    /// Values of one type, perhaps none.
     List(Type, Vec<Self>),
 }
 
 impl Value {
-    /// The SQL literal.
+    /// Returns the SQL literal.
     pub fn literal(&self) -> String {
         match self {
             Self::Null(of) => format!("CAST(NULL AS {})", of.sql()),
@@ -190,7 +242,7 @@ impl Value {
     }
 }
 
-/// A text literal without quotes or backslashes inside, which engines escape differently.
+/// Quotes a text. Engines read quotes and backslashes within quotes differently, so neither occurs.
 fn quoted(text: &str) -> String {
     if !text.contains(['\'', '\\']) {
         return format!("'{text}'");
@@ -208,15 +260,15 @@ fn quoted(text: &str) -> String {
     format!("concat({})", parts.trim_end_matches(", "))
 }
 
-/// A Rust type with an SQL literal.
+/// A Rust type with SQL literals.
 pub trait SqlLiteral {
     /// The SQL type.
     const TYPE: Type;
 
-    /// The value for a parameter.
+    /// Returns the value that a parameter gets.
     fn value(&self) -> Value;
 
-    /// The SQL literal.
+    /// Returns the SQL literal.
     fn literal(&self) -> String {
         self.value().literal()
     }
@@ -259,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_literals_have_no_quote_or_backslash_inside() {
+    fn literals_have_no_quote_or_backslash_within_quotes() {
         let cases = [
             ("plain", "'plain'"),
             ("", "''"),
@@ -273,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_in_quotes_and_comments_are_not_filled() {
+    fn parameters_are_filled_by_whole_name_outside_quotes_and_comments() {
         let bindings =
             Bindings::new().integer("day", 1).integer("days", 2).slot("by", ":day".into());
         assert_eq!(

@@ -22,7 +22,6 @@ use wabalake_data::tables::{message_summaries, messages, meta_points, rates, ses
 use crate::query::Type;
 use crate::query::billing::conversations::FreeSessions;
 use crate::query::billing::money::{self, millionths};
-use crate::query::billing::pricing::deliveries_sql;
 use crate::query::measures::from_millionths;
 use crate::query::prelude::*;
 
@@ -149,7 +148,6 @@ impl Query for Reconcile {
             // All conversations and deliveries, because a bucket may extend beyond the range.
             .instant("from_at", None)
             .instant("until_at", None)
-            .slot("deliveries", deliveries_sql())
             .slot("tolerance", format!("CAST('{:?}' AS DOUBLE)", params.tolerance_pct))
     }
 }

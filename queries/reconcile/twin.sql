@@ -1,8 +1,7 @@
 -- Do the vendors' figures agree with ours? Kaleyra's summaries and Meta's points beside the same
--- figures worked out from the messages.
-WITH
-    {conversations},
-    {deliveries},
+-- figures computed from the messages.
+WITH {conversations},
+{deliveries},
 reported_messages AS (
     SELECT
         date, waba_id, wa_phone_number, country, message_type,
@@ -25,10 +24,7 @@ dated_messages AS (
         country,
         message_type,
         message_direction = 'outgoing' AS outgoing,
-        failed_at IS NOT NULL OR reason_for_failure IS NOT NULL AS failed,
-        sent_at IS NOT NULL OR delivered_at IS NOT NULL OR seen_at IS NOT NULL AS sent,
-        delivered_at IS NOT NULL OR seen_at IS NOT NULL AS delivered,
-        seen_at IS NOT NULL AS read
+        {outcomes}
     FROM messages
 ),
 computed_messages AS (
@@ -83,9 +79,7 @@ computed_sessions AS (
     SELECT
         dated AS date, waba_id, line AS wa_phone_number, country, session_type, free_tier,
         count(*) AS number_of_sessions,
-        CASE
-            WHEN count(cost) = count(*) AND count(DISTINCT charged_in) <= 1 THEN sum(cost)
-        END AS amount,
+        {cost} AS amount,
         min(charged_in) AS charged_in
     FROM conversations
     INNER JOIN session_days
@@ -163,20 +157,7 @@ units AS (
     UNION ALL
     SELECT
         'conversation_analytics', created_at, waba_id, line, country,
-        CASE
-            WHEN category_word IS NOT NULL THEN upper(category_word)
-            WHEN session_type IN ('user_initiated', 'referral') THEN 'SERVICE'
-            ELSE 'UNKNOWN'
-        END,
-        CASE
-            WHEN session_type = 'referral' THEN 'FREE_ENTRY_POINT'
-            WHEN free_tier THEN 'FREE_TIER'
-            ELSE 'REGULAR'
-        END,
-        CASE
-            WHEN session_type IN ('business_initiated', 'user_initiated') THEN upper(session_type)
-            ELSE 'UNKNOWN'
-        END,
+        conversation_category, conversation_type, conversation_direction,
         NULL, NULL, NULL, 1, 0, cost, charged_in
     FROM conversations
     UNION ALL
@@ -228,9 +209,7 @@ point_figures AS (
         conversation_type, conversation_direction, pricing_category, pricing_type, tier,
         sum(first_count) AS first_count,
         sum(second_count) AS second_count,
-        CASE
-            WHEN count(cost) = count(*) AND count(DISTINCT charged_in) <= 1 THEN sum(cost)
-        END AS cost
+        {cost} AS cost
     FROM found
     GROUP BY
         asked_field, asked_waba, granularity, start, dimensions, phone_numbers, country_codes,
@@ -354,7 +333,7 @@ figures AS (
     FROM named
     CROSS JOIN (SELECT explode(array(1, 2)) AS place) AS places
 ),
--- Two points that begin together and do not end so are added up on either side.
+-- Points with the same start and different ends are summed, on both sides.
 compared AS (
     SELECT
         what,

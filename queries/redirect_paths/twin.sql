@@ -1,4 +1,4 @@
--- Which paths do chains take? Each tree of sessions by the flows that it leads through.
+-- Which paths do chains of redirections take? Chains by the sequence of their conversations.
 WITH {chains}
 SELECT
     CAST(conversation_path AS STRING) AS conversation_path,

@@ -1,4 +1,4 @@
--- Do users come back? Of the people whose first visit lies in the range, those who visit again on
+-- Do users come back? Of the people whose first visit is in the range, those who visit again on
 -- day N.
 WITH visits AS (
     SELECT

@@ -1,4 +1,4 @@
--- Where are users redirected? Each tree of sessions under one to which nobody was redirected.
+-- Where are users redirected? Each chain: a session to which nobody was redirected, and all below it.
 WITH {chains},
 placed AS (
     SELECT

@@ -1,4 +1,4 @@
--- Why do sessions end? Each session that started in the range under the first reason that holds.
+-- Why do sessions end? Sessions that started in the range, by the first reason that holds.
 WITH in_range AS (
     SELECT
         session_id,
@@ -39,7 +39,7 @@ parents AS (
     FROM sessions
     WHERE parent_session_id IS NOT NULL
 ),
-told AS (
+webhooks AS (
     SELECT session_id, count(*) AS events
     FROM closures
     WHERE session_id IS NOT NULL
@@ -60,11 +60,11 @@ ended AS (
         CASE
             WHEN in_range.finished >= in_range.started THEN in_range.finished - in_range.started
         END AS duration,
-        told.events
+        webhooks.events
     FROM in_range
     LEFT JOIN parents ON parents.session_id = in_range.session_id
     LEFT JOIN replaced ON replaced.session_id = in_range.session_id
-    LEFT JOIN told ON told.session_id = in_range.session_id
+    LEFT JOIN webhooks ON webhooks.session_id = in_range.session_id
 ),
 counted AS (
     SELECT

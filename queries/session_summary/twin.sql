@@ -1,7 +1,6 @@
--- How many sessions did a day bring, and what did they cost? A session is a conversation, on the
--- day of its first message that did not fail.
-WITH
-    {conversations},
+-- How many sessions did a day bring, and what did they cost? A session is a conversation; it counts
+-- on the day of its first message that did not fail.
+WITH {conversations},
 days AS (
     SELECT
         dated AS date,
@@ -17,17 +16,7 @@ days AS (
     FROM conversations
     GROUP BY dated, waba_id, line, country, session_type, free_tier, currency
 ),
-named AS (
-    SELECT
-        line_whatsapp_number,
-        line_whatsapp_display_name,
-        row_number() OVER (
-            PARTITION BY line_whatsapp_number
-            ORDER BY session_started_timestamp DESC NULLS LAST, session_id DESC NULLS LAST
-        ) AS place
-    FROM sessions
-    WHERE line_whatsapp_display_name IS NOT NULL
-)
+{line_names}
 SELECT
     CAST(date AS DATE) AS date,
     CAST(waba_id AS STRING) AS waba_id,
@@ -41,7 +30,8 @@ SELECT
     CAST(currency AS STRING) AS currency,
     CAST(unpriced_sessions AS BIGINT) AS unpriced_sessions
 FROM days
-LEFT JOIN named ON named.line_whatsapp_number = days.wa_phone_number AND named.place = 1
+LEFT JOIN line_names
+    ON line_names.line_whatsapp_number = days.wa_phone_number AND line_names.place = 1
 ORDER BY
     date NULLS LAST,
     waba_id NULLS LAST,

@@ -15,7 +15,7 @@ use wabalake_data::tables::meta_points::{
 use wabalake_data::tables::rates;
 
 use crate::query::billing::money;
-use crate::query::billing::pricing::{deliveries, deliveries_sql};
+use crate::query::billing::pricing::deliveries;
 use crate::query::meta::{BY_TEMPLATE, Field, Filter, MetaShape, Points, PointsSource};
 use crate::query::prelude::*;
 use crate::query::time::Span;
@@ -99,7 +99,7 @@ impl Query for TemplateAnalytics {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.points.bind(Bindings::new()).slot("deliveries", deliveries_sql())
+        params.points.bind(Bindings::new())
     }
 }
 

@@ -1,7 +1,6 @@
--- How do templates do, day by day? Each message on the day on which it was created; or what Meta
--- itself said.
-WITH
-    {deliveries},
+-- How do templates do, day by day? Messages by the day of their creation; or the figures that
+-- Meta reported.
+WITH {deliveries},
 sends AS (
     SELECT
         {bucket} AS bucket,
@@ -22,9 +21,7 @@ charges AS (
     SELECT
         {bucket} AS charged_bucket,
         template_name AS charged_template,
-        CASE
-            WHEN count(cost) = count(*) AND count(DISTINCT charged_in) <= 1 THEN sum(cost)
-        END AS cost
+        {cost} AS cost
     FROM deliveries
     WHERE message_type = 'template'
         AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
@@ -42,6 +39,7 @@ counted AS (
     LEFT JOIN charges
         ON charged_bucket = bucket AND charged_template <=> template_id
 ),
+{reported},
 stored AS (
     SELECT
         start,
@@ -52,24 +50,9 @@ stored AS (
         CASE WHEN count(read) = count(*) THEN sum(read) END AS read,
         CASE WHEN count(clicked) = count(*) THEN sum(clicked) END AS clicked,
         CASE WHEN count(cost) = count(*) THEN sum(cost) END AS cost
-    FROM (
-        SELECT
-            *,
-            dense_rank() OVER (
-                PARTITION BY waba_id, start, `end`
-                ORDER BY
-                    CASE WHEN dimensions IS NULL THEN 0 ELSE size(split(dimensions, ',')) END,
-                    dimensions NULLS LAST
-            ) AS preference
-        FROM meta_points
-        WHERE :source = 'meta'
-            AND field = 'template_analytics'
-            AND granularity = :granularity
-            AND (:first_at IS NULL OR start * 1000000 >= unix_micros(:first_at))
-            AND (:until_at IS NULL OR start * 1000000 < unix_micros(:until_at))
-            AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
-    ) AS told
-    WHERE preference = 1
+    FROM reported
+    WHERE field = 'template_analytics'
+        AND preference = 1
         AND (size(:template_ids) = 0 OR array_contains(:template_ids, template_id))
     GROUP BY start, `end`, template_id
 ),

@@ -1,4 +1,4 @@
--- What happened with one person? Everything with a stamp that names them or one of their sessions.
+-- What happened with one person? All events that name them or one of their sessions.
 WITH own_deployments AS (
     SELECT * FROM deployments WHERE user_phone = :phone
 ),

@@ -1,5 +1,5 @@
--- Is a new version of a flow better than the one before? Replies of each version's delivered
--- deployments, Wilson's interval, and the pooled z test against the next lower version.
+-- Is a new version of a flow better than the one before? Reply rate of each version's
+-- delivered deployments, its Wilson interval, and a pooled z test against the next lower version.
 WITH versions AS (
     SELECT
         conversation_id,
@@ -37,7 +37,7 @@ beside AS (
         lag(x) OVER (
             PARTITION BY conversation_id ORDER BY conversation_version NULLS LAST
         ) AS x0,
-        -- Half the interval's width and its middle, times 2 (n + z²).
+        -- Half the width and the middle of the Wilson interval, both times 2 (n + z²).
         1.959963984540054E0
             * sqrt(3.8414588206941254E0 + 4E0 * n * (x / nullif(n, 0)) * (1E0 - x / nullif(n, 0)))
             AS half,
@@ -73,7 +73,7 @@ SELECT
         THEN least(100E0, (middle + half) * 100 / (2E0 * (n + 3.8414588206941254E0)))
     END AS reply_pct_high,
     CAST(reply_time AS DOUBLE) / 1000000 AS median_reply_seconds,
-    -- The complement of the error function of y, by W. J. Cody's rational approximations.
+    -- erfc(y), by W. J. Cody's rational approximations.
     CASE
         WHEN y <= 0.46875E0
         THEN 1E0 - y * (((((1.85777706184603153E-1 * y * y + 3.16112374387056560E0) * y * y

@@ -8,9 +8,8 @@ import re
 
 import duckdb
 import pyarrow
-import sqlglot
-from sqlglot import exp
 
+from dialect import duckdb_dialect
 from lakes import data_tables, loads, viewed_columns
 
 os.environ.setdefault("RUST_LOG", "off")
@@ -56,20 +55,12 @@ class Sail:
         self.server.stop()
 
 
-# What sqlglot leaves under Spark's name.
-SPARK_FUNCTIONS = """
-    SET timezone = 'UTC';
-    CREATE MACRO pmod(a, b) AS ((a % b) + b) % b;
-    CREATE MACRO timestamp_micros(us) AS make_timestamptz(us);
-"""
-
-
 class DuckDB:
     """A third opinion, in its own dialect."""
 
     def __init__(self):
         self.connection = duckdb.connect()
-        self.connection.execute(SPARK_FUNCTIONS)
+        self.connection.execute("SET timezone = 'UTC'")
 
     def open(self, lake):
         for name, table in data_tables(lake).items():
@@ -86,24 +77,6 @@ class DuckDB:
 
     def close(self):
         self.connection.close()
-
-
-def duckdb_dialect(sql):
-    tree = sqlglot.parse_one(sql, read="spark")
-    return tree.transform(in_duckdb).sql("duckdb")
-
-
-def in_duckdb(node):
-    """Mends sqlglot's translation where it gives another answer than Spark."""
-    # from_utc_timestamp: the clock of a zone, as if it were UTC.
-    if isinstance(node, exp.AtTimeZone) and isinstance(node.this, exp.Cast):
-        clock = exp.AtTimeZone(this=node.this.this, zone=node.args["zone"])
-        return exp.AtTimeZone(this=clock, zone=exp.Literal.string("UTC"))
-    # to_utc_timestamp: the instant at which a zone's clock shows a time.
-    if isinstance(node, exp.FromTimeZone):
-        clock = exp.cast(node.this.this, "TIMESTAMP")
-        return exp.AtTimeZone(this=clock, zone=node.args["zone"])
-    return node
 
 
 def normal(table):

@@ -1,9 +1,9 @@
--- Treble deployments into Parquet by day: what `wabalake load` does, as far as SQL goes.
+-- Treble deployments into Parquet by day: the work of `wabalake load`, as far as SQL can do it.
 --
--- Variables: `files`, the exports; `typed`, a Parquet file for rows that wait; `lake`, where the
--- table goes; `rejects`, a Parquet file; `first_day` and `last_day`, the days to be written.
+-- Variables: `files`, the exports; `typed`, a Parquet file for typed rows; `lake`, the
+-- folder of the table; `rejects`, a Parquet file; `first_day` and `last_day`, the days to be written.
 
--- Cells as text, then typed, each row with the reason why it cannot be taken, if any.
+-- Reads cells as text and types them; `reason` says why a row is rejected.
 COPY (
 WITH cells AS (
     SELECT * FROM read_csv(
@@ -32,7 +32,7 @@ read_ AS (
         CASE delivery_status
             WHEN 'Delivered' THEN 'Delivered' WHEN 'Failed' THEN 'Failed'
             WHEN 'Sent' THEN 'Sent' WHEN 'In Process' THEN 'In Process'
-            ELSE CASE folded(delivery_status)
+            ELSE CASE normalised(delivery_status)
                 WHEN 'delivered' THEN 'Delivered' WHEN 'failed' THEN 'Failed'
                 WHEN 'sent' THEN 'Sent' WHEN 'success' THEN 'Sent'
                 WHEN 'inprocess' THEN 'In Process' ELSE word(delivery_status)
@@ -46,7 +46,7 @@ settled_ AS (
             settled(deployed, deployment_timestamp) AS deployed,
             settled(responded, user_responded_timestamp) AS responded,
             settled(delivered, deployment_delivered_timestamp) AS delivered,
-            -- An export may put the failure code where the status belongs.
+            -- Some exports have the failure code in the column of the status.
             CASE WHEN state_of_code(status) IS NULL THEN status ELSE 'Failed' END AS status,
             CASE WHEN state_of_code(status) IS NULL THEN detail ELSE coalesce(detail, status) END
                 AS detail
@@ -57,7 +57,7 @@ settled_ AS (
 judged AS (
     SELECT
         *,
-        -- Nearly every row passes the first test, which looks at nulls only.
+        -- Nearly every row passes this test, which compares nulls only.
         CASE
             WHEN deployed IS NOT NULL AND number IS NOT NULL AND status IS NOT NULL
                 AND (responded IS NOT NULL OR user_responded_timestamp IS NULL)
@@ -101,7 +101,7 @@ SELECT
     text_key(session) AS session_key,
     text_key(person) AS user_key,
     CAST(deployed AS DATE) AS utc_day,
-    -- For finding rows with one key, in no file.
+    -- Only to find rows with one key; not written to the lake.
     hash(person, conversation_id, version, deployed) AS row_key,
     reason,
     CASE WHEN reason IS NOT NULL THEN CAST(to_json(judged) AS VARCHAR) END AS raw
@@ -110,8 +110,8 @@ FROM judged
 
 CREATE VIEW typed AS FROM read_parquet(getvariable('typed'), file_row_number = true);
 
--- Of rows with one key all but the one that is further along. Keys that occur once, nearly all,
--- are set aside by their hash first.
+-- Of the rows with one key, all but the one with the newest state. Most keys occur once: their hash
+-- excludes them first.
 CREATE TABLE behind AS
 SELECT file_row_number AS row_id
 FROM typed
@@ -132,7 +132,7 @@ QUALIFY row_number() OVER (
         session_id DESC NULLS LAST
 ) > 1;
 
--- Some days at a time, so that what is sorted fits into memory.
+-- Some days at a time, so that the sort fits into memory.
 COPY (
     SELECT * EXCLUDE (file_row_number, row_key, reason, raw)
     FROM typed
@@ -143,12 +143,3 @@ COPY (
 ) TO (getvariable('lake')) (
     FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576,
     OVERWRITE_OR_IGNORE);
-
-COPY (
-    SELECT reason, raw FROM typed WHERE reason IS NOT NULL
-    UNION ALL
-    -- Records that are none, each of which may lack many columns.
-    SELECT any_value(CAST(error_type AS VARCHAR)), any_value(csv_line)
-    FROM reject_errors
-    GROUP BY file_id, line
-) TO (getvariable('rejects')) (FORMAT parquet, COMPRESSION zstd);

@@ -1,10 +1,10 @@
--- Kaleyra messages into Parquet by day: what `wabalake load` does, as far as SQL goes.
+-- Kaleyra messages into Parquet by day: the work of `wabalake load`, as far as SQL can do it.
 --
--- Variables: `files`, the exports; `countries`, the list of names; `typed`, a Parquet file for
--- rows that wait; `lake`, where the table goes; `rejects`, a Parquet file; `first_day` and
+-- Variables: `files`, the exports; `countries`, the file of country names; `typed`, a Parquet file for
+-- typed rows; `lake`, the folder of the table; `rejects`, a Parquet file; `first_day` and
 -- `last_day`, the days to be written.
 
--- Names by which exports call a country, and its code.
+-- Country codes by the names that exports use.
 CREATE TABLE named_countries AS
 WITH lines AS (
     SELECT string_split(unnest(string_split(trim(content, chr(10)), chr(10))), chr(9)) AS names
@@ -12,7 +12,7 @@ WITH lines AS (
 )
 SELECT DISTINCT names[1] AS code, lower(unnest(names)) AS name FROM lines;
 
--- Cells as text, then typed, each row with the reason why it cannot be taken, if any.
+-- Reads cells as text and types them; `reason` says why a row is rejected.
 COPY (
 WITH cells AS (
     SELECT * FROM read_csv(
@@ -45,7 +45,7 @@ read_ AS (
         word(template_name) AS template_word,
         CASE message_direction
             WHEN 'true' THEN 'incoming' WHEN 'false' THEN 'outgoing'
-            ELSE CASE folded(message_direction)
+            ELSE CASE normalised(message_direction)
                 WHEN 'incoming' THEN 'incoming' WHEN 'true' THEN 'incoming'
                 WHEN '1' THEN 'incoming' WHEN 'yes' THEN 'incoming'
                 WHEN 'outgoing' THEN 'outgoing' WHEN 'false' THEN 'outgoing'
@@ -54,14 +54,14 @@ read_ AS (
         END AS direction,
         CASE source
             WHEN 'api' THEN 'api' WHEN 'campaign' THEN 'campaign' WHEN 'webhook' THEN 'webhook'
-            ELSE CASE folded(source)
+            ELSE CASE normalised(source)
                 WHEN 'api' THEN 'api' WHEN 'campaign' THEN 'campaign' WHEN 'webhook' THEN 'webhook'
                 ELSE word(source)
             END
         END AS source_word,
         CASE format
             WHEN 'template' THEN 'template' WHEN 'text' THEN 'text'
-            ELSE CASE folded(format)
+            ELSE CASE normalised(format)
                 WHEN 'template' THEN 'template' WHEN 'text' THEN 'text' WHEN 'image' THEN 'image'
                 WHEN 'media' THEN 'media' WHEN 'contact' THEN 'contact'
                 WHEN 'location' THEN 'location' ELSE word(format)
@@ -70,7 +70,7 @@ read_ AS (
         CASE parent_service_type
             WHEN 'session_incoming' THEN 'session_incoming'
             WHEN 'session_outgoing' THEN 'session_outgoing' WHEN 'template' THEN 'template'
-            ELSE CASE folded(parent_service_type)
+            ELSE CASE normalised(parent_service_type)
                 WHEN 'sessionincoming' THEN 'session_incoming'
                 WHEN 'sessionoutgoing' THEN 'session_outgoing' WHEN 'template' THEN 'template'
                 ELSE word(parent_service_type)
@@ -94,7 +94,7 @@ settled_ AS (
 judged AS (
     SELECT
         *,
-        -- Nearly every row passes the first test, which looks at nulls only.
+        -- Nearly every row passes this test, which compares nulls only.
         CASE
             WHEN id IS NOT NULL AND created IS NOT NULL AND direction IS NOT NULL
                 AND (failed IS NOT NULL OR failed_at IS NULL)
@@ -139,7 +139,7 @@ SELECT
     CASE conversation_type
         WHEN 'business_initiated' THEN 'business_initiated'
         WHEN 'user_initiated' THEN 'user_initiated'
-        ELSE CASE folded(conversation_type)
+        ELSE CASE normalised(conversation_type)
             WHEN 'businessinitiated' THEN 'business_initiated'
             WHEN 'userinitiated' THEN 'user_initiated'
             WHEN 'referralconversion' THEN 'referral_conversion'
@@ -153,7 +153,7 @@ SELECT
     CASE conversation_msg_type
         WHEN 'Conversation start' THEN 'conversation_start'
         WHEN 'In Conversation' THEN 'in_conversation'
-        ELSE CASE folded(conversation_msg_type)
+        ELSE CASE normalised(conversation_msg_type)
             WHEN 'conversationstart' THEN 'conversation_start'
             WHEN 'inconversation' THEN 'in_conversation' ELSE word(conversation_msg_type)
         END
@@ -183,8 +183,8 @@ LEFT JOIN named_countries ON lower(judged.country_word) = named_countries.name
 
 CREATE VIEW typed AS FROM read_parquet(getvariable('typed'), file_row_number = true);
 
--- Of rows with one key all but the one that is further along. Keys that occur once, nearly all,
--- are set aside by their hash first.
+-- Of the rows with one key, all but the one with the newest state. Most keys occur once: their hash
+-- excludes them first.
 CREATE TABLE behind AS
 SELECT file_row_number AS row_id
 FROM typed
@@ -201,7 +201,7 @@ QUALIFY row_number() OVER (
         created_at DESC
 ) > 1;
 
--- Some days at a time, so that what is sorted fits into memory.
+-- Some days at a time, so that the sort fits into memory.
 COPY (
     SELECT * EXCLUDE (file_row_number, reason, raw)
     FROM typed
@@ -211,12 +211,3 @@ COPY (
 ) TO (getvariable('lake')) (
     FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576,
     OVERWRITE_OR_IGNORE);
-
-COPY (
-    SELECT reason, raw FROM typed WHERE reason IS NOT NULL
-    UNION ALL
-    -- Records that are none, each of which may lack many columns.
-    SELECT any_value(CAST(error_type AS VARCHAR)), any_value(csv_line)
-    FROM reject_errors
-    GROUP BY file_id, line
-) TO (getvariable('rejects')) (FORMAT parquet, COMPRESSION zstd);

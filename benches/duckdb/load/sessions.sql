@@ -1,9 +1,9 @@
--- Treble sessions into Parquet by day: what `wabalake load` does, as far as SQL goes.
+-- Treble sessions into Parquet by day: the work of `wabalake load`, as far as SQL can do it.
 --
--- Variables: `files`, the exports; `typed`, a Parquet file for rows that wait; `lake`, where the
--- table goes; `rejects`, a Parquet file; `first_day` and `last_day`, the days to be written.
+-- Variables: `files`, the exports; `typed`, a Parquet file for typed rows; `lake`, the
+-- folder of the table; `rejects`, a Parquet file; `first_day` and `last_day`, the days to be written.
 
--- Cells as text, then typed, each row with the reason why it cannot be taken, if any.
+-- Reads cells as text and types them; `reason` says why a row is rejected.
 COPY (
 WITH cells AS (
     SELECT * FROM read_csv(
@@ -52,7 +52,7 @@ settled_ AS (
 judged AS (
     SELECT
         *,
-        -- Nearly every row passes the first test, which looks at nulls only.
+        -- Nearly every row passes this test, which compares nulls only.
         CASE
             WHEN id IS NOT NULL AND started IS NOT NULL
                 AND (finished IS NOT NULL OR session_finished_timestamp IS NULL)
@@ -84,13 +84,13 @@ SELECT
     utc(finished) AS session_finished_timestamp,
     CASE session_type
         WHEN 'Outbound' THEN 'Outbound' WHEN 'Inbound' THEN 'Inbound'
-        ELSE CASE folded(session_type)
+        ELSE CASE normalised(session_type)
             WHEN 'outbound' THEN 'Outbound' WHEN 'inbound' THEN 'Inbound' ELSE word(session_type)
         END
     END AS session_type,
     CASE session_status
         WHEN 'BOT' THEN 'BOT' WHEN 'AGENTS' THEN 'AGENTS' WHEN 'RATING' THEN 'RATING'
-        ELSE CASE folded(session_status)
+        ELSE CASE normalised(session_status)
             WHEN 'bot' THEN 'BOT' WHEN 'ai' THEN 'BOT' WHEN 'agents' THEN 'AGENTS'
             WHEN 'humanhandover' THEN 'AGENTS' WHEN 'rating' THEN 'RATING'
             ELSE word(session_status)
@@ -108,13 +108,13 @@ SELECT
     last_message,
     word(last_node_id) AS last_node_id,
     word(meta_source_url) AS meta_source_url,
-    CASE folded(meta_source_type)
+    CASE normalised(meta_source_type)
         WHEN 'ad' THEN 'Ad' WHEN 'post' THEN 'Post' ELSE word(meta_source_type)
     END AS meta_source_type,
     word(meta_source_id) AS meta_source_id,
     meta_source_headline,
     meta_source_body,
-    CASE folded(meta_source_media_type)
+    CASE normalised(meta_source_media_type)
         WHEN 'image' THEN 'Image' WHEN 'video' THEN 'Video' ELSE word(meta_source_media_type)
     END AS meta_source_media_type,
     word(meta_source_media_url) AS meta_source_media_url,
@@ -134,8 +134,8 @@ FROM judged
 
 CREATE VIEW typed AS FROM read_parquet(getvariable('typed'), file_row_number = true);
 
--- Of rows with one key all but the one that is further along. Keys that occur once, nearly all,
--- are set aside by their hash first.
+-- Of the rows with one key, all but the one with the newest state. Most keys occur once: their hash
+-- excludes them first.
 CREATE TABLE behind AS
 SELECT file_row_number AS row_id
 FROM typed
@@ -153,7 +153,7 @@ QUALIFY row_number() OVER (
         session_started_timestamp DESC
 ) > 1;
 
--- Some days at a time, so that what is sorted fits into memory.
+-- Some days at a time, so that the sort fits into memory.
 COPY (
     SELECT * EXCLUDE (file_row_number, reason, raw)
     FROM typed
@@ -164,12 +164,3 @@ COPY (
 ) TO (getvariable('lake')) (
     FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576,
     OVERWRITE_OR_IGNORE);
-
-COPY (
-    SELECT reason, raw FROM typed WHERE reason IS NOT NULL
-    UNION ALL
-    -- Records that are none, each of which may lack many columns.
-    SELECT any_value(CAST(error_type AS VARCHAR)), any_value(csv_line)
-    FROM reject_errors
-    GROUP BY file_id, line
-) TO (getvariable('rejects')) (FORMAT parquet, COMPRESSION zstd);

@@ -58,10 +58,9 @@ pub struct FreeSessions {
 }
 
 impl FreeSessions {
-    /// Binds the parameter, and fills the slot `{conversations}` with the SQL of [`conversations`].
+    /// Binds the parameter of the SQL fragment `{conversations}`.
     pub fn bind(self, bindings: Bindings) -> Bindings {
-        let sql = include_str!("../conversations.sql").trim_end().replace('\n', "\n    ");
-        bindings.integer("free_sessions", self.free_sessions).slot("conversations", sql)
+        bindings.integer("free_sessions", self.free_sessions)
     }
 }
 

@@ -31,11 +31,6 @@ use crate::query::time::{Clock, DAY, Span};
 const REGULAR: &str = "REGULAR";
 const FREE_CUSTOMER_SERVICE: &str = "FREE_CUSTOMER_SERVICE";
 
-/// The SQL of [`deliveries`], for the slot `{deliveries}`.
-pub fn deliveries_sql() -> String {
-    include_str!("../pricing.sql").trim_end().replace('\n', "\n    ")
-}
-
 /// Returns the plan of the outgoing messages of an interval that were delivered, a row each: creation,
 /// account, line, country, type and template, [`PRICING_CATEGORY`], [`PRICING_TYPE`] and [`TIER`], and
 /// the columns of [`money::charged`].
