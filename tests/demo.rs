@@ -43,7 +43,7 @@ fn second_demo_loads_nothing_and_answers_the_same_bytes() {
     expected.sort();
     assert_eq!(names, expected);
     for (name, answer) in &answers {
-        let lines = answer.iter().filter(|byte| **byte == b'\n').count();
+        let lines = answer.split(|byte| *byte == b'\n').count() - 1;
         assert!(lines > 1, "{name} has no row");
     }
 

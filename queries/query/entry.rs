@@ -6,6 +6,9 @@ use wabalake_data::Table;
 use super::question::{ErasedQuery, WithParams};
 use super::{Defaults, Invalidation, Query, Question, Spec, Timeframe};
 
+/// A query whose parameters are complete, and the dates and the time zone that it is asked about.
+type Resolved = (Box<dyn ErasedQuery>, Timeframe);
+
 /// A query of the catalog, without its types.
 #[derive(Clone, Copy, Debug)]
 pub struct CatalogEntry {
@@ -15,7 +18,7 @@ pub struct CatalogEntry {
     pub meta_field: Option<&'static str>,
     invalidation: &'static [(&'static Table, Invalidation)],
     args: fn(Command) -> Command,
-    resolve: fn(&ArgMatches, &Defaults) -> Result<(Box<dyn ErasedQuery>, Timeframe), Error>,
+    resolve: fn(&ArgMatches, &Defaults) -> Result<Resolved, Error>,
 }
 
 impl CatalogEntry {

@@ -96,10 +96,10 @@ struct Options {
     #[arg(long, value_name = "ROWS")]
     max_rejects: Option<u64>,
 
-    /// LoadReport what would be loaded, without writing to the lake
+    /// Report what would be loaded, without writing to the lake
     #[arg(long)]
     #[arg(
-        long_help = "LoadReport what would be loaded, without writing to the lake, which may be read-only. Data \
+        long_help = "Report what would be loaded, without writing to the lake, which may be read-only. Data \
                      that does not fit into memory goes to the system's temporary folder"
     )]
     dry_run: bool,

@@ -1,7 +1,7 @@
 //! The nightly run: loads what arrived in the inbox and refreshes the marts that it invalidates.
 //!
 //! ```text
-//! RunLock     one run at a time
+//! run_lock    one run at a time
 //!   │ inbox       new files are loaded, each once
 //!   │ marts       of each, the dates whose inputs changed are computed
 //!   │ page        published, if the settings ask for it

@@ -163,7 +163,7 @@ fn lines_above_the_header_are_skipped() {
     }
     // Line numbers count from the first line of the file.
     let bench = Bench::new();
-    load_text(&bench, format!("LoadReport\n\nof June\n{plain}a2;soon;Hola\n"));
+    load_text(&bench, format!("Report\n\nof June\n{plain}a2;soon;Hola\n"));
     assert_eq!(
         rejects(&bench),
         ["2@6: not a date and time such as 2025-12-31 10:00:00 or unix seconds"]
@@ -179,7 +179,7 @@ fn lines_above_the_header_are_skipped() {
     // The error is about the incomplete header, not about the line above it.
     let error = refused(
         &Bench::new(),
-        "LoadReport of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n",
+        "Report of June\nsession_id,session_type,session_status\na1,Inbound,BOT\n",
     );
     assert!(error.contains("has no column `session_started_timestamp`"), "{error}");
 }
