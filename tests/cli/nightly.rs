@@ -65,7 +65,7 @@ fn nightly_prints_what_it_did_and_why() {
     let second = without_durations(&desk.stdout("nightly --lake lake"));
     assert_eq!(second, "days: nothing: no input changed\ndone in # s\n");
     let full = without_durations(&desk.stdout("nightly --lake lake --full --only days"));
-    assert_eq!(full, "days: all: asked for; 2 rows, # s\ndone in # s\n");
+    assert_eq!(full, "days: all: `--full`; 2 rows, # s\ndone in # s\n");
 
     let (said, code) = desk.failure("nightly --lake lake --only dais");
     assert_eq!(said, "error: there is no mart `dais`\n  hint: did you mean `days`?\n");

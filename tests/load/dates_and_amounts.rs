@@ -265,7 +265,7 @@ fn counts_have_thousands_separators_and_no_decimals() {
     }
     let text = format!("{titles}\n2025-06-01,template,1.000,7\n");
     let said = refusal(load_with(&Bench::new(), "a.csv", &text, &Options::default()));
-    assert!(said.contains("the numbers in `created` can be read"), "{said}");
+    assert!(said.contains("the numbers in `created` are ambiguous"), "{said}");
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn pipes_are_loaded() {
     let said = shell("cat /dev/null | $0 load /dev/stdin --lake none");
     assert!(said.err.starts_with("error: `/dev/stdin` is empty\n"), "{}", said.err);
     let said = shell("echo hello | $0 load /dev/stdin --lake none");
-    assert!(said.err.starts_with("error: `/dev/stdin` is no export"), "{}", said.err);
+    assert!(said.err.starts_with("error: `/dev/stdin` is not a recognised export"), "{}", said.err);
     assert!(!desk.exists("none"));
     // A pipe in a folder is skipped, not waited for.
     fs::create_dir(desk.path("exports")).unwrap();

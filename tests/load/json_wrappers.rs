@@ -174,7 +174,7 @@ fn four_levels_of_wrappers_are_not_read() {
     let bench = Bench::new();
     let four = |inner: Value| json!({"json": {"data": {"payload": {"result": inner}}}});
     let error = bench.try_load("events.json", four(event(1)).to_string()).unwrap_err();
-    assert!(error.to_string().starts_with("`events.json` is no export"), "{error}");
+    assert!(error.to_string().starts_with("`events.json` is not a recognised export"), "{error}");
     let of = |kind: &str| Options { kind: table(kind), ..Options::default() };
     let file = bench.file("events.json", four(event(1)).to_string());
     let error = load(&bench.lake(), &[file], &of("closures")).unwrap_err();
