@@ -19,7 +19,7 @@ pub(super) fn header(table: &Table, column: &str, titles: bool) -> String {
         sessions::LINE_WHATSAPP_DISPLAY_NAME => "Line/WhatsApp Display Name",
         deployments::DEPLOYMENT_TIMESTAMP => "Deployment Start Timestamp",
         deployments::USER_RESPONDED_TIMESTAMP => "User response timestamp",
-        deployments::DELIVERY_STATUS => "Deployment SessionStatus",
+        deployments::DELIVERY_STATUS => "Deployment Status",
         _ => return column.split('_').map(title_word).collect::<Vec<_>>().join(" "),
     };
     title.to_owned()
@@ -57,6 +57,6 @@ mod tests {
         let title = |column| header(&sessions::TABLE, column, true);
         assert_eq!(title(sessions::SESSION_ID), "Session ID");
         assert_eq!(title(sessions::WHATSAPP_LINK_CAMPAIGN_NAME), "WhatsApp Link Campaign Name");
-        assert_eq!(title(sessions::META_SOURCE_MEDIA_URL), "Meta MetaSource Media URL");
+        assert_eq!(title(sessions::META_SOURCE_MEDIA_URL), "Meta Source Media URL");
     }
 }

@@ -115,7 +115,7 @@ fn session(episode: &Episode, index: usize, session: &Session, horizon: i64, csv
         let media: &[&str] =
             if source.is_video { &["Video", "VIDEO", "video"] } else { &["Image", "IMAGE"] };
         csv.numbered("https://fb.example/", source.id, &[]);
-        csv.one_of(kinds, Some("Episode"));
+        csv.one_of(kinds, Some("Story"));
         csv.numbered("", source.id, &[]);
         csv.name(source.headline);
         csv.text(source.body);

@@ -431,7 +431,7 @@ mod laws {
         for (n, text) in files.iter().enumerate() {
             // A file whose records are all rejected fails.
             if let Err(error) = bench.try_load(&format!("{n}.json"), text) {
-                assert!(error.to_string().contains("is valid: nothing was loaded"), "{error}");
+                assert!(error.to_string().ends_with("valid: nothing was loaded"), "{error}");
             }
         }
         bench.rows(&closures::TABLE)
