@@ -86,7 +86,11 @@ fn named_file_that_is_no_export_is_an_error() {
     assert!(error.lines().starts_with("error: there is no export in `"), "{}", error.lines());
     assert!(error.lines().contains("`exports/notes.txt`: not a recognised export"));
     let error = bench.load_path("notes.zip").unwrap_err();
-    assert!(error.lines().contains("`notes.zip/notes.txt`: not a recognised export"), "{}", error.lines());
+    assert!(
+        error.lines().contains("`notes.zip/notes.txt`: not a recognised export"),
+        "{}",
+        error.lines()
+    );
     assert!(bench.load_path("empty.csv").unwrap_err().to_string().contains("is empty"));
     bench.file("nothing.zip", archive(&[]));
     bench.file("odd.zip", archive(&[("\u{1b}[2J.csv", b"x"), ("b.csv", session("s1").as_bytes())]));
