@@ -19,6 +19,7 @@ pub(crate) const HOLDS: &[(&str, &str)] = &[
     ("conversion_pct", "`converted_sessions` of the sessions."),
     ("conversions", "Conversions."),
     ("converted_sessions", "Sessions with at least one conversion."),
+    ("country_name", "The English name of the country."),
     ("created", "Outgoing messages."),
     ("currency", "ISO 4217."),
     ("date", "Local date."),
