@@ -14,7 +14,7 @@
 //!
 //! | modules | what they hold |
 //! |---|---|
-//! | [`spec`], [`column`], [`entry`], [`question`] | the interface itself |
+//! | [`spec`], [`mod@column`], [`entry`], [`question`] | the interface itself |
 //! | [`time`] | time zones, date ranges, buckets of local time, invalidation |
 //! | [`filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
 //! | [`measures`], [`joins`], [`lines`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |

@@ -91,7 +91,7 @@ impl View {
         Ok(Self { table: &loads::TABLE, files: Vec::new(), rows: tuples.len() as u64, tuples })
     }
 
-    /// Builds the relation of the view, with the columns of [`Table::viewed`].
+    /// Builds the relation of the view, with the columns of [`Table::cluster_schema`].
     pub(super) fn relation(&self) -> Result<proto::Relation> {
         let viewed = self.table.cluster_schema();
         let typed = viewed.iter().map(|(name, of)| Ok((name.as_str(), sql_type(of)?)));
