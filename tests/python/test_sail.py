@@ -70,7 +70,7 @@ def test_map_path(sail, demo_lake, tmp_path):
     done = there(sail.remote, *asked, "--map-path", f"{lake}=file://{elsewhere}")
     assert (done.returncode, done.stdout, done.stderr) == (0, here, "")
     code, said = refusal(sail.remote, *asked, "--map-path", f"{elsewhere}=file://{lake}")
-    assert code == 2 and "`--map-path` is about" in said
+    assert code == 2 and "`--map-path` maps" in said
 
 
 def test_missing_data_file(sail, demo_lake, tmp_path):
