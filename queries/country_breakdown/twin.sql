@@ -37,9 +37,7 @@ sparked AS (
     WHERE delivery_status = 'Delivered'
     GROUP BY country
 ),
-attributed AS (
-    {attributed}
-),
+{attributed},
 created AS (
     SELECT DISTINCT country, session_id
     FROM in_range
