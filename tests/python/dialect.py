@@ -56,6 +56,9 @@ def in_duckdb(node):
     if isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.PercentileCont):
         value = node.expression.expressions[0].this
         return exp.PercentileCont(this=value, expression=node.this.this)
+    # DuckDB's count_if is null where there is no row; Spark's is 0.
+    if isinstance(node, exp.CountIf):
+        return exp.func("count", exp.Case().when(node.this, exp.Literal.number(1)))
     if isinstance(node, exp.Anonymous) and node.name.lower() == "timestamp_micros":
         return exp.func("make_timestamptz", *node.expressions)
     if isinstance(node, exp.Anonymous) and node.name.lower() == "pmod":
