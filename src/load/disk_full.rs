@@ -30,15 +30,15 @@ pub(crate) fn explain(
             _ => format!("{} have their rows, {} do not", names(&committed), names(&not)),
         }
     };
-    let room = match (full, options.dry_run) {
+    let free_space = match (full, options.dry_run) {
         (Full::File, _) => "allow larger files (`ulimit -f`)",
         (_, true) => "free space there, or set TMPDIR to a folder on another disk",
         (_, false) => "free space on that disk",
     };
     let hint = match options.dry_run {
-        true => format!("{room}, and try again"),
+        true => format!("{free_space}, and try again"),
         false => format!(
-            "{room}, and load the same files again: what is in the lake is not loaded twice; \
+            "{free_space}, and load the same files again: what is in the lake is not loaded twice; \
              `wabalake vacuum` deletes what a killed load left behind"
         ),
     };

@@ -256,12 +256,12 @@ fn erased_person_is_in_no_byte_of_the_lake() {
         "hashes of rewritten files are stored: {:?}",
         checked.findings
     );
-    let told = |erased: &Erased| -> Vec<_> {
+    let reported = |erased: &Erased| -> Vec<_> {
         erased.tables.iter().map(|table| (table.table, table.rows, table.redacted)).collect()
     };
-    assert_eq!(told(&tried), told(&erased));
+    assert_eq!(reported(&tried), reported(&erased));
     assert_eq!(
-        told(&erased),
+        reported(&erased),
         [
             ("sessions", 3, 1),
             ("deployments", 1, 1),

@@ -404,9 +404,9 @@ fn erase(lake: &Lake, phone: &str, options: Options) -> wabalake::error::Result<
     let tried = lake.erase(phone, dry_run);
     let erased = lake.erase(phone, options);
     if let (Ok(tried), Ok(erased)) = (tried, &erased) {
-        let told =
+        let output =
             |erased: &Erased| (erased.rows(), erased.redacted(), erased.people, erased.old_files);
-        assert_eq!(told(&tried), told(erased), "a dry run reports what an erasure does");
+        assert_eq!(output(&tried), output(erased), "a dry run reports what an erasure does");
         assert!(erased.people <= 1, "{}", erased.people);
     }
     erased

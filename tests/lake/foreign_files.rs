@@ -215,10 +215,10 @@ proptest! {
             };
             theirs.insert(path, planted);
         }
-        let told = vacuum(&bench, true);
+        let output = vacuum(&bench, true);
         prop_assert!(LEFT.iter().all(|left| root.join(left).exists()), "a dry run deleted something");
         let done = vacuum(&bench, false);
-        prop_assert_eq!(&told, &done);
+        prop_assert_eq!(&output, &done);
         for (path, was) in theirs {
             let is = match fs::read_link(&path) {
                 Ok(target) => target.to_str().unwrap().into(),
