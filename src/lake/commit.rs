@@ -123,12 +123,7 @@ impl Lake {
     /// A table with columns that this version of wabalake does not know; a log that cannot be
     /// written. If the disk or network fails midway, the commit may have happened: its files are
     /// kept, and its transactions show whether it did.
-    pub fn commit(
-        &self,
-        table: &'static dyn Layout,
-        base: &Snapshot,
-        change: Change,
-    ) -> Result<Commit> {
+    pub fn commit(&self, base: &Snapshot, change: Change) -> Result<Commit> {
         let staged = change.add.clone();
         let places: Vec<_> = staged.iter().map(|file| file.place.as_path()).collect();
         sync(&places, &self.root)?;
@@ -141,19 +136,19 @@ impl Lake {
             info: change.info,
             data_change: change.data_change,
         };
-        self.commit_adds(table, base, change, &staged)
+        self.commit_adds(base, change, &staged)
     }
 
     /// Like [`Lake::commit`], from `add` actions. `staged` are kept if the commit succeeds.
     pub(super) fn commit_adds(
         &self,
-        table: &'static dyn Layout,
         base: &Snapshot,
         change: PreparedChange,
         staged: &[StagedFile],
     ) -> Result<Commit> {
+        let table = &base.layout;
         let keep = |keep| staged.iter().for_each(|f| f.committed.store(keep, Ordering::SeqCst));
-        let operation = change.operation.in_delta(!change.remove.is_empty(), table.partition());
+        let operation = change.operation.in_delta(!change.remove.is_empty(), table.partition);
         let transaction = |(id, version): &(String, i64)| Transaction::new(id, *version);
         let transactions = change.transactions.iter().map(transaction).collect();
         let mut info = change.info.clone();
@@ -170,7 +165,7 @@ impl Lake {
         let folder = self.folder(table);
         std::fs::create_dir_all(&folder).context(|| format!("creating `{}`", folder.display()))?;
 
-        let committing = || format!("committing to table `{}`", table.name());
+        let committing = || format!("committing to table `{}`", table.name);
         let version = base.version.map_or(0, |version| version + 1);
         let log = self.log_of(table);
         if !base.is_as_made_here() {
@@ -191,7 +186,7 @@ impl Lake {
             Err(error) => return Err(error.error).context(committing),
         }
         sync(&[&place], &self.root)
-            .context(|| format!("table `{}` is at version {version}", table.name()))?;
+            .context(|| format!("table `{}` is at version {version}", table.name))?;
         self.note_newest(table, version);
         if (version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
             // The commit is valid even if its checkpoint cannot be written.
@@ -233,8 +228,8 @@ impl Lake {
 
     /// Records the newest version of a table, so that a log that ends earlier is noticed. Not for
     /// marts, which can be rebuilt.
-    fn note_newest(&self, table: &dyn Layout, version: u64) {
-        if table.is_mart() || self.newest_of(table).is_some_and(|newest| newest >= version) {
+    fn note_newest(&self, table: &Layout, version: u64) {
+        if table.is_mart || self.newest_of(table).is_some_and(|newest| newest >= version) {
             return;
         }
         let place = self.newest_file(table);
@@ -243,16 +238,16 @@ impl Lake {
     }
 
     /// The newest recorded version of a table.
-    pub(super) fn newest_of(&self, table: &dyn Layout) -> Option<u64> {
-        if table.is_mart() {
+    pub(super) fn newest_of(&self, table: &Layout) -> Option<u64> {
+        if table.is_mart {
             return None;
         }
         read_newest(&std::fs::read_to_string(self.newest_file(table)).ok()?)
     }
 
     /// The file that records it.
-    pub(super) fn newest_file(&self, table: &dyn Layout) -> PathBuf {
-        self.internal_folder("newest").join(table.name())
+    pub(super) fn newest_file(&self, table: &Layout) -> PathBuf {
+        self.internal_folder("newest").join(table.name.as_str())
     }
 }
 
@@ -335,7 +330,7 @@ pub(super) struct PreparedChange {
 
 impl PreparedChange {
     fn into_actions(self, base: &Snapshot) -> Result<Vec<Action>> {
-        let name = base.layout.name();
+        let name = &base.layout.name;
         if let [column, ..] = &base.unknown_columns()[..] {
             return Err(Error::lake(format!("table `{name}` has a column `{column}`"))
                 .found(format!("wabalake {} does not know it", env!("CARGO_PKG_VERSION")))
@@ -350,7 +345,7 @@ impl PreparedChange {
                     "`{path}` does not exist, so it cannot be removed"
                 )));
             };
-            actions.push(Action::Remove(tombstone(base.layout, file, self.data_change)));
+            actions.push(Action::Remove(tombstone(&base.layout, file, self.data_change)));
         }
         for add in self.add {
             // Readers take a path that one commit both removes and adds as removed.
@@ -366,14 +361,14 @@ impl PreparedChange {
     }
 }
 
-fn tombstone(layout: &dyn Layout, file: &DataFile, data_change: bool) -> Remove {
+fn tombstone(layout: &Layout, file: &DataFile, data_change: bool) -> Remove {
     let day = file.day.map(|day| day.to_string());
     Remove {
         path: file.path.clone(),
         data_change,
         deletion_timestamp: Some(Utc::now().timestamp_millis()),
         extended_file_metadata: Some(true),
-        partition_values: Some([(layout.partition().to_owned(), day)].into()),
+        partition_values: Some([(layout.partition.to_owned(), day)].into()),
         size: i64::try_from(file.bytes).ok(),
         ..Remove::default()
     }
@@ -392,8 +387,8 @@ pub(super) fn configuration() -> Value {
 fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
     let schema = |fields: Vec<Value>| json!({"type": "struct", "fields": fields}).to_string();
     let missing = base.missing_fields()?;
-    let others = base.layout.is_mart() && {
-        let own = fields_of(base.layout)?;
+    let others = base.layout.is_mart && {
+        let own = fields_of(&base.layout)?;
         base.state.as_deref().is_some_and(|state| fields(state) != own)
     };
     if missing.is_empty() && !others {
@@ -403,17 +398,17 @@ fn schema_actions(base: &Snapshot) -> Result<Vec<Action>> {
         let protocol = json!({"protocol": PROTOCOL});
         let metadata = json!({"metaData": {
             "id": Uuid::new_v4().to_string(),
-            "name": base.layout.name(),
+            "name": base.layout.name.as_str(),
             "format": {"provider": "parquet", "options": {}},
-            "schemaString": schema(fields_of(base.layout)?),
-            "partitionColumns": [base.layout.partition()],
+            "schemaString": schema(fields_of(&base.layout)?),
+            "partitionColumns": [base.layout.partition],
             "configuration": configuration(),
             "createdTime": Utc::now().timestamp_millis(),
         }});
         return Ok(vec![action(protocol)?, action(metadata)?]);
     };
     let all = if others {
-        fields_of(base.layout)?
+        fields_of(&base.layout)?
     } else {
         fields(state).into_iter().chain(missing).collect()
     };

@@ -6,8 +6,9 @@
 use chrono::NaiveDate;
 use polars::prelude::*;
 use serde_json::Map;
+use wabalake_data::Table;
 
-use super::layout::{Layout, layouts};
+use super::layout::stored_tables;
 use super::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile};
 use crate::error::{Context as _, Result};
 
@@ -46,7 +47,7 @@ impl Lake {
     /// Files that cannot be read or written.
     pub fn compact(&self) -> Result<Vec<Compacted>> {
         let mut done = Vec::new();
-        for table in layouts() {
+        for table in stored_tables() {
             let compacted = self.compact_table(table)?;
             if compacted.days > 0 {
                 done.push(compacted);
@@ -55,8 +56,8 @@ impl Lake {
         Ok(done)
     }
 
-    fn compact_table(&self, table: &'static dyn Layout) -> Result<Compacted> {
-        let mut done = Compacted { table: table.name(), ..Compacted::default() };
+    fn compact_table(&self, table: &'static Table) -> Result<Compacted> {
+        let mut done = Compacted { table: table.name, ..Compacted::default() };
         let snapshot = self.snapshot(table)?;
         let groups = groups(&snapshot);
         if groups.is_empty() {
@@ -68,7 +69,7 @@ impl Lake {
             for files in groups {
                 let [first, ..] = &files[..] else { continue };
                 let rows = merged(&snapshot, files)
-                    .context(|| format!("merging a day of table `{}`", table.name()))?;
+                    .context(|| format!("merging a day of table `{}`", table.name))?;
                 merges.push(Merge {
                     paths: files.iter().map(|file| file.path.clone()).collect(),
                     bytes: files.iter().map(|file| file.bytes).sum(),
@@ -83,7 +84,7 @@ impl Lake {
 
     fn commit_merges(
         &self,
-        table: &'static dyn Layout,
+        table: &'static Table,
         mut merges: Vec<Merge>,
         done: &mut Compacted,
     ) -> Result<()> {
@@ -102,7 +103,7 @@ impl Lake {
                 info: Map::new(),
                 data_change: false,
             };
-            if let Commit::Done(_) = self.commit(table, &snapshot, change)? {
+            if let Commit::Done(_) = self.commit(&snapshot, change)? {
                 break;
             }
         }
@@ -142,9 +143,9 @@ fn groups(snapshot: &Snapshot) -> Vec<Vec<&DataFile>> {
 }
 
 fn merged(snapshot: &Snapshot, files: &[&DataFile]) -> Result<DataFrame> {
-    let stored = snapshot.layout.stored();
-    let columns: Vec<Expr> = stored.iter_names().map(|name| col(name.clone())).collect();
+    let names = snapshot.layout.stored.iter_names();
+    let columns: Vec<Expr> = names.map(|name| col(name.clone())).collect();
     let order = SortMultipleOptions::default().with_nulls_last(true);
     let rows = snapshot.scan_files(files)?.select(columns).collect()?;
-    Ok(rows.sort(snapshot.layout.sort().iter().copied(), order)?)
+    Ok(rows.sort(snapshot.layout.sort.iter().copied(), order)?)
 }

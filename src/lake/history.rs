@@ -39,7 +39,7 @@ impl Lake {
     /// # Errors
     ///
     /// A log that cannot be read.
-    pub fn history(&self, table: &'static dyn Layout) -> Result<Vec<CommitEntry>> {
+    pub fn history(&self, table: impl Into<Layout>) -> Result<Vec<CommitEntry>> {
         let log = self.log(table);
         let mut rows_of: HashMap<String, Option<u64>> = HashMap::new();
         let mut entries = Vec::new();

@@ -9,82 +9,14 @@ use polars::prelude::*;
 use serde_json::{Map, json};
 use wabalake_data::tables::instant;
 
-use super::layout::Layout;
 use super::{Change, Commit, Lake, Operation};
 use crate::error::{Error, Result};
 
-macro_rules! columns {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $constant: &str = $name;)*
-    };
-}
-
-columns! {
-    /// When it began.
-    STARTED_AT = "started_at",
-    /// When it ended; null if it crashed.
-    FINISHED_AT = "finished_at",
-    /// `nightly` or `erase`.
-    COMMAND = "command",
-    /// `done`, `incomplete`, `failed` or `killed`.
-    OUTCOME = "outcome",
-    /// Files loaded.
-    FILES = "files",
-    /// Records in them.
-    ROWS_READ = "rows_read",
-    /// Rows with a new key.
-    ROWS_NEW = "rows_new",
-    /// Rows that replaced stored ones.
-    ROWS_UPDATED = "rows_updated",
-    /// Rejected records.
-    ROWS_REJECTED = "rows_rejected",
-    /// Marts that were refreshed.
-    MARTS = "marts",
-    /// Days of marts that were computed.
-    DAYS = "days",
-    /// The versions of the tables, as a JSON object.
-    VERSIONS = "versions",
-}
-
-/// The type of [`RUNS`].
-#[derive(Debug)]
-pub struct Runs;
-
-/// The table `runs`.
-pub static RUNS: Runs = Runs;
-
-impl Layout for Runs {
-    fn name(&self) -> &'static str {
-        "runs"
-    }
-
-    fn stored(&self) -> Schema {
-        let count = DataType::Int64;
-        let columns = [
-            (STARTED_AT, instant()),
-            (FINISHED_AT, instant()),
-            (COMMAND, DataType::String),
-            (OUTCOME, DataType::String),
-            (FILES, count.clone()),
-            (ROWS_READ, count.clone()),
-            (ROWS_NEW, count.clone()),
-            (ROWS_UPDATED, count.clone()),
-            (ROWS_REJECTED, count.clone()),
-            (MARTS, count.clone()),
-            (DAYS, count),
-            (VERSIONS, DataType::String),
-        ];
-        columns.into_iter().map(|(name, data_type)| (name.into(), data_type)).collect()
-    }
-
-    fn sort(&self) -> &'static [&'static str] {
-        &[STARTED_AT]
-    }
-
-    fn statistics(&self) -> &'static [&'static str] {
-        &[STARTED_AT]
-    }
-}
+pub use wabalake_data::tables::runs::TABLE as RUNS;
+use wabalake_data::tables::runs::{
+    COMMAND, DAYS, FILES, FINISHED_AT, MARTS, OUTCOME, ROWS_NEW, ROWS_READ, ROWS_REJECTED,
+    ROWS_UPDATED, STARTED_AT, VERSIONS,
+};
 
 /// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +143,7 @@ impl Lake {
                 info: Map::new(),
                 data_change: true,
             };
-            if let Commit::Done(_) = self.commit(&RUNS, &snapshot, change)? {
+            if let Commit::Done(_) = self.commit(&snapshot, change)? {
                 return Ok(());
             }
         }

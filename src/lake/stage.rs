@@ -35,7 +35,7 @@ const LONGEST_BOUND: usize = 64;
 /// The staging area of one table.
 #[derive(Debug)]
 pub struct Staging {
-    layout: &'static dyn Layout,
+    layout: Layout,
     folder: PathBuf,
     written: Mutex<Vec<StagedFile>>,
     /// `None` if the process holds the exclusive lock.
@@ -78,20 +78,19 @@ impl StagedFile {
 }
 
 impl Staging {
-    pub(super) fn new(layout: &'static dyn Layout, folder: PathBuf, writing: Option<Lock>) -> Self {
+    pub(super) fn new(layout: Layout, folder: PathBuf, writing: Option<Lock>) -> Self {
         Self { layout, folder, written: Mutex::default(), _writing: writing }
     }
 
     /// Writes rows of one UTC day, as they are sorted, with the columns of [`Layout::stored`]. May
     /// be called from several threads.
     pub fn write(&self, day: Option<NaiveDate>, mut rows: DataFrame) -> Result<StagedFile> {
-        let stored = self.layout.stored();
-        if rows.schema().as_ref() != &stored {
+        if rows.schema() != &self.layout.stored {
             let found: Vec<_> = rows.schema().iter_names().map(PlSmallStr::to_string).collect();
-            return Err(Error::bug(format!("rows are not of table `{}`", self.layout.name()))
+            return Err(Error::bug(format!("rows are not of table `{}`", self.layout.name))
                 .found(found.join(", ")));
         }
-        let folder = partition_folder(self.layout, day);
+        let folder = partition_folder(&self.layout, day);
         let path = format!("{folder}/{}.parquet", uuid::Uuid::new_v4());
         let place = self.folder.join(&path);
         // The log folder is created first: without it, a lost log looks like a table that never
@@ -111,8 +110,8 @@ impl Staging {
         }
         let written = write_parquet(&file.place, &mut rows)
             .context(|| format!("writing `{}`", file.place.display()))?;
-        let statistics = statistics(self.layout, &rows)?;
-        let partition = self.layout.partition().to_owned();
+        let statistics = statistics(&self.layout, &rows)?;
+        let partition = self.layout.partition.to_owned();
         Ok(StagedFile {
             add: Add {
                 partition_values: HashMap::from([(partition, day.map(|d| d.to_string()))]),
@@ -206,9 +205,9 @@ fn at_once(paths: &[&Path], each: fn(&Path) -> Result<()>) -> Result<()> {
 
 /// The statistics of a file for the log: rows, and bounds and nulls of the layout's statistics
 /// columns.
-fn statistics(layout: &dyn Layout, rows: &DataFrame) -> Result<Value> {
+fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
     let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for name in layout.statistics() {
+    for name in layout.statistics {
         let column = rows.column(name)?.as_materialized_series();
         nulls.insert((*name).to_owned(), json!(column.null_count()));
         let ends = (

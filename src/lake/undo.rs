@@ -195,7 +195,7 @@ impl Lake {
                 .filter_map(|add| add.partition_values.get(UTC_DAY)?.as_deref()?.parse().ok());
             let days = plan.remove.iter().filter_map(days).chain(came_back).collect();
             let files = plan.transactions.iter().map(|(file, _)| file.clone()).collect();
-            if let Commit::Done(version) = self.commit_adds(table, &snapshot, plan, &[])? {
+            if let Commit::Done(version) = self.commit_adds(&snapshot, plan, &[])? {
                 return Ok(Some(UndoneTable {
                     table: table.name,
                     version,

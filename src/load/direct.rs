@@ -101,7 +101,7 @@ fn fill_table(
         info: [("made_up".to_owned(), json!(true))].into_iter().collect(),
         data_change: true,
     };
-    match lake.commit(table, &snapshot, change)? {
+    match lake.commit(&snapshot, change)? {
         Commit::Done(version) => {
             Ok(TableReport { table: table.name, version: Some(version), days })
         }

@@ -104,7 +104,7 @@ pub(crate) fn commit(
                 .collect(),
             data_change: true,
         };
-        match lake.commit(table, &snapshot, change)? {
+        match lake.commit(&snapshot, change)? {
             Commit::Done(version) => {
                 report.version = Some(version);
                 return Ok(report);

@@ -193,7 +193,7 @@ pub(super) fn dry_run(
 
 /// The newest version of a mart; `None` if it is damaged. Reads and hashes all of its files.
 fn whole(lake: &Lake, mart: &Mart) -> Option<Snapshot> {
-    let snapshot = lake.snapshot(mart.layout).ok()?;
+    let snapshot = lake.snapshot(&mart.layout).ok()?;
     snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), true).ok()?;
     Some(snapshot)
 }
@@ -209,18 +209,18 @@ pub(super) fn refresh(
     full: bool,
 ) -> Result<MartReport> {
     let started = std::time::Instant::now();
-    let _lock = lake.lock_table(mart.layout)?;
+    let _lock = lake.lock_table(&mart.layout)?;
     let now = Provenance::now(mart, tables)?;
     for _ in 0..TRIES {
         // Before the log is read: a staging keeps others from dropping the mart.
-        let staging = lake.staging(mart.layout)?;
+        let staging = lake.staging(&mart.layout)?;
         let whole = whole(lake, mart);
         let is_whole = whole.is_some();
         let snapshot = match whole {
             Some(snapshot) => snapshot,
             None => {
-                lake.drop_mart(mart.layout)?;
-                lake.snapshot(mart.layout)?
+                lake.drop_mart(&mart.layout)?;
+                lake.snapshot(&mart.layout)?
             }
         };
         let before = Provenance::stored(lake, mart).filter(|_| snapshot.version.is_some());
@@ -271,7 +271,7 @@ pub(super) fn refresh(
             info: [(PROVENANCE.to_owned(), provenance)].into_iter().collect(),
             data_change: true,
         };
-        if let Commit::Done(version) = lake.commit(mart.layout, &snapshot, change)? {
+        if let Commit::Done(version) = lake.commit(&snapshot, change)? {
             done.version = Some(version);
             done.seconds = started.elapsed().as_secs_f64();
             return Ok(done);

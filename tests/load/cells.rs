@@ -105,7 +105,7 @@ impl Bench {
             info: serde_json::Map::new(),
             data_change: true,
         };
-        assert!(matches!(lake.commit(table, &snapshot, change).unwrap(), Commit::Done(_)));
+        assert!(matches!(lake.commit(&snapshot, change).unwrap(), Commit::Done(_)));
     }
 }
 

@@ -10,7 +10,7 @@ use super::number::{MatchMode, Number};
 use super::{delete, reading};
 use crate::error::{Context as _, Result};
 use crate::files::{Access, write_synced};
-use crate::lake::layout::layouts;
+use crate::lake::layout::stored_tables;
 use crate::lake::{Lake, damage};
 
 /// A part of a log that holds the number.
@@ -40,10 +40,10 @@ impl Lake {
         kept_bounds: &HashMap<&str, HashSet<String>>,
     ) -> Result<Vec<LogEntry>> {
         let mut found = Vec::new();
-        for layout in layouts() {
-            let log = self.log(layout);
+        for table in stored_tables() {
+            let log = self.log(table);
             let none = HashSet::new();
-            let kept = kept_bounds.get(layout.name()).unwrap_or(&none);
+            let kept = kept_bounds.get(table.name).unwrap_or(&none);
             let versions = log.versions()?;
             for version in &versions {
                 let file = log.commit_file(*version);

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use polars::prelude::*;
 use serde_json::Map;
+use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::rows::{FileAge, Roles};
 use super::target::Target;
 use super::{ErasedTable, Options};
 use crate::error::{Error, Result};
-use crate::lake::layout::Layout;
 use crate::lake::{Change, Commit, Lake, Operation, Snapshot, Staging};
 
 /// How often a table is searched again after a commit conflict.
@@ -30,7 +30,7 @@ pub(super) struct TableSearch {
 
 /// A table without the person, ready to commit.
 pub(super) struct Revision {
-    pub(super) layout: &'static dyn Layout,
+    pub(super) table: &'static Table,
     pub(super) snapshot: Snapshot,
     pub(super) change: Change,
     pub(super) report: ErasedTable,
@@ -42,15 +42,15 @@ impl Lake {
     /// Computes a table without the person.
     pub(super) fn revise(
         &self,
-        layout: &'static dyn Layout,
+        table: &'static Table,
         target: &Target,
         options: Options,
     ) -> Result<TableSearch> {
-        let snapshot = self.snapshot(layout)?;
+        let snapshot = self.snapshot(table)?;
         // Without a lock: this process has locked out all others.
-        let staging = Staging::new(layout, self.folder(layout), None);
-        let roles = Roles::of(layout);
-        let mut report = ErasedTable { table: layout.name(), ..ErasedTable::default() };
+        let staging = Staging::new(table.into(), self.folder(table), None);
+        let roles = Roles::of(table);
+        let mut report = ErasedTable { table: table.name, ..ErasedTable::default() };
         let (mut remove, mut add) = (Vec::new(), Vec::new());
         let (mut people, mut named, mut kept_bounds) = (HashSet::new(), 0, HashSet::new());
         for file in &snapshot.files {
@@ -86,7 +86,7 @@ impl Lake {
         };
         let found = report.rows + report.redacted > 0;
         let revision =
-            found.then_some(Revision { layout, snapshot, change, report, _staging: staging });
+            found.then_some(Revision { table, snapshot, change, report, _staging: staging });
         Ok(TableSearch { revision, people, named, kept_bounds })
     }
 
@@ -98,11 +98,11 @@ impl Lake {
     ) -> Result<Option<u64>> {
         let mut next = revision;
         for _ in 0..TRIES {
-            let Revision { layout, snapshot, change, _staging, .. } = next;
-            if let Commit::Done(version) = self.commit(layout, &snapshot, change)? {
+            let Revision { table, snapshot, change, _staging, .. } = next;
+            if let Commit::Done(version) = self.commit(&snapshot, change)? {
                 return Ok(Some(version));
             }
-            match self.revise(layout, target, options)?.revision {
+            match self.revise(table, target, options)?.revision {
                 Some(revision) => next = revision,
                 None => return Ok(snapshot.version),
             }

@@ -56,7 +56,7 @@ fn commit_from_an_older_version_is_a_conflict() {
         info: serde_json::Map::new(),
         data_change: true,
     };
-    assert_eq!(lake.commit(SESSIONS, &before, change).unwrap(), Commit::Conflict);
+    assert_eq!(lake.commit(&before, change).unwrap(), Commit::Conflict);
     drop(staging);
     assert_eq!(all(&lake), ["a1"]);
     assert_eq!(parquet_files(&table_folder(&lake)).len(), 1);

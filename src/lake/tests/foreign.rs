@@ -59,7 +59,7 @@ fn append_only_table_loses_no_file() {
         info: serde_json::Map::new(),
         data_change: true,
     };
-    let said = lake.commit(SESSIONS, &snapshot, change).unwrap_err().lines();
+    let said = lake.commit(&snapshot, change).unwrap_err().lines();
     assert!(said.contains("append-only"), "{said}");
     assert_eq!(all(&lake), ["a", "b"]);
 }
@@ -120,7 +120,7 @@ fn changes_of_another_program_are_errors_with_a_hint() {
         info: load_info("b"),
         data_change: true,
     };
-    let said = asked.commit(SESSIONS, &snapshot, change).unwrap_err().lines();
+    let said = asked.commit(&snapshot, change).unwrap_err().lines();
     let begins =
         "error: table `sessions` requires writer features that wabalake does not support: ";
     assert!(said.starts_with(begins) && said.contains("checkConstraints"), "{said}");

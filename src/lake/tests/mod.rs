@@ -93,7 +93,7 @@ fn load(lake: &Lake, load_id: &str, date: Option<NaiveDate>, new: &[&str]) -> us
             info: load_info(load_id),
             data_change: true,
         };
-        if let Commit::Done(_) = lake.commit(SESSIONS, &snapshot, change).unwrap() {
+        if let Commit::Done(_) = lake.commit(&snapshot, change).unwrap() {
             return tries;
         }
     }
@@ -112,7 +112,7 @@ fn append(lake: &Lake, date: Option<NaiveDate>, new: &[&str]) {
         info: serde_json::Map::new(),
         data_change: true,
     };
-    assert!(matches!(lake.commit(SESSIONS, &snapshot, change).unwrap(), Commit::Done(_)));
+    assert!(matches!(lake.commit(&snapshot, change).unwrap(), Commit::Done(_)));
 }
 
 /// Parquet files below a folder, of all versions.
@@ -155,7 +155,7 @@ fn add_deployment(lake: &Lake, load_id: Option<&str>) {
         info: load_id.map(load_info).unwrap_or_default(),
         data_change: true,
     };
-    assert!(matches!(lake.commit(table, &snapshot, change).unwrap(), Commit::Done(_)));
+    assert!(matches!(lake.commit(&snapshot, change).unwrap(), Commit::Done(_)));
 }
 
 /// Writes the next commit of `sessions` as another program might.

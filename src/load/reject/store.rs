@@ -136,7 +136,7 @@ fn write(
             // Without rejects, nothing would count.
             return Ok(snapshot.version);
         }
-        match lake.commit(table, &snapshot, change)? {
+        match lake.commit(&snapshot, change)? {
             Commit::Done(version) => return Ok(Some(version)),
             Commit::Conflict => {}
         }
