@@ -17,11 +17,11 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use wabalake_data::Table;
 
-use super::commit::read_newest;
 use super::damage::{self, Damage, check_all_bytes, check_footer};
 use super::files::entries;
 use super::layout::{stored_table, stored_tables};
 use super::log::{Action, Listing, Log, ReplayError, State};
+use super::transact::read_newest;
 use super::{DataFile, Lake};
 use crate::error::{Error, Result};
 

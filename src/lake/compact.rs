@@ -5,11 +5,10 @@
 
 use chrono::NaiveDate;
 use polars::prelude::*;
-use serde_json::Map;
 use wabalake_data::Table;
 
 use super::layout::stored_tables;
-use super::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile};
+use super::{Change, DataFile, Lake, Operation, Snapshot, StagedFile};
 use crate::error::{Context as _, Result};
 
 /// The maximum number of rows in a merged file, so that they fit in memory for sorting.
@@ -88,24 +87,18 @@ impl Lake {
         mut merges: Vec<Merge>,
         done: &mut Compacted,
     ) -> Result<()> {
-        loop {
-            let snapshot = self.snapshot(table)?;
-            let Some(state) = &snapshot.state else { return Ok(()) };
-            merges.retain(|merge| merge.paths.iter().all(|path| state.files.contains_key(path)));
-            if merges.is_empty() {
-                return Ok(());
-            }
-            let change = Change {
-                operation: Operation::Compact,
-                transactions: Vec::new(),
+        let transacted = self.transact(table, |snapshot, _| {
+            let files = snapshot.state.as_ref().map(|state| &state.files);
+            let is_there = |path: &String| files.is_some_and(|files| files.contains_key(path));
+            merges.retain(|merge| merge.paths.iter().all(is_there));
+            Ok((!merges.is_empty()).then(|| Change {
                 remove: merges.iter().flat_map(|merge| merge.paths.clone()).collect(),
                 add: merges.iter().map(|merge| merge.into.clone()).collect(),
-                info: Map::new(),
-                data_change: false,
-            };
-            if let Commit::Done(_) = self.commit(&snapshot, change)? {
-                break;
-            }
+                ..Change::new(Operation::Compact)
+            }))
+        })?;
+        if !transacted.is_committed {
+            return Ok(());
         }
         let mut days: Vec<_> = merges.iter().map(|merge| merge.day).collect();
         days.dedup();

@@ -17,7 +17,8 @@
 //! | `log` | reads the transaction log |
 //! | [`snapshot`] | one version of a table, and lazy plans over it |
 //! | `creation` | creates the lake's folder, and removes it again if nothing was loaded |
-//! | [`stage`], [`commit`] | write data files; add them to a table |
+//! | [`stage`] | writes data files |
+//! | [`transact`] | commits changes, and computes them again after conflicts |
 //! | [`history`], [`status`] | list commits; summarise the tables |
 //! | [`undo`] | reverts the last load |
 //! | [`compact`], [`vacuum`] | merge the files of a day; delete files of old versions |
@@ -31,10 +32,9 @@
 //!
 //! Tables are Delta tables in `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader opens
 //! them. A commit succeeds only if the table is still at the version it was computed from. Otherwise
-//! it is a conflict, and the caller computes the change again.
+//! it is a conflict, and [`Lake::transact`] computes the change again.
 
 pub mod check;
-pub mod commit;
 pub mod compact;
 mod creation;
 mod damage;
@@ -54,6 +54,7 @@ pub mod stage;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod transact;
 pub mod undo;
 pub mod vacuum;
 
@@ -69,13 +70,14 @@ use wabalake_data::Table;
 use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
 
-pub use self::commit::{Change, Commit, Operation};
 pub use self::creation::Creation;
+pub(crate) use self::history::LOAD_ID;
 pub use self::layout::{Layout, stored_table, stored_tables};
 pub use self::lock::Lock;
 pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
+pub use self::transact::{Change, Commit, Loaded, Operation, Transacted};
 use crate::error::{Context as _, Error, Result, in_words};
 
 /// A folder of Delta tables.
@@ -180,12 +182,11 @@ impl Lake {
 
     /// Returns `true` if a file is loaded into a table, by its application transaction.
     pub fn is_loaded(&self, table: &Table, file_id: &str) -> Result<bool> {
-        let version = self.snapshot(table)?.transaction(file_id);
-        Ok(version.is_some_and(|version| version % 2 == 1))
+        Ok(self.snapshot(table)?.transaction(file_id).is_loaded())
     }
 
     /// A staging area for files that a commit will add to a table.
-    pub fn staging(&self, table: impl Into<Layout>) -> Result<Staging> {
+    pub(crate) fn staging(&self, table: impl Into<Layout>) -> Result<Staging> {
         let layout = table.into();
         let folder = self.folder(&layout);
         Ok(Staging::new(layout, folder, Some(self.writing()?)))

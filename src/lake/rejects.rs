@@ -25,8 +25,8 @@ use super::{Lake, Snapshot};
 use crate::error::Result;
 
 pub use wabalake_data::tables::rejects::{
-    COLUMN, DELIMITER, FILE, FILE_ID, HEADER, KIND, LINE, RAW, REASON, RECORD, REJECTED_AT, RESOLVED,
-    RESOLVED_BY, ROW_KEY, TABLE as REJECTS,
+    COLUMN, DELIMITER, FILE, FILE_ID, HEADER, KIND, LINE, RAW, REASON, RECORD, REJECTED_AT,
+    RESOLVED, RESOLVED_BY, ROW_KEY, TABLE as REJECTS,
 };
 
 /// The file of rejects.

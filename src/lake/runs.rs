@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
-use serde_json::{Map, json};
+use serde_json::json;
 use wabalake_data::tables::instant;
 
-use super::{Change, Commit, Lake, Operation};
-use crate::error::{Error, Result};
+use super::{Change, Lake, Operation};
+use crate::error::Result;
 
 pub use wabalake_data::tables::runs::TABLE as RUNS;
 use wabalake_data::tables::runs::{
@@ -117,37 +117,27 @@ impl Run {
 }
 
 impl Lake {
-    /// Adds a row to the table `runs`. Release the exclusive write lock before calling: the staging
+    /// Adds a row to the table `runs`. Release the exclusive write lock before calling: a transaction
     /// waits for the shared one.
     ///
     /// # Errors
     ///
     /// A lake that cannot be written.
     pub fn log_run(&self, run: &Run) -> Result<()> {
-        const TRIES: usize = 100;
-        let staging = self.staging(&RUNS)?;
         let day = Some(run.started.date_naive());
-        for _ in 0..TRIES {
-            let snapshot = self.snapshot(&RUNS)?;
+        self.transact(&RUNS, |snapshot, staging| {
             // A day has one file, whatever the number of its runs.
             let stored: Vec<_> = RUNS.stored().iter_names().map(|name| col(name.clone())).collect();
             let before = snapshot.scan_days(&[day])?.select(stored);
             let order = SortMultipleOptions::default().with_maintain_order(true);
             let both = concat([before, run.row()?.lazy()], UnionArgs::default())?;
             let rows = both.sort([STARTED_AT], order).collect()?;
-            let change = Change {
-                operation: Operation::Run,
-                transactions: Vec::new(),
+            Ok(Some(Change {
                 remove: snapshot.files_of(day).map(|file| file.path.clone()).collect(),
                 add: vec![staging.write(day, rows)?],
-                info: Map::new(),
-                data_change: true,
-            };
-            if let Commit::Done(_) = self.commit(&snapshot, change)? {
-                return Ok(());
-            }
-        }
-        Err(Error::lake(format!("`runs` was changed by others during {TRIES} attempts"))
-            .hint("run it again"))
+                ..Change::new(Operation::Run)
+            }))
+        })?;
+        Ok(())
     }
 }

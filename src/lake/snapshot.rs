@@ -16,17 +16,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
-use deltalake::DeltaTableError;
 use parquet::column::reader::ColumnReader;
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
-use super::commit::configuration;
 use super::damage::{Damage, check_all_bytes, check_quickly};
 use super::layout::{Layout, delta_type};
 use super::log::{DataFile, Log, PROTOCOL, State, Statistics};
+use super::transact::{Loaded, configuration};
 use crate::error::{Context, Error, Result};
 
 /// The suffix of a path in a plan whose file is damaged.
@@ -47,11 +47,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(
-        layout: Layout,
-        folder: PathBuf,
-        state: Option<Arc<State>>,
-    ) -> Result<Self> {
+    pub(super) fn new(layout: Layout, folder: PathBuf, state: Option<Arc<State>>) -> Result<Self> {
         let mut files = Vec::new();
         if let Some(state) = &state {
             Log::new(&folder).check_readable(state)?;
@@ -70,15 +66,18 @@ impl Snapshot {
         })
     }
 
-    /// The last version of an application transaction.
-    pub fn transaction(&self, app_id: &str) -> Option<i64> {
-        self.state.as_ref()?.transactions.get(app_id).copied()
+    /// The version of a file's application transaction.
+    pub fn transaction(&self, file_id: &str) -> Loaded {
+        let known = self.state.as_ref().and_then(|state| state.transactions.get(file_id));
+        Loaded(known.copied().unwrap_or_default())
     }
 
-    /// The application transactions of loaded files: those with an odd version.
+    /// The application transactions of loaded files.
     pub fn loaded(&self) -> impl Iterator<Item = &str> {
         let transactions = self.state.iter().flat_map(|state| &state.transactions);
-        transactions.filter(|(_, version)| *version % 2 == 1).map(|(file, _)| file.as_str())
+        transactions
+            .filter(|(_, version)| Loaded(**version).is_loaded())
+            .map(|(file, _)| file.as_str())
     }
 
     /// The number of rows.
@@ -151,7 +150,7 @@ impl Snapshot {
     /// Faster than a plan if many files are read.
     pub fn integers(&self, file: &DataFile, column: &str) -> Result<Vec<i64>> {
         self.check_files(&[file], false)?;
-        let read = || -> Result<Vec<i64>, DeltaTableError> {
+        let read = || -> Result<Vec<i64>, ParquetError> {
             let reader = SerializedFileReader::new(File::open(self.place(file))?)?;
             let columns = reader.metadata().file_metadata().schema_descr().columns();
             let Some(at) = columns.iter().position(|known| known.name() == column) else {
@@ -262,7 +261,11 @@ impl Snapshot {
             cast_columns_policy,
             missing_columns_policy: MissingColumnsPolicy::Insert,
             extra_columns_policy: ExtraColumnsPolicy::Ignore,
-            table_statistics: Some(TableStatistics(Arc::new(bounds(&self.layout, &schema, files)?))),
+            table_statistics: Some(TableStatistics(Arc::new(bounds(
+                &self.layout,
+                &schema,
+                files,
+            )?))),
             row_count: Some((files.iter().map(|file| file.rows).sum(), 0)),
             ..Default::default()
         };

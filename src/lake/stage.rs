@@ -21,6 +21,7 @@ use polars::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::damage::{FILE_HASH, FOOTER_HASH, HashingWriter, footer_hash, modified};
+use super::history::rows_in;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::snapshot::partition_folder;
@@ -42,18 +43,38 @@ pub struct Staging {
     _writing: Option<Lock>,
 }
 
-/// A file that is written, but part of no version until it is committed.
+/// A file for a commit to add: written, but part of no version yet, or only of an older one.
 #[derive(Clone, Debug)]
 pub struct StagedFile {
     pub(super) add: Add,
     pub(super) place: PathBuf,
     /// `true` if a commit may have added it to the table.
     pub(super) committed: Arc<AtomicBool>,
+    /// `true` for a file of an older version that is added again.
+    pub(super) is_restored: bool,
     day: Option<NaiveDate>,
     rows: u64,
 }
 
 impl StagedFile {
+    /// A file of an older version, to be added again.
+    pub(super) fn restored(table: &Path, add: Add) -> Self {
+        let partition = add.partition_values.values().flatten().next();
+        Self {
+            place: table.join(&add.path),
+            committed: Arc::new(AtomicBool::new(true)),
+            is_restored: true,
+            day: partition.and_then(|day| day.parse().ok()),
+            rows: rows_in(&add).unwrap_or_default(),
+            add,
+        }
+    }
+
+    /// Returns `true` if it exists in its logged size.
+    pub(super) fn exists(&self) -> bool {
+        fs::metadata(&self.place).is_ok_and(|there| there.len() == self.bytes())
+    }
+
     /// The UTC day of its rows; `None` for rows without a time.
     pub fn day(&self) -> Option<NaiveDate> {
         self.day
@@ -102,6 +123,7 @@ impl Staging {
             add: Add { path, ..Add::default() },
             place,
             committed: Arc::default(),
+            is_restored: false,
             day,
             rows: rows.height() as u64,
         };

@@ -11,6 +11,7 @@ use super::{delete, reading};
 use crate::error::{Context as _, Result};
 use crate::files::{Access, write_synced};
 use crate::lake::layout::stored_tables;
+use crate::lake::transact::COMMIT_ID;
 use crate::lake::{Lake, damage};
 
 /// A part of a log that holds the number.
@@ -76,8 +77,8 @@ impl Lake {
 /// A commit with the number redacted in `commitInfo` and in file statistics, except those of `kept`
 /// files; `None` if it does not hold the number. Paths and ids are generated, and are nobody's.
 fn without_number(commit: &str, number: &Number, kept: &HashSet<String>) -> Option<String> {
-    const IDS: [&str; 6] =
-        ["load_id", "file_id", "undoes", "txnId", "wabalake", damage::COMMIT_HASH];
+    const IDS: [&str; 7] =
+        ["load_id", "file_id", "undoes", "txnId", "wabalake", COMMIT_ID, damage::COMMIT_HASH];
     fn redact(value: &mut Value, number: &Number, mode: MatchMode) -> bool {
         match value {
             Value::String(text) => match number.redact(text, mode) {

@@ -160,11 +160,11 @@ impl Lake {
         let mut people = HashSet::new();
         let mut kept_bounds = HashMap::new();
         for table in stored_tables() {
-            let found = self.revise(table, &target, options)?;
+            let (revision, found) = self.revise(table, &target, options)?;
             erased.named += found.named;
             people.extend(found.people);
             kept_bounds.insert(table.name, found.kept_bounds);
-            if let Some(revision) = found.revision {
+            if let Some(revision) = revision {
                 erased.tables.push(revision.report.clone());
                 revisions.push(revision);
             }

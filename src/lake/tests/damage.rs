@@ -42,14 +42,8 @@ fn old_lake() -> (TempDir, Lake) {
     let snapshot = lake.snapshot(&mart).unwrap();
     let staging = lake.staging(&mart).unwrap();
     let rows = DataFrame::new(2, vec![Column::new("a".into(), ["x", "y"])]).unwrap();
-    let change = Change {
-        operation: Operation::Mart,
-        transactions: Vec::new(),
-        remove: Vec::new(),
-        add: vec![staging.write(day(1), rows).unwrap()],
-        info: serde_json::Map::new(),
-        data_change: true,
-    };
+    let change =
+        Change { add: vec![staging.write(day(1), rows).unwrap()], ..Change::new(Operation::Mart) };
     assert_eq!(lake.commit(&snapshot, change).unwrap(), Commit::Done(0));
     (folder, lake)
 }

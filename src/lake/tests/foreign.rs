@@ -57,7 +57,6 @@ fn append_only_table_loses_no_file() {
         remove: snapshot.files_of(day(1)).map(|file| file.path.clone()).collect(),
         add: Vec::new(),
         info: serde_json::Map::new(),
-        data_change: true,
     };
     let said = lake.commit(&snapshot, change).unwrap_err().lines();
     assert!(said.contains("append-only"), "{said}");
@@ -118,7 +117,6 @@ fn changes_of_another_program_are_errors_with_a_hint() {
         remove: Vec::new(),
         add: vec![staging.write(day(2), rows(noon(day(2)), &["b1"])).unwrap()],
         info: load_info("b"),
-        data_change: true,
     };
     let said = asked.commit(&snapshot, change).unwrap_err().lines();
     let begins =

@@ -114,14 +114,7 @@ fn missing_columns_are_added_to_the_schema() {
     let snapshot = lake.snapshot(&old_sessions).unwrap();
     let staging = lake.staging(&old_sessions).unwrap();
     let old = rows(noon(day(1)), &["old"]).drop(sessions::COUNTRY).unwrap();
-    let change = |file| Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
-        add: vec![file],
-        info: serde_json::Map::new(),
-        data_change: true,
-    };
+    let change = |file| Change { add: vec![file], ..Change::new(Operation::Load) };
     let old = change(staging.write(day(1), old).unwrap());
     assert_eq!(lake.commit(&snapshot, old).unwrap(), Commit::Done(0));
 

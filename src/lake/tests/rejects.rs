@@ -41,7 +41,6 @@ fn rejects_count_if_their_file_is_loaded() {
         remove: Vec::new(),
         add: files.into(),
         info: load_info("some"),
-        data_change: true,
     };
     assert_eq!(lake.commit(&snapshot, change).unwrap(), Commit::Done(0));
     let counting = |which| {
