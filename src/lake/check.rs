@@ -15,12 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use wabalake_data::Table;
 
-use super::commit::read_newest;
 use super::damage::{self, Damage, check_all_bytes, check_footer};
 use super::files::entries;
-use super::layout::{Layout, layout, layouts};
+use super::layout::{stored_table, stored_tables};
 use super::log::{Action, Listing, Log, ReplayError, State};
+use super::transact::read_newest;
 use super::{DataFile, Lake};
 use crate::error::{Error, Result};
 
@@ -104,16 +105,16 @@ impl Lake {
     /// Folders that cannot be listed; a log that uses unsupported features.
     pub fn check(&self, options: Options<'_>) -> Result<Checked> {
         let mut checked = Checked::default();
-        let mut logs: Vec<Log> = layouts().map(|layout| self.log_of(layout)).collect();
+        let mut logs: Vec<Log> = stored_tables().map(|table| self.log_of(table)).collect();
         let marts = entries(&self.root().join("marts"))?;
         logs.extend(marts.iter().filter(|mart| mart.is_dir()).map(|mart| Log::new(mart)));
         let mut wanted = Vec::new();
         for (at, log) in logs.iter().enumerate() {
-            let layout = (!log.is_mart()).then(|| layout(&log.table_name())).flatten();
-            if let Some(layout) = layout {
-                self.check_newest(layout, log, &mut checked);
+            let table = (!log.is_mart()).then(|| stored_table(&log.table_name())).flatten();
+            if let Some(table) = table {
+                self.check_newest(table, log, &mut checked);
             }
-            let newest = layout.and_then(|layout| self.newest_of(layout));
+            let newest = table.and_then(|table| self.newest_of(&table.into()));
             checked
                 .log(log, newest, |file, current| wanted.push(Wanted { log: at, file, current }))?;
         }
@@ -163,8 +164,8 @@ impl Lake {
         })
     }
 
-    fn check_newest(&self, layout: &'static dyn Layout, log: &Log, checked: &mut Checked) {
-        let place = self.newest_file(layout);
+    fn check_newest(&self, table: &Table, log: &Log, checked: &mut Checked) {
+        let place = self.newest_file(&table.into());
         let Ok(noted) = fs::read(&place) else { return };
         if read_newest(&String::from_utf8_lossy(&noted)).is_none() {
             checked.add(

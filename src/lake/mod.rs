@@ -17,7 +17,8 @@
 //! | `log` | reads the transaction log |
 //! | [`snapshot`] | one version of a table, and lazy plans over it |
 //! | `creation` | creates the lake's folder, and removes it again if nothing was loaded |
-//! | [`stage`], [`commit`] | write data files; add them to a table |
+//! | [`stage`] | writes data files |
+//! | [`transact`] | commits changes, and computes them again after conflicts |
 //! | [`history`], [`status`] | list commits; summarise the tables |
 //! | [`undo`] | reverts the last load |
 //! | [`compact`], [`vacuum`] | merge the files of a day; delete files of old versions |
@@ -31,10 +32,9 @@
 //!
 //! Tables are Delta tables in `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader opens
 //! them. A commit succeeds only if the table is still at the version it was computed from. Otherwise
-//! it is a conflict, and the caller computes the change again.
+//! it is a conflict, and [`Lake::transact`] computes the change again.
 
 pub mod check;
-pub mod commit;
 pub mod compact;
 mod creation;
 mod damage;
@@ -54,6 +54,7 @@ pub mod stage;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod transact;
 pub mod undo;
 pub mod vacuum;
 
@@ -69,13 +70,14 @@ use wabalake_data::Table;
 use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
 
-pub use self::commit::{Change, Commit, Operation};
 pub use self::creation::Creation;
-pub use self::layout::{Layout, layout, layouts};
+pub(crate) use self::history::LOAD_ID;
+pub use self::layout::{Layout, stored_table, stored_tables};
 pub use self::lock::Lock;
 pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
+pub use self::transact::{Change, Commit, Loaded, Operation, Transacted};
 use crate::error::{Context as _, Error, Result, in_words};
 use crate::place::OWN;
 
@@ -129,14 +131,15 @@ impl Lake {
     ///
     /// A log that cannot be read or that uses unsupported features: deletion vectors, column
     /// mapping, other types or partitions.
-    pub fn snapshot(&self, table: &'static dyn Layout) -> Result<Snapshot> {
-        let folder = self.folder(table);
+    pub fn snapshot(&self, table: impl Into<Layout>) -> Result<Snapshot> {
+        let layout = table.into();
+        let folder = self.folder(&layout);
         let known = self.known.lock().ok().and_then(|known| known.get(&folder).cloned());
-        let state = self.log(table).state(known)?;
+        let state = self.log(&layout).state(known)?;
         if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
             known.insert(folder.clone(), Arc::clone(state));
         }
-        Snapshot::new(table, folder, state)
+        Snapshot::new(layout, folder, state)
     }
 
     /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
@@ -144,18 +147,20 @@ impl Lake {
     /// # Errors
     ///
     /// As [`Lake::snapshot`]; a version that does not exist, or whose log is gone.
-    pub fn snapshot_as_of(&self, table: &'static dyn Layout, as_of: &AsOf) -> Result<Snapshot> {
-        let log = self.log(table);
+    pub fn snapshot_as_of(&self, table: impl Into<Layout>, as_of: &AsOf) -> Result<Snapshot> {
+        let layout = table.into();
+        let log = self.log(&layout);
         let version = match as_of {
-            AsOf::Now => return self.snapshot(table),
-            AsOf::Versions(versions) => match versions.get(table.name()) {
+            AsOf::Now => return self.snapshot(layout),
+            AsOf::Versions(versions) => match versions.get(layout.name.as_str()) {
                 Some(version) => Some(*version),
-                None => return self.snapshot(table),
+                None => return self.snapshot(layout),
             },
             AsOf::Instant(at) => log.version_at(*at)?,
         };
         let state = version.map(|version| log.state_at(version)).transpose()?;
-        Snapshot::new(table, self.folder(table), state)
+        let folder = self.folder(&layout);
+        Snapshot::new(layout, folder, state)
     }
 
     /// Scans of the newest versions of tables, for a query.
@@ -177,14 +182,15 @@ impl Lake {
     }
 
     /// Returns `true` if a file is loaded into a table, by its application transaction.
-    pub fn is_loaded(&self, table: &'static dyn Layout, file_id: &str) -> Result<bool> {
-        let version = self.snapshot(table)?.transaction(file_id);
-        Ok(version.is_some_and(|version| version % 2 == 1))
+    pub fn is_loaded(&self, table: &Table, file_id: &str) -> Result<bool> {
+        Ok(self.snapshot(table)?.transaction(file_id).is_loaded())
     }
 
     /// A staging area for files that a commit will add to a table.
-    pub fn staging(&self, table: &'static dyn Layout) -> Result<Staging> {
-        Ok(Staging::new(table, self.folder(table), Some(self.writing()?)))
+    pub(crate) fn staging(&self, table: impl Into<Layout>) -> Result<Staging> {
+        let layout = table.into();
+        let folder = self.folder(&layout);
+        Ok(Staging::new(layout, folder, Some(self.writing()?)))
     }
 
     /// A folder for temporary files on the lake's disk, deleted when dropped.
@@ -203,10 +209,11 @@ impl Lake {
 
     /// Waits for the lock on merging into a table. It covers this machine only and just saves work:
     /// commit conflicts decide who comes first.
-    pub fn lock_table(&self, table: &'static dyn Layout) -> Result<Lock> {
-        let name = match table.parent_folder() {
-            "tables" => table.name().to_owned(),
-            within => format!("{within}.{}", table.name()),
+    pub fn lock_table(&self, table: impl Into<Layout>) -> Result<Lock> {
+        let layout = table.into();
+        let name = match layout.parent_folder {
+            layout::TABLES => layout.name.to_string(),
+            within => format!("{within}.{}", layout.name),
         };
         lock::wait(&self.internal_folder("locks").join(name))
     }
@@ -225,19 +232,21 @@ impl Lake {
         self.root.join(OWN).join(name)
     }
 
-    fn folder(&self, table: &dyn Layout) -> PathBuf {
-        self.root.join(table.parent_folder()).join(table.name())
+    fn folder(&self, table: impl Into<Layout>) -> PathBuf {
+        let layout = table.into();
+        self.root.join(layout.parent_folder).join(layout.name.as_str())
     }
 
     /// The log of a table, which must not end before its newest known version.
-    fn log(&self, table: &dyn Layout) -> log::Log {
+    fn log(&self, table: impl Into<Layout>) -> log::Log {
+        let layout = table.into();
         // Read before the files are listed: a commit may come in between.
-        self.log_of(table).known_to_reach(self.newest_of(table))
+        self.log_of(&layout).known_to_reach(self.newest_of(&layout))
     }
 
     /// The log of a table, however much of it exists.
-    fn log_of(&self, table: &dyn Layout) -> log::Log {
-        log::Log::new(&self.folder(table)).with_warnings(self.warn)
+    fn log_of(&self, table: impl Into<Layout>) -> log::Log {
+        log::Log::new(&self.folder(table.into())).with_warnings(self.warn)
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::log::{commit_info, commit_time};
 use super::rejects::{self, Which};
 use super::undo::Load;
-use super::{Lake, layouts};
+use super::{Lake, stored_tables};
 use crate::error::Result;
 
 /// The summary of a lake.
@@ -52,19 +52,19 @@ impl Lake {
     /// A log that cannot be read.
     pub fn status(&self) -> Result<Status> {
         let mut tables = Vec::new();
-        for layout in layouts() {
-            let snapshot = self.snapshot(layout)?;
+        for table in stored_tables() {
+            let snapshot = self.snapshot(table)?;
             let Some(version) = snapshot.version else { continue };
             let mut days: Vec<NaiveDate> =
                 snapshot.files.iter().filter_map(|file| file.day).collect();
             days.dedup();
             let undated = snapshot.files_of(None);
             // If another program cleaned up the log, only a checkpoint may be left.
-            let log = self.log(layout);
+            let log = self.log(table);
             let is_there = log.commit_file(version).is_file();
             let actions = if is_there { log.actions(version)? } else { Vec::new() };
             tables.push(TableStatus {
-                table: layout.name(),
+                table: table.name,
                 version,
                 changed: commit_time(commit_info(&actions)),
                 rows: snapshot.rows(),

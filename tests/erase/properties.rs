@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use polars::prelude::*;
 use proptest::prelude::*;
 use wabalake::lake::erase::{Erased, Options};
-use wabalake::lake::{Lake, check as damage, layout};
+use wabalake::lake::{Lake, check as damage, stored_table};
 use wabalake::load::{self, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{
@@ -357,7 +357,7 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
             }
         }
     }
-    let rejects = seen(scan(layout("rejects").unwrap()), ["record", "raw", "kind"]);
+    let rejects = seen(scan(stored_table("rejects").unwrap()), ["record", "raw", "kind"]);
     let stays = |row: &&Made| match row.person() {
         Some(person) => person != phone,
         None => match world.owner(row.id().unwrap()) {

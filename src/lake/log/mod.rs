@@ -29,7 +29,8 @@ mod state;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use deltalake::kernel::{Add, CommitInfo, Remove, Transaction};
+use deltalake::kernel::Remove;
+pub(super) use deltalake::kernel::{Add, CommitInfo, Transaction};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};

@@ -84,16 +84,15 @@ fn load(lake: &Lake, load_id: &str, date: Option<NaiveDate>, new: &[&str]) -> us
         let merged = concat([before, rows(noon(date), new).lazy()], UnionArgs::default()).unwrap();
         let staging = lake.staging(SESSIONS).unwrap();
         let file = staging.write(date, merged.collect().unwrap()).unwrap();
-        let version = snapshot.transaction(load_id).unwrap_or(0) + 1;
+        let version = snapshot.transaction(load_id).next();
         let change = Change {
             operation: Operation::Load,
             transactions: vec![(load_id.to_owned(), version)],
             remove: snapshot.files_of(date).map(|file| file.path.clone()).collect(),
             add: vec![file],
             info: load_info(load_id),
-            data_change: true,
         };
-        if let Commit::Done(_) = lake.commit(SESSIONS, &snapshot, change).unwrap() {
+        if let Commit::Done(_) = lake.commit(&snapshot, change).unwrap() {
             return tries;
         }
     }
@@ -105,14 +104,10 @@ fn append(lake: &Lake, date: Option<NaiveDate>, new: &[&str]) {
     let snapshot = lake.snapshot(SESSIONS).unwrap();
     let staging = lake.staging(SESSIONS).unwrap();
     let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
         add: vec![staging.write(date, rows(noon(date), new)).unwrap()],
-        info: serde_json::Map::new(),
-        data_change: true,
+        ..Change::new(Operation::Load)
     };
-    assert!(matches!(lake.commit(SESSIONS, &snapshot, change).unwrap(), Commit::Done(_)));
+    assert!(matches!(lake.commit(&snapshot, change).unwrap(), Commit::Done(_)));
 }
 
 /// Parquet files below a folder, of all versions.
@@ -149,13 +144,15 @@ fn add_deployment(lake: &Lake, load_id: Option<&str>) {
     let nulls = columns.iter().map(|(name, kind)| Column::full_null(name.clone(), 1, kind));
     let change = Change {
         operation: Operation::Load,
-        transactions: load_id.map(|id| (format!("{id} deployments"), 1)).into_iter().collect(),
+        transactions: load_id
+            .map(|id| (format!("{id} deployments"), Loaded(1)))
+            .into_iter()
+            .collect(),
         remove: Vec::new(),
         add: vec![staging.write(None, DataFrame::new(1, nulls.collect()).unwrap()).unwrap()],
         info: load_id.map(load_info).unwrap_or_default(),
-        data_change: true,
     };
-    assert!(matches!(lake.commit(table, &snapshot, change).unwrap(), Commit::Done(_)));
+    assert!(matches!(lake.commit(&snapshot, change).unwrap(), Commit::Done(_)));
 }
 
 /// Writes the next commit of `sessions` as another program might.

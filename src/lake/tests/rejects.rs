@@ -41,9 +41,8 @@ fn rejects_count_if_their_file_is_loaded() {
         remove: Vec::new(),
         add: files.into(),
         info: load_info("some"),
-        data_change: true,
     };
-    assert_eq!(lake.commit(&REJECTS, &snapshot, change).unwrap(), Commit::Done(0));
+    assert_eq!(lake.commit(&snapshot, change).unwrap(), Commit::Done(0));
     let counting = |which| {
         let rows = rejects::read(&lake, which).unwrap().collect().unwrap();
         assert_eq!(rows.schema().as_ref(), &REJECTS.stored());
