@@ -166,7 +166,7 @@ impl Lake {
         if let Some(undone) = self.complete_undo()? {
             return Ok(undone);
         }
-        let mut locked = self.lock_tables(wabalake_data::TABLES)?;
+        let locked = self.lock_tables(wabalake_data::TABLES)?;
         let load = self.last_load()?.ok_or_else(|| {
             Error::lake("there is no load to undo").hint("`wabalake status` lists the tables")
         })?;

@@ -44,7 +44,7 @@ pub(crate) fn commit(
     options: &Options,
 ) -> Result<Vec<TableReport>> {
     let tables: Vec<_> = staged.iter().map(|staged| staged.table).collect();
-    let mut locked = lake.lock_tables(&tables)?;
+    let locked = lake.lock_tables(&tables)?;
     let mut changed = Vec::new();
     for staged in &*staged {
         let known = lake.snapshot(staged.table)?;

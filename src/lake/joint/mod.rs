@@ -51,7 +51,6 @@ const TRIES: usize = 100;
 pub(crate) struct LockedTables<'l> {
     lake: &'l Lake,
     locks: Vec<Lock>,
-    _writing: Lock,
 }
 
 /// A load or undo that changes tables together.
@@ -68,16 +67,17 @@ impl Lake {
     /// Waits for the locks of tables, and completes or takes back what killed processes began there.
     pub(crate) fn lock_tables(&self, tables: &[&'static Table]) -> Result<LockedTables<'_>> {
         // First, because who holds the lock of a table may wait for this one.
-        let writing = self.writing()?;
+        let mut locks = vec![self.writing()?];
         let layouts: Vec<Layout> = tables.iter().map(|table| Layout::from(*table)).collect();
-        Ok(LockedTables { lake: self, locks: self.lock_settled(&layouts)?, _writing: writing })
+        locks.extend(self.lock_settled(&layouts)?);
+        Ok(LockedTables { lake: self, locks })
     }
 
     /// Like [`Lake::lock_tables`], for a caller that holds the write lock.
     pub(super) fn lock_settled(&self, layouts: &[Layout]) -> Result<Vec<Lock>> {
         for _ in 0..TRIES {
             let locks = self.wait_for(layouts)?;
-            let begun = self.begun()?;
+            let begun = self.begun(&self.joint_names()?)?;
             let names = |record: &Record| layouts.iter().any(|layout| record.names(layout));
             let Some((id, _)) = begun.into_iter().find(|(_, record)| names(record)) else {
                 return Ok(locks);
@@ -105,7 +105,7 @@ impl<'l> LockedTables<'l> {
     ///
     /// A record that cannot be written.
     pub(crate) fn begin(
-        &mut self,
+        self,
         operation: Operation,
         load_id: &str,
         loaded_at: Option<DateTime<Utc>>,
@@ -125,7 +125,7 @@ impl<'l> LockedTables<'l> {
                 Some((id, record))
             }
         };
-        Ok(Joint { lake, record, _locks: std::mem::take(&mut self.locks) })
+        Ok(Joint { lake, record, _locks: self.locks })
     }
 }
 

@@ -78,10 +78,10 @@ impl Lake {
         Ok(names)
     }
 
-    /// The records, by id.
-    pub(super) fn begun(&self) -> Result<Vec<(String, Record)>> {
+    /// The records among names, by id.
+    pub(super) fn begun(&self, names: &BTreeSet<String>) -> Result<Vec<(String, Record)>> {
         let mut begun = Vec::new();
-        for name in self.joint_names()? {
+        for name in names {
             let Some(id) = name.strip_suffix(RECORD) else { continue };
             if let Some(record) = self.record(id)? {
                 begun.push((id.to_owned(), record));

@@ -22,7 +22,7 @@ impl Lake {
 
     /// Settles all that killed processes began, without waiting for those that run.
     pub(crate) fn settle_killed(&self) -> Result<()> {
-        for (id, record) in self.begun()? {
+        for (id, record) in self.begun(&self.joint_names()?)? {
             let mut locks = Vec::new();
             for table in tables(&record)? {
                 match lock::take(&self.table_lock(&table.into()))? {
@@ -39,12 +39,12 @@ impl Lake {
 
     /// Settles all that was begun, for a caller that holds the exclusive write lock: no process writes.
     pub(in crate::lake) fn settle_all(&self) -> Result<()> {
-        self.begun()?.iter().try_for_each(|(id, _)| self.settle(id).map(drop))
+        self.begun(&self.joint_names()?)?.iter().try_for_each(|(id, _)| self.settle(id).map(drop))
     }
 
     /// Completes an undo that was killed. Waits for one that runs; then there is nothing to complete.
     pub(crate) fn complete_undo(&self) -> Result<Option<Undone>> {
-        for (id, record) in self.begun()? {
+        for (id, record) in self.begun(&self.joint_names()?)? {
             if record.operation != Operation::Undo.name() {
                 continue;
             }

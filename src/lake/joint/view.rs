@@ -1,6 +1,6 @@
 //! The versions of tables that readers see: without loads that are not committed in all tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{Decision, Record};
 use super::{JOINT, TRIES};
@@ -76,7 +76,7 @@ impl Lake {
     fn at_one_instant<T>(&self, read: impl Fn(&Pending) -> Result<T>) -> Result<T> {
         for _ in 0..TRIES {
             let names = self.joint_names()?;
-            let pending = self.pending()?;
+            let pending = self.pending(&names)?;
             let found = read(&pending);
             if self.joint_names()? == names {
                 return found;
@@ -86,9 +86,9 @@ impl Lake {
             .hint("run the same command again"))
     }
 
-    fn pending(&self) -> Result<Pending> {
+    fn pending(&self, names: &BTreeSet<String>) -> Result<Pending> {
         let mut pending = Vec::new();
-        for (id, record) in self.begun()? {
+        for (id, record) in self.begun(names)? {
             if self.decision(&id)? != Some(Decision::Committed) {
                 pending.push((id, record));
             }

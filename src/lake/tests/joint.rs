@@ -13,7 +13,7 @@ const DEPLOYMENTS: &Table = &deployments::TABLE;
 const BOTH: [&Table; 2] = [SESSIONS, DEPLOYMENTS];
 
 fn begin<'l>(lake: &'l Lake, load_id: &str) -> Joint<'l> {
-    let mut locked = lake.lock_tables(&BOTH).unwrap();
+    let locked = lake.lock_tables(&BOTH).unwrap();
     locked.begin(Operation::Load, load_id, None, &BOTH).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn killed_load(lake: &Lake, load_id: &str, step: usize) {
 
 /// Begins to undo the last load and is killed after some tables.
 fn killed_undo(lake: &Lake, step: usize) {
-    let mut locked = lake.lock_tables(wabalake_data::TABLES).unwrap();
+    let locked = lake.lock_tables(wabalake_data::TABLES).unwrap();
     let load = lake.last_load().unwrap().unwrap();
     let joint = locked.begin(Operation::Undo, &load.load_id, Some(load.time), &BOTH).unwrap();
     for table in &BOTH[..step] {
@@ -98,8 +98,8 @@ fn seen(lake: &Lake) -> Vec<String> {
 type Writer = fn(&Lake);
 const WRITERS: [Writer; 6] = [
     |lake| lake.settle_killed().unwrap(),
-    |lake| drop(lake.transact(SESSIONS, |_, _| Ok(None)).unwrap()),
-    |lake| drop(lake.transact(DEPLOYMENTS, |_, _| Ok(None)).unwrap()),
+    |lake| assert!(!lake.transact(SESSIONS, |_, _| Ok(None)).unwrap().is_committed),
+    |lake| assert!(!lake.transact(DEPLOYMENTS, |_, _| Ok(None)).unwrap().is_committed),
     |lake| drop(lake.compact().unwrap()),
     |lake| drop(lake.vacuum(Options { retain: TimeDelta::zero(), dry_run: false }).unwrap()),
     |lake| drop(lake.erase("12025550199", erase::Options::default()).unwrap()),
@@ -243,7 +243,7 @@ fn failed_load_is_taken_back_at_once() {
 #[test]
 fn load_of_one_table_has_no_record() {
     let (_folder, lake) = lake();
-    let mut locked = lake.lock_tables(&[SESSIONS]).unwrap();
+    let locked = lake.lock_tables(&[SESSIONS]).unwrap();
     let joint = locked.begin(Operation::Load, "a", None, &[SESSIONS]).unwrap();
     commit(&joint, "a", 1);
     assert!(!lake.internal_folder("loads").exists());
