@@ -46,6 +46,7 @@ impl Lake {
     /// Files that cannot be read or written.
     pub fn compact(&self) -> Result<Vec<Compacted>> {
         let mut done = Vec::new();
+        self.settle_killed()?;
         for table in stored_tables() {
             let compacted = self.compact_table(table)?;
             if compacted.days > 0 {

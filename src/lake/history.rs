@@ -40,7 +40,7 @@ impl Lake {
     ///
     /// A log that cannot be read.
     pub fn history(&self, table: impl Into<Layout>) -> Result<Vec<CommitEntry>> {
-        let log = self.log(table);
+        let log = self.log(table)?;
         let mut rows_of: HashMap<String, Option<u64>> = HashMap::new();
         let mut entries = Vec::new();
         for version in log.versions()? {

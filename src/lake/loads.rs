@@ -26,7 +26,7 @@ use super::history::{LOAD_ID, operation};
 use super::log::{CommitInfo, Transaction, commit_info};
 use super::rejects::{self, REJECTS};
 use super::undo::Load;
-use super::{Lake, Operation};
+use super::{Lake, Operation, Snapshot};
 use crate::error::Result;
 
 /// Counts of a loaded file.
@@ -100,8 +100,8 @@ impl Lake {
     /// A log that cannot be read.
     pub fn loads(&self) -> Result<DataFrame> {
         let mut loaded: Vec<(String, &'static str, FileCounts)> = Vec::new();
-        for table in TABLES {
-            self.add_loads_of(table, &mut loaded)?;
+        for (table, snapshot) in TABLES.iter().zip(self.snapshots(TABLES.iter().copied())?) {
+            self.add_loads_of(table, &snapshot, &mut loaded)?;
         }
         loaded.sort_unstable_by(|a, b| (a.2.at, &a.0, a.1).cmp(&(b.2.at, &b.0, b.1)));
         let counts = |of: fn(&FileCounts) -> i64| -> Vec<i64> {
@@ -129,9 +129,9 @@ impl Lake {
     fn add_loads_of(
         &self,
         table: &'static Table,
+        snapshot: &Snapshot,
         loaded: &mut Vec<(String, &'static str, FileCounts)>,
     ) -> Result<()> {
-        let snapshot = self.snapshot(table)?;
         let Some(state) = &snapshot.state else { return Ok(()) };
         let (held, others): (Vec<&str>, Vec<&str>) =
             snapshot.loaded().partition(|file| state.counts.contains_key(*file));
@@ -187,7 +187,7 @@ impl Lake {
     ) -> Result<HashMap<String, FileCounts>> {
         let wanted: HashSet<&str> = files.iter().copied().collect();
         let mut found = HashMap::new();
-        let log = self.log(table);
+        let log = self.log(table)?;
         for version in log.versions()?.into_iter().rev() {
             let actions = log.actions(version)?;
             let info = commit_info(&actions);

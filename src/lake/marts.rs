@@ -54,7 +54,7 @@ impl Lake {
     ///
     /// A log that cannot be read.
     pub fn provenance(&self, mart: &Layout) -> Result<Option<Value>> {
-        let log = self.log(mart);
+        let log = self.log(mart)?;
         for version in log.versions()?.into_iter().rev() {
             let actions = log.actions(version)?;
             if let Some(provenance) =

@@ -21,6 +21,7 @@
 //! | [`transact`] | commits changes, and computes them again after conflicts |
 //! | [`history`], [`status`] | list commits; summarise the tables |
 //! | [`undo`] | reverts the last load |
+//! | `joint` | loads and undos over several tables: all or nothing |
 //! | [`compact`], [`vacuum`] | merge the files of a day; delete files of old versions |
 //! | [`erase`] | erases a person, also from old versions and the log |
 //! | [`check`] | finds damaged files and suggests repairs |
@@ -41,6 +42,7 @@ mod damage;
 pub mod erase;
 mod files;
 pub mod history;
+mod joint;
 pub(crate) mod keep_out;
 mod layout;
 mod loads;
@@ -72,6 +74,7 @@ use wabalake_queries::query::Tables;
 
 pub use self::creation::Creation;
 pub(crate) use self::history::LOAD_ID;
+pub(crate) use self::joint::Joint;
 pub use self::layout::{Layout, stored_table, stored_tables};
 pub use self::lock::Lock;
 pub use self::log::DataFile;
@@ -125,21 +128,15 @@ impl Lake {
         &self.root
     }
 
-    /// The newest version of a table. A table without commits has no version and no rows.
+    /// The newest version of a table that readers see. A table without commits has no version and no
+    /// rows.
     ///
     /// # Errors
     ///
     /// A log that cannot be read or that uses unsupported features: deletion vectors, column
     /// mapping, other types or partitions.
     pub fn snapshot(&self, table: impl Into<Layout>) -> Result<Snapshot> {
-        let layout = table.into();
-        let folder = self.folder(&layout);
-        let known = self.known.lock().ok().and_then(|known| known.get(&folder).cloned());
-        let state = self.log(&layout).state(known)?;
-        if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
-            known.insert(folder.clone(), Arc::clone(state));
-        }
-        Snapshot::new(layout, folder, state)
+        self.snapshots([table])?.pop().ok_or_else(|| Error::bug("a table without a snapshot"))
     }
 
     /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
@@ -149,18 +146,41 @@ impl Lake {
     /// As [`Lake::snapshot`]; a version that does not exist, or whose log is gone.
     pub fn snapshot_as_of(&self, table: impl Into<Layout>, as_of: &AsOf) -> Result<Snapshot> {
         let layout = table.into();
-        let log = self.log(&layout);
-        let version = match as_of {
-            AsOf::Now => return self.snapshot(layout),
-            AsOf::Versions(versions) => match versions.get(layout.name.as_str()) {
-                Some(version) => Some(*version),
-                None => return self.snapshot(layout),
-            },
-            AsOf::Instant(at) => log.version_at(*at)?,
-        };
-        let state = version.map(|version| log.state_at(version)).transpose()?;
+        let versions = self.versions_as_of([(layout.name.as_str(), &layout)], as_of)?;
+        let version = versions.values().copied().next().flatten();
+        self.snapshot_at(&layout, version)
+    }
+
+    /// One version of a table; `None` for the time before it existed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot_as_of`].
+    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
+        let layout = table.into();
         let folder = self.folder(&layout);
-        Snapshot::new(layout, folder, state)
+        let Some(version) = version else { return Snapshot::new(layout, folder, None) };
+        let state = self.log(&layout)?.state_at(version, self.known(&folder))?;
+        Snapshot::new(layout, folder, Some(state))
+    }
+
+    /// The newest version of a table, also if it is part of a load that is not committed yet.
+    fn newest(&self, layout: &Layout) -> Result<Snapshot> {
+        self.read_snapshot(layout, &self.whole_log(layout))
+    }
+
+    /// The last version in a log.
+    fn read_snapshot(&self, layout: &Layout, log: &log::Log) -> Result<Snapshot> {
+        let folder = self.folder(layout);
+        let state = log.state(self.known(&folder))?;
+        if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
+            known.insert(folder.clone(), Arc::clone(state));
+        }
+        Snapshot::new(layout.clone(), folder, state)
+    }
+
+    fn known(&self, folder: &Path) -> Option<Arc<log::State>> {
+        self.known.lock().ok()?.get(folder).cloned()
     }
 
     /// Scans of the newest versions of tables, for a query.
@@ -169,14 +189,13 @@ impl Lake {
     ///
     /// As [`Lake::snapshot`].
     pub fn tables(&self, tables: &[&'static Table]) -> Result<Tables> {
+        let (loads, stored): (Vec<_>, Vec<_>) = tables.iter().partition(|table| ***table == LOADS);
         let mut scans = Tables::new();
-        for table in tables {
-            let scan = if **table == LOADS {
-                self.loads()?.lazy()
-            } else {
-                self.snapshot(*table)?.scan()?
-            };
-            scans = scans.with(table, scan);
+        for table in loads {
+            scans = scans.with(table, self.loads()?.lazy());
+        }
+        for (table, snapshot) in stored.iter().zip(self.snapshots(stored.iter().copied())?) {
+            scans = scans.with(table, snapshot.scan()?);
         }
         Ok(scans)
     }
@@ -209,13 +228,16 @@ impl Lake {
 
     /// Waits for the lock on merging into a table. It covers this machine only and just saves work:
     /// commit conflicts decide who comes first.
-    pub fn lock_table(&self, table: impl Into<Layout>) -> Result<Lock> {
-        let layout = table.into();
+    fn lock_table(&self, table: impl Into<Layout>) -> Result<Lock> {
+        lock::wait(&self.table_lock(&table.into()))
+    }
+
+    fn table_lock(&self, layout: &Layout) -> PathBuf {
         let name = match layout.parent_folder {
             layout::TABLES => layout.name.to_string(),
             within => format!("{within}.{}", layout.name),
         };
-        lock::wait(&self.internal_folder("locks").join(name))
+        self.internal_folder("locks").join(name)
     }
 
     /// The shared lock that keeps `vacuum` and `erase` out.
@@ -237,8 +259,8 @@ impl Lake {
         self.root.join(layout.parent_folder).join(layout.name.as_str())
     }
 
-    /// The log of a table, which must not end before its newest known version.
-    fn log(&self, table: impl Into<Layout>) -> log::Log {
+    /// The log of a table with all commits, which must not end before its newest known version.
+    fn whole_log(&self, table: impl Into<Layout>) -> log::Log {
         let layout = table.into();
         // Read before the files are listed: a commit may come in between.
         self.log_of(&layout).known_to_reach(self.newest_of(&layout))

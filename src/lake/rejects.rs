@@ -143,8 +143,8 @@ fn marked(rejects: LazyFrame, loaded: LazyFrame) -> LazyFrame {
 /// The loaded files and those without a valid record: table and application transaction.
 fn loaded_files(lake: &Lake, rejects: &Snapshot) -> Result<DataFrame> {
     let mut files = HashSet::new();
-    for table in wabalake_data::TABLES {
-        let loaded = lake.snapshot(*table)?;
+    let tables = wabalake_data::TABLES;
+    for (table, loaded) in tables.iter().zip(lake.snapshots(tables.iter().copied())?) {
         files.extend(loaded.loaded().map(|file| (table.name.to_owned(), file.to_owned())));
     }
     let kept = rejects.loaded().filter_map(|name| name.split_once('/'));

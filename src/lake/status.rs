@@ -52,15 +52,14 @@ impl Lake {
     /// A log that cannot be read.
     pub fn status(&self) -> Result<Status> {
         let mut tables = Vec::new();
-        for table in stored_tables() {
-            let snapshot = self.snapshot(table)?;
+        for (table, snapshot) in stored_tables().zip(self.snapshots(stored_tables())?) {
             let Some(version) = snapshot.version else { continue };
             let mut days: Vec<NaiveDate> =
                 snapshot.files.iter().filter_map(|file| file.day).collect();
             days.dedup();
             let undated = snapshot.files_of(None);
             // If another program cleaned up the log, only a checkpoint may be left.
-            let log = self.log(table);
+            let log = self.log_of(table);
             let is_there = log.commit_file(version).is_file();
             let actions = if is_there { log.actions(version)? } else { Vec::new() };
             tables.push(TableStatus {

@@ -10,8 +10,8 @@
 //! tables of exports. The rejects of an undone load and its resolutions stop counting by themselves
 //! (see [`rejects`](super::rejects)).
 //!
-//! Tables are changed one after the other, after all are checked. An undo that is killed midway is
-//! completed by the next one.
+//! Tables are changed together, after all are checked (see `joint`). An undo that is killed midway is
+//! completed by the next writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -21,7 +21,7 @@ use wabalake_data::Table;
 
 use super::history::{UNDOES, is_ours, load_of, purpose};
 use super::log::{Action, Add, commit_info, commit_time};
-use super::{Change, Lake, Loaded, Operation, Snapshot, StagedFile};
+use super::{Change, Joint, Lake, Loaded, Operation, Snapshot, StagedFile};
 use crate::error::{Error, Result};
 
 /// A load that is not undone.
@@ -93,7 +93,7 @@ impl Lake {
         table: &'static Table,
         others: &HashSet<String>,
     ) -> Result<Option<(DateTime<Utc>, String)>> {
-        let log = self.log(table);
+        let log = self.log(table)?;
         let mut undone = others.clone();
         for version in log.versions()?.into_iter().rev() {
             let actions = log.actions(version)?;
@@ -163,22 +163,37 @@ impl Lake {
     pub fn undo(&self) -> Result<Undone> {
         // Keeps `vacuum` from the files that come back.
         let _writing = self.writing()?;
+        if let Some(undone) = self.complete_undo()? {
+            return Ok(undone);
+        }
+        let locked = self.lock_tables(wabalake_data::TABLES)?;
         let load = self.last_load()?.ok_or_else(|| {
             Error::lake("there is no load to undo").hint("`wabalake status` lists the tables")
         })?;
+        let mut changed = Vec::new();
         for table in wabalake_data::TABLES {
-            self.plan_undo(table, &self.snapshot(*table)?, &load.load_id)?;
+            if self.plan_undo(table, &self.snapshot(*table)?, &load.load_id)?.is_some() {
+                changed.push(*table);
+            }
         }
+        let joint = locked.begin(Operation::Undo, &load.load_id, Some(load.time), &changed)?;
         let mut tables = Vec::new();
-        for table in wabalake_data::TABLES {
-            tables.extend(self.undo_in(table, &load.load_id)?);
+        for table in changed {
+            tables.extend(self.undo_in(&joint, table, &load.load_id)?);
         }
+        joint.finish()?;
         Ok(Undone { load, tables })
     }
 
-    fn undo_in(&self, table: &'static Table, load_id: &str) -> Result<Option<UndoneTable>> {
+    /// Undoes a load in one table; `None` if it changed nothing there, or is undone.
+    pub(super) fn undo_in(
+        &self,
+        joint: &Joint<'_>,
+        table: &'static Table,
+        load_id: &str,
+    ) -> Result<Option<UndoneTable>> {
         let mut undone = None;
-        let transacted = self.transact(table, |snapshot, _| {
+        let transacted = joint.transact(table, |snapshot, _| {
             let Some(plan) = self.plan_undo(table, snapshot, load_id)? else { return Ok(None) };
             let day = |path: &String| snapshot.files.iter().find(|file| file.path == *path)?.day;
             let gone = plan.remove.iter().filter_map(day);
@@ -195,7 +210,7 @@ impl Lake {
         let Some(version) = transacted.version.filter(|_| transacted.is_committed) else {
             return Ok(None);
         };
-        let rows_after = self.snapshot(table)?.rows();
+        let rows_after = self.newest(&table.into())?.rows();
         Ok(undone.map(|undone| UndoneTable { version, rows_after, ..undone }))
     }
 
@@ -236,18 +251,18 @@ impl Lake {
             (snapshot.transaction(&file) == version).then_some((file, version.next()))
         });
         Ok(Some(Change {
-            operation: Operation::Undo,
             transactions: transactions.collect(),
             remove: trace.added.into_iter().collect(),
             add,
             info: [(UNDOES.to_owned(), json!(load_id))].into_iter().collect(),
+            ..Change::new(Operation::Undo)
         }))
     }
 
     /// What a load did to one table, over all of its commits; `None` if nothing, or if it is
     /// undone.
     fn trace(&self, table: &'static Table, load_id: &str) -> Result<Option<Trace>> {
-        let log = self.log(table);
+        let log = self.whole_log(table);
         let mut trace = Trace::default();
         let mut found = false;
         for version in log.versions()?.into_iter().rev() {

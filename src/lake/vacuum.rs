@@ -91,6 +91,9 @@ impl Lake {
             return Err(Error::lake("another command is writing to the lake")
                 .hint("run `wabalake vacuum` again when it is done"));
         };
+        if !options.dry_run {
+            self.settle_all()?;
+        }
         let mut sweep = Sweep::new(self.root(), options);
         for table in stored_tables() {
             // An unreadable log fails the whole run: it may need any file.

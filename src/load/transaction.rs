@@ -28,28 +28,67 @@ use super::options::Options;
 use super::progress::Progress;
 use super::renormalise::{has_person_in_key, renormalise};
 use super::report::TableReport;
-use super::staged::StagedTable;
+use super::staged::{StagedExport, StagedTable};
 use super::staged_columns::ORIGIN;
 use super::sums::{Sums, add_up};
 use crate::error::{Error, Result};
 use crate::lake::{
-    Change, DataFile, LOAD_ID, Lake, Loaded, Operation, Snapshot, StagedFile, Staging,
+    Change, DataFile, Joint, LOAD_ID, Lake, Loaded, Operation, Snapshot, StagedFile, Staging,
 };
 
-/// Merges and commits the staged rows of one table.
+/// Merges and commits the staged rows of all tables together: readers see all of them or none.
 pub(crate) fn commit(
     lake: &Lake,
+    staged: &mut [StagedTable],
+    load_id: &str,
+    options: &Options,
+) -> Result<Vec<TableReport>> {
+    let tables: Vec<_> = staged.iter().map(|staged| staged.table).collect();
+    let locked = lake.lock_tables(&tables)?;
+    let mut changed = Vec::new();
+    for staged in &*staged {
+        let known = lake.snapshot(staged.table)?;
+        let is_loaded = |file: &StagedExport| known.transaction(&file.report.file_id).is_loaded();
+        if !staged.files.iter().all(is_loaded) {
+            changed.push(staged.table);
+        }
+    }
+    let joint = locked.begin(Operation::Load, load_id, None, &changed)?;
+    let commit = |staged| commit_table(&joint, staged, load_id, options);
+    match staged.iter_mut().map(commit).collect() {
+        Ok(reports) => {
+            joint.finish()?;
+            Ok(reports)
+        }
+        Err(error) => {
+            joint.take_back();
+            Err(error)
+        }
+    }
+}
+
+/// Reports what [`commit`] would do.
+pub(crate) fn dry_run(
+    lake: &Lake,
+    staged: &mut [StagedTable],
+    options: &Options,
+) -> Result<Vec<TableReport>> {
+    let report = |staged: &mut StagedTable| {
+        let table = staged.table;
+        let days = merge_onto(&lake.snapshot(table)?, staged, None, options)?.days;
+        Ok(TableReport { table: table.name, days, ..TableReport::default() })
+    };
+    staged.iter_mut().map(report).collect()
+}
+
+fn commit_table(
+    joint: &Joint<'_>,
     staged: &mut StagedTable,
     load_id: &str,
     options: &Options,
 ) -> Result<TableReport> {
-    let table = staged.table;
-    let mut report = TableReport { table: table.name, ..TableReport::default() };
-    if options.dry_run {
-        report.days = merge_onto(&lake.snapshot(table)?, staged, None, options)?.days;
-        return Ok(report);
-    }
-    let transacted = lake.transact(table, |snapshot, staging| {
+    let mut report = TableReport { table: staged.table.name, ..TableReport::default() };
+    let transacted = joint.transact(staged.table, |snapshot, staging| {
         let merged = merge_onto(snapshot, staged, Some(staging), options)?;
         if merged.transactions.is_empty() {
             return Ok(None);

@@ -194,6 +194,7 @@ fn work(
     page: Option<Publish<'_>>,
     report: &mut RunReport,
 ) -> Result<()> {
+    lake.settle_killed()?;
     read_logs(lake, marts);
     if options.as_of == AsOf::Now {
         report.inbox = inbox::load(lake, config, lock)?;

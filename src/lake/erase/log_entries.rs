@@ -10,6 +10,7 @@ use super::number::{MatchMode, Number};
 use super::{delete, reading};
 use crate::error::{Context as _, Result};
 use crate::files::{Access, write_synced};
+use crate::lake::joint::JOINT;
 use crate::lake::layout::stored_tables;
 use crate::lake::transact::COMMIT_ID;
 use crate::lake::{Lake, damage};
@@ -42,7 +43,7 @@ impl Lake {
     ) -> Result<Vec<LogEntry>> {
         let mut found = Vec::new();
         for table in stored_tables() {
-            let log = self.log(table);
+            let log = self.log(table)?;
             let none = HashSet::new();
             let kept = kept_bounds.get(table.name).unwrap_or(&none);
             let versions = log.versions()?;
@@ -77,8 +78,16 @@ impl Lake {
 /// A commit with the number redacted in `commitInfo` and in file statistics, except those of `kept`
 /// files; `None` if it does not hold the number. Paths and ids are generated, and are nobody's.
 fn without_number(commit: &str, number: &Number, kept: &HashSet<String>) -> Option<String> {
-    const IDS: [&str; 7] =
-        ["load_id", "file_id", "undoes", "txnId", "wabalake", COMMIT_ID, damage::COMMIT_HASH];
+    const IDS: [&str; 8] = [
+        "load_id",
+        "file_id",
+        "undoes",
+        "txnId",
+        "wabalake",
+        JOINT,
+        COMMIT_ID,
+        damage::COMMIT_HASH,
+    ];
     fn redact(value: &mut Value, number: &Number, mode: MatchMode) -> bool {
         match value {
             Value::String(text) => match number.redact(text, mode) {

@@ -146,6 +146,9 @@ impl Lake {
         let config = Config::of(self.root())?;
         self.refuse_links()?;
         let alone = lock::wait(&self.writing_lock())?;
+        if !options.dry_run {
+            self.settle_all()?;
+        }
         if !options.lines_too {
             self.refuse_line(&number)?;
         }

@@ -26,7 +26,7 @@ impl Lake {
         let snapshot = self.snapshot(table)?;
         let current: HashSet<PathBuf> =
             snapshot.files.iter().map(|file| snapshot.place(file)).collect();
-        let log = self.log(table);
+        let log = self.log(table)?;
         let mut logged = HashSet::new();
         for version in log.versions()? {
             logged.extend(log.actions(version)?.into_iter().filter_map(|action| match action {

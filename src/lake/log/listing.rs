@@ -64,7 +64,7 @@ impl Log {
 
     /// Lists the log folder. Commits that are known to be lost are an error.
     pub(in crate::lake) fn list(&self) -> Result<Listing> {
-        let listing = self.list_folder()?;
+        let mut listing = self.list_folder()?;
         let found = listing.newest();
         let lost = match self.newest {
             Some(newest) if found.is_none_or(|found| found < newest) => Some(newest),
@@ -74,7 +74,13 @@ impl Log {
         };
         match lost {
             Some(version) => Err(self.lost(version, found)),
-            None => Ok(listing),
+            None => {
+                if let Some(end) = self.end {
+                    listing.commits.retain(|version| *version < end);
+                    listing.checkpoints.retain(|version, _| *version < end);
+                }
+                Ok(listing)
+            }
         }
     }
 

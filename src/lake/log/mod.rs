@@ -62,6 +62,8 @@ pub(super) struct Log {
     folder: PathBuf,
     /// The version that it is known to have reached.
     newest: Option<u64>,
+    /// Hides this version and all later ones.
+    end: Option<u64>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -72,6 +74,7 @@ impl Log {
             table: table.to_owned(),
             folder: table.join("_delta_log"),
             newest: None,
+            end: None,
             warn: |_| {},
         }
     }
@@ -79,6 +82,11 @@ impl Log {
     /// Sets the version that the log is known to have reached: one that ends earlier is an error.
     pub(super) fn known_to_reach(self, newest: Option<u64>) -> Self {
         Self { newest, ..self }
+    }
+
+    /// Hides a version and all later ones.
+    pub(super) fn before(self, end: Option<u64>) -> Self {
+        Self { end, ..self }
     }
 
     /// Sets the function that takes warnings.

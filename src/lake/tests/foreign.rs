@@ -52,11 +52,8 @@ fn append_only_table_loses_no_file() {
     let snapshot = lake.snapshot(SESSIONS).unwrap();
     assert!(!snapshot.is_as_made_here());
     let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
         remove: snapshot.files_of(day(1)).map(|file| file.path.clone()).collect(),
-        add: Vec::new(),
-        info: serde_json::Map::new(),
+        ..Change::new(Operation::Load)
     };
     let said = lake.commit(&snapshot, change).unwrap_err().lines();
     assert!(said.contains("append-only"), "{said}");
@@ -112,11 +109,9 @@ fn changes_of_another_program_are_errors_with_a_hint() {
     let snapshot = asked.snapshot(SESSIONS).unwrap();
     let staging = asked.staging(SESSIONS).unwrap();
     let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
         add: vec![staging.write(day(2), rows(noon(day(2)), &["b1"])).unwrap()],
         info: load_info("b"),
+        ..Change::new(Operation::Load)
     };
     let said = asked.commit(&snapshot, change).unwrap_err().lines();
     let begins =

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use deltalake::kernel::{Action, Add, Remove};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Map, Value, json};
@@ -103,6 +103,8 @@ pub struct Change {
     pub add: Vec<StagedFile>,
     /// Further entries of the commit's `commitInfo`, such as `load_id`.
     pub info: Map<String, Value>,
+    /// The time of the commit; `None` for the time at which it is written.
+    pub time: Option<DateTime<Utc>>,
 }
 
 impl Change {
@@ -114,6 +116,7 @@ impl Change {
             remove: Vec::new(),
             add: Vec::new(),
             info: Map::new(),
+            time: None,
         }
     }
 

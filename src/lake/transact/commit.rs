@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+use chrono::{DateTime, Utc};
 use deltalake::kernel::transaction::{CommitBuilder, CommitData, TableReference};
 use deltalake::kernel::{Action, Transaction};
 use deltalake::logstore::CommitOrBytes;
@@ -70,7 +71,7 @@ impl Lake {
         info.insert(COMMIT_ID.to_owned(), json!(Uuid::new_v4().to_string()));
         info.insert(COMMIT_HASH.to_owned(), json!(hash_placeholder()));
         let data = CommitData::new(actions, operation, info.into_iter().collect(), transactions);
-        let data = with_counts(data);
+        let data = completed(data, change.time);
         let folder = self.folder(table);
         std::fs::create_dir_all(&folder).context(|| format!("creating `{}`", folder.display()))?;
 
@@ -135,13 +136,17 @@ fn found(place: &Path, commit: &[u8]) -> std::io::Result<Found> {
     }
 }
 
-/// Adds the transactions with the counts of a load's files.
-fn with_counts(mut data: CommitData) -> CommitData {
-    let info = data.actions.iter().find_map(|action| match action {
+/// Sets the time of a commit, and adds the transactions with the counts of a load's files.
+fn completed(mut data: CommitData, time: Option<DateTime<Utc>>) -> CommitData {
+    let info = data.actions.iter_mut().find_map(|action| match action {
         Action::CommitInfo(info) => Some(info),
         _ => None,
     });
-    let counts = info.map(count_transactions).unwrap_or_default();
+    let Some(info) = info else { return data };
+    if let Some(time) = time {
+        info.timestamp = Some(time.timestamp_millis());
+    }
+    let counts = count_transactions(info);
     data.actions.extend(counts.into_iter().map(Action::Txn));
     data
 }

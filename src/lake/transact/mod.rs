@@ -58,8 +58,8 @@ impl Lake {
     ) -> Result<Transacted> {
         let layout = table.into();
         let _writing = self.writing()?;
-        // It spares others on this machine work that would conflict; the commit decides.
-        let _turn = self.lock_table(&layout)?;
+        // They spare others on this machine work that would conflict; the commit decides.
+        let _locks = self.lock_settled(std::slice::from_ref(&layout))?;
         self.transact_locked(&layout, compute)
     }
 
@@ -70,7 +70,7 @@ impl Lake {
         mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
     ) -> Result<Transacted> {
         for _ in 0..TRIES {
-            let snapshot = self.snapshot(layout)?;
+            let snapshot = self.newest(layout)?;
             let staging = Staging::new(layout.clone(), self.folder(layout), None);
             let Some(change) = compute(&snapshot, &staging)? else {
                 return Ok(Transacted { version: snapshot.version, is_committed: false });
