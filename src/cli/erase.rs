@@ -105,7 +105,7 @@ impl Run for Options {
             "-" => number_from_stdin()?,
             phone => phone.to_owned(),
         };
-        let by_default = Config::of(lake.root())?.privacy.keep_out;
+        let by_default = Config::of(&lake)?.privacy.keep_out;
         let options = erase::Options {
             dry_run: self.dry_run,
             lines_too: self.lines_too,

@@ -153,7 +153,7 @@ fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]
         }
         false => options.lake.create()?,
     };
-    let mut config = Config::of(lake.root())?;
+    let mut config = Config::of(&lake)?;
     options.source_zone.apply(&mut config);
     let load_options = load::Options {
         kind,

@@ -40,7 +40,7 @@ impl LakeOption {
 }
 
 fn with_umask(lake: Lake) -> Result<Lake> {
-    if let Some(umask) = Config::of(lake.root())?.lake.umask {
+    if let Some(umask) = Config::of(&lake)?.lake.umask {
         set_umask(umask.bits());
     }
     Ok(lake)
@@ -106,7 +106,7 @@ impl ZoneOption {
     pub(super) fn of(self, lake: &Lake) -> Result<Tz> {
         match self.timezone {
             Some(zone) => Ok(zone),
-            None => Ok(Config::of(lake.root())?.timezone.unwrap_or(Tz::UTC)),
+            None => Ok(Config::of(lake)?.timezone.unwrap_or(Tz::UTC)),
         }
     }
 

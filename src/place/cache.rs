@@ -75,6 +75,13 @@ pub(crate) struct Piece<'a> {
     pub(crate) range: Range<u64>,
 }
 
+impl<'a> Piece<'a> {
+    /// A whole object whose size is not known.
+    pub(crate) fn whole(key: &'a str, version: &'a str) -> Self {
+        Self { key, version, range: 0..u64::MAX }
+    }
+}
+
 impl Piece<'_> {
     /// The name of its file.
     pub(crate) fn name(&self) -> String {
@@ -121,7 +128,8 @@ impl Cache {
         let end = memchr::memchr(b'\n', &all)? + 1;
         let (title, bytes) = all.split_at(end);
         let length = piece.range.end.saturating_sub(piece.range.start);
-        if bytes.len() as u64 != length || title != piece.title(bytes).as_bytes() {
+        let is_short = length != u64::MAX && length != bytes.len() as u64;
+        if is_short || title != piece.title(bytes).as_bytes() {
             return None;
         }
         let now = SystemTime::now();

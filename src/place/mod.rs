@@ -21,8 +21,11 @@
 //! same bytes mean that this call made it. So bytes that are made must be nobody else's: they carry a
 //! UUID.
 
+mod ahead;
+pub mod cache;
 mod folder;
 mod key;
+mod scan;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +33,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
+pub(crate) use self::ahead::unwrapped;
+pub(crate) use self::cache::Piece;
 use self::folder::Folder;
 pub use self::key::Key;
 use crate::error::Result;
