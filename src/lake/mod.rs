@@ -303,11 +303,11 @@ impl Lake {
 
     /// The path of an entry of `.wabalake`.
     pub(crate) fn internal_folder(&self, name: &str) -> PathBuf {
-        self.root.join(OWN).join(name)
+        self.root().join(OWN).join(name)
     }
 
     fn folder(&self, table: &dyn Layout) -> PathBuf {
-        self.root.join(table.parent_folder()).join(table.name())
+        self.root().join(table.parent_folder()).join(table.name())
     }
 
     /// The log of a table, which must not end before its newest known version.

@@ -28,6 +28,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::Environment;
 use crate::error::{Error, Result};
 use crate::files::{Access, beside, is_temporary};
 
@@ -51,6 +52,49 @@ const SWEPT_EVERY: Duration = Duration::from_mins(10);
 
 /// Temporary files of this age belong to a process that was killed.
 const LEFT_AFTER: Duration = Duration::from_hours(24);
+
+/// Where a cache is, and how large it may become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its size in bytes.
+    pub limit: u64,
+}
+
+impl Options {
+    /// The user's cache; `None` if it is off, or if this user has no folder for caches.
+    ///
+    /// # Errors
+    ///
+    /// A size that is no number.
+    pub fn of(environment: &Environment) -> Result<Option<Self>> {
+        let limit = match environment.get(SIZE) {
+            None => USUAL_SIZE,
+            Some(mib) => mib.trim().parse::<u64>().map(|mib| mib.saturating_mul(1 << 20)).map_err(
+                |_| {
+                    Error::usage(format!("`{SIZE}` is not a number"))
+                        .hint("it is the size of the cache in MiB, such as 4096; 0 turns it off")
+                },
+            )?,
+        };
+        let folder = match environment.get(PLACE) {
+            Some(off) if off.eq_ignore_ascii_case("off") => None,
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => usual_folder(environment),
+        };
+        Ok(folder.filter(|_| limit > 0).map(|folder| Self { folder, limit }))
+    }
+}
+
+/// The folder for caches of this user.
+fn usual_folder(environment: &Environment) -> Option<PathBuf> {
+    let usual = environment.get("XDG_CACHE_HOME").map(PathBuf::from);
+    let within = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+    let of_home = || Some(environment.home()?.join(within));
+    let folder = usual.filter(|folder| folder.is_absolute()).or_else(of_home)?;
+    Some(folder.join("wabalake"))
+}
 
 /// The pieces of one store.
 #[derive(Debug)]
@@ -104,19 +148,12 @@ pub(crate) fn name_of(key: &str) -> u64 {
 }
 
 impl Cache {
-    /// The cache of a store as the environment has it; `None` if it is off or this user has no folder
-    /// for caches.
-    pub(crate) fn of(store: &str) -> Option<Self> {
-        let limit = std::env::var(SIZE).ok().and_then(|size| size.trim().parse().ok());
-        let limit = limit.map_or(USUAL_SIZE, |mib: u64| mib.saturating_mul(1 << 20));
-        Some(Self::within(&folder()?, store, limit)).filter(|_| limit > 0)
-    }
-
-    /// The cache of a store in a folder, with a size limit in bytes.
-    pub(crate) fn within(folder: &Path, store: &str, limit: u64) -> Self {
-        let all = folder.join(FORMAT);
+    /// The cache of a store.
+    pub(super) fn new(options: &Options, store: &str) -> Self {
+        let all = options.folder.join(FORMAT);
         let folder = all.join(format!("{:032x}", xxh3_128(store.as_bytes())));
-        Self { all, folder, limit, written: AtomicU64::new(0), is_broken: AtomicBool::new(false) }
+        let (limit, written) = (options.limit, AtomicU64::new(0));
+        Self { all, folder, limit, written, is_broken: AtomicBool::new(false) }
     }
 
     /// A cached piece.
@@ -238,20 +275,6 @@ fn group(key: &str) -> String {
     format!("{first}.{second}")
 }
 
-/// The folder for caches of this user, as the environment has it.
-pub(crate) fn folder() -> Option<PathBuf> {
-    let path = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty());
-    match path(PLACE) {
-        Some(off) if off.eq_ignore_ascii_case("off") => return None,
-        Some(folder) => return Some(folder.into()),
-        None => {}
-    }
-    let usual = path("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let within = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
-    let of_home = || Some(Path::new(&path("HOME")?).join(within));
-    Some(usual.or_else(of_home)?.join("wabalake"))
-}
-
 /// The size of a cache in bytes, and its number of pieces.
 pub(crate) fn size(folder: &Path) -> (u64, u64) {
     let pieces = pieces(&folder.join(FORMAT));
@@ -320,6 +343,10 @@ mod tests {
 
     const STORE: &str = "s3://bucket/lake";
 
+    fn cache_in(folder: &Path, store: &str, limit: u64) -> Cache {
+        Cache::new(&Options { folder: folder.to_owned(), limit }, store)
+    }
+
     fn piece<'a>(key: &'a str, version: &'a str, bytes: &Bytes) -> Piece<'a> {
         Piece { key, version, range: 0..bytes.len() as u64 }
     }
@@ -327,7 +354,7 @@ mod tests {
     #[test]
     fn piece_is_found_by_store_key_version_and_range() {
         let folder = TempDir::new().unwrap();
-        let cache = Cache::within(folder.path(), STORE, 1 << 20);
+        let cache = cache_in(folder.path(), STORE, 1 << 20);
         let bytes = Bytes::from_static(b"rows\nof a file");
         let kept = piece("tables/sessions/a.parquet", "14", &bytes);
         assert_eq!(cache.get(&kept), None);
@@ -340,7 +367,7 @@ mod tests {
             Piece { range: 0..13, ..kept.clone() },
         ];
         assert!(others.iter().all(|other| cache.get(other).is_none()));
-        assert_eq!(Cache::within(folder.path(), "s3://bucket/other", 1 << 20).get(&kept), None);
+        assert_eq!(cache_in(folder.path(), "s3://bucket/other", 1 << 20).get(&kept), None);
         cache.empty().unwrap();
         assert_eq!(cache.get(&kept), None);
     }
@@ -350,7 +377,7 @@ mod tests {
     fn only_the_owner_can_read_pieces() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = TempDir::new().unwrap();
-        let cache = Cache::within(&folder.path().join("new"), STORE, 1 << 20);
+        let cache = cache_in(&folder.path().join("new"), STORE, 1 << 20);
         let bytes = Bytes::from_static(b"573005550101");
         let kept = piece("tables/sessions/a.parquet", "12", &bytes);
         cache.put(&kept, &bytes);
@@ -363,7 +390,7 @@ mod tests {
         #[test]
         fn altered_piece_is_not_taken(at in 0_usize..200, bit in 0_u32..8, cut: bool) {
             let folder = TempDir::new().unwrap();
-            let cache = Cache::within(folder.path(), STORE, 1 << 20);
+            let cache = cache_in(folder.path(), STORE, 1 << 20);
             let bytes = Bytes::from(vec![7; 100]);
             let kept = piece("tables/sessions/a.parquet", "100", &bytes);
             cache.put(&kept, &bytes);
@@ -383,7 +410,7 @@ mod tests {
         let bytes = Bytes::from(vec![1; 5_000]);
         for round in 0..10 {
             // As of another process each time.
-            let cache = Cache::within(folder.path(), STORE, limit);
+            let cache = cache_in(folder.path(), STORE, limit);
             for file in 0..20 {
                 let key = format!("tables/sessions/{round}-{file}");
                 cache.put(&piece(&key, "", &bytes), &bytes);
@@ -395,7 +422,7 @@ mod tests {
             }
             assert!(size(folder.path()).0 <= limit + limit / 8, "{:?}", size(folder.path()));
         }
-        let cache = Cache::within(folder.path(), STORE, limit);
+        let cache = cache_in(folder.path(), STORE, limit);
         assert!(cache.get(&piece("tables/sessions/0-1", "", &bytes)).is_none());
         assert!(cache.get(&piece("tables/sessions/9-19", "", &bytes)).is_some());
     }
@@ -403,7 +430,7 @@ mod tests {
     #[test]
     fn only_current_files_of_a_table_are_kept() {
         let folder = TempDir::new().unwrap();
-        let cache = Cache::within(folder.path(), STORE, 1 << 20);
+        let cache = cache_in(folder.path(), STORE, 1 << 20);
         let bytes = Bytes::from_static(b"rows");
         let [old, new] = ["tables/sessions/old", "tables/sessions/new"];
         let commit = "tables/sessions/_delta_log/00000000000000000000.json";
@@ -424,7 +451,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let cache = Cache::within(&file, STORE, 1 << 20);
+        let cache = cache_in(&file, STORE, 1 << 20);
         let bytes = Bytes::from_static(b"rows");
         cache.put(&piece("a", "", &bytes), &bytes);
         assert_eq!(cache.get(&piece("a", "", &bytes)), None);
@@ -437,7 +464,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let cache = Cache::within(folder.path(), STORE, 100_000);
+                    let cache = cache_in(folder.path(), STORE, 100_000);
                     for file in 0..200 {
                         let key = format!("tables/sessions/{}", file % 50);
                         let bytes = Bytes::from(vec![u8::try_from(file % 50).unwrap(); 1_000]);

@@ -7,13 +7,11 @@ use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
-use super::ahead::Ahead;
 use super::{Entry, Key, Made, OWN, Payload, tail_start};
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside, synced_beside};
@@ -22,22 +20,11 @@ use crate::files::{Access, beside, synced_beside};
 #[derive(Debug)]
 pub(super) struct Folder {
     root: PathBuf,
-    /// For scans, if Polars cannot take its path.
-    ahead: OnceLock<Arc<Ahead>>,
 }
 
 impl Folder {
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, ahead: OnceLock::new() }
-    }
-
-    /// The store that scans read through, made on first use.
-    pub(super) fn ahead(&self, make: impl FnOnce() -> Result<Arc<Ahead>>) -> Result<&Arc<Ahead>> {
-        if let Some(ahead) = self.ahead.get() {
-            return Ok(ahead);
-        }
-        let made = make()?;
-        Ok(self.ahead.get_or_init(|| made))
+        Self { root }
     }
 
     pub(super) fn root(&self) -> &Path {

@@ -218,10 +218,11 @@ impl Ahead {
                 break;
             }
             let Some(oldest) = files.pop_front() else { break };
-            match oldest.fetched.try_lock() {
-                Ok(mut fetched) => *size -= fetched.take().map_or(0, |bytes| bytes.len()),
+            let dropped = oldest.fetched.try_lock().map(|mut fetched| fetched.take());
+            match dropped {
+                Ok(bytes) => *size -= bytes.map_or(0, |bytes| bytes.len()),
                 Err(_) => files.push_back(oldest),
-            };
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::*;
+use crate::place::cache::Options;
 
 /// A store in memory that counts requests.
 #[derive(Debug, Default)]
@@ -249,7 +250,8 @@ fn of_a_large_file_only_the_end_and_the_needed_columns_are_fetched() {
 fn cached_files_cost_no_request_and_altered_ones_are_fetched_again() {
     let days = Days::of(20, 20);
     let folder = TempDir::new().unwrap();
-    let cache = || Some(Arc::new(Cache::within(folder.path(), "memory", 1 << 30)));
+    let options = Options { folder: folder.path().to_owned(), limit: 1 << 30 };
+    let cache = || Some(Arc::new(Cache::new(&options, "memory")));
     for (engine, expected) in [(ENGINES[0], 20), (ENGINES[1], 0)] {
         assert_eq!(sum(days.scan(&days.ahead(cache(), HELD)), engine).unwrap(), total(400));
         assert_eq!(days.asked().len(), expected);
