@@ -271,7 +271,8 @@ mod tests {
             };
             let error = StoreOptions::parse(None, [text.as_str()]).unwrap_err();
             prop_assert_eq!(error.exit_code(), 2);
-            prop_assert!(!format!("{error:?} {}", error.lines()).contains(&secret));
+            let shown = format!("{error:?} {}", error.lines());
+            prop_assert!(!shown.contains(&secret));
         }
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! Polars opens few files at once, and asks for the size, the footer and the columns of each in turn:
 //! 6.5 s for 400 files at 30 ms a request. So files of at most 1 MiB are fetched whole, and the ends
-//! of larger ones, before Polars comes to them. As many files are fetched ahead as Polars has read in
-//! a row: a filter that skips files costs at most as many requests again as it needs.
+//! of larger ones, before Polars comes to them. No more files are fetched ahead in vain than Polars has
+//! opened: a filter that skips files costs at most as many requests again as it needs.
 //!
 //! A scan names files `wabalake://3/tables/sessions/utc_day=2025-06-01/5e0c….parquet`, where 3 is the
 //! number of the store in this process. Names begin at the lake's root, so a part such as `env=prod`
@@ -90,31 +90,42 @@ struct Scan {
 /// How far a scan is.
 #[derive(Debug)]
 struct Progress {
-    is_opened: Vec<bool>,
+    files: Vec<Seen>,
     /// The files before this one are opened, fetched ahead, or passed over.
     next: usize,
-    /// The number of files that were opened in a row.
-    in_row: usize,
+    opened: usize,
+    /// The number of files that were fetched ahead and not opened so far.
+    in_vain: usize,
+}
+
+/// What a scan did with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    Ahead,
+    Opened,
 }
 
 impl Progress {
     fn of(files: usize) -> Self {
-        Self { is_opened: vec![false; files], next: 0, in_row: 0 }
+        Self { files: vec![Seen::Nothing; files], next: 0, opened: 0, in_vain: 0 }
     }
 
     /// The files to fetch ahead now that one is opened.
     fn open(&mut self, at: usize) -> Range<usize> {
-        if std::mem::replace(&mut self.is_opened[at], true) {
-            return 0..0;
+        match std::mem::replace(&mut self.files[at], Seen::Opened) {
+            Seen::Opened => return 0..0,
+            Seen::Ahead => self.in_vain -= 1,
+            Seen::Nothing => {}
         }
-        if at > self.next {
-            self.in_row = 0;
-        }
-        self.in_row += 1;
-        let start = self.next.max(at + 1);
-        let end = (at + 1 + self.in_row.clamp(2, AHEAD)).min(self.is_opened.len());
-        self.next = start.max(end);
-        start..end.max(start)
+        self.opened += 1;
+        let more = self.opened.max(2).saturating_sub(self.in_vain);
+        let start = self.next.max(at + 1).min(self.files.len());
+        let end = (start + more).min(at + 1 + AHEAD).min(self.files.len()).max(start);
+        self.files[start..end].fill(Seen::Ahead);
+        self.in_vain += end - start;
+        self.next = end;
+        start..end
     }
 }
 
