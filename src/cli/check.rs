@@ -45,7 +45,7 @@ struct Options {
 impl Run for Options {
     fn run(self) -> Result<()> {
         self.output.check(Listing::ToRead)?;
-        let lake = self.lake.open()?;
+        let lake = self.lake.open_to_change()?;
         let bar = OnceLock::new();
         let progress = |read: u64, all: u64| {
             bar.get_or_init(|| Progress::bytes("check", all, self.quiet)).advance(read);

@@ -100,7 +100,7 @@ impl Run for Options {
                 "`--dry-run` shows what would be erased; `--yes` erases it without confirmation",
             ));
         }
-        let lake = self.lake.open()?;
+        let lake = self.lake.open_to_change()?;
         let phone = match self.phone.as_str() {
             "-" => number_from_stdin()?,
             phone => phone.to_owned(),

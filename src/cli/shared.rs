@@ -10,27 +10,53 @@ use super::output::warn;
 use crate::config::{Alpha2, Config, read_country};
 use crate::error::Result;
 use crate::files::set_umask;
-use crate::lake::Lake;
+use crate::lake::{Lake, only_read};
+use crate::place::{Address, Environment, Place, StoreOptions};
 
 // A doc comment on a type of options would become the description of the subcommand: clap flattens
 // it. So none of them has one.
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct LakeOption {
-    /// The folder of the lake
-    #[arg(long, value_name = "DIR", env = "WABALAKE_LAKE", hide_env_values = true)]
+    /// The lake: a folder, or a URL on an object store, such as s3://bucket/lake
+    #[arg(long, value_name = "LAKE", env = "WABALAKE_LAKE", hide_env_values = true)]
     lake: PathBuf,
 }
+
+/// Options of the store that the lake is on.
+const STORE_OPTIONS: &str = "WABALAKE_STORE_OPTIONS";
 
 impl LakeOption {
     /// Opens the lake, which must exist, and sets the umask of its settings.
     pub(super) fn open(&self) -> Result<Lake> {
-        with_umask(Lake::open(&self.lake)?.with_warnings(|what| warn(what, None)))
+        let lake = match Address::parse(&self.lake)? {
+            Address::Folder(folder) => Lake::open(folder)?,
+            store => {
+                let environment = Environment::of_process();
+                let options = std::env::var(STORE_OPTIONS).ok();
+                let options = StoreOptions::parse(options.as_deref(), [])?;
+                Lake::at(Place::open(&store, &options, &environment)?)
+            }
+        };
+        with_umask(lake.with_warnings(|what| warn(what, None)))
+    }
+
+    /// Opens the lake to change it, as [`LakeOption::open`]: it must be in a folder.
+    pub(super) fn open_to_change(&self) -> Result<Lake> {
+        with_umask(Lake::open(self.folder()?)?.with_warnings(|what| warn(what, None)))
     }
 
     /// Opens the lake, or creates it, and sets the umask of its settings.
     pub(super) fn create(&self) -> Result<Lake> {
-        with_umask(Lake::create(&self.lake)?.with_warnings(|what| warn(what, None)))
+        with_umask(Lake::create(self.folder()?)?.with_warnings(|what| warn(what, None)))
+    }
+
+    /// Returns the lake's folder, as it was given.
+    pub(super) fn folder(&self) -> Result<PathBuf> {
+        match Address::parse(&self.lake)? {
+            Address::Folder(folder) => Ok(folder),
+            store @ Address::Store(_) => Err(only_read(&store)),
+        }
     }
 
     /// Returns the path as it was given.

@@ -58,6 +58,7 @@ pub mod undo;
 pub mod vacuum;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -89,6 +90,8 @@ pub struct Lake {
     settings: OnceLock<Option<String>>,
     /// The newest state read of each table, to continue from.
     known: Mutex<HashMap<Key, Arc<log::State>>>,
+    /// What was read of logs on a store.
+    logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -122,6 +125,7 @@ impl Lake {
             place: Arc::new(place),
             settings: OnceLock::new(),
             known: Mutex::default(),
+            logs: Mutex::default(),
             warn: |_| {},
         }
     }
@@ -149,11 +153,7 @@ impl Lake {
     ///
     /// A lake on an object store, which can only be read so far.
     pub fn in_folder(&self) -> Result<&Path> {
-        self.place.as_folder().ok_or_else(|| {
-            Error::usage(format!("the lake at `{}` can only be read", self.place.shown()))
-                .found("this version changes lakes in folders only")
-                .hint("change the lake in a folder, then copy the folder to the store")
-        })
+        self.place.as_folder().ok_or_else(|| only_read(self.place.shown()))
     }
 
     /// The text of the lake's settings; `None` if it has none. On a store they are read once.
@@ -214,8 +214,21 @@ impl Lake {
             let threads: Vec<_> = tables.iter().map(read).collect();
             let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             let failed = |_| Err(Error::bug("a thread failed to read a log"));
-            joined.map(|read| read.unwrap_or_else(failed)).collect()
+            let read: Vec<_> = joined.map(|read| read.unwrap_or_else(failed)).collect();
+            if read.iter().all(|read| matches!(read, Ok(snapshot) if snapshot.version.is_none())) {
+                self.warn_if_empty();
+            }
+            read
         })
+    }
+
+    /// Warns if a store has no tables at all: its address may be mistyped, and there is no folder
+    /// whose absence would tell.
+    fn warn_if_empty(&self) {
+        let tables = self.place.folders(&Key::root().join("tables"));
+        if tables.is_ok_and(|tables| tables.is_empty()) {
+            self.warn(&format!("the lake at `{}` has no tables yet", self.place.shown()));
+        }
     }
 
     /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
@@ -318,7 +331,14 @@ impl Lake {
 
     /// The log of a table, however much of it exists.
     fn log_of(&self, table: &dyn Layout) -> log::Log {
-        log::Log::new(Arc::clone(&self.place), table_key(table)).with_warnings(self.warn)
+        let key = table_key(table);
+        let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
+        match self.logs.lock() {
+            Ok(mut logs) if self.place.as_folder().is_none() => {
+                log.sharing(Arc::clone(logs.entry(key).or_default()))
+            }
+            _ => log,
+        }
     }
 }
 
@@ -373,6 +393,13 @@ impl Deref for Scratch {
     fn deref(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// The error of changing a lake on a store.
+pub(crate) fn only_read(lake: impl fmt::Display) -> Error {
+    Error::usage(format!("the lake at `{lake}` can only be read"))
+        .found("this version changes lakes in folders only")
+        .hint("change the lake in a folder, then copy the folder to the store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

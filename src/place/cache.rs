@@ -131,7 +131,8 @@ impl Piece<'_> {
     pub(crate) fn name(&self) -> String {
         let Range { start, end } = self.range;
         let rest = xxh3_64(format!("{start}-{end} {}", self.version).as_bytes());
-        format!("{:016x}-{rest:016x}", name_of(self.key))
+        let kind = if self.key.contains("/_delta_log/") { LOG } else { DATA };
+        format!("{kind}{:016x}-{rest:016x}", name_of(self.key))
     }
 
     /// The first line of its file.
@@ -142,7 +143,13 @@ impl Piece<'_> {
     }
 }
 
-/// The first part of the name of all pieces of an object.
+/// The first letter of the name of pieces of a log.
+const LOG: char = 'l';
+
+/// The first letter of the name of other pieces.
+const DATA: char = 'd';
+
+/// The part of the name that all pieces of an object share.
 pub(crate) fn name_of(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
 }
@@ -235,16 +242,14 @@ impl Cache {
         }
     }
 
-    /// Deletes the pieces of a table that are of none of these objects. `log` are names of pieces,
-    /// since a commit may have been rewritten.
-    pub(crate) fn keep_only(&self, table: &str, files: &HashSet<u64>, log: &HashSet<String>) {
+    /// Deletes pieces of a table's data files, except of those with these names.
+    pub(crate) fn keep_only(&self, table: &str, files: &HashSet<u64>) {
         let Ok(pieces) = fs::read_dir(self.folder.join(group(table))) else { return };
         for piece in pieces.flatten() {
             let name = piece.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let key = name.split('-').next().map(|key| u64::from_str_radix(key, 16));
-            let Some(Ok(key)) = key else { continue };
-            if !files.contains(&key) && !log.contains(name) {
+            let key = name.to_str().and_then(|name| name.strip_prefix(DATA)?.split('-').next());
+            let key = key.and_then(|key| u64::from_str_radix(key, 16).ok());
+            if key.is_some_and(|key| !files.contains(&key)) {
                 let _ = fs::remove_file(piece.path());
             }
         }
@@ -438,12 +443,10 @@ mod tests {
         for key in [old, new, commit, other] {
             cache.put(&piece(key, "1", &bytes), &bytes);
         }
-        cache.put(&piece(commit, "2", &bytes), &bytes);
-        let log = HashSet::from([piece(commit, "2", &bytes).name()]);
-        cache.keep_only("tables/sessions", &HashSet::from([name_of(new)]), &log);
-        let is_there = |key, version| cache.get(&piece(key, version, &bytes)).is_some();
-        assert!(is_there(new, "1") && is_there(other, "1") && is_there(commit, "2"));
-        assert!(!is_there(old, "1") && !is_there(commit, "1"));
+        cache.keep_only("tables/sessions", &HashSet::from([name_of(new)]));
+        let is_there = |key| cache.get(&piece(key, "1", &bytes)).is_some();
+        assert!(is_there(new) && is_there(other) && is_there(commit));
+        assert!(!is_there(old));
     }
 
     #[test]

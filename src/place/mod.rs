@@ -26,6 +26,8 @@ mod address;
 mod ahead;
 pub mod cache;
 mod checkup;
+#[cfg(test)]
+pub(crate) mod counting;
 mod fault;
 mod folder;
 pub(crate) mod http;
@@ -47,7 +49,6 @@ use tempfile::TempDir;
 pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
 pub(crate) use self::ahead::unwrapped;
-pub(crate) use self::cache::Piece;
 pub use self::checkup::{Finding, Verdict};
 use self::folder::Folder;
 pub use self::http::Counts;

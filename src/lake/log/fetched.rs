@@ -9,13 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Listing, Log};
+use super::{Listing, Log, State};
 use crate::error::{Error, Result};
-use crate::place::{Entry, Key, Piece};
+use crate::place::cache::{Piece, name_of};
+use crate::place::{Entry, Key};
 
-/// What is known of the files of a log on a store.
+/// What is known of the files of a log on a store, for as long as the lake is open.
 #[derive(Debug, Default)]
-pub(super) struct Fetched {
+pub(in crate::lake) struct Fetched {
     /// The tags of those that were listed.
     tags: Mutex<HashMap<Key, String>>,
     /// The content of those that were read.
@@ -23,11 +24,16 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// Notes a file that was listed.
+    /// Notes a file that was listed. What was read of another version of it is forgotten.
     pub(super) fn note(&self, entry: Entry) {
-        if let Some(tag) = entry.tag {
-            lock(&self.tags).insert(entry.key, tag);
+        let mut tags = lock(&self.tags);
+        if entry.tag.is_none() || tags.get(&entry.key) != entry.tag.as_ref() {
+            lock(&self.files).remove(&entry.key);
         }
+        match entry.tag {
+            Some(tag) => tags.insert(entry.key, tag),
+            None => tags.remove(&entry.key),
+        };
     }
 
     fn tag(&self, key: &Key) -> Option<String> {
@@ -40,6 +46,7 @@ impl Log {
     pub(in crate::lake) fn exists(&self, key: &Key) -> bool {
         match self.place.as_folder() {
             Some(root) => root.join(key.as_str()).is_file(),
+            None if self.fetched.tag(key).is_some() => true,
             None => {
                 let found = self.place.entries(std::slice::from_ref(key));
                 found.into_iter().any(|found| matches!(found, Ok(Some(_))))
@@ -132,27 +139,51 @@ impl Log {
 
     /// The newest checkpoint that this machine has read from a store.
     pub(super) fn cached_checkpoint(&self) -> Option<u64> {
-        let bytes = self.place.cache()?.get(&Piece::whole(self.mark().as_str(), ""))?;
-        std::str::from_utf8(&bytes).ok()?.parse().ok()
+        self.noted(CHECKPOINT)
     }
 
     /// Notes the newest checkpoint of a listing, from which the next listing can begin.
     pub(super) fn note_checkpoint(&self, listing: &Listing) {
-        let Some(cache) = self.place.cache() else { return };
         let newest = listing.checkpoints.iter().rev().find(|(_, (of, parts))| parts.len() == *of);
-        if let Some((newest, _)) = newest
-            && self.cached_checkpoint() != Some(*newest)
-        {
-            let newest = newest.to_string().into();
-            cache.put(&Piece::whole(self.mark().as_str(), ""), &newest);
+        if let Some((newest, _)) = newest {
+            self.note(CHECKPOINT, *newest);
         }
     }
 
-    /// The name of that note in the cache; no file of a log has it.
-    fn mark(&self) -> Key {
-        self.folder.join("newest checkpoint")
+    /// Drops files from the cache that the newest version does not have: it may hold persons who were
+    /// erased by another machine.
+    pub(super) fn drop_replaced(&self, state: &State) {
+        let Some(cache) = self.place.cache() else { return };
+        if self.noted(VERSION) == Some(state.version) {
+            return;
+        }
+        let name = |path: &String| name_of(&format!("{}/{path}", self.table));
+        cache.keep_only(self.table.as_str(), &state.files.keys().map(name).collect());
+        self.note(VERSION, state.version);
+    }
+
+    /// A version that was noted in the cache.
+    fn noted(&self, what: &str) -> Option<u64> {
+        let key = self.folder.join(what);
+        let bytes = self.place.cache()?.get(&Piece::whole(key.as_str(), ""))?;
+        str::from_utf8(&bytes).ok()?.parse().ok()
+    }
+
+    fn note(&self, what: &str, version: u64) {
+        let key = self.folder.join(what);
+        if let Some(cache) = self.place.cache()
+            && self.noted(what) != Some(version)
+        {
+            cache.put(&Piece::whole(key.as_str(), ""), &version.to_string().into());
+        }
     }
 }
+
+/// The note of the newest checkpoint that was read; no file of a log has this name.
+const CHECKPOINT: &str = "newest checkpoint";
+
+/// The note of the version whose files the cache was reduced to.
+const VERSION: &str = "newest version";
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)

@@ -37,7 +37,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use self::fetched::Fetched;
+pub(super) use self::fetched::Fetched;
 pub(super) use self::listing::Listing;
 pub(super) use self::replay::{DamagedFile, ReplayError};
 pub use self::state::DataFile;
@@ -92,6 +92,11 @@ impl Log {
             // Nobody else names a table so.
             None => Self::new(Arc::new(Place::folder(table)), Key::root()),
         }
+    }
+
+    /// Shares what was read of the log with others.
+    pub(super) fn sharing(self, fetched: Arc<Fetched>) -> Self {
+        Self { fetched, ..self }
     }
 
     /// Sets the version that the log is known to have reached: one that ends earlier is an error.

@@ -63,6 +63,7 @@ impl Log {
             Some(newest) => {
                 let state = self.replayed(&listing, newest, known)?;
                 self.note_checkpoint(&listing);
+                self.drop_replaced(&state);
                 Ok(Some(state))
             }
             None => Ok(None),
@@ -90,6 +91,7 @@ impl Log {
         match self.replay(&listing, newest, known.cloned()) {
             Ok((state, skipped)) if skipped.is_empty() => {
                 self.note_checkpoint(&listing);
+                self.drop_replaced(&state);
                 Ok(Some(state))
             }
             // The whole log tells more.

@@ -1,80 +1,14 @@
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 use ::polars::prelude::*;
-use async_trait::async_trait;
-use futures::stream::BoxStream;
-use object_store::memory::InMemory;
-use object_store::{
-    CopyOptions, GetResult, ListResult, MultipartUpload, ObjectStoreExt as _, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult,
-};
+use object_store::ObjectStoreExt as _;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::*;
 use crate::place::cache::Options;
-
-/// A store in memory that counts requests.
-#[derive(Debug, Default)]
-struct Counting {
-    objects: InMemory,
-    /// The keys that were asked for.
-    asked: Mutex<Vec<String>>,
-    bytes: AtomicU64,
-}
-
-impl fmt::Display for Counting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("counting")
-    }
-}
-
-type Answer<T> = object_store::Result<T>;
-
-#[async_trait]
-impl ObjectStore for Counting {
-    async fn get_opts(&self, key: &Path, options: GetOptions) -> Answer<GetResult> {
-        assert!(!options.head, "sizes are known");
-        lock(&self.asked).push(key.to_string());
-        // As slow as an answer over a network, to the scheduler at least.
-        tokio::task::yield_now().await;
-        let got = self.objects.get_opts(key, options).await?;
-        self.bytes.fetch_add(got.range.end - got.range.start, SeqCst);
-        Ok(got)
-    }
-
-    async fn put_opts(&self, key: &Path, bytes: PutPayload, of: PutOptions) -> Answer<PutResult> {
-        self.objects.put_opts(key, bytes, of).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        key: &Path,
-        of: PutMultipartOptions,
-    ) -> Answer<Box<dyn MultipartUpload>> {
-        self.objects.put_multipart_opts(key, of).await
-    }
-
-    fn delete_stream(
-        &self,
-        keys: BoxStream<'static, Answer<Path>>,
-    ) -> BoxStream<'static, Answer<Path>> {
-        self.objects.delete_stream(keys)
-    }
-
-    fn list(&self, below: Option<&Path>) -> BoxStream<'static, Answer<ObjectMeta>> {
-        self.objects.list(below)
-    }
-
-    async fn list_with_delimiter(&self, below: Option<&Path>) -> Answer<ListResult> {
-        self.objects.list_with_delimiter(below).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, of: CopyOptions) -> Answer<()> {
-        self.objects.copy_opts(from, to, of).await
-    }
-}
+use crate::place::counting::Counting;
 
 /// Files of days in a store.
 struct Days {
@@ -149,7 +83,9 @@ impl Days {
         while self.runtime.metrics().num_alive_tasks() > 0 {
             std::thread::yield_now();
         }
-        std::mem::take(&mut *lock(&self.store.asked))
+        let asked = self.store.take();
+        assert!(asked.iter().all(|asked| asked.starts_with("GET ")), "sizes are known: {asked:?}");
+        asked
     }
 
     fn path(&self, day: usize) -> Path {
