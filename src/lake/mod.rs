@@ -79,8 +79,8 @@ pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
 use crate::config::FILE;
 use crate::error::{Context as _, Error, Result, in_words};
-use crate::place::{Key, Place};
 use crate::place::OWN;
+use crate::place::{Key, Place};
 
 /// Delta tables in a place.
 #[derive(Debug)]
@@ -166,10 +166,11 @@ impl Lake {
             return Ok(text.clone());
         }
         let bytes = self.place.read(&Key::root().join(FILE))?;
-        let text = bytes.map(|bytes| String::from_utf8(bytes.into())).transpose().map_err(|_| {
-            Error::lake(format!("`{}` is not UTF-8", self.shown(FILE)))
-                .hint("save it as UTF-8 text")
-        })?;
+        let text =
+            bytes.map(|bytes| String::from_utf8(bytes.into())).transpose().map_err(|_| {
+                Error::lake(format!("`{}` is not UTF-8", self.shown(FILE)))
+                    .hint("save it as UTF-8 text")
+            })?;
         if self.place.as_folder().is_none() {
             let _ = self.settings.set(text.clone());
         }

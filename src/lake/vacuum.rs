@@ -85,6 +85,7 @@ impl Lake {
     ///
     /// A load, undo or compaction in progress; files that cannot be deleted.
     pub fn vacuum(&self, options: Options) -> Result<Vacuumed> {
+        self.in_folder()?;
         let lock = self.writing_lock();
         let alone = if options.dry_run { lock::look(&lock) } else { lock::take(&lock)? };
         let Some(_alone) = alone else {

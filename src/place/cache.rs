@@ -71,12 +71,12 @@ impl Options {
     pub fn of(environment: &Environment) -> Result<Option<Self>> {
         let limit = match environment.get(SIZE) {
             None => USUAL_SIZE,
-            Some(mib) => mib.trim().parse::<u64>().map(|mib| mib.saturating_mul(1 << 20)).map_err(
-                |_| {
+            Some(mib) => {
+                mib.trim().parse::<u64>().map(|mib| mib.saturating_mul(1 << 20)).map_err(|_| {
                     Error::usage(format!("`{SIZE}` is not a number"))
                         .hint("it is the size of the cache in MiB, such as 4096; 0 turns it off")
-                },
-            )?,
+                })?
+            }
         };
         let folder = match environment.get(PLACE) {
             Some(off) if off.eq_ignore_ascii_case("off") => None,

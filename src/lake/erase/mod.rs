@@ -142,6 +142,7 @@ impl Lake {
         options: Options,
         agree: &mut dyn FnMut(&Erased) -> Result<()>,
     ) -> Result<Erased> {
+        self.in_folder()?;
         let (phone, number) = number_of(phone, options)?;
         let config = Config::of(self)?;
         self.refuse_links()?;

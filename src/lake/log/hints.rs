@@ -12,10 +12,9 @@ impl Log {
     /// Converts the error of a replay.
     pub(in crate::lake) fn error_of(&self, error: ReplayError) -> Error {
         match error {
-            ReplayError::DamagedFile(damaged) => damaged
-                .fault
-                .error(damaged.file.as_str())
-                .hint(self.hint_for_log_file(&damaged)),
+            ReplayError::DamagedFile(damaged) => {
+                damaged.fault.error(damaged.file.as_str()).hint(self.hint_for_log_file(&damaged))
+            }
             ReplayError::Other(error) => error,
         }
     }

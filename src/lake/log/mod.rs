@@ -84,8 +84,10 @@ impl Log {
 
     /// The log of a table in a folder.
     pub(super) fn in_folder(table: &Path) -> Self {
-        let names = table.iter().rev().take(2).map(|name| name.to_str()).collect::<Option<Vec<_>>>();
-        let key = names.and_then(|names| Key::parse(&format!("{}/{}", names.get(1)?, names[0])).ok());
+        let names =
+            table.iter().rev().take(2).map(|name| name.to_str()).collect::<Option<Vec<_>>>();
+        let key =
+            names.and_then(|names| Key::parse(&format!("{}/{}", names.get(1)?, names[0])).ok());
         let root = table.parent().and_then(Path::parent);
         match root.zip(key) {
             Some((root, key)) => Self::new(Arc::new(Place::folder(root)), key),

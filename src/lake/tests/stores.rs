@@ -127,8 +127,8 @@ fn every_answer_on_a_store_and_below_any_folder_is_that_of_a_folder() {
         let all = |lake| read_rejects(lake, Which::All).unwrap().collect().unwrap();
         assert!(all(&stored).equals_missing(&all(&lake)));
         let asked = copied.asked();
-        let fetched = asked.iter().filter(|asked| !asked.starts_with("LIST "));
-        assert_eq!(fetched.count() == 0, is_cached, "{asked:?}");
+        let fetched: Vec<_> = asked.iter().filter(|asked| !asked.starts_with("LIST ")).collect();
+        assert_eq!(fetched.is_empty(), is_cached, "{fetched:?}");
     }
 
     // Names that look like partitions: any, the tables' own, and a column.
@@ -252,7 +252,10 @@ fn missing_commit_and_damaged_checkpoint_are_found_on_a_store() {
     run(copied.store.delete(&gone)).unwrap();
     for stored in [copied.lake(), copied.cached()] {
         let error = stored.snapshot(SESSIONS).unwrap_err().lines();
-        assert!(error.contains(&format!("`{log}/00000000000000000022.json` is missing")), "{error}");
+        assert!(
+            error.contains(&format!("`{log}/00000000000000000022.json` is missing")),
+            "{error}"
+        );
     }
 }
 
@@ -278,7 +281,10 @@ fn lake_on_a_store_refuses_to_be_changed() {
         assert!(lines.contains(&format!("memory://{PREFIX}")), "{lines}");
         assert!(lines.contains("can only be read") && lines.contains("hint: "), "{lines}");
     }
-    assert_eq!(run(copied.store.objects.list_with_delimiter(None)).unwrap().objects, before.objects);
+    assert_eq!(
+        run(copied.store.objects.list_with_delimiter(None)).unwrap().objects,
+        before.objects
+    );
 }
 
 #[test]

@@ -32,8 +32,8 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as Turn, Semaphore};
 
-use self::polars::{register, wrapped};
 pub(crate) use self::polars::unwrapped;
+use self::polars::{register, wrapped};
 use super::cache::{Cache, Piece};
 use crate::error::{Error, Result};
 

@@ -100,9 +100,9 @@ impl ObjectStore for Reader {
             (true, _) => (0..file.bytes, Bytes::new()),
             (false, None) => (0..file.bytes, self.0.read(&file, 0..file.bytes).await?),
             (false, Some(range)) => {
-                let range = range.as_range(file.bytes).map_err(|error| {
-                    wrapped(Error::bug(format!("a range of `{key}`: {error}")))
-                })?;
+                let range = range
+                    .as_range(file.bytes)
+                    .map_err(|error| wrapped(Error::bug(format!("a range of `{key}`: {error}"))))?;
                 (range.clone(), self.0.read(&file, range).await?)
             }
         };
@@ -142,12 +142,7 @@ impl ObjectStore for Reader {
         Err(read_only())
     }
 
-    async fn copy_opts(
-        &self,
-        _: &Path,
-        _: &Path,
-        _: CopyOptions,
-    ) -> object_store::Result<()> {
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> object_store::Result<()> {
         Err(read_only())
     }
 }

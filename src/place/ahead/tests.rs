@@ -204,7 +204,11 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let is_piece = path.file_name().unwrap() != "swept";
-        if path.is_dir() { files.extend(walk(&path)) } else if is_piece { files.push(path) }
+        if path.is_dir() {
+            files.extend(walk(&path))
+        } else if is_piece {
+            files.push(path)
+        }
     }
     files
 }
@@ -219,7 +223,8 @@ fn memory_is_bounded() {
         days.asked();
         let held: usize = lock(&ahead.held).1;
         let files = ahead.files.read().unwrap();
-        let really = files.values().filter_map(|file| Some(file.fetched.try_lock().ok()?.as_ref()?.len()));
+        let really =
+            files.values().filter_map(|file| Some(file.fetched.try_lock().ok()?.as_ref()?.len()));
         assert_eq!(really.sum::<usize>(), held);
         assert!(held <= at_most, "{held} of {at_most}");
     }
