@@ -220,14 +220,15 @@ fn command() -> Command {
              wabalake query drop-off --lake lake\n\n\
              Environment variables, each the default of an option:\n  \
              WABALAKE_LAKE             --lake\n  \
+             WABALAKE_STORE_OPTIONS    --store-option, separated by ;\n  \
              WABALAKE_TIMEZONE         --timezone\n  \
              WABALAKE_SOURCE_TIMEZONE  --source-timezone\n  \
              WABALAKE_DEFAULT_COUNTRY  --default-country\n  \
              WABALAKE_METRICS          --metrics\n  \
              WABALAKE_NOTIFY_COMMAND   --notify-command\n  \
              WABALAKE_REMOTE           --remote\n  \
-             WABALAKE_TOKEN            the token within --remote\n\n\
-             For lakes on object stores, also WABALAKE_STORE_OPTIONS and those of `wabalake cache`",
+             WABALAKE_TOKEN            the token within --remote\n  \
+             WABALAKE_CACHE            see `wabalake cache --help`",
         )
         .subcommand_required(true)
         .arg_required_else_help(true);

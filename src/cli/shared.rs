@@ -21,22 +21,17 @@ pub(super) struct LakeOption {
     /// The lake: a folder, or a URL on an object store, such as s3://bucket/lake
     #[arg(long, value_name = "LAKE", env = "WABALAKE_LAKE", hide_env_values = true)]
     lake: PathBuf,
-}
 
-/// Options of the store that the lake is on.
-const STORE_OPTIONS: &str = "WABALAKE_STORE_OPTIONS";
+    #[command(flatten)]
+    store: StoreOption,
+}
 
 impl LakeOption {
     /// Opens the lake, which must exist, and sets the umask of its settings.
     pub(super) fn open(&self) -> Result<Lake> {
-        let lake = match Address::parse(&self.lake)? {
+        let lake = match self.address()? {
             Address::Folder(folder) => Lake::open(folder)?,
-            store => {
-                let environment = Environment::of_process();
-                let options = std::env::var(STORE_OPTIONS).ok();
-                let options = StoreOptions::parse(options.as_deref(), [])?;
-                Lake::at(Place::open(&store, &options, &environment)?)
-            }
+            store => Lake::at(self.store.open(&store)?),
         };
         with_umask(lake.with_warnings(|what| warn(what, None)))
     }
@@ -53,15 +48,55 @@ impl LakeOption {
 
     /// Returns the lake's folder, as it was given.
     pub(super) fn folder(&self) -> Result<PathBuf> {
-        match Address::parse(&self.lake)? {
+        match self.address()? {
             Address::Folder(folder) => Ok(folder),
             store @ Address::Store(_) => Err(only_read(&store)),
         }
     }
 
+    /// Returns the address of the lake: its folder, or its object store.
+    pub(super) fn address(&self) -> Result<Address> {
+        Address::parse(&self.lake)
+    }
+
+    /// Returns the options of the lake's object store.
+    pub(super) fn store(&self) -> &StoreOption {
+        &self.store
+    }
+
     /// Returns the path as it was given.
     pub(super) fn path(&self) -> &Path {
         &self.lake
+    }
+}
+
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(super) struct StoreOption {
+    /// Option of the lake's object store, such as `region=eu-west-1`; may be repeated
+    #[arg(long = "store-option", value_name = "KEY=VALUE", hide_short_help = true)]
+    #[arg(
+        long_help = "Option of the lake's object store; may be repeated: endpoint, region, account, \
+                     allow_http, virtual_hosted, anonymous, requester_pays, sse_kms_key, proxy, \
+                     connect_timeout, silence_timeout, request_timeout, retries, retry_timeout. \
+                     WABALAKE_STORE_OPTIONS has them separated by `;`. Credentials are no options: they \
+                     come from where the cloud's own tools have them"
+    )]
+    store_options: Vec<String>,
+}
+
+impl StoreOption {
+    /// Returns `true` if there are none on the command line.
+    pub(super) fn is_empty(&self) -> bool {
+        self.store_options.is_empty()
+    }
+
+    /// Opens the place of a lake, without a request to it.
+    pub(super) fn open(&self, address: &Address) -> Result<Place> {
+        let environment = Environment::of_process();
+        let of_environment = environment.get("WABALAKE_STORE_OPTIONS");
+        let own = self.store_options.iter().map(String::as_str);
+        Place::open(address, &StoreOptions::parse(of_environment, own)?, &environment)
     }
 }
 

@@ -53,12 +53,12 @@ pub(super) fn connect(way: &Way<'_>) -> Result<Connected> {
         "nowhere, by the option `anonymous`".to_owned()
     } else {
         let (retry, patience) = nearby();
-        let found = base(options.with_timeout(5 * patience))
+        let found = base(options.with_timeout(10 * patience))
             .with_retry(retry)
-            .with_http_connector(way.connector.impatient(5 * patience));
+            .with_http_connector(way.connector.impatient(10 * patience));
         let (found, source) = credentials(way, found)?;
         let found = found.build().map_err(unusable)?;
-        let named = Named::new(Arc::clone(found.credentials()), source.clone());
+        let named = Named::new(Arc::clone(found.credentials()), &source);
         store = store.with_credentials(Arc::new(named));
         source
     };

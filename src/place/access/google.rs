@@ -69,9 +69,9 @@ pub(super) fn connect(way: &Way<'_>) -> Result<Connected> {
                 (credentials, "the metadata server".to_owned())
             }
         };
-        let connector = way.connector.impatient(5 * patience);
+        let connector = way.connector.impatient(10 * patience);
         let found = credentials.with_http_connector(connector).build().map_err(unusable)?;
-        let named = Named::new(Arc::clone(found.credentials()), source.clone());
+        let named = Named::new(Arc::clone(found.credentials()), &source);
         store = store.with_credentials(Arc::new(named));
     }
     Ok(Connected {

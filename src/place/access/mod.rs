@@ -169,21 +169,20 @@ impl Way<'_> {
 
     /// The error that nothing was found, with where was looked.
     fn no_credentials(&self, looked: &[String], hint: &str) -> Error {
-        Error::lake(format!(
-            "no credentials for `{}`: looked at {}",
-            self.bucket,
-            looked.join(", ")
-        ))
-        .hint(hint)
+        Error::lake(self.looked(looked)).hint(hint)
+    }
+
+    fn looked(&self, looked: &[String]) -> String {
+        format!("no credentials for `{}`: looked at {}", self.bucket, looked.join(", "))
     }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The patience with servers for credentials, which are near.
+/// The patience with servers for credentials, which are near: some networks never answer.
 fn nearby() -> (RetryConfig, Duration) {
-    let limits = Limits { retries: 2, retry: 2 * SECOND, ..Limits::default() };
-    (retry(limits), 2 * SECOND)
+    let limits = Limits { retries: 2, retry: SECOND, ..Limits::default() };
+    (retry(limits), SECOND)
 }
 
 fn retry(limits: Limits) -> RetryConfig {
