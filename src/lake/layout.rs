@@ -6,6 +6,7 @@ use wabalake_data::tables::UTC_DAY;
 
 use super::rejects::REJECTS;
 use super::runs::RUNS;
+use crate::place::Key;
 
 /// The storage layout of a table or mart. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,6 +48,11 @@ impl From<&Self> for Layout {
 }
 
 impl Layout {
+    /// The key of its folder.
+    pub(super) fn key(&self) -> Key {
+        Key::root().join(self.parent_folder).join(&self.name)
+    }
+
     /// The schema of a scan: the columns of the files, and the partition column.
     pub(super) fn scanned(&self) -> Schema {
         let mut schema = Schema::clone(&self.stored);

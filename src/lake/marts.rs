@@ -18,7 +18,7 @@ use wabalake_queries::query::OutputColumn;
 
 use super::files::{is_data_file, is_day, is_of_log, listed, name};
 use super::layout::Layout;
-use super::log::{Log, commit_info};
+use super::log::commit_info;
 use super::{Lake, Snapshot};
 use crate::error::{Context as _, Error, Result};
 
@@ -74,9 +74,9 @@ impl Lake {
     pub fn drop_mart(&self, mart: &Layout) -> Result<()> {
         let folder = self.folder(mart);
         if let Ok(mut known) = self.known.lock() {
-            known.remove(&folder);
+            known.remove(&mart.key());
         }
-        if Log::new(&folder).is_there() {
+        if self.log_of(mart).is_there() {
             let scratch = self.scratch()?;
             self.drop_table(&folder, MART_DAY, &scratch.join(mart.name.as_str()))?;
         }

@@ -61,9 +61,10 @@ pub mod undo;
 pub mod vacuum;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use chrono::{DateTime, Utc};
 use polars::prelude::IntoLazy as _;
@@ -81,15 +82,21 @@ pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
 pub use self::transact::{Change, Commit, Loaded, Operation, Transacted};
+use crate::config::FILE;
 use crate::error::{Context as _, Error, Result, in_words};
 use crate::place::OWN;
+use crate::place::{Key, Place};
 
-/// A folder of Delta tables.
+/// Delta tables in a place.
 #[derive(Debug)]
 pub struct Lake {
-    root: PathBuf,
+    place: Arc<Place>,
+    /// The text of the settings, once it was read from a store.
+    settings: OnceLock<Option<String>>,
     /// The newest state read of each table, to continue from.
-    known: Mutex<HashMap<PathBuf, Arc<log::State>>>,
+    known: Mutex<HashMap<Key, Arc<log::State>>>,
+    /// What was read of logs on a store.
+    logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -114,7 +121,18 @@ impl Lake {
             ))
             .hint("name the folder of a lake"));
         }
-        Ok(Self { root, known: Mutex::default(), warn: |_| {} })
+        Ok(Self::at(Place::folder(root)))
+    }
+
+    /// The lake in a place. A place without tables is an empty lake.
+    pub fn at(place: Place) -> Self {
+        Self {
+            place: Arc::new(place),
+            settings: OnceLock::new(),
+            known: Mutex::default(),
+            logs: Mutex::default(),
+            warn: |_| {},
+        }
     }
 
     /// Sets the function that takes warnings, such as those of damage that reads can skip.
@@ -123,9 +141,53 @@ impl Lake {
         Self { warn, ..self }
     }
 
-    /// The lake's folder.
+    /// Where the lake is.
+    pub fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    /// The lake's folder. That of a lake on a store is a path that cannot exist: whoever writes asks
+    /// [`Lake::in_folder`] before.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.place.as_folder().unwrap_or(Path::new("\0"))
+    }
+
+    /// The lake's folder.
+    ///
+    /// # Errors
+    ///
+    /// A lake on an object store, which can only be read so far.
+    pub fn in_folder(&self) -> Result<&Path> {
+        self.place.as_folder().ok_or_else(|| only_read(self.place.shown()))
+    }
+
+    /// The text of the lake's settings; `None` if it has none. On a store they are read once.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn settings(&self) -> Result<Option<String>> {
+        if let Some(text) = self.settings.get() {
+            return Ok(text.clone());
+        }
+        let bytes = self.place.read(&Key::root().join(FILE))?;
+        let text =
+            bytes.map(|bytes| String::from_utf8(bytes.into())).transpose().map_err(|_| {
+                Error::lake(format!("`{}` is not UTF-8", self.shown(FILE)))
+                    .hint("save it as UTF-8 text")
+            })?;
+        if self.place.as_folder().is_none() {
+            let _ = self.settings.set(text.clone());
+        }
+        Ok(text)
+    }
+
+    /// The address of a file for messages.
+    pub(crate) fn shown(&self, file: &str) -> String {
+        match self.place.as_folder() {
+            Some(root) => root.join(file).display().to_string(),
+            None => self.place.url(&Key::root().join(file)),
+        }
     }
 
     /// The newest version of a table that readers see. A table without commits has no version and no
@@ -158,10 +220,12 @@ impl Lake {
     /// As [`Lake::snapshot_as_of`].
     pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
         let layout = table.into();
-        let folder = self.folder(&layout);
-        let Some(version) = version else { return Snapshot::new(layout, folder, None) };
-        let state = self.log(&layout)?.state_at(version, self.known(&folder))?;
-        Snapshot::new(layout, folder, Some(state))
+        let key = layout.key();
+        let state = match version {
+            Some(version) => Some(self.log(&layout)?.state_at(version, self.known(&key))?),
+            None => None,
+        };
+        Snapshot::new(layout, Arc::clone(&self.place), key, state)
     }
 
     /// The newest version of a table, also if it is part of a load that is not committed yet.
@@ -171,16 +235,16 @@ impl Lake {
 
     /// The last version in a log.
     fn read_snapshot(&self, layout: &Layout, log: &log::Log) -> Result<Snapshot> {
-        let folder = self.folder(layout);
-        let state = log.state(self.known(&folder))?;
+        let key = layout.key();
+        let state = log.state(self.known(&key))?;
         if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
-            known.insert(folder.clone(), Arc::clone(state));
+            known.insert(key.clone(), Arc::clone(state));
         }
-        Snapshot::new(layout.clone(), folder, state)
+        Snapshot::new(layout.clone(), Arc::clone(&self.place), key, state)
     }
 
-    fn known(&self, folder: &Path) -> Option<Arc<log::State>> {
-        self.known.lock().ok()?.get(folder).cloned()
+    fn known(&self, table: &Key) -> Option<Arc<log::State>> {
+        self.known.lock().ok()?.get(table).cloned()
     }
 
     /// Scans of the newest versions of tables, for a query.
@@ -229,6 +293,7 @@ impl Lake {
     /// Waits for the lock on merging into a table. It covers this machine only and just saves work:
     /// commit conflicts decide who comes first.
     fn lock_table(&self, table: impl Into<Layout>) -> Result<Lock> {
+        self.in_folder()?;
         lock::wait(&self.table_lock(&table.into()))
     }
 
@@ -242,6 +307,7 @@ impl Lake {
 
     /// The shared lock that keeps `vacuum` and `erase` out.
     fn writing(&self) -> Result<Lock> {
+        self.in_folder()?;
         lock::share(&self.writing_lock())
     }
 
@@ -251,12 +317,11 @@ impl Lake {
 
     /// The path of an entry of `.wabalake`.
     pub(crate) fn internal_folder(&self, name: &str) -> PathBuf {
-        self.root.join(OWN).join(name)
+        self.root().join(OWN).join(name)
     }
 
     fn folder(&self, table: impl Into<Layout>) -> PathBuf {
-        let layout = table.into();
-        self.root.join(layout.parent_folder).join(layout.name.as_str())
+        self.root().join(table.into().key().as_str())
     }
 
     /// The log of a table with all commits, which must not end before its newest known version.
@@ -268,7 +333,14 @@ impl Lake {
 
     /// The log of a table, however much of it exists.
     fn log_of(&self, table: impl Into<Layout>) -> log::Log {
-        log::Log::new(&self.folder(table.into())).with_warnings(self.warn)
+        let key = table.into().key();
+        let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
+        match self.logs.lock() {
+            Ok(mut logs) if self.place.as_folder().is_none() => {
+                log.sharing(Arc::clone(logs.entry(key).or_default()))
+            }
+            _ => log,
+        }
     }
 }
 
@@ -318,6 +390,13 @@ impl Deref for Scratch {
     fn deref(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// The error of changing a lake on a store.
+pub(crate) fn only_read(lake: impl fmt::Display) -> Error {
+    Error::usage(format!("the lake at `{lake}` can only be read"))
+        .found("this version changes lakes in folders only")
+        .hint("change the lake in a folder, then copy the folder to the store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

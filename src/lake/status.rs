@@ -60,7 +60,7 @@ impl Lake {
             let undated = snapshot.files_of(None);
             // If another program cleaned up the log, only a checkpoint may be left.
             let log = self.log_of(table);
-            let is_there = log.commit_file(version).is_file();
+            let is_there = log.exists(&log.commit_key(version));
             let actions = if is_there { log.actions(version)? } else { Vec::new() };
             tables.push(TableStatus {
                 table: table.name,

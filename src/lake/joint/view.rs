@@ -1,12 +1,15 @@
 //! The versions of tables that readers see: without loads that are not committed in all tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread::ScopedJoinHandle;
 
 use super::record::{Decision, Record};
 use super::{JOINT, TRIES};
 use crate::error::{Error, Result};
+use crate::lake::layout::TABLES;
 use crate::lake::log::{Log, commit_info};
 use crate::lake::{AsOf, Lake, Layout, Snapshot};
+use crate::place::Key;
 
 /// The loads that are not committed.
 #[derive(Debug, Default)]
@@ -28,8 +31,31 @@ impl Lake {
                 let log = self.visible(layout, pending)?;
                 self.read_snapshot(layout, &log)
             };
-            layouts.iter().map(snapshot).collect()
+            if self.place().as_folder().is_some() {
+                return layouts.iter().map(snapshot).collect();
+            }
+            // Each needs an answer of the store.
+            let snapshots: Vec<Snapshot> = std::thread::scope(|scope| {
+                let read = |layout| scope.spawn(move || snapshot(layout));
+                let threads: Vec<_> = layouts.iter().map(read).collect();
+                let failed = |_| Err(Error::bug("a thread failed to read a log"));
+                let joined = threads.into_iter().map(ScopedJoinHandle::join);
+                joined.map(|read| read.unwrap_or_else(failed)).collect::<Result<_>>()
+            })?;
+            if snapshots.iter().all(|snapshot| snapshot.version.is_none()) {
+                self.warn_if_empty()?;
+            }
+            Ok(snapshots)
         })
+    }
+
+    /// Warns if a store has no tables at all: its address may be mistyped, and there is no folder
+    /// whose absence would tell.
+    fn warn_if_empty(&self) -> Result<()> {
+        if self.place().folders(&Key::root().join(TABLES))?.is_empty() {
+            self.warn(&format!("the lake at `{}` has no tables yet", self.place().shown()));
+        }
+        Ok(())
     }
 
     /// The visible versions of tables, by name, all as of one instant; `None` for one that did not

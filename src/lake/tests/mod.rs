@@ -7,6 +7,7 @@ mod foreign;
 mod joint;
 mod reads;
 mod rejects;
+mod stores;
 mod undo;
 mod upkeep;
 

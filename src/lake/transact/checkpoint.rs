@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use deltalake::checkpoints::create_checkpoint_from_table_url_and_cleanup;
 
@@ -13,6 +13,7 @@ use crate::lake::Lake;
 use crate::lake::damage::{self, Hash};
 use crate::lake::log::{Log, ReplayError, State};
 use crate::lake::stage::sync;
+use crate::place::Key;
 
 /// The number of commits between checkpoints.
 pub(super) const CHECKPOINT_INTERVAL: u64 = 20;
@@ -26,7 +27,7 @@ impl Lake {
         version: u64,
     ) -> Result<()> {
         drop_damaged_checkpoints(log, version)?;
-        let url = table_url(log.table())?;
+        let url = table_url(&log.table())?;
         let written = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
         runtime()?.block_on(written)?;
         let made = log.checkpoints()?.into_iter().find(|(of, _)| *of == version);
@@ -37,18 +38,17 @@ impl Lake {
             Ok(found) if found.is_same_as(&state) => {}
             _ => return delete_checkpoint(log, version, &parts),
         }
-        let mut files: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
         let last = log.last_checkpoint();
-        files.push(&last);
-        sync(&files, &self.root)?;
+        let files: Vec<_> = parts.iter().chain([&last]).map(|file| log.path(file)).collect();
+        sync(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), self.root())?;
         let mut hashes = BTreeMap::new();
-        for file in files {
+        for file in &files {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let hash = Hash::of_file(file).context(|| format!("reading `{}`", file.display()))?;
             hashes.insert(name, hash.1);
         }
         write_synced(
-            &log.checkpoint_hashes(version),
+            &log.path(&log.checkpoint_hashes(version)),
             Access::Usual,
             damage::hash_list(&hashes).as_bytes(),
         )
@@ -68,10 +68,10 @@ pub(super) fn drop_damaged_checkpoints(log: &Log, version: u64) -> Result<()> {
 }
 
 /// Deletes a checkpoint. The commits hold the same state.
-fn delete_checkpoint(log: &Log, version: u64, parts: &[PathBuf]) -> Result<()> {
+fn delete_checkpoint(log: &Log, version: u64, parts: &[Key]) -> Result<()> {
     let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
-    for file in beside.iter().chain(parts) {
-        match std::fs::remove_file(file) {
+    for file in beside.iter().chain(parts).map(|file| log.path(file)) {
+        match std::fs::remove_file(&file) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error).context(|| format!("deleting `{}`", file.display()));
             }
