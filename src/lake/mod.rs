@@ -150,19 +150,6 @@ impl Lake {
         self.snapshot_at(&layout, version)
     }
 
-    /// One version of a table; `None` for the time before it existed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lake::snapshot_as_of`].
-    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
-        let layout = table.into();
-        let folder = self.folder(&layout);
-        let Some(version) = version else { return Snapshot::new(layout, folder, None) };
-        let state = self.log(&layout)?.state_at(version, self.known(&folder))?;
-        Snapshot::new(layout, folder, Some(state))
-    }
-
     /// The newest version of a table, also if it is part of a load that is not committed yet.
     fn newest(&self, layout: &Layout) -> Result<Snapshot> {
         self.read_snapshot(layout, &self.whole_log(layout))
@@ -178,6 +165,7 @@ impl Lake {
         Snapshot::new(layout.clone(), folder, state)
     }
 
+    /// The newest state read of a table.
     fn known(&self, folder: &Path) -> Option<Arc<log::State>> {
         self.known.lock().ok()?.get(folder).cloned()
     }

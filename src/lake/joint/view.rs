@@ -61,6 +61,20 @@ impl Lake {
         })
     }
 
+    /// One visible version of a table; `None` for the time before it existed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot_as_of`].
+    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
+        let layout = table.into();
+        let folder = self.folder(&layout);
+        let Some(version) = version else { return Snapshot::new(layout, folder, None) };
+        let log = self.at_one_instant(|pending| self.visible(&layout, pending))?;
+        let state = log.state_at(version, self.known(&folder))?;
+        Snapshot::new(layout, folder, Some(state))
+    }
+
     /// The log of a table up to its newest visible version, whatever is committed later. It must not
     /// end before its newest known version.
     pub(in crate::lake) fn log(&self, table: impl Into<Layout>) -> Result<Log> {
