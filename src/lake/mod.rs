@@ -213,21 +213,6 @@ impl Lake {
         self.snapshot_at(&layout, version)
     }
 
-    /// One version of a table; `None` for the time before it existed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lake::snapshot_as_of`].
-    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
-        let layout = table.into();
-        let key = layout.key();
-        let state = match version {
-            Some(version) => Some(self.log(&layout)?.state_at(version, self.known(&key))?),
-            None => None,
-        };
-        Snapshot::new(layout, Arc::clone(&self.place), key, state)
-    }
-
     /// The newest version of a table, also if it is part of a load that is not committed yet.
     fn newest(&self, layout: &Layout) -> Result<Snapshot> {
         self.read_snapshot(layout, &self.whole_log(layout))
@@ -243,6 +228,7 @@ impl Lake {
         Snapshot::new(layout.clone(), Arc::clone(&self.place), key, state)
     }
 
+    /// The newest state read of a table.
     fn known(&self, table: &Key) -> Option<Arc<log::State>> {
         self.known.lock().ok()?.get(table).cloned()
     }

@@ -1,6 +1,7 @@
 //! The versions of tables that readers see: without loads that are not committed in all tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
 use super::record::{Decision, Record};
@@ -85,6 +86,24 @@ impl Lake {
             };
             tables.iter().map(version).collect()
         })
+    }
+
+    /// One visible version of a table; `None` for the time before it existed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot_as_of`].
+    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
+        let layout = table.into();
+        let key = layout.key();
+        let state = match version {
+            Some(version) => {
+                let log = self.at_one_instant(|pending| self.visible(&layout, pending))?;
+                Some(log.state_at(version, self.known(&key))?)
+            }
+            None => None,
+        };
+        Snapshot::new(layout, Arc::clone(self.place()), key, state)
     }
 
     /// The log of a table up to its newest visible version, whatever is committed later. It must not
