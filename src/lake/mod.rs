@@ -201,18 +201,6 @@ impl Lake {
         self.snapshots([table])?.pop().ok_or_else(|| Error::bug("a table without a snapshot"))
     }
 
-    /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lake::snapshot`]; a version that does not exist, or whose log is gone.
-    pub fn snapshot_as_of(&self, table: impl Into<Layout>, as_of: &AsOf) -> Result<Snapshot> {
-        let layout = table.into();
-        let versions = self.versions_as_of([(layout.name.as_str(), &layout)], as_of)?;
-        let version = versions.values().copied().next().flatten();
-        self.snapshot_at(&layout, version)
-    }
-
     /// The newest version of a table, also if it is part of a load that is not committed yet.
     fn newest(&self, layout: &Layout) -> Result<Snapshot> {
         self.read_snapshot(layout, &self.whole_log(layout))
