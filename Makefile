@@ -163,4 +163,13 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
+AZURITE = tests/python/store/package.json tests/python/store/package-lock.json
+
+.venv-store: tests/python/requirements-store.txt $(AZURITE)
+	$(PYTHON) -m venv .venv-store
+	.venv-store/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	cp $(AZURITE) .venv-store/
+	npm ci --prefix .venv-store --ignore-scripts --no-audit --no-fund --silent
+	@touch .venv-store
+
 .PHONY: build cluster help demo check bless docs docs-write bench bench-peers bench-nightly bench-skew test ci-program chromium $(STEPS)
