@@ -82,10 +82,14 @@ bench-skew: .venv ## Every query where one person or session has all rows, or no
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/skew.py
 
+bench-store: .venv .venv-store ## A lake on an object store of 30 ms a request, beside Polars and DuckDB
+	PROFILE=release $(MAKE) build
+	.venv/bin/python benches/store.py
+
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-clients test-twins \
-	test-examples test-page test-sail test-spark
+	test-examples test-page test-store test-sail test-spark
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; \
@@ -141,6 +145,9 @@ chromium:
 # Interrupted when time is up, so that what the tests have started is stopped.
 IN_TIME = timeout --signal=INT --kill-after=1m
 
+test-store: ci-program .venv-store ## Is a lake on an object store as one in a folder? Four servers (Node.js)
+	$(IN_TIME) 6m $(PYTEST) tests/python/store
+
 test-sail: ci-program ## Does each query answer on Sail as here? A cluster of two workers
 	$(IN_TIME) 10m $(PYTEST) tests/python/test_sail.py
 
@@ -172,4 +179,4 @@ AZURITE = tests/python/store/package.json tests/python/store/package-lock.json
 	npm ci --prefix .venv-store --ignore-scripts --no-audit --no-fund --silent
 	@touch .venv-store
 
-.PHONY: build cluster help demo check bless docs docs-write bench bench-peers bench-nightly bench-skew test ci-program chromium $(STEPS)
+.PHONY: build cluster help demo check bless docs docs-write bench bench-peers bench-nightly bench-skew bench-store test ci-program chromium $(STEPS)

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from obstore.store import AzureStore, GCSStore, S3Store
@@ -63,6 +64,15 @@ def until_it_works(action, seconds=30):
 def over_http(options):
     """Options of a client of obstore, and that it need not have TLS."""
     return options | {"client_options": options.get("client_options", {}) | {"allow_http": True}}
+
+
+def copy_lake(lake, client, prefix):
+    """Copies a lake from a folder, without what belongs to its machine: as `aws s3 sync --exclude '.wabalake/*'`."""
+    files = [path for path in lake.rglob("*") if path.is_file()]
+    keys = {path.relative_to(lake).as_posix(): path for path in files}
+    kept = [(f"{prefix}/{key}", path) for key, path in keys.items() if not key.startswith(".wabalake/")]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda pair: client.put(pair[0], pair[1]), kept))
 
 
 class Server:
