@@ -69,6 +69,8 @@ pub struct Details {
     no_export: bool,
     /// `true` if a file changed while it was read.
     has_changed: bool,
+    /// `true` if a write may have been done although it failed.
+    in_doubt: bool,
     /// The error of a library that this one wraps; `what` already contains its message.
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -103,6 +105,7 @@ impl Error {
             hint: None,
             no_export: false,
             has_changed: false,
+            in_doubt: false,
             source: None,
         }))
     }
@@ -180,6 +183,18 @@ impl Error {
     /// Returns `true` if the file changed while it was read.
     pub(crate) fn is_of_change(&self) -> bool {
         self.0.has_changed
+    }
+
+    /// Marks the error: a write may have been done, although it failed.
+    #[must_use]
+    pub(crate) fn in_doubt(mut self) -> Self {
+        self.0.in_doubt = true;
+        self
+    }
+
+    /// Returns `true` if the write that failed may have been done nevertheless.
+    pub fn is_in_doubt(&self) -> bool {
+        self.0.in_doubt
     }
 
     /// Adds the error of a library that this one wraps.

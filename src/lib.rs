@@ -25,6 +25,7 @@
 //! | [`wabalake_sample`] | generator of synthetic exports of every table |
 //! | [`load`] | exports to rows: file formats, header detection, rejects, merge by key |
 //! | [`lake`] | Delta tables: snapshots, commits, history, check, undo, compact, vacuum, erase |
+//! | [`place`] | where a lake is: a folder, or an object store |
 //! | [`run`] | runs queries: Polars, Spark Connect, users' own SQL |
 //! | [`marts`] | stored answers of queries: definition, inputs, whether they are up to date |
 //! | [`nightly`] | the scheduled run: loads the inbox, refreshes the marts that changed |
@@ -47,6 +48,7 @@ pub mod lake;
 pub mod load;
 pub mod marts;
 pub mod nightly;
+pub mod place;
 pub mod render;
 pub mod report;
 pub mod run;

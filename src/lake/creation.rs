@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Lake, lock, refuse_url};
 use crate::error::{Context as _, Result};
+use crate::place::OWN;
 
 /// What did not exist before a lake was created.
 #[derive(Debug)]
@@ -69,9 +70,6 @@ impl Creation {
         }
     }
 }
-
-/// The folder of wabalake's own files in a lake.
-pub(super) const OWN: &str = ".wabalake";
 
 /// Deletes a folder that holds no files, with its subfolders.
 fn delete_empty(folder: &Path) {

@@ -77,6 +77,7 @@ pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
 use crate::error::{Context as _, Error, Result, in_words};
+use crate::place::OWN;
 
 /// A folder of Delta tables.
 #[derive(Debug)]
@@ -221,7 +222,7 @@ impl Lake {
 
     /// The path of an entry of `.wabalake`.
     pub(crate) fn internal_folder(&self, name: &str) -> PathBuf {
-        self.root.join(creation::OWN).join(name)
+        self.root.join(OWN).join(name)
     }
 
     fn folder(&self, table: &dyn Layout) -> PathBuf {

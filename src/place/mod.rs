@@ -1,0 +1,268 @@
+//! Where a lake is: a folder of this machine, or an object store.
+//!
+//! ```text
+//! lake            which files make up a version, and in which order they are written
+//!   │ Key         tables/sessions/_delta_log/00000000000000000020.json
+//!   ▼
+//! Place           list, read, make, swap, put, copy, delete
+//!   ├─ folder     files of this machine: fsync, rename
+//!   └─ store      objects: conditional puts, 64 requests at once
+//! ```
+//!
+//! Everything blocks. Files are read, and what is written is whole or not there.
+//!
+//! | call | on a folder | on a store |
+//! |---|---|---|
+//! | [`Place::make`] | rename that replaces nothing | put with `If-None-Match: *` |
+//! | [`Place::swap`] | rename under a lock, if the tag is as it was | put with `If-Match` |
+//! | [`Place::sync`] | fsync of files and folders | nothing: what is answered is durable |
+//!
+//! If a call of [`Place::make`] is in doubt, because an answer was lost, the file is read back: the
+//! same bytes mean that this call made it. So bytes that are made must be nobody else's: they carry a
+//! UUID.
+
+mod folder;
+mod key;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
+
+use self::folder::Folder;
+pub use self::key::Key;
+use crate::error::Result;
+
+/// The folder below a lake's root for what is no table.
+pub(crate) const OWN: &str = ".wabalake";
+
+/// Where a lake is.
+#[derive(Debug)]
+pub struct Place {
+    kind: Kind,
+    /// For messages; it holds no secret.
+    shown: String,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Folder(Folder),
+}
+
+/// A file, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: Key,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was written, by the clock of its place.
+    pub modified: DateTime<Utc>,
+    /// Changes with the file's content; `None` if the place has no such thing.
+    pub tag: Option<String>,
+}
+
+/// The outcome of a write that has a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Made {
+    /// It was written, by this call.
+    Done,
+    /// It was not: the condition does not hold. Another's bytes were seen there.
+    Taken,
+}
+
+/// Bytes to write.
+#[derive(Debug)]
+pub enum Payload {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// A file of this machine, in a folder of [`Place::scratch`]. It may be moved away.
+    File(PathBuf),
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl Place {
+    /// A place in an existing folder.
+    pub fn folder(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let shown = root.display().to_string();
+        Self { kind: Kind::Folder(Folder::new(root)), shown }
+    }
+
+    /// The address for messages, without secrets.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The folder, if the place is one.
+    pub fn as_folder(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Folder(folder) => Some(folder.root()),
+        }
+    }
+
+    /// Lists files below a key, also in subfolders, by key. Links are not listed, and not followed.
+    ///
+    /// `after` is relative to `below`: only files whose path from there is greater are listed. Nothing
+    /// is listed below a key that does not exist.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be read.
+    pub fn list(&self, below: &Key, after: Option<&str>) -> Result<Vec<Entry>> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.list(below, after),
+        }
+    }
+
+    /// Lists the folders right below a key, by key. On a store, these are the common prefixes.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be read.
+    pub fn folders(&self, below: &Key) -> Result<Vec<Key>> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.folders(below),
+        }
+    }
+
+    /// Looks up files, many at once; `None` for those that do not exist. In the order of `keys`.
+    pub fn entries(&self, keys: &[Key]) -> Vec<Result<Option<Entry>>> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.entries(keys),
+        }
+    }
+
+    /// Reads a file; `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn read(&self, key: &Key) -> Result<Option<Bytes>> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.read(key),
+        }
+    }
+
+    /// Reads files, many at once; `None` for those that do not exist. In the order of `keys`.
+    pub fn read_all(&self, keys: &[Key]) -> Vec<Result<Option<Bytes>>> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.read_all(keys),
+        }
+    }
+
+    /// Reads the ends of files whose sizes are given, many at once: the last `1 / share` of the bytes
+    /// and 8 KiB more. In the order of `files`.
+    ///
+    /// A file that does not exist, or that is shorter than its size says, is an error.
+    pub fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.tails(files, share),
+        }
+    }
+
+    /// Writes a file that must not exist yet, durably. If the answer is in doubt, the file is read
+    /// back, so `bytes` must be nobody else's: they carry a UUID.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written. If it may have been written nevertheless, the error
+    /// [is in doubt](crate::error::Error::is_in_doubt).
+    pub fn make(&self, key: &Key, bytes: Bytes) -> Result<Made> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.make(key, &bytes),
+        }
+    }
+
+    /// Replaces a file whose tag is still `tag`, durably. `bytes` must be nobody else's, nor those
+    /// that are there: they carry a UUID.
+    ///
+    /// # Errors
+    ///
+    /// As [`Place::make`].
+    pub fn swap(&self, key: &Key, bytes: Bytes, tag: &str) -> Result<Made> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.swap(key, &bytes, tag),
+        }
+    }
+
+    /// Writes a file, or replaces it: readers find all of it or what was there before. In a folder it
+    /// is durable after [`Place::sync`] only.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or written.
+    pub fn put(&self, key: &Key, from: impl Into<Payload>) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.put(key, from.into()),
+        }
+    }
+
+    /// Copies a file, within the place.
+    ///
+    /// # Errors
+    ///
+    /// A file that does not exist or cannot be copied.
+    pub fn copy(&self, from: &Key, to: &Key) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.copy(from, to),
+        }
+    }
+
+    /// Deletes files. One that does not exist is no error.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be deleted; the others are.
+    pub fn delete(&self, keys: &[Key]) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.delete(keys),
+        }
+    }
+
+    /// Makes files and the folders that lead to them durable. On a store they are already.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be synced.
+    pub fn sync(&self, keys: &[Key]) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.sync(keys),
+        }
+    }
+
+    /// The URL of a file or folder, for other programs: `file:///…`, `s3://…`, `gs://…`, `abfss://…`.
+    pub fn url(&self, key: &Key) -> String {
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let path = folder.path(key);
+                let url = url::Url::from_file_path(&path).map(String::from);
+                url.unwrap_or_else(|()| path.display().to_string())
+            }
+        }
+    }
+
+    /// A new folder of this machine for temporary files, deleted when dropped.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be created.
+    pub fn scratch(&self) -> Result<TempDir> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.scratch(),
+        }
+    }
+}
+
+/// Where the tail of a file begins: see [`Place::tails`].
+fn tail_start(size: u64, share: u64) -> u64 {
+    const FOOTER: u64 = 8 << 10;
+    size.saturating_sub((size / share.max(1)).saturating_add(FOOTER))
+}
