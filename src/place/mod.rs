@@ -23,6 +23,8 @@
 
 mod folder;
 mod key;
+#[cfg(test)]
+mod races;
 
 use std::path::{Path, PathBuf};
 
