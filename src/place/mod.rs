@@ -21,20 +21,38 @@
 //! same bytes mean that this call made it. So bytes that are made must be nobody else's: they carry a
 //! UUID.
 
+mod access;
+mod address;
+mod checkup;
+mod fault;
 mod folder;
+pub(crate) mod http;
 mod key;
+mod options;
+mod probe;
 #[cfg(test)]
 mod races;
+mod store;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
+pub use self::access::Environment;
+pub use self::address::{Address, Bucket};
+pub use self::checkup::{Finding, Verdict};
 use self::folder::Folder;
+pub use self::http::Counts;
 pub use self::key::Key;
-use crate::error::Result;
+pub use self::options::StoreOptions;
+pub use self::probe::Conditions;
+pub(crate) use self::store::Store;
+use crate::error::{Context as _, Result};
 
 /// The folder below a lake's root for what is no table.
 pub(crate) const OWN: &str = ".wabalake";
@@ -50,6 +68,7 @@ pub struct Place {
 #[derive(Debug)]
 enum Kind {
     Folder(Folder),
+    Store(Arc<Store>),
 }
 
 /// A file, as it is listed.
@@ -98,6 +117,53 @@ impl Place {
         Self { kind: Kind::Folder(Folder::new(root)), shown }
     }
 
+    /// A place in an existing folder, or in an object store, to which no request is made.
+    ///
+    /// # Errors
+    ///
+    /// A store without credentials, or with settings that cannot be used.
+    pub fn open(
+        address: &Address,
+        options: &StoreOptions,
+        environment: &Environment,
+    ) -> Result<Self> {
+        match address {
+            Address::Folder(root) => Ok(Self::folder(root)),
+            Address::Store(bucket) => {
+                let connected = access::connect(bucket, options, environment)?;
+                Self::connected(connected, &bucket.prefix, bucket.to_string())
+            }
+        }
+    }
+
+    /// A place in an object store that is at hand, such as one in memory.
+    ///
+    /// # Errors
+    ///
+    /// A prefix that no object has.
+    pub fn over(objects: Arc<dyn object_store::ObjectStore>, prefix: &str) -> Result<Self> {
+        let connected = access::Connected::unnamed(objects);
+        Self::connected(connected, prefix, format!("memory://{prefix}"))
+    }
+
+    fn connected(connected: access::Connected, prefix: &str, url: String) -> Result<Self> {
+        let store = Arc::new(Store::new(connected, prefix, url.clone())?);
+        Ok(Self { kind: Kind::Store(store), shown: url })
+    }
+
+    /// The object store, if the place is one.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        match &self.kind {
+            Kind::Folder(_) => None,
+            Kind::Store(store) => Some(store),
+        }
+    }
+
+    /// Requests to the store so far; none for a folder.
+    pub fn counts(&self) -> Counts {
+        self.store().map(|store| store.connected().meter.counts()).unwrap_or_default()
+    }
+
     /// The address for messages, without secrets.
     pub fn shown(&self) -> &str {
         &self.shown
@@ -107,6 +173,7 @@ impl Place {
     pub fn as_folder(&self) -> Option<&Path> {
         match &self.kind {
             Kind::Folder(folder) => Some(folder.root()),
+            Kind::Store(_) => None,
         }
     }
 
@@ -121,6 +188,7 @@ impl Place {
     pub fn list(&self, below: &Key, after: Option<&str>) -> Result<Vec<Entry>> {
         match &self.kind {
             Kind::Folder(folder) => folder.list(below, after),
+            Kind::Store(store) => store.list(below, after),
         }
     }
 
@@ -132,6 +200,7 @@ impl Place {
     pub fn folders(&self, below: &Key) -> Result<Vec<Key>> {
         match &self.kind {
             Kind::Folder(folder) => folder.folders(below),
+            Kind::Store(store) => store.folders(below),
         }
     }
 
@@ -139,6 +208,7 @@ impl Place {
     pub fn entries(&self, keys: &[Key]) -> Vec<Result<Option<Entry>>> {
         match &self.kind {
             Kind::Folder(folder) => folder.entries(keys),
+            Kind::Store(store) => store.entries(keys),
         }
     }
 
@@ -150,6 +220,7 @@ impl Place {
     pub fn read(&self, key: &Key) -> Result<Option<Bytes>> {
         match &self.kind {
             Kind::Folder(folder) => folder.read(key),
+            Kind::Store(store) => store.read(key),
         }
     }
 
@@ -157,6 +228,7 @@ impl Place {
     pub fn read_all(&self, keys: &[Key]) -> Vec<Result<Option<Bytes>>> {
         match &self.kind {
             Kind::Folder(folder) => folder.read_all(keys),
+            Kind::Store(store) => store.read_all(keys),
         }
     }
 
@@ -167,6 +239,7 @@ impl Place {
     pub fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
         match &self.kind {
             Kind::Folder(folder) => folder.tails(files, share),
+            Kind::Store(store) => store.tails(files, share),
         }
     }
 
@@ -180,6 +253,7 @@ impl Place {
     pub fn make(&self, key: &Key, bytes: Bytes) -> Result<Made> {
         match &self.kind {
             Kind::Folder(folder) => folder.make(key, &bytes),
+            Kind::Store(store) => store.make(key, bytes),
         }
     }
 
@@ -192,6 +266,7 @@ impl Place {
     pub fn swap(&self, key: &Key, bytes: Bytes, tag: &str) -> Result<Made> {
         match &self.kind {
             Kind::Folder(folder) => folder.swap(key, &bytes, tag),
+            Kind::Store(store) => store.swap(key, bytes, tag),
         }
     }
 
@@ -204,6 +279,7 @@ impl Place {
     pub fn put(&self, key: &Key, from: impl Into<Payload>) -> Result<()> {
         match &self.kind {
             Kind::Folder(folder) => folder.put(key, from.into()),
+            Kind::Store(store) => store.put(key, from.into()),
         }
     }
 
@@ -215,6 +291,7 @@ impl Place {
     pub fn copy(&self, from: &Key, to: &Key) -> Result<()> {
         match &self.kind {
             Kind::Folder(folder) => folder.copy(from, to),
+            Kind::Store(store) => store.copy(from, to),
         }
     }
 
@@ -226,6 +303,7 @@ impl Place {
     pub fn delete(&self, keys: &[Key]) -> Result<()> {
         match &self.kind {
             Kind::Folder(folder) => folder.delete(keys),
+            Kind::Store(store) => store.delete(keys),
         }
     }
 
@@ -237,6 +315,7 @@ impl Place {
     pub fn sync(&self, keys: &[Key]) -> Result<()> {
         match &self.kind {
             Kind::Folder(folder) => folder.sync(keys),
+            Kind::Store(_) => Ok(()),
         }
     }
 
@@ -248,6 +327,7 @@ impl Place {
                 let url = url::Url::from_file_path(&path).map(String::from);
                 url.unwrap_or_else(|()| path.display().to_string())
             }
+            Kind::Store(store) => store.public_url(key),
         }
     }
 
@@ -259,6 +339,7 @@ impl Place {
     pub fn scratch(&self) -> Result<TempDir> {
         match &self.kind {
             Kind::Folder(folder) => folder.scratch(),
+            Kind::Store(_) => scratch(),
         }
     }
 }
@@ -267,4 +348,25 @@ impl Place {
 fn tail_start(size: u64, share: u64) -> u64 {
     const FOOTER: u64 = 8 << 10;
     size.saturating_sub((size / share.max(1)).saturating_add(FOOTER))
+}
+
+/// A folder for temporary files of a lake on a store. The system's temporary folder may be memory, so
+/// it comes second.
+fn scratch() -> Result<TempDir> {
+    if let Some(cache) = cache_folder(&Environment::of_process()) {
+        let within = cache.join("scratch");
+        let made = std::fs::create_dir_all(&within).and_then(|()| TempDir::new_in(&within));
+        if let Ok(scratch) = made {
+            return Ok(scratch);
+        }
+    }
+    TempDir::new().context(|| "creating a temporary folder")
+}
+
+/// The folder of this machine for copies of what stores hold: `$XDG_CACHE_HOME/wabalake`, else
+/// `~/.cache/wabalake`.
+pub(crate) fn cache_folder(environment: &Environment) -> Option<PathBuf> {
+    let cache = environment.get("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.filter(|cache| cache.is_absolute());
+    Some(cache.or_else(|| Some(environment.home()?.join(".cache")))?.join("wabalake"))
 }

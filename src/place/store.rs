@@ -1,0 +1,476 @@
+//! A lake's place in an object store.
+//!
+//! Requests run on threads of their own, at most 64 at once. Failed ones are tried again by the
+//! library, with one exception: after a conditional put that may have been done, the object is read
+//! back. The library would take its own first try for another writer's.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use object_store::path::Path as ObjectPath;
+use object_store::{
+    Error as ObjectError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
+};
+use tokio::time::{Instant, sleep};
+
+use super::access::Connected;
+use super::address::Cloud;
+use super::fault::{self, is_missing, was_retried};
+use super::http::wait;
+use super::{Entry, Key, Made, Payload, tail_start};
+use crate::error::{Context as _, Error, Result};
+
+/// Requests of one call at the same time.
+pub(super) const AT_ONCE: usize = 64;
+
+/// Larger files are uploaded in parts.
+const LARGEST_PUT: u64 = 64 << 20;
+
+/// The size of a part.
+const PART: usize = 8 << 20;
+
+/// Parts at the same time.
+const PARTS_AT_ONCE: usize = 4;
+
+/// How often, and how long, a conditional put is tried again after it was read back in vain.
+const TRIES: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A part of an object store.
+pub(crate) struct Store {
+    objects: Arc<dyn ObjectStore>,
+    root: ObjectPath,
+    /// The URL of the root, without secrets.
+    url: String,
+    connected: Connected,
+}
+
+impl fmt::Debug for Store {
+    /// Writes the URL alone: clients hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.url).finish()
+    }
+}
+
+impl Store {
+    /// A store whose root is a prefix.
+    ///
+    /// # Errors
+    ///
+    /// A prefix with parts that no object has.
+    pub(super) fn new(connected: Connected, prefix: &str, url: String) -> Result<Self> {
+        let root = ObjectPath::parse(prefix)
+            .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))?;
+        Ok(Self { objects: Arc::clone(&connected.objects), root, url, connected })
+    }
+
+    /// The store itself, for readers that ask it directly. Its paths are those of [`Store::path`].
+    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.objects
+    }
+
+    /// How the store was reached.
+    pub(super) fn connected(&self) -> &Connected {
+        &self.connected
+    }
+
+    /// Tells this store from others, for caches: its URL and the server's.
+    pub(crate) fn identity(&self) -> String {
+        format!("{}@{}", self.url, self.connected.endpoint.as_deref().unwrap_or_default())
+    }
+
+    /// The path of a key's object.
+    pub(crate) fn path(&self, key: &Key) -> ObjectPath {
+        let path = match (self.root.as_ref(), key.as_str()) {
+            (root, "") => return ObjectPath::parse(root).unwrap_or_default(),
+            ("", key) => key.to_owned(),
+            (root, key) => format!("{root}/{key}"),
+        };
+        // A key has no part that an object's path refuses.
+        ObjectPath::parse(&path).unwrap_or_else(|_| ObjectPath::from(path))
+    }
+
+    /// The key of an object below the root; `None` for others, and for names that no key has.
+    fn key(&self, path: &ObjectPath) -> Option<Key> {
+        let below = match self.root.as_ref() {
+            "" => path.as_ref(),
+            root => path.as_ref().strip_prefix(root)?.strip_prefix('/')?,
+        };
+        Key::parse(below).ok()
+    }
+
+    pub(super) fn url(&self, key: &Key) -> String {
+        match key.as_str() {
+            "" => self.url.clone(),
+            key => format!("{}/{key}", self.url),
+        }
+    }
+
+    /// The URL of a key as Spark and its relatives read it.
+    pub(super) fn public_url(&self, key: &Key) -> String {
+        let Some(container) = &self.connected.container else { return self.url(key) };
+        let path = self.path(key);
+        match path.as_ref() {
+            "" => container.clone(),
+            path => format!("{container}/{path}"),
+        }
+    }
+
+    /// The error of a failed request: what was done with which key.
+    pub(crate) fn error(&self, error: &ObjectError, doing: &str, key: &Key) -> Error {
+        let doing = format!("{doing} `{}`", self.url(key));
+        fault::error(error, &doing, &self.connected.credentials)
+    }
+
+    pub(super) fn list(&self, below: &Key, after: Option<&str>) -> Result<Vec<Entry>> {
+        let prefix = self.path(below);
+        let offset = after.filter(|after| !after.is_empty()).map(|after| below.join(after));
+        let offset = offset.map(|offset| self.path(&offset));
+        let objects = Arc::clone(self.objects());
+        let listed = wait(async move {
+            let prefix = (!prefix.as_ref().is_empty()).then_some(&prefix);
+            let found = match &offset {
+                Some(offset) => objects.list_with_offset(prefix, offset),
+                None => objects.list(prefix),
+            };
+            found.try_collect::<Vec<ObjectMeta>>().await
+        })?;
+        let listed = listed.map_err(|error| self.error(&error, "listing", below))?;
+        let entries = listed.into_iter().filter_map(|object| self.entry(object));
+        // Not every server heeds the offset.
+        let is_after = |entry: &Entry| match (entry.key.below(below), after) {
+            (Some(name), Some(after)) => name > after,
+            (name, None) => name.is_some(),
+            (None, _) => false,
+        };
+        let mut entries: Vec<Entry> = entries.filter(is_after).collect();
+        entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        // Some tools write an empty object for each folder.
+        let folders: Vec<Key> = entries
+            .iter()
+            .filter(|entry| entry.bytes == 0)
+            .filter(|folder| entries.iter().any(|entry| entry.key.below(&folder.key).is_some()))
+            .map(|folder| folder.key.clone())
+            .collect();
+        entries.retain(|entry| !folders.contains(&entry.key));
+        Ok(entries)
+    }
+
+    fn entry(&self, object: ObjectMeta) -> Option<Entry> {
+        Some(Entry {
+            key: self.key(&object.location)?,
+            bytes: object.size,
+            modified: object.last_modified,
+            tag: object.e_tag,
+        })
+    }
+
+    pub(super) fn folders(&self, below: &Key) -> Result<Vec<Key>> {
+        let (prefix, objects) = (self.path(below), Arc::clone(self.objects()));
+        let listed = wait(async move {
+            let prefix = (!prefix.as_ref().is_empty()).then_some(&prefix);
+            objects.list_with_delimiter(prefix).await
+        })?;
+        let listed = listed.map_err(|error| self.error(&error, "listing", below))?;
+        let mut folders: Vec<Key> =
+            listed.common_prefixes.iter().filter_map(|prefix| self.key(prefix)).collect();
+        folders.sort_unstable();
+        Ok(folders)
+    }
+
+    /// Runs a request for each of many keys, [`AT_ONCE`], in their order.
+    fn each<T, F>(
+        &self,
+        keys: impl IntoIterator<Item = ObjectPath>,
+        request: impl Fn(Arc<dyn ObjectStore>, ObjectPath, usize) -> F + Send + Sync + 'static,
+    ) -> Result<Vec<Result<T, ObjectError>>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ObjectError>> + Send + 'static,
+    {
+        let (objects, keys) = (Arc::clone(self.objects()), Vec::from_iter(keys));
+        wait(async move {
+            let requests = keys.into_iter().enumerate();
+            stream::iter(requests)
+                .map(|(at, path)| request(Arc::clone(&objects), path, at))
+                .buffered(AT_ONCE)
+                .collect()
+                .await
+        })
+    }
+
+    pub(super) fn entries(&self, keys: &[Key]) -> Vec<Result<Option<Entry>>> {
+        let found = self
+            .each(keys.iter().map(|key| self.path(key)), |objects, path, _| async move {
+                objects.head(&path).await
+            });
+        let entry = |key: &Key, found| match found {
+            Ok(object) => Ok(self.entry(object)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.error(&error, "reading", key)),
+        };
+        results(keys, found, entry)
+    }
+
+    pub(super) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
+        self.read_all(std::slice::from_ref(key)).pop().unwrap_or(Ok(None))
+    }
+
+    pub(super) fn read_all(&self, keys: &[Key]) -> Vec<Result<Option<Bytes>>> {
+        let found = self
+            .each(keys.iter().map(|key| self.path(key)), |objects, path, _| async move {
+                objects.get(&path).await?.bytes().await
+            });
+        let bytes = |key: &Key, found| match found {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.error(&error, "reading", key)),
+        };
+        results(keys, found, bytes)
+    }
+
+    pub(super) fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
+        let ranges: Vec<_> =
+            files.iter().map(|(_, size)| tail_start(*size, share)..*size).collect();
+        let paths = files.iter().map(|(key, _)| self.path(key));
+        let found = self.each(paths, move |objects, path, at| {
+            let range = ranges.get(at).cloned().unwrap_or_default();
+            async move {
+                if range.is_empty() {
+                    return Ok((Bytes::new(), objects.head(&path).await?.size));
+                }
+                // A suffix is no range that every store knows.
+                let range = Some(GetRange::Bounded(range));
+                let options = GetOptions { range, ..GetOptions::default() };
+                let got = objects.get_opts(&path, options).await?;
+                let size = got.meta.size;
+                Ok((got.bytes().await?, size))
+            }
+        });
+        let tail = |(key, size): &(Key, u64), found| match found {
+            Ok((bytes, found)) if found == *size => Ok(bytes),
+            Ok((_, found)) => {
+                Err(Error::lake(format!("`{}` has another size than expected", self.url(key)))
+                    .found(format!("{found} bytes, not {size}")))
+            }
+            Err(error) => Err(self.error(&error, "reading", key)),
+        };
+        results(files, found, tail)
+    }
+
+    pub(super) fn make(&self, key: &Key, bytes: Bytes) -> Result<Made> {
+        self.conditional(key, bytes, None)
+    }
+
+    pub(super) fn swap(&self, key: &Key, bytes: Bytes, tag: &str) -> Result<Made> {
+        self.conditional(key, bytes, Some(tag.to_owned()))
+    }
+
+    fn conditional(&self, key: &Key, bytes: Bytes, tag: Option<String>) -> Result<Made> {
+        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
+        let by_version = self.connected.cloud == Some(Cloud::Google);
+        let made =
+            wait(async move { conditional(&*objects, &path, bytes, tag, by_version).await })?;
+        made.map_err(|(error, in_doubt)| {
+            let error = self.error(&error, "writing", key);
+            if in_doubt { error.in_doubt() } else { error }
+        })
+    }
+
+    pub(super) fn put(&self, key: &Key, from: Payload) -> Result<()> {
+        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
+        let put = match from {
+            Payload::File(file) => {
+                let reading = || format!("reading `{}`", file.display());
+                let size = file.metadata().context(reading)?.len();
+                if size > LARGEST_PUT {
+                    return self.put_parts(key, &file);
+                }
+                let bytes = std::fs::read(&file).context(reading)?;
+                wait(async move { objects.put(&path, bytes.into()).await })?
+            }
+            Payload::Bytes(bytes) if bytes.len() as u64 > LARGEST_PUT => wait(async move {
+                let mut upload = parts(&*objects, &path).await?;
+                for at in (0..bytes.len()).step_by(PART) {
+                    upload.wait_for_capacity(PARTS_AT_ONCE).await?;
+                    upload.put(bytes.slice(at..bytes.len().min(at + PART)));
+                }
+                upload.finish().await
+            })?,
+            Payload::Bytes(bytes) => wait(async move { objects.put(&path, bytes.into()).await })?,
+        };
+        put.map(drop).map_err(|error| self.error(&error, "writing", key))
+    }
+
+    /// Uploads a file in parts. What is uploaded is deleted if it cannot be completed.
+    fn put_parts(&self, key: &Key, file: &Path) -> Result<()> {
+        let writing = |error| self.error(&error, "writing", key);
+        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
+        let reading = || format!("reading `{}`", file.display());
+        let mut from = File::open(file).context(reading)?;
+        let mut upload = wait(async move { parts(&*objects, &path).await })?.map_err(writing)?;
+        loop {
+            let mut part = Vec::with_capacity(PART);
+            let read = (&mut from).take(PART as u64).read_to_end(&mut part);
+            if let Err(error) = read {
+                let _ = wait(upload.abort())?;
+                return Err(error).context(reading);
+            }
+            if part.is_empty() {
+                return wait(upload.finish())?.map(drop).map_err(writing);
+            }
+            let (on, put) = wait(async move {
+                let put = upload.wait_for_capacity(PARTS_AT_ONCE).await;
+                if put.is_ok() {
+                    upload.put(part.into());
+                }
+                (upload, put)
+            })?;
+            upload = on;
+            if let Err(error) = put {
+                let _ = wait(upload.abort())?;
+                return Err(writing(error));
+            }
+        }
+    }
+
+    pub(super) fn copy(&self, from: &Key, to: &Key) -> Result<()> {
+        let (objects, source, target) = (Arc::clone(self.objects()), self.path(from), self.path(to));
+        let copied = wait(async move { objects.copy(&source, &target).await })?;
+        copied.map_err(|error| self.error(&error, &format!("copying `{from}` to"), to))
+    }
+
+    pub(super) fn delete(&self, keys: &[Key]) -> Result<()> {
+        let objects = Arc::clone(self.objects());
+        let paths: Vec<_> = keys.iter().map(|key| Ok(self.path(key))).collect();
+        let deleted = wait(async move {
+            // A bulk request succeeds even if some of its objects cannot be deleted.
+            objects.delete_stream(stream::iter(paths).boxed()).collect::<Vec<_>>().await
+        })?;
+        let mut failed = deleted.into_iter().filter_map(Result::err).filter(|e| !is_missing(e));
+        match failed.next() {
+            Some(error) => Err(self.error(&error, "deleting files below", &Key::root())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Pairs what was asked with what was found.
+fn results<A, B, T>(
+    asked: &[A],
+    found: Result<Vec<Result<B, ObjectError>>>,
+    result: impl Fn(&A, Result<B, ObjectError>) -> Result<T>,
+) -> Vec<Result<T>> {
+    match found {
+        Ok(found) => asked.iter().zip(found).map(|(asked, found)| result(asked, found)).collect(),
+        Err(error) => {
+            let what = error.to_string();
+            asked.iter().map(|_| Err(Error::lake(what.clone()))).collect()
+        }
+    }
+}
+
+async fn parts(
+    objects: &dyn ObjectStore,
+    path: &ObjectPath,
+) -> Result<WriteMultipart, ObjectError> {
+    let upload = objects.put_multipart(path).await?;
+    Ok(WriteMultipart::new_with_chunk_size(upload, PART))
+}
+
+/// Writes an object if it does not exist, or if its tag is still `tag`.
+///
+/// A failed put is followed by a look at what is there, since its answer may be lost, or may be about
+/// its own first try:
+///
+/// ```text
+/// PUT  ──► done, answer lost
+/// PUT  ──► 412: it exists     the library's second try, of the same bytes
+/// GET  ──► these bytes        Done
+///          other bytes        Taken
+///          nothing            PUT again
+/// ```
+///
+/// The error has `true` if the object may have been written.
+async fn conditional(
+    objects: &dyn ObjectStore,
+    path: &ObjectPath,
+    bytes: Bytes,
+    tag: Option<String>,
+    by_version: bool,
+) -> Result<Made, (ObjectError, bool)> {
+    let mode = match &tag {
+        None => PutMode::Create,
+        Some(tag) => {
+            let mut version = None;
+            // Google compares the generation, which is not listed.
+            if by_version {
+                match objects.head(path).await {
+                    Ok(there) if there.e_tag.as_ref() == Some(tag) => version = there.version,
+                    Ok(_) | Err(ObjectError::NotFound { .. }) => return Ok(Made::Taken),
+                    Err(error) => return Err((error, false)),
+                }
+            }
+            PutMode::Update(UpdateVersion { e_tag: Some(tag.clone()), version })
+        }
+    };
+    let options = PutOptions::from(mode);
+    let (started, mut tries) = (Instant::now(), 0);
+    loop {
+        let payload = PutPayload::from(bytes.clone());
+        let error = match objects.put_opts(path, payload, options.clone()).await {
+            Ok(_) => return Ok(Made::Done),
+            Err(error) => error,
+        };
+        let is_gone = tag.is_some() && matches!(error, ObjectError::NotFound { .. });
+        let refused = is_refusal(&error) && !is_gone && !was_retried(&error);
+        if refused && tries == 0 {
+            return Err((error, false));
+        }
+        let there = match objects.get(path).await {
+            Ok(there) => {
+                let there_tag = there.meta.e_tag.clone();
+                there.bytes().await.map(|bytes| Some((bytes, there_tag)))
+            }
+            Err(ObjectError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let unchanged = match there {
+            Ok(Some((there, _))) if there == bytes => return Ok(Made::Done),
+            Ok(Some((_, now))) if tag.is_some() && now == tag => true,
+            Ok(Some(_)) => return Ok(Made::Taken),
+            // Nothing is there to be replaced.
+            Ok(None) if tag.is_some() => return Ok(Made::Taken),
+            Ok(None) => true,
+            Err(_) => false,
+        };
+        tries += 1;
+        if refused || !unchanged || tries > TRIES || started.elapsed() > PATIENCE {
+            return Err((error, true));
+        }
+        sleep(Duration::from_millis(25 << tries)).await;
+    }
+}
+
+/// Returns `true` if a store did not do what it was asked for.
+fn is_refusal(error: &ObjectError) -> bool {
+    use ObjectError as E;
+    let status = fault::Answer::of(error).status;
+    matches!(
+        error,
+        E::PermissionDenied { .. }
+            | E::Unauthenticated { .. }
+            | E::NotImplemented { .. }
+            | E::NotSupported { .. }
+            | E::InvalidPath { .. }
+            | E::NotFound { .. }
+    ) || matches!(status, Some(400 | 405 | 411 | 501))
+        || fault::is_without_credentials(error)
+}
