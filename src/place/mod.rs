@@ -30,8 +30,6 @@ pub(crate) mod http;
 mod key;
 mod options;
 mod probe;
-#[cfg(test)]
-mod races;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -44,16 +44,21 @@ AFTER = ("lost", "lost-503", "cut", "stall", "stall-body")
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` requests of a kind whose address contains `match`."""
+    """What goes wrong with requests of a kind whose address contains `match`: with every n-th, `times` times."""
 
     kind: str
     times: int
     of: str | None
     match: str
+    every: int
+    seen: int = 0
     met: int = 0
 
     def hits(self, request):
         if self.times <= self.met or self.of not in (None, request.kind) or self.match not in request.address:
+            return False
+        self.seen += 1
+        if self.seen % self.every:
             return False
         self.met += 1
         return True
@@ -119,10 +124,10 @@ class Proxy:
         self.bytes = Counter()    # of bodies, "in" to the server and "out" from it
         self.at_once = self.most_at_once = 0
 
-    def fault(self, kind, times=1, of=None, match=""):
-        """Makes the next `times` requests fail; see `ANSWERS` and `AFTER` for kinds."""
+    def fault(self, kind, times=1, of=None, match="", every=1):
+        """Makes every n-th of the next requests fail, `times` times; see `ANSWERS` and `AFTER` for kinds."""
         assert kind in ANSWERS or kind in AFTER, kind
-        fault = Fault(kind, times, of, match)
+        fault = Fault(kind, times, of, match, every)
         self.faults.append(fault)
         return fault
 
