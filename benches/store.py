@@ -36,15 +36,16 @@ class Bench:
     def __init__(self, asked, folder, server, proxy, say):
         self.asked, self.folder, self.server, self.proxy, self.say = asked, folder, server, proxy, say
         self.program = asked.program.resolve()
-        self.lake = folder / "lake"
+        self.lake = asked.lake or folder / "lake"
         self.caches = 0
 
     def make_lake(self):
-        self.say(f"making a lake of {self.asked.days} days")
-        run(
-            self.program, "sample", "--lake", self.lake, "--days", self.asked.days, "--sessions-per-day",
-            self.asked.sessions_per_day, "--tables", "sessions,deployments,messages",
-        )
+        if not self.lake.exists():
+            self.say(f"making a lake of {self.asked.days} days")
+            run(
+                self.program, "sample", "--lake", self.lake, "--days", self.asked.days, "--sessions-per-day",
+                self.asked.sessions_per_day, "--tables", "sessions,deployments,messages",
+            )
         copy_lake(self.lake, self.server.client(), "lake")
         self.files = len(tables(self.lake)["sessions"].file_uris())
 
@@ -122,6 +123,7 @@ def verdicts(found, files):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
+    parser.add_argument("--lake", type=Path, help="a folder where the lake is kept for the next time")
     parser.add_argument("--days", type=int, default=400)
     parser.add_argument("--sessions-per-day", type=int, default=2_740)
     parser.add_argument("--rounds", type=int, default=5)

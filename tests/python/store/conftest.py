@@ -18,6 +18,12 @@ def bad_store(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """A quick store that speaks S3's protocol."""
+    yield from started(stores.Moto, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def quick_store(tmp_path_factory):
     """A store for tests to which it does not matter which."""
     yield from started(stores.Google, tmp_path_factory)

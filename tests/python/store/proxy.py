@@ -44,7 +44,7 @@ AFTER = ("lost", "lost-503", "cut", "stall", "stall-body")
 
 @dataclass
 class Fault:
-    """What goes wrong with requests of a kind whose address contains `match`: with every n-th, `times` times."""
+    """What goes wrong with requests of a kind whose address contains `match`: every n-th fails, `times` times."""
 
     kind: str
     times: int
@@ -125,7 +125,7 @@ class Proxy:
         self.at_once = self.most_at_once = 0
 
     def fault(self, kind, times=1, of=None, match="", every=1):
-        """Makes every n-th of the next requests fail, `times` times; see `ANSWERS` and `AFTER` for kinds."""
+        """Makes the next requests fail, or every n-th of them, `times` times: kinds are in `ANSWERS` and `AFTER`."""
         assert kind in ANSWERS or kind in AFTER, kind
         fault = Fault(kind, times, of, match, every)
         self.faults.append(fault)
