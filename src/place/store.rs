@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    Error as ObjectError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
+    Error as ObjectError, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
 };
 use tokio::time::{Instant, sleep};
 
@@ -226,7 +227,7 @@ impl Store {
     pub(super) fn read_all(&self, keys: &[Key]) -> Vec<Result<Option<Bytes>>> {
         let found = self
             .each(keys.iter().map(|key| self.path(key)), |objects, path, _| async move {
-                objects.get(&path).await?.bytes().await
+                whole(objects.get(&path).await?).await
             });
         let bytes = |key: &Key, found| match found {
             Ok(bytes) => Ok(Some(bytes)),
@@ -251,7 +252,7 @@ impl Store {
                 let options = GetOptions { range, ..GetOptions::default() };
                 let got = objects.get_opts(&path, options).await?;
                 let size = got.meta.size;
-                Ok((got.bytes().await?, size))
+                Ok((whole(got).await?, size))
             }
         });
         let tail = |(key, size): &(Key, u64), found| match found {
@@ -342,7 +343,8 @@ impl Store {
     }
 
     pub(super) fn copy(&self, from: &Key, to: &Key) -> Result<()> {
-        let (objects, source, target) = (Arc::clone(self.objects()), self.path(from), self.path(to));
+        let (objects, source, target) =
+            (Arc::clone(self.objects()), self.path(from), self.path(to));
         let copied = wait(async move { objects.copy(&source, &target).await })?;
         copied.map_err(|error| self.error(&error, &format!("copying `{from}` to"), to))
     }
@@ -376,6 +378,24 @@ fn results<A, B, T>(
         }
     }
 }
+
+/// Reads a body, which the library may have put together from several answers.
+async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
+    let expected = got.range.end - got.range.start;
+    let bytes = got.bytes().await?;
+    match bytes.len() as u64 == expected {
+        true => Ok(bytes),
+        false => Err(ObjectError::Generic {
+            store: "body",
+            source: Box::new(HttpError::new(HttpErrorKind::Interrupted, Cut)),
+        }),
+    }
+}
+
+/// A body that has not the size that its answer said.
+#[derive(Debug, thiserror::Error)]
+#[error("the body has another size")]
+struct Cut;
 
 async fn parts(
     objects: &dyn ObjectStore,
@@ -430,14 +450,14 @@ async fn conditional(
             Err(error) => error,
         };
         let is_gone = tag.is_some() && matches!(error, ObjectError::NotFound { .. });
-        let refused = is_refusal(&error) && !is_gone && !was_retried(&error);
-        if refused && tries == 0 {
+        let refused = is_refusal(&error) && !is_gone;
+        if refused && tries == 0 && !was_retried(&error) {
             return Err((error, false));
         }
         let there = match objects.get(path).await {
             Ok(there) => {
                 let there_tag = there.meta.e_tag.clone();
-                there.bytes().await.map(|bytes| Some((bytes, there_tag)))
+                whole(there).await.map(|bytes| Some((bytes, there_tag)))
             }
             Err(ObjectError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -85,7 +85,7 @@ pub(super) fn connect(
 }
 
 /// As [`connect`], by a given HTTP client.
-fn connect_by(
+pub(super) fn connect_by(
     bucket: &Bucket,
     options: &StoreOptions,
     environment: &Environment,
@@ -190,7 +190,7 @@ fn retry(limits: Limits) -> RetryConfig {
     RetryConfig {
         // The library's own would be over after 1.5 seconds.
         backoff: BackoffConfig {
-            init_backoff: Duration::from_millis(250),
+            init_backoff: limits.pause,
             max_backoff: Duration::from_secs(10),
             base: 3.,
         },
@@ -201,14 +201,10 @@ fn retry(limits: Limits) -> RetryConfig {
 
 /// Checks the URL of a server. `of` names where it is set.
 fn endpoint(text: &str, of: &str) -> Result<String> {
-    let url = url::Url::parse(text).ok().filter(|url| {
-        let is_plain = url.username().is_empty() && url.password().is_none();
-        matches!(url.scheme(), "http" | "https")
-            && url.host_str().is_some()
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && is_plain
-    });
+    let url = url::Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
+    let url = url.filter(|_| !text.contains(['@', '?', '#']));
     match url {
         Some(_) => Ok(text.trim_end_matches('/').to_owned()),
         None => Err(Error::usage(format!("{of} is not the URL of a server")).hint(
