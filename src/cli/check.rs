@@ -1,4 +1,4 @@
-//! `wabalake check`: verifies the files of a lake.
+//! `wabalake check`: verifies the files of a lake, or the store that it is on.
 
 use std::sync::OnceLock;
 
@@ -8,11 +8,12 @@ use wabalake_data::words::{bytes, counted, plural};
 use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions, print_error, to_stderr, to_stdout};
-use super::shared::LakeOption;
+use super::shared::{LakeOption, StoreOption};
 use super::{Run, Subcommand};
 use crate::error::{Error, Result};
 use crate::lake::check::{self, Checked, Finding};
 use crate::load::progress::Progress;
+use crate::place::{self, Address, Verdict};
 use crate::render::{Answer, Format};
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -23,7 +24,10 @@ pub(super) const SUBCOMMAND: Subcommand =
     long_about = "Verify the files of a lake: the transaction logs of tables and marts, by hashes and by \
                   what each commit contains; checkpoints, against the commits; data files, by size. With \
                   `--deep` every data file is read and compared with its hash in the log, or decompressed \
-                  if it was written without one. Nothing is changed.",
+                  if it was written without one. Nothing is changed.\n\n\
+                  Of a lake on an object store, the store is checked, not yet the files: credentials, \
+                  region, access, versions, clock, latency, speed of reading, and with `--write` whether \
+                  it heeds conditions, without which two writers would lose each other's commits.",
     after_help = "Exit codes: 0 no damage; 1 damage was found, each with what to do."
 )]
 struct Options {
@@ -33,6 +37,13 @@ struct Options {
     /// Read every byte of every file, of old versions too
     #[arg(long)]
     deep: bool,
+
+    /// Of an object store: probe conditions by a small file, written four times and deleted
+    #[arg(long)]
+    write: bool,
+
+    #[command(flatten)]
+    store: StoreOption,
 
     /// Show no progress
     #[arg(short, long)]
@@ -45,6 +56,16 @@ struct Options {
 impl Run for Options {
     fn run(self) -> Result<()> {
         self.output.check(Listing::ToRead)?;
+        let address = self.lake.address()?;
+        if matches!(address, Address::Store(_)) {
+            return self.check_store(&address);
+        }
+        if self.write || !self.store.is_empty() {
+            return Err(Error::usage(
+                "`--write` and `--store-option` are for lakes on object stores",
+            )
+            .hint("leave them out: the lake is a folder"));
+        }
         let lake = self.lake.open()?;
         let bar = OnceLock::new();
         let progress = |read: u64, all: u64| {
@@ -80,6 +101,53 @@ impl Run for Options {
             }
         }
     }
+}
+
+impl Options {
+    /// Checks an object store.
+    fn check_store(&self, address: &Address) -> Result<()> {
+        if self.deep {
+            return Err(Error::usage("`--deep` does not work on object stores yet")
+                .hint("leave it out to check the store"));
+        }
+        let findings = self.store.open(address)?.check_up(self.write);
+        let answer =
+            Answer::new(&store_frame(&findings)?, STORE_COLUMNS.to_vec(), chrono_tz::Tz::UTC)?;
+        self.output.write(&answer, Listing::ToRead)?;
+        let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad);
+        let bad: Vec<&str> = bad.map(|finding| finding.subject).collect();
+        match bad.is_empty() {
+            true => Ok(()),
+            false => Err(Error::lake(format!("a lake at `{address}` does not work"))
+                .found(bad.join(", "))
+                .hint("the lines say what to do")),
+        }
+    }
+}
+
+const STORE_COLUMNS: [OutputColumn; 4] = [
+    OutputColumn::text("check"),
+    OutputColumn::text("verdict"),
+    OutputColumn::text("found"),
+    OutputColumn::text("hint"),
+];
+
+fn store_frame(findings: &[place::Finding]) -> Result<DataFrame> {
+    let text = |name: &str, of: &dyn Fn(&place::Finding) -> Option<String>| {
+        Column::new(name.into(), findings.iter().map(of).collect::<Vec<_>>())
+    };
+    let verdict = |finding: &place::Finding| match finding.verdict {
+        Verdict::Good => Some("good".to_owned()),
+        Verdict::Neutral => None,
+        Verdict::Bad => Some("bad".to_owned()),
+    };
+    let columns = vec![
+        text("check", &|finding| Some(finding.subject.to_owned())),
+        text("verdict", &verdict),
+        text("found", &|finding| Some(finding.found.clone())),
+        text("hint", &|finding| finding.hint.clone()),
+    ];
+    Ok(DataFrame::new(findings.len(), columns)?)
 }
 
 fn summary(checked: &Checked, deep: bool) -> String {

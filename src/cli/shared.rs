@@ -11,6 +11,7 @@ use crate::config::{Alpha2, Config, read_country};
 use crate::error::Result;
 use crate::files::set_umask;
 use crate::lake::Lake;
+use crate::place::{Address, Environment, Place, StoreOptions};
 
 // A doc comment on a type of options would become the description of the subcommand: clap flattens
 // it. So none of them has one.
@@ -33,9 +34,44 @@ impl LakeOption {
         with_umask(Lake::create(&self.lake)?.with_warnings(|what| warn(what, None)))
     }
 
+    /// Returns the address of the lake: its folder, or its object store.
+    pub(super) fn address(&self) -> Result<Address> {
+        Address::parse(&self.lake)
+    }
+
     /// Returns the path as it was given.
     pub(super) fn path(&self) -> &Path {
         &self.lake
+    }
+}
+
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(super) struct StoreOption {
+    /// Option of the lake's object store, such as `region=eu-west-1`; may be repeated
+    #[arg(long = "store-option", value_name = "KEY=VALUE")]
+    #[arg(
+        long_help = "Option of the lake's object store; may be repeated: endpoint, region, account, \
+                     allow_http, virtual_hosted, anonymous, requester_pays, sse_kms_key, proxy, \
+                     connect_timeout, silence_timeout, request_timeout, retries, retry_timeout. \
+                     WABALAKE_STORE_OPTIONS has them separated by `;`. Credentials are no options: they \
+                     come from where the cloud's own tools have them"
+    )]
+    store_options: Vec<String>,
+}
+
+impl StoreOption {
+    /// Returns `true` if there are none on the command line.
+    pub(super) fn is_empty(&self) -> bool {
+        self.store_options.is_empty()
+    }
+
+    /// Opens the place of a lake, without a request to it.
+    pub(super) fn open(&self, address: &Address) -> Result<Place> {
+        let environment = Environment::of_process();
+        let of_environment = environment.get("WABALAKE_STORE_OPTIONS");
+        let own = self.store_options.iter().map(String::as_str);
+        Place::open(address, &StoreOptions::parse(of_environment, own)?, &environment)
     }
 }
 

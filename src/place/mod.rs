@@ -24,6 +24,7 @@
 mod access;
 mod address;
 mod checkup;
+mod conditional;
 mod fault;
 mod folder;
 pub(crate) mod http;
@@ -208,6 +209,15 @@ impl Place {
             Kind::Folder(folder) => folder.entries(keys),
             Kind::Store(store) => store.entries(keys),
         }
+    }
+
+    /// Looks up a file; `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be read.
+    pub fn entry(&self, key: &Key) -> Result<Option<Entry>> {
+        self.entries(std::slice::from_ref(key)).pop().unwrap_or(Ok(None))
     }
 
     /// Reads a file; `None` if it does not exist.

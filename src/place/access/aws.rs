@@ -11,7 +11,7 @@ use object_store::{ClientOptions, StaticCredentialProvider};
 use super::process::Process;
 use super::profile::Profile;
 use super::provider::Named;
-use super::{Connected, SECOND, Signed, Way, nearby, unusable};
+use super::{Connected, SECOND, Signed, Way, is_reachable, nearby, unusable};
 use crate::error::{Error, Result};
 use crate::place::address::Cloud;
 use crate::place::http::wait;
@@ -163,7 +163,7 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
     if let Some(command) = profile.get("credential_process") {
         let process = Arc::new(Process::new(command, &profile.name));
         let source = format!("`credential_process` of {of_profile}");
-        return Ok((Arc::new(Named::new(process, source.clone())), source));
+        return Ok((Arc::new(Named::new(process, &source)), source));
     }
     if let Some(setting) = profile.foreign() {
         return Err(Error::lake(format!(
@@ -175,11 +175,18 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
             profile.name
         )));
     }
+    of_servers(way, options, looked)
+}
+
+/// Credentials of a server: of an identity, a container or an instance.
+fn of_servers(way: &Way<'_>, options: &ClientOptions, mut looked: Vec<String>) -> Result<Found> {
+    let environment = way.environment;
+    let pair = |id, secret| environment.get(id).zip(environment.get(secret));
     let named = |builder: AmazonS3Builder, source: &str| {
         let (retry, mut patience) = nearby();
         if source == WEB_IDENTITY {
             // Its server is Amazon's, not one of this machine.
-            patience *= 5;
+            patience *= 10;
         }
         let store = builder
             .with_bucket_name(&way.bucket.name)
@@ -188,8 +195,11 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
             .with_http_connector(way.connector.impatient(patience))
             .build()
             .map_err(|error| unusable(&error, way.bucket))?;
-        let inner = Arc::clone(store.credentials());
-        Ok::<Found, Error>((Arc::new(Named::new(inner, source)), source.to_owned()))
+        Ok::<Found, Error>((Arc::clone(store.credentials()), source.to_owned()))
+    };
+    let found = |builder: AmazonS3Builder, source: &str| {
+        let (inner, source) = named(builder, source)?;
+        Ok::<Found, Error>((Arc::new(Named::new(inner, &source)), source))
     };
     looked.push("the web identity (`AWS_WEB_IDENTITY_TOKEN_FILE`)".to_owned());
     if let Some((file, role)) = pair("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN") {
@@ -208,12 +218,12 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
                 builder = builder.with_config(key, value);
             }
         }
-        return named(builder, WEB_IDENTITY);
+        return found(builder, WEB_IDENTITY);
     }
     looked.push("the container (`AWS_CONTAINER_CREDENTIALS_…`)".to_owned());
     if let Some(path) = environment.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
         let key = AmazonS3ConfigKey::ContainerCredentialsRelativeUri;
-        return named(AmazonS3Builder::new().with_config(key, path), "the container");
+        return found(AmazonS3Builder::new().with_config(key, path), "the container");
     }
     if let Some((url, file)) =
         pair("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
@@ -221,7 +231,7 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
         let builder = AmazonS3Builder::new()
             .with_config(AmazonS3ConfigKey::ContainerCredentialsFullUri, url)
             .with_config(AmazonS3ConfigKey::ContainerAuthorizationTokenFile, file);
-        return named(builder, "the container");
+        return found(builder, "the container");
     }
     if environment.is_on("AWS_EC2_METADATA_DISABLED") {
         looked.push("not at the instance (`AWS_EC2_METADATA_DISABLED`)".to_owned());
@@ -229,8 +239,11 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
         let server = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or(METADATA);
         let server = server.trim_end_matches('/');
         looked.push("the instance".to_owned());
-        if way.is_reachable(server) {
-            return named(AmazonS3Builder::new().with_metadata_endpoint(server), "the instance");
+        if is_reachable(server) {
+            let builder = AmazonS3Builder::new().with_metadata_endpoint(server);
+            let (inner, source) = named(builder, "the instance")?;
+            let looked = way.looked(&looked);
+            return Ok((Arc::new(Named::new(inner, "").after(looked)), source));
         }
     }
     Err(way.no_credentials(

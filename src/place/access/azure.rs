@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::azure::{AzureConfigKey as K, MicrosoftAzureBuilder};
 
 use super::provider::Named;
-use super::{Connected, Environment, Way, nearby, unusable};
+use super::{Connected, Environment, Way, is_reachable, nearby, unusable};
 use crate::error::{Error, Result};
 use crate::place::address::Cloud;
 
@@ -53,12 +53,12 @@ pub(super) fn connect(way: &Way<'_>) -> Result<Connected> {
         "nowhere, by the option `anonymous`".to_owned()
     } else {
         let (retry, patience) = nearby();
-        let found = base(options.with_timeout(5 * patience))
+        let found = base(options.with_timeout(10 * patience))
             .with_retry(retry)
-            .with_http_connector(way.connector.impatient(5 * patience));
+            .with_http_connector(way.connector.impatient(10 * patience));
         let (found, source) = credentials(way, found)?;
         let found = found.build().map_err(unusable)?;
-        let named = Named::new(Arc::clone(found.credentials()), source.clone());
+        let named = Named::new(Arc::clone(found.credentials()), &source);
         store = store.with_credentials(Arc::new(named));
         source
     };
@@ -117,7 +117,7 @@ fn credentials(
     if has_az(environment) {
         return named(builder.with_use_azure_cli(true), "`az login`");
     }
-    if way.is_reachable(METADATA) {
+    if is_reachable(METADATA) {
         return named(builder, "the managed identity");
     }
     let looked = [

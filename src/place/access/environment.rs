@@ -28,7 +28,7 @@ impl Environment {
     }
 
     /// The value of a variable that is set and not empty.
-    pub(in crate::place) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 

@@ -11,22 +11,27 @@ use super::super::fault::{self, NoCredentials};
 /// A provider of credentials whose errors name it and hold no secret.
 pub(super) struct Named<C> {
     inner: Arc<dyn CredentialProvider<Credential = C>>,
-    /// Such as `the container's credentials`.
-    name: String,
+    /// The message of its errors, such as `no credentials from the container`.
+    what: String,
 }
 
 impl<C> Named<C> {
     pub(super) fn new(
         inner: Arc<dyn CredentialProvider<Credential = C>>,
-        name: impl Into<String>,
+        name: impl fmt::Display,
     ) -> Self {
-        Self { inner, name: name.into() }
+        Self { inner, what: format!("no credentials from {name}") }
+    }
+
+    /// The same provider, as the last of several that were tried.
+    pub(super) fn after(self, looked: String) -> Self {
+        Self { what: looked, ..self }
     }
 }
 
 impl<C> fmt::Debug for Named<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Named").field(&self.name).finish()
+        f.debug_tuple("Named").field(&self.what).finish()
     }
 }
 
@@ -42,7 +47,7 @@ impl<C: fmt::Debug + Send + Sync> CredentialProvider for Named<C> {
             let status = fault::Answer::of(&error).status;
             let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
             NoCredentials {
-                what: format!("no credentials from {}{status}", self.name),
+                what: format!("{}{status}", self.what),
                 hint: "check that they are set up for this machine and this user, or set other \
                        ones in the environment"
                     .to_owned(),
