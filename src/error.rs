@@ -338,6 +338,12 @@ impl From<polars::error::PolarsError> for Error {
                 other => other,
             }
         }
+        if let Some(Self(known)) = crate::place::unwrapped(innermost(&error)) {
+            let parts = (known.fault, known.found.clone(), known.hint.clone());
+            let mut wrapped = Self::new(parts.0, &known.what);
+            (wrapped.0.found, wrapped.0.hint) = (parts.1, parts.2);
+            return wrapped.caused_by(error);
+        }
         let wrapped = match innermost(&error) {
             E::IO { .. } | E::ComputeError(_) | E::NoData(_) => Self::lake(error.to_string()),
             _ => Self::bug(error.to_string()),

@@ -8,7 +8,7 @@ use wabalake_data::words::{bytes, counted, plural};
 use wabalake_queries::query::OutputColumn;
 
 use super::output::{Listing, OutputOptions, print_error, to_stderr, to_stdout};
-use super::shared::{LakeOption, StoreOption};
+use super::shared::LakeOption;
 use super::{Run, Subcommand};
 use crate::error::{Error, Result};
 use crate::lake::check::{self, Checked, Finding};
@@ -42,9 +42,6 @@ struct Options {
     #[arg(long)]
     write: bool,
 
-    #[command(flatten)]
-    store: StoreOption,
-
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -60,7 +57,7 @@ impl Run for Options {
         if matches!(address, Address::Store(_)) {
             return self.check_store(&address);
         }
-        if self.write || !self.store.is_empty() {
+        if self.write || !self.lake.store().is_empty() {
             return Err(Error::usage(
                 "`--write` and `--store-option` are for lakes on object stores",
             )
@@ -110,7 +107,7 @@ impl Options {
             return Err(Error::usage("`--deep` does not work on object stores yet")
                 .hint("leave it out to check the store"));
         }
-        let findings = self.store.open(address)?.check_up(self.write);
+        let findings = self.lake.store().open(address)?.check_up(self.write);
         let answer =
             Answer::new(&store_frame(&findings)?, STORE_COLUMNS.to_vec(), chrono_tz::Tz::UTC)?;
         self.output.write(&answer, Listing::ToRead)?;

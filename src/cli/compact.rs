@@ -23,7 +23,7 @@ struct Options {
 
 impl Run for Options {
     fn run(self) -> Result<()> {
-        let compacted = self.lake.open()?.compact()?;
+        let compacted = self.lake.open_to_change()?.compact()?;
         to_stdout(|out| {
             if compacted.is_empty() {
                 writeln!(out, "nothing to merge")?;

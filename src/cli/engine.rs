@@ -132,7 +132,7 @@ impl EngineOptions {
         let token = std::env::var(remote::TOKEN).ok();
         let remote = Remote::parse(address, token.as_deref())?;
         let paths = self.map_path.as_deref().map_or_else(|| Ok(Paths::same()), Paths::read)?;
-        paths.check(lake.root())?;
+        paths.check(lake.in_folder()?)?;
         let cluster = Cluster::connect(&remote)?;
         let rows = cluster.answer(lake, question, &paths, needed(question, limit))?;
         cluster.on_interrupt(|| std::process::exit(130));

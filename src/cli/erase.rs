@@ -100,12 +100,12 @@ impl Run for Options {
                 "`--dry-run` shows what would be erased; `--yes` erases it without confirmation",
             ));
         }
-        let lake = self.lake.open()?;
+        let lake = self.lake.open_to_change()?;
         let phone = match self.phone.as_str() {
             "-" => number_from_stdin()?,
             phone => phone.to_owned(),
         };
-        let by_default = Config::of(lake.root())?.privacy.keep_out;
+        let by_default = Config::of(&lake)?.privacy.keep_out;
         let options = erase::Options {
             dry_run: self.dry_run,
             lines_too: self.lines_too,

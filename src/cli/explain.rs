@@ -51,7 +51,7 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     let named = Named::of(invocation.matches).ok_or_else(|| Error::bug("no query was named"))?;
     let options: Options = invocation.parse_from(named.matches)?;
     let lake = options.lake.open()?;
-    let config = Config::of(lake.root())?;
+    let config = Config::of(&lake)?;
     let question = named.question(config.timezone)?;
     let from_mart = match options.marts.of(&config) {
         Some(config) => fresh::answer(&lake, &config, &question)?,

@@ -34,7 +34,7 @@ struct Options {
 
 impl Run for Options {
     fn run(self) -> Result<()> {
-        let lake = Lake::create(self.lake.path())?;
+        let lake = Lake::create(self.lake.folder()?)?;
         let path = lake.root().join(FILE);
         let mut text = TEMPLATE.to_owned();
         if let Some(zone) = self.timezone {

@@ -133,7 +133,7 @@ impl Run for Options {
     fn run(self) -> Result<()> {
         let (kind, files) = kind_and_files(&self)?;
         check_files(files, self.per_file)?;
-        let creation = Creation::of(self.lake.path());
+        let creation = Creation::of(self.lake.folder()?);
         let loaded = load_files(&self, kind, files);
         if loaded.is_err() && !self.dry_run {
             creation.roll_back();
@@ -146,14 +146,14 @@ fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]
     // A dry run on a lake that does not exist reads an empty temporary one.
     let nowhere;
     let lake = match options.dry_run {
-        true if options.lake.path().exists() => options.lake.open()?,
+        true if options.lake.folder()?.exists() => options.lake.open_to_change()?,
         true => {
             nowhere = Scratch::outside()?;
             Lake::open(&*nowhere)?
         }
         false => options.lake.create()?,
     };
-    let mut config = Config::of(lake.root())?;
+    let mut config = Config::of(&lake)?;
     options.source_zone.apply(&mut config);
     let load_options = load::Options {
         kind,

@@ -10,6 +10,7 @@
 //! | 3 | a bug in wabalake |
 //! | 130 | Ctrl-C ended a query on a cluster |
 
+mod cache;
 mod check;
 mod compact;
 mod completions;
@@ -125,6 +126,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     compact::SUBCOMMAND,
     vacuum::SUBCOMMAND,
     erase::SUBCOMMAND,
+    cache::SUBCOMMAND,
     sample::SUBCOMMAND,
     completions::SUBCOMMAND,
     man::SUBCOMMAND,
@@ -225,7 +227,8 @@ fn command() -> Command {
              WABALAKE_METRICS          --metrics\n  \
              WABALAKE_NOTIFY_COMMAND   --notify-command\n  \
              WABALAKE_REMOTE           --remote\n  \
-             WABALAKE_TOKEN            the token within --remote",
+             WABALAKE_TOKEN            the token within --remote\n  \
+             WABALAKE_CACHE            see `wabalake cache --help`",
         )
         .subcommand_required(true)
         .arg_required_else_help(true);

@@ -73,7 +73,7 @@ struct Options {
 
 impl Run for Options {
     fn run(self) -> Result<()> {
-        let lake = self.lake.open()?;
+        let lake = self.lake.open_to_change()?;
         let config = self.settings.of(&lake)?;
         let as_of = self.as_of.as_deref();
         let as_of = as_of.map(|text| read_as_of(text, config.timezone.unwrap_or(Tz::UTC)));

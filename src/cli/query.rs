@@ -71,7 +71,7 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     options.output.check(listing)?;
     options.engine.check(named.matches)?;
     let lake = options.lake.open()?;
-    let config = Config::of(lake.root())?;
+    let config = Config::of(&lake)?;
     let question = named.question(config.timezone)?;
     let response = match options.output.format(listing) {
         Format::MetaJson => Some(options.engine.response(&lake, &question)?),

@@ -49,7 +49,7 @@ pub(super) struct Setting {
 impl SettingsOptions {
     /// Returns the lake's settings, overridden by the environment and the command line.
     pub(super) fn of(&self, lake: &Lake) -> Result<Config> {
-        let mut config = Config::of(lake.root())?;
+        let mut config = Config::of(lake)?;
         self.zone.apply(&mut config);
         self.source_zone.apply(&mut config);
         config.default_country = self.country.of(&config);
@@ -68,7 +68,7 @@ impl SettingsOptions {
     /// Returns every setting with its effective value and where that comes from.
     pub(super) fn settings(&self, matches: &ArgMatches, lake: &Lake) -> Result<Vec<Setting>> {
         let config = self.of(lake)?;
-        let file = std::fs::read_to_string(lake.root().join(FILE)).unwrap_or_default();
+        let file = lake.settings()?.unwrap_or_default();
         let file: toml::Table = file.parse().unwrap_or_default();
         let from = |key: &str| {
             let option = key.rsplit('.').next().unwrap_or(key);

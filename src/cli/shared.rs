@@ -10,7 +10,7 @@ use super::output::warn;
 use crate::config::{Alpha2, Config, read_country};
 use crate::error::Result;
 use crate::files::set_umask;
-use crate::lake::Lake;
+use crate::lake::{Lake, only_read};
 use crate::place::{Address, Environment, Place, StoreOptions};
 
 // A doc comment on a type of options would become the description of the subcommand: clap flattens
@@ -18,25 +18,50 @@ use crate::place::{Address, Environment, Place, StoreOptions};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct LakeOption {
-    /// The folder of the lake
-    #[arg(long, value_name = "DIR", env = "WABALAKE_LAKE", hide_env_values = true)]
+    /// The lake: a folder, or a URL on an object store
+    #[arg(long, value_name = "LAKE", env = "WABALAKE_LAKE", hide_env_values = true)]
     lake: PathBuf,
+
+    #[command(flatten)]
+    store: StoreOption,
 }
 
 impl LakeOption {
     /// Opens the lake, which must exist, and sets the umask of its settings.
     pub(super) fn open(&self) -> Result<Lake> {
-        with_umask(Lake::open(&self.lake)?.with_warnings(|what| warn(what, None)))
+        let lake = match self.address()? {
+            Address::Folder(folder) => Lake::open(folder)?,
+            store @ Address::Store(_) => Lake::at(self.store.open(&store)?),
+        };
+        with_umask(lake.with_warnings(|what| warn(what, None)))
+    }
+
+    /// Opens the lake to change it, as [`LakeOption::open`]: it must be in a folder.
+    pub(super) fn open_to_change(&self) -> Result<Lake> {
+        with_umask(Lake::open(self.folder()?)?.with_warnings(|what| warn(what, None)))
     }
 
     /// Opens the lake, or creates it, and sets the umask of its settings.
     pub(super) fn create(&self) -> Result<Lake> {
-        with_umask(Lake::create(&self.lake)?.with_warnings(|what| warn(what, None)))
+        with_umask(Lake::create(self.folder()?)?.with_warnings(|what| warn(what, None)))
+    }
+
+    /// Returns the lake's folder, as it was given.
+    pub(super) fn folder(&self) -> Result<PathBuf> {
+        match self.address()? {
+            Address::Folder(folder) => Ok(folder),
+            store @ Address::Store(_) => Err(only_read(&store)),
+        }
     }
 
     /// Returns the address of the lake: its folder, or its object store.
     pub(super) fn address(&self) -> Result<Address> {
         Address::parse(&self.lake)
+    }
+
+    /// Returns the options of the lake's object store.
+    pub(super) fn store(&self) -> &StoreOption {
+        &self.store
     }
 
     /// Returns the path as it was given.
@@ -49,7 +74,7 @@ impl LakeOption {
 #[group(skip)]
 pub(super) struct StoreOption {
     /// Option of the lake's object store, such as `region=eu-west-1`; may be repeated
-    #[arg(long = "store-option", value_name = "KEY=VALUE")]
+    #[arg(long = "store-option", value_name = "KEY=VALUE", hide_short_help = true)]
     #[arg(
         long_help = "Option of the lake's object store; may be repeated: endpoint, region, account, \
                      allow_http, virtual_hosted, anonymous, requester_pays, sse_kms_key, proxy, \
@@ -76,7 +101,7 @@ impl StoreOption {
 }
 
 fn with_umask(lake: Lake) -> Result<Lake> {
-    if let Some(umask) = Config::of(lake.root())?.lake.umask {
+    if let Some(umask) = Config::of(&lake)?.lake.umask {
         set_umask(umask.bits());
     }
     Ok(lake)
@@ -142,7 +167,7 @@ impl ZoneOption {
     pub(super) fn of(self, lake: &Lake) -> Result<Tz> {
         match self.timezone {
             Some(zone) => Ok(zone),
-            None => Ok(Config::of(lake.root())?.timezone.unwrap_or(Tz::UTC)),
+            None => Ok(Config::of(lake)?.timezone.unwrap_or(Tz::UTC)),
         }
     }
 

@@ -23,7 +23,7 @@ struct Options {
 
 impl Run for Options {
     fn run(self) -> Result<()> {
-        let undone = self.lake.open()?.undo()?;
+        let undone = self.lake.open_to_change()?.undo()?;
         to_stdout(|out| {
             let time = undone.load.time.format("%Y-%m-%dT%H:%M:%SZ");
             writeln!(out, "the load of {time} is undone")?;

@@ -41,8 +41,8 @@ struct Options {
 
 impl Run for Options {
     fn run(self) -> Result<()> {
-        let lake = self.lake.open()?;
-        let config = Config::of(lake.root())?;
+        let lake = self.lake.open_to_change()?;
+        let config = Config::of(&lake)?;
         let retain = TimeDelta::days(self.retain_days.into());
         let options = vacuum::Options { retain, dry_run: self.dry_run };
         let vacuumed = nightly::sweep(&lake, &config, options)?;

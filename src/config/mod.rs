@@ -19,8 +19,7 @@ mod file;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -28,6 +27,7 @@ use serde::Deserialize;
 
 pub(crate) use self::file::read_country;
 use crate::error::{Context as _, Error, Result};
+use crate::lake::Lake;
 
 /// The name of the settings file in the lake's folder.
 pub const FILE: &str = "wabalake.toml";
@@ -286,12 +286,10 @@ impl Config {
     ///
     /// # Errors
     /// The file cannot be read, or a key or value is invalid.
-    pub fn of(lake: &Path) -> Result<Self> {
-        let path = lake.join(FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Self::read(&text).context(|| format!("`{}`", path.display())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).context(|| format!("reading `{}`", path.display())),
+    pub fn of(lake: &Lake) -> Result<Self> {
+        match lake.settings()? {
+            Some(text) => Self::read(&text).context(|| format!("`{}`", lake.shown(FILE))),
+            None => Ok(Self::default()),
         }
     }
 

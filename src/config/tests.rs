@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn a_lake_without_the_file_has_the_defaults() {
-    let lake = tempfile::tempdir().unwrap();
-    assert_eq!(Config::of(lake.path()).unwrap(), Config::default());
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::open(folder.path()).unwrap();
+    assert_eq!(Config::of(&lake).unwrap(), Config::default());
     assert_eq!(Config::read("").unwrap(), Config::default());
 }
 

@@ -9,7 +9,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -18,11 +19,11 @@ use serde_json::Value;
 
 use super::commit::read_newest;
 use super::damage::{self, Damage, check_all_bytes, check_footer};
-use super::files::entries;
 use super::layout::{Layout, layout, layouts};
 use super::log::{Action, Listing, Log, ReplayError, State};
 use super::{DataFile, Lake};
 use crate::error::{Error, Result};
+use crate::place::{Key, OWN};
 
 pub use super::damage::AffectedLoad;
 
@@ -103,10 +104,11 @@ impl Lake {
     ///
     /// Folders that cannot be listed; a log that uses unsupported features.
     pub fn check(&self, options: Options<'_>) -> Result<Checked> {
+        self.in_folder()?;
         let mut checked = Checked::default();
         let mut logs: Vec<Log> = layouts().map(|layout| self.log_of(layout)).collect();
-        let marts = entries(&self.root().join("marts"))?;
-        logs.extend(marts.iter().filter(|mart| mart.is_dir()).map(|mart| Log::new(mart)));
+        let marts = self.place().folders(&Key::root().join("marts"))?;
+        logs.extend(marts.into_iter().map(|mart| Log::new(Arc::clone(self.place()), mart)));
         let mut wanted = Vec::new();
         for (at, log) in logs.iter().enumerate() {
             let layout = (!log.is_mart()).then(|| layout(&log.table_name())).flatten();
@@ -149,7 +151,9 @@ impl Lake {
     /// Replaces an error of reading the lake by the damage that caused it, if there is any.
     #[must_use]
     pub fn explain(&self, error: Error) -> Error {
-        let damage = if error.may_be_damage() { self.damage_behind(&error) } else { None };
+        let is_here = self.place().as_folder().is_some();
+        let damage =
+            if is_here && error.may_be_damage() { self.damage_behind(&error) } else { None };
         damage.unwrap_or(error)
     }
 
@@ -164,12 +168,12 @@ impl Lake {
     }
 
     fn check_newest(&self, layout: &'static dyn Layout, log: &Log, checked: &mut Checked) {
-        let place = self.newest_file(layout);
-        let Ok(noted) = fs::read(&place) else { return };
+        let Ok(noted) = fs::read(self.newest_file(layout)) else { return };
         if read_newest(&String::from_utf8_lossy(&noted)).is_none() {
+            let noted = Key::root().join(OWN).join("newest").join(layout.name());
             checked.add(
                 log,
-                &place,
+                &noted,
                 &Damage::Altered,
                 false,
                 "delete it: the next load recreates it",
@@ -189,7 +193,7 @@ impl Lake {
         };
         Finding {
             table: log.table_name(),
-            file: PathBuf::from(log.shown(&log.table().join(path))),
+            file: log.table_key().join(path).as_str().into(),
             what: fault.what(),
             found: fault.found(),
             hint,
@@ -241,7 +245,7 @@ impl Checked {
             };
             self.findings.push(Finding {
                 table: log.table_name(),
-                file: PathBuf::from(log.shown(&log.table().join("_delta_log"))),
+                file: log.table_key().join("_delta_log").as_str().into(),
                 what,
                 found: report.found.clone(),
                 hint: report.hint.clone().unwrap_or_default(),
@@ -325,19 +329,19 @@ impl Checked {
         &mut self,
         log: &Log,
         version: u64,
-        (of, parts): (usize, &[PathBuf]),
+        (of, parts): (usize, &[Key]),
         state: &mut Option<State>,
     ) -> Result<()> {
         self.checkpoints += 1;
-        let place = parts.first().cloned().unwrap_or_default();
+        let first = parts.first().cloned().unwrap_or_default();
         if parts.len() != of {
-            self.add(log, &place, &Damage::of_parts(of, parts), false, HINT);
+            self.add(log, &first, &Damage::of_parts(of, parts), false, HINT);
             return Ok(());
         }
         match (log.read_checkpoint(version, parts), state) {
             (Ok(found), Some(state)) if !found.is_same_as(state) => {
                 let what = "differs from the commits before it".to_owned();
-                self.add(log, &place, &Damage::Impossible(what), false, HINT);
+                self.add(log, &first, &Damage::Impossible(what), false, HINT);
             }
             (Ok(_), Some(_)) => {}
             (Ok(found), state) => *state = Some(found),
@@ -352,20 +356,20 @@ impl Checked {
     /// Checks the files beside checkpoints.
     fn beside(&mut self, log: &Log, listing: &Listing) {
         for version in listing.checkpoints.keys() {
-            let place = log.checkpoint_hashes(*version);
-            let Ok(text) = fs::read(&place) else { continue };
+            let hashes = log.checkpoint_hashes(*version);
+            let Ok(text) = fs::read(log.path(&hashes)) else { continue };
             if damage::parse_hash_list(&String::from_utf8_lossy(&text)).is_none() {
-                self.add(log, &place, &Damage::Altered, false, "delete it: no data is lost");
+                self.add(log, &hashes, &Damage::Altered, false, "delete it: no data is lost");
             }
         }
         let place = log.last_checkpoint();
-        let Ok(text) = fs::read(&place) else { return };
+        let Ok(text) = fs::read(log.path(&place)) else { return };
         let last: Option<Value> = serde_json::from_slice(&text).ok();
         let version = last.and_then(|last| last.get("version")?.as_u64());
         let fault = match version.filter(|version| listing.checkpoints.contains_key(version)) {
             None => Some(Damage::Impossible("names a checkpoint that does not exist".to_owned())),
             Some(version) => {
-                let hashes = fs::read_to_string(log.checkpoint_hashes(version)).ok();
+                let hashes = fs::read_to_string(log.path(&log.checkpoint_hashes(version))).ok();
                 let hashes = hashes.and_then(|text| damage::parse_hash_list(&text));
                 let noted = hashes.and_then(|hashes| hashes.get("_last_checkpoint").copied());
                 noted
@@ -393,10 +397,10 @@ impl Checked {
         }
     }
 
-    fn add(&mut self, log: &Log, file: &Path, fault: &Damage, needed: bool, hint: &str) {
+    fn add(&mut self, log: &Log, file: &Key, fault: &Damage, needed: bool, hint: &str) {
         self.findings.push(Finding {
             table: log.table_name(),
-            file: PathBuf::from(log.shown(file)),
+            file: file.as_str().into(),
             what: fault.what(),
             found: fault.found(),
             hint: hint.to_owned(),

@@ -37,6 +37,7 @@ use super::stage::sync;
 use super::{DataFile, Lake, Snapshot, StagedFile};
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, synced_beside, write_synced};
+use crate::place::Key;
 
 /// The number of commits between checkpoints, which keep a long log quick to read.
 const CHECKPOINT_INTERVAL: u64 = 20;
@@ -131,7 +132,7 @@ impl Lake {
     ) -> Result<Commit> {
         let staged = change.add.clone();
         let places: Vec<_> = staged.iter().map(|file| file.place.as_path()).collect();
-        sync(&places, &self.root)?;
+        sync(&places, self.root())?;
         let add = change.add.into_iter().map(|file| file.add).collect();
         let change = PreparedChange {
             operation: change.operation,
@@ -190,7 +191,7 @@ impl Lake {
             }
             Err(error) => return Err(error.error).context(committing),
         }
-        sync(&[&place], &self.root)
+        sync(&[&place], self.root())
             .context(|| format!("table `{}` is at version {version}", table.name()))?;
         self.note_newest(table, version);
         if (version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
@@ -203,7 +204,7 @@ impl Lake {
     /// Writes the checkpoint of a version, and the hashes of its files.
     fn write_checkpoint(&self, log: &Log, base: Option<&State>, version: u64) -> Result<()> {
         drop_damaged_checkpoints(log, version)?;
-        let url = table_url(log.table())?;
+        let url = table_url(&log.table())?;
         let written = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
         runtime()?.block_on(written)?;
         let made = log.checkpoints()?.into_iter().find(|(of, _)| *of == version);
@@ -214,18 +215,17 @@ impl Lake {
             Ok(found) if found.is_same_as(&state) => {}
             _ => return delete_checkpoint(log, version, &parts),
         }
-        let mut files: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
         let last = log.last_checkpoint();
-        files.push(&last);
-        sync(&files, &self.root)?;
+        let files: Vec<_> = parts.iter().chain([&last]).map(|file| log.path(file)).collect();
+        sync(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), self.root())?;
         let mut hashes = BTreeMap::new();
-        for file in files {
+        for file in &files {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let hash = Hash::of_file(file).context(|| format!("reading `{}`", file.display()))?;
             hashes.insert(name, hash.1);
         }
         write_synced(
-            &log.checkpoint_hashes(version),
+            &log.path(&log.checkpoint_hashes(version)),
             Access::Usual,
             damage::hash_list(&hashes).as_bytes(),
         )
@@ -309,10 +309,10 @@ fn drop_damaged_checkpoints(log: &Log, version: u64) -> Result<()> {
 }
 
 /// Deletes a checkpoint. The commits hold the same state.
-fn delete_checkpoint(log: &Log, version: u64, parts: &[PathBuf]) -> Result<()> {
+fn delete_checkpoint(log: &Log, version: u64, parts: &[Key]) -> Result<()> {
     let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
-    for file in beside.iter().chain(parts) {
-        match std::fs::remove_file(file) {
+    for file in beside.iter().chain(parts).map(|file| log.path(file)) {
+        match std::fs::remove_file(&file) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error).context(|| format!("deleting `{}`", file.display()));
             }

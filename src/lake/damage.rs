@@ -14,13 +14,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use memchr::memmem::find;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::log::DataFile;
 use crate::error::Error;
+use crate::place::Key;
 
 /// The tag of an `add` with the hash of its file.
 pub(super) const FILE_HASH: &str = "wabalake.xxh3";
@@ -235,7 +236,7 @@ impl Damage {
     }
 
     /// A checkpoint that lacks parts.
-    pub(super) fn of_parts(of: usize, parts: &[PathBuf]) -> Self {
+    pub(super) fn of_parts(of: usize, parts: &[Key]) -> Self {
         Self::Impossible(format!("is one of {of} parts, of which {} exist", parts.len()))
     }
 

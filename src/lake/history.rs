@@ -43,7 +43,9 @@ impl Lake {
         let log = self.log(table);
         let mut rows_of: HashMap<String, Option<u64>> = HashMap::new();
         let mut entries = Vec::new();
-        for version in log.versions()? {
+        let versions = log.versions()?;
+        log.fetch_commits(&versions);
+        for version in versions {
             let actions = log.actions(version)?;
             let info = commit_info(&actions);
             let word = |name: &str| info?.info.get(name)?.as_str().map(str::to_owned);

@@ -203,7 +203,7 @@ impl Lake {
     }
 
     fn keep_out_key(&self) -> Result<PathBuf> {
-        let said = Config::of(self.root())?.privacy.keep_out_key;
+        let said = Config::of(self)?.privacy.keep_out_key;
         Ok(said.map_or_else(|| self.internal_folder("keep-out.key"), |path| self.root().join(path)))
     }
 }

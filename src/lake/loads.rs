@@ -197,7 +197,9 @@ impl Lake {
         let wanted: HashSet<&str> = files.iter().copied().collect();
         let mut found = HashMap::new();
         let log = self.log(table);
-        for version in log.versions()?.into_iter().rev() {
+        let versions = log.versions()?;
+        log.fetch_commits(&versions);
+        for version in versions.into_iter().rev() {
             let actions = log.actions(version)?;
             let Some(info) = commit_info(&actions).filter(|_| purpose(&actions) == "load") else {
                 continue;

@@ -18,8 +18,8 @@ use wabalake_queries::query::OutputColumn;
 
 use super::files::{is_data_file, is_day, is_of_log, listed, name};
 use super::layout::Layout;
-use super::log::{Log, commit_info};
-use super::{Lake, Snapshot};
+use super::log::commit_info;
+use super::{Lake, Snapshot, table_key};
 use crate::error::{Context as _, Error, Result};
 
 /// The Date column that partitions a mart: the first date that a row is about.
@@ -100,9 +100,9 @@ impl Lake {
     pub fn drop_mart(&self, mart: &'static MartLayout) -> Result<()> {
         let folder = self.folder(mart);
         if let Ok(mut known) = self.known.lock() {
-            known.remove(&folder);
+            known.remove(&table_key(mart));
         }
-        if Log::new(&folder).is_there() {
+        if self.log_of(mart).is_there() {
             let scratch = self.scratch()?;
             self.drop_table(&folder, MART_DAY, &scratch.join(mart.name))?;
         }

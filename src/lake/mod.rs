@@ -58,9 +58,10 @@ pub mod undo;
 pub mod vacuum;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use chrono::{DateTime, Utc};
 use polars::prelude::IntoLazy as _;
@@ -76,15 +77,21 @@ pub use self::lock::Lock;
 pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
+use crate::config::FILE;
 use crate::error::{Context as _, Error, Result, in_words};
 use crate::place::OWN;
+use crate::place::{Key, Place};
 
-/// A folder of Delta tables.
+/// Delta tables in a place.
 #[derive(Debug)]
 pub struct Lake {
-    root: PathBuf,
+    place: Arc<Place>,
+    /// The text of the settings, once it was read from a store.
+    settings: OnceLock<Option<String>>,
     /// The newest state read of each table, to continue from.
-    known: Mutex<HashMap<PathBuf, Arc<log::State>>>,
+    known: Mutex<HashMap<Key, Arc<log::State>>>,
+    /// What was read of logs on a store.
+    logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -109,7 +116,18 @@ impl Lake {
             ))
             .hint("name the folder of a lake"));
         }
-        Ok(Self { root, known: Mutex::default(), warn: |_| {} })
+        Ok(Self::at(Place::folder(root)))
+    }
+
+    /// The lake in a place. A place without tables is an empty lake.
+    pub fn at(place: Place) -> Self {
+        Self {
+            place: Arc::new(place),
+            settings: OnceLock::new(),
+            known: Mutex::default(),
+            logs: Mutex::default(),
+            warn: |_| {},
+        }
     }
 
     /// Sets the function that takes warnings, such as those of damage that reads can skip.
@@ -118,9 +136,53 @@ impl Lake {
         Self { warn, ..self }
     }
 
-    /// The lake's folder.
+    /// Where the lake is.
+    pub fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    /// The lake's folder. That of a lake on a store is a path that cannot exist: whoever writes asks
+    /// [`Lake::in_folder`] before.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.place.as_folder().unwrap_or(Path::new("\0"))
+    }
+
+    /// The lake's folder.
+    ///
+    /// # Errors
+    ///
+    /// A lake on an object store, which can only be read so far.
+    pub fn in_folder(&self) -> Result<&Path> {
+        self.place.as_folder().ok_or_else(|| only_read(self.place.shown()))
+    }
+
+    /// The text of the lake's settings; `None` if it has none. On a store they are read once.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn settings(&self) -> Result<Option<String>> {
+        if let Some(text) = self.settings.get() {
+            return Ok(text.clone());
+        }
+        let bytes = self.place.read(&Key::root().join(FILE))?;
+        let text =
+            bytes.map(|bytes| String::from_utf8(bytes.into())).transpose().map_err(|_| {
+                Error::lake(format!("`{}` is not UTF-8", self.shown(FILE)))
+                    .hint("save it as UTF-8 text")
+            })?;
+        if self.place.as_folder().is_none() {
+            let _ = self.settings.set(text.clone());
+        }
+        Ok(text)
+    }
+
+    /// The address of a file for messages.
+    pub(crate) fn shown(&self, file: &str) -> String {
+        match self.place.as_folder() {
+            Some(root) => root.join(file).display().to_string(),
+            None => self.place.url(&Key::root().join(file)),
+        }
     }
 
     /// The newest version of a table. A table without commits has no version and no rows.
@@ -130,13 +192,44 @@ impl Lake {
     /// A log that cannot be read or that uses unsupported features: deletion vectors, column
     /// mapping, other types or partitions.
     pub fn snapshot(&self, table: &'static dyn Layout) -> Result<Snapshot> {
-        let folder = self.folder(table);
-        let known = self.known.lock().ok().and_then(|known| known.get(&folder).cloned());
+        let key = table_key(table);
+        let known = self.known.lock().ok().and_then(|known| known.get(&key).cloned());
         let state = self.log(table).state(known)?;
         if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
-            known.insert(folder.clone(), Arc::clone(state));
+            known.insert(key.clone(), Arc::clone(state));
         }
-        Snapshot::new(table, folder, state)
+        Snapshot::new(table, Arc::clone(&self.place), key, state)
+    }
+
+    /// The newest versions of tables, as [`Lake::snapshot`]; at once, if each needs an answer of a
+    /// store.
+    pub fn snapshots(&self, tables: &[&'static dyn Layout]) -> Vec<Result<Snapshot>> {
+        if self.place.as_folder().is_some() {
+            return tables.iter().map(|table| self.snapshot(*table)).collect();
+        }
+        std::thread::scope(|scope| {
+            let read = |table: &&'static dyn Layout| {
+                let table = *table;
+                scope.spawn(move || self.snapshot(table))
+            };
+            let threads: Vec<_> = tables.iter().map(read).collect();
+            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+            let failed = |_| Err(Error::bug("a thread failed to read a log"));
+            let read: Vec<_> = joined.map(|read| read.unwrap_or_else(failed)).collect();
+            if read.iter().all(|read| matches!(read, Ok(snapshot) if snapshot.version.is_none())) {
+                self.warn_if_empty();
+            }
+            read
+        })
+    }
+
+    /// Warns if a store has no tables at all: its address may be mistyped, and there is no folder
+    /// whose absence would tell.
+    fn warn_if_empty(&self) {
+        let tables = self.place.folders(&Key::root().join("tables"));
+        if tables.is_ok_and(|tables| tables.is_empty()) {
+            self.warn(&format!("the lake at `{}` has no tables yet", self.place.shown()));
+        }
     }
 
     /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
@@ -155,7 +248,7 @@ impl Lake {
             AsOf::Instant(at) => log.version_at(*at)?,
         };
         let state = version.map(|version| log.state_at(version)).transpose()?;
-        Snapshot::new(table, self.folder(table), state)
+        Snapshot::new(table, Arc::clone(&self.place), table_key(table), state)
     }
 
     /// Scans of the newest versions of tables, for a query.
@@ -164,14 +257,14 @@ impl Lake {
     ///
     /// As [`Lake::snapshot`].
     pub fn tables(&self, tables: &[&'static Table]) -> Result<Tables> {
+        let (loads, stored): (Vec<_>, Vec<_>) = tables.iter().partition(|table| ***table == LOADS);
         let mut scans = Tables::new();
-        for table in tables {
-            let scan = if **table == LOADS {
-                self.loads()?.lazy()
-            } else {
-                self.snapshot(*table)?.scan()?
-            };
-            scans = scans.with(table, scan);
+        for table in loads {
+            scans = scans.with(table, self.loads()?.lazy());
+        }
+        let layouts: Vec<_> = stored.iter().map(|table| *table as &'static dyn Layout).collect();
+        for (table, snapshot) in stored.iter().zip(self.snapshots(&layouts)) {
+            scans = scans.with(table, snapshot?.scan()?);
         }
         Ok(scans)
     }
@@ -208,11 +301,13 @@ impl Lake {
             "tables" => table.name().to_owned(),
             within => format!("{within}.{}", table.name()),
         };
+        self.in_folder()?;
         lock::wait(&self.internal_folder("locks").join(name))
     }
 
     /// The shared lock that keeps `vacuum` and `erase` out.
     fn writing(&self) -> Result<Lock> {
+        self.in_folder()?;
         lock::share(&self.writing_lock())
     }
 
@@ -222,11 +317,11 @@ impl Lake {
 
     /// The path of an entry of `.wabalake`.
     pub(crate) fn internal_folder(&self, name: &str) -> PathBuf {
-        self.root.join(OWN).join(name)
+        self.root().join(OWN).join(name)
     }
 
     fn folder(&self, table: &dyn Layout) -> PathBuf {
-        self.root.join(table.parent_folder()).join(table.name())
+        self.root().join(table.parent_folder()).join(table.name())
     }
 
     /// The log of a table, which must not end before its newest known version.
@@ -237,8 +332,20 @@ impl Lake {
 
     /// The log of a table, however much of it exists.
     fn log_of(&self, table: &dyn Layout) -> log::Log {
-        log::Log::new(&self.folder(table)).with_warnings(self.warn)
+        let key = table_key(table);
+        let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
+        match self.logs.lock() {
+            Ok(mut logs) if self.place.as_folder().is_none() => {
+                log.sharing(Arc::clone(logs.entry(key).or_default()))
+            }
+            _ => log,
+        }
     }
+}
+
+/// The key of a table's folder.
+fn table_key(table: &dyn Layout) -> Key {
+    Key::root().join(table.parent_folder()).join(table.name())
 }
 
 /// The version of each table to read.
@@ -287,6 +394,13 @@ impl Deref for Scratch {
     fn deref(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// The error of changing a lake on a store.
+pub(crate) fn only_read(lake: impl fmt::Display) -> Error {
+    Error::usage(format!("the lake at `{lake}` can only be read"))
+        .found("this version changes lakes in folders only")
+        .hint("change the lake in a folder, then copy the folder to the store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

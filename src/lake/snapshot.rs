@@ -18,7 +18,7 @@ use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
 use deltalake::DeltaTableError;
 use parquet::column::reader::ColumnReader;
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
@@ -26,8 +26,9 @@ use wabalake_data::tables::UTC_DAY;
 use super::commit::configuration;
 use super::damage::{Damage, check_all_bytes, check_quickly};
 use super::layout::{Layout, delta_type, scanned};
-use super::log::{DataFile, Log, PROTOCOL, State, Statistics};
+use super::log::{DataFile, Log, PROTOCOL, State, Statistics, file_key};
 use crate::error::{Context, Error, Result};
+use crate::place::{Key, Place};
 
 /// The suffix of a path in a plan whose file is damaged.
 const DAMAGED: &str = ".damaged";
@@ -42,19 +43,21 @@ pub struct Snapshot {
     /// Its files by day, rows without a time first, then by path.
     pub files: Vec<DataFile>,
     pub(super) layout: &'static dyn Layout,
-    pub(super) folder: PathBuf,
+    pub(super) place: Arc<Place>,
+    pub(super) table: Key,
     pub(super) state: Option<Arc<State>>,
 }
 
 impl Snapshot {
     pub(super) fn new(
         layout: &'static dyn Layout,
-        folder: PathBuf,
+        place: Arc<Place>,
+        table: Key,
         state: Option<Arc<State>>,
     ) -> Result<Self> {
         let mut files = Vec::new();
         if let Some(state) = &state {
-            Log::new(&folder).check_readable(state)?;
+            Log::new(Arc::clone(&place), table.clone()).check_readable(state)?;
             if !layout.is_mart() {
                 check_types(layout, state)?;
             }
@@ -65,7 +68,8 @@ impl Snapshot {
             version: state.as_ref().map(|state| state.version),
             files,
             layout,
-            folder,
+            place,
+            table,
             state,
         })
     }
@@ -118,12 +122,22 @@ impl Snapshot {
         self.files.iter().filter(within).collect()
     }
 
-    /// The path of a file.
+    /// The path of a file. Only for a lake in a folder.
     pub fn place(&self, file: &DataFile) -> PathBuf {
-        self.folder.join(&file.path)
+        self.folder().join(&file.path)
     }
 
-    /// Checks the sizes and footers of files, or hashes them if `all_bytes`.
+    /// The table's folder. Only for a lake in a folder.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.log().table()
+    }
+
+    fn log(&self) -> Log {
+        Log::new(Arc::clone(&self.place), self.table.clone())
+    }
+
+    /// Checks the sizes and footers of files, or hashes them if `all_bytes`. On a store nothing is
+    /// checked beforehand: the answer to a request for a file tells its size.
     ///
     /// # Errors
     ///
@@ -131,6 +145,9 @@ impl Snapshot {
     pub fn check_files(&self, files: &[&DataFile], all_bytes: bool) -> Result<()> {
         let look: fn(&std::path::Path, &DataFile) -> Option<Damage> =
             if all_bytes { check_all_bytes } else { check_quickly };
+        if self.place.as_folder().is_none() {
+            return Ok(());
+        }
         for file in files {
             if let Some(fault) = look(&self.place(file), file) {
                 return Err(self.damaged(file, &fault));
@@ -141,8 +158,8 @@ impl Snapshot {
 
     /// The error for a damaged file, with the loads that wrote its day.
     pub(super) fn damaged(&self, file: &DataFile, fault: &Damage) -> Error {
-        let log = Log::new(&self.folder);
-        fault.error(&log.shown(&self.place(file))).hint(log.hint_for_data_file(&file.path))
+        let shown = format!("{}/{}", self.table, file.path);
+        fault.error(&shown).hint(self.log().hint_for_data_file(&file.path))
     }
 
     /// The values of an integer column in a file, without nulls and in no order; empty if the file
@@ -150,24 +167,22 @@ impl Snapshot {
     ///
     /// Faster than a plan if many files are read.
     pub fn integers(&self, file: &DataFile, column: &str) -> Result<Vec<i64>> {
-        self.check_files(&[file], false)?;
-        let read = || -> Result<Vec<i64>, DeltaTableError> {
-            let reader = SerializedFileReader::new(File::open(self.place(file))?)?;
-            let columns = reader.metadata().file_metadata().schema_descr().columns();
-            let Some(at) = columns.iter().position(|known| known.name() == column) else {
-                return Ok(Vec::new());
-            };
-            let mut values = Vec::new();
-            for group in 0..reader.num_row_groups() {
-                let mut column = reader.get_row_group(group)?.get_column_reader(at)?;
-                if let ColumnReader::Int64ColumnReader(column) = &mut column {
-                    let mut levels = Vec::new();
-                    column.read_records(usize::MAX, Some(&mut levels), None, &mut values)?;
-                }
+        let doing = || format!("reading `{}`", file.path);
+        if self.place.as_folder().is_some() {
+            self.check_files(&[file], false)?;
+            let values = File::open(self.place(file)).map_err(DeltaTableError::from);
+            return Context::context(values.and_then(|file| integers_in(file, column)), doing);
+        }
+        match self.place.read(&file_key(&self.table, &file.path)?)? {
+            Some(bytes) if bytes.len() as u64 == file.bytes => {
+                Context::context(integers_in(bytes, column), doing)
             }
-            Ok(values)
-        };
-        Context::context(read(), || format!("reading `{}`", file.path))
+            Some(bytes) => {
+                let found = bytes.len() as u64;
+                Err(self.damaged(file, &Damage::Size { expected: file.bytes, found }))
+            }
+            None => Err(self.damaged(file, &Damage::Missing)),
+        }
     }
 
     /// Scans all rows, with the columns of [`Layout::stored`] and `utc_day`. A column that an older
@@ -229,22 +244,22 @@ impl Snapshot {
         dated: bool,
         shown: &dyn Fn(DataType) -> DataType,
     ) -> Result<LazyFrame> {
-        let mut paths = Vec::with_capacity(files.len());
+        let is_here = self.place.as_folder().is_some();
+        let mut keys = Vec::with_capacity(files.len());
         for file in files {
             self.check_place(file)?;
-            let mut place = self.place(file);
-            if check_quickly(&place, file).is_some() {
-                // Only executing the plan shows whether the file is needed: this path does not
-                // exist.
-                place.as_mut_os_string().push(DAMAGED);
-            }
-            paths.push(PlRefPath::try_from_path(&place)?);
+            let is_damaged = is_here && check_quickly(&self.place(file), file).is_some();
+            // Only executing the plan shows whether the file is needed: this path does not exist.
+            let path = if is_damaged { &format!("{}{DAMAGED}", file.path) } else { &file.path };
+            keys.push((file_key(&self.table, path)?, file.bytes));
         }
+        let paths = self.place.scan_paths(&keys)?;
         let partition =
             Schema::from_iter([Field::new(self.layout.partition().into(), DataType::Date)]);
         let partitioned = HiveOptions {
             enabled: Some(true),
-            hive_start_idx: self.folder.as_os_str().len() + 1,
+            // Polars ignores it, so no part above the lake may look like a partition.
+            hive_start_idx: 0,
             schema: Some(Arc::new(partition)),
             try_parse_dates: true,
         };
@@ -302,7 +317,7 @@ impl Snapshot {
     /// Refuses to replace rows of an append-only table.
     pub(super) fn check_replaceable(&self) -> Result<()> {
         match &self.state {
-            Some(state) => Log::new(&self.folder).check_replaceable(state),
+            Some(state) => self.log().check_replaceable(state),
             None => Ok(()),
         }
     }
@@ -326,6 +341,27 @@ impl Snapshot {
         let names = known.iter().filter_map(|field| field["name"].as_str());
         names.filter(|name| !schema.contains(name)).map(str::to_owned).collect()
     }
+}
+
+/// The values of an integer column in a Parquet file.
+fn integers_in(
+    file: impl ChunkReader + 'static,
+    column: &str,
+) -> Result<Vec<i64>, DeltaTableError> {
+    let reader = SerializedFileReader::new(file)?;
+    let columns = reader.metadata().file_metadata().schema_descr().columns();
+    let Some(at) = columns.iter().position(|known| known.name() == column) else {
+        return Ok(Vec::new());
+    };
+    let mut values = Vec::new();
+    for group in 0..reader.num_row_groups() {
+        let mut column = reader.get_row_group(group)?.get_column_reader(at)?;
+        if let ColumnReader::Int64ColumnReader(column) = &mut column {
+            let mut levels = Vec::new();
+            column.read_records(usize::MAX, Some(&mut levels), None, &mut values)?;
+        }
+    }
+    Ok(values)
 }
 
 fn typed(schema: Schema, shown: &dyn Fn(DataType) -> DataType) -> Schema {

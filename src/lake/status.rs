@@ -52,8 +52,9 @@ impl Lake {
     /// A log that cannot be read.
     pub fn status(&self) -> Result<Status> {
         let mut tables = Vec::new();
-        for layout in layouts() {
-            let snapshot = self.snapshot(layout)?;
+        let all: Vec<_> = layouts().collect();
+        for (layout, snapshot) in all.iter().copied().zip(self.snapshots(&all)) {
+            let snapshot = snapshot?;
             let Some(version) = snapshot.version else { continue };
             let mut days: Vec<NaiveDate> =
                 snapshot.files.iter().filter_map(|file| file.day).collect();
@@ -61,7 +62,7 @@ impl Lake {
             let undated = snapshot.files_of(None);
             // If another program cleaned up the log, only a checkpoint may be left.
             let log = self.log(layout);
-            let is_there = log.commit_file(version).is_file();
+            let is_there = log.exists(&log.commit_key(version));
             let actions = if is_there { log.actions(version)? } else { Vec::new() };
             tables.push(TableStatus {
                 table: layout.name(),

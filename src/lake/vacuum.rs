@@ -85,6 +85,7 @@ impl Lake {
     ///
     /// A load, undo or compaction in progress; files that cannot be deleted.
     pub fn vacuum(&self, options: Options) -> Result<Vacuumed> {
+        self.in_folder()?;
         let lock = self.writing_lock();
         let alone = if options.dry_run { lock::look(&lock) } else { lock::take(&lock)? };
         let Some(_alone) = alone else {
@@ -96,7 +97,7 @@ impl Lake {
             // An unreadable log fails the whole run: it may need any file.
             let snapshot = self.snapshot(table)?;
             if let Some(state) = &snapshot.state {
-                sweep.table(&snapshot.folder, table.partition(), state)?;
+                sweep.table(&snapshot.folder(), table.partition(), state)?;
             }
         }
         for (mart, kind) in sweep.below(&self.root().join("marts"))? {
@@ -105,7 +106,7 @@ impl Lake {
                 continue;
             }
             // The next nightly run rebuilds a mart that cannot be read.
-            if let Ok(Some(state)) = Log::new(&mart).state(None) {
+            if let Ok(Some(state)) = Log::in_folder(&mart).state(None) {
                 sweep.table(&mart, MART_DAY, &state)?;
             }
         }
@@ -151,7 +152,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn table(&mut self, table: &Path, partition: &str, state: &State) -> Result<()> {
-        let replaced = replaced(&Log::new(table))?;
+        let replaced = replaced(&Log::in_folder(table))?;
         for (path, kind) in self.below(table)? {
             let name = name(&path);
             if name == "_delta_log" {

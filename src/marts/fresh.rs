@@ -32,7 +32,7 @@ pub struct FromMart {
 /// Tables whose logs cannot be read.
 pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Option<FromMart>> {
     let name = question.spec().name;
-    if !lake.root().join("marts").is_dir() {
+    if lake.place().as_folder().is_some_and(|root| !root.join("marts").is_dir()) {
         return Ok(None);
     }
     for said in config.marts.iter().filter(|said| said.query == name) {

@@ -143,6 +143,7 @@ pub fn run(
     options: &Options,
     page: Option<Publish<'_>>,
 ) -> Result<RunReport> {
+    lake.in_folder()?;
     let marts = chosen(config, &options.only)?;
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {

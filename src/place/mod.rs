@@ -23,14 +23,19 @@
 
 mod access;
 mod address;
+mod ahead;
+pub mod cache;
 mod checkup;
 mod conditional;
+#[cfg(test)]
+pub(crate) mod counting;
 mod fault;
 mod folder;
 pub(crate) mod http;
 mod key;
 mod options;
 mod probe;
+mod scan;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -44,12 +49,14 @@ use tempfile::TempDir;
 
 pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
+pub(crate) use self::ahead::unwrapped;
 pub use self::checkup::{Finding, Verdict};
 use self::folder::Folder;
 pub use self::http::Counts;
 pub use self::key::Key;
 pub use self::options::StoreOptions;
 pub use self::probe::Conditions;
+use self::scan::Scans;
 pub(crate) use self::store::Store;
 use crate::error::{Context as _, Result};
 
@@ -62,6 +69,7 @@ pub struct Place {
     kind: Kind,
     /// For messages; it holds no secret.
     shown: String,
+    scans: Scans,
 }
 
 #[derive(Debug)]
@@ -113,7 +121,7 @@ impl Place {
     pub fn folder(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let shown = root.display().to_string();
-        Self { kind: Kind::Folder(Folder::new(root)), shown }
+        Self { kind: Kind::Folder(Folder::new(root)), shown, scans: Scans::default() }
     }
 
     /// A place in an existing folder, or in an object store, to which no request is made.
@@ -130,7 +138,8 @@ impl Place {
             Address::Folder(root) => Ok(Self::folder(root)),
             Address::Store(bucket) => {
                 let connected = access::connect(bucket, options, environment)?;
-                Self::connected(connected, &bucket.prefix, bucket.to_string())
+                let place = Self::connected(connected, &bucket.prefix, bucket.to_string())?;
+                Ok(place.with_cache(cache::Options::of(environment)?))
             }
         }
     }
@@ -147,7 +156,7 @@ impl Place {
 
     fn connected(connected: access::Connected, prefix: &str, url: String) -> Result<Self> {
         let store = Arc::new(Store::new(connected, prefix, url.clone())?);
-        Ok(Self { kind: Kind::Store(store), shown: url })
+        Ok(Self { kind: Kind::Store(store), shown: url, scans: Scans::default() })
     }
 
     /// The object store, if the place is one.

@@ -65,6 +65,8 @@ impl Lake {
                 let whole = (0..=version).all(|version| versions.binary_search(&version).is_ok());
                 if holds && whole {
                     let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
+                    let beside = beside.map(|file| log.path(&file));
+                    let parts = parts.iter().map(|part| log.path(part)).collect();
                     found.push(LogEntry::Checkpoint { parts, beside });
                 }
             }

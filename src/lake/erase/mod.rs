@@ -142,8 +142,9 @@ impl Lake {
         options: Options,
         agree: &mut dyn FnMut(&Erased) -> Result<()>,
     ) -> Result<Erased> {
+        self.in_folder()?;
         let (phone, number) = number_of(phone, options)?;
-        let config = Config::of(self.root())?;
+        let config = Config::of(self)?;
         self.refuse_links()?;
         let alone = lock::wait(&self.writing_lock())?;
         if !options.lines_too {
@@ -172,7 +173,7 @@ impl Lake {
         erased.people = people.len() as u64;
         // The files that the commits remove become old ones.
         for Revision { snapshot, change, .. } in &revisions {
-            old_files.extend(change.remove.iter().map(|path| snapshot.folder.join(path)));
+            old_files.extend(change.remove.iter().map(|path| snapshot.folder().join(path)));
         }
         erased.old_files = old_files.len() as u64;
         let entries = self.log_entries(&target.number, &kept_bounds)?;

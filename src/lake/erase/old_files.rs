@@ -25,17 +25,18 @@ impl Lake {
         let snapshot = self.snapshot(layout)?;
         let current: HashSet<PathBuf> =
             snapshot.files.iter().map(|file| snapshot.place(file)).collect();
+        let folder = snapshot.folder();
         let log = self.log(layout);
         let mut logged = HashSet::new();
         for version in log.versions()? {
             logged.extend(log.actions(version)?.into_iter().filter_map(|action| match action {
-                Action::Add(add) => Some(snapshot.folder.join(add.path)),
-                Action::Remove(remove) => Some(snapshot.folder.join(remove.path)),
+                Action::Add(add) => Some(folder.join(add.path)),
+                Action::Remove(remove) => Some(folder.join(remove.path)),
                 _ => None,
             }));
         }
         let mut files = Vec::new();
-        for folder in entries(&snapshot.folder)? {
+        for folder in entries(&folder)? {
             if is_folder(&folder) && !name_of(&folder).starts_with(['_', '.']) {
                 files.extend(entries(&folder)?.into_iter().filter(|file| is_file(file)));
             }

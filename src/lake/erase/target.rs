@@ -59,7 +59,7 @@ impl Lake {
         options: Options,
         journal: Journal,
     ) -> Result<Target> {
-        let home = Config::of(self.root())?.default_country.and_then(dialling_code);
+        let home = Config::of(self)?.default_country.and_then(dialling_code);
         let asked = self.sessions_of_rejects(home.as_deref())?;
         let is_theirs = |person: Option<&str>| person.is_some_and(|phone| number.is_person(phone));
         // Sessions of the person by the table `sessions`, and those that other rows of theirs name.

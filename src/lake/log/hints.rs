@@ -12,10 +12,9 @@ impl Log {
     /// Converts the error of a replay.
     pub(in crate::lake) fn error_of(&self, error: ReplayError) -> Error {
         match error {
-            ReplayError::DamagedFile(damaged) => damaged
-                .fault
-                .error(&self.shown(&damaged.file))
-                .hint(self.hint_for_log_file(&damaged)),
+            ReplayError::DamagedFile(damaged) => {
+                damaged.fault.error(damaged.file.as_str()).hint(self.hint_for_log_file(&damaged))
+            }
             ReplayError::Other(error) => error,
         }
     }
@@ -26,11 +25,11 @@ impl Log {
         let damaged = match found {
             Some(found) => Error::lake(format!(
                 "the lake is damaged: `{}` ends at version {found}",
-                self.shown(&self.folder)
+                self.folder
             ))
             .found(format!("version {newest} was committed")),
             None => Damage::Missing
-                .error(&self.shown(&self.folder))
+                .error(self.folder.as_str())
                 .found("there are data files, but without the log their versions are unknown"),
         };
         damaged.hint(self.hint_if_replaceable().unwrap_or_else(|| match found {
@@ -52,7 +51,7 @@ impl Log {
         }
         let name = self.table_name();
         let listing = self.list_folder().unwrap_or_default();
-        if damaged.file.extension().is_some_and(|end| end == "parquet") {
+        if damaged.file.name().ends_with(".parquet") {
             return format!(
                 "restore it from a backup, or the commits before version {}",
                 damaged.version + 1
@@ -91,8 +90,9 @@ impl Log {
     /// The readable actions of each commit, however damaged it is.
     fn remains(&self) -> impl Iterator<Item = (u64, Vec<Action>)> {
         let commits = self.list_folder().map(|listing| listing.commits).unwrap_or_default();
+        self.fetch_commits(&commits);
         commits.into_iter().map(|version| {
-            let bytes = std::fs::read(self.commit_file(version)).unwrap_or_default();
+            let bytes = self.read(&self.commit_key(version)).ok().flatten().unwrap_or_default();
             let lines = bytes.split(|byte| *byte == b'\n');
             (version, lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
         })
@@ -171,7 +171,7 @@ impl Log {
             Ok((state, _)) => state
                 .files
                 .values()
-                .all(|file| damage::check_quickly(&self.table.join(&file.path), file).is_none()),
+                .all(|file| damage::check_quickly(&self.table().join(&file.path), file).is_none()),
             Err(_) => false,
         }
     }

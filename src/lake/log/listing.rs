@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Log;
 use super::replay::{DamagedFile, ReplayError};
 use crate::error::{Context as _, Result};
 use crate::lake::damage::Damage;
 use crate::lake::files::{entries, is_data_file};
+use crate::place::Key;
 
 /// The files of a log folder.
 #[derive(Debug, Default)]
 pub(in crate::lake) struct Listing {
     pub(in crate::lake) commits: Vec<u64>,
     /// The parts of each checkpoint, by version: the number there should be, and those that exist.
-    pub(in crate::lake) checkpoints: BTreeMap<u64, (usize, Vec<PathBuf>)>,
+    pub(in crate::lake) checkpoints: BTreeMap<u64, (usize, Vec<Key>)>,
 }
 
 impl Listing {
@@ -39,7 +40,7 @@ impl Log {
         let versions: Vec<u64> = (*first..=newest).collect();
         match versions.iter().find(|version| !self.holds(&listing, **version)) {
             Some(version) => {
-                let file = self.commit_file(*version);
+                let file = self.commit_key(*version);
                 Err(self.error_of(ReplayError::DamagedFile(DamagedFile::new(
                     *version,
                     file,
@@ -53,11 +54,11 @@ impl Log {
     /// Returns `true` if a commit exists. One that was written during the listing may be missing
     /// from it.
     pub(super) fn holds(&self, listing: &Listing, version: u64) -> bool {
-        listing.holds(version) || self.commit_file(version).is_file()
+        listing.holds(version) || self.exists(&self.commit_key(version))
     }
 
     /// The parts of each checkpoint, by version.
-    pub(in crate::lake) fn checkpoints(&self) -> Result<Vec<(u64, Vec<PathBuf>)>> {
+    pub(in crate::lake) fn checkpoints(&self) -> Result<Vec<(u64, Vec<Key>)>> {
         let checkpoints = self.list()?.checkpoints.into_iter();
         Ok(checkpoints.map(|(version, (_, parts))| (version, parts)).collect())
     }
@@ -69,7 +70,9 @@ impl Log {
         let lost = match self.newest {
             Some(newest) if found.is_none_or(|found| found < newest) => Some(newest),
             // The log folder is created before the first data file.
-            None if found.is_none() && !self.folder.is_dir() && self.has_rows() => Some(0),
+            None if found.is_none() && self.place.as_folder().is_some() => {
+                (!self.is_there() && self.has_rows()).then_some(0)
+            }
             _ => None,
         };
         match lost {
@@ -83,7 +86,7 @@ impl Log {
         let named = |path: &Path, is: fn(&str) -> bool| {
             path.file_name().and_then(|name| name.to_str()).is_some_and(is)
         };
-        let Ok(days) = std::fs::read_dir(&self.table) else { return false };
+        let Ok(days) = std::fs::read_dir(self.table()) else { return false };
         let mut days = days.flatten().map(|day| day.path());
         days.any(|day| {
             named(&day, |name| name.contains('='))
@@ -93,29 +96,50 @@ impl Log {
 
     /// Lists the log folder as it is.
     pub(in crate::lake) fn list_folder(&self) -> Result<Listing> {
+        self.list_after(None)
+    }
+
+    /// Lists the log folder from a version on.
+    pub(super) fn list_after(&self, version: Option<u64>) -> Result<Listing> {
         let mut listing = Listing::default();
-        let entries = match std::fs::read_dir(&self.folder) {
+        if self.place.as_folder().is_none() {
+            // The version's own files are greater than its number.
+            let after = version.map(|version| format!("{version:020}"));
+            for entry in self.place.list(&self.folder, after.as_deref()).context(|| self.name())? {
+                if entry.key.parent() == self.folder {
+                    listing.add(entry.key.name(), || entry.key.clone());
+                    self.fetched.note(entry);
+                }
+            }
+            listing.commits.sort_unstable();
+            return Ok(listing);
+        }
+        let entries = match std::fs::read_dir(self.path(&self.folder)) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(listing),
             entries => entries.context(|| self.name())?,
         };
         for entry in entries {
             let entry = entry.context(|| self.name())?;
             let name = entry.file_name();
-            let parts: Vec<&str> = name.to_str().unwrap_or_default().split('.').collect();
-            let Some(Ok(version)) = parts.first().map(|version| version.parse()) else { continue };
-            let of = match parts[1..] {
-                ["json"] => {
-                    listing.commits.push(version);
-                    continue;
-                }
-                ["checkpoint", "parquet"] => 1,
-                ["checkpoint", _, of, "parquet"] => of.parse().unwrap_or(usize::MAX),
-                _ => continue,
-            };
-            let checkpoint = listing.checkpoints.entry(version).or_insert((of, Vec::new()));
-            checkpoint.1.push(entry.path());
+            let name = name.to_str().unwrap_or_default();
+            listing.add(name, || self.folder.join(name));
         }
         listing.commits.sort_unstable();
         Ok(listing)
+    }
+}
+
+impl Listing {
+    /// Adds a file by its name, if it is a commit or a part of a checkpoint.
+    fn add(&mut self, name: &str, key: impl FnOnce() -> Key) {
+        let parts: Vec<&str> = name.split('.').collect();
+        let Some(Ok(version)) = parts.first().map(|version| version.parse()) else { return };
+        let of = match parts[1..] {
+            ["json"] => return self.commits.push(version),
+            ["checkpoint", "parquet"] => 1,
+            ["checkpoint", _, of, "parquet"] => of.parse().unwrap_or(usize::MAX),
+            _ => return,
+        };
+        self.checkpoints.entry(version).or_insert((of, Vec::new())).1.push(key());
     }
 }

@@ -10,6 +10,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `listing` | lists the files of the log folder |
+//! | `fetched` | reads files of the log, on a store many at once and from the cache |
 //! | `replay` | reads commits and checkpoints, and replays them to a state |
 //! | `features` | refuses protocol features and table properties that wabalake does not support |
 //! | `hints` | says what to do about a damaged file |
@@ -21,12 +22,14 @@
 //! contradicts the state before it, is an error that names its file.
 
 mod features;
+mod fetched;
 mod hints;
 mod listing;
 mod replay;
 mod state;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use deltalake::kernel::{Add, CommitInfo, Remove, Transaction};
@@ -34,10 +37,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+pub(super) use self::fetched::Fetched;
 pub(super) use self::listing::Listing;
 pub(super) use self::replay::{DamagedFile, ReplayError};
 pub use self::state::DataFile;
 pub(super) use self::state::{PROTOCOL, Protocol, State, Statistics};
+use crate::error::Result;
+use crate::place::{Key, Place};
 
 /// One action of a commit. Pass `IgnoredAny` for `Info` to skip the `commitInfo`: that of a mart is
 /// long.
@@ -57,22 +63,42 @@ pub(super) enum Action<Info = CommitInfo> {
 /// The transaction log of one table.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
-    table: PathBuf,
-    folder: PathBuf,
+    place: Arc<Place>,
+    table: Key,
+    /// `_delta_log` of the table.
+    folder: Key,
     /// The version that it is known to have reached.
     newest: Option<u64>,
+    /// Files that were fetched, and the tags of those that were listed. Only on a store.
+    fetched: Arc<Fetched>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
 
 impl Log {
-    pub(super) fn new(table: &Path) -> Self {
-        Self {
-            table: table.to_owned(),
-            folder: table.join("_delta_log"),
-            newest: None,
-            warn: |_| {},
+    pub(super) fn new(place: Arc<Place>, table: Key) -> Self {
+        let folder = table.join("_delta_log");
+        let fetched = Arc::default();
+        Self { place, table, folder, newest: None, fetched, warn: |_| {} }
+    }
+
+    /// The log of a table in a folder.
+    pub(super) fn in_folder(table: &Path) -> Self {
+        let names =
+            table.iter().rev().take(2).map(|name| name.to_str()).collect::<Option<Vec<_>>>();
+        let key =
+            names.and_then(|names| Key::parse(&format!("{}/{}", names.get(1)?, names[0])).ok());
+        let root = table.parent().and_then(Path::parent);
+        match root.zip(key) {
+            Some((root, key)) => Self::new(Arc::new(Place::folder(root)), key),
+            // Nobody else names a table so.
+            None => Self::new(Arc::new(Place::folder(table)), Key::root()),
         }
+    }
+
+    /// Shares what was read of the log with others.
+    pub(super) fn sharing(self, fetched: Arc<Fetched>) -> Self {
+        Self { fetched, ..self }
     }
 
     /// Sets the version that the log is known to have reached: one that ends earlier is an error.
@@ -85,45 +111,62 @@ impl Log {
         Self { warn, ..self }
     }
 
-    /// Returns `true` if the table has a log.
+    /// Returns `true` if the table has a log. Only for folders.
     pub(super) fn is_there(&self) -> bool {
-        self.folder.is_dir()
+        self.path(&self.folder).is_dir()
     }
 
-    /// The table's folder.
-    pub(super) fn table(&self) -> &Path {
+    /// The table's folder. Only for folders.
+    pub(super) fn table(&self) -> PathBuf {
+        self.path(&self.table)
+    }
+
+    /// The key of the table's folder.
+    pub(super) fn table_key(&self) -> &Key {
         &self.table
     }
 
-    /// The path of a version's commit.
-    pub(super) fn commit_file(&self, version: u64) -> PathBuf {
-        self.folder.join(format!("{version:020}.json"))
+    /// The path of a file. Only for folders.
+    pub(super) fn path(&self, file: &Key) -> PathBuf {
+        self.place.as_folder().unwrap_or(Path::new("\0")).join(file.as_str())
     }
 
-    /// The path of the file that names the newest checkpoint.
-    pub(super) fn last_checkpoint(&self) -> PathBuf {
+    /// The key of a version's commit.
+    pub(super) fn commit_key(&self, version: u64) -> Key {
+        self.folder.join(format_args!("{version:020}.json"))
+    }
+
+    /// The path of a version's commit. Only for folders.
+    pub(super) fn commit_file(&self, version: u64) -> PathBuf {
+        self.path(&self.commit_key(version))
+    }
+
+    /// The key of the file that names the newest checkpoint.
+    pub(super) fn last_checkpoint(&self) -> Key {
         self.folder.join("_last_checkpoint")
     }
 
-    /// The path of the hashes of a checkpoint's files.
-    pub(super) fn checkpoint_hashes(&self, version: u64) -> PathBuf {
-        self.folder.join(format!(".{version:020}.checkpoint.xxh3"))
+    /// The key of the hashes of a checkpoint's files.
+    pub(super) fn checkpoint_hashes(&self, version: u64) -> Key {
+        self.folder.join(format_args!(".{version:020}.checkpoint.xxh3"))
     }
 
     /// Returns `true` for the log of a mart.
     pub(super) fn is_mart(&self) -> bool {
-        self.table.parent().and_then(Path::file_name).is_some_and(|within| within == "marts")
+        self.table.parent().name() == "marts"
     }
 
-    /// The path of a file below the lake's folder.
-    pub(super) fn shown(&self, file: &Path) -> String {
-        let lake = self.table.parent().and_then(Path::parent);
-        let below = lake.and_then(|lake| file.strip_prefix(lake).ok()).unwrap_or(file);
-        below.display().to_string()
+    /// The key of a data file, by its path in the log.
+    ///
+    /// # Errors
+    ///
+    /// A path that leads out of the lake.
+    pub(super) fn file_key(&self, path: &str) -> Result<Key> {
+        file_key(&self.table, path)
     }
 
     pub(super) fn table_name(&self) -> String {
-        self.table.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.table.name().to_owned()
     }
 
     fn reading(&self, version: u64) -> String {
@@ -133,6 +176,11 @@ impl Log {
     fn name(&self) -> String {
         format!("table `{}`", self.table_name())
     }
+}
+
+/// The key of a data file of a table, by its path in the log.
+pub(super) fn file_key(table: &Key, path: &str) -> Result<Key> {
+    Key::parse(&format!("{table}/{path}"))
 }
 
 /// The `commitInfo` of a commit.

@@ -1,16 +1,16 @@
 //! Reads commits and checkpoints, and replays them to the state of a version.
 
 use std::fs::File;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use arrow::json::LineDelimitedWriter;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use deltalake::kernel::Add;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
+use polars::io::mmap::MmapBytesReader;
 use polars::prelude::{ParquetReader, SerReader as _};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
@@ -22,13 +22,14 @@ use crate::error::{Error, Result};
 use crate::lake::damage::{self, Damage, FILE_HASH, FOOTER_HASH, Hash};
 use crate::lake::loads::FileCounts;
 use crate::lake::marts::MART_DAY;
+use crate::place::Key;
 
 /// A damaged file of a log.
 #[derive(Clone, Debug)]
 pub(in crate::lake) struct DamagedFile {
     /// Its version.
     pub(in crate::lake) version: u64,
-    pub(in crate::lake) file: PathBuf,
+    pub(in crate::lake) file: Key,
     pub(in crate::lake) fault: Damage,
 }
 
@@ -46,7 +47,7 @@ impl From<Error> for ReplayError {
 }
 
 impl DamagedFile {
-    pub(super) fn new(version: u64, file: PathBuf, fault: Damage) -> Self {
+    pub(super) fn new(version: u64, file: Key, fault: Damage) -> Self {
         Self { version, file, fault }
     }
 }
@@ -54,10 +55,47 @@ impl DamagedFile {
 impl Log {
     /// The newest state, continuing from a known one; `None` if there is no table.
     pub(in crate::lake) fn state(&self, known: Option<Arc<State>>) -> Result<Option<Arc<State>>> {
+        if let Some(state) = self.state_from_the_end(known.as_ref())? {
+            return Ok(Some(state));
+        }
         let listing = self.list()?;
         match listing.newest() {
-            Some(newest) => self.replayed(&listing, newest, known).map(Some),
+            Some(newest) => {
+                let state = self.replayed(&listing, newest, known)?;
+                self.note_checkpoint(&listing);
+                self.drop_replaced(&state);
+                Ok(Some(state))
+            }
             None => Ok(None),
+        }
+    }
+
+    /// The newest state of a log on a store, from a listing that begins with a known state or a cached
+    /// checkpoint; `None` if there is neither or they do not suffice.
+    fn state_from_the_end(&self, known: Option<&Arc<State>>) -> Result<Option<Arc<State>>> {
+        let start = match (self.place.as_folder(), known) {
+            (Some(_), _) => None,
+            (None, Some(known)) => Some(known.version),
+            (None, None) => self.cached_checkpoint(),
+        };
+        let Some(start) = start else { return Ok(None) };
+        let listing = self.list_after(Some(start))?;
+        let Some(newest) = listing.newest() else { return Ok(None) };
+        let is_linked = match known {
+            Some(_) => listing.holds(start),
+            None => listing.checkpoints.contains_key(&start),
+        };
+        if !is_linked {
+            return Ok(None);
+        }
+        match self.replay(&listing, newest, known.cloned()) {
+            Ok((state, skipped)) if skipped.is_empty() => {
+                self.note_checkpoint(&listing);
+                self.drop_replaced(&state);
+                Ok(Some(state))
+            }
+            // The whole log tells more.
+            _ => Ok(None),
         }
     }
 
@@ -97,7 +135,7 @@ impl Log {
             (self.warn)(&format!(
                 "`{}` {}, and is skipped: the commits hold the same state. Delete it and \
                  `_last_checkpoint` beside it",
-                self.shown(&damaged.file),
+                damaged.file,
                 damaged.fault.what(),
             ));
         }
@@ -115,8 +153,9 @@ impl Log {
         if let Some(state) = known.as_ref().filter(|state| state.version == newest) {
             return Ok((Arc::clone(state), Vec::new()));
         }
-        let (mut state, mut skipped) = match known.filter(|state| listing.holds(state.version + 1))
-        {
+        let known = known.filter(|state| listing.holds(state.version + 1));
+        self.fetch_for(listing, newest, known.as_ref().map(|state| state.version));
+        let (mut state, mut skipped) = match known {
             Some(state) => (Arc::unwrap_or_clone(state), Vec::new()),
             None => self.newest_checkpoint(listing, newest)?,
         };
@@ -126,14 +165,14 @@ impl Log {
                 // If a commit and the checkpoint that replaces it are both gone, report the
                 // checkpoint.
                 let missing =
-                    || DamagedFile::new(version, self.commit_file(version), Damage::Missing);
+                    || DamagedFile::new(version, self.commit_key(version), Damage::Missing);
                 return Err(ReplayError::DamagedFile(skipped.pop().unwrap_or_else(missing)));
             }
             self.apply_commit(&mut state, version)?;
         }
         if state.metadata.is_empty() {
             let what = "has no schema".to_owned();
-            let file = self.commit_file(newest);
+            let file = self.commit_key(newest);
             return Err(ReplayError::DamagedFile(DamagedFile::new(
                 newest,
                 file,
@@ -162,7 +201,7 @@ impl Log {
     ) -> Result<(), ReplayError> {
         for action in actions {
             self.apply_action(state, action, &|what| {
-                DamagedFile::new(version, self.commit_file(version), Damage::Impossible(what))
+                DamagedFile::new(version, self.commit_key(version), Damage::Impossible(what))
             })?;
         }
         state.version = version;
@@ -190,13 +229,14 @@ impl Log {
         &self,
         version: u64,
     ) -> Result<Vec<Action<Info>>, ReplayError> {
-        let path = self.commit_file(version);
+        let key = self.commit_key(version);
         let damaged =
-            |fault| ReplayError::DamagedFile(DamagedFile::new(version, path.clone(), fault));
-        let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => damaged(Damage::Missing),
-            _ => ReplayError::Other(Error::from(error).context(self.reading(version))),
-        })?;
+            |fault| ReplayError::DamagedFile(DamagedFile::new(version, key.clone(), fault));
+        let bytes = match self.read(&key) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(damaged(Damage::Missing)),
+            Err(error) => return Err(ReplayError::Other(error.context(self.reading(version)))),
+        };
         let read = serde_json::Deserializer::from_slice(&bytes).into_iter().collect();
         let actions: Result<Vec<_>, serde_json::Error> = read;
         match actions {
@@ -239,9 +279,10 @@ impl Log {
     }
 
     /// The content of a checkpoint part, as JSON lines.
-    pub(in crate::lake) fn checkpoint_text(&self, path: &Path, version: u64) -> Result<String> {
+    pub(in crate::lake) fn checkpoint_text(&self, part: &Key, version: u64) -> Result<String> {
+        let bytes = self.part(part, version).map_err(|error| self.error_of(error))?;
         let read = || -> Result<String, ParquetError> {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
             let mut lines = LineDelimitedWriter::new(Vec::new());
             for rows in reader.build()? {
                 lines.write(&rows?)?;
@@ -251,32 +292,43 @@ impl Log {
         read().map_err(|_| {
             self.error_of(ReplayError::DamagedFile(DamagedFile::new(
                 version,
-                path.to_owned(),
+                part.clone(),
                 Damage::Unreadable,
             )))
         })
+    }
+
+    /// Reads a part of a checkpoint.
+    fn part(&self, part: &Key, version: u64) -> Result<Bytes, ReplayError> {
+        let fault = match self.read(part) {
+            Ok(Some(bytes)) => return Ok(bytes),
+            Ok(None) => Damage::Missing,
+            Err(_) if self.place.as_folder().is_some() => Damage::Unreadable,
+            Err(error) => return Err(ReplayError::Other(error.context(self.reading(version)))),
+        };
+        Err(ReplayError::DamagedFile(DamagedFile::new(version, part.clone(), fault)))
     }
 
     /// Reads the state that a checkpoint holds.
     pub(in crate::lake) fn read_checkpoint(
         &self,
         version: u64,
-        parts: &[PathBuf],
+        parts: &[Key],
     ) -> Result<State, ReplayError> {
         let mut state = State { version, ..State::default() };
-        let hashes = std::fs::read_to_string(self.checkpoint_hashes(version)).ok();
-        let hashes = hashes.and_then(|text| damage::parse_hash_list(&text)).unwrap_or_default();
+        let hashes = self.read(&self.checkpoint_hashes(version)).ok().flatten();
+        let hashes = hashes.and_then(|text| damage::parse_hash_list(str::from_utf8(&text).ok()?));
+        let hashes = hashes.unwrap_or_default();
         for part in parts {
-            let damaged =
-                |fault| ReplayError::DamagedFile(DamagedFile::new(version, part.clone(), fault));
-            let name = part.file_name().unwrap_or_default().to_string_lossy();
-            if let Some(hash) = hashes.get(&*name) {
-                let found = Hash::of_file(part).map_err(|e| damaged(Damage::of_reading(&e)))?;
-                if found.1 != *hash {
-                    return Err(damaged(Damage::Altered));
-                }
+            let bytes = self.part(part, version)?;
+            if hashes.get(part.name()).is_some_and(|hash| *hash != Hash::of(&bytes)) {
+                return Err(ReplayError::DamagedFile(DamagedFile::new(
+                    version,
+                    part.clone(),
+                    Damage::Altered,
+                )));
             }
-            self.read_part(part, version, &mut state)?;
+            self.read_part((part, bytes), version, &mut state)?;
         }
         if state.metadata.is_empty() {
             let file = parts.first().cloned().unwrap_or_default();
@@ -291,7 +343,12 @@ impl Log {
     }
 
     /// Reads the rows of a checkpoint part as actions.
-    fn read_part(&self, path: &Path, version: u64, state: &mut State) -> Result<(), ReplayError> {
+    fn read_part(
+        &self,
+        (part, bytes): (&Key, Bytes),
+        version: u64,
+        state: &mut State,
+    ) -> Result<(), ReplayError> {
         const NEEDED: [&str; 10] = [
             "metaData",
             "protocol",
@@ -304,9 +361,9 @@ impl Log {
             "add.stats",
             "add.tags",
         ];
-        let damaged = |fault| DamagedFile::new(version, path.to_owned(), fault);
+        let damaged = |fault| DamagedFile::new(version, part.clone(), fault);
         let read = || -> Result<Vec<Vec<u8>>, ParquetError> {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
             let needed = ProjectionMask::columns(reader.parquet_schema(), NEEDED);
             let batches = reader.with_projection(needed).build()?;
             let text = |rows| {
@@ -402,15 +459,25 @@ impl Log {
 
     /// Counts the rows of a file that another program wrote without statistics.
     fn count_rows(&self, path: &str) -> Result<u64> {
-        let place = self.table.join(path);
-        let rows = File::open(&place).map_err(|error| Damage::of_reading(&error));
-        let rows = rows
-            .and_then(|file| ParquetReader::new(file).num_rows().map_err(|_| Damage::Unreadable));
-        rows.map(|rows| rows as u64).map_err(|fault| {
+        let key = self.file_key(path)?;
+        let rows = match self.place.as_folder() {
+            Some(root) => File::open(root.join(key.as_str()))
+                .map_err(|error| Damage::of_reading(&error))
+                .and_then(|file| rows_of(ParquetReader::new(file))),
+            None => match self.place.read(&key)? {
+                Some(bytes) => rows_of(ParquetReader::new(std::io::Cursor::new(bytes))),
+                None => Err(Damage::Missing),
+            },
+        };
+        rows.map_err(|fault| {
             let hint = "restore it from a backup: its rows cannot be counted otherwise";
-            fault.error(&self.shown(&place)).hint(hint)
+            fault.error(key.as_str()).hint(hint)
         })
     }
+}
+
+fn rows_of(mut file: ParquetReader<impl MmapBytesReader>) -> Result<u64, Damage> {
+    file.num_rows().map(|rows| rows as u64).map_err(|_| Damage::Unreadable)
 }
 
 /// The name of an unknown action that another program wrote, if the commit is valid JSON.

@@ -6,6 +6,7 @@ mod damage;
 mod foreign;
 mod reads;
 mod rejects;
+mod stores;
 mod undo;
 mod upkeep;
 

@@ -26,7 +26,7 @@ fn compaction_merges_files_and_keeps_rows() {
     let sorted = snapshot.scan_days(&[day(1)]).unwrap().collect().unwrap();
     let sorted = sorted.column(sessions::SESSION_ID).unwrap().str().unwrap().clone();
     assert_eq!(sorted.iter().flatten().collect::<Vec<_>>(), ["a0", "a1", "a2", "z0", "z1", "z2"]);
-    let log = log::Log::new(&table_folder(&lake));
+    let log = log::Log::in_folder(&table_folder(&lake));
     let changes_rows = |action: &log::Action| match action {
         log::Action::Add(add) => add.data_change,
         log::Action::Remove(remove) => remove.data_change,

@@ -105,7 +105,7 @@ impl Cluster {
         paths: &Paths,
         limit: Option<u64>,
     ) -> Result<Vec<answer::Batch>> {
-        paths.check(lake.root())?;
+        paths.check(lake.in_folder()?)?;
         let views = View::of(lake, question, paths)?;
         for view in &views {
             self.session.view(view.table.name, view.relation()?).await?;

@@ -127,7 +127,7 @@ impl Sql {
         zone: Tz,
         limit: Option<u64>,
     ) -> Result<LazyFrame> {
-        let allowed = || Ok(Config::of(lake.root())?.sql.files);
+        let allowed = || Ok(Config::of(lake)?.sql.files);
         files::check(&self.statement, allowed)?;
         let bound = Binder::bind(&self.statement, &self.tables, parameters, zone)?;
         // Again, because a path may come from a parameter.
