@@ -79,6 +79,8 @@ class Server:
     """An object store. Subclasses say how it is started and spoken to."""
 
     name = None
+    # Environment variables that it refuses. Moto and the stand-in accept everybody.
+    wrong_credentials = ()
 
     def __init__(self, folder):
         self.folder = folder
@@ -134,6 +136,7 @@ class SeaweedFS(S3):
     """The main server of S3. Writers that wait for the same key take a second each."""
 
     name = "seaweedfs"
+    wrong_credentials = ({"AWS_SECRET_ACCESS_KEY": "of+another"}, {"AWS_ACCESS_KEY_ID": "of+another"})
 
     def command(self):
         identity = {
@@ -184,7 +187,7 @@ class Moto(S3):
 
     def keep_versions(self, bucket=BUCKET):
         enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
-        send("PUT", f"{self.at()}/{bucket}?versioning", enabled.encode())
+        send("PUT", f"{self.at()}/{bucket}?versioning", enabled.encode(), {"Content-Type": "application/xml"})
 
 
 class Rclone(S3):
@@ -208,6 +211,7 @@ class Azurite(Server):
     """Microsoft's emulator of Azure's blobs, in memory."""
 
     name, scheme = "azurite", "az"
+    wrong_credentials = ({"AZURE_STORAGE_ACCOUNT_KEY": "b2YrYW5vdGhlcg=="},)
 
     def command(self):
         return [

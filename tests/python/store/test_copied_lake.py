@@ -1,7 +1,5 @@
 """A lake that was copied to a store as it is answers there as in its folder, byte for byte."""
 
-import json
-
 import pytest
 
 from program import catalog, needs, run
@@ -39,7 +37,7 @@ def test_query_of_some_days(cache, store, copied, demo_lake, tmp_path):
         assert ask(copied, *asked, environment=environment) == here
 
 
-@pytest.mark.parametrize("asked", [("status",), ("history",), ("rejects",)], ids=" ".join)
+@pytest.mark.parametrize("asked", [("status",), ("history", "sessions"), ("rejects",)], ids=" ".join)
 def test_what_is_told_of_the_lake(asked, store, copied, demo_lake):
     environment = store.environment() | {"WABALAKE_CACHE": "off"}
     assert ask(copied, *asked, environment=environment) == ask(demo_lake, *asked, environment=environment)

@@ -36,7 +36,7 @@ def refusal(lake, environment, *options):
     )
     assert done.returncode != 0
     said = done.stdout + done.stderr
-    for secret in (*stores.SECRETS, LEAK, "X-Amz", "Signature"):
+    for secret in (*stores.SECRETS, LEAK, "X-Amz-"):
         assert secret not in said
     return done.returncode, said
 
