@@ -18,7 +18,7 @@ use crate::place::{Address, Environment, Place, StoreOptions};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct LakeOption {
-    /// The lake: a folder, or a URL on an object store, such as s3://bucket/lake
+    /// The lake: a folder, or a URL on an object store
     #[arg(long, value_name = "LAKE", env = "WABALAKE_LAKE", hide_env_values = true)]
     lake: PathBuf,
 
@@ -31,7 +31,7 @@ impl LakeOption {
     pub(super) fn open(&self) -> Result<Lake> {
         let lake = match self.address()? {
             Address::Folder(folder) => Lake::open(folder)?,
-            store => Lake::at(self.store.open(&store)?),
+            store @ Address::Store(_) => Lake::at(self.store.open(&store)?),
         };
         with_umask(lake.with_warnings(|what| warn(what, None)))
     }

@@ -26,7 +26,8 @@ impl Days {
         let store = Arc::new(Counting::default());
         let mut files = Vec::new();
         for day in 0..days {
-            let numbers: Vec<i64> = (0..rows).map(|row| (day * rows + row) as i64).collect();
+            let numbers = (0..rows).map(|row| i64::try_from(day * rows + row).unwrap());
+            let numbers: Vec<i64> = numbers.collect();
             let hash = |n: &i64| format!("{:x}", xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes()));
             let texts: Vec<String> = numbers.iter().map(hash).collect();
             let mut rows = df!["n" => numbers, "text" => texts].unwrap();
@@ -93,6 +94,10 @@ impl Days {
     }
 }
 
+fn size((_, bytes): &(String, u64)) -> usize {
+    usize::try_from(*bytes).unwrap()
+}
+
 /// The sum of the numbers below one.
 fn total(end: i64) -> i64 {
     end * (end - 1) / 2
@@ -154,7 +159,7 @@ fn faulty_file_is_named_whichever_it_is() {
             if is_missing {
                 days.runtime.block_on(days.store.delete(&path)).unwrap();
             } else {
-                let half = vec![0; days.files[17].1 as usize / 2];
+                let half = vec![0; size(&days.files[17]) / 2];
                 days.runtime.block_on(days.store.put(&path, half.into())).unwrap();
             }
             let error = sum(days.scan(&days.ahead(None, HELD)), engine).unwrap_err();
@@ -216,7 +221,7 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn memory_is_bounded() {
     let days = Days::of(50, 20);
-    let at_most = days.files[0].1 as usize * 5;
+    let at_most = size(&days.files[0]) * 5;
     for engine in ENGINES {
         let ahead = days.ahead(None, at_most);
         assert_eq!(sum(days.scan(&ahead), engine).unwrap(), total(1000));
