@@ -18,8 +18,14 @@ use std::fs::Metadata;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::error::{Context as _, Result};
+
+/// How long a lock that another process seems to hold is tried for: a child process holds those of its
+/// parent until it has started its program.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// A held lock; dropping it releases it.
 #[derive(Debug)]
@@ -60,12 +66,14 @@ pub(super) fn wait(file: &Path) -> Result<Lock> {
 
 /// Tries to take an exclusive lock; `None` if another process holds it.
 pub(super) fn take(file: &Path) -> Result<Option<Lock>> {
+    let started = Instant::now();
     loop {
         let opened = open(file)?;
         match opened.try_lock() {
             Ok(()) if !is_at(&opened, file) => {}
             Ok(()) => return Ok(Some(Lock { file: Some(opened) })),
-            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::WouldBlock) if started.elapsed() > PATIENCE => return Ok(None),
+            Err(TryLockError::WouldBlock) => sleep(PATIENCE / 20),
             Err(TryLockError::Error(_)) => return Ok(Some(Lock { file: None })),
         }
     }
@@ -91,10 +99,14 @@ fn is_at(opened: &File, file: &Path) -> bool {
 
 /// Like [`take`], without creating the file: if it does not exist, nobody holds the lock.
 pub(super) fn look(file: &Path) -> Option<Lock> {
+    let started = Instant::now();
     let Ok(opened) = File::open(file) else { return Some(Lock { file: None }) };
-    match opened.try_lock() {
-        Err(TryLockError::WouldBlock) => None,
-        locked => Some(Lock { file: locked.is_ok().then_some(opened) }),
+    loop {
+        match opened.try_lock() {
+            Err(TryLockError::WouldBlock) if started.elapsed() > PATIENCE => return None,
+            Err(TryLockError::WouldBlock) => sleep(PATIENCE / 20),
+            locked => return Some(Lock { file: locked.is_ok().then_some(opened) }),
+        }
     }
 }
 
@@ -117,8 +129,6 @@ fn open(file: &Path) -> Result<File> {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
