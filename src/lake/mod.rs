@@ -92,6 +92,8 @@ pub struct Lake {
     known: Mutex<HashMap<Key, Arc<log::State>>>,
     /// What was read of logs on a store.
     logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
+    /// The states of tables on a store that are read once; `None` if they are read anew each time.
+    pinned: Option<Mutex<HashMap<Key, Option<Arc<log::State>>>>>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -126,6 +128,7 @@ impl Lake {
             settings: OnceLock::new(),
             known: Mutex::default(),
             logs: Mutex::default(),
+            pinned: None,
             warn: |_| {},
         }
     }
@@ -134,6 +137,14 @@ impl Lake {
     #[must_use]
     pub fn with_warnings(self, warn: fn(&str)) -> Self {
         Self { warn, ..self }
+    }
+
+    /// Reads each log on a store once, for a command that changes nothing: what others commit meanwhile
+    /// is not seen.
+    #[must_use]
+    pub fn pinned(self) -> Self {
+        let pinned = self.place.as_folder().is_none().then(Mutex::default);
+        Self { pinned, ..self }
     }
 
     /// Where the lake is.
@@ -193,33 +204,55 @@ impl Lake {
     /// mapping, other types or partitions.
     pub fn snapshot(&self, table: &'static dyn Layout) -> Result<Snapshot> {
         let key = table_key(table);
-        let known = self.known.lock().ok().and_then(|known| known.get(&key).cloned());
+        let state = self.state(table, &key)?;
+        Snapshot::new(table, Arc::clone(&self.place), key, state)
+    }
+
+    fn state(&self, table: &'static dyn Layout, key: &Key) -> Result<Option<Arc<log::State>>> {
+        let pinned = self.pinned.as_ref().and_then(|pinned| pinned.lock().ok());
+        if let Some(state) = pinned.as_ref().and_then(|pinned| pinned.get(key)) {
+            return Ok(state.clone());
+        }
+        // Others may read other tables meanwhile.
+        drop(pinned);
+        let known = self.known.lock().ok().and_then(|known| known.get(key).cloned());
         let state = self.log(table).state(known)?;
         if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
             known.insert(key.clone(), Arc::clone(state));
         }
-        Snapshot::new(table, Arc::clone(&self.place), key, state)
+        if let Some(Ok(mut pinned)) = self.pinned.as_ref().map(Mutex::lock) {
+            return Ok(pinned.entry(key.clone()).or_insert(state).clone());
+        }
+        Ok(state)
     }
 
-    /// The newest versions of tables, as [`Lake::snapshot`]; at once, if each needs an answer of a
-    /// store.
+    /// The newest versions of tables, as [`Lake::snapshot`].
     pub fn snapshots(&self, tables: &[&'static dyn Layout]) -> Vec<Result<Snapshot>> {
-        if self.place.as_folder().is_some() {
-            return tables.iter().map(|table| self.snapshot(*table)).collect();
+        let read = self.each(tables, |table| self.snapshot(table));
+        let is_missing =
+            |read: &Result<Snapshot>| matches!(read, Ok(snapshot) if snapshot.version.is_none());
+        if self.place.as_folder().is_none() && read.iter().all(is_missing) {
+            self.warn_if_empty();
         }
+        read
+    }
+
+    /// Calls a function for each table; for all at once, if a store has to answer each.
+    pub(crate) fn each<T: Send>(
+        &self,
+        tables: &[&'static dyn Layout],
+        of: impl Fn(&'static dyn Layout) -> Result<T> + Sync,
+    ) -> Vec<Result<T>> {
+        if self.place.as_folder().is_some() {
+            return tables.iter().map(|table| of(*table)).collect();
+        }
+        let of = &of;
         std::thread::scope(|scope| {
-            let read = |table: &&'static dyn Layout| {
-                let table = *table;
-                scope.spawn(move || self.snapshot(table))
-            };
-            let threads: Vec<_> = tables.iter().map(read).collect();
+            let threads: Vec<_> =
+                tables.iter().map(|table| scope.spawn(move || of(*table))).collect();
             let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             let failed = |_| Err(Error::bug("a thread failed to read a log"));
-            let read: Vec<_> = joined.map(|read| read.unwrap_or_else(failed)).collect();
-            if read.iter().all(|read| matches!(read, Ok(snapshot) if snapshot.version.is_none())) {
-                self.warn_if_empty();
-            }
-            read
+            joined.map(|read| read.unwrap_or_else(failed)).collect()
         })
     }
 
@@ -336,7 +369,8 @@ impl Lake {
         let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
         match self.logs.lock() {
             Ok(mut logs) if self.place.as_folder().is_none() => {
-                log.sharing(Arc::clone(logs.entry(key).or_default()))
+                let fetched = || Arc::new(log::Fetched::of(self.pinned.is_some()));
+                log.sharing(Arc::clone(logs.entry(key).or_insert_with(fetched)))
             }
             _ => log,
         }

@@ -53,6 +53,12 @@ impl Lake {
     pub fn status(&self) -> Result<Status> {
         let mut tables = Vec::new();
         let all: Vec<_> = layouts().collect();
+        // Fetches the listings that the last load is looked up in.
+        if self.place().as_folder().is_none() {
+            self.each(&all, |table| self.log(table).versions())
+                .into_iter()
+                .collect::<Result<Vec<_>>>()?;
+        }
         for (layout, snapshot) in all.iter().copied().zip(self.snapshots(&all)) {
             let snapshot = snapshot?;
             let Some(version) = snapshot.version else { continue };

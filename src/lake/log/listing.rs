@@ -12,7 +12,7 @@ use crate::lake::files::{entries, is_data_file};
 use crate::place::Key;
 
 /// The files of a log folder.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::lake) struct Listing {
     pub(in crate::lake) commits: Vec<u64>,
     /// The parts of each checkpoint, by version: the number there should be, and those that exist.
@@ -103,6 +103,9 @@ impl Log {
     pub(super) fn list_after(&self, version: Option<u64>) -> Result<Listing> {
         let mut listing = Listing::default();
         if self.place.as_folder().is_none() {
+            if let Some(listing) = self.fetched.listing().filter(|_| version.is_none()) {
+                return Ok(listing);
+            }
             // The version's own files are greater than its number.
             let after = version.map(|version| format!("{version:020}"));
             for entry in self.place.list(&self.folder, after.as_deref()).context(|| self.name())? {
@@ -112,6 +115,9 @@ impl Log {
                 }
             }
             listing.commits.sort_unstable();
+            if version.is_none() {
+                self.fetched.note_listing(&listing);
+            }
             return Ok(listing);
         }
         let entries = match std::fs::read_dir(self.path(&self.folder)) {
