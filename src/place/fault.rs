@@ -125,7 +125,7 @@ pub(super) fn error(error: &object_store::Error, doing: &str, credentials: &str)
         ),
         (404, _) => ("it does not exist", "check the address of the lake".to_owned()),
         (409 | 412, _) => ("another writer was faster", "run the command again".to_owned()),
-        (429, _) | (503, _) => (
+        (429 | 503, _) => (
             "the store is overloaded",
             "try again later, or with fewer commands at the same time".to_owned(),
         ),
@@ -181,7 +181,7 @@ fn unanswered(error: &object_store::Error, doing: &str) -> Error {
 /// The kind of a connection's failure. The texts of libraries may quote a URL, so only known ones are
 /// told apart.
 fn connection_fault(error: &object_store::Error) -> Option<&'static str> {
-    let text = causes(error).map(|cause| cause.to_string()).collect::<Vec<_>>().join("\n");
+    let text = causes(error).map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let text = text.to_ascii_lowercase();
     let kinds = [
         ("dns error", "its host name is unknown"),
@@ -195,7 +195,7 @@ fn connection_fault(error: &object_store::Error) -> Option<&'static str> {
 }
 
 /// The first cause of a type.
-fn cause<'a, E: StdError + 'static>(error: &'a object_store::Error) -> Option<&'a E> {
+fn cause<E: StdError + 'static>(error: &object_store::Error) -> Option<&E> {
     causes(error).find_map(|cause| cause.downcast_ref::<E>())
 }
 

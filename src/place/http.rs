@@ -132,7 +132,7 @@ impl fmt::Debug for Connector {
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let client = Client {
-            client: self.inner.connect(options)?,
+            inner: self.inner.connect(options)?,
             limits: self.limits,
             permits: Arc::clone(&self.permits),
             meter: Arc::clone(&self.meter),
@@ -149,7 +149,7 @@ impl HttpConnector for Connector {
 /// A client that keeps limits and counts.
 #[derive(Clone)]
 struct Client {
-    client: HttpClient,
+    inner: HttpClient,
     limits: Limits,
     permits: Arc<Semaphore>,
     meter: Arc<Meter>,
@@ -175,7 +175,7 @@ impl HttpService for Client {
         meter.sent.fetch_add(sent, Ordering::Relaxed);
         // The answer to an upload begins after its last byte.
         let patience = silence + Duration::from_secs(sent / SLOWEST_UPLOAD);
-        let answer = timeout(patience, self.client.execute(request));
+        let answer = timeout(patience, self.inner.execute(request));
         let (parts, body) = answer.await.map_err(silent)??.into_parts();
         let date = parts.headers.get("date").and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()) {

@@ -26,6 +26,7 @@ mod address;
 mod ahead;
 pub mod cache;
 mod checkup;
+mod conditional;
 #[cfg(test)]
 pub(crate) mod counting;
 mod fault;
@@ -217,6 +218,15 @@ impl Place {
             Kind::Folder(folder) => folder.entries(keys),
             Kind::Store(store) => store.entries(keys),
         }
+    }
+
+    /// Looks up a file; `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// A place that cannot be read.
+    pub fn entry(&self, key: &Key) -> Result<Option<Entry>> {
+        self.entries(std::slice::from_ref(key)).pop().unwrap_or(Ok(None))
     }
 
     /// Reads a file; `None` if it does not exist.

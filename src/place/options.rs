@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 /// Options of an object store, none of which is a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreOptions {
     /// The URL of the server, for stores that are not the cloud's own.
     pub(super) endpoint: Option<String>,
@@ -52,29 +52,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            silence: Duration::from_secs(60),
-            request: Duration::from_secs(600),
+            silence: Duration::from_mins(1),
+            request: Duration::from_mins(10),
             retries: 8,
             retry: Duration::from_secs(90),
             pause: Duration::from_millis(250),
             at_once: 64,
-        }
-    }
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            endpoint: None,
-            region: None,
-            account: None,
-            allow_http: false,
-            virtual_hosted: None,
-            anonymous: false,
-            requester_pays: false,
-            sse_kms_key: None,
-            proxy: None,
-            limits: Limits::default(),
         }
     }
 }

@@ -45,15 +45,18 @@ impl Place {
         let done = self.probe_at(&key);
         let deleted = self.delete(&[key]);
         let conditions = done?;
-        deleted.map(|()| conditions)
+        // That conditions are ignored is worse than a file that is left over.
+        if conditions.are_heeded() {
+            deleted?;
+        }
+        Ok(conditions)
     }
 
     fn probe_at(&self, key: &Key) -> Result<Conditions> {
         let unique = || Bytes::from(format!("{{\"probe\":\"{}\"}}\n", Uuid::new_v4()));
         let first = self.make(key, unique())?;
         let makes_once = first == Made::Done && self.make(key, unique())? == Made::Taken;
-        let entry = self.entries(std::slice::from_ref(key)).pop().unwrap_or(Ok(None))?;
-        let Some(tag) = entry.and_then(|entry| entry.tag) else {
+        let Some(tag) = self.entry(key)?.and_then(|entry| entry.tag) else {
             return Ok(Conditions { makes_once, swaps: false, swaps_once: false });
         };
         let swaps = self.swap(key, unique(), &tag)? == Made::Done;

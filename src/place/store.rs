@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -17,13 +16,13 @@ use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path as ObjectPath;
 use object_store::{
     Error as ObjectError, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
+    ObjectStoreExt as _, WriteMultipart,
 };
-use tokio::time::{Instant, sleep};
 
 use super::access::Connected;
 use super::address::Cloud;
-use super::fault::{self, is_missing, was_retried};
+use super::conditional::conditional;
+use super::fault::{self, is_missing};
 use super::http::wait;
 use super::{Entry, Key, Made, Payload, tail_start};
 use crate::error::{Context as _, Error, Result};
@@ -39,10 +38,6 @@ const PART: usize = 8 << 20;
 
 /// Parts at the same time.
 const PARTS_AT_ONCE: usize = 4;
-
-/// How often, and how long, a conditional put is tried again after it was read back in vain.
-const TRIES: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A part of an object store.
 pub(crate) struct Store {
@@ -380,7 +375,7 @@ fn results<A, B, T>(
 }
 
 /// Reads a body, which the library may have put together from several answers.
-async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
+pub(super) async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
     let expected = got.range.end - got.range.start;
     let bytes = got.bytes().await?;
     match bytes.len() as u64 == expected {
@@ -403,94 +398,4 @@ async fn parts(
 ) -> Result<WriteMultipart, ObjectError> {
     let upload = objects.put_multipart(path).await?;
     Ok(WriteMultipart::new_with_chunk_size(upload, PART))
-}
-
-/// Writes an object if it does not exist, or if its tag is still `tag`.
-///
-/// A failed put is followed by a look at what is there, since its answer may be lost, or may be about
-/// its own first try:
-///
-/// ```text
-/// PUT  ──► done, answer lost
-/// PUT  ──► 412: it exists     the library's second try, of the same bytes
-/// GET  ──► these bytes        Done
-///          other bytes        Taken
-///          nothing            PUT again
-/// ```
-///
-/// The error has `true` if the object may have been written.
-async fn conditional(
-    objects: &dyn ObjectStore,
-    path: &ObjectPath,
-    bytes: Bytes,
-    tag: Option<String>,
-    by_version: bool,
-) -> Result<Made, (ObjectError, bool)> {
-    let mode = match &tag {
-        None => PutMode::Create,
-        Some(tag) => {
-            let mut version = None;
-            // Google compares the generation, which is not listed.
-            if by_version {
-                match objects.head(path).await {
-                    Ok(there) if there.e_tag.as_ref() == Some(tag) => version = there.version,
-                    Ok(_) | Err(ObjectError::NotFound { .. }) => return Ok(Made::Taken),
-                    Err(error) => return Err((error, false)),
-                }
-            }
-            PutMode::Update(UpdateVersion { e_tag: Some(tag.clone()), version })
-        }
-    };
-    let options = PutOptions::from(mode);
-    let (started, mut tries) = (Instant::now(), 0);
-    loop {
-        let payload = PutPayload::from(bytes.clone());
-        let error = match objects.put_opts(path, payload, options.clone()).await {
-            Ok(_) => return Ok(Made::Done),
-            Err(error) => error,
-        };
-        let is_gone = tag.is_some() && matches!(error, ObjectError::NotFound { .. });
-        let refused = is_refusal(&error) && !is_gone;
-        if refused && tries == 0 && !was_retried(&error) {
-            return Err((error, false));
-        }
-        let there = match objects.get(path).await {
-            Ok(there) => {
-                let there_tag = there.meta.e_tag.clone();
-                whole(there).await.map(|bytes| Some((bytes, there_tag)))
-            }
-            Err(ObjectError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        };
-        let unchanged = match there {
-            Ok(Some((there, _))) if there == bytes => return Ok(Made::Done),
-            Ok(Some((_, now))) if tag.is_some() && now == tag => true,
-            Ok(Some(_)) => return Ok(Made::Taken),
-            // Nothing is there to be replaced.
-            Ok(None) if tag.is_some() => return Ok(Made::Taken),
-            Ok(None) => true,
-            Err(_) => false,
-        };
-        tries += 1;
-        if refused || !unchanged || tries > TRIES || started.elapsed() > PATIENCE {
-            return Err((error, true));
-        }
-        sleep(Duration::from_millis(25 << tries)).await;
-    }
-}
-
-/// Returns `true` if a store did not do what it was asked for.
-fn is_refusal(error: &ObjectError) -> bool {
-    use ObjectError as E;
-    let status = fault::Answer::of(error).status;
-    matches!(
-        error,
-        E::PermissionDenied { .. }
-            | E::Unauthenticated { .. }
-            | E::NotImplemented { .. }
-            | E::NotSupported { .. }
-            | E::InvalidPath { .. }
-            | E::NotFound { .. }
-    ) || matches!(status, Some(400 | 405 | 411 | 501))
-        || fault::is_without_credentials(error)
 }

@@ -67,10 +67,7 @@ impl Log {
         match self.place.as_folder() {
             Some(root) => root.join(key.as_str()).is_file(),
             None if self.fetched.tag(key).is_some() => true,
-            None => {
-                let found = self.place.entries(std::slice::from_ref(key));
-                found.into_iter().any(|found| matches!(found, Ok(Some(_))))
-            }
+            None => matches!(self.place.entry(key), Ok(Some(_))),
         }
     }
 

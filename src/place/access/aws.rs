@@ -11,7 +11,7 @@ use object_store::{ClientOptions, StaticCredentialProvider};
 use super::process::Process;
 use super::profile::Profile;
 use super::provider::Named;
-use super::{Connected, SECOND, Signed, Way, nearby, unusable};
+use super::{Connected, SECOND, Signed, Way, is_reachable, nearby, unusable};
 use crate::error::{Error, Result};
 use crate::place::address::Cloud;
 use crate::place::http::wait;
@@ -175,6 +175,13 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
             profile.name
         )));
     }
+    of_servers(way, options, looked)
+}
+
+/// Credentials of a server: of an identity, a container or an instance.
+fn of_servers(way: &Way<'_>, options: &ClientOptions, mut looked: Vec<String>) -> Result<Found> {
+    let environment = way.environment;
+    let pair = |id, secret| environment.get(id).zip(environment.get(secret));
     let named = |builder: AmazonS3Builder, source: &str| {
         let (retry, mut patience) = nearby();
         if source == WEB_IDENTITY {
@@ -232,7 +239,7 @@ fn credentials(way: &Way<'_>, profile: &Profile, options: &ClientOptions) -> Res
         let server = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or(METADATA);
         let server = server.trim_end_matches('/');
         looked.push("the instance".to_owned());
-        if way.is_reachable(server) {
+        if is_reachable(server) {
             let builder = AmazonS3Builder::new().with_metadata_endpoint(server);
             let (inner, source) = named(builder, "the instance")?;
             let looked = way.looked(&looked);

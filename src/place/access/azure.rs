@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::azure::{AzureConfigKey as K, MicrosoftAzureBuilder};
 
 use super::provider::Named;
-use super::{Connected, Environment, Way, nearby, unusable};
+use super::{Connected, Environment, Way, is_reachable, nearby, unusable};
 use crate::error::{Error, Result};
 use crate::place::address::Cloud;
 
@@ -117,7 +117,7 @@ fn credentials(
     if has_az(environment) {
         return named(builder.with_use_azure_cli(true), "`az login`");
     }
-    if way.is_reachable(METADATA) {
+    if is_reachable(METADATA) {
         return named(builder, "the managed identity");
     }
     let looked = [

@@ -7,7 +7,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use serde::Deserialize;
 
 use super::provider::Named;
-use super::{Connected, Way, nearby, unusable};
+use super::{Connected, Way, is_reachable, nearby, unusable};
 use crate::error::{Error, Result, in_words};
 use crate::place::address::Cloud;
 
@@ -52,7 +52,7 @@ pub(super) fn connect(way: &Way<'_>) -> Result<Connected> {
             }
             None => {
                 let server = environment.get("GCE_METADATA_HOST").unwrap_or(METADATA);
-                if !way.is_reachable(server) {
+                if !is_reachable(server) {
                     let looked = [
                         "`GOOGLE_APPLICATION_CREDENTIALS`",
                         "the file of `gcloud auth application-default login`",

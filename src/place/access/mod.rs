@@ -150,23 +150,6 @@ impl Way<'_> {
         endpoint(text, &format!("`{name}`")).map(Some)
     }
 
-    /// Looks whether a server for credentials answers, once and for at most a second.
-    fn is_reachable(&self, server: &str) -> bool {
-        use std::net::{TcpStream, ToSocketAddrs as _};
-        let authority = server.split_once("://").map_or(server, |(_, rest)| rest);
-        let authority = authority.split('/').next().unwrap_or_default();
-        let address = match authority.contains(':') {
-            true => authority.to_owned(),
-            false => format!("{authority}:80"),
-        };
-        // A name could take a resolver longer than a second.
-        let address = match address.parse() {
-            Ok(address) => Some(address),
-            Err(_) => address.to_socket_addrs().ok().and_then(|mut found| found.next()),
-        };
-        address.is_some_and(|address| TcpStream::connect_timeout(&address, SECOND).is_ok())
-    }
-
     /// The error that nothing was found, with where was looked.
     fn no_credentials(&self, looked: &[String], hint: &str) -> Error {
         Error::lake(self.looked(looked)).hint(hint)
@@ -175,6 +158,23 @@ impl Way<'_> {
     fn looked(&self, looked: &[String]) -> String {
         format!("no credentials for `{}`: looked at {}", self.bucket, looked.join(", "))
     }
+}
+
+/// Looks whether a server for credentials answers, once and for at most a second.
+fn is_reachable(server: &str) -> bool {
+    use std::net::{TcpStream, ToSocketAddrs as _};
+    let authority = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let address = match authority.contains(':') {
+        true => authority.to_owned(),
+        false => format!("{authority}:80"),
+    };
+    // A name could take a resolver longer than a second.
+    let address = match address.parse() {
+        Ok(address) => Some(address),
+        Err(_) => address.to_socket_addrs().ok().and_then(|mut found| found.next()),
+    };
+    address.is_some_and(|address| TcpStream::connect_timeout(&address, SECOND).is_ok())
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -51,10 +51,9 @@ impl Process {
     fn credential(&self) -> Result<Arc<AwsCredential>, NoCredentials> {
         // Others wait meanwhile: the program need not run twice.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*known {
-            if known.until.is_none_or(|until| until - TimeDelta::minutes(5) > Utc::now()) {
-                return Ok(Arc::clone(&known.credential));
-            }
+        let is_long = |until| until - TimeDelta::minutes(5) > Utc::now();
+        if let Some(known) = known.as_ref().filter(|known| known.until.is_none_or(is_long)) {
+            return Ok(Arc::clone(&known.credential));
         }
         let printed = self.run().map_err(|what| NoCredentials {
             what: format!("the `credential_process` of the profile `{}` {what}", self.profile),

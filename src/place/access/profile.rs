@@ -92,12 +92,13 @@ fn section(
             within = name.trim_matches(['"', '\'']) == profile;
             is_there |= within;
         // An indented line belongs to a setting of settings, such as `s3 =`.
-        } else if within && !line.starts_with(char::is_whitespace) {
-            if let Some((name, value)) = trimmed.split_once('=') {
-                // A comment may follow after a space.
-                let value = value.split(" #").next().unwrap_or_default();
-                settings.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
-            }
+        } else if within
+            && !line.starts_with(char::is_whitespace)
+            && let Some((name, value)) = trimmed.split_once('=')
+        {
+            // A comment may follow after a space.
+            let value = value.split(" #").next().unwrap_or_default();
+            settings.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
         }
     }
     is_there

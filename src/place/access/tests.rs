@@ -165,18 +165,42 @@ fn profile_for_single_sign_on_has_a_way_in() {
 #[test]
 fn server_of_credentials_that_fails_is_named() {
     let empty = home(&[]);
-    let environment = Environment::of([
-        ("HOME", empty.path().to_str().unwrap()),
-        ("AWS_REGION", "eu-west-1"),
+    let variables = [
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", NOWHERE),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nowhere/token"),
-    ]);
+    ];
+    let error = failed(empty.path(), &variables);
+    assert!(error.contains("no credentials from the container"), "{error}");
+}
+
+#[test]
+fn instance_that_refuses_is_the_last_of_those_looked_at() {
+    use std::io::{Read as _, Write as _};
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in server.incoming().flatten() {
+            let mut connection = connection;
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let empty = home(&[]);
+    let error = failed(empty.path(), &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &address)]);
+    assert!(error.contains("looked at the environment (`AWS_ACCESS_KEY_ID`)"), "{error}");
+    assert!(error.ends_with("the instance (403)"), "{error}");
+}
+
+/// The error of a request to S3.
+fn failed(home: &Path, variables: &[(&str, &str)]) -> String {
+    let usual = [("HOME", home.to_str().unwrap()), ("AWS_REGION", "eu-west-1")];
+    let environment = Environment::of(usual.into_iter().chain(variables.iter().copied()));
     let Address::Store(bucket) = Address::parse("s3://events").unwrap() else { panic!("no store") };
     let connected = connect(&bucket, &StoreOptions::default(), &environment).unwrap();
     let objects = Arc::clone(&connected.objects);
     let error = wait(async move { objects.list_with_delimiter(None).await }).unwrap().unwrap_err();
-    let error = crate::place::fault::error(&error, "listing `s3://events`", &connected.credentials);
-    assert!(error.to_string().contains("no credentials from the container"), "{error}");
+    let doing = "listing `s3://events`";
+    crate::place::fault::error(&error, doing, &connected.credentials).to_string()
 }
 
 #[test]

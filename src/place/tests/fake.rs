@@ -109,10 +109,10 @@ impl Fake {
         let tag = |tag: usize| format!("\"{tag}\"");
         match (parts.method.as_str(), there) {
             ("PUT", there) => {
-                let refused = match (header("if-none-match"), header("if-match"), &there) {
-                    (Some("*"), _, Some(_)) => true,
-                    (_, Some(wanted), Some((_, now))) => *wanted != tag(*now),
-                    (_, Some(_), None) => true,
+                let now = there.map(|(_, now)| tag(now));
+                let refused = match (header("if-none-match"), header("if-match")) {
+                    (Some("*"), _) => now.is_some(),
+                    (_, Some(wanted)) => now.as_deref() != Some(wanted),
                     _ => false,
                 };
                 if refused {

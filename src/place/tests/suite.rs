@@ -79,7 +79,7 @@ fn files_are_listed_in_order(place: &Place) {
     for file in place.list(&Key::root(), None).unwrap() {
         assert_eq!(file.bytes, file.key.as_str().len() as u64);
         assert_eq!(place.read(&file.key).unwrap().unwrap(), file.key.as_str().as_bytes());
-        let entry = place.entries(&[file.key.clone()]).pop().unwrap().unwrap().unwrap();
+        let entry = place.entry(&file.key).unwrap().unwrap();
         assert_eq!((&entry.key, entry.bytes, &entry.tag), (&file.key, file.bytes, &file.tag));
         let age = chrono::Utc::now() - file.modified;
         assert!(age.num_minutes().abs() < 15, "{age}");
@@ -89,10 +89,10 @@ fn files_are_listed_in_order(place: &Place) {
 fn files_are_read_as_they_were_written(place: &Place) {
     let file = key("tables/a.json");
     put(place, "tables/a.json", "first");
-    let first = place.entries(std::slice::from_ref(&file)).pop().unwrap().unwrap().unwrap();
+    let first = place.entry(&file).unwrap().unwrap();
     put(place, "tables/a.json", "second");
     assert_eq!(place.read(&file).unwrap().unwrap(), "second");
-    let second = place.entries(std::slice::from_ref(&file)).pop().unwrap().unwrap().unwrap();
+    let second = place.entry(&file).unwrap().unwrap();
     assert_ne!(first.tag, second.tag);
     put(place, "tables/empty", "");
     assert_eq!(place.read(&key("tables/empty")).unwrap().unwrap(), "");
@@ -125,8 +125,8 @@ fn many_files_are_read_in_order(place: &Place) {
 
 fn tails_are_ends_of_files(place: &Place) {
     let whole: Vec<u8> = (0..100_000_u32).map(|at| (at % 251) as u8).collect();
-    let sizes = [0, 1, 8191, 8192, 8193, 40_000, 100_000];
-    let files = sizes.map(|size| (key(&format!("tails/{size}")), size as u64));
+    let sizes = [0_u64, 1, 8191, 8192, 8193, 40_000, 100_000];
+    let files = sizes.map(|size| (key(&format!("tails/{size}")), size));
     for (file, size) in &files {
         place.put(file, Bytes::copy_from_slice(&whole[..usize::try_from(*size).unwrap()])).unwrap();
     }
@@ -172,10 +172,7 @@ fn one_of_many_makes_a_file(place: &Place) {
 
 fn one_of_many_swaps_a_file(place: &Place) {
     let file = key("races/beat");
-    let tag = || {
-        let entry = place.entries(std::slice::from_ref(&file)).pop().unwrap().unwrap();
-        entry.and_then(|entry| entry.tag).unwrap()
-    };
+    let tag = || place.entry(&file).unwrap().and_then(|entry| entry.tag).unwrap();
     put(place, "races/beat", "first");
     for _ in 0..5 {
         let before = tag();
