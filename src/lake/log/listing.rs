@@ -24,6 +24,14 @@ impl Listing {
         self.commits.last().copied().max(self.checkpoints.keys().last().copied())
     }
 
+    /// Drops versions from one on, which readers do not see.
+    pub(super) fn cut(&mut self, end: Option<u64>) {
+        if let Some(end) = end {
+            self.commits.retain(|version| *version < end);
+            self.checkpoints.retain(|version, _| *version < end);
+        }
+    }
+
     pub(super) fn holds(&self, version: u64) -> bool {
         self.commits.binary_search(&version).is_ok()
     }
@@ -65,7 +73,7 @@ impl Log {
 
     /// Lists the log folder. Commits that are known to be lost are an error.
     pub(in crate::lake) fn list(&self) -> Result<Listing> {
-        let listing = self.list_folder()?;
+        let mut listing = self.list_folder()?;
         let found = listing.newest();
         let lost = match self.newest {
             Some(newest) if found.is_none_or(|found| found < newest) => Some(newest),
@@ -77,7 +85,10 @@ impl Log {
         };
         match lost {
             Some(version) => Err(self.lost(version, found)),
-            None => Ok(listing),
+            None => {
+                listing.cut(self.end);
+                Ok(listing)
+            }
         }
     }
 
