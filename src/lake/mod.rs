@@ -97,6 +97,8 @@ pub struct Lake {
     known: Mutex<HashMap<Key, Arc<log::State>>>,
     /// What was read of logs on a store.
     logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
+    /// The snapshots of tables that were read, if each is read once.
+    pinned: Option<Mutex<HashMap<Key, Snapshot>>>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -131,6 +133,7 @@ impl Lake {
             settings: OnceLock::new(),
             known: Mutex::default(),
             logs: Mutex::default(),
+            pinned: None,
             warn: |_| {},
         }
     }
@@ -139,6 +142,14 @@ impl Lake {
     #[must_use]
     pub fn with_warnings(self, warn: fn(&str)) -> Self {
         Self { warn, ..self }
+    }
+
+    /// Keeps snapshots of tables on a store, for a command that changes nothing: what others commit
+    /// meanwhile need not be seen. A folder is read anew each time, as that costs nothing.
+    #[must_use]
+    pub fn pinned(self) -> Self {
+        let pinned = self.place.as_folder().is_none().then(Mutex::default);
+        Self { pinned, ..self }
     }
 
     /// Where the lake is.
@@ -311,7 +322,8 @@ impl Lake {
         let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
         match self.logs.lock() {
             Ok(mut logs) if self.place.as_folder().is_none() => {
-                log.sharing(Arc::clone(logs.entry(key).or_default()))
+                let fetched = || Arc::new(log::Fetched::of(self.pinned.is_some()));
+                log.sharing(Arc::clone(logs.entry(key).or_insert_with(fetched)))
             }
             _ => log,
         }

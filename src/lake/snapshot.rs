@@ -36,7 +36,7 @@ const DAMAGED: &str = ".damaged";
 const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
 
 /// One version of one table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The version; `None` if the table does not exist.
     pub version: Option<u64>,

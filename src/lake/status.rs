@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::log::{commit_info, commit_time};
 use super::rejects::{self, Which};
 use super::undo::Load;
-use super::{Lake, stored_tables};
+use super::{Lake, Layout, stored_tables};
 use crate::error::Result;
 
 /// The summary of a lake.
@@ -52,6 +52,12 @@ impl Lake {
     /// A log that cannot be read.
     pub fn status(&self) -> Result<Status> {
         let mut tables = Vec::new();
+        if self.place().as_folder().is_none() {
+            // The last load is looked up in all of them.
+            let layouts: Vec<Layout> = stored_tables().map(Into::into).collect();
+            self.snapshots(layouts.iter())?;
+            self.each(&layouts, |layout| self.log(layout)?.versions())?;
+        }
         for (table, snapshot) in stored_tables().zip(self.snapshots(stored_tables())?) {
             let Some(version) = snapshot.version else { continue };
             let mut days: Vec<NaiveDate> =

@@ -1,7 +1,7 @@
 //! The versions of tables that readers see: without loads that are not committed in all tables.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::ScopedJoinHandle;
 
 use super::record::{Decision, Record};
@@ -27,26 +27,53 @@ impl Lake {
         tables: impl IntoIterator<Item = T>,
     ) -> Result<Vec<Snapshot>> {
         let layouts: Vec<Layout> = tables.into_iter().map(Into::into).collect();
+        if let Some(pinned) = self.pinned_snapshots(&layouts) {
+            return Ok(pinned);
+        }
         self.at_one_instant(|pending| {
-            let snapshot = |layout: &Layout| {
+            let snapshots = self.each(&layouts, |layout| {
                 let log = self.visible(layout, pending)?;
                 self.read_snapshot(layout, &log)
-            };
-            if self.place().as_folder().is_some() {
-                return layouts.iter().map(snapshot).collect();
-            }
-            // Each needs an answer of the store.
-            let snapshots: Vec<Snapshot> = std::thread::scope(|scope| {
-                let read = |layout| scope.spawn(move || snapshot(layout));
-                let threads: Vec<_> = layouts.iter().map(read).collect();
-                let failed = |_| Err(Error::bug("a thread failed to read a log"));
-                let joined = threads.into_iter().map(ScopedJoinHandle::join);
-                joined.map(|read| read.unwrap_or_else(failed)).collect::<Result<_>>()
             })?;
-            if snapshots.iter().all(|snapshot| snapshot.version.is_none()) {
+            let is_missing = |snapshot: &Snapshot| snapshot.version.is_none();
+            if self.place().as_folder().is_none() && snapshots.iter().all(is_missing) {
                 self.warn_if_empty()?;
             }
             Ok(snapshots)
+        })
+        .inspect(|snapshots| self.pin(snapshots))
+    }
+
+    /// Snapshots that were read before, if each is read once and all of them were.
+    fn pinned_snapshots(&self, layouts: &[Layout]) -> Option<Vec<Snapshot>> {
+        let pinned = self.pinned.as_ref()?.lock().ok()?;
+        layouts.iter().map(|layout| pinned.get(&layout.key()).cloned()).collect()
+    }
+
+    /// Keeps snapshots, if each is read once. Those of one call are as of one instant, so they replace
+    /// older ones.
+    fn pin(&self, snapshots: &[Snapshot]) {
+        if let Some(Ok(mut pinned)) = self.pinned.as_ref().map(Mutex::lock) {
+            pinned.extend(snapshots.iter().map(|read| (read.layout.key(), read.clone())));
+        }
+    }
+
+    /// Calls a function for each table; for all at once, if a store has to answer each.
+    pub(in crate::lake) fn each<T: Send>(
+        &self,
+        layouts: &[Layout],
+        of: impl Fn(&Layout) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        if self.place().as_folder().is_some() {
+            return layouts.iter().map(of).collect();
+        }
+        let of = &of;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                layouts.iter().map(|layout| scope.spawn(move || of(layout))).collect();
+            let failed = |_| Err(Error::bug("a thread failed to read a log"));
+            let joined = threads.into_iter().map(ScopedJoinHandle::join);
+            joined.map(|read| read.unwrap_or_else(failed)).collect()
         })
     }
 
@@ -130,6 +157,10 @@ impl Lake {
     /// end before its newest known version.
     pub(in crate::lake) fn log(&self, table: impl Into<Layout>) -> Result<Log> {
         let layout = table.into();
+        if self.pinned.is_some() {
+            let end = end_of(self.snapshot(&layout)?.version);
+            return Ok(self.whole_log(&layout).before(Some(end)));
+        }
         self.at_one_instant(|pending| {
             let log = self.visible(&layout, pending)?;
             let end = end_of(log.list()?.newest());

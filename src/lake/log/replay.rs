@@ -79,7 +79,8 @@ impl Log {
             (None, None) => self.cached_checkpoint(),
         };
         let Some(start) = start else { return Ok(None) };
-        let listing = self.list_after(Some(start))?;
+        let mut listing = self.list_after(Some(start))?;
+        listing.cut(self.end);
         let Some(newest) = listing.newest() else { return Ok(None) };
         let is_linked = match known {
             Some(_) => listing.holds(start),

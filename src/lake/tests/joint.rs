@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
+use super::stores::Copied;
 use super::*;
 use crate::marts::PinnedTables;
 
@@ -127,6 +128,29 @@ fn load_killed_at_each_step_is_hidden_and_then_whole_or_absent() {
                 assert_eq!(lake.undo().unwrap().load.load_id, "b");
                 assert_eq!(seen(&lake), before);
             }
+        }
+    }
+}
+
+#[test]
+fn load_that_is_not_committed_is_hidden_on_a_store() {
+    for step in 0..=3 {
+        let (_folder, lake) = lake();
+        load_both(&lake, "a");
+        let copied = Copied::of(&lake);
+        let [open, pinned] = [copied.cached(), copied.cached().pinned()];
+        assert_eq!(all(&open), ["a"]);
+        assert_eq!(all(&pinned), ["a"]);
+        killed_load(&lake, "b", step);
+        copied.update(&lake);
+        let expected: &[&str] = if step < 3 { &["a"] } else { &["a", "b"] };
+        for stored in [open, pinned, copied.lake(), copied.cached(), copied.cached().pinned()] {
+            for (table, snapshot) in BOTH.iter().zip(stored.snapshots(BOTH).unwrap()) {
+                assert_eq!(snapshot.rows(), expected.len() as u64, "killed at {step}");
+                let history = stored.history(*table).unwrap();
+                assert_eq!(history.first().map(|entry| entry.version), snapshot.version);
+            }
+            assert_eq!(all(&stored), expected, "killed at {step}");
         }
     }
 }
