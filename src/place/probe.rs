@@ -45,7 +45,11 @@ impl Place {
         let done = self.probe_at(&key);
         let deleted = self.delete(&[key]);
         let conditions = done?;
-        deleted.map(|()| conditions)
+        // That conditions are ignored is worse than a file that is left over.
+        if conditions.are_heeded() {
+            deleted?;
+        }
+        Ok(conditions)
     }
 
     fn probe_at(&self, key: &Key) -> Result<Conditions> {

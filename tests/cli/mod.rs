@@ -11,4 +11,5 @@ mod page;
 mod query;
 mod sql;
 mod sql_limits;
+mod store;
 mod terminals;
