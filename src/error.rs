@@ -215,7 +215,7 @@ impl Error {
         };
         self.0.source.as_ref().is_some_and(|source| {
             source.is::<polars::error::PolarsError>()
-                || source.is::<deltalake::DeltaTableError>()
+                || source.is::<parquet::errors::ParquetError>()
                 || source.downcast_ref().is_some_and(of_io)
         })
     }
@@ -352,8 +352,8 @@ impl From<polars::error::PolarsError> for Error {
     }
 }
 
-impl From<deltalake::DeltaTableError> for Error {
-    fn from(error: deltalake::DeltaTableError) -> Self {
+impl From<parquet::errors::ParquetError> for Error {
+    fn from(error: parquet::errors::ParquetError) -> Self {
         Self::lake(error.to_string()).caused_by(error)
     }
 }

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use polars::prelude::*;
 use url::Url;
-use wabalake_data::TABLES;
+use wabalake::lake::Snapshot;
 use wabalake_data::tables::{deployments, sessions};
+use wabalake_data::{TABLES, Table};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::support::{Bench, copy, files_below, texts};
@@ -111,6 +112,17 @@ impl Bench {
             .iter()
             .filter_map(|table| rows(table.name, table.columns.iter().map(|c| c.name).collect()))
             .collect()
+    }
+
+    /// The rows of every table that exports are loaded into and that has rows, as wabalake finds them.
+    fn seen(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let snapshots = self.lake().snapshots(TABLES.iter().copied()).unwrap().into_iter();
+        let rows = |(table, snapshot): (&&'static Table, Snapshot)| {
+            let columns = table.columns.iter().map(|column| col(column.name));
+            let rows = snapshot.scan().unwrap().select(columns.collect::<Vec<_>>());
+            (table.name, texts(&rows.collect().unwrap()))
+        };
+        TABLES.iter().zip(snapshots).map(rows).filter(|(_, rows)| !rows.is_empty()).collect()
     }
 
     /// The rows of every mart.
@@ -261,6 +273,46 @@ fn first_load_killed_at_any_instant_is_whole_or_absent() {
 #[test]
 fn later_load_killed_at_any_instant_is_whole_or_absent() {
     load_killed_at_any_instant(1);
+}
+
+/// Loads over several tables: wabalake sees all of them or none, other programs after the next writer.
+#[test]
+fn load_over_several_tables_killed_at_any_instant_is_whole_or_absent() {
+    let _alone = alone();
+    let before = Bench::new();
+    before.stdout("sample --out first --days 10 --sessions-per-day 40 --seed 3");
+    before.stdout("sample --out exports --days 20 --sessions-per-day 60 --seed 3");
+    before.succeed("load first --lake lake");
+    let load = "load exports --lake lake";
+    let after = before.copied();
+    let whole = timed(|| after.succeed(load));
+    let (seen_before, seen_after) = (before.seen(), after.seen());
+    assert!(
+        seen_after.iter().filter(|(name, rows)| seen_before.get(*name) != Some(rows)).count() > 2
+    );
+
+    let mut instants = Instants::new();
+    let mut killed = 0;
+    for round in 0..KILLS {
+        let bench = before.copied();
+        let instant = instants.draw(whole, 0.3);
+        let place = format!("killed after {instant:?}, {instants}");
+        killed += u64::from(kill(bench.start(load, None), instant));
+        let seen = bench.seen();
+        assert!(seen == seen_before || seen == seen_after, "{place}: tables of a part of the load");
+        // Readers agree with what the next writer makes of it.
+        bench.succeed("compact --lake lake");
+        let settled = bench.seen();
+        assert!(settled == seen_before || settled == seen_after, "{place}: settled in a part");
+        let mut theirs = bench.tables();
+        theirs.retain(|_, rows| !rows.is_empty());
+        assert!(settled == theirs, "{place}: another program sees other rows");
+        if round % 2 == 0 {
+            bench.succeed(load);
+            assert!(bench.seen() == seen_after, "{place}: rows differ");
+        }
+    }
+    assert!(killed > 0, "every load ended before it was killed");
 }
 
 fn erase_number_from_stdin(bench: &Bench, number: &str) {

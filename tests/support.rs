@@ -120,7 +120,7 @@ impl Bench {
         let lake = self.lake();
         let sources = PinnedTables::of(&lake, AsOf::Now);
         let rows = |mart: Mart| {
-            let snapshot = lake.snapshot(mart.layout).unwrap();
+            let snapshot = lake.snapshot(&mart.layout).unwrap();
             let stored = mart.question.in_order(marts::rows(&snapshot, Vec::new()).unwrap());
             let tables = sources.tables(&mart.question).unwrap();
             let answer = collect(mart.question.plan(&tables).unwrap(), &mart.question).unwrap();

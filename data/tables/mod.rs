@@ -14,6 +14,8 @@ pub mod message_summaries;
 pub mod messages;
 pub mod meta_points;
 pub mod rates;
+pub mod rejects;
+pub mod runs;
 pub mod session_summaries;
 pub mod sessions;
 pub mod variables;
@@ -40,7 +42,7 @@ pub const TABLES: &[&Table] = &[
     &variables::TABLE,
 ];
 
-/// The table of that name.
+/// The table of that name, if exports are loaded into it.
 pub fn table(name: &str) -> Option<&'static Table> {
     TABLES.iter().copied().find(|table| table.name == name)
 }

@@ -11,7 +11,7 @@ use super::status::instants;
 use super::{Run, Subcommand};
 use crate::error::{Error, Result};
 use crate::lake::history::CommitEntry;
-use crate::lake::{layout, layouts};
+use crate::lake::{stored_table, stored_tables};
 use crate::render::Answer;
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -20,7 +20,7 @@ pub(super) const SUBCOMMAND: Subcommand =
 #[derive(Args)]
 struct Options {
     /// The table
-    #[arg(value_parser = PossibleValuesParser::new(layouts().map(|layout| layout.name())))]
+    #[arg(value_parser = PossibleValuesParser::new(stored_tables().map(|table| table.name)))]
     table: String,
 
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl Run for Options {
     fn run(self) -> Result<()> {
         self.output.check(Listing::ToRead)?;
         let lake = self.lake.open()?;
-        let table = layout(&self.table).ok_or_else(|| Error::bug("no such table"))?;
+        let table = stored_table(&self.table).ok_or_else(|| Error::bug("no such table"))?;
         let mut entries = lake.history(table)?;
         entries.truncate(self.limit.unwrap_or(usize::MAX));
         let answer = Answer::new(&frame(&entries)?, COLUMNS.to_vec(), self.zone.of(&lake)?)?;

@@ -27,11 +27,11 @@ pub(super) struct LakeOption {
 }
 
 impl LakeOption {
-    /// Opens the lake, which must exist, and sets the umask of its settings.
+    /// Opens the lake to read it, and sets the umask of its settings. A folder must exist.
     pub(super) fn open(&self) -> Result<Lake> {
         let lake = match self.address()? {
             Address::Folder(folder) => Lake::open(folder)?,
-            store @ Address::Store(_) => Lake::at(self.store.open(&store)?),
+            store @ Address::Store(_) => Lake::at(self.store.open(&store)?).pinned(),
         };
         with_umask(lake.with_warnings(|what| warn(what, None)))
     }

@@ -12,7 +12,7 @@ pub(super) const SUBCOMMAND: Subcommand = Subcommand::of::<Options>("undo", "Und
 
 #[derive(Args)]
 #[command(
-    long_about = "Undo the last load in every table that it changed, by a new version of each table. The \
+    long_about = "Undo the last load in every table that it changed, by a new version of each table, in all or none. The \
                   files of that load can then be loaded again. Run it again to undo the load before. It \
                   fails if a later commit rewrote the same days."
 )]

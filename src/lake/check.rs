@@ -16,11 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use wabalake_data::Table;
 
-use super::commit::read_newest;
 use super::damage::{self, Damage, check_all_bytes, check_footer};
-use super::layout::{Layout, layout, layouts};
+use super::layout::{stored_table, stored_tables};
 use super::log::{Action, Listing, Log, ReplayError, State};
+use super::transact::read_newest;
 use super::{DataFile, Lake};
 use crate::error::{Error, Result};
 use crate::place::{Key, OWN};
@@ -106,16 +107,16 @@ impl Lake {
     pub fn check(&self, options: Options<'_>) -> Result<Checked> {
         self.in_folder()?;
         let mut checked = Checked::default();
-        let mut logs: Vec<Log> = layouts().map(|layout| self.log_of(layout)).collect();
+        let mut logs: Vec<Log> = stored_tables().map(|table| self.log_of(table)).collect();
         let marts = self.place().folders(&Key::root().join("marts"))?;
         logs.extend(marts.into_iter().map(|mart| Log::new(Arc::clone(self.place()), mart)));
         let mut wanted = Vec::new();
         for (at, log) in logs.iter().enumerate() {
-            let layout = (!log.is_mart()).then(|| layout(&log.table_name())).flatten();
-            if let Some(layout) = layout {
-                self.check_newest(layout, log, &mut checked);
+            let table = (!log.is_mart()).then(|| stored_table(&log.table_name())).flatten();
+            if let Some(table) = table {
+                self.check_newest(table, log, &mut checked);
             }
-            let newest = layout.and_then(|layout| self.newest_of(layout));
+            let newest = table.and_then(|table| self.newest_of(&table.into()));
             checked
                 .log(log, newest, |file, current| wanted.push(Wanted { log: at, file, current }))?;
         }
@@ -167,10 +168,10 @@ impl Lake {
         })
     }
 
-    fn check_newest(&self, layout: &'static dyn Layout, log: &Log, checked: &mut Checked) {
-        let Ok(noted) = fs::read(self.newest_file(layout)) else { return };
+    fn check_newest(&self, table: &Table, log: &Log, checked: &mut Checked) {
+        let Ok(noted) = fs::read(self.newest_file(&table.into())) else { return };
         if read_newest(&String::from_utf8_lossy(&noted)).is_none() {
-            let noted = Key::root().join(OWN).join("newest").join(layout.name());
+            let noted = Key::root().join(OWN).join("newest").join(table.name);
             checked.add(
                 log,
                 &noted,

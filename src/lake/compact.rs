@@ -5,10 +5,10 @@
 
 use chrono::NaiveDate;
 use polars::prelude::*;
-use serde_json::Map;
+use wabalake_data::Table;
 
-use super::layout::{Layout, layouts};
-use super::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile};
+use super::layout::stored_tables;
+use super::{Change, DataFile, Lake, Operation, Snapshot, StagedFile};
 use crate::error::{Context as _, Result};
 
 /// The maximum number of rows in a merged file, so that they fit in memory for sorting.
@@ -46,7 +46,8 @@ impl Lake {
     /// Files that cannot be read or written.
     pub fn compact(&self) -> Result<Vec<Compacted>> {
         let mut done = Vec::new();
-        for table in layouts() {
+        self.settle_killed()?;
+        for table in stored_tables() {
             let compacted = self.compact_table(table)?;
             if compacted.days > 0 {
                 done.push(compacted);
@@ -55,8 +56,8 @@ impl Lake {
         Ok(done)
     }
 
-    fn compact_table(&self, table: &'static dyn Layout) -> Result<Compacted> {
-        let mut done = Compacted { table: table.name(), ..Compacted::default() };
+    fn compact_table(&self, table: &'static Table) -> Result<Compacted> {
+        let mut done = Compacted { table: table.name, ..Compacted::default() };
         let snapshot = self.snapshot(table)?;
         let groups = groups(&snapshot);
         if groups.is_empty() {
@@ -68,7 +69,7 @@ impl Lake {
             for files in groups {
                 let [first, ..] = &files[..] else { continue };
                 let rows = merged(&snapshot, files)
-                    .context(|| format!("merging a day of table `{}`", table.name()))?;
+                    .context(|| format!("merging a day of table `{}`", table.name))?;
                 merges.push(Merge {
                     paths: files.iter().map(|file| file.path.clone()).collect(),
                     bytes: files.iter().map(|file| file.bytes).sum(),
@@ -83,28 +84,22 @@ impl Lake {
 
     fn commit_merges(
         &self,
-        table: &'static dyn Layout,
+        table: &'static Table,
         mut merges: Vec<Merge>,
         done: &mut Compacted,
     ) -> Result<()> {
-        loop {
-            let snapshot = self.snapshot(table)?;
-            let Some(state) = &snapshot.state else { return Ok(()) };
-            merges.retain(|merge| merge.paths.iter().all(|path| state.files.contains_key(path)));
-            if merges.is_empty() {
-                return Ok(());
-            }
-            let change = Change {
-                operation: Operation::Compact,
-                transactions: Vec::new(),
+        let transacted = self.transact(table, |snapshot, _| {
+            let files = snapshot.state.as_ref().map(|state| &state.files);
+            let is_there = |path: &String| files.is_some_and(|files| files.contains_key(path));
+            merges.retain(|merge| merge.paths.iter().all(is_there));
+            Ok((!merges.is_empty()).then(|| Change {
                 remove: merges.iter().flat_map(|merge| merge.paths.clone()).collect(),
                 add: merges.iter().map(|merge| merge.into.clone()).collect(),
-                info: Map::new(),
-                data_change: false,
-            };
-            if let Commit::Done(_) = self.commit(table, &snapshot, change)? {
-                break;
-            }
+                ..Change::new(Operation::Compact)
+            }))
+        })?;
+        if !transacted.is_committed {
+            return Ok(());
         }
         let mut days: Vec<_> = merges.iter().map(|merge| merge.day).collect();
         days.dedup();
@@ -142,9 +137,9 @@ fn groups(snapshot: &Snapshot) -> Vec<Vec<&DataFile>> {
 }
 
 fn merged(snapshot: &Snapshot, files: &[&DataFile]) -> Result<DataFrame> {
-    let stored = snapshot.layout.stored();
-    let columns: Vec<Expr> = stored.iter_names().map(|name| col(name.clone())).collect();
+    let names = snapshot.layout.stored.iter_names();
+    let columns: Vec<Expr> = names.map(|name| col(name.clone())).collect();
     let order = SortMultipleOptions::default().with_nulls_last(true);
     let rows = snapshot.scan_files(files)?.select(columns).collect()?;
-    Ok(rows.sort(snapshot.layout.sort().iter().copied(), order)?)
+    Ok(rows.sort(snapshot.layout.sort.iter().copied(), order)?)
 }

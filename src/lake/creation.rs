@@ -58,6 +58,8 @@ impl Creation {
             }
         }
         let locks = own.join("locks");
+        // Fails, as intended, if a load over several tables is begun.
+        let _ = fs::remove_dir(own.join("loads"));
         // A killed load may have left something there.
         if fs::remove_dir(own.join("scratch")).is_err() && own.join("scratch").exists() {
             return;

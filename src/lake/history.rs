@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::layout::Layout;
-use super::log::{Action, commit_info, commit_time};
-use super::{Lake, Operation};
+use super::log::{Action, Add, commit_info, commit_time};
+use super::transact::operation_named;
+use super::{Lake, Layout, Operation};
 use crate::error::Result;
 
 /// One commit.
@@ -39,8 +39,8 @@ impl Lake {
     /// # Errors
     ///
     /// A log that cannot be read.
-    pub fn history(&self, table: &'static dyn Layout) -> Result<Vec<CommitEntry>> {
-        let log = self.log(table);
+    pub fn history(&self, table: impl Into<Layout>) -> Result<Vec<CommitEntry>> {
+        let log = self.log(table)?;
         let mut rows_of: HashMap<String, Option<u64>> = HashMap::new();
         let mut entries = Vec::new();
         let versions = log.versions()?;
@@ -64,7 +64,7 @@ impl Lake {
             for action in actions {
                 match action {
                     Action::Add(add) => {
-                        let rows = add.stats.as_deref().and_then(rows_in);
+                        let rows = rows_in(&add);
                         entry.files_added += 1;
                         entry.rows_added += rows.unwrap_or(0);
                         rows_of.insert(add.path, rows);
@@ -85,7 +85,7 @@ impl Lake {
 }
 
 /// The entry of `commitInfo` with the id of a load.
-pub(super) const LOAD_ID: &str = "load_id";
+pub(crate) const LOAD_ID: &str = "load_id";
 
 /// The entry of `commitInfo` with the id of the load that a commit undoes.
 pub(super) const UNDOES: &str = "undoes";
@@ -94,11 +94,16 @@ pub(super) const UNDOES: &str = "undoes";
 pub(super) fn load_of(actions: &[Action]) -> Option<(Operation, &str)> {
     let info = &commit_info(actions)?.info;
     let word = |name: &str| info.get(name)?.as_str();
-    match word("command")? {
-        "load" => Some((Operation::Load, word(LOAD_ID)?)),
-        "undo" => Some((Operation::Undo, word(UNDOES)?)),
+    match operation(actions)? {
+        Operation::Load => Some((Operation::Load, word(LOAD_ID)?)),
+        Operation::Undo => Some((Operation::Undo, word(UNDOES)?)),
         _ => None,
     }
+}
+
+/// The operation of a commit; `None` for those of other programs.
+pub(super) fn operation(actions: &[Action]) -> Option<Operation> {
+    operation_named(commit_info(actions)?.info.get("command")?.as_str()?)
 }
 
 /// Returns `true` if wabalake made the commit.
@@ -106,13 +111,14 @@ pub(super) fn is_ours(actions: &[Action]) -> bool {
     commit_info(actions).is_some_and(|info| info.info.contains_key("command"))
 }
 
-/// The operation of a commit, by wabalake's name or another program's.
+/// The name of a commit's operation, wabalake's or another program's.
 pub(super) fn purpose(actions: &[Action]) -> &str {
     let info = commit_info(actions);
     let ours = info.and_then(|info| info.info.get("command")?.as_str());
     ours.or_else(|| info?.operation.as_deref()).unwrap_or("unknown")
 }
 
-fn rows_in(stats: &str) -> Option<u64> {
-    serde_json::from_str::<Value>(stats).ok()?["numRecords"].as_u64()
+/// The rows of an added file, if the log has their number.
+pub(super) fn rows_in(add: &Add) -> Option<u64> {
+    serde_json::from_str::<Value>(add.stats.as_deref()?).ok()?["numRecords"].as_u64()
 }

@@ -1,79 +1,77 @@
 //! How a table is stored: its columns, sort order, partition and statistics.
 
-use std::fmt;
-
-use polars::prelude::{DataType, Schema, TimeUnit};
+use polars::prelude::{DataType, PlSmallStr, Schema, SchemaRef, TimeUnit};
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::rejects::REJECTS;
 use super::runs::RUNS;
+use crate::place::Key;
 
-/// A table that a lake can hold. Tables of exports are partitioned by `utc_day`.
-pub trait Layout: Sync {
-    /// Its name, which is also that of its folder.
-    fn name(&self) -> &'static str;
+/// The storage layout of a table or mart. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The table's name, which is also that of its folder.
+    pub name: PlSmallStr,
     /// Names and types of the columns in its files.
-    fn stored(&self) -> Schema;
+    pub stored: SchemaRef,
     /// The sort order of rows in a file.
-    fn sort(&self) -> &'static [&'static str];
+    pub(super) sort: &'static [&'static str],
     /// Columns whose bounds the log holds in clear: never a phone, a name or a message.
-    fn statistics(&self) -> &'static [&'static str];
+    pub(super) statistics: &'static [&'static str],
     /// The lake's folder that contains it.
-    fn parent_folder(&self) -> &'static str {
-        "tables"
-    }
+    pub(super) parent_folder: &'static str,
     /// The Date column that partitions it; its files do not contain it.
-    fn partition(&self) -> &'static str {
-        UTC_DAY
-    }
-    /// Returns `true` for a mart: its schema may be replaced if all rows are rewritten in the same
-    /// commit.
-    fn is_mart(&self) -> bool {
-        false
+    pub(super) partition: &'static str,
+    /// `true` for a mart: its schema may be replaced if all rows are rewritten in the same commit.
+    pub(super) is_mart: bool,
+}
+
+impl From<&Table> for Layout {
+    fn from(table: &Table) -> Self {
+        Self {
+            name: table.name.into(),
+            stored: table.stored().into(),
+            sort: table.sort,
+            statistics: table.statistics,
+            parent_folder: TABLES,
+            partition: UTC_DAY,
+            is_mart: false,
+        }
     }
 }
 
-impl Layout for Table {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn stored(&self) -> Schema {
-        Self::stored(self)
-    }
-
-    fn sort(&self) -> &'static [&'static str] {
-        self.sort
-    }
-
-    fn statistics(&self) -> &'static [&'static str] {
-        self.statistics
+impl From<&Self> for Layout {
+    fn from(layout: &Self) -> Self {
+        layout.clone()
     }
 }
 
-impl fmt::Debug for dyn Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Layout").field(&self.name()).finish()
+impl Layout {
+    /// The key of its folder.
+    pub(super) fn key(&self) -> Key {
+        Key::root().join(self.parent_folder).join(&self.name)
+    }
+
+    /// The schema of a scan: the columns of the files, and the partition column.
+    pub(super) fn scanned(&self) -> Schema {
+        let mut schema = Schema::clone(&self.stored);
+        schema.insert(self.partition.into(), DataType::Date);
+        schema
     }
 }
+
+/// The lake's folder of tables.
+pub(super) const TABLES: &str = "tables";
 
 /// Every table that a lake may hold: those of exports, then wabalake's own.
-pub fn layouts() -> impl Iterator<Item = &'static dyn Layout> {
-    let exported = wabalake_data::TABLES.iter().map(|table| *table as &'static dyn Layout);
-    exported.chain([&REJECTS as &'static dyn Layout, &RUNS])
+pub fn stored_tables() -> impl Iterator<Item = &'static Table> {
+    wabalake_data::TABLES.iter().copied().chain([&REJECTS, &RUNS])
 }
 
-/// The table with a name.
-pub fn layout(name: &str) -> Option<&'static dyn Layout> {
-    layouts().find(|layout| layout.name() == name)
-}
-
-/// The schema of a scan: the columns of the files, and the partition column.
-pub(super) fn scanned(layout: &dyn Layout) -> Schema {
-    let mut schema = layout.stored();
-    schema.insert(layout.partition().into(), DataType::Date);
-    schema
+/// The stored table with a name.
+pub fn stored_table(name: &str) -> Option<&'static Table> {
+    stored_tables().find(|table| table.name == name)
 }
 
 /// The Delta name of a type; `None` for types that a lake must not hold, because clusters fail on

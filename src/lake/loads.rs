@@ -14,8 +14,6 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::DateTime;
-use deltalake::kernel::transaction::CommitData;
-use deltalake::kernel::{Action, CommitInfo, Transaction};
 use polars::prelude::*;
 use serde_json::Value;
 use wabalake_data::tables::loads::{
@@ -24,11 +22,11 @@ use wabalake_data::tables::loads::{
 use wabalake_data::tables::{UTC_DAY, instant};
 use wabalake_data::{TABLES, Table};
 
-use super::Lake;
-use super::history::{LOAD_ID, purpose};
-use super::log::commit_info;
+use super::history::{LOAD_ID, operation};
+use super::log::{CommitInfo, Transaction, commit_info};
 use super::rejects::{self, REJECTS};
 use super::undo::Load;
+use super::{Lake, Operation, Snapshot};
 use crate::error::Result;
 
 /// Counts of a loaded file.
@@ -87,18 +85,11 @@ impl FileCounts {
     }
 }
 
-/// Adds the transactions with the counts of a load's files.
-pub(super) fn add_count_transactions(data: &mut CommitData) {
-    let info = data.actions.iter().find_map(|action| match action {
-        Action::CommitInfo(info) => Some(info),
-        _ => None,
-    });
-    let Some(info) = info else { return };
+/// The transactions that hold the counts of a load's files.
+pub(super) fn count_transactions(info: &CommitInfo) -> Vec<Transaction> {
     let files = info.info.get("files").and_then(Value::as_array).into_iter().flatten();
     let counts = files.filter_map(|file| FileCounts::reported(file, info));
-    let held: Vec<Action> =
-        counts.map(|(file_id, counts)| Action::Txn(counts.transaction(file_id))).collect();
-    data.actions.extend(held);
+    counts.map(|(file_id, counts)| counts.transaction(file_id)).collect()
 }
 
 impl Lake {
@@ -109,8 +100,8 @@ impl Lake {
     /// A log that cannot be read.
     pub fn loads(&self) -> Result<DataFrame> {
         let mut loaded: Vec<(String, &'static str, FileCounts)> = Vec::new();
-        for table in TABLES {
-            self.add_loads_of(table, &mut loaded)?;
+        for (table, snapshot) in TABLES.iter().zip(self.snapshots(TABLES.iter().copied())?) {
+            self.add_loads_of(table, &snapshot, &mut loaded)?;
         }
         loaded.sort_unstable_by(|a, b| (a.2.at, &a.0, a.1).cmp(&(b.2.at, &b.0, b.1)));
         let counts = |of: fn(&FileCounts) -> i64| -> Vec<i64> {
@@ -138,9 +129,9 @@ impl Lake {
     fn add_loads_of(
         &self,
         table: &'static Table,
+        snapshot: &Snapshot,
         loaded: &mut Vec<(String, &'static str, FileCounts)>,
     ) -> Result<()> {
-        let snapshot = self.snapshot(table)?;
         let Some(state) = &snapshot.state else { return Ok(()) };
         let (held, others): (Vec<&str>, Vec<&str>) =
             snapshot.loaded().partition(|file| state.counts.contains_key(*file));
@@ -196,14 +187,14 @@ impl Lake {
     ) -> Result<HashMap<String, FileCounts>> {
         let wanted: HashSet<&str> = files.iter().copied().collect();
         let mut found = HashMap::new();
-        let log = self.log(table);
+        let log = self.log(table)?;
         let versions = log.versions()?;
         log.fetch_commits(&versions);
         for version in versions.into_iter().rev() {
             let actions = log.actions(version)?;
-            let Some(info) = commit_info(&actions).filter(|_| purpose(&actions) == "load") else {
-                continue;
-            };
+            let info = commit_info(&actions);
+            let is_load = operation(&actions) == Some(Operation::Load);
+            let Some(info) = info.filter(|_| is_load) else { continue };
             let files = info.info.get("files").and_then(Value::as_array).into_iter().flatten();
             for (file, counts) in files.filter_map(|file| FileCounts::reported(file, info)) {
                 if wanted.contains(file) {

@@ -12,64 +12,38 @@
 use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{DataType, Expr, LazyFrame, Schema, col};
+use polars::prelude::{Expr, LazyFrame, SchemaRef, col};
 use serde_json::Value;
 use wabalake_queries::query::OutputColumn;
 
 use super::files::{is_data_file, is_day, is_of_log, listed, name};
 use super::layout::Layout;
 use super::log::commit_info;
-use super::{Lake, Snapshot, table_key};
+use super::{Lake, Snapshot};
 use crate::error::{Context as _, Error, Result};
 
 /// The Date column that partitions a mart: the first date that a row is about.
 pub const MART_DAY: &str = "mart_day";
 
+/// The lake's folder of marts.
+const MARTS: &str = "marts";
+
 /// The entry of `commitInfo` with a mart's provenance.
 pub const PROVENANCE: &str = "mart";
 
-/// How a mart is stored.
-#[derive(Debug)]
-pub struct MartLayout {
-    name: &'static str,
-    columns: Vec<(&'static str, DataType)>,
-}
-
-impl MartLayout {
-    /// The layout for an answer's columns. It is leaked: a lake has few marts.
-    pub fn of(name: &str, columns: &[OutputColumn]) -> &'static Self {
-        let columns = columns.iter().map(|column| (column.name, column.of.data_type()));
-        Box::leak(Box::new(Self { name: name.to_owned().leak(), columns: columns.collect() }))
-    }
-}
-
-impl Layout for MartLayout {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn stored(&self) -> Schema {
-        self.columns.iter().map(|(name, of)| ((*name).into(), of.clone())).collect()
-    }
-
-    fn sort(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn statistics(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn parent_folder(&self) -> &'static str {
-        "marts"
-    }
-
-    fn partition(&self) -> &'static str {
-        MART_DAY
-    }
-
-    fn is_mart(&self) -> bool {
-        true
+impl Layout {
+    /// The layout of a mart with an answer's columns.
+    pub fn of_mart(name: &str, columns: &[OutputColumn]) -> Self {
+        let columns = columns.iter().map(|column| (column.name.into(), column.of.data_type()));
+        Self {
+            name: name.into(),
+            stored: SchemaRef::new(columns.collect()),
+            sort: &[],
+            statistics: &[],
+            parent_folder: MARTS,
+            partition: MART_DAY,
+            is_mart: true,
+        }
     }
 }
 
@@ -79,8 +53,8 @@ impl Lake {
     /// # Errors
     ///
     /// A log that cannot be read.
-    pub fn provenance(&self, mart: &'static MartLayout) -> Result<Option<Value>> {
-        let log = self.log(mart);
+    pub fn provenance(&self, mart: &Layout) -> Result<Option<Value>> {
+        let log = self.log(mart)?;
         for version in log.versions()?.into_iter().rev() {
             let actions = log.actions(version)?;
             if let Some(provenance) =
@@ -97,14 +71,14 @@ impl Lake {
     /// # Errors
     ///
     /// Files that cannot be moved or deleted; a link, which may lead out of the lake.
-    pub fn drop_mart(&self, mart: &'static MartLayout) -> Result<()> {
+    pub fn drop_mart(&self, mart: &Layout) -> Result<()> {
         let folder = self.folder(mart);
         if let Ok(mut known) = self.known.lock() {
-            known.remove(&table_key(mart));
+            known.remove(&mart.key());
         }
         if self.log_of(mart).is_there() {
             let scratch = self.scratch()?;
-            self.drop_table(&folder, MART_DAY, &scratch.join(mart.name))?;
+            self.drop_table(&folder, MART_DAY, &scratch.join(mart.name.as_str()))?;
         }
         Ok(())
     }
@@ -116,7 +90,7 @@ impl Lake {
 ///
 /// A file in the wrong partition folder.
 pub fn rows(mart: &Snapshot, keep: Vec<Expr>) -> Result<LazyFrame> {
-    let names: Vec<_> = mart.layout.stored().iter_names().map(|name| col(name.clone())).collect();
+    let names: Vec<_> = mart.layout.stored.iter_names().map(|name| col(name.clone())).collect();
     let rows = keep.into_iter().fold(mart.scan()?, LazyFrame::filter);
     Ok(rows.select(names))
 }

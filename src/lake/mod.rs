@@ -17,9 +17,11 @@
 //! | `log` | reads the transaction log |
 //! | [`snapshot`] | one version of a table, and lazy plans over it |
 //! | `creation` | creates the lake's folder, and removes it again if nothing was loaded |
-//! | [`stage`], [`commit`] | write data files; add them to a table |
+//! | [`stage`] | writes data files |
+//! | [`transact`] | commits changes, and computes them again after conflicts |
 //! | [`history`], [`status`] | list commits; summarise the tables |
 //! | [`undo`] | reverts the last load |
+//! | `joint` | loads and undos over several tables: all or nothing |
 //! | [`compact`], [`vacuum`] | merge the files of a day; delete files of old versions |
 //! | [`erase`] | erases a person, also from old versions and the log |
 //! | [`check`] | finds damaged files and suggests repairs |
@@ -31,16 +33,16 @@
 //!
 //! Tables are Delta tables in `<lake>/tables/<name>`, partitioned by `utc_day`; any Delta reader opens
 //! them. A commit succeeds only if the table is still at the version it was computed from. Otherwise
-//! it is a conflict, and the caller computes the change again.
+//! it is a conflict, and [`Lake::transact`] computes the change again.
 
 pub mod check;
-pub mod commit;
 pub mod compact;
 mod creation;
 mod damage;
 pub mod erase;
 mod files;
 pub mod history;
+mod joint;
 pub(crate) mod keep_out;
 mod layout;
 mod loads;
@@ -54,6 +56,7 @@ pub mod stage;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod transact;
 pub mod undo;
 pub mod vacuum;
 
@@ -70,13 +73,15 @@ use wabalake_data::Table;
 use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
 
-pub use self::commit::{Change, Commit, Operation};
 pub use self::creation::Creation;
-pub use self::layout::{Layout, layout, layouts};
+pub(crate) use self::history::LOAD_ID;
+pub(crate) use self::joint::Joint;
+pub use self::layout::{Layout, stored_table, stored_tables};
 pub use self::lock::Lock;
 pub use self::log::DataFile;
 pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
+pub use self::transact::{Change, Commit, Loaded, Operation, Transacted};
 use crate::config::FILE;
 use crate::error::{Context as _, Error, Result, in_words};
 use crate::place::OWN;
@@ -92,6 +97,8 @@ pub struct Lake {
     known: Mutex<HashMap<Key, Arc<log::State>>>,
     /// What was read of logs on a store.
     logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
+    /// The snapshots of tables that were read, if each is read once.
+    pinned: Option<Mutex<HashMap<Key, Snapshot>>>,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -126,6 +133,7 @@ impl Lake {
             settings: OnceLock::new(),
             known: Mutex::default(),
             logs: Mutex::default(),
+            pinned: None,
             warn: |_| {},
         }
     }
@@ -134,6 +142,14 @@ impl Lake {
     #[must_use]
     pub fn with_warnings(self, warn: fn(&str)) -> Self {
         Self { warn, ..self }
+    }
+
+    /// Keeps snapshots of tables on a store, for a command that changes nothing: what others commit
+    /// meanwhile need not be seen. A folder is read anew each time, as that costs nothing.
+    #[must_use]
+    pub fn pinned(self) -> Self {
+        let pinned = self.place.as_folder().is_none().then(Mutex::default);
+        Self { pinned, ..self }
     }
 
     /// Where the lake is.
@@ -185,51 +201,15 @@ impl Lake {
         }
     }
 
-    /// The newest version of a table. A table without commits has no version and no rows.
+    /// The newest version of a table that readers see. A table without commits has no version and no
+    /// rows.
     ///
     /// # Errors
     ///
     /// A log that cannot be read or that uses unsupported features: deletion vectors, column
     /// mapping, other types or partitions.
-    pub fn snapshot(&self, table: &'static dyn Layout) -> Result<Snapshot> {
-        let key = table_key(table);
-        let known = self.known.lock().ok().and_then(|known| known.get(&key).cloned());
-        let state = self.log(table).state(known)?;
-        if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
-            known.insert(key.clone(), Arc::clone(state));
-        }
-        Snapshot::new(table, Arc::clone(&self.place), key, state)
-    }
-
-    /// The newest versions of tables, as [`Lake::snapshot`]; at once, if each needs an answer of a
-    /// store.
-    pub fn snapshots(&self, tables: &[&'static dyn Layout]) -> Vec<Result<Snapshot>> {
-        if self.place.as_folder().is_some() {
-            return tables.iter().map(|table| self.snapshot(*table)).collect();
-        }
-        std::thread::scope(|scope| {
-            let read = |table: &&'static dyn Layout| {
-                let table = *table;
-                scope.spawn(move || self.snapshot(table))
-            };
-            let threads: Vec<_> = tables.iter().map(read).collect();
-            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-            let failed = |_| Err(Error::bug("a thread failed to read a log"));
-            let read: Vec<_> = joined.map(|read| read.unwrap_or_else(failed)).collect();
-            if read.iter().all(|read| matches!(read, Ok(snapshot) if snapshot.version.is_none())) {
-                self.warn_if_empty();
-            }
-            read
-        })
-    }
-
-    /// Warns if a store has no tables at all: its address may be mistyped, and there is no folder
-    /// whose absence would tell.
-    fn warn_if_empty(&self) {
-        let tables = self.place.folders(&Key::root().join("tables"));
-        if tables.is_ok_and(|tables| tables.is_empty()) {
-            self.warn(&format!("the lake at `{}` has no tables yet", self.place.shown()));
-        }
+    pub fn snapshot(&self, table: impl Into<Layout>) -> Result<Snapshot> {
+        self.snapshots([table])?.pop().ok_or_else(|| Error::bug("a table without a snapshot"))
     }
 
     /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
@@ -237,18 +217,45 @@ impl Lake {
     /// # Errors
     ///
     /// As [`Lake::snapshot`]; a version that does not exist, or whose log is gone.
-    pub fn snapshot_as_of(&self, table: &'static dyn Layout, as_of: &AsOf) -> Result<Snapshot> {
-        let log = self.log(table);
-        let version = match as_of {
-            AsOf::Now => return self.snapshot(table),
-            AsOf::Versions(versions) => match versions.get(table.name()) {
-                Some(version) => Some(*version),
-                None => return self.snapshot(table),
-            },
-            AsOf::Instant(at) => log.version_at(*at)?,
+    pub fn snapshot_as_of(&self, table: impl Into<Layout>, as_of: &AsOf) -> Result<Snapshot> {
+        let layout = table.into();
+        let versions = self.versions_as_of([(layout.name.as_str(), &layout)], as_of)?;
+        let version = versions.values().copied().next().flatten();
+        self.snapshot_at(&layout, version)
+    }
+
+    /// One version of a table; `None` for the time before it existed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot_as_of`].
+    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
+        let layout = table.into();
+        let key = layout.key();
+        let state = match version {
+            Some(version) => Some(self.log(&layout)?.state_at(version, self.known(&key))?),
+            None => None,
         };
-        let state = version.map(|version| log.state_at(version)).transpose()?;
-        Snapshot::new(table, Arc::clone(&self.place), table_key(table), state)
+        Snapshot::new(layout, Arc::clone(&self.place), key, state)
+    }
+
+    /// The newest version of a table, also if it is part of a load that is not committed yet.
+    fn newest(&self, layout: &Layout) -> Result<Snapshot> {
+        self.read_snapshot(layout, &self.whole_log(layout))
+    }
+
+    /// The last version in a log.
+    fn read_snapshot(&self, layout: &Layout, log: &log::Log) -> Result<Snapshot> {
+        let key = layout.key();
+        let state = log.state(self.known(&key))?;
+        if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
+            known.insert(key.clone(), Arc::clone(state));
+        }
+        Snapshot::new(layout.clone(), Arc::clone(&self.place), key, state)
+    }
+
+    fn known(&self, table: &Key) -> Option<Arc<log::State>> {
+        self.known.lock().ok()?.get(table).cloned()
     }
 
     /// Scans of the newest versions of tables, for a query.
@@ -262,22 +269,22 @@ impl Lake {
         for table in loads {
             scans = scans.with(table, self.loads()?.lazy());
         }
-        let layouts: Vec<_> = stored.iter().map(|table| *table as &'static dyn Layout).collect();
-        for (table, snapshot) in stored.iter().zip(self.snapshots(&layouts)) {
-            scans = scans.with(table, snapshot?.scan()?);
+        for (table, snapshot) in stored.iter().zip(self.snapshots(stored.iter().copied())?) {
+            scans = scans.with(table, snapshot.scan()?);
         }
         Ok(scans)
     }
 
     /// Returns `true` if a file is loaded into a table, by its application transaction.
-    pub fn is_loaded(&self, table: &'static dyn Layout, file_id: &str) -> Result<bool> {
-        let version = self.snapshot(table)?.transaction(file_id);
-        Ok(version.is_some_and(|version| version % 2 == 1))
+    pub fn is_loaded(&self, table: &Table, file_id: &str) -> Result<bool> {
+        Ok(self.snapshot(table)?.transaction(file_id).is_loaded())
     }
 
     /// A staging area for files that a commit will add to a table.
-    pub fn staging(&self, table: &'static dyn Layout) -> Result<Staging> {
-        Ok(Staging::new(table, self.folder(table), Some(self.writing()?)))
+    pub(crate) fn staging(&self, table: impl Into<Layout>) -> Result<Staging> {
+        let layout = table.into();
+        let folder = self.folder(&layout);
+        Ok(Staging::new(layout, folder, Some(self.writing()?)))
     }
 
     /// A folder for temporary files on the lake's disk, deleted when dropped.
@@ -296,13 +303,17 @@ impl Lake {
 
     /// Waits for the lock on merging into a table. It covers this machine only and just saves work:
     /// commit conflicts decide who comes first.
-    pub fn lock_table(&self, table: &'static dyn Layout) -> Result<Lock> {
-        let name = match table.parent_folder() {
-            "tables" => table.name().to_owned(),
-            within => format!("{within}.{}", table.name()),
-        };
+    fn lock_table(&self, table: impl Into<Layout>) -> Result<Lock> {
         self.in_folder()?;
-        lock::wait(&self.internal_folder("locks").join(name))
+        lock::wait(&self.table_lock(&table.into()))
+    }
+
+    fn table_lock(&self, layout: &Layout) -> PathBuf {
+        let name = match layout.parent_folder {
+            layout::TABLES => layout.name.to_string(),
+            within => format!("{within}.{}", layout.name),
+        };
+        self.internal_folder("locks").join(name)
     }
 
     /// The shared lock that keeps `vacuum` and `erase` out.
@@ -320,32 +331,29 @@ impl Lake {
         self.root().join(OWN).join(name)
     }
 
-    fn folder(&self, table: &dyn Layout) -> PathBuf {
-        self.root().join(table.parent_folder()).join(table.name())
+    fn folder(&self, table: impl Into<Layout>) -> PathBuf {
+        self.root().join(table.into().key().as_str())
     }
 
-    /// The log of a table, which must not end before its newest known version.
-    fn log(&self, table: &dyn Layout) -> log::Log {
+    /// The log of a table with all commits, which must not end before its newest known version.
+    fn whole_log(&self, table: impl Into<Layout>) -> log::Log {
+        let layout = table.into();
         // Read before the files are listed: a commit may come in between.
-        self.log_of(table).known_to_reach(self.newest_of(table))
+        self.log_of(&layout).known_to_reach(self.newest_of(&layout))
     }
 
     /// The log of a table, however much of it exists.
-    fn log_of(&self, table: &dyn Layout) -> log::Log {
-        let key = table_key(table);
+    fn log_of(&self, table: impl Into<Layout>) -> log::Log {
+        let key = table.into().key();
         let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
         match self.logs.lock() {
             Ok(mut logs) if self.place.as_folder().is_none() => {
-                log.sharing(Arc::clone(logs.entry(key).or_default()))
+                let fetched = || Arc::new(log::Fetched::of(self.pinned.is_some()));
+                log.sharing(Arc::clone(logs.entry(key).or_insert_with(fetched)))
             }
             _ => log,
         }
     }
-}
-
-/// The key of a table's folder.
-fn table_key(table: &dyn Layout) -> Key {
-    Key::root().join(table.parent_folder()).join(table.name())
 }
 
 /// The version of each table to read.

@@ -21,88 +21,13 @@ use chrono::{DateTime, Utc};
 use polars::prelude::*;
 use wabalake_data::tables::instant;
 
-use super::layout::Layout;
 use super::{Lake, Snapshot};
 use crate::error::Result;
 
-macro_rules! columns {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $constant: &str = $name;)*
-    };
-}
-
-columns! {
-    /// The application transaction of the file: a hash of its content.
-    FILE_ID = "file_id",
-    /// The name of the file.
-    FILE = "file",
-    /// The table that the record was for.
-    KIND = "kind",
-    /// The record's number in the file; the first after the header is 1.
-    RECORD = "record",
-    /// The line on which it begins; the first is 1.
-    LINE = "line",
-    /// The column at fault, if it is a single one.
-    COLUMN = "column",
-    /// The reason of the rejection.
-    REASON = "reason",
-    /// The raw record.
-    RAW = "raw",
-    /// When it was rejected.
-    REJECTED_AT = "rejected_at",
-    /// When a row with its key was found to be loaded; null while open.
-    RESOLVED = "resolved",
-    /// The file of that row; its own if the lake had the row before.
-    RESOLVED_BY = "resolved_by",
-    /// A hash of its natural key, as far as that is valid.
-    ROW_KEY = "row_key",
-    /// The header of the export, as a CSV record with commas.
-    HEADER = "header",
-    /// The delimiter of the record.
-    DELIMITER = "delimiter",
-}
-
-/// The type of [`REJECTS`].
-#[derive(Debug)]
-pub struct Rejects;
-
-/// The table `rejects`.
-pub static REJECTS: Rejects = Rejects;
-
-impl Layout for Rejects {
-    fn name(&self) -> &'static str {
-        "rejects"
-    }
-
-    fn stored(&self) -> Schema {
-        let text = DataType::String;
-        let columns = [
-            (FILE_ID, text.clone()),
-            (FILE, text.clone()),
-            (KIND, text.clone()),
-            (RECORD, DataType::Int64),
-            (LINE, DataType::Int64),
-            (COLUMN, text.clone()),
-            (REASON, text.clone()),
-            (RAW, text.clone()),
-            (REJECTED_AT, instant()),
-            (RESOLVED, instant()),
-            (RESOLVED_BY, text.clone()),
-            (ROW_KEY, DataType::Int64),
-            (HEADER, text.clone()),
-            (DELIMITER, text),
-        ];
-        columns.into_iter().map(|(name, data_type)| (name.into(), data_type)).collect()
-    }
-
-    fn sort(&self) -> &'static [&'static str] {
-        &[FILE_ID, RECORD]
-    }
-
-    fn statistics(&self) -> &'static [&'static str] {
-        &[REJECTED_AT]
-    }
-}
+pub use wabalake_data::tables::rejects::{
+    COLUMN, DELIMITER, FILE, FILE_ID, HEADER, KIND, LINE, RAW, REASON, RECORD, REJECTED_AT,
+    RESOLVED, RESOLVED_BY, ROW_KEY, TABLE as REJECTS,
+};
 
 /// The file of rejects.
 #[derive(Clone, Copy, Debug)]
@@ -218,8 +143,8 @@ fn marked(rejects: LazyFrame, loaded: LazyFrame) -> LazyFrame {
 /// The loaded files and those without a valid record: table and application transaction.
 fn loaded_files(lake: &Lake, rejects: &Snapshot) -> Result<DataFrame> {
     let mut files = HashSet::new();
-    for table in wabalake_data::TABLES {
-        let loaded = lake.snapshot(*table)?;
+    let tables = wabalake_data::TABLES;
+    for (table, loaded) in tables.iter().zip(lake.snapshots(tables.iter().copied())?) {
         files.extend(loaded.loaded().map(|file| (table.name.to_owned(), file.to_owned())));
     }
     let kept = rejects.loaded().filter_map(|name| name.split_once('/'));

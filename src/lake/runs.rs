@@ -6,85 +6,17 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
-use serde_json::{Map, json};
+use serde_json::json;
 use wabalake_data::tables::instant;
 
-use super::layout::Layout;
-use super::{Change, Commit, Lake, Operation};
-use crate::error::{Error, Result};
+use super::{Change, Lake, Operation};
+use crate::error::Result;
 
-macro_rules! columns {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal),* $(,)?) => {
-        $($(#[$doc])* pub const $constant: &str = $name;)*
-    };
-}
-
-columns! {
-    /// When it began.
-    STARTED_AT = "started_at",
-    /// When it ended; null if it crashed.
-    FINISHED_AT = "finished_at",
-    /// `nightly` or `erase`.
-    COMMAND = "command",
-    /// `done`, `incomplete`, `failed` or `killed`.
-    OUTCOME = "outcome",
-    /// Files loaded.
-    FILES = "files",
-    /// Records in them.
-    ROWS_READ = "rows_read",
-    /// Rows with a new key.
-    ROWS_NEW = "rows_new",
-    /// Rows that replaced stored ones.
-    ROWS_UPDATED = "rows_updated",
-    /// Rejected records.
-    ROWS_REJECTED = "rows_rejected",
-    /// Marts that were refreshed.
-    MARTS = "marts",
-    /// Days of marts that were computed.
-    DAYS = "days",
-    /// The versions of the tables, as a JSON object.
-    VERSIONS = "versions",
-}
-
-/// The type of [`RUNS`].
-#[derive(Debug)]
-pub struct Runs;
-
-/// The table `runs`.
-pub static RUNS: Runs = Runs;
-
-impl Layout for Runs {
-    fn name(&self) -> &'static str {
-        "runs"
-    }
-
-    fn stored(&self) -> Schema {
-        let count = DataType::Int64;
-        let columns = [
-            (STARTED_AT, instant()),
-            (FINISHED_AT, instant()),
-            (COMMAND, DataType::String),
-            (OUTCOME, DataType::String),
-            (FILES, count.clone()),
-            (ROWS_READ, count.clone()),
-            (ROWS_NEW, count.clone()),
-            (ROWS_UPDATED, count.clone()),
-            (ROWS_REJECTED, count.clone()),
-            (MARTS, count.clone()),
-            (DAYS, count),
-            (VERSIONS, DataType::String),
-        ];
-        columns.into_iter().map(|(name, data_type)| (name.into(), data_type)).collect()
-    }
-
-    fn sort(&self) -> &'static [&'static str] {
-        &[STARTED_AT]
-    }
-
-    fn statistics(&self) -> &'static [&'static str] {
-        &[STARTED_AT]
-    }
-}
+pub use wabalake_data::tables::runs::TABLE as RUNS;
+use wabalake_data::tables::runs::{
+    COMMAND, DAYS, FILES, FINISHED_AT, MARTS, OUTCOME, ROWS_NEW, ROWS_READ, ROWS_REJECTED,
+    ROWS_UPDATED, STARTED_AT, VERSIONS,
+};
 
 /// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,37 +117,27 @@ impl Run {
 }
 
 impl Lake {
-    /// Adds a row to the table `runs`. Release the exclusive write lock before calling: the staging
+    /// Adds a row to the table `runs`. Release the exclusive write lock before calling: a transaction
     /// waits for the shared one.
     ///
     /// # Errors
     ///
     /// A lake that cannot be written.
     pub fn log_run(&self, run: &Run) -> Result<()> {
-        const TRIES: usize = 100;
-        let staging = self.staging(&RUNS)?;
         let day = Some(run.started.date_naive());
-        for _ in 0..TRIES {
-            let snapshot = self.snapshot(&RUNS)?;
+        self.transact(&RUNS, |snapshot, staging| {
             // A day has one file, whatever the number of its runs.
             let stored: Vec<_> = RUNS.stored().iter_names().map(|name| col(name.clone())).collect();
             let before = snapshot.scan_days(&[day])?.select(stored);
             let order = SortMultipleOptions::default().with_maintain_order(true);
             let both = concat([before, run.row()?.lazy()], UnionArgs::default())?;
             let rows = both.sort([STARTED_AT], order).collect()?;
-            let change = Change {
-                operation: Operation::Run,
-                transactions: Vec::new(),
+            Ok(Some(Change {
                 remove: snapshot.files_of(day).map(|file| file.path.clone()).collect(),
                 add: vec![staging.write(day, rows)?],
-                info: Map::new(),
-                data_change: true,
-            };
-            if let Commit::Done(_) = self.commit(&RUNS, &snapshot, change)? {
-                return Ok(());
-            }
-        }
-        Err(Error::lake(format!("`runs` was changed by others during {TRIES} attempts"))
-            .hint("run it again"))
+                ..Change::new(Operation::Run)
+            }))
+        })?;
+        Ok(())
     }
 }

@@ -16,17 +16,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
-use deltalake::DeltaTableError;
 use parquet::column::reader::ColumnReader;
+use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
-use super::commit::configuration;
 use super::damage::{Damage, check_all_bytes, check_quickly};
-use super::layout::{Layout, delta_type, scanned};
+use super::layout::{Layout, delta_type};
 use super::log::{DataFile, Log, PROTOCOL, State, Statistics, file_key};
+use super::transact::{Loaded, configuration};
 use crate::error::{Context, Error, Result};
 use crate::place::{Key, Place};
 
@@ -36,13 +36,13 @@ const DAMAGED: &str = ".damaged";
 const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
 
 /// One version of one table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The version; `None` if the table does not exist.
     pub version: Option<u64>,
     /// Its files by day, rows without a time first, then by path.
     pub files: Vec<DataFile>,
-    pub(super) layout: &'static dyn Layout,
+    pub(super) layout: Layout,
     pub(super) place: Arc<Place>,
     pub(super) table: Key,
     pub(super) state: Option<Arc<State>>,
@@ -50,7 +50,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn new(
-        layout: &'static dyn Layout,
+        layout: Layout,
         place: Arc<Place>,
         table: Key,
         state: Option<Arc<State>>,
@@ -58,8 +58,8 @@ impl Snapshot {
         let mut files = Vec::new();
         if let Some(state) = &state {
             Log::new(Arc::clone(&place), table.clone()).check_readable(state)?;
-            if !layout.is_mart() {
-                check_types(layout, state)?;
+            if !layout.is_mart {
+                check_types(&layout, state)?;
             }
             files.extend(state.files.values().cloned());
             files.sort_unstable_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
@@ -74,15 +74,18 @@ impl Snapshot {
         })
     }
 
-    /// The last version of an application transaction.
-    pub fn transaction(&self, app_id: &str) -> Option<i64> {
-        self.state.as_ref()?.transactions.get(app_id).copied()
+    /// The version of a file's application transaction.
+    pub fn transaction(&self, file_id: &str) -> Loaded {
+        let known = self.state.as_ref().and_then(|state| state.transactions.get(file_id));
+        Loaded(known.copied().unwrap_or_default())
     }
 
-    /// The application transactions of loaded files: those with an odd version.
+    /// The application transactions of loaded files.
     pub fn loaded(&self) -> impl Iterator<Item = &str> {
         let transactions = self.state.iter().flat_map(|state| &state.transactions);
-        transactions.filter(|(_, version)| *version % 2 == 1).map(|(file, _)| file.as_str())
+        transactions
+            .filter(|(_, version)| Loaded(**version).is_loaded())
+            .map(|(file, _)| file.as_str())
     }
 
     /// The number of rows.
@@ -170,7 +173,7 @@ impl Snapshot {
         let doing = || format!("reading `{}`", file.path);
         if self.place.as_folder().is_some() {
             self.check_files(&[file], false)?;
-            let values = File::open(self.place(file)).map_err(DeltaTableError::from);
+            let values = File::open(self.place(file)).map_err(ParquetError::from);
             return Context::context(values.and_then(|file| integers_in(file, column)), doing);
         }
         match self.place.read(&file_key(&self.table, &file.path)?)? {
@@ -224,11 +227,11 @@ impl Snapshot {
         }
         if !undated.is_empty() {
             // Without a day in the path, Polars takes `day <= 2025-06-01` for true, not for null.
-            let no_day = lit(NULL).cast(DataType::Date).alias(self.layout.partition());
+            let no_day = lit(NULL).cast(DataType::Date).alias(self.layout.partition);
             scans.push(self.scan_partitions(&undated, false, shown)?.with_column(no_day));
         }
         match scans.len() {
-            0 => Ok(DataFrame::empty_with_schema(&typed(scanned(self.layout), shown)).lazy()),
+            0 => Ok(DataFrame::empty_with_schema(&typed(self.layout.scanned(), shown)).lazy()),
             1 => Ok(scans.remove(0)),
             _ => {
                 let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
@@ -255,7 +258,7 @@ impl Snapshot {
         }
         let paths = self.place.scan_paths(&keys)?;
         let partition =
-            Schema::from_iter([Field::new(self.layout.partition().into(), DataType::Date)]);
+            Schema::from_iter([Field::new(self.layout.partition.into(), DataType::Date)]);
         let partitioned = HiveOptions {
             enabled: Some(true),
             // Polars ignores it, so no part above the lake may look like a partition.
@@ -264,9 +267,9 @@ impl Snapshot {
             try_parse_dates: true,
         };
         let (schema, hive_options) = if dated {
-            (scanned(self.layout), partitioned)
+            (self.layout.scanned(), partitioned)
         } else {
-            (self.layout.stored(), HiveOptions::new_disabled())
+            (Schema::clone(&self.layout.stored), HiveOptions::new_disabled())
         };
         let schema = typed(schema, shown);
         let cast_columns_policy =
@@ -277,13 +280,17 @@ impl Snapshot {
             cast_columns_policy,
             missing_columns_policy: MissingColumnsPolicy::Insert,
             extra_columns_policy: ExtraColumnsPolicy::Ignore,
-            table_statistics: Some(TableStatistics(Arc::new(bounds(self.layout, &schema, files)?))),
+            table_statistics: Some(TableStatistics(Arc::new(bounds(
+                &self.layout,
+                &schema,
+                files,
+            )?))),
             row_count: Some((files.iter().map(|file| file.rows).sum(), 0)),
             ..Default::default()
         };
         // With the schema given, no footer is read during planning.
         let options = ParquetOptions {
-            schema: Some(Arc::new(typed(self.layout.stored(), shown))),
+            schema: Some(Arc::new(typed(Schema::clone(&self.layout.stored), shown))),
             parallel: ParallelStrategy::default(),
             low_memory: false,
             use_statistics: true,
@@ -294,11 +301,11 @@ impl Snapshot {
 
     /// Polars takes the day from the path, Delta from the log: they must agree.
     fn check_place(&self, file: &DataFile) -> Result<()> {
-        let place = partition_folder(self.layout, file.day);
+        let place = partition_folder(&self.layout, file.day);
         if file.path.split('/').next() == Some(place.as_str()) {
             return Ok(());
         }
-        Err(Error::lake(format!("table `{}` has the file `{}`", self.layout.name(), file.path))
+        Err(Error::lake(format!("table `{}` has the file `{}`", self.layout.name, file.path))
             .found(format!("it should be in the folder {place}"))
             .hint("another program wrote it: let only wabalake write to the lake"))
     }
@@ -325,7 +332,7 @@ impl Snapshot {
     /// The layout's columns that the table lacks, as Delta fields.
     pub(super) fn missing_fields(&self) -> Result<Vec<Value>> {
         let known = self.state.as_deref().map(fields).unwrap_or_default();
-        let mut missing = fields_of(self.layout)?;
+        let mut missing = fields_of(&self.layout)?;
         missing.retain(|field| !known.iter().any(|known| known["name"] == field["name"]));
         Ok(missing)
     }
@@ -333,10 +340,10 @@ impl Snapshot {
     /// The table's columns that this version of wabalake does not know. Those of a mart depend on
     /// its query.
     pub(super) fn unknown_columns(&self) -> Vec<String> {
-        if self.layout.is_mart() {
+        if self.layout.is_mart {
             return Vec::new();
         }
-        let schema = scanned(self.layout);
+        let schema = self.layout.scanned();
         let known = self.state.as_deref().map(fields).unwrap_or_default();
         let names = known.iter().filter_map(|field| field["name"].as_str());
         names.filter(|name| !schema.contains(name)).map(str::to_owned).collect()
@@ -344,10 +351,7 @@ impl Snapshot {
 }
 
 /// The values of an integer column in a Parquet file.
-fn integers_in(
-    file: impl ChunkReader + 'static,
-    column: &str,
-) -> Result<Vec<i64>, DeltaTableError> {
+fn integers_in(file: impl ChunkReader + 'static, column: &str) -> Result<Vec<i64>, ParquetError> {
     let reader = SerializedFileReader::new(file)?;
     let columns = reader.metadata().file_metadata().schema_descr().columns();
     let Some(at) = columns.iter().position(|known| known.name() == column) else {
@@ -372,8 +376,8 @@ fn typed(schema: Schema, shown: &dyn Fn(DataType) -> DataType) -> Schema {
 pub(super) const NO_DAY: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The partition folder of a day.
-pub(super) fn partition_folder(layout: &dyn Layout, day: Option<NaiveDate>) -> String {
-    let partition = layout.partition();
+pub(super) fn partition_folder(layout: &Layout, day: Option<NaiveDate>) -> String {
+    let partition = layout.partition;
     match day {
         Some(day) => format!("{partition}={day}"),
         None => format!("{partition}={NO_DAY}"),
@@ -381,14 +385,14 @@ pub(super) fn partition_folder(layout: &dyn Layout, day: Option<NaiveDate>) -> S
 }
 
 /// The columns of a layout, as Delta fields.
-pub(super) fn fields_of(layout: &dyn Layout) -> Result<Vec<Value>> {
+pub(super) fn fields_of(layout: &Layout) -> Result<Vec<Value>> {
     let field = |(name, data_type): (&PlSmallStr, &DataType)| {
         let delta = delta_type(data_type).ok_or_else(|| {
-            Error::bug(format!("column `{name}` of `{}` is a {data_type}", layout.name()))
+            Error::bug(format!("column `{name}` of `{}` is a {data_type}", layout.name))
         })?;
         Ok(json!({"name": name.as_str(), "type": delta, "nullable": true, "metadata": {}}))
     };
-    scanned(layout).iter().map(field).collect()
+    layout.scanned().iter().map(field).collect()
 }
 
 /// The columns of a table, as Delta fields.
@@ -398,8 +402,8 @@ pub(super) fn fields(state: &State) -> Vec<Value> {
     schema["fields"].as_array().cloned().unwrap_or_default()
 }
 
-fn check_types(layout: &'static dyn Layout, state: &State) -> Result<()> {
-    let name = layout.name();
+fn check_types(layout: &Layout, state: &State) -> Result<()> {
+    let name = &layout.name;
     if state.metadata.get("partitionColumns") != Some(&json!([UTC_DAY])) {
         return Err(Error::lake(format!("table `{name}` is not partitioned by {UTC_DAY} alone"))
             .hint("another program created it: load into another lake"));
@@ -421,15 +425,15 @@ fn check_types(layout: &'static dyn Layout, state: &State) -> Result<()> {
 }
 
 /// The statistics of files as Polars expects them, to skip files; null if unknown.
-fn bounds(layout: &dyn Layout, schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
-    let partition = layout.partition();
+fn bounds(layout: &Layout, schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
+    let partition = layout.partition;
     let count = |rows: u64| IdxSize::try_from(rows).ok();
     let rows: Vec<_> = files.iter().map(|file| count(file.rows)).collect();
     let mut columns = Vec::with_capacity(1 + 3 * schema.len());
     columns.push(Column::new("len".into(), rows));
     for (name, data_type) in schema.iter() {
         let [least, most, nulls] = ["min", "max", "nc"].map(|end| format!("{name}_{end}").into());
-        if name != partition && !layout.statistics().contains(&name.as_str()) {
+        if name != partition && !layout.statistics.contains(&name.as_str()) {
             // A filter may name any column, and Polars expects all three values for each.
             columns.push(Column::full_null(least, files.len(), data_type));
             columns.push(Column::full_null(most, files.len(), data_type));

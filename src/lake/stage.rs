@@ -21,6 +21,7 @@ use polars::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::damage::{FILE_HASH, FOOTER_HASH, HashingWriter, footer_hash, modified};
+use super::history::rows_in;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::snapshot::partition_folder;
@@ -35,25 +36,45 @@ const LONGEST_BOUND: usize = 64;
 /// The staging area of one table.
 #[derive(Debug)]
 pub struct Staging {
-    layout: &'static dyn Layout,
+    layout: Layout,
     folder: PathBuf,
     written: Mutex<Vec<StagedFile>>,
     /// `None` if the process holds the exclusive lock.
     _writing: Option<Lock>,
 }
 
-/// A file that is written, but part of no version until it is committed.
+/// A file for a commit to add: written, but part of no version yet, or only of an older one.
 #[derive(Clone, Debug)]
 pub struct StagedFile {
     pub(super) add: Add,
     pub(super) place: PathBuf,
     /// `true` if a commit may have added it to the table.
     pub(super) committed: Arc<AtomicBool>,
+    /// `true` for a file of an older version that is added again.
+    pub(super) is_restored: bool,
     day: Option<NaiveDate>,
     rows: u64,
 }
 
 impl StagedFile {
+    /// A file of an older version, to be added again.
+    pub(super) fn restored(table: &Path, add: Add) -> Self {
+        let partition = add.partition_values.values().flatten().next();
+        Self {
+            place: table.join(&add.path),
+            committed: Arc::new(AtomicBool::new(true)),
+            is_restored: true,
+            day: partition.and_then(|day| day.parse().ok()),
+            rows: rows_in(&add).unwrap_or_default(),
+            add,
+        }
+    }
+
+    /// Returns `true` if it exists in its logged size.
+    pub(super) fn exists(&self) -> bool {
+        fs::metadata(&self.place).is_ok_and(|there| there.len() == self.bytes())
+    }
+
     /// The UTC day of its rows; `None` for rows without a time.
     pub fn day(&self) -> Option<NaiveDate> {
         self.day
@@ -78,20 +99,19 @@ impl StagedFile {
 }
 
 impl Staging {
-    pub(super) fn new(layout: &'static dyn Layout, folder: PathBuf, writing: Option<Lock>) -> Self {
+    pub(super) fn new(layout: Layout, folder: PathBuf, writing: Option<Lock>) -> Self {
         Self { layout, folder, written: Mutex::default(), _writing: writing }
     }
 
     /// Writes rows of one UTC day, as they are sorted, with the columns of [`Layout::stored`]. May
     /// be called from several threads.
     pub fn write(&self, day: Option<NaiveDate>, mut rows: DataFrame) -> Result<StagedFile> {
-        let stored = self.layout.stored();
-        if rows.schema().as_ref() != &stored {
+        if rows.schema() != &self.layout.stored {
             let found: Vec<_> = rows.schema().iter_names().map(PlSmallStr::to_string).collect();
-            return Err(Error::bug(format!("rows are not of table `{}`", self.layout.name()))
+            return Err(Error::bug(format!("rows are not of table `{}`", self.layout.name))
                 .found(found.join(", ")));
         }
-        let folder = partition_folder(self.layout, day);
+        let folder = partition_folder(&self.layout, day);
         let path = format!("{folder}/{}.parquet", uuid::Uuid::new_v4());
         let place = self.folder.join(&path);
         // The log folder is created first: without it, a lost log looks like a table that never
@@ -103,6 +123,7 @@ impl Staging {
             add: Add { path, ..Add::default() },
             place,
             committed: Arc::default(),
+            is_restored: false,
             day,
             rows: rows.height() as u64,
         };
@@ -111,8 +132,8 @@ impl Staging {
         }
         let written = write_parquet(&file.place, &mut rows)
             .context(|| format!("writing `{}`", file.place.display()))?;
-        let statistics = statistics(self.layout, &rows)?;
-        let partition = self.layout.partition().to_owned();
+        let statistics = statistics(&self.layout, &rows)?;
+        let partition = self.layout.partition.to_owned();
         Ok(StagedFile {
             add: Add {
                 partition_values: HashMap::from([(partition, day.map(|d| d.to_string()))]),
@@ -206,9 +227,9 @@ fn at_once(paths: &[&Path], each: fn(&Path) -> Result<()>) -> Result<()> {
 
 /// The statistics of a file for the log: rows, and bounds and nulls of the layout's statistics
 /// columns.
-fn statistics(layout: &dyn Layout, rows: &DataFrame) -> Result<Value> {
+fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
     let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for name in layout.statistics() {
+    for name in layout.statistics {
         let column = rows.column(name)?.as_materialized_series();
         nulls.insert((*name).to_owned(), json!(column.null_count()));
         let ends = (

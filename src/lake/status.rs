@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::log::{commit_info, commit_time};
 use super::rejects::{self, Which};
 use super::undo::Load;
-use super::{Lake, layouts};
+use super::{Lake, Layout, stored_tables};
 use crate::error::Result;
 
 /// The summary of a lake.
@@ -52,20 +52,24 @@ impl Lake {
     /// A log that cannot be read.
     pub fn status(&self) -> Result<Status> {
         let mut tables = Vec::new();
-        let all: Vec<_> = layouts().collect();
-        for (layout, snapshot) in all.iter().copied().zip(self.snapshots(&all)) {
-            let snapshot = snapshot?;
+        if self.place().as_folder().is_none() {
+            // The last load is looked up in all of them.
+            let layouts: Vec<Layout> = stored_tables().map(Into::into).collect();
+            self.snapshots(layouts.iter())?;
+            self.each(&layouts, |layout| self.log(layout)?.versions())?;
+        }
+        for (table, snapshot) in stored_tables().zip(self.snapshots(stored_tables())?) {
             let Some(version) = snapshot.version else { continue };
             let mut days: Vec<NaiveDate> =
                 snapshot.files.iter().filter_map(|file| file.day).collect();
             days.dedup();
             let undated = snapshot.files_of(None);
             // If another program cleaned up the log, only a checkpoint may be left.
-            let log = self.log(layout);
+            let log = self.log_of(table);
             let is_there = log.exists(&log.commit_key(version));
             let actions = if is_there { log.actions(version)? } else { Vec::new() };
             tables.push(TableStatus {
-                table: layout.name(),
+                table: table.name,
                 version,
                 changed: commit_time(commit_info(&actions)),
                 rows: snapshot.rows(),

@@ -10,21 +10,18 @@
 //! tables of exports. The rejects of an undone load and its resolutions stop counting by themselves
 //! (see [`rejects`](super::rejects)).
 //!
-//! Tables are changed one after the other, after all are checked. An undo that is killed midway is
-//! completed by the next one.
+//! Tables are changed together, after all are checked (see `joint`). An undo that is killed midway is
+//! completed by the next writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use deltalake::kernel::Add;
 use serde_json::json;
 use wabalake_data::Table;
-use wabalake_data::tables::UTC_DAY;
 
-use super::commit::PreparedChange;
 use super::history::{UNDOES, is_ours, load_of, purpose};
-use super::log::{Action, commit_info, commit_time};
-use super::{Commit, Lake, Operation, Snapshot};
+use super::log::{Action, Add, commit_info, commit_time};
+use super::{Change, Joint, Lake, Loaded, Operation, Snapshot, StagedFile};
 use crate::error::{Error, Result};
 
 /// A load that is not undone.
@@ -96,7 +93,7 @@ impl Lake {
         table: &'static Table,
         others: &HashSet<String>,
     ) -> Result<Option<(DateTime<Utc>, String)>> {
-        let log = self.log(table);
+        let log = self.log(table)?;
         let mut undone = others.clone();
         for version in log.versions()?.into_iter().rev() {
             let actions = log.actions(version)?;
@@ -136,7 +133,7 @@ impl Lake {
                     return Ok(None);
                 }
                 for (path, before) in trace.removed {
-                    if !active.contains(&path) && !self.is_there(of, before.as_ref()) {
+                    if !active.contains(&path) && self.replaced_file(of, before).is_none() {
                         return Ok(None);
                     }
                     active.insert(path);
@@ -151,12 +148,10 @@ impl Lake {
         Ok(None)
     }
 
-    /// Returns `true` if a replaced file exists in its logged size.
-    fn is_there(&self, table: &Table, before: Option<&Add>) -> bool {
-        before.is_some_and(|before| {
-            let there = std::fs::metadata(self.folder(table).join(&before.path));
-            there.is_ok_and(|there| i64::try_from(there.len()).ok() == Some(before.size))
-        })
+    /// A replaced file, to be added again; `None` if it does not exist in its logged size.
+    fn replaced_file(&self, table: &Table, before: Option<Add>) -> Option<StagedFile> {
+        let file = StagedFile::restored(&self.folder(table), before?);
+        file.exists().then_some(file)
     }
 
     /// Undoes the last load; called again, the one before it.
@@ -168,44 +163,55 @@ impl Lake {
     pub fn undo(&self) -> Result<Undone> {
         // Keeps `vacuum` from the files that come back.
         let _writing = self.writing()?;
+        if let Some(undone) = self.complete_undo()? {
+            return Ok(undone);
+        }
+        let locked = self.lock_tables(wabalake_data::TABLES)?;
         let load = self.last_load()?.ok_or_else(|| {
             Error::lake("there is no load to undo").hint("`wabalake status` lists the tables")
         })?;
+        let mut changed = Vec::new();
         for table in wabalake_data::TABLES {
-            self.plan_undo(table, &self.snapshot(*table)?, &load.load_id)?;
+            if self.plan_undo(table, &self.snapshot(*table)?, &load.load_id)?.is_some() {
+                changed.push(*table);
+            }
         }
+        let joint = locked.begin(Operation::Undo, &load.load_id, Some(load.time), &changed)?;
         let mut tables = Vec::new();
-        for table in wabalake_data::TABLES {
-            tables.extend(self.undo_in(table, &load.load_id)?);
+        for table in changed {
+            tables.extend(self.undo_in(&joint, table, &load.load_id)?);
         }
+        joint.finish()?;
         Ok(Undone { load, tables })
     }
 
-    fn undo_in(&self, table: &'static Table, load_id: &str) -> Result<Option<UndoneTable>> {
-        let _turn = self.lock_table(table)?;
-        loop {
-            let snapshot = self.snapshot(table)?;
-            let Some(plan) = self.plan_undo(table, &snapshot, load_id)? else { return Ok(None) };
-            let days = |path: &String| {
-                snapshot.files.iter().find(|file| file.path == *path).and_then(|file| file.day)
-            };
-            let came_back = plan
-                .add
-                .iter()
-                .filter_map(|add| add.partition_values.get(UTC_DAY)?.as_deref()?.parse().ok());
-            let days = plan.remove.iter().filter_map(days).chain(came_back).collect();
-            let files = plan.transactions.iter().map(|(file, _)| file.clone()).collect();
-            if let Commit::Done(version) = self.commit_adds(table, &snapshot, plan, &[])? {
-                return Ok(Some(UndoneTable {
-                    table: table.name,
-                    version,
-                    rows_before: snapshot.rows(),
-                    rows_after: self.snapshot(table)?.rows(),
-                    days,
-                    files,
-                }));
-            }
-        }
+    /// Undoes a load in one table; `None` if it changed nothing there, or is undone.
+    pub(super) fn undo_in(
+        &self,
+        joint: &Joint<'_>,
+        table: &'static Table,
+        load_id: &str,
+    ) -> Result<Option<UndoneTable>> {
+        let mut undone = None;
+        let transacted = joint.transact(table, |snapshot, _| {
+            let Some(plan) = self.plan_undo(table, snapshot, load_id)? else { return Ok(None) };
+            let day = |path: &String| snapshot.files.iter().find(|file| file.path == *path)?.day;
+            let gone = plan.remove.iter().filter_map(day);
+            undone = Some(UndoneTable {
+                table: table.name,
+                version: 0,
+                rows_before: snapshot.rows(),
+                rows_after: 0,
+                days: gone.chain(plan.add.iter().filter_map(StagedFile::day)).collect(),
+                files: plan.transactions.iter().map(|(file, _)| file.clone()).collect(),
+            });
+            Ok(Some(plan))
+        })?;
+        let Some(version) = transacted.version.filter(|_| transacted.is_committed) else {
+            return Ok(None);
+        };
+        let rows_after = self.newest(&table.into())?.rows();
+        Ok(undone.map(|undone| UndoneTable { version, rows_after, ..undone }))
     }
 
     /// The change that undoes a load in one table; `None` if it changed nothing there, or is
@@ -215,7 +221,7 @@ impl Lake {
         table: &'static Table,
         snapshot: &Snapshot,
         load_id: &str,
-    ) -> Result<Option<PreparedChange>> {
+    ) -> Result<Option<Change>> {
         let Some(trace) = self.trace(table, load_id)? else { return Ok(None) };
         let active = snapshot.state.as_ref().map(|state| &state.files);
         let is_active = |path: &String| active.is_some_and(|files| files.contains_key(path));
@@ -230,8 +236,7 @@ impl Lake {
             if is_active(&path) {
                 continue;
             }
-            let there = self.is_there(table, before.as_ref());
-            let Some(before) = before.filter(|_| there) else {
+            let Some(before) = self.replaced_file(table, before) else {
                 return Err(Error::lake(format!(
                     "the last load cannot be undone in `{}`: the file `{path}` that \
                      it replaced is deleted or damaged",
@@ -243,22 +248,21 @@ impl Lake {
         }
         let transactions = trace.transactions.into_iter().filter_map(|(file, version)| {
             // If the transaction has moved on, the load is undone already.
-            (snapshot.transaction(&file) == Some(version)).then_some((file, version + 1))
+            (snapshot.transaction(&file) == version).then_some((file, version.next()))
         });
-        Ok(Some(PreparedChange {
-            operation: Operation::Undo,
+        Ok(Some(Change {
             transactions: transactions.collect(),
             remove: trace.added.into_iter().collect(),
             add,
             info: [(UNDOES.to_owned(), json!(load_id))].into_iter().collect(),
-            data_change: true,
+            ..Change::new(Operation::Undo)
         }))
     }
 
     /// What a load did to one table, over all of its commits; `None` if nothing, or if it is
     /// undone.
     fn trace(&self, table: &'static Table, load_id: &str) -> Result<Option<Trace>> {
-        let log = self.log(table);
+        let log = self.whole_log(table);
         let mut trace = Trace::default();
         let mut found = false;
         for version in log.versions()?.into_iter().rev() {
@@ -294,7 +298,8 @@ impl Lake {
                         trace.removals.entry(remove.path).or_insert_with(|| what.clone());
                     }
                     Action::Txn(transaction) if ours => {
-                        trace.transactions.entry(transaction.app_id).or_insert(transaction.version);
+                        let version = Loaded(transaction.version);
+                        trace.transactions.entry(transaction.app_id).or_insert(version);
                     }
                     _ => {}
                 }
@@ -312,7 +317,7 @@ struct Trace {
     /// Files that it removed, with their `add` actions.
     removed: BTreeMap<String, Option<Add>>,
     /// Application transactions and their versions.
-    transactions: BTreeMap<String, i64>,
+    transactions: BTreeMap<String, Loaded>,
     /// Files that later commits removed, with a description of the commit.
     removals: HashMap<String, String>,
 }

@@ -26,7 +26,7 @@ use super::files::{
     entries, files_below, is_data_file, is_day, is_log_leftover, is_scratch, is_unnamed, listed,
     modified, name,
 };
-use super::layout::layouts;
+use super::layout::stored_tables;
 use super::log::{Action, Log, State, commit_info, commit_time};
 use super::marts::MART_DAY;
 use super::{Lake, lock};
@@ -92,12 +92,15 @@ impl Lake {
             return Err(Error::lake("another command is writing to the lake")
                 .hint("run `wabalake vacuum` again when it is done"));
         };
+        if !options.dry_run {
+            self.settle_all()?;
+        }
         let mut sweep = Sweep::new(self.root(), options);
-        for table in layouts() {
+        for table in stored_tables() {
             // An unreadable log fails the whole run: it may need any file.
             let snapshot = self.snapshot(table)?;
             if let Some(state) = &snapshot.state {
-                sweep.table(&snapshot.folder(), table.partition(), state)?;
+                sweep.table(&snapshot.folder(), snapshot.layout.partition, state)?;
             }
         }
         for (mart, kind) in sweep.below(&self.root().join("marts"))? {

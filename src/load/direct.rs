@@ -25,7 +25,7 @@ use super::records::Splitter;
 use super::report::TableReport;
 use super::staged_columns::ORIGIN;
 use crate::error::{Error, Result};
-use crate::lake::{Change, Commit, Lake, Operation, StagedFile, Staging};
+use crate::lake::{Change, Lake, Operation, Snapshot, StagedFile, Staging};
 
 /// Appends the rows of a table on one UTC day as CSV: the columns of `table.exported()`, delimiter
 /// `,`, UTF-8, no header. Each row must be valid.
@@ -43,12 +43,18 @@ pub fn fill(
     write_day: &WriteDay<'_>,
 ) -> Result<Vec<TableReport>> {
     for table in tables {
-        if lake.snapshot(*table)?.version.is_some() {
-            return Err(Error::usage(format!("the lake has {} already", table.name))
-                .hint("name a folder that does not exist yet"));
-        }
+        refuse_rows(table, &lake.snapshot(*table)?)?;
     }
     tables.iter().map(|table| fill_table(lake, table, days, write_day)).collect()
+}
+
+/// Refuses a table that exists.
+fn refuse_rows(table: &Table, snapshot: &Snapshot) -> Result<()> {
+    match snapshot.version {
+        Some(_) => Err(Error::usage(format!("the lake has {} already", table.name))
+            .hint("name a folder that does not exist yet")),
+        None => Ok(()),
+    }
 }
 
 fn fill_table(
@@ -57,10 +63,28 @@ fn fill_table(
     days: &[NaiveDate],
     write_day: &WriteDay<'_>,
 ) -> Result<TableReport> {
+    let mut report = TableReport { table: table.name, ..TableReport::default() };
+    let transacted = lake.transact(table, |snapshot, staging| {
+        refuse_rows(table, snapshot)?;
+        let add = stage_days(lake, staging, table, days, write_day)?;
+        report.days = add.iter().filter_map(StagedFile::day).collect();
+        let info = [("made_up".to_owned(), json!(true))].into_iter().collect();
+        Ok(Some(Change { add, info, ..Change::new(Operation::Load) }))
+    })?;
+    report.version = transacted.version;
+    Ok(report)
+}
+
+/// Writes the rows of all days to staged files.
+fn stage_days(
+    lake: &Lake,
+    staging: &Staging,
+    table: &'static Table,
+    days: &[NaiveDate],
+    write_day: &WriteDay<'_>,
+) -> Result<Vec<StagedFile>> {
     let names: Vec<_> = table.exported().map(|column| column.name).collect();
     let header = Header::read(table.name, &names.join(","), b',', Some(table), &[])?;
-    let snapshot = lake.snapshot(table)?;
-    let staging = lake.staging(table)?;
     let progress = Progress::days(table.name, days.len() as u64, false);
     let days = Mutex::new(days.iter());
     let phones = Phones::default();
@@ -78,7 +102,7 @@ fn fill_table(
                     };
                     csv.clear();
                     write_day(table, day, &mut csv);
-                    let file = stage_day(&mut parser, &csv, table, &staging);
+                    let file = stage_day(&mut parser, &csv, table, staging);
                     progress.advance(1);
                     let Ok(mut written) = written.lock() else { return };
                     written.push(file);
@@ -92,22 +116,7 @@ fn fill_table(
         files.extend(file?);
     }
     files.sort_by_key(StagedFile::day);
-    let days = files.iter().filter_map(StagedFile::day).collect();
-    let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
-        add: files,
-        info: [("made_up".to_owned(), json!(true))].into_iter().collect(),
-        data_change: true,
-    };
-    match lake.commit(table, &snapshot, change)? {
-        Commit::Done(version) => {
-            Ok(TableReport { table: table.name, version: Some(version), days })
-        }
-        Commit::Conflict => Err(Error::lake(format!("{} changed during the load", table.name))
-            .hint("name a folder that nobody else writes to")),
-    }
+    Ok(files)
 }
 
 /// Parses the CSV of one day and writes its rows to a staged file; no file if there are no rows.

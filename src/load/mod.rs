@@ -158,7 +158,7 @@ fn load_sources(
     Ok(report)
 }
 
-/// Commits staged rows, one table after the other, and their rejects.
+/// Commits staged rows of all tables together, and their rejects.
 fn commit_all(
     lake: &Lake,
     staged: &mut StagedLoad,
@@ -175,9 +175,10 @@ fn commit_all(
                 Some(reject::commit(lake, staged, &load_id)?)
             }
         };
-        for table in &mut staged.tables {
-            report.tables.push(transaction::commit(lake, table, &load_id, options)?);
-        }
+        report.tables = match options.dry_run {
+            true => transaction::dry_run(lake, &mut staged.tables, options)?,
+            false => transaction::commit(lake, &mut staged.tables, &load_id, options)?,
+        };
         if let Some(version) = rejected {
             reject::settle(lake, staged, &load_id, version)?;
         }

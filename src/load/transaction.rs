@@ -28,92 +28,125 @@ use super::options::Options;
 use super::progress::Progress;
 use super::renormalise::{has_person_in_key, renormalise};
 use super::report::TableReport;
-use super::staged::StagedTable;
+use super::staged::{StagedExport, StagedTable};
 use super::staged_columns::ORIGIN;
 use super::sums::{Sums, add_up};
 use crate::error::{Error, Result};
-use crate::lake::{Change, Commit, DataFile, Lake, Operation, Snapshot, StagedFile, Staging};
+use crate::lake::{
+    Change, DataFile, Joint, LOAD_ID, Lake, Loaded, Operation, Snapshot, StagedFile, Staging,
+};
 
-/// How often a load is merged again after a conflicting commit.
-const TRIES: usize = 100;
-
-/// Merges and commits the staged rows of one table.
+/// Merges and commits the staged rows of all tables together: readers see all of them or none.
 pub(crate) fn commit(
     lake: &Lake,
+    staged: &mut [StagedTable],
+    load_id: &str,
+    options: &Options,
+) -> Result<Vec<TableReport>> {
+    let tables: Vec<_> = staged.iter().map(|staged| staged.table).collect();
+    let locked = lake.lock_tables(&tables)?;
+    let mut changed = Vec::new();
+    for staged in &*staged {
+        let known = lake.snapshot(staged.table)?;
+        let is_loaded = |file: &StagedExport| known.transaction(&file.report.file_id).is_loaded();
+        if !staged.files.iter().all(is_loaded) {
+            changed.push(staged.table);
+        }
+    }
+    let joint = locked.begin(Operation::Load, load_id, None, &changed)?;
+    let commit = |staged| commit_table(&joint, staged, load_id, options);
+    match staged.iter_mut().map(commit).collect() {
+        Ok(reports) => {
+            joint.finish()?;
+            Ok(reports)
+        }
+        Err(error) => {
+            joint.take_back();
+            Err(error)
+        }
+    }
+}
+
+/// Reports what [`commit`] would do.
+pub(crate) fn dry_run(
+    lake: &Lake,
+    staged: &mut [StagedTable],
+    options: &Options,
+) -> Result<Vec<TableReport>> {
+    let report = |staged: &mut StagedTable| {
+        let table = staged.table;
+        let days = merge_onto(&lake.snapshot(table)?, staged, None, options)?.days;
+        Ok(TableReport { table: table.name, days, ..TableReport::default() })
+    };
+    staged.iter_mut().map(report).collect()
+}
+
+fn commit_table(
+    joint: &Joint<'_>,
     staged: &mut StagedTable,
     load_id: &str,
     options: &Options,
 ) -> Result<TableReport> {
-    let table = staged.table;
-    // The lock spares others on this machine a merge that would conflict; the commit decides.
-    let _turn = if options.dry_run { None } else { Some(lake.lock_table(table)?) };
-    for _ in 0..TRIES {
-        let snapshot = lake.snapshot(table)?;
-        let mut transactions = Vec::new();
-        let mut live = BTreeSet::new();
-        for (origin, file) in (1..).zip(&mut staged.files) {
-            let version = snapshot.transaction(&file.report.file_id).unwrap_or(0);
-            let loaded = version % 2 == 1;
-            file.report.already_loaded = loaded;
-            if !loaded {
-                live.insert(origin);
-                transactions.push((file.report.file_id.clone(), version + 1));
-            }
+    let mut report = TableReport { table: staged.table.name, ..TableReport::default() };
+    let transacted = joint.transact(staged.table, |snapshot, staging| {
+        let merged = merge_onto(snapshot, staged, Some(staging), options)?;
+        if merged.transactions.is_empty() {
+            return Ok(None);
         }
-        let mut report = TableReport { table: table.name, ..TableReport::default() };
-        if live.is_empty() {
-            return Ok(report);
-        }
-        let staging = if options.dry_run { None } else { Some(lake.staging(table)?) };
-        let merging = MergeAttempt {
-            staged,
-            snapshot: &snapshot,
-            live: &live,
-            staging: staging.as_ref(),
-            options,
-        };
-        let outcome = merging.run()?;
-        report.days = outcome.days;
-        for (origin, file) in (1..).zip(&mut staged.files) {
-            let figure = |counts: &ByFile| counts.get(&origin).copied().unwrap_or(0);
-            let report = &mut file.report;
-            let counts = &outcome.counts;
-            report.rows_new = figure(&counts.new);
-            report.rows_updated = figure(&counts.updated);
-            report.rows_superseded = figure(&counts.superseded);
-            report.rows_added_up = figure(&counts.added_up);
-            let taken = report.rows_read + report.rows_spread;
-            let left_out =
-                report.rows_left_out + report.rows_kept_out + report.rows_repeated_header;
-            let good = taken - report.rows_rejected - left_out;
-            let stay = report.rows_new + report.rows_updated;
-            report.rows_unchanged = good - stay - report.rows_superseded - report.rows_added_up;
-        }
-        if options.dry_run {
-            return Ok(report);
-        }
+        report.days = merged.days;
         let files = staged.files.iter().filter(|file| !file.report.already_loaded);
         let files: Vec<_> = files.map(|file| json!(file.report)).collect();
-        let change = Change {
-            operation: Operation::Load,
-            transactions,
-            remove: outcome.remove,
-            add: outcome.add,
-            info: [("load_id".to_owned(), json!(load_id)), ("files".to_owned(), files.into())]
+        Ok(Some(Change {
+            transactions: merged.transactions,
+            remove: merged.remove,
+            add: merged.add,
+            info: [(LOAD_ID.to_owned(), json!(load_id)), ("files".to_owned(), files.into())]
                 .into_iter()
                 .collect(),
-            data_change: true,
-        };
-        match lake.commit(table, &snapshot, change)? {
-            Commit::Done(version) => {
-                report.version = Some(version);
-                return Ok(report);
-            }
-            Commit::Conflict => {}
+            ..Change::new(Operation::Load)
+        }))
+    })?;
+    report.version = transacted.version.filter(|_| transacted.is_committed);
+    Ok(report)
+}
+
+/// Merges the staged rows of files that are not loaded yet with those of a snapshot, and notes the
+/// counts in the reports of the files. Writes no files in a dry run, which has no staging.
+fn merge_onto(
+    snapshot: &Snapshot,
+    staged: &mut StagedTable,
+    staging: Option<&Staging>,
+    options: &Options,
+) -> Result<MergedDays> {
+    let mut transactions = Vec::new();
+    let mut live = BTreeSet::new();
+    for (origin, file) in (1..).zip(&mut staged.files) {
+        let known = snapshot.transaction(&file.report.file_id);
+        file.report.already_loaded = known.is_loaded();
+        if !known.is_loaded() {
+            live.insert(origin);
+            transactions.push((file.report.file_id.clone(), known.next()));
         }
     }
-    Err(Error::lake(format!("{} changed {TRIES} times during the load", table.name))
-        .hint("nothing of this load is in that table: load the same files again"))
+    if live.is_empty() {
+        return Ok(MergedDays::default());
+    }
+    let merged = MergeAttempt { staged, snapshot, live: &live, staging, options }.run()?;
+    for (origin, file) in (1..).zip(&mut staged.files) {
+        let figure = |counts: &ByFile| counts.get(&origin).copied().unwrap_or(0);
+        let report = &mut file.report;
+        let counts = &merged.counts;
+        report.rows_new = figure(&counts.new);
+        report.rows_updated = figure(&counts.updated);
+        report.rows_superseded = figure(&counts.superseded);
+        report.rows_added_up = figure(&counts.added_up);
+        let taken = report.rows_read + report.rows_spread;
+        let left_out = report.rows_left_out + report.rows_kept_out + report.rows_repeated_header;
+        let good = taken - report.rows_rejected - left_out;
+        let stay = report.rows_new + report.rows_updated;
+        report.rows_unchanged = good - stay - report.rows_superseded - report.rows_added_up;
+    }
+    Ok(MergedDays { transactions, ..merged })
 }
 
 /// An attempt to merge staged rows with a snapshot.
@@ -130,6 +163,8 @@ struct MergeAttempt<'a> {
 /// The files to remove and add, and the counts of merged days.
 #[derive(Default)]
 pub(super) struct MergedDays {
+    /// The application transactions of the files that were merged.
+    transactions: Vec<(String, Loaded)>,
     remove: Vec<String>,
     add: Vec<StagedFile>,
     pub(super) days: BTreeSet<NaiveDate>,

@@ -38,7 +38,7 @@ pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Optio
     for said in config.marts.iter().filter(|said| said.query == name) {
         let Ok(mart) = Mart::of(said, config) else { continue };
         let Some(keep) = answers(&mart, question) else { continue };
-        let whole = lake.snapshot(mart.layout).and_then(|snapshot| {
+        let whole = lake.snapshot(&mart.layout).and_then(|snapshot| {
             snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), false)?;
             Ok(snapshot)
         });

@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::{Config, MartSettings};
 use crate::error::{Error, Result};
-use crate::lake::marts::MartLayout;
+use crate::lake::Layout;
 
 pub use self::pinned::{Fingerprint, PinnedTable, PinnedTables};
 pub(crate) use self::provenance::Provenance;
@@ -41,7 +41,7 @@ pub struct Mart {
     /// The question that it answers.
     pub question: Question,
     /// How its table is stored.
-    pub layout: &'static MartLayout,
+    pub layout: Layout,
     entry: &'static CatalogEntry,
     /// Its options without `--from` and `--to`.
     words: Vec<String>,
@@ -93,7 +93,7 @@ impl Mart {
                 "run the query when it is needed, or set people_in_marts = true in [privacy]",
             ));
         }
-        let layout = MartLayout::of(&said.name, &question.columns());
+        let layout = Layout::of_mart(&said.name, &question.columns());
         Ok(Self { name: said.name.clone(), question, layout, entry, words, defaults })
     }
 

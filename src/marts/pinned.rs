@@ -1,4 +1,4 @@
-//! The tables that marts are computed from, each pinned to one version, and what changed in them.
+//! The tables that marts are computed from, pinned to versions of one instant, and what changed in them.
 //!
 //! ```text
 //! sessions, when a mart was computed   06-01: 9f3a…   06-02: 51c0…
@@ -11,7 +11,7 @@
 //! needed, and a load that was undone meanwhile changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -23,11 +23,13 @@ use crate::error::Result;
 use crate::lake::rejects::REJECTS;
 use crate::lake::{AsOf, Lake, Snapshot};
 
-/// The tables of a lake: the first read of a table pins its version for all later ones.
+/// The tables of a lake: the first read of any table pins the versions of all.
 #[derive(Debug)]
 pub struct PinnedTables<'l> {
     lake: &'l Lake,
     as_of: AsOf,
+    /// The version of each table, all as of one instant.
+    versions: OnceLock<BTreeMap<&'static str, Option<u64>>>,
     known: Mutex<BTreeMap<&'static str, Arc<PinnedTable>>>,
 }
 
@@ -53,7 +55,7 @@ pub struct Fingerprint {
 impl<'l> PinnedTables<'l> {
     /// The tables of a lake, as of a version or an instant.
     pub fn of(lake: &'l Lake, as_of: AsOf) -> Self {
-        Self { lake, as_of, known: Mutex::default() }
+        Self { lake, as_of, versions: OnceLock::new(), known: Mutex::default() }
     }
 
     /// The fingerprint of a table. That of a table that exports are not loaded into, such as `loads`,
@@ -82,11 +84,22 @@ impl<'l> PinnedTables<'l> {
         if let Some(source) = known.get(table.name) {
             return Ok(Arc::clone(source));
         }
-        let snapshot = self.lake.snapshot_as_of(table, &self.as_of)?;
+        let version = self.pins()?.get(table.name).copied().flatten();
+        let snapshot = self.lake.snapshot_at(table, version)?;
         let fingerprint = Fingerprint::of(&snapshot);
         let source = Arc::new(PinnedTable { snapshot, fingerprint });
         known.insert(table.name, Arc::clone(&source));
         Ok(source)
+    }
+
+    /// The versions of all tables, pinned on first use.
+    fn pins(&self) -> Result<&BTreeMap<&'static str, Option<u64>>> {
+        if let Some(pins) = self.versions.get() {
+            return Ok(pins);
+        }
+        let tables = wabalake_data::TABLES.iter().map(|table| (table.name, *table));
+        let pins = self.lake.versions_as_of(tables, &self.as_of)?;
+        Ok(self.versions.get_or_init(|| pins))
     }
 
     /// The pinned version of each table of exports that exists.

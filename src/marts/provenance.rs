@@ -40,7 +40,7 @@ impl Provenance {
     /// The provenance of the newest version of a mart; `None` if its log does not have it or cannot
     /// be read.
     pub(crate) fn stored(lake: &Lake, mart: &Mart) -> Option<Self> {
-        let stored = lake.provenance(mart.layout).ok().flatten()?;
+        let stored = lake.provenance(&mart.layout).ok().flatten()?;
         serde_json::from_value(stored).ok()
     }
 

@@ -195,6 +195,7 @@ fn work(
     page: Option<Publish<'_>>,
     report: &mut RunReport,
 ) -> Result<()> {
+    lake.settle_killed()?;
     read_logs(lake, marts);
     if options.as_of == AsOf::Now {
         report.inbox = inbox::load(lake, config, lock)?;
@@ -240,8 +241,8 @@ pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<V
 /// Reads the logs of all tables and marts in parallel: later reads continue from the cached states.
 /// Errors are ignored here, since they occur again at that read.
 fn read_logs(lake: &Lake, marts: &[Mart]) {
-    let tables = wabalake_data::TABLES.iter().map(|table| *table as &'static dyn Layout);
-    let marts = marts.iter().map(|mart| mart.layout as &'static dyn Layout);
+    let tables = wabalake_data::TABLES.iter().map(|table| Layout::from(*table));
+    let marts = marts.iter().map(|mart| mart.layout.clone());
     let logs: Vec<_> = tables.chain(marts).collect();
     logs.into_par_iter().for_each(|log| drop(lake.snapshot(log)));
 }

@@ -20,13 +20,10 @@ use wabalake_queries::query::{Invalidation, Question};
 
 use crate::error::{Context as _, Error, Result};
 use crate::lake::marts::{MART_DAY, PROVENANCE};
-use crate::lake::{Change, Commit, Lake, Operation, Snapshot};
+use crate::lake::{Change, Lake, Operation, Snapshot, StagedFile};
 use crate::load::day::{NO_DAY, by_day, date};
 use crate::marts::{Mart, PinnedTables, Provenance};
 use crate::run::polars::collect;
-
-/// How often a mart is computed again after a commit conflict.
-const TRIES: usize = 10;
 
 /// Date ranges no further apart than this are computed as one.
 const NEAR: TimeDelta = TimeDelta::days(2);
@@ -193,7 +190,7 @@ pub(super) fn dry_run(
 
 /// The newest version of a mart; `None` if it is damaged. Reads and hashes all of its files.
 fn whole(lake: &Lake, mart: &Mart) -> Option<Snapshot> {
-    let snapshot = lake.snapshot(mart.layout).ok()?;
+    let snapshot = lake.snapshot(&mart.layout).ok()?;
     snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), true).ok()?;
     Some(snapshot)
 }
@@ -209,41 +206,24 @@ pub(super) fn refresh(
     full: bool,
 ) -> Result<MartReport> {
     let started = std::time::Instant::now();
-    let _lock = lake.lock_table(mart.layout)?;
     let now = Provenance::now(mart, tables)?;
-    for _ in 0..TRIES {
-        // Before the log is read: a staging keeps others from dropping the mart.
-        let staging = lake.staging(mart.layout)?;
-        let whole = whole(lake, mart);
-        let is_whole = whole.is_some();
-        let snapshot = match whole {
-            Some(snapshot) => snapshot,
-            None => {
-                lake.drop_mart(mart.layout)?;
-                lake.snapshot(mart.layout)?
-            }
-        };
+    let is_whole = whole(lake, mart).is_some();
+    if !is_whole {
+        lake.drop_mart(&mart.layout)?;
+    }
+    let mut done = MartReport::of(mart, &Work::Nothing);
+    let transacted = lake.transact(&mart.layout, |snapshot, staging| {
         let before = Provenance::stored(lake, mart).filter(|_| snapshot.version.is_some());
         let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(is_whole);
-        let mut done = MartReport::of(mart, &work);
+        done = MartReport::of(mart, &work);
         let replaced = match &work {
-            Work::Nothing => {
-                done.version = snapshot.version;
-                done.seconds = started.elapsed().as_secs_f64();
-                return Ok(done);
-            }
+            Work::Nothing => return Ok(None),
             Work::All { .. } => None,
             Work::Some { ranges, .. } => Some(ranges.as_slice()),
         };
-        let parts = match replaced {
-            None => vec![rows(mart, tables, None)?],
-            Some(ranges) => ranges
-                .iter()
-                .map(|range| rows(mart, tables, Some(*range)))
-                .collect::<Result<Vec<_>>>()?,
-        };
-        let mut add = Vec::new();
-        for part in parts {
+        let mut change = Change::new(Operation::Mart);
+        change.info.insert(PROVENANCE.to_owned(), json!(now));
+        for part in computed(mart, tables, replaced)? {
             for (day, rows) in split_by_day(mart, part)? {
                 if !is_within(replaced, day) {
                     return Err(Error::bug(format!(
@@ -252,33 +232,33 @@ pub(super) fn refresh(
                     )));
                 }
                 done.rows += rows.height() as u64;
-                add.push(staging.write(day, rows)?);
+                change.add.push(staging.write(day, rows)?);
             }
         }
         let gone = snapshot.files.iter().filter(|file| is_within(replaced, file.day));
-        let remove: Vec<String> = gone.clone().map(|file| file.path.clone()).collect();
+        change.remove = gone.clone().map(|file| file.path.clone()).collect();
         let mut days: Vec<_> = gone.map(|file| file.day).collect();
-        days.extend(add.iter().map(crate::lake::StagedFile::day));
+        days.extend(change.add.iter().map(StagedFile::day));
         days.sort_unstable();
         days.dedup();
         done.days = days.len() as u64;
-        let provenance = json!(now);
-        let change = Change {
-            operation: Operation::Mart,
-            transactions: Vec::new(),
-            remove,
-            add,
-            info: [(PROVENANCE.to_owned(), provenance)].into_iter().collect(),
-            data_change: true,
-        };
-        if let Commit::Done(version) = lake.commit(mart.layout, &snapshot, change)? {
-            done.version = Some(version);
-            done.seconds = started.elapsed().as_secs_f64();
-            return Ok(done);
-        }
+        Ok(Some(change))
+    })?;
+    done.version = transacted.version;
+    done.seconds = started.elapsed().as_secs_f64();
+    Ok(done)
+}
+
+/// The rows of some date ranges of a mart, or of all of it.
+fn computed(
+    mart: &Mart,
+    tables: &PinnedTables<'_>,
+    ranges: Option<&[(NaiveDate, NaiveDate)]>,
+) -> Result<Vec<Option<DataFrame>>> {
+    match ranges {
+        None => Ok(vec![rows(mart, tables, None)?]),
+        Some(ranges) => ranges.iter().map(|range| rows(mart, tables, Some(*range))).collect(),
     }
-    Err(Error::lake(format!("mart `{}` was changed by others during {TRIES} attempts", mart.name))
-        .hint("is another nightly run in progress? Run it again"))
 }
 
 impl MartReport {

@@ -14,8 +14,8 @@ fn queries_lists_the_catalog() {
         assert_eq!(name, entry.spec.name);
         assert!(line.starts_with(name) && line.ends_with(entry.spec.title), "{line}");
     }
-    let told: serde_json::Value = serde_json::from_str(&desk.stdout("queries -f json")).unwrap();
-    let drop_off = told.as_array().unwrap().iter().find(|query| query["name"] == "drop-off");
+    let output: serde_json::Value = serde_json::from_str(&desk.stdout("queries -f json")).unwrap();
+    let drop_off = output.as_array().unwrap().iter().find(|query| query["name"] == "drop-off");
     let drop_off = drop_off.unwrap();
     assert_eq!(drop_off["reads"], serde_json::json!(["sessions"]));
     assert_eq!(
@@ -45,8 +45,8 @@ fn help_of_a_query_shows_question_columns_and_example() {
 #[test]
 fn example_of_each_query_runs() {
     let desk = &*LOADED;
-    let told: serde_json::Value = serde_json::from_str(&desk.stdout("queries -f json")).unwrap();
-    for query in told.as_array().unwrap() {
+    let output: serde_json::Value = serde_json::from_str(&desk.stdout("queries -f json")).unwrap();
+    for query in output.as_array().unwrap() {
         let example = query["example"].as_str().unwrap();
         let answer = desk.stdout(example.strip_prefix("wabalake ").unwrap());
         assert!(!answer.is_empty(), "{example}");

@@ -28,7 +28,7 @@ fn coverage(bench: &Bench, zone: &str, since: &str, today: &str) -> Vec<String> 
 }
 
 /// A table's row without the time of its last load.
-fn told(rows: &[String], table: &str) -> String {
+fn row_of(rows: &[String], table: &str) -> String {
     let mut rows = rows.iter().map(|row| row.split(',').collect::<Vec<_>>());
     let row = rows.find(|row| row[0] == table).unwrap();
     let cells = row.iter().enumerate().filter(|(place, _)| ![0, 6].contains(place));
@@ -41,18 +41,18 @@ fn coverage_counts_days_gaps_and_download_windows() {
     let bench = loaded();
     let rows = coverage(&bench, "UTC", "2025-05-30", "2025-06-06");
     // No rows on 30 and 31 May, 2, 3 and 5 June.
-    assert_eq!(told(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 2025-05-30 2025-06-05 1");
-    assert_eq!(told(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - -");
+    assert_eq!(row_of(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 2025-05-30 2025-06-05 1");
+    assert_eq!(row_of(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - -");
     // Empty: every day from 30 May to 5 June.
-    assert_eq!(told(&rows, "deployments"), "- - 0 0 0 2025-05-30 2025-06-05 1");
+    assert_eq!(row_of(&rows, "deployments"), "- - 0 0 0 2025-05-30 2025-06-05 1");
 
     let rows = coverage(&bench, "UTC", "2025-06-04", "2025-06-05");
-    assert_eq!(told(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 - - 0");
+    assert_eq!(row_of(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 - - 0");
     // 4 June to 2 August is 60 days: a window of 30 days until 3 July, then one more.
     let rows = coverage(&bench, "UTC", "2025-06-04", "2025-08-03");
-    assert_eq!(told(&rows, "deployments"), "- - 0 0 0 2025-06-04 2025-07-03 2");
+    assert_eq!(row_of(&rows, "deployments"), "- - 0 0 0 2025-06-04 2025-07-03 2");
     // From 5 June, the first day without a session: until 4 July, then 5 July to 2 August.
-    assert_eq!(told(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 2025-06-05 2025-07-04 2");
+    assert_eq!(row_of(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 2025-06-05 2025-07-04 2");
 }
 
 #[test]
@@ -61,15 +61,15 @@ fn days_are_in_the_reporting_time_zone() {
     // 02:00 UTC on 1 June is 21:00 on 31 May in Bogota; 23:30 on 30 June is 05:15 on 1 July in
     // Kathmandu.
     let rows = coverage(&bench, "America/Bogota", "2025-05-31", "2025-06-05");
-    assert_eq!(told(&rows, "sessions"), "2025-05-31 2025-06-04 3 2 3 2025-06-02 2025-06-03 1");
-    assert_eq!(told(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - -");
+    assert_eq!(row_of(&rows, "sessions"), "2025-05-31 2025-06-04 3 2 3 2025-06-02 2025-06-03 1");
+    assert_eq!(row_of(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - -");
     let rows = coverage(&bench, "Asia/Kathmandu", "2025-06-01", "2025-06-02");
-    assert_eq!(told(&rows, "messages"), "2025-07-01 2025-07-01 1 0 1 - - -");
+    assert_eq!(row_of(&rows, "messages"), "2025-07-01 2025-07-01 1 0 1 - - -");
     // In UTC the days come from partition values, in other zones from the rows.
     let of = |zone| {
         let rows = coverage(&bench, zone, "2025-04-15", "2025-09-01");
         rows.iter()
-            .map(|row| row.split(',').next().map(|table| told(&rows, table)))
+            .map(|row| row.split(',').next().map(|table| row_of(&rows, table)))
             .collect::<Vec<_>>()
     };
     for same in ["Africa/Abidjan", "Atlantic/Reykjavik"] {
@@ -92,7 +92,7 @@ fn empty_lake_has_a_row_for_every_table() {
             "sessions" | "deployments" => "2025-04-15 2025-04-15 1",
             _ => "- - -",
         };
-        assert_eq!(told(&rows, table), format!("- - 0 {missing} 0 {window}"));
+        assert_eq!(row_of(&rows, table), format!("- - 0 {missing} 0 {window}"));
         let loaded = rows.iter().find(|row| row.starts_with(&format!("{table},"))).unwrap();
         assert_eq!(loaded.split(',').nth(6), Some(""));
     }

@@ -116,7 +116,7 @@ fn reject_counts_survive_log_cleanup() {
     );
     add(&bench, "three.csv", &["s4,2025-06-02 10:00:00,,Inbound", "s5,then,,Inbound"]);
     let lake = bench.path("lake");
-    let told = || {
+    let reported = || {
         let opened = bench.lake();
         let status = opened.status().unwrap();
         let figures = (opened.loads().unwrap(), status.last_load, status.open_rejects);
@@ -127,7 +127,7 @@ fn reject_counts_survive_log_cleanup() {
             said(&bench, "rejects"),
         )
     };
-    let before = told();
+    let before = reported();
     assert_eq!(row(&bench, "rejected-row"), "rejected-row,sessions,7,4,57.142857142857146,");
 
     // A lake without stored counts, as older versions wrote it, answers the same.
@@ -141,18 +141,18 @@ fn reject_counts_survive_log_cleanup() {
         assert_eq!(lines.len() + 1, text.lines().count());
         std::fs::write(commit, without_hash(&lines)).unwrap();
     }
-    assert_eq!(told(), before);
+    assert_eq!(reported(), before);
     for (commit, text) in &texts {
         std::fs::write(commit, text).unwrap();
     }
 
     clean_up_logs(&lake);
-    assert_eq!(told(), before);
+    assert_eq!(reported(), before);
     // Further loads and undo still work.
     add(&bench, "four.csv", &["s6,never,,Inbound", "s8,2025-06-03 10:00:00,,Inbound"]);
     assert_eq!(row(&bench, "rejected-row"), "rejected-row,sessions,9,5,55.55555555555556,");
     bench.lake().undo().unwrap();
-    assert_eq!(told().1, before.1);
+    assert_eq!(reported().1, before.1);
 }
 
 #[test]

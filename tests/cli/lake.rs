@@ -20,10 +20,10 @@ fn status_compact_and_vacuum_on_a_small_lake() {
 fn samples_are_deterministic() {
     let desk = Desk::new();
     let arguments = "sample --days 2 --sessions-per-day 5 --seed 3";
-    let told = desk.stdout(&format!("{arguments} --out one"));
-    assert_eq!(desk.stdout(&format!("{arguments} --out two")).replace("two/", "one/"), told);
+    let reported = desk.stdout(&format!("{arguments} --out one"));
+    assert_eq!(desk.stdout(&format!("{arguments} --out two")).replace("two/", "one/"), reported);
     let files: Vec<_> = std::fs::read_dir(desk.folder.path().join("one")).unwrap().collect();
-    assert_eq!(files.len(), told.lines().count());
+    assert_eq!(files.len(), reported.lines().count());
     for file in files {
         let name = file.unwrap().file_name();
         let read =

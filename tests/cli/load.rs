@@ -123,8 +123,8 @@ fn rejects_are_listed_exported_corrected_and_loaded() {
 
     let said = desk.run("rejects --lake lake --export mend.csv");
     assert_eq!((said.out.as_str(), said.err.as_str()), ("", "1 record written to `mend.csv`\n"));
-    let mended = desk.read("mend.csv").replace("2025-06-02 25:00:00", "2025-06-02 23:00:00");
-    desk.write("mend.csv", &mended);
+    let corrected = desk.read("mend.csv").replace("2025-06-02 25:00:00", "2025-06-02 23:00:00");
+    desk.write("mend.csv", &corrected);
     let said = desk.run("load mend.csv --lake lake");
     assert!(said.out.contains("1 row read: 1 new"), "{}", said.out);
     assert_eq!(desk.stdout("rejects --lake lake -f csv").lines().count(), 1);

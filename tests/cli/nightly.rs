@@ -28,12 +28,12 @@ fn desk_with_inbox() -> Desk {
 fn without_durations(text: &str) -> String {
     let is_number = |word: &str| word.parse::<f64>().is_ok();
     let words = text.split_inclusive([' ', '\n']).collect::<Vec<_>>();
-    let mut told = String::new();
+    let mut reported = String::new();
     for (at, word) in words.iter().enumerate() {
         let seconds = words.get(at + 1).is_some_and(|next| next.trim_end() == "s");
-        told.push_str(if seconds && is_number(word.trim_end()) { "# " } else { word });
+        reported.push_str(if seconds && is_number(word.trim_end()) { "# " } else { word });
     }
-    told
+    reported
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn nightly_prints_what_it_did_and_why() {
         "wabalake_night_rows_new 3",
         "wabalake_mart_days{mart=\"days\"} 2",
     ] {
-        assert!(metrics.lines().any(|told| told == line), "{metrics}");
+        assert!(metrics.lines().any(|reported| reported == line), "{metrics}");
     }
     let second = without_durations(&desk.stdout("nightly --lake lake"));
     assert_eq!(second, "days: nothing: no input changed\ndone in # s\n");
@@ -116,15 +116,15 @@ fn notify_command_gets_the_report() {
         let mut command = desk.command("nightly --lake lake --json");
         Said::of(command.env("WABALAKE_NOTIFY_COMMAND", notify).output().unwrap())
     };
-    let said = night("cat > told.json; echo $WABALAKE_OUTCOME > outcome");
+    let said = night("cat > reported.json; echo $WABALAKE_OUTCOME > outcome");
     assert_eq!((said.code, said.err.as_str()), (0, ""));
-    assert_eq!(desk.read("told.json"), said.out.trim_end());
+    assert_eq!(desk.read("reported.json"), said.out.trim_end());
     assert_eq!(desk.read("outcome"), "done\n");
     desk.write("lake/wabalake.toml", &SETTINGS.replace("session-duration", "sesion-duration"));
-    let said = night("cat > told.json");
+    let said = night("cat > reported.json");
     assert_eq!(said.code, 1);
-    let told: serde_json::Value = serde_json::from_str(&desk.read("told.json")).unwrap();
-    assert_eq!(told["error"], "mart `days`: no query `sesion-duration`");
+    let reported: serde_json::Value = serde_json::from_str(&desk.read("reported.json")).unwrap();
+    assert_eq!(reported["error"], "mart `days`: no query `sesion-duration`");
     desk.write("lake/wabalake.toml", SETTINGS);
     desk.write(
         "lake/wabalake.toml",

@@ -115,8 +115,8 @@ fn times_are_local_in_subqueries_and_ctes() {
              SELECT * FROM e ORDER BY day"
         ),
     ] {
-        let told = answer(&statement, "--timezone America/Bogota");
-        assert_eq!(told, "day,n\n2025-05-31,1\n2025-06-01,1\n2025-06-02,1\n", "{statement}");
+        let reported = answer(&statement, "--timezone America/Bogota");
+        assert_eq!(reported, "day,n\n2025-05-31,1\n2025-06-01,1\n2025-06-02,1\n", "{statement}");
     }
     for condition in [
         "session_id IN (SELECT session_id FROM sessions WHERE session_started_timestamp >= '2025-06-01')",

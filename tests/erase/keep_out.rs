@@ -347,9 +347,9 @@ fn keep_out_on_the_command_line_and_in_settings() {
          s1,2025-06-01 02:00:00,57,3000000001\n\
          s5,2025-06-01 02:00:00,57,3000000005\n",
     );
-    let told = desk.stdout("load more.csv --lake lake --report-json report.json");
-    assert!(told.contains("2 rows read: 1 new"), "{told}");
-    assert!(told.contains("\n  left out: 1 row of erased persons\n"), "{told}");
+    let reported = desk.stdout("load more.csv --lake lake --report-json report.json");
+    assert!(reported.contains("2 rows read: 1 new"), "{reported}");
+    assert!(reported.contains("\n  left out: 1 row of erased persons\n"), "{reported}");
     assert!(desk.read("report.json").contains("\"rows_kept_out\": 1,"));
 
     // Without its key the list cannot be compared, so nothing is loaded.
@@ -391,8 +391,8 @@ fn nightly_run_keeps_persons_out() {
         "inbox/tags.csv",
         "phone,tag\n573000000001,vip\n573000000003,vip\n573000000001,new\n",
     );
-    let told = desk.stdout("nightly --lake lake");
-    assert!(told.contains("inbox: left out: 2 rows of erased persons\n"), "{told}");
+    let reported = desk.stdout("nightly --lake lake");
+    assert!(reported.contains("inbox: left out: 2 rows of erased persons\n"), "{reported}");
 }
 
 /// A generated row: table, session, the person it names, and a number.

@@ -11,7 +11,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use wabalake::error::Fault;
 use wabalake::lake::erase::{Erased, Options};
-use wabalake::lake::{Lake, check, layout, layouts};
+use wabalake::lake::{Lake, check, stored_table, stored_tables};
 use wabalake::load::{self, load};
 use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
@@ -256,12 +256,12 @@ fn erased_person_is_in_no_byte_of_the_lake() {
         "hashes of rewritten files are stored: {:?}",
         checked.findings
     );
-    let told = |erased: &Erased| -> Vec<_> {
+    let reported = |erased: &Erased| -> Vec<_> {
         erased.tables.iter().map(|table| (table.table, table.rows, table.redacted)).collect()
     };
-    assert_eq!(told(&tried), told(&erased));
+    assert_eq!(reported(&tried), reported(&erased));
     assert_eq!(
-        told(&erased),
+        reported(&erased),
         [
             ("sessions", 3, 1),
             ("deployments", 1, 1),
@@ -302,7 +302,7 @@ fn erased_person_is_in_no_byte_of_the_lake() {
 
     // Erasing again changes nothing and commits no version.
     let versions = |lake: &Lake| -> Vec<_> {
-        layouts().map(|layout| lake.snapshot(layout).unwrap().version).collect()
+        stored_tables().map(|table| lake.snapshot(table).unwrap().version).collect()
     };
     let before = versions(&lake);
     assert!(erase(&lake).is_nothing());
@@ -417,7 +417,7 @@ fn redirected_session_keeps_a_replacement_parent_id() {
     assert_eq!(parents.len(), 2);
     assert!(parents[0].len() == 36 && parents[0] == parents[1], "{parents:?}");
     assert_eq!(texts(&lake, &conversions::TABLE, "session_id"), parents[..1]);
-    let rejects = lake.snapshot(layout("rejects").unwrap()).unwrap().scan().unwrap();
+    let rejects = lake.snapshot(stored_table("rejects").unwrap()).unwrap().scan().unwrap();
     let raw = rejects.select([col("raw")]).collect().unwrap();
     let raw = raw.column("raw").unwrap().str().unwrap().get(0).unwrap().to_owned();
     assert_eq!(raw, format!("x1,{},yesterday,12,57,3005550104", parents[0]));

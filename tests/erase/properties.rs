@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use polars::prelude::*;
 use proptest::prelude::*;
 use wabalake::lake::erase::{Erased, Options};
-use wabalake::lake::{Lake, check as damage, layout};
+use wabalake::lake::{Lake, check as damage, stored_table};
 use wabalake::load::{self, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{
@@ -357,7 +357,7 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
             }
         }
     }
-    let rejects = seen(scan(layout("rejects").unwrap()), ["record", "raw", "kind"]);
+    let rejects = seen(scan(stored_table("rejects").unwrap()), ["record", "raw", "kind"]);
     let stays = |row: &&Made| match row.person() {
         Some(person) => person != phone,
         None => match world.owner(row.id().unwrap()) {
@@ -404,9 +404,9 @@ fn erase(lake: &Lake, phone: &str, options: Options) -> wabalake::error::Result<
     let tried = lake.erase(phone, dry_run);
     let erased = lake.erase(phone, options);
     if let (Ok(tried), Ok(erased)) = (tried, &erased) {
-        let told =
+        let output =
             |erased: &Erased| (erased.rows(), erased.redacted(), erased.people, erased.old_files);
-        assert_eq!(told(&tried), told(erased), "a dry run reports what an erasure does");
+        assert_eq!(output(&tried), output(erased), "a dry run reports what an erasure does");
         assert!(erased.people <= 1, "{}", erased.people);
     }
     erased

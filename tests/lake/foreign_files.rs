@@ -215,10 +215,10 @@ proptest! {
             };
             theirs.insert(path, planted);
         }
-        let told = vacuum(&bench, true);
+        let output = vacuum(&bench, true);
         prop_assert!(LEFT.iter().all(|left| root.join(left).exists()), "a dry run deleted something");
         let done = vacuum(&bench, false);
-        prop_assert_eq!(&told, &done);
+        prop_assert_eq!(&output, &done);
         for (path, was) in theirs {
             let is = match fs::read_link(&path) {
                 Ok(target) => target.to_str().unwrap().into(),
@@ -380,7 +380,7 @@ fn dropping_a_mart_keeps_files_of_other_programs() {
     let theirs = bench.file("lake/marts/days/mart_day=2025-06-01/notes.txt", "theirs");
     symlink(bench.path("others"), bench.path("lake/marts/days/mart_day=2025-06-03")).unwrap();
     let others = all_below(&bench.path("others"));
-    bench.lake().drop_mart(mart.layout).unwrap();
+    bench.lake().drop_mart(&mart.layout).unwrap();
     assert!(theirs.is_file() && !bench.path("lake/marts/days/_delta_log").exists());
     assert_eq!(all_below(&bench.path("lake/marts")).len(), 2);
     assert_eq!(all_below(&bench.path("others")), others);
@@ -388,13 +388,13 @@ fn dropping_a_mart_keeps_files_of_other_programs() {
 
     // If there is a link, or another program's file in the log, nothing is dropped.
     let note = bench.file("lake/marts/days/_delta_log/notes.txt", "theirs");
-    let said = bench.lake().drop_mart(mart.layout).unwrap_err().lines();
+    let said = bench.lake().drop_mart(&mart.layout).unwrap_err().lines();
     assert!(said.contains("notes.txt` is not a file of wabalake"), "{said}");
     fs::remove_file(note).unwrap();
     fs::rename(bench.path("lake/marts"), bench.path("disk")).unwrap();
     symlink(bench.path("disk"), bench.path("lake/marts")).unwrap();
     let there = all_below(&bench.path("disk"));
-    let said = bench.lake().drop_mart(mart.layout).unwrap_err().lines();
+    let said = bench.lake().drop_mart(&mart.layout).unwrap_err().lines();
     assert!(said.contains("marts` is a link"), "{said}");
     assert_eq!(all_below(&bench.path("disk")), there);
 }

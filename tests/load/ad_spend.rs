@@ -41,8 +41,8 @@ fn restated(bench: &Bench) -> String {
 
 /// The number of keys, none of which was restated.
 fn restated_or_none(bench: &Bench) -> usize {
-    let told = restated(bench);
-    let (keys, failing) = told.split_once(' ').unwrap();
+    let reported = restated(bench);
+    let (keys, failing) = reported.split_once(' ').unwrap();
     assert_eq!(failing, "0");
     keys.parse().unwrap()
 }
@@ -67,8 +67,8 @@ fn breakdown_rows_are_added_up() {
     let report = bench.load("platforms.csv", format!("{BY_PLATFORM}{PLATFORMS}"));
     assert_eq!(outcomes(&report.files[0]), [1, 0, 0, 0, 2]);
     let text = report.text();
-    let told = "2 rows added up, to another row of the file with the same ad_id, day, currency";
-    assert!(text.contains(told), "{text}");
+    let reported = "2 rows added up, to another row of the file with the same ad_id, day, currency";
+    assert!(text.contains(reported), "{text}");
     // Four rows of one ad and day, two with the same amount.
     let ages = "Inicio del informe,Fin del informe,Nombre del anuncio,Identificador del anuncio,Edad,Sexo,Importe gastado (COP)\n\
                 2025-06-01,2025-06-01,Azul,120200000000000102,18-24,male,1000\n\
@@ -489,8 +489,8 @@ fn report_counts_superseded_rows() {
     let report = bench.load("a.csv", text);
     assert_eq!(outcomes(&report.files[0]), [2, 0, 1, 1, 0]);
     let text = report.text();
-    let told = "1 row superseded, by another row of the file with the same session_id";
-    assert!(text.contains(told), "{text}");
+    let reported = "1 row superseded, by another row of the file with the same session_id";
+    assert!(text.contains(reported), "{text}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["files"][0]["rows_superseded"], 1);
     assert_eq!(json["files"][0]["rows_added_up"], 0);

@@ -6,7 +6,7 @@ use polars::prelude::*;
 use proptest::prelude::*;
 use wabalake::lake::erase::{self, Erased};
 use wabalake::lake::rejects;
-use wabalake::lake::{Change, Commit, Operation};
+use wabalake::lake::{Change, Operation, Snapshot, Staging};
 use wabalake::load::LoadReport;
 use wabalake_data::Table;
 use wabalake_data::cells::LostDigits;
@@ -68,44 +68,42 @@ impl Bench {
         older: &dyn Fn(usize, &str) -> Option<String>,
     ) {
         let lake = self.lake();
-        let snapshot = lake.snapshot(table).unwrap();
-        let staging = lake.staging(table).unwrap();
-        let mut row = 0;
-        let mut add = Vec::new();
-        for file in &snapshot.files {
-            let mut rows = snapshot.scan_files(&[file]).unwrap().collect().unwrap();
-            rows = rows.drop(UTC_DAY).unwrap();
-            let now = rows.column(sessions::USER_PHONE).unwrap().str().unwrap().clone();
-            let phones: Vec<Option<String>> = now
-                .iter()
-                .map(|phone| {
-                    row += 1;
-                    phone.map(|phone| older(row - 1, phone).unwrap_or_else(|| phone.to_owned()))
-                })
-                .collect();
-            let hash = |phone: &Option<String>| phone.as_deref().map(text_key);
-            let keys: Vec<Option<i64>> = phones.iter().map(hash).collect();
-            if table.whole_key.is_some() {
-                let tags = rows.column(audience_tags::TAG).unwrap().str().unwrap().clone();
-                let key = |(phone, tag): (&Option<String>, Option<&str>)| {
-                    text_key(&format!("{}\u{1f}{}\u{1f}", phone.as_deref().unwrap(), tag.unwrap()))
-                };
-                let keys: Vec<i64> = phones.iter().zip(tags.iter()).map(key).collect();
-                rows.with_column(Column::new(TAG_KEY.into(), keys)).unwrap();
+        let rewrite = |snapshot: &Snapshot, staging: &Staging| {
+            let mut row = 0;
+            let mut add = Vec::new();
+            for file in &snapshot.files {
+                let mut rows = snapshot.scan_files(&[file]).unwrap().collect().unwrap();
+                rows = rows.drop(UTC_DAY).unwrap();
+                let now = rows.column(sessions::USER_PHONE).unwrap().str().unwrap().clone();
+                let phones: Vec<Option<String>> = now
+                    .iter()
+                    .map(|phone| {
+                        row += 1;
+                        phone.map(|phone| older(row - 1, phone).unwrap_or_else(|| phone.to_owned()))
+                    })
+                    .collect();
+                let hash = |phone: &Option<String>| phone.as_deref().map(text_key);
+                let keys: Vec<Option<i64>> = phones.iter().map(hash).collect();
+                if table.whole_key.is_some() {
+                    let tags = rows.column(audience_tags::TAG).unwrap().str().unwrap().clone();
+                    let key = |(phone, tag): (&Option<String>, Option<&str>)| {
+                        text_key(&format!(
+                            "{}\u{1f}{}\u{1f}",
+                            phone.as_deref().unwrap(),
+                            tag.unwrap()
+                        ))
+                    };
+                    let keys: Vec<i64> = phones.iter().zip(tags.iter()).map(key).collect();
+                    rows.with_column(Column::new(TAG_KEY.into(), keys)).unwrap();
+                }
+                rows.with_column(Column::new(sessions::USER_PHONE.into(), phones)).unwrap();
+                rows.with_column(Column::new(USER_KEY.into(), keys)).unwrap();
+                add.push(staging.write(file.day, rows).unwrap());
             }
-            rows.with_column(Column::new(sessions::USER_PHONE.into(), phones)).unwrap();
-            rows.with_column(Column::new(USER_KEY.into(), keys)).unwrap();
-            add.push(staging.write(file.day, rows).unwrap());
-        }
-        let change = Change {
-            operation: Operation::Load,
-            transactions: Vec::new(),
-            remove: snapshot.files.iter().map(|file| file.path.clone()).collect(),
-            add,
-            info: serde_json::Map::new(),
-            data_change: true,
+            let remove = snapshot.files.iter().map(|file| file.path.clone()).collect();
+            Ok(Some(Change { remove, add, ..Change::new(Operation::Load) }))
         };
-        assert!(matches!(lake.commit(table, &snapshot, change).unwrap(), Commit::Done(_)));
+        assert!(lake.transact(table, rewrite).unwrap().is_committed);
     }
 }
 

@@ -132,8 +132,12 @@ fn rejected_json_events_can_be_corrected_as_csv() {
             line.replace("2026-05-04Tsoon", "2026-05-04T21:00:00Z")
         }
     });
-    let mended = lines.collect::<Vec<_>>().join("\n");
-    assert_eq!(total(&bench.load("mended.csv", &mended)), [2, 2, 0, 0, 0, 0, 0], "{mended}");
+    let corrected = lines.collect::<Vec<_>>().join("\n");
+    assert_eq!(
+        total(&bench.load("corrected.csv", &corrected)),
+        [2, 2, 0, 0, 0, 0, 0],
+        "{corrected}"
+    );
     assert_eq!(bench.rejects(), [""; 0]);
 }
 

@@ -158,8 +158,8 @@ fn lines_above_the_header_are_skipped() {
             bench.columns(&sessions::TABLE, &["session_id", "first_message"], "|"),
             ["a1|Hola"]
         );
-        let told = format!("above the header: {passed} lines skipped");
-        assert_eq!(report.text().contains(&told), passed > 0, "{}", report.text());
+        let output = format!("above the header: {passed} lines skipped");
+        assert_eq!(report.text().contains(&output), passed > 0, "{}", report.text());
     }
     // Line numbers count from the first line of the file.
     let bench = Bench::new();

@@ -285,9 +285,9 @@ fn invalid_measure_is_null_and_counted() {
     );
     let at_fault: Vec<_> = report.files[0].measures_at_fault.iter().collect();
     assert_eq!(at_fault, [(&"cost", &3), (&"volume", &1)]);
-    let told = report.text();
-    assert!(told.contains("  `cost`: 3 invalid values left empty\n"), "{told}");
-    assert!(told.contains("  `volume`: 1 invalid value left empty\n"), "{told}");
+    let output = report.text();
+    assert!(output.contains("  `cost`: 3 invalid values left empty\n"), "{output}");
+    assert!(output.contains("  `volume`: 1 invalid value left empty\n"), "{output}");
     let file = &serde_json::to_value(&report).unwrap()["files"][0];
     assert_eq!(file["measures_at_fault"], json!({"cost": 3, "volume": 1}));
 }

@@ -46,8 +46,9 @@ fn failed_load_stores_its_rejects_once_and_no_row() {
         assert!(bench.lake().last_load().unwrap().is_none());
     }
     // Corrected records resolve the rejects; undo opens them again.
-    let mended = bad().replace("soon", "2025-06-02 10:00:00").replace("later", "2025-06-02 10:00");
-    assert_eq!(total(&bench.load("mended.csv", mended)), [2, 2, 0, 0, 0, 0, 0]);
+    let corrected =
+        bad().replace("soon", "2025-06-02 10:00:00").replace("later", "2025-06-02 10:00");
+    assert_eq!(total(&bench.load("corrected.csv", corrected)), [2, 2, 0, 0, 0, 0, 0]);
     assert_eq!(bench.rejects(), [""; 0]);
     bench.lake().undo().unwrap();
     assert_eq!(bench.rejects(), BAD_REJECTS);
@@ -57,8 +58,8 @@ fn failed_load_stores_its_rejects_once_and_no_row() {
 fn exported_and_corrected_rejects_are_resolved() {
     let bench = Bench::new();
     bench.try_load("bad.csv", format!("{HEADER},soon,57,3005550101\n")).unwrap_err();
-    let mended = bench.exported_rejects().replace(",soon", "a1,2025-06-01 10:00:00");
-    assert_eq!(total(&bench.load("mended.csv", mended)), [1, 1, 0, 0, 0, 0, 0]);
+    let corrected = bench.exported_rejects().replace(",soon", "a1,2025-06-01 10:00:00");
+    assert_eq!(total(&bench.load("corrected.csv", corrected)), [1, 1, 0, 0, 0, 0, 0]);
     assert_eq!(bench.rejects(), [""; 0]);
 }
 
@@ -102,8 +103,8 @@ fn rejected_file_in_a_folder_fails_only_if_alone() {
     assert!(error.to_string().starts_with("none of the 2 records"), "{error}");
     let report = folder(&bench, &[("bad.csv", bad()), ("good.csv", good())]).unwrap();
     assert_eq!(total(&report), [3, 1, 0, 0, 2, 0, 0]);
-    let told = report.text();
-    assert!(told.contains("2 rejected\n  no record is valid\n"), "{told}");
+    let output = report.text();
+    assert!(output.contains("2 rejected\n  no record is valid\n"), "{output}");
     assert_eq!(bench.rejects(), BAD_REJECTS);
 }
 

@@ -22,8 +22,8 @@ fn exported_rejects_can_be_corrected() {
                 c2;2025-06-01 10:00:00;573005550102;Failed\n";
     bench.load_files(&[bench.file("d.csv", text)]).unwrap();
     assert_eq!(bench.open_rejects().height(), 1);
-    let mended = bench.exported_rejects().replace("not a time", "2025-06-01 09:00:00");
-    let report = bench.load_files(&[bench.file("mended.csv", &mended)]).unwrap();
+    let corrected = bench.exported_rejects().replace("not a time", "2025-06-01 09:00:00");
+    let report = bench.load_files(&[bench.file("mended.csv", &corrected)]).unwrap();
     assert_eq!(total(&report), [1, 1, 0, 0, 0, 0, 0]);
     assert_eq!(report.files[0].unknown_columns, Vec::<String>::new());
     assert_eq!(bench.open_rejects().height(), 0);
@@ -64,9 +64,9 @@ proptest! {
             prop_assert_eq!(bench.open_rejects().height(), 2 * records.len());
         }
         for text in [guarded, exact, written(false), written(true)] {
-            let mended = text.replace("soon", "2025-06-01 10:00:00");
-            let mended = bench.load_files(&[bench.file("mended.csv", &mended)]).unwrap();
-            prop_assert_eq!(mended.total(|file| file.rows_rejected), 0);
+            let corrected = text.replace("soon", "2025-06-01 10:00:00");
+            let corrected = bench.load_files(&[bench.file("mended.csv", &corrected)]).unwrap();
+            prop_assert_eq!(corrected.total(|file| file.rows_rejected), 0);
             prop_assert_eq!(bench.stored(&sessions::TABLE), wanted.stored(&sessions::TABLE));
             bench.lake().undo().unwrap();
         }

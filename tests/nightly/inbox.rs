@@ -185,13 +185,13 @@ fn report_counts_files_still_arriving() {
     let tried = desk.stdout("nightly --lake lake --dry-run");
     assert!(tried.starts_with("inbox: old.csv would be loaded, unless it was loaded before\n"));
     assert!(tried.contains(one) && !tried.contains("new.csv"), "{tried}");
-    let told = desk.stdout("nightly --lake lake");
-    assert!(told.contains(one) && told.contains("1 file loaded"), "{told}");
+    let output = desk.stdout("nightly --lake lake");
+    assert!(output.contains(one) && output.contains("1 file loaded"), "{output}");
     desk.write("inbox/newer.csv", &sessions_export(3..4));
-    let told = desk.stdout("nightly --lake lake");
+    let output = desk.stdout("nightly --lake lake");
     assert!(
-        told.contains("inbox: 2 files are still being written: left for the next run\n"),
-        "{told}"
+        output.contains("inbox: 2 files are still being written: left for the next run\n"),
+        "{output}"
     );
     let report: serde_json::Value =
         serde_json::from_str(&desk.stdout("nightly --lake lake --json")).unwrap();

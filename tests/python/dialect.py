@@ -55,10 +55,17 @@ def in_duckdb(node):
     # DuckDB's percentile sorts by itself; an ORDER BY within it would sort twice.
     if isinstance(node, exp.WithinGroup) and isinstance(node.this, exp.PercentileCont):
         value = node.expression.expressions[0].this
+        # That of integers is a double by itself.
+        value = value.this if isinstance(value, exp.Cast) and value.is_type("double") else value
         return exp.PercentileCont(this=value, expression=node.this.this)
     # DuckDB's count_if is null where there is no row; Spark's is 0.
-    if isinstance(node, exp.CountIf):
-        return exp.func("count", exp.Case().when(node.this, exp.Literal.number(1)))
+    of_rows = node.this if isinstance(node, exp.Filter) else node
+    if isinstance(of_rows, exp.CountIf) and not isinstance(node.parent, exp.Filter):
+        return exp.Coalesce(this=node.copy(), expressions=[exp.Literal.number(0)])
+    # A date is the day of a timestamp.
+    if isinstance(node, exp.Cast) and node.is_type("date") and isinstance(node.this, exp.TimestampTrunc | exp.DateTrunc):
+        if node.this.unit.name.upper() == "DAY":
+            return exp.cast(node.this.this.copy(), "DATE")
     if isinstance(node, exp.Anonymous) and node.name.lower() == "timestamp_micros":
         return exp.func("make_timestamptz", *node.expressions)
     if isinstance(node, exp.Anonymous) and node.name.lower() == "pmod":

@@ -30,7 +30,7 @@ class Sail:
         self.server = SparkConnectServer("127.0.0.1", 0)
         self.server.start(background=True)
         _, port = self.server.listening_address
-        self.session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+        self.session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
         self.session.conf.set("spark.sql.session.timeZone", "UTC")
 
     def open(self, lake):
@@ -69,7 +69,8 @@ class DuckDB:
             view.create_view(name, replace=True)
         self.connection.register("loads", loads(lake))
 
-    def tolerance(self, _column):
+    @staticmethod
+    def tolerance(_column):
         return 1e-9
 
     def ask(self, sql):

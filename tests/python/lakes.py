@@ -45,7 +45,7 @@ def viewed_columns(table):
 
 def loads(lake):
     """What was loaded and not taken back, as the commits tell it: a row for each file and table."""
-    told = []
+    rows = []
     for name, table in data_tables(lake).items():
         undone, met = set(), set()
         for commit in table.history():
@@ -58,6 +58,6 @@ def loads(lake):
                 if file["file_id"] not in met:
                     met.add(file["file_id"])
                     counts = [file[count] for count in ("rows_read", "rows_rejected", "rows_with_sentinel")]
-                    told.append((file["file_id"], name, at, *counts))
-    columns = list(zip(*told)) or [()] * len(LOADS)
+                    rows.append((file["file_id"], name, at, *counts))
+    columns = list(zip(*rows)) or [()] * len(LOADS)
     return pyarrow.table([pyarrow.array(list(cells), kind) for cells, kind in zip(columns, LOADS.types)], schema=LOADS)

@@ -191,9 +191,9 @@ def test_tables_sort_with_missing_values_last(browser, pages):
         heads[place].querySelector("button").click();
         return [heads[place].getAttribute("aria-sort"), [...table.tBodies[0].rows].map((row) => row.cells[place].dataset.v)]"""
     for way in ("descending", "ascending", "descending"):
-        told, values = browser.run(sort, "#countries", "Delivered")
+        direction, values = browser.run(sort, "#countries", "Delivered")
         known = [float(value) for value in values if value]
-        assert told == way and len(known) > 2
+        assert direction == way and len(known) > 2
         assert known == sorted(known, reverse=way == "descending")
         assert values == [value for value in values if value] + [""] * values.count("")
 

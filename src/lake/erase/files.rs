@@ -25,7 +25,8 @@ use super::target::Target;
 use crate::config::Config;
 use crate::error::{Context as _, Result};
 use crate::lake::files::{is_data_file, is_of_log};
-use crate::lake::{Lake, layouts};
+use crate::lake::layout::TABLES;
+use crate::lake::{Lake, stored_tables};
 use crate::load::person::{Content, PersonReader, ReadResult, read_through};
 
 /// A file that could not be searched, or not completely.
@@ -143,7 +144,7 @@ impl Search<'_> {
         let Ok(below) = file.strip_prefix(self.root) else { return false };
         let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
         let [within, table, part, name] = &parts[..] else { return false };
-        let is_table = || layouts().any(|of| of.parent_folder() == within && of.name() == table);
+        let is_table = || *within == TABLES && stored_tables().any(|of| of.name == *table);
         if *within != "marts" && !is_table() {
             return false;
         }

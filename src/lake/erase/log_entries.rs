@@ -10,7 +10,9 @@ use super::number::{MatchMode, Number};
 use super::{delete, reading};
 use crate::error::{Context as _, Result};
 use crate::files::{Access, write_synced};
-use crate::lake::layout::layouts;
+use crate::lake::joint::JOINT;
+use crate::lake::layout::stored_tables;
+use crate::lake::transact::COMMIT_ID;
 use crate::lake::{Lake, damage};
 
 /// A part of a log that holds the number.
@@ -40,10 +42,10 @@ impl Lake {
         kept_bounds: &HashMap<&str, HashSet<String>>,
     ) -> Result<Vec<LogEntry>> {
         let mut found = Vec::new();
-        for layout in layouts() {
-            let log = self.log(layout);
+        for table in stored_tables() {
+            let log = self.log(table)?;
             let none = HashSet::new();
-            let kept = kept_bounds.get(layout.name()).unwrap_or(&none);
+            let kept = kept_bounds.get(table.name).unwrap_or(&none);
             let versions = log.versions()?;
             for version in &versions {
                 let file = log.commit_file(*version);
@@ -78,8 +80,16 @@ impl Lake {
 /// A commit with the number redacted in `commitInfo` and in file statistics, except those of `kept`
 /// files; `None` if it does not hold the number. Paths and ids are generated, and are nobody's.
 fn without_number(commit: &str, number: &Number, kept: &HashSet<String>) -> Option<String> {
-    const IDS: [&str; 6] =
-        ["load_id", "file_id", "undoes", "txnId", "wabalake", damage::COMMIT_HASH];
+    const IDS: [&str; 8] = [
+        "load_id",
+        "file_id",
+        "undoes",
+        "txnId",
+        "wabalake",
+        JOINT,
+        COMMIT_ID,
+        damage::COMMIT_HASH,
+    ];
     fn redact(value: &mut Value, number: &Number, mode: MatchMode) -> bool {
         match value {
             Value::String(text) => match number.redact(text, mode) {

@@ -47,7 +47,7 @@ use self::revision::Revision;
 use self::rows::{USER_PHONE, is_of_person, lines};
 use self::target::number_of;
 use super::files::entries;
-use super::layout::layouts;
+use super::layout::stored_tables;
 use super::marts::MART_DAY;
 use super::{Lake, lock};
 use crate::config::Config;
@@ -147,6 +147,9 @@ impl Lake {
         let config = Config::of(self)?;
         self.refuse_links()?;
         let alone = lock::wait(&self.writing_lock())?;
+        if !options.dry_run {
+            self.settle_all()?;
+        }
         if !options.lines_too {
             self.refuse_line(&number)?;
         }
@@ -160,12 +163,12 @@ impl Lake {
         let mut revisions = Vec::new();
         let mut people = HashSet::new();
         let mut kept_bounds = HashMap::new();
-        for layout in layouts() {
-            let found = self.revise(layout, &target, options)?;
+        for table in stored_tables() {
+            let (revision, found) = self.revise(table, &target, options)?;
             erased.named += found.named;
             people.extend(found.people);
-            kept_bounds.insert(layout.name(), found.kept_bounds);
-            if let Some(revision) = found.revision {
+            kept_bounds.insert(table.name, found.kept_bounds);
+            if let Some(revision) = revision {
                 erased.tables.push(revision.report.clone());
                 revisions.push(revision);
             }
@@ -242,8 +245,8 @@ impl Lake {
 
     /// Refuses links in place of the lake's own folders: nothing is deleted behind a link.
     fn refuse_links(&self) -> Result<()> {
-        let of_tables = layouts().flat_map(|layout| {
-            let folder = self.folder(layout);
+        let of_tables = stored_tables().flat_map(|table| {
+            let folder = self.folder(table);
             [folder.join("_delta_log"), folder]
         });
         let own = [self.root().join("tables"), self.marts(), self.root().join(".wabalake")];

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use polars::prelude::*;
+use wabalake_data::Table;
 
 use super::files::holds_number;
 use super::revision::texts;
@@ -14,19 +15,19 @@ use super::target::Target;
 use super::{is_folder, name_of};
 use crate::error::Result;
 use crate::lake::files::{entries, is_data_file, is_log_leftover};
-use crate::lake::layout::{Layout, layouts};
+use crate::lake::layout::stored_tables;
 use crate::lake::log::Action;
 use crate::lake::{Lake, Lock};
 
 impl Lake {
     /// Data files that the newest version does not have: those in the log, and others with the name
     /// of a data file.
-    pub(super) fn replaced_files(&self, layout: &'static dyn Layout) -> Result<Vec<PathBuf>> {
-        let snapshot = self.snapshot(layout)?;
+    pub(super) fn replaced_files(&self, table: &Table) -> Result<Vec<PathBuf>> {
+        let snapshot = self.snapshot(table)?;
         let current: HashSet<PathBuf> =
             snapshot.files.iter().map(|file| snapshot.place(file)).collect();
         let folder = snapshot.folder();
-        let log = self.log(layout);
+        let log = self.log(table)?;
         let mut logged = HashSet::new();
         for version in log.versions()? {
             logged.extend(log.actions(version)?.into_iter().filter_map(|action| match action {
@@ -54,11 +55,11 @@ impl Lake {
         alone: &Lock,
     ) -> Result<(Vec<PathBuf>, HashSet<PathBuf>)> {
         let (mut holding, mut known) = (Vec::new(), HashSet::new());
-        for layout in layouts() {
-            let roles = Roles::of(layout);
-            let snapshot = self.snapshot(layout)?;
+        for table in stored_tables() {
+            let roles = Roles::of(table);
+            let snapshot = self.snapshot(table)?;
             known.extend(snapshot.files.iter().map(|file| snapshot.place(file)));
-            for file in self.replaced_files(layout)? {
+            for file in self.replaced_files(table)? {
                 let holds = match read(&file) {
                     Ok(rows) => !roles.redact(rows, target, FileAge::Old)?.is_as_before(),
                     // Without locks it may be one that is being written.
@@ -69,7 +70,7 @@ impl Lake {
                     holding.push(file);
                 }
             }
-            for file in entries(&self.folder(layout).join("_delta_log"))? {
+            for file in entries(&self.folder(table).join("_delta_log"))? {
                 let begun = is_file(&file) && is_log_leftover(&name_of(&file));
                 if begun && alone.holds() && holds_number(&file, target)? {
                     holding.push(file);

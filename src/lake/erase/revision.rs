@@ -3,23 +3,21 @@
 use std::collections::HashSet;
 
 use polars::prelude::*;
-use serde_json::Map;
+use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::rows::{FileAge, Roles};
 use super::target::Target;
 use super::{ErasedTable, Options};
-use crate::error::{Error, Result};
-use crate::lake::layout::Layout;
-use crate::lake::{Change, Commit, Lake, Operation, Snapshot, Staging};
-
-/// How often a table is searched again after a commit conflict.
-const TRIES: usize = 100;
+use crate::error::Result;
+use crate::lake::{Change, Lake, Operation, Snapshot, Staging};
 
 /// The result of searching a table.
+#[derive(Default)]
 pub(super) struct TableSearch {
     /// `None` if nothing changes.
-    pub(super) revision: Option<Revision>,
+    change: Option<Change>,
+    report: ErasedTable,
     /// Hashes of the people whose rows are erased.
     pub(super) people: HashSet<i64>,
     /// Rows of others that keep an id with the number in it.
@@ -30,86 +28,93 @@ pub(super) struct TableSearch {
 
 /// A table without the person, ready to commit.
 pub(super) struct Revision {
-    pub(super) layout: &'static dyn Layout,
+    pub(super) table: &'static Table,
     pub(super) snapshot: Snapshot,
     pub(super) change: Change,
     pub(super) report: ErasedTable,
     /// Deletes the staged files when dropped, unless they were committed.
-    pub(super) _staging: Staging,
+    _staging: Staging,
 }
 
 impl Lake {
-    /// Computes a table without the person.
+    /// Computes a table without the person; `None` if nothing changes.
     pub(super) fn revise(
         &self,
-        layout: &'static dyn Layout,
+        table: &'static Table,
         target: &Target,
         options: Options,
-    ) -> Result<TableSearch> {
-        let snapshot = self.snapshot(layout)?;
+    ) -> Result<(Option<Revision>, TableSearch)> {
+        let snapshot = self.snapshot(table)?;
         // Without a lock: this process has locked out all others.
-        let staging = Staging::new(layout, self.folder(layout), None);
-        let roles = Roles::of(layout);
-        let mut report = ErasedTable { table: layout.name(), ..ErasedTable::default() };
-        let (mut remove, mut add) = (Vec::new(), Vec::new());
-        let (mut people, mut named, mut kept_bounds) = (HashSet::new(), 0, HashSet::new());
-        for file in &snapshot.files {
-            let searched =
-                roles.redact(texts(snapshot.scan_files(&[file])?)?, target, FileAge::Current)?;
-            named += searched.named;
-            if searched.is_as_before() {
-                if target.number.is_bound_of(file) {
-                    kept_bounds.insert(file.path.clone());
-                }
-                continue;
-            }
-            let rows = snapshot.scan_files(&[file])?.collect()?.drop(UTC_DAY)?;
-            let redacted = roles.redact(rows, target, FileAge::Current)?;
-            report.rows += redacted.gone;
-            report.redacted += redacted.changed;
-            people.extend(redacted.people);
-            remove.push(file.path.clone());
-            if redacted.rows.height() > 0 && !options.dry_run {
-                add.push(staging.write(file.day, redacted.rows)?);
-            }
-        }
-        if !remove.is_empty() {
-            snapshot.check_replaceable()?;
-        }
-        let change = Change {
-            operation: Operation::Erase,
-            transactions: Vec::new(),
-            remove,
-            add,
-            info: Map::new(),
-            data_change: true,
-        };
-        let found = report.rows + report.redacted > 0;
-        let revision =
-            found.then_some(Revision { layout, snapshot, change, report, _staging: staging });
-        Ok(TableSearch { revision, people, named, kept_bounds })
+        let staging = Staging::new(table.into(), self.folder(table), None);
+        let mut found = search(table, &snapshot, &staging, target, options)?;
+        let revision = found.change.take().map(|change| Revision {
+            table,
+            snapshot,
+            change,
+            report: found.report.clone(),
+            _staging: staging,
+        });
+        Ok((revision, found))
     }
 
+    /// Commits a revision. If others changed the table since, it is computed again.
     pub(super) fn commit_revision(
         &self,
         revision: Revision,
         target: &Target,
         options: Options,
     ) -> Result<Option<u64>> {
-        let mut next = revision;
-        for _ in 0..TRIES {
-            let Revision { layout, snapshot, change, _staging, .. } = next;
-            if let Commit::Done(version) = self.commit(layout, &snapshot, change)? {
-                return Ok(Some(version));
+        let Revision { table, snapshot, change, _staging, .. } = revision;
+        let mut known = Some(change);
+        let transacted = self.transact_locked(&table.into(), |now, staging| {
+            match known.take().filter(|_| now.version == snapshot.version) {
+                Some(change) => Ok(Some(change)),
+                None => Ok(search(table, now, staging, target, options)?.change),
             }
-            match self.revise(layout, target, options)?.revision {
-                Some(revision) => next = revision,
-                None => return Ok(snapshot.version),
-            }
-        }
-        Err(Error::lake("the lake was changed by others too often while erasing")
-            .hint("run the same command again: it goes on where this one stopped"))
+        })?;
+        Ok(transacted.version)
     }
+}
+
+/// Searches one version of a table for the person.
+fn search(
+    table: &'static Table,
+    snapshot: &Snapshot,
+    staging: &Staging,
+    target: &Target,
+    options: Options,
+) -> Result<TableSearch> {
+    let roles = Roles::of(table);
+    let mut found = TableSearch::default();
+    let mut change = Change::new(Operation::Erase);
+    let report = &mut found.report;
+    report.table = table.name;
+    for file in &snapshot.files {
+        let searched =
+            roles.redact(texts(snapshot.scan_files(&[file])?)?, target, FileAge::Current)?;
+        found.named += searched.named;
+        if searched.is_as_before() {
+            if target.number.is_bound_of(file) {
+                found.kept_bounds.insert(file.path.clone());
+            }
+            continue;
+        }
+        let rows = snapshot.scan_files(&[file])?.collect()?.drop(UTC_DAY)?;
+        let redacted = roles.redact(rows, target, FileAge::Current)?;
+        report.rows += redacted.gone;
+        report.redacted += redacted.changed;
+        found.people.extend(redacted.people);
+        change.remove.push(file.path.clone());
+        if redacted.rows.height() > 0 && !options.dry_run {
+            change.add.push(staging.write(file.day, redacted.rows)?);
+        }
+    }
+    if !change.remove.is_empty() {
+        snapshot.check_replaceable()?;
+    }
+    found.change = (report.rows + report.redacted > 0).then_some(change);
+    Ok(found)
 }
 
 /// The text columns of a scan.

@@ -22,7 +22,6 @@ use super::number::{MatchMode, Number};
 use super::records::{RejectParser, Verdict};
 use super::target::Target;
 use crate::error::Result;
-use crate::lake::Layout;
 use crate::lake::rejects::{self, REJECTS};
 
 /// The columns of the business's lines, with their tables.
@@ -98,11 +97,11 @@ pub(super) struct Roles {
 }
 
 impl Roles {
-    pub(super) fn of(layout: &dyn Layout) -> Self {
-        if layout.name() == REJECTS.name() {
+    pub(super) fn of(table: &Table) -> Self {
+        if *table == REJECTS {
             return Self { of: HashMap::from([(rejects::RAW, Role::Record)]), hashes: &[] };
         }
-        Self::of_table(layout.name())
+        Self::of_table(table.name)
     }
 
     /// The roles of a table of exports; in any other table every column is text.

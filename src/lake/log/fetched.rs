@@ -21,9 +21,29 @@ pub(in crate::lake) struct Fetched {
     tags: Mutex<HashMap<Key, String>>,
     /// The content of those that were read.
     files: Mutex<HashMap<Key, Bytes>>,
+    /// `true` lists the log once.
+    is_pinned: bool,
+    listing: Mutex<Option<Listing>>,
 }
 
 impl Fetched {
+    /// Nothing so far. `is_pinned` lists the log once.
+    pub(in crate::lake) fn of(is_pinned: bool) -> Self {
+        Self { is_pinned, ..Self::default() }
+    }
+
+    /// The whole listing, if the log is listed once and was.
+    pub(super) fn listing(&self) -> Option<Listing> {
+        lock(&self.listing).clone()
+    }
+
+    /// Notes the whole listing.
+    pub(super) fn note_listing(&self, listing: &Listing) {
+        if self.is_pinned {
+            *lock(&self.listing) = Some(listing.clone());
+        }
+    }
+
     /// Notes a file that was listed. What was read of another version of it is forgotten.
     pub(super) fn note(&self, entry: Entry) {
         let mut tags = lock(&self.tags);
@@ -47,10 +67,7 @@ impl Log {
         match self.place.as_folder() {
             Some(root) => root.join(key.as_str()).is_file(),
             None if self.fetched.tag(key).is_some() => true,
-            None => {
-                let found = self.place.entries(std::slice::from_ref(key));
-                found.into_iter().any(|found| matches!(found, Ok(Some(_))))
-            }
+            None => matches!(self.place.entry(key), Ok(Some(_))),
         }
     }
 

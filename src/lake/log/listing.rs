@@ -12,7 +12,7 @@ use crate::lake::files::{entries, is_data_file};
 use crate::place::Key;
 
 /// The files of a log folder.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::lake) struct Listing {
     pub(in crate::lake) commits: Vec<u64>,
     /// The parts of each checkpoint, by version: the number there should be, and those that exist.
@@ -22,6 +22,14 @@ pub(in crate::lake) struct Listing {
 impl Listing {
     pub(in crate::lake) fn newest(&self) -> Option<u64> {
         self.commits.last().copied().max(self.checkpoints.keys().last().copied())
+    }
+
+    /// Drops versions from one on, which readers do not see.
+    pub(super) fn cut(&mut self, end: Option<u64>) {
+        if let Some(end) = end {
+            self.commits.retain(|version| *version < end);
+            self.checkpoints.retain(|version, _| *version < end);
+        }
     }
 
     pub(super) fn holds(&self, version: u64) -> bool {
@@ -65,7 +73,7 @@ impl Log {
 
     /// Lists the log folder. Commits that are known to be lost are an error.
     pub(in crate::lake) fn list(&self) -> Result<Listing> {
-        let listing = self.list_folder()?;
+        let mut listing = self.list_folder()?;
         let found = listing.newest();
         let lost = match self.newest {
             Some(newest) if found.is_none_or(|found| found < newest) => Some(newest),
@@ -77,7 +85,10 @@ impl Log {
         };
         match lost {
             Some(version) => Err(self.lost(version, found)),
-            None => Ok(listing),
+            None => {
+                listing.cut(self.end);
+                Ok(listing)
+            }
         }
     }
 
@@ -103,6 +114,9 @@ impl Log {
     pub(super) fn list_after(&self, version: Option<u64>) -> Result<Listing> {
         let mut listing = Listing::default();
         if self.place.as_folder().is_none() {
+            if let Some(listing) = self.fetched.listing().filter(|_| version.is_none()) {
+                return Ok(listing);
+            }
             // The version's own files are greater than its number.
             let after = version.map(|version| format!("{version:020}"));
             for entry in self.place.list(&self.folder, after.as_deref()).context(|| self.name())? {
@@ -112,6 +126,9 @@ impl Log {
                 }
             }
             listing.commits.sort_unstable();
+            if version.is_none() {
+                self.fetched.note_listing(&listing);
+            }
             return Ok(listing);
         }
         let entries = match std::fs::read_dir(self.path(&self.folder)) {

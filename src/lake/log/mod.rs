@@ -32,7 +32,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use deltalake::kernel::{Add, CommitInfo, Remove, Transaction};
+use deltalake::kernel::Remove;
+pub(super) use deltalake::kernel::{Add, CommitInfo, Transaction};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -69,6 +70,8 @@ pub(super) struct Log {
     folder: Key,
     /// The version that it is known to have reached.
     newest: Option<u64>,
+    /// Hides this version and all later ones.
+    end: Option<u64>,
     /// Files that were fetched, and the tags of those that were listed. Only on a store.
     fetched: Arc<Fetched>,
     /// Takes warnings for the user.
@@ -79,7 +82,7 @@ impl Log {
     pub(super) fn new(place: Arc<Place>, table: Key) -> Self {
         let folder = table.join("_delta_log");
         let fetched = Arc::default();
-        Self { place, table, folder, newest: None, fetched, warn: |_| {} }
+        Self { place, table, folder, newest: None, end: None, fetched, warn: |_| {} }
     }
 
     /// The log of a table in a folder.
@@ -104,6 +107,11 @@ impl Log {
     /// Sets the version that the log is known to have reached: one that ends earlier is an error.
     pub(super) fn known_to_reach(self, newest: Option<u64>) -> Self {
         Self { newest, ..self }
+    }
+
+    /// Hides a version and all later ones.
+    pub(super) fn before(self, end: Option<u64>) -> Self {
+        Self { end, ..self }
     }
 
     /// Sets the function that takes warnings.

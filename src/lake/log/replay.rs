@@ -79,7 +79,8 @@ impl Log {
             (None, None) => self.cached_checkpoint(),
         };
         let Some(start) = start else { return Ok(None) };
-        let listing = self.list_after(Some(start))?;
+        let mut listing = self.list_after(Some(start))?;
+        listing.cut(self.end);
         let Some(newest) = listing.newest() else { return Ok(None) };
         let is_linked = match known {
             Some(_) => listing.holds(start),
@@ -99,11 +100,15 @@ impl Log {
         }
     }
 
-    /// The state of an existing version.
-    pub(in crate::lake) fn state_at(&self, version: u64) -> Result<Arc<State>> {
+    /// The state of an existing version, continuing from a known one.
+    pub(in crate::lake) fn state_at(
+        &self,
+        version: u64,
+        known: Option<Arc<State>>,
+    ) -> Result<Arc<State>> {
         let listing = self.list()?;
         match listing.newest() {
-            Some(newest) if version <= newest => self.replayed(&listing, version, None),
+            Some(newest) if version <= newest => self.replayed(&listing, version, known),
             newest => {
                 let newest = newest.map(|newest| format!("its newest is {newest}"));
                 Err(Error::lake(format!("{} has no version {version}", self.name()))

@@ -34,7 +34,7 @@ fn concurrent_loads_lose_and_double_no_rows() {
     assert_eq!(all(&lake), expected);
     let snapshot = lake.snapshot(SESSIONS).unwrap();
     assert_eq!(snapshot.version, Some(17));
-    assert!(expected.iter().all(|load| snapshot.transaction(load) == Some(1)));
+    assert!(expected.iter().all(|load| snapshot.transaction(load).is_loaded()));
     assert!(tries > 18, "no two met: the test proves nothing");
     // Conflicting commits leave no file behind.
     let history = lake.history(SESSIONS).unwrap();
@@ -49,14 +49,10 @@ fn commit_from_an_older_version_is_a_conflict() {
     load(&lake, "a", day(1), &["a1"]);
     let staging = lake.staging(SESSIONS).unwrap();
     let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
         add: vec![staging.write(day(2), rows(noon(day(2)), &["b1"])).unwrap()],
-        info: serde_json::Map::new(),
-        data_change: true,
+        ..Change::new(Operation::Load)
     };
-    assert_eq!(lake.commit(SESSIONS, &before, change).unwrap(), Commit::Conflict);
+    assert_eq!(lake.commit(&before, change).unwrap(), Commit::Conflict);
     drop(staging);
     assert_eq!(all(&lake), ["a1"]);
     assert_eq!(parquet_files(&table_folder(&lake)).len(), 1);
@@ -70,12 +66,12 @@ fn transactions_tell_which_files_are_loaded() {
     assert!(lake.is_loaded(SESSIONS, "a").unwrap());
     lake.undo().unwrap();
     assert!(!lake.is_loaded(SESSIONS, "a").unwrap());
-    assert_eq!(lake.snapshot(SESSIONS).unwrap().transaction("a"), Some(2));
+    assert_eq!(lake.snapshot(SESSIONS).unwrap().transaction("a"), Loaded(2));
     load(&lake, "a", day(1), &["a1"]);
     assert!(lake.is_loaded(SESSIONS, "a").unwrap());
     // Another process reads the same transactions.
     let other = Lake::open(lake.root()).unwrap();
-    assert_eq!(other.snapshot(SESSIONS).unwrap().transaction("a"), Some(3));
+    assert_eq!(other.snapshot(SESSIONS).unwrap().transaction("a"), Loaded(3));
 }
 
 #[test]
@@ -98,7 +94,7 @@ fn checkpoint_replaces_earlier_commits() {
     assert_eq!(from_checkpoint.files, whole.files);
     assert!(from_checkpoint.is_as_made_here(), "else each commit would load the whole state");
     assert_eq!(all(&read_anew), all(&lake));
-    assert!((0..45).all(|n| from_checkpoint.transaction(&format!("f{n:02}")) == Some(1)));
+    assert!((0..45).all(|n| from_checkpoint.transaction(&format!("f{n:02}")) == Loaded(1)));
 
     fs::remove_file(file(format!("{:020}.json", 41))).unwrap();
     let error = Lake::open(lake.root()).unwrap().snapshot(SESSIONS).unwrap_err();

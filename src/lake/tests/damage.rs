@@ -12,7 +12,6 @@ use wabalake_queries::query::OutputColumn;
 use super::*;
 use crate::lake::check::Options;
 use crate::lake::damage::{hash_placeholder, matches_hash, with_hash};
-use crate::lake::marts::MartLayout;
 use crate::lake::runs::{Run, RunOutcome};
 
 pub(super) const DEEP: Options<'_> = Options { deep: true, progress: None };
@@ -39,19 +38,13 @@ fn old_lake() -> (TempDir, Lake) {
     }
     lake.undo().unwrap();
     lake.log_run(&Run::new("nightly", RunOutcome::Done, Utc::now())).unwrap();
-    let mart = MartLayout::of("days", &[OutputColumn::text("a")]);
-    let snapshot = lake.snapshot(mart).unwrap();
-    let staging = lake.staging(mart).unwrap();
+    let mart = Layout::of_mart("days", &[OutputColumn::text("a")]);
+    let snapshot = lake.snapshot(&mart).unwrap();
+    let staging = lake.staging(&mart).unwrap();
     let rows = DataFrame::new(2, vec![Column::new("a".into(), ["x", "y"])]).unwrap();
-    let change = Change {
-        operation: Operation::Mart,
-        transactions: Vec::new(),
-        remove: Vec::new(),
-        add: vec![staging.write(day(1), rows).unwrap()],
-        info: serde_json::Map::new(),
-        data_change: true,
-    };
-    assert_eq!(lake.commit(mart, &snapshot, change).unwrap(), Commit::Done(0));
+    let change =
+        Change { add: vec![staging.write(day(1), rows).unwrap()], ..Change::new(Operation::Mart) };
+    assert_eq!(lake.commit(&snapshot, change).unwrap(), Commit::Done(0));
     (folder, lake)
 }
 

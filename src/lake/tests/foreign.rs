@@ -52,14 +52,10 @@ fn append_only_table_loses_no_file() {
     let snapshot = lake.snapshot(SESSIONS).unwrap();
     assert!(!snapshot.is_as_made_here());
     let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
         remove: snapshot.files_of(day(1)).map(|file| file.path.clone()).collect(),
-        add: Vec::new(),
-        info: serde_json::Map::new(),
-        data_change: true,
+        ..Change::new(Operation::Load)
     };
-    let said = lake.commit(SESSIONS, &snapshot, change).unwrap_err().lines();
+    let said = lake.commit(&snapshot, change).unwrap_err().lines();
     assert!(said.contains("append-only"), "{said}");
     assert_eq!(all(&lake), ["a", "b"]);
 }
@@ -113,14 +109,11 @@ fn changes_of_another_program_are_errors_with_a_hint() {
     let snapshot = asked.snapshot(SESSIONS).unwrap();
     let staging = asked.staging(SESSIONS).unwrap();
     let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
         add: vec![staging.write(day(2), rows(noon(day(2)), &["b1"])).unwrap()],
         info: load_info("b"),
-        data_change: true,
+        ..Change::new(Operation::Load)
     };
-    let said = asked.commit(SESSIONS, &snapshot, change).unwrap_err().lines();
+    let said = asked.commit(&snapshot, change).unwrap_err().lines();
     let begins =
         "error: table `sessions` requires writer features that wabalake does not support: ";
     assert!(said.starts_with(begins) && said.contains("checkConstraints"), "{said}");

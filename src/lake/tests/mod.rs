@@ -4,6 +4,7 @@ mod checkpoints;
 mod commits;
 mod damage;
 mod foreign;
+mod joint;
 mod reads;
 mod rejects;
 mod stores;
@@ -76,25 +77,33 @@ fn load_info(load_id: &str) -> serde_json::Map<String, serde_json::Value> {
     [("load_id".to_owned(), json!(load_id))].into_iter().collect()
 }
 
-/// Merges sessions into one day, as the loader does: repeats the merge after each conflict. Returns
-/// the number of attempts.
+/// The change that merges sessions into one day, as the loader does.
+fn merge(
+    snapshot: &Snapshot,
+    staging: &Staging,
+    load_id: &str,
+    date: Option<NaiveDate>,
+    new: &[&str],
+) -> Change {
+    let before = snapshot.scan_days(&[date]).unwrap().drop(by_name([UTC_DAY], true, false));
+    let merged = concat([before, rows(noon(date), new).lazy()], UnionArgs::default()).unwrap();
+    Change {
+        transactions: vec![(load_id.to_owned(), snapshot.transaction(load_id).next())],
+        remove: snapshot.files_of(date).map(|file| file.path.clone()).collect(),
+        add: vec![staging.write(date, merged.collect().unwrap()).unwrap()],
+        info: load_info(load_id),
+        ..Change::new(Operation::Load)
+    }
+}
+
+/// Merges sessions into one day without locks: repeats the merge after each conflict. Returns the
+/// number of attempts.
 fn load(lake: &Lake, load_id: &str, date: Option<NaiveDate>, new: &[&str]) -> usize {
     for tries in 1.. {
         let snapshot = lake.snapshot(SESSIONS).unwrap();
-        let before = snapshot.scan_days(&[date]).unwrap().drop(by_name([UTC_DAY], true, false));
-        let merged = concat([before, rows(noon(date), new).lazy()], UnionArgs::default()).unwrap();
         let staging = lake.staging(SESSIONS).unwrap();
-        let file = staging.write(date, merged.collect().unwrap()).unwrap();
-        let version = snapshot.transaction(load_id).unwrap_or(0) + 1;
-        let change = Change {
-            operation: Operation::Load,
-            transactions: vec![(load_id.to_owned(), version)],
-            remove: snapshot.files_of(date).map(|file| file.path.clone()).collect(),
-            add: vec![file],
-            info: load_info(load_id),
-            data_change: true,
-        };
-        if let Commit::Done(_) = lake.commit(SESSIONS, &snapshot, change).unwrap() {
+        let change = merge(&snapshot, &staging, load_id, date, new);
+        if let Commit::Done(_) = lake.commit(&snapshot, change).unwrap() {
             return tries;
         }
     }
@@ -106,14 +115,10 @@ fn append(lake: &Lake, date: Option<NaiveDate>, new: &[&str]) {
     let snapshot = lake.snapshot(SESSIONS).unwrap();
     let staging = lake.staging(SESSIONS).unwrap();
     let change = Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
         add: vec![staging.write(date, rows(noon(date), new)).unwrap()],
-        info: serde_json::Map::new(),
-        data_change: true,
+        ..Change::new(Operation::Load)
     };
-    assert!(matches!(lake.commit(SESSIONS, &snapshot, change).unwrap(), Commit::Done(_)));
+    assert!(matches!(lake.commit(&snapshot, change).unwrap(), Commit::Done(_)));
 }
 
 /// Parquet files below a folder, of all versions.
@@ -141,22 +146,27 @@ fn make_older(file: &Path, days: u64) {
     fs::File::options().write(true).open(file).unwrap().set_modified(then).unwrap();
 }
 
-/// Commits a deployment, as part of a load or of none.
-fn add_deployment(lake: &Lake, load_id: Option<&str>) {
-    let table = &deployments::TABLE;
-    let snapshot = lake.snapshot(table).unwrap();
-    let staging = lake.staging(table).unwrap();
-    let columns = table.stored();
+/// The change that adds a deployment, as part of a load or of none.
+fn deployment(snapshot: &Snapshot, staging: &Staging, load_id: Option<&str>) -> Change {
+    let columns = deployments::TABLE.stored();
     let nulls = columns.iter().map(|(name, kind)| Column::full_null(name.clone(), 1, kind));
-    let change = Change {
-        operation: Operation::Load,
-        transactions: load_id.map(|id| (format!("{id} deployments"), 1)).into_iter().collect(),
-        remove: Vec::new(),
+    let id = load_id.map(|id| format!("{id} deployments"));
+    Change {
+        transactions: id
+            .into_iter()
+            .map(|id| (id.clone(), snapshot.transaction(&id).next()))
+            .collect(),
         add: vec![staging.write(None, DataFrame::new(1, nulls.collect()).unwrap()).unwrap()],
         info: load_id.map(load_info).unwrap_or_default(),
-        data_change: true,
-    };
-    assert!(matches!(lake.commit(table, &snapshot, change).unwrap(), Commit::Done(_)));
+        ..Change::new(Operation::Load)
+    }
+}
+
+/// Commits a deployment, as part of a load or of none.
+fn add_deployment(lake: &Lake, load_id: Option<&str>) {
+    let add =
+        |snapshot: &Snapshot, staging: &Staging| Ok(Some(deployment(snapshot, staging, load_id)));
+    assert!(lake.transact(&deployments::TABLE, add).unwrap().is_committed);
 }
 
 /// Writes the next commit of `sessions` as another program might.

@@ -101,55 +101,32 @@ fn single_column_is_read() {
 }
 
 /// `sessions` as an older version of wabalake defines it, without a column.
-struct OldSessions;
-
-impl Layout for OldSessions {
-    fn name(&self) -> &'static str {
-        SESSIONS.name
-    }
-
-    fn stored(&self) -> Schema {
-        let mut columns = SESSIONS.stored();
-        columns.retain(|name, _| name != sessions::COUNTRY);
-        columns
-    }
-
-    fn sort(&self) -> &'static [&'static str] {
-        SESSIONS.sort
-    }
-
-    fn statistics(&self) -> &'static [&'static str] {
-        SESSIONS.statistics
-    }
+fn old_sessions() -> Layout {
+    let mut columns = SESSIONS.stored();
+    columns.retain(|name, _| name != sessions::COUNTRY);
+    Layout { stored: columns.into(), ..Layout::from(SESSIONS) }
 }
 
 #[test]
 fn missing_columns_are_added_to_the_schema() {
-    static OLD: OldSessions = OldSessions;
+    let old_sessions = old_sessions();
     let (_folder, lake) = lake();
-    let snapshot = lake.snapshot(&OLD).unwrap();
-    let staging = lake.staging(&OLD).unwrap();
+    let snapshot = lake.snapshot(&old_sessions).unwrap();
+    let staging = lake.staging(&old_sessions).unwrap();
     let old = rows(noon(day(1)), &["old"]).drop(sessions::COUNTRY).unwrap();
-    let change = |file| Change {
-        operation: Operation::Load,
-        transactions: Vec::new(),
-        remove: Vec::new(),
-        add: vec![file],
-        info: serde_json::Map::new(),
-        data_change: true,
-    };
+    let change = |file| Change { add: vec![file], ..Change::new(Operation::Load) };
     let old = change(staging.write(day(1), old).unwrap());
-    assert_eq!(lake.commit(&OLD, &snapshot, old).unwrap(), Commit::Done(0));
+    assert_eq!(lake.commit(&snapshot, old).unwrap(), Commit::Done(0));
 
     load(&lake, "a", day(2), &["new"]);
     let found = lake.snapshot(SESSIONS).unwrap().scan().unwrap().collect().unwrap();
     assert_eq!(found.schema().as_ref(), &SESSIONS.schema());
     assert_eq!(all(&lake), ["new", "old"]);
 
-    let snapshot = lake.snapshot(&OLD).unwrap();
+    let snapshot = lake.snapshot(&old_sessions).unwrap();
     let lossy = rows(noon(day(3)), &["lossy"]).drop(sessions::COUNTRY).unwrap();
     let lossy = change(staging.write(day(3), lossy).unwrap());
-    let error = lake.commit(&OLD, &snapshot, lossy).unwrap_err().to_string();
+    let error = lake.commit(&snapshot, lossy).unwrap_err().to_string();
     assert_eq!(error, "table `sessions` has a column `country`");
     drop(staging);
     assert_eq!(parquet_files(&table_folder(&lake)).len(), 2, "the refused file was kept");

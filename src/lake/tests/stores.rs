@@ -16,24 +16,24 @@ use crate::run::polars::{collect, plan};
 /// A prefix with all that needs care: a partition's look, a space, a percent sign.
 const PREFIX: &str = "env=prod/a lake/50%";
 
-/// A copy of a lake's tables and marts on a store.
-struct Copied {
+/// A copy of a lake on a store, without what is of use on one machine only.
+pub(super) struct Copied {
     store: Arc<Counting>,
     folder: TempDir,
 }
 
 impl Copied {
-    fn of(lake: &Lake) -> Self {
+    pub(super) fn of(lake: &Lake) -> Self {
         let copied = Self { store: Arc::default(), folder: tempfile::tempdir().unwrap() };
         copied.update(lake);
         copied
     }
 
     /// Copies what is new or changed, as `aws s3 sync` does.
-    fn update(&self, lake: &Lake) {
+    pub(super) fn update(&self, lake: &Lake) {
         for file in files_below(lake.root()) {
             let key = file.strip_prefix(lake.root()).unwrap().to_str().unwrap();
-            if !key.starts_with(".wabalake") {
+            if !key.starts_with(".wabalake") || key.starts_with(".wabalake/loads/") {
                 self.put(key, fs::read(&file).unwrap());
             }
         }
@@ -54,12 +54,12 @@ impl Copied {
     }
 
     /// The lake as of a new process.
-    fn lake(&self) -> Lake {
+    pub(super) fn lake(&self) -> Lake {
         Lake::at(Place::over(Arc::clone(&self.store) as Arc<dyn ObjectStore>, PREFIX).unwrap())
     }
 
     /// The same, with a cache.
-    fn cached(&self) -> Lake {
+    pub(super) fn cached(&self) -> Lake {
         let options = cache::Options { folder: self.folder.path().to_owned(), limit: 1 << 30 };
         let place = Place::over(Arc::clone(&self.store) as Arc<dyn ObjectStore>, PREFIX).unwrap();
         Lake::at(place.with_cache(Some(options)))
@@ -70,7 +70,10 @@ impl Copied {
         while crate::place::http::runtime().unwrap().metrics().num_alive_tasks() > 0 {
             std::thread::yield_now();
         }
-        self.store.take()
+        let mut asked = self.store.take();
+        // Each reader looks twice for loads that are not committed.
+        asked.retain(|asked| !asked.ends_with(".wabalake/loads"));
+        asked
     }
 }
 
@@ -117,11 +120,11 @@ fn every_answer_on_a_store_and_below_any_folder_is_that_of_a_folder() {
     assert!(expected.iter().any(|(_, answer)| answer.height() > 0));
     let copied = Copied::of(&lake);
     let lists = |lake: &Lake| {
-        let history: Vec<_> = layouts().map(|table| lake.history(table).unwrap()).collect();
+        let history: Vec<_> = stored_tables().map(|table| lake.history(table).unwrap()).collect();
         (history, lake.status().unwrap())
     };
     for is_cached in [false, true] {
-        let stored = copied.cached();
+        let stored = copied.cached().pinned();
         assert_same(&answers(&stored), &expected);
         assert_eq!(lists(&stored), lists(&lake));
         let all = |lake| read_rejects(lake, Which::All).unwrap().collect().unwrap();
@@ -129,6 +132,11 @@ fn every_answer_on_a_store_and_below_any_folder_is_that_of_a_folder() {
         let asked = copied.asked();
         let fetched: Vec<_> = asked.iter().filter(|asked| !asked.starts_with("LIST ")).collect();
         assert_eq!(fetched.is_empty(), is_cached, "{fetched:?}");
+        let mut lists: Vec<_> = asked.iter().filter(|asked| asked.starts_with("LIST ")).collect();
+        lists.sort_unstable();
+        let most = lists.chunk_by(|a, b| a == b).map(<[_]>::len).max();
+        // Of several at once, of one, and the whole.
+        assert!(most <= Some(4), "{lists:?}");
     }
 
     // Names that look like partitions: any, the tables' own, and a column.

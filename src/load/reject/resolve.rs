@@ -45,8 +45,8 @@ impl Resolutions {
     ) -> Result<Self> {
         let mut resolutions = Self::default();
         let open = rejects::open_keys(lake, rejects)?;
-        for table in wabalake_data::TABLES {
-            let snapshot = lake.snapshot(*table)?;
+        let tables = wabalake_data::TABLES;
+        for (table, snapshot) in tables.iter().zip(lake.snapshots(tables.iter().copied())?) {
             resolutions.loaded.extend(snapshot.loaded().map(|file| (table.name, file.to_owned())));
         }
         let brings_rows = *why != WriteReason::Refused;

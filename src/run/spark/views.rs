@@ -43,12 +43,14 @@ pub(super) struct View {
 impl View {
     /// Builds a view for each table of a question, over the files that may have rows in its date range.
     pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
+        let is_stored = |table: &&&'static Table| ***table != loads::TABLE;
+        let stored: Vec<_> = question.spec().reads.iter().filter(is_stored).copied().collect();
+        let mut snapshots = lake.snapshots(stored)?.into_iter();
         let mut views = Vec::new();
         for table in question.spec().reads {
-            views.push(if **table == loads::TABLE {
-                Self::of_loads(&lake.loads()?)?
-            } else {
-                Self::within(table, &lake.snapshot(*table)?, question.instants(table), paths)?
+            views.push(match (**table != loads::TABLE).then(|| snapshots.next()).flatten() {
+                Some(snapshot) => Self::within(table, &snapshot, question.instants(table), paths)?,
+                None => Self::of_loads(&lake.loads()?)?,
             });
         }
         Ok(views)

@@ -138,9 +138,10 @@ impl Sql {
         let functions = Functions::on_clock(zone);
         let instant_of = functions.expr(INSTANT);
         let context = SQLContext::new().with_function_registry(Arc::new(functions));
-        for table in &self.tables {
+        let snapshots = lake.snapshots(self.tables.iter().copied())?;
+        for (table, snapshot) in self.tables.iter().zip(snapshots) {
             let columns: Vec<_> = table.columns.iter().map(|column| col(column.name)).collect();
-            let rows = lake.snapshot(*table)?.scan_in_zone(zone)?;
+            let rows = snapshot.scan_in_zone(zone)?;
             context.register(table.name, rows.select(columns));
         }
         let fault = |error| fault::of_polars(error, &self.statement, &self.tables);

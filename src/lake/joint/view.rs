@@ -1,0 +1,195 @@
+//! The versions of tables that readers see: without loads that are not committed in all tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::thread::ScopedJoinHandle;
+
+use super::record::{Decision, Record};
+use super::{JOINT, TRIES};
+use crate::error::{Error, Result};
+use crate::lake::layout::TABLES;
+use crate::lake::log::{Log, commit_info};
+use crate::lake::{AsOf, Lake, Layout, Snapshot};
+use crate::place::Key;
+
+/// The loads that are not committed.
+#[derive(Debug, Default)]
+struct Pending(Vec<(String, Record)>);
+
+impl Lake {
+    /// The newest visible versions of tables, all as of one instant: of each load, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot`].
+    pub fn snapshots<T: Into<Layout>>(
+        &self,
+        tables: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<Snapshot>> {
+        let layouts: Vec<Layout> = tables.into_iter().map(Into::into).collect();
+        if let Some(pinned) = self.pinned_snapshots(&layouts) {
+            return Ok(pinned);
+        }
+        self.at_one_instant(|pending| {
+            let snapshots = self.each(&layouts, |layout| {
+                let log = self.visible(layout, pending)?;
+                self.read_snapshot(layout, &log)
+            })?;
+            let is_missing = |snapshot: &Snapshot| snapshot.version.is_none();
+            if self.place().as_folder().is_none() && snapshots.iter().all(is_missing) {
+                self.warn_if_empty()?;
+            }
+            Ok(snapshots)
+        })
+        .inspect(|snapshots| self.pin(snapshots))
+    }
+
+    /// Snapshots that were read before, if each is read once and all of them were.
+    fn pinned_snapshots(&self, layouts: &[Layout]) -> Option<Vec<Snapshot>> {
+        let pinned = self.pinned.as_ref()?.lock().ok()?;
+        layouts.iter().map(|layout| pinned.get(&layout.key()).cloned()).collect()
+    }
+
+    /// Keeps snapshots, if each is read once. Those of one call are as of one instant, so they replace
+    /// older ones.
+    fn pin(&self, snapshots: &[Snapshot]) {
+        if let Some(Ok(mut pinned)) = self.pinned.as_ref().map(Mutex::lock) {
+            pinned.extend(snapshots.iter().map(|read| (read.layout.key(), read.clone())));
+        }
+    }
+
+    /// Calls a function for each table; for all at once, if a store has to answer each.
+    pub(in crate::lake) fn each<T: Send>(
+        &self,
+        layouts: &[Layout],
+        of: impl Fn(&Layout) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        if self.place().as_folder().is_some() {
+            return layouts.iter().map(of).collect();
+        }
+        let of = &of;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                layouts.iter().map(|layout| scope.spawn(move || of(layout))).collect();
+            let failed = |_| Err(Error::bug("a thread failed to read a log"));
+            let joined = threads.into_iter().map(ScopedJoinHandle::join);
+            joined.map(|read| read.unwrap_or_else(failed)).collect()
+        })
+    }
+
+    /// Warns if a store has no tables at all: its address may be mistyped, and there is no folder
+    /// whose absence would tell.
+    fn warn_if_empty(&self) -> Result<()> {
+        if self.place().folders(&Key::root().join(TABLES))?.is_empty() {
+            self.warn(&format!("the lake at `{}` has no tables yet", self.place().shown()));
+        }
+        Ok(())
+    }
+
+    /// The visible versions of tables, by name, all as of one instant; `None` for one that did not
+    /// exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot_as_of`].
+    pub fn versions_as_of<'t, T: Into<Layout>>(
+        &self,
+        tables: impl IntoIterator<Item = (&'t str, T)>,
+        as_of: &AsOf,
+    ) -> Result<BTreeMap<&'t str, Option<u64>>> {
+        let tables: Vec<(&str, Layout)> =
+            tables.into_iter().map(|(name, table)| (name, table.into())).collect();
+        self.at_one_instant(|pending| {
+            let version = |(name, layout): &(&'t str, Layout)| {
+                let log = self.visible(layout, pending)?;
+                let version = match as_of {
+                    AsOf::Versions(versions) if versions.contains_key(*name) => {
+                        versions.get(*name).copied()
+                    }
+                    AsOf::Now | AsOf::Versions(_) => log.list()?.newest(),
+                    AsOf::Instant(at) => log.version_at(*at)?,
+                };
+                Ok((*name, version))
+            };
+            tables.iter().map(version).collect()
+        })
+    }
+
+    /// The log of a table up to its newest visible version, whatever is committed later. It must not
+    /// end before its newest known version.
+    pub(in crate::lake) fn log(&self, table: impl Into<Layout>) -> Result<Log> {
+        let layout = table.into();
+        if self.pinned.is_some() {
+            let end = end_of(self.snapshot(&layout)?.version);
+            return Ok(self.whole_log(&layout).before(Some(end)));
+        }
+        self.at_one_instant(|pending| {
+            let log = self.visible(&layout, pending)?;
+            let end = end_of(log.list()?.newest());
+            Ok(log.before(Some(end)))
+        })
+    }
+
+    /// Reads something while no load over several tables begins or ends.
+    fn at_one_instant<T>(&self, read: impl Fn(&Pending) -> Result<T>) -> Result<T> {
+        for _ in 0..TRIES {
+            let names = self.joint_names()?;
+            let pending = self.pending(&names)?;
+            let found = read(&pending);
+            if self.joint_names()? == names {
+                return found;
+            }
+        }
+        Err(Error::lake(format!("loads began or ended during {TRIES} attempts to read the lake"))
+            .hint("run the same command again"))
+    }
+
+    fn pending(&self, names: &BTreeSet<String>) -> Result<Pending> {
+        let mut pending = Vec::new();
+        for (id, record) in self.begun(names)? {
+            if self.decision(&id)? != Some(Decision::Committed) {
+                pending.push((id, record));
+            }
+        }
+        Ok(Pending(pending))
+    }
+
+    /// The log of a table without the commits of pending loads, and all after them.
+    fn visible(&self, layout: &Layout, pending: &Pending) -> Result<Log> {
+        let log = self.whole_log(layout);
+        let mut end: Option<u64> = None;
+        for (id, record) in pending.0.iter().filter(|(_, record)| record.names(layout)) {
+            let since = record.tables.get(layout.name.as_str()).copied().flatten();
+            // Before the search, so that commits after it are hidden, too.
+            let newest = log.list_folder()?.newest();
+            let first = self.first_commit_of(id, layout, since)?;
+            let hidden = first.unwrap_or_else(|| end_of(newest)).min(end_of(newest));
+            end = Some(end.map_or(hidden, |end| end.min(hidden)));
+        }
+        Ok(log.before(end))
+    }
+
+    /// The first commit after a version that has the id of a load over several tables.
+    pub(super) fn first_commit_of(
+        &self,
+        id: &str,
+        layout: &Layout,
+        since: Option<u64>,
+    ) -> Result<Option<u64>> {
+        let log = self.log_of(layout);
+        let Some(newest) = log.list_folder()?.newest() else { return Ok(None) };
+        for version in since.map_or(0, |version| version + 1)..=newest {
+            let actions = log.actions(version)?;
+            let joint = commit_info(&actions).and_then(|info| info.info.get(JOINT)?.as_str());
+            if joint == Some(id) {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first version after the newest one.
+fn end_of(newest: Option<u64>) -> u64 {
+    newest.map_or(0, |newest| newest + 1)
+}

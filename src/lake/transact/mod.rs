@@ -1,0 +1,85 @@
+//! Transactions: the only loop of snapshot, computation, commit and retry.
+//!
+//! ```text
+//! snapshot of version 19 ──► compute ──► staged files and a change ──► commit
+//!   ▲                                                                    │ done: version 20
+//!   └── conflict: another commit is version 20; staged files are deleted ┘
+//! ```
+//!
+//! | outcome of a commit | what happens |
+//! |---|---|
+//! | the log entry is written | done |
+//! | writing failed, and the entry holds these bytes | done: only the answer was lost |
+//! | the entry holds another commit | conflict: the change is computed again |
+//! | it cannot be told | an error; staged files are kept, since the commit may stand |
+//!
+//! Every commit has an id of its own, so that equal changes differ in their bytes.
+
+mod change;
+mod checkpoint;
+mod commit;
+mod newest;
+
+pub use self::change::{Change, Loaded, Operation};
+pub(super) use self::change::{configuration, operation_named};
+pub(super) use self::commit::COMMIT_ID;
+pub use self::commit::Commit;
+pub(super) use self::newest::read_newest;
+use super::{Lake, Layout, Snapshot, Staging};
+use crate::error::{Error, Result};
+
+/// How often a change is computed again after conflicts.
+const TRIES: usize = 100;
+
+/// The result of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transacted {
+    /// The version of the table now; `None` if it does not exist.
+    pub version: Option<u64>,
+    /// `true` if this transaction created it; `false` if there was nothing to change.
+    pub is_committed: bool,
+}
+
+impl Lake {
+    /// Changes a table: computes a change from its newest version and commits it, again after each
+    /// conflict. `compute` returns `None` if there is nothing to change.
+    ///
+    /// Waits for the shared write lock, then for the lock of the table: the caller must hold neither
+    /// the exclusive write lock nor the lock of a table.
+    ///
+    /// # Errors
+    ///
+    /// Those of `compute`; a table that others changed during each of many attempts, or that has
+    /// columns that this version of wabalake does not know; a log that cannot be written.
+    pub fn transact(
+        &self,
+        table: impl Into<Layout>,
+        compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
+    ) -> Result<Transacted> {
+        let layout = table.into();
+        let _writing = self.writing()?;
+        // They spare others on this machine work that would conflict; the commit decides.
+        let _locks = self.lock_settled(std::slice::from_ref(&layout))?;
+        self.transact_locked(&layout, compute)
+    }
+
+    /// Like [`Lake::transact`], for a caller that holds the locks.
+    pub(super) fn transact_locked(
+        &self,
+        layout: &Layout,
+        mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
+    ) -> Result<Transacted> {
+        for _ in 0..TRIES {
+            let snapshot = self.newest(layout)?;
+            let staging = Staging::new(layout.clone(), self.folder(layout), None);
+            let Some(change) = compute(&snapshot, &staging)? else {
+                return Ok(Transacted { version: snapshot.version, is_committed: false });
+            };
+            if let Commit::Done(version) = self.commit(&snapshot, change)? {
+                return Ok(Transacted { version: Some(version), is_committed: true });
+            }
+        }
+        Err(Error::lake(format!("`{}` was changed by others during {TRIES} attempts", layout.name))
+            .hint("nothing of this was committed to it: run the same command again"))
+    }
+}
