@@ -36,7 +36,7 @@ ANSWERS = {
 # The server does what is asked, and the client is told otherwise.
 #   lost         no answer: the connection is closed
 #   lost-503     the answer is a 503
-#   cut          half of the body, then the connection is closed
+#   cut          half of the body of what was found, then the connection is closed
 #   stall        no answer, and the connection stays open
 #   stall-body   half of the body, and the connection stays open
 AFTER = ("lost", "lost-503", "cut", "stall", "stall-body")
@@ -215,7 +215,7 @@ class Proxy:
             await self.answer(writer, request, 503, "Slow Down", "<Error><Code>SlowDown</Code></Error>")
             return True
         writer.write(head)
-        if fault in ("cut", "stall-body"):
+        if fault in ("cut", "stall-body") and status < 300:
             writer.write(await server.reader.readexactly(answer.length // 2))
             await writer.drain()
             if fault == "stall-body":

@@ -1,10 +1,12 @@
 """A lake that was copied to a store as it is answers there as in its folder, byte for byte."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from program import catalog, needs, run
 from proxy import Proxy
-from stores import copy_lake
+from stores import NO_CLOUD, copy_lake
 
 # Both are common in the addresses of lakes.
 PREFIX = "env=prod/a lake"
@@ -20,12 +22,21 @@ def ask(lake, *arguments, environment, **options):
     return run(*arguments, "--lake", lake, "-f", "csv", environment=environment, **options)
 
 
-def test_every_query(store, copied, demo_lake, tmp_path):
-    cache = {"WABALAKE_CACHE": str(tmp_path / "cache")}
-    for query in catalog():
-        asked = ("query", query["name"], *needs(query))
-        here = ask(demo_lake, *asked, environment=store.environment())
-        assert ask(copied, *asked, environment=store.environment() | cache) == here, query["name"]
+def answers(lake, environment):
+    """The answers of all queries, by name."""
+    asked = {query["name"]: ("query", query["name"], *needs(query)) for query in catalog()}
+    with ThreadPoolExecutor(2) as pool:
+        answer = lambda arguments: ask(lake, *arguments, environment=environment)
+        return dict(zip(asked, pool.map(answer, asked.values())))
+
+
+@pytest.fixture(scope="session")
+def expected(demo_lake):
+    return answers(demo_lake, NO_CLOUD)
+
+
+def test_every_query(store, copied, expected, tmp_path):
+    assert answers(copied, store.environment() | {"WABALAKE_CACHE": str(tmp_path / "cache")}) == expected
 
 
 @pytest.mark.parametrize("cache", ["off", "folder"])
