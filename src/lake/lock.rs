@@ -140,7 +140,7 @@ mod tests {
             let lock = std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| waits(&file));
                 // Long enough to open the file and to start waiting.
-                std::thread::sleep(Duration::from_millis(300));
+                sleep(Duration::from_millis(300));
                 std::fs::remove_dir_all(folder.path().join("locks")).unwrap();
                 drop(alone);
                 waiting.join().unwrap().unwrap()
