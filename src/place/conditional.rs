@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Made;
 use super::fault::{self, was_retried};
-use super::store::whole;
+use super::store::fetch;
 
 /// How often, and how long, a conditional put is tried again after it was read back in vain.
 const TRIES: u32 = 8;
@@ -66,11 +66,8 @@ pub(super) async fn conditional(
         if refused && tries == 0 && !was_retried(&error) {
             return Err((error, false));
         }
-        let there = match objects.get(path).await {
-            Ok(there) => {
-                let there_tag = there.meta.e_tag.clone();
-                whole(there).await.map(|bytes| Some((bytes, there_tag)))
-            }
+        let there = match fetch(objects, path).await {
+            Ok(there) => Ok(Some(there)),
             Err(ObjectError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         };
