@@ -82,10 +82,14 @@ bench-skew: .venv ## Every query where one person or session has all rows, or no
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/skew.py
 
+bench-store: .venv .venv-store ## A lake on an object store of 30 ms a request, beside Polars and DuckDB
+	PROFILE=release $(MAKE) build
+	.venv/bin/python benches/store.py
+
 # ---- To test: everything that CI checks ----
 
 STEPS := test-format test-lints test-docs test-engine test-page test-clients test-twins \
-	test-examples test-sail
+	test-examples test-store test-sail
 # Waits for Java most of the time, so it runs beside the steps after test-page, whose browser is timed.
 BESIDE := test-spark
 
@@ -151,6 +155,9 @@ chromium:
 # Interrupted when time is up, so that what the tests have started is stopped.
 IN_TIME = timeout --signal=INT --kill-after=1m
 
+test-store: ci-program .venv-store ## Is a lake on an object store as one in a folder? Four servers (Node.js)
+	CARGO_TEST="$(CARGO_TEST)" $(IN_TIME) 6m $(PYTEST) tests/python/store
+
 test-sail: ci-program ## Does each query answer on Sail as here? A cluster of two workers
 	$(IN_TIME) 10m $(PYTEST) tests/python/test_sail.py
 
@@ -173,4 +180,13 @@ ci-program: .venv
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
 
-.PHONY: build cluster help demo check bless docs docs-write bench bench-peers bench-nightly bench-skew test ci-program chromium $(STEPS) $(BESIDE)
+AZURITE = tests/python/store/package.json tests/python/store/package-lock.json
+
+.venv-store: tests/python/requirements-store.txt $(AZURITE)
+	$(PYTHON) -m venv .venv-store
+	.venv-store/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	cp $(AZURITE) .venv-store/
+	npm ci --prefix .venv-store --ignore-scripts --no-audit --no-fund --silent
+	@touch .venv-store
+
+.PHONY: build cluster help demo check bless docs docs-write bench bench-peers bench-nightly bench-skew bench-store test ci-program chromium $(STEPS) $(BESIDE)

@@ -33,12 +33,12 @@ class Run:
     stdout: str
 
 
-def run(*command) -> Run:
+def run(*command, environment=ENVIRONMENT) -> Run:
     """Runs a command until it ends."""
     command = [str(part) for part in command]
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         started = time.perf_counter()
-        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr)
         memory = Memory(process.pid)
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started

@@ -4,7 +4,10 @@
 //! |---|---|---|
 //! | writing, shared | whoever writes files or restores old ones | vacuum, erase |
 //! | writing, exclusive | vacuum, erase | all writers |
-//! | table | whoever merges into a table | others that would merge in vain |
+//! | table | whoever changes a table | others that would compute changes in vain |
+//!
+//! Whoever waits for several waits for the write lock first, then for tables by name. The locks of tables
+//! also tell whether a process that changes several of them runs or was killed (see `joint`).
 //!
 //! No data is lost or doubled without locks: commit conflicts decide who comes first. Locks save work,
 //! and keep `vacuum` from files that are about to be committed. A killed process releases its locks.

@@ -212,33 +212,6 @@ impl Lake {
         self.snapshots([table])?.pop().ok_or_else(|| Error::bug("a table without a snapshot"))
     }
 
-    /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lake::snapshot`]; a version that does not exist, or whose log is gone.
-    pub fn snapshot_as_of(&self, table: impl Into<Layout>, as_of: &AsOf) -> Result<Snapshot> {
-        let layout = table.into();
-        let versions = self.versions_as_of([(layout.name.as_str(), &layout)], as_of)?;
-        let version = versions.values().copied().next().flatten();
-        self.snapshot_at(&layout, version)
-    }
-
-    /// One version of a table; `None` for the time before it existed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lake::snapshot_as_of`].
-    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
-        let layout = table.into();
-        let key = layout.key();
-        let state = match version {
-            Some(version) => Some(self.log(&layout)?.state_at(version, self.known(&key))?),
-            None => None,
-        };
-        Snapshot::new(layout, Arc::clone(&self.place), key, state)
-    }
-
     /// The newest version of a table, also if it is part of a load that is not committed yet.
     fn newest(&self, layout: &Layout) -> Result<Snapshot> {
         self.read_snapshot(layout, &self.whole_log(layout))
@@ -254,6 +227,7 @@ impl Lake {
         Snapshot::new(layout.clone(), Arc::clone(&self.place), key, state)
     }
 
+    /// The newest state read of a table.
     fn known(&self, table: &Key) -> Option<Arc<log::State>> {
         self.known.lock().ok()?.get(table).cloned()
     }
@@ -348,8 +322,7 @@ impl Lake {
         let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
         match self.logs.lock() {
             Ok(mut logs) if self.place.as_folder().is_none() => {
-                let fetched = || Arc::new(log::Fetched::of(self.pinned.is_some()));
-                log.sharing(Arc::clone(logs.entry(key).or_insert_with(fetched)))
+                log.sharing(Arc::clone(logs.entry(key).or_default()))
             }
             _ => log,
         }

@@ -84,8 +84,11 @@ impl<'l> PinnedTables<'l> {
         if let Some(source) = known.get(table.name) {
             return Ok(Arc::clone(source));
         }
-        let version = self.pins()?.get(table.name).copied().flatten();
-        let snapshot = self.lake.snapshot_at(table, version)?;
+        let snapshot = match self.pins()?.get(table.name) {
+            Some(version) => self.lake.snapshot_at(table, *version)?,
+            // It cannot be read: the error says why.
+            None => self.lake.snapshot_as_of(table, &self.as_of)?,
+        };
         let fingerprint = Fingerprint::of(&snapshot);
         let source = Arc::new(PinnedTable { snapshot, fingerprint });
         known.insert(table.name, Arc::clone(&source));

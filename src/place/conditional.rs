@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Made;
 use super::fault::{self, was_retried};
-use super::store::whole;
+use super::store::{fetch, quoted};
 
 /// How often, and how long, a conditional put is tried again after it was read back in vain.
 const TRIES: u32 = 8;
@@ -46,8 +46,11 @@ pub(super) async fn conditional(
             // Google compares the generation, which is not listed.
             if by_version {
                 match objects.head(path).await {
-                    Ok(there) if there.e_tag.as_ref() == Some(tag) => version = there.version,
-                    Ok(_) | Err(ObjectError::NotFound { .. }) => return Ok(Made::Taken),
+                    Ok(there) => match there.e_tag.map(quoted).as_ref() == Some(tag) {
+                        true => version = there.version,
+                        false => return Ok(Made::Taken),
+                    },
+                    Err(ObjectError::NotFound { .. }) => return Ok(Made::Taken),
                     Err(error) => return Err((error, false)),
                 }
             }
@@ -66,11 +69,8 @@ pub(super) async fn conditional(
         if refused && tries == 0 && !was_retried(&error) {
             return Err((error, false));
         }
-        let there = match objects.get(path).await {
-            Ok(there) => {
-                let there_tag = there.meta.e_tag.clone();
-                whole(there).await.map(|bytes| Some((bytes, there_tag)))
-            }
+        let there = match fetch(objects, path).await {
+            Ok(there) => Ok(Some(there)),
             Err(ObjectError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         };

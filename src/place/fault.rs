@@ -37,6 +37,17 @@ impl From<NoCredentials> for object_store::Error {
     }
 }
 
+/// A request that the store does not support. The library would take it for a failure that passes,
+/// and try again for a minute.
+#[derive(Debug, thiserror::Error)]
+#[error("not implemented")]
+pub(super) struct Unsupported;
+
+/// A connection that is not tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("unreachable")]
+pub(super) struct Unreachable(#[source] pub(super) HttpError);
+
 /// The parts of a failed request that may be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -47,6 +58,9 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn of(error: &object_store::Error) -> Self {
+        if cause::<Unsupported>(error).is_some() {
+            return Self { status: Some(501), code: None };
+        }
         // The type that has them is private to the library.
         let text = error.to_string();
         let (_, status) = text.split_once("status code: ").unwrap_or_default();
@@ -129,6 +143,10 @@ pub(super) fn error(error: &object_store::Error, doing: &str, credentials: &str)
             "the store is overloaded",
             "try again later, or with fewer commands at the same time".to_owned(),
         ),
+        (501, _) => (
+            "the store does not support the request",
+            "a lake needs a store that heeds `If-None-Match` and `If-Match`".to_owned(),
+        ),
         (500.., _) => (
             "the store failed",
             "try again later; `wabalake check --lake URL` tells whether it answers".to_owned(),
@@ -144,7 +162,10 @@ pub(super) fn error(error: &object_store::Error, doing: &str, credentials: &str)
 
 /// The error of a request without an answer.
 fn unanswered(error: &object_store::Error, doing: &str) -> Error {
-    let kind = cause::<HttpError>(error).map(HttpError::kind);
+    let kind = match cause::<Unreachable>(error) {
+        Some(Unreachable(error)) => Some(error.kind()),
+        None => cause::<HttpError>(error).map(HttpError::kind),
+    };
     let (what, hint) = match kind {
         Some(HttpErrorKind::Connect) => (
             match connection_fault(error) {

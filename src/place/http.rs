@@ -1,9 +1,9 @@
 //! The HTTP client of object stores: limits and counts of requests, on threads of its own.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::fault::{Unreachable, Unsupported};
 use super::options::Limits;
 use crate::error::{Context as _, Error, Result};
 
@@ -68,6 +69,8 @@ pub(super) struct Meter {
     received: AtomicU64,
     /// The store's clock minus this machine's, in seconds; [`i64::MIN`] before any answer.
     clock: AtomicI64,
+    since: Instant,
+    was_reached: AtomicBool,
 }
 
 impl Default for Meter {
@@ -77,6 +80,8 @@ impl Default for Meter {
             sent: AtomicU64::default(),
             received: AtomicU64::default(),
             clock: AtomicI64::new(i64::MIN),
+            since: Instant::now(),
+            was_reached: AtomicBool::new(false),
         }
     }
 }
@@ -161,6 +166,14 @@ impl fmt::Debug for Client {
     }
 }
 
+impl Client {
+    /// Returns `true` if the store was never reached, for long enough to take its address for wrong.
+    fn is_unreachable(&self) -> bool {
+        let Meter { since, was_reached, .. } = &*self.meter;
+        !was_reached.load(Ordering::Relaxed) && since.elapsed() >= self.limits.first_contact
+    }
+}
+
 /// Bytes a second below which an upload is taken for stuck.
 const SLOWEST_UPLOAD: u64 = 64 << 10;
 
@@ -176,7 +189,17 @@ impl HttpService for Client {
         // The answer to an upload begins after its last byte.
         let patience = silence + Duration::from_secs(sent / SLOWEST_UPLOAD);
         let answer = timeout(patience, self.inner.execute(request));
-        let (parts, body) = answer.await.map_err(silent)??.into_parts();
+        let (parts, body) = match answer.await.map_err(silent)? {
+            Ok(answer) => answer.into_parts(),
+            Err(error) if error.kind() == HttpErrorKind::Connect && self.is_unreachable() => {
+                return Err(HttpError::new(HttpErrorKind::Unknown, Unreachable(error)));
+            }
+            Err(error) => return Err(error),
+        };
+        meter.was_reached.store(true, Ordering::Relaxed);
+        if parts.status.as_u16() == 501 {
+            return Err(HttpError::new(HttpErrorKind::Unknown, Unsupported));
+        }
         let date = parts.headers.get("date").and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()) {
             let ahead = date.signed_duration_since(Utc::now()).num_seconds();

@@ -42,6 +42,8 @@ pub(super) struct Limits {
     pub(super) retries: usize,
     /// How long a request is tried again.
     pub(super) retry: Duration,
+    /// How long a store that was never reached is tried again.
+    pub(super) first_contact: Duration,
     /// Before a request is tried again for the first time.
     pub(super) pause: Duration,
     /// Requests at the same time.
@@ -56,6 +58,7 @@ impl Default for Limits {
             request: Duration::from_mins(10),
             retries: 8,
             retry: Duration::from_secs(90),
+            first_contact: Duration::from_secs(10),
             pause: Duration::from_millis(250),
             at_once: 64,
         }

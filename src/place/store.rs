@@ -33,6 +33,9 @@ pub(super) const AT_ONCE: usize = 64;
 /// Larger files are uploaded in parts.
 const LARGEST_PUT: u64 = 64 << 20;
 
+/// How often an object is read from its start again.
+const BODIES: u32 = 2;
+
 /// The size of a part.
 const PART: usize = 8 << 20;
 
@@ -164,7 +167,7 @@ impl Store {
             key: self.key(&object.location)?,
             bytes: object.size,
             modified: object.last_modified,
-            tag: object.e_tag,
+            tag: object.e_tag.map(quoted),
         })
     }
 
@@ -222,7 +225,7 @@ impl Store {
     pub(super) fn read_all(&self, keys: &[Key]) -> Vec<Result<Option<Bytes>>> {
         let found = self
             .each(keys.iter().map(|key| self.path(key)), |objects, path, _| async move {
-                whole(objects.get(&path).await?).await
+                fetch(&*objects, &path).await.map(|(bytes, _)| bytes)
             });
         let bytes = |key: &Key, found| match found {
             Ok(bytes) => Ok(Some(bytes)),
@@ -359,6 +362,14 @@ impl Store {
     }
 }
 
+/// An entity tag as headers have it: in its listings, Azure leaves the quotes out.
+pub(super) fn quoted(tag: String) -> String {
+    match tag.ends_with('"') {
+        true => tag,
+        false => format!("\"{tag}\""),
+    }
+}
+
 /// Pairs what was asked with what was found.
 fn results<A, B, T>(
     asked: &[A],
@@ -374,8 +385,28 @@ fn results<A, B, T>(
     }
 }
 
+/// Reads an object: its bytes, and its entity tag.
+///
+/// The library goes on with a body that was cut off, but not if the object was replaced meanwhile: it is
+/// read from its start then.
+pub(super) async fn fetch(
+    objects: &dyn ObjectStore,
+    path: &ObjectPath,
+) -> Result<(Bytes, Option<String>), ObjectError> {
+    let mut tries = 0;
+    loop {
+        let got = objects.get(path).await?;
+        let tag = got.meta.e_tag.clone().map(quoted);
+        match whole(got).await {
+            Ok(bytes) => return Ok((bytes, tag)),
+            Err(_) if tries < BODIES => tries += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Reads a body, which the library may have put together from several answers.
-pub(super) async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
+async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
     let expected = got.range.end - got.range.start;
     let bytes = got.bytes().await?;
     match bytes.len() as u64 == expected {

@@ -19,11 +19,11 @@ def command(*arguments):
     return [str(PROGRAM), *map(str, arguments)]
 
 
-def run(*arguments, **options):
+def run(*arguments, environment=ENVIRONMENT, **options):
     """Runs the program and returns its standard output; a failure raises with standard error."""
     done = subprocess.run(
         command(*arguments),
-        env=ENVIRONMENT, capture_output=True, text=True, encoding="utf-8", timeout=300, **options,
+        env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300, **options,
     )
     if done.returncode != 0:
         said = f"wabalake {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stderr}"

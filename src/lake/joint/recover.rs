@@ -5,7 +5,7 @@ use wabalake_data::Table;
 
 use super::Joint;
 use super::record::{Decision, Record};
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::lake::undo::{Load, Undone, UndoneTable};
 use crate::lake::{Lake, Layout, Lock, Operation, lock};
 
@@ -20,9 +20,12 @@ impl Lake {
         self.settle_locked(id, locks)
     }
 
-    /// Settles all that killed processes began, without waiting for those that run.
+    /// Settles all that killed processes began, without waiting for those that run. The caller must not
+    /// hold the exclusive write lock.
     pub(crate) fn settle_killed(&self) -> Result<()> {
-        for (id, record) in self.begun(&self.joint_names()?)? {
+        let begun = self.begun(&self.joint_names()?)?;
+        let _writing = if begun.is_empty() { None } else { Some(self.writing()?) };
+        for (id, record) in begun {
             let mut locks = Vec::new();
             for table in tables(&record)? {
                 match lock::take(&self.table_lock(&table.into()))? {
@@ -66,7 +69,7 @@ impl Lake {
                 .hint("run the same command again when the other one is done, or after a day"));
         }
         let killed = Joint { lake: self, record: Some((id.to_owned(), record)), _locks: locks };
-        killed.recover()
+        killed.recover().context(|| "settling a load or undo that was killed")
     }
 }
 

@@ -1,7 +1,7 @@
 //! The versions of tables that readers see: without loads that are not committed in all tables.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::ScopedJoinHandle;
 
 use super::record::{Decision, Record};
@@ -87,11 +87,11 @@ impl Lake {
     }
 
     /// The visible versions of tables, by name, all as of one instant; `None` for one that did not
-    /// exist.
+    /// exist. A table whose log cannot be read is left out.
     ///
     /// # Errors
     ///
-    /// As [`Lake::snapshot_as_of`].
+    /// A record of a load that cannot be read.
     pub fn versions_as_of<'t, T: Into<Layout>>(
         &self,
         tables: impl IntoIterator<Item = (&'t str, T)>,
@@ -101,18 +101,56 @@ impl Lake {
             tables.into_iter().map(|(name, table)| (name, table.into())).collect();
         self.at_one_instant(|pending| {
             let version = |(name, layout): &(&'t str, Layout)| {
-                let log = self.visible(layout, pending)?;
-                let version = match as_of {
-                    AsOf::Versions(versions) if versions.contains_key(*name) => {
-                        versions.get(*name).copied()
-                    }
-                    AsOf::Now | AsOf::Versions(_) => log.list()?.newest(),
-                    AsOf::Instant(at) => log.version_at(*at)?,
-                };
-                Ok((*name, version))
+                Some((*name, self.version_as_of(layout, as_of, pending).ok()?))
             };
-            tables.iter().map(version).collect()
+            Ok(tables.iter().filter_map(version).collect())
         })
+    }
+
+    /// A table as of a version or an instant. Reading it fails if `vacuum` has deleted files of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot`]; a version that does not exist, or whose log is gone.
+    pub fn snapshot_as_of(&self, table: impl Into<Layout>, as_of: &AsOf) -> Result<Snapshot> {
+        let layout = table.into();
+        let version = self.at_one_instant(|pending| self.version_as_of(&layout, as_of, pending))?;
+        self.snapshot_at(layout, version)
+    }
+
+    fn version_as_of(
+        &self,
+        layout: &Layout,
+        as_of: &AsOf,
+        pending: &Pending,
+    ) -> Result<Option<u64>> {
+        let log = self.visible(layout, pending)?;
+        match as_of {
+            AsOf::Now => Ok(log.list()?.newest()),
+            AsOf::Versions(versions) => match versions.get(layout.name.as_str()) {
+                Some(version) => Ok(Some(*version)),
+                None => Ok(log.list()?.newest()),
+            },
+            AsOf::Instant(at) => log.version_at(*at),
+        }
+    }
+
+    /// One visible version of a table; `None` for the time before it existed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot_as_of`].
+    pub fn snapshot_at(&self, table: impl Into<Layout>, version: Option<u64>) -> Result<Snapshot> {
+        let layout = table.into();
+        let key = layout.key();
+        let state = match version {
+            Some(version) => {
+                let log = self.at_one_instant(|pending| self.visible(&layout, pending))?;
+                Some(log.state_at(version, self.known(&key))?)
+            }
+            None => None,
+        };
+        Snapshot::new(layout, Arc::clone(self.place()), key, state)
     }
 
     /// The log of a table up to its newest visible version, whatever is committed later. It must not

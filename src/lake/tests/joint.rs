@@ -265,6 +265,29 @@ fn failed_load_is_taken_back_at_once() {
 }
 
 #[test]
+fn hidden_version_cannot_be_named() {
+    let (_folder, lake) = lake();
+    load_both(&lake, "a");
+    killed_load(&lake, "b", 1);
+    let as_of = |version| AsOf::Versions([(SESSIONS.name, version)].into());
+    assert_eq!(lake.snapshot_as_of(SESSIONS, &as_of(0)).unwrap().rows(), 1);
+    let error = lake.snapshot_as_of(SESSIONS, &as_of(1)).unwrap_err().to_string();
+    assert_eq!(error, "table `sessions` has no version 1");
+}
+
+#[test]
+fn table_with_a_damaged_log_does_not_keep_others_from_being_pinned() {
+    let (_folder, lake) = lake();
+    load_both(&lake, "a");
+    fs::remove_file(lake.root().join(format!("tables/deployments/_delta_log/{:020}.json", 0)))
+        .unwrap();
+    let lake = Lake::open(lake.root()).unwrap();
+    let pinned = PinnedTables::of(&lake, AsOf::Now);
+    assert_eq!(pinned.table(SESSIONS).unwrap().snapshot.rows(), 1);
+    assert!(pinned.table(DEPLOYMENTS).unwrap_err().to_string().contains("damaged"));
+}
+
+#[test]
 fn load_of_one_table_has_no_record() {
     let (_folder, lake) = lake();
     let locked = lake.lock_tables(&[SESSIONS]).unwrap();

@@ -33,6 +33,8 @@ pub(super) enum Trouble {
     BrokenAfter,
     /// It is not done, and the connection breaks.
     BrokenBefore,
+    /// There is no connection.
+    Refused,
     /// It is done, and there is no answer.
     Silent,
     /// Half of the body arrives.
@@ -74,6 +76,7 @@ impl Fake {
         let limits = Limits {
             silence: Duration::from_millis(200),
             retries: 2,
+            first_contact: Duration::ZERO,
             pause: Duration::from_millis(1),
             ..Limits::default()
         };
@@ -203,6 +206,10 @@ impl HttpService for Service {
                 Err(broken())
             }
             Trouble::BrokenBefore => Err(broken()),
+            Trouble::Refused => {
+                let error = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+                Err(HttpError::new(HttpErrorKind::Connect, error))
+            }
             Trouble::Silent => {
                 fake.answer(request).await;
                 std::future::pending().await

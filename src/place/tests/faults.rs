@@ -52,7 +52,7 @@ fn swap_in_doubt_is_read_back() {
 
 #[test]
 fn refused_write_is_certain_and_asked_once() {
-    for status in [400, 401, 403, 405] {
+    for status in [400, 401, 403, 405, 501] {
         let fake = Fake::with([Before(status)]);
         let error = fake.place().make(&commit(), "mine".into()).unwrap_err();
         assert!(!error.is_in_doubt(), "{error}");
@@ -122,6 +122,13 @@ fn fault_says_status_code_key_and_what_to_do() {
         assert!(error.details().hint.as_ref().unwrap().contains(hint), "{lines}");
         assert_eq!(error.exit_code(), 1);
     }
+    let absent = Fake::with([Trouble::Refused]);
+    let place = absent.place();
+    let error = place.read(&key("a.json")).unwrap_err();
+    assert!(error.to_string().ends_with("cannot connect to the store: nothing listens there"));
+    assert!(place.read(&key("a.json")).unwrap().is_none());
+    absent.troubles.lock().unwrap().push_back(Trouble::Refused);
+    assert!(place.read(&key("a.json")).is_ok(), "a store that was reached is tried again");
     let overloaded = Fake::with([Before(503), Before(503), Before(503), Before(503)]);
     let error = overloaded.place().read(&key("a.json")).unwrap_err();
     assert!(error.to_string().contains("overloaded (503)"), "{error}");
