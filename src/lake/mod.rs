@@ -322,8 +322,7 @@ impl Lake {
         let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
         match self.logs.lock() {
             Ok(mut logs) if self.place.as_folder().is_none() => {
-                let fetched = || Arc::new(log::Fetched::of(self.pinned.is_some()));
-                log.sharing(Arc::clone(logs.entry(key).or_insert_with(fetched)))
+                log.sharing(Arc::clone(logs.entry(key).or_default()))
             }
             _ => log,
         }
