@@ -7,15 +7,17 @@ import subprocess
 from program import ROOT
 from proxy import Proxy
 
-CARGO_TEST = shlex.split(os.environ.get("CARGO_TEST", "cargo test --locked --workspace"))
+# As the Makefile builds the tests, so that nothing is compiled for this alone.
+CARGO_TEST = shlex.split(os.environ["CARGO_TEST"])
 SUITE = "place::tests::server_keeps_the_rules_of_a_place"
 
 
 def test_rules_of_a_place_though_answers_are_lost(store):
     with Proxy(store.port) as proxy:
         faults = [
-            proxy.fault("lost", times=1_000, of="PUT", match="races", every=4),
-            proxy.fault("cut", times=1_000, of="GET", match="races", every=10),
+            # Few: the client waits before it tries again.
+            proxy.fault("lost", times=8, of="PUT", match="races", every=5),
+            proxy.fault("cut", times=4, of="GET", match="races", every=10),
             proxy.fault("cut", times=2, of="GET", match="large"),
         ]
         done = subprocess.run(
