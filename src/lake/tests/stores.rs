@@ -146,6 +146,17 @@ fn every_answer_on_a_store_and_below_any_folder_is_that_of_a_folder() {
 }
 
 #[test]
+fn explained_plan_names_files_by_their_addresses() {
+    let (_folder, lake) = lake();
+    load(&lake, "a", day(1), &["s1"]);
+    let stored = Copied::of(&lake).lake();
+    let plan = stored.snapshot(SESSIONS).unwrap().scan().unwrap().explain(true).unwrap();
+    let shown = crate::place::with_addresses(&plan);
+    let file = format!("[memory://{PREFIX}/tables/sessions/utc_day=2025-06-01/");
+    assert!(shown.contains(&file) && !shown.contains("wabalake://"), "{shown}");
+}
+
+#[test]
 fn damaged_file_below_such_a_folder_fails_only_queries_that_need_it() {
     let folder = tempfile::tempdir().unwrap();
     let lake = Lake::create(folder.path().join("env=prod/lake")).unwrap();
