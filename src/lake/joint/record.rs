@@ -21,6 +21,9 @@ pub(super) struct Record {
     pub(super) loaded_at: DateTime<Utc>,
     /// The time of all of its commits.
     pub(super) at: DateTime<Utc>,
+    /// The lease of the process that began it, on a store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease: Option<String>,
     /// The tables that it changes, each with its version before; null if it did not exist.
     pub(super) tables: BTreeMap<String, Option<u64>>,
 }

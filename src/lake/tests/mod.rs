@@ -10,6 +10,7 @@ mod rejects;
 mod stores;
 mod undo;
 mod upkeep;
+mod writing;
 
 use std::collections::BTreeSet;
 use std::fs;
