@@ -12,7 +12,7 @@ use crate::place::{Key, Made, OWN};
 
 /// What was begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(in crate::lake) struct Record {
     /// `load` or `undo`.
     pub(super) operation: String,
     /// The load, or the load that is undone.
@@ -54,7 +54,7 @@ const DECIDED: &str = ".decided";
 
 impl Lake {
     /// The names of records and decisions.
-    pub(super) fn joint_names(&self) -> Result<BTreeSet<String>> {
+    pub(in crate::lake) fn joint_names(&self) -> Result<BTreeSet<String>> {
         let folder = loads_folder();
         let mut names = BTreeSet::new();
         for entry in self.place().list(&folder, None)? {
@@ -67,7 +67,7 @@ impl Lake {
     }
 
     /// The records among names, by id.
-    pub(super) fn begun(&self, names: &BTreeSet<String>) -> Result<Vec<(String, Record)>> {
+    pub(in crate::lake) fn begun(&self, names: &BTreeSet<String>) -> Result<Vec<(String, Record)>> {
         let mut begun = Vec::new();
         for name in names {
             let Some(id) = name.strip_suffix(RECORD) else { continue };

@@ -5,6 +5,7 @@ mod commits;
 mod damage;
 mod foreign;
 mod joint;
+mod killed;
 mod reads;
 mod rejects;
 mod stores;

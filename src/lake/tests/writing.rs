@@ -17,7 +17,7 @@ const TIMES: Times = Times {
 };
 
 /// A lake on a store, as of a new process.
-fn lake_on(objects: &Arc<dyn ObjectStore>) -> Lake {
+pub(super) fn lake_on(objects: &Arc<dyn ObjectStore>) -> Lake {
     let place = Place::over(Arc::clone(objects), PREFIX).unwrap();
     Lake { times: TIMES, ..Lake::at(place) }
 }
@@ -67,12 +67,12 @@ fn store_is_written_as_a_folder_is() {
         for stored in [&stored, &lake_on(&objects)] {
             assert_eq!(files(stored), files(&lake), "{what}");
             assert_eq!(history(stored), history(&lake), "{what}");
-            assert_same(&timeless(answers(stored)), &timeless(answers(&lake)));
             let all = |lake| read_rejects(lake, Which::All).unwrap().collect().unwrap();
             let [ours, theirs] = [all(stored), all(&lake)]
                 .map(|rejects| rejects.drop_many(["rejected_at", "resolved"]));
             assert!(ours.equals_missing(&theirs), "{what}: {ours} {theirs}");
         }
+        assert_same(&timeless(answers(&lake_on(&objects))), &timeless(answers(&lake)));
         let leases = stored.place().list(&Key::root().join(OWN).join("leases"), None).unwrap();
         assert_eq!(leases, [], "{what}");
     };
@@ -80,18 +80,21 @@ fn store_is_written_as_a_folder_is() {
         load_demo(both);
     }
     same("loaded");
-    for both in [&lake, &stored] {
+    let [ours, theirs] = [&lake, &stored].map(|both| {
         append(both, day(1), &["s1"]);
         append(both, day(1), &["s2"]);
-        assert_eq!(both.compact().unwrap().len(), 1);
-    }
+        let compacted = both.compact().unwrap();
+        compacted.iter().map(|of| (of.table, of.days, of.files)).collect::<Vec<_>>()
+    });
+    assert_eq!(ours, theirs);
+    assert!(ours.iter().any(|(table, ..)| *table == SESSIONS.name));
     same("compacted");
     let now = Options { retain: TimeDelta::zero(), dry_run: false };
-    assert_eq!(lake.vacuum(Options { dry_run: true, ..now }).unwrap().files.len(), 2);
-    assert_eq!(stored.vacuum(Options { dry_run: true, ..now }).unwrap().files.len(), 2);
-    same("not vacuumed");
-    let [ours, theirs] = [&lake, &stored].map(|lake| lake.vacuum(now).unwrap());
-    assert_eq!((ours.files.len(), ours.bytes), (theirs.files.len(), theirs.bytes));
+    for dry_run in [true, false] {
+        let [ours, theirs] = [&lake, &stored]
+            .map(|lake| lake.vacuum(Options { dry_run, ..now }).unwrap().files.len());
+        assert!(ours == theirs && ours > 2, "{ours} {theirs}");
+    }
     same("vacuumed");
 }
 
