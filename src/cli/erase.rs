@@ -101,6 +101,7 @@ impl Run for Options {
             ));
         }
         let lake = self.lake.open_to_change()?;
+        lake.in_folder()?;
         let phone = match self.phone.as_str() {
             "-" => number_from_stdin()?,
             phone => phone.to_owned(),

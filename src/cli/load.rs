@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
 use crate::load::{self, LoadReport};
+use crate::place::Address;
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand::of::<Options>("load", "Load exports into a lake");
@@ -133,10 +134,14 @@ impl Run for Options {
     fn run(self) -> Result<()> {
         let (kind, files) = kind_and_files(&self)?;
         check_files(files, self.per_file)?;
-        let creation = Creation::of(self.lake.folder()?);
+        let creation = match self.lake.address()? {
+            Address::Folder(folder) if !self.dry_run => Some(Creation::of(folder)),
+            _ => None,
+        };
         let loaded = load_files(&self, kind, files);
-        if loaded.is_err() && !self.dry_run {
-            creation.roll_back();
+        match creation {
+            Some(creation) if loaded.is_err() => creation.roll_back(),
+            _ => {}
         }
         loaded
     }
@@ -145,13 +150,13 @@ impl Run for Options {
 fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]) -> Result<()> {
     // A dry run on a lake that does not exist reads an empty temporary one.
     let nowhere;
-    let lake = match options.dry_run {
-        true if options.lake.folder()?.exists() => options.lake.open_to_change()?,
-        true => {
+    let lake = match options.lake.address()? {
+        _ if !options.dry_run => options.lake.create()?,
+        Address::Folder(folder) if !folder.exists() => {
             nowhere = Scratch::outside()?;
             Lake::open(&*nowhere)?
         }
-        false => options.lake.create()?,
+        _ => options.lake.open_to_change()?,
     };
     let mut config = Config::of(&lake)?;
     options.source_zone.apply(&mut config);

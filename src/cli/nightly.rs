@@ -74,6 +74,7 @@ struct Options {
 impl Run for Options {
     fn run(self) -> Result<()> {
         let lake = self.lake.open_to_change()?;
+        lake.in_folder()?;
         let config = self.settings.of(&lake)?;
         let as_of = self.as_of.as_deref();
         let as_of = as_of.map(|text| read_as_of(text, config.timezone.unwrap_or(Tz::UTC)));

@@ -15,6 +15,7 @@ use wabalake_queries::query::time::read_date;
 use wabalake_sample::{File, Plan, Summary};
 
 use super::output::{shown_path, to_file, to_stdout};
+use super::shared::StoreOption;
 use super::{Run, Subcommand};
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
@@ -35,9 +36,12 @@ struct Options {
     #[arg(long, value_name = "DIR", required_unless_present = "lake")]
     out: Option<PathBuf>,
 
-    /// Write a lake into this folder instead, as if the exports were loaded
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "dirt"])]
+    /// Write a lake instead, as if the exports were loaded: a folder, or a URL on an object store
+    #[arg(long, value_name = "LAKE", conflicts_with_all = ["out", "dirt"])]
     lake: Option<PathBuf>,
+
+    #[command(flatten)]
+    store: StoreOption,
 
     /// Number of days
     #[arg(long, default_value_t = 30, value_parser = whole::<u32>(1..=36_500))]
@@ -75,7 +79,7 @@ impl Run for Options {
         };
         match (&self.out, &self.lake) {
             (Some(folder), _) => write_exports(&plan, folder, &wanted),
-            (None, Some(lake)) => write_lake(&plan, lake, &wanted),
+            (None, Some(lake)) => write_lake(&plan, &self.store.create(lake)?, &wanted),
             (None, None) => Err(Error::bug("neither a folder nor a lake")),
         }
     }
@@ -144,19 +148,18 @@ fn write_export(file: &File, mut out: &mut dyn Write) -> Result<Summary> {
 }
 
 /// Writes the rows directly into a lake, without files.
-fn write_lake(plan: &Plan, lake: &Path, wanted: Wanted<'_>) -> Result<()> {
-    let lake = Lake::create(lake)?;
+fn write_lake(plan: &Plan, lake: &Lake, wanted: Wanted<'_>) -> Result<()> {
     let filled: Vec<_> =
         wabalake_sample::TABLES.into_iter().filter(|table| wanted(table)).collect();
     let days: Vec<_> = plan.days().collect();
     let write_day = |table: &Table, day, csv: &mut Vec<u8>| {
         plan.day_csv(table, day, csv);
     };
-    let mut tables = load::direct::fill(&lake, &filled, &days, &write_day)?;
+    let mut tables = load::direct::fill(lake, &filled, &days, &write_day)?;
     let folder = lake.scratch()?;
     let files = write_companions(plan, &folder, wanted, &mut |_, _| Ok(()))?;
     if !files.is_empty() {
-        tables.extend(load::load(&lake, &files, &load::Options::default())?.tables);
+        tables.extend(load::load(lake, &files, &load::Options::default())?.tables);
     }
     to_stdout(|out| {
         for table in &tables {

@@ -36,14 +36,18 @@ impl LakeOption {
         with_umask(lake.with_warnings(|what| warn(what, None)))
     }
 
-    /// Opens the lake to change it, as [`LakeOption::open`]: it must be in a folder.
+    /// Opens the lake to change it, as [`LakeOption::open`].
     pub(super) fn open_to_change(&self) -> Result<Lake> {
-        with_umask(Lake::open(self.folder()?)?.with_warnings(|what| warn(what, None)))
+        let lake = match self.address()? {
+            Address::Folder(folder) => Lake::open(folder)?,
+            store @ Address::Store(_) => Lake::at(self.store.open(&store)?),
+        };
+        with_umask(lake.with_warnings(|what| warn(what, None)))
     }
 
-    /// Opens the lake, or creates it, and sets the umask of its settings.
+    /// Opens the lake, or creates its folder, and sets the umask of its settings.
     pub(super) fn create(&self) -> Result<Lake> {
-        with_umask(Lake::create(self.folder()?)?.with_warnings(|what| warn(what, None)))
+        with_umask(self.store.create(&self.lake)?)
     }
 
     /// Returns the lake's folder, as it was given.
@@ -94,6 +98,15 @@ impl StoreOption {
     /// Returns `true` if there are none on the command line.
     pub(super) fn is_empty(&self) -> bool {
         self.store_options.is_empty()
+    }
+
+    /// Opens a lake by its address, or creates its folder. A store has no folders to create.
+    pub(super) fn create(&self, lake: &Path) -> Result<Lake> {
+        let lake = match Address::parse(lake)? {
+            Address::Folder(folder) => Lake::create(folder)?,
+            store @ Address::Store(_) => Lake::at(self.open(&store)?),
+        };
+        Ok(lake.with_warnings(|what| warn(what, None)))
     }
 
     /// Opens the place of a lake, without a request to it.

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek as _, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use memchr::memmem::find;
@@ -155,9 +155,13 @@ fn commit_hash(commit: &[u8], at: usize, version: u64) -> Hash {
 
 /// The hash of a Parquet file's footer, which differs between any two files.
 pub(super) fn footer_hash(place: &Path) -> std::io::Result<u64> {
+    footer_hash_in(File::open(place)?)
+}
+
+/// The same, of a file that is open.
+pub(super) fn footer_hash_in(mut file: impl Read + Seek) -> std::io::Result<u64> {
     const LONGEST: u32 = 64 << 20;
     let invalid = || std::io::Error::from(ErrorKind::InvalidData);
-    let mut file = File::open(place)?;
     let mut end = [0; 8];
     file.seek(SeekFrom::End(-8))?;
     file.read_exact(&mut end)?;

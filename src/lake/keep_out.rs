@@ -25,19 +25,20 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use wabalake_data::cells::phone::{earlier_forms, renormalise};
 
-use super::stage::sync;
 use super::{Lake, lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, synced_beside, write_synced};
+use crate::place::{Key, Made, OWN};
 
-type Bytes = [u8; 32];
+/// A key, or a keyed hash.
+type Secret = [u8; 32];
 
 /// The list, and the key that it was made with.
 #[derive(Debug)]
 pub(crate) struct KeepOut {
     keyed: Hmac<Sha256>,
-    entries: BTreeSet<(EntryKind, Bytes)>,
+    entries: BTreeSet<(EntryKind, Secret)>,
 }
 
 /// What an entry identifies.
@@ -61,7 +62,7 @@ impl EntryKind {
 
 impl KeepOut {
     /// An empty list.
-    fn new(key: &Bytes) -> Result<Self> {
+    fn new(key: &Secret) -> Result<Self> {
         let keyed = Hmac::new_from_slice(key).map_err(|e| Error::bug(format!("the key: {e}")))?;
         Ok(Self { keyed, entries: BTreeSet::new() })
     }
@@ -88,7 +89,7 @@ impl KeepOut {
         self.entries.contains(&(kind, self.hmac(kind.name(), text)))
     }
 
-    fn hmac(&self, of: &str, text: &str) -> Bytes {
+    fn hmac(&self, of: &str, text: &str) -> Secret {
         let mut mac = self.keyed.clone();
         for part in [of, " ", text] {
             mac.update(part.as_bytes());
@@ -106,7 +107,7 @@ impl KeepOut {
     }
 
     /// Parses the file; `None` if it was altered or made with another key.
-    fn read(text: &str, key: &Bytes) -> Result<Option<Self>> {
+    fn read(text: &str, key: &Secret) -> Result<Option<Self>> {
         let mut keep_out = Self::new(key)?;
         let entry = |line: &str| {
             let (name, mark) = line.split_once(' ')?;
@@ -130,9 +131,18 @@ impl KeepOut {
 /// The prefix of the first line.
 const CHECK: &str = "check ";
 
-fn bytes(hexadecimal: &str) -> Option<Bytes> {
-    let mut bytes = Bytes::default();
+fn bytes(hexadecimal: &str) -> Option<Secret> {
+    let mut bytes = Secret::default();
     hex::decode_to_slice(hexadecimal, &mut bytes).ok().map(|()| bytes)
+}
+
+/// Where the key is.
+#[derive(Clone, Debug)]
+enum KeyFile {
+    /// A file of this machine.
+    Path(PathBuf),
+    /// A file of the lake, on a store.
+    Object(Key),
 }
 
 impl Lake {
@@ -142,24 +152,28 @@ impl Lake {
     ///
     /// A missing or wrong key, a damaged list.
     pub(crate) fn keep_out(&self) -> Result<Option<KeepOut>> {
-        let list = self.keep_out_list();
-        let Some(text) = read(&list)? else { return Ok(None) };
+        let Some(text) = self.place().read(&list())? else { return Ok(None) };
+        self.read_keep_out(&text).map(Some)
+    }
+
+    fn read_keep_out(&self, text: &[u8]) -> Result<KeepOut> {
         let file = self.keep_out_key()?;
-        let Some(key) = read_key(&file)? else {
+        let shown = self.shown(list().as_str());
+        let Some(key) = self.read_key(&file)? else {
             return Err(Error::lake("this lake keeps erased persons out, but the key is missing")
-                .found(format!("no file `{}`", file.display()))
+                .found(format!("no file `{}`", self.shown_key(&file)))
                 .hint(format!(
                     "restore it, or set its path in wabalake.toml (keep_out_key, in [privacy]); {}",
-                    if_lost(&list)
+                    if_lost(&shown)
                 )));
         };
-        KeepOut::read(&text, &key)?.map(Some).ok_or_else(|| {
+        let read = str::from_utf8(text).ok().map(|text| KeepOut::read(text, &key)).transpose()?;
+        read.flatten().ok_or_else(|| {
             Error::lake(format!(
-                "`{}` does not belong to the key `{}`, or is damaged",
-                list.display(),
-                file.display()
+                "`{shown}` does not belong to the key `{}`, or is damaged",
+                self.shown_key(&file)
             ))
-            .hint(format!("restore both files; {}", if_lost(&list)))
+            .hint(format!("restore both files; {}", if_lost(&shown)))
         })
     }
 
@@ -180,39 +194,116 @@ impl Lake {
         if entries.is_empty() {
             return Ok(());
         }
-        let _turn = lock::wait(&self.internal_folder("locks").join("keep-out"))?;
+        let _turn = match self.place().as_folder() {
+            Some(_) => Some(lock::wait(&self.internal_folder("locks").join("keep-out"))?),
+            None => None,
+        };
+        while !self.try_to_keep_out(&entries)? {}
+        Ok(())
+    }
+
+    /// Adds entries; `false` if another process changed the list meanwhile, on a store.
+    fn try_to_keep_out(&self, entries: &[(EntryKind, &str)]) -> Result<bool> {
+        // Before the text is read, so that a change in between is noticed.
+        let there = self.place().entry(&list())?;
         let mut keep_out = match self.keep_out()? {
             Some(known) => known,
-            None => KeepOut::new(&made_key(&self.keep_out_key()?)?)?,
+            None => KeepOut::new(&self.made_key(&self.keep_out_key()?)?)?,
         };
         let before = keep_out.entries.len();
         for (kind, text) in entries {
             let mark = keep_out.hmac(kind.name(), text);
-            keep_out.entries.insert((kind, mark));
+            keep_out.entries.insert((*kind, mark));
         }
-        if keep_out.entries.len() > before {
-            let list = self.keep_out_list();
-            write_synced(&list, Access::Usual, keep_out.text().as_bytes())?;
-            sync(&[&list], self.root())?;
+        if keep_out.entries.len() == before {
+            return Ok(true);
         }
-        Ok(())
+        let text = keep_out.text();
+        if self.place().as_folder().is_some() {
+            write_synced(&self.internal_folder("keep-out"), Access::Usual, text.as_bytes())?;
+            self.place().sync(&[list()])?;
+            return Ok(true);
+        }
+        let made = match there.and_then(|there| there.tag) {
+            Some(tag) => self.place().swap(&list(), text.into(), &tag)?,
+            None => self.place().make(&list(), text.into())?,
+        };
+        Ok(made == Made::Done)
     }
 
-    fn keep_out_list(&self) -> PathBuf {
-        self.internal_folder("keep-out")
-    }
-
-    fn keep_out_key(&self) -> Result<PathBuf> {
+    fn keep_out_key(&self) -> Result<KeyFile> {
         let said = Config::of(self)?.privacy.keep_out_key;
-        Ok(said.map_or_else(|| self.internal_folder("keep-out.key"), |path| self.root().join(path)))
+        if self.place().as_folder().is_some() || said.as_deref().is_some_and(Path::is_absolute) {
+            let own = || self.internal_folder("keep-out.key");
+            return Ok(KeyFile::Path(said.map_or_else(own, |path| self.root().join(path))));
+        }
+        Ok(KeyFile::Object(match &said {
+            Some(path) => Key::parse(&path.to_string_lossy())?,
+            None => Key::root().join(OWN).join("keep-out.key"),
+        }))
+    }
+
+    fn shown_key(&self, file: &KeyFile) -> String {
+        match file {
+            KeyFile::Path(path) => path.display().to_string(),
+            KeyFile::Object(key) => self.shown(key.as_str()),
+        }
+    }
+
+    fn read_key(&self, file: &KeyFile) -> Result<Option<Secret>> {
+        let text = match file {
+            KeyFile::Path(path) => read(path)?,
+            KeyFile::Object(key) => {
+                let text = self.place().read(key)?;
+                text.map(|text| String::from_utf8_lossy(&text).into_owned())
+            }
+        };
+        let Some(text) = text else { return Ok(None) };
+        bytes(text.trim()).map(Some).ok_or_else(|| {
+            Error::lake(format!("`{}` is not a key", self.shown_key(file)))
+                .hint("a key is 64 hexadecimal digits: restore the file")
+        })
+    }
+
+    /// Reads the key, or creates one: that of a folder can be read by its owner only.
+    fn made_key(&self, file: &KeyFile) -> Result<Secret> {
+        if let Some(key) = self.read_key(file)? {
+            return Ok(key);
+        }
+        let mut key = Secret::default();
+        getrandom::fill(&mut key).map_err(|e| Error::lake(format!("no random key: {e}")))?;
+        let text = format!("{}\n", hex::encode(key));
+        match file {
+            KeyFile::Path(path) => {
+                let doing = || format!("writing `{}`", path.display());
+                let whole = synced_beside(path, Access::Owner, text.as_bytes()).context(doing)?;
+                whole.persist_noclobber(path).map_err(|error| error.error).context(doing)?;
+                if let Some(folder) = path.parent().filter(|_| cfg!(unix)) {
+                    // Not every system can sync a folder.
+                    let _ = fs::File::open(folder).and_then(|folder| folder.sync_all());
+                }
+                Ok(key)
+            }
+            KeyFile::Object(object) => match self.place().make(object, text.into())? {
+                Made::Done => Ok(key),
+                Made::Taken => {
+                    let made = self.read_key(file)?;
+                    made.ok_or_else(|| Error::lake("the key was deleted while it was read"))
+                }
+            },
+        }
     }
 }
 
-fn if_lost(list: &Path) -> String {
+/// The key of the list.
+fn list() -> Key {
+    Key::root().join(OWN).join("keep-out")
+}
+
+fn if_lost(list: &str) -> String {
     format!(
-        "if it is lost for good, delete `{}` and erase these persons again with --keep-out: until \
-         then a load may bring them back",
-        list.display()
+        "if it is lost for good, delete `{list}` and erase these persons again with --keep-out: \
+         until then a load may bring them back"
     )
 }
 
@@ -224,36 +315,25 @@ fn read(file: &Path) -> Result<Option<String>> {
     }
 }
 
-fn read_key(file: &Path) -> Result<Option<Bytes>> {
-    let Some(text) = read(file)? else { return Ok(None) };
-    bytes(text.trim()).map(Some).ok_or_else(|| {
-        Error::lake(format!("`{}` is not a key", file.display()))
-            .hint("a key is 64 hexadecimal digits: restore the file")
-    })
-}
-
-/// Reads the key, or creates one that only its owner can read.
-fn made_key(file: &Path) -> Result<Bytes> {
-    if let Some(key) = read_key(file)? {
-        return Ok(key);
-    }
-    let mut key = Bytes::default();
-    getrandom::fill(&mut key).map_err(|e| Error::lake(format!("no random key: {e}")))?;
-    let doing = || format!("writing `{}`", file.display());
-    let text = format!("{}\n", hex::encode(key));
-    let whole = synced_beside(file, Access::Owner, text.as_bytes()).context(doing)?;
-    whole.persist_noclobber(file).map_err(|error| error.error).context(doing)?;
-    sync(&[file], file.parent().unwrap_or(Path::new(".")))?;
-    Ok(key)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use object_store::ObjectStore;
+    use object_store::memory::InMemory;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::place::Place;
 
-    const KEY: Bytes = [7; 32];
+    const KEY: Secret = [7; 32];
+
+    fn key_path(lake: &Lake) -> PathBuf {
+        match lake.keep_out_key().unwrap() {
+            KeyFile::Path(path) => path,
+            KeyFile::Object(key) => panic!("{key} is no file"),
+        }
+    }
 
     fn list() -> KeepOut {
         let mut list = KeepOut::new(&KEY).unwrap();
@@ -294,6 +374,25 @@ mod tests {
     }
 
     #[test]
+    fn list_and_key_on_a_store_are_objects() {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let lake = || Lake::at(Place::over(Arc::clone(&objects), "lake").unwrap());
+        assert!(lake().keep_out().unwrap().is_none());
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let lake = lake();
+                scope.spawn(move || {
+                    let session = [format!("s{number}")];
+                    lake.add_to_keep_out(Some("529991234567"), &session).unwrap();
+                });
+            }
+        });
+        let keep_out = lake().keep_out().unwrap().unwrap();
+        assert!(keep_out.has_person("529991234567"));
+        assert!((0..8).all(|number| keep_out.has_session(&format!("s{number}"))));
+    }
+
+    #[test]
     fn adding_is_idempotent_and_a_lost_key_is_an_error() {
         let folder = TempDir::new().unwrap();
         let lake = Lake::open(folder.path()).unwrap();
@@ -301,8 +400,8 @@ mod tests {
         let sessions = ["s1".to_owned()];
         lake.add_to_keep_out(Some("529991234567"), &sessions).unwrap();
         let files = || {
-            let key = fs::read(lake.keep_out_key().unwrap());
-            (fs::read(lake.keep_out_list()).unwrap(), key.ok())
+            let key = fs::read(key_path(&lake));
+            (fs::read(lake.internal_folder("keep-out")).unwrap(), key.ok())
         };
         let before = files();
         lake.add_to_keep_out(Some("529991234567"), &sessions).unwrap();
@@ -314,14 +413,14 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let key = fs::metadata(lake.keep_out_key().unwrap()).unwrap();
+            let key = fs::metadata(key_path(&lake)).unwrap();
             assert_eq!(key.permissions().mode() & 0o077, 0, "only its owner reads the key");
         }
-        let key = fs::read(lake.keep_out_key().unwrap()).unwrap();
+        let key = fs::read(key_path(&lake)).unwrap();
         for wrong in [None, Some("00".repeat(32)), Some("no key".to_owned())] {
             match &wrong {
-                None => fs::remove_file(lake.keep_out_key().unwrap()).unwrap(),
-                Some(text) => fs::write(lake.keep_out_key().unwrap(), text).unwrap(),
+                None => fs::remove_file(key_path(&lake)).unwrap(),
+                Some(text) => fs::write(key_path(&lake), text).unwrap(),
             }
             let error = lake.keep_out().unwrap_err();
             assert!(error.lines().contains("hint: "), "{}", error.lines());

@@ -1,4 +1,4 @@
-//! File locks between processes of one machine.
+//! Locks between processes: of files on one machine, and leases on a store.
 //!
 //! | lock | held by | keeps out |
 //! |---|---|---|
@@ -12,16 +12,21 @@
 //! No data is lost or doubled without locks: commit conflicts decide who comes first. Locks save work,
 //! and keep `vacuum` from files that are about to be committed. A killed process releases its locks.
 //! If the file system has none, `vacuum` relies on the age of files alone.
+//!
+//! On a store, the write lock is a lease (see `place::lease`). The locks of tables are files of this
+//! machine all the same: they say nothing of other machines, and save work.
 
 #[cfg(unix)]
 use std::fs::Metadata;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::error::{Context as _, Result};
+use crate::place::lease::Lease;
 
 /// How long a lock that another process seems to hold is tried for: a child process holds those of its
 /// parent until it has started its program.
@@ -33,13 +38,29 @@ const PATIENCE: Duration = Duration::from_millis(400);
 pub struct Lock {
     /// `None` if the file system has no locks.
     file: Option<File>,
+    lease: Option<Arc<Lease>>,
 }
 
 impl Lock {
     /// Returns `true` if it keeps others out: not every file system has locks.
     pub(super) fn holds(&self) -> bool {
-        self.file.is_some()
+        self.file.is_some() || self.lease.is_some()
     }
+
+    /// The lock of a file; of none if the file system has no locks.
+    fn of(file: Option<File>) -> Self {
+        Self { file, lease: None }
+    }
+
+    /// The lock that a lease is.
+    pub(super) fn of_lease(lease: Arc<Lease>) -> Self {
+        Self { file: None, lease: Some(lease) }
+    }
+}
+
+/// Like [`wait`]; without a lock if the file cannot be opened.
+pub(super) fn wait_if_possible(file: &Path) -> Lock {
+    wait(file).unwrap_or_else(|_| Lock::of(None))
 }
 
 /// Waits for a shared lock.
@@ -48,7 +69,7 @@ pub(super) fn share(file: &Path) -> Result<Lock> {
         let opened = open(file)?;
         let held = opened.lock_shared().is_ok();
         if !held || is_at(&opened, file) {
-            return Ok(Lock { file: held.then_some(opened) });
+            return Ok(Lock::of(held.then_some(opened)));
         }
     }
 }
@@ -59,7 +80,7 @@ pub(super) fn wait(file: &Path) -> Result<Lock> {
         let opened = open(file)?;
         let held = opened.lock().is_ok();
         if !held || is_at(&opened, file) {
-            return Ok(Lock { file: held.then_some(opened) });
+            return Ok(Lock::of(held.then_some(opened)));
         }
     }
 }
@@ -71,10 +92,10 @@ pub(super) fn take(file: &Path) -> Result<Option<Lock>> {
         let opened = open(file)?;
         match opened.try_lock() {
             Ok(()) if !is_at(&opened, file) => {}
-            Ok(()) => return Ok(Some(Lock { file: Some(opened) })),
+            Ok(()) => return Ok(Some(Lock::of(Some(opened)))),
             Err(TryLockError::WouldBlock) if started.elapsed() > PATIENCE => return Ok(None),
             Err(TryLockError::WouldBlock) => sleep(PATIENCE / 20),
-            Err(TryLockError::Error(_)) => return Ok(Some(Lock { file: None })),
+            Err(TryLockError::Error(_)) => return Ok(Some(Lock::of(None))),
         }
     }
 }
@@ -100,12 +121,12 @@ fn is_at(opened: &File, file: &Path) -> bool {
 /// Like [`take`], without creating the file: if it does not exist, nobody holds the lock.
 pub(super) fn look(file: &Path) -> Option<Lock> {
     let started = Instant::now();
-    let Ok(opened) = File::open(file) else { return Some(Lock { file: None }) };
+    let Ok(opened) = File::open(file) else { return Some(Lock::of(None)) };
     loop {
         match opened.try_lock() {
             Err(TryLockError::WouldBlock) if started.elapsed() > PATIENCE => return None,
             Err(TryLockError::WouldBlock) => sleep(PATIENCE / 20),
-            locked => return Some(Lock { file: locked.is_ok().then_some(opened) }),
+            locked => return Some(Lock::of(locked.is_ok().then_some(opened))),
         }
     }
 }

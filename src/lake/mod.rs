@@ -64,7 +64,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use polars::prelude::IntoLazy as _;
@@ -72,6 +72,7 @@ use tempfile::TempDir;
 use wabalake_data::Table;
 use wabalake_data::tables::loads::TABLE as LOADS;
 use wabalake_queries::query::Tables;
+use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::creation::Creation;
 pub(crate) use self::history::LOAD_ID;
@@ -83,9 +84,9 @@ pub use self::snapshot::Snapshot;
 pub use self::stage::{StagedFile, Staging};
 pub use self::transact::{Change, Commit, Loaded, Operation, Transacted};
 use crate::config::FILE;
-use crate::error::{Context as _, Error, Result, in_words};
-use crate::place::OWN;
-use crate::place::{Key, Place};
+use crate::error::{Error, Result, in_words};
+use crate::place::lease::{Lease, Times};
+use crate::place::{Key, OWN, Place};
 
 /// Delta tables in a place.
 #[derive(Debug)]
@@ -99,6 +100,10 @@ pub struct Lake {
     logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
     /// The snapshots of tables that were read, if each is read once.
     pinned: Option<Mutex<HashMap<Key, Snapshot>>>,
+    /// The lease on a store that this process holds.
+    lease: Mutex<Weak<Lease>>,
+    /// The times of leases.
+    times: Times,
     /// Takes warnings for the user.
     warn: fn(&str),
 }
@@ -134,6 +139,8 @@ impl Lake {
             known: Mutex::default(),
             logs: Mutex::default(),
             pinned: None,
+            lease: Mutex::default(),
+            times: Times::default(),
             warn: |_| {},
         }
     }
@@ -257,17 +264,14 @@ impl Lake {
     /// A staging area for files that a commit will add to a table.
     pub(crate) fn staging(&self, table: impl Into<Layout>) -> Result<Staging> {
         let layout = table.into();
-        let folder = self.folder(&layout);
-        Ok(Staging::new(layout, folder, Some(self.writing()?)))
+        Ok(Staging::new(layout, Arc::clone(&self.place), Some(self.writing()?)))
     }
 
-    /// A folder for temporary files on the lake's disk, deleted when dropped.
+    /// A folder for temporary files, deleted when dropped: on the lake's disk, or in the cache folder of
+    /// this machine if the lake is on a store.
     pub fn scratch(&self) -> Result<Scratch> {
         let writing = self.writing()?;
-        let within = self.internal_folder("scratch");
-        std::fs::create_dir_all(&within).context(|| format!("creating `{}`", within.display()))?;
-        let creating = || format!("creating a folder in `{}`", within.display());
-        Ok(Scratch { folder: TempDir::new_in(&within).context(creating)?, _writing: Some(writing) })
+        Ok(Scratch { folder: self.place.scratch()?, _writing: Some(writing) })
     }
 
     /// Warns of damage that a read can skip.
@@ -278,8 +282,11 @@ impl Lake {
     /// Waits for the lock on merging into a table. It covers this machine only and just saves work:
     /// commit conflicts decide who comes first.
     fn lock_table(&self, table: impl Into<Layout>) -> Result<Lock> {
-        self.in_folder()?;
-        lock::wait(&self.table_lock(&table.into()))
+        let file = self.table_lock(&table.into());
+        match self.place.as_folder() {
+            Some(_) => lock::wait(&file),
+            None => Ok(lock::wait_if_possible(&file)),
+        }
     }
 
     fn table_lock(&self, layout: &Layout) -> PathBuf {
@@ -287,13 +294,55 @@ impl Lake {
             layout::TABLES => layout.name.to_string(),
             within => format!("{within}.{}", layout.name),
         };
-        self.internal_folder("locks").join(name)
+        self.turns().join(name)
     }
 
-    /// The shared lock that keeps `vacuum` and `erase` out.
+    /// The folder of the locks of tables, on this machine.
+    fn turns(&self) -> PathBuf {
+        match self.place.store() {
+            None => self.internal_folder("locks"),
+            Some(store) => {
+                let store = format!("{:016x}", xxh3_64(store.identity().as_bytes()));
+                let cache = self.place.cache().map(|cache| cache.root().to_owned());
+                let within = cache.unwrap_or_else(|| std::env::temp_dir().join("wabalake"));
+                within.join("locks").join(store)
+            }
+        }
+    }
+
+    /// The shared lock that keeps `vacuum` and `erase` out. On a store, a process holds one lease.
     fn writing(&self) -> Result<Lock> {
-        self.in_folder()?;
-        lock::share(&self.writing_lock())
+        if self.place.as_folder().is_some() {
+            return lock::share(&self.writing_lock());
+        }
+        let mut held = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lease) = held.upgrade() {
+            return Ok(Lock::of_lease(lease));
+        }
+        self.place.require_conditions()?;
+        let lease = Arc::new(Lease::share(&self.place, self.times)?);
+        *held = Arc::downgrade(&lease);
+        Ok(Lock::of_lease(lease))
+    }
+
+    /// The exclusive lease on a store; `None` if another process writes.
+    fn alone(&self) -> Result<Option<Arc<Lease>>> {
+        let mut held = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        self.place.require_conditions()?;
+        let Some(lease) = Lease::alone(&self.place, self.times)? else { return Ok(None) };
+        let lease = Arc::new(lease);
+        *held = Arc::downgrade(&lease);
+        Ok(Some(lease))
+    }
+
+    /// The lease on a store that this process holds.
+    fn lease(&self) -> Option<Arc<Lease>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    /// Checks, before a commit on a store, that other machines still know of this process.
+    fn check_lease(&self) -> Result<()> {
+        self.lease().map_or(Ok(()), |lease| lease.check())
     }
 
     fn writing_lock(&self) -> PathBuf {

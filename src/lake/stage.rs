@@ -8,24 +8,29 @@
 //! Uncommitted files are deleted when their [`Staging`] is dropped; those of a killed process by
 //! `vacuum`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{BufWriter, Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use deltalake::kernel::Add;
 use polars::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::damage::{FILE_HASH, FOOTER_HASH, HashingWriter, footer_hash, modified};
+use super::damage::{
+    FILE_HASH, FOOTER_HASH, Hash, HashingWriter, footer_hash, footer_hash_in, modified,
+};
 use super::history::rows_in;
 use super::layout::Layout;
 use super::lock::Lock;
+use super::log::file_key;
 use super::snapshot::partition_folder;
 use crate::error::{Context as _, Error, Result};
+use crate::place::{Key, Place};
 
 /// The maximum number of rows in a row group.
 const ROW_GROUP: usize = 1 << 20;
@@ -37,7 +42,7 @@ const LONGEST_BOUND: usize = 64;
 #[derive(Debug)]
 pub struct Staging {
     layout: Layout,
-    folder: PathBuf,
+    place: Arc<Place>,
     written: Mutex<Vec<StagedFile>>,
     /// `None` if the process holds the exclusive lock.
     _writing: Option<Lock>,
@@ -47,7 +52,8 @@ pub struct Staging {
 #[derive(Clone, Debug)]
 pub struct StagedFile {
     pub(super) add: Add,
-    pub(super) place: PathBuf,
+    place: Arc<Place>,
+    pub(super) key: Key,
     /// `true` if a commit may have added it to the table.
     pub(super) committed: Arc<AtomicBool>,
     /// `true` for a file of an older version that is added again.
@@ -58,21 +64,31 @@ pub struct StagedFile {
 
 impl StagedFile {
     /// A file of an older version, to be added again.
-    pub(super) fn restored(table: &Path, add: Add) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A path that leads out of the lake.
+    pub(super) fn restored(place: &Arc<Place>, table: &Layout, add: Add) -> Result<Self> {
         let partition = add.partition_values.values().flatten().next();
-        Self {
-            place: table.join(&add.path),
+        Ok(Self {
+            place: Arc::clone(place),
+            key: file_key(&table.key(), &add.path)?,
             committed: Arc::new(AtomicBool::new(true)),
             is_restored: true,
             day: partition.and_then(|day| day.parse().ok()),
             rows: rows_in(&add).unwrap_or_default(),
             add,
-        }
+        })
     }
 
     /// Returns `true` if it exists in its logged size.
     pub(super) fn exists(&self) -> bool {
-        fs::metadata(&self.place).is_ok_and(|there| there.len() == self.bytes())
+        matches!(self.place.entry(&self.key), Ok(Some(there)) if there.bytes == self.bytes())
+    }
+
+    /// Its path. Only for a lake in a folder.
+    pub(super) fn path(&self) -> PathBuf {
+        self.place.as_folder().unwrap_or(Path::new("\0")).join(self.key.as_str())
     }
 
     /// The UTC day of its rows; `None` for rows without a time.
@@ -89,18 +105,21 @@ impl StagedFile {
     pub fn bytes(&self) -> u64 {
         u64::try_from(self.add.size).unwrap_or_default()
     }
+}
 
-    fn delete(&self) {
-        if !self.committed.load(Ordering::SeqCst) {
-            // `vacuum` deletes it later if this fails.
-            let _ = fs::remove_file(&self.place);
-        }
+/// Deletes files that no commit may have added.
+fn delete(place: &Place, files: &[StagedFile]) {
+    let is_unused = |file: &&StagedFile| !file.committed.load(Ordering::SeqCst);
+    let keys: Vec<Key> = files.iter().filter(is_unused).map(|file| file.key.clone()).collect();
+    if !keys.is_empty() {
+        // `vacuum` deletes them later if this fails.
+        let _ = place.delete(&keys);
     }
 }
 
 impl Staging {
-    pub(super) fn new(layout: Layout, folder: PathBuf, writing: Option<Lock>) -> Self {
-        Self { layout, folder, written: Mutex::default(), _writing: writing }
+    pub(super) fn new(layout: Layout, place: Arc<Place>, writing: Option<Lock>) -> Self {
+        Self { layout, place, written: Mutex::default(), _writing: writing }
     }
 
     /// Writes rows of one UTC day, as they are sorted, with the columns of [`Layout::stored`]. May
@@ -113,15 +132,19 @@ impl Staging {
         }
         let folder = partition_folder(&self.layout, day);
         let path = format!("{folder}/{}.parquet", uuid::Uuid::new_v4());
-        let place = self.folder.join(&path);
-        // The log folder is created first: without it, a lost log looks like a table that never
-        // existed.
-        for folder in ["_delta_log", folder.as_str()] {
-            fs::create_dir_all(self.folder.join(folder)).context(|| format!("writing `{path}`"))?;
+        let table = self.layout.key();
+        if let Some(root) = self.place.as_folder() {
+            // The log folder is created first: without it, a lost log looks like a table that never
+            // existed.
+            for folder in ["_delta_log", folder.as_str()] {
+                let folder = root.join(table.join(folder).as_str());
+                fs::create_dir_all(folder).context(|| format!("writing `{path}`"))?;
+            }
         }
         let file = StagedFile {
+            key: table.join(&path),
             add: Add { path, ..Add::default() },
-            place,
+            place: Arc::clone(&self.place),
             committed: Arc::default(),
             is_restored: false,
             day,
@@ -130,8 +153,13 @@ impl Staging {
         if let Ok(mut written) = self.written.lock() {
             written.push(file.clone());
         }
-        let written = write_parquet(&file.place, &mut rows)
-            .context(|| format!("writing `{}`", file.place.display()))?;
+        let written = match self.place.as_folder() {
+            Some(_) => {
+                let path = file.path();
+                write_file(&path, &mut rows).context(|| format!("writing `{}`", path.display()))?
+            }
+            None => put_object(&self.place, &file.key, &mut rows)?,
+        };
         let statistics = statistics(&self.layout, &rows)?;
         let partition = self.layout.partition.to_owned();
         Ok(StagedFile {
@@ -149,18 +177,14 @@ impl Staging {
 
     /// Deletes files that are not needed.
     pub fn forget(&self, files: &[StagedFile]) {
-        for file in files {
-            file.delete();
-        }
+        delete(&self.place, files);
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         if let Ok(written) = self.written.get_mut() {
-            for file in written {
-                file.delete();
-            }
+            delete(&self.place, written);
         }
     }
 }
@@ -173,56 +197,43 @@ struct Written {
     tags: HashMap<String, Option<String>>,
 }
 
-/// Writes a Parquet file.
-fn write_parquet(place: &Path, rows: &mut DataFrame) -> Result<Written> {
+/// Writes a Parquet file into a folder.
+fn write_file(place: &Path, rows: &mut DataFrame) -> Result<Written> {
     let file = HashingWriter::new(File::create_new(place)?);
     let mut file = BufWriter::with_capacity(1 << 20, file);
-    let size = ParquetWriter::new(&mut file)
-        .with_compression(ParquetCompression::Zstd(None))
-        .with_row_group_size(Some(ROW_GROUP))
-        .finish(rows)?;
+    let size = write_parquet(&mut file, rows)?;
     let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     let (hash, file) = file.end();
-    let modified = modified(&file.metadata()?);
-    let tags = [
-        (FILE_HASH.to_owned(), Some(hash.to_string())),
-        (FOOTER_HASH.to_owned(), Some(format!("{:016x}", footer_hash(place)?))),
-    ];
-    let modified = modified.unwrap_or_else(|| Utc::now().timestamp_millis());
-    Ok(Written { size, modified, tags: tags.into() })
+    Ok(Written::new(size, modified(&file.metadata()?), hash, footer_hash(place)?))
 }
 
-/// Syncs files and all folders on their paths below the root.
-///
-/// In parallel: for 365 files in as many folders, one after the other takes 2.3 s, 16 at a time 0.3
-/// s.
-pub(super) fn sync(files: &[&Path], root: &Path) -> Result<()> {
-    let folders = files.iter().flat_map(|file| file.ancestors().skip(1));
-    let folders: BTreeSet<&Path> = folders.filter(|folder| folder.starts_with(root)).collect();
-    at_once(files, |file| {
-        let synced = File::open(file).and_then(|file| file.sync_all());
-        synced.context(|| format!("writing `{}`", file.display()))
-    })?;
-    at_once(&Vec::from_iter(folders), |folder| {
-        // Not every system can open or sync a folder; such systems do not lose entries if only the
-        // process dies.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        Ok(())
-    })
+/// Writes a Parquet file as an object. It is in memory meanwhile, smaller than its rows.
+fn put_object(place: &Place, key: &Key, rows: &mut DataFrame) -> Result<Written> {
+    let mut file = Vec::new();
+    let size = write_parquet(&mut file, rows).context(|| format!("writing `{key}`"))?;
+    let hash = Hash::of(&file);
+    let footer = footer_hash_in(Cursor::new(&file)).context(|| format!("writing `{key}`"))?;
+    place.put(key, Bytes::from(file))?;
+    Ok(Written::new(size, None, hash, footer))
 }
 
-fn at_once(paths: &[&Path], each: fn(&Path) -> Result<()>) -> Result<()> {
-    const THREADS: usize = 16;
-    let share = paths.len().div_ceil(THREADS).max(1);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = paths
-            .chunks(share)
-            .map(|paths| scope.spawn(move || paths.iter().try_for_each(|path| each(path))))
-            .collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|_| Err(Error::bug("a thread failed to write")))
-        })
-    })
+/// Writes rows as Parquet, and returns the size.
+fn write_parquet(out: impl Write, rows: &mut DataFrame) -> Result<u64> {
+    let writer = ParquetWriter::new(out)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_row_group_size(Some(ROW_GROUP));
+    Ok(writer.finish(rows)?)
+}
+
+impl Written {
+    fn new(size: u64, modified: Option<i64>, hash: Hash, footer: u64) -> Self {
+        let tags = [
+            (FILE_HASH.to_owned(), Some(hash.to_string())),
+            (FOOTER_HASH.to_owned(), Some(format!("{footer:016x}"))),
+        ];
+        let modified = modified.unwrap_or_else(|| Utc::now().timestamp_millis());
+        Self { size, modified, tags: tags.into() }
+    }
 }
 
 /// The statistics of a file for the log: rows, and bounds and nulls of the layout's statistics

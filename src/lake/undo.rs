@@ -150,7 +150,7 @@ impl Lake {
 
     /// A replaced file, to be added again; `None` if it does not exist in its logged size.
     fn replaced_file(&self, table: &Table, before: Option<Add>) -> Option<StagedFile> {
-        let file = StagedFile::restored(&self.folder(table), before?);
+        let file = StagedFile::restored(self.place(), &table.into(), before?).ok()?;
         file.exists().then_some(file)
     }
 
@@ -263,9 +263,11 @@ impl Lake {
     /// undone.
     fn trace(&self, table: &'static Table, load_id: &str) -> Result<Option<Trace>> {
         let log = self.whole_log(table);
+        let versions = log.versions()?;
+        log.fetch_commits(&versions);
         let mut trace = Trace::default();
         let mut found = false;
-        for version in log.versions()?.into_iter().rev() {
+        for version in versions.into_iter().rev() {
             let actions = log.actions(version)?;
             let ours = load_of(&actions).filter(|(_, id)| *id == load_id);
             if matches!(ours, Some((Operation::Undo, _))) && !found {

@@ -14,7 +14,7 @@ pub(crate) fn explain(
     options: &Options,
 ) -> Error {
     let Some(full) = error.full() else { return error };
-    let folder = lake.root().display();
+    let folder = lake.place().shown();
     let found = if options.dry_run {
         "this was a dry run: nothing is written to the lake".to_owned()
     } else {

@@ -238,7 +238,7 @@ fn refuse_without_rows(lake: &Lake, staged: &StagedLoad, options: &Options) -> R
     }
     let ids = files.iter().map(|file| file.report.file_id.as_str()).collect();
     reject::keep(lake, staged, &ids)?;
-    let lake = lake.root().display();
+    let lake = lake.place().shown();
     Err(error.hint(format!("{fix}; `wabalake rejects --lake {lake}` shows its rejects")))
 }
 

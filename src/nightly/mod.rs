@@ -234,7 +234,9 @@ fn work(
 /// A writer that is active; files that cannot be deleted.
 pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<Vacuumed> {
     let mut done = lake.vacuum(options)?;
-    inbox::sweep(lake, config, options, &mut done)?;
+    if lake.place().as_folder().is_some() {
+        inbox::sweep(lake, config, options, &mut done)?;
+    }
     Ok(done)
 }
 

@@ -163,6 +163,11 @@ impl Cache {
         Self { all, folder, limit, written, is_broken: AtomicBool::new(false) }
     }
 
+    /// The folder that it was told.
+    pub(crate) fn root(&self) -> &Path {
+        self.all.parent().unwrap_or(&self.all)
+    }
+
     /// A cached piece.
     pub(crate) fn get(&self, piece: &Piece<'_>) -> Option<Bytes> {
         let mut file = File::open(self.file(piece)).ok()?;

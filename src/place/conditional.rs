@@ -11,6 +11,7 @@ use object_store::{
 use tokio::time::{Instant, sleep};
 
 use super::Made;
+use super::address::Cloud;
 use super::fault::{self, was_retried};
 use super::store::fetch;
 
@@ -37,21 +38,23 @@ pub(super) async fn conditional(
     path: &ObjectPath,
     bytes: Bytes,
     tag: Option<String>,
-    by_version: bool,
+    cloud: Option<Cloud>,
 ) -> Result<Made, (ObjectError, bool)> {
     let mode = match &tag {
         None => PutMode::Create,
         Some(tag) => {
             let mut version = None;
             // Google compares the generation, which is not listed.
-            if by_version {
+            if cloud == Some(Cloud::Google) {
                 match objects.head(path).await {
                     Ok(there) if there.e_tag.as_ref() == Some(tag) => version = there.version,
                     Ok(_) | Err(ObjectError::NotFound { .. }) => return Ok(Made::Taken),
                     Err(error) => return Err((error, false)),
                 }
             }
-            PutMode::Update(UpdateVersion { e_tag: Some(tag.clone()), version })
+            // A store in memory has no quotes.
+            let e_tag = if cloud.is_some() { tag } else { tag.trim_matches('"') };
+            PutMode::Update(UpdateVersion { e_tag: Some(e_tag.to_owned()), version })
         }
     };
     let options = PutOptions::from(mode);

@@ -155,7 +155,8 @@ impl Folder {
             return match there {
                 Some(there) if there == bytes => Ok(Made::Done),
                 Some(_) => Ok(Made::Taken),
-                None => Err(error.error).context(writing),
+                // Such a file system may do it yet.
+                None => Err(error.error).context(writing).map_err(Error::in_doubt),
             };
         }
         sync_folders(&[&path], &self.root)?;

@@ -33,6 +33,7 @@ mod fault;
 mod folder;
 pub(crate) mod http;
 mod key;
+pub(crate) mod lease;
 mod options;
 mod probe;
 mod scan;

@@ -20,7 +20,6 @@ use object_store::{
 };
 
 use super::access::Connected;
-use super::address::Cloud;
 use super::conditional::conditional;
 use super::fault::{self, is_missing};
 use super::http::wait;
@@ -282,9 +281,8 @@ impl Store {
 
     fn conditional(&self, key: &Key, bytes: Bytes, tag: Option<String>) -> Result<Made> {
         let (objects, path) = (Arc::clone(self.objects()), self.path(key));
-        let by_version = self.connected.cloud == Some(Cloud::Google);
-        let made =
-            wait(async move { conditional(&*objects, &path, bytes, tag, by_version).await })?;
+        let cloud = self.connected.cloud;
+        let made = wait(async move { conditional(&*objects, &path, bytes, tag, cloud).await })?;
         made.map_err(|(error, in_doubt)| {
             let error = self.error(&error, "writing", key);
             if in_doubt { error.in_doubt() } else { error }

@@ -49,7 +49,7 @@ use self::target::number_of;
 use super::files::entries;
 use super::layout::stored_tables;
 use super::marts::MART_DAY;
-use super::{Lake, lock};
+use super::{Lake, StagedFile, lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 
@@ -198,7 +198,7 @@ impl Lake {
             self.write_journal(&target)?;
             self.drop_marts()?;
             for (revision, report) in revisions.into_iter().zip(&mut erased.tables) {
-                known.extend(revision.change.add.iter().map(|file| file.place.clone()));
+                known.extend(revision.change.add.iter().map(StagedFile::path));
                 report.version = self.commit_revision(revision, &target, options)?;
             }
             for file in &old_files {

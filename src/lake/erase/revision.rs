@@ -1,6 +1,7 @@
 //! Computes and commits tables without the person.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use polars::prelude::*;
 use wabalake_data::Table;
@@ -46,7 +47,7 @@ impl Lake {
     ) -> Result<(Option<Revision>, TableSearch)> {
         let snapshot = self.snapshot(table)?;
         // Without a lock: this process has locked out all others.
-        let staging = Staging::new(table.into(), self.folder(table), None);
+        let staging = Staging::new(table.into(), Arc::clone(self.place()), None);
         let mut found = search(table, &snapshot, &staging, target, options)?;
         let revision = found.change.take().map(|change| Revision {
             table,
@@ -67,7 +68,7 @@ impl Lake {
     ) -> Result<Option<u64>> {
         let Revision { table, snapshot, change, _staging, .. } = revision;
         let mut known = Some(change);
-        let transacted = self.transact_locked(&table.into(), |now, staging| {
+        let transacted = self.transact_locked(&table.into(), None, |now, staging| {
             match known.take().filter(|_| now.version == snapshot.version) {
                 Some(change) => Ok(Some(change)),
                 None => Ok(search(table, now, staging, target, options)?.change),

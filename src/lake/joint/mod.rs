@@ -116,12 +116,23 @@ impl<'l> LockedTables<'l> {
             [] | [_] => None,
             _ => {
                 let mut record = Record::new(operation, load_id, loaded_at);
-                for table in tables {
-                    let version = lake.log_of(*table).list_folder()?.newest();
-                    record.tables.insert(table.name.to_owned(), version);
-                }
                 let id = Uuid::new_v4().to_string();
-                lake.write_record(&id, &record)?;
+                loop {
+                    record.lease = lake.lease().map(|lease| lease.name().to_owned());
+                    for table in tables {
+                        let version = lake.log_of(*table).list_folder()?.newest();
+                        record.tables.insert(table.name.to_owned(), version);
+                    }
+                    lake.write_record(&id, &record)?;
+                    if !lake.is_another_begun(&record, &id)? {
+                        break;
+                    }
+                    // Both may have begun at once: neither goes on before it is the only one.
+                    lake.delete_record(&id)?;
+                    lake.wait_a_moment();
+                    let layouts: Vec<Layout> = tables.iter().map(|table| (*table).into()).collect();
+                    lake.wait_for_others(&layouts, None)?;
+                }
                 Some((id, record))
             }
         };
@@ -140,7 +151,8 @@ impl Joint<'_> {
         table: impl Into<Layout>,
         mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
     ) -> Result<Transacted> {
-        self.lake.transact_locked(&table.into(), |snapshot, staging| {
+        let own = self.record.as_ref().map(|(id, _)| id.as_str());
+        self.lake.transact_locked(&table.into(), own, |snapshot, staging| {
             let change = compute(snapshot, staging)?;
             if let Some((id, _)) = &self.record
                 && self.lake.decision(id)? == Some(Decision::TakenBack)
@@ -169,9 +181,14 @@ impl Joint<'_> {
     /// that took this one for killed.
     pub(crate) fn finish(self) -> Result<()> {
         let Some((id, _)) = &self.record else { return Ok(()) };
+        self.lake.check_lease()?;
         match self.lake.decide(id, Decision::Committed)? {
             Decision::Committed => self.lake.delete_record(id),
-            Decision::TakenBack => Err(taken_back()),
+            Decision::TakenBack => {
+                // A commit may have come after the other process looked.
+                self.take_back();
+                Err(taken_back())
+            }
         }
     }
 
@@ -198,6 +215,7 @@ impl Record {
             load_id: load_id.to_owned(),
             loaded_at: loaded_at.unwrap_or(at),
             at,
+            lease: None,
             tables: BTreeMap::new(),
         }
     }

@@ -12,7 +12,7 @@ use crate::place::{Key, Made, OWN};
 
 /// What was begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(in crate::lake) struct Record {
     /// `load` or `undo`.
     pub(super) operation: String,
     /// The load, or the load that is undone.
@@ -21,6 +21,9 @@ pub(super) struct Record {
     pub(super) loaded_at: DateTime<Utc>,
     /// The time of all of its commits.
     pub(super) at: DateTime<Utc>,
+    /// The lease of the process that began it, on a store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease: Option<String>,
     /// The tables that it changes, each with its version before; null if it did not exist.
     pub(super) tables: BTreeMap<String, Option<u64>>,
 }
@@ -51,7 +54,7 @@ const DECIDED: &str = ".decided";
 
 impl Lake {
     /// The names of records and decisions.
-    pub(super) fn joint_names(&self) -> Result<BTreeSet<String>> {
+    pub(in crate::lake) fn joint_names(&self) -> Result<BTreeSet<String>> {
         let folder = loads_folder();
         let mut names = BTreeSet::new();
         for entry in self.place().list(&folder, None)? {
@@ -64,7 +67,7 @@ impl Lake {
     }
 
     /// The records among names, by id.
-    pub(super) fn begun(&self, names: &BTreeSet<String>) -> Result<Vec<(String, Record)>> {
+    pub(in crate::lake) fn begun(&self, names: &BTreeSet<String>) -> Result<Vec<(String, Record)>> {
         let mut begun = Vec::new();
         for name in names {
             let Some(id) = name.strip_suffix(RECORD) else { continue };

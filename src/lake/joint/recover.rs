@@ -1,6 +1,9 @@
 //! Completes or takes back what a killed process began.
 
+use std::thread::sleep;
+
 use chrono::{TimeDelta, Utc};
+use uuid::Uuid;
 use wabalake_data::Table;
 
 use super::Joint;
@@ -26,6 +29,12 @@ impl Lake {
         let begun = self.begun(&self.joint_names()?)?;
         let _writing = if begun.is_empty() { None } else { Some(self.writing()?) };
         for (id, record) in begun {
+            if self.place().as_folder().is_none() {
+                if self.is_killed(&record, &[])? {
+                    self.settle(&id)?;
+                }
+                continue;
+            }
             let mut locks = Vec::new();
             for table in tables(&record)? {
                 match lock::take(&self.table_lock(&table.into()))? {
@@ -33,7 +42,7 @@ impl Lake {
                     None => break,
                 }
             }
-            if locks.len() == record.tables.len() && is_killed(&record, &locks) {
+            if locks.len() == record.tables.len() && self.is_killed(&record, &locks)? {
                 self.settle_locked(&id, locks)?;
             }
         }
@@ -60,10 +69,71 @@ impl Lake {
         Ok(None)
     }
 
+    /// Returns `true` if no process commits to the tables of a record any more, for a process that holds
+    /// their locks. Where the file system has no locks, only the age of the record tells; on a store, the
+    /// lease of the process that began it.
+    fn is_killed(&self, record: &Record, locks: &[Lock]) -> Result<bool> {
+        if self.place().as_folder().is_some() {
+            let is_old = Utc::now() - record.at > TimeDelta::days(1);
+            return Ok(locks.iter().all(Lock::holds) || is_old);
+        }
+        match (self.lease(), &record.lease) {
+            // What this process began is over: it holds the locks of the tables.
+            (Some(own), Some(writer)) => Ok(own.name() == writer || !own.is_alive(writer)?),
+            // A folder that was copied to the store.
+            (_, None) => Ok(true),
+            (None, _) => Err(Error::bug("a load is settled without a lease")),
+        }
+    }
+
+    /// Waits, on a store, until no other process has begun to change one of some tables together with
+    /// others; settles what killed ones began. Returns `true` if there was any.
+    pub(in crate::lake) fn wait_for_others(
+        &self,
+        layouts: &[Layout],
+        own: Option<&str>,
+    ) -> Result<bool> {
+        let mut any = false;
+        loop {
+            let begun = self.begun(&self.joint_names()?)?;
+            let is_other = |(id, record): &(String, Record)| {
+                Some(id.as_str()) != own && layouts.iter().any(|layout| record.names(layout))
+            };
+            let Some((id, _)) = begun.into_iter().find(is_other) else { return Ok(any) };
+            any = true;
+            self.settle_locked(&id, Vec::new())?;
+        }
+    }
+
+    /// Returns `true` if another process on a store has begun to change one of a record's tables.
+    pub(super) fn is_another_begun(&self, record: &Record, own: &str) -> Result<bool> {
+        if self.place().as_folder().is_some() {
+            // The locks of the tables keep others out.
+            return Ok(false);
+        }
+        let begun = self.begun(&self.joint_names()?)?;
+        let shares = |other: &Record| other.tables.keys().any(|of| record.tables.contains_key(of));
+        Ok(begun.iter().any(|(id, other)| id != own && shares(other)))
+    }
+
+    /// Waits before another look at what others do on a store: not all processes equally long.
+    pub(super) fn wait_a_moment(&self) {
+        let share = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
+        sleep(self.times.look.mul_f64(0.5 + share));
+    }
+
     fn settle_locked(&self, id: &str, locks: Vec<Lock>) -> Result<Option<Vec<UndoneTable>>> {
         // The process may have ended while this one waited.
         let Some(record) = self.record(id)? else { return Ok(None) };
-        if !is_killed(&record, &locks) {
+        while !self.is_killed(&record, &locks)? {
+            if self.place().as_folder().is_none() {
+                // It is on another machine.
+                self.wait_a_moment();
+                if self.record(id)?.is_none() {
+                    return Ok(None);
+                }
+                continue;
+            }
             return Err(Error::lake("another process is loading into the lake, or was killed")
                 .found("its file system has no locks, which would tell")
                 .hint("run the same command again when the other one is done, or after a day"));
@@ -71,12 +141,6 @@ impl Lake {
         let killed = Joint { lake: self, record: Some((id.to_owned(), record)), _locks: locks };
         killed.recover().context(|| "settling a load or undo that was killed")
     }
-}
-
-/// Returns `true` if no process commits to the tables of a record any more, for a process that holds
-/// their locks. Where the file system has no locks, only the age of the record tells.
-fn is_killed(record: &Record, locks: &[Lock]) -> bool {
-    locks.iter().all(Lock::holds) || Utc::now() - record.at > TimeDelta::days(1)
 }
 
 fn tables(record: &Record) -> Result<Vec<&'static Table>> {

@@ -36,7 +36,7 @@ impl Lake {
                 self.read_snapshot(layout, &log)
             })?;
             let is_missing = |snapshot: &Snapshot| snapshot.version.is_none();
-            if self.place().as_folder().is_none() && snapshots.iter().all(is_missing) {
+            if self.pinned.is_some() && snapshots.iter().all(is_missing) {
                 self.warn_if_empty()?;
             }
             Ok(snapshots)

@@ -36,6 +36,14 @@ impl Fetched {
         *lock(&self.listing) = Some(listing.clone());
     }
 
+    /// Forgets the whole listing if a commit is newer.
+    pub(super) fn note_newest(&self, newest: Option<u64>) {
+        let mut listing = lock(&self.listing);
+        if listing.as_ref().is_some_and(|listing| listing.newest() < newest) {
+            *listing = None;
+        }
+    }
+
     /// Notes a file that was listed. What was read of another version of it is forgotten.
     pub(super) fn note(&self, entry: Entry) {
         let mut tags = lock(&self.tags);

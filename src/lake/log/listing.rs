@@ -132,6 +132,8 @@ impl Log {
             listing.commits.sort_unstable();
             if version.is_none() {
                 self.fetched.note_listing(&listing);
+            } else {
+                self.fetched.note_newest(listing.newest());
             }
             return Ok(listing);
         }

@@ -129,6 +129,11 @@ impl Log {
         self.path(&self.table)
     }
 
+    /// Where the log is.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The key of the table's folder.
     pub(super) fn table_key(&self) -> &Key {
         &self.table

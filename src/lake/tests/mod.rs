@@ -5,11 +5,13 @@ mod commits;
 mod damage;
 mod foreign;
 mod joint;
+mod killed;
 mod reads;
 mod rejects;
 mod stores;
 mod undo;
 mod upkeep;
+mod writing;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -106,11 +106,11 @@ fn vacuum_is_refused_during_writes() {
     let staging = lake.staging(SESSIONS).unwrap();
     let staged = staging.write(day(1), rows(noon(day(1)), &["b1"])).unwrap();
     assert!(lake.vacuum(now).unwrap_err().to_string().contains("writing to the lake"));
-    assert!(staged.place.is_file());
+    assert!(staged.path().is_file());
     let scratch = lake.scratch().unwrap();
     fs::write(scratch.join("spilled"), "rows").unwrap();
     drop(staging);
-    assert!(!staged.place.exists(), "a file that was not committed outlived its staging");
+    assert!(!staged.path().exists(), "a file that was not committed outlived its staging");
     assert!(lake.vacuum(now).is_err(), "scratch is in use");
     drop(scratch);
     // What a killed process leaves behind.

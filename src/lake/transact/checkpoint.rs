@@ -1,18 +1,15 @@
 //! Checkpoints: the state of a version in one file, which keeps a long log quick to read.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::PathBuf;
 
-use deltalake::checkpoints::create_checkpoint_from_table_url_and_cleanup;
+use bytes::Bytes;
+use deltalake::checkpoints::create_checkpoint;
 
-use super::commit::{runtime, table_url};
-use crate::error::{Context as _, Result};
-use crate::files::{Access, write_synced};
-use crate::lake::Lake;
+use super::commit::{runtime, table_at};
+use crate::error::Result;
 use crate::lake::damage::{self, Hash};
 use crate::lake::log::{Log, ReplayError, State};
-use crate::lake::stage::sync;
+use crate::lake::{Lake, Layout};
 use crate::place::Key;
 
 /// The number of commits between checkpoints.
@@ -22,14 +19,16 @@ impl Lake {
     /// Writes the checkpoint of a version, and the hashes of its files.
     pub(super) fn write_checkpoint(
         &self,
+        layout: &Layout,
         log: &Log,
         base: Option<&State>,
         version: u64,
     ) -> Result<()> {
         drop_damaged_checkpoints(log, version)?;
-        let url = table_url(&log.table())?;
-        let written = create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None);
-        runtime()?.block_on(written)?;
+        runtime()?.block_on(async {
+            let known = table_at(self, layout)?.with_version(version).load().await?;
+            create_checkpoint(&known, None).await
+        })?;
         let made = log.checkpoints()?.into_iter().find(|(of, _)| *of == version);
         let Some((_, parts)) = made else { return Ok(()) };
         let mut state = base.cloned().unwrap_or_default();
@@ -39,19 +38,17 @@ impl Lake {
             _ => return delete_checkpoint(log, version, &parts),
         }
         let last = log.last_checkpoint();
-        let files: Vec<_> = parts.iter().chain([&last]).map(|file| log.path(file)).collect();
-        sync(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), self.root())?;
+        let files: Vec<_> = parts.into_iter().chain([last]).collect();
+        let place = self.place();
+        place.sync(&files)?;
         let mut hashes = BTreeMap::new();
         for file in &files {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let hash = Hash::of_file(file).context(|| format!("reading `{}`", file.display()))?;
-            hashes.insert(name, hash.1);
+            let bytes = place.read(file)?.unwrap_or_default();
+            hashes.insert(file.name().to_owned(), Hash::of(&bytes));
         }
-        write_synced(
-            &log.path(&log.checkpoint_hashes(version)),
-            Access::Usual,
-            damage::hash_list(&hashes).as_bytes(),
-        )
+        let list = log.checkpoint_hashes(version);
+        place.put(&list, Bytes::from(damage::hash_list(&hashes)))?;
+        place.sync(&[list])
     }
 }
 
@@ -70,13 +67,6 @@ pub(super) fn drop_damaged_checkpoints(log: &Log, version: u64) -> Result<()> {
 /// Deletes a checkpoint. The commits hold the same state.
 fn delete_checkpoint(log: &Log, version: u64, parts: &[Key]) -> Result<()> {
     let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
-    for file in beside.iter().chain(parts).map(|file| log.path(file)) {
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).context(|| format!("deleting `{}`", file.display()));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    let files: Vec<_> = beside.into_iter().chain(parts.iter().cloned()).collect();
+    log.place().delete(&files)
 }

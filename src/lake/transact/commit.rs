@@ -5,21 +5,21 @@
 //! computed from version 19   the table is at 20   → conflict: compute again from 20
 //! ```
 //!
-//! A commit is durable before it is visible: it is written to a temporary file, synced, and renamed to
-//! its final name, which fails if that exists; then the folder is synced. It contains its own hash.
+//! A commit is durable before it is visible: [`Place::make`](crate::place::Place::make) writes it whole,
+//! and fails if another one has its name. It contains its own hash.
 //! `deltalake` only serialises the actions and checks writer features. Its retries are not used: they
 //! do not see that two commits add the same rows to an empty day, and would keep both.
 
 use std::io::ErrorKind;
-use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use deltalake::kernel::transaction::{CommitBuilder, CommitData, TableReference};
 use deltalake::kernel::{Action, Transaction};
 use deltalake::logstore::CommitOrBytes;
 use deltalake::{DeltaTableBuilder, DeltaTableError};
+use object_store::prefix::PrefixStore;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -28,11 +28,10 @@ use uuid::Uuid;
 use super::Change;
 use super::checkpoint::{CHECKPOINT_INTERVAL, drop_damaged_checkpoints};
 use crate::error::{Context as _, Error, Result};
-use crate::files::{Access, synced_beside};
 use crate::lake::damage::{self, COMMIT_HASH, hash_placeholder};
 use crate::lake::loads::count_transactions;
-use crate::lake::stage::sync;
-use crate::lake::{Lake, Snapshot};
+use crate::lake::{Lake, Layout, Snapshot};
+use crate::place::Made;
 
 /// The entry of `commitInfo` with the commit's own id.
 pub(in crate::lake) const COMMIT_ID: &str = "commit_id";
@@ -59,8 +58,8 @@ impl Lake {
     pub(in crate::lake) fn commit(&self, base: &Snapshot, change: Change) -> Result<Commit> {
         let table = &base.layout;
         let staged = || change.add.iter().filter(|file| !file.is_restored);
-        let places: Vec<_> = staged().map(|file| file.place.as_path()).collect();
-        sync(&places, self.root())?;
+        let keys: Vec<_> = staged().map(|file| file.key.clone()).collect();
+        self.place().sync(&keys)?;
         let operation = change.operation.in_delta(!change.remove.is_empty(), table.partition);
         let transaction = |(id, loaded): &(String, super::Loaded)| Transaction::new(id, loaded.0);
         let transactions = change.transactions.iter().map(transaction).collect();
@@ -72,67 +71,40 @@ impl Lake {
         info.insert(COMMIT_HASH.to_owned(), json!(hash_placeholder()));
         let data = CommitData::new(actions, operation, info.into_iter().collect(), transactions);
         let data = completed(data, change.time);
-        let folder = self.folder(table);
-        std::fs::create_dir_all(&folder).context(|| format!("creating `{}`", folder.display()))?;
-
         let committing = || format!("committing to table `{}`", table.name);
         let version = base.version.map_or(0, |version| version + 1);
         let log = self.log_of(table);
         if !base.is_as_made_here() {
             drop_damaged_checkpoints(&log, version)?;
         }
-        let commit = runtime()?.block_on(prepared(&folder, base, data));
+        let commit = runtime()?.block_on(prepared(self, base, data));
         let commit = commit.map_err(|error| log.refused(error))?;
         let commit = damage::with_hash(commit, version);
-        let place = log.commit_file(version);
-        let temporary = synced_beside(&place, Access::Usual, &commit).context(committing)?;
         let keep = |keep| staged().for_each(|file| file.committed.store(keep, Ordering::SeqCst));
+        self.check_lease()?;
         keep(true);
-        if let Err(error) = temporary.persist_noclobber(&place) {
-            // A file server may have created the file although its answer says otherwise.
-            match found(&place, &commit) {
-                Ok(Found::Ours) => {}
-                Ok(Found::Others) => {
-                    keep(false);
-                    return Ok(Commit::Conflict);
-                }
-                Ok(Found::Nothing) => return Err(error.error).context(committing),
-                Err(_) => {
-                    return Err(Error::from(error.error).context(committing()).hint(
-                        "the commit may have happened: run the same command again, which finds out",
-                    ));
-                }
+        match self.place().make(&log.commit_key(version), commit.into()) {
+            Ok(Made::Done) => {}
+            Ok(Made::Taken) => {
+                keep(false);
+                return Ok(Commit::Conflict);
+            }
+            Err(error) if error.is_in_doubt() => {
+                return Err(error.context(committing()).hint(
+                    "the commit may have happened: run the same command again, which finds out",
+                ));
+            }
+            Err(error) => {
+                keep(false);
+                return Err(error.context(committing()));
             }
         }
-        sync(&[&place], self.root())
-            .context(|| format!("table `{}` is at version {version}", table.name))?;
         self.note_newest(table, version);
         if (version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
             // The commit is valid even if its checkpoint cannot be written.
-            let _ = self.write_checkpoint(&log, base.state.as_deref(), version);
+            let _ = self.write_checkpoint(table, &log, base.state.as_deref(), version);
         }
         Ok(Commit::Done(version))
-    }
-}
-
-/// What stands in the place of a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    /// This commit.
-    Ours,
-    /// Another one.
-    Others,
-    /// Nothing.
-    Nothing,
-}
-
-/// Reads back a commit whose outcome is in doubt. Its id makes its bytes unique.
-fn found(place: &Path, commit: &[u8]) -> std::io::Result<Found> {
-    match std::fs::read(place) {
-        Ok(bytes) if bytes == commit => Ok(Found::Ours),
-        Ok(_) => Ok(Found::Others),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
-        Err(error) => Err(error),
     }
 }
 
@@ -153,7 +125,7 @@ fn completed(mut data: CommitData, time: Option<DateTime<Utc>>) -> CommitData {
 
 /// The lines of a commit.
 async fn prepared(
-    folder: &Path,
+    lake: &Lake,
     base: &Snapshot,
     data: CommitData,
 ) -> Result<Vec<u8>, DeltaTableError> {
@@ -162,8 +134,7 @@ async fn prepared(
         // load its whole state to check them.
         return Ok(data.get_bytes()?.to_vec());
     };
-    let known =
-        DeltaTableBuilder::from_url(table_url(folder)?)?.with_version(version).load().await?;
+    let known = table_at(lake, &base.layout)?.with_version(version).load().await?;
     let state: &dyn TableReference = known.snapshot()?;
     let commit = CommitBuilder::default().with_actions(data.actions);
     let commit = commit.build(Some(state), known.log_store(), data.operation);
@@ -175,9 +146,22 @@ async fn prepared(
     }
 }
 
-pub(super) fn table_url(folder: &Path) -> Result<Url, DeltaTableError> {
-    Url::from_directory_path(folder)
-        .map_err(|()| DeltaTableError::InvalidTableLocation(folder.display().to_string()))
+/// The table as `deltalake` opens it.
+pub(super) fn table_at(lake: &Lake, table: &Layout) -> Result<DeltaTableBuilder, DeltaTableError> {
+    let invalid = |what: &str| DeltaTableError::InvalidTableLocation(what.to_owned());
+    let key = table.key();
+    if let Some(root) = lake.place().as_folder() {
+        let folder = root.join(key.as_str());
+        let url = Url::from_directory_path(&folder);
+        return DeltaTableBuilder::from_url(
+            url.map_err(|()| invalid(&folder.display().to_string()))?,
+        );
+    }
+    let store = lake.place().store().ok_or_else(|| invalid(key.as_str()))?;
+    // `deltalake` has its own idea of each cloud's URLs: this one it takes as it is.
+    let url = Url::parse("memory:///").map_err(|_| invalid(key.as_str()))?;
+    let objects = PrefixStore::new(Arc::clone(store.objects()), store.path(&key));
+    Ok(DeltaTableBuilder::from_url(url.clone())?.with_storage_backend(Arc::new(objects), url))
 }
 
 /// The runtime for `deltalake`, created on first use; queries do not need it.
@@ -197,22 +181,5 @@ impl From<DeltaTableError> for Error {
         let what = error.to_string();
         // A damaged file may be the cause.
         Self::lake(what).caused_by(std::io::Error::new(ErrorKind::InvalidData, error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commit_in_doubt_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("00000000000000000000.json");
-        assert_eq!(found(&place, b"ours").unwrap(), Found::Nothing);
-        std::fs::write(&place, "theirs").unwrap();
-        assert_eq!(found(&place, b"ours").unwrap(), Found::Others);
-        std::fs::write(&place, "ours").unwrap();
-        assert_eq!(found(&place, b"ours").unwrap(), Found::Ours);
-        assert!(found(folder.path(), b"ours").is_err(), "it cannot be told");
     }
 }

@@ -15,6 +15,8 @@
 //!
 //! Every commit has an id of its own, so that equal changes differ in their bytes.
 
+use std::sync::Arc;
+
 mod change;
 mod checkpoint;
 mod commit;
@@ -60,18 +62,26 @@ impl Lake {
         let _writing = self.writing()?;
         // They spare others on this machine work that would conflict; the commit decides.
         let _locks = self.lock_settled(std::slice::from_ref(&layout))?;
-        self.transact_locked(&layout, compute)
+        self.transact_locked(&layout, None, compute)
     }
 
-    /// Like [`Lake::transact`], for a caller that holds the locks.
+    /// Like [`Lake::transact`], for a caller that holds the locks. `own` is the id of the change of
+    /// several tables that this is a part of.
     pub(super) fn transact_locked(
         &self,
         layout: &Layout,
+        own: Option<&str>,
         mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
     ) -> Result<Transacted> {
         for _ in 0..TRIES {
             let snapshot = self.newest(layout)?;
-            let staging = Staging::new(layout.clone(), self.folder(layout), None);
+            if self.place().as_folder().is_none()
+                && self.wait_for_others(std::slice::from_ref(layout), own)?
+            {
+                // Locks keep no other machine out: the snapshot may have rows that were taken back.
+                continue;
+            }
+            let staging = Staging::new(layout.clone(), Arc::clone(self.place()), None);
             let Some(change) = compute(&snapshot, &staging)? else {
                 return Ok(Transacted { version: snapshot.version, is_committed: false });
             };

@@ -8,9 +8,13 @@ use crate::lake::{Lake, Layout};
 
 impl Lake {
     /// Records the newest version of a table, so that a log that ends earlier is noticed. Not for
-    /// marts, which can be rebuilt.
+    /// marts, which can be rebuilt, nor on stores, which lose no objects.
     pub(super) fn note_newest(&self, table: &Layout, version: u64) {
-        if table.is_mart || self.newest_of(table).is_some_and(|newest| newest >= version) {
+        let is_store = self.place().as_folder().is_none();
+        if is_store
+            || table.is_mart
+            || self.newest_of(table).is_some_and(|newest| newest >= version)
+        {
             return;
         }
         let place = self.newest_file(table);
@@ -20,7 +24,7 @@ impl Lake {
 
     /// The newest recorded version of a table.
     pub(in crate::lake) fn newest_of(&self, table: &Layout) -> Option<u64> {
-        if table.is_mart {
+        if table.is_mart || self.place().as_folder().is_none() {
             return None;
         }
         read_newest(&std::fs::read_to_string(self.newest_file(table)).ok()?)

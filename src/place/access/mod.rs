@@ -59,11 +59,12 @@ impl Connected {
     /// A store of a test, without a network.
     pub(super) fn unnamed(objects: Arc<dyn ObjectStore>) -> Self {
         Self {
-            objects,
             cloud: None,
             credentials: "nowhere".to_owned(),
             region: None,
-            endpoint: None,
+            // Tells it from others of the same name.
+            endpoint: Some(format!("{:p}", Arc::as_ptr(&objects))),
+            objects,
             container: None,
             meter: Arc::default(),
             signed: None,

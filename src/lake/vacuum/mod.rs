@@ -16,22 +16,24 @@
 //! A file is recognised as wabalake's by its path, `utc_day=2025-06-01/<uuid>.parquet`, or because the
 //! table's log removed it.
 
+mod store;
+
 use std::collections::HashMap;
 use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::files::{
+use crate::error::{Context as _, Error, Result};
+use crate::files::is_temporary;
+use crate::lake::files::{
     entries, files_below, is_data_file, is_day, is_log_leftover, is_scratch, is_unnamed, listed,
     modified, name,
 };
-use super::layout::stored_tables;
-use super::log::{Action, Log, State, commit_info, commit_time};
-use super::marts::MART_DAY;
-use super::{Lake, lock};
-use crate::error::{Context as _, Error, Result};
-use crate::files::is_temporary;
+use crate::lake::layout::stored_tables;
+use crate::lake::log::{Action, Log, State, commit_info, commit_time};
+use crate::lake::marts::MART_DAY;
+use crate::lake::{Lake, lock};
 
 /// The options of `vacuum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +87,9 @@ impl Lake {
     ///
     /// A load, undo or compaction in progress; files that cannot be deleted.
     pub fn vacuum(&self, options: Options) -> Result<Vacuumed> {
-        self.in_folder()?;
+        if self.place().as_folder().is_none() {
+            return self.vacuum_store(options);
+        }
         let lock = self.writing_lock();
         let alone = if options.dry_run { lock::look(&lock) } else { lock::take(&lock)? };
         let Some(_alone) = alone else {
@@ -260,7 +264,9 @@ impl<'a> Sweep<'a> {
 /// When each removed file was replaced.
 fn replaced(log: &Log) -> Result<HashMap<String, DateTime<Utc>>> {
     let mut replaced = HashMap::new();
-    for version in log.versions()? {
+    let versions = log.versions()?;
+    log.fetch_commits(&versions);
+    for version in versions {
         let actions = log.actions(version)?;
         let committed = commit_time(commit_info(&actions));
         for action in actions {

@@ -1,0 +1,69 @@
+"""A lake that is written on a store is as one that is written in a folder."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from program import ROOT, catalog, exports, needs, run
+
+PREFIX = "env=prod/written lake"
+
+# Each load of one file, so that there is something to undo and to compact.
+FILES = exports(ROOT / "data/exports")
+
+
+@pytest.fixture(scope="module")
+def environment(store, tmp_path_factory):
+    return store.environment() | {"WABALAKE_CACHE": str(tmp_path_factory.mktemp("cache"))}
+
+
+@pytest.fixture(scope="module")
+def lakes(store, environment, tmp_path_factory):
+    """A lake in a folder, and the same on a store."""
+    lakes = tmp_path_factory.mktemp("lakes") / "lake", store.url(PREFIX)
+    for lake in lakes:
+        run("load", *FILES, "--lake", lake, "--quiet", environment=environment)
+    return lakes
+
+
+def same(lakes, *arguments, environment):
+    here, there = (run(*arguments, "--lake", lake, "-f", "csv", environment=environment) for lake in lakes)
+    assert there == here
+
+
+def test_every_query(lakes, environment):
+    asked = [("query", query["name"], *needs(query)) for query in catalog() if query["name"] != "coverage"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda arguments: same(lakes, *arguments, environment=environment), asked))
+
+
+def test_files_are_loaded_once(lakes, environment):
+    for lake in lakes:
+        run("load", *FILES, "--lake", lake, environment=environment)
+    same(lakes, "query", "session-duration", environment=environment)
+
+
+def test_load_undo_compact_vacuum(lakes, environment):
+    for lake in lakes:
+        for arguments in ("undo",), ("compact",), ("vacuum", "--dry-run"), ("vacuum", "--retain-days", 0):
+            run(*arguments, "--lake", lake, environment=environment)
+        with pytest.raises(AssertionError, match="no load to undo"):
+            run("undo", "--lake", lake, environment=environment)
+        run("load", *FILES, "--lake", lake, "--quiet", environment=environment)
+    same(lakes, "query", "session-duration", "--by", "day", environment=environment)
+
+
+def test_several_load_at_once(store, environment):
+    lake = store.url("several")
+    with ThreadPoolExecutor(4) as pool:
+        load = lambda file: run("load", file, "--lake", lake, "--quiet", environment=environment)
+        list(pool.map(load, [*FILES[:3], FILES[0]]))
+    again = run("load", *FILES[:3], "--lake", lake, "--quiet", "--report-json", "-", environment=environment)
+    assert all(file["already_loaded"] for file in json.loads(again)["files"]), again
+
+
+def test_what_is_not_possible_yet_says_so(store, environment):
+    for arguments in ("nightly",), ("init",), ("erase", "--phone", "12025550143", "--yes"):
+        with pytest.raises(AssertionError, match="folders only"):
+            run(*arguments, "--lake", store.url("none"), environment=environment)
