@@ -174,9 +174,9 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// A lake on an object store, which can only be read so far.
+    /// A lake on an object store.
     pub fn in_folder(&self) -> Result<&Path> {
-        self.place.as_folder().ok_or_else(|| only_read(self.place.shown()))
+        self.place.as_folder().ok_or_else(|| only_in_folder(self.place.shown()))
     }
 
     /// The text of the lake's settings; `None` if it has none. On a store they are read once.
@@ -426,11 +426,11 @@ impl Deref for Scratch {
     }
 }
 
-/// The error of changing a lake on a store.
-pub(crate) fn only_read(lake: impl fmt::Display) -> Error {
-    Error::usage(format!("the lake at `{lake}` can only be read"))
-        .found("this version changes lakes in folders only")
-        .hint("change the lake in a folder, then copy the folder to the store")
+/// The error of a command that works on lakes in folders only.
+pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
+    Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
+        .found("it needs a lake in a folder")
+        .hint("queries, load, undo, compact, vacuum, rejects and sample work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {
