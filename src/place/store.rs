@@ -20,6 +20,7 @@ use object_store::{
 };
 
 use super::access::Connected;
+use super::address::Cloud;
 use super::conditional::conditional;
 use super::fault::{self, is_missing};
 use super::http::wait;
