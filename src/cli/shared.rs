@@ -10,7 +10,7 @@ use super::output::warn;
 use crate::config::{Alpha2, Config, read_country};
 use crate::error::Result;
 use crate::files::set_umask;
-use crate::lake::{Lake, only_read};
+use crate::lake::{Lake, only_in_folders};
 use crate::place::{Address, Environment, Place, StoreOptions};
 
 // A doc comment on a type of options would become the description of the subcommand: clap flattens
@@ -54,7 +54,7 @@ impl LakeOption {
     pub(super) fn folder(&self) -> Result<PathBuf> {
         match self.address()? {
             Address::Folder(folder) => Ok(folder),
-            store @ Address::Store(_) => Err(only_read(&store)),
+            store @ Address::Store(_) => Err(only_in_folders(&store)),
         }
     }
 

@@ -164,7 +164,7 @@ impl Lake {
         &self.place
     }
 
-    /// The lake's folder. That of a lake on a store is a path that cannot exist: whoever writes asks
+    /// The lake's folder. That of a lake on a store is a path that cannot exist: who needs a folder asks
     /// [`Lake::in_folder`] before.
     pub fn root(&self) -> &Path {
         self.place.as_folder().unwrap_or(Path::new("\0"))
@@ -174,9 +174,9 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// A lake on an object store, which can only be read so far.
+    /// A lake on an object store.
     pub fn in_folder(&self) -> Result<&Path> {
-        self.place.as_folder().ok_or_else(|| only_read(self.place.shown()))
+        self.place.as_folder().ok_or_else(|| only_in_folders(self.place.shown()))
     }
 
     /// The text of the lake's settings; `None` if it has none. On a store they are read once.
@@ -427,11 +427,10 @@ impl Deref for Scratch {
     }
 }
 
-/// The error of changing a lake on a store.
-pub(crate) fn only_read(lake: impl fmt::Display) -> Error {
-    Error::usage(format!("the lake at `{lake}` can only be read"))
-        .found("this version changes lakes in folders only")
-        .hint("change the lake in a folder, then copy the folder to the store")
+/// The error of a command that cannot be used on a store.
+pub(crate) fn only_in_folders(lake: impl fmt::Display) -> Error {
+    Error::usage(format!("this command works on lakes in folders only, not at `{lake}`"))
+        .hint("copy the lake to a folder for it: loads and queries work on the store itself")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

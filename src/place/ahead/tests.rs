@@ -210,9 +210,9 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         let path = entry.unwrap().path();
         let is_piece = path.file_name().unwrap() != "swept";
         if path.is_dir() {
-            files.extend(walk(&path))
+            files.extend(walk(&path));
         } else if is_piece {
-            files.push(path)
+            files.push(path);
         }
     }
     files

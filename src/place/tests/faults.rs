@@ -85,8 +85,8 @@ fn failed_read_is_tried_again() {
 
 #[test]
 fn body_of_another_size_is_an_error() {
-    // A server that answers the second request with the whole file, and not the rest of it.
-    let fake = Fake::with([Cut, Trouble::Whole]);
+    // A server that answers each second request with the whole file, and not the rest of it.
+    let fake = Fake::with([Cut, Trouble::Whole, Cut, Trouble::Whole, Cut, Trouble::Whole]);
     fake.set("lake/a.json", "0123456789");
     let error = fake.place().read(&key("a.json")).unwrap_err();
     assert!(error.to_string().contains("the connection to the store broke"), "{error}");
