@@ -106,10 +106,10 @@ impl Conversions {
         let found = joins::nearest(
             Nearest::LastBefore,
             (moments, CONVERTED),
-            (starts, STARTED),
+            (starts, STARTED, &[SESSION_KEY]),
             &[USER_KEY],
             self.conversion_window_days * DAY,
-        );
+        )?;
         let found = found.filter(col(SESSION_KEY).is_not_null()).select(session);
         concat([naming_a_session, found], UnionArgs::default())
     }

@@ -13,8 +13,8 @@
 //! ```
 
 use polars::prelude::{
-    AsOfOptions, AsofStrategy, DataType, Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, Scalar,
-    SortMultipleOptions, UnionArgs, by_name, col, concat_lf_diagonal, lit,
+    Expr, FillNullStrategy, JoinArgs, JoinType, LazyFrame, NULL, PolarsResult, SortMultipleOptions,
+    UnionArgs, by_name, col, concat_lf_diagonal, lit, when,
 };
 use wabalake_data::tables::text_key;
 
@@ -45,33 +45,59 @@ pub enum Nearest {
 
 /// As-of join: each moment with the nearest event of the same person, line or the like.
 ///
-/// It is a left join by the columns `of`, which have no nulls, and matches at most one event, not more
-/// than `within` away. Each side has its time in a column of integers. Of several events at one time,
-/// any may be matched.
+/// It is a left join by the columns `of`, and matches at most one event, not more than `within` away. Each
+/// side has its time in a column of integers. Of several events at one time, any may be matched. An event
+/// brings its time and the columns `brought`, which moments do not have; these and `of` have no nulls.
+///
+/// Polars' own as-of join by groups is compiled for each pair of types: a fifth of the program.
+///
+/// # Errors
+/// Those of building a plan.
 pub fn nearest(
     which: Nearest,
     (moments, at): (LazyFrame, &str),
-    (events, happened): (LazyFrame, &str),
+    (events, happened, brought): (LazyFrame, &str, &[&str]),
     of: &[&str],
     within: i64,
-) -> LazyFrame {
-    let of: Vec<_> = of.iter().map(|column| (*column).into()).collect();
-    let options = AsOfOptions {
-        strategy: match which {
-            Nearest::LastBefore => AsofStrategy::Backward,
-            Nearest::FirstAfter => AsofStrategy::Forward,
-        },
-        tolerance: Some(Scalar::new(DataType::Int64, within.into())),
-        tolerance_str: None,
-        left_by: Some(of.clone()),
-        right_by: Some(of),
-        allow_eq: true,
-        check_sortedness: false,
+) -> PolarsResult<LazyFrame> {
+    // At one time, events come first in the direction of the search.
+    let (is_moment, strategy) = match which {
+        Nearest::LastBefore => (true, FillNullStrategy::Forward(None)),
+        Nearest::FirstAfter => (false, FillNullStrategy::Backward(None)),
     };
-    let in_order = |rows: LazyFrame, by: &str| rows.sort([by], SortMultipleOptions::default());
-    let how = JoinArgs::new(JoinType::AsOf(Box::new(options)));
-    in_order(moments, at).join(in_order(events, happened), [col(at)], [col(happened)], how)
+    let whose = |column: &&str| format!("event_{column}");
+    let copies = of.iter().map(|column| col(*column).alias(whose(column)));
+    let events = events
+        .with_columns(copies.collect::<Vec<_>>())
+        .with_columns([col(happened).alias(at), lit(!is_moment).alias(IS_MOMENT)]);
+    let rows = [events, moments.with_column(lit(is_moment).alias(IS_MOMENT))];
+    let order = [of, &[at, IS_MOMENT]].concat();
+
+    let found = [&[happened], brought].concat();
+    let fill = |column: Expr| column.fill_null_with_strategy(strategy);
+    let filled = found.iter().map(|column| fill(col(*column)));
+    let filled = filled.chain(of.iter().map(|column| fill(col(whose(column)))));
+    let distance = match which {
+        Nearest::LastBefore => col(at) - col(happened),
+        Nearest::FirstAfter => col(happened) - col(at),
+    };
+    let is_near = of.iter().fold(distance.lt_eq(lit(within)), |is_near, column| {
+        is_near.and(col(whose(column)).eq(col(*column)))
+    });
+    let only_near = found
+        .iter()
+        .map(|column| when(is_near.clone()).then(col(*column)).otherwise(lit(NULL)).alias(*column));
+    let helpers = of.iter().map(whose).chain([IS_MOMENT.to_owned()]);
+    Ok(concat_lf_diagonal(rows, UnionArgs::default())?
+        .sort(order, SortMultipleOptions::default())
+        .with_columns(filled.collect::<Vec<_>>())
+        .filter(col(IS_MOMENT).eq(lit(is_moment)))
+        .with_columns(only_near.collect::<Vec<_>>())
+        .drop(by_name(helpers, true, false)))
 }
+
+/// Tells moments from what they are sorted with.
+const IS_MOMENT: &str = "is_moment";
 
 /// The column of changes that [`totals`] sums.
 pub const CHANGE: &str = "change";
@@ -90,7 +116,6 @@ pub fn totals(
     person: &str,
     at: &str,
 ) -> PolarsResult<LazyFrame> {
-    const IS_MOMENT: &str = "is_moment";
     let marked = |rows: LazyFrame, mark: bool| rows.with_column(lit(mark).alias(IS_MOMENT));
     let rows = [marked(changes, false), marked(moments, true)];
     Ok(concat_lf_diagonal(rows, UnionArgs::default())?
@@ -104,7 +129,7 @@ pub const TOTAL: &str = "total";
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{DataFrame, IntoLazy, df};
+    use polars::prelude::{DataFrame, DataType, IntoLazy, df};
     use proptest::prelude::*;
 
     use super::*;
@@ -132,20 +157,26 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn nearest_matches_the_nearest_event_within_the_limit(moments in things(), events in things(), within in 0..6_i64) {
+        fn nearest_matches_the_nearest_event_within_the_limit(
+            moments in things(),
+            happenings in things(),
+            within in 0..6_i64,
+        ) {
             for which in [Nearest::LastBefore, Nearest::FirstAfter] {
                 let rows = frame(&moments, "at").lazy().with_row_index("row", None);
+                let events = frame(&happenings, "happened").lazy();
                 let found = nearest(
                     which,
                     (rows, "at"),
-                    (frame(&events, "happened").lazy(), "happened"),
+                    (events.with_column(col("happened").alias("brought")), "happened", &["brought"]),
                     &[PERSON],
                     within,
-                );
+                )
+                .unwrap();
                 let expected: Vec<Option<i64>> = moments
                     .iter()
                     .map(|(person, at)| {
-                        let own = events.iter().filter(|event| event.0 == *person);
+                        let own = happenings.iter().filter(|event| event.0 == *person);
                         let own = own.map(|event| event.1);
                         match which {
                             Nearest::LastBefore => own.filter(|e| (at - within..=*at).contains(e)).max(),
@@ -153,6 +184,7 @@ mod tests {
                         }
                     })
                     .collect();
+                prop_assert_eq!(&numbers(found.clone(), "row", "brought"), &expected);
                 prop_assert_eq!(numbers(found, "row", "happened"), expected);
             }
         }

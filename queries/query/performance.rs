@@ -110,7 +110,7 @@ pub fn plan(
         rows_where(message_delivered()).alias(DELIVERED),
         rows_where(message_read()).alias(READ),
     ]);
-    let answered = first_replies(asked, tables, of, window)
+    let answered = first_replies(asked, tables, of, window)?
         .group_by([col(of)])
         .agg([rows().alias(REPLIED), quantile_seconds(TOOK, 0.5).alias(MEDIAN_REPLY_SECONDS)]);
 
@@ -126,12 +126,15 @@ pub fn plan(
 }
 
 /// The answered messages, with the microseconds from their arrival to the reply.
+///
+/// # Errors
+/// Those of building a plan.
 fn first_replies(
     asked: LazyFrame,
     tables: &Tables,
     of: &'static str,
     window: ReplyWindow,
-) -> LazyFrame {
+) -> PolarsResult<LazyFrame> {
     let known_person = || col(USER_KEY).is_not_null();
     // Messages without a line share the empty text, which is no number of a line.
     let line = || col(LINE).fill_null(lit(""));
@@ -145,15 +148,16 @@ fn first_replies(
     ]);
     let written = tables.scan(&messages::TABLE).filter(outgoing().not().and(known_person()));
     let written = written.select([col(USER_KEY), line(), micros(col(CREATED_AT)).alias(WRITTEN)]);
-    joins::nearest(
+    let answered = joins::nearest(
         Nearest::FirstAfter,
         (delivered, ARRIVED),
-        (written, WRITTEN),
+        (written, WRITTEN, &[]),
         &[USER_KEY, LINE],
         window.micros(),
-    )
-    .select([col(of), (col(WRITTEN) - col(ARRIVED)).alias(TOOK)])
-    .filter(col(TOOK).is_not_null())
+    )?;
+    Ok(answered
+        .select([col(of), (col(WRITTEN) - col(ARRIVED)).alias(TOOK)])
+        .filter(col(TOOK).is_not_null()))
 }
 
 #[cfg(test)]
@@ -202,7 +206,7 @@ mod tests {
             let tables = Tables::new().with(&messages::TABLE, sent(&incoming, "incoming"));
             let window = ReplyWindow { reply_window_hours: hours };
             let of = messages::MESSAGE_DIRECTION;
-            let found = first_replies(sent(&outgoing, "outgoing"), &tables, of, window);
+            let found = first_replies(sent(&outgoing, "outgoing"), &tables, of, window).unwrap();
             let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
             let found = found.column(TOOK).unwrap().i64().unwrap().clone();
             let mut found: Vec<i64> = found.iter().flatten().collect();

@@ -57,11 +57,9 @@ impl Run for Options {
         if matches!(address, Address::Store(_)) {
             return self.check_store(&address);
         }
-        if self.write || !self.lake.store().is_empty() {
-            return Err(Error::usage(
-                "`--write` and `--store-option` are for lakes on object stores",
-            )
-            .hint("leave them out: the lake is a folder"));
+        if self.write {
+            return Err(Error::usage("`--write` is for lakes on object stores")
+                .hint("leave it out: the lake is a folder"));
         }
         let lake = self.lake.open()?;
         let bar = OnceLock::new();

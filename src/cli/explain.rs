@@ -9,6 +9,7 @@ use super::{Invocation, Subcommand, sql};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::marts::fresh::{self, FromMart};
+use crate::place::with_addresses;
 use crate::run::polars;
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -61,7 +62,7 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
         Some(FromMart { mart, plan }) => (Some(mart), plan),
         None => (None, polars::plan(&lake, &question, None)?),
     };
-    let plan = plan.explain(true)?;
+    let plan = with_addresses(&plan.explain(true)?);
     let from_mart = mart.map(|mart| {
         format!("answered from the mart `{mart}`, which is up to date (--no-marts: from tables)\n")
     });

@@ -8,9 +8,9 @@ use wabalake_queries::query::time::read_zone;
 
 use super::output::warn;
 use crate::config::{Alpha2, Config, read_country};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::set_umask;
-use crate::lake::{Lake, only_in_folders};
+use crate::lake::{Lake, only_in_folder};
 use crate::place::{Address, Environment, Place, StoreOptions};
 
 // A doc comment on a type of options would become the description of the subcommand: clap flattens
@@ -54,13 +54,18 @@ impl LakeOption {
     pub(super) fn folder(&self) -> Result<PathBuf> {
         match self.address()? {
             Address::Folder(folder) => Ok(folder),
-            store @ Address::Store(_) => Err(only_in_folders(&store)),
+            store @ Address::Store(_) => Err(only_in_folder(&store)),
         }
     }
 
     /// Returns the address of the lake: its folder, or its object store.
     pub(super) fn address(&self) -> Result<Address> {
-        Address::parse(&self.lake)
+        let address = Address::parse(&self.lake)?;
+        if matches!(address, Address::Folder(_)) && !self.store.is_empty() {
+            return Err(Error::usage("`--store-option` is for lakes on object stores")
+                .hint("leave it out: the lake is a folder"));
+        }
+        Ok(address)
     }
 
     /// Returns the options of the lake's object store.

@@ -15,6 +15,7 @@ use super::shared::{LakeOption, ZoneOption};
 use super::{Invocation, Subcommand};
 use crate::error::{Context as _, Error, Fault, Result};
 use crate::files::Access;
+use crate::place::with_addresses;
 use crate::render::Answer;
 use crate::run::sql::{Parameter, Sql, on_deep_stack};
 
@@ -173,7 +174,7 @@ pub(super) fn answer(invocation: &Invocation<'_>, matches: &ArgMatches) -> Resul
 pub(super) fn explain(invocation: &Invocation<'_>, matches: &ArgMatches) -> Result<()> {
     let plan = on_deep_stack(|| {
         let (plan, _) = Statement::of(invocation, matches)?.plan(None)?;
-        Ok(plan.explain(true)?)
+        Ok(with_addresses(&plan.explain(true)?))
     })?;
     say(&format!("{plan}\n"))
 }

@@ -176,7 +176,7 @@ impl Lake {
     ///
     /// A lake on an object store.
     pub fn in_folder(&self) -> Result<&Path> {
-        self.place.as_folder().ok_or_else(|| only_in_folders(self.place.shown()))
+        self.place.as_folder().ok_or_else(|| only_in_folder(self.place.shown()))
     }
 
     /// The text of the lake's settings; `None` if it has none. On a store they are read once.
@@ -371,8 +371,7 @@ impl Lake {
         let log = log::Log::new(Arc::clone(&self.place), key.clone()).with_warnings(self.warn);
         match self.logs.lock() {
             Ok(mut logs) if self.place.as_folder().is_none() => {
-                let fetched = || Arc::new(log::Fetched::of(self.pinned.is_some()));
-                log.sharing(Arc::clone(logs.entry(key).or_insert_with(fetched)))
+                log.sharing(Arc::clone(logs.entry(key).or_default()))
             }
             _ => log,
         }
@@ -427,10 +426,11 @@ impl Deref for Scratch {
     }
 }
 
-/// The error of a command that cannot be used on a store.
-pub(crate) fn only_in_folders(lake: impl fmt::Display) -> Error {
-    Error::usage(format!("this command works on lakes in folders only, not at `{lake}`"))
-        .hint("copy the lake to a folder for it: loads and queries work on the store itself")
+/// The error of a command that works on lakes in folders only.
+pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
+    Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
+        .found("it needs a lake in a folder")
+        .hint("queries, load, undo, compact, vacuum, rejects and sample work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::Made;
 use super::address::Cloud;
 use super::fault::{self, was_retried};
-use super::store::{fetch, quoted};
+use super::store::fetch;
 
 /// How often, and how long, a conditional put is tried again after it was read back in vain.
 const TRIES: u32 = 8;
@@ -47,11 +47,8 @@ pub(super) async fn conditional(
             // Google compares the generation, which is not listed.
             if cloud == Some(Cloud::Google) {
                 match objects.head(path).await {
-                    Ok(there) => match there.e_tag.map(quoted).as_ref() == Some(tag) {
-                        true => version = there.version,
-                        false => return Ok(Made::Taken),
-                    },
-                    Err(ObjectError::NotFound { .. }) => return Ok(Made::Taken),
+                    Ok(there) if there.e_tag.as_ref() == Some(tag) => version = there.version,
+                    Ok(_) | Err(ObjectError::NotFound { .. }) => return Ok(Made::Taken),
                     Err(error) => return Err((error, false)),
                 }
             }

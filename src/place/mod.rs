@@ -51,7 +51,7 @@ use tempfile::TempDir;
 
 pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
-pub(crate) use self::ahead::unwrapped;
+pub(crate) use self::ahead::{unwrapped, with_addresses};
 pub use self::checkup::{Finding, Verdict};
 pub(crate) use self::download::Download;
 use self::folder::Folder;

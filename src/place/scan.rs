@@ -70,7 +70,7 @@ impl Place {
             return Ok(ahead);
         }
         let ahead = match &self.kind {
-            Kind::Folder(folder) => local(folder.root())?,
+            Kind::Folder(folder) => local(folder.root(), &self.shown)?,
             Kind::Store(store) => {
                 let root = store.path(&Key::root());
                 let objects = PrefixStore::new(Arc::clone(store.objects()), root);
@@ -80,19 +80,19 @@ impl Place {
                 };
                 let workers = Some(http::runtime()?.handle().clone());
                 let cache = self.scans.cache.clone();
-                Ahead::new(Arc::new(objects), Box::new(explain), cache, workers)?
+                Ahead::new(&self.shown, Arc::new(objects), Box::new(explain), cache, workers)?
             }
         };
         Ok(self.scans.ahead.get_or_init(|| ahead))
     }
 }
 
-fn local(root: &Path) -> Result<Arc<Ahead>> {
+fn local(root: &Path, shown: &str) -> Result<Arc<Ahead>> {
     let error = |error: &object_store::Error, what: &str| {
         Error::lake(format!("reading `{what}`: {error}"))
             .hint("check that this user may read the lake's folder")
     };
     let files = LocalFileSystem::new_with_prefix(root);
     let files = files.map_err(|cause| error(&cause, &root.display().to_string()))?;
-    Ahead::new(Arc::new(files), Box::new(error), None, None)
+    Ahead::new(shown, Arc::new(files), Box::new(error), None, None)
 }

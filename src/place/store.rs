@@ -20,6 +20,7 @@ use object_store::{
 };
 
 use super::access::Connected;
+use super::address::Cloud;
 use super::conditional::conditional;
 use super::fault::{self, is_missing};
 use super::http::wait;
@@ -166,8 +167,16 @@ impl Store {
             key: self.key(&object.location)?,
             bytes: object.size,
             modified: object.last_modified,
-            tag: object.e_tag.map(quoted),
+            tag: object.e_tag.map(|tag| self.tag(tag)),
         })
+    }
+
+    /// An entity tag as headers have it: in its listings, Azure leaves the quotes out.
+    fn tag(&self, tag: String) -> String {
+        match self.connected.cloud == Some(Cloud::Azure) && !tag.ends_with('"') {
+            true => format!("\"{tag}\""),
+            false => tag,
+        }
     }
 
     pub(super) fn folders(&self, below: &Key) -> Result<Vec<Key>> {
@@ -360,14 +369,6 @@ impl Store {
     }
 }
 
-/// An entity tag as headers have it: in its listings, Azure leaves the quotes out.
-pub(super) fn quoted(tag: String) -> String {
-    match tag.ends_with('"') {
-        true => tag,
-        false => format!("\"{tag}\""),
-    }
-}
-
 /// Pairs what was asked with what was found.
 fn results<A, B, T>(
     asked: &[A],
@@ -394,7 +395,7 @@ pub(super) async fn fetch(
     let mut tries = 0;
     loop {
         let got = objects.get(path).await?;
-        let tag = got.meta.e_tag.clone().map(quoted);
+        let tag = got.meta.e_tag.clone();
         match whole(got).await {
             Ok(bytes) => return Ok((bytes, tag)),
             Err(_) if tries < BODIES => tries += 1,

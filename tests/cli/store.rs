@@ -134,13 +134,21 @@ fn check_of_a_store_refuses_what_it_cannot_use() {
         ("check --lake s3://events/lake?AKIAGEHEIM", 2, "the lake's URL has a `?`"),
         ("check --lake hdfs://events/lake", 2, "a lake on `hdfs://` is not supported"),
         ("check --lake s3://events --deep", 2, "`--deep` does not work on object stores yet"),
-        ("check --lake . --write", 2, "are for lakes on object stores"),
+        ("check --lake . --write", 2, "is for lakes on object stores"),
         (
             "check --lake s3://e --store-option secret_access_key=AKIAGEHEIM",
             2,
             "no option of a store",
         ),
-        ("status --lake s3://events/lake", 2, "a lake on `s3://` is not supported"),
+        ("status --lake s3://events/lake", 1, "no credentials for `s3://events/lake`: looked at"),
+        ("undo --lake s3://events/lake", 1, "no credentials for `s3://events/lake`: looked at"),
+        ("init --lake s3://events/lake", 2, "does not work on the lake at `s3://events/lake` yet"),
+        (
+            "nightly --lake s3://events/lake",
+            2,
+            "does not work on the lake at `s3://events/lake` yet",
+        ),
+        ("status --lake . --store-option region=a", 2, "is for lakes on object stores"),
     ] {
         let said = run(line, &[]);
         assert_eq!((said.out.as_str(), said.code), ("", code), "{line}: {}", said.err);

@@ -15,10 +15,19 @@ HERE = "127.0.0.1"
 SPARK = Path(os.environ.get("WABALAKE_SPARK", ROOT / ".venv-spark"))
 
 
-def free_port():
-    with socket.socket() as listener:
+def free_ports(count):
+    """Different ports on which nothing listens."""
+    listeners = [socket.socket() for _ in range(count)]
+    for listener in listeners:
         listener.bind((HERE, 0))
-        return listener.getsockname()[1]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def free_port():
+    return free_ports(1)[0]
 
 
 class Process:
@@ -72,7 +81,7 @@ class Process:
 class Sail:
     """A Sail cluster: two workers, as threads of one process."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, **environment):
         self.port = free_port()
         self.server = Process(
             "Sail",
@@ -80,7 +89,7 @@ class Sail:
             folder / "sail.log",
             SAIL_MODE="local-cluster", SAIL_PARALLELISM="2", RUST_LOG="warn",
             SAIL_CLUSTER__WORKER_INITIAL_COUNT="2", SAIL_CLUSTER__WORKER_MAX_COUNT="2",
-            SAIL_CLUSTER__WORKER_TASK_SLOTS="32",
+            SAIL_CLUSTER__WORKER_TASK_SLOTS="32", **environment,
         )
         self.remote = f"sc://{HERE}:{self.port}"
 

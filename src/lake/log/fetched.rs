@@ -21,27 +21,19 @@ pub(in crate::lake) struct Fetched {
     tags: Mutex<HashMap<Key, String>>,
     /// The content of those that were read.
     files: Mutex<HashMap<Key, Bytes>>,
-    /// `true` lists the log once.
-    is_pinned: bool,
+    /// The newest whole listing.
     listing: Mutex<Option<Listing>>,
 }
 
 impl Fetched {
-    /// Nothing so far. `is_pinned` lists the log once.
-    pub(in crate::lake) fn of(is_pinned: bool) -> Self {
-        Self { is_pinned, ..Self::default() }
-    }
-
-    /// The whole listing, if the log is listed once and was.
+    /// The newest whole listing.
     pub(super) fn listing(&self) -> Option<Listing> {
         lock(&self.listing).clone()
     }
 
     /// Notes the whole listing.
     pub(super) fn note_listing(&self, listing: &Listing) {
-        if self.is_pinned {
-            *lock(&self.listing) = Some(listing.clone());
-        }
+        *lock(&self.listing) = Some(listing.clone());
     }
 
     /// Forgets the whole listing if a commit is newer.

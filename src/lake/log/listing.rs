@@ -114,7 +114,11 @@ impl Log {
     pub(super) fn list_after(&self, version: Option<u64>) -> Result<Listing> {
         let mut listing = Listing::default();
         if self.place.as_folder().is_none() {
-            if let Some(listing) = self.fetched.listing().filter(|_| version.is_none()) {
+            // What readers see up to a version does not change with later commits.
+            if let Some((listing, end)) = self.fetched.listing().zip(self.end)
+                && version.is_none()
+                && listing.newest().map_or(0, |newest| newest + 1) >= end
+            {
                 return Ok(listing);
             }
             // The version's own files are greater than its number.

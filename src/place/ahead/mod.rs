@@ -32,8 +32,8 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as Turn, Semaphore};
 
-pub(crate) use self::polars::unwrapped;
 use self::polars::{register, wrapped};
+pub(crate) use self::polars::{unwrapped, with_addresses};
 use super::cache::{Cache, Piece};
 use crate::error::{Error, Result};
 
@@ -58,6 +58,8 @@ pub(super) type Explain = Box<dyn Fn(&object_store::Error, &str) -> Error + Send
 /// A store of immutable files for scans.
 pub(crate) struct Ahead {
     number: usize,
+    /// The address of its root, for messages.
+    address: String,
     inner: Arc<dyn ObjectStore>,
     explain: Explain,
     cache: Option<Arc<Cache>>,
@@ -137,6 +139,7 @@ impl Ahead {
     ///
     /// A Polars that does not take the store.
     pub(super) fn new(
+        address: &str,
         inner: Arc<dyn ObjectStore>,
         explain: Explain,
         cache: Option<Arc<Cache>>,
@@ -144,6 +147,7 @@ impl Ahead {
     ) -> Result<Arc<Self>> {
         register(|number| Self {
             number,
+            address: address.to_owned(),
             inner,
             explain,
             cache: cache.filter(|_| workers.is_some()),
@@ -172,7 +176,7 @@ impl Ahead {
                 Error::lake(format!("`{key}` is not a path on an object store"))
                     .hint("another program wrote it: let only wabalake write to the lake")
             })?;
-            paths.push(PlRefPath::new(format!("{SCHEME}://{}/{key}", self.number)));
+            paths.push(PlRefPath::new(self.path(key)));
             let file = known.entry(path.clone()).or_insert_with(|| File::of(path.clone(), bytes));
             // A mart that was made anew may have a file of the same name.
             if file.bytes != bytes {
@@ -186,6 +190,11 @@ impl Ahead {
             *lock(&file.scan) = Some((Arc::clone(&scan), at));
         }
         Ok(paths)
+    }
+
+    /// The path by which a scan names a key.
+    fn path(&self, key: &str) -> String {
+        format!("{SCHEME}://{}/{key}", self.number)
     }
 
     fn file(&self, key: &Path) -> object_store::Result<Arc<File>> {

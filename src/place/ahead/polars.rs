@@ -70,6 +70,14 @@ pub(super) fn register(make: impl FnOnce(usize) -> Ahead) -> Result<Arc<Ahead>> 
     Ok(store)
 }
 
+/// The text of a plan with the addresses of files in place of the paths by which it scans them.
+pub(crate) fn with_addresses(plan: &str) -> String {
+    let stores = STORES.read().unwrap_or_else(PoisonError::into_inner);
+    stores.iter().fold(plan.to_owned(), |plan, store| {
+        plan.replace(&store.path(""), &format!("{}/", store.address))
+    })
+}
+
 /// An error that Polars passes on: see [`unwrapped`].
 pub(super) fn wrapped(error: Error) -> object_store::Error {
     object_store::Error::Generic { store: SCHEME, source: Box::new(error) }

@@ -45,6 +45,7 @@ impl Days {
         let explain = |_: &object_store::Error, key: &str| Error::lake(format!("no `{key}`"));
         let store = register(|number| Ahead {
             number,
+            address: "memory://".to_owned(),
             inner: Arc::clone(&self.store) as _,
             explain: Box::new(explain),
             cache,

@@ -1,41 +1,50 @@
-"""Object stores shared by the tests. Each is started when its first test comes, and stopped after its last."""
+"""Object stores shared by the tests. Each is started when its first test comes, and stopped after the last of all."""
 
 import pytest
 
 import stores
 
 
-@pytest.fixture(scope="session", params=stores.GOOD, ids=lambda kind: kind.name)
-def store(request, tmp_path_factory):
-    """Each store that a lake can be on."""
-    yield from started(request.param, tmp_path_factory)
-
-
 @pytest.fixture(scope="session")
-def bad_store(tmp_path_factory):
-    """The store that ignores the conditions of a PUT."""
-    yield from started(stores.Rclone, tmp_path_factory)
+def start(tmp_path_factory):
+    """Returns the running server of a class, which is started when it is first asked for."""
+    running = {}
 
+    def start(kind):
+        if kind not in running:
+            running[kind] = kind(tmp_path_factory.mktemp(kind.name))
+            running[kind].start()
+        return running[kind]
 
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory):
-    """A quick store that speaks S3's protocol."""
-    yield from started(stores.Moto, tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def quick_store(tmp_path_factory):
-    """A store for tests to which it does not matter which."""
-    yield from started(stores.Google, tmp_path_factory)
-
-
-def started(kind, tmp_path_factory):
-    server = kind(tmp_path_factory.mktemp(kind.name))
     try:
-        server.start()
-        yield server
+        yield start
     finally:
-        server.stop()
+        for server in running.values():
+            server.stop()
+
+
+@pytest.fixture(scope="session", params=stores.GOOD, ids=lambda kind: kind.name)
+def store(request, start):
+    """Each store that a lake can be on."""
+    return start(request.param)
+
+
+@pytest.fixture(scope="session")
+def s3(start):
+    """A quick store that speaks S3's protocol."""
+    return start(stores.Moto)
+
+
+@pytest.fixture(scope="session")
+def quick_store(start):
+    """A store for tests to which it does not matter which."""
+    return start(stores.Google)
+
+
+@pytest.fixture(scope="session")
+def bad_store(start):
+    """The store that ignores the conditions of a PUT."""
+    return start(stores.Rclone)
 
 
 @pytest.hookimpl(wrapper=True)

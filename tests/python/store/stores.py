@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import sys
+import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from pathlib import Path
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from program import ENVIRONMENT, ROOT
-from servers import HERE, Process, free_port
+from servers import HERE, Process, free_port, free_ports
 
 # The virtual environment with the servers, and with Azurite in `node_modules`.
 INSTALLED = Path(os.environ.get("WABALAKE_STORES", ROOT / ".venv-store"))
@@ -84,12 +85,20 @@ class Server:
 
     def __init__(self, folder):
         self.folder = folder
-        self.port = free_port()
         self.process = None
 
     def start(self):
-        self.process = Process(self.name, self.command(), self.folder / f"{self.name}.log", **self.settings())
-        self.process.wait_for(self.port, seconds=60)
+        for tries_left in (2, 1, 0):
+            self.port = free_port()
+            self.process = Process(self.name, self.command(), self.folder / f"{self.name}.log", **self.settings())
+            try:
+                self.process.wait_for(self.port, seconds=60)
+                break
+            except AssertionError:
+                # Another program may have taken a port that was free.
+                self.stop()
+                if not tries_left:
+                    raise
         self.make_bucket()
 
     def stop(self):
@@ -125,6 +134,13 @@ class S3(Server):
             "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def options(self):
+        """The options with which deltalake and Polars reach it."""
+        return {
+            "aws_endpoint_url": self.at(), "aws_region": "us-east-1", "aws_access_key_id": KEY_ID,
+            "aws_secret_access_key": SECRET, "aws_allow_http": "true",
+        }
+
     def client(self, port=None, bucket=BUCKET, **options):
         settings = {
             "endpoint": self.at(port), "access_key_id": KEY_ID, "secret_access_key": SECRET, "region": "us-east-1",
@@ -145,14 +161,13 @@ class SeaweedFS(S3):
         }
         (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
         (self.folder / "data").mkdir(exist_ok=True)
-        self.filer = free_port()
-        ports = {
-            "s3.port": self.port, "filer.port": self.filer, "s3.port.iceberg": 0, "s3.port.lance": 0,
-            **{name: free_port() for name in (
-                "s3.port.grpc", "filer.port.grpc", "master.port", "master.port.grpc", "volume.port",
-                "volume.port.grpc",
-            )},
-        }
+        names = (
+            "s3.port.grpc", "filer.port", "filer.port.grpc", "master.port", "master.port.grpc", "volume.port",
+            "volume.port.grpc",
+        )
+        self.ports = dict(zip(names, free_ports(len(names))))
+        self.filer = self.ports["filer.port"]
+        ports = self.ports | {"s3.port": self.port, "s3.port.iceberg": 0, "s3.port.lance": 0}
         return [
             installed("bin", "weed"), "server", f"-ip={HERE}", f"-ip.bind={HERE}", "-dir=data", "-s3",
             "-s3.config=s3.json", "-master.telemetry=false",
@@ -162,6 +177,12 @@ class SeaweedFS(S3):
             "-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock",
             *(f"-{name}={port}" for name, port in ports.items()),
         ]
+
+    def stop(self):
+        super().stop()
+        for port in self.ports.values():
+            for left in Path(tempfile.gettempdir()).glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
 
     def make_bucket(self, bucket=BUCKET):
         # Buckets are folders of its filer, which needs no signature.
