@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
 use crate::load::{self, LoadReport};
-use crate::place::Address;
+use crate::place::{Address, Download};
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand::of::<Options>("load", "Load exports into a lake");
@@ -44,7 +44,8 @@ pub(super) const SUBCOMMAND: Subcommand =
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     /// Exports: csv, json, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern
-    /// such as 'exports/*.csv.gz' (`[[]` matches a bracket); a pipe; `-` for standard input. The name
+    /// such as 'exports/*.csv.gz' (`[[]` matches a bracket); a pipe; `-` for standard input; the URL of
+    /// a file on an object store. The name
     /// of a table before them is the same as `--kind`
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,
@@ -209,7 +210,8 @@ fn kind_and_files(options: &Options) -> Result<(Option<&'static Table>, &[PathBu
 /// error only if all are missing.
 fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
     let some_are_there = per_file && files.iter().any(|file| file.exists());
-    for file in files.iter().filter(|file| file.as_os_str() != "-") {
+    let is_here = |file: &&PathBuf| file.as_os_str() != "-" && !Download::is_url(file);
+    for file in files.iter().filter(is_here) {
         let Err(error) = file.metadata() else { continue };
         match load::matches(file) {
             Ok(None) => {}

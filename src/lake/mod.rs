@@ -164,7 +164,7 @@ impl Lake {
         &self.place
     }
 
-    /// The lake's folder. That of a lake on a store is a path that cannot exist: whoever writes asks
+    /// The lake's folder. That of a lake on a store is a path that cannot exist: who needs a folder asks
     /// [`Lake::in_folder`] before.
     pub fn root(&self) -> &Path {
         self.place.as_folder().unwrap_or(Path::new("\0"))

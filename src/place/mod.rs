@@ -29,6 +29,7 @@ mod checkup;
 mod conditional;
 #[cfg(test)]
 pub(crate) mod counting;
+mod download;
 mod fault;
 mod folder;
 pub(crate) mod http;
@@ -52,6 +53,7 @@ pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
 pub(crate) use self::ahead::{unwrapped, with_addresses};
 pub use self::checkup::{Finding, Verdict};
+pub(crate) use self::download::Download;
 use self::folder::Folder;
 pub use self::http::Counts;
 pub use self::key::Key;

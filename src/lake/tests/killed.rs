@@ -85,7 +85,10 @@ impl ObjectStore for Machine {
             return done;
         }
         self.check()?;
-        Err(object_store::Error::NotImplemented { operation: "put".into(), implementer: "".into() })
+        Err(object_store::Error::NotImplemented {
+            operation: "put".into(),
+            implementer: String::new(),
+        })
     }
 
     async fn put_multipart_opts(

@@ -46,9 +46,9 @@ impl Lake {
             let bytes = place.read(file)?.unwrap_or_default();
             hashes.insert(file.name().to_owned(), Hash::of(&bytes));
         }
-        let list = log.checkpoint_hashes(version);
-        place.put(&list, Bytes::from(damage::hash_list(&hashes)))?;
-        place.sync(&[list])
+        let beside = log.checkpoint_hashes(version);
+        place.put(&beside, Bytes::from(damage::hash_list(&hashes)))?;
+        place.sync(&[beside])
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Context as _, Error, Fault, Result};
 use crate::load::folder::{Entry, FileState, LAKE, NOT_A_FILE, is_lake, is_partial, walk};
 use crate::load::limits::{self, LimitedReader};
 use crate::load::report::{Failure, SkippedFile};
+use crate::place::Download;
 
 /// The sources of some paths.
 #[derive(Debug, Default)]
@@ -46,6 +47,10 @@ impl FoundSources {
     pub(crate) fn by(paths: &[PathBuf], how: SourceSearch<'_>) -> Result<Self> {
         let mut finder = SourceFinder { how, found: Self::default() };
         for path in paths {
+            if Download::is_url(path) {
+                finder.download(path)?;
+                continue;
+            }
             match matches(path) {
                 Err(error) if how.per_file && error.fault() == Fault::Data => {
                     let name = path.to_string_lossy().into_owned();
@@ -142,6 +147,19 @@ impl SourceFinder<'_> {
             Arc::new(OriginFile { path: path.to_path_buf(), seen, number: number(&file) })
         });
         Source { origin, ..Source::new(name, Location::File(path.to_path_buf()), is_named) }
+    }
+
+    /// Adds an object of a store, spooled to a temporary file: a source is read more than once.
+    fn download(&mut self, url: &Path) -> Result<()> {
+        match Download::open(url) {
+            Ok((name, mut download)) => self.add_piped(name, &mut download),
+            Err(error) if self.how.per_file => {
+                let name = url.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                self.found.failed.push(Failure::of(name, &error));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds a pipe, spooled to a temporary file.

@@ -65,5 +65,15 @@ def test_several_load_at_once(store, environment):
 
 def test_what_is_not_possible_yet_says_so(store, environment):
     for arguments in ("nightly",), ("init",), ("erase", "--phone", "12025550143", "--yes"):
-        with pytest.raises(AssertionError, match="folders only"):
+        with pytest.raises(AssertionError, match="needs a lake in a folder"):
             run(*arguments, "--lake", store.url("none"), environment=environment)
+
+
+def test_export_on_a_store(store, environment, tmp_path):
+    name = next(file for file in FILES if "sessions" in file.name)
+    store.client().put(f"exports/{name.name}", name.read_bytes())
+    for lake, file in (tmp_path / "here", name), (tmp_path / "there", store.url(f"exports/{name.name}")):
+        run("load", file, "--lake", lake, "--quiet", environment=environment)
+    same((tmp_path / "here", tmp_path / "there"), "query", "session-duration", environment=environment)
+    with pytest.raises(AssertionError, match="none.csv"):
+        run("load", store.url("exports/none.csv"), "--lake", tmp_path / "there", environment=environment)
