@@ -306,8 +306,8 @@ mod tests {
 
     const TIMES: Times = Times {
         beat: Duration::from_millis(20),
-        dead: Duration::from_millis(600),
-        stale: Duration::from_millis(400),
+        dead: Duration::from_millis(1500),
+        stale: Duration::from_millis(1000),
         look: Duration::from_millis(10),
     };
 

@@ -11,8 +11,8 @@ use crate::place::lease::Times;
 /// Short times: a test does not wait for minutes.
 const TIMES: Times = Times {
     beat: Duration::from_millis(20),
-    dead: Duration::from_millis(600),
-    stale: Duration::from_millis(400),
+    dead: Duration::from_millis(2400),
+    stale: Duration::from_millis(1600),
     look: Duration::from_millis(10),
 };
 
