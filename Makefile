@@ -156,7 +156,7 @@ chromium:
 IN_TIME = timeout --signal=INT --kill-after=1m
 
 test-store: ci-program .venv-store ## Is a lake on an object store as one in a folder? Four servers (Node.js)
-	CARGO_TEST="$(CARGO_TEST)" $(IN_TIME) 8m $(PYTEST) tests/python/store
+	CARGO_TEST="$(CARGO_TEST)" $(IN_TIME) 12m $(PYTEST) tests/python/store
 
 test-sail: ci-program ## Does each query answer on Sail as here? A cluster of two workers
 	$(IN_TIME) 10m $(PYTEST) tests/python/test_sail.py
