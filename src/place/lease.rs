@@ -307,7 +307,7 @@ mod tests {
     const TIMES: Times = Times {
         beat: Duration::from_millis(20),
         dead: Duration::from_millis(1500),
-        stale: Duration::from_millis(1000),
+        stale: Duration::from_secs(1),
         look: Duration::from_millis(10),
     };
 
