@@ -94,17 +94,23 @@ pub(super) fn load_demo(lake: &Lake) {
 }
 
 /// The answers of all queries.
-pub(super) fn answers(lake: &Lake) -> Vec<(&'static str, DataFrame)> {
+fn answers(lake: &Lake) -> Vec<(&'static str, DataFrame)> {
+    answers_of_each(lake, 1)
+}
+
+/// The answers of each so-many-th query.
+pub(super) fn answers_of_each(lake: &Lake, step: usize) -> Vec<(&'static str, DataFrame)> {
     let answer = |entry: &'static wabalake_queries::query::CatalogEntry| {
         let question = entry.ask_for(entry.needs(), &Defaults::default()).unwrap();
         let answer = collect(plan(lake, &question, None).unwrap(), &question);
         (entry.spec.name, answer.unwrap_or_else(|error| panic!("{}", error.lines())))
     };
-    CATALOG.iter().map(answer).collect()
+    CATALOG.iter().step_by(step).map(answer).collect()
 }
 
 pub(super) fn assert_same(found: &[(&str, DataFrame)], expected: &[(&str, DataFrame)]) {
-    for ((name, found), (_, expected)) in found.iter().zip(expected) {
+    for (name, found) in found {
+        let (_, expected) = expected.iter().find(|(of, _)| of == name).unwrap();
         assert!(found.equals_missing(expected), "{name}: {found} instead of {expected}");
     }
 }
@@ -122,7 +128,7 @@ fn every_answer_on_a_store_and_below_any_folder_is_that_of_a_folder() {
     };
     for is_cached in [false, true] {
         let stored = copied.cached().pinned();
-        assert_same(&answers(&stored), &expected);
+        assert_same(&answers_of_each(&stored, if is_cached { 5 } else { 1 }), &expected);
         assert_eq!(lists(&stored), lists(&lake));
         let all = |lake| read_rejects(lake, Which::All).unwrap().collect().unwrap();
         assert!(all(&stored).equals_missing(&all(&lake)));
@@ -142,7 +148,7 @@ fn every_answer_on_a_store_and_below_any_folder_is_that_of_a_folder() {
     let root = folder.path().join("env=prod/utc_day=2020-01-01/country=CO/lake");
     fs::create_dir_all(root.parent().unwrap()).unwrap();
     fs::rename(lake.root(), &root).unwrap();
-    assert_same(&answers(&Lake::open(&root).unwrap()), &expected);
+    assert_same(&answers_of_each(&Lake::open(&root).unwrap(), 3), &expected);
 }
 
 #[test]
