@@ -14,8 +14,8 @@ pub(super) const SUBCOMMAND: Subcommand =
 #[derive(Args)]
 #[command(
     long_about = "Show or empty the cache of lakes on object stores. It holds copies of data files, of \
-                  persons too, that only this user can read; queries fetch again what it lacks. `wabalake \
-                  erase` empties it on the machine where it runs: empty it on others that query the lake.",
+                  persons too, that only this user can read; queries fetch again what it lacks. After a \
+                  person was erased from a lake, empty it on machines that no longer query that lake.",
     after_help = "Environment variables:\n  \
                   WABALAKE_CACHE      folder of the cache, or `off` [default: ~/.cache/wabalake]\n  \
                   WABALAKE_CACHE_MIB  its size in MiB; 0 turns it off [default: 4096]"

@@ -260,15 +260,6 @@ impl Cache {
         }
     }
 
-    /// Deletes all pieces of this store.
-    ///
-    /// # Errors
-    ///
-    /// A folder that cannot be deleted.
-    pub(crate) fn empty(&self) -> Result<()> {
-        delete(&self.folder)
-    }
-
     fn file(&self, piece: &Piece<'_>) -> PathBuf {
         self.folder.join(group(piece.key)).join(piece.name())
     }
@@ -297,11 +288,8 @@ pub(crate) fn size(folder: &Path) -> (u64, u64) {
 ///
 /// A folder that cannot be deleted.
 pub(crate) fn clear(folder: &Path) -> Result<()> {
-    delete(&folder.join(FORMAT))
-}
-
-fn delete(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
+    let folder = folder.join(FORMAT);
+    match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::from(error)
             .context(format!("emptying the cache `{}`", folder.display()))
             .hint("delete the folder yourself: it holds copies of the lake's files")),
@@ -378,7 +366,7 @@ mod tests {
         ];
         assert!(others.iter().all(|other| cache.get(other).is_none()));
         assert_eq!(cache_in(folder.path(), "s3://bucket/other", 1 << 20).get(&kept), None);
-        cache.empty().unwrap();
+        clear(folder.path()).unwrap();
         assert_eq!(cache.get(&kept), None);
     }
 

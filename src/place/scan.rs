@@ -40,15 +40,6 @@ impl Place {
         self.scans.cache.as_deref()
     }
 
-    /// Deletes the copies of the place's files on this machine.
-    ///
-    /// # Errors
-    ///
-    /// A copy that cannot be deleted.
-    pub fn empty_cache(&self) -> Result<()> {
-        self.cache().map_or(Ok(()), Cache::empty)
-    }
-
     /// The paths by which Polars scans files whose sizes are given, in order.
     ///
     /// # Errors

@@ -254,7 +254,7 @@ fn replaced_files_leave_the_cache() {
         assert_eq!(all(&copied.cached()), all(&lake));
         assert_eq!(cached(), lake.snapshot(SESSIONS).unwrap().files.len());
     }
-    copied.cached().place().empty_cache().unwrap();
+    cache::clear(copied.folder.path()).unwrap();
     assert_eq!(cached(), 0);
 }
 
