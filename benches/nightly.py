@@ -51,7 +51,7 @@ class Bench:
     def run(self, *arguments):
         return run(self.program, *arguments)
 
-    def night(self, lake, *options):
+    def nightly(self, lake, *options):
         done = self.run("nightly", "--lake", lake, "--json", *options)
         return done.seconds, json.loads(done.stdout)
 
@@ -71,22 +71,22 @@ class Bench:
         (self.folder / "inbox").mkdir(exist_ok=True)
         self.run("sample", "--lake", lake, "--days", days, "--sessions-per-day", self.sessions_per_day)
         (lake / "wabalake.toml").write_text(settings(marts))
-        first, _ = self.night(lake)
+        first, _ = self.nightly(lake)
         self.say(f"{days} days: the first run took {first:.2f} s")
-        nights, refreshing = [], []
+        runs, refreshing = [], []
         for day in range(self.rounds):
             self.new_day(days + day, seed=1_000 + day)
-            seconds, report = self.night(lake)
-            worked_out = {mart["mart"]: mart["worked_out"] for mart in report["marts"]}
-            assert set(worked_out.values()) == {"some"}, worked_out
+            seconds, report = self.nightly(lake)
+            scopes = {mart["mart"]: mart["worked_out"] for mart in report["marts"]}
+            assert set(scopes.values()) == {"some"}, scopes
             assert report["inbox"]["rows_new"] > 0, report["inbox"]
-            nights.append(seconds)
+            runs.append(seconds)
             refreshing.append(sum(mart["seconds"] for mart in report["marts"]))
-        full = [self.night(lake, "--full") for _ in range(self.rounds)]
-        nothing = [self.night(lake)[0] for _ in range(self.rounds)]
+        full = [self.nightly(lake, "--full") for _ in range(self.rounds)]
+        nothing = [self.nightly(lake)[0] for _ in range(self.rounds)]
         found = {
             "days": days,
-            "night": statistics.median(nights),
+            "new_day": statistics.median(runs),
             "marts": statistics.median(refreshing),
             "full": statistics.median(seconds for seconds, _ in full),
             "full_marts": statistics.median(
@@ -100,7 +100,7 @@ class Bench:
 
 
 def verdicts(small, large):
-    grows = large["night"] / small["night"]
+    grows = large["new_day"] / small["new_day"]
     full = large["full_marts"] / large["marts"]
     return [
         (
@@ -125,7 +125,7 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "benches/nightly.json")
     asked = parser.parse_args()
     say = lambda text: print(text, file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="wabalake-nights-") as folder:
+    with tempfile.TemporaryDirectory(prefix="wabalake-nightly-") as folder:
         bench = Bench(asked.program.resolve(), Path(folder), asked.sessions_per_day, asked.rounds, say)
         small, large = (bench.measure(days, BY_DAY) for days in asked.days)
     commit = subprocess.run(

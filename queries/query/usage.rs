@@ -26,11 +26,11 @@ pub fn misfit(Invalid { what, hint }: Invalid) -> Error {
 ///
 /// ```
 /// use wabalake_data::Invalid;
-/// use wabalake_queries::query::usage::{misfit, said};
+/// use wabalake_queries::query::usage::{misfit, invalid_of};
 /// let invalid = Invalid::new("`--from` is after `--to`").hint("exchange the dates");
-/// assert_eq!(said(&misfit(invalid.clone())), Some(invalid));
+/// assert_eq!(invalid_of(&misfit(invalid.clone())), Some(invalid));
 /// ```
-pub fn said(error: &Error) -> Option<Invalid> {
+pub fn invalid_of(error: &Error) -> Option<Invalid> {
     if let Some(source) = error.source() {
         return source.downcast_ref().cloned();
     }

@@ -17,7 +17,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use wabalake_data::Invalid;
 use wabalake_data::words::{did_you_mean, listed, suggestion_and};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::usage::said;
+use wabalake_queries::query::usage::invalid_of;
 
 use super::{SUBCOMMANDS, entries, sql};
 use crate::error::Error;
@@ -112,7 +112,7 @@ fn invalid_value(error: &clap::Error) -> Error {
             Invalid::new("out of range").hint("write a smaller number, such as 100")
         }
         Some(_) => Invalid::new("not a whole number").hint("write it in digits, such as 100"),
-        None => said(error).unwrap_or_else(|| {
+        None => invalid_of(error).unwrap_or_else(|| {
             Invalid::new(match error.source() {
                 Some(source) => source.to_string(),
                 None => first_line(error),

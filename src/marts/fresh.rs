@@ -35,8 +35,8 @@ pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Optio
     if lake.place().as_folder().is_some_and(|root| !root.join("marts").is_dir()) {
         return Ok(None);
     }
-    for said in config.marts.iter().filter(|said| said.query == name) {
-        let Ok(mart) = Mart::of(said, config) else { continue };
+    for settings in config.marts.iter().filter(|settings| settings.query == name) {
+        let Ok(mart) = Mart::of(settings, config) else { continue };
         let Some(keep) = answers(&mart, question) else { continue };
         let whole = lake.snapshot(&mart.layout).and_then(|snapshot| {
             snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), false)?;
@@ -62,8 +62,8 @@ pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Optio
 
 /// Warns of a mart that cannot be read: the tables answer instead.
 pub fn warn_skipped(lake: &Lake, mart: &str, error: &Error) {
-    let said = &error.details().what;
-    let what = if error.may_be_damage() { "its rows cannot be read" } else { said };
+    let fault = &error.details().what;
+    let what = if error.may_be_damage() { "its rows cannot be read" } else { fault };
     lake.warn(&format!("mart `{mart}` is skipped, the next nightly run rebuilds it: {what}"));
 }
 

@@ -56,13 +56,13 @@ impl Mart {
     /// allow that.
     pub fn all(config: &Config) -> Result<Vec<Self>> {
         let mut marts: Vec<Self> = Vec::new();
-        for said in &config.marts {
-            if marts.iter().any(|mart| mart.name == said.name) {
-                return Err(Error::lake(format!("there are two marts `{}`", said.name))
+        for settings in &config.marts {
+            if marts.iter().any(|mart| mart.name == settings.name) {
+                return Err(Error::lake(format!("there are two marts `{}`", settings.name))
                     .hint("give one of them another name in wabalake.toml"));
             }
-            let mart = Self::of(said, config);
-            marts.push(mart.map_err(|error| error.context(format!("mart `{}`", said.name)))?);
+            let mart = Self::of(settings, config);
+            marts.push(mart.map_err(|error| error.context(format!("mart `{}`", settings.name)))?);
         }
         Ok(marts)
     }
@@ -71,19 +71,19 @@ impl Mart {
     ///
     /// # Errors
     /// As [`Mart::all`].
-    pub fn of(said: &MartSettings, config: &Config) -> Result<Self> {
+    pub fn of(settings: &MartSettings, config: &Config) -> Result<Self> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-        let begins_well = said.name.starts_with(|c: char| c.is_ascii_lowercase());
-        if !begins_well || !said.name.chars().all(plain) {
+        let begins_well = settings.name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !begins_well || !settings.name.chars().all(plain) {
             return Err(Error::lake("its name is also the name of a folder")
                 .hint("use lower-case letters, digits, `-` and `_`, beginning with a letter"));
         }
         let entries = || CATALOG.iter().map(|entry| entry.spec.name);
-        let Some(entry) = CATALOG.iter().find(|entry| entry.spec.name == said.query) else {
-            let hint = suggestion_and(&said.query, entries(), "`wabalake queries` lists them");
-            return Err(Error::lake(format!("no query `{}`", said.query)).hint(hint));
+        let Some(entry) = CATALOG.iter().find(|entry| entry.spec.name == settings.query) else {
+            let hint = suggestion_and(&settings.query, entries(), "`wabalake queries` lists them");
+            return Err(Error::lake(format!("no query `{}`", settings.query)).hint(hint));
         };
-        let mut words = said.arguments();
+        let mut words = settings.arguments();
         let defaults = Defaults::of_lake(config.timezone);
         let question = entry.ask_for(&words, &defaults).map_err(|error| wrong(entry, &error))?;
         words.retain(|word| !word.starts_with("--from=") && !word.starts_with("--to="));
@@ -93,8 +93,8 @@ impl Mart {
                 "run the query when it is needed, or set people_in_marts = true in [privacy]",
             ));
         }
-        let layout = Layout::of_mart(&said.name, &question.columns());
-        Ok(Self { name: said.name.clone(), question, layout, entry, words, defaults })
+        let layout = Layout::of_mart(&settings.name, &question.columns());
+        Ok(Self { name: settings.name.clone(), question, layout, entry, words, defaults })
     }
 
     /// A hash of the definition: of the query's name, its columns, time zone and SQL with parameters
@@ -143,11 +143,11 @@ pub type Dates = (Option<NaiveDate>, Option<NaiveDate>);
 
 /// Converts an error of clap. It does not repeat values: one may be a phone number.
 fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
-    let said = |kind| match error.get(kind) {
+    let word_of = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or("").to_owned(),
         _ => String::new(),
     };
-    let option = said(ContextKind::InvalidArg);
+    let option = word_of(ContextKind::InvalidArg);
     let see = format!("`wabalake queries {}` says what it takes", entry.spec.name);
     match error.kind() {
         ErrorKind::UnknownArgument => {
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn errors_suggest_the_nearest_name() {
-        for (text, said) in [
+        for (text, reason) in [
             ("name = 'm'\nquery = 'delivery-rat'", "did you mean `delivery-rate`?"),
             ("name = 'M'\nquery = 'delivery-rate'", "the name of a folder"),
             ("name = '../m'\nquery = 'delivery-rate'", "the name of a folder"),
@@ -230,7 +230,7 @@ mod tests {
             ),
         ] {
             let lines = marts(&format!("[[marts]]\n{text}")).unwrap_err().lines();
-            assert!(lines.contains(said), "{lines}");
+            assert!(lines.contains(reason), "{lines}");
         }
     }
 }

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use polars::prelude::DataType;
 use wabalake_data::{Meaning, TABLES};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::usage::said;
+use wabalake_queries::query::usage::invalid_of;
 use wabalake_queries::query::{CatalogEntry, Defaults, Tables, Type};
 
 use crate::golden;
@@ -163,7 +163,7 @@ fn every_parameter_and_slot_of_a_twin_is_filled() {
 fn fault(arguments: &[&str]) -> String {
     let entry = CATALOG.iter().find(|entry| entry.spec.name == "drop-off").unwrap();
     let error = entry.ask_for(arguments, &Defaults::default()).unwrap_err();
-    let hint = said(&error).and_then(|invalid| invalid.hint).unwrap_or_default();
+    let hint = invalid_of(&error).and_then(|invalid| invalid.hint).unwrap_or_default();
     format!("{error}{hint}")
 }
 

@@ -1,7 +1,7 @@
 //! Options that take words of a list accept any spelling.
 
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::usage::said;
+use wabalake_queries::query::usage::invalid_of;
 use wabalake_queries::query::{CatalogEntry, Defaults, Question};
 
 /// The columns and the twin of a question: everything that its answer depends on.
@@ -69,7 +69,7 @@ fn an_unknown_word_is_answered_with_the_list() {
                 assert!(!["--by", "--dimensions", "--granularity"].contains(&option.as_str()));
                 continue;
             };
-            let hint = said(&fault).and_then(|invalid| invalid.hint).unwrap_or_default();
+            let hint = invalid_of(&fault).and_then(|invalid| invalid.hint).unwrap_or_default();
             let fault = format!("{fault}{hint}");
             let name = entry.spec.name;
             assert!(words.iter().all(|word| fault.contains(word.as_str())), "{name}: {fault}");

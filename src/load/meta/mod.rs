@@ -63,8 +63,8 @@ impl PointReader {
         let summary = walk(text, &mut |_, _| Ok(()));
         let summary =
             summary.map_err(|e| fault(source, e, skipped, added.load(Ordering::Relaxed)))?;
-        if let Some(said) = &summary.fault {
-            return Err(of_meta(source, said));
+        if let Some(answer) = &summary.fault {
+            return Err(of_meta(source, answer));
         }
         if !summary.is_answer && !summary.is_empty {
             return Err(Error::data(format!("`{}` has no response of Meta's API", source.name))
@@ -129,7 +129,7 @@ fn give(
     let text = CountedText::new(text);
     let count = Arc::clone(&text.count);
     let groups: Vec<BTreeMap<&str, String>> =
-        summary.groups.iter().map(|g| said(g, summary)).collect();
+        summary.groups.iter().map(|g| columns_of_group(g, summary)).collect();
     let mut written = CsvBuffer::default();
     let mut number = 0;
     let gone = || io::Error::other("the load has ended");
@@ -171,7 +171,7 @@ fn give(
 }
 
 /// Returns the columns that all points of a group share.
-fn said(group: &PointGroup, summary: &Summary) -> BTreeMap<&'static str, String> {
+fn columns_of_group(group: &PointGroup, summary: &Summary) -> BTreeMap<&'static str, String> {
     let account = summary.account(group).cloned();
     [
         (table::WABA_ID, account),
@@ -192,10 +192,10 @@ fn fault(source: &Source, e: serde_json::Error, skipped: u64, added: u64) -> Err
         return source.read_error(&e.into());
     }
     let (line, column) = (e.line() as u64 + skipped, (e.column() as u64).saturating_sub(added));
-    let said = without_place(&e);
+    let reason = without_place(&e);
     let name = &source.name;
     let what = if e.is_data() { "is not a response of Meta's API" } else { "is not valid JSON" };
-    let error = Error::data(format!("`{name}` {what}: {said} at line {line}, column {column}"));
+    let error = Error::data(format!("`{name}` {what}: {reason} at line {line}, column {column}"));
     error.hint(
         "fix it there, or save the response again: comments, `…` and curly quotes are not valid JSON",
     )
@@ -203,9 +203,9 @@ fn fault(source: &Source, e: serde_json::Error, skipped: u64, added: u64) -> Err
 
 /// Creates the error for a response that is an error, in Meta's words. Words that may be tokens are
 /// left out.
-fn of_meta(source: &Source, said: &Value) -> Error {
-    let text = |key: &str| said.get(key).and_then(text_of).filter(|text| !text.is_empty());
-    let message = text("message").or_else(|| text_of(said)).unwrap_or_default();
+fn of_meta(source: &Source, answer: &Value) -> Error {
+    let text = |key: &str| answer.get(key).and_then(text_of).filter(|text| !text.is_empty());
+    let message = text("message").or_else(|| text_of(answer)).unwrap_or_default();
     let without_tokens = |text: &str| {
         let words = text.split(' ').map(|word| if word.len() > 40 { "…" } else { word });
         words.collect::<Vec<_>>().join(" ")
@@ -213,7 +213,8 @@ fn of_meta(source: &Source, said: &Value) -> Error {
     let message = without_tokens(&message);
     let error = Error::data(format!("`{}` is an error of Meta's API: {message}", source.name));
     let details = [("type", text("type")), ("code", text("code"))];
-    let details = details.into_iter().filter_map(|(name, said)| Some(format!("{name} {}", said?)));
+    let details =
+        details.into_iter().filter_map(|(name, detail)| Some(format!("{name} {}", detail?)));
     let details = details.collect::<Vec<_>>().join(", ");
     let error = if details.is_empty() { error } else { error.found(details) };
     error.hint(match text("error_user_msg") {
