@@ -37,6 +37,7 @@ mod key;
 pub(crate) mod lease;
 mod options;
 mod probe;
+mod save;
 mod scan;
 mod store;
 #[cfg(test)]
@@ -300,6 +301,19 @@ impl Place {
         match &self.kind {
             Kind::Folder(folder) => folder.put(key, from.into()),
             Kind::Store(store) => store.put(key, from.into()),
+        }
+    }
+
+    /// Writes a small file durably, or replaces it: whatever happens, all of it is there or what was
+    /// there before.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub fn replace(&self, key: &Key, bytes: Bytes) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.replace(key, &bytes),
+            Kind::Store(store) => store.put(key, bytes.into()),
         }
     }
 

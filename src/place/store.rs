@@ -48,7 +48,7 @@ pub(crate) struct Store {
     root: ObjectPath,
     /// The URL of the root, without secrets.
     url: String,
-    connected: Connected,
+    connected: Arc<Connected>,
 }
 
 impl fmt::Debug for Store {
@@ -64,10 +64,26 @@ impl Store {
     /// # Errors
     ///
     /// A prefix with parts that no object has.
-    pub(super) fn new(connected: Connected, prefix: &str, url: String) -> Result<Self> {
+    pub(super) fn new(
+        connected: impl Into<Arc<Connected>>,
+        prefix: &str,
+        url: String,
+    ) -> Result<Self> {
+        let connected = connected.into();
         let root = ObjectPath::parse(prefix)
             .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))?;
         Ok(Self { objects: Arc::clone(&connected.objects), root, url, connected })
+    }
+
+    /// Another part of the same bucket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::new`].
+    pub(super) fn at(&self, prefix: &str) -> Result<Self> {
+        let bucket = self.url.strip_suffix(self.root.as_ref()).unwrap_or(&self.url);
+        let url = format!("{}/{prefix}", bucket.trim_end_matches('/'));
+        Self::new(Arc::clone(&self.connected), prefix, url.trim_end_matches('/').to_owned())
     }
 
     /// The store itself, for readers that ask it directly. Its paths are those of [`Store::path`].

@@ -149,11 +149,6 @@ impl Log {
         self.folder.join(format_args!("{version:020}.json"))
     }
 
-    /// The path of a version's commit. Only for folders.
-    pub(super) fn commit_file(&self, version: u64) -> PathBuf {
-        self.path(&self.commit_key(version))
-    }
-
     /// The key of the file that names the newest checkpoint.
     pub(super) fn last_checkpoint(&self) -> Key {
         self.folder.join("_last_checkpoint")

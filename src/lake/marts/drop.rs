@@ -144,7 +144,7 @@ impl Lake {
             // Nobody is about to commit a file: all can go, those of old versions, too.
             unused = self.data_files(table)?;
         }
-        self.place().delete(&unused)
+        self.delete_files(&unused)
     }
 
     /// The layout of the mart at a key of a store, by its own schema: no settings may define it any more.

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod commits;
 mod damage;
+mod erased;
 mod foreign;
 mod joint;
 mod killed;
@@ -142,6 +143,11 @@ fn parquet_files(folder: &Path) -> BTreeSet<PathBuf> {
 
 fn table_folder(lake: &Lake) -> PathBuf {
     lake.root().join("tables/sessions")
+}
+
+/// The file of a commit of `sessions`.
+fn commit_file(lake: &Lake, version: u64) -> PathBuf {
+    table_folder(lake).join(format!("_delta_log/{version:020}.json"))
 }
 
 fn make_older(file: &Path, days: u64) {
