@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 
 use chrono::Utc;
 use clap::Args;
+use serde_json::{Value, json};
 use wabalake_data::words::{counted, counted_as, grouped};
 
 use super::output::{to_stderr, to_stdout};
@@ -12,7 +13,7 @@ use super::{Run, Subcommand};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
-use crate::lake::erase::{self, Erased};
+use crate::lake::erase::{self, Erased, ErasedTable, Unsearched};
 use crate::lake::runs::{self, RunOutcome};
 use crate::nightly::RunLock;
 
@@ -90,6 +91,10 @@ struct Options {
     /// Show what would be erased, without erasing it
     #[arg(long)]
     dry_run: bool,
+
+    /// Print the result as one line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Run for Options {
@@ -119,7 +124,10 @@ impl Run for Options {
         } else {
             self.erase(&lake, &phone, options)?
         };
-        self.print(&erased, options.keep_out)?;
+        match self.json {
+            true => to_stdout(|out| Ok(writeln!(out, "{}", json(&erased))?))?,
+            false => self.print(&erased, options.keep_out)?,
+        }
         remaining_files(&erased)
     }
 }
@@ -176,6 +184,14 @@ impl Options {
                 let entries = counted_as(erased.log_entries, "log entry", "log entries");
                 writeln!(out, "{entries} {would}corrected")?;
             }
+            if erased.versions > 0 {
+                let versions = counted_as(
+                    erased.versions,
+                    "older version of a file",
+                    "older versions of files",
+                );
+                writeln!(out, "{versions} {would}deleted, which the store kept")?;
+            }
             if erased.marts {
                 writeln!(out, "marts {would}dropped: the next nightly run rebuilds them")?;
             }
@@ -186,6 +202,9 @@ impl Options {
             if keep_out {
                 let leave = if self.dry_run { "would leave" } else { "leave" };
                 writeln!(out, "later loads {leave} rows of this person out")?;
+            }
+            if let Some(kept) = erased.kept {
+                writeln!(out, "note: {kept}")?;
             }
             Ok(())
         })
@@ -247,10 +266,36 @@ fn plan(found: &Erased) -> String {
     if found.old_files > 0 {
         parts.push(counted(found.old_files, "data file"));
     }
+    if found.versions > 0 {
+        let (one, many) = ("older version of a file", "older versions of files");
+        parts.push(counted_as(found.versions, one, many));
+    }
     if found.log_entries > 0 {
         parts.push(counted_as(found.log_entries, "log entry", "log entries"));
     }
     parts.join("; ")
+}
+
+/// The result for a program, with phone numbers in names of files masked.
+fn json(erased: &Erased) -> Value {
+    let table = |table: &ErasedTable| {
+        let ErasedTable { table, rows, redacted, version } = table;
+        json!({"table": table, "rows": rows, "rows_of_others": redacted, "version": version})
+    };
+    let unsearched =
+        |file: &Unsearched| json!({"file": shown(&file.file), "reason": masked(&file.reason)});
+    json!({
+        "tables": erased.tables.iter().map(table).collect::<Vec<_>>(),
+        "people": erased.people,
+        "files": erased.old_files,
+        "log_entries": erased.log_entries,
+        "older_versions": erased.versions,
+        "marts": erased.marts,
+        "rows_that_keep_an_id": erased.named,
+        "files_with_the_number": erased.left.iter().map(|file| shown(file)).collect::<Vec<_>>(),
+        "files_not_searched": erased.unsearched.iter().map(unsearched).collect::<Vec<_>>(),
+        "cloud_may_keep": erased.kept,
+    })
 }
 
 /// Returns an error that lists the files that still contain the number, or may.

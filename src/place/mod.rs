@@ -42,6 +42,7 @@ mod scan;
 mod store;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub use self::options::StoreOptions;
 pub use self::probe::Conditions;
 use self::scan::Scans;
 pub(crate) use self::store::Store;
+pub(crate) use self::versions::{Kept, Version};
 use crate::error::{Context as _, Result};
 
 /// The folder below a lake's root for what is no table.

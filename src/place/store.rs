@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -24,6 +24,7 @@ use super::address::Cloud;
 use super::conditional::conditional;
 use super::fault::{self, is_missing};
 use super::http::wait;
+use super::versions::Kept;
 use super::{Entry, Key, Made, Payload, tail_start};
 use crate::error::{Context as _, Error, Result};
 
@@ -49,6 +50,8 @@ pub(crate) struct Store {
     /// The URL of the root, without secrets.
     url: String,
     connected: Arc<Connected>,
+    /// What it keeps of deleted files, once it was asked.
+    pub(super) kept: OnceLock<Kept>,
 }
 
 impl fmt::Debug for Store {
@@ -72,7 +75,13 @@ impl Store {
         let connected = connected.into();
         let root = ObjectPath::parse(prefix)
             .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))?;
-        Ok(Self { objects: Arc::clone(&connected.objects), root, url, connected })
+        Ok(Self {
+            objects: Arc::clone(&connected.objects),
+            root,
+            url,
+            connected,
+            kept: OnceLock::new(),
+        })
     }
 
     /// Another part of the same bucket.
@@ -113,7 +122,7 @@ impl Store {
     }
 
     /// The key of an object below the root; `None` for others, and for names that no key has.
-    fn key(&self, path: &ObjectPath) -> Option<Key> {
+    pub(super) fn key(&self, path: &ObjectPath) -> Option<Key> {
         let below = match self.root.as_ref() {
             "" => path.as_ref(),
             root => path.as_ref().strip_prefix(root)?.strip_prefix('/')?,
@@ -209,7 +218,7 @@ impl Store {
     }
 
     /// Runs a request for each of many keys, [`AT_ONCE`], in their order.
-    fn each<T, F>(
+    pub(super) fn each<T, F>(
         &self,
         keys: impl IntoIterator<Item = ObjectPath>,
         request: impl Fn(Arc<dyn ObjectStore>, ObjectPath, usize) -> F + Send + Sync + 'static,
@@ -386,7 +395,7 @@ impl Store {
 }
 
 /// Pairs what was asked with what was found.
-fn results<A, B, T>(
+pub(super) fn results<A, B, T>(
     asked: &[A],
     found: Result<Vec<Result<B, ObjectError>>>,
     result: impl Fn(&A, Result<B, ObjectError>) -> Result<T>,

@@ -56,12 +56,14 @@ impl Lake {
         self.place().replace(&file(), text.into())
     }
 
+    /// Deletes the journal, and older versions of it.
     pub(super) fn delete_journal(&self) -> Result<()> {
-        self.place().delete(&[file()])
+        self.place().delete(&[file()])?;
+        self.delete_journal_versions()
     }
 }
 
 /// The key of the journal.
-fn file() -> Key {
+pub(super) fn file() -> Key {
     Key::root().join(OWN).join("erasing")
 }

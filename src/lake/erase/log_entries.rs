@@ -21,6 +21,16 @@ pub(super) enum LogEntry {
     Checkpoint { files: Vec<Key> },
 }
 
+impl LogEntry {
+    /// The files that are rewritten or deleted.
+    pub(super) fn files(&self) -> &[Key] {
+        match self {
+            Self::Commit { file, .. } => std::slice::from_ref(file),
+            Self::Checkpoint { files } => files,
+        }
+    }
+}
+
 impl Lake {
     /// Rewrites or deletes a part of a log.
     pub(super) fn redact_log(&self, entry: LogEntry) -> Result<()> {
@@ -78,7 +88,11 @@ pub(super) fn log_entries(
 
 /// A commit with the number redacted in `commitInfo` and in file statistics, except those of `kept`
 /// files; `None` if it does not hold the number. Paths and ids are generated, and are nobody's.
-fn without_number(commit: &str, number: &Number, kept: &HashSet<String>) -> Option<String> {
+pub(super) fn without_number(
+    commit: &str,
+    number: &Number,
+    kept: &HashSet<String>,
+) -> Option<String> {
     const IDS: [&str; 8] = [
         "load_id",
         "file_id",

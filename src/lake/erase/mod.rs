@@ -33,6 +33,7 @@ mod revision;
 mod rows;
 mod search;
 mod target;
+mod versions;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -54,7 +55,7 @@ use super::log::file_key;
 use super::{Lake, Layout, Lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
-use crate::place::cache;
+use crate::place::{Kept, Key, cache};
 
 /// The options of an erasure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,10 @@ pub struct Erased {
     pub old_files: u64,
     /// Commits that were redacted, and checkpoints that were deleted.
     pub log_entries: u64,
+    /// Older versions of files that held the person, which the store kept.
+    pub versions: u64,
+    /// What the cloud may keep of deleted files for a while, in words.
+    pub kept: Option<&'static str>,
     /// `true` if there were marts to drop.
     pub marts: bool,
     /// Rows of others that stay although an id of theirs contains the number.
@@ -94,7 +99,8 @@ pub struct Erased {
 impl Erased {
     /// Returns `true` if the person was found nowhere.
     pub fn is_nothing(&self) -> bool {
-        self.tables.is_empty() && self.old_files == 0 && self.log_entries == 0
+        let other = self.old_files + self.log_entries + self.versions;
+        self.tables.is_empty() && other == 0
     }
 
     /// Erased rows, over all tables.
@@ -192,6 +198,8 @@ impl Lake {
         erased.old_files = old_files.len() as u64;
         let entries = log_entries(&tables, &target.number, &kept_bounds)?;
         erased.log_entries = entries.len() as u64;
+        let versions = self.old_versions(&target)?;
+        erased.versions = versions.holding.len() as u64;
         erased.marts = !erased.is_nothing() && self.has_marts()?;
         if target.is_exact && !is_possible(&target.phone) && !interrupted && erased.is_nothing() {
             return Err(Error::usage("no row has exactly that number")
@@ -213,9 +221,12 @@ impl Lake {
                 report.version = self.commit_revision(revision, &target, options)?;
             }
             self.delete_files(&old_files)?;
+            let mut changed: HashSet<Key> = old_files.into_iter().collect();
             for entry in entries {
+                changed.extend(entry.files().iter().cloned());
                 self.redact_log(entry)?;
             }
+            self.delete_old_versions(&versions, &changed)?;
             self.forget_all();
             if is_alone {
                 self.empty_scratch()?;
@@ -225,6 +236,11 @@ impl Lake {
         }
         let found = files::search(self, &config, &target, &known)?;
         (erased.left, erased.unsearched) = (found.holding, found.unsearched);
+        match self.place().kept()? {
+            Kept::Maybe(what) => erased.kept = Some(what),
+            Kept::Unknown(status) => erased.unsearched.push(versions::unsearched(self, status)),
+            Kept::Nothing | Kept::Versions { .. } => {}
+        }
         Ok(erased)
     }
 

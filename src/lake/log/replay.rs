@@ -287,28 +287,8 @@ impl Log {
         Ok((State::default(), skipped))
     }
 
-    /// The content of a checkpoint part, as JSON lines.
-    pub(in crate::lake) fn checkpoint_text(&self, part: &Key, version: u64) -> Result<String> {
-        let bytes = self.part(part, version).map_err(|error| self.error_of(error))?;
-        let read = || -> Result<String, ParquetError> {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
-            let mut lines = LineDelimitedWriter::new(Vec::new());
-            for rows in reader.build()? {
-                lines.write(&rows?)?;
-            }
-            Ok(String::from_utf8_lossy(&lines.into_inner()).into_owned())
-        };
-        read().map_err(|_| {
-            self.error_of(ReplayError::DamagedFile(DamagedFile::new(
-                version,
-                part.clone(),
-                Damage::Unreadable,
-            )))
-        })
-    }
-
     /// Reads a part of a checkpoint.
-    fn part(&self, part: &Key, version: u64) -> Result<Bytes, ReplayError> {
+    pub(super) fn part(&self, part: &Key, version: u64) -> Result<Bytes, ReplayError> {
         let fault = match self.read(part) {
             Ok(Some(bytes)) => return Ok(bytes),
             Ok(None) => Damage::Missing,

@@ -24,7 +24,7 @@ use crate::error::Result;
 pub const MART_DAY: &str = "mart_day";
 
 /// The lake's folder of marts.
-const MARTS: &str = "marts";
+pub(super) const MARTS: &str = "marts";
 
 /// The entry of `commitInfo` with a mart's provenance; null in the commit that drops it.
 pub const PROVENANCE: &str = "mart";

@@ -12,16 +12,11 @@ use crate::lake::erase::rows::{Role, Roles};
 use crate::lake::erase::target::Target;
 use crate::load::person::{Content, PersonReader, ReadResult, read_through};
 
-/// Searches a file of this machine, unpacked into a folder; `Some(None)` if it holds the number,
-/// `Some(Some(_))` if it was not searched, with the reason.
-pub(super) fn search_file(file: &Path, target: &Target, spool: &Path) -> Option<Option<String>> {
+/// Searches a file of this machine, unpacked into a folder. A search that stopped found the number.
+pub(super) fn search_file(file: &Path, target: &Target, spool: &Path) -> ReadResult {
     let mut reader = FileSearch::new(target);
     let home = target.home.as_deref();
-    match read_through(file, spool, home, &mut |passage| reader.take(passage)) {
-        ReadResult::Whole => None,
-        ReadResult::Stopped => Some(None),
-        ReadResult::Not(reason) => Some(Some(reason)),
-    }
+    read_through(file, spool, home, &mut |passage| reader.take(passage))
 }
 
 /// Searches the content of one file.

@@ -9,6 +9,7 @@ use super::{Found, holds_number, is_empty, is_ours, open, reading};
 use crate::error::{Context as _, Result};
 use crate::lake::erase::number::MatchMode;
 use crate::lake::erase::target::Target;
+use crate::load::person::ReadResult;
 use crate::place::Key;
 
 /// A search of folders of this machine.
@@ -100,10 +101,13 @@ impl<'s> Folders<'s> {
             }
             return Ok(());
         }
-        if !is_empty(file)
-            && let Some(found) = search_file(file, self.target, self.spool)
-        {
-            self.add(file, found);
+        if is_empty(file) {
+            return Ok(());
+        }
+        match search_file(file, self.target, self.spool) {
+            ReadResult::Whole => {}
+            ReadResult::Stopped => self.add(file, None),
+            ReadResult::Not(reason) => self.add(file, Some(reason)),
         }
         Ok(())
     }

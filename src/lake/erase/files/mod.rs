@@ -102,7 +102,7 @@ fn spool(lake: &Lake) -> Result<TempDir> {
 }
 
 /// Returns `true` for a file of a table or mart of the lake, by its key; `known` are data files.
-fn is_ours(file: &Key, known: &HashSet<Key>) -> bool {
+pub(super) fn is_ours(file: &Key, known: &HashSet<Key>) -> bool {
     if known.contains(file) {
         return true;
     }
@@ -134,7 +134,11 @@ fn open(file: &Path) -> Result<File> {
 }
 
 /// Returns `true` if bytes hold the number without separators.
-fn holds_number(from: &mut dyn Read, target: &Target, doing: impl Fn() -> String) -> Result<bool> {
+pub(super) fn holds_number(
+    from: &mut dyn Read,
+    target: &Target,
+    doing: impl Fn() -> String,
+) -> Result<bool> {
     const OVERLAP: usize = 4 << 10;
     let mut bytes = vec![0; 256 << 10];
     let mut kept = 0;

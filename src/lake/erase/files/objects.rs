@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use super::content::search_file;
 use super::{Found, holds_number, is_ours};
 use crate::error::{Context as _, Result};
@@ -11,7 +13,8 @@ use crate::lake::Lake;
 use crate::lake::erase::number::MatchMode;
 use crate::lake::erase::search::{BYTES_AT_ONCE, groups};
 use crate::lake::erase::target::Target;
-use crate::place::{Address, Entry, Environment, Key, OWN, Place, StoreOptions};
+use crate::load::person::ReadResult;
+use crate::place::{Address, Entry, Environment, Kept, Key, OWN, Place, StoreOptions, Version};
 
 /// A search of objects.
 pub(super) struct Objects<'s> {
@@ -20,8 +23,8 @@ pub(super) struct Objects<'s> {
     known: &'s HashSet<Key>,
     /// A folder of this machine for files that are read.
     spool: &'s Path,
-    /// The URLs that were searched.
-    searched: HashSet<String>,
+    /// The URLs and versions that were searched.
+    searched: HashSet<(String, String)>,
     found: &'s mut Found,
 }
 
@@ -58,7 +61,11 @@ impl<'s> Objects<'s> {
                 }
             }
         }
-        self.files(place, &others, &|key| key.as_str().into());
+        let shown = |key: &Key| key.to_string();
+        self.objects(place, others.into_iter().map(Object::from).collect(), &shown);
+        let own = Key::root().join(OWN);
+        let is_of_others = |key: &Key| key.below(&own).is_none() && !is_ours(key, self.known);
+        self.older_versions(place, &is_of_others, &shown);
         Ok(())
     }
 
@@ -72,50 +79,121 @@ impl<'s> Objects<'s> {
         let lake = self.lake.place().url(&Key::root());
         let is_of_lake = |file: &Entry| is_below(&place.url(&file.key), &lake);
         let mut files: Vec<Entry> = files.into_iter().filter(|file| !is_of_lake(file)).collect();
-        let lakes = other_lakes(&files);
-        files.retain(|file| !lakes.iter().any(|lake| file.key.below(lake).is_some()));
-        for lake in lakes {
-            self.add(place.url(&lake).into(), Some("another lake".to_owned()));
+        let others = other_lakes(&files);
+        files.retain(|file| !others.iter().any(|lake| file.key.below(lake).is_some()));
+        for lake in &others {
+            self.add(place.url(lake).into(), Some("another lake".to_owned()));
         }
-        self.files(place, &files, &|key| place.url(key).into());
+        let shown = |key: &Key| place.url(key);
+        self.objects(place, files.into_iter().map(Object::from).collect(), &shown);
+        let is_of_others = |key: &Key| {
+            !is_below(&place.url(key), &lake)
+                && !others.iter().any(|lake| key.below(lake).is_some())
+        };
+        self.older_versions(place, &is_of_others, &shown);
     }
 
-    fn files(&mut self, place: &Place, files: &[Entry], shown: &dyn Fn(&Key) -> PathBuf) {
-        let is_new = |file: &&Entry| self.searched.insert(place.url(&file.key));
-        let files: Vec<&Entry> = files.iter().filter(is_new).collect();
-        for files in groups(&files, |file| file.bytes) {
-            // A large one is alone, and not held in memory.
-            let is_small = |file: &&Entry| file.bytes <= BYTES_AT_ONCE;
-            let keys = files.iter().copied().filter(is_small).map(|file| file.key.clone());
-            let mut read = place.read_all(&keys.collect::<Vec<_>>()).into_iter();
-            for file in files {
-                let name = file.key.name();
-                if self.target.number.is_in(file.key.as_str(), MatchMode::National) {
-                    read.next();
-                    self.add(shown(&file.key), None);
-                    continue;
-                }
-                let local = self.spool.join("object").join(name);
-                let spooled = match is_small(&file) {
-                    true => read.next().unwrap_or(Ok(None)).and_then(|bytes| {
-                        let Some(bytes) = bytes else { return Ok(()) };
-                        fs::create_dir_all(local.parent().unwrap_or(self.spool))?;
-                        Ok(fs::write(&local, bytes)?)
-                    }),
-                    false => place.save(&file.key, &local),
+    /// Searches older versions of objects of others, which the store keeps after they were deleted or
+    /// replaced.
+    fn older_versions(
+        &mut self,
+        place: &Place,
+        is_of_others: &dyn Fn(&Key) -> bool,
+        shown: &dyn Fn(&Key) -> String,
+    ) {
+        let versions = match place.kept() {
+            Ok(Kept::Versions { .. }) => place.versions(&Key::root()),
+            _ => return,
+        };
+        match versions {
+            Ok(mut versions) => {
+                versions.retain(|of| !of.is_latest && !of.is_marker && is_of_others(&of.key));
+                self.objects(place, versions.into_iter().map(Object::from).collect(), shown);
+            }
+            Err(error) => self.add(place.shown().into(), Some(error.to_string())),
+        }
+    }
+
+    fn objects(&mut self, place: &Place, objects: Vec<Object>, shown: &dyn Fn(&Key) -> String) {
+        let is_new = |object: &Object| {
+            let version = object.version.as_ref().map(|version| version.id.clone());
+            self.searched.insert((place.url(&object.key), version.unwrap_or_default()))
+        };
+        let objects: Vec<Object> = objects.into_iter().filter(is_new).collect();
+        for objects in groups(&objects, |object| object.bytes) {
+            for (object, spooled) in objects.iter().zip(self.spool(place, objects)) {
+                let shown = match object.version {
+                    None => shown(&object.key),
+                    Some(_) => format!("{} (an older version)", shown(&object.key)),
                 };
-                let found = match spooled {
+                let result = match spooled {
+                    _ if self.target.number.is_in(object.key.as_str(), MatchMode::National) => {
+                        ReadResult::Stopped
+                    }
                     // One that was deleted meanwhile is not there.
-                    Ok(()) if file.bytes == 0 || !local.exists() => None,
-                    Ok(()) => search_file(&local, self.target, self.spool),
-                    Err(error) => Some(Some(error.to_string())),
+                    Ok(None) => ReadResult::Whole,
+                    Ok(Some(file)) => search_file(&file, self.target, self.spool),
+                    Err(error) => ReadResult::Not(error.to_string()),
                 };
-                let _ = fs::remove_file(&local);
-                if let Some(found) = found {
-                    self.add(shown(&file.key), found);
+                match result {
+                    ReadResult::Whole => {}
+                    ReadResult::Stopped => self.add(shown.into(), None),
+                    ReadResult::Not(reason) => self.add(shown.into(), Some(reason)),
                 }
             }
+            let _ = fs::remove_dir_all(self.spool.join(SPOOLED));
         }
+    }
+
+    /// Copies objects to this machine; `None` for one that is empty or gone. Not more than a group of
+    /// them is in memory, and a large one is not.
+    fn spool(&self, place: &Place, objects: &[Object]) -> Vec<Result<Option<PathBuf>>> {
+        let keys = objects.iter().map(|object| object.key.clone());
+        let versions: Vec<&Version> = objects.iter().filter_map(|of| of.version.as_ref()).collect();
+        let file = |at: usize, object: &Object| {
+            self.spool.join(SPOOLED).join(at.to_string()).join(object.key.name())
+        };
+        if let [object] = objects
+            && object.bytes > BYTES_AT_ONCE
+            && object.version.is_none()
+        {
+            let file = file(0, object);
+            return vec![place.save(&object.key, &file).map(|()| Some(file))];
+        }
+        let read = match versions.is_empty() {
+            true => place.read_all(&keys.collect::<Vec<_>>()),
+            false => place.read_versions(&versions),
+        };
+        let write = |(at, (object, read)): (usize, (&Object, Result<Option<Bytes>>))| {
+            let Some(bytes) = read?.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+            let file = file(at, object);
+            let folder = file.parent().unwrap_or(self.spool);
+            fs::create_dir_all(folder).and_then(|()| fs::write(&file, bytes))?;
+            Ok(Some(file))
+        };
+        objects.iter().zip(read).enumerate().map(write).collect()
+    }
+}
+
+/// The folder of objects that are searched, below that for temporary files.
+const SPOOLED: &str = "objects";
+
+/// An object of others, or an older version of one. Those of one search are all one or the other.
+struct Object {
+    key: Key,
+    bytes: u64,
+    version: Option<Version>,
+}
+
+impl From<Entry> for Object {
+    fn from(entry: Entry) -> Self {
+        Self { key: entry.key, bytes: entry.bytes, version: None }
+    }
+}
+
+impl From<Version> for Object {
+    fn from(version: Version) -> Self {
+        Self { key: version.key.clone(), bytes: version.bytes, version: Some(version) }
     }
 }
 
