@@ -44,14 +44,18 @@ pub(super) const SUBCOMMAND: Subcommand =
                   out.\n  \
                   - An id, of a message or a session, in another person's row that contains the number by \
                   chance.\n  \
-                  - Totals of a vendor, in which the person is counted and not named.\n\n\
+                  - Totals of a vendor, in which the person is counted and not named.\n  \
+                  - On an object store: what Google or Azure keep of deleted files by the policies of the \
+                  bucket, which\n    the result says; versions that are locked (S3), which are an error. \
+                  Older versions that a bucket of\n    S3 keeps are erased. The cache of this machine is \
+                  emptied: run `wabalake cache --clear` on others.\n\n\
                   Keep out (--keep-out):\n  \
                   Later loads leave out, and count, the person's rows, their rejected records, and rows \
                   that refer\n  only to a session of theirs: one that was erased, or one named by a row of \
                   theirs in that load or\n  an earlier one. A session is only known to be theirs once \
                   such a row was read; texts of others\n  about the person are loaded. The number itself \
-                  is not stored, only a keyed hash of it, in the list\n  .wabalake/keep-out of the lake's \
-                  folder. The key is .wabalake/keep-out.key, or the file that\n  keep_out_key names in \
+                  is not stored, only a keyed hash of it, in the list\n  .wabalake/keep-out of the \
+                  lake. The key is .wabalake/keep-out.key, or the file that\n  keep_out_key names in \
                   wabalake.toml; without the key nothing can be loaded. To accept everybody\n  again, \
                   delete the list.\n\n\
                   A number on the command line stays in the shell's history. To avoid that:\n  \

@@ -7,12 +7,14 @@
 //!   │ marts      dropped: the next nightly run rebuilds them without the person
 //!   │ commit     each table without the person's rows, a version like any other
 //!   │ delete     old data files that held them, files of killed loads, scratch
-//!   ▼ log        file names and statistics in commits are redacted
-//! left       files of others in the lake's folder and inbox that hold the number
+//!   │ log        file names and statistics in commits are redacted
+//!   │ versions   of all of these, and others that hold them: a bucket of S3 may keep older versions
+//!   ▼ journal    deleted, with its versions
+//! left       files of others below the lake's address and in its inbox that hold the number
 //! ```
 //!
-//! A row belongs to the person that it names: see [`rows`]. No other process on this machine writes
-//! meanwhile. An erasure that is killed is completed by the next erasure of that person, which finds
+//! A row belongs to the person that it names: see [`rows`]. No other process writes meanwhile: on this
+//! machine if the lake is in a folder, on all machines if it is on a store. An erasure that is killed is completed by the next erasure of that person, which finds
 //! nothing to do if all was done. Old versions that did not hold the person stay readable, and undo
 //! can go back to them.
 //!
@@ -39,6 +41,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
+use chrono::{TimeDelta, Utc};
 use polars::prelude::*;
 use wabalake_data::cells::phone::is_possible;
 
@@ -49,13 +52,13 @@ use self::revision::Revision;
 use self::rows::{USER_PHONE, is_of_person, lines};
 use self::search::StoredTable;
 use self::target::number_of;
-use super::files::entries;
+use super::files::{entries, is_scratch, listed, modified, name};
 use super::layout::stored_tables;
 use super::log::file_key;
 use super::{Lake, Layout, Lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
-use crate::place::{Kept, Key, cache};
+use crate::place::{Environment, Kept, Key, cache, cache_folder};
 
 /// The options of an erasure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -274,10 +277,11 @@ impl Lake {
         }
     }
 
-    /// Deletes temporary files of killed commands in the lake's folder.
+    /// Deletes temporary files of killed commands: those in the lake's folder; for a lake on a store, old
+    /// ones of this machine.
     fn empty_scratch(&self) -> Result<()> {
         if self.place().as_folder().is_none() {
-            return Ok(());
+            return delete_old_scratch();
         }
         for entry in entries(&self.internal_folder("scratch"))? {
             if entry.is_symlink() {
@@ -298,6 +302,19 @@ impl Lake {
             None => Ok(()),
         }
     }
+}
+
+/// Deletes temporary folders of this machine that were left behind more than a day ago. Commands on other
+/// lakes may use newer ones.
+fn delete_old_scratch() -> Result<()> {
+    let Some(cache) = cache_folder(&Environment::of_process()) else { return Ok(()) };
+    let until = Utc::now() - TimeDelta::days(1);
+    for (folder, kind) in listed(&cache.join("scratch"))? {
+        if kind.is_dir() && is_scratch(&name(&folder)) && modified(&folder)? < until {
+            fs::remove_dir_all(&folder).context(|| format!("deleting `{}`", folder.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a number that rows of other people name as a line of the business.
