@@ -91,8 +91,12 @@ impl Store {
     /// As [`Store::new`].
     pub(super) fn at(&self, prefix: &str) -> Result<Self> {
         let bucket = self.url.strip_suffix(self.root.as_ref()).unwrap_or(&self.url);
-        let url = format!("{}/{prefix}", bucket.trim_end_matches('/'));
-        Self::new(Arc::clone(&self.connected), prefix, url.trim_end_matches('/').to_owned())
+        let url = match (bucket.ends_with('/'), prefix) {
+            (_, "") if !bucket.ends_with("://") => bucket.trim_end_matches('/').to_owned(),
+            (true, _) => format!("{bucket}{prefix}"),
+            (false, _) => format!("{bucket}/{prefix}"),
+        };
+        Self::new(Arc::clone(&self.connected), prefix, url)
     }
 
     /// The store itself, for readers that ask it directly. Its paths are those of [`Store::path`].
