@@ -232,9 +232,12 @@ impl Lake {
 
     fn keep_out_key(&self) -> Result<KeyFile> {
         let said = Config::of(self)?.privacy.keep_out_key;
-        if self.place().as_folder().is_some() || said.as_deref().is_some_and(Path::is_absolute) {
-            let own = || self.internal_folder("keep-out.key");
-            return Ok(KeyFile::Path(said.map_or_else(own, |path| self.root().join(path))));
+        if let Some(root) = self.place().as_folder() {
+            let own = Path::new(OWN).join("keep-out.key");
+            return Ok(KeyFile::Path(root.join(said.unwrap_or(own))));
+        }
+        if let Some(path) = said.clone().filter(|path| path.is_absolute()) {
+            return Ok(KeyFile::Path(path));
         }
         Ok(KeyFile::Object(match &said {
             Some(path) => Key::parse(&path.to_string_lossy())?,

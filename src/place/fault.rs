@@ -45,7 +45,7 @@ pub(super) struct Unsupported;
 
 /// Returns `true` if the store does not support a request.
 pub(super) fn is_unsupported(error: &HttpError) -> bool {
-    error.source().is_some_and(|cause| cause.is::<Unsupported>())
+    matches!(error.source(), Some(cause) if cause.is::<Unsupported>())
 }
 
 /// A connection that is not tried again.
