@@ -37,6 +37,7 @@ mod key;
 pub(crate) mod lease;
 mod options;
 mod probe;
+mod remote;
 mod scan;
 mod store;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use self::http::Counts;
 pub use self::key::Key;
 pub use self::options::StoreOptions;
 pub use self::probe::Conditions;
+pub(crate) use self::remote::Remote;
 use self::scan::Scans;
 pub(crate) use self::store::Store;
 use crate::error::{Context as _, Result};

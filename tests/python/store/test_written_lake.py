@@ -1,6 +1,8 @@
 """A lake that is written on a store is as one that is written in a folder."""
 
 import json
+import re
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -72,11 +74,35 @@ def test_what_is_not_possible_yet_says_so(store, environment):
             run(*arguments, "--lake", store.url("none"), environment=environment)
 
 
-def test_export_on_a_store(store, environment, tmp_path):
-    name = next(file for file in FILES if "sessions" in file.name)
-    store.client().put(f"exports/{name.name}", name.read_bytes())
-    for lake, file in (tmp_path / "here", name), (tmp_path / "there", store.url(f"exports/{name.name}")):
-        run("load", file, "--lake", lake, "--quiet", environment=environment)
-    same((tmp_path / "here", tmp_path / "there"), "query", "session-duration", environment=environment)
-    with pytest.raises(AssertionError, match="none.csv"):
-        run("load", store.url("exports/none.csv"), "--lake", tmp_path / "there", environment=environment)
+def test_exports_on_a_store(store, environment, tmp_path):
+    for file in FILES:
+        store.client().put(f"exports/{file.name}", file.read_bytes())
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for file in FILES:
+            archive.write(file, file.name)
+    store.client().put("packed/all.zip", (tmp_path / "all.zip").read_bytes())
+    store.client().put("packed/notes.csv.part", b"not complete")
+    run("load", *FILES, "--lake", tmp_path / "here", "--quiet", environment=environment)
+    named = [store.url(f"exports/{file.name}") for file in FILES]
+    for at, urls in enumerate((named, [store.url("exports/")], [store.url("exports/*.csv*")], [store.url("packed")])):
+        lake = tmp_path / f"there {at}"
+        said = run("load", *urls, "--lake", lake, "--quiet", "--report-json", "-", environment=environment)
+        report = json.loads(said)
+        assert len(report["files"]) == len(FILES)
+        assert len(report["passed_over"]) == (urls == [store.url("packed")])
+        for query in QUERIES:
+            same((tmp_path / "here", lake), "query", query, environment=environment)
+
+
+def test_exports_that_are_not_there(store, environment, tmp_path):
+    lake = tmp_path / "lake"
+    for url in "missing/none.csv", "missing/", "missing/*.csv":
+        with pytest.raises(AssertionError, match=re.escape(store.url(url).rstrip("/"))):
+            run("load", store.url(url) + "/" * url.endswith("/"), "--lake", lake, environment=environment)
+    assert not lake.exists()
+    good = store.url(f"per file/{FILES[0].name}")
+    store.client().put(f"per file/{FILES[0].name}", FILES[0].read_bytes())
+    with pytest.raises(AssertionError, match="1 of 2 files was not loaded"):
+        run("load", "--per-file", store.url("missing.csv"), good, "--lake", lake, environment=environment)
+    said = run("load", good, "--lake", lake, "--quiet", "--report-json", "-", environment=environment)
+    assert json.loads(said)["files"][0]["already_loaded"]
