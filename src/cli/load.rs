@@ -46,7 +46,7 @@ pub(super) const SUBCOMMAND: Subcommand =
 struct Options {
     /// Exports: csv, json, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern
     /// such as 'exports/*.csv.gz' (`[[]` matches a bracket); a pipe; `-` for standard input; the URL of
-    /// a file, folder or pattern on an object store, such as 's3://events/exports/*.csv'. The name of a
+    /// a file, folder or pattern on an object store, such as `'s3://events/exports/*.csv'`. The name of a
     /// table before them is the same as `--kind`
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
-use clap::Args;
+use clap::{ArgMatches, Args};
 use wabalake_queries::query::time::read_zone;
 
 use super::output::warn;
@@ -50,6 +50,14 @@ impl LakeOption {
         with_umask(self.store.create(&self.lake)?)
     }
 
+    /// Returns the option of a command, if it has one.
+    pub(super) fn typed_in(matches: &ArgMatches) -> Option<Self> {
+        let lake = matches.try_get_one::<PathBuf>("lake").ok()??.clone();
+        let store_options = matches.try_get_many("store_options").ok().flatten();
+        let store_options = store_options.into_iter().flatten().cloned().collect();
+        Some(Self { lake, store: StoreOption { store_options } })
+    }
+
     /// Returns the lake's folder, as it was given.
     pub(super) fn folder(&self) -> Result<PathBuf> {
         match self.address()? {
@@ -66,11 +74,6 @@ impl LakeOption {
                 .hint("leave it out: the lake is a folder"));
         }
         Ok(address)
-    }
-
-    /// Returns the options of the lake's object store.
-    pub(super) fn store(&self) -> &StoreOption {
-        &self.store
     }
 
     /// Returns the path as it was given.

@@ -64,7 +64,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use polars::prelude::IntoLazy as _;
@@ -106,6 +106,8 @@ pub struct Lake {
     times: Times,
     /// Takes warnings for the user.
     warn: fn(&str),
+    /// Done once the user was warned that there are no tables.
+    warned_of_nothing: Once,
 }
 
 impl Lake {
@@ -142,6 +144,7 @@ impl Lake {
             lease: Mutex::default(),
             times: Times::default(),
             warn: |_| {},
+            warned_of_nothing: Once::new(),
         }
     }
 

@@ -130,6 +130,15 @@ impl Snapshot {
         self.folder().join(&file.path)
     }
 
+    /// The key of a file.
+    ///
+    /// # Errors
+    ///
+    /// A path that leads out of the lake.
+    pub fn key(&self, file: &DataFile) -> Result<Key> {
+        file_key(&self.table, &file.path)
+    }
+
     /// The table's folder. Only for a lake in a folder.
     pub(super) fn folder(&self) -> PathBuf {
         self.log().table()

@@ -32,6 +32,7 @@ pub(crate) mod counting;
 mod download;
 mod fault;
 mod folder;
+mod hashing;
 pub(crate) mod http;
 mod key;
 pub(crate) mod lease;

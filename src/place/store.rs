@@ -34,7 +34,7 @@ pub(super) const AT_ONCE: usize = 64;
 const LARGEST_PUT: u64 = 64 << 20;
 
 /// How often an object is read from its start again.
-const BODIES: u32 = 2;
+pub(super) const BODIES: u32 = 2;
 
 /// The size of a part.
 const PART: usize = 8 << 20;
@@ -128,7 +128,7 @@ impl Store {
         fault::error(error, &doing, &self.connected.credentials)
     }
 
-    pub(super) fn list(&self, below: &Key, after: Option<&str>) -> Result<Vec<Entry>> {
+    pub(crate) fn list(&self, below: &Key, after: Option<&str>) -> Result<Vec<Entry>> {
         let prefix = self.path(below);
         let offset = after.filter(|after| !after.is_empty()).map(|after| below.join(after));
         let offset = offset.map(|offset| self.path(&offset));
@@ -226,7 +226,7 @@ impl Store {
         results(keys, found, entry)
     }
 
-    pub(super) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
+    pub(crate) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
         self.read_all(std::slice::from_ref(key)).pop().unwrap_or(Ok(None))
     }
 
@@ -410,11 +410,14 @@ async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
     let bytes = got.bytes().await?;
     match bytes.len() as u64 == expected {
         true => Ok(bytes),
-        false => Err(ObjectError::Generic {
-            store: "body",
-            source: Box::new(HttpError::new(HttpErrorKind::Interrupted, Cut)),
-        }),
+        false => Err(cut()),
     }
+}
+
+/// The error of a body that was cut off.
+pub(super) fn cut() -> ObjectError {
+    let source = Box::new(HttpError::new(HttpErrorKind::Interrupted, Cut));
+    ObjectError::Generic { store: "body", source }
 }
 
 /// A body that has not the size that its answer said.

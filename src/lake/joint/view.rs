@@ -80,8 +80,11 @@ impl Lake {
     /// Warns if a store has no tables at all: its address may be mistyped, and there is no folder
     /// whose absence would tell.
     fn warn_if_empty(&self) -> Result<()> {
-        if self.place().folders(&Key::root().join(TABLES))?.is_empty() {
-            self.warn(&format!("the lake at `{}` has no tables yet", self.place().shown()));
+        let is_new = || Ok::<_, Error>(self.place().folders(&Key::root().join(TABLES))?.is_empty());
+        if !self.warned_of_nothing.is_completed() && is_new()? {
+            self.warned_of_nothing.call_once(|| {
+                self.warn(&format!("the lake at `{}` has no tables yet", self.place().shown()));
+            });
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ impl Log {
     }
 
     /// Reads a file; `None` if it does not exist.
-    pub(super) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
+    pub(in crate::lake) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
         if let Some(root) = self.place.as_folder() {
             return match std::fs::read(root.join(key.as_str())) {
                 Ok(bytes) => Ok(Some(bytes.into())),
