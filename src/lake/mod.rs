@@ -51,6 +51,7 @@ mod log;
 pub mod marts;
 pub mod rejects;
 pub mod runs;
+mod scans;
 pub mod snapshot;
 pub mod stage;
 pub mod status;
@@ -338,6 +339,27 @@ impl Lake {
         Ok(Some(lease))
     }
 
+    /// Waits until no other process writes, and keeps all out.
+    fn wait_alone(&self) -> Result<Lock> {
+        if self.place.as_folder().is_some() {
+            return lock::wait(&self.writing_lock());
+        }
+        let mut has_warned = false;
+        loop {
+            if let Some(lease) = self.alone()? {
+                return Ok(Lock::of_lease(lease));
+            }
+            if !has_warned {
+                self.warn(
+                    "another command is writing to the lake: waiting for it; one that was killed counts \
+                     for two minutes",
+                );
+                has_warned = true;
+            }
+            self.wait_a_moment();
+        }
+    }
+
     /// The lease on a store that this process holds.
     fn lease(&self) -> Option<Arc<Lease>> {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
@@ -346,6 +368,17 @@ impl Lake {
     /// Checks, before a commit on a store, that other machines still know of this process.
     fn check_lease(&self) -> Result<()> {
         self.lease().map_or(Ok(()), |lease| lease.check())
+    }
+
+    /// Deletes files. On a store, others must still know of this process.
+    fn delete_files(&self, files: &[Key]) -> Result<()> {
+        /// How many files are deleted before the lease is checked again.
+        const AT_ONCE: usize = 1000;
+        for files in files.chunks(AT_ONCE) {
+            self.check_lease()?;
+            self.place.delete(files)?;
+        }
+        Ok(())
     }
 
     fn writing_lock(&self) -> PathBuf {
@@ -433,7 +466,7 @@ impl Deref for Scratch {
 pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
     Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
         .found("it needs a lake in a folder")
-        .hint("queries, load, undo, compact, vacuum, rejects and sample work on an object store")
+        .hint("queries, load, undo, compact, vacuum, erase, rejects and sample work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::address::Cloud;
-use super::http::wait;
+use super::versions::{Kept, kept};
 use super::{Entry, Key, Place, Store};
 use crate::error::{Error, Result};
 
@@ -198,29 +197,13 @@ fn clock(ahead: Option<i64>) -> Finding {
 fn versions(store: &Arc<Store>) -> Finding {
     let subject = "versions";
     let neutral = |found: &str| Finding::new(subject, Verdict::Neutral, found);
-    let connected = store.connected();
-    match connected.cloud {
-        Some(Cloud::S3) if connected.signed.is_some() => {
-            let store = Arc::clone(store);
-            let answer = wait(async move {
-                match &store.connected().signed {
-                    Some(signed) => signed.get("versioning=").await,
-                    None => None,
-                }
-            });
-            match answer.ok().flatten() {
-                Some((200, text)) if text.contains("<Status>Enabled</Status>") => {
-                    neutral("older versions of files are kept")
-                }
-                Some((200, text)) if text.contains("<Status>Suspended</Status>") => {
-                    neutral("no more are kept; older ones may be there")
-                }
-                Some((200, _)) => neutral("none are kept"),
-                Some((status, _)) => neutral(&format!("cannot be told ({status})"))
-                    .hint("allow `s3:GetBucketVersioning` to these credentials to see it"),
-                None => neutral("cannot be told"),
-            }
-        }
-        _ => neutral("cannot be told: see the bucket's settings"),
+    match kept(store) {
+        Ok(Kept::Nothing) => neutral("none are kept"),
+        Ok(Kept::Versions { is_on: true }) => neutral("older versions of files are kept"),
+        Ok(Kept::Versions { is_on: false }) => neutral("no more are kept; older ones may be there"),
+        Ok(Kept::Unknown(Some(status))) => neutral(&format!("cannot be told ({status})"))
+            .hint("allow `s3:GetBucketVersioning` to these credentials to see it"),
+        Ok(Kept::Maybe(_)) => neutral("cannot be told: see the bucket's settings"),
+        Ok(Kept::Unknown(None)) | Err(_) => neutral("cannot be told"),
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{Entry, Key, Made, OWN, Payload, tail_start};
 use crate::error::{Context as _, Error, Result};
-use crate::files::{Access, beside, synced_beside};
+use crate::files::{Access, beside, synced_beside, write_synced};
 
 /// A folder.
 #[derive(Debug)]
@@ -204,6 +204,12 @@ impl Folder {
                 renamed => renamed.context(writing),
             },
         }
+    }
+
+    pub(super) fn replace(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        let path = self.path(key);
+        write_synced(&path, Access::Usual, bytes)?;
+        sync_folders(&[&path], &self.root)
     }
 
     pub(super) fn copy(&self, from: &Key, to: &Key) -> Result<()> {

@@ -39,10 +39,12 @@ pub(crate) mod lease;
 mod options;
 mod probe;
 mod remote;
+mod save;
 mod scan;
 mod store;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +66,7 @@ pub use self::probe::Conditions;
 pub(crate) use self::remote::Remote;
 use self::scan::Scans;
 pub(crate) use self::store::Store;
+pub(crate) use self::versions::{Kept, Version};
 use crate::error::{Context as _, Result};
 
 /// The folder below a lake's root for what is no table.
@@ -303,6 +306,19 @@ impl Place {
         match &self.kind {
             Kind::Folder(folder) => folder.put(key, from.into()),
             Kind::Store(store) => store.put(key, from.into()),
+        }
+    }
+
+    /// Writes a small file durably, or replaces it: whatever happens, all of it is there or what was
+    /// there before.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub fn replace(&self, key: &Key, bytes: Bytes) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.replace(key, &bytes),
+            Kind::Store(store) => store.put(key, bytes.into()),
         }
     }
 

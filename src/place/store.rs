@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -24,6 +24,7 @@ use super::address::Cloud;
 use super::conditional::conditional;
 use super::fault::{self, is_missing};
 use super::http::wait;
+use super::versions::Kept;
 use super::{Entry, Key, Made, Payload, tail_start};
 use crate::error::{Context as _, Error, Result};
 
@@ -48,7 +49,9 @@ pub(crate) struct Store {
     root: ObjectPath,
     /// The URL of the root, without secrets.
     url: String,
-    connected: Connected,
+    connected: Arc<Connected>,
+    /// What it keeps of deleted files, once it was asked.
+    pub(super) kept: OnceLock<Kept>,
 }
 
 impl fmt::Debug for Store {
@@ -64,10 +67,32 @@ impl Store {
     /// # Errors
     ///
     /// A prefix with parts that no object has.
-    pub(super) fn new(connected: Connected, prefix: &str, url: String) -> Result<Self> {
+    pub(super) fn new(
+        connected: impl Into<Arc<Connected>>,
+        prefix: &str,
+        url: String,
+    ) -> Result<Self> {
+        let connected = connected.into();
         let root = ObjectPath::parse(prefix)
             .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))?;
-        Ok(Self { objects: Arc::clone(&connected.objects), root, url, connected })
+        Ok(Self {
+            objects: Arc::clone(&connected.objects),
+            root,
+            url,
+            connected,
+            kept: OnceLock::new(),
+        })
+    }
+
+    /// Another part of the same bucket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::new`].
+    pub(super) fn at(&self, prefix: &str) -> Result<Self> {
+        let bucket = self.url.strip_suffix(self.root.as_ref()).unwrap_or(&self.url);
+        let url = format!("{}/{prefix}", bucket.trim_end_matches('/'));
+        Self::new(Arc::clone(&self.connected), prefix, url.trim_end_matches('/').to_owned())
     }
 
     /// The store itself, for readers that ask it directly. Its paths are those of [`Store::path`].
@@ -97,7 +122,7 @@ impl Store {
     }
 
     /// The key of an object below the root; `None` for others, and for names that no key has.
-    fn key(&self, path: &ObjectPath) -> Option<Key> {
+    pub(super) fn key(&self, path: &ObjectPath) -> Option<Key> {
         let below = match self.root.as_ref() {
             "" => path.as_ref(),
             root => path.as_ref().strip_prefix(root)?.strip_prefix('/')?,
@@ -193,7 +218,7 @@ impl Store {
     }
 
     /// Runs a request for each of many keys, [`AT_ONCE`], in their order.
-    fn each<T, F>(
+    pub(super) fn each<T, F>(
         &self,
         keys: impl IntoIterator<Item = ObjectPath>,
         request: impl Fn(Arc<dyn ObjectStore>, ObjectPath, usize) -> F + Send + Sync + 'static,
@@ -370,7 +395,7 @@ impl Store {
 }
 
 /// Pairs what was asked with what was found.
-fn results<A, B, T>(
+pub(super) fn results<A, B, T>(
     asked: &[A],
     found: Result<Vec<Result<B, ObjectError>>>,
     result: impl Fn(&A, Result<B, ObjectError>) -> Result<T>,

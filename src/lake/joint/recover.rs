@@ -117,7 +117,7 @@ impl Lake {
     }
 
     /// Waits before another look at what others do on a store: not all processes equally long.
-    pub(super) fn wait_a_moment(&self) {
+    pub(in crate::lake) fn wait_a_moment(&self) {
         let share = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
         sleep(self.times.look.mul_f64(0.5 + share));
     }

@@ -20,6 +20,16 @@ pub(in crate::lake) struct Listing {
 }
 
 impl Listing {
+    /// The commits and checkpoints among files.
+    pub(in crate::lake) fn of(files: &[Key]) -> Self {
+        let mut listing = Self::default();
+        for file in files {
+            listing.add(file.name(), || file.clone());
+        }
+        listing.commits.sort_unstable();
+        listing
+    }
+
     pub(in crate::lake) fn newest(&self) -> Option<u64> {
         self.commits.last().copied().max(self.checkpoints.keys().last().copied())
     }

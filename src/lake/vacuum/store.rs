@@ -22,9 +22,6 @@ use crate::place::{Entry, Key, OWN};
 /// How long a file of no version is kept at least.
 const ORPHANS_STAY: TimeDelta = TimeDelta::days(1);
 
-/// How many files are deleted before the lease is checked again.
-const AT_ONCE: usize = 1000;
-
 impl Lake {
     /// [`Lake::vacuum`] on a store.
     pub(super) fn vacuum_store(&self, options: Options) -> Result<Vacuumed> {
@@ -116,11 +113,8 @@ impl Sweep<'_> {
 
     fn delete(&mut self, files: Vec<Entry>) -> Result<()> {
         let keys: Vec<Key> = files.iter().map(|file| file.key.clone()).collect();
-        if let Some(alone) = &self.alone {
-            for keys in keys.chunks(AT_ONCE) {
-                alone.check()?;
-                self.lake.place().delete(keys)?;
-            }
+        if self.alone.is_some() {
+            self.lake.delete_files(&keys)?;
         }
         self.done.bytes += files.iter().map(|file| file.bytes).sum::<u64>();
         self.done.files.extend(keys.iter().map(|key| PathBuf::from(key.as_str())));

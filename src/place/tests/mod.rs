@@ -3,6 +3,7 @@
 mod fake;
 mod faults;
 mod suite;
+mod versions;
 
 use std::sync::Arc;
 
