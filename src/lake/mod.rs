@@ -159,6 +159,17 @@ impl Lake {
         Self { pinned, ..self }
     }
 
+    /// The times of leases and of the lock of the nightly run.
+    pub(crate) fn lease_times(&self) -> Times {
+        self.times
+    }
+
+    /// Sets the times of leases, for tests that do not wait for minutes.
+    #[cfg(test)]
+    pub(crate) fn with_lease_times(self, times: Times) -> Self {
+        Self { times, ..self }
+    }
+
     /// Where the lake is.
     pub fn place(&self) -> &Arc<Place> {
         &self.place

@@ -32,6 +32,7 @@ pub(crate) mod counting;
 mod download;
 mod fault;
 mod folder;
+pub(crate) mod heartbeat;
 pub(crate) mod http;
 mod key;
 pub(crate) mod lease;
