@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
 use super::damage::{Damage, check_all_bytes, check_quickly};
-use super::layout::{Layout, delta_type};
+use super::layout::{Layout, data_type, delta_type};
 use super::log::{DataFile, Log, PROTOCOL, State, Statistics, file_key};
 use super::transact::{Loaded, configuration};
 use crate::error::{Context, Error, Result};
@@ -400,6 +400,18 @@ pub(super) fn fields(state: &State) -> Vec<Value> {
     let schema = state.metadata.get("schemaString").and_then(Value::as_str).unwrap_or_default();
     let schema: Value = serde_json::from_str(schema).unwrap_or_default();
     schema["fields"].as_array().cloned().unwrap_or_default()
+}
+
+/// The types of a table's columns but for its partition; `None` if there is one that no table of ours
+/// has.
+pub(super) fn stored_schema(state: &State, partition: &str) -> Option<SchemaRef> {
+    let column = |field: &Value| {
+        let name = field["name"].as_str()?;
+        Some(Field::new(name.into(), data_type(field["type"].as_str()?)?))
+    };
+    let fields = fields(state);
+    let stored = fields.iter().filter(|field| field["name"] != partition).map(column);
+    Some(Arc::new(stored.collect::<Option<Schema>>()?))
 }
 
 fn check_types(layout: &Layout, state: &State) -> Result<()> {

@@ -124,6 +124,11 @@ impl Lease {
         self.key.name()
     }
 
+    /// Returns `true` if it keeps all writers out.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.heart.key == alone()
+    }
+
     /// The time of the store when it was taken.
     pub(crate) fn since(&self) -> DateTime<Utc> {
         self.since

@@ -48,7 +48,6 @@ use self::rows::{USER_PHONE, is_of_person, lines};
 use self::target::number_of;
 use super::files::entries;
 use super::layout::stored_tables;
-use super::marts::MART_DAY;
 use super::{Lake, StagedFile, lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
@@ -181,7 +180,7 @@ impl Lake {
         erased.old_files = old_files.len() as u64;
         let entries = self.log_entries(&target.number, &kept_bounds)?;
         erased.log_entries = entries.len() as u64;
-        erased.marts = self.marts().is_dir() && !erased.is_nothing();
+        erased.marts = !erased.is_nothing() && self.has_marts()?;
         if target.is_exact && !is_possible(&target.phone) && !interrupted && erased.is_nothing() {
             return Err(Error::usage("no row has exactly that number")
                 .hint("write it as `user_phone` has it"));
@@ -216,27 +215,6 @@ impl Lake {
         let found = files::search(self, &config, &target, &known)?;
         (erased.left, erased.unsearched) = (found.holding, found.unsearched);
         Ok(erased)
-    }
-
-    /// Drops every mart; the next nightly run rebuilds them. Files of others stay.
-    ///
-    /// # Errors
-    ///
-    /// A folder that cannot be moved or deleted; a link on the path of a mart, or a file of others in its
-    /// log, which the error names.
-    pub fn drop_marts(&self) -> Result<()> {
-        let marts = entries(&self.marts())?;
-        if marts.is_empty() {
-            return Ok(());
-        }
-        let gone = self.internal_folder("scratch").join(format!("marts-{}", uuid::Uuid::new_v4()));
-        fs::create_dir_all(&gone).context(|| format!("creating `{}`", gone.display()))?;
-        for (number, mart) in marts.iter().enumerate().filter(|(_, mart)| is_folder(mart)) {
-            self.drop_table(mart, MART_DAY, &gone.join(number.to_string()))?;
-        }
-        // Fails, as intended, if there are files of others.
-        let _ = fs::remove_dir(self.marts());
-        fs::remove_dir_all(&gone).context(|| format!("deleting `{}`", gone.display()))
     }
 
     fn marts(&self) -> PathBuf {

@@ -20,6 +20,14 @@ pub(in crate::lake) struct Listing {
 }
 
 impl Listing {
+    /// The commits and checkpoints among files.
+    pub(in crate::lake) fn of(files: &[Key]) -> Self {
+        let mut listing = Self::default();
+        files.iter().for_each(|file| listing.add(file.name(), || file.clone()));
+        listing.commits.sort_unstable();
+        listing
+    }
+
     pub(in crate::lake) fn newest(&self) -> Option<u64> {
         self.commits.last().copied().max(self.checkpoints.keys().last().copied())
     }

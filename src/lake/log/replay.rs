@@ -55,9 +55,12 @@ impl DamagedFile {
 impl Log {
     /// The newest state, continuing from a known one; `None` if there is no table.
     pub(in crate::lake) fn state(&self, known: Option<Arc<State>>) -> Result<Option<Arc<State>>> {
+        let tag = known.as_ref().and_then(|known| self.tag_of(known.version));
         if let Some(state) = self.state_from_the_end(known.as_ref())? {
             return Ok(Some(state));
         }
+        // Another mart of the same name may have a version with the same number.
+        let known = known.filter(|known| self.tag_of(known.version) == tag);
         let listing = self.list()?;
         match listing.newest() {
             Some(newest) => {
@@ -79,11 +82,12 @@ impl Log {
             (None, None) => self.cached_checkpoint(),
         };
         let Some(start) = start else { return Ok(None) };
+        let tag = self.tag_of(start);
         let mut listing = self.list_after(Some(start))?;
         listing.cut(self.end);
         let Some(newest) = listing.newest() else { return Ok(None) };
         let is_linked = match known {
-            Some(_) => listing.holds(start),
+            Some(_) => listing.holds(start) && self.tag_of(start) == tag,
             None => listing.checkpoints.contains_key(&start),
         };
         if !is_linked {

@@ -20,7 +20,7 @@ const BOTH: [&Table; 2] = [SESSIONS, &deployments::TABLE];
 
 /// The store as one machine reaches it, until its process is killed.
 #[derive(Debug)]
-struct Machine {
+pub(super) struct Machine {
     objects: Arc<InMemory>,
     /// Writes that are left.
     left: AtomicI64,
@@ -30,7 +30,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn of(objects: &Arc<InMemory>, left: i64, is_done: bool) -> Arc<dyn ObjectStore> {
+    pub(super) fn of(objects: &Arc<InMemory>, left: i64, is_done: bool) -> Arc<dyn ObjectStore> {
         let (objects, left) = (Arc::clone(objects), AtomicI64::new(left));
         Arc::new(Self { objects, left, is_done, is_dead: AtomicBool::new(false) })
     }
