@@ -19,7 +19,6 @@ mod refresh;
 mod run_lock;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rayon::prelude::*;
@@ -129,8 +128,8 @@ impl RunReport {
     }
 }
 
-/// The path of the page, and the function that writes it.
-pub type Publish<'a> = (&'a Path, &'a dyn Fn(&Path) -> Result<()>);
+/// The address of the page, and the function that writes it.
+pub type Publish<'a> = (&'a str, &'a dyn Fn() -> Result<()>);
 
 /// Runs the nightly.
 ///
@@ -143,7 +142,6 @@ pub fn run(
     options: &Options,
     page: Option<Publish<'_>>,
 ) -> Result<RunReport> {
-    lake.in_folder()?;
     let marts = chosen(config, &options.only)?;
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {
@@ -214,8 +212,8 @@ fn work(
     }
     if let Some((file, publish)) = page {
         lock.check()?;
-        let failure = |error| Failure::of(file.display().to_string(), &lake.explain(error));
-        report.failed_page = publish(file).err().map(failure);
+        let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
+        report.failed_page = publish().err().map(failure);
     }
     if let Some(days) = config.retention.days {
         let retain = TimeDelta::days(i64::from(days));
@@ -234,9 +232,7 @@ fn work(
 /// A writer that is active; files that cannot be deleted.
 pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<Vacuumed> {
     let mut done = lake.vacuum(options)?;
-    if lake.place().as_folder().is_some() {
-        inbox::sweep(lake, config, options, &mut done)?;
-    }
+    inbox::sweep(lake, config, options, &mut done)?;
     Ok(done)
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Download {
     chunk: Bytes,
     /// Bytes that are still to come.
     left: u64,
+    /// The size and the entity tag of the object that is read.
+    state: (u64, Option<String>),
     /// For messages.
     doing: String,
     credentials: String,
@@ -48,13 +50,22 @@ impl Download {
         let address = Address::parse(folder)?;
         let key = Key::parse(name).map_err(|_| no_object())?;
         let environment = Environment::of_process();
-        let options = StoreOptions::parse(environment.get("WABALAKE_STORE_OPTIONS"), [])?;
+        let options = StoreOptions::default().overridden(&environment)?;
         let place = Place::open(&address, &options, &environment)?;
         Ok((name.to_owned(), Self::of(&place, &key)?))
     }
 
+    /// The size and the entity tag of the object that is read.
+    pub(crate) fn state(&self) -> (u64, Option<&str>) {
+        (self.state.0, self.state.1.as_deref())
+    }
+
     /// Opens an object of a place.
-    fn of(place: &Place, key: &Key) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// A place that is no store; an object that cannot be read.
+    pub(crate) fn of(place: &Place, key: &Key) -> Result<Self> {
         let store = place.store().ok_or_else(|| {
             Error::usage("an export by a URL is on an object store")
                 .hint("name a file of this machine by its path")
@@ -64,6 +75,7 @@ impl Download {
         let got = got.map_err(|error| store.error(&error, "reading", key))?;
         Ok(Self {
             left: got.range.end - got.range.start,
+            state: (got.meta.size, got.meta.e_tag.clone()),
             stream: Some(got.into_stream()),
             chunk: Bytes::new(),
             doing: format!("reading `{}`", store.url(key)),

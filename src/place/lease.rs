@@ -126,7 +126,7 @@ impl Lease {
 
     /// Returns `true` if it keeps all writers out.
     pub(crate) fn is_exclusive(&self) -> bool {
-        self.heart.key == alone()
+        self.key == alone()
     }
 
     /// The time of the store when it was taken.

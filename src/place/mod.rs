@@ -24,6 +24,7 @@
 mod access;
 mod address;
 mod ahead;
+mod at_once;
 pub mod cache;
 mod checkup;
 mod conditional;
@@ -38,6 +39,7 @@ mod key;
 pub(crate) mod lease;
 mod options;
 mod probe;
+mod resolve;
 mod scan;
 mod store;
 #[cfg(test)]
@@ -47,19 +49,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
 pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
 pub(crate) use self::ahead::{unwrapped, with_addresses};
+pub(crate) use self::at_once::at_once;
 pub use self::checkup::{Finding, Verdict};
 pub(crate) use self::download::Download;
 use self::folder::Folder;
 pub use self::http::Counts;
 pub use self::key::Key;
 pub use self::options::StoreOptions;
+pub(crate) use self::options::VARIABLE;
 pub use self::probe::Conditions;
+pub(crate) use self::resolve::Resolver;
 use self::scan::Scans;
 pub(crate) use self::store::Store;
 use crate::error::{Context as _, Result};
@@ -302,6 +307,30 @@ impl Place {
             Kind::Folder(folder) => folder.put(key, from.into()),
             Kind::Store(store) => store.put(key, from.into()),
         }
+    }
+
+    /// Writes a file as [`Place::put`]. A store tells browsers its type, such as `text/html`.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub(crate) fn put_typed(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.put(key, bytes.into()),
+            Kind::Store(store) => store.put_typed(key, bytes, content_type),
+        }
+    }
+
+    /// The time by the clock of the place, as far as its answers tell it.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let store = self.store().map(|store| &store.connected().meter);
+        let ahead = store.and_then(|meter| meter.clock_ahead()).unwrap_or_default();
+        Utc::now() + TimeDelta::seconds(ahead)
     }
 
     /// Copies a file, within the place.

@@ -15,8 +15,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    Error as ObjectError, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, WriteMultipart,
+    Attribute, Attributes, Error as ObjectError, GetOptions, GetRange, GetResult, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutOptions, WriteMultipart,
 };
 
 use super::access::Connected;
@@ -48,7 +48,7 @@ pub(crate) struct Store {
     root: ObjectPath,
     /// The URL of the root, without secrets.
     url: String,
-    connected: Connected,
+    connected: Arc<Connected>,
 }
 
 impl fmt::Debug for Store {
@@ -65,9 +65,35 @@ impl Store {
     ///
     /// A prefix with parts that no object has.
     pub(super) fn new(connected: Connected, prefix: &str, url: String) -> Result<Self> {
-        let root = ObjectPath::parse(prefix)
-            .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))?;
+        let root = parse_prefix(prefix)?;
+        let connected = Arc::new(connected);
         Ok(Self { objects: Arc::clone(&connected.objects), root, url, connected })
+    }
+
+    /// Another part of the same bucket.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::new`].
+    pub(super) fn at(&self, prefix: &str) -> Result<Self> {
+        let root = parse_prefix(prefix)?;
+        let bucket = self.bucket_url();
+        let slash = if bucket.ends_with('/') || prefix.is_empty() { "" } else { "/" };
+        let url = format!("{bucket}{slash}{prefix}");
+        let (objects, connected) = (Arc::clone(&self.objects), Arc::clone(&self.connected));
+        Ok(Self { objects, root, url, connected })
+    }
+
+    /// The URL of the bucket.
+    pub(super) fn bucket_url(&self) -> &str {
+        let bucket = self.url.strip_suffix(self.root.as_ref()).unwrap_or(&self.url);
+        // A store of a test has nothing but its scheme.
+        bucket.strip_suffix('/').filter(|bucket| !bucket.ends_with('/')).unwrap_or(bucket)
+    }
+
+    /// The prefix.
+    pub(super) fn root(&self) -> &ObjectPath {
+        &self.root
     }
 
     /// The store itself, for readers that ask it directly. Its paths are those of [`Store::path`].
@@ -315,6 +341,20 @@ impl Store {
         put.map(drop).map_err(|error| self.error(&error, "writing", key))
     }
 
+    /// Writes an object that tells browsers what it is.
+    pub(super) fn put_typed(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<()> {
+        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
+        let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let put = wait(async move { objects.put_opts(&path, bytes.into(), options).await })?;
+        put.map(drop).map_err(|error| self.error(&error, "writing", key))
+    }
+
     /// Uploads a file in parts. What is uploaded is deleted if it cannot be completed.
     fn put_parts(&self, key: &Key, file: &Path) -> Result<()> {
         let writing = |error| self.error(&error, "writing", key);
@@ -367,6 +407,11 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+fn parse_prefix(prefix: &str) -> Result<ObjectPath> {
+    ObjectPath::parse(prefix)
+        .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))
 }
 
 /// Pairs what was asked with what was found.

@@ -23,7 +23,7 @@ pub(super) struct Holder {
     pub(super) started_at: DateTime<Utc>,
     /// Different in each beat.
     #[serde(default)]
-    beat: String,
+    pub(super) beat: String,
 }
 
 impl Holder {
