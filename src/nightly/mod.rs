@@ -17,6 +17,8 @@ pub mod metrics;
 mod notify;
 mod refresh;
 mod run_lock;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
