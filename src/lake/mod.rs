@@ -322,7 +322,7 @@ impl Lake {
     }
 
     /// The shared lock that keeps `vacuum` and `erase` out. On a store, a process holds one lease.
-    fn writing(&self) -> Result<Lock> {
+    pub(crate) fn writing(&self) -> Result<Lock> {
         if self.place.as_folder().is_some() {
             return lock::share(&self.writing_lock());
         }

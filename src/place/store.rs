@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -49,6 +49,8 @@ pub(crate) struct Store {
     /// The URL of the root, without secrets.
     url: String,
     connected: Arc<Connected>,
+    /// Set once conditions are known to be heeded.
+    pub(super) heeds: OnceLock<()>,
 }
 
 impl fmt::Debug for Store {
@@ -67,7 +69,8 @@ impl Store {
     pub(super) fn new(connected: Connected, prefix: &str, url: String) -> Result<Self> {
         let root = parse_prefix(prefix)?;
         let connected = Arc::new(connected);
-        Ok(Self { objects: Arc::clone(&connected.objects), root, url, connected })
+        let objects = Arc::clone(&connected.objects);
+        Ok(Self { objects, root, url, connected, heeds: OnceLock::new() })
     }
 
     /// Another part of the same bucket.
@@ -81,7 +84,7 @@ impl Store {
         let slash = if bucket.ends_with('/') || prefix.is_empty() { "" } else { "/" };
         let url = format!("{bucket}{slash}{prefix}");
         let (objects, connected) = (Arc::clone(&self.objects), Arc::clone(&self.connected));
-        Ok(Self { objects, root, url, connected })
+        Ok(Self { objects, root, url, connected, heeds: OnceLock::new() })
     }
 
     /// The URL of the bucket.
