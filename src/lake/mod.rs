@@ -441,7 +441,7 @@ impl Deref for Scratch {
 pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
     Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
         .found("it needs a lake in a folder")
-        .hint("queries, load, undo, compact, vacuum, rejects and sample work on an object store")
+        .hint("queries, load, nightly, undo, compact, vacuum and rejects work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {
