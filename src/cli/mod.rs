@@ -219,6 +219,7 @@ fn command() -> Command {
              Environment variables, each the default of an option:\n  \
              WABALAKE_LAKE             --lake\n  \
              WABALAKE_STORE_OPTIONS    --store-option, separated by ;\n  \
+             WABALAKE_CONFIG           --config\n  \
              WABALAKE_TIMEZONE         --timezone\n  \
              WABALAKE_SOURCE_TIMEZONE  --source-timezone\n  \
              WABALAKE_DEFAULT_COUNTRY  --default-country\n  \

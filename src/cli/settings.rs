@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
-use super::shared::{CountryOption, SourceZoneOption, ZoneOption};
+use super::shared::{CountryOption, SourceZoneOption, StoreOption, ZoneOption};
 use crate::config::{Config, FILE};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
@@ -66,7 +66,12 @@ impl SettingsOptions {
     }
 
     /// Returns every setting with its effective value and where that comes from.
-    pub(super) fn settings(&self, matches: &ArgMatches, lake: &Lake) -> Result<Vec<Setting>> {
+    pub(super) fn settings(
+        &self,
+        matches: &ArgMatches,
+        lake: &Lake,
+        store: &StoreOption,
+    ) -> Result<Vec<Setting>> {
         let config = self.of(lake)?;
         let file = lake.settings()?.unwrap_or_default();
         let file: toml::Table = file.parse().unwrap_or_default();
@@ -123,8 +128,21 @@ impl SettingsOptions {
             ("privacy.keep_out_key".into(), path(&privacy.keep_out_key)),
             ("sql.files".into(), Some(sql.files.to_string())),
         ]);
+        for (name, value) in config.store.named() {
+            settings.push((format!("store.{name}"), Some(value)));
+        }
         let settings = settings.into_iter();
-        Ok(settings.map(|(key, value)| Setting { from: from(&key), key, value }).collect())
+        let mut settings: Vec<_> =
+            settings.map(|(key, value)| Setting { from: from(&key), key, value }).collect();
+        if lake.place().as_folder().is_none() {
+            // Those of the lake's own store: it is reached before its settings can be read.
+            settings.extend(store.in_force()?.into_iter().map(|(name, value, from)| Setting {
+                key: format!("--store-option {name}"),
+                value: Some(value),
+                from,
+            }));
+        }
+        Ok(settings)
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     PrivacySettings, RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
+use crate::place::StoreOptions;
 
 /// The file before names of zones, countries and tables are looked up.
 ///
@@ -42,6 +43,7 @@ struct File {
     retention: RetentionSettings,
     privacy: PrivacySettings,
     sql: SqlSettings,
+    store: BTreeMap<Spanned<String>, toml::Value>,
 }
 
 /// Lines that show how a key is written, by the last part of the key.
@@ -72,6 +74,7 @@ pub(super) fn read(text: &str) -> Result<Config> {
         retention: file.retention,
         privacy: file.privacy,
         sql: file.sql,
+        store: look_up.store(&file.store)?,
     })
 }
 
@@ -89,6 +92,24 @@ impl LookUp<'_> {
         name.map(|name| self.value(name, read)).transpose()
     }
 
+    /// Parses the options of a store. No error repeats a value, nor a key that is no option.
+    fn store(&self, file: &BTreeMap<Spanned<String>, toml::Value>) -> Result<StoreOptions> {
+        let mut options = StoreOptions::default();
+        for (key, value) in file {
+            let value = match value {
+                toml::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            options.set(&format!("{}={value}", key.get_ref())).map_err(|error| {
+                let details = error.details();
+                let line = Place::of(self.text, key.span()).line;
+                let hint = details.hint.clone().unwrap_or_default();
+                Error::lake(format!("line {line}: [store]: {}", details.what)).hint(hint)
+            })?;
+        }
+        Ok(options)
+    }
+
     fn value<T>(
         &self,
         name: &Spanned<String>,
@@ -103,6 +124,19 @@ impl LookUp<'_> {
             }
         })
     }
+}
+
+/// The file of `--config`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct StoreFile {
+    store: BTreeMap<Spanned<String>, toml::Value>,
+}
+
+/// Parses the text of a file with options of a store alone.
+pub(super) fn read_store(text: &str) -> Result<StoreOptions> {
+    let file: StoreFile = toml::from_str(text).map_err(|error| parse_error(text, &error))?;
+    LookUp { text }.store(&file.store)
 }
 
 /// A line of the file, and the key whose value starts there.

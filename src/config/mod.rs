@@ -28,6 +28,7 @@ use serde::Deserialize;
 pub(crate) use self::file::read_country;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
+use crate::place::StoreOptions;
 
 /// The name of the settings file in the lake's folder.
 pub const FILE: &str = "wabalake.toml";
@@ -65,6 +66,8 @@ pub struct Config {
     pub privacy: PrivacySettings,
     /// What users' own SQL may read.
     pub sql: SqlSettings,
+    /// Options of the object stores that the settings name.
+    pub store: StoreOptions,
 }
 
 /// `[lake]`: the lake's files.
@@ -119,6 +122,11 @@ impl InboxSettings {
     /// ```
     pub fn settle(&self) -> Duration {
         Duration::from_secs(self.settle_seconds.unwrap_or(30).into())
+    }
+
+    /// Returns the same for objects of a store, which are whole when they are listed. Default: 0.
+    pub fn settle_objects(&self) -> Duration {
+        Duration::from_secs(self.settle_seconds.unwrap_or(0).into())
     }
 }
 
@@ -304,6 +312,14 @@ impl Config {
                 .hint("add one: loaded = \"../loaded\""));
         }
         Ok(config)
+    }
+
+    /// Parses the text of a file with options of an object store alone, `--config`.
+    ///
+    /// # Errors
+    /// A secret, or a key or value that is invalid.
+    pub fn read_store(text: &str) -> Result<StoreOptions> {
+        file::read_store(text)
     }
 
     /// Returns the time zone of timestamps without an offset in the exports of a table.

@@ -121,4 +121,35 @@ fn the_template_lists_every_setting() {
     assert!(all.inbox.settle_seconds.is_some());
     assert!(all.nightly.notify_seconds.is_some() && all.lake.umask.is_some());
     assert!(all.retention.days.is_some());
+    assert_eq!(all.store.named().len(), 2);
+}
+
+#[test]
+fn options_of_stores_are_read_without_secrets() {
+    let text = "[store]\nregion = 'eu-west-1'\nallow-http = true\nretries = 3\n";
+    let options = Config::read(text).unwrap().store;
+    assert_eq!(options.to_string(), "region=eu-west-1;allow_http=true;retries=3");
+    assert_eq!(Config::read_store(text).unwrap(), options);
+    let secret = "wJalrXUtnFEMI";
+    for (text, lines) in [
+        (
+            format!("timezone = 'UTC'\n[store]\nsecret_access_key = '{secret}'"),
+            "error: line 3: [store]: a secret is no option of a store",
+        ),
+        (
+            format!("[store]\n\nproxy = 'http://u:{secret}@proxy.example'"),
+            "error: line 3: [store]: the URL of the option `proxy` holds",
+        ),
+        (
+            format!("[store]\n{secret} = 1"),
+            "error: line 2: [store]: an option of a store is unknown",
+        ),
+    ] {
+        let error = Config::read(&text).unwrap_err();
+        assert!(error.lines().starts_with(lines), "{}", error.lines());
+        assert!(!format!("{error:?} {}", error.lines()).contains(secret));
+        assert_eq!(error.exit_code(), 1);
+    }
+    let error = Config::read_store("[stor]\nregion = 'eu-west-1'").unwrap_err();
+    assert_eq!(error.lines(), "error: line 1: no key `stor`\n  hint: did you mean `store`?");
 }

@@ -163,6 +163,17 @@ impl Lake {
         Self { pinned, ..self }
     }
 
+    /// The times of leases and of the lock of the nightly run.
+    pub(crate) fn lease_times(&self) -> Times {
+        self.times
+    }
+
+    /// Sets the times of leases, for tests that do not wait for minutes.
+    #[cfg(test)]
+    pub(crate) fn with_lease_times(self, times: Times) -> Self {
+        Self { times, ..self }
+    }
+
     /// Where the lake is.
     pub fn place(&self) -> &Arc<Place> {
         &self.place
@@ -315,7 +326,7 @@ impl Lake {
     }
 
     /// The shared lock that keeps `vacuum` and `erase` out. On a store, a process holds one lease.
-    fn writing(&self) -> Result<Lock> {
+    pub(crate) fn writing(&self) -> Result<Lock> {
         if self.place.as_folder().is_some() {
             return lock::share(&self.writing_lock());
         }
@@ -466,7 +477,7 @@ impl Deref for Scratch {
 pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
     Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
         .found("it needs a lake in a folder")
-        .hint("queries, load, undo, compact, vacuum, erase, rejects and sample work on an object store")
+        .hint("queries, load, nightly, undo, compact, vacuum, erase and rejects work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

@@ -19,6 +19,8 @@ pub(crate) struct Counting {
     pub(crate) objects: InMemory,
     /// Requests that read: `GET tables/sessions/…`.
     asked: Mutex<Vec<String>>,
+    /// Requests that write or copy.
+    changed: Mutex<Vec<String>>,
     /// Bytes that were read.
     pub(crate) bytes: AtomicU64,
 }
@@ -31,6 +33,11 @@ impl Counting {
     /// The requests since the last call.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    /// The requests since the last call that wrote or copied.
+    pub(crate) fn take_changes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.changed.lock().unwrap())
     }
 }
 
@@ -54,6 +61,7 @@ impl ObjectStore for Counting {
     }
 
     async fn put_opts(&self, key: &Path, bytes: PutPayload, of: PutOptions) -> Answer<PutResult> {
+        self.changed.lock().unwrap().push(format!("PUT {key}"));
         self.objects.put_opts(key, bytes, of).await
     }
 
@@ -83,6 +91,7 @@ impl ObjectStore for Counting {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, of: CopyOptions) -> Answer<()> {
+        self.changed.lock().unwrap().push(format!("COPY {from} to {to}"));
         self.objects.copy_opts(from, to, of).await
     }
 }

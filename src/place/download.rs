@@ -14,6 +14,8 @@ pub(crate) struct Download {
     stream: Option<BoxStream<'static, Result<Bytes, ObjectError>>>,
     /// Bytes that are still to come.
     left: u64,
+    /// The size and the entity tag of the object that is read.
+    state: (u64, Option<String>),
     /// For messages.
     doing: String,
     credentials: String,
@@ -32,10 +34,16 @@ impl Download {
         let got = got.map_err(|error| store.error(&error, "reading", key))?;
         Ok(Self {
             left: got.range.end - got.range.start,
+            state: (got.meta.size, got.meta.e_tag.clone()),
             stream: Some(got.into_stream()),
             doing: format!("reading `{}`", store.url(key)),
             credentials: store.connected().credentials.clone(),
         })
+    }
+
+    /// The size and the entity tag of the object that is read.
+    pub(crate) fn state(&self) -> (u64, Option<&str>) {
+        (self.state.0, self.state.1.as_deref())
     }
 
     /// The next bytes; `None` at the end.

@@ -24,6 +24,7 @@
 mod access;
 mod address;
 mod ahead;
+mod at_once;
 pub mod cache;
 mod checkup;
 mod conditional;
@@ -33,12 +34,14 @@ mod download;
 mod fault;
 mod folder;
 mod hashing;
+pub(crate) mod heartbeat;
 pub(crate) mod http;
 mod key;
 pub(crate) mod lease;
 mod options;
 mod probe;
 mod remote;
+mod resolve;
 mod save;
 mod scan;
 mod store;
@@ -50,20 +53,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
 pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
 pub(crate) use self::ahead::{unwrapped, with_addresses};
+pub(crate) use self::at_once::at_once;
 pub use self::checkup::{Finding, Verdict};
 pub(crate) use self::download::Download;
 use self::folder::Folder;
 pub use self::http::Counts;
 pub use self::key::Key;
 pub use self::options::StoreOptions;
+pub(crate) use self::options::VARIABLE;
 pub use self::probe::Conditions;
 pub(crate) use self::remote::Remote;
+pub(crate) use self::resolve::Resolver;
 use self::scan::Scans;
 pub(crate) use self::store::Store;
 pub(crate) use self::versions::{Kept, Version};
@@ -320,6 +326,30 @@ impl Place {
             Kind::Folder(folder) => folder.replace(key, &bytes),
             Kind::Store(store) => store.put(key, bytes.into()),
         }
+    }
+
+    /// Writes a file as [`Place::put`]. A store tells browsers its type, such as `text/html`.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub(crate) fn put_typed(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.put(key, bytes.into()),
+            Kind::Store(store) => store.put_typed(key, bytes, content_type),
+        }
+    }
+
+    /// The time by the clock of the place, as far as its answers tell it.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let store = self.store().map(|store| &store.connected().meter);
+        let ahead = store.and_then(|meter| meter.clock_ahead()).unwrap_or_default();
+        Utc::now() + TimeDelta::seconds(ahead)
     }
 
     /// Copies a file, within the place.

@@ -15,8 +15,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    Error as ObjectError, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, WriteMultipart,
+    Attribute, Attributes, Error as ObjectError, GetOptions, GetRange, GetResult, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutOptions, WriteMultipart,
 };
 
 use super::access::Connected;
@@ -52,6 +52,8 @@ pub(crate) struct Store {
     connected: Arc<Connected>,
     /// What it keeps of deleted files, once it was asked.
     pub(super) kept: OnceLock<Kept>,
+    /// Set once conditions are known to be heeded.
+    pub(super) heeds: OnceLock<()>,
 }
 
 impl fmt::Debug for Store {
@@ -72,15 +74,14 @@ impl Store {
         prefix: &str,
         url: String,
     ) -> Result<Self> {
-        let connected = connected.into();
-        let root = ObjectPath::parse(prefix)
-            .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))?;
+        let (connected, root) = (connected.into(), parse_prefix(prefix)?);
         Ok(Self {
             objects: Arc::clone(&connected.objects),
             root,
             url,
             connected,
             kept: OnceLock::new(),
+            heeds: OnceLock::new(),
         })
     }
 
@@ -90,9 +91,21 @@ impl Store {
     ///
     /// As [`Store::new`].
     pub(super) fn at(&self, prefix: &str) -> Result<Self> {
+        let bucket = self.bucket_url();
+        let slash = if bucket.ends_with('/') || prefix.is_empty() { "" } else { "/" };
+        Self::new(Arc::clone(&self.connected), prefix, format!("{bucket}{slash}{prefix}"))
+    }
+
+    /// The URL of the bucket.
+    pub(super) fn bucket_url(&self) -> &str {
         let bucket = self.url.strip_suffix(self.root.as_ref()).unwrap_or(&self.url);
-        let url = format!("{}/{prefix}", bucket.trim_end_matches('/'));
-        Self::new(Arc::clone(&self.connected), prefix, url.trim_end_matches('/').to_owned())
+        // A store of a test has nothing but its scheme.
+        bucket.strip_suffix('/').filter(|bucket| !bucket.ends_with('/')).unwrap_or(bucket)
+    }
+
+    /// The prefix.
+    pub(super) fn root(&self) -> &ObjectPath {
+        &self.root
     }
 
     /// The store itself, for readers that ask it directly. Its paths are those of [`Store::path`].
@@ -340,6 +353,20 @@ impl Store {
         put.map(drop).map_err(|error| self.error(&error, "writing", key))
     }
 
+    /// Writes an object that tells browsers what it is.
+    pub(super) fn put_typed(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<()> {
+        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
+        let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let put = wait(async move { objects.put_opts(&path, bytes.into(), options).await })?;
+        put.map(drop).map_err(|error| self.error(&error, "writing", key))
+    }
+
     /// Uploads a file in parts. What is uploaded is deleted if it cannot be completed.
     fn put_parts(&self, key: &Key, file: &Path) -> Result<()> {
         let writing = |error| self.error(&error, "writing", key);
@@ -392,6 +419,11 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+fn parse_prefix(prefix: &str) -> Result<ObjectPath> {
+    ObjectPath::parse(prefix)
+        .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))
 }
 
 /// Pairs what was asked with what was found.

@@ -30,7 +30,7 @@ impl Lake {
         if let Some(pinned) = self.pinned_snapshots(&layouts) {
             return Ok(pinned);
         }
-        self.at_one_instant(|pending| {
+        self.at_one_instant_of(&layouts, |pending| {
             let snapshots = self.each(&layouts, |layout| {
                 let log = self.visible(layout, pending)?;
                 self.read_snapshot(layout, &log)
@@ -164,11 +164,23 @@ impl Lake {
             let end = end_of(self.snapshot(&layout)?.version);
             return Ok(self.whole_log(&layout).before(Some(end)));
         }
-        self.at_one_instant(|pending| {
+        self.at_one_instant_of(std::slice::from_ref(&layout), |pending| {
             let log = self.visible(&layout, pending)?;
             let end = end_of(log.list()?.newest());
             Ok(log.before(Some(end)))
         })
+    }
+
+    /// Reads some tables while no load over several tables begins or ends. Marts are part of none.
+    fn at_one_instant_of<T>(
+        &self,
+        layouts: &[Layout],
+        read: impl Fn(&Pending) -> Result<T>,
+    ) -> Result<T> {
+        match layouts.iter().all(|layout| layout.is_mart) {
+            true => read(&Pending(Vec::new())),
+            false => self.at_one_instant(read),
+        }
     }
 
     /// Reads something while no load over several tables begins or ends.

@@ -11,14 +11,17 @@
 
 mod drop;
 
+use std::collections::BTreeMap;
+
 use polars::prelude::{Expr, LazyFrame, SchemaRef, col};
 use serde_json::Value;
 use wabalake_queries::query::OutputColumn;
 
 use super::layout::Layout;
-use super::log::commit_info;
-use super::{Lake, Snapshot};
+use super::log::{commit_info, file_key};
+use super::{DataFile, Lake, Snapshot};
 use crate::error::Result;
+use crate::place::Key;
 
 /// The Date column that partitions a mart: the first date that a row is about.
 pub const MART_DAY: &str = "mart_day";
@@ -64,6 +67,24 @@ impl Lake {
         }
         Ok(None)
     }
+}
+
+/// Returns `true` if a mart's files exist and have the sizes in the log, by one listing.
+///
+/// # Errors
+///
+/// A place that cannot be listed.
+pub(crate) fn has_all_files(mart: &Snapshot) -> Result<bool> {
+    if mart.files.is_empty() {
+        return Ok(true);
+    }
+    let listed = mart.place.list(&mart.table, None)?;
+    let sizes: BTreeMap<&Key, u64> = listed.iter().map(|entry| (&entry.key, entry.bytes)).collect();
+    let is_there = |file: &DataFile| {
+        let key = file_key(&mart.table, &file.path);
+        key.is_ok_and(|key| sizes.get(&key) == Some(&file.bytes))
+    };
+    Ok(mart.files.iter().all(is_there))
 }
 
 /// A lazy plan over the rows of a mart that pass all filters, in no order.

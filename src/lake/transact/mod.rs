@@ -76,6 +76,7 @@ impl Lake {
         for _ in 0..TRIES {
             let snapshot = self.newest(layout)?;
             if self.place().as_folder().is_none()
+                && !layout.is_mart
                 && self.wait_for_others(std::slice::from_ref(layout), own)?
             {
                 // Locks keep no other machine out: the snapshot may have rows that were taken back.

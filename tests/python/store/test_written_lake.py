@@ -69,12 +69,6 @@ def test_several_load_at_once(store, environment):
     assert all(file["already_loaded"] for file in json.loads(again)["files"]), again
 
 
-def test_what_is_not_possible_yet_says_so(store, environment):
-    for arguments in ("nightly",), ("init",):
-        with pytest.raises(AssertionError, match="needs a lake in a folder"):
-            run(*arguments, "--lake", store.url("none"), environment=environment)
-
-
 def test_exports_on_a_store(store, environment, tmp_path):
     """Named one by one, as a folder, by a pattern and in an archive, they are the same exports."""
     files = [file for file in FILES if "2025_06_10" in file.name and file.suffix == ".csv"][:3]
