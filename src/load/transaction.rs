@@ -429,6 +429,8 @@ impl MergeAttempt<'_> {
         let Some(keys) = &self.staged.keys else { return Ok((moved, lake_days)) };
         let lake = &self.snapshot.files;
         let renormalised = self.renormalised_keys(hash)?;
+        let (others, as_written): (Vec<_>, Vec<_>) =
+            lake.iter().partition(|file| renormalised.files.contains(&file.path));
         for parts in keys.groups(KEYS_AT_ONCE) {
             let read: Vec<(Vec<i64>, Vec<StagedKey>)> = parts
                 .into_par_iter()
@@ -451,20 +453,17 @@ impl MergeAttempt<'_> {
             for (key, day) in &renormalised.changed {
                 days.entry(*key).or_insert(*day);
             }
-            let elsewhere = |file: &DataFile| -> Result<Option<(i32, Vec<i64>)>> {
+            let elsewhere = |file: &DataFile, mut keys: Vec<i64>| {
                 let date = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
-                let mut moved = match renormalised.files.contains(&file.path) {
-                    true => {
-                        let (rows, _) = self.read_lake(&[file])?;
-                        rows.column(hash)?.i64()?.iter().flatten().collect()
-                    }
-                    false => self.snapshot.integers(file, hash)?,
-                };
-                moved.retain(|key| days.get(key).is_some_and(|day| *day != date));
-                Ok((!moved.is_empty()).then_some((date, moved)))
+                keys.retain(|key| days.get(key).is_some_and(|day| *day != date));
+                Ok((!keys.is_empty()).then_some((date, keys)))
             };
-            let found: Vec<Option<(i32, Vec<i64>)>> =
-                lake.par_iter().map(elsewhere).collect::<Result<_>>()?;
+            let mut found = self.snapshot.integers(&as_written, hash, elsewhere)?;
+            for file in &others {
+                let (rows, _) = self.read_lake(&[file])?;
+                let keys = rows.column(hash)?.i64()?.iter().flatten().collect();
+                found.push(elsewhere(file, keys)?);
+            }
             for (date, keys) in found.into_iter().flatten() {
                 moved.extend(keys);
                 lake_days.insert(date);

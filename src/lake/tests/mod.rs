@@ -4,6 +4,7 @@ mod checkpoints;
 mod commits;
 mod damage;
 mod foreign;
+mod integers;
 mod joint;
 mod killed;
 mod reads;
