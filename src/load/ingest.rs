@@ -58,8 +58,16 @@ pub(crate) fn stage(
             Err(error) => return Err(error),
         }
     }
-    let tables: HashSet<&str> = surveyed.iter().map(|(.., header)| header.table.name).collect();
+    let mut tables: Vec<&'static Table> =
+        surveyed.iter().map(|(.., header)| header.table).collect();
+    tables.sort_unstable_by_key(|table| table.name);
+    tables.dedup();
     let budget = options.memory / tables.len().max(1);
+    let known = lake.snapshots(tables.iter().copied())?;
+    let is_loaded = |table: &Table, file_id: &str| {
+        let known = tables.iter().zip(&known).find(|(of, _)| **of == table);
+        known.is_some_and(|(_, known)| known.transaction(file_id).is_loaded())
+    };
 
     let keep_out = lake.keep_out()?;
     let mut staged = StagedLoad {
@@ -88,7 +96,7 @@ pub(crate) fn stage(
             unknown_columns: header.unknown.clone(),
             ..FileReport::default()
         };
-        if !seen.insert(file_id.clone()) || lake.is_loaded(header.table, &file_id)? {
+        if !seen.insert(file_id.clone()) || is_loaded(header.table, &file_id) {
             staged.loaded.push((place, FileReport { already_loaded: true, ..report }));
             continue;
         }

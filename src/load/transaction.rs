@@ -46,8 +46,7 @@ pub(crate) fn commit(
     let tables: Vec<_> = staged.iter().map(|staged| staged.table).collect();
     let locked = lake.lock_tables(&tables)?;
     let mut changed = Vec::new();
-    for staged in &*staged {
-        let known = lake.snapshot(staged.table)?;
+    for (staged, known) in staged.iter().zip(lake.snapshots(tables.iter().copied())?) {
         let is_loaded = |file: &StagedExport| known.transaction(&file.report.file_id).is_loaded();
         if !staged.files.iter().all(is_loaded) {
             changed.push(staged.table);
@@ -55,16 +54,8 @@ pub(crate) fn commit(
     }
     let joint = locked.begin(Operation::Load, load_id, None, &changed)?;
     let commit = |staged| commit_table(&joint, staged, load_id, options);
-    match staged.iter_mut().map(commit).collect() {
-        Ok(reports) => {
-            joint.finish()?;
-            Ok(reports)
-        }
-        Err(error) => {
-            joint.take_back();
-            Err(error)
-        }
-    }
+    let reports = staged.iter_mut().map(commit).collect();
+    joint.end(reports)
 }
 
 /// Reports what [`commit`] would do.
