@@ -7,6 +7,7 @@ mod foreign;
 mod integers;
 mod joint;
 mod killed;
+mod machine;
 mod reads;
 mod rejects;
 mod stores;
