@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `log` | reads the transaction log |
 //! | [`snapshot`] | one version of a table, and lazy plans over it |
+//! | `integers` | one integer column of many files, such as the hashes of keys |
 //! | `creation` | creates the lake's folder, and removes it again if nothing was loaded |
 //! | [`stage`] | writes data files |
 //! | [`transact`] | commits changes, and computes them again after conflicts |
@@ -42,6 +43,7 @@ mod damage;
 pub mod erase;
 mod files;
 pub mod history;
+mod integers;
 mod joint;
 pub(crate) mod keep_out;
 mod layout;
@@ -53,6 +55,7 @@ pub mod rejects;
 pub mod runs;
 mod scans;
 pub mod snapshot;
+mod spill;
 pub mod stage;
 pub mod status;
 #[cfg(test)]

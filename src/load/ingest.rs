@@ -126,8 +126,17 @@ impl Ingest<'_> {
             table.rows.limit_to(rows);
             table.rejects.limit_to(rejects);
         }
+        let mut tables: Vec<&'static Table> =
+            surveyed.iter().map(|(.., header)| header.table).collect();
+        tables.sort_unstable_by_key(|table| table.name);
+        tables.dedup();
+        let known = self.lake.snapshots(tables.iter().copied())?;
         for surveyed in surveyed {
-            self.read(surveyed)?;
+            let at = tables.iter().position(|table| *table == surveyed.3.table);
+            let known = at.and_then(|at| known.get(at));
+            self.read(surveyed, |file_id| {
+                known.is_some_and(|known| known.transaction(file_id).is_loaded())
+            })?;
         }
         Ok(())
     }
@@ -139,7 +148,11 @@ impl Ingest<'_> {
     }
 
     /// Reads a file, unless the lake or this load has it.
-    fn read(&mut self, (source, survey, format, header): Surveyed<'_>) -> Result<()> {
+    fn read(
+        &mut self,
+        (source, survey, format, header): Surveyed<'_>,
+        is_loaded: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         check_exported_on(source, &header, self.options)?;
         let place = self.place;
         self.place += 1;
@@ -156,7 +169,7 @@ impl Ingest<'_> {
             unknown_columns: header.unknown.clone(),
             ..FileReport::default()
         };
-        if !self.met.insert(file_id.clone()) || self.lake.is_loaded(header.table, &file_id)? {
+        if !self.met.insert(file_id.clone()) || is_loaded(&file_id) {
             self.staged.loaded.push((place, FileReport { already_loaded: true, ..report }));
             return Ok(());
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
-use super::{Entry, Key, Made, OWN, Payload, at_once, tail_start};
+use super::{Entry, Key, Made, OWN, Part, Payload, at_once};
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside, synced_beside, write_synced};
 
@@ -134,19 +134,19 @@ impl Folder {
         keys.par_iter().map(|key| self.read(key)).collect()
     }
 
-    pub(super) fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
-        let tail = |key: &Key, size: u64| {
-            let mut file = File::open(self.path(key))?;
-            let start = tail_start(size, share);
-            file.seek(SeekFrom::Start(start))?;
-            let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(usize::MAX)];
+    pub(super) fn parts(&self, parts: &[Part]) -> Vec<Result<Bytes>> {
+        let read = |part: &Part| {
+            let mut file = File::open(self.path(&part.key))?;
+            file.seek(SeekFrom::Start(part.range.start))?;
+            let length = part.range.end - part.range.start;
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
             file.read_exact(&mut bytes)?;
             Ok::<_, std::io::Error>(bytes.into())
         };
-        let tails = files
+        parts
             .par_iter()
-            .map(|(key, size)| tail(key, *size).context(|| self.doing("reading", key)));
-        tails.collect()
+            .map(|part| read(part).context(|| self.doing("reading", &part.key)))
+            .collect()
     }
 
     pub(super) fn make(&self, key: &Key, bytes: &[u8]) -> Result<Made> {

@@ -39,6 +39,7 @@ pub(crate) mod http;
 mod key;
 pub(crate) mod lease;
 mod options;
+mod part;
 mod probe;
 mod remote;
 mod resolve;
@@ -67,11 +68,12 @@ pub use self::http::Counts;
 pub use self::key::Key;
 pub use self::options::StoreOptions;
 pub(crate) use self::options::VARIABLE;
+pub(crate) use self::part::{Part, tail};
 pub use self::probe::Conditions;
 pub(crate) use self::remote::Remote;
 pub(crate) use self::resolve::Resolver;
 use self::scan::Scans;
-pub(crate) use self::store::Store;
+pub(crate) use self::store::{IN_ONE_PUT, Store};
 pub(crate) use self::versions::{Kept, Version};
 use crate::error::{Context as _, Result};
 
@@ -264,17 +266,6 @@ impl Place {
         }
     }
 
-    /// Reads the ends of files whose sizes are given, many at once: the last `1 / share` of the bytes
-    /// and 8 KiB more. In the order of `files`.
-    ///
-    /// A file that does not exist, or that is shorter than its size says, is an error.
-    pub fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
-        match &self.kind {
-            Kind::Folder(folder) => folder.tails(files, share),
-            Kind::Store(store) => store.tails(files, share),
-        }
-    }
-
     /// Writes a file that must not exist yet, durably. If the answer is in doubt, the file is read
     /// back, so `bytes` must be nobody else's: they carry a UUID.
     ///
@@ -411,12 +402,6 @@ impl Place {
             Kind::Store(_) => scratch(),
         }
     }
-}
-
-/// Where the tail of a file begins: see [`Place::tails`].
-fn tail_start(size: u64, share: u64) -> u64 {
-    const FOOTER: u64 = 8 << 10;
-    size.saturating_sub((size / share.max(1)).saturating_add(FOOTER))
 }
 
 /// A folder for temporary files of a lake on a store. The system's temporary folder may be memory, so

@@ -5,6 +5,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use wabalake_queries::query::OutputColumn;
 
+use super::machine::{Cloud, Machine};
 use super::stores::{PREFIX, run};
 use super::writing::lake_on;
 use super::*;
@@ -126,8 +127,8 @@ fn mart_that_is_made_anew_is_never_read_from_what_was_read_before() {
 
 #[test]
 fn log_is_not_deleted_if_the_store_does_not_answer() {
-    let objects = Arc::new(InMemory::new());
-    let alive = |writes| killed::Machine::of(&objects, writes, false);
+    let cloud = Arc::new(Cloud::default());
+    let alive = |writes| Machine::killed_at(&cloud, writes, false);
     refresh(&lake_on(&alive(i64::MAX)), &["x"]);
     let all = keys(&lake_on(&alive(i64::MAX)));
     for writes in 1..40 {

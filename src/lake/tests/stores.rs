@@ -39,7 +39,7 @@ impl Copied {
         }
     }
 
-    fn put(&self, key: &str, bytes: Vec<u8>) {
+    pub(super) fn put(&self, key: &str, bytes: Vec<u8>) {
         let path = ObjectPath::parse(format!("{PREFIX}/{key}")).unwrap();
         run(async {
             let there = self.store.objects.get(&path).await;
@@ -53,9 +53,9 @@ impl Copied {
         });
     }
 
-    fn remove(&self, key: &str) {
+    pub(super) fn delete(&self, key: &str) {
         let path = ObjectPath::parse(format!("{PREFIX}/{key}")).unwrap();
-        run(async { self.store.delete(&path).await.unwrap() });
+        run(self.store.delete(&path)).unwrap();
     }
 
     /// The lake as of a new process.
@@ -70,7 +70,7 @@ impl Copied {
         Lake::at(place.with_cache(Some(options)))
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         // Requests of read-ahead that a query did not wait for.
         while crate::place::http::runtime().unwrap().metrics().num_alive_tasks() > 0 {
             std::thread::yield_now();
@@ -278,8 +278,7 @@ fn missing_commit_and_damaged_checkpoint_are_found_on_a_store() {
     assert_eq!(all(&copied.cached()), expected, "the commits hold the same");
     copied.put(&checkpoint, fs::read(lake.root().join(&checkpoint)).unwrap());
 
-    let gone = ObjectPath::parse(format!("{PREFIX}/{log}/00000000000000000022.json")).unwrap();
-    run(copied.store.delete(&gone)).unwrap();
+    copied.delete(&format!("{log}/00000000000000000022.json"));
     for stored in [copied.lake(), copied.cached()] {
         let error = stored.snapshot(SESSIONS).unwrap_err().lines();
         assert!(
@@ -352,7 +351,7 @@ fn damaged_objects_are_found_and_explained() {
         copied.put(&key, whole(&key));
     }
 
-    copied.remove(&file(2));
+    copied.delete(&file(2));
     let read = copied.lake();
     assert_eq!(damages(&read, false), [format!("{} is missing", file(2))]);
     let error =
