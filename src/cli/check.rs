@@ -61,7 +61,7 @@ impl Run for Options {
             return Err(Error::usage("`--write` is for lakes on object stores")
                 .hint("leave it out: the lake is a folder"));
         }
-        let lake = self.lake.open_to_change()?;
+        let lake = self.lake.open_to_check()?;
         let of_store = is_store.then(|| lake.place().check_up(self.write));
         let is_table = self.output.format(Listing::ToRead) == Format::Table;
         if is_table && let Some(findings) = &of_store {

@@ -197,7 +197,7 @@ fn damage_behind(error: &Error, matches: &ArgMatches) -> Option<Error> {
     let mut matches = matches;
     loop {
         if let Some(lake) = shared::LakeOption::typed_in(matches) {
-            return lake.open_to_change().ok()?.damage_behind(error);
+            return lake.open_to_check().ok()?.damage_behind(error);
         }
         matches = matches.subcommand()?.1;
     }

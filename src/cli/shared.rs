@@ -45,6 +45,16 @@ impl LakeOption {
         with_umask(lake.with_warnings(|what| warn(what, None)))
     }
 
+    /// Opens the lake to check it. Of a lake on a store, not even the settings are read: that may fail.
+    pub(super) fn open_to_check(&self) -> Result<Lake> {
+        match self.address()? {
+            Address::Folder(_) => self.open(),
+            store @ Address::Store(_) => {
+                Ok(Lake::at(self.store.open(&store)?).with_warnings(|what| warn(what, None)))
+            }
+        }
+    }
+
     /// Opens the lake, or creates its folder, and sets the umask of its settings.
     pub(super) fn create(&self) -> Result<Lake> {
         with_umask(self.store.create(&self.lake)?)

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lakes import data_tables
 from program import ROOT, exports, run
 
 PREFIX = "env=prod/written lake"
@@ -93,8 +92,8 @@ def test_exports_on_a_store(store, environment, tmp_path):
     assert not there.exists()
     found, skipped = load(there, store.url("packed"), dry=())
     assert found == ids and [skip["file"] for skip in skipped] == ["packed/notes.csv.part"]
-    for table in data_tables(here):
-        same((here, there), "sql", f"SELECT count(*) FROM {table}", environment=environment)
+    for query in "meta-sources", "audience-breakdown":
+        same((here, there), "query", query, environment=environment)
 
 
 def test_exports_that_are_not_there(store, environment, tmp_path):
