@@ -6,6 +6,7 @@ mod damage;
 mod foreign;
 mod joint;
 mod killed;
+mod older;
 mod reads;
 mod rejects;
 mod stores;
