@@ -26,7 +26,10 @@ use super::staged_columns::ORIGIN;
 use crate::error::{Error, Result};
 use crate::lake::{Change, Joint, LOAD_ID, Lake, Operation, Snapshot, StagedFile, Staging};
 
-/// Appends the rows of a table on one UTC day as CSV: the columns of `table.exported()`, delimiter
+/// Names the columns of the rows of a table, in their order.
+pub type NameColumns = fn(&Table) -> Vec<&'static str>;
+
+/// Appends the rows of a table on one UTC day as CSV: the columns of [`NameColumns`], delimiter
 /// `,`, UTF-8, no header. Each row must be valid.
 pub type WriteDay<'w> = dyn Fn(&Table, NaiveDate, &mut Vec<u8>) + Sync + 'w;
 
@@ -39,6 +42,7 @@ pub fn fill(
     lake: &Lake,
     tables: &[&'static Table],
     days: &[NaiveDate],
+    columns: NameColumns,
     write_day: &WriteDay<'_>,
 ) -> Result<Vec<TableReport>> {
     let locked = lake.lock_tables(tables)?;
@@ -47,8 +51,9 @@ pub fn fill(
     }
     let load_id = uuid::Uuid::new_v4().to_string();
     let joint = locked.begin(Operation::Load, &load_id, None, tables)?;
-    let fill =
-        |table: &&'static Table| fill_table(lake, (&joint, &load_id), table, days, write_day);
+    let fill = |table: &&'static Table| {
+        fill_table(lake, (&joint, &load_id), table, days, columns, write_day)
+    };
     let filled = tables.iter().map(fill).collect();
     joint.end(filled)
 }
@@ -67,12 +72,13 @@ fn fill_table(
     (joint, load_id): (&Joint<'_>, &str),
     table: &'static Table,
     days: &[NaiveDate],
+    columns: NameColumns,
     write_day: &WriteDay<'_>,
 ) -> Result<TableReport> {
     let mut report = TableReport { table: table.name, ..TableReport::default() };
     let transacted = joint.transact(table, |snapshot, staging| {
         refuse_rows(table, snapshot)?;
-        let add = stage_days(lake, staging, table, days, write_day)?;
+        let add = stage_days(lake, staging, (table, &columns(table)), days, write_day)?;
         report.days = add.iter().filter_map(StagedFile::day).collect();
         let info = [("made_up".to_owned(), json!(true)), (LOAD_ID.to_owned(), json!(load_id))];
         let info = info.into_iter().collect();
@@ -86,12 +92,11 @@ fn fill_table(
 fn stage_days(
     lake: &Lake,
     staging: &Staging,
-    table: &'static Table,
+    (table, columns): (&'static Table, &[&str]),
     days: &[NaiveDate],
     write_day: &WriteDay<'_>,
 ) -> Result<Vec<StagedFile>> {
-    let names: Vec<_> = table.exported().map(|column| column.name).collect();
-    let header = Header::read(table.name, &names.join(","), b',', Some(table), &[])?;
+    let header = Header::read(table.name, &columns.join(","), b',', Some(table), &[])?;
     let progress = Progress::days(table.name, days.len() as u64, false);
     let days = Mutex::new(days.iter());
     let phones = Phones::default();

@@ -300,7 +300,10 @@ fn made_up_rows_are_in_all_tables_or_in_none() {
     let write_day = |table: &Table, day: NaiveDate, csv: &mut Vec<u8>| {
         plan.day_csv(table, day, csv);
     };
-    let fill = |lake: &Lake| crate::load::direct::fill(lake, &BOTH, &days, &write_day).map(drop);
+    let columns =
+        |table: &Table| wabalake_sample::columns(table).map(|column| column.name).collect();
+    let fill =
+        |lake: &Lake| crate::load::direct::fill(lake, &BOTH, &days, columns, &write_day).map(drop);
     let rows = |cloud: &Arc<Cloud>| {
         let snapshots = lake_in(cloud).snapshots(BOTH).unwrap();
         snapshots.iter().map(Snapshot::rows).collect::<Vec<_>>()

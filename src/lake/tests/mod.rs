@@ -10,6 +10,7 @@ mod joint;
 mod killed;
 mod machine;
 mod marts;
+mod older;
 mod reads;
 mod rejects;
 mod stores;
