@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import stores
-from program import command
+from program import ROOT, command, load
 from proxy import LEAK, Proxy
 from stores import copy_lake
 
@@ -40,8 +40,9 @@ def test_store(options, store, demo_lake):
     assert objects(store) == before
 
 
-def test_damaged_files(s3, demo_lake):
-    copy_lake(demo_lake, s3.client(), "damaged")
+def test_damaged_files(s3, tmp_path):
+    load(tmp_path / "lake", ROOT / "data/exports/general_sessions_report_2025_06_10.csv")
+    copy_lake(tmp_path / "lake", s3.client(), "damaged")
     client = s3.client()
     altered, cut, missing = sorted(path for path in objects(s3) if path.startswith("damaged/tables/sessions/utc_day"))[:3]
     whole = bytearray(client.get(altered).bytes())
