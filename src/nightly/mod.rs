@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::runs::{Run, RunOutcome};
 use crate::lake::vacuum::{self, Vacuumed};
-use crate::lake::{AsOf, Lake, Layout};
+use crate::lake::{AsOf, Lake, Layout, Lock};
 use crate::load::Failure;
 use crate::marts::{Mart, PinnedTables};
 
@@ -156,19 +156,23 @@ pub fn run(
         report.crashed_before = Some(crashed);
         lake.log_run(&Run { finished: None, ..Run::new("nightly", RunOutcome::Killed, crashed) })?;
     }
-    let mut done = work(lake, config, options, &marts, &lock, page, &mut report);
-    if done.is_ok() {
-        retain(lake, config, &mut report);
-    }
+    let done = work(lake, config, options, &marts, &lock, page, &mut report);
+    let done = done.map(|writing| match config.retention.days {
+        Some(days) => {
+            drop(writing);
+            retain(lake, config, days, &mut report);
+            None
+        }
+        None => writing,
+    });
     report.end();
     let outcome = match (&done, report.is_whole()) {
         (Err(_), _) => RunOutcome::Failed,
-        (Ok(()), true) => RunOutcome::Done,
-        (Ok(()), false) => RunOutcome::Incomplete,
+        (Ok(_), true) => RunOutcome::Done,
+        (Ok(_), false) => RunOutcome::Incomplete,
     };
     let logged = lake.log_run(&report.row(outcome));
-    done = done.and(logged);
-    done.map(|()| report)
+    done.and(logged).map(|()| report)
 }
 
 /// Fills the report with what [`run`] would do.
@@ -190,6 +194,7 @@ fn dry_run(
     Ok(())
 }
 
+/// Loads, refreshes and publishes. Returns the lease of a store under which all was written.
 fn work(
     lake: &Lake,
     config: &Config,
@@ -198,11 +203,10 @@ fn work(
     lock: &RunLock,
     page: Option<Publish<'_>>,
     report: &mut RunReport,
-) -> Result<()> {
+) -> Result<Option<Lock>> {
     lake.settle_killed()?;
     read_logs(lake, marts);
-    // One lease for all that is written.
-    let _writing = lake.place().store().map(|_| lake.writing()).transpose()?;
+    let writing = lake.place().store().map(|_| lake.writing()).transpose()?;
     if options.as_of == AsOf::Now {
         report.inbox = inbox::load(lake, config, lock)?;
     }
@@ -224,12 +228,11 @@ fn work(
         let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
         report.failed_page = publish().err().map(failure);
     }
-    Ok(())
+    Ok(writing)
 }
 
-/// Deletes old files, if the settings say so. No lease may be held.
-fn retain(lake: &Lake, config: &Config, report: &mut RunReport) {
-    let Some(days) = config.retention.days else { return };
+/// Deletes files that were replaced so many days ago. No lease may be held.
+fn retain(lake: &Lake, config: &Config, days: u32, report: &mut RunReport) {
     let retain = TimeDelta::days(i64::from(days));
     // A writer that is active now is no failure: the next run deletes what this one could not.
     if let Ok(vacuumed) = sweep(lake, config, vacuum::Options { retain, dry_run: false }) {

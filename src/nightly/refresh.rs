@@ -217,7 +217,7 @@ pub(super) fn dry_run(
 ) -> Result<MartReport> {
     let now = Provenance::now(mart, tables)?;
     let before = match found {
-        Found::Whole => Provenance::stored(lake, mart),
+        Found::Whole => Provenance::stored(lake, &lake.snapshot(&mart.layout)?),
         Found::Damaged => None,
     };
     let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(found);
@@ -242,7 +242,7 @@ pub(super) fn refresh(
     }
     let mut done = MartReport::of(mart, &Work::Nothing);
     let transacted = lake.transact(&mart.layout, |snapshot, staging| {
-        let before = Provenance::stored(lake, mart).filter(|_| snapshot.version.is_some());
+        let before = Provenance::stored(lake, snapshot);
         let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(found);
         done = MartReport::of(mart, &work);
         let replaced = match &work {

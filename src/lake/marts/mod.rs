@@ -49,20 +49,21 @@ impl Layout {
 }
 
 impl Lake {
-    /// The provenance of a mart's newest version; `None` if there is no mart, its log has none, or it
-    /// was dropped.
+    /// The provenance of a version of a mart; `None` if there is no mart or its log has none.
     ///
     /// # Errors
     ///
     /// A log that cannot be read.
-    pub fn provenance(&self, mart: &Layout) -> Result<Option<Value>> {
-        let log = self.log(mart)?;
-        for version in log.versions()?.into_iter().rev() {
+    pub fn provenance(&self, mart: &Snapshot) -> Result<Option<Value>> {
+        let Some(newest) = mart.version else { return Ok(None) };
+        // The snapshot was read from this log: it need not be listed again.
+        let log = self.log_of(&mart.layout);
+        for version in (0..=newest).rev() {
             let actions = log.actions(version)?;
             if let Some(provenance) =
                 commit_info(&actions).and_then(|info| info.info.get(PROVENANCE))
             {
-                return Ok(Some(provenance.clone()).filter(|known| !known.is_null()));
+                return Ok(Some(provenance.clone()));
             }
         }
         Ok(None)
