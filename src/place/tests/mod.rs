@@ -12,8 +12,11 @@ use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
+use self::suite::Races;
 use super::counting::Counting;
 use super::{Address, Environment, IN_ONE_PUT, Key, Payload, Place, StoreOptions};
+
+const RACES: Races = Races { writers: 8, rounds: 5 };
 
 fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
@@ -26,17 +29,18 @@ fn memory(prefix: &str) -> Place {
 #[test]
 fn folder_keeps_the_rules_of_a_place() {
     let folder = tempfile::tempdir().unwrap();
-    suite::run(&Place::folder(folder.path()));
+    suite::run(&Place::folder(folder.path()), RACES);
 }
 
 #[test]
 fn store_in_memory_keeps_the_rules_of_a_place() {
-    suite::run(&memory(""));
-    suite::run(&memory("env=prod/my lake"));
+    suite::run(&memory(""), RACES);
+    suite::run(&memory("env=prod/my lake"), RACES);
 }
 
 /// Runs the suite on a server: `WABALAKE_TEST_STORE=s3://bucket/prefix`, with credentials and
-/// `WABALAKE_STORE_OPTIONS` in the environment. The prefix should be new.
+/// `WABALAKE_STORE_OPTIONS` in the environment. The prefix should be new. `WABALAKE_TEST_WRITERS` is the
+/// number of writers that race for a file.
 #[test]
 #[ignore = "needs a server"]
 fn server_keeps_the_rules_of_a_place() {
@@ -46,8 +50,9 @@ fn server_keeps_the_rules_of_a_place() {
     let open = |address: &str| {
         Place::open(&Address::parse(address).unwrap(), &options, &environment).unwrap()
     };
-    suite::run(&open(address));
-    suite::run(&open(&format!("{address}/env=prod/my lake")));
+    let writers = environment.get("WABALAKE_TEST_WRITERS").map_or(4, |text| text.parse().unwrap());
+    suite::run(&open(address), Races { writers, rounds: 2 });
+    suite::run_quick(&open(&format!("{address}/env=prod/my lake")));
 }
 
 #[test]
