@@ -40,6 +40,7 @@ impl Layout {
             stored: SchemaRef::new(columns.collect()),
             sort: &[],
             statistics: &[],
+            null_counts: &[],
             parent_folder: MARTS,
             partition: MART_DAY,
             is_mart: true,

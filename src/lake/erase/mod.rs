@@ -40,11 +40,12 @@ use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 use wabalake_data::cells::phone::is_possible;
+use wabalake_data::tables::{USER_ID, USER_PHONE};
 
 pub use self::files::Unsearched;
 use self::number::{MatchMode, Number};
 use self::revision::Revision;
-use self::rows::{USER_PHONE, is_of_person, lines};
+use self::rows::{is_of_person, lines};
 use self::target::number_of;
 use super::files::entries;
 use super::layout::stored_tables;
@@ -268,7 +269,8 @@ impl Lake {
             let snapshot = self.snapshot(table)?;
             let known = table.stored();
             for file in &snapshot.files {
-                let wanted = [line, USER_PHONE].into_iter().filter(|name| known.contains(name));
+                let wanted =
+                    [line, USER_PHONE, USER_ID].into_iter().filter(|name| known.contains(name));
                 let wanted: Vec<Expr> = wanted.map(col).collect();
                 let rows = snapshot.scan_files(&[file])?.select(wanted).collect()?;
                 let lines = rows.column(line)?.str()?.iter().zip(is_of_person(&rows, number)?);

@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
-use wabalake_data::tables::sessions;
+use wabalake_data::tables::{USER_ID, USER_PHONE, sessions};
 
 use super::Options;
 use super::journal::Journal;
 use super::number::{MatchMode, Number};
 use super::old_files::scan;
 use super::records::RejectParser;
-use super::rows::{SESSION_ID, USER_PHONE};
+use super::rows::{SESSION_ID, is_of_person};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -61,7 +61,7 @@ impl Lake {
     ) -> Result<Target> {
         let home = Config::of(self)?.default_country.and_then(dialling_code);
         let asked = self.sessions_of_rejects(home.as_deref())?;
-        let is_theirs = |person: Option<&str>| person.is_some_and(|phone| number.is_person(phone));
+        let is_theirs = |whose: Option<bool>| whose == Some(true);
         // Sessions of the person by the table `sessions`, and those that other rows of theirs name.
         let (mut own, mut named, mut old_sessions) =
             (HashSet::new(), HashSet::new(), HashSet::new());
@@ -70,8 +70,8 @@ impl Lake {
             let snapshot = self.snapshot(table)?;
             for file in &snapshot.files {
                 let into = if is_sessions { &mut own } else { &mut named };
-                each_session(snapshot.scan_files(&[file])?, |session, person| {
-                    if is_theirs(person) {
+                each_session(snapshot.scan_files(&[file])?, &number, |session, whose| {
+                    if is_theirs(whose) {
                         into.insert(session.to_owned());
                     }
                 })?;
@@ -80,8 +80,8 @@ impl Lake {
             for file in self.replaced_files(table)? {
                 if let Ok(scan) = scan(&file) {
                     // A file that cannot be read belongs to no version.
-                    let _ = each_session(scan, |session, person| {
-                        if is_theirs(person) {
+                    let _ = each_session(scan, &number, |session, whose| {
+                        if is_theirs(whose) {
                             into.insert(session.to_owned());
                         }
                     });
@@ -100,19 +100,19 @@ impl Lake {
                         && [&own, &old_sessions, &asked].iter().any(|of| of.contains(session))
             };
             let into = if is_sessions { &mut of_others } else { &mut claimed };
-            let is_another = |person: Option<&str>| person.is_some() && !is_theirs(person);
+            let is_another = |whose: Option<bool>| whose == Some(false);
             let snapshot = self.snapshot(table)?;
             for file in &snapshot.files {
-                each_session(snapshot.scan_files(&[file])?, |session, person| {
-                    if is_another(person) && wanted(session) {
+                each_session(snapshot.scan_files(&[file])?, &number, |session, whose| {
+                    if is_another(whose) && wanted(session) {
                         into.insert(session.to_owned());
                     }
                 })?;
             }
             for file in self.replaced_files(table)?.iter().filter(|_| is_sessions) {
                 if let Ok(scan) = scan(file) {
-                    let _ = each_session(scan, |session, person| {
-                        if is_another(person) && named.contains(session) {
+                    let _ = each_session(scan, &number, |session, whose| {
+                        if is_another(whose) && named.contains(session) {
                             claimed.insert(session.to_owned());
                         }
                     });
@@ -189,19 +189,24 @@ pub(super) fn number_of(phone: &str, options: Options) -> Result<(String, Number
 
 /// The tables whose rows name a person and a session.
 fn tables_of_sessions() -> impl Iterator<Item = &'static Table> {
-    let both = |table: &&'static Table| {
-        [SESSION_ID, USER_PHONE].iter().all(|name| table.position(name).is_some())
-    };
+    let both = |table: &&'static Table| table.has_people() && table.position(SESSION_ID).is_some();
     wabalake_data::TABLES.iter().copied().filter(both)
 }
 
-/// Calls `take` with each session and the person of its row.
-fn each_session(scan: LazyFrame, mut take: impl FnMut(&str, Option<&str>)) -> Result<()> {
-    let rows = scan.select([col(SESSION_ID), col(USER_PHONE)]).collect()?;
-    let people = rows.column(USER_PHONE)?.str()?.iter();
-    for (session, person) in rows.column(SESSION_ID)?.str()?.iter().zip(people) {
+/// Calls `take` with each session, and whether its row is the person's; `None` if it names nobody.
+fn each_session(
+    mut scan: LazyFrame,
+    number: &Number,
+    mut take: impl FnMut(&str, Option<bool>),
+) -> Result<()> {
+    // Old files may lack a column.
+    let known = scan.collect_schema()?;
+    let wanted = [SESSION_ID, USER_PHONE, USER_ID].into_iter().filter(|name| known.contains(name));
+    let rows = scan.select(wanted.map(col).collect::<Vec<_>>()).collect()?;
+    let whose = is_of_person(&rows, number)?;
+    for (session, whose) in rows.column(SESSION_ID)?.str()?.iter().zip(whose) {
         if let Some(session) = session {
-            take(session, person.filter(|person| !person.is_empty()));
+            take(session, whose);
         }
     }
     Ok(())
