@@ -1,9 +1,9 @@
 //! The header cells of each export: field names, or the titles in the vendors' documents.
 
-use wabalake_data::tables::{Column, Table, deployments, messages, sessions};
+use wabalake_data::tables::{Column, Table, USER_ID, deployments, messages, sessions};
 
 /// Columns of a table that its vendor's export does not have: other sources fill them.
-const NOT_EXPORTED: [&str; 2] = [messages::PRICING_TYPE, messages::PRICING_CATEGORY];
+const NOT_EXPORTED: [&str; 3] = [messages::PRICING_TYPE, messages::PRICING_CATEGORY, USER_ID];
 
 /// The columns of the vendor's export of a table, in its order.
 pub fn columns(table: &Table) -> impl Iterator<Item = &'static Column> + Clone {

@@ -9,10 +9,11 @@ use polars::prelude::*;
 
 use crate::cells::Enumeration;
 use crate::table::{
-    BLANK, Cell, CellKind, Column, MESSAGE_KEY, Row, Table, USER_KEY, columns, positions,
+    BLANK, Cell, CellKind, Column, MESSAGE_KEY, OWN_PERSON, PersonCells, Row, Table, USER_KEY,
+    columns, positions,
 };
 
-pub use crate::table::USER_PHONE;
+pub use crate::table::{USER_ID, USER_PHONE};
 
 /// The table's name.
 pub const NAME: &str = "messages";
@@ -175,6 +176,7 @@ pub static TABLE: Table = Table {
         Column::derived(MESSAGE_TYPE).word(),
         Column::new(PRICING_TYPE, CellKind::Enumeration(&PRICING_TYPES)),
         Column::new(PRICING_CATEGORY, CellKind::Enumeration(&PRICING_CATEGORIES)),
+        Column::user_id(),
     ],
     key: &[WHATSAPP_ID],
     day_of: CREATED_AT,
@@ -186,7 +188,7 @@ pub static TABLE: Table = Table {
         ]
     },
     sort: &[CONVERSATION_ID, CREATED_AT, WHATSAPP_ID],
-    hashes: &[(MESSAGE_KEY, WHATSAPP_ID), (USER_KEY, USER_PHONE)],
+    hashes: &[(MESSAGE_KEY, WHATSAPP_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[CREATED_AT],
     derive,
     stamps_are_utc: true,
@@ -207,12 +209,14 @@ fn derive(row: &mut Row<'_, '_>) {
         COUNTRY_CELL = COUNTRY,
         TYPE_CELL = MESSAGE_TYPE,
         PRICING_CATEGORY_CELL = PRICING_CATEGORY,
+        ID_CELL = USER_ID,
     }
     let incoming = row.cells[DIRECTION_CELL].text() == Some("incoming");
-    let (line, person) =
+    let (line, number) =
         if incoming { (RECEIVER_CELL, SENDER_CELL) } else { (SENDER_CELL, RECEIVER_CELL) };
     row.cells[LINE_CELL] = row.cells[line].clone();
-    row.set_person([PERSON_CELL, COUNTRY_CELL], None, person, Some(COUNTRY_NAME_CELL));
+    let person = PersonCells { user_phone: PERSON_CELL, user_id: ID_CELL, country: COUNTRY_CELL };
+    row.set_person(person, None, number, Some(COUNTRY_NAME_CELL));
 
     let says_template = |at: usize| row.cells[at].text() == Some("template");
     let category = row.cells[PRICING_CATEGORY_CELL].text();

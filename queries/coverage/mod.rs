@@ -11,14 +11,17 @@
 //!
 //! Treble exports sessions and deployments in windows of at most 30 days, so only these two tables have
 //! windows. A day without any event has no row, and stays in a window however often it is exported.
-//! Rates and tags have the date from which they hold, so days between them are not missing.
+//! Rates and tags have the date from which they hold, and identities the first time that they were seen,
+//! so days between them are not missing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
 use polars::prelude::{Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat};
-use wabalake_data::tables::{UTC_DAY, audience_tags, deployments, instant, loads, rates, sessions};
+use wabalake_data::tables::{
+    UTC_DAY, audience_tags, deployments, identities, instant, loads, rates, sessions,
+};
 use wabalake_data::{TABLES, Table};
 
 use crate::query::prelude::*;
@@ -76,7 +79,7 @@ const WINDOW_DAYS: i64 = 30;
 const BY_WINDOWS: [&Table; 2] = [&sessions::TABLE, &deployments::TABLE];
 
 /// Tables in which a day without rows is no gap.
-const WITHOUT_GAPS: [&Table; 2] = [&audience_tags::TABLE, &rates::TABLE];
+const WITHOUT_GAPS: [&Table; 3] = [&audience_tags::TABLE, &identities::TABLE, &rates::TABLE];
 
 const DAYS: &str = "days";
 const LAST_LOADED_AT: &str = "last_loaded_at";

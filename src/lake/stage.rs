@@ -239,8 +239,8 @@ impl Written {
     }
 }
 
-/// The statistics of a file for the log: rows, and bounds and nulls of the layout's statistics
-/// columns.
+/// The statistics of a file for the log: rows, bounds and nulls of the layout's statistics
+/// columns, and nulls of others.
 fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
     let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
     for name in layout.statistics {
@@ -254,6 +254,9 @@ fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
             min.insert((*name).to_owned(), least);
             max.insert((*name).to_owned(), most);
         }
+    }
+    for name in layout.null_counts {
+        nulls.insert((*name).to_owned(), json!(rows.column(name)?.null_count()));
     }
     Ok(json!({
         "numRecords": rows.height(),

@@ -56,6 +56,7 @@ pub(super) fn read_cell<'a>(
         CellKind::Word if column.is_id() => id(word).map_err(no_digits)?.into(),
         CellKind::Text | CellKind::Dashed | CellKind::Word => Cell::Text(word),
         CellKind::Phone => phone_cell(phone::read(word).map_err(no_digits)?),
+        CellKind::UserId => Some(word).filter(|word| phone::is_user_id(word)).into(),
         CellKind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(no_digits)?),
         CellKind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
         CellKind::Closed(list) => match list.canonical(word) {

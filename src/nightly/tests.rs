@@ -307,9 +307,6 @@ fn run_with_one_new_day_asks_for_little() {
         assert_eq!(counts(&site.run(&settings)), (1, 0, 0));
         let (asked, changed) = (store.take(), store.take_changes());
         let total = asked.len() + changed.len();
-        if std::env::var_os("SHOW").is_some() {
-            eprintln!("{}\n{}\n{total}", asked.join("\n"), changed.join("\n"));
-        }
         assert!(total <= most, "{total} requests: {asked:#?} {changed:#?}");
     }
 }

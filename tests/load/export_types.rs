@@ -102,10 +102,10 @@ fn closures_as_json_lines() {
     assert_eq!(
         bench.rows(&closures::TABLE),
         [
-            "e1|session.close|s1|2026-05-04 23:03:08.000000Z|525550000001|MX|welcome||2026-05-04",
-            "e6|session.close|s6|2026-05-05 01:00:00.000000Z||||2026-05-05 01:00:02.000000Z|2026-05-05",
-            "e8||s8|2026-05-06 00:00:00.000000Z||||2026-05-06 00:00:00.000000Z|2026-05-06",
-            "||s3|2026-05-05 00:00:00.000000Z|573000000001|CO|||2026-05-05",
+            "e1|session.close|s1|2026-05-04 23:03:08.000000Z|525550000001|MX|welcome|||2026-05-04",
+            "e6|session.close|s6|2026-05-05 01:00:00.000000Z||||2026-05-05 01:00:02.000000Z||2026-05-05",
+            "e8||s8|2026-05-06 00:00:00.000000Z||||2026-05-06 00:00:00.000000Z||2026-05-06",
+            "||s3|2026-05-05 00:00:00.000000Z|573000000001|CO||||2026-05-05",
         ]
     );
     // The same events as a formatted array: unchanged.
@@ -127,7 +127,7 @@ fn rejected_json_events_can_be_corrected_as_csv() {
     let lines = mend.lines().map(|line| {
         if line.contains("\"\"e2\"\"") {
             let name = line.rsplit(',').next().unwrap();
-            format!("e2,session.close,s2,2026-05-04T20:00:00Z,,,,,,{name}")
+            format!("e2,session.close,s2,2026-05-04T20:00:00Z,,,,,,,{name}")
         } else {
             line.replace("2026-05-04Tsoon", "2026-05-04T21:00:00Z")
         }
@@ -312,9 +312,9 @@ fn conversions_tags_rates_and_variables_as_csv_and_json() {
     assert_eq!(
         bench.rows(&conversions::TABLE),
         [
-            "c1|purchase|2025-06-01 10:00:00.000000Z|s1||19.990000|USD|2025-06-01",
-            "c2|purchase|2025-06-03 10:00:00.000000Z||573000000001|1000.500000|COP|2025-06-03",
-            "c4| visit |2025-06-02 10:00:00.000000Z|||||2025-06-02",
+            "c1|purchase|2025-06-01 10:00:00.000000Z|s1||19.990000|USD||2025-06-01",
+            "c2|purchase|2025-06-03 10:00:00.000000Z||573000000001|1000.500000|COP||2025-06-03",
+            "c4| visit |2025-06-02 10:00:00.000000Z||||||2025-06-02",
         ]
     );
 
@@ -325,9 +325,9 @@ fn conversions_tags_rates_and_variables_as_csv_and_json() {
     assert_eq!(
         bench.rows(&audience_tags::TABLE),
         [
-            "573000000001|new|2025-06-01 00:00:00.000000Z|2025-06-01",
-            "573000000001|vip||",
-            "573000000002|vip|2025-06-01 12:00:00.000000Z|2025-06-01",
+            "573000000001|new|2025-06-01 00:00:00.000000Z||2025-06-01",
+            "573000000001|vip|||",
+            "573000000002|vip|2025-06-01 12:00:00.000000Z||2025-06-01",
         ]
     );
 
@@ -355,8 +355,8 @@ fn conversions_tags_rates_and_variables_as_csv_and_json() {
     assert_eq!(
         bench.rows(&variables::TABLE),
         [
-            "s1|||city|  Cali |||".trim_end_matches('|').to_owned() + "||",
-            "|573000000001|41207|score|5|2025-06-01 10:00:00.000000Z|2025-06-01".to_owned(),
+            "s1|||city|  Cali |||".trim_end_matches('|').to_owned() + "|||",
+            "|573000000001|41207|score|5|2025-06-01 10:00:00.000000Z||2025-06-01".to_owned(),
         ]
     );
 }

@@ -11,6 +11,7 @@ mod headers;
 mod json_wrappers;
 mod loads;
 mod nothing_taken;
+mod people;
 mod privacy;
 mod rejects;
 mod samples;

@@ -87,7 +87,7 @@ impl Resolutions {
     /// Finds the files of the load that have rows with the wanted keys.
     fn find_staged(&mut self, staged: &StagedTable, wanted: &HashSet<i64>) -> Result<()> {
         let table: &'static Table = staged.table;
-        let mut columns = table.key.to_vec();
+        let mut columns: Vec<&str> = table.stored_key().collect();
         columns.push(ORIGIN);
         for day in staged.rows.days() {
             staged.rows.read(day, Some(&columns), |rows| {
@@ -294,7 +294,7 @@ fn in_lake(
     }
     // The key contains the time, so only its day can have the row.
     let days: BTreeSet<i32> = places.values().map(|place| place.day).collect();
-    let columns: Vec<Expr> = table.key.iter().map(|name| col(*name)).collect();
+    let columns: Vec<Expr> = table.stored_key().map(col).collect();
     let mut found = HashSet::new();
     for day in days {
         for file in snapshot.files_of(date(day)) {
