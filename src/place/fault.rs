@@ -43,6 +43,11 @@ impl From<NoCredentials> for object_store::Error {
 #[error("not implemented")]
 pub(super) struct Unsupported;
 
+/// Returns `true` if the store does not support a request.
+pub(super) fn is_unsupported(error: &HttpError) -> bool {
+    error.source().is_some_and(|cause| cause.is::<Unsupported>())
+}
+
 /// A connection that is not tried again.
 #[derive(Debug, thiserror::Error)]
 #[error("unreachable")]

@@ -95,10 +95,10 @@ mod tests {
         let lake = place("a b/lake");
         let file = Key::root().join("x.csv");
         for (path, url) in [
-            ("../inbox", "memory:///a b/inbox"),
-            ("./in/", "memory:///a b/lake/in"),
+            ("../inbox", "memory://a b/inbox"),
+            ("./in/", "memory://a b/lake/in"),
             ("../..", "memory://"),
-            ("../../50%", "memory:///50%"),
+            ("../../50%", "memory://50%"),
         ] {
             let beside = lake.beside(path).unwrap();
             assert_eq!(beside.shown(), url);

@@ -6,6 +6,8 @@ use http_body_util::BodyExt as _;
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
 
+use crate::place::fault;
+
 /// A bucket of S3.
 pub(in crate::place) struct Signed {
     pub(super) client: HttpClient,
@@ -56,7 +58,10 @@ impl Signed {
         AwsAuthorizer::new(&credential, "s3", &self.region)
             .with_request_payer(self.requester_pays)
             .authorize(&mut request, None);
-        let answer = self.client.execute(request).await.ok()?;
+        let answer = match self.client.execute(request).await {
+            Ok(answer) => answer,
+            Err(error) => return fault::is_unsupported(&error).then(|| (501, String::new())),
+        };
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.ok()?.to_bytes();
         Some((status, String::from_utf8_lossy(&body).into_owned()))
