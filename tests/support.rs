@@ -5,11 +5,13 @@ use std::io::{Cursor, Write as _};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use ::zip::ZipWriter;
 use ::zip::write::SimpleFileOptions;
+use bytes::Bytes;
+use object_store::memory::InMemory;
 use polars::prelude::*;
 use rust_xlsxwriter::Workbook;
 use tempfile::TempDir;
@@ -20,6 +22,7 @@ use wabalake::lake::{AsOf, Lake, marts};
 use wabalake::load::{LoadReport, Options, load};
 use wabalake::marts::{Mart, PinnedTables};
 use wabalake::nightly;
+use wabalake::place::{Key, Place};
 use wabalake::run::polars::collect;
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
@@ -430,3 +433,26 @@ impl Said {
 
 /// A loaded lake that many tests read and none changes.
 pub(super) static LOADED: LazyLock<Desk> = LazyLock::new(Desk::loaded);
+
+/// A copy of a lake on a store in memory, without what is of use on one machine only.
+pub(super) fn on_store(lake: &Lake) -> Lake {
+    let place = Place::over(Arc::new(InMemory::new()), "a b/lake").unwrap();
+    for file in files_below(lake.root()) {
+        let key = file.strip_prefix(lake.root()).unwrap().to_str().unwrap();
+        if !key.starts_with(".wabalake/locks/") && !key.starts_with(".wabalake/scratch/") {
+            place.put(&Key::parse(key).unwrap(), Bytes::from(fs::read(&file).unwrap())).unwrap();
+        }
+    }
+    Lake::at(place)
+}
+
+/// A copy of a lake on a store, in a folder.
+pub(super) fn in_folder(stored: &Lake, folder: &Path) -> Lake {
+    let lake = Lake::create(folder).unwrap();
+    for file in stored.place().list(&Key::root(), None).unwrap() {
+        let path = folder.join(file.key.as_str());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, stored.place().read(&file.key).unwrap().unwrap()).unwrap();
+    }
+    lake
+}

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 
 use chrono::Utc;
 use clap::Args;
+use serde_json::{Value, json};
 use wabalake_data::words::{counted, counted_as, grouped};
 
 use super::output::{to_stderr, to_stdout};
@@ -12,7 +13,7 @@ use super::{Run, Subcommand};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
-use crate::lake::erase::{self, Erased};
+use crate::lake::erase::{self, Erased, ErasedTable, Unsearched};
 use crate::lake::runs::{self, RunOutcome};
 use crate::nightly::RunLock;
 
@@ -43,14 +44,18 @@ pub(super) const SUBCOMMAND: Subcommand =
                   out.\n  \
                   - An id, of a message or a session, in another person's row that contains the number by \
                   chance.\n  \
-                  - Totals of a vendor, in which the person is counted and not named.\n\n\
+                  - Totals of a vendor, in which the person is counted and not named.\n  \
+                  - On an object store: what Google or Azure keep of deleted files by the policies of the \
+                  bucket, which\n    the result says; versions that are locked (S3), which are an error. \
+                  Older versions that a bucket of\n    S3 keeps are erased. The cache of this machine is \
+                  emptied: run `wabalake cache --clear` on others.\n\n\
                   Keep out (--keep-out):\n  \
                   Later loads leave out, and count, the person's rows, their rejected records, and rows \
                   that refer\n  only to a session of theirs: one that was erased, or one named by a row of \
                   theirs in that load or\n  an earlier one. A session is only known to be theirs once \
                   such a row was read; texts of others\n  about the person are loaded. The number itself \
-                  is not stored, only a keyed hash of it, in the list\n  .wabalake/keep-out of the lake's \
-                  folder. The key is .wabalake/keep-out.key, or the file that\n  keep_out_key names in \
+                  is not stored, only a keyed hash of it, in the list\n  .wabalake/keep-out of the \
+                  lake. The key is .wabalake/keep-out.key, or the file that\n  keep_out_key names in \
                   wabalake.toml; without the key nothing can be loaded. To accept everybody\n  again, \
                   delete the list.\n\n\
                   A number on the command line stays in the shell's history. To avoid that:\n  \
@@ -90,6 +95,10 @@ struct Options {
     /// Show what would be erased, without erasing it
     #[arg(long)]
     dry_run: bool,
+
+    /// Print the result as one line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Run for Options {
@@ -101,7 +110,6 @@ impl Run for Options {
             ));
         }
         let lake = self.lake.open_to_change()?;
-        lake.in_folder()?;
         let phone = match self.phone.as_str() {
             "-" => number_from_stdin()?,
             phone => phone.to_owned(),
@@ -120,7 +128,10 @@ impl Run for Options {
         } else {
             self.erase(&lake, &phone, options)?
         };
-        self.print(&erased, options.keep_out)?;
+        match self.json {
+            true => to_stdout(|out| Ok(writeln!(out, "{}", json(&erased))?))?,
+            false => self.print(&erased, options.keep_out)?,
+        }
         remaining_files(&erased)
     }
 }
@@ -135,7 +146,11 @@ impl Options {
             confirmed = Some(confirm(found, self.yes)?);
         }
         // Holds the lock of nightly runs: one would rebuild marts from the tables of its start.
-        let _night = RunLock::acquire(lake)?;
+        let _night = match lake.place().as_folder() {
+            Some(_) => Some(RunLock::acquire(lake)?),
+            // Nightly runs need a lake in a folder.
+            None => None,
+        };
         let started = Utc::now();
         let erased = lake.erase_once_agreed(phone, options, &mut |found| {
             // Asks again only if the lake changed since.
@@ -173,6 +188,14 @@ impl Options {
                 let entries = counted_as(erased.log_entries, "log entry", "log entries");
                 writeln!(out, "{entries} {would}corrected")?;
             }
+            if erased.versions > 0 {
+                let versions = counted_as(
+                    erased.versions,
+                    "older version of a file",
+                    "older versions of files",
+                );
+                writeln!(out, "{versions} {would}deleted, which the store kept")?;
+            }
             if erased.marts {
                 writeln!(out, "marts {would}dropped: the next nightly run rebuilds them")?;
             }
@@ -183,6 +206,9 @@ impl Options {
             if keep_out {
                 let leave = if self.dry_run { "would leave" } else { "leave" };
                 writeln!(out, "later loads {leave} rows of this person out")?;
+            }
+            if let Some(kept) = erased.kept {
+                writeln!(out, "note: {kept}")?;
             }
             Ok(())
         })
@@ -244,10 +270,36 @@ fn plan(found: &Erased) -> String {
     if found.old_files > 0 {
         parts.push(counted(found.old_files, "data file"));
     }
+    if found.versions > 0 {
+        let (one, many) = ("older version of a file", "older versions of files");
+        parts.push(counted_as(found.versions, one, many));
+    }
     if found.log_entries > 0 {
         parts.push(counted_as(found.log_entries, "log entry", "log entries"));
     }
     parts.join("; ")
+}
+
+/// The result for a program, with phone numbers in names of files masked.
+fn json(erased: &Erased) -> Value {
+    let table = |table: &ErasedTable| {
+        let ErasedTable { table, rows, redacted, version } = table;
+        json!({"table": table, "rows": rows, "rows_of_others": redacted, "version": version})
+    };
+    let unsearched =
+        |file: &Unsearched| json!({"file": shown(&file.file), "reason": masked(&file.reason)});
+    json!({
+        "tables": erased.tables.iter().map(table).collect::<Vec<_>>(),
+        "people": erased.people,
+        "files": erased.old_files,
+        "log_entries": erased.log_entries,
+        "older_versions": erased.versions,
+        "marts": erased.marts,
+        "rows_that_keep_an_id": erased.named,
+        "files_with_the_number": erased.left.iter().map(|file| shown(file)).collect::<Vec<_>>(),
+        "files_not_searched": erased.unsearched.iter().map(unsearched).collect::<Vec<_>>(),
+        "cloud_may_keep": erased.kept,
+    })
 }
 
 /// Returns an error that lists the files that still contain the number, or may.

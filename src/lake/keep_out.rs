@@ -28,7 +28,7 @@ use wabalake_data::cells::phone::{earlier_forms, renormalise};
 use super::{Lake, lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
-use crate::files::{Access, synced_beside, write_synced};
+use crate::files::{Access, synced_beside};
 use crate::place::{Key, Made, OWN};
 
 /// A key, or a keyed hash.
@@ -220,8 +220,7 @@ impl Lake {
         }
         let text = keep_out.text();
         if self.place().as_folder().is_some() {
-            write_synced(&self.internal_folder("keep-out"), Access::Usual, text.as_bytes())?;
-            self.place().sync(&[list()])?;
+            self.place().replace(&list(), text.into())?;
             return Ok(true);
         }
         let made = match there.and_then(|there| there.tag) {

@@ -97,3 +97,23 @@ pub(super) fn delta_type(data_type: &DataType) -> Option<String> {
     };
     Some(word.to_owned())
 }
+
+/// The type with a Delta name; `None` for those that [`delta_type`] gives no name.
+pub(super) fn data_type(delta: &str) -> Option<DataType> {
+    Some(match delta {
+        "string" => DataType::String,
+        "integer" => DataType::Int32,
+        "long" => DataType::Int64,
+        "double" => DataType::Float64,
+        "boolean" => DataType::Boolean,
+        "date" => DataType::Date,
+        "timestamp" => {
+            DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC))
+        }
+        _ => {
+            let (precision, scale) =
+                delta.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
+            DataType::Decimal(precision.parse().ok()?, scale.parse().ok()?)
+        }
+    })
+}

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `log` | reads the transaction log |
 //! | [`snapshot`] | one version of a table, and lazy plans over it |
+//! | `integers` | one integer column of many files, such as the hashes of keys |
 //! | `creation` | creates the lake's folder, and removes it again if nothing was loaded |
 //! | [`stage`] | writes data files |
 //! | [`transact`] | commits changes, and computes them again after conflicts |
@@ -42,6 +43,7 @@ mod damage;
 pub mod erase;
 mod files;
 pub mod history;
+mod integers;
 mod joint;
 pub(crate) mod keep_out;
 mod layout;
@@ -51,7 +53,9 @@ mod log;
 pub mod marts;
 pub mod rejects;
 pub mod runs;
+mod scans;
 pub mod snapshot;
+mod spill;
 pub mod stage;
 pub mod status;
 #[cfg(test)]
@@ -64,7 +68,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use polars::prelude::IntoLazy as _;
@@ -106,6 +110,8 @@ pub struct Lake {
     times: Times,
     /// Takes warnings for the user.
     warn: fn(&str),
+    /// Done once the user was warned that there are no tables.
+    warned_of_nothing: Once,
 }
 
 impl Lake {
@@ -142,6 +148,7 @@ impl Lake {
             lease: Mutex::default(),
             times: Times::default(),
             warn: |_| {},
+            warned_of_nothing: Once::new(),
         }
     }
 
@@ -157,6 +164,17 @@ impl Lake {
     pub fn pinned(self) -> Self {
         let pinned = self.place.as_folder().is_none().then(Mutex::default);
         Self { pinned, ..self }
+    }
+
+    /// The times of leases and of the lock of the nightly run.
+    pub(crate) fn lease_times(&self) -> Times {
+        self.times
+    }
+
+    /// Sets the times of leases, for tests that do not wait for minutes.
+    #[cfg(test)]
+    pub(crate) fn with_lease_times(self, times: Times) -> Self {
+        Self { times, ..self }
     }
 
     /// Where the lake is.
@@ -311,7 +329,7 @@ impl Lake {
     }
 
     /// The shared lock that keeps `vacuum` and `erase` out. On a store, a process holds one lease.
-    fn writing(&self) -> Result<Lock> {
+    pub(crate) fn writing(&self) -> Result<Lock> {
         if self.place.as_folder().is_some() {
             return lock::share(&self.writing_lock());
         }
@@ -335,6 +353,27 @@ impl Lake {
         Ok(Some(lease))
     }
 
+    /// Waits until no other process writes, and keeps all out.
+    fn wait_alone(&self) -> Result<Lock> {
+        if self.place.as_folder().is_some() {
+            return lock::wait(&self.writing_lock());
+        }
+        let mut has_warned = false;
+        loop {
+            if let Some(lease) = self.alone()? {
+                return Ok(Lock::of_lease(lease));
+            }
+            if !has_warned {
+                self.warn(
+                    "another command is writing to the lake: waiting for it; one that was killed counts \
+                     for two minutes",
+                );
+                has_warned = true;
+            }
+            self.wait_a_moment();
+        }
+    }
+
     /// The lease on a store that this process holds.
     fn lease(&self) -> Option<Arc<Lease>> {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
@@ -343,6 +382,17 @@ impl Lake {
     /// Checks, before a commit on a store, that other machines still know of this process.
     fn check_lease(&self) -> Result<()> {
         self.lease().map_or(Ok(()), |lease| lease.check())
+    }
+
+    /// Deletes files. On a store, others must still know of this process.
+    fn delete_files(&self, files: &[Key]) -> Result<()> {
+        /// How many files are deleted before the lease is checked again.
+        const AT_ONCE: usize = 1000;
+        for files in files.chunks(AT_ONCE) {
+            self.check_lease()?;
+            self.place.delete(files)?;
+        }
+        Ok(())
     }
 
     fn writing_lock(&self) -> PathBuf {
@@ -430,7 +480,7 @@ impl Deref for Scratch {
 pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
     Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
         .found("it needs a lake in a folder")
-        .hint("queries, load, undo, compact, vacuum, rejects and sample work on an object store")
+        .hint("queries, load, nightly, undo, compact, vacuum, erase and rejects work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

@@ -10,28 +10,21 @@
 //!
 //! Later commits do not change a snapshot. Its files exist as long as `vacuum` retains replaced files.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
-use chrono_tz::Tz;
-use parquet::column::reader::ColumnReader;
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
 
 use super::damage::{Damage, check_all_bytes, check_quickly};
-use super::layout::{Layout, delta_type};
-use super::log::{DataFile, Log, PROTOCOL, State, Statistics, file_key};
+use super::layout::{Layout, data_type, delta_type};
+use super::log::{DataFile, Log, PROTOCOL, State, file_key};
+use super::scans::read_bound;
 use super::transact::{Loaded, configuration};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::place::{Key, Place};
-
-/// The suffix of a path in a plan whose file is damaged.
-const DAMAGED: &str = ".damaged";
 
 const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
 
@@ -130,6 +123,15 @@ impl Snapshot {
         self.folder().join(&file.path)
     }
 
+    /// The key of a file.
+    ///
+    /// # Errors
+    ///
+    /// A path that leads out of the lake.
+    pub fn key(&self, file: &DataFile) -> Result<Key> {
+        file_key(&self.table, &file.path)
+    }
+
     /// The table's folder. Only for a lake in a folder.
     pub(super) fn folder(&self) -> PathBuf {
         self.log().table()
@@ -163,151 +165,6 @@ impl Snapshot {
     pub(super) fn damaged(&self, file: &DataFile, fault: &Damage) -> Error {
         let shown = format!("{}/{}", self.table, file.path);
         fault.error(&shown).hint(self.log().hint_for_data_file(&file.path))
-    }
-
-    /// The values of an integer column in a file, without nulls and in no order; empty if the file
-    /// is older than the column.
-    ///
-    /// Faster than a plan if many files are read.
-    pub fn integers(&self, file: &DataFile, column: &str) -> Result<Vec<i64>> {
-        let doing = || format!("reading `{}`", file.path);
-        if self.place.as_folder().is_some() {
-            self.check_files(&[file], false)?;
-            let values = File::open(self.place(file)).map_err(ParquetError::from);
-            return Context::context(values.and_then(|file| integers_in(file, column)), doing);
-        }
-        match self.place.read(&file_key(&self.table, &file.path)?)? {
-            Some(bytes) if bytes.len() as u64 == file.bytes => {
-                Context::context(integers_in(bytes, column), doing)
-            }
-            Some(bytes) => {
-                let found = bytes.len() as u64;
-                Err(self.damaged(file, &Damage::Size { expected: file.bytes, found }))
-            }
-            None => Err(self.damaged(file, &Damage::Missing)),
-        }
-    }
-
-    /// Scans all rows, with the columns of [`Layout::stored`] and `utc_day`. A column that an older
-    /// file lacks is null.
-    pub fn scan(&self) -> Result<LazyFrame> {
-        self.scan_files(&self.files.iter().collect::<Vec<_>>())
-    }
-
-    /// Scans all rows, with instants in a time zone. Filters on them still skip files.
-    pub fn scan_in_zone(&self, zone: Tz) -> Result<LazyFrame> {
-        let zone = TimeZone::opt_try_new(Some(zone.name()))?;
-        self.scan_as(&self.files.iter().collect::<Vec<_>>(), &move |data_type| match data_type {
-            DataType::Datetime(unit, Some(_)) => DataType::Datetime(unit, zone.clone()),
-            other => other,
-        })
-    }
-
-    /// Scans the rows of some UTC days.
-    pub fn scan_days(&self, days: &[Option<NaiveDate>]) -> Result<LazyFrame> {
-        let files: Vec<_> = self.files.iter().filter(|file| days.contains(&file.day)).collect();
-        self.scan_files(&files)
-    }
-
-    /// Scans the rows of some files.
-    pub fn scan_files(&self, files: &[&DataFile]) -> Result<LazyFrame> {
-        self.scan_as(files, &|data_type| data_type)
-    }
-
-    /// Scans `files`, casting each column to `shown(type)`.
-    fn scan_as(
-        &self,
-        files: &[&DataFile],
-        shown: &dyn Fn(DataType) -> DataType,
-    ) -> Result<LazyFrame> {
-        let (dated, undated): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.day.is_some());
-        let mut scans = Vec::new();
-        if !dated.is_empty() {
-            scans.push(self.scan_partitions(&dated, true, shown)?);
-        }
-        if !undated.is_empty() {
-            // Without a day in the path, Polars takes `day <= 2025-06-01` for true, not for null.
-            let no_day = lit(NULL).cast(DataType::Date).alias(self.layout.partition);
-            scans.push(self.scan_partitions(&undated, false, shown)?.with_column(no_day));
-        }
-        match scans.len() {
-            0 => Ok(DataFrame::empty_with_schema(&typed(self.layout.scanned(), shown)).lazy()),
-            1 => Ok(scans.remove(0)),
-            _ => {
-                let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
-                Ok(concat(scans, any_order)?)
-            }
-        }
-    }
-
-    /// Scans files that either all have a day, which becomes a column, or all have none.
-    fn scan_partitions(
-        &self,
-        files: &[&DataFile],
-        dated: bool,
-        shown: &dyn Fn(DataType) -> DataType,
-    ) -> Result<LazyFrame> {
-        let is_here = self.place.as_folder().is_some();
-        let mut keys = Vec::with_capacity(files.len());
-        for file in files {
-            self.check_place(file)?;
-            let is_damaged = is_here && check_quickly(&self.place(file), file).is_some();
-            // Only executing the plan shows whether the file is needed: this path does not exist.
-            let path = if is_damaged { &format!("{}{DAMAGED}", file.path) } else { &file.path };
-            keys.push((file_key(&self.table, path)?, file.bytes));
-        }
-        let paths = self.place.scan_paths(&keys)?;
-        let partition =
-            Schema::from_iter([Field::new(self.layout.partition.into(), DataType::Date)]);
-        let partitioned = HiveOptions {
-            enabled: Some(true),
-            // Polars ignores it, so no part above the lake may look like a partition.
-            hive_start_idx: 0,
-            schema: Some(Arc::new(partition)),
-            try_parse_dates: true,
-        };
-        let (schema, hive_options) = if dated {
-            (self.layout.scanned(), partitioned)
-        } else {
-            (Schema::clone(&self.layout.stored), HiveOptions::new_disabled())
-        };
-        let schema = typed(schema, shown);
-        let cast_columns_policy =
-            CastColumnsPolicy { datetime_convert_timezone: true, ..Default::default() };
-        let args = UnifiedScanArgs {
-            hive_options,
-            glob: false,
-            cast_columns_policy,
-            missing_columns_policy: MissingColumnsPolicy::Insert,
-            extra_columns_policy: ExtraColumnsPolicy::Ignore,
-            table_statistics: Some(TableStatistics(Arc::new(bounds(
-                &self.layout,
-                &schema,
-                files,
-            )?))),
-            row_count: Some((files.iter().map(|file| file.rows).sum(), 0)),
-            ..Default::default()
-        };
-        // With the schema given, no footer is read during planning.
-        let options = ParquetOptions {
-            schema: Some(Arc::new(typed(Schema::clone(&self.layout.stored), shown))),
-            parallel: ParallelStrategy::default(),
-            low_memory: false,
-            use_statistics: true,
-        };
-        let sources = ScanSources::Paths(paths.into_iter().collect());
-        Ok(DslBuilder::scan_parquet(sources, options, args)?.build().into())
-    }
-
-    /// Polars takes the day from the path, Delta from the log: they must agree.
-    fn check_place(&self, file: &DataFile) -> Result<()> {
-        let place = partition_folder(&self.layout, file.day);
-        if file.path.split('/').next() == Some(place.as_str()) {
-            return Ok(());
-        }
-        Err(Error::lake(format!("table `{}` has the file `{}`", self.layout.name, file.path))
-            .found(format!("it should be in the folder {place}"))
-            .hint("another program wrote it: let only wabalake write to the lake"))
     }
 
     /// Returns `true` if no other program changed the protocol, the table properties or column
@@ -350,28 +207,6 @@ impl Snapshot {
     }
 }
 
-/// The values of an integer column in a Parquet file.
-fn integers_in(file: impl ChunkReader + 'static, column: &str) -> Result<Vec<i64>, ParquetError> {
-    let reader = SerializedFileReader::new(file)?;
-    let columns = reader.metadata().file_metadata().schema_descr().columns();
-    let Some(at) = columns.iter().position(|known| known.name() == column) else {
-        return Ok(Vec::new());
-    };
-    let mut values = Vec::new();
-    for group in 0..reader.num_row_groups() {
-        let mut column = reader.get_row_group(group)?.get_column_reader(at)?;
-        if let ColumnReader::Int64ColumnReader(column) = &mut column {
-            let mut levels = Vec::new();
-            column.read_records(usize::MAX, Some(&mut levels), None, &mut values)?;
-        }
-    }
-    Ok(values)
-}
-
-fn typed(schema: Schema, shown: &dyn Fn(DataType) -> DataType) -> Schema {
-    schema.into_iter().map(|(name, data_type)| (name, shown(data_type))).collect()
-}
-
 /// The partition value of rows without a day.
 pub(super) const NO_DAY: &str = "__HIVE_DEFAULT_PARTITION__";
 
@@ -402,6 +237,18 @@ pub(super) fn fields(state: &State) -> Vec<Value> {
     schema["fields"].as_array().cloned().unwrap_or_default()
 }
 
+/// The types of a table's columns but for its partition; `None` if there is one that no table of ours
+/// has.
+pub(super) fn stored_schema(state: &State, partition: &str) -> Option<SchemaRef> {
+    let column = |field: &Value| {
+        let name = field["name"].as_str()?;
+        Some(Field::new(name.into(), data_type(field["type"].as_str()?)?))
+    };
+    let fields = fields(state);
+    let stored = fields.iter().filter(|field| field["name"] != partition).map(column);
+    Some(Arc::new(stored.collect::<Option<Schema>>()?))
+}
+
 fn check_types(layout: &Layout, state: &State) -> Result<()> {
     let name = &layout.name;
     if state.metadata.get("partitionColumns") != Some(&json!([UTC_DAY])) {
@@ -422,63 +269,4 @@ fn check_types(layout: &Layout, state: &State) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The statistics of files as Polars expects them, to skip files; null if unknown.
-fn bounds(layout: &Layout, schema: &Schema, files: &[&DataFile]) -> PolarsResult<DataFrame> {
-    let partition = layout.partition;
-    let count = |rows: u64| IdxSize::try_from(rows).ok();
-    let rows: Vec<_> = files.iter().map(|file| count(file.rows)).collect();
-    let mut columns = Vec::with_capacity(1 + 3 * schema.len());
-    columns.push(Column::new("len".into(), rows));
-    for (name, data_type) in schema.iter() {
-        let [least, most, nulls] = ["min", "max", "nc"].map(|end| format!("{name}_{end}").into());
-        if name != partition && !layout.statistics.contains(&name.as_str()) {
-            // A filter may name any column, and Polars expects all three values for each.
-            columns.push(Column::full_null(least, files.len(), data_type));
-            columns.push(Column::full_null(most, files.len(), data_type));
-            columns.push(Column::full_null(nulls, files.len(), &IDX_DTYPE));
-            continue;
-        }
-        for (title, greatest) in [(least, false), (most, true)] {
-            let bound = |file: &&DataFile| match file.day.filter(|_| name == partition) {
-                Some(day) => Some(AnyValue::Date(day.to_epoch_days())),
-                None => read_bound(&file.statistics, name, data_type, greatest),
-            };
-            let known = files.iter().map(|file| bound(file).unwrap_or(AnyValue::Null));
-            let known: Vec<_> = known.collect();
-            let known = Series::from_any_values_and_dtype(title, &known, data_type, true)?;
-            columns.push(known.into_column());
-        }
-        let null_count = |file: &&DataFile| match name.as_str() {
-            name if name == partition => Some(0),
-            name => count(file.statistics.bounds().null_count.get(name)?.as_u64()?),
-        };
-        columns.push(Column::new(nulls, files.iter().map(null_count).collect::<Vec<_>>()));
-    }
-    DataFrame::new(files.len(), columns)
-}
-
-fn read_bound(
-    statistics: &Statistics,
-    name: &str,
-    data_type: &DataType,
-    greatest: bool,
-) -> Option<AnyValue<'static>> {
-    let bounds = statistics.bounds();
-    let values = if greatest { &bounds.max_values } else { &bounds.min_values };
-    let value = values.get(name)?;
-    Some(match data_type {
-        DataType::String => AnyValue::StringOwned(value.as_str()?.into()),
-        DataType::Int32 => AnyValue::Int32(i32::try_from(value.as_i64()?).ok()?),
-        DataType::Int64 => AnyValue::Int64(value.as_i64()?),
-        DataType::Datetime(unit, zone) => {
-            let text = value.as_str()?;
-            let at = DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
-            // Other programs truncate timestamps to milliseconds, the maximum too.
-            let cut = if greatest && at % 1000 == 0 { 999 } else { 0 };
-            AnyValue::DatetimeOwned(at + cut, *unit, zone.clone().map(Arc::new))
-        }
-        _ => return None,
-    })
 }

@@ -14,7 +14,7 @@ use super::staged::{StagedLoad, StagedTable};
 use super::staged_columns::ORIGIN;
 use crate::error::Result;
 use crate::lake::keep_out::KeepOut;
-use crate::lake::{Lake, rejects};
+use crate::lake::{DataFile, Lake, rejects};
 
 /// Drops staged rows that were read before their session was known to be an erased person's.
 pub(crate) fn follow_sessions(
@@ -72,11 +72,12 @@ fn drop_others(
         }
     }
     let snapshot = lake.snapshot(&sessions::TABLE)?;
-    for file in &snapshot.files {
-        if snapshot.integers(file, SESSION_KEY)?.iter().any(|key| hashes.contains(key)) {
-            let rows = snapshot.scan_files(&[file])?.select(COLUMNS.map(col));
-            drop(rows.collect()?)?;
-        }
+    let files: Vec<_> = snapshot.files.iter().collect();
+    let has_any = |_: &DataFile, keys: Vec<i64>| Ok(keys.iter().any(|key| hashes.contains(key)));
+    let has_any = snapshot.integers(&files, SESSION_KEY, has_any)?;
+    for (file, _) in files.into_iter().zip(has_any).filter(|(_, has_any)| *has_any) {
+        let rows = snapshot.scan_files(&[file])?.select(COLUMNS.map(col));
+        drop(rows.collect()?)?;
     }
     Ok(())
 }

@@ -17,9 +17,10 @@ pub mod metrics;
 mod notify;
 mod refresh;
 mod run_lock;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rayon::prelude::*;
@@ -129,8 +130,8 @@ impl RunReport {
     }
 }
 
-/// The path of the page, and the function that writes it.
-pub type Publish<'a> = (&'a Path, &'a dyn Fn(&Path) -> Result<()>);
+/// The address of the page, and the function that writes it.
+pub type Publish<'a> = (&'a str, &'a dyn Fn() -> Result<()>);
 
 /// Runs the nightly.
 ///
@@ -143,7 +144,6 @@ pub fn run(
     options: &Options,
     page: Option<Publish<'_>>,
 ) -> Result<RunReport> {
-    lake.in_folder()?;
     let marts = chosen(config, &options.only)?;
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {
@@ -156,7 +156,10 @@ pub fn run(
         report.crashed_before = Some(crashed);
         lake.log_run(&Run { finished: None, ..Run::new("nightly", RunOutcome::Killed, crashed) })?;
     }
-    let done = work(lake, config, options, &marts, &lock, page, &mut report);
+    let mut done = work(lake, config, options, &marts, &lock, page, &mut report);
+    if done.is_ok() {
+        retain(lake, config, &mut report);
+    }
     report.end();
     let outcome = match (&done, report.is_whole()) {
         (Err(_), _) => RunOutcome::Failed,
@@ -164,7 +167,8 @@ pub fn run(
         (Ok(()), false) => RunOutcome::Incomplete,
     };
     let logged = lake.log_run(&report.row(outcome));
-    done.and(logged).map(|()| report)
+    done = done.and(logged);
+    done.map(|()| report)
 }
 
 /// Fills the report with what [`run`] would do.
@@ -180,8 +184,8 @@ fn dry_run(
     }
     let tables = PinnedTables::of(lake, options.as_of.clone());
     report.versions = tables.versions()?;
-    for mart in marts {
-        report.marts.push(refresh::dry_run(lake, mart, &tables, options.full)?);
+    for (mart, found) in refresh::look(lake, marts) {
+        report.marts.push(refresh::dry_run(lake, mart, found?, &tables, options.full)?);
     }
     Ok(())
 }
@@ -197,14 +201,17 @@ fn work(
 ) -> Result<()> {
     lake.settle_killed()?;
     read_logs(lake, marts);
+    // One lease for all that is written.
+    let _writing = lake.place().store().map(|_| lake.writing()).transpose()?;
     if options.as_of == AsOf::Now {
         report.inbox = inbox::load(lake, config, lock)?;
     }
     let tables = PinnedTables::of(lake, options.as_of.clone());
     report.versions = tables.versions()?;
-    for mart in marts {
+    let marts = refresh::look(lake, marts);
+    for (mart, found) in marts {
         lock.check()?;
-        match refresh::refresh(lake, mart, &tables, options.full) {
+        match found.and_then(|found| refresh::refresh(lake, mart, found, &tables, options.full)) {
             Ok(refreshed) => report.marts.push(refreshed),
             Err(error) => {
                 let error = lake.explain(error);
@@ -214,17 +221,20 @@ fn work(
     }
     if let Some((file, publish)) = page {
         lock.check()?;
-        let failure = |error| Failure::of(file.display().to_string(), &lake.explain(error));
-        report.failed_page = publish(file).err().map(failure);
-    }
-    if let Some(days) = config.retention.days {
-        let retain = TimeDelta::days(i64::from(days));
-        // A writer that is active now is no failure: the next run deletes what this one could not.
-        if let Ok(vacuumed) = sweep(lake, config, vacuum::Options { retain, dry_run: false }) {
-            report.files_deleted = vacuumed.files.len() as u64;
-        }
+        let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
+        report.failed_page = publish().err().map(failure);
     }
     Ok(())
+}
+
+/// Deletes old files, if the settings say so. No lease may be held.
+fn retain(lake: &Lake, config: &Config, report: &mut RunReport) {
+    let Some(days) = config.retention.days else { return };
+    let retain = TimeDelta::days(i64::from(days));
+    // A writer that is active now is no failure: the next run deletes what this one could not.
+    if let Ok(vacuumed) = sweep(lake, config, vacuum::Options { retain, dry_run: false }) {
+        report.files_deleted = vacuumed.files.len() as u64;
+    }
 }
 
 /// Deletes files that no version within the retention needs, and what killed runs left in the
@@ -234,9 +244,7 @@ fn work(
 /// A writer that is active; files that cannot be deleted.
 pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<Vacuumed> {
     let mut done = lake.vacuum(options)?;
-    if lake.place().as_folder().is_some() {
-        inbox::sweep(lake, config, options, &mut done)?;
-    }
+    inbox::sweep(lake, config, options, &mut done)?;
     Ok(done)
 }
 
@@ -245,8 +253,12 @@ pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<V
 fn read_logs(lake: &Lake, marts: &[Mart]) {
     let tables = wabalake_data::TABLES.iter().map(|table| Layout::from(*table));
     let marts = marts.iter().map(|mart| mart.layout.clone());
-    let logs: Vec<_> = tables.chain(marts).collect();
-    logs.into_par_iter().for_each(|log| drop(lake.snapshot(log)));
+    let logs = tables.chain(marts);
+    match lake.place().as_folder() {
+        Some(_) => Vec::from_iter(logs).into_par_iter().for_each(|log| drop(lake.snapshot(log))),
+        // A thread for each: a store takes its time.
+        None => drop(lake.snapshots(logs)),
+    }
 }
 
 /// The marts to refresh.

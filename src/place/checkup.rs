@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::address::Cloud;
-use super::http::wait;
+use super::versions::{Kept, kept};
 use super::{Entry, Key, Place, Store};
 use crate::error::{Error, Result};
 
@@ -17,6 +16,9 @@ const BYTES: u64 = 64 << 20;
 
 /// A difference of clocks that S3 refuses is a quarter of an hour.
 const LARGEST_DIFFERENCE: i64 = 300;
+
+/// The check that the store can be listed at all.
+const ACCESS: &str = "access";
 
 /// One thing that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,11 @@ impl Finding {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Returns `true` if nothing else can be checked.
+    pub fn is_out_of_reach(&self) -> bool {
+        self.subject == ACCESS && self.verdict == Verdict::Bad
+    }
 }
 
 impl Place {
@@ -78,11 +85,11 @@ impl Place {
         let tables = match self.folders(&Key::root().join("tables")) {
             Ok(tables) => tables,
             Err(error) => {
-                findings.push(Finding::bad("access", &error));
+                findings.push(Finding::bad(ACCESS, &error));
                 return findings;
             }
         };
-        findings.push(Finding::new("access", Good, "the store can be listed"));
+        findings.push(Finding::new(ACCESS, Good, "the store can be listed"));
         findings.push(match tables.len() {
             0 => Finding::new("lake", Neutral, "no tables yet"),
             1 => Finding::new("lake", Good, "1 table"),
@@ -190,29 +197,13 @@ fn clock(ahead: Option<i64>) -> Finding {
 fn versions(store: &Arc<Store>) -> Finding {
     let subject = "versions";
     let neutral = |found: &str| Finding::new(subject, Verdict::Neutral, found);
-    let connected = store.connected();
-    match connected.cloud {
-        Some(Cloud::S3) if connected.signed.is_some() => {
-            let store = Arc::clone(store);
-            let answer = wait(async move {
-                match &store.connected().signed {
-                    Some(signed) => signed.get("versioning=").await,
-                    None => None,
-                }
-            });
-            match answer.ok().flatten() {
-                Some((200, text)) if text.contains("<Status>Enabled</Status>") => {
-                    neutral("older versions of files are kept")
-                }
-                Some((200, text)) if text.contains("<Status>Suspended</Status>") => {
-                    neutral("no more are kept; older ones may be there")
-                }
-                Some((200, _)) => neutral("none are kept"),
-                Some((status, _)) => neutral(&format!("cannot be told ({status})"))
-                    .hint("allow `s3:GetBucketVersioning` to these credentials to see it"),
-                None => neutral("cannot be told"),
-            }
-        }
-        _ => neutral("cannot be told: see the bucket's settings"),
+    match kept(store) {
+        Ok(Kept::Nothing) => neutral("none are kept"),
+        Ok(Kept::Versions { is_on: true }) => neutral("older versions of files are kept"),
+        Ok(Kept::Versions { is_on: false }) => neutral("no more are kept; older ones may be there"),
+        Ok(Kept::Unknown(Some(status))) => neutral(&format!("cannot be told ({status})"))
+            .hint("allow `s3:GetBucketVersioning` to these credentials to see it"),
+        Ok(Kept::Maybe(_)) => neutral("cannot be told: see the bucket's settings"),
+        Ok(Kept::Unknown(None)) | Err(_) => neutral("cannot be told"),
     }
 }

@@ -9,12 +9,13 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use polars::prelude::PlRefPath;
 
 use super::ahead::Ahead;
-use super::cache::{self, Cache};
+use super::cache::{self, Cache, Piece};
 use super::{Key, Kind, Place, http};
 use crate::error::{Error, Result};
 
@@ -53,6 +54,30 @@ impl Place {
             return files.iter().map(|(key, _)| Ok(path(key)?)).collect();
         }
         self.ahead()?.scan(files.iter().map(|(key, bytes)| (key.as_str(), *bytes)))
+    }
+
+    /// Reads whole data files whose sizes are given, many at once; from this machine's cache, if they are
+    /// there. `None` for those that do not exist. In the order of `files`.
+    pub(crate) fn read_files(&self, files: &[(Key, u64)]) -> Vec<Result<Option<Bytes>>> {
+        let sizes: Vec<String> = files.iter().map(|(_, bytes)| bytes.to_string()).collect();
+        let piece = |at: usize| {
+            let (key, bytes) = &files[at];
+            Piece { key: key.as_str(), version: &sizes[at], range: 0..*bytes }
+        };
+        let cached = |at| self.cache().and_then(|cache| cache.get(&piece(at)));
+        let mut found: Vec<_> = (0..files.len()).map(|at| Ok(cached(at))).collect();
+        let missing: Vec<usize> =
+            (0..files.len()).filter(|at| matches!(found[*at], Ok(None))).collect();
+        let keys: Vec<Key> = missing.iter().map(|at| files[*at].0.clone()).collect();
+        for (at, read) in missing.into_iter().zip(self.read_all(&keys)) {
+            if let (Some(cache), Ok(Some(bytes))) = (self.cache(), &read)
+                && bytes.len() as u64 == files[at].1
+            {
+                cache.put(&piece(at), bytes);
+            }
+            found[at] = read;
+        }
+        found
     }
 
     /// The store that scans read through, made on first use.

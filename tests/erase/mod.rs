@@ -13,10 +13,11 @@ use wabalake::error::Fault;
 use wabalake::lake::erase::{Erased, Options};
 use wabalake::lake::{Lake, check, stored_table, stored_tables};
 use wabalake::load::{self, load};
+use wabalake::place::Key;
 use wabalake_data::tables::{closures, conversions, deployments, sessions, variables};
 use wabalake_data::{TABLES, Table};
 
-use crate::support::{Bench, Desk, Said, copy, files_below, stored};
+use crate::support::{Bench, Desk, Said, copy, files_below, in_folder, on_store, stored};
 
 /// The number that is erased, as most exports write it; it is made up.
 const PHONE: &str = "573005550101";
@@ -216,11 +217,9 @@ fn leave_garbage(root: &Path) {
     fs::write(mart.join("5e0c3c1e-8b1f-4a55-9d0c-0a1b2c3d4e5f.parquet"), PHONE).unwrap();
 }
 
-#[test]
-fn erased_person_is_in_no_byte_of_the_lake() {
-    let bench = Bench::new();
-    let lake = lake_of(&bench, "lake", true);
-    let root = lake.root().to_owned();
+/// A lake with old versions, in which the person is in every place.
+fn lake_with_history(bench: &Bench) -> Lake {
+    let lake = lake_of(bench, "lake", true);
     // A row that named another person later; a load that was undone; files that were compacted.
     let once =
         "session_id,session_started_timestamp,session_status,user_country_code,user_cellphone\n";
@@ -233,7 +232,78 @@ fn erased_person_is_in_no_byte_of_the_lake() {
         bench.load("other.csv", &other);
     }
     lake.compact().unwrap();
-    leave_garbage(&root);
+    leave_garbage(lake.root());
+    lake
+}
+
+#[test]
+fn erased_person_is_in_no_object_of_a_store() {
+    let bench = Bench::new();
+    let lake = lake_with_history(&bench);
+    let remote = on_store(&lake);
+    let before = in_folder(&remote, &bench.path("before"));
+    assert!(holding(before.root()).len() > 20);
+    let dry_run = Options { dry_run: true, ..Options::default() };
+    let tried = remote.erase(PHONE, dry_run).unwrap();
+    assert_eq!(
+        remote.place().list(&Key::root(), None).unwrap().len(),
+        files_below(before.root()).len()
+    );
+    let erased = erase(&remote);
+    let back = in_folder(&remote, &bench.path("back"));
+    assert_eq!(holding(back.root()), Vec::<PathBuf>::new());
+    let checked = back.check(check::Options { deep: true, progress: None }).unwrap();
+    assert!(checked.findings.is_empty(), "{:?}", checked.findings);
+
+    // The same as in a folder.
+    let expected = erase(&lake);
+    let counts = |erased: &Erased| -> Vec<_> {
+        erased.tables.iter().map(|table| (table.table, table.rows, table.redacted)).collect()
+    };
+    assert_eq!(counts(&erased), counts(&expected));
+    assert_eq!(counts(&tried), counts(&expected));
+    assert_eq!(Erased { tables: Vec::new(), ..erased }, Erased { tables: Vec::new(), ..expected });
+    for table in TABLES.iter().filter(|table| table.name != deployments::NAME) {
+        assert_eq!(stored(&back, table), stored(&lake, table), "{}", table.name);
+    }
+    assert!(erase(&remote).is_nothing());
+}
+
+#[test]
+fn files_of_others_on_stores_are_searched_and_kept() {
+    let bench = Bench::new();
+    let lake = lake_of(&bench, "lake", true);
+    let inbox = "[inbox]\nfolders = ['in', '../inbox', 's3://b?x']\n";
+    fs::write(lake.root().join("wabalake.toml"), format!("{inbox}# ask +573005550101\n")).unwrap();
+    fs::create_dir_all(lake.root().join("in")).unwrap();
+    let export = "session_id,session_started_timestamp,user_country_code,user_cellphone\n\
+                  s1,2025-06-01 10:00:00,57,3005550101\n";
+    for (file, text) in [
+        ("in/a.csv", export.to_owned()),
+        ("in/b.csv", export.replace("3005550101", "3005550102")),
+        ("pages/of 573005550101.html", String::new()),
+        ("pages/c.parquet", "PAR1\0\0PAR1".to_owned()),
+    ] {
+        let path = lake.root().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fs::create_dir_all(bench.path("inbox")).unwrap();
+    let remote = on_store(&lake);
+    let erased = erase(&remote);
+    let left: Vec<_> = erased.left.iter().map(|file| file.to_str().unwrap()).collect();
+    assert_eq!(left, ["in/a.csv", "pages/of 573005550101.html", "wabalake.toml"]);
+    let unsearched: Vec<_> = erased.unsearched.iter().map(|of| of.file.to_str().unwrap()).collect();
+    assert_eq!(unsearched, ["pages/c.parquet", "s3://b?x"]);
+    let kept = remote.place().read(&Key::parse("in/a.csv").unwrap()).unwrap().unwrap();
+    assert_eq!(kept, export, "nothing of others is deleted");
+}
+
+#[test]
+fn erased_person_is_in_no_byte_of_the_lake() {
+    let bench = Bench::new();
+    let lake = lake_with_history(&bench);
+    let root = lake.root().to_owned();
 
     let held = holding(&root);
     let mut everywhere: Vec<&str> =

@@ -17,7 +17,7 @@ use wabalake_data::tables::{
     audience_tags, closures, conversions, deployments, messages, sessions, variables,
 };
 
-use crate::support::{Bench, files_below};
+use crate::support::{Bench, files_below, in_folder, on_store};
 
 /// Dialling code, cell, and the person they stand for.
 const PEOPLE: [(&str, &str, Option<&str>); 20] = [
@@ -419,11 +419,16 @@ proptest! {
     fn all_rows_of_the_person_go_and_no_others(
         records in prop::collection::vec(made(), 1..40),
         (text, person) in prop::sample::select(ASKED.to_vec()),
+        is_on_store: bool,
     ) {
         let world = World::of(records);
         let bench = Bench::new();
-        let lake = lake_of(&world, &bench);
-        let result = erase(&lake, text, Options::default());
+        let mut lake = lake_of(&world, &bench);
+        let stored = is_on_store.then(|| on_store(&lake));
+        let result = erase(stored.as_ref().unwrap_or(&lake), text, Options::default());
+        if let Some(stored) = stored {
+            lake = in_folder(&stored, &bench.path("back"));
+        }
         let Some(phone) = person else {
             prop_assert_eq!(result.unwrap_err().exit_code(), 2);
             check(&world, &lake, "nobody", true)?;

@@ -1,17 +1,13 @@
 //! The journal of an erasure, `.wabalake/erasing`: what is needed to resume it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::ErrorKind;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::reading;
 use super::target::Target;
-use crate::error::{Context as _, Error, Result};
-use crate::files::{Access, write_synced};
+use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::place::{Key, OWN};
 
 /// The sessions of an erasure in progress. Needed to resume it: by then no row may say whose they
 /// were.
@@ -40,21 +36,13 @@ impl Journal {
 }
 
 impl Lake {
-    pub(super) fn journal_file(&self) -> PathBuf {
-        self.internal_folder("erasing")
-    }
-
     /// Reads the journal of an erasure that was killed.
     pub(super) fn journal(&self) -> Result<Option<Journal>> {
-        let file = self.journal_file();
-        match fs::read(&file) {
-            Ok(bytes) => Journal::read(&bytes).map(Some).map_err(|error| {
-                Error::lake(format!("{}: {error}", reading(&file)))
-                    .hint("delete it and run the same command again")
-            }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).context(|| reading(&file)),
-        }
+        let Some(bytes) = self.place().read(&file())? else { return Ok(None) };
+        Journal::read(&bytes).map(Some).map_err(|_| {
+            Error::lake(format!("`{}` cannot be read", self.shown(file().as_str())))
+                .hint("delete it and run the same command again")
+        })
     }
 
     pub(super) fn write_journal(&self, target: &Target) -> Result<()> {
@@ -65,6 +53,17 @@ impl Lake {
         };
         let text = serde_json::to_vec(&journal)
             .map_err(|error| Error::bug(format!("the journal: {error}")))?;
-        write_synced(&self.journal_file(), Access::Usual, &text)
+        self.place().replace(&file(), text.into())
     }
+
+    /// Deletes the journal, and older versions of it.
+    pub(super) fn delete_journal(&self) -> Result<()> {
+        self.place().delete(&[file()])?;
+        self.delete_journal_versions()
+    }
+}
+
+/// The key of the journal.
+pub(super) fn file() -> Key {
+    Key::root().join(OWN).join("erasing")
 }

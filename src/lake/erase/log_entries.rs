@@ -1,85 +1,98 @@
 //! Commits and checkpoints that hold the number.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::path::PathBuf;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::number::{MatchMode, Number};
-use super::{delete, reading};
-use crate::error::{Context as _, Result};
-use crate::files::{Access, write_synced};
+use super::search::StoredTable;
+use crate::error::{Error, Result};
 use crate::lake::joint::JOINT;
-use crate::lake::layout::stored_tables;
 use crate::lake::transact::COMMIT_ID;
 use crate::lake::{Lake, damage};
+use crate::place::Key;
 
 /// A part of a log that holds the number.
 pub(super) enum LogEntry {
     /// A commit, and its redacted content.
-    Commit { file: PathBuf, redacted: Vec<u8> },
-    /// A checkpoint and the files beside it; the commits hold the same.
-    Checkpoint { parts: Vec<PathBuf>, beside: [PathBuf; 2] },
+    Commit { file: Key, redacted: Bytes },
+    /// A checkpoint: the files beside it, then its parts. The commits hold the same.
+    Checkpoint { files: Vec<Key> },
 }
 
 impl LogEntry {
-    pub(super) fn apply(&self) -> Result<()> {
+    /// The files that are rewritten or deleted.
+    pub(super) fn files(&self) -> &[Key] {
         match self {
-            Self::Commit { file, redacted } => write_synced(file, Access::Usual, redacted),
-            Self::Checkpoint { parts, beside } => {
-                beside.iter().chain(parts).try_for_each(|file| delete(file))
-            }
+            Self::Commit { file, .. } => std::slice::from_ref(file),
+            Self::Checkpoint { files } => files,
         }
     }
 }
 
 impl Lake {
-    /// The commits and checkpoints that hold the number.
-    pub(super) fn log_entries(
-        &self,
-        number: &Number,
-        kept_bounds: &HashMap<&str, HashSet<String>>,
-    ) -> Result<Vec<LogEntry>> {
-        let mut found = Vec::new();
-        for table in stored_tables() {
-            let log = self.log(table)?;
-            let none = HashSet::new();
-            let kept = kept_bounds.get(table.name).unwrap_or(&none);
-            let versions = log.versions()?;
-            for version in &versions {
-                let file = log.commit_file(*version);
-                let text = fs::read_to_string(&file).context(|| reading(&file))?;
-                if let Some(redacted) = without_number(&text, number, kept) {
-                    let redacted = damage::with_hash(redacted.into_bytes(), *version);
-                    found.push(LogEntry::Commit { file, redacted });
-                }
+    /// Rewrites or deletes a part of a log.
+    pub(super) fn redact_log(&self, entry: LogEntry) -> Result<()> {
+        match entry {
+            LogEntry::Commit { file, redacted } => {
+                self.check_lease()?;
+                self.place().replace(&file, redacted)
             }
-            for (version, parts) in log.checkpoints()? {
-                let mut holds = false;
-                // If statistics with the number are kept, the checkpoint holds no more than they
-                // do.
-                for part in parts.iter().filter(|_| kept.is_empty()) {
-                    holds |=
-                        number.is_in(&log.checkpoint_text(part, version)?, MatchMode::Contiguous);
-                }
-                // Commits hold what a checkpoint holds, if none of them is missing.
-                let whole = (0..=version).all(|version| versions.binary_search(&version).is_ok());
-                if holds && whole {
-                    let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
-                    let beside = beside.map(|file| log.path(&file));
-                    let parts = parts.iter().map(|part| log.path(part)).collect();
-                    found.push(LogEntry::Checkpoint { parts, beside });
-                }
+            // One after another, as a checkpoint without its hashes is one of 0.1.0.
+            LogEntry::Checkpoint { files } => {
+                files.chunks(1).try_for_each(|file| self.delete_files(file))
             }
         }
-        Ok(found)
     }
+}
+
+/// The commits and checkpoints that hold the number.
+pub(super) fn log_entries(
+    tables: &[StoredTable],
+    number: &Number,
+    kept_bounds: &HashMap<&str, HashSet<String>>,
+) -> Result<Vec<LogEntry>> {
+    let mut found = Vec::new();
+    let none = HashSet::new();
+    for StoredTable { table, log, .. } in tables {
+        let kept = kept_bounds.get(table.name).unwrap_or(&none);
+        let versions = log.versions()?;
+        for version in &versions {
+            let file = log.commit_key(*version);
+            let text = log.read(&file)?.and_then(|text| String::from_utf8(text.into()).ok());
+            let text = text.ok_or_else(|| Error::lake(format!("`{file}` cannot be read")))?;
+            if let Some(redacted) = without_number(&text, number, kept) {
+                let redacted = damage::with_hash(redacted.into_bytes(), *version).into();
+                found.push(LogEntry::Commit { file, redacted });
+            }
+        }
+        for (version, parts) in log.checkpoints()? {
+            let mut holds = false;
+            // If statistics with the number are kept, the checkpoint holds no more than they do.
+            for part in parts.iter().filter(|_| kept.is_empty()) {
+                holds |= number.is_in(&log.checkpoint_text(part, version)?, MatchMode::Contiguous);
+            }
+            // Commits hold what a checkpoint holds, if none of them is missing.
+            let whole = (0..=version).all(|version| versions.binary_search(&version).is_ok());
+            if holds && whole {
+                let beside = [log.last_checkpoint(), log.checkpoint_hashes(version)];
+                found.push(LogEntry::Checkpoint {
+                    files: beside.into_iter().chain(parts).collect(),
+                });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A commit with the number redacted in `commitInfo` and in file statistics, except those of `kept`
 /// files; `None` if it does not hold the number. Paths and ids are generated, and are nobody's.
-fn without_number(commit: &str, number: &Number, kept: &HashSet<String>) -> Option<String> {
+pub(super) fn without_number(
+    commit: &str,
+    number: &Number,
+    kept: &HashSet<String>,
+) -> Option<String> {
     const IDS: [&str; 8] = [
         "load_id",
         "file_id",

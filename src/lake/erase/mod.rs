@@ -7,12 +7,14 @@
 //!   │ marts      dropped: the next nightly run rebuilds them without the person
 //!   │ commit     each table without the person's rows, a version like any other
 //!   │ delete     old data files that held them, files of killed loads, scratch
-//!   ▼ log        file names and statistics in commits are redacted
-//! left       files of others in the lake's folder and inbox that hold the number
+//!   │ log        file names and statistics in commits are redacted
+//!   │ versions   of all of these, and others that hold them: a bucket of S3 may keep older versions
+//!   ▼ journal    deleted, with its versions
+//! left       files of others below the lake's address and in its inbox that hold the number
 //! ```
 //!
-//! A row belongs to the person that it names: see [`rows`]. No other process on this machine writes
-//! meanwhile. An erasure that is killed is completed by the next erasure of that person, which finds
+//! A row belongs to the person that it names: see [`rows`]. No other process writes meanwhile: on this
+//! machine if the lake is in a folder, on all machines if it is on a store. An erasure that is killed is completed by the next erasure of that person, which finds
 //! nothing to do if all was done. Old versions that did not hold the person stay readable, and undo
 //! can go back to them.
 //!
@@ -31,28 +33,33 @@ mod old_files;
 mod records;
 mod revision;
 mod rows;
+mod search;
 mod target;
+mod versions;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use chrono::{TimeDelta, Utc};
 use polars::prelude::*;
 use wabalake_data::cells::phone::is_possible;
 use wabalake_data::tables::{USER_ID, USER_PHONE};
 
 pub use self::files::Unsearched;
+use self::log_entries::log_entries;
 use self::number::{MatchMode, Number};
 use self::revision::Revision;
 use self::rows::{is_of_person, lines};
+use self::search::StoredTable;
 use self::target::number_of;
-use super::files::entries;
+use super::files::{entries, is_scratch, listed, modified, name};
 use super::layout::stored_tables;
-use super::marts::MART_DAY;
-use super::{Lake, StagedFile, lock};
+use super::log::file_key;
+use super::{Lake, Layout, Lock};
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result};
+use crate::place::{Environment, Kept, Key, cache, cache_folder};
 
 /// The options of an erasure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +86,10 @@ pub struct Erased {
     pub old_files: u64,
     /// Commits that were redacted, and checkpoints that were deleted.
     pub log_entries: u64,
+    /// Older versions of files that held the person, which the store kept.
+    pub versions: u64,
+    /// What the cloud may keep of deleted files for a while, in words.
+    pub kept: Option<&'static str>,
     /// `true` if there were marts to drop.
     pub marts: bool,
     /// Rows of others that stay although an id of theirs contains the number.
@@ -92,7 +103,8 @@ pub struct Erased {
 impl Erased {
     /// Returns `true` if the person was found nowhere.
     pub fn is_nothing(&self) -> bool {
-        self.tables.is_empty() && self.old_files == 0 && self.log_entries == 0
+        let other = self.old_files + self.log_entries + self.versions;
+        self.tables.is_empty() && other == 0
     }
 
     /// Erased rows, over all tables.
@@ -143,32 +155,38 @@ impl Lake {
         options: Options,
         agree: &mut dyn FnMut(&Erased) -> Result<()>,
     ) -> Result<Erased> {
-        self.in_folder()?;
         let (phone, number) = number_of(phone, options)?;
         let config = Config::of(self)?;
         self.refuse_links()?;
-        let alone = lock::wait(&self.writing_lock())?;
+        // On a store, a dry run only reads.
+        let alone = match self.place().as_folder() {
+            None if options.dry_run => None,
+            _ => Some(self.wait_alone()?),
+        };
+        let is_alone = alone.as_ref().is_some_and(Lock::holds);
         if !options.dry_run {
             self.settle_all()?;
         }
+        let tables = self.searched_tables()?;
         if !options.lines_too {
-            self.refuse_line(&number)?;
+            refuse_line(&tables, &number)?;
         }
         let journal = self.journal()?;
         let interrupted = journal.is_some();
-        let target = self.find_person(phone, number, options, journal.unwrap_or_default())?;
+        let target =
+            self.find_person(&tables, phone, number, options, journal.unwrap_or_default())?;
 
         // Before new files are staged: like old ones, they belong to no current version.
-        let (mut old_files, mut known) = self.old_files(&target, &alone)?;
+        let (mut old_files, mut known) = self.old_files(&tables, &target, is_alone)?;
         let mut erased = Erased::default();
         let mut revisions = Vec::new();
         let mut people = HashSet::new();
         let mut kept_bounds = HashMap::new();
-        for table in stored_tables() {
-            let (revision, found) = self.revise(table, &target, options)?;
+        for stored in &tables {
+            let (revision, found) = self.revise(stored, &target, options)?;
             erased.named += found.named;
             people.extend(found.people);
-            kept_bounds.insert(table.name, found.kept_bounds);
+            kept_bounds.insert(stored.table.name, found.kept_bounds);
             if let Some(revision) = revision {
                 erased.tables.push(revision.report.clone());
                 revisions.push(revision);
@@ -176,13 +194,17 @@ impl Lake {
         }
         erased.people = people.len() as u64;
         // The files that the commits remove become old ones.
-        for Revision { snapshot, change, .. } in &revisions {
-            old_files.extend(change.remove.iter().map(|path| snapshot.folder().join(path)));
+        for Revision { table, change, .. } in &revisions {
+            let folder = Layout::from(*table).key();
+            let removed = change.remove.iter().map(|path| file_key(&folder, path));
+            old_files.extend(removed.collect::<Result<Vec<_>>>()?);
         }
         erased.old_files = old_files.len() as u64;
-        let entries = self.log_entries(&target.number, &kept_bounds)?;
+        let entries = log_entries(&tables, &target.number, &kept_bounds)?;
         erased.log_entries = entries.len() as u64;
-        erased.marts = self.marts().is_dir() && !erased.is_nothing();
+        let versions = self.old_versions(&target)?;
+        erased.versions = versions.holding.len() as u64;
+        erased.marts = !erased.is_nothing() && self.has_marts()?;
         if target.is_exact && !is_possible(&target.phone) && !interrupted && erased.is_nothing() {
             return Err(Error::usage("no row has exactly that number")
                 .hint("write it as `user_phone` has it"));
@@ -199,62 +221,45 @@ impl Lake {
             self.write_journal(&target)?;
             self.drop_marts()?;
             for (revision, report) in revisions.into_iter().zip(&mut erased.tables) {
-                known.extend(revision.change.add.iter().map(StagedFile::path));
+                known.extend(revision.change.add.iter().map(|file| file.key.clone()));
                 report.version = self.commit_revision(revision, &target, options)?;
             }
-            for file in &old_files {
-                delete(file)?;
-            }
+            self.delete_files(&old_files)?;
+            let mut changed: HashSet<Key> = old_files.into_iter().collect();
             for entry in entries {
-                entry.apply()?;
+                changed.extend(entry.files().iter().cloned());
+                self.redact_log(entry)?;
             }
-            self.clear_cache();
-            if alone.holds() {
+            self.delete_old_versions(&versions, &changed)?;
+            self.forget_all();
+            if is_alone {
                 self.empty_scratch()?;
             }
-            delete(&self.journal_file())?;
+            self.empty_cache()?;
+            self.delete_journal()?;
         }
         let found = files::search(self, &config, &target, &known)?;
         (erased.left, erased.unsearched) = (found.holding, found.unsearched);
+        match self.place().kept()? {
+            Kept::Maybe(what) => erased.kept = Some(what),
+            Kept::Unknown(status) => erased.unsearched.push(versions::unsearched(self, status)),
+            Kept::Nothing | Kept::Versions { .. } => {}
+        }
         Ok(erased)
-    }
-
-    /// Drops every mart; the next nightly run rebuilds them. Files of others stay.
-    ///
-    /// # Errors
-    ///
-    /// A folder that cannot be moved or deleted; a link on the path of a mart, or a file of others in its
-    /// log, which the error names.
-    pub fn drop_marts(&self) -> Result<()> {
-        let marts = entries(&self.marts())?;
-        if marts.is_empty() {
-            return Ok(());
-        }
-        let gone = self.internal_folder("scratch").join(format!("marts-{}", uuid::Uuid::new_v4()));
-        fs::create_dir_all(&gone).context(|| format!("creating `{}`", gone.display()))?;
-        for (number, mart) in marts.iter().enumerate().filter(|(_, mart)| is_folder(mart)) {
-            self.drop_table(mart, MART_DAY, &gone.join(number.to_string()))?;
-        }
-        // Fails, as intended, if there are files of others.
-        let _ = fs::remove_dir(self.marts());
-        fs::remove_dir_all(&gone).context(|| format!("deleting `{}`", gone.display()))
-    }
-
-    fn marts(&self) -> PathBuf {
-        self.root().join("marts")
     }
 
     /// Refuses links in place of the lake's own folders: nothing is deleted behind a link.
     fn refuse_links(&self) -> Result<()> {
+        let Some(root) = self.place().as_folder() else { return Ok(()) };
         let of_tables = stored_tables().flat_map(|table| {
             let folder = self.folder(table);
             [folder.join("_delta_log"), folder]
         });
-        let own = [self.root().join("tables"), self.marts(), self.root().join(".wabalake")];
+        let own = ["tables", "marts", ".wabalake"].map(|own| root.join(own));
         match own.into_iter().chain(of_tables).find(|path| path.is_symlink()) {
             None => Ok(()),
             Some(link) => {
-                let link = link.strip_prefix(self.root()).unwrap_or(&link).display().to_string();
+                let link = link.strip_prefix(root).unwrap_or(&link).display().to_string();
                 Err(Error::lake(format!(
                     "`{link}` is a link, and `erase` deletes nothing behind links"
                 ))
@@ -263,16 +268,66 @@ impl Lake {
         }
     }
 
-    /// Refuses a number that rows of other people name as a line of the business.
-    fn refuse_line(&self, number: &Number) -> Result<()> {
-        for (table, line) in lines() {
-            let snapshot = self.snapshot(table)?;
-            let known = table.stored();
-            for file in &snapshot.files {
+    /// Forgets what was read of all tables.
+    fn forget_all(&self) {
+        if let Ok(mut known) = self.known.lock() {
+            known.clear();
+        }
+        if let Ok(mut logs) = self.logs.lock() {
+            logs.clear();
+        }
+    }
+
+    /// Deletes temporary files of killed commands: those in the lake's folder; for a lake on a store, old
+    /// ones of this machine.
+    fn empty_scratch(&self) -> Result<()> {
+        if self.place().as_folder().is_none() {
+            return delete_old_scratch();
+        }
+        for entry in entries(&self.internal_folder("scratch"))? {
+            if entry.is_symlink() {
+                continue;
+            }
+            // This deletes links, not their targets.
+            let gone =
+                if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
+            gone.context(|| format!("deleting `{}`", entry.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Empties the cache of this machine: it has copies of files that held the person.
+    fn empty_cache(&self) -> Result<()> {
+        match self.place().cache() {
+            Some(cache) => cache::clear(cache.root()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Deletes temporary folders of this machine that were left behind more than a day ago. Commands on other
+/// lakes may use newer ones.
+fn delete_old_scratch() -> Result<()> {
+    let Some(cache) = cache_folder(&Environment::of_process()) else { return Ok(()) };
+    let until = Utc::now() - TimeDelta::days(1);
+    for (folder, kind) in listed(&cache.join("scratch"))? {
+        if kind.is_dir() && is_scratch(&name(&folder)) && modified(&folder)? < until {
+            fs::remove_dir_all(&folder).context(|| format!("deleting `{}`", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a number that rows of other people name as a line of the business.
+fn refuse_line(tables: &[StoredTable], number: &Number) -> Result<()> {
+    for (table, line) in lines() {
+        let known = table.stored();
+        for stored in tables.iter().filter(|stored| stored.table.name == table.name) {
+            stored.each_file(|_, scan| {
                 let wanted =
                     [line, USER_PHONE, USER_ID].into_iter().filter(|name| known.contains(name));
                 let wanted: Vec<Expr> = wanted.map(col).collect();
-                let rows = snapshot.scan_files(&[file])?.select(wanted).collect()?;
+                let rows = scan.select(wanted).collect()?;
                 let lines = rows.column(line)?.str()?.iter().zip(is_of_person(&rows, number)?);
                 let is_line =
                     |line: &str| number.is(line) || number.is_in(line, MatchMode::Contiguous);
@@ -287,48 +342,9 @@ impl Lake {
                          them, add `--lines-too`",
                     ));
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Clears the cached states of all tables.
-    fn clear_cache(&self) {
-        if let Ok(mut known) = self.known.lock() {
-            known.clear();
+                Ok(())
+            })?;
         }
     }
-
-    fn empty_scratch(&self) -> Result<()> {
-        for entry in entries(&self.internal_folder("scratch"))? {
-            if entry.is_symlink() {
-                continue;
-            }
-            // This deletes links, not their targets.
-            let gone =
-                if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
-            gone.context(|| format!("deleting `{}`", entry.display()))?;
-        }
-        Ok(())
-    }
-}
-
-/// Returns `true` for a folder, not for a link to one.
-fn is_folder(path: &Path) -> bool {
-    path.is_dir() && !path.is_symlink()
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn delete(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        deleted => deleted.context(|| format!("deleting `{}`", file.display())),
-    }
-}
-
-fn reading(file: &Path) -> String {
-    format!("reading `{}`", file.display())
+    Ok(())
 }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::tables::UTC_DAY;
 
 use super::rows::{FileAge, Roles};
+use super::search::{StoredTable, each_file, texts};
 use super::target::Target;
 use super::{ErasedTable, Options};
 use crate::error::Result;
@@ -41,17 +41,16 @@ impl Lake {
     /// Computes a table without the person; `None` if nothing changes.
     pub(super) fn revise(
         &self,
-        table: &'static Table,
+        StoredTable { table, snapshot, .. }: &StoredTable,
         target: &Target,
         options: Options,
     ) -> Result<(Option<Revision>, TableSearch)> {
-        let snapshot = self.snapshot(table)?;
         // Without a lock: this process has locked out all others.
-        let staging = Staging::new(table.into(), Arc::clone(self.place()), None);
-        let mut found = search(table, &snapshot, &staging, target, options)?;
+        let staging = Staging::new((*table).into(), Arc::clone(self.place()), None);
+        let mut found = search(table, snapshot, &staging, target, options)?;
         let revision = found.change.take().map(|change| Revision {
             table,
-            snapshot,
+            snapshot: snapshot.clone(),
             change,
             report: found.report.clone(),
             _staging: staging,
@@ -68,11 +67,12 @@ impl Lake {
     ) -> Result<Option<u64>> {
         let Revision { table, snapshot, change, _staging, .. } = revision;
         let mut known = Some(change);
-        let transacted = self.transact_locked(&table.into(), None, |now, staging| {
-            match known.take().filter(|_| now.version == snapshot.version) {
-                Some(change) => Ok(Some(change)),
-                None => Ok(search(table, now, staging, target, options)?.change),
-            }
+        let transacted = self.transact_locked(&table.into(), false, |now, staging| match known
+            .take()
+            .filter(|_| now.version == snapshot.version)
+        {
+            Some(change) => Ok(Some(change)),
+            None => Ok(search(table, now, staging, target, options)?.change),
         })?;
         Ok(transacted.version)
     }
@@ -91,17 +91,16 @@ fn search(
     let mut change = Change::new(Operation::Erase);
     let report = &mut found.report;
     report.table = table.name;
-    for file in &snapshot.files {
-        let searched =
-            roles.redact(texts(snapshot.scan_files(&[file])?)?, target, FileAge::Current)?;
+    each_file(snapshot, &snapshot.place, |file, scan| {
+        let searched = roles.redact(texts(scan.clone())?, target, FileAge::Current)?;
         found.named += searched.named;
         if searched.is_as_before() {
             if target.number.is_bound_of(file) {
                 found.kept_bounds.insert(file.path.clone());
             }
-            continue;
+            return Ok(());
         }
-        let rows = snapshot.scan_files(&[file])?.collect()?.drop(UTC_DAY)?;
+        let rows = scan.collect()?.drop(UTC_DAY)?;
         let redacted = roles.redact(rows, target, FileAge::Current)?;
         report.rows += redacted.gone;
         report.redacted += redacted.changed;
@@ -110,19 +109,11 @@ fn search(
         if redacted.rows.height() > 0 && !options.dry_run {
             change.add.push(staging.write(file.day, redacted.rows)?);
         }
-    }
+        Ok(())
+    })?;
     if !change.remove.is_empty() {
         snapshot.check_replaceable()?;
     }
     found.change = (report.rows + report.redacted > 0).then_some(change);
     Ok(found)
-}
-
-/// The text columns of a scan.
-pub(super) fn texts(scan: LazyFrame) -> Result<DataFrame> {
-    let mut scan = scan;
-    let schema = scan.collect_schema()?;
-    let wanted = schema.iter().filter(|(_, of)| **of == DataType::String);
-    let wanted: Vec<Expr> = wanted.map(|(name, _)| col(name.clone())).collect();
-    Ok(scan.select(wanted).collect()?)
 }

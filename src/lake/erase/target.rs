@@ -3,16 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use polars::prelude::*;
-use wabalake_data::Table;
 use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
 use wabalake_data::tables::{USER_ID, USER_PHONE, sessions};
 
 use super::Options;
 use super::journal::Journal;
 use super::number::{MatchMode, Number};
-use super::old_files::scan;
 use super::records::RejectParser;
 use super::rows::{SESSION_ID, is_of_person};
+use super::search::StoredTable;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -54,46 +53,47 @@ impl Lake {
     /// Builds the target: the person, with all of their sessions.
     pub(super) fn find_person(
         &self,
+        tables: &[StoredTable],
         phone: String,
         number: Number,
         options: Options,
         journal: Journal,
     ) -> Result<Target> {
         let home = Config::of(self)?.default_country.and_then(dialling_code);
-        let asked = self.sessions_of_rejects(home.as_deref())?;
+        let asked = sessions_of_rejects(tables, home.as_deref())?;
         let is_theirs = |whose: Option<bool>| whose == Some(true);
         // Sessions of the person by the table `sessions`, and those that other rows of theirs name.
         let (mut own, mut named, mut old_sessions) =
             (HashSet::new(), HashSet::new(), HashSet::new());
-        for table in tables_of_sessions() {
-            let is_sessions = *table == sessions::TABLE;
-            let snapshot = self.snapshot(table)?;
-            for file in &snapshot.files {
-                let into = if is_sessions { &mut own } else { &mut named };
-                each_session(snapshot.scan_files(&[file])?, &number, |session, whose| {
+        for stored in tables_of_sessions(tables) {
+            let is_sessions = *stored.table == sessions::TABLE;
+            let into = if is_sessions { &mut own } else { &mut named };
+            stored.each_file(|_, scan| {
+                each_session(scan, &number, |session, whose| {
                     if is_theirs(whose) {
                         into.insert(session.to_owned());
                     }
-                })?;
-            }
+                })
+            })?;
             let into = if is_sessions { &mut own } else { &mut old_sessions };
-            for file in self.replaced_files(table)? {
-                if let Ok(scan) = scan(&file) {
-                    // A file that cannot be read belongs to no version.
-                    let _ = each_session(scan, &number, |session, whose| {
+            stored.each_replaced(|_, scan| {
+                // A file that cannot be read belongs to no version.
+                let _ = scan.and_then(|scan| {
+                    each_session(scan, &number, |session, whose| {
                         if is_theirs(whose) {
                             into.insert(session.to_owned());
                         }
-                    });
-                }
-            }
+                    })
+                });
+                Ok(())
+            })?;
         }
         own.extend(journal.sessions.keys().cloned());
         old_sessions.extend(journal.old_sessions);
 
         let (mut of_others, mut claimed) = (HashSet::new(), HashSet::new());
-        for table in tables_of_sessions() {
-            let is_sessions = *table == sessions::TABLE;
+        for stored in tables_of_sessions(tables) {
+            let is_sessions = *stored.table == sessions::TABLE;
             let wanted = |session: &str| {
                 named.contains(session)
                     || is_sessions
@@ -101,23 +101,26 @@ impl Lake {
             };
             let into = if is_sessions { &mut of_others } else { &mut claimed };
             let is_another = |whose: Option<bool>| whose == Some(false);
-            let snapshot = self.snapshot(table)?;
-            for file in &snapshot.files {
-                each_session(snapshot.scan_files(&[file])?, &number, |session, whose| {
+            stored.each_file(|_, scan| {
+                each_session(scan, &number, |session, whose| {
                     if is_another(whose) && wanted(session) {
                         into.insert(session.to_owned());
                     }
-                })?;
+                })
+            })?;
+            if !is_sessions {
+                continue;
             }
-            for file in self.replaced_files(table)?.iter().filter(|_| is_sessions) {
-                if let Ok(scan) = scan(file) {
-                    let _ = each_session(scan, &number, |session, whose| {
+            stored.each_replaced(|_, scan| {
+                let _ = scan.and_then(|scan| {
+                    each_session(scan, &number, |session, whose| {
                         if is_another(whose) && named.contains(session) {
                             claimed.insert(session.to_owned());
                         }
-                    });
-                }
-            }
+                    })
+                });
+                Ok(())
+            })?;
         }
         // A session belongs to the person of its row in `sessions`. One that only other rows name,
         // of two people, belongs to nobody.
@@ -140,15 +143,16 @@ impl Lake {
             sessions_of_others: of_others,
         })
     }
+}
 
-    /// The sessions of rejected records that name no person.
-    pub(super) fn sessions_of_rejects(&self, home: Option<&str>) -> Result<HashSet<String>> {
-        let mut named = HashSet::new();
-        let snapshot = self.snapshot(&REJECTS)?;
-        let mut parser = RejectParser::at_home(home);
-        for file in &snapshot.files {
+/// The sessions of rejected records that name no person.
+fn sessions_of_rejects(tables: &[StoredTable], home: Option<&str>) -> Result<HashSet<String>> {
+    let mut named = HashSet::new();
+    let mut parser = RejectParser::at_home(home);
+    for stored in tables.iter().filter(|stored| *stored.table == REJECTS) {
+        stored.each_file(|_, scan| {
             let wanted = [rejects::KIND, rejects::HEADER, rejects::DELIMITER, rejects::RAW];
-            let rows = snapshot.scan_files(&[file])?.select(wanted.map(col)).collect()?;
+            let rows = scan.select(wanted.map(col)).collect()?;
             let [kinds, headers, delimiters, records] = wanted.map(|name| rows.column(name));
             let (kinds, headers) = (kinds?.str()?, headers?.str()?);
             let (delimiters, records) = (delimiters?.str()?, records?.str()?);
@@ -157,9 +161,10 @@ impl Lake {
                 let of = [kinds, headers, delimiters].map(|of| of.get(row).unwrap_or_default());
                 named.extend(parser.read(of, raw).session().map(str::to_owned));
             }
-        }
-        Ok(named)
+            Ok(())
+        })?;
     }
+    Ok(named)
 }
 
 /// The normal form of a number, and the spellings to search for: of an exact one, only itself.
@@ -188,9 +193,11 @@ pub(super) fn number_of(phone: &str, options: Options) -> Result<(String, Number
 }
 
 /// The tables whose rows name a person and a session.
-fn tables_of_sessions() -> impl Iterator<Item = &'static Table> {
-    let both = |table: &&'static Table| table.has_people() && table.position(SESSION_ID).is_some();
-    wabalake_data::TABLES.iter().copied().filter(both)
+fn tables_of_sessions(tables: &[StoredTable]) -> impl Iterator<Item = &StoredTable> {
+    let both = |stored: &&StoredTable| {
+        stored.table.has_people() && stored.table.position(SESSION_ID).is_some()
+    };
+    tables.iter().filter(both)
 }
 
 /// Calls `take` with each session, and whether its row is the person's; `None` if it names nobody.

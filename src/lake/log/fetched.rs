@@ -62,6 +62,11 @@ impl Fetched {
 }
 
 impl Log {
+    /// The tag that a version's commit was last listed with; `None` in a folder.
+    pub(super) fn tag_of(&self, version: u64) -> Option<String> {
+        self.fetched.tag(&self.commit_key(version))
+    }
+
     /// Returns `true` if a file exists.
     pub(in crate::lake) fn exists(&self, key: &Key) -> bool {
         match self.place.as_folder() {
@@ -72,7 +77,7 @@ impl Log {
     }
 
     /// Reads a file; `None` if it does not exist.
-    pub(super) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
+    pub(in crate::lake) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
         if let Some(root) = self.place.as_folder() {
             return match std::fs::read(root.join(key.as_str())) {
                 Ok(bytes) => Ok(Some(bytes.into())),
@@ -156,14 +161,14 @@ impl Log {
 
     /// The newest checkpoint that this machine has read from a store.
     pub(super) fn cached_checkpoint(&self) -> Option<u64> {
-        self.noted(CHECKPOINT)
+        self.noted(CHECKPOINT)?.parse().ok()
     }
 
     /// Notes the newest checkpoint of a listing, from which the next listing can begin.
     pub(super) fn note_checkpoint(&self, listing: &Listing) {
         let newest = listing.checkpoints.iter().rev().find(|(_, (of, parts))| parts.len() == *of);
         if let Some((newest, _)) = newest {
-            self.note(CHECKPOINT, *newest);
+            self.note(CHECKPOINT, newest.to_string());
         }
     }
 
@@ -171,27 +176,29 @@ impl Log {
     /// erased by another machine.
     pub(super) fn drop_replaced(&self, state: &State) {
         let Some(cache) = self.place.cache() else { return };
-        if self.noted(VERSION) == Some(state.version) {
+        let tag = self.tag_of(state.version).unwrap_or_default();
+        let version = format!("{} {tag}", state.version);
+        if self.noted(VERSION).as_ref() == Some(&version) {
             return;
         }
         let name = |path: &String| name_of(&format!("{}/{path}", self.table));
         cache.keep_only(self.table.as_str(), &state.files.keys().map(name).collect());
-        self.note(VERSION, state.version);
+        self.note(VERSION, version);
     }
 
     /// A version that was noted in the cache.
-    fn noted(&self, what: &str) -> Option<u64> {
+    fn noted(&self, what: &str) -> Option<String> {
         let key = self.folder.join(what);
         let bytes = self.place.cache()?.get(&Piece::whole(key.as_str(), ""))?;
-        str::from_utf8(&bytes).ok()?.parse().ok()
+        String::from_utf8(bytes.into()).ok()
     }
 
-    fn note(&self, what: &str, version: u64) {
+    fn note(&self, what: &str, version: String) {
         let key = self.folder.join(what);
         if let Some(cache) = self.place.cache()
-            && self.noted(what) != Some(version)
+            && self.noted(what).as_ref() != Some(&version)
         {
-            cache.put(&Piece::whole(key.as_str(), ""), &version.to_string().into());
+            cache.put(&Piece::whole(key.as_str(), ""), &version.into());
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | `replay` | reads commits and checkpoints, and replays them to a state |
 //! | `features` | refuses protocol features and table properties that wabalake does not support |
 //! | `hints` | says what to do about a damaged file |
+//! | `text` | the content of checkpoints as text, for `erase` |
 //!
 //! The log is read here and not by `deltalake` because one pass gives all that is needed: `deltalake`
 //! replays the log once more for each application transaction, and takes six times as long for the
@@ -27,6 +28,7 @@ mod hints;
 mod listing;
 mod replay;
 mod state;
+mod text;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub(super) use self::listing::Listing;
 pub(super) use self::replay::{DamagedFile, ReplayError};
 pub use self::state::DataFile;
 pub(super) use self::state::{PROTOCOL, Protocol, State, Statistics};
+pub(super) use self::text::json_lines;
 use crate::error::Result;
 use crate::place::{Key, Place};
 
@@ -147,11 +150,6 @@ impl Log {
     /// The key of a version's commit.
     pub(super) fn commit_key(&self, version: u64) -> Key {
         self.folder.join(format_args!("{version:020}.json"))
-    }
-
-    /// The path of a version's commit. Only for folders.
-    pub(super) fn commit_file(&self, version: u64) -> PathBuf {
-        self.path(&self.commit_key(version))
     }
 
     /// The key of the file that names the newest checkpoint.

@@ -55,9 +55,12 @@ impl DamagedFile {
 impl Log {
     /// The newest state, continuing from a known one; `None` if there is no table.
     pub(in crate::lake) fn state(&self, known: Option<Arc<State>>) -> Result<Option<Arc<State>>> {
+        let tag = known.as_ref().and_then(|known| self.tag_of(known.version));
         if let Some(state) = self.state_from_the_end(known.as_ref())? {
             return Ok(Some(state));
         }
+        // Another mart of the same name may have a version with the same number.
+        let known = known.filter(|known| self.tag_of(known.version) == tag);
         let listing = self.list()?;
         match listing.newest() {
             Some(newest) => {
@@ -79,11 +82,12 @@ impl Log {
             (None, None) => self.cached_checkpoint(),
         };
         let Some(start) = start else { return Ok(None) };
+        let tag = self.tag_of(start);
         let mut listing = self.list_after(Some(start))?;
         listing.cut(self.end);
         let Some(newest) = listing.newest() else { return Ok(None) };
         let is_linked = match known {
-            Some(_) => listing.holds(start),
+            Some(_) => listing.holds(start) && self.tag_of(start) == tag,
             None => listing.checkpoints.contains_key(&start),
         };
         if !is_linked {
@@ -283,28 +287,8 @@ impl Log {
         Ok((State::default(), skipped))
     }
 
-    /// The content of a checkpoint part, as JSON lines.
-    pub(in crate::lake) fn checkpoint_text(&self, part: &Key, version: u64) -> Result<String> {
-        let bytes = self.part(part, version).map_err(|error| self.error_of(error))?;
-        let read = || -> Result<String, ParquetError> {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?;
-            let mut lines = LineDelimitedWriter::new(Vec::new());
-            for rows in reader.build()? {
-                lines.write(&rows?)?;
-            }
-            Ok(String::from_utf8_lossy(&lines.into_inner()).into_owned())
-        };
-        read().map_err(|_| {
-            self.error_of(ReplayError::DamagedFile(DamagedFile::new(
-                version,
-                part.clone(),
-                Damage::Unreadable,
-            )))
-        })
-    }
-
     /// Reads a part of a checkpoint.
-    fn part(&self, part: &Key, version: u64) -> Result<Bytes, ReplayError> {
+    pub(super) fn part(&self, part: &Key, version: u64) -> Result<Bytes, ReplayError> {
         let fault = match self.read(part) {
             Ok(Some(bytes)) => return Ok(bytes),
             Ok(None) => Damage::Missing,

@@ -99,7 +99,7 @@ fn checkpoint_keeps_the_hashes_of_files() {
         load(&lake, "l", day(1 + n % 3), &[&format!("s{n}")]);
     }
     let replayed = lake.snapshot(SESSIONS).unwrap();
-    let commit = |version| lake.whole_log(SESSIONS).commit_file(version);
+    let commit = |version| commit_file(&lake, version);
     // Queries do not need an old commit, `history` does.
     fs::remove_file(commit(5)).unwrap();
     assert_eq!(all(&Lake::open(lake.root()).unwrap()).len(), 20);

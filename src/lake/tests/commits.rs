@@ -128,7 +128,7 @@ fn log_holds_no_phone_key_or_message() {
     load(&lake, "a", day(1), &["a1"]);
     load(&lake, "b", day(1), &["b1"]);
     for version in 0..2 {
-        let commit = log::Log::in_folder(&table_folder(&lake)).commit_file(version);
+        let commit = commit_file(&lake, version);
         let text = fs::read_to_string(commit).unwrap();
         assert!(text.contains("minValues"));
         for secret in [PHONE, "7318008555512345678", "a private word"] {

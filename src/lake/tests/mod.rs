@@ -3,9 +3,14 @@
 mod checkpoints;
 mod commits;
 mod damage;
+mod erased;
 mod foreign;
+mod integers;
 mod joint;
 mod killed;
+mod machine;
+mod marts;
+mod older;
 mod reads;
 mod rejects;
 mod stores;
@@ -141,6 +146,11 @@ fn parquet_files(folder: &Path) -> BTreeSet<PathBuf> {
 
 fn table_folder(lake: &Lake) -> PathBuf {
     lake.root().join("tables/sessions")
+}
+
+/// The file of a commit of `sessions`.
+fn commit_file(lake: &Lake, version: u64) -> PathBuf {
+    table_folder(lake).join(format!("_delta_log/{version:020}.json"))
 }
 
 fn make_older(file: &Path, days: u64) {

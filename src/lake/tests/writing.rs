@@ -9,7 +9,7 @@ use crate::lake::rejects::{Which, read as read_rejects};
 use crate::place::lease::Times;
 
 /// Short times: a test does not wait for minutes.
-const TIMES: Times = Times {
+pub(super) const TIMES: Times = Times {
     beat: Duration::from_millis(20),
     dead: Duration::from_millis(2400),
     stale: Duration::from_millis(1600),

@@ -79,6 +79,8 @@ pub(super) fn connect(way: &Way<'_>) -> Result<Connected> {
             client: way.connector.connect(&options).map_err(|error| unusable(&error, bucket))?,
             credentials,
             region: region.clone(),
+            requester_pays: way.options.requester_pays,
+            pause: way.options.limits.pause,
             bucket: match (host, virtual_hosted) {
                 (Some(host), true) => host,
                 (Some(host), false) => format!("{host}/{}", bucket.name),

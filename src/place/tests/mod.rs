@@ -3,12 +3,17 @@
 mod fake;
 mod faults;
 mod suite;
+mod versions;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
+use bytes::Bytes;
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::{Address, Environment, Key, Place, StoreOptions};
+use super::counting::Counting;
+use super::{Address, Environment, IN_ONE_PUT, Key, Payload, Place, StoreOptions};
 
 fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
@@ -92,4 +97,33 @@ fn folder_leaves_no_temporary_files() {
     let names: Vec<_> = place.list(&Key::root(), None).unwrap();
     let names: Vec<_> = names.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(names, [".wabalake/locks/swap", "tables/sessions/a.json"]);
+}
+
+#[test]
+fn upload_that_fails_leaves_no_parts_behind() {
+    let whole = Bytes::from(vec![7; IN_ONE_PUT + 1]);
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("rows");
+    std::fs::write(&written, &whole).unwrap();
+    for broken in 0..=5 {
+        for payload in [Payload::from(whole.clone()), Payload::File(written.clone())] {
+            let store = Arc::new(Counting::default());
+            let place = Place::over(Arc::clone(&store) as Arc<dyn ObjectStore>, "lake").unwrap();
+            let uploads = &store.uploads;
+            uploads.broken.store(broken, SeqCst);
+            let put = place.put(&key("rows"), payload);
+            let ends = [&uploads.completed, &uploads.aborted].map(|of| of.load(SeqCst));
+            let there = place.read(&key("rows")).unwrap();
+            if broken == 0 {
+                put.unwrap();
+                assert!(
+                    ends == [1, 0]
+                        && uploads.parts.load(SeqCst) == 5
+                        && there == Some(whole.clone())
+                );
+            } else {
+                assert!(put.is_err() && ends == [0, 1] && there.is_none(), "{broken}: {ends:?}");
+            }
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! The rules that every place keeps.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::key;
-use crate::place::{Key, Made, Place, tail_start};
+use crate::place::{Key, Made, Part, Place, tail};
 
 /// Checks a place that is empty at first. It is empty again afterwards.
 pub(super) fn run(place: &Place) {
@@ -130,16 +131,22 @@ fn tails_are_ends_of_files(place: &Place) {
     for (file, size) in &files {
         place.put(file, Bytes::copy_from_slice(&whole[..usize::try_from(*size).unwrap()])).unwrap();
     }
+    let tails = |files: &[(Key, u64)], share| -> Vec<Part> {
+        let tail = |(key, size): &(Key, u64)| (key.clone(), *size, tail(*size, share));
+        let part = |(key, size, range)| Part { key, size, range };
+        files.iter().map(tail).map(part).collect()
+    };
     for share in [1, 3, 4] {
-        for ((file, size), tail) in files.iter().zip(place.tails(&files, share)) {
-            let start = tail_start(*size, share);
-            assert!(size - start >= (size / share).min(*size) && start <= *size);
-            let end = &whole[usize::try_from(start).unwrap()..usize::try_from(*size).unwrap()];
-            assert_eq!(tail.unwrap(), end, "{file} {share}");
+        let tails = tails(&files, share);
+        for ((size, tail), found) in sizes.iter().zip(&tails).zip(place.parts(&tails)) {
+            let Range { start, end } = tail.range;
+            assert!(end == *size && end - start >= size / share);
+            let expected = &whole[usize::try_from(start).unwrap()..usize::try_from(*size).unwrap()];
+            assert_eq!(found.unwrap(), expected, "{tail:?}");
         }
     }
     let wrong = [(key("tails/8193"), 40_000), (key("tails/nowhere"), 10)];
-    for tail in place.tails(&wrong, 4) {
+    for tail in place.parts(&tails(&wrong, 4)) {
         assert!(tail.is_err());
     }
 }

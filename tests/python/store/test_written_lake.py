@@ -1,6 +1,8 @@
 """A lake that is written on a store is as one that is written in a folder."""
 
 import json
+import re
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -66,17 +68,43 @@ def test_several_load_at_once(store, environment):
     assert all(file["already_loaded"] for file in json.loads(again)["files"]), again
 
 
-def test_what_is_not_possible_yet_says_so(store, environment):
-    for arguments in ("nightly",), ("init",), ("erase", "--phone", "12025550143", "--yes"):
-        with pytest.raises(AssertionError, match="needs a lake in a folder"):
-            run(*arguments, "--lake", store.url("none"), environment=environment)
+def test_exports_on_a_store(store, environment, tmp_path):
+    """Named one by one, as a folder, by a pattern and in an archive, they are the same exports."""
+    files = [file for file in FILES if "2025_06_10" in file.name and file.suffix == ".csv"][:3]
+    assert len(files) == 3
+    put = lambda key, data: store.client().put(key, data)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for file in files:
+            put(f"exports/{file.name}", file.read_bytes())
+            archive.write(file, file.name)
+    put("packed/all.zip", (tmp_path / "all.zip").read_bytes())
+    put("packed/notes.csv.part", b"not complete")
+
+    def load(lake, *exports, dry=("--dry-run",)):
+        said = run("load", *exports, *dry, "--lake", lake, "-q", "--report-json", "-", environment=environment)
+        report = json.loads(said)
+        return sorted(file["file_id"] for file in report["files"]), report["passed_over"]
+
+    here, there = tmp_path / "here", tmp_path / "there"
+    ids, _ = load(here, *files, dry=())
+    for urls in [f"exports/{file.name}" for file in files], ["exports/"], ["exports"], ["exports/*_06_*.csv"], ["ex*/**/*.csv"]:
+        assert load(there, *map(store.url, urls)) == (ids, []), urls
+    assert not there.exists()
+    found, skipped = load(there, store.url("packed"), dry=())
+    assert found == ids and [skip["file"] for skip in skipped] == ["packed/notes.csv.part"]
+    for query in "meta-sources", "audience-breakdown":
+        same((here, there), "query", query, environment=environment)
 
 
-def test_export_on_a_store(store, environment, tmp_path):
-    name = next(file for file in FILES if "sessions" in file.name)
-    store.client().put(f"exports/{name.name}", name.read_bytes())
-    for lake, file in (tmp_path / "here", name), (tmp_path / "there", store.url(f"exports/{name.name}")):
-        run("load", file, "--lake", lake, "--quiet", environment=environment)
-    same((tmp_path / "here", tmp_path / "there"), "query", "session-duration", environment=environment)
-    with pytest.raises(AssertionError, match="none.csv"):
-        run("load", store.url("exports/none.csv"), "--lake", tmp_path / "there", environment=environment)
+def test_exports_that_are_not_there(store, environment, tmp_path):
+    lake = tmp_path / "lake"
+    for url in "missing/none.csv", "missing/", "missing/*.csv":
+        with pytest.raises(AssertionError, match=re.escape(store.url(url).rstrip("/"))):
+            run("load", store.url(url) + "/" * url.endswith("/"), "--lake", lake, environment=environment)
+    assert not lake.exists()
+    good = store.url(f"per file/{FILES[0].name}")
+    store.client().put(f"per file/{FILES[0].name}", FILES[0].read_bytes())
+    with pytest.raises(AssertionError, match="1 of 2 files was not loaded"):
+        run("load", "--per-file", store.url("missing.csv"), good, "--lake", lake, environment=environment)
+    said = run("load", good, "--lake", lake, "--quiet", "--report-json", "-", environment=environment)
+    assert json.loads(said)["files"][0]["already_loaded"]
