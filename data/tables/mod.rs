@@ -10,6 +10,7 @@ pub mod closures;
 pub mod conversions;
 pub mod deployments;
 pub mod loads;
+pub mod markets;
 pub mod message_summaries;
 pub mod messages;
 pub mod meta_points;
@@ -39,6 +40,7 @@ pub const TABLES: &[&Table] = &[
     &conversions::TABLE,
     &audience_tags::TABLE,
     &rates::TABLE,
+    &markets::TABLE,
     &variables::TABLE,
 ];
 
