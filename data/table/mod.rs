@@ -147,6 +147,11 @@ pub(crate) const BLANK: Table = Table {
 };
 
 impl Table {
+    /// Returns `true` if this is the table's name; usable in constants.
+    pub const fn is_named(&self, name: &str) -> bool {
+        is_same(self.name.as_bytes(), name.as_bytes())
+    }
+
     /// The cells of a row: columns, internal columns, inputs.
     pub fn cells(&self) -> impl Iterator<Item = &'static Column> + Clone {
         self.columns.iter().chain(self.internal).chain(self.inputs)

@@ -11,6 +11,7 @@ pub mod conversions;
 pub mod deployments;
 pub mod identities;
 pub mod loads;
+pub mod markets;
 pub mod message_summaries;
 pub mod messages;
 pub mod meta_points;
@@ -41,6 +42,7 @@ pub const TABLES: &[&Table] = &[
     &conversions::TABLE,
     &audience_tags::TABLE,
     &rates::TABLE,
+    &markets::TABLE,
     &variables::TABLE,
 ];
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use chrono::{NaiveDate, Utc};
 use polars::prelude::{Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat};
 use wabalake_data::tables::{
-    UTC_DAY, audience_tags, deployments, identities, instant, loads, rates, sessions,
+    UTC_DAY, audience_tags, deployments, identities, instant, loads, markets, rates, sessions,
 };
 use wabalake_data::{TABLES, Table};
 
@@ -86,12 +86,15 @@ const LAST_LOADED_AT: &str = "last_loaded_at";
 const WINDOWS_LEFT: &str = "windows_left";
 const DAY: &str = "day";
 
-/// Every table of exports, and the loads.
-const READS: [&Table; TABLES.len() + 1] = {
-    let mut reads: [&Table; TABLES.len() + 1] = [&loads::TABLE; TABLES.len() + 1];
-    let mut at = 0;
+/// The loads, and every table of exports but the markets: those have no days to be covered.
+const READS: [&Table; TABLES.len()] = {
+    let mut reads: [&Table; TABLES.len()] = [&loads::TABLE; TABLES.len()];
+    let (mut at, mut read) = (0, 1);
     while at < TABLES.len() {
-        reads[at] = TABLES[at];
+        if !TABLES[at].is_named(markets::NAME) {
+            reads[read] = TABLES[at];
+            read += 1;
+        }
         at += 1;
     }
     reads
@@ -140,7 +143,7 @@ impl Query for Coverage {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let mut covered = Vec::new();
-        for table in TABLES {
+        for table in READS.into_iter().filter(|table| *table != &loads::TABLE) {
             covered.push(covered_by(tables, table, params));
         }
         let loaded =

@@ -257,7 +257,7 @@ tallies AS (
         NULL
     FROM (VALUES
         ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('identities'),
-        ('message_summaries'), ('messages'), ('meta_points'), ('rates'), ('session_summaries'), ('sessions'), ('variables')
+        ('markets'), ('message_summaries'), ('messages'), ('meta_points'), ('rates'), ('session_summaries'), ('sessions'), ('variables')
     ) AS listed (name)
     LEFT JOIN loads ON kind = listed.name
     GROUP BY listed.name

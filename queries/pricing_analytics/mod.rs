@@ -16,7 +16,7 @@
 //! `service`, without tiers. `--rules` prices all messages by the rules, market and rates of one date, to
 //! ask what they would have cost.
 
-use wabalake_data::tables::{messages, meta_points, rates};
+use wabalake_data::tables::{markets, messages, meta_points, rates};
 
 use crate::query::billing::rules::PricingOptions;
 use crate::query::meta::{Field, MetaShape, Points, units};
@@ -50,7 +50,7 @@ impl Query for PricingAnalytics {
                    analytics, computed from the lake by Meta's rules of each message's date: each \
                    delivered message counts in the bucket of its creation; start and end are seconds \
                    since 1970. With --source meta, the points that Meta reported.",
-        reads: &[&messages::TABLE, &rates::TABLE, &meta_points::TABLE],
+        reads: &[&messages::TABLE, &rates::TABLE, &markets::TABLE, &meta_points::TABLE],
         range: Range::History,
         columns: units::PricingAnalytics::MEASURES,
         key: &[],

@@ -17,7 +17,9 @@ mod summaries;
 
 use polars::prelude::{JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_str};
 use wabalake_data::Invalid;
-use wabalake_data::tables::{message_summaries, messages, meta_points, rates, session_summaries};
+use wabalake_data::tables::{
+    markets, message_summaries, messages, meta_points, rates, session_summaries,
+};
 
 use crate::query::Type;
 use crate::query::billing::conversations::FreeSessions;
@@ -84,6 +86,7 @@ impl Query for Reconcile {
             &session_summaries::TABLE,
             &meta_points::TABLE,
             &rates::TABLE,
+            &markets::TABLE,
         ],
         range: Range::History,
         columns: &[

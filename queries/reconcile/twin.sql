@@ -1,6 +1,7 @@
 -- Do the vendors' figures agree with ours? Kaleyra's summaries and Meta's points beside the same
 -- figures computed from the messages.
-WITH {conversations},
+WITH {markets},
+{conversations},
 {deliveries},
 reported_messages AS (
     SELECT

@@ -9,7 +9,7 @@ use wabalake_data::tables::session_summaries::{
     AMOUNT, COUNTRY, DATE, DISPLAY_NAME, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE,
     WA_PHONE_NUMBER, WABA_ID,
 };
-use wabalake_data::tables::{CURRENCY, messages, rates, sessions};
+use wabalake_data::tables::{CURRENCY, markets, messages, rates, sessions};
 
 use crate::query::billing::conversations::{FreeSessions, conversations};
 use crate::query::billing::money;
@@ -41,7 +41,7 @@ impl Query for SessionSummary {
                    session summary, computed from the lake: each conversation counts on the day of \
                    its first message that did not fail; the first of a month are free, the others \
                    are priced by the rate card. An amount is null if a conversation has no rate.",
-        reads: &[&messages::TABLE, &sessions::TABLE, &rates::TABLE],
+        reads: &[&messages::TABLE, &sessions::TABLE, &rates::TABLE, &markets::TABLE],
         range: Range::History,
         columns: &[
             OutputColumn::date(DATE),

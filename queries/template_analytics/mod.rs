@@ -12,7 +12,7 @@ use wabalake_data::tables::messages::{
 use wabalake_data::tables::meta_points::{
     self, CLICKED, COST, DELIVERED, PHONE_NUMBER, READ, SENT, TEMPLATE_ID,
 };
-use wabalake_data::tables::rates;
+use wabalake_data::tables::{markets, rates};
 
 use crate::query::billing::money;
 use crate::query::billing::pricing::deliveries;
@@ -63,7 +63,7 @@ impl Query for TemplateAnalytics {
         question: "How do templates perform, day by day? Meta's template analytics, computed from \
                    the lake: each message counts on the day of its creation; start and end are \
                    seconds since 1970. With --source meta, the points that Meta reported.",
-        reads: &[&messages::TABLE, &rates::TABLE, &meta_points::TABLE],
+        reads: &[&messages::TABLE, &rates::TABLE, &markets::TABLE, &meta_points::TABLE],
         range: Range::History,
         columns: <Self as Field>::MEASURES,
         key: &[],

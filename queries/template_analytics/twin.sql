@@ -1,6 +1,7 @@
 -- How do templates do, day by day? Messages by the day of their creation; or the figures that
 -- Meta reported.
-WITH {deliveries},
+WITH {markets},
+{deliveries},
 sends AS (
     SELECT
         {bucket} AS bucket,

@@ -45,7 +45,7 @@ pub(super) struct Unsupported;
 
 /// Returns `true` if the store does not support a request.
 pub(super) fn is_unsupported(error: &HttpError) -> bool {
-    error.source().is_some_and(|cause| cause.is::<Unsupported>())
+    error.source().is_some_and(<dyn std::error::Error>::is::<Unsupported>)
 }
 
 /// A connection that is not tried again.

@@ -23,7 +23,7 @@ use wabalake_data::tables::messages::{
 use wabalake_data::tables::rates::CATEGORY;
 
 use super::money;
-use super::prices::{self, DATED, NUMBER};
+use super::prices::{self, DATED};
 use crate::query::measures::{message_failed, outgoing};
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -61,7 +61,7 @@ pub struct FreeSessions {
 impl FreeSessions {
     /// Binds the parameter of the SQL fragment `{conversations}`.
     pub fn bind(self, bindings: Bindings) -> Bindings {
-        bindings.integer("free_sessions", self.free_sessions)
+        prices::bind(bindings.integer("free_sessions", self.free_sessions))
     }
 }
 
@@ -87,18 +87,15 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
     let place = counted(is_referral().not()).over([col(WABA_ID), col(MONTH)])?;
     let is_free = is_referral().not().and(place.lt_eq(lit(free.free_sessions)));
     let chargeable = || is_referral().or(col(FREE_TIER)).not();
-    let number = counted(chargeable()).over([col(COUNTRY), col(CATEGORY), col(MONTH)])?;
-    // A free conversation is priced as number 1, for its currency.
-    let number = when(chargeable()).then(number).otherwise(lit(1_i64));
-    let numbered = begun
+    let typed = prices::in_markets(begun, dates(tables, until), tables)?
         .sort(by_start, SortMultipleOptions::default())
         .with_columns([
             is_free.alias(FREE_TIER),
             col(WORD).fill_null(col(SESSION_TYPE)).str().to_lowercase().alias(CATEGORY),
-        ])
-        .with_column(number.alias(NUMBER));
+        ]);
 
-    let priced = prices::priced(numbered, dates(tables, until), tables)?;
+    // A free conversation is priced as number 1, for its currency.
+    let priced = prices::priced(prices::numbered(typed, chargeable(), 1, MONTH)?, tables)?;
     let priced = priced.with_columns(money::charged(chargeable()));
     Ok(match within.holds(&col(CREATED_AT)) {
         Some(began_within) => priced.filter(began_within),

@@ -24,7 +24,7 @@ use wabalake_data::tables::rates::CATEGORY;
 
 use super::conversations::{category_word, is_referral};
 use super::money;
-use super::prices::{self, DATED, NUMBER, TIER};
+use super::prices::{self, DATED, TIER};
 use super::rules::PricingOptions;
 use crate::query::measures::{message_delivered, outgoing};
 use crate::query::tables::Tables;
@@ -66,7 +66,7 @@ pub fn deliveries(
     let of_the_month = Span { from: month, ..within };
     let numbered = numbered(tables, of_the_month, options)?;
     let has_tier = is_regular().and(is_service().not());
-    let priced = prices::priced(numbered, options.dates(tables, of_the_month), tables)?
+    let priced = prices::priced(numbered, tables)?
         .with_columns(money::charged(is_regular()))
         .with_column(when(has_tier).then(col(TIER)).otherwise(lit(Null {})).alias(TIER));
     let priced = match within.holds(&col(CREATED_AT)) {
@@ -107,8 +107,8 @@ fn counts_as_service() -> Expr {
     is_service().and(col(PRICING_TYPE).neq_missing(lit(FREE_ENTRY_POINT)))
 }
 
-/// Messages that are [undecided](is_undecided) with their final type, and their number among the regular
-/// ones of the month, country and category; 0 for service messages, whose price has no tiers.
+/// Messages that are [undecided](is_undecided) with their final type, their market, and their numbers among
+/// the regular ones of the month and category; 0 for service messages, whose price has no tiers.
 fn numbered(tables: &Tables, within: Span, options: &PricingOptions) -> PolarsResult<LazyFrame> {
     let messages =
         delivered(tables, within, options).filter(is_undecided(within, options)).with_columns([
@@ -122,11 +122,11 @@ fn numbered(tables: &Tables, within: Span, options: &PricingOptions) -> PolarsRe
         .then(service_number.lt_eq(lit(options.free_service_messages())))
         .otherwise(col(ANSWERS));
     let pricing_type = when(is_free).then(lit(FREE_CUSTOMER_SERVICE)).otherwise(lit(REGULAR));
-    let number = count(is_regular()).over([col(COUNTRY), col(CATEGORY), col(MONTH)])?;
-    Ok(after_a_message(messages, tables, within, options)
+    let messages = prices::in_markets(messages, options.dates(tables, within), tables)?;
+    let typed = after_a_message(messages, tables, within, options)
         .sort([CREATED_AT, WHATSAPP_ID], SortMultipleOptions::default())
-        .with_column(col(PRICING_TYPE).fill_null(pricing_type))
-        .with_column(when(is_service()).then(lit(0_i64)).otherwise(number).alias(NUMBER)))
+        .with_column(col(PRICING_TYPE).fill_null(pricing_type));
+    prices::numbered(typed, is_regular().and(is_service().not()), 0, MONTH)
 }
 
 fn is_regular() -> Expr {

@@ -16,7 +16,7 @@ use wabalake_data::Invalid;
 use wabalake_data::tables::messages::CREATED_AT;
 
 use super::conversations::dates;
-use super::prices::DATED;
+use super::prices::{self, DATED};
 use crate::query::Defaults;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -163,7 +163,7 @@ impl PricingOptions {
 
     /// Binds the parameters of the SQL fragment `{deliveries}`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        bindings
+        prices::bind(bindings)
             .integer("free_service_messages", self.free_service_messages())
             .boolean("free_entry_point", self.has_free_entry_point())
             .boolean("reported_pricing", self.is_reported())

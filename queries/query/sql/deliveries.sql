@@ -62,21 +62,35 @@ typed_deliveries AS (
     LEFT JOIN answering ON answering.answering_id = delivered.whatsapp_id
     LEFT JOIN serving ON serving.serving_id = delivered.whatsapp_id
 ),
+placed_deliveries AS (
+    SELECT
+        typed_deliveries.*,
+        CASE WHEN country IS NOT NULL THEN coalesce(market_name, 'Other') END AS market
+    FROM typed_deliveries
+    LEFT JOIN all_markets
+        ON all_markets.market_country = typed_deliveries.country
+        AND typed_deliveries.dated >= all_markets.valid_from
+        AND (all_markets.valid_until IS NULL OR typed_deliveries.dated < all_markets.valid_until)
+),
+-- The price of service messages has no tiers.
 numbered_deliveries AS (
     SELECT
         *,
-        -- The price of service messages has no tiers.
         CASE WHEN pricing_category = 'SERVICE' THEN 0 ELSE row_number() OVER (
             PARTITION BY country, pricing_category, pricing_type, month_of_creation
             ORDER BY created_at NULLS LAST, whatsapp_id NULLS LAST
-        ) END AS number
-    FROM typed_deliveries
+        ) END AS number,
+        CASE WHEN pricing_category = 'SERVICE' THEN 0 ELSE row_number() OVER (
+            PARTITION BY market, pricing_category, pricing_type, month_of_creation
+            ORDER BY created_at NULLS LAST, whatsapp_id NULLS LAST
+        ) END AS market_number
+    FROM placed_deliveries
 ),
 tiers AS (
     SELECT
         *,
         lead(tier_from) OVER (
-            PARTITION BY effective_from, country, category ORDER BY tier_from NULLS LAST
+            PARTITION BY effective_from, country, market, category ORDER BY tier_from NULLS LAST
         ) AS next_from
     FROM rates
 ),
@@ -91,6 +105,7 @@ offered_deliveries AS (
             PARTITION BY numbered_deliveries.whatsapp_id
             ORDER BY
                 tiers.country NULLS LAST,
+                tiers.market NULLS LAST,
                 tiers.effective_from DESC NULLS LAST,
                 tiers.tier_from DESC NULLS LAST
         ) AS preference
@@ -98,8 +113,15 @@ offered_deliveries AS (
     LEFT JOIN tiers
         ON tiers.category = lower(numbered_deliveries.pricing_category)
         AND tiers.effective_from <= numbered_deliveries.dated
-        AND tiers.tier_from <= numbered_deliveries.number
-        AND (tiers.country = numbered_deliveries.country OR tiers.country IS NULL)
+        AND CASE
+            WHEN tiers.country IS NOT NULL
+                THEN tiers.country = numbered_deliveries.country
+                    AND tiers.tier_from <= numbered_deliveries.number
+            WHEN tiers.market IS NOT NULL
+                THEN tiers.market = numbered_deliveries.market
+                    AND tiers.tier_from <= numbered_deliveries.market_number
+            ELSE tiers.tier_from <= numbered_deliveries.number
+        END
         AND numbered_deliveries.pricing_type = 'REGULAR'
 ),
 deliveries AS (
