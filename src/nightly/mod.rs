@@ -258,7 +258,10 @@ fn read_logs(lake: &Lake, marts: &[Mart]) {
     let marts = marts.iter().map(|mart| mart.layout.clone());
     let logs = tables.chain(marts);
     match lake.place().as_folder() {
-        Some(_) => Vec::from_iter(logs).into_par_iter().for_each(|log| drop(lake.snapshot(log))),
+        Some(_) => {
+            let logs: Vec<_> = logs.collect();
+            logs.into_par_iter().for_each(|log| drop(lake.snapshot(log)));
+        }
         // A thread for each: a store takes its time.
         None => drop(lake.snapshots(logs)),
     }

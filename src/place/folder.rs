@@ -163,7 +163,7 @@ impl Folder {
                 None => Err(error.error).context(writing).map_err(Error::in_doubt),
             };
         }
-        sync_folders(&[&path], &self.root)?;
+        sync_folders(&[&path], &self.root);
         Ok(Made::Done)
     }
 
@@ -185,7 +185,7 @@ impl Folder {
             Err(error) => return Err(error).context(writing),
         }
         temporary.persist(&path).map_err(|error| error.error).context(writing)?;
-        sync_folders(&[&path], &self.root)?;
+        sync_folders(&[&path], &self.root);
         Ok(Made::Done)
     }
 
@@ -242,7 +242,8 @@ impl Folder {
             synced.context(|| format!("writing `{}`", file.display()))
         });
         synced.into_iter().collect::<Result<()>>()?;
-        sync_folders(&paths, &self.root)
+        sync_folders(&paths, &self.root);
+        Ok(())
     }
 
     pub(super) fn scratch(&self) -> Result<TempDir> {
@@ -277,7 +278,7 @@ fn tag_of(file: &Metadata) -> Option<String> {
 }
 
 /// Syncs all folders below the root that lead to files.
-fn sync_folders(files: &[&Path], root: &Path) -> Result<()> {
+fn sync_folders(files: &[&Path], root: &Path) {
     let folders = files.iter().flat_map(|file| file.ancestors().skip(1));
     let folders: BTreeSet<&Path> = folders.filter(|folder| folder.starts_with(root)).collect();
     at_once(&Vec::from_iter(folders), THREADS, |folder| {
@@ -285,5 +286,4 @@ fn sync_folders(files: &[&Path], root: &Path) -> Result<()> {
         // process dies.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     });
-    Ok(())
 }

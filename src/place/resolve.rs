@@ -92,12 +92,11 @@ fn joined(store: &Store, path: &Path) -> Result<String> {
     parts.retain(|part| !part.is_empty());
     for part in shown.split('/') {
         match part {
-            "" | "." => {}
             ".." if parts.pop().is_none() => {
                 return Err(Error::lake(format!("`{shown}` leads out of the bucket of the lake"))
                     .hint("write a path below the lake, such as `inbox`, or a URL"));
             }
-            ".." => {}
+            "" | "." | ".." => {}
             part if is_part(part) => parts.push(part),
             _ => {
                 return Err(Error::lake(format!("`{shown}` cannot be a folder of a store"))

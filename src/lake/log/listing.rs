@@ -23,7 +23,9 @@ impl Listing {
     /// The commits and checkpoints among files.
     pub(in crate::lake) fn of(files: &[Key]) -> Self {
         let mut listing = Self::default();
-        files.iter().for_each(|file| listing.add(file.name(), || file.clone()));
+        for file in files {
+            listing.add(file.name(), || file.clone());
+        }
         listing.commits.sort_unstable();
         listing
     }

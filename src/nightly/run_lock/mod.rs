@@ -145,12 +145,11 @@ fn numbers(place: &Place) -> Result<Vec<(u64, Key)>> {
     Ok(keys.filter_map(number).collect())
 }
 
+/// Writes the entry of a run anew; `false` if another run took over.
+type Beat = Box<dyn FnMut() -> Result<bool> + Send>;
+
 /// Writes the entry of a run, and returns the function that writes it anew. `None` if it exists.
-fn claim(
-    place: &Arc<Place>,
-    number: u64,
-    holder: Holder,
-) -> Result<Option<Box<dyn FnMut() -> Result<bool> + Send>>> {
+fn claim(place: &Arc<Place>, number: u64, holder: Holder) -> Result<Option<Beat>> {
     let key = entry(number);
     if let Some(root) = place.as_folder() {
         return claim_file(&root.join(key.as_str()), holder);
@@ -166,10 +165,7 @@ fn claim(
 }
 
 /// [`claim`] in a folder: the file stays open and locked as long as the process lives.
-fn claim_file(
-    path: &Path,
-    holder: Holder,
-) -> Result<Option<Box<dyn FnMut() -> Result<bool> + Send>>> {
+fn claim_file(path: &Path, holder: Holder) -> Result<Option<Beat>> {
     let writing = || format!("writing `{}`", path.display());
     fs::create_dir_all(path.parent().unwrap_or(path)).context(writing)?;
     let made = OpenOptions::new().read(true).write(true).create_new(true).open(path);
