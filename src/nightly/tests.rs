@@ -301,6 +301,7 @@ fn run_with_one_new_day_asks_for_little() {
     site.put("inbox/a.csv", &export(&["a"], 1));
     site.run(&settings);
     let store = site.store.as_ref().unwrap();
+    // Of these, the load asks for about 80.
     for (day, most) in [(2, 150), (3, 150)] {
         site.put(&format!("inbox/{day}.csv"), &export(&["b"], day));
         let _ = (store.take(), store.take_changes());
