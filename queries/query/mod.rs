@@ -18,7 +18,7 @@
 //! | [`time`] | time zones, date ranges, buckets of local time, invalidation |
 //! | [`filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
 //! | [`measures`], [`joins`], [`lines`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |
-//! | [`breakdown`], [`performance`], [`proportions`] | the shared half of pairs of queries |
+//! | [`breakdown`], [`performance`], [`proportions`], [`failures`] | the shared half of pairs of queries |
 //! | [`billing`], [`meta`] | what conversations and messages cost; Meta's analytics API |
 //! | [`sql`], [`json`], [`tables`] | bindings of the twins; JSON texts; the tables that a plan scans |
 
@@ -35,6 +35,7 @@ pub mod column;
 pub mod conversions;
 pub mod dimensions;
 pub mod entry;
+pub mod failures;
 pub mod filters;
 pub mod joins;
 pub mod json;
