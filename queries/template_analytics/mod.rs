@@ -21,6 +21,7 @@ use wabalake_data::tables::rates;
 
 use crate::query::billing::money;
 use crate::query::billing::pricing::deliveries;
+use crate::query::billing::rules::PricingOptions;
 use crate::query::meta::{
     BY_TEMPLATE, BY_TEMPLATE_PRODUCT, Field, Filter, MetaShape, Points, PointsSource,
 };
@@ -36,11 +37,13 @@ pub struct TemplateAnalytics;
 pub struct Params {
     #[command(flatten)]
     points: Points<TemplateAnalytics>,
+    #[command(flatten)]
+    pricing: PricingOptions,
 }
 
 impl Params {
     fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        units(tables, self.points.span())
+        units(tables, self.points.span(), &self.pricing)
     }
 }
 
@@ -89,6 +92,7 @@ impl Query for TemplateAnalytics {
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.pricing.resolve(defaults)?;
         params.points.resolve(defaults)
     }
 
@@ -110,13 +114,13 @@ impl Query for TemplateAnalytics {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.points.bind(Bindings::new())
+        params.pricing.bind(params.points.bind(Bindings::new()))
     }
 }
 
 /// Two kinds of rows: each template message with its counts and no cost, and each delivered one with
 /// its cost and no counts.
-fn units(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
+fn units(tables: &Tables, span: Span, options: &PricingOptions) -> PolarsResult<LazyFrame> {
     let is_template = || col(MESSAGE_TYPE).eq(lit("template"));
     let count = |state: Expr| state.cast(DataType::Int64);
     let unit = |counts: [Expr; 3]| {
@@ -141,7 +145,10 @@ fn units(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
         .filter(is_template())
         .with_columns(money::uncharged())
         .select(unit([message_sent(), message_delivered(), message_read()]));
-    let charged =
-        deliveries(tables, span)?.filter(is_template()).select(unit([lit(0), lit(0), lit(0)]));
+    let charged = deliveries(tables, span, options)?.filter(is_template()).select(unit([
+        lit(0),
+        lit(0),
+        lit(0),
+    ]));
     concat([messages, charged], UnionArgs::default())
 }

@@ -155,7 +155,9 @@ fn write_lake(plan: &Plan, lake: &Lake, wanted: Wanted<'_>) -> Result<()> {
     let write_day = |table: &Table, day, csv: &mut Vec<u8>| {
         plan.day_csv(table, day, csv);
     };
-    let mut tables = load::direct::fill(lake, &filled, &days, &write_day)?;
+    let columns =
+        |table: &Table| wabalake_sample::columns(table).map(|column| column.name).collect();
+    let mut tables = load::direct::fill(lake, &filled, &days, columns, &write_day)?;
     let folder = lake.scratch()?;
     let files = write_companions(plan, &folder, wanted, &mut |_, _| Ok(()))?;
     if !files.is_empty() {

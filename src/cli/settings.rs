@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args};
+use clap::{ArgMatches, Args, ValueEnum};
 
 use super::shared::{CountryOption, SourceZoneOption, ZoneOption};
 use crate::config::{Config, FILE};
@@ -87,6 +87,7 @@ impl SettingsOptions {
         let paths =
             |paths: &[PathBuf]| paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(", ");
         let Config { inbox, page, nightly, retention, privacy, sql, .. } = &config;
+        let pricing = config.pricing.defaults();
         let mut settings: Vec<(String, Option<String>)> = vec![
             ("timezone".into(), Some(zone(config.timezone))),
             ("source_timezone".into(), Some(zone(config.source_timezone))),
@@ -122,6 +123,12 @@ impl SettingsOptions {
             ("privacy.keep_out".into(), Some(privacy.keep_out.to_string())),
             ("privacy.keep_out_key".into(), path(&privacy.keep_out_key)),
             ("sql.files".into(), Some(sql.files.to_string())),
+            (
+                "pricing.free_service_messages".into(),
+                Some(pricing.free_service_messages().to_string()),
+            ),
+            ("pricing.entry_point".into(), word(pricing.entry_point())),
+            ("pricing.pricing".into(), word(pricing.pricing())),
         ]);
         let settings = settings.into_iter();
         Ok(settings.map(|(key, value)| Setting { from: from(&key), key, value }).collect())
@@ -137,6 +144,11 @@ fn is_in(file: &toml::Table, key: &str) -> bool {
         Some(_) => true,
         None => false,
     }
+}
+
+/// The name of a clap enumeration's value.
+fn word(of: impl ValueEnum) -> Option<String> {
+    of.to_possible_value().map(|value| value.get_name().to_owned())
 }
 
 fn shown(path: &Path) -> String {

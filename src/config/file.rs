@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use clap::ValueEnum;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
@@ -19,7 +20,7 @@ use wabalake_queries::query::time::read_zone;
 
 use super::{
     Alpha2, Config, InboxSettings, LakeSettings, MartSettings, NightlySettings, PageSettings,
-    PrivacySettings, RetentionSettings, SqlSettings, Umask,
+    PricingSettings, PrivacySettings, RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
 
@@ -42,13 +43,17 @@ struct File {
     retention: RetentionSettings,
     privacy: PrivacySettings,
     sql: SqlSettings,
+    pricing: PricingSettings,
 }
 
 /// Lines that show how a key is written, by the last part of the key.
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("umask", "umask = \"027\""),
     ("settle_seconds", "settle_seconds = 30"),
     ("notify_seconds", "notify_seconds = 60"),
+    ("free_service_messages", "free_service_messages = 1000"),
+    ("entry_point", "entry_point = \"type\""),
+    ("pricing", "pricing = \"reported\""),
 ];
 
 /// Parses the text of a settings file.
@@ -72,6 +77,7 @@ pub(super) fn read(text: &str) -> Result<Config> {
         retention: file.retention,
         privacy: file.privacy,
         sql: file.sql,
+        pricing: file.pricing,
     })
 }
 
@@ -207,4 +213,28 @@ fn seconds<'de, D: Deserializer<'de>>(least: u32, from: D) -> Result<Option<u32>
     let seconds = seconds.filter(|seconds| *seconds >= least);
     let invalid = || D::Error::custom(format!("not a whole number of seconds from {least} on"));
     seconds.ok_or_else(invalid).map(Some)
+}
+
+pub(super) fn free_service_messages<'de, D>(from: D) -> Result<Option<i64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let value = toml::Value::deserialize(from)?;
+    let number = value.as_integer().filter(|number| *number >= 0);
+    number.ok_or_else(|| D::Error::custom("not a whole number from 0 on")).map(Some)
+}
+
+/// Parses the name of a clap enumeration's value.
+pub(super) fn word<'de, T: ValueEnum, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let word = String::deserialize(from)?;
+    let unknown = |_| {
+        let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = names.map(|name| format!("`{}`", name.get_name())).collect();
+        // As serde writes it, for `parse_error`.
+        D::Error::custom(format!("unknown variant `{word}`, expected one of {}", names.join(", ")))
+    };
+    T::from_str(&word, false).map_err(unknown).map(Some)
 }

@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::Deserialize;
+use wabalake_queries::query::Defaults;
+use wabalake_queries::query::billing::rules::{EntryPoint, PricingDefaults, PricingSource};
 
 pub(crate) use self::file::read_country;
 use crate::error::{Context as _, Error, Result};
@@ -65,6 +67,8 @@ pub struct Config {
     pub privacy: PrivacySettings,
     /// What users' own SQL may read.
     pub sql: SqlSettings,
+    /// How messages are priced.
+    pub pricing: PricingSettings,
 }
 
 /// `[lake]`: the lake's files.
@@ -281,7 +285,39 @@ pub struct SqlSettings {
     pub files: bool,
 }
 
+/// `[pricing]`: the defaults of the options by which queries price messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PricingSettings {
+    /// Service messages per line and calendar month that Meta does not charge. Default: 1000.
+    #[serde(deserialize_with = "file::free_service_messages")]
+    pub free_service_messages: Option<i64>,
+    /// Which messages are free because an ad led to their conversation. Default: `type`.
+    #[serde(deserialize_with = "file::word")]
+    pub entry_point: Option<EntryPoint>,
+    /// Where the pricing type and category of a message come from. Default: `reported`.
+    #[serde(deserialize_with = "file::word")]
+    pub pricing: Option<PricingSource>,
+}
+
+impl PricingSettings {
+    /// Returns the values as defaults of the queries' options.
+    pub fn defaults(self) -> PricingDefaults {
+        let Self { free_service_messages, entry_point, pricing } = self;
+        PricingDefaults { free_service_messages, entry_point, pricing }
+    }
+}
+
 impl Config {
+    /// Returns the values of queries' options that the settings give: no dates.
+    pub fn defaults(&self) -> Defaults {
+        Defaults {
+            timezone: self.timezone.unwrap_or(Tz::UTC),
+            pricing: self.pricing.defaults(),
+            ..Defaults::default()
+        }
+    }
+
     /// Reads the settings of a lake. Without a file all have their defaults.
     ///
     /// # Errors

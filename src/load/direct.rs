@@ -27,7 +27,10 @@ use super::staged_columns::ORIGIN;
 use crate::error::{Error, Result};
 use crate::lake::{Change, Lake, Operation, Snapshot, StagedFile, Staging};
 
-/// Appends the rows of a table on one UTC day as CSV: the columns of `table.exported()`, delimiter
+/// Names the columns of the rows of a table, in their order.
+pub type NameColumns = fn(&Table) -> Vec<&'static str>;
+
+/// Appends the rows of a table on one UTC day as CSV: the columns of [`NameColumns`], delimiter
 /// `,`, UTF-8, no header. Each row must be valid.
 pub type WriteDay<'w> = dyn Fn(&Table, NaiveDate, &mut Vec<u8>) + Sync + 'w;
 
@@ -40,12 +43,13 @@ pub fn fill(
     lake: &Lake,
     tables: &[&'static Table],
     days: &[NaiveDate],
+    columns: NameColumns,
     write_day: &WriteDay<'_>,
 ) -> Result<Vec<TableReport>> {
     for table in tables {
         refuse_rows(table, &lake.snapshot(*table)?)?;
     }
-    tables.iter().map(|table| fill_table(lake, table, days, write_day)).collect()
+    tables.iter().map(|table| fill_table(lake, table, days, columns, write_day)).collect()
 }
 
 /// Refuses a table that exists.
@@ -61,12 +65,13 @@ fn fill_table(
     lake: &Lake,
     table: &'static Table,
     days: &[NaiveDate],
+    columns: NameColumns,
     write_day: &WriteDay<'_>,
 ) -> Result<TableReport> {
     let mut report = TableReport { table: table.name, ..TableReport::default() };
     let transacted = lake.transact(table, |snapshot, staging| {
         refuse_rows(table, snapshot)?;
-        let add = stage_days(lake, staging, table, days, write_day)?;
+        let add = stage_days(lake, staging, (table, &columns(table)), days, write_day)?;
         report.days = add.iter().filter_map(StagedFile::day).collect();
         let info = [("made_up".to_owned(), json!(true))].into_iter().collect();
         Ok(Some(Change { add, info, ..Change::new(Operation::Load) }))
@@ -79,12 +84,11 @@ fn fill_table(
 fn stage_days(
     lake: &Lake,
     staging: &Staging,
-    table: &'static Table,
+    (table, columns): (&'static Table, &[&str]),
     days: &[NaiveDate],
     write_day: &WriteDay<'_>,
 ) -> Result<Vec<StagedFile>> {
-    let names: Vec<_> = table.exported().map(|column| column.name).collect();
-    let header = Header::read(table.name, &names.join(","), b',', Some(table), &[])?;
+    let header = Header::read(table.name, &columns.join(","), b',', Some(table), &[])?;
     let progress = Progress::days(table.name, days.len() as u64, false);
     let days = Mutex::new(days.iter());
     let phones = Phones::default();

@@ -292,6 +292,8 @@ def fixture_values(table):
     if table == "messages":
         pools["conversation_id"] += [f"k{number}" for number in range(100)]
         pools["conversation_type"] += [*CATEGORIES, "referral", "referral_conversion"]
+        pools["pricing_type"] = ["regular", "free_customer_service", "free_entry_point", *[""] * 6]
+        pools["pricing_category"] = [*CATEGORIES, "marketing_lite", "referral_conversion", *[""] * 9]
     stamps = [column for column in pools if column.endswith(("_timestamp", "_at"))]
     pools["stamps"] = [
         datetime.fromisoformat(value).astimezone(timezone.utc) for column in stamps for value in pools[column]

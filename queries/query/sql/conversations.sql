@@ -1,7 +1,7 @@
 starts AS (
     SELECT
         waba_id, whatsapp_id, line, country, conversation_id, conversation_type, created_at,
-        message_direction,
+        message_direction, pricing_category,
         row_number() OVER (
             PARTITION BY conversation_id
             ORDER BY created_at NULLS LAST, whatsapp_id NULLS LAST
@@ -29,6 +29,10 @@ typed AS (
             ELSE 'user_initiated'
         END AS session_type,
         CASE
+            WHEN message_direction = 'outgoing' AND pricing_category IN (
+                'marketing', 'marketing_lite', 'utility', 'authentication',
+                'authentication_international'
+            ) THEN pricing_category
             WHEN conversation_type IN (
                 'marketing', 'utility', 'authentication', 'authentication_international', 'service'
             ) THEN conversation_type
