@@ -40,6 +40,8 @@ pub enum CellKind {
     Seconds,
     /// An amount of money: Decimal(18, 6).
     Money,
+    /// A number with or without decimals: Float64.
+    Number,
     /// Yes or no.
     Boolean,
     /// A country code, parsed from a code or a name; another word is kept as it is.
@@ -206,6 +208,7 @@ impl Column {
             CellKind::Integer => DataType::Int32,
             CellKind::Count | CellKind::Seconds => DataType::Int64,
             CellKind::Money => DataType::Decimal(MONEY_PRECISION, MONEY_SCALE),
+            CellKind::Number => DataType::Float64,
             CellKind::Boolean => DataType::Boolean,
         }
     }

@@ -28,6 +28,8 @@ pub enum Cell<'a> {
     Count(i64),
     /// An amount of money, in millionths.
     Money(i64),
+    /// A number with or without decimals.
+    Number(f64),
     /// Yes or no.
     Boolean(bool),
 }

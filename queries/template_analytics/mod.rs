@@ -1,23 +1,30 @@
 //! How do templates perform, day by day?
 //!
 //! Meta's `template_analytics`, computed from the messages: one row per day and template with messages.
-//! Templates are identified by name. A message counts once, on the day of its creation. Kaleyra does
-//! not report clicks, so they are null. Costs are those of
+//! Templates are identified by name. A message counts once, on the day of its creation. As in Meta's
+//! answer, days begin in UTC unless `--use-waba-timezone true` asks for the reporting time zone. Kaleyra
+//! does not report clicks, so they are null. Costs are those of
 //! [`pricing-analytics`](crate::pricing_analytics).
+//!
+//! With `--source meta`, clicks are added over the buttons of a template. `unique_clicked` counts people
+//! instead: it is null if Meta reports it for several buttons or several products, because the same
+//! people may be in each. Of a template's points in a day, those of a product type hide those without.
 
 use polars::prelude::{UnionArgs, concat};
 use wabalake_data::tables::messages::{
     self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, TEMPLATE_NAME, WABA_ID,
 };
 use wabalake_data::tables::meta_points::{
-    self, CLICKED, COST, DELIVERED, PHONE_NUMBER, READ, SENT, TEMPLATE_ID,
+    self, CLICKED, COST, DELIVERED, PHONE_NUMBER, READ, SENT, TEMPLATE_ID, UNIQUE_CLICKED,
 };
 use wabalake_data::tables::{markets, rates};
 
 use crate::query::billing::money;
 use crate::query::billing::pricing::deliveries;
 use crate::query::billing::rules::PricingOptions;
-use crate::query::meta::{BY_TEMPLATE, Field, Filter, MetaShape, Points, PointsSource};
+use crate::query::meta::{
+    BY_TEMPLATE, BY_TEMPLATE_PRODUCT, Field, Filter, MetaShape, Points, PointsSource,
+};
 use crate::query::prelude::*;
 use crate::query::time::Span;
 
@@ -42,16 +49,19 @@ impl Params {
 
 impl Field for TemplateAnalytics {
     const NAME: &'static str = "template_analytics";
-    const FILTERS: &'static [Filter] = &[BY_TEMPLATE];
+    const FILTERS: &'static [Filter] = &[BY_TEMPLATE, BY_TEMPLATE_PRODUCT];
     const ALWAYS: &'static [OutputColumn] = &[OutputColumn::term(TEMPLATE_ID)];
     const MEASURES: &'static [OutputColumn] = &[
         OutputColumn::count(SENT),
         OutputColumn::count(DELIVERED),
         OutputColumn::count(READ),
         OutputColumn::count(CLICKED),
+        OutputColumn::count(UNIQUE_CLICKED),
         OutputColumn::money(COST),
     ];
     const DAYS_ONLY: bool = true;
+    const DAYS_IN_UTC: bool = true;
+    const REFINED_BY: Option<&'static Filter> = Some(&BY_TEMPLATE_PRODUCT);
 }
 
 impl Query for TemplateAnalytics {
@@ -97,6 +107,7 @@ impl Query for TemplateAnalytics {
             // Clicks are unknown, and a template of which nothing was delivered has no cost.
             PointsSource::Lake => answer.with_columns([
                 lit(Null {}).cast(DataType::Int64).alias(CLICKED),
+                lit(Null {}).cast(DataType::Int64).alias(UNIQUE_CLICKED),
                 when(col(DELIVERED).gt(lit(0))).then(col(COST)).otherwise(lit(Null {})).alias(COST),
             ]),
         })
@@ -124,6 +135,7 @@ fn units(tables: &Tables, span: Span, options: &PricingOptions) -> PolarsResult<
             count(delivered).alias(DELIVERED),
             count(read).alias(READ),
             lit(0_i64).alias(CLICKED),
+            lit(0_i64).alias(UNIQUE_CLICKED),
         ];
         columns.extend(money::CHARGES.map(col));
         columns

@@ -106,6 +106,14 @@ pub(super) fn read_cell<'a>(
                 ));
             }
         },
+        CellKind::Number => {
+            // Programs write a point, whatever the language of the file.
+            let mark = if is_typed(word, has_numbers) { Some(DecimalMark::Point) } else { mark };
+            match number::float(word, mark) {
+                Some(number) => Cell::Number(number),
+                None => return bad("not a number such as 12.5".to_owned()),
+            }
+        }
         CellKind::Date => match date::read(word, order) {
             Some(days) => Cell::Date(days),
             None => return bad(format!("not a date such as 2025-12-31{}", in_order(order))),
@@ -118,6 +126,11 @@ pub(super) fn read_cell<'a>(
         CellKind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
     };
     Ok(cell)
+}
+
+/// Returns `true` if a number of a file that may have numbers, not only text, is one.
+pub(super) fn is_typed(word: &str, has_numbers: bool) -> bool {
+    has_numbers && !word.contains(',')
 }
 
 /// The reason for a field that is not a timestamp, with the accepted formats.

@@ -58,6 +58,7 @@ fn text_of<'c>(cell: &'c Cell<'_>) -> Cow<'c, str> {
         Cell::Stamp(micros) => micros.to_string().into(),
         Cell::Integer(number) | Cell::Date(number) => number.to_string().into(),
         Cell::Count(number) | Cell::Money(number) => number.to_string().into(),
+        Cell::Number(number) => number.to_string().into(),
         Cell::Boolean(yes) => yes.to_string().into(),
     }
 }

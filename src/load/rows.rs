@@ -33,6 +33,7 @@ enum ColumnBuilder {
     Integer(PrimitiveChunkedBuilder<Int32Type>),
     Count(PrimitiveChunkedBuilder<Int64Type>),
     Money(PrimitiveChunkedBuilder<Int128Type>),
+    Number(PrimitiveChunkedBuilder<Float64Type>),
     Boolean(BooleanChunkedBuilder),
 }
 
@@ -52,6 +53,7 @@ impl RowBuilder {
                     ColumnBuilder::Count(PrimitiveChunkedBuilder::new(name, rows))
                 }
                 CellKind::Money => ColumnBuilder::Money(PrimitiveChunkedBuilder::new(name, rows)),
+                CellKind::Number => ColumnBuilder::Number(PrimitiveChunkedBuilder::new(name, rows)),
                 CellKind::Boolean => ColumnBuilder::Boolean(BooleanChunkedBuilder::new(name, rows)),
                 CellKind::Text
                 | CellKind::Dashed
@@ -110,6 +112,10 @@ impl RowBuilder {
                     Cell::Money(millionths) => Some((*millionths).into()),
                     _ => None,
                 }),
+                ColumnBuilder::Number(column) => column.append_option(match cell {
+                    Cell::Number(number) => Some(*number),
+                    _ => None,
+                }),
                 ColumnBuilder::Boolean(column) => column.append_option(match cell {
                     Cell::Boolean(yes) => Some(*yes),
                     _ => None,
@@ -159,6 +165,7 @@ impl RowBuilder {
                 ColumnBuilder::Money(column) => {
                     column.finish().into_decimal(MONEY_PRECISION, MONEY_SCALE)?.into_column()
                 }
+                ColumnBuilder::Number(column) => column.finish().into_column(),
                 ColumnBuilder::Boolean(column) => column.finish().into_column(),
             });
         }

@@ -251,7 +251,7 @@ fn cell_of(column: &'static Column) -> impl Strategy<Value = &'static str> {
         CellKind::Integer | CellKind::Count => vec!["0", "7"],
         CellKind::Seconds if column.name == meta_points::END => vec!["1748908800"],
         CellKind::Seconds => vec!["1748736000", "1748822400"],
-        CellKind::Money => vec!["1.5", "2"],
+        CellKind::Money | CellKind::Number => vec!["1.5", "2"],
         CellKind::Boolean => vec!["yes", "no"],
         CellKind::Country => vec!["CO", "India"],
         CellKind::UserId => vec!["CO.1", "MX.ENT.2", "42"],

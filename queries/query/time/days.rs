@@ -105,6 +105,12 @@ impl DayRange {
         self.timezone.zone()
     }
 
+    /// The same dates in another time zone.
+    #[must_use]
+    pub fn within(self, zone: Tz) -> Self {
+        Self { timezone: Timezone { zone: Some(zone) }, ..self }
+    }
+
     /// The first and the last date, both inclusive; `None` where the range is open.
     pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
         (self.from, self.to)

@@ -350,6 +350,7 @@ fn type_name(of: &DataType) -> String {
         DataType::String => "text".to_owned(),
         DataType::Int32 => "int32".to_owned(),
         DataType::Int64 => "int64".to_owned(),
+        DataType::Float64 => "float64".to_owned(),
         DataType::Boolean => "boolean".to_owned(),
         DataType::Date => "date".to_owned(),
         DataType::Datetime(..) => "timestamp".to_owned(),
