@@ -6,6 +6,7 @@
 //! load     split, typed, sorted, committed, into an empty lake
 //! query    every query of the catalog, planned and answered over rows in memory
 //! render   an answer in every format
+//! logs     the logs of all tables over 400 days, as a query reads them first, and by the kernel of Delta
 //! ```
 //!
 //! How the whole compares with DuckDB is `benches/compare.py`'s affair.
@@ -13,13 +14,18 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::ValueEnum;
 use criterion::{BatchSize, Criterion, Throughput};
-use polars::prelude::{DataFrame, IntoLazy};
-use wabalake::lake::Lake;
+use deltalake::DeltaTableBuilder;
+use polars::prelude::{Column, DataFrame, IntoLazy};
+use tokio::runtime::Runtime;
+use url::Url;
+use wabalake::lake::{Change, Lake, Loaded, Operation};
 use wabalake::load::{self, load};
 use wabalake::render::{self, Answer, Format};
 use wabalake::run::polars::collect;
@@ -57,6 +63,7 @@ fn main() -> Outcome {
     let frames = frames(&folder.path().join("lake"), &exports)?;
     queries(&mut criterion, &frames)?;
     rendering(&mut criterion, &frames)?;
+    logs(&mut criterion, &folder.path().join("years"))?;
     criterion.final_summary();
     Ok(())
 }
@@ -189,6 +196,65 @@ fn rendering(criterion: &mut Criterion, frames: &[(&'static Table, DataFrame)]) 
     }
     group.finish();
     Ok(())
+}
+
+/// Days of the lake whose logs are read: a commit of each table a day.
+const DAYS: usize = 400;
+
+fn logs(criterion: &mut Criterion, folder: &Path) -> Outcome {
+    let written = LazyLock::new(|| write_logs(folder).map_err(|error| error.to_string()));
+    let runtime = Runtime::new()?;
+    // A reader that fails is quick.
+    let all = DAYS * wabalake_data::TABLES.len();
+    let mut group = criterion.benchmark_group("logs");
+    group.bench_function("wabalake", |bencher| {
+        assert_eq!(*written, Ok(()));
+        bencher.iter(|| assert_eq!(files_by_wabalake(folder).ok(), Some(all)));
+    });
+    group.bench_function("kernel", |bencher| {
+        assert_eq!(*written, Ok(()));
+        bencher.iter(|| assert_eq!(runtime.block_on(files_by_kernel(folder)).ok(), Some(all)));
+    });
+    group.finish();
+    Ok(())
+}
+
+/// Writes a lake with one row for each day and table, in a commit each.
+fn write_logs(folder: &Path) -> Outcome {
+    let lake = Lake::create(folder)?;
+    for table in wabalake_data::TABLES {
+        let columns = table.stored();
+        let nulls = columns.iter().map(|(name, kind)| Column::full_null(name.clone(), 1, kind));
+        let row = DataFrame::new(1, nulls.collect())?;
+        for (number, day) in NaiveDate::default().iter_days().take(DAYS).enumerate() {
+            lake.transact(*table, |_, staging| {
+                Ok(Some(Change {
+                    transactions: vec![(format!("{number:032x}"), Loaded(1))],
+                    add: vec![staging.write(Some(day), row.clone())?],
+                    ..Change::new(Operation::Load)
+                }))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The number of files of all tables, read as a new process does.
+fn files_by_wabalake(folder: &Path) -> Outcome<usize> {
+    let snapshots = Lake::open(folder)?.snapshots(wabalake_data::TABLES.iter().copied())?;
+    Ok(snapshots.iter().map(|snapshot| snapshot.files.len()).sum())
+}
+
+/// The same, by `deltalake`, which reads logs by the kernel of Delta.
+async fn files_by_kernel(folder: &Path) -> Outcome<usize> {
+    let mut files = 0;
+    for table in wabalake_data::TABLES {
+        let table = folder.join("tables").join(table.name);
+        let url = Url::from_directory_path(&table).map_err(|()| "not an absolute path")?;
+        let table = DeltaTableBuilder::from_url(url)?.load().await?;
+        files += table.snapshot()?.log_data().num_files();
+    }
+    Ok(files)
 }
 
 /// A question without any option.

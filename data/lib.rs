@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`tables`] | the tables: columns, types, header spellings, keys, partition days, precedence |
 //! | [`cells`] | parsers of cells: timestamps, phone numbers, enumerations, numbers |
-//! | [`mod@reference`] | closed lists: countries, deployment states, renumbered countries |
+//! | [`mod@reference`] | closed lists: countries, deployment states, error codes of messages, renumbered countries |
 //! | [`Invalid`] | the error of a value parser, with a hint |
 //! | [`words`] | texts for people: suggestions, numbers, plurals, sizes, durations |
 //!

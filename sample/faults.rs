@@ -2,6 +2,8 @@
 
 use wabalake_data::tables::{CellKind, Table};
 
+use super::headers::columns;
+
 /// The fault of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -35,7 +37,7 @@ pub(super) const ANYWHERE: [Fault; 6] = [
 pub(super) fn record(table: &Table, fault: Fault, id: &str, day: &str, delimiter: u8) -> Vec<u8> {
     let mut cells: Vec<Vec<u8>> = Vec::new();
     let mut faulty = None;
-    for (index, column) in table.exported().enumerate() {
+    for (index, column) in columns(table).enumerate() {
         let is_day = column.name == table.day_of;
         let suits = match (fault, column.kind) {
             (Fault::Missing, _) => column.required,

@@ -159,7 +159,7 @@ impl File {
         let format = self.style.format(self.table, dirt);
         let mut csv = CsvWriter::new(Vec::with_capacity(CHUNK), format);
         out.write_all(self.encoding.mark())?;
-        for (index, column) in self.table.exported().enumerate() {
+        for (index, column) in headers::columns(self.table).enumerate() {
             if index > 0 {
                 csv.out.push(format.delimiter);
             }

@@ -55,6 +55,7 @@ use rows::TableRows;
 pub use companions::Companion;
 pub use encoding::Encoding;
 pub use file::{File, Summary};
+pub use headers::columns;
 
 /// The tables with made-up exports.
 pub const TABLES: [&Table; 3] = [&sessions::TABLE, &deployments::TABLE, &messages::TABLE];
@@ -121,7 +122,7 @@ impl Plan {
     }
 
     /// Appends the rows of one UTC day as clean CSV without a header, with commas and CRLF and the
-    /// columns of `table.exported()`. Each row of the plan is in exactly one day. Returns the number
+    /// [`columns`] of the export. Each row of the plan is in exactly one day. Returns the number
     /// of rows: 0 for a day outside of the plan or a table that is not in [`TABLES`].
     pub fn day_csv(&self, table: &Table, day: NaiveDate, out: &mut Vec<u8>) -> u64 {
         let day = day.signed_duration_since(self.start).num_days();

@@ -75,6 +75,11 @@ pub struct Details {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// The cause of an error of a request to a store.
+#[derive(Debug, thiserror::Error)]
+#[error("a request to a store failed")]
+struct FailedRequest;
+
 /// A limit on disk space that a write ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
@@ -195,6 +200,12 @@ impl Error {
     /// Returns `true` if the write that failed may have been done nevertheless.
     pub fn is_in_doubt(&self) -> bool {
         self.0.in_doubt
+    }
+
+    /// Marks the error of a request to a store that failed, which no damaged file explains.
+    #[must_use]
+    pub(crate) fn of_request(self) -> Self {
+        self.caused_by(FailedRequest)
     }
 
     /// Adds the error of a library that this one wraps.
@@ -342,7 +353,9 @@ impl From<polars::error::PolarsError> for Error {
             let parts = (known.fault, known.found.clone(), known.hint.clone());
             let mut wrapped = Self::new(parts.0, &known.what);
             (wrapped.0.found, wrapped.0.hint) = (parts.1, parts.2);
-            return wrapped.caused_by(error);
+            let is_of_request =
+                known.source.as_ref().is_some_and(|source| source.is::<FailedRequest>());
+            return if is_of_request { wrapped.of_request() } else { wrapped.caused_by(error) };
         }
         let wrapped = match innermost(&error) {
             E::IO { .. } | E::ComputeError(_) | E::NoData(_) => Self::lake(error.to_string()),

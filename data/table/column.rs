@@ -16,6 +16,9 @@ pub enum CellKind {
     Word,
     /// The phone number of a person or a line: digits only; a user id is kept unchanged.
     Phone,
+    /// Meta's id of a person within the business. Any other word is null: a file of a business's own
+    /// may have ids of its own in a column of that name.
+    UserId,
     /// A phone number that may lack the country code. Like [`CellKind::Phone`], but the `+` of an
     /// international number is kept until [`derive`](super::Table::derive) normalises it.
     FullPhone,
@@ -37,6 +40,8 @@ pub enum CellKind {
     Seconds,
     /// An amount of money: Decimal(18, 6).
     Money,
+    /// A number with or without decimals: Float64.
+    Number,
     /// Yes or no.
     Boolean,
     /// A country code, parsed from a code or a name; another word is kept as it is.
@@ -75,7 +80,8 @@ pub struct Column {
     pub required: bool,
     /// `true` rejects a file that lacks the column, but no row that lacks a value.
     pub expected: bool,
-    /// The input from which [`derive`](super::Table::derive) fills the column where it is null.
+    /// The column that stands in for this one where it is null: an input from which
+    /// [`derive`](super::Table::derive) fills it, or [`USER_ID`](super::USER_ID) for a phone.
     pub fallback: Option<&'static str>,
     /// `true` if [`derive`](super::Table::derive) computes the column at load.
     pub is_derived: bool,
@@ -121,7 +127,7 @@ impl Column {
         Self { expected: true, ..self }
     }
 
-    /// Names the input that fills the column where it is null.
+    /// Names the column that stands in where this one is null.
     #[must_use]
     pub const fn or_from(self, input: &'static str) -> Self {
         Self { fallback: Some(input), ..self }
@@ -135,6 +141,11 @@ impl Column {
 
     const fn means(self, meaning: Meaning) -> Self {
         Self { marked: Some(meaning), ..self }
+    }
+
+    /// The column `user_id` of a table with people.
+    pub const fn user_id() -> Self {
+        Self::new(super::USER_ID, CellKind::UserId).or(&["bsuid"])
     }
 
     /// Marks the column as [`Meaning::Person`].
@@ -171,7 +182,7 @@ impl Column {
     pub fn meaning(&self) -> Option<Meaning> {
         self.marked.or(match self.kind {
             CellKind::Text | CellKind::Dashed => Some(Meaning::Written),
-            CellKind::Phone | CellKind::FullPhone => Some(Meaning::Person),
+            CellKind::Phone | CellKind::FullPhone | CellKind::UserId => Some(Meaning::Person),
             CellKind::Enumeration(_) | CellKind::Closed(_) => Some(Meaning::Term),
             CellKind::Country => Some(Meaning::Country),
             _ if self.is_id() => Some(Meaning::Term),
@@ -187,6 +198,7 @@ impl Column {
             | CellKind::Word
             | CellKind::Phone
             | CellKind::FullPhone
+            | CellKind::UserId
             | CellKind::Enumeration(_)
             | CellKind::Closed(_)
             | CellKind::Country
@@ -196,6 +208,7 @@ impl Column {
             CellKind::Integer => DataType::Int32,
             CellKind::Count | CellKind::Seconds => DataType::Int64,
             CellKind::Money => DataType::Decimal(MONEY_PRECISION, MONEY_SCALE),
+            CellKind::Number => DataType::Float64,
             CellKind::Boolean => DataType::Boolean,
         }
     }

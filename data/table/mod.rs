@@ -26,17 +26,24 @@ use polars::prelude::*;
 use crate::cells::DecimalMark;
 
 pub use column::{CellKind, Column, Meaning, instant};
+pub(crate) use row::PersonCells;
 pub use row::{Cell, Fate, Row, Spread, text_key};
 
 columns! {
     /// The partition column of every table, a Date: the UTC date of its [`Table::day_of`] column.
     UTC_DAY = "utc_day",
-    /// The person: E.164 digits, or a user id. Every table with people has this column.
+    /// The person. Stored are the E.164 digits of the row's own number. A query sees for a row without
+    /// a number the person of its `user_id`: a number that is linked to it, else the id. Every table with
+    /// people has this column.
     USER_PHONE = "user_phone",
+    /// Meta's id of the person within the business, such as `CO.13491208655302741918`.
+    USER_ID = "user_id",
+    /// The person in a key: the row's own `user_phone`, else its own `user_id`. Computed, not stored.
+    OWN_PERSON = "own_person",
     /// Boolean: the person's number is valid by the country's numbering plan. Stored next to
     /// `user_phone`.
     USER_PHONE_VALID = "user_phone_valid",
-    /// Hash of `user_phone`, a join and group key.
+    /// Hash of the person, a join and group key. Stored is that of [`OWN_PERSON`].
     USER_KEY = "user_key",
     /// Hash of `session_id`, a join and group key.
     SESSION_KEY = "session_key",
@@ -46,8 +53,10 @@ columns! {
     CLOSURE_KEY = "closure_key",
     /// Hash of `conversion_id`, the merge key of `conversions`.
     CONVERSION_KEY = "conversion_key",
-    /// Hash of `user_phone` and `tag`, the merge key of `audience_tags`.
+    /// Hash of the person and `tag`, the merge key of `audience_tags`.
     TAG_KEY = "tag_key",
+    /// Hash of `user_id` and `linked`, the merge key of `identities`.
+    IDENTITY_KEY = "identity_key",
     /// The currency of amounts, ISO 4217. Every table with amounts has this column.
     CURRENCY = "currency",
 }
@@ -74,6 +83,7 @@ pub struct Table {
     /// The internal columns that the query `data-quality` checks; views on clusters have them too.
     pub checked: &'static [&'static str],
     /// The natural key: rows that agree in these columns are merged into one. Null equals null.
+    /// [`OWN_PERSON`] stands for two columns: see [`key_part`].
     pub key: &'static [&'static str],
     /// The column that assigns a row to a day: an instant, a date, or seconds since 1970.
     pub day_of: &'static str,
@@ -84,13 +94,14 @@ pub struct Table {
     /// Columns that are summed over the rows of one file that agree in all other stored columns;
     /// identical records count once. If there are any, rows with equal keys share a day.
     pub summed: &'static [&'static str],
-    /// Internal columns that summarise all rows with one key, not just the one that is kept. Each
-    /// expression must be associative, commutative and idempotent. If there are any, rows with
-    /// equal keys share a day.
+    /// Columns that summarise all rows with one key, not just the one that is kept. Each expression
+    /// must be associative, commutative and idempotent. Rows with equal keys share a day, or the key has
+    /// a hash: then the row moves to the day that it has after all are summarised.
     pub aggregates: &'static [Aggregate],
     /// The sort order of rows within a file.
     pub sort: &'static [&'static str],
-    /// The hash columns, each with the text column that it hashes. Stored, not shown in answers.
+    /// The hash columns, each with the text column that it hashes, or [`OWN_PERSON`]. Stored, not
+    /// shown in answers.
     pub hashes: &'static [(&'static str, &'static str)],
     /// A stored hash column over the whole key, for a key of several columns without a time.
     pub whole_key: Option<&'static str>,
@@ -136,6 +147,11 @@ pub(crate) const BLANK: Table = Table {
 };
 
 impl Table {
+    /// Returns `true` if this is the table's name; usable in constants.
+    pub const fn is_named(&self, name: &str) -> bool {
+        is_same(self.name.as_bytes(), name.as_bytes())
+    }
+
     /// The cells of a row: columns, internal columns, inputs.
     pub fn cells(&self) -> impl Iterator<Item = &'static Column> + Clone {
         self.columns.iter().chain(self.internal).chain(self.inputs)
@@ -168,12 +184,36 @@ impl Table {
         }
     }
 
+    /// Returns `true` if a row without a person is rejected.
+    pub fn requires_person(&self) -> bool {
+        self.cells().any(|column| column.required && column.fallback == Some(USER_ID))
+    }
+
+    /// Returns `true` if its rows are about people, whom its column [`USER_PHONE`] names.
+    pub const fn has_people(&self) -> bool {
+        self.position(USER_PHONE).is_some()
+    }
+
+    /// The columns of which the log holds the number of nulls, beside [`Table::statistics`]: they tell
+    /// which files have rows without a number.
+    pub fn null_counts(&self) -> &'static [&'static str] {
+        if self.has_people() { &[USER_PHONE, USER_ID] } else { &[] }
+    }
+
+    /// The stored columns that the key consists of.
+    pub fn stored_key(&self) -> impl Iterator<Item = &'static str> {
+        self.key.iter().flat_map(|name| match *name {
+            OWN_PERSON => vec![USER_PHONE, USER_ID],
+            name => vec![name],
+        })
+    }
+
     /// The schema of the Parquet files: columns, internal columns, `user_phone_valid` if there is a
     /// person, hash columns. The partition column is not in the files.
     pub fn stored(&self) -> Schema {
         let stored = self.columns.iter().chain(self.internal);
         let mut schema: Schema = stored.map(|c| (c.name.into(), c.data_type())).collect();
-        if self.position(USER_PHONE).is_some() {
+        if self.has_people() {
             schema.insert(USER_PHONE_VALID.into(), DataType::Boolean);
         }
         let hashes = self.hashes.iter().map(|(hash, _)| *hash);
@@ -210,6 +250,14 @@ impl Table {
     pub(crate) fn english_mark(&self, title: &str) -> Option<DecimalMark> {
         let is_title = title.trim().contains(' ') && self.exported().any(|c| c.is_named(title));
         is_title.then_some(DecimalMark::Point)
+    }
+}
+
+/// A part of a key as an expression over stored columns.
+pub fn key_part(name: &str) -> Expr {
+    match name {
+        OWN_PERSON => coalesce(&[col(USER_PHONE), col(USER_ID)]).alias(OWN_PERSON),
+        name => col(name),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A row on its way into the lake, between parsing and writing.
 
-use crate::cells::phone::{Person, Phones};
+use crate::cells::phone::{Person, Phones, is_user_id};
 use crate::reference::countries;
 
 /// The hash of a text that key columns such as `user_key` store: xxh3, 64 bits.
@@ -28,6 +28,8 @@ pub enum Cell<'a> {
     Count(i64),
     /// An amount of money, in millionths.
     Money(i64),
+    /// A number with or without decimals.
+    Number(f64),
     /// Yes or no.
     Boolean(bool),
 }
@@ -84,6 +86,14 @@ pub struct Spread {
     pub shares: Vec<(i32, i64)>,
 }
 
+/// The positions of the cells of a person.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PersonCells {
+    pub(crate) user_phone: usize,
+    pub(crate) user_id: usize,
+    pub(crate) country: usize,
+}
+
 /// A row whose exported columns are parsed and whose derived columns are still null.
 pub struct Row<'a, 'p> {
     /// One cell for each of [`Table::cells`](super::Table::cells).
@@ -105,53 +115,65 @@ impl Row<'_, '_> {
     }
 
     /// Normalises the number at `user_phone`, which may be a national one of the load's default
-    /// country.
-    pub(crate) fn normalise_phone(&mut self, user_phone: usize) {
-        let number = self.cells[user_phone].text();
+    /// country. A user id there moves to `user_id`.
+    pub(crate) fn normalise_phone(&mut self, user_phone: usize, user_id: usize) {
+        let is_moved = self.move_user_id(user_phone, user_id);
+        let number = self.cells[user_phone].text().filter(|_| !is_moved);
         let person = number.and_then(|number| self.phones.full_or_national(number));
         self.set_phone(user_phone, person);
     }
 
-    /// Fills `user_phone` and `country`, at those two positions, from a number and its dialling
-    /// code. If the number has no country, `country_name`, as the export spells it, supplies it.
+    /// Fills the person from a number and its dialling code. If neither the number nor the user id has
+    /// a country, `country_name`, as the export spells it, supplies it.
     pub(crate) fn set_person(
         &mut self,
-        positions: [usize; 2],
+        cells: PersonCells,
         code: Option<usize>,
         number: usize,
         country_name: Option<usize>,
     ) {
+        let is_moved = self.move_user_id(number, cells.user_id);
+        let number = self.cells[number].text().filter(|_| !is_moved);
         let code = code.and_then(|at| self.cells[at].text());
-        let person = self.phones.person(code, self.cells[number].text());
+        let person = self.phones.person(code, number);
         let name = country_name.and_then(|at| self.cells[at].text());
-        self.set(positions, person, name.and_then(countries::by_name));
+        self.set(cells, person, name.and_then(countries::by_name));
     }
 
-    /// Fills `user_phone` and `country` like [`Row::set_person`]. A number without a dialling code
-    /// may be a national one of the load's default country.
+    /// Fills the person like [`Row::set_person`]. A number without a dialling code may be a national
+    /// one of the load's default country.
     pub(crate) fn set_person_or_national(
         &mut self,
-        positions: [usize; 2],
+        cells: PersonCells,
         code: usize,
         number: usize,
     ) {
+        let is_moved = self.move_user_id(number, cells.user_id);
         let code = self.cells[code].text();
-        let person = self.cells[number].text().and_then(|number| match code {
+        let number = self.cells[number].text().filter(|_| !is_moved);
+        let person = number.and_then(|number| match code {
             Some(_) => self.phones.person(code, Some(number.trim_start_matches('+'))),
             None => self.phones.full_or_national(number),
         });
-        self.set(positions, person, None);
+        self.set(cells, person, None);
     }
 
-    fn set(
-        &mut self,
-        [user_phone, country]: [usize; 2],
-        person: Option<Person>,
-        named: Option<&'static str>,
-    ) {
-        let of_number = person.as_ref().and_then(|person| person.country);
-        self.set_phone(user_phone, person);
-        self.cells[country] = of_number.or(named).into();
+    /// Fills `user_id` from the cell of a number if that has a user id instead. Returns `true` if so.
+    fn move_user_id(&mut self, number: usize, user_id: usize) -> bool {
+        let is_user_id = self.cells[number].text().is_some_and(is_user_id);
+        if is_user_id {
+            self.fill_from(user_id, number);
+        }
+        is_user_id
+    }
+
+    fn set(&mut self, cells: PersonCells, person: Option<Person>, named: Option<&'static str>) {
+        let country = match (&person, self.cells[cells.user_id].text()) {
+            (None, Some(user_id)) => Cell::Owned(user_id.chars().take(2).collect()),
+            _ => person.as_ref().and_then(|person| person.country).or(named).into(),
+        };
+        self.set_phone(cells.user_phone, person);
+        self.cells[cells.country] = country;
     }
 
     fn set_phone(&mut self, user_phone: usize, person: Option<Person>) {

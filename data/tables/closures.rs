@@ -10,13 +10,13 @@
 //! ```
 
 use crate::table::{
-    BLANK, CLOSURE_KEY, Cell, CellKind, Column, Fate, Row, SESSION_KEY, Table, USER_KEY, columns,
-    positions,
+    BLANK, CLOSURE_KEY, Cell, CellKind, Column, Fate, OWN_PERSON, PersonCells, Row, SESSION_KEY,
+    Table, USER_KEY, columns, positions,
 };
 
 use super::sessions;
 
-pub use crate::table::USER_PHONE;
+pub use crate::table::{USER_ID, USER_PHONE};
 
 /// The table's name.
 pub const NAME: &str = "closures";
@@ -63,6 +63,7 @@ pub static TABLE: Table = Table {
         Column::derived(COUNTRY).country(),
         Column::new(HSM_NAME, CellKind::Text).or(&["hsm.name"]),
         Column::new(RECEIVED_AT, CellKind::Stamp),
+        Column::user_id().or(&["bsuid", "user.user_id", "user.bsuid"]),
     ],
     internal: &[Column::derived(CLOSURE_ID)],
     inputs: &[
@@ -80,7 +81,7 @@ pub static TABLE: Table = Table {
     key: &[CLOSURE_ID],
     day_of: CLOSED_AT,
     sort: &[CLOSED_AT, CLOSURE_ID],
-    hashes: &[(CLOSURE_KEY, CLOSURE_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
+    hashes: &[(CLOSURE_KEY, CLOSURE_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[CLOSED_AT],
     derive,
     skipped: ["event of another kind", "events of other kinds"],
@@ -99,12 +100,14 @@ fn derive(row: &mut Row<'_, '_>) {
         SENT_CELL = TIMESTAMP,
         CODE_CELL = sessions::USER_COUNTRY_CODE,
         NUMBER_CELL = sessions::USER_CELLPHONE,
+        ID_CELL = USER_ID,
     }
     if row.cells[TYPE_CELL].text().is_some_and(|event| OTHER_EVENTS.contains(&event)) {
         row.fate = Fate::Skipped;
     }
     row.fill_from(CLOSED_CELL, SENT_CELL);
-    row.set_person_or_national([PERSON_CELL, COUNTRY_CELL], CODE_CELL, NUMBER_CELL);
+    let person = PersonCells { user_phone: PERSON_CELL, user_id: ID_CELL, country: COUNTRY_CELL };
+    row.set_person_or_national(person, CODE_CELL, NUMBER_CELL);
     row.cells[CLOSURE_CELL] = match (row.cells[EVENT_CELL].text(), &row.cells[CLOSED_CELL]) {
         (Some(event), _) => Cell::Owned(event.to_owned()),
         (None, Cell::Stamp(closed)) => {

@@ -4,11 +4,11 @@
 //! person.
 
 use crate::table::{
-    BLANK, CONVERSION_KEY, CURRENCY, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns,
-    positions,
+    BLANK, CONVERSION_KEY, CURRENCY, CellKind, Column, OWN_PERSON, Row, SESSION_KEY, Table,
+    USER_KEY, columns, positions,
 };
 
-pub use crate::table::USER_PHONE;
+pub use crate::table::{USER_ID, USER_PHONE};
 
 /// The table's name.
 pub const NAME: &str = "conversions";
@@ -38,17 +38,18 @@ pub static TABLE: Table = Table {
         Column::new(USER_PHONE, CellKind::FullPhone).or(&["phone"]),
         Column::new(VALUE, CellKind::Money),
         Column::new(CURRENCY, CellKind::Word).term(),
+        Column::user_id(),
     ],
     key: &[CONVERSION_ID],
     day_of: CONVERTED_AT,
     sort: &[CONVERTED_AT, CONVERSION_ID],
-    hashes: &[(CONVERSION_KEY, CONVERSION_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
+    hashes: &[(CONVERSION_KEY, CONVERSION_ID), (SESSION_KEY, SESSION_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[CONVERTED_AT],
     derive,
     ..BLANK
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    positions!(PERSON_CELL = USER_PHONE);
-    row.normalise_phone(PERSON_CELL);
+    positions!(PERSON_CELL = USER_PHONE, ID_CELL = USER_ID);
+    row.normalise_phone(PERSON_CELL, ID_CELL);
 }

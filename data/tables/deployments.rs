@@ -9,10 +9,11 @@ use polars::prelude::*;
 use crate::cells::Enumeration;
 use crate::reference::deployment_states;
 use crate::table::{
-    BLANK, Cell, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
+    BLANK, Cell, CellKind, Column, OWN_PERSON, PersonCells, Row, SESSION_KEY, Table, USER_KEY,
+    columns, positions,
 };
 
-pub use crate::table::USER_PHONE;
+pub use crate::table::{USER_ID, USER_PHONE};
 
 /// The table's name.
 pub const NAME: &str = "deployments";
@@ -60,7 +61,7 @@ pub static TABLE: Table = Table {
         Column::new(CONVERSATION_ID, CellKind::Word),
         Column::new(CONVERSATION_VERSION, CellKind::Integer),
         Column::new(USER_COUNTRY_CODE, CellKind::Phone).term(),
-        Column::new(USER_CELLPHONE, CellKind::Phone).required(),
+        Column::new(USER_CELLPHONE, CellKind::Phone).required().or_from(USER_ID),
         Column::new(DEPLOYMENT_TIMESTAMP, CellKind::Stamp)
             .required()
             .or(&["Deployment Start Timestamp"]),
@@ -75,8 +76,9 @@ pub static TABLE: Table = Table {
         Column::derived(USER_PHONE).person(),
         Column::derived(COUNTRY).country(),
         Column::derived(STATE).word(),
+        Column::user_id(),
     ],
-    key: &[USER_PHONE, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP],
+    key: &[OWN_PERSON, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP],
     day_of: DEPLOYMENT_TIMESTAMP,
     precedence: || {
         let settled = col(DELIVERY_STATUS).eq(lit("Delivered")).or(failed());
@@ -90,7 +92,7 @@ pub static TABLE: Table = Table {
         vec![progress, col(USER_RESPONDED_TIMESTAMP).is_not_null(), col(SESSION_ID).is_not_null()]
     },
     sort: &[CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP, USER_PHONE],
-    hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
+    hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[DEPLOYMENT_TIMESTAMP, CONVERSATION_ID],
     derive,
     ..BLANK
@@ -109,8 +111,10 @@ fn derive(row: &mut Row<'_, '_>) {
         PERSON_CELL = USER_PHONE,
         COUNTRY_CELL = COUNTRY,
         STATE_CELL = STATE,
+        ID_CELL = USER_ID,
     }
-    row.set_person([PERSON_CELL, COUNTRY_CELL], Some(CODE_CELL), NUMBER_CELL, None);
+    let person = PersonCells { user_phone: PERSON_CELL, user_id: ID_CELL, country: COUNTRY_CELL };
+    row.set_person(person, Some(CODE_CELL), NUMBER_CELL, None);
 
     // Some exports have the failure code in the status column.
     let unknown = row.cells[STATUS_CELL].text().filter(|status| !DELIVERY_STATUSES.has(status));

@@ -1,16 +1,19 @@
 //! Kaleyra's messages: one row for each message that was submitted or received.
 //!
-//! Loaded from the tabular report, 24 columns. Its creation time assigns a message to a day. A later
-//! export has a newer state of it, so precedence is: seen, delivered, sent or failed.
+//! Loaded from the tabular report, 24 columns, or from a business's own log of messages with the same
+//! columns. A log may also have `pricing_type` and `pricing_category`, which Meta reports for each
+//! message and Kaleyra leaves out. Its creation time assigns a message to a day. A later export has a
+//! newer state of it, so precedence is: seen, delivered, sent or failed.
 
 use polars::prelude::*;
 
 use crate::cells::Enumeration;
 use crate::table::{
-    BLANK, Cell, CellKind, Column, MESSAGE_KEY, Row, Table, USER_KEY, columns, positions,
+    BLANK, Cell, CellKind, Column, MESSAGE_KEY, OWN_PERSON, PersonCells, Row, Table, USER_KEY,
+    columns, positions,
 };
 
-pub use crate::table::USER_PHONE;
+pub use crate::table::{USER_ID, USER_PHONE};
 
 /// The table's name.
 pub const NAME: &str = "messages";
@@ -70,6 +73,11 @@ columns! {
     COUNTRY = "country",
     /// `incoming`, `outgoing` or `template`.
     MESSAGE_TYPE = "message_type",
+    /// How Meta charged the message, if a source reports it: see [`PRICING_TYPES`].
+    PRICING_TYPE = "pricing_type",
+    /// The category by which Meta priced the message, if a source reports it: see
+    /// [`PRICING_CATEGORIES`].
+    PRICING_CATEGORY = "pricing_category",
 }
 
 /// The direction of a message. The report writes `true` for incoming.
@@ -111,6 +119,28 @@ pub static CONVERSATION_TYPES: Enumeration = Enumeration::new(&[
 pub static CONVERSATION_MSG_TYPES: Enumeration =
     Enumeration::new(&[("conversation_start", &[]), ("in_conversation", &[])]);
 
+/// How Meta charges a message.
+pub static PRICING_TYPES: Enumeration = Enumeration::new(&[
+    ("regular", &[]),
+    ("free_entry_point", &[]),
+    ("free_customer_service", &[]),
+]);
+
+/// The categories by which Meta prices messages: those of templates, then others.
+pub static PRICING_CATEGORIES: Enumeration = Enumeration::new(&[
+    ("marketing", &[]),
+    ("marketing_lite", &[]),
+    ("utility", &[]),
+    ("authentication", &[]),
+    ("authentication_international", &[]),
+    ("service", &[]),
+    ("referral_conversion", &[]),
+]);
+
+/// The pricing categories that only a template has.
+pub const TEMPLATE_CATEGORIES: [&str; 5] =
+    ["marketing", "marketing_lite", "utility", "authentication", "authentication_international"];
+
 /// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
@@ -144,6 +174,9 @@ pub static TABLE: Table = Table {
         Column::derived(USER_PHONE).person(),
         Column::derived(COUNTRY).country(),
         Column::derived(MESSAGE_TYPE).word(),
+        Column::user_id(),
+        Column::new(PRICING_TYPE, CellKind::Enumeration(&PRICING_TYPES)),
+        Column::new(PRICING_CATEGORY, CellKind::Enumeration(&PRICING_CATEGORIES)),
     ],
     key: &[WHATSAPP_ID],
     day_of: CREATED_AT,
@@ -155,7 +188,7 @@ pub static TABLE: Table = Table {
         ]
     },
     sort: &[CONVERSATION_ID, CREATED_AT, WHATSAPP_ID],
-    hashes: &[(MESSAGE_KEY, WHATSAPP_ID), (USER_KEY, USER_PHONE)],
+    hashes: &[(MESSAGE_KEY, WHATSAPP_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[CREATED_AT],
     derive,
     stamps_are_utc: true,
@@ -175,19 +208,25 @@ fn derive(row: &mut Row<'_, '_>) {
         PERSON_CELL = USER_PHONE,
         COUNTRY_CELL = COUNTRY,
         TYPE_CELL = MESSAGE_TYPE,
+        PRICING_CATEGORY_CELL = PRICING_CATEGORY,
+        ID_CELL = USER_ID,
     }
     let incoming = row.cells[DIRECTION_CELL].text() == Some("incoming");
-    let (line, person) =
+    let (line, number) =
         if incoming { (RECEIVER_CELL, SENDER_CELL) } else { (SENDER_CELL, RECEIVER_CELL) };
     row.cells[LINE_CELL] = row.cells[line].clone();
-    row.set_person([PERSON_CELL, COUNTRY_CELL], None, person, Some(COUNTRY_NAME_CELL));
+    let person = PersonCells { user_phone: PERSON_CELL, user_id: ID_CELL, country: COUNTRY_CELL };
+    row.set_person(person, None, number, Some(COUNTRY_NAME_CELL));
 
     let says_template = |at: usize| row.cells[at].text() == Some("template");
+    let category = row.cells[PRICING_CATEGORY_CELL].text();
+    let is_priced_as_template = category.is_some_and(|word| TEMPLATE_CATEGORIES.contains(&word));
     let message_type = if incoming {
         "incoming"
     } else if says_template(SERVICE_CELL)
         || says_template(FORMAT_CELL)
         || row.cells[TEMPLATE_CELL].text().is_some()
+        || is_priced_as_template
     {
         "template"
     } else {

@@ -1,8 +1,18 @@
 //! Meta's own figures: one row for each data point of its analytics API.
 //!
-//! Loaded from JSON responses to `analytics`, `conversation_analytics`, `pricing_analytics` and
-//! `template_analytics`. The key of a point is everything but its measures. A later response has
-//! counted more, so the larger counts win.
+//! Loaded from JSON responses to `analytics`, `conversation_analytics`, `pricing_analytics`,
+//! `template_analytics`, `template_group_analytics` and `call_analytics`. The key of a point is
+//! everything but its measures. A later response has counted more, so the larger counts win.
+//!
+//! Meta lists the clicks of a template by button, and people who clicked as entries of their own:
+//!
+//! ```text
+//! clicked: url_button "Buy" 5, unique_url_button "Buy" 4, quick_reply_button "Stop" 1
+//! → clicked 6, unique_clicked 4, buttons the three entries
+//! ```
+//!
+//! People on several buttons cannot be told apart, so `unique_clicked` is null if there are several
+//! such entries.
 
 use polars::prelude::*;
 
@@ -53,7 +63,7 @@ columns! {
     DELIVERED = "delivered",
     /// Messages read.
     READ = "read",
-    /// Clicks on buttons.
+    /// Clicks on buttons, added over the buttons.
     CLICKED = "clicked",
     /// Conversations.
     CONVERSATION = "conversation",
@@ -61,25 +71,67 @@ columns! {
     VOLUME = "volume",
     /// The cost, in the account's currency.
     COST = "cost",
+    /// The API through which messages of a template were sent: see [`PRODUCT_TYPES`].
+    PRODUCT_TYPE = "product_type",
+    /// The id of the template group.
+    TEMPLATE_GROUP_ID = "template_group_id",
+    /// Who started a call: `USER_INITIATED`, `BUSINESS_INITIATED`, …
+    DIRECTION = "direction",
+    /// People who clicked, if Meta counts them for one button only.
+    UNIQUE_CLICKED = "unique_clicked",
+    /// The clicks by button: a JSON array of objects with `button` (its text), `count` and `type`.
+    BUTTONS = "buttons",
+    /// Calls.
+    COUNT = "count",
+    /// The average duration of the calls, in seconds.
+    AVERAGE_DURATION = "average_duration",
 }
 
-/// The four API fields, in the order of the catalog.
-pub const FIELDS: [&str; 4] =
-    ["analytics", "conversation_analytics", "pricing_analytics", "template_analytics"];
+/// The API fields. Queries answer the first four; the points of the others are only stored.
+pub const FIELDS: [&str; 6] = [
+    "analytics",
+    "conversation_analytics",
+    "pricing_analytics",
+    "template_analytics",
+    "template_group_analytics",
+    "call_analytics",
+];
 
 /// The measures of a point: all columns that are not in the key.
-pub const MEASURES: [&str; 7] = [SENT, DELIVERED, READ, CLICKED, CONVERSATION, VOLUME, COST];
+pub const MEASURES: [&str; 11] = [
+    SENT,
+    DELIVERED,
+    READ,
+    CLICKED,
+    CONVERSATION,
+    VOLUME,
+    COST,
+    UNIQUE_CLICKED,
+    BUTTONS,
+    COUNT,
+    AVERAGE_DURATION,
+];
+
+/// The columns that are computed from Meta's list of clicks.
+pub const OF_CLICKS: [&str; 3] = [CLICKED, UNIQUE_CLICKED, BUTTONS];
+
+/// The APIs that send templates. Meta renamed the second one.
+pub static PRODUCT_TYPES: Enumeration = Enumeration::new(&[
+    ("CLOUD_API", &[]),
+    ("MARKETING_MESSAGES_API_FOR_WHATSAPP", &["MARKETING_MESSAGES_LITE_API"]),
+]);
 
 /// The lengths of a time bucket; some API fields have other words for days and months.
 pub static GRANULARITIES: Enumeration =
     Enumeration::new(&[("HALF_HOUR", &[]), ("DAY", &["DAILY"]), ("MONTH", &["MONTHLY"])]);
 
 /// Meta's dimensions, each with its column.
-pub const DIMENSION_COLUMNS: [(&str, &str); 8] = [
+pub const DIMENSION_COLUMNS: [(&str, &str); 9] = [
     ("CONVERSATION_CATEGORY", CONVERSATION_CATEGORY),
     ("CONVERSATION_DIRECTION", CONVERSATION_DIRECTION),
     ("CONVERSATION_TYPE", CONVERSATION_TYPE),
     ("COUNTRY", COUNTRY),
+    ("DIRECTION", DIRECTION),
     ("PHONE", PHONE_NUMBER),
     ("PRICING_CATEGORY", PRICING_CATEGORY),
     ("PRICING_TYPE", PRICING_TYPE),
@@ -115,6 +167,13 @@ pub static TABLE: Table = Table {
         Column::new(CONVERSATION, CellKind::Count),
         Column::new(VOLUME, CellKind::Count),
         Column::new(COST, CellKind::Money),
+        Column::new(PRODUCT_TYPE, CellKind::Enumeration(&PRODUCT_TYPES)),
+        Column::new(TEMPLATE_GROUP_ID, CellKind::Word),
+        Column::new(DIRECTION, CellKind::Word).word(),
+        Column::new(UNIQUE_CLICKED, CellKind::Count),
+        Column::new(BUTTONS, CellKind::Text).term(),
+        Column::new(COUNT, CellKind::Count),
+        Column::new(AVERAGE_DURATION, CellKind::Number),
     ],
     key: &[
         WABA_ID,
@@ -134,9 +193,12 @@ pub static TABLE: Table = Table {
         PRICING_TYPE,
         TIER,
         TEMPLATE_ID,
+        PRODUCT_TYPE,
+        TEMPLATE_GROUP_ID,
+        DIRECTION,
     ],
     day_of: START,
-    precedence: || vec![col(SENT), col(CONVERSATION), col(VOLUME), col(DELIVERED)],
+    precedence: || [SENT, CONVERSATION, VOLUME, DELIVERED, CLICKED, COUNT].map(col).into(),
     sort: &[FIELD, WABA_ID, GRANULARITY, START, DIMENSIONS, PHONE_NUMBER, COUNTRY],
     statistics: &[FIELD, START],
     derive,

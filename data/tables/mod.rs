@@ -9,7 +9,9 @@ pub mod audience_tags;
 pub mod closures;
 pub mod conversions;
 pub mod deployments;
+pub mod identities;
 pub mod loads;
+pub mod markets;
 pub mod message_summaries;
 pub mod messages;
 pub mod meta_points;
@@ -21,9 +23,9 @@ pub mod sessions;
 pub mod variables;
 
 pub use crate::table::{
-    Aggregate, CLOSURE_KEY, CONVERSION_KEY, CURRENCY, Cell, CellKind, Column, Fate, MESSAGE_KEY,
-    Meaning, Row, SESSION_KEY, Spread, TAG_KEY, Table, USER_KEY, USER_PHONE, USER_PHONE_VALID,
-    UTC_DAY, instant, text_key,
+    Aggregate, CLOSURE_KEY, CONVERSION_KEY, CURRENCY, Cell, CellKind, Column, Fate, IDENTITY_KEY,
+    MESSAGE_KEY, Meaning, OWN_PERSON, Row, SESSION_KEY, Spread, TAG_KEY, Table, USER_ID, USER_KEY,
+    USER_PHONE, USER_PHONE_VALID, UTC_DAY, instant, key_part, text_key,
 };
 
 /// Every table that exports are loaded into, in the order of listings.
@@ -34,11 +36,13 @@ pub const TABLES: &[&Table] = &[
     &message_summaries::TABLE,
     &session_summaries::TABLE,
     &closures::TABLE,
+    &identities::TABLE,
     &meta_points::TABLE,
     &ad_spend::TABLE,
     &conversions::TABLE,
     &audience_tags::TABLE,
     &rates::TABLE,
+    &markets::TABLE,
     &variables::TABLE,
 ];
 
@@ -52,10 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_with_sums_or_aggregates_merge_within_one_day() {
+    fn sums_and_aggregates_are_of_all_rows_with_one_key() {
         for table in TABLES {
-            let is_combined = !table.summed.is_empty() || !table.aggregates.is_empty();
-            assert!(!is_combined || table.key_hash().is_none(), "{}", table.name);
+            // Rows of one key are on one day because the key has the day, or are found by a hash.
+            let has_day = table.key.contains(&table.day_of);
+            assert!(table.summed.is_empty() || has_day, "{}", table.name);
+            let is_found = has_day || table.key_hash().is_some();
+            assert!(table.aggregates.is_empty() || is_found, "{}", table.name);
             let stored = table.stored();
             let aggregates = table.aggregates.iter().map(|(name, _)| name);
             for name in table.summed.iter().chain(table.checked).chain(aggregates) {

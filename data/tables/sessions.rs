@@ -8,10 +8,11 @@ use polars::prelude::*;
 
 use crate::cells::Enumeration;
 use crate::table::{
-    BLANK, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
+    BLANK, CellKind, Column, OWN_PERSON, PersonCells, Row, SESSION_KEY, Table, USER_KEY, columns,
+    positions,
 };
 
-pub use crate::table::USER_PHONE;
+pub use crate::table::{USER_ID, USER_PHONE};
 
 /// The table's name.
 pub const NAME: &str = "sessions";
@@ -123,6 +124,7 @@ pub static TABLE: Table = Table {
         Column::new(WHATSAPP_LINK_CAMPAIGN_SOURCE, CellKind::Word).term(),
         Column::derived(USER_PHONE).person(),
         Column::derived(COUNTRY).country(),
+        Column::user_id(),
     ],
     key: &[SESSION_ID],
     day_of: SESSION_STARTED_TIMESTAMP,
@@ -134,7 +136,7 @@ pub static TABLE: Table = Table {
         ]
     },
     sort: &[CONVERSATION_ID, CONVERSATION_VERSION, SESSION_STARTED_TIMESTAMP, SESSION_ID],
-    hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
+    hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[SESSION_STARTED_TIMESTAMP, SESSION_FINISHED_TIMESTAMP, CONVERSATION_ID],
     derive,
     ..BLANK
@@ -146,6 +148,8 @@ fn derive(row: &mut Row<'_, '_>) {
         NUMBER_CELL = USER_CELLPHONE,
         PERSON_CELL = USER_PHONE,
         COUNTRY_CELL = COUNTRY,
+        ID_CELL = USER_ID,
     }
-    row.set_person([PERSON_CELL, COUNTRY_CELL], Some(CODE_CELL), NUMBER_CELL, None);
+    let person = PersonCells { user_phone: PERSON_CELL, user_id: ID_CELL, country: COUNTRY_CELL };
+    row.set_person(person, Some(CODE_CELL), NUMBER_CELL, None);
 }

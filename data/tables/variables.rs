@@ -4,10 +4,10 @@
 //! flow.
 
 use crate::table::{
-    BLANK, CellKind, Column, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
+    BLANK, CellKind, Column, OWN_PERSON, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
 };
 
-pub use crate::table::USER_PHONE;
+pub use crate::table::{USER_ID, USER_PHONE};
 
 /// The table's name.
 pub const NAME: &str = "variables";
@@ -36,17 +36,18 @@ pub static TABLE: Table = Table {
         Column::new(VARIABLE, CellKind::Text).required(),
         Column::new(VALUE, CellKind::Text).expected(),
         Column::new(AT, CellKind::Stamp),
+        Column::user_id(),
     ],
-    key: &[SESSION_ID, USER_PHONE, CONVERSATION_ID, VARIABLE, AT],
+    key: &[SESSION_ID, OWN_PERSON, CONVERSATION_ID, VARIABLE, AT],
     day_of: AT,
     sort: &[CONVERSATION_ID, VARIABLE, AT, SESSION_ID],
-    hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, USER_PHONE)],
+    hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[AT],
     derive,
     ..BLANK
 };
 
 fn derive(row: &mut Row<'_, '_>) {
-    positions!(PERSON_CELL = USER_PHONE);
-    row.normalise_phone(PERSON_CELL);
+    positions!(PERSON_CELL = USER_PHONE, ID_CELL = USER_ID);
+    row.normalise_phone(PERSON_CELL, ID_CELL);
 }

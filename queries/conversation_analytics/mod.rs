@@ -5,7 +5,7 @@
 //! [`session-summary`](crate::session_summary); the free tier is counted before any filter. A cost is
 //! null if a conversation has no rate or if rates are in several currencies.
 
-use wabalake_data::tables::{messages, meta_points, rates};
+use wabalake_data::tables::{markets, messages, meta_points, rates};
 
 use crate::query::billing::conversations::FreeSessions;
 use crate::query::meta::{Field, MetaShape, Points, units};
@@ -39,7 +39,7 @@ impl Query for ConversationAnalytics {
                    analytics, computed from the lake: each conversation counts in the bucket of its \
                    first message that did not fail; start and end are seconds since 1970. With \
                    --source meta, the points that Meta reported.",
-        reads: &[&messages::TABLE, &rates::TABLE, &meta_points::TABLE],
+        reads: &[&messages::TABLE, &rates::TABLE, &markets::TABLE, &meta_points::TABLE],
         range: Range::History,
         columns: units::ConversationAnalytics::MEASURES,
         key: &[],

@@ -1,6 +1,7 @@
 -- How many conversations were there, and what did they cost? By the bucket of their first
 -- message that did not fail; or the figures that Meta reported.
-WITH {conversations},
+WITH {markets},
+{conversations},
 units AS (
     SELECT
         {bucket} AS bucket,

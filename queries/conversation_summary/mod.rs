@@ -3,6 +3,9 @@
 //! One row per version of a conversation that has deployments. All counts but the users are of
 //! deployments, so a person with two deployments counts twice. Responses count for deployments that
 //! were sent or delivered. A deployment of unknown status counts only in the users.
+//!
+//! The vendor's own rate is one of people: of those with a deployment that was sent or delivered, how
+//! many answered one.
 
 use wabalake_data::tables::deployments::{self, CONVERSATION_ID, CONVERSATION_VERSION};
 
@@ -39,6 +42,12 @@ pub const DELIVERED: &str = "delivered";
 pub const RESPONSES: &str = "responses";
 /// Share of the sent deployments that were answered.
 pub const RESPONSE_RATE_PCT: &str = "response_rate_pct";
+/// People with a deployment that was sent.
+pub const USERS_SENT: &str = "users_sent";
+/// People who answered a deployment that was sent.
+pub const USERS_RESPONDED: &str = "users_responded";
+/// Share of the people with a sent deployment who answered one.
+pub const USER_RESPONSE_RATE_PCT: &str = "user_response_rate_pct";
 
 impl Query for ConversationSummary {
     type Params = Params;
@@ -47,7 +56,7 @@ impl Query for ConversationSummary {
         name: "conversation-summary",
         title: "How a conversation performs",
         question: "How does a conversation perform? Deployments by their delivery status, and the \
-                   responses among those that were sent or delivered.",
+                   responses among those that were sent or delivered, of deployments and of people.",
         reads: &[&deployments::TABLE],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
@@ -60,6 +69,9 @@ impl Query for ConversationSummary {
             OutputColumn::count(DELIVERED),
             OutputColumn::count(RESPONSES),
             OutputColumn::pct(RESPONSE_RATE_PCT),
+            OutputColumn::count(USERS_SENT),
+            OutputColumn::count(USERS_RESPONDED),
+            OutputColumn::pct(USER_RESPONSE_RATE_PCT),
         ],
         key: &[CONVERSATION_ID, CONVERSATION_VERSION],
         order: &[],
@@ -84,6 +96,8 @@ impl Query for ConversationSummary {
                 rows_where(delivery_is("Failed")).alias(SEND_FAILURE),
                 rows_where(delivery_is("Delivered")).alias(DELIVERED),
                 rows_where(sent().and(answered())).alias(RESPONSES),
+                users_where(sent()).alias(USERS_SENT),
+                users_where(sent().and(answered())).alias(USERS_RESPONDED),
             ]);
 
         let versions = if params.latest_version {
@@ -92,8 +106,10 @@ impl Query for ConversationSummary {
         } else {
             versions
         };
-        let rate = share_pct(col(RESPONSES), col(MESSAGES_SENT));
-        Ok(params.conversation_version.of(versions).with_column(rate.alias(RESPONSE_RATE_PCT)))
+        Ok(params.conversation_version.of(versions).with_columns([
+            share_pct(col(RESPONSES), col(MESSAGES_SENT)).alias(RESPONSE_RATE_PCT),
+            share_pct(col(USERS_RESPONDED), col(USERS_SENT)).alias(USER_RESPONSE_RATE_PCT),
+        ]))
     }
 
     fn bind(params: &Params) -> Bindings {

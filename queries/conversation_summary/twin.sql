@@ -11,7 +11,14 @@ WITH versions AS (
         count_if(delivery_status = 'Delivered') AS delivered,
         count_if(
             delivery_status IN ('Sent', 'Delivered') AND user_responded_timestamp IS NOT NULL
-        ) AS responses
+        ) AS responses,
+        count(DISTINCT CASE
+            WHEN delivery_status IN ('Sent', 'Delivered') THEN user_phone
+        END) AS users_sent,
+        count(DISTINCT CASE
+            WHEN delivery_status IN ('Sent', 'Delivered') AND user_responded_timestamp IS NOT NULL
+                THEN user_phone
+        END) AS users_responded
     FROM deployments
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
@@ -35,7 +42,10 @@ SELECT
     CAST(send_failure AS BIGINT) AS send_failure,
     CAST(delivered AS BIGINT) AS delivered,
     CAST(responses AS BIGINT) AS responses,
-    CAST(responses AS DOUBLE) * 100 / nullif(messages_sent, 0) AS response_rate_pct
+    CAST(responses AS DOUBLE) * 100 / nullif(messages_sent, 0) AS response_rate_pct,
+    CAST(users_sent AS BIGINT) AS users_sent,
+    CAST(users_responded AS BIGINT) AS users_responded,
+    CAST(users_responded AS DOUBLE) * 100 / nullif(users_sent, 0) AS user_response_rate_pct
 FROM ranked
 WHERE (NOT :latest_version OR place = 1)
     AND (

@@ -1,9 +1,19 @@
 //! Who was a conversation sent to, and how far did each person get?
 //!
 //! One row per deployment, latest first, with its session from anywhere in the lake and the variables
-//! that the person answered. A variable with a session id belongs to that session, any other to a person
-//! and a conversation; of several values of one variable the latest counts. The stage is null without a
-//! response, and In Flow if the session is not in the lake.
+//! that the person answered. The stage is null without a response, and In Flow if the session is not in
+//! the lake.
+//!
+//! A variable with a session id belongs to that session. Any other one names a person and a conversation:
+//! it belongs to the last deployment of these that began at most 60 seconds after the answer, because
+//! clocks differ, else to the first; without a time, to each. Of several values of one variable the latest
+//! counts.
+//!
+//! ```text
+//! deployments      10:00                      12:00
+//! answers          09:00  10:30  11:58:59     11:59   12:10
+//! belongs to       10:00  10:00  10:00        12:00   12:00
+//! ```
 //!
 //! ```text
 //! {"city":"Medellín","coupon":null,"say \"hi\"":""}      names ascending, texts or null
@@ -27,8 +37,10 @@ use wabalake_data::tables::variables::{self, AT, VALUE, VARIABLE};
 use wabalake_data::tables::{SESSION_KEY, USER_KEY};
 
 use crate::query::filters::{Choice, listed_or_any};
+use crate::query::joins::{Nearest, nearest};
 use crate::query::json::{json_text, json_text_sql};
 use crate::query::prelude::*;
+use crate::query::time::SECOND;
 
 /// See the [module](self) for the question it answers.
 pub struct ConversationUsers;
@@ -86,8 +98,22 @@ impl Choice for Stage {
     }
 }
 
-/// The columns of a deployment that its variables are joined by.
-const OWNER: [&str; 3] = [SESSION_KEY, USER_KEY, CONVERSATION_ID];
+/// A person and a conversation.
+const PERSON: [&str; 2] = [USER_KEY, CONVERSATION_ID];
+/// The columns of a deployment that an answer of its own names.
+const SEND: [&str; 4] = [USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
+/// The columns of a deployment that its variables are joined by. [`BEGAN`] and [`VERSION`] are null
+/// unless it has answers of its own: then deployments of one session share its variables.
+const OWNER: [&str; 5] = [SESSION_KEY, USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
+
+/// The time of a deployment, in microseconds.
+const BEGAN: &str = "began";
+/// The version of a deployment, [`NO_VERSION`] for null.
+const VERSION: &str = "version";
+/// Less than every version.
+const NO_VERSION: i64 = i64::MIN;
+/// How long after an answer its deployment may begin, in microseconds.
+const CLOCKS_DIFFER: i64 = 60 * SECOND;
 
 impl Query for ConversationUsers {
     type Params = Params;
@@ -99,7 +125,7 @@ impl Query for ConversationUsers {
                    deployment, latest first, with its session and the variables that the person \
                    answered.",
         reads: &[&deployments::TABLE, &sessions::TABLE, &variables::TABLE],
-        range: Range::Rows(&deployments::TABLE),
+        range: Range::History,
         columns: &[
             OutputColumn::person(USER_PHONE),
             OutputColumn::term(CONVERSATION_ID),
@@ -130,7 +156,9 @@ impl Query for ConversationUsers {
         let users = with_stage(deployments, tables)?;
         let users = params.session_status.of(params.stage.of(users));
 
-        let variables = captured(&users, tables)?;
+        let placed = placed(tables)?;
+        let users = with_owner(users, &placed);
+        let variables = captured(&users, placed, tables)?;
         let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         Ok(users
             .join(variables, OWNER.map(col), OWNER.map(col), nulls_too)
@@ -171,26 +199,41 @@ fn with_stage(deployments: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame
     ]))
 }
 
-/// The variables as JSON objects: one row per session, person and conversation of a deployment that
-/// has any.
-fn captured(deployments: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+/// Deployments with the columns [`OWNER`].
+fn with_owner(deployments: LazyFrame, placed: &LazyFrame) -> LazyFrame {
+    const HAS_OWN: &str = "has_own";
+    let own = placed.clone().select(SEND.map(col)).unique(None, UniqueKeepStrategy::Any);
+    let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+    let if_own = |column: &str| when(col(HAS_OWN)).then(col(column)).otherwise(lit(Null {}));
+    deployments
+        .with_columns([began(), version()])
+        .join(own.with_column(lit(true).alias(HAS_OWN)), SEND.map(col), SEND.map(col), nulls_too)
+        .with_columns([if_own(BEGAN).alias(BEGAN), if_own(VERSION).alias(VERSION)])
+}
+
+/// The variables as JSON objects: one row per [`OWNER`] that has any. `placed` are those that belong
+/// to one deployment of a person and conversation.
+fn captured(
+    deployments: &LazyFrame,
+    placed: LazyFrame,
+    tables: &Tables,
+) -> PolarsResult<LazyFrame> {
     let owner = OWNER.map(col);
     let asked = deployments.clone().select(&owner).unique(None, UniqueKeepStrategy::Any);
-    // A value without a time sorts before all others.
-    let at = col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN));
-    let variables = tables.scan(&variables::TABLE).with_column(at.alias(AT));
+    let variables = variables(tables);
     // Each variable is reduced to its latest value before the join, since a placeholder phone may
     // have very many.
-    let joined = |variables: LazyFrame, of: &[Expr]| {
-        let on = of.to_vec();
+    let joined = |variables: LazyFrame, of: &[&str]| {
+        let of: Vec<Expr> = of.iter().map(|column| col(*column)).collect();
         let joined =
-            asked.clone().join(last(variables, of), &on, &on, JoinArgs::new(JoinType::Inner));
+            asked.clone().join(last(variables, &of), &of, &of, JoinArgs::new(JoinType::Inner));
         joined.select([&owner[..], &[VARIABLE, VALUE, AT].map(col)].concat())
     };
-    let of_a_session = || col(SESSION_KEY).is_not_null();
+    let of_people = variables.clone().filter(of_a_session().or(timed()).not());
     let values = [
-        joined(variables.clone().filter(of_a_session()), &[col(SESSION_KEY)]),
-        joined(variables.filter(of_a_session().not()), &[col(USER_KEY), col(CONVERSATION_ID)]),
+        joined(variables.filter(of_a_session()), &[SESSION_KEY]),
+        joined(of_people, &PERSON),
+        joined(placed, &SEND),
     ];
     let last = last(concat(values, UnionArgs::default())?, &owner);
     let member = concat_str([json_text(col(VARIABLE)), lit(":"), json_text(col(VALUE))], "", false);
@@ -203,6 +246,70 @@ fn captured(deployments: &LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame>
             .str()
             .join(",", false)])
         .with_column(object.alias(VARIABLES)))
+}
+
+/// The variables, with their times in microseconds.
+fn variables(tables: &Tables) -> LazyFrame {
+    // A value without a time sorts before all others.
+    let at = col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN));
+    tables.scan(&variables::TABLE).with_column(at.alias(AT))
+}
+
+/// Predicate: a variable names a session.
+fn of_a_session() -> Expr {
+    col(SESSION_KEY).is_not_null()
+}
+
+/// Predicate: a variable has a time.
+fn timed() -> Expr {
+    col(AT).neq(lit(i64::MIN))
+}
+
+fn began() -> Expr {
+    col(DEPLOYMENT_TIMESTAMP).cast(DataType::Int64).alias(BEGAN)
+}
+
+fn version() -> Expr {
+    col(CONVERSATION_VERSION).cast(DataType::Int64).fill_null(lit(NO_VERSION)).alias(VERSION)
+}
+
+/// The variables with a time and without a session, each with the deployment of its person and
+/// conversation in the columns [`BEGAN`] and [`VERSION`]. A variable without one is left out.
+fn placed(tables: &Tables) -> PolarsResult<LazyFrame> {
+    const SEARCHED_AT: &str = "searched_at";
+    const FIRST: &str = "first";
+    const FIRST_VERSION: &str = "first_version";
+    let variables = variables(tables)
+        .filter(of_a_session().not().and(timed()))
+        .filter(col(USER_KEY).is_not_null().and(col(CONVERSATION_ID).is_not_null()))
+        .select([USER_KEY, CONVERSATION_ID, VARIABLE, VALUE, AT].map(col))
+        .with_column((col(AT) + lit(CLOCKS_DIFFER)).alias(SEARCHED_AT));
+    let of_them = variables.clone().select(PERSON.map(col)).unique(None, UniqueKeepStrategy::Any);
+    let deployments = tables
+        .scan(&deployments::TABLE)
+        .join(of_them, PERSON.map(col), PERSON.map(col), JoinArgs::new(JoinType::Semi))
+        .select([col(USER_KEY), col(CONVERSATION_ID), began(), version()])
+        // Of several versions at one time, the greatest is the last one, the smallest the first.
+        .group_by([USER_KEY, CONVERSATION_ID, BEGAN].map(col))
+        .agg([col(VERSION).max(), col(VERSION).min().alias(FIRST_VERSION)]);
+    let firsts = deployments
+        .clone()
+        .group_by(PERSON.map(col))
+        .agg([col(BEGAN).min().alias(FIRST), col(FIRST_VERSION).min_by(col(BEGAN))]);
+    let lasts = deployments.select([USER_KEY, CONVERSATION_ID, BEGAN, VERSION].map(col));
+    let found = nearest(
+        Nearest::LastBefore,
+        (variables, SEARCHED_AT),
+        (lasts, BEGAN, &[VERSION]),
+        &PERSON,
+        i64::MAX,
+    )?;
+    Ok(found
+        .join(firsts, PERSON.map(col), PERSON.map(col), JoinArgs::new(JoinType::Inner))
+        .with_columns([
+            col(BEGAN).fill_null(col(FIRST)).alias(BEGAN),
+            col(VERSION).fill_null(col(FIRST_VERSION)).alias(VERSION),
+        ]))
 }
 
 /// The latest value of each variable; at equal times the greatest.

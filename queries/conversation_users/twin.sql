@@ -43,31 +43,74 @@ users AS (
     WHERE (size(:stage) = 0 OR array_contains(:stage, conversation_stage))
         AND (size(:session_status) = 0 OR array_contains(:session_status, session_status))
 ),
-answers AS (
+-- Answers that name no session, each with a deployment of its person and conversation: the last that
+-- began at most 60 seconds after it, else the first.
+searched AS (
     SELECT
-        users.user_phone,
-        users.conversation_id,
-        users.conversation_version,
-        users.deployment_timestamp,
+        variables.user_phone,
+        variables.conversation_id,
         variables.name,
         variables.value,
+        variables.at,
+        sent.conversation_version,
+        sent.deployment_timestamp,
+        unix_micros(sent.deployment_timestamp) <= unix_micros(variables.at) + 60000000 AS is_before
+    FROM variables
+    INNER JOIN deployments AS sent
+        ON sent.user_phone = variables.user_phone
+        AND sent.conversation_id = variables.conversation_id
+    WHERE variables.session_id IS NULL AND variables.at IS NOT NULL
+),
+assigned AS (
+    SELECT
+        *,
         row_number() OVER (
-            PARTITION BY
-                users.user_phone,
-                users.conversation_id,
-                users.conversation_version,
-                users.deployment_timestamp,
-                variables.name
-            ORDER BY variables.at DESC NULLS LAST, variables.value DESC NULLS LAST
-        ) AS place
+            PARTITION BY user_phone, conversation_id, name, value, at
+            ORDER BY
+                is_before DESC NULLS LAST,
+                CASE WHEN is_before THEN deployment_timestamp END DESC NULLS LAST,
+                CASE WHEN is_before THEN conversation_version END DESC NULLS LAST,
+                deployment_timestamp NULLS LAST,
+                conversation_version NULLS FIRST
+        ) AS choice
+    FROM searched
+),
+given AS (
+    SELECT
+        users.user_phone, users.conversation_id, users.conversation_version,
+        users.deployment_timestamp, variables.name, variables.value, variables.at
+    FROM users
+    INNER JOIN variables ON variables.session_id = users.session_id
+    UNION ALL
+    SELECT
+        users.user_phone, users.conversation_id, users.conversation_version,
+        users.deployment_timestamp, variables.name, variables.value, variables.at
     FROM users
     INNER JOIN variables
-        ON variables.session_id = users.session_id
-        OR (
-            variables.session_id IS NULL
-            AND variables.user_phone = users.user_phone
-            AND variables.conversation_id = users.conversation_id
-        )
+        ON variables.user_phone = users.user_phone
+        AND variables.conversation_id = users.conversation_id
+    WHERE variables.session_id IS NULL AND variables.at IS NULL
+    UNION ALL
+    SELECT
+        users.user_phone, users.conversation_id, users.conversation_version,
+        users.deployment_timestamp, assigned.name, assigned.value, assigned.at
+    FROM users
+    INNER JOIN assigned
+        ON assigned.user_phone = users.user_phone
+        AND assigned.conversation_id = users.conversation_id
+        AND assigned.conversation_version <=> users.conversation_version
+        AND assigned.deployment_timestamp = users.deployment_timestamp
+    WHERE assigned.choice = 1
+),
+answers AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY
+                user_phone, conversation_id, conversation_version, deployment_timestamp, name
+            ORDER BY at DESC NULLS LAST, value DESC NULLS LAST
+        ) AS place
+    FROM given
 ),
 members AS (
     SELECT

@@ -11,14 +11,17 @@
 //!
 //! Treble exports sessions and deployments in windows of at most 30 days, so only these two tables have
 //! windows. A day without any event has no row, and stays in a window however often it is exported.
-//! Rates and tags have the date from which they hold, so days between them are not missing.
+//! Rates and tags have the date from which they hold, and identities the first time that they were seen,
+//! so days between them are not missing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
 use polars::prelude::{Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat};
-use wabalake_data::tables::{UTC_DAY, audience_tags, deployments, instant, loads, rates, sessions};
+use wabalake_data::tables::{
+    UTC_DAY, audience_tags, deployments, identities, instant, loads, markets, rates, sessions,
+};
 use wabalake_data::{TABLES, Table};
 
 use crate::query::prelude::*;
@@ -76,19 +79,22 @@ const WINDOW_DAYS: i64 = 30;
 const BY_WINDOWS: [&Table; 2] = [&sessions::TABLE, &deployments::TABLE];
 
 /// Tables in which a day without rows is no gap.
-const WITHOUT_GAPS: [&Table; 2] = [&audience_tags::TABLE, &rates::TABLE];
+const WITHOUT_GAPS: [&Table; 3] = [&audience_tags::TABLE, &identities::TABLE, &rates::TABLE];
 
 const DAYS: &str = "days";
 const LAST_LOADED_AT: &str = "last_loaded_at";
 const WINDOWS_LEFT: &str = "windows_left";
 const DAY: &str = "day";
 
-/// Every table of exports, and the loads.
-const READS: [&Table; TABLES.len() + 1] = {
-    let mut reads: [&Table; TABLES.len() + 1] = [&loads::TABLE; TABLES.len() + 1];
-    let mut at = 0;
+/// The loads, and every table of exports but the markets: those have no days to be covered.
+const READS: [&Table; TABLES.len()] = {
+    let mut reads: [&Table; TABLES.len()] = [&loads::TABLE; TABLES.len()];
+    let (mut at, mut read) = (0, 1);
     while at < TABLES.len() {
-        reads[at] = TABLES[at];
+        if !TABLES[at].is_named(markets::NAME) {
+            reads[read] = TABLES[at];
+            read += 1;
+        }
         at += 1;
     }
     reads
@@ -137,7 +143,7 @@ impl Query for Coverage {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let mut covered = Vec::new();
-        for table in TABLES {
+        for table in READS.into_iter().filter(|table| *table != &loads::TABLE) {
             covered.push(covered_by(tables, table, params));
         }
         let loaded =

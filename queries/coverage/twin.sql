@@ -26,6 +26,11 @@ WITH placed AS (
     FROM deployments
     UNION ALL
     SELECT
+        'identities' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(first_seen, :timezone)) AS DATE) AS day
+    FROM identities
+    UNION ALL
+    SELECT
         'message_summaries' AS name,
         date AS day
     FROM message_summaries
@@ -133,6 +138,7 @@ listed AS (
         ('closures'),
         ('conversions'),
         ('deployments'),
+        ('identities'),
         ('message_summaries'),
         ('messages'),
         ('meta_points'),
@@ -149,7 +155,7 @@ SELECT
     CAST(coalesce(covered.days, 0) AS BIGINT) AS days,
     CAST(
         CASE
-            WHEN listed.name NOT IN ('rates', 'audience_tags')
+            WHEN listed.name NOT IN ('rates', 'audience_tags', 'identities')
                 THEN coalesce(datediff(covered.last_day, covered.first_day) + 1 - covered.days, 0)
         END AS BIGINT
     ) AS missing_days,

@@ -256,8 +256,8 @@ tallies AS (
         unnest([coalesce(sum(rejected), 0), coalesce(sum(with_sentinel), 0)]),
         NULL
     FROM (VALUES
-        ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'),
-        ('message_summaries'), ('messages'), ('meta_points'), ('rates'), ('session_summaries'), ('sessions'), ('variables')
+        ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('identities'),
+        ('markets'), ('message_summaries'), ('messages'), ('meta_points'), ('rates'), ('session_summaries'), ('sessions'), ('variables')
     ) AS listed (name)
     LEFT JOIN loads ON kind = listed.name
     GROUP BY listed.name

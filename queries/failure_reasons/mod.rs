@@ -3,11 +3,10 @@
 //! One row per state and status detail of the failed deployments. Details of deployments that did not
 //! fail are no reasons, and are left out.
 
-use wabalake_data::reference::deployment_states::STATES;
 use wabalake_data::tables::deployments::{self, STATE, STATUS_DETAIL};
 
+use crate::query::failures;
 use crate::query::prelude::*;
-use crate::query::sql::SqlLiteral;
 
 /// See the [module](self) for the question it answers.
 pub struct FailureReasons;
@@ -71,26 +70,16 @@ impl Query for FailureReasons {
             .group_by([col(STATE), col(STATUS_DETAIL)])
             .agg([rows().alias(DEPLOYMENTS), users().alias(USERS)]);
 
-        let advice = STATES.iter().fold(lit(Null {}).cast(DataType::String), |advice, state| {
-            let this = state.advice.map_or_else(|| lit(Null {}), lit);
-            when(col(STATE).eq(lit(state.name))).then(this).otherwise(advice)
-        });
         let failures = col(DEPLOYMENTS).sum();
         Ok(reasons.cross_join(all, None).with_columns([
             share_pct(col(DEPLOYMENTS), failures).alias(SHARE_OF_FAILURES_PCT),
             share_pct(col(DEPLOYMENTS), col("all")).alias(SHARE_OF_DEPLOYMENTS_PCT),
-            advice.alias(ADVICE),
+            failures::advice(STATE).alias(ADVICE),
         ]))
     }
 
     fn bind(params: &Params) -> Bindings {
-        let advice = STATES.iter().filter_map(|state| {
-            state.advice.map(|advice| format!("({}, {})", state.name.literal(), advice.literal()))
-        });
         let bindings = params.days.bind(Bindings::new());
-        params
-            .conversation_id
-            .bind(bindings)
-            .slot("advice", advice.collect::<Vec<_>>().join(",\n        "))
+        params.conversation_id.bind(bindings).slot("advice", failures::advice_sql())
     }
 }

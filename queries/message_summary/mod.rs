@@ -2,13 +2,14 @@
 //!
 //! Kaleyra's message summary, computed from the messages: one row per local date, account, line, country
 //! and message type. A message counts once, on the day of its creation, whenever it was delivered.
-//! Incoming messages count only as received, outgoing ones never do. A line has the display name of its
-//! latest session.
+//! Incoming messages count only as received, outgoing ones never do; a count that does not apply is null,
+//! as in Kaleyra's report. A line has the display name of its latest session, else of its latest row in
+//! Kaleyra's summaries.
 
 use wabalake_data::Table;
 pub use wabalake_data::tables::message_summaries::RECEIVED;
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
-use wabalake_data::tables::sessions;
+use wabalake_data::tables::{message_summaries, session_summaries, sessions};
 
 use crate::query::lines;
 use crate::query::prelude::*;
@@ -36,7 +37,12 @@ impl Query for MessageSummary {
         question: "How many messages of each day were sent, delivered, read and received? Kaleyra's \
                    message summary, computed from the lake: each message counts on the day of its \
                    creation, incoming ones as received only.",
-        reads: &[&messages::TABLE, &sessions::TABLE],
+        reads: &[
+            &messages::TABLE,
+            &sessions::TABLE,
+            &message_summaries::TABLE,
+            &session_summaries::TABLE,
+        ],
         range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::date(DATE),
@@ -77,7 +83,7 @@ impl Query for MessageSummary {
             ])
             .agg(message_counts());
 
-        Ok(lines::named(days, WA_PHONE_NUMBER, "display_name", tables))
+        lines::named(days, WA_PHONE_NUMBER, "display_name", tables)
     }
 
     fn bind(params: &Params) -> Bindings {

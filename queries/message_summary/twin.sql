@@ -7,7 +7,6 @@ WITH in_range AS (
         line AS wa_phone_number,
         country,
         message_type,
-        message_direction = 'outgoing' AS outgoing,
         {outcomes}
     FROM messages
     WHERE (:from_at IS NULL OR created_at >= :from_at)
@@ -20,12 +19,12 @@ days AS (
         wa_phone_number,
         country,
         message_type,
-        count_if(outgoing) AS created,
-        count_if(outgoing AND failed AND NOT delivered) AS failed,
-        count_if(outgoing AND sent) AS sent,
-        count_if(outgoing AND delivered) AS delivered,
-        count_if(outgoing AND read) AS read,
-        count_if(NOT outgoing) AS received
+        CASE WHEN message_type <> 'incoming' THEN count(*) END AS created,
+        CASE WHEN message_type <> 'incoming' THEN count_if(failed AND NOT delivered) END AS failed,
+        CASE WHEN message_type <> 'incoming' THEN count_if(sent) END AS sent,
+        CASE WHEN message_type <> 'incoming' THEN count_if(delivered) END AS delivered,
+        CASE WHEN message_type <> 'incoming' THEN count_if(read) END AS read,
+        CASE WHEN message_type = 'incoming' THEN count(*) END AS received
     FROM in_range
     GROUP BY date, waba_id, wa_phone_number, country, message_type
 ),

@@ -1,12 +1,24 @@
 //! How many messages were delivered, and what did they cost?
 //!
 //! Meta's `pricing_analytics`, computed from the messages: one row per time bucket, and per value of
-//! the dimensions, in which a delivered message was created. Prices come from the rate card, by Meta's
-//! rules of 1 July 2025 whatever the date. A cost is null if a message has no rate or if rates are in
-//! several currencies.
+//! the dimensions, in which a delivered message was created. Type and category are those that Meta
+//! reported of the message, else computed by Meta's rules of the message's date. Prices come from the rate
+//! card. A cost is null if a message has no rate or if rates are in several currencies.
+//!
+//! | rules from | not a template: SERVICE | UTILITY within 24 hours of the person's message to the line | any other template |
+//! |---|---|---|---|
+//! | 1 July 2025, and before | `FREE_CUSTOMER_SERVICE` | `FREE_CUSTOMER_SERVICE` | `REGULAR` |
+//! | 1 October 2026 | the first 1000 of a line and month `FREE_CUSTOMER_SERVICE`, then `REGULAR` | `REGULAR` | `REGULAR` |
+//!
+//! Messages of a conversation that an ad led to are `FREE_ENTRY_POINT` under all rules. The number of
+//! free service messages is `--free-service-messages`: Meta's own pages do not state it. It is counted over
+//! the whole lake, whatever the range and filters. Service messages are priced by the rate card's category
+//! `service`, without tiers. `--rules` prices all messages by the rules, market and rates of one date, to
+//! ask what they would have cost.
 
-use wabalake_data::tables::{messages, meta_points, rates};
+use wabalake_data::tables::{markets, messages, meta_points, rates};
 
+use crate::query::billing::rules::PricingOptions;
 use crate::query::meta::{Field, MetaShape, Points, units};
 use crate::query::prelude::*;
 
@@ -18,11 +30,13 @@ pub struct PricingAnalytics;
 pub struct Params {
     #[command(flatten)]
     points: Points<units::PricingAnalytics>,
+    #[command(flatten)]
+    pricing: PricingOptions,
 }
 
 impl Params {
     fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        units::deliveries(tables, self.points.span())
+        units::deliveries(tables, self.points.span(), &self.pricing)
     }
 }
 
@@ -33,10 +47,10 @@ impl Query for PricingAnalytics {
         name: "pricing-analytics",
         title: "Delivered messages and what they cost, as Meta prices them",
         question: "How many messages were delivered, and what did they cost? Meta's pricing \
-                   analytics, computed from the lake by its rules of 1 July 2025: each delivered \
-                   message counts in the bucket of its creation; start and end are seconds since \
-                   1970. With --source meta, the points that Meta reported.",
-        reads: &[&messages::TABLE, &rates::TABLE, &meta_points::TABLE],
+                   analytics, computed from the lake by Meta's rules of each message's date: each \
+                   delivered message counts in the bucket of its creation; start and end are seconds \
+                   since 1970. With --source meta, the points that Meta reported.",
+        reads: &[&messages::TABLE, &rates::TABLE, &markets::TABLE, &meta_points::TABLE],
         range: Range::History,
         columns: units::PricingAnalytics::MEASURES,
         key: &[],
@@ -56,6 +70,7 @@ impl Query for PricingAnalytics {
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.pricing.resolve(defaults)?;
         params.points.resolve(defaults)
     }
 
@@ -68,6 +83,6 @@ impl Query for PricingAnalytics {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.points.bind(Bindings::new())
+        params.pricing.bind(params.points.bind(Bindings::new()))
     }
 }

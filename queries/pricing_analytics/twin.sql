@@ -1,6 +1,7 @@
 -- How many messages were delivered, and what did they cost? By the bucket of their creation;
 -- or the figures that Meta reported.
-WITH {deliveries},
+WITH {markets},
+{deliveries},
 counted AS (
     SELECT
         bucket{dimensions},

@@ -1,6 +1,17 @@
 //! The display names of the business's phone lines.
+//!
+//! ```text
+//! sessions   message_summaries         session_summaries         display name
+//! Tienda     Otra, 2025-06-09                                    Tienda
+//!            Vieja, 2025-05-31         Aviso, 2025-06-02         Aviso
+//! ```
 
-use polars::prelude::{JoinArgs, JoinType, LazyFrame, col};
+use polars::prelude::{
+    Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, UnionArgs, by_name, coalesce, col, concat,
+};
+use wabalake_data::Table;
+use wabalake_data::tables::message_summaries::{self, DATE, DISPLAY_NAME, WA_PHONE_NUMBER};
+use wabalake_data::tables::session_summaries;
 use wabalake_data::tables::sessions::{
     self, LINE_WHATSAPP_DISPLAY_NAME, LINE_WHATSAPP_NUMBER, SESSION_ID, SESSION_STARTED_TIMESTAMP,
 };
@@ -8,18 +19,53 @@ use wabalake_data::tables::sessions::{
 use super::tables::Tables;
 
 /// Adds the display name of a line, from the latest session of the lake that has one. Of two sessions at
-/// one instant the one with the greater id counts. Null if no session has a name.
-pub fn named(rows: LazyFrame, line: &str, name: &str, tables: &Tables) -> LazyFrame {
-    let naming =
-        tables.scan(&sessions::TABLE).filter(col(LINE_WHATSAPP_DISPLAY_NAME).is_not_null());
-    let latest = naming
-        .clone()
-        .group_by([col(LINE_WHATSAPP_NUMBER)])
-        .agg([col(SESSION_STARTED_TIMESTAMP).max()]);
-    let on = [col(LINE_WHATSAPP_NUMBER), col(SESSION_STARTED_TIMESTAMP)];
-    let lines = naming
-        .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
-        .group_by([col(LINE_WHATSAPP_NUMBER).alias(line)])
-        .agg([col(LINE_WHATSAPP_DISPLAY_NAME).max_by(col(SESSION_ID)).alias(name)]);
-    rows.join(lines, [col(line)], [col(line)], JoinArgs::new(JoinType::Left))
+/// one instant the one with the greater id counts. A line that no session names has the name of the
+/// latest row of a summary; of two on one date the greater. Null if nothing has a name.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn named(rows: LazyFrame, line: &str, name: &str, tables: &Tables) -> PolarsResult<LazyFrame> {
+    const REPORTED: &str = "reported_name";
+    let of_sessions = latest(
+        tables.scan(&sessions::TABLE),
+        [LINE_WHATSAPP_NUMBER, LINE_WHATSAPP_DISPLAY_NAME, SESSION_STARTED_TIMESTAMP],
+        col(SESSION_ID),
+        [line, name],
+    );
+    let of_summary = |table: &'static Table| {
+        tables.scan(table).select([WA_PHONE_NUMBER, DISPLAY_NAME, DATE].map(col))
+    };
+    let summaries = [&message_summaries::TABLE, &session_summaries::TABLE].map(of_summary);
+    let of_summaries = latest(
+        concat(summaries, UnionArgs::default())?,
+        [WA_PHONE_NUMBER, DISPLAY_NAME, DATE],
+        col(DISPLAY_NAME),
+        [line, REPORTED],
+    );
+    let left = || JoinArgs::new(JoinType::Left);
+    let found = rows.join(of_sessions, [col(line)], [col(line)], left()).join(
+        of_summaries,
+        [col(line)],
+        [col(line)],
+        left(),
+    );
+    let named = coalesce(&[col(name), col(REPORTED)]).alias(name);
+    Ok(found.with_column(named).drop(by_name([REPORTED], true, false)))
+}
+
+/// The latest name of each line, in columns of these names; at equal times the one with the greatest
+/// tie-breaker.
+fn latest(
+    naming: LazyFrame,
+    [line, name, at]: [&str; 3],
+    tie: Expr,
+    [as_line, as_name]: [&str; 2],
+) -> LazyFrame {
+    let naming = naming.filter(col(name).is_not_null());
+    let times = naming.clone().group_by([col(line)]).agg([col(at).max()]);
+    let on = [col(line), col(at)];
+    naming
+        .join(times, &on, &on, JoinArgs::new(JoinType::Inner))
+        .group_by([col(line).alias(as_line)])
+        .agg([col(name).max_by(tie).alias(as_name)])
 }

@@ -116,6 +116,11 @@ pub fn users() -> Expr {
     people.clone().n_unique() - people.is_null().any(true).cast(DataType::UInt32)
 }
 
+/// The number of distinct people of the rows for which a predicate is true.
+pub fn users_where(predicate: Expr) -> Expr {
+    col(USER_KEY).filter(predicate.and(col(USER_KEY).is_not_null())).n_unique()
+}
+
 /// Predicate: a session is a visit, which is one of a known person that was not redirected.
 pub fn visit() -> Expr {
     col(sessions::PARENT_SESSION_ID).is_null().and(col(USER_KEY).is_not_null())
@@ -173,17 +178,19 @@ pub fn message_read() -> Expr {
     col(messages::SEEN_AT).is_not_null()
 }
 
-/// The counts of Kaleyra's message summary: outgoing messages that were created, failed, sent, delivered
-/// and read, and incoming messages that were received.
+/// The counts of Kaleyra's message summary, of messages of one type: outgoing ones that were created,
+/// failed, sent, delivered and read, or incoming ones that were received. As in Kaleyra's report, the
+/// counts of the other direction are null.
 pub fn message_counts() -> [Expr; 6] {
-    let outgoing_where = |state: Expr| rows_where(outgoing().and(state));
+    let is_incoming = || col(messages::MESSAGE_TYPE).eq(lit("incoming")).any(true);
+    let of_outgoing = |count: Expr| when(is_incoming()).then(lit(Null {})).otherwise(count);
     [
-        rows_where(outgoing()).alias(message_summaries::CREATED),
-        outgoing_where(message_failed()).alias(message_summaries::FAILED),
-        outgoing_where(message_sent()).alias(message_summaries::SENT),
-        outgoing_where(message_delivered()).alias(message_summaries::DELIVERED),
-        outgoing_where(message_read()).alias(message_summaries::READ),
-        rows_where(outgoing().not()).alias(message_summaries::RECEIVED),
+        of_outgoing(rows()).alias(message_summaries::CREATED),
+        of_outgoing(rows_where(message_failed())).alias(message_summaries::FAILED),
+        of_outgoing(rows_where(message_sent())).alias(message_summaries::SENT),
+        of_outgoing(rows_where(message_delivered())).alias(message_summaries::DELIVERED),
+        of_outgoing(rows_where(message_read())).alias(message_summaries::READ),
+        when(is_incoming()).then(rows()).otherwise(lit(Null {})).alias(message_summaries::RECEIVED),
     ]
 }
 

@@ -18,7 +18,7 @@
 //! | [`time`] | time zones, date ranges, buckets of local time, invalidation |
 //! | [`filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
 //! | [`measures`], [`joins`], [`lines`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |
-//! | [`breakdown`], [`performance`], [`proportions`] | the shared half of pairs of queries |
+//! | [`breakdown`], [`performance`], [`proportions`], [`failures`] | the shared half of pairs of queries |
 //! | [`billing`], [`meta`] | what conversations and messages cost; Meta's analytics API |
 //! | [`sql`], [`json`], [`tables`] | bindings of the twins; JSON texts; the tables that a plan scans |
 
@@ -35,6 +35,7 @@ pub mod column;
 pub mod conversions;
 pub mod dimensions;
 pub mod entry;
+pub mod failures;
 pub mod filters;
 pub mod joins;
 pub mod json;
@@ -79,7 +80,7 @@ pub mod prelude {
         agent_sessions, answered, average, average_seconds, delivery_is, elapsed, max_seconds,
         message_counts, message_delivered, message_failed, message_read, message_sent, minutes,
         outgoing, parent_key, quantile_seconds, ratio, rows, rows_where, seconds, session_duration,
-        share_pct, users, visit,
+        share_pct, users, users_where, visit,
     };
     pub use super::{
         Bindings, Chains, Conversions, DayRange, Defaults, Dimension, Dimensions, Grouped,

@@ -29,6 +29,8 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("conversations", include_str!("sql/conversations.sql")),
     // Delivered messages with their pricing category, type, tier and cost.
     ("deliveries", include_str!("sql/deliveries.sql")),
+    // The market of each country, from a date until another.
+    ("markets", include_str!("sql/markets.sql")),
     // The latest display name of each line, where `place = 1`.
     ("line_names", include_str!("sql/line_names.sql")),
     // Deliveries, reads and replies of the messages of `asked`, by `name`.

@@ -17,11 +17,14 @@ mod summaries;
 
 use polars::prelude::{JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_str};
 use wabalake_data::Invalid;
-use wabalake_data::tables::{message_summaries, messages, meta_points, rates, session_summaries};
+use wabalake_data::tables::{
+    markets, message_summaries, messages, meta_points, rates, session_summaries,
+};
 
 use crate::query::Type;
 use crate::query::billing::conversations::FreeSessions;
 use crate::query::billing::money::{self, millionths};
+use crate::query::billing::rules::PricingOptions;
 use crate::query::measures::from_millionths;
 use crate::query::prelude::*;
 
@@ -37,6 +40,8 @@ pub struct Params {
     waba: Only<filters::Waba>,
     #[command(flatten)]
     free_sessions: FreeSessions,
+    #[command(flatten)]
+    pricing: PricingOptions,
     /// Tolerated difference between the computed and the reported number, in percent of the latter
     #[arg(
         long,
@@ -81,6 +86,7 @@ impl Query for Reconcile {
             &session_summaries::TABLE,
             &meta_points::TABLE,
             &rates::TABLE,
+            &markets::TABLE,
         ],
         range: Range::History,
         columns: &[
@@ -110,6 +116,7 @@ impl Query for Reconcile {
     };
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.pricing.resolve(defaults)?;
         params.days.resolve(defaults)
     }
 
@@ -144,6 +151,7 @@ impl Query for Reconcile {
     fn bind(params: &Params) -> Bindings {
         let bindings = params.days.bind_dates(Bindings::new());
         let bindings = params.free_sessions.bind(params.waba.bind(bindings));
+        let bindings = params.pricing.bind(bindings);
         bindings
             // All conversations and deliveries, because a bucket may extend beyond the range.
             .instant("from_at", None)

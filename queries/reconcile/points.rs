@@ -51,7 +51,7 @@ pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> Polars
 
 /// `pricing-analytics`
 pub(super) fn pricing_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let units = units::deliveries(tables, ever(params))?;
+    let units = units::deliveries(tables, ever(params), &params.pricing)?;
     Ok(compared::<units::PricingAnalytics>("pricing-analytics", units, &[VOLUME], tables, params))
 }
 

@@ -1,6 +1,7 @@
 -- Do the vendors' figures agree with ours? Kaleyra's summaries and Meta's points beside the same
 -- figures computed from the messages.
-WITH {conversations},
+WITH {markets},
+{conversations},
 {deliveries},
 reported_messages AS (
     SELECT
@@ -23,19 +24,18 @@ dated_messages AS (
         line AS wa_phone_number,
         country,
         message_type,
-        message_direction = 'outgoing' AS outgoing,
         {outcomes}
     FROM messages
 ),
 computed_messages AS (
     SELECT
         date, waba_id, wa_phone_number, country, message_type,
-        count_if(outgoing) AS created,
-        count_if(outgoing AND failed AND NOT delivered) AS failed,
-        count_if(outgoing AND sent) AS sent,
-        count_if(outgoing AND delivered) AS delivered,
-        count_if(outgoing AND read) AS read,
-        count_if(NOT outgoing) AS received
+        CASE WHEN message_type <> 'incoming' THEN count(*) END AS created,
+        CASE WHEN message_type <> 'incoming' THEN count_if(failed AND NOT delivered) END AS failed,
+        CASE WHEN message_type <> 'incoming' THEN count_if(sent) END AS sent,
+        CASE WHEN message_type <> 'incoming' THEN count_if(delivered) END AS delivered,
+        CASE WHEN message_type <> 'incoming' THEN count_if(read) END AS read,
+        CASE WHEN message_type = 'incoming' THEN count(*) END AS received
     FROM dated_messages
     INNER JOIN message_days
         ON day_reported = date AND waba_reported <=> waba_id

@@ -3,13 +3,14 @@
 //! Kaleyra's session summary, computed from the messages: one row per local date, account, line,
 //! country, session type, free tier and currency. Kaleyra's session is a conversation of 24 hours; it
 //! counts on the day of its first message that did not fail, and not at all if all messages failed. The
-//! free tier is counted over the whole lake, whatever the range.
+//! free tier is counted over the whole lake, whatever the range. A line has the display name of its latest
+//! session, else of its latest row in Kaleyra's summaries.
 
 use wabalake_data::tables::session_summaries::{
-    AMOUNT, COUNTRY, DATE, DISPLAY_NAME, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE,
+    self, AMOUNT, COUNTRY, DATE, DISPLAY_NAME, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE,
     WA_PHONE_NUMBER, WABA_ID,
 };
-use wabalake_data::tables::{CURRENCY, messages, rates, sessions};
+use wabalake_data::tables::{CURRENCY, markets, message_summaries, messages, rates, sessions};
 
 use crate::query::billing::conversations::{FreeSessions, conversations};
 use crate::query::billing::money;
@@ -41,7 +42,14 @@ impl Query for SessionSummary {
                    session summary, computed from the lake: each conversation counts on the day of \
                    its first message that did not fail; the first of a month are free, the others \
                    are priced by the rate card. An amount is null if a conversation has no rate.",
-        reads: &[&messages::TABLE, &sessions::TABLE, &rates::TABLE],
+        reads: &[
+            &messages::TABLE,
+            &sessions::TABLE,
+            &rates::TABLE,
+            &markets::TABLE,
+            &message_summaries::TABLE,
+            &session_summaries::TABLE,
+        ],
         range: Range::History,
         columns: &[
             OutputColumn::date(DATE),
@@ -84,7 +92,7 @@ impl Query for SessionSummary {
             money::cost().alias(AMOUNT),
             col(money::UNPRICED).alias("unpriced_sessions"),
         ]);
-        Ok(lines::named(days, WA_PHONE_NUMBER, DISPLAY_NAME, tables))
+        lines::named(days, WA_PHONE_NUMBER, DISPLAY_NAME, tables)
     }
 
     fn bind(params: &Params) -> Bindings {

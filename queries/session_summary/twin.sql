@@ -1,6 +1,7 @@
 -- How many sessions did a day bring, and what did they cost? A session is a conversation; it counts
 -- on the day of its first message that did not fail.
-WITH {conversations},
+WITH {markets},
+{conversations},
 days AS (
     SELECT
         dated AS date,

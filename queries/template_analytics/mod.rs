@@ -1,22 +1,30 @@
 //! How do templates perform, day by day?
 //!
 //! Meta's `template_analytics`, computed from the messages: one row per day and template with messages.
-//! Templates are identified by name. A message counts once, on the day of its creation. Kaleyra does
-//! not report clicks, so they are null. Costs are those of
+//! Templates are identified by name. A message counts once, on the day of its creation. As in Meta's
+//! answer, days begin in UTC unless `--use-waba-timezone true` asks for the reporting time zone. Kaleyra
+//! does not report clicks, so they are null. Costs are those of
 //! [`pricing-analytics`](crate::pricing_analytics).
+//!
+//! With `--source meta`, clicks are added over the buttons of a template. `unique_clicked` counts people
+//! instead: it is null if Meta reports it for several buttons or several products, because the same
+//! people may be in each. Of a template's points in a day, those of a product type hide those without.
 
 use polars::prelude::{UnionArgs, concat};
 use wabalake_data::tables::messages::{
     self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, TEMPLATE_NAME, WABA_ID,
 };
 use wabalake_data::tables::meta_points::{
-    self, CLICKED, COST, DELIVERED, PHONE_NUMBER, READ, SENT, TEMPLATE_ID,
+    self, CLICKED, COST, DELIVERED, PHONE_NUMBER, READ, SENT, TEMPLATE_ID, UNIQUE_CLICKED,
 };
-use wabalake_data::tables::rates;
+use wabalake_data::tables::{markets, rates};
 
 use crate::query::billing::money;
 use crate::query::billing::pricing::deliveries;
-use crate::query::meta::{BY_TEMPLATE, Field, Filter, MetaShape, Points, PointsSource};
+use crate::query::billing::rules::PricingOptions;
+use crate::query::meta::{
+    BY_TEMPLATE, BY_TEMPLATE_PRODUCT, Field, Filter, MetaShape, Points, PointsSource,
+};
 use crate::query::prelude::*;
 use crate::query::time::Span;
 
@@ -29,26 +37,31 @@ pub struct TemplateAnalytics;
 pub struct Params {
     #[command(flatten)]
     points: Points<TemplateAnalytics>,
+    #[command(flatten)]
+    pricing: PricingOptions,
 }
 
 impl Params {
     fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        units(tables, self.points.span())
+        units(tables, self.points.span(), &self.pricing)
     }
 }
 
 impl Field for TemplateAnalytics {
     const NAME: &'static str = "template_analytics";
-    const FILTERS: &'static [Filter] = &[BY_TEMPLATE];
+    const FILTERS: &'static [Filter] = &[BY_TEMPLATE, BY_TEMPLATE_PRODUCT];
     const ALWAYS: &'static [OutputColumn] = &[OutputColumn::term(TEMPLATE_ID)];
     const MEASURES: &'static [OutputColumn] = &[
         OutputColumn::count(SENT),
         OutputColumn::count(DELIVERED),
         OutputColumn::count(READ),
         OutputColumn::count(CLICKED),
+        OutputColumn::count(UNIQUE_CLICKED),
         OutputColumn::money(COST),
     ];
     const DAYS_ONLY: bool = true;
+    const DAYS_IN_UTC: bool = true;
+    const REFINED_BY: Option<&'static Filter> = Some(&BY_TEMPLATE_PRODUCT);
 }
 
 impl Query for TemplateAnalytics {
@@ -60,7 +73,7 @@ impl Query for TemplateAnalytics {
         question: "How do templates perform, day by day? Meta's template analytics, computed from \
                    the lake: each message counts on the day of its creation; start and end are \
                    seconds since 1970. With --source meta, the points that Meta reported.",
-        reads: &[&messages::TABLE, &rates::TABLE, &meta_points::TABLE],
+        reads: &[&messages::TABLE, &rates::TABLE, &markets::TABLE, &meta_points::TABLE],
         range: Range::History,
         columns: <Self as Field>::MEASURES,
         key: &[],
@@ -79,6 +92,7 @@ impl Query for TemplateAnalytics {
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.pricing.resolve(defaults)?;
         params.points.resolve(defaults)
     }
 
@@ -93,19 +107,20 @@ impl Query for TemplateAnalytics {
             // Clicks are unknown, and a template of which nothing was delivered has no cost.
             PointsSource::Lake => answer.with_columns([
                 lit(Null {}).cast(DataType::Int64).alias(CLICKED),
+                lit(Null {}).cast(DataType::Int64).alias(UNIQUE_CLICKED),
                 when(col(DELIVERED).gt(lit(0))).then(col(COST)).otherwise(lit(Null {})).alias(COST),
             ]),
         })
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.points.bind(Bindings::new())
+        params.pricing.bind(params.points.bind(Bindings::new()))
     }
 }
 
 /// Two kinds of rows: each template message with its counts and no cost, and each delivered one with
 /// its cost and no counts.
-fn units(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
+fn units(tables: &Tables, span: Span, options: &PricingOptions) -> PolarsResult<LazyFrame> {
     let is_template = || col(MESSAGE_TYPE).eq(lit("template"));
     let count = |state: Expr| state.cast(DataType::Int64);
     let unit = |counts: [Expr; 3]| {
@@ -120,6 +135,7 @@ fn units(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
             count(delivered).alias(DELIVERED),
             count(read).alias(READ),
             lit(0_i64).alias(CLICKED),
+            lit(0_i64).alias(UNIQUE_CLICKED),
         ];
         columns.extend(money::CHARGES.map(col));
         columns
@@ -129,7 +145,10 @@ fn units(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
         .filter(is_template())
         .with_columns(money::uncharged())
         .select(unit([message_sent(), message_delivered(), message_read()]));
-    let charged =
-        deliveries(tables, span)?.filter(is_template()).select(unit([lit(0), lit(0), lit(0)]));
+    let charged = deliveries(tables, span, options)?.filter(is_template()).select(unit([
+        lit(0),
+        lit(0),
+        lit(0),
+    ]));
     concat([messages, charged], UnionArgs::default())
 }

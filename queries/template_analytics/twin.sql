@@ -1,6 +1,7 @@
 -- How do templates do, day by day? Messages by the day of their creation; or the figures that
 -- Meta reported.
-WITH {deliveries},
+WITH {markets},
+{deliveries},
 sends AS (
     SELECT
         {bucket} AS bucket,
@@ -40,6 +41,15 @@ counted AS (
         ON charged_bucket = bucket AND charged_template <=> template_id
 ),
 {reported},
+chosen AS (
+    SELECT
+        *,
+        max(CASE WHEN product_type IS NOT NULL THEN 1 ELSE 0 END) OVER (
+            PARTITION BY start, `end`, template_id
+        ) AS has_product
+    FROM reported
+    WHERE field = 'template_analytics' AND preference = 1
+),
 stored AS (
     SELECT
         start,
@@ -49,20 +59,21 @@ stored AS (
         CASE WHEN count(delivered) = count(*) THEN sum(delivered) END AS delivered,
         CASE WHEN count(read) = count(*) THEN sum(read) END AS read,
         CASE WHEN count(clicked) = count(*) THEN sum(clicked) END AS clicked,
+        CASE WHEN count(*) = 1 THEN sum(unique_clicked) END AS unique_clicked,
         CASE WHEN count(cost) = count(*) THEN sum(cost) END AS cost
-    FROM reported
-    WHERE field = 'template_analytics'
-        AND preference = 1
+    FROM chosen
+    WHERE (product_type IS NOT NULL OR has_product = 0)
         AND (size(:template_ids) = 0 OR array_contains(:template_ids, template_id))
     GROUP BY start, `end`, template_id
 ),
 points AS (
     SELECT
         {start} AS start, {end} AS `end`, template_id, sent, delivered, read,
-        CAST(NULL AS BIGINT) AS clicked, cost
+        CAST(NULL AS BIGINT) AS clicked, CAST(NULL AS BIGINT) AS unique_clicked, cost
     FROM counted
     UNION ALL
-    SELECT start, `end`, template_id, sent, delivered, read, clicked, cost FROM stored
+    SELECT start, `end`, template_id, sent, delivered, read, clicked, unique_clicked, cost
+    FROM stored
 )
 SELECT
     CAST(start AS BIGINT) AS start,
@@ -73,6 +84,9 @@ WHERE coalesce(sent, 0) <> 0
     OR coalesce(delivered, 0) <> 0
     OR coalesce(read, 0) <> 0
     OR coalesce(clicked, 0) <> 0
+    OR coalesce(unique_clicked, 0) <> 0
     OR coalesce(cost, 0) <> 0
-    OR (sent IS NULL AND delivered IS NULL AND read IS NULL AND clicked IS NULL AND cost IS NOT NULL)
+    OR (
+        coalesce(sent, delivered, read, clicked, unique_clicked) IS NULL AND cost IS NOT NULL
+    )
 ORDER BY {order}

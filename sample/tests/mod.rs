@@ -177,7 +177,7 @@ fn the_rows_of_all_days_are_those_of_all_files() {
             good += summary.good;
             of_files.extend(records(&bytes, b',').split_off(1));
         }
-        let day_of = table.exported().position(|column| column.name == table.day_of).unwrap();
+        let day_of = columns(table).position(|column| column.name == table.day_of).unwrap();
         let mut of_days = BTreeSet::new();
         let mut counted = 0;
         for day in SMALL.days() {

@@ -40,7 +40,7 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     let options: Options = invocation.parse()?;
     options.output.check(Listing::ToRead)?;
     let lake = options.lake.open()?;
-    let settings = options.settings.settings(invocation.matches, &lake)?;
+    let settings = options.settings.settings(invocation.matches, &lake, options.lake.store())?;
     let keys: Vec<&str> = settings.iter().map(|setting| setting.key.as_str()).collect();
     let values: Vec<_> = settings.iter().map(|setting| setting.value.as_deref()).collect();
     let from: Vec<&str> = settings.iter().map(|setting| setting.from.as_str()).collect();

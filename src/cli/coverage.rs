@@ -39,7 +39,7 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     let options: Options = invocation.parse()?;
     options.output.check(Listing::Answer)?;
     let lake = options.lake.open()?;
-    let question = named.question(Config::of(&lake)?.timezone)?;
+    let question = named.question(&Config::of(&lake)?)?;
     let rows = polars::collect(polars::plan(&lake, &question, None)?, &question)?;
     let answer = Answer::new(&rows, question.columns(), question.timezone())?;
     options.output.write(&answer, Listing::Answer)

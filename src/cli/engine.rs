@@ -41,12 +41,14 @@ pub(super) struct EngineOptions {
     )]
     remote: Option<String>,
 
-    /// Path of the lake's folder on the cluster [default: the path on this machine]
+    /// Path or URL of the lake on the cluster [default: that on this machine]
     #[arg(
         long,
         value_name = "HERE=THERE",
-        long_help = "Path on the cluster of the lake's folder, or of a folder above it, such as \
-                     /mnt/lake=s3://bucket/lake [default: the path on this machine]"
+        long_help = "Path or URL on the cluster of the lake's folder or URL, or of one above it, such as \
+                     /mnt/lake=s3://bucket/lake, or s3://bucket=s3a://bucket for Spark with hadoop-aws \
+                     [default: that on this machine; `abfss://` for `az://`]. The cluster reads a store \
+                     with credentials of its own"
     )]
     map_path: Option<String>,
 }
@@ -132,7 +134,7 @@ impl EngineOptions {
         let token = std::env::var(remote::TOKEN).ok();
         let remote = Remote::parse(address, token.as_deref())?;
         let paths = self.map_path.as_deref().map_or_else(|| Ok(Paths::same()), Paths::read)?;
-        paths.check(lake.in_folder()?)?;
+        paths.check(lake.place())?;
         let cluster = Cluster::connect(&remote)?;
         let rows = cluster.answer(lake, question, &paths, needed(question, limit))?;
         cluster.on_interrupt(|| std::process::exit(130));

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use chrono_tz::Tz;
 use clap::{ArgMatches, Command};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{CatalogEntry, Defaults, OutputColumn, Question};
 
 use super::usage;
+use crate::config::Config;
 use crate::error::Result;
 
 /// The catalog entry of a name.
@@ -81,10 +81,10 @@ impl<'a> Named<'a> {
         Some(Self { entry: entry(name)?, matches })
     }
 
-    /// The question that was asked. `timezone` is the lake's: it applies unless the command line or
-    /// the environment names another.
-    pub(super) fn question(&self, timezone: Option<Tz>) -> Result<Question> {
-        let question = self.entry.ask(self.matches, &Defaults::of_lake(timezone));
+    /// The question that was asked. The lake's settings apply unless the command line or the
+    /// environment has another value.
+    pub(super) fn question(&self, config: &Config) -> Result<Question> {
+        let question = self.entry.ask(self.matches, &config.defaults());
         question.map_err(|error| usage::error(&error, &[]))
     }
 

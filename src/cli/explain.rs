@@ -53,7 +53,7 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     let options: Options = invocation.parse_from(named.matches)?;
     let lake = options.lake.open()?;
     let config = Config::of(&lake)?;
-    let question = named.question(config.timezone)?;
+    let question = named.question(&config)?;
     let from_mart = match options.marts.of(&config) {
         Some(config) => fresh::answer(&lake, &config, &question)?,
         None => None,

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
 use crate::load::{self, LoadReport};
-use crate::place::{Address, Download};
+use crate::place::{Address, Remote};
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand::of::<Options>("load", "Load exports into a lake");
@@ -30,23 +30,24 @@ pub(super) const SUBCOMMAND: Subcommand =
                   before is not loaded again, and the order of the files does not matter. Folders are read \
                   with their subfolders; a file in a folder or an archive that is not an export is skipped \
                   and listed, and so is an unfinished download (.part, .crdownload, .tmp, .filepart, ...). \
-                  A pipe is copied first. A file that changes while it is read is not loaded. A failed \
-                  load leaves the lake unchanged. Rows that cannot be parsed are rejected: `wabalake \
+                  A pipe is copied first; files on object stores are downloaded, a few at a time. A file \
+                  that changes while it is read is not loaded. A failed load leaves the lake unchanged. Rows \
+                  that cannot be parsed are rejected: `wabalake \
                   rejects` lists them. Rows of persons who were erased with `wabalake erase --keep-out` \
                   are left out and counted.\n\n\
                   A load that reads nothing fails with exit code 1: a named file whose records are all \
                   rejected, or folders and archives without a single accepted row. No row is loaded then, \
                   the file stays where it is, and its rejects are kept. A file with a header and no rows \
                   is not an error.",
-    override_usage = "wabalake load [KIND] FILE|DIR|'PATTERN'... --lake DIR [OPTIONS]",
+    override_usage = "wabalake load [KIND] FILE|DIR|'PATTERN'|URL... --lake DIR [OPTIONS]",
     after_help = after_help()
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct Options {
     /// Exports: csv, json, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern
     /// such as 'exports/*.csv.gz' (`[[]` matches a bracket); a pipe; `-` for standard input; the URL of
-    /// a file on an object store. The name
-    /// of a table before them is the same as `--kind`
+    /// a file, folder or pattern on an object store, such as `'s3://events/exports/*.csv'`. The name of a
+    /// table before them is the same as `--kind`
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,
 
@@ -210,7 +211,7 @@ fn kind_and_files(options: &Options) -> Result<(Option<&'static Table>, &[PathBu
 /// error only if all are missing.
 fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
     let some_are_there = per_file && files.iter().any(|file| file.exists());
-    let is_here = |file: &&PathBuf| file.as_os_str() != "-" && !Download::is_url(file);
+    let is_here = |file: &&PathBuf| file.as_os_str() != "-" && !Remote::is_url(file);
     for file in files.iter().filter(is_here) {
         let Err(error) = file.metadata() else { continue };
         match load::matches(file) {

@@ -41,7 +41,6 @@ mod vacuum;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
@@ -51,7 +50,6 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use self::output::{print_error, to_stderr, to_stdout};
 use crate::error::{Error, Fault, Result};
 use crate::files::keep_from_others;
-use crate::lake::Lake;
 
 /// A subcommand: its name, what help says of it, its options, and the function that runs it.
 struct Subcommand {
@@ -198,8 +196,8 @@ fn damage_behind(error: &Error, matches: &ArgMatches) -> Option<Error> {
     }
     let mut matches = matches;
     loop {
-        if let Ok(Some(lake)) = matches.try_get_one::<PathBuf>("lake") {
-            return Lake::open(lake).ok()?.damage_behind(error);
+        if let Some(lake) = shared::LakeOption::typed_in(matches) {
+            return lake.open_to_check().ok()?.damage_behind(error);
         }
         matches = matches.subcommand()?.1;
     }
@@ -221,6 +219,7 @@ fn command() -> Command {
              Environment variables, each the default of an option:\n  \
              WABALAKE_LAKE             --lake\n  \
              WABALAKE_STORE_OPTIONS    --store-option, separated by ;\n  \
+             WABALAKE_CONFIG           --config\n  \
              WABALAKE_TIMEZONE         --timezone\n  \
              WABALAKE_SOURCE_TIMEZONE  --source-timezone\n  \
              WABALAKE_DEFAULT_COUNTRY  --default-country\n  \

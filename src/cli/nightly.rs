@@ -1,7 +1,8 @@
 //! `wabalake nightly`: loads new exports and refreshes marts.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
@@ -18,8 +19,9 @@ use super::{Run, Subcommand};
 use crate::config::Config;
 use crate::error::{Details, Error, Result};
 use crate::files::Access;
-use crate::lake::AsOf;
+use crate::lake::{AsOf, Lake};
 use crate::nightly::{self, RunReport, metrics};
+use crate::place::{Key, Place, Resolver};
 use crate::render::visible;
 use crate::report;
 
@@ -74,7 +76,6 @@ struct Options {
 impl Run for Options {
     fn run(self) -> Result<()> {
         let lake = self.lake.open_to_change()?;
-        lake.in_folder()?;
         let config = self.settings.of(&lake)?;
         let as_of = self.as_of.as_deref();
         let as_of = as_of.map(|text| read_as_of(text, config.timezone.unwrap_or(Tz::UTC)));
@@ -84,15 +85,12 @@ impl Run for Options {
             dry_run: self.dry_run,
             only: self.only,
         };
-        let file = config.page.file.as_ref().map(|file| lake.root().join(file));
-        let publish = |file: &Path| {
-            let page = report::page(&lake, &report::Options::of(&config))?;
-            // A page that exists keeps its mode: whoever publishes it decides once who may read it.
-            let is_first = config.privacy.people_on_page && !file.exists();
-            let access = if is_first { Access::Owner } else { Access::Usual };
-            to_file_for(access, file, |out| Ok(out.write_all(page.as_bytes())?))
-        };
-        let page = file.as_deref().map(|file| (file, &publish as &dyn Fn(&Path) -> _));
+        let metrics = metrics_file(&lake, &config)?;
+        let page =
+            config.page.file.as_ref().map(|file| Page::of(&lake, &config, file)).transpose()?;
+        let publish = || page.as_ref().map_or(Ok(()), Page::publish);
+        let shown = page.as_ref().map(Page::shown);
+        let page = shown.as_deref().map(|shown| (shown, &publish as &dyn Fn() -> _));
         let done = match nightly::run(&lake, &config, &options, page) {
             Ok(done) => done,
             Err(error) => return Err(failed(lake.explain(error), &config, options.dry_run)),
@@ -105,8 +103,8 @@ impl Run for Options {
         }
         let mut errors: Vec<Error> = incomplete(&done).into_iter().collect();
         if !done.dry_run {
-            if let Some(path) = &config.nightly.metrics {
-                errors.extend(metrics::write(&lake.root().join(path), &done).err());
+            if let Some(path) = &metrics {
+                errors.extend(metrics::write(path, &done).err());
             }
             if let Some(command) = &config.nightly.notify_command {
                 let limit = config.nightly.notify_limit();
@@ -117,6 +115,55 @@ impl Run for Options {
         let Some(first) = errors.next() else { return Ok(()) };
         errors.for_each(|other| print_error(&other));
         Err(first)
+    }
+}
+
+/// The page of the settings: a file of this machine, or an object.
+struct Page<'a> {
+    lake: &'a Lake,
+    config: &'a Config,
+    folder: Arc<Place>,
+    name: Key,
+}
+
+impl<'a> Page<'a> {
+    /// The page at a path or URL, relative to the lake.
+    fn of(lake: &'a Lake, config: &'a Config, file: &Path) -> Result<Self> {
+        let (folder, name) = Resolver::new(lake.place(), &config.store).file(file)?;
+        Ok(Self { lake, config, folder, name })
+    }
+
+    /// Its path or URL.
+    fn shown(&self) -> String {
+        match self.folder.as_folder() {
+            Some(folder) => folder.join(self.name.as_str()).display().to_string(),
+            None => self.folder.url(&self.name),
+        }
+    }
+
+    fn publish(&self) -> Result<()> {
+        let page = report::page(self.lake, &report::Options::of(self.config))?;
+        let Some(folder) = self.folder.as_folder() else {
+            return self.folder.put_typed(&self.name, page.into(), "text/html; charset=utf-8");
+        };
+        let file = folder.join(self.name.as_str());
+        // A page that exists keeps its mode: whoever publishes it decides once who may read it.
+        let is_first = self.config.privacy.people_on_page && !file.exists();
+        let access = if is_first { Access::Owner } else { Access::Usual };
+        to_file_for(access, &file, |out| Ok(out.write_all(page.as_bytes())?))
+    }
+}
+
+/// The path of the metrics, which are always a file of this machine: Prometheus reads no store.
+fn metrics_file(lake: &Lake, config: &Config) -> Result<Option<PathBuf>> {
+    let Some(path) = &config.nightly.metrics else { return Ok(None) };
+    let is_url = path.to_str().is_some_and(|path| path.contains("://"));
+    match lake.place().as_folder() {
+        Some(folder) if !is_url => Ok(Some(folder.join(path))),
+        None if path.is_absolute() => Ok(Some(path.clone())),
+        _ => Err(Error::lake("`metrics` in [nightly] is not the path of a file of this machine")
+            .found("Prometheus reads metrics from a file, not from an object store")
+            .hint("write an absolute path, or use `--metrics FILE`")),
     }
 }
 

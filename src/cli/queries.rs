@@ -8,6 +8,7 @@ use wabalake_queries::query::CatalogEntry;
 use super::entries::{self, Named};
 use super::output::{styled, to_stdout};
 use super::{Invocation, Subcommand};
+use crate::config::Config;
 use crate::error::{Error, Result};
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -64,7 +65,7 @@ fn define(command: Command) -> Command {
 fn run(invocation: &Invocation<'_>) -> Result<()> {
     let Some(named) = Named::of(invocation.matches) else { return list(&invocation.parse()?) };
     if named.matches.get_flag(SQL) {
-        let sql = named.question(None)?.sql();
+        let sql = named.question(&Config::default())?.sql();
         return to_stdout(|out| Ok(writeln!(out, "{}", sql.trim_end())?));
     }
     let options: Options = invocation.parse_from(named.matches)?;

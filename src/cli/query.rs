@@ -72,7 +72,7 @@ fn run(invocation: &Invocation<'_>) -> Result<()> {
     options.engine.check(named.matches)?;
     let lake = options.lake.open()?;
     let config = Config::of(&lake)?;
-    let question = named.question(config.timezone)?;
+    let question = named.question(&config)?;
     let response = match options.output.format(listing) {
         Format::MetaJson => Some(options.engine.response(&lake, &question)?),
         _ => None,

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args};
+use clap::{ArgMatches, Args, ValueEnum};
 
-use super::shared::{CountryOption, SourceZoneOption, ZoneOption};
+use super::shared::{CountryOption, SourceZoneOption, StoreOption, ZoneOption};
 use crate::config::{Config, FILE};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
@@ -66,7 +66,12 @@ impl SettingsOptions {
     }
 
     /// Returns every setting with its effective value and where that comes from.
-    pub(super) fn settings(&self, matches: &ArgMatches, lake: &Lake) -> Result<Vec<Setting>> {
+    pub(super) fn settings(
+        &self,
+        matches: &ArgMatches,
+        lake: &Lake,
+        store: &StoreOption,
+    ) -> Result<Vec<Setting>> {
         let config = self.of(lake)?;
         let file = lake.settings()?.unwrap_or_default();
         let file: toml::Table = file.parse().unwrap_or_default();
@@ -87,6 +92,7 @@ impl SettingsOptions {
         let paths =
             |paths: &[PathBuf]| paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(", ");
         let Config { inbox, page, nightly, retention, privacy, sql, .. } = &config;
+        let pricing = config.pricing.defaults();
         let mut settings: Vec<(String, Option<String>)> = vec![
             ("timezone".into(), Some(zone(config.timezone))),
             ("source_timezone".into(), Some(zone(config.source_timezone))),
@@ -122,9 +128,28 @@ impl SettingsOptions {
             ("privacy.keep_out".into(), Some(privacy.keep_out.to_string())),
             ("privacy.keep_out_key".into(), path(&privacy.keep_out_key)),
             ("sql.files".into(), Some(sql.files.to_string())),
+            (
+                "pricing.free_service_messages".into(),
+                Some(pricing.free_service_messages().to_string()),
+            ),
+            ("pricing.entry_point".into(), word(pricing.entry_point())),
+            ("pricing.pricing".into(), word(pricing.pricing())),
         ]);
+        for (name, value) in config.store.named() {
+            settings.push((format!("store.{name}"), Some(value)));
+        }
         let settings = settings.into_iter();
-        Ok(settings.map(|(key, value)| Setting { from: from(&key), key, value }).collect())
+        let mut settings: Vec<_> =
+            settings.map(|(key, value)| Setting { from: from(&key), key, value }).collect();
+        if lake.place().as_folder().is_none() {
+            // Those of the lake's own store: it is reached before its settings can be read.
+            settings.extend(store.in_force()?.into_iter().map(|(name, value, from)| Setting {
+                key: format!("--store-option {name}"),
+                value: Some(value),
+                from,
+            }));
+        }
+        Ok(settings)
     }
 }
 
@@ -137,6 +162,11 @@ fn is_in(file: &toml::Table, key: &str) -> bool {
         Some(_) => true,
         None => false,
     }
+}
+
+/// The name of a clap enumeration's value.
+fn word(of: impl ValueEnum) -> Option<String> {
+    of.to_possible_value().map(|value| value.get_name().to_owned())
 }
 
 fn shown(path: &Path) -> String {

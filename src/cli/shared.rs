@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
-use clap::Args;
+use clap::{ArgMatches, Args};
 use wabalake_queries::query::time::read_zone;
 
 use super::output::warn;
 use crate::config::{Alpha2, Config, read_country};
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::files::set_umask;
-use crate::lake::{Lake, only_in_folder};
-use crate::place::{Address, Environment, Place, StoreOptions};
+use crate::lake::Lake;
+use crate::place::{Address, Environment, Place, StoreOptions, VARIABLE};
 
 // A doc comment on a type of options would become the description of the subcommand: clap flattens
 // it. So none of them has one.
@@ -45,25 +45,44 @@ impl LakeOption {
         with_umask(lake.with_warnings(|what| warn(what, None)))
     }
 
+    /// Opens the lake to check it. Of a lake on a store, not even the settings are read: that may fail.
+    pub(super) fn open_to_check(&self) -> Result<Lake> {
+        match self.address()? {
+            Address::Folder(_) => self.open(),
+            store @ Address::Store(_) => {
+                Ok(Lake::at(self.store.open(&store)?).with_warnings(|what| warn(what, None)))
+            }
+        }
+    }
+
     /// Opens the lake, or creates its folder, and sets the umask of its settings.
     pub(super) fn create(&self) -> Result<Lake> {
         with_umask(self.store.create(&self.lake)?)
     }
 
-    /// Returns the lake's folder, as it was given.
-    pub(super) fn folder(&self) -> Result<PathBuf> {
-        match self.address()? {
-            Address::Folder(folder) => Ok(folder),
-            store @ Address::Store(_) => Err(only_in_folder(&store)),
-        }
+    /// Returns the option of a command, if it has one.
+    pub(super) fn typed_in(matches: &ArgMatches) -> Option<Self> {
+        let lake = matches.try_get_one::<PathBuf>("lake").ok()??.clone();
+        let store_options = matches.try_get_many("store_options").ok().flatten();
+        let store_options = store_options.into_iter().flatten().cloned().collect();
+        let config = matches.try_get_one("config").ok().flatten().cloned();
+        Some(Self { lake, store: StoreOption { store_options, config } })
+    }
+
+    /// Opens the lake, or creates its folder, for a first settings file: there may be a wrong one.
+    pub(super) fn new_for_settings(&self) -> Result<Lake> {
+        self.address()?;
+        self.store.create(&self.lake)
     }
 
     /// Returns the address of the lake: its folder, or its object store.
     pub(super) fn address(&self) -> Result<Address> {
         let address = Address::parse(&self.lake)?;
         if matches!(address, Address::Folder(_)) && !self.store.is_empty() {
-            return Err(Error::usage("`--store-option` is for lakes on object stores")
-                .hint("leave it out: the lake is a folder"));
+            return Err(Error::usage(
+                "`--store-option` and `--config` are for lakes on object stores",
+            )
+            .hint("leave them out: the lake is a folder"));
         }
         Ok(address)
     }
@@ -92,12 +111,66 @@ pub(super) struct StoreOption {
                      come from where the cloud's own tools have them"
     )]
     store_options: Vec<String>,
+
+    /// File with options of the lake's object store, in a table `[store]`
+    #[arg(long, value_name = "FILE", env = CONFIG, hide_env_values = true, hide_short_help = true)]
+    #[arg(
+        long_help = "File of this machine with options of the lake's object store, in TOML: a table \
+                     `[store]` with the keys of `--store-option`. WABALAKE_STORE_OPTIONS and \
+                     `--store-option` override it. It holds no credentials"
+    )]
+    config: Option<PathBuf>,
 }
+
+/// The variable of the environment with the default of `--config`.
+const CONFIG: &str = "WABALAKE_CONFIG";
 
 impl StoreOption {
     /// Returns `true` if there are none on the command line.
     pub(super) fn is_empty(&self) -> bool {
-        self.store_options.is_empty()
+        // The variable may be set for other lakes.
+        let by_variable = std::env::var_os(CONFIG).map(PathBuf::from);
+        self.store_options.is_empty() && (self.config.is_none() || self.config == by_variable)
+    }
+
+    /// Returns the options of the file of `--config`, with its path.
+    fn of_file(&self) -> Result<Option<(String, StoreOptions)>> {
+        let Some(file) = &self.config else { return Ok(None) };
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(file).context(|| format!("reading `{shown}`"))?;
+        let options = Config::read_store(&text).context(|| format!("`{shown}`"))?;
+        Ok(Some((shown, options)))
+    }
+
+    /// Returns the options in force.
+    fn options(&self) -> Result<StoreOptions> {
+        let of_file = self.of_file()?.map(|(_, options)| options).unwrap_or_default();
+        let environment = Environment::of_process();
+        of_file.and(environment.get(VARIABLE), self.store_options.iter().map(String::as_str))
+    }
+
+    /// Returns each option in force that is not the default: its name, its value and where it is from.
+    pub(super) fn in_force(&self) -> Result<Vec<(String, String, String)>> {
+        let of_arguments = StoreOptions::names_in(self.store_options.iter().map(String::as_str));
+        let environment = Environment::of_process();
+        let of_environment =
+            StoreOptions::names_in(environment.get(VARIABLE).unwrap_or_default().split(';'));
+        let file = self.of_file()?.map(|(file, _)| file).unwrap_or_default();
+        let from = |name: &String| {
+            if of_arguments.contains(name) {
+                "--store-option".to_owned()
+            } else if of_environment.contains(name) {
+                VARIABLE.to_owned()
+            } else {
+                file.clone()
+            }
+        };
+        let options = self.options()?.named();
+        let row = |(name, value): (String, String)| {
+            let from = from(&name);
+            (name, value, from)
+        };
+        Ok(options.into_iter().map(row).collect())
     }
 
     /// Opens a lake by its address, or creates its folder. A store has no folders to create.
@@ -111,10 +184,7 @@ impl StoreOption {
 
     /// Opens the place of a lake, without a request to it.
     pub(super) fn open(&self, address: &Address) -> Result<Place> {
-        let environment = Environment::of_process();
-        let of_environment = environment.get("WABALAKE_STORE_OPTIONS");
-        let own = self.store_options.iter().map(String::as_str);
-        Place::open(address, &StoreOptions::parse(of_environment, own)?, &environment)
+        Place::open(address, &self.options()?, &Environment::of_process())
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use clap::ValueEnum;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
@@ -19,9 +20,10 @@ use wabalake_queries::query::time::read_zone;
 
 use super::{
     Alpha2, Config, InboxSettings, LakeSettings, MartSettings, NightlySettings, PageSettings,
-    PrivacySettings, RetentionSettings, SqlSettings, Umask,
+    PricingSettings, PrivacySettings, RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
+use crate::place::StoreOptions;
 
 /// The file before names of zones, countries and tables are looked up.
 ///
@@ -42,13 +44,18 @@ struct File {
     retention: RetentionSettings,
     privacy: PrivacySettings,
     sql: SqlSettings,
+    store: BTreeMap<Spanned<String>, toml::Value>,
+    pricing: PricingSettings,
 }
 
 /// Lines that show how a key is written, by the last part of the key.
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("umask", "umask = \"027\""),
     ("settle_seconds", "settle_seconds = 30"),
     ("notify_seconds", "notify_seconds = 60"),
+    ("free_service_messages", "free_service_messages = 1000"),
+    ("entry_point", "entry_point = \"type\""),
+    ("pricing", "pricing = \"reported\""),
 ];
 
 /// Parses the text of a settings file.
@@ -72,6 +79,8 @@ pub(super) fn read(text: &str) -> Result<Config> {
         retention: file.retention,
         privacy: file.privacy,
         sql: file.sql,
+        store: look_up.store(&file.store)?,
+        pricing: file.pricing,
     })
 }
 
@@ -89,6 +98,24 @@ impl LookUp<'_> {
         name.map(|name| self.value(name, read)).transpose()
     }
 
+    /// Parses the options of a store. No error repeats a value, nor a key that is no option.
+    fn store(&self, file: &BTreeMap<Spanned<String>, toml::Value>) -> Result<StoreOptions> {
+        let mut options = StoreOptions::default();
+        for (key, value) in file {
+            let value = match value {
+                toml::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            options.set(&format!("{}={value}", key.get_ref())).map_err(|error| {
+                let details = error.details();
+                let line = Place::of(self.text, key.span()).line;
+                let hint = details.hint.clone().unwrap_or_default();
+                Error::lake(format!("line {line}: [store]: {}", details.what)).hint(hint)
+            })?;
+        }
+        Ok(options)
+    }
+
     fn value<T>(
         &self,
         name: &Spanned<String>,
@@ -103,6 +130,19 @@ impl LookUp<'_> {
             }
         })
     }
+}
+
+/// The file of `--config`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct StoreFile {
+    store: BTreeMap<Spanned<String>, toml::Value>,
+}
+
+/// Parses the text of a file with options of a store alone.
+pub(super) fn read_store(text: &str) -> Result<StoreOptions> {
+    let file: StoreFile = toml::from_str(text).map_err(|error| parse_error(text, &error))?;
+    LookUp { text }.store(&file.store)
 }
 
 /// A line of the file, and the key whose value starts there.
@@ -207,4 +247,28 @@ fn seconds<'de, D: Deserializer<'de>>(least: u32, from: D) -> Result<Option<u32>
     let seconds = seconds.filter(|seconds| *seconds >= least);
     let invalid = || D::Error::custom(format!("not a whole number of seconds from {least} on"));
     seconds.ok_or_else(invalid).map(Some)
+}
+
+pub(super) fn free_service_messages<'de, D>(from: D) -> Result<Option<i64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let value = toml::Value::deserialize(from)?;
+    let number = value.as_integer().filter(|number| *number >= 0);
+    number.ok_or_else(|| D::Error::custom("not a whole number from 0 on")).map(Some)
+}
+
+/// Parses the name of a clap enumeration's value.
+pub(super) fn word<'de, T: ValueEnum, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let word = String::deserialize(from)?;
+    let unknown = |_| {
+        let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = names.map(|name| format!("`{}`", name.get_name())).collect();
+        // As serde writes it, for `parse_error`.
+        D::Error::custom(format!("unknown variant `{word}`, expected one of {}", names.join(", ")))
+    };
+    T::from_str(&word, false).map_err(unknown).map(Some)
 }

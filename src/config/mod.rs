@@ -24,10 +24,13 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::Deserialize;
+use wabalake_queries::query::Defaults;
+use wabalake_queries::query::billing::rules::{EntryPoint, PricingDefaults, PricingSource};
 
 pub(crate) use self::file::read_country;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
+use crate::place::StoreOptions;
 
 /// The name of the settings file in the lake's folder.
 pub const FILE: &str = "wabalake.toml";
@@ -65,6 +68,10 @@ pub struct Config {
     pub privacy: PrivacySettings,
     /// What users' own SQL may read.
     pub sql: SqlSettings,
+    /// Options of the object stores that the settings name.
+    pub store: StoreOptions,
+    /// How messages are priced.
+    pub pricing: PricingSettings,
 }
 
 /// `[lake]`: the lake's files.
@@ -119,6 +126,11 @@ impl InboxSettings {
     /// ```
     pub fn settle(&self) -> Duration {
         Duration::from_secs(self.settle_seconds.unwrap_or(30).into())
+    }
+
+    /// Returns the same for objects of a store, which are whole when they are listed. Default: 0.
+    pub fn settle_objects(&self) -> Duration {
+        Duration::from_secs(self.settle_seconds.unwrap_or(0).into())
     }
 }
 
@@ -281,7 +293,39 @@ pub struct SqlSettings {
     pub files: bool,
 }
 
+/// `[pricing]`: the defaults of the options by which queries price messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PricingSettings {
+    /// Service messages per line and calendar month that Meta does not charge. Default: 1000.
+    #[serde(deserialize_with = "file::free_service_messages")]
+    pub free_service_messages: Option<i64>,
+    /// Which messages are free because an ad led to their conversation. Default: `type`.
+    #[serde(deserialize_with = "file::word")]
+    pub entry_point: Option<EntryPoint>,
+    /// Where the pricing type and category of a message come from. Default: `reported`.
+    #[serde(deserialize_with = "file::word")]
+    pub pricing: Option<PricingSource>,
+}
+
+impl PricingSettings {
+    /// Returns the values as defaults of the queries' options.
+    pub fn defaults(self) -> PricingDefaults {
+        let Self { free_service_messages, entry_point, pricing } = self;
+        PricingDefaults { free_service_messages, entry_point, pricing }
+    }
+}
+
 impl Config {
+    /// Returns the values of queries' options that the settings give: no dates.
+    pub fn defaults(&self) -> Defaults {
+        Defaults {
+            timezone: self.timezone.unwrap_or(Tz::UTC),
+            pricing: self.pricing.defaults(),
+            ..Defaults::default()
+        }
+    }
+
     /// Reads the settings of a lake. Without a file all have their defaults.
     ///
     /// # Errors
@@ -304,6 +348,14 @@ impl Config {
                 .hint("add one: loaded = \"../loaded\""));
         }
         Ok(config)
+    }
+
+    /// Parses the text of a file with options of an object store alone, `--config`.
+    ///
+    /// # Errors
+    /// A secret, or a key or value that is invalid.
+    pub fn read_store(text: &str) -> Result<StoreOptions> {
+        file::read_store(text)
     }
 
     /// Returns the time zone of timestamps without an offset in the exports of a table.

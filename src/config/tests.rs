@@ -22,7 +22,8 @@ fn every_setting_is_read() {
          [lake]\numask = '007'\n\
          [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
          [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
-         [sql]\nfiles = true\n",
+         [sql]\nfiles = true\n\
+         [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n",
     )
     .unwrap();
     assert_eq!(config.timezone, Some(Tz::America__Bogota));
@@ -42,6 +43,10 @@ fn every_setting_is_read() {
     assert_eq!((umask.bits(), umask.to_string().as_str()), (0o007, "007"));
     assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
     assert!(config.sql.files);
+    let pricing = config.defaults().pricing;
+    assert_eq!(pricing.free_service_messages(), 0);
+    assert_eq!(pricing.entry_point(), EntryPoint::None);
+    assert_eq!(pricing.pricing(), PricingSource::Computed);
 }
 
 #[test]
@@ -88,6 +93,15 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
             "error: line 2: `umask`: the first digit must be 0, or the owner has no access\n  hint: write it as in: umask = \"027\"",
         ),
         (
+            "[pricing]\nfree_service_messages = -1",
+            "error: line 2: `free_service_messages`: not a whole number from 0 on\n  \
+             hint: write it as in: free_service_messages = 1000",
+        ),
+        (
+            "[pricing]\nentry_point = 'window'",
+            "error: line 2: no value `window`\n  hint: it takes `type`, `none`",
+        ),
+        (
             "[inbox]\nafter = 'move'",
             "error: [inbox] has `after = \"move\"` without a folder\n  \
              hint: add one: loaded = \"../loaded\"",
@@ -121,4 +135,39 @@ fn the_template_lists_every_setting() {
     assert!(all.inbox.settle_seconds.is_some());
     assert!(all.nightly.notify_seconds.is_some() && all.lake.umask.is_some());
     assert!(all.retention.days.is_some());
+    assert_eq!(all.store.named().len(), 2);
+    let (set, usual) = (all.pricing.defaults(), PricingDefaults::default());
+    assert_eq!(set.free_service_messages, Some(usual.free_service_messages()));
+    assert_eq!(set.entry_point, Some(usual.entry_point()));
+    assert_eq!(set.pricing, Some(usual.pricing()));
+}
+
+#[test]
+fn options_of_stores_are_read_without_secrets() {
+    let text = "[store]\nregion = 'eu-west-1'\nallow-http = true\nretries = 3\n";
+    let options = Config::read(text).unwrap().store;
+    assert_eq!(options.to_string(), "region=eu-west-1;allow_http=true;retries=3");
+    assert_eq!(Config::read_store(text).unwrap(), options);
+    let secret = "wJalrXUtnFEMI";
+    for (text, lines) in [
+        (
+            format!("timezone = 'UTC'\n[store]\nsecret_access_key = '{secret}'"),
+            "error: line 3: [store]: a secret is no option of a store",
+        ),
+        (
+            format!("[store]\n\nproxy = 'http://u:{secret}@proxy.example'"),
+            "error: line 3: [store]: the URL of the option `proxy` holds",
+        ),
+        (
+            format!("[store]\n{secret} = 1"),
+            "error: line 2: [store]: an option of a store is unknown",
+        ),
+    ] {
+        let error = Config::read(&text).unwrap_err();
+        assert!(error.lines().starts_with(lines), "{}", error.lines());
+        assert!(!format!("{error:?} {}", error.lines()).contains(secret));
+        assert_eq!(error.exit_code(), 1);
+    }
+    let error = Config::read_store("[stor]\nregion = 'eu-west-1'").unwrap_err();
+    assert_eq!(error.lines(), "error: line 1: no key `stor`\n  hint: did you mean `store`?");
 }

@@ -47,8 +47,13 @@ impl Lake {
     pub fn compact(&self) -> Result<Vec<Compacted>> {
         let mut done = Vec::new();
         self.settle_killed()?;
-        for table in stored_tables() {
-            let compacted = self.compact_table(table)?;
+        let snapshots = self.snapshots(stored_tables())?;
+        let is_scattered = |(_, snapshot): &(&Table, &Snapshot)| !groups(snapshot).is_empty();
+        let scattered: Vec<_> = stored_tables().zip(&snapshots).filter(is_scattered).collect();
+        // Keeps `vacuum` from the files that later tables are merged from.
+        let _writing = if scattered.is_empty() { None } else { Some(self.writing()?) };
+        for (table, snapshot) in scattered {
+            let compacted = self.compact_table(table, snapshot)?;
             if compacted.days > 0 {
                 done.push(compacted);
             }
@@ -56,19 +61,15 @@ impl Lake {
         Ok(done)
     }
 
-    fn compact_table(&self, table: &'static Table) -> Result<Compacted> {
+    fn compact_table(&self, table: &'static Table, snapshot: &Snapshot) -> Result<Compacted> {
         let mut done = Compacted { table: table.name, ..Compacted::default() };
-        let snapshot = self.snapshot(table)?;
-        let groups = groups(&snapshot);
-        if groups.is_empty() {
-            return Ok(done);
-        }
+        let groups = groups(snapshot);
         let staging = self.staging(table)?;
         for groups in groups.chunks(DAYS_PER_COMMIT) {
             let mut merges = Vec::new();
             for files in groups {
                 let [first, ..] = &files[..] else { continue };
-                let rows = merged(&snapshot, files)
+                let rows = merged(snapshot, files)
                     .context(|| format!("merging a day of table `{}`", table.name))?;
                 merges.push(Merge {
                     paths: files.iter().map(|file| file.path.clone()).collect(),

@@ -17,6 +17,8 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use memchr::memmem::find;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::ChunkReader;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::log::DataFile;
@@ -68,6 +70,12 @@ impl Hash {
                 }
             }
         }
+    }
+}
+
+impl From<u128> for Hash {
+    fn from(hash: u128) -> Self {
+        Self(hash)
     }
 }
 
@@ -285,15 +293,17 @@ pub(super) fn check_all_bytes(place: &Path, file: &DataFile) -> Option<Damage> {
     match (Hash::of_file(place), file.hash) {
         (Err(error), _) => Some(Damage::of_reading(&error)),
         (Ok((_, found)), Some(hash)) => (found != hash).then_some(Damage::Altered),
-        (Ok(_), None) => (!unpacks(place, file.rows)).then_some(Damage::Unreadable),
+        (Ok(_), None) => {
+            let is_whole = File::open(place).is_ok_and(|open| unpacks(open, file.rows));
+            (!is_whole).then_some(Damage::Unreadable)
+        }
     }
 }
 
 /// Returns `true` if a Parquet file can be decoded and has so many rows.
-fn unpacks(place: &Path, rows: u64) -> bool {
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+pub(super) fn unpacks(file: impl ChunkReader + 'static, rows: u64) -> bool {
     let read = || -> Option<u64> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(place).ok()?).ok()?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).ok()?;
         let mut found = 0;
         for batch in reader.build().ok()? {
             found += batch.ok()?.num_rows() as u64;

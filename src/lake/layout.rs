@@ -19,6 +19,8 @@ pub struct Layout {
     pub(super) sort: &'static [&'static str],
     /// Columns whose bounds the log holds in clear: never a phone, a name or a message.
     pub(super) statistics: &'static [&'static str],
+    /// Columns whose numbers of nulls the log holds, and nothing else of them.
+    pub(super) null_counts: &'static [&'static str],
     /// The lake's folder that contains it.
     pub(super) parent_folder: &'static str,
     /// The Date column that partitions it; its files do not contain it.
@@ -34,6 +36,7 @@ impl From<&Table> for Layout {
             stored: table.stored().into(),
             sort: table.sort,
             statistics: table.statistics,
+            null_counts: table.null_counts(),
             parent_folder: TABLES,
             partition: UTC_DAY,
             is_mart: false,

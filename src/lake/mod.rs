@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `log` | reads the transaction log |
 //! | [`snapshot`] | one version of a table, and lazy plans over it |
+//! | `integers` | one integer column of many files, such as the hashes of keys |
 //! | `creation` | creates the lake's folder, and removes it again if nothing was loaded |
 //! | [`stage`] | writes data files |
 //! | [`transact`] | commits changes, and computes them again after conflicts |
@@ -42,6 +43,7 @@ mod damage;
 pub mod erase;
 mod files;
 pub mod history;
+mod integers;
 mod joint;
 pub(crate) mod keep_out;
 mod layout;
@@ -53,6 +55,7 @@ pub mod rejects;
 pub mod runs;
 mod scans;
 pub mod snapshot;
+mod spill;
 pub mod stage;
 pub mod status;
 #[cfg(test)]
@@ -65,7 +68,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use polars::prelude::IntoLazy as _;
@@ -107,6 +110,8 @@ pub struct Lake {
     times: Times,
     /// Takes warnings for the user.
     warn: fn(&str),
+    /// Done once the user was warned that there are no tables.
+    warned_of_nothing: Once,
 }
 
 impl Lake {
@@ -143,6 +148,7 @@ impl Lake {
             lease: Mutex::default(),
             times: Times::default(),
             warn: |_| {},
+            warned_of_nothing: Once::new(),
         }
     }
 
@@ -158,6 +164,17 @@ impl Lake {
     pub fn pinned(self) -> Self {
         let pinned = self.place.as_folder().is_none().then(Mutex::default);
         Self { pinned, ..self }
+    }
+
+    /// The times of leases and of the lock of the nightly run.
+    pub(crate) fn lease_times(&self) -> Times {
+        self.times
+    }
+
+    /// Sets the times of leases, for tests that do not wait for minutes.
+    #[cfg(test)]
+    pub(crate) fn with_lease_times(self, times: Times) -> Self {
+        Self { times, ..self }
     }
 
     /// Where the lake is.
@@ -312,7 +329,7 @@ impl Lake {
     }
 
     /// The shared lock that keeps `vacuum` and `erase` out. On a store, a process holds one lease.
-    fn writing(&self) -> Result<Lock> {
+    pub(crate) fn writing(&self) -> Result<Lock> {
         if self.place.as_folder().is_some() {
             return lock::share(&self.writing_lock());
         }
@@ -463,7 +480,7 @@ impl Deref for Scratch {
 pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
     Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
         .found("it needs a lake in a folder")
-        .hint("queries, load, undo, compact, vacuum, erase, rejects and sample work on an object store")
+        .hint("queries, load, nightly, undo, compact, vacuum, erase and rejects work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

@@ -10,14 +10,10 @@
 //!
 //! Later commits do not change a snapshot. Its files exist as long as `vacuum` retains replaced files.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
-use parquet::column::reader::ColumnReader;
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, FileReader as _, SerializedFileReader};
 use polars::prelude::*;
 use serde_json::{Value, json};
 use wabalake_data::tables::UTC_DAY;
@@ -27,7 +23,7 @@ use super::layout::{Layout, data_type, delta_type};
 use super::log::{DataFile, Log, PROTOCOL, State, file_key};
 use super::scans::read_bound;
 use super::transact::{Loaded, configuration};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::place::{Key, Place};
 
 const INSTANT: DataType = DataType::Datetime(TimeUnit::Microseconds, None);
@@ -132,7 +128,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// A path that leads out of the lake.
-    pub(super) fn file_key(&self, file: &DataFile) -> Result<Key> {
+    pub fn key(&self, file: &DataFile) -> Result<Key> {
         file_key(&self.table, &file.path)
     }
 
@@ -169,29 +165,6 @@ impl Snapshot {
     pub(super) fn damaged(&self, file: &DataFile, fault: &Damage) -> Error {
         let shown = format!("{}/{}", self.table, file.path);
         fault.error(&shown).hint(self.log().hint_for_data_file(&file.path))
-    }
-
-    /// The values of an integer column in a file, without nulls and in no order; empty if the file
-    /// is older than the column.
-    ///
-    /// Faster than a plan if many files are read.
-    pub fn integers(&self, file: &DataFile, column: &str) -> Result<Vec<i64>> {
-        let doing = || format!("reading `{}`", file.path);
-        if self.place.as_folder().is_some() {
-            self.check_files(&[file], false)?;
-            let values = File::open(self.place(file)).map_err(ParquetError::from);
-            return Context::context(values.and_then(|file| integers_in(file, column)), doing);
-        }
-        match self.place.read(&file_key(&self.table, &file.path)?)? {
-            Some(bytes) if bytes.len() as u64 == file.bytes => {
-                Context::context(integers_in(bytes, column), doing)
-            }
-            Some(bytes) => {
-                let found = bytes.len() as u64;
-                Err(self.damaged(file, &Damage::Size { expected: file.bytes, found }))
-            }
-            None => Err(self.damaged(file, &Damage::Missing)),
-        }
     }
 
     /// Returns `true` if no other program changed the protocol, the table properties or column
@@ -232,24 +205,6 @@ impl Snapshot {
         let names = known.iter().filter_map(|field| field["name"].as_str());
         names.filter(|name| !schema.contains(name)).map(str::to_owned).collect()
     }
-}
-
-/// The values of an integer column in a Parquet file.
-fn integers_in(file: impl ChunkReader + 'static, column: &str) -> Result<Vec<i64>, ParquetError> {
-    let reader = SerializedFileReader::new(file)?;
-    let columns = reader.metadata().file_metadata().schema_descr().columns();
-    let Some(at) = columns.iter().position(|known| known.name() == column) else {
-        return Ok(Vec::new());
-    };
-    let mut values = Vec::new();
-    for group in 0..reader.num_row_groups() {
-        let mut column = reader.get_row_group(group)?.get_column_reader(at)?;
-        if let ColumnReader::Int64ColumnReader(column) = &mut column {
-            let mut levels = Vec::new();
-            column.read_records(usize::MAX, Some(&mut levels), None, &mut values)?;
-        }
-    }
-    Ok(values)
 }
 
 /// The partition value of rows without a day.

@@ -10,27 +10,25 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{BufWriter, Cursor, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use deltalake::kernel::Add;
 use polars::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::damage::{
-    FILE_HASH, FOOTER_HASH, Hash, HashingWriter, footer_hash, footer_hash_in, modified,
-};
+use super::damage::{FILE_HASH, FOOTER_HASH, Hash, HashingWriter, footer_hash, modified};
 use super::history::rows_in;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::log::file_key;
 use super::snapshot::partition_folder;
+use super::spill::Spill;
 use crate::error::{Context as _, Error, Result};
-use crate::place::{Key, Place};
+use crate::place::{IN_ONE_PUT, Key, Place};
 
 /// The maximum number of rows in a row group.
 const ROW_GROUP: usize = 1 << 20;
@@ -158,7 +156,7 @@ impl Staging {
                 let path = file.path();
                 write_file(&path, &mut rows).context(|| format!("writing `{}`", path.display()))?
             }
-            None => put_object(&self.place, &file.key, &mut rows)?,
+            None => put_object(&self.place, &file.key, &mut rows, IN_ONE_PUT)?,
         };
         let statistics = statistics(&self.layout, &rows)?;
         let partition = self.layout.partition.to_owned();
@@ -190,11 +188,11 @@ impl Drop for Staging {
 }
 
 /// What is known of a file after writing it.
-struct Written {
-    size: u64,
+pub(super) struct Written {
+    pub(super) size: u64,
     /// In milliseconds, as [`modified`] reads it.
     modified: i64,
-    tags: HashMap<String, Option<String>>,
+    pub(super) tags: HashMap<String, Option<String>>,
 }
 
 /// Writes a Parquet file into a folder.
@@ -207,13 +205,18 @@ fn write_file(place: &Path, rows: &mut DataFrame) -> Result<Written> {
     Ok(Written::new(size, modified(&file.metadata()?), hash, footer_hash(place)?))
 }
 
-/// Writes a Parquet file as an object. It is in memory meanwhile, smaller than its rows.
-fn put_object(place: &Place, key: &Key, rows: &mut DataFrame) -> Result<Written> {
-    let mut file = Vec::new();
+/// Writes a Parquet file as an object. Meanwhile it is in memory, or in a file of this machine if it is
+/// larger than `in_memory`.
+pub(super) fn put_object(
+    place: &Place,
+    key: &Key,
+    rows: &mut DataFrame,
+    in_memory: usize,
+) -> Result<Written> {
+    let mut file = HashingWriter::new(Spill::new(place, in_memory));
     let size = write_parquet(&mut file, rows).context(|| format!("writing `{key}`"))?;
-    let hash = Hash::of(&file);
-    let footer = footer_hash_in(Cursor::new(&file)).context(|| format!("writing `{key}`"))?;
-    place.put(key, Bytes::from(file))?;
+    let (hash, file) = file.end();
+    let footer = file.put(key)?;
     Ok(Written::new(size, None, hash, footer))
 }
 
@@ -236,8 +239,8 @@ impl Written {
     }
 }
 
-/// The statistics of a file for the log: rows, and bounds and nulls of the layout's statistics
-/// columns.
+/// The statistics of a file for the log: rows, bounds and nulls of the layout's statistics
+/// columns, and nulls of others.
 fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
     let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
     for name in layout.statistics {
@@ -251,6 +254,9 @@ fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
             min.insert((*name).to_owned(), least);
             max.insert((*name).to_owned(), most);
         }
+    }
+    for name in layout.null_counts {
+        nulls.insert((*name).to_owned(), json!(rows.column(name)?.null_count()));
     }
     Ok(json!({
         "numRecords": rows.height(),

@@ -20,8 +20,8 @@ use serde_json::json;
 use wabalake_data::Table;
 
 use super::history::{UNDOES, is_ours, load_of, purpose};
-use super::log::{Action, Add, commit_info, commit_time};
-use super::{Change, Joint, Lake, Loaded, Operation, Snapshot, StagedFile};
+use super::log::{Action, Add, Log, commit_info, commit_time};
+use super::{Change, Joint, Lake, Layout, Loaded, Operation, Snapshot, StagedFile};
 use crate::error::{Error, Result};
 
 /// A load that is not undone.
@@ -74,8 +74,12 @@ impl Lake {
     /// The last load, ignoring others.
     fn last_load_before(&self, others: &HashSet<String>) -> Result<Option<Load>> {
         let mut last: Option<Load> = None;
-        for table in wabalake_data::TABLES {
-            let Some((time, load_id)) = self.last_load_of(table, others)? else { continue };
+        let layouts: Vec<Layout> =
+            wabalake_data::TABLES.iter().map(|table| (*table).into()).collect();
+        let logs = self.logs(&layouts)?;
+        let loads = self.each(&logs, |log| last_load_in(log, others))?;
+        for (table, load) in wabalake_data::TABLES.iter().zip(loads) {
+            let Some((time, load_id)) = load else { continue };
             match &mut last {
                 Some(last) if last.load_id == load_id => {
                     last.time = last.time.max(time);
@@ -86,28 +90,6 @@ impl Lake {
             }
         }
         Ok(last)
-    }
-
-    fn last_load_of(
-        &self,
-        table: &'static Table,
-        others: &HashSet<String>,
-    ) -> Result<Option<(DateTime<Utc>, String)>> {
-        let log = self.log(table)?;
-        let mut undone = others.clone();
-        for version in log.versions()?.into_iter().rev() {
-            let actions = log.actions(version)?;
-            match load_of(&actions) {
-                Some((Operation::Undo, load_id)) => {
-                    undone.insert(load_id.to_owned());
-                }
-                Some((_, load_id)) if !undone.contains(load_id) => {
-                    return Ok(Some((commit_time(commit_info(&actions)), load_id.to_owned())));
-                }
-                _ => {}
-            }
-        }
-        Ok(None)
     }
 
     /// The loads to undo, the last first, until a table no longer has a file; `None` if that is
@@ -171,8 +153,9 @@ impl Lake {
             Error::lake("there is no load to undo").hint("`wabalake status` lists the tables")
         })?;
         let mut changed = Vec::new();
-        for table in wabalake_data::TABLES {
-            if self.plan_undo(table, &self.snapshot(*table)?, &load.load_id)?.is_some() {
+        let tables = wabalake_data::TABLES;
+        for (table, snapshot) in tables.iter().zip(self.snapshots(tables.iter().copied())?) {
+            if self.plan_undo(table, &snapshot, &load.load_id)?.is_some() {
                 changed.push(*table);
             }
         }
@@ -309,6 +292,24 @@ impl Lake {
         }
         Ok(found.then_some(trace))
     }
+}
+
+/// The time and the id of the last load in a log that is not undone, ignoring others.
+fn last_load_in(log: &Log, others: &HashSet<String>) -> Result<Option<(DateTime<Utc>, String)>> {
+    let mut undone = others.clone();
+    for version in log.versions()?.into_iter().rev() {
+        let actions = log.actions(version)?;
+        match load_of(&actions) {
+            Some((Operation::Undo, load_id)) => {
+                undone.insert(load_id.to_owned());
+            }
+            Some((_, load_id)) if !undone.contains(load_id) => {
+                return Ok(Some((commit_time(commit_info(&actions)), load_id.to_owned())));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// What a load did to one table.

@@ -79,6 +79,11 @@ impl DayBuckets {
         self.held += bytes;
     }
 
+    /// Changes the memory budget, which counts when rows are next added.
+    pub(crate) fn limit_to(&mut self, budget: usize) {
+        self.budget = budget;
+    }
+
     /// Takes all rows out of memory if they exceed the budget. The caller writes them, without a
     /// lock on the buckets, before it reads anything.
     pub(crate) fn overflow(&mut self) -> Option<Overflow> {

@@ -56,6 +56,7 @@ pub(super) fn read_cell<'a>(
         CellKind::Word if column.is_id() => id(word).map_err(no_digits)?.into(),
         CellKind::Text | CellKind::Dashed | CellKind::Word => Cell::Text(word),
         CellKind::Phone => phone_cell(phone::read(word).map_err(no_digits)?),
+        CellKind::UserId => Some(word).filter(|word| phone::is_user_id(word)).into(),
         CellKind::FullPhone => phone_cell(phone::read_with_plus(word).map_err(no_digits)?),
         CellKind::Enumeration(list) => Cell::Text(list.canonical(word).unwrap_or(word)),
         CellKind::Closed(list) => match list.canonical(word) {
@@ -105,6 +106,14 @@ pub(super) fn read_cell<'a>(
                 ));
             }
         },
+        CellKind::Number => {
+            // Programs write a point, whatever the language of the file.
+            let mark = if is_typed(word, has_numbers) { Some(DecimalMark::Point) } else { mark };
+            match number::float(word, mark) {
+                Some(number) => Cell::Number(number),
+                None => return bad("not a number such as 12.5".to_owned()),
+            }
+        }
         CellKind::Date => match date::read(word, order) {
             Some(days) => Cell::Date(days),
             None => return bad(format!("not a date such as 2025-12-31{}", in_order(order))),
@@ -117,6 +126,11 @@ pub(super) fn read_cell<'a>(
         CellKind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
     };
     Ok(cell)
+}
+
+/// Returns `true` if a number of a file that may have numbers, not only text, is one.
+pub(super) fn is_typed(word: &str, has_numbers: bool) -> bool {
+    has_numbers && !word.contains(',')
 }
 
 /// The reason for a field that is not a timestamp, with the accepted formats.

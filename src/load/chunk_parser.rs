@@ -210,8 +210,9 @@ impl<'h> ChunkParser<'h> {
             }
         }
         if self.has_stand_ins {
+            let is_null = |name| table.position(name).is_none_or(|at| cells[at].is_null());
             let missing = |(column, cell): &(&TableColumn, &Cell<'_>)| {
-                column.required && column.fallback.is_some() && cell.is_null()
+                column.required && cell.is_null() && column.fallback.is_some_and(is_null)
             };
             if let Some((column, _)) = table.columns.iter().zip(&cells).find(missing) {
                 return Err(RecordFault::missing(column));
@@ -285,7 +286,7 @@ impl<'h> ChunkParser<'h> {
         if let Some(erased) = &mut self.erased {
             let mut unsure = ErasedSessions::default();
             let named = if is_read { &mut counts.left_sessions } else { &mut unsure };
-            let tells = valid.is_some_and(|valid| valid || is_read);
+            let tells = valid == Some(true) || (is_read && !erased.is_nameless(&cells));
             if erased.takes(&cells, named) || (!tells && erased.stands_in(&raw, self.phones)) {
                 counts.kept_out += 1;
                 return;

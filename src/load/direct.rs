@@ -1,9 +1,8 @@
 //! Writes synthetic rows into a lake, parsed and stored as a load does, without export files. The
 //! caller generates the rows.
 //!
-//!
 //! ```text
-//! 2025-05-01   CSV of one day in memory → parsed → sorted → staged; one commit of all days
+//! 2025-05-01   CSV of one day in memory → parsed → sorted → staged; one joint commit of all days
 //! ```
 
 use std::sync::Mutex;
@@ -25,13 +24,16 @@ use super::records::Splitter;
 use super::report::TableReport;
 use super::staged_columns::ORIGIN;
 use crate::error::{Error, Result};
-use crate::lake::{Change, Lake, Operation, Snapshot, StagedFile, Staging};
+use crate::lake::{Change, Joint, LOAD_ID, Lake, Operation, Snapshot, StagedFile, Staging};
 
-/// Appends the rows of a table on one UTC day as CSV: the columns of `table.exported()`, delimiter
+/// Names the columns of the rows of a table, in their order.
+pub type NameColumns = fn(&Table) -> Vec<&'static str>;
+
+/// Appends the rows of a table on one UTC day as CSV: the columns of [`NameColumns`], delimiter
 /// `,`, UTF-8, no header. Each row must be valid.
 pub type WriteDay<'w> = dyn Fn(&Table, NaiveDate, &mut Vec<u8>) + Sync + 'w;
 
-/// Fills empty tables of a lake with rows of some days.
+/// Fills empty tables of a lake with rows of some days: all of the tables, or none.
 ///
 /// # Errors
 ///
@@ -40,35 +42,46 @@ pub fn fill(
     lake: &Lake,
     tables: &[&'static Table],
     days: &[NaiveDate],
+    columns: NameColumns,
     write_day: &WriteDay<'_>,
 ) -> Result<Vec<TableReport>> {
-    for table in tables {
-        refuse_rows(table, &lake.snapshot(*table)?)?;
+    let locked = lake.lock_tables(tables)?;
+    for (table, snapshot) in tables.iter().zip(lake.snapshots(tables.iter().copied())?) {
+        refuse_rows(table, &snapshot)?;
     }
-    tables.iter().map(|table| fill_table(lake, table, days, write_day)).collect()
+    let load_id = uuid::Uuid::new_v4().to_string();
+    let joint = locked.begin(Operation::Load, &load_id, None, tables)?;
+    let fill = |table: &&'static Table| {
+        fill_table(lake, (&joint, &load_id), table, days, columns, write_day)
+    };
+    let filled = tables.iter().map(fill).collect();
+    joint.end(filled)
 }
 
-/// Refuses a table that exists.
+/// Refuses a table that has rows.
 fn refuse_rows(table: &Table, snapshot: &Snapshot) -> Result<()> {
-    match snapshot.version {
-        Some(_) => Err(Error::usage(format!("the lake has {} already", table.name))
+    match snapshot.rows() {
+        0 => Ok(()),
+        _ => Err(Error::usage(format!("the lake has {} already", table.name))
             .hint("name a folder that does not exist yet")),
-        None => Ok(()),
     }
 }
 
 fn fill_table(
     lake: &Lake,
+    (joint, load_id): (&Joint<'_>, &str),
     table: &'static Table,
     days: &[NaiveDate],
+    columns: NameColumns,
     write_day: &WriteDay<'_>,
 ) -> Result<TableReport> {
     let mut report = TableReport { table: table.name, ..TableReport::default() };
-    let transacted = lake.transact(table, |snapshot, staging| {
+    let transacted = joint.transact(table, |snapshot, staging| {
         refuse_rows(table, snapshot)?;
-        let add = stage_days(lake, staging, table, days, write_day)?;
+        let add = stage_days(lake, staging, (table, &columns(table)), days, write_day)?;
         report.days = add.iter().filter_map(StagedFile::day).collect();
-        let info = [("made_up".to_owned(), json!(true))].into_iter().collect();
+        let info = [("made_up".to_owned(), json!(true)), (LOAD_ID.to_owned(), json!(load_id))];
+        let info = info.into_iter().collect();
         Ok(Some(Change { add, info, ..Change::new(Operation::Load) }))
     })?;
     report.version = transacted.version;
@@ -79,12 +92,11 @@ fn fill_table(
 fn stage_days(
     lake: &Lake,
     staging: &Staging,
-    table: &'static Table,
+    (table, columns): (&'static Table, &[&str]),
     days: &[NaiveDate],
     write_day: &WriteDay<'_>,
 ) -> Result<Vec<StagedFile>> {
-    let names: Vec<_> = table.exported().map(|column| column.name).collect();
-    let header = Header::read(table.name, &names.join(","), b',', Some(table), &[])?;
+    let header = Header::read(table.name, &columns.join(","), b',', Some(table), &[])?;
     let progress = Progress::days(table.name, days.len() as u64, false);
     let days = Mutex::new(days.iter());
     let phones = Phones::default();

@@ -19,12 +19,9 @@ use std::collections::HashSet;
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::{Phones, digits, is_user_id};
-use wabalake_data::tables::{Cell, sessions};
+use wabalake_data::tables::{Cell, USER_ID, USER_PHONE, sessions};
 
 use crate::lake::keep_out::KeepOut;
-
-/// The column of the person, in every table that has one.
-pub(super) const USER_PHONE: &str = sessions::USER_PHONE;
 
 /// The column of the session, in every table that has one.
 pub(super) const SESSION_ID: &str = sessions::SESSION_ID;
@@ -50,7 +47,8 @@ impl ErasedSessions {
 #[derive(Debug)]
 pub(crate) struct ErasedFilter<'k> {
     keep_out: &'k KeepOut,
-    person: usize,
+    user_phone: usize,
+    user_id: usize,
     session: Option<usize>,
     is_sessions: bool,
     persons: LookupCache,
@@ -83,7 +81,8 @@ impl<'k> ErasedFilter<'k> {
     pub(crate) fn new(keep_out: &'k KeepOut, table: &Table) -> Option<Self> {
         Some(Self {
             keep_out,
-            person: table.position(USER_PHONE)?,
+            user_phone: table.position(USER_PHONE)?,
+            user_id: table.position(USER_ID)?,
             session: table.position(SESSION_ID),
             is_sessions: table.name == sessions::NAME,
             persons: LookupCache::default(),
@@ -93,10 +92,11 @@ impl<'k> ErasedFilter<'k> {
 
     /// Returns `true` if a row is to be dropped, and adds the session that it names to `named`.
     pub(crate) fn takes(&mut self, cells: &[Cell<'_>], named: &mut ErasedSessions) -> bool {
-        let Some(phone) = cells[self.person].text() else {
+        if self.is_nameless(cells) {
             return self.session_of(cells).is_some_and(|session| self.is_theirs(session));
-        };
-        if !self.is_kept_out(phone) {
+        }
+        let mut persons = [self.user_phone, self.user_id].into_iter();
+        if !persons.any(|at| cells[at].text().is_some_and(|person| self.is_kept_out(person))) {
             return false;
         }
         if let Some(session) = self.session_of(cells)
@@ -110,7 +110,12 @@ impl<'k> ErasedFilter<'k> {
 
     /// Returns the session of a row that has no person.
     pub(crate) fn session_alone<'c>(&self, cells: &'c [Cell<'_>]) -> Option<&'c str> {
-        self.session_of(cells).filter(|_| cells[self.person].is_null())
+        self.session_of(cells).filter(|_| self.is_nameless(cells))
+    }
+
+    /// Returns `true` if a row names no person.
+    pub(crate) fn is_nameless(&self, cells: &[Cell<'_>]) -> bool {
+        cells[self.user_phone].is_null() && cells[self.user_id].is_null()
     }
 
     /// Returns `true` if a record whose person is unknown contains a phone number or a session of a

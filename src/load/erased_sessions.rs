@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, HashSet};
 
 use polars::prelude::*;
-use wabalake_data::tables::{SESSION_KEY, sessions, text_key};
+use wabalake_data::tables::{
+    OWN_PERSON, SESSION_KEY, USER_ID, USER_PHONE, key_part, sessions, text_key,
+};
 
-use super::erased::{ErasedSessions, SESSION_ID, USER_PHONE};
+use super::erased::{ErasedSessions, SESSION_ID};
 use super::reject::SESSION;
 use super::staged::{StagedLoad, StagedTable};
 use super::staged_columns::ORIGIN;
 use crate::error::Result;
 use crate::lake::keep_out::KeepOut;
-use crate::lake::{Lake, rejects};
+use crate::lake::{DataFile, Lake, rejects};
 
 /// Drops staged rows that were read before their session was known to be an erased person's.
 pub(crate) fn follow_sessions(
@@ -44,17 +46,20 @@ fn drop_others(
     keep_out: &KeepOut,
     named: &mut HashSet<String>,
 ) -> Result<()> {
-    const COLUMNS: [&str; 2] = [SESSION_ID, USER_PHONE];
+    const COLUMNS: [&str; 3] = [SESSION_ID, USER_PHONE, USER_ID];
     if named.is_empty() {
         return Ok(());
     }
     let hashes: HashSet<i64> = named.iter().map(|session| text_key(session)).collect();
     let mut drop = |rows: DataFrame| -> Result<()> {
         let phones = rows.column(USER_PHONE)?.str()?.iter();
-        for (session, phone) in rows.column(SESSION_ID)?.str()?.iter().zip(phones) {
-            if let (Some(session), Some(phone)) = (session, phone)
+        let persons = phones.zip(rows.column(USER_ID)?.str()?.iter());
+        for (session, (phone, user_id)) in rows.column(SESSION_ID)?.str()?.iter().zip(persons) {
+            let mut persons = phone.into_iter().chain(user_id).peekable();
+            if let Some(session) = session
                 && named.contains(session)
-                && !keep_out.has_person(phone)
+                && persons.peek().is_some()
+                && !persons.any(|person| keep_out.has_person(person))
             {
                 named.remove(session);
             }
@@ -67,11 +72,12 @@ fn drop_others(
         }
     }
     let snapshot = lake.snapshot(&sessions::TABLE)?;
-    for file in &snapshot.files {
-        if snapshot.integers(file, SESSION_KEY)?.iter().any(|key| hashes.contains(key)) {
-            let rows = snapshot.scan_files(&[file])?.select(COLUMNS.map(col));
-            drop(rows.collect()?)?;
-        }
+    let files: Vec<_> = snapshot.files.iter().collect();
+    let has_any = |_: &DataFile, keys: Vec<i64>| Ok(keys.iter().any(|key| hashes.contains(key)));
+    let has_any = snapshot.integers(&files, SESSION_KEY, has_any)?;
+    for (file, _) in files.into_iter().zip(has_any).filter(|(_, has_any)| *has_any) {
+        let rows = snapshot.scan_files(&[file])?.select(COLUMNS.map(col));
+        drop(rows.collect()?)?;
     }
     Ok(())
 }
@@ -79,16 +85,17 @@ fn drop_others(
 /// Drops rows and rejects of a table that name one of the sessions and no person.
 fn leave_out(table: &mut StagedTable, sessions: &HashSet<String>) -> Result<()> {
     let is_theirs = |session: Option<&str>| session.is_some_and(|id| sessions.contains(id));
-    if [SESSION_ID, USER_PHONE].iter().any(|name| table.table.position(name).is_none()) {
+    if table.table.position(SESSION_ID).is_none() || !table.table.has_people() {
         return Ok(());
     }
     let mut left: BTreeMap<i32, u64> = BTreeMap::new();
     table.rows.retain(|_, rows| {
         let named = rows.column(SESSION_ID)?.str()?.iter();
-        let phones = rows.column(USER_PHONE)?.str()?.iter();
+        let persons = rows.clone().lazy().select([key_part(OWN_PERSON)]).collect()?;
+        let persons = persons.column(OWN_PERSON)?.str()?.iter();
         let origins = rows.column(ORIGIN)?.i32()?.iter();
-        let stays = named.zip(phones).zip(origins).map(|((session, phone), origin)| {
-            let goes = phone.is_none() && is_theirs(session);
+        let stays = named.zip(persons).zip(origins).map(|((session, person), origin)| {
+            let goes = person.is_none() && is_theirs(session);
             *left.entry(origin.unwrap_or_default()).or_default() += u64::from(goes);
             !goes
         });

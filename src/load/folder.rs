@@ -17,6 +17,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, in_words};
+use crate::place;
 
 /// An entry of a folder or of one of its subfolders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +44,16 @@ pub(crate) fn is_partial(file: &Path) -> bool {
 /// Why a device, a pipe or a broken link is skipped.
 pub(crate) const NOT_A_FILE: &str = "not a file";
 
-/// Size and modification time, to detect that a file changed.
+/// Size and modification time, to detect that a file changed; of an object, its entity tag too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {
     /// Length in bytes.
     pub(crate) bytes: u64,
     /// Modification time in nanoseconds since 1970; 0 if the system does not tell.
     pub(crate) modified: u128,
+    /// The entity tag of an object: times of some stores are in whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
 }
 
 impl FileState {
@@ -63,9 +67,19 @@ impl FileState {
         Duration::from_nanos_u128(self.modified)
     }
 
+    /// The state of an object, as it is listed.
+    pub(crate) fn of_entry(entry: &place::Entry) -> Self {
+        let modified = entry.modified.timestamp_nanos_opt().unwrap_or_default();
+        Self {
+            bytes: entry.bytes,
+            modified: u128::try_from(modified).unwrap_or_default(),
+            tag: entry.tag.clone(),
+        }
+    }
+
     pub(crate) fn of_metadata(file: &fs::Metadata) -> Self {
         let modified = file.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        Self { bytes: file.len(), modified: modified.unwrap_or_default().as_nanos() }
+        Self { bytes: file.len(), modified: modified.unwrap_or_default().as_nanos(), tag: None }
     }
 }
 

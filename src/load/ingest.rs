@@ -24,7 +24,7 @@ use super::pending::PendingChunks;
 use super::progress::Progress;
 use super::reject::frame;
 use super::report::{FileReport, RejectReport, SkippedFile};
-use super::source::{Source, Survey};
+use super::source::{FoundSources, Source, Survey};
 use super::spelling::Ballots;
 use super::staged::{StagedExport, StagedLoad, StagedTable};
 use crate::error::{Error, Result};
@@ -36,46 +36,127 @@ use crate::lake::keep_out::KeepOut;
 const LOADER_VERSION: u32 = 2;
 
 /// Reads files. Those that the lake already has are only hashed.
+///
+/// Files come in batches, and what a batch downloaded is deleted before the next one comes. Those of a
+/// batch are all looked at before the first of them is read.
 pub(crate) fn stage(
-    sources: &[Source],
+    batches: impl Iterator<Item = Result<FoundSources>>,
     lake: &Lake,
     scratch: &Path,
     options: &Options,
 ) -> Result<StagedLoad> {
-    let mut surveyed = Vec::new();
-    let mut skipped = Vec::new();
-    let surveys: Vec<Result<Survey>> = sources.par_iter().map(Source::survey).collect();
-    for (source, survey) in sources.iter().zip(surveys) {
-        let read = survey.and_then(|survey| {
-            let (format, header) = FileFormat::read(source, &survey, options)?;
-            Ok((source, survey, format, header))
-        });
-        match read.map_err(|error| source.explain(error)) {
-            Ok(read) => surveyed.push(read),
-            Err(error) if source.is_skipped(&error) => {
-                skipped.push(SkippedFile::of_error(&source.name, &error));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    let tables: HashSet<&str> = surveyed.iter().map(|(.., header)| header.table.name).collect();
-    let budget = options.memory / tables.len().max(1);
-
     let keep_out = lake.keep_out()?;
-    let mut staged = StagedLoad {
-        tables: Vec::new(),
-        loaded: Vec::new(),
-        skipped,
-        kept_out_sessions: HashSet::new(),
-    };
-    let mut seen = HashSet::new();
-    let mut loaded_from = Vec::new();
-    // Shared, because its cache of persons serves all files.
     let home = options.default_country.and_then(dialling_code);
-    let phones = Phones::with_default_code(home.as_deref());
-    for (place, (source, survey, format, header)) in surveyed.into_iter().enumerate() {
-        check_exported_on(source, &header, options)?;
-        let file_id = file_id(&survey, &format, &header, options);
+    let mut ingest = Ingest {
+        lake,
+        scratch,
+        options,
+        keep_out: keep_out.as_ref(),
+        phones: Phones::with_default_code(home.as_deref()),
+        staged: StagedLoad {
+            tables: Vec::new(),
+            loaded: Vec::new(),
+            skipped: Vec::new(),
+            kept_out_sessions: HashSet::new(),
+        },
+        tables: HashSet::new(),
+        met: HashSet::new(),
+        place: 0,
+        loaded_from: Vec::new(),
+    };
+    for batch in batches {
+        let FoundSources { sources, skipped, .. } = batch?;
+        ingest.staged.skipped.extend(skipped);
+        ingest.add(sources)?;
+    }
+    // All of them at the end: one may have grown while others were read.
+    for source in ingest.loaded_from {
+        source.check_unchanged()?;
+    }
+    let mut staged = ingest.staged;
+    if let Some(keep_out) = &keep_out {
+        follow_sessions(lake, &mut staged, keep_out)?;
+    }
+    Ok(staged)
+}
+
+/// Reads files into a load.
+struct Ingest<'a> {
+    lake: &'a Lake,
+    scratch: &'a Path,
+    options: &'a Options,
+    keep_out: Option<&'a KeepOut>,
+    /// Shared, because its cache of persons serves all files.
+    phones: Phones,
+    staged: StagedLoad,
+    /// The tables of all files.
+    tables: HashSet<&'static str>,
+    /// The ids of all files.
+    met: HashSet<String>,
+    /// The index of the next file among all.
+    place: usize,
+    /// Files of this machine that were read.
+    loaded_from: Vec<Source>,
+}
+
+/// A file that was looked at.
+type Surveyed<'s> = (&'s Source, Survey, FileFormat, Header);
+
+impl Ingest<'_> {
+    /// Reads the files of a batch.
+    fn add(&mut self, sources: Vec<Source>) -> Result<()> {
+        let mut surveyed: Vec<Surveyed<'_>> = Vec::new();
+        let surveys: Vec<Result<Survey>> = sources.par_iter().map(Source::survey).collect();
+        for (source, survey) in sources.iter().zip(surveys) {
+            let read = survey.and_then(|survey| {
+                let (format, header) = FileFormat::read(source, &survey, self.options)?;
+                Ok((source, survey, format, header))
+            });
+            match read.map_err(|error| source.explain(error)) {
+                Ok(read) => surveyed.push(read),
+                Err(error) if source.is_skipped(&error) => {
+                    self.staged.skipped.push(SkippedFile::of_error(&source.name, &error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.tables.extend(surveyed.iter().map(|(.., header)| header.table.name));
+        let (rows, rejects) = self.budget();
+        for table in &mut self.staged.tables {
+            table.rows.limit_to(rows);
+            table.rejects.limit_to(rejects);
+        }
+        let mut tables: Vec<&'static Table> =
+            surveyed.iter().map(|(.., header)| header.table).collect();
+        tables.sort_unstable_by_key(|table| table.name);
+        tables.dedup();
+        let known = self.lake.snapshots(tables.iter().copied())?;
+        for surveyed in surveyed {
+            let at = tables.iter().position(|table| *table == surveyed.3.table);
+            let known = at.and_then(|at| known.get(at));
+            self.read(surveyed, |file_id| {
+                known.is_some_and(|known| known.transaction(file_id).is_loaded())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of rows and of rejects of each table that may stay in memory.
+    fn budget(&self) -> (usize, usize) {
+        let budget = self.options.memory / self.tables.len().max(1);
+        (budget, budget / 8)
+    }
+
+    /// Reads a file, unless the lake or this load has it.
+    fn read(
+        &mut self,
+        (source, survey, format, header): Surveyed<'_>,
+        is_loaded: impl Fn(&str) -> bool,
+    ) -> Result<()> {
+        check_exported_on(source, &header, self.options)?;
+        let place = self.place;
+        self.place += 1;
+        let file_id = file_id(&survey, &format, &header, self.options);
         let report = FileReport {
             file: source.name.clone(),
             sheet: format.sheet().map(str::to_owned),
@@ -88,24 +169,11 @@ pub(crate) fn stage(
             unknown_columns: header.unknown.clone(),
             ..FileReport::default()
         };
-        if !seen.insert(file_id.clone()) || lake.is_loaded(header.table, &file_id)? {
-            staged.loaded.push((place, FileReport { already_loaded: true, ..report }));
-            continue;
+        if !self.met.insert(file_id.clone()) || is_loaded(&file_id) {
+            self.staged.loaded.push((place, FileReport { already_loaded: true, ..report }));
+            return Ok(());
         }
-        let at = match staged.tables.iter().position(|t| t.table == header.table) {
-            Some(at) => at,
-            None => {
-                staged.tables.push(StagedTable {
-                    table: header.table,
-                    rows: DayBuckets::new(scratch, budget)?,
-                    keys: header.table.key_hash().map(|_| KeyDays::new(scratch)).transpose()?,
-                    rejects: DayBuckets::new(scratch, budget / 8)?,
-                    left_sessions: ErasedSessions::default(),
-                    files: Vec::new(),
-                });
-                staged.tables.len() - 1
-            }
-        };
+        let table = self.table(header.table)?;
         let is_named = source.is_named;
         let file = StagedExport {
             place,
@@ -116,26 +184,41 @@ pub(crate) fn stage(
             is_unrecognised: false,
         };
         let from = (source, &survey, &format);
-        let people = (&phones, keep_out.as_ref());
-        let read = read_file(from, file, &mut staged.tables[at], people, (scratch, options));
+        let people = (&self.phones, self.keep_out);
+        let into = &mut self.staged.tables[table];
+        let read = read_file(from, file, into, people, (self.scratch, self.options));
         match read.map_err(|error| source.explain(error)) {
             Err(error) if error.is_no_export() && !source.is_named => {
-                staged.skipped.push(SkippedFile::of_error(&source.name, &error));
+                self.staged.skipped.push(SkippedFile::of_error(&source.name, &error));
             }
             read => {
                 read?;
-                loaded_from.push(source);
+                match source.is_on_this_machine() {
+                    true => self.loaded_from.push(source.clone()),
+                    // Its copy is deleted with the batch.
+                    false => source.check_unchanged()?,
+                }
             }
         }
+        Ok(())
     }
-    // All of them at the end: one may have grown while others were read.
-    for source in loaded_from {
-        source.check_unchanged()?;
+
+    /// The index of a table in the load, to which it is added if it has no rows yet.
+    fn table(&mut self, table: &'static Table) -> Result<usize> {
+        if let Some(at) = self.staged.tables.iter().position(|known| known.table == table) {
+            return Ok(at);
+        }
+        let (rows, rejects) = self.budget();
+        self.staged.tables.push(StagedTable {
+            table,
+            rows: DayBuckets::new(self.scratch, rows)?,
+            keys: table.key_hash().map(|_| KeyDays::new(self.scratch)).transpose()?,
+            rejects: DayBuckets::new(self.scratch, rejects)?,
+            left_sessions: ErasedSessions::default(),
+            files: Vec::new(),
+        });
+        Ok(self.staged.tables.len() - 1)
     }
-    if let Some(keep_out) = &keep_out {
-        follow_sessions(lake, &mut staged, keep_out)?;
-    }
-    Ok(staged)
 }
 
 /// Refuses `--exported-on` for a table that does not store that date.

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use polars::prelude::*;
 use wabalake_data::Table;
-use wabalake_data::tables::{Cell, text_key};
+use wabalake_data::tables::{Cell, OWN_PERSON, USER_ID, USER_PHONE, key_part, text_key};
 
 /// Ends each part of a key, so that `ab`, `c` and `a`, `bc` have different hashes.
 const PART_END: char = '\u{1f}';
@@ -28,6 +28,11 @@ fn hash<'p>(parts: impl IntoIterator<Item = Cow<'p, str>>) -> i64 {
 /// Hashes the natural key of a row; `None` if a required part of the key is null.
 pub(super) fn cell_key_hash(table: &Table, cells: &[Cell<'_>]) -> Option<i64> {
     let part = |name: &&'static str| {
+        if *name == OWN_PERSON {
+            let person = own_person(table, cells);
+            return (person.is_some() || !table.requires_person())
+                .then(|| person.unwrap_or_default().into());
+        }
         let at = table.position(name)?;
         let column = table.cells().nth(at)?;
         let is_required = column.required || column.is_derived;
@@ -36,6 +41,12 @@ pub(super) fn cell_key_hash(table: &Table, cells: &[Cell<'_>]) -> Option<i64> {
     };
     let parts: Vec<Cow<'_, str>> = table.key.iter().map(part).collect::<Option<_>>()?;
     Some(hash(parts))
+}
+
+/// The person of a row by its own cells: the number, else the user id.
+pub(super) fn own_person<'c>(table: &Table, cells: &'c [Cell<'_>]) -> Option<&'c str> {
+    let text = |name| cells[table.position(name)?].text();
+    text(USER_PHONE).or_else(|| text(USER_ID))
 }
 
 /// Writes a cell as casting its column to text does.
@@ -47,14 +58,16 @@ fn text_of<'c>(cell: &'c Cell<'_>) -> Cow<'c, str> {
         Cell::Stamp(micros) => micros.to_string().into(),
         Cell::Integer(number) | Cell::Date(number) => number.to_string().into(),
         Cell::Count(number) | Cell::Money(number) => number.to_string().into(),
+        Cell::Number(number) => number.to_string().into(),
         Cell::Boolean(yes) => yes.to_string().into(),
     }
 }
 
 /// Hashes the natural key of each row of a frame.
 pub(crate) fn row_key_hashes(table: &Table, rows: &DataFrame) -> PolarsResult<Vec<i64>> {
-    let texts = |name: &&'static str| {
-        let column = rows.column(name)?;
+    let key: Vec<Expr> = table.key.iter().map(|name| key_part(name)).collect();
+    let key = rows.clone().lazy().select(key).collect()?;
+    let texts = |column: &Column| {
         let plain = match column.dtype() {
             DataType::Datetime(..) => column.cast(&DataType::Int64)?,
             DataType::Date => column.cast(&DataType::Int32)?,
@@ -62,7 +75,8 @@ pub(crate) fn row_key_hashes(table: &Table, rows: &DataFrame) -> PolarsResult<Ve
         };
         Ok(plain.cast(&DataType::String)?.str()?.clone())
     };
-    let columns: Vec<StringChunked> = table.key.iter().map(texts).collect::<PolarsResult<_>>()?;
+    let columns: Vec<StringChunked> =
+        key.columns().iter().map(texts).collect::<PolarsResult<_>>()?;
     let parts = |row| columns.iter().map(move |column| column.get(row).unwrap_or_default().into());
     Ok((0..rows.height()).map(|row| hash(parts(row))).collect())
 }

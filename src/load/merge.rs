@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 use wabalake_data::Table;
-use wabalake_data::tables::Aggregate;
+use wabalake_data::tables::{Aggregate, OWN_PERSON, key_part};
 
 use super::buckets::stack;
 use super::staged_columns::ORIGIN;
@@ -84,6 +84,11 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     if all.height() == 0 {
         return Ok(Merged::default());
     }
+    let has_own_person = table.key.contains(&OWN_PERSON);
+    let all = match has_own_person {
+        true => all.lazy().with_column(key_part(OWN_PERSON)).collect()?,
+        false => all,
+    };
     let twice = key_is_shared(table, &all, None)?;
     let mut merged = Merged::default();
     let some_twice = twice.any();
@@ -120,7 +125,7 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     } else {
         all
     };
-    merged.rows = rows;
+    merged.rows = if has_own_person { rows.drop(OWN_PERSON)? } else { rows };
     Ok(merged)
 }
 
@@ -183,9 +188,11 @@ fn settle(table: &Table, rows: DataFrame) -> PolarsResult<(DataFrame, bool)> {
 }
 
 /// Takes the first of the ranked rows of each key, with the aggregates of [`Table::aggregates`]
-/// over all of them. The flag says whether that changes a row of the lake.
+/// over all of them. The flag says whether that changes a row of the lake in columns that answers do not
+/// show. A change that they show is one of the file that brought it.
 fn first_with_aggregates(table: &Table, ranked: DataFrame) -> PolarsResult<(DataFrame, bool)> {
     const AGGREGATES_CHANGED: &str = "__aggregates_changed";
+    const SETTLED_ORIGIN: &str = "__settled_origin";
     let names = ranked.get_column_names_owned();
     let of_every_row = |name: &str| table.aggregates.iter().find(|(column, _)| *column == name);
     let others = names.iter().filter(|name| !table.key.contains(&name.as_str()));
@@ -193,15 +200,39 @@ fn first_with_aggregates(table: &Table, ranked: DataFrame) -> PolarsResult<(Data
         Some((_, all)) => all().alias(name.clone()),
         None => col(name.clone()).first(),
     });
-    let differs = |(name, all): &Aggregate| all().neq_missing(col(*name).first());
-    let differs = table.aggregates.iter().map(differs).reduce(Expr::or);
+    let is_shown = |name: &str| table.columns.iter().any(|column| column.name == name);
+    let (shown, hidden): (Vec<&Aggregate>, Vec<&Aggregate>) =
+        table.aggregates.iter().partition(|(name, _)| is_shown(name));
+    let differs = |aggregates: &[&Aggregate]| {
+        let differs = aggregates.iter().map(|(name, all)| all().neq_missing(col(*name).first()));
+        differs.reduce(Expr::or).unwrap_or(lit(false))
+    };
     let is_the_lakes = col(ORIGIN).first().eq(lit(LAKE));
-    let aggregates_changed =
-        differs.unwrap_or(lit(false)).and(is_the_lakes).alias(AGGREGATES_CHANGED);
+    let aggregates_changed = differs(&hidden).and(is_the_lakes.clone()).alias(AGGREGATES_CHANGED);
+    let brought = col(ORIGIN).filter(col(ORIGIN).neq(lit(LAKE))).min();
+    // Equal to the lake's row, it stays the lake's, though another row ranks first.
+    let of_lake = |name: &PlSmallStr, all: Expr| {
+        all.eq_missing(col(name.clone()).filter(col(ORIGIN).eq(lit(LAKE))).first())
+    };
+    let is_as_in_lake = names
+        .iter()
+        .filter(|name| **name != ORIGIN && !table.key.contains(&name.as_str()))
+        .map(|name| match of_every_row(name) {
+            Some((_, all)) => of_lake(name, all()),
+            None => of_lake(name, col(name.clone()).first()),
+        })
+        .fold(col(ORIGIN).eq(lit(LAKE)).any(true), Expr::and);
+    let origin = when(is_as_in_lake)
+        .then(lit(LAKE))
+        .when(is_the_lakes.and(differs(&shown)))
+        .then(brought)
+        .otherwise(col(ORIGIN).first())
+        .alias(SETTLED_ORIGIN);
     let stay = ranked
         .lazy()
         .group_by_stable(keys(table))
-        .agg(stays.chain([aggregates_changed]).collect::<Vec<_>>());
+        .agg(stays.chain([aggregates_changed, origin]).collect::<Vec<_>>())
+        .with_column(col(SETTLED_ORIGIN).alias(ORIGIN));
     let stay = stay.collect()?;
     let aggregates_changed = stay.column(AGGREGATES_CHANGED)?.bool()?.any();
     Ok((stay.select(names)?, aggregates_changed))

@@ -72,6 +72,7 @@ mod text;
 mod transaction;
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -83,7 +84,7 @@ pub use self::reject::export as export_rejects;
 pub use self::report::{Failure, FileReport, LoadReport, RejectReport, SkippedFile, TableReport};
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
-use self::source::{FoundSources, Source, SourceSearch};
+use self::source::{Downloads, FoundSources, SourceSearch};
 use self::staged::StagedLoad;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
@@ -112,20 +113,36 @@ pub(crate) fn load_as_seen(
     let scratch = if options.dry_run { Scratch::outside() } else { lake.scratch() };
     let scratch = scratch.map_err(full)?;
     let how = SourceSearch { spool_in: &scratch, seen, per_file: options.per_file };
-    let FoundSources { sources, skipped, failed } = FoundSources::by(files, how).map_err(full)?;
+    let FoundSources { sources, objects, skipped, failed } =
+        FoundSources::by(files, how).map_err(full)?;
     let mut report = LoadReport { failed, passed_over: skipped, ..LoadReport::default() };
+    let downloads = Downloads::new(objects, how, options.quiet);
     if options.per_file {
-        for source in &sources {
-            match load_sources(lake, std::slice::from_ref(source), &scratch, options) {
-                Ok(one) => report.absorb(one),
-                Err(error) => {
-                    let error = lake.explain(error);
-                    report.failed.push(Failure::of(source.name.clone(), &error));
+        let mut load_each = |found: FoundSources| {
+            report.passed_over.extend(found.skipped);
+            report.failed.extend(found.failed);
+            for source in found.sources {
+                let name = source.name.clone();
+                let one = iter::once(Ok(FoundSources::of_sources(vec![source])));
+                match load_sources(lake, one, &scratch, options) {
+                    Ok(one) => report.absorb(one),
+                    Err(error) => report.failed.push(Failure::of(name, &lake.explain(error))),
                 }
             }
+        };
+        load_each(FoundSources::of_sources(sources));
+        let mut lost = Vec::new();
+        for (name, found) in downloads {
+            match found.map_err(full) {
+                Ok(found) => load_each(found),
+                Err(error) => lost.push(Failure::of(name, &error)),
+            }
         }
+        report.failed.extend(lost);
     } else {
-        let one = load_sources(lake, &sources, &scratch, options)?;
+        let here = iter::once(Ok(FoundSources::of_sources(sources)));
+        let batches = here.chain(downloads.map(|(_, found)| found));
+        let one = load_sources(lake, batches, &scratch, options)?;
         report.load_id.clone_from(&one.load_id);
         report.absorb(one);
     }
@@ -139,11 +156,11 @@ pub(crate) fn load_as_seen(
 /// Loads sources with one commit per table.
 fn load_sources(
     lake: &Lake,
-    sources: &[Source],
+    batches: impl Iterator<Item = Result<FoundSources>>,
     scratch: &Path,
     options: &Options,
 ) -> Result<LoadReport> {
-    let staged = ingest::stage(sources, lake, scratch, options);
+    let staged = ingest::stage(batches, lake, scratch, options);
     let mut staged = staged.map_err(|error| disk_full::explain(error, lake, &[], options))?;
     check_rejects(&staged, options)?;
     refuse_without_rows(lake, &staged, options)?;

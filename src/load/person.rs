@@ -13,7 +13,7 @@ use std::path::Path;
 use chrono_tz::Tz;
 use wabalake_data::cells::Spelling;
 use wabalake_data::cells::phone::{Phones, digits};
-use wabalake_data::tables::{Cell, CellKind, sessions};
+use wabalake_data::tables::{Cell, CellKind, USER_ID, USER_PHONE, sessions};
 
 use super::cell::read_cell;
 use super::chunk_parser::derive;
@@ -41,8 +41,8 @@ pub(crate) struct RecordIdentity {
     pub(crate) fields: Vec<(Option<&'static str>, String)>,
     /// `true` if the record has all its fields, so that each belongs to its column.
     pub(crate) is_whole: bool,
-    /// The person of the record.
-    pub(crate) person: Option<String>,
+    /// The person of the record: the number, the user id.
+    pub(crate) persons: Vec<String>,
     /// The session of the record.
     pub(crate) session: Option<String>,
 }
@@ -106,7 +106,7 @@ impl PersonReader {
         };
         RecordIdentity {
             is_whole: is_clear && fields.len() == header.fields,
-            person: text(sessions::USER_PHONE),
+            persons: [USER_PHONE, USER_ID].into_iter().filter_map(text).collect(),
             session: text(sessions::SESSION_ID),
             fields: columns.into_iter().zip(fields.iter().map(|f| (*f).to_owned())).collect(),
         }

@@ -4,7 +4,7 @@
 //! stored user_phone      country  user_phone       why
 //! 541123456789           AR       5491123456789    mobile numbers of Argentina have a 9
 //! U+202A 573005550101    null     573005550101     an invisible mark is not a digit
-//! BR.1a2b…, 30 bytes     null     BR.1a2b3c…       it was truncated; another column has all of it
+//! BR.1a2b…               null     null, user_id    a user id; of a truncated one, another column has all
 //! 573005550101           CO       –                unchanged
 //! ```
 //!
@@ -14,12 +14,23 @@
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::{self, Person, is_user_id};
-use wabalake_data::tables::{USER_PHONE_VALID, messages, sessions, text_key};
+use wabalake_data::tables::{
+    OWN_PERSON, USER_ID, USER_PHONE, USER_PHONE_VALID, messages, sessions, text_key,
+};
 
 use super::key_hash::row_key_hashes;
 
 /// Length to which user ids were truncated, in bytes.
 const CUT: usize = 30;
+
+/// A stored person by the current rules.
+#[derive(Clone, Debug)]
+enum Current {
+    /// Another spelling of the number.
+    Phone(Person),
+    /// Not a number: the whole user id.
+    UserId(String),
+}
 
 /// Normalises `user_phone` of rows of [`Table::stored`], and the columns derived from it. Returns a
 /// mask of the rows that changed, if any did.
@@ -27,57 +38,72 @@ pub(crate) fn renormalise(
     table: &Table,
     mut rows: DataFrame,
 ) -> PolarsResult<(DataFrame, Option<BooleanChunked>)> {
-    if table.position(sessions::USER_PHONE).is_none() {
+    if !table.has_people() {
         return Ok((rows, None));
     }
-    let before = rows.column(sessions::USER_PHONE)?.str()?.clone();
+    let before = rows.column(USER_PHONE)?.str()?.clone();
     // Consecutive rows often have the same person.
-    let mut known: PlHashMap<&str, Option<Person>> = PlHashMap::default();
-    let mut now: Vec<(usize, Person)> = Vec::new();
+    let mut known: PlHashMap<&str, Option<Current>> = PlHashMap::default();
+    let mut now: Vec<(usize, Current)> = Vec::new();
     let raw: Vec<&StringChunked> = [sessions::USER_CELLPHONE, messages::FROM, messages::TO]
         .iter()
         .filter_map(|name| rows.column(name).and_then(Column::str).ok())
         .collect();
     for (row, phone) in before.iter().enumerate() {
         let Some(phone) = phone else { continue };
-        if phone.len() == CUT && is_user_id(phone) {
-            let whole = raw
-                .iter()
-                .filter_map(|cells| cells.get(row))
-                .find(|cell| cell.len() > CUT && cell.starts_with(phone) && is_user_id(cell));
-            now.extend(whole.and_then(Person::of_user_id).map(|person| (row, person)));
+        if is_user_id(phone) {
+            let mut cells = raw.iter().filter_map(|cells| cells.get(row));
+            let is_whole =
+                |cell: &&str| phone.len() == CUT && cell.starts_with(phone) && is_user_id(cell);
+            let user_id = cells.find(is_whole).unwrap_or(phone);
+            now.push((row, Current::UserId(user_id.to_owned())));
             continue;
         }
         if phone::is_current(phone) {
             continue;
         }
-        let person = known.entry(phone).or_insert_with(|| phone::renormalise(phone));
-        now.extend(person.clone().map(|person| (row, person)));
+        let current =
+            known.entry(phone).or_insert_with(|| phone::renormalise(phone).map(Current::Phone));
+        now.extend(current.clone().map(|current| (row, current)));
     }
     if now.is_empty() {
         return Ok((rows, None));
     }
+    let texts = |name| Ok::<_, PolarsError>(rows.column(name)?.str()?.clone());
+    let user_ids = texts(USER_ID)?;
     let mut phones: Vec<Option<&str>> = before.iter().collect();
+    let mut user_ids: Vec<Option<&str>> = user_ids.iter().collect();
     let mut valid: Vec<Option<bool>> = rows.column(USER_PHONE_VALID)?.bool()?.iter().collect();
     let mut changed = vec![false; rows.height()];
-    for (row, person) in &now {
-        phones[*row] = Some(person.phone());
-        valid[*row] = Some(person.valid);
-        changed[*row] = true;
+    for (row, current) in &now {
+        let row = *row;
+        (phones[row], valid[row]) = match current {
+            Current::Phone(person) => (Some(person.phone()), Some(person.valid)),
+            Current::UserId(user_id) => {
+                user_ids[row] = user_ids[row].or(Some(user_id));
+                (None, None)
+            }
+        };
+        changed[row] = true;
     }
     if table.position(sessions::COUNTRY).is_some() {
-        let old = rows.column(sessions::COUNTRY)?.str()?.clone();
+        let old = texts(sessions::COUNTRY)?;
         let mut countries: Vec<Option<&str>> = old.iter().collect();
-        for (row, person) in &now {
-            countries[*row] = person.country.or(countries[*row]);
+        for (row, current) in &now {
+            countries[*row] = match current {
+                Current::Phone(person) => person.country.or(countries[*row]),
+                Current::UserId(_) => user_ids[*row].map(|id| &id[..2]).or(countries[*row]),
+            };
         }
         rows.with_column(Column::new(sessions::COUNTRY.into(), countries))?;
     }
-    for (hash, _) in table.hashes.iter().filter(|(_, of)| *of == sessions::USER_PHONE) {
-        let hashes: Vec<Option<i64>> = phones.iter().map(|phone| phone.map(text_key)).collect();
+    for (hash, _) in table.hashes.iter().filter(|(_, of)| *of == OWN_PERSON) {
+        let own = phones.iter().zip(&user_ids).map(|(phone, user_id)| phone.or(*user_id));
+        let hashes: Vec<Option<i64>> = own.map(|own| own.map(text_key)).collect();
         rows.with_column(Column::new((*hash).into(), hashes))?;
     }
-    rows.with_column(Column::new(sessions::USER_PHONE.into(), phones))?;
+    rows.with_column(Column::new(USER_PHONE.into(), phones))?;
+    rows.with_column(Column::new(USER_ID.into(), user_ids))?;
     rows.with_column(Column::new(USER_PHONE_VALID.into(), valid))?;
     if let Some(whole_key) = table.whole_key {
         let hashes = row_key_hashes(table, &rows)?;
@@ -89,7 +115,7 @@ pub(crate) fn renormalise(
 /// Returns `true` if the key contains the person and not the time, so that normalising may change
 /// it.
 pub(crate) fn has_person_in_key(table: &Table) -> bool {
-    table.whole_key.is_some() && table.key.contains(&sessions::USER_PHONE)
+    table.whole_key.is_some() && table.key.contains(&OWN_PERSON)
 }
 
 #[cfg(test)]
@@ -101,9 +127,7 @@ mod tests {
     /// Rows that have only a person.
     fn rows(table: &Table, people: &[(&str, bool, Option<&str>)]) -> DataFrame {
         let column = |(name, kind): (&PlSmallStr, &DataType)| match name.as_str() {
-            sessions::USER_PHONE => {
-                Column::new(name.clone(), people.iter().map(|p| p.0).collect::<Vec<_>>())
-            }
+            USER_PHONE => Column::new(name.clone(), people.iter().map(|p| p.0).collect::<Vec<_>>()),
             USER_PHONE_VALID => {
                 Column::new(name.clone(), people.iter().map(|p| p.1).collect::<Vec<_>>())
             }
@@ -136,7 +160,7 @@ mod tests {
         let text = |name: &str| {
             now.column(name).unwrap().str().unwrap().iter().map(|t| t.map(str::to_owned)).collect()
         };
-        let phones: Vec<Option<String>> = text(sessions::USER_PHONE);
+        let phones: Vec<Option<String>> = text(USER_PHONE);
         let expected = ["5491123456789", "573005550101", "573005550101", "5.73006E11"];
         assert_eq!(phones, expected.map(|phone| Some(phone.to_owned())));
         let countries: Vec<Option<String>> = text(sessions::COUNTRY);
@@ -161,9 +185,13 @@ mod tests {
         before.with_column(Column::new(sessions::USER_CELLPHONE.into(), raw)).unwrap();
         let (now, _) = renormalise(table, before).unwrap();
         let text = |name: &str, row| now.column(name).unwrap().str().unwrap().get(row);
-        assert_eq!(text(sessions::USER_PHONE, 0), Some(whole[0].as_str()));
-        assert_eq!(text(sessions::USER_PHONE, 1), Some(whole[1].as_str()));
-        assert_eq!(text(sessions::USER_PHONE, 2), Some(cut), "no column has all of it");
+        assert_eq!(text(USER_ID, 0), Some(whole[0].as_str()));
+        assert_eq!(text(USER_ID, 1), Some(whole[1].as_str()));
+        assert_eq!(text(USER_ID, 2), Some(cut), "no column has all of it");
+        assert_eq!(now.column(USER_PHONE).unwrap().null_count(), 3);
+        assert_eq!(now.column(USER_PHONE_VALID).unwrap().null_count(), 3);
+        let key = now.column(USER_KEY).unwrap().i64().unwrap().get(0);
+        assert_eq!(key, Some(text_key(&whole[0])));
         assert_eq!(text(sessions::COUNTRY, 0), Some("BR"));
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use polars::prelude::*;
 use wabalake_data::cells::number::{MONEY_PRECISION, MONEY_SCALE};
-use wabalake_data::tables::{Cell, CellKind, USER_PHONE, USER_PHONE_VALID, instant, text_key};
+use wabalake_data::tables::{Cell, CellKind, USER_PHONE_VALID, instant, text_key};
 use wabalake_data::{Column as TableColumn, Table};
 
 use super::day::{by_day, day_of};
-use super::key_hash::cell_key_hash;
+use super::key_hash::{cell_key_hash, own_person};
 use super::staged_columns::{ORIGIN, RECORD};
 
 /// Builders for the columns of [`Table::stored`] and the staged columns.
@@ -16,7 +16,8 @@ pub(super) struct RowBuilder {
     table: &'static Table,
     columns: Vec<ColumnBuilder>,
     valid: Option<BooleanChunkedBuilder>,
-    hashes: Vec<(usize, PrimitiveChunkedBuilder<Int64Type>)>,
+    /// Each with the position of the hashed cell; `None` hashes the person.
+    hashes: Vec<(Option<usize>, PrimitiveChunkedBuilder<Int64Type>)>,
     whole_key: Option<PrimitiveChunkedBuilder<Int64Type>>,
     records: Option<PrimitiveChunkedBuilder<Int64Type>>,
     day_of: usize,
@@ -32,6 +33,7 @@ enum ColumnBuilder {
     Integer(PrimitiveChunkedBuilder<Int32Type>),
     Count(PrimitiveChunkedBuilder<Int64Type>),
     Money(PrimitiveChunkedBuilder<Int128Type>),
+    Number(PrimitiveChunkedBuilder<Float64Type>),
     Boolean(BooleanChunkedBuilder),
 }
 
@@ -51,12 +53,14 @@ impl RowBuilder {
                     ColumnBuilder::Count(PrimitiveChunkedBuilder::new(name, rows))
                 }
                 CellKind::Money => ColumnBuilder::Money(PrimitiveChunkedBuilder::new(name, rows)),
+                CellKind::Number => ColumnBuilder::Number(PrimitiveChunkedBuilder::new(name, rows)),
                 CellKind::Boolean => ColumnBuilder::Boolean(BooleanChunkedBuilder::new(name, rows)),
                 CellKind::Text
                 | CellKind::Dashed
                 | CellKind::Word
                 | CellKind::Phone
                 | CellKind::FullPhone
+                | CellKind::UserId
                 | CellKind::Enumeration(_)
                 | CellKind::Closed(_)
                 | CellKind::Country
@@ -64,10 +68,9 @@ impl RowBuilder {
             }
         };
         let hash = |(name, of): &(&'static str, &'static str)| {
-            let column = table.position(of).unwrap_or_default();
-            (column, PrimitiveChunkedBuilder::new(PlSmallStr::from_static(name), rows))
+            (table.position(of), PrimitiveChunkedBuilder::new(PlSmallStr::from_static(name), rows))
         };
-        let person = table.position(USER_PHONE).is_some();
+        let person = table.has_people();
         let valid = PlSmallStr::from_static(USER_PHONE_VALID);
         Self {
             table,
@@ -109,6 +112,10 @@ impl RowBuilder {
                     Cell::Money(millionths) => Some((*millionths).into()),
                     _ => None,
                 }),
+                ColumnBuilder::Number(column) => column.append_option(match cell {
+                    Cell::Number(number) => Some(*number),
+                    _ => None,
+                }),
                 ColumnBuilder::Boolean(column) => column.append_option(match cell {
                     Cell::Boolean(yes) => Some(*yes),
                     _ => None,
@@ -119,7 +126,11 @@ impl RowBuilder {
             column.append_option(valid);
         }
         for (of, column) in &mut self.hashes {
-            column.append_option(cells[*of].text().map(text_key));
+            let text = match of {
+                Some(of) => cells[*of].text(),
+                None => own_person(self.table, cells),
+            };
+            column.append_option(text.map(text_key));
         }
         if let Some(column) = &mut self.whole_key {
             column.append_option(cell_key_hash(self.table, cells));
@@ -154,6 +165,7 @@ impl RowBuilder {
                 ColumnBuilder::Money(column) => {
                     column.finish().into_decimal(MONEY_PRECISION, MONEY_SCALE)?.into_column()
                 }
+                ColumnBuilder::Number(column) => column.finish().into_column(),
                 ColumnBuilder::Boolean(column) => column.finish().into_column(),
             });
         }

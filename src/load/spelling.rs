@@ -17,6 +17,7 @@ use wabalake_data::cells::ballot::{Ballot, Verdict};
 use wabalake_data::cells::{DateOrder, DecimalMark, Spelling, number, word};
 use wabalake_data::tables::CellKind;
 
+use super::cell::is_typed;
 use super::header::Header;
 use crate::error::{Error, Result};
 
@@ -27,7 +28,7 @@ fn has_order(kind: CellKind) -> bool {
 
 /// Returns `true` for kinds that may have a decimal mark.
 fn has_mark(kind: CellKind) -> bool {
-    matches!(kind, CellKind::Money | CellKind::Count)
+    matches!(kind, CellKind::Money | CellKind::Number | CellKind::Count)
 }
 
 impl Header {
@@ -69,7 +70,8 @@ impl Ballots {
             let Some(word) = word(field) else { continue };
             match column.kind {
                 CellKind::Money if spelling.has_numbers && number::exact(word).is_some() => {}
-                CellKind::Money => ballot.count_amount(word),
+                CellKind::Number if is_typed(word, spelling.has_numbers) => {}
+                CellKind::Money | CellKind::Number => ballot.count_amount(word),
                 CellKind::Count => ballot.count_number(word),
                 kind if has_order(kind) => ballot.count_date(word),
                 _ => {}

@@ -46,8 +46,7 @@ pub(crate) fn commit(
     let tables: Vec<_> = staged.iter().map(|staged| staged.table).collect();
     let locked = lake.lock_tables(&tables)?;
     let mut changed = Vec::new();
-    for staged in &*staged {
-        let known = lake.snapshot(staged.table)?;
+    for (staged, known) in staged.iter().zip(lake.snapshots(tables.iter().copied())?) {
         let is_loaded = |file: &StagedExport| known.transaction(&file.report.file_id).is_loaded();
         if !staged.files.iter().all(is_loaded) {
             changed.push(staged.table);
@@ -55,16 +54,8 @@ pub(crate) fn commit(
     }
     let joint = locked.begin(Operation::Load, load_id, None, &changed)?;
     let commit = |staged| commit_table(&joint, staged, load_id, options);
-    match staged.iter_mut().map(commit).collect() {
-        Ok(reports) => {
-            joint.finish()?;
-            Ok(reports)
-        }
-        Err(error) => {
-            joint.take_back();
-            Err(error)
-        }
-    }
+    let reports = staged.iter_mut().map(commit).collect();
+    joint.end(reports)
 }
 
 /// Reports what [`commit`] would do.
@@ -429,6 +420,8 @@ impl MergeAttempt<'_> {
         let Some(keys) = &self.staged.keys else { return Ok((moved, lake_days)) };
         let lake = &self.snapshot.files;
         let renormalised = self.renormalised_keys(hash)?;
+        let (others, as_written): (Vec<_>, Vec<_>) =
+            lake.iter().partition(|file| renormalised.files.contains(&file.path));
         for parts in keys.groups(KEYS_AT_ONCE) {
             let read: Vec<(Vec<i64>, Vec<StagedKey>)> = parts
                 .into_par_iter()
@@ -451,20 +444,17 @@ impl MergeAttempt<'_> {
             for (key, day) in &renormalised.changed {
                 days.entry(*key).or_insert(*day);
             }
-            let elsewhere = |file: &DataFile| -> Result<Option<(i32, Vec<i64>)>> {
+            let elsewhere = |file: &DataFile, mut keys: Vec<i64>| {
                 let date = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
-                let mut moved = match renormalised.files.contains(&file.path) {
-                    true => {
-                        let (rows, _) = self.read_lake(&[file])?;
-                        rows.column(hash)?.i64()?.iter().flatten().collect()
-                    }
-                    false => self.snapshot.integers(file, hash)?,
-                };
-                moved.retain(|key| days.get(key).is_some_and(|day| *day != date));
-                Ok((!moved.is_empty()).then_some((date, moved)))
+                keys.retain(|key| days.get(key).is_some_and(|day| *day != date));
+                Ok((!keys.is_empty()).then_some((date, keys)))
             };
-            let found: Vec<Option<(i32, Vec<i64>)>> =
-                lake.par_iter().map(elsewhere).collect::<Result<_>>()?;
+            let mut found = self.snapshot.integers(&as_written, hash, elsewhere)?;
+            for file in &others {
+                let (rows, _) = self.read_lake(&[file])?;
+                let keys = rows.column(hash)?.i64()?.iter().flatten().collect();
+                found.push(elsewhere(file, keys)?);
+            }
             for (date, keys) in found.into_iter().flatten() {
                 moved.extend(keys);
                 lake_days.insert(date);

@@ -52,7 +52,7 @@ pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Optio
         };
         let tables = PinnedTables::of(lake, AsOf::Now);
         let now = Provenance::now(&mart, &tables)?;
-        if Provenance::stored(lake, &mart).is_some_and(|before| before.matches(&now)) {
+        if Provenance::stored(lake, &snapshot).is_some_and(|before| before.matches(&now)) {
             let plan = question.in_order(marts::rows(&snapshot, keep)?);
             return Ok(Some(FromMart { mart: mart.name, plan }));
         }

@@ -84,7 +84,7 @@ impl Mart {
             return Err(Error::lake(format!("no query `{}`", settings.query)).hint(hint));
         };
         let mut words = settings.arguments();
-        let defaults = Defaults::of_lake(config.timezone);
+        let defaults = config.defaults();
         let question = entry.ask_for(&words, &defaults).map_err(|error| wrong(entry, &error))?;
         words.retain(|word| !word.starts_with("--from=") && !word.starts_with("--to="));
         let people = question.columns().into_iter().find(OutputColumn::names_people);

@@ -11,7 +11,7 @@
 //! needed, and a load that was undone meanwhile changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -80,19 +80,28 @@ impl<'l> PinnedTables<'l> {
     /// # Errors
     /// As [`Lake::snapshot_as_of`].
     pub fn table(&self, table: &'static Table) -> Result<Arc<PinnedTable>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = known.get(table.name) {
+        if let Some(source) = self.known().get(table.name) {
             return Ok(Arc::clone(source));
         }
         let snapshot = match self.pins()?.get(table.name) {
+            // All were read to pin them.
+            Some(_) if self.known().contains_key(table.name) => return self.table(table),
             Some(version) => self.lake.snapshot_at(table, *version)?,
             // It cannot be read: the error says why.
             None => self.lake.snapshot_as_of(table, &self.as_of)?,
         };
+        Ok(self.remember(table.name, snapshot))
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<PinnedTable>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, name: &'static str, snapshot: Snapshot) -> Arc<PinnedTable> {
         let fingerprint = Fingerprint::of(&snapshot);
         let source = Arc::new(PinnedTable { snapshot, fingerprint });
-        known.insert(table.name, Arc::clone(&source));
-        Ok(source)
+        self.known().insert(name, Arc::clone(&source));
+        source
     }
 
     /// The versions of all tables, pinned on first use.
@@ -100,7 +109,18 @@ impl<'l> PinnedTables<'l> {
         if let Some(pins) = self.versions.get() {
             return Ok(pins);
         }
-        let tables = wabalake_data::TABLES.iter().map(|table| (table.name, *table));
+        let tables = wabalake_data::TABLES;
+        if self.lake.place().as_folder().is_none() && self.as_of == AsOf::Now {
+            // At once: a store takes its time for each. One table that cannot be read fails them all.
+            if let Ok(snapshots) = self.lake.snapshots(tables.iter().copied()) {
+                let named = tables.iter().map(|table| table.name).zip(snapshots);
+                let pins = named
+                    .map(|(name, snapshot)| (name, self.remember(name, snapshot).snapshot.version));
+                let pins = pins.collect();
+                return Ok(self.versions.get_or_init(|| pins));
+            }
+        }
+        let tables = tables.iter().map(|table| (table.name, *table));
         let pins = self.lake.versions_as_of(tables, &self.as_of)?;
         Ok(self.versions.get_or_init(|| pins))
     }

@@ -11,7 +11,7 @@ use wabalake_queries::query::Invalidation;
 use super::Mart;
 use super::pinned::{Fingerprint, PinnedTables};
 use crate::error::Result;
-use crate::lake::Lake;
+use crate::lake::{Lake, Snapshot};
 
 /// The inputs of one version of a mart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,10 +37,9 @@ impl Provenance {
         Ok(Self { fingerprint: mart.fingerprint(), query, tables: fingerprints })
     }
 
-    /// The provenance of the newest version of a mart; `None` if its log does not have it or cannot
-    /// be read.
-    pub(crate) fn stored(lake: &Lake, mart: &Mart) -> Option<Self> {
-        let stored = lake.provenance(&mart.layout).ok().flatten()?;
+    /// The provenance of a version of a mart; `None` if its log does not have it or cannot be read.
+    pub(crate) fn stored(lake: &Lake, mart: &Snapshot) -> Option<Self> {
+        let stored = lake.provenance(mart).ok().flatten()?;
         serde_json::from_value(stored).ok()
     }
 

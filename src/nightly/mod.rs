@@ -17,9 +17,10 @@ pub mod metrics;
 mod notify;
 mod refresh;
 mod run_lock;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rayon::prelude::*;
@@ -34,7 +35,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::runs::{Run, RunOutcome};
 use crate::lake::vacuum::{self, Vacuumed};
-use crate::lake::{AsOf, Lake, Layout};
+use crate::lake::{AsOf, Lake, Layout, Lock};
 use crate::load::Failure;
 use crate::marts::{Mart, PinnedTables};
 
@@ -129,8 +130,8 @@ impl RunReport {
     }
 }
 
-/// The path of the page, and the function that writes it.
-pub type Publish<'a> = (&'a Path, &'a dyn Fn(&Path) -> Result<()>);
+/// The address of the page, and the function that writes it.
+pub type Publish<'a> = (&'a str, &'a dyn Fn() -> Result<()>);
 
 /// Runs the nightly.
 ///
@@ -143,7 +144,6 @@ pub fn run(
     options: &Options,
     page: Option<Publish<'_>>,
 ) -> Result<RunReport> {
-    lake.in_folder()?;
     let marts = chosen(config, &options.only)?;
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {
@@ -157,11 +157,19 @@ pub fn run(
         lake.log_run(&Run { finished: None, ..Run::new("nightly", RunOutcome::Killed, crashed) })?;
     }
     let done = work(lake, config, options, &marts, &lock, page, &mut report);
+    let done = done.map(|writing| match config.retention.days {
+        Some(days) => {
+            drop(writing);
+            retain(lake, config, days, &mut report);
+            None
+        }
+        None => writing,
+    });
     report.end();
     let outcome = match (&done, report.is_whole()) {
         (Err(_), _) => RunOutcome::Failed,
-        (Ok(()), true) => RunOutcome::Done,
-        (Ok(()), false) => RunOutcome::Incomplete,
+        (Ok(_), true) => RunOutcome::Done,
+        (Ok(_), false) => RunOutcome::Incomplete,
     };
     let logged = lake.log_run(&report.row(outcome));
     done.and(logged).map(|()| report)
@@ -180,12 +188,13 @@ fn dry_run(
     }
     let tables = PinnedTables::of(lake, options.as_of.clone());
     report.versions = tables.versions()?;
-    for mart in marts {
-        report.marts.push(refresh::dry_run(lake, mart, &tables, options.full)?);
+    for (mart, found) in refresh::look(lake, marts) {
+        report.marts.push(refresh::dry_run(lake, mart, found?, &tables, options.full)?);
     }
     Ok(())
 }
 
+/// Loads, refreshes and publishes. Returns the lease of a store under which all was written.
 fn work(
     lake: &Lake,
     config: &Config,
@@ -194,17 +203,19 @@ fn work(
     lock: &RunLock,
     page: Option<Publish<'_>>,
     report: &mut RunReport,
-) -> Result<()> {
+) -> Result<Option<Lock>> {
     lake.settle_killed()?;
     read_logs(lake, marts);
+    let writing = lake.place().store().map(|_| lake.writing()).transpose()?;
     if options.as_of == AsOf::Now {
         report.inbox = inbox::load(lake, config, lock)?;
     }
     let tables = PinnedTables::of(lake, options.as_of.clone());
     report.versions = tables.versions()?;
-    for mart in marts {
+    let marts = refresh::look(lake, marts);
+    for (mart, found) in marts {
         lock.check()?;
-        match refresh::refresh(lake, mart, &tables, options.full) {
+        match found.and_then(|found| refresh::refresh(lake, mart, found, &tables, options.full)) {
             Ok(refreshed) => report.marts.push(refreshed),
             Err(error) => {
                 let error = lake.explain(error);
@@ -214,17 +225,19 @@ fn work(
     }
     if let Some((file, publish)) = page {
         lock.check()?;
-        let failure = |error| Failure::of(file.display().to_string(), &lake.explain(error));
-        report.failed_page = publish(file).err().map(failure);
+        let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
+        report.failed_page = publish().err().map(failure);
     }
-    if let Some(days) = config.retention.days {
-        let retain = TimeDelta::days(i64::from(days));
-        // A writer that is active now is no failure: the next run deletes what this one could not.
-        if let Ok(vacuumed) = sweep(lake, config, vacuum::Options { retain, dry_run: false }) {
-            report.files_deleted = vacuumed.files.len() as u64;
-        }
+    Ok(writing)
+}
+
+/// Deletes files that were replaced so many days ago. No lease may be held.
+fn retain(lake: &Lake, config: &Config, days: u32, report: &mut RunReport) {
+    let retain = TimeDelta::days(i64::from(days));
+    // A writer that is active now is no failure: the next run deletes what this one could not.
+    if let Ok(vacuumed) = sweep(lake, config, vacuum::Options { retain, dry_run: false }) {
+        report.files_deleted = vacuumed.files.len() as u64;
     }
-    Ok(())
 }
 
 /// Deletes files that no version within the retention needs, and what killed runs left in the
@@ -234,9 +247,7 @@ fn work(
 /// A writer that is active; files that cannot be deleted.
 pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<Vacuumed> {
     let mut done = lake.vacuum(options)?;
-    if lake.place().as_folder().is_some() {
-        inbox::sweep(lake, config, options, &mut done)?;
-    }
+    inbox::sweep(lake, config, options, &mut done)?;
     Ok(done)
 }
 
@@ -245,8 +256,15 @@ pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<V
 fn read_logs(lake: &Lake, marts: &[Mart]) {
     let tables = wabalake_data::TABLES.iter().map(|table| Layout::from(*table));
     let marts = marts.iter().map(|mart| mart.layout.clone());
-    let logs: Vec<_> = tables.chain(marts).collect();
-    logs.into_par_iter().for_each(|log| drop(lake.snapshot(log)));
+    let logs = tables.chain(marts);
+    match lake.place().as_folder() {
+        Some(_) => {
+            let logs: Vec<_> = logs.collect();
+            logs.into_par_iter().for_each(|log| drop(lake.snapshot(log)));
+        }
+        // A thread for each: a store takes its time.
+        None => drop(lake.snapshots(logs)),
+    }
 }
 
 /// The marts to refresh.

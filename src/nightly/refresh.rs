@@ -19,14 +19,18 @@ use wabalake_queries::query::time::local_dates;
 use wabalake_queries::query::{Invalidation, Question};
 
 use crate::error::{Context as _, Error, Result};
-use crate::lake::marts::{MART_DAY, PROVENANCE};
-use crate::lake::{Change, Lake, Operation, Snapshot, StagedFile};
+use crate::lake::marts::{MART_DAY, PROVENANCE, has_all_files};
+use crate::lake::{Change, Lake, Operation, StagedFile};
 use crate::load::day::{NO_DAY, by_day, date};
 use crate::marts::{Mart, PinnedTables, Provenance};
+use crate::place::at_once;
 use crate::run::polars::collect;
 
 /// Date ranges no further apart than this are computed as one.
 const NEAR: TimeDelta = TimeDelta::days(2);
+
+/// How many marts are looked at at the same time.
+const AT_ONCE: usize = 16;
 
 /// At most so many date ranges: each is a query of its own. More are merged, the nearest first.
 const MOST_RANGES: usize = 12;
@@ -141,8 +145,11 @@ impl Work {
     }
 
     /// Computes all of a damaged mart.
-    fn or_rebuild(self, is_whole: bool) -> Self {
-        if is_whole { self } else { Self::All { why: "it was damaged".to_owned() } }
+    fn or_rebuild(self, found: Found) -> Self {
+        match found {
+            Found::Whole => self,
+            Found::Damaged => Self::All { why: "it was damaged".to_owned() },
+        }
     }
 
     fn scope(&self) -> Scope {
@@ -174,25 +181,47 @@ fn merged(mut ranges: Vec<(NaiveDate, NaiveDate)>) -> Vec<(NaiveDate, NaiveDate)
     }
 }
 
+/// The state in which a run finds a mart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It can be read, or does not exist yet.
+    Whole,
+    /// Its log or files are damaged.
+    Damaged,
+}
+
+/// Looks whether marts are damaged: at all of them at once if a store has to answer.
+pub(super) fn look<'m>(lake: &Lake, marts: &'m [Mart]) -> Vec<(&'m Mart, Result<Found>)> {
+    let threads = if lake.place().as_folder().is_some() { 1 } else { AT_ONCE };
+    marts.iter().zip(at_once(marts, threads, |mart| find(lake, mart))).collect()
+}
+
+/// Looks whether the newest version of a mart is damaged. In a folder, all of its files are read and
+/// hashed; on a store, they are listed with their sizes.
+fn find(lake: &Lake, mart: &Mart) -> Result<Found> {
+    let Ok(snapshot) = lake.snapshot(&mart.layout) else { return Ok(Found::Damaged) };
+    let is_whole = match lake.place().as_folder() {
+        Some(_) => snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), true).is_ok(),
+        None => has_all_files(&snapshot)?,
+    };
+    Ok(if is_whole { Found::Whole } else { Found::Damaged })
+}
+
 /// What [`refresh`] would do.
 pub(super) fn dry_run(
     lake: &Lake,
     mart: &Mart,
+    found: Found,
     tables: &PinnedTables<'_>,
     full: bool,
 ) -> Result<MartReport> {
     let now = Provenance::now(mart, tables)?;
-    let whole = whole(lake, mart);
-    let before = whole.as_ref().and_then(|_| Provenance::stored(lake, mart));
-    let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(whole.is_some());
+    let before = match found {
+        Found::Whole => Provenance::stored(lake, &lake.snapshot(&mart.layout)?),
+        Found::Damaged => None,
+    };
+    let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(found);
     Ok(MartReport::of(mart, &work))
-}
-
-/// The newest version of a mart; `None` if it is damaged. Reads and hashes all of its files.
-fn whole(lake: &Lake, mart: &Mart) -> Option<Snapshot> {
-    let snapshot = lake.snapshot(&mart.layout).ok()?;
-    snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), true).ok()?;
-    Some(snapshot)
 }
 
 /// Computes and commits what changed of a mart.
@@ -202,19 +231,19 @@ fn whole(lake: &Lake, mart: &Mart) -> Option<Snapshot> {
 pub(super) fn refresh(
     lake: &Lake,
     mart: &Mart,
+    found: Found,
     tables: &PinnedTables<'_>,
     full: bool,
 ) -> Result<MartReport> {
     let started = std::time::Instant::now();
     let now = Provenance::now(mart, tables)?;
-    let is_whole = whole(lake, mart).is_some();
-    if !is_whole {
+    if found == Found::Damaged {
         lake.drop_mart(&mart.layout)?;
     }
     let mut done = MartReport::of(mart, &Work::Nothing);
     let transacted = lake.transact(&mart.layout, |snapshot, staging| {
-        let before = Provenance::stored(lake, mart).filter(|_| snapshot.version.is_some());
-        let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(is_whole);
+        let before = Provenance::stored(lake, snapshot);
+        let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(found);
         done = MartReport::of(mart, &work);
         let replaced = match &work {
             Work::Nothing => return Ok(None),

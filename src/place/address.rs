@@ -75,8 +75,8 @@ impl Address {
         };
         // No message repeats the URL before it is known to hold no secret.
         if let Some(sign) = ['?', '#'].into_iter().find(|sign| rest.contains(*sign)) {
-            return Err(Error::usage(format!("the lake's URL has a `{sign}`")).hint(
-                "leave it out: credentials and options come from the environment, and a prefix \
+            return Err(Error::usage(format!("the URL has a `{sign}`")).hint(
+                "leave it out: credentials and options come from the environment, and a path \
                  with such a sign is not supported",
             ));
         }
@@ -85,7 +85,7 @@ impl Address {
             (None, _) => (authority, None),
             (Some((name, host)), Cloud::Azure) if !name.contains(':') => (name, Some(host)),
             _ => {
-                return Err(Error::usage("the lake's URL holds a name or a password before `@`")
+                return Err(Error::usage("the URL holds a name or a password before `@`")
                     .hint("leave it out: credentials come from the environment"));
             }
         };
@@ -98,7 +98,7 @@ impl Address {
             let what = if cloud == Cloud::Azure { "container" } else { "bucket" };
             let example =
                 if cloud == Cloud::Azure { "az://events/lake" } else { "s3://events/lake" };
-            return Err(Error::usage(format!("the lake's URL names no {what}"))
+            return Err(Error::usage(format!("the URL names no {what}"))
                 .hint(format!("a name has letters, digits, `-`, `_` and `.`, as in `{example}`")));
         }
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);

@@ -17,6 +17,9 @@ const BYTES: u64 = 64 << 20;
 /// A difference of clocks that S3 refuses is a quarter of an hour.
 const LARGEST_DIFFERENCE: i64 = 300;
 
+/// The check that the store can be listed at all.
+const ACCESS: &str = "access";
+
 /// One thing that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -55,6 +58,11 @@ impl Finding {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Returns `true` if nothing else can be checked.
+    pub fn is_out_of_reach(&self) -> bool {
+        self.subject == ACCESS && self.verdict == Verdict::Bad
+    }
 }
 
 impl Place {
@@ -77,11 +85,11 @@ impl Place {
         let tables = match self.folders(&Key::root().join("tables")) {
             Ok(tables) => tables,
             Err(error) => {
-                findings.push(Finding::bad("access", &error));
+                findings.push(Finding::bad(ACCESS, &error));
                 return findings;
             }
         };
-        findings.push(Finding::new("access", Good, "the store can be listed"));
+        findings.push(Finding::new(ACCESS, Good, "the store can be listed"));
         findings.push(match tables.len() {
             0 => Finding::new("lake", Neutral, "no tables yet"),
             1 => Finding::new("lake", Good, "1 table"),

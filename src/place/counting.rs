@@ -1,8 +1,8 @@
 //! A store for tests that counts requests.
 
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -10,7 +10,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, UploadPart,
 };
 
 /// A store in memory that counts requests.
@@ -19,8 +19,53 @@ pub(crate) struct Counting {
     pub(crate) objects: InMemory,
     /// Requests that read: `GET tables/sessions/…`.
     asked: Mutex<Vec<String>>,
+    /// Requests that write or copy.
+    changed: Mutex<Vec<String>>,
     /// Bytes that were read.
     pub(crate) bytes: AtomicU64,
+    pub(crate) uploads: Arc<Uploads>,
+}
+
+/// The uploads in parts.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    /// The number of the part that fails, of all uploads; 0 if none does.
+    pub(crate) broken: AtomicUsize,
+    /// Parts that were uploaded, or tried to.
+    pub(crate) parts: AtomicUsize,
+    pub(crate) completed: AtomicUsize,
+    pub(crate) aborted: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Upload {
+    inner: Box<dyn MultipartUpload>,
+    uploads: Arc<Uploads>,
+}
+
+#[async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, bytes: PutPayload) -> UploadPart {
+        let part = self.uploads.parts.fetch_add(1, SeqCst) + 1;
+        if part == self.uploads.broken.load(SeqCst) {
+            let error = object_store::Error::NotImplemented {
+                operation: "part".into(),
+                implementer: "counting".into(),
+            };
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        self.inner.put_part(bytes)
+    }
+
+    async fn complete(&mut self) -> Answer<PutResult> {
+        self.uploads.completed.fetch_add(1, SeqCst);
+        self.inner.complete().await
+    }
+
+    async fn abort(&mut self) -> Answer<()> {
+        self.uploads.aborted.fetch_add(1, SeqCst);
+        self.inner.abort().await
+    }
 }
 
 impl Counting {
@@ -31,6 +76,11 @@ impl Counting {
     /// The requests since the last call.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    /// The requests since the last call that wrote or copied.
+    pub(crate) fn take_changes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.changed.lock().unwrap())
     }
 }
 
@@ -54,6 +104,7 @@ impl ObjectStore for Counting {
     }
 
     async fn put_opts(&self, key: &Path, bytes: PutPayload, of: PutOptions) -> Answer<PutResult> {
+        self.changed.lock().unwrap().push(format!("PUT {key}"));
         self.objects.put_opts(key, bytes, of).await
     }
 
@@ -62,7 +113,8 @@ impl ObjectStore for Counting {
         key: &Path,
         of: PutMultipartOptions,
     ) -> Answer<Box<dyn MultipartUpload>> {
-        self.objects.put_multipart_opts(key, of).await
+        let inner = self.objects.put_multipart_opts(key, of).await?;
+        Ok(Box::new(Upload { inner, uploads: Arc::clone(&self.uploads) }))
     }
 
     fn delete_stream(
@@ -83,6 +135,7 @@ impl ObjectStore for Counting {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, of: CopyOptions) -> Answer<()> {
+        self.changed.lock().unwrap().push(format!("COPY {from} to {to}"));
         self.objects.copy_opts(from, to, of).await
     }
 }

@@ -45,7 +45,7 @@ pub(super) struct Unsupported;
 
 /// Returns `true` if the store does not support a request.
 pub(super) fn is_unsupported(error: &HttpError) -> bool {
-    matches!(error.source(), Some(cause) if cause.is::<Unsupported>())
+    error.source().is_some_and(<dyn std::error::Error>::is::<Unsupported>)
 }
 
 /// A connection that is not tried again.
@@ -112,10 +112,10 @@ fn is_of_bucket(code: &str) -> bool {
 /// came from.
 pub(super) fn error(error: &object_store::Error, doing: &str, credentials: &str) -> Error {
     if let Some(none) = cause::<NoCredentials>(error) {
-        return Error::lake(format!("{doing}: {}", none.what)).hint(none.hint.clone());
+        return Error::lake(format!("{doing}: {}", none.what)).hint(none.hint.clone()).of_request();
     }
     let answer = Answer::of(error);
-    let Some(status) = answer.status else { return unanswered(error, doing) };
+    let Some(status) = answer.status else { return unanswered(error, doing).of_request() };
     let code = answer.code.as_deref().unwrap_or_default();
     let (what, hint) = match (status, code) {
         (_, code) if is_of_bucket(code) => (
@@ -162,7 +162,9 @@ pub(super) fn error(error: &object_store::Error, doing: &str, credentials: &str)
         ),
     };
     let space = if code.is_empty() { "" } else { " " };
-    Error::lake(format!("{doing}: {what} ({status}{space}{code})")).hint(hint)
+    let error = Error::lake(format!("{doing}: {what} ({status}{space}{code})")).hint(hint);
+    // A file that is missing may be damage.
+    if status == 404 { error } else { error.of_request() }
 }
 
 /// The error of a request without an answer.

@@ -12,9 +12,13 @@ use bytes::Bytes;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
-use super::{Entry, Key, Made, OWN, Payload, tail_start};
+use super::{Entry, Key, Made, OWN, Part, Payload, at_once};
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside, synced_beside, write_synced};
+
+/// Files and folders are synced by so many threads: 365 files in as many folders then take 0.3 s, not
+/// 2.3 s.
+const THREADS: usize = 16;
 
 /// A folder.
 #[derive(Debug)]
@@ -130,19 +134,19 @@ impl Folder {
         keys.par_iter().map(|key| self.read(key)).collect()
     }
 
-    pub(super) fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
-        let tail = |key: &Key, size: u64| {
-            let mut file = File::open(self.path(key))?;
-            let start = tail_start(size, share);
-            file.seek(SeekFrom::Start(start))?;
-            let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(usize::MAX)];
+    pub(super) fn parts(&self, parts: &[Part]) -> Vec<Result<Bytes>> {
+        let read = |part: &Part| {
+            let mut file = File::open(self.path(&part.key))?;
+            file.seek(SeekFrom::Start(part.range.start))?;
+            let length = part.range.end - part.range.start;
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
             file.read_exact(&mut bytes)?;
             Ok::<_, std::io::Error>(bytes.into())
         };
-        let tails = files
+        parts
             .par_iter()
-            .map(|(key, size)| tail(key, *size).context(|| self.doing("reading", key)));
-        tails.collect()
+            .map(|part| read(part).context(|| self.doing("reading", &part.key)))
+            .collect()
     }
 
     pub(super) fn make(&self, key: &Key, bytes: &[u8]) -> Result<Made> {
@@ -159,7 +163,7 @@ impl Folder {
                 None => Err(error.error).context(writing).map_err(Error::in_doubt),
             };
         }
-        sync_folders(&[&path], &self.root)?;
+        sync_folders(&[&path], &self.root);
         Ok(Made::Done)
     }
 
@@ -181,7 +185,7 @@ impl Folder {
             Err(error) => return Err(error).context(writing),
         }
         temporary.persist(&path).map_err(|error| error.error).context(writing)?;
-        sync_folders(&[&path], &self.root)?;
+        sync_folders(&[&path], &self.root);
         Ok(Made::Done)
     }
 
@@ -209,7 +213,8 @@ impl Folder {
     pub(super) fn replace(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         let path = self.path(key);
         write_synced(&path, Access::Usual, bytes)?;
-        sync_folders(&[&path], &self.root)
+        sync_folders(&[&path], &self.root);
+        Ok(())
     }
 
     pub(super) fn copy(&self, from: &Key, to: &Key) -> Result<()> {
@@ -239,11 +244,13 @@ impl Folder {
     pub(super) fn sync(&self, keys: &[Key]) -> Result<()> {
         let paths: Vec<_> = keys.iter().map(|key| self.path(key)).collect();
         let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
-        at_once(&paths, |file| {
+        let synced = at_once(&paths, THREADS, |file| {
             let synced = File::open(file).and_then(|file| file.sync_all());
             synced.context(|| format!("writing `{}`", file.display()))
-        })?;
-        sync_folders(&paths, &self.root)
+        });
+        synced.into_iter().collect::<Result<()>>()?;
+        sync_folders(&paths, &self.root);
+        Ok(())
     }
 
     pub(super) fn scratch(&self) -> Result<TempDir> {
@@ -278,29 +285,12 @@ fn tag_of(file: &Metadata) -> Option<String> {
 }
 
 /// Syncs all folders below the root that lead to files.
-fn sync_folders(files: &[&Path], root: &Path) -> Result<()> {
+fn sync_folders(files: &[&Path], root: &Path) {
     let folders = files.iter().flat_map(|file| file.ancestors().skip(1));
     let folders: BTreeSet<&Path> = folders.filter(|folder| folder.starts_with(root)).collect();
-    at_once(&Vec::from_iter(folders), |folder| {
+    at_once(&Vec::from_iter(folders), THREADS, |folder| {
         // Not every system can open or sync a folder; such systems do not lose entries if only the
         // process dies.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        Ok(())
-    })
-}
-
-/// Runs a function on each path, 16 at once: to sync 365 files in as many folders then takes 0.3 s,
-/// not 2.3 s.
-fn at_once(paths: &[&Path], each: fn(&Path) -> Result<()>) -> Result<()> {
-    const THREADS: usize = 16;
-    let share = paths.len().div_ceil(THREADS).max(1);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = paths
-            .chunks(share)
-            .map(|paths| scope.spawn(move || paths.iter().try_for_each(|path| each(path))))
-            .collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|_| Err(Error::bug("a thread failed to write")))
-        })
-    })
+    });
 }

@@ -12,18 +12,17 @@
 //! A holder that slept must not go on as if nothing had happened: [`Lease::check`] fails if its last beat
 //! is too long ago.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{JoinHandle, sleep};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::heartbeat::{Beginning, Heartbeat};
 use super::{Entry, Key, Made, OWN, Place};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
 
 /// The times of leases.
 #[derive(Clone, Copy, Debug)]
@@ -52,26 +51,12 @@ impl Default for Times {
 /// A held lease. Dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    heart: Arc<Heart>,
-    /// The time of the store when it was taken.
-    since: DateTime<Utc>,
-    /// Stops the beats when dropped.
-    stop: Option<Sender<()>>,
-    beats: Option<JoinHandle<()>>,
-}
-
-/// What the thread of the beats shares with the holder.
-#[derive(Debug)]
-struct Heart {
     place: Arc<Place>,
     key: Key,
     times: Times,
-    /// The tag of the object, if others may replace it.
-    tag: Mutex<Option<String>>,
-    /// The beginning of the last beat that was answered. The first clock may stop while a machine
-    /// sleeps, the second may be set.
-    last: Mutex<(Instant, SystemTime)>,
-    is_lost: AtomicBool,
+    /// The time of the store when it was taken.
+    since: DateTime<Utc>,
+    heartbeat: Heartbeat,
 }
 
 impl Lease {
@@ -83,9 +68,10 @@ impl Lease {
     pub(crate) fn share(place: &Arc<Place>, times: Times) -> Result<Self> {
         loop {
             let key = writers().join(Uuid::new_v4());
-            let begun = now();
+            let begun = Beginning::now();
             place.put(&key, beat())?;
-            let (others, now) = listed(place, &key).inspect_err(|_| release(place, &key))?;
+            let (others, now) =
+                listed(place, &own(), &key).inspect_err(|_| release(place, &key))?;
             let is_alone = |other: &Entry| other.key == alone() && is_alive(other, now, times);
             if !others.iter().any(is_alone) {
                 return Self::held(place, key, None, begun, now, times);
@@ -102,7 +88,7 @@ impl Lease {
     /// As [`Lease::share`].
     pub(crate) fn alone(place: &Arc<Place>, times: Times) -> Result<Option<Self>> {
         let key = alone();
-        let begun = now();
+        let begun = Beginning::now();
         let is_made = match place.make(&key, beat())? {
             Made::Done => true,
             Made::Taken => take_over(place, times)?,
@@ -110,7 +96,7 @@ impl Lease {
         if !is_made {
             return Ok(None);
         }
-        let (others, now) = listed(place, &key)?;
+        let (others, now) = listed(place, &own(), &key)?;
         let is_writer = |other: &Entry| is_alive(other, now, times);
         if others.iter().filter(|other| other.key.parent() == writers()).any(is_writer) {
             release(place, &key);
@@ -124,34 +110,23 @@ impl Lease {
         place: &Arc<Place>,
         key: Key,
         tag: Option<String>,
-        begun: (Instant, SystemTime),
+        begun: Beginning,
         since: DateTime<Utc>,
         times: Times,
     ) -> Result<Self> {
-        let heart = Arc::new(Heart {
-            place: Arc::clone(place),
-            key,
-            times,
-            tag: Mutex::new(tag),
-            last: Mutex::new(begun),
-            is_lost: AtomicBool::new(false),
-        });
-        let (stop, stopped) = channel();
-        let of_thread = Arc::clone(&heart);
-        let thread = std::thread::Builder::new().name("lease".to_owned());
-        let beats = thread.spawn(move || of_thread.beat_until(&stopped));
-        let beats = beats.context(|| "starting a thread that keeps a lease")?;
-        Ok(Self { heart, since, stop: Some(stop), beats: Some(beats) })
+        let mut object = Object { place: Arc::clone(place), key: key.clone(), tag };
+        let heartbeat = Heartbeat::start(times.beat, begun, move || object.beat())?;
+        Ok(Self { place: Arc::clone(place), key, times, since, heartbeat })
     }
 
     /// Its name: the last part of its key.
     pub(crate) fn name(&self) -> &str {
-        self.heart.key.name()
+        self.key.name()
     }
 
     /// Returns `true` if it keeps all writers out.
     pub(crate) fn is_exclusive(&self) -> bool {
-        self.heart.key == alone()
+        self.key == alone()
     }
 
     /// The time of the store when it was taken.
@@ -165,15 +140,12 @@ impl Lease {
     ///
     /// A last beat that is too long ago.
     pub(crate) fn check(&self) -> Result<()> {
-        let heart = &self.heart;
-        let (by_instant, by_clock) = *heart.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = by_instant.elapsed().max(by_clock.elapsed().unwrap_or_default());
-        if age <= heart.times.stale && !heart.is_lost.load(Ordering::SeqCst) {
+        if self.heartbeat.age() <= self.times.stale && !self.heartbeat.is_lost() {
             return Ok(());
         }
         Err(Error::lake(format!(
             "this command lost its lease on the lake at `{}`",
-            heart.place.shown()
+            self.place.shown()
         ))
         .found("the machine slept, or the store did not answer for more than a minute")
         .hint("run the same command again"))
@@ -185,51 +157,38 @@ impl Lease {
     ///
     /// As [`Lease::share`].
     pub(crate) fn is_alive(&self, writer: &str) -> Result<bool> {
-        let heart = &self.heart;
-        // Its time is now.
-        let clock = own().join("clock").join(Uuid::new_v4());
-        heart.place.put(&clock, beat())?;
-        let listed = listed(&heart.place, &clock);
-        release(&heart.place, &clock);
-        let (others, now) = listed?;
+        let (others, now) = listed_now(&self.place, &own())?;
         let key = writers().join(writer);
-        Ok(others.iter().any(|other| other.key == key && is_alive(other, now, heart.times)))
+        Ok(others.iter().any(|other| other.key == key && is_alive(other, now, self.times)))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        // A beat that is under way would make the object anew.
-        let _ = self.beats.take().map(JoinHandle::join);
+        self.heartbeat.stop();
         if self.check().is_ok() {
-            release(&self.heart.place, &self.heart.key);
+            release(&self.place, &self.key);
         }
     }
 }
 
-impl Heart {
-    fn beat_until(&self, stopped: &Receiver<()>) {
-        while stopped.recv_timeout(self.times.beat) == Err(RecvTimeoutError::Timeout) {
-            let begun = now();
-            match self.beat() {
-                Ok(true) => *self.last.lock().unwrap_or_else(PoisonError::into_inner) = begun,
-                Ok(false) => return self.is_lost.store(true, Ordering::SeqCst),
-                // The next one may be answered.
-                Err(_) => {}
-            }
-        }
-    }
+/// The object of a lease.
+struct Object {
+    place: Arc<Place>,
+    key: Key,
+    /// Its tag, if others may replace it.
+    tag: Option<String>,
+}
 
+impl Object {
     /// Writes the object anew; `false` if another process took the lease.
-    fn beat(&self) -> Result<bool> {
-        let mut tag = self.tag.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(before) = &*tag else {
+    fn beat(&mut self) -> Result<bool> {
+        let Some(before) = &self.tag else {
             return self.place.put(&self.key, beat()).map(|()| true);
         };
         let made = self.place.swap(&self.key, beat(), before)? == Made::Done;
-        *tag = self.place.entry(&self.key)?.and_then(|there| there.tag);
-        Ok(made && tag.is_some())
+        self.tag = self.place.entry(&self.key)?.and_then(|there| there.tag);
+        Ok(made && self.tag.is_some())
     }
 }
 
@@ -248,11 +207,7 @@ pub(crate) fn left_over(place: &Place, until: DateTime<Utc>) -> Result<Vec<Entry
 
 /// Takes an exclusive lease whose holder is dead.
 fn take_over(place: &Place, times: Times) -> Result<bool> {
-    let clock = own().join("clock").join(Uuid::new_v4());
-    place.put(&clock, beat())?;
-    let listed = listed(place, &clock);
-    release(place, &clock);
-    let (others, now) = listed?;
+    let (others, now) = listed_now(place, &own())?;
     match others.into_iter().find(|other| other.key == alone()) {
         Some(other) if is_alive(&other, now, times) => Ok(false),
         Some(Entry { tag: Some(tag), .. }) => Ok(place.swap(&alone(), beat(), &tag)? == Made::Done),
@@ -261,9 +216,22 @@ fn take_over(place: &Place, times: Times) -> Result<bool> {
     }
 }
 
-/// The leases of others, and the time of one's own, which was just written.
-fn listed(place: &Place, mine: &Key) -> Result<(Vec<Entry>, DateTime<Utc>)> {
-    let mut entries = place.list(&own(), None)?;
+/// The files below a key, and the time by the clock of the place.
+///
+/// # Errors
+///
+/// A place that cannot be read or written.
+pub(crate) fn listed_now(place: &Place, below: &Key) -> Result<(Vec<Entry>, DateTime<Utc>)> {
+    let clock = below.join("clock").join(Uuid::new_v4());
+    place.put(&clock, beat())?;
+    let found = listed(place, below, &clock);
+    release(place, &clock);
+    found
+}
+
+/// The files of others below a key, and the time of one's own, which was just written: it is now.
+fn listed(place: &Place, below: &Key, mine: &Key) -> Result<(Vec<Entry>, DateTime<Utc>)> {
+    let mut entries = place.list(below, None)?;
     let Some(at) = entries.iter().position(|entry| entry.key == *mine) else {
         return Err(Error::lake(format!("`{mine}` is not listed after it was written"))
             .hint("a lake needs a store that lists what was written before"));
@@ -272,7 +240,8 @@ fn listed(place: &Place, mine: &Key) -> Result<(Vec<Entry>, DateTime<Utc>)> {
     Ok((entries, now))
 }
 
-fn is_alive(entry: &Entry, now: DateTime<Utc>, times: Times) -> bool {
+/// Returns `true` if a holder has beaten not too long ago, by a time of its place.
+pub(crate) fn is_alive(entry: &Entry, now: DateTime<Utc>, times: Times) -> bool {
     let dead = TimeDelta::from_std(times.dead).unwrap_or(TimeDelta::MAX);
     now - entry.modified <= dead
 }
@@ -297,10 +266,6 @@ fn writers() -> Key {
 
 fn alone() -> Key {
     own().join("alone")
-}
-
-fn now() -> (Instant, SystemTime) {
-    (Instant::now(), SystemTime::now())
 }
 
 #[cfg(test)]

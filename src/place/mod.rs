@@ -24,6 +24,7 @@
 mod access;
 mod address;
 mod ahead;
+mod at_once;
 pub mod cache;
 mod checkup;
 mod conditional;
@@ -32,11 +33,16 @@ pub(crate) mod counting;
 mod download;
 mod fault;
 mod folder;
+mod hashing;
+pub(crate) mod heartbeat;
 pub(crate) mod http;
 mod key;
 pub(crate) mod lease;
 mod options;
+mod part;
 mod probe;
+mod remote;
+mod resolve;
 mod save;
 mod scan;
 mod store;
@@ -48,21 +54,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
 pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
 pub(crate) use self::ahead::{unwrapped, with_addresses};
+pub(crate) use self::at_once::at_once;
 pub use self::checkup::{Finding, Verdict};
 pub(crate) use self::download::Download;
 use self::folder::Folder;
 pub use self::http::Counts;
 pub use self::key::Key;
 pub use self::options::StoreOptions;
+pub(crate) use self::options::VARIABLE;
+pub(crate) use self::part::{Part, tail};
 pub use self::probe::Conditions;
+pub(crate) use self::remote::Remote;
+pub(crate) use self::resolve::Resolver;
 use self::scan::Scans;
-pub(crate) use self::store::Store;
+pub(crate) use self::store::{IN_ONE_PUT, Store};
 pub(crate) use self::versions::{Kept, Version};
 use crate::error::{Context as _, Result};
 
@@ -255,17 +266,6 @@ impl Place {
         }
     }
 
-    /// Reads the ends of files whose sizes are given, many at once: the last `1 / share` of the bytes
-    /// and 8 KiB more. In the order of `files`.
-    ///
-    /// A file that does not exist, or that is shorter than its size says, is an error.
-    pub fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
-        match &self.kind {
-            Kind::Folder(folder) => folder.tails(files, share),
-            Kind::Store(store) => store.tails(files, share),
-        }
-    }
-
     /// Writes a file that must not exist yet, durably. If the answer is in doubt, the file is read
     /// back, so `bytes` must be nobody else's: they carry a UUID.
     ///
@@ -317,6 +317,30 @@ impl Place {
             Kind::Folder(folder) => folder.replace(key, &bytes),
             Kind::Store(store) => store.put(key, bytes.into()),
         }
+    }
+
+    /// Writes a file as [`Place::put`]. A store tells browsers its type, such as `text/html`.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    pub(crate) fn put_typed(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => folder.put(key, bytes.into()),
+            Kind::Store(store) => store.put_typed(key, bytes, content_type),
+        }
+    }
+
+    /// The time by the clock of the place, as far as its answers tell it.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let store = self.store().map(|store| &store.connected().meter);
+        let ahead = store.and_then(|meter| meter.clock_ahead()).unwrap_or_default();
+        Utc::now() + TimeDelta::seconds(ahead)
     }
 
     /// Copies a file, within the place.
@@ -378,12 +402,6 @@ impl Place {
             Kind::Store(_) => scratch(),
         }
     }
-}
-
-/// Where the tail of a file begins: see [`Place::tails`].
-fn tail_start(size: u64, share: u64) -> u64 {
-    const FOOTER: u64 = 8 << 10;
-    size.saturating_sub((size / share.max(1)).saturating_add(FOOTER))
 }
 
 /// A folder for temporary files of a lake on a store. The system's temporary folder may be memory, so

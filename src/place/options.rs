@@ -3,7 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Environment;
 use crate::error::{Error, Result};
+
+/// The variable of the environment with options, separated by `;`.
+pub(crate) const VARIABLE: &str = "WABALAKE_STORE_OPTIONS";
 
 /// Options of an object store, none of which is a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,19 +97,45 @@ impl StoreOptions {
         environment: Option<&'a str>,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self> {
-        let mut options = Self::default();
-        let environment = environment.unwrap_or_default().split(';').map(str::trim);
-        for text in environment.filter(|text| !text.is_empty()).chain(arguments) {
-            options.set(text)?;
-        }
-        Ok(options)
+        Self::default().and(environment, arguments)
     }
 
-    fn set(&mut self, text: &str) -> Result<()> {
+    /// These options, overridden by those of `WABALAKE_STORE_OPTIONS`.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::parse`].
+    pub fn overridden(self, environment: &Environment) -> Result<Self> {
+        self.and(environment.get(VARIABLE), [])
+    }
+
+    /// These options, overridden by those of the environment, then by those of the command line.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::parse`].
+    pub fn and<'a>(
+        mut self,
+        environment: Option<&'a str>,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self> {
+        let environment = environment.unwrap_or_default().split(';').map(str::trim);
+        for text in environment.filter(|text| !text.is_empty()).chain(arguments) {
+            self.set(text)?;
+        }
+        Ok(self)
+    }
+
+    /// Sets an option that is written as `KEY=VALUE`.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::parse`].
+    pub(crate) fn set(&mut self, text: &str) -> Result<()> {
         let Some((name, value)) = text.split_once('=') else {
             return Err(Error::usage("an option of a store is not `KEY=VALUE`").hint(known()));
         };
-        let (name, value) = (name.trim().to_ascii_lowercase().replace('-', "_"), value.trim());
+        let (name, value) = (normal(name), value.trim());
         let Some((name, takes)) = NAMES.into_iter().find(|(known, _)| *known == name) else {
             return Err(match is_secret(&name) {
                 true => Error::usage("a secret is no option of a store: others could read it")
@@ -168,6 +198,11 @@ impl StoreOptions {
     }
 }
 
+/// An option's name in any spelling, such as `Allow-HTTP`.
+fn normal(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace('-', "_")
+}
+
 fn known() -> String {
     let names: Vec<String> =
         NAMES.iter().map(|(name, takes)| format!("`{name}={takes}`")).collect();
@@ -181,35 +216,46 @@ fn is_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-impl fmt::Display for StoreOptions {
-    /// Writes the options that differ from their defaults, as they are given.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl StoreOptions {
+    /// The names of options that are written as `KEY=VALUE`.
+    pub(crate) fn names_in<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let names = texts.into_iter().filter_map(|text| text.split_once('='));
+        names.map(|(name, _)| normal(name)).collect()
+    }
+
+    /// The options that differ from their defaults: names and values.
+    pub(crate) fn named(&self) -> Vec<(String, String)> {
         let usual = Self::default();
-        let text = |name: &str, value: &Option<String>| {
-            value.as_ref().map(|value| format!("{name}={value}"))
-        };
-        let flag = |name: &str, value: bool| value.then(|| format!("{name}=true"));
-        let seconds = |name: &str, value: Duration, usual: Duration| {
-            (value != usual).then(|| format!("{name}={}", value.as_secs_f64()))
+        let flag = |value: bool| value.then(|| "true".to_owned());
+        let seconds = |value: Duration, usual: Duration| {
+            (value != usual).then(|| value.as_secs_f64().to_string())
         };
         let (own, limits) = (self.limits, usual.limits);
         let all = [
-            text("endpoint", &self.endpoint),
-            text("region", &self.region),
-            text("account", &self.account),
-            flag("allow_http", self.allow_http),
-            self.virtual_hosted.map(|value| format!("virtual_hosted={value}")),
-            flag("anonymous", self.anonymous),
-            flag("requester_pays", self.requester_pays),
-            text("sse_kms_key", &self.sse_kms_key),
-            text("proxy", &self.proxy),
-            seconds("connect_timeout", own.connect, limits.connect),
-            seconds("silence_timeout", own.silence, limits.silence),
-            seconds("request_timeout", own.request, limits.request),
-            (own.retries != limits.retries).then(|| format!("retries={}", own.retries)),
-            seconds("retry_timeout", own.retry, limits.retry),
+            ("endpoint", self.endpoint.clone()),
+            ("region", self.region.clone()),
+            ("account", self.account.clone()),
+            ("allow_http", flag(self.allow_http)),
+            ("virtual_hosted", self.virtual_hosted.map(|value| value.to_string())),
+            ("anonymous", flag(self.anonymous)),
+            ("requester_pays", flag(self.requester_pays)),
+            ("sse_kms_key", self.sse_kms_key.clone()),
+            ("proxy", self.proxy.clone()),
+            ("connect_timeout", seconds(own.connect, limits.connect)),
+            ("silence_timeout", seconds(own.silence, limits.silence)),
+            ("request_timeout", seconds(own.request, limits.request)),
+            ("retries", (own.retries != limits.retries).then(|| own.retries.to_string())),
+            ("retry_timeout", seconds(own.retry, limits.retry)),
         ];
-        f.write_str(&all.into_iter().flatten().collect::<Vec<_>>().join(";"))
+        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
+impl fmt::Display for StoreOptions {
+    /// Writes the options that differ from their defaults, as they are given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = self.named().into_iter().map(|(name, value)| format!("{name}={value}"));
+        f.write_str(&options.collect::<Vec<_>>().join(";"))
     }
 }
 

@@ -71,15 +71,19 @@ impl Place {
     /// A store that does not heed conditions, or that cannot be read or written.
     pub fn require_conditions(&self) -> Result<()> {
         let Some(store) = self.store() else { return Ok(()) };
-        let name = format!("probed-{:016x}", xxh3_64(store.identity().as_bytes()));
-        let noted = Key::root().join(OWN).join(name);
-        if self.read(&noted)?.is_some() {
+        if store.heeds.get().is_some() {
             return Ok(());
         }
-        if !self.probe()?.are_heeded() {
-            return Err(self.without_conditions());
+        let name = format!("probed-{:016x}", xxh3_64(store.identity().as_bytes()));
+        let noted = Key::root().join(OWN).join(name);
+        if self.read(&noted)?.is_none() {
+            if !self.probe()?.are_heeded() {
+                return Err(self.without_conditions());
+            }
+            self.put(&noted, Bytes::from_static(b"{\"conditions\":true}\n"))?;
         }
-        self.put(&noted, Bytes::from_static(b"{\"conditions\":true}\n"))
+        let _ = store.heeds.set(());
+        Ok(())
     }
 
     /// The error of a store that ignores conditions.

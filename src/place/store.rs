@@ -6,18 +6,18 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    Error as ObjectError, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, WriteMultipart,
+    Attribute, Attributes, Error as ObjectError, GetOptions, GetRange, GetResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutOptions,
 };
+use tokio::task::JoinSet;
 
 use super::access::Connected;
 use super::address::Cloud;
@@ -25,17 +25,18 @@ use super::conditional::conditional;
 use super::fault::{self, is_missing};
 use super::http::wait;
 use super::versions::Kept;
-use super::{Entry, Key, Made, Payload, tail_start};
+use super::{Entry, Key, Made, Part, Payload};
 use crate::error::{Context as _, Error, Result};
 
 /// Requests of one call at the same time.
 pub(super) const AT_ONCE: usize = 64;
 
-/// Larger files are uploaded in parts.
-const LARGEST_PUT: u64 = 64 << 20;
+/// The size of the largest file that is uploaded by one request. Larger ones are uploaded in parts, so no
+/// more than this is in memory.
+pub(crate) const IN_ONE_PUT: usize = 32 << 20;
 
 /// How often an object is read from its start again.
-const BODIES: u32 = 2;
+pub(super) const BODIES: u32 = 2;
 
 /// The size of a part.
 const PART: usize = 8 << 20;
@@ -52,6 +53,8 @@ pub(crate) struct Store {
     connected: Arc<Connected>,
     /// What it keeps of deleted files, once it was asked.
     pub(super) kept: OnceLock<Kept>,
+    /// Set once conditions are known to be heeded.
+    pub(super) heeds: OnceLock<()>,
 }
 
 impl fmt::Debug for Store {
@@ -72,15 +75,14 @@ impl Store {
         prefix: &str,
         url: String,
     ) -> Result<Self> {
-        let connected = connected.into();
-        let root = ObjectPath::parse(prefix)
-            .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))?;
+        let (connected, root) = (connected.into(), parse_prefix(prefix)?);
         Ok(Self {
             objects: Arc::clone(&connected.objects),
             root,
             url,
             connected,
             kept: OnceLock::new(),
+            heeds: OnceLock::new(),
         })
     }
 
@@ -90,13 +92,21 @@ impl Store {
     ///
     /// As [`Store::new`].
     pub(super) fn at(&self, prefix: &str) -> Result<Self> {
+        let bucket = self.bucket_url();
+        let slash = if bucket.ends_with('/') || prefix.is_empty() { "" } else { "/" };
+        Self::new(Arc::clone(&self.connected), prefix, format!("{bucket}{slash}{prefix}"))
+    }
+
+    /// The URL of the bucket.
+    pub(super) fn bucket_url(&self) -> &str {
         let bucket = self.url.strip_suffix(self.root.as_ref()).unwrap_or(&self.url);
-        let url = match (bucket.ends_with('/'), prefix) {
-            (_, "") if !bucket.ends_with("://") => bucket.trim_end_matches('/').to_owned(),
-            (true, _) => format!("{bucket}{prefix}"),
-            (false, _) => format!("{bucket}/{prefix}"),
-        };
-        Self::new(Arc::clone(&self.connected), prefix, url)
+        // A store of a test has nothing but its scheme.
+        bucket.strip_suffix('/').filter(|bucket| !bucket.ends_with('/')).unwrap_or(bucket)
+    }
+
+    /// The prefix.
+    pub(super) fn root(&self) -> &ObjectPath {
+        &self.root
     }
 
     /// The store itself, for readers that ask it directly. Its paths are those of [`Store::path`].
@@ -157,7 +167,7 @@ impl Store {
         fault::error(error, &doing, &self.connected.credentials)
     }
 
-    pub(super) fn list(&self, below: &Key, after: Option<&str>) -> Result<Vec<Entry>> {
+    pub(crate) fn list(&self, below: &Key, after: Option<&str>) -> Result<Vec<Entry>> {
         let prefix = self.path(below);
         let offset = after.filter(|after| !after.is_empty()).map(|after| below.join(after));
         let offset = offset.map(|offset| self.path(&offset));
@@ -255,7 +265,7 @@ impl Store {
         results(keys, found, entry)
     }
 
-    pub(super) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
+    pub(crate) fn read(&self, key: &Key) -> Result<Option<Bytes>> {
         self.read_all(std::slice::from_ref(key)).pop().unwrap_or(Ok(None))
     }
 
@@ -272,33 +282,34 @@ impl Store {
         results(keys, found, bytes)
     }
 
-    pub(super) fn tails(&self, files: &[(Key, u64)], share: u64) -> Vec<Result<Bytes>> {
-        let ranges: Vec<_> =
-            files.iter().map(|(_, size)| tail_start(*size, share)..*size).collect();
-        let paths = files.iter().map(|(key, _)| self.path(key));
-        let found = self.each(paths, move |objects, path, at| {
-            let range = ranges.get(at).cloned().unwrap_or_default();
-            async move {
-                if range.is_empty() {
-                    return Ok((Bytes::new(), objects.head(&path).await?.size));
+    pub(super) fn parts(&self, parts: &[Part]) -> Vec<Result<Bytes>> {
+        let ranges: Vec<_> = parts.iter().map(|part| part.range.clone()).collect();
+        let found = self.each(parts.iter().map(|part| self.path(&part.key)), {
+            move |objects, path, at| {
+                let range = ranges.get(at).cloned().unwrap_or_default();
+                async move {
+                    if range.is_empty() {
+                        return Ok((Bytes::new(), objects.head(&path).await?.size));
+                    }
+                    // A suffix is no range that every store knows.
+                    let range = Some(GetRange::Bounded(range));
+                    let options = GetOptions { range, ..GetOptions::default() };
+                    let got = objects.get_opts(&path, options).await?;
+                    let size = got.meta.size;
+                    Ok((whole(got).await?, size))
                 }
-                // A suffix is no range that every store knows.
-                let range = Some(GetRange::Bounded(range));
-                let options = GetOptions { range, ..GetOptions::default() };
-                let got = objects.get_opts(&path, options).await?;
-                let size = got.meta.size;
-                Ok((whole(got).await?, size))
             }
         });
-        let tail = |(key, size): &(Key, u64), found| match found {
-            Ok((bytes, found)) if found == *size => Ok(bytes),
-            Ok((_, found)) => {
-                Err(Error::lake(format!("`{}` has another size than expected", self.url(key)))
-                    .found(format!("{found} bytes, not {size}")))
+        let bytes = |part: &Part, found| match found {
+            Ok((bytes, size)) if size == part.size => Ok(bytes),
+            Ok((_, size)) => {
+                let url = self.url(&part.key);
+                Err(Error::lake(format!("`{url}` has another size than expected"))
+                    .found(format!("{size} bytes, not {}", part.size)))
             }
-            Err(error) => Err(self.error(&error, "reading", key)),
+            Err(error) => Err(self.error(&error, "reading", &part.key)),
         };
-        results(files, found, tail)
+        results(parts, found, bytes)
     }
 
     pub(super) fn make(&self, key: &Key, bytes: Bytes) -> Result<Made> {
@@ -320,60 +331,69 @@ impl Store {
     }
 
     pub(super) fn put(&self, key: &Key, from: Payload) -> Result<()> {
-        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
-        let put = match from {
+        let bytes = match from {
             Payload::File(file) => {
                 let reading = || format!("reading `{}`", file.display());
-                let size = file.metadata().context(reading)?.len();
-                if size > LARGEST_PUT {
-                    return self.put_parts(key, &file);
+                if file.metadata().context(reading)?.len() > IN_ONE_PUT as u64 {
+                    return self.put_parts(key, File::open(&file).context(reading)?);
                 }
-                let bytes = std::fs::read(&file).context(reading)?;
-                wait(async move { objects.put(&path, bytes.into()).await })?
+                std::fs::read(&file).context(reading)?.into()
             }
-            Payload::Bytes(bytes) if bytes.len() as u64 > LARGEST_PUT => wait(async move {
-                let mut upload = parts(&*objects, &path).await?;
-                for at in (0..bytes.len()).step_by(PART) {
-                    upload.wait_for_capacity(PARTS_AT_ONCE).await?;
-                    upload.put(bytes.slice(at..bytes.len().min(at + PART)));
-                }
-                upload.finish().await
-            })?,
-            Payload::Bytes(bytes) => wait(async move { objects.put(&path, bytes.into()).await })?,
+            Payload::Bytes(bytes) if bytes.len() > IN_ONE_PUT => {
+                return self.put_parts(key, bytes.reader());
+            }
+            Payload::Bytes(bytes) => bytes,
         };
+        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
+        let put = wait(async move { objects.put(&path, bytes.into()).await })?;
         put.map(drop).map_err(|error| self.error(&error, "writing", key))
     }
 
-    /// Uploads a file in parts. What is uploaded is deleted if it cannot be completed.
-    fn put_parts(&self, key: &Key, file: &Path) -> Result<()> {
+    /// Writes an object that tells browsers what it is.
+    pub(super) fn put_typed(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        content_type: &'static str,
+    ) -> Result<()> {
+        let (objects, path) = (Arc::clone(self.objects()), self.path(key));
+        let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let put = wait(async move { objects.put_opts(&path, bytes.into(), options).await })?;
+        put.map(drop).map_err(|error| self.error(&error, "writing", key))
+    }
+
+    /// Uploads a file in parts. After an error, the parts that are uploaded are deleted: stores do not list
+    /// them, and charge for them.
+    fn put_parts(&self, key: &Key, mut from: impl Read) -> Result<()> {
         let writing = |error| self.error(&error, "writing", key);
         let (objects, path) = (Arc::clone(self.objects()), self.path(key));
-        let reading = || format!("reading `{}`", file.display());
-        let mut from = File::open(file).context(reading)?;
-        let mut upload = wait(async move { parts(&*objects, &path).await })?.map_err(writing)?;
-        loop {
+        let mut upload =
+            wait(async move { objects.put_multipart(&path).await })?.map_err(writing)?;
+        let mut on_their_way = JoinSet::new();
+        let error = loop {
             let mut part = Vec::with_capacity(PART);
-            let read = (&mut from).take(PART as u64).read_to_end(&mut part);
-            if let Err(error) = read {
-                let _ = wait(upload.abort())?;
-                return Err(error).context(reading);
+            if let Err(error) = from.by_ref().take(PART as u64).read_to_end(&mut part) {
+                break Error::from(error).context(format!("reading what to write to `{key}`"));
             }
-            if part.is_empty() {
-                return wait(upload.finish())?.map(drop).map_err(writing);
-            }
-            let (on, put) = wait(async move {
-                let put = upload.wait_for_capacity(PARTS_AT_ONCE).await;
-                if put.is_ok() {
-                    upload.put(part.into());
-                }
-                (upload, put)
+            let is_last = part.is_empty();
+            let (put, on) = wait(async move {
+                let put = put_part(&mut *upload, &mut on_their_way, part).await;
+                (put, (upload, on_their_way))
             })?;
-            upload = on;
-            if let Err(error) = put {
-                let _ = wait(upload.abort())?;
-                return Err(writing(error));
+            (upload, on_their_way) = on;
+            match put {
+                Ok(()) if is_last => return Ok(()),
+                Ok(()) => {}
+                Err(error) => break writing(error),
             }
-        }
+        };
+        // The store may not answer any more.
+        let _ = wait(async move {
+            on_their_way.shutdown().await;
+            upload.abort().await
+        })?;
+        Err(error)
     }
 
     pub(super) fn copy(&self, from: &Key, to: &Key) -> Result<()> {
@@ -396,6 +416,11 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+fn parse_prefix(prefix: &str) -> Result<ObjectPath> {
+    ObjectPath::parse(prefix)
+        .map_err(|_| Error::usage(format!("the prefix `{prefix}` cannot be that of a lake")))
 }
 
 /// Pairs what was asked with what was found.
@@ -439,11 +464,14 @@ async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
     let bytes = got.bytes().await?;
     match bytes.len() as u64 == expected {
         true => Ok(bytes),
-        false => Err(ObjectError::Generic {
-            store: "body",
-            source: Box::new(HttpError::new(HttpErrorKind::Interrupted, Cut)),
-        }),
+        false => Err(cut()),
     }
+}
+
+/// The error of a body that was cut off.
+pub(super) fn cut() -> ObjectError {
+    let source = Box::new(HttpError::new(HttpErrorKind::Interrupted, Cut));
+    ObjectError::Generic { store: "body", source }
 }
 
 /// A body that has not the size that its answer said.
@@ -451,10 +479,22 @@ async fn whole(got: GetResult) -> Result<Bytes, ObjectError> {
 #[error("the body has another size")]
 struct Cut;
 
-async fn parts(
-    objects: &dyn ObjectStore,
-    path: &ObjectPath,
-) -> Result<WriteMultipart, ObjectError> {
-    let upload = objects.put_multipart(path).await?;
-    Ok(WriteMultipart::new_with_chunk_size(upload, PART))
+/// Begins to upload a part once few enough are on their way. After the last one, which is empty, completes
+/// the upload.
+async fn put_part(
+    upload: &mut dyn MultipartUpload,
+    on_their_way: &mut JoinSet<Result<(), ObjectError>>,
+    part: Vec<u8>,
+) -> Result<(), ObjectError> {
+    let at_most = if part.is_empty() { 0 } else { PARTS_AT_ONCE - 1 };
+    while on_their_way.len() > at_most {
+        on_their_way.join_next().await.transpose()?.transpose()?;
+    }
+    match part.is_empty() {
+        true => upload.complete().await.map(drop),
+        false => {
+            on_their_way.spawn(upload.put_part(part.into()));
+            Ok(())
+        }
+    }
 }

@@ -14,7 +14,7 @@ use std::io::Write;
 
 use polars::prelude::DataFrame;
 use wabalake_data::tables::meta_points::{
-    CLICKED, COST, COUNTRY_CODES, FIELDS, PHONE_NUMBERS, WABA_ID,
+    CLICKED, COST, COUNTRY_CODES, FIELDS, PHONE_NUMBERS, UNIQUE_CLICKED, WABA_ID,
 };
 use wabalake_queries::query::Envelope;
 
@@ -77,7 +77,7 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     let Some(response) = &answer.response else {
         return Err(Error::bug("an answer without the envelope of its response"));
     };
-    let [messages, _, _, templates] = FIELDS;
+    let [messages, _, _, templates, ..] = FIELDS;
     let list = |words: &[String]| serde_json::Value::from(words).to_string();
     let (mut head, mut tail) = (format!("{{\"{}\":{{", response.field), String::new());
     if response.field == messages {
@@ -108,34 +108,36 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// Writes a data point. For templates, Meta lists clicks by button and costs by type.
+/// Writes a data point. For templates, Meta lists costs by type and clicks by button, people who
+/// clicked among the buttons.
 fn push_point(answer: &Answer, row: usize, of_a_template: bool, text: &mut String) {
-    text.push('{');
-    let mut is_first = true;
+    let mut pairs = Vec::new();
+    let mut clicks = Vec::new();
     for (name, cells) in answer.names().zip(answer.cells()) {
-        let value = cells.get(row);
-        if matches!(value, Value::Null) {
-            continue;
+        let mut written = String::new();
+        match cells.get(row) {
+            Value::Null => continue,
+            Value::Text(value) => written.push_str(&quoted(value)),
+            value => value.write(&mut written),
         }
-        if !is_first {
-            text.push(',');
+        match name {
+            CLICKED if of_a_template => clicks.push(format!("{{\"count\":{written}}}")),
+            UNIQUE_CLICKED if of_a_template => {
+                clicks.push(format!("{{\"type\":\"unique_url_button\",\"count\":{written}}}"));
+            }
+            COST if of_a_template => {
+                let spent = format!("[{{\"type\":\"amount_spent\",\"value\":{written}}}]");
+                pairs.push((COST, spent));
+            }
+            name => pairs.push((name, written)),
         }
-        is_first = false;
-        text.push_str(&quoted(name));
-        text.push(':');
-        let (before, after) = match name {
-            CLICKED if of_a_template => ("[{\"count\":", "}]"),
-            COST if of_a_template => ("[{\"type\":\"amount_spent\",\"value\":", "}]"),
-            _ => ("", ""),
-        };
-        text.push_str(before);
-        match value {
-            Value::Text(value) => text.push_str(&quoted(value)),
-            value => value.write(text),
-        }
-        text.push_str(after);
     }
-    text.push('}');
+    if !clicks.is_empty() {
+        pairs.push((CLICKED, format!("[{}]", clicks.join(","))));
+    }
+    let pairs = pairs.iter().map(|(name, value)| format!("{}:{value}", quoted(name)));
+    // Writing to a String does not fail.
+    let _ = write!(text, "{{{}}}", pairs.collect::<Vec<_>>().join(","));
 }
 
 #[cfg(test)]
@@ -180,7 +182,7 @@ mod tests {
     fn template_points_nest_clicks_and_costs() {
         let frame = df![
             START => [0i64], END => [1i64], TEMPLATE_ID => ["a\"b"], DELIVERED => [1i64], READ => [0i64],
-            CLICKED => [2i64], COST => [0.5],
+            CLICKED => [2i64], UNIQUE_CLICKED => [1i64], COST => [0.5],
         ];
         let response = Response::of(&envelope("template_analytics", &[]), &met(&[])).unwrap();
         let answer = Answer::plain(frame.unwrap()).unwrap().within(response);
@@ -188,7 +190,8 @@ mod tests {
             written(&answer, Format::MetaJson),
             "{\"template_analytics\":{\"data\":[{\"data_points\":[\n\
              {\"start\":0,\"end\":1,\"template_id\":\"a\\\"b\",\"delivered\":1,\"read\":0,\
-             \"clicked\":[{\"count\":2}],\"cost\":[{\"type\":\"amount_spent\",\"value\":0.5}]}]}]},\
+             \"cost\":[{\"type\":\"amount_spent\",\"value\":0.5}],\"clicked\":[{\"count\":2},\
+             {\"type\":\"unique_url_button\",\"count\":1}]}]}]},\
              \"id\":null}\n"
         );
     }

@@ -270,8 +270,8 @@ impl PageContext<'_> {
         options: &[&str],
     ) -> Result<QueryAnswer> {
         let name = entry.spec.name;
-        let defaults =
-            Defaults { timezone: period.zone, from: Some(period.from), to: Some(period.to) };
+        let (from, to) = (Some(period.from), Some(period.to));
+        let defaults = Defaults { timezone: period.zone, from, to, ..Defaults::default() };
         let question = entry.ask_for(options, &defaults).map_err(|error| {
             Error::bug(format!("the page passes wrong options to `{name}`: {error}"))
         })?;

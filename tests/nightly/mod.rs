@@ -5,7 +5,6 @@ mod properties;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
@@ -359,8 +358,8 @@ fn runs_are_recorded() {
     drop(under_way);
     bench.run_nightly();
     bench.run_nightly_with(&Options { dry_run: true, ..Options::default() });
-    let broken = |_: &Path| Err(Error::data("no disk"));
-    let page = Some((Path::new("page.html"), &broken as &dyn Fn(&Path) -> _));
+    let broken = || Err(Error::data("no disk"));
+    let page = Some(("page.html", &broken as &dyn Fn() -> _));
     let report = nightly::run(&lake, &bench.config, &Options::default(), page).unwrap();
     assert_eq!(report.failed_page.unwrap().error, "no disk");
     let runs = lake.snapshot(&RUNS).unwrap().scan().unwrap();

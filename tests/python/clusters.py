@@ -27,11 +27,11 @@ def days(query):
     return ("--from", "2025-01-03", "--to", "2025-01-09") if takes_days else ()
 
 
-def there(remote, *arguments, token=None, **options):
+def there(remote, *arguments, token=None, environment=ENVIRONMENT, **options):
     """Runs a query on the cluster and returns the completed process."""
     return subprocess.run(
         command("query", *arguments, "--engine", "spark", "--remote", remote),
-        env=ENVIRONMENT | ({"WABALAKE_TOKEN": token} if token else {}),
+        env=environment | ({"WABALAKE_TOKEN": token} if token else {}),
         capture_output=True, text=True, encoding="utf-8", timeout=300, **options,
     )
 

@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 # Stored beside the columns of the catalog, for wabalake's own use.
 HELPERS = {
     "utc_day", "user_phone_valid", "user_key", "session_key", "message_key", "closure_id", "closure_key",
-    "conversion_key", "tag_key", "period_days", "shortest_period_days", "spend_least", "spend_greatest",
+    "conversion_key", "tag_key", "identity_key", "period_days", "shortest_period_days", "spend_least", "spend_greatest",
 }
 # Of these, what no expression over the columns tells and a check looks at.
 CHECKED = {"user_phone_valid", "spend_least", "spend_greatest"}

@@ -190,7 +190,8 @@ def meta_point(random, moment):
         measures = ["sent", "delivered"]
     elif field == "template_analytics":
         point["template_id"] = random.choice(["promo / 50 %", "bienvenida", "it's"])
-        measures = ["sent", "delivered", "read", "clicked", "cost"]
+        point["product_type"] = random.choice(["", "", "CLOUD_API", "marketing-messages-lite-api"])
+        measures = ["sent", "delivered", "read", "clicked", "unique_clicked", "cost"]
     else:
         words, count = BREAKDOWNS[field]
         dimensions = random.choice(words)
@@ -207,7 +208,7 @@ def meta_point(random, moment):
 META_COLUMNS = """
     waba_id field granularity start end dimensions phone_numbers country_codes phone_number country
     conversation_category conversation_type conversation_direction pricing_category pricing_type tier
-    template_id sent delivered read clicked conversation volume cost
+    template_id sent delivered read clicked conversation volume cost product_type unique_clicked
 """.split()
 META_WORDS = {
     "COUNTRY": ("country", ["CO", "MX", "BR"]),
@@ -237,7 +238,8 @@ def summary(random, moment):
     return {
         "date": moment.astimezone(zone).date(),
         "waba_id": random.choice(["1001", "1002", "-"]),
-        "wa_phone_number": random.choice([*LINES[:2], "-"]),
+        "wa_phone_number": random.choice([*LINES, PHONES[0], "-"]),
+        "display_name": random.choice(["-", "Tienda", "Ñandú 🌱", "tienda"]),
         "campaign_name": random.choice(["-", "junio"]),
         "country": random.choice(["Colombia", "Mexico", "Atlantis", "-"]),
     }
@@ -290,6 +292,8 @@ def fixture_values(table):
     if table == "messages":
         pools["conversation_id"] += [f"k{number}" for number in range(100)]
         pools["conversation_type"] += [*CATEGORIES, "referral", "referral_conversion"]
+        pools["pricing_type"] = ["regular", "free_customer_service", "free_entry_point", *[""] * 6]
+        pools["pricing_category"] = [*CATEGORIES, "marketing_lite", "referral_conversion", *[""] * 9]
     stamps = [column for column in pools if column.endswith(("_timestamp", "_at"))]
     pools["stamps"] = [
         datetime.fromisoformat(value).astimezone(timezone.utc) for column in stamps for value in pools[column]

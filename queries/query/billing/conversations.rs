@@ -17,12 +17,13 @@ use polars::prelude::{
     lit, when,
 };
 use wabalake_data::tables::messages::{
-    self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, LINE, WABA_ID, WHATSAPP_ID,
+    self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, LINE, PRICING_CATEGORY,
+    TEMPLATE_CATEGORIES, WABA_ID, WHATSAPP_ID,
 };
 use wabalake_data::tables::rates::CATEGORY;
 
 use super::money;
-use super::prices::{self, DATED, NUMBER};
+use super::prices::{self, DATED};
 use crate::query::measures::{message_failed, outgoing};
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -60,7 +61,7 @@ pub struct FreeSessions {
 impl FreeSessions {
     /// Binds the parameter of the SQL fragment `{conversations}`.
     pub fn bind(self, bindings: Bindings) -> Bindings {
-        bindings.integer("free_sessions", self.free_sessions)
+        prices::bind(bindings.integer("free_sessions", self.free_sessions))
     }
 }
 
@@ -76,7 +77,6 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
     let until = Span { from: None, ..within };
     let begun = first_messages(until.scan(tables, &messages::TABLE)).with_columns([
         session_type().alias(SESSION_TYPE),
-        category_word().alias(WORD),
         Clock::Day.start(col(CREATED_AT), zone).alias(DATED),
         Clock::Month.start(col(CREATED_AT), zone).alias(MONTH),
     ]);
@@ -87,18 +87,15 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
     let place = counted(is_referral().not()).over([col(WABA_ID), col(MONTH)])?;
     let is_free = is_referral().not().and(place.lt_eq(lit(free.free_sessions)));
     let chargeable = || is_referral().or(col(FREE_TIER)).not();
-    let number = counted(chargeable()).over([col(COUNTRY), col(CATEGORY), col(MONTH)])?;
-    // A free conversation is priced as number 1, for its currency.
-    let number = when(chargeable()).then(number).otherwise(lit(1_i64));
-    let numbered = begun
+    let typed = prices::in_markets(begun, dates(tables, until), tables)?
         .sort(by_start, SortMultipleOptions::default())
         .with_columns([
             is_free.alias(FREE_TIER),
             col(WORD).fill_null(col(SESSION_TYPE)).str().to_lowercase().alias(CATEGORY),
-        ])
-        .with_column(number.alias(NUMBER));
+        ]);
 
-    let priced = prices::priced(numbered, dates(tables, until), tables)?;
+    // A free conversation is priced as number 1, for its currency.
+    let priced = prices::priced(prices::numbered(typed, chargeable(), 1, MONTH)?, tables)?;
     let priced = priced.with_columns(money::charged(chargeable()));
     Ok(match within.holds(&col(CREATED_AT)) {
         Some(began_within) => priced.filter(began_within),
@@ -112,7 +109,7 @@ fn first_messages(messages: LazyFrame) -> LazyFrame {
     let what =
         [CONVERSATION_ID, CREATED_AT, WHATSAPP_ID, WABA_ID, LINE, COUNTRY, CONVERSATION_TYPE];
     let mut what = what.map(col).to_vec();
-    what.push(outgoing().alias(BY_US));
+    what.extend([outgoing().alias(BY_US), category_word().alias(WORD)]);
     let messages = messages.filter(col(CONVERSATION_ID).is_not_null().and(went_well)).select(what);
     let starts = messages.clone().group_by([col(CONVERSATION_ID)]).agg([col(CREATED_AT).min()]);
     let on = [col(CONVERSATION_ID), col(CREATED_AT)];
@@ -123,6 +120,7 @@ fn first_messages(messages: LazyFrame) -> LazyFrame {
         first(COUNTRY),
         first(CONVERSATION_TYPE),
         first(BY_US),
+        first(WORD),
     ])
 }
 
@@ -153,10 +151,15 @@ pub fn begun_by(conversation_type: Expr) -> Expr {
         .otherwise(conversation_type.clone())
 }
 
-/// The type of a conversation or message if it is a category, otherwise null.
-pub fn category_word() -> Expr {
-    let of = col(CONVERSATION_TYPE);
-    when(is_one_of(&of, &CATEGORIES)).then(of).otherwise(lit(Null {}))
+/// The category of a message's template or conversation: its pricing category if that is one of
+/// templates, else its conversation type if that is a category, else null.
+pub(super) fn category_word() -> Expr {
+    let (of_template, of_conversation) = (col(PRICING_CATEGORY), col(CONVERSATION_TYPE));
+    when(outgoing().and(is_one_of(&of_template, &TEMPLATE_CATEGORIES)))
+        .then(of_template)
+        .when(is_one_of(&of_conversation, &CATEGORIES))
+        .then(of_conversation)
+        .otherwise(lit(Null {}))
 }
 
 /// Predicate: a message belongs to a conversation that an ad led to.

@@ -3,7 +3,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`conversations`] | Kaleyra's sessions: WhatsApp conversations of 24 hours, and their price |
-//! | [`pricing`] | delivered messages, priced by Meta's rules of 1 July 2025 |
+//! | [`pricing`] | delivered messages and their price |
+//! | [`rules`] | Meta's rules of prices by date, and their options |
 //! | [`prices`] | the join of units with the rate card |
 //! | [`money`] | sums of amounts in several currencies |
 
@@ -11,3 +12,4 @@ pub mod conversations;
 pub mod money;
 pub mod prices;
 pub mod pricing;
+pub mod rules;

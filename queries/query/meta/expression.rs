@@ -13,12 +13,13 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use wabalake_data::Invalid;
-use wabalake_data::tables::meta_points::{END, FIELDS, START};
+use wabalake_data::tables::meta_points::{END, FIELDS, NAME, START};
 use wabalake_data::words::suggestion_and;
 
 use super::fields::Field;
-use super::options::of;
+use super::options::{WABA_TIMEZONE, of};
 use super::points::Granularity;
+use crate::CATALOG;
 use crate::query::time::{SECOND, Span, day_start, read_date};
 
 /// An instant, or a date whose zone is not known yet.
@@ -30,19 +31,16 @@ enum Moment {
     Date(NaiveDate),
 }
 
-/// The values of `start`, `end` and `use_waba_timezone`.
+/// The values of `start` and `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     start: Option<Moment>,
     end: Option<Moment>,
-    /// `true` if `use_waba_timezone` is false.
-    in_utc: bool,
 }
 
 impl Bounds {
-    /// The interval from `start` to `end`, with dates and buckets in a time zone.
+    /// The interval from `start` to `end`, with dates in a time zone.
     pub(super) fn span(self, timezone: Tz) -> Span {
-        let timezone = if self.in_utc { Tz::UTC } else { timezone };
         let micros = |moment| match moment {
             Moment::At(at) => at,
             Moment::Date(date) => day_start(timezone, date),
@@ -116,10 +114,14 @@ impl Expression {
         }
     }
 
-    /// The values of `start`, `end` and `use_waba_timezone`.
+    /// The values of `start` and `end`.
     pub(super) fn bounds(&self) -> Result<Bounds, Invalid> {
-        let in_utc = self.boolean("use_waba_timezone")? == Some(false);
-        Ok(Bounds { start: self.moment(START)?, end: self.moment(END)?, in_utc })
+        Ok(Bounds { start: self.moment(START)?, end: self.moment(END)? })
+    }
+
+    /// The value of `use_waba_timezone`.
+    pub(super) fn uses_waba_timezone(&self) -> Result<Option<bool>, Invalid> {
+        self.boolean(WABA_TIMEZONE)
     }
 
     /// The boolean value of a call.
@@ -166,7 +168,7 @@ fn names<F: Field>() -> impl Iterator<Item = &'static str> {
     let dimensions = (!F::DIMENSIONS.is_empty()).then_some("dimensions");
     let metrics = F::CHOOSES.then_some("metric_types");
     let filters = F::FILTERS.iter().map(|filter| filter.name);
-    ["start", "end", "granularity", "use_waba_timezone"]
+    ["start", "end", "granularity", WABA_TIMEZONE]
         .into_iter()
         .chain(filters)
         .chain(dimensions)
@@ -180,8 +182,12 @@ fn unknown_name<F: Field>(name: &str) -> Invalid {
 }
 
 fn another_field<F: Field>(field: &str) -> Invalid {
+    let query = field.replace('_', "-");
     let hint = match FIELDS.iter().find(|known| **known == field) {
-        Some(known) => format!("ask `wabalake query {}`", known.replace('_', "-")),
+        Some(_) if CATALOG.iter().any(|entry| entry.spec.name == query) => {
+            format!("ask `wabalake query {query}`")
+        }
+        Some(_) => format!("no query answers it; `wabalake sql` reads its points in `{NAME}`"),
         None => format!("write {}.start(…).end(…)", F::NAME),
     };
     Invalid::new(format!("`--fields` asks for `{}`, not for `{}`", shown(field), F::NAME))
@@ -312,6 +318,7 @@ mod tests {
     fn errors_never_repeat_the_token() {
         for (text, said) in [
             ("analytics.start(1)", "ask `wabalake query analytics`"),
+            ("call_analytics.start(1)", "`wabalake sql` reads its points in `meta_points`"),
             ("conversation_analytics.dimension([])", "did you mean `dimensions`?"),
             ("conversation_analytics.product_types([0])", "takes no `product_types`"),
             ("conversation_analytics.access_tokens(SECRET)", "takes no `access_tokens`"),
@@ -329,7 +336,7 @@ mod tests {
         let value = |text: &str| read(&format!("conversation_analytics.{text}")).unwrap();
         assert!(value("start([1,2])").bounds().is_err());
         assert!(value("start(soon)").bounds().is_err());
-        assert!(value("use_waba_timezone(maybe)").bounds().is_err());
+        assert!(value("use_waba_timezone(maybe)").uses_waba_timezone().is_err());
         assert!(value("granularity(YEAR)").granularity(false).is_err());
         assert!(value("granularity(MONTHLY)").granularity(true).is_err());
     }

@@ -3,9 +3,10 @@
 use wabalake_data::Invalid;
 use wabalake_data::cells::enumeration::Enumeration;
 use wabalake_data::cells::phone::digits;
+use wabalake_data::tables::meta_points;
 use wabalake_data::tables::meta_points::{
     CONVERSATION_CATEGORY, CONVERSATION_DIRECTION, CONVERSATION_TYPE, COST, COUNTRY, COUNTRY_CODES,
-    PHONE_NUMBER, PHONE_NUMBERS, PRICING_CATEGORY, PRICING_TYPE, TEMPLATE_ID,
+    PHONE_NUMBER, PHONE_NUMBERS, PRICING_CATEGORY, PRICING_TYPE, PRODUCT_TYPES, TEMPLATE_ID,
 };
 
 use crate::query::{OutputColumn, filters};
@@ -26,6 +27,12 @@ pub trait Field: Send + Sync + 'static {
     const CHOOSES: bool = true;
     /// `true` if days are its only granularity.
     const DAYS_ONLY: bool = false;
+    /// `true` if its days begin in UTC unless the account's time zone is asked for.
+    const DAYS_IN_UTC: bool = false;
+    /// A filter of stored points whose column Meta reports in newer responses only: of points that
+    /// are equal otherwise, those that have it count, and those that lack it do not. Units computed
+    /// from messages do not have the column.
+    const REFINED_BY: Option<&'static Filter> = None;
 }
 
 /// Returns `true` if a field has a cost among its measures.
@@ -148,6 +155,18 @@ enumerated! {
         ["AUTHENTICATION", "AUTHENTICATION_INTERNATIONAL", "MARKETING", "SERVICE", "UTILITY",
          "UNKNOWN"];
 }
+
+/// `--product-type`
+pub const BY_TEMPLATE_PRODUCT: Filter = Filter {
+    name: meta_points::PRODUCT_TYPE,
+    column: meta_points::PRODUCT_TYPE,
+    dimension: None,
+    help: "Only points of these product types: CLOUD_API, MARKETING_MESSAGES_API_FOR_WHATSAPP; \
+           ignored with --source lake",
+    default: &[],
+    words: &["CLOUD_API", "MARKETING_MESSAGES_API_FOR_WHATSAPP"],
+    read: |word| Ok(filters::listed_or_any(&PRODUCT_TYPES, word)),
+};
 
 /// `--template-ids`
 pub const BY_TEMPLATE: Filter = Filter {

@@ -22,10 +22,14 @@ impl<F: Field> Args for Points<F> {
         let command = Only::<filters::Waba>::augment_args(command);
         let lists = lists::<F>();
         let in_expression = lists.iter().map(|list| list.get_id().clone());
-        let in_expression: Vec<Id> =
-            ["from", "to", "granularity"].into_iter().map(Id::from).chain(in_expression).collect();
+        let in_expression: Vec<Id> = ["from", "to", "granularity", WABA_TIMEZONE]
+            .into_iter()
+            .map(Id::from)
+            .chain(in_expression)
+            .collect();
         command
             .args(lists)
+            .arg(waba_timezone(F::DAYS_IN_UTC))
             .arg(
                 Arg::new("source")
                     .long("source")
@@ -70,6 +74,19 @@ fn granularity(days_only: bool) -> Arg {
         .help("Length of the buckets")
 }
 
+/// The name of the option and of the call that says in which zone buckets begin.
+pub(super) const WABA_TIMEZONE: &str = "use_waba_timezone";
+
+/// `--use-waba-timezone`
+fn waba_timezone(days_in_utc: bool) -> Arg {
+    Arg::new(WABA_TIMEZONE)
+        .long(WABA_TIMEZONE.replace('_', "-"))
+        .value_name("BOOLEAN")
+        .value_parser(Word::listed(["true", "false"]))
+        .default_value(if days_in_utc { "false" } else { "true" })
+        .help("Begin days in the reporting time zone; false: in UTC, and dates are UTC's")
+}
+
 /// The options of a field's filters, dimensions and measures.
 fn lists<F: Field>() -> Vec<Arg> {
     let list = |name: &'static str, help: String, words: Word| {
@@ -109,10 +126,21 @@ impl<F: Field> FromArgMatches for Points<F> {
             Some(text) => Request::of_expression::<F>(text),
             None => Request::of_options::<F>(matches),
         };
-        let Request { bounds, granularity, allowed, dimensions, measures } =
+        let Request { bounds, in_utc, granularity, allowed, dimensions, measures } =
             request.map_err(misfit)?;
         let of = PhantomData;
-        Ok(Self { days, bounds, granularity, waba, allowed, dimensions, measures, source, of })
+        Ok(Self {
+            days,
+            bounds,
+            in_utc,
+            granularity,
+            waba,
+            allowed,
+            dimensions,
+            measures,
+            source,
+            of,
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -124,10 +152,17 @@ impl<F: Field> FromArgMatches for Points<F> {
 /// What options and expressions have in common.
 struct Request {
     bounds: Option<Bounds>,
+    in_utc: bool,
     granularity: Granularity,
     allowed: Vec<Vec<String>>,
     dimensions: Vec<&'static str>,
     measures: Vec<OutputColumn>,
+}
+
+/// The bounds of an expression, and whether dates and buckets begin in UTC.
+struct Zoned {
+    bounds: Option<Bounds>,
+    in_utc: bool,
 }
 
 impl Request {
@@ -138,21 +173,23 @@ impl Request {
             Some(words.filter(|word| !word.is_empty()).cloned().collect())
         };
         let granularity = typed("granularity").and_then(|words| Granularity::read(words.first()?));
-        Self::read::<F>(None, granularity, typed)
+        let in_utc = typed(WABA_TIMEZONE).is_some_and(|words| words == ["false"]);
+        let zoned = Zoned { bounds: None, in_utc };
+        Self::read::<F>(zoned, granularity, typed)
             .map_err(|(name, invalid)| of(&format!("--{}", name.replace('_', "-")), invalid))
     }
 
     fn of_expression<F: Field>(text: &str) -> Result<Self, Invalid> {
         let expression = Expression::read::<F>(text)?;
-        let bounds = expression.bounds()?;
+        let uses_waba_timezone = expression.uses_waba_timezone()?.unwrap_or(!F::DAYS_IN_UTC);
+        let zoned = Zoned { bounds: Some(expression.bounds()?), in_utc: !uses_waba_timezone };
         let granularity = expression.granularity(F::DAYS_ONLY)?;
         let lists = |name: &str| expression.words(name).map(<[String]>::to_vec);
-        Self::read::<F>(Some(bounds), granularity, lists)
-            .map_err(|(name, invalid)| of(name, invalid))
+        Self::read::<F>(zoned, granularity, lists).map_err(|(name, invalid)| of(name, invalid))
     }
 
     fn read<F: Field>(
-        bounds: Option<Bounds>,
+        Zoned { bounds, in_utc }: Zoned,
         granularity: Option<Granularity>,
         lists: impl Fn(&str) -> Option<Vec<String>>,
     ) -> Result<Self, (&'static str, Invalid)> {
@@ -180,6 +217,7 @@ impl Request {
             |measure: &&OutputColumn| metrics.is_empty() || metrics.contains(&measure.name);
         Ok(Self {
             bounds,
+            in_utc,
             granularity: granularity.unwrap_or(Granularity::Day),
             allowed: allowed?,
             dimensions,

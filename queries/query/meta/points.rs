@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use chrono_tz::Tz;
 use clap::{Error, ValueEnum};
 use polars::prelude::{
     DataType, Expr, LazyFrame, NamedFrom, PolarsResult, Series, UniqueKeepStrategy, col, lit,
@@ -76,6 +77,8 @@ pub struct Points<F: Field> {
     pub(super) days: DayRange,
     /// Start and end of an expression, which replace the dates.
     pub(super) bounds: Option<Bounds>,
+    /// `true` if dates and buckets begin in UTC, not in the reporting zone.
+    pub(super) in_utc: bool,
     pub(super) granularity: Granularity,
     pub(super) waba: Only<filters::Waba>,
     /// For each of the field's filters the values that pass; empty for all.
@@ -108,12 +111,26 @@ impl<F: Field> Points<F> {
         }
     }
 
-    /// The interval of time that points lie in.
+    /// The interval of time that points lie in, with the reporting zone. Prices are those of its
+    /// dates and months also where buckets begin in UTC.
     pub fn span(&self) -> Span {
-        match self.bounds {
-            Some(bounds) => bounds.span(self.days.timezone()),
-            None => self.days.span(),
-        }
+        let timezone = self.bucket_zone();
+        let span = match self.bounds {
+            Some(bounds) => bounds.span(timezone),
+            None => self.days.within(timezone).span(),
+        };
+        Span { timezone: self.days.timezone(), ..span }
+    }
+
+    /// The time zone in which buckets begin.
+    fn bucket_zone(&self) -> Tz {
+        if self.in_utc { Tz::UTC } else { self.days.timezone() }
+    }
+
+    /// [`Field::REFINED_BY`] with the values that pass, if it excludes something.
+    pub(super) fn refined_by(&self) -> Option<(&'static Filter, &[String])> {
+        let refined = F::REFINED_BY?;
+        self.filters().find(|(filter, _)| filter.column == refined.column)
     }
 
     /// Where the points come from.
@@ -175,7 +192,7 @@ impl<F: Field> Points<F> {
     }
 
     fn counted(&self, units: LazyFrame) -> LazyFrame {
-        let (clock, zone) = (self.granularity.clock(), self.span().timezone);
+        let (clock, zone) = (self.granularity.clock(), self.bucket_zone());
         let mut key = vec![clock.start(col(CREATED_AT), zone).alias(BUCKET)];
         key.extend(self.split_by().into_iter().map(col));
         let has_cost = has_cost::<F>();
@@ -192,7 +209,9 @@ impl<F: Field> Points<F> {
     /// The units that pass the filters.
     fn kept(&self, units: LazyFrame) -> LazyFrame {
         let units = self.waba.of(units);
+        let refined = F::REFINED_BY.map(|filter| filter.name);
         self.filters()
+            .filter(|(filter, _)| Some(filter.name) != refined)
             .fold(units, |units, (filter, allowed)| units.filter(is_one_of(filter.column, allowed)))
     }
 
@@ -250,12 +269,17 @@ impl<F: Field> Points<F> {
     /// | `{bucket}` | the start of the bucket of `created_at` |
     /// | `{start}`, `{end}` | the bounds of the column `bucket`, in seconds |
     /// | `{dimensions}` | the columns of the dimensions, a comma before each |
-    /// | `{including}` | the predicate that a stored point has the required dimensions |
+    /// | `{including}` | the predicate that a stored point has the required dimensions, and passes [`Field::REFINED_BY`] |
     /// | `{measures}` | the chosen measures, cast to their types, a comma before each |
     /// | `{order}` | the sort keys |
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let clock = self.granularity.clock();
         let [start, end] = clock.bounds_sql(BUCKET);
+        // `:timezone` is the zone of prices.
+        let in_bucket_zone = |sql: String| match self.in_utc {
+            true => sql.replace(":timezone", "'UTC'"),
+            false => sql,
+        };
         let mut dimensions = String::new();
         for column in self.dimension_columns() {
             dimensions.push_str(", ");
@@ -269,6 +293,10 @@ impl<F: Field> Points<F> {
             .required()
             .into_iter()
             .map(|word| format!("\n        AND array_contains(split(dimensions, ','), '{word}')"));
+        let refined = F::REFINED_BY.map(|Filter { name, column, .. }| {
+            format!("\n        AND (size(:{name}) = 0 OR array_contains(:{name}, {column}))")
+        });
+        let including = including.chain(refined);
         let order = self.by().into_iter().map(|column| format!("`{}` NULLS LAST", column.name));
         let order: Vec<String> = order.collect();
         let bindings = self
@@ -277,9 +305,9 @@ impl<F: Field> Points<F> {
             .word("source", self.source)
             .text("granularity", self.granularity.word())
             .instant("first_at", self.first_bucket())
-            .slot("bucket", clock.start_sql(CREATED_AT))
-            .slot("start", start)
-            .slot("end", end)
+            .slot("bucket", in_bucket_zone(clock.start_sql(CREATED_AT)))
+            .slot("start", in_bucket_zone(start))
+            .slot("end", in_bucket_zone(end))
             .slot("dimensions", dimensions)
             .slot("measures", measures.collect())
             .slot("including", including.collect())
@@ -302,8 +330,8 @@ impl<F: Field> Points<F> {
 
     /// The start of the first bucket of the span, in microseconds.
     pub(super) fn first_bucket(&self) -> Option<i64> {
-        let (clock, span) = (self.granularity.clock(), self.span());
-        span.from.map(|from| clock.floor(span.timezone, from))
+        let clock = self.granularity.clock();
+        self.span().from.map(|from| clock.floor(self.bucket_zone(), from))
     }
 
     /// Meta's names of the dimensions that stored points must be broken down by.

@@ -4,6 +4,15 @@
 //! bucket and account, only one breakdown is added up: the one with the fewest dimensions among those
 //! that have all required ones. Points of different granularities are never mixed.
 //!
+//! Of points that are equal but for [`Field::REFINED_BY`], those that have it hide those that lack it:
+//!
+//! ```text
+//! template  product_type                          sent
+//! 7         CLOUD_API                             10     counted
+//! 7         MARKETING_MESSAGES_API_FOR_WHATSAPP   20     counted
+//! 7         null                                  30     not counted: stored before products were
+//! ```
+//!
 //! Points of `analytics` have no dimensions. Instead, each response covers some lines and countries,
 //! and responses that overlap a wider one are left out:
 //!
@@ -16,13 +25,14 @@
 
 use polars::prelude::{
     DataType, ExplodeOptions, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult,
-    SortMultipleOptions, UniqueKeepStrategy, by_name, col, concat_str, lit, when,
+    SortMultipleOptions, UniqueKeepStrategy, by_name, col, concat_str, len, lit, when,
 };
 use wabalake_data::tables::meta_points::{
-    self, COUNTRY_CODES, DIMENSIONS, END, FIELD, GRANULARITY, PHONE_NUMBERS, START, WABA_ID,
+    self, COUNTRY_CODES, DIMENSIONS, END, FIELD, GRANULARITY, PHONE_NUMBERS, START, UNIQUE_CLICKED,
+    WABA_ID,
 };
 
-use super::fields::Field;
+use super::fields::{Field, Filter};
 use super::points::{Points, column_of, is_one_of, stored_list};
 use crate::query::OutputColumn;
 use crate::query::tables::Tables;
@@ -44,7 +54,11 @@ impl<F: Field> Points<F> {
         let mut key = vec![col(START), col(END)];
         key.extend(self.split_by().into_iter().map(col));
         let sum = |measure: &OutputColumn| {
-            let is_complete = col(measure.name).null_count().eq(lit(0));
+            let is_complete = match measure.name {
+                // People of one point may be among those of another.
+                UNIQUE_CLICKED => len().eq(lit(1)).and(col(measure.name).null_count().eq(lit(0))),
+                name => col(name).null_count().eq(lit(0)),
+            };
             let sum = col(measure.name).cast(measure.of.data_type()).sum();
             when(is_complete).then(sum).otherwise(lit(Null {})).alias(measure.name)
         };
@@ -64,7 +78,8 @@ impl<F: Field> Points<F> {
             // A second that begins before the end counts.
             col(START).lt(lit(-(-until).div_euclid(SECOND)))
         });
-        let within = from.into_iter().chain(until);
+        let refined = self.refined_by().map(|(filter, words)| is_one_of(filter.column, words));
+        let within = from.into_iter().chain(until).chain(refined);
         let including = self
             .required()
             .into_iter()
@@ -78,7 +93,16 @@ impl<F: Field> Points<F> {
         let dimensions = size(DIMENSIONS).cast(DataType::String);
         let rank = concat_str([dimensions, col(DIMENSIONS).fill_null(lit(""))], " ", false);
         let first = col(RANK).min().over(bucket)?;
-        Ok(points.with_column(rank.alias(RANK)).filter(col(RANK).eq(first)))
+        let points = points.with_column(rank.alias(RANK)).filter(col(RANK).eq(first));
+        match F::REFINED_BY {
+            None => Ok(points),
+            Some(Filter { column, .. }) => {
+                let key = self.split_by().into_iter().chain([START, END]).map(col);
+                let is_refined = col(*column).is_not_null();
+                let any = is_refined.clone().any(true).over(key.collect::<Vec<_>>())?;
+                Ok(points.filter(is_refined.or(any.not())))
+            }
+        }
     }
 
     /// The points of the responses for exactly the lines and countries asked for. Without such a

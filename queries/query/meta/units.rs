@@ -13,6 +13,7 @@ use super::{
 };
 use crate::query::OutputColumn;
 use crate::query::billing::conversations::{FREE_TIER, FreeSessions, SESSION_TYPE, WORD};
+use crate::query::billing::rules::PricingOptions;
 use crate::query::billing::{conversations, money, pricing};
 use crate::query::measures::{message_delivered, message_sent, outgoing};
 use crate::query::tables::Tables;
@@ -129,7 +130,11 @@ pub fn conversations(tables: &Tables, span: Span, free: FreeSessions) -> PolarsR
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn deliveries(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
+pub fn deliveries(
+    tables: &Tables,
+    span: Span,
+    options: &PricingOptions,
+) -> PolarsResult<LazyFrame> {
     let mut columns = vec![
         col(CREATED_AT),
         col(WABA_ID),
@@ -141,5 +146,5 @@ pub fn deliveries(tables: &Tables, span: Span) -> PolarsResult<LazyFrame> {
         lit(1_i64).alias(VOLUME),
     ];
     columns.extend(money::CHARGES.map(col));
-    Ok(pricing::deliveries(tables, span)?.select(columns))
+    Ok(pricing::deliveries(tables, span, options)?.select(columns))
 }

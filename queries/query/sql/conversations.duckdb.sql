@@ -5,6 +5,12 @@ firsts AS (
         arg_min(
             {
                 waba_id: waba_id, line: line, country: country, word: conversation_type,
+                template_word: CASE
+                    WHEN message_direction = 'outgoing' AND pricing_category IN (
+                        'marketing', 'marketing_lite', 'utility', 'authentication',
+                        'authentication_international')
+                    THEN pricing_category
+                END,
                 direction: message_direction, created_at: created_at
             },
             (created_at, whatsapp_id)) AS first
@@ -31,6 +37,7 @@ typed AS (
             ELSE 'user_initiated'
         END AS session_type,
         CASE
+            WHEN first.template_word IS NOT NULL THEN first.template_word
             WHEN first.word IN (
                 'marketing', 'utility', 'authentication', 'authentication_international', 'service')
             THEN first.word

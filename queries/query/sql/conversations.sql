@@ -1,7 +1,7 @@
 starts AS (
     SELECT
         waba_id, whatsapp_id, line, country, conversation_id, conversation_type, created_at,
-        message_direction,
+        message_direction, pricing_category,
         row_number() OVER (
             PARTITION BY conversation_id
             ORDER BY created_at NULLS LAST, whatsapp_id NULLS LAST
@@ -29,6 +29,10 @@ typed AS (
             ELSE 'user_initiated'
         END AS session_type,
         CASE
+            WHEN message_direction = 'outgoing' AND pricing_category IN (
+                'marketing', 'marketing_lite', 'utility', 'authentication',
+                'authentication_international'
+            ) THEN pricing_category
             WHEN conversation_type IN (
                 'marketing', 'utility', 'authentication', 'authentication_international', 'service'
             ) THEN conversation_type
@@ -55,14 +59,28 @@ tiered AS (
         lower(coalesce(category_word, session_type)) AS category
     FROM placed
 ),
+located AS (
+    SELECT
+        tiered.*,
+        CASE WHEN country IS NOT NULL THEN coalesce(market_name, 'Other') END AS market
+    FROM tiered
+    LEFT JOIN all_markets
+        ON all_markets.market_country = tiered.country
+        AND tiered.dated >= all_markets.valid_from
+        AND (all_markets.valid_until IS NULL OR tiered.dated < all_markets.valid_until)
+),
 numbered AS (
     SELECT
         *,
         CASE WHEN chargeable THEN row_number() OVER (
             PARTITION BY country, category, month_of_start, chargeable
             ORDER BY created_at NULLS LAST, conversation_id NULLS LAST
-        ) ELSE 1 END AS number
-    FROM tiered
+        ) ELSE 1 END AS number,
+        CASE WHEN chargeable THEN row_number() OVER (
+            PARTITION BY market, category, month_of_start, chargeable
+            ORDER BY created_at NULLS LAST, conversation_id NULLS LAST
+        ) ELSE 1 END AS market_number
+    FROM located
 ),
 offered AS (
     SELECT
@@ -73,6 +91,7 @@ offered AS (
             PARTITION BY numbered.conversation_id
             ORDER BY
                 rates.country NULLS LAST,
+                rates.market NULLS LAST,
                 rates.effective_from DESC NULLS LAST,
                 rates.tier_from DESC NULLS LAST
         ) AS preference
@@ -80,8 +99,13 @@ offered AS (
     LEFT JOIN rates
         ON rates.category = numbered.category
         AND rates.effective_from <= numbered.dated
-        AND rates.tier_from <= numbered.number
-        AND (rates.country = numbered.country OR rates.country IS NULL)
+        AND CASE
+            WHEN rates.country IS NOT NULL
+                THEN rates.country = numbered.country AND rates.tier_from <= numbered.number
+            WHEN rates.market IS NOT NULL
+                THEN rates.market = numbered.market AND rates.tier_from <= numbered.market_number
+            ELSE rates.tier_from <= numbered.number
+        END
 ),
 conversations AS (
     SELECT

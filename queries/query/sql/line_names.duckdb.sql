@@ -1,11 +1,21 @@
 -- Faster by arg_max than by a window over all sessions.
 line_names AS (
     SELECT
-        line_whatsapp_number,
-        arg_max(line_whatsapp_display_name, (session_started_timestamp, session_id))
-            AS line_whatsapp_display_name,
+        line AS line_whatsapp_number,
+        arg_max(name, (of_session, at, id)) AS line_whatsapp_display_name,
         1 AS place
-    FROM sessions
-    WHERE line_whatsapp_display_name IS NOT NULL
-    GROUP BY line_whatsapp_number
+    FROM (
+        SELECT
+            line_whatsapp_number AS line, line_whatsapp_display_name AS name, true AS of_session,
+            epoch_us(session_started_timestamp) AS at, session_id AS id
+        FROM sessions
+        UNION ALL
+        SELECT wa_phone_number, display_name, false, epoch_us(CAST(date AS TIMESTAMP)), display_name
+        FROM message_summaries
+        UNION ALL
+        SELECT wa_phone_number, display_name, false, epoch_us(CAST(date AS TIMESTAMP)), display_name
+        FROM session_summaries
+    )
+    WHERE name IS NOT NULL
+    GROUP BY line
 )

@@ -157,15 +157,16 @@ impl Clock {
     /// The start of each instant's bucket: an instant for [`Clock::HalfHour`] and [`Clock::Hour`],
     /// otherwise a date.
     pub fn start(self, at: Expr, zone: Tz) -> Expr {
-        let start_of = |at: i64, local: i64, width| at.saturating_sub(local.rem_euclid(width));
-        let date = |at| on_clock(at, zone, DataType::Date, |_, local| days(local));
+        let date = |at| on_clock(at, zone, DataType::Date, |_, local, _| days(local));
         match self {
             Self::HalfHour => {
-                on_clock(at, zone, instant(), move |at, local| start_of(at, local, HOUR / 2))
+                on_clock(at, zone, instant(), |at, local, _| at_clock_time(at, local, HOUR / 2))
             }
-            Self::Hour => on_clock(at, zone, instant(), move |at, local| start_of(at, local, HOUR)),
+            Self::Hour => on_clock(at, zone, instant(), |at, local, offsets| {
+                hour_start(at, local, |at| offsets.at(at))
+            }),
             Self::Day => date(at),
-            Self::Week => on_clock(at, zone, DataType::Date, |_, local| {
+            Self::Week => on_clock(at, zone, DataType::Date, |_, local, _| {
                 days(local) - (days(local) + THURSDAY).rem_euclid(7)
             }),
             Self::Month => date(at).dt().truncate(lit("1mo")),
@@ -187,8 +188,8 @@ impl Clock {
         let local = at.saturating_add(offset(zone, at));
         let date = utc_date(local);
         match self {
-            Self::HalfHour => at.saturating_sub(local.rem_euclid(HOUR / 2)),
-            Self::Hour => at.saturating_sub(local.rem_euclid(HOUR)),
+            Self::HalfHour => at_clock_time(at, local, HOUR / 2),
+            Self::Hour => hour_start(at, local, |at| offset(zone, at)),
             Self::Day => day_start(zone, date),
             Self::Week => {
                 let past = u64::from(date.weekday().num_days_from_monday());
@@ -245,7 +246,11 @@ impl Clock {
         };
         match self {
             Self::HalfHour => instant(HOUR / 2),
-            Self::Hour => instant(HOUR),
+            Self::Hour => {
+                let start = instant(HOUR);
+                let local = format!("unix_micros(from_utc_timestamp({start}, :timezone))");
+                format!("timestamp_micros(unix_micros({start}) + pmod(-{local}, {HOUR}))")
+            }
             Self::Day => date("DAY"),
             Self::Week => date("WEEK"),
             Self::Month => date("MONTH"),
@@ -253,9 +258,24 @@ impl Clock {
     }
 }
 
+/// The last instant at or before another at which the clock shows a multiple of a width, if nothing
+/// changes it in between. Times are in microseconds.
+fn at_clock_time(at: i64, local: i64, width: i64) -> i64 {
+    at.saturating_sub(local.rem_euclid(width))
+}
+
+/// The start of the hour of an instant. A transition of half an hour, as on Lord Howe Island, cuts an
+/// hour: the instants after it have an hour of their own, which starts at the transition.
+fn hour_start(at: i64, local: i64, offset: impl Fn(i64) -> i64) -> i64 {
+    let start = at_clock_time(at, local, HOUR);
+    // Across such a transition the clock did not show a full hour there: the next one is the start.
+    let shown = start.saturating_add(offset(start));
+    start.saturating_add(shown.saturating_neg().rem_euclid(HOUR))
+}
+
 /// The hour of the local week, Int32: 0 from Monday 00:00 to 167 on Sunday.
 pub fn hour_of_week(at: Expr, zone: Tz) -> Expr {
-    on_clock(at, zone, DataType::Int32, |_, local| {
+    on_clock(at, zone, DataType::Int32, |_, local, _| {
         (local.div_euclid(HOUR) + THURSDAY * 24).rem_euclid(7 * 24)
     })
 }
@@ -286,13 +306,13 @@ fn days(local: i64) -> i64 {
     local.div_euclid(DAY)
 }
 
-/// Applies a function of an instant and its local time, both in microseconds, to a column. The
-/// result is an Int32, a date from a number of days, or an instant from microseconds.
+/// Applies a function of an instant, its local time, both in microseconds, and the offsets of the
+/// zone to a column. The result is an Int32, a date from a number of days, or an instant from microseconds.
 fn on_clock(
     at: Expr,
     zone: Tz,
     of: DataType,
-    compute: impl Fn(i64, i64) -> i64 + Copy + Send + Sync + 'static,
+    compute: impl Fn(i64, i64, &Offsets) -> i64 + Copy + Send + Sync + 'static,
 ) -> Expr {
     let given = of.clone();
     at.map_with_fmt_str(
@@ -306,12 +326,12 @@ fn each(
     column: &Column,
     zone: Tz,
     of: &DataType,
-    compute: impl Fn(i64, i64) -> i64 + Copy,
+    compute: impl Fn(i64, i64, &Offsets) -> i64 + Copy,
 ) -> PolarsResult<Column> {
     let instants = column.as_materialized_series().datetime()?.physical();
     let offsets = Offsets::over(zone, instants);
     // The value under a null is arbitrary, so a plain addition may overflow.
-    let compute = |at: i64| compute(at, at.saturating_add(offsets.at(at)));
+    let compute = |at: i64| compute(at, at.saturating_add(offsets.at(at)), &offsets);
     let small = |at| i32::try_from(compute(at)).unwrap_or(i32::MAX);
     let made = match of {
         DataType::Datetime(..) => instants.apply_values(compute).into_series(),

@@ -105,6 +105,12 @@ impl DayRange {
         self.timezone.zone()
     }
 
+    /// The same dates in another time zone.
+    #[must_use]
+    pub fn within(self, zone: Tz) -> Self {
+        Self { timezone: Timezone { zone: Some(zone) }, ..self }
+    }
+
     /// The first and the last date, both inclusive; `None` where the range is open.
     pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
         (self.from, self.to)
@@ -164,8 +170,8 @@ impl DayRange {
     /// Predicate: an interval of local dates, `first` to `last`, overlaps the range. `None` if every
     /// interval does.
     pub fn meets(&self, first: &Expr, last: &Expr) -> Option<Expr> {
-        let from = self.from.map(|from| last.clone().gt_eq(date(from)));
-        let to = self.to.map(|to| first.clone().lt_eq(date(to)));
+        let from = self.from.map(|from| last.clone().gt_eq(date_literal(from)));
+        let to = self.to.map(|to| first.clone().lt_eq(date_literal(to)));
         from.into_iter().chain(to).reduce(Expr::and)
     }
 
@@ -213,16 +219,17 @@ impl Span {
     fn keep(&self, table: &'static Table) -> Option<Expr> {
         let day = col(UTC_DAY);
         // The stamp decides; the day prunes partitions.
-        let from = self.from.map(|from| day.clone().gt_eq(date(utc_date(from))));
-        let until = self.until.map(|until| day.lt_eq(date(utc_date(until.saturating_sub(1)))));
+        let from = self.from.map(|from| day.clone().gt_eq(date_literal(utc_date(from))));
+        let until =
+            self.until.map(|until| day.lt_eq(date_literal(utc_date(until.saturating_sub(1)))));
         let days = from.into_iter().chain(until).reduce(Expr::and)?;
         Some(self.holds(&col(table.day_of))?.and(days))
     }
 
     /// Predicate: an instant lies in the interval. `None` if every instant does.
     pub fn holds(&self, at: &Expr) -> Option<Expr> {
-        let from = self.from.map(|from| at.clone().gt_eq(instant(from)));
-        let until = self.until.map(|until| at.clone().lt(instant(until)));
+        let from = self.from.map(|from| at.clone().gt_eq(instant_literal(from)));
+        let until = self.until.map(|until| at.clone().lt(instant_literal(until)));
         from.into_iter().chain(until).reduce(Expr::and)
     }
 
@@ -235,11 +242,13 @@ impl Span {
     }
 }
 
-fn instant(at: i64) -> Expr {
+/// An instant in microseconds since 1970 as a literal.
+pub(crate) fn instant_literal(at: i64) -> Expr {
     lit(Scalar::new_datetime(at, TimeUnit::Microseconds, Some(TimeZone::UTC)))
 }
 
-fn date(date: NaiveDate) -> Expr {
+/// A date as a literal.
+pub(crate) fn date_literal(date: NaiveDate) -> Expr {
     let days = date.signed_duration_since(NaiveDate::default()).num_days();
     lit(Scalar::new_date(i32::try_from(days).unwrap_or(i32::MAX)))
 }

@@ -10,6 +10,8 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
+use super::billing::rules::PricingDefaults;
+
 pub mod clock;
 pub mod days;
 pub mod invalidation;
@@ -17,6 +19,7 @@ pub mod zone;
 
 pub use clock::{Clock, day_start, hour_of_week, rfc3339, write_instant};
 pub use days::{DayRange, Span, Timezone, read_date};
+pub(crate) use days::{date_literal, instant_literal};
 pub use invalidation::{AnswerBuckets, Invalidation, local_dates};
 pub use zone::read_zone;
 
@@ -36,19 +39,14 @@ pub struct Defaults {
     pub from: Option<NaiveDate>,
     /// The last local date.
     pub to: Option<NaiveDate>,
+    /// How messages are priced.
+    pub pricing: PricingDefaults,
 }
 
 impl Default for Defaults {
-    /// UTC and all dates.
+    /// UTC, all dates and usual prices.
     fn default() -> Self {
-        Self { timezone: Tz::UTC, from: None, to: None }
-    }
-}
-
-impl Defaults {
-    /// All dates in a time zone; UTC if the lake's settings name none.
-    pub fn of_lake(timezone: Option<Tz>) -> Self {
-        Self { timezone: timezone.unwrap_or(Tz::UTC), ..Self::default() }
+        Self { timezone: Tz::UTC, from: None, to: None, pricing: PricingDefaults::default() }
     }
 }
 

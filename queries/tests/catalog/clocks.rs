@@ -14,6 +14,10 @@ fn micros(rfc3339: &str) -> i64 {
     DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp_micros()
 }
 
+fn rfc3339_of(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 fn computed(instants: &[Option<i64>], of: Expr) -> Vec<String> {
     let at = Series::new("at".into(), instants).cast(&instant()).unwrap();
     let frame = DataFrame::new(instants.len(), vec![at.into_column()]).unwrap();
@@ -65,6 +69,21 @@ fn hours_begin_in_local_time() {
         starts(Clock::HalfHour, Australia::Lord_Howe, &at),
         ["2025-04-05T14:30:00Z", "2025-04-05T15:00:00Z", "2025-04-05T15:30:00Z"]
     );
+    // The hour from 01:00 is whole; half an hour from 01:30 follows, then the hour from 02:00.
+    assert_eq!(
+        starts(Clock::Hour, Australia::Lord_Howe, &at),
+        ["2025-04-05T14:00:00Z", "2025-04-05T15:00:00Z", "2025-04-05T15:30:00Z"]
+    );
+    // From 02:00 on to 02:30.
+    let at = ["2025-10-04T15:29:00Z", "2025-10-04T15:45:00Z", "2025-10-04T16:00:00Z"];
+    assert_eq!(
+        starts(Clock::Hour, Australia::Lord_Howe, &at),
+        ["2025-10-04T14:30:00Z", "2025-10-04T15:30:00Z", "2025-10-04T16:00:00Z"]
+    );
+    for at in at {
+        let start = Clock::Hour.floor(Australia::Lord_Howe, micros(at));
+        assert_eq!(starts(Clock::Hour, Australia::Lord_Howe, &[at])[0], rfc3339_of(start));
+    }
 }
 
 #[test]
@@ -159,13 +178,17 @@ proptest! {
         let into_hour = |at: &i64| {
             let local = local(at);
             let hour = NaiveTime::from_hms_opt(chrono::Timelike::hour(&local), 0, 0).unwrap();
-            local.time().signed_duration_since(hour)
+            local.time().signed_duration_since(hour).num_microseconds().unwrap()
         };
-        let hours: Vec<String> = instants
-            .iter()
-            .map(|at| DateTime::from_timestamp_micros(*at).unwrap() - into_hour(at))
-            .map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
-            .collect();
+        let hour = |at: &i64| {
+            let start = at - into_hour(at);
+            // A transition may have skipped or repeated a part of the hour.
+            match into_hour(&start) {
+                0 => start,
+                shown => start + 3_600_000_000 - shown,
+            }
+        };
+        let hours: Vec<String> = instants.iter().map(|at| rfc3339_of(hour(at))).collect();
         prop_assert_eq!(computed(&column, Clock::Hour.start(col("at"), zone)), hours);
     }
 }

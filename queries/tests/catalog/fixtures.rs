@@ -9,7 +9,9 @@ use std::sync::{LazyLock, Mutex};
 
 use polars::prelude::*;
 use wabalake_data::cells::stamp::{self, Stamp};
-use wabalake_data::tables::{USER_PHONE_VALID, UTC_DAY, instant, loads, sessions, text_key};
+use wabalake_data::tables::{
+    OWN_PERSON, USER_PHONE_VALID, UTC_DAY, instant, key_part, loads, sessions, text_key,
+};
 use wabalake_data::{TABLES, Table};
 use wabalake_queries::query::{CatalogEntry, Tables};
 
@@ -78,11 +80,12 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
     let checked = checked.map(|c| lit(column(c.name, &c.data_type())));
     let frame = frame.with_columns(checked.collect::<Vec<_>>());
     // Columns that only merging needs are null: no query reads them.
-    let is_column = |name: &str| table.columns.iter().any(|column| column.name == name);
+    let is_column =
+        |name: &str| name == OWN_PERSON || table.columns.iter().any(|column| column.name == name);
     let (of_columns, of_others): (Vec<_>, Vec<_>) =
         table.hashes.iter().copied().partition(|(_, of)| is_column(of));
     let frame = of_columns.into_iter().fold(frame, |frame, (hash, of)| {
-        frame.with_column(col(of).map(hashed, |_, field| int64(field)).alias(hash))
+        frame.with_column(key_part(of).map(hashed, |_, field| int64(field)).alias(hash))
     });
     let schema = table.schema();
     let merging = table.internal.iter().map(|column| column.name).chain(table.whole_key);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
 use polars::prelude::{DataType, Expr};
+use wabalake_data::tables::{OWN_PERSON, USER_ID, USER_PHONE};
 use wabalake_data::{Column, Meaning, TABLES, Table};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{CatalogEntry, Order};
@@ -102,9 +103,12 @@ fn pages() -> BTreeMap<String, String> {
     pages.insert("docs/queries/index.md".to_owned(), index);
     let mut index = String::from(TABLES_INDEX);
     for table in TABLES {
-        let Table { name, source, key, day_of, .. } = table;
-        let _ =
-            writeln!(index, "| [`{name}`]({name}.md) | {source} | {} | `{day_of}` |", code(key));
+        let Table { name, source, day_of, .. } = table;
+        let _ = writeln!(
+            index,
+            "| [`{name}`]({name}.md) | {source} | {} | `{day_of}` |",
+            key_columns(table)
+        );
         pages.insert(format!("docs/tables/{name}.md"), table_page(table));
     }
     pages.insert("docs/tables/index.md".to_owned(), index);
@@ -242,6 +246,12 @@ fn option_row(option: &Arg) -> String {
     format!("| `--{long}{}` | {}{words} | {default} |\n", cell(&value), cell(&help))
 }
 
+/// The columns of a table's key.
+fn key_columns(table: &Table) -> String {
+    let person = format!("`{USER_PHONE}` else `{USER_ID}`");
+    code(table.key).replace(&format!("`{OWN_PERSON}`"), &person)
+}
+
 /// The lines of a golden answer as a Markdown table.
 fn answer_table(lines: &[String]) -> String {
     let (header, rows) = lines.split_first().unwrap();
@@ -292,7 +302,7 @@ fn table_page(table: &Table) -> String {
         page,
         "\n- **Key**: {}. Rows with the same key are one row.\n\
          - **Day**: the UTC date of `{day_of}` is the partition `utc_day`.\n",
-        code(table.key)
+        key_columns(table)
     );
     let precedence = (table.precedence)();
     if !precedence.is_empty() {
@@ -340,6 +350,7 @@ fn type_name(of: &DataType) -> String {
         DataType::String => "text".to_owned(),
         DataType::Int32 => "int32".to_owned(),
         DataType::Int64 => "int64".to_owned(),
+        DataType::Float64 => "float64".to_owned(),
         DataType::Boolean => "boolean".to_owned(),
         DataType::Date => "date".to_owned(),
         DataType::Datetime(..) => "timestamp".to_owned(),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use polars::lazy::dsl::any_horizontal;
 use polars::prelude::*;
 use wabalake_data::Table;
-use wabalake_data::tables::{USER_KEY, conversions, deployments, instant, messages, sessions};
+use wabalake_data::tables::{
+    USER_KEY, conversions, deployments, instant, key_part, messages, sessions,
+};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{CatalogEntry, ENGINE, Tables};
 
@@ -58,7 +60,7 @@ fn uneven(entry: &CatalogEntry, same: Option<&str>) -> Tables {
             rows.with_column(ids.with_name(own.into()).into_column()).unwrap();
         }
         let rows = keyed(close_together(rows, table), table).lazy();
-        let key = table.key.iter().map(|column| col(*column)).collect();
+        let key = table.key.iter().map(|column| key_part(column)).collect();
         let rows = rows.unique_stable_generic(Some(key), UniqueKeepStrategy::First);
         tables.with(table, rows.collect().unwrap().lazy())
     })
@@ -82,8 +84,9 @@ fn close_together(mut rows: DataFrame, table: &Table) -> DataFrame {
 /// Rows with their hash columns recomputed.
 fn keyed(mut rows: DataFrame, table: &Table) -> DataFrame {
     for (hash, of) in table.hashes {
-        if let Ok(texts) = rows.column(of) {
-            let hashes = fixtures::hashed(texts.clone()).unwrap().with_name((*hash).into());
+        if let Ok(texts) = rows.clone().lazy().select([key_part(of)]).collect() {
+            let texts = texts.columns()[0].clone();
+            let hashes = fixtures::hashed(texts).unwrap().with_name((*hash).into());
             rows.with_column(hashes).unwrap();
         }
     }

@@ -171,7 +171,7 @@ fn fault(arguments: &[&str]) -> String {
 fn defaults_apply_to_options_that_were_not_typed() {
     let entry = CATALOG.iter().find(|entry| entry.spec.name == "drop-off").unwrap();
     let date = |day| NaiveDate::from_ymd_opt(2025, 6, day);
-    let defaults = Defaults { timezone: Tz::America__Bogota, from: date(1), to: None };
+    let defaults = Defaults { timezone: Tz::America__Bogota, from: date(1), ..Defaults::default() };
     let asked = |arguments: &[&str]| entry.ask_for(arguments, &defaults).unwrap();
     let question = asked(&[]);
     assert_eq!((question.timezone(), question.dates()), (Tz::America__Bogota, (date(1), None)));

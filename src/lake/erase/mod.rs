@@ -44,12 +44,13 @@ use std::path::PathBuf;
 use chrono::{TimeDelta, Utc};
 use polars::prelude::*;
 use wabalake_data::cells::phone::is_possible;
+use wabalake_data::tables::{USER_ID, USER_PHONE};
 
 pub use self::files::Unsearched;
 use self::log_entries::log_entries;
 use self::number::{MatchMode, Number};
 use self::revision::Revision;
-use self::rows::{USER_PHONE, is_of_person, lines};
+use self::rows::{is_of_person, lines};
 use self::search::StoredTable;
 use self::target::number_of;
 use super::files::{entries, is_scratch, listed, modified, name};
@@ -323,7 +324,8 @@ fn refuse_line(tables: &[StoredTable], number: &Number) -> Result<()> {
         let known = table.stored();
         for stored in tables.iter().filter(|stored| stored.table.name == table.name) {
             stored.each_file(|_, scan| {
-                let wanted = [line, USER_PHONE].into_iter().filter(|name| known.contains(name));
+                let wanted =
+                    [line, USER_PHONE, USER_ID].into_iter().filter(|name| known.contains(name));
                 let wanted: Vec<Expr> = wanted.map(col).collect();
                 let rows = scan.select(wanted).collect()?;
                 let lines = rows.column(line)?.str()?.iter().zip(is_of_person(&rows, number)?);

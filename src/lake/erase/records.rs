@@ -100,19 +100,19 @@ impl<'p> ParsedRecord<'p> {
 
     /// The session that decides whose the record is, if it names no person.
     pub(super) fn session(&self) -> Option<&str> {
-        let RecordIdentity { is_whole, person, session, .. } = &self.testimony;
-        session.as_deref().filter(|_| *is_whole && person.is_none())
+        let RecordIdentity { is_whole, persons, session, .. } = &self.testimony;
+        session.as_deref().filter(|_| *is_whole && persons.is_empty())
     }
 
     /// Returns `true` if it names the person.
     pub(super) fn is_theirs(&self, target: &Target) -> bool {
-        self.testimony.person.as_deref().is_some_and(|person| target.number.is_person(person))
+        self.testimony.persons.iter().any(|person| target.number.is_person(person))
     }
 
     /// Returns `true` if it is known whose it is.
     pub(super) fn is_known(&self, target: &Target) -> bool {
         let of_another = |session: &str| target.sessions_of_others.contains(session);
-        let is_somebodys = self.testimony.person.is_some();
+        let is_somebodys = !self.testimony.persons.is_empty();
         self.testimony.is_whole && (is_somebodys || self.session().is_some_and(of_another))
     }
 

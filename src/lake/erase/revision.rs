@@ -67,11 +67,12 @@ impl Lake {
     ) -> Result<Option<u64>> {
         let Revision { table, snapshot, change, _staging, .. } = revision;
         let mut known = Some(change);
-        let transacted = self.transact_locked(&table.into(), None, |now, staging| {
-            match known.take().filter(|_| now.version == snapshot.version) {
-                Some(change) => Ok(Some(change)),
-                None => Ok(search(table, now, staging, target, options)?.change),
-            }
+        let transacted = self.transact_locked(&table.into(), false, |now, staging| match known
+            .take()
+            .filter(|_| now.version == snapshot.version)
+        {
+            Some(change) => Ok(Some(change)),
+            None => Ok(search(table, now, staging, target, options)?.change),
         })?;
         Ok(transacted.version)
     }

@@ -1,6 +1,7 @@
 //! Erases a person from the rows of a table.
 //!
-//! A row belongs to the person in its `user_phone`, which the loader makes of country code and number.
+//! A row belongs to the person in its `user_phone`, which the loader makes of country code and number, or
+//! in its `user_id`.
 //! A row that names no person belongs to the person of its session.
 //!
 //! | the row | what happens |
@@ -15,7 +16,7 @@
 use std::collections::{HashMap, HashSet};
 
 use polars::prelude::*;
-use wabalake_data::tables::{CellKind, closures, sessions, text_key};
+use wabalake_data::tables::{CellKind, USER_ID, USER_PHONE, closures, sessions, text_key};
 use wabalake_data::{Meaning, TABLES, Table};
 
 use super::number::{MatchMode, Number};
@@ -31,9 +32,6 @@ pub(super) fn lines() -> impl Iterator<Item = (&'static Table, &'static str)> {
         table.columns.iter().filter(named).map(|column| (*table, column.name))
     })
 }
-
-/// The column of the person, in every table that has one.
-pub(super) const USER_PHONE: &str = sessions::USER_PHONE;
 
 /// The column of the session, in every table that has one.
 pub(super) const SESSION_ID: &str = sessions::SESSION_ID;
@@ -112,7 +110,7 @@ impl Roles {
         let hashed = table.hashes.iter().map(|(_, of)| *of);
         let own: HashSet<&str> = table.key.iter().copied().chain(hashed).collect();
         let role = |column: &wabalake_data::Column| match column.kind {
-            _ if column.name == USER_PHONE => Role::Person,
+            _ if [USER_PHONE, USER_ID].contains(&column.name) => Role::Person,
             _ if column.meaning() == Some(Meaning::Line) => Role::Line,
             CellKind::Phone | CellKind::FullPhone => Role::Phone,
             _ if [SESSION_ID, sessions::PARENT_SESSION_ID].contains(&column.name) => Role::Session,
@@ -223,10 +221,11 @@ impl Roles {
         revised: HashMap<PlSmallStr, Vec<(usize, String)>>,
     ) -> Result<Redacted> {
         let mut people = HashSet::new();
-        let phones = rows.column(USER_PHONE).and_then(Column::str).ok();
-        let is_of_people = phones.is_some() || self.is_of_records();
+        let persons =
+            [USER_PHONE, USER_ID].map(|column| rows.column(column).and_then(Column::str).ok());
+        let is_of_people = persons.iter().any(Option::is_some) || self.is_of_records();
         for (row, _) in goes.iter().enumerate().filter(|(_, goes)| **goes && is_of_people) {
-            let person = phones.and_then(|phones| phones.get(row));
+            let person = persons.iter().flatten().find_map(|persons| persons.get(row));
             // Earlier normalisations gave one person several numbers.
             let person = person.filter(|text| !text.is_empty() && !target.number.is_person(text));
             people.insert(text_key(person.unwrap_or(&target.phone)));
@@ -294,7 +293,12 @@ fn judge_all(rows: &DataFrame, target: &Target, goes: &mut [bool]) -> Result<Vec
 
 /// For each row, whether it belongs to the person; `None` if it names nobody.
 pub(super) fn is_of_person(rows: &DataFrame, number: &Number) -> PolarsResult<Vec<Option<bool>>> {
-    let Ok(phones) = rows.column(USER_PHONE) else { return Ok(vec![None; rows.height()]) };
-    let people = phones.str()?.iter().map(|person| person.filter(|person| !person.is_empty()));
-    Ok(people.map(|person| Some(number.is_person(person?))).collect())
+    let mut whose = vec![None; rows.height()];
+    for column in [USER_PHONE, USER_ID].iter().filter_map(|name| rows.column(name).ok()) {
+        for (row, person) in column.str()?.iter().enumerate() {
+            let Some(person) = person.filter(|person| !person.is_empty()) else { continue };
+            whose[row] = Some(whose[row] == Some(true) || number.is_person(person));
+        }
+    }
+    Ok(whose)
 }

@@ -140,7 +140,7 @@ pub(super) fn each_file(
         return files.try_for_each(|file| take(file, snapshot.scan_files(&[file])?));
     }
     for files in groups(&snapshot.files, |file| file.bytes) {
-        let key = |file: &DataFile| Ok((snapshot.file_key(file)?, file.bytes));
+        let key = |file: &DataFile| Ok((snapshot.key(file)?, file.bytes));
         let keys = files.iter().map(key).collect::<Result<Vec<_>>>()?;
         for (file, read) in files.iter().zip(place.read_files(&keys)) {
             let bytes = read?.ok_or_else(|| snapshot.damaged(file, &Damage::Missing))?;

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use polars::prelude::*;
 use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
-use wabalake_data::tables::sessions;
+use wabalake_data::tables::{USER_ID, USER_PHONE, sessions};
 
 use super::Options;
 use super::journal::Journal;
 use super::number::{MatchMode, Number};
 use super::records::RejectParser;
-use super::rows::{SESSION_ID, USER_PHONE};
+use super::rows::{SESSION_ID, is_of_person};
 use super::search::StoredTable;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ impl Lake {
     ) -> Result<Target> {
         let home = Config::of(self)?.default_country.and_then(dialling_code);
         let asked = sessions_of_rejects(tables, home.as_deref())?;
-        let is_theirs = |person: Option<&str>| person.is_some_and(|phone| number.is_person(phone));
+        let is_theirs = |whose: Option<bool>| whose == Some(true);
         // Sessions of the person by the table `sessions`, and those that other rows of theirs name.
         let (mut own, mut named, mut old_sessions) =
             (HashSet::new(), HashSet::new(), HashSet::new());
@@ -69,8 +69,8 @@ impl Lake {
             let is_sessions = *stored.table == sessions::TABLE;
             let into = if is_sessions { &mut own } else { &mut named };
             stored.each_file(|_, scan| {
-                each_session(scan, |session, person| {
-                    if is_theirs(person) {
+                each_session(scan, &number, |session, whose| {
+                    if is_theirs(whose) {
                         into.insert(session.to_owned());
                     }
                 })
@@ -79,8 +79,8 @@ impl Lake {
             stored.each_replaced(|_, scan| {
                 // A file that cannot be read belongs to no version.
                 let _ = scan.and_then(|scan| {
-                    each_session(scan, |session, person| {
-                        if is_theirs(person) {
+                    each_session(scan, &number, |session, whose| {
+                        if is_theirs(whose) {
                             into.insert(session.to_owned());
                         }
                     })
@@ -100,10 +100,10 @@ impl Lake {
                         && [&own, &old_sessions, &asked].iter().any(|of| of.contains(session))
             };
             let into = if is_sessions { &mut of_others } else { &mut claimed };
-            let is_another = |person: Option<&str>| person.is_some() && !is_theirs(person);
+            let is_another = |whose: Option<bool>| whose == Some(false);
             stored.each_file(|_, scan| {
-                each_session(scan, |session, person| {
-                    if is_another(person) && wanted(session) {
+                each_session(scan, &number, |session, whose| {
+                    if is_another(whose) && wanted(session) {
                         into.insert(session.to_owned());
                     }
                 })
@@ -113,8 +113,8 @@ impl Lake {
             }
             stored.each_replaced(|_, scan| {
                 let _ = scan.and_then(|scan| {
-                    each_session(scan, |session, person| {
-                        if is_another(person) && named.contains(session) {
+                    each_session(scan, &number, |session, whose| {
+                        if is_another(whose) && named.contains(session) {
                             claimed.insert(session.to_owned());
                         }
                     })
@@ -195,18 +195,25 @@ pub(super) fn number_of(phone: &str, options: Options) -> Result<(String, Number
 /// The tables whose rows name a person and a session.
 fn tables_of_sessions(tables: &[StoredTable]) -> impl Iterator<Item = &StoredTable> {
     let both = |stored: &&StoredTable| {
-        [SESSION_ID, USER_PHONE].iter().all(|name| stored.table.position(name).is_some())
+        stored.table.has_people() && stored.table.position(SESSION_ID).is_some()
     };
     tables.iter().filter(both)
 }
 
-/// Calls `take` with each session and the person of its row.
-fn each_session(scan: LazyFrame, mut take: impl FnMut(&str, Option<&str>)) -> Result<()> {
-    let rows = scan.select([col(SESSION_ID), col(USER_PHONE)]).collect()?;
-    let people = rows.column(USER_PHONE)?.str()?.iter();
-    for (session, person) in rows.column(SESSION_ID)?.str()?.iter().zip(people) {
+/// Calls `take` with each session, and whether its row is the person's; `None` if it names nobody.
+fn each_session(
+    mut scan: LazyFrame,
+    number: &Number,
+    mut take: impl FnMut(&str, Option<bool>),
+) -> Result<()> {
+    // Old files may lack a column.
+    let known = scan.collect_schema()?;
+    let wanted = [SESSION_ID, USER_PHONE, USER_ID].into_iter().filter(|name| known.contains(name));
+    let rows = scan.select(wanted.map(col).collect::<Vec<_>>()).collect()?;
+    let whose = is_of_person(&rows, number)?;
+    for (session, whose) in rows.column(SESSION_ID)?.str()?.iter().zip(whose) {
         if let Some(session) = session {
-            take(session, person.filter(|person| !person.is_empty()));
+            take(session, whose);
         }
     }
     Ok(())

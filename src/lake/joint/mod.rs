@@ -77,6 +77,10 @@ impl Lake {
     pub(super) fn lock_settled(&self, layouts: &[Layout]) -> Result<Vec<Lock>> {
         for _ in 0..TRIES {
             let locks = self.wait_for(layouts)?;
+            if layouts.iter().all(|layout| layout.is_mart) {
+                // Marts are part of no load.
+                return Ok(locks);
+            }
             let begun = self.begun(&self.joint_names()?)?;
             let names = |record: &Record| layouts.iter().any(|layout| record.names(layout));
             let Some((id, _)) = begun.into_iter().find(|(_, record)| names(record)) else {
@@ -131,7 +135,7 @@ impl<'l> LockedTables<'l> {
                     lake.delete_record(&id)?;
                     lake.wait_a_moment();
                     let layouts: Vec<Layout> = tables.iter().map(|table| (*table).into()).collect();
-                    lake.wait_for_others(&layouts, None)?;
+                    let _ = lake.wait_for_others(&layouts)?;
                 }
                 Some((id, record))
             }
@@ -151,8 +155,8 @@ impl Joint<'_> {
         table: impl Into<Layout>,
         mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
     ) -> Result<Transacted> {
-        let own = self.record.as_ref().map(|(id, _)| id.as_str());
-        self.lake.transact_locked(&table.into(), own, |snapshot, staging| {
+        let is_joint = self.record.is_some();
+        self.lake.transact_locked(&table.into(), is_joint, |snapshot, staging| {
             let change = compute(snapshot, staging)?;
             if let Some((id, _)) = &self.record
                 && self.lake.decision(id)? == Some(Decision::TakenBack)
@@ -188,6 +192,21 @@ impl Joint<'_> {
                 // A commit may have come after the other process looked.
                 self.take_back();
                 Err(taken_back())
+            }
+        }
+    }
+
+    /// Makes all commits visible, or takes them back if one of them failed.
+    ///
+    /// # Errors
+    ///
+    /// That of the commit that failed; as [`Joint::finish`].
+    pub(crate) fn end<T>(self, committed: Result<T>) -> Result<T> {
+        match committed {
+            Ok(done) => self.finish().map(|()| done),
+            Err(error) => {
+                self.take_back();
+                Err(error)
             }
         }
     }

@@ -88,18 +88,14 @@ impl Lake {
 
     /// Waits, on a store, until no other process has begun to change one of some tables together with
     /// others; settles what killed ones began. Returns `true` if there was any.
-    pub(in crate::lake) fn wait_for_others(
-        &self,
-        layouts: &[Layout],
-        own: Option<&str>,
-    ) -> Result<bool> {
+    pub(in crate::lake) fn wait_for_others(&self, layouts: &[Layout]) -> Result<bool> {
         let mut any = false;
         loop {
             let begun = self.begun(&self.joint_names()?)?;
-            let is_other = |(id, record): &(String, Record)| {
-                Some(id.as_str()) != own && layouts.iter().any(|layout| record.names(layout))
+            let names = |record: &Record| layouts.iter().any(|layout| record.names(layout));
+            let Some((id, _)) = begun.into_iter().find(|(_, record)| names(record)) else {
+                return Ok(any);
             };
-            let Some((id, _)) = begun.into_iter().find(is_other) else { return Ok(any) };
             any = true;
             self.settle_locked(&id, Vec::new())?;
         }

@@ -30,7 +30,7 @@ impl Lake {
         if let Some(pinned) = self.pinned_snapshots(&layouts) {
             return Ok(pinned);
         }
-        self.at_one_instant(|pending| {
+        self.at_one_instant_of(&layouts, |pending| {
             let snapshots = self.each(&layouts, |layout| {
                 let log = self.visible(layout, pending)?;
                 self.read_snapshot(layout, &log)
@@ -59,18 +59,18 @@ impl Lake {
     }
 
     /// Calls a function for each table; for all at once, if a store has to answer each.
-    pub(in crate::lake) fn each<T: Send>(
+    pub(in crate::lake) fn each<L: Sync, T: Send>(
         &self,
-        layouts: &[Layout],
-        of: impl Fn(&Layout) -> Result<T> + Sync,
+        tables: &[L],
+        of: impl Fn(&L) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         if self.place().as_folder().is_some() {
-            return layouts.iter().map(of).collect();
+            return tables.iter().map(of).collect();
         }
         let of = &of;
         std::thread::scope(|scope| {
             let threads: Vec<_> =
-                layouts.iter().map(|layout| scope.spawn(move || of(layout))).collect();
+                tables.iter().map(|table| scope.spawn(move || of(table))).collect();
             let failed = |_| Err(Error::bug("a thread failed to read a log"));
             let joined = threads.into_iter().map(ScopedJoinHandle::join);
             joined.map(|read| read.unwrap_or_else(failed)).collect()
@@ -80,8 +80,11 @@ impl Lake {
     /// Warns if a store has no tables at all: its address may be mistyped, and there is no folder
     /// whose absence would tell.
     fn warn_if_empty(&self) -> Result<()> {
-        if self.place().folders(&Key::root().join(TABLES))?.is_empty() {
-            self.warn(&format!("the lake at `{}` has no tables yet", self.place().shown()));
+        let is_new = || Ok::<_, Error>(self.place().folders(&Key::root().join(TABLES))?.is_empty());
+        if !self.warned_of_nothing.is_completed() && is_new()? {
+            self.warned_of_nothing.call_once(|| {
+                self.warn(&format!("the lake at `{}` has no tables yet", self.place().shown()));
+            });
         }
         Ok(())
     }
@@ -156,19 +159,43 @@ impl Lake {
     /// The log of a table up to its newest visible version, whatever is committed later. It must not
     /// end before its newest known version.
     pub(in crate::lake) fn log(&self, table: impl Into<Layout>) -> Result<Log> {
-        let layout = table.into();
+        self.logs(&[table.into()])?.pop().ok_or_else(|| Error::bug("a table without a log"))
+    }
+
+    /// The logs of tables, all as of one instant. See [`Lake::log`].
+    pub(in crate::lake) fn logs(&self, layouts: &[Layout]) -> Result<Vec<Log>> {
         if self.pinned.is_some() {
-            let end = end_of(self.snapshot(&layout)?.version);
-            return Ok(self.whole_log(&layout).before(Some(end)));
+            let read = self.snapshots(layouts)?;
+            let log =
+                |read: &Snapshot| self.whole_log(&read.layout).before(Some(end_of(read.version)));
+            return Ok(read.iter().map(log).collect());
         }
-        self.at_one_instant(|pending| {
-            let log = self.visible(&layout, pending)?;
-            let end = end_of(log.list()?.newest());
-            Ok(log.before(Some(end)))
+        self.at_one_instant_of(layouts, |pending| {
+            self.each(layouts, |layout| {
+                let log = self.visible(layout, pending)?;
+                let end = end_of(log.list()?.newest());
+                Ok(log.before(Some(end)))
+            })
         })
     }
 
+    /// Reads some tables while no load over several tables begins or ends. Marts are part of none.
+    fn at_one_instant_of<T>(
+        &self,
+        layouts: &[Layout],
+        read: impl Fn(&Pending) -> Result<T>,
+    ) -> Result<T> {
+        match layouts.iter().all(|layout| layout.is_mart) {
+            true => read(&Pending(Vec::new())),
+            false => self.at_one_instant(read),
+        }
+    }
+
     /// Reads something while no load over several tables begins or ends.
+    ///
+    /// The records are listed twice, before and after. Once is not enough: without the list before, a load
+    /// that was taken back meanwhile could be read without its undo; without the list after, one that began
+    /// meanwhile could be read in some of its tables. So callers read all tables that they need at once.
     fn at_one_instant<T>(&self, read: impl Fn(&Pending) -> Result<T>) -> Result<T> {
         for _ in 0..TRIES {
             let names = self.joint_names()?;

@@ -1,8 +1,10 @@
 //! What to do about a damaged file.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
-use super::{Action, DamagedFile, Listing, Log, ReplayError, commit_info};
+use super::{Action, DamagedFile, DataFile, Listing, Log, ReplayError, State, commit_info};
 use crate::error::Error;
 use crate::lake::Operation;
 use crate::lake::damage::{self, AffectedLoad, Damage};
@@ -168,11 +170,24 @@ impl Log {
     fn can_go_back_to(&self, listing: &Listing, version: u64) -> bool {
         let Some(before) = version.checked_sub(1) else { return true };
         match self.replay(listing, before, None) {
-            Ok((state, _)) => state
-                .files
-                .values()
-                .all(|file| damage::check_quickly(&self.table().join(&file.path), file).is_none()),
+            Ok((state, _)) => self.holds_files(&state),
             Err(_) => false,
         }
+    }
+
+    /// Returns `true` if all data files of a version exist in their logged sizes.
+    fn holds_files(&self, state: &State) -> bool {
+        if self.place.as_folder().is_some() {
+            let is_whole = |file: &DataFile| {
+                damage::check_quickly(&self.table().join(&file.path), file).is_none()
+            };
+            return state.files.values().all(is_whole);
+        }
+        let Ok(listed) = self.place.list(&self.table, None) else { return false };
+        let sizes: HashMap<&str, u64> = listed
+            .iter()
+            .filter_map(|entry| Some((entry.key.below(&self.table)?, entry.bytes)))
+            .collect();
+        state.files.values().all(|file| sizes.get(file.path.as_str()) == Some(&file.bytes))
     }
 }

@@ -84,6 +84,17 @@ impl Log {
     /// Lists the log folder. Commits that are known to be lost are an error.
     pub(in crate::lake) fn list(&self) -> Result<Listing> {
         let mut listing = self.list_folder()?;
+        self.check_end(&listing)?;
+        listing.cut(self.end);
+        Ok(listing)
+    }
+
+    /// Checks that a listing does not end before a commit that is known.
+    ///
+    /// # Errors
+    ///
+    /// Commits that are lost.
+    pub(in crate::lake) fn check_end(&self, listing: &Listing) -> Result<()> {
         let found = listing.newest();
         let lost = match self.newest {
             Some(newest) if found.is_none_or(|found| found < newest) => Some(newest),
@@ -93,13 +104,7 @@ impl Log {
             }
             _ => None,
         };
-        match lost {
-            Some(version) => Err(self.lost(version, found)),
-            None => {
-                listing.cut(self.end);
-                Ok(listing)
-            }
-        }
+        lost.map_or(Ok(()), |version| Err(self.lost(version, found)))
     }
 
     /// Returns `true` if there are data files that wabalake wrote, not following links.

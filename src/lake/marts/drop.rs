@@ -165,7 +165,7 @@ impl Lake {
     /// Commits that a mart has no files. Returns those that it had.
     fn remove_all_files(&self, layout: &Layout) -> Result<Vec<Key>> {
         let mut removed = Vec::new();
-        self.transact_locked(layout, None, |snapshot, _| {
+        self.transact_locked(layout, false, |snapshot, _| {
             removed = snapshot.files.iter().map(|file| file.path.clone()).collect();
             let mut change = Change::new(Operation::Mart);
             change.remove.clone_from(&removed);

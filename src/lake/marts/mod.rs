@@ -11,14 +11,17 @@
 
 mod drop;
 
+use std::collections::BTreeMap;
+
 use polars::prelude::{Expr, LazyFrame, SchemaRef, col};
 use serde_json::Value;
 use wabalake_queries::query::OutputColumn;
 
 use super::layout::Layout;
-use super::log::commit_info;
-use super::{Lake, Snapshot};
+use super::log::{commit_info, file_key};
+use super::{DataFile, Lake, Snapshot};
 use crate::error::Result;
+use crate::place::Key;
 
 /// The Date column that partitions a mart: the first date that a row is about.
 pub const MART_DAY: &str = "mart_day";
@@ -38,6 +41,7 @@ impl Layout {
             stored: SchemaRef::new(columns.collect()),
             sort: &[],
             statistics: &[],
+            null_counts: &[],
             parent_folder: MARTS,
             partition: MART_DAY,
             is_mart: true,
@@ -46,24 +50,43 @@ impl Layout {
 }
 
 impl Lake {
-    /// The provenance of a mart's newest version; `None` if there is no mart, its log has none, or it
-    /// was dropped.
+    /// The provenance of a version of a mart; `None` if there is no mart or its log has none.
     ///
     /// # Errors
     ///
     /// A log that cannot be read.
-    pub fn provenance(&self, mart: &Layout) -> Result<Option<Value>> {
-        let log = self.log(mart)?;
-        for version in log.versions()?.into_iter().rev() {
+    pub fn provenance(&self, mart: &Snapshot) -> Result<Option<Value>> {
+        let Some(newest) = mart.version else { return Ok(None) };
+        // The snapshot was read from this log: it need not be listed again.
+        let log = self.log_of(&mart.layout);
+        for version in (0..=newest).rev() {
             let actions = log.actions(version)?;
             if let Some(provenance) =
                 commit_info(&actions).and_then(|info| info.info.get(PROVENANCE))
             {
-                return Ok(Some(provenance.clone()).filter(|known| !known.is_null()));
+                return Ok(Some(provenance.clone()));
             }
         }
         Ok(None)
     }
+}
+
+/// Returns `true` if a mart's files exist and have the sizes in the log, by one listing.
+///
+/// # Errors
+///
+/// A place that cannot be listed.
+pub(crate) fn has_all_files(mart: &Snapshot) -> Result<bool> {
+    if mart.files.is_empty() {
+        return Ok(true);
+    }
+    let listed = mart.place.list(&mart.table, None)?;
+    let sizes: BTreeMap<&Key, u64> = listed.iter().map(|entry| (&entry.key, entry.bytes)).collect();
+    let is_there = |file: &DataFile| {
+        let key = file_key(&mart.table, &file.path);
+        key.is_ok_and(|key| sizes.get(&key) == Some(&file.bytes))
+    };
+    Ok(mart.files.iter().all(is_there))
 }
 
 /// A lazy plan over the rows of a mart that pass all filters, in no order.

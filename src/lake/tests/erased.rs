@@ -1,14 +1,13 @@
 //! Erasures on stores that are killed, and that wait for others.
 
 use bytes::Bytes;
-use object_store::memory::InMemory;
 
-use super::killed::Machine;
+use super::killed::{killed_at_each_write, lake_in};
+use super::machine::{Cloud, Machine};
 use super::writing::{TIMES, lake_on};
 use super::*;
 use crate::lake::erase::Options as Erasure;
 use crate::load;
-use crate::place::lease::Times;
 
 /// Exports in which some rows name only a session of the person.
 const EXPORTS: [(&str, &str); 3] = [
@@ -32,9 +31,9 @@ const EXPORTS: [(&str, &str); 3] = [
 ];
 
 /// A store with a lake that holds the person, also in an old version and in a log.
-fn held() -> Arc<InMemory> {
-    let objects = Arc::new(InMemory::new());
-    let lake = alive(&objects);
+fn held() -> Arc<Cloud> {
+    let cloud = Arc::new(Cloud::default());
+    let lake = lake_in(&cloud);
     let folder = tempfile::tempdir().unwrap();
     let options = load::Options { quiet: true, ..load::Options::default() };
     for (file, text) in EXPORTS {
@@ -47,16 +46,12 @@ fn held() -> Arc<InMemory> {
     fs::write(&named, EXPORTS[0].1.replace("1,2025550143", "1,2025550145")).unwrap();
     load::load(&lake, &[named], &options).unwrap();
     lake.undo().unwrap();
-    objects
-}
-
-fn alive(objects: &Arc<InMemory>) -> Lake {
-    lake_on(&Machine::of(objects, i64::MAX, false))
+    cloud
 }
 
 /// Objects that hold the person: their number, or the value of a variable of theirs.
-fn holding(objects: &Arc<InMemory>) -> Vec<String> {
-    let place = Place::over(Arc::clone(objects) as Arc<dyn object_store::ObjectStore>, "").unwrap();
+fn holding(cloud: &Arc<Cloud>) -> Vec<String> {
+    let place = Place::over(Machine::alive(cloud), "").unwrap();
     let holds = |text: &str| text.contains(PHONE) || text.contains("of theirs");
     let mut found = Vec::new();
     for entry in place.list(&Key::root(), None).unwrap() {
@@ -84,57 +79,44 @@ fn options() -> Erasure {
 fn killed_erasure_is_completed_by_the_next_one() {
     let base = held();
     assert!(holding(&base).len() >= 5, "{:?}", holding(&base));
-    for is_done in [false, true] {
-        let mut kills = 0;
-        for left in 1.. {
-            let objects = Arc::new(base.fork());
-            let killed = lake_on(&Machine::of(&objects, left, is_done));
-            let was_killed = killed.erase(PHONE, options()).is_err();
-            // One that is alive writes its lease anew, which takes longer than this.
-            drop(killed);
-            let times = Times { dead: Duration::from_millis(1), ..TIMES };
-            std::thread::sleep(2 * times.dead);
-            let next = Lake { times, ..alive(&objects) };
-            let done = next.erase(PHONE, options()).unwrap();
-            assert_eq!(holding(&objects), [] as [&str; 0], "killed at {left}");
-            assert!(next.place().entry(&Key::root().join(OWN).join("erasing")).unwrap().is_none());
-            let again = next.erase(PHONE, options()).unwrap();
-            assert!(again.is_nothing(), "killed at {left}: {done:?} {again:?}");
-            assert_eq!(next.snapshot(SESSIONS).unwrap().rows(), 1);
-            assert!(next.keep_out().unwrap().unwrap().has_person(PHONE));
-            if !was_killed {
-                break;
-            }
-            kills = left;
-        }
-        assert!(kills > 10, "it writes the list, a journal, files and commits");
-    }
+    let erase = |lake: &Lake| lake.erase(PHONE, options()).map(drop);
+    let kills = killed_at_each_write(&base, erase, |cloud, at| {
+        let next = lake_in(cloud);
+        let done = next.erase(PHONE, options()).unwrap();
+        assert_eq!(holding(cloud), [] as [&str; 0], "{at}");
+        assert!(next.place().entry(&Key::root().join(OWN).join("erasing")).unwrap().is_none());
+        let again = next.erase(PHONE, options()).unwrap();
+        assert!(again.is_nothing(), "{at}: {done:?} {again:?}");
+        assert_eq!(next.snapshot(SESSIONS).unwrap().rows(), 1);
+        assert!(next.keep_out().unwrap().unwrap().has_person(PHONE));
+    });
+    assert!(kills > 10, "it writes the list, a journal, files and commits: {kills}");
 }
 
 #[test]
 fn erasure_waits_for_writers_of_other_machines() {
-    let objects = held();
-    let (writer, lake) = (alive(&objects), alive(&objects));
+    let cloud = held();
+    let (writer, lake) = (lake_in(&cloud), lake_in(&cloud));
     let writing = writer.writing().unwrap();
     // A dry run needs not wait, and writes nothing.
-    let before = holding(&objects);
-    let only_reads = lake_on(&Machine::of(&objects, 0, false));
+    let before = holding(&cloud);
+    let only_reads = lake_on(&Machine::killed_at(&cloud, 0, false));
     let tried = only_reads.erase(PHONE, Erasure { dry_run: true, ..options() }).unwrap();
     assert_eq!(tried.rows(), 3);
     std::thread::scope(|scope| {
         let erasing = scope.spawn(|| lake.erase(PHONE, options()).unwrap());
         std::thread::sleep(TIMES.look * 30);
         assert!(!erasing.is_finished());
-        assert_eq!(holding(&objects), before);
+        assert_eq!(holding(&cloud), before);
         drop(writing);
         assert_eq!(erasing.join().unwrap().rows(), 3);
     });
-    assert_eq!(holding(&objects), [] as [&str; 0]);
+    assert_eq!(holding(&cloud), [] as [&str; 0]);
 }
 
 #[test]
 fn erasure_empties_the_cache_of_this_machine() {
-    let objects = held() as Arc<dyn object_store::ObjectStore>;
+    let objects = Machine::alive(&held());
     let folder = tempfile::tempdir().unwrap();
     let cached = || {
         let options =

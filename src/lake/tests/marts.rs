@@ -5,6 +5,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use wabalake_queries::query::OutputColumn;
 
+use super::machine::{Cloud, Machine};
 use super::stores::{PREFIX, run};
 use super::writing::lake_on;
 use super::*;
@@ -77,7 +78,7 @@ fn dropped_mart_on_a_store_is_empty_and_its_log_goes_on() {
     // Another mart's definition, with other columns, or none at all.
     lake.drop_mart(&Layout::of_mart("days", &[])).unwrap();
     assert!(readers.texts().is_empty());
-    assert_eq!(lake.provenance(&mart()).unwrap(), None, "no older one");
+    assert_eq!(lake.provenance(&lake.snapshot(mart()).unwrap()).unwrap(), None, "no older one");
     assert!(!keys(&lake).contains(&newest));
     refresh(&lake, &["z"]);
     assert_eq!(readers.texts(), ["z"]);
@@ -126,8 +127,8 @@ fn mart_that_is_made_anew_is_never_read_from_what_was_read_before() {
 
 #[test]
 fn log_is_not_deleted_if_the_store_does_not_answer() {
-    let objects = Arc::new(InMemory::new());
-    let alive = |writes| killed::Machine::of(&objects, writes, false);
+    let cloud = Arc::new(Cloud::default());
+    let alive = |writes| Machine::killed_at(&cloud, writes, false);
     refresh(&lake_on(&alive(i64::MAX)), &["x"]);
     let all = keys(&lake_on(&alive(i64::MAX)));
     for writes in 1..40 {

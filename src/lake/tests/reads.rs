@@ -89,7 +89,10 @@ fn single_column_is_read() {
     let (_folder, lake) = lake();
     append(&lake, day(1), &["a", "b"]);
     let snapshot = lake.snapshot(SESSIONS).unwrap();
-    let integers = |name| snapshot.integers(&snapshot.files[0], name).unwrap();
+    let integers = |name| -> Vec<i64> {
+        let files: Vec<_> = snapshot.files.iter().collect();
+        snapshot.integers(&files, name, |_, values| Ok(values)).unwrap().concat()
+    };
     assert_eq!(integers(USER_KEY), [7_318_008_555_512_345_678_i64; 2]);
     for (name, why) in [
         (sessions::SESSION_ID, "texts are no numbers"),

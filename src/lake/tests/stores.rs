@@ -39,7 +39,7 @@ impl Copied {
         }
     }
 
-    fn put(&self, key: &str, bytes: Vec<u8>) {
+    pub(super) fn put(&self, key: &str, bytes: Vec<u8>) {
         let path = ObjectPath::parse(format!("{PREFIX}/{key}")).unwrap();
         run(async {
             let there = self.store.objects.get(&path).await;
@@ -51,6 +51,11 @@ impl Copied {
                 self.store.put(&path, bytes.into()).await.unwrap();
             }
         });
+    }
+
+    pub(super) fn delete(&self, key: &str) {
+        let path = ObjectPath::parse(format!("{PREFIX}/{key}")).unwrap();
+        run(self.store.delete(&path)).unwrap();
     }
 
     /// The lake as of a new process.
@@ -65,7 +70,7 @@ impl Copied {
         Lake::at(place.with_cache(Some(options)))
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         // Requests of read-ahead that a query did not wait for.
         while crate::place::http::runtime().unwrap().metrics().num_alive_tasks() > 0 {
             std::thread::yield_now();
@@ -273,8 +278,7 @@ fn missing_commit_and_damaged_checkpoint_are_found_on_a_store() {
     assert_eq!(all(&copied.cached()), expected, "the commits hold the same");
     copied.put(&checkpoint, fs::read(lake.root().join(&checkpoint)).unwrap());
 
-    let gone = ObjectPath::parse(format!("{PREFIX}/{log}/00000000000000000022.json")).unwrap();
-    run(copied.store.delete(&gone)).unwrap();
+    copied.delete(&format!("{log}/00000000000000000022.json"));
     for stored in [copied.lake(), copied.cached()] {
         let error = stored.snapshot(SESSIONS).unwrap_err().lines();
         assert!(
@@ -291,4 +295,68 @@ fn empty_store_is_an_empty_lake() {
     assert!(all(&stored).is_empty());
     assert!(stored.status().unwrap().tables.is_empty());
     assert!(stored.history(SESSIONS).unwrap().is_empty());
+}
+
+/// What is found by a check of a lake on a store: each file with its damage.
+fn damages(lake: &Lake, deep: bool) -> Vec<String> {
+    let checked = lake.check(check::Options { deep, progress: None }).unwrap();
+    assert!(checked.findings.iter().all(|finding| !finding.hint.is_empty()));
+    let damage = |finding: &check::Finding| format!("{} {}", finding.file.display(), finding.what);
+    checked.findings.iter().map(damage).collect()
+}
+
+#[test]
+fn damaged_objects_are_found_and_explained() {
+    let (_folder, lake) = lake();
+    for number in 0..23 {
+        load(&lake, &format!("load {number}"), day(number % 3 + 1), &[&format!("s{number}")]);
+    }
+    let copied = Copied::of(&lake);
+    for deep in [false, true] {
+        assert_eq!(damages(&copied.lake(), deep), Vec::<String>::new());
+    }
+    copied.asked();
+    let checked = copied.lake().check(check::Options::default()).unwrap();
+    let tables = stored_tables().count();
+    let asked = copied.asked();
+    // The marts, the log of each table, that log's files with one that names the newest checkpoint, and
+    // the data files of the one table that has some.
+    let files = usize::try_from(checked.commits + checked.checkpoints).unwrap() + 2;
+    assert_eq!(asked.len(), 1 + tables + files + 1, "{asked:?}");
+
+    let snapshot = lake.snapshot(SESSIONS).unwrap();
+    let file = |at: usize| format!("tables/sessions/{}", snapshot.files[at].path);
+    let whole = |key: &str| fs::read(lake.root().join(key)).unwrap();
+    let flipped = |key: &str| {
+        let mut bytes = whole(key);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    };
+    let commit = "tables/sessions/_delta_log/00000000000000000021.json".to_owned();
+    let checkpoint =
+        "tables/sessions/_delta_log/00000000000000000019.checkpoint.parquet".to_owned();
+    for (key, damage, what, is_quick) in [
+        (file(0), flipped(&file(0)), "was altered after it was written", false),
+        (file(1), b"cut".to_vec(), "differs in size from the log", true),
+        (commit.clone(), flipped(&commit), "was altered after it was written", true),
+        (checkpoint.clone(), flipped(&checkpoint), "was altered after it was written", true),
+    ] {
+        copied.put(&key, damage);
+        let expected = format!("{key} {what}");
+        let lake = copied.lake();
+        assert_eq!(damages(&lake, true).join(", "), expected);
+        let quick = if is_quick { vec![expected] } else { vec![] };
+        assert_eq!(damages(&lake, false), quick);
+        copied.put(&key, whole(&key));
+    }
+
+    copied.delete(&file(2));
+    let read = copied.lake();
+    assert_eq!(damages(&read, false), [format!("{} is missing", file(2))]);
+    let error =
+        Error::from(read.snapshot(SESSIONS).unwrap().scan().unwrap().collect().unwrap_err());
+    let lines = read.explain(error).lines();
+    assert!(lines.contains(&format!("`{}` is missing", file(2))), "{lines}");
+    assert!(lines.contains("restore it from a backup"), "{lines}");
 }

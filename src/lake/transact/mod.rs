@@ -15,12 +15,12 @@
 //!
 //! Every commit has an id of its own, so that equal changes differ in their bytes.
 
-use std::sync::Arc;
-
 mod change;
 mod checkpoint;
 mod commit;
 mod newest;
+
+use std::sync::Arc;
 
 pub use self::change::{Change, Loaded, Operation};
 pub(super) use self::change::{configuration, operation_named};
@@ -62,23 +62,27 @@ impl Lake {
         let _writing = self.writing()?;
         // They spare others on this machine work that would conflict; the commit decides.
         let _locks = self.lock_settled(std::slice::from_ref(&layout))?;
-        self.transact_locked(&layout, None, compute)
+        self.transact_locked(&layout, false, compute)
     }
 
-    /// Like [`Lake::transact`], for a caller that holds the locks. `own` is the id of the change of
-    /// several tables that this is a part of.
+    /// Like [`Lake::transact`], for a caller that holds the locks. `is_joint` is `true` for a part of a
+    /// change of several tables, whose record is written.
     pub(super) fn transact_locked(
         &self,
         layout: &Layout,
-        own: Option<&str>,
+        is_joint: bool,
         mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
     ) -> Result<Transacted> {
         for _ in 0..TRIES {
             let snapshot = self.newest(layout)?;
+            // Locks keep no other machine out. Those of a joint commit waited before it began, and wait now
+            // that its record is there.
             if self.place().as_folder().is_none()
-                && self.wait_for_others(std::slice::from_ref(layout), own)?
+                && !is_joint
+                && !layout.is_mart
+                && self.wait_for_others(std::slice::from_ref(layout))?
             {
-                // Locks keep no other machine out: the snapshot may have rows that were taken back.
+                // The snapshot may have rows that were taken back.
                 continue;
             }
             let staging = Staging::new(layout.clone(), Arc::clone(self.place()), None);

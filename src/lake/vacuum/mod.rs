@@ -68,6 +68,8 @@ pub enum SkipReason {
     Link,
     /// Its name is none that wabalake writes.
     Foreign,
+    /// A table without a log: its first load was killed, or its log was deleted and can be restored.
+    NoLog,
 }
 
 impl SkipReason {
@@ -76,6 +78,7 @@ impl SkipReason {
         match self {
             Self::Link => "a link",
             Self::Foreign => "not wabalake's",
+            Self::NoLog => "files of a table without a log",
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Options, SkipReason, Vacuumed, replaced};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::lake::files::{is_data_file, is_day};
-use crate::lake::layout::{Layout, stored_tables};
+use crate::lake::layout::{Layout, TABLES, stored_tables};
 use crate::lake::log::{Log, State};
 use crate::lake::marts::MART_DAY;
 use crate::place::lease::{self, Lease};
@@ -46,12 +46,15 @@ impl Lake {
             alone,
             done: Vacuumed::default(),
         };
-        for table in stored_tables() {
-            // An unreadable log fails the whole run: it may need any file.
-            let snapshot = self.snapshot(table)?;
+        let folders = self.place().folders(&Key::root().join(TABLES))?;
+        // An unreadable log fails the whole run: it may need any file.
+        for (table, snapshot) in stored_tables().zip(self.snapshots(stored_tables())?) {
+            let layout = Layout::from(table);
             if let Some(state) = &snapshot.state {
-                let layout = Layout::from(table);
                 sweep.table(&self.log_of(table), layout.partition, state)?;
+            } else if folders.contains(&layout.key()) {
+                let table = PathBuf::from(layout.key().as_str());
+                sweep.done.skipped.push((table, SkipReason::NoLog));
             }
         }
         for mart in self.place().folders(&Key::root().join("marts"))? {

@@ -33,7 +33,7 @@ use serde_json::Value;
 use wabalake_data::tables::meta_points as table;
 
 use self::counted::CountedText;
-use self::measure::{Unreadable, dimension, measure};
+use self::measure::{Unreadable, dimension, measure, of_clicks};
 use self::response::{PointGroup, Summary};
 pub(crate) use self::walk::is_response;
 use self::walk::walk;
@@ -138,8 +138,15 @@ fn give(
         let group = &groups[group];
         let mut cells = Vec::new();
         for column in table::TABLE.exported() {
-            let cell = match (group.get(column.name), point.get(column.name)) {
+            let of_group = group.get(column.name);
+            let cell = match (of_group, point.get(column.name)) {
+                (_, Some(value)) if column.name == table::PRODUCT_TYPE => {
+                    Ok(dimension(column.kind, value))
+                }
                 (Some(text), _) => Ok(text.clone()),
+                (None, _) if table::OF_CLICKS.contains(&column.name) => {
+                    of_clicks(column.name, point.get(table::CLICKED))
+                }
                 (None, None) => Ok(String::new()),
                 (None, Some(value)) if table::MEASURES.contains(&column.name) => {
                     measure(column.name, value)
@@ -180,6 +187,7 @@ fn columns_of_group(group: &PointGroup, summary: &Summary) -> BTreeMap<&'static 
         (table::DIMENSIONS, group.dimensions()),
         (table::PHONE_NUMBERS, group.phone_numbers.clone()),
         (table::COUNTRY_CODES, group.country_codes.clone()),
+        (table::PRODUCT_TYPE, group.product_type.clone()),
     ]
     .map(|(name, text)| (name, text.unwrap_or_default()))
     .into()

@@ -18,6 +18,8 @@ pub(super) struct PointGroup {
     pub(super) entry_of: Option<usize>,
     pub(super) field: Option<&'static str>,
     pub(super) granularity: Option<String>,
+    /// The product type of points that do not name one.
+    pub(super) product_type: Option<String>,
     pub(super) phone_numbers: Option<String>,
     pub(super) country_codes: Option<String>,
     /// Columns that any of the points has.
@@ -35,8 +37,10 @@ impl PointGroup {
     /// Returns the field of the points, detected from their keys if the response does not name it.
     pub(super) fn field(&self) -> Option<&'static str> {
         let has = |columns: &[&str]| columns.iter().any(|column| self.columns.contains(column));
-        let [messages, conversations, pricing, templates] = table::FIELDS;
+        let [messages, conversations, pricing, templates, template_groups, calls] = table::FIELDS;
         self.field.or_else(|| match () {
+            () if has(&[table::COUNT, table::AVERAGE_DURATION, table::DIRECTION]) => Some(calls),
+            () if has(&[table::TEMPLATE_GROUP_ID]) => Some(template_groups),
             () if has(&[
                 table::CONVERSATION,
                 table::CONVERSATION_CATEGORY,

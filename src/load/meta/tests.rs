@@ -24,6 +24,12 @@ fn fields_are_detected_by_name_or_by_keys() {
         (",\"conversation\":1,\"country\":\"US\"", "conversation_analytics", Some("COUNTRY")),
         (",\"cost\":1,\"pricing_type\":\"REGULAR\"", "pricing_analytics", Some("PRICING_TYPE")),
         (",\"sent\":1,\"template_id\":\"7\"", "template_analytics", None),
+        (",\"read\":1,\"template_group_id\":\"7\"", "template_group_analytics", None),
+        (
+            ",\"count\":1,\"cost\":1,\"direction\":\"USER_INITIATED\",\"tier\":\"0:MAX\"",
+            "call_analytics",
+            Some("DIRECTION,TIER"),
+        ),
     ] {
         let point = point(keys);
         for text in [

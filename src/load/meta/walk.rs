@@ -106,16 +106,19 @@ impl<'w, 'v> Walker<'w, 'v> {
 
 /// Returns the column of a point's key.
 fn column(key: &str) -> Option<&'static str> {
-    const OF_THE_RESPONSE: [&str; 6] = [
+    /// Columns of the response, and columns that are computed.
+    const NOT_OF_POINTS: [&str; 8] = [
         table::WABA_ID,
         table::FIELD,
         table::GRANULARITY,
         table::DIMENSIONS,
         table::PHONE_NUMBERS,
         table::COUNTRY_CODES,
+        table::UNIQUE_CLICKED,
+        table::BUTTONS,
     ];
     let mut columns = table::TABLE.columns.iter().map(|column| column.name);
-    columns.find(|name| *name == key && !OF_THE_RESPONSE.contains(name))
+    columns.find(|name| *name == key && !NOT_OF_POINTS.contains(name))
 }
 
 /// Visits a part of a response.
@@ -293,6 +296,11 @@ impl PartVisitor<'_, '_> {
                     let word: Value = map.next_value()?;
                     let group = self.group_of(&mut group, own, place)?;
                     self.set(group, text_of(&word), |group| &mut group.granularity);
+                }
+                "product_type" => {
+                    let word: Value = map.next_value()?;
+                    let group = self.group_of(&mut group, own, place)?;
+                    self.set(group, text_of(&word), |group| &mut group.product_type);
                 }
                 "phone_numbers" => {
                     let words: Value = map.next_value()?;

@@ -4,14 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
-use rayon::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::tables::instant;
 
 use super::store::WriteReason;
 use super::{KeyPlace, Reject, frame};
 use crate::error::Result;
-use crate::lake::{Lake, Snapshot, rejects};
+use crate::lake::{DataFile, Lake, Snapshot, rejects};
 use crate::load::buckets::stack;
 use crate::load::day::date;
 use crate::load::key_hash::row_key_hashes;
@@ -88,7 +87,7 @@ impl Resolutions {
     /// Finds the files of the load that have rows with the wanted keys.
     fn find_staged(&mut self, staged: &StagedTable, wanted: &HashSet<i64>) -> Result<()> {
         let table: &'static Table = staged.table;
-        let mut columns = table.key.to_vec();
+        let mut columns: Vec<&str> = table.stored_key().collect();
         columns.push(ORIGIN);
         for day in staged.rows.days() {
             staged.rows.read(day, Some(&columns), |rows| {
@@ -286,19 +285,16 @@ fn in_lake(
     if let Some(hash) = table.key_hash() {
         let keys: HashMap<i64, i64> =
             places.iter().filter_map(|(key, place)| Some((place.hash?, *key))).collect();
-        let found: Vec<Vec<i64>> = snapshot
-            .files
-            .par_iter()
-            .map(|file| {
-                let hashes = snapshot.integers(file, hash)?;
-                Ok(hashes.iter().filter_map(|hash| keys.get(hash).copied()).collect())
-            })
-            .collect::<Result<_>>()?;
+        let files: Vec<_> = snapshot.files.iter().collect();
+        let known = |_: &DataFile, hashes: Vec<i64>| -> Result<Vec<i64>> {
+            Ok(hashes.iter().filter_map(|hash| keys.get(hash).copied()).collect())
+        };
+        let found = snapshot.integers(&files, hash, known)?;
         return Ok(found.into_iter().flatten().collect());
     }
     // The key contains the time, so only its day can have the row.
     let days: BTreeSet<i32> = places.values().map(|place| place.day).collect();
-    let columns: Vec<Expr> = table.key.iter().map(|name| col(*name)).collect();
+    let columns: Vec<Expr> = table.stored_key().map(col).collect();
     let mut found = HashSet::new();
     for day in days {
         for file in snapshot.files_of(date(day)) {

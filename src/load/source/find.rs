@@ -5,21 +5,24 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tempfile::TempPath;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::archive::{ArchiveKind, archive_kind, damaged, is_archive, zip};
+use super::objects::{self, Object, PARTIAL};
 use super::pattern::matches;
 use super::{Location, OriginFile, Source, number, open};
 use crate::error::{Context as _, Error, Fault, Result};
 use crate::load::folder::{Entry, FileState, LAKE, NOT_A_FILE, is_lake, is_partial, walk};
 use crate::load::limits::{self, LimitedReader};
 use crate::load::report::{Failure, SkippedFile};
-use crate::place::Download;
+use crate::place::Remote;
 
 /// The sources of some paths.
 #[derive(Debug, Default)]
 pub(crate) struct FoundSources {
     pub(crate) sources: Vec<Source>,
+    /// Exports on object stores, which are sources once they are downloaded.
+    pub(crate) objects: Vec<Object>,
     /// Files that are not exports, by their name or place.
     pub(crate) skipped: Vec<SkippedFile>,
     /// Faulty exports, if each file is a load of its own.
@@ -45,10 +48,10 @@ impl FoundSources {
 
     /// Finds the sources.
     pub(crate) fn by(paths: &[PathBuf], how: SourceSearch<'_>) -> Result<Self> {
-        let mut finder = SourceFinder { how, found: Self::default() };
+        let mut finder = SourceFinder::new(how);
         for path in paths {
-            if Download::is_url(path) {
-                finder.download(path)?;
+            if Remote::is_url(path) {
+                finder.add_url(path)?;
                 continue;
             }
             match matches(path) {
@@ -67,18 +70,38 @@ impl FoundSources {
         }
         Ok(finder.found)
     }
-}
 
-/// Why an incomplete file is skipped.
-const PARTIAL: &str = "incomplete, by its extension";
+    /// The sources of an object that was downloaded: several if it is an archive.
+    pub(super) fn of_object(
+        object: &Object,
+        file: TempPath,
+        how: SourceSearch<'_>,
+    ) -> Result<Self> {
+        let mut finder = SourceFinder::new(how);
+        let named = Source { is_named: object.is_named, ..Source::pipe(object.name.clone()) };
+        finder.add_file(Source::spooled(named, file))?;
+        Ok(finder.found)
+    }
+
+    /// Sources that were found already.
+    pub(crate) fn of_sources(sources: Vec<Source>) -> Self {
+        Self { sources, ..Self::default() }
+    }
+}
 
 /// Expands paths one by one.
 struct SourceFinder<'a> {
     how: SourceSearch<'a>,
     found: FoundSources,
+    /// The buckets of URLs.
+    buckets: BTreeMap<String, Arc<Remote>>,
 }
 
-impl SourceFinder<'_> {
+impl<'a> SourceFinder<'a> {
+    fn new(how: SourceSearch<'a>) -> Self {
+        Self { how, found: FoundSources::default(), buckets: BTreeMap::new() }
+    }
+
     /// Adds the sources of a path; `-` is standard input.
     fn open(&mut self, path: &Path) -> Result<()> {
         if path == Path::new("-") {
@@ -149,17 +172,36 @@ impl SourceFinder<'_> {
         Source { origin, ..Source::new(name, Location::File(path.to_path_buf()), is_named) }
     }
 
-    /// Adds an object of a store, spooled to a temporary file: a source is read more than once.
-    fn download(&mut self, url: &Path) -> Result<()> {
-        match Download::open(url) {
-            Ok((name, mut download)) => self.add_piped(name, &mut download),
-            Err(error) if self.how.per_file => {
+    /// Adds the objects of a URL, to be downloaded later.
+    fn add_url(&mut self, url: &Path) -> Result<()> {
+        match self.objects_of(&url.to_string_lossy()) {
+            Ok(objects::FoundObjects { objects, skipped }) => {
+                self.found.objects.extend(objects);
+                for (name, reason) in skipped {
+                    self.skip(name, reason);
+                }
+                Ok(())
+            }
+            Err(error) if self.how.per_file && error.fault() != Fault::Usage => {
                 let name = url.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 self.found.failed.push(Failure::of(name, &error));
                 Ok(())
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn objects_of(&mut self, url: &str) -> Result<objects::FoundObjects> {
+        let (bucket, path) = Remote::split(url)?;
+        let bucket = match self.buckets.get(bucket) {
+            Some(bucket) => Arc::clone(bucket),
+            None => {
+                let opened = Arc::new(Remote::open(bucket)?);
+                self.buckets.insert(bucket.to_owned(), Arc::clone(&opened));
+                opened
+            }
+        };
+        objects::find(&bucket, path, url)
     }
 
     /// Adds a pipe, spooled to a temporary file.
@@ -295,11 +337,21 @@ impl SourceFinder<'_> {
         }
     }
 
-    fn new_spool(&self) -> Result<tempfile::NamedTempFile> {
-        tempfile::NamedTempFile::new_in(self.how.spool_in).context(|| self.spooling())
+    fn new_spool(&self) -> Result<NamedTempFile> {
+        new_spool(self.how.spool_in)
     }
 
     fn spooling(&self) -> String {
-        format!("writing to `{}`", self.how.spool_in.display())
+        spooling(self.how.spool_in)
     }
+}
+
+/// Creates a temporary file for the bytes of a source.
+pub(super) fn new_spool(within: &Path) -> Result<NamedTempFile> {
+    NamedTempFile::new_in(within).context(|| spooling(within))
+}
+
+/// Says in an error that a temporary file is written.
+pub(super) fn spooling(within: &Path) -> String {
+    format!("writing to `{}`", within.display())
 }

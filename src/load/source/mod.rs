@@ -7,6 +7,7 @@
 //!              └ deployments.xlsx  spooled to a temporary file: it is an archive itself
 //! kaleyra.csv.gz                   decompressed as it is read; detected by its first bytes
 //! -, a pipe                        spooled to a temporary file: a source is read twice
+//! s3://events/exports/*.csv        downloaded a few at a time, each deleted when it was read
 //! ```
 //!
 //! A path on the command line must be an export. Folders and archives may hold other files: these
@@ -19,7 +20,9 @@
 //! time is an error: it is still being written, or was replaced.
 
 mod archive;
+mod downloads;
 mod find;
+mod objects;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use self::archive::has;
 use self::archive::{ZipEntry, zip};
+pub(crate) use self::downloads::Downloads;
 pub(crate) use self::find::{FoundSources, SourceSearch};
 pub use self::pattern::matches;
 use super::encoding::EncodingDetector;
@@ -126,6 +130,11 @@ impl Source {
     fn spooled(source: Self, spool: TempPath) -> Self {
         let location = Location::File(spool.to_path_buf());
         Self { location, spool: Some(Arc::new(spool)), ..source }
+    }
+
+    /// Returns `true` if it is a file of this machine or within one, not the copy of a pipe or an object.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        self.origin.is_some()
     }
 
     /// Returns `true` if an error means that the file is not an export and can be skipped.

@@ -8,6 +8,44 @@ use crate::load::folder::{Entry, walk};
 /// The metacharacters of patterns.
 const PATTERN: [char; 3] = ['*', '?', '['];
 
+/// Returns `true` if a text has metacharacters of a pattern.
+pub(super) fn is_pattern(text: &str) -> bool {
+    text.contains(PATTERN)
+}
+
+/// A pattern matches as those of shells do.
+pub(super) const AS_SHELLS_DO: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// Removes `**` at the end of a pattern: `a/**` is all of the folder `a`.
+pub(super) fn without_last_stars(pattern: &str) -> &str {
+    if pattern == "**" { "" } else { pattern.trim_end_matches("/**") }
+}
+
+/// Parses a pattern, the part `text` of what was typed.
+///
+/// # Errors
+///
+/// An invalid pattern.
+pub(super) fn parse(text: &str, typed: &str) -> Result<glob::Pattern> {
+    glob::Pattern::new(text).map_err(|error| invalid(&error, text, typed))
+}
+
+fn invalid(error: &glob::PatternError, text: &str, typed: &str) -> Error {
+    Error::usage(format!("`{typed}` is not a valid pattern: {}", error.msg)).hint(hint_on(text))
+}
+
+/// The error of a pattern that matches nothing.
+pub(super) fn no_match(text: &str, typed: &str) -> Error {
+    Error::data(format!("no file matches `{typed}`")).hint(match text.contains('[') {
+        true => hint_on(text),
+        false => "check the path; `*` does not match hidden files",
+    })
+}
+
 /// Returns the files and folders that a pattern matches, by name; `None` if a path is not a
 /// pattern. The part of a path that exists is taken literally.
 ///
@@ -22,40 +60,25 @@ pub fn matches(path: &Path) -> Result<Option<Vec<PathBuf>>> {
     }
     let rest: PathBuf = parts.collect();
     let text = rest.to_string_lossy();
-    if !text.contains(PATTERN) {
+    if !is_pattern(&text) {
         return Ok(None);
     }
     let shown = path.to_string_lossy();
-    let as_shells_do = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let wrong = |error: glob::PatternError| {
-        Error::usage(format!("`{shown}` is not a valid pattern: {}", error.msg))
-            .hint(hint_on(&text))
-    };
-    // `a/**` is all of the folder `a`.
-    let pattern = if text == "**" { "" } else { text.trim_end_matches("/**") };
+    let pattern = without_last_stars(&text);
     let paths: Vec<PathBuf> = if pattern.is_empty() {
         vec![if there == Path::new("") { PathBuf::from(".") } else { there }]
     } else if pattern.contains("**") {
-        let pattern = glob::Pattern::new(pattern).map_err(wrong)?;
-        files_below(&there, &|below| pattern.matches_path_with(below, as_shells_do))?
+        let pattern = parse(pattern, &shown)?;
+        files_below(&there, &|below| pattern.matches_path_with(below, AS_SHELLS_DO))?
     } else {
         // Metacharacters in the names of existing folders are literal.
         let there = glob::Pattern::escape(&there.to_string_lossy());
         let pattern = Path::new(&there).join(pattern);
-        let paths = glob::glob_with(&pattern.to_string_lossy(), as_shells_do).map_err(wrong)?;
-        paths.filter_map(Result::ok).collect()
+        let paths = glob::glob_with(&pattern.to_string_lossy(), AS_SHELLS_DO);
+        paths.map_err(|error| invalid(&error, &text, &shown))?.filter_map(Result::ok).collect()
     };
     if paths.is_empty() {
-        return Err(Error::data(format!("no file matches `{shown}`")).hint(
-            match text.contains('[') {
-                true => hint_on(&text),
-                false => "check the path; `*` does not match hidden files",
-            },
-        ));
+        return Err(no_match(&text, &shown));
     }
     Ok(Some(paths))
 }

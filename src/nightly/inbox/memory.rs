@@ -1,18 +1,16 @@
 //! The memory of the inbox, `.wabalake/inbox.json`: files that need not be read again.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context as _, Error, Result};
-use crate::files::{Access, write_whole};
+use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::load::folder::FileState;
+use crate::place::{Key, OWN};
 
-/// The memory of files between runs, by path.
+/// The memory of files between runs, by path or URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Memory {
@@ -37,26 +35,30 @@ impl Arriving {
 }
 
 impl Memory {
-    /// Reads the memory; empty if it cannot be read.
-    pub(super) fn of(lake: &Lake) -> Self {
-        let text = fs::read(memory_file(lake)).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_else(|_| {
+    /// Reads the memory; empty if it is not there or not JSON.
+    ///
+    /// # Errors
+    /// A lake that cannot be read.
+    pub(super) fn of(lake: &Lake) -> Result<Self> {
+        let text = lake.place().read(&memory_file())?.unwrap_or_default();
+        Ok(serde_json::from_slice(&text).unwrap_or_else(|_| {
             // The format of 0.1.0.
             let left = serde_json::from_slice(&text).unwrap_or_default();
             Self { left, arriving: BTreeMap::new() }
-        })
+        }))
     }
 
     /// Writes the memory.
+    ///
+    /// # Errors
+    /// A lake that cannot be written.
     pub(super) fn store(&self, lake: &Lake) -> Result<()> {
-        let file = memory_file(lake);
         let text =
             serde_json::to_vec(self).map_err(|error| Error::bug(format!("the inbox: {error}")))?;
-        write_whole(&file, Access::Usual, |out| Ok(out.write_all(&text)?))
-            .context(|| format!("writing `{}`", file.display()))
+        lake.place().put(&memory_file(), bytes::Bytes::from(text))
     }
 }
 
-fn memory_file(lake: &Lake) -> PathBuf {
-    lake.internal_folder("inbox.json")
+fn memory_file() -> Key {
+    Key::root().join(OWN).join("inbox.json")
 }

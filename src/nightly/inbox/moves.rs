@@ -1,33 +1,114 @@
 //! Moves files of the inbox to the folders `loaded` and `failed`.
+//!
+//! | from | to | how |
+//! |---|---|---|
+//! | this machine | this machine | rename, else copy and delete |
+//! | a bucket | the same bucket | the store copies; delete |
+//! | another place | a store | put; delete |
+//! | a store | this machine | the copy that was loaded is renamed; delete |
+//!
+//! A path below the inbox is kept. If the name is taken, a number is appended. A move that is killed
+//! leaves the whole file in one of the places, or in both.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 
-use super::{Arrival, within};
-use crate::config::Config;
+use super::arrival::{AT_ONCE, Arrival, At};
+use super::folders::Folders;
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside, is_temporary};
-use crate::lake::Lake;
 use crate::lake::vacuum::{self, Vacuumed};
 use crate::load::folder::{Entry, walk};
+use crate::place::{Key, Payload, Place, at_once};
 
 /// Moves a file that cannot be loaded, and writes the error beside it.
-pub(super) fn move_failed(
-    lake: &Lake,
-    config: &Config,
-    arrival: &Arrival,
-    error: &Error,
-) -> Result<()> {
-    let Some(folder) = &config.inbox.failed else { return Ok(()) };
-    let place = move_into(&within(lake, folder), arrival)?;
-    let place = error_of(&place);
-    fs::write(&place, format!("{}\n", error.lines()))
-        .context(|| format!("writing `{}`", place.display()))
+pub(super) fn move_failed(failed: &Arc<Place>, arrival: &Arrival, error: &Error) -> Result<()> {
+    let text = format!("{}\n", error.lines());
+    if let Some(folder) = failed.as_folder() {
+        let place = error_of(&move_to_folder(folder, arrival)?);
+        return fs::write(&place, text).context(|| format!("writing `{}`", place.display()));
+    }
+    let [key] = free_keys(failed, &[arrival])?.try_into().unwrap_or_default();
+    move_to_key(failed, &key, arrival)?;
+    failed.put(&key.parent().join(format_args!("{}.error.txt", key.name())), Bytes::from(text))
+}
+
+/// Moves loaded files into a folder of this machine or of a store.
+pub(super) fn move_all(target: &Arc<Place>, arrivals: &[Arrival]) -> Result<()> {
+    if let Some(folder) = target.as_folder() {
+        return arrivals.iter().try_for_each(|arrival| move_to_folder(folder, arrival).map(drop));
+    }
+    let arrivals: Vec<&Arrival> = arrivals.iter().collect();
+    let pairs: Vec<_> = free_keys(target, &arrivals)?.into_iter().zip(arrivals).collect();
+    let moved = at_once(&pairs, AT_ONCE, |(key, arrival)| move_to_key(target, key, arrival));
+    moved.into_iter().collect()
+}
+
+/// Deletes loaded files.
+pub(super) fn delete_all(arrivals: &[Arrival]) -> Result<()> {
+    let deleted = at_once(arrivals, AT_ONCE, delete);
+    deleted.into_iter().collect()
+}
+
+fn delete(arrival: &Arrival) -> Result<()> {
+    match &arrival.at {
+        At::File(path) => {
+            fs::remove_file(path).context(|| format!("deleting `{}`", path.display()))
+        }
+        At::Object(object) => object.place.delete(std::slice::from_ref(&object.key)),
+    }
+}
+
+/// Names that no object of a store has, one for each file.
+fn free_keys(target: &Place, arrivals: &[&Arrival]) -> Result<Vec<Key>> {
+    let mut taken = BTreeSet::new();
+    let mut free: Vec<Option<Key>> = vec![None; arrivals.len()];
+    for number in 1_u32.. {
+        let open = || free.iter().enumerate().filter(|(_, key)| key.is_none()).map(|(at, _)| at);
+        let wanted: Vec<(usize, Key)> = open()
+            .filter_map(|at| Some((at, key_of(&arrivals.get(at)?.below, number))))
+            .filter(|(_, key)| !taken.contains(key))
+            .collect();
+        if open().next().is_none() {
+            break;
+        }
+        let keys: Vec<Key> = wanted.iter().map(|(_, key)| key.clone()).collect();
+        for ((at, key), there) in wanted.into_iter().zip(target.entries(&keys)) {
+            if there?.is_none()
+                && taken.insert(key.clone())
+                && let Some(free) = free.get_mut(at)
+            {
+                *free = Some(key);
+            }
+        }
+    }
+    Ok(free.into_iter().flatten().collect())
+}
+
+/// The key of a path below the inbox; the number is appended from 2 on.
+fn key_of(below: &Path, number: u32) -> Key {
+    let below = if number == 1 { below.to_owned() } else { numbered(below, number) };
+    Key::root().join(below.display())
+}
+
+/// Moves a file to an object that does not exist.
+fn move_to_key(target: &Place, key: &Key, arrival: &Arrival) -> Result<()> {
+    let is_copied = match &arrival.at {
+        At::Object(object) => object.place.copy_within_bucket(&object.key, target, key)?,
+        At::File(_) => false,
+    };
+    if !is_copied {
+        target.put(key, Payload::File(arrival.path().to_owned()))?;
+    }
+    delete(arrival)
 }
 
 /// The path of the error file beside a failed one.
@@ -37,20 +118,23 @@ fn error_of(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
-/// Moves a file into a folder, keeping its path below the inbox. If the name is taken, a number is
-/// appended. A move that is killed leaves the whole file in one of the places, or in both.
-pub(super) fn move_into(folder: &Path, arrival: &Arrival) -> Result<PathBuf> {
-    let moving = || format!("moving `{}` into `{}`", arrival.path.display(), folder.display());
+/// Moves a file into a folder of this machine.
+fn move_to_folder(folder: &Path, arrival: &Arrival) -> Result<PathBuf> {
+    let moving = || format!("moving `{}` into `{}`", arrival.key(), folder.display());
     let wanted = folder.join(&arrival.below);
     if let Some(parent) = wanted.parent() {
         fs::create_dir_all(parent).context(moving)?;
     }
     for number in 1_u32.. {
         let place = if number == 1 { wanted.clone() } else { numbered(&wanted, number) };
-        match move_to(&arrival.path, &place) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            moved => return moved.map(|()| place).context(moving),
+        match move_to(arrival.path(), &place) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            moved => moved.context(moving)?,
         }
+        if let At::Object(_) = &arrival.at {
+            delete(arrival)?;
+        }
+        return Ok(place);
     }
     Err(Error::bug("every numbered name is taken"))
 }
@@ -80,25 +164,24 @@ fn move_to(file: &Path, place: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// A folder that cannot be read, a file that cannot be deleted.
-pub(in crate::nightly) fn sweep(
-    lake: &Lake,
-    config: &Config,
+pub(super) fn sweep(
+    folders: &Folders,
     options: vacuum::Options,
     done: &mut Vacuumed,
 ) -> Result<()> {
-    let inbox = &config.inbox;
     // A younger file may belong to a move in progress.
     let until = SystemTime::from(Utc::now() - options.retain.max(TimeDelta::hours(1)));
-    let inboxes: Vec<PathBuf> = inbox.folders.iter().map(|folder| within(lake, folder)).collect();
-    for folder in [&inbox.loaded, &inbox.failed].into_iter().flatten() {
-        let folder = within(lake, folder);
+    let inboxes = folders.inbox.iter().filter_map(|inbox| inbox.as_folder());
+    let inboxes: Vec<PathBuf> = inboxes.map(Path::to_owned).collect();
+    // A store has no half-written objects.
+    for folder in folders.targets().filter_map(|target| target.as_folder()) {
         if !folder.is_dir() {
             continue;
         }
-        walk(&folder, "", &[], &mut |Entry { path, .. }| {
+        walk(folder, "", &[], &mut |Entry { path, .. }| {
             let Ok(file) = path.symlink_metadata() else { return Ok(()) };
             let is_old = file.modified().is_ok_and(|at| at < until);
-            let below = path.strip_prefix(&folder).unwrap_or(&path);
+            let below = path.strip_prefix(folder).unwrap_or(&path);
             if file.is_file()
                 && is_old
                 && (is_copy(&path) || is_placeholder(&path, below, &inboxes))
@@ -145,7 +228,10 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use object_store::memory::InMemory;
+
     use super::*;
+    use crate::load::folder::FileState;
 
     #[test]
     fn numbers_go_before_the_extensions() {
@@ -154,5 +240,25 @@ mod tests {
         {
             assert_eq!(numbered(&Path::new("in").join(name), 2), Path::new(with));
         }
+    }
+
+    #[test]
+    fn no_object_is_replaced() {
+        let target = Arc::new(Place::over(Arc::new(InMemory::new()), "loaded").unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let put = |key: &str| target.put(&Key::parse(key).unwrap(), Bytes::from_static(b"there"));
+        put("sub/a.csv").unwrap();
+        put("sub/a-3.csv").unwrap();
+        let arrivals = ["1", "2", "3"].map(|inbox| {
+            let path = folder.path().join(inbox);
+            fs::write(&path, inbox).unwrap();
+            let seen = FileState::of(&path).unwrap();
+            Arrival { at: At::File(path), below: "sub/a.csv".into(), seen }
+        });
+        move_all(&target, &arrivals).unwrap();
+        let read = |key: &str| target.read(&Key::parse(key).unwrap()).unwrap().unwrap();
+        let found = ["sub/a.csv", "sub/a-2.csv", "sub/a-3.csv", "sub/a-4.csv", "sub/a-5.csv"];
+        assert_eq!(found.map(read), ["there", "1", "there", "2", "3"]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

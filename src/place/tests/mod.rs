@@ -6,10 +6,17 @@ mod suite;
 mod versions;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
+use bytes::Bytes;
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::{Address, Environment, Key, Place, StoreOptions};
+use self::suite::Races;
+use super::counting::Counting;
+use super::{Address, Environment, IN_ONE_PUT, Key, Payload, Place, StoreOptions};
+
+const RACES: Races = Races { writers: 8, rounds: 5 };
 
 fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
@@ -22,17 +29,18 @@ fn memory(prefix: &str) -> Place {
 #[test]
 fn folder_keeps_the_rules_of_a_place() {
     let folder = tempfile::tempdir().unwrap();
-    suite::run(&Place::folder(folder.path()));
+    suite::run(&Place::folder(folder.path()), RACES);
 }
 
 #[test]
 fn store_in_memory_keeps_the_rules_of_a_place() {
-    suite::run(&memory(""));
-    suite::run(&memory("env=prod/my lake"));
+    suite::run(&memory(""), RACES);
+    suite::run(&memory("env=prod/my lake"), RACES);
 }
 
 /// Runs the suite on a server: `WABALAKE_TEST_STORE=s3://bucket/prefix`, with credentials and
-/// `WABALAKE_STORE_OPTIONS` in the environment. The prefix should be new.
+/// `WABALAKE_STORE_OPTIONS` in the environment. The prefix should be new. `WABALAKE_TEST_WRITERS` is the
+/// number of writers that race for a file.
 #[test]
 #[ignore = "needs a server"]
 fn server_keeps_the_rules_of_a_place() {
@@ -42,8 +50,9 @@ fn server_keeps_the_rules_of_a_place() {
     let open = |address: &str| {
         Place::open(&Address::parse(address).unwrap(), &options, &environment).unwrap()
     };
-    suite::run(&open(address));
-    suite::run(&open(&format!("{address}/env=prod/my lake")));
+    let writers = environment.get("WABALAKE_TEST_WRITERS").map_or(4, |text| text.parse().unwrap());
+    suite::run(&open(address), Races { writers, rounds: 2 });
+    suite::run_quick(&open(&format!("{address}/env=prod/my lake")));
 }
 
 #[test]
@@ -93,4 +102,33 @@ fn folder_leaves_no_temporary_files() {
     let names: Vec<_> = place.list(&Key::root(), None).unwrap();
     let names: Vec<_> = names.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(names, [".wabalake/locks/swap", "tables/sessions/a.json"]);
+}
+
+#[test]
+fn upload_that_fails_leaves_no_parts_behind() {
+    let whole = Bytes::from(vec![7; IN_ONE_PUT + 1]);
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("rows");
+    std::fs::write(&written, &whole).unwrap();
+    for broken in 0..=5 {
+        for payload in [Payload::from(whole.clone()), Payload::File(written.clone())] {
+            let store = Arc::new(Counting::default());
+            let place = Place::over(Arc::clone(&store) as Arc<dyn ObjectStore>, "lake").unwrap();
+            let uploads = &store.uploads;
+            uploads.broken.store(broken, SeqCst);
+            let put = place.put(&key("rows"), payload);
+            let ends = [&uploads.completed, &uploads.aborted].map(|of| of.load(SeqCst));
+            let there = place.read(&key("rows")).unwrap();
+            if broken == 0 {
+                put.unwrap();
+                assert!(
+                    ends == [1, 0]
+                        && uploads.parts.load(SeqCst) == 5
+                        && there == Some(whole.clone())
+                );
+            } else {
+                assert!(put.is_err() && ends == [0, 1] && there.is_none(), "{broken}: {ends:?}");
+            }
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Converts errors of a server to errors with a hint.
 //!
 //! A server may quote data in its message. Only the first line is shown, with long numbers masked: one may
-//! be a phone number.
+//! be a phone number. Of a store's answer, ids of access keys and the queries of URLs are left out: they may
+//! be signatures.
 
 use spark_connect_core::SparkError;
 
@@ -16,6 +17,26 @@ mod code {
     pub(super) const UNAVAILABLE: i32 = 14;
     pub(super) const UNAUTHENTICATED: i32 = 16;
 }
+
+/// Words of Sail, Hadoop and the clouds if the cluster cannot read from a store.
+const NO_ACCESS: [&str; 16] = [
+    "403 Forbidden",
+    "401 Unauthorized",
+    "Status Code: 403",
+    "AccessDenied",
+    "Access Denied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "AuthenticationFailed",
+    "AuthorizationPermissionMismatch",
+    "storage.objects.get access",
+    "no credentials found",
+    "NoAuthWithAWSException",
+    "Unable to load credentials",
+    "NoSuchBucket",
+    "Connection refused",
+];
 
 /// A failure of a server or of the connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +112,10 @@ impl Fault {
                      given with --map-path; files that `vacuum` deletes are missing there too",
                 )
             }
+            _ if self.names(&NO_ACCESS) => error("cannot read the lake's files").hint(
+                "the cluster reads a store with credentials, a region and an endpoint of its own: set them \
+                 there, or where the server of the cluster was started",
+            ),
             _ if self.names(&["ClassNotFoundException", "No FileSystem for scheme"]) => {
                 error("cannot read from that store")
                     .hint("install the driver of the store on the cluster, such as hadoop-aws for s3a://")
@@ -118,7 +143,10 @@ impl Fault {
     /// Returns the first line of the message, shortened and masked.
     fn shown(&self) -> String {
         let line = self.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let line: String = line.trim().chars().take(300).collect();
+        // The body of a store's answer may quote what was signed.
+        let line = line.split("<?xml").next().unwrap_or_default();
+        let words = line.split_whitespace().map(without_secrets).collect::<Vec<_>>().join(" ");
+        let line: String = words.chars().take(300).collect();
         mask_numbers(&line)
     }
 }
@@ -132,6 +160,20 @@ impl From<SparkError> for Fault {
         let code = if broken { Some(code::UNAVAILABLE) } else { number };
         Self { code, message }
     }
+}
+
+/// Leaves out of a word the query of a URL and the id of an access key.
+fn without_secrets(word: &str) -> String {
+    let word = match word.split_once("://") {
+        Some((scheme, rest)) => {
+            format!("{scheme}://{}", rest.split(['?', '#']).next().unwrap_or_default())
+        }
+        None => word.to_owned(),
+    };
+    let is_key =
+        |part: &&str| part.len() == 20 && (part.starts_with("AKIA") || part.starts_with("ASIA"));
+    let keys = word.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_key);
+    keys.fold(word.clone(), |word, key| word.replace(key, "####"))
 }
 
 /// Masks every number of seven or more digits by `#######`.
@@ -172,6 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn answer_of_a_store_is_shown_without_secrets() {
+        let fault = fault(
+            13,
+            "GET https://acme.blob.core.windows.net/e/a?sv=1&sig=s3cret: 403 Forbidden: key AKIAIOSFODNN7EXAMPLE, \
+             <?xml version='1.0'?><Error><AWSAccessKeyId>s3cret</AWSAccessKeyId></Error>",
+        );
+        let remote = Remote::parse("sc://localhost", None).unwrap();
+        let lines = fault.while_running(&remote).lines();
+        assert!(lines.contains("credentials, a region and an endpoint of its own"), "{lines}");
+        assert!(
+            lines.contains("https://acme.blob.core.windows.net/e/a 403 Forbidden: key ####,"),
+            "{lines}"
+        );
+        assert!(!lines.contains("s3cret") && !lines.contains("AKIA"), "{lines}");
+    }
+
+    #[test]
     fn every_fault_has_a_hint() {
         let remote = Remote::parse("sc://localhost", None).unwrap();
         let with_token = Remote::parse("sc://localhost/;token=s3cret", None).unwrap();
@@ -183,6 +242,10 @@ mod tests {
             (
                 fault(13, "[PATH_NOT_FOUND] Path does not exist: file:/a").while_running(&remote),
                 "a file",
+            ),
+            (
+                fault(13, "no credentials found").while_running(&remote),
+                "cannot read the lake's files",
             ),
             (fault(13, "[PARSE_SYNTAX_ERROR]").while_running(&remote), "could not answer"),
             (fault(13, "Job aborted: ExecutorLostFailure").while_running(&remote), "lost a worker"),

@@ -105,7 +105,7 @@ impl Cluster {
         paths: &Paths,
         limit: Option<u64>,
     ) -> Result<Vec<answer::Batch>> {
-        paths.check(lake.in_folder()?)?;
+        paths.check(lake.place())?;
         let views = View::of(lake, question, paths)?;
         for view in &views {
             self.session.view(view.table.name, view.relation()?).await?;
@@ -113,7 +113,7 @@ impl Cluster {
         let counted = self.session.ask(&views::count(&views), &Bindings::new(), None).await?;
         let counted = answer::counts(&counted)?;
         for (place, view) in views.iter().enumerate() {
-            view.check(counted.get(place).copied())?;
+            view.check(counted.get(place).copied(), lake.place())?;
         }
         self.session.ask(question.spec().sql, &question.bindings(), limit).await
     }

@@ -26,7 +26,8 @@ use wabalake_queries::query::sql::{SqlLiteral as _, Value};
 use super::client::{relation, statement};
 use super::paths::Paths;
 use crate::error::{Error, Result};
-use crate::lake::{Lake, Snapshot};
+use crate::lake::{DataFile, Lake, Snapshot};
+use crate::place::Place;
 
 /// A view of one version of a table.
 #[derive(Debug)]
@@ -49,7 +50,10 @@ impl View {
         let mut views = Vec::new();
         for table in question.spec().reads {
             views.push(match (**table != loads::TABLE).then(|| snapshots.next()).flatten() {
-                Some(snapshot) => Self::within(table, &snapshot, question.instants(table), paths)?,
+                Some(snapshot) => {
+                    let within = question.instants(table);
+                    Self::within(table, (lake, &snapshot), within, paths)?
+                }
                 None => Self::of_loads(&lake.loads()?)?,
             });
         }
@@ -58,17 +62,19 @@ impl View {
 
     fn within(
         table: &'static Table,
-        snapshot: &Snapshot,
+        (lake, snapshot): (&Lake, &Snapshot),
         instants: (Option<i64>, Option<i64>),
         paths: &Paths,
     ) -> Result<Self> {
         let within = snapshot.files_in_range(table.day_of, instants);
-        // A file may be on the cluster only; the row count will show whether it is.
-        let here: Vec<_> =
-            within.iter().copied().filter(|file| snapshot.place(file).exists()).collect();
-        snapshot.check_files(&here, false)?;
+        if lake.place().as_folder().is_some() {
+            // A file may be on the cluster only; the row count will show whether it is.
+            let is_here = |file: &&DataFile| snapshot.place(file).exists();
+            let here: Vec<_> = within.iter().copied().filter(is_here).collect();
+            snapshot.check_files(&here, false)?;
+        }
         let rows = within.iter().map(|file| file.rows).sum();
-        let files = within.iter().map(|file| paths.of(&snapshot.place(file)));
+        let files = within.iter().map(|file| paths.of(lake.place(), &snapshot.key(file)?));
         let files = files.collect::<Result<_>>()?;
         Ok(Self { table, rows, files, tuples: Vec::new() })
     }
@@ -128,7 +134,7 @@ impl View {
     }
 
     /// Checks the number of rows that the cluster sees.
-    pub(super) fn check(&self, seen: Option<i64>) -> Result<()> {
+    pub(super) fn check(&self, seen: Option<i64>, lake: &Place) -> Result<()> {
         let (name, rows) = (self.table.name, self.rows);
         let seen = seen.and_then(|seen| u64::try_from(seen).ok()).unwrap_or(0);
         if seen == rows {
@@ -136,10 +142,16 @@ impl View {
         }
         Err(Error::cluster(format!("the cluster does not see all of the lake's `{name}`"))
             .found(format!("{seen} rows of {rows}"))
-            .hint(
-                "every machine of the cluster must see the lake at the same path, or at the one given \
-                 with --map-path",
-            ))
+            .hint(match lake.as_folder() {
+                Some(_) => {
+                    "every machine of the cluster must see the lake at the same path, or at the one \
+                     given with --map-path"
+                }
+                None => {
+                    "the cluster must reach the same store: it has an endpoint and credentials of its \
+                     own; --map-path maps the lake's URL to that of the cluster"
+                }
+            }))
     }
 }
 

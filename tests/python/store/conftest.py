@@ -29,10 +29,22 @@ def store(request, start):
     return start(request.param)
 
 
+@pytest.fixture(scope="session", params=stores.OF_EACH_PROTOCOL, ids=lambda kind: kind.name)
+def protocol(request, start):
+    """A store of each protocol."""
+    return start(request.param)
+
+
 @pytest.fixture(scope="session")
 def s3(start):
     """A quick store that speaks S3's protocol."""
     return start(stores.Moto)
+
+
+@pytest.fixture(scope="session")
+def main_s3(start):
+    """The main store that speaks S3's protocol."""
+    return start(stores.SeaweedFS)
 
 
 @pytest.fixture(scope="session")

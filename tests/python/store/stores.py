@@ -80,6 +80,8 @@ class Server:
     """An object store. Subclasses say how it is started and spoken to."""
 
     name = None
+    # How many writers race for one key in tests.
+    writers = 16
     # Environment variables that it refuses. Moto and the stand-in accept everybody.
     wrong_credentials = ()
 
@@ -152,6 +154,7 @@ class SeaweedFS(S3):
     """The main server of S3. Writers that wait for the same key take a second each."""
 
     name = "seaweedfs"
+    writers = 3
     wrong_credentials = ({"AWS_SECRET_ACCESS_KEY": "of+another"}, {"AWS_ACCESS_KEY_ID": "of+another"})
 
     def command(self):
@@ -295,3 +298,5 @@ class Google(Server):
 
 # Those that a lake can be on.
 GOOD = (SeaweedFS, Moto, Azurite, Google)
+# One for each protocol, for tests of whole lakes: Moto is slow, and speaks the protocol of SeaweedFS.
+OF_EACH_PROTOCOL = (SeaweedFS, Azurite, Google)

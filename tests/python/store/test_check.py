@@ -6,17 +6,18 @@ import subprocess
 import pytest
 
 import stores
-from program import command
+from program import ROOT, command, load
 from proxy import LEAK, Proxy
 from stores import copy_lake
 
 
+def said_of(environment, *arguments):
+    return subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, timeout=120)
+
+
 def check(address, environment, *options):
     """Returns the exit code, the findings by subject, and all that was printed."""
-    done = subprocess.run(
-        command("check", "--lake", address, "-f", "json", *options),
-        env=environment, capture_output=True, text=True, timeout=120,
-    )
+    done = said_of(environment, "check", "--lake", address, "-f", "json", *options)
     said = done.stdout + done.stderr
     for secret in (*stores.SECRETS, LEAK, "X-Amz-"):
         assert secret not in said
@@ -28,15 +29,35 @@ def objects(store):
     return [entry["path"] for page in store.client().list() for entry in page]
 
 
-@pytest.mark.parametrize("options", [(), ("--write",)], ids=["reads", "writes"])
+@pytest.mark.parametrize("options", [("--deep",), ("--write",)], ids=["reads", "writes"])
 def test_store(options, store, demo_lake):
     copy_lake(demo_lake, store.client(), "checked")
     before = objects(store)
     code, found, _ = check(store.url("checked"), store.environment(), *options)
     assert code == 0 and {finding["verdict"] for finding in found.values()} <= {"good", "neutral", None}
     assert found["access"]["verdict"] == found["lake"]["verdict"] == found["clock"]["verdict"] == "good"
-    assert (found["conditions"]["verdict"] == "good") == bool(options)
+    assert (found["conditions"]["verdict"] == "good") == ("--write" in options)
     assert objects(store) == before
+
+
+def test_damaged_files(s3, tmp_path):
+    load(tmp_path / "lake", ROOT / "data/exports/general_sessions_report_2025_06_10.csv")
+    copy_lake(tmp_path / "lake", s3.client(), "damaged")
+    client = s3.client()
+    altered, cut, missing = sorted(path for path in objects(s3) if path.startswith("damaged/tables/sessions/utc_day"))[:3]
+    whole = bytearray(client.get(altered).bytes())
+    whole[len(whole) // 2] ^= 1
+    client.put(altered, bytes(whole))
+    client.put(cut, bytes(whole))
+    client.delete(missing)
+    for options, expected in ((), (cut, missing)), (("--deep",), (altered, cut, missing)):
+        done = said_of(s3.environment(), "check", "--lake", s3.url("damaged"), "-f", "json", *options)
+        files = [row for row in json.loads(done.stdout) if row["check"] == "file"]
+        assert done.returncode == 1 and [f"damaged/{row['file']}" for row in files] == list(expected)
+        assert all(row["verdict"] == "bad" and row["hint"] and row["load_ids"] for row in files)
+    done = said_of(s3.environment(), "query", "activity-hours", "--lake", s3.url("damaged"))
+    assert done.returncode == 1 and "the lake is damaged: `tables/sessions/" in done.stderr, done.stderr
+    assert "wabalake undo" in done.stderr, done.stderr
 
 
 def test_store_without_a_lake(store):

@@ -13,18 +13,18 @@ PREFIX = "env=prod/a lake"
 
 
 @pytest.fixture(scope="module")
-def copied(store, demo_lake):
-    copy_lake(demo_lake, store.client(), PREFIX)
-    return store.url(PREFIX)
+def copied(protocol, demo_lake):
+    copy_lake(demo_lake, protocol.client(), PREFIX)
+    return protocol.url(PREFIX)
 
 
 def ask(lake, *arguments, environment, **options):
     return run(*arguments, "--lake", lake, "-f", "csv", environment=environment, **options)
 
 
-def answers(lake, environment):
-    """The answers of all queries, by name."""
-    asked = {query["name"]: ("query", query["name"], *needs(query)) for query in catalog()}
+def answers(lake, environment, step=1):
+    """The answers of each so-many-th query, by name."""
+    asked = {query["name"]: ("query", query["name"], *needs(query)) for query in catalog()[::step]}
     with ThreadPoolExecutor(2) as pool:
         answer = lambda arguments: ask(lake, *arguments, environment=environment)
         return dict(zip(asked, pool.map(answer, asked.values())))
@@ -35,13 +35,16 @@ def expected(demo_lake):
     return answers(demo_lake, NO_CLOUD)
 
 
-def test_every_query(store, copied, expected, tmp_path):
-    assert answers(copied, store.environment() | {"WABALAKE_CACHE": str(tmp_path / "cache")}) == expected
+def test_every_query(protocol, copied, expected, tmp_path):
+    # What a query reads is asked of each protocol in the same way, so some are enough on the others.
+    step = 1 if protocol.name == "seaweedfs" else 6
+    found = answers(copied, protocol.environment() | {"WABALAKE_CACHE": str(tmp_path / "cache")}, step)
+    assert found == {name: expected[name] for name in found} and len(found) > 5
 
 
 @pytest.mark.parametrize("cache", ["off", "folder"])
-def test_query_of_some_days(cache, store, copied, demo_lake, tmp_path):
-    environment = store.environment() | {"WABALAKE_CACHE": "off" if cache == "off" else str(tmp_path / "cache")}
+def test_query_of_some_days(cache, protocol, copied, demo_lake, tmp_path):
+    environment = protocol.environment() | {"WABALAKE_CACHE": "off" if cache == "off" else str(tmp_path / "cache")}
     asked = ("query", "session-duration", "--by", "day", "--from", "2025-06-02", "--to", "2025-06-03")
     here = ask(demo_lake, *asked, environment=environment)
     for _ in range(2):
@@ -49,19 +52,19 @@ def test_query_of_some_days(cache, store, copied, demo_lake, tmp_path):
 
 
 @pytest.mark.parametrize("asked", [("status",), ("history", "sessions"), ("rejects",)], ids=" ".join)
-def test_what_is_told_of_the_lake(asked, store, copied, demo_lake):
-    environment = store.environment() | {"WABALAKE_CACHE": "off"}
+def test_what_is_told_of_the_lake(asked, protocol, copied, demo_lake):
+    environment = protocol.environment() | {"WABALAKE_CACHE": "off"}
     assert ask(copied, *asked, environment=environment) == ask(demo_lake, *asked, environment=environment)
 
 
-def test_queries_need_a_request_for_each_file_and_few_more(store, copied, demo_lake, tmp_path):
+def test_queries_need_a_request_for_each_file_and_few_more(protocol, copied, demo_lake, tmp_path):
     files = len(list((demo_lake / "tables/sessions").rglob("*.parquet")))
     environment = {"WABALAKE_CACHE": str(tmp_path / "cache")}
-    with Proxy(store.port) as proxy:
+    with Proxy(protocol.port) as proxy:
         asked = ("query", "session-duration", "--by", "day")
-        ask(copied, *asked, environment=store.environment(proxy.port) | environment)
+        ask(copied, *asked, environment=protocol.environment(proxy.port) | environment)
         assert sum(proxy.counts.values()) <= files + 5, proxy.counts
         assert proxy.counts["HEAD"] == 0
         proxy.reset()
-        ask(copied, *asked, environment=store.environment(proxy.port) | environment)
+        ask(copied, *asked, environment=protocol.environment(proxy.port) | environment)
         assert sum(proxy.counts.values()) <= 5, proxy.counts

@@ -17,13 +17,15 @@ def test_rules_of_a_place_though_answers_are_lost(store):
         faults = [
             # Few: the client waits before it tries again.
             proxy.fault("lost", times=8, of="PUT", match="races", every=5),
-            proxy.fault("cut", times=4, of="GET", match="races", every=10),
+            proxy.fault("cut", times=4, of="GET", match="races", every=3),
             proxy.fault("cut", times=2, of="GET", match="large"),
         ]
         done = subprocess.run(
             [*CARGO_TEST, "--package", "wabalake", "--lib", "--quiet", "--", "--ignored", SUITE],
             cwd=ROOT, capture_output=True, text=True, timeout=120,
-            env=store.environment(proxy.port) | {"WABALAKE_TEST_STORE": store.url("place")},
+            env=store.environment(proxy.port) | {
+                "WABALAKE_TEST_STORE": store.url("place"), "WABALAKE_TEST_WRITERS": str(store.writers),
+            },
         )
         said = done.stdout[-4000:] + done.stderr[-4000:]
         assert done.returncode == 0 and "1 passed" in done.stdout, said

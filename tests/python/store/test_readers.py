@@ -12,9 +12,9 @@ from stores import copy_lake
 
 
 @pytest.fixture(scope="module")
-def copied(s3, demo_lake):
-    copy_lake(demo_lake, s3.client(), "read")
-    return s3.url("read")
+def copied(main_s3, demo_lake):
+    copy_lake(demo_lake, main_s3.client(), "read")
+    return main_s3.url("read")
 
 
 READERS = {
@@ -35,16 +35,16 @@ def in_order(rows):
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_reader_finds_all_rows_of_every_table(reader, s3, copied, demo_lake):
+def test_reader_finds_all_rows_of_every_table(reader, main_s3, copied, demo_lake):
     for name, table in data_tables(demo_lake).items():
         here = in_order(polars.from_arrow(table.to_pyarrow_table()))
-        found = in_order(READERS[reader](f"{copied}/tables/{name}", s3.options()))
+        found = in_order(READERS[reader](f"{copied}/tables/{name}", main_s3.options()))
         assert found.rows() == here.rows(), name
 
 
-def test_sail_reads_the_files(s3, copied, demo_lake, tmp_path):
-    access = {name: value for name, value in s3.variables().items() if name.startswith("AWS_")}
-    sail = servers.Sail(tmp_path, **access, AWS_ENDPOINT_URL=s3.at(), AWS_ALLOW_HTTP="true")
+def test_sail_reads_the_files(main_s3, copied, demo_lake, tmp_path):
+    access = {name: value for name, value in main_s3.variables().items() if name.startswith("AWS_")}
+    sail = servers.Sail(tmp_path, **access, AWS_ENDPOINT_URL=main_s3.at(), AWS_ALLOW_HTTP="true")
     try:
         sail.wait()
         session = SparkSession.builder.remote(sail.remote).getOrCreate()

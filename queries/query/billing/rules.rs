@@ -1,0 +1,183 @@
+//! Meta's rules of prices: which delivered messages are free, by date.
+//!
+//! | rules from | not a template | a utility template within 24 hours of the person's message | any other template |
+//! |---|---|---|---|
+//! | 1 July 2025, and before | free | free | charged |
+//! | 1 October 2026 | the first of a line and calendar month are free | charged | charged |
+//!
+//! Messages of a conversation that an ad led to are free under all rules. Source: Meta's page "Pricing on
+//! the WhatsApp Business Platform" of 2026. It does not state the number of free service messages, so that
+//! is an option.
+
+use chrono::NaiveDate;
+use clap::{Args, Error, ValueEnum};
+use polars::prelude::{DataFrame, Expr, IntoLazy, LazyFrame, col, lit};
+use wabalake_data::Invalid;
+use wabalake_data::tables::messages::CREATED_AT;
+
+use super::conversations::dates;
+use super::prices::{self, DATED};
+use crate::query::Defaults;
+use crate::query::numbers::whole;
+use crate::query::sql::Bindings;
+use crate::query::tables::Tables;
+use crate::query::time::{Clock, Span, date_literal, day_start, instant_literal, read_date};
+use crate::query::usage::misfit;
+use crate::query::words::Word;
+
+/// The options of prices of messages.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PricingOptions {
+    /// Number of service messages per line and calendar month that Meta does not charge, from October
+    /// 2026 on; 0 for none [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = whole::<i64>(0..=i64::MAX))]
+    free_service_messages: Option<i64>,
+
+    /// Which messages are free because an ad led to their conversation [default: type]
+    #[arg(long, value_name = "HOW", value_parser = Word::of::<EntryPoint>())]
+    entry_point: Option<EntryPoint>,
+
+    /// Where the pricing type and category of a message come from [default: reported]
+    #[arg(long, value_name = "SOURCE", value_parser = Word::of::<PricingSource>())]
+    pricing: Option<PricingSource>,
+
+    /// Price every message by the rules, market and rates of this date, as YYYY-MM-DD, whatever its own;
+    /// implies `--pricing computed` [default: each message's own date]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    rules: Option<NaiveDate>,
+}
+
+/// The lake's values of pricing options that were not typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PricingDefaults {
+    /// The number of free service messages per line and calendar month.
+    pub free_service_messages: Option<i64>,
+    /// Which messages are free because of an ad.
+    pub entry_point: Option<EntryPoint>,
+    /// Where the pricing type and category come from.
+    pub pricing: Option<PricingSource>,
+}
+
+impl PricingDefaults {
+    /// The number of free service messages of a line and month.
+    pub fn free_service_messages(&self) -> i64 {
+        self.free_service_messages.unwrap_or(1000)
+    }
+
+    /// Which messages are free because of an ad.
+    pub fn entry_point(&self) -> EntryPoint {
+        self.entry_point.unwrap_or(EntryPoint::Type)
+    }
+
+    /// Where the pricing type and category come from.
+    pub fn pricing(&self) -> PricingSource {
+        self.pricing.unwrap_or(PricingSource::Reported)
+    }
+}
+
+/// Which messages are free because an ad led to their conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EntryPoint {
+    /// Those whose conversation type is a referral
+    Type,
+    /// None
+    None,
+}
+
+/// Where the pricing type and category of a message come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PricingSource {
+    /// Meta's report of the message; what it does not report is computed
+    Reported,
+    /// The rules alone
+    Computed,
+}
+
+impl PricingOptions {
+    /// Fills in the defaults.
+    ///
+    /// # Errors
+    /// Reported prices by the rules of another date.
+    pub fn resolve(&mut self, defaults: &Defaults) -> Result<(), Error> {
+        if self.rules.is_some() {
+            if self.pricing == Some(PricingSource::Reported) {
+                let what = "`--rules` and `--pricing reported` exclude each other";
+                return Err(misfit(Invalid::new(what).hint(
+                    "Meta reports what it charged by the rules of the day: leave `--pricing` out",
+                )));
+            }
+            self.pricing = Some(PricingSource::Computed);
+        }
+        let defaults = defaults.pricing;
+        self.free_service_messages.get_or_insert(defaults.free_service_messages());
+        self.entry_point.get_or_insert(defaults.entry_point());
+        self.pricing.get_or_insert(defaults.pricing());
+        Ok(())
+    }
+
+    /// The number of free service messages of a line and month.
+    pub(super) fn free_service_messages(&self) -> i64 {
+        self.free_service_messages.unwrap_or(PricingDefaults::default().free_service_messages())
+    }
+
+    /// `true` if messages of a conversation that an ad led to are free.
+    pub(super) fn has_free_entry_point(&self) -> bool {
+        self.entry_point != Some(EntryPoint::None)
+    }
+
+    /// `true` if a reported pricing type and category are preferred to the computed ones.
+    pub(super) fn is_reported(&self) -> bool {
+        self.pricing != Some(PricingSource::Computed)
+    }
+
+    /// The local date of a message's rules, market and rates.
+    pub(super) fn date(&self, within: Span) -> Expr {
+        match self.rules {
+            Some(rules) => date_literal(rules),
+            None => Clock::Day.start(col(CREATED_AT), within.timezone),
+        }
+    }
+
+    /// Every date that messages of an interval have by [`PricingOptions::date`], in [`DATED`].
+    pub(super) fn dates(&self, tables: &Tables, within: Span) -> LazyFrame {
+        match self.rules {
+            Some(rules) => {
+                DataFrame::empty_with_height(1).lazy().select([date_literal(rules).alias(DATED)])
+            }
+            None => dates(tables, within),
+        }
+    }
+
+    /// Returns `true` if the rules of 1 October 2026 apply to every message.
+    pub(super) fn always_charges_answers(&self) -> bool {
+        self.rules.is_some_and(|rules| rules >= charged_from())
+    }
+
+    /// Predicate: the rules of 1 October 2026 apply to a message.
+    pub(super) fn charges_answers(&self, within: Span) -> Expr {
+        match self.rules {
+            Some(rules) => lit(rules >= charged_from()),
+            None => col(CREATED_AT).gt_eq(instant_literal(charged_at(within))),
+        }
+    }
+
+    /// Binds the parameters of the SQL fragment `{deliveries}`.
+    pub fn bind(&self, bindings: Bindings) -> Bindings {
+        prices::bind(bindings)
+            .integer("free_service_messages", self.free_service_messages())
+            .boolean("free_entry_point", self.has_free_entry_point())
+            .boolean("reported_pricing", self.is_reported())
+            .date("rules", self.rules)
+    }
+}
+
+/// The first day on which service messages, and utility templates within 24 hours of a person's message,
+/// are charged.
+fn charged_from() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 10, 1).unwrap_or_default()
+}
+
+/// The instant at which [`charged_from`] begins.
+fn charged_at(within: Span) -> i64 {
+    day_start(within.timezone, charged_from())
+}
