@@ -146,11 +146,7 @@ impl Options {
             confirmed = Some(confirm(found, self.yes)?);
         }
         // Holds the lock of nightly runs: one would rebuild marts from the tables of its start.
-        let _night = match lake.place().as_folder() {
-            Some(_) => Some(RunLock::acquire(lake)?),
-            // Nightly runs need a lake in a folder.
-            None => None,
-        };
+        let _night = RunLock::acquire(lake)?;
         let started = Utc::now();
         let erased = lake.erase_once_agreed(phone, options, &mut |found| {
             // Asks again only if the lake changed since.

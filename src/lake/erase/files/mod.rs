@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use self::folders::Folders;
-use self::objects::{Objects, inbox_on_store};
+use self::objects::Objects;
 use super::number::MatchMode;
 use super::target::Target;
 use crate::config::Config;
@@ -30,7 +30,7 @@ use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 use crate::lake::files::{is_data_file, is_of_log};
 use crate::lake::layout::{TABLES, stored_tables};
-use crate::place::Key;
+use crate::place::{Key, Resolver};
 
 /// A file that could not be searched, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +67,13 @@ pub(super) fn search(
     if lake.place().as_folder().is_none() {
         objects.lake()?;
     }
+    let mut resolver = Resolver::new(lake.place(), &config.store);
     for folder in inbox {
-        match inbox_on_store(lake, folder) {
-            Ok(None) => folders.push(folder),
-            Ok(Some(place)) => objects.inbox(&place),
+        match resolver.folder(folder) {
+            Ok(place) => match place.as_folder() {
+                Some(folder) => folders.push(folder.to_owned()),
+                None => objects.inbox(&place),
+            },
             Err(error) => objects.add(folder.clone(), Some(error.to_string())),
         }
     }
@@ -79,12 +82,9 @@ pub(super) fn search(
     if let Some(root) = root {
         search.folder(root)?;
     }
-    for folder in folders {
-        let folder = root.map_or_else(|| folder.clone(), |root| root.join(folder));
-        // The settings name it, so it may be a link itself.
-        if let Ok(folder) = folder.canonicalize() {
-            search.folder(&folder)?;
-        }
+    // The settings name them, so they may be links themselves; these are resolved.
+    for folder in folders.iter().filter(|folder| folder.exists()) {
+        search.folder(folder)?;
     }
     let mut others = FilesOfOthers::default();
     for (file, why) in found {

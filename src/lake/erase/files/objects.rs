@@ -8,13 +8,13 @@ use bytes::Bytes;
 
 use super::content::search_file;
 use super::{Found, holds_number, is_ours};
-use crate::error::{Context as _, Result};
+use crate::error::Result;
 use crate::lake::Lake;
 use crate::lake::erase::number::MatchMode;
 use crate::lake::erase::search::{BYTES_AT_ONCE, groups};
 use crate::lake::erase::target::Target;
 use crate::load::person::ReadResult;
-use crate::place::{Address, Entry, Environment, Kept, Key, OWN, Place, StoreOptions, Version};
+use crate::place::{Entry, Kept, Key, OWN, Place, Version};
 
 /// A search of objects.
 pub(super) struct Objects<'s> {
@@ -194,26 +194,6 @@ impl From<Entry> for Object {
 impl From<Version> for Object {
     fn from(version: Version) -> Self {
         Self { key: version.key.clone(), bytes: version.bytes, version: Some(version) }
-    }
-}
-
-/// The place of a part of the inbox on a store; `None` if it is a folder of this machine.
-///
-/// # Errors
-///
-/// A URL or path that names no place; no credentials.
-pub(super) fn inbox_on_store(lake: &Lake, folder: &Path) -> Result<Option<Place>> {
-    let text = folder.to_str().unwrap_or_default();
-    if text.contains("://") {
-        let address = Address::parse(text)?;
-        let environment = Environment::of_process();
-        let options = StoreOptions::parse(environment.get("WABALAKE_STORE_OPTIONS"), [])?;
-        let place = Place::open(&address, &options, &environment);
-        return place.map(Some).context(|| "the inbox");
-    }
-    match lake.place().as_folder() {
-        None if !folder.is_absolute() => lake.place().beside(text).map(Some),
-        _ => Ok(None),
     }
 }
 
