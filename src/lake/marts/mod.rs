@@ -64,7 +64,8 @@ impl Lake {
             if let Some(provenance) =
                 commit_info(&actions).and_then(|info| info.info.get(PROVENANCE))
             {
-                return Ok(Some(provenance.clone()));
+                // A commit that drops the mart has null.
+                return Ok(Some(provenance.clone()).filter(|provenance| !provenance.is_null()));
             }
         }
         Ok(None)
