@@ -121,12 +121,15 @@ fn undo_on_a_store_restores_what_was() {
     assert!(stored.undo().is_err() && all(&stored).is_empty());
 }
 
+/// A command and its name.
+type Command = (&'static str, fn(&Lake));
+
 #[test]
 fn loads_in_progress_are_looked_for_a_few_times_however_many_tables_there_are() {
     let counting = Arc::new(Counting::default());
     let objects = Arc::clone(&counting) as Arc<dyn ObjectStore>;
     load_demo(&lake_on(&objects));
-    let commands: [(&str, fn(&Lake)); 3] = [
+    let commands: [Command; 3] = [
         ("load", load_demo),
         ("undo", |lake| drop(lake.undo().unwrap())),
         ("compact", |lake| drop(lake.compact().unwrap())),
