@@ -2,10 +2,12 @@
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use wabalake_data::TABLES;
 
 use super::stores::{PREFIX, answers_of_each, assert_same, load_demo};
 use super::*;
 use crate::lake::rejects::{Which, read as read_rejects};
+use crate::place::counting::Counting;
 use crate::place::lease::Times;
 
 /// Short times: a test does not wait for minutes.
@@ -117,6 +119,29 @@ fn undo_on_a_store_restores_what_was() {
     assert_eq!(all(&lake_on(&objects)), ["s1"]);
     assert_eq!(stored.undo().unwrap().load.load_id, "a");
     assert!(stored.undo().is_err() && all(&stored).is_empty());
+}
+
+/// A command and its name.
+type Command = (&'static str, fn(&Lake));
+
+#[test]
+fn loads_in_progress_are_looked_for_a_few_times_however_many_tables_there_are() {
+    let counting = Arc::new(Counting::default());
+    let objects = Arc::clone(&counting) as Arc<dyn ObjectStore>;
+    load_demo(&lake_on(&objects));
+    let commands: [Command; 3] = [
+        ("load", load_demo),
+        ("undo", |lake| drop(lake.undo().unwrap())),
+        ("compact", |lake| drop(lake.compact().unwrap())),
+    ];
+    for (name, command) in commands {
+        counting.take();
+        command(&lake_on(&objects));
+        let asked = counting.take();
+        let is_of_loads = |asked: &&String| asked.starts_with("LIST ") && asked.ends_with("/loads");
+        let listings = asked.iter().filter(is_of_loads).count();
+        assert!((2..12).contains(&listings), "{name}: {listings} for {} tables", TABLES.len());
+    }
 }
 
 #[test]
