@@ -3,7 +3,8 @@
 use wabalake_data::tables::{Column, Table, USER_ID, deployments, messages, sessions};
 
 /// Columns of a table that its vendor's export does not have: other sources fill them.
-const NOT_EXPORTED: [&str; 3] = [messages::PRICING_TYPE, messages::PRICING_CATEGORY, USER_ID];
+const NOT_EXPORTED: [&str; 4] =
+    [messages::ERROR_CODE, messages::PRICING_TYPE, messages::PRICING_CATEGORY, USER_ID];
 
 /// The columns of the vendor's export of a table, in its order.
 pub fn columns(table: &Table) -> impl Iterator<Item = &'static Column> + Clone {

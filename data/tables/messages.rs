@@ -1,8 +1,8 @@
 //! Kaleyra's messages: one row for each message that was submitted or received.
 //!
 //! Loaded from the tabular report, 24 columns, or from a business's own log of messages with the same
-//! columns. A log may also have `pricing_type` and `pricing_category`, which Meta reports for each
-//! message and Kaleyra leaves out. Its creation time assigns a message to a day. A later export has a
+//! columns. A log may also have `error_code`, `pricing_type` and `pricing_category`, which Meta reports
+//! for each message and Kaleyra leaves out. Its creation time assigns a message to a day. A later export has a
 //! newer state of it, so precedence is: seen, delivered, sent or failed.
 
 use polars::prelude::*;
@@ -73,6 +73,8 @@ columns! {
     COUNTRY = "country",
     /// `incoming`, `outgoing` or `template`.
     MESSAGE_TYPE = "message_type",
+    /// Meta's code of the failure, if a source reports it.
+    ERROR_CODE = "error_code",
     /// How Meta charged the message, if a source reports it: see [`PRICING_TYPES`].
     PRICING_TYPE = "pricing_type",
     /// The category by which Meta priced the message, if a source reports it: see
@@ -175,6 +177,7 @@ pub static TABLE: Table = Table {
         Column::derived(COUNTRY).country(),
         Column::derived(MESSAGE_TYPE).word(),
         Column::user_id(),
+        Column::new(ERROR_CODE, CellKind::Integer),
         Column::new(PRICING_TYPE, CellKind::Enumeration(&PRICING_TYPES)),
         Column::new(PRICING_CATEGORY, CellKind::Enumeration(&PRICING_CATEGORIES)),
     ],

@@ -1,10 +1,13 @@
 //! Why do messages fail?
 //!
-//! One row per failure reason and template of the failed outgoing messages; either may be null. A
-//! message that was delivered or seen after a failure did not fail. Incoming messages never fail.
+//! One row per failure reason, error code and template of the failed outgoing messages; each may be
+//! null. A message that was delivered or seen after a failure did not fail. Incoming messages never fail.
+//! State and advice are those of deployments, by Meta's error code; a code that is not listed, or none,
+//! is `other_failure`.
 
-use wabalake_data::tables::messages::{self, REASON_FOR_FAILURE, TEMPLATE_NAME};
+use wabalake_data::tables::messages::{self, ERROR_CODE, REASON_FOR_FAILURE, TEMPLATE_NAME};
 
+use crate::query::failures;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -23,6 +26,10 @@ pub const MESSAGES: &str = "messages";
 pub const USERS: &str = "users";
 /// Share of all failed messages.
 pub const SHARE_PCT: &str = "share_pct";
+/// The state that the error code stands for.
+pub const STATE: &str = "state";
+/// What can be done about it.
+pub const ADVICE: &str = "advice";
 
 impl Query for MessageFailures {
     type Params = Params;
@@ -31,7 +38,8 @@ impl Query for MessageFailures {
         name: "message-failures",
         title: "Why messages fail",
         question: "Why do messages fail? Outgoing messages that failed and were not delivered later, \
-                   by reason and template; shares are of all of them.",
+                   by reason, error code and template, and what can be done; shares are of all of \
+                   them.",
         reads: &[&messages::TABLE],
         range: Range::Rows(&messages::TABLE),
         columns: &[
@@ -40,8 +48,11 @@ impl Query for MessageFailures {
             OutputColumn::count(MESSAGES),
             OutputColumn::count(USERS),
             OutputColumn::pct(SHARE_PCT),
+            OutputColumn::code(ERROR_CODE),
+            OutputColumn::word(STATE),
+            OutputColumn::term(ADVICE),
         ],
-        key: &[REASON_FOR_FAILURE, TEMPLATE_NAME],
+        key: &[REASON_FOR_FAILURE, ERROR_CODE, TEMPLATE_NAME],
         order: &[Order::Descending(MESSAGES)],
         example: &["--from", "2025-06-01", "--to", "2025-06-30"],
         sql: include_str!("twin.sql"),
@@ -55,13 +66,22 @@ impl Query for MessageFailures {
         let failed =
             params.days.scan(tables, &messages::TABLE).filter(outgoing().and(message_failed()));
         let reasons = failed
-            .group_by([col(REASON_FOR_FAILURE), col(TEMPLATE_NAME)])
+            .group_by([REASON_FOR_FAILURE, ERROR_CODE, TEMPLATE_NAME].map(col))
             .agg([rows().alias(MESSAGES), users().alias(USERS)]);
         let share = share_pct(col(MESSAGES), col(MESSAGES).sum());
-        Ok(reasons.with_column(share.alias(SHARE_PCT)))
+        Ok(reasons
+            .with_columns([
+                share.alias(SHARE_PCT),
+                failures::state_of_code(ERROR_CODE).alias(STATE),
+            ])
+            .with_column(failures::advice(STATE).alias(ADVICE)))
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.days.bind(Bindings::new())
+        params
+            .days
+            .bind(Bindings::new())
+            .slot("codes", failures::codes_sql())
+            .slot("advice", failures::advice_sql())
     }
 }

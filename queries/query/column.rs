@@ -86,6 +86,11 @@ impl OutputColumn {
         Self::new(name, Type::Version, None)
     }
 
+    /// A numeric code.
+    pub const fn code(name: &'static str) -> Self {
+        Self::new(name, Type::Version, None)
+    }
+
     /// A duration in seconds.
     pub const fn seconds(name: &'static str) -> Self {
         Self::new(name, Type::Float, Some("s"))

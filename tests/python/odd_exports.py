@@ -73,6 +73,8 @@ def cell(random, column, kind, pools, moment):
         if column in ("session_started_timestamp", "deployment_timestamp", "created_at"):
             return moment.isoformat()
         return "" if random.random() < 0.3 else around(random, moment).isoformat()
+    if column == "error_code":
+        return random.choice(["", "", 131026, 132015, 131000, 7])
     if pyarrow.types.is_integer(kind):
         return random.choice(["", 1, 2, 3])
     if column in ("user_cellphone", "from", "to"):
