@@ -35,6 +35,7 @@ CHANGES = [
     )
 ]
 CATEGORIES = ["marketing", "utility", "authentication", "authentication_international", "service"]
+MARKETS = ["Colombia", "north_america", "Brazil", "Rest of the Moon", "Other"]
 STEPS = [
     timedelta(), timedelta(microseconds=1), timedelta(seconds=90), timedelta(minutes=30),
     timedelta(hours=1), timedelta(hours=24), timedelta(days=7), timedelta(days=31),
@@ -145,14 +146,26 @@ def ad_spend(random, moment):
 
 
 def rate(random, moment):
-    """A price for one country or any, with or without tiers, from days around DST changes."""
+    """A price for one country, market or any, with or without tiers, from days around DST changes."""
+    country = random.choice(["", "*", "CO", "BR", "MX", "US", *[""] * 6])
     return {
         "effective_from": random.choice([moment.date(), "2018-01-01", "2025-01-01", "2025-06-01"]),
-        "country": random.choice(["", "*", "CO", "BR", "MX", "US"]),
+        "country": country,
+        "market": "" if country else random.choice(["", *MARKETS]),
         "category": random.choice([*CATEGORIES, "business_initiated", "user_initiated", "referral", "odd"]),
         "tier_from": random.choice(["", 0, 0, 2, 3, 5]),
         "price": random.choice(["0", "0.000001", "0.0125", "1.5"]),
         "currency": random.choice(["USD", "USD", "USD", "BRL", ""]),
+        "revision": random.choice(["", 1, 2]),
+    }
+
+
+def market(random, moment):
+    """The market of a country, also of one whose market is built in, from a day around DST changes."""
+    return {
+        "country": random.choice(["CO", "BR", "MX", "US", "CA"]),
+        "market": random.choice(MARKETS),
+        "valid_from": random.choice([moment.date(), "2010-01-01", "2025-06-02"]),
         "revision": random.choice(["", 1, 2]),
     }
 
@@ -268,7 +281,7 @@ def session_summary(random, moment):
 # Row generators of tables whose cells depend on each other.
 ODD = {
     "ad_spend": ad_spend, "audience_tags": audience_tag, "closures": closure, "conversions": conversion,
-    "message_summaries": message_summary, "meta_points": meta_point, "rates": rate,
+    "markets": market, "message_summaries": message_summary, "meta_points": meta_point, "rates": rate,
     "session_summaries": session_summary, "variables": variable,
 }
 

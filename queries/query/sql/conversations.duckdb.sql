@@ -54,36 +54,58 @@ tiered AS (
             ORDER BY created_at, conversation_id) <= 1000 AS free_tier
     FROM typed
 ),
+days AS (
+    SELECT days.country, days.dated, coalesce(market_name, 'Other') AS market
+    FROM (SELECT DISTINCT country, dated FROM tiered WHERE country IS NOT NULL) AS days
+    ASOF LEFT JOIN all_markets ON market_country = country AND valid_from <= dated
+),
+located AS (
+    SELECT tiered.*, market, session_type <> 'referral' AND NOT free_tier AS chargeable
+    FROM tiered
+    LEFT JOIN days ON days.country = tiered.country AND days.dated = tiered.dated
+),
 numbered AS (
     SELECT
         *,
-        session_type <> 'referral' AND NOT free_tier AS chargeable,
         CASE WHEN chargeable THEN row_number() OVER (
             PARTITION BY country, category, date_trunc('month', local), chargeable
-            ORDER BY created_at, conversation_id) ELSE 1 END AS number
-    FROM tiered
+            ORDER BY created_at, conversation_id) ELSE 1 END AS number,
+        CASE WHEN chargeable THEN row_number() OVER (
+            PARTITION BY market, category, date_trunc('month', local), chargeable
+            ORDER BY created_at, conversation_id) ELSE 1 END AS market_number
+    FROM located
+),
+steps AS (
+    SELECT DISTINCT category, tier_from FROM rates
 ),
 stepped AS (
-    SELECT numbered.*, steps.tier_from AS step
+    SELECT numbered.*, steps.tier_from AS step, market_steps.tier_from AS market_step
     FROM numbered
-    ASOF LEFT JOIN (SELECT DISTINCT category, tier_from FROM rates) AS steps
+    ASOF LEFT JOIN steps
         ON steps.category = numbered.category AND steps.tier_from <= numbered.number
+    ASOF LEFT JOIN steps AS market_steps
+        ON market_steps.category = numbered.category
+        AND market_steps.tier_from <= numbered.market_number
 ),
 kinds AS (
-    SELECT DISTINCT country, category, dated, step FROM stepped
+    SELECT DISTINCT country, market, category, dated, step, market_step FROM stepped
 ),
 priced AS (
     SELECT
-        kinds.country, kinds.category, kinds.dated, kinds.step,
+        kinds.country, kinds.market, kinds.category, kinds.dated, kinds.step, kinds.market_step,
         arg_max(
             {price: price, currency: rates.currency},
-            (rates.country IS NOT NULL, effective_from, tier_from)) AS rate
+            (rates.country IS NOT NULL, rates.market IS NOT NULL, effective_from, tier_from)) AS rate
     FROM kinds
     JOIN rates
         ON rates.category = kinds.category
-        AND (rates.country = kinds.country OR rates.country IS NULL)
         AND effective_from <= dated
-        AND tier_from <= step
+        AND CASE
+            WHEN rates.country IS NOT NULL THEN rates.country = kinds.country AND tier_from <= step
+            WHEN rates.market IS NOT NULL
+            THEN rates.market = kinds.market AND tier_from <= market_step
+            ELSE tier_from <= step
+        END
     GROUP BY ALL
 ),
 conversations AS (
@@ -112,5 +134,7 @@ conversations AS (
         ON priced.country IS NOT DISTINCT FROM stepped.country
         AND priced.category = stepped.category
         AND priced.dated = stepped.dated
-        AND priced.step = stepped.step
+        AND priced.market IS NOT DISTINCT FROM stepped.market
+        AND priced.step IS NOT DISTINCT FROM stepped.step
+        AND priced.market_step IS NOT DISTINCT FROM stepped.market_step
 )

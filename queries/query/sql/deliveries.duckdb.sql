@@ -64,42 +64,64 @@ typed_deliveries AS (
     LEFT JOIN answering ON answering.whatsapp_id = delivered.whatsapp_id
     LEFT JOIN serving ON serving.whatsapp_id = delivered.whatsapp_id
 ),
+markets_of_deliveries AS (
+    SELECT days.country, days.dated, coalesce(market_name, 'Other') AS market
+    FROM (SELECT DISTINCT country, dated FROM typed_deliveries WHERE country IS NOT NULL) AS days
+    ASOF LEFT JOIN all_markets ON market_country = country AND valid_from <= dated
+),
+numbered_deliveries AS (
+    SELECT
+        typed_deliveries.*,
+        market,
+        CASE WHEN category = 'service' THEN 0 ELSE row_number() OVER (
+            PARTITION BY typed_deliveries.country, category, date_trunc('month', local)
+            ORDER BY created_at, whatsapp_id) END AS number,
+        CASE WHEN category = 'service' THEN 0 ELSE row_number() OVER (
+            PARTITION BY market, category, date_trunc('month', local)
+            ORDER BY created_at, whatsapp_id) END AS market_number
+    FROM typed_deliveries
+    LEFT JOIN markets_of_deliveries AS placed
+        ON placed.country = typed_deliveries.country AND placed.dated = typed_deliveries.dated
+    WHERE pricing_type = 'REGULAR'
+),
+steps_of_deliveries AS (
+    SELECT DISTINCT category, tier_from FROM rates
+),
 stepped_deliveries AS (
-    SELECT numbered.*, steps.tier_from AS step
-    FROM (
-        SELECT
-            *,
-            CASE WHEN category = 'service' THEN 0 ELSE row_number() OVER (
-                PARTITION BY country, category, date_trunc('month', local)
-                ORDER BY created_at, whatsapp_id) END AS number
-        FROM typed_deliveries
-        WHERE pricing_type = 'REGULAR'
-    ) AS numbered
-    ASOF LEFT JOIN (SELECT DISTINCT category, tier_from FROM rates) AS steps
+    SELECT numbered.*, steps.tier_from AS step, market_steps.tier_from AS market_step
+    FROM numbered_deliveries AS numbered
+    ASOF LEFT JOIN steps_of_deliveries AS steps
         ON steps.category = numbered.category AND steps.tier_from <= numbered.number
+    ASOF LEFT JOIN steps_of_deliveries AS market_steps
+        ON market_steps.category = numbered.category
+        AND market_steps.tier_from <= numbered.market_number
 ),
 tiers AS (
     SELECT
         *,
-        lead(tier_from) OVER (PARTITION BY effective_from, country, category ORDER BY tier_from)
-            AS next_from
+        lead(tier_from) OVER (
+            PARTITION BY effective_from, country, market, category ORDER BY tier_from) AS next_from
     FROM rates
 ),
 kinds_of_deliveries AS (
-    SELECT DISTINCT country, category, dated, step FROM stepped_deliveries
+    SELECT DISTINCT country, market, category, dated, step, market_step FROM stepped_deliveries
 ),
 priced_deliveries AS (
     SELECT
-        kinds.country, kinds.category, kinds.dated, kinds.step,
+        kinds.country, kinds.market, kinds.category, kinds.dated, kinds.step, kinds.market_step,
         arg_max(
             {price: price, currency: tiers.currency, tier_from: tier_from, next_from: next_from},
-            (tiers.country IS NOT NULL, effective_from, tier_from)) AS rate
+            (tiers.country IS NOT NULL, tiers.market IS NOT NULL, effective_from, tier_from)) AS rate
     FROM kinds_of_deliveries AS kinds
     JOIN tiers
         ON tiers.category = kinds.category
-        AND (tiers.country = kinds.country OR tiers.country IS NULL)
         AND effective_from <= dated
-        AND tier_from <= step
+        AND CASE
+            WHEN tiers.country IS NOT NULL THEN tiers.country = kinds.country AND tier_from <= step
+            WHEN tiers.market IS NOT NULL
+            THEN tiers.market = kinds.market AND tier_from <= market_step
+            ELSE tier_from <= step
+        END
     GROUP BY ALL
 ),
 deliveries AS (
@@ -115,7 +137,9 @@ deliveries AS (
         ON priced.country IS NOT DISTINCT FROM stepped.country
         AND priced.category = stepped.category
         AND priced.dated = stepped.dated
-        AND priced.step = stepped.step
+        AND priced.market IS NOT DISTINCT FROM stepped.market
+        AND priced.step IS NOT DISTINCT FROM stepped.step
+        AND priced.market_step IS NOT DISTINCT FROM stepped.market_step
     UNION ALL
     SELECT
         created_at, waba_id, line, country, message_type, template_name, pricing_category,

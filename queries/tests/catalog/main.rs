@@ -14,6 +14,7 @@ mod columns;
 mod fixtures;
 mod golden;
 mod pages;
+mod prices;
 mod skew;
 mod specs;
 mod words;
