@@ -91,6 +91,9 @@ pub struct Table {
     /// the greatest value wins, null is less than any value. A tie is broken by
     /// [`Table::columns`].
     pub precedence: fn() -> Vec<Expr>,
+    /// [`Table::precedence`] in SQL. Only tables have it whose rows may become one by their person when
+    /// they are read: see [`Table::requires_person`].
+    pub precedence_sql: &'static [&'static str],
     /// Columns that are summed over the rows of one file that agree in all other stored columns;
     /// identical records count once. If there are any, rows with equal keys share a day.
     pub summed: &'static [&'static str],
@@ -133,6 +136,7 @@ pub(crate) const BLANK: Table = Table {
     key: &[],
     day_of: "",
     precedence: Vec::new,
+    precedence_sql: &[],
     summed: &[],
     aggregates: &[],
     sort: &[],
@@ -184,7 +188,8 @@ impl Table {
         }
     }
 
-    /// Returns `true` if a row without a person is rejected.
+    /// Returns `true` if a row without a person is rejected. If the key has the person, rows with a number
+    /// and rows with a user id may be the same row: which, `identities` tells when they are read.
     pub fn requires_person(&self) -> bool {
         self.cells().any(|column| column.required && column.fallback == Some(USER_ID))
     }

@@ -91,6 +91,12 @@ pub static TABLE: Table = Table {
             .otherwise(lit(-1));
         vec![progress, col(USER_RESPONDED_TIMESTAMP).is_not_null(), col(SESSION_ID).is_not_null()]
     },
+    precedence_sql: &[
+        "CASE delivery_status WHEN 'Delivered' THEN 2 WHEN 'Failed' THEN 2 WHEN 'Sent' THEN 1 \
+         WHEN 'In Process' THEN 0 ELSE -1 END",
+        "user_responded_timestamp IS NOT NULL",
+        "session_id IS NOT NULL",
+    ],
     sort: &[CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP, USER_PHONE],
     hashes: &[(SESSION_KEY, SESSION_ID), (USER_KEY, OWN_PERSON)],
     statistics: &[DEPLOYMENT_TIMESTAMP, CONVERSATION_ID],

@@ -15,6 +15,7 @@ pub mod markets;
 pub mod message_summaries;
 pub mod messages;
 pub mod meta_points;
+pub mod persons;
 pub mod rates;
 pub mod rejects;
 pub mod runs;
@@ -54,6 +55,15 @@ pub fn table(name: &str) -> Option<&'static Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn precedence_is_stated_in_sql_where_rows_become_one_when_they_are_read() {
+        for table in TABLES {
+            let becomes_one = table.key.contains(&OWN_PERSON) && table.requires_person();
+            let ranks = if becomes_one { (table.precedence)().len() } else { 0 };
+            assert_eq!(table.precedence_sql.len(), ranks, "{}", table.name);
+        }
+    }
 
     #[test]
     fn sums_and_aggregates_are_of_all_rows_with_one_key() {

@@ -10,6 +10,7 @@ use wabalake_data::tables::messages::{
     MESSAGE_DIRECTION, MESSAGE_TYPE, PARENT_SERVICE_TYPE, REASON_FOR_FAILURE, REF, REF1, REF2,
     SEEN_AT, SENT_AT, SOURCE, TEMPLATE_NAME, TO, USER_PHONE, WABA_ID, WHATSAPP_ID,
 };
+use wabalake_data::tables::persons;
 
 use crate::query::filters::Choice;
 use crate::query::prelude::*;
@@ -44,7 +45,7 @@ impl Query for MessageLog {
         title: "The messages themselves",
         question: "What was sent and received? The messages of a person, a line, a template or a \
                    campaign, one row each, in order of creation.",
-        reads: &[&messages::TABLE],
+        reads: &[&messages::TABLE, &persons::TABLE],
         range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::term(WABA_ID),
@@ -88,7 +89,7 @@ impl Query for MessageLog {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);
-        let messages = params.phone.of(messages);
+        let messages = params.phone.of_people(messages, tables)?;
         let messages = params.line.of(messages);
         let messages = params.direction.of(messages);
         let messages = params.template.of(messages);

@@ -44,7 +44,11 @@ SELECT
     CAST(`country` AS STRING) AS `country`,
     CAST(`message_type` AS STRING) AS `message_type`
 FROM in_range
-WHERE (size(:phone) = 0 OR array_contains(:phone, user_phone))
+WHERE (
+        size(:phone) = 0
+        OR array_contains(:phone, user_phone)
+        OR user_phone IN (SELECT person FROM persons WHERE array_contains(:phone, user_id))
+    )
     AND (size(:line) = 0 OR array_contains(:line, line))
     AND (size(:direction) = 0 OR array_contains(:direction, message_direction))
     AND (size(:template) = 0 OR array_contains(:template, template_name))

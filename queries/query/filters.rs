@@ -13,14 +13,16 @@ use std::marker::PhantomData;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{Expr, LazyFrame, NamedFrom, Series, col, lit};
+use polars::prelude::{Expr, LazyFrame, NamedFrom, PolarsResult, Series, col, lit};
 use wabalake_data::Invalid;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::cells::number::integer;
 use wabalake_data::cells::phone::{digits, full_number};
 use wabalake_data::tables::{deployments, messages, meta_points, sessions};
 
+use super::people;
 use super::sql::{Bindings, SqlLiteral};
+use super::tables::Tables;
 
 /// A column that rows can be filtered by.
 pub trait Choice: Send + Sync + 'static {
@@ -81,6 +83,19 @@ impl<C: Choice> Only<C> {
     /// Binds the list, empty for all, to the parameter of the option's name.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         bindings.list(C::NAME, &self.allowed)
+    }
+}
+
+impl Only<Phone> {
+    /// Keeps the rows of the people. A user id stands for its person.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn of_people(&self, rows: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+        if people::are_numbers(&self.allowed) {
+            return Ok(self.of(rows));
+        }
+        people::rows_of(rows, &self.allowed, tables)
     }
 }
 
@@ -216,9 +231,9 @@ choices! {
     Waba: String = "waba" of meta_points::WABA_ID,
         "Only these WhatsApp Business accounts", |word| Ok(word.to_owned());
 
-    /// `--phone`, a number with country code, in any format.
+    /// `--phone`, a number with country code, in any format, or a user id: see [`Only::of_people`].
     Phone: String = "phone" of messages::USER_PHONE,
-        "Only people with these phone numbers, with country code",
+        "Only people with these phone numbers, with country code, or with these user ids",
         |word| full_number(word).ok_or_else(|| Invalid::new("not a number"));
 
     /// `--line`, a phone number in any format.

@@ -17,7 +17,7 @@
 //! | [`spec`], [`mod@column`], [`entry`], [`question`] | the interface itself |
 //! | [`time`] | time zones, date ranges, buckets of local time, invalidation |
 //! | [`filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
-//! | [`measures`], [`joins`], [`lines`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |
+//! | [`measures`], [`joins`], [`lines`], [`people`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |
 //! | [`breakdown`], [`performance`], [`proportions`], [`failures`] | the shared half of pairs of queries |
 //! | [`billing`], [`meta`] | what conversations and messages cost; Meta's analytics API |
 //! | [`sql`], [`json`], [`tables`] | bindings of the twins; JSON texts; the tables that a plan scans |
@@ -43,6 +43,7 @@ pub mod lines;
 pub mod measures;
 pub mod meta;
 pub mod numbers;
+pub mod people;
 pub mod performance;
 pub mod proportions;
 pub mod question;

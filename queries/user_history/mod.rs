@@ -18,9 +18,10 @@ use wabalake_data::tables::sessions::{
     LAST_MESSAGE_TIMESTAMP, LINE_WHATSAPP_NUMBER, SESSION_FINISHED_TIMESTAMP, SESSION_ID,
     SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE,
 };
-use wabalake_data::tables::{SESSION_KEY, USER_KEY, text_key};
+use wabalake_data::tables::{SESSION_KEY, USER_KEY, persons, text_key};
 use wabalake_data::{Invalid, Table};
 
+use crate::query::people;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -32,7 +33,7 @@ pub struct Params {
     #[command(flatten)]
     days: DayRange,
 
-    /// The person's number, with its country code
+    /// The person's number, with its country code, or a user id of theirs
     #[arg(long, value_name = "PHONE", value_parser = read_phone)]
     phone: String,
 }
@@ -79,6 +80,7 @@ impl Query for UserHistory {
             &messages::TABLE,
             &closures::TABLE,
             &conversions::TABLE,
+            &persons::TABLE,
         ],
         // Events of a session may lie on later days than its start.
         range: Range::History,
@@ -103,7 +105,8 @@ impl Query for UserHistory {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let rows = PersonRows { tables, phone: &params.phone };
         let events =
-            [rows.of_messages(), rows.of_sessions(), rows.of_closures_and_conversions()].concat();
+            [rows.of_messages()?, rows.of_sessions()?, rows.of_closures_and_conversions()?]
+                .concat();
         let history = concat(events, UnionArgs::default())?;
         Ok(match params.days.holds_instant(&col(AT)) {
             Some(in_range) => history.filter(in_range),
@@ -123,59 +126,78 @@ struct PersonRows<'a> {
 }
 
 impl PersonRows<'_> {
-    /// Predicate: a row names the person.
-    fn person(&self) -> Expr {
+    /// Predicate: a row names the person, who is asked about by number.
+    fn has_number(&self) -> Expr {
         col(USER_KEY).eq(lit(text_key(self.phone)))
     }
 
-    fn of(&self, table: &'static Table) -> LazyFrame {
-        self.tables.scan(table).filter(self.person())
+    /// The people asked about by a user id; `None` for a number.
+    fn asked(&self) -> Option<[String; 1]> {
+        let people = [self.phone.to_owned()];
+        (!people::are_numbers(&people)).then_some(people)
+    }
+
+    fn of(&self, table: &'static Table) -> PolarsResult<LazyFrame> {
+        let rows = self.tables.scan(table);
+        match self.asked() {
+            None => Ok(rows.filter(self.has_number())),
+            Some(people) => people::rows_of(rows, &people, self.tables),
+        }
     }
 
     /// Deployments, responses and messages.
-    fn of_messages(&self) -> Vec<LazyFrame> {
-        let deployments = || self.of(&deployments::TABLE);
+    fn of_messages(&self) -> PolarsResult<Vec<LazyFrame>> {
+        let deployments = self.of(&deployments::TABLE)?;
+        let messages = self.of(&messages::TABLE)?;
         let messages = |direction: &'static str| {
-            self.of(&messages::TABLE).filter(col(messages::MESSAGE_DIRECTION).eq(lit(direction)))
+            messages.clone().filter(col(messages::MESSAGE_DIRECTION).eq(lit(direction)))
         };
         let of_deployment = || [col(CONVERSATION_ID), col(SESSION_ID), none()];
         let of_message = || [none(), none(), col(LINE)];
         let text = || col(MESSAGE).fill_null(col(TEMPLATE_NAME));
-        vec![
-            events(deployments(), 0, DEPLOYMENT_TIMESTAMP, of_deployment(), col(STATE)),
-            events(deployments(), 3, USER_RESPONDED_TIMESTAMP, of_deployment(), none()),
+        Ok(vec![
+            events(deployments.clone(), 0, DEPLOYMENT_TIMESTAMP, of_deployment(), col(STATE)),
+            events(deployments, 3, USER_RESPONDED_TIMESTAMP, of_deployment(), none()),
             events(messages("incoming"), 4, CREATED_AT, of_message(), text()),
             events(messages("outgoing"), 5, CREATED_AT, of_message(), text()),
-        ]
+        ])
     }
 
     /// Starts, first and last messages, and finishes of sessions.
-    fn of_sessions(&self) -> Vec<LazyFrame> {
-        let sessions = || self.of(&sessions::TABLE);
+    fn of_sessions(&self) -> PolarsResult<Vec<LazyFrame>> {
+        let sessions = self.of(&sessions::TABLE)?;
+        let sessions = || sessions.clone();
         let of = || [col(CONVERSATION_ID), col(SESSION_ID), col(LINE_WHATSAPP_NUMBER)];
         let differs = col(LAST_MESSAGE_TIMESTAMP).neq_missing(col(FIRST_MESSAGE_TIMESTAMP));
         let with_last = sessions().filter(differs);
-        vec![
+        Ok(vec![
             events(sessions(), 1, SESSION_STARTED_TIMESTAMP, of(), col(SESSION_TYPE)),
             events(sessions(), 2, FIRST_MESSAGE_TIMESTAMP, of(), col(FIRST_MESSAGE)),
             events(with_last, 6, LAST_MESSAGE_TIMESTAMP, of(), col(LAST_MESSAGE)),
             events(sessions(), 7, SESSION_FINISHED_TIMESTAMP, of(), col(SESSION_STATUS)),
-        ]
+        ])
     }
 
     /// Closures and conversions, which name the person, one of their sessions, or both.
-    fn of_closures_and_conversions(&self) -> Vec<LazyFrame> {
+    fn of_closures_and_conversions(&self) -> PolarsResult<Vec<LazyFrame>> {
         const OWN: &str = "own";
+        const NAMED: &str = "named";
+        let own = self.of(&sessions::TABLE)?.select([col(SESSION_KEY), lit(true).alias(OWN)]);
         let theirs = |table| {
-            let own = self.of(&sessions::TABLE).select([col(SESSION_KEY), lit(true).alias(OWN)]);
-            let rows = look_up(self.tables.scan(table), own, SESSION_KEY);
-            rows.filter(self.person().or(col(OWN)))
+            let rows = look_up(self.tables.scan(table), own.clone(), SESSION_KEY);
+            let Some(people) = self.asked() else {
+                return Ok(rows.filter(self.has_number().or(col(OWN))));
+            };
+            let named = people::asked(&people, self.tables)?.with_column(lit(true).alias(NAMED));
+            let rows = look_up(rows, named, USER_KEY);
+            PolarsResult::Ok(rows.filter(col(NAMED).or(col(OWN))))
         };
         let of = || [none(), col(SESSION_ID), none()];
-        vec![
-            events(theirs(&closures::TABLE), 8, CLOSED_AT, of(), col(EVENT_TYPE)),
-            events(theirs(&conversions::TABLE), 9, CONVERTED_AT, of(), col(CONVERSION_EVENT)),
-        ]
+        let (closures, conversions) = (theirs(&closures::TABLE)?, theirs(&conversions::TABLE)?);
+        Ok(vec![
+            events(closures, 8, CLOSED_AT, of(), col(EVENT_TYPE)),
+            events(conversions, 9, CONVERTED_AT, of(), col(CONVERSION_EVENT)),
+        ])
     }
 }
 

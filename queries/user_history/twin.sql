@@ -1,22 +1,27 @@
 -- What happened with one person? All events that name them or one of their sessions.
-WITH own_deployments AS (
-    SELECT * FROM deployments WHERE user_phone = :phone
+WITH asked AS (
+    SELECT :phone AS person
+    UNION
+    SELECT person FROM persons WHERE user_id = :phone
+),
+own_deployments AS (
+    SELECT * FROM deployments WHERE user_phone IN (SELECT person FROM asked)
 ),
 own_sessions AS (
-    SELECT * FROM sessions WHERE user_phone = :phone
+    SELECT * FROM sessions WHERE user_phone IN (SELECT person FROM asked)
 ),
 own_messages AS (
-    SELECT * FROM messages WHERE user_phone = :phone
+    SELECT * FROM messages WHERE user_phone IN (SELECT person FROM asked)
 ),
 own_closures AS (
     SELECT closed_at, session_id, event_type
     FROM closures
-    WHERE user_phone = :phone OR session_id IN (SELECT session_id FROM own_sessions)
+    WHERE user_phone IN (SELECT person FROM asked) OR session_id IN (SELECT session_id FROM own_sessions)
 ),
 own_conversions AS (
     SELECT converted_at, session_id, event
     FROM conversions
-    WHERE user_phone = :phone OR session_id IN (SELECT session_id FROM own_sessions)
+    WHERE user_phone IN (SELECT person FROM asked) OR session_id IN (SELECT session_id FROM own_sessions)
 ),
 history AS (
     SELECT

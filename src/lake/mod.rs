@@ -27,6 +27,7 @@
 //! | [`erase`] | erases a person, also from old versions and the log |
 //! | [`check`] | finds damaged files and suggests repairs |
 //! | `keep_out` | the persons who were erased and must not come back |
+//! | [`persons`] | the persons of user ids, and scans as queries see them |
 //! | [`rejects`] | the table of rejected records |
 //! | [`marts`] | answers that are stored as tables |
 //! | [`runs`] | the table of nightly runs and erasures |
@@ -51,6 +52,7 @@ mod loads;
 mod lock;
 mod log;
 pub mod marts;
+pub mod persons;
 pub mod rejects;
 pub mod runs;
 mod scans;
@@ -71,11 +73,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
-use polars::prelude::IntoLazy as _;
 use tempfile::TempDir;
 use wabalake_data::Table;
-use wabalake_data::tables::loads::TABLE as LOADS;
-use wabalake_queries::query::Tables;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::creation::Creation;
@@ -255,23 +254,6 @@ impl Lake {
     /// The newest state read of a table.
     fn known(&self, table: &Key) -> Option<Arc<log::State>> {
         self.known.lock().ok()?.get(table).cloned()
-    }
-
-    /// Scans of the newest versions of tables, for a query.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lake::snapshot`].
-    pub fn tables(&self, tables: &[&'static Table]) -> Result<Tables> {
-        let (loads, stored): (Vec<_>, Vec<_>) = tables.iter().partition(|table| ***table == LOADS);
-        let mut scans = Tables::new();
-        for table in loads {
-            scans = scans.with(table, self.loads()?.lazy());
-        }
-        for (table, snapshot) in stored.iter().zip(self.snapshots(stored.iter().copied())?) {
-            scans = scans.with(table, snapshot.scan()?);
-        }
-        Ok(scans)
     }
 
     /// Returns `true` if a file is loaded into a table, by its application transaction.

@@ -23,10 +23,12 @@ impl Snapshot {
         self.scan_files(&self.files.iter().collect::<Vec<_>>())
     }
 
-    /// Scans all rows, with instants in a time zone. Filters on them still skip files.
-    pub fn scan_in_zone(&self, zone: Tz) -> Result<LazyFrame> {
+    /// Scans the rows of some files, with instants in a time zone if one is given. Filters on them still
+    /// skip files.
+    pub(super) fn scan_files_in(&self, files: &[&DataFile], zone: Option<Tz>) -> Result<LazyFrame> {
+        let Some(zone) = zone else { return self.scan_files(files) };
         let zone = TimeZone::opt_try_new(Some(zone.name()))?;
-        self.scan_as(&self.files.iter().collect::<Vec<_>>(), &move |data_type| match data_type {
+        self.scan_as(files, &move |data_type| match data_type {
             DataType::Datetime(unit, Some(_)) => DataType::Datetime(unit, zone.clone()),
             other => other,
         })
@@ -61,12 +63,19 @@ impl Snapshot {
         }
         match scans.len() {
             0 => Ok(DataFrame::empty_with_schema(&typed(self.layout.scanned(), shown)).lazy()),
-            1 => Ok(scans.remove(0)),
-            _ => {
-                let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
-                Ok(concat(scans, any_order)?)
-            }
+            _ => self.union(scans),
         }
+    }
+
+    /// The rows of several scans of the table, in any order.
+    pub(super) fn union(&self, mut scans: Vec<LazyFrame>) -> Result<LazyFrame> {
+        if scans.len() == 1 {
+            return Ok(scans.remove(0));
+        }
+        let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
+        // Without a column, Polars counts the rows of a union in a type that it is built without.
+        let day = || col(self.layout.partition);
+        Ok(concat(scans, any_order)?.filter(day().is_null().or(day().is_not_null())))
     }
 
     /// Scans files that either all have a day, which becomes a column, or all have none.

@@ -19,6 +19,8 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use deltalake::kernel::Add;
 use polars::prelude::*;
 use serde_json::{Map, Value, json};
+use wabalake_data::cells::phone::is_user_id;
+use wabalake_data::tables::USER_PHONE;
 
 use super::damage::{FILE_HASH, FOOTER_HASH, Hash, HashingWriter, footer_hash, modified};
 use super::history::rows_in;
@@ -255,8 +257,10 @@ fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
             max.insert((*name).to_owned(), most);
         }
     }
-    for name in layout.null_counts {
-        nulls.insert((*name).to_owned(), json!(rows.column(name)?.null_count()));
+    if !layout.null_counts.is_empty() && !has_user_ids_as_phones(rows)? {
+        for name in layout.null_counts {
+            nulls.insert((*name).to_owned(), json!(rows.column(name)?.null_count()));
+        }
     }
     Ok(json!({
         "numRecords": rows.height(),
@@ -264,6 +268,12 @@ fn statistics(layout: &Layout, rows: &DataFrame) -> Result<Value> {
         "maxValues": max,
         "nullCount": nulls,
     }))
+}
+
+/// Returns `true` if rows have user ids in `user_phone`, as older versions stored them.
+fn has_user_ids_as_phones(rows: &DataFrame) -> PolarsResult<bool> {
+    let phones = rows.column(USER_PHONE)?.str()?;
+    Ok(phones.iter().flatten().any(is_user_id))
 }
 
 fn bound(value: AnyValue) -> Option<Value> {

@@ -14,12 +14,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::NaiveDate;
+use polars::prelude::IntoLazy as _;
 use serde::{Deserialize, Serialize};
 use wabalake_data::Table;
+use wabalake_data::tables::{identities, persons};
 use wabalake_queries::query::{Question, Tables};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::Result;
+use crate::lake::persons::{Persons, computed_once};
 use crate::lake::rejects::REJECTS;
 use crate::lake::{AsOf, Lake, Snapshot};
 
@@ -31,6 +34,8 @@ pub struct PinnedTables<'l> {
     /// The version of each table, all as of one instant.
     versions: OnceLock<BTreeMap<&'static str, Option<u64>>>,
     known: Mutex<BTreeMap<&'static str, Arc<PinnedTable>>>,
+    /// The persons by the pinned version of `identities`.
+    persons: OnceLock<Arc<Persons>>,
 }
 
 /// One version of a table.
@@ -55,7 +60,8 @@ pub struct Fingerprint {
 impl<'l> PinnedTables<'l> {
     /// The tables of a lake, as of a version or an instant.
     pub fn of(lake: &'l Lake, as_of: AsOf) -> Self {
-        Self { lake, as_of, versions: OnceLock::new(), known: Mutex::default() }
+        let (versions, persons) = (OnceLock::new(), OnceLock::new());
+        Self { lake, as_of, versions, known: Mutex::default(), persons }
     }
 
     /// The fingerprint of a table. That of a table that exports are not loaded into, such as `loads`,
@@ -64,6 +70,9 @@ impl<'l> PinnedTables<'l> {
     /// # Errors
     /// A table that cannot be read.
     pub fn fingerprint(&self, table: &'static Table) -> Result<Fingerprint> {
+        if *table == persons::TABLE {
+            return Ok(self.table(&identities::TABLE)?.fingerprint.without_days());
+        }
         if is_loaded_into(table) {
             return Ok(self.table(table)?.fingerprint.clone());
         }
@@ -145,20 +154,22 @@ impl<'l> PinnedTables<'l> {
     /// # Errors
     /// A table that cannot be read.
     pub fn tables(&self, question: &Question) -> Result<Tables> {
+        let compute = || Persons::of(&self.table(&identities::TABLE)?.snapshot);
+        let persons = || computed_once(&self.persons, compute);
         let mut tables = Tables::new();
         for table in question.spec().reads {
+            if **table == persons::TABLE {
+                tables = tables.with(table, persons()?.rows().lazy());
+                continue;
+            }
             if !is_loaded_into(table) {
                 tables = tables.with(table, self.lake.tables(&[*table])?.scan(table));
                 continue;
             }
             let source = self.table(table)?;
-            let scan = match question.instants(table) {
-                (None, None) => source.snapshot.scan()?,
-                within => {
-                    let files = source.snapshot.files_in_range(table.day_of, within);
-                    source.snapshot.scan_files(&files)?
-                }
-            };
+            let snapshot = &source.snapshot;
+            let files = snapshot.files_in_range(table.day_of, question.instants(table));
+            let scan = snapshot.scan_people_of(table, &files, None, &persons)?;
             tables = tables.with(table, scan);
         }
         Ok(tables)

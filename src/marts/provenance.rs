@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wabalake_data::tables::identities;
 use wabalake_queries::query::Invalidation;
 
 use super::Mart;
@@ -33,6 +34,13 @@ impl Provenance {
             let fingerprint = if by_day { fingerprint } else { fingerprint.without_days() };
             fingerprints.insert(table.name.to_owned(), fingerprint);
         }
+        // Identities say whom rows are about, so a change of theirs reaches every row.
+        let has_people = mart.question.spec().reads.iter().any(|table| table.has_people());
+        let links = tables.table(&identities::TABLE)?;
+        if has_people && links.snapshot.version.is_some() {
+            let fingerprint = links.fingerprint.without_days();
+            fingerprints.insert(identities::NAME.to_owned(), fingerprint);
+        }
         let query = mart.question.spec().name.to_owned();
         Ok(Self { fingerprint: mart.fingerprint(), query, tables: fingerprints })
     }
@@ -41,6 +49,12 @@ impl Provenance {
     pub(crate) fn stored(lake: &Lake, mart: &Snapshot) -> Option<Self> {
         let stored = lake.provenance(mart).ok().flatten()?;
         serde_json::from_value(stored).ok()
+    }
+
+    /// Returns `true` if both were computed with the same links of user ids.
+    pub(crate) fn has_same_identities(&self, other: &Self) -> bool {
+        let links = |of: &Self| of.tables.get(identities::NAME).cloned().unwrap_or_default();
+        links(self).matches(&links(other))
     }
 
     /// Returns `true` if both give the same rows.

@@ -14,6 +14,7 @@ use chrono::{NaiveDate, TimeDelta};
 use polars::prelude::*;
 use serde::Serialize;
 use serde_json::json;
+use wabalake_data::tables::identities;
 use wabalake_data::words::counted;
 use wabalake_queries::query::time::local_dates;
 use wabalake_queries::query::{Invalidation, Question};
@@ -109,6 +110,9 @@ impl Work {
         }
         if full {
             return all("`--full`");
+        }
+        if !now.has_same_identities(before) {
+            return all(&format!("`{}` changed", identities::NAME));
         }
         let mut ranges = Vec::new();
         let mut days = 0u64;

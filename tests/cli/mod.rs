@@ -8,6 +8,7 @@ mod load;
 mod money;
 mod nightly;
 mod page;
+mod persons;
 mod query;
 mod sql;
 mod sql_limits;

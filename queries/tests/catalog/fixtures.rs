@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex};
 use polars::prelude::*;
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::{
-    OWN_PERSON, USER_PHONE_VALID, UTC_DAY, instant, key_part, loads, sessions, text_key,
+    OWN_PERSON, USER_PHONE_VALID, UTC_DAY, instant, key_part, loads, persons, sessions, text_key,
 };
 use wabalake_data::{TABLES, Table};
 use wabalake_queries::query::{CatalogEntry, Tables};
@@ -23,9 +23,9 @@ pub(crate) fn tables(entry: &CatalogEntry) -> Tables {
     given().fold(Tables::new(), |tables, table| tables.with(table, read(entry, table).lazy()))
 }
 
-/// Every table that a query may read: those of exports, and the loads.
+/// Every table that a query may read: those of exports, the loads and the persons.
 pub(crate) fn given() -> impl Iterator<Item = &'static Table> {
-    TABLES.iter().copied().chain([&loads::TABLE])
+    TABLES.iter().copied().chain([&loads::TABLE, &persons::TABLE])
 }
 
 /// One fixture table of a query, with the schema of a scan; empty if there is no file.
@@ -98,6 +98,7 @@ fn from_csv(table: &Table, path: &Path) -> DataFrame {
     );
     let day = match schema.get(table.day_of) {
         Some(DataType::Int64) => (col(table.day_of) * lit(1_000_000)).cast(instant()),
+        None => lit(NULL),
         _ => col(table.day_of),
     };
     let columns: Vec<Expr> = schema.iter_names().map(|name| col(name.clone())).collect();

@@ -14,6 +14,7 @@
 //! | `reply` | the complete reply of one operation |
 //! | `literal` | parameters as literals of the protocol |
 //! | `views`, [`paths`] | temporary views over the lake's files |
+//! | `people` | the person in place of a missing number |
 //! | `answer` | Arrow streams as rows of the declared columns |
 //! | `fault` | errors of a server |
 //!
@@ -24,6 +25,7 @@ mod client;
 mod fault;
 mod literal;
 pub mod paths;
+mod people;
 pub mod remote;
 mod reply;
 mod views;
@@ -108,12 +110,17 @@ impl Cluster {
         paths.check(lake.place())?;
         let views = View::of(lake, question, paths)?;
         for view in &views {
-            self.session.view(view.table.name, view.relation()?).await?;
+            self.session.view(&view.name(), view.relation()?).await?;
         }
         let counted = self.session.ask(&views::count(&views), &Bindings::new(), None).await?;
         let counted = answer::counts(&counted)?;
         for (place, view) in views.iter().enumerate() {
             view.check(counted.get(place).copied(), lake.place())?;
+        }
+        for view in &views {
+            if let Some(seen) = &view.seen {
+                self.session.view(view.table.name, client::statement(seen.clone(), None)).await?;
+            }
         }
         self.session.ask(question.spec().sql, &question.bindings(), limit).await
     }

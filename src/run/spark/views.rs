@@ -12,20 +12,27 @@
 //! commits during the query make no difference. The number of rows is checked, because some engines silently
 //! skip files that they do not find.
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
 use chrono::DateTime;
-use polars::prelude::{AnyValue, DataFrame, DataType, TimeUnit};
+use polars::prelude::{
+    AnyValue, CompatLevel, DataFrame, DataType, IpcStreamWriter, SerWriter as _, TimeUnit,
+};
 use spark_connect_proto as proto;
 use spark_connect_proto::expression::{ExprType, UnresolvedAttribute};
 use spark_connect_proto::read::{DataSource, ReadType};
 use spark_connect_proto::relation::RelType;
-use wabalake_data::Table;
-use wabalake_data::tables::loads;
+use wabalake_data::tables::{loads, persons};
+use wabalake_data::{TABLES, Table};
 use wabalake_queries::query::Question;
 use wabalake_queries::query::sql::{SqlLiteral as _, Value};
 
 use super::client::{relation, statement};
 use super::paths::Paths;
+use super::people;
 use crate::error::{Error, Result};
+use crate::lake::persons::{Persons, computed_once};
 use crate::lake::{DataFile, Lake, Snapshot};
 use crate::place::Place;
 
@@ -37,6 +44,10 @@ pub(super) struct View {
     pub(super) files: Vec<String>,
     /// Its rows as SQL tuples, for a table without files.
     pub(super) tuples: Vec<String>,
+    /// Its rows as an Arrow stream, for a table without files.
+    pub(super) arrow: Option<Bytes>,
+    /// The SQL of a view over it with the table's name, which shows persons; see [`people`].
+    pub(super) seen: Option<String>,
     /// The number of rows.
     pub(super) rows: u64,
 }
@@ -44,29 +55,38 @@ pub(super) struct View {
 impl View {
     /// Builds a view for each table of a question, over the files that may have rows in its date range.
     pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
-        let is_stored = |table: &&&'static Table| ***table != loads::TABLE;
-        let stored: Vec<_> = question.spec().reads.iter().filter(is_stored).copied().collect();
-        let mut snapshots = lake.snapshots(stored)?.into_iter();
+        let reads = question.spec().reads;
+        let is_stored = |table: &&&'static Table| TABLES.contains(*table);
+        let stored: Vec<_> = reads.iter().filter(is_stored).copied().collect();
+        let snapshots = lake.snapshots(stored.iter().copied())?;
+        let known = OnceLock::new();
+        let read_persons = || computed_once(&known, || lake.persons());
         let mut views = Vec::new();
-        for table in question.spec().reads {
-            views.push(match (**table != loads::TABLE).then(|| snapshots.next()).flatten() {
-                Some(snapshot) => {
-                    let within = question.instants(table);
-                    Self::within(table, (lake, &snapshot), within, paths)?
-                }
-                None => Self::of_loads(&lake.loads()?)?,
-            });
+        let mut has_seen = false;
+        for (table, snapshot) in stored.into_iter().zip(snapshots) {
+            let within = snapshot.files_in_range(table.day_of, question.instants(table));
+            let mut view = Self::of_files(table, (lake, &snapshot), &within, paths)?;
+            if snapshot.has_persons_to_see(table, &within, &read_persons)? {
+                has_seen = true;
+                view.seen = Some(people::seen(table, !read_persons()?.is_empty()));
+            }
+            views.push(view);
+        }
+        if reads.contains(&&loads::TABLE) {
+            views.push(Self::of_loads(&lake.loads()?)?);
+        }
+        if has_seen || reads.contains(&&persons::TABLE) {
+            views.push(Self::of_persons(&*read_persons()?)?);
         }
         Ok(views)
     }
 
-    fn within(
+    fn of_files(
         table: &'static Table,
         (lake, snapshot): (&Lake, &Snapshot),
-        instants: (Option<i64>, Option<i64>),
+        within: &[&DataFile],
         paths: &Paths,
     ) -> Result<Self> {
-        let within = snapshot.files_in_range(table.day_of, instants);
         if lake.place().as_folder().is_some() {
             // A file may be on the cluster only; the row count will show whether it is.
             let is_here = |file: &&DataFile| snapshot.place(file).exists();
@@ -76,7 +96,7 @@ impl View {
         let rows = within.iter().map(|file| file.rows).sum();
         let files = within.iter().map(|file| paths.of(lake.place(), &snapshot.key(file)?));
         let files = files.collect::<Result<_>>()?;
-        Ok(Self { table, rows, files, tuples: Vec::new() })
+        Ok(Self { rows, files, ..Self::empty(table) })
     }
 
     /// Builds a view of the loads, which are read from transaction logs and have no files.
@@ -96,7 +116,32 @@ impl View {
             let cells = columns.iter().map(|column| literal(column.get(row)?));
             tuples.push(format!("({})", cells.collect::<Result<Vec<_>>>()?.join(", ")));
         }
-        Ok(Self { table: &loads::TABLE, files: Vec::new(), rows: tuples.len() as u64, tuples })
+        Ok(Self { rows: tuples.len() as u64, tuples, ..Self::empty(&loads::TABLE) })
+    }
+
+    /// Builds a view of the persons, which are computed here.
+    fn of_persons(persons: &Persons) -> Result<Self> {
+        let names = persons::TABLE.columns.iter().map(|column| column.name);
+        let mut rows = persons.rows().select(names)?;
+        let mut arrow = Vec::new();
+        IpcStreamWriter::new(&mut arrow)
+            .with_compat_level(CompatLevel::oldest())
+            .finish(&mut rows)?;
+        let arrow = (rows.height() > 0).then(|| arrow.into());
+        Ok(Self { rows: rows.height() as u64, arrow, ..Self::empty(&persons::TABLE) })
+    }
+
+    fn empty(table: &'static Table) -> Self {
+        let (files, tuples) = (Vec::new(), Vec::new());
+        Self { table, files, tuples, arrow: None, seen: None, rows: 0 }
+    }
+
+    /// The name of the view.
+    pub(super) fn name(&self) -> String {
+        match &self.seen {
+            Some(_) => people::stored_name(self.table),
+            None => self.table.name.to_owned(),
+        }
     }
 
     /// Builds the relation of the view, with the columns of [`Table::cluster_schema`].
@@ -112,6 +157,12 @@ impl View {
                 None,
             ));
         }
+        let schema: Vec<String> = typed.iter().map(|(name, of)| format!("`{name}` {of}")).collect();
+        let schema = schema.join(", ");
+        if let Some(arrow) = &self.arrow {
+            let (data, schema) = (Some(arrow.clone()), Some(schema));
+            return Ok(relation(RelType::LocalRelation(proto::LocalRelation { data, schema })));
+        }
         if self.files.is_empty() {
             let nulls = typed.iter().map(|(name, of)| format!("CAST(NULL AS {of}) AS `{name}`"));
             let nulls: Vec<String> = nulls.collect();
@@ -119,10 +170,9 @@ impl View {
             return Ok(statement(sql, None));
         }
         // With an explicit schema, a column that older files lack is null.
-        let schema: Vec<String> = typed.iter().map(|(name, of)| format!("`{name}` {of}")).collect();
         let source = DataSource {
             format: Some("parquet".to_owned()),
-            schema: Some(schema.join(", ")),
+            schema: Some(schema),
             paths: self.files.clone(),
             ..Default::default()
         };
@@ -157,9 +207,9 @@ impl View {
 
 /// Builds a statement that counts the rows of views: one row, with a column for each view.
 pub(super) fn count(views: &[View]) -> String {
-    let counts = views.iter().map(|View { table, .. }| {
-        format!("(SELECT count(*) FROM `{name}`) AS `{name}`", name = table.name)
-    });
+    let counts = views
+        .iter()
+        .map(|view| format!("(SELECT count(*) FROM `{name}`) AS `{name}`", name = view.name()));
     format!("SELECT {}", counts.collect::<Vec<_>>().join(", "))
 }
 
@@ -191,7 +241,6 @@ fn sql_type(of: &DataType) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use wabalake_data::TABLES;
     use wabalake_data::tables::{USER_PHONE, UTC_DAY};
 
     use super::*;
@@ -200,7 +249,7 @@ mod tests {
     fn views_have_only_columns_of_the_catalog() {
         for table in TABLES {
             let files = vec!["file:///a.parquet".into()];
-            let view = View { table, files, rows: 1, tuples: Vec::new() };
+            let view = View { files, rows: 1, ..View::empty(table) };
             let Some(RelType::Project(project)) = view.relation().unwrap().rel_type else {
                 panic!("no projection")
             };
@@ -217,7 +266,7 @@ mod tests {
 
     #[test]
     fn tables_without_files_are_empty_views() {
-        let view = View { table: TABLES[0], files: Vec::new(), rows: 0, tuples: Vec::new() };
+        let view = View::empty(TABLES[0]);
         let Some(RelType::Sql(sql)) = view.relation().unwrap().rel_type else { panic!("no SQL") };
         assert!(sql.query.ends_with("WHERE 1 = 0"), "{}", sql.query);
     }

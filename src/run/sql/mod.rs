@@ -24,11 +24,12 @@ mod pieces;
 mod types;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono_tz::Tz;
 use polars::prelude::{
-    ChunkApply as _, DataFrame, DataType, Expr, Field, IntoColumn as _, LazyFrame, Schema, col,
+    ChunkApply as _, DataFrame, DataType, Expr, Field, IntoColumn as _, IntoLazy as _, LazyFrame,
+    Schema, col,
 };
 use polars::sql::SQLContext;
 use sqlparser::ast::{
@@ -39,7 +40,7 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 use sqlparser::tokenizer::{Span, Tokenizer};
 use wabalake_data::Table;
-use wabalake_data::tables::{TABLES, instant, sessions, table};
+use wabalake_data::tables::{TABLES, instant, persons, sessions, table};
 use wabalake_data::words::suggestion;
 use wabalake_queries::query::{ENGINE, OutputColumn, Type};
 
@@ -52,6 +53,7 @@ use self::pieces::Pieces;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::lake::persons::computed_once;
 
 /// One `SELECT` over tables of a lake.
 #[derive(Clone, Debug)]
@@ -138,11 +140,17 @@ impl Sql {
         let functions = Functions::on_clock(zone);
         let instant_of = functions.expr(INSTANT);
         let context = SQLContext::new().with_function_registry(Arc::new(functions));
-        let snapshots = lake.snapshots(self.tables.iter().copied())?;
-        for (table, snapshot) in self.tables.iter().zip(snapshots) {
+        let stored = self.tables.iter().filter(|table| ***table != persons::TABLE);
+        let snapshots = lake.snapshots(stored.clone().copied())?;
+        let known = OnceLock::new();
+        let read_persons = || computed_once(&known, || lake.persons());
+        for (table, snapshot) in stored.zip(snapshots) {
             let columns: Vec<_> = table.columns.iter().map(|column| col(column.name)).collect();
-            let rows = snapshot.scan_in_zone(zone)?;
+            let rows = snapshot.scan_people(table, Some(zone), &read_persons)?;
             context.register(table.name, rows.select(columns));
+        }
+        if self.tables.contains(&&persons::TABLE) {
+            context.register(persons::NAME, read_persons()?.rows().lazy());
         }
         let fault = |error| fault::of_polars(error, &self.statement, &self.tables);
         let mut answer = Pieces::of(context).query(*bound).map_err(fault)?;
@@ -255,6 +263,11 @@ impl Visitor for Windows {
     }
 }
 
+/// The tables that a statement may read. A CTE may have the name of the last, which is computed.
+fn readable() -> impl Iterator<Item = &'static Table> + Clone {
+    TABLES.iter().copied().chain([&persons::TABLE])
+}
+
 impl Relations {
     fn of(statement: &Statement) -> Result<Vec<&'static Table>> {
         let mut relations = Self::default();
@@ -269,7 +282,7 @@ impl Relations {
             return Err(*error);
         }
         let read = |table: &&&'static Table| relations.tables.contains(*table);
-        Ok(TABLES.iter().filter(read).copied().collect())
+        Ok(readable().filter(|table| read(&table)).collect())
     }
 }
 
@@ -307,13 +320,13 @@ impl Visitor for Relations {
         if self.defined.iter().any(|defined| defined == name_text) {
             return ControlFlow::Continue(());
         }
-        match table(name_text) {
+        match readable().find(|table| table.name == name_text) {
             Some(table) => {
                 self.tables.push(table);
                 ControlFlow::Continue(())
             }
             None => {
-                let names = TABLES.iter().map(|table| table.name);
+                let names = readable().map(|table| table.name);
                 let known = names.clone().chain(self.defined.iter().map(String::as_str));
                 let hint = suggestion(name_text, known).unwrap_or_else(|| {
                     format!("there are {}", names.collect::<Vec<_>>().join(", "))

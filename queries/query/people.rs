@@ -1,0 +1,51 @@
+//! The people that `--phone` asks about.
+//!
+//! A number is the person itself. A user id stands for its person: the table `persons` has it, if a number
+//! or another id is linked to the id.
+
+use polars::prelude::{
+    Column, DataType, Expr, Field, IntoLazy, JoinArgs, JoinType, LazyFrame, NamedFrom,
+    PolarsResult, Series, UnionArgs, UniqueKeepStrategy, col, concat, df, lit,
+};
+use wabalake_data::cells::phone::is_user_id;
+use wabalake_data::tables::persons::{self, PERSON};
+use wabalake_data::tables::{USER_KEY, text_key};
+
+use super::tables::Tables;
+
+/// Returns `true` if the person of each can be told without the table `persons`.
+pub fn are_numbers(people: &[String]) -> bool {
+    !people.iter().any(|person| is_user_id(person))
+}
+
+/// The plan of the people asked about: their `user_key`, a row each.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn asked(people: &[String], tables: &Tables) -> PolarsResult<LazyFrame> {
+    let themselves = df![PERSON => people]?.lazy();
+    let is_asked =
+        col(persons::USER_ID).is_in(lit(Series::new(PERSON.into(), people)).implode(true), false);
+    let linked = tables.scan(&persons::TABLE).filter(is_asked).select([col(PERSON)]);
+    let people = concat([themselves, linked], UnionArgs::default())?;
+    Ok(people.select([hashed(col(PERSON)).alias(USER_KEY)]).unique(None, UniqueKeepStrategy::Any))
+}
+
+/// Keeps the rows of the people asked about.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn rows_of(rows: LazyFrame, people: &[String], tables: &Tables) -> PolarsResult<LazyFrame> {
+    let key = [col(USER_KEY)];
+    Ok(rows.join(asked(people, tables)?, &key, &key, JoinArgs::new(JoinType::Semi)))
+}
+
+fn hashed(person: Expr) -> Expr {
+    person.map(
+        |people| {
+            let keys = people.str()?.iter().map(|person| person.map(text_key));
+            Ok(Column::new(people.name().clone(), keys.collect::<Vec<_>>()))
+        },
+        |_, field| Ok(Field::new(field.name().clone(), DataType::Int64)),
+    )
+}
