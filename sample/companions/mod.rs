@@ -22,8 +22,8 @@ use chrono::NaiveDate;
 use crate::ledger::Ledger;
 use crate::{Plan, Summary};
 use wabalake_data::tables::{
-    Table, ad_spend, audience_tags, closures, conversions, message_summaries, meta_points, rates,
-    session_summaries, variables,
+    Table, ad_spend, audience_tags, closures, conversions, markets, message_summaries, meta_points,
+    rates, session_summaries, variables,
 };
 
 /// A companion file. It is UTF-8 and not compressed.
@@ -56,6 +56,7 @@ enum CompanionKind {
     Conversions,
     Tags,
     Variables,
+    Markets,
     Rates,
 }
 
@@ -86,7 +87,7 @@ const DOWNLOADED: [(CompanionKind, &str, &str, &Table); 12] = [
 ];
 
 impl Plan {
-    /// The companion files, by download; the rate card comes last.
+    /// The companion files, by download; the markets and the rate card come last.
     ///
     /// ```
     /// use wabalake_sample::Plan;
@@ -94,7 +95,7 @@ impl Plan {
     /// let names: Vec<_> = plan.companions().map(|file| file.name).collect();
     /// assert_eq!(names[0], "kaleyra_summary_messages_2025_05_31.csv");
     /// assert_eq!(names.last().unwrap(), "rates.csv");
-    /// assert_eq!(names.len(), 2 * 12 + 1);
+    /// assert_eq!(names.len(), 2 * 12 + 2);
     /// ```
     pub fn companions(&self) -> impl Iterator<Item = Companion> {
         let plan = *self;
@@ -114,16 +115,20 @@ impl Plan {
                 ledger: Rc::clone(&ledger),
             })
         });
-        let card = Companion {
-            name: "rates.csv".to_owned(),
-            table: &rates::TABLE,
-            kind: CompanionKind::Rates,
+        let own = [
+            ("markets.csv", &markets::TABLE, CompanionKind::Markets),
+            ("rates.csv", &rates::TABLE, CompanionKind::Rates),
+        ];
+        let own = own.into_iter().map(move |(name, table, kind)| Companion {
+            name: name.to_owned(),
+            table,
+            kind,
             plan,
-            days: all,
+            days: all.clone(),
             even: true,
             ledger: Rc::default(),
-        };
-        files.chain((self.days > 0).then_some(card))
+        });
+        files.chain(own.filter(move |_| plan.days > 0))
     }
 }
 
@@ -143,6 +148,7 @@ impl Companion {
             CompanionKind::PricingAnalytics => self.pricing_analytics(&mut text),
             CompanionKind::TemplateAnalytics => self.template_analytics(&mut text),
             CompanionKind::AdSpend => self.ad_spend(&mut text),
+            CompanionKind::Markets => prices::markets(&mut text),
             CompanionKind::Rates => prices::rate_card(&mut text),
             CompanionKind::Closures
             | CompanionKind::Conversions

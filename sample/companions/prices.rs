@@ -1,9 +1,11 @@
-//! The export of Ads Manager, and the rate card.
+//! The export of Ads Manager, the markets of the countries, and the rate card.
 
 use chrono::Datelike as _;
+use wabalake_data::reference::{countries, markets};
 
 use super::{Companion, amount, line};
 use crate::company::SOURCES;
+use crate::people::COUNTRIES;
 use crate::random::hash;
 use crate::rate_card::RATES;
 
@@ -60,6 +62,20 @@ impl Companion {
         }
         rows
     }
+}
+
+/// The built-in markets of the people's countries, which change no answer.
+pub(super) fn markets(out: &mut String) -> u64 {
+    line(out, format_args!("country,market,valid_from,revision"));
+    let mut rows = 0;
+    for country in &COUNTRIES {
+        let code = countries::by_name(country.name).unwrap_or_default();
+        for market in markets::all().filter(|market| market.countries.contains(code)) {
+            line(out, format_args!("{code},{},{},0", market.name, market.valid_from));
+            rows += 1;
+        }
+    }
+    rows
 }
 
 pub(super) fn rate_card(out: &mut String) -> u64 {

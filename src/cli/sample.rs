@@ -8,7 +8,6 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use wabalake_data::tables::markets;
 use wabalake_data::words::{counted, grouped};
 use wabalake_data::{TABLES, Table};
 use wabalake_queries::query::numbers::whole;
@@ -63,17 +62,12 @@ struct Options {
 
     /// Only exports of these tables, separated by commas [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    #[arg(value_parser = PossibleValuesParser::new(sampled().map(|table| table.name)))]
+    #[arg(value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.name)))]
     tables: Vec<String>,
 
     /// Add the flaws of real exports: overlaps, copies, encodings, invalid cells and rows
     #[arg(long)]
     dirt: bool,
-}
-
-/// The tables that have made-up exports: all but the markets, of which the usual ones are built in.
-fn sampled() -> impl Iterator<Item = &'static Table> {
-    TABLES.iter().copied().filter(|table| *table != &markets::TABLE)
 }
 
 impl Run for Options {
