@@ -99,7 +99,7 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
         ),
         (
             "[pricing]\nentry_point = 'window'",
-            "error: line 2: no value `window`\n  hint: it takes `type`, `none`",
+            "error: line 2: no value `window`\n  hint: it takes `type` and `none`",
         ),
         (
             "[inbox]\nafter = 'move'",

@@ -228,9 +228,9 @@ fn category(message: &Message, asked: &Asked) -> String {
 /// Counters of messages that were read so far, by local month.
 #[derive(Default)]
 struct Numbers {
-    of_lines: BTreeMap<(Word, Month), i64>,
-    of_countries: BTreeMap<(Word, String, Month), i64>,
-    of_markets: BTreeMap<(Option<String>, String, Month), i64>,
+    lines: BTreeMap<(Word, Month), i64>,
+    countries: BTreeMap<(Word, String, Month), i64>,
+    markets: BTreeMap<(Option<String>, String, Month), i64>,
 }
 
 type Month = (i32, u32);
@@ -272,7 +272,7 @@ impl Rules<'_> {
         };
         let mut number = 0;
         if category == "SERVICE" && decided.as_deref() != Some("FREE_ENTRY_POINT") {
-            number = next(&mut numbers.of_lines, (message.line, asked.month(message.at)));
+            number = next(&mut numbers.lines, (message.line, asked.month(message.at)));
         }
         let charges_answers = asked.date(message.at) >= date(2026, 10, 1);
         let is_free = match category {
@@ -291,9 +291,9 @@ impl Rules<'_> {
         let (mut number, mut market_number) = (0, 0);
         if category != "SERVICE" {
             let in_country = (message.country, word.clone(), month);
-            number = next(&mut numbers.of_countries, in_country);
+            number = next(&mut numbers.countries, in_country);
             let in_market = (market.clone(), word.clone(), month);
-            market_number = next(&mut numbers.of_markets, in_market);
+            market_number = next(&mut numbers.markets, in_market);
         }
         let applies = |rate: &&Rate| {
             let (is_in_scope, number) = match (rate.country, rate.market) {

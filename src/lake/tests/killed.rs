@@ -242,7 +242,7 @@ fn exports(folder: &Path) -> Vec<PathBuf> {
     let plan = wabalake_sample::Plan { days: 2, sessions_per_day: 3, ..Default::default() };
     let mut files = Vec::new();
     for table in BOTH {
-        let names: Vec<_> = table.exported().map(|column| column.name).collect();
+        let names: Vec<_> = wabalake_sample::columns(table).map(|column| column.name).collect();
         let mut csv = format!("{}\r\n", names.join(",")).into_bytes();
         for day in plan.days() {
             plan.day_csv(table, day, &mut csv);

@@ -96,7 +96,7 @@ impl View {
         let rows = within.iter().map(|file| file.rows).sum();
         let files = within.iter().map(|file| paths.of(lake.place(), &snapshot.key(file)?));
         let files = files.collect::<Result<_>>()?;
-        Ok(Self { rows, files, ..Self::empty(table) })
+        Ok(Self { files, rows, ..Self::empty(table) })
     }
 
     /// Builds a view of the loads, which are read from transaction logs and have no files.
