@@ -73,9 +73,11 @@ impl Snapshot {
             return Ok(scans.remove(0));
         }
         let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
-        // Without a column, Polars counts the rows of a union in a type that it is built without.
-        let day = || col(self.layout.partition);
-        Ok(concat(scans, any_order)?.filter(day().is_null().or(day().is_not_null())))
+        // Polars counts the rows of a union in a type that it is built without, unless a step follows.
+        let passes_on = OptFlags::PROJECTION_PUSHDOWN
+            | OptFlags::PREDICATE_PUSHDOWN
+            | OptFlags::STREAMING;
+        Ok(concat(scans, any_order)?.map(Ok, passes_on, None, Some("rows of several scans")))
     }
 
     /// Scans files that either all have a day, which becomes a column, or all have none.

@@ -43,6 +43,72 @@ def viewed_columns(table):
     return catalog_columns(table) + [name for name in named if name in CHECKED]
 
 
+PERSONS = pyarrow.schema({"user_id": pyarrow.string(), "person": pyarrow.string()})
+
+# Of rows that are one by their person, the first by these expressions and then by all columns is read.
+NEWER = {
+    "deployments": [
+        "CASE WHEN delivery_status IN ('Delivered', 'Failed') THEN 2 WHEN delivery_status = 'Sent' THEN 1"
+        " WHEN delivery_status = 'In Process' THEN 0 ELSE -1 END",
+        "CASE WHEN user_responded_timestamp IS NULL THEN 0 ELSE 1 END",
+        "CASE WHEN session_id IS NULL THEN 0 ELSE 1 END",
+    ],
+    "audience_tags": [],
+}
+KEYS = {
+    "deployments": ["user_phone", "conversation_id", "conversation_version", "deployment_timestamp"],
+    "audience_tags": ["user_phone", "tag"],
+}
+
+
+def persons(lake):
+    """The person of each user id that the table `identities` names."""
+    links = []
+    if "identities" in data_tables(lake):
+        links = data_tables(lake)["identities"].to_pyarrow_table().to_pylist()
+    group = {}
+    for link in links:
+        for name in [link["user_id"], link["linked"]] if link["kind"] == "user" else [link["user_id"]]:
+            group.setdefault(name, {name})
+        if link["kind"] == "user":
+            joined = group[link["user_id"]] | group[link["linked"]]
+            group |= dict.fromkeys(joined, joined)
+    rows = []
+    for user_id in sorted(group):
+        phones = [link for link in links if link["kind"] == "phone" and link["user_id"] in group[user_id]]
+        earliest, latest = datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc)
+        if phones:
+            last = max(link["last_seen"] or earliest for link in phones)
+            person = min(link["linked"] for link in phones if (link["last_seen"] or earliest) == last)
+        else:
+            first = lambda name: min(
+                link["first_seen"] or latest for link in links if name in (link["user_id"], link["linked"])
+            )
+            person = min(group[user_id], key=lambda name: (first(name), name))
+        rows.append({"user_id": user_id, "person": person})
+    return pyarrow.Table.from_pylist(rows, schema=PERSONS)
+
+
+def seen(name, columns, quote):
+    """The SELECT that shows persons, from the view `stored_NAME`, in any dialect with that quote."""
+    quoted = [f"{quote}{column}{quote}" for column in columns]
+    person = "coalesce(people.person, each_row.user_phone, each_row.user_id) AS user_phone"
+    shown = [person if column == "user_phone" else f"each_row.{quoted[at]}" for at, column in enumerate(columns)]
+    rows = f"""
+        SELECT {", ".join(shown)} FROM stored_{name} AS each_row
+        LEFT JOIN persons AS people ON people.user_id = coalesce(each_row.user_phone, each_row.user_id)
+    """
+    if name not in KEYS:
+        return rows
+    order = ", ".join(f"{rank} DESC NULLS LAST" for rank in NEWER[name] + quoted)
+    return f"""
+        SELECT {", ".join(quoted)} FROM (
+            SELECT *, row_number() OVER (PARTITION BY {", ".join(KEYS[name])} ORDER BY {order}) AS place
+            FROM ({rows}) AS shown
+        ) AS placed WHERE place = 1
+    """
+
+
 def loads(lake):
     """What was loaded and not taken back, as the commits tell it: a row for each file and table."""
     rows = []

@@ -20,6 +20,7 @@ PHONES = [  # reserved for fiction, or of no country
     "573005550101", "573005550101.0", "+57 300 555-0101", "5511955550104", "551155550104",
     "5215555550103", "525555550103", "12025550142", "16135550199", "0", "99900011122", "",
 ]
+USER_IDS = ["CO.1", "CO.2", "CO.3", "MX.ENT.4aB", "BR.5", "BR.6", "US.7"]
 LINES = ["573005550100", "525555550100", ""]
 TEXTS = ["", "menu", "Menu", "ñandú / 100 %", "n\u0303andu\u0301", "🌱", "it's", "a,b", 'a"b', "z\\z"]
 IDS = [f"s{number:02}" for number in range(1, 300)]
@@ -66,7 +67,27 @@ def write(folder, schemas_of, rows=500, seed=1):
                     [cell(random, column, schema.field(column).type, pools, moment) for column in columns]
                 )
         paths.append(path)
-    return paths
+    return [*paths, identities(folder, random)]
+
+
+def identities(folder, random):
+    """Links of user ids: to numbers, to one another, at the same time, at none."""
+    path = folder / "identities.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(["user_id", "linked", "first_seen", "last_seen"])
+        seen = ["", *(moment.isoformat() for moment in CHANGES[:3])]
+        lines.writerow(["CO.2", "CO.1", "", ""])
+        lines.writerow(["CO.1", "573005550101", "", CHANGES[0].isoformat()])
+        for _ in range(5):
+            linked = random.choice([*USER_IDS[2:6], "573005550101", "525555550103"])
+            lines.writerow([random.choice(USER_IDS[2:6]), linked, random.choice(seen), random.choice(seen)])
+    return path
+
+
+def person(random):
+    """A number in any form, a user id, or none."""
+    return random.choice([*PHONES, *USER_IDS])
 
 
 def cell(random, column, kind, pools, moment):
@@ -79,7 +100,9 @@ def cell(random, column, kind, pools, moment):
     if pyarrow.types.is_integer(kind):
         return random.choice(["", 1, 2, 3])
     if column in ("user_cellphone", "from", "to"):
-        return random.choice(PHONES[:-1] + pools["user_phone"] + LINES[:-1])
+        return random.choice(PHONES[:-1] + USER_IDS + pools["user_phone"] + LINES[:-1])
+    if column == "user_id":
+        return random.choice(["", "", "42", *USER_IDS])
     if column in ("session_id", "whatsapp_id"):
         return random.choice(IDS + pools["session_id"])
     if column == "parent_session_id":
@@ -105,7 +128,7 @@ def conversion(random, moment):
         "event": random.choice(["purchase", "Purchase", "LEAD", "Ñandú", ""]),
         "converted_at": moment.isoformat(),
         "session_id": random.choice(["", "", *random.sample(IDS, 2)]),
-        "phone": random.choice(PHONES),
+        "phone": person(random),
         "value": random.choice(["", "0", "0.000001", "10.5", "-3", "99999.99"]),
         "currency": random.choice(["COP", "COP", "USD", ""]),
     }
@@ -114,7 +137,7 @@ def conversion(random, moment):
 def audience_tag(random, moment):
     """A tag without a start, or since an instant near other rows."""
     return {
-        "phone": random.choice(PHONES[:-1]),
+        "phone": random.choice([*PHONES[:-1], *USER_IDS]),
         "tag": random.choice([text for text in TEXTS if text]),
         "since": random.choice(["", moment.isoformat()]),
     }
@@ -128,7 +151,7 @@ def closure(random, moment):
         "session_id": random.choice(["", "s00", *random.sample(IDS, 4)]),
         "closed_at": around(random, moment).isoformat(),
         "user_country_code": random.choice(["", "57"]),
-        "user_cellphone": random.choice(PHONES),
+        "user_cellphone": person(random),
         "hsm_name": random.choice(TEXTS),
         "received_at": random.choice(["", "1970-01-01 00:00:00", moment.isoformat()]),
     }
@@ -174,7 +197,7 @@ def variable(random, moment):
     """A variable of a session, a person in a flow, or only one of both; names repeat, times may be missing."""
     return {
         "session_id": random.choice(["", "", *random.sample(IDS, 2)]),
-        "phone": random.choice(PHONES),
+        "phone": person(random),
         "conversation_id": random.choice(["", "welcome", "order", "cita"]),
         "name": random.choice([text for text in TEXTS if text] + ["menu!", "{}", "\t"]),
         "value": random.choice([*TEXTS, "1\n2\r\n", "\x01\x08\x0b\x1f", "{}:,"]),

@@ -19,6 +19,12 @@ from program import catalog, goldens, needs, run
 # with a change of the clock at midnight.
 ZONES = ["UTC", "Europe/Madrid", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo"]
 
+# Asked beside the goldens: people by their user ids.
+ASKED_TOO = {
+    "message-log": {("--phone", "CO.2"), ("--phone", "CO.3,573005550101,US.7")},
+    "user-history": {("--phone", id) for id in ["CO.1", "CO.3", "BR.6", "US.7"]},
+}
+
 # What DuckDB is not asked, and why not.
 NOT_FOR_DUCKDB = {}
 
@@ -29,7 +35,7 @@ def questions():
     for query in catalog():
         name = query["name"]
         asked = needs(query)
-        commands = {asked, *goldens(name)}
+        commands = {asked, *goldens(name)} | ASKED_TOO.get(name, set())
         commands |= {(*asked, "--timezone", next(zones)) for _ in range(2)}
         commands |= {(*asked, "--timezone", next(zones), "--by", by) for by in query["dimensions"]}
         for arguments in sorted(commands):
