@@ -257,9 +257,9 @@ async fn files_by_kernel(folder: &Path) -> Outcome<usize> {
     Ok(files)
 }
 
-/// A question without any option.
+/// A question with the options that it needs, and no others.
 fn by_default(entry: &CatalogEntry) -> Outcome<Question> {
-    Ok(entry.ask_for([] as [&str; 0], &Defaults::default())?)
+    Ok(entry.ask_for(entry.needs(), &Defaults::default())?)
 }
 
 fn answer(
