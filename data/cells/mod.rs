@@ -22,6 +22,7 @@ pub mod ballot;
 mod clock;
 pub mod date;
 pub mod enumeration;
+mod float;
 pub(crate) mod header;
 pub mod list;
 pub mod number;

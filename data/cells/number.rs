@@ -2,6 +2,8 @@
 
 use super::DecimalMark;
 
+pub use super::float::{float, float_text};
+
 /// Parses a whole number of 32 bits. Zero decimals of a float are dropped.
 ///
 /// ```
@@ -55,7 +57,7 @@ fn without_comma_tail(word: &str) -> &str {
 }
 
 /// The two decimal marks.
-const MARKS: [char; 2] = ['.', ','];
+pub(super) const MARKS: [char; 2] = ['.', ','];
 
 /// Returns `true` for a thousands separator that goes with either decimal mark.
 fn is_separator(c: char) -> bool {
@@ -73,32 +75,6 @@ pub fn exact(word: &str) -> Option<i64> {
     let (_, decimals) = word.split_once('.')?;
     let is_written = decimals.len() == MONEY_SCALE && !word.contains(',');
     is_written.then(|| money(word, Some(DecimalMark::Point))).flatten()
-}
-
-/// Parses a number with or without decimals, to the nearest float. Without a decimal mark, only a
-/// number that is the same with either is parsed.
-///
-/// ```
-/// use wabalake_data::cells::{DecimalMark, number::float};
-/// let [point, comma] = [DecimalMark::Point, DecimalMark::Comma].map(Some);
-/// assert_eq!(float("1,234.5", point), Some(1_234.5));
-/// assert_eq!(float("-12,25", comma), Some(-12.25));
-/// assert_eq!(float("12.5", None), None);
-/// assert_eq!(float("NaN", point), None);
-/// ```
-pub fn float(word: &str, mark: Option<DecimalMark>) -> Option<f64> {
-    let mark = match mark {
-        None if word.contains(MARKS) => return None,
-        mark => mark.unwrap_or(DecimalMark::Point),
-    };
-    let (sign, digits) = match word.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", word),
-    };
-    let (whole, decimals) = split(digits, mark)?;
-    let is_number = whole.bytes().chain(decimals.bytes()).all(|b| b.is_ascii_digit());
-    let number = format!("{sign}{whole}.{decimals}").parse::<f64>().ok();
-    number.filter(|number| is_number && number.is_finite())
 }
 
 /// The scale of an amount of money in a lake: its decimals.
@@ -227,7 +203,7 @@ pub fn money_text(millionths: i64) -> String {
 }
 
 /// Splits an amount at its decimal mark, and removes thousands separators.
-fn split(word: &str, mark: DecimalMark) -> Option<(String, &str)> {
+pub(super) fn split(word: &str, mark: DecimalMark) -> Option<(String, &str)> {
     let (mark, thousands) = match mark {
         DecimalMark::Point => ('.', ','),
         DecimalMark::Comma => (',', '.'),
@@ -256,20 +232,6 @@ fn without_currency_sign(word: &str) -> &str {
     let word = SIGNS.iter().find_map(|sign| word.strip_prefix(sign)).unwrap_or(word);
     let word = SIGNS.iter().find_map(|sign| word.strip_suffix(sign)).unwrap_or(word);
     word.trim()
-}
-
-/// Formats a float as a person would have typed it: of its 17 digits, the last two are noise
-/// (`15.580000000000002`).
-///
-/// ```
-/// use wabalake_data::cells::number::float_text;
-/// assert_eq!(float_text(15.580000000000002), "15.58");
-/// assert_eq!(float_text(1558.0), "1558");
-/// assert_eq!(float_text(0.0), "0");
-/// ```
-pub fn float_text(number: f64) -> String {
-    let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
-    format!("{rounded}")
 }
 
 /// Appends a zero to a number with three decimals, so that its decimal point cannot be mistaken for

@@ -21,30 +21,12 @@ WITH by_day AS (
     FROM (SELECT *, message_direction = 'outgoing' AS going_out FROM messages)
     GROUP BY date, waba_id, wa_phone_number, country, message_type, going_out
 ),
-names AS (
-    SELECT
-        line AS wa_phone_number,
-        arg_max(name, (of_session, at, id)) AS display_name
-    FROM (
-        SELECT
-            line_whatsapp_number AS line, line_whatsapp_display_name AS name, true AS of_session,
-            epoch_us(session_started_timestamp) AS at, session_id AS id
-        FROM sessions
-        UNION ALL
-        SELECT wa_phone_number, display_name, false, epoch_us(CAST(date AS TIMESTAMP)), display_name
-        FROM message_summaries
-        UNION ALL
-        SELECT wa_phone_number, display_name, false, epoch_us(CAST(date AS TIMESTAMP)), display_name
-        FROM session_summaries
-    )
-    WHERE name IS NOT NULL
-    GROUP BY line
-)
+{line_names}
 SELECT
     date,
     waba_id,
     wa_phone_number,
-    display_name,
+    line_whatsapp_display_name AS display_name,
     country,
     message_type,
     CAST(created AS BIGINT) AS created,
@@ -54,7 +36,7 @@ SELECT
     CAST(read AS BIGINT) AS read,
     CAST(received AS BIGINT) AS received
 FROM by_day
-LEFT JOIN names USING (wa_phone_number)
+LEFT JOIN line_names ON line_whatsapp_number = wa_phone_number
 ORDER BY
     date, waba_id NULLS LAST, wa_phone_number NULLS LAST, country NULLS LAST,
     message_type NULLS LAST;

@@ -19,12 +19,7 @@ days AS (
         wa_phone_number,
         country,
         message_type,
-        CASE WHEN message_type <> 'incoming' THEN count(*) END AS created,
-        CASE WHEN message_type <> 'incoming' THEN count_if(failed AND NOT delivered) END AS failed,
-        CASE WHEN message_type <> 'incoming' THEN count_if(sent) END AS sent,
-        CASE WHEN message_type <> 'incoming' THEN count_if(delivered) END AS delivered,
-        CASE WHEN message_type <> 'incoming' THEN count_if(read) END AS read,
-        CASE WHEN message_type = 'incoming' THEN count(*) END AS received
+        {message_counts}
     FROM in_range
     GROUP BY date, waba_id, wa_phone_number, country, message_type
 ),

@@ -41,6 +41,8 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("attributed", include_str!("sql/attributed.sql")),
     // The sum of `cost`; null if a cost is unknown or currencies differ.
     ("cost", include_str!("sql/cost.sql")),
+    // Counts of messages of one type, by `failed`, `sent`, `delivered` and `read`.
+    ("message_counts", include_str!("sql/message_counts.sql")),
     // Whether a message failed, was sent, delivered, read.
     ("outcomes", include_str!("sql/outcomes.sql")),
     // The counts of a data quality check whose example is a text, or an instant.

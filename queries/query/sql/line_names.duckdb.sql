@@ -2,12 +2,12 @@
 line_names AS (
     SELECT
         line AS line_whatsapp_number,
-        arg_max(name, (of_session, at, id)) AS line_whatsapp_display_name,
+        arg_max(name, (of_session, named_at, id)) AS line_whatsapp_display_name,
         1 AS place
     FROM (
         SELECT
             line_whatsapp_number AS line, line_whatsapp_display_name AS name, true AS of_session,
-            epoch_us(session_started_timestamp) AS at, session_id AS id
+            epoch_us(session_started_timestamp) AS named_at, session_id AS id
         FROM sessions
         UNION ALL
         SELECT wa_phone_number, display_name, false, epoch_us(CAST(date AS TIMESTAMP)), display_name
