@@ -181,19 +181,9 @@ impl Lake {
         &self.place
     }
 
-    /// The lake's folder. That of a lake on a store is a path that cannot exist: who needs a folder asks
-    /// [`Lake::in_folder`] before.
+    /// The lake's folder. That of a lake on a store is a path that cannot exist.
     pub fn root(&self) -> &Path {
         self.place.as_folder().unwrap_or(Path::new("\0"))
-    }
-
-    /// The lake's folder.
-    ///
-    /// # Errors
-    ///
-    /// A lake on an object store.
-    pub fn in_folder(&self) -> Result<&Path> {
-        self.place.as_folder().ok_or_else(|| only_in_folder(self.place.shown()))
     }
 
     /// The text of the lake's settings; `None` if it has none. On a store they are read once.
@@ -456,13 +446,6 @@ impl Deref for Scratch {
     fn deref(&self) -> &Path {
         self.folder.path()
     }
-}
-
-/// The error of a command that works on lakes in folders only.
-pub(crate) fn only_in_folder(lake: impl fmt::Display) -> Error {
-    Error::usage(format!("this command does not work on the lake at `{lake}` yet"))
-        .found("it needs a lake in a folder")
-        .hint("queries, load, nightly, undo, compact, vacuum, erase and rejects work on an object store")
 }
 
 fn refuse_url(path: &Path) -> Result<()> {

@@ -74,9 +74,8 @@ impl Snapshot {
         }
         let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
         // Polars counts the rows of a union in a type that it is built without, unless a step follows.
-        let passes_on = OptFlags::PROJECTION_PUSHDOWN
-            | OptFlags::PREDICATE_PUSHDOWN
-            | OptFlags::STREAMING;
+        let passes_on =
+            OptFlags::PROJECTION_PUSHDOWN | OptFlags::PREDICATE_PUSHDOWN | OptFlags::STREAMING;
         Ok(concat(scans, any_order)?.map(Ok, passes_on, None, Some("rows of several scans")))
     }
 

@@ -43,6 +43,19 @@ fn statement_is_answered_in_several_formats() {
 }
 
 #[test]
+fn rows_are_counted_of_one_table_and_of_several() {
+    for (from, rows) in [
+        ("sessions", 3),
+        ("deployments", 0),
+        ("(SELECT session_id FROM sessions UNION ALL SELECT session_id FROM sessions)", 6),
+        ("(SELECT * FROM sessions UNION ALL SELECT * FROM sessions) WHERE session_id <> 's1'", 4),
+    ] {
+        let statement = format!("SELECT count(*) FROM {from}");
+        assert_eq!(answer(&statement, "").lines().nth(1).unwrap(), rows.to_string(), "{from}");
+    }
+}
+
+#[test]
 fn helper_columns_are_hidden() {
     let header = answer("SELECT * FROM sessions LIMIT 0", "");
     let columns = wabalake_data::tables::sessions::TABLE.columns.iter().map(|column| column.name);

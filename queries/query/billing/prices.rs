@@ -145,7 +145,8 @@ pub fn priced(units: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
         .join(countries, &of_country, &of_country, nulls_too())
         .join(by_country, &of_card, &of_card, nulls_too())
         .filter(reached(FROM, UNTIL, NUMBER))
-        .join(by_market, &in_market, &in_market, left())
+        // Rates of a market name one, so a unit without a market matches none.
+        .join(by_market, &in_market, &in_market, nulls_too())
         .filter(reached(&of_market(FROM), &of_market(UNTIL), MARKET_NUMBER))
         .with_columns(chosen))
 }
