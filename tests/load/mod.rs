@@ -12,6 +12,7 @@ mod json_wrappers;
 mod loads;
 mod nothing_taken;
 mod privacy;
+mod rate_cards;
 mod rejects;
 mod samples;
 mod spreadsheets;
