@@ -7,8 +7,9 @@ use chrono_tz::Tz;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use wabalake_data::cells::{DateOrder, DecimalMark};
+use wabalake_data::tables::rates;
 use wabalake_data::words::{counted, nearest, plural};
-use wabalake_data::{Invalid, TABLES, Table, table};
+use wabalake_data::{Invalid, TABLES, Table};
 use wabalake_queries::query::time::read_date;
 
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout, warn};
@@ -47,7 +48,7 @@ struct Options {
     /// Exports: csv, json, xlsx or xlsb, plain or in gz, zst or zip; folders of them; a quoted pattern
     /// such as 'exports/*.csv.gz' (`[[]` matches a bracket); a pipe; `-` for standard input; the URL of
     /// a file, folder or pattern on an object store, such as `'s3://events/exports/*.csv'`. The name of a
-    /// table before them is the same as `--kind`
+    /// kind before them is the same as `--kind`
     #[arg(required = true, value_name = "[KIND] FILE")]
     files: Vec<PathBuf>,
 
@@ -55,7 +56,7 @@ struct Options {
     lake: LakeOption,
 
     /// Target table [default: detected from the header]
-    #[arg(long, value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.name)))]
+    #[arg(long, value_parser = PossibleValuesParser::new(kinds().map(|kind| kind.name)))]
     kind: Option<String>,
 
     #[command(flatten)]
@@ -82,6 +83,15 @@ struct Options {
     /// export's is kept, even if it is smaller [default: unknown; the larger amount is kept]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     exported_on: Option<NaiveDate>,
+
+    /// First day on which a rate card of Meta's holds, as YYYY-MM-DD [default: the date in the notes above its
+    /// header]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    effective_from: Option<NaiveDate>,
+
+    /// Currency of a rate card of Meta's, where it names none that is known, as three letters
+    #[arg(long, value_name = "CODE", value_parser = currency)]
+    currency: Option<String>,
 
     /// Name of the sheet in a workbook [default: the sheet that is an export]
     #[arg(long, value_name = "NAME")]
@@ -116,11 +126,49 @@ struct Options {
     report_json: Option<PathBuf>,
 }
 
+/// What a file may be named as: an export of a table, or a published rate card.
+struct Kind {
+    name: &'static str,
+    source: &'static str,
+    table: &'static Table,
+    is_rate_card: bool,
+}
+
+/// The kinds of files.
+fn kinds() -> impl Iterator<Item = Kind> {
+    let card = Kind {
+        name: "rate-card",
+        source: "Meta's rate card as published, into rates",
+        table: &rates::TABLE,
+        is_rate_card: true,
+    };
+    let exports = TABLES.iter().map(|table| Kind {
+        name: table.name,
+        source: table.source,
+        table,
+        is_rate_card: false,
+    });
+    exports.chain([card])
+}
+
+fn kind_named(name: &str) -> Option<Kind> {
+    kinds().find(|kind| kind.name == name)
+}
+
 fn after_help() -> String {
-    let width = TABLES.iter().map(|table| table.name.len()).max().unwrap_or(0) + 2;
-    let kinds = TABLES.iter().map(|table| format!("  {:width$}{}", table.name, table.source));
+    let width = kinds().map(|kind| kind.name.len()).max().unwrap_or(0) + 2;
+    let kinds = kinds().map(|kind| format!("  {:width$}{}", kind.name, kind.source));
     let kinds = kinds.collect::<Vec<_>>().join("\n");
     format!("Kinds:\n{kinds}\n\nExample:\n  wabalake load exports/*.csv --lake lake")
+}
+
+/// Parses an ISO 4217 code.
+fn currency(text: &str) -> Result<String, Invalid> {
+    let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match is_code {
+        true => Ok(text.to_ascii_uppercase()),
+        false => Err(Invalid::new("not the code of a currency").hint("three letters, such as USD")),
+    }
 }
 
 /// Parses `FROM=TO` at its last `=`: a header may contain one, the name of a column does not.
@@ -149,7 +197,7 @@ impl Run for Options {
     }
 }
 
-fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]) -> Result<()> {
+fn load_files(options: &Options, kind: Option<Kind>, files: &[PathBuf]) -> Result<()> {
     // A dry run on a lake that does not exist reads an empty temporary one.
     let nowhere;
     let lake = match options.lake.address()? {
@@ -163,7 +211,10 @@ fn load_files(options: &Options, kind: Option<&'static Table>, files: &[PathBuf]
     let mut config = Config::of(&lake)?;
     options.source_zone.apply(&mut config);
     let load_options = load::Options {
-        kind,
+        kind: kind.as_ref().map(|kind| kind.table),
+        is_rate_card: kind.is_some_and(|kind| kind.is_rate_card),
+        effective_from: options.effective_from,
+        currency: options.currency.clone(),
         source_timezone: config.source_timezone.unwrap_or(Tz::UTC),
         default_country: options.country.of(&config),
         source_timezones: config.source_timezones,
@@ -189,20 +240,20 @@ fn named<T: Copy>(argument: Option<&str>, names: &[(&str, T)]) -> Option<T> {
     found.map(|(_, value)| *value)
 }
 
-/// Returns the target table and the files. The table is `--kind`, or the first argument if that is the
-/// name of a table.
-fn kind_and_files(options: &Options) -> Result<(Option<&'static Table>, &[PathBuf])> {
+/// Returns the kind of the files, and the files. The kind is `--kind`, or the first argument if that is the
+/// name of a kind.
+fn kind_and_files(options: &Options) -> Result<(Option<Kind>, &[PathBuf])> {
     let files = options.files.as_slice();
     if let Some(kind) = &options.kind {
-        return Ok((table(kind), files));
+        return Ok((kind_named(kind), files));
     }
     let first = files.first().and_then(|first| first.to_str());
-    match (first.and_then(table), files) {
-        (Some(table), [_]) if !Path::new(table.name).exists() => {
-            Err(Error::usage(format!("no file for {} is given", table.name))
-                .hint(format!("`wabalake load {} FILE --lake DIR`", table.name)))
+    match (first.and_then(kind_named), files) {
+        (Some(kind), [_]) if !Path::new(kind.name).exists() => {
+            Err(Error::usage(format!("no file for {} is given", kind.name))
+                .hint(format!("`wabalake load {} FILE --lake DIR`", kind.name)))
         }
-        (Some(table), [_, rest @ ..]) if !rest.is_empty() => Ok((Some(table), rest)),
+        (Some(kind), [_, rest @ ..]) if !rest.is_empty() => Ok((Some(kind), rest)),
         _ => Ok((None, files)),
     }
 }
@@ -224,8 +275,8 @@ fn check_files(files: &[PathBuf], per_file: bool) -> Result<()> {
         }
         let error =
             Error::data(format!("`{}` cannot be read: {}", file.display(), in_words(&error)));
-        let tables = TABLES.iter().map(|table| table.name);
-        let kind = file.to_str().filter(|_| files.len() > 1).and_then(|name| nearest(name, tables));
+        let names = kinds().map(|kind| kind.name);
+        let kind = file.to_str().filter(|_| files.len() > 1).and_then(|name| nearest(name, names));
         if some_are_there && kind.is_none() {
             continue;
         }

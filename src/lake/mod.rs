@@ -67,7 +67,6 @@ pub mod undo;
 pub mod vacuum;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};

@@ -63,20 +63,8 @@ impl Snapshot {
         }
         match scans.len() {
             0 => Ok(DataFrame::empty_with_schema(&typed(self.layout.scanned(), shown)).lazy()),
-            _ => self.union(scans),
+            _ => union(scans),
         }
-    }
-
-    /// The rows of several scans of the table, in any order.
-    pub(super) fn union(&self, mut scans: Vec<LazyFrame>) -> Result<LazyFrame> {
-        if scans.len() == 1 {
-            return Ok(scans.remove(0));
-        }
-        let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
-        // Polars counts the rows of a union in a type that it is built without, unless a step follows.
-        let passes_on =
-            OptFlags::PROJECTION_PUSHDOWN | OptFlags::PREDICATE_PUSHDOWN | OptFlags::STREAMING;
-        Ok(concat(scans, any_order)?.map(Ok, passes_on, None, Some("rows of several scans")))
     }
 
     /// Scans files that either all have a day, which becomes a column, or all have none.
@@ -248,4 +236,12 @@ pub(super) fn read_bound(
         }
         _ => return None,
     })
+}
+
+/// The rows of one or several scans of a table, in any order.
+pub(super) fn union(mut scans: Vec<LazyFrame>) -> Result<LazyFrame> {
+    if scans.len() == 1 {
+        return Ok(scans.remove(0));
+    }
+    Ok(concat(scans, UnionArgs { maintain_order: false, ..UnionArgs::default() })?)
 }

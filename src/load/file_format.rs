@@ -1,12 +1,13 @@
-//! Detects the file format of a source: CSV, spreadsheet or JSON. The only module that knows all
+//! Detects the file format of a source: CSV, a published rate card, spreadsheet or JSON. The only module that knows all
 //! formats.
 
 use wabalake_data::cells::DecimalMark;
-use wabalake_data::tables::meta_points;
+use wabalake_data::tables::{meta_points, rates};
 
 use super::header::Header;
 use super::json::{self, Shape};
 use super::options::Options;
+use super::rate_card::{self, RateCard};
 use super::reader::Reader;
 use super::sheet::{self, Sheet};
 use super::source::{Source, Survey};
@@ -20,6 +21,8 @@ pub(crate) enum FileFormat {
     Csv(csv::Preamble),
     /// One sheet of a spreadsheet.
     Sheet(Sheet),
+    /// A rate card as Meta publishes it.
+    RateCard(RateCard),
     /// JSON, with the renames of its keys.
     Json(Shape, Vec<(String, String)>),
 }
@@ -36,7 +39,8 @@ impl FileFormat {
         match format {
             Self::Csv(_) => {}
             Self::Sheet(_) => header.with_numbers(),
-            Self::Json(..) => {
+            // Meta publishes its cards in English.
+            Self::RateCard(_) | Self::Json(..) => {
                 header.with_numbers();
                 header.language = Some(DecimalMark::Point);
             }
@@ -50,6 +54,11 @@ impl FileFormat {
             return Ok((Self::Sheet(sheet), header));
         }
         foreign::refuse(source, survey)?;
+        if options.is_rate_card {
+            let card = RateCard::find(source, survey, options)?;
+            let card = card.ok_or_else(|| rate_card::not_a_card(source))?;
+            return Ok((Self::RateCard(card), json::header_of(source, &rates::TABLE)?));
+        }
         if let Some(shape) = json::shape(source, survey, options)? {
             let header = match shape {
                 Shape::Objects => json::header(source, survey, options)?,
@@ -57,8 +66,14 @@ impl FileFormat {
             };
             return Ok((Self::Json(shape, options.renames.clone()), header));
         }
-        let (above, header) = csv::header(source, survey, options)?;
-        Ok((Self::Csv(above), header))
+        let read = csv::header(source, survey, options);
+        if read.is_err()
+            && options.kind.is_none_or(|kind| *kind == rates::TABLE)
+            && let Some(card) = RateCard::find(source, survey, options)?
+        {
+            return Ok((Self::RateCard(card), json::header_of(source, &rates::TABLE)?));
+        }
+        read.map(|(above, header)| (Self::Csv(above), header))
     }
 
     /// Returns the number of non-empty lines or rows above the header.
@@ -66,7 +81,7 @@ impl FileFormat {
         match self {
             Self::Csv(above) => above.passed as u64,
             Self::Sheet(sheet) => sheet.above as u64,
-            Self::Json(..) => 0,
+            Self::RateCard(_) | Self::Json(..) => 0,
         }
     }
 
@@ -74,6 +89,14 @@ impl FileFormat {
     pub(crate) fn sheet(&self) -> Option<&str> {
         match self {
             Self::Sheet(sheet) => Some(&sheet.name),
+            _ => None,
+        }
+    }
+
+    /// Returns the rate card, if the file is one.
+    pub(crate) fn rate_card(&self) -> Option<&RateCard> {
+        match self {
+            Self::RateCard(card) => Some(card),
             _ => None,
         }
     }
@@ -88,6 +111,7 @@ impl FileFormat {
         match self {
             Self::Csv(above) => csv::reader(source, survey, *above, header),
             Self::Sheet(sheet) => Ok(sheet::reader(source, survey, sheet, header)),
+            Self::RateCard(card) => card.reader(source, survey),
             Self::Json(shape, renames) => json::reader(source, survey, *shape, header, renames),
         }
     }

@@ -154,6 +154,7 @@ impl Ingest<'_> {
         is_loaded: impl Fn(&str) -> bool,
     ) -> Result<()> {
         check_exported_on(source, &header, self.options)?;
+        check_card_options(source, &format, self.options)?;
         let place = self.place;
         self.place += 1;
         let file_id = file_id(&survey, &format, &header, self.options);
@@ -235,6 +236,25 @@ fn check_exported_on(source: &Source, header: &Header, options: &Options) -> Res
     )))
 }
 
+/// Refuses options of rate cards and renames where they have no effect.
+fn check_card_options(source: &Source, format: &FileFormat, options: &Options) -> Result<()> {
+    let file = &source.name;
+    let has_card_options = options.effective_from.is_some() || options.currency.is_some();
+    match format.rate_card() {
+        None if has_card_options => {
+            Err(Error::usage(format!("`{file}` is not a rate card as Meta publishes it")).hint(
+                "use `--effective-from` and `--currency` only with such cards, load the others \
+                 without them",
+            ))
+        }
+        Some(_) if !options.renames.is_empty() => {
+            Err(Error::usage(format!("`{file}` is a rate card, which has no columns to rename"))
+                .hint("load it without `--rename`"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns the id of a file: a hash of its content and of the options that change how it is read,
 /// such as the time zone and renames.
 fn file_id(survey: &Survey, format: &FileFormat, header: &Header, options: &Options) -> String {
@@ -250,6 +270,9 @@ fn file_id(survey: &Survey, format: &FileFormat, header: &Header, options: &Opti
     }
     if let Some(sheet) = format.sheet() {
         read_as.push_str(sheet);
+    }
+    if let Some(card) = format.rate_card() {
+        read_as.push_str(&card.read_as());
     }
     if let Some(date) = options.exported_on {
         read_as = format!("{read_as} exported on {date}");

@@ -52,6 +52,7 @@ mod options;
 mod pending;
 pub(crate) mod person;
 pub(crate) mod progress;
+mod rate_card;
 mod reader;
 mod recognise;
 mod records;

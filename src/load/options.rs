@@ -31,6 +31,12 @@ pub struct Options {
     pub decimal: Option<DecimalMark>,
     /// Date of the export, for tables that store it.
     pub exported_on: Option<NaiveDate>,
+    /// `true` accepts only rate cards as Meta publishes them; otherwise they are detected.
+    pub is_rate_card: bool,
+    /// Date from which a rate card holds, if its notes do not say.
+    pub effective_from: Option<NaiveDate>,
+    /// Currency of a rate card's rows that name none, ISO 4217.
+    pub currency: Option<String>,
     /// Sheet of a spreadsheet; `None` detects it from the headers.
     pub sheet: Option<String>,
     /// `true` makes each file a load of its own.
@@ -58,6 +64,9 @@ impl Default for Options {
             date_order: None,
             decimal: None,
             exported_on: None,
+            is_rate_card: false,
+            effective_from: None,
+            currency: None,
             sheet: None,
             per_file: false,
             strict: false,

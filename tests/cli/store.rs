@@ -143,7 +143,7 @@ fn check_of_a_store_refuses_what_it_cannot_use() {
         ("status --lake s3://events/lake", 1, "no credentials for `s3://events/lake`: looked at"),
         ("undo --lake s3://events/lake", 1, "no credentials for `s3://events/lake`: looked at"),
         ("init --lake s3://events/lake", 1, "no credentials for `s3://events/lake`: looked at"),
-        ("status --lake . --store-option region=a", 2, "is for lakes on object stores"),
+        ("status --lake . --store-option region=a", 2, "are for lakes on object stores"),
     ] {
         let said = run(line, &[]);
         assert_eq!((said.out.as_str(), said.code), ("", code), "{line}: {}", said.err);

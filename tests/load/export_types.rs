@@ -343,9 +343,9 @@ fn conversions_tags_rates_and_variables_as_csv_and_json() {
     assert_eq!(
         bench.rows(&rates::TABLE),
         [
-            "2025-07-01|BR|video|0|1.000000|BRL|0|2025-07-01",
-            "2025-07-01|CO|marketing|0|0.012500|USD|0|2025-07-01",
-            "2025-07-01||utility|100001|0.004000|USD|1|2025-07-01",
+            "2025-07-01|BR|video|0|1.000000|BRL|0||2025-07-01",
+            "2025-07-01|CO|marketing|0|0.012500|USD|0||2025-07-01",
+            "2025-07-01||utility|100001|0.004000|USD|1||2025-07-01",
         ]
     );
 

@@ -304,30 +304,6 @@ fn report_by_campaign_suggests_exporting_by_ad() {
 }
 
 #[test]
-fn published_rate_card_shows_the_expected_format() {
-    let card = "Market,Currency,Marketing,Utility,Authentication,\"Authentication-\nInternational\",Service\n\
-                Colombia,USD,0.0125,0.0008,0.0008,n/a,0\n";
-    let rates = wabalake_data::table("rates");
-    for (above, kind) in [("", None), ("Rates effective July 1, 2025\n\n", None), ("", rates)] {
-        let options = Options { kind, ..Options::default() };
-        let error = load_with(&Bench::new(), format!("{above}{card}"), &options).unwrap_err();
-        assert_eq!(error.exit_code(), 1);
-        let error = error.lines();
-        assert!(error.contains("is a rate card as Meta publishes it"), "{error}");
-        assert!(
-            error.contains("effective_from,country,category,tier_from,price,currency"),
-            "{error}"
-        );
-    }
-    // The example in the hint can be loaded.
-    let bench = Bench::new();
-    let error = refused(&bench, card);
-    let cut = |from: &str| error.split(from).nth(1).unwrap().split('`').next().unwrap().to_owned();
-    let example = format!("{}\n{}\n", cut("under `"), cut("such as `"));
-    assert_eq!(figures(&load_text(&bench, example)), [1, 1, 0, 0, 0]);
-}
-
-#[test]
 fn other_file_formats_are_named() {
     let utf_16: Vec<u8> =
         "\u{feff}<TABLE><tr><td>Jo</td>".encode_utf16().flat_map(u16::to_le_bytes).collect();

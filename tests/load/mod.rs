@@ -14,6 +14,7 @@ mod meta_points;
 mod nothing_taken;
 mod people;
 mod privacy;
+mod rate_cards;
 mod rejects;
 mod samples;
 mod spreadsheets;

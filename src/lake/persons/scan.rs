@@ -13,6 +13,7 @@ use wabalake_queries::query::Tables;
 
 use super::Persons;
 use crate::error::Result;
+use crate::lake::scans::union;
 use crate::lake::{DataFile, Lake, Snapshot};
 
 /// Computes the persons on first use.
@@ -144,7 +145,7 @@ impl Snapshot {
                 false => parts.push(rows),
             }
         }
-        self.union(parts)
+        union(parts)
     }
 }
 

@@ -295,16 +295,11 @@ const OTHER_THINGS: [&str; 12] = [
     "account",
 ];
 
-/// The error for a rate card as Meta publishes it.
+/// The error for a rate card as Meta publishes it that is not in a CSV file.
 fn published_card(file: &str) -> Error {
-    Error::data(format!(
-        "`{file}` is a rate card as Meta publishes it, with a column per category, which is not supported"
-    ))
-    .hint(
-        "write a row per price under `effective_from,country,category,tier_from,price,currency`, \
-         such as `2025-07-01,CO,marketing,0,0.0125,USD`: the country in two letters, or `*` for any",
-    )
-    .no_export()
+    Error::data(format!("`{file}` is a rate card as Meta publishes it, but not in a CSV file"))
+        .hint("save its sheet as csv, and load that")
+        .no_export()
 }
 
 /// Detects the table of objects by their keys.
