@@ -33,10 +33,10 @@ fn published_prices_become_rates_of_markets() {
     assert_eq!(
         bench.rows(&rates::TABLE),
         [
+            "2026-07-01||authentication_international|0|0.030000|USD|0|Other|2026-07-01",
             "2026-07-01||authentication|0|0.000800|USD|0|Colombia|2026-07-01",
             "2026-07-01||authentication|0|0.007700|USD|0|Other|2026-07-01",
             "2026-07-01||authentication|0|0.021200|EUR|0|Rest of Central & Eastern Europe|2026-07-01",
-            "2026-07-01||authentication_international|0|0.030000|USD|0|Other|2026-07-01",
             "2026-07-01||marketing|0|0.012500|USD|0|Colombia|2026-07-01",
             "2026-07-01||marketing|0|0.060400|USD|0|Other|2026-07-01",
             "2026-07-01||marketing|0|0.086000|EUR|0|Rest of Central & Eastern Europe|2026-07-01",
@@ -65,10 +65,10 @@ fn volume_tiers_become_rates_of_markets() {
     assert_eq!(
         bench.rows(&rates::TABLE),
         [
+            "2026-10-01||authentication_international|0|0.030000|USD|0|Peru|2026-10-01",
             "2026-10-01||authentication|0|0.020000|USD|0|Peru|2026-10-01",
             "2026-10-01||authentication|0|0.115000|INR|0|India|2026-10-01",
             "2026-10-01||authentication|100001|0.104000|INR|0|India|2026-10-01",
-            "2026-10-01||authentication_international|0|0.030000|USD|0|Peru|2026-10-01",
             "2026-10-01||utility|0|0.020000|USD|0|Peru|2026-10-01",
             "2026-10-01||utility|0|0.115000|INR|0|India|2026-10-01",
             "2026-10-01||utility|25000001|0.109200|INR|0|India|2026-10-01",

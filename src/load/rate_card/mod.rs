@@ -87,7 +87,8 @@ impl RateCard {
                     let card = Self { columns, delimiter, passed, effective_from, currency };
                     return Ok(Some(card));
                 }
-                dated = dated.or_else(|| cells.iter().find_map(|cell| effective::date(cell)));
+                // A comma within a date may have split it.
+                dated = dated.or_else(|| effective::date(&cells.join(" ")));
                 above = cells;
             }
         }
