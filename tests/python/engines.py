@@ -34,9 +34,8 @@ class Sail:
         self.session.conf.set("spark.sql.session.timeZone", "UTC")
 
     def open(self, lake):
-        people = persons(lake)
-        rows = people if people.num_rows else people.schema.empty_table()
-        self.session.createDataFrame(rows).createOrReplaceTempView("persons")
+        people = [tuple(row.values()) for row in persons(lake).to_pylist()]
+        self.session.createDataFrame(people, "user_id string, person string").createOrReplaceTempView("persons")
         for name, table in data_tables(lake).items():
             columns = viewed_columns(table)
             files = self.session.read.parquet(*table.file_uris())
