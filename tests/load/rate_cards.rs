@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use wabalake::load::Options;
 use wabalake_data::tables::{markets, rates};
 
-use crate::support::{Bench, Desk, total, workbook};
+use crate::support::{Bench, Desk, total};
 
 const HEADER: &str =
     "Market,Currency,Marketing,Utility,Authentication,\"Authentication-\nInternational\",Service\n";
@@ -99,12 +99,6 @@ fn cards_that_leave_something_open_name_the_option() {
     let dated_card = bench.file("dated.csv", format!("Effective July 1, 2026\n{card}"));
     let error = bench.load_with(&[dated_card], &options).unwrap_err().lines();
     assert!(error.contains("effective from 2026-07-01"), "{error}");
-    let sheet = bench.file(
-        "card.xlsx",
-        workbook(&format!("{}Chile,USD,0.1,,,,\n", HEADER.replace('\n', " ") + "\n")),
-    );
-    let error = bench.load_with(&[sheet], &dated()).unwrap_err().lines();
-    assert!(error.contains("save its sheet as csv"), "{error}");
 }
 
 #[test]
