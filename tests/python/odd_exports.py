@@ -66,8 +66,20 @@ def write(folder, schemas_of, rows=500, seed=1):
                 lines.writerow(
                     [cell(random, column, schema.field(column).type, pools, moment) for column in columns]
                 )
+            if name == "messages":
+                lines.writerows([failure.get(column, "") for column in columns] for failure in failures())
         paths.append(path)
     return [*paths, identities(folder, random)]
+
+
+def failures():
+    """Messages that failed and were not delivered later, which is rare among random ones."""
+    for number, code in enumerate([131026, 131026, 132015, ""]):
+        at = (CHANGES[number] + timedelta(seconds=1)).isoformat()
+        yield {
+            "whatsapp_id": f"failed-{number}", "created_at": at, "failed_at": at, "message_direction": "outgoing",
+            "to": PHONES[number % 2], "error_code": code, "reason_for_failure": TEXTS[number % 2],
+        }
 
 
 def identities(folder, random):
