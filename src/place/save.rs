@@ -21,9 +21,20 @@ impl Place {
         if let Some(root) = self.as_folder() {
             return fs::copy(root.join(key.as_str()), to).map(drop).context(writing);
         }
-        let mut download = Download::of(self, key)?;
+        Download::of(self, key)?.save(to)
+    }
+}
+
+impl Download {
+    /// Writes what is left of the object to a file of this machine, whose folder exists.
+    ///
+    /// # Errors
+    ///
+    /// A connection that breaks; a file that cannot be written.
+    pub(crate) fn save(mut self, to: &Path) -> Result<()> {
+        let writing = || format!("writing `{}`", to.display());
         let mut file = File::create(to).context(writing)?;
-        while let Some(bytes) = download.next()? {
+        while let Some(bytes) = self.next()? {
             file.write_all(&bytes).context(writing)?;
         }
         Ok(())

@@ -1,51 +1,24 @@
 //! The date from which a rate card holds, in a note above its header.
 
 use chrono::NaiveDate;
-
-/// English names of months.
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
+use wabalake_data::cells::date::read;
 
 /// The date behind the word "effective" in a note: `July 1, 2026` or `1 July 2026`.
 pub(super) fn date(note: &str) -> Option<NaiveDate> {
     let note = note.to_lowercase();
     let (_, behind) = note.split_once("effective")?;
-    let words: Vec<&str> =
-        behind.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    words.windows(3).find_map(|words| match words {
-        [month, day, year] if is_month(month) => of(year, month, day),
-        [day, month, year] if is_month(month) => of(year, month, day),
-        _ => None,
-    })
+    let words = behind.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.map(without_ordinal).collect();
+    let days = words.windows(3).find_map(|words| read(&words.join(" "), None))?;
+    NaiveDate::from_epoch_days(days)
 }
 
-/// The position of a month's name, or of its first three letters, from 0.
-fn month_of(word: &str) -> Option<usize> {
-    let is_same = |month: &&str| *month == word || month.get(..3) == Some(word);
-    MONTHS.iter().position(is_same)
-}
-
-fn is_month(word: &str) -> bool {
-    month_of(word).is_some()
-}
-
-fn of(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
-    let month = u32::try_from(month_of(month)? + 1).ok()?;
-    let day = day.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse().ok()?;
-    let year = year.parse().ok().filter(|_| year.len() == 4)?;
-    NaiveDate::from_ymd_opt(year, month, day)
+/// The digits of `1st`; another word as it is.
+fn without_ordinal(word: &str) -> &str {
+    match word.starts_with(|c: char| c.is_ascii_digit()) {
+        true => word.trim_end_matches(|c: char| c.is_ascii_alphabetic()),
+        false => word,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Files that arrived in the inbox: in a folder of this machine, or on an object store.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -131,17 +130,14 @@ pub(super) fn fetch(arrivals: Vec<Arrival>, folder: &Path) -> Vec<Fetched> {
 impl Object {
     /// Downloads it; `false` if it is another one than was listed.
     fn download(&self, seen: &FileState) -> Result<bool> {
-        let mut download = Download::of(&self.place, &self.key)?;
+        let download = Download::of(&self.place, &self.key)?;
         let (bytes, tag) = download.state();
         if !is_same(seen, bytes, tag) {
             return Ok(false);
         }
         let writing = || format!("writing `{}`", self.copy.display());
         fs::create_dir_all(self.copy.parent().unwrap_or(&self.copy)).context(writing)?;
-        let mut file = File::create(&self.copy).context(writing)?;
-        while let Some(bytes) = download.next()? {
-            file.write_all(&bytes).context(writing)?;
-        }
+        download.save(&self.copy)?;
         Ok(true)
     }
 }
