@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use chrono::Utc;
 use clap::Args;
 use serde_json::{Value, json};
+use wabalake_data::cells::phone::is_user_id;
 use wabalake_data::words::{counted, counted_as, grouped};
 
 use super::output::{to_stderr, to_stdout};
@@ -28,7 +29,9 @@ pub(super) const SUBCOMMAND: Subcommand =
                   these, marts, and log entries. A row belongs to the person of its `user_phone`, which \
                   loading builds from country code and number. Rows of other persons are never erased: \
                   where others wrote the number in a text, it is replaced, and where their row names a \
-                  session of the person, a random name replaces it. Before anything is deleted, standard \
+                  session of the person, a random name replaces it. With a number or user id, all that the table \
+                  `identities` links to it is erased: other user ids of the person, and their numbers; \
+                  `--dry-run` names them. Before anything is deleted, standard \
                   error shows how many rows of how many people are affected; a terminal asks for \
                   confirmation, elsewhere `--yes` is required. Erasing cannot be undone, and neither can \
                   a load whose days it rewrote. It waits for other writers, and can be run again after a \
@@ -66,10 +69,19 @@ struct Options {
     #[command(flatten)]
     lake: LakeOption,
 
-    /// The person's phone number, with its country code, or their user id; `-` reads it from standard
-    /// input
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
-    phone: String,
+    /// The person's phone number, with its country code, or a user id of theirs; `-` reads it from
+    /// standard input
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_hyphen_values = true,
+        required_unless_present = "user_id"
+    )]
+    phone: Option<String>,
+
+    /// A user id of the person, such as `CO.13491208655302741918`; `-` reads it from standard input
+    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with_all = ["phone", "exactly"])]
+    user_id: Option<String>,
 
     /// Only rows whose `user_phone` equals NUMBER, even if it is not a phone number; texts and files
     /// are not searched
@@ -110,10 +122,7 @@ impl Run for Options {
             ));
         }
         let lake = self.lake.open_to_change()?;
-        let phone = match self.phone.as_str() {
-            "-" => number_from_stdin()?,
-            phone => phone.to_owned(),
-        };
+        let phone = self.person()?;
         let by_default = Config::of(&lake)?.privacy.keep_out;
         let options = erase::Options {
             dry_run: self.dry_run,
@@ -124,12 +133,13 @@ impl Run for Options {
         let erased = if self.dry_run {
             let found = lake.erase(&phone, options)?;
             print_plan(&found);
+            print_links(&found);
             found
         } else {
             self.erase(&lake, &phone, options)?
         };
         match self.json {
-            true => to_stdout(|out| Ok(writeln!(out, "{}", json(&erased))?))?,
+            true => to_stdout(|out| Ok(writeln!(out, "{}", json(&erased, self.dry_run))?))?,
             false => self.print(&erased, options.keep_out)?,
         }
         remaining_files(&erased)
@@ -137,6 +147,17 @@ impl Run for Options {
 }
 
 impl Options {
+    /// The number or user id of the person.
+    fn person(&self) -> Result<String> {
+        let given = self.user_id.as_deref().or(self.phone.as_deref()).unwrap_or_default();
+        let person = if given == "-" { number_from_stdin()? } else { given.to_owned() };
+        if self.user_id.is_some() && !is_user_id(person.trim()) {
+            return Err(Error::usage("that is no user id")
+                .hint("a user id has a country, a dot and letters or digits, such as CO.1349"));
+        }
+        Ok(person)
+    }
+
     /// Asks for confirmation and erases.
     fn erase(&self, lake: &Lake, phone: &str, options: erase::Options) -> Result<Erased> {
         let mut confirmed = None;
@@ -247,6 +268,14 @@ fn print_plan(found: &Erased) {
     }
 }
 
+/// Prints, in a dry run, which numbers and user ids are linked to the one that was asked for.
+fn print_links(found: &Erased) {
+    if found.persons.len() > 1 {
+        let persons: Vec<&str> = found.persons.iter().map(String::as_str).collect();
+        to_stderr(&format!("linked by identities: {}\n", persons.join(", ")));
+    }
+}
+
 /// Describes what will be erased.
 fn plan(found: &Erased) -> String {
     let mut parts = vec![format!(
@@ -276,8 +305,9 @@ fn plan(found: &Erased) -> String {
     parts.join("; ")
 }
 
-/// The result for a program, with phone numbers in names of files masked.
-fn json(erased: &Erased) -> Value {
+/// The result for a program, with phone numbers in names of files masked. That of a dry run names who is
+/// to be erased.
+fn json(erased: &Erased, dry_run: bool) -> Value {
     let table = |table: &ErasedTable| {
         let ErasedTable { table, rows, redacted, version } = table;
         json!({"table": table, "rows": rows, "rows_of_others": redacted, "version": version})
@@ -287,6 +317,7 @@ fn json(erased: &Erased) -> Value {
     json!({
         "tables": erased.tables.iter().map(table).collect::<Vec<_>>(),
         "people": erased.people,
+        "linked": if dry_run { json!(erased.persons) } else { Value::Null },
         "files": erased.old_files,
         "log_entries": erased.log_entries,
         "older_versions": erased.versions,

@@ -177,7 +177,7 @@ impl Lake {
         })
     }
 
-    /// Adds a person, by their number in its normal form, and sessions of theirs. Creates the key
+    /// Adds a person, by their numbers in normal form and user ids, and sessions of theirs. Creates the key
     /// if there is none.
     ///
     /// # Errors
@@ -185,12 +185,12 @@ impl Lake {
     /// As [`Lake::keep_out`]; files that cannot be written.
     pub(crate) fn add_to_keep_out<'a>(
         &self,
-        user_phone: Option<&str>,
+        people: impl IntoIterator<Item = &'a String>,
         sessions: impl IntoIterator<Item = &'a String>,
     ) -> Result<()> {
-        let person = user_phone.map(|phone| (EntryKind::Person, phone));
+        let people = people.into_iter().map(|person| (EntryKind::Person, person.as_str()));
         let sessions = sessions.into_iter().map(|id| (EntryKind::Session, id.as_str()));
-        let entries: Vec<_> = person.into_iter().chain(sessions).collect();
+        let entries: Vec<_> = people.chain(sessions).collect();
         if entries.is_empty() {
             return Ok(());
         }
@@ -385,7 +385,7 @@ mod tests {
                 let lake = lake();
                 scope.spawn(move || {
                     let session = [format!("s{number}")];
-                    lake.add_to_keep_out(Some("529991234567"), &session).unwrap();
+                    lake.add_to_keep_out(&["529991234567".to_owned()], &session).unwrap();
                 });
             }
         });
@@ -400,14 +400,14 @@ mod tests {
         let lake = Lake::open(folder.path()).unwrap();
         assert!(lake.keep_out().unwrap().is_none());
         let sessions = ["s1".to_owned()];
-        lake.add_to_keep_out(Some("529991234567"), &sessions).unwrap();
+        lake.add_to_keep_out(&["529991234567".to_owned()], &sessions).unwrap();
         let files = || {
             let key = fs::read(key_path(&lake));
             (fs::read(lake.internal_folder("keep-out")).unwrap(), key.ok())
         };
         let before = files();
-        lake.add_to_keep_out(Some("529991234567"), &sessions).unwrap();
-        lake.add_to_keep_out(None, &sessions).unwrap();
+        lake.add_to_keep_out(&["529991234567".to_owned()], &sessions).unwrap();
+        lake.add_to_keep_out(&[], &sessions).unwrap();
         assert_eq!(files(), before);
         let keep_out = lake.keep_out().unwrap().unwrap();
         assert!(keep_out.has_person("529991234567") && keep_out.has_session("s1"));
@@ -426,7 +426,10 @@ mod tests {
             }
             let error = lake.keep_out().unwrap_err();
             assert!(error.lines().contains("hint: "), "{}", error.lines());
-            assert!(lake.add_to_keep_out(Some("12025550143"), &sessions).is_err(), "{wrong:?}");
+            assert!(
+                lake.add_to_keep_out(&["12025550143".to_owned()], &sessions).is_err(),
+                "{wrong:?}"
+            );
             assert_eq!(files().0, before.0, "no other key is put over a list");
         }
         fs::write(folder.path().join("elsewhere"), key).unwrap();

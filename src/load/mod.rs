@@ -189,7 +189,7 @@ fn commit_all(
         let rejected = match options.dry_run {
             true => None,
             false => {
-                lake.add_to_keep_out(None, &staged.kept_out_sessions)?;
+                lake.add_to_keep_out(&[], &staged.kept_out_sessions)?;
                 Some(reject::commit(lake, staged, &load_id)?)
             }
         };

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::place::{Key, OWN};
 
-/// The sessions of an erasure in progress. Needed to resume it: by then no row may say whose they
-/// were.
+/// The sessions of an erasure in progress, and whom it erases. Needed to resume it: by then no row may say
+/// whose sessions they were, and who is linked to whom.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Journal {
@@ -19,6 +19,9 @@ pub(super) struct Journal {
     /// Those of old versions only.
     #[serde(rename = "once")]
     pub(super) old_sessions: BTreeSet<String>,
+    /// The numbers and user ids of the person.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) people: BTreeSet<String>,
 }
 
 impl Journal {
@@ -50,6 +53,7 @@ impl Lake {
         let journal = Journal {
             sessions: sessions.collect(),
             old_sessions: target.old_sessions.iter().cloned().collect(),
+            people: target.people.clone(),
         };
         let text = serde_json::to_vec(&journal)
             .map_err(|error| Error::bug(format!("the journal: {error}")))?;

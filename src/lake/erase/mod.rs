@@ -13,7 +13,8 @@
 //! left       files of others below the lake's address and in its inbox that hold the number
 //! ```
 //!
-//! A row belongs to the person that it names: see [`rows`]. No other process writes meanwhile: on this
+//! A person is the number or user id that was asked for, with all that `identities` links to it: see
+//! [`linked`]. A row belongs to the person that it names: see [`rows`]. No other process writes meanwhile: on this
 //! machine if the lake is in a folder, on all machines if it is on a store. An erasure that is killed is completed by the next erasure of that person, which finds
 //! nothing to do if all was done. Old versions that did not hold the person stay readable, and undo
 //! can go back to them.
@@ -27,6 +28,7 @@
 
 mod files;
 mod journal;
+mod linked;
 mod log_entries;
 mod number;
 mod old_files;
@@ -37,7 +39,7 @@ mod search;
 mod target;
 mod versions;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -47,12 +49,13 @@ use wabalake_data::cells::phone::is_possible;
 use wabalake_data::tables::{USER_ID, USER_PHONE};
 
 pub use self::files::Unsearched;
+use self::linked::linked;
 use self::log_entries::log_entries;
 use self::number::{MatchMode, Number};
 use self::revision::Revision;
 use self::rows::{is_of_person, lines};
 use self::search::StoredTable;
-use self::target::number_of;
+use self::target::person_of;
 use super::files::{entries, is_scratch, listed, modified, name};
 use super::layout::stored_tables;
 use super::log::file_key;
@@ -78,6 +81,8 @@ pub struct Options {
 /// What was erased, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
+    /// The number or user id that was asked for, and those that `identities` links to it.
+    pub persons: BTreeSet<String>,
     /// The tables that held the person.
     pub tables: Vec<ErasedTable>,
     /// The number of people whose rows were erased.
@@ -133,7 +138,8 @@ pub struct ErasedTable {
 }
 
 impl Lake {
-    /// Erases the person with a number: see the [module](self).
+    /// Erases the person with a number or user id, and what links of user ids lead to: see the
+    /// [module](self).
     ///
     /// # Errors
     ///
@@ -155,7 +161,7 @@ impl Lake {
         options: Options,
         agree: &mut dyn FnMut(&Erased) -> Result<()>,
     ) -> Result<Erased> {
-        let (phone, number) = number_of(phone, options)?;
+        let phone = person_of(phone, options)?;
         let config = Config::of(self)?;
         self.refuse_links()?;
         // On a store, a dry run only reads.
@@ -168,17 +174,26 @@ impl Lake {
             self.settle_all()?;
         }
         let tables = self.searched_tables()?;
+        let journal = self.journal()?;
+        let (people, number) = match options.exactly {
+            true => ([phone.clone()].into(), Number::exactly(&phone)),
+            false => {
+                let people = linked(&tables, &phone, journal.as_ref())?;
+                let number = Number::of_all(&people);
+                (people, number)
+            }
+        };
         if !options.lines_too {
             refuse_line(&tables, &number)?;
         }
-        let journal = self.journal()?;
         let interrupted = journal.is_some();
+        let person = (phone, people);
         let target =
-            self.find_person(&tables, phone, number, options, journal.unwrap_or_default())?;
+            self.find_person(&tables, person, number, options, journal.unwrap_or_default())?;
 
         // Before new files are staged: like old ones, they belong to no current version.
         let (mut old_files, mut known) = self.old_files(&tables, &target, is_alone)?;
-        let mut erased = Erased::default();
+        let mut erased = Erased { persons: target.people.clone(), ..Erased::default() };
         let mut revisions = Vec::new();
         let mut people = HashSet::new();
         let mut kept_bounds = HashMap::new();
@@ -215,7 +230,7 @@ impl Lake {
         }
         if options.keep_out && !options.dry_run {
             // Before anything is deleted, so that no load can bring the person back meanwhile.
-            self.add_to_keep_out(Some(&target.phone), target.sessions.keys())?;
+            self.add_to_keep_out(&target.people, target.sessions.keys())?;
         }
         if proceed {
             self.write_journal(&target)?;

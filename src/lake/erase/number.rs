@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use wabalake_data::cells::phone::{self, digits, is_user_id, spellings};
+use wabalake_data::cells::phone::{self, Spellings, digits, is_user_id, spellings};
 
 use crate::lake::DataFile;
 
@@ -37,14 +37,14 @@ pub(crate) enum MatchMode {
     National,
 }
 
-/// The spellings of a person's number, or their user id.
+/// The spellings of a person's numbers, and their user ids.
 #[derive(Debug, Default)]
 pub(crate) struct Number {
     /// The `user_phone` of their rows, by the current normalisation and by earlier ones.
     persons: Vec<String>,
     full: Vec<String>,
     national: Vec<String>,
-    user_id: Option<String>,
+    user_ids: Vec<String>,
     encoded: Vec<String>,
 }
 
@@ -56,10 +56,24 @@ impl Number {
         let long = persons.iter().filter(|full| full.len() >= SHORTEST_ENCODED);
         let encoded = long.flat_map(|full| base64(full.as_bytes())).collect();
         if is_user_id(user_phone) {
-            let user_id = Some(user_phone.to_owned());
-            return Self { persons, user_id, encoded, ..Self::default() };
+            let user_ids = vec![user_phone.to_owned()];
+            return Self { persons, user_ids, encoded, ..Self::default() };
         }
-        Self { persons, full: spellings.full, national: spellings.national, user_id: None, encoded }
+        let Spellings { full, national, .. } = spellings;
+        Self { persons, full, national, user_ids: Vec::new(), encoded }
+    }
+
+    /// All spellings of the numbers and user ids of one person.
+    pub(crate) fn of_all<'p>(people: impl IntoIterator<Item = &'p String>) -> Self {
+        people.into_iter().fold(Self::default(), |mut all, person| {
+            let Self { persons, full, national, user_ids, encoded } = Self::of(person);
+            all.persons.extend(persons);
+            all.full.extend(full);
+            all.national.extend(national);
+            all.user_ids.extend(user_ids);
+            all.encoded.extend(encoded);
+            all
+        })
     }
 
     /// Matches only a row's `user_phone`, and no text.
@@ -76,7 +90,7 @@ impl Number {
     pub(crate) fn is(&self, cell: &str) -> bool {
         let digits = digits(cell);
         let digits = digits.as_deref().unwrap_or_default().trim_start_matches('0');
-        self.full.iter().chain(&self.user_id).any(|own| own == digits)
+        self.full.iter().chain(&self.user_ids).any(|own| own == digits)
     }
 
     /// Returns `true` if a text contains the number.
@@ -131,7 +145,7 @@ impl Number {
                 None => start = found + text[found..].chars().next().map_or(1, char::len_utf8),
             }
         }
-        if let Some(id) = &self.user_id {
+        for id in &self.user_ids {
             let is_of_id = |c: char| c.is_ascii_alphanumeric();
             let whole = text.match_indices(id.as_str()).filter(|(at, _)| {
                 !text[..*at].ends_with(is_of_id) && !text[at + id.len()..].starts_with(is_of_id)

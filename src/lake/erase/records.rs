@@ -132,7 +132,8 @@ impl<'p> ParsedRecord<'p> {
     pub(super) fn holds_in_full(&self, raw: &str, target: &Target) -> bool {
         let fields = self.testimony.fields.iter().map(|(_, field)| field.as_str());
         target.number.is_in(raw, MatchMode::International)
-            || !target.is_exact && has_pair(fields, &target.phone, self.phones)
+            || !target.is_exact
+                && target.people.iter().any(|person| has_pair(fields.clone(), person, self.phones))
     }
 
     /// The record without the number and the person's sessions; `None` if it has neither.

@@ -1,7 +1,7 @@
 //! Erases a person from the rows of a table.
 //!
 //! A row belongs to the person in its `user_phone`, which the loader makes of country code and number, or
-//! in its `user_id`.
+//! in its `user_id`. A row of `identities` belongs to the person that it links.
 //! A row that names no person belongs to the person of its session.
 //!
 //! | the row | what happens |
@@ -16,6 +16,7 @@
 use std::collections::{HashMap, HashSet};
 
 use polars::prelude::*;
+use wabalake_data::tables::identities::LINKED;
 use wabalake_data::tables::{CellKind, USER_ID, USER_PHONE, closures, sessions, text_key};
 use wabalake_data::{Meaning, TABLES, Table};
 
@@ -294,7 +295,7 @@ fn judge_all(rows: &DataFrame, target: &Target, goes: &mut [bool]) -> Result<Vec
 /// For each row, whether it belongs to the person; `None` if it names nobody.
 pub(super) fn is_of_person(rows: &DataFrame, number: &Number) -> PolarsResult<Vec<Option<bool>>> {
     let mut whose = vec![None; rows.height()];
-    for column in [USER_PHONE, USER_ID].iter().filter_map(|name| rows.column(name).ok()) {
+    for column in [USER_PHONE, USER_ID, LINKED].iter().filter_map(|name| rows.column(name).ok()) {
         for (row, person) in column.str()?.iter().enumerate() {
             let Some(person) = person.filter(|person| !person.is_empty()) else { continue };
             whose[row] = Some(whose[row] == Some(true) || number.is_person(person));

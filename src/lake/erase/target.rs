@@ -1,6 +1,6 @@
 //! Whom to erase: a number with its spellings, and the sessions of the person.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use polars::prelude::*;
 use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
@@ -20,8 +20,10 @@ use crate::lake::rejects::{self, REJECTS};
 /// The person to erase.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// The `user_phone` of their rows.
+    /// The number or user id that was asked for.
     pub(super) phone: String,
+    /// All numbers and user ids of theirs, as `identities` links them.
+    pub(super) people: BTreeSet<String>,
     /// The spellings to search for in texts and ids.
     pub(super) number: Number,
     /// The dialling code of the lake's country, for national numbers in side tables.
@@ -54,7 +56,7 @@ impl Lake {
     pub(super) fn find_person(
         &self,
         tables: &[StoredTable],
-        phone: String,
+        (phone, people): (String, BTreeSet<String>),
         number: Number,
         options: Options,
         journal: Journal,
@@ -134,6 +136,7 @@ impl Lake {
         }
         Ok(Target {
             phone,
+            people,
             number,
             home,
             is_exact: options.exactly,
@@ -167,8 +170,8 @@ fn sessions_of_rejects(tables: &[StoredTable], home: Option<&str>) -> Result<Has
     Ok(named)
 }
 
-/// The normal form of a number, and the spellings to search for: of an exact one, only itself.
-pub(super) fn number_of(phone: &str, options: Options) -> Result<(String, Number)> {
+/// The normal form of a number or user id.
+pub(super) fn person_of(phone: &str, options: Options) -> Result<String> {
     const IN_FULL: &str = "write it in full, with the country's code: --phone +12025550143";
     if options.exactly {
         // Older lakes may hold texts that are no number at all.
@@ -178,8 +181,7 @@ pub(super) fn number_of(phone: &str, options: Options) -> Result<(String, Number
         if phone.is_empty() {
             return Err(Error::usage("that is no number").hint(IN_FULL));
         }
-        let number = Number::exactly(&phone);
-        return Ok((phone, number));
+        return Ok(phone);
     }
     let phone = full_number(phone);
     let phone = phone.ok_or_else(|| Error::usage("that is no phone number").hint(IN_FULL))?;
@@ -188,8 +190,7 @@ pub(super) fn number_of(phone: &str, options: Options) -> Result<(String, Number
             "{IN_FULL}; to erase the rows whose `user_phone` is exactly that, add `--exactly`"
         )));
     }
-    let number = Number::of(&phone);
-    Ok((phone, number))
+    Ok(phone)
 }
 
 /// The tables whose rows name a person and a session.

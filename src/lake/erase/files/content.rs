@@ -22,8 +22,8 @@ pub(super) fn search_file(file: &Path, target: &Target, spool: &Path) -> ReadRes
 /// Searches the content of one file.
 struct FileSearch<'s> {
     target: &'s Target,
-    /// The last digits of the number; a text without them cannot hold it.
-    tail: Option<String>,
+    /// The last digits of each number; a text without any of them cannot hold one.
+    tails: Option<Vec<String>>,
     roles: HashMap<&'static str, Roles>,
     phones: Phones,
 }
@@ -31,10 +31,12 @@ struct FileSearch<'s> {
 impl<'s> FileSearch<'s> {
     fn new(target: &'s Target) -> Self {
         const TAIL: usize = 7;
-        let phone = &target.phone;
-        let is_digits = phone.bytes().all(|b| b.is_ascii_digit());
-        let tail = is_digits.then(|| phone[phone.len().saturating_sub(TAIL)..].to_owned());
-        Self { target, tail, roles: HashMap::new(), phones: Phones::default() }
+        let tail = |phone: &String| {
+            let is_digits = phone.bytes().all(|b| b.is_ascii_digit());
+            is_digits.then(|| phone[phone.len().saturating_sub(TAIL)..].to_owned())
+        };
+        let tails = target.people.iter().map(tail).collect();
+        Self { target, tails, roles: HashMap::new(), phones: Phones::default() }
     }
 
     fn take(&mut self, passage: Content<'_>) -> ControlFlow<()> {
@@ -64,9 +66,9 @@ impl<'s> FileSearch<'s> {
 
     /// Returns `true` if a record may hold the number, whatever separates its digits.
     fn may_hold(&self, raw: &str) -> bool {
-        let Some(tail) = self.tail.as_deref().filter(|_| raw.is_ascii()) else { return true };
+        let Some(tails) = self.tails.as_deref().filter(|_| raw.is_ascii()) else { return true };
         let digits: Vec<u8> = raw.bytes().filter(u8::is_ascii_digit).collect();
-        memchr::memmem::find(&digits, tail.as_bytes()).is_some()
+        tails.iter().any(|tail| memchr::memmem::find(&digits, tail.as_bytes()).is_some())
             || self.target.number.is_in(raw, MatchMode::Contiguous)
     }
 }
