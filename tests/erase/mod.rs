@@ -2,6 +2,7 @@
 
 mod foreign_files;
 mod keep_out;
+mod linked;
 mod properties;
 
 use std::fs::{self, File};
