@@ -20,6 +20,22 @@ os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 PERCENTILE = re.compile(r"(^|_)(median|p\d\d)_")
 
 
+def create_views(session, lake):
+    """The tables of a lake as views of a session of Spark Connect, with persons, as the twins read them."""
+    people = [tuple(row.values()) for row in persons(lake).to_pylist()]
+    session.createDataFrame(people, "user_id string, person string").createOrReplaceTempView("persons")
+    for name, table in data_tables(lake).items():
+        columns = viewed_columns(table)
+        view = session.read.parquet(*table.file_uris()).select(*columns)
+        has_people = "user_phone" in columns
+        view.createOrReplaceTempView(f"stored_{name}" if has_people else name)
+        # Sail passes over a file that is not there without a word.
+        assert view.count() == table.count(), f"the server does not see every row of {name}"
+        if has_people:
+            session.sql(seen(name, columns, "`")).createOrReplaceTempView(name)
+    session.createDataFrame(loads(lake)).createOrReplaceTempView("loads")
+
+
 class Sail:
     """A Spark Connect server within this process; the dialect that the twins are written in."""
 
@@ -34,19 +50,7 @@ class Sail:
         self.session.conf.set("spark.sql.session.timeZone", "UTC")
 
     def open(self, lake):
-        people = [tuple(row.values()) for row in persons(lake).to_pylist()]
-        self.session.createDataFrame(people, "user_id string, person string").createOrReplaceTempView("persons")
-        for name, table in data_tables(lake).items():
-            columns = viewed_columns(table)
-            files = self.session.read.parquet(*table.file_uris())
-            view = files.select(*columns)
-            has_people = "user_phone" in columns
-            view.createOrReplaceTempView(f"stored_{name}" if has_people else name)
-            # Sail passes over a file that is not there without a word.
-            assert view.count() == table.count(), f"Sail does not see every row of {name}"
-            if has_people:
-                self.session.sql(seen(name, columns, "`")).createOrReplaceTempView(name)
-        self.session.createDataFrame(loads(lake)).createOrReplaceTempView("loads")
+        create_views(self.session, lake)
 
     def ask(self, sql):
         return self.session.sql(sql).toArrow()

@@ -18,8 +18,7 @@ from pyspark.sql import SparkSession
 
 import servers
 from clusters import a_file_of, answer_here, compare, days, questions, refusal, there
-from engines import difference
-from lakes import data_tables, loads, viewed_columns
+from engines import create_views, difference
 from program import ENVIRONMENT, catalog, command, load, needs, run
 
 TOKEN = servers.Spark.TOKEN
@@ -67,10 +66,7 @@ def test_printed_twins_run_as_they_are(spark, odd_lake, tmp_path):
     session = SparkSession.builder.remote(url).getOrCreate()
     session.conf.set("spark.sql.session.timeZone", "UTC")
     try:
-        for name, table in data_tables(odd_lake).items():
-            files = session.read.parquet(*table.file_uris())
-            files.select(*viewed_columns(table)).createOrReplaceTempView(name)
-        session.createDataFrame(loads(odd_lake)).createOrReplaceTempView("loads")
+        create_views(session, odd_lake)
         for query in catalog():
             name, zone = query["name"], (*needs(query), "--timezone", "Asia/Kathmandu")
             here = answer_here(tmp_path, name, *zone, "--lake", odd_lake)
