@@ -14,10 +14,11 @@
 //! ```
 //!
 //! A person is the number or user id that was asked for, with all that `identities` links to it: see
-//! [`linked`]. A row belongs to the person that it names: see [`rows`]. No other process writes meanwhile: on this
-//! machine if the lake is in a folder, on all machines if it is on a store. An erasure that is killed is completed by the next erasure of that person, which finds
-//! nothing to do if all was done. Old versions that did not hold the person stay readable, and undo
-//! can go back to them.
+//! [`mod@linked`]. A row belongs to the person that it names: see [`rows`]. No other process writes
+//! meanwhile: on this machine if the lake is in a folder, on all machines if it is on a store. An
+//! erasure that is killed is completed by the next erasure of that person, which finds nothing to do
+//! if all was done. Old versions that did not hold the person stay readable, and undo can go back to
+//! them.
 //!
 //! If another person's row names a session of the erased person, such as the one it was redirected
 //! from, a random id replaces it, the same everywhere, so that the redirection remains.
