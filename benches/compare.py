@@ -300,8 +300,14 @@ class Bench:
         """A file that lists the files of each table of the lake."""
         files = {table: self.files(self.lake, table) for table in self.tables()}
         listed = self.scratch / "files.json"
-        listed.write_text(json.dumps(files | {"loads": [str(self.loads())]}))
+        listed.write_text(json.dumps(files | {"loads": [str(self.loads())], "persons": [str(self.persons())]}))
         return listed
+
+    def persons(self) -> Path:
+        """The person of each user id, as a Parquet file; none if the lake has no links of user ids."""
+        answer = self.scratch / "persons.parquet"
+        run(self.program, "sql", "SELECT * FROM persons", "--lake", self.lake, "-f", "parquet", "-o", answer)
+        return answer
 
     @functools.cache
     def phone(self) -> str:
