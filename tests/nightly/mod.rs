@@ -1,6 +1,7 @@
 //! Nightly runs: whatever happened to a lake before, its marts are those of one full run.
 
 mod inbox;
+mod prices;
 mod properties;
 
 use std::collections::BTreeMap;
