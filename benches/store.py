@@ -1,24 +1,28 @@
-"""Reading a lake on an object store whose requests take 30 ms, beside reading it from a folder.
+"""A lake on an object store whose requests take 30 ms, beside the same lake in a folder.
 
     python benches/store.py                    # with target/release/wabalake: make build
 
-SeaweedFS holds the lake on this machine, behind a proxy that delays each request, and counts. Polars and DuckDB
-read the same table from there. Every reading is a process of its own; the figures are those of the median.
+SeaweedFS holds the lake on this machine, behind a proxy that delays each request, and counts. A query reads one
+table of it; Polars and DuckDB read the same table from there. Then a day is loaded, and nightly runs load a day
+each and update six marts. Every command is a process of its own; the figures are those of the median.
 """
 
 import argparse
 import datetime
 import json
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests/python"), str(ROOT / "tests/python/store")]
 
 from lakes import tables
+from nightly import BY_DAY, START, settings
 from processes import ENVIRONMENT, run
 from proxy import Proxy
 from stores import SeaweedFS, copy_lake
@@ -30,6 +34,12 @@ COLD_AT_MOST = 2.0
 WARM_AT_MOST = lambda folder: 1.3 * folder + 0.2
 REQUESTS_BESIDE_FILES = 5
 QUERY = ("session-duration", "--by", "day")
+LOADED = "sessions,deployments,messages"
+WRITES = (
+    ("load", "a day loaded without a cache", 3.0),
+    ("nightly", "a nightly run with a new day, without a cache", 5.0),
+    ("nightly_warm", "the same with the cache", 2.0),
+)
 
 
 class Bench:
@@ -44,9 +54,10 @@ class Bench:
             self.say(f"making a lake of {self.asked.days} days")
             run(
                 self.program, "sample", "--lake", self.lake, "--days", self.asked.days, "--sessions-per-day",
-                self.asked.sessions_per_day, "--tables", "sessions,deployments,messages",
+                self.asked.sessions_per_day, "--tables", LOADED,
             )
         copy_lake(self.lake, self.server.client(), "lake")
+        self.days = self.asked.days
         self.files = len(tables(self.lake)["sessions"].file_uris())
 
     def measure(self, name, *command, environment=ENVIRONMENT, prepare=lambda: None):
@@ -72,6 +83,41 @@ class Bench:
     def new_cache(self):
         self.caches += 1
         return {"WABALAKE_CACHE": str(self.folder / f"cache-{self.caches}")}
+
+    def new_day(self):
+        """Writes the exports of the day after the lake's last one to the folder `day`."""
+        day = self.folder / "day"
+        shutil.rmtree(day, ignore_errors=True)
+        run(
+            self.program, "sample", "--out", day, "--start", START + timedelta(self.days), "--days", 1,
+            "--sessions-per-day", self.asked.sessions_per_day, "--seed", 1_000 + self.days, "--tables", LOADED,
+        )
+        self.days += 1
+
+    def write(self):
+        """A day's exports loaded into three tables, and nightly runs that load a day and update marts."""
+        there, lake = self.server.environment(self.proxy.port), self.server.url("lake")
+        found = {}
+
+        def day_without_cache():
+            self.new_day()
+            return self.new_cache()
+
+        load = self.program, "load", self.folder / "day", "--lake", lake, "--quiet"
+        found["load"], _ = self.measure("load", *load, environment=there, prepare=day_without_cache)
+        own = settings(BY_DAY).replace("../inbox", str(self.folder / "day")).replace('"delete"', '"leave"')
+        self.server.client().put("lake/wabalake.toml", own.encode())
+        nightly = self.program, "nightly", "--lake", lake, "--json"
+        run(*nightly, environment=there)
+        found["nightly"], _ = self.measure("nightly", *nightly, environment=there, prepare=day_without_cache)
+        kept = there | {"WABALAKE_CACHE": str(self.folder / f"cache-{self.caches}")}
+        found["nightly_warm"], report = self.measure(
+            "  warm", *nightly, environment=kept, prepare=self.new_day
+        )
+        report = json.loads(report)
+        assert report["inbox"]["rows_new"] > 0, report
+        assert {mart["worked_out"] for mart in report["marts"]} == {"some"}, report
+        return found
 
     def read(self):
         """One table over all days: from the folder, from the store, and by the peers."""
@@ -117,6 +163,9 @@ def verdicts(found, files):
             f"its requests: {cold['requests']} for {files} files, at most {REQUESTS_BESIDE_FILES} more",
         ),
         (warm["seconds"] <= most, f"with the cache: {warm['seconds']:.2f} s, at most {most:.2f} s"),
+    ] + [
+        (found[name]["seconds"] <= most, f"{what}: {found[name]['seconds']:.2f} s, at most {most} s")
+        for name, what, most in WRITES
     ]
 
 
@@ -140,6 +189,8 @@ def main():
                 bench = Bench(asked, Path(folder), server, proxy, say)
                 bench.make_lake()
                 found = bench.read()
+                if not asked.peers_only:
+                    found |= bench.write()
         finally:
             server.stop()
     commit = subprocess.run(
