@@ -22,6 +22,7 @@
 //! | [`transact`] | commits changes, and computes them again after conflicts |
 //! | [`history`], [`status`] | list commits; summarise the tables |
 //! | [`undo`] | reverts the last load |
+//! | `known` | versions of tables that were read before |
 //! | `joint` | loads and undos over several tables: all or nothing |
 //! | [`compact`], [`vacuum`] | merge the files of a day; delete files of old versions |
 //! | [`erase`] | erases a person, also from old versions and the log |
@@ -47,6 +48,7 @@ pub mod history;
 mod integers;
 mod joint;
 pub(crate) mod keep_out;
+mod known;
 mod layout;
 mod loads;
 mod lock;
@@ -66,7 +68,7 @@ pub mod transact;
 pub mod undo;
 pub mod vacuum;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
@@ -79,6 +81,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub use self::creation::Creation;
 pub(crate) use self::history::LOAD_ID;
 pub(crate) use self::joint::Joint;
+use self::known::Known;
 pub use self::layout::{Layout, stored_table, stored_tables};
 pub use self::lock::Lock;
 pub use self::log::DataFile;
@@ -97,7 +100,9 @@ pub struct Lake {
     /// The text of the settings, once it was read from a store.
     settings: OnceLock<Option<String>>,
     /// The newest state read of each table, to continue from.
-    known: Mutex<HashMap<Key, Arc<log::State>>>,
+    known: Mutex<HashMap<Key, Known>>,
+    /// The records of loads over several tables, as they were last listed.
+    joint: Mutex<Option<BTreeSet<String>>>,
     /// What was read of logs on a store.
     logs: Mutex<HashMap<Key, Arc<log::Fetched>>>,
     /// The snapshots of tables that were read, if each is read once.
@@ -141,6 +146,7 @@ impl Lake {
             place: Arc::new(place),
             settings: OnceLock::new(),
             known: Mutex::default(),
+            joint: Mutex::default(),
             logs: Mutex::default(),
             pinned: None,
             lease: Mutex::default(),
@@ -233,16 +239,11 @@ impl Lake {
     /// The last version in a log.
     fn read_snapshot(&self, layout: &Layout, log: &log::Log) -> Result<Snapshot> {
         let key = layout.key();
+        // Commits that are hidden now may be visible, or undone, by the time of a change.
+        let under = if log.is_cut() { None } else { self.lease_name() };
         let state = log.state(self.known(&key))?;
-        if let (Some(state), Ok(mut known)) = (&state, self.known.lock()) {
-            known.insert(key.clone(), Arc::clone(state));
-        }
+        self.note_known(&key, state.clone(), under);
         Snapshot::new(layout.clone(), Arc::clone(&self.place), key, state)
-    }
-
-    /// The newest state read of a table.
-    fn known(&self, table: &Key) -> Option<Arc<log::State>> {
-        self.known.lock().ok()?.get(table).cloned()
     }
 
     /// Returns `true` if a file is loaded into a table, by its application transaction.

@@ -91,10 +91,15 @@ pub fn read(lake: &Lake, which: Which) -> Result<LazyFrame> {
     read_from(lake, &lake.snapshot(&REJECTS)?, which)
 }
 
+/// The newest version of the table; `None` without one.
+pub fn version(lake: &Lake) -> Result<Option<u64>> {
+    Ok(lake.newest(&(&REJECTS).into())?.version)
+}
+
 /// The row keys of unresolved rejects, by table, including those of files whose loads may be in
-/// progress.
-pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, HashSet<i64>>> {
-    let keyed = marked(rejects.scan()?, loaded_files(lake, rejects)?.lazy())
+/// progress. `tables` are the snapshots of all tables.
+pub fn open_keys(rejects: &Snapshot, tables: &[Snapshot]) -> Result<HashMap<String, HashSet<i64>>> {
+    let keyed = marked(rejects.scan()?, loaded_files(rejects, tables)?.lazy())
         .filter(col(RESOLVED).is_null().and(col(ROW_KEY).is_not_null()))
         .select([col(KIND), col(ROW_KEY)])
         .collect()?;
@@ -109,7 +114,8 @@ pub fn open_keys(lake: &Lake, rejects: &Snapshot) -> Result<HashMap<String, Hash
 }
 
 fn read_from(lake: &Lake, rejects: &Snapshot, which: Which) -> Result<LazyFrame> {
-    let loaded = loaded_files(lake, rejects)?.lazy();
+    let tables = lake.snapshots(wabalake_data::TABLES.iter().copied())?;
+    let loaded = loaded_files(rejects, &tables)?.lazy();
     let counting = rejects.scan()?.join(
         loaded.clone(),
         [col(KIND), col(FILE_ID)],
@@ -141,10 +147,9 @@ fn marked(rejects: LazyFrame, loaded: LazyFrame) -> LazyFrame {
 }
 
 /// The loaded files and those without a valid record: table and application transaction.
-fn loaded_files(lake: &Lake, rejects: &Snapshot) -> Result<DataFrame> {
+fn loaded_files(rejects: &Snapshot, tables: &[Snapshot]) -> Result<DataFrame> {
     let mut files = HashSet::new();
-    let tables = wabalake_data::TABLES;
-    for (table, loaded) in tables.iter().zip(lake.snapshots(tables.iter().copied())?) {
+    for (table, loaded) in wabalake_data::TABLES.iter().zip(tables) {
         files.extend(loaded.loaded().map(|file| (table.name.to_owned(), file.to_owned())));
     }
     let kept = rejects.loaded().filter_map(|name| name.split_once('/'));

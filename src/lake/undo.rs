@@ -176,7 +176,7 @@ impl Lake {
         load_id: &str,
     ) -> Result<Option<UndoneTable>> {
         let mut undone = None;
-        let transacted = joint.transact(table, |snapshot, _| {
+        let transacted = joint.transact_newest(table, |snapshot, _| {
             let Some(plan) = self.plan_undo(table, snapshot, load_id)? else { return Ok(None) };
             let day = |path: &String| snapshot.files.iter().find(|file| file.path == *path)?.day;
             let gone = plan.remove.iter().filter_map(day);

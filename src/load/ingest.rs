@@ -28,8 +28,8 @@ use super::source::{FoundSources, Source, Survey};
 use super::spelling::Ballots;
 use super::staged::{StagedExport, StagedLoad, StagedTable};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
 use crate::lake::keep_out::KeepOut;
+use crate::lake::{Lake, Snapshot};
 
 /// The version of the loader, part of a file's id. Raised when the same bytes would load as other
 /// rows.
@@ -130,7 +130,7 @@ impl Ingest<'_> {
             surveyed.iter().map(|(.., header)| header.table).collect();
         tables.sort_unstable_by_key(|table| table.name);
         tables.dedup();
-        let known = self.lake.snapshots(tables.iter().copied())?;
+        let known = self.known(&tables)?;
         for surveyed in surveyed {
             let at = tables.iter().position(|table| *table == surveyed.3.table);
             let known = at.and_then(|at| known.get(at));
@@ -139,6 +139,16 @@ impl Ingest<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Versions of tables that tell which files are loaded: those that were read under the lease of this
+    /// process, if all were. Whether a file is loaded is looked up again when it is committed.
+    fn known(&self, tables: &[&'static Table]) -> Result<Vec<Snapshot>> {
+        let read_before = tables.iter().map(|table| self.lake.read_before(&(*table).into()));
+        match read_before.collect::<Result<Option<Vec<_>>>>()? {
+            Some(known) => Ok(known),
+            None => self.lake.snapshots(tables.iter().copied()),
+        }
     }
 
     /// Bytes of rows and of rejects of each table that may stay in memory.

@@ -33,7 +33,8 @@ pub use self::refresh::{MartReport, Scope};
 pub use self::run_lock::RunLock;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::lake::runs::{Run, RunOutcome};
+use crate::lake::rejects::REJECTS;
+use crate::lake::runs::{RUNS, Run, RunOutcome};
 use crate::lake::vacuum::{self, Vacuumed};
 use crate::lake::{AsOf, Lake, Layout, Lock};
 use crate::load::Failure;
@@ -205,17 +206,16 @@ fn work(
     report: &mut RunReport,
 ) -> Result<Option<Lock>> {
     lake.settle_killed()?;
-    read_logs(lake, marts);
+    // Before the logs are read, so that what is read holds until it is changed.
     let writing = lake.place().store().map(|_| lake.writing()).transpose()?;
+    read_logs(lake, marts);
     if options.as_of == AsOf::Now {
         report.inbox = inbox::load(lake, config, lock)?;
     }
     let tables = PinnedTables::of(lake, options.as_of.clone());
     report.versions = tables.versions()?;
-    let marts = refresh::look(lake, marts);
-    for (mart, found) in marts {
-        lock.check()?;
-        match found.and_then(|found| refresh::refresh(lake, mart, found, &tables, options.full)) {
+    for (mart, refreshed) in refresh::refresh_all(lake, marts, &tables, options.full, lock) {
+        match refreshed {
             Ok(refreshed) => report.marts.push(refreshed),
             Err(error) => {
                 let error = lake.explain(error);
@@ -223,6 +223,7 @@ fn work(
             }
         }
     }
+    lock.check()?;
     if let Some((file, publish)) = page {
         lock.check()?;
         let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
@@ -255,8 +256,9 @@ pub fn sweep(lake: &Lake, config: &Config, options: vacuum::Options) -> Result<V
 /// Errors are ignored here, since they occur again at that read.
 fn read_logs(lake: &Lake, marts: &[Mart]) {
     let tables = wabalake_data::TABLES.iter().map(|table| Layout::from(*table));
+    let own = [&REJECTS, &RUNS].map(Layout::from);
     let marts = marts.iter().map(|mart| mart.layout.clone());
-    let logs = tables.chain(marts);
+    let logs = tables.chain(own).chain(marts);
     match lake.place().as_folder() {
         Some(_) => {
             let logs: Vec<_> = logs.collect();

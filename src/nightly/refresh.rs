@@ -10,6 +10,8 @@
 //! A run that crashes leaves the mart and its provenance as they were, so the next run finds the same
 //! changes.
 
+use std::sync::{Mutex, PoisonError};
+
 use chrono::{NaiveDate, TimeDelta};
 use polars::prelude::*;
 use serde::Serialize;
@@ -24,6 +26,7 @@ use crate::lake::marts::{MART_DAY, PROVENANCE, has_all_files};
 use crate::lake::{Change, Lake, Operation, StagedFile};
 use crate::load::day::{NO_DAY, by_day, date};
 use crate::marts::{Mart, PinnedTables, Provenance};
+use crate::nightly::RunLock;
 use crate::place::at_once;
 use crate::run::polars::collect;
 
@@ -32,6 +35,9 @@ const NEAR: TimeDelta = TimeDelta::days(2);
 
 /// How many marts are looked at at the same time.
 const AT_ONCE: usize = 16;
+
+/// How many marts are written to a store at once.
+const WRITTEN_AT_ONCE: usize = 8;
 
 /// At most so many date ranges: each is a query of its own. More are merged, the nearest first.
 const MOST_RANGES: usize = 12;
@@ -203,7 +209,7 @@ pub(super) fn look<'m>(lake: &Lake, marts: &'m [Mart]) -> Vec<(&'m Mart, Result<
 /// Looks whether the newest version of a mart is damaged. In a folder, all of its files are read and
 /// hashed; on a store, they are listed with their sizes.
 fn find(lake: &Lake, mart: &Mart) -> Result<Found> {
-    let Ok(snapshot) = lake.snapshot(&mart.layout) else { return Ok(Found::Damaged) };
+    let Ok(snapshot) = lake.snapshot_of_mart(&mart.layout) else { return Ok(Found::Damaged) };
     let is_whole = match lake.place().as_folder() {
         Some(_) => snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), true).is_ok(),
         None => has_all_files(&snapshot)?,
@@ -228,16 +234,39 @@ pub(super) fn dry_run(
     Ok(MartReport::of(mart, &work))
 }
 
-/// Computes and commits what changed of a mart.
+/// Computes and commits what changed of marts, in their order. On a store, one is computed while others
+/// are written.
+pub(super) fn refresh_all<'m>(
+    lake: &Lake,
+    marts: &'m [Mart],
+    tables: &PinnedTables<'_>,
+    full: bool,
+    lock: &RunLock,
+) -> Vec<(&'m Mart, Result<MartReport>)> {
+    let turn = Mutex::new(());
+    let refreshed = |mart: &Mart| {
+        lock.check()?;
+        refresh(lake, mart, find(lake, mart)?, tables, full, &turn)
+    };
+    let refreshed: Vec<_> = match lake.place().as_folder() {
+        Some(_) => marts.iter().map(refreshed).collect(),
+        None => at_once(marts, WRITTEN_AT_ONCE, refreshed),
+    };
+    marts.iter().zip(refreshed).collect()
+}
+
+/// Computes and commits what changed of a mart. Computes when it is its turn, so that memory holds one
+/// answer.
 ///
 /// # Errors
 /// Files that cannot be read or written.
-pub(super) fn refresh(
+fn refresh(
     lake: &Lake,
     mart: &Mart,
     found: Found,
     tables: &PinnedTables<'_>,
     full: bool,
+    turn: &Mutex<()>,
 ) -> Result<MartReport> {
     let started = std::time::Instant::now();
     let now = Provenance::now(mart, tables)?;
@@ -256,7 +285,11 @@ pub(super) fn refresh(
         };
         let mut change = Change::new(Operation::Mart);
         change.info.insert(PROVENANCE.to_owned(), json!(now));
-        for part in computed(mart, tables, replaced)? {
+        let parts = {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            computed(mart, tables, replaced)?
+        };
+        for part in parts {
             for (day, rows) in split_by_day(mart, part)? {
                 if !is_within(replaced, day) {
                     return Err(Error::bug(format!(

@@ -1,5 +1,10 @@
 //! Runs a function on many things at once: what waits for a disk or a network needs no core.
 
+use std::thread::Builder;
+
+/// The stack of a thread, which may plan a query.
+const STACK: usize = 16 << 20;
+
 /// Runs a function on each item, on so many threads at most. In the order of `items`.
 pub(crate) fn at_once<A: Sync, B: Send>(
     items: &[A],
@@ -11,11 +16,18 @@ pub(crate) fn at_once<A: Sync, B: Send>(
     std::thread::scope(|scope| {
         let threads: Vec<_> = items
             .chunks(share)
-            .map(|items| scope.spawn(move || items.iter().map(each).collect::<Vec<B>>()))
+            .map(|items| {
+                let all = move || items.iter().map(each).collect::<Vec<B>>();
+                (items, Builder::new().stack_size(STACK).spawn_scoped(scope, all))
+            })
             .collect();
-        let joined = threads.into_iter().flat_map(|thread| match thread.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
+        let joined = threads.into_iter().flat_map(|(items, thread)| {
+            match thread.map(|thread| thread.join()) {
+                Ok(Ok(done)) => done,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // The system has no thread left.
+                Err(_) => items.iter().map(each).collect(),
+            }
         });
         joined.collect()
     })

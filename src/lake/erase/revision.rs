@@ -11,6 +11,7 @@ use super::search::{StoredTable, each_file, texts};
 use super::target::Target;
 use super::{ErasedTable, Options};
 use crate::error::Result;
+use crate::lake::transact::Base;
 use crate::lake::{Change, Lake, Operation, Snapshot, Staging};
 
 /// The result of searching a table.
@@ -67,13 +68,13 @@ impl Lake {
     ) -> Result<Option<u64>> {
         let Revision { table, snapshot, change, _staging, .. } = revision;
         let mut known = Some(change);
-        let transacted = self.transact_locked(&table.into(), false, |now, staging| match known
-            .take()
-            .filter(|_| now.version == snapshot.version)
-        {
-            Some(change) => Ok(Some(change)),
-            None => Ok(search(table, now, staging, target, options)?.change),
-        })?;
+        let transacted =
+            self.transact_locked(&table.into(), Base::Newest, false, |now, staging| {
+                match known.take().filter(|_| now.version == snapshot.version) {
+                    Some(change) => Ok(Some(change)),
+                    None => Ok(search(table, now, staging, target, options)?.change),
+                }
+            })?;
         Ok(transacted.version)
     }
 }

@@ -36,6 +36,7 @@ use uuid::Uuid;
 use wabalake_data::Table;
 
 use self::record::{Decision, Record};
+use super::transact::Base;
 use super::{Change, Lake, Layout, Lock, Operation, Snapshot, Staging, Transacted};
 use crate::error::{Error, Result};
 
@@ -94,7 +95,8 @@ impl Lake {
             .hint("run the same command again"))
     }
 
-    fn wait_for(&self, layouts: &[Layout]) -> Result<Vec<Lock>> {
+    /// Waits for the locks of tables on this machine.
+    pub(super) fn wait_for(&self, layouts: &[Layout]) -> Result<Vec<Lock>> {
         let mut layouts: Vec<&Layout> = layouts.iter().collect();
         layouts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         layouts.into_iter().map(|layout| self.lock_table(layout)).collect()
@@ -123,10 +125,14 @@ impl<'l> LockedTables<'l> {
                 let id = Uuid::new_v4().to_string();
                 loop {
                     record.lease = lake.lease().map(|lease| lease.name().to_owned());
-                    for table in tables {
-                        let version = lake.log_of(*table).list_folder()?.newest();
-                        record.tables.insert(table.name.to_owned(), version);
-                    }
+                    // None of this load's commits has one of these versions or an older one.
+                    let versions =
+                        lake.each(tables, |table| match lake.read_before(&(*table).into())? {
+                            Some(known) => Ok(known.version),
+                            None => Ok(lake.log_of(*table).list_folder()?.newest()),
+                        })?;
+                    let names = tables.iter().map(|table| table.name.to_owned());
+                    record.tables = names.zip(versions).collect();
                     lake.write_record(&id, &record)?;
                     if !lake.is_another_begun(&record, &id)? {
                         break;
@@ -153,12 +159,32 @@ impl Joint<'_> {
     pub(crate) fn transact(
         &self,
         table: impl Into<Layout>,
+        compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
+    ) -> Result<Transacted> {
+        self.transact_from(Base::Known, table.into(), compute)
+    }
+
+    /// As [`Joint::transact`], from the newest version only: an undo reads more than its snapshot.
+    pub(super) fn transact_newest(
+        &self,
+        table: impl Into<Layout>,
+        compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
+    ) -> Result<Transacted> {
+        self.transact_from(Base::Newest, table.into(), compute)
+    }
+
+    fn transact_from(
+        &self,
+        base: Base,
+        table: Layout,
         mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
     ) -> Result<Transacted> {
         let is_joint = self.record.is_some();
-        self.lake.transact_locked(&table.into(), is_joint, |snapshot, staging| {
+        self.lake.transact_locked(&table, base, is_joint, |snapshot, staging| {
             let change = compute(snapshot, staging)?;
+            // On a store, nobody takes a load back whose lease holds, which is checked before each commit.
             if let Some((id, _)) = &self.record
+                && self.lake.place().as_folder().is_some()
                 && self.lake.decision(id)? == Some(Decision::TakenBack)
                 && change.as_ref().is_some_and(|change| change.operation == Operation::Load)
             {

@@ -63,7 +63,19 @@ impl Lake {
                 names.insert(name.to_owned());
             }
         }
+        self.note_joint_names(names.clone());
         Ok(names)
+    }
+
+    /// The names of records and decisions as they were last listed.
+    pub(super) fn last_joint_names(&self) -> Option<BTreeSet<String>> {
+        self.joint.lock().ok()?.clone()
+    }
+
+    fn note_joint_names(&self, names: BTreeSet<String>) {
+        if let Ok(mut last) = self.joint.lock() {
+            *last = Some(names);
+        }
     }
 
     /// The records among names, by id.
@@ -113,16 +125,31 @@ impl Lake {
         }
     }
 
-    /// Deletes a record, and the decisions of others that are over.
+    /// Deletes a record, and then the decisions of others that are over: a decision without a record says
+    /// nothing.
     pub(super) fn delete_record(&self, id: &str) -> Result<()> {
-        self.place().delete(&[loads_file(id, RECORD)])?;
-        let names = self.joint_names()?;
-        for other in names.iter().filter_map(|name| name.strip_suffix(DECIDED)) {
-            if other != id && !names.contains(&format!("{other}{RECORD}")) {
-                // A decision without a record says nothing.
-                let _ = self.place().delete(&[loads_file(other, DECIDED)]);
-            }
+        let mut names = match self.last_joint_names() {
+            Some(names) => names,
+            None => self.joint_names()?,
+        };
+        let is_over = |name: &&String| {
+            name.strip_suffix(DECIDED)
+                .is_some_and(|other| other != id && !names.contains(&format!("{other}{RECORD}")))
+        };
+        let over: Vec<String> = names.iter().filter(is_over).cloned().collect();
+        let keys = over.iter().map(|name| loads_folder().join(name));
+        let record = loads_file(id, RECORD);
+        if self.place().as_folder().is_none() {
+            self.place().delete(&[record].into_iter().chain(keys).collect::<Vec<_>>())?;
+        } else {
+            self.place().delete(&[record])?;
+            let _ = self.place().delete(&keys.collect::<Vec<_>>());
         }
+        names.retain(|name| !over.contains(name));
+        names.remove(&format!("{id}{RECORD}"));
+        // What is decided is listed from now on, unless nothing was.
+        names.insert(format!("{id}{DECIDED}"));
+        self.note_joint_names(names);
         Ok(())
     }
 

@@ -107,9 +107,10 @@ impl Lake {
             // The locks of the tables keep others out.
             return Ok(false);
         }
-        let begun = self.begun(&self.joint_names()?)?;
+        let mut names = self.joint_names()?;
+        names.retain(|name| !name.starts_with(own));
         let shares = |other: &Record| other.tables.keys().any(|of| record.tables.contains_key(of));
-        Ok(begun.iter().any(|(id, other)| id != own && shares(other)))
+        Ok(self.begun(&names)?.iter().any(|(_, other)| shares(other)))
     }
 
     /// Waits before another look at what others do on a store: not all processes equally long.

@@ -196,14 +196,22 @@ impl Lake {
     /// The records are listed twice, before and after. Once is not enough: without the list before, a load
     /// that was taken back meanwhile could be read without its undo; without the list after, one that began
     /// meanwhile could be read in some of its tables. So callers read all tables that they need at once.
+    ///
+    /// The list before may be one of long ago: ids are unique, and each load that ends leaves its decision.
+    /// If the list after is the same, no load began or ended in all that time.
     fn at_one_instant<T>(&self, read: impl Fn(&Pending) -> Result<T>) -> Result<T> {
+        let mut names = match self.last_joint_names() {
+            Some(names) => names,
+            None => self.joint_names()?,
+        };
         for _ in 0..TRIES {
-            let names = self.joint_names()?;
             let pending = self.pending(&names)?;
             let found = read(&pending);
-            if self.joint_names()? == names {
+            let after = self.joint_names()?;
+            if after == names {
                 return found;
             }
+            names = after;
         }
         Err(Error::lake(format!("loads began or ended during {TRIES} attempts to read the lake"))
             .hint("run the same command again"))

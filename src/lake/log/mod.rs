@@ -117,6 +117,11 @@ impl Log {
         Self { end, ..self }
     }
 
+    /// Returns `true` if versions are hidden.
+    pub(super) fn is_cut(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Sets the function that takes warnings.
     pub(super) fn with_warnings(self, warn: fn(&str)) -> Self {
         Self { warn, ..self }

@@ -20,6 +20,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::lake::files::{entries, is_data_file, is_day, is_of_log, listed, name};
 use crate::lake::log::Listing;
 use crate::lake::snapshot::stored_schema;
+use crate::lake::transact::Base;
 use crate::lake::{Change, Lake, Layout, Operation, Snapshot};
 use crate::place::Key;
 
@@ -165,7 +166,7 @@ impl Lake {
     /// Commits that a mart has no files. Returns those that it had.
     fn remove_all_files(&self, layout: &Layout) -> Result<Vec<Key>> {
         let mut removed = Vec::new();
-        self.transact_locked(layout, false, |snapshot, _| {
+        self.transact_locked(layout, Base::Newest, false, |snapshot, _| {
             removed = snapshot.files.iter().map(|file| file.path.clone()).collect();
             let mut change = Change::new(Operation::Mart);
             change.remove.clone_from(&removed);

@@ -56,7 +56,8 @@ fn rejects_count_if_their_file_is_loaded() {
     load(&lake, "fixer", day(1), &["s3"]);
     assert_eq!(counting(Which::Open), ["open:-", "open:-"]);
     assert_eq!(counting(Which::All), ["fixed:fixer", "fixed:fixer", "open:-", "open:-"]);
-    let open = rejects::open_keys(&lake, &lake.snapshot(&REJECTS).unwrap()).unwrap();
+    let tables = lake.snapshots(wabalake_data::TABLES.iter().copied()).unwrap();
+    let open = rejects::open_keys(&lake.snapshot(&REJECTS).unwrap(), &tables).unwrap();
     assert_eq!(open, [(SESSIONS.name.to_owned(), [5].into())].into());
     assert_eq!(lake.status().unwrap().open_rejects, 2);
     lake.undo().unwrap();

@@ -99,6 +99,7 @@ impl Lake {
                 return Err(error.context(committing()));
             }
         }
+        self.note_change(&table.key());
         self.note_newest(table, version);
         if (version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
             // The commit is valid even if its checkpoint cannot be written.

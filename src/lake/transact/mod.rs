@@ -42,6 +42,20 @@ pub struct Transacted {
     pub is_committed: bool,
 }
 
+/// The version from which a change is first computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    /// On a store, one that was read before, if there is any.
+    Known,
+    /// The newest.
+    Newest,
+}
+
+/// Returns `true` if loads change a table together with others.
+fn stored_together(layout: &Layout) -> bool {
+    !layout.is_mart && wabalake_data::table(&layout.name).is_some()
+}
+
 impl Lake {
     /// Changes a table: computes a change from its newest version and commits it, again after each
     /// conflict. `compute` returns `None` if there is nothing to change.
@@ -61,8 +75,13 @@ impl Lake {
         let layout = table.into();
         let _writing = self.writing()?;
         // They spare others on this machine work that would conflict; the commit decides.
-        let _locks = self.lock_settled(std::slice::from_ref(&layout))?;
-        self.transact_locked(&layout, false, compute)
+        let layouts = std::slice::from_ref(&layout);
+        let _locks = match self.place().as_folder() {
+            Some(_) => self.lock_settled(layouts)?,
+            // What others began is looked for after the table is read.
+            None => self.wait_for(layouts)?,
+        };
+        self.transact_locked(&layout, Base::Known, false, compute)
     }
 
     /// Like [`Lake::transact`], for a caller that holds the locks. `is_joint` is `true` for a part of a
@@ -70,16 +89,25 @@ impl Lake {
     pub(super) fn transact_locked(
         &self,
         layout: &Layout,
+        base: Base,
         is_joint: bool,
         mut compute: impl FnMut(&Snapshot, &Staging) -> Result<Option<Change>>,
     ) -> Result<Transacted> {
-        for _ in 0..TRIES {
-            let snapshot = self.newest(layout)?;
+        for attempt in 0..TRIES {
+            let known = match base {
+                Base::Known if attempt == 0 => self.read_before(layout)?,
+                _ => None,
+            };
+            let is_known = known.is_some();
+            let snapshot = match known {
+                Some(known) => known,
+                None => self.newest(layout)?,
+            };
             // Locks keep no other machine out. Those of a joint commit waited before it began, and wait now
             // that its record is there.
             if self.place().as_folder().is_none()
                 && !is_joint
-                && !layout.is_mart
+                && stored_together(layout)
                 && self.wait_for_others(std::slice::from_ref(layout))?
             {
                 // The snapshot may have rows that were taken back.
@@ -87,6 +115,10 @@ impl Lake {
             }
             let staging = Staging::new(layout.clone(), Arc::clone(self.place()), None);
             let Some(change) = compute(&snapshot, &staging)? else {
+                // Others may have changed it meanwhile, except for a mart: nightly runs keep each other out.
+                if is_known && !layout.is_mart {
+                    continue;
+                }
                 return Ok(Transacted { version: snapshot.version, is_committed: false });
             };
             if let Commit::Done(version) = self.commit(&snapshot, change)? {

@@ -43,9 +43,10 @@ impl Resolutions {
         replaced: &HashSet<&str>,
     ) -> Result<Self> {
         let mut resolutions = Self::default();
-        let open = rejects::open_keys(lake, rejects)?;
         let tables = wabalake_data::TABLES;
-        for (table, snapshot) in tables.iter().zip(lake.snapshots(tables.iter().copied())?) {
+        let known = lake.snapshots(tables.iter().copied())?;
+        let open = rejects::open_keys(rejects, &known)?;
+        for (table, snapshot) in tables.iter().zip(&known) {
             resolutions.loaded.extend(snapshot.loaded().map(|file| (table.name, file.to_owned())));
         }
         let brings_rows = *why != WriteReason::Refused;

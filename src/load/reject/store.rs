@@ -16,6 +16,12 @@ use crate::load::staged::StagedLoad;
 /// Commits the rejects of a load, and resolves rejects whose rows are in the load or in the lake.
 /// Returns the version of the table.
 pub(crate) fn commit(lake: &Lake, staged: &StagedLoad, load_id: &str) -> Result<Option<u64>> {
+    if let Some(known) = lake.read_before(&(&REJECTS).into())?
+        && known.files.is_empty()
+        && !concerns_rejects(staged)
+    {
+        return Ok(known.version);
+    }
     let why = WriteReason::Loaded(load_id);
     let files = staged.file_ids().collect();
     let write = |now: &Snapshot, staging: &Staging| write(lake, staged, &why, &files, now, staging);
@@ -38,13 +44,15 @@ pub(crate) fn settle(
     load_id: &str,
     known: Option<u64>,
 ) -> Result<()> {
+    if rejects::version(lake)? == known {
+        return Ok(());
+    }
     let why = WriteReason::Loaded(load_id);
     // Another load may have looked for these rows before they were committed.
-    lake.transact(&REJECTS, |now, staging| match now.version == known {
-        true => Ok(None),
-        false => write(lake, staged, &why, &HashSet::new(), now, staging),
-    })?;
-    Ok(())
+    let write = |now: &Snapshot, staging: &Staging| {
+        write(lake, staged, &why, &HashSet::new(), now, staging)
+    };
+    lake.transact(&REJECTS, write).map(drop)
 }
 
 /// Why rejects are written.
@@ -66,6 +74,9 @@ fn write(
     snapshot: &Snapshot,
     staging: &Staging,
 ) -> Result<Option<Change>> {
+    if snapshot.files.is_empty() && !concerns_rejects(staged) {
+        return Ok(None);
+    }
     let now = Utc::now();
     let mut change = Change::new(Operation::Load);
     if let WriteReason::Loaded(load_id) = why {
@@ -129,6 +140,12 @@ fn write(
         change.add.push(staging.write(Some(now.date_naive()), awaited)?);
     }
     Ok((!change.add.is_empty() || !change.remove.is_empty()).then_some(change))
+}
+
+/// Returns `true` if files of a load have rejects, or rows that are corrected ones.
+fn concerns_rejects(staged: &StagedLoad) -> bool {
+    let mut files = staged.tables.iter().flat_map(|table| &table.files);
+    files.any(|file| file.report.rows_rejected > 0 || !file.corrected.is_empty())
 }
 
 /// Drops the rejects of files that are loaded again. Returns `true` if there were any.

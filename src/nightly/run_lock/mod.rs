@@ -20,6 +20,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -41,6 +42,8 @@ pub struct RunLock {
     heartbeat: Heartbeat,
     /// When the run before began, if it crashed.
     pub crashed: Option<DateTime<Utc>>,
+    /// Deletes the files of earlier runs.
+    tidying: Option<JoinHandle<()>>,
 }
 
 impl RunLock {
@@ -50,10 +53,18 @@ impl RunLock {
     /// A run in progress; a lake that cannot be written.
     pub fn acquire(lake: &Lake) -> Result<Self> {
         let (place, times) = (lake.place(), lake.lease_times());
-        place.require_conditions()?;
         let holder = Holder::this();
+        let mut found = Some(thread::scope(|scope| {
+            let required = scope.spawn(|| place.require_conditions());
+            let found = listed(place);
+            required
+                .join()
+                .unwrap_or_else(|_| Err(Error::bug("a thread failed to probe a store")))?;
+            found
+        })?);
         loop {
-            let Listed { last, is_over } = listed(place)?;
+            let found = found.take().map_or_else(|| listed(place), Ok);
+            let Listed { last, is_over } = found?;
             let mut crashed = None;
             if let Some(last) = last.filter(|_| !is_over) {
                 let other = place.read(&entry(last))?.and_then(|text| Holder::parse(&text));
@@ -67,15 +78,18 @@ impl RunLock {
             // Another run may have been faster.
             let Some(beat) = claim(place, number, holder.clone())? else { continue };
             let heartbeat = Heartbeat::start(times.beat, begun, beat)?;
-            let lock = Self { place: Arc::clone(place), times, number, heartbeat, crashed };
+            let mut lock =
+                Self { place: Arc::clone(place), times, number, heartbeat, crashed, tidying: None };
             let numbers = numbers(place)?;
             // Between the listing and the claim, others ran and deleted the number that it takes.
             if numbers.iter().any(|(other, _)| *other > number) {
                 continue;
             }
             let earlier = numbers.into_iter().filter(|(other, _)| *other < number);
+            let earlier: Vec<Key> = earlier.map(|(_, key)| key).collect();
+            let tidied = Arc::clone(place);
             // What is left is deleted by the next run.
-            let _ = place.delete(&earlier.map(|(_, key)| key).collect::<Vec<_>>());
+            lock.tidying = Some(thread::spawn(move || drop(tidied.delete(&earlier))));
             return Ok(lock);
         }
     }
@@ -101,6 +115,9 @@ impl RunLock {
 impl Drop for RunLock {
     fn drop(&mut self) {
         self.heartbeat.stop();
+        if let Some(tidying) = self.tidying.take() {
+            let _ = tidying.join();
+        }
         // If this fails, the next run finds the process gone or its heartbeat old.
         let _ = self.place.put(&over(self.number), Bytes::from_static(b"{}\n"));
     }

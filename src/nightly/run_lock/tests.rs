@@ -61,12 +61,13 @@ fn one_run_holds_the_lock() {
         assert_eq!(lock.crashed, None);
         let said = RunLock::acquire(&lake()).unwrap_err().lines();
         assert!(said.starts_with("error: another nightly run is in progress: process "), "{said}");
-        std::thread::sleep(2 * TIMES.dead);
+        thread::sleep(2 * TIMES.dead);
         assert!(RunLock::acquire(&lake()).is_err(), "its heartbeat keeps it");
         lock.check().unwrap();
         drop(lock);
-        let lock = RunLock::acquire(&lake()).unwrap();
+        let mut lock = RunLock::acquire(&lake()).unwrap();
         assert_eq!(lock.crashed, None);
+        lock.tidying.take().unwrap().join().unwrap();
         assert_eq!(files(&lake()), ["00000001"], "files of earlier runs are deleted");
     });
 }
@@ -75,7 +76,7 @@ fn one_run_holds_the_lock() {
 fn of_many_runs_at_once_one_wins() {
     on_each(|lake| {
         for _ in 0..4 {
-            let locks = std::thread::scope(|scope| {
+            let locks = thread::scope(|scope| {
                 let runs: Vec<_> = (0..8)
                     .map(|_| {
                         let lake = lake();
@@ -109,13 +110,14 @@ fn crashed_run_on_a_store_is_detected_by_the_clock_of_the_store() {
     let lake = on_store(&Arc::default());
     run_elsewhere(&lake, 7);
     assert!(RunLock::acquire(&lake).is_err(), "its heartbeat is new");
-    std::thread::sleep(2 * TIMES.dead);
-    let lock = RunLock::acquire(&lake).unwrap();
+    thread::sleep(2 * TIMES.dead);
+    let mut lock = RunLock::acquire(&lake).unwrap();
     assert_eq!((lock.number, lock.crashed.is_some()), (8, true));
+    lock.tidying.take().unwrap().join().unwrap();
     assert_eq!(files(&lake), ["00000008"]);
     // The next heartbeat finds that another run has taken over.
     run_elsewhere(&lake, 9);
-    std::thread::sleep(10 * TIMES.beat);
+    thread::sleep(10 * TIMES.beat);
     let said = lock.check().unwrap_err().lines();
     assert!(said.contains("considered this one crashed and took over"), "{said}");
     drop(lock);
@@ -127,7 +129,7 @@ fn run_that_slept_looks_before_it_goes_on() {
     let slow = Times { beat: Duration::from_hours(1), ..TIMES };
     let store = Arc::default();
     let lock = RunLock::acquire(&on_store(&store).with_lease_times(slow)).unwrap();
-    std::thread::sleep(TIMES.stale);
+    thread::sleep(TIMES.stale);
     lock.check().unwrap();
     run_elsewhere(&on_store(&store), 1);
     assert!(lock.check().is_err());
