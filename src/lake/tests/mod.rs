@@ -8,6 +8,7 @@ mod foreign;
 mod integers;
 mod joint;
 mod killed;
+mod known;
 mod machine;
 mod marts;
 mod older;
