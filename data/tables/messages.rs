@@ -21,7 +21,7 @@ pub const NAME: &str = "messages";
 columns! {
     /// The WhatsApp Business account.
     WABA_ID = "waba_id",
-    /// The id of the message.
+    /// The id of the message. Meta's begins with `wamid.` and spells the person's number.
     WHATSAPP_ID = "whatsapp_id",
     /// The sender: digits.
     FROM = "from",
@@ -29,9 +29,9 @@ columns! {
     TO = "to",
     /// `incoming` or `outgoing`.
     MESSAGE_DIRECTION = "message_direction",
-    /// `api`, `campaign` or `webhook`.
+    /// `api`, `campaign`, `webhook` or `app`.
     SOURCE = "source",
-    /// `template`, `text`, `image`, `media`, `contact` or `location`.
+    /// `template`, `text`, `image`, `media`, `contact`, `location`, `reaction` or `order`.
     FORMAT = "format",
     /// The reason of a failure, a sentence.
     REASON_FOR_FAILURE = "reason_for_failure",
@@ -80,6 +80,21 @@ columns! {
     /// The category by which Meta priced the message, if a source reports it: see
     /// [`PRICING_CATEGORIES`].
     PRICING_CATEGORY = "pricing_category",
+    /// `ad` or `post`: where the person began to write, if a source reports it.
+    REFERRAL_TYPE = "referral_type",
+    /// The id of the ad or post.
+    REFERRAL_ID = "referral_id",
+    /// The headline of the ad or post.
+    REFERRAL_HEADLINE = "referral_headline",
+    /// Meta's id of the click on the ad.
+    CTWA_CLID = "ctwa_clid",
+    /// The id of the message that this one answers or reacts to. Like an id of a message it may spell
+    /// the person's number.
+    CONTEXT_ID = "context_id",
+    /// The payload of the button or list entry that was chosen.
+    BUTTON_PAYLOAD = "button_payload",
+    /// The emoji of a reaction.
+    REACTION = "reaction",
 }
 
 /// The direction of a message. The report writes `true` for incoming.
@@ -88,7 +103,7 @@ pub static DIRECTIONS: Enumeration =
 
 /// The channel through which a message was submitted.
 pub static SOURCES: Enumeration =
-    Enumeration::new(&[("api", &[]), ("campaign", &[]), ("webhook", &[])]);
+    Enumeration::new(&[("api", &[]), ("campaign", &[]), ("webhook", &[]), ("app", &[])]);
 
 /// The format of a message.
 pub static FORMATS: Enumeration = Enumeration::new(&[
@@ -98,7 +113,15 @@ pub static FORMATS: Enumeration = Enumeration::new(&[
     ("media", &[]),
     ("contact", &[]),
     ("location", &[]),
+    (REACTION_FORMAT, &[]),
+    ("order", &[]),
 ]);
+
+/// The format of a reaction: an emoji on another message, which is no message of its own in most counts.
+pub const REACTION_FORMAT: &str = "reaction";
+
+/// What a person came from.
+pub static REFERRAL_TYPES: Enumeration = Enumeration::new(&[("ad", &[]), ("post", &[])]);
 
 /// The service that carried a message.
 pub static PARENT_SERVICE_TYPES: Enumeration =
@@ -149,7 +172,7 @@ pub static TABLE: Table = Table {
     source: "Kaleyra tabular report",
     columns: &[
         Column::new(WABA_ID, CellKind::Word),
-        Column::new(WHATSAPP_ID, CellKind::Word).required(),
+        Column::new(WHATSAPP_ID, CellKind::Word).person().required(),
         Column::new(FROM, CellKind::Phone),
         Column::new(TO, CellKind::Phone),
         Column::new(MESSAGE_DIRECTION, CellKind::Closed(&DIRECTIONS)).word().required(),
@@ -180,6 +203,13 @@ pub static TABLE: Table = Table {
         Column::new(ERROR_CODE, CellKind::Integer),
         Column::new(PRICING_TYPE, CellKind::Enumeration(&PRICING_TYPES)).word(),
         Column::new(PRICING_CATEGORY, CellKind::Enumeration(&PRICING_CATEGORIES)).word(),
+        Column::new(REFERRAL_TYPE, CellKind::Enumeration(&REFERRAL_TYPES)).word(),
+        Column::new(REFERRAL_ID, CellKind::Word),
+        Column::new(REFERRAL_HEADLINE, CellKind::Text),
+        Column::new(CTWA_CLID, CellKind::Word).term(),
+        Column::new(CONTEXT_ID, CellKind::Word).person(),
+        Column::new(BUTTON_PAYLOAD, CellKind::Text),
+        Column::new(REACTION, CellKind::Text),
     ],
     key: &[WHATSAPP_ID],
     day_of: CREATED_AT,

@@ -49,7 +49,7 @@ impl Query for MessageLog {
         range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::term(WABA_ID),
-            OutputColumn::term(WHATSAPP_ID),
+            OutputColumn::person(WHATSAPP_ID),
             OutputColumn::person(FROM),
             OutputColumn::person(TO),
             OutputColumn::word(MESSAGE_DIRECTION),
