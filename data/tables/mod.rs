@@ -9,6 +9,7 @@ pub mod audience_tags;
 pub mod closures;
 pub mod conversions;
 pub mod deployments;
+pub mod events;
 pub mod identities;
 pub mod loads;
 pub mod markets;
@@ -38,6 +39,7 @@ pub const TABLES: &[&Table] = &[
     &session_summaries::TABLE,
     &closures::TABLE,
     &identities::TABLE,
+    &events::TABLE,
     &meta_points::TABLE,
     &ad_spend::TABLE,
     &conversions::TABLE,

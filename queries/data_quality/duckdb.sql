@@ -256,7 +256,7 @@ tallies AS (
         unnest([coalesce(sum(rejected), 0), coalesce(sum(with_sentinel), 0)]),
         NULL
     FROM (VALUES
-        ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('identities'),
+        ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('events'), ('identities'),
         ('markets'), ('message_summaries'), ('messages'), ('meta_points'), ('rates'), ('session_summaries'), ('sessions'), ('variables')
     ) AS listed (name)
     LEFT JOIN loads ON kind = listed.name
