@@ -18,3 +18,4 @@ mod rate_cards;
 mod rejects;
 mod samples;
 mod spreadsheets;
+mod webhooks;

@@ -274,15 +274,17 @@ fn names(arrivals: &[Arrival]) -> Vec<String> {
 
 /// The names of files, or of archives with files, all of whose records were skipped.
 fn all_skipped(report: &LoadReport) -> Vec<OsString> {
-    let whole =
-        |file: &&load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
+    let is_skipped =
+        |file: &load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
     let outer = |name: &str| name.split('/').next().map(OsString::from);
-    report.files.iter().filter(whole).filter_map(|file| outer(&file.file)).collect()
+    let files = report.files.chunk_by(|_, next| next.is_continued);
+    let whole = files.filter(|parts| parts.iter().all(is_skipped));
+    whole.filter_map(|parts| outer(&parts[0].file)).collect()
 }
 
 impl InboxReport {
     fn count(&mut self, report: &LoadReport) {
-        for file in &report.files {
+        for file in report.each_file() {
             if file.already_loaded {
                 self.known += 1;
             } else {
