@@ -239,7 +239,9 @@ impl Walk {
             }
             _ => {}
         }
-        if object.has("entry") {
+        if object.text("object") == "whatsapp_business_account"
+            || object.objects("entry").any(|entry| entry.has("changes"))
+        {
             self.rows.is_known = true;
             for entry in object.elements("entry") {
                 self.part(entry, "entry", text, |walk, entry| walk.entry(entry, text));
@@ -277,7 +279,7 @@ impl Walk {
                 let nesting = Nesting { wrapped: nesting.wrapped + 1, ..nesting };
                 self.value(inner, text, nesting);
             }
-            if !is_wrapper {
+            if !is_wrapper && !object.0.is_empty() {
                 self.rows.leave_out("objects of an unknown kind", "");
             }
         }
