@@ -3,7 +3,8 @@
 //! One row per check and table, even if nothing fails: the number of rows that the check applies to, the
 //! number that fail, and the smallest failing value as an example. The date range restricts each table
 //! by its own timestamp, and ad spend by its date; other rows, such as the session that a row names, are
-//! looked up in the whole lake. An example is never an id of Meta's messages, which spells a phone. Checks of loads cover all loads that were not undone, whatever the range.
+//! looked up in the whole lake. An example is never an id of Meta's messages, which spells a phone.
+//! Checks of loads cover all loads that were not undone, whatever the range.
 //!
 //! | module | what it holds |
 //! |---|---|
