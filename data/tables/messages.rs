@@ -1,9 +1,32 @@
-//! Kaleyra's messages: one row for each message that was submitted or received.
+//! Messages: one row for each message that was submitted or received.
 //!
-//! Loaded from the tabular report, 24 columns, or from a business's own log of messages with the same
-//! columns. A log may also have `error_code`, `pricing_type` and `pricing_category`, which Meta reports
-//! for each message and Kaleyra leaves out. Its creation time assigns a message to a day. A later export has a
-//! newer state of it, so precedence is: seen, delivered, sent or failed.
+//! Loaded from Kaleyra's tabular report, 24 columns, or from a business's own log of what it sent, which
+//! needs `whatsapp_id`, `created_at` and `message_direction` and may have any other column, also those that
+//! Kaleyra leaves out. The creation time assigns a message to a day.
+//!
+//! Sources know different things of a message, and no row of one replaces another: rows with the same
+//! `whatsapp_id` are folded column by column. A value is null only if no row has one.
+//!
+//! ```text
+//! columns                                                stays
+//! created_at, sent_at, delivered_at, seen_at, failed_at  the earliest; the row moves to its new day
+//! message_direction                                      outgoing over incoming
+//! format                                                 template over any other, then the greater text
+//! pricing_type                                           regular over free_entry_point over
+//!                                                        free_customer_service, then the greater text
+//! error_code                                             the smaller
+//! every other column of an export                        the greater text, by UTF-8 bytes
+//! line, user_phone, country, message_type                computed again from the folded row
+//! ```
+//!
+//! So the order of loads does not matter:
+//!
+//! ```text
+//! log of sends  created 10:00:00   template_name promo
+//! status        created 10:00:01   sent_at 10:00:01
+//! status        created 10:03:00   seen_at 10:03:00     pricing_type regular
+//! the message   created 10:00:00   sent_at 10:00:01, seen_at 10:03:00, promo, regular, a template
+//! ```
 
 use polars::prelude::*;
 
@@ -166,6 +189,36 @@ pub static PRICING_CATEGORIES: Enumeration = Enumeration::new(&[
 pub const TEMPLATE_CATEGORIES: [&str; 5] =
     ["marketing", "marketing_lite", "utility", "authentication", "authentication_international"];
 
+/// Declares [`Table::aggregates`]: after each function the columns that it aggregates.
+macro_rules! folded {
+    ($($how:ident: $($column:ident),+;)+) => { &[$($(($column, || $how($column))),+),+] };
+}
+
+fn least(column: &str) -> Expr {
+    col(column).min()
+}
+
+/// The greatest value; of texts, by their UTF-8 bytes.
+fn greatest(column: &str) -> Expr {
+    col(column).max()
+}
+
+fn template_first(column: &str) -> Expr {
+    first_of(column, &["template"])
+}
+
+/// The pricing type that costs most: a charge is never missed.
+fn dearest(column: &str) -> Expr {
+    first_of(column, &["regular", "free_entry_point", "free_customer_service"])
+}
+
+/// The first of some words that any row has, else the greatest text.
+fn first_of(column: &str, words: &[&'static str]) -> Expr {
+    words.iter().rev().fold(greatest(column), |other, word| {
+        when(col(column).eq(lit(*word)).any(true)).then(lit(*word)).otherwise(other)
+    })
+}
+
 /// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
@@ -213,12 +266,16 @@ pub static TABLE: Table = Table {
     ],
     key: &[WHATSAPP_ID],
     day_of: CREATED_AT,
-    precedence: || {
-        vec![
-            col(SEEN_AT).is_not_null(),
-            col(DELIVERED_AT).is_not_null(),
-            col(SENT_AT).is_not_null().or(col(FAILED_AT).is_not_null()),
-        ]
+    aggregates: folded! {
+        least: CREATED_AT, FAILED_AT, SENT_AT, DELIVERED_AT, SEEN_AT, ERROR_CODE;
+        // `outgoing` is greater than `incoming`.
+        greatest: WABA_ID, FROM, TO, MESSAGE_DIRECTION, SOURCE, REASON_FOR_FAILURE, COUNTRY_NAME,
+            TEMPLATE_NAME, MESSAGE, PARENT_SERVICE_TYPE, CONVERSATION_TYPE, CONVERSATION_ID,
+            CONVERSATION_MSG_TYPE, CAMPAIGN_ID, REF, REF1, REF2, USER_ID, PRICING_CATEGORY,
+            REFERRAL_TYPE, REFERRAL_ID, REFERRAL_HEADLINE, CTWA_CLID, CONTEXT_ID, BUTTON_PAYLOAD,
+            REACTION;
+        template_first: FORMAT;
+        dearest: PRICING_TYPE;
     },
     sort: &[CONVERSATION_ID, CREATED_AT, WHATSAPP_ID],
     hashes: &[(MESSAGE_KEY, WHATSAPP_ID), (USER_KEY, OWN_PERSON)],

@@ -82,4 +82,13 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn tables_that_fold_have_no_precedence() {
+        let folded: Vec<_> = TABLES.iter().filter(|table| table.folds()).collect();
+        assert_eq!(folded, [&&messages::TABLE, &&identities::TABLE]);
+        for table in folded {
+            assert!((table.precedence)().is_empty() && table.inputs.is_empty(), "{}", table.name);
+        }
+    }
 }

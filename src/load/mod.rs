@@ -12,6 +12,7 @@
 //!   │ sums          parts of one amount in one file are added up
 //!   │ renormalise   persons of rows in the lake, by the current phone rules
 //!   │ merge         staged rows with the lake's, day by day: one row per key, the newer state
+//!   │ fold          one row per key of what several rows know of it, in tables that fold
 //!   ▼ transaction   one commit replaces the files of the days that changed; a conflict merges again
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet
 //! ```
@@ -37,6 +38,7 @@ mod erased;
 mod erased_sessions;
 mod fields;
 mod file_format;
+mod fold;
 pub(crate) mod folder;
 mod foreign;
 mod header;

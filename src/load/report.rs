@@ -33,7 +33,7 @@ pub struct LoadReport {
 }
 
 /// The outcome of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
-/// unchanged + rejected + left out + kept out + repeated header.
+/// folded + unchanged + rejected + left out + kept out + repeated header.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
@@ -68,6 +68,8 @@ pub struct FileReport {
     pub rows_superseded: u64,
     /// Rows whose amounts were added to another row of the same export with the same key.
     pub rows_added_up: u64,
+    /// Rows that became one with a different row of the same export with the same key.
+    pub rows_folded: u64,
     /// Rows that change nothing: the row that stays is equal or newer.
     pub rows_unchanged: u64,
     /// Records that were rejected.
@@ -242,6 +244,7 @@ impl FileReport {
             ),
             (self.rows_added_up, of_the_key(self.rows_added_up, "added up, to")),
             (self.rows_superseded, of_the_key(self.rows_superseded, "superseded, by")),
+            (self.rows_folded, of_the_key(self.rows_folded, "folded into")),
             (u64::from(self.has_no_usable_rows()), "no record is valid".to_owned()),
             (others, format!("left out: {}", counted_as(others, one, many))),
             (by_kind, format!("left out: {}", visible(&kinds))),

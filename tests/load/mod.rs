@@ -10,6 +10,7 @@ mod folders;
 mod headers;
 mod json_wrappers;
 mod loads;
+mod messages;
 mod meta_points;
 mod nothing_taken;
 mod people;

@@ -50,7 +50,7 @@ fn pairs_of_identities_are_folded_and_move_to_their_first_day() {
     let again = format!("{earlier}CO.2,CO.1,,\nCO.1,573005550101,2025-06-05,\n");
     let report = bench.load("again.csv", &again);
     assert_eq!(total(&report), [3, 0, 0, 2, 0, 0, 0]);
-    assert_eq!(report.total(|file| file.rows_superseded), 1);
+    assert_eq!(report.total(|file| file.rows_folded), 1);
     assert_eq!(bench.lake().snapshot(&identities::TABLE).unwrap().files, version);
 
     for order in

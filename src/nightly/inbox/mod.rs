@@ -73,6 +73,8 @@ pub struct InboxReport {
     pub rows_superseded: u64,
     /// Rows whose amounts were added to those of another row of the same file.
     pub rows_added_up: u64,
+    /// Rows that became one with another row of the same file.
+    pub rows_folded: u64,
     /// Rejected records.
     pub rows_rejected: u64,
     /// Records of erased persons who are kept out of the lake.
@@ -297,6 +299,7 @@ impl InboxReport {
         self.rows_updated += report.total(|file| file.rows_updated);
         self.rows_superseded += report.total(|file| file.rows_superseded);
         self.rows_added_up += report.total(|file| file.rows_added_up);
+        self.rows_folded += report.total(|file| file.rows_folded);
         self.rows_rejected += report.total(|file| file.rows_rejected);
         self.rows_kept_out += report.total(|file| file.rows_kept_out);
     }

@@ -208,6 +208,45 @@ fn statuses_and_echoes_are_outgoing_messages() {
 }
 
 #[test]
+fn states_of_a_message_and_its_log_are_one_row() {
+    let mut read = status(1, "read", 180);
+    read["pricing"] = json!({"pricing_model": "PMP", "type": "regular"});
+    let statuses = [status(1, "delivered", 4), read, status(1, "sent", 1)];
+    let of =
+        |status: &Value| envelope("messages", &value(json!({"statuses": [status]}))).to_string();
+    let log = "whatsapp_id,created_at,message_direction,template_name\n\
+               s01,2025-06-01T10:00:00Z,outgoing,promo\n";
+    let files: Vec<(String, String)> = statuses
+        .iter()
+        .enumerate()
+        .map(|(at, status)| (format!("{at}.json"), of(status)))
+        .chain([("log.csv".to_owned(), log.to_owned())])
+        .collect();
+    for first in 0..files.len() {
+        let bench = Bench::new();
+        for at in 0..files.len() {
+            let (name, text) = &files[(first + at) % files.len()];
+            bench.load(name, text);
+            bench.load(&format!("again_{name}"), format!("{text}\n"));
+        }
+        let names = [
+            messages::CREATED_AT,
+            messages::SENT_AT,
+            messages::DELIVERED_AT,
+            messages::SEEN_AT,
+            messages::TEMPLATE_NAME,
+            messages::PRICING_TYPE,
+            messages::MESSAGE_TYPE,
+            messages::LINE,
+        ];
+        let rows = bench.columns(&messages::TABLE, &names, "|");
+        let rows = rows.iter().map(|row| row.replace("2025-06-01 ", "").replace(".000000Z", ""));
+        let expected = "10:00:00|10:00:01|10:00:04|10:03:00|promo|regular|template|12025550140";
+        assert_eq!(rows.collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
 fn ids_shown_together_are_linked() {
     let system = |id: usize, content: Value, more: Value| {
         let mut message = message(id, "system", content);
