@@ -1,6 +1,7 @@
 //! Messages: one row for each message that was submitted or received.
 //!
-//! Loaded from Kaleyra's tabular report, 24 columns, or from a business's own log of what it sent, which
+//! Loaded from Kaleyra's tabular report, 24 columns, from Meta's webhooks (each state of a message is a
+//! row), or from a business's own log of what it sent, which
 //! needs `whatsapp_id`, `created_at` and `message_direction` and may have any other column, also those that
 //! Kaleyra leaves out. The creation time assigns a message to a day.
 //!
