@@ -1,9 +1,9 @@
 //! Messages: one row for each message that was submitted or received.
 //!
-//! Loaded from Kaleyra's tabular report, 24 columns, from Meta's webhooks (each state of a message is a
-//! row), or from a business's own log of what it sent, which
-//! needs `whatsapp_id`, `created_at` and `message_direction` and may have any other column, also those that
-//! Kaleyra leaves out. The creation time assigns a message to a day.
+//! Loaded from Kaleyra's tabular report, 24 columns, from Meta's webhooks, in which each state of a message
+//! is a record, or from a business's own log of what it sent, which needs `whatsapp_id`, `created_at` and
+//! `message_direction` and may have any other column, also those that Kaleyra leaves out. The creation time
+//! assigns a message to a day.
 //!
 //! Sources know different things of a message, and no row of one replaces another: rows with the same
 //! `whatsapp_id` are folded column by column. A value is null only if no row has one.
