@@ -3,8 +3,19 @@
 use wabalake_data::tables::{Column, Table, USER_ID, deployments, messages, sessions};
 
 /// Columns of a table that its vendor's export does not have: other sources fill them.
-const NOT_EXPORTED: [&str; 4] =
-    [messages::ERROR_CODE, messages::PRICING_TYPE, messages::PRICING_CATEGORY, USER_ID];
+const NOT_EXPORTED: [&str; 11] = [
+    messages::ERROR_CODE,
+    messages::PRICING_TYPE,
+    messages::PRICING_CATEGORY,
+    messages::REFERRAL_TYPE,
+    messages::REFERRAL_ID,
+    messages::REFERRAL_HEADLINE,
+    messages::CTWA_CLID,
+    messages::CONTEXT_ID,
+    messages::BUTTON_PAYLOAD,
+    messages::REACTION,
+    USER_ID,
+];
 
 /// The columns of the vendor's export of a table, in its order.
 pub fn columns(table: &Table) -> impl Iterator<Item = &'static Column> + Clone {

@@ -99,7 +99,8 @@ pub struct Table {
     pub summed: &'static [&'static str],
     /// Columns that summarise all rows with one key, not just the one that is kept. Each expression
     /// must be associative, commutative and idempotent. Rows with equal keys share a day, or the key has
-    /// a hash: then the row moves to the day that it has after all are summarised.
+    /// a hash: then the row moves to the day that it has after all are summarised. If only derived columns
+    /// are missing, the table [folds](Table::folds).
     pub aggregates: &'static [Aggregate],
     /// The sort order of rows within a file.
     pub sort: &'static [&'static str],
@@ -186,6 +187,17 @@ impl Table {
             [only] => self.hashes.iter().find(|(_, of)| of == only).map(|(hash, _)| *hash),
             _ => self.whole_key,
         }
+    }
+
+    /// Returns `true` if rows with one key are folded: each column is a part of the key, an aggregate of all
+    /// rows, or derived again from the aggregates. Then [`Table::derive`] must be a function of columns
+    /// that are neither inputs nor rejected.
+    pub fn folds(&self) -> bool {
+        let is_aggregate = |name| self.aggregates.iter().any(|(column, _)| *column == name);
+        let is_folded = |column: &Column| {
+            column.is_derived || self.key.contains(&column.name) || is_aggregate(column.name)
+        };
+        self.columns.iter().chain(self.internal).all(is_folded)
     }
 
     /// Returns `true` if a row without a person is rejected. If the key has the person, rows with a number

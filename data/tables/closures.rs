@@ -1,7 +1,7 @@
 //! Closed sessions: one row for each webhook event of Treble that reports one.
 //!
 //! Loaded from the events `session.close` and conversation-closed, as the business stored them: JSON
-//! lines, or an array. Events of other types are skipped.
+//! lines, or an array. Events of other types are skipped, unless the file is one of webhooks.
 //!
 //! ```json
 //! {"event_id": "e1", "event_type": "session.close", "timestamp": "2026-05-04T23:03:09.195065Z",

@@ -1,8 +1,8 @@
 //! Links between the ids of people: one row for each user id and number, or user id and user id, that
 //! were seen to belong to one person.
 //!
-//! Meta's user ids identify people whose number is hidden. Loaded from a file of the business's own with
-//! the columns `user_id` and `linked`. A pair that is incomplete, of two equal ids, or with anything but
+//! Meta's user ids identify people whose number is hidden. Loaded from webhooks of Meta, or from a file
+//! of the business's own with the columns `user_id` and `linked`. A pair that is incomplete, of two equal ids, or with anything but
 //! a number or a user id, is left out. Of several rows of a pair, the earliest `first_seen` and the
 //! latest `last_seen` stay, each for itself.
 //!

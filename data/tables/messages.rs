@@ -1,9 +1,33 @@
-//! Kaleyra's messages: one row for each message that was submitted or received.
+//! Messages: one row for each message that was submitted or received.
 //!
-//! Loaded from the tabular report, 24 columns, or from a business's own log of messages with the same
-//! columns. A log may also have `error_code`, `pricing_type` and `pricing_category`, which Meta reports
-//! for each message and Kaleyra leaves out. Its creation time assigns a message to a day. A later export has a
-//! newer state of it, so precedence is: seen, delivered, sent or failed.
+//! Loaded from Kaleyra's tabular report, 24 columns, from Meta's webhooks, in which each state of a message
+//! is a record, or from a business's own log of what it sent, which needs `whatsapp_id`, `created_at` and
+//! `message_direction` and may have any other column, also those that Kaleyra leaves out. The creation time
+//! assigns a message to a day.
+//!
+//! Sources know different things of a message, and no row of one replaces another: rows with the same
+//! `whatsapp_id` are folded column by column. A value is null only if no row has one.
+//!
+//! ```text
+//! columns                                                stays
+//! created_at, sent_at, delivered_at, seen_at, failed_at  the earliest; the row moves to its new day
+//! message_direction                                      outgoing over incoming
+//! format                                                 template over any other, then the greater text
+//! pricing_type                                           regular over free_entry_point over
+//!                                                        free_customer_service, then the greater text
+//! error_code                                             the smaller
+//! every other column of an export                        the greater text, by UTF-8 bytes
+//! line, user_phone, country, message_type                computed again from the folded row
+//! ```
+//!
+//! So the order of loads does not matter:
+//!
+//! ```text
+//! log of sends  created 10:00:00   template_name promo
+//! status        created 10:00:01   sent_at 10:00:01
+//! status        created 10:03:00   seen_at 10:03:00     pricing_type regular
+//! the message   created 10:00:00   sent_at 10:00:01, seen_at 10:03:00, promo, regular, a template
+//! ```
 
 use polars::prelude::*;
 
@@ -21,7 +45,7 @@ pub const NAME: &str = "messages";
 columns! {
     /// The WhatsApp Business account.
     WABA_ID = "waba_id",
-    /// The id of the message.
+    /// The id of the message. Meta's begins with `wamid.` and spells the person's number.
     WHATSAPP_ID = "whatsapp_id",
     /// The sender: digits.
     FROM = "from",
@@ -29,9 +53,9 @@ columns! {
     TO = "to",
     /// `incoming` or `outgoing`.
     MESSAGE_DIRECTION = "message_direction",
-    /// `api`, `campaign` or `webhook`.
+    /// `api`, `campaign`, `webhook` or `app`.
     SOURCE = "source",
-    /// `template`, `text`, `image`, `media`, `contact` or `location`.
+    /// `template`, `text`, `image`, `media`, `contact`, `location`, `reaction` or `order`.
     FORMAT = "format",
     /// The reason of a failure, a sentence.
     REASON_FOR_FAILURE = "reason_for_failure",
@@ -80,6 +104,21 @@ columns! {
     /// The category by which Meta priced the message, if a source reports it: see
     /// [`PRICING_CATEGORIES`].
     PRICING_CATEGORY = "pricing_category",
+    /// `ad` or `post`: where the person began to write, if a source reports it.
+    REFERRAL_TYPE = "referral_type",
+    /// The id of the ad or post.
+    REFERRAL_ID = "referral_id",
+    /// The headline of the ad or post.
+    REFERRAL_HEADLINE = "referral_headline",
+    /// Meta's id of the click on the ad.
+    CTWA_CLID = "ctwa_clid",
+    /// The id of the message that this one answers or reacts to. Like an id of a message it may spell
+    /// the person's number.
+    CONTEXT_ID = "context_id",
+    /// The payload of the button or list entry that was chosen.
+    BUTTON_PAYLOAD = "button_payload",
+    /// The emoji of a reaction.
+    REACTION = "reaction",
 }
 
 /// The direction of a message. The report writes `true` for incoming.
@@ -88,7 +127,7 @@ pub static DIRECTIONS: Enumeration =
 
 /// The channel through which a message was submitted.
 pub static SOURCES: Enumeration =
-    Enumeration::new(&[("api", &[]), ("campaign", &[]), ("webhook", &[])]);
+    Enumeration::new(&[("api", &[]), ("campaign", &[]), ("webhook", &[]), ("app", &[])]);
 
 /// The format of a message.
 pub static FORMATS: Enumeration = Enumeration::new(&[
@@ -98,7 +137,15 @@ pub static FORMATS: Enumeration = Enumeration::new(&[
     ("media", &[]),
     ("contact", &[]),
     ("location", &[]),
+    (REACTION_FORMAT, &[]),
+    ("order", &[]),
 ]);
+
+/// The format of a reaction: an emoji on another message, which is no message of its own in most counts.
+pub const REACTION_FORMAT: &str = "reaction";
+
+/// What a person came from.
+pub static REFERRAL_TYPES: Enumeration = Enumeration::new(&[("ad", &[]), ("post", &[])]);
 
 /// The service that carried a message.
 pub static PARENT_SERVICE_TYPES: Enumeration =
@@ -143,13 +190,43 @@ pub static PRICING_CATEGORIES: Enumeration = Enumeration::new(&[
 pub const TEMPLATE_CATEGORIES: [&str; 5] =
     ["marketing", "marketing_lite", "utility", "authentication", "authentication_international"];
 
+/// Declares [`Table::aggregates`]: after each function the columns that it aggregates.
+macro_rules! folded {
+    ($($how:ident: $($column:ident),+;)+) => { &[$($(($column, || $how($column))),+),+] };
+}
+
+fn least(column: &str) -> Expr {
+    col(column).min()
+}
+
+/// The greatest value; of texts, by their UTF-8 bytes.
+fn greatest(column: &str) -> Expr {
+    col(column).max()
+}
+
+fn template_first(column: &str) -> Expr {
+    first_of(column, &["template"])
+}
+
+/// The pricing type that costs most: a charge is never missed.
+fn dearest(column: &str) -> Expr {
+    first_of(column, &["regular", "free_entry_point", "free_customer_service"])
+}
+
+/// The first of some words that any row has, else the greatest text.
+fn first_of(column: &str, words: &[&'static str]) -> Expr {
+    words.iter().rev().fold(greatest(column), |other, word| {
+        when(col(column).eq(lit(*word)).any(true)).then(lit(*word)).otherwise(other)
+    })
+}
+
 /// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
     source: "Kaleyra tabular report",
     columns: &[
         Column::new(WABA_ID, CellKind::Word),
-        Column::new(WHATSAPP_ID, CellKind::Word).required(),
+        Column::new(WHATSAPP_ID, CellKind::Word).person().required(),
         Column::new(FROM, CellKind::Phone),
         Column::new(TO, CellKind::Phone),
         Column::new(MESSAGE_DIRECTION, CellKind::Closed(&DIRECTIONS)).word().required(),
@@ -180,15 +257,26 @@ pub static TABLE: Table = Table {
         Column::new(ERROR_CODE, CellKind::Integer),
         Column::new(PRICING_TYPE, CellKind::Enumeration(&PRICING_TYPES)).word(),
         Column::new(PRICING_CATEGORY, CellKind::Enumeration(&PRICING_CATEGORIES)).word(),
+        Column::new(REFERRAL_TYPE, CellKind::Enumeration(&REFERRAL_TYPES)).word(),
+        Column::new(REFERRAL_ID, CellKind::Word),
+        Column::new(REFERRAL_HEADLINE, CellKind::Text),
+        Column::new(CTWA_CLID, CellKind::Word).term(),
+        Column::new(CONTEXT_ID, CellKind::Word).person(),
+        Column::new(BUTTON_PAYLOAD, CellKind::Text),
+        Column::new(REACTION, CellKind::Text),
     ],
     key: &[WHATSAPP_ID],
     day_of: CREATED_AT,
-    precedence: || {
-        vec![
-            col(SEEN_AT).is_not_null(),
-            col(DELIVERED_AT).is_not_null(),
-            col(SENT_AT).is_not_null().or(col(FAILED_AT).is_not_null()),
-        ]
+    aggregates: folded! {
+        least: CREATED_AT, FAILED_AT, SENT_AT, DELIVERED_AT, SEEN_AT, ERROR_CODE;
+        // `outgoing` is greater than `incoming`.
+        greatest: WABA_ID, FROM, TO, MESSAGE_DIRECTION, SOURCE, REASON_FOR_FAILURE, COUNTRY_NAME,
+            TEMPLATE_NAME, MESSAGE, PARENT_SERVICE_TYPE, CONVERSATION_TYPE, CONVERSATION_ID,
+            CONVERSATION_MSG_TYPE, CAMPAIGN_ID, REF, REF1, REF2, USER_ID, PRICING_CATEGORY,
+            REFERRAL_TYPE, REFERRAL_ID, REFERRAL_HEADLINE, CTWA_CLID, CONTEXT_ID, BUTTON_PAYLOAD,
+            REACTION;
+        template_first: FORMAT;
+        dearest: PRICING_TYPE;
     },
     sort: &[CONVERSATION_ID, CREATED_AT, WHATSAPP_ID],
     hashes: &[(MESSAGE_KEY, WHATSAPP_ID), (USER_KEY, OWN_PERSON)],

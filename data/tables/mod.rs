@@ -9,6 +9,7 @@ pub mod audience_tags;
 pub mod closures;
 pub mod conversions;
 pub mod deployments;
+pub mod events;
 pub mod identities;
 pub mod loads;
 pub mod markets;
@@ -38,6 +39,7 @@ pub const TABLES: &[&Table] = &[
     &session_summaries::TABLE,
     &closures::TABLE,
     &identities::TABLE,
+    &events::TABLE,
     &meta_points::TABLE,
     &ad_spend::TABLE,
     &conversions::TABLE,
@@ -78,6 +80,15 @@ mod tests {
             for name in table.summed.iter().chain(table.checked).chain(aggregates) {
                 assert!(stored.contains(name), "{}: {name}", table.name);
             }
+        }
+    }
+
+    #[test]
+    fn tables_that_fold_have_no_precedence() {
+        let folded: Vec<_> = TABLES.iter().filter(|table| table.folds()).collect();
+        assert_eq!(folded, [&&messages::TABLE, &&identities::TABLE]);
+        for table in folded {
+            assert!((table.precedence)().is_empty() && table.inputs.is_empty(), "{}", table.name);
         }
     }
 }

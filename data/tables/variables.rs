@@ -1,7 +1,7 @@
 //! Answers that people gave in a flow: one row for each captured variable.
 //!
-//! Loaded from a file of the business's own. An answer names its session, or the person and the
-//! flow.
+//! Loaded from a file of the business's own, or from the bodies of Treble's requests on delivery and
+//! timeout. An answer names its session, or the person and the flow.
 
 use crate::table::{
     BLANK, CellKind, Column, OWN_PERSON, Row, SESSION_KEY, Table, USER_KEY, columns, positions,

@@ -26,6 +26,11 @@ WITH placed AS (
     FROM deployments
     UNION ALL
     SELECT
+        'events' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(at, :timezone)) AS DATE) AS day
+    FROM events
+    UNION ALL
+    SELECT
         'identities' AS name,
         CAST(date_trunc('DAY', from_utc_timestamp(first_seen, :timezone)) AS DATE) AS day
     FROM identities
@@ -138,6 +143,7 @@ listed AS (
         ('closures'),
         ('conversions'),
         ('deployments'),
+        ('events'),
         ('identities'),
         ('message_summaries'),
         ('messages'),

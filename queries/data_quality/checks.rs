@@ -11,7 +11,7 @@ use wabalake_data::tables::deployments::{
 };
 use wabalake_data::tables::messages::{
     self, CONVERSATION_MSG_TYPE, CONVERSATION_TYPE, CREATED_AT, DELIVERED_AT, FAILED_AT, FORMAT,
-    PARENT_SERVICE_TYPE, SEEN_AT, SENT_AT, SOURCE, WHATSAPP_ID,
+    PARENT_SERVICE_TYPE, PRICING_TYPE, SEEN_AT, SENT_AT, SOURCE, WHATSAPP_ID,
 };
 use wabalake_data::tables::sessions::{
     self, META_SOURCE_MEDIA_TYPE, META_SOURCE_TYPE, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
@@ -19,7 +19,7 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{SESSION_KEY, USER_PHONE_VALID, audience_tags, conversions, variables};
 
-use super::cycles;
+use super::{cycles, twice};
 use crate::query::measures::parent_key;
 use crate::query::prelude::*;
 use crate::query::time;
@@ -66,6 +66,7 @@ pub(super) const EXAMINED: &[Examined] = &[
         rows: |tables, days| days.scan(tables, &messages::TABLE),
         checks: of_messages,
     },
+    Examined { table: &messages::TABLE, rows: twice::with_near, checks: |_| vec![twice::check()] },
     Examined {
         table: &closures::TABLE,
         rows: |tables, days| with_session(tables, days.scan(tables, &closures::TABLE)),
@@ -123,6 +124,12 @@ fn unknown(name: &'static str, column: &str, words: &Enumeration) -> Check {
 
 fn invalid_phone(example: &str) -> Check {
     check("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not(), example)
+}
+
+/// A check of messages. Its example is never an id of Meta, which spells the person's number.
+pub(super) fn of_a_message(name: &'static str, about: Expr, fails: Expr) -> Check {
+    let example = when(twice::is_wamid()).then(lit(Null {})).otherwise(col(WHATSAPP_ID));
+    Check { example, ..check(name, about, fails, WHATSAPP_ID) }
 }
 
 /// Predicate: a timestamp is before another that should be earlier.
@@ -248,9 +255,8 @@ fn of_sessions_that_deployments_name(_: Tz) -> Vec<Check> {
 }
 
 fn of_messages(_: Tz) -> Vec<Check> {
-    let disordered = |name, stamp, other| {
-        check(name, set(stamp).and(set(other)), before(stamp, other), WHATSAPP_ID)
-    };
+    let disordered =
+        |name, stamp, other| of_a_message(name, set(stamp).and(set(other)), before(stamp, other));
     vec![
         unknown("unknown-conversation-type", CONVERSATION_TYPE, &messages::CONVERSATION_TYPES),
         unknown("unknown-source", SOURCE, &messages::SOURCES),
@@ -265,16 +271,12 @@ fn of_messages(_: Tz) -> Vec<Check> {
             CONVERSATION_MSG_TYPE,
             &messages::CONVERSATION_MSG_TYPES,
         ),
-        invalid_phone(WHATSAPP_ID),
+        unknown("unknown-pricing-type", PRICING_TYPE, &messages::PRICING_TYPES),
+        of_a_message("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not()),
         disordered("sent-before-created", SENT_AT, CREATED_AT),
         disordered("delivered-before-sent", DELIVERED_AT, SENT_AT),
         disordered("seen-before-delivered", SEEN_AT, DELIVERED_AT),
-        check(
-            "failed-and-delivered",
-            outgoing().and(set(FAILED_AT)),
-            message_delivered(),
-            WHATSAPP_ID,
-        ),
+        of_a_message("failed-and-delivered", outgoing().and(set(FAILED_AT)), message_delivered()),
     ]
 }
 

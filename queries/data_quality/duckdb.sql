@@ -27,6 +27,38 @@ reached AS (
     FROM reached
     JOIN unrooted ON unrooted.session_id = reached.above
 ),
+-- Rows of the same person, line and direction within five seconds, one of them with an id of Meta's.
+by_source AS MATERIALIZED (
+    SELECT whatsapp_id, user_key, line, message_direction, created_at,
+        whatsapp_id LIKE 'wamid.%' AS is_wamid
+    FROM messages
+    WHERE user_key IS NOT NULL AND line IS NOT NULL
+),
+both_sources AS MATERIALIZED (
+    SELECT *
+    FROM by_source
+    SEMI JOIN (
+        SELECT user_key FROM by_source GROUP BY user_key
+        HAVING bool_or(is_wamid) AND NOT bool_and(is_wamid)
+    ) AS people USING (user_key)
+),
+twice AS (
+    SELECT one.whatsapp_id
+    FROM both_sources AS one
+    ASOF JOIN both_sources AS other
+        ON other.user_key = one.user_key AND other.line = one.line
+        AND other.message_direction = one.message_direction
+        AND other.is_wamid = NOT one.is_wamid AND other.created_at >= one.created_at
+    WHERE other.created_at <= one.created_at + INTERVAL 5 SECONDS
+    UNION
+    SELECT one.whatsapp_id
+    FROM both_sources AS one
+    ASOF JOIN both_sources AS other
+        ON other.user_key = one.user_key AND other.line = one.line
+        AND other.message_direction = one.message_direction
+        AND other.is_wamid = NOT one.is_wamid AND other.created_at <= one.created_at
+    WHERE other.created_at >= one.created_at - INTERVAL 5 SECONDS
+),
 tallies AS (
     SELECT 'sessions' AS of_table, unnest([
             {
@@ -124,14 +156,14 @@ tallies AS (
             {
                 name: 'unknown-source',
                 about: count_if(source IS NOT NULL),
-                failing: count_if((source IS NOT NULL) AND (source NOT IN ('api', 'campaign', 'webhook'))),
-                example: min(source) FILTER ((source IS NOT NULL) AND (source NOT IN ('api', 'campaign', 'webhook')))
+                failing: count_if((source IS NOT NULL) AND (source NOT IN ('api', 'campaign', 'webhook', 'app'))),
+                example: min(source) FILTER ((source IS NOT NULL) AND (source NOT IN ('api', 'campaign', 'webhook', 'app')))
             },
             {
                 name: 'unknown-format',
                 about: count_if(format IS NOT NULL),
-                failing: count_if((format IS NOT NULL) AND (format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location'))),
-                example: min(format) FILTER ((format IS NOT NULL) AND (format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location')))
+                failing: count_if((format IS NOT NULL) AND (format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location', 'reaction', 'order'))),
+                example: min(format) FILTER ((format IS NOT NULL) AND (format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location', 'reaction', 'order')))
             },
             {
                 name: 'unknown-parent-service-type',
@@ -146,37 +178,53 @@ tallies AS (
                 example: min(conversation_msg_type) FILTER ((conversation_msg_type IS NOT NULL) AND (conversation_msg_type NOT IN ('conversation_start', 'in_conversation')))
             },
             {
+                name: 'unknown-pricing-type',
+                about: count_if(pricing_type IS NOT NULL),
+                failing: count_if((pricing_type IS NOT NULL) AND (pricing_type NOT IN ('regular', 'free_entry_point', 'free_customer_service'))),
+                example: min(pricing_type) FILTER ((pricing_type IS NOT NULL) AND (pricing_type NOT IN ('regular', 'free_entry_point', 'free_customer_service')))
+            },
+            {
                 name: 'invalid-phone',
                 about: count_if(user_key IS NOT NULL),
                 failing: count_if((user_key IS NOT NULL) AND (NOT user_phone_valid)),
-                example: min(whatsapp_id) FILTER ((user_key IS NOT NULL) AND (NOT user_phone_valid))
+                example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND (user_key IS NOT NULL) AND (NOT user_phone_valid))
             },
             {
                 name: 'sent-before-created',
                 about: count_if(sent_at IS NOT NULL),
                 failing: count_if((sent_at IS NOT NULL) AND (sent_at < created_at)),
-                example: min(whatsapp_id) FILTER ((sent_at IS NOT NULL) AND (sent_at < created_at))
+                example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND (sent_at IS NOT NULL) AND (sent_at < created_at))
             },
             {
                 name: 'delivered-before-sent',
                 about: count_if(delivered_at IS NOT NULL AND sent_at IS NOT NULL),
                 failing: count_if((delivered_at IS NOT NULL AND sent_at IS NOT NULL) AND (delivered_at < sent_at)),
-                example: min(whatsapp_id) FILTER ((delivered_at IS NOT NULL AND sent_at IS NOT NULL) AND (delivered_at < sent_at))
+                example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND (delivered_at IS NOT NULL AND sent_at IS NOT NULL) AND (delivered_at < sent_at))
             },
             {
                 name: 'seen-before-delivered',
                 about: count_if(seen_at IS NOT NULL AND delivered_at IS NOT NULL),
                 failing: count_if((seen_at IS NOT NULL AND delivered_at IS NOT NULL) AND (seen_at < delivered_at)),
-                example: min(whatsapp_id) FILTER ((seen_at IS NOT NULL AND delivered_at IS NOT NULL) AND (seen_at < delivered_at))
+                example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND (seen_at IS NOT NULL AND delivered_at IS NOT NULL) AND (seen_at < delivered_at))
             },
             {
                 name: 'failed-and-delivered',
                 about: count_if(message_direction = 'outgoing' AND failed_at IS NOT NULL),
                 failing: count_if((message_direction = 'outgoing' AND failed_at IS NOT NULL) AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL)),
-                example: min(whatsapp_id) FILTER ((message_direction = 'outgoing' AND failed_at IS NOT NULL) AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL))
+                example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND (message_direction = 'outgoing' AND failed_at IS NOT NULL) AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL))
             }
         ], recursive := true)
     FROM messages
+    UNION ALL
+    SELECT
+        'messages', 'same-message-twice', count(*),
+        count_if(twice.whatsapp_id IS NOT NULL),
+        min(known.whatsapp_id) FILTER (
+            known.whatsapp_id NOT LIKE 'wamid.%' AND twice.whatsapp_id IS NOT NULL)
+    FROM (
+        SELECT whatsapp_id FROM messages WHERE user_key IS NOT NULL AND line IS NOT NULL
+    ) AS known
+    LEFT JOIN twice USING (whatsapp_id)
     UNION ALL
     SELECT
         'sessions', 'parent-not-in-sessions', count(*),
@@ -256,7 +304,7 @@ tallies AS (
         unnest([coalesce(sum(rejected), 0), coalesce(sum(with_sentinel), 0)]),
         NULL
     FROM (VALUES
-        ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('identities'),
+        ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('events'), ('identities'),
         ('markets'), ('message_summaries'), ('messages'), ('meta_points'), ('rates'), ('session_summaries'), ('sessions'), ('variables')
     ) AS listed (name)
     LEFT JOIN loads ON kind = listed.name

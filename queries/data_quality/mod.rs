@@ -3,15 +3,18 @@
 //! One row per check and table, even if nothing fails: the number of rows that the check applies to, the
 //! number that fail, and the smallest failing value as an example. The date range restricts each table
 //! by its own timestamp, and ad spend by its date; other rows, such as the session that a row names, are
-//! looked up in the whole lake. Checks of loads cover all loads that were not undone, whatever the range.
+//! looked up in the whole lake. An example is never an id of Meta's messages, which spells a phone.
+//! Checks of loads cover all loads that were not undone, whatever the range.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `checks` | the predicates of each check |
 //! | `cycles` | detection of cycles among redirected sessions |
+//! | `twice` | detection of messages that two sources report under two ids |
 
 mod checks;
 mod cycles;
+mod twice;
 
 use polars::prelude::{DataFrame, UnionArgs, concat, df};
 use wabalake_data::tables::{

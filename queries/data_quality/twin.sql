@@ -77,6 +77,17 @@ messages_in_range AS (
     WHERE (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)
 ),
+-- Messages that two sources report, one of them under an id of Meta's.
+twice AS (
+    SELECT DISTINCT one.whatsapp_id AS twice_id
+    FROM messages AS one
+    INNER JOIN messages AS other
+        ON other.user_phone = one.user_phone
+        AND other.line = one.line
+        AND other.message_direction = one.message_direction
+        AND abs(unix_micros(other.created_at) - unix_micros(one.created_at)) <= 5000000
+    WHERE (one.whatsapp_id LIKE 'wamid.%') <> (other.whatsapp_id LIKE 'wamid.%')
+),
 closures_in_range AS (
     SELECT closures.*, known.known_id AS session_finds, known.finished_at
     FROM closures
@@ -258,7 +269,7 @@ tallies AS (
     UNION ALL
     SELECT 'unknown-source' AS name, 'messages' AS of_table, {tally}
     FROM (
-        SELECT source AS example, source NOT IN ('api', 'campaign', 'webhook') AS fails
+        SELECT source AS example, source NOT IN ('api', 'campaign', 'webhook', 'app') AS fails
         FROM messages_in_range
         WHERE source IS NOT NULL
     ) AS checked
@@ -267,7 +278,9 @@ tallies AS (
     FROM (
         SELECT
             format AS example,
-            format NOT IN ('template', 'text', 'image', 'media', 'contact', 'location') AS fails
+            format NOT IN (
+                'template', 'text', 'image', 'media', 'contact', 'location', 'reaction', 'order'
+            ) AS fails
         FROM messages_in_range
         WHERE format IS NOT NULL
     ) AS checked
@@ -290,37 +303,68 @@ tallies AS (
         WHERE conversation_msg_type IS NOT NULL
     ) AS checked
     UNION ALL
+    SELECT 'unknown-pricing-type' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT
+            pricing_type AS example,
+            pricing_type NOT IN (
+                'regular', 'free_entry_point', 'free_customer_service'
+            ) AS fails
+        FROM messages_in_range
+        WHERE pricing_type IS NOT NULL
+    ) AS checked
+    UNION ALL
+    SELECT 'same-message-twice' AS name, 'messages' AS of_table, {tally}
+    FROM (
+        SELECT
+            CASE WHEN whatsapp_id NOT LIKE 'wamid.%' THEN whatsapp_id END AS example,
+            twice_id IS NOT NULL AS fails
+        FROM messages_in_range
+        LEFT JOIN twice ON twice.twice_id = messages_in_range.whatsapp_id
+        WHERE user_phone IS NOT NULL AND line IS NOT NULL
+    ) AS checked
+    UNION ALL
     SELECT 'invalid-phone' AS name, 'messages' AS of_table, {tally}
     FROM (
-        SELECT whatsapp_id AS example, NOT user_phone_valid AS fails
+        SELECT
+            CASE WHEN whatsapp_id NOT LIKE 'wamid.%' THEN whatsapp_id END AS example,
+            NOT user_phone_valid AS fails
         FROM messages_in_range
         WHERE user_phone IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'sent-before-created' AS name, 'messages' AS of_table, {tally}
     FROM (
-        SELECT whatsapp_id AS example, sent_at < created_at AS fails
+        SELECT
+            CASE WHEN whatsapp_id NOT LIKE 'wamid.%' THEN whatsapp_id END AS example,
+            sent_at < created_at AS fails
         FROM messages_in_range
         WHERE sent_at IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'delivered-before-sent' AS name, 'messages' AS of_table, {tally}
     FROM (
-        SELECT whatsapp_id AS example, delivered_at < sent_at AS fails
+        SELECT
+            CASE WHEN whatsapp_id NOT LIKE 'wamid.%' THEN whatsapp_id END AS example,
+            delivered_at < sent_at AS fails
         FROM messages_in_range
         WHERE delivered_at IS NOT NULL AND sent_at IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'seen-before-delivered' AS name, 'messages' AS of_table, {tally}
     FROM (
-        SELECT whatsapp_id AS example, seen_at < delivered_at AS fails
+        SELECT
+            CASE WHEN whatsapp_id NOT LIKE 'wamid.%' THEN whatsapp_id END AS example,
+            seen_at < delivered_at AS fails
         FROM messages_in_range
         WHERE seen_at IS NOT NULL AND delivered_at IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'failed-and-delivered' AS name, 'messages' AS of_table, {tally}
     FROM (
-        SELECT whatsapp_id AS example, delivered_at IS NOT NULL OR seen_at IS NOT NULL AS fails
+        SELECT
+            CASE WHEN whatsapp_id NOT LIKE 'wamid.%' THEN whatsapp_id END AS example,
+            delivered_at IS NOT NULL OR seen_at IS NOT NULL AS fails
         FROM messages_in_range
         WHERE message_direction = 'outgoing' AND failed_at IS NOT NULL
     ) AS checked

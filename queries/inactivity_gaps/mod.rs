@@ -2,7 +2,7 @@
 //!
 //! One row per value of `--minutes`: the incoming messages that came more than that long after the
 //! previous message. The previous message is the person's last one on the same line, incoming or
-//! outgoing, anywhere in the lake; failed messages are ignored. Messages without a phone are left out;
+//! outgoing, anywhere in the lake; failed messages and people's reactions are ignored. Messages without a phone are left out;
 //! messages without a line form a line of their own. A person's first message on a line is no reply.
 
 use polars::prelude::{SortMultipleOptions, df};
@@ -100,9 +100,10 @@ fn replies(tables: &Tables, params: &Params) -> LazyFrame {
     let order = [USER_KEY, LINE, CREATED_AT, WHATSAPP_ID];
     let mut columns: Vec<Expr> = order.map(col).to_vec();
     columns.push(outgoing().not().alias(INCOMING));
+    let counts = incoming_message().or(outgoing().and(message_failed().not()));
     let sorted = tables
         .scan(&messages::TABLE)
-        .filter(col(USER_KEY).is_not_null().and(outgoing().and(message_failed()).not()))
+        .filter(col(USER_KEY).is_not_null().and(counts))
         .select(columns)
         .sort(order, SortMultipleOptions::default());
 

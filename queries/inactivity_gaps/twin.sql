@@ -9,6 +9,7 @@ WITH arrived AS (
         whatsapp_id
     FROM messages
     WHERE user_phone IS NOT NULL
+        AND (message_direction = 'outgoing' OR coalesce(format, '') <> 'reaction')
         AND NOT (
             message_direction = 'outgoing'
             AND (failed_at IS NOT NULL OR reason_for_failure IS NOT NULL)

@@ -1,14 +1,16 @@
 //! What was sent and received?
 //!
-//! One row per message, as stored. `--status` keeps outgoing messages by their final state: a message
+//! One row per message, as stored; a reaction is one. `--status` keeps outgoing messages by their final state: a message
 //! that failed and was delivered later did not fail, and one that was seen was delivered, whatever its
 //! timestamps say.
 
 use wabalake_data::tables::messages::{
-    self, CAMPAIGN_ID, CONVERSATION_ID, CONVERSATION_MSG_TYPE, CONVERSATION_TYPE, COUNTRY,
-    COUNTRY_NAME, CREATED_AT, DELIVERED_AT, FAILED_AT, FORMAT, FROM, LINE, MESSAGE,
-    MESSAGE_DIRECTION, MESSAGE_TYPE, PARENT_SERVICE_TYPE, REASON_FOR_FAILURE, REF, REF1, REF2,
-    SEEN_AT, SENT_AT, SOURCE, TEMPLATE_NAME, TO, USER_PHONE, WABA_ID, WHATSAPP_ID,
+    self, BUTTON_PAYLOAD, CAMPAIGN_ID, CONTEXT_ID, CONVERSATION_ID, CONVERSATION_MSG_TYPE,
+    CONVERSATION_TYPE, COUNTRY, COUNTRY_NAME, CREATED_AT, CTWA_CLID, DELIVERED_AT, ERROR_CODE,
+    FAILED_AT, FORMAT, FROM, LINE, MESSAGE, MESSAGE_DIRECTION, MESSAGE_TYPE, PARENT_SERVICE_TYPE,
+    PRICING_CATEGORY, PRICING_TYPE, REACTION, REASON_FOR_FAILURE, REF, REF1, REF2,
+    REFERRAL_HEADLINE, REFERRAL_ID, REFERRAL_TYPE, SEEN_AT, SENT_AT, SOURCE, TEMPLATE_NAME, TO,
+    USER_ID, USER_PHONE, WABA_ID, WHATSAPP_ID,
 };
 use wabalake_data::tables::persons;
 
@@ -49,7 +51,7 @@ impl Query for MessageLog {
         range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::term(WABA_ID),
-            OutputColumn::term(WHATSAPP_ID),
+            OutputColumn::person(WHATSAPP_ID),
             OutputColumn::person(FROM),
             OutputColumn::person(TO),
             OutputColumn::word(MESSAGE_DIRECTION),
@@ -76,6 +78,17 @@ impl Query for MessageLog {
             OutputColumn::person(USER_PHONE),
             OutputColumn::country(COUNTRY),
             OutputColumn::word(MESSAGE_TYPE),
+            OutputColumn::person(USER_ID),
+            OutputColumn::code(ERROR_CODE),
+            OutputColumn::word(PRICING_TYPE),
+            OutputColumn::word(PRICING_CATEGORY),
+            OutputColumn::word(REFERRAL_TYPE),
+            OutputColumn::term(REFERRAL_ID),
+            OutputColumn::written(REFERRAL_HEADLINE),
+            OutputColumn::term(CTWA_CLID),
+            OutputColumn::person(CONTEXT_ID),
+            OutputColumn::written(BUTTON_PAYLOAD),
+            OutputColumn::written(REACTION),
         ],
         key: &[WHATSAPP_ID],
         order: &[Order::Ascending(CREATED_AT)],

@@ -42,7 +42,18 @@ SELECT
     CAST(`line` AS STRING) AS `line`,
     CAST(`user_phone` AS STRING) AS `user_phone`,
     CAST(`country` AS STRING) AS `country`,
-    CAST(`message_type` AS STRING) AS `message_type`
+    CAST(`message_type` AS STRING) AS `message_type`,
+    CAST(`user_id` AS STRING) AS `user_id`,
+    CAST(`error_code` AS INT) AS `error_code`,
+    CAST(`pricing_type` AS STRING) AS `pricing_type`,
+    CAST(`pricing_category` AS STRING) AS `pricing_category`,
+    CAST(`referral_type` AS STRING) AS `referral_type`,
+    CAST(`referral_id` AS STRING) AS `referral_id`,
+    CAST(`referral_headline` AS STRING) AS `referral_headline`,
+    CAST(`ctwa_clid` AS STRING) AS `ctwa_clid`,
+    CAST(`context_id` AS STRING) AS `context_id`,
+    CAST(`button_payload` AS STRING) AS `button_payload`,
+    CAST(`reaction` AS STRING) AS `reaction`
 FROM in_range
 WHERE (
         size(:phone) = 0

@@ -9,7 +9,7 @@ WITH wrote AS (
     UNION ALL
     SELECT user_phone, line, created_at
     FROM messages
-    WHERE message_direction = 'incoming'
+    WHERE message_direction = 'incoming' AND coalesce(format, '') <> 'reaction'
 ),
 asked AS (
     SELECT max(wrote_at) AS asked_at FROM wrote

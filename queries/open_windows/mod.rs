@@ -1,8 +1,8 @@
 //! Which people can still be answered within WhatsApp's 24-hour service window?
 //!
 //! One row per person and business line on which the person wrote in the 24 hours before an instant,
-//! `--at`. A session's first and last message and incoming messages open a window; outgoing messages
-//! do not. Messages after the instant and people without a phone do not count. The default instant is
+//! `--at`. A session's first and last message and incoming messages open a window; reactions and
+//! outgoing messages do not. Messages after the instant and people without a phone do not count. The default instant is
 //! that of the latest message of any person.
 
 use chrono_tz::Tz;
@@ -118,7 +118,7 @@ impl Query for OpenWindows {
 }
 
 /// The messages that people wrote: the last one of each session up to an instant, and every incoming
-/// message.
+/// message but reactions.
 fn messages_of_people(tables: &Tables, until: Option<&Expr>) -> PolarsResult<LazyFrame> {
     let by_then = |stamp: &str| match until {
         Some(at) => when(col(stamp).lt_eq(at.clone())).then(col(stamp)).otherwise(lit(Null {})),
@@ -130,7 +130,7 @@ fn messages_of_people(tables: &Tables, until: Option<&Expr>) -> PolarsResult<Laz
         max_horizontal([by_then(FIRST_MESSAGE_TIMESTAMP), by_then(LAST_MESSAGE_TIMESTAMP)])?
             .alias(WROTE_AT),
     ]);
-    let incoming = tables.scan(&messages::TABLE).filter(outgoing().not()).select([
+    let incoming = tables.scan(&messages::TABLE).filter(incoming_message()).select([
         col(USER_PHONE),
         col(LINE).alias(LINE_WHATSAPP_NUMBER),
         col(CREATED_AT).alias(WROTE_AT),

@@ -9,7 +9,7 @@ WITH wrote AS (
     UNION ALL
     SELECT user_phone, line AS line_whatsapp_number, created_at AS wrote_at
     FROM messages
-    WHERE message_direction = 'incoming'
+    WHERE message_direction = 'incoming' AND coalesce(format, '') <> 'reaction'
 ),
 asked AS (
     SELECT coalesce(:at, max(wrote_at)) AS asked_at

@@ -156,6 +156,12 @@ pub fn outgoing() -> Expr {
     col(messages::MESSAGE_DIRECTION).eq(lit("outgoing"))
 }
 
+/// Predicate: a message is one that a person wrote. A reaction to a message is none.
+pub fn incoming_message() -> Expr {
+    let is_reaction = col(messages::FORMAT).eq_missing(lit(messages::REACTION_FORMAT));
+    outgoing().not().and(is_reaction.not())
+}
+
 /// Predicate: an outgoing message failed and was not delivered later.
 pub fn message_failed() -> Expr {
     let failure = col(messages::FAILED_AT).is_not_null();

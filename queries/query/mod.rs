@@ -78,10 +78,10 @@ pub mod prelude {
     pub use super::filters::{self, Only};
     pub use super::joins::look_up;
     pub use super::measures::{
-        agent_sessions, answered, average, average_seconds, delivery_is, elapsed, max_seconds,
-        message_counts, message_delivered, message_failed, message_read, message_sent, minutes,
-        outgoing, parent_key, quantile_seconds, ratio, rows, rows_where, seconds, session_duration,
-        share_pct, users, users_where, visit,
+        agent_sessions, answered, average, average_seconds, delivery_is, elapsed, incoming_message,
+        max_seconds, message_counts, message_delivered, message_failed, message_read, message_sent,
+        minutes, outgoing, parent_key, quantile_seconds, ratio, rows, rows_where, seconds,
+        session_duration, share_pct, users, users_where, visit,
     };
     pub use super::{
         Bindings, Chains, Conversions, DayRange, Defaults, Dimension, Dimensions, Grouped,

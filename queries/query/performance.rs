@@ -1,7 +1,7 @@
 //! Performance of templates and campaigns: delivery, reads and replies of their messages.
 //!
 //! The reply to a message is the person's first incoming message on the same line at or after its
-//! arrival, within the window. Only delivered messages have replies; one reply may answer several
+//! arrival, within the window. A reaction is no reply. Only delivered messages have replies; one reply may answer several
 //! messages. Messages without a line form a line of their own.
 //!
 //! ```text
@@ -18,8 +18,8 @@ use wabalake_data::tables::messages::{self, CREATED_AT, DELIVERED_AT, LINE, SENT
 
 use super::joins::{self, Nearest};
 use super::measures::{
-    message_delivered, message_failed, message_read, message_sent, outgoing, quantile_seconds,
-    rows, rows_where, share_pct,
+    incoming_message, message_delivered, message_failed, message_read, message_sent,
+    quantile_seconds, rows, rows_where, share_pct,
 };
 use super::numbers::whole;
 use super::time::HOUR;
@@ -146,7 +146,7 @@ fn first_replies(
         line(),
         micros(arrived).alias(ARRIVED),
     ]);
-    let written = tables.scan(&messages::TABLE).filter(outgoing().not().and(known_person()));
+    let written = tables.scan(&messages::TABLE).filter(incoming_message().and(known_person()));
     let written = written.select([col(USER_KEY), line(), micros(col(CREATED_AT)).alias(WRITTEN)]);
     let answered = joins::nearest(
         Nearest::FirstAfter,
@@ -191,6 +191,7 @@ mod tests {
             stamp(DELIVERED_AT),
             stamp(DELIVERED_AT).alias(messages::SEEN_AT),
             lit(direction).alias(messages::MESSAGE_DIRECTION),
+            lit("text").alias(messages::FORMAT),
         ])
     }
 

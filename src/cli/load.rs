@@ -126,11 +126,12 @@ struct Options {
     report_json: Option<PathBuf>,
 }
 
-/// What a file may be named as: an export of a table, or a published rate card.
+/// What a file may be named as: an export of a table, a published rate card, or webhooks.
 struct Kind {
     name: &'static str,
     source: &'static str,
-    table: &'static Table,
+    /// The only table of the file, if there is one.
+    table: Option<&'static Table>,
     is_rate_card: bool,
 }
 
@@ -139,16 +140,22 @@ fn kinds() -> impl Iterator<Item = Kind> {
     let card = Kind {
         name: "rate-card",
         source: "Meta's rate card as published, into rates",
-        table: &rates::TABLE,
+        table: Some(&rates::TABLE),
         is_rate_card: true,
+    };
+    let webhooks = Kind {
+        name: "webhooks",
+        source: "bodies of Meta's and Treble's webhooks, into several tables",
+        table: None,
+        is_rate_card: false,
     };
     let exports = TABLES.iter().map(|table| Kind {
         name: table.name,
         source: table.source,
-        table,
+        table: Some(table),
         is_rate_card: false,
     });
-    exports.chain([card])
+    exports.chain([card, webhooks])
 }
 
 fn kind_named(name: &str) -> Option<Kind> {
@@ -211,7 +218,8 @@ fn load_files(options: &Options, kind: Option<Kind>, files: &[PathBuf]) -> Resul
     let mut config = Config::of(&lake)?;
     options.source_zone.apply(&mut config);
     let load_options = load::Options {
-        kind: kind.as_ref().map(|kind| kind.table),
+        kind: kind.as_ref().and_then(|kind| kind.table),
+        is_webhooks: kind.as_ref().is_some_and(|kind| kind.table.is_none()),
         is_rate_card: kind.is_some_and(|kind| kind.is_rate_card),
         effective_from: options.effective_from,
         currency: options.currency.clone(),
@@ -339,7 +347,7 @@ fn failures(report: &LoadReport, options: &Options) -> Result<()> {
     if failed == 0 {
         return Ok(());
     }
-    let all = failed + report.files.len();
+    let all = failed + report.each_file().count();
     let were = plural(failed as u64, "was", "were");
     let files = counted(all as u64, "file");
     let error = Error::data(format!("{failed} of {files} {were} not loaded"));

@@ -215,9 +215,11 @@ fn text(report: &RunReport) -> String {
             grouped(inbox.rows_updated),
             grouped(inbox.rows_rejected),
         );
-        for (what, rows) in
-            [("added up, to", inbox.rows_added_up), ("superseded, by", inbox.rows_superseded)]
-        {
+        for (what, rows) in [
+            ("added up, to", inbox.rows_added_up),
+            ("superseded, by", inbox.rows_superseded),
+            ("folded into", inbox.rows_folded),
+        ] {
             if rows > 0 {
                 let rows = counted(rows, "row");
                 let _ = writeln!(text, "inbox: {rows} {what} another row of the same file and key");

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 /// A buffer of whole records.
 pub(crate) struct Chunk {
+    /// The index of its table among those that its file feeds.
+    pub(crate) table: usize,
     /// The bytes of the records: UTF-8, except in records with invalid bytes.
     pub(crate) bytes: Vec<u8>,
     /// The records, in the order of the file.

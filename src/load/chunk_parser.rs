@@ -379,6 +379,7 @@ impl ChunkCounts {
     /// Copies a record to the waiting ones.
     fn wait(&mut self, chunk: &Chunk, record: &Record) {
         let waiting = self.waiting.get_or_insert_with(|| Chunk {
+            table: chunk.table,
             bytes: Vec::new(),
             records: Vec::new(),
             broken: BTreeMap::new(),

@@ -1,11 +1,11 @@
-//! Detects the file format of a source: CSV, a published rate card, spreadsheet or JSON. The only module that knows all
-//! formats.
+//! Detects the file format of a source: CSV, a published rate card, spreadsheet or JSON. The only
+//! module that knows all formats.
 
 use wabalake_data::cells::DecimalMark;
 use wabalake_data::tables::{meta_points, rates};
 
 use super::header::Header;
-use super::json::{self, Shape};
+use super::json::{self, Shape, webhooks};
 use super::options::Options;
 use super::rate_card::{self, RateCard};
 use super::reader::Reader;
@@ -28,52 +28,65 @@ pub(crate) enum FileFormat {
 }
 
 impl FileFormat {
-    /// Detects the format of a source and reads its header.
+    /// Detects the format of a source and reads its header: one for each table that it feeds.
     pub(crate) fn read(
         source: &Source,
         survey: &Survey,
         options: &Options,
-    ) -> Result<(Self, Header)> {
-        let (format, mut header) = Self::find(source, survey, options)?;
-        header.spell(options.date_order, options.decimal);
-        match format {
-            Self::Csv(_) => {}
-            Self::Sheet(_) => header.with_numbers(),
-            // Meta publishes its cards in English.
-            Self::RateCard(_) | Self::Json(..) => {
-                header.with_numbers();
-                header.language = Some(DecimalMark::Point);
+    ) -> Result<(Self, Vec<Header>)> {
+        let (format, mut headers) = match Self::find(source, survey, options)? {
+            (format, Some(header)) => (format, vec![header]),
+            (format, None) => (format, webhooks::headers(source)?),
+        };
+        for header in &mut headers {
+            header.spell(options.date_order, options.decimal);
+            match format {
+                Self::Csv(_) => {}
+                Self::Sheet(_) => header.with_numbers(),
+                // Meta publishes its cards in English.
+                Self::RateCard(_) | Self::Json(..) => {
+                    header.with_numbers();
+                    header.language = Some(DecimalMark::Point);
+                }
             }
         }
-        Ok((format, header))
+        Ok((format, headers))
     }
 
-    fn find(source: &Source, survey: &Survey, options: &Options) -> Result<(Self, Header)> {
+    /// Detects the format. A file that feeds several tables has no header.
+    fn find(source: &Source, survey: &Survey, options: &Options) -> Result<(Self, Option<Header>)> {
         if source.is_workbook {
+            if options.is_webhooks {
+                return Err(webhooks::not_webhooks(source));
+            }
             let (sheet, header) = sheet::header(source, options)?;
-            return Ok((Self::Sheet(sheet), header));
+            return Ok((Self::Sheet(sheet), Some(header)));
         }
         foreign::refuse(source, survey)?;
         if options.is_rate_card {
             let card = RateCard::find(source, survey, options)?;
             let card = card.ok_or_else(|| rate_card::not_a_card(source))?;
-            return Ok((Self::RateCard(card), json::header_of(source, &rates::TABLE)?));
+            return Ok((Self::RateCard(card), Some(json::header_of(source, &rates::TABLE)?)));
         }
         if let Some(shape) = json::shape(source, survey, options)? {
             let header = match shape {
-                Shape::Objects => json::header(source, survey, options)?,
-                Shape::Responses => json::header_of(source, &meta_points::TABLE)?,
+                Shape::Objects => Some(json::header(source, survey, options)?),
+                Shape::Responses => Some(json::header_of(source, &meta_points::TABLE)?),
+                Shape::Webhooks => None,
             };
             return Ok((Self::Json(shape, options.renames.clone()), header));
+        }
+        if options.is_webhooks {
+            return Err(webhooks::not_webhooks(source));
         }
         let read = csv::header(source, survey, options);
         if read.is_err()
             && options.kind.is_none_or(|kind| *kind == rates::TABLE)
             && let Some(card) = RateCard::find(source, survey, options)?
         {
-            return Ok((Self::RateCard(card), json::header_of(source, &rates::TABLE)?));
+            return Ok((Self::RateCard(card), Some(json::header_of(source, &rates::TABLE)?)));
         }
-        read.map(|(above, header)| (Self::Csv(above), header))
+        read.map(|(above, header)| (Self::Csv(above), Some(header)))
     }
 
     /// Returns the number of non-empty lines or rows above the header.
@@ -93,6 +106,11 @@ impl FileFormat {
         }
     }
 
+    /// Returns `true` if the file is one of webhooks.
+    pub(crate) fn is_webhooks(&self) -> bool {
+        matches!(self, Self::Json(Shape::Webhooks, _))
+    }
+
     /// Returns the rate card, if the file is one.
     pub(crate) fn rate_card(&self) -> Option<&RateCard> {
         match self {
@@ -101,7 +119,7 @@ impl FileFormat {
         }
     }
 
-    /// Opens a reader that starts at the first record.
+    /// Opens a reader that starts at the first record. `header` is that of its only table.
     pub(crate) fn reader<'s>(
         &self,
         source: &'s Source,

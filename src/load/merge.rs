@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The order of rows does not matter: the table's precedence, then the values of all columns,
-//! decide. Any order of loads gives the same table.
+//! decide. Any order of loads gives the same table. Rows of tables that fold are [merged by
+//! column](super::fold).
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use wabalake_data::Table;
 use wabalake_data::tables::{Aggregate, OWN_PERSON, key_part};
 
 use super::buckets::stack;
+use super::fold::fold;
 use super::staged_columns::ORIGIN;
 use crate::error::{Error, Result};
 
@@ -39,16 +41,19 @@ pub(crate) struct Counts {
     pub(crate) superseded: ByFile,
     /// Rows that were added to another row of their own file.
     pub(crate) added_up: ByFile,
+    /// Rows that were folded into a different row of their own file.
+    pub(crate) folded: ByFile,
 }
 
 impl Counts {
     pub(crate) fn absorb(&mut self, other: Self) {
-        let Self { new, updated, superseded, added_up } = other;
+        let Self { new, updated, superseded, added_up, folded } = other;
         for (sums, more) in [
             (&mut self.new, new),
             (&mut self.updated, updated),
             (&mut self.superseded, superseded),
             (&mut self.added_up, added_up),
+            (&mut self.folded, folded),
         ] {
             for (origin, rows) in more {
                 *sums.entry(origin).or_default() += rows;
@@ -79,7 +84,7 @@ impl Merged {
 /// # Errors
 ///
 /// Two ids with the same hash: queries join on the hash, so answers would be wrong.
-pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
+pub(crate) fn merge(table: &'static Table, frames: Vec<DataFrame>) -> Result<Merged> {
     let all = stack(frames)?;
     if all.height() == 0 {
         return Ok(Merged::default());
@@ -101,8 +106,14 @@ pub(crate) fn merge(table: &Table, frames: Vec<DataFrame>) -> Result<Merged> {
     let rows = if some_twice {
         let several = all.filter(&twice)?;
         check_hash(table, &several)?;
-        merged.counts.superseded = superseded(table, &several)?;
-        let (winners, aggregates_changed) = settle(table, several.clone())?;
+        let replaced = superseded(table, &several)?;
+        let (winners, aggregates_changed) = if table.folds() {
+            merged.counts.folded = replaced;
+            (fold(table, &several)?, false)
+        } else {
+            merged.counts.superseded = replaced;
+            settle(table, several.clone())?
+        };
         merged.aggregates_changed = aggregates_changed;
         let known = several.lazy().filter(col(ORIGIN).eq(lit(LAKE))).select(keys(table));
         // Null equals null in a key.
@@ -162,7 +173,8 @@ pub(crate) fn sorted(table: &Table, rows: DataFrame) -> PolarsResult<DataFrame> 
     rows.sort(table.sort.iter().copied(), ascending)
 }
 
-fn keys(table: &Table) -> Vec<Expr> {
+/// The key's columns, or what stands for them.
+pub(super) fn keys(table: &Table) -> Vec<Expr> {
     table.key.iter().map(|name| col(*name)).collect()
 }
 

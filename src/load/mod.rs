@@ -4,7 +4,7 @@
 //! general_sessions_report.csv.gz
 //!   │ source        decompress; hash the content (already loaded?); detect the encoding
 //!   │ file_format   CSV, JSON or spreadsheet; header: delimiter, table, position of each column
-//!   │ reader        chunks of whole records, in any file format
+//!   │ reader        chunks of whole records, in any file format; a file of webhooks feeds several tables
 //!   │ spelling      date order and decimal mark of each column, from all of its cells
 //!   │ chunk_parser  records to typed rows, on every core ──► rejects: file, record, line, column, reason, raw
 //!   │ erased        rows of erased persons on the keep-out list are dropped and counted
@@ -12,6 +12,7 @@
 //!   │ sums          parts of one amount in one file are added up
 //!   │ renormalise   persons of rows in the lake, by the current phone rules
 //!   │ merge         staged rows with the lake's, day by day: one row per key, the newer state
+//!   │ fold          one row per key of what several rows know of it, in tables that fold
 //!   ▼ transaction   one commit replaces the files of the days that changed; a conflict merges again
 //! lake/tables/sessions/utc_day=2025-06-01/….parquet
 //! ```
@@ -37,6 +38,7 @@ mod erased;
 mod erased_sessions;
 mod fields;
 mod file_format;
+mod fold;
 pub(crate) mod folder;
 mod foreign;
 mod header;
@@ -53,6 +55,7 @@ mod pending;
 pub(crate) mod person;
 pub(crate) mod progress;
 mod rate_card;
+mod read_file;
 mod reader;
 mod recognise;
 mod records;
@@ -72,7 +75,7 @@ mod tests;
 mod text;
 mod transaction;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -86,7 +89,7 @@ pub use self::report::{Failure, FileReport, LoadReport, RejectReport, SkippedFil
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
 use self::source::{Downloads, FoundSources, SourceSearch};
-use self::staged::StagedLoad;
+use self::staged::{StagedExport, StagedLoad};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 
@@ -226,17 +229,23 @@ fn refuse_without_rows(lake: &Lake, staged: &StagedLoad, options: &Options) -> R
     let Some(first) = files.first() else { return Ok(()) };
     let report = &first.report;
     let name = &report.file;
-    let others = match files.len() - 1 {
+    let is_first = |file: &&&StagedExport| file.place == first.place;
+    let records = files.iter().filter(is_first).map(|file| file.report.rows_read).sum();
+    let places: HashSet<usize> = files.iter().map(|file| file.place).collect();
+    let others = match places.len() - 1 {
         0 => String::new(),
         1 => ", and 1 more file has no valid record".to_owned(),
         more => format!(", and {} more files have no valid record", grouped(more as u64)),
     };
-    let what = match report.rows_read {
+    let what = match records {
+        _ if first.is_unrecognised && !report.left_out_by_kind.is_empty() => {
+            format!("`{name}` has no webhook of Meta or Treble")
+        }
         _ if first.is_unrecognised => {
             format!("`{name}` has no object with fields of {}", report.table)
         }
         1 => format!("the only record of `{name}` is invalid"),
-        records => {
+        _ => {
             format!("none of the {} of `{name}` is valid", counted(records, "record"))
         }
     };

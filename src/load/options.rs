@@ -33,6 +33,8 @@ pub struct Options {
     pub exported_on: Option<NaiveDate>,
     /// `true` accepts only rate cards as Meta publishes them; otherwise they are detected.
     pub is_rate_card: bool,
+    /// `true` accepts only webhooks of Meta and Treble; otherwise they are detected.
+    pub is_webhooks: bool,
     /// Date from which a rate card holds, if its notes do not say.
     pub effective_from: Option<NaiveDate>,
     /// Currency of a rate card's rows that name none, ISO 4217.
@@ -65,6 +67,7 @@ impl Default for Options {
             decimal: None,
             exported_on: None,
             is_rate_card: false,
+            is_webhooks: false,
             effective_from: None,
             currency: None,
             sheet: None,

@@ -125,6 +125,7 @@ pub(super) fn read(from: &mut BufReader<File>) -> std::io::Result<Option<Chunk>>
     }
     let (records, broken, bytes) = (get_size(from)?, get_size(from)?, get_size(from)?);
     let mut chunk = Chunk {
+        table: 0,
         bytes: vec![0; bytes],
         records: Vec::with_capacity(records),
         broken: std::collections::BTreeMap::new(),
@@ -156,6 +157,7 @@ mod tests {
 
     fn chunk(of: &[(String, u64, bool, Option<String>)]) -> Chunk {
         let mut chunk = Chunk {
+            table: 0,
             bytes: Vec::new(),
             records: Vec::new(),
             broken: std::collections::BTreeMap::new(),

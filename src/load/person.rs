@@ -214,11 +214,15 @@ fn read_source(source: &Source, home: Option<&str>, take: &mut Visit<'_>) -> Res
     }
     let survey = source.survey()?;
     let read_as = FileFormat::read(source, &survey, &Options::default());
-    if let Ok((format, header)) = &read_as
-        && read_records(source, &survey, format, PersonReader::new(header.clone(), home), take)?
-            .is_break()
-    {
-        return Ok(ReadResult::Stopped);
+    if let Ok((format, headers)) = &read_as {
+        let readers = headers.iter().map(|header| PersonReader::new(header.clone(), home));
+        if read_records(source, &survey, format, readers.collect(), take)?.is_break() {
+            return Ok(ReadResult::Stopped);
+        }
+        // What webhooks leave out may name people too.
+        if format.is_webhooks() {
+            return read_text(source, &survey, take);
+        }
     }
     if source.is_workbook {
         let read = read_as.as_ref().ok().and_then(|(format, _)| format.sheet());
@@ -235,21 +239,23 @@ fn read_records(
     source: &Source,
     survey: &Survey,
     format: &FileFormat,
-    mut witness: PersonReader,
+    mut readers: Vec<PersonReader>,
     take: &mut Visit<'_>,
 ) -> Result<ControlFlow<()>> {
-    let header = witness.header.clone();
-    if take(Content::Text(&header.written)).is_break() {
-        return Ok(ControlFlow::Break(()));
+    let headers: Vec<Header> = readers.iter().map(|reader| reader.header.clone()).collect();
+    for header in &headers {
+        if take(Content::Text(&header.written)).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    let mut reader = format.reader(source, survey, &header)?;
+    let mut reader = format.reader(source, survey, &headers[0])?;
     while let Some(chunk) = reader.next_chunk()? {
         for record in &chunk.records {
             let raw = String::from_utf8_lossy(&chunk.bytes[record.start..record.end]);
             let passage = if chunk.broken.contains_key(&record.number) {
                 Content::Text(&raw)
             } else {
-                Content::Record(&mut witness, &raw, record.quoted && !record.unclosed)
+                Content::Record(&mut readers[chunk.table], &raw, record.quoted && !record.unclosed)
             };
             if take(passage).is_break() {
                 return Ok(ControlFlow::Break(()));

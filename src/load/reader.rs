@@ -36,6 +36,11 @@ pub(crate) trait Reader {
         false
     }
 
+    /// Returns, at the end, how many parts of the source belong to no table, by their kind.
+    fn left_out(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+
     /// Returns, at the end, how many values of each column could not be read and were left empty.
     fn unreadable_measures(&self) -> BTreeMap<&'static str, u64> {
         BTreeMap::new()
@@ -110,6 +115,6 @@ impl CsvBuffer {
             return None;
         }
         let Self { bytes, records, broken } = std::mem::take(self);
-        Some(Chunk { bytes, records, broken, read })
+        Some(Chunk { table: 0, bytes, records, broken, read })
     }
 }

@@ -8,13 +8,14 @@
 //! |---|---|
 //! | extension `.csv`, `.tsv`, `.xlsx`, `.xlsm`, `.xlsb`, `.jsonl` or `.ndjson`, perhaps followed by `.gz` or `.zst` | an export |
 //! | an archive with an entry of such a name | an export |
-//! | JSON whose keys are two columns of one table | an export |
+//! | JSON whose keys are two columns of one table, or that has a word of webhooks alone | an export |
 //! | text with two columns of one table in one of its first lines | an export |
 //! | other | not an export |
 //!
 //! Only the first 64 KiB are looked at, as far as they can be read.
 
 use super::header::sniff;
+use super::json::webhooks;
 
 /// Bytes of a file that are looked at.
 pub(crate) const HEAD: usize = 64 << 10;
@@ -49,7 +50,7 @@ pub(crate) fn begins_as_export(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(&text);
     let text = text.trim_start_matches(['\u{feff}', '\u{fffd}']).trim_start();
     if text.starts_with(['{', '[']) {
-        return names_columns(&paths(text));
+        return names_columns(&paths(text)) || webhooks::begin(text.as_bytes());
     }
     text.split(['\n', '\r']).take(LINES).any(|line| {
         [',', ';', '\t'].into_iter().any(|delimiter| {

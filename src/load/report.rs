@@ -33,7 +33,7 @@ pub struct LoadReport {
 }
 
 /// The outcome of one export: `rows_read` + `rows_spread` = new + updated + superseded + added up +
-/// unchanged + rejected + left out + kept out + repeated header.
+/// folded + unchanged + rejected + left out + kept out + repeated header.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FileReport {
     /// Its name.
@@ -68,12 +68,17 @@ pub struct FileReport {
     pub rows_superseded: u64,
     /// Rows whose amounts were added to another row of the same export with the same key.
     pub rows_added_up: u64,
+    /// Rows that became one with a different row of the same export with the same key.
+    pub rows_folded: u64,
     /// Rows that change nothing: the row that stays is equal or newer.
     pub rows_unchanged: u64,
     /// Records that were rejected.
     pub rows_rejected: u64,
     /// Records that are neither rows nor faulty: totals, events of other types.
     pub rows_left_out: u64,
+    /// Of these, parts of the file that belong to no table, by their kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out_by_kind: BTreeMap<String, u64>,
     /// Records of erased persons on the keep-out list.
     pub rows_kept_out: u64,
     /// Records that repeat the header.
@@ -89,6 +94,9 @@ pub struct FileReport {
     pub unknown_columns: Vec<String>,
     /// The first rejects, without content.
     pub first_rejects: Vec<RejectReport>,
+    /// `true` if an earlier report is about the same file, which feeds several tables.
+    #[serde(skip)]
+    pub(crate) is_continued: bool,
 }
 
 /// A file that failed, and its error.
@@ -173,6 +181,15 @@ impl FileReport {
         self.rows_rejected > 0 && self.rows_rejected + passed == self.rows_read
     }
 
+    /// Counts parts of the file that belong to no table as records that are left out.
+    pub(crate) fn leave_out(&mut self, kinds: BTreeMap<String, u64>) {
+        for (kind, number) in kinds {
+            self.rows_read += number;
+            self.rows_left_out += number;
+            *self.left_out_by_kind.entry(kind).or_default() += number;
+        }
+    }
+
     /// Appends the text report.
     fn write(&self, text: &mut String) {
         let sheet = self.sheet.as_ref().map(|sheet| format!(", sheet {}", visible(sheet)));
@@ -208,6 +225,11 @@ impl FileReport {
             format!("{} {what} another row of the file with the same {key}", counted(rows, "row"))
         };
         let [one, many] = table.map_or([""; 2], |table| table.skipped);
+        let by_kind = self.left_out_by_kind.values().sum();
+        let kinds = self.left_out_by_kind.iter();
+        let kinds = kinds.map(|(kind, number)| format!("{kind} ({})", grouped(*number)));
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        let others = self.rows_left_out - by_kind;
         let more = [
             (
                 self.records_above_header,
@@ -222,11 +244,10 @@ impl FileReport {
             ),
             (self.rows_added_up, of_the_key(self.rows_added_up, "added up, to")),
             (self.rows_superseded, of_the_key(self.rows_superseded, "superseded, by")),
+            (self.rows_folded, of_the_key(self.rows_folded, "folded into")),
             (u64::from(self.has_no_usable_rows()), "no record is valid".to_owned()),
-            (
-                self.rows_left_out,
-                format!("left out: {}", counted_as(self.rows_left_out, one, many)),
-            ),
+            (others, format!("left out: {}", counted_as(others, one, many))),
+            (by_kind, format!("left out: {}", visible(&kinds))),
             (
                 self.rows_kept_out,
                 format!("left out: {} of erased persons", counted(self.rows_kept_out, "row")),
@@ -283,6 +304,11 @@ impl LoadReport {
                 }
             }
         }
+    }
+
+    /// The files, once each: the first report of each.
+    pub(crate) fn each_file(&self) -> impl Iterator<Item = &FileReport> {
+        self.files.iter().filter(|file| !file.is_continued)
     }
 
     /// Sums a figure over all files.

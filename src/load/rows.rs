@@ -148,10 +148,16 @@ impl RowBuilder {
 
     /// Finishes the columns and splits the rows by UTC day.
     pub(super) fn into_days(self) -> PolarsResult<BTreeMap<i32, DataFrame>> {
-        let height = self.height();
-        if height == 0 {
+        if self.height() == 0 {
             return Ok(BTreeMap::new());
         }
+        let days = self.days.clone();
+        by_day(&self.into_rows()?, days)
+    }
+
+    /// Finishes the columns of all rows, in their order.
+    pub(super) fn into_rows(self) -> PolarsResult<DataFrame> {
+        let height = self.height();
         let mut columns: Vec<Column> = Vec::with_capacity(self.columns.len() + 4);
         for builder in self.columns {
             columns.push(match builder {
@@ -176,6 +182,6 @@ impl RowBuilder {
         columns.push(Column::new_scalar(ORIGIN.into(), Scalar::from(self.origin), height));
         let rows = DataFrame::new(height, columns)?;
         debug_assert!(self.table.stored().iter_names().all(|name| rows.column(name).is_ok()));
-        by_day(&rows, self.days)
+        Ok(rows)
     }
 }

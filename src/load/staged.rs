@@ -37,6 +37,7 @@ pub(crate) struct StagedTable {
 
 /// A file that is read.
 pub(crate) struct StagedExport {
+    /// The index of the file among the sources; exports of one file share it.
     pub(super) place: usize,
     pub(crate) report: FileReport,
     pub(crate) header: Header,
@@ -78,8 +79,12 @@ impl StagedLoad {
     /// Returns the named files without a valid record, or all files if none of the load has a valid
     /// record.
     pub(crate) fn without_rows(&self) -> Vec<&StagedExport> {
-        let is_all = self.loaded.is_empty() && self.files().all(StagedExport::has_no_usable_rows);
-        let wanted = |file: &&StagedExport| file.has_no_usable_rows() && (is_all || file.is_named);
+        // A file that feeds several tables has an export in each.
+        let usable = self.files().filter(|file| !file.has_no_usable_rows());
+        let usable: HashSet<usize> = usable.map(|file| file.place).collect();
+        let is_all = self.loaded.is_empty() && usable.is_empty();
+        let wanted =
+            |file: &&StagedExport| !usable.contains(&file.place) && (is_all || file.is_named);
         self.files().filter(wanted).collect()
     }
 

@@ -131,11 +131,13 @@ fn merge_onto(
         report.rows_updated = figure(&counts.updated);
         report.rows_superseded = figure(&counts.superseded);
         report.rows_added_up = figure(&counts.added_up);
+        report.rows_folded = figure(&counts.folded);
         let taken = report.rows_read + report.rows_spread;
         let left_out = report.rows_left_out + report.rows_kept_out + report.rows_repeated_header;
         let good = taken - report.rows_rejected - left_out;
         let stay = report.rows_new + report.rows_updated;
-        report.rows_unchanged = good - stay - report.rows_superseded - report.rows_added_up;
+        let joined = report.rows_superseded + report.rows_added_up + report.rows_folded;
+        report.rows_unchanged = good - stay - joined;
     }
     Ok(MergedDays { transactions, ..merged })
 }

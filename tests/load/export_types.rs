@@ -85,7 +85,10 @@ fn closures_as_json_lines() {
         r#"{"event_id":"e7","session":{"external_id":"s7","closed_at":"yesterday"}}"#,
         r#"{"received_at":"2026-05-06T00:00:00Z","body":{"event_id":"e8","session":{"external_id":"s8","closed_at":"2026-05-06T00:00:00Z"}}}"#,
     ];
-    let report = bench.load("events.jsonl", lines.join("\n"));
+    // Named, since events of other types are those of webhooks.
+    let of_closures = Options { kind: Some(&closures::TABLE), ..Options::default() };
+    let file = bench.file("events.jsonl", lines.join("\n"));
+    let report = bench.load_with(&[file], &of_closures).unwrap();
     assert_eq!(total(&report), [8, 4, 0, 0, 3, 1, 0]);
     let mut unknown = report.files[0].unknown_columns.clone();
     unknown.sort();

@@ -1,7 +1,8 @@
 //! People without a number: user ids in every table, and the links between them.
 
 use wabalake_data::tables::{
-    audience_tags, closures, conversions, deployments, identities, messages, sessions, variables,
+    audience_tags, closures, conversions, deployments, events, identities, messages, sessions,
+    variables,
 };
 use wabalake_data::{TABLES, Table};
 
@@ -49,7 +50,7 @@ fn pairs_of_identities_are_folded_and_move_to_their_first_day() {
     let again = format!("{earlier}CO.2,CO.1,,\nCO.1,573005550101,2025-06-05,\n");
     let report = bench.load("again.csv", &again);
     assert_eq!(total(&report), [3, 0, 0, 2, 0, 0, 0]);
-    assert_eq!(report.total(|file| file.rows_superseded), 1);
+    assert_eq!(report.total(|file| file.rows_folded), 1);
     assert_eq!(bench.lake().snapshot(&identities::TABLE).unwrap().files, version);
 
     for order in
@@ -74,7 +75,7 @@ fn person(bench: &Bench, table: &'static Table) -> String {
 }
 
 /// An export of each table with people: titles, the title of its number, a row without it.
-const EXPORTS: [(&Table, &str, &str, &str); 7] = [
+const EXPORTS: [(&Table, &str, &str, &str); 8] = [
     (
         &sessions::TABLE,
         "session_id,session_started_timestamp",
@@ -94,6 +95,7 @@ const EXPORTS: [(&Table, &str, &str, &str); 7] = [
         "m1,incoming,2025-06-01T10:00:00Z,Peru",
     ),
     (&closures::TABLE, "event_id,session_id,closed_at", "cellphone", "e1,s1,2025-06-01T10:00:00Z"),
+    (&events::TABLE, "source,event,at", "user_phone", "meta,account,2025-06-01T10:00:00Z"),
     (&conversions::TABLE, "conversion_id,converted_at", "phone", "c1,2025-06-01T10:00:00Z"),
     (&audience_tags::TABLE, "tag", "phone", "vip"),
     (&variables::TABLE, "name,value", "phone", "city,Bogotá"),

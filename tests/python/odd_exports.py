@@ -67,7 +67,8 @@ def write(folder, schemas_of, rows=500, seed=1):
                     [cell(random, column, schema.field(column).type, pools, moment) for column in columns]
                 )
             if name == "messages":
-                lines.writerows([failure.get(column, "") for column in columns] for failure in failures())
+                added = [*failures(), *reported_twice()]
+                lines.writerows([message.get(column, "") for column in columns] for message in added)
         paths.append(path)
     return [*paths, identities(folder, random)]
 
@@ -79,6 +80,22 @@ def failures():
         yield {
             "whatsapp_id": f"failed-{number}", "created_at": at, "failed_at": at, "message_direction": "outgoing",
             "to": PHONES[number % 2], "error_code": code, "reason_for_failure": TEXTS[number % 2],
+        }
+
+
+def reported_twice():
+    """Messages that two sources report, up to five seconds apart or a little more; and a reaction to each."""
+    for number, apart in enumerate([0, 5, 5.000001, 4, 5]):
+        ends = [PHONES[number % 2 * 4], LINES[0]]
+        incoming = {"message_direction": "incoming", "from": ends[0], "to": ends[1]}
+        outgoing = {"message_direction": "outgoing", "from": ends[1], "to": ends[0], "delivered_at": CHANGES[number].isoformat()}
+        message = incoming if number % 2 else outgoing
+        later = CHANGES[number] + timedelta(seconds=apart)
+        yield message | {"whatsapp_id": f"wamid.twice{number}", "created_at": CHANGES[number].isoformat()}
+        yield message | {"whatsapp_id": f"twice{number}", "created_at": later.isoformat(), "pricing_type": "odd"}
+        yield incoming | {
+            "whatsapp_id": f"wamid.reaction{number}", "format": "reaction",
+            "created_at": (later + timedelta(minutes=1)).isoformat(),
         }
 
 

@@ -183,30 +183,59 @@ LEFT JOIN named_countries ON lower(judged.country_word) = named_countries.name
 
 CREATE VIEW typed AS FROM read_parquet(getvariable('typed'), file_row_number = true);
 
--- Of the rows with one key, all but the one with the newest state. Most keys occur once: their hash
--- excludes them first.
-CREATE TABLE behind AS
-SELECT file_row_number AS row_id
+-- Rows with one key are folded column by column. Most keys occur once: their hash excludes them first.
+CREATE TABLE several AS
 FROM typed
 SEMI JOIN (
     SELECT message_key FROM typed WHERE reason IS NULL GROUP BY message_key HAVING count(*) > 1
 ) USING (message_key)
-WHERE reason IS NULL
-QUALIFY row_number() OVER (
-    PARTITION BY whatsapp_id
-    ORDER BY
-        seen_at IS NOT NULL DESC,
-        delivered_at IS NOT NULL DESC,
-        sent_at IS NOT NULL OR failed_at IS NOT NULL DESC,
-        created_at DESC
-) > 1;
+WHERE reason IS NULL;
+
+CREATE TABLE folded AS
+WITH columns_of_keys AS (
+    SELECT
+        whatsapp_id,
+        max(COLUMNS('^(waba_id|from|to|message_direction|source|reason_for_failure|country_name|template_name|message|parent_service_type|conversation_type|conversation_id|conversation_msg_type|campaign_id|ref|ref1|ref2)$')),
+        CASE WHEN bool_or(format = 'template') THEN 'template' ELSE max(format) END AS format,
+        min(COLUMNS('^(created_at|failed_at|sent_at|delivered_at|seen_at)$')),
+        any_value(message_key) AS message_key,
+        CAST(min(created_at) AS DATE) AS utc_day
+    FROM several
+    GROUP BY whatsapp_id
+),
+derived AS (
+    SELECT
+        *,
+        CASE message_direction WHEN 'incoming' THEN "to" ELSE "from" END AS line,
+        full_number(CASE message_direction WHEN 'incoming' THEN "from" ELSE "to" END) AS user_phone,
+        CASE
+            WHEN message_direction = 'incoming' THEN 'incoming'
+            WHEN parent_service_type = 'template' OR format = 'template'
+                OR template_name IS NOT NULL
+                THEN 'template'
+            ELSE 'outgoing'
+        END AS message_type
+    FROM columns_of_keys
+)
+SELECT
+    derived.*,
+    named_countries.code AS country,
+    is_phone(user_phone) AS user_phone_valid,
+    text_key(user_phone) AS user_key
+FROM derived
+LEFT JOIN named_countries ON lower(derived.country_name) = named_countries.name;
 
 -- Some days at a time, so that the sort fits into memory.
 COPY (
-    SELECT * EXCLUDE (file_row_number, reason, raw)
-    FROM typed
-    ANTI JOIN behind ON typed.file_row_number = behind.row_id
-    WHERE reason IS NULL AND utc_day BETWEEN getvariable('first_day') AND getvariable('last_day')
+    FROM (
+        SELECT * EXCLUDE (file_row_number, reason, raw)
+        FROM typed
+        ANTI JOIN several ON typed.file_row_number = several.file_row_number
+        WHERE reason IS NULL
+        UNION ALL BY NAME
+        FROM folded
+    )
+    WHERE utc_day BETWEEN getvariable('first_day') AND getvariable('last_day')
     ORDER BY utc_day, conversation_id NULLS LAST, created_at, whatsapp_id
 ) TO (getvariable('lake')) (
     FORMAT parquet, COMPRESSION zstd, PARTITION_BY (utc_day), ROW_GROUP_SIZE 1048576,

@@ -26,7 +26,7 @@ use super::conversations::{category_word, is_referral};
 use super::money;
 use super::prices::{self, DATED, TIER};
 use super::rules::PricingOptions;
-use crate::query::measures::{message_delivered, outgoing};
+use crate::query::measures::{incoming_message, message_delivered, outgoing};
 use crate::query::tables::Tables;
 use crate::query::time::{Clock, DAY, Span};
 
@@ -171,7 +171,7 @@ fn after_a_message(
     let since = within.from.map(|from| from.saturating_sub(2 * DAY));
     let written = Span { from: since, ..within }
         .scan(tables, &messages::TABLE)
-        .filter(outgoing().not().and(col(USER_KEY).is_not_null()))
+        .filter(incoming_message().and(col(USER_KEY).is_not_null()))
         .group_by([col(USER_KEY).alias(ASKED_BY), col(LINE), day().alias(ON)])
         .agg([at().min().alias(FIRST), at().max().alias(LAST)]);
     let key = [col(ASKED_BY), col(LINE), col(ON)];

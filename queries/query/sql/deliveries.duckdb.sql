@@ -32,7 +32,7 @@ answering AS (
     ASOF JOIN (
         SELECT user_key, coalesce(line, '') AS answering_line, created_at
         FROM messages
-        WHERE message_direction = 'incoming'
+        WHERE message_direction = 'incoming' AND coalesce(format, '') <> 'reaction'
     ) AS wrote
         ON wrote.user_key = delivered.user_key
         AND wrote.answering_line = delivered.answering_line

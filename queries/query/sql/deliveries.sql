@@ -33,6 +33,7 @@ answering AS (
         AND question.created_at <= delivered.created_at
         AND unix_micros(delivered.created_at) - unix_micros(question.created_at) < 86400000000
     WHERE question.message_direction = 'incoming'
+        AND coalesce(question.format, '') <> 'reaction'
         AND delivered.pricing_category = 'UTILITY'
         AND delivered.dated < DATE '2026-10-01'
 ),

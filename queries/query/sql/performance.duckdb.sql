@@ -14,7 +14,8 @@ sent_messages AS (
 written AS (
     SELECT user_key, coalesce(line, '') AS answered_line, created_at
     FROM messages
-    WHERE message_direction = 'incoming' AND user_key IS NOT NULL
+    WHERE message_direction = 'incoming' AND coalesce(format, '') <> 'reaction'
+        AND user_key IS NOT NULL
 ),
 replies AS (
     SELECT name, count(*) AS replied, quantile_cont(took, 0.5) AS median_reply

@@ -17,7 +17,9 @@ in_turn AS (
     UNION ALL
     SELECT user_phone, line, NULL, unix_micros(created_at), unix_micros(created_at)
     FROM messages
-    WHERE message_direction = 'incoming' AND user_phone IS NOT NULL
+    WHERE message_direction = 'incoming'
+        AND coalesce(format, '') <> 'reaction'
+        AND user_phone IS NOT NULL
 ),
 answered AS (
     SELECT

@@ -313,6 +313,11 @@ fn table_page(table: &Table) -> String {
              {compared}."
         );
     }
+    if table.folds() {
+        page.push_str(
+            "- **Folded**: of rows with the same key every column is merged for itself.\n",
+        );
+    }
     let _ = writeln!(page, "- **Sorted by** {} within a file.", code(table.sort));
 
     if !table.inputs.is_empty() {

@@ -1,13 +1,30 @@
 //! Lakes that an older version wrote: their files and schemas lack columns that tables gained since.
 
-use wabalake_data::tables::messages;
+use wabalake_data::tables::{messages, rates};
 
 use super::stores::{answers_of_each, assert_same, load_demo};
 use super::*;
 
 /// The columns that tables gained, all null in rows loaded before.
-const GAINED: [(&Table, &[&str]); 1] =
-    [(&messages::TABLE, &[messages::PRICING_TYPE, messages::PRICING_CATEGORY])];
+const GAINED: [(&Table, &[&str]); 2] = [
+    (
+        &messages::TABLE,
+        &[
+            messages::USER_ID,
+            messages::ERROR_CODE,
+            messages::PRICING_TYPE,
+            messages::PRICING_CATEGORY,
+            messages::REFERRAL_TYPE,
+            messages::REFERRAL_ID,
+            messages::REFERRAL_HEADLINE,
+            messages::CTWA_CLID,
+            messages::CONTEXT_ID,
+            messages::BUTTON_PAYLOAD,
+            messages::REACTION,
+        ],
+    ),
+    (&rates::TABLE, &[rates::MARKET]),
+];
 
 /// The layout of a table before it gained columns.
 fn older_layout(table: &Table, gained: &[&str]) -> Layout {

@@ -83,6 +83,11 @@ impl Loaded {
         self.0 % 2 == 1
     }
 
+    /// Returns `true` if the file was loaded, and its load undone.
+    pub fn is_undone(self) -> bool {
+        self.0 > 0 && !self.is_loaded()
+    }
+
     /// The version after loading a file that is not loaded, or after undoing its load.
     #[must_use]
     pub fn next(self) -> Self {

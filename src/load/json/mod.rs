@@ -24,6 +24,7 @@
 mod records;
 mod scanner;
 mod tree;
+pub(in crate::load) mod webhooks;
 
 use std::collections::VecDeque;
 
@@ -50,6 +51,8 @@ pub(crate) enum Shape {
     Objects,
     /// Responses of Meta's API, each with many data points.
     Responses,
+    /// Webhooks of Meta and Treble, which feed several tables.
+    Webhooks,
 }
 
 /// Detects what a JSON file consists of; `None` if it is not JSON.
@@ -60,7 +63,18 @@ pub(crate) fn shape(source: &Source, survey: &Survey, options: &Options) -> Resu
     let has_points = || memchr::memmem::find(head, b"\"data_points\"").is_some();
     let of_meta = options.kind == Some(&meta_points::TABLE)
         || (options.kind.is_none() && (meta::is_response(head) || has_points()));
-    Ok(Some(if of_meta { Shape::Responses } else { Shape::Objects }))
+    // Renames are of the columns of one table.
+    let may_be_webhooks =
+        || options.kind.is_none() && options.renames.is_empty() && webhooks::may_begin(head);
+    Ok(Some(if options.is_webhooks {
+        Shape::Webhooks
+    } else if of_meta {
+        Shape::Responses
+    } else if may_be_webhooks() && webhooks::are_in(source, survey)? {
+        Shape::Webhooks
+    } else {
+        Shape::Objects
+    }))
 }
 
 /// Detects the table of the objects, and returns a header with all columns of the table.
@@ -134,6 +148,7 @@ pub(crate) fn reader<'s>(
     let text = DecodedText::open(source, survey)?;
     match shape {
         Shape::Responses => Ok(Box::new(meta::PointReader::open(source, survey, text)?)),
+        Shape::Webhooks => Ok(Box::new(webhooks::WebhookReader::new(source, text))),
         Shape::Objects => Ok(Box::new(Objects {
             source,
             scanner: Scanner::new(text),
@@ -141,6 +156,28 @@ pub(crate) fn reader<'s>(
             number: 0,
             waiting: VecDeque::new(),
         })),
+    }
+}
+
+/// The fields of a record: one for each of [`Table::exported`].
+fn fields_of<'c>(table: &Table, cells: &'c RecordCells) -> Vec<&'c str> {
+    let mut fields = vec![""; table.exported().count()];
+    for (place, text) in cells {
+        // Several keys may name one column: the first non-empty value counts.
+        if let Some(field) = fields.get_mut(*place).filter(|field| field.is_empty()) {
+            *field = text;
+        }
+    }
+    fields
+}
+
+/// The reason of a reject that is not valid JSON, with the place in its text.
+fn broken(fault: &serde_json::Error) -> String {
+    let reason = format!("not valid JSON: {}", without_place(fault));
+    let column = fault.column();
+    match fault.line() {
+        0 | 1 => format!("{reason}, character {column}"),
+        line => format!("{reason}, character {column} of its line {line}"),
     }
 }
 
@@ -163,19 +200,11 @@ impl Objects<'_> {
 impl Reader for Objects<'_> {
     fn next_chunk(&mut self) -> Result<Option<Chunk>> {
         let mut written = CsvBuffer::default();
-        let width = self.names.table.exported().count();
         let mut read = 0;
         while written.len() < CHUNK {
             if let Some((line, cells)) = self.waiting.pop_front() {
                 self.number += 1;
-                let mut fields = vec![""; width];
-                for (place, text) in &cells {
-                    // Several keys may name one column: the first non-empty value counts.
-                    if let Some(field) = fields.get_mut(*place).filter(|field| field.is_empty()) {
-                        *field = text;
-                    }
-                }
-                written.push(self.number, line, fields);
+                written.push(self.number, line, fields_of(self.names.table, &cells));
                 continue;
             }
             let Some(found) = self.scanner.next().map_err(|e| self.source.read_error(&e))? else {
@@ -190,15 +219,7 @@ impl Reader for Objects<'_> {
                     self.waiting.extend(placed);
                 }
                 Ok(_) => self.push_broken(&mut written, &found, "not an object".to_owned()),
-                Err(fault) => {
-                    let reason = format!("not valid JSON: {}", without_place(&fault));
-                    let column = fault.column();
-                    let reason = match fault.line() {
-                        0 | 1 => format!("{reason}, character {column}"),
-                        line => format!("{reason}, character {column} of its line {line}"),
-                    };
-                    self.push_broken(&mut written, &found, reason);
-                }
+                Err(fault) => self.push_broken(&mut written, &found, broken(&fault)),
             }
         }
         Ok(written.take(read))

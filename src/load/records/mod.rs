@@ -170,7 +170,7 @@ impl<R: io::Read> Splitter<R> {
         let after = self.rest.split_off(at);
         let bytes = std::mem::replace(&mut self.rest, after);
         let read = bytes.len() as u64;
-        Ok(Some(Chunk { bytes, records, broken: BTreeMap::new(), read }))
+        Ok(Some(Chunk { table: 0, bytes, records, broken: BTreeMap::new(), read }))
     }
 
     fn record(&mut self, start: usize, end: usize, quoted: bool, unclosed: bool) -> Record {

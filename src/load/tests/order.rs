@@ -28,7 +28,8 @@ fn parsed_in_chunks(text: &str, at_once: usize) -> Result<(Vec<String>, Vec<u64>
     let mut parser = ChunkParser::new(&header, Tz::UTC, 1, &phones);
     for records in whole.records.chunks(at_once) {
         let (bytes, records) = (whole.bytes.clone(), records.to_vec());
-        let run = Chunk { bytes, records, broken: std::collections::BTreeMap::new(), read: 0 };
+        let run =
+            Chunk { table: 0, bytes, records, broken: std::collections::BTreeMap::new(), read: 0 };
         parser.parse_chunk(&run, &mut |part| {
             let mut part = part.unwrap();
             ballots.add(&part.ballots);

@@ -73,6 +73,8 @@ pub struct InboxReport {
     pub rows_superseded: u64,
     /// Rows whose amounts were added to those of another row of the same file.
     pub rows_added_up: u64,
+    /// Rows that became one with another row of the same file.
+    pub rows_folded: u64,
     /// Rejected records.
     pub rows_rejected: u64,
     /// Records of erased persons who are kept out of the lake.
@@ -274,15 +276,17 @@ fn names(arrivals: &[Arrival]) -> Vec<String> {
 
 /// The names of files, or of archives with files, all of whose records were skipped.
 fn all_skipped(report: &LoadReport) -> Vec<OsString> {
-    let whole =
-        |file: &&load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
+    let is_skipped =
+        |file: &load::FileReport| file.rows_left_out > 0 && file.rows_left_out == file.rows_read;
     let outer = |name: &str| name.split('/').next().map(OsString::from);
-    report.files.iter().filter(whole).filter_map(|file| outer(&file.file)).collect()
+    let files = report.files.chunk_by(|_, next| next.is_continued);
+    let whole = files.filter(|parts| parts.iter().all(is_skipped));
+    whole.filter_map(|parts| outer(&parts[0].file)).collect()
 }
 
 impl InboxReport {
     fn count(&mut self, report: &LoadReport) {
-        for file in &report.files {
+        for file in report.each_file() {
             if file.already_loaded {
                 self.known += 1;
             } else {
@@ -295,6 +299,7 @@ impl InboxReport {
         self.rows_updated += report.total(|file| file.rows_updated);
         self.rows_superseded += report.total(|file| file.rows_superseded);
         self.rows_added_up += report.total(|file| file.rows_added_up);
+        self.rows_folded += report.total(|file| file.rows_folded);
         self.rows_rejected += report.total(|file| file.rows_rejected);
         self.rows_kept_out += report.total(|file| file.rows_kept_out);
     }
