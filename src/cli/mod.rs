@@ -22,6 +22,7 @@ mod erase;
 mod explain;
 mod history;
 mod init;
+mod kinds;
 mod load;
 mod man;
 mod nightly;

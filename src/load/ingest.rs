@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, mpsc};
 
+use chrono_tz::Tz;
 use polars::prelude::*;
 use rayon::prelude::*;
 use wabalake_data::cells::phone::{Phones, dialling_code};
@@ -27,6 +28,7 @@ use super::report::{FileReport, RejectReport, SkippedFile};
 use super::source::{FoundSources, Source, Survey};
 use super::spelling::Ballots;
 use super::staged::{StagedExport, StagedLoad, StagedTable};
+use super::window::{RowRange, Window};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::lake::keep_out::KeepOut;
@@ -155,6 +157,7 @@ impl Ingest<'_> {
     ) -> Result<()> {
         check_exported_on(source, &header, self.options)?;
         check_card_options(source, &format, self.options)?;
+        let window = self.options.windows.of(&source.name)?;
         let place = self.place;
         self.place += 1;
         let file_id = file_id(&survey, &format, &header, self.options);
@@ -169,7 +172,11 @@ impl Ingest<'_> {
             records_above_header: format.above(),
             unknown_columns: header.unknown.clone(),
             ..FileReport::default()
-        };
+        }
+        .in_window(match window {
+            Window::Period(period) => Some(period),
+            Window::Unknown | Window::Rows => None,
+        });
         if !self.met.insert(file_id.clone()) || is_loaded(&file_id) {
             self.staged.loaded.push((place, FileReport { already_loaded: true, ..report }));
             return Ok(());
@@ -183,6 +190,7 @@ impl Ingest<'_> {
             corrected: Vec::new(),
             is_named,
             is_unrecognised: false,
+            row_range: (window == Window::Rows).then(RowRange::default),
         };
         let from = (source, &survey, &format);
         let people = (&self.phones, self.keep_out);
@@ -271,8 +279,8 @@ fn file_id(survey: &Survey, format: &FileFormat, header: &Header, options: &Opti
     if let Some(sheet) = format.sheet() {
         read_as.push_str(sheet);
     }
-    if let Some(card) = format.rate_card() {
-        read_as.push_str(&card.read_as());
+    if let Some(of_format) = format.read_as() {
+        read_as.push_str(&of_format);
     }
     if let Some(date) = options.exported_on {
         read_as = format!("{read_as} exported on {date}");
@@ -329,7 +337,7 @@ fn read_file(
         parse_all(&mut || waited.next_chunk(), &|| parser_of(&spelled), &rest, &progress)?;
         sink = rest.into_inner().map_err(|_| Error::bug("a thread of the load failed"))?;
     }
-    sink.finish()
+    sink.finish(zone)
 }
 
 /// Parses chunks of records on all cores; this thread reads the next chunks.
@@ -434,6 +442,9 @@ impl RowSink<'_> {
         let all_bytes =
             2 * parsed.bytes.max(ROW_BYTES * usize::try_from(parsed.spread).unwrap_or(0));
         for (day, part) in parsed.days {
+            if let Some(range) = &mut self.file.row_range {
+                range.add(self.into.table, &part)?;
+            }
             let bytes = all_bytes * part.height() / rows.max(1);
             if let (Some(keys), Some(hash)) = (&mut self.into.keys, self.into.table.key_hash()) {
                 keys.add(day, &part, hash)?;
@@ -443,11 +454,16 @@ impl RowSink<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<()> {
+    fn finish(self, zone: Tz) -> Result<()> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        self.into.files.push(self.file);
+        let mut file = self.file;
+        if let Some(range) = file.row_range {
+            let zone = if self.into.table.stamps_are_utc { Tz::UTC } else { zone };
+            file.report = file.report.in_window(range.days(self.into.table, zone));
+        }
+        self.into.files.push(file);
         Ok(())
     }
 }

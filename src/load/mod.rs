@@ -71,6 +71,8 @@ mod sums;
 mod tests;
 mod text;
 mod transaction;
+mod wide;
+mod window;
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -87,6 +89,8 @@ pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
 use self::source::{Downloads, FoundSources, SourceSearch};
 use self::staged::StagedLoad;
+pub use self::wide::WideOptions;
+pub use self::window::{NamePattern, Period, Window, Windows};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 

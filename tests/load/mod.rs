@@ -18,3 +18,5 @@ mod rate_cards;
 mod rejects;
 mod samples;
 mod spreadsheets;
+mod wide;
+mod windows;
