@@ -37,6 +37,7 @@ mod shared;
 mod sql;
 mod status;
 mod undo;
+mod upgrade;
 mod usage;
 mod vacuum;
 
@@ -124,6 +125,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     undo::SUBCOMMAND,
     compact::SUBCOMMAND,
     vacuum::SUBCOMMAND,
+    upgrade::SUBCOMMAND,
     erase::SUBCOMMAND,
     cache::SUBCOMMAND,
     sample::SUBCOMMAND,

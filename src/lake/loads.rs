@@ -29,7 +29,7 @@ use super::history::{LOAD_ID, operation};
 use super::log::{CommitInfo, Transaction, commit_info};
 use super::rejects::{self, REJECTS};
 use super::undo::Load;
-use super::{Lake, Operation, Snapshot};
+use super::{Lake, Loaded, Operation, Snapshot};
 use crate::error::Result;
 
 /// Counts of a loaded file.
@@ -175,6 +175,29 @@ impl Lake {
             loaded.push((file.to_owned(), table.name, counts));
         }
         Ok(())
+    }
+
+    /// The transactions that hold the counts of loaded files which only commits have: those of a version
+    /// that wrote no such transactions.
+    pub(crate) fn uncounted_loads(
+        &self,
+        table: &'static Table,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<(String, Loaded)>> {
+        let Some(state) = &snapshot.state else { return Ok(Vec::new()) };
+        let is_held = |file: &&str| !state.counts.contains_key(*file);
+        let files: Vec<&str> = snapshot.loaded().filter(is_held).collect();
+        if files.is_empty() || !TABLES.contains(&table) {
+            return Ok(Vec::new());
+        }
+        let mut counted: Vec<(String, Loaded)> = self
+            .counts_in_commits(table, &files)?
+            .into_iter()
+            .map(|(file, counts)| counts.transaction(&file))
+            .map(|transaction| (transaction.app_id, Loaded(transaction.version)))
+            .collect();
+        counted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(counted)
     }
 
     /// The last load with a file that is still loaded, by its transactions. `undo` instead needs

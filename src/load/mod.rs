@@ -47,6 +47,7 @@ mod key_days;
 mod key_hash;
 mod limits;
 mod merge;
+mod merge_days;
 mod meta;
 mod options;
 mod pending;
@@ -71,6 +72,7 @@ mod sums;
 mod tests;
 mod text;
 mod transaction;
+mod upgrade;
 mod wide;
 mod window;
 
@@ -89,6 +91,9 @@ pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
 use self::source::{Downloads, FoundSources, SourceSearch};
 use self::staged::StagedLoad;
+#[cfg(test)]
+pub(crate) use self::upgrade::upgrade_table;
+pub use self::upgrade::{UpgradedTable, upgrade};
 pub use self::wide::WideOptions;
 pub use self::window::{NamePattern, Period, Window, Windows};
 use crate::error::{Error, Result};
