@@ -221,7 +221,7 @@ fn options_are_of_this_kind_alone() {
     assert!(error.contains("--rename 'ITS TITLE=phone'") && code == 1, "{error}");
     let (error, code) = desk.failure(&format!("{load} --rename Móvil=phone --at yesterday"));
     assert!(error.contains("`--at yesterday` is no instant in UTC") && code == 2, "{error}");
-    let (error, code) = desk.failure(&format!("{load} --rename movil=phone --rename x=y"));
+    let (error, code) = desk.failure(&format!("{load} --rename Móvil=phone --rename x=y"));
     assert!(error.contains("no column `x` to rename") && code == 2, "{error}");
     assert!(!desk.exists("lake"));
     let at = "--at 2025-06-01T05:00:00 --source-timezone America/Bogota";
