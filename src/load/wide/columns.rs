@@ -35,12 +35,12 @@ impl Columns {
         let free = |name: &str| place_of(titles, name).filter(|place| !is_at(*place));
         let column = |name: &str| {
             let column = TABLE.exported().find(|column| column.name == name);
-            let names = column
+            let mut names = column
                 .into_iter()
                 .flat_map(|c| [c.name].into_iter().chain(c.aliases.iter().copied()));
-            names.into_iter().find_map(free)
+            names.find_map(free)
         };
-        let mut columns = Self {
+        let mut found = Self {
             phone: PHONES.into_iter().find_map(free),
             user_id: column(USER_ID),
             country_code: free(COUNTRY_CODE.name),
@@ -49,12 +49,12 @@ impl Columns {
             at: at.and_then(|at| place_of(titles, at)),
             variables: Vec::new(),
         };
-        let taken = columns.named().map(|(_, place)| place).collect::<Vec<_>>();
+        let taken = found.named().map(|(_, place)| place).collect::<Vec<_>>();
         let titled = titles.iter().enumerate().filter(|(place, title)| {
             !taken.contains(place) && !title.is_empty() && *title != REJECT_NAME
         });
-        columns.variables = titled.map(|(place, title)| (title.clone(), place)).collect();
-        columns
+        found.variables = titled.map(|(place, title)| (title.clone(), place)).collect();
+        found
     }
 
     /// The columns of a header that [`Columns::cells`] made.
