@@ -21,6 +21,11 @@ columns! {
     REJECTED = "rejected",
     /// Of these, records with at least one sentinel, a stamp that means "never".
     WITH_SENTINEL = "with_sentinel",
+    /// First date of the period that the file was asked for, a local date of its source time zone; null
+    /// if unknown.
+    WINDOW_FROM = "window_from",
+    /// Last date of that period.
+    WINDOW_TO = "window_to",
 }
 
 /// The table's description.
@@ -34,6 +39,8 @@ pub static TABLE: Table = Table {
         Column::new(RECORDS, CellKind::Count),
         Column::new(REJECTED, CellKind::Count),
         Column::new(WITH_SENTINEL, CellKind::Count),
+        Column::new(WINDOW_FROM, CellKind::Date),
+        Column::new(WINDOW_TO, CellKind::Date),
     ],
     key: &[FILE_ID, KIND],
     day_of: LOADED_AT,

@@ -1,4 +1,4 @@
-//! Nightly runs and erasures: one row for each.
+//! Nightly runs, erasures and upgrades: one row for each.
 //!
 //! It has no export: the commands write it. It holds no personal data, neither file names, which could
 //! contain a number, nor parameter values.
@@ -13,7 +13,7 @@ columns! {
     STARTED_AT = "started_at",
     /// When it ended; null if it crashed.
     FINISHED_AT = "finished_at",
-    /// `nightly` or `erase`.
+    /// `nightly`, `erase` or `upgrade`.
     COMMAND = "command",
     /// `done`, `incomplete`, `failed` or `killed`.
     OUTCOME = "outcome",

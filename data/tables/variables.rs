@@ -1,7 +1,8 @@
 //! Answers that people gave in a flow: one row for each captured variable.
 //!
-//! Loaded from a file of the business's own, or from the bodies of Treble's requests on delivery and
-//! timeout. An answer names its session, or the person and the flow.
+//! Loaded from a file of the business's own, with a row for each answer or with a column for each variable
+//! (`load variables-wide`), or from the bodies of Treble's requests on delivery and timeout. An answer names
+//! its session, or the person and the flow.
 
 use crate::table::{
     BLANK, CellKind, Column, OWN_PERSON, Row, SESSION_KEY, Table, USER_KEY, columns, positions,
@@ -23,6 +24,8 @@ columns! {
     VALUE = "value",
     /// When the answer was given.
     AT = "at",
+    /// The version of the flow.
+    CONVERSATION_VERSION = "conversation_version",
 }
 
 /// The table's description.
@@ -37,6 +40,7 @@ pub static TABLE: Table = Table {
         Column::new(VALUE, CellKind::Text).expected(),
         Column::new(AT, CellKind::Stamp),
         Column::user_id(),
+        Column::new(CONVERSATION_VERSION, CellKind::Integer),
     ],
     key: &[SESSION_ID, OWN_PERSON, CONVERSATION_ID, VARIABLE, AT],
     day_of: AT,

@@ -6,19 +6,19 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use wabalake_data::Invalid;
 use wabalake_data::cells::{DateOrder, DecimalMark};
-use wabalake_data::tables::rates;
 use wabalake_data::words::{counted, nearest, plural};
-use wabalake_data::{Invalid, TABLES, Table};
 use wabalake_queries::query::time::read_date;
 
+use super::kinds::{Form, Kind, WideArguments, kind_named, kinds};
 use super::output::{say, shown_path, to_file, to_stderr, to_stdout, warn};
 use super::shared::{CountryOption, LakeOption, SourceZoneOption};
 use super::{Run, Subcommand};
 use crate::config::Config;
 use crate::error::{Error, Fault, Result, in_words};
 use crate::lake::{Creation, Lake, Scratch};
-use crate::load::{self, LoadReport};
+use crate::load::{self, LoadReport, Period, Window, Windows};
 use crate::place::{Address, Remote};
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -93,6 +93,14 @@ struct Options {
     #[arg(long, value_name = "CODE", value_parser = currency)]
     currency: Option<String>,
 
+    /// Period that the files were asked for, as FROM..TO, local dates in the source time zone; `rows`: from
+    /// the day of the first row of each file to that of its last [default: unknown]
+    #[arg(long, value_name = "FROM..TO|rows", value_parser = window)]
+    window: Option<Window>,
+
+    #[command(flatten)]
+    wide: WideArguments,
+
     /// Name of the sheet in a workbook [default: the sheet that is an export]
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
@@ -126,42 +134,6 @@ struct Options {
     report_json: Option<PathBuf>,
 }
 
-/// What a file may be named as: an export of a table, a published rate card, or webhooks.
-struct Kind {
-    name: &'static str,
-    source: &'static str,
-    /// The only table of the file, if there is one.
-    table: Option<&'static Table>,
-    is_rate_card: bool,
-}
-
-/// The kinds of files.
-fn kinds() -> impl Iterator<Item = Kind> {
-    let card = Kind {
-        name: "rate-card",
-        source: "Meta's rate card as published, into rates",
-        table: Some(&rates::TABLE),
-        is_rate_card: true,
-    };
-    let webhooks = Kind {
-        name: "webhooks",
-        source: "bodies of Meta's and Treble's webhooks, into several tables",
-        table: None,
-        is_rate_card: false,
-    };
-    let exports = TABLES.iter().map(|table| Kind {
-        name: table.name,
-        source: table.source,
-        table: Some(table),
-        is_rate_card: false,
-    });
-    exports.chain([card, webhooks])
-}
-
-fn kind_named(name: &str) -> Option<Kind> {
-    kinds().find(|kind| kind.name == name)
-}
-
 fn after_help() -> String {
     let width = kinds().map(|kind| kind.name.len()).max().unwrap_or(0) + 2;
     let kinds = kinds().map(|kind| format!("  {:width$}{}", kind.name, kind.source));
@@ -178,6 +150,22 @@ fn currency(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// Parses a period, or the word for that of the rows.
+fn window(text: &str) -> Result<Window, Invalid> {
+    if text == Window::ROWS {
+        return Ok(Window::Rows);
+    }
+    let Some((from, to)) = text.split_once("..") else {
+        let form = "such as 2025-06-01..2025-06-30, both days included, or `rows`";
+        return Err(Invalid::new("not a period").hint(form));
+    };
+    let period = Period::new(read_date(from)?, read_date(to)?);
+    let period = period.ok_or_else(|| {
+        Invalid::new("a period that ends before it begins").hint("the first date before the last")
+    });
+    period.map(Window::Period)
+}
+
 /// Parses `FROM=TO` at its last `=`: a header may contain one, the name of a column does not.
 fn rename(text: &str) -> Result<(String, String), Invalid> {
     match text.rsplit_once('=') {
@@ -190,6 +178,7 @@ fn rename(text: &str) -> Result<(String, String), Invalid> {
 impl Run for Options {
     fn run(self) -> Result<()> {
         let (kind, files) = kind_and_files(&self)?;
+        self.wide.check(kind.as_ref())?;
         check_files(files, self.per_file)?;
         let creation = match self.lake.address()? {
             Address::Folder(folder) if !self.dry_run => Some(Creation::of(folder)),
@@ -219,13 +208,15 @@ fn load_files(options: &Options, kind: Option<Kind>, files: &[PathBuf]) -> Resul
     options.source_zone.apply(&mut config);
     let load_options = load::Options {
         kind: kind.as_ref().and_then(|kind| kind.table),
-        is_webhooks: kind.as_ref().is_some_and(|kind| kind.table.is_none()),
-        is_rate_card: kind.is_some_and(|kind| kind.is_rate_card),
+        is_webhooks: kind.as_ref().is_some_and(|kind| kind.form == Form::Webhooks),
+        is_rate_card: kind.as_ref().is_some_and(|kind| kind.form == Form::RateCard),
+        wide: options.wide.options(kind.as_ref(), &config)?,
         effective_from: options.effective_from,
         currency: options.currency.clone(),
         source_timezone: config.source_timezone.unwrap_or(Tz::UTC),
         default_country: options.country.of(&config),
         source_timezones: config.source_timezones,
+        windows: Windows { otherwise: options.window.unwrap_or_default(), ..Windows::default() },
         renames: options.rename.clone(),
         date_order: named(options.date_order.as_deref(), &DateOrder::NAMES),
         decimal: named(options.decimal.as_deref(), &DecimalMark::NAMES),

@@ -22,6 +22,7 @@ mod erase;
 mod explain;
 mod history;
 mod init;
+mod kinds;
 mod load;
 mod man;
 mod nightly;
@@ -36,6 +37,7 @@ mod shared;
 mod sql;
 mod status;
 mod undo;
+mod upgrade;
 mod usage;
 mod vacuum;
 
@@ -123,6 +125,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     undo::SUBCOMMAND,
     compact::SUBCOMMAND,
     vacuum::SUBCOMMAND,
+    upgrade::SUBCOMMAND,
     erase::SUBCOMMAND,
     cache::SUBCOMMAND,
     sample::SUBCOMMAND,

@@ -7,9 +7,10 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 
 use super::shared::{CountryOption, SourceZoneOption, StoreOption, ZoneOption};
-use crate::config::{Config, FILE};
+use crate::config::{Config, FILE, InboxSettings};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
+use crate::load::Window;
 
 // No doc comment: clap would take it for the description of the subcommand.
 #[derive(Args, Clone, Debug)]
@@ -110,6 +111,11 @@ impl SettingsOptions {
             ("inbox.loaded".into(), path(&inbox.loaded)),
             ("inbox.failed".into(), path(&inbox.failed)),
             ("inbox.settle_seconds".into(), Some(inbox.settle().as_secs().to_string())),
+            (
+                "inbox.window".into(),
+                (inbox.window == Window::Rows).then(|| Window::ROWS.to_owned()),
+            ),
+            ("inbox.windows".into(), patterns(inbox)),
         ]);
         for mart in &config.marts {
             let command = std::iter::once(mart.query.clone()).chain(mart.arguments());
@@ -151,6 +157,13 @@ impl SettingsOptions {
         }
         Ok(settings)
     }
+}
+
+/// The patterns of file names, each in quotes.
+fn patterns(inbox: &InboxSettings) -> Option<String> {
+    let patterns = inbox.windows.iter().map(|window| format!("'{}'", window.pattern));
+    let patterns = patterns.collect::<Vec<_>>().join(", ");
+    (!patterns.is_empty()).then_some(patterns)
 }
 
 /// Returns `true` if the file sets a key such as `inbox.after`. Any `marts.NAME` counts as set if the

@@ -23,6 +23,7 @@ use super::{
     PricingSettings, PrivacySettings, RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
+use crate::load::{NamePattern, Window};
 use crate::place::StoreOptions;
 
 /// The file before names of zones, countries and tables are looked up.
@@ -49,9 +50,11 @@ struct File {
 }
 
 /// Lines that show how a key is written, by the last part of the key.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 8] = [
     ("umask", "umask = \"027\""),
     ("settle_seconds", "settle_seconds = 30"),
+    ("window", "window = \"rows\""),
+    ("pattern", r"pattern = '(?<from>[\d-]{10})_(?<to>[\d-]{10})'"),
     ("notify_seconds", "notify_seconds = 60"),
     ("free_service_messages", "free_service_messages = 1000"),
     ("entry_point", "entry_point = \"type\""),
@@ -247,6 +250,20 @@ fn seconds<'de, D: Deserializer<'de>>(least: u32, from: D) -> Result<Option<u32>
     let seconds = seconds.filter(|seconds| *seconds >= least);
     let invalid = || D::Error::custom(format!("not a whole number of seconds from {least} on"));
     seconds.ok_or_else(invalid).map(Some)
+}
+
+pub(super) fn window<'de, D: Deserializer<'de>>(from: D) -> Result<Window, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        Window::ROWS => Ok(Window::Rows),
+        // As serde writes it, for `parse_error`.
+        other => {
+            Err(D::Error::custom(format!("unknown variant `{other}`, expected `{}`", Window::ROWS)))
+        }
+    }
+}
+
+pub(super) fn pattern<'de, D: Deserializer<'de>>(from: D) -> Result<NamePattern, D::Error> {
+    NamePattern::new(&String::deserialize(from)?).map_err(|invalid| D::Error::custom(invalid.what))
 }
 
 pub(super) fn free_service_messages<'de, D>(from: D) -> Result<Option<i64>, D::Error>

@@ -30,6 +30,7 @@ use wabalake_queries::query::billing::rules::{EntryPoint, PricingDefaults, Prici
 pub(crate) use self::file::read_country;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
+use crate::load::{NamePattern, Window, Windows};
 use crate::place::StoreOptions;
 
 /// The name of the settings file in the lake's folder.
@@ -115,9 +116,36 @@ pub struct InboxSettings {
     /// Seconds without a change after which a file counts as complete. Default: 30.
     #[serde(deserialize_with = "file::settle_seconds")]
     pub settle_seconds: Option<u32>,
+    /// `rows`: the period of a file is that of its rows, if no pattern matches its name. Default: it is
+    /// unknown.
+    #[serde(deserialize_with = "file::window")]
+    pub window: Window,
+    /// Patterns of file names that have a period.
+    pub windows: Vec<WindowSettings>,
+}
+
+/// `[[inbox.windows]]`: file names that have the period that the file was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowSettings {
+    /// A regular expression with the groups `from` and `to`.
+    #[serde(deserialize_with = "file::pattern")]
+    pub pattern: NamePattern,
 }
 
 impl InboxSettings {
+    /// Returns the windows of files in the inbox.
+    ///
+    /// ```
+    /// use wabalake::{config::Config, load::Window};
+    /// let config = Config::read("[inbox]\nwindow = 'rows'").unwrap();
+    /// assert_eq!(config.inbox.windows().otherwise, Window::Rows);
+    /// ```
+    pub fn windows(&self) -> Windows {
+        let patterns = self.windows.iter().map(|window| window.pattern.clone()).collect();
+        Windows { patterns, otherwise: self.window }
+    }
+
     /// Returns the time without a change after which a file counts as complete.
     ///
     /// ```

@@ -17,6 +17,9 @@ fn every_setting_is_read() {
          default_country = \"co\"\n\
          [source_timezones]\nad_spend = 'America/New_York'\n\
          [inbox]\nfolders = ['in']\nafter = 'move'\nloaded = 'done'\nsettle_seconds = 0\n\
+         window = 'rows'\n\
+         [[inbox.windows]]\npattern = '(?<from>.{10})_(?<to>.{10})'\n\
+         [[inbox.windows]]\npattern = '(?P<from>.*)to(?P<to>.*)'\n\
          [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
          params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
          [lake]\numask = '007'\n\
@@ -32,6 +35,8 @@ fn every_setting_is_read() {
     assert_eq!(config.source_timezone_of("ad_spend"), Tz::America__New_York);
     assert_eq!(config.inbox.after, After::Move);
     assert!(config.inbox.settle().is_zero());
+    assert_eq!(config.inbox.window, Window::Rows);
+    assert_eq!(config.inbox.windows().patterns[1].to_string(), "(?P<from>.*)to(?P<to>.*)");
     assert_eq!(
         config.marts[0].arguments(),
         ["--days=1,7", "--latest-version", "--mode=within"],
@@ -101,6 +106,21 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
             "[pricing]\nentry_point = 'window'",
             "error: line 2: no value `window`\n  hint: it takes `type` and `none`",
         ),
+        ("[inbox]\nwindow = 'row'", "error: line 2: no value `row`\n  hint: did you mean `rows`?"),
+        (
+            "[[inbox.windows]]\npattern = '(?<from>.)'",
+            "error: line 2: `pattern`: a pattern without a group `to`\n  \
+             hint: write it as in: pattern = '(?<from>[\\d-]{10})_(?<to>[\\d-]{10})'",
+        ),
+        (
+            "[inbox]\n[[inbox.windows]]\npattern = '(?<from>.'",
+            "error: line 3: `pattern`: not a regular expression: unclosed group\n  \
+             hint: write it as in: pattern = '(?<from>[\\d-]{10})_(?<to>[\\d-]{10})'",
+        ),
+        (
+            "[[inbox.windows]]\npatern = ''",
+            "error: line 2: no key `patern`\n  hint: did you mean `pattern`?",
+        ),
         (
             "[inbox]\nafter = 'move'",
             "error: [inbox] has `after = \"move\"` without a folder\n  \
@@ -133,6 +153,7 @@ fn the_template_lists_every_setting() {
     assert_eq!(all.nightly.notify_limit(), NightlySettings::default().notify_limit());
     assert_eq!(all.inbox.settle(), InboxSettings::default().settle());
     assert!(all.inbox.settle_seconds.is_some());
+    assert_eq!((all.inbox.window, all.inbox.windows.len()), (Window::Rows, 1));
     assert!(all.nightly.notify_seconds.is_some() && all.lake.umask.is_some());
     assert!(all.retention.days.is_some());
     assert_eq!(all.store.named().len(), 2);

@@ -9,15 +9,18 @@
 //!                                              and the time of the load
 //! ```
 //!
+//! The window of a file follows its load's id, if it is known: `…/2025-06-01/2025-06-30`.
+//!
 //! For older loads, the counts come from their commits, and without these from the rejects.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use polars::prelude::*;
 use serde_json::Value;
 use wabalake_data::tables::loads::{
-    FILE_ID, KIND, LOADED_AT, RECORDS, REJECTED, TABLE, WITH_SENTINEL,
+    FILE_ID, KIND, LOADED_AT, RECORDS, REJECTED, TABLE, WINDOW_FROM, WINDOW_TO, WITH_SENTINEL,
 };
 use wabalake_data::tables::{UTC_DAY, instant};
 use wabalake_data::{TABLES, Table};
@@ -26,7 +29,7 @@ use super::history::{LOAD_ID, operation};
 use super::log::{CommitInfo, Transaction, commit_info};
 use super::rejects::{self, REJECTS};
 use super::undo::Load;
-use super::{Lake, Operation, Snapshot};
+use super::{Lake, Loaded, Operation, Snapshot};
 use crate::error::Result;
 
 /// Counts of a loaded file.
@@ -42,6 +45,8 @@ pub(super) struct FileCounts {
     with_sentinel: i64,
     /// The id of its load; empty if unknown.
     load_id: String,
+    /// The first and the last local date of the period that it was asked for.
+    window: Option<[NaiveDate; 2]>,
 }
 
 /// The prefix of transactions that hold counts.
@@ -51,7 +56,10 @@ impl FileCounts {
     /// The counts of a file that the `commitInfo` of a load lists.
     fn reported<'f>(file: &'f Value, info: &CommitInfo) -> Option<(&'f str, Self)> {
         let figure = |name: &str| file[name].as_i64().unwrap_or(0);
+        let date = |name: &str| file[name].as_str()?.parse().ok();
+        let window = |[from, to]: [&str; 2]| Some([date(from)?, date(to)?]);
         let counts = Self {
+            window: window([WINDOW_FROM, WINDOW_TO]),
             at: info.timestamp,
             records: figure("rows_read"),
             rejected: figure("rows_rejected"),
@@ -63,8 +71,12 @@ impl FileCounts {
 
     /// The transaction that holds the counts of a file.
     fn transaction(&self, file_id: &str) -> Transaction {
-        let Self { at, records, rejected, with_sentinel, load_id } = self;
-        let name = format!("{LOADS}{file_id}/{records}/{rejected}/{with_sentinel}/{load_id}");
+        let Self { at, records, rejected, with_sentinel, load_id, window } = self;
+        let mut name = format!("{LOADS}{file_id}/{records}/{rejected}/{with_sentinel}/{load_id}");
+        for date in window.iter().flatten() {
+            // Writing to a String does not fail.
+            let _ = write!(name, "/{date}");
+        }
         Transaction::new(name, at.unwrap_or_default())
     }
 
@@ -76,7 +88,9 @@ impl FileCounts {
         let [records, rejected, with_sentinel] = [figure()?, figure()?, figure()?];
         let load_id = parts.next()?.to_owned();
         let at = Some(transaction.version);
-        Some((file_id, Self { at, records, rejected, with_sentinel, load_id }))
+        let mut date = || parts.next()?.parse().ok();
+        let window = date().zip(date()).map(|(from, to)| [from, to]);
+        Some((file_id, Self { at, records, rejected, with_sentinel, load_id, window }))
     }
 
     /// Returns `true` if they are of a later load.
@@ -112,6 +126,13 @@ impl Lake {
         let at = Column::new(LOADED_AT.into(), at).cast(&instant())?;
         let files: Vec<&str> = loaded.iter().map(|(file, ..)| file.as_str()).collect();
         let kinds: Vec<&str> = loaded.iter().map(|(_, kind, _)| *kind).collect();
+        let dates = |of: fn([NaiveDate; 2]) -> NaiveDate| -> Vec<Option<i32>> {
+            let windows = loaded.iter().map(|(_, _, counts)| counts.window);
+            windows.map(|window| window.map(|window| of(window).to_epoch_days())).collect()
+        };
+        let date = |name: &str, days: Vec<Option<i32>>| {
+            Column::new(name.into(), days).cast(&DataType::Date)
+        };
         let columns = vec![
             Column::new(FILE_ID.into(), files),
             Column::new(KIND.into(), kinds),
@@ -119,6 +140,8 @@ impl Lake {
             Column::new(RECORDS.into(), counts(|counts| counts.records)),
             Column::new(REJECTED.into(), counts(|counts| counts.rejected)),
             Column::new(WITH_SENTINEL.into(), counts(|counts| counts.with_sentinel)),
+            date(WINDOW_FROM, dates(|[from, _]| from))?,
+            date(WINDOW_TO, dates(|[_, to]| to))?,
             at.cast(&DataType::Date)?.with_name(UTC_DAY.into()),
         ];
         let rows = DataFrame::new(loaded.len(), columns)?;
@@ -152,6 +175,29 @@ impl Lake {
             loaded.push((file.to_owned(), table.name, counts));
         }
         Ok(())
+    }
+
+    /// The transactions that hold the counts of loaded files which only commits have: those of a version
+    /// that wrote no such transactions.
+    pub(crate) fn uncounted_loads(
+        &self,
+        table: &'static Table,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<(String, Loaded)>> {
+        let Some(state) = &snapshot.state else { return Ok(Vec::new()) };
+        let is_held = |file: &&str| !state.counts.contains_key(*file);
+        let files: Vec<&str> = snapshot.loaded().filter(is_held).collect();
+        if files.is_empty() || !TABLES.contains(&table) {
+            return Ok(Vec::new());
+        }
+        let mut counted: Vec<(String, Loaded)> = self
+            .counts_in_commits(table, &files)?
+            .into_iter()
+            .map(|(file, counts)| counts.transaction(&file))
+            .map(|transaction| (transaction.app_id, Loaded(transaction.version)))
+            .collect();
+        counted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(counted)
     }
 
     /// The last load with a file that is still loaded, by its transactions. `undo` instead needs

@@ -1,4 +1,4 @@
-//! The table `runs`: one row for each nightly run and each erasure.
+//! The table `runs`: one row for each nightly run, erasure and upgrade.
 //!
 //! It has no personal data: neither file names, which could contain a number, nor parameter values.
 

@@ -194,6 +194,13 @@ impl Snapshot {
         Ok(missing)
     }
 
+    /// The names of the layout's columns that the table lacks.
+    pub(crate) fn missing_columns(&self) -> Result<Vec<String>> {
+        let missing = self.missing_fields()?;
+        let names = missing.iter().filter_map(|field| field["name"].as_str());
+        Ok(names.map(str::to_owned).collect())
+    }
+
     /// The table's columns that this version of wabalake does not know. Those of a mart depend on
     /// its query.
     pub(super) fn unknown_columns(&self) -> Vec<String> {

@@ -173,19 +173,7 @@ impl<'h> ChunkParser<'h> {
             counts.headers += 1;
             return Ok(());
         }
-        if fields.len() < header.titled {
-            let (missing, all) = (header.titled - fields.len(), header.titled);
-            let are = plural(missing as u64, "is", "are");
-            return Err(RecordFault::whole(format!(
-                "{missing} of {all} cells {are} missing at the end"
-            )));
-        }
-        if fields.len() > header.fields {
-            let (found, expected) = (fields.len(), header.fields);
-            return Err(RecordFault::whole(format!(
-                "too many fields: {found} instead of {expected}"
-            )));
-        }
+        check_width(header, &fields)?;
         header.unguard(&mut fields);
         let table = header.table;
         let cells = read_cells(header, &fields, self.zone, sentinel);
@@ -330,13 +318,29 @@ fn read_cells<'a>(
 }
 
 /// Removes byte order marks before fields, and empty fields after the last column.
-fn trim(header: &Header, fields: &mut Vec<&str>) {
+pub(super) fn trim(header: &Header, fields: &mut Vec<&str>) {
     for field in &mut *fields {
         *field = without_marks(field);
     }
     let surplus = fields.len().saturating_sub(header.fields);
     let empty = fields.iter().rev().take(surplus).take_while(|field| field.trim().is_empty());
     fields.truncate(fields.len() - empty.count());
+}
+
+/// Checks the number of fields of a record.
+pub(super) fn check_width(header: &Header, fields: &[&str]) -> Result<(), RecordFault> {
+    if fields.len() < header.titled {
+        let (missing, all) = (header.titled - fields.len(), header.titled);
+        let are = plural(missing as u64, "is", "are");
+        return Err(RecordFault::whole(format!(
+            "{missing} of {all} cells {are} missing at the end"
+        )));
+    }
+    if fields.len() > header.fields {
+        let (found, expected) = (fields.len(), header.fields);
+        return Err(RecordFault::whole(format!("too many fields: {found} instead of {expected}")));
+    }
+    Ok(())
 }
 
 /// Fills the derived cells. Returns whether the person's number is valid, and the fate of the row.

@@ -41,7 +41,7 @@ pub(crate) fn header(
     if let Some(separator) = separator(&first) {
         return search(source, survey, options, &[separator], true);
     }
-    if let Ok(header) = Header::read(&source.name, &first, likely, options.kind, renames) {
+    if let Ok(header) = Header::of(&source.name, &first, likely, options) {
         return Ok((Preamble::default(), header));
     }
     let mut delimiters = DELIMITERS;
@@ -66,7 +66,7 @@ fn search(
         if separator {
             splitter.header().map_err(|e| source.read_error(&e))?;
         }
-        let mut search = HeaderSearch::new(&source.name, options.kind, &options.renames);
+        let mut search = HeaderSearch::new(&source.name, options);
         while search.goes_on() {
             let chunk = match splitter.header() {
                 Ok(Some(chunk)) => chunk,

@@ -2,7 +2,7 @@
 //! module that knows all formats.
 
 use wabalake_data::cells::DecimalMark;
-use wabalake_data::tables::{meta_points, rates};
+use wabalake_data::tables::{meta_points, rates, variables};
 
 use super::header::Header;
 use super::json::{self, Shape, webhooks};
@@ -11,6 +11,7 @@ use super::rate_card::{self, RateCard};
 use super::reader::Reader;
 use super::sheet::{self, Sheet};
 use super::source::{Source, Survey};
+use super::wide::{self, Wide};
 use super::{csv, foreign};
 use crate::error::Result;
 
@@ -23,6 +24,8 @@ pub(crate) enum FileFormat {
     Sheet(Sheet),
     /// A rate card as Meta publishes it.
     RateCard(RateCard),
+    /// A wide file of variables, and the format of its rows.
+    Wide(Box<Self>, Box<Wide>),
     /// JSON, with the renames of its keys.
     Json(Shape, Vec<(String, String)>),
 }
@@ -41,7 +44,7 @@ impl FileFormat {
         for header in &mut headers {
             header.spell(options.date_order, options.decimal);
             match format {
-                Self::Csv(_) => {}
+                Self::Csv(_) | Self::Wide(..) => {}
                 Self::Sheet(_) => header.with_numbers(),
                 // Meta publishes its cards in English.
                 Self::RateCard(_) | Self::Json(..) => {
@@ -55,6 +58,12 @@ impl FileFormat {
 
     /// Detects the format. A file that feeds several tables has no header.
     fn find(source: &Source, survey: &Survey, options: &Options) -> Result<(Self, Option<Header>)> {
+        if let Some(options_of_wide) = &options.wide {
+            let (rows, header) = Self::find_rows(source, survey, options)?;
+            let wide = Wide::new(header, options_of_wide);
+            let header = json::header_of(source, &variables::TABLE)?;
+            return Ok((Self::Wide(Box::new(rows), Box::new(wide)), Some(header)));
+        }
         if source.is_workbook {
             if options.is_webhooks {
                 return Err(webhooks::not_webhooks(source));
@@ -89,11 +98,25 @@ impl FileFormat {
         read.map(|(above, header)| (Self::Csv(above), Some(header)))
     }
 
+    /// Finds the header of a wide file of variables.
+    fn find_rows(source: &Source, survey: &Survey, options: &Options) -> Result<(Self, Header)> {
+        if source.is_workbook {
+            let (sheet, header) = sheet::header(source, options)?;
+            return Ok((Self::Sheet(sheet), header));
+        }
+        foreign::refuse(source, survey)?;
+        if json::shape(source, survey, options)?.is_some() {
+            return Err(wide::not_a_grid(source));
+        }
+        csv::header(source, survey, options).map(|(above, header)| (Self::Csv(above), header))
+    }
+
     /// Returns the number of non-empty lines or rows above the header.
     pub(crate) fn above(&self) -> u64 {
         match self {
             Self::Csv(above) => above.passed as u64,
             Self::Sheet(sheet) => sheet.above as u64,
+            Self::Wide(rows, _) => rows.above(),
             Self::RateCard(_) | Self::Json(..) => 0,
         }
     }
@@ -102,6 +125,7 @@ impl FileFormat {
     pub(crate) fn sheet(&self) -> Option<&str> {
         match self {
             Self::Sheet(sheet) => Some(&sheet.name),
+            Self::Wide(rows, _) => rows.sheet(),
             _ => None,
         }
     }
@@ -119,6 +143,15 @@ impl FileFormat {
         }
     }
 
+    /// Describes the options of a file of this format that decide what is read, for the file's id.
+    pub(crate) fn read_as(&self) -> Option<String> {
+        match self {
+            Self::RateCard(card) => Some(card.read_as()),
+            Self::Wide(_, wide) => Some(wide.read_as()),
+            _ => None,
+        }
+    }
+
     /// Opens a reader that starts at the first record. `header` is that of its only table.
     pub(crate) fn reader<'s>(
         &self,
@@ -130,6 +163,7 @@ impl FileFormat {
             Self::Csv(above) => csv::reader(source, survey, *above, header),
             Self::Sheet(sheet) => Ok(sheet::reader(source, survey, sheet, header)),
             Self::RateCard(card) => card.reader(source, survey),
+            Self::Wide(rows, wide) => Ok(wide.reader(rows.reader(source, survey, &wide.header)?)),
             Self::Json(shape, renames) => json::reader(source, survey, *shape, header, renames),
         }
     }

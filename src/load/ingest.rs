@@ -20,6 +20,7 @@ use super::read_file::read_file;
 use super::report::{FileReport, SkippedFile};
 use super::source::{FoundSources, Source, Survey};
 use super::staged::{StagedExport, StagedLoad, StagedTable};
+use super::window::{RowRange, Window};
 use crate::error::{Error, Result};
 use crate::lake::keep_out::KeepOut;
 use crate::lake::{Lake, Loaded, Snapshot};
@@ -160,8 +161,13 @@ impl Ingest<'_> {
     ) -> Result<()> {
         check_exported_on(source, &headers, self.options)?;
         check_card_options(source, &format, self.options)?;
+        let window = self.options.windows.of(&source.name)?;
         let place = self.place;
         self.place += 1;
+        let period = match window {
+            Window::Period(period) => Some(period),
+            Window::Unknown | Window::Rows => None,
+        };
         let export = |header: Header| {
             let report = FileReport {
                 file: source.name.clone(),
@@ -177,11 +183,12 @@ impl Ingest<'_> {
             };
             StagedExport {
                 place,
-                report,
+                report: report.in_window(period),
                 header,
                 corrected: Vec::new(),
                 is_named: source.is_named,
                 is_unrecognised: false,
+                row_range: (window == Window::Rows).then(RowRange::default),
             }
         };
         let mut exports: Vec<StagedExport> = headers.into_iter().map(export).collect();
@@ -290,8 +297,8 @@ fn file_id(survey: &Survey, format: &FileFormat, header: &Header, options: &Opti
     if let Some(sheet) = format.sheet() {
         read_as.push_str(sheet);
     }
-    if let Some(card) = format.rate_card() {
-        read_as.push_str(&card.read_as());
+    if let Some(of_format) = format.read_as() {
+        read_as.push_str(&of_format);
     }
     if format.is_webhooks() {
         read_as.push_str(" of webhooks");

@@ -31,7 +31,7 @@ pub(crate) const LAKE: i32 = 0;
 pub(crate) type ByFile = BTreeMap<i32, u64>;
 
 /// Counts of rows by their outcome; rows in none of these are unchanged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     /// Keys that the lake did not have, by the file of the row that stays.
     pub(crate) new: ByFile,

@@ -49,6 +49,7 @@ mod key_days;
 mod key_hash;
 mod limits;
 mod merge;
+mod merge_days;
 mod meta;
 mod options;
 mod pending;
@@ -74,6 +75,9 @@ mod sums;
 mod tests;
 mod text;
 mod transaction;
+mod upgrade;
+mod wide;
+mod window;
 
 use std::collections::{BTreeMap, HashSet};
 use std::iter;
@@ -90,6 +94,11 @@ pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;
 use self::source::{Downloads, FoundSources, SourceSearch};
 use self::staged::{StagedExport, StagedLoad};
+#[cfg(test)]
+pub(crate) use self::upgrade::upgrade_table;
+pub use self::upgrade::{UpgradedTable, upgrade};
+pub use self::wide::WideOptions;
+pub use self::window::{NamePattern, Period, Window, Windows};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Scratch};
 

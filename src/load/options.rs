@@ -8,6 +8,8 @@ use wabalake_data::Table;
 use wabalake_data::cells::{DateOrder, DecimalMark};
 use wabalake_data::tables::CellKind;
 
+use super::wide::WideOptions;
+use super::window::Windows;
 use crate::config::Alpha2;
 
 /// Options of a load.
@@ -39,6 +41,10 @@ pub struct Options {
     pub effective_from: Option<NaiveDate>,
     /// Currency of a rate card's rows that name none, ISO 4217.
     pub currency: Option<String>,
+    /// Options of wide files of variables, if the files are such; `kind` is then `variables`.
+    pub wide: Option<WideOptions>,
+    /// The periods that files were asked for.
+    pub windows: Windows,
     /// Sheet of a spreadsheet; `None` detects it from the headers.
     pub sheet: Option<String>,
     /// `true` makes each file a load of its own.
@@ -70,6 +76,8 @@ impl Default for Options {
             is_webhooks: false,
             effective_from: None,
             currency: None,
+            wide: None,
+            windows: Windows::default(),
             sheet: None,
             per_file: false,
             strict: false,

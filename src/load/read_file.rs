@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, mpsc};
 
+use chrono_tz::Tz;
 use polars::prelude::*;
 use wabalake_data::cells::phone::Phones;
 
@@ -85,7 +86,7 @@ pub(super) fn read_file(
         parse_all(next, &parser, std::slice::from_ref(sink), &progress)?;
     }
     let sinks = sinks.into_iter().map(|sink| sink.into_inner().map_err(failed));
-    finish(sinks.collect::<Result<_>>()?)
+    finish(sinks.collect::<Result<_>>()?, options)
 }
 
 /// The parser of the chunks of a table.
@@ -101,7 +102,7 @@ fn parser_of<'h>(
 }
 
 /// Ends the reading of a file. Of several tables only those that got records have it.
-fn finish(mut sinks: Vec<RowSink<'_>>) -> Result<()> {
+fn finish(mut sinks: Vec<RowSink<'_>>, options: &Options) -> Result<()> {
     if let Some(fault) = sinks.iter_mut().find_map(|sink| sink.fault.take()) {
         return Err(fault);
     }
@@ -118,6 +119,12 @@ fn finish(mut sinks: Vec<RowSink<'_>>) -> Result<()> {
         if at > 0 {
             sink.file.report.is_continued = true;
             sink.file.report.bytes = 0;
+        }
+        let table = sink.into.table;
+        if let Some(range) = sink.file.row_range {
+            let zone = options.source_timezone_of(table);
+            let zone = if table.stamps_are_utc { Tz::UTC } else { zone };
+            sink.file.report = sink.file.report.in_window(range.days(table, zone));
         }
         if at == 0 || sink.has_records() {
             sink.into.files.push(sink.file);
@@ -235,6 +242,9 @@ impl RowSink<'_> {
         let all_bytes =
             2 * parsed.bytes.max(ROW_BYTES * usize::try_from(parsed.spread).unwrap_or(0));
         for (day, part) in parsed.days {
+            if let Some(range) = &mut self.file.row_range {
+                range.add(self.into.table, &part)?;
+            }
             let bytes = all_bytes * part.height() / rows.max(1);
             if let (Some(keys), Some(hash)) = (&mut self.into.keys, self.into.table.key_hash()) {
                 keys.add(day, &part, hash)?;

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use wabalake_data::words::{bytes, counted, counted_as, elapsed, grouped};
 
+use super::window::Period;
 use crate::error::{Details, Error};
 use crate::render::visible;
 
@@ -56,6 +57,12 @@ pub struct FileReport {
     pub delimiter: char,
     /// Decompressed length.
     pub bytes: u64,
+    /// First local date of the period that it was asked for, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_from: Option<NaiveDate>,
+    /// Last local date of that period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_to: Option<NaiveDate>,
     /// Records skipped above the header.
     pub records_above_header: u64,
     /// Records after the header.
@@ -174,6 +181,12 @@ pub struct TableReport {
 }
 
 impl FileReport {
+    /// Sets the period that the file was asked for.
+    pub(crate) fn in_window(self, window: Option<Period>) -> Self {
+        let (from, to) = (window.map(|window| window.from), window.map(|window| window.to));
+        Self { window_from: from, window_to: to, ..self }
+    }
+
     /// Returns `true` if no record is valid: at least one is rejected, and all others are left out
     /// or repeat the header. Rows of erased persons count as valid.
     pub(crate) fn has_no_usable_rows(&self) -> bool {
@@ -265,12 +278,14 @@ impl FileReport {
     }
 
     fn lines_of_columns(&self) -> Vec<String> {
+        let window = self.window_from.zip(self.window_to);
+        let window = window.map(|(from, to)| format!("window: {from} to {to}"));
         let at_fault = self.measures_at_fault.iter().map(|(column, values)| {
             format!("`{column}`: {} left empty", counted(*values, "invalid value"))
         });
         let unknown = (!self.unknown_columns.is_empty())
             .then(|| format!("columns left out: {}", visible(&self.unknown_columns.join(", "))));
-        at_fault.chain(unknown).collect()
+        window.into_iter().chain(at_fault).chain(unknown).collect()
     }
 
     fn lines_of_rejects(&self) -> Vec<String> {

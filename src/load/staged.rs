@@ -9,6 +9,7 @@ use super::erased::ErasedSessions;
 use super::header::Header;
 use super::key_days::KeyDays;
 use super::report::{FileReport, RejectReport, SkippedFile};
+use super::window::RowRange;
 
 /// All files of a load, read and ready to be committed.
 pub(crate) struct StagedLoad {
@@ -47,6 +48,8 @@ pub(crate) struct StagedExport {
     pub(super) is_named: bool,
     /// `true` if none of its records has a known key.
     pub(crate) is_unrecognised: bool,
+    /// The range of its rows, if that is its window.
+    pub(super) row_range: Option<RowRange>,
 }
 
 impl StagedExport {

@@ -20,3 +20,5 @@ mod rejects;
 mod samples;
 mod spreadsheets;
 mod webhooks;
+mod wide;
+mod windows;

@@ -17,6 +17,7 @@ CHECKED = {"user_phone_valid", "spend_least", "spend_greatest"}
 LOADS = pyarrow.schema({
     "file_id": pyarrow.string(), "kind": pyarrow.string(), "loaded_at": pyarrow.timestamp("us", "UTC"),
     "records": pyarrow.int64(), "rejected": pyarrow.int64(), "with_sentinel": pyarrow.int64(),
+    "window_from": pyarrow.date32(), "window_to": pyarrow.date32(),
 })
 
 
@@ -124,6 +125,8 @@ def loads(lake):
                 if file["file_id"] not in met:
                     met.add(file["file_id"])
                     counts = [file[count] for count in ("rows_read", "rows_rejected", "rows_with_sentinel")]
-                    rows.append((file["file_id"], name, at, *counts))
+                    window = [file.get(end) for end in ("window_from", "window_to")]
+                    window = [date and datetime.fromisoformat(date).date() for date in window]
+                    rows.append((file["file_id"], name, at, *counts, *window))
     columns = list(zip(*rows)) or [()] * len(LOADS)
     return pyarrow.table([pyarrow.array(list(cells), kind) for cells, kind in zip(columns, LOADS.types)], schema=LOADS)

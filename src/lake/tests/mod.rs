@@ -18,6 +18,7 @@ mod stores;
 mod undo;
 mod upkeep;
 mod writing;
+mod written_by_0_1_0;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -29,11 +29,13 @@ pub enum Operation {
     Mart,
     /// A run was recorded.
     Run,
+    /// What an older version wrote was brought up to date.
+    Upgrade,
 }
 
 impl Operation {
-    const ALL: [Self; 6] =
-        [Self::Load, Self::Undo, Self::Compact, Self::Erase, Self::Mart, Self::Run];
+    const ALL: [Self; 7] =
+        [Self::Load, Self::Undo, Self::Compact, Self::Erase, Self::Mart, Self::Run, Self::Upgrade];
 
     /// Its name, usually that of the subcommand.
     pub fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Operation {
             Self::Erase => "erase",
             Self::Mart => "mart",
             Self::Run => "run",
+            Self::Upgrade => "upgrade",
         }
     }
 
@@ -54,7 +57,7 @@ impl Operation {
 
     pub(super) fn in_delta(self, replaces: bool, partition: &str) -> DeltaOperation {
         match self {
-            Self::Load | Self::Mart | Self::Run => DeltaOperation::Write {
+            Self::Load | Self::Mart | Self::Run | Self::Upgrade => DeltaOperation::Write {
                 mode: if replaces { SaveMode::Overwrite } else { SaveMode::Append },
                 partition_by: Some(vec![partition.to_owned()]),
                 predicate: None,

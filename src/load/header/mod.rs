@@ -11,6 +11,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 mod titles;
+mod wide;
 
 use wabalake_data::cells::normalise_header;
 use wabalake_data::cells::{DecimalMark, Spelling};
@@ -22,6 +23,7 @@ pub(crate) use self::titles::sniff;
 use self::titles::{TitleWords, Titles};
 use super::fields::quoted;
 use super::limits;
+use super::options::Options;
 use super::redact;
 use crate::error::{Error, Result};
 use crate::render::{GUARD, unguarded};
@@ -89,8 +91,7 @@ pub(crate) fn delimiter(header: &str, renames: &[(String, String)]) -> u8 {
 pub(crate) struct HeaderSearch<'s> {
     /// The file's name in messages.
     file: &'s str,
-    kind: Option<&'static Table>,
-    renames: &'s [(String, String)],
+    options: &'s Options,
     looked_at: usize,
     /// The number of known titles and the error of the record with the most.
     nearest: Option<(usize, Error)>,
@@ -100,25 +101,22 @@ impl<'s> HeaderSearch<'s> {
     /// The most records above a header.
     const ABOVE: usize = 20;
 
-    pub(crate) fn new(
-        file: &'s str,
-        kind: Option<&'static Table>,
-        renames: &'s [(String, String)],
-    ) -> Self {
-        Self { file, kind, renames, looked_at: 0, nearest: None }
+    pub(crate) fn new(file: &'s str, options: &'s Options) -> Self {
+        Self { file, options, looked_at: 0, nearest: None }
     }
 
     /// Tries a record; returns the header if it is one.
     pub(crate) fn look(&mut self, record: &str, delimiter: u8) -> Option<Header> {
         self.looked_at += 1;
         let header = check_width(self.file, record)
-            .and_then(|()| Header::read(self.file, record, delimiter, self.kind, self.renames));
+            .and_then(|()| Header::of(self.file, record, delimiter, self.options));
         let error = match header {
             Ok(header) => return Some(header),
             Err(error) => error,
         };
-        let titles = Titles::read(record, delimiter, self.renames);
-        let known = match self.kind {
+        let titles = Titles::read(record, delimiter, &self.options.renames);
+        let known = match self.options.kind {
+            _ if self.options.wide.is_some() => wide::known(&titles),
             Some(table) => titles.known_to(table),
             None => TABLES.iter().map(|table| titles.known_to(table)).max().unwrap_or_default(),
         };
@@ -175,6 +173,14 @@ impl Header {
             && fields.iter().zip(&self.own).all(|(field, title)| {
                 *field == title.as_str() || normalise_header(field) == normalise_header(title)
             })
+    }
+
+    /// Parses the header of a file that is loaded with these options.
+    pub(crate) fn of(file: &str, header: &str, delimiter: u8, options: &Options) -> Result<Self> {
+        match &options.wide {
+            Some(wide) => Self::read_wide(file, header, delimiter, wide, &options.renames),
+            None => Self::read(file, header, delimiter, options.kind, &options.renames),
+        }
     }
 
     /// Parses a header. `kind` is the table, if it is given.

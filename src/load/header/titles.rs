@@ -204,7 +204,7 @@ impl Titles {
 
     /// Describes the titles for an error: all of them, redacted, if the line is a header; otherwise
     /// the number of cells and the known titles among them.
-    fn found(&self, table: Option<&Table>, words: &TitleWords) -> String {
+    pub(super) fn found(&self, table: Option<&Table>, words: &TitleWords) -> String {
         const MOST: usize = 30;
         if table.is_some() && self.are_titles(table) {
             let title = |at: usize| {

@@ -210,7 +210,7 @@ fn find_header(
     sheet: &str,
     options: &Options,
 ) -> Result<(Sheet, Header)> {
-    let mut search = HeaderSearch::new(called, options.kind, &options.renames);
+    let mut search = HeaderSearch::new(called, options);
     let mut found = None;
     book.rows(source, sheet, &mut |row| {
         let first_column = row.cells.first().map_or(0, |(column, _)| *column);

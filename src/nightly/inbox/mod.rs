@@ -96,6 +96,7 @@ pub(super) fn load(lake: &Lake, config: &Config, lock: &RunLock) -> Result<Inbox
         source_timezone: config.source_timezone.unwrap_or(Tz::UTC),
         source_timezones: config.source_timezones.clone(),
         default_country: config.default_country,
+        windows: config.inbox.windows(),
         ..load::Options::default()
     };
     let mut loading = Loading {

@@ -15,7 +15,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use polars::prelude::{
     AnyValue, CompatLevel, DataFrame, DataType, IpcStreamWriter, SerWriter as _, TimeUnit,
 };
@@ -109,11 +109,18 @@ impl View {
                 let at = DateTime::from_timestamp_micros(at).unwrap_or_default();
                 Ok(Value::Instant(at).literal())
             }
+            AnyValue::Date(days) => {
+                let date = NaiveDate::from_epoch_days(days).unwrap_or_default();
+                Ok(Value::Date(date).literal())
+            }
             other => Err(Error::bug(format!("a load has the value {other}"))),
         };
         let mut tuples = Vec::with_capacity(loads.height());
         for row in 0..loads.height() {
-            let cells = columns.iter().map(|column| literal(column.get(row)?));
+            let cells = columns.iter().map(|column| match column.get(row)? {
+                AnyValue::Null => Ok(format!("CAST(NULL AS {})", sql_type(column.dtype())?)),
+                value => literal(value),
+            });
             tuples.push(format!("({})", cells.collect::<Result<Vec<_>>>()?.join(", ")));
         }
         Ok(Self { rows: tuples.len() as u64, tuples, ..Self::empty(&loads::TABLE) })
