@@ -1,6 +1,8 @@
 //! Loading exports: what is found, how cells are read, what is stored and what is rejected.
 
+mod ad_results;
 mod ad_spend;
+mod agent_chats;
 mod cells;
 mod dates_and_amounts;
 mod export_types;
@@ -11,6 +13,7 @@ mod headers;
 mod json_wrappers;
 mod loads;
 mod meta_points;
+mod nodes;
 mod nothing_taken;
 mod people;
 mod privacy;

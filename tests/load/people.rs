@@ -1,7 +1,8 @@
 //! People without a number: user ids in every table, and the links between them.
 
 use wabalake_data::tables::{
-    audience_tags, closures, conversions, deployments, identities, messages, sessions, variables,
+    agent_chats, audience_tags, closures, conversions, deployments, identities, messages, sessions,
+    variables,
 };
 use wabalake_data::{TABLES, Table};
 
@@ -74,7 +75,7 @@ fn person(bench: &Bench, table: &'static Table) -> String {
 }
 
 /// An export of each table with people: titles, the title of its number, a row without it.
-const EXPORTS: [(&Table, &str, &str, &str); 7] = [
+const EXPORTS: [(&Table, &str, &str, &str); 8] = [
     (
         &sessions::TABLE,
         "session_id,session_started_timestamp",
@@ -94,6 +95,7 @@ const EXPORTS: [(&Table, &str, &str, &str); 7] = [
         "m1,incoming,2025-06-01T10:00:00Z,Peru",
     ),
     (&closures::TABLE, "event_id,session_id,closed_at", "cellphone", "e1,s1,2025-06-01T10:00:00Z"),
+    (&agent_chats::TABLE, "agent,created_at", "phone", "Alba,2025-06-01T10:00:00Z"),
     (&conversions::TABLE, "conversion_id,converted_at", "phone", "c1,2025-06-01T10:00:00Z"),
     (&audience_tags::TABLE, "tag", "phone", "vip"),
     (&variables::TABLE, "name,value", "phone", "city,Bogotá"),
@@ -149,5 +151,5 @@ fn a_person_is_required_where_the_number_was() {
         assert!(rejects.iter().all(|reject| reject.ends_with(&reason)), "{rejects:?}");
     }
     let requiring = EXPORTS.iter().filter(|export| export.0.requires_person());
-    assert_eq!(requiring.count(), 2);
+    assert_eq!(requiring.count(), 3);
 }
