@@ -71,6 +71,9 @@ pub struct Spelling {
     pub order: Option<DateOrder>,
     /// The decimal mark of amounts and counts.
     pub mark: Option<DecimalMark>,
+    /// `true` if a column of stamps or texts has stamps, `false` if it has texts; `None` before all of its
+    /// cells are counted.
+    pub has_stamps: Option<bool>,
     /// `true` if the source has typed numbers, as JSON and spreadsheets do. Those amounts arrive in
     /// the format of [`number::money_text`], which is exact whatever the decimal mark is.
     pub has_numbers: bool,

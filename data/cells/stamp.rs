@@ -65,6 +65,36 @@ pub fn read_as(word: &str, zone: Tz, order: Option<DateOrder>) -> Stamp {
     local(word, order).map_or(Stamp::Bad, |stamp| in_zone(stamp, zone))
 }
 
+/// The form of a cell in a column of stamps or of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StampForm {
+    /// A date and time in some date order: no text of a message.
+    Written,
+    /// Unix seconds or milliseconds. A text may be such a number, for example a phone number.
+    Number,
+    /// Not a stamp.
+    Text,
+}
+
+/// Returns the form of a trimmed cell that is no null word.
+///
+/// ```
+/// use wabalake_data::cells::stamp::{StampForm, form};
+/// assert_eq!(form("31/05/2025 10:00"), StampForm::Written);
+/// assert_eq!(form("3005550101"), StampForm::Number);
+/// assert_eq!(form("2025-05-31"), StampForm::Text);
+/// ```
+pub fn form(word: &str) -> StampForm {
+    let in_order = |order| local(word, Some(order)).is_some();
+    if unix(word).is_some() {
+        StampForm::Number
+    } else if in_order(DateOrder::DayFirst) || in_order(DateOrder::MonthFirst) {
+        StampForm::Written
+    } else {
+        StampForm::Text
+    }
+}
+
 /// Parses a stamp to its local time and offset.
 pub(super) fn local(word: &str, order: Option<DateOrder>) -> Option<(NaiveDateTime, Offset)> {
     iso(word.as_bytes()).or_else(|| {

@@ -30,6 +30,9 @@ pub enum CellKind {
     Stamp,
     /// An instant, or a date that stands for its midnight in the source time zone.
     Moment,
+    /// An instant, in a column that may have texts instead: then all of its cells are null. The cells of
+    /// a whole file decide.
+    StampOrText,
     /// A date without a time.
     Date,
     /// A whole number of 32 bits.
@@ -40,14 +43,17 @@ pub enum CellKind {
     Seconds,
     /// An amount of money: Decimal(18, 6).
     Money,
+    /// A number with at most six decimals that is no amount of money: Decimal(18, 6).
+    Decimal,
     /// A number with or without decimals: Float64.
     Number,
     /// Yes or no.
     Boolean,
     /// A country code, parsed from a code or a name; another word is kept as it is.
     Country,
-    /// A list of words in one cell, stored as one text: sorted and separated by commas.
-    List,
+    /// A list of words in one cell, separated by any of these characters. It is stored as one text: sorted
+    /// and separated by commas.
+    List(&'static [char]),
 }
 
 /// The meaning of a column's texts, beyond their type.
@@ -202,12 +208,12 @@ impl Column {
             | CellKind::Enumeration(_)
             | CellKind::Closed(_)
             | CellKind::Country
-            | CellKind::List => DataType::String,
-            CellKind::Stamp | CellKind::Moment => instant(),
+            | CellKind::List(_) => DataType::String,
+            CellKind::Stamp | CellKind::Moment | CellKind::StampOrText => instant(),
             CellKind::Date => DataType::Date,
             CellKind::Integer => DataType::Int32,
             CellKind::Count | CellKind::Seconds => DataType::Int64,
-            CellKind::Money => DataType::Decimal(MONEY_PRECISION, MONEY_SCALE),
+            CellKind::Money | CellKind::Decimal => DataType::Decimal(MONEY_PRECISION, MONEY_SCALE),
             CellKind::Number => DataType::Float64,
             CellKind::Boolean => DataType::Boolean,
         }

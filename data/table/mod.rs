@@ -85,7 +85,8 @@ pub struct Table {
     /// The natural key: rows that agree in these columns are merged into one. Null equals null.
     /// [`OWN_PERSON`] stands for two columns: see [`key_part`].
     pub key: &'static [&'static str],
-    /// The column that assigns a row to a day: an instant, a date, or seconds since 1970.
+    /// The column that assigns a row to a day: an instant, a date, or seconds since 1970. Empty for a table
+    /// without days: all of its rows are in the partition of rows without a timestamp.
     pub day_of: &'static str,
     /// The expressions that decide which of several rows with one key is kept: compared in order,
     /// the greatest value wins, null is less than any value. A tie is broken by
@@ -94,9 +95,11 @@ pub struct Table {
     /// [`Table::precedence`] in SQL. Only tables have it whose rows may become one by their person when
     /// they are read: see [`Table::requires_person`].
     pub precedence_sql: &'static [&'static str],
-    /// Columns that are summed over the rows of one file that agree in all other stored columns;
-    /// identical records count once. If there are any, rows with equal keys share a day.
+    /// Columns that are summed over the rows of one file that agree in all other stored columns but
+    /// [`Table::named`]; identical records count once. If there are any, rows with equal keys share a day.
     pub summed: &'static [&'static str],
+    /// Text columns in which rows may differ that [`Table::summed`] adds up: the greatest text stays.
+    pub named: &'static [&'static str],
     /// Columns that summarise all rows with one key, not just the one that is kept. Each expression
     /// must be associative, commutative and idempotent. Rows with equal keys share a day, or the key has
     /// a hash: then the row moves to the day that it has after all are summarised. If only derived columns
@@ -139,6 +142,7 @@ pub(crate) const BLANK: Table = Table {
     precedence: Vec::new,
     precedence_sql: &[],
     summed: &[],
+    named: &[],
     aggregates: &[],
     sort: &[],
     hashes: &[],

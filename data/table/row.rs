@@ -75,15 +75,26 @@ pub enum Fate {
     },
 }
 
-/// Amounts that are split over several days.
+/// Amounts and counts that are split over several days.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spread {
-    /// The position of the date's cell.
-    pub day: usize,
-    /// The positions of the cells that hold each day's share.
-    pub amounts: &'static [usize],
-    /// The days, ascending, each with its share in millionths.
-    pub shares: Vec<(i32, i64)>,
+    /// For each day, ascending, the cells that differ from the record's, with their positions: the date, and
+    /// the day's shares.
+    pub days: Vec<Vec<(usize, Cell<'static>)>>,
+}
+
+impl Spread {
+    /// A row for each of some days. `day` is the position of the date's cell.
+    pub(crate) fn over(day: usize, days: std::ops::RangeInclusive<i32>) -> Self {
+        Self { days: days.map(|date| vec![(day, Cell::Date(date))]).collect() }
+    }
+
+    /// Adds the shares of the cell at a position, one for each day.
+    pub(crate) fn share(&mut self, at: usize, shares: impl IntoIterator<Item = Cell<'static>>) {
+        for (cells, share) in self.days.iter_mut().zip(shares) {
+            cells.push((at, share));
+        }
+    }
 }
 
 /// The positions of the cells of a person.
@@ -145,11 +156,11 @@ impl Row<'_, '_> {
     pub(crate) fn set_person_or_national(
         &mut self,
         cells: PersonCells,
-        code: usize,
+        code: Option<usize>,
         number: usize,
     ) {
         let is_moved = self.move_user_id(number, cells.user_id);
-        let code = self.cells[code].text();
+        let code = code.and_then(|at| self.cells[at].text());
         let number = self.cells[number].text().filter(|_| !is_moved);
         let person = number.and_then(|number| match code {
             Some(_) => self.phones.person(code, Some(number.trim_start_matches('+'))),

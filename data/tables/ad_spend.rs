@@ -1,7 +1,8 @@
 //! The cost of ads on Meta: one row for each ad, day and currency.
 //!
 //! Loaded from the export of Ads Manager, in English, Spanish, Portuguese, French or German. A row for
-//! a longer period is spread evenly over its days, to the cent. The row of totals is skipped.
+//! a longer period is spread evenly over its days: its amount to the cent, its impressions and clicks to
+//! whole numbers, with the remainder on the first days. The row of totals is skipped.
 //!
 //! ```text
 //! Ad ID              Reporting starts  Reporting ends  Amount spent (USD)
@@ -9,11 +10,12 @@
 //!                    2025-06-01        2025-06-03      100.00    skipped: the total
 //! ```
 //!
-//! A report with a breakdown, by platform or by age, has several rows for an ad and day. Rows of one
-//! file are summed if they are for the same period; identical records count once. If a file has a
+//! A report with a breakdown, by platform or by age, has several rows for an ad and day. Amounts,
+//! impressions and clicks of rows of one file are summed if they are for the same period, whatever these
+//! rows call the ad, its ad set and its campaign; identical records count once. If a file has a
 //! row for a day and one for a week that contains it, the day's row wins. Rows of different files are
 //! never summed. For one key, the row that was exported later wins, then the one for the shorter
-//! period, then the larger amount:
+//! period, then the larger amount, then more impressions, then more clicks:
 //!
 //! ```text
 //! file  Ad ID     Day         Platform   Amount spent   exported_on
@@ -58,20 +60,28 @@ columns! {
     REPORTING_STARTS = "reporting_starts",
     /// The last day of a period.
     REPORTING_ENDS = "reporting_ends",
-    /// The ad's name, which a row of totals does not have.
-    AD_NAME = "ad_name",
-    /// The ad set's name.
-    AD_SET_NAME = "ad_set_name",
+    /// The id of the ad's campaign.
+    CAMPAIGN_ID = "campaign_id",
     /// The campaign's name.
     CAMPAIGN_NAME = "campaign_name",
+    /// The id of the ad's ad set.
+    AD_SET_ID = "ad_set_id",
+    /// The ad set's name.
+    AD_SET_NAME = "ad_set_name",
+    /// The ad's name, which a row of totals does not have.
+    AD_NAME = "ad_name",
+    /// How often the ad was shown.
+    IMPRESSIONS = "impressions",
+    /// Clicks on the ad's link; other clicks, as in `Clicks (all)`, are not counted.
+    CLICKS = "clicks",
 }
 
 /// English titles that differ from the column name.
-const ENGLISH: [&str; 2] = ["Amount spent", "Ad spend"];
+const ENGLISH: [&str; 3] = ["Amount spent", "Ad spend", "Link clicks"];
 
 /// Titles in the export, by column; other than [`ENGLISH`], they are Spanish, Portuguese, French
 /// and German.
-const TITLES: [(&str, &[&str]); 8] = [
+const TITLES: [(&str, &[&str]); 12] = [
     (
         AD_ID,
         &[
@@ -157,6 +167,47 @@ const TITLES: [(&str, &[&str]); 8] = [
             "Name der Kampagne",
         ],
     ),
+    (
+        CAMPAIGN_ID,
+        &[
+            "Identificador de la campaña",
+            "ID de la campaña",
+            "Identificação da campanha",
+            "ID da campanha",
+            "Identificador da campanha",
+            "Identifiant de la campagne",
+            "ID de la campagne",
+            "Kampagnen-ID",
+        ],
+    ),
+    (
+        AD_SET_ID,
+        &[
+            "Identificador del conjunto de anuncios",
+            "ID del conjunto de anuncios",
+            "Identificação do conjunto de anúncios",
+            "ID do conjunto de anúncios",
+            "Identificador do conjunto de anúncios",
+            "Identifiant de l'ensemble de publicités",
+            "ID de l'ensemble de publicités",
+            "Anzeigengruppen-ID",
+        ],
+    ),
+    // In French it is the English word.
+    (IMPRESSIONS, &["Impresiones", "Impressões", "Impressionen"]),
+    (
+        CLICKS,
+        &[
+            ENGLISH[2],
+            "Clics en el enlace",
+            "Cliques no link",
+            "Cliques na ligação",
+            "Clics sur un lien",
+            "Clics sur le lien",
+            "Link-Klicks",
+            "Linkklicks",
+        ],
+    ),
 ];
 
 /// The titles of a column. In [`TABLE`], a column without titles does not compile.
@@ -180,6 +231,13 @@ pub static TABLE: Table = Table {
             .or(&["Moneda", "Divisa", "Moeda", "Devise", "Währung"]),
         Column::new(SPEND, CellKind::Money).required().or(titles(SPEND)),
         Column::new(EXPORTED_ON, CellKind::Date),
+        Column::new(CAMPAIGN_ID, CellKind::Word).or(titles(CAMPAIGN_ID)),
+        Column::new(CAMPAIGN_NAME, CellKind::Word).term().or(titles(CAMPAIGN_NAME)),
+        Column::new(AD_SET_ID, CellKind::Word).or(titles(AD_SET_ID)),
+        Column::new(AD_SET_NAME, CellKind::Word).term().or(titles(AD_SET_NAME)),
+        Column::new(AD_NAME, CellKind::Word).term().or(titles(AD_NAME)),
+        Column::new(IMPRESSIONS, CellKind::Count).or(titles(IMPRESSIONS)),
+        Column::new(CLICKS, CellKind::Count).or(titles(CLICKS)),
     ],
     internal: &[
         Column::derived_as(PERIOD_DAYS, CellKind::Integer),
@@ -191,15 +249,16 @@ pub static TABLE: Table = Table {
     inputs: &[
         Column::new(REPORTING_STARTS, CellKind::Date).or(titles(REPORTING_STARTS)),
         Column::new(REPORTING_ENDS, CellKind::Date).or(titles(REPORTING_ENDS)),
-        Column::new(AD_NAME, CellKind::Word).term().or(titles(AD_NAME)),
-        Column::new(AD_SET_NAME, CellKind::Word).term().or(titles(AD_SET_NAME)),
-        Column::new(CAMPAIGN_NAME, CellKind::Word).term().or(titles(CAMPAIGN_NAME)),
     ],
     key: &[AD_ID, DAY, CURRENCY],
     day_of: DAY,
     // An unknown period loses to any other.
-    precedence: || vec![col(EXPORTED_ON), lit(0) - col(PERIOD_DAYS), col(SPEND)],
-    summed: &[SPEND, SPEND_LEAST, SPEND_GREATEST],
+    precedence: || {
+        let amounts = [SPEND, IMPRESSIONS, CLICKS].map(col);
+        [col(EXPORTED_ON), lit(0) - col(PERIOD_DAYS)].into_iter().chain(amounts).collect()
+    },
+    summed: &[SPEND, SPEND_LEAST, SPEND_GREATEST, IMPRESSIONS, CLICKS],
+    named: &[CAMPAIGN_ID, CAMPAIGN_NAME, AD_SET_ID, AD_SET_NAME, AD_NAME],
     aggregates: &[
         (SHORTEST_PERIOD_DAYS, shortest_period),
         (SPEND_LEAST, || of_shortest_period(SPEND_LEAST).min()),
@@ -216,6 +275,10 @@ fn decimal_mark(header: &str) -> Option<DecimalMark> {
     // Some titles end in a currency in brackets.
     let title = header.split('(').next().unwrap_or_default().trim();
     let normal = normalise_header(title);
+    // The same word in English and in French.
+    if normal == IMPRESSIONS {
+        return None;
+    }
     let is_known = |titles: &[&str]| titles.iter().any(|known| normalise_header(known) == normal);
     if TITLES.iter().any(|(_, titles)| is_known(titles)) && !is_known(&ENGLISH) {
         return Some(DecimalMark::Comma);
@@ -256,8 +319,11 @@ fn derive(row: &mut Row<'_, '_>) {
         AD_NAME_CELL = AD_NAME,
         AD_SET_NAME_CELL = AD_SET_NAME,
         CAMPAIGN_NAME_CELL = CAMPAIGN_NAME,
+        IMPRESSIONS_CELL = IMPRESSIONS,
+        CLICKS_CELL = CLICKS,
     }
-    const AMOUNTS: &[usize] = &[SPEND_CELL, LEAST_CELL, GREATEST_CELL];
+    const AMOUNTS: [usize; 3] = [SPEND_CELL, LEAST_CELL, GREATEST_CELL];
+    const COUNTS: [usize; 2] = [IMPRESSIONS_CELL, CLICKS_CELL];
     const PERIODS: [usize; 2] = [PERIOD_CELL, SHORTEST_CELL];
     const NAMES: [usize; 3] = [AD_NAME_CELL, AD_SET_NAME_CELL, CAMPAIGN_NAME_CELL];
     let is_named = |cell: &Cell<'_>| {
@@ -301,8 +367,16 @@ fn derive(row: &mut Row<'_, '_>) {
         for at in PERIODS {
             row.cells[at] = Cell::Integer(days);
         }
-        let shares = (first..=last).zip(shares(amount, days)).collect();
-        row.fate = Fate::Spread(Spread { day: DAY_CELL, amounts: AMOUNTS, shares });
+        let mut spread = Spread::over(DAY_CELL, first..=last);
+        for at in AMOUNTS {
+            spread.share(at, shares(amount, days).map(Cell::Money));
+        }
+        for at in COUNTS {
+            if let Cell::Count(count) = row.cells[at] {
+                spread.share(at, whole_shares(count, days).map(Cell::Count));
+            }
+        }
+        row.fate = Fate::Spread(spread);
     }
 }
 
@@ -310,13 +384,16 @@ fn derive(row: &mut Row<'_, '_>) {
 /// remaining cents, one each.
 fn shares(amount: i64, days: i32) -> impl Iterator<Item = i64> {
     const CENT: i64 = 10_000;
-    let days = i64::from(days);
     let (cents, rest) = (amount / CENT, amount % CENT);
-    let (each, over) = (cents / days, cents % days);
-    (0..days).map(move |day| {
-        let cent = if day < over.abs() { over.signum() } else { 0 };
-        (each + cent) * CENT + if day == 0 { rest } else { 0 }
-    })
+    let first_day = std::iter::once(rest).chain(std::iter::repeat(0));
+    whole_shares(cents, days).zip(first_day).map(|(cents, rest)| cents * CENT + rest)
+}
+
+/// Splits a count into equal shares, which sum up to it. The first days get the remainder, one each.
+fn whole_shares(count: i64, days: i32) -> impl Iterator<Item = i64> {
+    let days = i64::from(days);
+    let (each, over) = (count / days, count % days);
+    (0..days).map(move |day| each + if day < over.abs() { over.signum() } else { 0 })
 }
 
 #[cfg(test)]
@@ -333,6 +410,9 @@ mod tests {
             ("Importe gastado (COP)", Some(DecimalMark::Comma)),
             ("Día", Some(DecimalMark::Comma)),
             ("Montant dépensé (EUR)", Some(DecimalMark::Comma)),
+            ("Link clicks", Some(DecimalMark::Point)),
+            ("Clics sur un lien", Some(DecimalMark::Comma)),
+            ("Impressions", None),
             ("spend", None),
             ("ad_id", None),
             ("amount_spent", None),
@@ -347,6 +427,13 @@ mod tests {
     fn remaining_cents_go_to_the_first_days() {
         let cents: Vec<i64> = shares(100_000_000, 3).map(|share| share / 10_000).collect();
         assert_eq!(cents, [3334, 3333, 3333]);
+    }
+
+    #[test]
+    fn remaining_clicks_go_to_the_first_days() {
+        assert_eq!(whole_shares(11, 4).collect::<Vec<_>>(), [3, 3, 3, 2]);
+        assert_eq!(whole_shares(2, 3).collect::<Vec<_>>(), [1, 1, 0]);
+        assert_eq!(whole_shares(-5, 3).collect::<Vec<_>>(), [-2, -2, -1]);
     }
 
     proptest! {

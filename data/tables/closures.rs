@@ -107,7 +107,7 @@ fn derive(row: &mut Row<'_, '_>) {
     }
     row.fill_from(CLOSED_CELL, SENT_CELL);
     let person = PersonCells { user_phone: PERSON_CELL, user_id: ID_CELL, country: COUNTRY_CELL };
-    row.set_person_or_national(person, CODE_CELL, NUMBER_CELL);
+    row.set_person_or_national(person, Some(CODE_CELL), NUMBER_CELL);
     row.cells[CLOSURE_CELL] = match (row.cells[EVENT_CELL].text(), &row.cells[CLOSED_CELL]) {
         (Some(event), _) => Cell::Owned(event.to_owned()),
         (None, Cell::Stamp(closed)) => {

@@ -17,6 +17,7 @@
 use polars::prelude::*;
 
 use crate::cells::Enumeration;
+use crate::cells::list;
 use crate::table::{BLANK, Cell, CellKind, Column, Fate, Row, Table, columns, positions};
 
 /// The table's name.
@@ -148,9 +149,9 @@ pub static TABLE: Table = Table {
         Column::new(GRANULARITY, CellKind::Enumeration(&GRANULARITIES)),
         Column::new(START, CellKind::Seconds).required(),
         Column::new(END, CellKind::Seconds).required(),
-        Column::new(DIMENSIONS, CellKind::List).term(),
-        Column::new(PHONE_NUMBERS, CellKind::List).line(),
-        Column::new(COUNTRY_CODES, CellKind::List).term(),
+        Column::new(DIMENSIONS, CellKind::List(&list::SEPARATORS)).term(),
+        Column::new(PHONE_NUMBERS, CellKind::List(&list::SEPARATORS)).line(),
+        Column::new(COUNTRY_CODES, CellKind::List(&list::SEPARATORS)).term(),
         Column::new(PHONE_NUMBER, CellKind::Phone).line(),
         Column::new(COUNTRY, CellKind::Word).country(),
         Column::new(CONVERSATION_CATEGORY, CellKind::Word).word(),

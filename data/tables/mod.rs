@@ -5,6 +5,7 @@
 //! module.
 
 pub mod ad_spend;
+pub mod agent_chats;
 pub mod audience_tags;
 pub mod closures;
 pub mod conversions;
@@ -16,6 +17,7 @@ pub mod markets;
 pub mod message_summaries;
 pub mod messages;
 pub mod meta_points;
+pub mod nodes;
 pub mod persons;
 pub mod rates;
 pub mod rejects;
@@ -38,12 +40,14 @@ pub const TABLES: &[&Table] = &[
     &message_summaries::TABLE,
     &session_summaries::TABLE,
     &closures::TABLE,
+    &agent_chats::TABLE,
     &identities::TABLE,
     &events::TABLE,
     &meta_points::TABLE,
     &ad_spend::TABLE,
     &conversions::TABLE,
     &audience_tags::TABLE,
+    &nodes::TABLE,
     &rates::TABLE,
     &markets::TABLE,
     &variables::TABLE,

@@ -12,7 +12,7 @@
 //! Treble exports sessions and deployments in windows of at most 30 days, so only these two tables have
 //! windows. A day without any event has no row, and stays in a window however often it is exported.
 //! Rates and tags have the date from which they hold, and identities the first time that they were seen,
-//! so days between them are not missing.
+//! so days between them are not missing. Nodes have no days.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use std::sync::Arc;
 use chrono::{NaiveDate, Utc};
 use polars::prelude::{Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat};
 use wabalake_data::tables::{
-    UTC_DAY, audience_tags, deployments, identities, instant, loads, markets, rates, sessions,
+    UTC_DAY, audience_tags, deployments, identities, instant, loads, markets, nodes, rates,
+    sessions,
 };
 use wabalake_data::{TABLES, Table};
 
@@ -79,7 +80,8 @@ const WINDOW_DAYS: i64 = 30;
 const BY_WINDOWS: [&Table; 2] = [&sessions::TABLE, &deployments::TABLE];
 
 /// Tables in which a day without rows is no gap.
-const WITHOUT_GAPS: [&Table; 3] = [&audience_tags::TABLE, &identities::TABLE, &rates::TABLE];
+const WITHOUT_GAPS: [&Table; 4] =
+    [&audience_tags::TABLE, &identities::TABLE, &nodes::TABLE, &rates::TABLE];
 
 const DAYS: &str = "days";
 const LAST_LOADED_AT: &str = "last_loaded_at";
@@ -195,6 +197,8 @@ fn local_day(table: &Table, timezone: Timezone) -> Expr {
     let zone = timezone.zone();
     let of = table.position(table.day_of).map(|at| table.columns[at].data_type());
     match of {
+        // A table without days.
+        None => col(UTC_DAY),
         // A date is not converted between time zones, and is the partition itself.
         Some(DataType::Date) => col(UTC_DAY),
         _ if zone == chrono_tz::UTC => col(UTC_DAY),

@@ -6,6 +6,11 @@ WITH placed AS (
     FROM ad_spend
     UNION ALL
     SELECT
+        'agent_chats' AS name,
+        CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS day
+    FROM agent_chats
+    UNION ALL
+    SELECT
         'audience_tags' AS name,
         CAST(date_trunc('DAY', from_utc_timestamp(since, :timezone)) AS DATE) AS day
     FROM audience_tags
@@ -49,6 +54,11 @@ WITH placed AS (
         'meta_points' AS name,
         CAST(date_trunc('DAY', from_utc_timestamp(timestamp_micros(start * 1000000), :timezone)) AS DATE) AS day
     FROM meta_points
+    UNION ALL
+    SELECT
+        'nodes' AS name,
+        CAST(NULL AS DATE) AS day
+    FROM nodes
     UNION ALL
     SELECT
         'rates' AS name,
@@ -139,6 +149,7 @@ listed AS (
     SELECT *
     FROM (VALUES
         ('ad_spend'),
+        ('agent_chats'),
         ('audience_tags'),
         ('closures'),
         ('conversions'),
@@ -148,6 +159,7 @@ listed AS (
         ('message_summaries'),
         ('messages'),
         ('meta_points'),
+        ('nodes'),
         ('rates'),
         ('session_summaries'),
         ('sessions'),
@@ -161,7 +173,7 @@ SELECT
     CAST(coalesce(covered.days, 0) AS BIGINT) AS days,
     CAST(
         CASE
-            WHEN listed.name NOT IN ('rates', 'audience_tags', 'identities')
+            WHEN listed.name NOT IN ('rates', 'audience_tags', 'identities', 'nodes')
                 THEN coalesce(datediff(covered.last_day, covered.first_day) + 1 - covered.days, 0)
         END AS BIGINT
     ) AS missing_days,

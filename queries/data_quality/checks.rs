@@ -17,7 +17,9 @@ use wabalake_data::tables::sessions::{
     self, META_SOURCE_MEDIA_TYPE, META_SOURCE_TYPE, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
     SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE, USER_PHONE,
 };
-use wabalake_data::tables::{SESSION_KEY, USER_PHONE_VALID, audience_tags, conversions, variables};
+use wabalake_data::tables::{
+    SESSION_KEY, USER_PHONE_VALID, agent_chats, audience_tags, conversions, variables,
+};
 
 use super::{cycles, twice};
 use crate::query::measures::parent_key;
@@ -76,6 +78,11 @@ pub(super) const EXAMINED: &[Examined] = &[
         table: &closures::TABLE,
         rows: |tables, days| days.scan(tables, &closures::TABLE),
         checks: |_| vec![invalid_phone(closures::SESSION_ID)],
+    },
+    Examined {
+        table: &agent_chats::TABLE,
+        rows: |tables, days| days.scan(tables, &agent_chats::TABLE),
+        checks: of_agent_chats,
     },
     Examined {
         table: &conversions::TABLE,
@@ -210,12 +217,22 @@ fn with_session(tables: &Tables, rows: LazyFrame) -> LazyFrame {
     naming.join(sessions, &by_key, &by_key, JoinArgs::new(JoinType::Left))
 }
 
+/// A check whose example is an instant of the row.
+fn check_at(name: &'static str, about: Expr, fails: Expr, example: &str, zone: Tz) -> Check {
+    Check {
+        written: Box::new(move |at| time::rfc3339(at, zone)),
+        ..check(name, about, fails, example)
+    }
+}
+
+fn of_agent_chats(zone: Tz) -> Vec<Check> {
+    let fails = col(USER_PHONE_VALID).not();
+    vec![check_at("invalid-phone", set(USER_PHONE), fails, agent_chats::CREATED_AT, zone)]
+}
+
 fn of_deployments(zone: Tz) -> Vec<Check> {
     let failed = || delivery_is("Failed");
-    let at = |name, about, fails| Check {
-        written: Box::new(move |at| time::rfc3339(at, zone)),
-        ..check(name, about, fails, DEPLOYMENT_TIMESTAMP)
-    };
+    let at = |name, about, fails| check_at(name, about, fails, DEPLOYMENT_TIMESTAMP, zone);
     vec![
         unknown("unknown-delivery-status", DELIVERY_STATUS, &deployments::DELIVERY_STATUSES),
         check(

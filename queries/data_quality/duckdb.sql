@@ -274,6 +274,12 @@ tallies AS (
     FROM closures
     UNION ALL
     SELECT
+        'agent_chats', 'invalid-phone', count_if(user_key IS NOT NULL),
+        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
+        CAST(min(created_at) FILTER (user_key IS NOT NULL AND NOT user_phone_valid) AS VARCHAR)
+    FROM agent_chats
+    UNION ALL
+    SELECT
         'conversions', 'invalid-phone', count_if(user_key IS NOT NULL),
         count_if(user_key IS NOT NULL AND NOT user_phone_valid),
         min(conversion_id) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
@@ -304,8 +310,9 @@ tallies AS (
         unnest([coalesce(sum(rejected), 0), coalesce(sum(with_sentinel), 0)]),
         NULL
     FROM (VALUES
-        ('ad_spend'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('events'), ('identities'),
-        ('markets'), ('message_summaries'), ('messages'), ('meta_points'), ('rates'), ('session_summaries'), ('sessions'), ('variables')
+        ('ad_spend'), ('agent_chats'), ('audience_tags'), ('closures'), ('conversions'), ('deployments'), ('events'),
+        ('identities'), ('markets'), ('message_summaries'), ('messages'), ('meta_points'), ('nodes'), ('rates'),
+        ('session_summaries'), ('sessions'), ('variables')
     ) AS listed (name)
     LEFT JOIN loads ON kind = listed.name
     GROUP BY listed.name

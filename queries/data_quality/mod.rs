@@ -18,8 +18,8 @@ mod twice;
 
 use polars::prelude::{DataFrame, UnionArgs, concat, df};
 use wabalake_data::tables::{
-    ad_spend, audience_tags, closures, conversions, deployments, loads, messages, sessions,
-    variables,
+    ad_spend, agent_chats, audience_tags, closures, conversions, deployments, loads, messages,
+    sessions, variables,
 };
 use wabalake_data::{TABLES, Table};
 
@@ -89,6 +89,7 @@ impl Query for DataQuality {
             &deployments::TABLE,
             &messages::TABLE,
             &closures::TABLE,
+            &agent_chats::TABLE,
             &conversions::TABLE,
             &audience_tags::TABLE,
             &variables::TABLE,

@@ -95,6 +95,12 @@ closures_in_range AS (
     WHERE (:from_at IS NULL OR closed_at >= :from_at)
         AND (:until_at IS NULL OR closed_at < :until_at)
 ),
+agent_chats_in_range AS (
+    SELECT *
+    FROM agent_chats
+    WHERE (:from_at IS NULL OR created_at >= :from_at)
+        AND (:until_at IS NULL OR created_at < :until_at)
+),
 conversions_in_range AS (
     SELECT *
     FROM conversions
@@ -390,6 +396,13 @@ tallies AS (
     FROM (
         SELECT session_id AS example, NOT user_phone_valid AS fails
         FROM closures_in_range
+        WHERE user_phone IS NOT NULL
+    ) AS checked
+    UNION ALL
+    SELECT 'invalid-phone' AS name, 'agent_chats' AS of_table, {tally_at}
+    FROM (
+        SELECT created_at AS example_at, NOT user_phone_valid AS fails
+        FROM agent_chats_in_range
         WHERE user_phone IS NOT NULL
     ) AS checked
     UNION ALL

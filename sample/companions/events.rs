@@ -1,13 +1,14 @@
-//! Files with rows for some of the sessions, or for their people: closures, conversions, tags,
-//! variables.
+//! Files with rows for some of the sessions, or for their people: closures, chats with agents, conversions,
+//! tags, variables; and the nodes of flows.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use chrono::{DateTime, SecondsFormat};
 
-use super::{Companion, CompanionKind, line};
+use super::{Companion, CompanionKind, agents, line};
 use crate::Summary;
+use crate::company::FLOWS;
 use crate::episode::{Episode, HOUR, Id, MINUTE, SECOND, Session};
 use crate::random::{hash, mix};
 
@@ -22,6 +23,7 @@ impl Companion {
             CompanionKind::Conversions => {
                 text.push_str("conversion_id,event,converted_at,session_id,phone,value,currency\n");
             }
+            CompanionKind::AgentChats => text.push_str(agents::HEADER),
             CompanionKind::Tags => text.push_str("phone,tag,since\n"),
             CompanionKind::Variables => {
                 text.push_str("session_id,phone,conversation_id,name,value,at\n");
@@ -45,6 +47,9 @@ impl Companion {
                     good += match self.kind {
                         CompanionKind::Closures => {
                             closure(&episode, index, session, horizon, &mut text)
+                        }
+                        CompanionKind::AgentChats => {
+                            agents::chat(&episode, index, (horizon, self.even), &mut text)
                         }
                         CompanionKind::Conversions => {
                             conversion(&episode, index, session, horizon, &mut text)
@@ -167,6 +172,23 @@ fn variable(
     1
 }
 
+/// Writes the nodes of all flows, the same in every version.
+pub(super) fn nodes(out: &mut String) -> u64 {
+    line(out, format_args!("conversation_id,node_id,label,position,is_final,question"));
+    let mut rows = 0;
+    for flow in &FLOWS {
+        for (position, node) in (1..).zip(flow.nodes) {
+            let label = node[..1].to_uppercase() + &node[1..];
+            let is_final = position == flow.nodes.len();
+            let question = answer(node, 0).map_or("", |_| node);
+            let id = flow.id;
+            line(out, format_args!("{id},{id}-{node},{label},{position},{is_final},{question}"));
+            rows += 1;
+        }
+    }
+    rows
+}
+
 /// The answer to a node with a question.
 fn answer(node: &str, whim: u64) -> Option<&'static str> {
     let answers: &[&str] = match node {
@@ -181,7 +203,7 @@ fn answer(node: &str, whim: u64) -> Option<&'static str> {
     Some(one_of(answers, whim))
 }
 
-fn one_of(list: &[&'static str], whim: u64) -> &'static str {
+pub(super) fn one_of(list: &[&'static str], whim: u64) -> &'static str {
     let index = whim % list.len() as u64;
     list[usize::try_from(index).unwrap_or(0)]
 }

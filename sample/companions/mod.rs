@@ -2,10 +2,11 @@
 //! business's own.
 //!
 //! They are generated from the same episodes. Kaleyra's summaries and Meta's points count the messages,
-//! closures close the sessions, conversions and variables refer to them, and spend is on the ads that
+//! closures close the sessions, agents take them over, conversions and variables refer to them, and spend is on the ads that
 //! led to visits. In a clean plan the counts equal those of the exports; a dirty plan's exports have
 //! rejected records and misspelt words.
 
+mod agents;
 mod events;
 mod points;
 mod prices;
@@ -22,8 +23,8 @@ use chrono::NaiveDate;
 use crate::ledger::Ledger;
 use crate::{Plan, Summary};
 use wabalake_data::tables::{
-    Table, ad_spend, audience_tags, closures, conversions, markets, message_summaries, meta_points,
-    rates, session_summaries, variables,
+    Table, ad_spend, agent_chats, audience_tags, closures, conversions, markets, message_summaries,
+    meta_points, nodes, rates, session_summaries, variables,
 };
 
 /// A companion file. It is UTF-8 and not compressed.
@@ -48,6 +49,7 @@ enum CompanionKind {
     SessionSummary,
     ConversationSummary,
     Closures,
+    AgentChats,
     Analytics,
     ConversationAnalytics,
     PricingAnalytics,
@@ -57,11 +59,12 @@ enum CompanionKind {
     Tags,
     Variables,
     Markets,
+    Nodes,
     Rates,
 }
 
 /// The files of a download: kind, stem and suffix of the name, table.
-const DOWNLOADED: [(CompanionKind, &str, &str, &Table); 12] = [
+const DOWNLOADED: [(CompanionKind, &str, &str, &Table); 13] = [
     (CompanionKind::MessageSummary, "kaleyra_summary_messages", "csv", &message_summaries::TABLE),
     (CompanionKind::SessionSummary, "kaleyra_summary_sessions", "csv", &session_summaries::TABLE),
     (
@@ -71,6 +74,7 @@ const DOWNLOADED: [(CompanionKind, &str, &str, &Table); 12] = [
         &session_summaries::TABLE,
     ),
     (CompanionKind::Closures, "session_close", "jsonl", &closures::TABLE),
+    (CompanionKind::AgentChats, "agent_chats", "csv", &agent_chats::TABLE),
     (CompanionKind::Analytics, "meta_analytics", "jsonl", &meta_points::TABLE),
     (
         CompanionKind::ConversationAnalytics,
@@ -87,7 +91,7 @@ const DOWNLOADED: [(CompanionKind, &str, &str, &Table); 12] = [
 ];
 
 impl Plan {
-    /// The companion files, by download; the markets and the rate card come last.
+    /// The companion files, by download; the markets, the nodes and the rate card come last.
     ///
     /// ```
     /// use wabalake_sample::Plan;
@@ -95,7 +99,7 @@ impl Plan {
     /// let names: Vec<_> = plan.companions().map(|file| file.name).collect();
     /// assert_eq!(names[0], "kaleyra_summary_messages_2025_05_31.csv");
     /// assert_eq!(names.last().unwrap(), "rates.csv");
-    /// assert_eq!(names.len(), 2 * 12 + 2);
+    /// assert_eq!(names.len(), 2 * 13 + 3);
     /// ```
     pub fn companions(&self) -> impl Iterator<Item = Companion> {
         let plan = *self;
@@ -117,6 +121,7 @@ impl Plan {
         });
         let own = [
             ("markets.csv", &markets::TABLE, CompanionKind::Markets),
+            ("nodes.csv", &nodes::TABLE, CompanionKind::Nodes),
             ("rates.csv", &rates::TABLE, CompanionKind::Rates),
         ];
         let own = own.into_iter().map(move |(name, table, kind)| Companion {
@@ -149,8 +154,10 @@ impl Companion {
             CompanionKind::TemplateAnalytics => self.template_analytics(&mut text),
             CompanionKind::AdSpend => self.ad_spend(&mut text),
             CompanionKind::Markets => prices::markets(&mut text),
+            CompanionKind::Nodes => events::nodes(&mut text),
             CompanionKind::Rates => prices::rate_card(&mut text),
             CompanionKind::Closures
+            | CompanionKind::AgentChats
             | CompanionKind::Conversions
             | CompanionKind::Tags
             | CompanionKind::Variables => {

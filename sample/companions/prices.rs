@@ -4,7 +4,7 @@ use chrono::Datelike as _;
 use wabalake_data::reference::{countries, markets};
 
 use super::{Companion, amount, line};
-use crate::company::SOURCES;
+use crate::company::{MetaSource, SOURCES};
 use crate::people::COUNTRIES;
 use crate::random::hash;
 use crate::rate_card::RATES;
@@ -14,10 +14,10 @@ impl Companion {
     /// commas.
     pub(super) fn ad_spend(&self, out: &mut String) -> u64 {
         let ads = || SOURCES.iter().filter(|source| source.is_ad);
-        let cents =
-            |id: u64, day: i64| 300 + hash(&[self.plan.seed, 4, id, day.cast_unsigned()]) % 4_000;
-        let total: u64 =
-            self.days.clone().flat_map(|day| ads().map(move |ad| cents(ad.id, day))).sum();
+        let results = |ad: &MetaSource, day: i64| AdResults::of(self.plan.seed, ad.id, day);
+        let all = self.days.clone().flat_map(|day| ads().map(move |ad| (ad, day)));
+        let total =
+            all.map(|(ad, day)| results(ad, day)).fold(AdResults::default(), AdResults::with);
         let dates =
             [self.days.start, self.days.end - 1].map(|day| self.plan.date(day).unwrap_or_default());
         // If no day is after the 12th, the date order could not be detected.
@@ -25,42 +25,90 @@ impl Companion {
         let is_clear = all.any(|date| date.day() > 12);
         let mut rows = 0;
         if self.even {
-            line(
-                out,
-                format_args!(
-                    "Reporting starts,Reporting ends,Campaign name,Ad name,Ad ID,Amount spent (USD)"
-                ),
+            out.push_str(
+                "Reporting starts,Reporting ends,Campaign name,Campaign ID,Ad set name,Ad set ID,Ad name,\
+                 Ad ID,Impressions,Link clicks,Amount spent (USD)\n",
             );
-            let [first, last] = dates;
-            line(out, format_args!("{first},{last},,,,{}.{:02}", total / 100, total % 100));
+            let ([first, last], total) = (dates, total.cells(',', '.'));
+            line(out, format_args!("{first},{last},,,,,,,{total}"));
         } else {
-            line(
-                out,
-                format_args!(
-                    "Día;Nombre de la campaña;Nombre del anuncio;Identificador del anuncio;Importe gastado (USD)"
-                ),
+            out.push_str(
+                "Día;Nombre de la campaña;Identificador de la campaña;Nombre del conjunto de anuncios;\
+                 Identificador del conjunto de anuncios;Nombre del anuncio;Identificador del anuncio;\
+                 Impresiones;Clics en el enlace;Importe gastado (USD)\n",
             );
         }
         for day in self.days.clone() {
             let date = self.plan.date(day).unwrap_or_default();
             for ad in ads() {
-                let cents = cents(ad.id, day);
-                let (id, whole, rest) = (ad.id, cents / 100, cents % 100);
-                let name = if ad.is_video { "Video" } else { "Imagen" };
-                let campaign = ad.headline;
+                let results = results(ad, day);
+                let (id, name) = (ad.id, if ad.is_video { "Video" } else { "Imagen" });
+                let (campaign, campaign_id) = (ad.headline, campaign_of(ad));
+                let ad_set = campaign_id + 1;
                 if self.even {
+                    let results = results.cells(',', '.');
                     line(
                         out,
-                        format_args!("{date},{date},\"{campaign}\",{name},{id},{whole}.{rest:02}"),
+                        format_args!(
+                            "{date},{date},\"{campaign}\",{campaign_id},Todos,{ad_set},{name},{id},{results}"
+                        ),
                     );
                 } else {
                     let date = date.format(if is_clear { "%d/%m/%Y" } else { "%Y-%m-%d" });
-                    line(out, format_args!("{date};{campaign};{name};{id};{whole},{rest:02}"));
+                    let results = results.cells(';', ',');
+                    line(
+                        out,
+                        format_args!(
+                            "{date};{campaign};{campaign_id};Todos;{ad_set};{name};{id};{results}"
+                        ),
+                    );
                 }
                 rows += 1;
             }
         }
         rows
+    }
+}
+
+/// The id of an ad's campaign, which all ads with its headline share.
+fn campaign_of(ad: &MetaSource) -> u64 {
+    let first = SOURCES.iter().find(|source| source.is_ad && source.headline == ad.headline);
+    first.map_or(ad.id, |first| first.id) + 50_000
+}
+
+/// The results of ads.
+#[derive(Clone, Copy, Debug, Default)]
+struct AdResults {
+    cents: u64,
+    impressions: u64,
+    clicks: u64,
+}
+
+impl AdResults {
+    /// The results of an ad on a day.
+    fn of(seed: u64, ad: u64, day: i64) -> Self {
+        let random = |stream| hash(&[seed, stream, ad, day.cast_unsigned()]);
+        let impressions = 400 + random(9) % 8_000;
+        Self {
+            cents: 300 + random(4) % 4_000,
+            impressions,
+            clicks: impressions * (random(10) % 40) / 1_000,
+        }
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            cents: self.cents + other.cents,
+            impressions: self.impressions + other.impressions,
+            clicks: self.clicks + other.clicks,
+        }
+    }
+
+    /// Impressions, clicks and amount.
+    fn cells(self, delimiter: char, mark: char) -> String {
+        let Self { cents, impressions, clicks } = self;
+        let (whole, rest) = (cents / 100, cents % 100);
+        format!("{impressions}{delimiter}{clicks}{delimiter}{whole}{mark}{rest:02}")
     }
 }
 

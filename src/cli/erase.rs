@@ -23,7 +23,7 @@ pub(super) const SUBCOMMAND: Subcommand =
 
 #[derive(Args)]
 #[command(
-    long_about = "Erase a person: their sessions, deployments, messages, closings, conversions, tags and \
+    long_about = "Erase a person: their sessions, deployments, messages, closings, agent chats, conversions, tags and \
                   answers, and rows that refer only to a session of theirs; their rejected records, and \
                   rejected records of an unknown person that contain the number; old versions of all of \
                   these, marts, and log entries. A row belongs to the person of its `user_phone`, which \

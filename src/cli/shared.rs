@@ -216,8 +216,8 @@ impl MartsOption {
 #[derive(Args, Clone, Copy, Debug)]
 #[group(skip)]
 pub(super) struct CountryOption {
-    /// Country of phone numbers without a country code in tags, conversions, variables and
-    /// closures, ISO 3166-1 alpha-2 [default: the lake's, else numbers need a country code]
+    /// Country of phone numbers without a country code in tags, conversions, variables, closures
+    /// and agent chats, ISO 3166-1 alpha-2 [default: the lake's, else numbers need a country code]
     #[arg(
         long,
         value_name = "CC",

@@ -282,8 +282,9 @@ mod tests {
                 "wabalake history sesions --lake x",
                 "error: `TABLE` cannot be `sesions`\n  \
                  hint: did you mean `sessions`? it takes `sessions`, `deployments`, `messages`, \
-                 `message_summaries`, `session_summaries`, `closures`, `identities`, `events`, `meta_points`, \
-                 `ad_spend`, `conversions`, `audience_tags`, `rates`, `markets`, `variables`, `rejects` and `runs`",
+                 `message_summaries`, `session_summaries`, `closures`, `agent_chats`, `identities`, `events`, \
+                 `meta_points`, `ad_spend`, `conversions`, `audience_tags`, `nodes`, `rates`, `markets`, `variables`, \
+                 `rejects` and `runs`",
             ),
             (
                 "wabalake status --lake x --lake y",

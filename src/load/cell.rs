@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use wabalake_data::Column as TableColumn;
-use wabalake_data::cells::stamp::{self, Stamp};
+use wabalake_data::cells::stamp::{self, Stamp, StampForm, form};
 use wabalake_data::cells::{
     DateOrder, DecimalMark, LostDigits, Spelling, country, date, id, list, number, phone, text,
     word, yes_or_no,
@@ -48,8 +48,8 @@ pub(super) fn read_cell<'a>(
     }
     let Some(word) = word(field) else { return Ok(Cell::Null) };
     let bad = |reason: String| Err(RecordFault::of(column, reason));
-    let Spelling { order, mark, has_numbers } = spelling;
-    let is_number = has_numbers && matches!(column.kind, CellKind::Money);
+    let Spelling { order, mark, has_stamps, has_numbers } = spelling;
+    let is_number = has_numbers && matches!(column.kind, CellKind::Money | CellKind::Decimal);
     let exact = is_number.then(|| number::exact(word)).flatten();
     let no_digits = |_| RecordFault::of(column, LostDigits::REASON);
     let cell = match column.kind {
@@ -72,15 +72,22 @@ pub(super) fn read_cell<'a>(
                 None => return bad(format!("there is no such day in {zone}")),
             }
         }
-        CellKind::Stamp | CellKind::Moment => match stamp::read_as(word, zone, order) {
-            Stamp::At(micros) => Cell::Stamp(micros),
-            Stamp::Sentinel => {
-                *sentinel = true;
-                Cell::Null
+        CellKind::StampOrText if has_stamps == Some(false) => Cell::Null,
+        // It waits for the other cells.
+        CellKind::StampOrText if has_stamps.is_none() && form(word) != StampForm::Written => {
+            return bad(no_stamp(column.kind, order));
+        }
+        CellKind::Stamp | CellKind::Moment | CellKind::StampOrText => {
+            match stamp::read_as(word, zone, order) {
+                Stamp::At(micros) => Cell::Stamp(micros),
+                Stamp::Sentinel => {
+                    *sentinel = true;
+                    Cell::Null
+                }
+                Stamp::Skipped => return bad(no_such_time(word, zone, order)),
+                Stamp::Bad => return bad(no_stamp(column.kind, order)),
             }
-            Stamp::Skipped => return bad(no_such_time(word, zone, order)),
-            Stamp::Bad => return bad(no_stamp(column.kind, order)),
-        },
+        }
         CellKind::Integer => match number::integer(word) {
             Some(number) => Cell::Integer(number),
             None => return bad("not a whole number such as 12".to_owned()),
@@ -106,6 +113,10 @@ pub(super) fn read_cell<'a>(
                 ));
             }
         },
+        CellKind::Decimal => match exact.or_else(|| number::money(word, mark)) {
+            Some(millionths) => Cell::Money(millionths),
+            None => return bad("not a number with at most 6 decimals such as 4.5".to_owned()),
+        },
         CellKind::Number => {
             // Programs write a point, whatever the language of the file.
             let mark = if is_typed(word, has_numbers) { Some(DecimalMark::Point) } else { mark };
@@ -123,7 +134,7 @@ pub(super) fn read_cell<'a>(
             None => return bad("neither yes nor no: write true or false".to_owned()),
         },
         CellKind::Country => Cell::Text(country(word)),
-        CellKind::List => list::read(word).map_or(Cell::Null, Cell::Owned),
+        CellKind::List(separators) => list::read(word, separators).map_or(Cell::Null, Cell::Owned),
     };
     Ok(cell)
 }

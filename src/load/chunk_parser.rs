@@ -72,6 +72,8 @@ pub(crate) struct ChunkParser<'h> {
     has_stand_ins: bool,
     /// `true` if the spelling of all columns is known; otherwise unreadable records wait.
     is_spelled: bool,
+    /// The indices of columns that have stamps or texts, which all of their cells decide.
+    undecided: Vec<usize>,
     erased: Option<ErasedFilter<'h>>,
     /// The index and default of the cell with the date of the export.
     exported_on: Option<(usize, i32)>,
@@ -90,6 +92,7 @@ impl<'h> ChunkParser<'h> {
             phones,
             has_stand_ins: header.table.columns.iter().any(|column| column.fallback.is_some()),
             is_spelled: header.is_spelled(),
+            undecided: header.undecided(),
             erased: None,
             exported_on: None,
         }
@@ -176,6 +179,7 @@ impl<'h> ChunkParser<'h> {
         check_width(header, &fields)?;
         header.unguard(&mut fields);
         let table = header.table;
+        counts.ballots.count_forms(header, &fields, &self.undecided);
         let cells = read_cells(header, &fields, self.zone, sentinel);
         if cells.is_err() && !self.is_spelled {
             counts.ballots.count(header, &fields);
@@ -217,12 +221,11 @@ impl<'h> ChunkParser<'h> {
         }
         let record_hash = (!table.summed.is_empty()).then(|| hash_of(&fields, header.reject_name));
         match fate {
-            Fate::Spread(Spread { day, amounts, shares }) => {
-                counts.spread += (shares.len() as u64).saturating_sub(1);
-                for (date, share) in shares {
-                    cells[day] = Cell::Date(date);
-                    for amount in amounts {
-                        cells[*amount] = Cell::Money(share);
+            Fate::Spread(Spread { days }) => {
+                counts.spread += (days.len() as u64).saturating_sub(1);
+                for differing in days {
+                    for (at, cell) in differing {
+                        cells[at] = cell;
                     }
                     rows.push(&cells, valid, record_hash);
                 }

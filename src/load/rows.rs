@@ -7,7 +7,7 @@ use wabalake_data::cells::number::{MONEY_PRECISION, MONEY_SCALE};
 use wabalake_data::tables::{Cell, CellKind, USER_PHONE_VALID, instant, text_key};
 use wabalake_data::{Column as TableColumn, Table};
 
-use super::day::{by_day, day_of};
+use super::day::{NO_DAY, by_day, day_of};
 use super::key_hash::{cell_key_hash, own_person};
 use super::staged_columns::{ORIGIN, RECORD};
 
@@ -20,7 +20,8 @@ pub(super) struct RowBuilder {
     hashes: Vec<(Option<usize>, PrimitiveChunkedBuilder<Int64Type>)>,
     whole_key: Option<PrimitiveChunkedBuilder<Int64Type>>,
     records: Option<PrimitiveChunkedBuilder<Int64Type>>,
-    day_of: usize,
+    /// The position of the cell that has the day; `None` for a table without days.
+    day_of: Option<usize>,
     /// The UTC day of each row.
     days: Vec<i32>,
     origin: i32,
@@ -42,7 +43,7 @@ impl RowBuilder {
         let builder = |column: &TableColumn| {
             let name = PlSmallStr::from_static(column.name);
             match column.kind {
-                CellKind::Stamp | CellKind::Moment => {
+                CellKind::Stamp | CellKind::Moment | CellKind::StampOrText => {
                     ColumnBuilder::Stamp(PrimitiveChunkedBuilder::new(name, rows))
                 }
                 CellKind::Date => ColumnBuilder::Date(PrimitiveChunkedBuilder::new(name, rows)),
@@ -52,7 +53,9 @@ impl RowBuilder {
                 CellKind::Count | CellKind::Seconds => {
                     ColumnBuilder::Count(PrimitiveChunkedBuilder::new(name, rows))
                 }
-                CellKind::Money => ColumnBuilder::Money(PrimitiveChunkedBuilder::new(name, rows)),
+                CellKind::Money | CellKind::Decimal => {
+                    ColumnBuilder::Money(PrimitiveChunkedBuilder::new(name, rows))
+                }
                 CellKind::Number => ColumnBuilder::Number(PrimitiveChunkedBuilder::new(name, rows)),
                 CellKind::Boolean => ColumnBuilder::Boolean(BooleanChunkedBuilder::new(name, rows)),
                 CellKind::Text
@@ -64,7 +67,7 @@ impl RowBuilder {
                 | CellKind::Enumeration(_)
                 | CellKind::Closed(_)
                 | CellKind::Country
-                | CellKind::List => ColumnBuilder::Text(StringChunkedBuilder::new(name, rows)),
+                | CellKind::List(_) => ColumnBuilder::Text(StringChunkedBuilder::new(name, rows)),
             }
         };
         let hash = |(name, of): &(&'static str, &'static str)| {
@@ -82,7 +85,7 @@ impl RowBuilder {
                 .map(|name| PrimitiveChunkedBuilder::new(PlSmallStr::from_static(name), rows)),
             records: (!table.summed.is_empty())
                 .then(|| PrimitiveChunkedBuilder::new(PlSmallStr::from_static(RECORD), rows)),
-            day_of: table.position(table.day_of).unwrap_or_default(),
+            day_of: table.position(table.day_of),
             days: Vec::with_capacity(rows),
             origin,
         }
@@ -138,7 +141,7 @@ impl RowBuilder {
         if let Some(column) = &mut self.records {
             column.append_option(record);
         }
-        self.days.push(day_of(&cells[self.day_of]));
+        self.days.push(self.day_of.map_or(NO_DAY, |at| day_of(&cells[at])));
     }
 
     /// Returns the number of rows.

@@ -9,13 +9,17 @@
 //!                        end of file: dmy, comma      ──► waiting records are parsed
 //! ```
 //!
+//! A column of stamps or texts, such as `last_message` of an agent report, has texts if no cell of it is
+//! written as a date and time, and some cell is a text.
+//!
 //! Records with an ambiguous cell wait until all cells are counted, on disk if they are many
 //! ([`pending`](super::pending)). Counts do not depend on the order of records, so neither does the
 //! result.
 
 use wabalake_data::cells::ballot::{Ballot, Verdict};
+use wabalake_data::cells::stamp::{StampForm, form};
 use wabalake_data::cells::{DateOrder, DecimalMark, Spelling, number, word};
-use wabalake_data::tables::CellKind;
+use wabalake_data::tables::{CellKind, Column};
 
 use super::cell::is_typed;
 use super::header::Header;
@@ -23,12 +27,43 @@ use crate::error::{Error, Result};
 
 /// Returns `true` for kinds that may be dates in digits.
 fn has_order(kind: CellKind) -> bool {
-    matches!(kind, CellKind::Date | CellKind::Moment | CellKind::Stamp)
+    matches!(kind, CellKind::Date | CellKind::Moment | CellKind::Stamp | CellKind::StampOrText)
 }
 
 /// Returns `true` for kinds that may have a decimal mark.
 fn has_mark(kind: CellKind) -> bool {
-    matches!(kind, CellKind::Money | CellKind::Number | CellKind::Count)
+    matches!(kind, CellKind::Money | CellKind::Decimal | CellKind::Number | CellKind::Count)
+}
+
+/// Returns `true` for a column of stamps or texts until all of its cells are counted.
+fn is_undecided(column: &Column, spelling: Spelling) -> bool {
+    matches!(column.kind, CellKind::StampOrText) && spelling.has_stamps.is_none()
+}
+
+/// The cells of a column of stamps or texts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Forms {
+    has_written_stamps: bool,
+    has_texts: bool,
+}
+
+impl Forms {
+    fn count(&mut self, word: &str) {
+        match form(word) {
+            StampForm::Written => self.has_written_stamps = true,
+            StampForm::Text => self.has_texts = true,
+            StampForm::Number => {}
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.has_written_stamps |= other.has_written_stamps;
+        self.has_texts |= other.has_texts;
+    }
+
+    fn has_stamps(self) -> bool {
+        self.has_written_stamps || !self.has_texts
+    }
 }
 
 impl Header {
@@ -52,38 +87,71 @@ impl Header {
             place.is_none()
                 || (spelling.order.is_some() || !has_order(column.kind))
                     && (spelling.mark.is_some() || !has_mark(column.kind))
+                    && !is_undecided(column, *spelling)
         })
+    }
+
+    /// The indices of the columns of which it is not known yet whether they have stamps or texts.
+    pub(crate) fn undecided(&self) -> Vec<usize> {
+        let columns = self.cells.iter().zip(&self.places).zip(&self.spellings);
+        let undecided = columns.enumerate().filter(|(_, ((column, place), spelling))| {
+            place.is_some() && is_undecided(column, **spelling)
+        });
+        undecided.map(|(at, _)| at).collect()
     }
 }
 
 /// Evidence for the spelling of each cell's column.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ballots(Vec<Ballot>);
+pub(crate) struct Ballots {
+    formats: Vec<Ballot>,
+    forms: Vec<Forms>,
+}
 
 impl Ballots {
-    /// Counts the cells of a record.
+    /// Counts the cells of a record that is not parsed yet.
     pub(crate) fn count(&mut self, header: &Header, fields: &[&str]) {
-        self.0.resize(header.cells.len(), Ballot::default());
+        self.formats.resize(header.cells.len(), Ballot::default());
         let columns = header.cells.iter().zip(&header.places).zip(&header.spellings);
-        for (((column, place), spelling), ballot) in columns.zip(&mut self.0) {
+        for (((column, place), spelling), ballot) in columns.zip(&mut self.formats) {
             let field = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
             let Some(word) = word(field) else { continue };
             match column.kind {
-                CellKind::Money if spelling.has_numbers && number::exact(word).is_some() => {}
+                CellKind::Money | CellKind::Decimal
+                    if spelling.has_numbers && number::exact(word).is_some() => {}
                 CellKind::Number if is_typed(word, spelling.has_numbers) => {}
-                CellKind::Money | CellKind::Number => ballot.count_amount(word),
+                CellKind::Money | CellKind::Decimal | CellKind::Number => ballot.count_amount(word),
                 CellKind::Count => ballot.count_number(word),
+                // A date alone is a text there.
+                CellKind::StampOrText if form(word) == StampForm::Text => {}
                 kind if has_order(kind) => ballot.count_date(word),
                 _ => {}
             }
         }
     }
 
+    /// Counts the cells of a record, parsed or not, in columns of stamps or texts. `undecided` are their
+    /// indices.
+    pub(crate) fn count_forms(&mut self, header: &Header, fields: &[&str], undecided: &[usize]) {
+        for at in undecided {
+            self.forms.resize(header.cells.len(), Forms::default());
+            let field = header.places[*at].and_then(|place| fields.get(place));
+            if let Some(word) = field.and_then(|field| word(field)) {
+                self.forms[*at].count(word);
+            }
+        }
+    }
+
     /// Adds the counts of other records.
     pub(crate) fn add(&mut self, other: &Self) {
-        self.0.resize(self.0.len().max(other.0.len()), Ballot::default());
-        for (ballot, other) in self.0.iter_mut().zip(&other.0) {
+        let Self { formats, forms } = other;
+        self.formats.resize(self.formats.len().max(formats.len()), Ballot::default());
+        for (ballot, other) in self.formats.iter_mut().zip(formats) {
             ballot.add(*other);
+        }
+        self.forms.resize(self.forms.len().max(forms.len()), Forms::default());
+        for (counted, other) in self.forms.iter_mut().zip(forms) {
+            counted.add(*other);
         }
     }
 
@@ -96,7 +164,11 @@ impl Ballots {
         let mut spellings = header.spellings.clone();
         let mut orders = Unsettled::default();
         let mut marks = Unsettled::default();
-        let ballots = self.0.iter().copied().chain(std::iter::repeat(Ballot::default()));
+        for at in header.undecided() {
+            spellings[at].has_stamps =
+                Some(self.forms.get(at).is_none_or(|forms| forms.has_stamps()));
+        }
+        let ballots = self.formats.iter().copied().chain(std::iter::repeat(Ballot::default()));
         for ((column, spelling), ballot) in header.cells.iter().zip(&mut spellings).zip(ballots) {
             if has_order(column.kind) && spelling.order.is_none() {
                 spelling.order = Some(match ballot.order() {

@@ -10,6 +10,8 @@
 //! 2     7   2025-06-01  1     12.00                another file: a row of its own
 //! ```
 //!
+//! The greatest text of [`Table::named`] stays, so a renamed ad is still one.
+//!
 //! Records may differ only in columns that are not stored, so each row has a hash of its record,
 //! [`RECORD`].
 
@@ -51,7 +53,9 @@ pub(crate) fn add_up(
     }
     let stored = table.stored();
     let is_added_up = |name: &str| table.summed.contains(&name);
-    let same = stored.iter_names().map(PlSmallStr::as_str).filter(|name| !is_added_up(name));
+    let is_name = |name: &str| table.named.contains(&name);
+    let same = stored.iter_names().map(PlSmallStr::as_str);
+    let same = same.filter(|name| !is_added_up(name) && !is_name(name));
     let same: Vec<&str> = same.chain([ORIGIN]).collect();
     let once: Vec<String> = same.iter().copied().chain([RECORD]).map(str::to_owned).collect();
     let records = rows.unique_stable(Some(&once), UniqueKeepStrategy::Any, None)?;
@@ -68,8 +72,9 @@ pub(crate) fn add_up(
     };
     let parts = len().cast(DataType::Int64).alias(PARTS);
     let keys: Vec<Expr> = same.iter().map(|name| col(*name)).collect();
-    let sums =
-        records.lazy().group_by(keys).agg(amounts().map(sum).chain([parts]).collect::<Vec<_>>());
+    let names = table.named.iter().map(|name| col(*name).max());
+    let aggregates = amounts().map(sum).chain(names).chain([parts]);
+    let sums = records.lazy().group_by(keys).agg(aggregates.collect::<Vec<_>>());
     let sums = sums.collect()?;
 
     let mut added_up = ByFile::new();

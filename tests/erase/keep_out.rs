@@ -20,7 +20,7 @@ const PHONE: &str = "+57 300 555 0101";
 const DIGITS: [&str; 2] = ["3005550101", "300 555"];
 
 /// Exports loaded after the erasure: a header, then rows; those of the person begin with `!`.
-const LATER: [(&str, &str); 8] = [
+const LATER: [(&str, &str); 9] = [
     (
         "sessions.csv",
         "session_id,session_started_timestamp,user_country_code,user_cellphone,first_message\n\
@@ -55,6 +55,12 @@ const LATER: [(&str, &str); 8] = [
          !{\"event_id\":\"c3\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"p2\",\"closed_at\":\"2025-06-04T10:32:00Z\"}}\n\
          {\"event_id\":\"c4\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a1\",\"closed_at\":\"2025-06-04T14:30:00Z\"}}\n\
          {\"event_id\":\"c5\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a3\",\"closed_at\":\"2025-06-04T16:30:00Z\"}}\n",
+    ),
+    (
+        "agent_chats.csv",
+        "phone,agent,created_at\n\
+         !+57 300 5550101,Alba,2025-06-04 10:00:00\n\
+         573005550102,Alba,2025-06-04 10:00:00\n",
     ),
     (
         "conversions.csv",

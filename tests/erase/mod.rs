@@ -26,7 +26,7 @@ const NATIONAL: &str = "3005550101";
 
 /// Exports: a header, then rows; those of the person begin with `!`. In rows of others, braces hold
 /// the person's number.
-const EXPORTS: [(&str, &str); 8] = [
+const EXPORTS: [(&str, &str); 9] = [
     (
         "sessions_573005550101.csv",
         "session_id,parent_session_id,session_started_timestamp,session_finished_timestamp,conversation_id,\
@@ -59,6 +59,12 @@ const EXPORTS: [(&str, &str); 8] = [
          !{\"event_id\":\"c2\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"p2\",\"closed_at\":\"2025-06-02T10:30:00Z\"}}\n\
          {\"event_id\":\"c3\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a1\",\"closed_at\":\"2025-06-01T11:30:00Z\"},\"user\":{\"country_code\":\"+57\",\"cellphone\":\"3005550102\"}}\n\
          {\"event_id\":\"c4\",\"event_type\":\"session.close\",\"session\":{\"external_id\":\"a3\",\"closed_at\":\"2025-06-03T11:30:00Z\"}}\n",
+    ),
+    (
+        "agent_chats.csv",
+        "phone,contact,agent,created_at,last_message,last_message_sender,status,labels\n\
+         !+57 300 5550101,Paz,Alba,2025-06-01 10:00:00,bye,USER,finished,\n\
+         573005550102,Sol,Alba {573005550101},2025-06-01 10:00:00,call 573005550101,USER,finished,\n",
     ),
     (
         "conversions.csv",
@@ -308,7 +314,7 @@ fn erased_person_is_in_no_byte_of_the_lake() {
 
     let held = holding(&root);
     let mut everywhere: Vec<&str> =
-        EXPORTS[..7].iter().map(|(file, _)| file.split('.').next().unwrap()).collect();
+        EXPORTS[..8].iter().map(|(file, _)| file.split('.').next().unwrap()).collect();
     everywhere[0] = "sessions";
     everywhere.extend(["rejects", "scratch", "users"]);
     everywhere.sort_unstable();
@@ -338,6 +344,7 @@ fn erased_person_is_in_no_byte_of_the_lake() {
             ("deployments", 1, 1),
             ("messages", 2, 2),
             ("closures", 2, 0),
+            ("agent_chats", 1, 1),
             ("conversions", 3, 0),
             ("audience_tags", 1, 0),
             ("variables", 2, 1),

@@ -12,7 +12,7 @@ use wabalake_data::tables::{ad_spend, sessions};
 
 use crate::support::{Bench, Said};
 
-fn load_exported(
+pub(super) fn load_exported(
     bench: &Bench,
     name: &str,
     text: &str,
@@ -23,7 +23,7 @@ fn load_exported(
 }
 
 /// Amounts by ad, day and currency.
-fn spend(bench: &Bench) -> Vec<String> {
+pub(super) fn spend(bench: &Bench) -> Vec<String> {
     bench.columns(&ad_spend::TABLE, &["ad_id", "day", "currency", "spend"], " ")
 }
 
@@ -32,7 +32,7 @@ fn run(bench: &Bench, words: &[&str]) -> Said {
 }
 
 /// The number of keys in `ad_spend`, and of those that were restated.
-fn restated(bench: &Bench) -> String {
+pub(super) fn restated(bench: &Bench) -> String {
     let Said { out, err, code } = run(bench, &["query", "data-quality", "-f", "csv"]);
     assert_eq!(code, 0, "{err}");
     let row = out.lines().find(|line| line.starts_with("spend-restated,ad_spend,")).unwrap();
@@ -48,7 +48,7 @@ fn restated_or_none(bench: &Bench) -> usize {
 }
 
 /// Rows of a file: new, updated, unchanged, superseded, added up.
-fn outcomes(file: &FileReport) -> [u64; 5] {
+pub(super) fn outcomes(file: &FileReport) -> [u64; 5] {
     let FileReport { rows_new, rows_updated, rows_unchanged, rows_superseded, .. } = file;
     let figures = [*rows_new, *rows_updated, *rows_unchanged, *rows_superseded, file.rows_added_up];
     let not_taken = file.rows_rejected + file.rows_left_out + file.rows_kept_out;
@@ -240,7 +240,9 @@ fn exported_on_is_for_tables_that_store_it() {
     let Said { out: printed, code, .. } =
         run(&bench, &["sql", "SELECT * FROM ad_spend", "-f", "csv"]);
     assert_eq!(code, 0);
-    assert_eq!(printed, "ad_id,day,currency,spend,exported_on\n7,2025-06-01,USD,1,2025-06-05\n");
+    let titles = "ad_id,day,currency,spend,exported_on,campaign_id,campaign_name,ad_set_id,ad_set_name,\
+                  ad_name,impressions,clicks";
+    assert_eq!(printed, format!("{titles}\n7,2025-06-01,USD,1,2025-06-05,,,,,,,\n"));
 }
 
 #[test]

@@ -12,26 +12,32 @@ use wabalake_data::Table;
 use wabalake_data::cells::LostDigits;
 use wabalake_data::cells::phone::spellings;
 use wabalake_data::tables::{
-    TAG_KEY, USER_KEY, USER_PHONE_VALID, UTC_DAY, ad_spend, audience_tags, closures, conversions,
-    deployments, messages, sessions, text_key, variables,
+    TAG_KEY, USER_KEY, USER_PHONE_VALID, UTC_DAY, ad_spend, agent_chats, audience_tags, closures,
+    conversions, deployments, messages, sessions, text_key, variables,
 };
 
 use crate::support::{Bench, Desk, Said};
 
 /// Tables with a person in each row.
-const WITH_PEOPLE: [&Table; 7] = [
+const WITH_PEOPLE: [&Table; 8] = [
     &sessions::TABLE,
     &deployments::TABLE,
     &messages::TABLE,
     &closures::TABLE,
+    &agent_chats::TABLE,
     &conversions::TABLE,
     &audience_tags::TABLE,
     &variables::TABLE,
 ];
 
 /// Tables whose exports have no dialling code beside a phone.
-const SIDE_TABLES: [&Table; 4] =
-    [&closures::TABLE, &conversions::TABLE, &audience_tags::TABLE, &variables::TABLE];
+const SIDE_TABLES: [&Table; 5] = [
+    &closures::TABLE,
+    &agent_chats::TABLE,
+    &conversions::TABLE,
+    &audience_tags::TABLE,
+    &variables::TABLE,
+];
 
 impl Bench {
     /// Loads an export of a table with these phone cells.
@@ -115,6 +121,7 @@ fn people(table: &Table, cells: &[&str]) -> (String, String) {
         sessions::NAME => "session_id,session_started_timestamp,user_cellphone",
         deployments::NAME => "conversation_id,deployment_timestamp,delivery_status,user_cellphone",
         messages::NAME => "whatsapp_id,message_direction,created_at,from",
+        agent_chats::NAME => "agent,created_at,phone",
         conversions::NAME => "conversion_id,converted_at,user_phone",
         audience_tags::NAME => "tag,since,user_phone",
         variables::NAME => "name,value,at,user_phone",
@@ -131,6 +138,7 @@ fn people(table: &Table, cells: &[&str]) -> (String, String) {
             sessions::NAME => format!("s{n},{at},{quoted}\n"),
             deployments::NAME => format!("f{n},{at},Sent,{quoted}\n"),
             messages::NAME => format!("w{n},incoming,{at},{quoted}\n"),
+            agent_chats::NAME => format!("Agent {n},2025-06-01T10:00:{n:02}Z,{quoted}\n"),
             conversions::NAME => format!("c{n},{at},{quoted}\n"),
             audience_tags::NAME => format!("t{n},{at},{quoted}\n"),
             variables::NAME => format!("v{n},x,{at},{quoted}\n"),
@@ -279,7 +287,12 @@ proptest! {
         let again: Vec<&str> = new.iter().map(cell).collect();
         // An equal file would not be loaded again.
         prop_assume!(first != again);
-        for table in [&deployments::TABLE, &messages::TABLE, &audience_tags::TABLE] {
+        for table in [
+            &deployments::TABLE,
+            &messages::TABLE,
+            &agent_chats::TABLE,
+            &audience_tags::TABLE,
+        ] {
             let (bench, fresh) = (Bench::new(), Bench::new());
             bench.load_people(table, &first);
             // Some rows were stored under the old spelling.

@@ -262,16 +262,18 @@ fn cell_of(column: &'static Column) -> impl Strategy<Value = &'static str> {
         CellKind::Word => vec!["w1", "w2"],
         CellKind::Phone | CellKind::FullPhone => vec!["573005550101", "+57 300 555 0102"],
         CellKind::Enumeration(list) | CellKind::Closed(list) => list.values().take(2).collect(),
-        CellKind::Stamp | CellKind::Moment => vec!["2025-06-01 23:59:59", "2025-06-02T00:00:00Z"],
+        CellKind::Stamp | CellKind::Moment | CellKind::StampOrText => {
+            vec!["2025-06-01 23:59:59", "2025-06-02T00:00:00Z"]
+        }
         CellKind::Date => vec!["2025-06-01", "\"Jun 2, 2025\""],
         CellKind::Integer | CellKind::Count => vec!["0", "7"],
         CellKind::Seconds if column.name == meta_points::END => vec!["1748908800"],
         CellKind::Seconds => vec!["1748736000", "1748822400"],
-        CellKind::Money | CellKind::Number => vec!["1.5", "2"],
+        CellKind::Money | CellKind::Decimal | CellKind::Number => vec!["1.5", "2"],
         CellKind::Boolean => vec!["yes", "no"],
         CellKind::Country => vec!["CO", "India"],
         CellKind::UserId => vec!["CO.1", "MX.ENT.2", "42"],
-        CellKind::List => vec!["A", "\"B,A\""],
+        CellKind::List(_) => vec!["A", "\"B,A\""],
     };
     if !column.required {
         cells.push("");

@@ -1,6 +1,8 @@
 //! Loading exports: what is found, how cells are read, what is stored and what is rejected.
 
+mod ad_results;
 mod ad_spend;
+mod agent_chats;
 mod cells;
 mod dates_and_amounts;
 mod export_types;
@@ -12,6 +14,7 @@ mod json_wrappers;
 mod loads;
 mod messages;
 mod meta_points;
+mod nodes;
 mod nothing_taken;
 mod people;
 mod privacy;

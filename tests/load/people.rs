@@ -1,8 +1,8 @@
 //! People without a number: user ids in every table, and the links between them.
 
 use wabalake_data::tables::{
-    audience_tags, closures, conversions, deployments, events, identities, messages, sessions,
-    variables,
+    agent_chats, audience_tags, closures, conversions, deployments, events, identities, messages,
+    sessions, variables,
 };
 use wabalake_data::{TABLES, Table};
 
@@ -96,6 +96,7 @@ const EXPORTS: [(&Table, &str, &str, &str); 8] = [
     ),
     (&closures::TABLE, "event_id,session_id,closed_at", "cellphone", "e1,s1,2025-06-01T10:00:00Z"),
     (&events::TABLE, "source,event,at", "user_phone", "meta,account,2025-06-01T10:00:00Z"),
+    (&agent_chats::TABLE, "agent,created_at", "phone", "Alba,2025-06-01T10:00:00Z"),
     (&conversions::TABLE, "conversion_id,converted_at", "phone", "c1,2025-06-01T10:00:00Z"),
     (&audience_tags::TABLE, "tag", "phone", "vip"),
     (&variables::TABLE, "name,value", "phone", "city,Bogotá"),
@@ -151,5 +152,5 @@ fn a_person_is_required_where_the_number_was() {
         assert!(rejects.iter().all(|reject| reject.ends_with(&reason)), "{rejects:?}");
     }
     let requiring = EXPORTS.iter().filter(|export| export.0.requires_person());
-    assert_eq!(requiring.count(), 2);
+    assert_eq!(requiring.count(), 3);
 }

@@ -6,8 +6,8 @@ use polars::prelude::*;
 use wabalake::load::{Options, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{
-    ad_spend, audience_tags, closures, conversions, message_summaries, messages, meta_points,
-    rates, session_summaries, sessions, variables,
+    ad_spend, agent_chats, audience_tags, closures, conversions, message_summaries, messages,
+    meta_points, nodes, rates, session_summaries, sessions, variables,
 };
 use wabalake_queries::query::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing,
@@ -187,5 +187,14 @@ fn side_tables_name_existing_sessions_and_people() {
     all_of(values(&conversions::TABLE, conversions::USER_PHONE), &people, "conversions");
     all_of(values(&variables::TABLE, variables::SESSION_ID), &ids, "variables");
     all_of(values(&audience_tags::TABLE, audience_tags::USER_PHONE), &people, "tags");
+    all_of(values(&agent_chats::TABLE, agent_chats::USER_PHONE), &people, "agent chats");
+    assert!(!values(&agent_chats::TABLE, agent_chats::LAST_MESSAGE_AT).is_empty());
     assert!(!values(&rates::TABLE, rates::CATEGORY).is_empty());
+    // Every session's last node is a node of its flow.
+    let names = |scan: LazyFrame, node| {
+        let node = scan.select([col(sessions::CONVERSATION_ID), col(node).alias("node")]);
+        shown(node.drop_nulls(None).unique(None, UniqueKeepStrategy::Any))
+    };
+    let last = names(scan(&sessions::TABLE), sessions::LAST_NODE_ID);
+    all_of(last, &names(scan(&nodes::TABLE), nodes::NODE_ID), "nodes");
 }

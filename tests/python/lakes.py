@@ -54,10 +54,12 @@ NEWER = {
         "CASE WHEN user_responded_timestamp IS NULL THEN 0 ELSE 1 END",
         "CASE WHEN session_id IS NULL THEN 0 ELSE 1 END",
     ],
+    "agent_chats": ["finished_at", "last_message_at", "assigned_at"],
     "audience_tags": [],
 }
 KEYS = {
     "deployments": ["user_phone", "conversation_id", "conversation_version", "deployment_timestamp"],
+    "agent_chats": ["user_phone", "created_at"],
     "audience_tags": ["user_phone", "tag"],
 }
 

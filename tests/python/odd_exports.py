@@ -172,6 +172,25 @@ def audience_tag(random, moment):
     }
 
 
+def agent_chat(random, moment):
+    """A chat of a person with an agent, in several states; a few cells of messages are times."""
+    later = lambda: random.choice(["", around(random, moment).isoformat()])
+    return {
+        "phone": random.choice([*PHONES[:-1], *USER_IDS]),
+        "agent": random.choice([*TEXTS, "-"]),
+        "created_at": moment.isoformat(),
+        "assigned_at": later(), "finished_at": later(),
+        "last_transfer_from": random.choice(["-", "Alba"]),
+        "agent_first_message": later(), "last_message": random.choice(["", "hola", "3005550101"]),
+        "last_message_sender": random.choice(["AGENT", "USER", "IA", "odd", ""]),
+        "rating": random.choice(["-", "5", "4.5", ""]),
+        "status": random.choice(["finished", "open", ""]),
+        "finish_type": random.choice(["AUTO", "manual", "-"]),
+        "tag": random.choice(["", "ventas"]),
+        "labels": random.choice(["", "b,a", "ñ;x, b"]),
+    }
+
+
 def closure(random, moment):
     """A closure of an existing, missing or no session; some event ids repeat or are missing."""
     return {
@@ -218,6 +237,20 @@ def market(random, moment):
         "country": random.choice(["CO", "BR", "MX", "US", "CA"]),
         "market": random.choice(MARKETS),
         "valid_from": random.choice([moment.date(), "2010-01-01", "2025-06-02"]),
+        "revision": random.choice(["", 1, 2]),
+    }
+
+
+def node(random, moment):
+    """A node of some or all versions of a flow; the same node in several revisions."""
+    return {
+        "conversation_id": random.choice(["welcome", "order", "cita"]),
+        "conversation_version": random.choice(["", 1, 2, 3]),
+        "node_id": random.choice(["menu", "Menu", "ñandú / 100 %", "end"]),
+        "label": random.choice(TEXTS),
+        "position": random.choice(["", 1, 2, 3]),
+        "is_final": random.choice(["", "yes", "no"]),
+        "question": random.choice(TEXTS),
         "revision": random.choice(["", 1, 2]),
     }
 
@@ -332,8 +365,9 @@ def session_summary(random, moment):
 
 # Row generators of tables whose cells depend on each other.
 ODD = {
-    "ad_spend": ad_spend, "audience_tags": audience_tag, "closures": closure, "conversions": conversion,
-    "markets": market, "message_summaries": message_summary, "meta_points": meta_point, "rates": rate,
+    "ad_spend": ad_spend, "agent_chats": agent_chat, "audience_tags": audience_tag, "closures": closure,
+    "conversions": conversion,
+    "markets": market, "message_summaries": message_summary, "meta_points": meta_point, "nodes": node, "rates": rate,
     "session_summaries": session_summary, "variables": variable,
 }
 

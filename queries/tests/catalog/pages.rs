@@ -104,9 +104,10 @@ fn pages() -> BTreeMap<String, String> {
     let mut index = String::from(TABLES_INDEX);
     for table in TABLES {
         let Table { name, source, day_of, .. } = table;
+        let day = if day_of.is_empty() { "–".to_owned() } else { code(&[*day_of]) };
         let _ = writeln!(
             index,
-            "| [`{name}`]({name}.md) | {source} | {} | `{day_of}` |",
+            "| [`{name}`]({name}.md) | {source} | {} | {day} |",
             key_columns(table)
         );
         pages.insert(format!("docs/tables/{name}.md"), table_page(table));
@@ -298,10 +299,13 @@ fn table_page(table: &Table) -> String {
             holds(column)
         );
     }
+    let day = match *day_of {
+        "" => "none, `utc_day` is null in every row.".to_owned(),
+        day_of => format!("the UTC date of `{day_of}` is the partition `utc_day`."),
+    };
     let _ = write!(
         page,
-        "\n- **Key**: {}. Rows with the same key are one row.\n\
-         - **Day**: the UTC date of `{day_of}` is the partition `utc_day`.\n",
+        "\n- **Key**: {}. Rows with the same key are one row.\n- **Day**: {day}\n",
         key_columns(table)
     );
     let precedence = (table.precedence)();

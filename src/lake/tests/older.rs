@@ -1,12 +1,12 @@
 //! Lakes that an older version wrote: their files and schemas lack columns that tables gained since.
 
-use wabalake_data::tables::{messages, rates};
+use wabalake_data::tables::{ad_spend, messages, rates};
 
 use super::stores::{answers_of_each, assert_same, load_demo};
 use super::*;
 
 /// The columns that tables gained, all null in rows loaded before.
-const GAINED: [(&Table, &[&str]); 2] = [
+const GAINED: [(&Table, &[&str]); 3] = [
     (
         &messages::TABLE,
         &[
@@ -21,6 +21,18 @@ const GAINED: [(&Table, &[&str]); 2] = [
             messages::CONTEXT_ID,
             messages::BUTTON_PAYLOAD,
             messages::REACTION,
+        ],
+    ),
+    (
+        &ad_spend::TABLE,
+        &[
+            ad_spend::CAMPAIGN_ID,
+            ad_spend::CAMPAIGN_NAME,
+            ad_spend::AD_SET_ID,
+            ad_spend::AD_SET_NAME,
+            ad_spend::AD_NAME,
+            ad_spend::IMPRESSIONS,
+            ad_spend::CLICKS,
         ],
     ),
     (&rates::TABLE, &[rates::MARKET]),
@@ -91,4 +103,24 @@ fn columns_that_a_table_gained_are_null_in_older_rows() {
     let rows = rows.select(columns.map(col)).collect().unwrap();
     let text = |name: &str| rows.column(name).unwrap().str().unwrap().get(0).unwrap().to_owned();
     assert_eq!(columns.map(text), ["regular", "authentication_international", "template"]);
+
+    // An equal amount with what the older row lacks takes its place.
+    let ad = older.snapshot(&ad_spend::TABLE).unwrap().scan().unwrap();
+    let names = [ad_spend::AD_ID, ad_spend::DAY, ad_spend::SPEND].map(col);
+    let ad = ad.select(names).first().collect().unwrap();
+    let cells: Vec<String> = ad
+        .columns()
+        .iter()
+        .map(|column| {
+            column.cast(&DataType::String).unwrap().str().unwrap().get(0).unwrap().to_owned()
+        })
+        .collect();
+    let again = folder.path().join("again.csv");
+    let titles = "ad_id,day,spend,currency,campaign_id,clicks";
+    fs::write(&again, format!("{titles}\n{},USD,7,11\n", cells.join(","))).unwrap();
+    let report = crate::load::load(&older, &[again], &options).unwrap();
+    assert_eq!((report.files[0].rows_new, report.files[0].rows_updated), (0, 1));
+    let rows = older.snapshot(&ad_spend::TABLE).unwrap().scan().unwrap().collect().unwrap();
+    assert_eq!(rows.column(ad_spend::CLICKS).unwrap().i64().unwrap().sum(), Some(11));
+    assert_eq!(rows.column(ad_spend::CAMPAIGN_ID).unwrap().null_count(), rows.height() - 1);
 }

@@ -18,7 +18,7 @@ use wabalake_data::cells::{DecimalMark, Spelling};
 use wabalake_data::{Column, TABLES, Table};
 
 pub(crate) use self::names::names;
-use self::names::{currency, lacking, language};
+use self::names::{currency, is_replacing, lacking, language};
 pub(crate) use self::titles::sniff;
 use self::titles::{TitleWords, Titles};
 use super::fields::quoted;
@@ -209,6 +209,12 @@ impl Header {
         let reject_name = cells.iter().position(|cell| cell == REJECT_NAME);
         for at in known.iter().filter(|at| !named(**at)) {
             let twin = table.exported().find(|column| names(column, &cells[*at]));
+            let is_replaced = |column: &&Column| {
+                let place = table.position(column.name).and_then(|at| places[at]);
+                let is_exact = |at: usize| is_replacing(column, &cells[at]);
+                place.is_some_and(is_exact) && !is_exact(*at)
+            };
+            let twin = twin.filter(|column| !is_replaced(column));
             if let Some(column) = twin {
                 return Err(Error::data(format!("`{file}` has two columns `{}`", column.name))
                     .hint("remove one, or give it another name in the file"));

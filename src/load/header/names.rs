@@ -46,6 +46,13 @@ pub(crate) fn names(column: &Column, cell: &str) -> bool {
             && in_currency(cell).is_some_and(|(name, _)| column.is_named(name))
 }
 
+/// Returns `true` if a title names a column of stamps exactly. Other titles of it, which may be those of
+/// texts, are not read then: `last_message` beside `last_message_at`.
+pub(super) fn is_replacing(column: &Column, cell: &str) -> bool {
+    matches!(column.kind, CellKind::StampOrText)
+        && normalise_header(column.name) == normalise_header(cell)
+}
+
 /// Splits `Amount spent (COP)` into the title and the currency.
 pub(super) fn in_currency(cell: &str) -> Option<(&str, &str)> {
     let (name, unit) = cell.trim().strip_suffix(')')?.rsplit_once('(')?;

@@ -9,7 +9,7 @@ use wabalake_data::words::{plural, suggestion};
 use wabalake_data::{Column, TABLES, Table};
 
 use super::REJECT_NAME;
-use super::names::{in_currency, is_meant, lacking, likest, names, renamed};
+use super::names::{in_currency, is_meant, is_replacing, lacking, likest, names, renamed};
 use crate::error::{Error, Result};
 use crate::load::fields::Fields;
 use crate::load::redact;
@@ -72,8 +72,11 @@ impl Titles {
     pub(super) fn places(&self, table: &Table) -> Vec<Option<usize>> {
         let place = |column: &Column| {
             let exported = !column.is_derived;
-            let mut known = self.known.iter().copied();
-            exported.then(|| known.find(|at| names(column, &self.cells[*at]))).flatten()
+            let find = |is_meant: &dyn Fn(&str) -> bool| {
+                self.known.iter().copied().find(|at| is_meant(&self.cells[*at]))
+            };
+            let exact = || find(&|cell| is_replacing(column, cell));
+            exported.then(|| exact().or_else(|| find(&|cell| names(column, cell)))).flatten()
         };
         table.cells().map(place).collect()
     }
@@ -133,11 +136,10 @@ impl Titles {
                     self.known.iter().any(|at| names(column, &self.cells[*at]))
                 })
             };
-            let is_of = |level: &str| self.own.iter().any(|title| normalise_header(title) == level);
             let has_ads = has(ad_spend::AD_NAME);
-            let level = if has(ad_spend::AD_SET_NAME) || is_of("adsetid") {
+            let level = if has(ad_spend::AD_SET_NAME) || has(ad_spend::AD_SET_ID) {
                 "ad set"
-            } else if has(ad_spend::CAMPAIGN_NAME) || is_of("campaignid") {
+            } else if has(ad_spend::CAMPAIGN_NAME) || has(ad_spend::CAMPAIGN_ID) {
                 "campaign"
             } else {
                 "account"

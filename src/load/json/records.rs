@@ -46,7 +46,7 @@ impl ColumnPaths {
             renames: renames.to_vec(),
             amounts: table
                 .exported()
-                .map(|column| matches!(column.kind, CellKind::Money))
+                .map(|column| matches!(column.kind, CellKind::Money | CellKind::Decimal))
                 .collect(),
             needed: needed.map(|(place, column)| (place, column.fallback.and_then(at))).collect(),
             known: HashMap::new(),

@@ -420,5 +420,5 @@ fn says_something(fault: &Value) -> bool {
 }
 
 fn listed(words: &Value) -> Option<String> {
-    list::read(&text_of(words)?)
+    list::read(&text_of(words)?, &list::SEPARATORS)
 }

@@ -26,7 +26,7 @@ use wabalake_data::tables::{Cell, text_key};
 
 pub use self::export::export;
 pub(super) use self::store::{commit, keep, settle};
-use super::day::day_of;
+use super::day::{NO_DAY, day_of};
 use crate::lake::rejects;
 
 /// A rejected record.
@@ -116,7 +116,7 @@ impl KeyPlace {
             _ => None,
         };
         let hash = table.key_hash().map(|_| only.map_or(key, text_key));
-        let at = table.position(table.day_of).unwrap_or_default();
-        Self { hash, day: day_of(&cells[at]) }
+        let day = table.position(table.day_of).map_or(NO_DAY, |at| day_of(&cells[at]));
+        Self { hash, day }
     }
 }
