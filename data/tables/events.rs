@@ -17,7 +17,7 @@
 //! | `number-changed` | | | |
 //! | `deployment-failure` | | | the deployment state at Treble |
 
-use crate::cells::Enumeration;
+use crate::cells::{Enumeration, list};
 use crate::table::{
     BLANK, CellKind, Column, OWN_PERSON, PersonCells, Row, Table, USER_KEY, columns, positions,
 };
@@ -130,7 +130,7 @@ pub static TABLE: Table = Table {
         Column::new(OLD_VALUE, CellKind::Word).term(),
         Column::new(NEW_VALUE, CellKind::Word).term(),
         Column::new(REASON, CellKind::Word).term(),
-        Column::new(CONVERSATION_IDS, CellKind::List).term(),
+        Column::new(CONVERSATION_IDS, CellKind::List(&list::SEPARATORS)).term(),
         Column::new(EVENT_ID, CellKind::Word),
     ],
     key: &[

@@ -75,7 +75,7 @@ fn person(bench: &Bench, table: &'static Table) -> String {
 }
 
 /// An export of each table with people: titles, the title of its number, a row without it.
-const EXPORTS: [(&Table, &str, &str, &str); 8] = [
+const EXPORTS: [(&Table, &str, &str, &str); 9] = [
     (
         &sessions::TABLE,
         "session_id,session_started_timestamp",
