@@ -66,9 +66,9 @@ const OF_LAKE: &str = "__of_lake";
 fn derive_again(table: &'static Table, rows: &DataFrame) -> PolarsResult<DataFrame> {
     let given = table.cells().map(|column| match column.is_derived {
         true => Ok(None),
-        false => rows.column(column.name).map(Some),
+        false => rows.column(column.name).map(|column| Some(column.as_materialized_series())),
     });
-    let given: Vec<Option<&Column>> = given.collect::<PolarsResult<_>>()?;
+    let given: Vec<Option<&Series>> = given.collect::<PolarsResult<_>>()?;
     let phones = Phones::default();
     let mut derived = RowBuilder::new(table, rows.height(), LAKE);
     for at in 0..rows.height() {
@@ -90,7 +90,7 @@ fn derive_again(table: &'static Table, rows: &DataFrame) -> PolarsResult<DataFra
 }
 
 /// The cell of a stored value.
-fn cell(column: &Column, row: usize) -> PolarsResult<Cell<'_>> {
+fn cell(column: &Series, row: usize) -> PolarsResult<Cell<'_>> {
     Ok(match column.get(row)? {
         AnyValue::Null => Cell::Null,
         AnyValue::String(text) => Cell::Text(text),
