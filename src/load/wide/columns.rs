@@ -50,10 +50,10 @@ impl Columns {
             variables: Vec::new(),
         };
         let taken = found.named().map(|(_, place)| place).collect::<Vec<_>>();
-        let titled = titles.iter().enumerate().filter(|(place, title)| {
+        let others = titles.iter().enumerate().filter(|(place, title)| {
             !taken.contains(place) && !title.is_empty() && *title != REJECT_NAME
         });
-        found.variables = titled.map(|(place, title)| (title.clone(), place)).collect();
+        found.variables = others.map(|(place, title)| (title.clone(), place)).collect();
         found
     }
 
