@@ -21,7 +21,7 @@ WITH in_range AS (
         AND (size(:session_type) = 0 OR array_contains(:session_type, session_type))
         AND (size(:country) = 0 OR array_contains(:country, country))
 ),
-nodes AS (
+last_nodes AS (
     SELECT
         conversation_id,
         conversation_version,
@@ -46,7 +46,7 @@ SELECT
     CAST(users AS BIGINT) AS users,
     CAST(agent_sessions AS BIGINT) AS agent_sessions,
     CAST(avg_duration_seconds AS DOUBLE) AS avg_duration_seconds
-FROM nodes
+FROM last_nodes
 ORDER BY
     conversation_id NULLS LAST,
     conversation_version NULLS LAST,
