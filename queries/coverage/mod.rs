@@ -197,10 +197,9 @@ fn local_day(table: &Table, timezone: Timezone) -> Expr {
     let zone = timezone.zone();
     let of = table.position(table.day_of).map(|at| table.columns[at].data_type());
     match of {
-        // A table without days.
-        None => col(UTC_DAY),
-        // A date is not converted between time zones, and is the partition itself.
-        Some(DataType::Date) => col(UTC_DAY),
+        // A table without days has none in the partition; a date is not converted between time zones, and
+        // is the partition itself.
+        None | Some(DataType::Date) => col(UTC_DAY),
         _ if zone == chrono_tz::UTC => col(UTC_DAY),
         Some(DataType::Int32 | DataType::Int64) => {
             let micros = col(table.day_of).cast(DataType::Int64) * lit(1_000_000_i64);

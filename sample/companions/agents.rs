@@ -58,7 +58,8 @@ pub(super) fn chat(
     };
     let person = &episode.person;
     let agent = one_of(&AGENTS, whim >> 32);
-    let transfer = if whim >> 40 & 7 == 0 { one_of(&AGENTS, (whim >> 32) + 1) } else { "-" };
+    let transfer =
+        if (whim >> 40).is_multiple_of(8) { one_of(&AGENTS, (whim >> 32) + 1) } else { "-" };
     line(
         out,
         format_args!(

@@ -107,8 +107,7 @@ fn finish(mut sinks: Vec<RowSink<'_>>, options: &Options) -> Result<()> {
         return Err(fault);
     }
     // What the whole file reports belongs to the first table with records.
-    if let Some(first) = sinks.iter().position(|sink| sink.has_records()).filter(|first| *first > 0)
-    {
+    if let Some(first) = sinks.iter().position(RowSink::has_records).filter(|first| *first > 0) {
         let report = std::mem::take(&mut sinks[0].file.report);
         let rest = &mut sinks[first].file;
         rest.report.leave_out(report.left_out_by_kind);

@@ -1,6 +1,6 @@
 //! Runs a function on many things at once: what waits for a disk or a network needs no core.
 
-use std::thread::Builder;
+use std::thread::{Builder, ScopedJoinHandle};
 
 /// The stack of a thread, which may plan a query.
 const STACK: usize = 16 << 20;
@@ -22,7 +22,7 @@ pub(crate) fn at_once<A: Sync, B: Send>(
             })
             .collect();
         let joined = threads.into_iter().flat_map(|(items, thread)| {
-            match thread.map(|thread| thread.join()) {
+            match thread.map(ScopedJoinHandle::join) {
                 Ok(Ok(done)) => done,
                 Ok(Err(panic)) => std::panic::resume_unwind(panic),
                 // The system has no thread left.

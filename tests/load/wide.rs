@@ -1,5 +1,6 @@
 //! Wide files of variables: a row per person, a column per variable.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -250,7 +251,7 @@ proptest! {
             }
             wide_lines.push(line.join(","));
             for (name, cell) in ["a", "b", "c"].iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-                long += &format!("{phone},417,3,{name},{}\n", quoted(cell));
+                let _ = writeln!(long, "{phone},417,3,{name},{}", quoted(cell));
             }
         }
         let header = if turned { "phone,c,b,a" } else { "a,b,c,phone" };

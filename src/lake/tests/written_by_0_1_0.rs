@@ -144,7 +144,7 @@ fn a_load_settles_the_persons_of_its_days() {
     let header = "conversation_id,conversation_version,user_country_code,user_cellphone,\
                   deployment_timestamp,delivery_status\n";
     fs::write(&again, format!("{header}418,1,57,3005550107,2025-06-01T08:30:00Z,Sent\n")).unwrap();
-    load_files(&lake, &[again.clone()]);
+    load_files(&lake, std::slice::from_ref(&again));
     // Two spellings of one number are one row now, and the other days are as they were.
     assert_eq!(lake.snapshot(&deployments::TABLE).unwrap().rows(), 4);
     let upgraded = plain(&upgrade(&lake, true).unwrap());
@@ -154,7 +154,7 @@ fn a_load_settles_the_persons_of_its_days() {
     let (_folder, first) = older();
     upgrade(&first, false).unwrap();
     for lake in [&lake, &first] {
-        load_files(lake, &[again.clone()]);
+        load_files(lake, std::slice::from_ref(&again));
         load_files(lake, &[kept("exports")]);
     }
     upgrade(&lake, false).unwrap();

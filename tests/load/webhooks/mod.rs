@@ -39,7 +39,7 @@ fn value(parts: Value) -> Value {
         "metadata": {"display_phone_number": "1 202-555-0140", "phone_number_id": "77"},
         "contacts": [{"profile": {"name": "Ana"}, "wa_id": PHONE, "user_id": ID}],
     });
-    let Value::Object(parts) = parts else { panic!("an object") };
+    let Value::Object(parts) = parts else { unreachable!("an object") };
     value.as_object_mut().unwrap().extend(parts);
     value
 }
@@ -236,7 +236,7 @@ fn files_without_any_webhook_are_refused() {
     let renames = vec![("a".to_owned(), "message".to_owned())];
     let renaming = Options { renames, ..webhooks.clone() };
     let file = bench.file("w.json", of_messages(json!([])).to_string());
-    let error = load(&bench.lake(), &[file.clone()], &renaming).unwrap_err();
+    let error = load(&bench.lake(), std::slice::from_ref(&file), &renaming).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     // Webhooks that are all of no table are no fault.
     let report = load(&bench.lake(), &[file], &webhooks).unwrap();
@@ -255,12 +255,15 @@ fn a_file_of_several_tables_is_loaded_and_undone_as_one() {
         envelope("account_update", &json!({"event": "X"})),
     ]);
     let file = bench.file("webhooks.jsonl", &text);
-    let dry =
-        load(&bench.lake(), &[file.clone()], &Options { dry_run: true, ..Options::default() })
-            .unwrap();
+    let dry = load(
+        &bench.lake(),
+        std::slice::from_ref(&file),
+        &Options { dry_run: true, ..Options::default() },
+    )
+    .unwrap();
     assert_eq!(by_table(&dry), ["messages 1 1 0", "identities 1 1 0", "events 1 1 0"]);
     let empty = all_rows(&bench);
-    let report = bench.load_files(&[file.clone()]).unwrap();
+    let report = bench.load_files(std::slice::from_ref(&file)).unwrap();
     assert_eq!(by_table(&report), by_table(&dry));
     assert_eq!(report.bytes, text.len() as u64);
     let tables: Vec<&str> = report.tables.iter().map(|table| table.table).collect();
