@@ -67,7 +67,7 @@ pub(super) fn kind_named(name: &str) -> Option<Kind> {
     kinds().find(|kind| kind.name == name)
 }
 
-/// The options of the kind `variables-wide`.
+// The options of the kind `variables-wide`. A documentation comment would be the help of `load`.
 #[derive(Args)]
 pub(super) struct WideArguments {
     /// Flow of the answers of variables-wide, in rows that do not name one

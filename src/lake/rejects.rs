@@ -91,11 +91,6 @@ pub fn read(lake: &Lake, which: Which) -> Result<LazyFrame> {
     read_from(lake, &lake.snapshot(&REJECTS)?, which)
 }
 
-/// The newest version of the table; `None` without one.
-pub fn version(lake: &Lake) -> Result<Option<u64>> {
-    Ok(lake.newest(&(&REJECTS).into())?.version)
-}
-
 /// The row keys of unresolved rejects, by table, including those of files whose loads may be in
 /// progress. `tables` are the snapshots of all tables.
 pub fn open_keys(rejects: &Snapshot, tables: &[Snapshot]) -> Result<HashMap<String, HashSet<i64>>> {

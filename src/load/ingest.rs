@@ -27,7 +27,7 @@ use crate::lake::{Lake, Loaded, Snapshot};
 
 /// The version of the loader, part of a file's id. Raised when the same bytes would load as other
 /// rows.
-const LOADER_VERSION: u32 = 2;
+const LOADER_VERSION: u32 = 3;
 
 /// Reads files. Those that the lake already has are only hashed.
 ///

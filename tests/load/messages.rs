@@ -76,7 +76,7 @@ fn the_report_names_folded_rows() {
     bench.file("all.csv", format!("{HEADER}\n{}\n", STATES.join("\n")));
     let said = bench.run("load all.csv --lake lake");
     let folded = "3 rows folded into another row of the file with the same whatsapp_id";
-    assert!(said.err.contains(folded), "{}", said.err);
+    assert!(said.out.contains(folded), "{}", said.out);
 }
 
 #[test]

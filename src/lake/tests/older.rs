@@ -10,7 +10,6 @@ const GAINED: [(&Table, &[&str]); 3] = [
     (
         &messages::TABLE,
         &[
-            messages::USER_ID,
             messages::ERROR_CODE,
             messages::PRICING_TYPE,
             messages::PRICING_CATEGORY,

@@ -44,15 +44,13 @@ pub(crate) fn settle(
     load_id: &str,
     known: Option<u64>,
 ) -> Result<()> {
-    if rejects::version(lake)? == known {
-        return Ok(());
-    }
     let why = WriteReason::Loaded(load_id);
     // Another load may have looked for these rows before they were committed.
-    let write = |now: &Snapshot, staging: &Staging| {
-        write(lake, staged, &why, &HashSet::new(), now, staging)
-    };
-    lake.transact(&REJECTS, write).map(drop)
+    lake.transact(&REJECTS, |now, staging| match now.version == known {
+        true => Ok(None),
+        false => write(lake, staged, &why, &HashSet::new(), now, staging),
+    })?;
+    Ok(())
 }
 
 /// Why rejects are written.
