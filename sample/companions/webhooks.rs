@@ -2,7 +2,7 @@
 //! their statuses, the user ids of people, and events.
 //!
 //! No report of a vendor has this line. People are those of the other exports; some hide their number, and
-//! only their user id is known. A day has about one message for each hundred sessions, at least two, and
+//! only their user id is known. A day has about one message for each hundred sessions, three at least, and
 //! one or two changes of templates, limits, preferences or ids.
 //!
 //! ```text
@@ -45,13 +45,13 @@ impl Companion {
                 let episode = random.below(generator.episodes(number));
                 generator.person(number, episode)
             };
-            let exchanges = (self.plan.sessions_per_day / SESSIONS_PER_EXCHANGE).max(1);
+            let exchanges = (self.plan.sessions_per_day / SESSIONS_PER_EXCHANGE).max(2);
             let people: Vec<_> = (0..exchanges).map(|_| person()).collect();
             let [changed, replaced] = [person(), person()];
             let mut day = Day { random, midnight, deliveries: Vec::new(), rows: &mut rows };
             for (index, person) in people.iter().enumerate() {
                 let person = Shown::of(person);
-                // A day begins with a visit, whose answer never fails.
+                // The answer to a visit never fails, so each day has messages both ways.
                 match index == 0 || day.random.chance(600) {
                     true => day.visit(&person),
                     false => day.send(&person),

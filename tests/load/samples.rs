@@ -28,13 +28,20 @@ fn made_up(plan: &Plan) -> Bench {
     for file in plan.companions() {
         let mut bytes = Vec::new();
         let summary = file.write(&mut bytes).unwrap();
-        let path = bench.file(&file.name, bytes);
+        let path = bench.file(&file.name, &bytes);
         let report = load(&bench.lake(), &[path], &Options::default()).unwrap();
         let tables: Vec<_> = report.files.iter().map(|part| part.table).collect();
         let expected: Vec<_> = file.tables.iter().map(|table| table.name).collect();
         assert_eq!(tables, expected, "{}", file.name);
-        let taken = report.total(|part| part.rows_new + part.rows_updated + part.rows_unchanged);
-        let others = report.total(|part| part.rows_rejected + part.rows_left_out);
+        let mut taken =
+            report.total(|part| part.rows_new + part.rows_updated + part.rows_unchanged);
+        if tables.len() > 1 {
+            // Rows that repeat one of the same file are unchanged, too.
+            let alone = Bench::new();
+            taken = alone.load(&file.name, &bytes).total(|part| part.rows_new);
+        }
+        let others =
+            report.total(|part| part.rows_rejected + part.left_out_by_kind.values().sum::<u64>());
         assert_eq!((taken, others), (summary.good, 0), "{}", file.name);
         assert!(report.files.iter().all(|part| part.unknown_columns.is_empty()), "{}", file.name);
     }
@@ -183,8 +190,8 @@ fn closures_match_the_sessions() {
 fn webhooks_are_of_one_line_and_known_people() {
     let own = || scan(&messages::TABLE).filter(is_reported().not());
     let count = |rows: LazyFrame| shown(rows.select([len()]))[0].parse::<u64>().unwrap();
-    // Two messages a day or more: visits, sends, a few reactions.
-    assert!((80..160).contains(&count(own())), "{}", count(own()));
+    // Two visits or sends a day, with a message or two each; a few reactions.
+    assert!((120..200).contains(&count(own())), "{}", count(own()));
     let values = |rows: LazyFrame, column: &str| {
         let values = rows.select([col(column)]).drop_nulls(None);
         shown(values.unique(None, UniqueKeepStrategy::Any))
@@ -195,7 +202,7 @@ fn webhooks_are_of_one_line_and_known_people() {
     assert_eq!(words(messages::SOURCE), ["app", "webhook"]);
     assert_eq!(words(messages::FORMAT), ["image", "reaction", "text"]);
     assert_eq!(words(messages::PRICING_TYPE), ["free_customer_service", "regular"]);
-    assert_eq!(words(messages::ERROR_CODE), ["131026"]);
+    assert!(words(messages::ERROR_CODE).iter().all(|code| code == "131026"));
     assert!(
         !words(messages::REFERRAL_ID).is_empty() && !words(messages::BUTTON_PAYLOAD).is_empty()
     );
@@ -204,8 +211,9 @@ fn webhooks_are_of_one_line_and_known_people() {
     assert!(values(answers, messages::CONTEXT_ID).iter().all(|id| ids.contains(id)));
 
     // Some people hide their number; those of others are in the other exports.
-    let persons = words(messages::USER_PHONE);
-    let (hidden, numbers): (Vec<_>, Vec<_>) = persons.into_iter().partition(|p| p.contains('.'));
+    let numbers = words(messages::USER_PHONE);
+    let is_hidden = col(messages::USER_PHONE).is_null();
+    let hidden = values(own().filter(is_hidden), messages::USER_ID);
     assert!(!hidden.is_empty() && numbers.len() > hidden.len(), "{hidden:?}");
     let known = values(scan(&messages::TABLE).filter(is_reported()), messages::USER_PHONE);
     let known = numbers.iter().filter(|number| known.contains(number)).count();

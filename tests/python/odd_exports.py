@@ -130,11 +130,11 @@ def webhooks(folder, random):
 
 
 def shown(random, number, user_id):
-    """A person in a webhook: a number, a user id, or both."""
+    """A person in a webhook: a number or a user id; for two of the ids both, which links them."""
     numbers = ["573005550101", "5511955550104", "5215555550103", "12025550142", "99900011122"]
     ids = {number: random.choice(numbers), user_id: random.choice(USER_IDS)}
-    hidden = random.choice([number, user_id, user_id, ""])
-    return {name: id for name, id in ids.items() if name != hidden}
+    hidden = random.choice([number, user_id])
+    return {name: id for name, id in ids.items() if name != hidden or ids[user_id] in USER_IDS[2:4]}
 
 
 def received(random, at):
