@@ -41,8 +41,21 @@ PERSON, SESSION = COUNTRY_CODE + NUMBER, "the-same-session"
 TABLES = {
     "general_sessions": "sessions", "deployments": "deployments", "kaleyra_tabular": "messages",
     "session_close": "closures", "conversions": "conversions", "variables": "variables",
-    "audience_tags": "audience_tags",
+    "audience_tags": "audience_tags", "agent_chats": "agent_chats", "webhooks": "webhooks",
 }
+
+# The keys of a person's number and user id in the objects of a webhook.
+SHOWN = {"wa_id": "user_id", "from": "from_user_id", "recipient_id": "recipient_user_id", "to": "to_user_id"}
+
+
+def show(webhook, number):
+    """Shows one number, or none, for all people in a webhook."""
+    for change in webhook["entry"][0]["changes"]:
+        parts = [part for parts in change["value"].values() if isinstance(parts, list) for part in parts]
+        for part in parts:
+            for key, user_id in SHOWN.items():
+                if user_id in part:
+                    part |= {key: number, user_id: ""}
 
 
 def no_session(table, row, _):
@@ -69,6 +82,8 @@ def nobody(table, row, _):
         row["phone"] = ""
     if table == "closures":
         row["user"] = {}
+    if table == "webhooks":
+        show(row, "")
 
 
 def one_person(table, row, _):
@@ -84,8 +99,10 @@ def one_person(table, row, _):
         row |= {"session_id": "", "phone": PERSON}
     if table == "variables":
         row |= {"session_id": "", "phone": PERSON}
-    if table == "audience_tags":
+    if table in ("audience_tags", "agent_chats"):
         row["phone"] = PERSON
+    if table == "webhooks":
+        show(row, PERSON)
     if table == "closures":
         row["user"] = {"country_code": COUNTRY_CODE, "cellphone": NUMBER}
 

@@ -39,6 +39,14 @@ pub(super) static LINES: [Line; 3] = [
     },
 ];
 
+/// The line that the business runs itself: it is in Meta's webhooks, and in no report of a vendor.
+pub(super) static OWN_LINE: Line = Line {
+    number: "576010000002",
+    display_name: "Lucero App",
+    waba: "100000000000058",
+    by_category: true,
+};
+
 /// What starts a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {

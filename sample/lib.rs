@@ -22,7 +22,7 @@
 //! | `csv` | the spelling of cells, clean or with dirt |
 //! | `faults` | invalid records |
 //! | `file`, `headers`, `encoding` | the files of a plan, their header cells and encodings |
-//! | `companions` | companion files: summaries, Meta's points, closures, spend, … |
+//! | `companions` | companion files: summaries, Meta's points, webhooks, closures, spend, … |
 //! | `ledger`, `rate_card` | the vendors' counts and costs, and prices |
 //! | `random` | pseudo-random numbers |
 

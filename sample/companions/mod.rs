@@ -1,9 +1,9 @@
-//! Companions of a plan's exports: the vendors' summaries, webhook events, ad spend, and files of the
+//! Companions of a plan's exports: the vendors' summaries, webhooks, ad spend, and files of the
 //! business's own.
 //!
 //! They are generated from the same episodes. Kaleyra's summaries and Meta's points count the messages,
 //! closures close the sessions, agents take them over, conversions and variables refer to them, and spend is on the ads that
-//! led to visits. In a clean plan the counts equal those of the exports; a dirty plan's exports have
+//! led to visits. Meta's webhooks are of a line that no vendor reports. In a clean plan the counts equal those of the exports; a dirty plan's exports have
 //! rejected records and misspelt words.
 
 mod agents;
@@ -11,6 +11,7 @@ mod events;
 mod points;
 mod prices;
 mod summaries;
+mod webhooks;
 
 use std::cell::OnceCell;
 use std::fmt::Write as _;
@@ -23,8 +24,9 @@ use chrono::NaiveDate;
 use crate::ledger::Ledger;
 use crate::{Plan, Summary};
 use wabalake_data::tables::{
-    Table, ad_spend, agent_chats, audience_tags, closures, conversions, markets, message_summaries,
-    meta_points, nodes, rates, session_summaries, variables,
+    Table, ad_spend, agent_chats, audience_tags, closures, conversions, events as events_table,
+    identities, markets, message_summaries, messages, meta_points, nodes, rates, session_summaries,
+    variables,
 };
 
 /// A companion file. It is UTF-8 and not compressed.
@@ -32,8 +34,8 @@ use wabalake_data::tables::{
 pub struct Companion {
     /// The file name.
     pub name: String,
-    /// The table that it is loaded into.
-    pub table: &'static Table,
+    /// The tables that it is loaded into.
+    pub tables: &'static [&'static Table],
     kind: CompanionKind,
     plan: Plan,
     days: Range<i64>,
@@ -58,36 +60,60 @@ enum CompanionKind {
     Conversions,
     Tags,
     Variables,
+    Webhooks,
     Markets,
     Nodes,
     Rates,
 }
 
-/// The files of a download: kind, stem and suffix of the name, table.
-const DOWNLOADED: [(CompanionKind, &str, &str, &Table); 13] = [
-    (CompanionKind::MessageSummary, "kaleyra_summary_messages", "csv", &message_summaries::TABLE),
-    (CompanionKind::SessionSummary, "kaleyra_summary_sessions", "csv", &session_summaries::TABLE),
+/// The files of a download: kind, stem and suffix of the name, tables.
+const DOWNLOADED: [(CompanionKind, &str, &str, &[&Table]); 14] = [
+    (
+        CompanionKind::MessageSummary,
+        "kaleyra_summary_messages",
+        "csv",
+        &[&message_summaries::TABLE],
+    ),
+    (
+        CompanionKind::SessionSummary,
+        "kaleyra_summary_sessions",
+        "csv",
+        &[&session_summaries::TABLE],
+    ),
     (
         CompanionKind::ConversationSummary,
         "kaleyra_summary_conversations",
         "csv",
-        &session_summaries::TABLE,
+        &[&session_summaries::TABLE],
     ),
-    (CompanionKind::Closures, "session_close", "jsonl", &closures::TABLE),
-    (CompanionKind::AgentChats, "agent_chats", "csv", &agent_chats::TABLE),
-    (CompanionKind::Analytics, "meta_analytics", "jsonl", &meta_points::TABLE),
+    (CompanionKind::Closures, "session_close", "jsonl", &[&closures::TABLE]),
+    (CompanionKind::AgentChats, "agent_chats", "csv", &[&agent_chats::TABLE]),
+    (CompanionKind::Analytics, "meta_analytics", "jsonl", &[&meta_points::TABLE]),
     (
         CompanionKind::ConversationAnalytics,
         "meta_conversation_analytics",
         "jsonl",
-        &meta_points::TABLE,
+        &[&meta_points::TABLE],
     ),
-    (CompanionKind::PricingAnalytics, "meta_pricing_analytics", "jsonl", &meta_points::TABLE),
-    (CompanionKind::TemplateAnalytics, "meta_template_analytics", "jsonl", &meta_points::TABLE),
-    (CompanionKind::AdSpend, "ads_manager", "csv", &ad_spend::TABLE),
-    (CompanionKind::Conversions, "conversions", "csv", &conversions::TABLE),
-    (CompanionKind::Tags, "audience_tags", "csv", &audience_tags::TABLE),
-    (CompanionKind::Variables, "variables", "csv", &variables::TABLE),
+    (CompanionKind::PricingAnalytics, "meta_pricing_analytics", "jsonl", &[&meta_points::TABLE]),
+    (CompanionKind::TemplateAnalytics, "meta_template_analytics", "jsonl", &[&meta_points::TABLE]),
+    (CompanionKind::AdSpend, "ads_manager", "csv", &[&ad_spend::TABLE]),
+    (CompanionKind::Conversions, "conversions", "csv", &[&conversions::TABLE]),
+    (CompanionKind::Tags, "audience_tags", "csv", &[&audience_tags::TABLE]),
+    (CompanionKind::Variables, "variables", "csv", &[&variables::TABLE]),
+    (
+        CompanionKind::Webhooks,
+        "webhooks",
+        "jsonl",
+        &[&messages::TABLE, &identities::TABLE, &events_table::TABLE],
+    ),
+];
+
+/// The files of the business's own: kind, name, tables.
+const OWN: [(CompanionKind, &str, &[&Table]); 3] = [
+    (CompanionKind::Markets, "markets.csv", &[&markets::TABLE]),
+    (CompanionKind::Nodes, "nodes.csv", &[&nodes::TABLE]),
+    (CompanionKind::Rates, "rates.csv", &[&rates::TABLE]),
 ];
 
 impl Plan {
@@ -99,7 +125,7 @@ impl Plan {
     /// let names: Vec<_> = plan.companions().map(|file| file.name).collect();
     /// assert_eq!(names[0], "kaleyra_summary_messages_2025_05_31.csv");
     /// assert_eq!(names.last().unwrap(), "rates.csv");
-    /// assert_eq!(names.len(), 2 * 13 + 3);
+    /// assert_eq!(names.len(), 2 * 14 + 3);
     /// ```
     pub fn companions(&self) -> impl Iterator<Item = Companion> {
         let plan = *self;
@@ -109,9 +135,9 @@ impl Plan {
             let ledger = Rc::default();
             let made_on = plan.date(days.end).unwrap_or(NaiveDate::MAX).format("%Y_%m_%d");
             let made_on = made_on.to_string();
-            DOWNLOADED.into_iter().map(move |(kind, stem, suffix, table)| Companion {
+            DOWNLOADED.into_iter().map(move |(kind, stem, suffix, tables)| Companion {
                 name: format!("{stem}_{made_on}.{suffix}"),
-                table,
+                tables,
                 kind,
                 plan,
                 days: days.clone(),
@@ -119,14 +145,9 @@ impl Plan {
                 ledger: Rc::clone(&ledger),
             })
         });
-        let own = [
-            ("markets.csv", &markets::TABLE, CompanionKind::Markets),
-            ("nodes.csv", &nodes::TABLE, CompanionKind::Nodes),
-            ("rates.csv", &rates::TABLE, CompanionKind::Rates),
-        ];
-        let own = own.into_iter().map(move |(name, table, kind)| Companion {
+        let own = OWN.into_iter().map(move |(kind, name, tables)| Companion {
             name: name.to_owned(),
-            table,
+            tables,
             kind,
             plan,
             days: all.clone(),
@@ -163,6 +184,7 @@ impl Companion {
             | CompanionKind::Variables => {
                 return self.events(out);
             }
+            CompanionKind::Webhooks => return self.webhooks(out),
         };
         out.write_all(text.as_bytes())?;
         out.flush()?;

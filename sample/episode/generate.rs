@@ -91,7 +91,7 @@ impl Generator {
     }
 
     /// The person of an episode.
-    fn person(&self, mut day: i64, mut number: u32) -> Person {
+    pub(crate) fn person(&self, mut day: i64, mut number: u32) -> Person {
         loop {
             let key = [self.seed, 2, day.cast_unsigned(), u64::from(number)];
             let mut random = Random::new(hash(&key));

@@ -280,9 +280,13 @@ fn companions_are_deterministic_and_their_summaries_right() {
                 "csv" => 1,
                 _ => 0,
             };
+            assert!(summary.good > 0, "{name}");
+            if name.starts_with("webhooks") {
+                // A message has several webhooks; a webhook may be a row of two tables.
+                continue;
+            }
             let rows = if points > 0 { points } else { lines - header };
             assert_eq!(rows, summary.good, "{name}");
-            assert!(summary.good > 0, "{name}");
         }
     }
     let other = written(Plan { seed: 6, ..SMALL });

@@ -28,7 +28,8 @@ pub(super) const SUBCOMMAND: Subcommand =
 #[command(
     long_about = "Write synthetic exports in the formats of the vendors. Deployments lead to sessions, and \
                   sessions to messages; persons come back, are redirected, see ads. Summaries, Meta's \
-                  points, closings, spend and a rate card are consistent with them. The same options give \
+                  points, closings, spend and a rate card are consistent with them. Webhooks of Meta are those \
+                  of one more line, which no other export has. The same options give \
                   the same bytes. No phone number belongs to a real person."
 )]
 struct Options {
@@ -61,6 +62,8 @@ struct Options {
     start: NaiveDate,
 
     /// Only exports of these tables, separated by commas [default: all]
+    ///
+    /// The file of webhooks feeds messages, identities and events; it is written for any of them.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     #[arg(value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.name)))]
     tables: Vec<String>,
@@ -124,7 +127,7 @@ fn write_companions(
     print: &mut dyn FnMut(&Path, Summary) -> Result<()>,
 ) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
-    for file in plan.companions().filter(|file| wanted(file.table)) {
+    for file in plan.companions().filter(|file| file.tables.iter().any(|table| wanted(table))) {
         let path = folder.join(&file.name);
         let mut summary = Summary::default();
         to_file(&path, |mut out| {
@@ -161,7 +164,12 @@ fn write_lake(plan: &Plan, lake: &Lake, wanted: Wanted<'_>) -> Result<()> {
     let folder = lake.scratch()?;
     let files = write_companions(plan, &folder, wanted, &mut |_, _| Ok(()))?;
     if !files.is_empty() {
-        tables.extend(load::load(lake, &files, &load::Options::default())?.tables);
+        for loaded in load::load(lake, &files, &load::Options::default())?.tables {
+            match tables.iter_mut().find(|filled| filled.table == loaded.table) {
+                Some(filled) => filled.days.extend(loaded.days),
+                None => tables.push(loaded),
+            }
+        }
     }
     to_stdout(|out| {
         for table in &tables {

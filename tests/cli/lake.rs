@@ -1,5 +1,7 @@
 //! `status`, `compact`, `vacuum`, `sample`, `init` and `config` as they are typed.
 
+use wabalake_data::TABLES;
+
 use super::query::DROP_OFF;
 use crate::support::{Desk, Said};
 
@@ -33,6 +35,35 @@ fn samples_are_deterministic() {
     let said = desk.run(&format!("{arguments} --lake lake"));
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(desk.stdout("query drop-off --lake lake").lines().count() > 1);
+}
+
+#[test]
+fn sampled_lake_has_the_rows_of_the_loaded_exports() {
+    let [loaded, filled] = [Desk::new(), Desk::new()];
+    let arguments = "sample --days 3 --sessions-per-day 60 --seed 3";
+    loaded.stdout(&format!("{arguments} --out exports"));
+    loaded.stdout("load exports --lake lake --quiet");
+    let reported = filled.stdout(&format!("{arguments} --lake lake"));
+    // Messages come from a report and from webhooks.
+    assert_eq!(reported.matches("messages: 3 days").count(), 1, "{reported}");
+    for table in TABLES {
+        assert!(loaded.count(table) > 0, "{}", table.name);
+        assert_eq!(filled.rows(table), loaded.rows(table), "{}", table.name);
+    }
+}
+
+#[test]
+fn webhooks_are_sampled_for_any_of_their_tables() {
+    let desk = Desk::new();
+    for (tables, count) in [("events", 1), ("identities,events", 1), ("messages", 2), ("nodes", 1)]
+    {
+        let reported = desk.stdout(&format!(
+            "sample --days 3 --sessions-per-day 5 --tables {tables} --out {tables}"
+        ));
+        assert_eq!(reported.lines().count(), count, "{reported}");
+        let has_webhooks = desk.exists(&format!("{tables}/webhooks_2025_05_04.jsonl"));
+        assert_eq!(has_webhooks, tables != "nodes", "{tables}");
+    }
 }
 
 #[test]

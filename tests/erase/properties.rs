@@ -14,7 +14,8 @@ use wabalake::lake::{Lake, check as damage, stored_table};
 use wabalake::load::{self, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{
-    audience_tags, closures, conversions, deployments, messages, sessions, variables,
+    agent_chats, audience_tags, closures, conversions, deployments, events, identities, messages,
+    sessions, variables,
 };
 
 use crate::support::{Bench, files_below, in_folder, on_store};
@@ -76,6 +77,14 @@ const IDS: [&str; 9] =
 
 const LINES: [&str; 3] = ["573009999999", "573009999999", "12125550101"];
 
+// The tables of records: 0 is sessions, the others are in the order of `OTHERS`.
+const DEPLOYMENTS: u8 = 1;
+const MESSAGES: u8 = 2;
+const TAGS: u8 = 5;
+const CHATS: u8 = 7;
+const EVENTS: u8 = 8;
+const LINKS: u8 = 9;
+
 /// One record; numbers are indices into the lists above.
 #[derive(Clone, Debug)]
 struct Made {
@@ -103,6 +112,23 @@ impl Made {
         IDS[self.flow]
     }
 
+    /// `true` if rows of its table name a session.
+    fn has_session(&self) -> bool {
+        !matches!(self.table, MESSAGES | TAGS | CHATS | EVENTS | LINKS)
+    }
+
+    /// `true` if a load leaves the record out, since it lacks a person.
+    fn is_left_out(&self) -> bool {
+        match self.table {
+            // A deployment needs a person.
+            DEPLOYMENTS => PEOPLE[self.who].1.is_empty(),
+            TAGS | CHATS => self.person().is_none(),
+            // Four digits are no number.
+            LINKS => self.person().is_none_or(|person| person.len() < 5),
+            _ => false,
+        }
+    }
+
     /// `true` if a record that names no person holds a full number.
     fn holds(&self, phone: &str) -> bool {
         let names =
@@ -119,7 +145,7 @@ fn made() -> impl Strategy<Value = Made> {
     let id = || prop::option::weighted(0.8, 0..IDS.len());
     let line = prop_oneof![20 => 0..2_usize, 1 => Just(2_usize)];
     let ids = (id(), prop::option::weighted(0.3, 0..IDS.len()), 0..IDS.len());
-    ((0..7_u8, 0..PEOPLE.len()), ids, (0..TEXTS.len(), line, prop::bool::weighted(0.1))).prop_map(
+    ((0..10_u8, 0..PEOPLE.len()), ids, (0..TEXTS.len(), line, prop::bool::weighted(0.1))).prop_map(
         |((table, who), (session, parent, flow), (text, line, broken))| Made {
             table,
             who,
@@ -138,7 +164,7 @@ fn made() -> impl Strategy<Value = Made> {
 struct World {
     sessions: BTreeMap<&'static str, Made>,
     before: BTreeMap<&'static str, Made>,
-    others: [Vec<Made>; 6],
+    others: [Vec<Made>; 9],
     broken: Vec<Made>,
 }
 
@@ -154,6 +180,7 @@ impl World {
                     }
                 }
                 (0, None) => {}
+                _ if record.is_left_out() => {}
                 (table, _) => world.others[usize::from(table) - 1].push(record),
             }
         }
@@ -165,7 +192,7 @@ impl World {
     fn owner(&self, session: &str) -> Option<&'static str> {
         let said = |of: &BTreeMap<&'static str, Made>| of.get(session).and_then(Made::person);
         said(&self.sessions).or_else(|| said(&self.before)).or_else(|| {
-            let names = |of: &&Made| of.id() == Some(session) && of.table != 2 && of.table != 5;
+            let names = |of: &&Made| of.id() == Some(session) && of.has_session();
             let claims: BTreeSet<_> =
                 self.others.iter().flatten().filter(names).filter_map(Made::person).collect();
             claims.first().copied().filter(|_| claims.len() == 1)
@@ -210,6 +237,9 @@ impl World {
             ("conversions.csv", "conversion_id,converted_at,session_id,event,phone"),
             ("audience_tags.csv", "tag,since,phone"),
             ("variables.csv", "name,at,session_id,value,conversation_id,phone"),
+            ("agent_chats.csv", "agent,created_at,status,phone"),
+            ("events.csv", "source,event,template_name,at,reason,line,user_phone"),
+            ("identities.csv", "user_id,linked,first_seen"),
         ];
         for (table, (name, header)) in headers.into_iter().enumerate() {
             let mut text = format!("{header}\n");
@@ -218,16 +248,18 @@ impl World {
                 let (id, said, flow) = (row.id().unwrap_or(""), TEXTS[row.text].0, row.flow());
                 let full = person.unwrap_or("");
                 let line = LINES[row.line];
+                // The key of a chat is its person and time.
+                let minute = format!("2025-06-01 {:02}:{:02}:00", number / 60, number % 60);
                 let written = match table {
-                    // A deployment needs a person.
-                    0 if cell.is_empty() => continue,
                     0 => format!("{number},{at},Delivered,{id},{flow},{said},{code},{cell}\n"),
                     1 => format!("m{number},{at},true,{said},{flow},{line},{full}\n"),
                     2 => format!("e{number},{at},{id},{said},{code},{cell}\n"),
                     3 => format!("v{number},{at},{id},{said},{full}\n"),
-                    4 if person.is_none() => continue,
                     4 => format!("t{number},{at},{full}\n"),
-                    _ => format!("n{number},{at},{id},{said},{flow},{full}\n"),
+                    5 => format!("n{number},{at},{id},{said},{flow},{full}\n"),
+                    6 => format!("a{number},{minute},{said},{full}\n"),
+                    7 => format!("meta,account,p{number},{at},{said},{line},{full}\n"),
+                    _ => format!("{}{number},{full},{at}\n", PREFIXES[table]),
                 };
                 text.push_str(&written);
             }
@@ -239,18 +271,26 @@ impl World {
     /// `true` if the number is the business line in a row of another person.
     fn is_line(&self, phone: &str) -> bool {
         let of_others = |row: &Made| LINES[row.line] == phone && row.person() != Some(phone);
-        self.sessions.values().any(of_others) || self.others[1].iter().any(of_others)
+        let others = self.others[1].iter().chain(&self.others[7]);
+        self.sessions.values().chain(others).any(of_others)
     }
 }
 
-const OTHERS: [(&Table, &str, &str); 6] = [
+/// The tables beside sessions: their name column, and a column with a text.
+const OTHERS: [(&Table, &str, &str); 9] = [
     (&deployments::TABLE, deployments::CONVERSATION_VERSION, deployments::STATUS_DETAIL),
     (&messages::TABLE, messages::WHATSAPP_ID, messages::MESSAGE),
     (&closures::TABLE, closures::EVENT_ID, closures::HSM_NAME),
     (&conversions::TABLE, conversions::CONVERSION_ID, conversions::EVENT),
     (&audience_tags::TABLE, audience_tags::TAG, audience_tags::USER_PHONE),
     (&variables::TABLE, variables::VARIABLE, variables::VALUE),
+    (&agent_chats::TABLE, agent_chats::AGENT, agent_chats::STATUS),
+    (&events::TABLE, events::TEMPLATE_NAME, events::REASON),
+    (&identities::TABLE, identities::USER_ID, identities::LINKED),
 ];
+
+/// How the names of their rows begin; each user id is of one number.
+const PREFIXES: [&str; 9] = ["", "m", "e", "v", "t", "n", "a", "p", "CO.1349000"];
 
 /// A row as compared: its name, its text, its session id.
 type Seen = (String, String, String);
@@ -302,7 +342,7 @@ fn text_without(text: usize, phone: &str, exactly: bool) -> &'static str {
 fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), TestCaseError> {
     let theirs = |row: &Made| match (row.person(), row.id()) {
         (Some(person), _) => person == phone,
-        (None, Some(id)) => row.table != 2 && row.table != 5 && world.owner(id) == Some(phone),
+        (None, Some(id)) => row.has_session() && world.owner(id) == Some(phone),
         (None, None) => false,
     };
     let mut stand_ins: BTreeMap<String, String> = BTreeMap::new();
@@ -332,16 +372,11 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
     }
     for (place, (table, name, text)) in OTHERS.into_iter().enumerate() {
         let found = seen(scan(table), [name, text, sessions::SESSION_ID]);
-        let prefix = ["", "m", "e", "v", "t", "n"][place];
+        let prefix = PREFIXES[place];
         let mut expected: Vec<(String, &Made)> = world.others[place]
             .iter()
             .enumerate()
             .filter(|(_, row)| !theirs(row))
-            .filter(|(_, row)| match place {
-                0 => !PEOPLE[row.who].1.is_empty(),
-                4 => row.person().is_some(),
-                _ => true,
-            })
             .map(|(number, row)| (format!("{prefix}{number}"), row))
             .collect();
         expected.sort_by(|a, b| a.0.cmp(&b.0));
@@ -349,10 +384,14 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
         let wanted: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
         prop_assert_eq!(left, wanted, "{}", table.name);
         for ((_, row), (_, said, session)) in expected.into_iter().zip(&found) {
-            if place != 4 {
-                prop_assert_eq!(text_without(row.text, phone, exactly), said.as_str());
-            }
-            if place != 1 && place != 4 {
+            let expected = match row.table {
+                TAGS | LINKS => row.person().unwrap_or_default(),
+                // Part of the key, as names are: it stays.
+                EVENTS => TEXTS[row.text].0,
+                _ => text_without(row.text, phone, exactly),
+            };
+            prop_assert_eq!(expected, said.as_str());
+            if row.has_session() {
                 named(row.id(), session)?;
             }
         }
@@ -387,7 +426,8 @@ fn check(world: &World, lake: &Lake, phone: &str, exactly: bool) -> Result<(), T
     };
     for path in files_below(lake.root()).into_iter().filter(is_data) {
         let rows = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
-        let Ok(people) = rows.column(sessions::USER_PHONE) else { continue };
+        let columns = [sessions::USER_PHONE, identities::LINKED];
+        let Some(people) = columns.iter().find_map(|name| rows.column(name).ok()) else { continue };
         let ids = rows.column(sessions::SESSION_ID).ok();
         for (row, person) in people.str().unwrap().iter().enumerate() {
             prop_assert_ne!(person, Some(phone), "{}", path.display());

@@ -6,8 +6,8 @@ use polars::prelude::*;
 use wabalake::load::{Options, load};
 use wabalake_data::Table;
 use wabalake_data::tables::{
-    ad_spend, agent_chats, audience_tags, closures, conversions, message_summaries, messages,
-    meta_points, nodes, rates, session_summaries, sessions, variables,
+    ad_spend, agent_chats, audience_tags, closures, conversions, events, identities,
+    message_summaries, messages, meta_points, nodes, rates, session_summaries, sessions, variables,
 };
 use wabalake_queries::query::measures::{
     message_delivered, message_failed, message_read, message_sent, outgoing,
@@ -28,13 +28,22 @@ fn made_up(plan: &Plan) -> Bench {
     for file in plan.companions() {
         let mut bytes = Vec::new();
         let summary = file.write(&mut bytes).unwrap();
-        let path = bench.file(&file.name, bytes);
+        let path = bench.file(&file.name, &bytes);
         let report = load(&bench.lake(), &[path], &Options::default()).unwrap();
-        let report = &report.files[0];
-        assert_eq!(report.table, file.table.name, "{}", file.name);
-        let taken = report.rows_new + report.rows_updated + report.rows_unchanged;
-        assert_eq!((taken, report.rows_rejected), (summary.good, 0), "{}", file.name);
-        assert_eq!(report.unknown_columns, [""; 0], "{}", file.name);
+        let tables: Vec<_> = report.files.iter().map(|part| part.table).collect();
+        let expected: Vec<_> = file.tables.iter().map(|table| table.name).collect();
+        assert_eq!(tables, expected, "{}", file.name);
+        let mut taken =
+            report.total(|part| part.rows_new + part.rows_updated + part.rows_unchanged);
+        if tables.len() > 1 {
+            // Rows that repeat one of the same file are unchanged, too.
+            let alone = Bench::new();
+            taken = alone.load(&file.name, &bytes).total(|part| part.rows_new);
+        }
+        let others =
+            report.total(|part| part.rows_rejected + part.left_out_by_kind.values().sum::<u64>());
+        assert_eq!((taken, others), (summary.good, 0), "{}", file.name);
+        assert!(report.files.iter().all(|part| part.unknown_columns.is_empty()), "{}", file.name);
     }
     load(&bench.lake(), &files, &Options::default()).unwrap();
     bench
@@ -51,6 +60,13 @@ static MADE_UP: LazyLock<Bench> =
 
 fn scan(table: &'static Table) -> LazyFrame {
     MADE_UP.lake().snapshot(table).unwrap().scan().unwrap()
+}
+
+/// The line of the webhooks, which no report of a vendor has.
+const OWN_LINE: &str = "576010000002";
+
+fn is_reported() -> Expr {
+    col(messages::LINE).neq(lit(OWN_LINE))
 }
 
 fn points(field: &'static str) -> LazyFrame {
@@ -71,6 +87,7 @@ fn message_summaries_count_the_messages() {
     let sent_out = |which: Expr| outgoing().and(which);
     let names = [messages::LINE, messages::COUNTRY, messages::MESSAGE_TYPE];
     let counted = scan(&messages::TABLE)
+        .filter(is_reported())
         .group_by([vec![day_of_message()], names.map(col).to_vec()].concat())
         .agg([
             count(outgoing(), "created"),
@@ -167,6 +184,50 @@ fn closures_match_the_sessions() {
     assert!(strange.is_empty(), "{strange:?}");
     // Events of sessions that ended in the last second were not sent yet.
     assert!(closed.len() + 2 >= ended.len(), "{} of {}", closed.len(), ended.len());
+}
+
+#[test]
+fn webhooks_are_of_one_line_and_known_people() {
+    let own = || scan(&messages::TABLE).filter(is_reported().not());
+    let count = |rows: LazyFrame| shown(rows.select([len()]))[0].parse::<u64>().unwrap();
+    // Two visits or sends a day, with a message or two each; a few reactions.
+    assert!((120..200).contains(&count(own())), "{}", count(own()));
+    let values = |rows: LazyFrame, column: &str| {
+        let values = rows.select([col(column)]).drop_nulls(None);
+        shown(values.unique(None, UniqueKeepStrategy::Any))
+    };
+    let words = |column| values(own(), column);
+    assert_eq!(words(messages::WABA_ID), ["100000000000058"]);
+    assert_eq!(words(messages::MESSAGE_DIRECTION), ["incoming", "outgoing"]);
+    assert_eq!(words(messages::SOURCE), ["app", "webhook"]);
+    assert_eq!(words(messages::FORMAT), ["image", "reaction", "text"]);
+    assert_eq!(words(messages::PRICING_TYPE), ["free_customer_service", "regular"]);
+    assert!(words(messages::ERROR_CODE).iter().all(|code| code == "131026"));
+    assert!(
+        !words(messages::REFERRAL_ID).is_empty() && !words(messages::BUTTON_PAYLOAD).is_empty()
+    );
+    let answers = own().filter(col(messages::CONTEXT_ID).is_not_null());
+    let ids = words(messages::WHATSAPP_ID);
+    assert!(values(answers, messages::CONTEXT_ID).iter().all(|id| ids.contains(id)));
+
+    // Some people hide their number; those of others are in the other exports.
+    let numbers = words(messages::USER_PHONE);
+    let is_hidden = col(messages::USER_PHONE).is_null();
+    let hidden = values(own().filter(is_hidden), messages::USER_ID);
+    assert!(!hidden.is_empty() && numbers.len() > hidden.len(), "{hidden:?}");
+    let known = values(scan(&messages::TABLE).filter(is_reported()), messages::USER_PHONE);
+    let known = numbers.iter().filter(|number| known.contains(number)).count();
+    assert!(known * 10 > numbers.len() * 9, "{known} of {}", numbers.len());
+    let linked = scan(&identities::TABLE);
+    assert_eq!(values(linked.clone(), identities::KIND), ["phone", "user"]);
+    let linked = values(linked, identities::LINKED);
+    assert!(numbers.iter().all(|number| linked.contains(number)));
+    assert!(hidden.iter().all(|id| !linked.contains(id)));
+
+    let events = scan(&events::TABLE);
+    assert_eq!(count(events.clone()), 40);
+    let kinds = values(events, events::EVENT);
+    assert!(kinds.len() > 4 && kinds.iter().any(|kind| kind == events::MARKETING_PREFERENCE));
 }
 
 #[test]

@@ -24,12 +24,10 @@ def sample_exports(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def sample_lake(tmp_path_factory, sample_exports):
-    """A lake of `sample_exports`, and links of user ids, of which there is no sample."""
-    folder = tmp_path_factory.mktemp("sample")
-    links = folder / "identities.csv"
-    links.write_text("user_id,linked,first_seen\nCO.9001,573160007506,2025-06-01\nCO.9002,CO.9001,\n")
-    load(folder / "lake", *sample_exports, links)
-    return folder / "lake"
+    """A lake of `sample_exports`."""
+    lake = tmp_path_factory.mktemp("sample") / "lake"
+    load(lake, *sample_exports)
+    return lake
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Values come from the lists below and from the fixtures of the queries, so that i
 """
 
 import csv
+import json
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from random import Random
@@ -70,7 +71,7 @@ def write(folder, schemas_of, rows=500, seed=1):
                 added = [*failures(), *reported_twice()]
                 lines.writerows([message.get(column, "") for column in columns] for message in added)
         paths.append(path)
-    return [*paths, identities(folder, random)]
+    return [*paths, identities(folder, random), webhooks(folder, random)]
 
 
 def failures():
@@ -112,6 +113,95 @@ def identities(folder, random):
             linked = random.choice([*USER_IDS[2:6], "573005550101", "525555550103"])
             lines.writerow([random.choice(USER_IDS[2:6]), linked, random.choice(seen), random.choice(seen)])
     return path
+
+
+def webhooks(folder, random):
+    """Webhooks of Meta: messages, their statuses in any order, events; at the times of other rows."""
+    path = folder / "webhooks.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(300):
+            at = int(around(random, random.choice(CHANGES)).timestamp())
+            field, value = random.choice([received, received, status, status, preference, change])(random, at)
+            value |= {"messaging_product": "whatsapp", "metadata": {"display_phone_number": random.choice(LINES[:2])}}
+            changes = [{"field": field, "value": value}]
+            entry = {"id": random.choice(["1001", "1002"]), "time": at, "changes": changes}
+            file.write(json.dumps({"object": "whatsapp_business_account", "entry": [entry]}) + "\n")
+    return path
+
+
+def shown(random, number, user_id):
+    """A person in a webhook: a number or a user id; for two of the ids both, which links them."""
+    numbers = ["573005550101", "5511955550104", "5215555550103", "12025550142", "99900011122"]
+    ids = {number: random.choice(numbers), user_id: random.choice(USER_IDS)}
+    hidden = random.choice([number, user_id])
+    return {name: id for name, id in ids.items() if name != hidden or ids[user_id] in USER_IDS[2:4]}
+
+
+def received(random, at):
+    """A message of a person, which may come twice, with other content."""
+    kind, content = random.choice([
+        ("text", {"body": random.choice(TEXTS)}), ("image", {"caption": random.choice(TEXTS)}),
+        ("button", {"text": "Menu", "payload": random.choice(["menu", "ñandú / 100 %"])}),
+        ("reaction", {"message_id": f"wamid.{random.randrange(80)}", "emoji": random.choice(["🌱", ""])}),
+    ])
+    message = {"id": f"wamid.{random.randrange(80)}", "timestamp": str(at), "type": kind, kind: content}
+    if kind == "button":
+        message["context"] = {"id": f"wamid.{random.randrange(80)}"}
+    elif random.random() < 0.3:
+        source = random.choice(fixture_values("sessions")["meta_source_id"])
+        message["referral"] = {
+            "source_type": random.choice(["ad", "post"]), "source_id": source, "headline": random.choice(TEXTS),
+            "ctwa_clid": random.choice(["", "A1"]),
+        }
+    return "messages", {"messages": [message | shown(random, "from", "from_user_id")]}
+
+
+def status(random, at):
+    """A status of a message, rarely one of those that people wrote."""
+    word = random.choice(["sent", "delivered", "read", "failed"])
+    found = {"id": f"wamid.{random.randrange(70, 200)}", "status": word, "timestamp": str(at)}
+    if word == "failed":
+        codes = random.choice([[131026], [132015, 131026], []])
+        found["errors"] = [{"code": code, "title": random.choice(TEXTS)} for code in codes]
+    else:
+        found["pricing"] = {
+            "pricing_model": random.choice(["PMP", "PMP", "CBP"]), "billable": random.choice([True, False]),
+            "category": random.choice([*CATEGORIES, "referral_conversion"]),
+        }
+        if random.random() < 0.7:
+            found["pricing"]["type"] = random.choice(["regular", "free_customer_service", "free_entry_point"])
+    return "messages", {"statuses": [found | shown(random, "recipient_id", "recipient_user_id")]}
+
+
+def preference(random, at):
+    """A person stops marketing messages, or resumes them at the same time."""
+    wish = {"category": "marketing_messages", "value": random.choice(["stop", "resume"]), "timestamp": at}
+    return "user_preferences", {"user_preferences": [wish | shown(random, "wa_id", "user_id")]}
+
+
+def change(random, at):
+    """A change of a template, a line or an account."""
+    template = {
+        "message_template_id": random.choice([7, 8]), "message_template_language": "es",
+        "message_template_name": random.choice(["promo / 50 %", "bienvenida", "it's"]),
+    }
+    scores = ["GREEN", "YELLOW", "RED", "UNKNOWN"]
+    return random.choice([
+        ("message_template_status_update", template | {
+            "event": random.choice(["APPROVED", "PAUSED", "REJECTED"]), "reason": random.choice(["NONE", "ABUSE"]),
+        }),
+        ("message_template_quality_update", template | {
+            "previous_quality_score": random.choice(scores), "new_quality_score": random.choice(scores),
+        }),
+        ("template_category_update", template | {
+            "previous_category": "UTILITY", "new_category": random.choice(["MARKETING", "UTILITY"]),
+        }),
+        ("phone_number_quality_update", {
+            "display_phone_number": random.choice(LINES[:2]), "event": "UPGRADE", "old_limit": "TIER_1K",
+            "current_limit": random.choice(["TIER_10K", "TIER_UNLIMITED"]),
+        }),
+        ("account_update", {"event": random.choice(["VERIFIED_ACCOUNT", "ñandú"])}),
+    ])
 
 
 def person(random):
