@@ -23,6 +23,7 @@
 
 mod records;
 mod scanner;
+mod surrogates;
 mod tree;
 pub(in crate::load) mod webhooks;
 
@@ -64,13 +65,12 @@ pub(crate) fn shape(source: &Source, survey: &Survey, options: &Options) -> Resu
     let of_meta = options.kind == Some(&meta_points::TABLE)
         || (options.kind.is_none() && (meta::is_response(head) || has_points()));
     // Renames are of the columns of one table.
-    let may_be_webhooks =
-        || options.kind.is_none() && options.renames.is_empty() && webhooks::may_begin(head);
+    let may_be_webhooks = options.kind.is_none() && options.renames.is_empty();
     Ok(Some(if options.is_webhooks {
         Shape::Webhooks
     } else if of_meta {
         Shape::Responses
-    } else if may_be_webhooks() && webhooks::are_in(source, survey)? {
+    } else if may_be_webhooks && webhooks::are_in(source, survey)? {
         Shape::Webhooks
     } else {
         Shape::Objects
@@ -171,8 +171,20 @@ fn fields_of<'c>(table: &Table, cells: &'c RecordCells) -> Vec<&'c str> {
     fields
 }
 
-/// The reason of a reject that is not valid JSON, with the place in its text.
-fn broken(fault: &serde_json::Error) -> String {
+/// The reason of a reject that is another value than an object.
+const NO_OBJECT: &str = "not an object";
+
+/// The reason of a reject that is no object or not valid JSON, with the place in its text.
+fn broken(bytes: &[u8], fault: &serde_json::Error) -> String {
+    if !bytes.starts_with(b"{") {
+        // Brackets of arrays separate objects, so the last one may stand behind a value.
+        let is_between = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b']' | b',');
+        let end = bytes.iter().rposition(|byte| !is_between(byte)).map_or(0, |last| last + 1);
+        let list = [b"[", &bytes[..end], b"]"].concat();
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&list).is_ok() {
+            return NO_OBJECT.to_owned();
+        }
+    }
     let reason = format!("not valid JSON: {}", without_place(fault));
     let column = fault.column();
     match fault.line() {
@@ -218,8 +230,11 @@ impl Reader for Objects<'_> {
                         records.into_iter().map(|(line, cells)| (found.line + line, cells));
                     self.waiting.extend(placed);
                 }
-                Ok(_) => self.push_broken(&mut written, &found, "not an object".to_owned()),
-                Err(fault) => self.push_broken(&mut written, &found, broken(&fault)),
+                Ok(_) => self.push_broken(&mut written, &found, NO_OBJECT.to_owned()),
+                Err(fault) => {
+                    let reason = broken(&found.bytes, &fault);
+                    self.push_broken(&mut written, &found, reason);
+                }
             }
         }
         Ok(written.take(read))
