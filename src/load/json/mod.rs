@@ -174,23 +174,37 @@ fn fields_of<'c>(table: &Table, cells: &'c RecordCells) -> Vec<&'c str> {
 /// The reason of a reject that is another value than an object.
 const NO_OBJECT: &str = "not an object";
 
+/// The beginning of the reason of a reject that is not valid JSON.
+const INVALID: &str = "not valid JSON";
+
 /// The reason of a reject that is no object or not valid JSON, with the place in its text.
 fn broken(bytes: &[u8], fault: &serde_json::Error) -> String {
-    if !bytes.starts_with(b"{") {
-        // Brackets of arrays separate objects, so the last one may stand behind a value.
-        let is_between = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b']' | b',');
-        let end = bytes.iter().rposition(|byte| !is_between(byte)).map_or(0, |last| last + 1);
-        let list = [b"[", &bytes[..end], b"]"].concat();
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&list).is_ok() {
-            return NO_OBJECT.to_owned();
-        }
+    if !bytes.starts_with(b"{") && are_values(bytes) {
+        return NO_OBJECT.to_owned();
     }
-    let reason = format!("not valid JSON: {}", without_place(fault));
+    let reason = format!("{INVALID}: {}", without_place(fault));
     let column = fault.column();
     match fault.line() {
         0 | 1 => format!("{reason}, character {column}"),
         line => format!("{reason}, character {column} of its line {line}"),
     }
+}
+
+/// Returns `true` for values of JSON with separators of objects behind them.
+fn are_values(bytes: &[u8]) -> bool {
+    /// So many separators are passed over.
+    const MOST: usize = 8;
+    let mut values = bytes;
+    for _ in 0..MOST {
+        values = values.trim_ascii_end();
+        let list = [b"[", values, b"]"].concat();
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&list).is_ok() {
+            return true;
+        }
+        let Some((b']' | b',', before)) = values.split_last() else { return false };
+        values = before;
+    }
+    false
 }
 
 struct Objects<'s> {

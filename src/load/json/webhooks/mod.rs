@@ -30,8 +30,8 @@ use self::detect::{PARTS, is_change, is_value};
 pub(in crate::load) use self::detect::{are_in, begin, not_webhooks};
 use self::messages::{Around, is_of_group, or, type_of};
 use self::people::{Links, Millis, millis};
-use self::rows::FedRows;
-pub(crate) use self::rows::headers;
+use self::rows::{ELEMENT, FedRows};
+pub(crate) use self::rows::{headers, is_broken_part};
 use self::treble::Kind;
 use self::value::{Json, Object};
 use super::records::{ColumnPaths, Depth};
@@ -275,7 +275,7 @@ impl Walk {
                 read(self, part);
             }
             None => {
-                let reason = format!("an element of `{what}` is not an object");
+                let reason = format!("{ELEMENT}`{what}` is not an object");
                 self.rows.push_broken(part.written().as_bytes(), reason);
             }
         }
