@@ -1,7 +1,8 @@
 //! Closed sessions: one row for each webhook event of Treble that reports one.
 //!
 //! Loaded from the events `session.close` and conversation-closed, as the business stored them: JSON
-//! lines, or an array. Events of other types are skipped, unless the file is one of webhooks.
+//! lines, or an array. Events of other types are skipped, unless the file is one of webhooks: it is if
+//! its first events are of another type, or anything in it feeds another table.
 //!
 //! ```json
 //! {"event_id": "e1", "event_type": "session.close", "timestamp": "2026-05-04T23:03:09.195065Z",
@@ -42,8 +43,10 @@ columns! {
     TIMESTAMP = "timestamp",
 }
 
-/// Events of Treble's webhooks that close no session.
-const OTHER_EVENTS: [&str; 2] = ["hsm.status", "deployment.failure"];
+/// Returns `true` for the type of an event that closes a session: `session.close`, `conversation closed`.
+pub fn closes(event: &str) -> bool {
+    event.to_lowercase().contains("close")
+}
 
 /// The table's description.
 pub static TABLE: Table = Table {
@@ -102,7 +105,7 @@ fn derive(row: &mut Row<'_, '_>) {
         NUMBER_CELL = sessions::USER_CELLPHONE,
         ID_CELL = USER_ID,
     }
-    if row.cells[TYPE_CELL].text().is_some_and(|event| OTHER_EVENTS.contains(&event)) {
+    if row.cells[TYPE_CELL].text().is_some_and(|event| !closes(event)) {
         row.fate = Fate::Skipped;
     }
     row.fill_from(CLOSED_CELL, SENT_CELL);

@@ -15,7 +15,7 @@ use super::{Run, Subcommand};
 use crate::error::{Error, Result};
 use crate::files::Access;
 use crate::lake::rejects::{self as table, Which};
-use crate::load;
+use crate::load::{self, ExportedRejects};
 use crate::render::Answer;
 
 pub(super) const SUBCOMMAND: Subcommand =
@@ -112,17 +112,25 @@ fn export(rejects: LazyFrame, path: &Path, is_exact: bool) -> Result<()> {
         ))
         .hint(format!("export one kind at a time, such as `--kind {first}`")));
     }
-    let mut rows = 0;
+    let mut exported = ExportedRejects::default();
     let mut write = |mut out: &mut dyn std::io::Write| {
-        rows = load::export_rejects(&rejects, is_exact, &mut out)?;
+        exported = load::export_rejects(&rejects, is_exact, &mut out)?;
         Ok(())
     };
     if path.as_os_str() == "-" {
-        return to_stdout(write);
+        to_stdout(write)?;
+    } else {
+        to_file_for(Access::Owner, path, &mut write)?;
+        let records = counted(exported.records as u64, "record");
+        to_stderr(&format!("{records} written to `{}`\n", shown_path(path)));
     }
-    to_file_for(Access::Owner, path, &mut write)?;
-    let records = counted(rows as u64, "record");
-    to_stderr(&format!("{records} written to `{}`\n", shown_path(path)));
+    if exported.broken > 0 {
+        let parts = counted(exported.broken as u64, "broken part");
+        to_stderr(&format!(
+            "{parts} of webhooks left out, which have no cells\n  hint: `wabalake rejects --kind messages \
+             --raw` shows them: correct their JSON and load it as a file of its own\n"
+        ));
+    }
     Ok(())
 }
 

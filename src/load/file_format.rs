@@ -66,7 +66,7 @@ impl FileFormat {
         }
         if source.is_workbook {
             if options.is_webhooks {
-                return Err(webhooks::not_webhooks(source));
+                return Err(webhooks::not_webhooks(source, None));
             }
             let (sheet, header) = sheet::header(source, options)?;
             return Ok((Self::Sheet(sheet), Some(header)));
@@ -86,7 +86,7 @@ impl FileFormat {
             return Ok((Self::Json(shape, options.renames.clone()), header));
         }
         if options.is_webhooks {
-            return Err(webhooks::not_webhooks(source));
+            return Err(webhooks::not_webhooks(source, Some(survey)));
         }
         let read = csv::header(source, survey, options);
         if read.is_err()

@@ -88,7 +88,7 @@ use wabalake_data::words::{counted, grouped, plural};
 
 use self::folder::FileState;
 pub use self::options::Options;
-pub use self::reject::export as export_rejects;
+pub use self::reject::{ExportedRejects, export as export_rejects};
 pub use self::report::{Failure, FileReport, LoadReport, RejectReport, SkippedFile, TableReport};
 pub(crate) use self::sheet::THREAD as SHEET_THREAD;
 pub use self::source::matches;

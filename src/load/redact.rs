@@ -10,8 +10,11 @@
 //! | control characters | escaped, as `\u{1b}` |
 //! | seven digits or more, whatever is between them: perhaps a phone number | `(hidden)` |
 //! | twenty characters or more with whitespace: perhaps a person's text | `(hidden)` |
+//! | an id of a message (`wamid.…`) or of a person | `(hidden)` |
 //! | more than forty characters | the first 39 and `…` |
 //! | empty | `(no title)` |
+
+use wabalake_data::cells::phone::is_user_id;
 
 use crate::render::visible;
 
@@ -30,6 +33,9 @@ const PHONE: usize = 7;
 /// A title with so many characters and whitespace may be a sentence.
 const SENTENCE: usize = 20;
 
+/// Ids of Meta's messages, which spell numbers, begin so.
+const MESSAGE_ID: &str = "wamid.";
+
 /// The byte order mark: at the start of a file, and inside a file that was concatenated.
 pub(crate) const MARK: char = '\u{feff}';
 
@@ -47,9 +53,10 @@ pub(crate) fn shown(title: &str) -> String {
     let digits = title.chars().filter(|c| c.is_numeric()).count();
     let is_sentence =
         title.chars().any(char::is_whitespace) && title.chars().nth(SENTENCE - 1).is_some();
+    let is_id = title.starts_with(MESSAGE_ID) || is_user_id(title);
     if title.is_empty() {
         NO_TITLE.to_owned()
-    } else if digits >= PHONE || is_sentence {
+    } else if digits >= PHONE || is_sentence || is_id {
         HIDDEN.to_owned()
     } else {
         clipped(title)
@@ -124,6 +131,8 @@ mod tests {
             ("+57 (300) 555-01-01", HIDDEN),
             ("\u{202a}3\u{200b}0\u{2011}0 55.5 0.1", HIDDEN),
             ("contacts.573005550101.name", HIDDEN),
+            ("wamid.HBgM", HIDDEN),
+            ("CO.Ab1", HIDDEN),
             ("My order has not arrived", HIDDEN),
             ("Mi\u{a0}pedido\u{a0}no\u{a0}ha\u{a0}llegado", HIDDEN),
             ("7-day ROAS 2025", "7-day ROAS 2025"),

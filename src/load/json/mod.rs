@@ -23,6 +23,7 @@
 
 mod records;
 mod scanner;
+mod surrogates;
 mod tree;
 pub(in crate::load) mod webhooks;
 
@@ -64,13 +65,12 @@ pub(crate) fn shape(source: &Source, survey: &Survey, options: &Options) -> Resu
     let of_meta = options.kind == Some(&meta_points::TABLE)
         || (options.kind.is_none() && (meta::is_response(head) || has_points()));
     // Renames are of the columns of one table.
-    let may_be_webhooks =
-        || options.kind.is_none() && options.renames.is_empty() && webhooks::may_begin(head);
+    let may_be_webhooks = options.kind.is_none() && options.renames.is_empty();
     Ok(Some(if options.is_webhooks {
         Shape::Webhooks
     } else if of_meta {
         Shape::Responses
-    } else if may_be_webhooks() && webhooks::are_in(source, survey)? {
+    } else if may_be_webhooks && webhooks::are_in(source, survey)? {
         Shape::Webhooks
     } else {
         Shape::Objects
@@ -171,14 +171,40 @@ fn fields_of<'c>(table: &Table, cells: &'c RecordCells) -> Vec<&'c str> {
     fields
 }
 
-/// The reason of a reject that is not valid JSON, with the place in its text.
-fn broken(fault: &serde_json::Error) -> String {
-    let reason = format!("not valid JSON: {}", without_place(fault));
+/// The reason of a reject that is another value than an object.
+const NO_OBJECT: &str = "not an object";
+
+/// The beginning of the reason of a reject that is not valid JSON.
+const INVALID: &str = "not valid JSON";
+
+/// The reason of a reject that is no object or not valid JSON, with the place in its text.
+fn broken(bytes: &[u8], fault: &serde_json::Error) -> String {
+    if !bytes.starts_with(b"{") && are_values(bytes) {
+        return NO_OBJECT.to_owned();
+    }
+    let reason = format!("{INVALID}: {}", without_place(fault));
     let column = fault.column();
     match fault.line() {
         0 | 1 => format!("{reason}, character {column}"),
         line => format!("{reason}, character {column} of its line {line}"),
     }
+}
+
+/// Returns `true` for values of JSON with separators of objects behind them.
+fn are_values(bytes: &[u8]) -> bool {
+    /// So many separators are passed over.
+    const MOST: usize = 8;
+    let mut values = bytes;
+    for _ in 0..MOST {
+        values = values.trim_ascii_end();
+        let list = [b"[", values, b"]"].concat();
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&list).is_ok() {
+            return true;
+        }
+        let Some((b']' | b',', before)) = values.split_last() else { return false };
+        values = before;
+    }
+    false
 }
 
 struct Objects<'s> {
@@ -218,8 +244,11 @@ impl Reader for Objects<'_> {
                         records.into_iter().map(|(line, cells)| (found.line + line, cells));
                     self.waiting.extend(placed);
                 }
-                Ok(_) => self.push_broken(&mut written, &found, "not an object".to_owned()),
-                Err(fault) => self.push_broken(&mut written, &found, broken(&fault)),
+                Ok(_) => self.push_broken(&mut written, &found, NO_OBJECT.to_owned()),
+                Err(fault) => {
+                    let reason = broken(&found.bytes, &fault);
+                    self.push_broken(&mut written, &found, reason);
+                }
             }
         }
         Ok(written.take(read))

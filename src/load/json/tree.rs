@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::surrogates::without_lone_surrogates;
 use crate::error::Result;
 use crate::load::json_value::{WRAPPED, is_envelope};
 
@@ -33,6 +34,7 @@ pub(super) enum Tree {
 impl Tree {
     /// Deserializes JSON that is inside so many wrappers.
     pub(super) fn read(bytes: &[u8], wrapped: usize) -> serde_json::Result<Self> {
+        let bytes = &*without_lone_surrogates(bytes);
         let line = Cell::new(0);
         let seed = TreeSeed { wrapped, line: &line };
         if memchr::memchr(b'\n', bytes).is_none() {

@@ -9,21 +9,46 @@ use crate::error::Result;
 use crate::lake::rejects;
 use crate::load::fields::{Fields, quoted};
 use crate::load::header::REJECT_NAME;
+use crate::load::json::webhooks::is_broken_part;
 use crate::render::{GUARD, guarded, unguarded};
 
+/// What an export of rejects holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportedRejects {
+    /// The records written.
+    pub records: usize,
+    /// Parts of webhooks that are no objects or not valid JSON: they have no cells, so they are left out.
+    pub broken: usize,
+}
+
 /// Writes rejects as CSV under the header of their export, with the column `wabalake_reject` that
-/// names each. All rejects must have one table and one header. Returns their number.
+/// names each. All rejects must have one table and one header. Broken parts of webhooks are left out.
 ///
 /// Unless `is_exact`, cells that a spreadsheet would evaluate as formulas are guarded, and so is
 /// the name of each reject, which tells a load to remove the guards. A spreadsheet that removes all
 /// guards removes that one too.
-pub fn export(rejects: &DataFrame, is_exact: bool, out: &mut impl Write) -> Result<usize> {
+pub fn export(
+    rejects: &DataFrame,
+    is_exact: bool,
+    out: &mut impl Write,
+) -> Result<ExportedRejects> {
     let headers = rejects.column(rejects::HEADER)?.str()?;
     let raws = rejects.column(rejects::RAW)?.str()?;
     let delimiters = rejects.column(rejects::DELIMITER)?.str()?;
     let owners = rejects.column(rejects::FILE_ID)?.str()?;
     let records = rejects.column(rejects::RECORD)?.i64()?;
-    let Some(header) = headers.get(0) else { return Ok(0) };
+    let reasons = rejects.column(rejects::REASON)?.str()?;
+    let columns = rejects.column(rejects::COLUMN)?.cast(&DataType::String)?;
+    let columns = columns.str()?;
+    let has_cells = |row: &usize| {
+        let text = |of: &StringChunked| of.get(*row).unwrap_or_default().to_owned();
+        columns.get(*row).is_some() || !is_broken_part(&text(headers), &text(reasons))
+    };
+    let kept: Vec<usize> = (0..rejects.height()).filter(has_cells).collect();
+    let exported = ExportedRejects { records: kept.len(), broken: rejects.height() - kept.len() };
+    let Some(header) = kept.first().and_then(|row| headers.get(*row)) else {
+        return Ok(exported);
+    };
     let mut names = Vec::new();
     let mut fields = Fields::new(b',');
     fields.read(header, header.contains('"'), b',', &mut names);
@@ -37,7 +62,7 @@ pub fn export(rejects: &DataFrame, is_exact: bool, out: &mut impl Write) -> Resu
     line.push(REJECT_NAME.to_owned());
     writeln!(out, "{}", line.join(","))?;
     let guard = if is_exact { String::new() } else { GUARD.to_string() };
-    for row in 0..rejects.height() {
+    for row in kept {
         let theirs = headers.get(row).unwrap_or_default();
         let delimiter = delimiters.get(row).and_then(|d| d.bytes().next()).unwrap_or(b',');
         let raw = raws.get(row).unwrap_or_default();
@@ -47,7 +72,7 @@ pub fn export(rejects: &DataFrame, is_exact: bool, out: &mut impl Write) -> Resu
         line.push(format!("{guard}{name}"));
         writeln!(out, "{}", line.join(","))?;
     }
-    Ok(rejects.height())
+    Ok(exported)
 }
 
 /// Arranges a record's cells under other titles. Surplus fields are appended to the last cell, so

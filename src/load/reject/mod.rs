@@ -24,7 +24,7 @@ use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::tables::{Cell, text_key};
 
-pub use self::export::export;
+pub use self::export::{ExportedRejects, export};
 pub(super) use self::store::{commit, keep, settle};
 use super::day::{NO_DAY, day_of};
 use crate::lake::rejects;

@@ -1,7 +1,7 @@
 //! Messages of Meta's webhooks, and the links between the ids that they show.
 
 use serde_json::{Value, json};
-use wabalake_data::tables::{identities, messages};
+use wabalake_data::tables::{events, identities, messages};
 
 use super::{ID, PHONE, by_table, envelope, lines, message, of_messages, status, value};
 use crate::support::Bench;
@@ -312,4 +312,179 @@ fn ids_shown_together_are_linked() {
     let bench = Bench::new();
     bench.load("contact.json", contact.to_string());
     assert_eq!(links(&bench), ["US.1|12025550141|17:46:40|17:46:40"]);
+}
+
+/// A system message with the person's ids around it.
+fn system(id: usize, content: Value, more: &Value) -> Value {
+    let mut message = message(id, "system", content);
+    message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    message
+}
+
+#[test]
+fn a_number_change_links_no_ids_across_it() {
+    for parent in ["CO.ENT.NEW", "CO.ENT.OLD"] {
+        let bench = Bench::new();
+        let change = system(
+            1,
+            json!({"type": "user_changed_number", "wa_id": "573005550203", "user_id": "CO.NEW",
+                   "previous_user_id": "CO.OLD", "parent_user_id": parent,
+                   "previous_parent_user_id": "CO.ENT.OLD"}),
+            &json!({"from": PHONE, "from_user_id": "CO.OLD", "from_parent_user_id": "CO.ENT.OLD"}),
+        );
+        let alone = json!({"id": "m02", "timestamp": "1748772002", "type": "text", "from_user_id": "CO.NEW",
+                           "text": {"body": "x"}});
+        let values =
+            [change, alone].map(|message| value(json!({"contacts": null, "messages": [message]})));
+        bench.load("a.jsonl", lines(values.iter().map(|value| envelope("messages", value))));
+        let mut expected = vec![
+            "CO.ENT.OLD|CO.OLD|10:00:01|10:00:01",
+            "CO.NEW|573005550203|10:00:01|10:00:01",
+            "CO.OLD|573005550101|10:00:01|10:00:01",
+        ];
+        if parent == "CO.ENT.NEW" {
+            expected.insert(0, "CO.ENT.NEW|CO.NEW|10:00:01|10:00:01");
+        }
+        assert_eq!(links(&bench), expected);
+    }
+}
+
+#[test]
+fn the_previous_user_id_is_found_wherever_the_message_shows_it() {
+    let of = |id: usize, content: Value, more: Value| {
+        let mut content = content;
+        content["type"] = json!("user_changed_user_id");
+        let message = system(id, content, &more);
+        envelope("messages", &value(json!({"contacts": null, "messages": [message]})))
+    };
+    let none = json!({"from": null});
+    let bench = Bench::new();
+    bench.load(
+        "a.jsonl",
+        lines([
+            // Its own key comes first, with the parent's.
+            of(
+                1,
+                json!({"user_id": "CO.N1", "previous_user_id": "CO.P1", "parent_user_id": "CO.ENT.N1",
+                       "previous_parent_user_id": "CO.ENT.P1", "body": "User CO.Z1 changed"}),
+                json!({"from": null, "from_user_id": "CO.N1"}),
+            ),
+            of(2, json!({"user_id": "CO.N2", "body": "CO.Z2"}), json!({"from": null, "from_user_id": "CO.P2"})),
+            // The sender's id is the new one already.
+            of(
+                3,
+                json!({"user_id": "CO.N3", "body": "User CO.Lopez changed from CO.P3 to CO.N3"}),
+                json!({"from": null, "from_user_id": "CO.N3"}),
+            ),
+            of(4, json!({"user_id": "CO.N4", "body": "CO.N4 was CO.P4."}), none.clone()),
+            of(5, json!({"user_id": "CO.N5", "body": "User Ana changed to CO.N5"}), none),
+        ]),
+    );
+    assert_eq!(
+        links(&bench),
+        [
+            "CO.ENT.N1|CO.N1|10:00:01|10:00:01",
+            "CO.ENT.P1|CO.P1|10:00:01|10:00:01",
+            "CO.N1|CO.P1|10:00:01|10:00:01",
+            "CO.N2|CO.P2|10:00:02|10:00:02",
+            "CO.N3|CO.P3|10:00:03|10:00:03",
+            "CO.N4|CO.P4|10:00:04|10:00:04",
+        ]
+    );
+}
+
+#[test]
+fn a_user_id_in_the_cell_of_a_number_is_the_persons() {
+    let mut received = message(1, "text", json!({"body": "x"}));
+    received["from"] = json!("CO.998");
+    let mut sent = status(1, "sent", 2);
+    sent["recipient_id"] = json!("CO.997");
+    let echo = json!({"from": "12025550140", "to": "CO.996", "id": "e01", "timestamp": "1748772003",
+                      "type": "text", "text": {"body": "x"}});
+    let changed = system(
+        4,
+        json!({"type": "user_changed_number", "wa_id": "573005550144"}),
+        &json!({"from": "CO.995"}),
+    );
+    let preference = json!({"wa_id": "CO.994", "category": "marketing_messages", "value": "STOP",
+                            "timestamp": 1_748_772_005});
+    let bench = Bench::new();
+    let parts = json!({"messages": [received, changed], "statuses": [sent], "message_echoes": [echo],
+                       "user_preferences": [preference]});
+    bench.load("a.json", envelope("messages", &value(parts)).to_string());
+    let names = [messages::WHATSAPP_ID, messages::USER_ID];
+    assert_eq!(
+        bench.columns(&messages::TABLE, &names, "|"),
+        ["e01|CO.996", "m01|CO.998", "s01|CO.997"]
+    );
+    let names = [events::EVENT, events::USER_ID, events::NEW_VALUE];
+    assert_eq!(
+        bench.columns(&events::TABLE, &names, "|"),
+        ["marketing-preference|CO.994|stop", "number-changed|CO.995|"]
+    );
+}
+
+#[test]
+fn an_unusable_measure_costs_no_message() {
+    let failed = |id: usize, errors: Value| {
+        let mut status = status(id, "failed", id);
+        status["errors"] = errors;
+        status
+    };
+    let priced = |id: usize, pricing: Value| {
+        let mut status = status(id, "sent", id);
+        status["pricing"] = pricing;
+        status
+    };
+    let statuses = json!([
+        failed(1, json!([{"code": 9_999_999_999_u64, "title": "Big"}])),
+        failed(
+            2,
+            json!([{"code": -9_999_999_999_i64, "title": "Small"}, {"code": 131_026, "title": "Usable"}])
+        ),
+        priced(3, json!({"pricing_model": "pmp", "billable": "True", "category": "-"})),
+        priced(4, json!({"pricing_model": "Pmp", "billable": "false", "category": "UTILITY"})),
+        priced(5, json!({"pricing_model": "PMP", "billable": null, "category": "null"})),
+    ]);
+    let order = message(6, "order", json!({"text": "Dos, por favor", "product_items": []}));
+    let parts = json!({"statuses": statuses, "messages": [order, message(7, "text", json!({"body": "cut CUT"}))]});
+    let text = envelope("messages", &value(parts)).to_string().replace("CUT", "\\ud83d");
+    let bench = Bench::new();
+    let report = bench.load("a.json", text);
+    assert_eq!(by_table(&report), ["messages 7 7 0", "identities 1 1 0"]);
+    let names = [
+        messages::WHATSAPP_ID,
+        messages::MESSAGE,
+        messages::ERROR_CODE,
+        messages::REASON_FOR_FAILURE,
+        messages::PRICING_TYPE,
+        messages::PRICING_CATEGORY,
+    ];
+    assert_eq!(
+        bench.columns(&messages::TABLE, &names, "|"),
+        [
+            "m06|Dos, por favor||||",
+            "m07|cut \u{fffd}||||",
+            "s01|||Big||",
+            "s02||131026|Usable||",
+            "s03||||regular|",
+            "s04||||free_customer_service|utility",
+            "s05|||||",
+        ]
+    );
+}
+
+#[test]
+fn an_unusable_time_of_a_link_is_unknown() {
+    let preference = |timestamp: Value| json!({"wa_id": PHONE, "user_id": ID, "value": "stop", "timestamp": timestamp});
+    let parts =
+        json!({"user_preferences": [preference(json!(1)), preference(json!("99999999999999999"))]});
+    let bench = Bench::new();
+    // Without an entry nothing else has a time.
+    let report = bench.load("a.json", value(parts.clone()).to_string());
+    assert_eq!(by_table(&report)[0], "identities 1 1 0");
+    assert_eq!(links(&bench), [format!("{ID}|{PHONE}||")]);
+    let bench = Bench::new();
+    bench.load("a.json", envelope("user_preferences", &value(parts)).to_string());
+    assert_eq!(links(&bench), [format!("{ID}|{PHONE}|17:46:40|17:46:40")]);
 }

@@ -1,5 +1,6 @@
 //! Webhooks of Meta and Treble: one file feeds messages, identities, events, closures and variables.
 
+mod detection;
 mod events;
 mod messages;
 

@@ -18,6 +18,35 @@ const FIELDS: [(&str, &str); 6] = [
     ("account_update", "volume_tier_info"),
 ];
 
+/// The key of limits that Meta reports for the whole business.
+const PER_BUSINESS: &str = "max_daily_conversations_per_business";
+
+/// Other fields of changes.
+const OTHER_FIELDS: [&str; 17] = [
+    "messages",
+    "smb_message_echoes",
+    "user_preferences",
+    "user_id_update",
+    "account_alerts",
+    "account_review_update",
+    "account_settings_update",
+    "business_status_update",
+    "calls",
+    "flows",
+    "history",
+    "message_template_components_update",
+    "messaging_handovers",
+    "phone_number_name_update",
+    "security",
+    "smb_app_state_sync",
+    "template_correct_category_detection",
+];
+
+/// Returns `true` for the name of a field that only changes of Meta's have.
+pub(super) fn is_field(field: &str) -> bool {
+    is_event(field) || OTHER_FIELDS.contains(&field)
+}
+
 /// Returns `true` if the values of a field are events.
 pub(super) fn is_event(field: &str) -> bool {
     FIELDS.iter().any(|(name, _)| *name == field)
@@ -25,7 +54,12 @@ pub(super) fn is_event(field: &str) -> bool {
 
 /// The field of a value that stands alone; empty if its keys do not tell.
 pub(super) fn field_of(value: &Object<'_>) -> &'static str {
-    FIELDS.iter().find(|(_, key)| value.has(key)).map_or("", |(field, _)| *field)
+    match FIELDS.iter().find(|(_, key)| value.has(key)) {
+        Some((field, _)) => field,
+        None if !value.has(PER_BUSINESS) => "",
+        None if value.has("display_phone_number") => "phone_number_quality_update",
+        None => "business_capability_update",
+    }
 }
 
 /// Writes an event, unless its time is unknown.
@@ -80,16 +114,13 @@ pub(super) fn of_field(
         "phone_number_quality_update" => EventRow {
             event: table::LINE_LIMIT.into(),
             old_value: text("old_limit"),
-            new_value: value.first_text(&["max_daily_conversations_per_business", "current_limit"]),
+            new_value: value.first_text(&[PER_BUSINESS, "current_limit"]),
             reason: text("event"),
             ..EventRow::default()
         },
         "business_capability_update" => EventRow {
             event: table::ACCOUNT_LIMIT.into(),
-            new_value: value.first_text(&[
-                "max_daily_conversations_per_business",
-                "max_daily_conversation_per_phone",
-            ]),
+            new_value: value.first_text(&[PER_BUSINESS, "max_daily_conversation_per_phone"]),
             ..EventRow::default()
         },
         _ => of_account(value),
@@ -134,7 +165,7 @@ pub(super) fn preference(
         return;
     }
     let user_phone = preference.text("wa_id");
-    let user_id = or(preference.text("user_id"), || around.user_id_of(&user_phone));
+    let user_id = around.person_of(preference, "user_id", "wa_id");
     let row = EventRow {
         source: table::META.into(),
         event: table::MARKETING_PREFERENCE.into(),
@@ -143,7 +174,7 @@ pub(super) fn preference(
         line: around.line.into(),
         user_phone,
         user_id,
-        new_value: preference.text("value"),
+        new_value: preference.text("value").to_lowercase().into(),
         ..EventRow::default()
     };
     push(&row, rows);
@@ -162,7 +193,7 @@ pub(super) fn of_system(message: &Object<'_>, time: &str, around: Around<'_>, ro
         }
     }
     let user_phone = message.text("from");
-    let user_id = or(message.text("from_user_id"), || around.user_id_of(&user_phone));
+    let user_id = around.person_of(message, "from_user_id", "from");
     let row = EventRow {
         source: table::META.into(),
         event: table::NUMBER_CHANGED.into(),

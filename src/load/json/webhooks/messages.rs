@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use wabalake_data::cells::phone::is_user_id;
+use wabalake_data::cells::{number, word, yes_or_no};
+
 use super::rows::{FedRows, MessageRow};
-use super::value::{Json, Object};
+use super::value::Object;
 
 /// Types of messages that are none: changes of a message, and messages of the system.
 const NO_MESSAGES: [&str; 4] = ["system", "edit", "revoke", "request_welcome"];
@@ -39,8 +42,15 @@ impl<'v> Around<'v> {
         }
     }
 
+    /// The user id of a person: that of its key, else the one in the cell of the number, else that of the
+    /// contact.
+    pub(super) fn person_of(&self, object: &'v Object<'_>, id: &str, number: &str) -> Cow<'v, str> {
+        let number = object.text(number);
+        or(shown_id(object, id, &number), || self.user_id_of(&number))
+    }
+
     /// The user id of the contact with a number, else of the only contact.
-    pub(super) fn user_id_of(&self, number: &str) -> Cow<'v, str> {
+    fn user_id_of(&self, number: &str) -> Cow<'v, str> {
         let mut contacts = self.value.objects("contacts");
         let same = contacts.find(|contact| !number.is_empty() && contact.text("wa_id") == number);
         let user_id = same.map(|contact| contact.text("user_id")).unwrap_or_default();
@@ -51,6 +61,14 @@ impl<'v> Around<'v> {
 /// Returns a text, or the other one if it is empty.
 pub(super) fn or<'v>(text: Cow<'v, str>, other: impl FnOnce() -> Cow<'v, str>) -> Cow<'v, str> {
     if text.is_empty() { other() } else { text }
+}
+
+/// The user id below a key, else the number's cell if it holds a user id.
+fn shown_id<'v>(object: &'v Object<'_>, id: &str, number: &Cow<'v, str>) -> Cow<'v, str> {
+    or(object.text(id), || match is_user_id(number) {
+        true => number.clone(),
+        false => Cow::Borrowed(""),
+    })
 }
 
 /// Returns `true` for a message of a group, or the status of one.
@@ -77,6 +95,7 @@ fn content<'v>(message: &'v Object<'_>, kind: &str) -> MessageRow<'v> {
         "text" => (text("body"), Cow::Borrowed("")),
         "button" => (text("text"), text("payload")),
         "interactive" => (of_reply("title"), of_reply("id")),
+        "order" => (text("text"), Cow::Borrowed("")),
         _ => (text("caption"), Cow::Borrowed("")),
     };
     let format = FORMATS.iter().find(|(of, _)| *of == kind).map_or("media", |(_, format)| *format);
@@ -117,14 +136,12 @@ pub(super) fn received(message: &Object<'_>, around: Around<'_>, rows: &mut FedR
     if is_none(message, &kind, rows) {
         return;
     }
-    let from = message.text("from");
-    let user_id = or(message.text("from_user_id"), || around.user_id_of(&from));
     rows.push(&MessageRow {
         waba_id: around.waba_id.into(),
         direction: "incoming".into(),
         source: "webhook".into(),
-        from,
-        user_id,
+        from: message.text("from"),
+        user_id: around.person_of(message, "from_user_id", "from"),
         to: around.line.into(),
         ..content(message, &kind)
     });
@@ -142,7 +159,7 @@ pub(super) fn sent_from_app(message: &Object<'_>, around: Around<'_>, rows: &mut
         source: "app".into(),
         from: or(around.line.into(), || message.text("from")),
         to: message.text("to"),
-        user_id: message.text("to_user_id"),
+        user_id: shown_id(message, "to_user_id", &message.text("to")),
         sent_at: message.text("timestamp"),
         ..content(message, &kind)
     });
@@ -170,16 +187,22 @@ pub(super) fn status(status: &Object<'_>, around: Around<'_>, rows: &mut FedRows
             return;
         }
     }
-    let code = |error: &&Object<'_>| error.text("code").trim().parse::<i64>().unwrap_or(i64::MAX);
-    let error = status.objects("errors").min_by_key(code);
-    let pricing = status.inner("pricing").filter(|pricing| pricing.text("pricing_model") == "PMP");
+    // A code out of range is unknown.
+    let code = |error: &Object<'_>| number::integer(error.text("code").trim());
+    let error = status
+        .objects("errors")
+        .min_by_key(|error| code(error).map_or((true, 0), |number| (false, number)));
+    let is_per_message =
+        |pricing: &&Object<'_>| pricing.text("pricing_model").trim().eq_ignore_ascii_case("PMP");
+    let pricing = status.inner("pricing").filter(is_per_message);
+    let recipient = status.text("recipient_id");
     rows.push(&MessageRow {
         waba_id: around.waba_id.into(),
         whatsapp_id: status.text("id"),
         direction: "outgoing".into(),
         from: around.line.into(),
-        to: status.text("recipient_id"),
-        user_id: or(status.text("recipient_user_id"), || around.only_user_id()),
+        user_id: or(shown_id(status, "recipient_user_id", &recipient), || around.only_user_id()),
+        to: recipient,
         created_at: at(),
         sent_at,
         delivered_at,
@@ -188,7 +211,7 @@ pub(super) fn status(status: &Object<'_>, around: Around<'_>, rows: &mut FedRows
         conversation_id: status.text_at(&["conversation", "id"]),
         conversation_type: status.text_at(&["conversation", "origin", "type"]),
         reference: status.text("biz_opaque_callback_data"),
-        error_code: error.map(|error| error.text("code")).unwrap_or_default(),
+        error_code: error.and_then(code).map(|code| code.to_string()).unwrap_or_default().into(),
         reason: error.map(|error| error.text("title")).unwrap_or_default(),
         pricing_type: pricing.map(pricing_type).unwrap_or_default(),
         pricing_category: pricing.map(category).unwrap_or_default(),
@@ -198,13 +221,14 @@ pub(super) fn status(status: &Object<'_>, around: Around<'_>, rows: &mut FedRows
 
 /// The category of a price, in the words of the table.
 fn category(pricing: &Object<'_>) -> Cow<'static, str> {
-    pricing.text("category").to_lowercase().replace('-', "_").into()
+    let category = pricing.text("category");
+    word(&category).unwrap_or_default().to_lowercase().replace('-', "_").into()
 }
 
 /// The type of a price; without one, what it is by its category if it is free.
 fn pricing_type<'v>(pricing: &'v Object<'_>) -> Cow<'v, str> {
     or(pricing.text("type"), || {
-        let is_billable = matches!(pricing.get("billable"), Some(Json::Bool(true)));
+        let is_billable = yes_or_no(pricing.text("billable").trim()) == Some(true);
         match category(pricing).as_ref() {
             _ if is_billable => "regular".into(),
             "service" | "utility" => "free_customer_service".into(),

@@ -13,6 +13,7 @@
 //! other objects. What belongs to no table is counted by its kind. Each row is typed and rejected by
 //! itself, as a row of an export of its table is.
 
+mod detect;
 mod events;
 mod messages;
 mod people;
@@ -25,69 +26,25 @@ use std::collections::{BTreeMap, VecDeque};
 
 use wabalake_data::tables::closures;
 
+use self::detect::{PARTS, is_change, is_value};
+pub(in crate::load) use self::detect::{are_in, begin, not_webhooks};
 use self::messages::{Around, is_of_group, or, type_of};
 use self::people::{Links, Millis, millis};
-use self::rows::FedRows;
-pub(crate) use self::rows::headers;
+use self::rows::{ELEMENT, FedRows};
+pub(crate) use self::rows::{headers, is_broken_part};
 use self::treble::Kind;
 use self::value::{Json, Object};
 use super::records::{ColumnPaths, Depth};
 use super::scanner::{RawObject, Scanner};
+use super::surrogates::without_lone_surrogates;
 use super::tree::Tree;
-use super::{broken, fields_of};
-use crate::error::{Error, Result};
+use super::{NO_OBJECT, broken, fields_of};
+use crate::error::Result;
 use crate::load::chunk::Chunk;
 use crate::load::json_value::{WRAPPED, is_envelope, is_json};
 use crate::load::reader::{CHUNK, Reader};
-use crate::load::source::{Source, Survey};
-use crate::load::text::{DecodedText, HEAD};
-
-/// Words of which every webhook has one, except for closed sessions.
-const WORDS: [&[u8]; 6] = [
-    b"messaging_product",
-    b"whatsapp_business_account",
-    b"changes",
-    b"hsm.status",
-    b"deployment.failure",
-    b"user_session_keys",
-];
-
-/// Returns `true` if the first bytes of a file are those of webhooks, even if these are cut off.
-pub(in crate::load) fn begin(head: &[u8]) -> bool {
-    let has = |word: &[u8]| memchr::memmem::find(head, word).is_some();
-    has(b"messaging_product") && has(b"metadata") || has(b"whatsapp_business_account")
-}
-
-/// Returns `true` if the first bytes of a file may be those of webhooks.
-pub(super) fn may_begin(head: &[u8]) -> bool {
-    WORDS.iter().any(|word| memchr::memmem::find(head, word).is_some())
-}
-
-/// Returns `true` if the first objects of a file are webhooks, not only closed sessions.
-pub(super) fn are_in(source: &Source, survey: &Survey) -> Result<bool> {
-    let mut scanner = Scanner::new(DecodedText::open(source, survey)?);
-    let mut walk = Walk::default();
-    let mut read = 0;
-    while read < HEAD {
-        let Some(found) = scanner.next().map_err(|e| source.read_error(&e))? else { break };
-        read += found.bytes.len();
-        if let Ok(value) = Json::read(&found.bytes) {
-            walk.value(&value, &[], Nesting::default());
-            // A file of closed sessions has events of other types, which are counted there.
-            if walk.rows.is_known {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// The error for a file that is named as webhooks and is none.
-pub(in crate::load) fn not_webhooks(source: &Source) -> Error {
-    Error::data(format!("`{}` has no webhooks: it is not JSON", source.name))
-        .hint("it should contain the bodies of webhooks, one per line or in an array")
-        .no_export()
-}
+use crate::load::source::Source;
+use crate::load::text::DecodedText;
 
 /// Reads the rows of all webhooks in a source.
 pub(super) struct WebhookReader<'s> {
@@ -112,18 +69,21 @@ impl<'s> WebhookReader<'s> {
     fn read(&mut self, found: &RawObject) {
         let walk = &mut self.walk;
         walk.begin(found.line);
-        match Json::read(&found.bytes) {
+        let bytes = without_lone_surrogates(&found.bytes);
+        match Json::read(&bytes) {
             Ok(value @ Json::Object(_)) => {
                 // Objects of one line need no look for theirs.
-                let has_lines = memchr::memchr(b'\n', &found.bytes).is_some();
-                let text = if has_lines { found.bytes.as_slice() } else { &[] };
+                let has_lines = memchr::memchr(b'\n', &bytes).is_some();
+                let text = if has_lines { &*bytes } else { &[] };
                 walk.value(&value, text, Nesting::default());
                 if walk.closures > 0 {
                     self.read_closures(found);
                 }
             }
-            Ok(_) => walk.rows.push_broken(&found.bytes, "not an object".to_owned()),
-            Err(fault) => walk.rows.push_broken(&found.bytes, broken(&fault)),
+            Ok(_) => walk.rows.push_broken(&found.bytes, NO_OBJECT.to_owned()),
+            Err(fault) => {
+                walk.rows.push_broken(&found.bytes, broken(&found.bytes, &fault));
+            }
         }
     }
 
@@ -140,7 +100,7 @@ impl<'s> WebhookReader<'s> {
             };
             let is_closed = match text(kind) {
                 "" => !text(session).is_empty() && !text(closed).is_empty(),
-                kind => treble::closes(kind),
+                kind => closures::closes(kind),
             };
             if is_closed {
                 let fields = fields_of(&closures::TABLE, &cells);
@@ -218,10 +178,11 @@ impl Walk {
             Json::List(parts) => parts.iter().for_each(|part| self.value(part, text, nesting)),
             Json::Text(inner) if nesting.texts < WRAPPED && is_json(inner) => {
                 let nesting = Nesting { texts: nesting.texts + 1, ..nesting };
-                match Json::read(inner.as_bytes()) {
+                let bytes = inner.as_bytes();
+                match Json::read(&without_lone_surrogates(bytes)) {
                     // Its lines are not those of the file.
                     Ok(value) => self.value(&value, &[], nesting),
-                    Err(fault) => self.rows.push_broken(inner.as_bytes(), broken(&fault)),
+                    Err(fault) => self.rows.push_broken(bytes, broken(bytes, &fault)),
                 }
             }
             Json::Null => {}
@@ -250,7 +211,8 @@ impl Walk {
             self.rows.is_known = true;
             self.entry(object, text);
         } else if is_change(object) {
-            self.rows.is_known = true;
+            self.rows.is_known |= events::is_field(&object.text("field"))
+                || object.inner("value").is_some_and(is_value);
             self.change(object, &Entry::default(), text);
         } else if is_value(object) {
             self.rows.is_known = true;
@@ -261,7 +223,7 @@ impl Walk {
                     self.closures += 1;
                     self.all_closures += 1;
                 }
-                Kind::Other => {}
+                Kind::Other => self.rows.is_known |= treble::is_event(object),
                 _ => self.rows.is_known = true,
             }
             treble::read(object, &kind, &mut self.rows);
@@ -313,7 +275,7 @@ impl Walk {
                 read(self, part);
             }
             None => {
-                let reason = format!("an element of `{what}` is not an object");
+                let reason = format!("{ELEMENT}`{what}` is not an object");
                 self.rows.push_broken(part.written().as_bytes(), reason);
             }
         }
@@ -415,7 +377,14 @@ impl Walk {
         let field = if field.is_empty() { events::field_of(value) } else { field };
         if events::is_event(field) {
             events::of_field(field, value, time, around, &mut self.rows);
-        } else if !is_linked {
+            return;
+        }
+        // Other parts of the value are of no table.
+        let is_read = |(key, _): &(Cow<'_, str>, Json<'_>)| {
+            PARTS.contains(&key.as_ref())
+                || ["messaging_product", "metadata", "contacts"].contains(&key.as_ref())
+        };
+        if !(is_linked && value.0.iter().all(is_read)) {
             let what = if field.is_empty() { "values of an unknown kind" } else { "changes of" };
             self.rows.leave_out(what, field);
         }
@@ -429,21 +398,4 @@ enum Shown {
     Status,
     Person,
     Update,
-}
-
-/// Returns `true` if an object is a change.
-fn is_change(object: &Object<'_>) -> bool {
-    object.has("field") && object.inner("value").is_some()
-}
-
-/// Returns `true` if an object is the value of a change.
-fn is_value(object: &Object<'_>) -> bool {
-    const PARTS: [&str; 5] =
-        ["messages", "statuses", "message_echoes", "user_preferences", "user_id_update"];
-    let is_of_meta = object.has("messaging_product") && object.has("metadata");
-    is_of_meta
-        || PARTS
-            .iter()
-            .any(|part| matches!(object.get(part), Some(Json::List(_))) && object.has("metadata"))
-        || !events::field_of(object).is_empty()
 }

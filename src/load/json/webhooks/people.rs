@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use chrono_tz::Tz;
 use wabalake_data::cells::phone::{digits, is_user_id};
+use wabalake_data::cells::stamp::{self, Stamp};
 
 use super::rows::{FedRows, IdentityRow};
 use super::value::{Json, Object};
@@ -18,12 +20,15 @@ const PERSONS: [(&str, &[&str]); 4] = [
 /// An instant of a webhook, in milliseconds since 1970.
 pub(super) type Millis = i64;
 
-/// Parses a timestamp of Meta's: unix seconds, as a number or a text.
+/// Parses a timestamp of Meta's: unix seconds, as a number or a text. One that no column of stamps takes
+/// is unknown.
 pub(super) fn millis(value: Option<&Json<'_>>) -> Option<Millis> {
     /// Larger numbers are milliseconds.
     const SECONDS: i64 = 100_000_000_000;
-    let number: i64 = value?.text().trim().parse().ok()?;
-    Some(if number.abs() < SECONDS { number * 1000 } else { number })
+    let text = value?.text();
+    let number: i64 = text.trim().parse().ok()?;
+    let is_stamp = matches!(stamp::read_as(text.trim(), Tz::UTC, None), Stamp::At(_));
+    is_stamp.then_some(if number.abs() < SECONDS { number * 1000 } else { number })
 }
 
 fn written(at: Option<Millis>) -> String {
@@ -98,8 +103,9 @@ impl<'v> Links<'v> {
     }
 
     /// Adds the pair of the parent's user id, whatever its key is called, and the object's user id.
+    /// Previous ids are left out: they may be those of another number.
     fn add_parents(&mut self, object: &'v Object<'_>, seen: Option<(Millis, Millis)>) {
-        let parents = object.0.iter().filter(|(key, _)| key.contains("parent"));
+        let parents = object.0.iter().filter(|(key, _)| is_parent(key) && !is_previous(key));
         for (key, parent) in parents {
             let parent = parent.text();
             if !is_user_id(&parent) {
@@ -111,6 +117,22 @@ impl<'v> Links<'v> {
             let any = || PERSONS.iter().find(|(id, _)| object.has(id));
             if let Some((id, _)) = same.or_else(any) {
                 self.add(parent, object.text(id), seen);
+            }
+        }
+    }
+
+    /// Adds the pair of the previous user id and its parent's.
+    fn add_previous_parents(
+        &mut self,
+        system: &'v Object<'_>,
+        previous: &Cow<'v, str>,
+        seen: Option<(Millis, Millis)>,
+    ) {
+        let parents = system.0.iter().filter(|(key, _)| is_parent(key) && is_previous(key));
+        for (_, parent) in parents {
+            let parent = parent.text();
+            if is_user_id(&parent) {
+                self.add(parent, previous.clone(), seen);
             }
         }
     }
@@ -140,18 +162,38 @@ impl<'v> Links<'v> {
         self.add(current, update.text("wa_id"), seen);
     }
 
-    /// Adds the pairs of a system message, which tells that an id or a number of a person changed.
+    /// Adds the pairs of a system message, which reports that an id or a number of a person changed.
+    /// Nothing is linked across a change of the number: both numbers would be one person.
     pub(super) fn add_system(&mut self, message: &'v Object<'_>, seen: Option<(Millis, Millis)>) {
         let Some(system) = message.inner("system") else { return };
-        self.add_person(system, seen);
-        if system.text("type") != "user_changed_user_id" {
-            return;
+        let current = system.text("user_id");
+        match system.text("type").as_ref() {
+            "user_changed_number" => {
+                self.add(current.clone(), system.text("wa_id"), seen);
+                let previous = system.text("previous_user_id");
+                self.add_previous_parents(system, &previous, seen);
+                // The same parent on both sides would link them.
+                let of_system = |is_old: bool| {
+                    let parents = system.0.iter().filter(|(key, _)| is_parent(key));
+                    parents.filter(move |(key, _)| is_previous(key) == is_old)
+                };
+                let old = message.0.iter().filter(|(key, _)| is_parent(key));
+                let old: Vec<_> = old.chain(of_system(true)).map(|(_, id)| id.text()).collect();
+                for (_, parent) in of_system(false) {
+                    let parent = parent.text();
+                    if is_user_id(&parent) && !old.contains(&parent) {
+                        self.add(parent, current.clone(), seen);
+                    }
+                }
+            }
+            "user_changed_user_id" => {
+                self.add_person(system, seen);
+                let previous = previous_user_id(message, system, &current);
+                self.add_previous_parents(system, &previous, seen);
+                self.add(current, previous, seen);
+            }
+            _ => self.add_person(system, seen),
         }
-        let previous = match message.text("from_user_id") {
-            id if id.is_empty() => first_user_id(system.get("body")),
-            id => id,
-        };
-        self.add(system.text("user_id"), previous, seen);
     }
 
     /// Writes the links as rows.
@@ -171,10 +213,35 @@ impl<'v> Links<'v> {
     }
 }
 
-/// The first user id in a text.
-fn first_user_id<'v>(text: Option<&'v Json<'_>>) -> Cow<'v, str> {
-    let Some(Json::Text(text)) = text else { return Cow::Borrowed("") };
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '.';
-    let words = text.split(|c: char| !is_part(c)).map(|word| word.trim_matches('.'));
-    words.into_iter().find(|word| is_user_id(word)).unwrap_or_default().into()
+/// Returns `true` for a key of a parent's user id.
+fn is_parent(key: &str) -> bool {
+    key.contains("parent")
+}
+
+/// Returns `true` for a key of what a person had before a change.
+fn is_previous(key: &str) -> bool {
+    key.contains("previous")
+}
+
+/// The user id that a system message replaces by the current one; empty if it shows none.
+fn previous_user_id<'v>(
+    message: &'v Object<'_>,
+    system: &'v Object<'_>,
+    current: &str,
+) -> Cow<'v, str> {
+    let is_other = |id: &str| is_user_id(id) && id != current;
+    // The sender's id may be the new one already.
+    let of_keys = [system.text("previous_user_id"), message.text("from_user_id")];
+    let mut of_keys = of_keys.into_iter().filter(|id| is_other(id));
+    of_keys.next().unwrap_or_else(|| {
+        let Some(Json::Text(body)) = system.get("body") else { return Cow::Borrowed("") };
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        let words = body.split(|c: char| !is_part(c)).map(|word| word.trim_matches('.'));
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        // The profile's name stands before the ids, and may look like one.
+        let before = words.windows(3).rev().find(|three| three[1..] == ["to", current]);
+        let before = before.map(|three| three[0]).filter(|id| is_other(id));
+        let first = || words.iter().copied().find(|id| is_other(id));
+        before.or_else(first).unwrap_or_default().into()
+    })
 }

@@ -10,7 +10,7 @@ use wabalake_data::tables::{closures, events, identities, messages, variables};
 use crate::error::Result;
 use crate::load::chunk::Chunk;
 use crate::load::header::Header;
-use crate::load::json::header_of;
+use crate::load::json::{INVALID, NO_OBJECT, header_of};
 use crate::load::reader::CsvBuffer;
 use crate::load::redact;
 use crate::load::source::Source;
@@ -127,6 +127,16 @@ fed_row!(
         at = variables::AT,
     }
 );
+
+/// The beginning of the reason of a part that is no object.
+pub(super) const ELEMENT: &str = "an element of ";
+
+/// Returns `true` for a reject that is a broken part of a webhook, by its header and reason: its text is
+/// JSON, not a record.
+pub(crate) fn is_broken_part(header: &str, reason: &str) -> bool {
+    let is_broken = [INVALID, NO_OBJECT, ELEMENT].iter().any(|start| reason.starts_with(start));
+    is_broken && header.split(',').eq(MessageRow::COLUMNS.iter().copied())
+}
 
 /// The headers of the rows, in the order of [`TABLES`].
 pub(crate) fn headers(source: &Source) -> Result<Vec<Header>> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use wabalake_data::cells::list;
 use wabalake_data::cells::phone::{Person, Phones, digits, is_user_id, read_with_plus};
+use wabalake_data::tables::closures::closes;
 use wabalake_data::tables::events as table;
 
 use super::messages::or;
@@ -29,9 +30,16 @@ pub(super) enum Kind {
 /// The keys of an event's type.
 const TYPES: [&str; 3] = ["event_type", "event", "type"];
 
-/// Returns `true` for the type of an event that closes a session.
-pub(super) fn closes(event: &str) -> bool {
-    event.to_lowercase().contains("close")
+/// Returns `true` for an event in the form that Treble gives its events, of whatever type.
+pub(super) fn is_event(object: &Object<'_>) -> bool {
+    let session = object.inner("session");
+    let is_of_session =
+        || session.is_some_and(|session| session.has("external_id") || session.has("id"));
+    let is_identified = object.has("event_id") && object.has("timestamp");
+    match object.text("event_type") {
+        kind if kind.contains('.') => is_identified || is_of_session(),
+        kind => !kind.is_empty() && is_of_session(),
+    }
 }
 
 /// The kind of an object; `None` if it is none of Treble's.
@@ -52,7 +60,9 @@ pub(super) fn kind_of(object: &Object<'_>) -> Option<Kind> {
         }
         "" => None,
         event if closes(event) => Some(Kind::Closure),
-        _ if object.has("event_id") && object.has("timestamp") => Some(Kind::Other),
+        _ if object.has("event_id") && object.has("timestamp") || is_event(object) => {
+            Some(Kind::Other)
+        }
         _ => None,
     }
 }
