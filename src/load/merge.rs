@@ -41,7 +41,7 @@ pub(crate) struct Counts {
     pub(crate) superseded: ByFile,
     /// Rows that were added to another row of their own file.
     pub(crate) added_up: ByFile,
-    /// Rows that were folded into a different row of their own file.
+    /// Rows that were folded into another row of the load.
     pub(crate) folded: ByFile,
 }
 
@@ -106,12 +106,12 @@ pub(crate) fn merge(table: &'static Table, frames: Vec<DataFrame>) -> Result<Mer
     let rows = if some_twice {
         let several = all.filter(&twice)?;
         check_hash(table, &several)?;
-        let replaced = superseded(table, &several)?;
         let (winners, aggregates_changed) = if table.folds() {
-            merged.counts.folded = replaced;
-            (fold(table, &several)?, false)
+            let winners = fold(table, &several)?;
+            merged.counts.folded = folded(table, &several, &winners)?;
+            (winners, false)
         } else {
-            merged.counts.superseded = replaced;
+            merged.counts.superseded = superseded(table, &several)?;
             settle(table, several.clone())?
         };
         merged.aggregates_changed = aggregates_changed;
@@ -271,6 +271,22 @@ fn superseded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
     }
     differing.retain(|_, rows| *rows > 0);
     Ok(differing)
+}
+
+/// Counts, for each file, the rows that another row of the load stands for. Rows that change nothing in
+/// the lake do not count.
+fn folded(table: &Table, rows: &DataFrame, winners: &DataFrame) -> PolarsResult<ByFile> {
+    let brought = || col(ORIGIN).neq(lit(LAKE));
+    let winners = winners.clone().lazy().filter(brought());
+    let same = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Semi) };
+    let staged = rows.clone().lazy().filter(brought());
+    let staged = staged.join(winners.clone().select(keys(table)), keys(table), keys(table), same);
+    let mut folded = count(&staged.select([col(ORIGIN)]).collect()?)?;
+    for (origin, stay) in count(&winners.select([col(ORIGIN)]).collect()?)? {
+        *folded.entry(origin).or_default() -= stay;
+    }
+    folded.retain(|_, rows| *rows > 0);
+    Ok(folded)
 }
 
 /// Counts rows by origin.

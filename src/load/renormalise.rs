@@ -32,6 +32,56 @@ enum Current {
     UserId(String),
 }
 
+/// Columns of numbers as an export has them, in which older versions kept user ids.
+const WRITTEN: [&str; 3] = [sessions::USER_CELLPHONE, messages::FROM, messages::TO];
+
+/// The columns that tell whether [`renormalise`] changes a row.
+pub(super) fn columns_of_persons(table: &Table) -> impl Iterator<Item = &'static str> {
+    let written = WRITTEN.into_iter().filter(|name| table.position(name).is_some());
+    [USER_PHONE].into_iter().filter(|_| table.has_people()).chain(written)
+}
+
+/// Moves user ids in columns of numbers to `user_id`, if that is null. The line of a message has no user
+/// id. Returns `true` for each row that changed.
+fn move_user_ids(table: &Table, rows: &mut DataFrame) -> PolarsResult<Vec<bool>> {
+    let mut moved = vec![false; rows.height()];
+    for name in WRITTEN.into_iter().filter(|name| table.position(name).is_some()) {
+        let numbers = rows.column(name)?.str()?.clone();
+        if !numbers.iter().flatten().any(is_user_id) {
+            continue;
+        }
+        let is_incoming = match table.position(messages::MESSAGE_DIRECTION) {
+            Some(_) => Some(rows.column(messages::MESSAGE_DIRECTION)?.str()?.clone()),
+            None => None,
+        };
+        let user_ids = rows.column(USER_ID)?.str()?.clone();
+        let mut user_ids: Vec<Option<&str>> = user_ids.iter().collect();
+        let mut lines = vec![false; rows.height()];
+        for (row, number) in numbers.iter().enumerate() {
+            let Some(number) = number.filter(|number| is_user_id(number)) else { continue };
+            moved[row] = true;
+            lines[row] = is_incoming.as_ref().is_some_and(|directions| {
+                let is_incoming = directions.get(row) == Some("incoming");
+                is_incoming != (name == messages::FROM)
+            });
+            if !lines[row] {
+                user_ids[row] = user_ids[row].or(Some(number));
+            }
+        }
+        let left = numbers.iter().map(|number| number.filter(|number| !is_user_id(number)));
+        let left: StringChunked = left.collect();
+        rows.with_column(Column::new(USER_ID.into(), user_ids))?;
+        rows.with_column(left.with_name(name.into()).into_series().into())?;
+        if lines.contains(&true) {
+            let stored = rows.column(messages::LINE)?.str()?.clone();
+            let line = stored.iter().zip(lines).map(|(line, had_id)| line.filter(|_| !had_id));
+            let line: StringChunked = line.collect();
+            rows.with_column(line.with_name(messages::LINE.into()).into_series().into())?;
+        }
+    }
+    Ok(moved)
+}
+
 /// Normalises `user_phone` of rows of [`Table::stored`], and the columns derived from it. Returns a
 /// mask of the rows that changed, if any did.
 pub(crate) fn renormalise(
@@ -45,10 +95,11 @@ pub(crate) fn renormalise(
     // Consecutive rows often have the same person.
     let mut known: PlHashMap<&str, Option<Current>> = PlHashMap::default();
     let mut now: Vec<(usize, Current)> = Vec::new();
-    let raw: Vec<&StringChunked> = [sessions::USER_CELLPHONE, messages::FROM, messages::TO]
+    let raw: Vec<StringChunked> = WRITTEN
         .iter()
-        .filter_map(|name| rows.column(name).and_then(Column::str).ok())
+        .filter_map(|name| rows.column(name).and_then(Column::str).ok().cloned())
         .collect();
+    let mut changed = move_user_ids(table, &mut rows)?;
     for (row, phone) in before.iter().enumerate() {
         let Some(phone) = phone else { continue };
         if is_user_id(phone) {
@@ -66,7 +117,7 @@ pub(crate) fn renormalise(
             known.entry(phone).or_insert_with(|| phone::renormalise(phone).map(Current::Phone));
         now.extend(current.clone().map(|current| (row, current)));
     }
-    if now.is_empty() {
+    if now.is_empty() && !changed.contains(&true) {
         return Ok((rows, None));
     }
     let texts = |name| Ok::<_, PolarsError>(rows.column(name)?.str()?.clone());
@@ -74,7 +125,6 @@ pub(crate) fn renormalise(
     let mut phones: Vec<Option<&str>> = before.iter().collect();
     let mut user_ids: Vec<Option<&str>> = user_ids.iter().collect();
     let mut valid: Vec<Option<bool>> = rows.column(USER_PHONE_VALID)?.bool()?.iter().collect();
-    let mut changed = vec![false; rows.height()];
     for (row, current) in &now {
         let row = *row;
         (phones[row], valid[row]) = match current {
