@@ -107,9 +107,8 @@ pub(crate) fn merge(table: &'static Table, frames: Vec<DataFrame>) -> Result<Mer
         let several = all.filter(&twice)?;
         check_hash(table, &several)?;
         let (winners, aggregates_changed) = if table.folds() {
-            let winners = fold(table, &several)?;
-            merged.counts.folded = folded(table, &several, &winners)?;
-            (winners, false)
+            merged.counts.folded = folded(table, &several)?;
+            (fold(table, &several)?, false)
         } else {
             merged.counts.superseded = superseded(table, &several)?;
             settle(table, several.clone())?
@@ -273,17 +272,14 @@ fn superseded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
     Ok(differing)
 }
 
-/// Counts, for each file, the rows that another row of the load stands for. Rows that change nothing in
-/// the lake do not count.
-fn folded(table: &Table, rows: &DataFrame, winners: &DataFrame) -> PolarsResult<ByFile> {
-    let brought = || col(ORIGIN).neq(lit(LAKE));
-    let winners = winners.clone().lazy().filter(brought());
-    let same = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Semi) };
-    let staged = rows.clone().lazy().filter(brought());
-    let staged = staged.join(winners.clone().select(keys(table)), keys(table), keys(table), same);
-    let mut folded = count(&staged.select([col(ORIGIN)]).collect()?)?;
-    for (origin, stay) in count(&winners.select([col(ORIGIN)]).collect()?)? {
-        *folded.entry(origin).or_default() -= stay;
+/// Counts, for each file, the rows for which another row of the load stands: of rows with one key, all
+/// but one of the first file that has it.
+fn folded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
+    let staged = rows.clone().lazy().filter(col(ORIGIN).neq(lit(LAKE)));
+    let mut folded = count(&staged.clone().select([col(ORIGIN)]).collect()?)?;
+    let stand = staged.group_by(keys(table)).agg([col(ORIGIN).min()]);
+    for (origin, stand) in count(&stand.collect()?)? {
+        *folded.entry(origin).or_default() -= stand;
     }
     folded.retain(|_, rows| *rows > 0);
     Ok(folded)

@@ -246,6 +246,35 @@ mod tests {
     }
 
     #[test]
+    fn a_user_id_moves_from_a_cell_of_a_number() {
+        let table = &messages::TABLE;
+        let mut before = rows(table, &[("", false, None), ("", false, None), ("", false, None)]);
+        let nobody = Column::full_null(USER_PHONE.into(), 3, &DataType::String);
+        before.with_column(nobody).unwrap();
+        for (name, cells) in [
+            (messages::MESSAGE_DIRECTION, ["incoming", "outgoing", "incoming"].map(Some)),
+            (messages::FROM, [Some("CO.1"), Some("12025550140"), Some("CO.4")]),
+            (messages::TO, [Some("12025550140"), Some("CO.2"), Some("CO.9")]),
+            (messages::LINE, [Some("12025550140"), Some("12025550140"), Some("CO.9")]),
+            (USER_ID, [None, Some("CO.3"), None]),
+        ] {
+            before.with_column(Column::new(name.into(), cells)).unwrap();
+        }
+        let (now, changed) = renormalise(table, before.clone()).unwrap();
+        assert!(changed.unwrap().all());
+        let text = |name: &str| {
+            let cells = now.column(name).unwrap().str().unwrap().iter();
+            cells.map(|cell| cell.unwrap_or("-").to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(text(messages::FROM), "- 12025550140 -");
+        assert_eq!(text(messages::TO), "12025550140 - -");
+        assert_eq!(text(messages::LINE), "12025550140 12025550140 -");
+        assert_eq!(text(USER_ID), "CO.1 CO.3 CO.4");
+        assert_eq!(now.schema(), before.schema());
+        assert!(renormalise(table, now).unwrap().1.is_none());
+    }
+
+    #[test]
     fn the_hash_of_the_whole_key_is_updated() {
         let one = rows(&audience_tags::TABLE, &[("22997123456", false, None)]);
         let other = rows(&audience_tags::TABLE, &[("2290197123456", true, None)]);
