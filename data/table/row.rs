@@ -128,8 +128,8 @@ impl Row<'_, '_> {
     /// Normalises the number at `user_phone`, which may be a national one of the load's default
     /// country. A user id there moves to `user_id`.
     pub(crate) fn normalise_phone(&mut self, user_phone: usize, user_id: usize) {
-        let is_moved = self.move_user_id(user_phone, user_id);
-        let number = self.cells[user_phone].text().filter(|_| !is_moved);
+        self.move_user_id(user_phone, user_id);
+        let number = self.cells[user_phone].text();
         let person = number.and_then(|number| self.phones.full_or_national(number));
         self.set_phone(user_phone, person);
     }
@@ -143,8 +143,8 @@ impl Row<'_, '_> {
         number: usize,
         country_name: Option<usize>,
     ) {
-        let is_moved = self.move_user_id(number, cells.user_id);
-        let number = self.cells[number].text().filter(|_| !is_moved);
+        self.move_user_id(number, cells.user_id);
+        let number = self.cells[number].text();
         let code = code.and_then(|at| self.cells[at].text());
         let person = self.phones.person(code, number);
         let name = country_name.and_then(|at| self.cells[at].text());
@@ -159,9 +159,9 @@ impl Row<'_, '_> {
         code: Option<usize>,
         number: usize,
     ) {
-        let is_moved = self.move_user_id(number, cells.user_id);
+        self.move_user_id(number, cells.user_id);
         let code = code.and_then(|at| self.cells[at].text());
-        let number = self.cells[number].text().filter(|_| !is_moved);
+        let number = self.cells[number].text();
         let person = number.and_then(|number| match code {
             Some(_) => self.phones.person(code, Some(number.trim_start_matches('+'))),
             None => self.phones.full_or_national(number),
@@ -169,13 +169,19 @@ impl Row<'_, '_> {
         self.set(cells, person, None);
     }
 
-    /// Fills `user_id` from the cell of a number if that has a user id instead. Returns `true` if so.
-    fn move_user_id(&mut self, number: usize, user_id: usize) -> bool {
-        let is_user_id = self.cells[number].text().is_some_and(is_user_id);
-        if is_user_id {
+    /// Moves a user id from the cell of a number to `user_id`, if that is null. The number is null then.
+    fn move_user_id(&mut self, number: usize, user_id: usize) {
+        if self.cells[number].text().is_some_and(is_user_id) {
             self.fill_from(user_id, number);
+            self.cells[number] = Cell::Null;
         }
-        is_user_id
+    }
+
+    /// Clears the cell of a line if it has a user id: no line has one.
+    pub(crate) fn clear_user_id(&mut self, line: usize) {
+        if self.cells[line].text().is_some_and(is_user_id) {
+            self.cells[line] = Cell::Null;
+        }
     }
 
     fn set(&mut self, cells: PersonCells, person: Option<Person>, named: Option<&'static str>) {

@@ -2,8 +2,9 @@
 //! were seen to belong to one person.
 //!
 //! Meta's user ids identify people whose number is hidden. Loaded from webhooks of Meta, or from a file
-//! of the business's own with the columns `user_id` and `linked`. A pair that is incomplete, of two equal ids, or with anything but
-//! a number or a user id, is left out. Of several rows of a pair, the earliest `first_seen` and the
+//! of the business's own with the columns `user_id` and `linked`. A pair that is incomplete, of two equal ids,
+//! or with a value that is neither a number nor a user id, is left out; a number that lost its digits
+//! (`5.73E+11`) is rejected. Of several rows of a pair, the earliest `first_seen` and the
 //! latest `last_seen` stay, each for itself.
 //!
 //! ```text

@@ -47,9 +47,9 @@ columns! {
     WABA_ID = "waba_id",
     /// The id of the message. Meta's begins with `wamid.` and spells the person's number.
     WHATSAPP_ID = "whatsapp_id",
-    /// The sender: digits.
+    /// The sender: digits. A user id here is moved to `user_id`.
     FROM = "from",
-    /// The recipient: digits.
+    /// The recipient: digits. A user id here is moved to `user_id`.
     TO = "to",
     /// `incoming` or `outgoing`.
     MESSAGE_DIRECTION = "message_direction",
@@ -223,7 +223,7 @@ fn first_of(column: &str, words: &[&'static str]) -> Expr {
 /// The table's description.
 pub static TABLE: Table = Table {
     name: NAME,
-    source: "Kaleyra tabular report",
+    source: "Kaleyra tabular report, webhooks, a log of sends",
     columns: &[
         Column::new(WABA_ID, CellKind::Word),
         Column::new(WHATSAPP_ID, CellKind::Word).person().required(),
@@ -235,7 +235,7 @@ pub static TABLE: Table = Table {
         Column::new(REASON_FOR_FAILURE, CellKind::Word).term(),
         Column::new(COUNTRY_NAME, CellKind::Word).term().or(&["COUNTRY"]),
         Column::new(TEMPLATE_NAME, CellKind::Word).term(),
-        Column::new(MESSAGE, CellKind::Text),
+        Column::new(MESSAGE, CellKind::Text).or(&["text"]),
         Column::new(CREATED_AT, CellKind::Stamp).required(),
         Column::new(FAILED_AT, CellKind::Stamp),
         Column::new(SENT_AT, CellKind::Stamp),
@@ -305,6 +305,7 @@ fn derive(row: &mut Row<'_, '_>) {
     let incoming = row.cells[DIRECTION_CELL].text() == Some("incoming");
     let (line, number) =
         if incoming { (RECEIVER_CELL, SENDER_CELL) } else { (SENDER_CELL, RECEIVER_CELL) };
+    row.clear_user_id(line);
     row.cells[LINE_CELL] = row.cells[line].clone();
     let person = PersonCells { user_phone: PERSON_CELL, user_id: ID_CELL, country: COUNTRY_CELL };
     row.set_person(person, None, number, Some(COUNTRY_NAME_CELL));

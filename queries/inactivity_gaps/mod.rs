@@ -2,7 +2,7 @@
 //!
 //! One row per value of `--minutes`: the incoming messages that came more than that long after the
 //! previous message. The previous message is the person's last one on the same line, incoming or
-//! outgoing, anywhere in the lake; failed messages and people's reactions are ignored. Messages without a phone are left out;
+//! outgoing, anywhere in the lake; failed messages and people's reactions are ignored. Messages without a person are left out;
 //! messages without a line form a line of their own. A person's first message on a line is no reply.
 
 use polars::prelude::{SortMultipleOptions, df};

@@ -56,9 +56,10 @@ pub(super) const SUBCOMMAND: Subcommand =
                   Later loads leave out, and count, the person's rows, their rejected records, and rows \
                   that refer\n  only to a session of theirs: one that was erased, or one named by a row of \
                   theirs in that load or\n  an earlier one. A session is only known to be theirs once \
-                  such a row was read; texts of others\n  about the person are loaded. The number itself \
-                  is not stored, only a keyed hash of it, in the list\n  .wabalake/keep-out of the \
-                  lake. The key is .wabalake/keep-out.key, or the file that\n  keep_out_key names in \
+                  such a row was read; texts of others\n  about the person are loaded. Ids and numbers \
+                  that a later link of `identities` connects to the\n  person are kept out too. Numbers \
+                  and ids are not stored, only keyed hashes of them, in the list\n  .wabalake/keep-out of \
+                  the lake. The key is .wabalake/keep-out.key, or the file that\n  keep_out_key names in \
                   wabalake.toml; without the key nothing can be loaded. To accept everybody\n  again, \
                   delete the list.\n\n\
                   A number on the command line stays in the shell's history. To avoid that:\n  \
@@ -187,7 +188,7 @@ impl Options {
         let would = if self.dry_run { "would be " } else { "" };
         to_stdout(|out| {
             if erased.is_nothing() {
-                writeln!(out, "the lake has no rows of that number")?;
+                writeln!(out, "the lake has no rows of that person")?;
             }
             for table in &erased.tables {
                 let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
@@ -218,7 +219,8 @@ impl Options {
             }
             if erased.named > 0 {
                 let rows = counted_as(erased.named, "row of others keeps", "rows of others keep");
-                writeln!(out, "{rows} an id or another name that contains the number")?;
+                let contained = what_names(erased);
+                writeln!(out, "{rows} an id or another name that contains {contained}")?;
             }
             if keep_out {
                 let leave = if self.dry_run { "would leave" } else { "leave" };
@@ -276,6 +278,16 @@ fn print_links(found: &Erased) {
     }
 }
 
+/// What names the person that is erased: numbers, user ids, or both.
+fn what_names(erased: &Erased) -> &'static str {
+    let ids = erased.persons.iter().filter(|name| is_user_id(name)).count();
+    match (ids, erased.persons.len()) {
+        (0, 0 | 1) => "the number",
+        (1, 1) => "the user id",
+        _ => "a number or user id of the person",
+    }
+}
+
 /// Describes what will be erased.
 fn plan(found: &Erased) -> String {
     let mut parts = vec![format!(
@@ -290,7 +302,8 @@ fn plan(found: &Erased) -> String {
         parts[0] = format!("{} ({})", parts[0], tables.join(", "));
     }
     if found.redacted() > 0 {
-        parts.push(format!("the number in {} of others", counted(found.redacted(), "row")));
+        let rows = counted(found.redacted(), "row");
+        parts.push(format!("{} in {rows} of others", what_names(found)));
     }
     if found.old_files > 0 {
         parts.push(counted(found.old_files, "data file"));
@@ -337,19 +350,21 @@ fn remaining_files(erased: &Erased) -> Result<()> {
         .map(|file| format!("{} ({})", shown(&file.file), masked(&file.reason)))
         .collect();
     let not_searched = format!("not searched: {}", unsearched.join(", "));
+    let name = what_names(erased);
+    let delete = format!("delete these files, or remove {name} from them, and run it again");
     Err(match (holding.is_empty(), unsearched.is_empty()) {
         (true, true) => return Ok(()),
-        (false, true) => Error::lake("other files contain the number")
+        (false, true) => Error::lake(format!("other files contain {name}"))
             .found(holding.join(", "))
-            .hint("delete these files, or remove the number from them, and run it again"),
-        (true, false) => Error::lake("other files could not be searched for the number")
+            .hint(delete),
+        (true, false) => Error::lake(format!("other files could not be searched for {name}"))
             .found(not_searched)
             .hint("check these files yourself: delete them, or move them elsewhere"),
-        (false, false) => Error::lake(
-            "other files contain the number, and further files could not be searched for it",
-        )
+        (false, false) => Error::lake(format!(
+            "other files contain {name}, and further files could not be searched for it"
+        ))
         .found(format!("{}; {not_searched}", holding.join(", ")))
-        .hint("delete these files, or remove the number from them, and run it again"),
+        .hint(delete),
     })
 }
 

@@ -13,7 +13,8 @@
 //! the lake. A list without its key is an error, never an empty list.
 //!
 //! A load looks up the person of each row: by `user_phone`, or by the session if the row names nobody
-//! (`crate::load`). It adds the sessions that it learns of to the list.
+//! (`crate::load`). It adds the sessions that it learns of to the list, and the user ids and numbers that
+//! `identities` links to a person on it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -44,7 +45,7 @@ pub(crate) struct KeepOut {
 /// What an entry identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum EntryKind {
-    /// A `user_phone`.
+    /// A `user_phone` or a user id.
     Person,
     /// A `session_id`.
     Session,
@@ -73,6 +74,15 @@ impl KeepOut {
         self.has(EntryKind::Person, user_phone)
             || renormalise(user_phone).is_some_and(|now| self.has(EntryKind::Person, now.phone()))
             || earlier_forms(user_phone).iter().any(|phone| self.has(EntryKind::Person, phone))
+    }
+
+    /// The list with further persons, by their numbers in normal form and user ids.
+    pub(crate) fn with_persons<'a>(&self, people: impl IntoIterator<Item = &'a String>) -> Self {
+        let people = people
+            .into_iter()
+            .map(|person| (EntryKind::Person, self.hmac(EntryKind::Person.name(), person)));
+        let entries = self.entries.iter().copied().chain(people).collect();
+        Self { keyed: self.keyed.clone(), entries }
     }
 
     /// Returns `true` if a session belongs to a person who is kept out.

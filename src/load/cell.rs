@@ -10,7 +10,7 @@ use wabalake_data::cells::{
     DateOrder, DecimalMark, LostDigits, Spelling, country, date, id, list, number, phone, text,
     word, yes_or_no,
 };
-use wabalake_data::tables::{Cell, CellKind};
+use wabalake_data::tables::{Cell, CellKind, USER_ID};
 
 /// Why a record is rejected: the column, if one column is at fault, and the reason.
 pub(super) struct RecordFault {
@@ -24,7 +24,13 @@ impl RecordFault {
     }
 
     pub(super) fn missing(column: &TableColumn) -> Self {
-        Self::of(column, "a required value is missing")
+        Self::of(
+            column,
+            match column.fallback {
+                Some(USER_ID) => "a phone number or a user id is missing",
+                _ => "a required value is missing",
+            },
+        )
     }
 
     pub(super) fn whole(reason: impl Into<String>) -> Self {

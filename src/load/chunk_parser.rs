@@ -16,13 +16,13 @@ use wabalake_data::Column as TableColumn;
 use wabalake_data::cells::phone::Phones;
 use wabalake_data::cells::{LostDigits, word};
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
-use wabalake_data::tables::{Cell, Fate, Row, Spread};
+use wabalake_data::tables::{Cell, CellKind, Fate, Row, Spread};
 use wabalake_data::words::plural;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::cell::{RecordFault, read_cell};
 use super::chunk::{Chunk, Record};
-use super::erased::{ErasedFilter, ErasedSessions};
+use super::erased::{ErasedFilter, ErasedNames};
 use super::fields::Fields;
 use super::header::Header;
 use super::key_hash::cell_key_hash;
@@ -48,8 +48,8 @@ pub(crate) struct ParsedChunk {
     pub(crate) left_out: u64,
     /// Records of erased persons.
     pub(crate) kept_out: u64,
-    /// Sessions named by these.
-    pub(crate) left_sessions: ErasedSessions,
+    /// What these name.
+    pub(crate) left_names: ErasedNames,
     /// Records that repeat the header.
     pub(crate) headers: u64,
     /// Additional rows of records that span several days.
@@ -214,7 +214,7 @@ impl<'h> ChunkParser<'h> {
             counts.corrected.push(name.trim_start_matches(GUARD).to_owned());
         }
         if let Some(erased) = &mut self.erased
-            && erased.takes(&cells, &mut counts.left_sessions)
+            && erased.takes(&cells, &mut counts.left_names)
         {
             counts.kept_out += 1;
             return Ok(());
@@ -264,7 +264,11 @@ impl<'h> ChunkParser<'h> {
         let mut with_id = lost.map(|_| cells.clone());
         let (valid, mut fate) = derive(header, self.phones, &mut cells);
         if let (Some(with_id), Some(lost)) = (&mut with_id, lost) {
-            with_id[lost] = Cell::Text(LostDigits::REASON);
+            with_id[lost] = match header.cells[lost].kind {
+                // A number that is taken for one.
+                CellKind::Phone | CellKind::FullPhone => Cell::Text("12025550140"),
+                _ => Cell::Text(LostDigits::REASON),
+            };
             fate = derive(header, self.phones, with_id).1;
         }
         // Otherwise fields may be shifted to other columns.
@@ -275,9 +279,9 @@ impl<'h> ChunkParser<'h> {
         }
         let mut session = None;
         if let Some(erased) = &mut self.erased {
-            let mut unsure = ErasedSessions::default();
-            let named = if is_read { &mut counts.left_sessions } else { &mut unsure };
-            let tells = valid == Some(true) || (is_read && !erased.is_nameless(&cells));
+            let mut unsure = ErasedNames::default();
+            let named = if is_read { &mut counts.left_names } else { &mut unsure };
+            let tells = valid == Some(true) || (is_read && erased.tells(&cells));
             if erased.takes(&cells, named) || (!tells && erased.stands_in(&raw, self.phones)) {
                 counts.kept_out += 1;
                 return;
@@ -374,7 +378,7 @@ struct ChunkCounts {
     sentinels: u64,
     left_out: u64,
     kept_out: u64,
-    left_sessions: ErasedSessions,
+    left_names: ErasedNames,
     headers: u64,
     spread: u64,
     bytes: usize,
@@ -410,7 +414,7 @@ impl ChunkCounts {
             sentinels: self.sentinels,
             left_out: self.left_out,
             kept_out: self.kept_out,
-            left_sessions: self.left_sessions,
+            left_names: self.left_names,
             headers: self.headers,
             spread: self.spread,
             bytes: self.bytes,

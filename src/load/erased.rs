@@ -3,6 +3,7 @@
 //! | the row names | it is dropped |
 //! |---|---|
 //! | a person | if the person is on the list |
+//! | a user id and a number, or two user ids, in `identities` | if one of them is on the list: then the other is added |
 //! | only a session | if it is a session of such a person |
 //!
 //! A session belongs to the person if it was erased with the person, if a row of `sessions` says
@@ -10,6 +11,9 @@
 //! sessions of a load are known once all files are read
 //! ([`erased_sessions`](super::erased_sessions)), so the order of files does not matter. Rows of
 //! earlier loads that name only a session stay.
+//!
+//! What links lead to from a person on the list is known once all files are read
+//! ([`erased_links`](super::erased_links)); it is added to the list.
 //!
 //! Rejects are dropped by the same rules. A reject whose person cannot be read is dropped if it
 //! contains a number or a session of such a person anywhere.
@@ -19,38 +23,51 @@ use std::collections::HashSet;
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::{Phones, digits, is_user_id};
-use wabalake_data::tables::{Cell, USER_ID, USER_PHONE, sessions};
+use wabalake_data::tables::{Cell, USER_ID, USER_PHONE, identities, sessions};
 
 use crate::lake::keep_out::KeepOut;
 
 /// The column of the session, in every table that has one.
 pub(super) const SESSION_ID: &str = sessions::SESSION_ID;
 
-/// Sessions named by rows that were dropped.
+/// What rows that were dropped name: sessions, and numbers and user ids that are not on the list.
 #[derive(Debug, Default)]
-pub(crate) struct ErasedSessions {
+pub(crate) struct ErasedNames {
+    /// Numbers and user ids that are linked to a person on the list.
+    pub(super) linked: HashSet<String>,
     /// Sessions of the person, by rows of `sessions`.
     pub(super) own: HashSet<String>,
     /// Sessions named by other rows of the person.
     pub(super) named: HashSet<String>,
 }
 
-impl ErasedSessions {
-    /// Adds the sessions of another chunk.
+impl ErasedNames {
+    /// Adds the names of another chunk.
     pub(crate) fn extend(&mut self, other: Self) {
+        self.linked.extend(other.linked);
         self.own.extend(other.own);
         self.named.extend(other.named);
     }
+}
+
+/// The columns that name the persons of a row; `None` if the table has no persons.
+pub(super) fn names_of_persons(table: &Table) -> Option<[&'static str; 2]> {
+    if table.name == identities::NAME {
+        return Some([USER_ID, identities::LINKED]);
+    }
+    table.has_people().then_some([USER_PHONE, USER_ID])
 }
 
 /// Decides whether rows are dropped. Each thread has its own.
 #[derive(Debug)]
 pub(crate) struct ErasedFilter<'k> {
     keep_out: &'k KeepOut,
-    user_phone: usize,
-    user_id: usize,
+    /// The positions of what names the person.
+    named_by: [usize; 2],
     session: Option<usize>,
     is_sessions: bool,
+    /// `true` if a row links two names of one person.
+    links: bool,
     persons: LookupCache,
     sessions: LookupCache,
 }
@@ -79,25 +96,31 @@ impl LookupCache {
 impl<'k> ErasedFilter<'k> {
     /// Returns a filter for a table; `None` if the table has no persons.
     pub(crate) fn new(keep_out: &'k KeepOut, table: &Table) -> Option<Self> {
+        let [one, other] = names_of_persons(table)?.map(|name| table.position(name));
         Some(Self {
             keep_out,
-            user_phone: table.position(USER_PHONE)?,
-            user_id: table.position(USER_ID)?,
+            named_by: [one?, other?],
             session: table.position(SESSION_ID),
             is_sessions: table.name == sessions::NAME,
+            links: table.name == identities::NAME,
             persons: LookupCache::default(),
             sessions: LookupCache::default(),
         })
     }
 
-    /// Returns `true` if a row is to be dropped, and adds the session that it names to `named`.
-    pub(crate) fn takes(&mut self, cells: &[Cell<'_>], named: &mut ErasedSessions) -> bool {
+    /// Returns `true` if a row is to be dropped, and adds what it names to `named`.
+    pub(crate) fn takes(&mut self, cells: &[Cell<'_>], named: &mut ErasedNames) -> bool {
         if self.is_nameless(cells) {
             return self.session_of(cells).is_some_and(|session| self.is_theirs(session));
         }
-        let mut persons = [self.user_phone, self.user_id].into_iter();
-        if !persons.any(|at| cells[at].text().is_some_and(|person| self.is_kept_out(person))) {
+        let names = self.named_by.map(|at| cells[at].text());
+        let kept_out = names.map(|name| name.is_some_and(|name| self.is_kept_out(name)));
+        if kept_out == [false; 2] {
             return false;
+        }
+        if self.links {
+            let others = names.into_iter().zip(kept_out).filter(|(_, is_kept_out)| !is_kept_out);
+            named.linked.extend(others.filter_map(|(name, _)| name).map(str::to_owned));
         }
         if let Some(session) = self.session_of(cells)
             && !self.is_theirs(session)
@@ -115,7 +138,15 @@ impl<'k> ErasedFilter<'k> {
 
     /// Returns `true` if a row names no person.
     pub(crate) fn is_nameless(&self, cells: &[Cell<'_>]) -> bool {
-        cells[self.user_phone].is_null() && cells[self.user_id].is_null()
+        self.named_by.iter().all(|at| cells[*at].is_null())
+    }
+
+    /// Returns `true` if a row names all persons that a row of its table names: one, or of a link both.
+    pub(crate) fn tells(&self, cells: &[Cell<'_>]) -> bool {
+        match self.links {
+            true => self.named_by.iter().all(|at| !cells[*at].is_null()),
+            false => !self.is_nameless(cells),
+        }
     }
 
     /// Returns `true` if a record whose person is unknown contains a phone number or a session of a

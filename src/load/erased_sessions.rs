@@ -8,7 +8,7 @@ use wabalake_data::tables::{
     OWN_PERSON, SESSION_KEY, USER_ID, USER_PHONE, key_part, sessions, text_key,
 };
 
-use super::erased::{ErasedSessions, SESSION_ID};
+use super::erased::{ErasedNames, SESSION_ID};
 use super::reject::SESSION;
 use super::staged::{StagedLoad, StagedTable};
 use super::staged_columns::ORIGIN;
@@ -22,11 +22,11 @@ pub(crate) fn follow_sessions(
     staged: &mut StagedLoad,
     keep_out: &KeepOut,
 ) -> Result<()> {
-    let mut found = ErasedSessions::default();
+    let mut found = ErasedNames::default();
     for table in &mut staged.tables {
-        found.extend(std::mem::take(&mut table.left_sessions));
+        found.extend(std::mem::take(&mut table.left_names));
     }
-    let ErasedSessions { mut own, mut named } = found;
+    let ErasedNames { mut own, mut named, .. } = found;
     named.retain(|session| !own.contains(session));
     drop_others(lake, staged, keep_out, &mut named)?;
     own.extend(named);
@@ -88,31 +88,41 @@ fn leave_out(table: &mut StagedTable, sessions: &HashSet<String>) -> Result<()> 
     if table.table.position(SESSION_ID).is_none() || !table.table.has_people() {
         return Ok(());
     }
-    let mut left: BTreeMap<i32, u64> = BTreeMap::new();
-    table.rows.retain(|_, rows| {
+    let rows_stay = |rows: &DataFrame| {
         let named = rows.column(SESSION_ID)?.str()?.iter();
         let persons = rows.clone().lazy().select([key_part(OWN_PERSON)]).collect()?;
         let persons = persons.column(OWN_PERSON)?.str()?.iter();
-        let origins = rows.column(ORIGIN)?.i32()?.iter();
-        let stays = named.zip(persons).zip(origins).map(|((session, person), origin)| {
-            let goes = person.is_none() && is_theirs(session);
-            *left.entry(origin.unwrap_or_default()).or_default() += u64::from(goes);
-            !goes
-        });
-        Ok(stays.collect())
+        let goes = |(session, person): (_, Option<&str>)| person.is_none() && is_theirs(session);
+        Ok(named.zip(persons).map(|row| !goes(row)).collect())
+    };
+    let rejects_stay = |rejects: &DataFrame| {
+        let named = rejects.column(SESSION)?.str()?.iter();
+        Ok(named.map(|session| !is_theirs(session)).collect())
+    };
+    keep_only(table, rows_stay, rejects_stay)
+}
+
+/// Keeps some staged rows and rejects of a table, and counts the others in the reports of their files.
+pub(super) fn keep_only(
+    table: &mut StagedTable,
+    mut rows_stay: impl FnMut(&DataFrame) -> Result<Vec<bool>>,
+    mut rejects_stay: impl FnMut(&DataFrame) -> Result<Vec<bool>>,
+) -> Result<()> {
+    let mut left: BTreeMap<i32, u64> = BTreeMap::new();
+    table.rows.retain(|_, rows| {
+        let stay = rows_stay(rows)?;
+        for (stays, origin) in stay.iter().zip(rows.column(ORIGIN)?.i32()?.iter()) {
+            *left.entry(origin.unwrap_or_default()).or_default() += u64::from(!stays);
+        }
+        Ok(stay.into_iter().collect())
     })?;
     let mut rejects: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
     table.rejects.retain(|origin, rows| {
+        let stay = rejects_stay(rows)?;
         let records = rows.column(rejects::RECORD)?.i64()?.iter();
-        let named = rows.column(SESSION)?.str()?.iter();
-        let stays = records.zip(named).map(|(record, session)| {
-            let goes = is_theirs(session);
-            if goes {
-                rejects.entry(origin).or_default().extend(record);
-            }
-            !goes
-        });
-        Ok(stays.collect())
+        let gone = records.zip(&stay).filter(|(_, stays)| !**stays);
+        rejects.entry(origin).or_default().extend(gone.filter_map(|(record, _)| record));
+        Ok(stay.into_iter().collect())
     })?;
     for (origin, file) in (1..).zip(&mut table.files) {
         let records = rejects.remove(&origin).unwrap_or_default();

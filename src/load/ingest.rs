@@ -7,10 +7,12 @@ use std::path::Path;
 use rayon::prelude::*;
 use wabalake_data::cells::phone::{Phones, dialling_code};
 use wabalake_data::tables::ad_spend::EXPORTED_ON;
+use wabalake_data::tables::identities;
 use wabalake_data::{TABLES, Table};
 
 use super::buckets::DayBuckets;
-use super::erased::ErasedSessions;
+use super::erased::ErasedNames;
+use super::erased_links::follow_links;
 use super::erased_sessions::follow_sessions;
 use super::file_format::FileFormat;
 use super::header::Header;
@@ -51,6 +53,7 @@ pub(crate) fn stage(
             tables: Vec::new(),
             loaded: Vec::new(),
             skipped: Vec::new(),
+            kept_out_persons: HashSet::new(),
             kept_out_sessions: HashSet::new(),
         },
         tables: HashSet::new(),
@@ -70,7 +73,8 @@ pub(crate) fn stage(
     let mut staged = ingest.staged;
     staged.tables.retain(|table| !table.files.is_empty());
     if let Some(keep_out) = &keep_out {
-        follow_sessions(lake, &mut staged, keep_out)?;
+        let known = follow_links(&mut staged, keep_out, &ingest.phones)?;
+        follow_sessions(lake, &mut staged, known.as_ref().unwrap_or(keep_out))?;
     }
     Ok(staged)
 }
@@ -181,6 +185,7 @@ impl Ingest<'_> {
                 unknown_columns: header.unknown.clone(),
                 ..FileReport::default()
             };
+            let needs_rows = header.table.name == identities::NAME && !format.is_webhooks();
             StagedExport {
                 place,
                 report: report.in_window(period),
@@ -188,6 +193,7 @@ impl Ingest<'_> {
                 corrected: Vec::new(),
                 is_named: source.is_named,
                 is_unrecognised: false,
+                needs_rows,
                 row_range: (window == Window::Rows).then(RowRange::default),
             }
         };
@@ -236,7 +242,7 @@ impl Ingest<'_> {
             rows: DayBuckets::new(self.scratch, rows)?,
             keys: table.key_hash().map(|_| KeyDays::new(self.scratch)).transpose()?,
             rejects: DayBuckets::new(self.scratch, rejects)?,
-            left_sessions: ErasedSessions::default(),
+            left_names: ErasedNames::default(),
             files: Vec::new(),
         });
         Ok(())

@@ -41,7 +41,7 @@ pub(crate) struct Counts {
     pub(crate) superseded: ByFile,
     /// Rows that were added to another row of their own file.
     pub(crate) added_up: ByFile,
-    /// Rows that were folded into a different row of their own file.
+    /// Rows that were folded into another row of the load.
     pub(crate) folded: ByFile,
 }
 
@@ -106,12 +106,11 @@ pub(crate) fn merge(table: &'static Table, frames: Vec<DataFrame>) -> Result<Mer
     let rows = if some_twice {
         let several = all.filter(&twice)?;
         check_hash(table, &several)?;
-        let replaced = superseded(table, &several)?;
         let (winners, aggregates_changed) = if table.folds() {
-            merged.counts.folded = replaced;
+            merged.counts.folded = folded(table, &several)?;
             (fold(table, &several)?, false)
         } else {
-            merged.counts.superseded = replaced;
+            merged.counts.superseded = superseded(table, &several)?;
             settle(table, several.clone())?
         };
         merged.aggregates_changed = aggregates_changed;
@@ -271,6 +270,19 @@ fn superseded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
     }
     differing.retain(|_, rows| *rows > 0);
     Ok(differing)
+}
+
+/// Counts, for each file, the rows for which another row of the load stands: of rows with one key, all
+/// but one of the first file that has it.
+fn folded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
+    let staged = rows.clone().lazy().filter(col(ORIGIN).neq(lit(LAKE)));
+    let mut folded = count(&staged.clone().select([col(ORIGIN)]).collect()?)?;
+    let stand = staged.group_by(keys(table)).agg([col(ORIGIN).min()]);
+    for (origin, stand) in count(&stand.collect()?)? {
+        *folded.entry(origin).or_default() -= stand;
+    }
+    folded.retain(|_, rows| *rows > 0);
+    Ok(folded)
 }
 
 /// Counts rows by origin.

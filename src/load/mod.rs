@@ -35,6 +35,7 @@ pub mod direct;
 mod disk_full;
 mod encoding;
 mod erased;
+mod erased_links;
 mod erased_sessions;
 mod fields;
 mod file_format;
@@ -84,7 +85,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use wabalake_data::words::{counted, grouped, plural};
+use wabalake_data::words::{counted, counted_as, grouped, plural};
 
 use self::folder::FileState;
 pub use self::options::Options;
@@ -201,7 +202,7 @@ fn commit_all(
         let rejected = match options.dry_run {
             true => None,
             false => {
-                lake.add_to_keep_out(&[], &staged.kept_out_sessions)?;
+                lake.add_to_keep_out(&staged.kept_out_persons, &staged.kept_out_sessions)?;
                 Some(reject::commit(lake, staged, &load_id)?)
             }
         };
@@ -263,6 +264,9 @@ fn refuse_without_rows(lake: &Lake, staged: &StagedLoad, options: &Options) -> R
     let rejects = rejects.take(5).collect::<Vec<_>>().join("; ");
     if !rejects.is_empty() {
         error = error.found(rejects);
+    } else if first.needs_rows {
+        let [one, many] = first.header.table.skipped;
+        error = error.found(counted_as(report.rows_left_out, one, many));
     }
     let fix = if first.is_unrecognised {
         json_value::where_records_are()

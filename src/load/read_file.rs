@@ -222,7 +222,7 @@ impl RowSink<'_> {
         report.rows_repeated_header += parsed.headers;
         report.rows_spread += parsed.spread;
         self.file.corrected.extend(parsed.corrected);
-        self.into.left_sessions.extend(parsed.left_sessions);
+        self.into.left_names.extend(parsed.left_names);
         if !parsed.rejects.is_empty() {
             let first = parsed.rejects.iter().map(|reject| RejectReport {
                 record: reject.record,

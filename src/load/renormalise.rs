@@ -32,6 +32,60 @@ enum Current {
     UserId(String),
 }
 
+/// Columns of numbers as an export has them, in which older versions kept user ids.
+const WRITTEN: [&str; 3] = [sessions::USER_CELLPHONE, messages::FROM, messages::TO];
+
+/// Those that a table stores: some are only read of an export.
+fn written(table: &Table) -> impl Iterator<Item = &'static str> {
+    WRITTEN.into_iter().filter(|name| table.columns.iter().any(|column| column.name == *name))
+}
+
+/// The columns that tell whether [`renormalise`] changes a row.
+pub(super) fn columns_of_persons(table: &Table) -> impl Iterator<Item = &'static str> {
+    [USER_PHONE].into_iter().filter(|_| table.has_people()).chain(written(table))
+}
+
+/// Moves user ids in columns of numbers to `user_id`, if that is null. The line of a message has no user
+/// id. Returns `true` for each row that changed.
+fn move_user_ids(table: &Table, rows: &mut DataFrame) -> PolarsResult<Vec<bool>> {
+    let mut moved = vec![false; rows.height()];
+    for name in written(table) {
+        let numbers = rows.column(name)?.str()?.clone();
+        if !numbers.iter().flatten().any(is_user_id) {
+            continue;
+        }
+        let is_incoming = match table.position(messages::MESSAGE_DIRECTION) {
+            Some(_) => Some(rows.column(messages::MESSAGE_DIRECTION)?.str()?.clone()),
+            None => None,
+        };
+        let user_ids = rows.column(USER_ID)?.str()?.clone();
+        let mut user_ids: Vec<Option<&str>> = user_ids.iter().collect();
+        let mut lines = vec![false; rows.height()];
+        for (row, number) in numbers.iter().enumerate() {
+            let Some(number) = number.filter(|number| is_user_id(number)) else { continue };
+            moved[row] = true;
+            lines[row] = is_incoming.as_ref().is_some_and(|directions| {
+                let is_incoming = directions.get(row) == Some("incoming");
+                is_incoming != (name == messages::FROM)
+            });
+            if !lines[row] {
+                user_ids[row] = user_ids[row].or(Some(number));
+            }
+        }
+        let left = numbers.iter().map(|number| number.filter(|number| !is_user_id(number)));
+        let left: StringChunked = left.collect();
+        rows.with_column(Column::new(USER_ID.into(), user_ids))?;
+        rows.with_column(left.with_name(name.into()).into_series().into())?;
+        if lines.contains(&true) {
+            let stored = rows.column(messages::LINE)?.str()?.clone();
+            let line = stored.iter().zip(lines).map(|(line, had_id)| line.filter(|_| !had_id));
+            let line: StringChunked = line.collect();
+            rows.with_column(line.with_name(messages::LINE.into()).into_series().into())?;
+        }
+    }
+    Ok(moved)
+}
+
 /// Normalises `user_phone` of rows of [`Table::stored`], and the columns derived from it. Returns a
 /// mask of the rows that changed, if any did.
 pub(crate) fn renormalise(
@@ -45,10 +99,11 @@ pub(crate) fn renormalise(
     // Consecutive rows often have the same person.
     let mut known: PlHashMap<&str, Option<Current>> = PlHashMap::default();
     let mut now: Vec<(usize, Current)> = Vec::new();
-    let raw: Vec<&StringChunked> = [sessions::USER_CELLPHONE, messages::FROM, messages::TO]
+    let raw: Vec<StringChunked> = WRITTEN
         .iter()
-        .filter_map(|name| rows.column(name).and_then(Column::str).ok())
+        .filter_map(|name| rows.column(name).and_then(Column::str).ok().cloned())
         .collect();
+    let mut changed = move_user_ids(table, &mut rows)?;
     for (row, phone) in before.iter().enumerate() {
         let Some(phone) = phone else { continue };
         if is_user_id(phone) {
@@ -66,7 +121,7 @@ pub(crate) fn renormalise(
             known.entry(phone).or_insert_with(|| phone::renormalise(phone).map(Current::Phone));
         now.extend(current.clone().map(|current| (row, current)));
     }
-    if now.is_empty() {
+    if now.is_empty() && !changed.contains(&true) {
         return Ok((rows, None));
     }
     let texts = |name| Ok::<_, PolarsError>(rows.column(name)?.str()?.clone());
@@ -74,7 +129,6 @@ pub(crate) fn renormalise(
     let mut phones: Vec<Option<&str>> = before.iter().collect();
     let mut user_ids: Vec<Option<&str>> = user_ids.iter().collect();
     let mut valid: Vec<Option<bool>> = rows.column(USER_PHONE_VALID)?.bool()?.iter().collect();
-    let mut changed = vec![false; rows.height()];
     for (row, current) in &now {
         let row = *row;
         (phones[row], valid[row]) = match current {
@@ -193,6 +247,35 @@ mod tests {
         let key = now.column(USER_KEY).unwrap().i64().unwrap().get(0);
         assert_eq!(key, Some(text_key(&whole[0])));
         assert_eq!(text(sessions::COUNTRY, 0), Some("BR"));
+    }
+
+    #[test]
+    fn a_user_id_moves_from_a_cell_of_a_number() {
+        let table = &messages::TABLE;
+        let mut before = rows(table, &[("", false, None), ("", false, None), ("", false, None)]);
+        let nobody = Column::full_null(USER_PHONE.into(), 3, &DataType::String);
+        before.with_column(nobody).unwrap();
+        for (name, cells) in [
+            (messages::MESSAGE_DIRECTION, ["incoming", "outgoing", "incoming"].map(Some)),
+            (messages::FROM, [Some("CO.1"), Some("12025550140"), Some("CO.4")]),
+            (messages::TO, [Some("12025550140"), Some("CO.2"), Some("CO.9")]),
+            (messages::LINE, [Some("12025550140"), Some("12025550140"), Some("CO.9")]),
+            (USER_ID, [None, Some("CO.3"), None]),
+        ] {
+            before.with_column(Column::new(name.into(), cells)).unwrap();
+        }
+        let (now, changed) = renormalise(table, before.clone()).unwrap();
+        assert!(changed.unwrap().all());
+        let text = |name: &str| {
+            let cells = now.column(name).unwrap().str().unwrap().iter();
+            cells.map(|cell| cell.unwrap_or("-").to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(text(messages::FROM), "- 12025550140 -");
+        assert_eq!(text(messages::TO), "12025550140 - -");
+        assert_eq!(text(messages::LINE), "12025550140 12025550140 -");
+        assert_eq!(text(USER_ID), "CO.1 CO.3 CO.4");
+        assert_eq!(now.schema(), before.schema());
+        assert!(renormalise(table, now).unwrap().1.is_none());
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub struct FileReport {
     pub rows_superseded: u64,
     /// Rows whose amounts were added to another row of the same export with the same key.
     pub rows_added_up: u64,
-    /// Rows that became one with a different row of the same export with the same key.
+    /// Rows that became one with another row of the load with the same key.
     pub rows_folded: u64,
     /// Rows that change nothing: the row that stays is equal or newer.
     pub rows_unchanged: u64,
@@ -233,9 +233,14 @@ impl FileReport {
             ),
         };
         let table = wabalake_data::table(self.table);
-        let key = table.map(|table| table.key.join(", ")).unwrap_or_default();
-        let of_the_key = |rows: u64, what: &str| {
-            format!("{} {what} another row of the file with the same {key}", counted(rows, "row"))
+        let key = match table {
+            // All of its columns.
+            Some(table) if table.folds() && table.aggregates.is_empty() => "values".to_owned(),
+            table => table.map(|table| table.key.join(", ")).unwrap_or_default(),
+        };
+        let of_the_key = |rows: u64, what: &str, whole: &str| {
+            let rows = counted(rows, "row");
+            format!("{rows} {what} another row of the {whole} with the same {key}")
         };
         let [one, many] = table.map_or([""; 2], |table| table.skipped);
         let by_kind = self.left_out_by_kind.values().sum();
@@ -255,9 +260,9 @@ impl FileReport {
                     counted(self.rows_repeated_header, "time")
                 ),
             ),
-            (self.rows_added_up, of_the_key(self.rows_added_up, "added up, to")),
-            (self.rows_superseded, of_the_key(self.rows_superseded, "superseded, by")),
-            (self.rows_folded, of_the_key(self.rows_folded, "folded into")),
+            (self.rows_added_up, of_the_key(self.rows_added_up, "added up, to", "file")),
+            (self.rows_superseded, of_the_key(self.rows_superseded, "superseded, by", "file")),
+            (self.rows_folded, of_the_key(self.rows_folded, "folded into", "load")),
             (u64::from(self.has_no_usable_rows()), "no record is valid".to_owned()),
             (others, format!("left out: {}", counted_as(others, one, many))),
             (by_kind, format!("left out: {}", visible(&kinds))),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use wabalake_data::Table;
 
 use super::buckets::DayBuckets;
-use super::erased::ErasedSessions;
+use super::erased::ErasedNames;
 use super::header::Header;
 use super::key_days::KeyDays;
 use super::report::{FileReport, RejectReport, SkippedFile};
@@ -18,6 +18,8 @@ pub(crate) struct StagedLoad {
     pub(super) loaded: Vec<(usize, FileReport)>,
     /// Files that are not exports.
     pub(crate) skipped: Vec<SkippedFile>,
+    /// New numbers and user ids of erased persons, for the keep-out list.
+    pub(crate) kept_out_persons: HashSet<String>,
     /// New sessions of erased persons, for the keep-out list.
     pub(crate) kept_out_sessions: HashSet<String>,
 }
@@ -30,8 +32,8 @@ pub(crate) struct StagedTable {
     pub(crate) keys: Option<KeyDays>,
     /// The rejects, by the origin of their file in place of a day.
     pub(crate) rejects: DayBuckets,
-    /// Sessions named by rows that were dropped.
-    pub(crate) left_sessions: ErasedSessions,
+    /// What rows that were dropped name.
+    pub(crate) left_names: ErasedNames,
     /// The files, in the given order. A row's origin is the index of its file here, from 1.
     pub(crate) files: Vec<StagedExport>,
 }
@@ -48,6 +50,9 @@ pub(crate) struct StagedExport {
     pub(super) is_named: bool,
     /// `true` if none of its records has a known key.
     pub(crate) is_unrecognised: bool,
+    /// `true` if it is a fault that all of its records are left out: they are no totals and no events of
+    /// other types.
+    pub(super) needs_rows: bool,
     /// The range of its rows, if that is its window.
     pub(super) row_range: Option<RowRange>,
 }
@@ -64,7 +69,12 @@ impl StagedExport {
 
     /// Returns `true` if it has records and none is valid.
     fn has_no_usable_rows(&self) -> bool {
-        self.report.has_no_usable_rows() || (self.is_unrecognised && self.report.rows_read > 0)
+        let FileReport { rows_read, rows_left_out, rows_repeated_header, .. } = self.report;
+        let has_only_skipped =
+            rows_left_out > 0 && rows_left_out + rows_repeated_header == rows_read;
+        self.report.has_no_usable_rows()
+            || (self.is_unrecognised && rows_read > 0)
+            || (self.needs_rows && has_only_skipped)
     }
 }
 

@@ -22,10 +22,10 @@ use wabalake_data::tables::USER_PHONE;
 
 use super::buckets::DayBuckets;
 use super::day::NO_DAY;
-use super::erased::ErasedSessions;
+use super::erased::ErasedNames;
 use super::merge_days::{MergeAttempt, MergedDays, MovedKeys};
 use super::options::Options;
-use super::renormalise::has_person_in_key;
+use super::renormalise::{columns_of_persons, has_person_in_key};
 use super::staged::StagedTable;
 use crate::error::Result;
 use crate::lake::{Change, DataFile, Lake, Operation, Scratch, Snapshot, Staging, stored_tables};
@@ -115,7 +115,7 @@ fn plan(
         rows: DayBuckets::new(scratch, 0)?,
         keys: None,
         rejects: DayBuckets::new(scratch, 0)?,
-        left_sessions: ErasedSessions::default(),
+        left_names: ErasedNames::default(),
         files: Vec::new(),
     };
     let options = Options::default();
@@ -139,16 +139,21 @@ fn plan(
 /// The days with a row whose person is another by the current rules.
 fn days_to_renormalise(table: &Table, snapshot: &Snapshot) -> Result<BTreeSet<i32>> {
     let mut days = BTreeSet::new();
-    if !table.has_people() {
+    let columns: Vec<&str> = columns_of_persons(table).collect();
+    if columns.is_empty() {
         return Ok(days);
     }
     for file in &snapshot.files {
-        let rows = snapshot.scan_files(&[file])?.select([col(USER_PHONE)]).collect()?;
-        let mut phones = rows.column(USER_PHONE)?.str()?.iter().flatten();
+        let rows = snapshot.scan_files(&[file])?;
+        let rows = rows.select(columns.iter().copied().map(col).collect::<Vec<_>>()).collect()?;
         let is_old = |phone: &str| {
             is_user_id(phone) || (!phone::is_current(phone) && phone::renormalise(phone).is_some())
         };
-        if phones.any(is_old) {
+        let mut is_any_old = rows.column(USER_PHONE)?.str()?.iter().flatten().any(is_old);
+        for written in &columns {
+            is_any_old |= rows.column(written)?.str()?.iter().flatten().any(is_user_id);
+        }
+        if is_any_old {
             days.insert(day_of(file));
         }
     }

@@ -150,3 +150,12 @@ fn a_change_of_identities_recomputes_marts_as_a_whole() {
     );
     assert_eq!(mart(&bench).0, "some");
 }
+
+#[test]
+fn persons_are_two_columns() {
+    let bench = Bench::new();
+    bench.load("ids.csv", "user_id,linked\nCO.2,CO.1\nCO.1,573005550101\n");
+    let mut command = bench.command("sql --lake lake -f csv");
+    let said = Said::of(command.arg("SELECT * FROM persons ORDER BY 1").output().unwrap());
+    assert_eq!(said.out, "user_id,person\nCO.1,573005550101\nCO.2,573005550101\n", "{}", said.err);
+}

@@ -382,7 +382,7 @@ fn keep_out_on_the_command_line_and_in_settings() {
     assert_eq!(list(), before);
     fs::remove_file(desk.write("lake/.wabalake/keep-out", "")).unwrap();
     let erased = erase(&desk, "");
-    assert!(erased.starts_with("the lake has no rows of that number\nlater loads"), "{erased}");
+    assert!(erased.starts_with("the lake has no rows of that person\nlater loads"), "{erased}");
     assert_eq!(list().lines().count(), 2, "a check and the person: {}", list());
     let line = "erase --lake lake --yes --phone 573000000001 --keep-out --no-keep-out";
     assert_eq!(desk.failure(line).1, 2);

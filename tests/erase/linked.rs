@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use wabalake::lake::erase::Options;
+use wabalake::load::{Options as LoadOptions, load};
 use wabalake_data::TABLES;
+use wabalake_data::tables::{identities, messages};
 
 use crate::support::Bench;
 
@@ -105,4 +107,58 @@ fn all_that_links_lead_to_is_kept_out() {
         ),
     );
     assert_eq!(report.total(|file| file.rows_kept_out), 4);
+}
+
+#[test]
+fn what_links_lead_to_from_an_erased_person_is_kept_out() {
+    const HEADER: &str = "user_id,linked,first_seen\n";
+    let [one, two] = NUMBERS;
+    let [a, b, c] = IDS;
+    let messages = |id: &str, from: &str| format!("{id},{from},2025-06-05T10:00:00Z,incoming\n");
+    let titles = "whatsapp_id,from,created_at,message_direction\n";
+    // A person's messages under ids that only links of the same load tell, and those of another person.
+    let all = [messages("w1", b), messages("w2", two), messages("w3", c)].concat();
+    let files = [
+        ("messages.csv", format!("{titles}{all}")),
+        ("links.csv", format!("{HEADER}{b},{two},\n{c},573005550107,\n{b},{a},\n{a},{one},\n")),
+        ("bad.csv", format!("{HEADER}{b},{two},soon\n{c},573005550107,soon\n")),
+    ];
+    for order in [[0, 1, 2], [2, 1, 0]] {
+        let bench = Bench::new();
+        bench.load("first.csv", format!("{HEADER}{a},{one},\n"));
+        let keeping = Options { keep_out: true, ..Options::default() };
+        bench.lake().erase(a, keeping).unwrap();
+        let paths = order.map(|at| bench.file(files[at].0, &files[at].1));
+        let report = load(&bench.lake(), &paths, &LoadOptions::default()).unwrap();
+        assert_eq!(report.total(|file| file.rows_kept_out), 2 + 3 + 1);
+        assert_eq!(report.total(|file| file.rows_rejected), 1);
+        let left = || {
+            let tables = [&identities::TABLE, &messages::TABLE];
+            let rows = tables.map(|table| bench.rows(table)).concat();
+            (rows.len(), rows.join("\n"))
+        };
+        assert_eq!(left().0, 2);
+        assert!(left().1.contains(c) && ![one, two, a, b].iter().any(|id| left().1.contains(id)));
+        // The list has them now.
+        let rows = [messages("w4", b), messages("w5", two), messages("w6", c)].concat();
+        let report = bench.load("later.csv", format!("{titles}{rows}"));
+        assert_eq!(report.total(|file| file.rows_kept_out), 2);
+        assert_eq!(left().0, 3);
+    }
+}
+
+#[test]
+fn a_user_id_is_called_so() {
+    let bench = Bench::new();
+    lake(&bench);
+    let said = bench.run("erase --lake lake --user-id CO.404 --yes");
+    assert_eq!((said.code, said.out.as_str()), (0, "the lake has no rows of that person\n"));
+    bench.load(
+        "texts.csv",
+        "session_id,session_started_timestamp,user_cellphone,last_message\n\
+         s7,2025-06-03T10:00:00Z,MX.71,\ns8,2025-06-03T10:00:00Z,573005550109,ask MX.71\n",
+    );
+    let said = bench.run("erase --lake lake --user-id MX.71 --yes");
+    assert_eq!(said.code, 1, "its own export is left: {}", said.err);
+    assert!(said.err.contains("the user id in 1 row of others"), "{}", said.err);
 }

@@ -542,7 +542,7 @@ fn erase_shows_what_goes_and_needs_yes() {
     desk.write("lake/notes.txt", "call +57 300 000 0001");
     desk.write("lake/notes.pdf", "%PDF\u{1}");
     let again = desk.run(&format!("{erase} --yes"));
-    assert_eq!(again.out, "the lake has no rows of that number\n");
+    assert_eq!(again.out, "the lake has no rows of that person\n");
     assert_eq!(
         (again.err.as_str(), again.code),
         (

@@ -364,7 +364,7 @@ fn phone_cell_without_a_number_is_no_person() {
         assert_eq!(bench.persons(table), BTreeSet::new(), "{}", table.name);
     }
     bench.load_people(&audience_tags::TABLE, &["phone", "9135@lid", "573005550101"]);
-    let missing = ("user_phone".to_owned(), "a required value is missing".to_owned());
+    let missing = ("user_phone".to_owned(), "a phone number or a user id is missing".to_owned());
     assert_eq!(bench.reasons(), [missing.clone(), missing]);
 }
 

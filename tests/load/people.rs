@@ -1,5 +1,6 @@
 //! People without a number: user ids in every table, and the links between them.
 
+use wabalake_data::cells::LostDigits;
 use wabalake_data::tables::{
     agent_chats, audience_tags, closures, conversions, deployments, events, identities, messages,
     sessions, variables,
@@ -153,4 +154,23 @@ fn a_person_is_required_where_the_number_was() {
     }
     let requiring = EXPORTS.iter().filter(|export| export.0.requires_person());
     assert_eq!(requiring.count(), 3);
+}
+
+#[test]
+fn links_of_which_none_is_usable_are_an_error() {
+    let bench = Bench::new();
+    let refused = |name: &str, rows: &str| {
+        let error = bench.try_load(name, format!("user_id,linked\n{rows}")).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        error.lines()
+    };
+    let error = refused("rounded.csv", "CO.1,5.73E+11\nCO.2,5.73E+11\nCO.3,\n");
+    assert!(error.contains("none of the 3 records of `rounded.csv` is valid"), "{error}");
+    let lost = LostDigits::REASON;
+    assert_eq!(bench.rejects(), [format!("1@2 linked: {lost}"), format!("2@3 linked: {lost}")]);
+    let error = refused("words.csv", "CO.1,hello\n");
+    assert!(error.contains("found: 1 pair that links nothing"), "{error}");
+    let report = bench.load("some.csv", "user_id,linked\nCO.1,hello\nCO.1,573005550101\n");
+    assert_eq!(total(&report), [2, 1, 0, 0, 0, 1, 0]);
+    assert_eq!(total(&bench.load("none.csv", "user_id,linked\n")), [0; 7]);
 }

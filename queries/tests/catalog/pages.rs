@@ -317,7 +317,7 @@ fn table_page(table: &Table) -> String {
              {compared}."
         );
     }
-    if table.folds() {
+    if table.folds() && !table.aggregates.is_empty() {
         page.push_str(
             "- **Folded**: of rows with the same key every column is merged for itself.\n",
         );

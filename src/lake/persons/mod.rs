@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 use wabalake_data::tables::persons::PERSON;
-use wabalake_data::tables::{USER_ID, UTC_DAY, identities, text_key};
+use wabalake_data::tables::{USER_ID, identities, text_key};
 
 use self::groups::Link;
 pub use self::scan::{ReadPersons, computed_once};
@@ -69,11 +69,8 @@ impl Persons {
         let column = |name: &str, of: fn(&(&str, &str)) -> String| {
             Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>())
         };
-        let columns = vec![
-            column(USER_ID, |row| row.0.to_owned()),
-            column(PERSON, |row| row.1.to_owned()),
-            Column::full_null(UTC_DAY.into(), rows.len(), &DataType::Date),
-        ];
+        let columns =
+            vec![column(USER_ID, |row| row.0.to_owned()), column(PERSON, |row| row.1.to_owned())];
         DataFrame::new_infer_height(columns).unwrap_or_default()
     }
 

@@ -103,7 +103,7 @@ def test_no_object_holds_the_person(store, environment, tmp_path):
     report = run("load", tmp_path / "again.csv", "--lake", lake, "--report-json", "-", "--quiet", environment=environment)
     assert '"rows_kept_out": 1' in report, report
     nothing = run(*ERASE, "--lake", lake, environment=environment)
-    assert "no rows of that number" in nothing
+    assert "no rows of that person" in nothing
 
 
 @pytest.mark.parametrize("kind", [stores.SeaweedFS, stores.Moto], ids=lambda kind: kind.name)
