@@ -27,9 +27,9 @@ use wabalake_data::tables::closures;
 
 use self::messages::{Around, is_of_group, or, type_of};
 use self::people::{Links, Millis, millis};
-use self::rows::FedRows;
 pub(crate) use self::rows::headers;
-use self::treble::Kind;
+use self::rows::{FedRows, VARIABLES};
+use self::treble::{Kind, WITHOUT_VARIABLES};
 use self::value::{Json, Object};
 use super::records::{ColumnPaths, Depth};
 use super::scanner::{RawObject, Scanner};
@@ -174,6 +174,13 @@ impl Reader for WebhookReader<'_> {
 
     fn left_out(&self) -> BTreeMap<String, u64> {
         self.walk.rows.left_out.clone()
+    }
+
+    /// Bodies in which nothing was answered are a file of `variables` without records.
+    fn table_without_records(&self) -> usize {
+        let mut kinds = self.walk.rows.left_out.keys().peekable();
+        let are_empty = kinds.peek().is_some() && kinds.all(|kind| kind == WITHOUT_VARIABLES);
+        if are_empty { VARIABLES } else { 0 }
     }
 }
 
