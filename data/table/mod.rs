@@ -229,6 +229,26 @@ impl Table {
         })
     }
 
+    /// The key's columns for a reader, separated by commas.
+    ///
+    /// ```
+    /// use wabalake_data::tables::agent_chats;
+    /// assert_eq!(agent_chats::TABLE.shown_key(), "user_phone or user_id, created_at");
+    /// ```
+    pub fn shown_key(&self) -> String {
+        let person = format!("{USER_PHONE} or {USER_ID}");
+        let shown = |name: &&'static str| match *name {
+            OWN_PERSON => person.clone(),
+            name => name.to_owned(),
+        };
+        self.key.iter().map(shown).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns `true` if a column decides the day of a row.
+    pub fn has_days(&self) -> bool {
+        !self.day_of.is_empty()
+    }
+
     /// The schema of the Parquet files: columns, internal columns, `user_phone_valid` if there is a
     /// person, hash columns. The partition column is not in the files.
     pub fn stored(&self) -> Schema {

@@ -68,7 +68,7 @@ columns! {
     AD_SET_ID = "ad_set_id",
     /// The ad set's name.
     AD_SET_NAME = "ad_set_name",
-    /// The ad's name, which a row of totals does not have.
+    /// The ad's name.
     AD_NAME = "ad_name",
     /// How often the ad was shown.
     IMPRESSIONS = "impressions",
@@ -93,6 +93,7 @@ const TITLES: [(&str, &[&str]); 12] = [
             "Identifiant de la publicité",
             "ID de la publicité",
             "Identifiant de publicité",
+            "ID de publicité",
             "Anzeigen-ID",
         ],
     ),
@@ -154,6 +155,7 @@ const TITLES: [(&str, &[&str]); 12] = [
             "Nombre del conjunto de anuncios",
             "Nome do conjunto de anúncios",
             "Nom de l'ensemble de publicités",
+            "Anzeigengruppenname",
             "Name der Anzeigengruppe",
         ],
     ),
@@ -177,6 +179,8 @@ const TITLES: [(&str, &[&str]); 12] = [
             "Identificador da campanha",
             "Identifiant de la campagne",
             "ID de la campagne",
+            "Identifiant de campagne",
+            "ID de campagne",
             "Kampagnen-ID",
         ],
     ),

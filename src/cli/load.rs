@@ -80,7 +80,8 @@ struct Options {
     decimal: Option<String>,
 
     /// Date on which the files were exported, as YYYY-MM-DD, for `ad_spend`: of two amounts the later
-    /// export's is kept, even if it is smaller [default: unknown; the larger amount is kept]
+    /// export's is kept, even if it is smaller [default: unknown; the amount for the shorter period is
+    /// kept, then the larger one]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     exported_on: Option<NaiveDate>,
 

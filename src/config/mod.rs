@@ -124,11 +124,12 @@ pub struct InboxSettings {
     pub windows: Vec<WindowSettings>,
 }
 
-/// `[[inbox.windows]]`: file names that have the period that the file was asked for.
+/// `[[inbox.windows]]`: file names that have the period that the file was asked for, or the date of its
+/// export.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WindowSettings {
-    /// A regular expression with the groups `from` and `to`.
+    /// A regular expression with the groups `from` and `to`, or `exported`, or all three.
     #[serde(deserialize_with = "file::pattern")]
     pub pattern: NamePattern,
 }

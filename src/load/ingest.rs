@@ -165,7 +165,11 @@ impl Ingest<'_> {
     ) -> Result<()> {
         check_exported_on(source, &headers, self.options)?;
         check_card_options(source, &format, self.options)?;
-        let window = self.options.windows.of(&source.name)?;
+        let (window, exported_on) = self.options.windows.of(&source.name)?;
+        // A pattern may match names of files for other tables.
+        let exported_on = exported_on.filter(|_| have_exported_on(&headers));
+        let exported_on = exported_on.or(self.options.exported_on);
+        let options = &Options { exported_on, ..self.options.clone() };
         let place = self.place;
         self.place += 1;
         let period = match window {
@@ -177,12 +181,13 @@ impl Ingest<'_> {
                 file: source.name.clone(),
                 sheet: format.sheet().map(str::to_owned),
                 table: header.table.name,
-                file_id: file_id(&survey, &format, &header, self.options),
+                file_id: file_id(&survey, &format, &header, options),
                 encoding: survey.encoding.name(),
                 delimiter: char::from(header.delimiter),
                 bytes: survey.bytes,
                 records_above_header: format.above(),
                 unknown_columns: header.unknown.clone(),
+                has_answers: options.wide.is_some(),
                 ..FileReport::default()
             };
             let needs_rows = header.table.name == identities::NAME && !format.is_webhooks();
@@ -214,7 +219,7 @@ impl Ingest<'_> {
         let from = (source, &survey, &format);
         let people = (&self.phones, self.keep_out);
         let tables = &mut self.staged.tables;
-        let read = read_file(from, exports, tables, people, (self.scratch, self.options));
+        let read = read_file(from, exports, tables, people, (self.scratch, options));
         match read.map_err(|error| source.explain(error)) {
             Err(error) if error.is_no_export() && !source.is_named => {
                 self.staged.skipped.push(SkippedFile::of_error(&source.name, &error));
@@ -249,15 +254,24 @@ impl Ingest<'_> {
     }
 }
 
+/// Returns `true` if a table stores the date of export.
+fn has_exported_on(table: &Table) -> bool {
+    table.columns.iter().any(|column| column.name == EXPORTED_ON)
+}
+
+/// Returns `true` if one of a file's tables stores the date of export.
+fn have_exported_on(headers: &[Header]) -> bool {
+    headers.iter().any(|header| has_exported_on(header.table))
+}
+
 /// Refuses `--exported-on` for a table that does not store that date.
 fn check_exported_on(source: &Source, headers: &[Header], options: &Options) -> Result<()> {
-    let holds = |table: &Table| table.columns.iter().any(|column| column.name == EXPORTED_ON);
-    if options.exported_on.is_none() || headers.iter().any(|header| holds(header.table)) {
+    if options.exported_on.is_none() || have_exported_on(headers) {
         return Ok(());
     }
     let tables = headers.iter().map(|header| header.table.name).collect::<Vec<_>>();
     let (file, table) = (&source.name, tables.join(", "));
-    let holding = TABLES.iter().filter(|table| holds(table)).map(|table| table.name);
+    let holding = TABLES.iter().filter(|table| has_exported_on(table)).map(|table| table.name);
     let holding = holding.collect::<Vec<_>>().join(", ");
     Err(Error::usage(format!("`{file}` is for {table}, which have no export date")).hint(format!(
         "use `--exported-on` only with files for {holding}, load the others without it"

@@ -5,8 +5,9 @@
 //! lake    a1          null       BOT       ┐ a1 was open, file 1 has its end:
 //! file 1  a1          10:05      AGENTS    ┘ updated, file 1's row stays
 //! file 1  a2          null       BOT         new
-//! file 2  a2          null       BOT         equal: unchanged
-//! file 2  a2          null       null        replaced by another row of its own file: superseded
+//! file 2  a2          null       BOT         equal to the row that stays: unchanged
+//! file 2  a2          null       null        ┐ replaced by another row of their own file: superseded
+//! file 2  a2          null       BOT         ┘
 //! ```
 //!
 //! The order of rows does not matter: the table's precedence, then the values of all columns,
@@ -37,7 +38,7 @@ pub(crate) struct Counts {
     pub(crate) new: ByFile,
     /// Keys whose row in the lake is replaced, by the file of the new row.
     pub(crate) updated: ByFile,
-    /// Rows that differ from the row of their own file that stays.
+    /// Rows that another row of their own file with the same key replaces, even if it is equal.
     pub(crate) superseded: ByFile,
     /// Rows that were added to another row of their own file.
     pub(crate) added_up: ByFile,
@@ -249,8 +250,8 @@ fn first_with_aggregates(table: &Table, ranked: DataFrame) -> PolarsResult<(Data
     Ok((stay.select(names)?, aggregates_changed))
 }
 
-/// Counts, for each file, the rows replaced by another row of that file with the same key. Equal
-/// rows do not count.
+/// Counts, for each file, the rows replaced by another row of that file with the same key. Where rows fold,
+/// equal rows do not count.
 fn superseded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
     let is_staged = rows.column(ORIGIN)?.i32()?.not_equal(LAKE);
     let staged = rows.filter(&is_staged)?;
@@ -263,13 +264,17 @@ fn superseded(table: &Table, rows: &DataFrame) -> PolarsResult<ByFile> {
         count(&staged.unique_stable(Some(&names), UniqueKeepStrategy::Any, None)?)
     };
     let owned = |name: &PlSmallStr| name.to_string();
-    let mut differing = distinct(staged.get_column_names().into_iter().map(owned).collect())?;
+    let mut replaced = if table.folds() {
+        distinct(staged.get_column_names().into_iter().map(owned).collect())?
+    } else {
+        count(&staged)?
+    };
     let key = table.key.iter().copied().chain([ORIGIN]).map(str::to_owned);
     for (origin, stay) in distinct(key.collect())? {
-        *differing.entry(origin).or_default() -= stay;
+        *replaced.entry(origin).or_default() -= stay;
     }
-    differing.retain(|_, rows| *rows > 0);
-    Ok(differing)
+    replaced.retain(|_, rows| *rows > 0);
+    Ok(replaced)
 }
 
 /// Counts, for each file, the rows for which another row of the load stands: of rows with one key, all

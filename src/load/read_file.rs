@@ -61,6 +61,7 @@ pub(super) fn read_file(
     let mut reader = format.reader(source, survey, &headers[0])?;
     let parser = |table: usize| parser_of(&headers[table], origins[table], people, options);
     parse_all(&mut || reader.next_chunk(), &parser, &sinks, &progress)?;
+    let table_without_records = reader.table_without_records();
     {
         let mut sink = sinks[0].lock().map_err(failed)?;
         let sink = &mut *sink;
@@ -86,7 +87,7 @@ pub(super) fn read_file(
         parse_all(next, &parser, std::slice::from_ref(sink), &progress)?;
     }
     let sinks = sinks.into_iter().map(|sink| sink.into_inner().map_err(failed));
-    finish(sinks.collect::<Result<_>>()?, options)
+    finish(sinks.collect::<Result<_>>()?, table_without_records, options)
 }
 
 /// The parser of the chunks of a table.
@@ -101,13 +102,19 @@ fn parser_of<'h>(
     parser.exported_on(options.exported_on).keeping_out(keep_out)
 }
 
-/// Ends the reading of a file. Of several tables only those that got records have it.
-fn finish(mut sinks: Vec<RowSink<'_>>, options: &Options) -> Result<()> {
+/// Ends the reading of a file. Of several tables only those that got records have it, or the one of a
+/// file without records.
+fn finish(
+    mut sinks: Vec<RowSink<'_>>,
+    table_without_records: usize,
+    options: &Options,
+) -> Result<()> {
     if let Some(fault) = sinks.iter_mut().find_map(|sink| sink.fault.take()) {
         return Err(fault);
     }
     // What the whole file reports belongs to the first table with records.
-    if let Some(first) = sinks.iter().position(RowSink::has_records).filter(|first| *first > 0) {
+    let first = sinks.iter().position(RowSink::has_records).unwrap_or(table_without_records);
+    if first > 0 {
         let report = std::mem::take(&mut sinks[0].file.report);
         let rest = &mut sinks[first].file;
         rest.report.leave_out(report.left_out_by_kind);

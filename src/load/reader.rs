@@ -41,6 +41,11 @@ pub(crate) trait Reader {
         BTreeMap::new()
     }
 
+    /// Returns, at the end, the index of the table that the source belongs to if none got a record.
+    fn table_without_records(&self) -> usize {
+        0
+    }
+
     /// Returns, at the end, how many values of each column could not be read and were left empty.
     fn unreadable_measures(&self) -> BTreeMap<&'static str, u64> {
         BTreeMap::new()

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::NaiveDate;
 use serde::Serialize;
+use wabalake_data::Table;
 use wabalake_data::words::{bytes, counted, counted_as, elapsed, grouped};
 
 use super::window::Period;
@@ -65,13 +66,13 @@ pub struct FileReport {
     pub window_to: Option<NaiveDate>,
     /// Records skipped above the header.
     pub records_above_header: u64,
-    /// Records after the header.
+    /// Records after the header; answers of a wide file of variables.
     pub rows_read: u64,
     /// Rows whose key the lake did not have.
     pub rows_new: u64,
     /// Rows whose state is newer than the lake's.
     pub rows_updated: u64,
-    /// Rows replaced by a different row of the same export with the same key.
+    /// Rows replaced by another row of the same export with the same key, even if it is equal.
     pub rows_superseded: u64,
     /// Rows whose amounts were added to another row of the same export with the same key.
     pub rows_added_up: u64,
@@ -104,6 +105,9 @@ pub struct FileReport {
     /// `true` if an earlier report is about the same file, which feeds several tables.
     #[serde(skip)]
     pub(crate) is_continued: bool,
+    /// `true` if its records are the answers of a wide file of variables.
+    #[serde(skip)]
+    pub(crate) has_answers: bool,
 }
 
 /// A file that failed, and its error.
@@ -225,7 +229,7 @@ impl FileReport {
             0 => "no rows".to_owned(),
             read => format!(
                 "{} read: {} new, {} updated, {} unchanged, {} rejected",
-                counted(read, "row"),
+                counted(read, if self.has_answers { "answer" } else { "row" }),
                 grouped(self.rows_new),
                 grouped(self.rows_updated),
                 grouped(self.rows_unchanged),
@@ -236,7 +240,7 @@ impl FileReport {
         let key = match table {
             // All of its columns.
             Some(table) if table.folds() && table.aggregates.is_empty() => "values".to_owned(),
-            table => table.map(|table| table.key.join(", ")).unwrap_or_default(),
+            table => table.map(Table::shown_key).unwrap_or_default(),
         };
         let of_the_key = |rows: u64, what: &str, whole: &str| {
             let rows = counted(rows, "row");
@@ -361,9 +365,15 @@ impl LoadReport {
                 (Some(day), _) => format!(" ({day})"),
                 _ => String::new(),
             };
-            let days = counted(days as u64, "day");
+            let is_dated = wabalake_data::table(table.table).is_none_or(Table::has_days);
+            let changed = if is_dated {
+                counted(days as u64, "day")
+            } else {
+                let files = self.files.iter().filter(|file| file.table == table.table);
+                counted(files.map(|file| file.rows_new + file.rows_updated).sum(), "row")
+            };
             let version = table.version.map(|v| format!(", version {v}")).unwrap_or_default();
-            let _ = writeln!(text, "{}: {days} changed{span}{version}", table.table);
+            let _ = writeln!(text, "{}: {changed} changed{span}{version}", table.table);
         }
         let speed = self.bytes as f64 / 1e6 / self.seconds.max(1e-9);
         let _ =

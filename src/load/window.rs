@@ -1,9 +1,10 @@
-//! Windows: the period that a file was asked for, which its rows may not fill.
+//! Windows: the period that a file was asked for, which its rows may not fill; and dates of export.
 //!
 //! ```text
 //! --window 2025-06-01..2025-06-30                          the period that is given
 //! --window rows                                            from the day of the first row to that of the last
 //! pattern = '(?<from>.{10})_(?<to>.{10})\.csv$'           june_2025-06-01_2025-06-30.csv: from its name
+//! pattern = 'ads_(?<exported>.{10})\.csv$'                ads_2025-07-02.csv: the date of its export
 //! ```
 //!
 //! Dates are local ones in the source time zone, both inclusive.
@@ -51,7 +52,17 @@ impl Window {
     pub const ROWS: &str = "rows";
 }
 
-/// A regular expression on the names of files, with the groups `from` and `to`.
+/// The dates in a file's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct NameDates {
+    /// The groups `from` and `to`.
+    period: Option<Period>,
+    /// The group `exported`.
+    exported: Option<NaiveDate>,
+}
+
+/// A regular expression on the names of files, with the groups `from` and `to`, or `exported`, or all
+/// three.
 #[derive(Clone, Debug)]
 pub struct NamePattern(Regex);
 
@@ -75,12 +86,13 @@ impl NamePattern {
     /// ```
     /// use wabalake::load::NamePattern;
     /// assert!(NamePattern::new(r"(?<from>[\d-]{10})_(?<to>[\d-]{10})").is_ok());
+    /// assert!(NamePattern::new(r"ads_(?<exported>[\d-]{10})").is_ok());
     /// assert_eq!(NamePattern::new("(?<from>.)").unwrap_err().what, "a pattern without a group `to`");
     /// ```
     ///
     /// # Errors
     ///
-    /// A text that is no regular expression, or that lacks one of the groups.
+    /// A text that is no regular expression, that has no group of a date, or only one of `from` and `to`.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let regex = Regex::new(text).map_err(|error| {
             // The lines above show the pattern again.
@@ -89,20 +101,27 @@ impl NamePattern {
             let last = last.strip_prefix("error: ").unwrap_or(last);
             Invalid::new(format!("not a regular expression: {last}"))
         })?;
-        for group in ["from", "to"] {
-            if !regex.capture_names().flatten().any(|name| name == group) {
-                return Err(Invalid::new(format!("a pattern without a group `{group}`")));
-            }
-        }
-        Ok(Self(regex))
+        let pattern = Self(regex);
+        let lacks = match ["from", "to", "exported"].map(|group| pattern.has(group)) {
+            [true, true, _] | [false, false, true] => return Ok(pattern),
+            [true, false, _] => "a group `to`",
+            [false, true, _] => "a group `from`",
+            [false, false, false] => "the groups `from` and `to`, or `exported`",
+        };
+        Err(Invalid::new(format!("a pattern without {lacks}")))
     }
 
-    /// The period in a file's name; `None` if the pattern does not match.
+    /// Returns `true` if the pattern has a group of that name.
+    fn has(&self, group: &str) -> bool {
+        self.0.capture_names().flatten().any(|name| name == group)
+    }
+
+    /// The dates in a file's name; `None` if the pattern does not match.
     ///
     /// # Errors
     ///
     /// What is wrong with the dates of a name that matches.
-    fn period(&self, name: &str) -> Result<Option<Period>, Invalid> {
+    fn dates(&self, name: &str) -> Result<Option<NameDates>, Invalid> {
         let Some(groups) = self.0.captures(name) else { return Ok(None) };
         let date = |group: &str| {
             let text = groups.name(group).map(|found| found.as_str().replace('_', "-"));
@@ -110,42 +129,51 @@ impl NamePattern {
             let date = date.and_then(|text| NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok());
             date.ok_or_else(|| Invalid::new(format!("no date where the pattern has `{group}`")))
         };
-        let period = Period::new(date("from")?, date("to")?);
-        period.ok_or_else(|| Invalid::new("a period that ends before it begins")).map(Some)
+        let period = || {
+            let period = Period::new(date("from")?, date("to")?);
+            period.ok_or_else(|| Invalid::new("a period that ends before it begins"))
+        };
+        Ok(Some(NameDates {
+            period: self.has("from").then(period).transpose()?,
+            exported: self.has("exported").then(|| date("exported")).transpose()?,
+        }))
     }
 }
 
-/// The windows of files: the first pattern that matches the name counts, else the same for all.
+/// The windows of files, and dates of export: the first pattern that matches the name counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Windows {
     /// Patterns of names.
     pub patterns: Vec<NamePattern>,
-    /// The window of files whose name matches none.
+    /// The window of files whose name has no period.
     pub otherwise: Window,
 }
 
 impl Windows {
-    /// Returns the window of a file. Of a file in a folder or archive only the last part of the name counts.
+    /// Returns the window of a file, and the date of its export if its name has one. Of a file in a folder or
+    /// archive only the last part of the name counts.
     ///
     /// # Errors
     ///
-    /// A name that matches a pattern, without a period where the pattern has one.
-    pub(super) fn of(&self, file: &str) -> Result<Window> {
+    /// A name that matches a pattern, without a date where the pattern has one.
+    pub(super) fn of(&self, file: &str) -> Result<(Window, Option<NaiveDate>)> {
         let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
         for pattern in &self.patterns {
-            match pattern.period(name) {
+            match pattern.dates(name) {
                 Ok(None) => {}
-                Ok(Some(period)) => return Ok(Window::Period(period)),
+                Ok(Some(NameDates { period, exported })) => {
+                    return Ok((period.map_or(self.otherwise, Window::Period), exported));
+                }
                 Err(Invalid { what, .. }) => {
                     let what = format!("the name of `{file}` has {what}");
                     return Err(Error::data(what).hint(format!(
-                        "the pattern is `{pattern}`: its groups from and to match dates such as 2025-06-01 \
-                         or 2025_06_01; correct it in [[inbox.windows]], or the name"
+                        "the pattern is `{pattern}`: its groups from, to and exported match dates such as \
+                         2025-06-01 or 2025_06_01; correct it in [[inbox.windows]], or the name"
                     )));
                 }
             }
         }
-        Ok(self.otherwise)
+        Ok((self.otherwise, None))
     }
 }
 
@@ -154,8 +182,11 @@ impl Windows {
 pub(super) struct RowRange(Option<(i64, i64)>);
 
 impl RowRange {
-    /// Extends it by rows.
+    /// Extends it by rows. Those of a table without days have no range.
     pub(super) fn add(&mut self, table: &Table, rows: &DataFrame) -> PolarsResult<()> {
+        if !table.has_days() {
+            return Ok(());
+        }
         let stamps = rows.column(table.day_of)?.cast(&DataType::Int64)?;
         let stamps = stamps.i64()?;
         if let (Some(first), Some(last)) = (stamps.min(), stamps.max()) {
@@ -214,6 +245,27 @@ mod tests {
             ("2025_06_01x", None),
             ("x.csv", Some(Window::Rows)),
         ] {
+            assert_eq!(windows.of(name).ok(), expected.map(|window| (window, None)), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_have_a_date_of_export_a_period_or_both() {
+        let windows = windows(&[
+            r"^(?<from>.{10})_(?<to>.{10})_of_(?<exported>.{10})",
+            r"^ads_(?<exported>[\d_-]{10})",
+            r"^(?<from>[\d-]{10})_(?<to>[\d-]{10})",
+        ]);
+        let june = Window::Period(Period { from: date("2025-06-01"), to: date("2025-06-30") });
+        let exported = Some(date("2025-07-02"));
+        for (name, expected) in [
+            ("2025-06-01_2025-06-30_of_2025_07_02.csv", Some((june, exported))),
+            ("ads_2025-07-02.csv", Some((Window::Rows, exported))),
+            ("2025-06-01_2025-06-30.csv", Some((june, None))),
+            ("2025-06-01_2025-06-30_of_2025_07_32.csv", None),
+            ("ads_2025-06-31.csv", None),
+            ("ads.csv", Some((Window::Rows, None))),
+        ] {
             assert_eq!(windows.of(name).ok(), expected, "{name}");
         }
     }
@@ -223,7 +275,9 @@ mod tests {
         for (pattern, what) in [
             ("(?<from>.", "not a regular expression: unclosed group"),
             ("(?<to>.)", "a pattern without a group `from`"),
-            (".", "a pattern without a group `from`"),
+            ("(?<exported>.)(?<to>.)", "a pattern without a group `from`"),
+            ("(?<exported>.)(?<from>.)", "a pattern without a group `to`"),
+            (".", "a pattern without the groups `from` and `to`, or `exported`"),
         ] {
             assert_eq!(NamePattern::new(pattern).unwrap_err().what, what);
         }

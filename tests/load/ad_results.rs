@@ -38,6 +38,11 @@ fn campaigns_impressions_and_link_clicks_are_read_in_each_language() {
          Clics (tous);Clics sur un lien;Montant dépensé (USD)",
         "Tag;Kampagnen-ID;Kampagnenname;Anzeigengruppen-ID;Name der Anzeigengruppe;Anzeigen-ID;\
          Anzeigenname;Impressionen;Klicks (alle);Link-Klicks;Ausgegebener Betrag (USD)",
+        "Tag;Kampagnen-ID;Kampagnenname;Anzeigengruppen-ID;Anzeigengruppenname;Anzeigen-ID;\
+         Anzeigenname;Impressionen;Klicks (alle);Link-Klicks;Ausgegebener Betrag (USD)",
+        "Jour;ID de campagne;Nom de la campagne;ID de l’ensemble de publicités;\
+         Nom de l’ensemble de publicités;ID de publicité;Nom de la publicité;Impressions;\
+         Clics (tous);Clics sur un lien;Montant dépensé (USD)",
     ];
     for (place, titles) in titles.into_iter().enumerate() {
         let bench = Bench::new();

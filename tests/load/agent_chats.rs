@@ -231,12 +231,23 @@ fn chats_that_are_one_by_their_person_are_read_as_one() {
 }
 
 #[test]
+fn superseded_chats_are_reported_by_their_person() {
+    let text = "phone,agent,created_at,finished_at\n\
+                573005550101,Alba,2025-06-01T10:00:00Z,\n\
+                573005550101,Alba,2025-06-01T10:00:00Z,2025-06-01T10:30:00Z\n";
+    let report = Bench::new().load("chats.csv", text);
+    let reported = "1 row superseded, by another row of the file with the same user_phone or user_id, \
+                    created_at\n";
+    assert!(report.text().contains(reported), "{}", report.text());
+}
+
+#[test]
 fn an_agent_report_needs_its_titles() {
     let bench = Bench::new();
     let error = bench
         .try_load("chats.csv", "phone,created_at,assigned_at,rating\n573005550101,,,\n")
         .unwrap_err();
-    assert!(error.lines().contains("has no column `agent`, which agent_chats need"));
+    assert!(error.lines().contains("has no column `agent`, which `agent_chats` needs"));
     let report = bench.load(
         "treble.csv",
         format!("{REPORT},,,,,,,,,,,,,,,\n573005550101,,,Alba,2025-06-01T10:00:00Z,,,,,,,,,,,\n"),

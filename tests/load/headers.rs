@@ -353,7 +353,7 @@ fn headers_are_shown_only_beside_known_ones() {
         lines(
             "session_id,session_status,session_start,Telephone of contact 3005550101,session_type,My order has not arrived\n"
         ),
-        "error: `export.csv` has no column `session_started_timestamp`, which sessions need\n  \
+        "error: `export.csv` has no column `session_started_timestamp`, which `sessions` needs\n  \
          found: session_id, session_status, session_start, (hidden), session_type, (hidden)\n  \
          hint: name it with `--rename 'session_start=session_started_timestamp'`"
     );

@@ -27,6 +27,7 @@ fn the_larger_revision_of_a_node_stays() {
     assert_eq!(report.files[0].table, nodes::NAME);
     assert_eq!(total(&report), [9, 4, 0, 0, 3, 0, 0]);
     assert_eq!(report.total(|file| file.rows_superseded), 2);
+    assert!(report.text().contains("\nnodes: 4 rows changed, version 0\n"), "{}", report.text());
     // The last part is the day, which no node has.
     let rows = [
         "7|2|n1|Welcome to two|1|false||0|",

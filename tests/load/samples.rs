@@ -197,7 +197,7 @@ fn webhooks_are_of_one_line_and_known_people() {
         shown(values.unique(None, UniqueKeepStrategy::Any))
     };
     let words = |column| values(own(), column);
-    assert_eq!(words(messages::WABA_ID), ["100000000000058"]);
+    assert_eq!(words(messages::WABA_ID), ["\"100000000000058\""]);
     assert_eq!(words(messages::MESSAGE_DIRECTION), ["incoming", "outgoing"]);
     assert_eq!(words(messages::SOURCE), ["app", "webhook"]);
     assert_eq!(words(messages::FORMAT), ["image", "reaction", "text"]);

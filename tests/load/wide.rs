@@ -156,6 +156,41 @@ fn rejects_are_answers_that_load_again() {
 }
 
 #[test]
+fn rows_whose_phone_is_no_number_name_nobody() {
+    let bench = Bench::new();
+    let text = "phone,user_id,country_code,city\n\
+                573005550110@lid,,,Cali\n\
+                abc,,,Cali\n\
+                abc,,57,Cali\n\
+                abc,customer 7,,Cali\n\
+                abc,CO.1349,,Cali\n\
+                CO.1350,,,Cali\n";
+    let report = bench.load_with(&[bench.file("wide.csv", text)], &wide(None)).unwrap();
+    assert_eq!(total(&report)[..5], [6, 2, 0, 0, 4]);
+    let rejects = bench.rejects();
+    for (at, reject) in rejects.iter().enumerate() {
+        assert!(reject.starts_with(&format!("{0}@{1} -: the row names nobody", at + 1, at + 2)));
+    }
+    assert_eq!(bench.count(&TABLE), 2);
+}
+
+#[test]
+fn variables_have_their_titles_as_printed() {
+    let bench = Bench::new();
+    let text = "phone ,Ciudad , NPS\n573005550101,Cali,9\n";
+    let report = bench.load_with(&[bench.file("wide.csv", text)], &wide(None)).unwrap();
+    assert!(report.text().contains("  2 answers read: 2 new"), "{}", report.text());
+    assert_eq!(
+        answers(&bench),
+        ["573005550101|417|3| NPS|9|||", "573005550101|417|3|Ciudad |Cali|||"]
+    );
+    let renamed = Options { renames: vec![("ciudad".into(), "City".into())], ..wide(None) };
+    let bench = Bench::new();
+    bench.load_with(&[bench.file("wide.csv", text)], &renamed).unwrap();
+    assert_eq!(answers(&bench)[1], "573005550101|417|3|City|Cali|||");
+}
+
+#[test]
 fn same_file_with_other_options_is_another_file() {
     let bench = Bench::new();
     let file = || bench.file("wide.csv", "phone,city\n573005550101,Cali\n");

@@ -3,8 +3,10 @@
 use polars::prelude::*;
 use wabalake::config::Config;
 use wabalake::lake::Lake;
+use wabalake::load::{Options, Window, Windows};
 use wabalake::nightly;
-use wabalake_data::tables::loads;
+use wabalake_data::tables::{CellKind, USER_PHONE, ad_spend, loads};
+use wabalake_data::{TABLES, Table};
 
 use crate::support::{Bench, Desk, sessions_export};
 
@@ -52,6 +54,65 @@ fn rows_have_local_dates_of_their_source() {
     desk.write("empty.csv", "session_id,session_started_timestamp\n");
     desk.run("load empty.csv --lake lake --window rows");
     assert_eq!(windows(&desk.lake()), ["sessions 2025-05-31 2025-06-02", "sessions - -"]);
+}
+
+/// A file with one row of a table: its required columns, its day and its person.
+fn one_row(table: &Table) -> String {
+    let is_wanted = |column: &&wabalake_data::Column| {
+        column.required || column.expected || [table.day_of, USER_PHONE].contains(&column.name)
+    };
+    let columns: Vec<_> = table.exported().filter(is_wanted).collect();
+    let cell = |column: &&wabalake_data::Column| match (column.name, column.kind) {
+        ("end", _) => "1748775600",
+        ("message_direction", _) => "outgoing",
+        (_, CellKind::Stamp | CellKind::Moment) => "2025-06-01T10:00:00Z",
+        (_, CellKind::Date) => "2025-06-01",
+        (_, CellKind::Seconds) => "1748772000",
+        (_, CellKind::Phone | CellKind::FullPhone) => "573005550101",
+        (_, CellKind::UserId) => "CO.1349",
+        (_, CellKind::Country) => "CO",
+        _ => "1",
+    };
+    let line = |cells: Vec<&str>| cells.join(",");
+    let names = columns.iter().map(|column| column.name).collect();
+    format!("{}\n{}\n", line(names), line(columns.iter().map(cell).collect()))
+}
+
+#[test]
+fn rows_of_every_table_have_a_window_unless_it_has_no_days() {
+    for table in TABLES {
+        let bench = Bench::new();
+        let windows = Windows { otherwise: Window::Rows, ..Windows::default() };
+        let options = Options { kind: Some(table), windows, ..Options::default() };
+        let file = bench.file("one.csv", one_row(table));
+        let report = bench.load_with(&[file], &options).unwrap();
+        let file = &report.files[0];
+        assert_eq!((file.rows_read, file.rows_new), (1, 1), "{}: {}", table.name, report.text());
+        assert_eq!(file.window_from.is_some(), table.has_days(), "{}", table.name);
+        assert_eq!(file.window_from, file.window_to);
+    }
+}
+
+#[test]
+fn names_of_files_in_the_inbox_have_the_date_of_their_export() {
+    let bench = Bench::new();
+    bench.lake();
+    let spend = |amount| format!("Ad ID,Day,Amount spent (USD)\n7,2025-06-03,{amount}\n");
+    // Meta lowered the amount.
+    bench.file("inbox/ads_2025-06-04.csv", spend("9.00"));
+    bench.file("inbox/ads_2025-06-09.csv", spend("7.00"));
+    // Sessions have no date of export.
+    bench.file("inbox/ads_2025-06-10.csv", sessions_export(0..2));
+    let settings = "[inbox]\nfolders = ['../inbox']\nsettle_seconds = 0\n\
+                    [[inbox.windows]]\npattern = 'ads_(?P<exported>\\d{4}-\\d{2}-\\d{2})'\n";
+    let config = Config::read(settings).unwrap();
+    let report = nightly::run(&bench.lake(), &config, &nightly::Options::default(), None).unwrap();
+    assert!(report.inbox.failed.is_empty(), "{:?}", report.inbox.failed);
+    let columns = [ad_spend::SPEND, ad_spend::EXPORTED_ON];
+    assert_eq!(bench.columns(&ad_spend::TABLE, &columns, " "), ["7.000000 2025-06-09"]);
+    let mut found = windows(&bench.lake());
+    found.sort();
+    assert_eq!(found, ["ad_spend - -", "ad_spend - -", "sessions - -"]);
 }
 
 #[test]

@@ -204,7 +204,7 @@ impl Header {
             let strange = places.iter().flatten().count() < 2;
             return Err(if strange { error.no_export() } else { error });
         }
-        let Titles { own, cells, known } = titles;
+        let Titles { own, cells, known, .. } = titles;
         let named = |at: usize| places.contains(&Some(at));
         let reject_name = cells.iter().position(|cell| cell == REJECT_NAME);
         for at in known.iter().filter(|at| !named(**at)) {

@@ -17,6 +17,8 @@ use crate::render::unguarded;
 
 /// The titles of a file.
 pub(super) struct Titles {
+    /// As printed, with the blanks around them.
+    pub(super) printed: Vec<String>,
     /// As they stand in the file.
     pub(super) own: Vec<String>,
     /// After renames.
@@ -53,8 +55,15 @@ impl Titles {
                 *cell = unguarded(cell);
             }
         }
-        let own = cells.into_iter().map(|cell| redact::without_marks(cell.trim()).trim());
-        Self::of(own.map(str::to_owned).collect(), renames)
+        let own = cells.iter().map(|cell| redact::without_marks(cell.trim()).trim());
+        let titles = Self::of(own.map(str::to_owned).collect(), renames);
+        let printed = cells.into_iter().zip(&titles.own).zip(&titles.cells);
+        let printed = printed.map(|((cell, own), title)| {
+            // A title that was renamed has none.
+            let cell = redact::without_marks(cell);
+            if own == title { cell.to_owned() } else { title.clone() }
+        });
+        Self { printed: printed.collect(), ..titles }
     }
 
     fn of(own: Vec<String>, renames: &[(String, String)]) -> Self {
@@ -65,7 +74,7 @@ impl Titles {
                     .is_some_and(|(name, _)| KNOWN.contains(&normalise_header(name)))
         };
         let known = (0..cells.len()).filter(|at| is_known(&cells[*at])).collect();
-        Self { own, cells, known }
+        Self { printed: own.clone(), own, cells, known }
     }
 
     /// Returns the index of the title of each of a table's cells.
@@ -127,7 +136,7 @@ impl Titles {
             return published_card(file);
         }
         let error =
-            Error::data(format!("`{file}` has no column `{column}`, which {} need", table.name))
+            Error::data(format!("`{file}` has no column `{column}`, which `{}` needs", table.name))
                 .found(self.found(Some(table), words));
         if *table == ad_spend::TABLE && column == ad_spend::AD_ID {
             let has = |name: &str| {

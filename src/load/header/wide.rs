@@ -28,11 +28,11 @@ impl Header {
     ) -> Result<Self> {
         let titles = Titles::read(header, delimiter, renames);
         let at = options.at_column.as_deref();
-        let columns = Columns::of(&titles.cells, at);
+        let columns = Columns::of(&titles.cells, at).with_printed(&titles.printed);
         let found = || titles.found(Some(&variables::TABLE), &TitleWords::LINE);
         if !columns.has_people() {
             return Err(Error::data(format!(
-                "`{file}` has no column of numbers or user ids, which {KIND} need"
+                "`{file}` has no column of numbers or user ids, which `{KIND}` needs"
             ))
             .found(found())
             .hint(

@@ -24,7 +24,7 @@ pub(crate) struct Columns {
     pub(crate) session_id: Option<usize>,
     pub(crate) conversation_id: Option<usize>,
     pub(crate) at: Option<usize>,
-    /// The titles of all other columns, and their indices.
+    /// The titles of all other columns as printed, and their indices.
     pub(crate) variables: Vec<(String, usize)>,
 }
 
@@ -55,6 +55,14 @@ impl Columns {
         });
         found.variables = others.map(|(place, title)| (title.clone(), place)).collect();
         found
+    }
+
+    /// Names variables by their titles as printed.
+    pub(crate) fn with_printed(mut self, printed: &[String]) -> Self {
+        for (title, at) in &mut self.variables {
+            title.clone_from(&printed[*at]);
+        }
+        self
     }
 
     /// The columns of a header that [`Columns::cells`] made.

@@ -1,7 +1,7 @@
 //! Events of Meta's and Treble's webhooks, closed sessions and variables.
 
 use serde_json::{Value, json};
-use wabalake_data::tables::{closures, events, variables};
+use wabalake_data::tables::{closures, events, messages, variables};
 
 use super::{ID, PHONE, by_table, envelope, lines, message, value};
 use crate::support::Bench;
@@ -120,6 +120,24 @@ fn events_of_meta_and_treble_are_read() {
                 meta,account,,,X\n";
     let report = bench.load("own.csv", text);
     assert_eq!(by_table(&report), ["events 2 1 1"]);
+}
+
+#[test]
+fn bodies_without_variables_are_a_file_of_variables_without_records() {
+    let bench = Bench::new();
+    let body = json!({
+        "country_code": "+57", "cellphone": "3005550101", "session_id": "a1", "conversation_id": 34820,
+        "sent_at": "2025-06-01 15:19:06", "user_session_keys": [], "delivered_at": "2025-06-01 15:19:08",
+    });
+    let report = bench.load("delivered.json", body.to_string());
+    assert_eq!(by_table(&report), ["variables 1 0 0"]);
+    assert!(
+        report.text().contains("left out: bodies without variables (1)\n"),
+        "{}",
+        report.text()
+    );
+    assert_eq!(bench.lake().snapshot(&messages::TABLE).unwrap().version, None);
+    assert!(bench.load("again.json", body.to_string()).files[0].already_loaded);
 }
 
 #[test]

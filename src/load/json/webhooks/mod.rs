@@ -30,9 +30,9 @@ use self::detect::{PARTS, is_change, is_value};
 pub(in crate::load) use self::detect::{are_in, begin, not_webhooks};
 use self::messages::{Around, is_of_group, or, type_of};
 use self::people::{Links, Millis, millis};
-use self::rows::{ELEMENT, FedRows};
+use self::rows::{ELEMENT, FedRows, VARIABLES};
 pub(crate) use self::rows::{headers, is_broken_part};
-use self::treble::Kind;
+use self::treble::{Kind, WITHOUT_VARIABLES};
 use self::value::{Json, Object};
 use super::records::{ColumnPaths, Depth};
 use super::scanner::{RawObject, Scanner};
@@ -134,6 +134,13 @@ impl Reader for WebhookReader<'_> {
 
     fn left_out(&self) -> BTreeMap<String, u64> {
         self.walk.rows.left_out.clone()
+    }
+
+    /// Bodies in which nothing was answered are a file of `variables` without records.
+    fn table_without_records(&self) -> usize {
+        let mut kinds = self.walk.rows.left_out.keys().peekable();
+        let are_empty = kinds.peek().is_some() && kinds.all(|kind| kind == WITHOUT_VARIABLES);
+        if are_empty { VARIABLES } else { 0 }
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) const TABLES: [&Table; 5] =
 
 const CLOSURES: usize = 3;
 
+/// The index of `variables` in [`TABLES`].
+pub(super) const VARIABLES: usize = VariableRow::TABLE;
+
 /// A row with named fields, the columns of a table that webhooks fill.
 pub(super) trait FedRow {
     /// The index in [`TABLES`].

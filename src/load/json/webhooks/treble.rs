@@ -27,6 +27,9 @@ pub(super) enum Kind {
     Other,
 }
 
+/// The kind of left-out bodies of requests on delivery or timeout in which nothing was answered.
+pub(super) const WITHOUT_VARIABLES: &str = "bodies without variables";
+
 /// The keys of an event's type.
 const TYPES: [&str; 3] = ["event_type", "event", "type"];
 
@@ -138,7 +141,7 @@ fn variables(object: &Object<'_>, rows: &mut FedRows) {
         });
     }
     if is_empty {
-        rows.leave_out("bodies without variables", "");
+        rows.leave_out(WITHOUT_VARIABLES, "");
     }
 }
 
