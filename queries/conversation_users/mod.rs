@@ -82,6 +82,7 @@ impl Choice for Stage {
     type Value = String;
 
     const NAME: &'static str = "stage";
+    const NONE: &'static str = "stage_none";
     const COLUMN: &'static str = STAGE;
     const HELP: &'static str = "Only people at these stages (Finished, In Flow)";
 
