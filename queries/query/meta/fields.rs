@@ -146,7 +146,7 @@ enumerated! {
     /// `--conversation-directions`
     BY_CONVERSATION_DIRECTION: "conversation_directions" of CONVERSATION_DIRECTION,
         "CONVERSATION_DIRECTION",
-        "Only conversations begun by: BUSINESS_INITIATED, USER_INITIATED, UNKNOWN",
+        "Only conversations begun by one of these: BUSINESS_INITIATED, USER_INITIATED, UNKNOWN",
         ["BUSINESS_INITIATED", "USER_INITIATED", "UNKNOWN"];
 
     /// `--pricing-types`
