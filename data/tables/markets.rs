@@ -7,7 +7,6 @@
 
 use polars::prelude::*;
 
-use super::rates::REVISION;
 use crate::reference::markets::canonical;
 use crate::table::{BLANK, Cell, CellKind, Column, Row, Table, columns, positions};
 
@@ -21,6 +20,8 @@ columns! {
     MARKET = "market",
     /// The first day on which the country belongs to the market.
     VALID_FROM = "valid_from",
+    /// The version of the row, 0 if the file has none: the greatest counts.
+    REVISION = "revision",
 }
 
 /// The table's description.

@@ -26,7 +26,8 @@ pub const NAME: &str = "meta_points";
 columns! {
     /// The WhatsApp Business account; null if the response does not name it.
     WABA_ID = "waba_id",
-    /// The API field, one of [`FIELDS`].
+    /// The API field: `analytics`, `conversation_analytics`, `pricing_analytics`, `template_analytics`,
+    /// `template_group_analytics` or `call_analytics`.
     FIELD = "field",
     /// `HALF_HOUR`, `DAY` or `MONTH`.
     GRANULARITY = "granularity",
@@ -72,7 +73,8 @@ columns! {
     VOLUME = "volume",
     /// The cost, in the account's currency.
     COST = "cost",
-    /// The API through which messages of a template were sent: see [`PRODUCT_TYPES`].
+    /// The API through which messages of a template were sent: `CLOUD_API` or
+    /// `MARKETING_MESSAGES_API_FOR_WHATSAPP`.
     PRODUCT_TYPE = "product_type",
     /// The id of the template group.
     TEMPLATE_GROUP_ID = "template_group_id",

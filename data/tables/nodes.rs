@@ -12,7 +12,6 @@
 
 use polars::prelude::*;
 
-use super::rates::REVISION;
 use crate::table::{BLANK, Cell, CellKind, Column, Row, Table, columns, positions};
 
 /// The table's name.
@@ -33,6 +32,8 @@ columns! {
     IS_FINAL = "is_final",
     /// The name of the variable that holds the answer to the node's question.
     QUESTION = "question",
+    /// The version of the row, 0 if the file has none: the greatest counts.
+    REVISION = "revision",
 }
 
 /// The table's description.

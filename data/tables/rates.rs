@@ -1,7 +1,9 @@
 //! Prices of messages and conversations: one row for each effective date, country or market, category
 //! and tier.
 //!
-//! Loaded from a rate card, a file of the business's own. A price is of one country, of one market (a group
+//! Loaded from a rate card: a file of the business's own with a row for each price, or Meta's card as it is
+//! published, saved as CSV. Meta's has a price per category in each row, or volume tiers in a block of columns
+//! per category. A price is of one country, of one market (a group
 //! of countries, see [`markets`](super::markets)), or of any country. A unit is priced by its country's
 //! rates before its market's, and by these before those of any country. Tiers of a market count the units
 //! of all of its countries. A later revision of a price wins.

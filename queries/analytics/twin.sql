@@ -23,7 +23,11 @@ WITH units AS (
 counted AS (
     SELECT bucket, count_if(sent) AS sent, count_if(delivered) AS delivered
     FROM units
-    WHERE (size(:waba) = 0 OR array_contains(:waba, waba_id))
+    WHERE (
+        (size(:waba) = 0 AND NOT :waba_none)
+        OR array_contains(:waba, waba_id)
+        OR (:waba_none AND waba_id IS NULL)
+    )
         AND (size(:phone_numbers) = 0 OR array_contains(:phone_numbers, phone_number))
         AND (size(:country_codes) = 0 OR array_contains(:country_codes, country))
         AND (size(:product_types) = 0 OR array_contains(:product_types, product_type))
@@ -54,7 +58,11 @@ reported AS (
         AND granularity = :granularity
         AND (:first_at IS NULL OR start * 1000000 >= unix_micros(:first_at))
         AND (:until_at IS NULL OR start * 1000000 < unix_micros(:until_at))
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        )
         AND (:phone_list IS NULL OR phone_numbers = :phone_list)
         AND (:country_list IS NULL OR country_codes = :country_list)
 ),

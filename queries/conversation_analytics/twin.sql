@@ -22,7 +22,11 @@ counted AS (
         count(*) AS conversation,
         {cost} AS cost
     FROM units
-    WHERE (size(:waba) = 0 OR array_contains(:waba, waba_id))
+    WHERE (
+        (size(:waba) = 0 AND NOT :waba_none)
+        OR array_contains(:waba, waba_id)
+        OR (:waba_none AND waba_id IS NULL)
+    )
         AND (size(:phone_numbers) = 0 OR array_contains(:phone_numbers, phone_number))
         AND (size(:country_codes) = 0 OR array_contains(:country_codes, country))
         AND (

@@ -22,7 +22,11 @@ WITH versions AS (
     FROM deployments
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
-        AND (size(:conversation_id) = 0 OR array_contains(:conversation_id, conversation_id))
+        AND (
+            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
+            OR array_contains(:conversation_id, conversation_id)
+            OR (:conversation_id_none AND conversation_id IS NULL)
+        )
     GROUP BY conversation_id, conversation_version
 ),
 ranked AS (
@@ -49,8 +53,9 @@ SELECT
 FROM ranked
 WHERE (NOT :latest_version OR place = 1)
     AND (
-        size(:conversation_version) = 0
+        (size(:conversation_version) = 0 AND NOT :conversation_version_none)
         OR array_contains(:conversation_version, conversation_version)
+        OR (:conversation_version_none AND conversation_version IS NULL)
     )
 ORDER BY
     conversation_id NULLS LAST,

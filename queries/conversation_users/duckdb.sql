@@ -32,14 +32,15 @@ of_sessions AS (
 ),
 of_people AS (
     SELECT
-        user_key, conversation_id, name,
+        user_key, conversation_id, conversation_version AS named_version, name,
         max(("at" IS NOT NULL, "at", value IS NOT NULL, value)) AS place
     FROM variables
     WHERE session_key IS NULL AND user_key IS NOT NULL AND conversation_id IS NOT NULL
         AND "at" IS NULL
     GROUP BY ALL
 ),
--- An answer at a time: of the last deployment until a minute after it, else of the first.
+-- An answer at a time: of the last deployment until a minute after it, else of the first; if it names a
+-- version, of those of that version.
 lasts AS (
     SELECT
         user_key, conversation_id, deployment_timestamp,
@@ -70,13 +71,37 @@ of_deployments AS (
     FROM (
         SELECT *, "at" + INTERVAL 60 SECOND AS until
         FROM variables
-        WHERE session_key IS NULL AND "at" IS NOT NULL
+        WHERE session_key IS NULL AND "at" IS NOT NULL AND conversation_version IS NULL
     ) AS answered
     JOIN firsts USING (user_key, conversation_id)
     ASOF LEFT JOIN lasts
         ON lasts.user_key = answered.user_key
         AND lasts.conversation_id = answered.conversation_id
         AND lasts.deployment_timestamp <= answered.until
+    GROUP BY ALL
+    UNION ALL
+    SELECT
+        answered.user_key, answered.conversation_id, answered.conversation_version,
+        coalesce(sent.deployment_timestamp, first_timestamp) AS deployment_timestamp,
+        name,
+        max(("at" IS NOT NULL, "at", value IS NOT NULL, value)) AS place
+    FROM (
+        SELECT *, "at" + INTERVAL 60 SECOND AS until
+        FROM variables
+        WHERE session_key IS NULL AND "at" IS NOT NULL AND conversation_version IS NOT NULL
+    ) AS answered
+    JOIN (
+        SELECT
+            user_key, conversation_id, conversation_version,
+            min(deployment_timestamp) AS first_timestamp
+        FROM deployments
+        GROUP BY ALL
+    ) AS first_of_versions USING (user_key, conversation_id, conversation_version)
+    ASOF LEFT JOIN deployments AS sent
+        ON sent.user_key = answered.user_key
+        AND sent.conversation_id = answered.conversation_id
+        AND sent.conversation_version = answered.conversation_version
+        AND sent.deployment_timestamp <= answered.until
     GROUP BY ALL
 ),
 answers AS (
@@ -87,6 +112,7 @@ answers AS (
     SELECT user_phone, conversation_id, conversation_version, deployment_timestamp, name, place
     FROM placed
     JOIN of_people USING (user_key, conversation_id)
+    WHERE named_version IS NULL OR named_version = conversation_version
     UNION ALL
     SELECT
         user_phone, placed.conversation_id, placed.conversation_version,

@@ -4,10 +4,10 @@
 //! that the person answered. The stage is null without a response, and In Flow if the session is not in
 //! the lake.
 //!
-//! A variable with a session id belongs to that session. Any other one names a person and a conversation:
-//! it belongs to the last deployment of these that began at most 60 seconds after the answer, because
-//! clocks differ, else to the first; without a time, to each. Of several values of one variable the latest
-//! counts.
+//! A variable with a session id belongs to that session. Any other one names a person and a conversation,
+//! perhaps with a version: it belongs to the last deployment of these that began at most 60 seconds after
+//! the answer, because clocks differ, else to the first; without a time, to each. Of several values of one
+//! variable the latest counts.
 //!
 //! ```text
 //! deployments      10:00                      12:00
@@ -21,7 +21,8 @@
 
 use polars::lazy::dsl::max_horizontal;
 use polars::prelude::{
-    NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, concat, concat_str,
+    NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, by_name, concat,
+    concat_str,
 };
 use wabalake_data::Invalid;
 use wabalake_data::cells::Enumeration;
@@ -82,6 +83,7 @@ impl Choice for Stage {
     type Value = String;
 
     const NAME: &'static str = "stage";
+    const NONE: &'static str = "stage_none";
     const COLUMN: &'static str = STAGE;
     const HELP: &'static str = "Only people at these stages (Finished, In Flow)";
 
@@ -100,10 +102,13 @@ impl Choice for Stage {
 
 /// A person and a conversation.
 const PERSON: [&str; 2] = [USER_KEY, CONVERSATION_ID];
+/// A person and a version of a conversation.
+const PERSON_VERSION: [&str; 3] = [USER_KEY, CONVERSATION_ID, VERSION];
 /// The columns of a deployment that an answer of its own names.
 const SEND: [&str; 4] = [USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
-/// The columns of a deployment that its variables are joined by. [`BEGAN`] and [`VERSION`] are null
-/// unless it has answers of its own: then deployments of one session share its variables.
+/// The columns of a deployment that its variables are joined by. [`BEGAN`] is null unless it has answers
+/// of its own, [`VERSION`] unless it or its version has: then deployments of one session share its
+/// variables.
 const OWNER: [&str; 5] = [SESSION_KEY, USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
 
 /// The time of a deployment, in microseconds.
@@ -157,7 +162,7 @@ impl Query for ConversationUsers {
         let users = params.session_status.of(params.stage.of(users));
 
         let placed = placed(tables)?;
-        let users = with_owner(users, &placed);
+        let users = with_owner(users, &placed, tables);
         let variables = captured(&users, placed, tables)?;
         let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         Ok(users
@@ -200,15 +205,27 @@ fn with_stage(deployments: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame
 }
 
 /// Deployments with the columns [`OWNER`].
-fn with_owner(deployments: LazyFrame, placed: &LazyFrame) -> LazyFrame {
+fn with_owner(deployments: LazyFrame, placed: &LazyFrame, tables: &Tables) -> LazyFrame {
     const HAS_OWN: &str = "has_own";
-    let own = placed.clone().select(SEND.map(col)).unique(None, UniqueKeepStrategy::Any);
-    let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
-    let if_own = |column: &str| when(col(HAS_OWN)).then(col(column)).otherwise(lit(Null {}));
+    const HAS_OF_VERSION: &str = "has_of_version";
+    let marked = |rows: LazyFrame, columns: &[&str], mark: &str| {
+        let columns: Vec<Expr> = columns.iter().map(|column| col(*column)).collect();
+        let marked = rows.select(columns).unique(None, UniqueKeepStrategy::Any);
+        marked.with_column(lit(true).alias(mark))
+    };
+    let own = marked(placed.clone(), &SEND, HAS_OWN);
+    let of_versions = variables(tables).filter(untimed().and(of_a_version()));
+    let of_versions = marked(of_versions, &PERSON_VERSION, HAS_OF_VERSION);
+    let nulls_too = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+    let has_version = col(HAS_OWN).or(col(HAS_OF_VERSION));
     deployments
         .with_columns([began(), version()])
-        .join(own.with_column(lit(true).alias(HAS_OWN)), SEND.map(col), SEND.map(col), nulls_too)
-        .with_columns([if_own(BEGAN).alias(BEGAN), if_own(VERSION).alias(VERSION)])
+        .join(own, SEND.map(col), SEND.map(col), nulls_too())
+        .join(of_versions, PERSON_VERSION.map(col), PERSON_VERSION.map(col), nulls_too())
+        .with_columns([
+            when(col(HAS_OWN)).then(col(BEGAN)).otherwise(lit(Null {})).alias(BEGAN),
+            when(has_version).then(col(VERSION)).otherwise(lit(Null {})).alias(VERSION),
+        ])
 }
 
 /// The variables as JSON objects: one row per [`OWNER`] that has any. `placed` are those that belong
@@ -229,10 +246,11 @@ fn captured(
             asked.clone().join(last(variables, &of), &of, &of, JoinArgs::new(JoinType::Inner));
         joined.select([&owner[..], &[VARIABLE, VALUE, AT].map(col)].concat())
     };
-    let of_people = variables.clone().filter(of_a_session().or(timed()).not());
+    let of_people = variables.clone().filter(untimed());
     let values = [
         joined(variables.filter(of_a_session()), &[SESSION_KEY]),
-        joined(of_people, &PERSON),
+        joined(of_people.clone().filter(of_a_version().not()), &PERSON),
+        joined(of_people.filter(of_a_version()), &PERSON_VERSION),
         joined(placed, &SEND),
     ];
     let last = last(concat(values, UnionArgs::default())?, &owner);
@@ -248,11 +266,11 @@ fn captured(
         .with_column(object.alias(VARIABLES)))
 }
 
-/// The variables, with their times in microseconds.
+/// The variables, with their times in microseconds and the [`VERSION`] that they name.
 fn variables(tables: &Tables) -> LazyFrame {
     // A value without a time sorts before all others.
     let at = col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN));
-    tables.scan(&variables::TABLE).with_column(at.alias(AT))
+    tables.scan(&variables::TABLE).with_columns([at.alias(AT), version()])
 }
 
 /// Predicate: a variable names a session.
@@ -263,6 +281,16 @@ fn of_a_session() -> Expr {
 /// Predicate: a variable has a time.
 fn timed() -> Expr {
     col(AT).neq(lit(i64::MIN))
+}
+
+/// Predicate: a variable has neither a session nor a time.
+fn untimed() -> Expr {
+    of_a_session().or(timed()).not()
+}
+
+/// Predicate: a variable names a version.
+fn of_a_version() -> Expr {
+    col(VERSION).neq(lit(NO_VERSION))
 }
 
 fn began() -> Expr {
@@ -276,19 +304,36 @@ fn version() -> Expr {
 /// The variables with a time and without a session, each with the deployment of its person and
 /// conversation in the columns [`BEGAN`] and [`VERSION`]. A variable without one is left out.
 fn placed(tables: &Tables) -> PolarsResult<LazyFrame> {
-    const SEARCHED_AT: &str = "searched_at";
-    const FIRST: &str = "first";
-    const FIRST_VERSION: &str = "first_version";
     let variables = variables(tables)
         .filter(of_a_session().not().and(timed()))
         .filter(col(USER_KEY).is_not_null().and(col(CONVERSATION_ID).is_not_null()))
-        .select([USER_KEY, CONVERSATION_ID, VARIABLE, VALUE, AT].map(col))
+        .select([USER_KEY, CONVERSATION_ID, VERSION, VARIABLE, VALUE, AT].map(col))
         .with_column((col(AT) + lit(CLOCKS_DIFFER)).alias(SEARCHED_AT));
     let of_them = variables.clone().select(PERSON.map(col)).unique(None, UniqueKeepStrategy::Any);
     let deployments = tables
         .scan(&deployments::TABLE)
         .join(of_them, PERSON.map(col), PERSON.map(col), JoinArgs::new(JoinType::Semi))
-        .select([col(USER_KEY), col(CONVERSATION_ID), began(), version()])
+        .select([col(USER_KEY), col(CONVERSATION_ID), began(), version()]);
+    let of_versions = variables.clone().filter(of_a_version());
+    let of_any = variables.filter(of_a_version().not()).drop(by_name([VERSION], true, false));
+    let placed = [
+        placed_in_any_version(of_any, deployments.clone())?,
+        placed_in_its_version(of_versions, deployments)?,
+    ];
+    concat(placed, UnionArgs::default())
+}
+
+/// The time until which the deployment of a variable may begin, in microseconds.
+const SEARCHED_AT: &str = "searched_at";
+/// The time of the first deployment, in microseconds.
+const FIRST: &str = "first";
+/// The columns of a variable with its deployment.
+const PLACED: [&str; 7] = [USER_KEY, CONVERSATION_ID, BEGAN, VERSION, VARIABLE, VALUE, AT];
+
+/// Variables that name no version, with the deployment of their person and conversation.
+fn placed_in_any_version(variables: LazyFrame, deployments: LazyFrame) -> PolarsResult<LazyFrame> {
+    const FIRST_VERSION: &str = "first_version";
+    let deployments = deployments
         // Of several versions at one time, the greatest is the last one, the smallest the first.
         .group_by([USER_KEY, CONVERSATION_ID, BEGAN].map(col))
         .agg([col(VERSION).max(), col(VERSION).min().alias(FIRST_VERSION)]);
@@ -297,19 +342,28 @@ fn placed(tables: &Tables) -> PolarsResult<LazyFrame> {
         .group_by(PERSON.map(col))
         .agg([col(BEGAN).min().alias(FIRST), col(FIRST_VERSION).min_by(col(BEGAN))]);
     let lasts = deployments.select([USER_KEY, CONVERSATION_ID, BEGAN, VERSION].map(col));
-    let found = nearest(
-        Nearest::LastBefore,
-        (variables, SEARCHED_AT),
-        (lasts, BEGAN, &[VERSION]),
-        &PERSON,
-        i64::MAX,
-    )?;
+    let (variables, lasts) = ((variables, SEARCHED_AT), (lasts, BEGAN, &[VERSION][..]));
+    let found = nearest(Nearest::LastBefore, variables, lasts, &PERSON, i64::MAX)?;
     Ok(found
         .join(firsts, PERSON.map(col), PERSON.map(col), JoinArgs::new(JoinType::Inner))
         .with_columns([
             col(BEGAN).fill_null(col(FIRST)).alias(BEGAN),
             col(VERSION).fill_null(col(FIRST_VERSION)).alias(VERSION),
-        ]))
+        ])
+        .select(PLACED.map(col)))
+}
+
+/// Variables that name a version, with the deployment of their person and version.
+fn placed_in_its_version(variables: LazyFrame, deployments: LazyFrame) -> PolarsResult<LazyFrame> {
+    let of = PERSON_VERSION.map(col);
+    let firsts = deployments.clone().group_by(&of).agg([col(BEGAN).min().alias(FIRST)]);
+    let lasts = deployments.unique(None, UniqueKeepStrategy::Any);
+    let (variables, lasts) = ((variables, SEARCHED_AT), (lasts, BEGAN, &[][..]));
+    let found = nearest(Nearest::LastBefore, variables, lasts, &PERSON_VERSION, i64::MAX)?;
+    Ok(found
+        .join(firsts, &of, &of, JoinArgs::new(JoinType::Inner))
+        .with_column(col(BEGAN).fill_null(col(FIRST)))
+        .select(PLACED.map(col)))
 }
 
 /// The latest value of each variable; at equal times the greatest.

@@ -25,30 +25,42 @@ WITH placed AS (
     WHERE (:from_at IS NULL OR sent.deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR sent.deployment_timestamp < :until_at)
         AND (
-            size(:conversation_id) = 0
+            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
             OR array_contains(:conversation_id, sent.conversation_id)
+            OR (:conversation_id_none AND sent.conversation_id IS NULL)
         )
         AND (
-            size(:conversation_version) = 0
+            (size(:conversation_version) = 0 AND NOT :conversation_version_none)
             OR array_contains(:conversation_version, sent.conversation_version)
+            OR (:conversation_version_none AND sent.conversation_version IS NULL)
         )
         AND (
-            size(:delivery_status) = 0
+            (size(:delivery_status) = 0 AND NOT :delivery_status_none)
             OR array_contains(:delivery_status, sent.delivery_status)
+            OR (:delivery_status_none AND sent.delivery_status IS NULL)
         )
 ),
 users AS (
     SELECT *
     FROM placed
-    WHERE (size(:stage) = 0 OR array_contains(:stage, conversation_stage))
-        AND (size(:session_status) = 0 OR array_contains(:session_status, session_status))
+    WHERE (
+        (size(:stage) = 0 AND NOT :stage_none)
+        OR array_contains(:stage, conversation_stage)
+        OR (:stage_none AND conversation_stage IS NULL)
+    )
+        AND (
+            (size(:session_status) = 0 AND NOT :session_status_none)
+            OR array_contains(:session_status, session_status)
+            OR (:session_status_none AND session_status IS NULL)
+        )
 ),
--- Answers that name no session, each with a deployment of its person and conversation: the last that
--- began at most 60 seconds after it, else the first.
+-- Answers that name no session, each with a deployment of its person and conversation, and of its version
+-- if it names one: the last that began at most 60 seconds after it, else the first.
 searched AS (
     SELECT
         variables.user_phone,
         variables.conversation_id,
+        variables.conversation_version AS named_version,
         variables.name,
         variables.value,
         variables.at,
@@ -60,12 +72,16 @@ searched AS (
         ON sent.user_phone = variables.user_phone
         AND sent.conversation_id = variables.conversation_id
     WHERE variables.session_id IS NULL AND variables.at IS NOT NULL
+        AND (
+            variables.conversation_version IS NULL
+            OR variables.conversation_version = sent.conversation_version
+        )
 ),
 assigned AS (
     SELECT
         *,
         row_number() OVER (
-            PARTITION BY user_phone, conversation_id, name, value, at
+            PARTITION BY user_phone, conversation_id, named_version, name, value, at
             ORDER BY
                 is_before DESC NULLS LAST,
                 CASE WHEN is_before THEN deployment_timestamp END DESC NULLS LAST,
@@ -90,6 +106,10 @@ given AS (
         ON variables.user_phone = users.user_phone
         AND variables.conversation_id = users.conversation_id
     WHERE variables.session_id IS NULL AND variables.at IS NULL
+        AND (
+            variables.conversation_version IS NULL
+            OR variables.conversation_version = users.conversation_version
+        )
     UNION ALL
     SELECT
         users.user_phone, users.conversation_id, users.conversation_version,

@@ -15,7 +15,7 @@ use wabalake_data::tables::messages::{
 };
 use wabalake_data::tables::sessions::{
     self, META_SOURCE_MEDIA_TYPE, META_SOURCE_TYPE, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
-    SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE, USER_PHONE,
+    SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE,
 };
 use wabalake_data::tables::{
     SESSION_KEY, USER_PHONE_VALID, agent_chats, audience_tags, conversions, variables,
@@ -130,7 +130,13 @@ fn unknown(name: &'static str, column: &str, words: &Enumeration) -> Check {
 }
 
 fn invalid_phone(example: &str) -> Check {
-    check("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not(), example)
+    check("invalid-phone", has_number(), col(USER_PHONE_VALID).not(), example)
+}
+
+/// Predicate: the row has a phone number. A person may also be a user id, or the number that
+/// `identities` links to one.
+fn has_number() -> Expr {
+    set(USER_PHONE_VALID)
 }
 
 /// A check of messages. Its example is never an id of Meta, which spells the person's number.
@@ -227,7 +233,15 @@ fn check_at(name: &'static str, about: Expr, fails: Expr, example: &str, zone: T
 
 fn of_agent_chats(zone: Tz) -> Vec<Check> {
     let fails = col(USER_PHONE_VALID).not();
-    vec![check_at("invalid-phone", set(USER_PHONE), fails, agent_chats::CREATED_AT, zone)]
+    vec![
+        check_at("invalid-phone", has_number(), fails, agent_chats::CREATED_AT, zone),
+        unknown(
+            "unknown-last-message-sender",
+            agent_chats::LAST_MESSAGE_SENDER,
+            &agent_chats::SENDERS,
+        ),
+        unknown("unknown-finish-type", agent_chats::FINISH_TYPE, &agent_chats::FINISH_TYPES),
+    ]
 }
 
 fn of_deployments(zone: Tz) -> Vec<Check> {
@@ -241,7 +255,7 @@ fn of_deployments(zone: Tz) -> Vec<Check> {
             col(STATE).eq(lit("other_failure")),
             STATUS_DETAIL,
         ),
-        at("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not()),
+        at("invalid-phone", has_number(), col(USER_PHONE_VALID).not()),
         at(
             "delivered-before-deployed",
             set(DEPLOYMENT_DELIVERED_TIMESTAMP),
@@ -289,7 +303,7 @@ fn of_messages(_: Tz) -> Vec<Check> {
             &messages::CONVERSATION_MSG_TYPES,
         ),
         unknown("unknown-pricing-type", PRICING_TYPE, &messages::PRICING_TYPES),
-        of_a_message("invalid-phone", set(USER_PHONE), col(USER_PHONE_VALID).not()),
+        of_a_message("invalid-phone", has_number(), col(USER_PHONE_VALID).not()),
         disordered("sent-before-created", SENT_AT, CREATED_AT),
         disordered("delivered-before-sent", DELIVERED_AT, SENT_AT),
         disordered("seen-before-delivered", SEEN_AT, DELIVERED_AT),

@@ -87,9 +87,9 @@ tallies AS (
             },
             {
                 name: 'invalid-phone',
-                about: count_if(user_key IS NOT NULL),
-                failing: count_if((user_key IS NOT NULL) AND (NOT user_phone_valid)),
-                example: min(session_id) FILTER ((user_key IS NOT NULL) AND (NOT user_phone_valid))
+                about: count(user_phone_valid),
+                failing: count_if(NOT user_phone_valid),
+                example: min(session_id) FILTER (NOT user_phone_valid)
             },
             {
                 name: 'finished-before-started',
@@ -115,9 +115,9 @@ tallies AS (
             },
             {
                 name: 'invalid-phone',
-                about: count_if(user_key IS NOT NULL),
-                failing: count_if((user_key IS NOT NULL) AND (NOT user_phone_valid)),
-                example: CAST(min(deployment_timestamp) FILTER ((user_key IS NOT NULL) AND (NOT user_phone_valid)) AS VARCHAR)
+                about: count(user_phone_valid),
+                failing: count_if(NOT user_phone_valid),
+                example: CAST(min(deployment_timestamp) FILTER (NOT user_phone_valid) AS VARCHAR)
             },
             {
                 name: 'delivered-before-deployed',
@@ -185,9 +185,9 @@ tallies AS (
             },
             {
                 name: 'invalid-phone',
-                about: count_if(user_key IS NOT NULL),
-                failing: count_if((user_key IS NOT NULL) AND (NOT user_phone_valid)),
-                example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND (user_key IS NOT NULL) AND (NOT user_phone_valid))
+                about: count(user_phone_valid),
+                failing: count_if(NOT user_phone_valid),
+                example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND NOT user_phone_valid)
             },
             {
                 name: 'sent-before-created',
@@ -268,33 +268,45 @@ tallies AS (
     ) AS known USING (session_key)
     UNION ALL
     SELECT
-        'closures', 'invalid-phone', count_if(user_key IS NOT NULL),
-        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
-        min(session_id) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+        'closures', 'invalid-phone', count(user_phone_valid),
+        count_if(NOT user_phone_valid),
+        min(session_id) FILTER (NOT user_phone_valid)
     FROM closures
     UNION ALL
     SELECT
-        'agent_chats', 'invalid-phone', count_if(user_key IS NOT NULL),
-        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
-        CAST(min(created_at) FILTER (user_key IS NOT NULL AND NOT user_phone_valid) AS VARCHAR)
+        'agent_chats', 'invalid-phone', count(user_phone_valid),
+        count_if(NOT user_phone_valid),
+        CAST(min(created_at) FILTER (NOT user_phone_valid) AS VARCHAR)
     FROM agent_chats
     UNION ALL
     SELECT
-        'conversions', 'invalid-phone', count_if(user_key IS NOT NULL),
-        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
-        min(conversion_id) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+        'agent_chats', 'unknown-last-message-sender', count(last_message_sender),
+        count_if(last_message_sender NOT IN ('AGENT', 'USER', 'BOT')),
+        min(last_message_sender) FILTER (last_message_sender NOT IN ('AGENT', 'USER', 'BOT'))
+    FROM agent_chats
+    UNION ALL
+    SELECT
+        'agent_chats', 'unknown-finish-type', count(finish_type),
+        count_if(finish_type NOT IN ('AUTO', 'MANUAL')),
+        min(finish_type) FILTER (finish_type NOT IN ('AUTO', 'MANUAL'))
+    FROM agent_chats
+    UNION ALL
+    SELECT
+        'conversions', 'invalid-phone', count(user_phone_valid),
+        count_if(NOT user_phone_valid),
+        min(conversion_id) FILTER (NOT user_phone_valid)
     FROM conversions
     UNION ALL
     SELECT
-        'audience_tags', 'invalid-phone', count_if(user_key IS NOT NULL),
-        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
-        min(tag) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+        'audience_tags', 'invalid-phone', count(user_phone_valid),
+        count_if(NOT user_phone_valid),
+        min(tag) FILTER (NOT user_phone_valid)
     FROM audience_tags
     UNION ALL
     SELECT
-        'variables', 'invalid-phone', count_if(user_key IS NOT NULL),
-        count_if(user_key IS NOT NULL AND NOT user_phone_valid),
-        min(name) FILTER (user_key IS NOT NULL AND NOT user_phone_valid)
+        'variables', 'invalid-phone', count(user_phone_valid),
+        count_if(NOT user_phone_valid),
+        min(name) FILTER (NOT user_phone_valid)
     FROM variables
     UNION ALL
     SELECT

@@ -4,16 +4,14 @@
 //! number that fail, and the smallest failing value as an example. The date range restricts each table
 //! by its own timestamp, and ad spend by its date; other rows, such as the session that a row names, are
 //! looked up in the whole lake. An example is never an id of Meta's messages, which spells a phone.
-//! Checks of loads cover all loads that were not undone, whatever the range.
-//!
-//! | module | what it holds |
-//! |---|---|
-//! | `checks` | the predicates of each check |
-//! | `cycles` | detection of cycles among redirected sessions |
-//! | `twice` | detection of messages that two sources report under two ids |
+//! Checks of loads cover all loads that were not undone, whatever the range. `invalid-phone` applies to rows
+//! with a phone number: a person who has only a user id is none.
 
+// The predicates of each check.
 mod checks;
+// Detection of cycles among redirected sessions.
 mod cycles;
+// Detection of messages that two sources report under two ids.
 mod twice;
 
 use polars::prelude::{DataFrame, UnionArgs, concat, df};

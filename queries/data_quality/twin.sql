@@ -172,7 +172,7 @@ tallies AS (
     FROM (
         SELECT session_id AS example, NOT user_phone_valid AS fails
         FROM sessions_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'finished-before-started' AS name, 'sessions' AS of_table, {tally}
@@ -218,7 +218,7 @@ tallies AS (
     FROM (
         SELECT deployment_timestamp AS example_at, NOT user_phone_valid AS fails
         FROM deployments_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'delivered-before-deployed' AS name, 'deployments' AS of_table, {tally_at}
@@ -336,7 +336,7 @@ tallies AS (
             CASE WHEN whatsapp_id NOT LIKE 'wamid.%' THEN whatsapp_id END AS example,
             NOT user_phone_valid AS fails
         FROM messages_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'sent-before-created' AS name, 'messages' AS of_table, {tally}
@@ -396,35 +396,51 @@ tallies AS (
     FROM (
         SELECT session_id AS example, NOT user_phone_valid AS fails
         FROM closures_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'invalid-phone' AS name, 'agent_chats' AS of_table, {tally_at}
     FROM (
         SELECT created_at AS example_at, NOT user_phone_valid AS fails
         FROM agent_chats_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
+    ) AS checked
+    UNION ALL
+    SELECT 'unknown-last-message-sender' AS name, 'agent_chats' AS of_table, {tally}
+    FROM (
+        SELECT
+            last_message_sender AS example,
+            last_message_sender NOT IN ('AGENT', 'USER', 'BOT') AS fails
+        FROM agent_chats_in_range
+        WHERE last_message_sender IS NOT NULL
+    ) AS checked
+    UNION ALL
+    SELECT 'unknown-finish-type' AS name, 'agent_chats' AS of_table, {tally}
+    FROM (
+        SELECT finish_type AS example, finish_type NOT IN ('AUTO', 'MANUAL') AS fails
+        FROM agent_chats_in_range
+        WHERE finish_type IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'invalid-phone' AS name, 'conversions' AS of_table, {tally}
     FROM (
         SELECT conversion_id AS example, NOT user_phone_valid AS fails
         FROM conversions_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'invalid-phone' AS name, 'audience_tags' AS of_table, {tally}
     FROM (
         SELECT tag AS example, NOT user_phone_valid AS fails
         FROM tags_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'invalid-phone' AS name, 'variables' AS of_table, {tally}
     FROM (
         SELECT name AS example, NOT user_phone_valid AS fails
         FROM variables_in_range
-        WHERE user_phone IS NOT NULL
+        WHERE user_phone_valid IS NOT NULL
     ) AS checked
     UNION ALL
     SELECT 'spend-restated' AS name, 'ad_spend' AS of_table, {tally}

@@ -13,13 +13,26 @@ WITH in_range AS (
     FROM sessions
     WHERE (:from_at IS NULL OR session_started_timestamp >= :from_at)
         AND (:until_at IS NULL OR session_started_timestamp < :until_at)
-        AND (size(:conversation_id) = 0 OR array_contains(:conversation_id, conversation_id))
         AND (
-            size(:conversation_version) = 0
-            OR array_contains(:conversation_version, conversation_version)
+            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
+            OR array_contains(:conversation_id, conversation_id)
+            OR (:conversation_id_none AND conversation_id IS NULL)
         )
-        AND (size(:session_type) = 0 OR array_contains(:session_type, session_type))
-        AND (size(:country) = 0 OR array_contains(:country, country))
+        AND (
+            (size(:conversation_version) = 0 AND NOT :conversation_version_none)
+            OR array_contains(:conversation_version, conversation_version)
+            OR (:conversation_version_none AND conversation_version IS NULL)
+        )
+        AND (
+            (size(:session_type) = 0 AND NOT :session_type_none)
+            OR array_contains(:session_type, session_type)
+            OR (:session_type_none AND session_type IS NULL)
+        )
+        AND (
+            (size(:country) = 0 AND NOT :country_none)
+            OR array_contains(:country, country)
+            OR (:country_none AND country IS NULL)
+        )
 ),
 last_nodes AS (
     SELECT

@@ -8,7 +8,11 @@ WITH in_range AS (
     FROM deployments
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
-        AND (size(:conversation_id) = 0 OR array_contains(:conversation_id, conversation_id))
+        AND (
+            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
+            OR array_contains(:conversation_id, conversation_id)
+            OR (:conversation_id_none AND conversation_id IS NULL)
+        )
 ),
 totals AS (
     SELECT

@@ -56,15 +56,36 @@ SELECT
     CAST(`reaction` AS STRING) AS `reaction`
 FROM in_range
 WHERE (
-        size(:phone) = 0
+        (size(:phone) = 0 AND NOT :phone_none)
+        OR (:phone_none AND user_phone IS NULL)
         OR array_contains(:phone, user_phone)
         OR user_phone IN (SELECT person FROM persons WHERE array_contains(:phone, user_id))
     )
-    AND (size(:line) = 0 OR array_contains(:line, line))
-    AND (size(:direction) = 0 OR array_contains(:direction, message_direction))
-    AND (size(:template) = 0 OR array_contains(:template, template_name))
-    AND (size(:campaign) = 0 OR array_contains(:campaign, campaign_id))
-    AND (size(:status) = 0 OR array_contains(:status, status))
+    AND (
+        (size(:line) = 0 AND NOT :line_none)
+        OR array_contains(:line, line)
+        OR (:line_none AND line IS NULL)
+    )
+    AND (
+        (size(:direction) = 0 AND NOT :direction_none)
+        OR array_contains(:direction, message_direction)
+        OR (:direction_none AND message_direction IS NULL)
+    )
+    AND (
+        (size(:template) = 0 AND NOT :template_none)
+        OR array_contains(:template, template_name)
+        OR (:template_none AND template_name IS NULL)
+    )
+    AND (
+        (size(:campaign) = 0 AND NOT :campaign_none)
+        OR array_contains(:campaign, campaign_id)
+        OR (:campaign_none AND campaign_id IS NULL)
+    )
+    AND (
+        (size(:status) = 0 AND NOT :status_none)
+        OR array_contains(:status, status)
+        OR (:status_none AND status IS NULL)
+    )
 ORDER BY
     created_at NULLS LAST,
     whatsapp_id NULLS LAST

@@ -9,7 +9,11 @@ counted AS (
         {cost} AS cost
     FROM (SELECT *, {bucket} AS bucket, line AS phone_number FROM deliveries) AS units
     WHERE :source = 'lake'
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        )
         AND (size(:phone_numbers) = 0 OR array_contains(:phone_numbers, phone_number))
         AND (size(:country_codes) = 0 OR array_contains(:country_codes, country))
         AND (size(:pricing_types) = 0 OR array_contains(:pricing_types, pricing_type))

@@ -57,6 +57,7 @@ impl Choice for Event {
     type Value = String;
 
     const NAME: &'static str = EVENT;
+    const NONE: &'static str = "event_none";
     const COLUMN: &'static str = EVENT;
     const HELP: &'static str = "Only conversions of these events, in any case";
 

@@ -3,6 +3,7 @@
 //! ```text
 //! --country co,MX            country is CO or MX
 //! --session-type inbound     session_type is Inbound, in any spelling
+//! --stage none,finished      conversation_stage is null or Finished
 //! --conversation-id ''       all rows: an empty list filters nothing
 //! ```
 
@@ -31,6 +32,9 @@ pub trait Choice: Send + Sync + 'static {
 
     /// Name in `snake_case`: the option has `-` for `_`, the parameter of the twin a `:` before it.
     const NAME: &'static str;
+
+    /// The parameter of the twin that is `true` if null passes: the name with `_none`.
+    const NONE: &'static str;
 
     /// The column that is filtered.
     const COLUMN: &'static str;
@@ -62,27 +66,31 @@ pub trait Choice: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Only<C: Choice> {
     allowed: Vec<C::Value>,
+    /// `true` lets null pass.
+    none: bool,
 }
 
 impl<C: Choice> Only<C> {
     /// Keeps the rows that pass the filter.
     pub fn of(&self, rows: LazyFrame) -> LazyFrame {
-        if self.allowed.is_empty() { rows } else { rows.filter(self.keep()) }
+        if self.allowed.is_empty() && !self.none { rows } else { rows.filter(self.keep()) }
     }
 
-    /// The values that pass; empty for all.
+    /// The values that pass. It is empty for all, and if only null passes.
     pub fn allowed(&self) -> &[C::Value] {
         &self.allowed
     }
 
     fn keep(&self) -> Expr {
         let allowed = lit(C::series(&self.allowed)).implode(true);
-        C::compared().is_in(allowed, false)
+        let is_allowed = C::compared().is_in(allowed, false);
+        if self.none { is_allowed.or(C::compared().is_null()) } else { is_allowed }
     }
 
-    /// Binds the list, empty for all, to the parameter of the option's name.
+    /// Binds the values to the parameter of the option's name, and [`Choice::NONE`]. All rows pass if
+    /// the list is empty and null is not asked for.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        bindings.list(C::NAME, &self.allowed)
+        bindings.list(C::NAME, &self.allowed).boolean(C::NONE, self.none)
     }
 }
 
@@ -95,7 +103,7 @@ impl Only<Phone> {
         if people::are_numbers(&self.allowed) {
             return Ok(self.of(rows));
         }
-        people::rows_of(rows, &self.allowed, tables)
+        people::rows_of(rows, &self.allowed, self.none, tables)
     }
 }
 
@@ -118,7 +126,17 @@ impl<C: Choice> Args for Only<C> {
     }
 }
 
-/// Parser of one word of the list; `None` for an empty word.
+/// One word of the list.
+#[derive(Clone, Debug)]
+enum Asked<T> {
+    /// An empty word, which is ignored.
+    Nothing,
+    /// `none`: the rows without a value.
+    None,
+    Value(T),
+}
+
+/// Parser of one word of the list.
 #[derive(Debug)]
 struct Reader<C>(PhantomData<C>);
 
@@ -129,7 +147,7 @@ impl<C> Clone for Reader<C> {
 }
 
 impl<C: Choice> TypedValueParser for Reader<C> {
-    type Value = Option<C::Value>;
+    type Value = Asked<C::Value>;
 
     fn parse_ref(
         &self,
@@ -138,8 +156,11 @@ impl<C: Choice> TypedValueParser for Reader<C> {
         value: &OsStr,
     ) -> Result<Self::Value, Error> {
         let read = |word: &str| match word.trim() {
-            "" => Ok(None),
-            word => C::read(word).map(Some),
+            "" => Ok(Asked::Nothing),
+            "none" => Ok(Asked::None),
+            // Words of an enumeration may have any case, ids may not.
+            word if C::words().is_some() && word.eq_ignore_ascii_case("none") => Ok(Asked::None),
+            word => C::read(word).map(Asked::Value),
         };
         read.parse_ref(command, arg, value)
     }
@@ -151,8 +172,15 @@ impl<C: Choice> TypedValueParser for Reader<C> {
 
 impl<C: Choice> FromArgMatches for Only<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let words = matches.get_many::<Option<C::Value>>(C::NAME).unwrap_or_default();
-        Ok(Self { allowed: words.flatten().cloned().collect() })
+        let mut only = Self { allowed: Vec::new(), none: false };
+        for word in matches.get_many::<Asked<C::Value>>(C::NAME).unwrap_or_default() {
+            match word {
+                Asked::Nothing => {}
+                Asked::None => only.none = true,
+                Asked::Value(value) => only.allowed.push(value.clone()),
+            }
+        }
+        Ok(only)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -173,6 +201,7 @@ macro_rules! choices {
                 type Value = $value;
 
                 const NAME: &'static str = $name;
+                const NONE: &'static str = concat!($name, "_none");
                 const COLUMN: &'static str = $column;
                 const HELP: &'static str = $help;
 

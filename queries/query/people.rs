@@ -31,13 +31,24 @@ pub fn asked(people: &[String], tables: &Tables) -> PolarsResult<LazyFrame> {
     Ok(people.select([hashed(col(PERSON)).alias(USER_KEY)]).unique(None, UniqueKeepStrategy::Any))
 }
 
-/// Keeps the rows of the people asked about.
+/// Keeps the rows of the people asked about; `nobody` keeps those without a person too.
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn rows_of(rows: LazyFrame, people: &[String], tables: &Tables) -> PolarsResult<LazyFrame> {
+pub fn rows_of(
+    rows: LazyFrame,
+    people: &[String],
+    nobody: bool,
+    tables: &Tables,
+) -> PolarsResult<LazyFrame> {
     let key = [col(USER_KEY)];
-    Ok(rows.join(asked(people, tables)?, &key, &key, JoinArgs::new(JoinType::Semi)))
+    let mut asked = asked(people, tables)?;
+    if nobody {
+        let null = df![USER_KEY => [None::<i64>]]?.lazy();
+        asked = concat([asked, null], UnionArgs::default())?;
+    }
+    let semi = JoinArgs { nulls_equal: nobody, ..JoinArgs::new(JoinType::Semi) };
+    Ok(rows.join(asked, &key, &key, semi))
 }
 
 fn hashed(person: Expr) -> Expr {

@@ -11,7 +11,11 @@ reported_messages AS (
     FROM message_summaries
     WHERE (:from_date IS NULL OR date >= :from_date)
         AND (:to_date IS NULL OR date <= :to_date)
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        )
     GROUP BY date, waba_id, wa_phone_number, country, message_type
 ),
 message_days AS (
@@ -55,7 +59,11 @@ retyped AS (
     FROM session_summaries
     WHERE (:from_date IS NULL OR date >= :from_date)
         AND (:to_date IS NULL OR date <= :to_date)
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        )
 ),
 reported_sessions AS (
     SELECT
@@ -113,7 +121,11 @@ asked AS (
         pricing_category, pricing_type, tier, sent, delivered, conversation, volume, cost
     FROM meta_points
     WHERE field IN ('analytics', 'conversation_analytics', 'pricing_analytics')
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        )
         AND (
             :from_date IS NULL
             OR CAST(from_utc_timestamp(timestamp_micros(start * 1000000), :timezone) AS DATE)

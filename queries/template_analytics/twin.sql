@@ -14,7 +14,11 @@ sends AS (
         AND message_type = 'template'
         AND (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        )
         AND (size(:template_ids) = 0 OR array_contains(:template_ids, template_name))
     GROUP BY {bucket}, template_name
 ),
@@ -25,7 +29,11 @@ charges AS (
         {cost} AS cost
     FROM deliveries
     WHERE message_type = 'template'
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id))
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        )
     GROUP BY {bucket}, template_name
 ),
 counted AS (

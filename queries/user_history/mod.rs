@@ -141,7 +141,7 @@ impl PersonRows<'_> {
         let rows = self.tables.scan(table);
         match self.asked() {
             None => Ok(rows.filter(self.has_number())),
-            Some(people) => people::rows_of(rows, &people, self.tables),
+            Some(people) => people::rows_of(rows, &people, false, self.tables),
         }
     }
 

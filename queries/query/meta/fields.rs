@@ -118,11 +118,16 @@ macro_rules! enumerated {
                 read: |word| {
                     static WORDS: Enumeration =
                         Enumeration::new(&[$(($word, &[$($other)?])),*]);
-                    Ok(filters::listed_or_any(&WORDS, word))
+                    Ok(WORDS.canonical(word).map_or_else(|| spelled_by_meta(word), str::to_owned))
                 },
             };
         )*
     };
+}
+
+/// A word that no list has, in upper case and with `_`, as Meta spells its words.
+fn spelled_by_meta(word: &str) -> String {
+    word.to_uppercase().replace(['-', ' '], "_")
 }
 
 enumerated! {
@@ -141,7 +146,7 @@ enumerated! {
     /// `--conversation-directions`
     BY_CONVERSATION_DIRECTION: "conversation_directions" of CONVERSATION_DIRECTION,
         "CONVERSATION_DIRECTION",
-        "Only conversations begun by: BUSINESS_INITIATED, USER_INITIATED, UNKNOWN",
+        "Only conversations begun by one of these: BUSINESS_INITIATED, USER_INITIATED, UNKNOWN",
         ["BUSINESS_INITIATED", "USER_INITIATED", "UNKNOWN"];
 
     /// `--pricing-types`
@@ -152,8 +157,8 @@ enumerated! {
     /// `--pricing-categories`
     BY_PRICING_CATEGORY: "pricing_categories" of PRICING_CATEGORY, "PRICING_CATEGORY",
         "Only messages of these categories, such as MARKETING",
-        ["AUTHENTICATION", "AUTHENTICATION_INTERNATIONAL", "MARKETING", "SERVICE", "UTILITY",
-         "UNKNOWN"];
+        ["AUTHENTICATION", "AUTHENTICATION_INTERNATIONAL", "MARKETING", "MARKETING_LITE",
+         "REFERRAL_CONVERSION", "SERVICE", "UTILITY", "UNKNOWN"];
 }
 
 /// `--product-type`
@@ -178,3 +183,27 @@ pub const BY_TEMPLATE: Filter = Filter {
     words: &[],
     read: |word| Ok(word.to_owned()),
 };
+
+#[cfg(test)]
+mod tests {
+    use wabalake_data::tables::messages;
+
+    use super::*;
+
+    #[test]
+    fn every_pricing_category_of_messages_is_accepted_in_any_spelling() {
+        for category in messages::PRICING_CATEGORIES.values() {
+            let by_meta = category.to_uppercase();
+            assert!(BY_PRICING_CATEGORY.words.contains(&by_meta.as_str()), "{category}");
+            for word in [category, &category.replace('_', "-"), &category.replace('_', " ")] {
+                assert_eq!((BY_PRICING_CATEGORY.read)(word).unwrap(), by_meta, "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_words_are_spelled_as_meta_spells_its_own() {
+        assert_eq!((BY_PRICING_CATEGORY.read)("one-more kind").unwrap(), "ONE_MORE_KIND");
+        assert_eq!((BY_PRICING_TYPE.read)("free entry").unwrap(), "FREE_ENTRY_POINT");
+    }
+}

@@ -101,7 +101,11 @@ fn lists<F: Field>() -> Vec<Arg> {
     let filters = F::FILTERS.iter().map(|filter| {
         let all =
             if filter.default.is_empty() { "all".to_owned() } else { filter.default.join(",") };
-        let help = format!("{}, separated by commas [default: {all}]", filter.help);
+        // The words and what else there is to know come last.
+        let help = filter.help;
+        let end = help.find([':', ';']).or_else(|| help.find(", such as")).unwrap_or(help.len());
+        let (what, more) = help.split_at(end);
+        let help = format!("{what}, separated by commas{more} [default: {all}]");
         let words = Word::listed(filter.words.iter().copied()).or_any();
         list(filter.name, help, words).hide_possible_values(true)
     });

@@ -2,7 +2,11 @@ attributed AS (
     SELECT session_id AS converted_session_id, converted_at, value, currency
     FROM conversions
     WHERE session_id IS NOT NULL
-        AND (size(:event) = 0 OR array_contains(:event, lower(event)))
+        AND (
+            (size(:event) = 0 AND NOT :event_none)
+            OR array_contains(:event, lower(event))
+            OR (:event_none AND event IS NULL)
+        )
     UNION ALL
     SELECT
         visits.session_id AS converted_session_id,
@@ -30,7 +34,11 @@ attributed AS (
             FROM conversions
             WHERE session_id IS NULL
                 AND user_phone IS NOT NULL
-                AND (size(:event) = 0 OR array_contains(:event, lower(event)))
+                AND (
+                    (size(:event) = 0 AND NOT :event_none)
+                    OR array_contains(:event, lower(event))
+                    OR (:event_none AND event IS NULL)
+                )
             UNION ALL
             SELECT
                 user_phone,

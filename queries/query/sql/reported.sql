@@ -13,5 +13,9 @@ reported AS (
         AND granularity = :granularity
         AND (:first_at IS NULL OR start * 1000000 >= unix_micros(:first_at))
         AND (:until_at IS NULL OR start * 1000000 < unix_micros(:until_at))
-        AND (size(:waba) = 0 OR array_contains(:waba, waba_id)){including}
+        AND (
+            (size(:waba) = 0 AND NOT :waba_none)
+            OR array_contains(:waba, waba_id)
+            OR (:waba_none AND waba_id IS NULL)
+        ){including}
 )
