@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
-use polars::prelude::{DataType, Expr};
+use polars::prelude::{DataType, Expr, Operator};
 use wabalake_data::tables::{OWN_PERSON, USER_ID, USER_PHONE};
 use wabalake_data::{Column, Meaning, TABLES, Table};
 use wabalake_queries::CATALOG;
@@ -351,7 +351,13 @@ fn columns_of(expression: &Expr) -> String {
         Expr::Column(name) => Some(format!("`{name}`")),
         _ => None,
     });
-    names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" and ")
+    let names = names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" and ");
+    // 0 - column: the smallest is the newest.
+    let is_negated = matches!(
+        expression,
+        Expr::BinaryExpr { left, op: Operator::Minus, .. } if matches!(**left, Expr::Literal(_))
+    );
+    if is_negated { format!("{names} (the smaller stays)") } else { names }
 }
 
 fn type_name(of: &DataType) -> String {

@@ -52,7 +52,7 @@ proptest! {
         let (Some(rename), _) = suggested(&error) else { return Ok(()) };
         let (from, to) = rename.rsplit_once('=').unwrap();
         // Another table may have a column of that name.
-        let table = TABLES.iter().find(|table| error.lines().contains(&format!("{} need", table.name)));
+        let table = TABLES.iter().find(|table| error.lines().contains(&format!("`{}` needs", table.name)));
         let table = table.unwrap();
         prop_assert!(!cells.iter().any(|cell| table.exported().any(|c| c.name == to && names(c, cell))));
         if from == "ITS TITLE" {
