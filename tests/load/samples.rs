@@ -192,14 +192,12 @@ fn webhooks_are_of_one_line_and_known_people() {
     let count = |rows: LazyFrame| shown(rows.select([len()]))[0].parse::<u64>().unwrap();
     // Two visits or sends a day, with a message or two each; a few reactions.
     assert!((120..200).contains(&count(own())), "{}", count(own()));
-    let values = |rows: LazyFrame, column: &str| {
+    let values = |rows: LazyFrame, column: &str| -> Vec<String> {
         let values = rows.select([col(column)]).drop_nulls(None);
-        shown(values.unique(None, UniqueKeepStrategy::Any))
+        let texts = shown(values.unique(None, UniqueKeepStrategy::Any)).into_iter();
+        texts.map(|text| text.trim_matches('"').to_owned()).collect()
     };
-    let words = |column| -> Vec<String> {
-        let words = values(own(), column).into_iter();
-        words.map(|word| word.trim_matches('"').to_owned()).collect()
-    };
+    let words = |column| values(own(), column);
     assert_eq!(words(messages::WABA_ID), ["100000000000058"]);
     assert_eq!(words(messages::MESSAGE_DIRECTION), ["incoming", "outgoing"]);
     assert_eq!(words(messages::SOURCE), ["app", "webhook"]);
