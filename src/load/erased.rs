@@ -108,8 +108,8 @@ impl<'k> ErasedFilter<'k> {
         })
     }
 
-    /// Returns `true` if a row is to be dropped, and adds what it names to `named`.
-    pub(crate) fn takes(&mut self, cells: &[Cell<'_>], named: &mut ErasedNames) -> bool {
+    /// Returns `true` if a row is to be dropped, and adds what it names to `found`.
+    pub(crate) fn takes(&mut self, cells: &[Cell<'_>], found: &mut ErasedNames) -> bool {
         if self.is_nameless(cells) {
             return self.session_of(cells).is_some_and(|session| self.is_theirs(session));
         }
@@ -120,13 +120,13 @@ impl<'k> ErasedFilter<'k> {
         }
         if self.links {
             let others = names.into_iter().zip(kept_out).filter(|(_, is_kept_out)| !is_kept_out);
-            named.linked.extend(others.filter_map(|(name, _)| name).map(str::to_owned));
+            found.linked.extend(others.filter_map(|(name, _)| name).map(str::to_owned));
         }
         if let Some(session) = self.session_of(cells)
             && !self.is_theirs(session)
         {
-            let named = if self.is_sessions { &mut named.own } else { &mut named.named };
-            named.insert(session.to_owned());
+            let sessions = if self.is_sessions { &mut found.own } else { &mut found.named };
+            sessions.insert(session.to_owned());
         }
         true
     }

@@ -84,11 +84,11 @@ fn leave_out(
     let is_sessions = of.name == sessions::NAME;
     let mut left = std::mem::take(&mut table.left_names);
     let rows_stay = |rows: &DataFrame| {
-        let [ones, others] = names.map(|name| Ok::<_, PolarsError>(rows.column(name)?.str()?));
-        let named = ones?.iter().zip(others?.iter());
+        let [ones, others] = names.map(|name| rows.column(name).and_then(Column::str));
+        let pairs = ones?.iter().zip(others?.iter());
         let is_theirs = |name: Option<&str>| name.is_some_and(|name| theirs.contains(name));
         let stay: Vec<bool> =
-            named.map(|(one, other)| !is_theirs(one) && !is_theirs(other)).collect();
+            pairs.map(|(one, other)| !is_theirs(one) && !is_theirs(other)).collect();
         if of.position(SESSION_ID).is_some() {
             let sessions = rows.column(SESSION_ID)?.str()?.iter().zip(&stay);
             let gone = sessions.filter(|(_, stays)| !**stays).filter_map(|(session, _)| session);

@@ -125,7 +125,7 @@ impl<'v> Links<'v> {
     fn add_previous_parents(
         &mut self,
         system: &'v Object<'_>,
-        previous: &Cow<'v, str>,
+        previous: Cow<'v, str>,
         seen: Option<(Millis, Millis)>,
     ) {
         let parents = system.0.iter().filter(|(key, _)| is_parent(key) && is_previous(key));
@@ -171,7 +171,7 @@ impl<'v> Links<'v> {
             "user_changed_number" => {
                 self.add(current.clone(), system.text("wa_id"), seen);
                 let previous = system.text("previous_user_id");
-                self.add_previous_parents(system, &previous, seen);
+                self.add_previous_parents(system, previous.clone(), seen);
                 // The same parent on both sides would link them.
                 let of_system = |is_old: bool| {
                     let parents = system.0.iter().filter(|(key, _)| is_parent(key));
@@ -189,7 +189,7 @@ impl<'v> Links<'v> {
             "user_changed_user_id" => {
                 self.add_person(system, seen);
                 let previous = previous_user_id(message, system, &current);
-                self.add_previous_parents(system, &previous, seen);
+                self.add_previous_parents(system, previous.clone(), seen);
                 self.add(current, previous, seen);
             }
             _ => self.add_person(system, seen),
