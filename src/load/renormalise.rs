@@ -37,15 +37,20 @@ const WRITTEN: [&str; 3] = [sessions::USER_CELLPHONE, messages::FROM, messages::
 
 /// The columns that tell whether [`renormalise`] changes a row.
 pub(super) fn columns_of_persons(table: &Table) -> impl Iterator<Item = &'static str> {
-    let written = WRITTEN.into_iter().filter(|name| table.position(name).is_some());
-    [USER_PHONE].into_iter().filter(|_| table.has_people()).chain(written)
+    [USER_PHONE].into_iter().filter(|_| table.has_people()).chain(written(table))
+}
+
+/// Those of [`WRITTEN`] that a table stores.
+fn written(table: &Table) -> impl Iterator<Item = &'static str> {
+    let is_stored = |name: &str| table.columns.iter().any(|column| column.name == name);
+    WRITTEN.into_iter().filter(move |name| is_stored(name))
 }
 
 /// Moves user ids in columns of numbers to `user_id`, if that is null. The line of a message has no user
 /// id. Returns `true` for each row that changed.
 fn move_user_ids(table: &Table, rows: &mut DataFrame) -> PolarsResult<Vec<bool>> {
     let mut moved = vec![false; rows.height()];
-    for name in WRITTEN.into_iter().filter(|name| table.position(name).is_some()) {
+    for name in written(table) {
         let numbers = rows.column(name)?.str()?.clone();
         if !numbers.iter().flatten().any(is_user_id) {
             continue;
