@@ -148,7 +148,7 @@ fn a_person_is_required_where_the_number_was() {
         let text = format!("{titles},{number},user_id\n{row},,\n{row},,42\n{row},,{ID}\n");
         assert_eq!(total(&bench.load("a.csv", &text)), [3, 1, 0, 0, 2, 0, 0], "{}", table.name);
         let column = if *number == "phone" { "user_phone" } else { number };
-        let reason = format!("{column}: a required value is missing");
+        let reason = format!("{column}: a phone number or a user id is missing");
         let rejects = bench.rejects();
         assert!(rejects.iter().all(|reject| reject.ends_with(&reason)), "{rejects:?}");
     }
