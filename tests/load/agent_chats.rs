@@ -116,7 +116,7 @@ fn numbers_alone_are_times_and_dates_have_one_order() {
         messages(&bench),
         ["a0|10:00:00|10:00:00", "a1|10:00:00|2025-06-13 10:00:00", "a2||"]
     );
-    // With the order given, texts are still told from times.
+    // With the order given, texts are still not taken for times.
     let bench = Bench::new();
     let options = Options {
         date_order: Some(DateOrder::DayFirst),

@@ -172,7 +172,7 @@ pub(super) struct FedRows {
 }
 
 impl FedRows {
-    /// So many kinds of what is left out are told apart.
+    /// So many kinds of what is left out are counted by themselves.
     const MOST_KINDS: usize = 100;
 
     pub(super) fn push<R: FedRow>(&mut self, row: &R) {
