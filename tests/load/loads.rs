@@ -7,7 +7,7 @@ use ::zip::write::SimpleFileOptions;
 use proptest::prelude::*;
 use wabalake::load::{Options, load};
 use wabalake_data::tables::{
-    CellKind, deployments, key_part, messages, meta_points, rates, sessions,
+    CellKind, USER_ID, deployments, identities, key_part, messages, meta_points, rates, sessions,
 };
 use wabalake_data::{Column, TABLES, Table};
 
@@ -240,6 +240,8 @@ fn row_of(table: &'static Table) -> BoxedStrategy<String> {
         // A rate is of a country or of a market.
         let either =
             place(rates::COUNTRY).zip(place(rates::MARKET)).filter(|_| *table == rates::TABLE);
+        let pair =
+            place(USER_ID).zip(place(identities::LINKED)).filter(|_| *table == identities::TABLE);
         let cells: Vec<_> = table.exported().map(cell_of).collect();
         cells
             .prop_map(move |mut cells| {
@@ -247,6 +249,15 @@ fn row_of(table: &'static Table) -> BoxedStrategy<String> {
                     && !cells[market].is_empty()
                 {
                     cells[country] = "";
+                }
+                // A file of which no pair links anything is an error.
+                if let Some((user_id, linked)) = pair {
+                    if !cells[user_id].contains('.') {
+                        cells[user_id] = "CO.13491208655302741918";
+                    }
+                    if cells[linked].len() < "3005550101".len() {
+                        cells[linked] = "CO.99130000000000000001";
+                    }
                 }
                 cells.join(",")
             })
