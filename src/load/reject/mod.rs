@@ -55,7 +55,7 @@ pub(crate) struct Reject {
 pub(crate) struct KeyPlace {
     /// Its value in the hash column that stands for the key, if the table has one.
     pub(crate) hash: Option<i64>,
-    /// Its UTC day, or [`NO_DAY`](super::day::NO_DAY).
+    /// Its UTC day, or [`NO_DAY`].
     pub(crate) day: i32,
 }
 
