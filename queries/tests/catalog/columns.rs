@@ -96,6 +96,7 @@ pub(crate) const HOLDS: &[(&str, &str)] = &[
     ),
     ("unmatched_sessions", "Deployments that name a session which is not in the lake."),
     ("unpriced_sessions", "Billed sessions without a rate."),
+    ("user_id", "Meta's id of the person within the business, such as `CO.13491208655302741918`."),
     ("user_phone", "The person: E.164 digits or a user id."),
     ("users", "Distinct people."),
     ("wa_phone_number", "The line."),
