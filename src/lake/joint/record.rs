@@ -147,7 +147,7 @@ impl Lake {
         }
         names.retain(|name| !over.contains(name));
         names.remove(&format!("{id}{RECORD}"));
-        // What is decided is listed from now on, unless nothing was.
+        // If nothing was decided, the next reader lists the names once more.
         names.insert(format!("{id}{DECIDED}"));
         self.note_joint_names(names);
         Ok(())

@@ -63,7 +63,7 @@ pub(super) fn field_of(value: &Object<'_>) -> &'static str {
 }
 
 /// Writes an event, unless its time is unknown.
-fn push(row: &EventRow<'_>, rows: &mut FedRows) {
+pub(super) fn push(row: &EventRow<'_>, rows: &mut FedRows) {
     if row.at.is_empty() {
         rows.leave_out("events without a time", &row.event);
     } else {

@@ -8,6 +8,7 @@ use wabalake_data::cells::phone::{Person, Phones, digits, is_user_id, read_with_
 use wabalake_data::tables::closures::closes;
 use wabalake_data::tables::events as table;
 
+use super::events::push;
 use super::messages::or;
 use super::rows::{EventRow, FedRows, VariableRow};
 use super::value::{Json, Object};
@@ -78,14 +79,6 @@ pub(super) fn read(object: &Object<'_>, kind: &Kind, rows: &mut FedRows) {
         Kind::Variables => variables(object, rows),
         Kind::Closure => {}
         Kind::Other => rows.leave_out("events", &object.first_text(&TYPES)),
-    }
-}
-
-fn push(row: &EventRow<'_>, rows: &mut FedRows) {
-    if row.at.is_empty() {
-        rows.leave_out("events without a time", &row.event);
-    } else {
-        rows.push(row);
     }
 }
 
