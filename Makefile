@@ -117,7 +117,7 @@ test: ## Everything that CI checks, and how long each step took
 # to be run.
 CI = --locked --workspace --features cluster --profile ci
 export PROTOC
-CARGO_TEST = cargo test $(CI)
+CARGO_TEST = cargo test $(CI) --no-fail-fast
 PYTEST = env WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
 
 test-format: ## Is it formatted?

@@ -21,6 +21,7 @@ pub mod failure_reasons;
 pub mod funnel;
 pub mod inactivity_gaps;
 pub mod inbound_channels;
+pub mod kernels;
 pub mod lifecycle;
 pub mod message_failures;
 pub mod message_latency;

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn tables_that_fold_have_no_precedence() {
         let folded: Vec<_> = TABLES.iter().filter(|table| table.folds()).collect();
-        assert_eq!(folded, [&&messages::TABLE, &&identities::TABLE]);
+        assert_eq!(folded, [&&messages::TABLE, &&identities::TABLE, &&events::TABLE]);
         for table in folded {
             assert!((table.precedence)().is_empty() && table.inputs.is_empty(), "{}", table.name);
         }
