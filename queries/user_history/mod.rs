@@ -104,9 +104,13 @@ impl Query for UserHistory {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let rows = PersonRows { tables, phone: &params.phone };
-        let events =
-            [rows.of_messages()?, rows.of_sessions()?, rows.of_closures_and_conversions()?]
-                .concat();
+        let sessions = rows.of(&sessions::TABLE)?;
+        let events = [
+            rows.of_messages()?,
+            of_sessions(&sessions),
+            rows.of_closures_and_conversions(&sessions)?,
+        ]
+        .concat();
         let history = concat(events, UnionArgs::default())?;
         Ok(match params.days.holds_instant(&col(AT)) {
             Some(in_range) => history.filter(in_range),
@@ -137,12 +141,14 @@ impl PersonRows<'_> {
         (!people::are_numbers(&people)).then_some(people)
     }
 
+    /// The rows of a table, which is scanned once for all events of it.
     fn of(&self, table: &'static Table) -> PolarsResult<LazyFrame> {
         let rows = self.tables.scan(table);
-        match self.asked() {
-            None => Ok(rows.filter(self.has_number())),
-            Some(people) => people::rows_of(rows, &people, false, self.tables),
-        }
+        let rows = match self.asked() {
+            None => rows.filter(self.has_number()),
+            Some(people) => people::rows_of(rows, &people, false, self.tables)?,
+        };
+        Ok(rows.cache())
     }
 
     /// Deployments, responses and messages.
@@ -163,26 +169,11 @@ impl PersonRows<'_> {
         ])
     }
 
-    /// Starts, first and last messages, and finishes of sessions.
-    fn of_sessions(&self) -> PolarsResult<Vec<LazyFrame>> {
-        let sessions = self.of(&sessions::TABLE)?;
-        let sessions = || sessions.clone();
-        let of = || [col(CONVERSATION_ID), col(SESSION_ID), col(LINE_WHATSAPP_NUMBER)];
-        let differs = col(LAST_MESSAGE_TIMESTAMP).neq_missing(col(FIRST_MESSAGE_TIMESTAMP));
-        let with_last = sessions().filter(differs);
-        Ok(vec![
-            events(sessions(), 1, SESSION_STARTED_TIMESTAMP, of(), col(SESSION_TYPE)),
-            events(sessions(), 2, FIRST_MESSAGE_TIMESTAMP, of(), col(FIRST_MESSAGE)),
-            events(with_last, 6, LAST_MESSAGE_TIMESTAMP, of(), col(LAST_MESSAGE)),
-            events(sessions(), 7, SESSION_FINISHED_TIMESTAMP, of(), col(SESSION_STATUS)),
-        ])
-    }
-
     /// Closures and conversions, which name the person, one of their sessions, or both.
-    fn of_closures_and_conversions(&self) -> PolarsResult<Vec<LazyFrame>> {
+    fn of_closures_and_conversions(&self, sessions: &LazyFrame) -> PolarsResult<Vec<LazyFrame>> {
         const OWN: &str = "own";
         const NAMED: &str = "named";
-        let own = self.of(&sessions::TABLE)?.select([col(SESSION_KEY), lit(true).alias(OWN)]);
+        let own = sessions.clone().select([col(SESSION_KEY), lit(true).alias(OWN)]);
         let theirs = |table| {
             let rows = look_up(self.tables.scan(table), own.clone(), SESSION_KEY);
             let Some(people) = self.asked() else {
@@ -199,6 +190,20 @@ impl PersonRows<'_> {
             events(conversions, 9, CONVERTED_AT, of(), col(CONVERSION_EVENT)),
         ])
     }
+}
+
+/// Starts, first and last messages, and finishes of sessions.
+fn of_sessions(sessions: &LazyFrame) -> Vec<LazyFrame> {
+    let sessions = || sessions.clone();
+    let of = || [col(CONVERSATION_ID), col(SESSION_ID), col(LINE_WHATSAPP_NUMBER)];
+    let differs = col(LAST_MESSAGE_TIMESTAMP).neq_missing(col(FIRST_MESSAGE_TIMESTAMP));
+    let with_last = sessions().filter(differs);
+    vec![
+        events(sessions(), 1, SESSION_STARTED_TIMESTAMP, of(), col(SESSION_TYPE)),
+        events(sessions(), 2, FIRST_MESSAGE_TIMESTAMP, of(), col(FIRST_MESSAGE)),
+        events(with_last, 6, LAST_MESSAGE_TIMESTAMP, of(), col(LAST_MESSAGE)),
+        events(sessions(), 7, SESSION_FINISHED_TIMESTAMP, of(), col(SESSION_STATUS)),
+    ]
 }
 
 fn none() -> Expr {
