@@ -37,9 +37,10 @@ use wabalake_queries::CATALOG;
 use wabalake_queries::query::{CatalogEntry, Defaults, Question, Tables};
 use wabalake_sample::{Plan, TABLES};
 
-/// mimalloc, as in the program.
+/// jemalloc, as in the program.
+#[cfg(unix)]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-/// Queries take a sixth to a third less time than with the system allocator.
+/// jemalloc reuses pages: queries spend less time in the system than with mimalloc, and less in the
+/// allocator than with the C library's.
+#[cfg(unix)]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();

@@ -400,8 +400,17 @@ fn held(table: &Table, rows: &DataFrame, keys: &PlHashSet<i64>) -> Result<Boolea
     Ok(hashes.iter().map(|key| key.is_some_and(|key| keys.contains(&key))).collect())
 }
 
+/// The rows with some of the keys.
 fn only(table: &Table, rows: DataFrame, keys: &PlHashSet<i64>) -> Result<DataFrame> {
-    Ok(rows.filter(&held(table, &rows, keys)?)?)
+    let few = rows.filter(&held(table, &rows, keys)?)?;
+    // Texts of filtered rows are views into the buffers of all rows, which would stay in memory.
+    let copied = few.columns().iter().map(|column| match column.str() {
+        Ok(texts) => {
+            StringChunked::from_iter_options(column.name().clone(), texts.iter()).into_column()
+        }
+        Err(_) => column.clone(),
+    });
+    Ok(DataFrame::new(few.height(), copied.collect())?)
 }
 
 fn without(table: &Table, rows: DataFrame, keys: &PlHashSet<i64>) -> Result<DataFrame> {
