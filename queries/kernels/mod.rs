@@ -13,6 +13,7 @@ use std::sync::Arc;
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, LazyFrame, PolarsResult, Schema, SchemaRef};
 
+pub mod gaps;
 pub mod parts;
 pub mod visits;
 
