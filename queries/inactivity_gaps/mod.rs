@@ -5,10 +5,11 @@
 //! outgoing, anywhere in the lake; failed messages and people's reactions are ignored. Messages without a person are left out;
 //! messages without a line form a line of their own. A person's first message on a line is no reply.
 
-use polars::prelude::{SortMultipleOptions, df};
+use polars::prelude::df;
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE, WHATSAPP_ID};
 
+use crate::kernels::gaps::{self, GAP, LONGEST_BEFORE};
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
 
@@ -34,7 +35,7 @@ pub struct Params {
 
 const MINUTE: i64 = 60_000_000;
 const MINUTES: &str = "minutes";
-const GAP: &str = "gap";
+const ASKED: &str = "asked";
 const REPLIES: &str = "replies";
 
 impl Query for InactivityGaps {
@@ -68,12 +69,14 @@ impl Query for InactivityGaps {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let minutes = params.minutes();
         let replies = replies(tables, params);
-        let longer = |minutes: i64| col(GAP).gt(lit(minutes * MINUTE));
         let mut counted = vec![rows().alias(REPLIES)];
         for n in &minutes {
-            let people = col(USER_KEY).filter(longer(*n)).n_unique();
-            counted.push(rows_where(longer(*n)).alias(format!("replies_after_{n}")));
-            counted.push(people.alias(format!("users_{n}")));
+            let limit = || lit(n * MINUTE);
+            let is_longer = col(GAP).gt(limit());
+            // A person counts once, with the first gap that is so long.
+            let is_first = is_longer.clone().and(col(LONGEST_BEFORE).lt_eq(limit()));
+            counted.push(rows_where(is_longer).alias(format!("replies_after_{n}")));
+            counted.push(rows_where(is_first).alias(format!("users_{n}")));
         }
         let for_each = |named: &str| {
             let of = |others, n: &i64| {
@@ -93,32 +96,19 @@ impl Query for InactivityGaps {
     }
 }
 
-/// Incoming messages of the range that follow another message, with the gap before them in
-/// microseconds.
+/// Incoming messages of the range that follow another message, with the gap before them.
 fn replies(tables: &Tables, params: &Params) -> LazyFrame {
-    const INCOMING: &str = "incoming";
-    let order = [USER_KEY, LINE, CREATED_AT, WHATSAPP_ID];
-    let mut columns: Vec<Expr> = order.map(col).to_vec();
-    columns.push(outgoing().not().alias(INCOMING));
+    const BY: gaps::By = gaps::By { person: USER_KEY, line: LINE, at: CREATED_AT, id: WHATSAPP_ID };
     let counts = incoming_message().or(outgoing().and(message_failed().not()));
-    let sorted = tables
+    let asked = match params.range.holds_instant(&col(CREATED_AT)) {
+        Some(in_range) => outgoing().not().and(in_range),
+        None => outgoing().not(),
+    };
+    let messages = tables
         .scan(&messages::TABLE)
         .filter(col(USER_KEY).is_not_null().and(counts))
-        .select(columns)
-        .sort(order, SortMultipleOptions::default());
-
-    let before = |column: &str| col(column).shift(lit(1));
-    let same_person = col(USER_KEY).eq(before(USER_KEY));
-    let same_line = col(LINE).eq_missing(before(LINE));
-    let micros = |at: Expr| at.cast(DataType::Int64);
-    let gap = micros(col(CREATED_AT)) - micros(before(CREATED_AT));
-    let gap = when(same_person.and(same_line)).then(gap).otherwise(lit(Null {}));
-    let is_reply = col(INCOMING).and(col(GAP).is_not_null());
-    let counts = match params.range.holds_instant(&col(CREATED_AT)) {
-        Some(in_range) => is_reply.and(in_range),
-        None => is_reply,
-    };
-    sorted.with_column(gap.alias(GAP)).filter(counts)
+        .select([col(USER_KEY), col(LINE), col(CREATED_AT), col(WHATSAPP_ID), asked.alias(ASKED)]);
+    gaps::before(messages, BY, ASKED)
 }
 
 impl Params {

@@ -13,11 +13,15 @@ use std::sync::Arc;
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, LazyFrame, PolarsResult, Schema, SchemaRef};
 
+pub mod gaps;
 pub mod parts;
+pub mod visits;
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
 /// `explain` shows `name`. No predicate or projection passes the node, so select the columns before it.
+/// The optimiser runs nodes of one name over one input only once: a kernel with parameters that are not
+/// columns of its input has a name for each.
 pub fn node<F>(input: LazyFrame, name: &'static str, schema: Schema, kernel: F) -> LazyFrame
 where
     F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,

@@ -12,10 +12,11 @@
 //!
 //! A person is dormant once, in the first period without a visit.
 
-use polars::prelude::{ClosedWindow, Duration, ExplodeOptions, UniqueKeepStrategy, date_ranges};
+use polars::prelude::{ClosedWindow, Duration, ExplodeOptions, SortMultipleOptions, date_ranges};
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::sessions::{self, SESSION_STARTED_TIMESTAMP};
 
+use crate::kernels::visits::{self, Beside};
 use crate::query::prelude::*;
 use crate::query::time::Clock;
 use crate::query::words::Word;
@@ -58,6 +59,14 @@ impl PeriodLength {
         }
     }
 
+    /// The most days from the first date to that of the next period; the one after that is further away.
+    const fn longest(self) -> i32 {
+        match self {
+            Self::Week => 7,
+            Self::Month => 31,
+        }
+    }
+
     /// The first date of the next period.
     fn after(self, date: Expr) -> Expr {
         date.dt().offset_by(lit(self.length()))
@@ -68,7 +77,6 @@ const PERIOD: &str = "period";
 const FIRST: &str = "first";
 const LAST: &str = "last";
 const ACTIVE: &str = "active";
-const ACTIVE_BEFORE: &str = "active_before";
 const NEW: &str = "new_users";
 const RETURNING: &str = "returning_users";
 
@@ -104,37 +112,36 @@ impl Query for Lifecycle {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let period = params.period;
         let start = period.clock().start(col(SESSION_STARTED_TIMESTAMP), params.days.timezone());
-        let active = tables
+        let visits = tables
             .scan(&sessions::TABLE)
             .filter(visit())
-            .select([col(USER_KEY), start.alias(PERIOD)])
-            .unique_generic(None, UniqueKeepStrategy::Any);
-        let active_before = active.clone().with_column(period.after(col(PERIOD)));
-        let began = active.clone().group_by([col(USER_KEY)]).agg([col(PERIOD).min()]);
-        let on = [col(USER_KEY), col(PERIOD)];
-        let stayed =
-            active.clone().join(active_before.clone(), &on, &on, JoinArgs::new(JoinType::Semi));
-        let periods = periods(&active, params)?;
-
-        let counted = |people: LazyFrame, named: &str| {
-            people.group_by([col(PERIOD)]).agg([rows().cast(DataType::Int64).alias(named)])
-        };
-        let counts = [
-            counted(active, ACTIVE),
-            counted(active_before, ACTIVE_BEFORE),
-            counted(began, NEW),
-            counted(stayed, RETURNING),
-        ];
-        let counts = counts
-            .into_iter()
-            .fold(periods, |periods, counts| periods.left_join(counts, col(PERIOD), col(PERIOD)))
-            .with_columns(
-                [ACTIVE, ACTIVE_BEFORE, NEW, RETURNING].map(|count| col(count).fill_null(lit(0))),
-            );
-        Ok(counts.with_columns([
-            (col(ACTIVE) - col(NEW) - col(RETURNING)).alias("resurrected_users"),
-            (col(ACTIVE_BEFORE) - col(RETURNING)).alias("dormant_users"),
-        ]))
+            .select([col(USER_KEY), start.alias(PERIOD)]);
+        let active =
+            visits::in_order(visits, USER_KEY, (PERIOD, DataType::Date), &[Beside::Before]);
+        let day = |date: &str| col(date).cast(DataType::Int32);
+        let away = day(PERIOD) - day(Beside::Before.column());
+        let count = |people: Expr| people.cast(DataType::Int64);
+        let counts = active.group_by([col(PERIOD)]).agg([
+            count(rows()).alias(ACTIVE),
+            count(rows_where(away.clone().is_null())).alias(NEW),
+            count(rows_where(away.lt_eq(lit(period.longest())))).alias(RETURNING),
+        ]);
+        let or_zero = |count: &str| col(count).fill_null(lit(0));
+        let counts = periods(&counts, period)?
+            .left_join(counts, col(PERIOD), col(PERIOD))
+            .with_columns([ACTIVE, NEW, RETURNING].map(or_zero))
+            .sort([PERIOD], SortMultipleOptions::default())
+            .with_columns([
+                (col(ACTIVE) - col(NEW) - col(RETURNING)).alias("resurrected_users"),
+                (col(ACTIVE).shift(lit(1)).fill_null(lit(0)) - col(RETURNING))
+                    .alias("dormant_users"),
+            ]);
+        let last_date =
+            (period.after(col(PERIOD)).cast(DataType::Int32) - lit(1)).cast(DataType::Date);
+        Ok(match params.days.meets(&col(PERIOD), &last_date) {
+            Some(in_range) => counts.filter(in_range),
+            None => counts,
+        })
     }
 
     fn bind(params: &Params) -> Bindings {
@@ -142,20 +149,14 @@ impl Query for Lifecycle {
     }
 }
 
-/// The start of each period from the first to the last visit that overlaps the date range.
-fn periods(active: &LazyFrame, params: &Params) -> PolarsResult<LazyFrame> {
-    let period = params.period;
+/// The start of each period from the first to the last with a visit.
+fn periods(active: &LazyFrame, period: PeriodLength) -> PolarsResult<LazyFrame> {
     let length = Duration::parse(period.length());
     let each =
         date_ranges(Some(col(FIRST)), Some(col(LAST)), Some(length), None, ClosedWindow::Both)?;
     let exploded = ExplodeOptions { empty_as_null: false, keep_nulls: false };
-    let periods = active
+    Ok(active
         .clone()
         .select([col(PERIOD).min().alias(FIRST), col(PERIOD).max().alias(LAST)])
-        .select([each.explode(exploded).alias(PERIOD)]);
-    let last_date = (period.after(col(PERIOD)).cast(DataType::Int32) - lit(1)).cast(DataType::Date);
-    Ok(match params.days.meets(&col(PERIOD), &last_date) {
-        Some(in_range) => periods.filter(in_range),
-        None => periods,
-    })
+        .select([each.explode(exploded).alias(PERIOD)]))
 }

@@ -16,11 +16,12 @@
 use chrono_tz::Tz;
 use clap::ValueEnum;
 use polars::prelude::df;
-use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::sessions::{
     self, FIRST_MESSAGE_TIMESTAMP, SESSION_STARTED_TIMESTAMP, SESSION_TYPE,
 };
+use wabalake_data::tables::{USER_KEY, instant};
 
+use crate::kernels::visits::{self, Beside};
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::time;
@@ -102,6 +103,14 @@ impl Clock {
         }
     }
 
+    /// The type of a moment.
+    fn moments(self) -> DataType {
+        match self {
+            Self::Calendar => DataType::Date,
+            Self::Rolling => instant(),
+        }
+    }
+
     /// The number of days from one moment to another.
     fn days_between(self, first: &str, then: &str) -> Expr {
         match self {
@@ -180,9 +189,9 @@ pub const ELIGIBLE_USERS: &str = "eligible_users";
 pub const RETURN_RATE_PCT: &str = "return_rate_pct";
 
 const MOMENT: &str = "moment";
-const FIRST: &str = "first";
+const FIRST: &str = Beside::First.column();
+const BEFORE: &str = Beside::Before.column();
 const LATEST: &str = "latest";
-const DAY: &str = "day";
 
 impl Query for ReturnRate {
     type Params = Params;
@@ -219,20 +228,20 @@ impl Query for ReturnRate {
         let moment = params.clock.moment(zone).alias(MOMENT);
         let moments = tables.scan(&sessions::TABLE).with_column(moment);
         let latest = moments.clone().select([col(MOMENT).max().alias(LATEST)]);
-        let visits = moments.filter(params.visits.keep()).select([col(USER_KEY), col(MOMENT)]);
-        let people = params.people(&visits);
-        let cohort = [params.cohort.of(params.clock.date(FIRST, zone)).alias(COHORT)];
+        let visits = params.visits_in_order(moments);
+        let cohort = params.cohort.of(params.clock.date(FIRST, zone)).alias(COHORT);
 
-        let mut counted = each_day(&days, "eligible", |n| params.is_over(n).sum());
-        counted.push(rows().alias(COHORT_USERS));
+        let is_first = || col(BEFORE).is_null();
+        let is_any_return =
+            days.iter().map(|n| params.is_first_return(*n)).fold(is_first(), Expr::or);
+        let mut counted = vec![rows_where(is_first()).alias(COHORT_USERS)];
+        for n in &days {
+            let eligible = |visits: Expr| rows_where(visits.and(params.is_over(*n)));
+            counted.push(eligible(is_first()).alias(format!("eligible_{n}")));
+            counted.push(eligible(params.is_first_return(*n)).alias(format!("returned_{n}")));
+        }
         let cohorts =
-            people.clone().cross_join(latest.clone(), None).group_by(cohort.clone()).agg(counted);
-        let returned =
-            params.returning(visits, people).cross_join(latest, None).group_by(cohort).agg(
-                each_day(&days, "returned", |n| {
-                    col(format!("on_{n}")).and(params.is_over(n)).sum()
-                }),
-            );
+            visits.filter(is_any_return).cross_join(latest, None).group_by([cohort]).agg(counted);
 
         let of_that_day = |named: &str| {
             days.iter().fold(lit(0), |others, n| {
@@ -240,14 +249,10 @@ impl Query for ReturnRate {
                 when(is_that).then(col(format!("{named}_{n}"))).otherwise(others)
             })
         };
-        let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
-        let answer = cohorts
-            .join(returned, [col(COHORT)], [col(COHORT)], nulls_too)
-            .cross_join(df![DAY_N => &days]?.lazy(), None)
-            .with_columns([
-                of_that_day("eligible").alias(ELIGIBLE_USERS),
-                of_that_day("returned").fill_null(lit(0)).alias("returned_users"),
-            ]);
+        let answer = cohorts.cross_join(df![DAY_N => &days]?.lazy(), None).with_columns([
+            of_that_day("eligible").alias(ELIGIBLE_USERS),
+            of_that_day("returned").alias("returned_users"),
+        ]);
         let rate = share_pct(col("returned_users"), col(ELIGIBLE_USERS));
         Ok(answer.with_column(rate.alias(RETURN_RATE_PCT)))
     }
@@ -265,25 +270,22 @@ impl Query for ReturnRate {
 }
 
 impl Params {
-    /// The people whose first visit is in the date range, with its moment.
-    fn people(&self, visits: &LazyFrame) -> LazyFrame {
-        let people = visits.clone().group_by([col(USER_KEY)]).agg([col(MOMENT).min().alias(FIRST)]);
+    /// The visits of people whose first visit is in the date range, with their first one and the one before.
+    fn visits_in_order(&self, moments: LazyFrame) -> LazyFrame {
+        let visits = moments.filter(self.visits.keep()).select([col(USER_KEY), col(MOMENT)]);
+        let beside = &[Beside::First, Beside::Before];
+        let visits = visits::in_order(visits, USER_KEY, (MOMENT, self.clock.moments()), beside);
         match self.range.holds(&self.clock.date(FIRST, self.range.timezone())) {
-            Some(in_range) => people.filter(in_range),
-            None => people,
+            Some(in_range) => visits.filter(in_range),
+            None => visits,
         }
     }
 
-    /// The people who returned on any of the days, with a flag for each day.
-    fn returning(&self, visits: LazyFrame, people: LazyFrame) -> LazyFrame {
-        let days = self.days();
-        let any_day = days.iter().map(|n| self.mode.is_return(col(DAY), *n)).reduce(Expr::or);
-        visits
-            .inner_join(people, col(USER_KEY), col(USER_KEY))
-            .with_column(self.clock.days_between(FIRST, MOMENT).alias(DAY))
-            .filter(any_day.unwrap_or(lit(false)))
-            .group_by([col(USER_KEY), col(FIRST)])
-            .agg(each_day(&days, "on", |n| self.mode.is_return(col(DAY), n).any(true)))
+    /// Predicate: a visit is the person's first return for day N. The days of returns are without a
+    /// gap, so the visit before that one is no return.
+    fn is_first_return(&self, n: i32) -> Expr {
+        let is_return = |visit| self.mode.is_return(self.clock.days_between(FIRST, visit), n);
+        is_return(MOMENT).and(is_return(BEFORE).not())
     }
 
     /// Predicate: day N of a person is over by the lake's latest session.
@@ -298,9 +300,4 @@ impl Params {
         days.dedup();
         days
     }
-}
-
-/// One expression per day, named after it.
-fn each_day(days: &[i32], named: &str, of: impl Fn(i32) -> Expr) -> Vec<Expr> {
-    days.iter().map(|n| of(*n).alias(format!("{named}_{n}"))).collect()
 }
