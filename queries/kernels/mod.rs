@@ -13,7 +13,12 @@ use std::sync::Arc;
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, LazyFrame, PolarsResult, Schema, SchemaRef};
 
+pub mod firsts;
+pub mod keys;
 pub mod parts;
+
+pub use firsts::firsts;
+pub use keys::{key_of, key_of_text};
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
