@@ -24,8 +24,24 @@ pub struct Params {
 }
 
 impl Params {
-    fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        units::conversations(tables, self.points.span(), self.free_sessions)
+    /// The conversations of each month, reduced to sums or the like by `count`.
+    fn counted(
+        &self,
+        tables: &Tables,
+        count: impl Fn(&Points<units::ConversationAnalytics>, LazyFrame) -> LazyFrame
+        + Send
+        + Sync
+        + 'static,
+    ) -> PolarsResult<LazyFrame> {
+        let points = self.points.clone();
+        units::conversations(tables, self.points.span(), self.free_sessions, move |units, _| {
+            count(&points, units)
+        })
+    }
+
+    /// The sums of points. A bucket that begins in UTC may lie in two months of the reporting zone.
+    fn sums(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        Ok(self.points.summed_again(self.counted(tables, Points::summed)?))
     }
 }
 
@@ -55,7 +71,9 @@ impl Query for ConversationAnalytics {
     const META: Option<MetaShape<Self>> = Some(MetaShape {
         field: units::ConversationAnalytics::NAME,
         columns: |params| params.points.columns(),
-        envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
+        envelope: |tables, params| {
+            params.points.envelope_of(tables, || params.counted(tables, Points::met_in))
+        },
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
@@ -67,7 +85,7 @@ impl Query for ConversationAnalytics {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        params.points.plan(tables, || params.units(tables))
+        params.points.plan_of_sums(tables, || params.sums(tables))
     }
 
     fn bind(params: &Params) -> Bindings {

@@ -37,6 +37,7 @@ use wabalake_data::tables::sessions::{
 use wabalake_data::tables::variables::{self, AT, VALUE, VARIABLE};
 use wabalake_data::tables::{SESSION_KEY, USER_KEY};
 
+use crate::kernels;
 use crate::query::filters::{Choice, listed_or_any};
 use crate::query::joins::{Nearest, nearest};
 use crate::query::json::{json_text, json_text_sql};
@@ -111,6 +112,11 @@ const SEND: [&str; 4] = [USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
 /// variables.
 const OWNER: [&str; 5] = [SESSION_KEY, USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
 
+/// The hash of the columns that variables are joined by.
+const KEY: &str = "key";
+/// The hash of the columns [`OWNER`].
+const OWNER_KEY: &str = "owner_key";
+
 /// The time of a deployment, in microseconds.
 const BEGAN: &str = "began";
 /// The version of a deployment, [`NO_VERSION`] for null.
@@ -158,15 +164,15 @@ impl Query for ConversationUsers {
         let deployments = params.days.scan(tables, &deployments::TABLE);
         let deployments = params.delivery_status.of(deployments);
         let deployments = params.conversation_version.of(params.conversation_id.of(deployments));
+        let placed = placed(tables)?;
+        let owners = with_owner(deployments.clone(), &placed, tables);
+        let variables = captured(&owners, placed.clone(), tables)?;
+
         let users = with_stage(deployments, tables)?;
         let users = params.session_status.of(params.stage.of(users));
-
-        let placed = placed(tables)?;
         let users = with_owner(users, &placed, tables);
-        let variables = captured(&users, placed, tables)?;
-        let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         Ok(users
-            .join(variables, OWNER.map(col), OWNER.map(col), nulls_too)
+            .join(variables, [key_of(&OWNER)], [col(OWNER_KEY)], JoinArgs::new(JoinType::Left))
             .with_column(col(VARIABLES).fill_null(lit("{}"))))
     }
 
@@ -209,42 +215,48 @@ fn with_owner(deployments: LazyFrame, placed: &LazyFrame, tables: &Tables) -> La
     const HAS_OWN: &str = "has_own";
     const HAS_OF_VERSION: &str = "has_of_version";
     let marked = |rows: LazyFrame, columns: &[&str], mark: &str| {
-        let columns: Vec<Expr> = columns.iter().map(|column| col(*column)).collect();
-        let marked = rows.select(columns).unique(None, UniqueKeepStrategy::Any);
+        let marked =
+            rows.select([key_of(columns).alias(KEY)]).unique(None, UniqueKeepStrategy::Any);
         marked.with_column(lit(true).alias(mark))
     };
     let own = marked(placed.clone(), &SEND, HAS_OWN);
     let of_versions = variables(tables).filter(untimed().and(of_a_version()));
     let of_versions = marked(of_versions, &PERSON_VERSION, HAS_OF_VERSION);
-    let nulls_too = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+    let left = || JoinArgs::new(JoinType::Left);
     let has_version = col(HAS_OWN).or(col(HAS_OF_VERSION));
     deployments
         .with_columns([began(), version()])
-        .join(own, SEND.map(col), SEND.map(col), nulls_too())
-        .join(of_versions, PERSON_VERSION.map(col), PERSON_VERSION.map(col), nulls_too())
+        .join(own, [key_of(&SEND)], [col(KEY)], left())
+        .join(of_versions, [key_of(&PERSON_VERSION)], [col(KEY)], left())
         .with_columns([
             when(col(HAS_OWN)).then(col(BEGAN)).otherwise(lit(Null {})).alias(BEGAN),
             when(has_version).then(col(VERSION)).otherwise(lit(Null {})).alias(VERSION),
         ])
 }
 
-/// The variables as JSON objects: one row per [`OWNER`] that has any. `placed` are those that belong
-/// to one deployment of a person and conversation.
+/// The variables as JSON objects: one row per [`OWNER`] that has any, with its [`OWNER_KEY`]. `placed` are
+/// those that belong to one deployment of a person and conversation.
 fn captured(
     deployments: &LazyFrame,
     placed: LazyFrame,
     tables: &Tables,
 ) -> PolarsResult<LazyFrame> {
-    let owner = OWNER.map(col);
-    let asked = deployments.clone().select(&owner).unique(None, UniqueKeepStrategy::Any);
+    let asked = deployments
+        .clone()
+        .select([&OWNER.map(col)[..], &[key_of(&OWNER).alias(OWNER_KEY)]].concat())
+        .unique_generic(Some(vec![col(OWNER_KEY)]), UniqueKeepStrategy::Any);
     let variables = variables(tables);
     // Each variable is reduced to its latest value before the join, since a placeholder phone may
     // have very many.
     let joined = |variables: LazyFrame, of: &[&str]| {
-        let of: Vec<Expr> = of.iter().map(|column| col(*column)).collect();
-        let joined =
-            asked.clone().join(last(variables, &of), &of, &of, JoinArgs::new(JoinType::Inner));
-        joined.select([&owner[..], &[VARIABLE, VALUE, AT].map(col)].concat())
+        let is_known = of.iter().map(|column| col(*column).is_not_null()).reduce(Expr::and);
+        let is_known = is_known.unwrap_or(lit(true));
+        let key = || key_of(of).alias(KEY);
+        let asked = asked.clone().filter(is_known.clone()).select([col(OWNER_KEY), key()]);
+        let variables = variables.filter(is_known).with_column(key());
+        last(variables, KEY)
+            .join(asked, [col(KEY)], [col(KEY)], JoinArgs::new(JoinType::Inner))
+            .select([OWNER_KEY, VARIABLE, VALUE, AT].map(col))
     };
     let of_people = variables.clone().filter(untimed());
     let values = [
@@ -253,17 +265,22 @@ fn captured(
         joined(of_people.filter(of_a_version()), &PERSON_VERSION),
         joined(placed, &SEND),
     ];
-    let last = last(concat(values, UnionArgs::default())?, &owner);
+    let last = last(concat(values, UnionArgs::default())?, OWNER_KEY);
     let member = concat_str([json_text(col(VARIABLE)), lit(":"), json_text(col(VALUE))], "", false);
     let object = concat_str([lit("{"), col(VARIABLES), lit("}")], "", false);
     Ok(last
         .with_column(member.alias(VARIABLES))
-        .group_by(&owner)
+        .group_by([col(OWNER_KEY)])
         .agg([col(VARIABLES)
             .sort_by([col(VARIABLE)], SortMultipleOptions::default())
             .str()
             .join(",", false)])
         .with_column(object.alias(VARIABLES)))
+}
+
+/// The hash of some columns.
+fn key_of(columns: &[&str]) -> Expr {
+    kernels::key_of(&columns.iter().map(|column| col(*column)).collect::<Vec<_>>())
 }
 
 /// The variables, with their times in microseconds and the [`VERSION`] that they name.
@@ -367,8 +384,8 @@ fn placed_in_its_version(variables: LazyFrame, deployments: LazyFrame) -> Polars
 }
 
 /// The latest value of each variable; at equal times the greatest.
-fn last(answers: LazyFrame, of: &[Expr]) -> LazyFrame {
-    let named = [of, &[col(VARIABLE)]].concat();
+fn last(answers: LazyFrame, of: &str) -> LazyFrame {
+    let named = [col(of), col(VARIABLE)];
     answers
         .group_by([&named[..], &[col(AT)]].concat())
         .agg([col(VALUE).max()])

@@ -14,8 +14,13 @@ use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, LazyFrame, PolarsResult, Schema, SchemaRef};
 
 pub mod gaps;
+pub mod firsts;
+pub mod keys;
 pub mod parts;
 pub mod visits;
+
+pub use firsts::firsts;
+pub use keys::{key_of, key_of_text};
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///

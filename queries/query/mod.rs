@@ -19,7 +19,7 @@
 //! | [`filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
 //! | [`measures`], [`joins`], [`lines`], [`people`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |
 //! | [`breakdown`], [`performance`], [`proportions`], [`failures`] | the shared half of pairs of queries |
-//! | [`billing`], [`meta`] | what conversations and messages cost; Meta's analytics API |
+//! | [`billing`], [`monthly`], [`meta`] | what conversations and messages cost; conversations by month; Meta's analytics API |
 //! | [`sql`], [`json`], [`tables`] | bindings of the twins; JSON texts; the tables that a plan scans |
 
 use std::fmt::Debug;
@@ -42,6 +42,7 @@ pub mod json;
 pub mod lines;
 pub mod measures;
 pub mod meta;
+pub mod monthly;
 pub mod numbers;
 pub mod people;
 pub mod performance;

@@ -11,6 +11,7 @@ use super::{
     AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Spec, Tables,
     Timeframe,
 };
+use crate::query::time::Span;
 
 /// A query with its parameters.
 pub struct Question {
@@ -109,6 +110,28 @@ impl Question {
         let typed: Vec<_> =
             columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();
         Ok(self.in_order(self.query.plan(tables)?.select(typed)))
+    }
+
+    /// The table whose rows the answer lists in the order of their stamps, which none of them lacks. Then the
+    /// answer is what the rows of one interval of time give, followed by what those of the next give.
+    pub fn listed(&self) -> Option<&'static Table> {
+        let table = self.spec.range.table()?;
+        let by_time = self.order().first() == Some(&Order::Ascending(table.day_of));
+        let stamped = table.columns.iter().any(|c| c.name == table.day_of && c.required);
+        (by_time && stamped && self.key() == table.key).then_some(table)
+    }
+
+    /// [`Question::plan`] of the rows of the [listed](Self::listed) table that lie in an interval.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn plan_within(
+        &self,
+        tables: &Tables,
+        table: &'static Table,
+        within: Span,
+    ) -> PolarsResult<LazyFrame> {
+        self.plan(&tables.clone().with(table, within.scan(tables, table)))
     }
 
     /// Sorts rows of the answer by its [order](Self::order).

@@ -8,6 +8,8 @@
 //! computed    facts summed by the dimensions of each request
 //! ```
 
+use std::marker::PhantomData;
+
 use polars::prelude::{ExplodeOptions, UniqueKeepStrategy, by_name, concat_str, int_ranges};
 use wabalake_data::tables::instant;
 use wabalake_data::tables::messages::{self, CREATED_AT};
@@ -34,25 +36,29 @@ const REQUEST: [&str; 7] =
 /// `analytics`
 pub(super) fn analytics(tables: &Tables, params: &Params) -> LazyFrame {
     let units = units::messages(tables, ever(params)).filter(col(PRODUCT_TYPE).neq(lit("100")));
-    compared::<units::Analytics>("analytics", units, &[SENT, DELIVERED], tables, params)
+    let figures = Figures::<units::Analytics>::of(&[SENT, DELIVERED], tables, params);
+    let facts = figures.facts(units, tables);
+    figures.compared("analytics", facts)
 }
 
 /// `conversation-analytics`
 pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let units = units::conversations(tables, ever(params), params.free_sessions)?;
-    Ok(compared::<units::ConversationAnalytics>(
-        "conversation-analytics",
-        units,
-        &[CONVERSATION],
-        tables,
-        params,
-    ))
+    let figures = Figures::<units::ConversationAnalytics>::of(&[CONVERSATION], tables, params);
+    let by_month = figures.clone();
+    let facts =
+        units::conversations(tables, ever(params), params.free_sessions, move |units, tables| {
+            by_month.facts(units, tables)
+        })?;
+    let facts = figures.summed(facts);
+    Ok(figures.compared("conversation-analytics", facts))
 }
 
 /// `pricing-analytics`
 pub(super) fn pricing_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
     let units = units::deliveries(tables, ever(params), &params.pricing)?;
-    Ok(compared::<units::PricingAnalytics>("pricing-analytics", units, &[VOLUME], tables, params))
+    let figures = Figures::<units::PricingAnalytics>::of(&[VOLUME], tables, params);
+    let facts = figures.facts(units, tables);
+    Ok(figures.compared("pricing-analytics", facts))
 }
 
 /// All time, because a bucket may extend beyond the range.
@@ -60,71 +66,97 @@ fn ever(params: &Params) -> Span {
     Span { from: None, until: None, timezone: params.days.timezone() }
 }
 
-fn compared<F: Field>(
-    what: &'static str,
-    units: LazyFrame,
-    counts: &[&str],
-    tables: &Tables,
-    params: &Params,
-) -> LazyFrame {
-    let points = reported(F::NAME, tables, params);
-    let columns = columns::<F>();
-    let mut metrics = counts.to_vec();
-    if has_cost(counts) {
-        metrics.push(COST);
+/// The reported points of a field, and what is counted for them.
+#[derive(Clone)]
+struct Figures<F> {
+    points: LazyFrame,
+    counts: &'static [&'static str],
+    columns: Vec<&'static str>,
+    of: PhantomData<F>,
+}
+
+impl<F: Field> Figures<F> {
+    fn of(counts: &'static [&'static str], tables: &Tables, params: &Params) -> Self {
+        let points = reported(F::NAME, tables, params);
+        Self { points, counts, columns: columns::<F>(), of: PhantomData }
     }
-    let computed = computed(units, &points, counts, &columns, tables);
-    let reported = points
-        .with_columns([bucket().alias(BUCKET), key(&columns).alias(KEY)])
-        .group_by([col(BUCKET), col(KEY)])
-        .agg(metrics.iter().map(|metric| sum_or_null(metric).alias(*metric)).collect::<Vec<_>>());
-    compare(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED))
-}
 
-/// Only fields with a single count have a cost.
-fn has_cost(counts: &[&str]) -> bool {
-    counts.len() == 1
-}
-
-/// The units summed by bucket and key, over the buckets and dimensions of the reported points.
-fn computed(
-    units: LazyFrame,
-    points: &LazyFrame,
-    counts: &[&str],
-    columns: &[&'static str],
-    tables: &Tables,
-) -> LazyFrame {
-    let requests = points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any);
-    let mut sums: Vec<Expr> = counts.iter().map(|count| col(*count).sum()).collect();
-    if has_cost(counts) {
-        sums.extend(money::charges());
+    /// Only fields with a single count have a cost.
+    fn has_cost(&self) -> bool {
+        self.counts.len() == 1
     }
-    let by_bucket = [col(START), col(END), col(WABA_ID)];
-    let dimensions: Vec<Expr> = columns.iter().map(|column| col(*column)).collect();
-    let facts = in_buckets(units, &requests, tables)
-        .group_by([&by_bucket[..], &dimensions].concat())
-        .agg(&sums);
 
-    let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
-    let asked = columns.iter().map(|column| {
-        let is_asked = has(DIMENSIONS, lit(word_of(column)));
-        when(is_asked).then(col(*column)).otherwise(lit(Null {})).alias(*column)
-    });
-    let in_list = |list: &str, column: &str| {
-        let listed = has(list, col(column)).fill_null(lit(false));
-        col(list).is_null().or(listed)
-    };
-    let not_zero = counts.iter().map(|count| col(*count).neq(lit(0))).reduce(Expr::or);
-    let computed = facts
-        .join(requests, &by_bucket, &by_bucket, nulls_too)
-        .filter(in_list(PHONE_NUMBERS, PHONE_NUMBER).and(in_list(COUNTRY_CODES, COUNTRY)))
-        .with_columns(asked.collect::<Vec<_>>())
-        .with_columns([bucket().alias(BUCKET), key(columns).alias(KEY)])
-        .group_by([col(BUCKET), col(KEY)])
-        .agg(&sums)
-        .filter(not_zero.unwrap_or(lit(true)));
-    if has_cost(counts) { computed.with_column(money::cost().alias(COST)) } else { computed }
+    fn requests(&self) -> LazyFrame {
+        self.points.clone().select(REQUEST.map(col)).unique(None, UniqueKeepStrategy::Any)
+    }
+
+    fn sums(&self) -> Vec<Expr> {
+        let mut sums: Vec<Expr> = self.counts.iter().map(|count| col(*count).sum()).collect();
+        if self.has_cost() {
+            sums.extend(money::charges());
+        }
+        sums
+    }
+
+    /// The units summed by account, bucket of a request, and all dimensions.
+    fn facts(&self, units: LazyFrame, tables: &Tables) -> LazyFrame {
+        self.summed(in_buckets(units, &self.requests(), tables))
+    }
+
+    /// Units in buckets, or facts of parts of them, summed.
+    fn summed(&self, facts: LazyFrame) -> LazyFrame {
+        let dimensions = self.columns.iter().map(|column| col(*column));
+        let by: Vec<Expr> = BY_BUCKET.map(col).into_iter().chain(dimensions).collect();
+        facts.group_by(by).agg(self.sums())
+    }
+
+    /// The facts of the requests beside the reported points.
+    fn compared(&self, what: &'static str, facts: LazyFrame) -> LazyFrame {
+        let mut metrics = self.counts.to_vec();
+        if self.has_cost() {
+            metrics.push(COST);
+        }
+        let sums = metrics.iter().map(|metric| sum_or_null(metric).alias(*metric));
+        let reported = self
+            .points
+            .clone()
+            .with_columns([bucket().alias(BUCKET), key(&self.columns).alias(KEY)])
+            .group_by([col(BUCKET), col(KEY)])
+            .agg(sums.collect::<Vec<_>>());
+        let computed = self.computed(facts);
+        compare(what, side(computed, &metrics, COMPUTED), side(reported, &metrics, REPORTED))
+    }
+
+    /// The facts summed by bucket and key, over the buckets and dimensions of the reported points.
+    fn computed(&self, facts: LazyFrame) -> LazyFrame {
+        let by_bucket = BY_BUCKET.map(col);
+        let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
+        let asked = self.columns.iter().map(|column| {
+            let is_asked = has(DIMENSIONS, lit(word_of(column)));
+            when(is_asked).then(col(*column)).otherwise(lit(Null {})).alias(*column)
+        });
+        let in_list = |list: &str, column: &str| {
+            let listed = has(list, col(column)).fill_null(lit(false));
+            col(list).is_null().or(listed)
+        };
+        let not_zero = self.counts.iter().map(|count| col(*count).neq(lit(0))).reduce(Expr::or);
+        let computed = facts
+            .join(self.requests(), &by_bucket, &by_bucket, nulls_too)
+            .filter(in_list(PHONE_NUMBERS, PHONE_NUMBER).and(in_list(COUNTRY_CODES, COUNTRY)))
+            .with_columns(asked.collect::<Vec<_>>())
+            .with_columns([bucket().alias(BUCKET), key(&self.columns).alias(KEY)])
+            .group_by([col(BUCKET), col(KEY)])
+            .agg(self.sums())
+            .filter(not_zero.unwrap_or(lit(true)));
+        match self.has_cost() {
+            true => computed.with_column(money::cost().alias(COST)),
+            false => computed,
+        }
+    }
 }
+
+/// The columns that a request's bucket is identified by.
+const BY_BUCKET: [&str; 3] = [START, END, WABA_ID];
 
 /// The reported points of a field whose bucket begins on a date of the range.
 fn reported(field: &'static str, tables: &Tables, params: &Params) -> LazyFrame {

@@ -9,9 +9,10 @@ use wabalake_data::tables::session_summaries::{
 use wabalake_data::tables::{CURRENCY, instant, message_summaries};
 
 use super::{BUCKET, COMPUTED, KEY, Params, REPORTED, compare, key_of, side, sum_or_null};
-use crate::query::billing::conversations::{begun_by, conversations};
+use crate::query::billing::conversations::begun_by;
 use crate::query::billing::money;
 use crate::query::billing::prices::DATED;
+use crate::query::monthly;
 use crate::query::prelude::*;
 use crate::query::time::Clock;
 
@@ -55,13 +56,14 @@ pub(super) fn sessions(tables: &Tables, params: &Params) -> PolarsResult<LazyFra
 
     let reported = in_range(params.waba.of(tables.scan(&session_summaries::TABLE)), params)
         .with_column(begun_by(col(SESSION_TYPE)).alias(SESSION_TYPE));
-    let began = conversations(tables, params.days.span(), params.free_sessions)?
-        .with_columns([col(DATED).alias(DATE), col(LINE).alias(WA_PHONE_NUMBER)]);
-    let mut counted = vec![rows().alias(NUMBER_OF_SESSIONS)];
-    counted.extend(money::charges());
-    let computed = of_reported(began, &reported)
-        .group_by(&grouped_by)
-        .agg(counted)
+    let (of, by) = (reported.clone(), grouped_by.clone());
+    let count = move |began: LazyFrame, _: &Tables| {
+        let local = [col(DATED).alias(DATE), col(LINE).alias(WA_PHONE_NUMBER)];
+        let mut counts = vec![rows().alias(NUMBER_OF_SESSIONS)];
+        counts.extend(money::charges());
+        Ok(of_reported(began.with_columns(local), &of).group_by(&by).agg(counts))
+    };
+    let computed = monthly::counted(tables, params.days.span(), params.free_sessions, count)?
         .with_column(money::cost().alias(AMOUNT));
     let reported = summed_sessions(reported, &grouped_by);
     let [computed, reported] = [computed, reported].map(|rows| named(rows, &key, params));

@@ -12,10 +12,11 @@ use wabalake_data::tables::session_summaries::{
 };
 use wabalake_data::tables::{CURRENCY, markets, message_summaries, messages, rates, sessions};
 
-use crate::query::billing::conversations::{FreeSessions, conversations};
+use crate::query::billing::conversations::FreeSessions;
 use crate::query::billing::money;
 use crate::query::billing::prices::DATED;
 use crate::query::lines;
+use crate::query::monthly;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -84,11 +85,14 @@ impl Query for SessionSummary {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let sessions = conversations(tables, params.days.span(), params.free_sessions)?
-            .with_columns([col(DATED).alias(DATE), col(messages::LINE).alias(WA_PHONE_NUMBER)]);
-        let mut counted = vec![rows().alias(NUMBER_OF_SESSIONS)];
-        counted.extend(money::charges());
-        let days = sessions.group_by(KEY.map(col)).agg(counted).with_columns([
+        let count = |sessions: LazyFrame, _: &Tables| {
+            let mut counts = vec![rows().alias(NUMBER_OF_SESSIONS)];
+            counts.extend(money::charges());
+            let local = [col(DATED).alias(DATE), col(messages::LINE).alias(WA_PHONE_NUMBER)];
+            Ok(sessions.with_columns(local).group_by(KEY.map(col)).agg(counts))
+        };
+        let days = monthly::counted(tables, params.days.span(), params.free_sessions, count)?;
+        let days = days.with_columns([
             money::cost().alias(AMOUNT),
             col(money::UNPRICED).alias("unpriced_sessions"),
         ]);

@@ -109,7 +109,7 @@ impl OutputOptions {
                 to_file_for(access, path, |out| self.write_to(answer, format, out))
             }
             None if format == Format::Table => {
-                to_stdout(|out| Ok(render::write_screen(answer, Screen::stdout(), out)?))
+                to_stdout(|out| render::write_screen(answer, Screen::stdout(), out))
             }
             None => to_stdout(|out| self.write_to(answer, format, out)),
         }

@@ -5,11 +5,14 @@ use std::io::Write;
 use polars::prelude::*;
 
 use super::Answer;
+use crate::error::Result;
 
 /// Writes the file.
-pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> PolarsResult<()> {
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
+    let mut rows = answer.frame()?;
     // Many readers do not support string views yet.
-    IpcWriter::new(out).with_compat_level(CompatLevel::oldest()).finish(&mut answer.frame().clone())
+    let mut writer = IpcWriter::new(out).with_compat_level(CompatLevel::oldest());
+    Ok(writer.finish(&mut rows)?)
 }
 
 #[cfg(test)]
@@ -28,7 +31,7 @@ mod tests {
         write(&answer, Format::Arrow, &mut file).unwrap();
         assert!(file.starts_with(b"ARROW1"));
         let read = IpcReader::new(Cursor::new(file)).finish().unwrap();
-        assert_eq!(read.schema(), answer.frame().schema());
-        assert!(read.equals_missing(answer.frame()));
+        assert_eq!(read.schema(), answer.frame().unwrap().schema());
+        assert!(read.equals_missing(&answer.frame().unwrap()));
     }
 }

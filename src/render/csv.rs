@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use super::Answer;
 use super::cells::Value;
 use super::guard::guarded;
+use crate::error::Result;
 
 /// The delimiter, and whether cells are guarded.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,7 @@ impl Delimited {
 }
 
 /// Writes the header and all rows.
-pub(super) fn write(answer: &Answer, how: Delimited, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(answer: &Answer, how: Delimited, out: &mut dyn Write) -> Result<()> {
     let mut record = String::new();
     for (at, name) in answer.names().enumerate() {
         if at > 0 {
@@ -42,21 +43,24 @@ pub(super) fn write(answer: &Answer, how: Delimited, out: &mut dyn Write) -> io:
         how.push(name, &mut record);
     }
     end(&mut record, out)?;
-    for row in 0..answer.rows() {
-        for (at, cells) in answer.cells().iter().enumerate() {
-            if at > 0 {
-                record.push(how.delimiter);
+    for batch in answer.batches() {
+        let batch = batch?;
+        for row in 0..batch.rows() {
+            for (at, cells) in batch.cells().iter().enumerate() {
+                if at > 0 {
+                    record.push(how.delimiter);
+                }
+                match cells.get(row) {
+                    Value::Text(text) => how.push(text, &mut record),
+                    other => other.write(&mut record),
+                }
             }
-            match cells.get(row) {
-                Value::Text(text) => how.push(text, &mut record),
-                other => other.write(&mut record),
+            if record.is_empty() {
+                // Readers skip a blank line, and with it the row.
+                record.push_str("\"\"");
             }
+            end(&mut record, out)?;
         }
-        if record.is_empty() {
-            // Readers skip a blank line, and with it the row.
-            record.push_str("\"\"");
-        }
-        end(&mut record, out)?;
     }
     Ok(())
 }

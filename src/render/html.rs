@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::Answer;
+use super::batches::Batch;
 use super::text::{visible, write_shown};
 
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -26,7 +26,7 @@ th { position: sticky; top: 0; background: Canvas; }
 const TAIL: &str = "</tbody>\n</table>\n</body>\n</html>\n";
 
 /// Writes the page with the header and all rows.
-pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(answer: &Batch<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(HEAD.as_bytes())?;
     let mut line = String::from("<thead>\n<tr>");
     for (name, cells) in answer.names().zip(answer.cells()) {

@@ -1,22 +1,29 @@
 //! JSON: an array with one object per line. Decimals are numbers with all of their digits.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::Answer;
+use super::batches::Batch;
 use super::cells::Value;
+use crate::error::Result;
 
 /// Writes the array.
-pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     let keys = keys(answer);
     let mut text = String::from("[");
-    for row in 0..answer.rows() {
-        text.push_str(if row == 0 { "\n" } else { ",\n" });
-        push_object(answer, &keys, row, &mut text);
-        out.write_all(text.as_bytes())?;
-        text.clear();
+    let mut is_empty = true;
+    for batch in answer.batches() {
+        let batch = batch?;
+        for row in 0..batch.rows() {
+            text.push_str(if is_empty { "\n" } else { ",\n" });
+            is_empty = false;
+            push_object(&batch, &keys, row, &mut text);
+            out.write_all(text.as_bytes())?;
+            text.clear();
+        }
     }
-    text.push_str(if answer.rows() == 0 { "]\n" } else { "\n]\n" });
-    out.write_all(text.as_bytes())
+    text.push_str(if is_empty { "]\n" } else { "\n]\n" });
+    Ok(out.write_all(text.as_bytes())?)
 }
 
 /// The column names as JSON strings.
@@ -25,9 +32,9 @@ pub(super) fn keys(answer: &Answer) -> Vec<String> {
 }
 
 /// Writes a row as an object.
-pub(super) fn push_object(answer: &Answer, keys: &[String], row: usize, text: &mut String) {
+pub(super) fn push_object(batch: &Batch<'_>, keys: &[String], row: usize, text: &mut String) {
     text.push('{');
-    for (at, (key, cells)) in keys.iter().zip(answer.cells()).enumerate() {
+    for (at, (key, cells)) in keys.iter().zip(batch.cells()).enumerate() {
         if at > 0 {
             text.push(',');
         }

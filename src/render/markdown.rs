@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::Answer;
+use super::batches::Batch;
 use super::cells::Value;
 use super::text::write_shown;
 
 /// Writes the header and all rows.
-pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(answer: &Batch<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut line = String::from("|");
     for name in answer.names() {
         line.extend([" ", name, " |"]);

@@ -19,6 +19,7 @@ use wabalake_data::tables::meta_points::{
 use wabalake_queries::query::Envelope;
 
 use super::Answer;
+use super::batches::Batch;
 use super::cells::Value;
 use super::json::quoted;
 use crate::error::{Error, Result};
@@ -96,10 +97,11 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     let id = response.id.as_deref().map_or_else(|| "null".to_owned(), quoted);
     let _ = writeln!(tail, "}},\"id\":{id}}}");
 
+    let answer = answer.whole()?;
     let mut text = head + "\"data_points\":[";
     for row in 0..answer.rows() {
         text.push_str(if row == 0 { "\n" } else { ",\n" });
-        push_point(answer, row, response.field == templates, &mut text);
+        push_point(&answer, row, response.field == templates, &mut text);
         out.write_all(text.as_bytes())?;
         text.clear();
     }
@@ -110,7 +112,7 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
 
 /// Writes a data point. For templates, Meta lists costs by type and clicks by button, people who
 /// clicked among the buttons.
-fn push_point(answer: &Answer, row: usize, of_a_template: bool, text: &mut String) {
+fn push_point(answer: &Batch<'_>, row: usize, of_a_template: bool, text: &mut String) {
     let mut pairs = Vec::new();
     let mut clicks = Vec::new();
     for (name, cells) in answer.names().zip(answer.cells()) {

@@ -13,6 +13,7 @@
 //! Timestamp(µs, UTC). Equal answers are equal bytes.
 
 mod arrow;
+mod batches;
 mod cells;
 mod csv;
 mod guard;
@@ -25,17 +26,17 @@ mod parquet;
 mod table;
 mod text;
 
-use std::io::{self, Write};
+use std::io::Write;
+use std::iter;
 use std::path::Path;
 
 use chrono_tz::Tz;
 use clap::ValueEnum;
-use polars::prelude::{DataFrame, PolarsResult};
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult};
 use wabalake_queries::query::OutputColumn;
 
-use self::cells::Cells;
+use self::batches::Batch;
 use self::csv::Delimited;
-use self::text::Meaning;
 use crate::error::Result;
 
 pub(crate) use self::guard::{GUARD, guarded, unguarded};
@@ -102,11 +103,21 @@ impl Format {
 
 /// An answer that can be written in any format.
 pub struct Answer {
-    frame: DataFrame,
+    rows: Rows,
     columns: Vec<OutputColumn>,
-    cells: Vec<Cells>,
+    zone: Tz,
     response: Option<Response>,
 }
+
+/// The rows of an answer.
+enum Rows {
+    Collected(DataFrame),
+    /// Plans of rows that follow each other, each collected when it is written.
+    Planned(Vec<LazyFrame>, Collect),
+}
+
+/// Collects a plan.
+type Collect = Box<dyn Fn(LazyFrame) -> Result<DataFrame> + Send>;
 
 impl Answer {
     /// Combines rows with the description of their columns. Instants are shown in the time zone.
@@ -115,9 +126,19 @@ impl Answer {
     /// Columns that the frame lacks, or of a type that no answer has.
     pub fn new(frame: &DataFrame, columns: Vec<OutputColumn>, zone: Tz) -> PolarsResult<Self> {
         let frame = frame.select(columns.iter().map(|column| column.name))?;
-        let cells: PolarsResult<_> =
-            frame.columns().iter().map(|column| Cells::of(column, zone)).collect();
-        Ok(Self { cells: cells?, frame, columns, response: None })
+        Batch::of(&frame.head(Some(0)), &columns, zone)?;
+        Ok(Self { rows: Rows::Collected(frame), columns, zone, response: None })
+    }
+
+    /// An answer of several plans, whose rows follow each other. In formats that are written row by row, the
+    /// rows of one plan are in memory at a time.
+    pub fn planned(
+        plans: Vec<LazyFrame>,
+        collect: impl Fn(LazyFrame) -> Result<DataFrame> + Send + 'static,
+        columns: Vec<OutputColumn>,
+        zone: Tz,
+    ) -> Self {
+        Self { rows: Rows::Planned(plans, Box::new(collect)), columns, zone, response: None }
     }
 
     /// Adds the envelope of a response of Meta's API.
@@ -135,22 +156,39 @@ impl Answer {
         self.columns.iter().map(|column| column.name)
     }
 
-    fn rows(&self) -> usize {
-        self.frame.height()
+    /// All rows at once.
+    fn whole(&self) -> Result<Batch<'_>> {
+        Ok(Batch::of(&self.frame()?, &self.columns, self.zone)?)
     }
 
-    fn frame(&self) -> &DataFrame {
-        &self.frame
+    /// The frame of all rows.
+    fn frame(&self) -> Result<DataFrame> {
+        let mut frames = self.frames();
+        let mut rows = frames.next().unwrap_or_else(|| Ok(DataFrame::empty()))?;
+        for frame in frames {
+            rows.vstack_mut(&frame?)?;
+        }
+        Ok(rows)
     }
 
-    fn cells(&self) -> &[Cells] {
-        &self.cells
+    /// The rows in batches of one size, of which the last one may be smaller. There is at least one.
+    fn batches(&self) -> impl Iterator<Item = Result<Batch<'_>>> {
+        let frames = self.frame_batches();
+        frames.map(|frame| Ok(Batch::of(&frame?, &self.columns, self.zone)?))
     }
 
-    /// Each column with its meaning to a reader and its cells.
-    fn described(&self) -> impl Iterator<Item = (&OutputColumn, Meaning, &Cells)> {
-        let columns = self.columns.iter().zip(&self.cells);
-        columns.map(|(column, cells)| (column, Meaning::within(column, &self.columns), cells))
+    /// The frames of [`Answer::batches`].
+    fn frame_batches(&self) -> impl Iterator<Item = Result<DataFrame>> {
+        batches::of_one_size(self.frames())
+    }
+
+    fn frames(&self) -> Box<dyn Iterator<Item = Result<DataFrame>> + '_> {
+        match &self.rows {
+            Rows::Collected(frame) => Box::new(iter::once(Ok(frame.clone()))),
+            Rows::Planned(plans, collect) => Box::new(plans.iter().map(|plan| {
+                Ok(collect(plan.clone())?.select(self.columns.iter().map(|column| column.name))?)
+            })),
+        }
     }
 }
 
@@ -160,15 +198,15 @@ impl Answer {
 /// Those of writing.
 pub fn write(answer: &Answer, format: Format, out: &mut dyn Write) -> Result<()> {
     match format {
-        Format::Table => table::write(answer, Screen::default(), out)?,
+        Format::Table => table::write(&answer.whole()?, Screen::default(), out)?,
         Format::Csv => csv::write(answer, Delimited::CSV, out)?,
         Format::Tsv => csv::write(answer, Delimited::TSV, out)?,
         Format::Json => json::write(answer, out)?,
         Format::Ndjson => ndjson::write(answer, out)?,
         Format::Parquet => parquet::write(answer, out)?,
         Format::Arrow => arrow::write(answer, out)?,
-        Format::Markdown => markdown::write(answer, out)?,
-        Format::Html => html::write(answer, out)?,
+        Format::Markdown => markdown::write(&answer.whole()?, out)?,
+        Format::Html => html::write(&answer.whole()?, out)?,
         Format::MetaJson => meta_json::write(answer, out)?,
     }
     Ok(())
@@ -185,15 +223,15 @@ pub fn write_guarded(answer: &Answer, format: Format, out: &mut dyn Write) -> Re
         Format::Tsv => Delimited::TSV,
         _ => return write(answer, format, out),
     };
-    Ok(csv::write(answer, delimited.guarded(), out)?)
+    csv::write(answer, delimited.guarded(), out)
 }
 
 /// Writes a table that fits a screen.
 ///
 /// # Errors
 /// Those of writing.
-pub fn write_screen(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
-    table::write(answer, screen, out)
+pub fn write_screen(answer: &Answer, screen: Screen, out: &mut dyn Write) -> Result<()> {
+    Ok(table::write(&answer.whole()?, screen, out)?)
 }
 
 #[cfg(test)]
@@ -256,6 +294,27 @@ mod tests {
         let frame = df!("a" => [1i64], "b" => [2i64]).unwrap();
         let answer = Answer::new(&frame, vec![OutputColumn::count("b")], Tz::UTC).unwrap();
         assert_eq!(written(&answer, Format::Csv), "b\n2\n");
+    }
+
+    /// Every format is the same whether rows are collected or planned in parts, empty ones too.
+    #[test]
+    fn planned_rows_are_written_as_collected_ones_are() {
+        let answer = sample();
+        let plans = [0, 1, 1, 2].windows(2).map(|rows| {
+            let [from, until] = [rows[0], rows[1]];
+            answer.frame().unwrap().slice(from, usize::try_from(until - from).unwrap()).lazy()
+        });
+        let rest = answer.frame().unwrap().slice(2, 9).lazy();
+        let collect = |plan: LazyFrame| Ok(plan.collect()?);
+        let plans = plans.chain([rest]).collect();
+        let planned = Answer::planned(plans, collect, answer.columns.clone(), answer.zone);
+        for format in Format::value_variants() {
+            let of = |answer: &Answer| {
+                let mut out = Vec::new();
+                write(answer, *format, &mut out).map(|()| out).ok()
+            };
+            assert_eq!(of(&planned), of(&answer), "{format:?}");
+        }
     }
 
     #[test]

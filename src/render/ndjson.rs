@@ -1,18 +1,22 @@
 //! JSON Lines: one object per row.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::{Answer, json};
+use crate::error::Result;
 
 /// Writes a line for each row.
-pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     let keys = json::keys(answer);
     let mut text = String::new();
-    for row in 0..answer.rows() {
-        json::push_object(answer, &keys, row, &mut text);
-        text.push('\n');
-        out.write_all(text.as_bytes())?;
-        text.clear();
+    for batch in answer.batches() {
+        let batch = batch?;
+        for row in 0..batch.rows() {
+            json::push_object(&batch, &keys, row, &mut text);
+            text.push('\n');
+            out.write_all(text.as_bytes())?;
+            text.clear();
+        }
     }
     Ok(())
 }

@@ -5,10 +5,25 @@ use std::io::Write;
 use polars::prelude::*;
 
 use super::Answer;
+use crate::error::Result;
 
 /// Writes the file.
-pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> PolarsResult<()> {
-    ParquetWriter::new(out).finish(&mut answer.frame().clone())?;
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
+    let mut out = Some(out);
+    let mut file = None;
+    for batch in answer.frame_batches() {
+        let mut batch = batch?;
+        batch.rechunk_mut();
+        if let Some(out) = out.take() {
+            file = Some(ParquetWriter::new(out).batched(batch.schema())?);
+        }
+        if let Some(file) = &mut file {
+            file.write_batch(&batch)?;
+        }
+    }
+    if let Some(file) = file {
+        file.finish()?;
+    }
     Ok(())
 }
 
@@ -27,7 +42,7 @@ mod tests {
         let mut file = Vec::new();
         write(&answer, Format::Parquet, &mut file).unwrap();
         let read = ParquetReader::new(Cursor::new(file)).finish().unwrap();
-        assert_eq!(read.schema(), answer.frame().schema());
-        assert!(read.equals_missing(answer.frame()));
+        assert_eq!(read.schema(), answer.frame().unwrap().schema());
+        assert!(read.equals_missing(&answer.frame().unwrap()));
     }
 }

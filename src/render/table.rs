@@ -23,7 +23,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use wabalake_data::words::{grouped, in_threes};
 use wabalake_queries::query::OutputColumn;
 
-use super::Answer;
+use super::batches::Batch;
 use super::cells::{Cells, Value};
 use super::text::{Meaning, write_shown};
 
@@ -58,7 +58,7 @@ impl Screen {
 }
 
 /// Writes the header and all rows.
-pub(super) fn write(answer: &Answer, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(answer: &Batch<'_>, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     let columns: Vec<ShownColumn> = answer
         .described()
         .map(|(column, meaning, cells)| ShownColumn::of(column, meaning, cells, answer.rows()))
@@ -277,7 +277,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::tests::{sample, written};
-    use super::super::{Format, write_screen};
+    use super::super::{Answer, Format, write_screen};
     use super::*;
 
     fn on_screen(answer: &Answer, width: usize) -> String {

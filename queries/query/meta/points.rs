@@ -174,9 +174,21 @@ impl<F: Field> Points<F> {
         tables: &Tables,
         units: impl FnOnce() -> PolarsResult<LazyFrame>,
     ) -> PolarsResult<LazyFrame> {
+        self.plan_of_sums(tables, || Ok(self.summed(units()?)))
+    }
+
+    /// Returns the lazy plan of the points from units that [`Points::summed`] has summed.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn plan_of_sums(
+        &self,
+        tables: &Tables,
+        sums: impl FnOnce() -> PolarsResult<LazyFrame>,
+    ) -> PolarsResult<LazyFrame> {
         let points = match self.source {
             PointsSource::Meta => self.stored(tables)?,
-            PointsSource::Lake => self.counted(units()?),
+            PointsSource::Lake => self.bounded(sums()?),
         };
         let counts_anything = F::MEASURES.iter().map(|measure| {
             col(measure.name).cast(DataType::Float64).fill_null(lit(0.0)).neq(lit(0.0))
@@ -191,19 +203,32 @@ impl<F: Field> Points<F> {
         })
     }
 
-    fn counted(&self, units: LazyFrame) -> LazyFrame {
-        let (clock, zone) = (self.granularity.clock(), self.bucket_zone());
-        let mut key = vec![clock.start(col(CREATED_AT), zone).alias(BUCKET)];
+    /// Sums the units that pass the filters, by bucket and dimensions.
+    pub fn summed(&self, units: LazyFrame) -> LazyFrame {
+        let start = self.granularity.clock().start(col(CREATED_AT), self.bucket_zone());
+        self.summed_by(start.alias(BUCKET), self.kept(units))
+    }
+
+    /// Sums what [`Points::summed`] returned for parts of the units.
+    pub fn summed_again(&self, sums: LazyFrame) -> LazyFrame {
+        self.summed_by(col(BUCKET), sums)
+    }
+
+    fn summed_by(&self, bucket: Expr, units: LazyFrame) -> LazyFrame {
+        let mut key = vec![bucket];
         key.extend(self.split_by().into_iter().map(col));
-        let has_cost = has_cost::<F>();
         let mut sums: Vec<Expr> = counts::<F>().map(|count| col(count).sum()).collect();
-        if has_cost {
+        if has_cost::<F>() {
             sums.extend(money::charges());
         }
-        let points = self.kept(units).group_by(key).agg(sums);
-        let [start, end] = clock.bounds(&col(BUCKET), zone);
-        let points = points.with_columns([start.alias(START), end.alias(END)]);
-        if has_cost { points.with_column(money::cost().alias(COST)) } else { points }
+        units.group_by(key).agg(sums)
+    }
+
+    /// Adds the bounds of buckets, and the cost if the field has one.
+    fn bounded(&self, sums: LazyFrame) -> LazyFrame {
+        let [start, end] = self.granularity.clock().bounds(&col(BUCKET), self.bucket_zone());
+        let points = sums.with_columns([start.alias(START), end.alias(END)]);
+        if has_cost::<F>() { points.with_column(money::cost().alias(COST)) } else { points }
     }
 
     /// The units that pass the filters.
@@ -230,6 +255,30 @@ impl<F: Field> Points<F> {
         tables: &Tables,
         units: impl FnOnce() -> PolarsResult<LazyFrame>,
     ) -> PolarsResult<Envelope> {
+        self.envelope_of(tables, || Ok(self.met_in(units()?)))
+    }
+
+    /// The accounts, lines and countries of the units that pass the filters.
+    pub fn met_in(&self, units: LazyFrame) -> LazyFrame {
+        let counts = counts::<F>().map(|count| col(count).neq(lit(0)));
+        let anything = counts.reduce(Expr::or).unwrap_or(lit(true));
+        let met = self.kept(units).filter(anything).select([
+            col(WABA_ID),
+            col(PHONE_NUMBER).alias(PHONE_NUMBERS),
+            col(COUNTRY).alias(COUNTRY_CODES),
+        ]);
+        met.unique(None, UniqueKeepStrategy::Any)
+    }
+
+    /// The part of a response of Meta's API that surrounds the points, from what [`Points::met_in`] returned.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn envelope_of(
+        &self,
+        tables: &Tables,
+        met: impl FnOnce() -> PolarsResult<LazyFrame>,
+    ) -> PolarsResult<Envelope> {
         let asked = |name: &str| {
             let mut filters = self.filters();
             let (_, allowed) = filters.find(|(filter, _)| filter.name == name)?;
@@ -242,15 +291,7 @@ impl<F: Field> Points<F> {
             PointsSource::Meta => {
                 self.chosen(tables)?.select([col(WABA_ID), col(PHONE_NUMBERS), col(COUNTRY_CODES)])
             }
-            PointsSource::Lake => {
-                let counts = counts::<F>().map(|count| col(count).neq(lit(0)));
-                let anything = counts.reduce(Expr::or).unwrap_or(lit(true));
-                self.kept(units()?).filter(anything).select([
-                    col(WABA_ID),
-                    col(PHONE_NUMBER).alias(PHONE_NUMBERS),
-                    col(COUNTRY).alias(COUNTRY_CODES),
-                ])
-            }
+            PointsSource::Lake => met()?,
         };
         Ok(Envelope {
             field: F::NAME,

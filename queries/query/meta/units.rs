@@ -14,8 +14,9 @@ use super::{
 use crate::query::OutputColumn;
 use crate::query::billing::conversations::{FREE_TIER, FreeSessions, SESSION_TYPE, WORD};
 use crate::query::billing::rules::PricingOptions;
-use crate::query::billing::{conversations, money, pricing};
+use crate::query::billing::{money, pricing};
 use crate::query::measures::{message_delivered, message_sent, outgoing};
+use crate::query::monthly;
 use crate::query::tables::Tables;
 use crate::query::time::Span;
 
@@ -89,13 +90,21 @@ pub fn messages(tables: &Tables, span: Span) -> LazyFrame {
     ])
 }
 
-/// The units of [`ConversationAnalytics`]: conversations that began in an interval, with
-/// `created_at`, `waba_id`, the columns of all dimensions, 1 in the column `conversation`, and the
-/// columns of [`money::charged`].
+/// Counts the units of [`ConversationAnalytics`] by [month](monthly::counted): conversations that began in
+/// an interval, with `created_at`, `waba_id`, the columns of all dimensions, 1 in the column
+/// `conversation`, and the columns of [`money::charged`].
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn conversations(tables: &Tables, span: Span, free: FreeSessions) -> PolarsResult<LazyFrame> {
+pub fn conversations<F>(
+    tables: &Tables,
+    span: Span,
+    free: FreeSessions,
+    count: F,
+) -> PolarsResult<LazyFrame>
+where
+    F: Fn(LazyFrame, &Tables) -> LazyFrame + Send + Sync + 'static,
+{
     let is = |session_type: &'static str| col(SESSION_TYPE).eq(lit(session_type));
     let category = when(col(WORD).is_not_null())
         .then(col(WORD).str().to_uppercase())
@@ -121,7 +130,9 @@ pub fn conversations(tables: &Tables, span: Span, free: FreeSessions) -> PolarsR
         lit(1_i64).alias(CONVERSATION),
     ];
     columns.extend(money::CHARGES.map(col));
-    Ok(conversations::conversations(tables, span, free)?.select(columns))
+    monthly::counted(tables, span, free, move |conversations, tables| {
+        Ok(count(conversations.select(columns.clone()), tables))
+    })
 }
 
 /// The units of [`PricingAnalytics`]: delivered messages of an interval, with `created_at`,

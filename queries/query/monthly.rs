@@ -1,0 +1,176 @@
+//! Conversations counted in parts of whole months, one part in memory at a time.
+//!
+//! The free tier and the tiers of rates begin anew each month, so months can be priced one by one:
+//!
+//! ```text
+//! starts      key of the conversation, created_at     of all messages that did not fail, 16 bytes each
+//! parts       months with many starts                 one after the other
+//!   messages  those at the start of a conversation    with the columns that are priced and counted
+//!   counts    their conversations, counted            a small table, which is all that remains
+//! ```
+
+use polars::prelude::{
+    DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsResult, Schema,
+    SortMultipleOptions, col, len, lit,
+};
+use wabalake_data::tables::UTC_DAY;
+use wabalake_data::tables::messages::{
+    self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, DELIVERED_AT, FAILED_AT, LINE,
+    MESSAGE_DIRECTION, PRICING_CATEGORY, REASON_FOR_FAILURE, SEEN_AT, WABA_ID, WHATSAPP_ID,
+};
+
+use super::ENGINE;
+use super::billing::conversations::{FreeSessions, conversations};
+use super::measures::{message_failed, outgoing};
+use super::tables::Tables;
+use super::time::{Clock, Span};
+use crate::kernels;
+
+/// The number of conversations from which a part ends with its month.
+const MANY: u64 = 1 << 18;
+
+/// The columns of messages that conversations are made of.
+const READ: [&str; 14] = [
+    WHATSAPP_ID,
+    CONVERSATION_ID,
+    CREATED_AT,
+    WABA_ID,
+    LINE,
+    COUNTRY,
+    CONVERSATION_TYPE,
+    PRICING_CATEGORY,
+    MESSAGE_DIRECTION,
+    FAILED_AT,
+    REASON_FOR_FAILURE,
+    DELIVERED_AT,
+    SEEN_AT,
+    UTC_DAY,
+];
+
+/// The hash of a conversation's id.
+const KEY: &str = "conversation_key";
+/// The time of a conversation's first message, in microseconds.
+const AT: &str = "begun_at";
+/// The local month of it.
+const MONTH: &str = "month";
+const FIRST: &str = "first";
+const LAST: &str = "last";
+const STARTS: &str = "starts";
+
+/// Counts the [conversations](conversations) that began in an interval.
+///
+/// `count` gets the conversations of a part and the tables, whose messages are those of the part, and
+/// returns the counts. The plan returned has those of all parts: a group that spans months has several
+/// rows.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn counted<F>(
+    tables: &Tables,
+    within: Span,
+    free: FreeSessions,
+    count: F,
+) -> PolarsResult<LazyFrame>
+where
+    F: Fn(LazyFrame, &Tables) -> PolarsResult<LazyFrame> + Send + Sync + 'static,
+{
+    let count = move |tables: &Tables| count(conversations(tables, within, free)?, tables);
+    let schema = Schema::clone(&*count(&Tables::new())?.collect_schema()?);
+    let until = Span { from: None, ..within };
+    let messages = until.scan(tables, &messages::TABLE).filter(may_begin());
+    let starts = kernels::firsts(messages.select([key(), at()]), KEY, AT);
+    let (tables, counts) = (tables.clone(), schema.clone());
+    Ok(kernels::node(starts, "conversations by month", schema, move |starts| {
+        let instants = col(AT).cast(messages::TABLE.schema().try_get(CREATED_AT)?.clone());
+        let month = Clock::Month.start(instants, within.timezone).alias(MONTH);
+        let starts = starts.lazy().with_column(month).collect()?;
+        let mut counted = DataFrame::empty_with_schema(&counts);
+        for part in parts(&starts, within)? {
+            let messages = part.first_messages(&starts, &tables)?;
+            let tables = tables.clone().with(&messages::TABLE, messages.lazy());
+            counted.vstack_mut(&collected(count(&tables)?)?)?;
+        }
+        Ok(counted)
+    }))
+}
+
+/// Some months in a row.
+struct Part {
+    /// The first and the last month, as days since 1970.
+    months: [i32; 2],
+    /// The first and the last start of a conversation, in microseconds.
+    starts: [i64; 2],
+    conversations: u64,
+}
+
+impl Part {
+    /// The messages at the start of the part's conversations; several of one if they have one time.
+    fn first_messages(&self, starts: &DataFrame, tables: &Tables) -> PolarsResult<DataFrame> {
+        let [first, last] = self.months.map(|month| lit(month).cast(DataType::Date));
+        let in_months = col(MONTH).gt_eq(first).and(col(MONTH).lt_eq(last));
+        let starts = starts.clone().lazy().filter(in_months).select([col(KEY), col(AT)]);
+        let [first, last] = self.starts;
+        let span =
+            Span { from: Some(first), until: last.checked_add(1), timezone: chrono_tz::Tz::UTC };
+        let on = [col(KEY), col(AT)];
+        let columns = READ.map(col);
+        let messages = span
+            .scan(tables, &messages::TABLE)
+            .filter(may_begin())
+            .select([&columns[..], &[key(), at()]].concat())
+            .join(starts, &on, &on, JoinArgs::new(JoinType::Semi))
+            .select(columns);
+        collected(messages)
+    }
+}
+
+/// The parts of conversations with their month; without months that end before the interval.
+fn parts(starts: &DataFrame, within: Span) -> PolarsResult<Vec<Part>> {
+    let months = starts.clone().lazy().group_by([col(MONTH)]).agg([
+        len().cast(DataType::UInt64).alias(STARTS),
+        col(AT).min().alias(FIRST),
+        col(AT).max().alias(LAST),
+    ]);
+    let months = months.sort([MONTH], SortMultipleOptions::default()).collect()?;
+    let month = months.column(MONTH)?.cast(&DataType::Int32)?;
+    let rows = month
+        .i32()?
+        .iter()
+        .zip(months.column(FIRST)?.i64()?.iter())
+        .zip(months.column(LAST)?.i64()?.iter())
+        .zip(months.column(STARTS)?.u64()?.iter());
+    let mut parts: Vec<Part> = Vec::new();
+    for (((month, first), last), conversations) in rows {
+        let (Some(month), Some(first), Some(last)) = (month, first, last) else { continue };
+        if within.from.is_some_and(|from| last < from) {
+            continue;
+        }
+        let conversations = conversations.unwrap_or_default();
+        match parts.last_mut().filter(|part| part.conversations < MANY) {
+            Some(part) => {
+                part.months[1] = month;
+                part.starts = [part.starts[0].min(first), part.starts[1].max(last)];
+                part.conversations += conversations;
+            }
+            None => parts.push(Part { months: [month; 2], starts: [first, last], conversations }),
+        }
+    }
+    Ok(parts)
+}
+
+/// Predicate: a message may be the first of a conversation.
+fn may_begin() -> Expr {
+    col(CONVERSATION_ID).is_not_null().and(outgoing().not().or(message_failed().not()))
+}
+
+fn key() -> Expr {
+    kernels::key_of_text(col(CONVERSATION_ID)).alias(KEY)
+}
+
+fn at() -> Expr {
+    col(CREATED_AT).cast(DataType::Int64).alias(AT)
+}
+
+fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {
+    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single())
+}
