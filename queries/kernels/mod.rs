@@ -15,7 +15,6 @@ use polars::prelude::{DataFrame, Field, LazyFrame, PolarsResult, Schema, SchemaR
 
 pub mod counted;
 pub mod nearest;
-pub mod numbers;
 pub mod open;
 pub mod others;
 pub mod parts;

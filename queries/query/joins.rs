@@ -85,7 +85,7 @@ pub fn nearest_of(
 }
 
 /// Several columns of integers and texts as one key of 64 bits. A null is a value of its own.
-pub fn one_key(of: &[&str]) -> Expr {
+fn one_key(of: &[&str]) -> Expr {
     const NONE: i64 = 0x6e6f_6e65;
     let mixed = |columns: &mut [Column]| -> PolarsResult<Column> {
         let mut keys = vec![0; columns.first().map_or(0, Column::len)];

@@ -145,8 +145,7 @@ fn units(tables: &Tables, span: Span, options: &PricingOptions) -> PolarsResult<
         .filter(is_template())
         .with_columns(money::uncharged())
         .select(unit([message_sent(), message_delivered(), message_read()]));
-    let what = [MESSAGE_TYPE, TEMPLATE_NAME];
-    let charged = deliveries(tables, span, options, &what)?.filter(is_template()).select(unit([
+    let charged = deliveries(tables, span, options)?.filter(is_template()).select(unit([
         lit(0),
         lit(0),
         lit(0),

@@ -13,7 +13,8 @@
 
 use clap::Args;
 use polars::prelude::{
-    Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, by_name, col, lit, when,
+    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, SortMultipleOptions, col,
+    lit, when,
 };
 use wabalake_data::tables::messages::{
     self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, LINE, PRICING_CATEGORY,
@@ -23,8 +24,6 @@ use wabalake_data::tables::rates::CATEGORY;
 
 use super::money;
 use super::prices::{self, DATED};
-use crate::kernels::numbers::{self, Numbering};
-use crate::query::joins::one_key;
 use crate::query::measures::{message_failed, outgoing};
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -45,15 +44,6 @@ pub const WORD: &str = "category_word";
 const BY_US: &str = "begun_by_us";
 
 const MONTH: &str = "month_of_start";
-
-/// The month and account in one key.
-const ACCOUNT_MONTH: &str = "account_month";
-
-/// The column that is `true` for a conversation that no ad led to.
-const MAY_COST: &str = "may_cost";
-
-/// The number of a conversation among those of its account and month that may cost.
-const PLACE: &str = "place";
 
 /// `--free-sessions`.
 #[derive(Args, Clone, Copy, Debug)]
@@ -92,23 +82,20 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
     ]);
 
     let by_start = [CREATED_AT, CONVERSATION_ID];
+    let counted = |of: Expr| of.cast(DataType::Int64).cum_sum(false);
     let is_referral = || col(SESSION_TYPE).eq(lit("referral"));
+    let place = counted(is_referral().not()).over([col(WABA_ID), col(MONTH)])?;
+    let is_free = is_referral().not().and(place.lt_eq(lit(free.free_sessions)));
     let chargeable = || is_referral().or(col(FREE_TIER)).not();
-    let is_free = is_referral().not().and(col(PLACE).lt_eq(lit(free.free_sessions)));
-    let begun = prices::in_markets(begun, dates(tables, until), tables)?.with_columns([
-        is_referral().not().alias(MAY_COST),
-        one_key(&[WABA_ID, MONTH]).alias(ACCOUNT_MONTH),
-    ]);
-    let place = Numbering { group: ACCOUNT_MONTH, counted: MAY_COST, named: PLACE };
-    let typed = numbers::numbered(begun, by_start, vec![place])
+    let typed = prices::in_markets(begun, dates(tables, until), tables)?
+        .sort(by_start, SortMultipleOptions::default())
         .with_columns([
             is_free.alias(FREE_TIER),
             col(WORD).fill_null(col(SESSION_TYPE)).str().to_lowercase().alias(CATEGORY),
-        ])
-        .drop(by_name([MAY_COST, ACCOUNT_MONTH, PLACE], true, false));
+        ]);
 
     // A free conversation is priced as number 1, for its currency.
-    let priced = prices::priced(prices::numbered(typed, by_start, chargeable(), 1, MONTH), tables)?;
+    let priced = prices::priced(prices::numbered(typed, chargeable(), 1, MONTH)?, tables)?;
     let priced = priced.with_columns(money::charged(chargeable()));
     Ok(match within.holds(&col(CREATED_AT)) {
         Some(began_within) => priced.filter(began_within),

@@ -17,7 +17,7 @@
 
 use polars::prelude::{
     Column, DataFrame, DataType, Expr, FillNullStrategy, IntoLazy, JoinArgs, JoinType, LazyFrame,
-    Null, PolarsResult, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, by_name, col, concat,
+    Null, PolarsResult, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, col, concat,
     concat_str, lit, when,
 };
 use wabalake_data::reference::markets as reference;
@@ -27,9 +27,7 @@ use wabalake_data::tables::rates::{
     self, CATEGORY, COUNTRY, EFFECTIVE_FROM, MARKET, PRICE, TIER_FROM,
 };
 
-use crate::kernels::numbers::{self, Numbering};
 use crate::query::Type;
-use crate::query::joins::one_key;
 use crate::query::sql::{Bindings, SqlLiteral as _};
 use crate::query::tables::Tables;
 
@@ -82,33 +80,26 @@ pub fn in_markets(units: LazyFrame, dates: LazyFrame, tables: &Tables) -> Polars
         .with_column(market.alias(MARKET)))
 }
 
-/// Adds the columns [`NUMBER`] and [`MARKET_NUMBER`] to units: the second step of [`priced`].
+/// Adds the columns [`NUMBER`] and [`MARKET_NUMBER`] to units that are sorted by time: the second step of
+/// [`priced`].
 ///
-/// Units have a time and an id, by which they are counted in order, a country, a market and a lower-case
-/// [`CATEGORY`]. Those that pass the predicate are counted; others get the number `otherwise`.
+/// Units have a country, a market and a lower-case [`CATEGORY`]. Those that pass the predicate are
+/// counted; others get the number `otherwise`.
+///
+/// # Errors
+/// Those of building a plan.
 pub fn numbered(
     units: LazyFrame,
-    in_order: [&'static str; 2],
     counted: Expr,
     otherwise: i64,
     month: &str,
-) -> LazyFrame {
-    const COUNTED: &str = "counted";
-    const OF_COUNTRY: &str = "key_of_country";
-    const OF_MARKET: &str = "key_of_market";
-    let group = |scope: &str| one_key(&[scope, CATEGORY, month]);
-    let units = units.with_columns([
-        counted.alias(COUNTED),
-        group(COUNTRY).alias(OF_COUNTRY),
-        group(MARKET).alias(OF_MARKET),
-    ]);
-    let numbering = |group, named| Numbering { group, counted: COUNTED, named };
-    let numberings = vec![numbering(OF_COUNTRY, NUMBER), numbering(OF_MARKET, MARKET_NUMBER)];
-    let or_otherwise =
-        |number: &str| when(col(COUNTED)).then(col(number)).otherwise(lit(otherwise)).alias(number);
-    numbers::numbered(units, in_order, numberings)
-        .with_columns([NUMBER, MARKET_NUMBER].map(or_otherwise))
-        .drop(by_name([COUNTED, OF_COUNTRY, OF_MARKET], true, false))
+) -> PolarsResult<LazyFrame> {
+    let number = |scope: &str| {
+        let number = counted.clone().cast(DataType::Int64).cum_sum(false);
+        let number = number.over([col(scope), col(CATEGORY), col(month)])?;
+        PolarsResult::Ok(when(counted.clone()).then(number).otherwise(lit(otherwise)))
+    };
+    Ok(units.with_columns([number(COUNTRY)?.alias(NUMBER), number(MARKET)?.alias(MARKET_NUMBER)]))
 }
 
 /// Adds to units their [`PRICE`], `currency` and [`TIER`]; null if no rate applies.

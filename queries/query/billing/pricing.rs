@@ -12,13 +12,13 @@
 //! country and category; that of a service message does not.
 
 use polars::prelude::{
-    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, UnionArgs, by_name, col,
-    concat, lit, when,
+    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, SortMultipleOptions,
+    UnionArgs, col, concat, lit, when,
 };
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::messages::{
-    self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, PRICING_CATEGORY, PRICING_TYPE, WABA_ID,
-    WHATSAPP_ID,
+    self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, PRICING_CATEGORY, PRICING_TYPE, TEMPLATE_NAME,
+    WABA_ID, WHATSAPP_ID,
 };
 use wabalake_data::tables::rates::CATEGORY;
 
@@ -26,8 +26,6 @@ use super::conversations::{category_word, is_referral};
 use super::money;
 use super::prices::{self, DATED, TIER};
 use super::rules::PricingOptions;
-use crate::kernels::numbers::{self, Numbering};
-use crate::query::joins::one_key;
 use crate::query::measures::{incoming_message, message_delivered, outgoing};
 use crate::query::tables::Tables;
 use crate::query::time::{Clock, DAY, Span};
@@ -36,18 +34,11 @@ const REGULAR: &str = "REGULAR";
 const FREE_CUSTOMER_SERVICE: &str = "FREE_CUSTOMER_SERVICE";
 const FREE_ENTRY_POINT: &str = "FREE_ENTRY_POINT";
 
-/// The number of a service message among those of its line and month.
-const SERVICE_NUMBER: &str = "service_number";
-/// The column that is `true` for a message that has one.
-const COUNTS: &str = "counts_as_service";
-/// The line and the month in one key.
-const LINE_MONTH: &str = "line_month";
-
 /// The column of the month of creation.
 const MONTH: &str = "month_of_creation";
 
 /// Returns the plan of the outgoing messages of an interval that were delivered, a row each: creation,
-/// account, line, country, the columns `what`, [`PRICING_CATEGORY`] and [`PRICING_TYPE`] as Meta's
+/// account, line, country, type and template, [`PRICING_CATEGORY`] and [`PRICING_TYPE`] as Meta's
 /// analytics spell them, [`TIER`], and the columns of [`money::charged`].
 ///
 /// # Errors
@@ -56,10 +47,9 @@ pub fn deliveries(
     tables: &Tables,
     within: Span,
     options: &PricingOptions,
-    what: &[&str],
 ) -> PolarsResult<LazyFrame> {
-    let of_messages = [CREATED_AT, WABA_ID, LINE, COUNTRY];
-    let columns = [&of_messages[..], what, &[PRICING_CATEGORY, PRICING_TYPE, TIER]].concat();
+    let columns = [CREATED_AT, WABA_ID, LINE, COUNTRY, MESSAGE_TYPE, TEMPLATE_NAME];
+    let columns = [&columns[..], &[PRICING_CATEGORY, PRICING_TYPE, TIER]].concat();
     let mut columns: Vec<Expr> = columns.into_iter().map(col).collect();
     columns.extend(money::CHARGES.map(col));
     let free = delivered(tables, within, options)
@@ -74,7 +64,7 @@ pub fn deliveries(
     // Messages since the start of the month count for the number.
     let month = within.from.map(|from| Clock::Month.floor(within.timezone, from));
     let of_the_month = Span { from: month, ..within };
-    let numbered = numbered(tables, of_the_month, options, &[&of_messages[..], what].concat())?;
+    let numbered = numbered(tables, of_the_month, options)?;
     let has_tier = is_regular().and(is_service().not());
     let priced = prices::priced(numbered, tables)?
         .with_columns(money::charged(is_regular()))
@@ -119,35 +109,24 @@ fn counts_as_service() -> Expr {
 
 /// Messages that are [undecided](is_undecided) with their final type, their market, and their numbers among
 /// the regular ones of the month and category; 0 for service messages, whose price has no tiers.
-fn numbered(
-    tables: &Tables,
-    within: Span,
-    options: &PricingOptions,
-    columns: &[&str],
-) -> PolarsResult<LazyFrame> {
-    let in_order = [CREATED_AT, WHATSAPP_ID];
-    let what = [columns, &[WHATSAPP_ID, USER_KEY, PRICING_CATEGORY, PRICING_TYPE]].concat();
-    let messages = delivered(tables, within, options)
-        .filter(is_undecided(within, options))
-        .select(what.into_iter().map(col).collect::<Vec<_>>())
-        .with_columns([
+fn numbered(tables: &Tables, within: Span, options: &PricingOptions) -> PolarsResult<LazyFrame> {
+    let messages =
+        delivered(tables, within, options).filter(is_undecided(within, options)).with_columns([
             col(PRICING_CATEGORY).str().to_lowercase().alias(CATEGORY),
             options.date(within).alias(DATED),
             Clock::Month.start(col(CREATED_AT), within.timezone).alias(MONTH),
-            counts_as_service().alias(COUNTS),
-        ])
-        .with_column(one_key(&[LINE, MONTH]).alias(LINE_MONTH));
-    let of_line = Numbering { group: LINE_MONTH, counted: COUNTS, named: SERVICE_NUMBER };
+        ]);
+    let count = |of: Expr| of.cast(DataType::Int64).cum_sum(false);
+    let service_number = count(counts_as_service()).over([col(LINE), col(MONTH)])?;
     let is_free = when(is_service())
-        .then(col(SERVICE_NUMBER).lt_eq(lit(options.free_service_messages())))
+        .then(service_number.lt_eq(lit(options.free_service_messages())))
         .otherwise(col(ANSWERS));
     let pricing_type = when(is_free).then(lit(FREE_CUSTOMER_SERVICE)).otherwise(lit(REGULAR));
     let messages = prices::in_markets(messages, options.dates(tables, within), tables)?;
-    let messages = after_a_message(messages, tables, within, options);
-    let typed = numbers::numbered(messages, in_order, vec![of_line])
-        .with_column(col(PRICING_TYPE).fill_null(pricing_type))
-        .drop(by_name([USER_KEY, COUNTS, LINE_MONTH, SERVICE_NUMBER, ANSWERS], true, false));
-    Ok(prices::numbered(typed, in_order, is_regular().and(is_service().not()), 0, MONTH))
+    let typed = after_a_message(messages, tables, within, options)
+        .sort([CREATED_AT, WHATSAPP_ID], SortMultipleOptions::default())
+        .with_column(col(PRICING_TYPE).fill_null(pricing_type));
+    prices::numbered(typed, is_regular().and(is_service().not()), 0, MONTH)
 }
 
 fn is_regular() -> Expr {

@@ -146,5 +146,5 @@ pub fn deliveries(
         lit(1_i64).alias(VOLUME),
     ];
     columns.extend(money::CHARGES.map(col));
-    Ok(pricing::deliveries(tables, span, options, &[])?.select(columns))
+    Ok(pricing::deliveries(tables, span, options)?.select(columns))
 }
