@@ -11,13 +11,13 @@
 //! ```
 
 use polars::lazy::dsl::min_horizontal;
-use polars::prelude::{UnionArgs, concat, df};
+use polars::prelude::df;
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::deployments::{
     self, DEPLOYMENT_TIMESTAMP, STATE, USER_RESPONDED_TIMESTAMP,
 };
 
-use crate::query::joins::{self, CHANGE, TOTAL};
+use crate::kernels::open::open;
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::time::HOUR;
@@ -48,7 +48,8 @@ const REPLIED: &str = "replied";
 const AT: &str = "at";
 const FROM: &str = "from";
 const UNTIL: &str = "until";
-const ANSWERED: &str = "answered";
+const IN_RANGE: &str = "in_range";
+const OPEN: &str = "open";
 
 /// The last row, for this number and more.
 const MOST: i64 = 3;
@@ -90,9 +91,9 @@ impl Query for ContactFrequency {
         let at_most =
             |count: Expr| when(count.clone().lt(lit(MOST))).then(count).otherwise(lit(MOST));
         let counts = ["deployments", "users", DELIVERED, CAPPED, REPLIED];
-        let changes = unanswered_changes(tables, params)?;
-        let counted = joins::totals(deployments(tables, params), changes, USER_KEY, AT)?
-            .group_by([at_most(col(TOTAL)).alias(UNANSWERED)])
+        let counted = open(sent(tables, params)?, USER_KEY, AT, [FROM, UNTIL], OPEN)
+            .filter(col(IN_RANGE))
+            .group_by([at_most(col(OPEN).cast(DataType::Int64)).alias(UNANSWERED)])
             .agg([
                 rows().alias("deployments"),
                 users().alias("users"),
@@ -120,40 +121,26 @@ fn micros(stamp: &str) -> Expr {
     col(stamp).cast(DataType::Int64)
 }
 
-fn has_person() -> Expr {
-    col(USER_KEY).is_not_null()
-}
-
-/// The deployments of the range to people with a phone.
-fn deployments(tables: &Tables, params: &Params) -> LazyFrame {
-    params.days.scan(tables, &deployments::TABLE).filter(has_person()).select([
+/// The deployments to people with a phone, of the range and the window before it, each with the interval in
+/// which it counts as an unanswered one: from the microsecond after its send until it is answered or leaves
+/// the window.
+fn sent(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let window = params.window_hours * HOUR;
+    let sent = params.days.scan_back(tables, &deployments::TABLE, window);
+    let in_range = params.days.holds_instant(&col(DEPLOYMENT_TIMESTAMP)).unwrap_or(lit(true));
+    let from = || micros(DEPLOYMENT_TIMESTAMP) + lit(1_i64);
+    let until = min_horizontal([from() + lit(window), micros(USER_RESPONDED_TIMESTAMP)])?;
+    let did_not_fail = delivery_is("Failed").not();
+    Ok(sent.filter(col(USER_KEY).is_not_null()).select([
         col(USER_KEY),
         micros(DEPLOYMENT_TIMESTAMP).alias(AT),
+        when(did_not_fail).then(from()).otherwise(lit(Null {})).alias(FROM),
+        until.alias(UNTIL),
+        in_range.alias(IN_RANGE),
         delivery_is("Delivered").alias(DELIVERED),
         col(STATE).eq(lit("frequency_capped")).alias(CAPPED),
         delivery_is("Delivered").and(answered()).alias(REPLIED),
-    ])
-}
-
-/// Changes of each person's number of unanswered deployments: +1 one microsecond after a send, -1 when
-/// it is answered or leaves the window.
-fn unanswered_changes(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let window = params.window_hours * HOUR;
-    let sent = params
-        .days
-        .scan_back(tables, &deployments::TABLE, window)
-        .filter(has_person().and(delivery_is("Failed").not()))
-        .select([
-            col(USER_KEY),
-            (micros(DEPLOYMENT_TIMESTAMP) + lit(1_i64)).alias(FROM),
-            micros(USER_RESPONDED_TIMESTAMP).alias(ANSWERED),
-        ])
-        .with_column(min_horizontal([col(FROM) + lit(window), col(ANSWERED)])?.alias(UNTIL))
-        .filter(col(FROM).lt(col(UNTIL)));
-    let change = |at: &str, by: i8| {
-        sent.clone().select([col(USER_KEY), col(at).alias(AT), lit(by).alias(CHANGE)])
-    };
-    concat([change(FROM, 1), change(UNTIL, -1)], UnionArgs::default())
+    ]))
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Query for InboundChannels {
         let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
         let on = [col(SESSION_KEY)];
         let attributed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
-            params.conversions.attributed(tables)?,
+            params.conversions.attributed(tables, &[VALUE, CURRENCY])?,
             &on,
             &on,
             JoinArgs::new(JoinType::Inner),

@@ -11,11 +11,15 @@
 use std::sync::Arc;
 
 use polars::lazy::frame::OptFlags;
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult, Schema, SchemaRef};
+use polars::prelude::{DataFrame, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 
 pub mod gaps;
 pub mod firsts;
 pub mod keys;
+pub mod counted;
+pub mod nearest;
+pub mod open;
+pub mod others;
 pub mod parts;
 pub mod visits;
 
@@ -34,4 +38,24 @@ where
     let schema = Arc::new(schema);
     let declared = move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) };
     input.map(kernel, OptFlags::empty(), Some(Arc::new(declared)), Some(name))
+}
+
+/// A [`node`] whose kernel returns the rows and columns of `input`, with the columns `added` after them.
+pub fn adding<F>(input: LazyFrame, name: &'static str, added: Vec<Field>, kernel: F) -> LazyFrame
+where
+    F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
+{
+    let declared = move |given: &Schema| -> PolarsResult<SchemaRef> {
+        let mut schema = given.clone();
+        for field in &added {
+            schema.with_column(field.name().clone(), field.dtype().clone());
+        }
+        Ok(Arc::new(schema))
+    };
+    input.map(kernel, OptFlags::empty(), Some(Arc::new(declared)), Some(name))
+}
+
+/// The place of each of the first 2³² rows; Polars numbers rows by 32 bits.
+fn places() -> impl Iterator<Item = u32> {
+    0..=u32::MAX
 }

@@ -34,6 +34,18 @@ impl<T: Send> Parts<T> {
     pub fn map<R: Send>(self, process: impl Fn(Vec<T>) -> R + Send + Sync) -> Vec<R> {
         self.parts.into_par_iter().map(process).collect()
     }
+
+    /// Processes each part with the part of other rows that has the same keys, as [`Parts::map`] does.
+    ///
+    /// Both must expect the same number of rows, so that their parts have the same bounds.
+    pub fn map_with<U: Send, R: Send>(
+        self,
+        other: Parts<U>,
+        process: impl Fn(Vec<T>, Vec<U>) -> R + Send + Sync,
+    ) -> Vec<R> {
+        let pairs = self.parts.into_par_iter().zip(other.parts);
+        pairs.map(|(part, other)| process(part, other)).collect()
+    }
 }
 
 /// An integer whose order as an unsigned one is that of the signed `value`.

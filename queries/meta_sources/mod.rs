@@ -11,7 +11,7 @@ use wabalake_data::tables::sessions::{
     self, META_SOURCE_HEADLINE, META_SOURCE_ID, META_SOURCE_TYPE, SESSION_FINISHED_TIMESTAMP,
     SESSION_ID, SESSION_STARTED_TIMESTAMP,
 };
-use wabalake_data::tables::{CURRENCY, SESSION_KEY};
+use wabalake_data::tables::{CURRENCY, SESSION_KEY, USER_KEY};
 
 use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{AD, meta_type};
@@ -96,10 +96,18 @@ impl Query for MetaSources {
             .days
             .scan(tables, &sessions::TABLE)
             .filter(col(META_SOURCE_ID).is_not_null())
-            .with_columns([
+            .select([
                 meta_type().alias(META_SOURCE_TYPE),
+                col(META_SOURCE_ID),
+                col(META_SOURCE_HEADLINE),
+                col(SESSION_KEY),
+                col(SESSION_ID),
+                col(USER_KEY),
+                col(SESSION_STARTED_TIMESTAMP),
+                col(SESSION_FINISHED_TIMESTAMP),
                 session_duration().alias(DURATION),
-            ]);
+            ])
+            .cache();
         let counted = brought.clone().group_by(of_source()).agg([
             rows().alias(SESSIONS),
             users().alias(USERS),
@@ -152,7 +160,7 @@ fn conversions(
 ) -> PolarsResult<[LazyFrame; 2]> {
     let on = [col(SESSION_KEY)];
     let attributed = brought.clone().select([&of_source()[..], &on].concat()).join(
-        params.conversions.attributed(tables)?,
+        params.conversions.attributed(tables, &[VALUE, CURRENCY])?,
         &on,
         &on,
         JoinArgs::new(JoinType::Inner),

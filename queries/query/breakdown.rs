@@ -65,19 +65,30 @@ pub fn breakdown(
 ) -> PolarsResult<LazyFrame> {
     let on = [col(group)];
     let deployments = days.scan(tables, &deployments::TABLE);
-    let attributed = attributed(deployments.clone(), conversions, tables)?;
     // The join with sessions comes first: `grouped` may multiply rows.
     let sent = grouped(with_duration(deployments, tables), &deployments::TABLE)?;
+    let session = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
+    let sent = sent.select([
+        col(group),
+        session.alias(SESSION_KEY),
+        delivered().alias(DELIVERED),
+        delivered().and(answered()).alias(REPLIED),
+        col(DURATION),
+    ]);
+    // Read once for the counts and for the conversions.
+    let sent = sent.cache();
+    let led =
+        sent.clone().filter(col(SESSION_KEY).is_not_null()).select([group, SESSION_KEY].map(col));
     let sent = sent.group_by(&on).agg([
         rows().alias(DEPLOYMENTS),
-        rows_where(delivered()).alias(DELIVERED),
-        rows_where(led_to_session()).alias(SESSIONS_CREATED),
-        rows_where(delivered().and(answered())).alias(REPLIED),
+        rows_where(col(DELIVERED)).alias(DELIVERED),
+        col(SESSION_KEY).count().alias(SESSIONS_CREATED),
+        rows_where(col(REPLIED)).alias(REPLIED),
         average_seconds(DURATION).alias(AVG_SESSION_SECONDS),
     ]);
+    let attributed = attributed(led, conversions, tables)?;
     let once = Some(by_name([group, SESSION_KEY, CURRENCY], true, false));
-    let attributed =
-        grouped(attributed, &deployments::TABLE)?.unique(once, UniqueKeepStrategy::Any);
+    let attributed = attributed.unique(once, UniqueKeepStrategy::Any);
     let converted = attributed
         .clone()
         .group_by(&on)
@@ -130,22 +141,22 @@ fn with_duration(deployments: LazyFrame, tables: &Tables) -> LazyFrame {
     )
 }
 
-/// The deployments whose session converted, each with the amount per currency.
+/// The rows whose session converted, each with the amount per currency.
 fn attributed(
-    deployments: LazyFrame,
+    led_to_sessions: LazyFrame,
     conversions: &Conversions,
     tables: &Tables,
 ) -> PolarsResult<LazyFrame> {
     let on = [col(SESSION_KEY)];
-    // Amounts are summed before the join: many deployments may name the same session.
+    // Amounts are summed before the join: many rows may name the same session.
     let amount = || col(VALUE).cast(DataType::Decimal(38, 6));
     let amount = when(amount().count().gt(lit(0))).then(amount().sum()).otherwise(lit(NULL));
     let earned = conversions
-        .attributed(tables)?
+        .attributed(tables, &[VALUE, CURRENCY])?
         .group_by([col(SESSION_KEY), col(CURRENCY)])
         .agg([amount.alias(VALUE)]);
     let inner = JoinArgs::new(JoinType::Inner);
-    Ok(deployments.filter(led_to_session()).join(earned, &on, &on, inner))
+    Ok(led_to_sessions.join(earned, &on, &on, inner))
 }
 
 fn shares() -> [Expr; 6] {

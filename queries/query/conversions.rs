@@ -13,13 +13,13 @@
 
 use clap::Args;
 use polars::prelude::{
-    DataType, Expr, JoinArgs, JoinType, LazyFrame, NamedFrom, PolarsResult, Series, UnionArgs, col,
-    concat,
+    DataType, Expr, JoinArgs, JoinType, LazyFrame, NULL, NamedFrom, PolarsResult, Series, col, lit,
+    when,
 };
 use wabalake_data::Invalid;
-use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT, VALUE};
+use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT};
 use wabalake_data::tables::sessions::{self, SESSION_ID, SESSION_STARTED_TIMESTAMP};
-use wabalake_data::tables::{CONVERSION_KEY, CURRENCY, SESSION_KEY, USER_KEY};
+use wabalake_data::tables::{SESSION_KEY, USER_KEY};
 
 use super::filters::{Choice, Only};
 use super::joins::{self, Nearest};
@@ -31,6 +31,8 @@ use super::time::DAY;
 
 const CONVERTED: &str = "converted";
 const STARTED: &str = "started";
+const VISIT_KEY: &str = "visit_key";
+const VISIT_ID: &str = "visit_id";
 
 /// `--conversion-window-days` and `--event`.
 #[derive(Args, Clone, Debug)]
@@ -78,41 +80,43 @@ impl Choice for Event {
 pub const CONVERSIONS: &str = "conversions";
 
 impl Conversions {
-    /// Returns the plan of the attributed conversions, a row each: `conversion_key`, the `session_key`
-    /// of their session, `converted_at`, `value` and `currency`.
+    /// Returns the plan of the attributed conversions, a row each: the `session_key` of their session, and the
+    /// columns `what` of the conversion.
     ///
     /// # Errors
     /// Those of building a plan.
-    pub fn attributed(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        let counting = self.event.of(tables.scan(&conversions::TABLE));
-        let what = [col(CONVERTED_AT), col(VALUE), col(CURRENCY)];
-        let session = [&[col(CONVERSION_KEY), col(SESSION_KEY)][..], &what].concat();
-        let naming_a_session =
-            counting.clone().filter(col(SESSION_KEY).is_not_null()).select(session.clone());
-
-        let person = [&[col(CONVERSION_KEY), col(USER_KEY)][..], &what].concat();
-        let naming_a_person = counting
-            .filter(col(SESSION_KEY).is_null().and(col(USER_KEY).is_not_null()))
-            .select(person);
+    pub fn attributed(&self, tables: &Tables, what: &[&str]) -> PolarsResult<LazyFrame> {
         let micros = |stamp| col(stamp).cast(DataType::Int64);
-        let of_them = naming_a_person.clone().select([col(USER_KEY)]);
+        let searching = when(col(SESSION_KEY).is_null()).then(col(USER_KEY)).otherwise(lit(NULL));
+        let what: Vec<Expr> = what.iter().map(|column| col(*column)).collect();
+        let moment =
+            [col(SESSION_KEY), searching.alias(USER_KEY), micros(CONVERTED_AT).alias(CONVERTED)];
+        let conversions = self.event.of(tables.scan(&conversions::TABLE));
+        // Read once for both: the people that are searched for, and the rows.
+        let moments = conversions.select([&moment[..], &what].concat()).cache();
+        let of_them = moments.clone().filter(col(USER_KEY).is_not_null()).select([col(USER_KEY)]);
         let starts = tables
             .scan(&sessions::TABLE)
             .filter(visit())
-            .join(of_them, [col(USER_KEY)], [col(USER_KEY)], JoinArgs::new(JoinType::Semi))
-            // At equal times the greater id counts.
-            .group_by([col(USER_KEY), micros(SESSION_STARTED_TIMESTAMP).alias(STARTED)])
-            .agg([col(SESSION_KEY).max_by(col(SESSION_ID))]);
-        let moments = naming_a_person.with_column(micros(CONVERTED_AT).alias(CONVERTED));
-        let found = joins::nearest(
+            .select([
+                col(USER_KEY),
+                micros(SESSION_STARTED_TIMESTAMP).alias(STARTED),
+                col(SESSION_KEY).alias(VISIT_KEY),
+                col(SESSION_ID).alias(VISIT_ID),
+            ])
+            .join(of_them, [col(USER_KEY)], [col(USER_KEY)], JoinArgs::new(JoinType::Semi));
+        let found = joins::nearest_of(
             Nearest::LastBefore,
             (moments, CONVERTED),
-            (starts, STARTED, &[SESSION_KEY]),
+            (starts, STARTED, &[VISIT_KEY]),
             &[USER_KEY],
             self.conversion_window_days * DAY,
+            // At equal times the greater id counts.
+            Some(VISIT_ID),
         )?;
-        let found = found.filter(col(SESSION_KEY).is_not_null()).select(session);
-        concat([naming_a_session, found], UnionArgs::default())
+        let session = col(SESSION_KEY).fill_null(col(VISIT_KEY));
+        let found = found.select([&[session], &what[..]].concat());
+        Ok(found.filter(col(SESSION_KEY).is_not_null()))
     }
 
     /// Returns the plan of the sessions with conversions, a row each: `session_key`, the number of
@@ -121,7 +125,7 @@ impl Conversions {
     /// # Errors
     /// Those of building a plan.
     pub fn by_session(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        let sessions = self.attributed(tables)?.group_by([col(SESSION_KEY)]);
+        let sessions = self.attributed(tables, &[CONVERTED_AT])?.group_by([col(SESSION_KEY)]);
         Ok(sessions.agg([rows().cast(DataType::Int64).alias(CONVERSIONS), col(CONVERTED_AT).min()]))
     }
 
@@ -134,9 +138,9 @@ impl Conversions {
 #[cfg(test)]
 mod tests {
     use clap::{Command, FromArgMatches};
-    use polars::prelude::{Engine, IntoLazy, Null, df, lit};
+    use polars::prelude::{Engine, IntoLazy, df};
     use proptest::prelude::*;
-    use wabalake_data::tables::instant;
+    use wabalake_data::tables::{CONVERSION_KEY, instant};
 
     use super::*;
 
@@ -169,14 +173,13 @@ mod tests {
             ];
             let events = events.unwrap().lazy().with_columns([
                 stamp(CONVERTED_AT),
-                lit(Null {}).cast(DataType::Int64).alias(SESSION_KEY),
-                lit(1).cast(DataType::Decimal(18, 6)).alias(VALUE),
-                lit("COP").alias(CURRENCY),
+                lit(NULL).cast(DataType::Int64).alias(SESSION_KEY),
             ]);
             let tables = Tables::new().with(&sessions::TABLE, begun).with(&conversions::TABLE, events);
             let words = ["of", "--conversion-window-days", "1"];
             let matches = Conversions::augment_args(Command::new("of")).get_matches_from(words);
-            let plan = Conversions::from_arg_matches(&matches).unwrap().attributed(&tables).unwrap();
+            let plan = Conversions::from_arg_matches(&matches).unwrap().attributed(&tables, &[CONVERSION_KEY]);
+            let plan = plan.unwrap();
             let found = plan.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
             let column = |name| found.column(name).unwrap().i64().unwrap().iter().flatten();
             let mut found: Vec<(i64, i64)> = column(CONVERSION_KEY).zip(column(SESSION_KEY)).collect();

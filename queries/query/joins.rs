@@ -2,21 +2,18 @@
 //!
 //! Some ids are null in every row, and some people have very many rows: a placeholder phone, a test
 //! line. An equi-join with a later filter would pair all rows of such a person. Instead, earlier and
-//! later rows are found in one pass over sorted rows:
-//!
-//! ```text
-//! at        row              change   total
-//! 09:00     a deployment     +1       1
-//! 10:00     a moment                  1       one unanswered deployment
-//! 11:00     its response     -1       0
-//! 12:00     a moment                  0
-//! ```
+//! later rows are found in one pass over sorted rows, by [`nearest`] and by the kernels
+//! [`open`](crate::kernels::open) and [`others`](crate::kernels::others).
 
 use polars::prelude::{
-    Expr, FillNullStrategy, JoinArgs, JoinType, LazyFrame, NULL, PolarsResult, SortMultipleOptions,
-    UnionArgs, by_name, col, concat_lf_diagonal, lit, when,
+    Column, DataType, Expr, Field, Int64Chunked, IntoColumn, JoinArgs, JoinType, LazyFrame, NULL,
+    PolarsResult, UnionArgs, by_name, col, concat_lf_diagonal, lit, when,
 };
 use wabalake_data::tables::text_key;
+
+use crate::kernels::nearest::{self as kernel, Search};
+
+pub use crate::kernels::nearest::Nearest;
 
 /// Left join by a nullable key, such as `session_key`. Rows with a null key match nothing.
 ///
@@ -34,116 +31,117 @@ pub fn key_or_none(key: Expr) -> Expr {
     key.fill_null(lit(text_key("")))
 }
 
-/// Which event a moment is joined with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nearest {
-    /// The last at or before it.
-    LastBefore,
-    /// The first at or after it.
-    FirstAfter,
-}
-
 /// As-of join: each moment with the nearest event of the same person, line or the like.
 ///
 /// It is a left join by the columns `of`, and matches at most one event, not more than `within` away. Each
 /// side has its time in a column of integers. Of several events at one time, any may be matched. An event
-/// brings its time and the columns `brought`, which moments do not have; these and `of` have no nulls.
-///
-/// Polars' own as-of join by groups is compiled for each pair of types: a fifth of the program.
+/// brings its time and the columns `brought`, which moments do not have. A row with a null in `of`
+/// matches nothing.
 ///
 /// # Errors
 /// Those of building a plan.
 pub fn nearest(
     which: Nearest,
+    moments: (LazyFrame, &str),
+    events: (LazyFrame, &str, &[&str]),
+    of: &[&str],
+    within: i64,
+) -> PolarsResult<LazyFrame> {
+    nearest_of(which, moments, events, of, within, None)
+}
+
+/// [`nearest`], where of several events at one time the one with the greatest text in a column counts.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn nearest_of(
+    which: Nearest,
     (moments, at): (LazyFrame, &str),
     (events, happened, brought): (LazyFrame, &str, &[&str]),
     of: &[&str],
     within: i64,
+    greatest: Option<&str>,
 ) -> PolarsResult<LazyFrame> {
-    // At one time, events come first in the direction of the search.
-    let (is_moment, strategy) = match which {
-        Nearest::LastBefore => (true, FillNullStrategy::Forward(None)),
-        Nearest::FirstAfter => (false, FillNullStrategy::Backward(None)),
+    let is_known = of.iter().map(|column| col(*column).is_not_null()).fold(lit(true), Expr::and);
+    let marked = |rows: LazyFrame, is_moment: bool| {
+        let rows = rows.with_column(lit(is_moment).alias(IS_MOMENT));
+        let key = || when(is_known.clone()).then(one_key(of)).otherwise(lit(NULL)).alias(KEY);
+        if of.len() > 1 { rows.with_column(key()) } else { rows }
     };
-    let whose = |column: &&str| format!("event_{column}");
-    let copies = of.iter().map(|column| col(*column).alias(whose(column)));
-    let events = events
-        .with_columns(copies.collect::<Vec<_>>())
-        .with_columns([col(happened).alias(at), lit(!is_moment).alias(IS_MOMENT)]);
-    let rows = [events, moments.with_column(lit(is_moment).alias(IS_MOMENT))];
-    let order = [of, &[at, IS_MOMENT]].concat();
-
-    let found = [&[happened], brought].concat();
-    let fill = |column: Expr| column.fill_null_with_strategy(strategy);
-    let filled = found.iter().map(|column| fill(col(*column)));
-    let filled = filled.chain(of.iter().map(|column| fill(col(whose(column)))));
-    let distance = match which {
-        Nearest::LastBefore => col(at) - col(happened),
-        Nearest::FirstAfter => col(happened) - col(at),
+    let events = events.with_column(col(happened).alias(at));
+    let rows = [marked(events, false), marked(moments, true)];
+    let search = Search {
+        which,
+        key: if let [only] = of { *only } else { KEY }.to_owned(),
+        at: at.to_owned(),
+        is_moment: IS_MOMENT.to_owned(),
+        within,
+        found: [&[happened], brought].concat().into_iter().map(str::to_owned).collect(),
+        greatest: greatest.map(str::to_owned),
     };
-    let is_near = of.iter().fold(distance.lt_eq(lit(within)), |is_near, column| {
-        is_near.and(col(whose(column)).eq(col(*column)))
-    });
-    let only_near = found
-        .iter()
-        .map(|column| when(is_near.clone()).then(col(*column)).otherwise(lit(NULL)).alias(*column));
-    let helpers = of.iter().map(whose).chain([IS_MOMENT.to_owned()]);
-    Ok(concat_lf_diagonal(rows, UnionArgs::default())?
-        .sort(order, SortMultipleOptions::default())
-        .with_columns(filled.collect::<Vec<_>>())
-        .filter(col(IS_MOMENT).eq(lit(is_moment)))
-        .with_columns(only_near.collect::<Vec<_>>())
-        .drop(by_name(helpers, true, false)))
+    let found = kernel::nearest(concat_lf_diagonal(rows, UnionArgs::default())?, search);
+    let helpers = [Some(IS_MOMENT), Some(KEY).filter(|_| of.len() > 1), greatest];
+    Ok(found.drop(by_name(helpers.into_iter().flatten(), true, false)))
 }
 
-/// Tells moments from what they are sorted with.
+/// Several columns of integers and texts as one key of 64 bits. A null is a value of its own.
+fn one_key(of: &[&str]) -> Expr {
+    const NONE: i64 = 0x6e6f_6e65;
+    let mixed = |columns: &mut [Column]| -> PolarsResult<Column> {
+        let mut keys = vec![0; columns.first().map_or(0, Column::len)];
+        for column in columns {
+            let parts = match column.dtype() {
+                DataType::String => {
+                    column.str()?.iter().map(|text| text.map(text_key)).collect::<Int64Chunked>()
+                }
+                _ => column.cast(&DataType::Int64)?.i64()?.clone(),
+            };
+            for (key, part) in keys.iter_mut().zip(parts.iter()) {
+                *key = spread(*key ^ part.unwrap_or(NONE));
+            }
+        }
+        Ok(Int64Chunked::from_vec("key".into(), keys).into_column())
+    };
+    let others: Vec<Expr> = of[1..].iter().map(|column| col(*column)).collect();
+    col(of[0]).map_many(mixed, &others, |_, _| Ok(Field::new("key".into(), DataType::Int64)))
+}
+
+/// Spreads an integer over all 64 bits (the finaliser of `SplitMix64`); it maps no two to the same.
+const fn spread(value: i64) -> i64 {
+    let value = value.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (value ^ (value >> 31)).cast_signed()
+}
+
+/// Tells moments from events.
 const IS_MOMENT: &str = "is_moment";
-
-/// The column of changes that [`totals`] sums.
-pub const CHANGE: &str = "change";
-
-/// Running totals: adds to each moment the column [`TOTAL`], the sum of all [`CHANGE`]s at or before it.
-/// Moments and changes have a person and a time in the same two columns.
-///
-/// The sum is not reset between people. A total is meaningful if the changes of each person sum to zero;
-/// the difference of two totals of one person always is.
-///
-/// # Errors
-/// Those of building a plan.
-pub fn totals(
-    moments: LazyFrame,
-    changes: LazyFrame,
-    person: &str,
-    at: &str,
-) -> PolarsResult<LazyFrame> {
-    let marked = |rows: LazyFrame, mark: bool| rows.with_column(lit(mark).alias(IS_MOMENT));
-    let rows = [marked(changes, false), marked(moments, true)];
-    Ok(concat_lf_diagonal(rows, UnionArgs::default())?
-        .sort([person, at, IS_MOMENT], SortMultipleOptions::default())
-        .with_column(col(CHANGE).fill_null(lit(0)).cum_sum(false).alias(TOTAL))
-        .filter(col(IS_MOMENT)))
-}
-
-/// The column that [`totals`] adds.
-pub const TOTAL: &str = "total";
+/// The key of several columns.
+const KEY: &str = "key_of_columns";
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{DataFrame, DataType, IntoLazy, df};
+    use polars::prelude::{DataFrame, IntoLazy, SortMultipleOptions, df};
     use proptest::prelude::*;
 
     use super::*;
 
     const PERSON: &str = "person";
 
-    /// Events as (person, time).
-    fn things() -> impl Strategy<Value = Vec<(i64, i64)>> {
-        prop::collection::vec((0..3_i64, 0..12_i64), 0..40)
+    /// Events as (person, line, time). One person has most of them.
+    fn things() -> impl Strategy<Value = Vec<(Option<i64>, bool, i64)>> {
+        let person = prop_oneof![3 => Just(Some(1)), 1 => prop::option::of(-1..3_i64)];
+        prop::collection::vec((person, any::<bool>(), 0..12_i64), 0..40)
     }
 
-    fn frame(things: &[(i64, i64)], at: &str) -> DataFrame {
-        let (people, times): (Vec<i64>, Vec<i64>) = things.iter().copied().unzip();
-        df![PERSON => people, at => times].unwrap()
+    fn frame(things: &[(Option<i64>, bool, i64)], at: &str) -> DataFrame {
+        let line = |first: bool| if first { "1" } else { "" };
+        df![
+            PERSON => things.iter().map(|thing| thing.0).collect::<Vec<_>>(),
+            "line" => things.iter().map(|thing| line(thing.1)).collect::<Vec<_>>(),
+            at => things.iter().map(|thing| thing.2).collect::<Vec<_>>(),
+        ]
+        .unwrap()
     }
 
     fn numbers(rows: LazyFrame, by: &str, column: &str) -> Vec<Option<i64>> {
@@ -162,55 +160,38 @@ mod tests {
             happenings in things(),
             within in 0..6_i64,
         ) {
-            for which in [Nearest::LastBefore, Nearest::FirstAfter] {
+            let cases = [Nearest::LastBefore, Nearest::FirstAfter]
+                .map(|which| [(which, &[PERSON][..]), (which, &[PERSON, "line"][..])]);
+            for (which, of) in cases.into_iter().flatten() {
                 let rows = frame(&moments, "at").lazy().with_row_index("row", None);
-                let events = frame(&happenings, "happened").lazy();
-                let found = nearest(
-                    which,
-                    (rows, "at"),
-                    (events.with_column(col("happened").alias("brought")), "happened", &["brought"]),
-                    &[PERSON],
-                    within,
-                )
-                .unwrap();
-                let expected: Vec<Option<i64>> = moments
-                    .iter()
-                    .map(|(person, at)| {
-                        let own = happenings.iter().filter(|event| event.0 == *person);
-                        let own = own.map(|event| event.1);
-                        match which {
-                            Nearest::LastBefore => own.filter(|e| (at - within..=*at).contains(e)).max(),
-                            Nearest::FirstAfter => own.filter(|e| (*at..=at + within).contains(e)).min(),
+                let events = frame(&happenings, "happened").lazy().with_row_index("event", None);
+                // At one time, the event with the greatest text counts, which is the last of them.
+                let text = (col("event") + lit(100)).cast(DataType::String).alias("text");
+                let events = events.with_column(text);
+                let events = if of.len() > 1 { events } else { events.drop(by_name(["line"], true, false)) };
+                let brought = (events, "happened", &["event"][..]);
+                let found = nearest_of(which, (rows, "at"), brought, of, within, Some("text"));
+                let found = found.unwrap();
+                let expected = moments.iter().map(|(person, line, at)| {
+                    let own = (0..).zip(&happenings).filter(|(_, event)| {
+                        person.is_some() && event.0 == *person && (of.len() == 1 || event.1 == *line)
+                    });
+                    let own = own.map(|(place, event)| (event.2, place));
+                    match which {
+                        Nearest::LastBefore => {
+                            own.filter(|e| (at - within..=*at).contains(&e.0)).max()
                         }
-                    })
-                    .collect();
-                prop_assert_eq!(&numbers(found.clone(), "row", "brought"), &expected);
-                prop_assert_eq!(numbers(found, "row", "happened"), expected);
+                        Nearest::FirstAfter => {
+                            let near = own.filter(|e| (*at..=at + within).contains(&e.0));
+                            near.min_by_key(|e| (e.0, -e.1))
+                        }
+                    }
+                });
+                let (times, places): (Vec<Option<i64>>, Vec<Option<i64>>) =
+                    expected.map(Option::<(i64, i64)>::unzip).unzip();
+                prop_assert_eq!(numbers(found.clone(), "row", "event"), places);
+                prop_assert_eq!(numbers(found, "row", "happened"), times);
             }
-        }
-
-        /// A +1 and a -1 for each interval give the number of open intervals.
-        #[test]
-        fn totals_count_open_intervals(moments in things(), lasting in things(), long in 0..5_i64) {
-            let ends: Vec<(i64, i64)> =
-                lasting.iter().map(|(person, at)| (*person, at + long)).collect();
-            let change = |things: &[(i64, i64)], by: i8| {
-                frame(things, "at").lazy().with_column(lit(by).alias(CHANGE))
-            };
-            let changes = [change(&lasting, 1), change(&ends, -1)];
-            let changes = polars::prelude::concat(changes, UnionArgs::default()).unwrap();
-            let rows = frame(&moments, "at").lazy().with_row_index("row", None);
-            let found = totals(rows, changes, PERSON, "at").unwrap();
-            let expected: Vec<Option<i64>> = moments
-                .iter()
-                .map(|(person, at)| {
-                    let there = |thing: &&(i64, i64)| {
-                        thing.0 == *person && (thing.1..thing.1 + long).contains(at)
-                    };
-                    Some(i64::try_from(lasting.iter().filter(there).count()).unwrap())
-                })
-                .collect();
-            prop_assert_eq!(numbers(found, "row", TOTAL), expected);
         }
 
         /// Keys may be null, unknown, or repeated.

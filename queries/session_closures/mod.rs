@@ -16,20 +16,17 @@
 //! A session is not replaced by anything that began at or before its own start, by a failed deployment,
 //! or by the deployment that opened it.
 
-use std::sync::Arc;
-
-use polars::prelude::{
-    DataFrame, Field, OptFlags, Schema, SchemaRef, UnionArgs, UniqueKeepStrategy, concat,
-    concat_lf_diagonal, df,
-};
+use polars::prelude::{UnionArgs, concat_lf_diagonal, df};
 use wabalake_data::tables::deployments::{self, DEPLOYMENT_TIMESTAMP};
 use wabalake_data::tables::sessions::{
-    self, LAST_MESSAGE_TIMESTAMP, PARENT_SESSION_ID, SESSION_FINISHED_TIMESTAMP,
-    SESSION_STARTED_TIMESTAMP, SESSION_STATUS,
+    self, LAST_MESSAGE_TIMESTAMP, SESSION_FINISHED_TIMESTAMP, SESSION_STARTED_TIMESTAMP,
+    SESSION_STATUS,
 };
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, closures};
 
-use crate::query::joins::{self, CHANGE, TOTAL};
+use crate::kernels::counted::counted;
+use crate::kernels::others::{Others, others};
+use crate::query::joins::key_or_none;
 use crate::query::prelude::*;
 use crate::query::time::SECOND;
 
@@ -56,25 +53,47 @@ impl Params {
         i64::from(self.tolerance_seconds) * SECOND
     }
 
-    /// The first reason that holds for a session.
-    fn reason(&self) -> Expr {
-        let wrote_last = col(WROTE).fill_null(col(STARTED));
+    /// The place of the first reason that holds for a session by its own columns.
+    fn own_reason(&self) -> Expr {
+        let (started, finished) =
+            (micros(SESSION_STARTED_TIMESTAMP), micros(SESSION_FINISHED_TIMESTAMP));
+        let wrote = micros(LAST_MESSAGE_TIMESTAMP);
+        let wrote_last = wrote.clone().fill_null(started);
         let inactive = self.inactivity_minutes.map_or(lit(false), |minutes| {
-            col(FINISHED).gt_eq(wrote_last + lit(i64::from(minutes) * MINUTE))
+            finished.clone().gt_eq(wrote_last + lit(i64::from(minutes) * MINUTE))
         });
-        let after_message = (col(FINISHED) - col(WROTE)).abs().lt_eq(lit(self.tolerance()));
+        let after_message = (finished.clone() - wrote).abs().lt_eq(lit(self.tolerance()));
         let conditions = [
-            col(FINISHED).is_null(),
-            col(IS_PARENT).is_not_null(),
-            with_agents(),
-            col(IS_REPLACED).is_not_null(),
-            inactive,
-            after_message,
+            (OPEN, finished.is_null()),
+            (AGENT, with_agents()),
+            (INACTIVITY, inactive),
+            (FINAL_BLOCK, after_message),
         ];
-        REASONS.into_iter().zip(conditions).rev().fold(lit("unknown"), |other, (name, holds)| {
-            when(holds).then(lit(name)).otherwise(other)
+        conditions.into_iter().rev().fold(lit(UNKNOWN), |other, (place, holds)| {
+            when(holds).then(lit(place)).otherwise(other)
         })
     }
+
+    /// The first and the last instant at which a session may be replaced.
+    fn replaceable(&self) -> [Expr; 2] {
+        let (started, finished) =
+            (micros(SESSION_STARTED_TIMESTAMP), micros(SESSION_FINISHED_TIMESTAMP));
+        let earliest = finished.clone() - lit(self.tolerance());
+        let first = when(started.clone().gt_eq(earliest.clone()))
+            .then(started + lit(1_i64))
+            .otherwise(earliest);
+        [first, finished + lit(self.tolerance())]
+    }
+}
+
+/// The place of the first reason that holds, from [`Params::own_reason`] and what other rows tell.
+fn reason() -> Expr {
+    let own = |place: u8| col(PLACE).eq(lit(place));
+    when(own(OPEN).not().and(col(CHILDREN).gt(lit(0))))
+        .then(lit(REDIRECTED))
+        .when(own(OPEN).or(own(AGENT)).not().and(col(IS_REPLACED)))
+        .then(lit(REPLACED))
+        .otherwise(col(PLACE))
 }
 
 const MINUTE: i64 = 60 * SECOND;
@@ -83,20 +102,27 @@ const MINUTE: i64 = 60 * SECOND;
 const REASONS: [&str; 7] =
     ["open", "redirected", "agent", "replaced", "inactivity", "final-block", "unknown"];
 
+/// The places of the reasons.
+const OPEN: u8 = 0;
+const REDIRECTED: u8 = 1;
+const AGENT: u8 = 2;
+const REPLACED: u8 = 3;
+const INACTIVITY: u8 = 4;
+const FINAL_BLOCK: u8 = 5;
+const UNKNOWN: u8 = 6;
+
 const REASON: &str = "closing_reason";
+const PLACE: &str = "place";
 const DURATION: &str = "duration";
 const WEBHOOK_EVENTS: &str = "webhook_events";
-const IS_PARENT: &str = "is_parent";
+const CHILDREN: &str = "children";
 const IS_REPLACED: &str = "is_replaced";
-const STARTED: &str = "started";
-const FINISHED: &str = "finished";
-const WROTE: &str = "wrote";
+const PARENT_KEY: &str = "parent_key";
+const CLOSED_KEY: &str = "closed_key";
 const BEGAN: &str = "began";
 const BEGUN_KEY: &str = "begun_key";
-const SLOT: &str = "slot";
 const FIRST: &str = "first";
 const LAST: &str = "last";
-const COUNTS: &str = "counts";
 
 impl Query for SessionClosures {
     type Params = Params;
@@ -126,45 +152,16 @@ impl Query for SessionClosures {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let sessions = params.days.scan(tables, &sessions::TABLE).select([
-            col(SESSION_KEY),
-            col(USER_KEY),
-            col(SESSION_STATUS),
-            micros(SESSION_STARTED_TIMESTAMP).alias(STARTED),
-            micros(SESSION_FINISHED_TIMESTAMP).alias(FINISHED),
-            micros(LAST_MESSAGE_TIMESTAMP).alias(WROTE),
-            session_duration().alias(DURATION),
+        let counts = with_others(tables, params)?.group_by([reason().alias(PLACE)]).agg([
+            rows().alias("sessions"),
+            average_seconds(DURATION).alias("avg_duration_seconds"),
+            col(WEBHOOK_EVENTS).sum(),
         ]);
-        let parents = tables
-            .scan(&sessions::TABLE)
-            .filter(col(PARENT_SESSION_ID).is_not_null())
-            .select([parent_key().alias(SESSION_KEY)])
-            .unique(None, UniqueKeepStrategy::Any);
-        let may_be_replaced = sessions
-            .clone()
-            .filter(col(FINISHED).is_not_null().and(with_agents().fill_null(lit(false)).not()))
-            .select([col(SESSION_KEY), col(USER_KEY), col(STARTED), col(FINISHED)]);
-        let replaced = replaced(may_be_replaced, begun(tables)?, params.tolerance())?;
-        let closures = tables
-            .scan(&closures::TABLE)
-            .group_by([col(SESSION_KEY)])
-            .agg([rows().alias(WEBHOOK_EVENTS)]);
-
-        let on = [col(SESSION_KEY)];
-        let left = || JoinArgs::new(JoinType::Left);
-        let counts = sessions
-            .join(marked(parents, IS_PARENT), &on, &on, left())
-            .join(marked(replaced, IS_REPLACED), &on, &on, left())
-            .join(closures, &on, &on, left())
-            .group_by([params.reason().alias(REASON)])
-            .agg([
-                rows().alias("sessions"),
-                average_seconds(DURATION).alias("avg_duration_seconds"),
-                col(WEBHOOK_EVENTS).sum(),
-            ]);
-        Ok(df![REASON => REASONS]?
+        let places: Vec<u8> = (OPEN..=UNKNOWN).collect();
+        let left = JoinArgs::new(JoinType::Left);
+        Ok(df![PLACE => places, REASON => REASONS]?
             .lazy()
-            .join(counts, [col(REASON)], [col(REASON)], left())
+            .join(counts, [col(PLACE)], [col(PLACE)], left)
             .with_columns(["sessions", WEBHOOK_EVENTS].map(|count| col(count).fill_null(lit(0))))
             .with_column(share_pct(col("sessions"), col("sessions").sum()).alias("share_pct")))
     }
@@ -188,95 +185,62 @@ fn with_agents() -> Expr {
     status().eq(lit("AGENTS")).or(status().eq(lit("RATING")))
 }
 
-/// The starts of sessions and of deployments that did not fail, each with its session key.
-fn begun(tables: &Tables) -> PolarsResult<LazyFrame> {
-    let begun = |rows: LazyFrame, began| {
-        rows.select([col(USER_KEY), col(SESSION_KEY).alias(BEGUN_KEY), micros(began).alias(BEGAN)])
-    };
-    let deployments = tables.scan(&deployments::TABLE).filter(delivery_is("Failed").not());
-    let sessions = tables.scan(&sessions::TABLE);
-    let begun =
-        [begun(sessions, SESSION_STARTED_TIMESTAMP), begun(deployments, DEPLOYMENT_TIMESTAMP)];
-    concat(begun, UnionArgs::default())
+/// The sessions of the range with their [`Params::own_reason`] and duration, the number of their children and
+/// of closing events, and `true` if another session or deployment replaced them.
+fn with_others(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    // Sessions outside of the range have no place: they only replace others, or are their children.
+    let in_range = params.days.holds_instant(&col(SESSION_STARTED_TIMESTAMP)).unwrap_or(lit(true));
+    let or_null =
+        |holds: &Expr, value: Expr| when(holds.clone()).then(value).otherwise(lit(Null {}));
+    let ended_alone = col(SESSION_FINISHED_TIMESTAMP)
+        .is_not_null()
+        .and(with_agents().fill_null(lit(false)).not())
+        .and(in_range.clone());
+    let [first, last] = params.replaceable();
+    let sessions = tables.scan(&sessions::TABLE).select([
+        col(USER_KEY),
+        col(SESSION_KEY),
+        col(SESSION_KEY).alias(BEGUN_KEY),
+        micros(SESSION_STARTED_TIMESTAMP).alias(BEGAN),
+        or_null(&ended_alone, first).alias(FIRST),
+        or_null(&ended_alone, last).alias(LAST),
+        parent_key().alias(PARENT_KEY),
+        or_null(&in_range, params.own_reason()).alias(PLACE),
+        session_duration().alias(DURATION),
+    ]);
+    let replaced = replaced(sessions, deployments(tables))?
+        .filter(col(SESSION_KEY).is_not_null())
+        .select([SESSION_KEY, PARENT_KEY, PLACE, DURATION, IS_REPLACED].map(col));
+    let closed = tables.scan(&closures::TABLE).select([col(SESSION_KEY).alias(CLOSED_KEY)]);
+    let rows = concat_lf_diagonal([replaced, closed], UnionArgs::default())?;
+    let counts = [(PARENT_KEY, CHILDREN), (CLOSED_KEY, WEBHOOK_EVENTS)];
+    Ok(counted(rows, SESSION_KEY, counts).filter(col(PLACE).is_not_null()))
 }
 
-/// The keys of the sessions within the tolerance of whose finish another session or deployment of the
-/// same person began.
-fn replaced(sessions: LazyFrame, begun: LazyFrame, tolerance: i64) -> PolarsResult<LazyFrame> {
-    // Time is divided into slots of twice the tolerance, so that everything near an instant lies in at
-    // most two of them. Semi-joins by slot leave few rows.
-    let slot = |micros: Expr| micros.floor_div(lit(2 * tolerance + 1)).alias(SLOT);
-    let reaching = |by: i64| sessions.clone().with_column(slot(col(FINISHED) + lit(by)));
-    let reaching = concat([reaching(-tolerance), reaching(tolerance)], UnionArgs::default())?;
-    let on = [col(USER_KEY), col(SLOT)];
-    let semi = || JoinArgs::new(JoinType::Semi);
-    let begun =
-        begun.with_column(slot(col(BEGAN))).join(reaching.clone().select(&on), &on, &on, semi());
-    let first = when(col(STARTED).gt_eq(col(FINISHED) - lit(tolerance)))
-        .then(col(STARTED) + lit(1_i64))
-        .otherwise(col(FINISHED) - lit(tolerance));
-    let sessions = reaching
-        .join(begun.clone().select(&on), &on, &on, semi())
-        .select([
-            col(SESSION_KEY),
-            col(USER_KEY),
-            first.alias(FIRST),
-            (col(FINISHED) + lit(tolerance)).alias(LAST),
-        ])
-        .filter(col(FIRST).lt_eq(col(LAST)))
-        .unique(None, UniqueKeepStrategy::Any);
-
-    let schema: SchemaRef =
-        Arc::new(Schema::from_iter([Field::new(SESSION_KEY.into(), DataType::Int64)]));
-    let begun = begun.select([col(USER_KEY), col(BEGAN), col(BEGUN_KEY)]);
-    // A separate plan over the few remaining rows, so that the plan above is not computed twice.
-    Ok(concat_lf_diagonal([sessions, begun], UnionArgs::default())?.map(
-        replaced_among,
-        OptFlags::empty(),
-        Some(Arc::new(move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) })),
-        Some("replaced sessions"),
-    ))
+/// The starts of deployments that did not fail, each with the key of its session.
+fn deployments(tables: &Tables) -> LazyFrame {
+    tables.scan(&deployments::TABLE).filter(delivery_is("Failed").not()).select([
+        col(USER_KEY),
+        key_or_none(col(SESSION_KEY)).alias(BEGUN_KEY),
+        micros(DEPLOYMENT_TIMESTAMP).alias(BEGAN),
+    ])
 }
 
-/// The keys of the sessions that something else replaced, among rows of sessions and of what began.
-///
-/// For each session, what began from its [`FIRST`] to its [`LAST`] instant is counted by person, and
-/// what has the session's own key is subtracted.
-fn replaced_among(rows: DataFrame) -> PolarsResult<DataFrame> {
-    let is_session = || col(BEGAN).is_null();
-    let [sessions, begun] =
-        [is_session(), is_session().not()].map(|of| rows.clone().lazy().filter(of));
-    let end = |at: Expr, counts: i64| {
-        let what = [col(SESSION_KEY), col(USER_KEY), at.alias(BEGAN), lit(counts).alias(COUNTS)];
-        sessions.clone().select(what)
-    };
-    let ends = [end(col(LAST), 1), end(col(FIRST) - lit(1_i64), -1)];
-    let changes = begun.clone().select([col(USER_KEY), col(BEGAN), lit(1_i8).alias(CHANGE)]);
-    let all = joins::totals(concat(ends, UnionArgs::default())?, changes, USER_KEY, BEGAN)?
-        .select([col(SESSION_KEY), (col(TOTAL) * col(COUNTS)).alias(TOTAL)]);
-    let sessions = sessions.select([SESSION_KEY, USER_KEY, FIRST, LAST].map(col));
-    let begun = begun.select([USER_KEY, BEGAN, BEGUN_KEY].map(col));
-    let (on, of_begun) = ([col(SESSION_KEY), col(USER_KEY)], [col(BEGUN_KEY), col(USER_KEY)]);
-    let own = sessions
-        .join(begun, &on, &of_begun, JoinArgs::new(JoinType::Inner))
-        .filter(col(BEGAN).gt_eq(col(FIRST)).and(col(BEGAN).lt_eq(col(LAST))))
-        .select([col(SESSION_KEY), lit(-1_i64).alias(TOTAL)]);
-    concat([all, own], UnionArgs::default())?
-        .group_by([col(SESSION_KEY)])
-        .agg([col(TOTAL).sum()])
-        .filter(col(TOTAL).gt(lit(0)))
-        .select([col(SESSION_KEY)])
-        .collect()
-}
-
-/// Session keys with a column that is `true`, to be found by a left join.
-fn marked(sessions: LazyFrame, mark: &str) -> LazyFrame {
-    sessions.with_column(lit(true).alias(mark))
+/// Sessions and deployments with the column [`IS_REPLACED`]: `true` if another one of the same person began
+/// between the session's [`FIRST`] and [`LAST`] instant.
+fn replaced(sessions: LazyFrame, deployments: LazyFrame) -> PolarsResult<LazyFrame> {
+    let begun = concat_lf_diagonal([sessions, deployments], UnionArgs::default())?;
+    let of = Others { key: USER_KEY, id: BEGUN_KEY, at: BEGAN, within: [FIRST, LAST] };
+    Ok(others(begun, of, IS_REPLACED))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::{Command, FromArgMatches};
     use proptest::prelude::*;
+    use wabalake_data::tables::deployments::DELIVERY_STATUS;
+    use wabalake_data::tables::instant;
+    use wabalake_data::tables::sessions::PARENT_SESSION_ID;
 
     use super::*;
     use crate::query::ENGINE;
@@ -284,37 +248,54 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
-        /// Sessions are (person, start, finish); what began is (person, instant, session key).
+        /// Sessions are (person, start, finish); deployments are (person, instant, session key).
         #[test]
         fn a_start_near_the_finish_replaces_a_session(
             sessions in prop::collection::vec((0..2_i64, 0..12_i64, 0..12_i64), 0..12),
-            begun in prop::collection::vec((0..2_i64, 0..14_i64, prop::option::of(0..12_i64)), 0..20),
-            tolerance in 0..4_i64,
+            sent in prop::collection::vec((0..2_i64, 0..14_i64, prop::option::of(0..12_i64)), 0..20),
+            seconds in 0..4_u32,
         ) {
+            let params = Params::augment_args(Command::new("of"));
+            let words = ["of".to_owned(), format!("--tolerance-seconds={seconds}")];
+            let params = Params::from_arg_matches(&params.get_matches_from(words)).unwrap();
+            let stamp = |at: &str| (col(at) * lit(SECOND)).cast(instant()).alias(at);
             let keys: Vec<i64> = (0..).take(sessions.len()).collect();
             let ended = df![
                 SESSION_KEY => &keys,
                 USER_KEY => sessions.iter().map(|session| session.0).collect::<Vec<_>>(),
-                STARTED => sessions.iter().map(|session| session.1).collect::<Vec<_>>(),
-                FINISHED => sessions.iter().map(|session| session.2).collect::<Vec<_>>(),
+                SESSION_STARTED_TIMESTAMP => sessions.iter().map(|session| session.1).collect::<Vec<_>>(),
+                SESSION_FINISHED_TIMESTAMP => sessions.iter().map(|session| session.2).collect::<Vec<_>>(),
+                SESSION_STATUS => vec!["BOT"; sessions.len()],
             ];
-            let began = df![
-                USER_KEY => begun.iter().map(|begun| begun.0).collect::<Vec<_>>(),
-                BEGUN_KEY => begun.iter().map(|begun| begun.2).collect::<Vec<_>>(),
-                BEGAN => begun.iter().map(|begun| begun.1).collect::<Vec<_>>(),
+            let stamps = [SESSION_STARTED_TIMESTAMP, SESSION_FINISHED_TIMESTAMP].map(stamp);
+            let none = |of: DataType| lit(Null {}).cast(of);
+            let ended = ended.unwrap().lazy().with_columns(stamps).with_columns([
+                none(instant()).alias(LAST_MESSAGE_TIMESTAMP),
+                none(DataType::String).alias(PARENT_SESSION_ID),
+            ]);
+            let begun = df![
+                USER_KEY => sent.iter().map(|sent| sent.0).collect::<Vec<_>>(),
+                SESSION_KEY => sent.iter().map(|sent| sent.2).collect::<Vec<_>>(),
+                DEPLOYMENT_TIMESTAMP => sent.iter().map(|sent| sent.1).collect::<Vec<_>>(),
+                DELIVERY_STATUS => vec!["Sent"; sent.len()],
             ];
-            let found = replaced(ended.unwrap().lazy(), began.unwrap().lazy(), tolerance).unwrap();
+            let begun = begun.unwrap().lazy().with_column(stamp(DEPLOYMENT_TIMESTAMP));
+            let tables =
+                Tables::new().with(&sessions::TABLE, ended).with(&deployments::TABLE, begun);
+            let found = with_others(&tables, &params).unwrap().filter(col(IS_REPLACED));
             let found = found.collect_with_engine(ENGINE).unwrap().unwrap_single();
             let found = found.column(SESSION_KEY).unwrap().i64().unwrap().clone();
             let mut found: Vec<i64> = found.iter().flatten().collect();
             found.sort_unstable();
             let is_replaced = |key: &i64| {
                 let (person, started, finished) = sessions[usize::try_from(*key).unwrap()];
-                begun.iter().any(|(other, at, names)| {
-                    *other == person
-                        && *at > started
-                        && (at - finished).abs() <= tolerance
-                        && *names != Some(*key)
+                let starts = keys.iter().zip(&sessions).map(|(key, of)| (of.0, of.1, Some(*key)));
+                let mut begun = starts.chain(sent.iter().copied());
+                begun.any(|(other, at, names)| {
+                    other == person
+                        && at > started
+                        && (at - finished).abs() <= i64::from(seconds)
+                        && names != Some(*key)
                 })
             };
             let expected: Vec<i64> = keys.iter().copied().filter(is_replaced).collect();
