@@ -13,7 +13,11 @@ use std::sync::Arc;
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, LazyFrame, PolarsResult, Schema, SchemaRef};
 
+pub mod dictionary;
+pub mod distinct;
+pub mod groups;
 pub mod parts;
+pub mod quantiles;
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
