@@ -69,18 +69,17 @@ impl Query for ActivityHours {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let sessions = params.days.scan(tables, &sessions::TABLE);
-        let hour = |stamp| hour_of_week(col(stamp), params.days.timezone()).alias(HOUR_OF_WEEK);
+        let hour = |stamp| hour_of_week(col(stamp), params.days.timezone());
+        let hours = params
+            .days
+            .scan(tables, &sessions::TABLE)
+            .select(COUNTED.map(|(count, stamp)| hour(stamp).alias(count)));
 
         let week = df![HOUR_OF_WEEK => (0..7 * 24).collect::<Vec<i32>>()]?.lazy();
-        let counted = COUNTED.into_iter().fold(week, |week, (count, stamp)| {
-            let hours = sessions
-                .clone()
-                .filter(col(stamp).is_not_null())
-                .select([hour(stamp)])
-                .group_by([col(HOUR_OF_WEEK)])
-                .agg([rows().alias(count)]);
-            week.left_join(hours, col(HOUR_OF_WEEK), col(HOUR_OF_WEEK))
+        let counted = COUNTED.into_iter().fold(week, |week, (count, _)| {
+            let counts =
+                hours.clone().group_by([col(count).alias(HOUR_OF_WEEK)]).agg([rows().alias(count)]);
+            week.left_join(counts, col(HOUR_OF_WEEK), col(HOUR_OF_WEEK))
                 .with_column(col(count).fill_null(lit(0)))
         });
         Ok(counted.with_columns([

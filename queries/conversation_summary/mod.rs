@@ -9,6 +9,7 @@
 
 use wabalake_data::tables::deployments::{self, CONVERSATION_ID, CONVERSATION_VERSION};
 
+use crate::kernels::groups::Groups;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -88,16 +89,16 @@ impl Query for ConversationSummary {
         let deployments = params.conversation_id.of(deployments);
 
         let sent = || delivery_is("Sent").or(delivery_is("Delivered"));
-        let versions =
-            deployments.group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION)]).agg([
-                users().alias(TOTAL_USERS),
+        let versions = Groups::of(deployments, [CONVERSATION_ID, CONVERSATION_VERSION].map(col))
+            .users(TOTAL_USERS)
+            .users_where(USERS_SENT, sent())
+            .users_where(USERS_RESPONDED, sent().and(answered()))
+            .agg([
                 rows_where(sent()).alias(MESSAGES_SENT),
                 rows_where(delivery_is("In Process")).alias(IN_PROCESS),
                 rows_where(delivery_is("Failed")).alias(SEND_FAILURE),
                 rows_where(delivery_is("Delivered")).alias(DELIVERED),
                 rows_where(sent().and(answered())).alias(RESPONSES),
-                users_where(sent()).alias(USERS_SENT),
-                users_where(sent().and(answered())).alias(USERS_RESPONDED),
             ]);
 
         let versions = if params.latest_version {

@@ -94,14 +94,14 @@ impl Query for DeliveryRate {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
-        let groups = params.by.group(deployments, tables, params.days.timezone())?.agg([
-            rows().alias(DEPLOYMENTS),
-            users().alias(USERS),
-            rows_where(delivery_is("Delivered")).alias(DELIVERED),
-            rows_where(delivery_is("Sent")).alias(SENT),
-            rows_where(delivery_is("Failed")).alias(FAILED),
-            rows_where(delivery_is("In Process")).alias(IN_PROCESS),
-        ]);
+        let groups =
+            params.by.group(deployments, tables, params.days.timezone())?.users(USERS).agg([
+                rows().alias(DEPLOYMENTS),
+                rows_where(delivery_is("Delivered")).alias(DELIVERED),
+                rows_where(delivery_is("Sent")).alias(SENT),
+                rows_where(delivery_is("Failed")).alias(FAILED),
+                rows_where(delivery_is("In Process")).alias(IN_PROCESS),
+            ]);
 
         let settled = col(DELIVERED) + col(FAILED);
         Ok(groups.with_columns([

@@ -6,6 +6,7 @@
 
 use wabalake_data::tables::sessions::{self, CONVERSATION_ID, CONVERSATION_VERSION, LAST_NODE_ID};
 
+use crate::kernels::groups::Groups;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -77,15 +78,13 @@ impl Query for DropOff {
         let sessions = params.session_type.of(sessions);
         let sessions = params.country.of(sessions);
 
-        let nodes = sessions
-            .with_column(session_duration().alias(DURATION))
-            .group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION), col(LAST_NODE_ID)])
-            .agg([
-                rows().alias(SESSIONS),
-                users().alias("users"),
-                agent_sessions().alias(AGENT_SESSIONS),
-                average_seconds(DURATION).alias("avg_duration_seconds"),
-            ]);
+        let sessions = sessions.with_column(session_duration().alias(DURATION));
+        let by_node = [CONVERSATION_ID, CONVERSATION_VERSION, LAST_NODE_ID].map(col);
+        let nodes = Groups::of(sessions, by_node).users("users").agg([
+            rows().alias(SESSIONS),
+            agent_sessions().alias(AGENT_SESSIONS),
+            average_seconds(DURATION).alias("avg_duration_seconds"),
+        ]);
 
         let of_the_version =
             col(SESSIONS).sum().over([col(CONVERSATION_ID), col(CONVERSATION_VERSION)]);

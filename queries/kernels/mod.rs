@@ -13,14 +13,18 @@ use std::sync::Arc;
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 
-pub mod gaps;
-pub mod firsts;
-pub mod keys;
 pub mod counted;
+pub mod dictionary;
+pub mod distinct;
+pub mod firsts;
+pub mod gaps;
+pub mod groups;
+pub mod keys;
 pub mod nearest;
 pub mod open;
 pub mod others;
 pub mod parts;
+pub mod quantiles;
 pub mod visits;
 
 pub use firsts::firsts;

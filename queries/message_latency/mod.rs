@@ -83,18 +83,19 @@ impl Query for MessageLatency {
             elapsed(SENT_AT, DELIVERED_AT).alias(TO_DELIVERED),
             elapsed(DELIVERED_AT, SEEN_AT).alias(TO_SEEN),
         ]);
-        Ok(params.by.group(sent, tables, params.days.timezone())?.agg([
-            rows().alias("messages"),
-            quantile_seconds(TO_SENT, 0.5).alias("sent_p50_seconds"),
-            quantile_seconds(TO_SENT, 0.9).alias("sent_p90_seconds"),
-            quantile_seconds(TO_SENT, 0.99).alias("sent_p99_seconds"),
-            quantile_seconds(TO_DELIVERED, 0.5).alias("delivered_p50_seconds"),
-            quantile_seconds(TO_DELIVERED, 0.9).alias("delivered_p90_seconds"),
-            quantile_seconds(TO_DELIVERED, 0.99).alias("delivered_p99_seconds"),
-            quantile_seconds(TO_SEEN, 0.5).alias("seen_p50_seconds"),
-            quantile_seconds(TO_SEEN, 0.9).alias("seen_p90_seconds"),
-            quantile_seconds(TO_SEEN, 0.99).alias("seen_p99_seconds"),
-        ]))
+        let groups = params.by.group(sent, tables, params.days.timezone())?;
+        let steps = [
+            (TO_SENT, ["sent_p50_seconds", "sent_p90_seconds", "sent_p99_seconds"]),
+            (
+                TO_DELIVERED,
+                ["delivered_p50_seconds", "delivered_p90_seconds", "delivered_p99_seconds"],
+            ),
+            (TO_SEEN, ["seen_p50_seconds", "seen_p90_seconds", "seen_p99_seconds"]),
+        ];
+        let groups = steps.into_iter().fold(groups, |groups, (step, [p50, p90, p99])| {
+            groups.quantiles_seconds(step, [(p50, 0.5), (p90, 0.9), (p99, 0.99)])
+        });
+        Ok(groups.agg([rows().alias("messages")]))
     }
 
     fn bind(params: &Params) -> Bindings {

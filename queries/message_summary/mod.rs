@@ -11,6 +11,7 @@ pub use wabalake_data::tables::message_summaries::RECEIVED;
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
 use wabalake_data::tables::{message_summaries, session_summaries, sessions};
 
+use crate::kernels::groups::Groups;
 use crate::query::lines;
 use crate::query::prelude::*;
 use crate::query::time::Clock;
@@ -73,15 +74,10 @@ impl Query for MessageSummary {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);
-        let days = messages
-            .group_by([
-                Clock::Day.start(col(CREATED_AT), params.days.timezone()).alias(DATE),
-                col(WABA_ID),
-                col(LINE).alias(WA_PHONE_NUMBER),
-                col(COUNTRY),
-                col(MESSAGE_TYPE),
-            ])
-            .agg(message_counts());
+        let date = Clock::Day.start(col(CREATED_AT), params.days.timezone());
+        let messages = messages.with_columns([date.alias(DATE), col(LINE).alias(WA_PHONE_NUMBER)]);
+        let by_day = [DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE].map(col);
+        let days = Groups::of(messages, by_day).agg(message_counts());
 
         lines::named(days, WA_PHONE_NUMBER, "display_name", tables)
     }

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use chrono_tz::Tz;
 use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{Expr, LazyFrame, LazyGroupBy, PolarsResult, col, lit, when};
+use polars::prelude::{Expr, LazyFrame, PolarsResult, col, lit, when};
 use wabalake_data::Table;
 use wabalake_data::tables::audience_tags::TAG;
 use wabalake_data::tables::{messages, sessions};
@@ -18,6 +18,7 @@ use super::tables::Tables;
 use super::time::Clock;
 use super::words::Word;
 use super::{OutputColumn, tags};
+use crate::kernels::groups::Groups;
 
 /// A dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,13 +214,13 @@ impl<Q: Grouped> Dimensions<Q> {
     ///
     /// # Errors
     /// Those of building a plan.
-    pub fn group(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> PolarsResult<LazyGroupBy> {
+    pub fn group(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> PolarsResult<Groups> {
         let rows = if self.dimensions.contains(&Dimension::Tag) {
             tags::tagged(rows, Q::TABLE, tables)?
         } else {
             rows
         };
-        Ok(rows.with_columns(self.expressions(zone)).group_by(self.names()))
+        Ok(Groups::of(rows.with_columns(self.expressions(zone)), self.names()))
     }
 
     /// Fills the slots of the twin:

@@ -116,11 +116,6 @@ pub fn users() -> Expr {
     people.clone().n_unique() - people.is_null().any(true).cast(DataType::UInt32)
 }
 
-/// The number of distinct people of the rows for which a predicate is true.
-pub fn users_where(predicate: Expr) -> Expr {
-    col(USER_KEY).filter(predicate.and(col(USER_KEY).is_not_null())).n_unique()
-}
-
 /// Predicate: a session is a visit, which is one of a known person that was not redirected.
 pub fn visit() -> Expr {
     col(sessions::PARENT_SESSION_ID).is_null().and(col(USER_KEY).is_not_null())

@@ -82,7 +82,7 @@ pub mod prelude {
         agent_sessions, answered, average, average_seconds, delivery_is, elapsed, incoming_message,
         max_seconds, message_counts, message_delivered, message_failed, message_read, message_sent,
         minutes, outgoing, parent_key, quantile_seconds, ratio, rows, rows_where, seconds,
-        session_duration, share_pct, users, users_where, visit,
+        session_duration, share_pct, users, visit,
     };
     pub use super::{
         Bindings, Chains, Conversions, DayRange, Defaults, Dimension, Dimensions, Grouped,

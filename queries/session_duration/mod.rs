@@ -94,13 +94,18 @@ impl Query for SessionDuration {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let sessions = params.days.scan(tables, &sessions::TABLE);
         let sessions = sessions.with_column(session_duration().alias(DURATION));
-        Ok(params.by.group(sessions, tables, params.days.timezone())?.agg([
+        let groups = params.by.group(sessions, tables, params.days.timezone())?.quantiles_seconds(
+            DURATION,
+            [
+                (MEDIAN_DURATION_SECONDS, 0.5),
+                (P90_DURATION_SECONDS, 0.9),
+                ("p95_duration_seconds", 0.95),
+            ],
+        );
+        Ok(groups.agg([
             rows().alias(SESSIONS),
             col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED_SESSIONS),
             average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
-            quantile_seconds(DURATION, 0.5).alias(MEDIAN_DURATION_SECONDS),
-            quantile_seconds(DURATION, 0.9).alias(P90_DURATION_SECONDS),
-            quantile_seconds(DURATION, 0.95).alias("p95_duration_seconds"),
             max_seconds(DURATION).alias(MAX_DURATION_SECONDS),
         ]))
     }

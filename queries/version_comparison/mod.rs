@@ -12,6 +12,7 @@ use wabalake_data::tables::deployments::{
     USER_RESPONDED_TIMESTAMP,
 };
 
+use crate::kernels::groups::Groups;
 use crate::query::prelude::*;
 use crate::query::proportions::{Bound, difference_p, wilson_pct};
 
@@ -86,16 +87,14 @@ impl Query for VersionComparison {
         let delivered = || delivery_is("Delivered");
         let reply_time = elapsed(DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP);
         let reply_time = when(delivered()).then(reply_time).otherwise(lit(Null {}));
-        let versions = params
-            .conversation_id
-            .of(deployments)
-            .with_column(reply_time.alias(REPLY_TIME))
-            .group_by([col(CONVERSATION_ID), col(CONVERSATION_VERSION)])
+        let deployments = params.conversation_id.of(deployments);
+        let deployments = deployments.with_column(reply_time.alias(REPLY_TIME));
+        let versions = Groups::of(deployments, [CONVERSATION_ID, CONVERSATION_VERSION].map(col))
+            .quantiles_seconds(REPLY_TIME, [(MEDIAN_REPLY_SECONDS, 0.5)])
             .agg([
                 rows().alias(DEPLOYMENTS),
                 rows_where(delivered()).alias(DELIVERED),
                 rows_where(delivered().and(answered())).alias(REPLIED),
-                quantile_seconds(REPLY_TIME, 0.5).alias(MEDIAN_REPLY_SECONDS),
             ]);
 
         let lower = |column: &str| -> PolarsResult<Expr> {

@@ -232,9 +232,9 @@ fn plans_need_only_columns_that_the_twin_names() {
     }
 }
 
-/// The tables of a query as a lake stores them: a folder per UTC day.
-fn laid_out(entry: &CatalogEntry) -> Tables {
-    let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join("entries").join(entry.spec.folder());
+/// The tables of a query as a lake stores them: a folder per UTC day. `of` is the test's own folder.
+pub(crate) fn laid_out(entry: &CatalogEntry, of: &str) -> Tables {
+    let lake = Path::new(env!("CARGO_TARGET_TMPDIR")).join(of).join(entry.spec.folder());
     let _ = fs::remove_dir_all(&lake);
     fixtures::given().fold(Tables::new(), |tables, table| {
         let place = lake.join(table.name);
@@ -266,7 +266,7 @@ fn scan(folder: &Path) -> LazyFrame {
 #[test]
 fn scans_read_only_the_days_and_columns_that_count() {
     for entry in CATALOG {
-        let tables = laid_out(entry);
+        let tables = laid_out(entry, "entries");
         for question in cases(entry).iter().map(|case| ask(entry, &case.arguments)) {
             assert_eq!(
                 answer(&question, &tables),

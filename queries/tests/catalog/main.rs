@@ -15,6 +15,7 @@ mod fixtures;
 mod golden;
 mod pages;
 mod prices;
+mod scans;
 mod skew;
 mod specs;
 mod words;

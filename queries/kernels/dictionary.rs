@@ -1,0 +1,125 @@
+//! Numbers of groups: each combination of keys becomes a small integer, once.
+//!
+//! A hash table of texts hashes and compares their bytes for every row and every measure. Numbers are
+//! found once a row, and the keys of a row are mostly those of the row before or of one shortly before.
+
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+
+use polars::prelude::{
+    Column, DataType, Expr, Field, IntoColumn, PlHashMap, PlSmallStr, PolarsError, PolarsResult,
+    UInt32Chunked, lit,
+};
+
+/// Expression: the number of the group of a row, UInt32. Rows have the same number if all keys are equal,
+/// where a null equals a null.
+///
+/// Numbers are given in the order in which groups are met, which differs from run to run. The dictionary
+/// belongs to the expression: all clones of a plan have the same numbers.
+///
+/// Keys are texts, integers, dates, timestamps or booleans. Running the plan fails for keys of other types.
+pub fn number(keys: &[Expr]) -> Expr {
+    let Some((first, others)) = keys.split_first() else { return lit(0_u32) };
+    let numbers = Numbers::of(keys.len());
+    let uint32 = |_: &_, keys: &[Field]| {
+        let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());
+        Ok(Field::new(name, DataType::UInt32))
+    };
+    first.clone().map_many(move |keys| numbers.rows(keys), others, uint32)
+}
+
+/// The dictionaries of one expression.
+pub(super) struct Numbers {
+    texts: Vec<Dictionary<Option<PlSmallStr>>>,
+    integers: Vec<Dictionary<Option<i64>>>,
+    /// Pairs of the number of the keys so far and that of the next key.
+    pairs: Vec<Dictionary<u64>>,
+}
+
+impl Numbers {
+    pub(super) fn of(keys: usize) -> Self {
+        fn empty<K>(keys: usize) -> Vec<Dictionary<K>> {
+            (0..keys).map(|_| Dictionary(Mutex::default())).collect()
+        }
+        Self { texts: empty(keys), integers: empty(keys), pairs: empty(keys) }
+    }
+
+    fn rows(&self, keys: &[Column]) -> PolarsResult<Column> {
+        let mut found: Vec<u32> = Vec::new();
+        for (at, key) in keys.iter().enumerate() {
+            let numbers = self.column(at, key)?;
+            found = if at == 0 {
+                numbers
+            } else {
+                let pairs = found.iter().zip(&numbers);
+                let pairs =
+                    pairs.map(|(before, number)| u64::from(*before) << 32 | u64::from(*number));
+                looked_up(pairs.map(|pair| (pair, pair)), |pair| self.pairs[at].number(pair))?
+            };
+        }
+        let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());
+        Ok(UInt32Chunked::from_vec(name, found).into_column())
+    }
+
+    /// The number of each value of a column of keys.
+    pub(super) fn column(&self, at: usize, key: &Column) -> PolarsResult<Vec<u32>> {
+        let of = key.dtype();
+        if !of.is_string() {
+            if !(of.is_integer() || of.is_temporal() || of.is_bool()) {
+                return Err(PolarsError::InvalidOperation(format!("keys of type {of}").into()));
+            }
+            let values = key.to_physical_repr().cast(&DataType::Int64)?;
+            let values = values.i64()?.iter().map(|value| (value, value));
+            return looked_up(values, |value| self.integers[at].number(value));
+        }
+        let mut numbers = Vec::with_capacity(key.len());
+        for texts in key.str()?.downcast_iter() {
+            // Equal views of one array are equal texts, so few texts are compared.
+            let views = texts.views().iter().zip(texts.iter());
+            let views = views.map(|(view, text)| (text.map(|_| view.as_u128()), text));
+            let number = |text: Option<&str>| self.texts[at].number(text.map(PlSmallStr::from_str));
+            numbers.extend(looked_up(views, number)?);
+        }
+        Ok(numbers)
+    }
+}
+
+/// Numbers of distinct values, shared by all threads.
+struct Dictionary<K>(Mutex<PlHashMap<K, u32>>);
+
+impl<K: Eq + Hash> Dictionary<K> {
+    fn number(&self, value: K) -> PolarsResult<u32> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = u32::try_from(known.len())
+            .map_err(|_| PolarsError::ComputeError("too many groups".into()))?;
+        Ok(*known.entry(value).or_insert(next))
+    }
+}
+
+/// The number of each of many values, which are given with a short key. `number` is called once for each
+/// distinct key.
+fn looked_up<K: Copy + Eq + Hash, V>(
+    values: impl Iterator<Item = (K, V)>,
+    number: impl Fn(V) -> PolarsResult<u32>,
+) -> PolarsResult<Vec<u32>> {
+    let mut known: PlHashMap<K, u32> = PlHashMap::default();
+    let mut before = None;
+    let numbers = values.map(|(key, value)| {
+        if let Some((same, found)) = before
+            && same == key
+        {
+            return Ok(found);
+        }
+        let found = match known.get(&key) {
+            Some(found) => *found,
+            None => {
+                let found = number(value)?;
+                known.insert(key, found);
+                found
+            }
+        };
+        before = Some((key, found));
+        Ok(found)
+    });
+    numbers.collect()
+}

@@ -1,0 +1,111 @@
+//! Quantiles of groups, selected in place within the values of each group.
+
+use polars::prelude::{
+    Column, DataFrame, DataType, Expr, Field, Int64Chunked, LazyFrame, Schema, UInt32Chunked, col,
+};
+use rayon::prelude::*;
+
+use super::node;
+
+/// The quantiles of one column of integers: a name and a share (0 to 1) each, shares ascending.
+#[derive(Clone, Debug)]
+pub struct Quantiles {
+    /// The column.
+    pub of: &'static str,
+    /// Names and shares.
+    pub shares: Vec<(&'static str, f64)>,
+}
+
+/// Quantiles of columns of Int64 in each group, by linear interpolation; null in a group without values.
+///
+/// `group` is a column of [numbers](super::dictionary::number). The answer has a row for each number, with the
+/// quantiles as Float64, equal to those of [`Expr::quantile`] to the last bit.
+pub fn quantiles(rows: LazyFrame, group: &'static str, of: Vec<Quantiles>) -> LazyFrame {
+    let read: Vec<Expr> = [group].into_iter().chain(of.iter().map(|of| of.of)).map(col).collect();
+    let names = of.iter().flat_map(|of| of.shares.iter().map(|(name, _)| *name));
+    let fields = names.map(|name| Field::new(name.into(), DataType::Float64));
+    let schema =
+        [Field::new(group.into(), DataType::UInt32)].into_iter().chain(fields).collect::<Schema>();
+    node(rows.select(read), "quantiles of groups", schema, move |rows| {
+        let groups = rows.column(group)?.u32()?;
+        let until = groups.iter().flatten().max().map_or(0, |last| last + 1);
+        let mut columns = vec![Column::new(group.into(), (0..until).collect::<Vec<u32>>())];
+        for Quantiles { of, shares } in &of {
+            let found = of_groups(groups, rows.column(of)?.i64()?, until as usize, shares);
+            for (at, (name, _)) in shares.iter().enumerate() {
+                let quantiles: Vec<Option<f64>> = found.iter().map(|found| found[at]).collect();
+                columns.push(Column::new((*name).into(), quantiles));
+            }
+        }
+        DataFrame::new(until as usize, columns)
+    })
+}
+
+/// The quantiles of each group, from 0 to `until`.
+fn of_groups(
+    groups: &UInt32Chunked,
+    values: &Int64Chunked,
+    until: usize,
+    shares: &[(&'static str, f64)],
+) -> Vec<Vec<Option<f64>>> {
+    let rows = || groups.iter().zip(values.iter());
+    let mut sizes = vec![0_usize; until];
+    let mut nulls = vec![0_usize; until];
+    for (group, value) in rows() {
+        let counted = if value.is_some() { &mut sizes } else { &mut nulls };
+        counted[group.unwrap_or_default() as usize] += 1;
+    }
+    let starts = sizes.iter().scan(0, |end, size| {
+        let start = *end;
+        *end += size;
+        Some(start)
+    });
+    let mut next: Vec<usize> = starts.collect();
+    let mut by_group = vec![0; values.len() - values.null_count()];
+    for (group, value) in rows() {
+        let Some(value) = value else { continue };
+        let next = &mut next[group.unwrap_or_default() as usize];
+        by_group[*next] = value;
+        *next += 1;
+    }
+    let mut rest = by_group.as_mut_slice();
+    let mut each = Vec::with_capacity(until);
+    for (size, nulls) in sizes.into_iter().zip(nulls) {
+        let (own, others) = rest.split_at_mut(size);
+        each.push((own, nulls));
+        rest = others;
+    }
+    each.into_par_iter().map(|(own, nulls)| select(own, nulls, shares)).collect()
+}
+
+/// Selects quantiles of values, which are reordered.
+///
+/// Polars sorts nulls before the values and adds their number to the place, which decides the last bit of
+/// an interpolated value.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place is between 0 and the number of rows"
+)]
+fn select(values: &mut [i64], nulls: usize, shares: &[(&str, f64)]) -> Vec<Option<f64>> {
+    // Values before it are smaller than those after it, or equal.
+    let mut settled = 0;
+    let quantile = |(_, share): &(&str, f64)| {
+        let last = values.len().checked_sub(1)?;
+        let place = last as f64 * share + nulls as f64;
+        let at = (place as usize).saturating_sub(nulls).min(last);
+        if at < settled {
+            settled = 0;
+        }
+        let (_, lower, above) = values[settled..].select_nth_unstable(at - settled);
+        settled = at;
+        let lower = *lower as f64;
+        if place.ceil() as usize == at + nulls {
+            return Some(lower);
+        }
+        let upper = *above.iter().min()? as f64;
+        let proportion = place - (at + nulls) as f64;
+        Some(if lower == upper { lower } else { proportion * (upper - lower) + lower })
+    };
+    shares.iter().map(quantile).collect()
+}
