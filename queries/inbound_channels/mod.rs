@@ -89,7 +89,7 @@ impl Query for InboundChannels {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let inbound = inbound(tables, params);
+        let inbound = inbound(tables, params).cache();
         let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
         let on = [col(SESSION_KEY)];
         let attributed = inbound.clone().select([&of_campaign[..], &on].concat()).join(

@@ -16,7 +16,7 @@ use polars::prelude::{
 use super::parts::{Parts, pack, unpack};
 use super::{adding, places};
 
-/// Adds to each row a UInt32 column for each pair of `counts`, a column of keys and a name: how many rows have
+/// Adds to each row a `UInt32` column for each pair of `counts`, a column of keys and a name: how many rows have
 /// the row's own `key` in that column.
 ///
 /// All keys are 64-bit integers. A row without a key of its own has counts of zero. Rows keep their order.

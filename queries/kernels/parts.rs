@@ -59,7 +59,7 @@ pub const fn pack(key: i64, value: i64) -> u128 {
 }
 
 /// The key and the value of a packed pair.
-#[allow(clippy::cast_possible_truncation, reason = "each half of 128 bits has 64")]
+#[expect(clippy::cast_possible_truncation, reason = "each half of 128 bits has 64")]
 pub const fn unpack(pair: u128) -> (i64, i64) {
     (signed((pair >> 64) as u64), signed(pair as u64))
 }
