@@ -16,7 +16,7 @@ use polars::prelude::{
 use super::parts::{Parts, pack, unpack};
 use super::{adding, places};
 
-/// Adds to each row a UInt32 column for each pair of `counts`, a column of keys and a name: how many rows have
+/// Adds to each row a `UInt32` column for each pair of `counts`, a column of keys and a name: how many rows have
 /// the row's own `key` in that column.
 ///
 /// All keys are 64-bit integers. A row without a key of its own has counts of zero. Rows keep their order.
@@ -90,6 +90,9 @@ mod tests {
 
     use super::*;
 
+    /// Key, parent and friend.
+    type Given = (Option<i64>, Option<i64>, Option<i64>);
+
     fn key() -> impl Strategy<Value = Option<i64>> {
         prop::option::of(prop_oneof![4 => -2..3_i64, 1 => any::<i64>()])
     }
@@ -112,7 +115,7 @@ mod tests {
             let column = |name: &str| -> Vec<u32> {
                 answer.column(name).unwrap().u32().unwrap().iter().flatten().collect()
             };
-            let expected = |named: fn(&(Option<i64>, Option<i64>, Option<i64>)) -> Option<i64>| {
+            let expected = |named: fn(&Given) -> Option<i64>| {
                 let count = |key: Option<i64>| given.iter().filter(|row| named(row) == key).count();
                 let count = |key: Option<i64>| key.map_or(0, |_| count(key));
                 given.iter().map(|row| u32::try_from(count(row.0)).unwrap()).collect::<Vec<_>>()

@@ -31,7 +31,7 @@ impl Row {
     }
 }
 
-/// Adds to each row the column `named`, UInt32: how many intervals of rows with the same key hold the row's
+/// Adds to each row the column `named`, `UInt32`: how many intervals of rows with the same key hold the row's
 /// instant.
 ///
 /// Key, instant and both ends of the interval, of which the second is excluded, are columns of 64-bit

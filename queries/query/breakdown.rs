@@ -64,9 +64,12 @@ pub fn breakdown(
     tables: &Tables,
 ) -> PolarsResult<LazyFrame> {
     let on = [col(group)];
+    // Polars shares no scans by itself in a plan with a cache: durations and inbound sessions read one.
+    let shared = tables.scan(&sessions::TABLE).cache();
+    let shared = tables.clone().with(&sessions::TABLE, shared);
     let deployments = days.scan(tables, &deployments::TABLE);
     // The join with sessions comes first: `grouped` may multiply rows.
-    let sent = grouped(with_duration(deployments, tables), &deployments::TABLE)?;
+    let sent = grouped(with_duration(deployments, &shared), &deployments::TABLE)?;
     let session = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
     let sent = sent.select([
         col(group),
@@ -95,7 +98,7 @@ pub fn breakdown(
         .agg([col(SESSION_KEY).n_unique().alias(CONVERTED_SESSIONS)]);
     let earned = money::summed(attributed, &on, VALUE);
     let inbound =
-        days.scan(tables, &sessions::TABLE).filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
+        days.scan(&shared, &sessions::TABLE).filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
     let inbound =
         grouped(inbound, &sessions::TABLE)?.group_by(&on).agg([rows().alias(INBOUND_SESSIONS)]);
 
