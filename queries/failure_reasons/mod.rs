@@ -3,7 +3,8 @@
 //! One row per state and status detail of the failed deployments. Details of deployments that did not
 //! fail are no reasons, and are left out.
 
-use wabalake_data::tables::deployments::{self, STATE, STATUS_DETAIL};
+use wabalake_data::tables::USER_KEY;
+use wabalake_data::tables::deployments::{self, DELIVERY_STATUS, STATE, STATUS_DETAIL};
 
 use crate::kernels::groups::Groups;
 use crate::query::failures;
@@ -63,7 +64,11 @@ impl Query for FailureReasons {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
-        let deployments = params.conversation_id.of(deployments).cache();
+        let deployments = params
+            .conversation_id
+            .of(deployments)
+            .select([DELIVERY_STATUS, STATE, STATUS_DETAIL, USER_KEY].map(col))
+            .cache();
 
         let all = deployments.clone().select([rows().alias("all")]);
         let failed = deployments.filter(delivery_is("Failed"));
