@@ -16,6 +16,7 @@ use polars::prelude::{DataFrame, LazyFrame, PolarsResult, Schema, SchemaRef};
 pub mod dictionary;
 pub mod distinct;
 pub mod groups;
+pub mod latest;
 pub mod parts;
 pub mod quantiles;
 
