@@ -11,7 +11,6 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, conversions};
 
-use crate::kernels::groups::Groups;
 use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{channel, meta_type};
 use crate::query::prelude::*;
@@ -90,30 +89,33 @@ impl Query for InboundChannels {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let attributed = params.conversions.attributed(tables)?;
-        let counted =
-            attributed.clone().group_by([col(SESSION_KEY)]).agg([rows().alias(CONVERSIONS)]);
-        let inbound =
-            inbound(tables, params).left_join(counted, col(SESSION_KEY), col(SESSION_KEY)).cache();
-
+        let inbound = inbound(tables, params);
         let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
-        let campaigns = Groups::of(inbound.clone(), of_campaign.clone()).users(USERS).agg([
-            rows().alias(SESSIONS),
-            col(SESSION_FINISHED_TIMESTAMP).count().alias("finished_sessions"),
-            average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
-            agent_sessions().alias(AGENT_SESSIONS),
-            col(CONVERSIONS).sum(),
-            col(CONVERSIONS).count().alias(CONVERTED),
-        ]);
-
         let on = [col(SESSION_KEY)];
-        let converted = inbound
-            .filter(col(CONVERSIONS).is_not_null())
-            .select([&of_campaign[..], &on].concat())
-            .join(attributed, &on, &on, JoinArgs::new(JoinType::Inner));
-        let earned = money::summed(converted, &of_campaign, VALUE);
-        let left = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
-        let campaigns = campaigns.join(earned, &of_campaign, &of_campaign, left);
+        let attributed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
+            params.conversions.attributed(tables)?,
+            &on,
+            &on,
+            JoinArgs::new(JoinType::Inner),
+        );
+        let converted = attributed
+            .clone()
+            .group_by(&of_campaign)
+            .agg([rows().alias(CONVERSIONS), col(SESSION_KEY).n_unique().alias(CONVERTED)]);
+        let earned = money::summed(attributed, &of_campaign, VALUE);
+        let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+        let campaigns = inbound
+            .group_by(&of_campaign)
+            .agg([
+                rows().alias(SESSIONS),
+                users().alias(USERS),
+                col(SESSION_FINISHED_TIMESTAMP).count().alias("finished_sessions"),
+                average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
+                agent_sessions().alias(AGENT_SESSIONS),
+            ])
+            .join(converted, &of_campaign, &of_campaign, left())
+            .join(earned, &of_campaign, &of_campaign, left())
+            .with_columns([CONVERSIONS, CONVERTED].map(|count| col(count).fill_null(lit(0))));
         Ok(campaigns.with_columns([
             share_pct(col(AGENT_SESSIONS), col(SESSIONS)).alias(AGENT_PCT),
             share_pct(col(CONVERTED), col(SESSIONS)).alias(CONVERSION_PCT),
