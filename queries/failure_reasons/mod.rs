@@ -5,7 +5,6 @@
 
 use wabalake_data::tables::deployments::{self, STATE, STATUS_DETAIL};
 
-use crate::kernels::groups::Groups;
 use crate::query::failures;
 use crate::query::prelude::*;
 
@@ -63,13 +62,13 @@ impl Query for FailureReasons {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
-        let deployments = params.conversation_id.of(deployments).cache();
+        let deployments = params.conversation_id.of(deployments);
 
         let all = deployments.clone().select([rows().alias("all")]);
-        let failed = deployments.filter(delivery_is("Failed"));
-        let reasons = Groups::of(failed, [STATE, STATUS_DETAIL].map(col))
-            .users(USERS)
-            .agg([rows().alias(DEPLOYMENTS)]);
+        let reasons = deployments
+            .filter(delivery_is("Failed"))
+            .group_by([col(STATE), col(STATUS_DETAIL)])
+            .agg([rows().alias(DEPLOYMENTS), users().alias(USERS)]);
 
         let failures = col(DEPLOYMENTS).sum();
         Ok(reasons.cross_join(all, None).with_columns([

@@ -20,6 +20,7 @@ pub mod firsts;
 pub mod gaps;
 pub mod groups;
 pub mod keys;
+pub mod latest;
 pub mod nearest;
 pub mod open;
 pub mod others;

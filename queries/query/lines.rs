@@ -7,7 +7,8 @@
 //! ```
 
 use polars::prelude::{
-    Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, UnionArgs, by_name, coalesce, col, concat,
+    Expr, JoinArgs, JoinType, LazyFrame, NULL, PolarsResult, UnionArgs, by_name, coalesce, col,
+    concat, lit, when,
 };
 use wabalake_data::Table;
 use wabalake_data::tables::message_summaries::{self, DATE, DISPLAY_NAME, WA_PHONE_NUMBER};
@@ -17,6 +18,7 @@ use wabalake_data::tables::sessions::{
 };
 
 use super::tables::Tables;
+use crate::kernels::latest::may_be_latest;
 
 /// Adds the display name of a line, from the latest session of the lake that has one. Of two sessions at
 /// one instant the one with the greater id counts. A line that no session names has the name of the
@@ -61,7 +63,8 @@ fn latest(
     tie: Expr,
     [as_line, as_name]: [&str; 2],
 ) -> LazyFrame {
-    let naming = naming.filter(col(name).is_not_null());
+    let named_at = when(col(name).is_not_null()).then(col(at)).otherwise(lit(NULL));
+    let naming = naming.filter(may_be_latest(col(line), named_at));
     let times = naming.clone().group_by([col(line)]).agg([col(at).max()]);
     let on = [col(line), col(at)];
     naming
