@@ -26,7 +26,8 @@ pub fn counted<const N: usize>(
     counts: [(&'static str, &'static str); N],
 ) -> LazyFrame {
     let added = counts.iter().map(|(_, named)| Field::new((*named).into(), DataType::UInt32));
-    adding(rows, "rows that name a key", added.collect(), move |mut rows| {
+    let name = format!("rows that name a key: {key} {counts:?}");
+    adding(rows, name, added.collect(), move |mut rows| {
         for column in columns(&rows, key, &counts)? {
             rows.with_column(column)?;
         }

@@ -11,7 +11,7 @@ use polars::prelude::{
     UInt32Chunked, lit,
 };
 
-/// Expression: the number of the group of a row, UInt32. Rows have the same number if all keys are equal,
+/// Expression: the number of the group of a row, `UInt32`. Rows have the same number if all keys are equal,
 /// where a null equals a null.
 ///
 /// Numbers are given in the order in which groups are met, which differs from run to run. The dictionary

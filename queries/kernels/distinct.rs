@@ -14,7 +14,7 @@ const COUNTS: usize = 8;
 ///
 /// `group` is a column of [numbers](super::dictionary::number). Each count has a name and a predicate; it counts the
 /// values of rows for which that is true. At most eight counts. Nulls do not count. The answer has a row
-/// for each number, with the counts as UInt32.
+/// for each number, with the counts as `UInt32`.
 pub fn distinct(
     rows: LazyFrame,
     group: &'static str,
@@ -29,7 +29,8 @@ pub fn distinct(
     let schema =
         [Field::new(group.into(), DataType::UInt32)].into_iter().chain(fields).collect::<Schema>();
     let pairs = rows.filter(col(of).is_not_null()).select(read);
-    node(pairs, "distinct values of groups", schema, move |pairs| count(pairs, group, of, &names))
+    let name = format!("distinct values of groups: {group} {of} {names:?}");
+    node(pairs, name, schema, move |pairs| count(pairs, group, of, &names))
 }
 
 fn count(

@@ -15,7 +15,7 @@ pub fn firsts(rows: LazyFrame, key: &'static str, at: &'static str) -> LazyFrame
     let pairs = [key, at].map(|column| Field::new(column.into(), DataType::Int64));
     node(
         rows.select([col(key), col(at)]),
-        "first time of each key",
+        format!("first {at} of each {key}"),
         Schema::from_iter(pairs),
         move |rows| first_of_each(rows, [key, at]),
     )

@@ -65,7 +65,7 @@ pub fn before(messages: LazyFrame, by: By, asked: &'static str) -> LazyFrame {
     };
     node(
         messages,
-        "gaps between messages of each person and line",
+        format!("gaps between messages of each person and line: {by:?} {asked}"),
         Schema::from_iter(columns),
         kernel,
     )

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use polars::lazy::frame::OptFlags;
-use polars::prelude::{DataFrame, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
+use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 
 pub mod counted;
 pub mod dictionary;
@@ -34,30 +34,41 @@ pub use keys::{key_of, key_of_text};
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
 /// `explain` shows `name`. No predicate or projection passes the node, so select the columns before it.
-/// The optimiser runs nodes of one name over one input only once: a kernel with parameters that are not
-/// columns of its input has a name for each.
-pub fn node<F>(input: LazyFrame, name: &'static str, schema: Schema, kernel: F) -> LazyFrame
+/// The optimiser runs nodes of one name over one input only once, so the name states all parameters.
+pub fn node<F>(input: LazyFrame, name: String, schema: Schema, kernel: F) -> LazyFrame
 where
     F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
 {
     let schema = Arc::new(schema);
-    let declared = move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) };
-    input.map(kernel, OptFlags::empty(), Some(Arc::new(declared)), Some(name))
+    named(input, name, move |_| schema.clone(), kernel)
 }
 
 /// A [`node`] whose kernel returns the rows and columns of `input`, with the columns `added` after them.
-pub fn adding<F>(input: LazyFrame, name: &'static str, added: Vec<Field>, kernel: F) -> LazyFrame
+pub fn adding<F>(input: LazyFrame, name: String, added: Vec<Field>, kernel: F) -> LazyFrame
 where
     F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
 {
-    let declared = move |given: &Schema| -> PolarsResult<SchemaRef> {
+    let declared = move |given: &Schema| {
         let mut schema = given.clone();
         for field in &added {
             schema.with_column(field.name().clone(), field.dtype().clone());
         }
-        Ok(Arc::new(schema))
+        Arc::new(schema)
     };
-    input.map(kernel, OptFlags::empty(), Some(Arc::new(declared)), Some(name))
+    named(input, name, declared, kernel)
+}
+
+/// [`LazyFrame::map`] takes static names only.
+fn named<F, S>(input: LazyFrame, name: String, declared: S, kernel: F) -> LazyFrame
+where
+    F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
+    S: Fn(&Schema) -> SchemaRef + Send + Sync + 'static,
+{
+    let declared = move |given: &Schema| -> PolarsResult<SchemaRef> { Ok(declared(given)) };
+    DslBuilder::from(input.logical_plan)
+        .map(kernel, OptFlags::empty(), Some(Arc::new(declared)), name.into())
+        .build()
+        .into()
 }
 
 /// The place of each of the first 2³² rows; Polars numbers rows by 32 bits.

@@ -39,7 +39,8 @@ type Row = (i64, i64, u64);
 /// Returns the moments among rows of moments and events, in their order and with the same columns, each with
 /// what its nearest event brings.
 pub fn nearest(rows: LazyFrame, search: Search) -> LazyFrame {
-    adding(rows, "nearest event", Vec::new(), move |rows| joined(&rows, &search))
+    let name = format!("nearest event: {search:?}");
+    adding(rows, name, Vec::new(), move |rows| joined(&rows, &search))
 }
 
 fn joined(rows: &DataFrame, search: &Search) -> PolarsResult<DataFrame> {

@@ -45,7 +45,8 @@ pub fn open(
     named: &'static str,
 ) -> LazyFrame {
     let added = vec![Field::new(named.into(), DataType::UInt32)];
-    adding(rows, "open intervals", added, move |mut rows| {
+    let name = format!("open intervals {key} {at} {from}..{until} as {named}");
+    adding(rows, name, added, move |mut rows| {
         let counts = counts(&rows, key, at, [from, until])?;
         rows.with_column(UInt32Chunked::from_vec(named.into(), counts).into_column())?;
         Ok(rows)

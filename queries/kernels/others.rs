@@ -45,7 +45,8 @@ struct Interval {
 /// row's interval. Rows keep their order.
 pub fn others(rows: LazyFrame, of: Others, named: &'static str) -> LazyFrame {
     let added = vec![Field::new(named.into(), DataType::Boolean)];
-    adding(rows, "others within an interval", added, move |mut rows| {
+    let name = format!("others within an interval: {of:?} as {named}");
+    adding(rows, name, added, move |mut rows| {
         let found = found(&rows, of)?;
         let found = BooleanChunked::from_iter_values(named.into(), found.into_iter());
         rows.with_column(found.into_column())?;

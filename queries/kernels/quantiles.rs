@@ -26,7 +26,8 @@ pub fn quantiles(rows: LazyFrame, group: &'static str, of: Vec<Quantiles>) -> La
     let fields = names.map(|name| Field::new(name.into(), DataType::Float64));
     let schema =
         [Field::new(group.into(), DataType::UInt32)].into_iter().chain(fields).collect::<Schema>();
-    node(rows.select(read), "quantiles of groups", schema, move |rows| {
+    let name = format!("quantiles of groups: {group} {of:?}");
+    node(rows.select(read), name, schema, move |rows| {
         let groups = rows.column(group)?.u32()?;
         let until = groups.iter().flatten().max().map_or(0, |last| last + 1);
         let mut columns = vec![Column::new(group.into(), (0..until).collect::<Vec<u32>>())];

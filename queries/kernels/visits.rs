@@ -46,12 +46,7 @@ pub fn in_order(
     (at, of): (&'static str, DataType),
     beside: &'static [Beside],
 ) -> LazyFrame {
-    // The optimiser takes two nodes of one name over one input for the same.
-    let name = if beside.contains(&Beside::First) {
-        "visits of each person in order, with the first one"
-    } else {
-        "visits of each person in order"
-    };
+    let name = format!("visits of each {person} in order of {at}, with {beside:?}");
     let columns = [at].into_iter().chain(beside.iter().map(|beside| beside.column()));
     let schema = columns.map(|column| Field::new(column.into(), of.clone())).collect::<Schema>();
     let kernel = move |visits: DataFrame| {

@@ -80,7 +80,9 @@ where
     let messages = until.scan(tables, &messages::TABLE).filter(may_begin());
     let starts = kernels::firsts(messages.select([key(), at()]), KEY, AT);
     let (tables, counts) = (tables.clone(), schema.clone());
-    Ok(kernels::node(starts, "conversations by month", schema, move |starts| {
+    let columns: Vec<_> = schema.iter_names().collect();
+    let name = format!("conversations by month: {within:?} {free:?} {columns:?}");
+    Ok(kernels::node(starts, name, schema, move |starts| {
         let instants = col(AT).cast(messages::TABLE.schema().try_get(CREATED_AT)?.clone());
         let month = Clock::Month.start(instants, within.timezone).alias(MONTH);
         let starts = starts.lazy().with_column(month).collect()?;

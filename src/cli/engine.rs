@@ -98,13 +98,15 @@ impl EngineOptions {
                     None => None,
                 };
                 let needed = needed(question, limit);
-                if from_mart.is_none() && limit.is_none() && !question.is_judged() {
-                    if let Some(parts) = polars::plan_in_parts(lake, question)? {
-                        let name = question.spec().name;
-                        let collect = move |plan| polars::collect_of(plan, name);
-                        let (columns, zone) = (question.columns(), question.timezone());
-                        return write(Answer::planned(parts, collect, columns, zone));
-                    }
+                if from_mart.is_none()
+                    && limit.is_none()
+                    && !question.is_judged()
+                    && let Some(parts) = polars::plan_in_parts(lake, question)?
+                {
+                    let name = question.spec().name;
+                    let collect = move |plan| polars::collect_of(plan, name);
+                    let (columns, zone) = (question.columns(), question.timezone());
+                    return write(Answer::planned(parts, collect, columns, zone));
                 }
                 let from_tables =
                     || polars::collect(polars::plan(lake, question, needed)?, question);
