@@ -11,6 +11,7 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, conversions};
 
+use crate::kernels;
 use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{channel, meta_type};
 use crate::query::prelude::*;
@@ -89,7 +90,7 @@ impl Query for InboundChannels {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let inbound = inbound(tables, params).cache();
+        let inbound = kernels::once(inbound(tables, params));
         let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
         let on = [col(SESSION_KEY)];
         let attributed = inbound.clone().select([&of_campaign[..], &on].concat()).join(

@@ -71,6 +71,16 @@ where
         .into()
 }
 
+/// Rows that several branches of a plan read and filter, computed once.
+///
+/// Without it, the optimiser moves the filters of the branches into the scan, and then reads the rows once for
+/// each branch. With [`LazyFrame::cache`], it shares nothing else in the plan and moves no filter below the cache.
+pub fn once(rows: LazyFrame) -> LazyFrame {
+    let same = |given: &Schema| -> PolarsResult<SchemaRef> { Ok(Arc::new(given.clone())) };
+    let passes = OptFlags::STREAMING | OptFlags::PROJECTION_PUSHDOWN;
+    rows.map(Ok, passes, Some(Arc::new(same)), Some("rows read once"))
+}
+
 /// The place of each of the first 2³² rows; Polars numbers rows by 32 bits.
 fn places() -> impl Iterator<Item = u32> {
     0..=u32::MAX

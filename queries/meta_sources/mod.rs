@@ -13,6 +13,7 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, USER_KEY};
 
+use crate::kernels;
 use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{AD, meta_type};
 use crate::query::prelude::*;
@@ -92,22 +93,23 @@ impl Query for MetaSources {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let brought = params
-            .days
-            .scan(tables, &sessions::TABLE)
-            .filter(col(META_SOURCE_ID).is_not_null())
-            .select([
-                meta_type().alias(META_SOURCE_TYPE),
-                col(META_SOURCE_ID),
-                col(META_SOURCE_HEADLINE),
-                col(SESSION_KEY),
-                col(SESSION_ID),
-                col(USER_KEY),
-                col(SESSION_STARTED_TIMESTAMP),
-                col(SESSION_FINISHED_TIMESTAMP),
-                session_duration().alias(DURATION),
-            ])
-            .cache();
+        let brought = kernels::once(
+            params
+                .days
+                .scan(tables, &sessions::TABLE)
+                .filter(col(META_SOURCE_ID).is_not_null())
+                .select([
+                    meta_type().alias(META_SOURCE_TYPE),
+                    col(META_SOURCE_ID),
+                    col(META_SOURCE_HEADLINE),
+                    col(SESSION_KEY),
+                    col(SESSION_ID),
+                    col(USER_KEY),
+                    col(SESSION_STARTED_TIMESTAMP),
+                    col(SESSION_FINISHED_TIMESTAMP),
+                    session_duration().alias(DURATION),
+                ]),
+        );
         let counted = brought.clone().group_by(of_source()).agg([
             rows().alias(SESSIONS),
             users().alias(USERS),

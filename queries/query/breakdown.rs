@@ -19,6 +19,7 @@ use super::measures::{
 };
 use super::tables::Tables;
 use super::{Conversions, DayRange};
+use crate::kernels;
 
 /// Deployments to the group.
 pub const DEPLOYMENTS: &str = "deployments";
@@ -64,12 +65,9 @@ pub fn breakdown(
     tables: &Tables,
 ) -> PolarsResult<LazyFrame> {
     let on = [col(group)];
-    // Polars shares no scans by itself in a plan with a cache: durations and inbound sessions read one.
-    let shared = tables.scan(&sessions::TABLE).cache();
-    let shared = tables.clone().with(&sessions::TABLE, shared);
     let deployments = days.scan(tables, &deployments::TABLE);
     // The join with sessions comes first: `grouped` may multiply rows.
-    let sent = grouped(with_duration(deployments, &shared), &deployments::TABLE)?;
+    let sent = grouped(with_duration(deployments, tables), &deployments::TABLE)?;
     let session = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
     let sent = sent.select([
         col(group),
@@ -78,8 +76,8 @@ pub fn breakdown(
         delivered().and(answered()).alias(REPLIED),
         col(DURATION),
     ]);
-    // Read once for the counts and for the conversions.
-    let sent = sent.cache();
+    // For the counts and for the conversions.
+    let sent = kernels::once(sent);
     let led =
         sent.clone().filter(col(SESSION_KEY).is_not_null()).select([group, SESSION_KEY].map(col));
     let sent = sent.group_by(&on).agg([
@@ -98,7 +96,7 @@ pub fn breakdown(
         .agg([col(SESSION_KEY).n_unique().alias(CONVERTED_SESSIONS)]);
     let earned = money::summed(attributed, &on, VALUE);
     let inbound =
-        days.scan(&shared, &sessions::TABLE).filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
+        days.scan(tables, &sessions::TABLE).filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
     let inbound =
         grouped(inbound, &sessions::TABLE)?.group_by(&on).agg([rows().alias(INBOUND_SESSIONS)]);
 

@@ -28,6 +28,7 @@ use super::numbers::whole;
 use super::sql::Bindings;
 use super::tables::Tables;
 use super::time::DAY;
+use crate::kernels;
 
 const CONVERTED: &str = "converted";
 const STARTED: &str = "started";
@@ -93,7 +94,7 @@ impl Conversions {
             [col(SESSION_KEY), searching.alias(USER_KEY), micros(CONVERTED_AT).alias(CONVERTED)];
         let conversions = self.event.of(tables.scan(&conversions::TABLE));
         // Read once for both: the people that are searched for, and the rows.
-        let moments = conversions.select([&moment[..], &what].concat()).cache();
+        let moments = kernels::once(conversions.select([&moment[..], &what].concat()));
         let of_them = moments.clone().filter(col(USER_KEY).is_not_null()).select([col(USER_KEY)]);
         let starts = tables
             .scan(&sessions::TABLE)

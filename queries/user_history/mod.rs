@@ -21,6 +21,7 @@ use wabalake_data::tables::sessions::{
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, persons, text_key};
 use wabalake_data::{Invalid, Table};
 
+use crate::kernels;
 use crate::query::people;
 use crate::query::prelude::*;
 
@@ -148,7 +149,7 @@ impl PersonRows<'_> {
             None => rows.filter(self.has_number()),
             Some(people) => people::rows_of(rows, &people, false, self.tables)?,
         };
-        Ok(rows.cache())
+        Ok(kernels::once(rows))
     }
 
     /// Deployments, responses and messages.

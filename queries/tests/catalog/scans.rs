@@ -15,13 +15,7 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
         "deployments, inbound sessions and conversions meet in one answer",
     ),
     ("campaign-performance", &["messages"], "messages and the replies to them"),
-    ("contact-frequency", &["deployments"], "a deployment and those before it"),
-    ("conversation-analytics", &["messages", "rates"], "conversations and their rates"),
-    (
-        "conversation-users",
-        &["deployments", "sessions", "variables"],
-        "first and latest rows of people",
-    ),
+    ("conversation-users", &["deployments", "variables"], "first and latest rows of people"),
     (
         "country-breakdown",
         &["conversions", "deployments", "sessions"],
@@ -32,32 +26,23 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
         &["closures", "deployments", "messages", "sessions"],
         "each check has its own rows",
     ),
-    ("funnel", &["conversions"], "conversions that name a session, and those that name a person"),
     (
         "inbound-channels",
         &["conversions", "sessions"],
         "a conversion that names a person is attributed to sessions of the whole lake",
     ),
-    ("lifecycle", &["sessions"], "visits and those of the period before"),
     (
         "meta-sources",
         &["conversions", "sessions"],
         "a conversion that names a person is attributed to sessions of the whole lake",
     ),
     ("pricing-analytics", &["markets", "messages", "rates"], "conversations and their rates"),
-    (
-        "reconcile",
-        &["messages", "meta_points", "rates", "session_summaries"],
-        "each report has its own rows",
-    ),
+    ("reconcile", &["messages", "meta_points", "rates"], "each report has its own rows"),
     ("redirect-paths", &["sessions"], "sessions and their parents"),
-    ("return-rate", &["sessions"], "first visits and later ones"),
     ("session-chains", &["sessions"], "sessions and their parents"),
-    ("session-closures", &["sessions"], "a session and those before and after it"),
-    ("session-summary", &["messages", "rates"], "conversations and their rates"),
     ("template-analytics", &["messages", "rates"], "conversations and their rates"),
     ("template-performance", &["messages"], "messages and the replies to them"),
-    ("user-history", &["deployments", "messages", "sessions"], "the rows of one person"),
+    ("user-history", &["sessions"], "the rows of one person"),
 ];
 
 #[test]
