@@ -10,6 +10,8 @@ use crate::error::Result;
 /// Writes the file.
 pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     let mut rows = answer.frame()?;
+    // One record batch, however the rows were collected.
+    rows.rechunk_mut();
     // Many readers do not support string views yet.
     let mut writer = IpcWriter::new(out).with_compat_level(CompatLevel::oldest());
     Ok(writer.finish(&mut rows)?)
