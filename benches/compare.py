@@ -379,10 +379,10 @@ def measured(name: str, runs: dict[str, list[Run]], note: str | None) -> dict:
         if all_runs[1:]:
             result[side] = summary(all_runs[1:])
     if "wabalake" in result and "duckdb" in result:
-        result["ratio"] = result["wabalake"]["median"] / result["duckdb"]["median"]
-        own = result["duckdb"].get("own_median")
-        if own:
-            result["ratio_to_own"] = result["wabalake"]["median"] / own
+        ours, theirs = result["wabalake"], result["duckdb"]
+        result["ratio"] = ours["median"] / theirs.get("own_median", theirs["median"])
+        if "own_cpu_median" in theirs:
+            result["cpu_ratio"] = ours["cpu_median"] / theirs["own_cpu_median"]
     return result
 
 
@@ -396,9 +396,10 @@ def summary(runs: list[Run]) -> dict:
         "anonymous": max(run.anonymous for run in runs),
     }
     # DuckDB's process prints its time without the start of Python.
-    own = [json.loads(run.stdout)["seconds"] for run in runs if run.stdout.startswith("{")]
+    own = [json.loads(run.stdout) for run in runs if run.stdout.startswith("{")]
     if own:
-        result["own_median"] = statistics.median(own)
+        result["own_median"] = statistics.median(run["seconds"] for run in own)
+        result["own_cpu_median"] = statistics.median(run["cpu_seconds"] for run in own)
     return result
 
 

@@ -8,16 +8,16 @@ from statistics import geometric_mean
 from peers import WORTH
 
 # The targets of the project.
-GEOMETRIC_MEAN_AT_MOST = 1.0
-RATIO_AT_MOST = 2.0
+GEOMETRIC_MEAN_AT_MOST = 0.6
+RATIO_AT_MOST = 0.95
 LOAD_RATIO_AT_MOST = 1.0
 LOAD_ANONYMOUS_AT_MOST = 1 << 30
 EMPTY_LAKE_SECONDS_AT_MOST = 0.05
 
 
-def ratios(results: dict) -> dict[str, float]:
-    """wabalake's time over DuckDB's, by query."""
-    return {query["name"]: query["ratio"] for query in results.get("queries", []) if "ratio" in query}
+def ratios(results: dict, of: str = "ratio") -> dict[str, float]:
+    """wabalake's time over DuckDB's, or with `cpu_ratio` the processor's time, by query."""
+    return {query["name"]: query[of] for query in results.get("queries", []) if of in query}
 
 
 def above_one(results: dict) -> list[str]:
@@ -35,15 +35,17 @@ def failures(results: dict) -> list[str]:
 def targets(results: dict) -> list[tuple[str, bool]]:
     """The targets with their measured values; `True` if reached."""
     rows = []
-    by_query = ratios(results)
-    if by_query:
+    for of, kind in (("ratio", "time"), ("cpu_ratio", "processor's time")):
+        by_query = ratios(results, of)
+        if not by_query:
+            continue
         mean, worst = geometric_mean(by_query.values()), max(by_query, key=by_query.get)
         rows.append((
-            f"queries, geometric mean of the ratios: {mean:.2f}, at most {GEOMETRIC_MEAN_AT_MOST:.1f}",
+            f"queries, {kind}, geometric mean of the ratios: {mean:.2f}, at most {GEOMETRIC_MEAN_AT_MOST}",
             mean <= GEOMETRIC_MEAN_AT_MOST,
         ))
         rows.append((
-            f"queries, largest ratio: {by_query[worst]:.2f} (`{worst}`), at most {RATIO_AT_MOST:.1f}",
+            f"queries, {kind}, largest ratio: {by_query[worst]:.2f} (`{worst}`), at most {RATIO_AT_MOST}",
             by_query[worst] <= RATIO_AT_MOST,
         ))
     loads = [load for load in results.get("loads", []) if "ratio" in load]
@@ -78,26 +80,27 @@ def query_rows(results: dict) -> list[list[str]]:
             ours, theirs = query["wabalake"], query["duckdb"]
             row += [
                 milliseconds(ours["median"]),
-                milliseconds(theirs["median"]),
-                f"{query['ratio']:.2f}",
                 milliseconds(theirs["own_median"]),
-                f"{query['ratio_to_own']:.2f}",
+                f"{query['ratio']:.2f}",
+                milliseconds(ours["cpu_median"]),
+                milliseconds(theirs["own_cpu_median"]),
+                f"{query['cpu_ratio']:.2f}",
                 mebibytes(ours["resident"]),
                 mebibytes(theirs["resident"]),
             ]
-        rows.append(row if not query["wrong"] else [*row, "WRONG"][:1] + ["wrong"] * 7)
+        rows.append(row if not query["wrong"] else [*row, "WRONG"][:1] + ["wrong"] * 8)
     compared = [query for query in results.get("queries", []) if "ratio" in query]
     if compared:
-        means = [geometric_mean(q[name] for q in compared) for name in ("ratio", "ratio_to_own")]
+        means = [geometric_mean(q[name] for q in compared) for name in ("ratio", "cpu_ratio")]
         rows.append(
-            ["geometric mean", "", "", f"{means[0]:.2f}", "", f"{means[1]:.2f}", "", ""]
+            ["geometric mean", "", "", f"{means[0]:.2f}", "", "", f"{means[1]:.2f}", "", ""]
         )
     return rows
 
 
 QUERY_TITLES = [
-    "query", "wabalake ms", "DuckDB ms", "ratio", "without Python ms", "ratio", "wabalake MiB",
-    "DuckDB MiB",
+    "query", "wabalake ms", "DuckDB ms", "ratio", "wabalake CPU ms", "DuckDB CPU ms", "ratio",
+    "wabalake MiB", "DuckDB MiB",
 ]
 
 
