@@ -265,8 +265,63 @@ def peers(results: dict) -> str:
     return f"{where(results)}\n\n{markdown(titles, rows)}"
 
 
+def nightly(results: dict) -> str:
+    """Times of nightly runs on a small and on a large lake, as Markdown."""
+    lakes = results["lakes"]
+    titles = ["", *(f"lake of {lake['days']} days" for lake in lakes)]
+    rows = [
+        [what, *(f"{lake[name]:.2f} s" for lake in lakes)]
+        for name, what in (
+            ("new_day", "run with one new day"),
+            ("marts", "its marts alone"),
+            ("full", "run that recomputes all marts as a whole"),
+            ("full_marts", "its marts alone"),
+            ("nothing_new", "run with nothing new"),
+        )
+    ]
+    conditions = (
+        f"{results['date']}, wabalake at {results['commit']}, {results['machine']}, "
+        f"{results['sessions_per_day']:,} sessions a day, six marts, {results['rounds']} rounds. `make bench-nightly`."
+    )
+    return f"{conditions}\n\n{markdown(titles, rows)}\n\n{verdicts(results)}"
+
+
+def store(results: dict) -> str:
+    """Times and requests of readings and writings on an object store, as Markdown."""
+    titles = ["", "s", "requests", "MB", "at once"]
+    kinds = (
+        ("folder", "one table in a folder"),
+        ("cold", "on the store, without the cache"),
+        ("warm", "on the store, with the cache"),
+        ("polars", "Polars, the same files"),
+        ("duckdb", "DuckDB, the same files"),
+        ("load", "a day's load, without the cache"),
+        ("nightly", "nightly run with a new day, without the cache"),
+        ("nightly_warm", "nightly run with a new day, with the cache"),
+    )
+    readings = results["readings"]
+    rows = [
+        [what, f"{one['seconds']:.2f}", thousands(one["requests"]), f"{one['megabytes']:.1f}", str(one["at_once"])]
+        for name, what in kinds
+        if (one := readings.get(name))
+    ]
+    conditions = (
+        f"{results['date']}, wabalake at {results['commit']}, {results['machine']}, {results['days']} days of "
+        f"{results['sessions_per_day']:,} sessions, `{results['query']}`, {results['delay_ms']:.0f} ms a request, "
+        f"{results['rounds']} rounds, medians. `make bench-store`."
+    )
+    return f"{conditions}\n\n{markdown(titles, rows)}\n\n{verdicts(results)}"
+
+
+def verdicts(results: dict) -> str:
+    """The targets of a measurement, as a list."""
+    return "\n".join(
+        f"- {'reached' if one['reached'] else '**missed**'}: {one['what']}" for one in results["verdicts"]
+    )
+
+
 # The parts of the page, by the name of their results and their marks.
-PAGES = {"results": section, "clusters": clusters, "growth": growth}
+PAGES = {"results": section, "clusters": clusters, "growth": growth, "nightly": nightly, "store": store}
 
 
 def write(root: Path):
