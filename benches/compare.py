@@ -300,8 +300,33 @@ class Bench:
         """A file that lists the files of each table of the lake."""
         files = {table: self.files(self.lake, table) for table in self.tables()}
         listed = self.scratch / "files.json"
-        listed.write_text(json.dumps(files | {"loads": [str(self.loads())], "persons": [str(self.persons())]}))
+        persons = self.persons()
+        nameless = {table: self.nameless(table, persons) for table in files}
+        listed.write_text(json.dumps({
+            "tables": files | {"loads": [str(self.loads())], "persons": [str(persons)]},
+            "nameless": {table: str(file) for table, file in nameless.items() if file},
+        }))
         return listed
+
+    def nameless(self, table: str, persons: Path) -> Path | None:
+        """The person of each user id in rows without a number, and the key of the person's own rows, as a
+        Parquet file; `None` if the table has no such rows."""
+        answer = self.scratch / f"nameless-{table}.parquet"
+        rows = duckdb.read_parquet(self.files(self.lake, table))
+        if not {"user_phone", "user_id", "user_key"} <= set(rows.columns):
+            return None
+        ids = rows.filter("user_phone IS NULL AND user_id IS NOT NULL").project("user_id, user_key").distinct()
+        if not ids.limit(1).fetchall():
+            return None
+        known = rows.filter("user_phone IS NOT NULL").aggregate("user_phone, any_value(user_key) AS key_of_phone")
+        ids.set_alias("ids")
+        seen = duckdb.sql(
+            f"SELECT ids.user_id, person, coalesce(key_of_phone, ids.user_key) AS user_key FROM ids "
+            f"JOIN read_parquet('{persons}') AS persons ON persons.user_id = ids.user_id "
+            f"LEFT JOIN known ON known.user_phone = persons.person"
+        )
+        seen.write_parquet(str(answer))
+        return answer
 
     def persons(self) -> Path:
         """The person of each user id, as a Parquet file; none if the lake has no links of user ids."""

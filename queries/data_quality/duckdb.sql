@@ -88,7 +88,7 @@ tallies AS (
             {
                 name: 'invalid-phone',
                 about: count(user_phone_valid),
-                failing: count_if(NOT user_phone_valid),
+                failing: count(*) FILTER (NOT user_phone_valid),
                 example: min(session_id) FILTER (NOT user_phone_valid)
             },
             {
@@ -116,7 +116,7 @@ tallies AS (
             {
                 name: 'invalid-phone',
                 about: count(user_phone_valid),
-                failing: count_if(NOT user_phone_valid),
+                failing: count(*) FILTER (NOT user_phone_valid),
                 example: CAST(min(deployment_timestamp) FILTER (NOT user_phone_valid) AS VARCHAR)
             },
             {
@@ -186,7 +186,7 @@ tallies AS (
             {
                 name: 'invalid-phone',
                 about: count(user_phone_valid),
-                failing: count_if(NOT user_phone_valid),
+                failing: count(*) FILTER (NOT user_phone_valid),
                 example: min(whatsapp_id) FILTER (whatsapp_id NOT LIKE 'wamid.%' AND NOT user_phone_valid)
             },
             {
@@ -269,13 +269,13 @@ tallies AS (
     UNION ALL
     SELECT
         'closures', 'invalid-phone', count(user_phone_valid),
-        count_if(NOT user_phone_valid),
+        count(*) FILTER (NOT user_phone_valid),
         min(session_id) FILTER (NOT user_phone_valid)
     FROM closures
     UNION ALL
     SELECT
         'agent_chats', 'invalid-phone', count(user_phone_valid),
-        count_if(NOT user_phone_valid),
+        count(*) FILTER (NOT user_phone_valid),
         CAST(min(created_at) FILTER (NOT user_phone_valid) AS VARCHAR)
     FROM agent_chats
     UNION ALL
@@ -293,19 +293,19 @@ tallies AS (
     UNION ALL
     SELECT
         'conversions', 'invalid-phone', count(user_phone_valid),
-        count_if(NOT user_phone_valid),
+        count(*) FILTER (NOT user_phone_valid),
         min(conversion_id) FILTER (NOT user_phone_valid)
     FROM conversions
     UNION ALL
     SELECT
         'audience_tags', 'invalid-phone', count(user_phone_valid),
-        count_if(NOT user_phone_valid),
+        count(*) FILTER (NOT user_phone_valid),
         min(tag) FILTER (NOT user_phone_valid)
     FROM audience_tags
     UNION ALL
     SELECT
         'variables', 'invalid-phone', count(user_phone_valid),
-        count_if(NOT user_phone_valid),
+        count(*) FILTER (NOT user_phone_valid),
         min(name) FILTER (NOT user_phone_valid)
     FROM variables
     UNION ALL

@@ -54,15 +54,15 @@ tiered AS (
             ORDER BY created_at, conversation_id) <= 1000 AS free_tier
     FROM typed
 ),
-days AS (
-    SELECT days.country, days.dated, coalesce(market_name, 'Other') AS market
-    FROM (SELECT DISTINCT country, dated FROM tiered WHERE country IS NOT NULL) AS days
+dates AS (
+    SELECT dates.country, dates.dated, coalesce(market_name, 'Other') AS market
+    FROM (SELECT DISTINCT country, dated FROM tiered WHERE country IS NOT NULL) AS dates
     ASOF LEFT JOIN all_markets ON market_country = country AND valid_from <= dated
 ),
 located AS (
     SELECT tiered.*, market, session_type <> 'referral' AND NOT free_tier AS chargeable
     FROM tiered
-    LEFT JOIN days ON days.country = tiered.country AND days.dated = tiered.dated
+    LEFT JOIN dates ON dates.country = tiered.country AND dates.dated = tiered.dated
 ),
 numbered AS (
     SELECT
