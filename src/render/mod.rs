@@ -313,6 +313,15 @@ mod tests {
                 let mut out = Vec::new();
                 write(answer, *format, &mut out).map(|()| out).ok()
             };
+            if *format == Format::Arrow {
+                // The bits of nulls are those of the buffers that the rows were cut from.
+                let rows = |answer: &Answer| {
+                    let file = std::io::Cursor::new(of(answer).unwrap());
+                    IpcReader::new(file).finish().unwrap()
+                };
+                assert!(rows(&planned).equals_missing(&rows(&answer)));
+                continue;
+            }
             assert_eq!(of(&planned), of(&answer), "{format:?}");
         }
     }
