@@ -5,12 +5,12 @@
 
 use polars::prelude::arity::broadcast_binary_elementwise;
 use polars::prelude::{
-    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, Int64Chunked, IntoColumn,
-    NewChunkedArray, Null, PolarsResult, QuantileMethod, col, len, lit, when,
+    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, Null, PolarsResult,
+    QuantileMethod, col, len, lit, when,
 };
-use wabalake_data::tables::{
-    USER_KEY, deployments, message_summaries, messages, sessions, text_key,
-};
+use wabalake_data::tables::{USER_KEY, deployments, message_summaries, messages, sessions};
+
+use crate::kernels::key_of_text;
 
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
@@ -123,12 +123,7 @@ pub fn visit() -> Expr {
 
 /// The `session_key` of a session's parent; null without one.
 pub fn parent_key() -> Expr {
-    let hashed = |ids: Column| -> PolarsResult<Column> {
-        let keys = ids.str()?.iter().map(|id| id.map(text_key));
-        Ok(Int64Chunked::from_iter_options(ids.name().clone(), keys).into_column())
-    };
-    let int64 = |_: &_, field: &Field| Ok(Field::new(field.name().clone(), DataType::Int64));
-    col(sessions::PARENT_SESSION_ID).map(hashed, int64)
+    key_of_text(col(sessions::PARENT_SESSION_ID))
 }
 
 /// The number of sessions with agents.

@@ -4,14 +4,15 @@
 //! or another id is linked to the id.
 
 use polars::prelude::{
-    Column, DataType, Expr, Field, IntoLazy, JoinArgs, JoinType, LazyFrame, NamedFrom,
-    PolarsResult, Series, UnionArgs, UniqueKeepStrategy, col, concat, df, lit,
+    IntoLazy, JoinArgs, JoinType, LazyFrame, NamedFrom, PolarsResult, Series, UnionArgs,
+    UniqueKeepStrategy, col, concat, df, lit,
 };
 use wabalake_data::cells::phone::is_user_id;
+use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::persons::{self, PERSON};
-use wabalake_data::tables::{USER_KEY, text_key};
 
 use super::tables::Tables;
+use crate::kernels::key_of_text;
 
 /// Returns `true` if the person of each can be told without the table `persons`.
 pub fn are_numbers(people: &[String]) -> bool {
@@ -28,7 +29,9 @@ pub fn asked(people: &[String], tables: &Tables) -> PolarsResult<LazyFrame> {
         col(persons::USER_ID).is_in(lit(Series::new(PERSON.into(), people)).implode(true), false);
     let linked = tables.scan(&persons::TABLE).filter(is_asked).select([col(PERSON)]);
     let people = concat([themselves, linked], UnionArgs::default())?;
-    Ok(people.select([hashed(col(PERSON)).alias(USER_KEY)]).unique(None, UniqueKeepStrategy::Any))
+    Ok(people
+        .select([key_of_text(col(PERSON)).alias(USER_KEY)])
+        .unique(None, UniqueKeepStrategy::Any))
 }
 
 /// Keeps the rows of the people asked about; `nobody` keeps those without a person too.
@@ -49,14 +52,4 @@ pub fn rows_of(
     }
     let semi = JoinArgs { nulls_equal: nobody, ..JoinArgs::new(JoinType::Semi) };
     Ok(rows.join(asked, &key, &key, semi))
-}
-
-fn hashed(person: Expr) -> Expr {
-    person.map(
-        |people| {
-            let keys = people.str()?.iter().map(|person| person.map(text_key));
-            Ok(Column::new(people.name().clone(), keys.collect::<Vec<_>>()))
-        },
-        |_, field| Ok(Field::new(field.name().clone(), DataType::Int64)),
-    )
 }
