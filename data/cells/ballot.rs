@@ -3,7 +3,8 @@
 //! ```text
 //! 05/06/2025   a date in both orders, and not the same one: ambiguous
 //! 13/06/2025   a date only if the day is first: a vote
-//! 2025-06-07   the same date in every order: ignored
+//! 2025-06-07   a date without any order: ignored
+//! 08/08/2025   the same date in both orders: no vote, but the column has an order
 //! soon         a date in no order: ignored here, rejected later
 //! ```
 //!
@@ -18,6 +19,7 @@ pub struct Ballot {
     first: u64,
     second: u64,
     ambiguous: u64,
+    equal: u64,
 }
 
 /// The result of the votes of a column.
@@ -36,6 +38,9 @@ pub enum Verdict<T> {
 impl Ballot {
     /// Counts the vote of a trimmed cell in a column of dates, stamps, or both.
     pub fn count_date(&mut self, word: &str) {
+        if stamp::local(word, None).is_some() || date::read(word, None).is_some() {
+            return;
+        }
         let orders = [DateOrder::DayFirst, DateOrder::MonthFirst].map(Some);
         let stamps = orders.map(|order| stamp::local(word, order));
         match stamps {
@@ -61,7 +66,8 @@ impl Ballot {
             [Some(_), None] => self.first += 1,
             [None, Some(_)] => self.second += 1,
             [Some(one), Some(other)] if one != other => self.ambiguous += 1,
-            _ => {}
+            [Some(_), Some(_)] => self.equal += 1,
+            [None, None] => {}
         }
     }
 
@@ -70,6 +76,13 @@ impl Ballot {
         self.first += other.first;
         self.second += other.second;
         self.ambiguous += other.ambiguous;
+        self.equal += other.equal;
+    }
+
+    /// `true` if a date of the column, such as 08/08/2025, is the same in both orders, but none without
+    /// an order.
+    pub fn has_order(self) -> bool {
+        self.equal > 0
     }
 
     /// The date order of the column.
@@ -130,6 +143,24 @@ mod tests {
         ];
         for (words, verdict) in cases {
             assert_eq!(order(words), verdict, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn dates_with_equal_day_and_month_have_an_order() {
+        for (word, expected) in [
+            ("08/08/2025", true),
+            ("8/8/2025 9:30 PM", true),
+            ("2025-08-08", false),
+            ("2025-08-08 10:00:00", false),
+            ("Aug 8, 2025", false),
+            ("1748772000", false),
+            ("soon", false),
+        ] {
+            let mut ballot = Ballot::default();
+            ballot.count_date(word);
+            assert_eq!(ballot.has_order(), expected, "{word}");
+            assert_eq!(ballot.order(), Verdict::Same, "{word}");
         }
     }
 

@@ -57,7 +57,7 @@ const FIRST: &str = "first";
 const LAST: &str = "last";
 const STARTS: &str = "starts";
 
-/// Counts the [conversations](conversations) that began in an interval.
+/// Counts the [conversations] that began in an interval.
 ///
 /// `count` gets the conversations of a part and the tables, whose messages are those of the part, and
 /// returns the counts. The plan returned has those of all parts: a group that spans months has several

@@ -173,8 +173,7 @@ impl Ballots {
             if has_order(column.kind) && spelling.order.is_none() {
                 spelling.order = Some(match ballot.order() {
                     Verdict::Detected(order) => orders.known(order),
-                    // 04/04/2025 is the same date in both orders; year first, it is none.
-                    Verdict::Same => DateOrder::DayFirst,
+                    Verdict::Same if ballot.has_order() => DateOrder::DayFirst,
                     verdict => orders.note(column.name, verdict, DateOrder::YearFirst),
                 });
             }
