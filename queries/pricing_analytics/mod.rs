@@ -35,8 +35,21 @@ pub struct Params {
 }
 
 impl Params {
-    fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        units::deliveries(tables, self.points.span(), &self.pricing)
+    /// The delivered messages of each month, reduced to sums or the like by `count`.
+    fn counted(
+        &self,
+        tables: &Tables,
+        count: impl Fn(&Points<units::PricingAnalytics>, LazyFrame) -> LazyFrame + Send + Sync + 'static,
+    ) -> PolarsResult<LazyFrame> {
+        let points = self.points.clone();
+        units::deliveries(tables, self.points.span(), self.pricing, move |units, _| {
+            count(&points, units)
+        })
+    }
+
+    /// The sums of points. A bucket that begins in UTC may lie in two months of the reporting zone.
+    fn sums(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        Ok(self.points.summed_again(self.counted(tables, Points::summed)?))
     }
 }
 
@@ -66,7 +79,9 @@ impl Query for PricingAnalytics {
     const META: Option<MetaShape<Self>> = Some(MetaShape {
         field: units::PricingAnalytics::NAME,
         columns: |params| params.points.columns(),
-        envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
+        envelope: |tables, params| {
+            params.points.envelope_of(tables, || params.counted(tables, Points::met_in))
+        },
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
@@ -79,7 +94,7 @@ impl Query for PricingAnalytics {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        params.points.plan(tables, || params.units(tables))
+        params.points.plan_of_sums(tables, || params.sums(tables))
     }
 
     fn bind(params: &Params) -> Bindings {

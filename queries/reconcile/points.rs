@@ -55,9 +55,12 @@ pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> Polars
 
 /// `pricing-analytics`
 pub(super) fn pricing_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let units = units::deliveries(tables, ever(params), &params.pricing)?;
     let figures = Figures::<units::PricingAnalytics>::of(&[VOLUME], tables, params);
-    let facts = figures.facts(units, tables);
+    let by_month = figures.clone();
+    let facts = units::deliveries(tables, ever(params), params.pricing, move |units, tables| {
+        by_month.facts(units, tables)
+    })?;
+    let facts = figures.summed(facts);
     Ok(figures.compared("pricing-analytics", facts))
 }
 

@@ -63,8 +63,9 @@ pub(super) fn sessions(tables: &Tables, params: &Params) -> PolarsResult<LazyFra
         counts.extend(money::charges());
         Ok(of_reported(began.with_columns(local), &of).group_by(&by).agg(counts))
     };
-    let computed = monthly::counted(tables, params.days.span(), params.free_sessions, count)?
-        .with_column(money::cost().alias(AMOUNT));
+    let computed =
+        monthly::count_conversations(tables, params.days.span(), params.free_sessions, count)?
+            .with_column(money::cost().alias(AMOUNT));
     let reported = summed_sessions(reported, &grouped_by);
     let [computed, reported] = [computed, reported].map(|rows| named(rows, &key, params));
 

@@ -91,7 +91,8 @@ impl Query for SessionSummary {
             let local = [col(DATED).alias(DATE), col(messages::LINE).alias(WA_PHONE_NUMBER)];
             Ok(sessions.with_columns(local).group_by(KEY.map(col)).agg(counts))
         };
-        let days = monthly::counted(tables, params.days.span(), params.free_sessions, count)?;
+        let days =
+            monthly::count_conversations(tables, params.days.span(), params.free_sessions, count)?;
         let days = days.with_columns([
             money::cost().alias(AMOUNT),
             col(money::UNPRICED).alias("unpriced_sessions"),

@@ -20,11 +20,11 @@ use wabalake_data::tables::meta_points::{
 use wabalake_data::tables::{markets, rates};
 
 use crate::query::billing::money;
-use crate::query::billing::pricing::deliveries;
 use crate::query::billing::rules::PricingOptions;
 use crate::query::meta::{
     BY_TEMPLATE, BY_TEMPLATE_PRODUCT, Field, Filter, MetaShape, Points, PointsSource,
 };
+use crate::query::monthly;
 use crate::query::prelude::*;
 use crate::query::time::Span;
 
@@ -42,8 +42,20 @@ pub struct Params {
 }
 
 impl Params {
-    fn units(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
-        units(tables, self.points.span(), &self.pricing)
+    /// The sums of points: those of messages, which cost nothing, and the costs of delivered ones.
+    fn sums(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        let points = self.points.clone();
+        let costs = monthly::count_deliveries(
+            tables,
+            self.points.span(),
+            self.pricing,
+            move |units, _| {
+                let templates = units.filter(is_template());
+                Ok(points.summed(templates.select(unit([lit(0), lit(0), lit(0)]))))
+            },
+        )?;
+        let sums = [self.points.summed(messages(tables, self.points.span())), costs];
+        Ok(self.points.summed_again(concat(sums, UnionArgs::default())?))
     }
 }
 
@@ -88,7 +100,9 @@ impl Query for TemplateAnalytics {
     const META: Option<MetaShape<Self>> = Some(MetaShape {
         field: <Self as Field>::NAME,
         columns: |params| params.points.columns(),
-        envelope: |tables, params| params.points.envelope(tables, || params.units(tables)),
+        envelope: |tables, params| {
+            params.points.envelope(tables, || Ok(messages(tables, params.points.span())))
+        },
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
@@ -101,7 +115,7 @@ impl Query for TemplateAnalytics {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let answer = params.points.plan(tables, || params.units(tables))?;
+        let answer = params.points.plan_of_sums(tables, || params.sums(tables))?;
         Ok(match params.points.source() {
             PointsSource::Meta => answer,
             // Clicks are unknown, and a template of which nothing was delivered has no cost.
@@ -118,37 +132,33 @@ impl Query for TemplateAnalytics {
     }
 }
 
-/// Two kinds of rows: each template message with its counts and no cost, and each delivered one with
-/// its cost and no counts.
-fn units(tables: &Tables, span: Span, options: &PricingOptions) -> PolarsResult<LazyFrame> {
-    let is_template = || col(MESSAGE_TYPE).eq(lit("template"));
-    let count = |state: Expr| state.cast(DataType::Int64);
-    let unit = |counts: [Expr; 3]| {
-        let [sent, delivered, read] = counts;
-        let mut columns = vec![
-            col(CREATED_AT),
-            col(WABA_ID),
-            col(LINE).alias(PHONE_NUMBER),
-            col(COUNTRY),
-            col(TEMPLATE_NAME).alias(TEMPLATE_ID),
-            count(sent).alias(SENT),
-            count(delivered).alias(DELIVERED),
-            count(read).alias(READ),
-            lit(0_i64).alias(CLICKED),
-            lit(0_i64).alias(UNIQUE_CLICKED),
-        ];
-        columns.extend(money::CHARGES.map(col));
-        columns
-    };
-    let messages = span
-        .scan(tables, &messages::TABLE)
+/// Each template message with its counts and no cost.
+fn messages(tables: &Tables, span: Span) -> LazyFrame {
+    span.scan(tables, &messages::TABLE)
         .filter(is_template())
         .with_columns(money::uncharged())
-        .select(unit([message_sent(), message_delivered(), message_read()]));
-    let charged = deliveries(tables, span, options)?.filter(is_template()).select(unit([
-        lit(0),
-        lit(0),
-        lit(0),
-    ]));
-    concat([messages, charged], UnionArgs::default())
+        .select(unit([message_sent(), message_delivered(), message_read()]))
+}
+
+fn is_template() -> Expr {
+    col(MESSAGE_TYPE).eq(lit("template"))
+}
+
+/// The columns of a message that is summed, with what it counts as sent, delivered and read.
+fn unit(counts: [Expr; 3]) -> Vec<Expr> {
+    let [sent, delivered, read] = counts.map(|count| count.cast(DataType::Int64));
+    let mut columns = vec![
+        col(CREATED_AT),
+        col(WABA_ID),
+        col(LINE).alias(PHONE_NUMBER),
+        col(COUNTRY),
+        col(TEMPLATE_NAME).alias(TEMPLATE_ID),
+        sent.alias(SENT),
+        delivered.alias(DELIVERED),
+        read.alias(READ),
+        lit(0_i64).alias(CLICKED),
+        lit(0_i64).alias(UNIQUE_CLICKED),
+    ];
+    columns.extend(money::CHARGES.map(col));
+    columns
 }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::query::OutputColumn;
 use crate::query::billing::conversations::{FREE_TIER, FreeSessions, SESSION_TYPE, WORD};
+use crate::query::billing::money;
 use crate::query::billing::rules::PricingOptions;
-use crate::query::billing::{money, pricing};
 use crate::query::measures::{message_delivered, message_sent, outgoing};
 use crate::query::monthly;
 use crate::query::tables::Tables;
@@ -90,7 +90,7 @@ pub fn messages(tables: &Tables, span: Span) -> LazyFrame {
     ])
 }
 
-/// Counts the units of [`ConversationAnalytics`] by [month](monthly::counted): conversations that began in
+/// Counts the units of [`ConversationAnalytics`] by [month](monthly::count_conversations): conversations that began in
 /// an interval, with `created_at`, `waba_id`, the columns of all dimensions, 1 in the column
 /// `conversation`, and the columns of [`money::charged`].
 ///
@@ -130,22 +130,26 @@ where
         lit(1_i64).alias(CONVERSATION),
     ];
     columns.extend(money::CHARGES.map(col));
-    monthly::counted(tables, span, free, move |conversations, tables| {
+    monthly::count_conversations(tables, span, free, move |conversations, tables| {
         Ok(count(conversations.select(columns.clone()), tables))
     })
 }
 
-/// The units of [`PricingAnalytics`]: delivered messages of an interval, with `created_at`,
-/// `waba_id`, the columns of all dimensions, 1 in the column `volume`, and the columns of
-/// [`money::charged`].
+/// Counts the units of [`PricingAnalytics`] by [month](monthly::count_deliveries): delivered messages of an
+/// interval, with `created_at`, `waba_id`, the columns of all dimensions, 1 in the column `volume`, and the
+/// columns of [`money::charged`].
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn deliveries(
+pub fn deliveries<F>(
     tables: &Tables,
     span: Span,
-    options: &PricingOptions,
-) -> PolarsResult<LazyFrame> {
+    options: PricingOptions,
+    count: F,
+) -> PolarsResult<LazyFrame>
+where
+    F: Fn(LazyFrame, &Tables) -> LazyFrame + Send + Sync + 'static,
+{
     let mut columns = vec![
         col(CREATED_AT),
         col(WABA_ID),
@@ -157,5 +161,7 @@ pub fn deliveries(
         lit(1_i64).alias(VOLUME),
     ];
     columns.extend(money::CHARGES.map(col));
-    Ok(pricing::deliveries(tables, span, options)?.select(columns))
+    monthly::count_deliveries(tables, span, options, move |deliveries, tables| {
+        Ok(count(deliveries.select(columns.clone()), tables))
+    })
 }

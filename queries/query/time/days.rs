@@ -217,13 +217,17 @@ impl Span {
 
     /// Predicate: a row of a table lies in the interval. `None` if every row does.
     fn keep(&self, table: &'static Table) -> Option<Expr> {
-        let day = col(UTC_DAY);
         // The stamp decides; the day prunes partitions.
+        Some(self.holds(&col(table.day_of))?.and(self.days()?))
+    }
+
+    /// Predicate: a UTC day overlaps the interval. `None` if every day does.
+    pub(crate) fn days(&self) -> Option<Expr> {
+        let day = col(UTC_DAY);
         let from = self.from.map(|from| day.clone().gt_eq(date_literal(utc_date(from))));
         let until =
             self.until.map(|until| day.lt_eq(date_literal(utc_date(until.saturating_sub(1)))));
-        let days = from.into_iter().chain(until).reduce(Expr::and)?;
-        Some(self.holds(&col(table.day_of))?.and(days))
+        from.into_iter().chain(until).reduce(Expr::and)
     }
 
     /// Predicate: an instant lies in the interval. `None` if every instant does.

@@ -36,11 +36,9 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
         &["conversions", "sessions"],
         "a conversion that names a person is attributed to sessions of the whole lake",
     ),
-    ("pricing-analytics", &["markets", "messages", "rates"], "conversations and their rates"),
-    ("reconcile", &["messages", "meta_points", "rates"], "each report has its own rows"),
+    ("reconcile", &["messages", "meta_points"], "each report has its own rows"),
     ("redirect-paths", &["sessions"], "sessions and their parents"),
     ("session-chains", &["sessions"], "sessions and their parents"),
-    ("template-analytics", &["messages", "rates"], "conversations and their rates"),
     ("template-performance", &["messages"], "messages and the replies to them"),
     ("user-history", &["sessions"], "the rows of one person"),
 ];

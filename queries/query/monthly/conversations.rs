@@ -1,6 +1,4 @@
-//! Conversations counted in parts of whole months, one part in memory at a time.
-//!
-//! The free tier and the tiers of rates begin anew each month, so months can be priced one by one:
+//! Conversations counted in parts of whole months.
 //!
 //! ```text
 //! starts      key of the conversation, created_at     of all messages that did not fail, 16 bytes each
@@ -19,12 +17,12 @@ use wabalake_data::tables::messages::{
     MESSAGE_DIRECTION, PRICING_CATEGORY, REASON_FOR_FAILURE, SEEN_AT, WABA_ID, WHATSAPP_ID,
 };
 
-use super::ENGINE;
-use super::billing::conversations::{FreeSessions, conversations};
-use super::measures::{message_failed, outgoing};
-use super::tables::Tables;
-use super::time::{Clock, Span};
+use super::collected;
 use crate::kernels;
+use crate::query::billing::conversations::{FreeSessions, conversations};
+use crate::query::measures::{message_failed, outgoing};
+use crate::query::tables::Tables;
+use crate::query::time::{Clock, Span};
 
 /// The number of conversations from which a part ends with its month.
 const MANY: u64 = 1 << 18;
@@ -65,7 +63,7 @@ const STARTS: &str = "starts";
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn counted<F>(
+pub fn count_conversations<F>(
     tables: &Tables,
     within: Span,
     free: FreeSessions,
@@ -171,8 +169,4 @@ fn key() -> Expr {
 
 fn at() -> Expr {
     col(CREATED_AT).cast(DataType::Int64).alias(AT)
-}
-
-fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {
-    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single())
 }

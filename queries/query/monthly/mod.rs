@@ -1,0 +1,23 @@
+//! Prices by whole months, with a part of the messages in memory at a time.
+//!
+//! Free tiers and the tiers of rates begin anew each month, so months can be priced one by one. What is
+//! counted of each is a small table, which is all that remains of it.
+//!
+//! | module | what is priced |
+//! |---|---|
+//! | [`conversations`] | conversations of 24 hours |
+//! | [`deliveries`] | delivered messages |
+
+use polars::prelude::{DataFrame, LazyFrame, PolarsResult};
+
+use super::ENGINE;
+
+mod conversations;
+mod deliveries;
+
+pub use conversations::count_conversations;
+pub use deliveries::count_deliveries;
+
+fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {
+    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single())
+}
