@@ -1,4 +1,5 @@
-"""The time of a nightly run: one new day on a lake of 40 days and on one of 400, and a full refresh.
+"""The time of a nightly run: one new day on a lake of 40 days and on one of 400, and a full refresh; and how long
+a query takes to start, which reads no row.
 
     python benches/nightly.py                  # with target/release/wabalake: make build
 
@@ -33,6 +34,8 @@ BY_DAY = {
 # The targets of the project.
 GROWS_AT_MOST = 1.3
 FULL_AT_LEAST = 20
+STARTS_WITHIN_MS = 20
+LOG_ADDS_AT_MOST_MS = 20
 
 
 def settings(marts):
@@ -54,6 +57,17 @@ class Bench:
     def nightly(self, lake, *options):
         done = self.run("nightly", "--lake", lake, "--json", *options)
         return done.seconds, json.loads(done.stdout)
+
+    def start(self, lake):
+        """Seconds of a query whose range has no row."""
+        before = "2000-01-01"
+        asked = ("query", "delivery-rate", "--from", before, "--to", before, "--lake", lake)
+        return statistics.median(self.run(*asked).seconds for _ in range(4 * self.rounds + 1))
+
+    def start_on_empty_lake(self):
+        lake = self.folder / "empty"
+        self.run("init", "--lake", lake)
+        return self.start(lake)
 
     def new_day(self, day, seed):
         inbox = self.folder / "inbox"
@@ -96,13 +110,15 @@ class Bench:
                 sum(mart["seconds"] for mart in report["marts"]) for _, report in full
             ),
             "nothing_new": statistics.median(nothing),
+            "start": self.start(lake),
         }
         self.say("  ".join(f"{name} {value:.3f}" for name, value in found.items()))
         shutil.rmtree(lake)
         return found
 
 
-def verdicts(small, large):
+def verdicts(empty, small, large):
+    log = (large["start"] - empty) * 1_000
     grows = large["new_day"] / small["new_day"]
     full = large["full_marts"] / large["marts"]
     return [
@@ -115,6 +131,14 @@ def verdicts(small, large):
             full >= FULL_AT_LEAST,
             f"a full refresh of the marts of {large['days']} days: {full:.0f} times as long as for a new day, "
             f"at least {FULL_AT_LEAST}",
+        ),
+        (
+            empty * 1_000 <= STARTS_WITHIN_MS,
+            f"a query on an empty lake takes {empty * 1_000:.0f} ms, at most {STARTS_WITHIN_MS}",
+        ),
+        (
+            log <= LOG_ADDS_AT_MOST_MS,
+            f"the log of {large['days']} days adds {max(log, 0):.0f} ms, at most {LOG_ADDS_AT_MOST_MS}",
         ),
     ]
 
@@ -130,7 +154,9 @@ def main():
     say = lambda text: print(text, file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="wabalake-nightly-") as folder:
         bench = Bench(asked.program.resolve(), Path(folder), asked.sessions_per_day, asked.rounds, say)
+        empty = bench.start_on_empty_lake()
         small, large = (bench.measure(days, BY_DAY) for days in asked.days)
+    judged = verdicts(empty, small, large)
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
@@ -140,11 +166,12 @@ def main():
         "machine": platform.platform(),
         "sessions_per_day": asked.sessions_per_day,
         "rounds": asked.rounds,
+        "start": empty,
         "lakes": [small, large],
-        "verdicts": [{"reached": reached, "what": what} for reached, what in verdicts(small, large)],
+        "verdicts": [{"reached": reached, "what": what} for reached, what in judged],
     }
     asked.out.write_text(json.dumps(found, indent=2) + "\n")
-    for reached, what in verdicts(small, large):
+    for reached, what in judged:
         print(f"{'reached' if reached else 'not reached'}: {what}")
 
 

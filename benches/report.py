@@ -270,13 +270,14 @@ def nightly(results: dict) -> str:
     lakes = results["lakes"]
     titles = ["", *(f"lake of {lake['days']} days" for lake in lakes)]
     rows = [
-        [what, *(f"{lake[name]:.2f} s" for lake in lakes)]
+        [what, *(f"{lake[name]:.2f} s" for lake in lakes if name in lake)]
         for name, what in (
             ("new_day", "run with one new day"),
             ("marts", "its marts alone"),
             ("full", "run that recomputes all marts as a whole"),
             ("full_marts", "its marts alone"),
             ("nothing_new", "run with nothing new"),
+            ("start", "query that reads no row"),
         )
     ]
     conditions = (
