@@ -15,7 +15,9 @@
 mod points;
 mod summaries;
 
-use polars::prelude::{JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_str};
+use polars::prelude::{
+    JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_lf_diagonal, concat_str,
+};
 use wabalake_data::Invalid;
 use wabalake_data::tables::{
     markets, message_summaries, messages, meta_points, rates, session_summaries,
@@ -26,6 +28,7 @@ use crate::query::billing::conversations::FreeSessions;
 use crate::query::billing::money::{self, millionths};
 use crate::query::billing::rules::PricingOptions;
 use crate::query::measures::from_millionths;
+use crate::query::monthly;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -121,12 +124,13 @@ impl Query for Reconcile {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        let [sessions, conversations] = conversations(tables, params)?;
         let compared = concat(
             [
                 summaries::messages(tables, params),
-                summaries::sessions(tables, params)?,
+                sessions,
+                conversations,
                 points::analytics(tables, params),
-                points::conversation_analytics(tables, params)?,
                 points::pricing_analytics(tables, params)?,
             ],
             UnionArgs::default(),
@@ -158,6 +162,33 @@ impl Query for Reconcile {
             .instant("until_at", None)
             .slot("tolerance", format!("CAST('{:?}' AS DOUBLE)", params.tolerance_pct))
     }
+}
+
+/// `session-summary` and `conversation-analytics`, for which conversations are priced once.
+fn conversations(tables: &Tables, params: &Params) -> PolarsResult<[LazyFrame; 2]> {
+    const COUNTED_FOR: &str = "counted_for";
+    const SESSIONS: &str = "sessions";
+    const POINTS: &str = "points";
+    let sessions = summaries::Sessions::of(tables, params);
+    let points = points::ConversationPoints::of(tables, params);
+    let of_part = (sessions.clone(), points.clone());
+    let counts = monthly::count_conversations(
+        tables,
+        points::ever(params),
+        params.free_sessions,
+        move |conversations, tables| {
+            let counted = |counts: LazyFrame, of: &'static str| {
+                counts.with_column(lit(of).alias(COUNTED_FOR))
+            };
+            let both = [
+                counted(of_part.0.counted(conversations.clone()), SESSIONS),
+                counted(of_part.1.counted(conversations, tables), POINTS),
+            ];
+            concat_lf_diagonal(both, UnionArgs::default())
+        },
+    )?;
+    let of = |what: &'static str| counts.clone().filter(col(COUNTED_FOR).eq(lit(what)));
+    Ok([sessions.compared(of(SESSIONS), params), points.compared(of(POINTS))])
 }
 
 /// One side of the comparison: a row per bucket, key and metric, with the exact value.

@@ -42,15 +42,23 @@ pub(super) fn analytics(tables: &Tables, params: &Params) -> LazyFrame {
 }
 
 /// `conversation-analytics`
-pub(super) fn conversation_analytics(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let figures = Figures::<units::ConversationAnalytics>::of(&[CONVERSATION], tables, params);
-    let by_month = figures.clone();
-    let facts =
-        units::conversations(tables, ever(params), params.free_sessions, move |units, tables| {
-            by_month.facts(units, tables)
-        })?;
-    let facts = figures.summed(facts);
-    Ok(figures.compared("conversation-analytics", facts))
+#[derive(Clone)]
+pub(super) struct ConversationPoints(Figures<units::ConversationAnalytics>);
+
+impl ConversationPoints {
+    pub(super) fn of(tables: &Tables, params: &Params) -> Self {
+        Self(Figures::of(&[CONVERSATION], tables, params))
+    }
+
+    /// The counts of conversations, or of those of a part of all time.
+    pub(super) fn counted(&self, conversations: LazyFrame, tables: &Tables) -> LazyFrame {
+        self.0.facts(conversations.select(units::of_conversations()), tables)
+    }
+
+    /// What [`Self::counted`] returned, beside the reported points.
+    pub(super) fn compared(&self, counts: LazyFrame) -> LazyFrame {
+        self.0.compared("conversation-analytics", self.0.summed(counts))
+    }
 }
 
 /// `pricing-analytics`
@@ -65,7 +73,7 @@ pub(super) fn pricing_analytics(tables: &Tables, params: &Params) -> PolarsResul
 }
 
 /// All time, because a bucket may extend beyond the range.
-fn ever(params: &Params) -> Span {
+pub(super) fn ever(params: &Params) -> Span {
     Span { from: None, until: None, timezone: params.days.timezone() }
 }
 

@@ -12,7 +12,6 @@ use super::{BUCKET, COMPUTED, KEY, Params, REPORTED, compare, key_of, side, sum_
 use crate::query::billing::conversations::begun_by;
 use crate::query::billing::money;
 use crate::query::billing::prices::DATED;
-use crate::query::monthly;
 use crate::query::prelude::*;
 use crate::query::time::Clock;
 
@@ -47,40 +46,62 @@ pub(super) fn messages(tables: &Tables, params: &Params) -> LazyFrame {
     compare("message-summary", side(computed, &COUNTS, COMPUTED), side(reported, &COUNTS, REPORTED))
 }
 
-/// `session-summary`
-pub(super) fn sessions(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    const METRICS: [&str; 2] = [NUMBER_OF_SESSIONS, AMOUNT];
-    let key = [WABA_ID, WA_PHONE_NUMBER, COUNTRY, SESSION_TYPE, FREE_TIER];
-    let grouped_by = [&[DATE][..], &key].concat();
-    let grouped_by: Vec<Expr> = grouped_by.into_iter().map(col).collect();
+/// The key of a session summary, within its day.
+const OF_SESSIONS: [&str; 5] = [WABA_ID, WA_PHONE_NUMBER, COUNTRY, SESSION_TYPE, FREE_TIER];
 
-    let reported = in_range(params.waba.of(tables.scan(&session_summaries::TABLE)), params)
-        .with_column(begun_by(col(SESSION_TYPE)).alias(SESSION_TYPE));
-    let (of, by) = (reported.clone(), grouped_by.clone());
-    let count = move |began: LazyFrame, _: &Tables| {
+/// `session-summary`
+#[derive(Clone)]
+pub(super) struct Sessions {
+    reported: LazyFrame,
+    in_range: Option<Expr>,
+    grouped_by: Vec<Expr>,
+}
+
+impl Sessions {
+    pub(super) fn of(tables: &Tables, params: &Params) -> Self {
+        let reported = in_range(params.waba.of(tables.scan(&session_summaries::TABLE)), params)
+            .with_column(begun_by(col(SESSION_TYPE)).alias(SESSION_TYPE));
+        Self {
+            reported,
+            in_range: params.days.holds(&col(DATE)),
+            grouped_by: [&[DATE][..], &OF_SESSIONS].concat().into_iter().map(col).collect(),
+        }
+    }
+
+    /// The counts of conversations by date and key.
+    pub(super) fn counted(&self, conversations: LazyFrame) -> LazyFrame {
         let local = [col(DATED).alias(DATE), col(LINE).alias(WA_PHONE_NUMBER)];
+        let conversations = conversations.with_columns(local);
+        let conversations = match &self.in_range {
+            Some(in_range) => conversations.filter(in_range.clone()),
+            None => conversations,
+        };
         let mut counts = vec![rows().alias(NUMBER_OF_SESSIONS)];
         counts.extend(money::charges());
-        Ok(of_reported(began.with_columns(local), &of).group_by(&by).agg(counts))
-    };
-    let computed =
-        monthly::count_conversations(tables, params.days.span(), params.free_sessions, count)?
-            .with_column(money::cost().alias(AMOUNT));
-    let reported = summed_sessions(reported, &grouped_by);
-    let [computed, reported] = [computed, reported].map(|rows| named(rows, &key, params));
+        of_reported(conversations, &self.reported).group_by(&self.grouped_by).agg(counts)
+    }
 
-    // Amounts in different currencies are not compared.
-    let currency = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
-    let on = [col(BUCKET), col(KEY)];
-    let is_other = col(REPORTED_IN).neq(money::charged_in()).fill_null(lit(false));
-    let computed = computed
-        .join(currency, &on, &on, JoinArgs::new(JoinType::Left))
-        .with_column(when(is_other).then(lit(Null {})).otherwise(col(AMOUNT)).alias(AMOUNT));
-    Ok(compare(
-        "session-summary",
-        side(computed, &METRICS, COMPUTED),
-        side(reported, &METRICS, REPORTED),
-    ))
+    /// What [`Self::counted`] returned, beside the reported summaries.
+    pub(super) fn compared(&self, counts: LazyFrame, params: &Params) -> LazyFrame {
+        const METRICS: [&str; 2] = [NUMBER_OF_SESSIONS, AMOUNT];
+        let computed = counts.with_column(money::cost().alias(AMOUNT));
+        let reported = summed_sessions(self.reported.clone(), &self.grouped_by);
+        let [computed, reported] =
+            [computed, reported].map(|rows| named(rows, &OF_SESSIONS, params));
+
+        // Amounts in different currencies are not compared.
+        let currency = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
+        let on = [col(BUCKET), col(KEY)];
+        let is_other = col(REPORTED_IN).neq(money::charged_in()).fill_null(lit(false));
+        let computed = computed
+            .join(currency, &on, &on, JoinArgs::new(JoinType::Left))
+            .with_column(when(is_other).then(lit(Null {})).otherwise(col(AMOUNT)).alias(AMOUNT));
+        compare(
+            "session-summary",
+            side(computed, &METRICS, COMPUTED),
+            side(reported, &METRICS, REPORTED),
+        )
+    }
 }
 
 /// Reported sessions and amounts summed by group; an amount in several currencies is null.

@@ -13,18 +13,17 @@
 
 use clap::Args;
 use polars::prelude::{
-    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, SortMultipleOptions, col,
-    lit, when,
+    DataType, Expr, LazyFrame, Null, PolarsResult, SortMultipleOptions, col, lit, when,
 };
 use wabalake_data::tables::messages::{
     self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, LINE, PRICING_CATEGORY,
-    TEMPLATE_CATEGORIES, WABA_ID, WHATSAPP_ID,
+    TEMPLATE_CATEGORIES, WABA_ID,
 };
 use wabalake_data::tables::rates::CATEGORY;
 
 use super::money;
 use super::prices::{self, DATED};
-use crate::query::measures::{message_failed, outgoing};
+use crate::query::measures::outgoing;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
@@ -39,9 +38,6 @@ pub const FREE_TIER: &str = "free_tier";
 
 /// The column of the category, if the type is one.
 pub const WORD: &str = "category_word";
-
-/// The column that is `true` if the first message is outgoing.
-const BY_US: &str = "begun_by_us";
 
 const MONTH: &str = "month_of_start";
 
@@ -69,13 +65,21 @@ impl FreeSessions {
 /// start in `created_at` and [`DATED`], account, line, country, [`SESSION_TYPE`], [`WORD`],
 /// [`FREE_TIER`], and the columns of [`money::charged`].
 ///
+/// The messages of `tables` are the first of each conversation that did not fail.
+///
 /// # Errors
 /// Those of building a plan.
 pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> PolarsResult<LazyFrame> {
     let zone = within.timezone;
     // Earlier messages decide the free tier and the number of a conversation; later ones do not.
     let until = Span { from: None, ..within };
-    let begun = first_messages(until.scan(tables, &messages::TABLE)).with_columns([
+    let begun = until.scan(tables, &messages::TABLE).select([
+        col(CONVERSATION_ID),
+        col(CREATED_AT),
+        col(WABA_ID),
+        col(LINE),
+        col(COUNTRY),
+        category_word().alias(WORD),
         session_type().alias(SESSION_TYPE),
         Clock::Day.start(col(CREATED_AT), zone).alias(DATED),
         Clock::Month.start(col(CREATED_AT), zone).alias(MONTH),
@@ -103,27 +107,6 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
     })
 }
 
-/// The first message of each conversation that did not fail. At equal times the smaller id counts.
-fn first_messages(messages: LazyFrame) -> LazyFrame {
-    let went_well = outgoing().not().or(message_failed().not());
-    let what =
-        [CONVERSATION_ID, CREATED_AT, WHATSAPP_ID, WABA_ID, LINE, COUNTRY, CONVERSATION_TYPE];
-    let mut what = what.map(col).to_vec();
-    what.extend([outgoing().alias(BY_US), category_word().alias(WORD)]);
-    let messages = messages.filter(col(CONVERSATION_ID).is_not_null().and(went_well)).select(what);
-    let starts = messages.clone().group_by([col(CONVERSATION_ID)]).agg([col(CREATED_AT).min()]);
-    let on = [col(CONVERSATION_ID), col(CREATED_AT)];
-    let first = |column: &str| col(column).min_by(col(WHATSAPP_ID));
-    messages.join(starts, &on, &on, JoinArgs::new(JoinType::Inner)).group_by(&on).agg([
-        first(WABA_ID),
-        first(LINE),
-        first(COUNTRY),
-        first(CONVERSATION_TYPE),
-        first(BY_US),
-        first(WORD),
-    ])
-}
-
 /// The dates of messages, which include the dates of everything that is priced.
 pub(super) fn dates(tables: &Tables, within: Span) -> LazyFrame {
     let at = col(CREATED_AT);
@@ -134,7 +117,7 @@ pub(super) fn dates(tables: &Tables, within: Span) -> LazyFrame {
 /// Who began a conversation: from its type, or else from the direction of its first message.
 fn session_type() -> Expr {
     let by_direction =
-        when(col(BY_US)).then(lit("business_initiated")).otherwise(lit("user_initiated"));
+        when(outgoing()).then(lit("business_initiated")).otherwise(lit("user_initiated"));
     begun_by(col(CONVERSATION_TYPE)).fill_null(by_direction)
 }
 

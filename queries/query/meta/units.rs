@@ -90,9 +90,8 @@ pub fn messages(tables: &Tables, span: Span) -> LazyFrame {
     ])
 }
 
-/// Counts the units of [`ConversationAnalytics`] by [month](monthly::count_conversations): conversations that began in
-/// an interval, with `created_at`, `waba_id`, the columns of all dimensions, 1 in the column
-/// `conversation`, and the columns of [`money::charged`].
+/// Counts the units of [`ConversationAnalytics`] by [month](monthly::count_conversations): conversations that
+/// began in an interval, with the columns of [`of_conversations`].
 ///
 /// # Errors
 /// Those of building a plan.
@@ -105,6 +104,15 @@ pub fn conversations<F>(
 where
     F: Fn(LazyFrame, &Tables) -> LazyFrame + Send + Sync + 'static,
 {
+    let columns = of_conversations();
+    monthly::count_conversations(tables, span, free, move |conversations, tables| {
+        Ok(count(conversations.select(columns.clone()), tables))
+    })
+}
+
+/// The columns of a unit of [`ConversationAnalytics`], from those of a conversation: `created_at`, `waba_id`,
+/// the columns of all dimensions, 1 in the column `conversation`, and the columns of [`money::charged`].
+pub fn of_conversations() -> Vec<Expr> {
     let is = |session_type: &'static str| col(SESSION_TYPE).eq(lit(session_type));
     let category = when(col(WORD).is_not_null())
         .then(col(WORD).str().to_uppercase())
@@ -130,9 +138,7 @@ where
         lit(1_i64).alias(CONVERSATION),
     ];
     columns.extend(money::CHARGES.map(col));
-    monthly::count_conversations(tables, span, free, move |conversations, tables| {
-        Ok(count(conversations.select(columns.clone()), tables))
-    })
+    columns
 }
 
 /// Counts the units of [`PricingAnalytics`] by [month](monthly::count_deliveries): delivered messages of an

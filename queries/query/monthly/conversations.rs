@@ -3,18 +3,18 @@
 //! ```text
 //! starts      key of the conversation, created_at     of all messages that did not fail, 16 bytes each
 //! parts       months with many starts                 one after the other
-//!   messages  those at the start of a conversation    with the columns that are priced and counted
+//!   messages  the first of each conversation          with the columns that are priced and counted
 //!   counts    their conversations, counted            a small table, which is all that remains
 //! ```
 
 use polars::prelude::{
     DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsResult, Schema,
-    SortMultipleOptions, col, len, lit,
+    SortMultipleOptions, UnionArgs, UniqueKeepStrategy, col, cols, concat, len, lit,
 };
 use wabalake_data::tables::UTC_DAY;
 use wabalake_data::tables::messages::{
-    self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, DELIVERED_AT, FAILED_AT, LINE,
-    MESSAGE_DIRECTION, PRICING_CATEGORY, REASON_FOR_FAILURE, SEEN_AT, WABA_ID, WHATSAPP_ID,
+    self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, LINE, MESSAGE_DIRECTION,
+    PRICING_CATEGORY, WABA_ID, WHATSAPP_ID,
 };
 
 use super::collected;
@@ -28,7 +28,7 @@ use crate::query::time::{Clock, Span};
 const MANY: u64 = 1 << 18;
 
 /// The columns of messages that conversations are made of.
-const READ: [&str; 14] = [
+const READ: [&str; 10] = [
     WHATSAPP_ID,
     CONVERSATION_ID,
     CREATED_AT,
@@ -38,10 +38,6 @@ const READ: [&str; 14] = [
     CONVERSATION_TYPE,
     PRICING_CATEGORY,
     MESSAGE_DIRECTION,
-    FAILED_AT,
-    REASON_FOR_FAILURE,
-    DELIVERED_AT,
-    SEEN_AT,
     UTC_DAY,
 ];
 
@@ -54,6 +50,7 @@ const MONTH: &str = "month";
 const FIRST: &str = "first";
 const LAST: &str = "last";
 const STARTS: &str = "starts";
+const AT_START: &str = "messages_at_start";
 
 /// Counts the [conversations] that began in an interval.
 ///
@@ -104,7 +101,7 @@ struct Part {
 }
 
 impl Part {
-    /// The messages at the start of the part's conversations; several of one if they have one time.
+    /// The first message of each of the part's conversations. At equal times the smaller id counts.
     fn first_messages(&self, starts: &DataFrame, tables: &Tables) -> PolarsResult<DataFrame> {
         let [first, last] = self.months.map(|month| lit(month).cast(DataType::Date));
         let in_months = col(MONTH).gt_eq(first).and(col(MONTH).lt_eq(last));
@@ -118,10 +115,26 @@ impl Part {
             .scan(tables, &messages::TABLE)
             .filter(may_begin())
             .select([&columns[..], &[key(), at()]].concat())
-            .join(starts, &on, &on, JoinArgs::new(JoinType::Semi))
-            .select(columns);
-        collected(messages)
+            .join(starts, &on, &on, JoinArgs::new(JoinType::Semi));
+        only_first(collected(messages)?)
     }
+}
+
+/// Of the messages of a conversation, all of one time, the one with the smallest id.
+fn only_first(messages: DataFrame) -> PolarsResult<DataFrame> {
+    let at_start = [len().alias(AT_START)];
+    let several = messages.clone().lazy().group_by([col(KEY)]).agg(at_start);
+    let several = several.filter(col(AT_START).gt(lit(1))).select([col(KEY)]).collect()?;
+    if several.height() == 0 {
+        return Ok(messages);
+    }
+    let (key, messages, several) = ([col(KEY)], messages.lazy(), several.lazy());
+    let alone = messages.clone().join(several.clone(), &key, &key, JoinArgs::new(JoinType::Anti));
+    let first = messages
+        .join(several, &key, &key, JoinArgs::new(JoinType::Semi))
+        .sort([WHATSAPP_ID], SortMultipleOptions::default())
+        .unique_stable(Some(cols([CONVERSATION_ID])), UniqueKeepStrategy::First);
+    concat([alone, first], UnionArgs::default())?.collect()
 }
 
 /// The parts of conversations with their month; without months that end before the interval.
@@ -169,4 +182,33 @@ fn key() -> Expr {
 
 fn at() -> Expr {
     col(CREATED_AT).cast(DataType::Int64).alias(AT)
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::df;
+
+    use super::*;
+
+    #[test]
+    fn at_equal_times_the_smallest_id_is_first() {
+        let messages = df!(
+            KEY => [1_i64, 2, 2, 3, 2],
+            CONVERSATION_ID => ["c1", "c2", "c2", "c3", "c2"],
+            WHATSAPP_ID => ["w9", "w4", "w2", "w1", "w3"],
+        )
+        .unwrap();
+        let ids = |messages: DataFrame| {
+            let sorted = messages
+                .lazy()
+                .sort([WHATSAPP_ID], SortMultipleOptions::default())
+                .collect()
+                .unwrap();
+            let ids = sorted.column(WHATSAPP_ID).unwrap().str().unwrap().clone();
+            ids.iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(only_first(messages.clone()).unwrap()), ["w1", "w2", "w9"]);
+        let alone = messages.lazy().filter(col(KEY).neq(lit(2))).collect().unwrap();
+        assert_eq!(ids(only_first(alone).unwrap()), ["w1", "w9"]);
+    }
 }

@@ -71,14 +71,14 @@ fn parts(days: &DataFrame, within: Span) -> PolarsResult<Vec<Span>> {
     let day = days.column(UTC_DAY)?.i32()?;
     let messages = days.column(MESSAGES)?.u64()?;
     let mut parts: Vec<Span> = Vec::new();
-    let mut of_part = 0;
+    let (mut of_part, mut month_before) = (0, i64::MIN);
     for (day, messages) in day.iter().zip(messages.iter()) {
         let (Some(day), Some(messages)) = (day, messages) else { continue };
         let month = Clock::Month.floor(within.timezone, i64::from(day) * DAY);
         match parts.last_mut() {
             None => parts.push(within),
             // A part has the whole month in which it became large enough.
-            Some(part) if of_part >= MANY && part.from.is_none_or(|from| from < month) => {
+            Some(part) if of_part >= MANY && month > month_before => {
                 part.until = Some(month);
                 parts.push(Span { from: Some(month), ..within });
                 of_part = 0;
@@ -86,6 +86,7 @@ fn parts(days: &DataFrame, within: Span) -> PolarsResult<Vec<Span>> {
             Some(_) => {}
         }
         of_part += messages;
+        month_before = month;
     }
     Ok(parts)
 }
