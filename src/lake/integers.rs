@@ -33,6 +33,9 @@ use crate::place::{Key, Part, tail};
 /// 30 %.
 const SHARE: u64 = 3;
 
+/// The most rows for which memory is reserved before they are read: the number in a file is not checked.
+const MOST_ROWS: usize = 1 << 20;
+
 /// The most bytes of ends in memory, unless one alone is larger.
 const AT_ONCE: u64 = 64 << 20;
 
@@ -240,12 +243,14 @@ fn integers_in<R: ChunkReader + 'static>(
     let Some(at) = position(metadata, column) else { return Ok(Vec::new()) };
     let file = Arc::new(file);
     let properties = Arc::new(ReaderProperties::builder().build());
-    let mut values = Vec::new();
+    let rows = metadata.file_metadata().num_rows();
+    let mut values = Vec::with_capacity(usize::try_from(rows).unwrap_or_default().min(MOST_ROWS));
+    let mut levels = Vec::with_capacity(values.capacity());
     for group in metadata.row_groups() {
         let (file, properties) = (Arc::clone(&file), Arc::clone(&properties));
         let group = SerializedRowGroupReader::new(file, group, None, properties)?;
         if let ColumnReader::Int64ColumnReader(mut column) = group.get_column_reader(at)? {
-            let mut levels = Vec::new();
+            levels.clear();
             column.read_records(usize::MAX, Some(&mut levels), None, &mut values)?;
         }
     }
