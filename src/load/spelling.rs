@@ -174,6 +174,7 @@ impl Ballots {
                 spelling.order = Some(match ballot.order() {
                     Verdict::Detected(order) => orders.known(order),
                     Verdict::Same if ballot.has_order() => DateOrder::DayFirst,
+                    Verdict::Same => DateOrder::YearFirst,
                     verdict => orders.note(column.name, verdict, DateOrder::YearFirst),
                 });
             }
