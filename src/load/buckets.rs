@@ -201,8 +201,11 @@ fn read_spilled(
     while std::io::Seek::stream_position(&mut reader)? < length {
         let mut stream = IpcStreamReader::new(&mut reader).set_rechunk(false);
         let held = stream.schema()?;
-        let mut wanted: Vec<String> =
-            held.iter_names().filter(|name| schema.contains(name)).map(|n| n.to_string()).collect();
+        let mut wanted: Vec<String> = held
+            .iter_names()
+            .filter(|name| schema.contains(name))
+            .map(PlSmallStr::to_string)
+            .collect();
         if wanted.is_empty() {
             // Any column has the height.
             wanted.extend(held.iter_names().next().map(PlSmallStr::to_string));
