@@ -191,7 +191,10 @@ fn has_exponent(word: &str, needs_plus: bool) -> bool {
         let exponent = rest.strip_prefix('+').or((!needs_plus).then_some(rest))?;
         after_digits(exponent)
     };
-    word.bytes().any(|b| b | 0x20 == b'e') && exponent().is_some_and(str::is_empty)
+    let begins_as_number = word.starts_with(|first: char| first == '+' || first.is_ascii_digit());
+    begins_as_number
+        && word.bytes().any(|b| b | 0x20 == b'e')
+        && exponent().is_some_and(str::is_empty)
 }
 
 /// Parses free text: only an empty cell is null.

@@ -108,10 +108,10 @@ pub(super) fn local(word: &str, order: Option<DateOrder>) -> Option<(NaiveDateTi
 }
 
 fn in_zone((local, offset): (NaiveDateTime, Offset), zone: Tz) -> Stamp {
-    if is_sentinel(local) {
+    let local_micros = local.and_utc().timestamp_micros();
+    if SENTINELS.contains(&local_micros) {
         return Stamp::Sentinel;
     }
-    let local_micros = local.and_utc().timestamp_micros();
     match offset {
         Offset::Seconds(east) => Stamp::At(local_micros - east * 1_000_000),
         Offset::Missing if zone == Tz::UTC => Stamp::At(local_micros),
@@ -125,11 +125,8 @@ fn in_zone((local, offset): (NaiveDateTime, Offset), zone: Tz) -> Stamp {
     }
 }
 
-fn is_sentinel(local: NaiveDateTime) -> bool {
-    let midnight_of =
-        |year| NaiveDate::from_ymd_opt(year, 1, 1).map(|d| d.and_time(NaiveTime::MIN));
-    [1970, 2000].into_iter().any(|year| midnight_of(year) == Some(local))
-}
+/// Midnight of 1970-01-01 and of 2000-01-01, in microseconds since 1970.
+const SENTINELS: [i64; 2] = [0, 946_684_800_000_000];
 
 /// The DST gap around a stamp: the first local time that the time zone skips, and the first that it
 /// has again.

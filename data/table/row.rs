@@ -147,8 +147,7 @@ impl Row<'_, '_> {
         let number = self.cells[number].text();
         let code = code.and_then(|at| self.cells[at].text());
         let person = self.phones.person(code, number);
-        let name = country_name.and_then(|at| self.cells[at].text());
-        self.set(cells, person, name.and_then(countries::by_name));
+        self.set(cells, person, country_name);
     }
 
     /// Fills the person like [`Row::set_person`]. A number without a dialling code may be a national
@@ -184,10 +183,12 @@ impl Row<'_, '_> {
         }
     }
 
-    fn set(&mut self, cells: PersonCells, person: Option<Person>, named: Option<&'static str>) {
+    fn set(&mut self, cells: PersonCells, person: Option<Person>, country_name: Option<usize>) {
+        let named =
+            || country_name.and_then(|at| self.cells[at].text()).and_then(countries::by_name);
         let country = match (&person, self.cells[cells.user_id].text()) {
             (None, Some(user_id)) => Cell::Owned(user_id.chars().take(2).collect()),
-            _ => person.as_ref().and_then(|person| person.country).or(named).into(),
+            _ => person.as_ref().and_then(|person| person.country).or_else(named).into(),
         };
         self.set_phone(cells.user_phone, person);
         self.cells[cells.country] = country;

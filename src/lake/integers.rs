@@ -17,7 +17,10 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use parquet::column::reader::ColumnReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+    RowGroupMetaData,
+};
 use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{ChunkReader, Length, RowGroupReader as _};
 use parquet::file::serialized_reader::SerializedRowGroupReader;
@@ -32,6 +35,9 @@ use crate::place::{Key, Part, tail};
 /// The share of a file that is its end, with the hashes of keys: sessions need a quarter, deployments
 /// 30 %.
 const SHARE: u64 = 3;
+
+/// The most rows for which memory is reserved before they are read: the number in a file is not checked.
+const MOST_ROWS: usize = 1 << 20;
 
 /// The most bytes of ends in memory, unless one alone is larger.
 const AT_ONCE: u64 = 64 << 20;
@@ -84,7 +90,7 @@ impl Snapshot {
         self.check_files(&[file], false)?;
         let read = || {
             let file = File::open(self.place(file))?;
-            let metadata = ParquetMetaDataReader::new().parse_and_finish(&file)?;
+            let metadata = metadata_reader().parse_and_finish(&file)?;
             integers_in(file, &metadata, column)
         };
         read().context(|| reading(file))
@@ -148,6 +154,16 @@ fn reading(file: &DataFile) -> String {
     format!("reading `{}`", file.path)
 }
 
+/// A reader of footers without the statistics of columns.
+fn metadata_reader() -> ParquetMetaDataReader {
+    const NONE: ParquetStatisticsPolicy = ParquetStatisticsPolicy::SkipAll;
+    let options = ParquetMetaDataOptions::new()
+        .with_encoding_stats_policy(NONE)
+        .with_column_stats_policy(NONE)
+        .with_size_stats_policy(NONE);
+    ParquetMetaDataReader::new().with_metadata_options(Some(options))
+}
+
 /// The number of files whose ends are fetched together: one at least.
 fn fitting(files: &[&DataFile]) -> usize {
     let mut bytes = 0;
@@ -171,7 +187,7 @@ impl Parts {
     /// The metadata in the footer. Without all of the footer, the error is the number of bytes from the end
     /// that it takes.
     fn metadata(&self) -> Result<ParquetMetaData, ParquetError> {
-        let mut reader = ParquetMetaDataReader::new();
+        let mut reader = metadata_reader();
         let is_end = |(start, bytes): &&(u64, Bytes)| start + bytes.len() as u64 == self.size;
         let end = self.held.iter().rfind(is_end).map(|(_, bytes)| bytes.clone());
         reader.try_parse_sized(&end.unwrap_or_default(), self.size)?;
@@ -240,12 +256,14 @@ fn integers_in<R: ChunkReader + 'static>(
     let Some(at) = position(metadata, column) else { return Ok(Vec::new()) };
     let file = Arc::new(file);
     let properties = Arc::new(ReaderProperties::builder().build());
-    let mut values = Vec::new();
+    let rows = metadata.file_metadata().num_rows();
+    let mut values = Vec::with_capacity(usize::try_from(rows).unwrap_or_default().min(MOST_ROWS));
+    let mut levels = Vec::with_capacity(values.capacity());
     for group in metadata.row_groups() {
         let (file, properties) = (Arc::clone(&file), Arc::clone(&properties));
         let group = SerializedRowGroupReader::new(file, group, None, properties)?;
         if let ColumnReader::Int64ColumnReader(mut column) = group.get_column_reader(at)? {
-            let mut levels = Vec::new();
+            levels.clear();
             column.read_records(usize::MAX, Some(&mut levels), None, &mut values)?;
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct DayBuckets {
     budget: usize,
     held: usize,
     days: BTreeMap<i32, DayBucket>,
+    /// The columns of all rows.
+    schema: SchemaRef,
     /// Serialises writes to the spill files.
     turn: Arc<Mutex<()>>,
 }
@@ -68,11 +70,21 @@ impl DayBuckets {
     pub(crate) fn new(beside: &Path, budget: usize) -> Result<Self> {
         let spill = tempfile::Builder::new().prefix("load-").tempdir_in(beside);
         let spill = spill.context(|| format!("making a folder in `{}`", beside.display()))?;
-        Ok(Self { spill, budget, held: 0, days: BTreeMap::new(), turn: Arc::default() })
+        Ok(Self {
+            spill,
+            budget,
+            held: 0,
+            days: BTreeMap::new(),
+            schema: SchemaRef::default(),
+            turn: Arc::default(),
+        })
     }
 
     /// Adds rows of one day. `bytes` is their approximate size in memory.
     pub(crate) fn add(&mut self, day: i32, rows: DataFrame, bytes: usize) {
+        if self.schema.is_empty() {
+            self.schema = Arc::clone(rows.schema());
+        }
         let bucket = self.days.entry(day).or_default();
         bucket.frames.push(rows);
         bucket.held += bytes;
@@ -119,7 +131,11 @@ impl DayBuckets {
     ) -> Result<()> {
         let Some(bucket) = self.days.get(&day) else { return Ok(()) };
         if bucket.spilled > 0 {
-            read_spilled(&spilled_to(self.spill.path(), day), columns, &mut take)?;
+            let schema = match columns {
+                Some(names) => Arc::new(self.schema.try_project(names)?),
+                None => Arc::clone(&self.schema),
+            };
+            read_spilled(&spilled_to(self.spill.path(), day), &schema, &mut take)?;
         }
         for rows in &bucket.frames {
             take(match columns {
@@ -144,7 +160,7 @@ impl DayBuckets {
                 let path = spilled_to(self.spill.path(), *day);
                 let new = path.with_extension("new");
                 let mut file = BufWriter::with_capacity(1 << 20, File::create(&new)?);
-                read_spilled(&path, None, |rows| match kept(*day, rows)? {
+                read_spilled(&path, &self.schema, |rows| match kept(*day, rows)? {
                     none if none.height() == 0 => Ok(()),
                     rows => append(&mut file, rows),
                 })?;
@@ -160,24 +176,47 @@ impl DayBuckets {
 }
 
 /// Appends rows to a spill file, in the old layout of texts: string views would write the
-/// buffers of whole chunks.
-fn append(file: &mut impl std::io::Write, mut rows: DataFrame) -> Result<()> {
+/// buffers of whole chunks. Columns of nulls are left out.
+fn append(file: &mut impl std::io::Write, rows: DataFrame) -> Result<()> {
+    let height = rows.height();
+    let mut columns = rows.into_columns();
+    let is_null = |column: &Column| column.null_count() == height;
+    // Without any column a frame would lose its height.
+    if !columns.iter().all(is_null) {
+        columns.retain(|column| !is_null(column));
+    }
     let mut stream = IpcStreamWriter::new(file).with_compat_level(CompatLevel::oldest());
-    Ok(stream.finish(&mut rows)?)
+    Ok(stream.finish(&mut DataFrame::new(height, columns)?)?)
 }
 
-/// Reads a spill file, frame by frame.
+/// Reads a spill file, frame by frame, with the columns of `schema`.
 fn read_spilled(
     path: &Path,
-    columns: Option<&[&str]>,
+    schema: &Schema,
     mut take: impl FnMut(DataFrame) -> Result<()>,
 ) -> Result<()> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut reader = BufReader::new(file);
     while std::io::Seek::stream_position(&mut reader)? < length {
-        let names = columns.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
-        take(IpcStreamReader::new(&mut reader).with_columns(names).finish()?)?;
+        let mut stream = IpcStreamReader::new(&mut reader).set_rechunk(false);
+        let held = stream.schema()?;
+        let mut wanted: Vec<String> = held
+            .iter_names()
+            .filter(|name| schema.contains(name))
+            .map(PlSmallStr::to_string)
+            .collect();
+        if wanted.is_empty() {
+            // Any column has the height.
+            wanted.extend(held.iter_names().next().map(PlSmallStr::to_string));
+        }
+        let rows = stream.with_columns(Some(wanted)).finish()?;
+        let height = rows.height();
+        let column = |(name, of): (&PlSmallStr, &DataType)| match rows.column(name) {
+            Ok(column) => column.clone(),
+            Err(_) => Column::full_null(name.clone(), height, of),
+        };
+        take(DataFrame::new(height, schema.iter().map(column).collect())?)?;
     }
     Ok(())
 }
@@ -186,12 +225,41 @@ fn spilled_to(folder: &Path, day: i32) -> PathBuf {
     folder.join(format!("{day}.ipc"))
 }
 
-/// Concatenates frames of one schema; no frames give an empty frame.
-pub(crate) fn stack(frames: Vec<DataFrame>) -> PolarsResult<DataFrame> {
-    let mut frames = frames.into_iter();
-    let mut all = frames.next().unwrap_or_default();
-    for frame in frames {
-        all.vstack_mut_owned(frame)?;
+/// Concatenates frames of one schema; no frames give an empty frame. A column with one value stays one.
+///
+/// # Errors
+///
+/// Frames of different schemas.
+pub(crate) fn stack(mut frames: Vec<DataFrame>) -> PolarsResult<DataFrame> {
+    if frames.iter().any(|rows| rows.height() > 0) {
+        // The value of a column without rows does not count.
+        frames.retain(|rows| rows.height() > 0);
+    }
+    let Some(first) = frames.first() else { return Ok(DataFrame::default()) };
+    let schema = Arc::clone(first.schema());
+    for rows in &frames {
+        polars_ensure!(*rows.schema() == schema, SchemaMismatch: "frames of different columns");
+    }
+    let height = frames.iter().map(DataFrame::height).sum();
+    let mut frames: Vec<_> = frames.into_iter().map(|f| f.into_columns().into_iter()).collect();
+    let columns = (0..schema.len()).map(|_| joined(frames.iter_mut().filter_map(Iterator::next)));
+    DataFrame::new(height, columns.collect::<PolarsResult<_>>()?)
+}
+
+/// Concatenates the parts of one column.
+fn joined(parts: impl Iterator<Item = Column>) -> PolarsResult<Column> {
+    let parts: Vec<Column> = parts.collect();
+    let height = parts.iter().map(Column::len).sum();
+    let value = |column: &Column| column.as_scalar_column().map(|column| column.scalar().clone());
+    if let Some(first) = parts.first().and_then(value)
+        && parts[1..].iter().all(|part| value(part).as_ref() == Some(&first))
+    {
+        return Ok(Column::new_scalar(parts[0].name().clone(), first, height));
+    }
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_default();
+    for part in parts {
+        all.append_owned(part)?;
     }
     Ok(all)
 }
@@ -207,7 +275,8 @@ mod tests {
             let mut buckets = DayBuckets::new(folder.path(), budget).unwrap();
             for part in 0..4i32 {
                 for day in [7, 9] {
-                    let rows = df!("n" => [part, part + 10], "text" => ["a", "\u{e9}"]).unwrap();
+                    let text = if part == 1 { None } else { Some("\u{e9}") };
+                    let rows = df!("n" => [part, part + 10], "text" => [text, text]).unwrap();
                     buckets.add(day, rows, 100);
                     if let Some(overflow) = buckets.overflow() {
                         overflow.write().unwrap();
@@ -226,6 +295,15 @@ mod tests {
                 .unwrap();
             found.sort_unstable();
             assert_eq!(found, [0, 1, 2, 3, 10, 11, 12, 13]);
+            let mut take = |rows: DataFrame| {
+                let numbers = rows.column("n")?.i32()?.iter().flatten();
+                for (number, text) in numbers.zip(rows.column("text")?.str()?.iter()) {
+                    let text_of_part = if number % 10 == 1 { None } else { Some("\u{e9}") };
+                    assert_eq!(text, text_of_part);
+                }
+                Ok(())
+            };
+            buckets.read(9, None, &mut take).unwrap();
 
             let stays = |day, rows: &DataFrame| {
                 let stays = |n: Option<i32>| n.is_some_and(|n| n > day + 1);

@@ -314,9 +314,11 @@ fn read_cells<'a>(
     let mut cells = Vec::with_capacity(header.places.len());
     let columns = header.cells.iter().zip(&header.places).zip(&header.spellings);
     for ((column, place), spelling) in columns {
-        let field = place.map_or("", |place| fields[place]);
-        let cell = read_cell(column, field, zone, *spelling, sentinel)?;
-        if cell == Cell::Null && column.required && column.fallback.is_none() {
+        let cell = match place.map_or("", |place| fields[place]) {
+            "" => Cell::Null,
+            field => read_cell(column, field, zone, *spelling, sentinel)?,
+        };
+        if cell.is_null() && column.required && column.fallback.is_none() {
             return Err(RecordFault::missing(column));
         }
         cells.push(cell);

@@ -29,7 +29,7 @@ pub(crate) fn date(day: i32) -> Option<NaiveDate> {
     (day != NO_DAY).then(|| NaiveDate::from_epoch_days(day)).flatten()
 }
 
-/// Splits rows by day. `days` yields the day of each row; the rows of a day keep their order.
+/// Splits rows by day, on this thread. `days` yields the day of each row; the rows of a day keep their order.
 pub(crate) fn by_day(
     rows: &DataFrame,
     days: impl IntoIterator<Item = i32>,
@@ -41,6 +41,11 @@ pub(crate) fn by_day(
     if indices.len() == 1 {
         return Ok(indices.into_keys().map(|day| (day, rows.clone())).collect());
     }
-    let part = |(day, indices)| Ok((day, rows.take(&IdxCa::from_vec("".into(), indices))?));
+    let part = |(day, indices): (i32, Vec<IdxSize>)| {
+        let height = indices.len();
+        let indices = IdxCa::from_vec("".into(), indices);
+        let columns = rows.columns().iter().map(|column| column.take(&indices));
+        Ok((day, DataFrame::new(height, columns.collect::<PolarsResult<_>>()?)?))
+    };
     indices.into_iter().map(part).collect()
 }

@@ -63,6 +63,10 @@ impl Fields {
             fields.push(&record[start..]);
             return;
         }
+        if split_plainly(record, delimiter, fields) {
+            return;
+        }
+        fields.clear();
         self.unquote(record.as_bytes(), delimiter);
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
         let mut start = 0;
@@ -92,11 +96,72 @@ impl Fields {
     }
 }
 
+/// Splits a record whose quoted fields are each one part of it. Returns `false` if a quote is doubled, never
+/// closed or followed by text, and for a record that begins with a byte order mark, which is no text of CSV.
+fn split_plainly<'a>(record: &'a str, delimiter: u8, fields: &mut Vec<&'a str>) -> bool {
+    let bytes = record.as_bytes();
+    if record.starts_with('\u{feff}') {
+        return false;
+    }
+    let mut at = 0;
+    loop {
+        if bytes.get(at) == Some(&b'"') {
+            let start = at + 1;
+            let Some(length) = memchr::memchr(b'"', &bytes[start..]) else { return false };
+            let end = start + length;
+            let after = bytes.get(end + 1);
+            if after.is_some_and(|after| *after != delimiter) {
+                return false;
+            }
+            fields.push(&record[start..end]);
+            if after.is_none() {
+                return true;
+            }
+            at = end + 2;
+        } else if let Some(length) = memchr::memchr(delimiter, &bytes[at..]) {
+            fields.push(&record[at..at + length]);
+            at += length + 1;
+        } else {
+            fields.push(&record[at..]);
+            return true;
+        }
+    }
+}
+
 /// Writes a field of a CSV file, quoted if necessary.
 pub(crate) fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
         cell.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A record that is split plainly has the fields that the parser of CSV finds.
+        #[test]
+        fn plainly_split_fields_are_those_of_csv(
+            fields in prop::collection::vec("\"?[a\u{e9}\u{feff};\r\n ]{0,2}\"{0,2}[,;]?\"?", 1..5),
+        ) {
+            for delimiter in [b',', b';'] {
+                let record = fields.join(if delimiter == b',' { "," } else { ";" });
+                let mut plain = Vec::new();
+                if record.contains('"') && split_plainly(&record, delimiter, &mut plain) {
+                    let mut parser = Fields::new(delimiter);
+                    parser.unquote(record.as_bytes(), delimiter);
+                    let text = std::str::from_utf8(&parser.text).unwrap();
+                    let starts = std::iter::once(0).chain(parser.ends.iter().copied());
+                    let parsed: Vec<&str> =
+                        starts.zip(&parser.ends).map(|(start, end)| &text[start..*end]).collect();
+                    prop_assert_eq!(plain, parsed, "{:?}", record);
+                }
+            }
+        }
     }
 }

@@ -118,9 +118,58 @@ impl KeyDays {
     }
 }
 
+/// A set of keys, by some of their bits: it may seem to have other keys, about one in sixteen.
+pub(crate) struct KeyFilter {
+    /// A power of two of words.
+    words: Vec<u64>,
+}
+
+impl KeyFilter {
+    /// Bits for each key.
+    const BITS: usize = 16;
+
+    /// Creates the set of some keys.
+    pub(crate) fn of(keys: impl ExactSizeIterator<Item = i64>) -> Self {
+        let words = (keys.len() * Self::BITS / 64).next_power_of_two();
+        let mut filter = Self { words: vec![0; words] };
+        for key in keys {
+            let (word, bit) = filter.place(key);
+            filter.words[word] |= bit;
+        }
+        filter
+    }
+
+    /// Returns `true` for each key of the set, and for few others.
+    pub(crate) fn may_have(&self, key: i64) -> bool {
+        let (word, bit) = self.place(key);
+        self.words[word] & bit != 0
+    }
+
+    /// The word and the bit of a key. The keys of a part agree in their high bits.
+    fn place(&self, key: i64) -> (usize, u64) {
+        let bits = usize::try_from(key.cast_unsigned() & u64::from(u32::MAX)).unwrap_or_default();
+        ((bits / 64) & (self.words.len() - 1), 1 << (bits % 64))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn filter_has_all_keys_and_few_others(
+            keys in prop::collection::hash_set(any::<i64>(), 0..300),
+        ) {
+            let filter = KeyFilter::of(keys.iter().copied().collect::<Vec<_>>().into_iter());
+            prop_assert!(keys.iter().all(|key| filter.may_have(*key)));
+            let others = keys.iter().map(|key| key.wrapping_mul(0x1E37_79B9_7F4A_7C15));
+            let seeming = others.filter(|key| !keys.contains(key) && filter.may_have(*key)).count();
+            prop_assert!(seeming <= 10 + keys.len() / 5, "{seeming} of {}", keys.len());
+        }
+    }
 
     #[test]
     fn keys_come_back_in_order_from_buffer_and_disk() {

@@ -44,9 +44,21 @@ pub(super) fn cell_key_hash(table: &Table, cells: &[Cell<'_>]) -> Option<i64> {
 }
 
 /// The person of a row by its own cells: the number, else the user id.
-pub(super) fn own_person<'c>(table: &Table, cells: &'c [Cell<'_>]) -> Option<&'c str> {
-    let text = |name| cells[table.position(name)?].text();
-    text(USER_PHONE).or_else(|| text(USER_ID))
+fn own_person<'c>(table: &Table, cells: &'c [Cell<'_>]) -> Option<&'c str> {
+    person_at(cells_of_own_person(table), cells)
+}
+
+/// The positions of the cells of a row's own person.
+pub(super) fn cells_of_own_person(table: &Table) -> [Option<usize>; 2] {
+    [USER_PHONE, USER_ID].map(|name| table.position(name))
+}
+
+/// The person in the first of some cells that is not null.
+pub(super) fn person_at<'c>(
+    positions: [Option<usize>; 2],
+    cells: &'c [Cell<'_>],
+) -> Option<&'c str> {
+    positions.into_iter().flatten().find_map(|at| cells[at].text())
 }
 
 /// Writes a cell as casting its column to text does.

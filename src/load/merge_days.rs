@@ -18,7 +18,7 @@ use wabalake_data::Table;
 
 use super::buckets::stack;
 use super::day::{NO_DAY, by_day, date, utc_day};
-use super::key_days::StagedKey;
+use super::key_days::{KeyFilter, StagedKey};
 use super::key_hash::row_key_hashes;
 use super::merge::{Counts, LAKE, Merged, merge, sorted};
 use super::options::Options;
@@ -367,9 +367,13 @@ impl MergeAttempt<'_> {
             for (key, day) in &renormalised.changed {
                 days.entry(*key).or_insert(*day);
             }
+            // Nearly all keys of the lake are no staged ones: the filter costs less than the map.
+            let staged = KeyFilter::of(days.keys().copied());
             let elsewhere = |file: &DataFile, mut keys: Vec<i64>| {
                 let date = file.day.map_or(NO_DAY, |day| day.to_epoch_days());
-                keys.retain(|key| days.get(key).is_some_and(|day| *day != date));
+                keys.retain(|key| {
+                    staged.may_have(*key) && days.get(key).is_some_and(|day| *day != date)
+                });
                 Ok((!keys.is_empty()).then_some((date, keys)))
             };
             let mut found = self.snapshot.integers(&as_written, hash, elsewhere)?;

@@ -115,10 +115,13 @@ impl CachedPerson {
     }
 
     fn person(self) -> Person {
-        let phone = match self.length {
-            0 => String::new(),
-            length => format!("{:0width$}", self.phone, width = length.into()),
-        };
+        let mut digits = vec![b'0'; self.length.into()];
+        let mut rest = self.phone;
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+        }
+        let phone = String::from_utf8(digits).unwrap_or_default();
         let country = self.country.and_then(|index| countries::at(index.into()));
         Person::new(phone, country, self.valid)
     }

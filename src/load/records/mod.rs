@@ -167,7 +167,10 @@ impl<R: io::Read> Splitter<R> {
             self.rest.clear();
             return Ok(None);
         }
-        let after = self.rest.split_off(at);
+        // With room for the next chunk, so that it does not move as it grows.
+        let mut after = Vec::with_capacity(Self::CHUNK + self.input.len());
+        after.extend_from_slice(&self.rest[at..]);
+        self.rest.truncate(at);
         let bytes = std::mem::replace(&mut self.rest, after);
         let read = bytes.len() as u64;
         Ok(Some(Chunk { table: 0, bytes, records, broken: BTreeMap::new(), read }))
