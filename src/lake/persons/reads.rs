@@ -105,13 +105,14 @@ impl Reads<'_> {
         let persons = self.persons()?;
         let people = persons.persons_of(people);
         let mut wanted = WantedKeys { users: persons.keys_of(&people), ..WantedKeys::default() };
-        let names_sessions = |(table, snapshot): &(&Table, Snapshot)| {
-            !snapshot.files.is_empty() && table.person_keys().contains(&SESSION_KEY)
-        };
-        if self.stored.iter().any(names_sessions) {
+        let names_sessions = |table: &Table| table.person_keys().contains(&SESSION_KEY);
+        for (_, snapshot) in self.stored.iter_mut().filter(|(table, _)| !names_sessions(table)) {
+            *snapshot = snapshot.narrowed(&wanted);
+        }
+        if self.stored.iter().any(|(table, _)| names_sessions(table)) {
             wanted.sessions = self.sessions_of(&people, &wanted)?;
         }
-        for (_, snapshot) in &mut self.stored {
+        for (_, snapshot) in self.stored.iter_mut().filter(|(table, _)| names_sessions(table)) {
             *snapshot = snapshot.narrowed(&wanted);
         }
         Ok(())
@@ -122,8 +123,8 @@ impl Reads<'_> {
         let table = &sessions::TABLE;
         let read = self.stored.iter().find(|(stored, _)| *stored == table);
         let narrowed = match read {
-            Some((_, snapshot)) => snapshot.narrowed(wanted),
-            None => self.lake.snapshot(table)?.narrowed(wanted),
+            Some((_, narrowed)) => narrowed,
+            None => &self.lake.snapshot(table)?.narrowed(wanted),
         };
         let keys: Int64Chunked = people.iter().map(|person| Some(text_key(person))).collect();
         let is_theirs = col(USER_KEY).is_in(lit(keys.into_series()).implode(true), false);
@@ -138,6 +139,13 @@ impl Snapshot {
     fn narrowed(&self, wanted: &WantedKeys) -> Self {
         let all: Vec<&DataFile> = self.files.iter().collect();
         let files = self.files_with(&all, wanted).into_iter().cloned().collect();
-        Self { files, ..self.clone() }
+        Self {
+            version: self.version,
+            files,
+            layout: self.layout.clone(),
+            place: Arc::clone(&self.place),
+            table: self.table.clone(),
+            state: self.state.clone(),
+        }
     }
 }

@@ -11,6 +11,7 @@ use wabalake_data::tables::{OWN_PERSON, USER_ID, identities, text_key};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::{Defaults, Question};
 
+use super::stores::Copied;
 use super::*;
 use crate::lake::erase::Options as EraseOptions;
 
@@ -247,6 +248,34 @@ fn few_files_are_scanned_for_one_person() {
     fs::write(&path, bytes).unwrap();
     let reads = lake.reads_of(&question).unwrap();
     assert!(reads.files(&messages::TABLE).iter().any(|file| file.day == day(20)));
+}
+
+#[test]
+fn question_about_a_person_asks_a_store_for_each_filter_once() {
+    const DAYS: usize = 12;
+    let of_day = |day: usize| Row::of(2, u32::try_from(day).unwrap(), PHONES[1]);
+    let mut rows: Vec<Row> = (1..=DAYS).map(of_day).collect();
+    rows.push(Row::of(2, 4, PHONES[0]));
+    let (_folder, lake) = lake_of(&rows, &[], |_, _| true);
+    let copied = Copied::of(&lake);
+    let asked = |lake: &Lake, name: &str, arguments: &[&str]| {
+        let entry = CATALOG.iter().find(|entry| entry.spec.name == name).unwrap();
+        let question = entry.ask_for(arguments, &Defaults::default()).unwrap();
+        copied.asked();
+        let rows = answer(&question, lake.reads_of(&question).unwrap().tables()).height();
+        let is_data = |asked: &String| asked.starts_with("GET ") && asked.ends_with(".parquet");
+        (rows, copied.asked().into_iter().filter(is_data).count())
+    };
+    let about = ["--phone", PHONES[0]];
+    let (rows, requests) = asked(&copied.cached(), "message-log", &about);
+    assert!(rows == 1 && requests <= DAYS + 3, "{requests}");
+    let (rows, requests) = asked(&copied.cached(), "message-log", &about);
+    assert_eq!((rows, requests), (1, 0), "all is in the cache");
+    // A question that is not about a person asks for no filters.
+    let (rows, requests) = asked(&copied.lake(), "message-log", &[]);
+    assert!(rows == DAYS + 1 && requests <= DAYS, "{requests}");
+    let (rows, requests) = asked(&copied.lake(), "message-log", &["--phone", "none"]);
+    assert!(rows == 0 && requests <= DAYS, "{requests}");
 }
 
 #[test]
