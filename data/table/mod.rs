@@ -215,6 +215,18 @@ impl Table {
         self.position(USER_PHONE).is_some()
     }
 
+    /// The hash columns by which the rows of a person are found: [`USER_KEY`], and [`SESSION_KEY`] if a row
+    /// may name a session in place of a person.
+    pub fn person_keys(&self) -> &'static [&'static str] {
+        let has = |name| self.hashes.iter().any(|(hash, _)| *hash == name);
+        let names_sessions = has(SESSION_KEY) && self.key_hash() != Some(SESSION_KEY);
+        match (has(USER_KEY), names_sessions && !self.requires_person()) {
+            (true, true) => &[USER_KEY, SESSION_KEY],
+            (true, false) => &[USER_KEY],
+            (false, _) => &[],
+        }
+    }
+
     /// The columns of which the log holds the number of nulls, beside [`Table::statistics`]: they tell
     /// which files have rows without a number.
     pub fn null_counts(&self) -> &'static [&'static str] {

@@ -100,6 +100,10 @@ impl Query for MessageLog {
         params.days.resolve(defaults)
     }
 
+    fn people(params: &Params) -> Vec<String> {
+        params.phone.people()
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);
         let messages = params.phone.of_people(messages, tables)?;

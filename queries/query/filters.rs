@@ -95,6 +95,11 @@ impl<C: Choice> Only<C> {
 }
 
 impl Only<Phone> {
+    /// The people who pass; none if rows of other people pass, or rows of nobody.
+    pub fn people(&self) -> Vec<String> {
+        if self.none { Vec::new() } else { self.allowed.clone() }
+    }
+
     /// Keeps the rows of the people. A user id stands for its person.
     ///
     /// # Errors

@@ -122,6 +122,15 @@ pub trait Query: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The people whose rows alone the answer depends on: numbers and user ids, or none if anybody's rows
+    /// count. Only the files that may hold them are scanned.
+    ///
+    /// A row of a person names them as `user_phone`, or, in a table whose
+    /// [`person_keys`](Table::person_keys) have `session_key`, one of the person's sessions.
+    fn people(_params: &Self::Params) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the lazy plan of the answer: at least the declared columns, rows in any order.
     ///
     /// # Errors

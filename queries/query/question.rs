@@ -43,6 +43,11 @@ impl Question {
         self.timeframe.timezone()
     }
 
+    /// The people whose rows alone the answer depends on: see [`Query::people`].
+    pub fn people(&self) -> Vec<String> {
+        self.query.people()
+    }
+
     /// The columns of the answer.
     pub fn columns(&self) -> Vec<OutputColumn> {
         self.query.columns()
@@ -182,6 +187,7 @@ pub(super) trait ErasedQuery: Send + Sync {
     fn by(&self) -> Vec<OutputColumn>;
     fn columns(&self) -> Vec<OutputColumn>;
     fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>>;
+    fn people(&self) -> Vec<String>;
     fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame>;
     fn bindings(&self) -> Bindings;
     fn is_judged(&self) -> bool;
@@ -206,6 +212,10 @@ impl<Q: Query> ErasedQuery for WithParams<Q> {
 
     fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>> {
         Q::META.map(|meta| (meta.envelope)(tables, &self.params)).transpose()
+    }
+
+    fn people(&self) -> Vec<String> {
+        Q::people(&self.params)
     }
 
     fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame> {

@@ -103,6 +103,10 @@ impl Query for UserHistory {
         params.days.resolve(defaults)
     }
 
+    fn people(params: &Params) -> Vec<String> {
+        vec![params.phone.clone()]
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let rows = PersonRows { tables, phone: &params.phone };
         let sessions = rows.of(&sessions::TABLE)?;

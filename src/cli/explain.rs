@@ -30,8 +30,8 @@ fn define(command: Command) -> Command {
     let command = command
         .long_about(
             "Show the optimised plan of a query, to be read from the bottom up. Only transaction logs are \
-             read, no data. If an up-to-date mart holds the answer, it is named, and the plan reads it \
-             instead of the tables.",
+             read, no data; for a query about a person also what tells which files may hold them. If an \
+             up-to-date mart holds the answer, it is named, and the plan reads it instead of the tables.",
         )
         .subcommand_required(true)
         .subcommand_value_name("NAME")

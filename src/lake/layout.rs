@@ -21,6 +21,8 @@ pub struct Layout {
     pub(super) statistics: &'static [&'static str],
     /// Columns whose numbers of nulls the log holds, and nothing else of them.
     pub(super) null_counts: &'static [&'static str],
+    /// Hash columns of which a file has a Bloom filter.
+    pub(super) filtered: &'static [&'static str],
     /// The lake's folder that contains it.
     pub(super) parent_folder: &'static str,
     /// The Date column that partitions it; its files do not contain it.
@@ -37,6 +39,7 @@ impl From<&Table> for Layout {
             sort: table.sort,
             statistics: table.statistics,
             null_counts: table.null_counts(),
+            filtered: table.person_keys(),
             parent_folder: TABLES,
             partition: UTC_DAY,
             is_mart: false,

@@ -48,6 +48,7 @@ pub mod history;
 mod integers;
 mod joint;
 pub(crate) mod keep_out;
+mod key_filters;
 mod known;
 mod layout;
 mod loads;

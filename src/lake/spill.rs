@@ -99,10 +99,10 @@ mod tests {
             DataFrame::new(numbers.len(), vec![Column::new("n".into(), numbers)]).unwrap();
         let place = Place::over(Arc::new(InMemory::new()), "lake").unwrap();
         let [memory, file] = ["memory", "file"].map(|name| Key::root().join(name));
-        let whole = put_object(&place, &memory, &mut rows, usize::MAX).unwrap();
+        let whole = put_object(&place, &memory, &mut rows, &[], usize::MAX).unwrap();
         for at_most in [0, 4, 10_000] {
             assert!(whole.size > 20_000);
-            let spilled = put_object(&place, &file, &mut rows, at_most).unwrap();
+            let spilled = put_object(&place, &file, &mut rows, &[], at_most).unwrap();
             assert_eq!((spilled.size, &spilled.tags), (whole.size, &whole.tags));
             assert_eq!(place.read(&file).unwrap(), place.read(&memory).unwrap());
         }

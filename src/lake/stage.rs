@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,7 @@ use wabalake_data::tables::USER_PHONE;
 
 use super::damage::{FILE_HASH, FOOTER_HASH, Hash, HashingWriter, footer_hash, modified};
 use super::history::rows_in;
+use super::key_filters::write_parquet;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::log::file_key;
@@ -31,9 +32,6 @@ use super::snapshot::partition_folder;
 use super::spill::Spill;
 use crate::error::{Context as _, Error, Result};
 use crate::place::{IN_ONE_PUT, Key, Place};
-
-/// The maximum number of rows in a row group.
-const ROW_GROUP: usize = 1 << 20;
 
 /// Longer texts are not used as bounds.
 const LONGEST_BOUND: usize = 64;
@@ -156,9 +154,13 @@ impl Staging {
         let written = match self.place.as_folder() {
             Some(_) => {
                 let path = file.path();
-                write_file(&path, &mut rows).context(|| format!("writing `{}`", path.display()))?
+                write_file(&path, &mut rows, self.layout.filtered)
+                    .context(|| format!("writing `{}`", path.display()))?
             }
-            None => put_object(&self.place, &file.key, &mut rows, IN_ONE_PUT)?,
+            None => {
+                let filtered = self.layout.filtered;
+                put_object(&self.place, &file.key, &mut rows, filtered, IN_ONE_PUT)?
+            }
         };
         let statistics = statistics(&self.layout, &rows)?;
         let partition = self.layout.partition.to_owned();
@@ -197,37 +199,32 @@ pub(super) struct Written {
     pub(super) tags: HashMap<String, Option<String>>,
 }
 
-/// Writes a Parquet file into a folder.
-fn write_file(place: &Path, rows: &mut DataFrame) -> Result<Written> {
+/// Writes a Parquet file into a folder, with filters of some columns.
+fn write_file(place: &Path, rows: &mut DataFrame, filtered: &[&str]) -> Result<Written> {
     let file = HashingWriter::new(File::create_new(place)?);
     let mut file = BufWriter::with_capacity(1 << 20, file);
-    let size = write_parquet(&mut file, rows)?;
+    let (size, filters) = write_parquet(&mut file, rows, filtered)?;
     let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     let (hash, file) = file.end();
-    Ok(Written::new(size, modified(&file.metadata()?), hash, footer_hash(place)?))
+    let written = Written::new(size, modified(&file.metadata()?), hash, footer_hash(place)?);
+    Ok(written.with_tags(filters))
 }
 
-/// Writes a Parquet file as an object. Meanwhile it is in memory, or in a file of this machine if it is
+/// Writes a Parquet file as an object, with filters of some columns. Meanwhile it is in memory, or in a file of this machine if it is
 /// larger than `in_memory`.
 pub(super) fn put_object(
     place: &Place,
     key: &Key,
     rows: &mut DataFrame,
+    filtered: &[&str],
     in_memory: usize,
 ) -> Result<Written> {
     let mut file = HashingWriter::new(Spill::new(place, in_memory));
-    let size = write_parquet(&mut file, rows).context(|| format!("writing `{key}`"))?;
+    let written = write_parquet(&mut file, rows, filtered);
+    let (size, filters) = written.context(|| format!("writing `{key}`"))?;
     let (hash, file) = file.end();
     let footer = file.put(key)?;
-    Ok(Written::new(size, None, hash, footer))
-}
-
-/// Writes rows as Parquet, and returns the size.
-fn write_parquet(out: impl Write, rows: &mut DataFrame) -> Result<u64> {
-    let writer = ParquetWriter::new(out)
-        .with_compression(ParquetCompression::Zstd(None))
-        .with_row_group_size(Some(ROW_GROUP));
-    Ok(writer.finish(rows)?)
+    Ok(Written::new(size, None, hash, footer).with_tags(filters))
 }
 
 impl Written {
@@ -238,6 +235,11 @@ impl Written {
         ];
         let modified = modified.unwrap_or_else(|| Utc::now().timestamp_millis());
         Self { size, modified, tags: tags.into() }
+    }
+
+    fn with_tags(mut self, tags: HashMap<String, Option<String>>) -> Self {
+        self.tags.extend(tags);
+        self
     }
 }
 

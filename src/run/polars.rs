@@ -12,12 +12,13 @@ use wabalake_queries::query::{ENGINE, Envelope, Question};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 
-/// Builds the lazy plan of a question, with at most `limit` rows. Reads transaction logs, but no data.
+/// Builds the lazy plan of a question, with at most `limit` rows. Reads transaction logs; for a question
+/// about people also the Bloom filters of files, and which sessions are theirs.
 ///
 /// # Errors
 /// A table cannot be read.
 pub fn plan(lake: &Lake, question: &Question, limit: Option<u64>) -> Result<LazyFrame> {
-    Ok(limited(question.plan(&lake.tables(question.spec().reads)?)?, limit))
+    Ok(limited(question.plan(&lake.reads_of(question)?.tables()?)?, limit))
 }
 
 /// The number of rows of a table from which a part of [`plan_in_parts`] ends with its day.
@@ -32,17 +33,19 @@ const MANY: u64 = 1 << 17;
 /// A table cannot be read.
 pub fn plan_in_parts(lake: &Lake, question: &Question) -> Result<Option<Vec<LazyFrame>>> {
     let Some(table) = question.listed() else { return Ok(None) };
+    let reads = lake.reads_of(question)?;
     let mut rows = BTreeMap::new();
-    for file in &lake.snapshot(table)?.files {
+    for file in reads.files(table) {
         if let Some(day) = file.day {
             *rows.entry(day).or_default() += file.rows;
         }
     }
     let starts = starts_of_parts(&rows, MANY);
-    if starts.is_empty() {
+    // The files that hold people were found already: do not find them again for the plan as a whole.
+    if starts.is_empty() && question.people().is_empty() {
         return Ok(None);
     }
-    let tables = lake.tables(question.spec().reads)?;
+    let tables = reads.tables()?;
     let bounds = starts.into_iter().map(|day| Some(day_start(Tz::UTC, day)));
     let bounds: Vec<Option<i64>> = iter::once(None).chain(bounds).chain([None]).collect();
     let plans = bounds.windows(2).map(|bounds| {

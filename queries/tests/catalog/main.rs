@@ -14,6 +14,7 @@ mod columns;
 mod fixtures;
 mod golden;
 mod pages;
+mod people;
 mod prices;
 mod scans;
 mod skew;

@@ -27,6 +27,7 @@
 //! the person does not come back with it; another export that has them brings them back, unless they
 //! are kept out ([`keep_out`](super::keep_out)).
 
+mod candidates;
 mod files;
 mod journal;
 mod linked;
@@ -340,13 +341,18 @@ fn refuse_line(tables: &[StoredTable], number: &Number) -> Result<()> {
         let known = table.stored();
         for stored in tables.iter().filter(|stored| stored.table.name == table.name) {
             stored.each_file(|_, scan| {
+                let is_line =
+                    |line: &str| number.is(line) || number.is_in(line, MatchMode::Contiguous);
+                // A file has few lines, so their people are seldom read.
+                let lines = scan.clone().select([col(line).unique()]).collect()?;
+                if !lines.column(line)?.str()?.iter().flatten().any(is_line) {
+                    return Ok(());
+                }
                 let wanted =
                     [line, USER_PHONE, USER_ID].into_iter().filter(|name| known.contains(name));
                 let wanted: Vec<Expr> = wanted.map(col).collect();
                 let rows = scan.select(wanted).collect()?;
                 let lines = rows.column(line)?.str()?.iter().zip(is_of_person(&rows, number)?);
-                let is_line =
-                    |line: &str| number.is(line) || number.is_in(line, MatchMode::Contiguous);
                 let mut of_others = lines.filter(|(_, theirs)| *theirs != Some(true));
                 if of_others.any(|(line, _)| line.is_some_and(is_line)) {
                     return Err(Error::lake(format!(

@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use wabalake_data::cells::phone::{self, Spellings, digits, is_user_id, spellings};
+use wabalake_data::tables::text_key;
 
 use crate::lake::DataFile;
 
@@ -18,13 +19,13 @@ use crate::lake::DataFile;
 pub(crate) const ERASED: &str = "[erased]";
 
 /// A number with fewer digits is matched only in phone columns: in a text it could be anything.
-const SHORTEST: usize = 7;
+pub(super) const SHORTEST: usize = 7;
 
 /// The Base64 of a shorter number would be found by chance.
 const SHORTEST_ENCODED: usize = 10;
 
 /// The maximum number of separators between two digits.
-const LONGEST_GAP: usize = 3;
+pub(super) const LONGEST_GAP: usize = 3;
 
 /// Which spellings match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +43,10 @@ pub(crate) enum MatchMode {
 pub(crate) struct Number {
     /// The `user_phone` of their rows, by the current normalisation and by earlier ones.
     persons: Vec<String>,
-    full: Vec<String>,
-    national: Vec<String>,
-    user_ids: Vec<String>,
-    encoded: Vec<String>,
+    pub(super) full: Vec<String>,
+    pub(super) national: Vec<String>,
+    pub(super) user_ids: Vec<String>,
+    pub(super) encoded: Vec<String>,
 }
 
 impl Number {
@@ -84,6 +85,11 @@ impl Number {
     /// Returns `true` if `user_phone` is that of the person.
     pub(crate) fn is_person(&self, user_phone: &str) -> bool {
         self.persons.iter().any(|person| person == user_phone)
+    }
+
+    /// The hashes of the persons.
+    pub(super) fn keys(&self) -> Vec<i64> {
+        self.persons.iter().map(|person| text_key(person)).collect()
     }
 
     /// Returns `true` if a phone cell holds this number.
@@ -229,11 +235,11 @@ fn next_digit(text: &str, start: usize) -> Option<usize> {
 }
 
 /// The value of a digit in any script.
-fn digit(c: char) -> Option<u8> {
+pub(super) fn digit(c: char) -> Option<u8> {
     u8::try_from(phone::digit(c)?.to_digit(10)?).ok()
 }
 
-fn is_gap(c: char) -> bool {
+pub(super) fn is_gap(c: char) -> bool {
     let is_unseen = matches!(
         c,
         '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'

@@ -92,7 +92,7 @@ fn search(
     let mut change = Change::new(Operation::Erase);
     let report = &mut found.report;
     report.table = table.name;
-    each_file(snapshot, &snapshot.place, |file, scan| {
+    each_file(snapshot, &snapshot.files.iter().collect::<Vec<_>>(), |file, scan| {
         let searched = roles.redact(texts(scan.clone())?, target, FileAge::Current)?;
         found.named += searched.named;
         if searched.is_as_before() {

@@ -20,6 +20,7 @@ use wabalake_data::tables::identities::LINKED;
 use wabalake_data::tables::{CellKind, USER_ID, USER_PHONE, closures, sessions, text_key};
 use wabalake_data::{Meaning, TABLES, Table};
 
+use super::candidates::Candidates;
 use super::number::{MatchMode, Number};
 use super::records::{RejectParser, Verdict};
 use super::target::Target;
@@ -143,43 +144,30 @@ impl Roles {
         self.add_nobodys(&rows, target, age, &whose, &mut goes)?;
         let mut revised: HashMap<PlSmallStr, Vec<(usize, String)>> = HashMap::new();
         let mut named = vec![false; rows.height()];
+        let candidates = Candidates::of(&target.number);
         for column in rows.columns() {
             let Ok(texts) = column.str() else { continue };
             let role = self.role(column.name());
-            if matches!(role, Role::Person | Role::Phone | Role::Record) {
-                continue;
-            }
-            let mut instead = Vec::new();
-            for (row, text) in texts.iter().enumerate() {
-                let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
-                let is_name = match role {
-                    Role::Line => {
-                        goes[row] |= target.lines_too && target.is_line(text);
-                        false
+            let mut instead = match role {
+                Role::Person | Role::Phone | Role::Record => continue,
+                Role::Line => {
+                    for (row, line) in texts.iter().enumerate().filter(|_| target.lines_too) {
+                        goes[row] |= line.is_some_and(|line| target.is_line(line));
                     }
-                    Role::Text => {
-                        let redacted = target.number.redact(text, MatchMode::National);
-                        instead.extend(redacted.map(|redacted| (row, redacted)));
-                        false
-                    }
-                    Role::Session => {
-                        let other = replacement(target, text, age);
-                        let is_kept = other.is_none();
-                        instead.extend(other.map(|other| (row, other)));
-                        is_kept
-                    }
-                    Role::Closing => {
-                        let parts = text.rsplit_once(' ');
-                        let other = parts.and_then(|(session, at)| {
-                            Some(format!("{} {at}", replacement(target, session, age)?))
-                        });
-                        let is_kept = other.is_none();
-                        instead.extend(other.map(|other| (row, other)));
-                        is_kept
-                    }
-                    _ => true,
-                };
-                named[row] |= is_name && target.number.is_in(text, MatchMode::Contiguous);
+                    continue;
+                }
+                Role::Session | Role::Closing => without_sessions(role, texts, target, age),
+                Role::Name | Role::Text => Vec::new(),
+            };
+            let replaced = instead.len();
+            for row in candidates.rows(texts) {
+                let Some(text) = texts.get(row) else { continue };
+                if role == Role::Text {
+                    let redacted = target.number.redact(text, MatchMode::National);
+                    instead.extend(redacted.map(|redacted| (row, redacted)));
+                } else if instead[..replaced].binary_search_by_key(&row, |(row, _)| *row).is_err() {
+                    named[row] |= target.number.is_in(text, MatchMode::Contiguous);
+                }
             }
             if !instead.is_empty() {
                 revised.insert(column.name().clone(), instead);
@@ -259,6 +247,27 @@ impl Roles {
         }
         Ok(Redacted { rows, gone, people, changed, named })
     }
+}
+
+/// The texts of a column that name a session of the target, by row, with the id that replaces it.
+fn without_sessions(
+    role: Role,
+    texts: &StringChunked,
+    target: &Target,
+    age: FileAge,
+) -> Vec<(usize, String)> {
+    if target.sessions.is_empty() && target.old_sessions.is_empty() {
+        return Vec::new();
+    }
+    let instead = |text: &str| match role {
+        Role::Closing => {
+            let (session, at) = text.rsplit_once(' ')?;
+            Some(format!("{} {at}", replacement(target, session, age)?))
+        }
+        _ => replacement(target, text, age),
+    };
+    let texts = texts.iter().enumerate();
+    texts.filter_map(|(row, text)| Some((row, instead(text.filter(|t| !t.is_empty())?)?))).collect()
 }
 
 /// Returns `true` for ids that are keys of other tables, such as those of flows and events.

@@ -9,9 +9,11 @@ use std::path::Path;
 use polars::prelude::*;
 use wabalake_data::Table;
 
+use super::number::Number;
 use crate::error::Result;
 use crate::lake::damage::Damage;
 use crate::lake::files::{is_data_file, is_log_leftover};
+use crate::lake::key_filters::WantedKeys;
 use crate::lake::layout::{Layout, stored_tables};
 use crate::lake::log::{Action, Log};
 use crate::lake::snapshot::Snapshot;
@@ -100,7 +102,22 @@ impl StoredTable {
         &self,
         take: impl FnMut(&DataFile, LazyFrame) -> Result<()>,
     ) -> Result<()> {
-        each_file(&self.snapshot, self.place(), take)
+        each_file(&self.snapshot, &self.snapshot.files.iter().collect::<Vec<_>>(), take)
+    }
+
+    /// Scans each file of the newest version that may have rows with the number, one after another.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoredTable::each_file`].
+    pub(super) fn each_file_of(
+        &self,
+        number: &Number,
+        take: impl FnMut(&DataFile, LazyFrame) -> Result<()>,
+    ) -> Result<()> {
+        let all: Vec<&DataFile> = self.snapshot.files.iter().collect();
+        let wanted = WantedKeys { users: number.keys(), ..WantedKeys::default() };
+        each_file(&self.snapshot, &self.snapshot.files_with(&all, &wanted), take)
     }
 
     /// Scans each replaced file, one after another. One that holds no rows is an error of its scan.
@@ -129,18 +146,19 @@ impl StoredTable {
     }
 }
 
-/// Scans each file of a snapshot, one after another.
+/// Scans each of some files of a snapshot, one after another.
 pub(super) fn each_file(
     snapshot: &Snapshot,
-    place: &Place,
+    files: &[&DataFile],
     mut take: impl FnMut(&DataFile, LazyFrame) -> Result<()>,
 ) -> Result<()> {
+    let place = &snapshot.place;
     if place.as_folder().is_some() {
-        let mut files = snapshot.files.iter();
+        let mut files = files.iter();
         return files.try_for_each(|file| take(file, snapshot.scan_files(&[file])?));
     }
-    for files in groups(&snapshot.files, |file| file.bytes) {
-        let key = |file: &DataFile| Ok((snapshot.key(file)?, file.bytes));
+    for files in groups(files, |file| file.bytes) {
+        let key = |file: &&DataFile| Ok((snapshot.key(file)?, file.bytes));
         let keys = files.iter().map(key).collect::<Result<Vec<_>>>()?;
         for (file, read) in files.iter().zip(place.read_files(&keys)) {
             let bytes = read?.ok_or_else(|| snapshot.damaged(file, &Damage::Missing))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use polars::prelude::*;
 use wabalake_data::cells::phone::{dialling_code, full_number, is_possible, is_user_id};
-use wabalake_data::tables::{USER_ID, USER_PHONE, sessions};
+use wabalake_data::tables::{SESSION_KEY, USER_ID, USER_PHONE, sessions, text_key};
 
 use super::Options;
 use super::journal::Journal;
@@ -70,7 +70,7 @@ impl Lake {
         for stored in tables_of_sessions(tables) {
             let is_sessions = *stored.table == sessions::TABLE;
             let into = if is_sessions { &mut own } else { &mut named };
-            stored.each_file(|_, scan| {
+            stored.each_file_of(&number, |_, scan| {
                 each_session(scan, &number, |session, whose| {
                     if is_theirs(whose) {
                         into.insert(session.to_owned());
@@ -96,14 +96,22 @@ impl Lake {
         let (mut of_others, mut claimed) = (HashSet::new(), HashSet::new());
         for stored in tables_of_sessions(tables) {
             let is_sessions = *stored.table == sessions::TABLE;
-            let wanted = |session: &str| {
-                named.contains(session)
-                    || is_sessions
-                        && [&own, &old_sessions, &asked].iter().any(|of| of.contains(session))
-            };
+            let among = [Some(&named), is_sessions.then_some(&own)];
+            let also = [&old_sessions, &asked].into_iter().filter(|_| is_sessions);
+            let among: Vec<_> = among.into_iter().flatten().chain(also).collect();
+            let wanted = |session: &str| among.iter().any(|of| of.contains(session));
             let into = if is_sessions { &mut of_others } else { &mut claimed };
             let is_another = |whose: Option<bool>| whose == Some(false);
+            let keys: Vec<i64> =
+                among.iter().flat_map(|of| of.iter()).map(|of| text_key(of)).collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let keys = Series::new(SESSION_KEY.into(), keys);
+            let may_be_wanted = col(SESSION_KEY).is_in(lit(keys).implode(true), false);
+            let may_be_wanted = may_be_wanted.or(col(SESSION_KEY).is_null());
             stored.each_file(|_, scan| {
+                let scan = scan.filter(may_be_wanted.clone());
                 each_session(scan, &number, |session, whose| {
                     if is_another(whose) && wanted(session) {
                         into.insert(session.to_owned());

@@ -20,6 +20,7 @@ use super::state::{DataFile, State, Statistics};
 use super::{Action, Listing, Log, commit_info, commit_time};
 use crate::error::{Error, Result};
 use crate::lake::damage::{self, Damage, FILE_HASH, FOOTER_HASH, Hash};
+use crate::lake::key_filters::FilterPlaces;
 use crate::lake::loads::FileCounts;
 use crate::lake::marts::MART_DAY;
 use crate::place::Key;
@@ -442,8 +443,18 @@ impl Log {
             Some(rows) => rows,
             None => self.count_rows(&add.path)?,
         };
-        let modified = add.modification_time;
-        Ok(DataFile { path: add.path, day, bytes, rows, statistics, hash, footer, modified })
+        let filters = FilterPlaces::read(add.tags.as_ref());
+        Ok(DataFile {
+            day,
+            bytes,
+            rows,
+            statistics,
+            hash,
+            footer,
+            modified: add.modification_time,
+            filters,
+            path: add.path,
+        })
     }
 
     /// Counts the rows of a file that another program wrote without statistics.

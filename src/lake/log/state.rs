@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::lake::damage::Hash;
+use crate::lake::key_filters::FilterPlaces;
 use crate::lake::loads::FileCounts;
 
 /// The protocol versions and features that a reader and a writer must support.
@@ -49,6 +50,8 @@ pub struct DataFile {
     pub(in crate::lake) footer: Option<u64>,
     /// Its modification time, in milliseconds since 1970.
     pub(in crate::lake) modified: i64,
+    /// Where its Bloom filters are.
+    pub(in crate::lake) filters: FilterPlaces,
 }
 
 /// The column statistics of a file, parsed on first use: most files are skipped by their day alone.

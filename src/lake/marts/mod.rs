@@ -42,6 +42,7 @@ impl Layout {
             sort: &[],
             statistics: &[],
             null_counts: &[],
+            filtered: &[],
             parent_folder: MARTS,
             partition: MART_DAY,
             is_mart: true,

@@ -15,6 +15,7 @@
 //! other files.
 
 mod groups;
+mod reads;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use wabalake_data::tables::persons::PERSON;
 use wabalake_data::tables::{USER_ID, identities, text_key};
 
 use self::groups::Link;
+pub use self::reads::Reads;
 pub use self::scan::{ReadPersons, computed_once};
 use super::Snapshot;
 use crate::error::Result;
@@ -72,6 +74,21 @@ impl Persons {
         let columns =
             vec![column(USER_ID, |row| row.0.to_owned()), column(PERSON, |row| row.1.to_owned())];
         DataFrame::new_infer_height(columns).unwrap_or_default()
+    }
+
+    /// Numbers and user ids, and the persons of those that are user ids.
+    fn persons_of(&self, people: &[String]) -> Vec<String> {
+        let persons = people.iter().filter_map(|own| self.person(own)).map(str::to_owned);
+        people.iter().cloned().chain(persons).collect()
+    }
+
+    /// The hashes by which rows of persons are stored: those of the persons, and of the user ids that are
+    /// shown as them.
+    fn keys_of(&self, persons: &[String]) -> Vec<i64> {
+        let is_theirs =
+            |(_, person): &(&Arc<str>, &Arc<str>)| persons.iter().any(|p| **p == ***person);
+        let ids = self.of.iter().filter(is_theirs).map(|(id, _)| text_key(id));
+        persons.iter().map(|person| text_key(person)).chain(ids).collect()
     }
 
     /// The persons of texts that are user ids; other texts, such as numbers, stay.

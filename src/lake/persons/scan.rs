@@ -7,9 +7,8 @@ use chrono_tz::Tz;
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::is_user_id;
+use wabalake_data::tables::identities;
 use wabalake_data::tables::{OWN_PERSON, USER_ID, USER_KEY, USER_PHONE, key_part};
-use wabalake_data::tables::{identities, loads, persons};
-use wabalake_queries::query::Tables;
 
 use super::Persons;
 use crate::error::Result;
@@ -45,29 +44,6 @@ impl Lake {
     /// As [`Persons::of`].
     pub fn persons(&self) -> Result<Persons> {
         Persons::of(&self.snapshot(&identities::TABLE)?)
-    }
-
-    /// Scans of the newest versions of tables as queries see them.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lake::snapshot`].
-    pub fn tables(&self, tables: &[&'static Table]) -> Result<Tables> {
-        let known = OnceLock::new();
-        let persons = || computed_once(&known, || self.persons());
-        let mut scans = Tables::new();
-        let mut stored = Vec::new();
-        for table in tables {
-            match table.name {
-                loads::NAME => scans = scans.with(table, self.loads()?.lazy()),
-                persons::NAME => scans = scans.with(table, persons()?.rows().lazy()),
-                _ => stored.push(*table),
-            }
-        }
-        for (table, snapshot) in stored.iter().zip(self.snapshots(stored.iter().copied())?) {
-            scans = scans.with(table, snapshot.scan_people(table, None, &persons)?);
-        }
-        Ok(scans)
     }
 }
 

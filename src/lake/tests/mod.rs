@@ -12,6 +12,7 @@ mod known;
 mod machine;
 mod marts;
 mod older;
+mod people;
 mod reads;
 mod rejects;
 mod stores;
