@@ -107,6 +107,10 @@ impl<'l> PinnedTables<'l> {
 
     /// A table as it was at a fingerprint; `None` if its log or files no longer tell.
     pub(crate) fn before(&self, table: &'static Table, known: &Fingerprint) -> Option<Snapshot> {
+        let now = self.table(table).ok()?;
+        if now.fingerprint.matches(known) {
+            return Some(now.snapshot.clone());
+        }
         let snapshot = self.lake.snapshot_at(table, known.version).ok()?;
         let is_that = known.is_of_nothing() && snapshot.files.is_empty();
         (is_that || Fingerprint::of(&snapshot).matches(known)).then_some(snapshot)
