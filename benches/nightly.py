@@ -77,7 +77,7 @@ class Bench:
             "--sessions-per-day", self.sessions_per_day, "--seed", seed,
             "--tables", "sessions,deployments,messages",
         )
-        # New links of user ids would recompute every mart as a whole.
+        # Most of their links are of known persons: what new ones cost differs from day to day.
         for webhooks in inbox.glob("webhooks*"):
             webhooks.unlink()
 

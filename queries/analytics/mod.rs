@@ -4,6 +4,8 @@
 //! message counts once, in the bucket of its creation, whenever it was delivered. Incoming messages
 //! count only if `--product-types` includes 100, and then as sent and as delivered.
 
+use chrono_tz::Tz;
+use wabalake_data::Table;
 use wabalake_data::tables::{messages, meta_points};
 
 use crate::query::meta::{Field, MetaShape, Points, units};
@@ -51,6 +53,14 @@ impl Query for Analytics {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.points.resolve(defaults)
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        params.points.invalidation(table, || vec![Invalidation::OWN_BUCKET])
+    }
+
+    fn buckets(params: &Params, _zone: Tz) -> Option<AnswerBuckets> {
+        params.points.buckets()
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -5,9 +5,11 @@
 //! [`session-summary`](crate::session_summary); the free tier is counted before any filter. A cost is
 //! null if a conversation has no rate or if rates are in several currencies.
 
+use chrono_tz::Tz;
+use wabalake_data::Table;
 use wabalake_data::tables::{markets, messages, meta_points, rates};
 
-use crate::query::billing::conversations::FreeSessions;
+use crate::query::billing::conversations::{self, FreeSessions};
 use crate::query::meta::{Field, MetaShape, Points, units};
 use crate::query::prelude::*;
 
@@ -78,6 +80,14 @@ impl Query for ConversationAnalytics {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.points.resolve(defaults)
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        params.points.invalidation(table, conversations::invalidation)
+    }
+
+    fn buckets(params: &Params, _zone: Tz) -> Option<AnswerBuckets> {
+        params.points.buckets()
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -81,11 +81,15 @@ impl Query for DeliveryRate {
         sql: include_str!("twin.sql"),
     };
 
-    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
-        &[(&deployments::TABLE, Invalidation::Bucket)];
-
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == deployments::TABLE {
+            return vec![Invalidation::OWN_BUCKET];
+        }
+        params.by.invalidation_by_tags()
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -73,11 +73,16 @@ impl Query for DeploymentSessions {
         sql: include_str!("twin.sql"),
     };
 
-    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
-        &[(&deployments::TABLE, Invalidation::Bucket)];
-
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn invalidation(_params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == deployments::TABLE {
+            return vec![Invalidation::OWN_BUCKET];
+        }
+        let (of, near) = (&deployments::TABLE, Near::ITSELF);
+        vec![Invalidation::SameKey { key: SESSION_KEY, of, near }]
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -4,6 +4,8 @@
 //! that failed and was delivered later did not fail, and one that was seen was delivered, whatever its
 //! timestamps say.
 
+use chrono_tz::Tz;
+use wabalake_data::Table;
 use wabalake_data::tables::messages::{
     self, BUTTON_PAYLOAD, CAMPAIGN_ID, CONTEXT_ID, CONVERSATION_ID, CONVERSATION_MSG_TYPE,
     CONVERSATION_TYPE, COUNTRY, COUNTRY_NAME, CREATED_AT, CTWA_CLID, DELIVERED_AT, ERROR_CODE,
@@ -16,6 +18,7 @@ use wabalake_data::tables::persons;
 
 use crate::query::filters::Choice;
 use crate::query::prelude::*;
+use crate::query::time::Clock;
 
 /// See the [module](self) for the question it answers.
 pub struct MessageLog;
@@ -102,6 +105,17 @@ impl Query for MessageLog {
 
     fn people(params: &Params) -> Vec<String> {
         params.phone.people()
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == messages::TABLE {
+            return vec![Invalidation::OWN_BUCKET];
+        }
+        if params.phone.needs_persons() { vec![Invalidation::Answer] } else { Vec::new() }
+    }
+
+    fn buckets(_params: &Params, zone: Tz) -> Option<AnswerBuckets> {
+        Some(AnswerBuckets::of_instants(CREATED_AT, Clock::Day, zone))
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {

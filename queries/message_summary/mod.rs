@@ -65,11 +65,15 @@ impl Query for MessageSummary {
         sql: include_str!("twin.sql"),
     };
 
-    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
-        &[(&messages::TABLE, Invalidation::Bucket)];
-
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn invalidation(_params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == messages::TABLE {
+            return vec![Invalidation::OWN_BUCKET];
+        }
+        vec![Invalidation::LookUp(lines::names)]
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {

@@ -16,8 +16,11 @@
 //! `service`, without tiers. `--rules` prices all messages by the rules, market and rates of one date, to
 //! ask what they would have cost.
 
+use chrono_tz::Tz;
+use wabalake_data::Table;
 use wabalake_data::tables::{markets, messages, meta_points, rates};
 
+use crate::query::billing::pricing;
 use crate::query::billing::rules::PricingOptions;
 use crate::query::meta::{Field, MetaShape, Points, units};
 use crate::query::prelude::*;
@@ -87,6 +90,14 @@ impl Query for PricingAnalytics {
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.pricing.resolve(defaults)?;
         params.points.resolve(defaults)
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        params.points.invalidation(table, pricing::invalidation)
+    }
+
+    fn buckets(params: &Params, _zone: Tz) -> Option<AnswerBuckets> {
+        params.points.buckets()
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -11,13 +11,13 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, PolarsResult, col, lit, when};
 use wabalake_data::Table;
 use wabalake_data::tables::audience_tags::TAG;
-use wabalake_data::tables::{messages, sessions};
+use wabalake_data::tables::{USER_KEY, messages, sessions};
 
 use super::sql::Bindings;
 use super::tables::Tables;
 use super::time::Clock;
 use super::words::Word;
-use super::{OutputColumn, tags};
+use super::{Invalidation, Near, OutputColumn, tags};
 use crate::kernels::groups::Groups;
 
 /// A dimension.
@@ -221,6 +221,14 @@ impl<Q: Grouped> Dimensions<Q> {
             rows
         };
         Ok(Groups::of(rows.with_columns(self.expressions(zone)), self.names()))
+    }
+
+    /// How changed tags affect an answer: by tag, a deployment or the like counts under the tags of its
+    /// person.
+    pub fn invalidation_by_tags(&self) -> Vec<Invalidation> {
+        let by_tag = self.dimensions.contains(&Dimension::Tag);
+        let (of, near) = (Q::TABLE, Near::ITSELF);
+        by_tag.then_some(Invalidation::SameKey { key: USER_KEY, of, near }).into_iter().collect()
     }
 
     /// Fills the slots of the twin:

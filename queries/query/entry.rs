@@ -1,10 +1,9 @@
 //! One query of the catalog, with its types erased.
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
-use wabalake_data::Table;
 
 use super::question::{ErasedQuery, WithParams};
-use super::{Defaults, Invalidation, Query, Question, Spec, Timeframe};
+use super::{Defaults, Query, Question, Spec, Timeframe};
 
 /// A query whose parameters are complete, and the dates and the time zone that it is asked about.
 type Resolved = (Box<dyn ErasedQuery>, Timeframe);
@@ -16,7 +15,6 @@ pub struct CatalogEntry {
     pub spec: Spec,
     /// The field of Meta's API that answers can be written as, if there is one.
     pub meta_field: Option<&'static str>,
-    invalidation: &'static [(&'static Table, Invalidation)],
     args: fn(Command) -> Command,
     resolve: fn(&ArgMatches, &Defaults) -> Result<Resolved, Error>,
 }
@@ -30,7 +28,6 @@ impl CatalogEntry {
                 Some(meta) => Some(meta.field),
                 None => None,
             },
-            invalidation: Q::INVALIDATION,
             args: Q::Params::augment_args,
             resolve: |matches, defaults| {
                 let mut params = Q::Params::from_arg_matches(matches)?;
@@ -69,7 +66,7 @@ impl CatalogEntry {
     /// Options that are valid each by itself but not together.
     pub fn ask(&self, matches: &ArgMatches, defaults: &Defaults) -> Result<Question, Error> {
         let (query, timeframe) = (self.resolve)(matches, defaults)?;
-        Ok(Question { spec: self.spec, invalidation: self.invalidation, query, timeframe })
+        Ok(Question { spec: self.spec, query, timeframe })
     }
 
     /// The question of arguments that come from no command line, such as those of a mart.

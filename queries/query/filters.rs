@@ -105,10 +105,15 @@ impl Only<Phone> {
     /// # Errors
     /// Those of building a plan.
     pub fn of_people(&self, rows: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-        if people::are_numbers(&self.allowed) {
+        if !self.needs_persons() {
             return Ok(self.of(rows));
         }
         people::rows_of(rows, &self.allowed, self.none, tables)
+    }
+
+    /// Returns `true` if user ids are among the values, whose person the table `persons` tells.
+    pub fn needs_persons(&self) -> bool {
+        !people::are_numbers(&self.allowed)
     }
 }
 

@@ -28,22 +28,8 @@ use crate::kernels::latest::may_be_latest;
 /// Those of building a plan.
 pub fn named(rows: LazyFrame, line: &str, name: &str, tables: &Tables) -> PolarsResult<LazyFrame> {
     const REPORTED: &str = "reported_name";
-    let of_sessions = latest(
-        tables.scan(&sessions::TABLE),
-        [LINE_WHATSAPP_NUMBER, LINE_WHATSAPP_DISPLAY_NAME, SESSION_STARTED_TIMESTAMP],
-        col(SESSION_ID),
-        [line, name],
-    );
-    let of_summary = |table: &'static Table| {
-        tables.scan(table).select([WA_PHONE_NUMBER, DISPLAY_NAME, DATE].map(col))
-    };
-    let summaries = [&message_summaries::TABLE, &session_summaries::TABLE].map(of_summary);
-    let of_summaries = latest(
-        concat(summaries, UnionArgs::default())?,
-        [WA_PHONE_NUMBER, DISPLAY_NAME, DATE],
-        col(DISPLAY_NAME),
-        [line, REPORTED],
-    );
+    let of_sessions = of_sessions(tables, [line, name]);
+    let of_summaries = of_summaries(tables, [line, REPORTED])?;
     let left = || JoinArgs::new(JoinType::Left);
     let found = rows.join(of_sessions, [col(line)], [col(line)], left()).join(
         of_summaries,
@@ -53,6 +39,40 @@ pub fn named(rows: LazyFrame, line: &str, name: &str, tables: &Tables) -> Polars
     );
     let named = coalesce(&[col(name), col(REPORTED)]).alias(name);
     Ok(found.with_column(named).drop(by_name([REPORTED], true, false)))
+}
+
+/// The names that [`named`] chooses from: of each line the latest in sessions and the latest in summaries.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn names(tables: &Tables) -> PolarsResult<LazyFrame> {
+    const OF_SESSIONS: &str = "of_sessions";
+    let columns = [LINE_WHATSAPP_NUMBER, DISPLAY_NAME];
+    let of = |names: LazyFrame, sessions: bool| names.with_column(lit(sessions).alias(OF_SESSIONS));
+    let names = [of(of_sessions(tables, columns), true), of(of_summaries(tables, columns)?, false)];
+    concat(names, UnionArgs::default())
+}
+
+fn of_sessions(tables: &Tables, columns: [&str; 2]) -> LazyFrame {
+    latest(
+        tables.scan(&sessions::TABLE),
+        [LINE_WHATSAPP_NUMBER, LINE_WHATSAPP_DISPLAY_NAME, SESSION_STARTED_TIMESTAMP],
+        col(SESSION_ID),
+        columns,
+    )
+}
+
+fn of_summaries(tables: &Tables, columns: [&str; 2]) -> PolarsResult<LazyFrame> {
+    let of_summary = |table: &'static Table| {
+        tables.scan(table).select([WA_PHONE_NUMBER, DISPLAY_NAME, DATE].map(col))
+    };
+    let summaries = [&message_summaries::TABLE, &session_summaries::TABLE].map(of_summary);
+    Ok(latest(
+        concat(summaries, UnionArgs::default())?,
+        [WA_PHONE_NUMBER, DISPLAY_NAME, DATE],
+        col(DISPLAY_NAME),
+        columns,
+    ))
 }
 
 /// The latest name of each line, in columns of these names; at equal times the one with the greatest

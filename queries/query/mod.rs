@@ -15,7 +15,7 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | [`spec`], [`mod@column`], [`entry`], [`question`] | the interface itself |
-//! | [`time`] | time zones, date ranges, buckets of local time, invalidation |
+//! | [`time`] | time zones, date ranges, buckets of local time, invalidation of answers |
 //! | [`filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
 //! | [`measures`], [`joins`], [`lines`], [`people`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |
 //! | [`breakdown`], [`performance`], [`proportions`], [`failures`] | the shared half of pairs of queries |
@@ -24,6 +24,7 @@
 
 use std::fmt::Debug;
 
+use chrono_tz::Tz;
 use clap::Args;
 use polars::prelude::{DataFrame, Engine, LazyFrame, PolarsResult};
 use wabalake_data::Table;
@@ -67,7 +68,7 @@ pub use question::Question;
 pub use spec::{Order, Range, Spec};
 pub use sql::Bindings;
 pub use tables::Tables;
-pub use time::{AnswerBuckets, DayRange, Defaults, Invalidation, Timeframe, Timezone};
+pub use time::{AnswerBuckets, DayRange, Defaults, Invalidation, Near, Timeframe, Timezone};
 
 /// What a query needs to state its spec, its parameters and its plan.
 pub mod prelude {
@@ -85,8 +86,9 @@ pub mod prelude {
         session_duration, share_pct, users, visit,
     };
     pub use super::{
-        Bindings, Chains, Conversions, DayRange, Defaults, Dimension, Dimensions, Grouped,
-        Invalidation, Order, OutputColumn, Query, Range, Spec, Tables, Timeframe, Timezone,
+        AnswerBuckets, Bindings, Chains, Conversions, DayRange, Defaults, Dimension, Dimensions,
+        Grouped, Invalidation, Near, Order, OutputColumn, Query, Range, Spec, Tables, Timeframe,
+        Timezone,
     };
 }
 
@@ -100,10 +102,6 @@ pub trait Query: Sized + Send + Sync + 'static {
 
     /// Name, title, columns and everything else that is the same for all parameters.
     const SPEC: Spec;
-
-    /// Which rows of the answer a changed row of a table affects. A table that is not listed
-    /// affects all of them.
-    const INVALIDATION: &'static [(&'static Table, Invalidation)] = &[];
 
     /// How an answer is written as a response of Meta's API, for queries that have one.
     const META: Option<MetaShape<Self>> = None;
@@ -129,6 +127,18 @@ pub trait Query: Sized + Send + Sync + 'static {
     /// [`person_keys`](Table::person_keys) have `session_key`, one of the person's sessions.
     fn people(_params: &Self::Params) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Which rows of the answer a changed row of a table affects: several rules add up, and none means
+    /// that the table does not matter. By default all.
+    fn invalidation(_params: &Self::Params, _table: &Table) -> Vec<Invalidation> {
+        vec![Invalidation::Answer]
+    }
+
+    /// The time buckets of the answer, in the time zone of its dates, if no column of its key shows them
+    /// by name.
+    fn buckets(_params: &Self::Params, _zone: Tz) -> Option<AnswerBuckets> {
+        None
     }
 
     /// Returns the lazy plan of the answer: at least the declared columns, rows in any order.

@@ -11,12 +11,11 @@ use super::{
     AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Spec, Tables,
     Timeframe,
 };
-use crate::query::time::Span;
+use crate::query::time::{DAY, Span, day_start};
 
 /// A query with its parameters.
 pub struct Question {
     pub(super) spec: Spec,
-    pub(super) invalidation: &'static [(&'static Table, Invalidation)],
     pub(super) query: Box<dyn ErasedQuery>,
     pub(super) timeframe: Timeframe,
 }
@@ -74,18 +73,37 @@ impl Question {
         let key = self.key();
         let mut key_columns = self.columns();
         key_columns.retain(|column| key.contains(&column.name));
-        let by_bucket = self.invalidation.iter().any(|(_, of)| *of == Invalidation::Bucket);
-        let of_rows = self.spec.range.table().is_some();
-        AnswerBuckets::among(&key_columns).filter(|_| by_bucket && of_rows)
+        let is_bounded = |table: &&Table| {
+            let rules = self.query.invalidation(table);
+            rules.iter().any(|rule| matches!(rule, Invalidation::Near(_)))
+        };
+        let own = self.query.buckets(self.timezone());
+        own.or_else(|| AnswerBuckets::among(&key_columns, self.timezone()))
+            .filter(|_| self.spec.reads.iter().any(is_bounded))
     }
 
-    /// Which rows of the answer a changed row of a table affects.
-    pub fn invalidation(&self, table: &Table) -> Invalidation {
-        let declared = self.invalidation.iter().find(|(declared, _)| *declared == table);
-        match declared {
-            Some((_, of)) if self.is_ranged(table) && self.buckets().is_some() => *of,
-            _ => Invalidation::Answer,
+    /// Which rows of the answer a changed row of a table affects: several rules add up, and none means
+    /// that the table does not matter.
+    pub fn invalidation(&self, table: &Table) -> Vec<Invalidation> {
+        let rules = self.query.invalidation(table);
+        if self.buckets().is_none() && rules.iter().any(Invalidation::is_of_dates) {
+            return vec![Invalidation::Answer];
         }
+        rules
+    }
+
+    /// Returns `true` if the days of a table's changed rows decide what a change affects.
+    pub fn is_judged_by_day(&self, table: &Table) -> bool {
+        let by_rule = self.invalidation(table).iter().any(Invalidation::is_of_dates);
+        by_rule || self.instants(table) != (None, None)
+    }
+
+    /// Returns `true` if a row of a table may count whose own time is on a UTC day.
+    pub fn may_count(&self, table: &Table, day: NaiveDate) -> bool {
+        let (from, until) = self.instants(table);
+        let start = day_start(Tz::UTC, day);
+        from.is_none_or(|from| from < start.saturating_add(DAY))
+            && until.is_none_or(|until| start < until)
     }
 
     /// Returns `true` if `--from` and `--to` restrict the rows of a table.
@@ -190,6 +208,8 @@ pub(super) trait ErasedQuery: Send + Sync {
     fn people(&self) -> Vec<String>;
     fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame>;
     fn bindings(&self) -> Bindings;
+    fn invalidation(&self, table: &Table) -> Vec<Invalidation>;
+    fn buckets(&self, zone: Tz) -> Option<AnswerBuckets>;
     fn is_judged(&self) -> bool;
     fn fault(&self, answer: &DataFrame) -> PolarsResult<Option<String>>;
 }
@@ -224,6 +244,14 @@ impl<Q: Query> ErasedQuery for WithParams<Q> {
 
     fn bindings(&self) -> Bindings {
         Q::bind(&self.params)
+    }
+
+    fn invalidation(&self, table: &Table) -> Vec<Invalidation> {
+        Q::invalidation(&self.params, table)
+    }
+
+    fn buckets(&self, zone: Tz) -> Option<AnswerBuckets> {
+        Q::buckets(&self.params, zone)
     }
 
     fn is_judged(&self) -> bool {

@@ -80,11 +80,12 @@ impl Query for SessionDuration {
         sql: include_str!("twin.sql"),
     };
 
-    const INVALIDATION: &'static [(&'static Table, Invalidation)] =
-        &[(&sessions::TABLE, Invalidation::Bucket)];
-
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn invalidation(_params: &Params, _table: &Table) -> Vec<Invalidation> {
+        vec![Invalidation::OWN_BUCKET]
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -6,13 +6,14 @@
 //! free tier is counted over the whole lake, whatever the range. A line has the display name of its latest
 //! session, else of its latest row in Kaleyra's summaries.
 
+use wabalake_data::Table;
 use wabalake_data::tables::session_summaries::{
     self, AMOUNT, COUNTRY, DATE, DISPLAY_NAME, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE,
     WA_PHONE_NUMBER, WABA_ID,
 };
 use wabalake_data::tables::{CURRENCY, markets, message_summaries, messages, rates, sessions};
 
-use crate::query::billing::conversations::FreeSessions;
+use crate::query::billing::conversations::{self, FreeSessions};
 use crate::query::billing::money;
 use crate::query::billing::prices::DATED;
 use crate::query::lines;
@@ -82,6 +83,16 @@ impl Query for SessionSummary {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn invalidation(_params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == messages::TABLE {
+            return conversations::invalidation();
+        }
+        if *table == rates::TABLE || *table == markets::TABLE {
+            return vec![Invalidation::Answer];
+        }
+        vec![Invalidation::LookUp(lines::names)]
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {

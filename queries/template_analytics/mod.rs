@@ -10,7 +10,9 @@
 //! instead: it is null if Meta reports it for several buttons or several products, because the same
 //! people may be in each. Of a template's points in a day, those of a product type hide those without.
 
+use chrono_tz::Tz;
 use polars::prelude::{UnionArgs, concat};
+use wabalake_data::Table;
 use wabalake_data::tables::messages::{
     self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, TEMPLATE_NAME, WABA_ID,
 };
@@ -20,6 +22,7 @@ use wabalake_data::tables::meta_points::{
 use wabalake_data::tables::{markets, rates};
 
 use crate::query::billing::money;
+use crate::query::billing::pricing;
 use crate::query::billing::rules::PricingOptions;
 use crate::query::meta::{
     BY_TEMPLATE, BY_TEMPLATE_PRODUCT, Field, Filter, MetaShape, Points, PointsSource,
@@ -108,6 +111,14 @@ impl Query for TemplateAnalytics {
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.pricing.resolve(defaults)?;
         params.points.resolve(defaults)
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        params.points.invalidation(table, pricing::invalidation)
+    }
+
+    fn buckets(params: &Params, _zone: Tz) -> Option<AnswerBuckets> {
+        params.points.buckets()
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -31,7 +31,7 @@ pub use self::pinned::{Fingerprint, PinnedTable, PinnedTables};
 pub(crate) use self::provenance::Provenance;
 
 /// The format of stored marts. Raising it rebuilds them all.
-const MART_VERSION: u32 = 1;
+const MART_VERSION: u32 = 2;
 
 /// A query of the catalog with its parameters, whose answer is stored under a name.
 #[derive(Debug)]

@@ -52,6 +52,9 @@ pub struct PinnedTable {
 pub struct Fingerprint {
     /// Of all files.
     all: String,
+    /// The version of the table; `None` if it did not exist, or an older program did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
     /// Of the files of each UTC day; rows without a time have the empty name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     days: BTreeMap<String, String>,
@@ -80,7 +83,7 @@ impl<'l> PinnedTables<'l> {
             format!("{:?} {:?}", self.versions()?, self.lake.snapshot(&REJECTS)?.version);
         Ok(Fingerprint {
             all: format!("{:016x}", xxh3_64(versions.as_bytes())),
-            days: BTreeMap::new(),
+            ..Fingerprint::default()
         })
     }
 
@@ -100,6 +103,26 @@ impl<'l> PinnedTables<'l> {
             None => self.lake.snapshot_as_of(table, &self.as_of)?,
         };
         Ok(self.remember(table.name, snapshot))
+    }
+
+    /// A table as it was at a fingerprint; `None` if its log or files no longer tell.
+    pub(crate) fn before(&self, table: &'static Table, known: &Fingerprint) -> Option<Snapshot> {
+        let now = self.table(table).ok()?;
+        if now.fingerprint.matches(known) {
+            return Some(now.snapshot.clone());
+        }
+        let snapshot = self.lake.snapshot_at(table, known.version).ok()?;
+        let is_that = known.is_of_nothing() && snapshot.files.is_empty();
+        (is_that || Fingerprint::of(&snapshot).matches(known)).then_some(snapshot)
+    }
+
+    /// The persons by the pinned version of `identities`.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub(crate) fn persons(&self) -> Result<Arc<Persons>> {
+        let compute = || Persons::of(&self.table(&identities::TABLE)?.snapshot);
+        computed_once(&self.persons, compute)
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<PinnedTable>>> {
@@ -154,8 +177,7 @@ impl<'l> PinnedTables<'l> {
     /// # Errors
     /// A table that cannot be read.
     pub fn tables(&self, question: &Question) -> Result<Tables> {
-        let compute = || Persons::of(&self.table(&identities::TABLE)?.snapshot);
-        let persons = || computed_once(&self.persons, compute);
+        let persons = || self.persons();
         let mut tables = Tables::new();
         for table in question.spec().reads {
             if **table == persons::TABLE {
@@ -192,13 +214,13 @@ impl Fingerprint {
             let day = day.map(|day| day.to_string()).unwrap_or_default();
             days.insert(day, format!("{fingerprint:016x}"));
         }
-        Self { all: format!("{:016x}", all.digest()), days }
+        Self { all: format!("{:016x}", all.digest()), version: snapshot.version, days }
     }
 
     /// Drops the fingerprints of single days.
     #[must_use]
     pub fn without_days(&self) -> Self {
-        Self { all: self.all.clone(), days: BTreeMap::new() }
+        Self { days: BTreeMap::new(), ..self.clone() }
     }
 
     /// Returns `true` if both are of the same files.
@@ -206,11 +228,31 @@ impl Fingerprint {
         self.all == other.all
     }
 
-    /// The UTC days whose files changed; `None` stands for the rows without a time.
-    pub fn changed_since(&self, before: &Self) -> BTreeSet<Option<NaiveDate>> {
+    /// The hash of all files.
+    pub fn hash(&self) -> &str {
+        &self.all
+    }
+
+    /// The UTC days with rows, if they were recorded.
+    pub fn days(&self) -> impl Iterator<Item = NaiveDate> {
+        self.days.keys().filter_map(|day| day.parse().ok())
+    }
+
+    /// Returns `true` if there are no files.
+    fn is_of_nothing(&self) -> bool {
+        self.all.is_empty() || self.all == format!("{:016x}", Xxh3::new().digest())
+    }
+
+    /// The UTC days whose files changed, where `None` stands for the rows without a time. `None` if single
+    /// days were not recorded.
+    pub fn changed_since(&self, before: &Self) -> Option<BTreeSet<Option<NaiveDate>>> {
+        let has_days = |of: &Self| !of.days.is_empty() || of.is_of_nothing();
+        if !has_days(self) || !has_days(before) {
+            return None;
+        }
         let names = self.days.keys().chain(before.days.keys());
         let changed = names.filter(|day| self.days.get(*day) != before.days.get(*day));
-        changed.map(|day| day.parse().ok()).collect()
+        Some(changed.map(|day| day.parse().ok()).collect())
     }
 }
 
@@ -221,7 +263,7 @@ mod tests {
     fn fingerprint(days: &[(&str, &str)]) -> Fingerprint {
         let days =
             days.iter().map(|(day, fingerprint)| ((*day).to_owned(), (*fingerprint).to_owned()));
-        Fingerprint { all: String::new(), days: days.collect() }
+        Fingerprint { all: "of some".to_owned(), days: days.collect(), version: None }
     }
 
     #[test]
@@ -229,8 +271,10 @@ mod tests {
         let before = fingerprint(&[("", "n"), ("2025-06-01", "a"), ("2025-06-02", "b")]);
         let now = fingerprint(&[("", "m"), ("2025-06-02", "c"), ("2025-06-03", "d")]);
         let day = |day| NaiveDate::from_ymd_opt(2025, 6, day);
-        let changed: Vec<_> = now.changed_since(&before).into_iter().collect();
+        let changed: Vec<_> = now.changed_since(&before).into_iter().flatten().collect();
         assert_eq!(changed, [None, day(1), day(2), day(3)]);
-        assert!(now.changed_since(&now).is_empty());
+        assert_eq!(now.changed_since(&now), Some(BTreeSet::new()));
+        assert_eq!(now.changed_since(&before.without_days()), None);
+        assert_eq!(now.changed_since(&Fingerprint::default()).map(|days| days.len()), Some(3));
     }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wabalake_data::tables::identities;
-use wabalake_queries::query::Invalidation;
 
 use super::Mart;
 use super::pinned::{Fingerprint, PinnedTables};
@@ -30,7 +29,7 @@ impl Provenance {
         let mut fingerprints = BTreeMap::new();
         for table in mart.question.spec().reads {
             let fingerprint = tables.fingerprint(table)?;
-            let by_day = mart.question.invalidation(table) == Invalidation::Bucket;
+            let by_day = mart.question.is_judged_by_day(table);
             let fingerprint = if by_day { fingerprint } else { fingerprint.without_days() };
             fingerprints.insert(table.name.to_owned(), fingerprint);
         }

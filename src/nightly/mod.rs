@@ -12,6 +12,7 @@
 //! Whatever runs were missed, killed or repeated, the marts equal those of one full run: [`refresh`]
 //! compares what a mart was computed from with the tables, and remembers nothing between runs. All
 //! marts of a run are computed from one version of each table.
+mod changes;
 mod inbox;
 pub mod metrics;
 mod notify;
@@ -19,6 +20,7 @@ mod refresh;
 mod run_lock;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +29,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use wabalake_data::words::suggestion;
 
+use self::changes::Changes;
 pub use self::inbox::InboxReport;
 pub use self::notify::notify;
 pub use self::refresh::{MartReport, Scope};
@@ -189,8 +192,9 @@ fn dry_run(
     }
     let tables = PinnedTables::of(lake, options.as_of.clone());
     report.versions = tables.versions()?;
+    let changes = Changes::up_to(&tables);
     for (mart, found) in refresh::look(lake, marts) {
-        report.marts.push(refresh::dry_run(lake, mart, found?, &tables, options.full)?);
+        report.marts.push(refresh::dry_run(lake, mart, found?, &tables, &changes, options.full)?);
     }
     Ok(())
 }

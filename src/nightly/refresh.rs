@@ -12,14 +12,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 use polars::prelude::*;
 use serde::Serialize;
 use serde_json::json;
-use wabalake_data::tables::identities;
-use wabalake_data::words::counted;
-use wabalake_queries::query::time::local_dates;
-use wabalake_queries::query::{Invalidation, Question};
+use wabalake_queries::query::Question;
 
 use crate::error::{Context as _, Error, Result};
 use crate::lake::marts::{MART_DAY, PROVENANCE, has_all_files};
@@ -27,31 +24,16 @@ use crate::lake::{Change, Lake, Operation, StagedFile};
 use crate::load::day::{NO_DAY, by_day, date};
 use crate::marts::{Mart, PinnedTables, Provenance};
 use crate::nightly::RunLock;
+use crate::nightly::changes::Changes;
+use crate::nightly::work::{Work, is_within};
 use crate::place::at_once;
 use crate::run::polars::collect;
-
-/// Date ranges no further apart than this are computed as one.
-const NEAR: TimeDelta = TimeDelta::days(2);
 
 /// How many marts are looked at at the same time.
 const AT_ONCE: usize = 16;
 
 /// How many marts are written to a store at once.
 const WRITTEN_AT_ONCE: usize = 8;
-
-/// At most so many date ranges: each is a query of its own. More are merged, the nearest first.
-const MOST_RANGES: usize = 12;
-
-/// The work that a mart needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Work {
-    /// No input has changed.
-    Nothing,
-    /// All of it must be computed.
-    All { why: String },
-    /// Some date ranges must be computed, both ends inclusive.
-    Some { ranges: Vec<(NaiveDate, NaiveDate)>, why: String },
-}
 
 /// How much of a mart was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,96 +83,6 @@ pub struct MartReport {
     pub seconds: f64,
 }
 
-impl Work {
-    /// Compares the provenance of a mart with that of the tables as they are now.
-    pub(super) fn of(
-        mart: &Mart,
-        before: Option<&Provenance>,
-        now: &Provenance,
-        full: bool,
-    ) -> Result<Self> {
-        let all = |why: &str| Ok(Self::All { why: why.to_owned() });
-        let Some(before) = before else { return all("not yet computed") };
-        if before.fingerprint != now.fingerprint {
-            return all("its definition changed");
-        }
-        if full {
-            return all("`--full`");
-        }
-        if !now.has_same_identities(before) {
-            return all(&format!("`{}` changed", identities::NAME));
-        }
-        let mut ranges = Vec::new();
-        let mut days = 0u64;
-        for table in mart.question.spec().reads {
-            let current = now.tables.get(table.name).cloned().unwrap_or_default();
-            let known = before.tables.get(table.name).cloned().unwrap_or_default();
-            if current.matches(&known) {
-                continue;
-            }
-            let (Invalidation::Bucket, Some(buckets)) =
-                (mart.question.invalidation(table), mart.buckets())
-            else {
-                return all(&format!("`{}` changed", table.name));
-            };
-            for day in current.changed_since(&known) {
-                let Some(day) = day else {
-                    return all(&format!("rows of `{}` without a time changed", table.name));
-                };
-                days += 1;
-                let (first, last) = local_dates(mart.question.timezone(), day);
-                ranges.push((buckets.around(first).0, buckets.around(last).1));
-            }
-        }
-        if days == 0 {
-            return Ok(if now.matches(before) {
-                Self::Nothing
-            } else {
-                Self::All { why: "its inputs changed".to_owned() }
-            });
-        }
-        let table = mart.question.spec().range.table().map_or("", |table| table.name);
-        let why = format!("`{table}` changed on {}", counted(days, "UTC day"));
-        Ok(Self::Some { ranges: merged(ranges), why })
-    }
-
-    /// Computes all of a damaged mart.
-    fn or_rebuild(self, found: Found) -> Self {
-        match found {
-            Found::Whole => self,
-            Found::Damaged => Self::All { why: "it was damaged".to_owned() },
-        }
-    }
-
-    fn scope(&self) -> Scope {
-        match self {
-            Self::Nothing => Scope::Nothing,
-            Self::All { .. } => Scope::All,
-            Self::Some { .. } => Scope::Some,
-        }
-    }
-}
-
-/// Merges date ranges that overlap or are near each other.
-fn merged(mut ranges: Vec<(NaiveDate, NaiveDate)>) -> Vec<(NaiveDate, NaiveDate)> {
-    ranges.sort_unstable();
-    let mut near = NEAR;
-    loop {
-        let mut merged: Vec<(NaiveDate, NaiveDate)> = Vec::new();
-        for (first, last) in &ranges {
-            match merged.last_mut() {
-                Some(before) if *first - before.1 <= near => before.1 = before.1.max(*last),
-                _ => merged.push((*first, *last)),
-            }
-        }
-        if merged.len() <= MOST_RANGES {
-            return merged;
-        }
-        near = near * 2;
-        ranges = merged;
-    }
-}
-
 /// The state in which a run finds a mart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -223,6 +115,7 @@ pub(super) fn dry_run(
     mart: &Mart,
     found: Found,
     tables: &PinnedTables<'_>,
+    changes: &Changes<'_>,
     full: bool,
 ) -> Result<MartReport> {
     let now = Provenance::now(mart, tables)?;
@@ -230,7 +123,7 @@ pub(super) fn dry_run(
         Found::Whole => Provenance::stored(lake, &lake.snapshot(&mart.layout)?),
         Found::Damaged => None,
     };
-    let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(found);
+    let work = Work::of(mart, before.as_ref(), &now, changes, full)?.or_rebuild(found);
     Ok(MartReport::of(mart, &work))
 }
 
@@ -244,9 +137,10 @@ pub(super) fn refresh_all<'m>(
     lock: &RunLock,
 ) -> Vec<(&'m Mart, Result<MartReport>)> {
     let turn = Mutex::new(());
+    let changes = Changes::up_to(tables);
     let refreshed = |mart: &Mart| {
         lock.check()?;
-        refresh(lake, mart, find(lake, mart)?, tables, full, &turn)
+        refresh(lake, mart, find(lake, mart)?, tables, &changes, full, &turn)
     };
     let refreshed: Vec<_> = match lake.place().as_folder() {
         Some(_) => marts.iter().map(refreshed).collect(),
@@ -265,6 +159,7 @@ fn refresh(
     mart: &Mart,
     found: Found,
     tables: &PinnedTables<'_>,
+    changes: &Changes<'_>,
     full: bool,
     turn: &Mutex<()>,
 ) -> Result<MartReport> {
@@ -276,7 +171,7 @@ fn refresh(
     let mut done = MartReport::of(mart, &Work::Nothing);
     let transacted = lake.transact(&mart.layout, |snapshot, staging| {
         let before = Provenance::stored(lake, snapshot);
-        let work = Work::of(mart, before.as_ref(), &now, full)?.or_rebuild(found);
+        let work = Work::of(mart, before.as_ref(), &now, changes, full)?.or_rebuild(found);
         done = MartReport::of(mart, &work);
         let replaced = match &work {
             Work::Nothing => return Ok(None),
@@ -291,7 +186,7 @@ fn refresh(
         };
         for part in parts {
             for (day, rows) in split_by_day(mart, part)? {
-                if !is_within(replaced, day) {
+                if !is_replaced(replaced, day) {
                     return Err(Error::bug(format!(
                         "mart `{}`: `{}` answers for dates that it was not asked for",
                         mart.name, done.query
@@ -301,7 +196,7 @@ fn refresh(
                 change.add.push(staging.write(day, rows)?);
             }
         }
-        let gone = snapshot.files.iter().filter(|file| is_within(replaced, file.day));
+        let gone = snapshot.files.iter().filter(|file| is_replaced(replaced, file.day));
         change.remove = gone.clone().map(|file| file.path.clone()).collect();
         let mut days: Vec<_> = gone.map(|file| file.day).collect();
         days.extend(change.add.iter().map(StagedFile::day));
@@ -323,7 +218,17 @@ fn computed(
 ) -> Result<Vec<Option<DataFrame>>> {
     match ranges {
         None => Ok(vec![rows(mart, tables, None)?]),
-        Some(ranges) => ranges.iter().map(|range| rows(mart, tables, Some(*range))).collect(),
+        Some(ranges) if mart.question.spec().range.table().is_some() => {
+            ranges.iter().map(|range| rows(mart, tables, Some(*range))).collect()
+        }
+        // Each range would read the whole history.
+        Some(ranges) => match (ranges.first(), ranges.last()) {
+            (Some(first), Some(last)) => {
+                let between = rows(mart, tables, Some((first.0, last.1)))?;
+                Ok(vec![between.map(|rows| only(mart, ranges, rows)).transpose()?])
+            }
+            _ => Ok(Vec::new()),
+        },
     }
 }
 
@@ -349,11 +254,8 @@ impl MartReport {
 }
 
 /// Returns `true` if a day is replaced; `None` replaces all.
-fn is_within(replaced: Option<&[(NaiveDate, NaiveDate)]>, day: Option<NaiveDate>) -> bool {
-    replaced.is_none_or(|ranges| {
-        let within = |day| ranges.iter().any(|(first, last)| *first <= day && day <= *last);
-        day.is_some_and(within)
-    })
+fn is_replaced(replaced: Option<&[(NaiveDate, NaiveDate)]>, day: Option<NaiveDate>) -> bool {
+    replaced.is_none_or(|ranges| day.is_some_and(|day| is_within(ranges, day)))
 }
 
 /// The rows of a mart, or of one date range.
@@ -376,6 +278,18 @@ fn rows(
     answered.context(|| format!("mart `{}`", mart.name))
 }
 
+/// The rows of some date ranges.
+fn only(mart: &Mart, ranges: &[(NaiveDate, NaiveDate)], rows: DataFrame) -> Result<DataFrame> {
+    let Some(buckets) = mart.buckets() else { return Ok(rows) };
+    let date = |date: NaiveDate| lit(Scalar::new_date(date.to_epoch_days()));
+    let within = ranges.iter().map(|(first, last)| {
+        let day = buckets.date();
+        day.clone().gt_eq(date(*first)).and(day.lt_eq(date(*last)))
+    });
+    let within = within.reduce(Expr::or).unwrap_or_else(|| lit(false));
+    Ok(rows.lazy().filter(within).collect()?)
+}
+
 /// Splits rows by the day of their bucket; all are without a day if the answer has no date.
 fn split_by_day(
     mart: &Mart,
@@ -383,28 +297,8 @@ fn split_by_day(
 ) -> Result<Vec<(Option<NaiveDate>, DataFrame)>> {
     let Some(rows) = rows.filter(|rows| rows.height() > 0) else { return Ok(Vec::new()) };
     let Some(buckets) = mart.buckets() else { return Ok(vec![(None, rows)]) };
-    let day = buckets.date(mart.question.timezone()).cast(DataType::Int32).alias(MART_DAY);
+    let day = buckets.date().cast(DataType::Int32).alias(MART_DAY);
     let days = rows.clone().lazy().select([day]).collect()?;
     let days = days.column(MART_DAY)?.i32()?.iter().map(|day| day.unwrap_or(NO_DAY));
     Ok(by_day(&rows, days)?.into_iter().map(|(day, rows)| (date(day), rows)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn date(day: u32) -> NaiveDate {
-        NaiveDate::from_ymd_opt(2025, 1, 1).unwrap() + TimeDelta::days(i64::from(day))
-    }
-
-    #[test]
-    fn near_date_ranges_are_merged() {
-        let of = |days: &[u32]| merged(days.iter().map(|day| (date(*day), date(*day))).collect());
-        assert_eq!(of(&[]), []);
-        assert_eq!(of(&[2, 1, 4, 9]), [(date(1), date(4)), (date(9), date(9))]);
-        let far_apart: Vec<u32> = (0..100).map(|day| day * 4).collect();
-        let few = of(&far_apart);
-        assert!(few.len() <= MOST_RANGES, "{few:?}");
-        assert!(far_apart.iter().all(|day| is_within(Some(few.as_slice()), Some(date(*day)))));
-    }
 }

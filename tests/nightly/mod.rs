@@ -3,6 +3,7 @@
 mod inbox;
 mod prices;
 mod properties;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

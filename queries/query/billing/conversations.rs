@@ -27,7 +27,7 @@ use crate::query::measures::outgoing;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
-use crate::query::time::{Clock, Span};
+use crate::query::time::{Clock, Invalidation, Near, Span};
 
 /// The column of who began a conversation: `referral`, `business_initiated`, `user_initiated` or an
 /// unknown word.
@@ -40,6 +40,15 @@ pub const FREE_TIER: &str = "free_tier";
 pub const WORD: &str = "category_word";
 
 const MONTH: &str = "month_of_start";
+
+/// How a changed message affects what conversations are counted and cost.
+///
+/// The start of its conversation, before and after the change, is among that conversation's messages, and
+/// the free tier and tiers of rates number the conversations of a month.
+pub fn invalidation() -> Vec<Invalidation> {
+    let (of, near) = (&messages::TABLE, Near::ITSELF.in_months());
+    vec![Invalidation::Near(near), Invalidation::SameKey { key: CONVERSATION_ID, of, near }]
+}
 
 /// `--free-sessions`.
 #[derive(Args, Clone, Copy, Debug)]

@@ -28,7 +28,7 @@ use super::prices::{self, DATED, TIER};
 use super::rules::PricingOptions;
 use crate::query::measures::{incoming_message, message_delivered, outgoing};
 use crate::query::tables::Tables;
-use crate::query::time::{Clock, DAY, Span};
+use crate::query::time::{Clock, DAY, Invalidation, Near, Span};
 
 const REGULAR: &str = "REGULAR";
 const FREE_CUSTOMER_SERVICE: &str = "FREE_CUSTOMER_SERVICE";
@@ -36,6 +36,15 @@ const FREE_ENTRY_POINT: &str = "FREE_ENTRY_POINT";
 
 /// The column of the month of creation.
 const MONTH: &str = "month_of_creation";
+
+/// How a changed message affects what messages cost.
+///
+/// An incoming one makes utility templates free for 24 hours, which may end on the second date after it if
+/// the date between has 23. Each message that is charged, or free as a service message, changes the numbers
+/// of others in its month.
+pub fn invalidation() -> Vec<Invalidation> {
+    vec![Invalidation::Near(Near::and_after(2).in_months())]
+}
 
 /// Returns the plan of the outgoing messages of an interval that were delivered, a row each: creation,
 /// account, line, country, type and template, [`PRICING_CATEGORY`] and [`PRICING_TYPE`] as Meta's

@@ -7,13 +7,13 @@ use clap::{Error, ValueEnum};
 use polars::prelude::{
     DataType, Expr, LazyFrame, NamedFrom, PolarsResult, Series, UniqueKeepStrategy, col, lit,
 };
-use wabalake_data::Invalid;
 use wabalake_data::cells::list;
-use wabalake_data::tables::messages::CREATED_AT;
+use wabalake_data::tables::messages::{self, CREATED_AT};
 use wabalake_data::tables::meta_points::{
     self, COST, COUNTRY, COUNTRY_CODES, DIMENSION_COLUMNS, END, PHONE_NUMBER, PHONE_NUMBERS, START,
     WABA_ID,
 };
+use wabalake_data::{Invalid, Table};
 
 use super::Envelope;
 use super::expression::Bounds;
@@ -24,7 +24,7 @@ use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
 use crate::query::time::{Clock, DayRange, Span};
 use crate::query::usage::misfit;
-use crate::query::{Defaults, OutputColumn, Timeframe};
+use crate::query::{AnswerBuckets, Defaults, Invalidation, OutputColumn, Timeframe};
 
 /// The length of the buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,11 @@ impl<F: Field> Points<F> {
                 let invalid = Invalid::new("`end` is not after `start`");
                 Err(misfit(invalid.hint("the end is the first moment that does not count")))
             }
-            span => Ok(Timeframe::Span(span)),
+            span if self.bounds.is_some() => Ok(Timeframe::Span(span)),
+            Span { timezone: shown_in, .. } => {
+                let days = self.days.within(self.bucket_zone());
+                Ok(Timeframe::DaysElsewhere { days, shown_in })
+            }
         }
     }
 
@@ -131,6 +135,30 @@ impl<F: Field> Points<F> {
     pub(super) fn refined_by(&self) -> Option<(&'static Filter, &[String])> {
         let refined = F::REFINED_BY?;
         self.filters().find(|(filter, _)| filter.column == refined.column)
+    }
+
+    /// How changed rows of a table affect the points; `of_messages` is the rule of messages. With
+    /// `--source meta` a change affects all.
+    pub fn invalidation(
+        &self,
+        table: &Table,
+        of_messages: impl FnOnce() -> Vec<Invalidation>,
+    ) -> Vec<Invalidation> {
+        let is_meta = *table == meta_points::TABLE;
+        match self.source {
+            PointsSource::Meta if is_meta => vec![Invalidation::Answer],
+            PointsSource::Lake if *table == messages::TABLE => of_messages(),
+            PointsSource::Lake if !is_meta => vec![Invalidation::Answer],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The time buckets of the points. An expression fixes the dates, so that its points cannot be computed
+    /// bucket by bucket.
+    pub fn buckets(&self) -> Option<AnswerBuckets> {
+        let buckets =
+            AnswerBuckets::of_seconds(START, self.granularity.clock(), self.bucket_zone());
+        self.bounds.is_none().then_some(buckets)
     }
 
     /// Where the points come from.

@@ -9,82 +9,93 @@
 //! ```
 //!
 //! With `--by week`, the weeks of these dates are recomputed. `drop-off` has no date column, so its
-//! whole answer is.
+//! whole answer is. Each query states the rules of its tables once, in
+//! [`Query::invalidation`](crate::query::Query::invalidation):
+//!
+//! | a changed row | affects | because |
+//! |---|---|---|
+//! | message of `message-latency` | the bucket of its own time | it counts there alone |
+//! | message of `pricing-analytics` | its month | tiers and free messages are numbered by month |
+//! | session of `deployment-sessions` | the buckets of the deployments that name it | their own time decides the bucket |
+//! | tag of `delivery-rate --by tag` | the buckets of its person's deployments | |
+//! | session of `message-summary` | nothing, unless a display name changed | it only names lines |
+//!
+//! The rules hold for a row that is added, removed, replaced or gets another person. Where several tables
+//! changed, each is judged with the others as they are now: a row that another table no longer has is judged
+//! by that table's own rule, which therefore includes all that its rows are looked up for.
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
-use polars::prelude::{Expr, col};
+use polars::prelude::{LazyFrame, PolarsResult};
+use wabalake_data::Table;
 
-use super::Clock;
-use crate::query::{OutputColumn, Type};
+use crate::query::Tables;
 
-/// Which rows of an answer a changed row of a table affects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Rows of an answer that a changed row of a table may affect. Several of a table add up; with none, the
+/// table does not matter.
+#[derive(Clone, Copy, Debug)]
 pub enum Invalidation {
     /// Any row.
     Answer,
-    /// Only rows of the bucket in which the changed row's own stamp lies, if the answer has buckets.
+    /// Rows of the buckets of dates near the changed row's own time.
     ///
-    /// A query may declare this for the table of [`Range::Rows`](crate::query::Range::Rows) if
-    /// `--from` and `--to` of a bucket give the same rows as the whole answer has for that bucket.
-    Bucket,
+    /// This needs that `--from` and `--to` of a bucket give the same rows as the whole answer has for that
+    /// bucket.
+    Near(Near),
+    /// Rows of the buckets of dates near rows of a table that have the changed row's value in a column.
+    SameKey {
+        /// A column of both tables. A null equals nothing.
+        key: &'static str,
+        /// The table whose rows decide the bucket.
+        of: &'static Table,
+        /// The dates near them.
+        near: Near,
+    },
+    /// Any row, but only if the change alters the rows of a small plan, such as the names of lines.
+    LookUp(fn(&Tables) -> PolarsResult<LazyFrame>),
 }
 
-/// The time buckets of an answer: the finest date or time column of its key.
+impl Invalidation {
+    /// The bucket of a row's own time.
+    pub const OWN_BUCKET: Self = Self::Near(Near::ITSELF);
+
+    /// Returns `true` if it names dates of the answer.
+    pub fn is_of_dates(&self) -> bool {
+        matches!(self, Self::Near(_) | Self::SameKey { .. })
+    }
+}
+
+/// Local dates near a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnswerBuckets {
-    column: &'static str,
-    clock: Clock,
+pub struct Near {
+    days_after: u32,
+    months: bool,
 }
 
-impl AnswerBuckets {
-    /// The finest bucket column among the columns of a key.
-    pub(crate) fn among(columns: &[OutputColumn]) -> Option<Self> {
-        let buckets = columns.iter().filter_map(|column| {
-            let clock = match (column.name, column.of) {
-                ("half_hour", Type::Instant) => Clock::HalfHour,
-                ("hour", Type::Instant) => Clock::Hour,
-                ("day" | "date", Type::Date) => Clock::Day,
-                ("week", Type::Date) => Clock::Week,
-                ("month", Type::Date) => Clock::Month,
-                _ => return None,
-            };
-            Some(Self { column: column.name, clock })
-        });
-        let days = |buckets: &Self| match buckets.clock {
-            Clock::Week => 7,
-            Clock::Month => 30,
-            _ => 1,
-        };
-        buckets.min_by_key(days)
+impl Near {
+    /// The date alone.
+    pub const ITSELF: Self = Self { days_after: 0, months: false };
+
+    /// The date and some days after it.
+    #[must_use]
+    pub const fn and_after(days_after: u32) -> Self {
+        Self { days_after, months: false }
     }
 
-    /// Returns `true` if no bucket is longer than a local day.
-    pub fn are_within_days(self) -> bool {
-        !matches!(self.clock, Clock::Week | Clock::Month)
+    /// The whole months of these dates.
+    #[must_use]
+    pub const fn in_months(self) -> Self {
+        Self { months: true, ..self }
     }
 
-    /// The local date on which the bucket of a row begins.
-    pub fn date(self, zone: Tz) -> Expr {
-        match self.clock {
-            Clock::HalfHour | Clock::Hour => Clock::Day.start(col(self.column), zone),
-            Clock::Day | Clock::Week | Clock::Month => col(self.column),
+    /// The first and the last of the dates near an interval of dates.
+    pub fn around(self, (first, last): (NaiveDate, NaiveDate)) -> (NaiveDate, NaiveDate) {
+        let last = last + Days::new(self.days_after.into());
+        if !self.months {
+            return (first, last);
         }
-    }
-
-    /// The first and the last date of the bucket, or buckets, of a local date.
-    pub fn around(self, date: NaiveDate) -> (NaiveDate, NaiveDate) {
-        match self.clock {
-            Clock::HalfHour | Clock::Hour | Clock::Day => (date, date),
-            Clock::Week => {
-                let monday = date - Days::new(u64::from(date.weekday().num_days_from_monday()));
-                (monday, monday + Days::new(6))
-            }
-            Clock::Month => {
-                let first = date - Days::new(u64::from(date.day0()));
-                (first, first + Months::new(1) - Days::new(1))
-            }
-        }
+        let start = |date: NaiveDate| date - Days::new(date.day0().into());
+        (start(first), start(last) + Months::new(1) - Days::new(1))
     }
 }
 
@@ -116,18 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn buckets_cover_whole_weeks_and_months() {
-        let of = |column| AnswerBuckets::among(&[OutputColumn::text("country"), column]).unwrap();
-        let week = of(OutputColumn::date("week"));
-        assert_eq!(week.around(date("2025-06-01")), (date("2025-05-26"), date("2025-06-01")));
-        let month = of(OutputColumn::date("month"));
-        assert_eq!(month.around(date("2024-02-29")), (date("2024-02-01"), date("2024-02-29")));
-        assert!(!month.are_within_days());
-        let hour = of(OutputColumn::instant("hour"));
-        assert_eq!(hour.around(date("2024-02-29")), (date("2024-02-29"), date("2024-02-29")));
-        assert_eq!(AnswerBuckets::among(&[OutputColumn::count("hour")]), None);
-        let both = [OutputColumn::date("month"), OutputColumn::date("day")];
-        assert!(AnswerBuckets::among(&both).unwrap().are_within_days());
+    fn dates_near_a_date_may_be_whole_months() {
+        let around = |near: Near, day| {
+            let (first, last) = near.around((date(day), date(day)));
+            format!("{first} {last}")
+        };
+        assert_eq!(around(Near::ITSELF, "2024-02-28"), "2024-02-28 2024-02-28");
+        assert_eq!(around(Near::and_after(2), "2024-02-28"), "2024-02-28 2024-03-01");
+        assert_eq!(around(Near::and_after(1).in_months(), "2024-02-28"), "2024-02-01 2024-02-29");
+        assert_eq!(around(Near::and_after(2).in_months(), "2024-02-28"), "2024-02-01 2024-03-31");
     }
 
     #[test]

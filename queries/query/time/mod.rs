@@ -5,22 +5,25 @@
 //! | [`zone`] | parser of time zone names, with hints for offsets and abbreviations |
 //! | [`clock`] | where local days, weeks, months, hours and half-hours begin |
 //! | [`days`] | `--from`, `--to` and `--timezone` |
-//! | [`invalidation`] | which buckets of an answer changed rows affect |
+//! | [`answer_buckets`] | the buckets of an answer |
+//! | [`invalidation`] | which of them changed rows affect |
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::billing::rules::PricingDefaults;
 
+pub mod answer_buckets;
 pub mod clock;
 pub mod days;
 pub mod invalidation;
 pub mod zone;
 
+pub use answer_buckets::AnswerBuckets;
 pub use clock::{Clock, day_start, hour_of_week, rfc3339, write_instant};
 pub use days::{DayRange, Span, Timezone, read_date};
 pub(crate) use days::{date_literal, instant_literal};
-pub use invalidation::{AnswerBuckets, Invalidation, local_dates};
+pub use invalidation::{Invalidation, Near, local_dates};
 pub use zone::read_zone;
 
 /// Microseconds in a second.
@@ -55,6 +58,13 @@ impl Default for Defaults {
 pub enum Timeframe {
     /// Local dates.
     Days(DayRange),
+    /// Dates of another time zone than that in which instants are shown.
+    DaysElsewhere {
+        /// The dates, with the zone in which they begin.
+        days: DayRange,
+        /// The zone in which instants are shown.
+        shown_in: Tz,
+    },
     /// An interval of instants.
     Span(Span),
 }
@@ -75,7 +85,7 @@ impl Timeframe {
     /// given by dates.
     pub fn dates(&self) -> (Option<NaiveDate>, Option<NaiveDate>) {
         match self {
-            Self::Days(days) => days.dates(),
+            Self::Days(days) | Self::DaysElsewhere { days, .. } => days.dates(),
             Self::Span(_) => (None, None),
         }
     }
@@ -83,6 +93,7 @@ impl Timeframe {
     fn span(&self) -> Span {
         match self {
             Self::Days(days) => days.span(),
+            Self::DaysElsewhere { days, shown_in } => Span { timezone: *shown_in, ..days.span() },
             Self::Span(span) => *span,
         }
     }

@@ -112,7 +112,7 @@ fn a_bucket_alone_has_the_rows_of_the_whole_answer() {
             let question = ask(entry, &arguments);
             let Some(buckets) = question.buckets() else { continue };
             let tables = fixtures::tables(entry);
-            let date = buckets.date(question.timezone()).alias("begins");
+            let date = buckets.date().alias("begins");
             let whole = frame(&question, &tables).lazy().with_column(date);
             let whole = whole.collect().unwrap();
             let dates = whole.column("begins").unwrap().unique().unwrap();

@@ -7,8 +7,9 @@ use chrono_tz::Tz;
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::is_user_id;
-use wabalake_data::tables::identities;
-use wabalake_data::tables::{OWN_PERSON, USER_ID, USER_KEY, USER_PHONE, key_part};
+use wabalake_data::tables::{OWN_PERSON, USER_ID, USER_KEY, USER_PHONE, UTC_DAY, key_part};
+use wabalake_data::tables::{identities, loads, persons};
+use wabalake_queries::query::Tables;
 
 use super::Persons;
 use crate::error::Result;
@@ -61,6 +62,21 @@ impl Snapshot {
         persons: &ReadPersons<'_>,
     ) -> Result<bool> {
         Ok(!nameless(table, files, persons)?.is_empty())
+    }
+
+    /// Scans the files that may have rows without a number: the own person of each row as `user_id`, and its
+    /// day. `None` if there are no such files.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::scan_files`].
+    pub(crate) fn scan_own_user_ids(&self, table: &Table) -> Result<Option<LazyFrame>> {
+        let files: Vec<_> = self.files.iter().filter(|file| !has_only_numbers(file)).collect();
+        if files.is_empty() || !table.has_people() {
+            return Ok(None);
+        }
+        let own = key_part(OWN_PERSON).alias(USER_ID);
+        Ok(Some(self.scan_files(&files)?.select([own, col(UTC_DAY)])))
     }
 
     /// Scans all rows as queries see them, with instants in a time zone if one is given.
