@@ -11,6 +11,7 @@ use wabalake_data::tables::deployments::{
 };
 use wabalake_data::tables::{SESSION_KEY, sessions};
 
+use crate::kernels::groups::Groups;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -106,18 +107,20 @@ impl Query for DeploymentSessions {
             session_duration().alias(DURATION),
         ]);
 
-        let groups = look_up(delivered, sessions, SESSION_KEY).group_by(params.by.names()).agg([
-            rows().alias("delivered"),
-            rows_where(col(FOUND)).alias("sessions"),
-            rows_where(col(SESSION_KEY).is_not_null().and(col(FOUND).is_null()))
-                .alias("unmatched_sessions"),
-            rows_where(answered()).alias("replied"),
-            quantile_seconds(REPLY_TIME, 0.5).alias("median_reply_seconds"),
-            rows_where(col(FINISHED)).alias("finished_sessions"),
-            average_seconds(DURATION).alias("avg_session_seconds"),
-            quantile_seconds(DURATION, 0.5).alias("median_session_seconds"),
-            agent_sessions().alias("agent_sessions"),
-        ]);
+        let delivered = look_up(delivered, sessions, SESSION_KEY);
+        let groups = Groups::of(delivered, params.by.names())
+            .quantiles_seconds(REPLY_TIME, [("median_reply_seconds", 0.5)])
+            .quantiles_seconds(DURATION, [("median_session_seconds", 0.5)])
+            .agg([
+                rows().alias("delivered"),
+                rows_where(col(FOUND)).alias("sessions"),
+                rows_where(col(SESSION_KEY).is_not_null().and(col(FOUND).is_null()))
+                    .alias("unmatched_sessions"),
+                rows_where(answered()).alias("replied"),
+                rows_where(col(FINISHED)).alias("finished_sessions"),
+                average_seconds(DURATION).alias("avg_session_seconds"),
+                agent_sessions().alias("agent_sessions"),
+            ]);
         Ok(groups.with_columns([
             share_pct(col("replied"), col("delivered")).alias("reply_pct"),
             share_pct(col("agent_sessions"), col("sessions")).alias("agent_pct"),

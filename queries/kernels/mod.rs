@@ -26,6 +26,7 @@ pub mod open;
 pub mod others;
 pub mod parts;
 pub mod quantiles;
+pub mod sorted;
 pub mod visits;
 
 pub use firsts::firsts;

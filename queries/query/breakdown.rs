@@ -19,7 +19,7 @@ use super::measures::{
 };
 use super::tables::Tables;
 use super::{Conversions, DayRange};
-use crate::kernels;
+use crate::kernels::groups::Groups;
 
 /// Deployments to the group.
 pub const DEPLOYMENTS: &str = "deployments";
@@ -39,8 +39,7 @@ pub const REPLY_PCT: &str = "reply_pct";
 pub const INBOUND_SESSIONS: &str = "inbound_sessions";
 /// Average duration of the sessions that deployments led to.
 pub const AVG_SESSION_SECONDS: &str = "avg_session_seconds";
-/// Sessions that deployments led to and that converted.
-pub const CONVERTED_SESSIONS: &str = "converted_sessions";
+pub use super::conversions::CONVERTED_SESSIONS;
 /// Share of those sessions that converted.
 pub const CONVERSION_PCT: &str = "conversion_pct";
 /// Revenue of their conversions.
@@ -59,7 +58,7 @@ const COUNTS: [&str; 6] =
 /// Those of building a plan.
 pub fn breakdown(
     group: &'static str,
-    grouped: impl Fn(LazyFrame, &Table) -> PolarsResult<LazyFrame>,
+    grouped: impl Fn(LazyFrame, &Table) -> LazyFrame,
     days: &DayRange,
     conversions: &Conversions,
     tables: &Tables,
@@ -67,7 +66,7 @@ pub fn breakdown(
     let on = [col(group)];
     let deployments = days.scan(tables, &deployments::TABLE);
     // The join with sessions comes first: `grouped` may multiply rows.
-    let sent = grouped(with_duration(deployments, tables), &deployments::TABLE)?;
+    let sent = grouped(with_duration(deployments, tables), &deployments::TABLE);
     let session = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
     let sent = sent.select([
         col(group),
@@ -76,39 +75,36 @@ pub fn breakdown(
         delivered().and(answered()).alias(REPLIED),
         col(DURATION),
     ]);
-    // For the counts and for the conversions.
-    let sent = kernels::once(sent);
-    let led =
-        sent.clone().filter(col(SESSION_KEY).is_not_null()).select([group, SESSION_KEY].map(col));
-    let sent = sent.group_by(&on).agg([
-        rows().alias(DEPLOYMENTS),
-        rows_where(col(DELIVERED)).alias(DELIVERED),
-        col(SESSION_KEY).count().alias(SESSIONS_CREATED),
-        rows_where(col(REPLIED)).alias(REPLIED),
-        average_seconds(DURATION).alias(AVG_SESSION_SECONDS),
-    ]);
-    let attributed = attributed(led, conversions, tables)?;
-    let once = Some(by_name([group, SESSION_KEY, CURRENCY], true, false));
-    let attributed = attributed.unique(once, UniqueKeepStrategy::Any);
-    let converted = attributed
-        .clone()
-        .group_by(&on)
-        .agg([col(SESSION_KEY).n_unique().alias(CONVERTED_SESSIONS)]);
-    let earned = money::summed(attributed, &on, VALUE);
+    let earned = conversions.by_currency(tables)?;
+    let sent = Groups::of(sent, [col(group)])
+        .measured(|sent, number| {
+            let led = sent.filter(col(SESSION_KEY).is_not_null());
+            let key = [col(SESSION_KEY)];
+            let inner = JoinArgs::new(JoinType::Inner);
+            let earned = led.select([number, SESSION_KEY].map(col)).join(earned, &key, &key, inner);
+            // Many deployments may name one session.
+            let of_session = Some(by_name([number, SESSION_KEY, CURRENCY], true, false));
+            let earned = earned.unique(of_session, UniqueKeepStrategy::Any);
+            money::summed_with(earned, &[col(number)], VALUE, &[CONVERTED_SESSIONS])
+        })
+        .agg([
+            rows().alias(DEPLOYMENTS),
+            rows_where(col(DELIVERED)).alias(DELIVERED),
+            col(SESSION_KEY).count().alias(SESSIONS_CREATED),
+            rows_where(col(REPLIED)).alias(REPLIED),
+            average_seconds(DURATION).alias(AVG_SESSION_SECONDS),
+        ]);
     let inbound =
         days.scan(tables, &sessions::TABLE).filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
     let inbound =
-        grouped(inbound, &sessions::TABLE)?.group_by(&on).agg([rows().alias(INBOUND_SESSIONS)]);
+        grouped(inbound, &sessions::TABLE).group_by(&on).agg([rows().alias(INBOUND_SESSIONS)]);
 
-    let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
     let full = JoinArgs {
         coalesce: JoinCoalesce::CoalesceColumns,
         nulls_equal: true,
         ..JoinArgs::new(JoinType::Full)
     };
     let groups = sent
-        .join(converted, &on, &on, left())
-        .join(earned, &on, &on, left())
         .join(inbound, &on, &on, full)
         .with_columns(COUNTS.map(|count| col(count).fill_null(lit(0)).cast(DataType::Int64)));
     Ok(groups.with_columns(shares()))
@@ -140,24 +136,6 @@ fn with_duration(deployments: LazyFrame, tables: &Tables) -> LazyFrame {
         &[col(SESSION_KEY)],
         left,
     )
-}
-
-/// The rows whose session converted, each with the amount per currency.
-fn attributed(
-    led_to_sessions: LazyFrame,
-    conversions: &Conversions,
-    tables: &Tables,
-) -> PolarsResult<LazyFrame> {
-    let on = [col(SESSION_KEY)];
-    // Amounts are summed before the join: many rows may name the same session.
-    let amount = || col(VALUE).cast(DataType::Decimal(38, 6));
-    let amount = when(amount().count().gt(lit(0))).then(amount().sum()).otherwise(lit(NULL));
-    let earned = conversions
-        .attributed(tables, &[VALUE, CURRENCY])?
-        .group_by([col(SESSION_KEY), col(CURRENCY)])
-        .agg([amount.alias(VALUE)]);
-    let inner = JoinArgs::new(JoinType::Inner);
-    Ok(led_to_sessions.join(earned, &on, &on, inner))
 }
 
 fn shares() -> [Expr; 6] {
