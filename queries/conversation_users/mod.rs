@@ -140,8 +140,10 @@ impl Query for ConversationUsers {
         let users = with_stage(deployments, tables)?;
         let users = params.session_status.of(params.stage.of(users));
         let left = JoinArgs::new(JoinType::Left);
+        let key = [col(DEPLOYMENT_KEY)];
         Ok(users
-            .join(variables, [deployment_key()], [col(DEPLOYMENT_KEY)], left)
+            .with_column(deployment_key())
+            .join(variables, &key, &key, left)
             .with_column(col(VARIABLES).fill_null(lit("{}"))))
     }
 

@@ -11,6 +11,7 @@
 //! 7003     10:00:30    passes
 //! ```
 
+use polars::prelude::{BooleanChunked, DataFrame, Field, NewChunkedArray, PlHashMap};
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE, WHATSAPP_ID};
 use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
@@ -22,6 +23,11 @@ use crate::query::prelude::*;
 /// The longest time between two rows of one message, in microseconds.
 const NEAR: i64 = 5_000_000;
 
+/// The hash of the person, the line and the direction of a message.
+const KEY: &str = "key";
+/// The time of a message in microseconds, and the first and the last time that are near it.
+const AT: &str = "at";
+const WITHIN: [&str; 2] = ["from", "until"];
 const IS_WAMID: &str = "is_wamid";
 const IS_NEAR: &str = "is_near";
 
@@ -36,39 +42,77 @@ pub(super) fn check() -> Check {
     of_a_message("same-message-twice", col(LINE).is_not_null(), fails)
 }
 
-fn at() -> Expr {
-    col(CREATED_AT).cast(DataType::Int64)
-}
-
-/// Messages of the range with a person and a line; [`IS_NEAR`] is `true` if a message whose id is of the other
-/// kind is near, otherwise null.
+/// Messages of the range with a person; [`IS_NEAR`] is `true` if a message whose id is of the other kind is near,
+/// otherwise null.
 pub(super) fn with_near(tables: &Tables, days: &DayRange) -> LazyFrame {
-    const KEY: &str = "key";
-    const AT: &str = "at";
-    const WITHIN: [&str; 2] = ["from", "until"];
-    let is_known = col(USER_KEY).is_not_null().and(col(LINE).is_not_null());
-    let all = tables.scan(&messages::TABLE).filter(is_known.clone());
-    let kind = || is_wamid().cast(DataType::Int64).alias(IS_WAMID);
-    // Most lakes have ids of one kind only, or of both for few people.
-    let with_both = all
-        .clone()
-        .group_by([col(USER_KEY)])
-        .agg([kind().min().alias("least"), kind().max().alias("most")])
-        .filter(col("least").neq(col("most")))
-        .select([col(USER_KEY)]);
-    let person = [col(USER_KEY)];
-    let of_both = all.join(with_both, &person, &person, JoinArgs::new(JoinType::Semi)).select([
+    let known = col(USER_KEY).is_not_null().and(col(LINE).is_not_null());
+    let all = tables.scan(&messages::TABLE).filter(known).select([
         col(MESSAGE_KEY),
         kernels::key_of(&[col(USER_KEY), col(LINE), outgoing()]).alias(KEY),
-        kind(),
-        at().alias(AT),
-        (at() - lit(NEAR)).alias(WITHIN[0]),
-        (at() + lit(NEAR)).alias(WITHIN[1]),
+        is_wamid().alias(IS_WAMID),
+        col(CREATED_AT).cast(DataType::Int64).alias(AT),
+    ]);
+    let fields = [(MESSAGE_KEY, DataType::Int64), (IS_NEAR, DataType::Boolean)];
+    let schema = fields.map(|(name, of)| Field::new(name.into(), of)).into_iter().collect();
+    let near = kernels::node(all, "messages with two ids".to_owned(), schema, near);
+    let messages = days.scan(tables, &messages::TABLE).filter(col(USER_KEY).is_not_null());
+    let message = [col(MESSAGE_KEY)];
+    messages.join(near, &message, &message, JoinArgs::new(JoinType::Left))
+}
+
+/// The keys of the messages that are near one whose id is of the other kind.
+fn near(messages: DataFrame) -> PolarsResult<DataFrame> {
+    let (keys, kinds) = (messages.column(KEY)?.i64()?, messages.column(IS_WAMID)?.bool()?);
+    let mut met: PlHashMap<Option<i64>, u8> = PlHashMap::default();
+    for (key, is_wamid) in keys.iter().zip(kinds.iter()) {
+        *met.entry(key).or_default() |= if is_wamid == Some(true) { 0b10 } else { 0b01 };
+    }
+    // Most lakes have ids of one kind only, or of both for few people.
+    let has_both = keys.iter().map(|key| met.get(&key) == Some(&0b11));
+    let of_both = messages.filter(&BooleanChunked::from_iter_values(KEY.into(), has_both))?;
+    let of_both = of_both.lazy().with_columns([
+        col(IS_WAMID).cast(DataType::Int64),
+        (col(AT) - lit(NEAR)).alias(WITHIN[0]),
+        (col(AT) + lit(NEAR)).alias(WITHIN[1]),
     ]);
     let of = Others { key: KEY, id: IS_WAMID, at: AT, within: WITHIN };
-    let near =
-        others(of_both, of, IS_NEAR).filter(col(IS_NEAR)).select([MESSAGE_KEY, IS_NEAR].map(col));
-    let message = [col(MESSAGE_KEY)];
-    let left = JoinArgs::new(JoinType::Left);
-    days.scan(tables, &messages::TABLE).filter(is_known).join(near, &message, &message, left)
+    let near = others(of_both, of, IS_NEAR).filter(col(IS_NEAR));
+    near.select([MESSAGE_KEY, IS_NEAR].map(col)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::df;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Messages as (person, Meta's id or not, second).
+        #[test]
+        fn near_messages_have_another_kind_of_id_within_five_seconds(
+            given in prop::collection::vec((0..3_i64, any::<bool>(), 0..30_i64), 0..30),
+        ) {
+            const SECOND: i64 = NEAR / 5;
+            let messages = df![
+                MESSAGE_KEY => (0..).take(given.len()).collect::<Vec<i64>>(),
+                KEY => given.iter().map(|message| message.0).collect::<Vec<_>>(),
+                IS_WAMID => given.iter().map(|message| message.1).collect::<Vec<_>>(),
+                AT => given.iter().map(|message| message.2 * SECOND).collect::<Vec<_>>(),
+            ];
+            let found = near(messages.unwrap()).unwrap();
+            let found = found.column(MESSAGE_KEY).unwrap().i64().unwrap().clone();
+            let mut found: Vec<i64> = found.iter().flatten().collect();
+            found.sort_unstable();
+            let is_near = |(person, kind, at): &(i64, bool, i64)| {
+                given.iter().any(|other| {
+                    other.0 == *person && other.1 != *kind && other.2.abs_diff(*at) <= 5
+                })
+            };
+            let expected = (0..).zip(&given).filter(|(_, message)| is_near(message));
+            prop_assert_eq!(found, expected.map(|(key, _)| key).collect::<Vec<i64>>());
+        }
+    }
 }

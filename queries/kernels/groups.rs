@@ -64,7 +64,9 @@ impl Groups {
     /// Measures of another plan over the rows, which have the number of their group in the column that is
     /// passed by name. The plan has a row for each number that it knows, and brings its other columns.
     pub fn measured(mut self, plan: impl FnOnce(LazyFrame, &'static str) -> LazyFrame) -> Self {
-        self.numbered = once(self.numbered);
+        if self.found.is_empty() {
+            self.numbered = once(self.numbered);
+        }
         self.found.push(plan(self.numbered.clone(), GROUP));
         self
     }

@@ -53,7 +53,7 @@ mod tests {
             let rows = rows.unwrap().lazy();
             let more = rows.clone().with_column(col("number") + lit(1));
             let rows = concat([rows, more], UnionArgs::default()).unwrap();
-            let keys = vec![col("number").neg(), col("text")];
+            let keys = vec![lit(0) - col("number"), col("text")];
             let options = SortMultipleOptions::default()
                 .with_order_descending_multi([descending, false])
                 .with_nulls_last(true);

@@ -13,7 +13,7 @@ use wabalake_data::tables::conversions::VALUE;
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, deployments, sessions};
 
 use super::billing::money::{self, AMOUNT};
-use super::joins::key_or_none;
+use super::joins::look_up;
 use super::measures::{
     answered, average_seconds, delivery_is, rows, rows_where, session_duration, share_pct,
 };
@@ -67,14 +67,7 @@ pub fn breakdown(
     let deployments = days.scan(tables, &deployments::TABLE);
     // The join with sessions comes first: `grouped` may multiply rows.
     let sent = grouped(with_duration(deployments, tables), &deployments::TABLE);
-    let session = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
-    let sent = sent.select([
-        col(group),
-        session.alias(SESSION_KEY),
-        delivered().alias(DELIVERED),
-        delivered().and(answered()).alias(REPLIED),
-        col(DURATION),
-    ]);
+    let sent = sent.select([group, SESSION_KEY, DELIVERED, REPLIED, DURATION].map(col));
     let earned = conversions.by_currency(tables)?;
     let sent = Groups::of(sent, [col(group)])
         .measured(|sent, number| {
@@ -112,30 +105,21 @@ pub fn breakdown(
 
 const DURATION: &str = "duration";
 
-fn delivered() -> Expr {
-    delivery_is("Delivered")
-}
-
-/// Predicate: a deployment was delivered and names a session.
-fn led_to_session() -> Expr {
-    delivered().and(col(SESSION_KEY).is_not_null())
-}
-
-/// Adds the duration of the session that a delivered deployment led to.
+/// Adds what counts of a deployment, before a join copies its texts: if it was delivered and answered, the
+/// session that it led to, and the duration of that.
 fn with_duration(deployments: LazyFrame, tables: &Tables) -> LazyFrame {
-    const NAMED: &str = "named_session_key";
+    let delivered = || delivery_is("Delivered");
+    let session = when(delivered()).then(col(SESSION_KEY)).otherwise(lit(NULL));
+    let deployments = deployments.with_columns([
+        session.alias(SESSION_KEY),
+        delivered().alias(DELIVERED),
+        delivered().and(answered()).alias(REPLIED),
+    ]);
     let sessions = tables
         .scan(&sessions::TABLE)
         .select([col(SESSION_KEY), session_duration().alias(DURATION)])
         .filter(col(DURATION).is_not_null());
-    let named = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
-    let left = JoinArgs::new(JoinType::Left);
-    deployments.with_column(key_or_none(named).alias(NAMED)).join(
-        sessions,
-        &[col(NAMED)],
-        &[col(SESSION_KEY)],
-        left,
-    )
+    look_up(deployments, sessions, SESSION_KEY)
 }
 
 fn shares() -> [Expr; 6] {
