@@ -15,7 +15,6 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
         "deployments, inbound sessions and conversions meet in one answer",
     ),
     ("campaign-performance", &["messages"], "messages and the replies to them"),
-    ("conversation-users", &["deployments", "variables"], "first and latest rows of people"),
     (
         "country-breakdown",
         &["sessions"],
