@@ -183,9 +183,12 @@ fn roas() -> Expr {
 fn headlines(brought: LazyFrame, source: &'static str) -> LazyFrame {
     let latest_last = [SESSION_STARTED_TIMESTAMP, SESSION_ID].map(col);
     let headline = col(META_SOURCE_HEADLINE);
+    // Filters may be joined into one, so the latest session is that among those with a headline here, too.
+    let named_at = when(headline.clone().is_not_null())
+        .then(col(SESSION_STARTED_TIMESTAMP))
+        .otherwise(lit(Null {}));
     brought
-        .filter(headline.clone().is_not_null())
-        .filter(may_be_latest(col(source), col(SESSION_STARTED_TIMESTAMP)))
+        .filter(may_be_latest(col(source), named_at))
         .group_by([col(source)])
         .agg([headline.sort_by(latest_last, SortMultipleOptions::default()).last()])
 }
