@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use wabalake_data::Table;
 use wabalake_data::tables::{messages, meta_points};
 
-use crate::query::meta::{Field, MetaShape, Points, units};
+use crate::query::meta::{BY_PRODUCT, Field, MetaShape, Points, units};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
@@ -23,7 +23,7 @@ pub struct Params {
 
 impl Params {
     fn units(&self, tables: &Tables) -> LazyFrame {
-        units::messages(tables, self.points.span())
+        units::messages(tables, self.points.span(), self.points.allowed(&BY_PRODUCT))
     }
 }
 

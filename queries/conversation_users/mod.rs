@@ -20,10 +20,7 @@
 //! ```
 
 use polars::lazy::dsl::max_horizontal;
-use polars::prelude::{
-    NamedFrom, Series, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, by_name, concat,
-    concat_str,
-};
+use polars::prelude::{NamedFrom, Series};
 use wabalake_data::Invalid;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::deployments::{
@@ -34,15 +31,14 @@ use wabalake_data::tables::sessions::{
     self, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP, SESSION_FINISHED_TIMESTAMP,
     SESSION_STATUS,
 };
-use wabalake_data::tables::variables::{self, AT, VALUE, VARIABLE};
-use wabalake_data::tables::{SESSION_KEY, USER_KEY};
+use wabalake_data::tables::{SESSION_KEY, variables};
 
-use crate::kernels;
+use self::captured::{DEPLOYMENT_KEY, captured, deployment_key};
 use crate::query::filters::{Choice, listed_or_any};
-use crate::query::joins::{Nearest, nearest};
-use crate::query::json::{json_text, json_text_sql};
+use crate::query::json::json_text_sql;
 use crate::query::prelude::*;
-use crate::query::time::SECOND;
+
+mod captured;
 
 /// See the [module](self) for the question it answers.
 pub struct ConversationUsers;
@@ -101,31 +97,6 @@ impl Choice for Stage {
     }
 }
 
-/// A person and a conversation.
-const PERSON: [&str; 2] = [USER_KEY, CONVERSATION_ID];
-/// A person and a version of a conversation.
-const PERSON_VERSION: [&str; 3] = [USER_KEY, CONVERSATION_ID, VERSION];
-/// The columns of a deployment that an answer of its own names.
-const SEND: [&str; 4] = [USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
-/// The columns of a deployment that its variables are joined by. [`BEGAN`] is null unless it has answers
-/// of its own, [`VERSION`] unless it or its version has: then deployments of one session share its
-/// variables.
-const OWNER: [&str; 5] = [SESSION_KEY, USER_KEY, CONVERSATION_ID, BEGAN, VERSION];
-
-/// The hash of the columns that variables are joined by.
-const KEY: &str = "key";
-/// The hash of the columns [`OWNER`].
-const OWNER_KEY: &str = "owner_key";
-
-/// The time of a deployment, in microseconds.
-const BEGAN: &str = "began";
-/// The version of a deployment, [`NO_VERSION`] for null.
-const VERSION: &str = "version";
-/// Less than every version.
-const NO_VERSION: i64 = i64::MIN;
-/// How long after an answer its deployment may begin, in microseconds.
-const CLOCKS_DIFFER: i64 = 60 * SECOND;
-
 impl Query for ConversationUsers {
     type Params = Params;
 
@@ -164,15 +135,15 @@ impl Query for ConversationUsers {
         let deployments = params.days.scan(tables, &deployments::TABLE);
         let deployments = params.delivery_status.of(deployments);
         let deployments = params.conversation_version.of(params.conversation_id.of(deployments));
-        let placed = placed(tables)?;
-        let owners = with_owner(deployments.clone(), &placed, tables);
-        let variables = captured(&owners, placed.clone(), tables)?;
+        let variables = captured(deployments.clone(), tables)?;
 
         let users = with_stage(deployments, tables)?;
         let users = params.session_status.of(params.stage.of(users));
-        let users = with_owner(users, &placed, tables);
+        let left = JoinArgs::new(JoinType::Left);
+        let key = [col(DEPLOYMENT_KEY)];
         Ok(users
-            .join(variables, [key_of(&OWNER)], [col(OWNER_KEY)], JoinArgs::new(JoinType::Left))
+            .with_column(deployment_key())
+            .join(variables, &key, &key, left)
             .with_column(col(VARIABLES).fill_null(lit("{}"))))
     }
 
@@ -208,187 +179,4 @@ fn with_stage(deployments: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame
         stage.cast(DataType::String).alias(STAGE),
         max_horizontal(activity)?.alias(LAST_ACTIVITY),
     ]))
-}
-
-/// Deployments with the columns [`OWNER`].
-fn with_owner(deployments: LazyFrame, placed: &LazyFrame, tables: &Tables) -> LazyFrame {
-    const HAS_OWN: &str = "has_own";
-    const HAS_OF_VERSION: &str = "has_of_version";
-    let marked = |rows: LazyFrame, columns: &[&str], mark: &str| {
-        let marked =
-            rows.select([key_of(columns).alias(KEY)]).unique(None, UniqueKeepStrategy::Any);
-        marked.with_column(lit(true).alias(mark))
-    };
-    let own = marked(placed.clone(), &SEND, HAS_OWN);
-    let of_versions = variables(tables).filter(untimed().and(of_a_version()));
-    let of_versions = marked(of_versions, &PERSON_VERSION, HAS_OF_VERSION);
-    let left = || JoinArgs::new(JoinType::Left);
-    let has_version = col(HAS_OWN).or(col(HAS_OF_VERSION));
-    deployments
-        .with_columns([began(), version()])
-        .join(own, [key_of(&SEND)], [col(KEY)], left())
-        .join(of_versions, [key_of(&PERSON_VERSION)], [col(KEY)], left())
-        .with_columns([
-            when(col(HAS_OWN)).then(col(BEGAN)).otherwise(lit(Null {})).alias(BEGAN),
-            when(has_version).then(col(VERSION)).otherwise(lit(Null {})).alias(VERSION),
-        ])
-}
-
-/// The variables as JSON objects: one row per [`OWNER`] that has any, with its [`OWNER_KEY`]. `placed` are
-/// those that belong to one deployment of a person and conversation.
-fn captured(
-    deployments: &LazyFrame,
-    placed: LazyFrame,
-    tables: &Tables,
-) -> PolarsResult<LazyFrame> {
-    let asked = deployments
-        .clone()
-        .select([&OWNER.map(col)[..], &[key_of(&OWNER).alias(OWNER_KEY)]].concat())
-        .unique_generic(Some(vec![col(OWNER_KEY)]), UniqueKeepStrategy::Any);
-    let variables = variables(tables);
-    // Each variable is reduced to its latest value before the join, since a placeholder phone may
-    // have very many.
-    let joined = |variables: LazyFrame, of: &[&str]| {
-        let is_known = of.iter().map(|column| col(*column).is_not_null()).reduce(Expr::and);
-        let is_known = is_known.unwrap_or(lit(true));
-        let key = || key_of(of).alias(KEY);
-        let asked = asked.clone().filter(is_known.clone()).select([col(OWNER_KEY), key()]);
-        let variables = variables.filter(is_known).with_column(key());
-        last(variables, KEY)
-            .join(asked, [col(KEY)], [col(KEY)], JoinArgs::new(JoinType::Inner))
-            .select([OWNER_KEY, VARIABLE, VALUE, AT].map(col))
-    };
-    let of_people = variables.clone().filter(untimed());
-    let values = [
-        joined(variables.filter(of_a_session()), &[SESSION_KEY]),
-        joined(of_people.clone().filter(of_a_version().not()), &PERSON),
-        joined(of_people.filter(of_a_version()), &PERSON_VERSION),
-        joined(placed, &SEND),
-    ];
-    let last = last(concat(values, UnionArgs::default())?, OWNER_KEY);
-    let member = concat_str([json_text(col(VARIABLE)), lit(":"), json_text(col(VALUE))], "", false);
-    let object = concat_str([lit("{"), col(VARIABLES), lit("}")], "", false);
-    Ok(last
-        .with_column(member.alias(VARIABLES))
-        .group_by([col(OWNER_KEY)])
-        .agg([col(VARIABLES)
-            .sort_by([col(VARIABLE)], SortMultipleOptions::default())
-            .str()
-            .join(",", false)])
-        .with_column(object.alias(VARIABLES)))
-}
-
-/// The hash of some columns.
-fn key_of(columns: &[&str]) -> Expr {
-    kernels::key_of(&columns.iter().map(|column| col(*column)).collect::<Vec<_>>())
-}
-
-/// The variables, with their times in microseconds and the [`VERSION`] that they name.
-fn variables(tables: &Tables) -> LazyFrame {
-    // A value without a time sorts before all others.
-    let at = col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN));
-    tables.scan(&variables::TABLE).with_columns([at.alias(AT), version()])
-}
-
-/// Predicate: a variable names a session.
-fn of_a_session() -> Expr {
-    col(SESSION_KEY).is_not_null()
-}
-
-/// Predicate: a variable has a time.
-fn timed() -> Expr {
-    col(AT).neq(lit(i64::MIN))
-}
-
-/// Predicate: a variable has neither a session nor a time.
-fn untimed() -> Expr {
-    of_a_session().or(timed()).not()
-}
-
-/// Predicate: a variable names a version.
-fn of_a_version() -> Expr {
-    col(VERSION).neq(lit(NO_VERSION))
-}
-
-fn began() -> Expr {
-    col(DEPLOYMENT_TIMESTAMP).cast(DataType::Int64).alias(BEGAN)
-}
-
-fn version() -> Expr {
-    col(CONVERSATION_VERSION).cast(DataType::Int64).fill_null(lit(NO_VERSION)).alias(VERSION)
-}
-
-/// The variables with a time and without a session, each with the deployment of its person and
-/// conversation in the columns [`BEGAN`] and [`VERSION`]. A variable without one is left out.
-fn placed(tables: &Tables) -> PolarsResult<LazyFrame> {
-    let variables = variables(tables)
-        .filter(of_a_session().not().and(timed()))
-        .filter(col(USER_KEY).is_not_null().and(col(CONVERSATION_ID).is_not_null()))
-        .select([USER_KEY, CONVERSATION_ID, VERSION, VARIABLE, VALUE, AT].map(col))
-        .with_column((col(AT) + lit(CLOCKS_DIFFER)).alias(SEARCHED_AT));
-    let of_them = variables.clone().select(PERSON.map(col)).unique(None, UniqueKeepStrategy::Any);
-    let deployments = tables
-        .scan(&deployments::TABLE)
-        .join(of_them, PERSON.map(col), PERSON.map(col), JoinArgs::new(JoinType::Semi))
-        .select([col(USER_KEY), col(CONVERSATION_ID), began(), version()]);
-    let of_versions = variables.clone().filter(of_a_version());
-    let of_any = variables.filter(of_a_version().not()).drop(by_name([VERSION], true, false));
-    let placed = [
-        placed_in_any_version(of_any, deployments.clone())?,
-        placed_in_its_version(of_versions, deployments)?,
-    ];
-    concat(placed, UnionArgs::default())
-}
-
-/// The time until which the deployment of a variable may begin, in microseconds.
-const SEARCHED_AT: &str = "searched_at";
-/// The time of the first deployment, in microseconds.
-const FIRST: &str = "first";
-/// The columns of a variable with its deployment.
-const PLACED: [&str; 7] = [USER_KEY, CONVERSATION_ID, BEGAN, VERSION, VARIABLE, VALUE, AT];
-
-/// Variables that name no version, with the deployment of their person and conversation.
-fn placed_in_any_version(variables: LazyFrame, deployments: LazyFrame) -> PolarsResult<LazyFrame> {
-    const FIRST_VERSION: &str = "first_version";
-    let deployments = deployments
-        // Of several versions at one time, the greatest is the last one, the smallest the first.
-        .group_by([USER_KEY, CONVERSATION_ID, BEGAN].map(col))
-        .agg([col(VERSION).max(), col(VERSION).min().alias(FIRST_VERSION)]);
-    let firsts = deployments
-        .clone()
-        .group_by(PERSON.map(col))
-        .agg([col(BEGAN).min().alias(FIRST), col(FIRST_VERSION).min_by(col(BEGAN))]);
-    let lasts = deployments.select([USER_KEY, CONVERSATION_ID, BEGAN, VERSION].map(col));
-    let (variables, lasts) = ((variables, SEARCHED_AT), (lasts, BEGAN, &[VERSION][..]));
-    let found = nearest(Nearest::LastBefore, variables, lasts, &PERSON, i64::MAX)?;
-    Ok(found
-        .join(firsts, PERSON.map(col), PERSON.map(col), JoinArgs::new(JoinType::Inner))
-        .with_columns([
-            col(BEGAN).fill_null(col(FIRST)).alias(BEGAN),
-            col(VERSION).fill_null(col(FIRST_VERSION)).alias(VERSION),
-        ])
-        .select(PLACED.map(col)))
-}
-
-/// Variables that name a version, with the deployment of their person and version.
-fn placed_in_its_version(variables: LazyFrame, deployments: LazyFrame) -> PolarsResult<LazyFrame> {
-    let of = PERSON_VERSION.map(col);
-    let firsts = deployments.clone().group_by(&of).agg([col(BEGAN).min().alias(FIRST)]);
-    let lasts = deployments.unique(None, UniqueKeepStrategy::Any);
-    let (variables, lasts) = ((variables, SEARCHED_AT), (lasts, BEGAN, &[][..]));
-    let found = nearest(Nearest::LastBefore, variables, lasts, &PERSON_VERSION, i64::MAX)?;
-    Ok(found
-        .join(firsts, &of, &of, JoinArgs::new(JoinType::Inner))
-        .with_column(col(BEGAN).fill_null(col(FIRST)))
-        .select(PLACED.map(col)))
-}
-
-/// The latest value of each variable; at equal times the greatest.
-fn last(answers: LazyFrame, of: &str) -> LazyFrame {
-    let named = [col(of), col(VARIABLE)];
-    answers
-        .group_by([&named[..], &[col(AT)]].concat())
-        .agg([col(VALUE).max()])
-        .group_by(named)
-        .agg([col(VALUE).max_by(col(AT)), col(AT).max()])
 }

@@ -74,7 +74,7 @@ impl Query for CountryBreakdown {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         // Both tables have the column.
-        let by_country = |rows, _: &Table| Ok(rows);
+        let by_country = |rows, _: &Table| rows;
         let countries = breakdown(COUNTRY, by_country, &params.days, &params.conversions, tables)?;
         let (codes, names): (Vec<_>, Vec<_>) = countries::all().unzip();
         let name = col(COUNTRY).replace_strict(

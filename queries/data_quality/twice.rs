@@ -10,24 +10,26 @@
 //! 7002     10:00:07    also fails; both ids of 7001 and 7002 are the other vendor's, but wamid.A is near
 //! 7003     10:00:30    passes
 //! ```
-//!
-//! Rows are looked up by slots of five seconds: a near row is in the same slot, or the first of the next
-//! slot or the last of the slot before. So a person with very many messages costs no more than others.
 
-use wabalake_data::tables::USER_KEY;
-use wabalake_data::tables::messages::{self, CREATED_AT, LINE, MESSAGE_DIRECTION, WHATSAPP_ID};
+use polars::prelude::{BooleanChunked, DataFrame, Field, NewChunkedArray, PlHashMap};
+use wabalake_data::tables::messages::{self, CREATED_AT, LINE, WHATSAPP_ID};
+use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
 use super::checks::{Check, of_a_message};
+use crate::kernels;
+use crate::kernels::others::{Others, others};
 use crate::query::prelude::*;
 
-/// The longest time between two rows of one message, in microseconds; also the length of a slot.
+/// The longest time between two rows of one message, in microseconds.
 const NEAR: i64 = 5_000_000;
 
+/// The hash of the person, the line and the direction of a message.
+const KEY: &str = "key";
+/// The time of a message in microseconds, and the first and the last time that are near it.
+const AT: &str = "at";
+const WITHIN: [&str; 2] = ["from", "until"];
 const IS_WAMID: &str = "is_wamid";
-const SLOT: &str = "slot";
-const IN_SLOT: &str = "in_slot";
-const FIRST: &str = "first_of_next";
-const LAST: &str = "last_of_previous";
+const IS_NEAR: &str = "is_near";
 
 /// Predicate: the id of a message is Meta's.
 pub(super) fn is_wamid() -> Expr {
@@ -36,53 +38,81 @@ pub(super) fn is_wamid() -> Expr {
 
 /// The check of the rows of [`with_near`].
 pub(super) fn check() -> Check {
-    let is_near = |distance: Expr| distance.lt_eq(lit(NEAR)).fill_null(lit(false));
-    let fails = col(IN_SLOT).is_not_null();
-    let fails = fails.or(is_near(col(FIRST) - at())).or(is_near(at() - col(LAST)));
+    let fails = col(IS_NEAR).is_not_null();
     of_a_message("same-message-twice", col(LINE).is_not_null(), fails)
 }
 
-fn at() -> Expr {
-    col(CREATED_AT).cast(DataType::Int64)
+/// Messages of the range with a person; [`IS_NEAR`] is `true` if a message whose id is of the other kind is near,
+/// otherwise null.
+pub(super) fn with_near(tables: &Tables, days: &DayRange) -> LazyFrame {
+    let known = col(USER_KEY).is_not_null().and(col(LINE).is_not_null());
+    let all = tables.scan(&messages::TABLE).filter(known).select([
+        col(MESSAGE_KEY),
+        kernels::key_of(&[col(USER_KEY), col(LINE), outgoing()]).alias(KEY),
+        is_wamid().alias(IS_WAMID),
+        col(CREATED_AT).cast(DataType::Int64).alias(AT),
+    ]);
+    let fields = [(MESSAGE_KEY, DataType::Int64), (IS_NEAR, DataType::Boolean)];
+    let schema = fields.map(|(name, of)| Field::new(name.into(), of)).into_iter().collect();
+    let near = kernels::node(all, "messages with two ids".to_owned(), schema, near);
+    let messages = days.scan(tables, &messages::TABLE).filter(col(USER_KEY).is_not_null());
+    let message = [col(MESSAGE_KEY)];
+    messages.join(near, &message, &message, JoinArgs::new(JoinType::Left))
 }
 
-/// Messages of the range with a person and a line, with the near times of messages whose ids are of the
-/// other kind.
-pub(super) fn with_near(tables: &Tables, days: &DayRange) -> LazyFrame {
-    let known = |rows: LazyFrame| {
-        let is_known = col(USER_KEY).is_not_null().and(col(LINE).is_not_null());
-        let columns = [USER_KEY, LINE, MESSAGE_DIRECTION, CREATED_AT, WHATSAPP_ID].map(col);
-        let slot = at().floor_div(lit(NEAR)).alias(SLOT);
-        rows.filter(is_known).select(columns).with_columns([is_wamid().alias(IS_WAMID), slot])
-    };
+/// The keys of the messages that are near one whose id is of the other kind.
+fn near(messages: DataFrame) -> PolarsResult<DataFrame> {
+    let (keys, kinds) = (messages.column(KEY)?.i64()?, messages.column(IS_WAMID)?.bool()?);
+    let mut met: PlHashMap<Option<i64>, u8> = PlHashMap::default();
+    for (key, is_wamid) in keys.iter().zip(kinds.iter()) {
+        *met.entry(key).or_default() |= if is_wamid == Some(true) { 0b10 } else { 0b01 };
+    }
     // Most lakes have ids of one kind only, or of both for few people.
-    let all = known(tables.scan(&messages::TABLE));
-    let with_both = all
-        .clone()
-        .group_by([col(USER_KEY)])
-        .agg([col(IS_WAMID).any(true).alias("any"), col(IS_WAMID).all(true).alias("all")])
-        .filter(col("any").and(col("all").not()))
-        .select([col(USER_KEY)]);
-    let person = [col(USER_KEY)];
-    let slots = all
-        .join(with_both, &person, &person, JoinArgs::new(JoinType::Semi))
-        .group_by([
-            col(USER_KEY),
-            col(LINE),
-            col(MESSAGE_DIRECTION),
-            col(IS_WAMID).not().alias(IS_WAMID),
-            col(SLOT),
-        ])
-        .agg([at().min().alias(FIRST), at().max().alias(LAST)]);
-    let key = [USER_KEY, LINE, MESSAGE_DIRECTION, IS_WAMID, SLOT].map(col);
-    let of_slot = |shift: i64, time: Expr| {
-        let [person, line, direction, is_wamid, slot] = key.clone();
-        let slot = (slot + lit(shift)).alias(SLOT);
-        slots.clone().select([person, line, direction, is_wamid, slot, time])
-    };
-    let left = || JoinArgs::new(JoinType::Left);
-    known(days.scan(tables, &messages::TABLE))
-        .join(of_slot(0, lit(true).alias(IN_SLOT)), &key, &key, left())
-        .join(of_slot(-1, col(FIRST)), &key, &key, left())
-        .join(of_slot(1, col(LAST)), &key, &key, left())
+    let has_both = keys.iter().map(|key| met.get(&key) == Some(&0b11));
+    let of_both = messages.filter(&BooleanChunked::from_iter_values(KEY.into(), has_both))?;
+    let of_both = of_both.lazy().with_columns([
+        col(IS_WAMID).cast(DataType::Int64),
+        (col(AT) - lit(NEAR)).alias(WITHIN[0]),
+        (col(AT) + lit(NEAR)).alias(WITHIN[1]),
+    ]);
+    let of = Others { key: KEY, id: IS_WAMID, at: AT, within: WITHIN };
+    let near = others(of_both, of, IS_NEAR).filter(col(IS_NEAR));
+    near.select([MESSAGE_KEY, IS_NEAR].map(col)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::df;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Messages as (person, Meta's id or not, second).
+        #[test]
+        fn near_messages_have_another_kind_of_id_within_five_seconds(
+            given in prop::collection::vec((0..3_i64, any::<bool>(), 0..30_i64), 0..30),
+        ) {
+            const SECOND: i64 = NEAR / 5;
+            let messages = df![
+                MESSAGE_KEY => (0..).take(given.len()).collect::<Vec<i64>>(),
+                KEY => given.iter().map(|message| message.0).collect::<Vec<_>>(),
+                IS_WAMID => given.iter().map(|message| message.1).collect::<Vec<_>>(),
+                AT => given.iter().map(|message| message.2 * SECOND).collect::<Vec<_>>(),
+            ];
+            let found = near(messages.unwrap()).unwrap();
+            let found = found.column(MESSAGE_KEY).unwrap().i64().unwrap().clone();
+            let mut found: Vec<i64> = found.iter().flatten().collect();
+            found.sort_unstable();
+            let is_near = |(person, kind, at): &(i64, bool, i64)| {
+                given.iter().any(|other| {
+                    other.0 == *person && other.1 != *kind && other.2.abs_diff(*at) <= 5
+                })
+            };
+            let expected = (0..).zip(&given).filter(|(_, message)| is_near(message));
+            prop_assert_eq!(found, expected.map(|(key, _)| key).collect::<Vec<i64>>());
+        }
+    }
 }

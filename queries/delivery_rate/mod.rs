@@ -99,7 +99,7 @@ impl Query for DeliveryRate {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
         let groups =
-            params.by.group(deployments, tables, params.days.timezone())?.users(USERS).agg([
+            params.by.group(deployments, tables, params.days.timezone()).users(USERS).agg([
                 rows().alias(DEPLOYMENTS),
                 rows_where(delivery_is("Delivered")).alias(DELIVERED),
                 rows_where(delivery_is("Sent")).alias(SENT),

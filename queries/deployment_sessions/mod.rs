@@ -38,7 +38,7 @@ pub struct Params {
     by: Dimensions<DeploymentSessions>,
 }
 
-const FOUND: &str = "found";
+const REPLIED: &str = "replied";
 const FINISHED: &str = "finished";
 const DURATION: &str = "duration";
 const REPLY_TIME: &str = "reply_time";
@@ -95,33 +95,30 @@ impl Query for DeploymentSessions {
             params.days.scan(tables, &deployments::TABLE).filter(delivery_is("Delivered")).select(
                 [
                     params.by.expressions(params.days.timezone()),
-                    vec![
-                        col(SESSION_KEY),
-                        col(USER_RESPONDED_TIMESTAMP),
-                        reply_time.alias(REPLY_TIME),
-                    ],
+                    vec![col(SESSION_KEY), answered().alias(REPLIED), reply_time.alias(REPLY_TIME)],
                 ]
                 .concat(),
             );
+        let is = |status: &'static str| col(sessions::SESSION_STATUS).eq(lit(status));
         let sessions = tables.scan(&sessions::TABLE).select([
             col(SESSION_KEY),
-            lit(true).alias(FOUND),
+            // Null only in a row without a session.
             col(sessions::SESSION_FINISHED_TIMESTAMP).is_not_null().alias(FINISHED),
-            col(sessions::SESSION_STATUS),
+            is("AGENTS").alias("agent_sessions"),
             session_duration().alias(DURATION),
         ]);
 
+        let found = col(FINISHED).is_not_null();
         let groups = look_up(delivered, sessions, SESSION_KEY).group_by(params.by.names()).agg([
             rows().alias("delivered"),
-            rows_where(col(FOUND)).alias("sessions"),
-            rows_where(col(SESSION_KEY).is_not_null().and(col(FOUND).is_null()))
-                .alias("unmatched_sessions"),
-            rows_where(answered()).alias("replied"),
+            rows_where(found.clone()).alias("sessions"),
+            rows_where(col(SESSION_KEY).is_not_null().and(found.not())).alias("unmatched_sessions"),
+            rows_where(col(REPLIED)).alias("replied"),
             quantile_seconds(REPLY_TIME, 0.5).alias("median_reply_seconds"),
             rows_where(col(FINISHED)).alias("finished_sessions"),
             average_seconds(DURATION).alias("avg_session_seconds"),
             quantile_seconds(DURATION, 0.5).alias("median_session_seconds"),
-            agent_sessions().alias("agent_sessions"),
+            rows_where(col("agent_sessions")).alias("agent_sessions"),
         ]);
         Ok(groups.with_columns([
             share_pct(col("replied"), col("delivered")).alias("reply_pct"),

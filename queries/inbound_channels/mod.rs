@@ -11,8 +11,9 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, conversions};
 
-use crate::kernels;
+use crate::kernels::groups::Groups;
 use crate::query::billing::money::{self, AMOUNT};
+use crate::query::conversions::{CONVERSIONS, CONVERTED_SESSIONS};
 use crate::query::dimensions::{channel, meta_type};
 use crate::query::prelude::*;
 
@@ -51,8 +52,6 @@ pub const REVENUE_CURRENCY: &str = "revenue_currency";
 
 const DURATION: &str = "duration";
 const AGENT_SESSIONS: &str = "agent_sessions";
-const CONVERSIONS: &str = "conversions";
-const CONVERTED: &str = "converted_sessions";
 
 impl Query for InboundChannels {
     type Params = Params;
@@ -90,36 +89,34 @@ impl Query for InboundChannels {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let inbound = kernels::once(inbound(tables, params));
         let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
-        let on = [col(SESSION_KEY)];
-        let attributed = inbound.clone().select([&of_campaign[..], &on].concat()).join(
-            params.conversions.attributed(tables, &[VALUE, CURRENCY])?,
-            &on,
-            &on,
-            JoinArgs::new(JoinType::Inner),
-        );
-        let converted = attributed
-            .clone()
-            .group_by(&of_campaign)
-            .agg([rows().alias(CONVERSIONS), col(SESSION_KEY).n_unique().alias(CONVERTED)]);
-        let earned = money::summed(attributed, &of_campaign, VALUE);
-        let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
-        let campaigns = inbound
-            .group_by(&of_campaign)
+        let earned = params.conversions.by_currency(tables)?;
+        let campaigns = Groups::of(inbound(tables, params), of_campaign)
+            .measured(|inbound, campaign| {
+                let of_session = [col(SESSION_KEY)];
+                let inner = JoinArgs::new(JoinType::Inner);
+                let converted = inbound.select([campaign, SESSION_KEY].map(col));
+                let earned = converted.join(earned, &of_session, &of_session, inner);
+                money::summed_with(
+                    earned,
+                    &[col(campaign)],
+                    VALUE,
+                    &[CONVERSIONS, CONVERTED_SESSIONS],
+                )
+            })
+            .users(USERS)
             .agg([
                 rows().alias(SESSIONS),
-                users().alias(USERS),
                 col(SESSION_FINISHED_TIMESTAMP).count().alias("finished_sessions"),
                 average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
                 agent_sessions().alias(AGENT_SESSIONS),
             ])
-            .join(converted, &of_campaign, &of_campaign, left())
-            .join(earned, &of_campaign, &of_campaign, left())
-            .with_columns([CONVERSIONS, CONVERTED].map(|count| col(count).fill_null(lit(0))));
+            .with_columns(
+                [CONVERSIONS, CONVERTED_SESSIONS].map(|count| col(count).fill_null(lit(0))),
+            );
         Ok(campaigns.with_columns([
             share_pct(col(AGENT_SESSIONS), col(SESSIONS)).alias(AGENT_PCT),
-            share_pct(col(CONVERTED), col(SESSIONS)).alias(CONVERSION_PCT),
+            share_pct(col(CONVERTED_SESSIONS), col(SESSIONS)).alias(CONVERSION_PCT),
             col(AMOUNT).alias(REVENUE),
             col(CURRENCY).alias(REVENUE_CURRENCY),
         ]))

@@ -14,6 +14,7 @@ use wabalake_data::tables::USER_KEY;
 
 use super::dictionary::number;
 use super::distinct::distinct;
+use super::once;
 use super::quantiles::{Quantiles, quantiles};
 use crate::query::measures::seconds;
 
@@ -27,6 +28,7 @@ pub struct Groups {
     keys: Vec<Expr>,
     users: Vec<(&'static str, Expr)>,
     quantiles: Vec<Quantiles>,
+    found: Vec<LazyFrame>,
 }
 
 impl Groups {
@@ -34,7 +36,7 @@ impl Groups {
     pub fn of(rows: LazyFrame, keys: impl Into<Vec<Expr>>) -> Self {
         let keys = keys.into();
         let numbered = rows.with_column(number(&keys).alias(GROUP));
-        Self { numbered, keys, users: Vec::new(), quantiles: Vec::new() }
+        Self { numbered, keys, users: Vec::new(), quantiles: Vec::new(), found: Vec::new() }
     }
 
     /// Counts the distinct people of a group. Rows without a phone do not count.
@@ -59,16 +61,27 @@ impl Groups {
         self
     }
 
+    /// Measures of another plan over the rows, which have the number of their group in the column that is
+    /// passed by name. The plan has a row for each number that it knows, and brings its other columns.
+    pub fn measured(mut self, plan: impl FnOnce(LazyFrame, &'static str) -> LazyFrame) -> Self {
+        if self.found.is_empty() {
+            self.numbered = once(self.numbered);
+        }
+        self.found.push(plan(self.numbered.clone(), GROUP));
+        self
+    }
+
     /// Returns the plan of the answer: a row for each group, with its keys, these measures, and the counts
     /// and quantiles.
     pub fn agg(self, measures: impl Into<Vec<Expr>>) -> LazyFrame {
-        let Self { numbered, keys, users, quantiles: asked } = self;
+        let Self { numbered, keys, users, quantiles: asked, found } = self;
         let mut aggregated: Vec<Expr> = keys.into_iter().map(Expr::first).collect();
         aggregated.extend(measures.into());
         let mut groups = numbered.clone().group_by([col(GROUP)]).agg(aggregated);
         let by_number = |groups: LazyFrame, found: LazyFrame| {
             groups.join(found, [col(GROUP)], [col(GROUP)], JoinArgs::new(JoinType::Left))
         };
+        groups = found.into_iter().fold(groups, by_number);
         if !users.is_empty() {
             let counts = users.iter().map(|(name, _)| col(*name).fill_null(lit(0)));
             let counts: Vec<Expr> = counts.collect();

@@ -26,6 +26,7 @@ pub mod open;
 pub mod others;
 pub mod parts;
 pub mod quantiles;
+pub mod sorted;
 pub mod visits;
 
 pub use firsts::firsts;
@@ -75,6 +76,10 @@ where
 ///
 /// Without it, the optimiser moves the filters of the branches into the scan, and then reads the rows once for
 /// each branch. With [`LazyFrame::cache`], it shares nothing else in the plan and moves no filter below the cache.
+///
+/// The optimiser does not share what lies below something shared: rows that two branches of a shared plan read
+/// are computed again for that plan. So branch once, for example by [`Groups::measured`](groups::Groups::measured),
+/// or collect the inner rows in a [`node`] and plan over the frame.
 pub fn once(rows: LazyFrame) -> LazyFrame {
     let same = |given: &Schema| -> PolarsResult<SchemaRef> { Ok(Arc::new(given.clone())) };
     let passes = OptFlags::STREAMING | OptFlags::PROJECTION_PUSHDOWN;

@@ -78,15 +78,21 @@ fn found(rows: &DataFrame, of: Others) -> PolarsResult<Vec<bool>> {
 fn of_part(mut events: Vec<Event>, mut intervals: Vec<Interval>) -> Vec<u32> {
     events.sort_unstable();
     intervals.sort_unstable_by_key(|interval| (interval.key, interval.first));
+    // The first event of another id after each one, so that no search passes over many of its own.
+    let mut others = vec![events.len(); events.len()];
+    for place in (1..events.len()).rev() {
+        let is_other = events[place - 1].2 != events[place].2;
+        others[place - 1] = if is_other { place } else { others[place] };
+    }
     let mut found = Vec::new();
     let mut passed = 0;
     for interval in intervals {
         let before = |event: &&Event| (event.0, event.1) < (interval.key, interval.first);
         passed += events[passed..].iter().take_while(before).count();
         let inside = |event: &&Event| event.0 == interval.key && event.1 <= interval.last;
-        // Only events of the interval's own id are passed over, so all searches together are linear.
-        let mut inside = events[passed..].iter().take_while(inside);
-        if inside.any(|event| event.2 != interval.id) {
+        let Some(first) = events.get(passed).filter(inside) else { continue };
+        let is_own = first.2 == interval.id;
+        if !is_own || events.get(others[passed]).is_some_and(|other| inside(&other)) {
             found.push(interval.place);
         }
     }

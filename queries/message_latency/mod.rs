@@ -84,7 +84,7 @@ impl Query for MessageLatency {
             elapsed(SENT_AT, DELIVERED_AT).alias(TO_DELIVERED),
             elapsed(DELIVERED_AT, SEEN_AT).alias(TO_SEEN),
         ]);
-        let groups = params.by.group(sent, tables, params.days.timezone())?;
+        let groups = params.by.group(sent, tables, params.days.timezone());
         let steps = [
             (TO_SENT, ["sent_p50_seconds", "sent_p90_seconds", "sent_p99_seconds"]),
             (

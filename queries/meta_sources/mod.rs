@@ -4,7 +4,7 @@
 //! do not count. The spend of an ad is summed before the join with sessions, so that it counts once. An
 //! ad with spend and no session has a row too. Posts have no spend.
 
-use polars::prelude::JoinCoalesce;
+use polars::prelude::{JoinCoalesce, SortMultipleOptions};
 use wabalake_data::tables::ad_spend::{self, AD_ID, SPEND};
 use wabalake_data::tables::conversions::{self, CONVERTED_AT, VALUE};
 use wabalake_data::tables::sessions::{
@@ -13,7 +13,8 @@ use wabalake_data::tables::sessions::{
 };
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, USER_KEY};
 
-use crate::kernels;
+use crate::kernels::groups::Groups;
+use crate::kernels::latest::may_be_latest;
 use crate::query::billing::money::{self, AMOUNT};
 use crate::query::dimensions::{AD, meta_type};
 use crate::query::prelude::*;
@@ -93,40 +94,34 @@ impl Query for MetaSources {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let brought = kernels::once(
-            params
-                .days
-                .scan(tables, &sessions::TABLE)
-                .filter(col(META_SOURCE_ID).is_not_null())
-                .select([
-                    meta_type().alias(META_SOURCE_TYPE),
-                    col(META_SOURCE_ID),
-                    col(META_SOURCE_HEADLINE),
-                    col(SESSION_KEY),
-                    col(SESSION_ID),
-                    col(USER_KEY),
-                    col(SESSION_STARTED_TIMESTAMP),
-                    col(SESSION_FINISHED_TIMESTAMP),
-                    session_duration().alias(DURATION),
-                ]),
-        );
-        let counted = brought.clone().group_by(of_source()).agg([
-            rows().alias(SESSIONS),
-            users().alias(USERS),
-            col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED),
-            average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
-            quantile_seconds(DURATION, 0.5).alias("median_duration_seconds"),
+        let brought =
+            params.days.scan(tables, &sessions::TABLE).filter(col(META_SOURCE_ID).is_not_null());
+        let brought = brought.select([
+            meta_type().alias(META_SOURCE_TYPE),
+            col(META_SOURCE_ID),
+            col(META_SOURCE_HEADLINE),
+            col(SESSION_KEY),
+            col(SESSION_ID),
+            col(USER_KEY),
+            col(SESSION_STARTED_TIMESTAMP),
+            col(SESSION_FINISHED_TIMESTAMP),
+            session_duration().alias(DURATION),
         ]);
-        let [converted, earned] = conversions(&brought, tables, params)?;
-        let left = || JoinArgs::new(JoinType::Left);
+        let earned = params.conversions.by_currency(tables)?;
+        let counted = Groups::of(brought, of_source())
+            .measured(headlines)
+            .measured(|brought, source| converted(brought, earned, source))
+            .users(USERS)
+            .quantiles_seconds(DURATION, [("median_duration_seconds", 0.5)])
+            .agg([
+                rows().alias(SESSIONS),
+                col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED),
+                average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
+            ]);
         let full =
             JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
-        let sources = counted
-            .join(headlines(brought), of_source(), of_source(), left())
-            .join(converted, of_source(), of_source(), left())
-            .join(earned, of_source(), of_source(), left())
-            .join(spend(tables, params), of_source(), of_source(), full)
-            .with_columns(
+        let sources =
+            counted.join(spend(tables, params), of_source(), of_source(), full).with_columns(
                 [SESSIONS, USERS, FINISHED, CONVERSIONS].map(|count| col(count).fill_null(lit(0))),
             );
         let conversions = tables.scan(&conversions::TABLE);
@@ -148,27 +143,14 @@ fn of_source() -> [Expr; 2] {
     [col(META_SOURCE_TYPE), col(META_SOURCE_ID)]
 }
 
-/// The amounts of rows summed by ad or post, with their currency.
-fn summed(rows: LazyFrame, value: &str, amount: &str, currency: &str) -> LazyFrame {
-    let names = [col(AMOUNT).alias(amount), col(CURRENCY).alias(currency)];
-    money::summed(rows, &of_source(), value).select([&of_source()[..], &names].concat())
-}
-
 /// The number of conversions of each ad and post, and their revenue.
-fn conversions(
-    brought: &LazyFrame,
-    tables: &Tables,
-    params: &Params,
-) -> PolarsResult<[LazyFrame; 2]> {
+fn converted(brought: LazyFrame, earned: LazyFrame, source: &'static str) -> LazyFrame {
     let on = [col(SESSION_KEY)];
-    let attributed = brought.clone().select([&of_source()[..], &on].concat()).join(
-        params.conversions.attributed(tables, &[VALUE, CURRENCY])?,
-        &on,
-        &on,
-        JoinArgs::new(JoinType::Inner),
-    );
-    let counted = attributed.clone().group_by(of_source()).agg([rows().alias(CONVERSIONS)]);
-    Ok([counted, summed(attributed, VALUE, REVENUE, REVENUE_CURRENCY)])
+    let sessions = brought.select([source, SESSION_KEY].map(col));
+    let earned = sessions.join(earned, &on, &on, JoinArgs::new(JoinType::Inner));
+    let names = [col(AMOUNT).alias(REVENUE), col(CURRENCY).alias(REVENUE_CURRENCY)];
+    money::summed_with(earned, &[col(source)], VALUE, &[CONVERSIONS])
+        .select([&[source, CONVERSIONS].map(col)[..], &names].concat())
 }
 
 /// The spend of each ad in the range.
@@ -179,7 +161,8 @@ fn spend(tables: &Tables, params: &Params) -> LazyFrame {
         col(SPEND),
         col(CURRENCY),
     ]);
-    summed(spend, SPEND, COST, COST_CURRENCY)
+    let names = [col(AMOUNT).alias(COST), col(CURRENCY).alias(COST_CURRENCY)];
+    money::summed(spend, &of_source(), SPEND).select([&of_source()[..], &names].concat())
 }
 
 /// Revenue per unit of spend; null in several currencies, and in a lake without conversions.
@@ -195,15 +178,19 @@ fn roas() -> Expr {
         .otherwise(lit(Null {}))
 }
 
-/// The headline of each ad and post: that of its latest session with one.
-fn headlines(brought: LazyFrame) -> LazyFrame {
-    let named = brought.filter(col(META_SOURCE_HEADLINE).is_not_null());
-    let latest = named.clone().group_by(of_source()).agg([col(SESSION_STARTED_TIMESTAMP).max()]);
-    let on = [&of_source()[..], &[col(SESSION_STARTED_TIMESTAMP)]].concat();
-    named
-        .join(latest, &on, &on, JoinArgs::new(JoinType::Inner))
-        .group_by(of_source())
-        .agg([col(META_SOURCE_HEADLINE).max_by(col(SESSION_ID))])
+/// The headline of each ad and post: that of its latest session with one. Of two sessions at one instant the
+/// one with the greater id counts.
+fn headlines(brought: LazyFrame, source: &'static str) -> LazyFrame {
+    let latest_last = [SESSION_STARTED_TIMESTAMP, SESSION_ID].map(col);
+    let headline = col(META_SOURCE_HEADLINE);
+    // Filters may be joined into one, so the latest session is that among those with a headline here, too.
+    let named_at = when(headline.clone().is_not_null())
+        .then(col(SESSION_STARTED_TIMESTAMP))
+        .otherwise(lit(Null {}));
+    brought
+        .filter(may_be_latest(col(source), named_at))
+        .group_by([col(source)])
+        .agg([headline.sort_by(latest_last, SortMultipleOptions::default()).last()])
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use wabalake_data::tables::conversions::VALUE;
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, deployments, sessions};
 
 use super::billing::money::{self, AMOUNT};
-use super::joins::key_or_none;
+use super::joins::look_up;
 use super::measures::{
     answered, average_seconds, delivery_is, rows, rows_where, session_duration, share_pct,
 };
 use super::tables::Tables;
 use super::{Conversions, DayRange};
-use crate::kernels;
+use crate::kernels::groups::Groups;
 
 /// Deployments to the group.
 pub const DEPLOYMENTS: &str = "deployments";
@@ -39,8 +39,7 @@ pub const REPLY_PCT: &str = "reply_pct";
 pub const INBOUND_SESSIONS: &str = "inbound_sessions";
 /// Average duration of the sessions that deployments led to.
 pub const AVG_SESSION_SECONDS: &str = "avg_session_seconds";
-/// Sessions that deployments led to and that converted.
-pub const CONVERTED_SESSIONS: &str = "converted_sessions";
+pub use super::conversions::CONVERTED_SESSIONS;
 /// Share of those sessions that converted.
 pub const CONVERSION_PCT: &str = "conversion_pct";
 /// Revenue of their conversions.
@@ -59,7 +58,7 @@ const COUNTS: [&str; 6] =
 /// Those of building a plan.
 pub fn breakdown(
     group: &'static str,
-    grouped: impl Fn(LazyFrame, &Table) -> PolarsResult<LazyFrame>,
+    grouped: impl Fn(LazyFrame, &Table) -> LazyFrame,
     days: &DayRange,
     conversions: &Conversions,
     tables: &Tables,
@@ -67,48 +66,38 @@ pub fn breakdown(
     let on = [col(group)];
     let deployments = days.scan(tables, &deployments::TABLE);
     // The join with sessions comes first: `grouped` may multiply rows.
-    let sent = grouped(with_duration(deployments, tables), &deployments::TABLE)?;
-    let session = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
-    let sent = sent.select([
-        col(group),
-        session.alias(SESSION_KEY),
-        delivered().alias(DELIVERED),
-        delivered().and(answered()).alias(REPLIED),
-        col(DURATION),
-    ]);
-    // For the counts and for the conversions.
-    let sent = kernels::once(sent);
-    let led =
-        sent.clone().filter(col(SESSION_KEY).is_not_null()).select([group, SESSION_KEY].map(col));
-    let sent = sent.group_by(&on).agg([
-        rows().alias(DEPLOYMENTS),
-        rows_where(col(DELIVERED)).alias(DELIVERED),
-        col(SESSION_KEY).count().alias(SESSIONS_CREATED),
-        rows_where(col(REPLIED)).alias(REPLIED),
-        average_seconds(DURATION).alias(AVG_SESSION_SECONDS),
-    ]);
-    let attributed = attributed(led, conversions, tables)?;
-    let once = Some(by_name([group, SESSION_KEY, CURRENCY], true, false));
-    let attributed = attributed.unique(once, UniqueKeepStrategy::Any);
-    let converted = attributed
-        .clone()
-        .group_by(&on)
-        .agg([col(SESSION_KEY).n_unique().alias(CONVERTED_SESSIONS)]);
-    let earned = money::summed(attributed, &on, VALUE);
+    let sent = grouped(with_duration(deployments, tables), &deployments::TABLE);
+    let sent = sent.select([group, SESSION_KEY, DELIVERED, REPLIED, DURATION].map(col));
+    let earned = conversions.by_currency(tables)?;
+    let sent = Groups::of(sent, [col(group)])
+        .measured(|sent, number| {
+            let led = sent.filter(col(SESSION_KEY).is_not_null());
+            let key = [col(SESSION_KEY)];
+            let inner = JoinArgs::new(JoinType::Inner);
+            let earned = led.select([number, SESSION_KEY].map(col)).join(earned, &key, &key, inner);
+            // Many deployments may name one session.
+            let of_session = Some(by_name([number, SESSION_KEY, CURRENCY], true, false));
+            let earned = earned.unique(of_session, UniqueKeepStrategy::Any);
+            money::summed_with(earned, &[col(number)], VALUE, &[CONVERTED_SESSIONS])
+        })
+        .agg([
+            rows().alias(DEPLOYMENTS),
+            rows_where(col(DELIVERED)).alias(DELIVERED),
+            col(SESSION_KEY).count().alias(SESSIONS_CREATED),
+            rows_where(col(REPLIED)).alias(REPLIED),
+            average_seconds(DURATION).alias(AVG_SESSION_SECONDS),
+        ]);
     let inbound =
         days.scan(tables, &sessions::TABLE).filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
     let inbound =
-        grouped(inbound, &sessions::TABLE)?.group_by(&on).agg([rows().alias(INBOUND_SESSIONS)]);
+        grouped(inbound, &sessions::TABLE).group_by(&on).agg([rows().alias(INBOUND_SESSIONS)]);
 
-    let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
     let full = JoinArgs {
         coalesce: JoinCoalesce::CoalesceColumns,
         nulls_equal: true,
         ..JoinArgs::new(JoinType::Full)
     };
     let groups = sent
-        .join(converted, &on, &on, left())
-        .join(earned, &on, &on, left())
         .join(inbound, &on, &on, full)
         .with_columns(COUNTS.map(|count| col(count).fill_null(lit(0)).cast(DataType::Int64)));
     Ok(groups.with_columns(shares()))
@@ -116,48 +105,21 @@ pub fn breakdown(
 
 const DURATION: &str = "duration";
 
-fn delivered() -> Expr {
-    delivery_is("Delivered")
-}
-
-/// Predicate: a deployment was delivered and names a session.
-fn led_to_session() -> Expr {
-    delivered().and(col(SESSION_KEY).is_not_null())
-}
-
-/// Adds the duration of the session that a delivered deployment led to.
+/// Adds what counts of a deployment, before a join copies its texts: if it was delivered and answered, the
+/// session that it led to, and the duration of that.
 fn with_duration(deployments: LazyFrame, tables: &Tables) -> LazyFrame {
-    const NAMED: &str = "named_session_key";
+    let delivered = || delivery_is("Delivered");
+    let session = when(delivered()).then(col(SESSION_KEY)).otherwise(lit(NULL));
+    let deployments = deployments.with_columns([
+        session.alias(SESSION_KEY),
+        delivered().alias(DELIVERED),
+        delivered().and(answered()).alias(REPLIED),
+    ]);
     let sessions = tables
         .scan(&sessions::TABLE)
         .select([col(SESSION_KEY), session_duration().alias(DURATION)])
         .filter(col(DURATION).is_not_null());
-    let named = when(led_to_session()).then(col(SESSION_KEY)).otherwise(lit(NULL));
-    let left = JoinArgs::new(JoinType::Left);
-    deployments.with_column(key_or_none(named).alias(NAMED)).join(
-        sessions,
-        &[col(NAMED)],
-        &[col(SESSION_KEY)],
-        left,
-    )
-}
-
-/// The rows whose session converted, each with the amount per currency.
-fn attributed(
-    led_to_sessions: LazyFrame,
-    conversions: &Conversions,
-    tables: &Tables,
-) -> PolarsResult<LazyFrame> {
-    let on = [col(SESSION_KEY)];
-    // Amounts are summed before the join: many rows may name the same session.
-    let amount = || col(VALUE).cast(DataType::Decimal(38, 6));
-    let amount = when(amount().count().gt(lit(0))).then(amount().sum()).otherwise(lit(NULL));
-    let earned = conversions
-        .attributed(tables, &[VALUE, CURRENCY])?
-        .group_by([col(SESSION_KEY), col(CURRENCY)])
-        .agg([amount.alias(VALUE)]);
-    let inner = JoinArgs::new(JoinType::Inner);
-    Ok(led_to_sessions.join(earned, &on, &on, inner))
+    look_up(deployments, sessions, SESSION_KEY)
 }
 
 fn shares() -> [Expr; 6] {

@@ -17,10 +17,11 @@ use polars::prelude::{
     when,
 };
 use wabalake_data::Invalid;
-use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT};
+use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT, VALUE};
 use wabalake_data::tables::sessions::{self, SESSION_ID, SESSION_STARTED_TIMESTAMP};
-use wabalake_data::tables::{SESSION_KEY, USER_KEY};
+use wabalake_data::tables::{CURRENCY, SESSION_KEY, USER_KEY};
 
+use super::billing::money;
 use super::filters::{Choice, Only};
 use super::joins::{self, Nearest};
 use super::measures::{rows, visit};
@@ -80,6 +81,9 @@ impl Choice for Event {
 /// The number of conversions of a session.
 pub const CONVERSIONS: &str = "conversions";
 
+/// A mark that is `true` in one of the rows of a session: its sum is the number of sessions.
+pub const CONVERTED_SESSIONS: &str = "converted_sessions";
+
 impl Conversions {
     /// Returns the plan of the attributed conversions, a row each: the `session_key` of their session, and the
     /// columns `what` of the conversion.
@@ -128,6 +132,22 @@ impl Conversions {
     pub fn by_session(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
         let sessions = self.attributed(tables, &[CONVERTED_AT])?.group_by([col(SESSION_KEY)]);
         Ok(sessions.agg([rows().cast(DataType::Int64).alias(CONVERSIONS), col(CONVERTED_AT).min()]))
+    }
+
+    /// Returns the plan of the sessions with conversions, a row for each currency: `session_key`, `currency`,
+    /// the sum of `value`, which is null without any, the number of [`CONVERSIONS`], and
+    /// [`CONVERTED_SESSIONS`].
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn by_currency(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        let has_amount = col(VALUE).count().gt(lit(0));
+        let amount = when(has_amount).then(money::sum(VALUE)).otherwise(lit(NULL));
+        let sums = self
+            .attributed(tables, &[VALUE, CURRENCY])?
+            .group_by([col(SESSION_KEY), col(CURRENCY)])
+            .agg([amount.alias(VALUE), rows().cast(DataType::Int64).alias(CONVERSIONS)]);
+        Ok(sums.with_column(col(SESSION_KEY).is_first_distinct().alias(CONVERTED_SESSIONS)))
     }
 
     /// Binds the parameters of the SQL fragment `{attributed}`.

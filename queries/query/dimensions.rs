@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use chrono_tz::Tz;
 use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{Expr, LazyFrame, PolarsResult, col, lit, when};
+use polars::prelude::{Expr, LazyFrame, col, lit, when};
 use wabalake_data::Table;
 use wabalake_data::tables::audience_tags::TAG;
 use wabalake_data::tables::{USER_KEY, messages, sessions};
@@ -211,16 +211,13 @@ impl<Q: Grouped> Dimensions<Q> {
 
     /// Groups rows of the query's table by the dimensions. By tag, a row counts once for each tag of
     /// its person.
-    ///
-    /// # Errors
-    /// Those of building a plan.
-    pub fn group(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> PolarsResult<Groups> {
+    pub fn group(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> Groups {
         let rows = if self.dimensions.contains(&Dimension::Tag) {
-            tags::tagged(rows, Q::TABLE, tables)?
+            tags::tagged(rows, Q::TABLE, tables)
         } else {
             rows
         };
-        Ok(Groups::of(rows.with_columns(self.expressions(zone)), self.names()))
+        Groups::of(rows.with_columns(self.expressions(zone)), self.names())
     }
 
     /// How changed tags affect an answer: by tag, a deployment or the like counts under the tags of its

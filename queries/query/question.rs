@@ -4,13 +4,16 @@ use std::fmt::{self, Debug};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult, SortMultipleOptions, col};
+use polars::prelude::{
+    DataFrame, Expr, IdxSize, LazyFrame, PolarsResult, SortMultipleOptions, col,
+};
 use wabalake_data::Table;
 
 use super::{
     AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Spec, Tables,
     Timeframe,
 };
+use crate::kernels::sorted::sorted;
 use crate::query::time::{DAY, Span, day_start};
 
 /// A query with its parameters.
@@ -129,10 +132,24 @@ impl Question {
     /// # Errors
     /// Those of building a plan.
     pub fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+        let (keys, options) = self.sort_keys();
+        Ok(sorted(self.unsorted(tables)?, keys, options))
+    }
+
+    /// [`Question::plan`] of the first rows only.
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn plan_first(&self, tables: &Tables, rows: IdxSize) -> PolarsResult<LazyFrame> {
+        Ok(self.in_order(self.unsorted(tables)?).limit(rows))
+    }
+
+    /// The plan of the answer in any order, cast to its schema.
+    fn unsorted(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
         let columns = self.columns();
         let typed: Vec<_> =
             columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();
-        Ok(self.in_order(self.query.plan(tables)?.select(typed)))
+        Ok(self.query.plan(tables)?.select(typed))
     }
 
     /// The table whose rows the answer lists in the order of their stamps, which none of them lacks. Then the
@@ -159,12 +176,17 @@ impl Question {
 
     /// Sorts rows of the answer by its [order](Self::order).
     pub fn in_order(&self, rows: LazyFrame) -> LazyFrame {
+        let (keys, options) = self.sort_keys();
+        rows.sort_by_exprs(keys, options)
+    }
+
+    fn sort_keys(&self) -> (Vec<Expr>, SortMultipleOptions) {
         let order = self.order().into_iter().flat_map(Order::keys);
         let (keys, descending): (Vec<_>, Vec<_>) = order.unzip();
         let options = SortMultipleOptions::default()
             .with_order_descending_multi(descending)
             .with_nulls_last(true);
-        rows.sort_by_exprs(keys, options)
+        (keys, options)
     }
 
     /// The SQL twin with its parameters filled in as typed literals, for Spark and Sail.

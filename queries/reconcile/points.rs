@@ -22,7 +22,7 @@ use super::{
     BUCKET, COMPUTED, KEY, Params, REPORTED, compare, key_of, side, sum_or_null, text_or_nothing,
 };
 use crate::query::billing::money;
-use crate::query::meta::{Field, PRODUCT_TYPE, units};
+use crate::query::meta::{Field, units};
 use crate::query::prelude::*;
 use crate::query::time::{Clock, SECOND, Span};
 
@@ -35,7 +35,7 @@ const REQUEST: [&str; 7] =
 
 /// `analytics`
 pub(super) fn analytics(tables: &Tables, params: &Params) -> LazyFrame {
-    let units = units::messages(tables, ever(params)).filter(col(PRODUCT_TYPE).neq(lit("100")));
+    let units = units::messages(tables, ever(params), &["0", "2"]);
     let figures = Figures::<units::Analytics>::of(&[SENT, DELIVERED], tables, params);
     let facts = figures.facts(units, tables);
     figures.compared("analytics", facts)

@@ -95,7 +95,7 @@ impl Query for SessionDuration {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let sessions = params.days.scan(tables, &sessions::TABLE);
         let sessions = sessions.with_column(session_duration().alias(DURATION));
-        let groups = params.by.group(sessions, tables, params.days.timezone())?.quantiles_seconds(
+        let groups = params.by.group(sessions, tables, params.days.timezone()).quantiles_seconds(
             DURATION,
             [
                 (MEDIAN_DURATION_SECONDS, 0.5),

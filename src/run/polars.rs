@@ -18,7 +18,11 @@ use crate::lake::Lake;
 /// # Errors
 /// A table cannot be read.
 pub fn plan(lake: &Lake, question: &Question, limit: Option<u64>) -> Result<LazyFrame> {
-    Ok(limited(question.plan(&lake.reads_of(question)?.tables()?)?, limit))
+    let tables = lake.reads_of(question)?.tables()?;
+    Ok(match limit.and_then(|rows| rows.try_into().ok()) {
+        Some(rows) => question.plan_first(&tables, rows)?,
+        None => question.plan(&tables)?,
+    })
 }
 
 /// The number of rows of a table from which a part of [`plan_in_parts`] ends with its day.

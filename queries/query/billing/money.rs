@@ -11,7 +11,7 @@
 
 use polars::prelude::{
     Column, DataType, Expr, Field, Float64Chunked, IntoColumn, LazyFrame, NewChunkedArray, Null,
-    PolarsResult, SortOptions, col, len, lit, when,
+    PolarsResult, SortOptions, col, lit, when,
 };
 use wabalake_data::tables::CURRENCY;
 use wabalake_data::tables::rates::PRICE;
@@ -42,28 +42,34 @@ pub fn millionths(amount: Expr) -> Expr {
 /// Sums amounts by group, in the columns [`AMOUNT`] and `currency`, as the table above shows. A group
 /// without amounts has no row.
 pub fn summed(rows: LazyFrame, groups: &[Expr], value: &str) -> LazyFrame {
-    let of_one_currency = [groups, &[col(CURRENCY).fill_null(lit(UNKNOWN))]].concat();
-    let sums = rows
-        .filter(col(value).is_not_null())
-        .group_by(of_one_currency)
-        .agg([sum(value).alias(AMOUNT)]);
-    in_one_currency(sums, groups)
+    summed_with(rows.filter(col(value).is_not_null()), groups, value, &[])
 }
 
-/// Combines the [`AMOUNT`] of each group and `currency` into a row per group.
-fn in_one_currency(sums: LazyFrame, groups: &[Expr]) -> LazyFrame {
+/// Sums amounts by group, as [`summed`] does, and the columns `others`. A group without amounts has a row, too.
+pub fn summed_with(rows: LazyFrame, groups: &[Expr], value: &str, others: &[&str]) -> LazyFrame {
+    const AMOUNTS: &str = "amounts";
     const CURRENCIES: &str = "currencies";
-    let together = sums.group_by(groups).agg([
-        len().alias(CURRENCIES),
+    let with_others = |mut sums: Vec<Expr>| {
+        sums.extend(others.iter().map(|other| col(*other).sum()));
+        sums
+    };
+    let of_one_currency = [groups, &[col(CURRENCY).fill_null(lit(UNKNOWN))]].concat();
+    let has_amounts = || col(AMOUNTS).gt(lit(0));
+    let sums = rows
+        .group_by(of_one_currency)
+        .agg(with_others(vec![sum(value).alias(AMOUNT), col(value).count().alias(AMOUNTS)]))
+        .with_column(
+            when(has_amounts()).then(col(CURRENCY)).otherwise(lit(Null {})).alias(CURRENCY),
+        );
+    let together = sums.group_by(groups).agg(with_others(vec![
+        col(CURRENCY).count().alias(CURRENCIES),
         sum(AMOUNT),
         col(CURRENCY).sort(SortOptions::default()).str().join("+", true),
-    ]);
+    ]));
+    let is_known = col(CURRENCIES).gt(lit(0)).and(col(CURRENCY).neq(lit(UNKNOWN)));
     together.with_columns([
         when(col(CURRENCIES).eq(lit(1))).then(col(AMOUNT)).otherwise(lit(Null {})).alias(AMOUNT),
-        when(col(CURRENCY).neq(lit(UNKNOWN)))
-            .then(col(CURRENCY))
-            .otherwise(lit(Null {}))
-            .alias(CURRENCY),
+        when(is_known).then(col(CURRENCY)).otherwise(lit(Null {})).alias(CURRENCY),
     ])
 }
 

@@ -64,7 +64,7 @@ pub struct Filter {
 }
 
 /// The column of units with Meta's number for the type of a message.
-pub const PRODUCT_TYPE: &str = "product_type";
+const PRODUCT_TYPE: &str = "product_type";
 
 /// `--phone-numbers`
 pub const BY_PHONE: Filter = Filter {

@@ -33,7 +33,7 @@ pub mod units;
 pub use fields::{
     BY_CONVERSATION_CATEGORY, BY_CONVERSATION_DIRECTION, BY_CONVERSATION_TYPE, BY_COUNTRY,
     BY_PHONE, BY_PRICING_CATEGORY, BY_PRICING_TYPE, BY_PRODUCT, BY_TEMPLATE, BY_TEMPLATE_PRODUCT,
-    Field, Filter, PRODUCT_TYPE,
+    Field, Filter,
 };
 pub use points::{Points, PointsSource};
 

@@ -17,7 +17,8 @@ use wabalake_data::{Invalid, Table};
 
 use super::Envelope;
 use super::expression::Bounds;
-use super::fields::{Field, Filter, counts, has_cost};
+use super::fields::{BY_PRODUCT, Field, Filter, counts, has_cost};
+use crate::kernels::groups::Groups;
 use crate::query::billing::money;
 use crate::query::filters::{self, Only};
 use crate::query::sql::Bindings;
@@ -243,13 +244,15 @@ impl<F: Field> Points<F> {
     }
 
     fn summed_by(&self, bucket: Expr, units: LazyFrame) -> LazyFrame {
-        let mut key = vec![bucket];
-        key.extend(self.split_by().into_iter().map(col));
+        let split: Vec<Expr> = self.split_by().into_iter().map(col).collect();
         let mut sums: Vec<Expr> = counts::<F>().map(|count| col(count).sum()).collect();
         if has_cost::<F>() {
             sums.extend(money::charges());
         }
-        units.group_by(key).agg(sums)
+        if split.is_empty() {
+            return units.group_by([bucket]).agg(sums);
+        }
+        Groups::of(units.with_column(bucket), [&[col(BUCKET)], &split[..]].concat()).agg(sums)
     }
 
     /// Adds the bounds of buckets, and the cost if the field has one.
@@ -259,12 +262,18 @@ impl<F: Field> Points<F> {
         if has_cost::<F>() { points.with_column(money::cost().alias(COST)) } else { points }
     }
 
+    /// The words of a filter that pass; empty for all.
+    pub fn allowed(&self, filter: &Filter) -> &[String] {
+        self.filters().find(|(of, _)| of.name == filter.name).map_or(&[], |(_, allowed)| allowed)
+    }
+
     /// The units that pass the filters.
     fn kept(&self, units: LazyFrame) -> LazyFrame {
         let units = self.waba.of(units);
         let refined = F::REFINED_BY.map(|filter| filter.name);
+        // Messages of other products are no units.
         self.filters()
-            .filter(|(filter, _)| Some(filter.name) != refined)
+            .filter(|(filter, _)| Some(filter.name) != refined && filter.name != BY_PRODUCT.name)
             .fold(units, |units, (filter, allowed)| units.filter(is_one_of(filter.column, allowed)))
     }
 

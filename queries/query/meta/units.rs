@@ -9,7 +9,7 @@ use wabalake_data::tables::meta_points::{
 
 use super::{
     BY_CONVERSATION_CATEGORY, BY_CONVERSATION_DIRECTION, BY_CONVERSATION_TYPE, BY_COUNTRY,
-    BY_PHONE, BY_PRICING_CATEGORY, BY_PRICING_TYPE, BY_PRODUCT, Field, Filter, PRODUCT_TYPE,
+    BY_PHONE, BY_PRICING_CATEGORY, BY_PRICING_TYPE, BY_PRODUCT, Field, Filter,
 };
 use crate::query::OutputColumn;
 use crate::query::billing::conversations::{FREE_TIER, FreeSessions, SESSION_TYPE, WORD};
@@ -70,21 +70,36 @@ impl Field for PricingAnalytics {
         &[OutputColumn::count(VOLUME), OutputColumn::money(COST)];
 }
 
-/// The units of [`Analytics`]: messages of an interval, with `created_at`, `waba_id`, the columns of
-/// all filters, and 0 or 1 in the columns `sent` and `delivered`.
-pub fn messages(tables: &Tables, span: Span) -> LazyFrame {
-    let product = when(outgoing().not())
-        .then(lit("100"))
-        .when(col(MESSAGE_TYPE).eq(lit("template")))
-        .then(lit("0"))
-        .otherwise(lit("2"));
+/// The units of [`Analytics`]: messages of an interval and of some `products`, with `created_at`, `waba_id`, the
+/// columns of the other filters, and 0 or 1 in the columns `sent` and `delivered`. The products are those of
+/// [`BY_PRODUCT`]; an empty list lets all messages pass.
+pub fn messages(tables: &Tables, span: Span, products: &[impl AsRef<str>]) -> LazyFrame {
+    let passes =
+        |product: &str| products.is_empty() || products.iter().any(|one| one.as_ref() == product);
+    let is_template = || col(MESSAGE_TYPE).eq_missing(lit("template"));
+    let of_outgoing = match (passes("0"), passes("2")) {
+        (true, true) => None,
+        (true, false) => Some(is_template()),
+        (false, true) => Some(is_template().not()),
+        (false, false) => Some(lit(false)),
+    };
+    let keep = match (passes("100"), of_outgoing) {
+        (true, None) => None,
+        (true, Some(of_outgoing)) => Some(outgoing().not().or(of_outgoing)),
+        (false, None) => Some(outgoing()),
+        (false, Some(of_outgoing)) => Some(outgoing().and(of_outgoing)),
+    };
+    let messages = span.scan(tables, &messages::TABLE);
+    let messages = match keep {
+        Some(keep) => messages.filter(keep),
+        None => messages,
+    };
     let count = |state: Expr| outgoing().not().or(state).cast(DataType::Int64);
-    span.scan(tables, &messages::TABLE).select([
+    messages.select([
         col(CREATED_AT),
         col(WABA_ID),
         col(LINE).alias(PHONE_NUMBER),
         col(COUNTRY),
-        product.alias(PRODUCT_TYPE),
         count(message_sent()).alias(SENT),
         count(message_delivered()).alias(DELIVERED),
     ])

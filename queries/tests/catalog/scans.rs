@@ -11,14 +11,13 @@ use crate::golden::{ask, on_a_large_stack};
 const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
     (
         "audience-breakdown",
-        &["audience_tags", "conversions", "deployments", "sessions"],
+        &["audience_tags", "sessions"],
         "deployments, inbound sessions and conversions meet in one answer",
     ),
     ("campaign-performance", &["messages"], "messages and the replies to them"),
-    ("conversation-users", &["deployments", "variables"], "first and latest rows of people"),
     (
         "country-breakdown",
-        &["conversions", "deployments", "sessions"],
+        &["sessions"],
         "deployments, inbound sessions and conversions meet in one answer",
     ),
     (
@@ -28,7 +27,7 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "inbound-channels",
-        &["conversions", "sessions"],
+        &["sessions"],
         "a conversion that names a person is attributed to sessions of the whole lake",
     ),
     (

@@ -7,9 +7,8 @@ use chrono_tz::Tz;
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::cells::phone::is_user_id;
+use wabalake_data::tables::identities;
 use wabalake_data::tables::{OWN_PERSON, USER_ID, USER_KEY, USER_PHONE, UTC_DAY, key_part};
-use wabalake_data::tables::{identities, loads, persons};
-use wabalake_queries::query::Tables;
 
 use super::Persons;
 use crate::error::Result;
