@@ -19,7 +19,7 @@ use wabalake_queries::query::{Invalidation, Near};
 use super::changes::{Changes, TableChange};
 use super::refresh::{Found, Scope};
 use crate::error::Result;
-use crate::marts::{Mart, Provenance};
+use crate::marts::{Fingerprint, Mart, Provenance};
 
 /// Date ranges no further apart than this are computed as one.
 const NEAR: TimeDelta = TimeDelta::days(2);
@@ -191,8 +191,7 @@ impl Affected<'_> {
 
     fn work(self, now: &Provenance) -> Work {
         let ranges = merged(self.ranges);
-        let days: BTreeSet<NaiveDate> =
-            now.tables.values().flat_map(|fingerprint| fingerprint.days()).collect();
+        let days: BTreeSet<NaiveDate> = now.tables.values().flat_map(Fingerprint::days).collect();
         let affected = |day: &&NaiveDate| is_within(&ranges, **day);
         let most = days.len() > FEW_DAYS && days.iter().filter(affected).count() * 2 > days.len();
         let why = match self.reasons.is_empty() {

@@ -128,7 +128,7 @@ fn lake_of(
 
 fn ask(name: &str, phones: &str) -> Question {
     let entry = CATALOG.iter().find(|entry| entry.spec.name == name).unwrap();
-    entry.ask_for(&["--phone", phones], &Defaults::default()).unwrap()
+    entry.ask_for(["--phone", phones], &Defaults::default()).unwrap()
 }
 
 fn answer(question: &Question, tables: Result<wabalake_queries::query::Tables>) -> DataFrame {
