@@ -340,9 +340,14 @@ fn export(table: &str, rows: &[(u32, &str)]) -> String {
     format!("{}\n{lines}", Row::header(kind))
 }
 
-#[test]
-fn changed_row_affects_the_buckets_that_the_rules_name() {
-    const PERSON: &str = "573005550101";
+/// The person of most rows of [`three_months`].
+const PERSON: &str = "573005550101";
+
+/// A mart, with the ranges of dates of which it is computed again.
+type Recomputed<'a> = (&'a str, &'a [&'a str]);
+
+/// A lake with a session, a deployment and a message a day, and marts of all rules.
+fn three_months() -> Bench {
     let bench = Bench::with_settings(BY_DAY);
     let load = |table: &str, rows: &[(u32, &str)]| bench.load("export.csv", export(table, rows));
     // Of each month's rows, those of September are named by their day.
@@ -372,6 +377,12 @@ fn changed_row_affects_the_buckets_that_the_rules_name() {
     );
     load("messages", &[(11, "w,hidden,57300,,CO.3,outgoing,promo,DAY 12:00:00,,,c4,")]);
     bench.run_nightly();
+    bench
+}
+
+#[test]
+fn changed_row_affects_the_buckets_that_the_rules_name() {
+    let bench = three_months();
     let september = ["2026-09-01 2026-09-30"];
     let costs = [("costs", &september[..]), ("conversations", &september[..])];
     let session = |finished: &str, name: &str| {
@@ -382,7 +393,7 @@ fn changed_row_affects_the_buckets_that_the_rules_name() {
         export("sessions", &rows)
     };
     let two_days = ["2026-09-03 2026-09-03", "2026-09-25 2026-09-25"];
-    let cases: Vec<(&str, String, Vec<(&str, &[&str])>)> = vec![
+    let cases: Vec<(&str, String, Vec<Recomputed>)> = vec![
         (
             "a session: the days of the deployments that name it; no name of a line changed",
             borrowed(&session("2026-09-03 12:30:00", "Tienda")),
