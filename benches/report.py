@@ -279,6 +279,7 @@ def nightly(results: dict) -> str:
             ("nothing_new", "run with nothing new"),
             ("start", "query that reads no row"),
         )
+        if all(name in lake for lake in lakes)
     ]
     conditions = (
         f"{results['date']}, wabalake at {results['commit']}, {results['machine']}, "
