@@ -97,7 +97,7 @@ def options():
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--sessions-per-day", type=int, help="[13700, five million in a year]")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, help="of queries [5]")
+    parser.add_argument("--rounds", type=int, help="of queries [3]")
     parser.add_argument("--load-rounds", type=int, help="of loads [3]")
     parser.add_argument("--threads", type=int, default=2, help="for both sides [2]")
     parser.add_argument("--engine", choices=["spark"], help="ask clusters instead of DuckDB")
@@ -114,7 +114,7 @@ def options():
     )
     asked = parser.parse_args()
     for name, whole, small in (
-        ("sessions_per_day", 13_700, 137), ("rounds", 5, 2), ("load_rounds", 3, 1)
+        ("sessions_per_day", 13_700, 137), ("rounds", 3, 2), ("load_rounds", 3, 1)
     ):
         if getattr(asked, name) is None:
             setattr(asked, name, small if asked.small else whole)
