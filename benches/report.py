@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from statistics import geometric_mean
 
-from growth import RUNS as GROWTH_RUNS
 from peers import WORTH
 
 # The targets of the project.
@@ -248,8 +247,8 @@ def growth(results: dict) -> str:
     machine = results["machine"]
     conditions = (
         f"{results['at'][:10]}, {results['threads']} cores ({machine['processor']}), "
-        f"{machine['memory_bytes'] / 2**30:.0f} GiB. Lakes of a year: {lakes}. The fastest of "
-        f"{GROWTH_RUNS} runs, and the most memory that one had. `{results['command']}`."
+        f"{machine['memory_bytes'] / 2**30:.0f} GiB. Lakes of a year: {lakes}. One run of "
+        f"each. `{results['command']}`."
     )
     return f"{conditions}\n\n{markdown(titles, rows)}"
 
