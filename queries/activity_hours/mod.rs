@@ -1,10 +1,13 @@
 //! When do users write?
 //!
-//! One row per hour of the local week, always 168. Sessions that start in the range count in the hour
-//! of their start, and in the hours of the user's first and last message, even if such a message is
-//! outside the range. A session in which the user wrote nothing has no message to count.
+//! One row per hour of the local week, always 168; with `--by`, 168 for each group that occurs. Sessions that
+//! start in the range count in the hour of their start, and in the hours of the user's first and last
+//! message, even if such a message is outside the range. A session in which the user wrote nothing has no
+//! message to count. By tag, a session counts once under each tag of its person.
 
 use polars::prelude::df;
+use wabalake_data::Table;
+use wabalake_data::tables::audience_tags;
 use wabalake_data::tables::sessions::{
     self, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP, SESSION_STARTED_TIMESTAMP,
 };
@@ -13,13 +16,27 @@ use crate::query::prelude::*;
 use crate::query::time::hour_of_week;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct ActivityHours;
+
+impl Filtered for ActivityHours {
+    const TABLE: &'static Table = &sessions::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_SESSIONS;
+}
+
+impl Grouped for ActivityHours {
+    const TAKES: &'static [Dimension] = &[Dimension::Country, Dimension::Line, Dimension::Tag];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<ActivityHours>,
+    #[command(flatten)]
+    by: Dimensions<ActivityHours>,
 }
 
 /// 1 is Monday, 7 is Sunday.
@@ -48,8 +65,9 @@ impl Query for ActivityHours {
         name: "activity-hours",
         title: "When users write, by weekday and hour",
         question: "When do users write? Sessions that start in the range, counted in the hour of \
-                   their start, first message and last message; weekday 1 is Monday.",
-        reads: &[&sessions::TABLE],
+                   their start, first message and last message; weekday 1 is Monday. Each group of \
+                   `--by` has all 168 hours.",
+        reads: &[&sessions::TABLE, &audience_tags::TABLE],
         range: Range::Rows(&sessions::TABLE),
         columns: &[
             OutputColumn::count(WEEKDAY),
@@ -68,18 +86,27 @@ impl Query for ActivityHours {
         params.days.resolve(defaults)
     }
 
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let hour = |stamp| hour_of_week(col(stamp), params.days.timezone());
-        let hours = params
-            .days
-            .scan(tables, &sessions::TABLE)
-            .select(COUNTED.map(|(count, stamp)| hour(stamp).alias(count)));
+        let zone = params.days.timezone();
+        let by = params.by.names();
+        let sessions = params.filters.of(params.days.scan(tables, &sessions::TABLE), tables);
+        let hour = |(count, stamp)| hour_of_week(col(stamp), zone).alias(count);
+        let columns = [&by[..], &COUNTED.map(hour)].concat();
+        let hours = params.by.split(sessions, tables, zone).select(columns);
 
         let week = df![HOUR_OF_WEEK => (0..7 * 24).collect::<Vec<i32>>()]?.lazy();
-        let counted = COUNTED.into_iter().fold(week, |week, (count, _)| {
-            let counts =
-                hours.clone().group_by([col(count).alias(HOUR_OF_WEEK)]).agg([rows().alias(count)]);
-            week.left_join(counts, col(HOUR_OF_WEEK), col(HOUR_OF_WEEK))
+        let weeks = params.by.for_each_group(hours.clone(), week);
+        let of_group = [&by[..], &[col(HOUR_OF_WEEK)]].concat();
+        let counted = COUNTED.into_iter().fold(weeks, |weeks, (count, _)| {
+            let hour = [&by[..], &[col(count).alias(HOUR_OF_WEEK)]].concat();
+            let counts = hours.clone().group_by(hour).agg([rows().alias(count)]);
+            let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+            weeks
+                .join(counts, &of_group, &of_group, nulls_too)
                 .with_column(col(count).fill_null(lit(0)))
         });
         Ok(counted.with_columns([
@@ -89,6 +116,14 @@ impl Query for ActivityHours {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.days.bind(Bindings::new())
+        let names: Vec<&str> = params.by.columns().iter().map(|column| column.name).collect();
+        let each_group = if names.is_empty() {
+            String::new()
+        } else {
+            let groups = format!("SELECT DISTINCT {} FROM in_range", names.join(", "));
+            format!("\n    CROSS JOIN ({groups}) AS each_group")
+        };
+        let bindings = params.by.bind(params.days.bind(Bindings::new()));
+        params.filters.bind(bindings).slot("each_group", each_group)
     }
 }

@@ -6,7 +6,7 @@ WITH sent AS (
         deployments.delivery_status = 'Delivered' AS arrived,
         deployments.user_responded_timestamp,
         deployments.session_id
-    FROM deployments
+    FROM {deployments}
     LEFT JOIN audience_tags AS tags
         ON tags.user_phone = deployments.user_phone
         AND coalesce(tags.since, deployments.deployment_timestamp)
@@ -16,7 +16,7 @@ WITH sent AS (
 ),
 inbound AS (
     SELECT tags.tag AS name
-    FROM sessions
+    FROM {sessions}
     LEFT JOIN audience_tags AS tags
         ON tags.user_phone = sessions.user_phone
         AND coalesce(tags.since, sessions.session_started_timestamp)

@@ -9,27 +9,48 @@
 //! answered                                       13:00
 //! unanswered  0          1                 1                    1: 09:00; 12:00 is answered
 //! ```
+//!
+//! Filters and `--by` choose and split the deployments that are counted; every earlier one of the person is
+//! looked back to. Each group that occurs has four rows. By tag, a deployment counts under each tag of its
+//! person.
 
 use polars::lazy::dsl::min_horizontal;
 use polars::prelude::df;
-use wabalake_data::tables::USER_KEY;
+use wabalake_data::Table;
 use wabalake_data::tables::deployments::{
     self, DEPLOYMENT_TIMESTAMP, STATE, USER_RESPONDED_TIMESTAMP,
 };
+use wabalake_data::tables::{USER_KEY, USER_PHONE, audience_tags};
 
 use crate::kernels::open::open;
+use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::time::HOUR;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct ContactFrequency;
+
+impl Filtered for ContactFrequency {
+    const TABLE: &'static Table = &deployments::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_DEPLOYMENTS;
+}
+
+impl Grouped for ContactFrequency {
+    const TAKES: &'static [Dimension] =
+        &[Dimension::Month, Dimension::Conversation, Dimension::Country, Dimension::Tag];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<ContactFrequency>,
+    #[command(flatten)]
+    by: Dimensions<ContactFrequency>,
 
     /// How many hours before a deployment an earlier one counts
     #[arg(
@@ -42,13 +63,15 @@ pub struct Params {
 }
 
 const UNANSWERED: &str = "unanswered_before";
+const DEPLOYMENTS: &str = "deployments";
 const DELIVERED: &str = "delivered";
 const CAPPED: &str = "frequency_capped";
 const REPLIED: &str = "replied";
 const AT: &str = "at";
 const FROM: &str = "from";
 const UNTIL: &str = "until";
-const IN_RANGE: &str = "in_range";
+/// `true` for a deployment of the range that passes the filters.
+const COUNTS: &str = "counts";
 const OPEN: &str = "open";
 
 /// The last row, for this number and more.
@@ -63,12 +86,12 @@ impl Query for ContactFrequency {
         question: "Do deployments perform worse after earlier ones were left unanswered? Deployments \
                    by the number of earlier ones to the same person within the window that did not \
                    fail and were not answered by then; 3 means three or more.",
-        reads: &[&deployments::TABLE],
+        reads: &[&deployments::TABLE, &audience_tags::TABLE],
         // Earlier deployments may lie before the range.
         range: Range::History,
         columns: &[
             OutputColumn::count(UNANSWERED),
-            OutputColumn::count("deployments"),
+            OutputColumn::count(DEPLOYMENTS),
             OutputColumn::count("users"),
             OutputColumn::count(DELIVERED),
             OutputColumn::pct("delivered_pct"),
@@ -83,37 +106,57 @@ impl Query for ContactFrequency {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &deployments::TABLE,
+        cells: &[UNANSWERED],
+        counts: &[DEPLOYMENTS, DELIVERED, CAPPED, REPLIED],
+        id: DEPLOYMENT_ID,
+        rows: |tables, params| {
+            let of_row = [&[col(USER_PHONE)][..], &deployment_id()].concat();
+            Ok(placed(tables, params, of_row)?.with_column(lit(true).alias(DEPLOYMENTS)))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let at_most =
-            |count: Expr| when(count.clone().lt(lit(MOST))).then(count).otherwise(lit(MOST));
-        let counts = ["deployments", "users", DELIVERED, CAPPED, REPLIED];
-        let counted = open(sent(tables, params)?, USER_KEY, AT, [FROM, UNTIL], OPEN)
-            .filter(col(IN_RANGE))
-            .group_by([at_most(col(OPEN).cast(DataType::Int64)).alias(UNANSWERED)])
-            .agg([
-                rows().alias("deployments"),
-                users().alias("users"),
-                rows_where(col(DELIVERED)).alias(DELIVERED),
-                rows_where(col(CAPPED)).alias(CAPPED),
-                rows_where(col(REPLIED)).alias(REPLIED),
-            ]);
-        let (on, all) = ([col(UNANSWERED)], df![UNANSWERED => [0, 1, 2, MOST]]?.lazy());
-        let all = all
-            .join(counted, &on, &on, JoinArgs::new(JoinType::Left))
+        let counts = [DEPLOYMENTS, "users", DELIVERED, CAPPED, REPLIED];
+        let on = params.by.names_with(&[UNANSWERED]);
+        let counted = placed(tables, params, Vec::new())?.group_by(&on).agg([
+            rows().alias(DEPLOYMENTS),
+            users().alias("users"),
+            rows_where(col(DELIVERED)).alias(DELIVERED),
+            rows_where(col(CAPPED)).alias(CAPPED),
+            rows_where(col(REPLIED)).alias(REPLIED),
+        ]);
+        let numbers = df![UNANSWERED => [0, 1, 2, MOST]]?.lazy();
+        let left = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+        let all = params
+            .by
+            .for_each_group(counted.clone(), numbers)
+            .join(counted, &on, &on, left)
             .with_columns(counts.map(|count| col(count).fill_null(lit(0))));
         Ok(all.with_columns([
-            share_pct(col(DELIVERED), col("deployments")).alias("delivered_pct"),
-            share_pct(col(CAPPED), col("deployments")).alias("frequency_capped_pct"),
+            share_pct(col(DELIVERED), col(DEPLOYMENTS)).alias("delivered_pct"),
+            share_pct(col(CAPPED), col(DEPLOYMENTS)).alias("frequency_capped_pct"),
             share_pct(col(REPLIED), col(DELIVERED)).alias("reply_pct"),
         ]))
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.days.bind(Bindings::new()).integer("window_hours", params.window_hours)
+        let by = params.by.columns();
+        let bindings = params.filters.bind(params.by.bind(params.days.bind(Bindings::new())));
+        bindings
+            .integer("window_hours", params.window_hours)
+            .boolean("split", !by.is_empty())
+            .slot("no_by_then", "NULL, ".repeat(by.len()))
     }
 }
 
@@ -121,26 +164,48 @@ fn micros(stamp: &str) -> Expr {
     col(stamp).cast(DataType::Int64)
 }
 
+/// The deployments that count, split by `--by`, each with the number of unanswered ones before it. `others` are
+/// columns of deployments that they have beside those that are counted.
+fn placed(tables: &Tables, params: &Params, others: Vec<Expr>) -> PolarsResult<LazyFrame> {
+    let at_most = |count: Expr| when(count.clone().lt(lit(MOST))).then(count).otherwise(lit(MOST));
+    let placed = open(sent(tables, params, others)?, USER_KEY, AT, [FROM, UNTIL], OPEN)
+        .filter(col(COUNTS))
+        .with_column(at_most(col(OPEN).cast(DataType::Int64)).alias(UNANSWERED));
+    // Not before: a deployment with several tags is one earlier deployment.
+    Ok(params.by.split(placed, tables, params.days.timezone()))
+}
+
 /// The deployments to people with a phone, of the range and the window before it, each with the interval in
 /// which it counts as an unanswered one: from the microsecond after its send until it is answered or leaves
-/// the window.
-fn sent(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+/// the window. With `--by`, they have the columns that the dimensions are made of; with `others`, these and
+/// the time of the send.
+fn sent(tables: &Tables, params: &Params, others: Vec<Expr>) -> PolarsResult<LazyFrame> {
     let window = params.window_hours * HOUR;
     let sent = params.days.scan_back(tables, &deployments::TABLE, window);
-    let in_range = params.days.holds_instant(&col(DEPLOYMENT_TIMESTAMP)).unwrap_or(lit(true));
+    let (sent, passes) = params.filters.marked(sent, tables);
+    let in_range = params.days.holds_instant(&col(DEPLOYMENT_TIMESTAMP));
+    let counts = in_range.into_iter().fold(passes, Expr::and);
     let from = || micros(DEPLOYMENT_TIMESTAMP) + lit(1_i64);
     let until = min_horizontal([from() + lit(window), micros(USER_RESPONDED_TIMESTAMP)])?;
     let did_not_fail = delivery_is("Failed").not();
-    Ok(sent.filter(col(USER_KEY).is_not_null()).select([
+    let by = params.by.columns();
+    // The time of a month or a tag; the others are columns of the table.
+    let is_timed = !by.is_empty() || !others.is_empty();
+    let split = is_timed.then(|| col(DEPLOYMENT_TIMESTAMP));
+    let of_table = by.iter().filter(|column| deployments::TABLE.position(column.name).is_some());
+    let split = split.into_iter().chain(of_table.map(|column| col(column.name)));
+    let columns = [
         col(USER_KEY),
         micros(DEPLOYMENT_TIMESTAMP).alias(AT),
         when(did_not_fail).then(from()).otherwise(lit(Null {})).alias(FROM),
         until.alias(UNTIL),
-        in_range.alias(IN_RANGE),
+        counts.alias(COUNTS),
         delivery_is("Delivered").alias(DELIVERED),
         col(STATE).eq(lit("frequency_capped")).alias(CAPPED),
         delivery_is("Delivered").and(answered()).alias(REPLIED),
-    ]))
+    ];
+    let columns: Vec<Expr> = columns.into_iter().chain(split).chain(others).collect();
+    Ok(sent.filter(col(USER_KEY).is_not_null()).select(columns))
 }
 
 #[cfg(test)]

@@ -10,10 +10,18 @@ WITH sent AS (
     FROM deployments
     WHERE user_phone IS NOT NULL
 ),
+-- The deployments that are counted, by tag several times; those in `sent` are looked back to.
 in_range AS (
-    SELECT *
-    FROM sent
-    WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
+    SELECT
+        {by_then}user_phone,
+        deployment_timestamp,
+        user_responded_timestamp,
+        delivery_status,
+        state
+    FROM {deployments}
+    {tagged}
+    WHERE user_phone IS NOT NULL
+        AND (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
 ),
 -- A deployment counts from the microsecond after it until its answer, or the end of the window.
@@ -33,7 +41,7 @@ lasting AS (
 ),
 in_turn AS (
     SELECT
-        user_phone,
+        {by_columns_then}user_phone,
         unix_micros(deployment_timestamp) AS at,
         0 AS change,
         TRUE AS counts,
@@ -42,11 +50,11 @@ in_turn AS (
         state
     FROM in_range
     UNION ALL
-    SELECT user_phone, begins, 1, FALSE, NULL, NULL, NULL
+    SELECT {no_by_then}user_phone, begins, 1, FALSE, NULL, NULL, NULL
     FROM lasting
     WHERE begins < ends
     UNION ALL
-    SELECT user_phone, ends, -1, FALSE, NULL, NULL, NULL
+    SELECT {no_by_then}user_phone, ends, -1, FALSE, NULL, NULL, NULL
     FROM lasting
     WHERE begins < ends
 ),
@@ -59,7 +67,7 @@ with_earlier AS (
 ),
 placed AS (
     SELECT
-        user_phone,
+        {by_columns_then}user_phone,
         delivery_status,
         user_responded_timestamp,
         state,
@@ -70,22 +78,33 @@ placed AS (
 numbers AS (
     SELECT explode(array(0, 1, 2, 3)) AS number
 ),
+met AS (
+    SELECT DISTINCT {by_columns_then}TRUE AS occurs
+    FROM placed
+),
+listed AS (
+    SELECT {by_columns_then}number
+    FROM numbers
+    LEFT JOIN met ON 1 = 1
+    -- Without a split, there are four rows even if nothing was sent.
+    WHERE NOT :split OR occurs
+),
 counted AS (
     SELECT
-        numbers.number,
-        count(placed.user_phone) AS deployments,
-        count(DISTINCT placed.user_phone) AS users,
-        count(CASE WHEN placed.delivery_status = 'Delivered' THEN 1 END) AS delivered,
-        count(CASE WHEN placed.state = 'frequency_capped' THEN 1 END) AS frequency_capped,
+        {here_by_then}here.number,
+        count(there.user_phone) AS deployments,
+        count(DISTINCT there.user_phone) AS users,
+        count(CASE WHEN there.delivery_status = 'Delivered' THEN 1 END) AS delivered,
+        count(CASE WHEN there.state = 'frequency_capped' THEN 1 END) AS frequency_capped,
         count_if(
-            placed.delivery_status = 'Delivered' AND placed.user_responded_timestamp IS NOT NULL
+            there.delivery_status = 'Delivered' AND there.user_responded_timestamp IS NOT NULL
         ) AS replied
-    FROM numbers
-    LEFT JOIN placed ON placed.unanswered_before = numbers.number
-    GROUP BY numbers.number
+    FROM listed AS here
+    LEFT JOIN placed AS there ON there.unanswered_before = here.number{and_by}
+    GROUP BY {here_by_then}here.number
 )
 SELECT
-    CAST(number AS BIGINT) AS unanswered_before,
+    {by_columns_then}CAST(number AS BIGINT) AS unanswered_before,
     CAST(deployments AS BIGINT) AS deployments,
     CAST(users AS BIGINT) AS users,
     CAST(delivered AS BIGINT) AS delivered,
@@ -95,4 +114,4 @@ SELECT
     CAST(replied AS BIGINT) AS replied,
     CAST(replied AS DOUBLE) * 100 / nullif(delivered, 0) AS reply_pct
 FROM counted
-ORDER BY unanswered_before NULLS LAST
+ORDER BY {by_order_then}unanswered_before NULLS LAST

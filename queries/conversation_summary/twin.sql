@@ -19,14 +19,9 @@ WITH versions AS (
             WHEN delivery_status IN ('Sent', 'Delivered') AND user_responded_timestamp IS NOT NULL
                 THEN user_phone
         END) AS users_responded
-    FROM deployments
+    FROM {deployments}
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
-        AND (
-            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
-            OR array_contains(:conversation_id, conversation_id)
-            OR (:conversation_id_none AND conversation_id IS NULL)
-        )
     GROUP BY conversation_id, conversation_version
 ),
 ranked AS (

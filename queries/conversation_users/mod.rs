@@ -18,10 +18,14 @@
 //! ```text
 //! {"city":"Medellín","coupon":null,"say \"hi\"":""}      names ascending, texts or null
 //! ```
+//!
+//! With `--variables wide`, a text column `var_NAME` for each name among the rows of the answer, before
+//! `--limit`, stands in place of the JSON objects, ascending by name. No mart has such columns, and the SQL
+//! twin has the objects.
 
+use clap::ValueEnum;
 use polars::lazy::dsl::max_horizontal;
 use polars::prelude::{NamedFrom, Series};
-use wabalake_data::Invalid;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::deployments::{
     self, CONVERSATION_ID, CONVERSATION_VERSION, DELIVERY_STATUS, DEPLOYMENT_TIMESTAMP, SESSION_ID,
@@ -31,17 +35,25 @@ use wabalake_data::tables::sessions::{
     self, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP, SESSION_FINISHED_TIMESTAMP,
     SESSION_STATUS,
 };
-use wabalake_data::tables::{SESSION_KEY, variables};
+use wabalake_data::tables::{SESSION_KEY, audience_tags, variables};
+use wabalake_data::{Invalid, Table};
 
 use self::captured::{DEPLOYMENT_KEY, captured, deployment_key};
 use crate::query::filters::{Choice, listed_or_any};
 use crate::query::json::json_text_sql;
 use crate::query::prelude::*;
+use crate::query::words::Word;
 
 mod captured;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct ConversationUsers;
+
+impl Filtered for ConversationUsers {
+    const TABLE: &'static Table = &deployments::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_DEPLOYMENTS;
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
@@ -49,15 +61,24 @@ pub struct Params {
     #[command(flatten)]
     days: DayRange,
     #[command(flatten)]
-    delivery_status: Only<filters::DeliveryStatus>,
+    filters: Filters<ConversationUsers>,
     #[command(flatten)]
     stage: Only<Stage>,
     #[command(flatten)]
     session_status: Only<filters::SessionStatus>,
-    #[command(flatten)]
-    conversation_id: Only<filters::ConversationId>,
-    #[command(flatten)]
-    conversation_version: Only<filters::ConversationVersion>,
+
+    /// How variables are shown: a JSON object, or a column `var_NAME` for each name among the rows
+    #[arg(long, value_enum, default_value_t = Form::Json, value_parser = Word::of::<Form>())]
+    variables: Form,
+}
+
+/// How variables are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A column of JSON objects
+    Json,
+    /// A column for each name
+    Wide,
 }
 
 /// `--stage`, in any spelling.
@@ -106,7 +127,7 @@ impl Query for ConversationUsers {
         question: "Who was a conversation sent to, and how far did each person get? One row per \
                    deployment, latest first, with its session and the variables that the person \
                    answered.",
-        reads: &[&deployments::TABLE, &sessions::TABLE, &variables::TABLE],
+        reads: &[&deployments::TABLE, &sessions::TABLE, &variables::TABLE, &audience_tags::TABLE],
         range: Range::History,
         columns: &[
             OutputColumn::person(USER_PHONE),
@@ -131,10 +152,14 @@ impl Query for ConversationUsers {
         params.days.resolve(defaults)
     }
 
+    fn spread(params: &Params) -> Option<Spread> {
+        let wide = Spread { column: VARIABLES, prefix: "var_", option: "--variables wide" };
+        (params.variables == Form::Wide).then_some(wide)
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let deployments = params.days.scan(tables, &deployments::TABLE);
-        let deployments = params.delivery_status.of(deployments);
-        let deployments = params.conversation_version.of(params.conversation_id.of(deployments));
+        let deployments = params.filters.of(deployments, tables);
         let variables = captured(deployments.clone(), tables)?;
 
         let users = with_stage(deployments, tables)?;
@@ -148,14 +173,9 @@ impl Query for ConversationUsers {
     }
 
     fn bind(params: &Params) -> Bindings {
-        let bindings = params.days.bind(Bindings::new());
-        let bindings = params.delivery_status.bind(bindings);
+        let bindings = params.filters.bind(params.days.bind(Bindings::new()));
         let bindings = params.session_status.bind(params.stage.bind(bindings));
-        params
-            .conversation_version
-            .bind(params.conversation_id.bind(bindings))
-            .slot("json_name", json_text_sql("name"))
-            .slot("json_value", json_text_sql("value"))
+        bindings.slot("json_name", json_text_sql("name")).slot("json_value", json_text_sql("value"))
     }
 }
 

@@ -2,43 +2,28 @@
 -- session and the variables answered in it.
 WITH placed AS (
     SELECT
-        sent.user_phone,
-        sent.conversation_id,
-        sent.conversation_version,
-        sent.deployment_timestamp,
-        sent.delivery_status,
-        sent.state,
-        sent.session_id,
+        deployments.user_phone,
+        deployments.conversation_id,
+        deployments.conversation_version,
+        deployments.deployment_timestamp,
+        deployments.delivery_status,
+        deployments.state,
+        deployments.session_id,
         sessions.session_status,
         CASE
-            WHEN sent.user_responded_timestamp IS NULL THEN NULL
+            WHEN deployments.user_responded_timestamp IS NULL THEN NULL
             WHEN sessions.session_finished_timestamp IS NOT NULL THEN 'Finished'
             ELSE 'In Flow'
         END AS conversation_stage,
         greatest(
-            sent.user_responded_timestamp,
+            deployments.user_responded_timestamp,
             sessions.first_message_timestamp,
             sessions.last_message_timestamp
         ) AS last_activity
-    FROM deployments AS sent
-    LEFT JOIN sessions ON sessions.session_id = sent.session_id
-    WHERE (:from_at IS NULL OR sent.deployment_timestamp >= :from_at)
-        AND (:until_at IS NULL OR sent.deployment_timestamp < :until_at)
-        AND (
-            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
-            OR array_contains(:conversation_id, sent.conversation_id)
-            OR (:conversation_id_none AND sent.conversation_id IS NULL)
-        )
-        AND (
-            (size(:conversation_version) = 0 AND NOT :conversation_version_none)
-            OR array_contains(:conversation_version, sent.conversation_version)
-            OR (:conversation_version_none AND sent.conversation_version IS NULL)
-        )
-        AND (
-            (size(:delivery_status) = 0 AND NOT :delivery_status_none)
-            OR array_contains(:delivery_status, sent.delivery_status)
-            OR (:delivery_status_none AND sent.delivery_status IS NULL)
-        )
+    FROM {deployments}
+    LEFT JOIN sessions ON sessions.session_id = deployments.session_id
+    WHERE (:from_at IS NULL OR deployments.deployment_timestamp >= :from_at)
+        AND (:until_at IS NULL OR deployments.deployment_timestamp < :until_at)
 ),
 users AS (
     SELECT *

@@ -6,7 +6,7 @@ WITH in_range AS (
         delivery_status,
         user_responded_timestamp,
         session_id
-    FROM deployments
+    FROM {deployments}
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
 ),
@@ -68,7 +68,7 @@ writing AS (
     SELECT
         country,
         count(*) AS inbound_sessions
-    FROM sessions
+    FROM {sessions}
     WHERE session_type = 'Inbound'
         AND (:from_at IS NULL OR session_started_timestamp >= :from_at)
         AND (:until_at IS NULL OR session_started_timestamp < :until_at)

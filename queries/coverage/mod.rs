@@ -10,24 +10,37 @@
 //! ```
 //!
 //! Treble exports sessions and deployments in windows of at most 30 days, so only these two tables have
-//! windows. A day without any event has no row, and stays in a window however often it is exported.
+//! windows. A day is covered when the table has a row on it, or when a file that was asked for a period
+//! around it (`load --window`) was loaded after the day had ended. Without such a file a day without any event
+//! stays in a window however often it is exported.
+//!
+//! `--windows` lists what to export instead, a row for each window: `new` ones, and those to export `again`
+//! because rows of their days may still change (sessions that are open, deployments on their way). For Meta's
+//! figures it lists the calls of its API that fetch the days since the last point stored, and again those of
+//! templates, which Meta still counts for a week; Meta keeps points for a limited time (`expires_on`).
+//!
 //! Rates and tags have the date from which they hold, and identities the first time that they were seen,
 //! so days between them are not missing. Nodes have no days.
+
+pub mod windows;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
-use polars::prelude::{Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat};
+use polars::prelude::{
+    Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat, concat_lf_diagonal,
+};
 use wabalake_data::tables::{
     UTC_DAY, audience_tags, deployments, identities, instant, loads, markets, nodes, rates,
     sessions,
 };
-use wabalake_data::{TABLES, Table};
+use wabalake_data::{Invalid, TABLES, Table};
 
+use crate::query::numbers::whole;
 use crate::query::prelude::*;
-use crate::query::time::Clock;
-use crate::query::time::read_date;
+use crate::query::time::{Clock, HOUR, local_date, read_date, read_instant};
+use crate::query::usage::misfit;
 
 /// See the [module](self) for the question it answers.
 pub struct Coverage;
@@ -43,8 +56,36 @@ pub struct Params {
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     today: Option<NaiveDate>,
 
+    /// The instant that is now, such as 2025-06-01T10:00:00Z; without an offset it is in the time zone
+    /// [default: the present one]
+    #[arg(long, value_name = "INSTANT")]
+    now: Option<String>,
+
     #[command(flatten)]
     timezone: Timezone,
+
+    /// List the windows to export, and the calls of Meta's API
+    #[arg(long)]
+    windows: bool,
+
+    /// Days before today whose rows may still change [default: 30]
+    #[arg(long, value_name = "DAYS", requires = "windows", value_parser = whole::<i64>(1..=36_500))]
+    again_days: Option<i64>,
+
+    #[command(flatten)]
+    waba: Only<filters::Waba>,
+
+    /// Days for which Meta keeps points [default: 365]
+    #[arg(long, value_name = "DAYS", requires = "windows", value_parser = whole::<i64>(1..=36_500))]
+    meta_keeps_days: Option<i64>,
+
+    /// Days for which Meta keeps points of templates [default: 90]
+    #[arg(long, value_name = "DAYS", requires = "windows", value_parser = whole::<i64>(1..=36_500))]
+    meta_keeps_template_days: Option<i64>,
+
+    /// `--now` in microseconds, once the time zone is known.
+    #[arg(skip)]
+    now_micros: i64,
 }
 
 impl Params {
@@ -53,8 +94,12 @@ impl Params {
     }
 
     fn today(&self) -> NaiveDate {
-        let today = || Utc::now().with_timezone(&self.timezone.zone()).date_naive();
+        let today = || local_date(self.now_micros, self.timezone.zone());
         self.today.unwrap_or_else(today)
+    }
+
+    fn again_days(&self) -> i64 {
+        self.again_days.unwrap_or(30)
     }
 }
 
@@ -83,10 +128,17 @@ const BY_WINDOWS: [&Table; 2] = [&sessions::TABLE, &deployments::TABLE];
 const WITHOUT_GAPS: [&Table; 4] =
     [&audience_tags::TABLE, &identities::TABLE, &nodes::TABLE, &rates::TABLE];
 
+/// Hours from the table's latest timestamp until now; null for tables of dates and empty ones.
+pub const LAG_HOURS: &str = "lag_hours";
+
 const DAYS: &str = "days";
 const LAST_LOADED_AT: &str = "last_loaded_at";
 const WINDOWS_LEFT: &str = "windows_left";
 const DAY: &str = "day";
+/// The latest timestamp of a day's rows, in microseconds.
+const LATEST: &str = "latest";
+/// The local date on which a load was committed.
+const LOADED_ON: &str = "loaded_on";
 
 /// The loads, and every table of exports but the markets: those have no days to be covered.
 const READS: [&Table; TABLES.len()] = {
@@ -125,6 +177,7 @@ impl Query for Coverage {
             OutputColumn::date(NEXT_FROM),
             OutputColumn::date(NEXT_TO),
             OutputColumn::count(WINDOWS_LEFT),
+            OutputColumn::number(LAG_HOURS),
         ],
         key: &[TABLE],
         order: &[],
@@ -133,6 +186,8 @@ impl Query for Coverage {
             "2025-06-01",
             "--today",
             "2025-07-01",
+            "--now",
+            "2025-07-01T10:00:00Z",
             "--timezone",
             "America/Bogota",
         ],
@@ -140,13 +195,28 @@ impl Query for Coverage {
     };
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
-        Ok(params.timezone.resolve(defaults))
+        let timeframe = params.timezone.resolve(defaults);
+        let given = params.now.as_ref();
+        let given = given.map(|now| read_instant("--now", now.trim(), params.timezone.zone()));
+        params.now_micros = given.transpose()?.unwrap_or_else(|| Utc::now().timestamp_micros());
+        if params.waba.is_given() && !params.windows {
+            let fault = Invalid::new("`--waba` has no effect without `--windows`");
+            return Err(misfit(fault.hint("add `--windows` to list the calls of an account")));
+        }
+        Ok(timeframe)
+    }
+
+    fn shape(params: &Params) -> Shape {
+        if params.windows { windows::shape() } else { Shape::of(&Self::SPEC) }
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+        if params.windows {
+            return windows::plan(tables, params);
+        }
         let mut covered = Vec::new();
         for table in READS.into_iter().filter(|table| *table != &loads::TABLE) {
-            covered.push(covered_by(tables, table, params));
+            covered.push(covered_by(tables, table, params)?);
         }
         let loaded =
             tables
@@ -163,33 +233,91 @@ impl Query for Coverage {
     }
 
     fn bind(params: &Params) -> Bindings {
-        Bindings::new()
+        let bindings = Bindings::new()
             .date("since", Some(params.since()))
             .date("today", Some(params.today()))
-            .text("timezone", params.timezone.zone().name())
+            .instant("now", Some(params.now_micros))
+            .text("timezone", params.timezone.zone().name());
+        if params.windows { windows::bind(params, bindings) } else { bindings }
     }
 }
 
 /// The answer's row of a table.
-fn covered_by(tables: &Tables, table: &'static Table, params: &Params) -> LazyFrame {
-    let (since, today) = (params.since(), params.today());
+fn covered_by(tables: &Tables, table: &'static Table, params: &Params) -> PolarsResult<LazyFrame> {
+    let (since, today, now) = (params.since(), params.today(), params.now_micros);
     let schema: SchemaRef = Arc::new(covered_schema());
-    tables
+    let days = tables
         .scan(table)
-        .select([local_day(table, params.timezone).alias(DAY)])
+        .select([
+            local_day(table, params.timezone).alias(DAY),
+            stamp(table).unwrap_or(lit(Null {}).cast(DataType::Int64)).alias(LATEST),
+        ])
         .group_by([col(DAY)])
-        .agg([rows().cast(DataType::Int64).alias(ROWS)])
-        .map(
-            move |days| {
-                let counts = days.column(ROWS)?.i64()?;
-                let days = days.column(DAY)?.cast(&DataType::Int32)?;
-                let days = days.i32()?.iter().flatten().filter_map(NaiveDate::from_epoch_days);
-                covered(table, &days.collect(), counts.iter().flatten().sum(), since, today)
-            },
-            OptFlags::empty(),
-            Some(Arc::new(move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) })),
-            Some("days covered"),
-        )
+        .agg([rows().cast(DataType::Int64).alias(ROWS), col(LATEST).max()]);
+    let days_and_loads =
+        concat_lf_diagonal([days, loaded_windows(tables, table, params)], UnionArgs::default())?;
+    Ok(days_and_loads.map(
+        move |found| {
+            let mut row = Covered {
+                rows: found.column(ROWS)?.i64()?.iter().flatten().sum(),
+                days: dates(&found, DAY)?.into_iter().flatten().collect(),
+                loaded: loaded_days(&found, since, today)?,
+                lag: found.column(LATEST)?.i64()?.iter().flatten().max().map(|at| now - at),
+            };
+            row.loaded.extend(row.days.iter().copied());
+            row.answer(table, since, today)
+        },
+        OptFlags::empty(),
+        Some(Arc::new(move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) })),
+        Some("days covered"),
+    ))
+}
+
+/// The periods that files of a table were asked for, each with the local date of its load. None but of the
+/// tables that are exported in windows.
+fn loaded_windows(tables: &Tables, table: &Table, params: &Params) -> LazyFrame {
+    let is_whole = [loads::WINDOW_FROM, loads::WINDOW_TO].map(|end| col(end).is_not_null());
+    let [from, to] = is_whole;
+    let of_table = col(loads::KIND).eq(lit(table.name)).and(lit(BY_WINDOWS.contains(&table)));
+    let loaded_on = Clock::Day.start(col(loads::LOADED_AT), params.timezone.zone());
+    tables.scan(&loads::TABLE).filter(of_table.and(from).and(to)).select([
+        col(loads::WINDOW_FROM),
+        col(loads::WINDOW_TO),
+        loaded_on.alias(LOADED_ON),
+    ])
+}
+
+/// The dates in a column; `None` for null.
+fn dates(rows: &DataFrame, column: &str) -> PolarsResult<Vec<Option<NaiveDate>>> {
+    let days = rows.column(column)?.cast(&DataType::Int32)?;
+    Ok(days.i32()?.iter().map(|day| day.and_then(NaiveDate::from_epoch_days)).collect())
+}
+
+/// The days from `since` until before `today` of which a load after the day's end was asked.
+fn loaded_days(
+    found: &DataFrame,
+    since: NaiveDate,
+    today: NaiveDate,
+) -> PolarsResult<BTreeSet<NaiveDate>> {
+    let [from, to, on] =
+        [loads::WINDOW_FROM, loads::WINDOW_TO, LOADED_ON].map(|column| dates(found, column));
+    let mut loaded = BTreeSet::new();
+    for ((from, to), on) in from?.into_iter().zip(to?).zip(on?) {
+        let (Some(from), Some(to), Some(on)) = (from, to, on) else { continue };
+        let days = from.max(since).iter_days();
+        loaded.extend(days.take_while(|day| *day <= to && *day < on && *day < today));
+    }
+    Ok(loaded)
+}
+
+/// The timestamp of a row in microseconds; `None` for a table of dates, or without timestamps.
+fn stamp(table: &Table) -> Option<Expr> {
+    let micros = || col(table.day_of).cast(DataType::Int64);
+    match table.columns[table.position(table.day_of)?].data_type() {
+        DataType::Date => None,
+        DataType::Int32 | DataType::Int64 => Some(micros() * lit(1_000_000_i64)),
+        _ => Some(micros()),
+    }
 }
 
 /// The local date of a row; null without a timestamp.
@@ -220,57 +348,82 @@ fn covered_schema() -> Schema {
         (NEXT_FROM.into(), DataType::Date),
         (NEXT_TO.into(), DataType::Date),
         (WINDOWS_LEFT.into(), DataType::Int64),
+        (LAG_HOURS.into(), DataType::Float64),
     ])
 }
 
-/// The answer's row of a table, from the days with rows and the number of rows.
-fn covered(
-    table: &Table,
-    days: &BTreeSet<NaiveDate>,
+/// What is known of a table's days.
+struct Covered {
     rows: i64,
-    since: NaiveDate,
-    today: NaiveDate,
-) -> PolarsResult<DataFrame> {
-    let date = |name: &str, date: Option<NaiveDate>| {
-        Column::new(name.into(), [date.map(|date| date.to_epoch_days())]).cast(&DataType::Date)
-    };
-    let count = |name: &str, count: Option<i64>| Column::new(name.into(), [count]);
-    let number = |of: usize| i64::try_from(of).unwrap_or(i64::MAX);
-    let (first, last) = (days.first().copied(), days.last().copied());
-    let span = first.zip(last).map_or(0, |(first, last)| days_between(first, last) + 1);
-    let has_gaps = !WITHOUT_GAPS.contains(&table);
-    let windows = BY_WINDOWS.contains(&table).then(|| windows(days, since, today));
-    let next = windows.as_ref().and_then(|windows| windows.first().copied());
-    let columns = vec![
-        Column::new(TABLE.into(), [table.name]),
-        date(FIRST_DAY, first)?,
-        date(LAST_DAY, last)?,
-        count(DAYS, Some(number(days.len()))),
-        count(MISSING_DAYS, has_gaps.then(|| span - number(days.len()))),
-        count(ROWS, Some(rows)),
-        date(NEXT_FROM, next.map(|(from, _)| from))?,
-        date(NEXT_TO, next.map(|(_, to)| to))?,
-        count(WINDOWS_LEFT, windows.map(|windows| number(windows.len()))),
-    ];
-    DataFrame::new(1, columns)
+    /// The days with rows.
+    days: BTreeSet<NaiveDate>,
+    /// The days that need no export.
+    loaded: BTreeSet<NaiveDate>,
+    /// Microseconds since the latest timestamp.
+    lag: Option<i64>,
 }
 
-/// The windows to export: from `since` until before `today`, they cover all days without rows. Each
-/// window begins and ends on such a day.
-fn windows(
-    days: &BTreeSet<NaiveDate>,
-    since: NaiveDate,
-    today: NaiveDate,
-) -> Vec<(NaiveDate, NaiveDate)> {
-    let mut windows: Vec<(NaiveDate, NaiveDate)> = Vec::new();
-    let lacking = since.iter_days().take_while(|day| *day < today);
-    for day in lacking.filter(|day| !days.contains(day)) {
+impl Covered {
+    /// The answer's row of the table.
+    #[expect(clippy::cast_precision_loss, reason = "a lag needs no microseconds")]
+    fn answer(&self, table: &Table, since: NaiveDate, today: NaiveDate) -> PolarsResult<DataFrame> {
+        let Self { rows, days, loaded, lag } = self;
+        let date = |name: &str, date: Option<NaiveDate>| {
+            Column::new(name.into(), [date.map(|date| date.to_epoch_days())]).cast(&DataType::Date)
+        };
+        let count = |name: &str, count: Option<i64>| Column::new(name.into(), [count]);
+        let number = |of: usize| i64::try_from(of).unwrap_or(i64::MAX);
+        let (first, last) = (days.first().copied(), days.last().copied());
+        let span = first.zip(last).map_or(0, |(first, last)| days_between(first, last) + 1);
+        let has_gaps = !WITHOUT_GAPS.contains(&table);
+        let windows = BY_WINDOWS.contains(&table).then(|| windows(loaded, since, today));
+        let next = windows.as_ref().and_then(|windows| windows.first());
+        let lag = lag.map(|micros| micros as f64 / HOUR as f64);
+        let columns = vec![
+            Column::new(TABLE.into(), [table.name]),
+            date(FIRST_DAY, first)?,
+            date(LAST_DAY, last)?,
+            count(DAYS, Some(number(days.len()))),
+            count(MISSING_DAYS, has_gaps.then(|| span - number(days.len()))),
+            count(ROWS, Some(*rows)),
+            date(NEXT_FROM, next.map(|window| window.from))?,
+            date(NEXT_TO, next.map(|window| window.to))?,
+            count(WINDOWS_LEFT, windows.as_ref().map(|windows| number(windows.len()))),
+            Column::new(LAG_HOURS.into(), [lag]),
+        ];
+        DataFrame::new(1, columns)
+    }
+}
+
+/// A window to export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    from: NaiveDate,
+    /// The last day, inclusive.
+    to: NaiveDate,
+    /// The days in it that need the export.
+    days: i64,
+}
+
+/// The windows of at most 30 days that cover some days, in ascending order. Each begins and ends on one.
+fn in_windows(days: impl Iterator<Item = NaiveDate>) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    for day in days {
         match windows.last_mut() {
-            Some((from, to)) if days_between(*from, day) < WINDOW_DAYS => *to = day,
-            _ => windows.push((day, day)),
+            Some(window) if days_between(window.from, day) < WINDOW_DAYS => {
+                window.to = day;
+                window.days += 1;
+            }
+            _ => windows.push(Window { from: day, to: day, days: 1 }),
         }
     }
     windows
+}
+
+/// The windows to export: from `since` until before `today`, they cover all days but the `loaded` ones.
+fn windows(loaded: &BTreeSet<NaiveDate>, since: NaiveDate, today: NaiveDate) -> Vec<Window> {
+    let days = since.iter_days().take_while(|day| *day < today);
+    in_windows(days.filter(|day| !loaded.contains(day)))
 }
 
 /// The number of days from one date to another.
@@ -289,7 +442,7 @@ mod tests {
     fn listed(days: &[&str], since: &str, today: &str) -> Vec<String> {
         let days = days.iter().map(|day| date(day)).collect();
         let windows = windows(&days, date(since), date(today));
-        windows.iter().map(|(from, to)| format!("{from}..{to}")).collect()
+        windows.iter().map(|window| format!("{}..{}", window.from, window.to)).collect()
     }
 
     #[test]

@@ -2,82 +2,98 @@
 WITH placed AS (
     SELECT
         'ad_spend' AS name,
-        day AS day
+        day AS day,
+        CAST(NULL AS TIMESTAMP_LTZ) AS stamp
     FROM ad_spend
     UNION ALL
     SELECT
         'agent_chats' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS day,
+        created_at AS stamp
     FROM agent_chats
     UNION ALL
     SELECT
         'audience_tags' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(since, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(since, :timezone)) AS DATE) AS day,
+        since AS stamp
     FROM audience_tags
     UNION ALL
     SELECT
         'closures' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(closed_at, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(closed_at, :timezone)) AS DATE) AS day,
+        closed_at AS stamp
     FROM closures
     UNION ALL
     SELECT
         'conversions' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(converted_at, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(converted_at, :timezone)) AS DATE) AS day,
+        converted_at AS stamp
     FROM conversions
     UNION ALL
     SELECT
         'deployments' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(deployment_timestamp, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(deployment_timestamp, :timezone)) AS DATE) AS day,
+        deployment_timestamp AS stamp
     FROM deployments
     UNION ALL
     SELECT
         'events' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(at, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(at, :timezone)) AS DATE) AS day,
+        at AS stamp
     FROM events
     UNION ALL
     SELECT
         'identities' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(first_seen, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(first_seen, :timezone)) AS DATE) AS day,
+        first_seen AS stamp
     FROM identities
     UNION ALL
     SELECT
         'message_summaries' AS name,
-        date AS day
+        date AS day,
+        CAST(NULL AS TIMESTAMP_LTZ) AS stamp
     FROM message_summaries
     UNION ALL
     SELECT
         'messages' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(created_at, :timezone)) AS DATE) AS day,
+        created_at AS stamp
     FROM messages
     UNION ALL
     SELECT
         'meta_points' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(timestamp_micros(start * 1000000), :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(timestamp_micros(start * 1000000), :timezone)) AS DATE) AS day,
+        timestamp_micros(start * 1000000) AS stamp
     FROM meta_points
     UNION ALL
     SELECT
         'nodes' AS name,
-        CAST(NULL AS DATE) AS day
+        CAST(NULL AS DATE) AS day,
+        CAST(NULL AS TIMESTAMP_LTZ) AS stamp
     FROM nodes
     UNION ALL
     SELECT
         'rates' AS name,
-        effective_from AS day
+        effective_from AS day,
+        CAST(NULL AS TIMESTAMP_LTZ) AS stamp
     FROM rates
     UNION ALL
     SELECT
         'session_summaries' AS name,
-        date AS day
+        date AS day,
+        CAST(NULL AS TIMESTAMP_LTZ) AS stamp
     FROM session_summaries
     UNION ALL
     SELECT
         'sessions' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(session_started_timestamp, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(session_started_timestamp, :timezone)) AS DATE) AS day,
+        session_started_timestamp AS stamp
     FROM sessions
     UNION ALL
     SELECT
         'variables' AS name,
-        CAST(date_trunc('DAY', from_utc_timestamp(at, :timezone)) AS DATE) AS day
+        CAST(date_trunc('DAY', from_utc_timestamp(at, :timezone)) AS DATE) AS day,
+        at AS stamp
     FROM variables
 ),
 covered AS (
@@ -86,6 +102,7 @@ covered AS (
         min(day) AS first_day,
         max(day) AS last_day,
         count(DISTINCT day) AS days,
+        max(stamp) AS latest,
         count(*) AS total
     FROM placed
     GROUP BY name
@@ -106,8 +123,18 @@ exported AS (
     ) AS listed (name)
 ),
 full_days AS (
-    SELECT DISTINCT name, day
+    SELECT name, day
     FROM placed
+    UNION
+    -- A file that was asked for the day, and loaded after its end.
+    SELECT loads.kind AS name, calendar.day
+    FROM loads
+    INNER JOIN calendar
+        ON calendar.day >= loads.window_from
+            AND calendar.day <= loads.window_to
+            AND calendar.day < CAST(
+                date_trunc('DAY', from_utc_timestamp(loads.loaded_at, :timezone)) AS DATE
+            )
 ),
 lacking AS (
     SELECT exported.name, calendar.day
@@ -183,7 +210,8 @@ SELECT
     CAST(next_to.last_reached AS DATE) AS next_to,
     CAST(
         CASE WHEN exported.name IS NOT NULL THEN coalesce(windows.counted.windows, 0) END AS BIGINT
-    ) AS windows_left
+    ) AS windows_left,
+    CAST(unix_micros(:now) - unix_micros(covered.latest) AS DOUBLE) / 3600000000 AS lag_hours
 FROM listed
 LEFT JOIN covered ON covered.name = listed.name
 LEFT JOIN loaded ON loaded.kind = listed.name

@@ -7,14 +7,19 @@
 use wabalake_data::Table;
 use wabalake_data::tables::{audience_tags, deployments};
 
+use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
 #[derive(Debug)]
 pub struct DeliveryRate;
 
-impl Grouped for DeliveryRate {
+impl Filtered for DeliveryRate {
     const TABLE: &'static Table = &deployments::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_DEPLOYMENTS;
+}
+
+impl Grouped for DeliveryRate {
     const TAKES: &'static [Dimension] = &[
         Dimension::HalfHour,
         Dimension::Hour,
@@ -24,6 +29,7 @@ impl Grouped for DeliveryRate {
         Dimension::Conversation,
         Dimension::Country,
         Dimension::Tag,
+        Dimension::State,
     ];
     const DEFAULT: &'static [Dimension] = &[Dimension::Day];
 }
@@ -33,6 +39,8 @@ impl Grouped for DeliveryRate {
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<DeliveryRate>,
     #[command(flatten)]
     by: Dimensions<DeliveryRate>,
 }
@@ -81,6 +89,24 @@ impl Query for DeliveryRate {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &deployments::TABLE,
+        cells: &[],
+        counts: &[DEPLOYMENTS, DELIVERED, SENT, FAILED, IN_PROCESS],
+        id: DEPLOYMENT_ID,
+        rows: |tables, params| {
+            let split = params.by.split(in_range(tables, params), tables, params.days.timezone());
+            Ok(split.with_columns(deployment_id()).with_columns([
+                lit(true).alias(DEPLOYMENTS),
+                delivery_is("Delivered").alias(DELIVERED),
+                delivery_is("Sent").alias(SENT),
+                delivery_is("Failed").alias(FAILED),
+                delivery_is("In Process").alias(IN_PROCESS),
+            ]))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
@@ -89,7 +115,7 @@ impl Query for DeliveryRate {
         if *table == deployments::TABLE {
             return vec![Invalidation::OWN_BUCKET];
         }
-        params.by.invalidation_by_tags()
+        [params.by.invalidation_by_tags(), params.filters.invalidation_by_tags()].concat()
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {
@@ -97,7 +123,7 @@ impl Query for DeliveryRate {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let deployments = params.days.scan(tables, &deployments::TABLE);
+        let deployments = in_range(tables, params);
         let groups =
             params.by.group(deployments, tables, params.days.timezone()).users(USERS).agg([
                 rows().alias(DEPLOYMENTS),
@@ -115,6 +141,11 @@ impl Query for DeliveryRate {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.by.bind(params.days.bind(Bindings::new()))
+        params.filters.bind(params.by.bind(params.days.bind(Bindings::new())))
     }
+}
+
+/// The deployments that count.
+fn in_range(tables: &Tables, params: &Params) -> LazyFrame {
+    params.filters.of(params.days.scan(tables, &deployments::TABLE), tables)
 }

@@ -4,7 +4,7 @@ WITH in_range AS (
         {by},
         user_phone,
         delivery_status
-    FROM deployments
+    FROM {deployments}
     {tagged}
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)

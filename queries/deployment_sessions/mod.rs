@@ -3,28 +3,42 @@
 //! One row per group of `--by`, by default a conversation, of the delivered deployments. Their sessions
 //! are looked up in the whole lake by the session id of the deployment. All counts and means are of
 //! deployments, so a session that two of them name counts twice. A failed deployment is left out even
-//! if it names a session.
+//! if it names a session. By tag, a deployment counts under each tag of its person.
+//!
+//! `--cost` adds what the deployments cost, each priced as a message of that category: `cost`, `cost_currency`
+//! and `cost_per_reply`. Their numbers in the month, on which prices may depend, count deployments of the whole
+//! lake, whatever the range and the filters. A cost is null if a deployment has no rate, or if rates are in
+//! several currencies.
 
 use wabalake_data::Table;
 use wabalake_data::tables::deployments::{
     self, DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP,
 };
-use wabalake_data::tables::{SESSION_KEY, sessions};
+use wabalake_data::tables::{SESSION_KEY, audience_tags, markets, rates, sessions};
 
+use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
+use crate::query::billing::sends::{COST_PER_REPLY, CostSql, Per, SENDS, SendCosts, with_costs};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
 #[derive(Debug)]
 pub struct DeploymentSessions;
 
-impl Grouped for DeploymentSessions {
+impl Filtered for DeploymentSessions {
     const TABLE: &'static Table = &deployments::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_DEPLOYMENTS;
+}
+
+impl Grouped for DeploymentSessions {
     const TAKES: &'static [Dimension] = &[
         Dimension::Conversation,
         Dimension::Day,
         Dimension::Week,
         Dimension::Month,
         Dimension::Country,
+        Dimension::HalfHour,
+        Dimension::Hour,
+        Dimension::Tag,
     ];
     const DEFAULT: &'static [Dimension] = &[Dimension::Conversation];
 }
@@ -35,13 +49,21 @@ pub struct Params {
     #[command(flatten)]
     days: DayRange,
     #[command(flatten)]
+    filters: Filters<DeploymentSessions>,
+    #[command(flatten)]
     by: Dimensions<DeploymentSessions>,
+    #[command(flatten)]
+    costs: SendCosts,
 }
 
+const DELIVERED: &str = "delivered";
 const REPLIED: &str = "replied";
 const FINISHED: &str = "finished";
 const DURATION: &str = "duration";
 const REPLY_TIME: &str = "reply_time";
+
+/// The column of cost per something.
+const COSTS_PER: &[Per] = &[(COST_PER_REPLY, REPLIED)];
 
 impl Query for DeploymentSessions {
     type Params = Params;
@@ -52,13 +74,19 @@ impl Query for DeploymentSessions {
         question: "Which deployments lead to sessions, and how long do these last? Delivered \
                    deployments with the sessions that they name, in the range or not; a session \
                    that two deployments name counts twice.",
-        reads: &[&deployments::TABLE, &sessions::TABLE],
+        reads: &[
+            &deployments::TABLE,
+            &sessions::TABLE,
+            &audience_tags::TABLE,
+            &rates::TABLE,
+            &markets::TABLE,
+        ],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
-            OutputColumn::count("delivered"),
+            OutputColumn::count(DELIVERED),
             OutputColumn::count("sessions"),
             OutputColumn::count("unmatched_sessions"),
-            OutputColumn::count("replied"),
+            OutputColumn::count(REPLIED),
             OutputColumn::pct("reply_pct"),
             OutputColumn::seconds("median_reply_seconds"),
             OutputColumn::count("finished_sessions"),
@@ -73,16 +101,42 @@ impl Query for DeploymentSessions {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &deployments::TABLE,
+        cells: &[],
+        counts: &[DELIVERED, REPLIED],
+        id: DEPLOYMENT_ID,
+        rows: |tables, params| {
+            let of_deployments = [lit(true).alias(DELIVERED), answered().alias(REPLIED)];
+            Ok(delivered(tables, params).with_columns(deployment_id()).with_columns(of_deployments))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
-    fn invalidation(_params: &Params, table: &Table) -> Vec<Invalidation> {
-        if *table == deployments::TABLE {
-            return vec![Invalidation::OWN_BUCKET];
-        }
+    fn shape(params: &Params) -> Shape {
+        let costs = CostSql::of(&params.by.columns(), &[], SENDS, COSTS_PER);
+        params.costs.shape(Shape::of(&Self::SPEC), &costs)
+    }
+
+    fn range(params: &Params) -> Range {
+        params.costs.range(Self::SPEC.range)
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         let (of, near) = (&deployments::TABLE, Near::ITSELF);
-        vec![Invalidation::SameKey { key: SESSION_KEY, of, near }]
+        match table.name {
+            _ if params.costs.are_asked() => params.costs.invalidation(table),
+            deployments::NAME => vec![Invalidation::OWN_BUCKET],
+            sessions::NAME => vec![Invalidation::SameKey { key: SESSION_KEY, of, near }],
+            audience_tags::NAME => {
+                [params.by.invalidation_by_tags(), params.filters.invalidation_by_tags()].concat()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {
@@ -91,14 +145,13 @@ impl Query for DeploymentSessions {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let reply_time = elapsed(DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP);
-        let delivered =
-            params.days.scan(tables, &deployments::TABLE).filter(delivery_is("Delivered")).select(
-                [
-                    params.by.expressions(params.days.timezone()),
-                    vec![col(SESSION_KEY), answered().alias(REPLIED), reply_time.alias(REPLY_TIME)],
-                ]
-                .concat(),
-            );
+        let delivered = delivered(tables, params).select(
+            [
+                params.by.names(),
+                vec![col(SESSION_KEY), answered().alias(REPLIED), reply_time.alias(REPLY_TIME)],
+            ]
+            .concat(),
+        );
         let is = |status: &'static str| col(sessions::SESSION_STATUS).eq(lit(status));
         let sessions = tables.scan(&sessions::TABLE).select([
             col(SESSION_KEY),
@@ -110,23 +163,35 @@ impl Query for DeploymentSessions {
 
         let found = col(FINISHED).is_not_null();
         let groups = look_up(delivered, sessions, SESSION_KEY).group_by(params.by.names()).agg([
-            rows().alias("delivered"),
+            rows().alias(DELIVERED),
             rows_where(found.clone()).alias("sessions"),
             rows_where(col(SESSION_KEY).is_not_null().and(found.not())).alias("unmatched_sessions"),
-            rows_where(col(REPLIED)).alias("replied"),
+            rows_where(col(REPLIED)).alias(REPLIED),
             quantile_seconds(REPLY_TIME, 0.5).alias("median_reply_seconds"),
             rows_where(col(FINISHED)).alias("finished_sessions"),
             average_seconds(DURATION).alias("avg_session_seconds"),
             quantile_seconds(DURATION, 0.5).alias("median_session_seconds"),
             rows_where(col("agent_sessions")).alias("agent_sessions"),
         ]);
-        Ok(groups.with_columns([
-            share_pct(col("replied"), col("delivered")).alias("reply_pct"),
+        let groups = groups.with_columns([
+            share_pct(col(REPLIED), col(DELIVERED)).alias("reply_pct"),
             share_pct(col("agent_sessions"), col("sessions")).alias("agent_pct"),
-        ]))
+        ]);
+        let Some(sends) = params.costs.sends(tables, &params.days)? else { return Ok(groups) };
+        let sends = params.filters.of(sends, tables);
+        let sends = params.by.split(sends, tables, params.days.timezone());
+        Ok(with_costs(groups, sends, &params.by.names(), COSTS_PER))
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.by.bind(params.days.bind(Bindings::new()))
+        let bindings = params.filters.bind(params.by.bind(params.days.bind(Bindings::new())));
+        params.costs.bind(bindings, &params.filters)
     }
+}
+
+/// The delivered deployments, split by `--by`.
+fn delivered(tables: &Tables, params: &Params) -> LazyFrame {
+    let deployments = params.filters.of(params.days.scan(tables, &deployments::TABLE), tables);
+    let delivered = deployments.filter(delivery_is("Delivered"));
+    params.by.split(delivered, tables, params.days.timezone())
 }

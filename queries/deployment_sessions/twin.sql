@@ -10,7 +10,8 @@ WITH delivered AS (
             THEN unix_micros(user_responded_timestamp)
                 - unix_micros(deployment_delivered_timestamp)
         END AS reply_time
-    FROM deployments
+    FROM {deployments}
+    {tagged}
     WHERE delivery_status = 'Delivered'
         AND (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)

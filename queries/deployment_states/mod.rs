@@ -3,16 +3,41 @@
 //! One row per known state in the order of the reference list, even if no deployment has it, then one
 //! for deployments of unknown status if there are any. Every deployment counts once. Shares are of all
 //! deployments that pass the filters.
+//!
+//! With `--by`, each group that occurs has a row for every known state, and shares are of the group. By
+//! tag, a deployment counts under each tag of its person.
 
 use polars::prelude::{JoinCoalesce, df};
+use wabalake_data::Table;
 use wabalake_data::reference::deployment_states::STATES;
+use wabalake_data::tables::audience_tags;
 use wabalake_data::tables::deployments::{self, STATE};
 
+use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::prelude::*;
 use crate::query::sql::SqlLiteral;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct DeploymentStates;
+
+impl Filtered for DeploymentStates {
+    const TABLE: &'static Table = &deployments::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_DEPLOYMENTS;
+}
+
+impl Grouped for DeploymentStates {
+    const TAKES: &'static [Dimension] = &[
+        Dimension::HalfHour,
+        Dimension::Hour,
+        Dimension::Day,
+        Dimension::Week,
+        Dimension::Month,
+        Dimension::Conversation,
+        Dimension::Country,
+        Dimension::Tag,
+    ];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
@@ -20,9 +45,9 @@ pub struct Params {
     #[command(flatten)]
     days: DayRange,
     #[command(flatten)]
-    conversation_id: Only<filters::ConversationId>,
+    filters: Filters<DeploymentStates>,
     #[command(flatten)]
-    conversation_version: Only<filters::ConversationVersion>,
+    by: Dimensions<DeploymentStates>,
 }
 
 /// Deployments in the state.
@@ -51,8 +76,8 @@ impl Query for DeploymentStates {
         title: "How deployments end",
         question: "In which states did deployments end, and what do the states mean? Deployments by \
                    state, with a row for states without any; shares are of all deployments that \
-                   pass the filters.",
-        reads: &[&deployments::TABLE],
+                   pass the filters, within the dimensions of `--by`.",
+        reads: &[&deployments::TABLE, &audience_tags::TABLE],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::word(STATE),
@@ -66,17 +91,37 @@ impl Query for DeploymentStates {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &deployments::TABLE,
+        cells: &[STATE],
+        counts: &[DEPLOYMENTS],
+        id: DEPLOYMENT_ID,
+        rows: |tables, params| {
+            let split = params.by.split(in_range(tables, params), tables, params.days.timezone());
+            Ok(split.with_columns(deployment_id()).with_column(lit(true).alias(DEPLOYMENTS)))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == deployments::TABLE {
+            return vec![Invalidation::OWN_BUCKET];
+        }
+        [params.by.invalidation_by_tags(), params.filters.invalidation_by_tags()].concat()
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let deployments = params.days.scan(tables, &deployments::TABLE);
-        let deployments = params.conversation_id.of(deployments);
         let met = params
-            .conversation_version
-            .of(deployments)
-            .group_by([col(STATE)])
+            .by
+            .group_with(in_range(tables, params), &[STATE], tables, params.days.timezone())
             .agg([rows().cast(DataType::Int64).alias(DEPLOYMENTS)]);
 
         let meanings: Vec<&str> = STATES.iter().map(|state| state.meaning).collect();
@@ -86,21 +131,30 @@ impl Query for DeploymentStates {
             nulls_equal: true,
             ..JoinArgs::new(JoinType::Full)
         };
-        let states = listed
-            .join(met, &[col(STATE)], &[col(STATE)], all)
+        let state = params.by.names_with(&[STATE]);
+        let states = params
+            .by
+            .for_each_group(met.clone(), listed)
+            .join(met, &state, &state, all)
             .with_column(col(DEPLOYMENTS).fill_null(lit(0)));
-        let share = share_pct(col(DEPLOYMENTS), col(DEPLOYMENTS).sum());
+        let of_group = match params.by.names() {
+            none if none.is_empty() => col(DEPLOYMENTS).sum(),
+            names => col(DEPLOYMENTS).sum().over(names)?,
+        };
+        let share = share_pct(col(DEPLOYMENTS), of_group);
         Ok(states.with_column(share.alias(SHARE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {
-        let bindings = params.conversation_id.bind(params.days.bind(Bindings::new()));
+        let bindings = params.filters.bind(params.by.bind(params.days.bind(Bindings::new())));
         let states = STATES.iter().enumerate().map(|(place, state)| {
             format!("({place}, {}, {})", state.name.literal(), state.meaning.literal())
         });
-        params
-            .conversation_version
-            .bind(bindings)
-            .slot("states", states.collect::<Vec<_>>().join(",\n        "))
+        bindings.slot("states", states.collect::<Vec<_>>().join(",\n        "))
     }
+}
+
+/// The deployments that count.
+fn in_range(tables: &Tables, params: &Params) -> LazyFrame {
+    params.filters.of(params.days.scan(tables, &deployments::TABLE), tables)
 }

@@ -1,20 +1,11 @@
 -- How did sends end, and what does that mean? Deployments by state, with the states that are
 -- empty.
 WITH in_range AS (
-    SELECT state
-    FROM deployments
+    SELECT {by_then}state
+    FROM {deployments}
+    {tagged}
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
-        AND (
-            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
-            OR array_contains(:conversation_id, conversation_id)
-            OR (:conversation_id_none AND conversation_id IS NULL)
-        )
-        AND (
-            (size(:conversation_version) = 0 AND NOT :conversation_version_none)
-            OR array_contains(:conversation_version, conversation_version)
-            OR (:conversation_version_none AND conversation_version IS NULL)
-        )
 ),
 listed AS (
     SELECT *
@@ -22,34 +13,44 @@ listed AS (
         {states}
     ) AS known (place, state, meaning)
 ),
-states AS (
+counted AS (
     SELECT
-        listed.place,
-        listed.state,
-        listed.meaning,
-        count(in_range.state) AS deployments
-    FROM listed
-    LEFT JOIN in_range ON in_range.state = listed.state
-    GROUP BY listed.place, listed.state, listed.meaning
-    UNION ALL
-    SELECT
-        CAST(NULL AS INT) AS place,
-        CAST(NULL AS STRING) AS state,
-        CAST(NULL AS STRING) AS meaning,
+        {by_columns_then}state,
         count(*) AS deployments
     FROM in_range
-    WHERE state IS NULL
-    HAVING count(*) > 0
+    GROUP BY {by_columns_then}state
 ),
+-- A row for each group; without a split one row, even if nothing was sent.
 totals AS (
-    SELECT count(*) AS deployments
+    SELECT {by_columns_then}count(*) AS deployments
     FROM in_range
+    {group_by}
+),
+states AS (
+    SELECT
+        {here_by_then}listed.place,
+        listed.state,
+        listed.meaning,
+        coalesce(there.deployments, 0) AS deployments,
+        here.deployments AS of_group
+    FROM totals AS here
+    CROSS JOIN listed
+    LEFT JOIN counted AS there ON there.state = listed.state{and_by}
+    UNION ALL
+    SELECT
+        {here_by_then}CAST(NULL AS INT) AS place,
+        CAST(NULL AS STRING) AS state,
+        CAST(NULL AS STRING) AS meaning,
+        here.deployments,
+        there.deployments AS of_group
+    FROM counted AS here
+    INNER JOIN totals AS there ON 1 = 1{and_by}
+    WHERE here.state IS NULL
 )
 SELECT
-    CAST(states.state AS STRING) AS state,
-    CAST(states.deployments AS BIGINT) AS deployments,
-    CAST(states.deployments AS DOUBLE) * 100 / nullif(totals.deployments, 0) AS share_pct,
-    CAST(states.meaning AS STRING) AS meaning
+    {by_columns_then}CAST(state AS STRING) AS state,
+    CAST(deployments AS BIGINT) AS deployments,
+    CAST(deployments AS DOUBLE) * 100 / nullif(of_group, 0) AS share_pct,
+    CAST(meaning AS STRING) AS meaning
 FROM states
-CROSS JOIN totals
-ORDER BY states.place NULLS LAST
+ORDER BY {by_order_then}states.place NULLS LAST

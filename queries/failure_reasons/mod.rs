@@ -1,15 +1,37 @@
 //! Why do deployments fail?
 //!
 //! One row per state and status detail of the failed deployments. Details of deployments that did not
-//! fail are no reasons, and are left out.
+//! fail are no reasons, and are left out. With `--by`, shares are of the group.
 
+use wabalake_data::Table;
+use wabalake_data::tables::audience_tags;
 use wabalake_data::tables::deployments::{self, STATE, STATUS_DETAIL};
 
+use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::failures;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct FailureReasons;
+
+impl Filtered for FailureReasons {
+    const TABLE: &'static Table = &deployments::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_DEPLOYMENTS;
+}
+
+impl Grouped for FailureReasons {
+    const TAKES: &'static [Dimension] = &[
+        Dimension::HalfHour,
+        Dimension::Hour,
+        Dimension::Day,
+        Dimension::Week,
+        Dimension::Month,
+        Dimension::Conversation,
+        Dimension::Country,
+        Dimension::Tag,
+    ];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
@@ -17,7 +39,9 @@ pub struct Params {
     #[command(flatten)]
     days: DayRange,
     #[command(flatten)]
-    conversation_id: Only<filters::ConversationId>,
+    filters: Filters<FailureReasons>,
+    #[command(flatten)]
+    by: Dimensions<FailureReasons>,
 }
 
 /// Failed deployments.
@@ -38,8 +62,8 @@ impl Query for FailureReasons {
         name: "failure-reasons",
         title: "Why deployments fail",
         question: "Why do deployments fail, and what can be done? Failed deployments by state and \
-                   detail; shares are of the failed ones, and of all that pass the filters.",
-        reads: &[&deployments::TABLE],
+                   detail; shares are of the failed ones, and of all, within the dimensions of `--by`.",
+        reads: &[&deployments::TABLE, &audience_tags::TABLE],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::word(STATE),
@@ -56,30 +80,80 @@ impl Query for FailureReasons {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &deployments::TABLE,
+        cells: &[STATE, STATUS_DETAIL],
+        counts: &[DEPLOYMENTS],
+        id: DEPLOYMENT_ID,
+        rows: |tables, params| {
+            let failed = in_range(tables, params).filter(delivery_is("Failed"));
+            let split = params.by.split(failed, tables, params.days.timezone());
+            Ok(split.with_columns(deployment_id()).with_column(lit(true).alias(DEPLOYMENTS)))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == deployments::TABLE {
+            return vec![Invalidation::OWN_BUCKET];
+        }
+        [params.by.invalidation_by_tags(), params.filters.invalidation_by_tags()].concat()
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let deployments = params.days.scan(tables, &deployments::TABLE);
-        let deployments = params.conversation_id.of(deployments);
-
-        let all = deployments.clone().select([rows().alias("all")]);
-        let reasons = deployments
-            .filter(delivery_is("Failed"))
-            .group_by([col(STATE), col(STATUS_DETAIL)])
-            .agg([rows().alias(DEPLOYMENTS), users().alias(USERS)]);
-
-        let failures = col(DEPLOYMENTS).sum();
-        Ok(reasons.cross_join(all, None).with_columns([
-            share_pct(col(DEPLOYMENTS), failures).alias(SHARE_OF_FAILURES_PCT),
-            share_pct(col(DEPLOYMENTS), col("all")).alias(SHARE_OF_DEPLOYMENTS_PCT),
-            failures::advice(STATE).alias(ADVICE),
-        ]))
+        const FAILED: &str = "failed";
+        let failed = || delivery_is("Failed");
+        // Deployments that did not fail make one group more of each split, for the share of all.
+        let of_failed = |column: &str| when(failed()).then(col(column)).otherwise(lit(Null {}));
+        let deployments = in_range(tables, params).with_columns([
+            failed().fill_null(lit(false)).alias(FAILED),
+            of_failed(STATE).alias(STATE),
+            of_failed(STATUS_DETAIL).alias(STATUS_DETAIL),
+        ]);
+        let split = || params.by.names_with(&[]);
+        let of_split = |sum: Expr| match split() {
+            none if none.is_empty() => Ok(sum),
+            split => sum.over(split),
+        };
+        let reasons = params
+            .by
+            .group_with(
+                deployments,
+                &[FAILED, STATE, STATUS_DETAIL],
+                tables,
+                params.days.timezone(),
+            )
+            .users(USERS)
+            .agg([rows().alias(DEPLOYMENTS)]);
+        let failures = when(col(FAILED)).then(col(DEPLOYMENTS)).otherwise(lit(0)).sum();
+        Ok(reasons
+            .with_columns([
+                of_split(col(DEPLOYMENTS).sum())?.alias("all"),
+                of_split(failures)?.alias("failures"),
+            ])
+            .filter(col(FAILED))
+            .with_columns([
+                share_pct(col(DEPLOYMENTS), col("failures")).alias(SHARE_OF_FAILURES_PCT),
+                share_pct(col(DEPLOYMENTS), col("all")).alias(SHARE_OF_DEPLOYMENTS_PCT),
+                failures::advice(STATE).alias(ADVICE),
+            ]))
     }
 
     fn bind(params: &Params) -> Bindings {
-        let bindings = params.days.bind(Bindings::new());
-        params.conversation_id.bind(bindings).slot("advice", failures::advice_sql())
+        let bindings = params.by.bind(params.days.bind(Bindings::new()));
+        params.filters.bind(bindings).slot("advice", failures::advice_sql())
     }
+}
+
+/// The deployments that count.
+fn in_range(tables: &Tables, params: &Params) -> LazyFrame {
+    params.filters.of(params.days.scan(tables, &deployments::TABLE), tables)
 }

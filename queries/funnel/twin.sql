@@ -23,7 +23,8 @@ furthest AS (
             WHEN converted_at IS NULL THEN 4
             ELSE 5
         END AS furthest_step{then_by}
-    FROM deployments
+    FROM {deployments}
+    {tagged}
     LEFT JOIN starts ON started_id = session_id
     LEFT JOIN first_conversions ON converted_session_id = session_id
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)

@@ -2,29 +2,56 @@
 //!
 //! One row per channel and campaign: an ad or a post by type and id, a WhatsApp link by source and name.
 //! Only inbound sessions count. Their conversions are looked up in the whole lake; a session counts
-//! once as converted, and each of its conversions adds to the revenue.
+//! once as converted, and each of its conversions adds to the revenue. `--by` splits each campaign; by tag,
+//! a session counts once under each tag of its person.
 
+use wabalake_data::Table;
 use wabalake_data::tables::conversions::VALUE;
 use wabalake_data::tables::sessions::{
-    self, META_SOURCE_ID, SESSION_FINISHED_TIMESTAMP, SESSION_TYPE, WHATSAPP_LINK_CAMPAIGN_NAME,
-    WHATSAPP_LINK_CAMPAIGN_SOURCE,
+    self, META_SOURCE_ID, SESSION_FINISHED_TIMESTAMP, SESSION_ID, SESSION_STATUS, SESSION_TYPE,
+    WHATSAPP_LINK_CAMPAIGN_NAME, WHATSAPP_LINK_CAMPAIGN_SOURCE,
 };
-use wabalake_data::tables::{CURRENCY, SESSION_KEY, conversions};
+use wabalake_data::tables::{CURRENCY, SESSION_KEY, audience_tags, conversions};
 
-use crate::kernels::groups::Groups;
 use crate::query::billing::money::{self, AMOUNT};
 use crate::query::conversions::{CONVERSIONS, CONVERTED_SESSIONS};
 use crate::query::dimensions::{channel, meta_type};
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct InboundChannels;
+
+impl Filtered for InboundChannels {
+    const TABLE: &'static Table = &sessions::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_SESSIONS;
+}
+
+impl Grouped for InboundChannels {
+    const TAKES: &'static [Dimension] = &[
+        Dimension::HalfHour,
+        Dimension::Hour,
+        Dimension::Day,
+        Dimension::Week,
+        Dimension::Month,
+        Dimension::Conversation,
+        Dimension::Country,
+        Dimension::Line,
+        Dimension::Tag,
+        Dimension::SessionType,
+        Dimension::SessionStatus,
+    ];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<InboundChannels>,
+    #[command(flatten)]
+    by: Dimensions<InboundChannels>,
     #[command(flatten)]
     conversions: Conversions,
 }
@@ -51,6 +78,7 @@ pub const REVENUE: &str = "revenue";
 pub const REVENUE_CURRENCY: &str = "revenue_currency";
 
 const DURATION: &str = "duration";
+const FINISHED_SESSIONS: &str = "finished_sessions";
 const AGENT_SESSIONS: &str = "agent_sessions";
 
 impl Query for InboundChannels {
@@ -61,7 +89,7 @@ impl Query for InboundChannels {
         title: "Channels that bring inbound users",
         question: "Which channels bring inbound users, and what do these convert to? Inbound sessions \
                    by the ad, post or WhatsApp link that led to them, with conversions and revenue.",
-        reads: &[&sessions::TABLE, &conversions::TABLE],
+        reads: &[&sessions::TABLE, &conversions::TABLE, &audience_tags::TABLE],
         range: Range::History,
         columns: &[
             OutputColumn::word(CHANNEL),
@@ -69,7 +97,7 @@ impl Query for InboundChannels {
             OutputColumn::written(CAMPAIGN),
             OutputColumn::count(SESSIONS),
             OutputColumn::count(USERS),
-            OutputColumn::count("finished_sessions"),
+            OutputColumn::count(FINISHED_SESSIONS),
             OutputColumn::seconds(AVG_DURATION_SECONDS),
             OutputColumn::count(AGENT_SESSIONS),
             OutputColumn::pct(AGENT_PCT),
@@ -84,14 +112,40 @@ impl Query for InboundChannels {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &sessions::TABLE,
+        cells: &[CHANNEL, SOURCE, CAMPAIGN],
+        counts: &[SESSIONS, AGENT_SESSIONS, FINISHED_SESSIONS, CONVERTED_SESSIONS],
+        id: &[SESSION_ID],
+        rows: |tables, params| {
+            let converted = params
+                .conversions
+                .by_session(tables)?
+                .select([col(SESSION_KEY), lit(true).alias(CONVERTED_SESSIONS)]);
+            let split = params.by.split(inbound(tables, params), tables, params.days.timezone());
+            Ok(look_up(split, converted, SESSION_KEY).with_columns([
+                lit(true).alias(SESSIONS),
+                col(SESSION_STATUS).eq(lit("AGENTS")).alias(AGENT_SESSIONS),
+                col(SESSION_FINISHED_TIMESTAMP).is_not_null().alias(FINISHED_SESSIONS),
+            ]))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let of_campaign = [col(CHANNEL), col(SOURCE), col(CAMPAIGN)];
+        let of_campaign = [CHANNEL, SOURCE, CAMPAIGN];
         let earned = params.conversions.by_currency(tables)?;
-        let campaigns = Groups::of(inbound(tables, params), of_campaign)
+        let campaigns = params
+            .by
+            .group_with(inbound(tables, params), &of_campaign, tables, params.days.timezone())
             .measured(|inbound, campaign| {
                 let of_session = [col(SESSION_KEY)];
                 let inner = JoinArgs::new(JoinType::Inner);
@@ -107,7 +161,7 @@ impl Query for InboundChannels {
             .users(USERS)
             .agg([
                 rows().alias(SESSIONS),
-                col(SESSION_FINISHED_TIMESTAMP).count().alias("finished_sessions"),
+                col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED_SESSIONS),
                 average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
                 agent_sessions().alias(AGENT_SESSIONS),
             ])
@@ -123,7 +177,8 @@ impl Query for InboundChannels {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.conversions.bind(params.days.bind(Bindings::new()))
+        let bindings = params.conversions.bind(params.days.bind(Bindings::new()));
+        params.filters.bind(params.by.bind(bindings))
     }
 }
 
@@ -138,8 +193,8 @@ fn inbound(tables: &Tables, params: &Params) -> LazyFrame {
             .otherwise(lit(Null {}))
     };
     params
-        .days
-        .scan(tables, &sessions::TABLE)
+        .filters
+        .of(params.days.scan(tables, &sessions::TABLE), tables)
         .filter(col(SESSION_TYPE).eq(lit("Inbound")))
         .with_columns([channel().alias(CHANNEL), session_duration().alias(DURATION)])
         .with_columns([

@@ -2,9 +2,9 @@
 -- that led to them, with their conversions.
 WITH inbound AS (
     SELECT
-        session_id,
+        {by_then}session_id,
         user_phone,
-        session_status,
+        session_status = 'AGENTS' AS with_agent,
         session_finished_timestamp,
         CASE
             WHEN session_finished_timestamp >= session_started_timestamp
@@ -18,16 +18,17 @@ WITH inbound AS (
         meta_source_id,
         whatsapp_link_campaign_name AS link_name,
         whatsapp_link_campaign_source AS link_source
-    FROM sessions
+    FROM {sessions}
+    {tagged}
     WHERE session_type = 'Inbound'
         AND (:from_at IS NULL OR session_started_timestamp >= :from_at)
         AND (:until_at IS NULL OR session_started_timestamp < :until_at)
 ),
 brought AS (
     SELECT
-        session_id,
+        {by_columns_then}session_id,
         user_phone,
-        session_status,
+        with_agent,
         session_finished_timestamp,
         duration,
         CASE
@@ -44,7 +45,7 @@ brought AS (
 {attributed},
 counted AS (
     SELECT
-        channel,
+        {by_columns_then}channel,
         source,
         campaign,
         count(*) AS sessions,
@@ -52,13 +53,13 @@ counted AS (
         count(session_finished_timestamp) AS finished_sessions,
         CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) / 1000000
             AS avg_duration_seconds,
-        count(CASE WHEN session_status = 'AGENTS' THEN 1 END) AS agent_sessions
+        count(CASE WHEN with_agent THEN 1 END) AS agent_sessions
     FROM brought
-    GROUP BY channel, source, campaign
+    GROUP BY {by_columns_then}channel, source, campaign
 ),
 matched AS (
     SELECT
-        brought.channel,
+        {by_columns_then}brought.channel,
         brought.source,
         brought.campaign,
         brought.session_id,
@@ -69,56 +70,69 @@ matched AS (
 ),
 converted AS (
     SELECT
-        channel,
+        {by_columns_then}channel,
         source,
         campaign,
         count(*) AS conversions,
         count(DISTINCT session_id) AS converted_sessions
     FROM matched
-    GROUP BY channel, source, campaign
+    GROUP BY {by_columns_then}channel, source, campaign
 ),
 sums AS (
-    SELECT channel, source, campaign, currency, sum(value) AS amount
+    SELECT {by_columns_then}channel, source, campaign, currency, sum(value) AS amount
     FROM matched
     WHERE value IS NOT NULL
-    GROUP BY channel, source, campaign, currency
+    GROUP BY {by_columns_then}channel, source, campaign, currency
 ),
 earned AS (
     SELECT
-        channel,
+        {by_columns_then}channel,
         source,
         campaign,
         CASE WHEN count(*) = 1 THEN max(amount) END AS revenue,
         nullif(array_join(sort_array(collect_list(currency)), '+'), '?') AS revenue_currency
     FROM sums
-    GROUP BY channel, source, campaign
+    GROUP BY {by_columns_then}channel, source, campaign
+),
+with_conversions AS (
+    SELECT
+        {here_by_then}here.channel,
+        here.source,
+        here.campaign,
+        here.sessions,
+        here.users,
+        here.finished_sessions,
+        here.avg_duration_seconds,
+        here.agent_sessions,
+        coalesce(there.conversions, 0) AS conversions,
+        coalesce(there.converted_sessions, 0) AS converted_sessions
+    FROM counted AS here
+    LEFT JOIN converted AS there
+        ON there.channel = here.channel
+            AND there.source <=> here.source
+            AND there.campaign <=> here.campaign{and_by}
 )
 SELECT
-    CAST(counted.channel AS STRING) AS channel,
-    CAST(counted.source AS STRING) AS source,
-    CAST(counted.campaign AS STRING) AS campaign,
-    CAST(counted.sessions AS BIGINT) AS sessions,
-    CAST(counted.users AS BIGINT) AS users,
-    CAST(counted.finished_sessions AS BIGINT) AS finished_sessions,
-    CAST(counted.avg_duration_seconds AS DOUBLE) AS avg_duration_seconds,
-    CAST(counted.agent_sessions AS BIGINT) AS agent_sessions,
-    CAST(counted.agent_sessions AS DOUBLE) * 100 / counted.sessions AS agent_pct,
-    CAST(coalesce(converted.conversions, 0) AS BIGINT) AS conversions,
-    CAST(coalesce(converted.converted_sessions, 0) AS DOUBLE) * 100 / counted.sessions
-        AS conversion_pct,
-    CAST(earned.revenue AS DECIMAL(38, 6)) AS revenue,
-    CAST(earned.revenue_currency AS STRING) AS revenue_currency
-FROM counted
-LEFT JOIN converted
-    ON converted.channel = counted.channel
-        AND converted.source <=> counted.source
-        AND converted.campaign <=> counted.campaign
-LEFT JOIN earned
-    ON earned.channel = counted.channel
-        AND earned.source <=> counted.source
-        AND earned.campaign <=> counted.campaign
+    {here_by_then}CAST(here.channel AS STRING) AS channel,
+    CAST(here.source AS STRING) AS source,
+    CAST(here.campaign AS STRING) AS campaign,
+    CAST(here.sessions AS BIGINT) AS sessions,
+    CAST(here.users AS BIGINT) AS users,
+    CAST(here.finished_sessions AS BIGINT) AS finished_sessions,
+    CAST(here.avg_duration_seconds AS DOUBLE) AS avg_duration_seconds,
+    CAST(here.agent_sessions AS BIGINT) AS agent_sessions,
+    CAST(here.agent_sessions AS DOUBLE) * 100 / here.sessions AS agent_pct,
+    CAST(here.conversions AS BIGINT) AS conversions,
+    CAST(here.converted_sessions AS DOUBLE) * 100 / here.sessions AS conversion_pct,
+    CAST(there.revenue AS DECIMAL(38, 6)) AS revenue,
+    CAST(there.revenue_currency AS STRING) AS revenue_currency
+FROM with_conversions AS here
+LEFT JOIN earned AS there
+    ON there.channel = here.channel
+        AND there.source <=> here.source
+        AND there.campaign <=> here.campaign{and_by}
 ORDER BY
-    sessions DESC NULLS LAST,
+    {by_order_then}sessions DESC NULLS LAST,
     channel NULLS LAST,
     source NULLS LAST,
     campaign NULLS LAST

@@ -8,14 +8,24 @@
 //! 1        A      10:00   yes     45     10
 //! 1        B      09:30   yes                               the first one of its line
 //! ```
+//!
+//! Where only sessions are known, the gaps are those before their first messages:
+//!
+//! ```text
+//! person   line   start   first   last    gap
+//! 1        A      09:00   09:00   09:20          the first one
+//! 1        A      09:10   09:12   09:13   12     since 09:00: 09:20 is later
+//! 1        A      10:00   10:00           40     since 09:20
+//! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Field, LazyFrame, PolarsResult, Schema, StringChunked,
+    Column, DataFrame, DataType, IdxCa, LazyFrame, PolarsResult, Schema, StringChunked,
 };
 
-use super::node;
+use super::named;
 use super::parts::Parts;
 
 /// The column of the microseconds since the previous message, Int64.
@@ -41,34 +51,101 @@ pub struct By {
 /// The gaps before messages: one row for each message that is `asked` about and follows another one of
 /// its person and line.
 ///
-/// `asked` is a column of booleans; other messages only end gaps. The result has the columns [`GAP`] and
-/// [`LONGEST_BEFORE`], in the order of people, lines and instants.
-pub fn before(messages: LazyFrame, by: By, asked: &'static str) -> LazyFrame {
-    let columns = [GAP, LONGEST_BEFORE].map(|name| Field::new(name.into(), DataType::Int64));
-    let kernel = move |messages: DataFrame| {
-        let is_asked = messages.column(asked)?.bool()?.iter().map(|asked| asked == Some(true));
-        let is_asked: Vec<bool> = is_asked.collect();
-        let ids = messages.column(by.id)?.str()?.clone();
-        let parts = split(&messages, by)?;
-        drop(messages);
-        let parts = parts.map(|mut messages| {
-            sort(&mut messages, &ids);
-            gaps(&messages, &is_asked)
+/// `asked` is a column of booleans; other messages only end gaps. The result has the columns [`GAP`],
+/// [`LONGEST_BEFORE`] and those of the message that it brings, in the order of people, lines and instants.
+pub fn before(
+    messages: LazyFrame,
+    by: By,
+    asked: &'static str,
+    brought: &'static [&'static str],
+) -> LazyFrame {
+    let name = format!("gaps between messages of each person and line: {by:?} {asked} {brought:?}");
+    gaps_of(messages, by, name, brought, move |messages| {
+        let is_asked = truths(messages, asked)?;
+        let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &is_asked));
+        Ok(find)
+    })
+}
+
+/// The gaps before the first messages of sessions: one row for each session that is `asked` about, has a first
+/// message, and follows a session with a message that is not later. The columns are those of [`before`].
+///
+/// The message before is the latest of the first and last messages, which are instants in the columns
+/// `written`, of the person's sessions on the line that are before in the order of [`By`].
+pub fn before_sessions(
+    sessions: LazyFrame,
+    by: By,
+    written: [&'static str; 2],
+    asked: &'static str,
+    brought: &'static [&'static str],
+) -> LazyFrame {
+    let name = format!("gaps between sessions: {by:?} {written:?} {asked} {brought:?}");
+    gaps_of(sessions, by, name, brought, move |sessions| {
+        let is_asked = truths(sessions, asked)?;
+        let [first, last] = written.map(|column| instants(sessions, column));
+        let written = [first?, last?];
+        let find: Find =
+            Box::new(move |sessions: &[Message]| gaps_of_sessions(sessions, &is_asked, &written));
+        Ok(find)
+    })
+}
+
+/// Finds gaps in sorted rows.
+type Find = Box<dyn Fn(&[Message]) -> Found + Send + Sync>;
+
+/// A node that finds gaps in rows, sorted in parts.
+fn gaps_of<F>(
+    rows: LazyFrame,
+    by: By,
+    name: String,
+    brought: &'static [&'static str],
+    find: F,
+) -> LazyFrame
+where
+    F: Fn(&DataFrame) -> PolarsResult<Find> + Send + Sync + 'static,
+{
+    let declared = move |given: &Schema| {
+        let own = [GAP, LONGEST_BEFORE].map(|name| (name, DataType::Int64));
+        let brought = brought.iter().filter_map(|name| Some((*name, given.get(name)?.clone())));
+        let mut schema = Schema::default();
+        for (name, of) in own.into_iter().chain(brought) {
+            schema.with_column(name.into(), of);
+        }
+        Arc::new(schema)
+    };
+    let kernel = move |rows: DataFrame| {
+        let find = find(&rows)?;
+        let ids = rows.column(by.id)?.str()?.clone();
+        let parts = split(&rows, by)?;
+        let brought = rows.select(brought.iter().copied())?;
+        drop(rows);
+        let parts = parts.map(|mut rows| {
+            sort(&mut rows, &ids);
+            find(&rows)
         });
         let mut all = DataFrame::empty();
-        for (gaps, longest) in parts {
-            let columns =
-                vec![Column::new(GAP.into(), gaps), Column::new(LONGEST_BEFORE.into(), longest)];
+        for found in parts {
+            let mut columns = vec![
+                Column::new(GAP.into(), found.gaps),
+                Column::new(LONGEST_BEFORE.into(), found.longest),
+            ];
+            if brought.width() > 0 {
+                let rows = IdxCa::from_vec("row".into(), found.rows);
+                columns.extend(brought.take(&rows)?.into_columns());
+            }
             all.vstack_mut_owned(DataFrame::new_infer_height(columns)?)?;
         }
         Ok(all)
     };
-    node(
-        messages,
-        format!("gaps between messages of each person and line: {by:?} {asked}"),
-        Schema::from_iter(columns),
-        kernel,
-    )
+    named(rows, name, declared, kernel)
+}
+
+fn truths(rows: &DataFrame, column: &str) -> PolarsResult<Vec<bool>> {
+    Ok(rows.column(column)?.bool()?.iter().map(|holds| holds == Some(true)).collect())
+}
+
+fn instants(rows: &DataFrame, column: &str) -> PolarsResult<Vec<Option<i64>>> {
+    Ok(rows.column(column)?.to_physical_repr().i64()?.iter().collect())
 }
 
 /// A message in the order of people, lines and instants.
@@ -114,9 +191,25 @@ fn sort(messages: &mut [Message], ids: &StringChunked) {
     }
 }
 
-/// The gaps before the sorted messages that are asked about, and the longest of the person before each.
-fn gaps(messages: &[Message], is_asked: &[bool]) -> (Vec<i64>, Vec<i64>) {
-    let mut found = (Vec::new(), Vec::new());
+/// The gaps before messages, the longest of the person before each, and the rows of the messages.
+#[derive(Default)]
+struct Found {
+    gaps: Vec<i64>,
+    longest: Vec<i64>,
+    rows: Vec<u32>,
+}
+
+impl Found {
+    fn push(&mut self, gap: i64, longest: i64, row: u32) {
+        self.gaps.push(gap);
+        self.longest.push(longest);
+        self.rows.push(row);
+    }
+}
+
+/// The gaps before the sorted messages that are asked about.
+fn gaps(messages: &[Message], is_asked: &[bool]) -> Found {
+    let mut found = Found::default();
     let mut longest = 0;
     let pairs = messages.windows(2).filter_map(|pair| <&[Message; 2]>::try_from(pair).ok());
     for [before, message] in pairs {
@@ -124,9 +217,37 @@ fn gaps(messages: &[Message], is_asked: &[bool]) -> (Vec<i64>, Vec<i64>) {
             longest = 0;
         } else if before.line == message.line && is_asked[message.row as usize] {
             let gap = message.at.saturating_sub(before.at);
-            found.0.push(gap);
-            found.1.push(longest);
+            found.push(gap, longest, message.row);
             longest = longest.max(gap);
+        }
+    }
+    found
+}
+
+/// The gaps before the first messages of the sorted sessions that are asked about.
+fn gaps_of_sessions(
+    sessions: &[Message],
+    is_asked: &[bool],
+    [first, last]: &[Vec<Option<i64>>; 2],
+) -> Found {
+    let mut found = Found::default();
+    for of_person in sessions.chunk_by(|one, next| one.person == next.person) {
+        let mut longest = 0;
+        for of_line in of_person.chunk_by(|one, next| one.line == next.line) {
+            let mut written: BTreeSet<i64> = BTreeSet::new();
+            for session in of_line {
+                let row = session.row as usize;
+                let reply = first[row].filter(|_| is_asked[row]);
+                let gap = reply.and_then(|at| {
+                    let before = written.range(..=at).next_back()?;
+                    Some(at.saturating_sub(*before))
+                });
+                if let Some(gap) = gap {
+                    found.push(gap, longest, session.row);
+                    longest = longest.max(gap);
+                }
+                written.extend([first[row], last[row]].into_iter().flatten());
+            }
         }
     }
     found
@@ -146,13 +267,17 @@ mod tests {
 
     /// Messages as (person, line, instant, asked): one person with most messages, many at one instant.
     fn some() -> impl Strategy<Value = Vec<Row>> {
+        prop::collection::vec(some_row(), 0..60)
+    }
+
+    fn some_row() -> impl Strategy<Value = Row> {
         let person = prop_oneof![
             4 => Just(Some(i64::MIN)),
             4 => prop::option::of(prop::sample::select(vec![-1, 0, i64::MAX])),
         ];
         let line = prop::option::of(prop::sample::select(vec!["", "12025550140", "12025550141"]));
         let at = prop::option::weighted(0.9, -5..15_i64);
-        prop::collection::vec((person, line, at, any::<bool>()), 0..60)
+        (person, line, at, any::<bool>())
     }
 
     fn collected(rows: LazyFrame) -> DataFrame {
@@ -189,10 +314,12 @@ mod tests {
                 .with_column(when(same).then(gap).otherwise(lit(NULL)).alias(GAP))
                 .filter(col("asked").and(col(GAP).is_not_null()));
             let expected = collected(expected.select([col("person"), col(GAP)]));
-            let found = collected(super::before(rows, BY, "asked"));
+            let found = collected(super::before(rows, BY, "asked", &["person"]));
 
             let gaps = |rows: &DataFrame| {
-                let mut gaps: Vec<_> = rows.column(GAP).unwrap().i64().unwrap().iter().collect();
+                let [people, gaps] =
+                    ["person", GAP].map(|name| rows.column(name).unwrap().i64().unwrap());
+                let mut gaps: Vec<_> = people.iter().zip(gaps.iter()).collect();
                 gaps.sort_unstable();
                 gaps
             };
@@ -205,6 +332,53 @@ mod tests {
                 let first = collected(found.clone().lazy().filter(first)).height();
                 prop_assert_eq!(i64::try_from(first).ok(), people);
             }
+        }
+
+        /// Sessions are (person, line, start, asked) with their first and last messages.
+        #[test]
+        fn gaps_before_sessions_are_those_of_earlier_ones(
+            sessions in prop::collection::vec(
+                (some_row(), prop::option::of(-5..15_i64), prop::option::of(-5..15_i64)),
+                0..40,
+            ),
+        ) {
+            let id = |row: usize| format!("s{:03}", row * 7_919 % 1_009);
+            let rows = df![
+                "person" => sessions.iter().map(|row| row.0.0).collect::<Vec<_>>(),
+                "line" => sessions.iter().map(|row| row.0.1).collect::<Vec<_>>(),
+                "at" => sessions.iter().map(|row| row.0.2).collect::<Vec<_>>(),
+                "asked" => sessions.iter().map(|row| row.0.3).collect::<Vec<_>>(),
+                "first" => sessions.iter().map(|row| row.1).collect::<Vec<_>>(),
+                "last" => sessions.iter().map(|row| row.2).collect::<Vec<_>>(),
+                "id" => (0..sessions.len()).map(id).collect::<Vec<_>>(),
+            ];
+            let stamps = ["at", "first", "last"].map(|stamp| col(stamp).cast(instant()));
+            let rows = rows.unwrap().lazy().with_columns(stamps);
+            let found = before_sessions(rows, BY, ["first", "last"], "asked", &["id"]);
+            let found = collected(found);
+            let ids = found.column("id").unwrap().str().unwrap().clone();
+            let gaps = found.column(GAP).unwrap().i64().unwrap().clone();
+            let mut found: Vec<(String, i64)> = ids
+                .iter()
+                .zip(gaps.iter())
+                .map(|(id, gap)| (id.unwrap().to_owned(), gap.unwrap()))
+                .collect();
+            found.sort();
+
+            let gap = |row: usize| {
+                let (of, first, _) = &sessions[row];
+                let (start, first) = (of.2?, (*first)?);
+                let earlier = sessions.iter().enumerate().filter(|(other, (earlier, ..))| {
+                    (earlier.0, earlier.1) == (of.0, of.1)
+                        && earlier.2.is_some_and(|at| (at, id(*other)) < (start, id(row)))
+                });
+                let written = earlier.flat_map(|(_, (_, first, last))| [*first, *last]);
+                let before = written.flatten().filter(|at| *at <= first).max()?;
+                (of.0.is_some() && of.3).then(|| (id(row), first - before))
+            };
+            let mut expected: Vec<_> = (0..sessions.len()).filter_map(gap).collect();
+            expected.sort();
+            prop_assert_eq!(found, expected);
         }
     }
 }

@@ -62,7 +62,8 @@ impl Groups {
     }
 
     /// Measures of another plan over the rows, which have the number of their group in the column that is
-    /// passed by name. The plan has a row for each number that it knows, and brings its other columns.
+    /// passed by name. The plan has a row for each number that it knows, and brings its other columns. A group
+    /// of which it has several rows has as many in the answer.
     pub fn measured(mut self, plan: impl FnOnce(LazyFrame, &'static str) -> LazyFrame) -> Self {
         if self.found.is_empty() {
             self.numbered = once(self.numbered);

@@ -16,6 +16,7 @@ use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Sch
 pub mod counted;
 pub mod dictionary;
 pub mod distinct;
+pub mod first_visits;
 pub mod firsts;
 pub mod gaps;
 pub mod groups;
@@ -29,6 +30,7 @@ pub mod quantiles;
 pub mod sorted;
 pub mod visits;
 
+pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};
 

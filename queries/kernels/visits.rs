@@ -9,8 +9,8 @@
 //! ```
 
 use polars::prelude::{
-    ChunkedArray, DataFrame, DataType, Field, Int32Type, Int64Chunked, Int64Type, IntoSeries,
-    LazyFrame, NewChunkedArray, PolarsNumericType, PolarsResult, Schema,
+    ChunkedArray, Column, DataFrame, DataType, Field, Int32Type, Int64Chunked, Int64Type,
+    IntoColumn, IntoSeries, LazyFrame, NewChunkedArray, PolarsNumericType, PolarsResult, Schema,
 };
 
 use super::node;
@@ -43,12 +43,35 @@ impl Beside {
 pub fn in_order(
     visits: LazyFrame,
     person: &'static str,
-    (at, of): (&'static str, DataType),
+    moments: (&'static str, DataType),
     beside: &'static [Beside],
 ) -> LazyFrame {
-    let name = format!("visits of each {person} in order of {at}, with {beside:?}");
+    in_turn(visits, person, moments, beside, false)
+}
+
+/// [`in_order`] with the person of each visit.
+pub fn in_order_of_people(
+    visits: LazyFrame,
+    person: &'static str,
+    moments: (&'static str, DataType),
+    beside: &'static [Beside],
+) -> LazyFrame {
+    in_turn(visits, person, moments, beside, true)
+}
+
+fn in_turn(
+    visits: LazyFrame,
+    person: &'static str,
+    (at, of): (&'static str, DataType),
+    beside: &'static [Beside],
+    with_person: bool,
+) -> LazyFrame {
+    let shown = if with_person { " and the person" } else { "" };
+    let name = format!("visits of each {person} in order of {at}, with {beside:?}{shown}");
     let columns = [at].into_iter().chain(beside.iter().map(|beside| beside.column()));
-    let schema = columns.map(|column| Field::new(column.into(), of.clone())).collect::<Schema>();
+    let columns = columns.map(|column| Field::new(column.into(), of.clone()));
+    let people = with_person.then(|| Field::new(person.into(), DataType::Int64));
+    let schema = people.into_iter().chain(columns).collect::<Schema>();
     let kernel = move |visits: DataFrame| {
         let moments = visits.column(at)?.to_physical_repr();
         let people = visits.column(person)?.i64()?;
@@ -58,9 +81,10 @@ pub fn in_order(
         };
         // Frees the input before there is a result.
         drop((visits, moments));
+        let person = with_person.then_some(person);
         match &of {
-            DataType::Date => in_columns::<Int32Type>(parts, at, beside, &of),
-            _ => in_columns::<Int64Type>(parts, at, beside, &of),
+            DataType::Date => in_columns::<Int32Type>(parts, person, at, beside, &of),
+            _ => in_columns::<Int64Type>(parts, person, at, beside, &of),
         }
     };
     node(visits, name, schema, kernel)
@@ -73,9 +97,11 @@ fn parts(people: &Int64Chunked, moments: impl Iterator<Item = Option<i64>>) -> P
     Parts::by_key(known, people.len())
 }
 
-/// Sorts the visits, drops repeated ones, and shows the moments with those `beside` them.
+/// Sorts the visits, drops repeated ones, and shows the moments with those `beside` them, behind the
+/// `person` if that column has a name.
 fn in_columns<T>(
     parts: Parts<u128>,
+    person: Option<&str>,
     at: &str,
     beside: &[Beside],
     of: &DataType,
@@ -94,6 +120,8 @@ where
         });
         let columns = [own].into_iter().chain(others);
         let columns = columns.map(|column| Ok(column.into_series().cast(of)?.into()));
+        let people = person.map(|person| PolarsResult::Ok(people(person, &visits)));
+        let columns = people.into_iter().chain(columns);
         DataFrame::new(visits.len(), columns.collect::<PolarsResult<_>>()?)
     });
     let mut all = DataFrame::empty();
@@ -101,6 +129,12 @@ where
         all.vstack_mut_owned(part?)?;
     }
     Ok(all)
+}
+
+/// The person of each of the visits.
+fn people(name: &str, visits: &[u128]) -> Column {
+    let people = visits.iter().map(|visit| unpack(*visit).0).collect();
+    Int64Chunked::from_vec(name.into(), people).into_column()
 }
 
 fn moments<T>(name: &str, moments: impl Iterator<Item = Option<i64>>) -> ChunkedArray<T>
@@ -189,12 +223,17 @@ mod tests {
                     over(col(AT).min()).alias("first"),
                     over(col(AT).shift(lit(1))).alias("before"),
                 ])
-                .select([col(AT), col("first"), col("before")]);
+                .select([col(PERSON), col(AT), col("first"), col("before")]);
             let expected = collected(expected);
+            let with_people = expected.clone();
+            let expected = expected.drop(PERSON).unwrap();
             prop_assert!(found.equals_missing(&expected), "{found} is not {expected}");
             prop_assert_eq!(found.schema(), expected.schema());
-            let alone = collected(in_order(rows, PERSON, (AT, of), &[Beside::Before]));
+            let alone = in_order(rows.clone(), PERSON, (AT, of.clone()), &[Beside::Before]);
+            let alone = collected(alone);
             prop_assert!(alone.equals_missing(&found.drop("first").unwrap()));
+            let of_people = collected(in_order_of_people(rows, PERSON, (AT, of), beside));
+            prop_assert!(of_people.equals_missing(&with_people));
         }
     }
 }

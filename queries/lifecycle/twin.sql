@@ -13,10 +13,9 @@ WITH visits AS (
             )
         END AS period
     FROM sessions
-    WHERE parent_session_id IS NULL
-        AND user_phone IS NOT NULL
+    WHERE {is_visit}
 ),
-numbered AS (
+{chosen}numbered AS (
     SELECT
         user_phone,
         period,
@@ -30,14 +29,16 @@ numbered AS (
 ),
 beside AS (
     SELECT
-        number,
-        lag(number) OVER (PARTITION BY user_phone ORDER BY number) AS number_before,
-        lead(number) OVER (PARTITION BY user_phone ORDER BY number) AS number_after
-    FROM numbered
+        {by_columns_then}number,
+        lag(number) OVER (PARTITION BY {by_columns_then}user_phone ORDER BY number)
+            AS number_before,
+        lead(number) OVER (PARTITION BY {by_columns_then}user_phone ORDER BY number)
+            AS number_after
+    FROM numbered{of_chosen}
 ),
 states AS (
     SELECT
-        number,
+        {by_columns_then}number,
         CASE
             WHEN number_before IS NULL THEN 'new'
             WHEN number_before = number - 1 THEN 'returning'
@@ -46,7 +47,7 @@ states AS (
     FROM beside
     UNION ALL
     SELECT
-        number + 1 AS number,
+        {by_columns_then}number + 1 AS number,
         'dormant' AS state
     FROM beside
     WHERE number_after IS NULL OR number_after > number + 1
@@ -81,16 +82,30 @@ periods AS (
             END AS DATE
         ) AS next_period
     FROM steps
+),
+grid AS (
+    SELECT {by_columns_then}number, period, next_period
+    FROM periods{each_group}
+),
+counted AS (
+    SELECT
+        {here_by_then}here.period,
+        count(CASE WHEN there.state = 'new' THEN 1 END) AS new_users,
+        count(CASE WHEN there.state = 'returning' THEN 1 END) AS returning_users,
+        count(CASE WHEN there.state = 'resurrected' THEN 1 END) AS resurrected_users,
+        count(CASE WHEN there.state = 'dormant' THEN 1 END) AS dormant_users
+    FROM grid AS here
+    LEFT JOIN states AS there ON there.number = here.number{and_by}
+    WHERE (:from_date IS NULL OR here.next_period > :from_date)
+        AND (:to_date IS NULL OR here.period <= :to_date)
+    GROUP BY {here_by_then}here.period
 )
 SELECT
-    CAST(periods.period AS DATE) AS period,
-    CAST(count(CASE WHEN states.state = 'new' THEN 1 END) AS BIGINT) AS new_users,
-    CAST(count(CASE WHEN states.state = 'returning' THEN 1 END) AS BIGINT) AS returning_users,
-    CAST(count(CASE WHEN states.state = 'resurrected' THEN 1 END) AS BIGINT) AS resurrected_users,
-    CAST(count(CASE WHEN states.state = 'dormant' THEN 1 END) AS BIGINT) AS dormant_users
-FROM periods
-LEFT JOIN states ON states.number = periods.number
-WHERE (:from_date IS NULL OR periods.next_period > :from_date)
-    AND (:to_date IS NULL OR periods.period <= :to_date)
-GROUP BY periods.period
-ORDER BY period NULLS LAST
+    {by_columns_then}CAST(period AS DATE) AS period,
+    CAST(new_users AS BIGINT) AS new_users,
+    CAST(returning_users AS BIGINT) AS returning_users,
+    CAST(resurrected_users AS BIGINT) AS resurrected_users,
+    CAST(dormant_users AS BIGINT) AS dormant_users
+FROM counted
+-- By an expression: Sail takes the rows of each group to be in the order of the periods.
+ORDER BY {by_order_then}datediff(period, DATE '1970-01-01') NULLS LAST

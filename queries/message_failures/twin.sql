@@ -2,11 +2,11 @@
 -- error code and template.
 WITH failed AS (
     SELECT
-        reason_for_failure,
+        {by_then}{template_then}reason_for_failure,
         error_code,
-        template_name,
         user_phone
-    FROM messages
+    FROM {messages}
+    {tagged}
     WHERE message_direction = 'outgoing'
         AND (failed_at IS NOT NULL OR reason_for_failure IS NOT NULL)
         AND delivered_at IS NULL
@@ -15,18 +15,23 @@ WITH failed AS (
         AND (:until_at IS NULL OR created_at < :until_at)
 ),
 totals AS (
-    SELECT count(*) AS failures
+    SELECT {by_columns_then}count(*) AS failures
     FROM failed
+    {group_by}
 ),
 reasons AS (
     SELECT
-        reason_for_failure,
+        {by_columns_then}{template_then}reason_for_failure,
         error_code,
-        template_name,
         count(*) AS messages,
         count(DISTINCT user_phone) AS users
     FROM failed
-    GROUP BY reason_for_failure, error_code, template_name
+    GROUP BY {by_columns_then}{template_then}reason_for_failure, error_code
+),
+shared AS (
+    SELECT here.*, there.failures
+    FROM reasons AS here
+    INNER JOIN totals AS there ON 1 = 1{and_by}
 ),
 codes AS (
     SELECT *
@@ -35,9 +40,9 @@ codes AS (
     ) AS listed (code, state)
 ),
 stated AS (
-    SELECT reasons.*, coalesce(codes.state, 'other_failure') AS state
-    FROM reasons
-    LEFT JOIN codes ON codes.code = reasons.error_code
+    SELECT shared.*, coalesce(codes.state, 'other_failure') AS state
+    FROM shared
+    LEFT JOIN codes ON codes.code = shared.error_code
 ),
 known AS (
     SELECT *
@@ -46,19 +51,17 @@ known AS (
     ) AS listed (state, advice)
 )
 SELECT
-    CAST(stated.reason_for_failure AS STRING) AS reason_for_failure,
-    CAST(stated.template_name AS STRING) AS template_name,
-    CAST(stated.messages AS BIGINT) AS messages,
-    CAST(stated.users AS BIGINT) AS users,
-    CAST(stated.messages AS DOUBLE) * 100 / totals.failures AS share_pct,
-    CAST(stated.error_code AS INT) AS error_code,
+    {by_columns_then}CAST(reason_for_failure AS STRING) AS reason_for_failure,
+    {template_then}CAST(messages AS BIGINT) AS messages,
+    CAST(users AS BIGINT) AS users,
+    CAST(messages AS DOUBLE) * 100 / failures AS share_pct,
+    CAST(error_code AS INT) AS error_code,
     CAST(stated.state AS STRING) AS state,
     CAST(known.advice AS STRING) AS advice
 FROM stated
-CROSS JOIN totals
 LEFT JOIN known ON known.state = stated.state
 ORDER BY
-    messages DESC NULLS LAST,
+    {by_order_then}messages DESC NULLS LAST,
     reason_for_failure NULLS LAST,
     error_code NULLS LAST,
     template_name NULLS LAST

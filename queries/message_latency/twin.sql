@@ -11,7 +11,8 @@ WITH in_range AS (
         CASE
             WHEN seen_at >= delivered_at THEN CAST(unix_micros(seen_at) - unix_micros(delivered_at) AS DOUBLE)
         END AS to_seen
-    FROM messages
+    FROM {messages}
+    {tagged}
     WHERE message_direction = 'outgoing'
         AND (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)

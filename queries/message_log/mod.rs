@@ -14,14 +14,20 @@ use wabalake_data::tables::messages::{
     REFERRAL_HEADLINE, REFERRAL_ID, REFERRAL_TYPE, SEEN_AT, SENT_AT, SOURCE, TEMPLATE_NAME, TO,
     USER_ID, USER_PHONE, WABA_ID, WHATSAPP_ID,
 };
-use wabalake_data::tables::persons;
+use wabalake_data::tables::{audience_tags, persons};
 
 use crate::query::filters::Choice;
 use crate::query::prelude::*;
 use crate::query::time::Clock;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct MessageLog;
+
+impl Filtered for MessageLog {
+    const TABLE: &'static Table = &messages::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_MESSAGES;
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
@@ -29,15 +35,9 @@ pub struct Params {
     #[command(flatten)]
     days: DayRange,
     #[command(flatten)]
+    filters: Filters<MessageLog>,
+    #[command(flatten)]
     phone: Only<filters::Phone>,
-    #[command(flatten)]
-    line: Only<filters::Line>,
-    #[command(flatten)]
-    direction: Only<filters::Direction>,
-    #[command(flatten)]
-    template: Only<filters::Template>,
-    #[command(flatten)]
-    campaign: Only<filters::Campaign>,
     #[command(flatten)]
     status: Only<filters::MessageStatus>,
 }
@@ -50,7 +50,7 @@ impl Query for MessageLog {
         title: "The messages themselves",
         question: "What was sent and received? The messages of a person, a line, a template or a \
                    campaign, one row each, in order of creation.",
-        reads: &[&messages::TABLE, &persons::TABLE],
+        reads: &[&messages::TABLE, &persons::TABLE, &audience_tags::TABLE],
         range: Range::Rows(&messages::TABLE),
         columns: &[
             OutputColumn::term(WABA_ID),
@@ -111,6 +111,9 @@ impl Query for MessageLog {
         if *table == messages::TABLE {
             return vec![Invalidation::OWN_BUCKET];
         }
+        if *table == audience_tags::TABLE {
+            return params.filters.invalidation_by_tags();
+        }
         if params.phone.needs_persons() { vec![Invalidation::Answer] } else { Vec::new() }
     }
 
@@ -120,22 +123,14 @@ impl Query for MessageLog {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);
+        let messages = params.filters.of(messages, tables);
         let messages = params.phone.of_people(messages, tables)?;
-        let messages = params.line.of(messages);
-        let messages = params.direction.of(messages);
-        let messages = params.template.of(messages);
-        let messages = params.campaign.of(messages);
         Ok(params.status.of(messages.with_column(status())))
     }
 
     fn bind(params: &Params) -> Bindings {
-        let bindings = params.days.bind(Bindings::new());
-        let bindings = params.phone.bind(bindings);
-        let bindings = params.line.bind(bindings);
-        let bindings = params.direction.bind(bindings);
-        let bindings = params.template.bind(bindings);
-        let bindings = params.campaign.bind(bindings);
-        params.status.bind(bindings)
+        let bindings = params.filters.bind(params.days.bind(Bindings::new()));
+        params.status.bind(params.phone.bind(bindings))
     }
 }
 

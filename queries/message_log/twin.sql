@@ -10,7 +10,7 @@ WITH in_range AS (
             WHEN sent_at IS NOT NULL THEN 'sent'
             ELSE 'created'
         END AS status
-    FROM messages
+    FROM {messages}
     WHERE (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)
 )
@@ -60,26 +60,6 @@ WHERE (
         OR (:phone_none AND user_phone IS NULL)
         OR array_contains(:phone, user_phone)
         OR user_phone IN (SELECT person FROM persons WHERE array_contains(:phone, user_id))
-    )
-    AND (
-        (size(:line) = 0 AND NOT :line_none)
-        OR array_contains(:line, line)
-        OR (:line_none AND line IS NULL)
-    )
-    AND (
-        (size(:direction) = 0 AND NOT :direction_none)
-        OR array_contains(:direction, message_direction)
-        OR (:direction_none AND message_direction IS NULL)
-    )
-    AND (
-        (size(:template) = 0 AND NOT :template_none)
-        OR array_contains(:template, template_name)
-        OR (:template_none AND template_name IS NULL)
-    )
-    AND (
-        (size(:campaign) = 0 AND NOT :campaign_none)
-        OR array_contains(:campaign, campaign_id)
-        OR (:campaign_none AND campaign_id IS NULL)
     )
     AND (
         (size(:status) = 0 AND NOT :status_none)

@@ -9,7 +9,7 @@
 use wabalake_data::Table;
 pub use wabalake_data::tables::message_summaries::RECEIVED;
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
-use wabalake_data::tables::{message_summaries, session_summaries, sessions};
+use wabalake_data::tables::{audience_tags, message_summaries, session_summaries, sessions};
 
 use crate::kernels::groups::Groups;
 use crate::query::lines;
@@ -17,13 +17,21 @@ use crate::query::prelude::*;
 use crate::query::time::Clock;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct MessageSummary;
+
+impl Filtered for MessageSummary {
+    const TABLE: &'static Table = &messages::TABLE;
+    const FILTERS: &'static [Filter] = &[Filter::COUNTRY, Filter::LINE, Filter::TAG, Filter::WABA];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<MessageSummary>,
 }
 
 const DATE: &str = "date";
@@ -43,6 +51,7 @@ impl Query for MessageSummary {
             &sessions::TABLE,
             &message_summaries::TABLE,
             &session_summaries::TABLE,
+            &audience_tags::TABLE,
         ],
         range: Range::Rows(&messages::TABLE),
         columns: &[
@@ -69,15 +78,19 @@ impl Query for MessageSummary {
         params.days.resolve(defaults)
     }
 
-    fn invalidation(_params: &Params, table: &Table) -> Vec<Invalidation> {
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         if *table == messages::TABLE {
             return vec![Invalidation::OWN_BUCKET];
+        }
+        if *table == audience_tags::TABLE {
+            return params.filters.invalidation_by_tags();
         }
         vec![Invalidation::LookUp(lines::names)]
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let messages = params.days.scan(tables, &messages::TABLE);
+        let messages = params.filters.of(messages, tables);
         let date = Clock::Day.start(col(CREATED_AT), params.days.timezone());
         let messages = messages.with_columns([date.alias(DATE), col(LINE).alias(WA_PHONE_NUMBER)]);
         let by_day = [DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE].map(col);
@@ -87,6 +100,6 @@ impl Query for MessageSummary {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.days.bind(Bindings::new())
+        params.filters.bind(params.days.bind(Bindings::new()))
     }
 }

@@ -8,7 +8,7 @@ WITH in_range AS (
         country,
         message_type,
         {outcomes}
-    FROM messages
+    FROM {messages}
     WHERE (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)
 ),

@@ -53,7 +53,9 @@ spent AS (
         ad_id AS meta_source_id,
         CASE WHEN count(DISTINCT coalesce(currency, '?')) = 1 THEN sum(spend) END AS spend,
         string_agg(DISTINCT coalesce(currency, '?'), '+' ORDER BY coalesce(currency, '?'))
-            AS spend_currency
+            AS spend_currency,
+        sum(impressions) AS impressions,
+        sum(clicks) AS clicks
     FROM ad_spend
     GROUP BY ad_id
 )
@@ -76,7 +78,11 @@ SELECT
         WHEN spend = 0 OR NOT EXISTS (FROM conversions) THEN NULL
         WHEN revenue_currency IS NULL THEN 0 * CAST(spend AS DOUBLE)
         WHEN revenue_currency = spend_currency THEN CAST(revenue AS DOUBLE) / CAST(spend AS DOUBLE)
-    END AS roas
+    END AS roas,
+    CAST(impressions AS BIGINT) AS impressions,
+    CAST(clicks AS BIGINT) AS clicks,
+    -- Only ads have clicks.
+    CAST(100 * coalesce(sessions, 0) / nullif(CAST(clicks AS DOUBLE), 0) AS DOUBLE) AS chat_rate_pct
 FROM counted
 FULL JOIN spent USING (meta_source_type, meta_source_id)
 LEFT JOIN earned USING (meta_source_type, meta_source_id)

@@ -1,29 +1,29 @@
--- Which ads and posts start sessions, how long do they last, what do they earn? The spend of an
--- ad is summed over its days before it is joined with its sessions.
-WITH sourced AS (
+-- Which ads and posts start sessions, how long do they last, what do they earn? What ads cost is
+-- summed before it is joined with sessions.
+WITH {names_then}sourced AS (
     SELECT
-        session_id,
-        user_phone,
-        session_started_timestamp,
-        session_finished_timestamp,
-        coalesce(meta_source_type, 'Ad') AS meta_source_type,
-        meta_source_id,
-        meta_source_headline,
+        {keys_of_sessions},
+        sessions.session_id,
+        sessions.user_phone,
+        sessions.session_started_timestamp,
+        sessions.session_finished_timestamp,
+        sessions.meta_source_headline,
+        coalesce(sessions.meta_source_type, 'Ad') = 'Ad' AS is_of_ad,
         CASE
             WHEN session_finished_timestamp >= session_started_timestamp
                 THEN unix_micros(session_finished_timestamp)
                     - unix_micros(session_started_timestamp)
         END AS duration
-    FROM sessions
-    WHERE meta_source_id IS NOT NULL
+    FROM {sessions}{ads_of_sessions}
+    WHERE sessions.meta_source_id IS NOT NULL
         AND (:from_at IS NULL OR session_started_timestamp >= :from_at)
         AND (:until_at IS NULL OR session_started_timestamp < :until_at)
 ),
 counted AS (
     SELECT
-        meta_source_type,
-        meta_source_id,
+        {keys},
         count(*) AS sessions,
+        count(CASE WHEN is_of_ad THEN 1 END) AS ad_sessions,
         count(DISTINCT user_phone) AS users,
         count(session_finished_timestamp) AS finished_sessions,
         CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) / 1000000
@@ -31,79 +31,79 @@ counted AS (
         percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(duration AS DOUBLE)) / 1000000
             AS median_duration_seconds
     FROM sourced
-    GROUP BY meta_source_type, meta_source_id
+    GROUP BY {keys}
 ),
-headed AS (
-    SELECT
-        meta_source_type,
-        meta_source_id,
-        meta_source_headline,
-        row_number() OVER (
-            PARTITION BY meta_source_type, meta_source_id
-            ORDER BY session_started_timestamp DESC NULLS LAST, session_id DESC NULLS LAST
-        ) AS place
-    FROM sourced
-    WHERE meta_source_headline IS NOT NULL
-),
-{attributed},
+{headed_then}{attributed},
 matched AS (
     SELECT
-        sourced.meta_source_type,
-        sourced.meta_source_id,
+        sourced.*,
+        attributed.event,
         attributed.value,
         coalesce(attributed.currency, '?') AS currency
     FROM sourced
     INNER JOIN attributed ON attributed.converted_session_id = sourced.session_id
 ),
 converted AS (
-    SELECT meta_source_type, meta_source_id, count(*) AS conversions
+    SELECT {groups}, count(*) AS conversions
     FROM matched
-    GROUP BY meta_source_type, meta_source_id
+    GROUP BY {groups}
 ),
 earned_in AS (
-    SELECT meta_source_type, meta_source_id, currency, sum(value) AS amount
+    SELECT {groups}, currency, sum(value) AS amount
     FROM matched
     WHERE value IS NOT NULL
-    GROUP BY meta_source_type, meta_source_id, currency
+    GROUP BY {groups}, currency
 ),
 earned AS (
     SELECT
-        meta_source_type,
-        meta_source_id,
+        {groups},
         CASE WHEN count(*) = 1 THEN max(amount) END AS revenue,
         array_join(sort_array(collect_list(currency)), '+') AS revenue_currency
     FROM earned_in
-    GROUP BY meta_source_type, meta_source_id
+    GROUP BY {groups}
+),
+advertised AS (
+    SELECT
+        {keys_of_spend},
+        coalesce(ad_spend.currency, '?') AS currency,
+        ad_spend.spend,
+        ad_spend.impressions,
+        ad_spend.clicks
+    FROM ad_spend{ads_of_spend}
+    WHERE :with_spend
+        AND (:from_date IS NULL OR ad_spend.day >= :from_date)
+        AND (:to_date IS NULL OR ad_spend.day <= :to_date)
 ),
 spent_in AS (
-    SELECT ad_id, coalesce(currency, '?') AS currency, sum(spend) AS amount
-    FROM ad_spend
-    WHERE (:from_date IS NULL OR day >= :from_date)
-        AND (:to_date IS NULL OR day <= :to_date)
-    GROUP BY ad_id, coalesce(currency, '?')
+    SELECT
+        {keys},
+        currency,
+        sum(spend) AS amount,
+        sum(impressions) AS impressions,
+        sum(clicks) AS clicks
+    FROM advertised
+    GROUP BY {keys}, currency
 ),
 spent AS (
     SELECT
-        'Ad' AS meta_source_type,
-        ad_id AS meta_source_id,
+        {keys},
         CASE WHEN count(*) = 1 THEN max(amount) END AS spend,
-        array_join(sort_array(collect_list(currency)), '+') AS spend_currency
+        array_join(sort_array(collect_list(currency)), '+') AS spend_currency,
+        sum(impressions) AS impressions,
+        sum(clicks) AS clicks
     FROM spent_in
-    GROUP BY ad_id
+    GROUP BY {keys}
 ),
 met AS (
-    SELECT meta_source_type, meta_source_id FROM counted
+    SELECT {keys} FROM counted
     UNION
-    SELECT meta_source_type, meta_source_id FROM spent
+    SELECT {keys} FROM spent
 ),
 known AS (
     SELECT count(*) AS conversions FROM conversions
 )
 SELECT
-    CAST(met.meta_source_type AS STRING) AS meta_source_type,
-    CAST(met.meta_source_id AS STRING) AS meta_source_id,
-    CAST(headed.meta_source_headline AS STRING) AS meta_source_headline,
-    CAST(coalesce(counted.sessions, 0) AS BIGINT) AS sessions,
+    {answer_then}CAST(coalesce(counted.sessions, 0) AS BIGINT) AS sessions,
     CAST(coalesce(counted.users, 0) AS BIGINT) AS users,
     CAST(coalesce(counted.finished_sessions, 0) AS BIGINT) AS finished_sessions,
     CAST(counted.avg_duration_seconds AS DOUBLE) AS avg_duration_seconds,
@@ -119,26 +119,20 @@ SELECT
         WHEN earned.revenue_currency IS NULL THEN 0 * CAST(spent.spend AS DOUBLE)
         WHEN earned.revenue_currency = spent.spend_currency
             THEN CAST(earned.revenue AS DOUBLE) / CAST(spent.spend AS DOUBLE)
-    END AS roas
+    END AS roas,
+    CAST(spent.impressions AS BIGINT) AS impressions,
+    CAST(spent.clicks AS BIGINT) AS clicks,
+    CAST(coalesce(counted.ad_sessions, 0) AS DOUBLE) * 100 / nullif(spent.clicks, 0)
+        AS chat_rate_pct
 FROM met
 CROSS JOIN known
 LEFT JOIN counted
-    ON counted.meta_source_type = met.meta_source_type
-        AND counted.meta_source_id = met.meta_source_id
-LEFT JOIN headed
-    ON headed.meta_source_type = met.meta_source_type
-        AND headed.meta_source_id = met.meta_source_id
-        AND headed.place = 1
+    ON {is_counted}{join_headed}
 LEFT JOIN converted
-    ON converted.meta_source_type = met.meta_source_type
-        AND converted.meta_source_id = met.meta_source_id
+    ON {is_converted}
 LEFT JOIN earned
-    ON earned.meta_source_type = met.meta_source_type
-        AND earned.meta_source_id = met.meta_source_id
+    ON {is_earned}
 LEFT JOIN spent
-    ON spent.meta_source_type = met.meta_source_type
-        AND spent.meta_source_id = met.meta_source_id
+    ON {is_spent}
 ORDER BY
-    sessions DESC NULLS LAST,
-    meta_source_type NULLS LAST,
-    meta_source_id NULLS LAST
+    {order}

@@ -2,24 +2,36 @@
 //!
 //! One row per person and business line on which the person wrote in the 24 hours before an instant,
 //! `--at`. A session's first and last message and incoming messages open a window; reactions and
-//! outgoing messages do not. Messages after the instant and people without a phone do not count. The default instant is
-//! that of the latest message of any person.
+//! outgoing messages do not. Messages after the instant and people without a phone do not count. The default
+//! instant is that of the latest message of any person.
+//!
+//! `--country` and `--line` keep messages by the country and the line of their own row, and `--tag` the people
+//! who have one of the tags at the instant. No filter moves the default instant.
 
 use chrono_tz::Tz;
 use polars::lazy::dsl::max_horizontal;
 use polars::prelude::{Duration, Scalar, TimeUnit, TimeZone, UnionArgs, concat};
-use wabalake_data::Invalid;
 use wabalake_data::cells::stamp::{self, Stamp};
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE};
 use wabalake_data::tables::sessions::{
-    self, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP, LINE_WHATSAPP_NUMBER, USER_PHONE,
+    self, COUNTRY, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP, LINE_WHATSAPP_NUMBER,
+    SESSION_STARTED_TIMESTAMP, USER_PHONE,
 };
+use wabalake_data::tables::{USER_KEY, audience_tags};
+use wabalake_data::{Invalid, Table};
 
 use crate::query::prelude::*;
 use crate::query::usage::misfit;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct OpenWindows;
+
+/// Messages are filtered as sessions that start at the instant asked about, so that tags hold then.
+impl Filtered for OpenWindows {
+    const TABLE: &'static Table = &sessions::TABLE;
+    const FILTERS: &'static [Filter] = &[Filter::COUNTRY, Filter::LINE, Filter::TAG];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
@@ -31,6 +43,8 @@ pub struct Params {
 
     #[command(flatten)]
     timezone: Timezone,
+    #[command(flatten)]
+    filters: Filters<OpenWindows>,
 
     /// `--at` in microseconds, once the time zone is known.
     #[arg(skip)]
@@ -61,7 +75,7 @@ impl Query for OpenWindows {
         title: "Users whose service window is open",
         question: "Which people can still be answered within the 24-hour service window? People who \
                    wrote to a line in the 24 hours before an instant, and the minutes that are left.",
-        reads: &[&sessions::TABLE, &messages::TABLE],
+        reads: &[&sessions::TABLE, &messages::TABLE, &audience_tags::TABLE],
         range: Range::History,
         columns: &[
             OutputColumn::person(USER_PHONE),
@@ -102,18 +116,25 @@ impl Query for OpenWindows {
         let micros = |at: Expr| at.cast(DataType::Int64);
         let closes_at = || col(WROTE_AT) + lit(Duration::parse("1d"));
         let left = || micros(closes_at()) - micros(col(ASKED_AT));
-        Ok(wrote
-            .with_column(asked_at.alias(ASKED_AT))
+        let answerable = wrote
+            .with_columns([
+                asked_at.clone().alias(ASKED_AT),
+                asked_at.alias(SESSION_STARTED_TIMESTAMP),
+            ])
             // A difference instead of a comparison of two instants: Polars would turn the cross join
             // into an inequality join, which the streaming engine does not support.
-            .filter(col(USER_PHONE).is_not_null().and(left().gt(lit(0))))
+            .filter(col(USER_PHONE).is_not_null().and(left().gt(lit(0))));
+        Ok(params
+            .filters
+            .of(answerable, tables)
             .group_by([col(USER_PHONE), col(LINE_WHATSAPP_NUMBER)])
             .agg([col(WROTE_AT).max(), col(ASKED_AT).max()])
             .with_columns([closes_at().alias(CLOSES_AT), minutes(left()).alias("minutes_left")]))
     }
 
     fn bind(params: &Params) -> Bindings {
-        Bindings::new().instant("at", params.micros)
+        let bindings = Bindings::new().instant("at", params.micros);
+        params.filters.bind_relation(bindings, "answerable", Self::TABLE)
     }
 }
 
@@ -126,12 +147,16 @@ fn messages_of_people(tables: &Tables, until: Option<&Expr>) -> PolarsResult<Laz
     };
     let in_sessions = tables.scan(&sessions::TABLE).select([
         col(USER_PHONE),
+        col(USER_KEY),
+        col(COUNTRY),
         col(LINE_WHATSAPP_NUMBER),
         max_horizontal([by_then(FIRST_MESSAGE_TIMESTAMP), by_then(LAST_MESSAGE_TIMESTAMP)])?
             .alias(WROTE_AT),
     ]);
     let incoming = tables.scan(&messages::TABLE).filter(incoming_message()).select([
         col(USER_PHONE),
+        col(USER_KEY),
+        col(messages::COUNTRY),
         col(LINE).alias(LINE_WHATSAPP_NUMBER),
         col(CREATED_AT).alias(WROTE_AT),
     ]);

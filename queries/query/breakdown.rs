@@ -2,23 +2,26 @@
 //!
 //! A group is a value of one column of deployments and of inbound sessions. The session of a delivered
 //! deployment is looked up in the whole lake. `sessions_created` and `avg_session_seconds` count it once
-//! for each deployment that names it; conversions and revenue count once per group.
+//! for each deployment that names it; conversions and revenue count once per group. Of the filters of
+//! deployments, inbound sessions pass those that sessions have, too. With `--cost`, the delivered deployments
+//! of a group are [priced](super::billing::sends).
 
 use polars::prelude::{
     DataType, Expr, JoinArgs, JoinCoalesce, JoinType, LazyFrame, NULL, PolarsResult,
     UniqueKeepStrategy, by_name, col, lit, when,
 };
 use wabalake_data::Table;
-use wabalake_data::tables::conversions::VALUE;
+use wabalake_data::tables::conversions::{CONVERTED_AT, VALUE};
 use wabalake_data::tables::{CURRENCY, SESSION_KEY, deployments, sessions};
 
 use super::billing::money::{self, AMOUNT};
+use super::billing::sends::{COST_PER_CONVERSION, COST_PER_REPLY, Per, SendCosts, with_costs};
 use super::joins::look_up;
 use super::measures::{
     answered, average_seconds, delivery_is, rows, rows_where, session_duration, share_pct,
 };
 use super::tables::Tables;
-use super::{Conversions, DayRange};
+use super::{Conversions, DayRange, Filtered, Filters};
 use crate::kernels::groups::Groups;
 
 /// Deployments to the group.
@@ -50,21 +53,29 @@ pub const REVENUE_CURRENCY: &str = "revenue_currency";
 const COUNTS: [&str; 6] =
     [DEPLOYMENTS, DELIVERED, SESSIONS_CREATED, REPLIED, INBOUND_SESSIONS, CONVERTED_SESSIONS];
 
-/// Returns the plan of a breakdown: a row per group that has deployments or inbound sessions.
+/// The columns of cost per something in a breakdown.
+pub const COSTS_PER: &[Per] =
+    &[(COST_PER_REPLY, REPLIED), (COST_PER_CONVERSION, CONVERTED_SESSIONS)];
+
+/// Returns the plan of a breakdown: a row per group that has deployments or inbound sessions, with costs if
+/// they are asked for.
 ///
 /// `grouped` adds the column `group` to rows of a table, and may make several rows of one.
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn breakdown(
+pub fn breakdown<Q: Filtered>(
     group: &'static str,
     grouped: impl Fn(LazyFrame, &Table) -> LazyFrame,
     days: &DayRange,
+    filters: &Filters<Q>,
     conversions: &Conversions,
+    costs: &SendCosts,
     tables: &Tables,
 ) -> PolarsResult<LazyFrame> {
     let on = [col(group)];
     let deployments = days.scan(tables, &deployments::TABLE);
+    let deployments = filters.of_table(deployments, &deployments::TABLE, tables);
     // The join with sessions comes first: `grouped` may multiply rows.
     let sent = grouped(with_duration(deployments, tables), &deployments::TABLE);
     let sent = sent.select([group, SESSION_KEY, DELIVERED, REPLIED, DURATION].map(col));
@@ -89,6 +100,7 @@ pub fn breakdown(
         ]);
     let inbound =
         days.scan(tables, &sessions::TABLE).filter(col(sessions::SESSION_TYPE).eq(lit("Inbound")));
+    let inbound = filters.of_table(inbound, &sessions::TABLE, tables);
     let inbound =
         grouped(inbound, &sessions::TABLE).group_by(&on).agg([rows().alias(INBOUND_SESSIONS)]);
 
@@ -100,7 +112,35 @@ pub fn breakdown(
     let groups = sent
         .join(inbound, &on, &on, full)
         .with_columns(COUNTS.map(|count| col(count).fill_null(lit(0)).cast(DataType::Int64)));
-    Ok(groups.with_columns(shares()))
+    let groups = groups.with_columns(shares());
+    let Some(sends) = costs.sends(tables, days)? else { return Ok(groups) };
+    let sends = filters.of_table(sends, &deployments::TABLE, tables);
+    Ok(with_costs(groups, grouped(sends, &deployments::TABLE), &on, COSTS_PER))
+}
+
+/// The counts of deployments in a breakdown.
+pub const COUNTS_OF_DEPLOYMENTS: &[&str] =
+    &[DEPLOYMENTS, DELIVERED, SESSIONS_CREATED, REPLIED, CONVERTED_SESSIONS];
+
+/// The deployments in range that pass the filters, with a column for each of [`COUNTS_OF_DEPLOYMENTS`] that is
+/// true if it counts the deployment or its session.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn counted_deployments<Q: Filtered>(
+    days: &DayRange,
+    filters: &Filters<Q>,
+    conversions: &Conversions,
+    tables: &Tables,
+) -> PolarsResult<LazyFrame> {
+    let deployments = days.scan(tables, &deployments::TABLE);
+    let deployments = filters.of_table(deployments, &deployments::TABLE, tables);
+    let converted = conversions.by_session(tables)?;
+    Ok(look_up(with_session(deployments), converted, SESSION_KEY).with_columns([
+        lit(true).alias(DEPLOYMENTS),
+        col(SESSION_KEY).is_not_null().alias(SESSIONS_CREATED),
+        col(CONVERTED_AT).is_not_null().alias(CONVERTED_SESSIONS),
+    ]))
 }
 
 const DURATION: &str = "duration";
@@ -108,18 +148,22 @@ const DURATION: &str = "duration";
 /// Adds what counts of a deployment, before a join copies its texts: if it was delivered and answered, the
 /// session that it led to, and the duration of that.
 fn with_duration(deployments: LazyFrame, tables: &Tables) -> LazyFrame {
-    let delivered = || delivery_is("Delivered");
-    let session = when(delivered()).then(col(SESSION_KEY)).otherwise(lit(NULL));
-    let deployments = deployments.with_columns([
-        session.alias(SESSION_KEY),
-        delivered().alias(DELIVERED),
-        delivered().and(answered()).alias(REPLIED),
-    ]);
     let sessions = tables
         .scan(&sessions::TABLE)
         .select([col(SESSION_KEY), session_duration().alias(DURATION)])
         .filter(col(DURATION).is_not_null());
-    look_up(deployments, sessions, SESSION_KEY)
+    look_up(with_session(deployments), sessions, SESSION_KEY)
+}
+
+/// Adds if a deployment was delivered and answered, and leaves the session to those that led to one.
+fn with_session(deployments: LazyFrame) -> LazyFrame {
+    let delivered = || delivery_is("Delivered");
+    let session = when(delivered()).then(col(SESSION_KEY)).otherwise(lit(NULL));
+    deployments.with_columns([
+        session.alias(SESSION_KEY),
+        delivered().alias(DELIVERED),
+        delivered().and(answered()).alias(REPLIED),
+    ])
 }
 
 fn shares() -> [Expr; 6] {

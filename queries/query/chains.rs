@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use polars::prelude::{
-    Column, DataFrame, DataType, Field, InitHashMaps, Int64Chunked, JoinArgs, JoinType, LazyFrame,
-    OptFlags, PlHashMap, PolarsResult, Schema, SchemaRef, SortMultipleOptions, UnionArgs, col,
-    concat, lit,
+    Column, DataFrame, DataType, Expr, Field, InitHashMaps, Int64Chunked, JoinArgs, JoinType,
+    LazyFrame, OptFlags, PlHashMap, PolarsResult, Schema, SchemaRef, SortMultipleOptions,
+    UnionArgs, col, concat, lit,
 };
 use wabalake_data::tables::sessions::{
     self, CONVERSATION_ID, PARENT_SESSION_ID, SESSION_ID, SESSION_STARTED_TIMESTAMP, USER_PHONE,
@@ -27,7 +27,7 @@ use wabalake_data::tables::{SESSION_KEY, USER_KEY};
 use super::measures::{parent_key, session_duration};
 use super::numbers::whole;
 use super::sql::Bindings;
-use super::{DayRange, Tables};
+use super::tables::Tables;
 
 /// `--min-sessions`: the smallest chains that count.
 #[derive(Args, Clone, Copy, Debug)]
@@ -60,21 +60,28 @@ impl Chains {
     /// The total duration of the sessions in microseconds; null if no session has one.
     pub const DURATION: &str = "duration";
 
-    /// Returns the plan of the chains whose root started in the range: a row each, with the columns
-    /// above and the root's `user_phone` and `user_key`.
+    /// Returns the plan of the chains whose root is among some rows of `sessions`: a row for each of these
+    /// rows, with the columns above, the root's `user_phone` and `user_key`, and the columns `brought` from
+    /// the row. The sessions below a root are those of the whole lake.
     ///
     /// # Errors
     /// Those of building a plan.
-    pub fn plan(self, tables: &Tables, days: &DayRange) -> PolarsResult<LazyFrame> {
+    pub fn plan(
+        self,
+        tables: &Tables,
+        roots: LazyFrame,
+        brought: &[Expr],
+    ) -> PolarsResult<LazyFrame> {
         let sessions = || tables.scan(&sessions::TABLE);
-        let roots = days.scan(tables, &sessions::TABLE).select([
+        let of_root = [
             col(SESSION_KEY),
             col(SESSION_ID).alias(Self::ROOT_SESSION_ID),
             col(USER_PHONE),
             col(USER_KEY),
             col(SESSION_STARTED_TIMESTAMP).alias(Self::STARTED_AT),
             col(PARENT_SESSION_ID).is_not_null().alias(Self::ROOT_MISSING),
-        ]);
+        ];
+        let roots = roots.select([&of_root[..], brought].concat());
 
         let by_key = [col(SESSION_KEY)];
         let redirected = sessions().filter(col(PARENT_SESSION_ID).is_not_null());
@@ -108,7 +115,8 @@ impl Chains {
         Ok(chains.join(roots, &by_key, &by_key, JoinArgs::new(JoinType::Inner)))
     }
 
-    /// Binds the parameter of the SQL fragment `{chains}`.
+    /// Binds the parameter of the SQL fragment `{chains}`, which follows the roots as `roots`: `session_id`,
+    /// `user_phone`, `started_at`, `root_missing` and the columns of `{then_by_columns}`.
     pub fn bind(self, bindings: Bindings) -> Bindings {
         bindings.integer("min_sessions", i64::from(self.min_sessions))
     }

@@ -8,16 +8,18 @@ use std::marker::PhantomData;
 use chrono_tz::Tz;
 use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{Expr, LazyFrame, col, lit, when};
+use polars::prelude::{Expr, LazyFrame, UniqueKeepStrategy, col, lit, when};
 use wabalake_data::Table;
+use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::audience_tags::TAG;
-use wabalake_data::tables::{USER_KEY, messages, sessions};
+use wabalake_data::tables::{deployments, messages, sessions};
 
+use super::filters::line_column;
 use super::sql::Bindings;
 use super::tables::Tables;
 use super::time::Clock;
 use super::words::Word;
-use super::{Invalidation, Near, OutputColumn, tags};
+use super::{Filtered, Invalidation, OutputColumn, tags};
 use crate::kernels::groups::Groups;
 
 /// A dimension.
@@ -49,6 +51,18 @@ pub enum Dimension {
     Template,
     /// The tag of the person.
     Tag,
+    /// The state of a deployment.
+    State,
+    /// The WhatsApp Business account.
+    Waba,
+    /// The campaign of a message.
+    Campaign,
+    /// The API caller's reference of a message.
+    Ref,
+    /// How a message was submitted.
+    MessageSource,
+    /// The format of a message.
+    Format,
 }
 
 impl Dimension {
@@ -68,6 +82,12 @@ impl Dimension {
             Self::Channel => "channel",
             Self::Template => "template",
             Self::Tag => "tag",
+            Self::State => "state",
+            Self::Waba => "waba",
+            Self::Campaign => "campaign",
+            Self::Ref => "ref",
+            Self::MessageSource => "message-source",
+            Self::Format => "format",
         }
     }
 
@@ -94,6 +114,12 @@ impl Dimension {
             Self::Channel => const { &[OutputColumn::word("channel")] },
             Self::Template => const { &[OutputColumn::term(messages::TEMPLATE_NAME)] },
             Self::Tag => const { &[OutputColumn::written(TAG)] },
+            Self::State => const { &[OutputColumn::word(deployments::STATE)] },
+            Self::Waba => const { &[OutputColumn::term(messages::WABA_ID)] },
+            Self::Campaign => const { &[OutputColumn::term(messages::CAMPAIGN_ID)] },
+            Self::Ref => const { &[OutputColumn::term(messages::REF)] },
+            Self::MessageSource => const { &[OutputColumn::word(messages::SOURCE)] },
+            Self::Format => const { &[OutputColumn::word(messages::FORMAT)] },
         }
     }
 
@@ -112,8 +138,9 @@ impl Dimension {
     /// The column as an expression and in SQL, if it is not simply the table's column of that name.
     fn computed(self, table: &Table, zone: Tz) -> Option<(Expr, String)> {
         match self {
-            Self::Line if table.position(messages::LINE).is_some() => {
-                Some((col(messages::LINE), messages::LINE.to_owned()))
+            Self::Line => {
+                let line = line_column(table);
+                Some((col(line), line.to_owned()))
             }
             Self::Channel => Some((channel(), CHANNEL_SQL.to_owned())),
             _ => {
@@ -137,6 +164,16 @@ impl Dimension {
         }
     }
 }
+
+/// The channels that lead to sessions.
+pub static CHANNELS: Enumeration = Enumeration::new(&[
+    ("meta-ad", &[]),
+    ("meta-post", &[]),
+    ("whatsapp-link", &[]),
+    ("outbound", &[]),
+    ("redirection", &[]),
+    ("organic", &[]),
+]);
 
 /// The channel that led to a session: an ad or a post of Meta, a WhatsApp link, a deployment, a
 /// redirection, or none of them (`organic`).
@@ -166,7 +203,8 @@ pub fn meta_type() -> Expr {
     col(sessions::META_SOURCE_TYPE).fill_null(lit(AD))
 }
 
-const CHANNEL_SQL: &str = "CASE
+/// [`channel`] in SQL.
+pub const CHANNEL_SQL: &str = "CASE
         WHEN meta_source_type = 'Post' THEN 'meta-post'
         WHEN meta_source_id IS NOT NULL OR meta_source_type IS NOT NULL THEN 'meta-ad'
         WHEN whatsapp_link_campaign_name IS NOT NULL OR whatsapp_link_campaign_source IS NOT NULL
@@ -177,13 +215,11 @@ const CHANNEL_SQL: &str = "CASE
     END";
 
 /// A query that takes `--by`.
-pub trait Grouped: Send + Sync + 'static {
-    /// The table whose rows are grouped.
-    const TABLE: &'static Table;
+pub trait Grouped: Filtered {
     /// The dimensions that it accepts.
     const TAKES: &'static [Dimension];
     /// The dimensions without `--by`.
-    const DEFAULT: &'static [Dimension];
+    const DEFAULT: &'static [Dimension] = &[];
 }
 
 /// The value of `--by`: dimensions in the order typed, without duplicates.
@@ -212,20 +248,57 @@ impl<Q: Grouped> Dimensions<Q> {
     /// Groups rows of the query's table by the dimensions. By tag, a row counts once for each tag of
     /// its person.
     pub fn group(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> Groups {
+        self.group_with(rows, &[], tables, zone)
+    }
+
+    /// [`Dimensions::group`], within each group by columns of the rows too. A column that is also a dimension
+    /// is no second key.
+    pub fn group_with(
+        &self,
+        rows: LazyFrame,
+        columns: &[&'static str],
+        tables: &Tables,
+        zone: Tz,
+    ) -> Groups {
+        Groups::of(self.split(rows, tables, zone), self.names_with(columns))
+    }
+
+    /// Rows of the query's table with the columns of the dimensions. By tag, a row occurs once for each tag
+    /// of its person.
+    pub fn split(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> LazyFrame {
         let rows = if self.dimensions.contains(&Dimension::Tag) {
             tags::tagged(rows, Q::TABLE, tables)
         } else {
             rows
         };
-        Groups::of(rows.with_columns(self.expressions(zone)), self.names())
+        rows.with_columns(self.expressions(zone))
+    }
+
+    /// The columns by name, then others, none of them twice.
+    pub fn names_with(&self, others: &[&'static str]) -> Vec<Expr> {
+        let mut names: Vec<&str> = self.columns().iter().map(|column| column.name).collect();
+        for other in others {
+            if !names.contains(other) {
+                names.push(other);
+            }
+        }
+        names.into_iter().map(col).collect()
+    }
+
+    /// The rows that are promised for each group, with the columns of the dimensions. A group is one that
+    /// occurs in `groups`, which have these columns, too. Without dimensions, `promised` alone.
+    pub fn for_each_group(&self, groups: LazyFrame, promised: LazyFrame) -> LazyFrame {
+        if self.dimensions.is_empty() {
+            return promised;
+        }
+        let groups = groups.select(self.names()).unique(None, UniqueKeepStrategy::Any);
+        groups.cross_join(promised, None)
     }
 
     /// How changed tags affect an answer: by tag, a deployment or the like counts under the tags of its
     /// person.
     pub fn invalidation_by_tags(&self) -> Vec<Invalidation> {
-        let by_tag = self.dimensions.contains(&Dimension::Tag);
-        let (of, near) = (Q::TABLE, Near::ITSELF);
-        by_tag.then_some(Invalidation::SameKey { key: USER_KEY, of, near }).into_iter().collect()
+        tags::invalidation(self.dimensions.contains(&Dimension::Tag), Q::TABLE)
     }
 
     /// Fills the slots of the twin:
@@ -235,7 +308,11 @@ impl<Q: Grouped> Dimensions<Q> {
     /// | `{by}` | the select list over the query's table |
     /// | `{by_columns}`, `{by_order}` | the column names, and the sort keys |
     /// | `{tagged}` | the join with tags, to follow the table |
-    /// | `{then_by}`, `{by_columns_then}`, `{by_order_then}` | the same lists with a comma before or after; empty without dimensions |
+    /// | `{by_then}`, `{by_columns_then}`, `{by_order_then}` | the same lists with a comma after; empty without dimensions |
+    /// | `{then_by}`, `{then_by_columns}` | with a comma before |
+    /// | `{group_by}` | `GROUP BY` the columns; empty without dimensions |
+    /// | `{here_by_then}` | the columns of the relation `here`, with a comma after |
+    /// | `{and_by}` | the columns of `here` and `there` are equal, with `AND` before |
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         let selected: Vec<String> =
             self.dimensions.iter().flat_map(|dimension| dimension.sql(Q::TABLE, Tz::UTC)).collect();
@@ -246,12 +323,21 @@ impl<Q: Grouped> Dimensions<Q> {
         } else {
             String::new()
         };
+        let of_here: Vec<String> = names.iter().map(|name| format!("here.{name}")).collect();
+        let of_here = of_here.join(", ");
+        let equal = names.iter().map(|name| format!("\n    AND here.{name} <=> there.{name}"));
+        let equal = equal.collect::<Vec<_>>().concat();
         let with = |text: String, before: &str, after: &str| {
             if names.is_empty() { text } else { format!("{before}{text}{after}") }
         };
         bindings
             .slot("tagged", tagged)
             .slot("then_by", with(selected.join(",\n    "), ",\n    ", ""))
+            .slot("then_by_columns", with(names.join(", "), ",\n    ", ""))
+            .slot("by_then", with(selected.join(",\n    "), "", ",\n    "))
+            .slot("and_by", equal)
+            .slot("here_by_then", with(of_here, "", ",\n    "))
+            .slot("group_by", with(names.join(", "), "GROUP BY ", ""))
             .slot("by_columns_then", with(names.join(", "), "", ",\n    "))
             .slot("by_order_then", with(order.join(", "), "", ",\n    "))
             .slot("by", selected.join(",\n    "))
@@ -273,6 +359,7 @@ impl<Q: Grouped> Args for Dimensions<Q> {
                 let of_that_name = |dimension: &&Dimension| dimension.name() == name;
                 Q::TAKES.iter().find(of_that_name).copied().ok_or("no such dimension")
             }))
+            .help_heading("Split")
             .help("Split by these dimensions, separated by commas; their columns come first, in this order");
         command.arg(if default.is_empty() { by } else { by.default_value(default.join(",")) })
     }

@@ -2,8 +2,8 @@
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
-use super::question::{ErasedQuery, WithParams};
-use super::{Defaults, Query, Question, Spec, Timeframe};
+use super::question::ErasedQuery;
+use super::{Defaults, Query, Question, Spec, Timeframe, behind};
 
 /// A query whose parameters are complete, and the dates and the time zone that it is asked about.
 type Resolved = (Box<dyn ErasedQuery>, Timeframe);
@@ -15,6 +15,11 @@ pub struct CatalogEntry {
     pub spec: Spec,
     /// The field of Meta's API that answers can be written as, if there is one.
     pub meta_field: Option<&'static str>,
+    /// The columns of the answer behind whose numbers the people can be named: `--people --in`. None if they
+    /// cannot.
+    pub counts: &'static [&'static str],
+    /// The columns that, beside those of `--by`, tell the cell of a number: `--cell`.
+    pub cells: &'static [&'static str],
     args: fn(Command) -> Command,
     resolve: fn(&ArgMatches, &Defaults) -> Result<Resolved, Error>,
 }
@@ -28,18 +33,29 @@ impl CatalogEntry {
                 Some(meta) => Some(meta.field),
                 None => None,
             },
-            args: Q::Params::augment_args,
+            args: |command| behind::args::<Q>(Q::Params::augment_args(command)),
             resolve: |matches, defaults| {
                 let mut params = Q::Params::from_arg_matches(matches)?;
                 let timeframe = Q::resolve(&mut params, defaults)?;
-                Ok((Box::new(WithParams::<Q> { params }), timeframe))
+                let named = defaults.people_in_answers;
+                let query = behind::asked::<Q>(matches, params, named, timeframe.timezone())?;
+                Ok((query, timeframe))
+            },
+            counts: match &Q::BEHIND {
+                Some(behind) => behind.counts,
+                None => &[],
+            },
+            cells: match &Q::BEHIND {
+                Some(behind) => behind.cells,
+                None => &[],
             },
         }
     }
 
-    /// Adds the query's options to a command.
+    /// Adds the query's options to a command, with headings: those of time, filters and dimensions, which
+    /// queries share, then its own.
     pub fn args(&self, command: Command) -> Command {
-        (self.args)(command)
+        (self.args)(command.next_help_heading("This query"))
     }
 
     /// Returns a clap command of the query's name with the query's options.
@@ -47,12 +63,13 @@ impl CatalogEntry {
         self.args(Command::new(self.spec.name).about(self.spec.title))
     }
 
-    /// The required arguments with their values, taken from the example.
+    /// The arguments that an answer depends on, with their values, taken from the example: required ones, and
+    /// the instant that is now.
     pub fn needs(&self) -> Vec<&'static str> {
         let command = self.command();
         let required: Vec<String> = command
             .get_arguments()
-            .filter(|argument| argument.is_required_set())
+            .filter(|argument| argument.is_required_set() || argument.get_long() == Some("now"))
             .map(|argument| format!("--{}", argument.get_long().unwrap_or_default()))
             .collect();
         let pairs = self.spec.example.windows(2);
@@ -66,7 +83,8 @@ impl CatalogEntry {
     /// Options that are valid each by itself but not together.
     pub fn ask(&self, matches: &ArgMatches, defaults: &Defaults) -> Result<Question, Error> {
         let (query, timeframe) = (self.resolve)(matches, defaults)?;
-        Ok(Question { spec: self.spec, query, timeframe })
+        let spec = Spec { range: query.range(), ..self.spec };
+        Ok(Question { spec, query, timeframe })
     }
 
     /// The question of arguments that come from no command line, such as those of a mart.

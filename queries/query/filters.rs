@@ -1,4 +1,4 @@
-//! Filter options: comma-separated lists of the values that a column may have.
+//! Options that filter rows: comma-separated lists of the values that a column may have.
 //!
 //! ```text
 //! --country co,MX            country is CO or MX
@@ -15,18 +15,23 @@ use std::marker::PhantomData;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, NamedFrom, PolarsResult, Series, col, lit};
-use wabalake_data::Invalid;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::cells::number::integer;
 use wabalake_data::cells::phone::{digits, full_number};
-use wabalake_data::tables::{deployments, messages, meta_points, sessions};
+use wabalake_data::reference::deployment_states;
+use wabalake_data::tables::{audience_tags, deployments, messages, meta_points, sessions};
+use wabalake_data::{Invalid, Table};
 
+use super::dimensions::{CHANNEL_SQL, CHANNELS, channel};
 use super::people;
 use super::sql::{Bindings, SqlLiteral};
 use super::tables::Tables;
 
+/// The heading of filters in help.
+pub const HEADING: &str = "Filters";
+
 /// A column that rows can be filtered by.
-pub trait Choice: Send + Sync + 'static {
+pub trait Choice: Debug + Send + Sync + 'static {
     /// The type of the column and of the values.
     type Value: SqlLiteral + Clone + Debug + Send + Sync + 'static;
 
@@ -60,6 +65,11 @@ pub trait Choice: Send + Sync + 'static {
     fn compared() -> Expr {
         col(Self::COLUMN)
     }
+
+    /// What is compared with the values in rows of a table, as an expression and in SQL.
+    fn compared_in(_table: &Table) -> (Expr, String) {
+        (Self::compared(), Self::COLUMN.to_owned())
+    }
 }
 
 /// The option of a [`Choice`].
@@ -73,7 +83,7 @@ pub struct Only<C: Choice> {
 impl<C: Choice> Only<C> {
     /// Keeps the rows that pass the filter.
     pub fn of(&self, rows: LazyFrame) -> LazyFrame {
-        if self.allowed.is_empty() && !self.none { rows } else { rows.filter(self.keep()) }
+        if self.is_given() { rows.filter(self.keep(C::compared())) } else { rows }
     }
 
     /// The values that pass. It is empty for all, and if only null passes.
@@ -81,10 +91,20 @@ impl<C: Choice> Only<C> {
         &self.allowed
     }
 
-    fn keep(&self) -> Expr {
+    /// Returns `true` if null passes although the filter is given.
+    pub fn lets_null_pass(&self) -> bool {
+        self.none
+    }
+
+    /// Returns `true` unless all rows pass.
+    pub fn is_given(&self) -> bool {
+        self.none || !self.allowed.is_empty()
+    }
+
+    pub(super) fn keep(&self, compared: Expr) -> Expr {
         let allowed = lit(C::series(&self.allowed)).implode(true);
-        let is_allowed = C::compared().is_in(allowed, false);
-        if self.none { is_allowed.or(C::compared().is_null()) } else { is_allowed }
+        let is_allowed = compared.clone().is_in(allowed, false);
+        if self.none { is_allowed.or(compared.is_null()) } else { is_allowed }
     }
 
     /// Binds the values to the parameter of the option's name, and [`Choice::NONE`]. All rows pass if
@@ -127,6 +147,7 @@ impl<C: Choice> Args for Only<C> {
                 .action(ArgAction::Append)
                 .value_parser(Reader::<C>(PhantomData))
                 .hide_possible_values(true)
+                .help_heading(HEADING)
                 .help(format!("{}, separated by commas [default: all]", C::HELP)),
         )
     }
@@ -201,7 +222,7 @@ impl<C: Choice> FromArgMatches for Only<C> {
 
 macro_rules! choices {
     ($($(#[$doc:meta])* $choice:ident: $value:ty = $name:literal of $column:expr, $help:literal,
-        $read:expr $(, in $words:expr)?;)*) => {
+        $read:expr $(, in $words:expr)? $(, as $compared:expr)?;)*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
@@ -227,6 +248,11 @@ macro_rules! choices {
                 fn series(values: &[$value]) -> Series {
                     Series::new($name.into(), values)
                 }
+
+                $(fn compared_in(table: &Table) -> (Expr, String) {
+                    let compared: fn(&Table) -> (Expr, String) = $compared;
+                    compared(table)
+                })?
             }
         )*
     };
@@ -270,6 +296,30 @@ choices! {
     Waba: String = "waba" of meta_points::WABA_ID,
         "Only these WhatsApp Business accounts", |word| Ok(word.to_owned());
 
+    /// `--ref`, exactly as stored.
+    Ref: String = "ref" of messages::REF,
+        "Only messages with these references of the API's caller", |word| Ok(word.to_owned());
+
+    /// `--ref1`, exactly as stored.
+    Ref1: String = "ref1" of messages::REF1,
+        "Only messages with these second references of the API's caller", |word| Ok(word.to_owned());
+
+    /// `--ref2`, exactly as stored.
+    Ref2: String = "ref2" of messages::REF2,
+        "Only messages with these third references of the API's caller", |word| Ok(word.to_owned());
+
+    /// `--message-source`, in any spelling.
+    MessageSource: String = "message_source" of messages::SOURCE,
+        "Only messages of these sources (api, campaign, webhook, app)",
+        |word| Ok(listed_or_any(&messages::SOURCES, word)),
+        in messages::SOURCES;
+
+    /// `--message-format`, in any spelling.
+    MessageFormat: String = "message_format" of messages::FORMAT,
+        "Only messages of these formats, such as text or image",
+        |word| Ok(listed_or_any(&messages::FORMATS, word)),
+        in messages::FORMATS;
+
     /// `--phone`, a number with country code, in any format, or a user id: see [`Only::of_people`].
     Phone: String = "phone" of messages::USER_PHONE,
         "Only people with these phone numbers, with country code, or with these user ids",
@@ -278,7 +328,28 @@ choices! {
     /// `--line`, a phone number in any format.
     Line: String = "line" of messages::LINE,
         "Only these lines of the business",
-        |word| digits(word).map(Cow::into_owned).ok_or_else(|| Invalid::new("not a number"));
+        |word| digits(word).map(Cow::into_owned).ok_or_else(|| Invalid::new("not a number")),
+        as |table| {
+            let column = line_column(table);
+            (col(column), column.to_owned())
+        };
+
+    /// `--tag`, exactly as stored.
+    Tag: String = "tag" of audience_tags::TAG,
+        "Only people with one of these tags at the time", |word| Ok(word.to_owned());
+
+    /// `--channel`, in any spelling.
+    Channel: String = "channel" of "channel",
+        "Only sessions of these channels (meta-ad, meta-post, whatsapp-link, outbound, redirection, organic)",
+        |word| one_of(&CHANNELS, word),
+        in CHANNELS,
+        as |_| (channel(), CHANNEL_SQL.to_owned());
+
+    /// `--state`, in any spelling.
+    State: String = "state" of deployments::STATE,
+        "Only deployments of these states, such as frequency_capped",
+        |word| Ok(listed_or_any(&STATES, word)),
+        in STATES;
 
     /// `--direction`, in any spelling.
     Direction: String = "direction" of messages::MESSAGE_DIRECTION,
@@ -301,6 +372,14 @@ choices! {
         in MESSAGE_STATUSES;
 }
 
+/// The column of the line in rows of a table.
+pub fn line_column(table: &Table) -> &'static str {
+    match table.position(messages::LINE) {
+        Some(_) => messages::LINE,
+        None => sessions::LINE_WHATSAPP_NUMBER,
+    }
+}
+
 /// The states of an outgoing message.
 static MESSAGE_STATUSES: Enumeration = Enumeration::new(&[
     ("created", &[]),
@@ -309,6 +388,20 @@ static MESSAGE_STATUSES: Enumeration = Enumeration::new(&[
     ("seen", &[]),
     ("failed", &[]),
 ]);
+
+/// The states of a deployment.
+static STATES: Enumeration = Enumeration::new(&STATE_WORDS);
+
+static STATE_WORDS: [(&str, &[&str]); deployment_states::STATES.len()] = {
+    let mut words: [(&str, &[&str]); deployment_states::STATES.len()] =
+        [("", &[]); deployment_states::STATES.len()];
+    let mut place = 0;
+    while place < words.len() {
+        words[place].0 = deployment_states::STATES[place].name;
+        place += 1;
+    }
+    words
+};
 
 /// The listed value that a word stands for, or the word itself if there is none.
 pub fn listed_or_any(list: &Enumeration, word: &str) -> String {

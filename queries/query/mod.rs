@@ -15,9 +15,10 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | [`spec`], [`mod@column`], [`entry`], [`question`] | the interface itself |
+//! | [`behind`] | the people behind a number |
 //! | [`time`] | time zones, date ranges, buckets of local time, invalidation of answers |
-//! | [`filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
-//! | [`measures`], [`joins`], [`lines`], [`people`], [`tags`], [`chains`], [`conversions`] | expressions and plans that queries share |
+//! | [`filters`], [`row_filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
+//! | [`measures`], [`joins`], [`lines`], [`people`], [`tags`], [`nodes`], [`chains`], [`first_visits`], [`conversions`] | expressions and plans that queries share |
 //! | [`breakdown`], [`performance`], [`proportions`], [`failures`] | the shared half of pairs of queries |
 //! | [`billing`], [`monthly`], [`meta`] | what conversations and messages cost; conversations by month; Meta's analytics API |
 //! | [`sql`], [`json`], [`tables`] | bindings of the twins; JSON texts; the tables that a plan scans |
@@ -29,6 +30,7 @@ use clap::Args;
 use polars::prelude::{DataFrame, Engine, LazyFrame, PolarsResult};
 use wabalake_data::Table;
 
+pub mod behind;
 pub mod billing;
 pub mod breakdown;
 pub mod chains;
@@ -38,17 +40,20 @@ pub mod dimensions;
 pub mod entry;
 pub mod failures;
 pub mod filters;
+pub mod first_visits;
 pub mod joins;
 pub mod json;
 pub mod lines;
 pub mod measures;
 pub mod meta;
 pub mod monthly;
+pub mod nodes;
 pub mod numbers;
 pub mod people;
 pub mod performance;
 pub mod proportions;
 pub mod question;
+pub mod row_filters;
 pub mod spec;
 pub mod sql;
 pub mod tables;
@@ -57,6 +62,7 @@ pub mod time;
 pub mod usage;
 pub mod words;
 
+pub use behind::Behind;
 pub use chains::Chains;
 pub use column::{OutputColumn, Type};
 pub use conversions::Conversions;
@@ -65,7 +71,8 @@ pub use entry::CatalogEntry;
 pub use filters::Only;
 pub use meta::{Envelope, MetaShape};
 pub use question::Question;
-pub use spec::{Order, Range, Spec};
+pub use row_filters::{Filter, Filtered, Filters};
+pub use spec::{Order, Range, Shape, Spec, Spread};
 pub use sql::Bindings;
 pub use tables::Tables;
 pub use time::{AnswerBuckets, DayRange, Defaults, Invalidation, Near, Timeframe, Timezone};
@@ -86,9 +93,9 @@ pub mod prelude {
         session_duration, share_pct, users, visit,
     };
     pub use super::{
-        AnswerBuckets, Bindings, Chains, Conversions, DayRange, Defaults, Dimension, Dimensions,
-        Grouped, Invalidation, Near, Order, OutputColumn, Query, Range, Spec, Tables, Timeframe,
-        Timezone,
+        AnswerBuckets, Behind, Bindings, Chains, Conversions, DayRange, Defaults, Dimension,
+        Dimensions, Filter, Filtered, Filters, Grouped, Invalidation, Near, Order, OutputColumn,
+        Query, Range, Shape, Spec, Spread, Tables, Timeframe, Timezone,
     };
 }
 
@@ -106,6 +113,12 @@ pub trait Query: Sized + Send + Sync + 'static {
     /// How an answer is written as a response of Meta's API, for queries that have one.
     const META: Option<MetaShape<Self>> = None;
 
+    /// The rows behind the cells of an answer, for queries that name the people behind a number.
+    const BEHIND: Option<Behind<Self>> = None;
+
+    /// The rows behind the cells of an answer whose shape is not that of the spec.
+    const BEHIND_RESHAPED: Option<Behind<Self>> = None;
+
     /// How an answer passes or fails, for queries that set the exit code.
     const JUDGE: Option<Judge<Self>> = None;
 
@@ -115,9 +128,31 @@ pub trait Query: Sized + Send + Sync + 'static {
     /// Options that are valid each by itself but not together.
     fn resolve(params: &mut Self::Params, defaults: &Defaults) -> Result<Timeframe, clap::Error>;
 
-    /// The columns of `--by`. They precede the columns of the spec and belong to the key.
+    /// The columns of `--by`. They precede the columns of the spec and belong to the key; one that the spec
+    /// has too is not repeated.
     fn by(_params: &Self::Params) -> Vec<OutputColumn> {
         Vec::new()
+    }
+
+    /// The shape of the answer, if options change that of the spec.
+    fn shape(_params: &Self::Params) -> Shape {
+        Shape::of(&Self::SPEC)
+    }
+
+    /// What `--from` and `--to` restrict, if options change that of the spec.
+    fn range(_params: &Self::Params) -> Range {
+        Self::SPEC.range
+    }
+
+    /// The column in whose place the answer shows others, one for each name among its rows, if options ask for
+    /// that. No mart can have such an answer, whose columns are not known before its rows.
+    fn spread(_params: &Self::Params) -> Option<Spread> {
+        None
+    }
+
+    /// The rows behind the cells of the answer: [`Query::BEHIND`] or [`Query::BEHIND_RESHAPED`].
+    fn behind(_params: &Self::Params) -> Option<Behind<Self>> {
+        Self::BEHIND
     }
 
     /// The people whose rows alone the answer depends on: numbers and user ids, or none if anybody's rows

@@ -2,7 +2,8 @@
 //!
 //! The reply to a message is the person's first incoming message on the same line at or after its
 //! arrival, within the window. A reaction is no reply. Only delivered messages have replies; one reply may answer several
-//! messages. Messages without a line form a line of their own.
+//! messages. Messages without a line form a line of their own. Filters and dimensions are of the answered
+//! message.
 //!
 //! ```text
 //! arrived         delivered_at, else sent_at, else created_at
@@ -11,11 +12,13 @@
 //! answered        by the first ○         no: the first ○ after it is too late
 //! ```
 
+use chrono_tz::Tz;
 use clap::Args;
 use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, col, lit};
 use wabalake_data::tables::USER_KEY;
-use wabalake_data::tables::messages::{self, CREATED_AT, DELIVERED_AT, LINE, SENT_AT};
+use wabalake_data::tables::messages::{self, CREATED_AT, DELIVERED_AT, LINE, SENT_AT, WHATSAPP_ID};
 
+use super::billing::sends::{COST_PER_REPLY, Per};
 use super::joins::{self, Nearest};
 use super::measures::{
     incoming_message, message_delivered, message_failed, message_read, message_sent,
@@ -23,7 +26,8 @@ use super::measures::{
 };
 use super::numbers::whole;
 use super::time::HOUR;
-use super::{Bindings, DayRange, OutputColumn, Tables};
+use super::{Bindings, Dimensions, Grouped, OutputColumn, Tables};
+use crate::kernels::once;
 
 /// Messages that were created.
 pub const CREATED: &str = "created";
@@ -45,6 +49,12 @@ pub const REPLIED: &str = "replied";
 pub const REPLY_PCT: &str = "reply_pct";
 /// Median time to the reply.
 pub const MEDIAN_REPLY_SECONDS: &str = "median_reply_seconds";
+
+/// The column of cost per something.
+pub const COSTS_PER: &[Per] = &[(COST_PER_REPLY, REPLIED)];
+
+/// The columns that count messages.
+pub const COUNTS: &[&str] = &[CREATED, FAILED, SENT, DELIVERED, READ, REPLIED];
 
 const ARRIVED: &str = "arrived";
 const WRITTEN: &str = "written";
@@ -91,33 +101,34 @@ pub const fn columns(of: &'static str) -> [OutputColumn; 11] {
     ]
 }
 
-/// Returns the plan: messages of the range that pass the predicate `counts`, grouped by a column.
+/// Returns the plan: the messages that are asked about, grouped by dimensions and a column.
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn plan(
+pub fn plan<Q: Grouped>(
     tables: &Tables,
-    days: &DayRange,
-    counts: Expr,
+    asked: LazyFrame,
+    by: &Dimensions<Q>,
+    zone: Tz,
     of: &'static str,
     window: ReplyWindow,
 ) -> PolarsResult<LazyFrame> {
-    let asked = days.scan(tables, &messages::TABLE).filter(counts);
-    let counted = asked.clone().group_by([col(of)]).agg([
+    let asked = by.split(asked, tables, zone);
+    let group = by.names_with(&[of]);
+    let counted = asked.clone().group_by(&group).agg([
         rows().alias(CREATED),
         rows_where(message_failed()).alias(FAILED),
         rows_where(message_sent()).alias(SENT),
         rows_where(message_delivered()).alias(DELIVERED),
         rows_where(message_read()).alias(READ),
     ]);
-    let answered = first_replies(asked, tables, of, window)?
-        .group_by([col(of)])
+    let answered = first_replies(asked, tables, &group, window)?
+        .group_by(&group)
         .agg([rows().alias(REPLIED), quantile_seconds(TOOK, 0.5).alias(MEDIAN_REPLY_SECONDS)]);
 
     let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
-    let all = counted
-        .join(answered, [col(of)], [col(of)], known)
-        .with_column(col(REPLIED).fill_null(lit(0)));
+    let all =
+        counted.join(answered, &group, &group, known).with_column(col(REPLIED).fill_null(lit(0)));
     Ok(all.with_columns([
         share_pct(col(DELIVERED), col(CREATED)).alias(DELIVERED_PCT),
         share_pct(col(READ), col(DELIVERED)).alias(READ_PCT),
@@ -125,14 +136,40 @@ pub fn plan(
     ]))
 }
 
-/// The answered messages, with the microseconds from their arrival to the reply.
+/// Returns the plan of the messages that are asked about, with dimensions, and for each of [`COUNTS`] a column
+/// that is true if it counts the message.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn counted<Q: Grouped>(
+    tables: &Tables,
+    asked: LazyFrame,
+    by: &Dimensions<Q>,
+    zone: Tz,
+    window: ReplyWindow,
+) -> PolarsResult<LazyFrame> {
+    let asked = once(asked);
+    let id = [col(WHATSAPP_ID)];
+    let answered = first_replies(asked.clone(), tables, &id, window)?
+        .select([col(WHATSAPP_ID), lit(true).alias(REPLIED)]);
+    let messages = asked.join(answered, &id, &id, JoinArgs::new(JoinType::Left));
+    Ok(by.split(messages, tables, zone).with_columns([
+        lit(true).alias(CREATED),
+        message_failed().alias(FAILED),
+        message_sent().alias(SENT),
+        message_delivered().alias(DELIVERED),
+        message_read().alias(READ),
+    ]))
+}
+
+/// The answered messages, with columns of theirs and the microseconds from their arrival to the reply.
 ///
 /// # Errors
 /// Those of building a plan.
 fn first_replies(
     asked: LazyFrame,
     tables: &Tables,
-    of: &'static str,
+    columns: &[Expr],
     window: ReplyWindow,
 ) -> PolarsResult<LazyFrame> {
     let known_person = || col(USER_KEY).is_not_null();
@@ -140,12 +177,10 @@ fn first_replies(
     let line = || col(LINE).fill_null(lit(""));
     let micros = |at: Expr| at.cast(DataType::Int64);
     let arrived = col(DELIVERED_AT).fill_null(col(SENT_AT)).fill_null(col(CREATED_AT));
-    let delivered = asked.filter(message_delivered().and(known_person())).select([
-        col(of),
-        col(USER_KEY),
-        line(),
-        micros(arrived).alias(ARRIVED),
-    ]);
+    let of_person = [col(USER_KEY), line(), micros(arrived).alias(ARRIVED)];
+    let delivered = asked
+        .filter(message_delivered().and(known_person()))
+        .select([columns, &of_person].concat());
     let written = tables.scan(&messages::TABLE).filter(incoming_message().and(known_person()));
     let written = written.select([col(USER_KEY), line(), micros(col(CREATED_AT)).alias(WRITTEN)]);
     let answered = joins::nearest(
@@ -156,7 +191,7 @@ fn first_replies(
         window.micros(),
     )?;
     Ok(answered
-        .select([col(of), (col(WRITTEN) - col(ARRIVED)).alias(TOOK)])
+        .select([columns, &[(col(WRITTEN) - col(ARRIVED)).alias(TOOK)]].concat())
         .filter(col(TOOK).is_not_null()))
 }
 
@@ -206,8 +241,8 @@ mod tests {
         ) {
             let tables = Tables::new().with(&messages::TABLE, sent(&incoming, "incoming"));
             let window = ReplyWindow { reply_window_hours: hours };
-            let of = messages::MESSAGE_DIRECTION;
-            let found = first_replies(sent(&outgoing, "outgoing"), &tables, of, window).unwrap();
+            let of = [col(messages::MESSAGE_DIRECTION)];
+            let found = first_replies(sent(&outgoing, "outgoing"), &tables, &of, window).unwrap();
             let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
             let found = found.column(TOOK).unwrap().i64().unwrap().clone();
             let mut found: Vec<i64> = found.iter().flatten().collect();

@@ -8,10 +8,11 @@ use polars::prelude::{
     DataFrame, Expr, IdxSize, LazyFrame, PolarsResult, SortMultipleOptions, col,
 };
 use wabalake_data::Table;
+use wabalake_data::tables::{audience_tags, markets, rates};
 
 use super::{
-    AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Spec, Tables,
-    Timeframe,
+    AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Range, Shape,
+    Spec, Spread, Tables, Timeframe,
 };
 use crate::kernels::sorted::sorted;
 use crate::query::time::{DAY, Span, day_start};
@@ -27,6 +28,25 @@ impl Question {
     /// The spec of the query.
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    /// The tables that the answer depends on: those of the spec, without the tags of people if these
+    /// parameters ask for no tag, and without prices if they ask for no cost.
+    pub fn reads(&self) -> Vec<&'static Table> {
+        let scanned = Tables::scanned_by(|tables| drop(self.query.plan(tables)));
+        let twin = self.twin();
+        let words = || twin.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let mut reads = self.spec.reads.to_vec();
+        // Not of other tables: a plan in parts scans some while it runs. Prices are among them, so the twin
+        // tells whether these are read.
+        reads.retain(|table| match table.name {
+            audience_tags::NAME => scanned.contains(table),
+            rates::NAME | markets::NAME => {
+                scanned.contains(table) || words().any(|word| word == table.name)
+            }
+            _ => true,
+        });
+        reads
     }
 
     /// The first instant of a table that counts and the first one after, in microseconds; `None`
@@ -50,7 +70,12 @@ impl Question {
         self.query.people()
     }
 
-    /// The columns of the answer.
+    /// The column of the plan's answer that is shown as others: see [`Query::spread`].
+    pub fn spread(&self) -> Option<Spread> {
+        self.query.spread()
+    }
+
+    /// The columns of the answer, as the plan and the twin give them.
     pub fn columns(&self) -> Vec<OutputColumn> {
         self.query.columns()
     }
@@ -66,8 +91,13 @@ impl Question {
 
     /// The columns that identify a row of the answer.
     pub fn key(&self) -> Vec<&'static str> {
-        let by = self.query.by().into_iter().map(|column| column.name);
-        by.chain(self.spec.key.iter().copied()).collect()
+        let mut key: Vec<_> = self.query.by().into_iter().map(|column| column.name).collect();
+        for name in self.query.shape().key {
+            if !key.contains(&name) {
+                key.push(name);
+            }
+        }
+        key
     }
 
     /// The time buckets of the answer that can be computed one by one; `None` if only the whole
@@ -119,7 +149,7 @@ impl Question {
         let by = self.query.by().into_iter().map(|column| Order::Ascending(column.name));
         let key = self.key().into_iter().map(Order::Ascending);
         let mut order: Vec<Order> = Vec::new();
-        for next in by.chain(self.spec.order.iter().copied()).chain(key) {
+        for next in by.chain(self.query.shape().order).chain(key) {
             if order.iter().all(|before| before.column() != next.column()) {
                 order.push(next);
             }
@@ -191,7 +221,12 @@ impl Question {
 
     /// The SQL twin with its parameters filled in as typed literals, for Spark and Sail.
     pub fn sql(&self) -> String {
-        self.query.bindings().fill(self.spec.sql)
+        self.query.bindings().fill(&self.query.shape().sql)
+    }
+
+    /// The SQL twin with its slots filled in, and its parameters as `:name`.
+    pub fn twin(&self) -> String {
+        self.query.bindings().fill_slots(&self.query.shape().sql)
     }
 
     /// The values of the twin's parameters and slots.
@@ -225,7 +260,10 @@ impl Debug for Question {
 /// A [`Query`] with its parameters, as a trait object.
 pub(super) trait ErasedQuery: Send + Sync {
     fn by(&self) -> Vec<OutputColumn>;
+    fn shape(&self) -> Shape;
+    fn range(&self) -> Range;
     fn columns(&self) -> Vec<OutputColumn>;
+    fn spread(&self) -> Option<Spread>;
     fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>>;
     fn people(&self) -> Vec<String>;
     fn plan(&self, tables: &Tables) -> PolarsResult<LazyFrame>;
@@ -245,11 +283,29 @@ impl<Q: Query> ErasedQuery for WithParams<Q> {
         Q::by(&self.params)
     }
 
+    fn shape(&self) -> Shape {
+        Q::shape(&self.params)
+    }
+
+    fn range(&self) -> Range {
+        Q::range(&self.params)
+    }
+
     fn columns(&self) -> Vec<OutputColumn> {
         match Q::META {
             Some(meta) => (meta.columns)(&self.params),
-            None => [Q::by(&self.params), Q::SPEC.columns.to_vec()].concat(),
+            None => {
+                let by = Q::by(&self.params);
+                let is_split = |column: &&OutputColumn| by.iter().any(|of| of.name == column.name);
+                let mut others = Q::shape(&self.params).columns;
+                others.retain(|column| !is_split(&column));
+                by.iter().copied().chain(others).collect()
+            }
         }
+    }
+
+    fn spread(&self) -> Option<Spread> {
+        Q::spread(&self.params)
     }
 
     fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>> {

@@ -1,5 +1,7 @@
 //! The static description of a query.
 
+use std::borrow::Cow;
+
 use polars::prelude::{Expr, col, lit, when};
 use wabalake_data::Table;
 
@@ -35,6 +37,43 @@ impl Spec {
     pub fn folder(&self) -> String {
         self.name.replace('-', "_")
     }
+}
+
+/// The columns, the key, the order and the twin of an answer.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The columns, after those of `--by`.
+    pub columns: Vec<OutputColumn>,
+    /// The columns that, with those of `--by`, identify a row.
+    pub key: Vec<&'static str>,
+    /// The order of the rows, after the columns of `--by`. Ties are broken by the key.
+    pub order: Vec<Order>,
+    /// The SQL twin, with named parameters and slots.
+    pub sql: Cow<'static, str>,
+}
+
+impl Shape {
+    /// The shape that a spec states.
+    pub fn of(spec: &Spec) -> Self {
+        Self {
+            columns: spec.columns.to_vec(),
+            key: spec.key.to_vec(),
+            order: spec.order.to_vec(),
+            sql: Cow::Borrowed(spec.sql),
+        }
+    }
+}
+
+/// A column of JSON objects that is shown as a text column for each of their names, which only the rows of an
+/// answer tell. The plan and the twin have the objects; whoever collects the answer makes the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// The column of the answer.
+    pub column: &'static str,
+    /// What precedes a name in the name of a column in its place.
+    pub prefix: &'static str,
+    /// The option that asks for it.
+    pub option: &'static str,
 }
 
 /// What `--from` and `--to` restrict.

@@ -29,11 +29,13 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("conversations", include_str!("sql/conversations.sql")),
     // Delivered messages with their pricing category, type, tier and cost.
     ("deliveries", include_str!("sql/deliveries.sql")),
+    // Delivered deployments as messages of a category, with their cost.
+    ("sends", include_str!("sql/sends.sql")),
     // The market of each country, from a date until another.
     ("markets", include_str!("sql/markets.sql")),
     // The latest display name of each line, where `place = 1`.
     ("line_names", include_str!("sql/line_names.sql")),
-    // Deliveries, reads and replies of the messages of `asked`, by `name`.
+    // Deliveries, reads and replies of the messages of `asked`, by dimensions and `name`.
     ("performance", include_str!("sql/performance.sql")),
     // Meta's own points, where `preference = 1`.
     ("reported", include_str!("sql/reported.sql")),

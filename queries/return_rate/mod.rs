@@ -12,29 +12,56 @@
 //!
 //! A person is eligible, and can be returned, only if day N is over by the time of the lake's latest
 //! session: before that, the absence of a visit says nothing.
+//!
+//! Filters and `--by` choose people by the session of their first visit, and later visits always count. Of
+//! several visits that start together, the one with the smallest session id is the first. By tag, a person
+//! counts under each tag that held at the first visit.
 
 use chrono_tz::Tz;
 use clap::ValueEnum;
 use polars::prelude::df;
+use wabalake_data::Table;
 use wabalake_data::tables::sessions::{
-    self, FIRST_MESSAGE_TIMESTAMP, SESSION_STARTED_TIMESTAMP, SESSION_TYPE,
+    self, FIRST_MESSAGE_TIMESTAMP, SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_TYPE,
 };
-use wabalake_data::tables::{USER_KEY, instant};
+use wabalake_data::tables::{USER_KEY, audience_tags, instant};
 
 use crate::kernels::visits::{self, Beside};
+use crate::query::first_visits;
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::time;
 use crate::query::words::Word;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct ReturnRate;
+
+impl Filtered for ReturnRate {
+    const TABLE: &'static Table = &sessions::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_SESSIONS;
+}
+
+impl Grouped for ReturnRate {
+    const TAKES: &'static [Dimension] = &[
+        Dimension::Conversation,
+        Dimension::Country,
+        Dimension::Line,
+        Dimension::Tag,
+        Dimension::SessionType,
+        Dimension::Channel,
+    ];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     range: DayRange,
+    #[command(flatten)]
+    filters: Filters<ReturnRate>,
+    #[command(flatten)]
+    by: Dimensions<ReturnRate>,
 
     /// Days N after the first visit, from 1 on, separated by commas
     #[arg(
@@ -177,6 +204,12 @@ impl Visits {
     }
 }
 
+/// [`Visits::keep`] in SQL.
+const IS_VISIT: &str = "parent_session_id IS NULL
+        AND user_phone IS NOT NULL
+        AND (:visits <> 'replied' OR first_message_timestamp IS NOT NULL)
+        AND (:visits <> 'inbound' OR session_type = 'Inbound')";
+
 /// First date of the day, week or month of the first visit.
 pub const COHORT: &str = "cohort";
 /// Number of days after the first visit.
@@ -187,6 +220,8 @@ pub const COHORT_USERS: &str = "cohort_users";
 pub const ELIGIBLE_USERS: &str = "eligible_users";
 /// Share of the eligible people who returned.
 pub const RETURN_RATE_PCT: &str = "return_rate_pct";
+
+const RETURNED_USERS: &str = "returned_users";
 
 const MOMENT: &str = "moment";
 const FIRST: &str = Beside::First.column();
@@ -201,15 +236,16 @@ impl Query for ReturnRate {
         title: "Users who come back, by the day of their first visit",
         question: "Do users come back? Of the people whose first visit is in the range, the share \
                    that visits again on day N. Redirected sessions are no visits. Only people \
-                   whose day N is over by the lake's latest session are eligible.",
-        reads: &[&sessions::TABLE],
+                   whose day N is over by the lake's latest session are eligible. Filters and `--by` \
+                   choose people by their first visit; later visits always count.",
+        reads: &[&sessions::TABLE, &audience_tags::TABLE],
         range: Range::History,
         columns: &[
             OutputColumn::date(COHORT),
             OutputColumn::count(DAY_N),
             OutputColumn::count(COHORT_USERS),
             OutputColumn::count(ELIGIBLE_USERS),
-            OutputColumn::count("returned_users"),
+            OutputColumn::count(RETURNED_USERS),
             OutputColumn::pct(RETURN_RATE_PCT),
         ],
         key: &[COHORT, DAY_N],
@@ -218,18 +254,35 @@ impl Query for ReturnRate {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &sessions::TABLE,
+        cells: &[COHORT, DAY_N],
+        counts: &[COHORT_USERS, ELIGIBLE_USERS, RETURNED_USERS],
+        id: &[SESSION_ID],
+        rows: first_visits_by_day,
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.range.resolve(defaults)
+    }
+
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let zone = params.range.timezone();
         let days = params.days();
         let moment = params.clock.moment(zone).alias(MOMENT);
-        let moments = tables.scan(&sessions::TABLE).with_column(moment);
+        let sessions = tables.scan(&sessions::TABLE);
+        let visits = sessions.clone().filter(params.visits.keep());
+        let people = first_visits::people(visits, &params.filters, &params.by, tables, zone);
+        let moments = sessions.with_column(moment);
         let latest = moments.clone().select([col(MOMENT).max().alias(LATEST)]);
-        let visits = params.visits_in_order(moments);
+        let visits = params.visits_in_order(moments, people.is_some());
         let cohort = params.cohort.of(params.clock.date(FIRST, zone)).alias(COHORT);
+        let groups = [params.by.names(), vec![cohort]].concat();
 
         let is_first = || col(BEFORE).is_null();
         let is_any_return =
@@ -240,8 +293,12 @@ impl Query for ReturnRate {
             counted.push(eligible(is_first()).alias(format!("eligible_{n}")));
             counted.push(eligible(params.is_first_return(*n)).alias(format!("returned_{n}")));
         }
-        let cohorts =
-            visits.filter(is_any_return).cross_join(latest, None).group_by([cohort]).agg(counted);
+        let visits = visits.filter(is_any_return);
+        let visits = match people {
+            Some(people) => visits.inner_join(people, col(USER_KEY), col(USER_KEY)),
+            None => visits,
+        };
+        let cohorts = visits.cross_join(latest, None).group_by(groups).agg(counted);
 
         let of_that_day = |named: &str| {
             days.iter().fold(lit(0), |others, n| {
@@ -251,16 +308,16 @@ impl Query for ReturnRate {
         };
         let answer = cohorts.cross_join(df![DAY_N => &days]?.lazy(), None).with_columns([
             of_that_day("eligible").alias(ELIGIBLE_USERS),
-            of_that_day("returned").alias("returned_users"),
+            of_that_day("returned").alias(RETURNED_USERS),
         ]);
-        let rate = share_pct(col("returned_users"), col(ELIGIBLE_USERS));
+        let rate = share_pct(col(RETURNED_USERS), col(ELIGIBLE_USERS));
         Ok(answer.with_column(rate.alias(RETURN_RATE_PCT)))
     }
 
     fn bind(params: &Params) -> Bindings {
-        params
-            .range
-            .bind_dates(Bindings::new())
+        let bindings = params.range.bind_dates(Bindings::new());
+        first_visits::bind(bindings, &params.filters, &params.by, IS_VISIT)
+            .slot("is_visit", IS_VISIT.to_owned())
             .list("days", &params.days())
             .word("mode", params.mode)
             .word("clock", params.clock)
@@ -270,11 +327,16 @@ impl Query for ReturnRate {
 }
 
 impl Params {
-    /// The visits of people whose first visit is in the date range, with their first one and the one before.
-    fn visits_in_order(&self, moments: LazyFrame) -> LazyFrame {
+    /// The visits of people whose first visit is in the date range, with their first one and the one before,
+    /// and with the person if asked for.
+    fn visits_in_order(&self, moments: LazyFrame, with_person: bool) -> LazyFrame {
         let visits = moments.filter(self.visits.keep()).select([col(USER_KEY), col(MOMENT)]);
-        let beside = &[Beside::First, Beside::Before];
-        let visits = visits::in_order(visits, USER_KEY, (MOMENT, self.clock.moments()), beside);
+        let (at, beside) = ((MOMENT, self.clock.moments()), &[Beside::First, Beside::Before]);
+        let visits = if with_person {
+            visits::in_order_of_people(visits, USER_KEY, at, beside)
+        } else {
+            visits::in_order(visits, USER_KEY, at, beside)
+        };
         match self.range.holds(&self.clock.date(FIRST, self.range.timezone())) {
             Some(in_range) => visits.filter(in_range),
             None => visits,
@@ -284,8 +346,12 @@ impl Params {
     /// Predicate: a visit is the person's first return for day N. The days of returns are without a
     /// gap, so the visit before that one is no return.
     fn is_first_return(&self, n: i32) -> Expr {
-        let is_return = |visit| self.mode.is_return(self.clock.days_between(FIRST, visit), n);
-        is_return(MOMENT).and(is_return(BEFORE).not())
+        self.is_return(MOMENT, n).and(self.is_return(BEFORE, n).not())
+    }
+
+    /// Predicate: a visit is a return for day N.
+    fn is_return(&self, visit: &str, n: i32) -> Expr {
+        self.mode.is_return(self.clock.days_between(FIRST, visit), n)
     }
 
     /// Predicate: day N of a person is over by the lake's latest session.
@@ -300,4 +366,40 @@ impl Params {
         days.dedup();
         days
     }
+}
+
+/// The first visits of the people who count, each once for each N, with its cohort.
+fn first_visits_by_day(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
+    let zone = params.range.timezone();
+    let days = params.days();
+    let sessions = tables.scan(&sessions::TABLE);
+    let visits = sessions.clone().filter(params.visits.keep());
+    let chosen = first_visits::chosen(visits, &params.filters, &params.by, tables, zone);
+    let moments = sessions.with_column(params.clock.moment(zone).alias(MOMENT));
+    let latest = moments.clone().select([col(MOMENT).max().alias(LATEST)]);
+
+    let returned = |n: i32| format!("returned_{n}");
+    let any_return = |n: &i32| params.is_return(MOMENT, *n).any(true).alias(returned(*n));
+    let of_person: Vec<Expr> =
+        std::iter::once(col(FIRST).first()).chain(days.iter().map(any_return)).collect();
+    let people = params.visits_in_order(moments, true).group_by([col(USER_KEY)]).agg(of_person);
+
+    let on_that_day = |is: &dyn Fn(i32) -> Expr| {
+        days.iter().fold(lit(false), |others, n| {
+            when(col(DAY_N).eq(lit(*n))).then(is(*n)).otherwise(others)
+        })
+    };
+    let key = [col(USER_KEY)];
+    Ok(chosen
+        .join(people, &key, &key, JoinArgs::new(JoinType::Inner))
+        .cross_join(latest, None)
+        .cross_join(df![DAY_N => &days]?.lazy(), None)
+        .with_columns([
+            params.cohort.of(params.clock.date(FIRST, zone)).alias(COHORT),
+            lit(true).alias(COHORT_USERS),
+            on_that_day(&|n| params.is_over(n)).alias(ELIGIBLE_USERS),
+        ])
+        .with_column(
+            col(ELIGIBLE_USERS).and(on_that_day(&|n| col(returned(n)))).alias(RETURNED_USERS),
+        ))
 }

@@ -7,12 +7,9 @@ WITH visits AS (
         CAST(date_trunc('DAY', from_utc_timestamp(session_started_timestamp, :timezone)) AS DATE)
             AS started_on
     FROM sessions
-    WHERE parent_session_id IS NULL
-        AND user_phone IS NOT NULL
-        AND (:visits <> 'replied' OR first_message_timestamp IS NOT NULL)
-        AND (:visits <> 'inbound' OR session_type = 'Inbound')
+    WHERE {is_visit}
 ),
-latest AS (
+{chosen}latest AS (
     SELECT
         max(session_started_timestamp) AS latest_at,
         max(
@@ -22,14 +19,14 @@ latest AS (
         ) AS latest_on
     FROM sessions
 ),
-first_visits AS (
+firsts AS (
     SELECT user_phone, min(started_at) AS first_at, min(started_on) AS first_on
     FROM visits
     GROUP BY user_phone
 ),
 people AS (
     SELECT
-        user_phone,
+        {by_columns_then}user_phone,
         first_at,
         first_on,
         CASE :cohort
@@ -41,7 +38,8 @@ people AS (
             WHEN 'calendar' THEN CAST(datediff(latest_on, first_on) AS BIGINT)
             ELSE CAST(floor((unix_micros(latest_at) - unix_micros(first_at)) / 86400000000) AS BIGINT)
         END AS days_passed
-    FROM first_visits CROSS JOIN latest
+    FROM firsts
+    CROSS JOIN latest{of_chosen}
     WHERE (:from_date IS NULL OR first_on >= :from_date)
         AND (:to_date IS NULL OR first_on <= :to_date)
 ),
@@ -69,7 +67,7 @@ returns AS (
 ),
 cohorts AS (
     SELECT
-        people.cohort,
+        {by_columns_then}people.cohort,
         asked.day_n,
         count(*) AS cohort_users,
         count_if(people.days_passed > asked.day_n) AS eligible_users,
@@ -78,10 +76,10 @@ cohorts AS (
     FROM people
     CROSS JOIN asked
     LEFT JOIN returns ON returns.user_phone = people.user_phone AND returns.day_n = asked.day_n
-    GROUP BY people.cohort, asked.day_n
+    GROUP BY {by_columns_then}people.cohort, asked.day_n
 )
 SELECT
-    CAST(cohort AS DATE) AS cohort,
+    {by_columns_then}CAST(cohort AS DATE) AS cohort,
     CAST(day_n AS BIGINT) AS day_n,
     CAST(cohort_users AS BIGINT) AS cohort_users,
     CAST(eligible_users AS BIGINT) AS eligible_users,
@@ -90,4 +88,4 @@ SELECT
         WHEN eligible_users > 0 THEN CAST(returned_users AS DOUBLE) * 100 / eligible_users
     END AS return_rate_pct
 FROM cohorts
-ORDER BY cohort NULLS LAST, day_n NULLS LAST
+ORDER BY {by_order_then}cohort NULLS LAST, day_n NULLS LAST

@@ -1,25 +1,34 @@
 //! Where are users redirected?
 //!
 //! One row per chain: a root session, which was not redirected or whose parent is not in the lake, and
-//! all sessions redirected from it, directly or not, of any day. The date range selects chains by the
-//! start of the root. Sessions on a cycle and their descendants are in no chain: `data-quality` reports
+//! all sessions redirected from it, directly or not, of any day. The date range and the filters select
+//! chains by the root. Sessions on a cycle and their descendants are in no chain: `data-quality` reports
 //! those.
 
-use wabalake_data::tables::SESSION_KEY;
+use wabalake_data::Table;
 use wabalake_data::tables::sessions::{
     self, LAST_NODE_ID, SESSION_FINISHED_TIMESTAMP, SESSION_STATUS, USER_PHONE,
 };
+use wabalake_data::tables::{SESSION_KEY, audience_tags};
 
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct SessionChains;
+
+impl Filtered for SessionChains {
+    const TABLE: &'static Table = &sessions::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_SESSIONS;
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<SessionChains>,
     #[command(flatten)]
     chains: Chains,
 }
@@ -35,8 +44,9 @@ impl Query for SessionChains {
         name: "session-chains",
         title: "Chains of redirected sessions",
         question: "Where are users redirected? A chain is the tree of sessions redirected from a \
-                   root session; its path lists their flows in depth-first order.",
-        reads: &[&sessions::TABLE],
+                   root session; its path lists their flows in depth-first order. Range and \
+                   filters are of the root.",
+        reads: &[&sessions::TABLE, &audience_tags::TABLE],
         range: Range::History,
         columns: &[
             OutputColumn::term(Chains::ROOT_SESSION_ID),
@@ -68,13 +78,15 @@ impl Query for SessionChains {
             col(LAST_NODE_ID),
             col(SESSION_STATUS).alias(LAST_STATUS),
         ]);
-        let chains = params.chains.plan(tables, &params.days)?;
+        let roots = params.filters.of(params.days.scan(tables, &sessions::TABLE), tables);
+        let chains = params.chains.plan(tables, roots, &[])?;
         Ok(chains
             .inner_join(ends, col(Chains::LAST_KEY), col(Chains::LAST_KEY))
             .with_column(seconds(col(Chains::DURATION)).alias(TOTAL_DURATION)))
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.chains.bind(params.days.bind(Bindings::new()))
+        let bindings = params.chains.bind(params.days.bind(Bindings::new()));
+        params.filters.bind(bindings).slot("then_by_columns", String::new())
     }
 }

@@ -1,5 +1,15 @@
 -- Where are users redirected? Each chain: a session to which nobody was redirected, and all below it.
-WITH {chains},
+WITH roots AS (
+    SELECT
+        session_id,
+        user_phone,
+        session_started_timestamp AS started_at,
+        parent_session_id IS NOT NULL AS root_missing
+    FROM {sessions}
+    WHERE (:from_at IS NULL OR session_started_timestamp >= :from_at)
+        AND (:until_at IS NULL OR session_started_timestamp < :until_at)
+),
+{chains},
 placed AS (
     SELECT
         linked.*,

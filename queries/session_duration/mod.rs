@@ -2,10 +2,11 @@
 //!
 //! One row per group of `--by`, by default a day, with sessions that started in it. Every session
 //! counts. Sessions that are open, or finished before they started, have no duration and are left out
-//! of the seconds.
+//! of the seconds. By tag, a session counts once under each tag of its person.
 
 use wabalake_data::Table;
-use wabalake_data::tables::sessions::{self, SESSION_FINISHED_TIMESTAMP};
+use wabalake_data::tables::audience_tags;
+use wabalake_data::tables::sessions::{self, SESSION_FINISHED_TIMESTAMP, SESSION_ID};
 
 use crate::query::prelude::*;
 
@@ -13,8 +14,12 @@ use crate::query::prelude::*;
 #[derive(Debug)]
 pub struct SessionDuration;
 
-impl Grouped for SessionDuration {
+impl Filtered for SessionDuration {
     const TABLE: &'static Table = &sessions::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_SESSIONS;
+}
+
+impl Grouped for SessionDuration {
     const TAKES: &'static [Dimension] = &[
         Dimension::Day,
         Dimension::HalfHour,
@@ -27,6 +32,7 @@ impl Grouped for SessionDuration {
         Dimension::SessionType,
         Dimension::SessionStatus,
         Dimension::Channel,
+        Dimension::Tag,
     ];
     const DEFAULT: &'static [Dimension] = &[Dimension::Day];
 }
@@ -36,6 +42,8 @@ impl Grouped for SessionDuration {
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<SessionDuration>,
     #[command(flatten)]
     by: Dimensions<SessionDuration>,
 }
@@ -63,7 +71,7 @@ impl Query for SessionDuration {
         title: "How long sessions last, over time",
         question: "How long are sessions, over time? Durations are of the sessions that finished after \
                    they started; `finished_sessions` counts every session with a finish.",
-        reads: &[&sessions::TABLE],
+        reads: &[&sessions::TABLE, &audience_tags::TABLE],
         range: Range::Rows(&sessions::TABLE),
         columns: &[
             OutputColumn::count(SESSIONS),
@@ -80,12 +88,29 @@ impl Query for SessionDuration {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &sessions::TABLE,
+        cells: &[],
+        counts: &[SESSIONS, FINISHED_SESSIONS],
+        id: &[SESSION_ID],
+        rows: |tables, params| {
+            let split = params.by.split(in_range(tables, params), tables, params.days.timezone());
+            let is_finished = col(SESSION_FINISHED_TIMESTAMP).is_not_null();
+            Ok(split
+                .with_columns([lit(true).alias(SESSIONS), is_finished.alias(FINISHED_SESSIONS)]))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
-    fn invalidation(_params: &Params, _table: &Table) -> Vec<Invalidation> {
-        vec![Invalidation::OWN_BUCKET]
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
+        if *table == sessions::TABLE {
+            return vec![Invalidation::OWN_BUCKET];
+        }
+        [params.by.invalidation_by_tags(), params.filters.invalidation_by_tags()].concat()
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {
@@ -93,8 +118,7 @@ impl Query for SessionDuration {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let sessions = params.days.scan(tables, &sessions::TABLE);
-        let sessions = sessions.with_column(session_duration().alias(DURATION));
+        let sessions = in_range(tables, params).with_column(session_duration().alias(DURATION));
         let groups = params.by.group(sessions, tables, params.days.timezone()).quantiles_seconds(
             DURATION,
             [
@@ -112,6 +136,11 @@ impl Query for SessionDuration {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.by.bind(params.days.bind(Bindings::new()))
+        params.filters.bind(params.by.bind(params.days.bind(Bindings::new())))
     }
+}
+
+/// The sessions that count.
+fn in_range(tables: &Tables, params: &Params) -> LazyFrame {
+    params.filters.of(params.days.scan(tables, &sessions::TABLE), tables)
 }

@@ -7,7 +7,8 @@ WITH in_range AS (
             WHEN session_finished_timestamp >= session_started_timestamp
             THEN unix_micros(session_finished_timestamp) - unix_micros(session_started_timestamp)
         END AS duration
-    FROM sessions
+    FROM {sessions}
+    {tagged}
     WHERE (:from_at IS NULL OR session_started_timestamp >= :from_at)
         AND (:until_at IS NULL OR session_started_timestamp < :until_at)
 )

@@ -3,15 +3,18 @@
 //! Kaleyra's session summary, computed from the messages: one row per local date, account, line,
 //! country, session type, free tier and currency. Kaleyra's session is a conversation of 24 hours; it
 //! counts on the day of its first message that did not fail, and not at all if all messages failed. The
-//! free tier is counted over the whole lake, whatever the range. A line has the display name of its latest
-//! session, else of its latest row in Kaleyra's summaries.
+//! free tier is counted over the whole lake, whatever the range and the filters. Filters apply to a
+//! conversation's first message. A line has the display name of its latest session, else of its latest row
+//! in Kaleyra's summaries.
 
 use wabalake_data::Table;
 use wabalake_data::tables::session_summaries::{
     self, AMOUNT, COUNTRY, DATE, DISPLAY_NAME, FREE_TIER, NUMBER_OF_SESSIONS, SESSION_TYPE,
     WA_PHONE_NUMBER, WABA_ID,
 };
-use wabalake_data::tables::{CURRENCY, markets, message_summaries, messages, rates, sessions};
+use wabalake_data::tables::{
+    CURRENCY, USER_KEY, audience_tags, markets, message_summaries, messages, rates, sessions,
+};
 
 use crate::query::billing::conversations::{self, FreeSessions};
 use crate::query::billing::money;
@@ -21,13 +24,21 @@ use crate::query::monthly;
 use crate::query::prelude::*;
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct SessionSummary;
+
+impl Filtered for SessionSummary {
+    const TABLE: &'static Table = &messages::TABLE;
+    const FILTERS: &'static [Filter] = &[Filter::COUNTRY, Filter::LINE, Filter::TAG, Filter::WABA];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    filters: Filters<SessionSummary>,
     #[command(flatten)]
     free_sessions: FreeSessions,
 }
@@ -43,7 +54,8 @@ impl Query for SessionSummary {
         question: "How many WhatsApp conversations began each day, and what did they cost? Kaleyra's \
                    session summary, computed from the lake: each conversation counts on the day of \
                    its first message that did not fail; the first of a month are free, the others \
-                   are priced by the rate card. An amount is null if a conversation has no rate.",
+                   are priced by the rate card. Filters apply to the first message, after the free \
+                   ones are counted. An amount is null if a conversation has no rate.",
         reads: &[
             &messages::TABLE,
             &sessions::TABLE,
@@ -51,6 +63,7 @@ impl Query for SessionSummary {
             &markets::TABLE,
             &message_summaries::TABLE,
             &session_summaries::TABLE,
+            &audience_tags::TABLE,
         ],
         range: Range::History,
         columns: &[
@@ -85,25 +98,37 @@ impl Query for SessionSummary {
         params.days.resolve(defaults)
     }
 
-    fn invalidation(_params: &Params, table: &Table) -> Vec<Invalidation> {
+    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         if *table == messages::TABLE {
             return conversations::invalidation();
         }
         if *table == rates::TABLE || *table == markets::TABLE {
             return vec![Invalidation::Answer];
         }
+        if *table == audience_tags::TABLE {
+            return params.filters.invalidation_by_tags();
+        }
         vec![Invalidation::LookUp(lines::names)]
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let count = |sessions: LazyFrame, _: &Tables| {
+        let filters = params.filters.clone();
+        let others: &'static [&'static str] = if filters.is_by_tag() {
+            // Parts scan the tags while the plan runs; here the question learns that it reads them.
+            let _ = tables.scan(&audience_tags::TABLE);
+            &[USER_KEY]
+        } else {
+            &[]
+        };
+        let count = move |sessions: LazyFrame, tables: &Tables| {
+            let sessions = filters.of(sessions, tables);
             let mut counts = vec![rows().alias(NUMBER_OF_SESSIONS)];
             counts.extend(money::charges());
             let local = [col(DATED).alias(DATE), col(messages::LINE).alias(WA_PHONE_NUMBER)];
             Ok(sessions.with_columns(local).group_by(KEY.map(col)).agg(counts))
         };
-        let days =
-            monthly::count_conversations(tables, params.days.span(), params.free_sessions, count)?;
+        let (within, free) = (params.days.span(), params.free_sessions);
+        let days = monthly::count_conversations_with(others, tables, within, free, count)?;
         let days = days.with_columns([
             money::cost().alias(AMOUNT),
             col(money::UNPRICED).alias("unpriced_sessions"),
@@ -112,6 +137,7 @@ impl Query for SessionSummary {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.free_sessions.bind(params.days.bind(Bindings::new()))
+        let bindings = params.free_sessions.bind(params.days.bind(Bindings::new()));
+        params.filters.bind_relation(bindings, conversations::OFFERED, &messages::TABLE)
     }
 }

@@ -1,17 +1,34 @@
 //! What happened with one person?
 //!
 //! One row per event with a timestamp, in order: deployments and responses, sessions with their first and
-//! last message, messages, closures and conversions. Closures and conversions are included if they name
-//! the person or one of the person's sessions. The last message of a session is left out if it is at the
-//! instant of the first. The date range applies to the events, not to their sessions.
+//! last message, messages, closures and conversions, when the person stopped or resumed marketing messages,
+//! and when a chat was assigned to an agent. Closures and conversions are included if they name the person
+//! or one of the person's sessions. The last message of a session is left out if it is at the instant of the
+//! first. The date range applies to the events, not to their sessions. Only sessions and messages have a
+//! line.
+//!
+//! | event | detail |
+//! |---|---|
+//! | `deployment` | the state |
+//! | `session_started`, `session_finished` | the type; the status |
+//! | `first_message`, `last_message` | the text |
+//! | `message_incoming`, `message_outgoing` | the text, else the template |
+//! | `closure`, `conversion` | the type of the event |
+//! | `agent_assigned` | the agent |
+//! | `response`, `stop`, `resume` | |
+//!
+//! `--conversation-id` keeps the events that have one of the conversations themselves, or whose session has,
+//! be it the person's own session or not. With `none` it keeps those of which neither has a conversation.
 
-use polars::prelude::{UnionArgs, concat};
+use polars::prelude::{NamedFrom, Series, UnionArgs, concat};
 use wabalake_data::cells::phone::full_number;
+use wabalake_data::tables::agent_chats::{self, AGENT, ASSIGNED_AT};
 use wabalake_data::tables::closures::{self, CLOSED_AT, EVENT_TYPE};
 use wabalake_data::tables::conversions::{self, CONVERTED_AT, EVENT as CONVERSION_EVENT};
 use wabalake_data::tables::deployments::{
     self, DEPLOYMENT_TIMESTAMP, STATE, USER_RESPONDED_TIMESTAMP,
 };
+use wabalake_data::tables::events::{self as reported, MARKETING_PREFERENCE, NEW_VALUE};
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE, MESSAGE, TEMPLATE_NAME};
 use wabalake_data::tables::sessions::{
     self, CONVERSATION_ID, FIRST_MESSAGE, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE,
@@ -21,7 +38,7 @@ use wabalake_data::tables::sessions::{
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, persons, text_key};
 use wabalake_data::{Invalid, Table};
 
-use crate::kernels;
+use crate::kernels::{self, key_of_text};
 use crate::query::people;
 use crate::query::prelude::*;
 
@@ -33,6 +50,8 @@ pub struct UserHistory;
 pub struct Params {
     #[command(flatten)]
     days: DayRange,
+    #[command(flatten)]
+    conversation_id: Only<filters::ConversationId>,
 
     /// The person's number, with its country code, or a user id of theirs
     #[arg(long, value_name = "PHONE", value_parser = read_phone)]
@@ -54,7 +73,7 @@ pub const EVENT: &str = "event";
 pub const DETAIL: &str = "detail";
 
 /// The types of events, in their order at one instant.
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 13] = [
     "deployment",
     "session_started",
     "first_message",
@@ -65,6 +84,9 @@ const EVENTS: [&str; 10] = [
     "session_finished",
     "closure",
     "conversion",
+    "stop",
+    "resume",
+    "agent_assigned",
 ];
 
 impl Query for UserHistory {
@@ -74,13 +96,16 @@ impl Query for UserHistory {
         name: "user-history",
         title: "What happened with one person",
         question: "What happened with one person? The deployments, sessions, messages, closures and \
-                   conversions that name the person or one of their sessions, in order.",
+                   conversions that name the person or one of their sessions, their stops of \
+                   marketing messages, and their chats with agents, in order.",
         reads: &[
             &deployments::TABLE,
             &sessions::TABLE,
             &messages::TABLE,
             &closures::TABLE,
             &conversions::TABLE,
+            &reported::TABLE,
+            &agent_chats::TABLE,
             &persons::TABLE,
         ],
         // Events of a session may lie on later days than its start.
@@ -104,7 +129,8 @@ impl Query for UserHistory {
     }
 
     fn people(params: &Params) -> Vec<String> {
-        vec![params.phone.clone()]
+        // An event may name a session of somebody else, and so have that session's conversation.
+        if params.conversation_id.is_given() { Vec::new() } else { vec![params.phone.clone()] }
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
@@ -114,19 +140,71 @@ impl Query for UserHistory {
             rows.of_messages()?,
             of_sessions(&sessions),
             rows.of_closures_and_conversions(&sessions)?,
+            rows.of_preferences_and_agents()?,
         ]
         .concat();
         let history = concat(events, UnionArgs::default())?;
-        Ok(match params.days.holds_instant(&col(AT)) {
+        let history = match params.days.holds_instant(&col(AT)) {
             Some(in_range) => history.filter(in_range),
             None => history,
-        })
+        };
+        Ok(of_conversations(history, &params.conversation_id, tables))
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.days.bind(Bindings::new()).text("phone", &params.phone)
+        let bindings = params.days.bind(Bindings::new()).text("phone", &params.phone);
+        if params.conversation_id.is_given() {
+            let bindings = params.conversation_id.bind(bindings);
+            bindings.slot("named", NAMED_SQL.to_owned()).slot("passes", PASSES_SQL.to_owned())
+        } else {
+            bindings.slot("named", String::new()).slot("passes", String::new())
+        }
     }
 }
+
+/// The conversation of an event's session.
+const OF_SESSION: &str = "conversation_of_session";
+
+/// Keeps the events of some conversations: their own, or that of their session.
+fn of_conversations(
+    events: LazyFrame,
+    asked: &Only<filters::ConversationId>,
+    tables: &Tables,
+) -> LazyFrame {
+    if !asked.is_given() {
+        return events;
+    }
+    let sessions = tables
+        .scan(&sessions::TABLE)
+        .select([col(SESSION_KEY), col(CONVERSATION_ID).alias(OF_SESSION)]);
+    let events = events.with_column(key_of_text(col(SESSION_ID)).alias(SESSION_KEY));
+    let is_asked = |conversation: &str| {
+        let asked = Series::new(CONVERSATION_ID.into(), asked.allowed());
+        col(conversation).is_in(lit(asked).implode(true), false).fill_null(lit(false))
+    };
+    let passes = is_asked(CONVERSATION_ID).or(is_asked(OF_SESSION));
+    let has_none = col(CONVERSATION_ID).is_null().and(col(OF_SESSION).is_null());
+    let passes = if asked.lets_null_pass() { passes.or(has_none) } else { passes };
+    look_up(events, sessions, SESSION_KEY).filter(passes)
+}
+
+/// The join of [`of_conversations`] in SQL.
+const NAMED_SQL: &str = "
+LEFT JOIN (
+    SELECT session_id AS named_id, conversation_id AS conversation_of_session FROM sessions
+) AS named ON named_id = session_id";
+
+/// The condition of [`of_conversations`] in SQL.
+const PASSES_SQL: &str = "
+    AND (
+        array_contains(:conversation_id, conversation_id)
+        OR array_contains(:conversation_id, conversation_of_session)
+        OR (
+            :conversation_id_none
+            AND conversation_id IS NULL
+            AND conversation_of_session IS NULL
+        )
+    )";
 
 /// The rows of one person.
 struct PersonRows<'a> {
@@ -194,6 +272,19 @@ impl PersonRows<'_> {
             events(closures, 8, CLOSED_AT, of(), col(EVENT_TYPE)),
             events(conversions, 9, CONVERTED_AT, of(), col(CONVERSION_EVENT)),
         ])
+    }
+
+    /// Stops and resumptions of marketing messages, and assignments to agents.
+    fn of_preferences_and_agents(&self) -> PolarsResult<Vec<LazyFrame>> {
+        let of = || [none(), none(), none()];
+        let (changes, chats) = (self.of(&reported::TABLE)?, self.of(&agent_chats::TABLE)?);
+        let preferences = |event: usize| {
+            let is_preference = col(reported::EVENT).eq(lit(MARKETING_PREFERENCE));
+            let chosen = is_preference.and(col(NEW_VALUE).eq(lit(EVENTS[event])));
+            events(changes.clone().filter(chosen), event, reported::AT, of(), none())
+        };
+        let agents = events(chats, 12, ASSIGNED_AT, of(), col(AGENT));
+        Ok(vec![preferences(10), preferences(11), agents])
     }
 }
 

@@ -23,6 +23,14 @@ own_conversions AS (
     FROM conversions
     WHERE user_phone IN (SELECT person FROM asked) OR session_id IN (SELECT session_id FROM own_sessions)
 ),
+own_preferences AS (
+    SELECT at, new_value
+    FROM events
+    WHERE event = 'marketing-preference' AND user_phone IN (SELECT person FROM asked)
+),
+own_chats AS (
+    SELECT assigned_at, agent FROM agent_chats WHERE user_phone IN (SELECT person FROM asked)
+),
 history AS (
     SELECT
         1 AS place,
@@ -114,6 +122,27 @@ history AS (
         CAST(NULL AS STRING),
         event
     FROM own_conversions
+    UNION ALL
+    SELECT
+        CASE new_value WHEN 'stop' THEN 11 ELSE 12 END,
+        new_value,
+        at,
+        CAST(NULL AS STRING),
+        CAST(NULL AS STRING),
+        CAST(NULL AS STRING),
+        CAST(NULL AS STRING)
+    FROM own_preferences
+    WHERE new_value IN ('stop', 'resume')
+    UNION ALL
+    SELECT
+        13,
+        'agent_assigned',
+        assigned_at,
+        CAST(NULL AS STRING),
+        CAST(NULL AS STRING),
+        CAST(NULL AS STRING),
+        agent
+    FROM own_chats
 )
 SELECT
     CAST(at AS TIMESTAMP_LTZ) AS at,
@@ -122,10 +151,10 @@ SELECT
     CAST(session_id AS STRING) AS session_id,
     CAST(line_whatsapp_number AS STRING) AS line_whatsapp_number,
     CAST(detail AS STRING) AS detail
-FROM history
+FROM history{named}
 WHERE at IS NOT NULL
     AND (:from_at IS NULL OR at >= :from_at)
-    AND (:until_at IS NULL OR at < :until_at)
+    AND (:until_at IS NULL OR at < :until_at){passes}
 ORDER BY
     at NULLS LAST,
     place NULLS LAST,

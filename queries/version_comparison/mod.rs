@@ -4,20 +4,32 @@
 //! and reply times from before the delivery are left out. The interval contains the reply rate with
 //! 95 % confidence. The p-value is the probability that two equal versions differ at least this much by
 //! chance; it compares with the next lower version in the answer. Deployments without a version form a
-//! row without comparison.
+//! row without comparison. `--by` compares versions within each group; by tag, a deployment counts under
+//! each tag of its person.
 
 use polars::prelude::{SortOptions, WindowMapping};
+use wabalake_data::Table;
+use wabalake_data::tables::audience_tags;
 use wabalake_data::tables::deployments::{
     self, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_DELIVERED_TIMESTAMP,
     USER_RESPONDED_TIMESTAMP,
 };
 
-use crate::kernels::groups::Groups;
 use crate::query::prelude::*;
 use crate::query::proportions::{Bound, difference_p, wilson_pct};
 
 /// See the [module](self) for the question it answers.
+#[derive(Debug)]
 pub struct VersionComparison;
+
+impl Filtered for VersionComparison {
+    const TABLE: &'static Table = &deployments::TABLE;
+    const FILTERS: &'static [Filter] = Filter::OF_DEPLOYMENTS;
+}
+
+impl Grouped for VersionComparison {
+    const TAKES: &'static [Dimension] = &[Dimension::Country, Dimension::Tag];
+}
 
 /// The query's options.
 #[derive(Args, Debug)]
@@ -25,7 +37,9 @@ pub struct Params {
     #[command(flatten)]
     days: DayRange,
     #[command(flatten)]
-    conversation_id: Only<filters::ConversationId>,
+    filters: Filters<VersionComparison>,
+    #[command(flatten)]
+    by: Dimensions<VersionComparison>,
 }
 
 /// Deployments.
@@ -56,8 +70,9 @@ impl Query for VersionComparison {
         title: "Whether a new version does better",
         question: "Is a new version of a flow better than the one before? Deployments and replies \
                    of each version, with the confidence interval of the reply rate (95 %, Wilson) \
-                   and the p-value against the next lower version (z test).",
-        reads: &[&deployments::TABLE],
+                   and the p-value against the next lower version (z test), within the \
+                   dimensions of `--by`.",
+        reads: &[&deployments::TABLE, &audience_tags::TABLE],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
             OutputColumn::term(CONVERSATION_ID),
@@ -78,18 +93,39 @@ impl Query for VersionComparison {
         sql: include_str!("twin.sql"),
     };
 
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &deployments::TABLE,
+        cells: &[CONVERSATION_ID, CONVERSATION_VERSION],
+        counts: &[DEPLOYMENTS, DELIVERED, REPLIED],
+        id: &[CONVERSATION_ID, CONVERSATION_VERSION],
+        rows: |tables, params| {
+            let split = params.by.split(in_range(tables, params), tables, params.days.timezone());
+            Ok(split.with_columns([
+                lit(true).alias(DEPLOYMENTS),
+                delivery_is("Delivered").alias(DELIVERED),
+                delivery_is("Delivered").and(answered()).alias(REPLIED),
+            ]))
+        },
+        sql: include_str!("people.sql"),
+    });
+
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
     }
 
+    fn by(params: &Params) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let deployments = params.days.scan(tables, &deployments::TABLE);
         let delivered = || delivery_is("Delivered");
         let reply_time = elapsed(DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP);
         let reply_time = when(delivered()).then(reply_time).otherwise(lit(Null {}));
-        let deployments = params.conversation_id.of(deployments);
-        let deployments = deployments.with_column(reply_time.alias(REPLY_TIME));
-        let versions = Groups::of(deployments, [CONVERSATION_ID, CONVERSATION_VERSION].map(col))
+        let deployments = in_range(tables, params).with_column(reply_time.alias(REPLY_TIME));
+        let version = [CONVERSATION_ID, CONVERSATION_VERSION];
+        let versions = params
+            .by
+            .group_with(deployments, &version, tables, params.days.timezone())
             .quantiles_seconds(REPLY_TIME, [(MEDIAN_REPLY_SECONDS, 0.5)])
             .agg([
                 rows().alias(DEPLOYMENTS),
@@ -98,10 +134,12 @@ impl Query for VersionComparison {
             ]);
 
         let lower = |column: &str| -> PolarsResult<Expr> {
-            let by_version =
-                Some(([col(CONVERSATION_VERSION)], SortOptions::default().with_nulls_last(true)));
+            let by_version = Some((
+                vec![col(CONVERSATION_VERSION)],
+                SortOptions::default().with_nulls_last(true),
+            ));
             col(column).shift(lit(1)).over_with_options(
-                Some([col(CONVERSATION_ID)]),
+                Some(params.by.names_with(&[CONVERSATION_ID])),
                 by_version,
                 WindowMapping::default(),
             )
@@ -121,6 +159,11 @@ impl Query for VersionComparison {
     }
 
     fn bind(params: &Params) -> Bindings {
-        params.conversation_id.bind(params.days.bind(Bindings::new()))
+        params.filters.bind(params.by.bind(params.days.bind(Bindings::new())))
     }
+}
+
+/// The deployments that count.
+fn in_range(tables: &Tables, params: &Params) -> LazyFrame {
+    params.filters.of(params.days.scan(tables, &deployments::TABLE), tables)
 }

@@ -2,7 +2,7 @@
 -- delivered deployments, its Wilson interval, and a pooled z test against the next lower version.
 WITH versions AS (
     SELECT
-        conversation_id,
+        {by_then}conversation_id,
         conversation_version,
         count(*) AS deployments,
         count_if(delivery_status = 'Delivered') AS delivered,
@@ -22,24 +22,20 @@ WITH versions AS (
                 )
             END
         ) AS reply_time
-    FROM deployments
+    FROM {deployments}
+    {tagged}
     WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
         AND (:until_at IS NULL OR deployment_timestamp < :until_at)
-        AND (
-            (size(:conversation_id) = 0 AND NOT :conversation_id_none)
-            OR array_contains(:conversation_id, conversation_id)
-            OR (:conversation_id_none AND conversation_id IS NULL)
-        )
-    GROUP BY conversation_id, conversation_version
+    GROUP BY {by_columns_then}conversation_id, conversation_version
 ),
 beside AS (
     SELECT
         versions.*,
         lag(n) OVER (
-            PARTITION BY conversation_id ORDER BY conversation_version NULLS LAST
+            PARTITION BY {by_columns_then}conversation_id ORDER BY conversation_version NULLS LAST
         ) AS n0,
         lag(x) OVER (
-            PARTITION BY conversation_id ORDER BY conversation_version NULLS LAST
+            PARTITION BY {by_columns_then}conversation_id ORDER BY conversation_version NULLS LAST
         ) AS x0,
         -- Half the width and the middle of the Wilson interval, both times 2 (n + z²).
         1.959963984540054E0
@@ -61,7 +57,7 @@ tested AS (
     FROM beside
 )
 SELECT
-    CAST(conversation_id AS STRING) AS conversation_id,
+    {by_columns_then}CAST(conversation_id AS STRING) AS conversation_id,
     CAST(conversation_version AS INT) AS conversation_version,
     CAST(deployments AS BIGINT) AS deployments,
     CAST(delivered AS BIGINT) AS delivered,
@@ -107,5 +103,5 @@ SELECT
     END AS p_value
 FROM tested
 ORDER BY
-    conversation_id NULLS LAST,
+    {by_order_then}conversation_id NULLS LAST,
     conversation_version NULLS LAST

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::marts::fresh::{self, FromMart};
 use crate::render::{Answer, Response};
-use crate::run::polars;
+use crate::run::{polars, spread};
 
 /// The engine that answers a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -100,7 +100,7 @@ impl EngineOptions {
                 let needed = needed(question, limit);
                 if from_mart.is_none()
                     && limit.is_none()
-                    && !question.is_judged()
+                    && !needs_all(question)
                     && let Some(parts) = polars::plan_in_parts(lake, question)?
                 {
                     let name = question.spec().name;
@@ -167,9 +167,14 @@ impl EngineOptions {
     }
 }
 
-/// Returns the row limit to push down into the plan; none if the whole answer decides the exit code.
+/// Returns `true` if the whole answer decides the exit code, or which columns are shown.
+fn needs_all(question: &Question) -> bool {
+    question.is_judged() || question.spread().is_some()
+}
+
+/// Returns the row limit to push down into the plan; none if the whole answer is needed.
 fn needed(question: &Question, limit: Option<u64>) -> Option<u64> {
-    limit.filter(|_| !question.is_judged())
+    limit.filter(|_| !needs_all(question))
 }
 
 /// Writes the first rows of an answer, then returns the fault that all of its rows show, if any.
@@ -179,8 +184,9 @@ fn show(
     limit: Option<u64>,
     write: impl FnOnce(Answer) -> Result<()>,
 ) -> Result<()> {
-    let first = rows.head(limit.and_then(|rows| rows.try_into().ok()).or(Some(usize::MAX)));
-    write(Answer::new(&first, question.columns(), question.timezone())?)?;
+    let limit = limit.and_then(|rows| rows.try_into().ok());
+    let (first, columns) = spread::first_rows(question, rows, limit)?;
+    write(Answer::new(&first, columns, question.timezone())?)?;
     match question.fault(rows)? {
         Some(fault) => Err(Error::data(fault)
             .hint("the answer has an example of each; `wabalake rejects` lists rejected rows")),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{ArgMatches, Command};
 use wabalake_queries::CATALOG;
+use wabalake_queries::query::filters::HEADING;
 use wabalake_queries::query::{CatalogEntry, Defaults, OutputColumn, Question};
 
 use super::usage;
@@ -66,6 +67,13 @@ pub(super) fn dimensions(entry: &CatalogEntry) -> Option<Vec<String>> {
     let command = entry.command();
     let by = command.get_arguments().find(|arg| arg.get_id() == "by")?;
     Some(by.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect())
+}
+
+/// The options that filter the rows of a query.
+pub(super) fn filters(entry: &CatalogEntry) -> Vec<String> {
+    let command = entry.command();
+    let filters = command.get_arguments().filter(|arg| arg.get_help_heading() == Some(HEADING));
+    filters.filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect()
 }
 
 /// A query named on the command line, with its parsed options.

@@ -131,6 +131,7 @@ impl SettingsOptions {
             ("retention.days".into(), retention.days.map(|days| days.to_string())),
             ("privacy.people_in_marts".into(), Some(privacy.people_in_marts.to_string())),
             ("privacy.people_on_page".into(), Some(privacy.people_on_page.to_string())),
+            ("privacy.people_in_answers".into(), Some(privacy.people_in_answers.to_string())),
             ("privacy.keep_out".into(), Some(privacy.keep_out.to_string())),
             ("privacy.keep_out_key".into(), path(&privacy.keep_out_key)),
             ("sql.files".into(), Some(sql.files.to_string())),

@@ -17,6 +17,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use wabalake_data::Invalid;
 use wabalake_data::words::{did_you_mean, listed, suggestion_and};
 use wabalake_queries::CATALOG;
+use wabalake_queries::query::CatalogEntry;
 use wabalake_queries::query::usage::invalid_of;
 
 use super::{SUBCOMMANDS, entries, sql};
@@ -83,14 +84,28 @@ fn unknown_argument(error: &clap::Error, path: &str, see_help: &str) -> Error {
         return Error::usage(format!("`{path}` takes no argument `{}`", shown(&argument)))
             .hint(see_help);
     }
-    let hint = match error.get(ContextKind::SuggestedArg) {
+    let near = error.get(ContextKind::SuggestedArg);
+    let hint = match (options_instead(&argument, path), near) {
         _ if argument.chars().nth(1).is_some_and(|c| c.is_ascii_digit()) => {
             "to pass a value that begins with `-`, write `=`, as in `--option=-1`".to_owned()
         }
-        Some(ContextValue::String(near)) => did_you_mean(format_args!("`{near}`")),
+        (Some(options), _) => options,
+        (None, Some(ContextValue::String(near))) => did_you_mean(format_args!("`{near}`")),
         _ => see_help.to_owned(),
     };
     Error::usage(format!("`{path}` has no option `{}`", shown(&argument))).hint(hint)
+}
+
+/// What a query takes, if it was given an option that other queries have.
+fn options_instead(argument: &str, path: &str) -> Option<String> {
+    let longs = |entry: &CatalogEntry| -> Vec<String> {
+        let command = entry.command();
+        let longs = command.get_arguments().filter_map(|argument| argument.get_long());
+        longs.map(|long| format!("--{long}")).collect()
+    };
+    let asked = entries::entry(path.rsplit(' ').next()?)?;
+    let is_of_others = CATALOG.iter().any(|entry| longs(entry).iter().any(|long| long == argument));
+    is_of_others.then(|| format!("it takes {}", listed(&longs(asked))))
 }
 
 fn not_a_possible_value(error: &clap::Error, see_help: &str) -> Error {
@@ -232,6 +247,13 @@ mod tests {
                 "wabalake query drop-off --frm 2025-01-01",
                 "error: `wabalake query drop-off` has no option `--frm`\n  \
                  hint: did you mean `--from`?",
+            ),
+            (
+                "wabalake query lifecycle --lake x --state sent",
+                "error: `wabalake query lifecycle` has no option `--state`\n  \
+                 hint: it takes `--from`, `--to`, `--timezone`, `--country`, `--line`, `--tag`, \
+                 `--conversation-id`, `--conversation-version`, `--session-type`, `--session-status`, \
+                 `--channel`, `--by` and `--period`",
             ),
             (
                 "wabalake query drop-off --lake x -f cvs",

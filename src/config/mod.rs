@@ -210,19 +210,23 @@ impl MartSettings {
     /// assert_eq!(config.marts[0].arguments(), ["--by=day,tag"]);
     /// ```
     pub fn arguments(&self) -> Vec<String> {
-        let argument = |(name, value): (&String, &Param)| {
+        let arguments = |(name, value): (&String, &Param)| {
             let name = name.replace('_', "-");
             match value {
-                Param::Switch(false) => None,
-                Param::Switch(true) => Some(format!("--{name}")),
-                Param::Value(value) => Some(format!("--{name}={value}")),
+                Param::Switch(false) => Vec::new(),
+                Param::Switch(true) => vec![format!("--{name}")],
+                Param::Value(value) => vec![format!("--{name}={value}")],
+                // The value of a cell may have a comma.
+                Param::List(values) if name == "cell" => {
+                    values.iter().map(|value| format!("--{name}={value}")).collect()
+                }
                 Param::List(values) => {
                     let values: Vec<String> = values.iter().map(Scalar::to_string).collect();
-                    Some(format!("--{name}={}", values.join(",")))
+                    vec![format!("--{name}={}", values.join(","))]
                 }
             }
         };
-        self.params.iter().filter_map(argument).collect()
+        self.params.iter().flat_map(arguments).collect()
     }
 }
 
@@ -303,11 +307,14 @@ pub struct RetentionSettings {
 /// `[privacy]`: where persons may be named, and whether erased persons are kept out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the settings")]
 pub struct PrivacySettings {
     /// `true` allows columns of persons in marts.
     pub people_in_marts: bool,
     /// `true` allows single persons on the page.
     pub people_on_page: bool,
+    /// `true` lets `--people` name the people behind a number, without `--with-people`.
+    pub people_in_answers: bool,
     /// `true` keeps erased persons out of later loads.
     pub keep_out: bool,
     /// The key of the list of persons who are kept out. Default: a file in `.wabalake`.
@@ -351,6 +358,7 @@ impl Config {
         Defaults {
             timezone: self.timezone.unwrap_or(Tz::UTC),
             pricing: self.pricing.defaults(),
+            people_in_answers: self.privacy.people_in_answers,
             ..Defaults::default()
         }
     }

@@ -52,8 +52,8 @@ impl Mart {
     /// The marts that the lake settings define.
     ///
     /// # Errors
-    /// Two marts of one name; an unknown query or option; a column of people, unless the settings
-    /// allow that.
+    /// Two marts of one name; an unknown query or option; columns that only rows tell; a column of people,
+    /// unless the settings allow that.
     pub fn all(config: &Config) -> Result<Vec<Self>> {
         let mut marts: Vec<Self> = Vec::new();
         for settings in &config.marts {
@@ -84,9 +84,15 @@ impl Mart {
             return Err(Error::lake(format!("no query `{}`", settings.query)).hint(hint));
         };
         let mut words = settings.arguments();
-        let defaults = config.defaults();
+        // Whether a mart may name people is its own setting: see below.
+        let defaults = Defaults { people_in_answers: true, ..config.defaults() };
         let question = entry.ask_for(&words, &defaults).map_err(|error| wrong(entry, &error))?;
         words.retain(|word| !word.starts_with("--from=") && !word.starts_with("--to="));
+        if let Some(spread) = question.spread() {
+            let fault = format!("`{}` gives columns that only the rows tell", spread.option);
+            let hint = format!("leave it out: a mart has `{}` as JSON objects", spread.column);
+            return Err(Error::lake(fault).hint(hint));
+        }
         let people = question.columns().into_iter().find(OutputColumn::names_people);
         if let Some(people) = people.filter(|_| !config.privacy.people_in_marts) {
             return Err(Error::lake(format!("its column `{}` names people", people.name)).hint(
@@ -224,6 +230,11 @@ mod tests {
             ("name = '../m'\nquery = 'delivery-rate'", "the name of a folder"),
             ("name = 'm'\nquery = 'delivery-rate'\nparams = { bi = 'day' }", "did you mean `by`?"),
             ("name = 'm'\nquery = 'delivery-rate'\nparams = { by = 'dai' }", "`by` has a value"),
+            (
+                "name = 'm'\nquery = 'conversation-users'\nparams = { variables = 'wide' }",
+                "`--variables wide` gives columns that only the rows tell",
+            ),
+            ("name = 'm'\nquery = 'conversation-users'", "`user_phone` names people"),
             (
                 "name = 'm'\nquery = 'drop-off'\n[[marts]]\nname = 'm'\nquery = 'drop-off'",
                 "there are two marts `m`",

@@ -179,13 +179,13 @@ impl<'l> PinnedTables<'l> {
     pub fn tables(&self, question: &Question) -> Result<Tables> {
         let persons = || self.persons();
         let mut tables = Tables::new();
-        for table in question.spec().reads {
-            if **table == persons::TABLE {
+        for table in question.reads() {
+            if *table == persons::TABLE {
                 tables = tables.with(table, persons()?.rows().lazy());
                 continue;
             }
             if !is_loaded_into(table) {
-                tables = tables.with(table, self.lake.tables(&[*table])?.scan(table));
+                tables = tables.with(table, self.lake.tables(&[table])?.scan(table));
                 continue;
             }
             let source = self.table(table)?;

@@ -27,14 +27,14 @@ impl Provenance {
     /// The provenance of a mart that is computed now.
     pub(crate) fn now(mart: &Mart, tables: &PinnedTables<'_>) -> Result<Self> {
         let mut fingerprints = BTreeMap::new();
-        for table in mart.question.spec().reads {
+        for table in mart.question.reads() {
             let fingerprint = tables.fingerprint(table)?;
             let by_day = mart.question.is_judged_by_day(table);
             let fingerprint = if by_day { fingerprint } else { fingerprint.without_days() };
             fingerprints.insert(table.name.to_owned(), fingerprint);
         }
         // Identities say whom rows are about, so a change of theirs reaches every row.
-        let has_people = mart.question.spec().reads.iter().any(|table| table.has_people());
+        let has_people = mart.question.reads().iter().any(|table| table.has_people());
         let links = tables.table(&identities::TABLE)?;
         if has_people && links.snapshot.version.is_some() {
             let fingerprint = links.fingerprint.without_days();

@@ -104,11 +104,11 @@ impl Affected<'_> {
         let question = &self.mart.question;
         let mut look_ups: Vec<(fn(&_) -> _, &str)> = Vec::new();
         let mut looked_up = Vec::new();
-        for table in question.spec().reads {
+        for table in question.reads() {
             let rules = question.invalidation(table);
             for rule in &rules {
                 if let Invalidation::LookUp(_) = rule {
-                    looked_up.push(*table);
+                    looked_up.push(table);
                 }
             }
             let Some(mut change) = self.changes.of(table, self.before, now)? else { continue };

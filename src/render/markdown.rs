@@ -4,13 +4,15 @@ use std::io::{self, Write};
 
 use super::batches::Batch;
 use super::cells::Value;
-use super::text::write_shown;
+use super::text::{visible, write_shown};
 
 /// Writes the header and all rows.
 pub(super) fn write(answer: &Batch<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut line = String::from("|");
     for name in answer.names() {
-        line.extend([" ", name, " |"]);
+        line.push(' ');
+        push_literal(&visible(name), &mut line);
+        line.push_str(" |");
     }
     line.push_str("\n|");
     for cells in answer.cells() {
@@ -76,8 +78,9 @@ mod tests {
 
     #[test]
     fn markdown_syntax_is_escaped() {
-        let frame = df!("m" => ["a|b", "*hola* _x_", "node_12", "<img>", "[a](b)"]).unwrap();
-        let expected = r"| m |
+        let texts = ["a|b", "*hola* _x_", "node_12", "<img>", "[a](b)"];
+        let frame = df!("m_1|\n" => texts).unwrap();
+        let expected = r"| m_1\|\\n |
 | --- |
 | a\|b |
 | \*hola\* \_x\_ |

@@ -13,6 +13,7 @@
 //! In a file or a pipe nothing is truncated. A long text only moves the rest of its own row:
 //! padding all rows to it could take gigabytes.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
@@ -25,7 +26,7 @@ use wabalake_queries::query::OutputColumn;
 
 use super::batches::Batch;
 use super::cells::{Cells, Value};
-use super::text::{Meaning, write_shown};
+use super::text::{Meaning, visible, write_shown};
 
 /// Texts are not truncated to fewer characters.
 const LEAST_TEXT: usize = 12;
@@ -74,7 +75,7 @@ pub(super) fn write(answer: &Batch<'_>, screen: Screen, out: &mut dyn Write) -> 
 
 /// A formatted column.
 struct ShownColumn {
-    name: &'static str,
+    name: Cow<'static, str>,
     cells: Vec<String>,
     /// The width of the widest cell, without the name.
     width: usize,
@@ -95,7 +96,7 @@ impl ShownColumn {
             })
             .collect();
         Self {
-            name: column.name,
+            name: visible(column.name),
             width: shown.iter().map(|cell| cell.width()).max().unwrap_or(0),
             cells: shown,
             is_number: cells.is_number(),
@@ -165,7 +166,7 @@ fn draw_whole(columns: &[ShownColumn], screen: Screen, out: &mut dyn Write) -> i
     let mut line = String::new();
     let (start, end) = if screen.bold { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
     for (column, width) in columns.iter().zip(&widths) {
-        push_padded(&mut line, column, (start, column.name, end), *width);
+        push_padded(&mut line, column, (start, &*column.name, end), *width);
     }
     writeln!(out, "{}", line.trim_end())?;
     let rules: Vec<String> = widths.iter().map(|width| "─".repeat(width + 2)).collect();
@@ -206,7 +207,7 @@ fn draw(
     }
     table.style_text_only();
     let header = columns.iter().zip(widths).map(|(column, width)| {
-        let cell = Cell::new(broken(column.name, *width));
+        let cell = Cell::new(broken(&column.name, *width));
         if screen.bold { cell.add_attribute(Attribute::Bold) } else { cell }
     });
     table.set_header(Row::from(header.collect::<Vec<_>>()));
@@ -382,7 +383,8 @@ mod tests {
 
     #[test]
     fn control_characters_are_spelt_out() {
-        let frame = df!("message" => ["\u{1b}[2J\u{1b}]0;x\u{7}", "a\u{202e}b\r\n"]).unwrap();
+        let texts = ["\u{1b}[2J\u{1b}]0;x\u{7}", "a\u{202e}b\r\n"];
+        let frame = df!("message" => texts, "\u{1b}[31m" => ["", ""]).unwrap();
         let text = on_screen(&Answer::plain(frame).unwrap(), 80);
         assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{text}");
         assert!(text.contains(r"a\u{202e}b\r\n"), "{text}");

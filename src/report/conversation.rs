@@ -1,8 +1,8 @@
 //! The page of one conversation: its results, deliveries and drop-off; and, if asked for, its
 //! users.
 
-use wabalake_data::tables::{deployments, sessions};
-use wabalake_queries::conversation_summary::{self, ConversationSummary};
+use wabalake_data::tables::{deployments, nodes, sessions};
+use wabalake_queries::conversation_summary::{self, ConversationSummary, sessions as of_sessions};
 use wabalake_queries::conversation_users::{self, ConversationUsers};
 use wabalake_queries::deployment_states::{self, DeploymentStates};
 use wabalake_queries::drop_off::{self, DropOff};
@@ -35,11 +35,18 @@ pub(super) fn sections(
     let answer = page.ask::<ConversationSummary>(&of_it)?;
     let body = summary(&answer)?;
     sections.push(answer.section("summary", "Summary", body));
+    let answer = page.ask::<ConversationSummary>(&[&of_it[..], &["--of=sessions"]].concat())?;
+    if answer.height() > 0 {
+        let body = inbound(&answer)?;
+        let about =
+            "How do its sessions go, whoever starts them? An end is a node that ends the flow.";
+        sections.push(answer.section_about("sessions", "Sessions", about, body));
+    }
     let answer = page.ask::<DeploymentStates>(&of_it)?;
     let body = states(&answer)?;
     sections.push(answer.section("states", "Deployment states", body));
     let answer = page.ask::<DropOff>(&of_it)?;
-    let body = nodes(&answer)?;
+    let body = last_nodes(&answer)?;
     sections.push(answer.section("drop-off", "Where users leave", body));
     let answer = page.ask::<VersionComparison>(&[&id])?;
     let body = versions_of(&answer)?;
@@ -61,13 +68,10 @@ pub(super) fn sections(
 
 fn summary(answer: &QueryAnswer) -> Result<Html> {
     let versions = answer.texts(deployments::CONVERSATION_VERSION)?;
-    let name = |version: Option<String>| {
-        Some(version.map_or("Without a version".to_owned(), |version| format!("Version {version}")))
-    };
     Ok(table(
         "Summary",
         &[
-            TableColumn::texts("Version", versions.into_iter().map(name).collect()),
+            TableColumn::texts("Version", version_names(versions)),
             answer.shown("Total users", conversation_summary::TOTAL_USERS)?,
             answer.shown("Messages sent", conversation_summary::MESSAGES_SENT)?,
             answer.shown("In process", conversation_summary::IN_PROCESS)?,
@@ -78,6 +82,32 @@ fn summary(answer: &QueryAnswer) -> Result<Html> {
         ],
         100,
     ))
+}
+
+fn inbound(answer: &QueryAnswer) -> Result<Html> {
+    let versions = answer.texts(sessions::CONVERSATION_VERSION)?;
+    Ok(table(
+        "Sessions",
+        &[
+            TableColumn::texts("Version", version_names(versions)),
+            answer.shown("Sessions", of_sessions::SESSIONS)?,
+            answer.shown("Inbound", of_sessions::INBOUND_SESSIONS)?,
+            answer.shown("With a message", of_sessions::REPLIED)?,
+            answer.shown("Reply rate", of_sessions::REPLY_PCT)?,
+            answer.shown("Finished", of_sessions::FINISHED_PCT)?,
+            answer.shown("With agents", of_sessions::AGENT_PCT)?,
+            answer.shown("Reached an end", of_sessions::FINAL_PCT)?,
+            answer.shown("Median duration", of_sessions::MEDIAN_DURATION_SECONDS)?,
+        ],
+        100,
+    ))
+}
+
+fn version_names(versions: Vec<Option<String>>) -> Vec<Option<String>> {
+    let name = |version: Option<String>| {
+        version.map_or("Without a version".to_owned(), |version| format!("Version {version}"))
+    };
+    versions.into_iter().map(|version| Some(name(version))).collect()
 }
 
 fn states(answer: &QueryAnswer) -> Result<Html> {
@@ -94,16 +124,26 @@ fn states(answer: &QueryAnswer) -> Result<Html> {
     Ok(bars(&(0..answer.height()).map(bar).collect::<Vec<_>>()))
 }
 
-fn nodes(answer: &QueryAnswer) -> Result<Html> {
+fn last_nodes(answer: &QueryAnswer) -> Result<Html> {
     let versions = answer.texts(sessions::CONVERSATION_VERSION)?;
-    let nodes = answer.texts(sessions::LAST_NODE_ID)?;
+    let names = answer.texts(sessions::LAST_NODE_ID)?;
     let counts = answer.numbers(drop_off::SESSIONS)?;
     let shares = answer.numbers(drop_off::SHARE_PCT)?;
-    let bar = |row: usize| Bar {
-        name: nodes[row].clone().unwrap_or_else(|| "before any node".to_owned()),
-        figure: counts[row].unwrap_or(0.0),
-        shown: format!("{} · {}", Unit::Count.show(counts[row]), Unit::Percent.show(shares[row])),
-        note: versions[row].as_ref().map(|version| format!("version {version}")),
+    let labels = answer.texts(nodes::LABEL)?;
+    let bar = |row: usize| {
+        let (label, node) = (labels[row].as_ref(), names[row].as_ref());
+        let version = versions[row].as_ref().map(|version| format!("version {version}"));
+        let id = label.and(node).cloned();
+        Bar {
+            name: label.or(node).cloned().unwrap_or_else(|| "before any node".to_owned()),
+            figure: counts[row].unwrap_or(0.0),
+            shown: format!(
+                "{} · {}",
+                Unit::Count.show(counts[row]),
+                Unit::Percent.show(shares[row])
+            ),
+            note: version.into_iter().chain(id).reduce(|version, id| format!("{version}, {id}")),
+        }
     };
     Ok(bars(&(0..answer.height().min(40)).map(bar).collect::<Vec<_>>()))
 }

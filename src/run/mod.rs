@@ -4,4 +4,5 @@
 pub mod polars;
 #[cfg(feature = "cluster")]
 pub mod spark;
+pub mod spread;
 pub mod sql;

@@ -17,7 +17,7 @@ fn queries_lists_the_catalog() {
     let output: serde_json::Value = serde_json::from_str(&desk.stdout("queries -f json")).unwrap();
     let drop_off = output.as_array().unwrap().iter().find(|query| query["name"] == "drop-off");
     let drop_off = drop_off.unwrap();
-    assert_eq!(drop_off["reads"], serde_json::json!(["sessions"]));
+    assert_eq!(drop_off["reads"], serde_json::json!(["sessions", "nodes", "audience_tags"]));
     assert_eq!(
         drop_off["columns"][4],
         serde_json::json!({ "name": "share_pct", "type": "float64", "unit": "%" })

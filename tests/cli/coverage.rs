@@ -28,7 +28,8 @@ fn loaded() -> Bench {
 
 /// The lines of the answer as CSV, without the header.
 fn coverage(bench: &Bench, zone: &str, since: &str, today: &str) -> Vec<String> {
-    let options = format!("--timezone {zone} --since {since} --today {today}");
+    let now = "--now 2025-07-01T00:00:00Z";
+    let options = format!("--timezone {zone} --since {since} --today {today} {now}");
     let csv = bench.stdout(&format!("coverage --lake lake -f csv {options}"));
     csv.lines().skip(1).map(str::to_owned).collect()
 }
@@ -47,18 +48,24 @@ fn coverage_counts_days_gaps_and_download_windows() {
     let bench = loaded();
     let rows = coverage(&bench, "UTC", "2025-05-30", "2025-06-06");
     // No rows on 30 and 31 May, 2, 3 and 5 June.
-    assert_eq!(row_of(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 2025-05-30 2025-06-05 1");
-    assert_eq!(row_of(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - -");
+    assert_eq!(
+        row_of(&rows, "sessions"),
+        "2025-06-01 2025-06-04 2 2 3 2025-05-30 2025-06-05 1 636.0"
+    );
+    assert_eq!(row_of(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - - 0.5");
     // Empty: every day from 30 May to 5 June.
-    assert_eq!(row_of(&rows, "deployments"), "- - 0 0 0 2025-05-30 2025-06-05 1");
+    assert_eq!(row_of(&rows, "deployments"), "- - 0 0 0 2025-05-30 2025-06-05 1 -");
 
     let rows = coverage(&bench, "UTC", "2025-06-04", "2025-06-05");
-    assert_eq!(row_of(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 - - 0");
+    assert_eq!(row_of(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 - - 0 636.0");
     // 4 June to 2 August is 60 days: a window of 30 days until 3 July, then one more.
     let rows = coverage(&bench, "UTC", "2025-06-04", "2025-08-03");
-    assert_eq!(row_of(&rows, "deployments"), "- - 0 0 0 2025-06-04 2025-07-03 2");
+    assert_eq!(row_of(&rows, "deployments"), "- - 0 0 0 2025-06-04 2025-07-03 2 -");
     // From 5 June, the first day without a session: until 4 July, then 5 July to 2 August.
-    assert_eq!(row_of(&rows, "sessions"), "2025-06-01 2025-06-04 2 2 3 2025-06-05 2025-07-04 2");
+    assert_eq!(
+        row_of(&rows, "sessions"),
+        "2025-06-01 2025-06-04 2 2 3 2025-06-05 2025-07-04 2 636.0"
+    );
 }
 
 #[test]
@@ -67,10 +74,13 @@ fn days_are_in_the_reporting_time_zone() {
     // 02:00 UTC on 1 June is 21:00 on 31 May in Bogota; 23:30 on 30 June is 05:15 on 1 July in
     // Kathmandu.
     let rows = coverage(&bench, "America/Bogota", "2025-05-31", "2025-06-05");
-    assert_eq!(row_of(&rows, "sessions"), "2025-05-31 2025-06-04 3 2 3 2025-06-02 2025-06-03 1");
-    assert_eq!(row_of(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - -");
+    assert_eq!(
+        row_of(&rows, "sessions"),
+        "2025-05-31 2025-06-04 3 2 3 2025-06-02 2025-06-03 1 636.0"
+    );
+    assert_eq!(row_of(&rows, "messages"), "2025-06-30 2025-06-30 1 0 1 - - - 0.5");
     let rows = coverage(&bench, "Asia/Kathmandu", "2025-06-01", "2025-06-02");
-    assert_eq!(row_of(&rows, "messages"), "2025-07-01 2025-07-01 1 0 1 - - -");
+    assert_eq!(row_of(&rows, "messages"), "2025-07-01 2025-07-01 1 0 1 - - - 0.5");
     // In UTC the days come from partition values, in other zones from the rows.
     let of = |zone| {
         let rows = coverage(&bench, zone, "2025-04-15", "2025-09-01");
@@ -96,8 +106,8 @@ fn empty_lake_has_a_row_for_every_table() {
         let has_gaps = !["rates", "audience_tags", "identities", "nodes"].contains(&table);
         let missing = if has_gaps { "0" } else { "-" };
         let window = match table {
-            "sessions" | "deployments" => "2025-04-15 2025-04-15 1",
-            _ => "- - -",
+            "sessions" | "deployments" => "2025-04-15 2025-04-15 1 -",
+            _ => "- - - -",
         };
         assert_eq!(row_of(&rows, table), format!("- - 0 {missing} 0 {window}"));
         let loaded = rows.iter().find(|row| row.starts_with(&format!("{table},"))).unwrap();
@@ -124,17 +134,17 @@ fn undo_restores_the_last_load_time() {
 #[test]
 fn coverage_is_a_command_and_a_query() {
     let bench = loaded();
-    let how = "--lake lake --since 2025-05-30 --today 2025-06-06";
+    let how = "--lake lake --since 2025-05-30 --today 2025-06-06 --now 2025-07-01T00:00:00Z";
     let csv = bench.stdout(&format!("coverage {how}"));
     assert_eq!(
         csv.lines().next(),
         Some(
             "table,first_day,last_day,days,missing_days,rows,last_loaded_at,next_from,next_to,\
-             windows_left"
+             windows_left,lag_hours"
         )
     );
     assert_eq!(csv.lines().count(), covered().count() + 1);
-    let deployments = "deployments,,,0,0,0,,2025-05-30,2025-06-05,1";
+    let deployments = "deployments,,,0,0,0,,2025-05-30,2025-06-05,1,";
     assert!(csv.lines().any(|line| line == deployments), "{csv}");
     assert_eq!(bench.stdout(&format!("query coverage {how}")), csv);
 

@@ -123,7 +123,7 @@ fn reject_counts_survive_log_cleanup() {
         (
             figures,
             data_quality(&bench, ""),
-            said(&bench, "query coverage --today 2025-07-01"),
+            said(&bench, "query coverage --today 2025-07-01 --now 2025-07-01T00:00:00Z"),
             said(&bench, "rejects"),
         )
     };

@@ -14,3 +14,4 @@ mod sql;
 mod sql_limits;
 mod store;
 mod terminals;
+mod variables;

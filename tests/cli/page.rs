@@ -81,5 +81,8 @@ fn every_section_of_a_conversation_page_has_figures() {
         ..options()
     };
     let page = page(&bench().lake(), &conversation).unwrap();
-    check_sections(&page, &["summary", "states", "drop-off", "versions", "people", "history"]);
+    check_sections(
+        &page,
+        &["summary", "sessions", "states", "drop-off", "versions", "people", "history"],
+    );
 }

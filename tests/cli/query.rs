@@ -9,9 +9,9 @@ use crate::support::{Desk, LOADED, Said};
 
 pub(super) const DROP_OFF: &str = "\
 conversation_id,conversation_version,last_node_id,sessions,share_pct,users,agent_sessions,\
-avg_duration_seconds
-417,2,size,2,66.66666666666667,2,1,55.0
-417,2,\"colour, then\",1,33.333333333333336,1,0,
+avg_duration_seconds,label,position,is_final
+417,2,size,2,66.66666666666667,2,1,55.0,,,
+417,2,\"colour, then\",1,33.333333333333336,1,0,,,,
 ";
 
 #[test]
@@ -23,35 +23,35 @@ fn answer_in_every_format() {
         (
             "table",
             "\
- conversation_id │ conversation_version │ last_node_id │ sessions │ share_pct │ users │ agent_sessions │ avg_duration_seconds
-─────────────────┼──────────────────────┼──────────────┼──────────┼───────────┼───────┼────────────────┼──────────────────────
- 417             │                    2 │ size         │        2 │     66.67 │     2 │              1 │               55.00s
- 417             │                    2 │ colour, then │        1 │     33.33 │     1 │              0 │                    –
+ conversation_id │ conversation_version │ last_node_id │ sessions │ share_pct │ users │ agent_sessions │ avg_duration_seconds │ label │ position │ is_final
+─────────────────┼──────────────────────┼──────────────┼──────────┼───────────┼───────┼────────────────┼──────────────────────┼───────┼──────────┼──────────
+ 417             │                    2 │ size         │        2 │     66.67 │     2 │              1 │               55.00s │ –     │        – │ –
+ 417             │                    2 │ colour, then │        1 │     33.33 │     1 │              0 │                    – │ –     │        – │ –
 ".replacen("conv", " conv", 1).replacen("  conv", " conv", 1),
         ),
         (
             "json",
             r#"[
-{"conversation_id":"417","conversation_version":2,"last_node_id":"size","sessions":2,"share_pct":66.66666666666667,"users":2,"agent_sessions":1,"avg_duration_seconds":55.0},
-{"conversation_id":"417","conversation_version":2,"last_node_id":"colour, then","sessions":1,"share_pct":33.333333333333336,"users":1,"agent_sessions":0,"avg_duration_seconds":null}
+{"conversation_id":"417","conversation_version":2,"last_node_id":"size","sessions":2,"share_pct":66.66666666666667,"users":2,"agent_sessions":1,"avg_duration_seconds":55.0,"label":null,"position":null,"is_final":null},
+{"conversation_id":"417","conversation_version":2,"last_node_id":"colour, then","sessions":1,"share_pct":33.333333333333336,"users":1,"agent_sessions":0,"avg_duration_seconds":null,"label":null,"position":null,"is_final":null}
 ]
 "#
             .to_owned(),
         ),
         (
             "ndjson",
-            r#"{"conversation_id":"417","conversation_version":2,"last_node_id":"size","sessions":2,"share_pct":66.66666666666667,"users":2,"agent_sessions":1,"avg_duration_seconds":55.0}
-{"conversation_id":"417","conversation_version":2,"last_node_id":"colour, then","sessions":1,"share_pct":33.333333333333336,"users":1,"agent_sessions":0,"avg_duration_seconds":null}
+            r#"{"conversation_id":"417","conversation_version":2,"last_node_id":"size","sessions":2,"share_pct":66.66666666666667,"users":2,"agent_sessions":1,"avg_duration_seconds":55.0,"label":null,"position":null,"is_final":null}
+{"conversation_id":"417","conversation_version":2,"last_node_id":"colour, then","sessions":1,"share_pct":33.333333333333336,"users":1,"agent_sessions":0,"avg_duration_seconds":null,"label":null,"position":null,"is_final":null}
 "#
             .to_owned(),
         ),
         (
             "markdown",
             "\
-| conversation_id | conversation_version | last_node_id | sessions | share_pct | users | agent_sessions | avg_duration_seconds |
-| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |
-| 417 | 2 | size | 2 | 66.67 | 2 | 1 | 55.00s |
-| 417 | 2 | colour, then | 1 | 33.33 | 1 | 0 | – |
+| conversation_id | conversation_version | last_node_id | sessions | share_pct | users | agent_sessions | avg_duration_seconds | label | position | is_final |
+| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | --- |
+| 417 | 2 | size | 2 | 66.67 | 2 | 1 | 55.00s | – | – | – |
+| 417 | 2 | colour, then | 1 | 33.33 | 1 | 0 | – | – | – | – |
 "
             .to_owned(),
         ),
@@ -158,7 +158,7 @@ fn wrong_usage_exits_with_2_and_suggests_the_nearest() {
             "query session-duration --lake lake --by dya",
             "error: `--by` cannot be `dya`\n  hint: did you mean `day`? it takes `day`, `half-hour`, \
              `hour`, `week`, `month`, `conversation`, `country`, `line`, `session-type`, \
-             `session-status` and `channel`\n",
+             `session-status`, `channel` and `tag`\n",
         ),
         (
             "query drop-off --lake lake --from 2025-06-02 --to 2025-06-01",

@@ -57,7 +57,7 @@ fn the_larger_revision_of_a_node_stays() {
         let cells: Vec<&str> = row.split(',').collect();
         assert_eq!(cells[1..6], ["", "", "0", "", "4"]);
         assert!(cells[6].starts_with("20"), "{row}");
-        assert_eq!(cells[7..], ["", "", ""]);
+        assert_eq!(cells[7..], ["", "", "", ""]);
     }
 }
 

@@ -20,16 +20,43 @@ const QUESTIONS: &[(&str, &[&str])] = &[
             "by = ['week', 'country']",
             "by = ['tag', 'month']",
             "by = 'hour'",
+            "by = 'day', tag = 'vip', country = 'CO'",
+            "by = 'day', people = true, in = 'delivered', tag = 'none'",
         ],
     ),
+    (
+        "drop-off",
+        &[
+            "by = ['day', 'tag']",
+            "by = ['week', 'country'], tag = ['none', 'lead']",
+            "by = 'month', session-status = 'agents', linear = true",
+        ],
+    ),
+    ("deployment-states", &["by = ['day', 'tag']", "by = 'week', tag = 'none'"]),
+    ("message-failures", &["by = ['day', 'tag']", "by = ['line', 'month'], tag = 'vip'"]),
     (
         "session-duration",
         &["by = ['day', 'channel']", "by = 'week'", "by = 'half-hour'", "by = ['month', 'line']"],
     ),
-    ("message-latency", &["by = ['template', 'day']"]),
-    ("message-summary", &[""]),
-    ("session-summary", &["free-sessions = 1", "free-sessions = 0"]),
-    ("deployment-sessions", &["by = 'day'", "by = ['country', 'week']", "by = 'month'"]),
+    (
+        "message-latency",
+        &["by = ['template', 'day']", "by = ['tag', 'week'], direction = 'outgoing'"],
+    ),
+    ("message-summary", &["", "tag = 'vip'"]),
+    (
+        "session-summary",
+        &["free-sessions = 1", "free-sessions = 0", "free-sessions = 1, tag = ['none', 'lead']"],
+    ),
+    (
+        "deployment-sessions",
+        &[
+            "by = 'day'",
+            "by = ['country', 'week']",
+            "by = 'month'",
+            "by = ['hour', 'tag']",
+            "by = 'day', cost = 'utility'",
+        ],
+    ),
     (
         "analytics",
         &[
@@ -57,9 +84,16 @@ const QUESTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("template-analytics", &["", "use-waba-timezone = 'true'", "pricing = 'computed'"]),
-    ("message-log", &["", "direction = 'incoming'", "phone = 'CO.3'"]),
+    ("message-log", &["", "direction = 'incoming'", "phone = 'CO.3'", "tag = 'none'"]),
     // Not by time: left alone if no row changed that counts.
-    ("failure-reasons", &["from = '2026-09-20', to = '2026-10-10'"]),
+    (
+        "failure-reasons",
+        &[
+            "from = '2026-09-20', to = '2026-10-10'",
+            "by = ['tag', 'day']",
+            "by = 'week', tag = 'vip'",
+        ],
+    ),
     ("funnel", &["by = 'country', to = '2026-09-25'"]),
     ("return-rate", &["days = [1, 7]"]),
     ("session-closures", &[""]),

@@ -41,6 +41,10 @@ pub const WORD: &str = "category_word";
 
 const MONTH: &str = "month_of_start";
 
+/// The relation of the SQL fragment `{conversations}` that has a row for each conversation, numbered and
+/// priced, with the columns of its first message. A slot of that name selects those that count.
+pub const OFFERED: &str = "offered";
+
 /// How a changed message affects what conversations are counted and cost.
 ///
 /// The start of its conversation, before and after the change, is among that conversation's messages, and
@@ -64,25 +68,32 @@ pub struct FreeSessions {
 }
 
 impl FreeSessions {
-    /// Binds the parameter of the SQL fragment `{conversations}`.
+    /// Binds the parameter of the SQL fragment `{conversations}`, and fills its slot `{offered}` with all
+    /// conversations.
     pub fn bind(self, bindings: Bindings) -> Bindings {
-        prices::bind(bindings.integer("free_sessions", self.free_sessions))
+        let bindings = bindings.integer("free_sessions", self.free_sessions);
+        prices::bind(bindings).slot(OFFERED, OFFERED.to_owned())
     }
 }
 
 /// Returns the plan of the conversations that began in an interval, a row each: `conversation_id`, the
 /// start in `created_at` and [`DATED`], account, line, country, [`SESSION_TYPE`], [`WORD`],
-/// [`FREE_TIER`], and the columns of [`money::charged`].
+/// [`FREE_TIER`], the columns of [`money::charged`], and `others` of the first message.
 ///
 /// The messages of `tables` are the first of each conversation that did not fail.
 ///
 /// # Errors
 /// Those of building a plan.
-pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> PolarsResult<LazyFrame> {
+pub fn conversations(
+    tables: &Tables,
+    within: Span,
+    free: FreeSessions,
+    others: &[&str],
+) -> PolarsResult<LazyFrame> {
     let zone = within.timezone;
     // Earlier messages decide the free tier and the number of a conversation; later ones do not.
     let until = Span { from: None, ..within };
-    let begun = until.scan(tables, &messages::TABLE).select([
+    let mut columns = vec![
         col(CONVERSATION_ID),
         col(CREATED_AT),
         col(WABA_ID),
@@ -92,7 +103,9 @@ pub fn conversations(tables: &Tables, within: Span, free: FreeSessions) -> Polar
         session_type().alias(SESSION_TYPE),
         Clock::Day.start(col(CREATED_AT), zone).alias(DATED),
         Clock::Month.start(col(CREATED_AT), zone).alias(MONTH),
-    ]);
+    ];
+    columns.extend(others.iter().map(|other| col(*other)));
+    let begun = until.scan(tables, &messages::TABLE).select(columns);
 
     let by_start = [CREATED_AT, CONVERSATION_ID];
     let counted = |of: Expr| of.cast(DataType::Int64).cum_sum(false);

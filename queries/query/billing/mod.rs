@@ -6,6 +6,7 @@
 //! | [`pricing`] | delivered messages and their price |
 //! | [`rules`] | Meta's rules of prices by date, and their options |
 //! | [`prices`] | the join of units with the rate card |
+//! | [`sends`] | `--cost`: what deployments and messages cost, beside what followed them |
 //! | [`money`] | sums of amounts in several currencies |
 
 pub mod conversations;
@@ -13,3 +14,4 @@ pub mod money;
 pub mod prices;
 pub mod pricing;
 pub mod rules;
+pub mod sends;

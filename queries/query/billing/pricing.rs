@@ -46,7 +46,7 @@ pub fn invalidation() -> Vec<Invalidation> {
     vec![Invalidation::Near(Near::and_after(2).in_months())]
 }
 
-/// Returns the plan of the outgoing messages of an interval that were delivered, a row each: creation,
+/// Returns the plan of the outgoing messages of an interval that were delivered, a row each: id, creation,
 /// account, line, country, type and template, [`PRICING_CATEGORY`] and [`PRICING_TYPE`] as Meta's
 /// analytics spell them, [`TIER`], and the columns of [`money::charged`].
 ///
@@ -57,7 +57,7 @@ pub fn deliveries(
     within: Span,
     options: &PricingOptions,
 ) -> PolarsResult<LazyFrame> {
-    let columns = [CREATED_AT, WABA_ID, LINE, COUNTRY, MESSAGE_TYPE, TEMPLATE_NAME];
+    let columns = [WHATSAPP_ID, CREATED_AT, WABA_ID, LINE, COUNTRY, MESSAGE_TYPE, TEMPLATE_NAME];
     let columns = [&columns[..], &[PRICING_CATEGORY, PRICING_TYPE, TIER]].concat();
     let mut columns: Vec<Expr> = columns.into_iter().map(col).collect();
     columns.extend(money::CHARGES.map(col));

@@ -115,6 +115,15 @@ impl PricingOptions {
         Ok(())
     }
 
+    /// Returns `true` if an option was typed.
+    pub(super) fn are_given(&self) -> bool {
+        let Self { free_service_messages, entry_point, pricing, rules } = self;
+        free_service_messages.is_some()
+            || entry_point.is_some()
+            || pricing.is_some()
+            || rules.is_some()
+    }
+
     /// The number of free service messages of a line and month.
     pub(super) fn free_service_messages(&self) -> i64 {
         self.free_service_messages.unwrap_or(PricingDefaults::default().free_service_messages())

@@ -69,21 +69,38 @@ pub fn count_conversations<F>(
 where
     F: Fn(LazyFrame, &Tables) -> PolarsResult<LazyFrame> + Send + Sync + 'static,
 {
-    let count = move |tables: &Tables| count(conversations(tables, within, free)?, tables);
+    count_conversations_with(&[], tables, within, free, count)
+}
+
+/// [`count_conversations`] with other columns of each conversation's first message.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn count_conversations_with<F>(
+    others: &'static [&'static str],
+    tables: &Tables,
+    within: Span,
+    free: FreeSessions,
+    count: F,
+) -> PolarsResult<LazyFrame>
+where
+    F: Fn(LazyFrame, &Tables) -> PolarsResult<LazyFrame> + Send + Sync + 'static,
+{
+    let count = move |tables: &Tables| count(conversations(tables, within, free, others)?, tables);
     let schema = Schema::clone(&*count(&Tables::new())?.collect_schema()?);
     let until = Span { from: None, ..within };
     let messages = until.scan(tables, &messages::TABLE).filter(may_begin());
     let starts = kernels::firsts(messages.select([key(), at()]), KEY, AT);
     let (tables, counts) = (tables.clone(), schema.clone());
     let columns: Vec<_> = schema.iter_names().collect();
-    let name = format!("conversations by month: {within:?} {free:?} {columns:?}");
+    let name = format!("conversations by month: {within:?} {free:?} {others:?} {columns:?}");
     Ok(kernels::node(starts, name, schema, move |starts| {
         let instants = col(AT).cast(messages::TABLE.schema().try_get(CREATED_AT)?.clone());
         let month = Clock::Month.start(instants, within.timezone).alias(MONTH);
         let starts = starts.lazy().with_column(month).collect()?;
         let mut counted = DataFrame::empty_with_schema(&counts);
         for part in parts(&starts, within)? {
-            let messages = part.first_messages(&starts, &tables)?;
+            let messages = part.first_messages(&starts, &tables, others)?;
             let tables = tables.clone().with(&messages::TABLE, messages.lazy());
             counted.vstack_mut(&collected(count(&tables)?)?)?;
         }
@@ -102,7 +119,12 @@ struct Part {
 
 impl Part {
     /// The first message of each of the part's conversations. At equal times the smaller id counts.
-    fn first_messages(&self, starts: &DataFrame, tables: &Tables) -> PolarsResult<DataFrame> {
+    fn first_messages(
+        &self,
+        starts: &DataFrame,
+        tables: &Tables,
+        others: &[&str],
+    ) -> PolarsResult<DataFrame> {
         let [first, last] = self.months.map(|month| lit(month).cast(DataType::Date));
         let in_months = col(MONTH).gt_eq(first).and(col(MONTH).lt_eq(last));
         let starts = starts.clone().lazy().filter(in_months).select([col(KEY), col(AT)]);
@@ -110,7 +132,7 @@ impl Part {
         let span =
             Span { from: Some(first), until: last.checked_add(1), timezone: chrono_tz::Tz::UTC };
         let on = [col(KEY), col(AT)];
-        let columns = READ.map(col);
+        let columns: Vec<Expr> = READ.iter().chain(others).map(|name| col(*name)).collect();
         let messages = span
             .scan(tables, &messages::TABLE)
             .filter(may_begin())

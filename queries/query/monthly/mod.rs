@@ -15,7 +15,7 @@ use super::ENGINE;
 mod conversations;
 mod deliveries;
 
-pub use conversations::count_conversations;
+pub use conversations::{count_conversations, count_conversations_with};
 pub use deliveries::count_deliveries;
 
 fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {

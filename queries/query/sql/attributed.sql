@@ -1,5 +1,5 @@
 attributed AS (
-    SELECT session_id AS converted_session_id, converted_at, value, currency
+    SELECT session_id AS converted_session_id, converted_at, value, currency, event
     FROM conversions
     WHERE session_id IS NOT NULL
         AND (
@@ -12,13 +12,15 @@ attributed AS (
         visits.session_id AS converted_session_id,
         named.converted_at,
         named.value,
-        named.currency
+        named.currency,
+        named.event
     FROM (
         SELECT
             user_phone,
             converted_at,
             value,
             currency,
+            event,
             counts,
             -- The last session at or before that instant.
             max(started) OVER (PARTITION BY user_phone ORDER BY at) AS started
@@ -28,6 +30,7 @@ attributed AS (
                 converted_at,
                 value,
                 currency,
+                event,
                 TRUE AS counts,
                 unix_micros(converted_at) AS at,
                 CAST(NULL AS BIGINT) AS started
@@ -42,6 +45,7 @@ attributed AS (
             UNION ALL
             SELECT
                 user_phone,
+                NULL,
                 NULL,
                 NULL,
                 NULL,

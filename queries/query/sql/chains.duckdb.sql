@@ -10,7 +10,7 @@ families AS MATERIALIZED (
     WHERE parent_session_id IS NOT NULL OR session_id IN (FROM parents)
 ),
 -- A root has children, and no parent that is in the lake.
-roots AS MATERIALIZED (
+tops AS MATERIALIZED (
     SELECT session_id AS top, *
     FROM families
     SEMI JOIN parents USING (session_id)
@@ -23,7 +23,7 @@ linked AS (
         top, session_id, 1 AS levels, [(session_started_timestamp, session_id)] AS trail,
         conversation_id, session_status, last_node_id, session_started_timestamp,
         session_finished_timestamp
-    FROM roots
+    FROM tops
     UNION ALL
     SELECT
         top, child.session_id, levels + 1,
@@ -52,5 +52,5 @@ chains AS (
         session_started_timestamp AS started_at,
         parent_session_id IS NOT NULL AS root_missing
     FROM trees
-    JOIN roots USING (top)
+    JOIN tops USING (top)
 )

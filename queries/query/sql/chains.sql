@@ -88,12 +88,10 @@ trees AS (
 chains AS (
     SELECT
         trees.*,
-        root.user_phone,
-        root.session_started_timestamp AS started_at,
-        root.parent_session_id IS NOT NULL AS root_missing
+        roots.user_phone,
+        roots.started_at,
+        roots.root_missing{then_by_columns}
     FROM trees
-    INNER JOIN sessions AS root ON root.session_id = trees.top
+    INNER JOIN roots ON roots.session_id = trees.top
     WHERE trees.sessions >= :min_sessions
-        AND (:from_at IS NULL OR root.session_started_timestamp >= :from_at)
-        AND (:until_at IS NULL OR root.session_started_timestamp < :until_at)
 )

@@ -1,7 +1,7 @@
 starts AS (
     SELECT
-        waba_id, whatsapp_id, line, country, conversation_id, conversation_type, created_at,
-        message_direction, pricing_category,
+        waba_id, whatsapp_id, line, user_phone, country, conversation_id, conversation_type,
+        created_at, message_direction, pricing_category,
         row_number() OVER (
             PARTITION BY conversation_id
             ORDER BY created_at NULLS LAST, whatsapp_id NULLS LAST
@@ -127,7 +127,7 @@ conversations AS (
             WHEN session_type IN ('business_initiated', 'user_initiated') THEN upper(session_type)
             ELSE 'UNKNOWN'
         END AS conversation_direction
-    FROM offered
+    FROM {offered}
     WHERE preference = 1
         AND (:from_at IS NULL OR created_at >= :from_at)
         AND (:until_at IS NULL OR created_at < :until_at)

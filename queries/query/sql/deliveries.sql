@@ -127,8 +127,8 @@ offered_deliveries AS (
 ),
 deliveries AS (
     SELECT
-        created_at, waba_id, line, country, message_type, template_name, pricing_category,
-        pricing_type,
+        whatsapp_id, created_at, waba_id, line, country, message_type, template_name,
+        pricing_category, pricing_type,
         CASE WHEN price IS NOT NULL AND pricing_category <> 'SERVICE' THEN concat(
             CAST(tier_from AS STRING), ':', coalesce(CAST(next_from - 1 AS STRING), 'MAX')
         ) END AS tier,

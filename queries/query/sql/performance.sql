@@ -1,9 +1,6 @@
 sent_messages AS (
     SELECT
-        name,
-        whatsapp_id,
-        user_phone,
-        line,
+        asked.*,
         {outcomes},
         unix_micros(coalesce(delivered_at, sent_at, created_at)) AS arrived
     FROM asked
@@ -33,24 +30,36 @@ replies AS (
     FROM answered
     WHERE whatsapp_id IS NOT NULL AND took <= :reply_window_hours * 3600000000
 ),
+grouped AS (
+    -- By tag, a message occurs once for each tag of its person.
+    SELECT
+        {by_then}name,
+        whatsapp_id,
+        failed,
+        sent,
+        delivered,
+        read
+    FROM sent_messages
+    {tagged}
+),
 counted AS (
     SELECT
-        sent_messages.name,
+        {by_columns_then}name,
         count(*) AS created,
-        count_if(sent_messages.failed AND NOT sent_messages.delivered) AS failed,
-        count_if(sent_messages.sent) AS sent,
-        count_if(sent_messages.delivered) AS delivered,
-        count_if(sent_messages.read) AS read,
+        count_if(grouped.failed AND NOT grouped.delivered) AS failed,
+        count_if(grouped.sent) AS sent,
+        count_if(grouped.delivered) AS delivered,
+        count_if(grouped.read) AS read,
         count(replies.took) AS replied,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY replies.took) / 1000000
             AS median_reply_seconds
-    FROM sent_messages
-    LEFT JOIN replies ON replies.whatsapp_id = sent_messages.whatsapp_id
-    GROUP BY sent_messages.name
+    FROM grouped
+    LEFT JOIN replies ON replies.whatsapp_id = grouped.whatsapp_id
+    GROUP BY {by_columns_then}name
 ),
 performance AS (
     SELECT
-        CAST(name AS STRING) AS name,
+        {by_columns_then}CAST(name AS STRING) AS name,
         CAST(created AS BIGINT) AS created,
         CAST(failed AS BIGINT) AS failed,
         CAST(sent AS BIGINT) AS sent,

@@ -127,6 +127,11 @@ pub(crate) fn utc_date(at: i64) -> NaiveDate {
     NaiveDate::default() + TimeDelta::days(at.div_euclid(DAY))
 }
 
+/// The local date of an instant in microseconds.
+pub(crate) fn local_date(at: i64, zone: Tz) -> NaiveDate {
+    utc_date(at.saturating_add(offset(zone, at)))
+}
+
 /// The next day; `None` at the end of the calendar.
 pub(crate) fn day_after(date: NaiveDate) -> Option<NaiveDate> {
     date.checked_add_days(Days::new(1))

@@ -32,14 +32,17 @@ pub struct DayRange {
     timezone: Timezone,
 }
 
+/// The heading of these options in help.
+const HEADING: &str = "Time";
+
 #[derive(Args)]
 struct DayOptions {
     /// First local date that counts, as YYYY-MM-DD [default: the first there is]
-    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    #[arg(long, value_name = "DATE", value_parser = read_date, help_heading = HEADING)]
     from: Option<NaiveDate>,
 
     /// Last local date that counts, as YYYY-MM-DD [default: the last there is]
-    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    #[arg(long, value_name = "DATE", value_parser = read_date, help_heading = HEADING)]
     to: Option<NaiveDate>,
 
     #[command(flatten)]
@@ -62,7 +65,8 @@ struct ZoneOption {
         value_name = "ZONE",
         env = "WABALAKE_TIMEZONE",
         default_value = "UTC",
-        value_parser = read_zone
+        value_parser = read_zone,
+        help_heading = HEADING
     )]
     timezone: Tz,
 }

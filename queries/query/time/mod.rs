@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`zone`] | parser of time zone names, with hints for offsets and abbreviations |
 //! | [`clock`] | where local days, weeks, months, hours and half-hours begin |
+//! | [`instants`] | options that are an instant |
 //! | [`days`] | `--from`, `--to` and `--timezone` |
 //! | [`answer_buckets`] | the buckets of an answer |
 //! | [`invalidation`] | which of them changed rows affect |
@@ -16,13 +17,16 @@ use super::billing::rules::PricingDefaults;
 pub mod answer_buckets;
 pub mod clock;
 pub mod days;
+pub mod instants;
 pub mod invalidation;
 pub mod zone;
 
 pub use answer_buckets::AnswerBuckets;
+pub(crate) use clock::local_date;
 pub use clock::{Clock, day_start, hour_of_week, rfc3339, write_instant};
 pub use days::{DayRange, Span, Timezone, read_date};
 pub(crate) use days::{date_literal, instant_literal};
+pub use instants::read_instant;
 pub use invalidation::{Invalidation, Near, local_dates};
 pub use zone::read_zone;
 
@@ -44,12 +48,20 @@ pub struct Defaults {
     pub to: Option<NaiveDate>,
     /// How messages are priced.
     pub pricing: PricingDefaults,
+    /// `true` lets `--people` name people.
+    pub people_in_answers: bool,
 }
 
 impl Default for Defaults {
-    /// UTC, all dates and usual prices.
+    /// UTC, all dates, usual prices, and no names of people.
     fn default() -> Self {
-        Self { timezone: Tz::UTC, from: None, to: None, pricing: PricingDefaults::default() }
+        Self {
+            timezone: Tz::UTC,
+            from: None,
+            to: None,
+            pricing: PricingDefaults::default(),
+            people_in_answers: false,
+        }
     }
 }
 

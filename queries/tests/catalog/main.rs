@@ -9,6 +9,7 @@
 
 mod amounts;
 mod answers;
+mod behind;
 mod clocks;
 mod columns;
 mod fixtures;

@@ -195,13 +195,13 @@ fn query_page(entry: &CatalogEntry) -> String {
         command.join(" ")
     );
     page.push_str(&answer_table(&answer));
-    let bindings = golden::ask(entry, &case.arguments).bindings();
+    let twin = golden::ask(entry, &case.arguments).twin();
     let _ = write!(
         page,
         "\n## In SQL\n\nThe twin, with its parameters as `:name`. `wabalake queries {} --sql` prints it for Spark \
          with your options filled in.\n\n```sql\n{}\n```\n",
         spec.name,
-        bindings.fill_slots(spec.sql).trim_end()
+        twin.trim_end()
     );
     page
 }

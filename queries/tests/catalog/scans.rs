@@ -39,7 +39,7 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
     ("redirect-paths", &["sessions"], "sessions and their parents"),
     ("session-chains", &["sessions"], "sessions and their parents"),
     ("template-performance", &["messages"], "messages and the replies to them"),
-    ("user-history", &["sessions"], "the rows of one person"),
+    ("user-history", &["events", "sessions"], "the rows of one person"),
 ];
 
 #[test]

@@ -126,11 +126,13 @@ fn every_parameter_and_slot_of_a_twin_is_filled() {
     for entry in CATALOG {
         for case in golden::cases(entry) {
             let question = golden::ask(entry, &case.arguments);
-            let twin = question.bindings().fill_slots(entry.spec.sql);
+            let twin = question.twin();
             for name in question.bindings().names() {
                 let parameter = format!(":{name}");
+                // The people behind a number are of rows that fewer parameters choose.
+                let names_people = case.arguments.iter().any(|word| word == "--people");
                 assert!(
-                    twin.contains(&parameter) || name == "timezone",
+                    twin.contains(&parameter) || name == "timezone" || names_people,
                     "{}: `{parameter}` is bound and not used",
                     entry.spec.name
                 );

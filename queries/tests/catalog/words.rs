@@ -17,11 +17,31 @@ fn spellings(word: &str) -> Vec<String> {
     signs.iter().flat_map(|word| [word.to_lowercase(), word.to_uppercase()]).collect()
 }
 
-fn asked(entry: &CatalogEntry, option: &str, word: &str) -> Result<Question, clap::Error> {
+/// Options that others need beside them.
+const BESIDE: [&[&str]; 5] = [
+    &[],
+    &["--cost"],
+    &["--people", "--with-people"],
+    &["--of", "sessions"],
+    &["--of", "sessions", "--people", "--with-people"],
+];
+
+/// What an option needs beside it to take a word.
+fn beside(entry: &CatalogEntry, option: &str, word: &str) -> &'static [&'static str] {
+    let accepts = |beside: &&&'static [&'static str]| asked(entry, option, word, beside).is_ok();
+    BESIDE.iter().find(accepts).copied().unwrap_or_default()
+}
+
+fn asked(
+    entry: &CatalogEntry,
+    option: &str,
+    word: &str,
+    beside: &[&str],
+) -> Result<Question, clap::Error> {
     let needs = entry.needs();
     let own = needs.iter().position(|needed| needed == &option).map_or(0..0, |at| at..at + 2);
     let (before, after) = (&needs[..own.start], &needs[own.end..]);
-    let words = [before, after, &[option, word]].concat();
+    let words = [before, after, beside, &[option, word]].concat();
     entry.ask_for(words, &Defaults::default())
 }
 
@@ -43,10 +63,11 @@ fn every_spelling_of_a_listed_word_is_accepted() {
     for entry in CATALOG {
         for (option, words) in listed(entry) {
             for word in &words {
-                let meant = meaning(&asked(entry, &option, word).unwrap());
+                let beside = beside(entry, &option, word);
+                let meant = meaning(&asked(entry, &option, word, beside).unwrap());
                 for spelt in spellings(word) {
                     let name = entry.spec.name;
-                    match asked(entry, &option, &spelt) {
+                    match asked(entry, &option, &spelt, beside) {
                         Ok(asked) => assert!(meaning(&asked) == meant, "{name} {option} {spelt}"),
                         Err(fault) => panic!("{name} {option} `{spelt}`: {fault}"),
                     }
@@ -64,7 +85,8 @@ fn every_spelling_of_a_listed_word_is_accepted() {
 fn an_unknown_word_is_answered_with_the_list() {
     for entry in CATALOG {
         for (option, words) in listed(entry) {
-            let Err(fault) = asked(entry, &option, "no-such-word") else {
+            let beside = beside(entry, &option, &words[0]);
+            let Err(fault) = asked(entry, &option, "no-such-word", beside) else {
                 // An export may hold words that no list has.
                 assert!(!["--by", "--dimensions", "--granularity"].contains(&option.as_str()));
                 continue;

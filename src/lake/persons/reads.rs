@@ -39,7 +39,7 @@ impl Lake {
     ///
     /// As [`Lake::snapshot`]; the persons or their sessions cannot be read.
     pub fn reads_of(&self, question: &Question) -> Result<Reads<'_>> {
-        let mut reads = self.reads(question.spec().reads)?;
+        let mut reads = self.reads(&question.reads())?;
         let people = question.people();
         if !people.is_empty() {
             reads.narrow(&people)?;

@@ -1,6 +1,7 @@
 //! Quality of the data: days with rows, and the results of the checks.
 
-use wabalake_queries::coverage::{self, Coverage};
+use wabalake_data::tables::meta_points;
+use wabalake_queries::coverage::{self, Coverage, windows};
 use wabalake_queries::data_quality::{self, DataQuality};
 
 use crate::error::Result;
@@ -64,9 +65,38 @@ pub(super) fn coverage(page: &PageContext<'_>) -> Result<Section> {
         body.raw("</td></tr>");
     }
     body.raw("</tbody></table></div>");
+    body.add(&to_export_again(page, &options)?);
     let about = "Which days are there? A day without rows is a gap in the exports, or a day on \
                  which nothing happened. Marks stand for UTC days.";
     Ok(answer.section_about("coverage", "Coverage", about, body))
+}
+
+/// The exports of which rows may still change.
+fn to_export_again(page: &PageContext<'_>, options: &[&str]) -> Result<Html> {
+    let answer = page.ask::<Coverage>(&[options, &["--windows"]].concat())?;
+    let (tables, actions) = (answer.texts(coverage::TABLE)?, answer.texts(windows::ACTION)?);
+    let (from, to) = (answer.dates(windows::FROM)?, answer.dates(windows::TO)?);
+    let reasons = answer.texts(windows::REASON)?;
+    let mut items = Vec::new();
+    for (row, table) in tables.iter().enumerate() {
+        let is_export = table.as_deref() != Some(meta_points::NAME);
+        let (Some(table), Some(from), Some(to)) = (table, from[row], to[row]) else { continue };
+        if !is_export || actions[row].as_deref() != Some(windows::AGAIN) {
+            continue;
+        }
+        let days = if from == to { long(from) } else { format!("{} to {}", long(from), long(to)) };
+        let reason = reasons[row].as_deref().unwrap_or_default();
+        items.push(format!("{}: {days} ({reason})", label(table)));
+    }
+    let mut body = Html::new();
+    if !items.is_empty() {
+        body.raw("<p>Export again, for rows of these days may still change:</p><ul>");
+        for item in &items {
+            body.raw("<li>").text(item).raw("</li>");
+        }
+        body.raw("</ul>");
+    }
+    Ok(body)
 }
 
 pub(super) fn quality(page: &PageContext<'_>) -> Result<Section> {

@@ -122,7 +122,7 @@ impl Cluster {
                 self.session.view(view.table.name, client::statement(seen.clone(), None)).await?;
             }
         }
-        self.session.ask(question.spec().sql, &question.bindings(), limit).await
+        self.session.ask(&question.twin(), &question.bindings(), limit).await
     }
 }
 

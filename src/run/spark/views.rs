@@ -55,7 +55,7 @@ pub(super) struct View {
 impl View {
     /// Builds a view for each table of a question, over the files that may have rows in its date range.
     pub(super) fn of(lake: &Lake, question: &Question, paths: &Paths) -> Result<Vec<Self>> {
-        let reads = question.spec().reads;
+        let reads = question.reads();
         let is_stored = |table: &&&'static Table| TABLES.contains(*table);
         let stored: Vec<_> = reads.iter().filter(is_stored).copied().collect();
         let snapshots = lake.snapshots(stored.iter().copied())?;

@@ -1,0 +1,11 @@
+SELECT
+    {by_then}state,
+    conversation_id AS id_of_conversation,
+    conversation_version AS id_of_version,
+    user_phone,
+    deployment_timestamp AS at,
+    TRUE AS deployments
+FROM {deployments}
+{tagged}
+WHERE (:from_at IS NULL OR deployment_timestamp >= :from_at)
+    AND (:until_at IS NULL OR deployment_timestamp < :until_at)
