@@ -137,8 +137,11 @@ test-engine: .venv ## All Rust tests: unit, catalog, commands, properties, docum
 test-clients: ci-program ## Do other programs read the same rows from a lake? Does it read what it writes as Meta's?
 	$(PYTEST) tests/python/test_clients.py tests/python/test_meta.py
 
-test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB?
-	$(PYTEST) tests/python/test_twins.py
+test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB? Half of them on each core
+	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
+	PART=2 $(PYTEST) tests/python/test_twins.py > $$log 2>&1 & \
+	PART=1 $(PYTEST) tests/python/test_twins.py && outcome=0 || outcome=1; \
+	wait $$! || outcome=1; cat $$log; exit $$outcome
 
 test-examples: ci-program ## Do the commands in README.md and docs/ print what they show?
 	$(PYTEST) tests/python/test_examples.py

@@ -7,18 +7,21 @@ import shlex
 from pyarrow import parquet
 
 from engines import difference
+from filters import filters_of
 from program import ENVIRONMENT, catalog, command, needs, run
 
 ZONE = "Australia/Lord_Howe"
 
 
 def questions(split=True):
-    """Arguments for every query and each of its dimensions, in a time zone with a half-hour DST shift."""
+    """Arguments for every query, its dimensions, and filters, in a time zone with a half-hour DST shift."""
     for query in catalog():
         asked = (query["name"], *needs(query), "--timezone", ZONE)
         yield asked
         if split:
-            yield from ((*asked, "--by", by) for by in query["dimensions"])
+            filters, by = filters_of(query), query["dimensions"]
+            for start in range(0, len(by), 4):
+                yield (*asked, "--by", ",".join(by[start:start + 4]), *next(filters), *next(filters))
 
 
 def days(query):

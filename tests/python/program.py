@@ -42,9 +42,9 @@ def catalog():
 
 
 def needs(query):
-    """The required arguments of a query, with the values of its example."""
+    """The required arguments of a query and the instant that is now, with the values of its example."""
     words = shlex.split(query["example"])
-    required = [option["name"] for option in query["parameters"] if option["required"]]
+    required = [option["name"] for option in query["parameters"] if option["required"] or option["name"] == "--now"]
     return tuple(word for option in required for word in (option, words[words.index(option) + 1]))
 
 
