@@ -309,10 +309,13 @@ fn converted(brought: LazyFrame, earned: LazyFrame, groups: &[&str]) -> LazyFram
 /// these.
 fn spend(tables: &Tables, params: &Params) -> Option<LazyFrame> {
     let keys = params.by.names();
-    let spend = params
-        .days
-        .scan_dates(tables, &ad_spend::TABLE)
-        .select([AD_ID, DAY, CURRENCY, SPEND, IMPRESSIONS, CLICKS].map(col));
+    let mut columns = vec![DAY, CURRENCY, SPEND, IMPRESSIONS, CLICKS];
+    let by = &params.by;
+    if by.has(Split::Source) || by.has(Split::Ad) || !by.named().is_empty() {
+        columns.push(AD_ID);
+    }
+    let columns: Vec<Expr> = columns.into_iter().map(col).collect();
+    let spend = params.days.scan_dates(tables, &ad_spend::TABLE).select(columns);
     let known = COUNTS.map(|[count, known]| col(count).is_not_null().alias(known));
     let spend = params.by.split_spend(spend, tables)?.with_columns(known);
     let names = [col(AMOUNT).alias(COST), col(CURRENCY).alias(COST_CURRENCY)];
