@@ -44,7 +44,9 @@ LOADED = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"
 # Arguments of queries that have some.
 ASKED = {
     "coverage": ["--today", "2026-07-01", "--now", "2026-07-01T12:00:00Z"],
+    "holdout-lift": ["--treated", "vip", "--control", "newsletter"],
     "message-log": ["--status", "failed"],
+    "what-changed": ["--from", "2025-07-01", "--to", "2025-09-30"],
 }
 # Questions with filters and dimensions, beside every query without: name and arguments.
 CUT = [

@@ -76,7 +76,7 @@ def uncommented(file: Path) -> str:
 
 def expression_names(fragment: Path) -> set[str]:
     """The common table expressions that a fragment of the twins defines."""
-    return set(re.findall(r"(?m)^(\w+) AS \(", fragment.read_text()))
+    return set(re.findall(r"(?m)^(?:\{\w+\})?(\w+) AS \(", fragment.read_text()))
 
 
 def measure(bench, say) -> list[dict]:

@@ -10,7 +10,7 @@
 
 use wabalake_data::Table;
 use wabalake_data::tables::audience_tags::{self, TAG};
-use wabalake_data::tables::{conversions, deployments, markets, rates, sessions};
+use wabalake_data::tables::{conversions, deployments, markets, messages, rates, sessions};
 
 use crate::query::billing::sends::{CostSql, SendCosts};
 use crate::query::breakdown::{
@@ -66,6 +66,7 @@ impl Query for AudienceBreakdown {
             &conversions::TABLE,
             &rates::TABLE,
             &markets::TABLE,
+            &messages::TABLE,
         ],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
@@ -104,6 +105,7 @@ impl Query for AudienceBreakdown {
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.costs.resolve(defaults)?;
         params.days.resolve(defaults)
     }
 

@@ -10,12 +10,14 @@
 //! `cost_currency`, `cost_per_reply` and `cost_per_conversion`. Their numbers in the month, on which prices may
 //! depend, count deployments of the whole lake, whatever the range and the filters. A cost is null if a
 //! deployment has no rate, or if rates are in several currencies.
+//! `--cost matched` prices each as the delivered message that [`same-send`](crate::same_send) pairs it
+//! with; without one it has no rate.
 
 use polars::prelude::{NamedFrom, Series};
 use wabalake_data::Table;
 use wabalake_data::reference::countries;
 use wabalake_data::tables::deployments::{self, COUNTRY};
-use wabalake_data::tables::{audience_tags, conversions, markets, rates, sessions};
+use wabalake_data::tables::{audience_tags, conversions, markets, messages, rates, sessions};
 
 use crate::query::billing::sends::{CostSql, SendCosts};
 pub use crate::query::breakdown::{
@@ -67,6 +69,7 @@ impl Query for CountryBreakdown {
             &conversions::TABLE,
             &rates::TABLE,
             &markets::TABLE,
+            &messages::TABLE,
         ],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
@@ -105,6 +108,7 @@ impl Query for CountryBreakdown {
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.costs.resolve(defaults)?;
         params.days.resolve(defaults)
     }
 

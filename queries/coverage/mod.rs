@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, Utc};
+use chrono_tz::Tz;
 use polars::prelude::{
     Column, DataFrame, OptFlags, Schema, SchemaRef, UnionArgs, concat, concat_lf_diagonal,
 };
@@ -249,7 +250,7 @@ fn covered_by(tables: &Tables, table: &'static Table, params: &Params) -> Polars
     let days = tables
         .scan(table)
         .select([
-            local_day(table, params.timezone).alias(DAY),
+            local_day(table, params.timezone.zone()).alias(DAY),
             stamp(table).unwrap_or(lit(Null {}).cast(DataType::Int64)).alias(LATEST),
         ])
         .group_by([col(DAY)])
@@ -321,14 +322,13 @@ fn stamp(table: &Table) -> Option<Expr> {
 }
 
 /// The local date of a row; null without a timestamp.
-fn local_day(table: &Table, timezone: Timezone) -> Expr {
-    let zone = timezone.zone();
+pub fn local_day(table: &Table, zone: Tz) -> Expr {
     let of = table.position(table.day_of).map(|at| table.columns[at].data_type());
     match of {
         // A table without days has none in the partition; a date is not converted between time zones, and
         // is the partition itself.
         None | Some(DataType::Date) => col(UTC_DAY),
-        _ if zone == chrono_tz::UTC => col(UTC_DAY),
+        _ if zone == Tz::UTC => col(UTC_DAY),
         Some(DataType::Int32 | DataType::Int64) => {
             let micros = col(table.day_of).cast(DataType::Int64) * lit(1_000_000_i64);
             Clock::Day.start(micros.cast(instant()), zone)

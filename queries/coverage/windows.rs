@@ -131,7 +131,7 @@ fn exports(tables: &Tables, table: &'static Table, params: &Params) -> PolarsRes
     let (may_change, why) = may_change(table, params.now_micros);
     let days = tables
         .scan(table)
-        .select([local_day(table, params.timezone).alias(DAY), may_change.alias(MAY_CHANGE)])
+        .select([local_day(table, params.timezone.zone()).alias(DAY), may_change.alias(MAY_CHANGE)])
         .group_by([col(DAY)])
         .agg([col(MAY_CHANGE).any(true)]);
     let days_and_loads =

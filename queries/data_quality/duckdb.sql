@@ -59,6 +59,68 @@ twice AS (
         AND other.is_wamid = NOT one.is_wamid AND other.created_at <= one.created_at
     WHERE other.created_at >= one.created_at - INTERVAL 5 SECONDS
 ),
+-- Two sends at one instant are both near what either is near, so the person and the instant stand for one.
+near AS (
+    SELECT
+        deployment_timestamp,
+        sent.at AS sent_at,
+        templates.at AS template_at,
+        count(*) OVER (PARTITION BY user_key, sent.at) AS templates,
+        count(*) OVER (PARTITION BY user_key, templates.at) AS sends
+    FROM (
+        SELECT user_key, deployment_timestamp, epoch_us(deployment_delivered_timestamp) AS at
+        FROM deployments
+        WHERE deployment_delivered_timestamp IS NOT NULL
+    ) AS sent
+    JOIN (
+        SELECT user_key, epoch_us(delivered_at) AS at
+        FROM messages
+        WHERE message_type = 'template' AND delivered_at IS NOT NULL
+    ) AS templates USING (user_key)
+    WHERE abs(sent.at - templates.at) <= 54000000000
+),
+clock_pairs AS (
+    SELECT
+        'sessions' AS of_table,
+        session_id AS example,
+        closed AS reference,
+        finished - closed AS apart
+    FROM (
+        SELECT session_key, session_id, epoch_us(session_finished_timestamp) AS finished
+        FROM sessions
+        WHERE session_finished_timestamp IS NOT NULL
+    ) AS finishes
+    JOIN (
+        SELECT session_key, epoch_us(max(closed_at)) AS closed
+        FROM closures
+        WHERE session_key IS NOT NULL
+        GROUP BY session_key
+    ) AS last_closures USING (session_key)
+    UNION ALL
+    SELECT
+        'deployments', CAST(deployment_timestamp AS VARCHAR), template_at, sent_at - template_at
+    FROM near
+    WHERE templates = 1 AND sends = 1
+),
+clock_counts AS (
+    SELECT
+        of_table,
+        date_trunc('month', make_timestamp(reference)) AS month,
+        floor((apart + 450000000) / 900000000) * 15 AS minutes,
+        count(*) AS pairs,
+        min(example) AS example
+    FROM clock_pairs
+    GROUP BY ALL
+),
+clock_months AS (
+    SELECT
+        of_table,
+        month,
+        list(minutes ORDER BY pairs DESC, abs(minutes), minutes)[1] AS mode
+    FROM clock_counts
+    GROUP BY of_table, month
+    HAVING sum(pairs) >= 30 AND max(pairs) * 100 >= sum(pairs) * 60
+),
 tallies AS (
     SELECT 'sessions' AS of_table, unnest([
             {
@@ -314,6 +376,17 @@ tallies AS (
         count_if(spend_least <> spend_greatest),
         min(ad_id) FILTER (spend_least <> spend_greatest)
     FROM ad_spend
+    UNION ALL
+    SELECT
+        listed.name,
+        'clock-off',
+        coalesce(sum(pairs) FILTER (mode IS NOT NULL), 0),
+        coalesce(sum(pairs) FILTER (mode = minutes AND mode <> 0), 0),
+        min(example) FILTER (mode = minutes AND mode <> 0)
+    FROM (VALUES ('deployments'), ('sessions')) AS listed (name)
+    LEFT JOIN clock_counts ON clock_counts.of_table = listed.name
+    LEFT JOIN clock_months USING (of_table, month)
+    GROUP BY listed.name
     UNION ALL
     SELECT
         listed.name,

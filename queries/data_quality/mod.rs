@@ -6,9 +6,14 @@
 //! looked up in the whole lake. An example is never an id of Meta's messages, which spells a phone.
 //! Checks of loads cover all loads that were not undone, whatever the range. `invalid-phone` applies to rows
 //! with a phone number: a person who has only a user id is none.
+//!
+//! `clock-off` is about sessions and deployments that a second source tells of, in months of
+//! [`clock-check`](crate::clock_check) that have a mode over the whole lake; those at a mode other than 0 fail.
 
 // The predicates of each check.
 mod checks;
+// Exports whose clock was not the one that the load took it for.
+mod clocks;
 // Detection of cycles among redirected sessions.
 mod cycles;
 // Detection of messages that two sources report under two ids.
@@ -23,6 +28,7 @@ use wabalake_data::{TABLES, Table};
 
 use self::checks::{Check, EXAMINED};
 use crate::query::Judge;
+use crate::query::clocks::Threshold;
 use crate::query::prelude::*;
 use crate::query::words::Word;
 
@@ -68,6 +74,7 @@ fn names() -> Vec<&'static str> {
     let examined = EXAMINED.iter().flat_map(|examined| (examined.checks)(chrono_tz::UTC));
     let mut names: Vec<&str> = examined.map(|check| check.name).collect();
     names.extend(OF_LOADS.map(|(name, _)| name));
+    names.push(clocks::NAME);
     names.sort_unstable();
     names.dedup();
     names
@@ -124,6 +131,7 @@ impl Query for DataQuality {
             let checks = (examined.checks)(params.days.timezone());
             tallies.push(tally(rows, examined.table, &checks)?);
         }
+        tallies.extend(clocks::tallies(tables, &params.days)?);
         tallies.extend(of_loads(tables)?);
         let share = share_pct(col(FAILING), col(ROWS));
         Ok(concat(tallies, UnionArgs::default())?.with_column(share.alias(SHARE_PCT)))
@@ -132,6 +140,7 @@ impl Query for DataQuality {
     fn bind(params: &Params) -> Bindings {
         let tables = TABLES.iter().map(|table| format!("('{}')", table.name)).collect::<Vec<_>>();
         let bindings = params.days.bind_dates(params.days.bind(Bindings::new()));
+        let bindings = Threshold::default().bind(bindings);
         bindings.slot("tables", tables.join(",\n        "))
     }
 }

@@ -125,6 +125,28 @@ ad_spend_in_range AS (
     WHERE (:from_date IS NULL OR day >= :from_date)
         AND (:to_date IS NULL OR day <= :to_date)
 ),
+{clock_pairs},
+judged AS (
+    SELECT *
+    FROM clock_pairs
+),
+{clock_months},
+modes AS (
+    SELECT of_table AS mode_of, month AS mode_month, mode_minutes
+    FROM clock_months
+    WHERE mode_minutes IS NOT NULL
+),
+clocks_in_range AS (
+    SELECT
+        of_table,
+        session_id,
+        row_at,
+        minutes = mode_minutes AND mode_minutes <> 0 AS is_off
+    FROM clock_pairs
+    INNER JOIN modes ON mode_of = of_table AND mode_month = month
+    WHERE (:from_at IS NULL OR row_at >= :from_at)
+        AND (:until_at IS NULL OR row_at < :until_at)
+),
 records AS (
     SELECT
         listed.name,
@@ -447,6 +469,20 @@ tallies AS (
     FROM (
         SELECT ad_id AS example, spend_least <> spend_greatest AS fails
         FROM ad_spend_in_range
+    ) AS checked
+    UNION ALL
+    SELECT 'clock-off' AS name, 'sessions' AS of_table, {tally}
+    FROM (
+        SELECT session_id AS example, is_off AS fails
+        FROM clocks_in_range
+        WHERE of_table = 'sessions'
+    ) AS checked
+    UNION ALL
+    SELECT 'clock-off' AS name, 'deployments' AS of_table, {tally_at}
+    FROM (
+        SELECT row_at AS example_at, is_off AS fails
+        FROM clocks_in_range
+        WHERE of_table = 'deployments'
     ) AS checked
     UNION ALL
     SELECT

@@ -8,13 +8,14 @@
 //! `--cost` adds what the deployments cost, each priced as a message of that category: `cost`, `cost_currency`
 //! and `cost_per_reply`. Their numbers in the month, on which prices may depend, count deployments of the whole
 //! lake, whatever the range and the filters. A cost is null if a deployment has no rate, or if rates are in
-//! several currencies.
+//! several currencies. `--cost matched` prices each as the delivered message that
+//! [`same-send`](crate::same_send) pairs it with; without one it has no rate.
 
 use wabalake_data::Table;
 use wabalake_data::tables::deployments::{
     self, DEPLOYMENT_DELIVERED_TIMESTAMP, USER_RESPONDED_TIMESTAMP,
 };
-use wabalake_data::tables::{SESSION_KEY, audience_tags, markets, rates, sessions};
+use wabalake_data::tables::{SESSION_KEY, audience_tags, markets, messages, rates, sessions};
 
 use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::billing::sends::{COST_PER_REPLY, CostSql, Per, SENDS, SendCosts, with_costs};
@@ -80,6 +81,7 @@ impl Query for DeploymentSessions {
             &audience_tags::TABLE,
             &rates::TABLE,
             &markets::TABLE,
+            &messages::TABLE,
         ],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
@@ -114,6 +116,7 @@ impl Query for DeploymentSessions {
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.costs.resolve(defaults)?;
         params.days.resolve(defaults)
     }
 

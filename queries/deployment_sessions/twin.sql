@@ -1,6 +1,6 @@
 -- Which sends lead to sessions, and how long do they last? Delivered deployments with their
 -- sessions.
-WITH delivered AS (
+WITH delivered_deployments AS (
     SELECT
         {by},
         session_id,
@@ -39,8 +39,8 @@ sparked AS (
         CAST(sum(duration) AS DOUBLE) / nullif(count(duration), 0) AS mean_duration,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST(duration AS DOUBLE)) AS median_duration,
         count(CASE WHEN session_status = 'AGENTS' THEN 1 END) AS agent_sessions
-    FROM delivered
-    LEFT JOIN lasting ON lasting.found_id = delivered.session_id
+    FROM delivered_deployments
+    LEFT JOIN lasting ON lasting.found_id = delivered_deployments.session_id
     GROUP BY {by_columns}
 )
 SELECT

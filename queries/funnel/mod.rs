@@ -21,6 +21,8 @@
 //! each deployment that passed the steps replied and converted. Numbers in the month, on which prices may
 //! depend, count deployments of the whole lake, whatever the range and the filters. A cost is null if a
 //! deployment has no rate, or if rates are in several currencies.
+//! `--cost matched` prices each as the delivered message that [`same-send`](crate::same_send) pairs it
+//! with; without one it has no rate.
 
 use polars::prelude::df;
 use wabalake_data::Table;
@@ -29,7 +31,7 @@ use wabalake_data::tables::deployments::{
     self, DEPLOYMENT_DELIVERED_TIMESTAMP, DEPLOYMENT_TIMESTAMP, USER_RESPONDED_TIMESTAMP,
 };
 use wabalake_data::tables::sessions::{self, SESSION_STARTED_TIMESTAMP};
-use wabalake_data::tables::{SESSION_KEY, audience_tags, markets, rates};
+use wabalake_data::tables::{SESSION_KEY, audience_tags, markets, messages, rates};
 
 use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::billing::money::COST;
@@ -111,6 +113,7 @@ impl Query for Funnel {
             &audience_tags::TABLE,
             &rates::TABLE,
             &markets::TABLE,
+            &messages::TABLE,
         ],
         range: Range::Rows(&deployments::TABLE),
         columns: &[
@@ -142,6 +145,7 @@ impl Query for Funnel {
     });
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
+        params.costs.resolve(defaults)?;
         params.days.resolve(defaults)
     }
 

@@ -62,7 +62,26 @@ pub fn before(
     let name = format!("gaps between messages of each person and line: {by:?} {asked} {brought:?}");
     gaps_of(messages, by, name, brought, move |messages| {
         let is_asked = truths(messages, asked)?;
+        let is_asked = move |_: &Message, message: &Message| is_asked[message.row as usize];
         let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &is_asked));
+        Ok(find)
+    })
+}
+
+/// The gaps within runs: those of [`before`] where the message before is `asked` about, too.
+pub fn in_runs(
+    messages: LazyFrame,
+    by: By,
+    asked: &'static str,
+    brought: &'static [&'static str],
+) -> LazyFrame {
+    let name = format!("gaps within runs of messages: {by:?} {asked} {brought:?}");
+    gaps_of(messages, by, name, brought, move |messages| {
+        let is_asked = truths(messages, asked)?;
+        let both = move |before: &Message, message: &Message| {
+            is_asked[before.row as usize] && is_asked[message.row as usize]
+        };
+        let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &both));
         Ok(find)
     })
 }
@@ -140,7 +159,7 @@ where
     named(rows, name, declared, kernel)
 }
 
-fn truths(rows: &DataFrame, column: &str) -> PolarsResult<Vec<bool>> {
+pub(super) fn truths(rows: &DataFrame, column: &str) -> PolarsResult<Vec<bool>> {
     Ok(rows.column(column)?.bool()?.iter().map(|holds| holds == Some(true)).collect())
 }
 
@@ -150,13 +169,13 @@ fn instants(rows: &DataFrame, column: &str) -> PolarsResult<Vec<Option<i64>>> {
 
 /// A message in the order of people, lines and instants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Message {
-    person: i64,
+pub(super) struct Message {
+    pub(super) person: i64,
     /// The number of the line, in the order in which lines were found.
-    line: u32,
-    at: i64,
+    pub(super) line: u32,
+    pub(super) at: i64,
     /// The row of the input.
-    row: u32,
+    pub(super) row: u32,
 }
 
 impl Message {
@@ -165,7 +184,7 @@ impl Message {
     }
 }
 
-fn split(messages: &DataFrame, by: By) -> PolarsResult<Parts<Message>> {
+pub(super) fn split(messages: &DataFrame, by: By) -> PolarsResult<Parts<Message>> {
     let instants = messages.column(by.at)?.to_physical_repr();
     let people = messages.column(by.person)?.i64()?.iter();
     let lines = messages.column(by.line)?.str()?.iter();
@@ -183,7 +202,7 @@ fn split(messages: &DataFrame, by: By) -> PolarsResult<Parts<Message>> {
     Ok(Parts::by_key(rows, messages.height()))
 }
 
-fn sort(messages: &mut [Message], ids: &StringChunked) {
+pub(super) fn sort(messages: &mut [Message], ids: &StringChunked) {
     messages.sort_unstable();
     let at_once = messages.chunk_by_mut(|one, next| one.turn() == next.turn());
     for messages in at_once.filter(|messages| messages.len() > 1) {
@@ -207,15 +226,15 @@ impl Found {
     }
 }
 
-/// The gaps before the sorted messages that are asked about.
-fn gaps(messages: &[Message], is_asked: &[bool]) -> Found {
+/// The gaps before the sorted messages for which a predicate of the message before and the message is true.
+fn gaps(messages: &[Message], is_asked: impl Fn(&Message, &Message) -> bool) -> Found {
     let mut found = Found::default();
     let mut longest = 0;
     let pairs = messages.windows(2).filter_map(|pair| <&[Message; 2]>::try_from(pair).ok());
     for [before, message] in pairs {
         if before.person != message.person {
             longest = 0;
-        } else if before.line == message.line && is_asked[message.row as usize] {
+        } else if before.line == message.line && is_asked(before, message) {
             let gap = message.at.saturating_sub(before.at);
             found.push(gap, longest, message.row);
             longest = longest.max(gap);
@@ -311,10 +330,16 @@ mod tests {
                 .clone()
                 .filter(col("person").is_not_null().and(col("at").is_not_null()))
                 .sort(["person", "line", "at", "id"], SortMultipleOptions::default())
-                .with_column(when(same).then(gap).otherwise(lit(NULL)).alias(GAP))
+                .with_columns([
+                    when(same).then(gap).otherwise(lit(NULL)).alias(GAP),
+                    before("asked").alias("asked_before"),
+                ])
                 .filter(col("asked").and(col(GAP).is_not_null()));
-            let expected = collected(expected.select([col("person"), col(GAP)]));
-            let found = collected(super::before(rows, BY, "asked", &["person"]));
+            let expected = collected(expected);
+            let expected_in_runs = expected.clone().lazy().filter(col("asked_before"));
+            let expected_in_runs = collected(expected_in_runs);
+            let found = collected(super::before(rows.clone(), BY, "asked", &["person"]));
+            let in_runs = collected(super::in_runs(rows, BY, "asked", &["person"]));
 
             let gaps = |rows: &DataFrame| {
                 let [people, gaps] =
@@ -324,6 +349,7 @@ mod tests {
                 gaps
             };
             prop_assert_eq!(gaps(&found), gaps(&expected));
+            prop_assert_eq!(gaps(&in_runs), gaps(&expected_in_runs));
             for longer in 0..8_i64 {
                 let people = expected.clone().lazy().filter(col(GAP).gt(lit(longer)));
                 let people = people.select([col("person").n_unique().cast(DataType::Int64)]);

@@ -16,19 +16,26 @@ use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Sch
 pub mod counted;
 pub mod dictionary;
 pub mod distinct;
+pub mod episodes;
 pub mod first_visits;
 pub mod firsts;
 pub mod gaps;
 pub mod groups;
 pub mod keys;
 pub mod latest;
+pub mod mutual;
 pub mod nearest;
 pub mod open;
 pub mod others;
+pub mod partners;
 pub mod parts;
 pub mod quantiles;
+pub mod retries;
+pub mod sequels;
 pub mod sorted;
 pub mod visits;
+pub mod waiting;
+pub mod windows;
 
 pub use first_visits::first_visits;
 pub use firsts::firsts;

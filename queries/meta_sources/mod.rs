@@ -25,7 +25,7 @@
 //! the group, repeated in each of its rows: only `conversions` and `revenue` may be added up.
 
 mod by;
-mod names;
+pub(crate) mod names;
 mod slots;
 
 use polars::prelude::{JoinCoalesce, SortMultipleOptions, UniqueKeepStrategy};

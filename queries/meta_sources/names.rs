@@ -21,7 +21,7 @@ use crate::query::Tables;
 
 /// What is asked for of an ad.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Named {
+pub(crate) enum Named {
     /// Its campaign.
     Campaign,
     /// Its ad set.
@@ -37,7 +37,7 @@ const CALLED: &str = "called";
 
 impl Named {
     /// The columns of the id and of the name.
-    pub(super) const fn columns(self) -> [&'static str; 2] {
+    pub(crate) const fn columns(self) -> [&'static str; 2] {
         match self {
             Self::Campaign => [CAMPAIGN_ID, CAMPAIGN_NAME],
             Self::AdSet => [AD_SET_ID, AD_SET_NAME],
@@ -65,7 +65,7 @@ impl Named {
     }
 
     /// The relation of [`Named::of_ads`] in SQL.
-    pub(super) const fn relation(self) -> &'static str {
+    pub(crate) const fn relation(self) -> &'static str {
         match self {
             Self::Campaign => "campaign_of_ads",
             Self::AdSet => "ad_set_of_ads",
@@ -74,7 +74,7 @@ impl Named {
     }
 
     /// The SQL of that relation and those that it needs, each with a comma after.
-    pub(super) fn sql(self) -> String {
+    pub(crate) fn sql(self) -> String {
         let (names, of_ads) = (include_str!("names.sql"), include_str!("of_ads.sql"));
         match self {
             Self::Campaign => [names, of_ads].concat().replace("{what}", "campaign"),
@@ -94,7 +94,7 @@ fn latest(rows: LazyFrame, key: &str, columns: &[&str], name: &str) -> LazyFrame
 }
 
 /// Adds to rows what is asked for of their ad, which an expression tells.
-pub(super) fn with_names(rows: LazyFrame, ad: Expr, asked: &[Named], tables: &Tables) -> LazyFrame {
+pub(crate) fn with_names(rows: LazyFrame, ad: Expr, asked: &[Named], tables: &Tables) -> LazyFrame {
     if asked.is_empty() {
         return rows;
     }

@@ -10,7 +10,9 @@
 //! | 1 July 2025, and before | `FREE_CUSTOMER_SERVICE` | `FREE_CUSTOMER_SERVICE` | `REGULAR` |
 //! | 1 October 2026 | the first 1000 of a line and month `FREE_CUSTOMER_SERVICE`, then `REGULAR` | `REGULAR` | `REGULAR` |
 //!
-//! Messages of a conversation that an ad led to are `FREE_ENTRY_POINT` under all rules. The number of
+//! Messages of a conversation that an ad led to are `FREE_ENTRY_POINT` under all rules. By default their
+//! conversation type says so; with `--entry-point window` they are those in the 72 hours after the answer to a
+//! click, as [`entry-windows`](crate::entry_windows) finds them, and with `either` both. The number of
 //! free service messages is `--free-service-messages`: Meta's own pages do not state it. It is counted over
 //! the whole lake, whatever the range and filters. Service messages are priced by the rate card's category
 //! `service`, without tiers. `--rules` prices all messages by the rules, market and rates of one date, to
@@ -18,7 +20,7 @@
 
 use chrono_tz::Tz;
 use wabalake_data::Table;
-use wabalake_data::tables::{markets, messages, meta_points, rates};
+use wabalake_data::tables::{markets, messages, meta_points, rates, sessions};
 
 use crate::query::billing::pricing;
 use crate::query::billing::rules::PricingOptions;
@@ -66,7 +68,13 @@ impl Query for PricingAnalytics {
                    analytics, computed from the lake by Meta's rules of each message's date: each \
                    delivered message counts in the bucket of its creation; start and end are seconds \
                    since 1970. With --source meta, the points that Meta reported.",
-        reads: &[&messages::TABLE, &rates::TABLE, &markets::TABLE, &meta_points::TABLE],
+        reads: &[
+            &messages::TABLE,
+            &rates::TABLE,
+            &markets::TABLE,
+            &meta_points::TABLE,
+            &sessions::TABLE,
+        ],
         range: Range::History,
         columns: units::PricingAnalytics::MEASURES,
         key: &[],
@@ -93,7 +101,7 @@ impl Query for PricingAnalytics {
     }
 
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
-        params.points.invalidation(table, pricing::invalidation)
+        params.points.invalidation(table, || pricing::invalidation(&params.pricing))
     }
 
     fn buckets(params: &Params, _zone: Tz) -> Option<AnswerBuckets> {

@@ -246,8 +246,9 @@ impl<Q: Query> PeopleBehind<Q> {
             let Cell { name, value } = cell;
             // Writing to a String does not fail.
             let _ = match value {
-                Some(value) => write!(sql, "\n        AND {name} = {}", value.literal()),
-                None => write!(sql, "\n        AND {name} IS NULL"),
+                // A name may be a word of SQL, such as `group`.
+                Some(value) => write!(sql, "\n        AND `{name}` = {}", value.literal()),
+                None => write!(sql, "\n        AND `{name}` IS NULL"),
             };
         }
         if let Some(name) = self.within {

@@ -36,6 +36,9 @@ const STARTED: &str = "started";
 const VISIT_KEY: &str = "visit_key";
 const VISIT_ID: &str = "visit_id";
 
+/// The value of `--conversion-window-days` by default.
+const WINDOW_DAYS: i64 = 7;
+
 /// `--conversion-window-days` and `--event`.
 #[derive(Args, Clone, Debug)]
 pub struct Conversions {
@@ -44,7 +47,7 @@ pub struct Conversions {
     #[arg(
         long,
         value_name = "DAYS",
-        default_value_t = 7,
+        default_value_t = WINDOW_DAYS,
         value_parser = whole::<i64>(0..=36_500)
     )]
     conversion_window_days: i64,
@@ -148,6 +151,16 @@ impl Conversions {
             .group_by([col(SESSION_KEY), col(CURRENCY)])
             .agg([amount.alias(VALUE), rows().cast(DataType::Int64).alias(CONVERSIONS)]);
         Ok(sums.with_column(col(SESSION_KEY).is_first_distinct().alias(CONVERTED_SESSIONS)))
+    }
+
+    /// An option that is not as it is by default, without its dashes.
+    pub fn given(&self) -> Option<&'static str> {
+        if self.event.is_given() {
+            Some(EVENT)
+        } else {
+            let is_usual = self.conversion_window_days == WINDOW_DAYS;
+            (!is_usual).then_some("conversion-window-days")
+        }
     }
 
     /// Binds the parameters of the SQL fragment `{attributed}`.

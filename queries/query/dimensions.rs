@@ -8,11 +8,13 @@ use std::marker::PhantomData;
 use chrono_tz::Tz;
 use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{Expr, LazyFrame, UniqueKeepStrategy, col, lit, when};
+use polars::prelude::{
+    DataType, Expr, LazyFrame, NULL, UniqueKeepStrategy, col, concat_str, lit, when,
+};
 use wabalake_data::Table;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::audience_tags::TAG;
-use wabalake_data::tables::{deployments, messages, sessions};
+use wabalake_data::tables::{agent_chats, deployments, messages, sessions};
 
 use super::filters::line_column;
 use super::sql::Bindings;
@@ -63,6 +65,10 @@ pub enum Dimension {
     MessageSource,
     /// The format of a message.
     Format,
+    /// The number of a deployment among those that were delivered to its person. Rows have it as a column.
+    Exposure,
+    /// The agent of a chat.
+    Agent,
 }
 
 impl Dimension {
@@ -88,6 +94,8 @@ impl Dimension {
             Self::Ref => "ref",
             Self::MessageSource => "message-source",
             Self::Format => "format",
+            Self::Exposure => "exposure",
+            Self::Agent => "agent",
         }
     }
 
@@ -120,11 +128,13 @@ impl Dimension {
             Self::Ref => const { &[OutputColumn::term(messages::REF)] },
             Self::MessageSource => const { &[OutputColumn::word(messages::SOURCE)] },
             Self::Format => const { &[OutputColumn::word(messages::FORMAT)] },
+            Self::Exposure => const { &[OutputColumn::count("exposure")] },
+            Self::Agent => const { &[OutputColumn::written(agent_chats::AGENT)] },
         }
     }
 
     /// The bucket of local time, if the dimension is one.
-    const fn clock(self) -> Option<Clock> {
+    pub const fn clock(self) -> Option<Clock> {
         match self {
             Self::HalfHour => Some(Clock::HalfHour),
             Self::Hour => Some(Clock::Hour),
@@ -146,6 +156,31 @@ impl Dimension {
             _ => {
                 let clock = self.clock()?;
                 Some((clock.start(col(table.day_of), zone), clock.start_sql(table.day_of)))
+            }
+        }
+    }
+
+    /// The value of a dimension, other than one of time, as a single text: `ID/VERSION` of a conversation, in
+    /// which a null is empty. Null if all of its columns are. As an expression over a table, and in SQL.
+    pub fn text_in(self, table: &Table) -> (Expr, String) {
+        match (self.computed(table, Tz::UTC), self.columns()) {
+            (Some(computed), _) => computed,
+            (None, [id, version]) => {
+                let (id, version) = (id.name, version.name);
+                let or_empty = |column: &str| col(column).cast(DataType::String).fill_null(lit(""));
+                let both = concat_str([or_empty(id), lit("/"), or_empty(version)], "", false);
+                let is_set = col(id).is_not_null().or(col(version).is_not_null());
+                let sql = format!(
+                    "CASE
+            WHEN {id} IS NOT NULL OR {version} IS NOT NULL
+            THEN concat(coalesce({id}, ''), '/', coalesce(CAST({version} AS STRING), ''))
+        END"
+                );
+                (when(is_set).then(both).otherwise(lit(NULL)), sql)
+            }
+            (None, columns) => {
+                let name = columns.first().map_or("", |column| column.name);
+                (col(name), name.to_owned())
             }
         }
     }
@@ -230,6 +265,16 @@ pub struct Dimensions<Q: Grouped> {
 }
 
 impl<Q: Grouped> Dimensions<Q> {
+    /// The dimensions themselves.
+    pub fn asked(&self) -> &[Dimension] {
+        &self.dimensions
+    }
+
+    /// Puts a dimension before the others.
+    pub fn put_first(&mut self, dimension: Dimension) {
+        self.dimensions.insert(0, dimension);
+    }
+
     /// The columns of the dimensions in the answer.
     pub fn columns(&self) -> Vec<OutputColumn> {
         self.dimensions.iter().flat_map(|dimension| dimension.columns()).copied().collect()

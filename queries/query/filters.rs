@@ -19,7 +19,9 @@ use wabalake_data::cells::Enumeration;
 use wabalake_data::cells::number::integer;
 use wabalake_data::cells::phone::{digits, full_number};
 use wabalake_data::reference::deployment_states;
-use wabalake_data::tables::{audience_tags, deployments, messages, meta_points, sessions};
+use wabalake_data::tables::{
+    agent_chats, audience_tags, deployments, messages, meta_points, sessions, variables,
+};
 use wabalake_data::{Invalid, Table};
 
 use super::dimensions::{CHANNEL_SQL, CHANNELS, channel};
@@ -364,6 +366,14 @@ choices! {
     /// `--campaign`, exactly as stored.
     Campaign: String = "campaign" of messages::CAMPAIGN_ID,
         "Only messages of these campaigns", |word| Ok(word.to_owned());
+
+    /// `--agent`, exactly as stored.
+    Agent: String = "agent" of agent_chats::AGENT,
+        "Only chats with these agents", |word| Ok(word.to_owned());
+
+    /// `--name`, exactly as stored.
+    VariableName: String = "name" of variables::VARIABLE,
+        "Only these variables", |word| Ok(word.to_owned());
 
     /// `--status`, of rows that have the column [`MessageStatus::COLUMN`].
     MessageStatus: String = "status" of "status",

@@ -18,8 +18,8 @@
 //! | [`behind`] | the people behind a number |
 //! | [`time`] | time zones, date ranges, buckets of local time, invalidation of answers |
 //! | [`filters`], [`row_filters`], [`dimensions`], [`numbers`], [`words`], [`usage`] | options and their parsers |
-//! | [`measures`], [`joins`], [`lines`], [`people`], [`tags`], [`nodes`], [`chains`], [`first_visits`], [`conversions`] | expressions and plans that queries share |
-//! | [`breakdown`], [`performance`], [`proportions`], [`failures`] | the shared half of pairs of queries |
+//! | [`measures`], [`joins`], [`lines`], [`people`], [`tags`], [`nodes`], [`chains`], [`first_visits`], [`conversions`], [`same_sends`], [`statistics`] | expressions and plans that queries share |
+//! | [`breakdown`], [`performance`], [`failures`], [`clocks`] | the shared half of pairs of queries |
 //! | [`billing`], [`monthly`], [`meta`] | what conversations and messages cost; conversations by month; Meta's analytics API |
 //! | [`sql`], [`json`], [`tables`] | bindings of the twins; JSON texts; the tables that a plan scans |
 
@@ -34,6 +34,7 @@ pub mod behind;
 pub mod billing;
 pub mod breakdown;
 pub mod chains;
+pub mod clocks;
 pub mod column;
 pub mod conversions;
 pub mod dimensions;
@@ -51,11 +52,12 @@ pub mod nodes;
 pub mod numbers;
 pub mod people;
 pub mod performance;
-pub mod proportions;
 pub mod question;
 pub mod row_filters;
+pub mod same_sends;
 pub mod spec;
 pub mod sql;
+pub mod statistics;
 pub mod tables;
 pub mod tags;
 pub mod time;

@@ -3,15 +3,15 @@
 //! A node of a version is the row of that version, else the row without a version, as a whole.
 
 use polars::prelude::{
-    Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, UnionArgs, UniqueKeepStrategy, by_name, col,
-    concat, lit, when,
+    DataFrame, DataType, Expr, Field, IntoLazy, JoinArgs, JoinType, LazyFrame, NULL, PolarsResult,
+    Schema, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, by_name, col, concat, lit, when,
 };
 use wabalake_data::tables::nodes::{
-    self, CONVERSATION_ID, CONVERSATION_VERSION, IS_FINAL, LABEL, NODE_ID, POSITION,
+    self, CONVERSATION_ID, CONVERSATION_VERSION, IS_FINAL, LABEL, NODE_ID, POSITION, QUESTION,
 };
 
 use super::tables::Tables;
-use crate::kernels::once;
+use crate::kernels::{node, once};
 
 /// Adds the label and the place of the node that a column of `rows` names, and whether it ends the flow;
 /// null if the node is not known. `rows` have `conversation_id` and `conversation_version`, too.
@@ -75,6 +75,76 @@ pub fn with_known(rows: LazyFrame, is_known: &'static str, tables: &Tables) -> L
         .join(all, [col(CONVERSATION_ID)], [col(CONVERSATION_ID)], left())
         .with_column(known.alias(is_known))
         .drop(by_name([OF_ALL, OF_VERSION], true, false))
+}
+
+/// Adds the node of the version of the flow that asks the question in the column `name`: its id, label and place.
+/// Of several the one with the least place counts, then that with the least id; null if none asks it. `rows` have
+/// `conversation_id` and `conversation_version`.
+pub fn asking(rows: LazyFrame, name: &str, tables: &Tables) -> LazyFrame {
+    const IS_OWN: &str = "is_question_of_version";
+    const DETAILS: [&str; 3] = [NODE_ID, LABEL, POSITION];
+    let of_version = |detail: &str| format!("{detail}_of_version");
+    let left = || JoinArgs::new(JoinType::Left);
+    let fields = ASKING.map(|name| {
+        let is_number = [CONVERSATION_VERSION, POSITION].contains(&name);
+        Field::new(name.into(), if is_number { DataType::Int32 } else { DataType::String })
+    });
+    let asked = tables.scan(&nodes::TABLE).select(ASKING.map(col));
+    let schema = fields.into_iter().collect::<Schema>();
+    let asked = node(asked, "nodes that ask".to_owned(), schema, asked_once);
+    let all = asked.clone().filter(col(CONVERSATION_VERSION).is_null());
+    let all = all.select([&[CONVERSATION_ID, QUESTION].map(col)[..], &DETAILS.map(col)].concat());
+    let own = asked.filter(col(CONVERSATION_VERSION).is_not_null());
+    let version = || [CONVERSATION_ID, CONVERSATION_VERSION].map(col);
+    let details = DETAILS.map(|detail| col(detail).alias(of_version(detail)));
+    let marked = [col(QUESTION), lit(true).alias(IS_OWN)];
+    let own = own.select([&version()[..], &marked, &details].concat());
+    let whole = DETAILS.map(|detail| {
+        let own = when(col(IS_OWN)).then(col(of_version(detail)));
+        own.otherwise(col(detail)).alias(detail)
+    });
+    let helpers: Vec<String> =
+        DETAILS.iter().map(|detail| of_version(detail)).chain([IS_OWN.to_owned()]).collect();
+    let question = |column: &str| [&version()[..], &[col(column)]].concat();
+    rows.join(own, question(name), question(QUESTION), left())
+        .join(all, [col(CONVERSATION_ID), col(name)], [col(CONVERSATION_ID), col(QUESTION)], left())
+        .with_columns(whole)
+        .drop(by_name(helpers, true, false))
+}
+
+/// The columns of nodes that ask.
+const ASKING: [&str; 6] =
+    [CONVERSATION_ID, CONVERSATION_VERSION, QUESTION, NODE_ID, LABEL, POSITION];
+
+/// One node for each question of all versions, and of each version that has nodes of its own. Where such a
+/// version has another node in place of that of all versions, the question has a row without a node.
+fn asked_once(nodes: DataFrame) -> PolarsResult<DataFrame> {
+    let columns = ASKING.map(col);
+    let (flow, version) = ([col(CONVERSATION_ID)], [CONVERSATION_ID, CONVERSATION_VERSION]);
+    let [of_node, of_question] =
+        [NODE_ID, QUESTION].map(|column| [&version.map(col)[..], &[col(column)]].concat());
+    let join = |of: JoinType| JoinArgs::new(of);
+    let nodes = nodes.lazy();
+    let all = nodes.clone().filter(col(CONVERSATION_VERSION).is_null());
+    let own = nodes.clone().filter(col(CONVERSATION_VERSION).is_not_null());
+    let versions = own.clone().select(version.map(col)).unique(None, UniqueKeepStrategy::Any);
+    let of_all = all.clone().drop(by_name([CONVERSATION_VERSION], true, false));
+    let of_all = versions.join(of_all, &flow, &flow, join(JoinType::Inner)).select(&columns);
+    let inherited = of_all.clone().join(own.clone(), &of_node, &of_node, join(JoinType::Anti));
+    let replaced = of_all.with_columns([
+        lit(NULL).cast(DataType::String).alias(NODE_ID),
+        lit(NULL).cast(DataType::String).alias(LABEL),
+        lit(NULL).cast(DataType::Int32).alias(POSITION),
+    ]);
+    let asking = concat([all, own, inherited, replaced], UnionArgs::default())?;
+    // A row without a node is last.
+    let least = SortMultipleOptions::default().with_nulls_last(true);
+    asking
+        .filter(col(QUESTION).is_not_null())
+        .sort_by_exprs([col(NODE_ID).is_null(), col(POSITION), col(NODE_ID)], least)
+        .unique_stable_generic(Some(of_question), UniqueKeepStrategy::First)
+        .select(columns)
+        .collect()
 }
 
 /// The known nodes of versions of flows, as a column `node`. The versions have distinct rows of `keys`,

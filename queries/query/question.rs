@@ -8,7 +8,7 @@ use polars::prelude::{
     DataFrame, Expr, IdxSize, LazyFrame, PolarsResult, SortMultipleOptions, col,
 };
 use wabalake_data::Table;
-use wabalake_data::tables::{audience_tags, markets, rates};
+use wabalake_data::tables::{audience_tags, markets, messages, rates, sessions};
 
 use super::{
     AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Range, Shape,
@@ -31,17 +31,18 @@ impl Question {
     }
 
     /// The tables that the answer depends on: those of the spec, without the tags of people if these
-    /// parameters ask for no tag, and without prices if they ask for no cost.
+    /// parameters ask for no tag, without prices if they ask for no cost, and without sessions and messages
+    /// if they ask for nothing that depends on them.
     pub fn reads(&self) -> Vec<&'static Table> {
         let scanned = Tables::scanned_by(|tables| drop(self.query.plan(tables)));
         let twin = self.twin();
         let words = || twin.split(|c: char| !c.is_alphanumeric() && c != '_');
         let mut reads = self.spec.reads.to_vec();
-        // Not of other tables: a plan in parts scans some while it runs. Prices are among them, so the twin
-        // tells whether these are read.
+        // Not of other tables: a plan in parts scans some while it runs. Prices, sessions and messages are among
+        // them, so the twin tells whether these are read.
         reads.retain(|table| match table.name {
             audience_tags::NAME => scanned.contains(table),
-            rates::NAME | markets::NAME => {
+            rates::NAME | markets::NAME | sessions::NAME | messages::NAME => {
                 scanned.contains(table) || words().any(|word| word == table.name)
             }
             _ => true,
@@ -175,7 +176,10 @@ impl Question {
     }
 
     /// The plan of the answer in any order, cast to its schema.
-    fn unsorted(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
+    ///
+    /// # Errors
+    /// Those of building a plan.
+    pub fn unsorted(&self, tables: &Tables) -> PolarsResult<LazyFrame> {
         let columns = self.columns();
         let typed: Vec<_> =
             columns.iter().map(|column| col(column.name).cast(column.of.data_type())).collect();

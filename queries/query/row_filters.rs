@@ -19,7 +19,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, lit};
 use wabalake_data::Table;
-use wabalake_data::tables::{deployments, messages, sessions};
+use wabalake_data::tables::{agent_chats, deployments, events, messages, sessions};
 
 use super::Invalidation;
 use super::filters::{self, Choice, Only};
@@ -58,6 +58,8 @@ impl Filter {
     pub const WABA: Self = Self::of::<filters::Waba>();
     /// `--conversation-id`.
     pub const CONVERSATION_ID: Self = Self::of::<filters::ConversationId>();
+    /// `--conversation-version`.
+    pub const CONVERSATION_VERSION: Self = Self::of::<filters::ConversationVersion>();
     /// `--delivery-status`.
     pub const DELIVERY_STATUS: Self = Self::of::<filters::DeliveryStatus>();
     /// `--state`.
@@ -107,12 +109,43 @@ impl Filter {
         Self::of::<filters::MessageFormat>(),
     ];
 
+    /// The filters of chats with agents.
+    pub const OF_CHATS: &'static [Self] = &[Self::COUNTRY, Self::TAG, Self::of::<filters::Agent>()];
+
+    /// The filters of events, which are those of templates.
+    pub const OF_EVENTS: &'static [Self] = &[Self::WABA, Self::of::<filters::Template>()];
+
+    /// The filters that sessions, deployments or messages have, each once.
+    pub const OF_ANY: &'static [Self] = &[
+        Self::COUNTRY,
+        Self::LINE,
+        Self::TAG,
+        Self::CONVERSATION_ID,
+        Self::CONVERSATION_VERSION,
+        Self::DELIVERY_STATUS,
+        Self::STATE,
+        Self::SESSION_TYPE,
+        Self::SESSION_STATUS,
+        Self::CHANNEL,
+        Self::WABA,
+        Self::of::<filters::Direction>(),
+        Self::of::<filters::Template>(),
+        Self::of::<filters::Campaign>(),
+        Self::of::<filters::Ref>(),
+        Self::of::<filters::Ref1>(),
+        Self::of::<filters::Ref2>(),
+        Self::of::<filters::MessageSource>(),
+        Self::of::<filters::MessageFormat>(),
+    ];
+
     /// The filters of a table's rows.
     fn all_of(table: &Table) -> &'static [Self] {
         match table.name {
             sessions::NAME => Self::OF_SESSIONS,
             deployments::NAME => Self::OF_DEPLOYMENTS,
             messages::NAME => Self::OF_MESSAGES,
+            agent_chats::NAME => Self::OF_CHATS,
+            events::NAME => Self::OF_EVENTS,
             _ => &[],
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use polars::prelude::{Expr, col, lit, when};
+use polars::prelude::{DataType, Expr, col, lit, when};
 use wabalake_data::Table;
 
 use super::OutputColumn;
@@ -102,6 +102,9 @@ pub enum Order {
     Ascending(&'static str),
     /// Greatest value first.
     Descending(&'static str),
+    /// Greatest number first, whatever its sign. Numbers that are equal in nine decimals are equal, so that what
+    /// floats lose decides no order.
+    Largest(&'static str),
     /// The values of a list in the order of the list, then other values ascending.
     Listed(&'static str, &'static [&'static str]),
 }
@@ -110,7 +113,10 @@ impl Order {
     /// The name of the column.
     pub const fn column(self) -> &'static str {
         match self {
-            Self::Ascending(column) | Self::Descending(column) | Self::Listed(column, _) => column,
+            Self::Ascending(column)
+            | Self::Descending(column)
+            | Self::Largest(column)
+            | Self::Listed(column, _) => column,
         }
     }
 
@@ -120,6 +126,10 @@ impl Order {
         match self {
             Self::Ascending(_) => vec![(column, false)],
             Self::Descending(_) => vec![(column, true)],
+            Self::Largest(_) => {
+                let billionths = column.abs() * lit(1e9) + lit(0.5);
+                vec![(billionths.cast(DataType::Int64), true)]
+            }
             Self::Listed(_, words) => {
                 let after_all = lit(words.len() as u64);
                 let place = words.iter().enumerate().fold(after_all, |other, (place, word)| {

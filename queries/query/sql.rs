@@ -27,8 +27,14 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("chains", include_str!("sql/chains.sql")),
     // Conversations with their category and cost.
     ("conversations", include_str!("sql/conversations.sql")),
+    // Delivered deployments with the cost of the messages that they are paired with (`sends`).
+    ("matched_sends", include_str!("sql/matched_sends.sql")),
     // Delivered messages with their pricing category, type, tier and cost.
     ("deliveries", include_str!("sql/deliveries.sql")),
+    // The cost of each delivered message, in the range or not.
+    ("priced_messages", include_str!("sql/priced_messages.sql")),
+    // Pairs of deployments and template messages of one send.
+    ("same_sends", include_str!("sql/same_sends.sql")),
     // Delivered deployments as messages of a category, with their cost.
     ("sends", include_str!("sql/sends.sql")),
     // The market of each country, from a date until another.
@@ -47,6 +53,10 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("message_counts", include_str!("sql/message_counts.sql")),
     // Whether a message failed, was sent, delivered, read.
     ("outcomes", include_str!("sql/outcomes.sql")),
+    // Pairs of stamps of one event in two tables, with the month and the difference of each.
+    ("clock_pairs", include_str!("sql/clock_pairs.sql")),
+    // The months of `judged` pairs, with their most frequent difference, and if there is one their mode.
+    ("clock_months", include_str!("sql/clock_months.sql")),
     // The counts of a data quality check whose example is a text, or an instant.
     ("tally", include_str!("sql/tally.sql")),
     ("tally_at", include_str!("sql/tally_at.sql")),

@@ -60,7 +60,7 @@ fn intervals(tables: &Tables) -> LazyFrame {
 }
 
 /// [`tagged`] as an SQL join, to follow the table in a `FROM` clause.
-pub(super) fn tagged_sql(table: &Table) -> String {
+pub fn tagged_sql(table: &Table) -> String {
     let at = table.day_of;
     format!(
         "LEFT JOIN (

@@ -20,7 +20,7 @@ use polars::prelude::{
 };
 use wabalake_data::Invalid;
 use wabalake_data::tables::{
-    markets, message_summaries, messages, meta_points, rates, session_summaries,
+    markets, message_summaries, messages, meta_points, rates, session_summaries, sessions,
 };
 
 use crate::query::Type;
@@ -90,6 +90,7 @@ impl Query for Reconcile {
             &meta_points::TABLE,
             &rates::TABLE,
             &markets::TABLE,
+            &sessions::TABLE,
         ],
         range: Range::History,
         columns: &[

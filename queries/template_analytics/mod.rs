@@ -19,7 +19,7 @@ use wabalake_data::tables::messages::{
 use wabalake_data::tables::meta_points::{
     self, CLICKED, COST, DELIVERED, PHONE_NUMBER, READ, SENT, TEMPLATE_ID, UNIQUE_CLICKED,
 };
-use wabalake_data::tables::{markets, rates};
+use wabalake_data::tables::{markets, rates, sessions};
 
 use crate::query::billing::money;
 use crate::query::billing::pricing;
@@ -88,7 +88,13 @@ impl Query for TemplateAnalytics {
         question: "How do templates perform, day by day? Meta's template analytics, computed from \
                    the lake: each message counts on the day of its creation; start and end are \
                    seconds since 1970. With --source meta, the points that Meta reported.",
-        reads: &[&messages::TABLE, &rates::TABLE, &markets::TABLE, &meta_points::TABLE],
+        reads: &[
+            &messages::TABLE,
+            &rates::TABLE,
+            &markets::TABLE,
+            &meta_points::TABLE,
+            &sessions::TABLE,
+        ],
         range: Range::History,
         columns: <Self as Field>::MEASURES,
         key: &[],
@@ -114,7 +120,7 @@ impl Query for TemplateAnalytics {
     }
 
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
-        params.points.invalidation(table, pricing::invalidation)
+        params.points.invalidation(table, || pricing::invalidation(&params.pricing))
     }
 
     fn buckets(params: &Params, _zone: Tz) -> Option<AnswerBuckets> {

@@ -10,7 +10,7 @@
 
 use wabalake_data::Table;
 use wabalake_data::tables::messages::{self, TEMPLATE_NAME, WHATSAPP_ID};
-use wabalake_data::tables::{audience_tags, markets, rates};
+use wabalake_data::tables::{audience_tags, markets, rates, sessions};
 
 use crate::query::billing::sends::{CostSql, MessageCosts};
 use crate::query::performance::{self, COSTS_PER, ReplyWindow};
@@ -80,7 +80,13 @@ impl Query for TemplatePerformance {
         question: "Which templates are delivered, read and answered? Template messages by their \
                    creation; the reply is the person's first message on the same line within the \
                    window.",
-        reads: &[&messages::TABLE, &audience_tags::TABLE, &rates::TABLE, &markets::TABLE],
+        reads: &[
+            &messages::TABLE,
+            &audience_tags::TABLE,
+            &rates::TABLE,
+            &markets::TABLE,
+            &sessions::TABLE,
+        ],
         // A reply may come on any later day.
         range: Range::History,
         columns: &performance::columns(TEMPLATE_NAME),

@@ -16,7 +16,7 @@ use wabalake_data::tables::deployments::{
 };
 
 use crate::query::prelude::*;
-use crate::query::proportions::{Bound, difference_p, wilson_pct};
+use crate::query::statistics::{Bound, difference_p, wilson_pct};
 
 /// See the [module](self) for the question it answers.
 #[derive(Debug)]

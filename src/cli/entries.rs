@@ -1,4 +1,4 @@
-//! The catalog's queries as subcommands of `query`, `queries` and `explain`.
+//! The catalog's queries as subcommands of `query`, `queries`, `explain` and `compare`.
 
 use std::fmt::Write as _;
 
@@ -96,8 +96,10 @@ impl<'a> Named<'a> {
         question.map_err(|error| usage::error(&error, &[]))
     }
 
-    /// Returns `true` if the query is about the person of a phone number.
+    /// Returns `true` if the query is about the person of a phone number, or if the answer may name people.
     pub(super) fn is_about_a_person(&self) -> bool {
-        self.matches.try_contains_id("phone").unwrap_or(false)
+        let with_people = self.matches.try_get_one::<bool>("with_people").ok().flatten();
+        let is_of_one = self.matches.try_contains_id("phone").unwrap_or(false);
+        is_of_one || with_people.copied().unwrap_or(false)
     }
 }

@@ -10,9 +10,11 @@
 //! | 3 | a bug in wabalake |
 //! | 130 | Ctrl-C ended a query on a cluster |
 
+mod as_of;
 mod cache;
 mod check;
 mod compact;
+mod compare;
 mod completions;
 mod config;
 mod coverage;
@@ -117,6 +119,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sql::SUBCOMMAND,
     queries::SUBCOMMAND,
     explain::SUBCOMMAND,
+    compare::SUBCOMMAND,
     report::SUBCOMMAND,
     status::SUBCOMMAND,
     coverage::SUBCOMMAND,

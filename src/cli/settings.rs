@@ -92,7 +92,7 @@ impl SettingsOptions {
         let path = |path: &Option<PathBuf>| path.as_deref().map(shown);
         let paths =
             |paths: &[PathBuf]| paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(", ");
-        let Config { inbox, page, nightly, retention, privacy, sql, .. } = &config;
+        let Config { inbox, page, nightly, retention, privacy, sql, hours, .. } = &config;
         let pricing = config.pricing.defaults();
         let mut settings: Vec<(String, Option<String>)> = vec![
             ("timezone".into(), Some(zone(config.timezone))),
@@ -141,6 +141,8 @@ impl SettingsOptions {
             ),
             ("pricing.entry_point".into(), word(pricing.entry_point())),
             ("pricing.pricing".into(), word(pricing.pricing())),
+            ("hours.weekly".into(), Some(hours.weekly().to_string())),
+            ("hours.holidays".into(), Some(hours.holidays.to_string()).filter(|of| !of.is_empty())),
         ]);
         for (name, value) in config.store.named() {
             settings.push((format!("store.{name}"), Some(value)));

@@ -52,7 +52,7 @@ fn path(arguments: &[OsString]) -> String {
 
 /// Returns `true` if the last subcommand of a path takes the name of a query.
 fn takes_a_query(path: &str) -> bool {
-    matches!(path.rsplit(' ').next(), Some("query" | "queries" | "explain"))
+    matches!(path.rsplit(' ').next(), Some("query" | "queries" | "explain" | "compare"))
 }
 
 fn unknown_name(error: &clap::Error, path: &str) -> Error {
@@ -289,6 +289,16 @@ mod tests {
                 "wabalake load a.csv --lake x --source-timezone -05:00",
                 "error: `wabalake load` has no option `-0`\n  \
                  hint: to pass a value that begins with `-`, write `=`, as in `--option=-1`",
+            ),
+            (
+                "wabalake compare drop-of --lake x",
+                "error: no query `drop-of`\n  \
+                 hint: did you mean `drop-off`? `wabalake queries` lists them",
+            ),
+            (
+                "wabalake compare drop-off --lake x",
+                "error: `--as-of WHEN` is missing\n  \
+                 hint: see `wabalake compare drop-off --help`",
             ),
             (
                 "wabalake status",

@@ -16,11 +16,11 @@ use wabalake_data::cells::phone::dialling_code;
 use wabalake_data::reference::countries;
 use wabalake_data::words::{did_you_mean, listed, nearest, suggestion};
 use wabalake_data::{Invalid, TABLES};
-use wabalake_queries::query::time::read_zone;
+use wabalake_queries::query::time::{Holidays, WeeklyHours, read_date, read_zone};
 
 use super::{
-    Alpha2, Config, InboxSettings, LakeSettings, MartSettings, NightlySettings, PageSettings,
-    PricingSettings, PrivacySettings, RetentionSettings, SqlSettings, Umask,
+    Alpha2, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings, NightlySettings,
+    PageSettings, PricingSettings, PrivacySettings, RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
 use crate::load::{NamePattern, Window};
@@ -47,10 +47,11 @@ struct File {
     sql: SqlSettings,
     store: BTreeMap<Spanned<String>, toml::Value>,
     pricing: PricingSettings,
+    hours: HoursSettings,
 }
 
 /// Lines that show how a key is written, by the last part of the key.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 10] = [
     ("umask", "umask = \"027\""),
     ("settle_seconds", "settle_seconds = 30"),
     ("window", "window = \"rows\""),
@@ -59,6 +60,8 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("free_service_messages", "free_service_messages = 1000"),
     ("entry_point", "entry_point = \"type\""),
     ("pricing", "pricing = \"reported\""),
+    ("weekly", "weekly = \"Mon-Fri 09:00-13:00 14:00-18:00; Sat 09:00-13:00\""),
+    ("holidays", "holidays = [\"2026-12-25\"]"),
 ];
 
 /// Parses the text of a settings file.
@@ -84,6 +87,7 @@ pub(super) fn read(text: &str) -> Result<Config> {
         sql: file.sql,
         store: look_up.store(&file.store)?,
         pricing: file.pricing,
+        hours: file.hours,
     })
 }
 
@@ -273,6 +277,21 @@ where
     let value = toml::Value::deserialize(from)?;
     let number = value.as_integer().filter(|number| *number >= 0);
     number.ok_or_else(|| D::Error::custom("not a whole number from 0 on")).map(Some)
+}
+
+pub(super) fn weekly<'de, D: Deserializer<'de>>(from: D) -> Result<Option<WeeklyHours>, D::Error> {
+    let text = String::deserialize(from)?;
+    WeeklyHours::read(&text).map_err(|invalid| D::Error::custom(invalid.what)).map(Some)
+}
+
+/// Parses a list of dates, with or without quotes.
+pub(super) fn holidays<'de, D: Deserializer<'de>>(from: D) -> Result<Holidays, D::Error> {
+    let dates = Vec::<toml::Value>::deserialize(from)?;
+    let read = |date: &toml::Value| {
+        let text = date.as_str().map_or_else(|| date.to_string(), str::to_owned);
+        read_date(&text).map_err(|invalid| D::Error::custom(invalid.what))
+    };
+    dates.iter().map(read).collect()
 }
 
 /// Parses the name of a clap enumeration's value.

@@ -26,6 +26,7 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use wabalake_queries::query::Defaults;
 use wabalake_queries::query::billing::rules::{EntryPoint, PricingDefaults, PricingSource};
+use wabalake_queries::query::time::{Holidays, HoursDefaults, WeeklyHours};
 
 pub(crate) use self::file::read_country;
 use crate::error::{Context as _, Error, Result};
@@ -73,6 +74,8 @@ pub struct Config {
     pub store: StoreOptions,
     /// How messages are priced.
     pub pricing: PricingSettings,
+    /// When agents work.
+    pub hours: HoursSettings,
 }
 
 /// `[lake]`: the lake's files.
@@ -352,12 +355,38 @@ impl PricingSettings {
     }
 }
 
+/// `[hours]`: when agents work, by the clock of the reporting time zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoursSettings {
+    /// The hours of a week. Default: always.
+    #[serde(deserialize_with = "file::weekly")]
+    pub weekly: Option<WeeklyHours>,
+    /// Dates on which no agent works.
+    #[serde(deserialize_with = "file::holidays")]
+    pub holidays: Holidays,
+}
+
+impl HoursSettings {
+    /// Returns the values as defaults of the queries' options.
+    pub fn defaults(&self) -> HoursDefaults {
+        let Self { weekly, holidays } = self.clone();
+        HoursDefaults { weekly, holidays }
+    }
+
+    /// Returns the hours of a week.
+    pub fn weekly(&self) -> WeeklyHours {
+        self.weekly.clone().unwrap_or_else(WeeklyHours::always)
+    }
+}
+
 impl Config {
     /// Returns the values of queries' options that the settings give: no dates.
     pub fn defaults(&self) -> Defaults {
         Defaults {
             timezone: self.timezone.unwrap_or(Tz::UTC),
             pricing: self.pricing.defaults(),
+            hours: self.hours.defaults(),
             people_in_answers: self.privacy.people_in_answers,
             ..Defaults::default()
         }

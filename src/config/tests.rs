@@ -26,7 +26,8 @@ fn every_setting_is_read() {
          [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
          [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
          [sql]\nfiles = true\n\
-         [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n",
+         [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n\
+         [hours]\nweekly = 'Mon-Fri 9:00-18:00'\nholidays = [2026-12-25, '2026-05-01']\n",
     )
     .unwrap();
     assert_eq!(config.timezone, Some(Tz::America__Bogota));
@@ -52,6 +53,9 @@ fn every_setting_is_read() {
     assert_eq!(pricing.free_service_messages(), 0);
     assert_eq!(pricing.entry_point(), EntryPoint::None);
     assert_eq!(pricing.pricing(), PricingSource::Computed);
+    let hours = config.defaults().hours;
+    assert_eq!(hours.weekly.unwrap().to_string(), "Mon-Fri 09:00-18:00");
+    assert_eq!(hours.holidays.to_string(), "2026-05-01, 2026-12-25");
 }
 
 #[test]
@@ -103,8 +107,18 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
              hint: write it as in: free_service_messages = 1000",
         ),
         (
-            "[pricing]\nentry_point = 'window'",
-            "error: line 2: no value `window`\n  hint: it takes `type` and `none`",
+            "[pricing]\nentry_point = 'always'",
+            "error: line 2: no value `always`\n  hint: it takes `type`, `window`, `either` and `none`",
+        ),
+        (
+            "[hours]\nweekly = 'Mon 9-18'",
+            "error: line 2: `weekly`: `9-18` is no part of a day\n  \
+             hint: write it as in: weekly = \"Mon-Fri 09:00-13:00 14:00-18:00; Sat 09:00-13:00\"",
+        ),
+        (
+            "[hours]\nholidays = ['25.12.2026']",
+            "error: line 2: `holidays`: not a date\n  \
+             hint: write it as in: holidays = [\"2026-12-25\"]",
         ),
         ("[inbox]\nwindow = 'row'", "error: line 2: no value `row`\n  hint: did you mean `rows`?"),
         (
@@ -161,6 +175,7 @@ fn the_template_lists_every_setting() {
     assert_eq!(set.free_service_messages, Some(usual.free_service_messages()));
     assert_eq!(set.entry_point, Some(usual.entry_point()));
     assert_eq!(set.pricing, Some(usual.pricing()));
+    assert!(all.hours.weekly.is_some() && all.hours.holidays != Holidays::default());
 }
 
 #[test]

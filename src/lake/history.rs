@@ -1,6 +1,6 @@
 //! The history of a table, commit by commit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -82,6 +82,40 @@ impl Lake {
         entries.reverse();
         Ok(entries)
     }
+
+    /// The names of the files that were loaded into a table after a version, up to another one. A load that
+    /// was undone meanwhile does not count.
+    ///
+    /// # Errors
+    ///
+    /// A log that cannot be read.
+    pub(crate) fn files_loaded(
+        &self,
+        table: impl Into<Layout>,
+        after: Option<u64>,
+        until: Option<u64>,
+    ) -> Result<BTreeSet<String>> {
+        let log = self.log(table)?;
+        let mut versions = log.versions()?;
+        let is_after = |version: u64| after.is_none_or(|after| version > after);
+        let is_meant = |version: &u64| is_after(*version) && until.is_some_and(|to| *version <= to);
+        versions.retain(is_meant);
+        log.fetch_commits(&versions);
+        let mut loads: HashMap<String, Vec<String>> = HashMap::new();
+        for version in versions {
+            let actions = log.actions(version)?;
+            match load_of(&actions) {
+                Some((Operation::Undo, load_id)) => {
+                    loads.remove(load_id);
+                }
+                Some((_, load_id)) => {
+                    loads.entry(load_id.to_owned()).or_default().extend(files_in(&actions));
+                }
+                None => {}
+            }
+        }
+        Ok(loads.into_values().flatten().collect())
+    }
 }
 
 /// The entry of `commitInfo` with the id of a load.
@@ -99,6 +133,13 @@ pub(super) fn load_of(actions: &[Action]) -> Option<(Operation, &str)> {
         Operation::Undo => Some((Operation::Undo, word(UNDOES)?)),
         _ => None,
     }
+}
+
+/// The names of the files that the commit of a load lists.
+fn files_in(actions: &[Action]) -> Vec<String> {
+    let files = commit_info(actions).and_then(|info| info.info.get("files")?.as_array());
+    let name = |file: &Value| Some(file["file"].as_str()?.to_owned());
+    files.into_iter().flatten().filter_map(name).collect()
 }
 
 /// The operation of a commit; `None` for those of other programs.

@@ -113,9 +113,21 @@ impl Lake {
     ///
     /// A log that cannot be read.
     pub fn loads(&self) -> Result<DataFrame> {
+        self.loads_at(&self.snapshots(TABLES.iter().copied())?)
+    }
+
+    /// The rows of the table, by snapshots of all tables in their order.
+    ///
+    /// # Errors
+    ///
+    /// A log that cannot be read.
+    pub(crate) fn loads_at<'s>(
+        &self,
+        snapshots: impl IntoIterator<Item = &'s Snapshot>,
+    ) -> Result<DataFrame> {
         let mut loaded: Vec<(String, &'static str, FileCounts)> = Vec::new();
-        for (table, snapshot) in TABLES.iter().zip(self.snapshots(TABLES.iter().copied())?) {
-            self.add_loads_of(table, &snapshot, &mut loaded)?;
+        for (table, snapshot) in TABLES.iter().zip(snapshots) {
+            self.add_loads_of(table, snapshot, &mut loaded)?;
         }
         loaded.sort_unstable_by(|a, b| (a.2.at, &a.0, a.1).cmp(&(b.2.at, &b.0, b.1)));
         let counts = |of: fn(&FileCounts) -> i64| -> Vec<i64> {

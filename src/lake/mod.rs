@@ -25,6 +25,7 @@
 //! | `known` | versions of tables that were read before |
 //! | `joint` | loads and undos over several tables: all or nothing |
 //! | [`compact`], [`vacuum`] | merge the files of a day; delete files of old versions |
+//! | `kept` | which old versions can still be read |
 //! | [`erase`] | erases a person, also from old versions and the log |
 //! | [`check`] | finds damaged files and suggests repairs |
 //! | `keep_out` | the persons who were erased and must not come back |
@@ -48,6 +49,7 @@ pub mod history;
 mod integers;
 mod joint;
 pub(crate) mod keep_out;
+mod kept;
 mod key_filters;
 mod known;
 mod layout;

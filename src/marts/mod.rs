@@ -139,7 +139,7 @@ impl Mart {
 
     /// The mart's question with other values of `--from` and `--to`, both inclusive.
     pub(crate) fn for_dates(&self, (from, to): Dates) -> Result<Question> {
-        let defaults = Defaults { from, to, ..self.defaults };
+        let defaults = Defaults { from, to, ..self.defaults.clone() };
         self.entry.ask_for(&self.words, &defaults).map_err(|error| wrong(self.entry, &error))
     }
 }

@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::NaiveDate;
-use polars::prelude::IntoLazy as _;
+use polars::prelude::{DataFrame, IntoLazy as _};
 use serde::{Deserialize, Serialize};
 use wabalake_data::Table;
-use wabalake_data::tables::{identities, persons};
+use wabalake_data::tables::{identities, loads, persons};
 use wabalake_queries::query::{Question, Tables};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -125,6 +125,16 @@ impl<'l> PinnedTables<'l> {
         computed_once(&self.persons, compute)
     }
 
+    /// The rows of the table of loaded files, by the pinned versions.
+    ///
+    /// # Errors
+    /// A table whose log cannot be read.
+    pub(crate) fn loads(&self) -> Result<DataFrame> {
+        let tables = wabalake_data::TABLES.iter().map(|table| self.table(table));
+        let tables = tables.collect::<Result<Vec<_>>>()?;
+        self.lake.loads_at(tables.iter().map(|table| &table.snapshot))
+    }
+
     fn known(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<PinnedTable>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,6 +192,10 @@ impl<'l> PinnedTables<'l> {
         for table in question.reads() {
             if *table == persons::TABLE {
                 tables = tables.with(table, persons()?.rows().lazy());
+                continue;
+            }
+            if *table == loads::TABLE {
+                tables = tables.with(table, self.loads()?.lazy());
                 continue;
             }
             if !is_loaded_into(table) {

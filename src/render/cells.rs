@@ -11,7 +11,7 @@ use wabalake_data::tables::instant;
 use wabalake_queries::query::time::write_instant;
 
 /// A column of an answer.
-pub(super) enum Cells {
+pub(crate) enum Cells {
     Nothing,
     Text(StringChunked),
     Boolean(BooleanChunked),
@@ -24,7 +24,7 @@ pub(super) enum Cells {
 
 /// A cell.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Null,
     Text(&'a str),
     Boolean(bool),
@@ -38,7 +38,7 @@ pub(super) enum Value<'a> {
 
 impl Cells {
     /// Converts a column; instants are shown in the time zone.
-    pub(super) fn of(column: &Column, zone: Tz) -> PolarsResult<Self> {
+    pub(crate) fn of(column: &Column, zone: Tz) -> PolarsResult<Self> {
         let cells = column.as_materialized_series().rechunk();
         Ok(match cells.dtype() {
             DataType::Null => Self::Nothing,
@@ -64,7 +64,7 @@ impl Cells {
     }
 
     /// The cell of a row. NaN and infinity are null.
-    pub(super) fn get(&self, row: usize) -> Value<'_> {
+    pub(crate) fn get(&self, row: usize) -> Value<'_> {
         match self {
             Self::Nothing => None,
             Self::Text(cells) => cells.get(row).map(Value::Text),
@@ -82,12 +82,12 @@ impl Cells {
     }
 
     /// Returns `true` if the column is aligned to the right.
-    pub(super) fn is_number(&self) -> bool {
+    pub(crate) fn is_number(&self) -> bool {
         matches!(self, Self::Integer(_) | Self::Float(_) | Self::Decimal(..))
     }
 
     /// Returns `true` for a column of texts, which may be truncated to fit a screen.
-    pub(super) fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 }
@@ -98,7 +98,7 @@ fn date(days: i32) -> Option<NaiveDate> {
 
 impl Value<'_> {
     /// Writes the exact value, and nothing for null.
-    pub(super) fn write(self, out: &mut String) {
+    pub(crate) fn write(self, out: &mut String) {
         // Writing to a String does not fail.
         let _ = match self {
             Self::Null => Ok(()),
@@ -121,7 +121,7 @@ impl Value<'_> {
 }
 
 /// Writes a decimal without trailing zeros, but with at least `least` decimals.
-pub(super) fn write_decimal(units: i128, scale: usize, least: usize, out: &mut String) {
+pub(crate) fn write_decimal(units: i128, scale: usize, least: usize, out: &mut String) {
     if units < 0 {
         out.push('-');
     }

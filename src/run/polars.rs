@@ -44,19 +44,25 @@ pub fn plan_in_parts(lake: &Lake, question: &Question) -> Result<Option<Vec<Lazy
             *rows.entry(day).or_default() += file.rows;
         }
     }
-    let starts = starts_of_parts(&rows, MANY);
+    let parts = parts(&rows);
     // The files that hold people were found already: do not find them again for the plan as a whole.
-    if starts.is_empty() && question.people().is_empty() {
+    if parts.len() == 1 && question.people().is_empty() {
         return Ok(None);
     }
     let tables = reads.tables()?;
+    let plans = parts.into_iter().map(|within| question.plan_within(&tables, table, within));
+    Ok(Some(plans.collect::<PolarsResult<_>>()?))
+}
+
+/// The intervals of the parts of an answer that lists rows, by the number of rows of each day. There is at
+/// least one.
+pub(super) fn parts(rows: &BTreeMap<NaiveDate, u64>) -> Vec<Span> {
+    let starts = starts_of_parts(rows, MANY);
     let bounds = starts.into_iter().map(|day| Some(day_start(Tz::UTC, day)));
     let bounds: Vec<Option<i64>> = iter::once(None).chain(bounds).chain([None]).collect();
-    let plans = bounds.windows(2).map(|bounds| {
-        let within = Span { from: bounds[0], until: bounds[1], timezone: Tz::UTC };
-        question.plan_within(&tables, table, within)
-    });
-    Ok(Some(plans.collect::<PolarsResult<_>>()?))
+    let within =
+        |bounds: &[Option<i64>]| Span { from: bounds[0], until: bounds[1], timezone: Tz::UTC };
+    bounds.windows(2).map(within).collect()
 }
 
 /// The days on which a part begins, without the first one: each part before the last has at least `many`

@@ -68,7 +68,7 @@ fn wide(
 }
 
 /// The members of a JSON object whose values are texts or null.
-fn members(object: &str, spread: Spread) -> Result<BTreeMap<String, Option<String>>> {
+pub(super) fn members(object: &str, spread: Spread) -> Result<BTreeMap<String, Option<String>>> {
     if object.is_empty() || object == "{}" {
         return Ok(BTreeMap::new());
     }

@@ -59,8 +59,9 @@ fn sql_of_a_query_has_its_options_filled_in() {
     for entry in CATALOG {
         let takes_days =
             entry.command().get_arguments().any(|argument| argument.get_id() == "from");
-        let days = if takes_days { "--from 2025-06-01" } else { "" };
         let needs = entry.needs().join(" ");
+        let is_missing = takes_days && !needs.contains("--from");
+        let days = if is_missing { "--from 2025-06-01" } else { "" };
         let sql = desk.stdout(&format!("queries {} --sql {days} {needs}", entry.spec.name));
         assert!(sql.contains("SELECT"), "{sql}");
         assert!(!sql.contains(":from_at") && !sql.contains("{by"), "{sql}");
@@ -76,5 +77,8 @@ fn completions_and_manual_pages_include_the_queries() {
     }
     assert!(desk.stdout("man").contains(".TH wabalake 1"));
     assert_eq!(desk.run("man --out pages").code, 0);
-    assert!(desk.read("pages/wabalake-query-drop-off.1").contains("conversation\\-id"));
+    for command in ["query", "compare"] {
+        let page = desk.read(&format!("pages/wabalake-{command}-drop-off.1"));
+        assert!(page.contains("conversation\\-id"), "{page}");
+    }
 }

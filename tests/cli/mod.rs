@@ -1,6 +1,8 @@
 //! Commands as they are typed, and all that they print.
 
 mod catalog;
+mod compare;
+mod compare_properties;
 mod coverage;
 mod data_quality;
 mod lake;

@@ -81,6 +81,7 @@ const QUESTIONS: &[(&str, &[&str])] = &[
             "pricing = 'computed', granularity = 'half-hour', dimensions = ['tier']",
             "free-service-messages = 2, granularity = 'month'",
             "rules = '2026-01-01', use-waba-timezone = 'false', dimensions = ['tier']",
+            "free-service-messages = 1, entry-point = 'window', dimensions = ['pricing-type']",
         ],
     ),
     ("template-analytics", &["", "use-waba-timezone = 'true'", "pricing = 'computed'"]),
@@ -92,6 +93,14 @@ const QUESTIONS: &[(&str, &[&str])] = &[
             "from = '2026-09-20', to = '2026-10-10'",
             "by = ['tag', 'day']",
             "by = 'week', tag = 'vip'",
+        ],
+    ),
+    (
+        "agent-response",
+        &[
+            "by = ['day', 'tag']",
+            "by = 'week', tag = 'none', hours = 'Mon-Fri 09:00-18:00'",
+            "by = ['agent', 'month']",
         ],
     ),
     ("funnel", &["by = 'country', to = '2026-09-25'"]),
@@ -130,8 +139,17 @@ fn settings() -> impl Strategy<Value = String> {
 }
 
 /// What a row is of.
-const KINDS: [&str; 8] =
-    ["sessions", "deployments", "messages", "identities", "tags", "rates", "markets", "summaries"];
+const KINDS: [&str; 9] = [
+    "sessions",
+    "deployments",
+    "messages",
+    "identities",
+    "tags",
+    "rates",
+    "markets",
+    "summaries",
+    "chats",
+];
 
 /// A generated row. There are few ids and people, so that rows come again in newer states.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +165,7 @@ struct Row {
 fn row() -> impl Strategy<Value = Row> {
     let kind = prop_oneof![
         4 => Just(0_usize), 4 => Just(1), 8 => Just(2), 2 => Just(3), 1 => Just(4),
-        1 => Just(5), 1 => Just(6), 1 => Just(7),
+        1 => Just(5), 1 => Just(6), 1 => Just(7), 2 => Just(8),
     ];
     // Months, rules of prices and daylight saving time change within. Some hours are near each other.
     let hour = prop_oneof![0..1500_u16, 480..530_u16];
@@ -185,11 +203,13 @@ impl Row {
         let one_of = |words: &[&str]| words[usize::from(state) % words.len()].to_owned();
         match KINDS[self.kind] {
             "sessions" => format!(
-                "s{id},{},{},{},{phone},{user_id},{line},Line {}",
+                "s{id},{},{},{},{phone},{user_id},{line},Line {},{},{}",
                 self.at(0),
                 done(30, 1),
                 one_of(&["BOT", "AGENTS"]),
                 if state == 3 { other % 2 } else { 9 },
+                done(0, 1),
+                if id % 2 == 0 { "120226305854810726" } else { "" },
             ),
             "deployments" => format!(
                 "4{},1,{phone},{user_id},{},{},{},{},s{id}",
@@ -218,6 +238,14 @@ impl Row {
                     id % 5,
                 )
             }
+            "chats" => format!(
+                "{phone},{user_id},{},{},{},{},{}",
+                one_of(&["Ana", "-"]),
+                self.at(0),
+                done(1, 1),
+                done(3, 2),
+                done(30, 3),
+            ),
             "identities" => {
                 let linked = if state == 0 {
                     format!("CO.{}", id % 6)
@@ -245,7 +273,8 @@ impl Row {
         match KINDS[kind] {
             "sessions" => {
                 "session_id,session_started_timestamp,session_finished_timestamp,session_status,\
-                 user_cellphone,user_id,line_whatsapp_number,line_whatsapp_display_name"
+                 user_cellphone,user_id,line_whatsapp_number,line_whatsapp_display_name,\
+                 first_message_timestamp,meta_source_id"
             }
             "deployments" => {
                 "conversation_id,conversation_version,user_cellphone,user_id,deployment_timestamp,\
@@ -259,6 +288,9 @@ impl Row {
             "tags" => "phone,user_id,tag,since",
             "rates" => "effective_from,country,category,tier_from,price,currency,revision",
             "markets" => "country,market,valid_from,revision",
+            "chats" => {
+                "phone,user_id,agent,created_at,assigned_at,agent_first_message_at,finished_at"
+            }
             _ => "date,waba_id,wa_phone_number,display_name,country,message_type,created",
         }
     }

@@ -7,7 +7,7 @@ import shlex
 from pyarrow import parquet
 
 from engines import difference
-from filters import filters_of
+from filters import dimensions_of, filters_of
 from program import ENVIRONMENT, catalog, command, needs, run
 
 ZONE = "Australia/Lord_Howe"
@@ -19,14 +19,14 @@ def questions(split=True):
         asked = (query["name"], *needs(query), "--timezone", ZONE)
         yield asked
         if split:
-            filters, by = filters_of(query), query["dimensions"]
+            filters, by = filters_of(query), dimensions_of(query)
             for start in range(0, len(by), 4):
                 yield (*asked, "--by", ",".join(by[start:start + 4]), *next(filters), *next(filters))
 
 
 def days(query):
-    """Arguments of a date range, if the query has them."""
-    takes_days = any(parameter["name"] == "--from" for parameter in query["parameters"])
+    """Arguments of a date range, if the query takes one and does not need it anyway."""
+    takes_days = any(option["name"] == "--from" and not option["required"] for option in query["parameters"])
     return ("--from", "2025-01-03", "--to", "2025-01-09") if takes_days else ()
 
 

@@ -70,6 +70,8 @@ def write(folder, schemas_of, rows=500, seed=1):
             if name == "messages":
                 added = [*failures(), *reported_twice()]
                 lines.writerows([message.get(column, "") for column in columns] for message in added)
+            if name == "deployments":
+                lines.writerows([sent.get(column, "") for column in columns] for sent in capped())
         paths.append(path)
     return [*paths, identities(folder, random), webhooks(folder, random)]
 
@@ -97,6 +99,23 @@ def reported_twice():
         yield incoming | {
             "whatsapp_id": f"wamid.reaction{number}", "format": "reaction",
             "created_at": (later + timedelta(minutes=1)).isoformat(),
+        }
+
+
+def capped():
+    """Deployments that Meta capped, two of them at one instant, and their retries: capped again, then delivered."""
+    hours = [timedelta(hours=hours) for hours in (6, 12, 48, 72, 14 * 24)]
+    for number, step in enumerate([*STEPS, *hours, hours[-1] + timedelta(microseconds=1)]):
+        sent = {"conversation_id": "order", "user_cellphone": f"573005550{120 + number}"}
+        failed = sent | {"delivery_status": "Failed", "status_detail": "FAILURE_BY_SPAM_RATE_LIMIT"}
+        at = CHANGES[number % len(CHANGES)]
+        for version in (2, ""):
+            yield failed | {"conversation_version": version, "deployment_timestamp": at.isoformat()}
+        yield failed | {"conversation_version": 1, "deployment_timestamp": (at + step).isoformat()}
+        responded = at + 2 * step if number % 2 else ""
+        yield sent | {
+            "conversation_version": 1, "deployment_timestamp": (at + 2 * step).isoformat(),
+            "delivery_status": "Delivered", "user_responded_timestamp": responded and responded.isoformat(),
         }
 
 

@@ -19,7 +19,7 @@ use wabalake_data::tables::rates::PRICE;
 use crate::query::Type;
 
 /// Stands for an unknown currency.
-pub(super) const UNKNOWN: &str = "?";
+pub const UNKNOWN: &str = "?";
 
 /// The column of a group's amount.
 pub const AMOUNT: &str = "amount";

@@ -40,10 +40,13 @@ const MONTH: &str = "month_of_creation";
 /// How a changed message affects what messages cost.
 ///
 /// An incoming one makes utility templates free for 24 hours, which may end on the second date after it if
-/// the date between has 23. Each message that is charged, or free as a service message, changes the numbers
-/// of others in its month.
-pub fn invalidation() -> Vec<Invalidation> {
-    vec![Invalidation::Near(Near::and_after(2).in_months())]
+/// the date between has 23. An outgoing one may be the answer to a click: with it a window begins at its own
+/// time, without it at that of another answer, at most 24 hours later. So it decides what is free for 96 hours,
+/// which may end on the fifth date after it. Each message that is charged, or free as a service message, changes
+/// the numbers of others in its month.
+pub fn invalidation(options: &PricingOptions) -> Vec<Invalidation> {
+    let days = if options.has_entry_windows() { 5 } else { 2 };
+    vec![Invalidation::Near(Near::and_after(days).in_months())]
 }
 
 /// Returns the plan of the outgoing messages of an interval that were delivered, a row each: id, creation,
@@ -61,7 +64,12 @@ pub fn deliveries(
     let columns = [&columns[..], &[PRICING_CATEGORY, PRICING_TYPE, TIER]].concat();
     let mut columns: Vec<Expr> = columns.into_iter().map(col).collect();
     columns.extend(money::CHARGES.map(col));
-    let free = delivered(tables, within, options)
+    // Messages since the start of the month count for the number.
+    let month = within.from.map(|from| Clock::Month.floor(within.timezone, from));
+    let of_the_month = Span { from: month, ..within };
+    let entered = options.entry_windows().map(|windows| windows.inside(tables, of_the_month));
+    let delivered = |within: Span| delivered(tables, within, options, entered.clone());
+    let free = delivered(within)
         .filter(is_undecided(within, options).not())
         .with_columns([
             col(PRICING_TYPE).fill_null(lit(FREE_CUSTOMER_SERVICE)),
@@ -70,10 +78,7 @@ pub fn deliveries(
         .with_columns(money::uncharged())
         .select(&columns);
 
-    // Messages since the start of the month count for the number.
-    let month = within.from.map(|from| Clock::Month.floor(within.timezone, from));
-    let of_the_month = Span { from: month, ..within };
-    let numbered = numbered(tables, of_the_month, options)?;
+    let numbered = numbered(delivered(of_the_month), tables, of_the_month, options)?;
     let has_tier = is_regular().and(is_service().not());
     let priced = prices::priced(numbered, tables)?
         .with_columns(money::charged(is_regular()))
@@ -85,11 +90,30 @@ pub fn deliveries(
     concat([free, priced.select(&columns)], UnionArgs::default())
 }
 
-/// Delivered messages with their category, and their type unless the rules decide it.
-fn delivered(tables: &Tables, within: Span, options: &PricingOptions) -> LazyFrame {
-    let free_entry_point = match options.has_free_entry_point() {
-        true => when(is_referral()).then(lit(FREE_ENTRY_POINT)).otherwise(lit(Null {})),
-        false => lit(Null {}).cast(DataType::String),
+/// Delivered messages with their category, and their type unless the rules decide it. `entered` has the ids of
+/// those in a window of an entry point, if these are free.
+fn delivered(
+    tables: &Tables,
+    within: Span,
+    options: &PricingOptions,
+    entered: Option<LazyFrame>,
+) -> LazyFrame {
+    const ENTERED: &str = "entered";
+    let messages =
+        within.scan(tables, &messages::TABLE).filter(outgoing().and(message_delivered()));
+    let in_window = entered.as_ref().map(|_| col(ENTERED).is_not_null());
+    let messages = match entered {
+        Some(entered) => {
+            let id = [col(WHATSAPP_ID)];
+            let entered = entered.select([col(WHATSAPP_ID), lit(true).alias(ENTERED)]);
+            messages.join(entered, &id, &id, JoinArgs::new(JoinType::Left))
+        }
+        None => messages,
+    };
+    let of_type = options.has_entry_types().then(is_referral);
+    let free_entry_point = match of_type.into_iter().chain(in_window).reduce(Expr::or) {
+        Some(is_free) => when(is_free).then(lit(FREE_ENTRY_POINT)).otherwise(lit(Null {})),
+        None => lit(Null {}).cast(DataType::String),
     };
     let (category, pricing_type) = match options.is_reported() {
         true => (
@@ -98,10 +122,7 @@ fn delivered(tables: &Tables, within: Span, options: &PricingOptions) -> LazyFra
         ),
         false => (category(), free_entry_point),
     };
-    within
-        .scan(tables, &messages::TABLE)
-        .filter(outgoing().and(message_delivered()))
-        .with_columns([category.alias(PRICING_CATEGORY), pricing_type.alias(PRICING_TYPE)])
+    messages.with_columns([category.alias(PRICING_CATEGORY), pricing_type.alias(PRICING_TYPE)])
 }
 
 /// Predicate: a message may have a price, or counts towards the free service messages of its line.
@@ -116,15 +137,20 @@ fn counts_as_service() -> Expr {
     is_service().and(col(PRICING_TYPE).neq_missing(lit(FREE_ENTRY_POINT)))
 }
 
-/// Messages that are [undecided](is_undecided) with their final type, their market, and their numbers among
-/// the regular ones of the month and category; 0 for service messages, whose price has no tiers.
-fn numbered(tables: &Tables, within: Span, options: &PricingOptions) -> PolarsResult<LazyFrame> {
-    let messages =
-        delivered(tables, within, options).filter(is_undecided(within, options)).with_columns([
-            col(PRICING_CATEGORY).str().to_lowercase().alias(CATEGORY),
-            options.date(within).alias(DATED),
-            Clock::Month.start(col(CREATED_AT), within.timezone).alias(MONTH),
-        ]);
+/// Of [delivered](delivered) messages, those that are [undecided](is_undecided) with their final type, their
+/// market, and their numbers among the regular ones of the month and category; 0 for service messages, whose
+/// price has no tiers.
+fn numbered(
+    delivered: LazyFrame,
+    tables: &Tables,
+    within: Span,
+    options: &PricingOptions,
+) -> PolarsResult<LazyFrame> {
+    let messages = delivered.filter(is_undecided(within, options)).with_columns([
+        col(PRICING_CATEGORY).str().to_lowercase().alias(CATEGORY),
+        options.date(within).alias(DATED),
+        Clock::Month.start(col(CREATED_AT), within.timezone).alias(MONTH),
+    ]);
     let count = |of: Expr| of.cast(DataType::Int64).cum_sum(false);
     let service_number = count(counts_as_service()).over([col(LINE), col(MONTH)])?;
     let is_free = when(is_service())

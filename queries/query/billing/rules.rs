@@ -5,7 +5,8 @@
 //! | 1 July 2025, and before | free | free | charged |
 //! | 1 October 2026 | the first of a line and calendar month are free | charged | charged |
 //!
-//! Messages of a conversation that an ad led to are free under all rules. Source: Meta's page "Pricing on
+//! Messages of a conversation that an ad led to are free under all rules: those whose conversation type says so,
+//! or those in a [window](super::entry_windows) that the answer to a click opens. Source: Meta's page "Pricing on
 //! the WhatsApp Business Platform" of 2026. It does not state the number of free service messages, so that
 //! is an option.
 
@@ -16,6 +17,7 @@ use wabalake_data::Invalid;
 use wabalake_data::tables::messages::CREATED_AT;
 
 use super::conversations::dates;
+use super::entry_windows::Windows;
 use super::prices::{self, DATED};
 use crate::query::Defaults;
 use crate::query::numbers::whole;
@@ -45,6 +47,37 @@ pub struct PricingOptions {
     /// implies `--pricing computed` [default: each message's own date]
     #[arg(long, value_name = "DATE", value_parser = read_date)]
     rules: Option<NaiveDate>,
+}
+
+/// The options of prices that Meta's rules alone decide, whatever Meta reported.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ComputedPrices {
+    /// Number of service messages per line and calendar month that Meta does not charge, from October
+    /// 2026 on; 0 for none [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = whole::<i64>(0..=i64::MAX))]
+    free_service_messages: Option<i64>,
+
+    /// Price every message by the rules, market and rates of this date, as YYYY-MM-DD, whatever its own
+    /// [default: each message's own date]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
+    rules: Option<NaiveDate>,
+}
+
+impl ComputedPrices {
+    /// Fills in the defaults.
+    pub fn resolve(&mut self, defaults: &Defaults) {
+        self.free_service_messages.get_or_insert(defaults.pricing.free_service_messages());
+    }
+
+    /// The options of prices, with the messages that are free because of an ad.
+    pub fn options(&self, entry_point: EntryPoint) -> PricingOptions {
+        PricingOptions {
+            free_service_messages: self.free_service_messages,
+            entry_point: Some(entry_point),
+            pricing: Some(PricingSource::Computed),
+            rules: self.rules,
+        }
+    }
 }
 
 /// The lake's values of pricing options that were not typed.
@@ -80,8 +113,24 @@ impl PricingDefaults {
 pub enum EntryPoint {
     /// Those whose conversation type is a referral
     Type,
+    /// Those in the hours after the answer to a click on an ad
+    Window,
+    /// Those of type and of window
+    Either,
     /// None
     None,
+}
+
+impl EntryPoint {
+    /// `true` if messages whose conversation type is a referral are free.
+    const fn has_types(self) -> bool {
+        matches!(self, Self::Type | Self::Either)
+    }
+
+    /// `true` if messages in a window are free.
+    const fn has_windows(self) -> bool {
+        matches!(self, Self::Window | Self::Either)
+    }
 }
 
 /// Where the pricing type and category of a message come from.
@@ -129,9 +178,24 @@ impl PricingOptions {
         self.free_service_messages.unwrap_or(PricingDefaults::default().free_service_messages())
     }
 
-    /// `true` if messages of a conversation that an ad led to are free.
-    pub(super) fn has_free_entry_point(&self) -> bool {
-        self.entry_point != Some(EntryPoint::None)
+    /// Which messages are free because of an ad.
+    fn entry_point(&self) -> EntryPoint {
+        self.entry_point.unwrap_or(PricingDefaults::default().entry_point())
+    }
+
+    /// `true` if messages whose conversation type says that an ad led to it are free.
+    pub(super) fn has_entry_types(&self) -> bool {
+        self.entry_point().has_types()
+    }
+
+    /// The windows in which messages are free, if they are.
+    pub(super) fn entry_windows(&self) -> Option<Windows> {
+        self.entry_point().has_windows().then_some(Windows::USUAL)
+    }
+
+    /// `true` if messages in the hours after the answer to a click on an ad are free.
+    pub fn has_entry_windows(&self) -> bool {
+        self.entry_windows().is_some()
     }
 
     /// `true` if a reported pricing type and category are preferred to the computed ones.
@@ -170,15 +234,30 @@ impl PricingOptions {
         }
     }
 
-    /// Binds the parameters of the SQL fragment `{deliveries}`.
+    /// Binds the parameters of the SQL fragment `{deliveries}`, and fills its slots.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        prices::bind(bindings)
+        let bindings = prices::bind(bindings)
             .integer("free_service_messages", self.free_service_messages())
-            .boolean("free_entry_point", self.has_free_entry_point())
+            .boolean("free_entry_point", self.has_entry_types())
             .boolean("reported_pricing", self.is_reported())
-            .date("rules", self.rules)
+            .date("rules", self.rules);
+        let Some(windows) = self.entry_windows() else {
+            let slots = ENTRY_SLOTS.into_iter();
+            return slots.fold(bindings, |bindings, slot| bindings.slot(slot, String::new()));
+        };
+        let slots = [
+            windows.sql("", "messages") + ",\n",
+            "OR entered_id IS NOT NULL\n                ".to_owned(),
+            Windows::join_sql("", "messages"),
+        ];
+        let slots = ENTRY_SLOTS.into_iter().zip(slots);
+        slots.fold(windows.bind(bindings), |bindings, (slot, sql)| bindings.slot(slot, sql))
     }
 }
+
+/// The slots of the SQL fragment `{deliveries}`: the relations of windows, the predicate that a message is in one,
+/// and the join that tells it.
+const ENTRY_SLOTS: [&str; 3] = ["entry_windows_then", "or_entered", "join_entered"];
 
 /// The first day on which service messages, and utility templates within 24 hours of a person's message,
 /// are charged.

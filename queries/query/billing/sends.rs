@@ -9,7 +9,8 @@
 //!
 //! Each delivered deployment is a message of the category that is asked for. All are charged, on their local
 //! date, and numbered over the whole lake, before any filter. Messages have the price that
-//! [`pricing`](super::pricing) gives them.
+//! [`pricing`](super::pricing) gives them. With `--cost matched`, a delivered deployment has the price of the
+//! message that it is [paired](crate::query::same_sends) with. Without a delivered one it has no rate.
 //!
 //! A group costs the sum of its units. Its cost is null without units, if a unit has no rate, and if rates are
 //! in several currencies; [`COST_CURRENCY`] then names each currency that a unit is priced in.
@@ -22,16 +23,18 @@ use polars::prelude::{
 use wabalake_data::tables::deployments::{
     self, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP, USER_PHONE,
 };
-use wabalake_data::tables::messages::{TEMPLATE_CATEGORIES, WHATSAPP_ID};
+use wabalake_data::tables::messages::{self, TEMPLATE_CATEGORIES, WHATSAPP_ID};
 use wabalake_data::tables::rates::CATEGORY;
 use wabalake_data::tables::{CURRENCY, markets, rates};
 use wabalake_data::{Invalid, Table};
 
 use super::money::{self, COST};
 use super::prices::{self, DATED};
+use super::pricing::deliveries;
 use super::rules::PricingOptions;
 use crate::query::measures::{delivery_is, from_millionths, ratio};
-use crate::query::monthly::count_deliveries;
+use crate::query::monthly::{count_by_month, count_deliveries};
+use crate::query::same_sends::{self, SEND_KEY, TOLERANCE_SECONDS};
 use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
 use crate::query::time::{Clock, Invalidation, Span};
@@ -52,30 +55,62 @@ const MONTH: &str = "month_of_send";
 /// A column that is the same in all rows, so that rows without dimensions are a group, too.
 const ALL: &str = "all_units";
 
-/// `--cost CATEGORY`: deployments priced as messages of one category.
+/// The value of `--cost` that prices a deployment as the message that it is paired with.
+const MATCHED: &str = "matched";
+
+/// The values of `--cost`.
+fn ways_to_price() -> impl Iterator<Item = &'static str> {
+    TEMPLATE_CATEGORIES.into_iter().chain([MATCHED])
+}
+
+/// `--cost CATEGORY`: deployments priced as messages of one category, or as the messages that they
+/// are paired with; and the options of the prices of these.
 #[derive(Args, Clone, Debug)]
 pub struct SendCosts {
-    /// Add what the sends cost: each delivered deployment is priced as a message of this category
-    /// [default: no costs]
-    #[arg(long, value_name = "CATEGORY", value_parser = Word::listed(TEMPLATE_CATEGORIES))]
+    /// Add what the sends cost: each delivered deployment is priced as a message of this category, or,
+    /// with `matched`, as its message in same-send [default: no costs]
+    #[arg(long, value_name = "CATEGORY", value_parser = Word::listed(ways_to_price()))]
     cost: Option<String>,
+
+    #[command(flatten)]
+    pricing: PricingOptions,
 }
 
 impl SendCosts {
+    /// Fills in the defaults.
+    ///
+    /// # Errors
+    /// Options of prices of messages without `--cost matched`; prices that exclude each other.
+    pub fn resolve(&mut self, defaults: &Defaults) -> Result<(), Error> {
+        if !self.are_matched() && self.pricing.are_given() {
+            let fault = Invalid::new("options of prices change nothing without `--cost matched`");
+            return Err(misfit(fault.hint("add `--cost matched`, or leave them out")));
+        }
+        self.pricing.resolve(defaults)
+    }
+
     /// Returns `true` if costs are asked for.
     pub fn are_asked(&self) -> bool {
         self.cost.is_some()
     }
 
-    /// What `--from` and `--to` restrict: with costs no table, because earlier deployments of a month count
-    /// for the numbers.
+    /// Returns `true` if deployments are priced as the messages that they are paired with.
+    fn are_matched(&self) -> bool {
+        self.cost.as_deref() == Some(MATCHED)
+    }
+
+    /// What `--from` and `--to` restrict: with costs no table, because earlier deployments of a month
+    /// count for the numbers, and deployments near the range for the pairs.
     pub fn range(&self, of: Range) -> Range {
         if self.are_asked() { Range::History } else { of }
     }
 
-    /// How a changed row of a table affects an answer: with costs all of it. Without costs, that of rates and
-    /// markets does not.
+    /// How a changed row of a table affects an answer: with costs all of it. Without costs, that of
+    /// rates and markets does not, and that of messages only if deployments are paired with them.
     pub fn invalidation(&self, table: &Table) -> Vec<Invalidation> {
+        if table.name == messages::NAME && !self.are_matched() {
+            return Vec::new();
+        }
         invalidation(self.are_asked(), table)
     }
 
@@ -85,19 +120,32 @@ impl SendCosts {
     /// # Errors
     /// Those of building a plan.
     pub fn sends(&self, tables: &Tables, days: &DayRange) -> PolarsResult<Option<LazyFrame>> {
-        let category = self.cost.as_deref();
-        category.map(|category| priced(tables, days.span(), category)).transpose()
+        let within = days.span();
+        match self.cost.as_deref() {
+            None => Ok(None),
+            Some(MATCHED) => matched(tables, within, self.pricing).map(Some),
+            Some(category) => priced(tables, within, category).map(Some),
+        }
     }
 
     /// Adds the columns of costs to the shape of an answer.
     pub fn shape(&self, shape: Shape, sql: &CostSql) -> Shape {
-        if self.are_asked() { sql.beside(shape, "sends") } else { shape }
+        match self.cost.as_deref() {
+            None => shape,
+            Some(MATCHED) => sql.beside(shape, "matched_sends"),
+            Some(_) => sql.beside(shape, "sends"),
+        }
     }
 
-    /// Binds the parameter of the SQL fragment `{sends}`, and fills its slots.
+    /// Binds the parameters of the SQL fragment `{sends}` or `{matched_sends}`, and fills its slots.
     pub fn bind<Q: Filtered>(&self, bindings: Bindings, filters: &Filters<Q>) -> Bindings {
-        let Some(category) = &self.cost else { return bindings };
-        let bindings = prices::bind(bindings).text("sent_category", category);
+        let bindings = match self.cost.as_deref() {
+            None => return bindings,
+            Some(MATCHED) => {
+                self.pricing.bind(bindings).integer("tolerance_seconds", TOLERANCE_SECONDS)
+            }
+            Some(category) => prices::bind(bindings).text("sent_category", category),
+        };
         filters.bind_relation(bindings, "offered_sends", &deployments::TABLE)
     }
 }
@@ -164,7 +212,7 @@ impl MessageCosts {
             let asked = asked(created).select([&id[..], &of_group[..]].concat());
             let units = units.select([&id[..], &money::CHARGES.map(col)[..]].concat());
             let priced = asked.join(units, &id, &id, JoinArgs::new(JoinType::Inner));
-            Ok(by_currency(priced, &of_group))
+            Ok(by_currency(priced, &of_group, &[]))
         };
         let charges = count_deliveries(tables, days.span(), self.pricing, count)?;
         Ok(with_costs(answer, charges, &by, per))
@@ -184,27 +232,35 @@ pub type Per<'a> = (&'static str, &'a str);
 /// Units have the columns `by`, which identify a group, and those of [`money::charged`].
 pub fn with_costs(groups: LazyFrame, units: LazyFrame, by: &[Expr], per: &[Per]) -> LazyFrame {
     let key = [by, &[col(ALL)]].concat();
-    let mut sums = money::charges().to_vec();
-    sums.push(col(CURRENCY).sort(SortOptions::default()).str().join("+", true));
-    let is_known = money::charged_in().is_not_null().and(col(CURRENCY).neq(lit(money::UNKNOWN)));
-    let currency = when(is_known).then(col(CURRENCY)).otherwise(lit(Null {}));
-    let found = [
-        from_millionths(money::millionths(money::cost())).alias(COST),
-        currency.alias(COST_CURRENCY),
-    ];
-    let costs = by_currency(units, by).group_by(&key).agg(sums);
-    let costs = costs.select([&key[..], &found].concat());
+    let cost = from_millionths(money::millionths(col(COST))).alias(COST);
+    let costs = costs(units, by, &[]).with_column(cost);
     let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
     let per: Vec<Expr> =
         per.iter().map(|(name, count)| ratio(col(COST), col(*count)).alias(*name)).collect();
     groups.with_column(lit(true).alias(ALL)).join(costs, &key, &key, known).with_columns(per)
 }
 
-/// Sums the columns of [`money::charged`] by group and currency, null for units without a price. Sums may be
-/// summed again.
-fn by_currency(units: LazyFrame, by: &[Expr]) -> LazyFrame {
+/// The sums of units by group: [`COST`] as money, [`COST_CURRENCY`], and the columns `counts`. A group without
+/// units has no row.
+pub fn costs(units: LazyFrame, by: &[Expr], counts: &[&str]) -> LazyFrame {
+    let key = [by, &[col(ALL)]].concat();
+    let mut sums = money::charges().to_vec();
+    sums.push(col(CURRENCY).sort(SortOptions::default()).str().join("+", true));
+    sums.extend(counts.iter().map(|count| col(*count).sum()));
+    let is_known = money::charged_in().is_not_null().and(col(CURRENCY).neq(lit(money::UNKNOWN)));
+    let currency = when(is_known).then(col(CURRENCY)).otherwise(lit(Null {}));
+    let found = [money::cost().alias(COST), currency.alias(COST_CURRENCY)];
+    let counted: Vec<Expr> = counts.iter().map(|count| col(*count)).collect();
+    let columns = [&key[..], &found, &counted].concat();
+    by_currency(units, by, counts).group_by(&key).agg(sums).select(columns)
+}
+
+/// Sums the columns of [`money::charged`] and `counts` by group and currency, null for units without a price. Sums
+/// may be summed again.
+pub fn by_currency(units: LazyFrame, by: &[Expr], counts: &[&str]) -> LazyFrame {
     let key = [by, &[col(ALL), money::charged_in().alias(CURRENCY)]].concat();
-    units.with_column(lit(true).alias(ALL)).group_by(key).agg(money::charges())
+    let sums = money::charges().into_iter().chain(counts.iter().map(|count| col(*count).sum()));
+    units.with_column(lit(true).alias(ALL)).group_by(key).agg(sums.collect::<Vec<_>>())
 }
 
 /// The delivered deployments of an interval as messages of a category, with their price.
@@ -230,6 +286,26 @@ fn priced(tables: &Tables, within: Span, category: &str) -> PolarsResult<LazyFra
         Some(sent_within) => priced.filter(sent_within),
         None => priced,
     })
+}
+
+/// The delivered deployments of an interval, with the price of the delivered message of their pair.
+fn matched(tables: &Tables, within: Span, options: PricingOptions) -> PolarsResult<LazyFrame> {
+    let near = same_sends::around(within, TOLERANCE_SECONDS);
+    let what = format!("prices of paired messages by month: {near:?} {options:?}");
+    let prices = count_by_month(tables, near, &what, move |tables, part| {
+        let id = [col(WHATSAPP_ID)];
+        let units = deliveries(tables, part, &options)?;
+        let units = units.select([&id[..], &money::CHARGES.map(col)].concat());
+        let pairs = same_sends::pairs(tables, part, TOLERANCE_SECONDS, &[])?;
+        let priced = pairs.join(units, &id, &id, JoinArgs::new(JoinType::Inner));
+        Ok(priced.select([&[col(SEND_KEY)][..], &money::CHARGES.map(col)].concat()))
+    })?;
+    let sends = within.scan(tables, &deployments::TABLE).filter(delivery_is("Delivered"));
+    let sends = sends.with_column(same_sends::send_key());
+    let key = [col(SEND_KEY)];
+    // A deployment without such a message is charged, and nobody knows how much.
+    let unpriced = col(money::UNPRICED).fill_null(lit(1_i64));
+    Ok(sends.join(prices, &key, &key, JoinArgs::new(JoinType::Left)).with_column(unpriced))
 }
 
 fn invalidation(with_costs: bool, table: &Table) -> Vec<Invalidation> {

@@ -40,10 +40,30 @@ pub fn count_deliveries<F>(
 where
     F: Fn(LazyFrame, &Tables) -> PolarsResult<LazyFrame> + Send + Sync + 'static,
 {
-    let count = move |tables: &Tables, part: Span| {
+    let what = format!("delivered messages by month: {within:?} {options:?}");
+    count_by_month(tables, within, &what, move |tables, part| {
         let created = tables.clone().with(&messages::TABLE, part.scan(tables, &messages::TABLE));
         count(deliveries(tables, part, &options)?, &created)
-    };
+    })
+}
+
+/// Counts something in parts of an interval, which begin and end with months that have many messages.
+///
+/// `count` gets the whole tables and a part, and returns the counts. The plan returned has those of all parts: a
+/// group that spans months has several rows. `what` names the node, so it states what is counted, of which
+/// interval, and all options.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn count_by_month<F>(
+    tables: &Tables,
+    within: Span,
+    what: &str,
+    count: F,
+) -> PolarsResult<LazyFrame>
+where
+    F: Fn(&Tables, Span) -> PolarsResult<LazyFrame> + Send + Sync + 'static,
+{
     let schema = Schema::clone(&*count(&Tables::new(), within)?.collect_schema()?);
     let messages = tables.scan(&messages::TABLE);
     let messages = match within.days() {
@@ -56,7 +76,7 @@ where
         .sort([UTC_DAY], SortMultipleOptions::default());
     let (tables, counts) = (tables.clone(), schema.clone());
     let columns: Vec<_> = schema.iter_names().collect();
-    let name = format!("delivered messages by month: {within:?} {options:?} {columns:?}");
+    let name = format!("{what} {columns:?}");
     Ok(kernels::node(days, name, schema, move |days| {
         let mut counted = DataFrame::empty_with_schema(&counts);
         for part in parts(&days, within)? {

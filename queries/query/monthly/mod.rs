@@ -16,7 +16,7 @@ mod conversations;
 mod deliveries;
 
 pub use conversations::{count_conversations, count_conversations_with};
-pub use deliveries::count_deliveries;
+pub use deliveries::{count_by_month, count_deliveries};
 
 fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {
     Ok(plan.collect_with_engine(ENGINE)?.unwrap_single())

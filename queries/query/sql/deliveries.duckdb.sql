@@ -126,7 +126,8 @@ priced_deliveries AS (
 ),
 deliveries AS (
     SELECT
-        created_at, waba_id, line, stepped.country, message_type, template_name, pricing_category,
+        whatsapp_id, created_at, waba_id, line, stepped.country, message_type, template_name,
+        pricing_category,
         'REGULAR' AS pricing_type,
         CASE WHEN rate.price IS NOT NULL AND stepped.category <> 'service' THEN
             rate.tier_from || ':' || coalesce(CAST(rate.next_from - 1 AS VARCHAR), 'MAX') END AS tier,
@@ -142,8 +143,8 @@ deliveries AS (
         AND priced.market_step IS NOT DISTINCT FROM stepped.market_step
     UNION ALL
     SELECT
-        created_at, waba_id, line, country, message_type, template_name, pricing_category,
-        pricing_type, NULL, 0, NULL
+        whatsapp_id, created_at, waba_id, line, country, message_type, template_name,
+        pricing_category, pricing_type, NULL, 0, NULL
     FROM typed_deliveries
     WHERE pricing_type <> 'REGULAR'
 )

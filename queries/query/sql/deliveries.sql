@@ -1,4 +1,4 @@
-delivered AS (
+{entry_windows_then}delivered AS (
     SELECT
         whatsapp_id, created_at, waba_id, line, user_phone, country, message_type, template_name,
         CASE
@@ -16,11 +16,11 @@ delivered AS (
         CASE
             WHEN :reported_pricing AND pricing_type IS NOT NULL THEN upper(pricing_type)
             WHEN :free_entry_point AND conversation_type IN ('referral', 'referral_conversion')
-                THEN 'FREE_ENTRY_POINT'
+                {or_entered}THEN 'FREE_ENTRY_POINT'
         END AS decided_type,
         coalesce(:rules, CAST(from_utc_timestamp(created_at, :timezone) AS DATE)) AS dated,
         date_trunc('MONTH', from_utc_timestamp(created_at, :timezone)) AS month_of_creation
-    FROM messages
+    FROM messages{join_entered}
     WHERE message_direction = 'outgoing' AND (delivered_at IS NOT NULL OR seen_at IS NOT NULL)
 ),
 -- Utility templates that are free because they answer a message.

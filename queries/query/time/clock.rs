@@ -138,7 +138,7 @@ pub(crate) fn day_after(date: NaiveDate) -> Option<NaiveDate> {
 }
 
 /// The offset from UTC at an instant, both in microseconds.
-fn offset(zone: Tz, at: i64) -> i64 {
+pub(super) fn offset(zone: Tz, at: i64) -> i64 {
     let at = DateTime::from_timestamp_micros(at).unwrap_or_default();
     i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()) * SECOND
 }
@@ -202,6 +202,36 @@ impl Clock {
             }
             Self::Month => day_start(zone, date.with_day0(0).unwrap_or(date)),
         }
+    }
+
+    /// The next bucket. Buckets are as [`Clock::start`] gives them, as numbers: microseconds of an instant,
+    /// or days of a date, since 1970.
+    ///
+    /// ```
+    /// # use wabalake_queries::query::time::Clock;
+    /// assert_eq!(Clock::Week.next(chrono_tz::UTC, 4), Some(11));
+    /// assert_eq!(Clock::HalfHour.next(chrono_tz::UTC, 0), Some(1_800_000_000));
+    /// ```
+    pub fn next(self, zone: Tz, bucket: i64) -> Option<i64> {
+        if matches!(self, Self::HalfHour | Self::Hour) {
+            // No transition makes a bucket longer than some hours.
+            let later = (1..=8).map(|steps| bucket.saturating_add(steps * HOUR / 2));
+            return later.map(|at| self.floor(zone, at)).find(|start| *start > bucket);
+        }
+        let after = |date: &NaiveDate| match self {
+            Self::Week => date.checked_add_days(Days::new(7)),
+            Self::Month => date.checked_add_months(Months::new(1)),
+            _ => day_after(*date),
+        };
+        let exists = |date: &NaiveDate| {
+            let next = day_after(*date);
+            // A zone that crossed the date line skipped a date.
+            self != Self::Day
+                || next.is_none_or(|next| day_start(zone, *date) < day_start(zone, next))
+        };
+        let date = i32::try_from(bucket).ok().and_then(NaiveDate::from_epoch_days)?;
+        let mut later = std::iter::successors(after(&date), after);
+        later.find(exists).map(|date| date.to_epoch_days().into())
     }
 
     /// The start of a bucket that [`Clock::start`] gave, and the start of the next one, in seconds

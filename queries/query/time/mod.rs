@@ -6,6 +6,7 @@
 //! | [`clock`] | where local days, weeks, months, hours and half-hours begin |
 //! | [`instants`] | options that are an instant |
 //! | [`days`] | `--from`, `--to` and `--timezone` |
+//! | [`hours`] | opening hours of a week, and the time that is open between two instants |
 //! | [`answer_buckets`] | the buckets of an answer |
 //! | [`invalidation`] | which of them changed rows affect |
 
@@ -17,6 +18,7 @@ use super::billing::rules::PricingDefaults;
 pub mod answer_buckets;
 pub mod clock;
 pub mod days;
+pub mod hours;
 pub mod instants;
 pub mod invalidation;
 pub mod zone;
@@ -26,6 +28,7 @@ pub(crate) use clock::local_date;
 pub use clock::{Clock, day_start, hour_of_week, rfc3339, write_instant};
 pub use days::{DayRange, Span, Timezone, read_date};
 pub(crate) use days::{date_literal, instant_literal};
+pub use hours::{Holidays, HoursDefaults, WeeklyHours};
 pub use instants::read_instant;
 pub use invalidation::{Invalidation, Near, local_dates};
 pub use zone::read_zone;
@@ -38,7 +41,7 @@ pub(crate) const HOUR: i64 = 3_600 * SECOND;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// Values of options that were not typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defaults {
     /// The reporting time zone.
     pub timezone: Tz,
@@ -48,18 +51,21 @@ pub struct Defaults {
     pub to: Option<NaiveDate>,
     /// How messages are priced.
     pub pricing: PricingDefaults,
+    /// When agents work.
+    pub hours: HoursDefaults,
     /// `true` lets `--people` name people.
     pub people_in_answers: bool,
 }
 
 impl Default for Defaults {
-    /// UTC, all dates, usual prices, and no names of people.
+    /// UTC, all dates, usual prices, agents at all hours, and no names of people.
     fn default() -> Self {
         Self {
             timezone: Tz::UTC,
             from: None,
             to: None,
             pricing: PricingDefaults::default(),
+            hours: HoursDefaults::default(),
             people_in_answers: false,
         }
     }

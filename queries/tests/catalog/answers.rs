@@ -93,6 +93,11 @@ fn in_order(by: Order, one: &AnyValue, other: &AnyValue) -> Ordering {
     match by {
         Order::Ascending(_) => ordering,
         Order::Descending(_) => ordering.reverse(),
+        Order::Largest(_) => {
+            let billionths =
+                |cell: &AnyValue| (cell.extract::<f64>().unwrap().abs() * 1e9 + 0.5).floor();
+            billionths(other).partial_cmp(&billionths(one)).unwrap()
+        }
         Order::Listed(_, words) => {
             let place = |cell: &AnyValue| {
                 let listed = words.iter().position(|word| cell.get_str() == Some(word));
@@ -277,9 +282,13 @@ fn scans_read_only_the_days_and_columns_that_count() {
         }
         let takes_days =
             entry.command().get_arguments().any(|argument| argument.get_id() == "from");
-        let days: &[&str] =
-            if takes_days { &["--from", "2025-06-02", "--to", "2025-06-03"] } else { &[] };
-        let question = ask(entry, &[&entry.needs(), days].concat());
+        let needs = entry.needs();
+        let days: &[&str] = if takes_days && !needs.contains(&"--from") {
+            &["--from", "2025-06-02", "--to", "2025-06-03"]
+        } else {
+            &[]
+        };
+        let question = ask(entry, &[&needs, days].concat());
         let plan = question.plan(&tables).unwrap();
         let plan = on_a_large_stack(|| plan.explain(true).unwrap());
         let [first, ..] = entry.spec.reads else { panic!("{} reads nothing", entry.spec.name) };

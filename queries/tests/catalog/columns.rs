@@ -42,6 +42,7 @@ pub(crate) const HOLDS: &[(&str, &str)] = &[
     ("free_tier", "Whether the sessions are free by their number in the month."),
     ("frequency_capped", "Deployments that Meta did not deliver because of its cap on frequency."),
     ("frequency_capped_pct", "`frequency_capped` of `deployments`."),
+    ("half_hour", "Start of the half-hour."),
     ("inbound_sessions", "Sessions that people of the group started."),
     ("key", "What names the figure: account, line, country and so on."),
     ("last_loaded_at", "When the last load of the table was committed."),

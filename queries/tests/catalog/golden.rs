@@ -7,8 +7,8 @@
 //! welcome               | 1                           | …
 //! ```
 //!
-//! An empty line separates cases. `BLESS=1` rewrites the answers from the plans, so compute a change by
-//! hand before.
+//! An empty line separates cases, and a word in single quotes may have spaces. `BLESS=1` rewrites the
+//! answers from the plans, so compute a change by hand before.
 
 use std::fmt::Write;
 use std::fs;
@@ -23,6 +23,7 @@ use wabalake_queries::query::{CatalogEntry, Defaults, ENGINE, Question, Tables};
 /// One command of a `golden.txt` and its answer.
 pub(crate) struct Case {
     notes: Vec<String>,
+    command: String,
     /// The arguments after the query's name.
     pub(crate) arguments: Vec<String>,
     answer: Vec<String>,
@@ -38,15 +39,31 @@ pub(crate) fn cases(entry: &CatalogEntry) -> Vec<Case> {
         let (commands, notes): (Vec<&str>, Vec<&str>) =
             head.into_iter().partition(|line| line.starts_with('$'));
         let [command] = commands[..] else { panic!("one command a case: {block}") };
-        let mut words = command.split_whitespace().skip(1).map(str::to_owned);
+        let mut words = words(command).into_iter().skip(1);
         assert_eq!(words.next().as_deref(), Some(entry.spec.name), "{block}");
         Case {
             notes: notes.into_iter().map(str::to_owned).collect(),
+            command: command.to_owned(),
             arguments: words.collect(),
             answer: answer.into_iter().map(cells).collect(),
         }
     });
     cases.collect()
+}
+
+/// The words of a command line.
+fn words(line: &str) -> Vec<String> {
+    let mut is_quoted = false;
+    let mut words = vec![String::new()];
+    for sign in line.chars() {
+        match sign {
+            '\'' => is_quoted = !is_quoted,
+            _ if sign.is_whitespace() && !is_quoted => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(sign),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 fn path(entry: &CatalogEntry) -> PathBuf {
@@ -161,22 +178,22 @@ fn every_query_gives_its_golden_answers() {
         let tables = crate::fixtures::tables(entry);
         let mut text = String::new();
         for case in cases(entry) {
-            let command = [&[entry.spec.name.to_owned()], &case.arguments[..]].concat().join(" ");
+            let command = &case.command;
             let question = match entry.ask_for(&case.arguments, &Defaults::default()) {
                 Ok(question) => question,
                 Err(error) => {
-                    let _ = write!(faults, "\n$ {command}\n{error}");
+                    let _ = write!(faults, "\n{command}\n{error}");
                     continue;
                 }
             };
             let found = answer(&question, &tables);
             if found != case.answer {
                 let expected = aligned_or_plain(&case.answer);
-                let _ = write!(faults, "\n$ {command}\n{}is not\n{expected}", aligned(&found));
+                let _ = write!(faults, "\n{command}\n{}is not\n{expected}", aligned(&found));
             }
             let notes = case.notes.iter().fold(String::new(), |notes, note| notes + note + "\n");
             let parting = if text.is_empty() { "" } else { "\n" };
-            let _ = write!(text, "{parting}{notes}$ {command}\n{}", aligned(&found));
+            let _ = write!(text, "{parting}{notes}{command}\n{}", aligned(&found));
         }
         assert!(!text.is_empty(), "{}: no golden case", entry.spec.name);
         if std::env::var_os("BLESS").is_some() {

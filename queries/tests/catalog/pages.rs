@@ -168,13 +168,18 @@ fn query_page(entry: &CatalogEntry) -> String {
         let holds = cell(holds.unwrap_or_default());
         let _ = writeln!(page, "| `{name}` | {kind} | {unit} | {holds} |");
     }
-    if command.get_arguments().any(|option| option.get_id() == "by") {
+    let splits = |option: &Arg| {
+        let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+        option.get_id() == "by" && help.contains("columns come first")
+    };
+    if command.get_arguments().any(splits) {
         page.push_str("\nThe columns of `--by` come first, in the order given.\n");
     }
     let order = question.order();
     let order = order.iter().map(|by| match by {
         Order::Ascending(name) => format!("`{name}`"),
         Order::Descending(name) => format!("`{name}` descending"),
+        Order::Largest(name) => format!("`{name}` descending, whatever its sign"),
         Order::Listed(name, words) => format!("`{name}` as {}", words.join(", ")),
     });
     let order = order.collect::<Vec<_>>().join(", ");

@@ -3,158 +3,37 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
-use polars::prelude::*;
 use proptest::prelude::*;
 use proptest::sample::select;
-use wabalake_data::Table;
 use wabalake_data::reference::markets as reference;
-use wabalake_data::tables::{USER_KEY, UTC_DAY, markets, messages, rates, text_key};
 use wabalake_queries::CATALOG;
-use wabalake_queries::query::Tables;
 
+use self::given::{Click, Message, Placement, Rate, Word, click, date, message, placement, rate};
 use crate::golden;
 
-type Word = Option<&'static str>;
-
-#[derive(Clone, Debug)]
-struct Message {
-    id: usize,
-    at: DateTime<Utc>,
-    line: Word,
-    person: Word,
-    country: Word,
-    is_incoming: bool,
-    is_delivered: bool,
-    is_template: bool,
-    conversation_type: Word,
-    pricing_type: Word,
-    pricing_category: Word,
-}
-
-#[derive(Clone, Debug)]
-struct Rate {
-    from: NaiveDate,
-    country: Word,
-    market: Word,
-    category: &'static str,
-    tier_from: i64,
-    millionths: i64,
-    currency: Word,
-}
-
-#[derive(Clone, Debug)]
-struct Placement {
-    country: &'static str,
-    market: &'static str,
-    from: NaiveDate,
-}
+mod given;
 
 #[derive(Clone, Debug)]
 struct Asked {
     free: i64,
-    has_entry_point: bool,
+    entry_point: &'static str,
     is_reported: bool,
     rules: Option<NaiveDate>,
     from: Option<NaiveDate>,
     in_bogota: bool,
 }
 
-fn date(year: i32, month: u32, day: u32) -> NaiveDate {
-    NaiveDate::from_ymd_opt(year, month, day).unwrap()
-}
-
-fn message() -> impl Strategy<Value = Message> {
-    let often_none = |words: &'static [&'static str]| prop_oneof![2 => Just(None), 3 => select(words).prop_map(Some)];
-    let at = (select(&[(2026, 9, 30), (2026, 10, 31)][..]), 0..8_i64).prop_map(|(day, step)| {
-        let (year, month, day) = day;
-        date(year, month, day).and_time(chrono::NaiveTime::MIN).and_utc()
-            + TimeDelta::hours(step * 6)
-    });
-    let words = (
-        often_none(&["5730000", "5731111"]),
-        often_none(&["P1", "P2"]),
-        often_none(&["CO", "BD", "EC", "UY", "CU"]),
-        often_none(&["marketing", "utility", "service", "referral", "referral_conversion", "odd"]),
-        prop_oneof![
-            4 => Just(None),
-            1 => select(&["regular", "free_customer_service", "free_entry_point", "odd"][..]).prop_map(Some)
-        ],
-        prop_oneof![
-            4 => Just(None),
-            1 => select(&["utility", "marketing_lite", "service", "referral_conversion"][..]).prop_map(Some)
-        ],
-    );
-    let truths = (prop::bool::weighted(0.2), prop::bool::weighted(0.9), any::<bool>());
-    (at, words, truths).prop_map(|(at, words, (is_incoming, is_delivered, is_template))| {
-        let (line, person, country, conversation_type, pricing_type, pricing_category) = words;
-        Message {
-            id: 0,
-            at,
-            line,
-            person,
-            country,
-            is_incoming,
-            is_delivered,
-            is_template,
-            conversation_type,
-            pricing_type,
-            pricing_category,
-        }
-    })
-}
-
-fn rate() -> impl Strategy<Value = Rate> {
-    let scope = select(
-        &[
-            (None, None),
-            (None, None),
-            (Some("CO"), None),
-            (Some("EC"), None),
-            (None, Some("Rest of Latin America")),
-            (None, Some("Rest of Latin America")),
-            (None, Some("Rest of Asia Pacific")),
-            (None, Some("Bangladesh")),
-            (None, Some("Other")),
-            (None, Some("themoon")),
-        ][..],
-    );
-    let from = select(&[(2025, 1, 1), (2026, 10, 1), (2026, 11, 1)][..]);
-    let category = select(&["utility", "service", "marketing", "marketing_lite"][..]);
-    let currency = select(&[Some("USD"), Some("USD"), Some("COP"), None][..]);
-    (from, scope, category, 0..4_i64, 0..9_i64, currency).prop_map(
-        |((year, month, day), (country, market), category, tier_from, millionths, currency)| Rate {
-            from: date(year, month, day),
-            country,
-            market,
-            category,
-            tier_from,
-            millionths,
-            currency,
-        },
-    )
-}
-
-fn placement() -> impl Strategy<Value = Placement> {
-    let from = select(&[(2010, 1, 1), (2026, 10, 1), (2026, 10, 31)][..]);
-    let country = select(&["CO", "BD", "CU"][..]);
-    let market = select(&["Rest of Latin America", "Bangladesh", "Other", "themoon"][..]);
-    (country, market, from).prop_map(|(country, market, (year, month, day))| Placement {
-        country,
-        market,
-        from: date(year, month, day),
-    })
-}
-
 fn asked() -> impl Strategy<Value = Asked> {
     let rules =
         select(&[None, None, Some((2026, 9, 30)), Some((2026, 10, 1)), Some((2026, 11, 1))][..]);
     let from = select(&[None, Some((2026, 10, 1)), Some((2026, 11, 1))][..]);
-    (0..4_i64, any::<bool>(), any::<bool>(), rules, from, any::<bool>()).prop_map(
-        |(free, has_entry_point, is_reported, rules, from, in_bogota)| {
+    let entry_point = select(&["type", "window", "either", "none"][..]);
+    (0..4_i64, entry_point, any::<bool>(), rules, from, any::<bool>()).prop_map(
+        |(free, entry_point, is_reported, rules, from, in_bogota)| {
             let day = |(year, month, day)| date(year, month, day);
             let rules = rules.map(day);
             let is_reported = is_reported && rules.is_none();
-            Asked { free, has_entry_point, is_reported, rules, from: from.map(day), in_bogota }
+            Asked { free, entry_point, is_reported, rules, from: from.map(day), in_bogota }
         },
     )
 }
@@ -165,7 +44,7 @@ impl Asked {
             "--granularity=half-hour".to_owned(),
             "--dimensions=COUNTRY,PHONE,PRICING_CATEGORY,PRICING_TYPE,TIER".to_owned(),
             format!("--free-service-messages={}", self.free),
-            format!("--entry-point={}", if self.has_entry_point { "type" } else { "none" }),
+            format!("--entry-point={}", self.entry_point),
             format!("--timezone={}", if self.in_bogota { "America/Bogota" } else { "UTC" }),
         ];
         match self.rules {
@@ -244,6 +123,7 @@ fn next<K: Ord>(numbers: &mut BTreeMap<K, i64>, key: K) -> i64 {
 /// The plain reading of the rules.
 struct Rules<'a> {
     messages: &'a [Message],
+    clicks: &'a [Click],
     rates: &'a [Rate],
     placements: &'a [Placement],
     asked: &'a Asked,
@@ -261,14 +141,43 @@ impl Rules<'_> {
         })
     }
 
+    /// Returns `true` if a message is within 72 hours of the answer to a click on an ad.
+    fn is_entered(&self, message: &Message) -> bool {
+        let ads = self.clicks.iter().filter(|click| {
+            click.person.is_some() && click.person == message.person && click.source != Some("Post")
+        });
+        let mut answers = ads.filter_map(|click| {
+            let answers = self.messages.iter().filter(|answer| {
+                !answer.is_incoming
+                    && answer.is_delivered
+                    && answer.person == click.person
+                    && (click.line.is_none() || answer.line == click.line)
+                    && answer.at >= click.at
+                    && answer.at - click.at <= TimeDelta::hours(24)
+            });
+            answers.min_by_key(|answer| (answer.at, answer.id))
+        });
+        answers.any(|answer| {
+            answer.line == message.line
+                && message.at >= answer.at
+                && message.at - answer.at < TimeDelta::hours(72)
+        })
+    }
+
     fn pricing_type(&self, message: &Message, category: &str, numbers: &mut Numbers) -> String {
         let asked = self.asked;
         let is_referral =
             matches!(message.conversation_type, Some("referral" | "referral_conversion"));
+        let is_of_an_ad = match asked.entry_point {
+            "type" => is_referral,
+            "window" => self.is_entered(message),
+            "either" => is_referral || self.is_entered(message),
+            _ => false,
+        };
         let reported = message.pricing_type.filter(|_| asked.is_reported);
         let decided = match reported {
             Some(word) => Some(word.to_uppercase()),
-            None => (is_referral && asked.has_entry_point).then(|| "FREE_ENTRY_POINT".to_owned()),
+            None => is_of_an_ad.then(|| "FREE_ENTRY_POINT".to_owned()),
         };
         let mut number = 0;
         if category == "SERVICE" && decided.as_deref() != Some("FREE_ENTRY_POINT") {
@@ -371,103 +280,13 @@ fn line(group: &Group, prices: &[Option<Price>]) -> String {
     )
 }
 
-/// A frame with the schema of a table; columns that are not given are null.
-fn frame(table: &Table, height: usize, given: Vec<Column>) -> LazyFrame {
-    let columns = table.schema().into_iter().map(|(name, of)| {
-        let found = given.iter().find(|column| *column.name() == name);
-        found.map_or_else(
-            || Column::full_null(name.clone(), height, &of),
-            |column| column.cast(&of).unwrap(),
-        )
-    });
-    DataFrame::new(height, columns.collect()).unwrap().lazy()
-}
-
-fn days(dates: impl Iterator<Item = NaiveDate>) -> Vec<i32> {
-    dates.map(|date| date.to_epoch_days()).collect()
-}
-
-fn tables(all: &[Message], of_rates: &[Rate], of_markets: &[Placement]) -> Tables {
-    let words = |name: &str, word: fn(&Message) -> Word| {
-        Column::new(name.into(), all.iter().map(word).collect::<Vec<_>>())
-    };
-    let micros: Vec<i64> = all.iter().map(|message| message.at.timestamp_micros()).collect();
-    let delivered: Vec<Option<i64>> = all
-        .iter()
-        .map(|message| message.is_delivered.then_some(message.at.timestamp_micros()))
-        .collect();
-    let ids: Vec<String> = all.iter().map(|message| format!("{:03}", message.id)).collect();
-    let people: Vec<Option<i64>> = all.iter().map(|message| message.person.map(text_key)).collect();
-    let sent = frame(
-        &messages::TABLE,
-        all.len(),
-        vec![
-            Column::new(messages::WHATSAPP_ID.into(), ids),
-            Column::new(messages::CREATED_AT.into(), micros),
-            Column::new(messages::DELIVERED_AT.into(), delivered),
-            words(messages::LINE, |message| message.line),
-            words(messages::USER_PHONE, |message| message.person),
-            Column::new(USER_KEY.into(), people),
-            words(messages::COUNTRY, |message| message.country),
-            words(messages::MESSAGE_DIRECTION, |message| {
-                Some(if message.is_incoming { "incoming" } else { "outgoing" })
-            }),
-            words(messages::MESSAGE_TYPE, |message| {
-                Some(match (message.is_incoming, message.is_template) {
-                    (true, _) => "incoming",
-                    (_, true) => "template",
-                    _ => "outgoing",
-                })
-            }),
-            words(messages::CONVERSATION_TYPE, |message| message.conversation_type),
-            words(messages::PRICING_TYPE, |message| message.pricing_type),
-            words(messages::PRICING_CATEGORY, |message| message.pricing_category),
-            Column::new(UTC_DAY.into(), days(all.iter().map(|message| message.at.date_naive()))),
-        ],
-    );
-    let words = |name: &str, word: fn(&Rate) -> Word| {
-        Column::new(name.into(), of_rates.iter().map(word).collect::<Vec<_>>())
-    };
-    let numbers = |name: &str, number: fn(&Rate) -> i64| {
-        Column::new(name.into(), of_rates.iter().map(number).collect::<Vec<_>>())
-    };
-    let prices: Int128Chunked =
-        of_rates.iter().map(|rate| Some(i128::from(rate.millionths))).collect();
-    let prices = prices.with_name(rates::PRICE.into()).into_decimal(18, 6).unwrap();
-    let card = frame(
-        &rates::TABLE,
-        of_rates.len(),
-        vec![
-            Column::new(rates::EFFECTIVE_FROM.into(), days(of_rates.iter().map(|rate| rate.from))),
-            words(rates::COUNTRY, |rate| rate.country),
-            words(rates::MARKET, |rate| rate.market),
-            words(rates::CATEGORY, |rate| Some(rate.category)),
-            words("currency", |rate| rate.currency),
-            numbers(rates::TIER_FROM, |rate| rate.tier_from),
-            prices.into_column(),
-        ],
-    );
-    let words = |name: &str, word: fn(&Placement) -> &'static str| {
-        Column::new(name.into(), of_markets.iter().map(word).collect::<Vec<_>>())
-    };
-    let own = frame(
-        &markets::TABLE,
-        of_markets.len(),
-        vec![
-            words(markets::COUNTRY, |row| row.country),
-            words(markets::MARKET, |row| row.market),
-            Column::new(markets::VALID_FROM.into(), days(of_markets.iter().map(|row| row.from))),
-        ],
-    );
-    Tables::new().with(&messages::TABLE, sent).with(&rates::TABLE, card).with(&markets::TABLE, own)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn messages_are_priced_as_the_rules_say(
         mut messages in prop::collection::vec(message(), 0..40),
+        clicks in prop::collection::vec(click(), 0..12),
         rates in prop::collection::vec(rate(), 0..24),
         placements in prop::collection::vec(placement(), 0..4),
         asked in asked(),
@@ -485,11 +304,17 @@ proptest! {
 
         let entry = CATALOG.iter().find(|entry| entry.spec.name == "pricing-analytics").unwrap();
         let question = golden::ask(entry, &asked.arguments());
-        let found = golden::answer(&question, &tables(&messages, &rates, &placements));
+        let tables = given::tables(&messages, &clicks, &rates, &placements);
+        let found = golden::answer(&question, &tables);
         let mut found: Vec<String> = found.into_iter().skip(1).collect();
         found.sort();
-        let rules =
-            Rules { messages: &messages, rates: &rates, placements: &placements, asked: &asked };
+        let rules = Rules {
+            messages: &messages,
+            clicks: &clicks,
+            rates: &rates,
+            placements: &placements,
+            asked: &asked,
+        };
         prop_assert_eq!(found, rules.answer());
     }
 }

@@ -18,12 +18,16 @@ fn spellings(word: &str) -> Vec<String> {
 }
 
 /// Options that others need beside them.
-const BESIDE: [&[&str]; 5] = [
+const BESIDE: [&[&str]; 9] = [
     &[],
     &["--cost"],
+    &["--cost", "matched"],
     &["--people", "--with-people"],
     &["--of", "sessions"],
     &["--of", "sessions", "--people", "--with-people"],
+    &["--of", "finishes"],
+    &["--of", "read"],
+    &["--of", "conversion"],
 ];
 
 /// What an option needs beside it to take a word.
