@@ -16,7 +16,7 @@ use wabalake_data::Invalid;
 use wabalake_data::tables::messages::CREATED_AT;
 
 use super::conversations::dates;
-use super::prices::{self, DATED};
+use super::prices::{DATED, UnitsSql};
 use crate::query::Defaults;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -24,6 +24,14 @@ use crate::query::tables::Tables;
 use crate::query::time::{Clock, Span, date_literal, day_start, instant_literal, read_date};
 use crate::query::usage::misfit;
 use crate::query::words::Word;
+
+/// The units of the SQL fragment `{deliveries}`.
+const UNITS: UnitsSql = UnitsSql {
+    numbered: "numbered_deliveries",
+    unit: "numbered_deliveries.whatsapp_id",
+    category: "lower(numbered_deliveries.pricing_category)",
+    card: "tiers",
+};
 
 /// The options of prices of messages.
 #[derive(Args, Clone, Copy, Debug)]
@@ -172,7 +180,8 @@ impl PricingOptions {
 
     /// Binds the parameters of the SQL fragment `{deliveries}`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        prices::bind(bindings)
+        UNITS
+            .bind(bindings)
             .integer("free_service_messages", self.free_service_messages())
             .boolean("free_entry_point", self.has_free_entry_point())
             .boolean("reported_pricing", self.is_reported())

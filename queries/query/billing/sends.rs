@@ -28,7 +28,7 @@ use wabalake_data::tables::{CURRENCY, markets, rates};
 use wabalake_data::{Invalid, Table};
 
 use super::money::{self, COST};
-use super::prices::{self, DATED};
+use super::prices::{self, DATED, UnitsSql};
 use super::rules::PricingOptions;
 use crate::query::measures::{delivery_is, from_millionths, ratio};
 use crate::query::monthly::count_deliveries;
@@ -37,7 +37,9 @@ use crate::query::tables::Tables;
 use crate::query::time::{Clock, Invalidation, Span};
 use crate::query::usage::misfit;
 use crate::query::words::Word;
-use crate::query::{DayRange, Defaults, Filtered, Filters, OutputColumn, Range, Shape};
+use crate::query::{
+    DayRange, Defaults, Filtered, Filters, NeedsTables, OutputColumn, Range, Shape,
+};
 
 /// The column of the currency of a group's cost. Several are joined by `+`.
 pub const COST_CURRENCY: &str = "cost_currency";
@@ -45,6 +47,17 @@ pub const COST_CURRENCY: &str = "cost_currency";
 pub const COST_PER_REPLY: &str = "cost_per_reply";
 /// The column of the cost for each session that converted.
 pub const COST_PER_CONVERSION: &str = "cost_per_conversion";
+
+/// The tables that are read for costs.
+pub const TABLES: &[&Table] = &[&rates::TABLE, &markets::TABLE];
+
+/// The units of the SQL fragment `{sends}`.
+const UNITS: UnitsSql = UnitsSql {
+    numbered: "numbered_sends",
+    unit: "numbered_sends.country, numbered_sends.month_of_send, numbered_sends.number",
+    category: ":sent_category",
+    card: "rates",
+};
 
 /// The column of the month of a deployment.
 const MONTH: &str = "month_of_send";
@@ -97,8 +110,18 @@ impl SendCosts {
     /// Binds the parameter of the SQL fragment `{sends}`, and fills its slots.
     pub fn bind<Q: Filtered>(&self, bindings: Bindings, filters: &Filters<Q>) -> Bindings {
         let Some(category) = &self.cost else { return bindings };
-        let bindings = prices::bind(bindings).text("sent_category", category);
+        let bindings = UNITS.bind(bindings).text("sent_category", category);
         filters.bind_relation(bindings, "offered_sends", &deployments::TABLE)
+    }
+}
+
+impl NeedsTables for SendCosts {
+    fn tables(&self) -> &'static [&'static Table] {
+        TABLES
+    }
+
+    fn are_read(&self) -> bool {
+        self.are_asked()
     }
 }
 
@@ -176,6 +199,16 @@ impl MessageCosts {
     }
 }
 
+impl NeedsTables for MessageCosts {
+    fn tables(&self) -> &'static [&'static Table] {
+        TABLES
+    }
+
+    fn are_read(&self) -> bool {
+        self.cost
+    }
+}
+
 /// The name of a column of cost per something, and the column that counts it.
 pub type Per<'a> = (&'static str, &'a str);
 
@@ -233,8 +266,7 @@ fn priced(tables: &Tables, within: Span, category: &str) -> PolarsResult<LazyFra
 }
 
 fn invalidation(with_costs: bool, table: &Table) -> Vec<Invalidation> {
-    let is_of_prices = [rates::NAME, markets::NAME].contains(&table.name);
-    let matters = with_costs || !is_of_prices;
+    let matters = with_costs || !TABLES.contains(&table);
     matters.then_some(Invalidation::Answer).into_iter().collect()
 }
 
