@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-# A profile of Cargo.toml: release for use and benchmarks, ci for tests and the demo, dev while editing.
+# A profile of Cargo.toml: release for use and benchmarks, ci for tests, dev for the demo and while editing.
 PROFILE ?= release
 # Where `make demo` puts its lake and its answers.
 DEMO ?= demo
@@ -17,8 +17,8 @@ ifdef WABALAKE
 build: ; @: # WABALAKE names a program that is there already.
 else
 WABALAKE = $(TARGET)/$(PROFILE:dev=debug)/wabalake
-build: ## The program, target/release/wabalake (PROFILE=ci is quicker to build and slower to run)
-	@test -e $(WABALAKE) || echo 'The first build takes up to $(if $(filter release,$(PROFILE)),40,10) minutes on 2 cores.'
+build: ## The program, target/release/wabalake (PROFILE=dev is quicker to build and slower to run)
+	@test -e $(WABALAKE) || echo 'The first build takes up to $(if $(filter dev,$(PROFILE)),10,40) minutes on 2 cores.'
 	cargo build --locked --workspace --bins --profile $(PROFILE)
 
 cluster: .venv ## The same, able to ask a Spark cluster as well: `wabalake query NAME --engine spark`
@@ -32,9 +32,9 @@ help: ## This list
 
 # ---- To use ----
 
-# What is quick to compile answers a demo's questions soon enough, and the tests share its dependencies.
+# What is quick to compile answers a demo's questions soon enough.
 ifneq ($(origin PROFILE), command line)
-demo: PROFILE = ci
+demo: PROFILE = dev
 endif
 demo: build ## A lake made of data/exports, and every query asked of it: ./demo
 	@$(WABALAKE) load data/exports --lake $(DEMO)/lake

@@ -86,6 +86,10 @@ impl Query for ActivityHours {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }

@@ -109,6 +109,10 @@ impl Query for AudienceBreakdown {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.costs])
+    }
+
     fn shape(params: &Params) -> Shape {
         let costs = CostSql::of(&[], Self::SPEC.key, UNITS, COSTS_PER);
         params.costs.shape(Shape::of(&Self::SPEC), &costs)

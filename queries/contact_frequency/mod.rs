@@ -74,6 +74,21 @@ const UNTIL: &str = "until";
 const COUNTS: &str = "counts";
 const OPEN: &str = "open";
 
+/// The deployments that count, with the number of unanswered ones before.
+const EARLIER_SQL: &str = include_str!("earlier.sql");
+
+/// The columns that tell a deployment: as they are selected, by name, and as nulls.
+const ID_SQL: [&str; 3] = [
+    "conversation_id AS id_of_conversation,
+        conversation_version AS id_of_version,
+        ",
+    "id_of_conversation,
+        id_of_version,
+        deployment_timestamp,
+        ",
+    "NULL, NULL, NULL, ",
+];
+
 /// The last row, for this number and more.
 const MOST: i64 = 3;
 
@@ -122,6 +137,10 @@ impl Query for ContactFrequency {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }
@@ -153,10 +172,17 @@ impl Query for ContactFrequency {
     fn bind(params: &Params) -> Bindings {
         let by = params.by.columns();
         let bindings = params.filters.bind(params.by.bind(params.days.bind(Bindings::new())));
-        bindings
+        let bindings = bindings
             .integer("window_hours", params.window_hours)
             .boolean("split", !by.is_empty())
-            .slot("no_by_then", "NULL, ".repeat(by.len()))
+            .slot("no_by_then", "NULL, ".repeat(by.len()));
+        let earlier = |id: [&str; 3]| {
+            let slots = ["{id_then}", "{id_columns_then}", "{no_id_then}"].into_iter().zip(id);
+            let sql = EARLIER_SQL.trim_end().to_owned();
+            bindings.fill_slots(&slots.fold(sql, |sql, (slot, text)| sql.replace(slot, text)))
+        };
+        let (alone, with_id) = (earlier([""; 3]), earlier(ID_SQL));
+        bindings.slot("earlier", alone).slot("earlier_with_id", with_id)
     }
 }
 

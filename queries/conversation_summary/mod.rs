@@ -173,6 +173,10 @@ impl Query for ConversationSummary {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn shape(params: &Params) -> Shape {
         match params.of {
             Of::Deployments => Shape::of(&Self::SPEC),

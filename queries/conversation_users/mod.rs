@@ -152,6 +152,10 @@ impl Query for ConversationUsers {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn spread(params: &Params) -> Option<Spread> {
         let wide = Spread { column: VARIABLES, prefix: "var_", option: "--variables wide" };
         (params.variables == Form::Wide).then_some(wide)

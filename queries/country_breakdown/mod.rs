@@ -112,6 +112,10 @@ impl Query for CountryBreakdown {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.costs])
+    }
+
     fn shape(params: &Params) -> Shape {
         let units = "SELECT country, cost, charged_in\nFROM sends";
         let costs = CostSql::of(&[], Self::SPEC.key, units, COSTS_PER);

@@ -207,6 +207,15 @@ impl Query for Coverage {
         Ok(timeframe)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        let mut reads = READS.to_vec();
+        if params.windows {
+            // Windows to export depend on no tag of a person and no rate.
+            reads.retain(|table| ![&audience_tags::TABLE, &rates::TABLE].contains(table));
+        }
+        reads
+    }
+
     fn shape(params: &Params) -> Shape {
         if params.windows { windows::shape() } else { Shape::of(&Self::SPEC) }
     }

@@ -20,17 +20,9 @@ impl Filtered for DeliveryRate {
 }
 
 impl Grouped for DeliveryRate {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
-        Dimension::Conversation,
-        Dimension::Country,
-        Dimension::Tag,
-        Dimension::State,
-    ];
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
+    const TAKES: &'static [Dimension] =
+        &[Dimension::Conversation, Dimension::Country, Dimension::Tag, Dimension::State];
     const DEFAULT: &'static [Dimension] = &[Dimension::Day];
 }
 
@@ -109,6 +101,10 @@ impl Query for DeliveryRate {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {

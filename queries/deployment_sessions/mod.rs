@@ -120,6 +120,10 @@ impl Query for DeploymentSessions {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by, &params.costs])
+    }
+
     fn shape(params: &Params) -> Shape {
         let costs = CostSql::of(&params.by.columns(), &[], SENDS, COSTS_PER);
         params.costs.shape(Shape::of(&Self::SPEC), &costs)

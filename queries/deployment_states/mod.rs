@@ -27,16 +27,9 @@ impl Filtered for DeploymentStates {
 }
 
 impl Grouped for DeploymentStates {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
-        Dimension::Conversation,
-        Dimension::Country,
-        Dimension::Tag,
-    ];
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
+    const TAKES: &'static [Dimension] =
+        &[Dimension::Conversation, Dimension::Country, Dimension::Tag];
 }
 
 /// The query's options.
@@ -105,6 +98,10 @@ impl Query for DeploymentStates {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -21,16 +21,9 @@ impl Filtered for FailureReasons {
 }
 
 impl Grouped for FailureReasons {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
-        Dimension::Conversation,
-        Dimension::Country,
-        Dimension::Tag,
-    ];
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
+    const TAKES: &'static [Dimension] =
+        &[Dimension::Conversation, Dimension::Country, Dimension::Tag];
 }
 
 /// The query's options.
@@ -95,6 +88,10 @@ impl Query for FailureReasons {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -166,6 +166,10 @@ impl Query for InactivityGaps {
         params.range.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn behind(params: &Params) -> Option<Behind<Self>> {
         match params.of {
             Of::Messages => Self::BEHIND,

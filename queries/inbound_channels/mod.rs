@@ -28,12 +28,8 @@ impl Filtered for InboundChannels {
 }
 
 impl Grouped for InboundChannels {
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
     const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
         Dimension::Conversation,
         Dimension::Country,
         Dimension::Line,
@@ -134,6 +130,10 @@ impl Query for InboundChannels {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

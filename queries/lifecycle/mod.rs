@@ -37,14 +37,7 @@ impl Filtered for Lifecycle {
 }
 
 impl Grouped for Lifecycle {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::Conversation,
-        Dimension::Country,
-        Dimension::Line,
-        Dimension::Tag,
-        Dimension::SessionType,
-        Dimension::Channel,
-    ];
+    const TAKES: &'static [Dimension] = first_visits::DIMENSIONS;
 }
 
 /// The query's options.
@@ -136,6 +129,10 @@ impl Query for Lifecycle {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -24,12 +24,8 @@ impl Filtered for MessageFailures {
 }
 
 impl Grouped for MessageFailures {
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
     const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
         Dimension::Country,
         Dimension::Line,
         Dimension::Tag,
@@ -105,6 +101,10 @@ impl Query for MessageFailures {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

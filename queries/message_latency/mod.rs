@@ -106,6 +106,10 @@ impl Query for MessageLatency {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         if *table == messages::TABLE {
             return vec![Invalidation::OWN_BUCKET];

@@ -103,6 +103,10 @@ impl Query for MessageLog {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn people(params: &Params) -> Vec<String> {
         params.phone.people()
     }

@@ -78,6 +78,10 @@ impl Query for MessageSummary {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         if *table == messages::TABLE {
             return vec![Invalidation::OWN_BUCKET];

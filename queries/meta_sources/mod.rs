@@ -183,6 +183,10 @@ impl Query for MetaSources {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn shape(params: &Params) -> Shape {
         let is_of_source = |column: &&OutputColumn| Split::Source.columns().contains(column);
         let measures = Self::SPEC.columns.iter().filter(|column| !is_of_source(column));

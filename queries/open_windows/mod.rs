@@ -97,6 +97,10 @@ impl Query for OpenWindows {
         Ok(period)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let given = params
             .micros

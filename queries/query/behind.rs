@@ -21,6 +21,7 @@ use polars::prelude::{
 use wabalake_data::tables::{USER_PHONE, deployments};
 use wabalake_data::{Invalid, Table};
 
+use super::billing::sends;
 use super::measures::rows;
 use super::question::ErasedQuery;
 use super::sql::{SqlLiteral, Value};
@@ -318,6 +319,13 @@ ORDER BY
 
     fn range(&self) -> Range {
         Q::SPEC.range
+    }
+
+    /// People are listed without what their rows cost.
+    fn reads(&self) -> Vec<&'static Table> {
+        let mut reads = Q::reads(&self.params);
+        reads.retain(|table| !sends::TABLES.contains(table));
+        reads
     }
 
     fn columns(&self) -> Vec<OutputColumn> {

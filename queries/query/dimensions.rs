@@ -21,7 +21,7 @@ use super::sql::Bindings;
 use super::tables::Tables;
 use super::time::Clock;
 use super::words::Word;
-use super::{Filtered, Invalidation, OutputColumn, tags};
+use super::{Filtered, Invalidation, NeedsTables, OutputColumn, tags};
 use crate::kernels::groups::Groups;
 
 /// A dimension.
@@ -72,6 +72,10 @@ pub enum Dimension {
 }
 
 impl Dimension {
+    /// The buckets of local time.
+    pub const TIMES: &'static [Self] =
+        &[Self::HalfHour, Self::Hour, Self::Day, Self::Week, Self::Month];
+
     /// The name in `--by`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -251,7 +255,9 @@ pub const CHANNEL_SQL: &str = "CASE
 
 /// A query that takes `--by`.
 pub trait Grouped: Filtered {
-    /// The dimensions that it accepts.
+    /// The buckets of time that it accepts, if help names them before other dimensions.
+    const TIMES: &'static [Dimension] = &[];
+    /// The other dimensions that it accepts.
     const TAKES: &'static [Dimension];
     /// The dimensions without `--by`.
     const DEFAULT: &'static [Dimension] = &[];
@@ -311,11 +317,7 @@ impl<Q: Grouped> Dimensions<Q> {
     /// Rows of the query's table with the columns of the dimensions. By tag, a row occurs once for each tag
     /// of its person.
     pub fn split(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> LazyFrame {
-        let rows = if self.dimensions.contains(&Dimension::Tag) {
-            tags::tagged(rows, Q::TABLE, tables)
-        } else {
-            rows
-        };
+        let rows = if self.has_tags() { tags::tagged(rows, Q::TABLE, tables) } else { rows };
         rows.with_columns(self.expressions(zone))
     }
 
@@ -343,7 +345,12 @@ impl<Q: Grouped> Dimensions<Q> {
     /// How changed tags affect an answer: by tag, a deployment or the like counts under the tags of its
     /// person.
     pub fn invalidation_by_tags(&self) -> Vec<Invalidation> {
-        tags::invalidation(self.dimensions.contains(&Dimension::Tag), Q::TABLE)
+        tags::invalidation(self.has_tags(), Q::TABLE)
+    }
+
+    /// Returns `true` if rows count under the tags of their person.
+    fn has_tags(&self) -> bool {
+        self.dimensions.contains(&Dimension::Tag)
     }
 
     /// Fills the slots of the twin:
@@ -363,11 +370,7 @@ impl<Q: Grouped> Dimensions<Q> {
             self.dimensions.iter().flat_map(|dimension| dimension.sql(Q::TABLE, Tz::UTC)).collect();
         let names: Vec<&str> = self.columns().iter().map(|column| column.name).collect();
         let order: Vec<String> = names.iter().map(|name| format!("{name} NULLS LAST")).collect();
-        let tagged = if self.dimensions.contains(&Dimension::Tag) {
-            tags::tagged_sql(Q::TABLE)
-        } else {
-            String::new()
-        };
+        let tagged = if self.has_tags() { tags::tagged_sql(Q::TABLE) } else { String::new() };
         let of_here: Vec<String> = names.iter().map(|name| format!("here.{name}")).collect();
         let of_here = of_here.join(", ");
         let equal = names.iter().map(|name| format!("\n    AND here.{name} <=> there.{name}"));
@@ -391,19 +394,31 @@ impl<Q: Grouped> Dimensions<Q> {
     }
 }
 
+impl<Q: Grouped> NeedsTables for Dimensions<Q> {
+    fn tables(&self) -> &'static [&'static Table] {
+        tags::TABLES
+    }
+
+    fn is_read(&self, _table: &Table) -> bool {
+        self.has_tags()
+    }
+}
+
 impl<Q: Grouped> Args for Dimensions<Q> {
     fn augment_args(command: Command) -> Command {
-        let names = Q::TAKES.iter().map(|dimension| dimension.name());
+        let taken = || Q::TIMES.iter().chain(Q::TAKES);
         let default: Vec<&str> = Q::DEFAULT.iter().map(|dimension| dimension.name()).collect();
         let by = Arg::new("by")
             .long("by")
             .value_name("LIST")
             .value_delimiter(',')
             .action(ArgAction::Append)
-            .value_parser(Word::listed(names).try_map(|name| {
-                let of_that_name = |dimension: &&Dimension| dimension.name() == name;
-                Q::TAKES.iter().find(of_that_name).copied().ok_or("no such dimension")
-            }))
+            .value_parser(Word::listed(taken().map(|dimension| dimension.name())).try_map(
+                move |name| {
+                    let of_that_name = |dimension: &&Dimension| dimension.name() == name;
+                    taken().find(of_that_name).copied().ok_or("no such dimension")
+                },
+            ))
             .help_heading("Split")
             .help("Split by these dimensions, separated by commas; their columns come first, in this order");
         command.arg(if default.is_empty() { by } else { by.default_value(default.join(",")) })

@@ -1,6 +1,6 @@
 //! One query of the catalog, with its types erased.
 
-use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::question::ErasedQuery;
 use super::{Defaults, Query, Question, Spec, Timeframe, behind};
@@ -61,6 +61,18 @@ impl CatalogEntry {
     /// Returns a clap command of the query's name with the query's options.
     pub fn command(&self) -> Command {
         self.args(Command::new(self.spec.name).about(self.spec.title))
+    }
+
+    /// Returns `true` if an option, named without dashes, is repeated for each of several values, which may then
+    /// have commas. Other options of several values take a list with commas.
+    pub fn is_repeated(&self, option: &str) -> bool {
+        let command = self.command();
+        let mut options = command.get_arguments();
+        let option = options.find(|argument| argument.get_long() == Some(option));
+        option.is_some_and(|option| {
+            matches!(option.get_action(), ArgAction::Append)
+                && option.get_value_delimiter().is_none()
+        })
     }
 
     /// The arguments that an answer depends on, with their values, taken from the example: required ones, and

@@ -13,11 +13,21 @@ use chrono_tz::Tz;
 use polars::prelude::{LazyFrame, col};
 use wabalake_data::tables::{USER_KEY, sessions};
 
-use super::dimensions::{Dimensions, Grouped};
+use super::dimensions::{Dimension, Dimensions, Grouped};
 use super::row_filters::Filters;
 use super::sql::Bindings;
 use super::tables::Tables;
 use crate::kernels::first_visits;
+
+/// The dimensions of a first visit.
+pub const DIMENSIONS: &[Dimension] = &[
+    Dimension::Conversation,
+    Dimension::Country,
+    Dimension::Line,
+    Dimension::Tag,
+    Dimension::SessionType,
+    Dimension::Channel,
+];
 
 /// The people who are chosen by their first of some visits, which are rows of `sessions`: their `user_key`
 /// and the columns of the dimensions. By tag, a person has a row for each tag that held then.
@@ -66,14 +76,19 @@ const CHOSEN: &str = "first_visits AS (
     WHERE turn = 1
 ),
 chosen AS (
-    SELECT {by_then}user_phone AS chosen_phone
+    SELECT {by_then}user_phone AS chosen_phone{then_visit}
     FROM {first_visits}
     {tagged}
 ),
 ";
 
+/// The columns of the visit that follow those of its person.
+const THEN_VISIT: &str = ",
+        session_id,
+        session_started_timestamp AS at";
+
 /// The join with them.
-const OF_CHOSEN: &str = "
+pub const OF_CHOSEN: &str = "
     INNER JOIN chosen ON chosen_phone = user_phone";
 
 /// The join with their groups.
@@ -85,9 +100,11 @@ const EACH_GROUP: &str = "
 /// | slot | SQL; empty if everybody counts |
 /// |---|---|
 /// | `{chosen}` | the people, to precede a common table expression |
-/// | `{of_chosen}` | a join with them by the column `user_phone`, which adds the columns of the dimensions |
+/// | `{of_chosen}` | [`OF_CHOSEN`], a join with them by the column `user_phone`, which adds the columns of the dimensions |
 /// | `{each_group}` | a join with each group of `--by` that occurs among them; empty without dimensions, too |
 ///
+/// `{chosen_visits}` are the people with the columns `session_id` and `at` of their first visit, even if
+/// everybody counts.
 /// `{first_visits}` is the relation of that name, or a subquery of those that pass.
 ///
 /// `is_visit` is the condition of the visits among the rows of `sessions`.
@@ -100,12 +117,20 @@ pub fn bind<Q: Grouped>(
     let is_split = !by.columns().is_empty();
     let bindings = by.bind(bindings);
     let bindings = filters.bind_relation(bindings, "first_visits", &sessions::TABLE);
-    let filled = |of: bool, sql: &str| {
-        if of { bindings.fill_slots(&sql.replace("{is_visit}", is_visit)) } else { String::new() }
+    let chosen = |of_visit: &str| {
+        let chosen = CHOSEN.replace("{is_visit}", is_visit).replace("{then_visit}", of_visit);
+        bindings.fill_slots(&chosen)
     };
-    let is_chosen = is_split || filters.are_given();
-    let chosen = filled(is_chosen, CHOSEN);
-    let join = filled(is_chosen, OF_CHOSEN);
-    let groups = filled(is_split, EACH_GROUP);
-    bindings.slot("chosen", chosen).slot("of_chosen", join).slot("each_group", groups)
+    let visits = chosen(THEN_VISIT);
+    let (people, join) = if is_split || filters.are_given() {
+        (chosen(""), OF_CHOSEN.to_owned())
+    } else {
+        (String::new(), String::new())
+    };
+    let groups = if is_split { bindings.fill_slots(EACH_GROUP) } else { String::new() };
+    bindings
+        .slot("chosen", people)
+        .slot("of_chosen", join)
+        .slot("each_group", groups)
+        .slot("chosen_visits", visits)
 }

@@ -74,7 +74,7 @@ pub use filters::Only;
 pub use meta::{Envelope, MetaShape};
 pub use question::Question;
 pub use row_filters::{Filter, Filtered, Filters};
-pub use spec::{Order, Range, Shape, Spec, Spread};
+pub use spec::{NeedsTables, Order, Range, Shape, Spec, Spread};
 pub use sql::Bindings;
 pub use tables::Tables;
 pub use time::{AnswerBuckets, DayRange, Defaults, Invalidation, Near, Timeframe, Timezone};
@@ -144,6 +144,12 @@ pub trait Query: Sized + Send + Sync + 'static {
     /// What `--from` and `--to` restrict, if options change that of the spec.
     fn range(_params: &Self::Params) -> Range {
         Self::SPEC.range
+    }
+
+    /// The tables that the answer depends on. By default all of the spec; a query whose options need some of them
+    /// names these options: see [`Spec::reads_for`].
+    fn reads(_params: &Self::Params) -> Vec<&'static Table> {
+        Self::SPEC.reads.to_vec()
     }
 
     /// The column in whose place the answer shows others, one for each name among its rows, if options ask for

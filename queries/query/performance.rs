@@ -1,4 +1,4 @@
-//! Performance of templates and campaigns: delivery, reads and replies of their messages.
+//! Performance of templates and campaigns: delivery, reads and replies of their messages, and their cost.
 //!
 //! The reply to a message is the person's first incoming message on the same line at or after its
 //! arrival, within the window. A reaction is no reply. Only delivered messages have replies; one reply may answer several
@@ -12,13 +12,15 @@
 //! answered        by the first ○         no: the first ○ after it is too late
 //! ```
 
-use chrono_tz::Tz;
-use clap::Args;
-use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, col, lit};
-use wabalake_data::tables::USER_KEY;
-use wabalake_data::tables::messages::{self, CREATED_AT, DELIVERED_AT, LINE, SENT_AT, WHATSAPP_ID};
+use std::fmt::Debug;
 
-use super::billing::sends::{COST_PER_REPLY, Per};
+use clap::{Args, Error};
+use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, PolarsResult, col, lit};
+use wabalake_data::Table;
+use wabalake_data::tables::messages::{self, CREATED_AT, DELIVERED_AT, LINE, SENT_AT, WHATSAPP_ID};
+use wabalake_data::tables::{USER_KEY, audience_tags, markets, rates, sessions};
+
+use super::billing::sends::{COST_PER_REPLY, CostSql, MessageCosts, Per};
 use super::joins::{self, Nearest};
 use super::measures::{
     incoming_message, message_delivered, message_failed, message_read, message_sent,
@@ -26,7 +28,10 @@ use super::measures::{
 };
 use super::numbers::whole;
 use super::time::HOUR;
-use super::{Bindings, Dimensions, Grouped, OutputColumn, Tables};
+use super::{
+    Behind, Bindings, DayRange, Defaults, Dimensions, Filters, Grouped, Invalidation, Order,
+    OutputColumn, Query, Range, Shape, Spec, Tables, Timeframe,
+};
 use crate::kernels::once;
 
 /// Messages that were created.
@@ -51,18 +56,53 @@ pub const REPLY_PCT: &str = "reply_pct";
 pub const MEDIAN_REPLY_SECONDS: &str = "median_reply_seconds";
 
 /// The column of cost per something.
-pub const COSTS_PER: &[Per] = &[(COST_PER_REPLY, REPLIED)];
+const COSTS_PER: &[Per] = &[(COST_PER_REPLY, REPLIED)];
 
 /// The columns that count messages.
-pub const COUNTS: &[&str] = &[CREATED, FAILED, SENT, DELIVERED, READ, REPLIED];
+const COUNTS: &[&str] = &[CREATED, FAILED, SENT, DELIVERED, READ, REPLIED];
 
 const ARRIVED: &str = "arrived";
 const WRITTEN: &str = "written";
 const TOOK: &str = "took";
 
+/// A query about the performance of what a column of messages names. It states which messages count; the rest
+/// of the [`Query`] is the same for all.
+pub trait Performance: Grouped + Clone + Debug {
+    /// [`Spec::name`].
+    const NAME: &'static str;
+    /// [`Spec::title`].
+    const TITLE: &'static str;
+    /// [`Spec::question`].
+    const QUESTION: &'static str;
+    /// [`Spec::sql`].
+    const SQL: &'static str;
+    /// The column of messages.
+    const OF: &'static str;
+    /// [`Performance::counts`] in SQL.
+    const COUNTS_SQL: &'static str;
+
+    /// Predicate: a message counts.
+    fn counts() -> Expr;
+}
+
+/// The query's options.
+#[derive(Args, Debug)]
+pub struct Params<Q: Performance> {
+    #[command(flatten)]
+    days: DayRange,
+    #[command(flatten)]
+    filters: Filters<Q>,
+    #[command(flatten)]
+    by: Dimensions<Q>,
+    #[command(flatten)]
+    window: ReplyWindow,
+    #[command(flatten)]
+    costs: MessageCosts,
+}
+
 /// `--reply-window-hours`: the longest time from the arrival of a message to its reply.
 #[derive(Args, Clone, Copy, Debug)]
-pub struct ReplyWindow {
+struct ReplyWindow {
     /// Most hours from the arrival of a message to its reply
     #[arg(
         long,
@@ -73,62 +113,130 @@ pub struct ReplyWindow {
     reply_window_hours: i64,
 }
 
-impl ReplyWindow {
-    /// Binds `:reply_window_hours`.
-    pub fn bind(&self, bindings: Bindings) -> Bindings {
-        bindings.integer("reply_window_hours", self.reply_window_hours)
+/// The messages that count and were delivered, with their cost.
+const UNITS: &str = "SELECT {by_then}{of}, cost, charged_in
+FROM {messages}
+{tagged}
+INNER JOIN (
+    SELECT whatsapp_id AS priced_id, cost, charged_in
+    FROM deliveries
+) AS priced ON priced_id = whatsapp_id
+WHERE {counts}";
+
+impl<Q: Performance> Query for Q {
+    type Params = Params<Q>;
+
+    const SPEC: Spec = Spec {
+        name: Q::NAME,
+        title: Q::TITLE,
+        question: Q::QUESTION,
+        reads: &[
+            &messages::TABLE,
+            &audience_tags::TABLE,
+            &rates::TABLE,
+            &markets::TABLE,
+            &sessions::TABLE,
+        ],
+        // A reply may come on any later day.
+        range: Range::History,
+        columns: &[
+            OutputColumn::term(Q::OF),
+            OutputColumn::count(CREATED),
+            OutputColumn::count(FAILED),
+            OutputColumn::count(SENT),
+            OutputColumn::count(DELIVERED),
+            OutputColumn::count(READ),
+            OutputColumn::pct(DELIVERED_PCT),
+            OutputColumn::pct(READ_PCT),
+            OutputColumn::count(REPLIED),
+            OutputColumn::pct(REPLY_PCT),
+            OutputColumn::seconds(MEDIAN_REPLY_SECONDS),
+        ],
+        key: &[Q::OF],
+        order: &[Order::Descending(CREATED)],
+        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--reply-window-hours", "24"],
+        sql: Q::SQL,
+    };
+
+    const BEHIND: Option<Behind<Self>> = Some(Behind {
+        table: &messages::TABLE,
+        cells: &[Q::OF],
+        counts: COUNTS,
+        id: &[WHATSAPP_ID],
+        rows: counted,
+        sql: include_str!("sql/performance_people.sql"),
+    });
+
+    fn resolve(params: &mut Params<Q>, defaults: &Defaults) -> Result<Timeframe, Error> {
+        params.costs.resolve(defaults)?;
+        params.days.resolve(defaults)
     }
 
-    fn micros(self) -> i64 {
-        self.reply_window_hours * HOUR
+    fn reads(params: &Params<Q>) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by, &params.costs])
+    }
+
+    fn shape(params: &Params<Q>) -> Shape {
+        let costs = CostSql::of(&params.by.columns(), &[Q::OF], UNITS, COSTS_PER);
+        params.costs.shape(Shape::of(&Self::SPEC), &costs)
+    }
+
+    fn invalidation(params: &Params<Q>, table: &Table) -> Vec<Invalidation> {
+        params.costs.invalidation(table)
+    }
+
+    fn by(params: &Params<Q>) -> Vec<OutputColumn> {
+        params.by.columns()
+    }
+
+    fn plan(tables: &Tables, params: &Params<Q>) -> PolarsResult<LazyFrame> {
+        let (zone, group) = (params.days.timezone(), params.by.names_with(&[Q::OF]));
+        let answer = grouped(tables, params, &group)?;
+        let (filters, by) = (params.filters.clone(), params.by.clone());
+        let priced = move |tables: &Tables| {
+            let messages = filters.of(tables.scan(&messages::TABLE), tables).filter(Q::counts());
+            by.split(messages, tables, zone)
+        };
+        params.costs.added_to(answer, group, COSTS_PER, priced, &params.days, tables)
+    }
+
+    fn bind(params: &Params<Q>) -> Bindings {
+        let bindings = params.by.bind(params.days.bind(Bindings::new()));
+        let bindings = params.costs.bind(params.filters.bind(bindings));
+        bindings
+            .integer("reply_window_hours", params.window.reply_window_hours)
+            .slot("of", Q::OF.to_owned())
+            .slot("counts", Q::COUNTS_SQL.to_owned())
     }
 }
 
-/// The columns of the answer, with the template or campaign first.
-pub const fn columns(of: &'static str) -> [OutputColumn; 11] {
-    [
-        OutputColumn::term(of),
-        OutputColumn::count(CREATED),
-        OutputColumn::count(FAILED),
-        OutputColumn::count(SENT),
-        OutputColumn::count(DELIVERED),
-        OutputColumn::count(READ),
-        OutputColumn::pct(DELIVERED_PCT),
-        OutputColumn::pct(READ_PCT),
-        OutputColumn::count(REPLIED),
-        OutputColumn::pct(REPLY_PCT),
-        OutputColumn::seconds(MEDIAN_REPLY_SECONDS),
-    ]
+/// The messages that count.
+fn asked<Q: Performance>(tables: &Tables, params: &Params<Q>) -> LazyFrame {
+    let messages = params.days.scan(tables, &messages::TABLE);
+    params.filters.of(messages, tables).filter(Q::counts())
 }
 
-/// Returns the plan: the messages that are asked about, grouped by dimensions and a column.
-///
-/// # Errors
-/// Those of building a plan.
-pub fn plan<Q: Grouped>(
+/// Groups the messages that count.
+fn grouped<Q: Performance>(
     tables: &Tables,
-    asked: LazyFrame,
-    by: &Dimensions<Q>,
-    zone: Tz,
-    of: &'static str,
-    window: ReplyWindow,
+    params: &Params<Q>,
+    group: &[Expr],
 ) -> PolarsResult<LazyFrame> {
-    let asked = by.split(asked, tables, zone);
-    let group = by.names_with(&[of]);
-    let counted = asked.clone().group_by(&group).agg([
+    let asked = params.by.split(asked(tables, params), tables, params.days.timezone());
+    let counted = asked.clone().group_by(group).agg([
         rows().alias(CREATED),
         rows_where(message_failed()).alias(FAILED),
         rows_where(message_sent()).alias(SENT),
         rows_where(message_delivered()).alias(DELIVERED),
         rows_where(message_read()).alias(READ),
     ]);
-    let answered = first_replies(asked, tables, &group, window)?
-        .group_by(&group)
+    let answered = first_replies(asked, tables, group, params.window)?
+        .group_by(group)
         .agg([rows().alias(REPLIED), quantile_seconds(TOOK, 0.5).alias(MEDIAN_REPLY_SECONDS)]);
 
     let known = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
     let all =
-        counted.join(answered, &group, &group, known).with_column(col(REPLIED).fill_null(lit(0)));
+        counted.join(answered, group, group, known).with_column(col(REPLIED).fill_null(lit(0)));
     Ok(all.with_columns([
         share_pct(col(DELIVERED), col(CREATED)).alias(DELIVERED_PCT),
         share_pct(col(READ), col(DELIVERED)).alias(READ_PCT),
@@ -136,24 +244,15 @@ pub fn plan<Q: Grouped>(
     ]))
 }
 
-/// Returns the plan of the messages that are asked about, with dimensions, and for each of [`COUNTS`] a column
-/// that is true if it counts the message.
-///
-/// # Errors
-/// Those of building a plan.
-pub fn counted<Q: Grouped>(
-    tables: &Tables,
-    asked: LazyFrame,
-    by: &Dimensions<Q>,
-    zone: Tz,
-    window: ReplyWindow,
-) -> PolarsResult<LazyFrame> {
-    let asked = once(asked);
+/// The messages that count, with dimensions, and for each of [`COUNTS`] a column that is true if it counts the
+/// message.
+fn counted<Q: Performance>(tables: &Tables, params: &Params<Q>) -> PolarsResult<LazyFrame> {
+    let asked = once(asked(tables, params));
     let id = [col(WHATSAPP_ID)];
-    let answered = first_replies(asked.clone(), tables, &id, window)?
+    let answered = first_replies(asked.clone(), tables, &id, params.window)?
         .select([col(WHATSAPP_ID), lit(true).alias(REPLIED)]);
     let messages = asked.join(answered, &id, &id, JoinArgs::new(JoinType::Left));
-    Ok(by.split(messages, tables, zone).with_columns([
+    Ok(params.by.split(messages, tables, params.days.timezone()).with_columns([
         lit(true).alias(CREATED),
         message_failed().alias(FAILED),
         message_sent().alias(SENT),
@@ -163,9 +262,6 @@ pub fn counted<Q: Grouped>(
 }
 
 /// The answered messages, with columns of theirs and the microseconds from their arrival to the reply.
-///
-/// # Errors
-/// Those of building a plan.
 fn first_replies(
     asked: LazyFrame,
     tables: &Tables,
@@ -188,7 +284,7 @@ fn first_replies(
         (delivered, ARRIVED),
         (written, WRITTEN, &[]),
         &[USER_KEY, LINE],
-        window.micros(),
+        window.reply_window_hours * HOUR,
     )?;
     Ok(answered
         .select([columns, &[(col(WRITTEN) - col(ARRIVED)).alias(TOOK)]].concat())

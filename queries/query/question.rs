@@ -8,7 +8,6 @@ use polars::prelude::{
     DataFrame, Expr, IdxSize, LazyFrame, PolarsResult, SortMultipleOptions, col,
 };
 use wabalake_data::Table;
-use wabalake_data::tables::{audience_tags, markets, messages, rates, sessions};
 
 use super::{
     AnswerBuckets, Bindings, Envelope, Invalidation, Order, OutputColumn, Query, Range, Shape,
@@ -30,24 +29,9 @@ impl Question {
         &self.spec
     }
 
-    /// The tables that the answer depends on: those of the spec, without the tags of people if these
-    /// parameters ask for no tag, without prices if they ask for no cost, and without sessions and messages
-    /// if they ask for nothing that depends on them.
+    /// The tables that the answer depends on: see [`Query::reads`].
     pub fn reads(&self) -> Vec<&'static Table> {
-        let scanned = Tables::scanned_by(|tables| drop(self.query.plan(tables)));
-        let twin = self.twin();
-        let words = || twin.split(|c: char| !c.is_alphanumeric() && c != '_');
-        let mut reads = self.spec.reads.to_vec();
-        // Not of other tables: a plan in parts scans some while it runs. Prices, sessions and messages are among
-        // them, so the twin tells whether these are read.
-        reads.retain(|table| match table.name {
-            audience_tags::NAME => scanned.contains(table),
-            rates::NAME | markets::NAME | sessions::NAME | messages::NAME => {
-                scanned.contains(table) || words().any(|word| word == table.name)
-            }
-            _ => true,
-        });
-        reads
+        self.query.reads()
     }
 
     /// The first instant of a table that counts and the first one after, in microseconds; `None`
@@ -266,6 +250,7 @@ pub(super) trait ErasedQuery: Send + Sync {
     fn by(&self) -> Vec<OutputColumn>;
     fn shape(&self) -> Shape;
     fn range(&self) -> Range;
+    fn reads(&self) -> Vec<&'static Table>;
     fn columns(&self) -> Vec<OutputColumn>;
     fn spread(&self) -> Option<Spread>;
     fn envelope(&self, tables: &Tables) -> PolarsResult<Option<Envelope>>;
@@ -293,6 +278,10 @@ impl<Q: Query> ErasedQuery for WithParams<Q> {
 
     fn range(&self) -> Range {
         Q::range(&self.params)
+    }
+
+    fn reads(&self) -> Vec<&'static Table> {
+        Q::reads(&self.params)
     }
 
     fn columns(&self) -> Vec<OutputColumn> {

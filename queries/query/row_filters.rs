@@ -21,11 +21,11 @@ use polars::prelude::{Expr, LazyFrame, lit};
 use wabalake_data::Table;
 use wabalake_data::tables::{agent_chats, deployments, events, messages, sessions};
 
-use super::Invalidation;
 use super::filters::{self, Choice, Only};
 use super::sql::Bindings;
 use super::tables::Tables;
 use super::tags::{self, OfTags};
+use super::{Invalidation, NeedsTables};
 
 /// A filter that queries may take.
 #[derive(Clone, Copy, Debug)]
@@ -327,6 +327,16 @@ impl<Q: Filtered> Filters<Q> {
     fn given_for(&self, table: &Table) -> Vec<&dyn RowFilter> {
         let given = self.given.iter().filter(|(name, _)| Filter::is_of(table, name));
         given.map(|(_, filter)| filter.as_ref()).collect()
+    }
+}
+
+impl<Q: Filtered> NeedsTables for Filters<Q> {
+    fn tables(&self) -> &'static [&'static Table] {
+        tags::TABLES
+    }
+
+    fn is_read(&self, _table: &Table) -> bool {
+        self.is_by_tag()
     }
 }
 

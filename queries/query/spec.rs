@@ -16,7 +16,7 @@ pub struct Spec {
     pub title: &'static str,
     /// The question in plain English, then which rows count.
     pub question: &'static str,
-    /// The tables that the plan scans.
+    /// The tables that the plan may scan; [`Query::reads`](super::Query::reads) tells which it does.
     pub reads: &'static [&'static Table],
     /// What `--from` and `--to` restrict.
     pub range: Range,
@@ -37,6 +37,26 @@ impl Spec {
     pub fn folder(&self) -> String {
         self.name.replace('-', "_")
     }
+
+    /// The tables without those that only some of the options need, as given: see
+    /// [`Query::reads`](super::Query::reads).
+    pub fn reads_for(&self, options: &[&dyn NeedsTables]) -> Vec<&'static Table> {
+        let is_read = |table: &&'static Table| {
+            let of_table = options.iter().filter(|option| option.tables().contains(table));
+            let mut of_table = of_table.peekable();
+            of_table.peek().is_none() || of_table.any(|option| option.is_read(table))
+        };
+        self.reads.iter().copied().filter(is_read).collect()
+    }
+}
+
+/// Options that some tables are read for.
+pub trait NeedsTables {
+    /// The tables that are read for some values of the options.
+    fn tables(&self) -> &'static [&'static Table];
+
+    /// Returns `true` if one of these tables is read for the options as given.
+    fn is_read(&self, table: &Table) -> bool;
 }
 
 /// The columns, the key, the order and the twin of an answer.

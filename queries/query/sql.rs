@@ -37,6 +37,8 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("same_sends", include_str!("sql/same_sends.sql")),
     // Delivered deployments as messages of a category, with their cost.
     ("sends", include_str!("sql/sends.sql")),
+    // The rates of units, the best of which has `preference = 1`: the end of a select list, and its joins.
+    ("rate_of_unit", include_str!("sql/rate_of_unit.sql")),
     // The market of each country, from a date until another.
     ("markets", include_str!("sql/markets.sql")),
     // The latest display name of each line, where `place = 1`.

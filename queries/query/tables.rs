@@ -1,7 +1,6 @@
 //! The tables that a plan scans.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
 use wabalake_data::Table;
@@ -12,8 +11,6 @@ use wabalake_data::Table;
 #[derive(Clone, Default)]
 pub struct Tables {
     scans: BTreeMap<&'static str, LazyFrame>,
-    /// The tables that have been scanned, if somebody wants to know.
-    scanned: Option<Arc<Mutex<Vec<&'static Table>>>>,
 }
 
 impl Tables {
@@ -29,19 +26,8 @@ impl Tables {
         self
     }
 
-    /// The tables that are scanned while a plan is made, each as often as it is.
-    pub fn scanned_by(plan: impl FnOnce(&Self)) -> Vec<&'static Table> {
-        let scanned = Arc::default();
-        plan(&Self { scanned: Some(Arc::clone(&scanned)), ..Self::default() });
-        let mut scanned = scanned.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *scanned)
-    }
-
     /// The scan of a table.
     pub fn scan(&self, table: &'static Table) -> LazyFrame {
-        if let Some(scanned) = &self.scanned {
-            scanned.lock().unwrap_or_else(PoisonError::into_inner).push(table);
-        }
         let given = self.scans.get(table.name).cloned();
         given.unwrap_or_else(|| DataFrame::empty_with_schema(&table.schema()).lazy())
     }

@@ -19,16 +19,8 @@ impl Filtered for RedirectPaths {
 }
 
 impl Grouped for RedirectPaths {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
-        Dimension::Country,
-        Dimension::Line,
-        Dimension::Tag,
-    ];
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
+    const TAKES: &'static [Dimension] = &[Dimension::Country, Dimension::Line, Dimension::Tag];
 }
 
 /// The query's options.
@@ -70,6 +62,10 @@ impl Query for RedirectPaths {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -43,14 +43,7 @@ impl Filtered for ReturnRate {
 }
 
 impl Grouped for ReturnRate {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::Conversation,
-        Dimension::Country,
-        Dimension::Line,
-        Dimension::Tag,
-        Dimension::SessionType,
-        Dimension::Channel,
-    ];
+    const TAKES: &'static [Dimension] = first_visits::DIMENSIONS;
 }
 
 /// The query's options.
@@ -210,6 +203,14 @@ const IS_VISIT: &str = "parent_session_id IS NULL
         AND (:visits <> 'replied' OR first_message_timestamp IS NOT NULL)
         AND (:visits <> 'inbound' OR session_type = 'Inbound')";
 
+/// The people whose first visit is in the date range, and the days N on which they returned.
+const RETURNS_SQL: &str = include_str!("returns.sql");
+
+/// The columns of the first visit that precede those of its person.
+const VISIT_THEN_SQL: &str = "session_id,
+        at,
+        ";
+
 /// First date of the day, week or month of the first visit.
 pub const COHORT: &str = "cohort";
 /// Number of days after the first visit.
@@ -267,6 +268,10 @@ impl Query for ReturnRate {
         params.range.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }
@@ -316,13 +321,21 @@ impl Query for ReturnRate {
 
     fn bind(params: &Params) -> Bindings {
         let bindings = params.range.bind_dates(Bindings::new());
-        first_visits::bind(bindings, &params.filters, &params.by, IS_VISIT)
+        let bindings = first_visits::bind(bindings, &params.filters, &params.by, IS_VISIT)
             .slot("is_visit", IS_VISIT.to_owned())
             .list("days", &params.days())
             .word("mode", params.mode)
             .word("clock", params.clock)
             .word("cohort", params.cohort)
-            .word("visits", params.visits)
+            .word("visits", params.visits);
+        let returns = RETURNS_SQL.trim_end();
+        // People are named with the session of their first visit, so they are joined even if everybody counts.
+        let of_visits = returns.replace("{chosen}", "{chosen_visits}");
+        let of_visits = of_visits.replace("{of_chosen}", first_visits::OF_CHOSEN);
+        let returns_of_visits =
+            bindings.fill_slots(&of_visits.replace("{visit_then}", VISIT_THEN_SQL));
+        let returns = bindings.fill_slots(&returns.replace("{visit_then}", ""));
+        bindings.slot("returns", returns).slot("returns_of_visits", returns_of_visits)
     }
 }
 

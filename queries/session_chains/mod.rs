@@ -71,6 +71,10 @@ impl Query for SessionChains {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let ends = tables.scan(&sessions::TABLE).select([
             col(SESSION_KEY).alias(Chains::LAST_KEY),

@@ -53,12 +53,8 @@ impl Filtered for SessionClosures {
 }
 
 impl Grouped for SessionClosures {
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
     const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
         Dimension::Conversation,
         Dimension::Country,
         Dimension::Line,
@@ -239,6 +235,10 @@ impl Query for SessionClosures {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

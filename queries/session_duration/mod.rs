@@ -106,6 +106,10 @@ impl Query for SessionDuration {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         if *table == sessions::TABLE {
             return vec![Invalidation::OWN_BUCKET];

@@ -98,6 +98,10 @@ impl Query for SessionSummary {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         if *table == messages::TABLE {
             return conversations::invalidation();
@@ -113,13 +117,7 @@ impl Query for SessionSummary {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let filters = params.filters.clone();
-        let others: &'static [&'static str] = if filters.is_by_tag() {
-            // Parts scan the tags while the plan runs; here the question learns that it reads them.
-            let _ = tables.scan(&audience_tags::TABLE);
-            &[USER_KEY]
-        } else {
-            &[]
-        };
+        let others: &'static [&'static str] = if filters.is_by_tag() { &[USER_KEY] } else { &[] };
         let count = move |sessions: LazyFrame, tables: &Tables| {
             let sessions = filters.of(sessions, tables);
             let mut counts = vec![rows().alias(NUMBER_OF_SESSIONS)];

@@ -9,11 +9,9 @@
 //! if a message has no rate, or if rates are in several currencies.
 
 use wabalake_data::Table;
-use wabalake_data::tables::messages::{self, TEMPLATE_NAME, WHATSAPP_ID};
-use wabalake_data::tables::{audience_tags, markets, rates, sessions};
+use wabalake_data::tables::messages::{self, MESSAGE_TYPE, TEMPLATE_NAME};
 
-use crate::query::billing::sends::{CostSql, MessageCosts};
-use crate::query::performance::{self, COSTS_PER, ReplyWindow};
+use crate::query::performance;
 pub use crate::query::performance::{
     CREATED, DELIVERED, DELIVERED_PCT, FAILED, MEDIAN_REPLY_SECONDS, READ_PCT, REPLIED, REPLY_PCT,
 };
@@ -29,12 +27,8 @@ impl Filtered for TemplatePerformance {
 }
 
 impl Grouped for TemplatePerformance {
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
     const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
         Dimension::Country,
         Dimension::Line,
         Dimension::Tag,
@@ -46,112 +40,17 @@ impl Grouped for TemplatePerformance {
     ];
 }
 
-/// The query's options.
-#[derive(Args, Debug)]
-pub struct Params {
-    #[command(flatten)]
-    days: DayRange,
-    #[command(flatten)]
-    filters: Filters<TemplatePerformance>,
-    #[command(flatten)]
-    by: Dimensions<TemplatePerformance>,
-    #[command(flatten)]
-    window: ReplyWindow,
-    #[command(flatten)]
-    costs: MessageCosts,
-}
+impl performance::Performance for TemplatePerformance {
+    const NAME: &'static str = "template-performance";
+    const TITLE: &'static str = "Which templates are delivered, read and answered";
+    const QUESTION: &'static str = "Which templates are delivered, read and answered? Template \
+                                    messages by their creation; the reply is the person's first \
+                                    message on the same line within the window.";
+    const SQL: &'static str = include_str!("twin.sql");
+    const OF: &'static str = TEMPLATE_NAME;
+    const COUNTS_SQL: &'static str = "message_type = 'template'";
 
-/// The messages that count and were delivered, with their cost.
-const UNITS: &str = "SELECT {by_then}template_name, cost, charged_in
-FROM {messages}
-{tagged}
-INNER JOIN (
-    SELECT whatsapp_id AS priced_id, cost, charged_in
-    FROM deliveries
-) AS priced ON priced_id = whatsapp_id
-WHERE message_type = 'template'";
-
-impl Query for TemplatePerformance {
-    type Params = Params;
-
-    const SPEC: Spec = Spec {
-        name: "template-performance",
-        title: "Which templates are delivered, read and answered",
-        question: "Which templates are delivered, read and answered? Template messages by their \
-                   creation; the reply is the person's first message on the same line within the \
-                   window.",
-        reads: &[
-            &messages::TABLE,
-            &audience_tags::TABLE,
-            &rates::TABLE,
-            &markets::TABLE,
-            &sessions::TABLE,
-        ],
-        // A reply may come on any later day.
-        range: Range::History,
-        columns: &performance::columns(TEMPLATE_NAME),
-        key: &[TEMPLATE_NAME],
-        order: &[Order::Descending(CREATED)],
-        example: &["--from", "2025-06-01", "--to", "2025-06-30", "--reply-window-hours", "24"],
-        sql: include_str!("twin.sql"),
-    };
-
-    const BEHIND: Option<Behind<Self>> = Some(Behind {
-        table: &messages::TABLE,
-        cells: &[TEMPLATE_NAME],
-        counts: performance::COUNTS,
-        id: &[WHATSAPP_ID],
-        rows: |tables, params| {
-            let (asked, zone) = (asked(tables, params), params.days.timezone());
-            performance::counted(tables, asked, &params.by, zone, params.window)
-        },
-        sql: include_str!("people.sql"),
-    });
-
-    fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
-        params.costs.resolve(defaults)?;
-        params.days.resolve(defaults)
+    fn counts() -> Expr {
+        col(MESSAGE_TYPE).eq(lit("template"))
     }
-
-    fn shape(params: &Params) -> Shape {
-        let costs = CostSql::of(&params.by.columns(), Self::SPEC.key, UNITS, COSTS_PER);
-        params.costs.shape(Shape::of(&Self::SPEC), &costs)
-    }
-
-    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
-        params.costs.invalidation(table)
-    }
-
-    fn by(params: &Params) -> Vec<OutputColumn> {
-        params.by.columns()
-    }
-
-    fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let (asked, zone) = (asked(tables, params), params.days.timezone());
-        let (by, window) = (&params.by, params.window);
-        let answer = performance::plan(tables, asked, by, zone, TEMPLATE_NAME, window)?;
-        let (filters, by) = (params.filters.clone(), by.clone());
-        let priced = move |tables: &Tables| {
-            let messages = filters.of(tables.scan(&messages::TABLE), tables).filter(counts());
-            by.split(messages, tables, zone)
-        };
-        let group = params.by.names_with(&[TEMPLATE_NAME]);
-        params.costs.added_to(answer, group, COSTS_PER, priced, &params.days, tables)
-    }
-
-    fn bind(params: &Params) -> Bindings {
-        let bindings = params.by.bind(params.days.bind(Bindings::new()));
-        params.costs.bind(params.window.bind(params.filters.bind(bindings)))
-    }
-}
-
-/// The messages that count.
-fn asked(tables: &Tables, params: &Params) -> LazyFrame {
-    let messages = params.days.scan(tables, &messages::TABLE);
-    params.filters.of(messages, tables).filter(counts())
-}
-
-/// Predicate: a message counts.
-fn counts() -> Expr {
-    col(messages::MESSAGE_TYPE).eq(lit("template"))
 }

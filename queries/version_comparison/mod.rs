@@ -113,6 +113,10 @@ impl Query for VersionComparison {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::Deserialize;
+use wabalake_queries::CATALOG;
 use wabalake_queries::query::Defaults;
 use wabalake_queries::query::billing::rules::{EntryPoint, PricingDefaults, PricingSource};
 use wabalake_queries::query::time::{Holidays, HoursDefaults, WeeklyHours};
@@ -213,14 +214,14 @@ impl MartSettings {
     /// assert_eq!(config.marts[0].arguments(), ["--by=day,tag"]);
     /// ```
     pub fn arguments(&self) -> Vec<String> {
+        let entry = CATALOG.iter().find(|entry| entry.spec.name == self.query);
         let arguments = |(name, value): (&String, &Param)| {
             let name = name.replace('_', "-");
             match value {
                 Param::Switch(false) => Vec::new(),
                 Param::Switch(true) => vec![format!("--{name}")],
                 Param::Value(value) => vec![format!("--{name}={value}")],
-                // The value of a cell may have a comma.
-                Param::List(values) if name == "cell" => {
+                Param::List(values) if entry.is_some_and(|entry| entry.is_repeated(&name)) => {
                     values.iter().map(|value| format!("--{name}={value}")).collect()
                 }
                 Param::List(values) => {
@@ -241,7 +242,8 @@ pub enum Param {
     Switch(bool),
     /// One value.
     Value(Scalar),
-    /// A list, separated by commas on the command line.
+    /// A list: separated by commas on the command line, or an argument for each value of an option that splits
+    /// none.
     List(Vec<Scalar>),
 }
 

@@ -59,6 +59,27 @@ fn every_setting_is_read() {
 }
 
 #[test]
+fn values_of_a_repeated_option_may_have_commas() {
+    let config = Config::read(
+        "[[marts]]
+        name = 'behind'
+        query = 'failure-reasons'
+        params.by = ['day', 'country']
+        params.people = true
+        params.cell = ['country=CO', 'status_detail=not sent, and not paid']",
+    );
+    assert_eq!(
+        config.unwrap().marts[0].arguments(),
+        [
+            "--by=day,country",
+            "--cell=country=CO",
+            "--cell=status_detail=not sent, and not paid",
+            "--people"
+        ],
+    );
+}
+
+#[test]
 fn errors_name_the_line_and_suggest_the_nearest_name() {
     for (text, lines) in [
         ("timezon = 'UTC'", "error: line 1: no key `timezon`\n  hint: did you mean `timezone`?"),

@@ -1,8 +1,8 @@
 """Does each query answer as its SQL twin does, on engines that are not ours?
 
 The plan here, its twin on Sail, for whose dialect it is written, and its twin on DuckDB must give
-the same names, types, values and order. What is asked are the goldens' commands; and, of every
-query, each way to split it, by one of several clocks, each of its filters, and the people behind each number.
+the same names, types, values and order. What is asked of every query: each way to split it, by one of several
+clocks, each of its filters, the people behind each number; and the goldens' commands with other options.
 """
 
 import functools
@@ -69,13 +69,24 @@ ASKED_TOO = {
 NOT_FOR_DUCKDB = {}
 
 
+# Options that every query may have; they are asked in turn.
+OF_ALL = {"--by", "--from", "--to", "--timezone", "--limit", "--people", "--with-people", "--in", "--cell"}
+
+
+def goldens_with_own_options(query):
+    """The commands of the golden that have an option of the query's own, beside its filters."""
+    shared = OF_ALL | set(query["filters"])
+    is_own = lambda word: word.startswith("--") and word.split("=")[0] not in shared
+    return [command for command in goldens(query["name"]) if any(map(is_own, command))]
+
+
 def questions():
     """What is asked, and of which lake. The clocks go round, so that each is asked often."""
     zones = itertools.cycle(ZONES)
     for query in catalog():
         name = query["name"]
         asked = needs(query)
-        commands = {asked, *goldens(name)} | ASKED_TOO.get(name, set())
+        commands = {asked, *goldens_with_own_options(query)} | ASKED_TOO.get(name, set())
         commands |= {(*asked, "--timezone", next(zones)) for _ in range(2)}
         filters = filters_of(query)
         splits = list(splits_of(query))

@@ -168,6 +168,30 @@ pub fn bind(bindings: Bindings) -> Bindings {
     bindings.slot("built_in_markets", lines.join(",\n        "))
 }
 
+/// The units that the SQL fragment `{rate_of_unit}` finds rates for.
+#[derive(Debug)]
+pub(super) struct UnitsSql {
+    /// The relation of the numbered units, which have their date, country and market.
+    pub(super) numbered: &'static str,
+    /// The columns that tell units apart.
+    pub(super) unit: &'static str,
+    /// The category of a unit.
+    pub(super) category: &'static str,
+    /// The relation of the rates.
+    pub(super) card: &'static str,
+}
+
+impl UnitsSql {
+    /// Fills the slots of `{rate_of_unit}` and `{markets}`.
+    pub(super) fn bind(&self, bindings: Bindings) -> Bindings {
+        bind(bindings)
+            .slot("numbered", self.numbered.to_owned())
+            .slot("unit", self.unit.to_owned())
+            .slot("category_of_unit", self.category.to_owned())
+            .slot("card", self.card.to_owned())
+    }
+}
+
 /// The dates on which rates or markets change, in [`ERA`].
 fn eras(tables: &Tables) -> PolarsResult<LazyFrame> {
     let of_rates = tables.scan(&rates::TABLE).select([col(EFFECTIVE_FROM).alias(ERA)]);

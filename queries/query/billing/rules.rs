@@ -13,19 +13,28 @@
 use chrono::NaiveDate;
 use clap::{Args, Error, ValueEnum};
 use polars::prelude::{DataFrame, Expr, IntoLazy, LazyFrame, col, lit};
-use wabalake_data::Invalid;
 use wabalake_data::tables::messages::CREATED_AT;
+use wabalake_data::tables::sessions;
+use wabalake_data::{Invalid, Table};
 
 use super::conversations::dates;
 use super::entry_windows::Windows;
-use super::prices::{self, DATED};
-use crate::query::Defaults;
+use super::prices::{DATED, UnitsSql};
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
 use crate::query::time::{Clock, Span, date_literal, day_start, instant_literal, read_date};
 use crate::query::usage::misfit;
 use crate::query::words::Word;
+use crate::query::{Defaults, NeedsTables};
+
+/// The units of the SQL fragment `{deliveries}`.
+const UNITS: UnitsSql = UnitsSql {
+    numbered: "numbered_deliveries",
+    unit: "numbered_deliveries.whatsapp_id",
+    category: "lower(numbered_deliveries.pricing_category)",
+    card: "tiers",
+};
 
 /// The options of prices of messages.
 #[derive(Args, Clone, Copy, Debug)]
@@ -236,7 +245,8 @@ impl PricingOptions {
 
     /// Binds the parameters of the SQL fragment `{deliveries}`, and fills its slots.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
-        let bindings = prices::bind(bindings)
+        let bindings = UNITS
+            .bind(bindings)
             .integer("free_service_messages", self.free_service_messages())
             .boolean("free_entry_point", self.has_entry_types())
             .boolean("reported_pricing", self.is_reported())
@@ -252,6 +262,16 @@ impl PricingOptions {
         ];
         let slots = ENTRY_SLOTS.into_iter().zip(slots);
         slots.fold(windows.bind(bindings), |bindings, (slot, sql)| bindings.slot(slot, sql))
+    }
+}
+
+impl NeedsTables for PricingOptions {
+    fn tables(&self) -> &'static [&'static Table] {
+        const { &[&sessions::TABLE] }
+    }
+
+    fn is_read(&self, _table: &Table) -> bool {
+        self.has_entry_windows()
     }
 }
 

@@ -25,11 +25,11 @@ use wabalake_data::tables::deployments::{
 };
 use wabalake_data::tables::messages::{self, TEMPLATE_CATEGORIES, WHATSAPP_ID};
 use wabalake_data::tables::rates::CATEGORY;
-use wabalake_data::tables::{CURRENCY, markets, rates};
+use wabalake_data::tables::{CURRENCY, markets, rates, sessions};
 use wabalake_data::{Invalid, Table};
 
 use super::money::{self, COST};
-use super::prices::{self, DATED};
+use super::prices::{self, DATED, UnitsSql};
 use super::pricing::deliveries;
 use super::rules::PricingOptions;
 use crate::query::measures::{delivery_is, from_millionths, ratio};
@@ -40,7 +40,9 @@ use crate::query::tables::Tables;
 use crate::query::time::{Clock, Invalidation, Span};
 use crate::query::usage::misfit;
 use crate::query::words::Word;
-use crate::query::{DayRange, Defaults, Filtered, Filters, OutputColumn, Range, Shape};
+use crate::query::{
+    DayRange, Defaults, Filtered, Filters, NeedsTables, OutputColumn, Range, Shape,
+};
 
 /// The column of the currency of a group's cost. Several are joined by `+`.
 pub const COST_CURRENCY: &str = "cost_currency";
@@ -48,6 +50,17 @@ pub const COST_CURRENCY: &str = "cost_currency";
 pub const COST_PER_REPLY: &str = "cost_per_reply";
 /// The column of the cost for each session that converted.
 pub const COST_PER_CONVERSION: &str = "cost_per_conversion";
+
+/// The tables of prices, which are read for all costs.
+pub const TABLES: &[&Table] = &[&rates::TABLE, &markets::TABLE];
+
+/// The units of the SQL fragment `{sends}`.
+const UNITS: UnitsSql = UnitsSql {
+    numbered: "numbered_sends",
+    unit: "numbered_sends.country, numbered_sends.month_of_send, numbered_sends.number",
+    category: ":sent_category",
+    card: "rates",
+};
 
 /// The column of the month of a deployment.
 const MONTH: &str = "month_of_send";
@@ -105,13 +118,10 @@ impl SendCosts {
         if self.are_asked() { Range::History } else { of }
     }
 
-    /// How a changed row of a table affects an answer: with costs all of it. Without costs, that of
-    /// rates and markets does not, and that of messages only if deployments are paired with them.
+    /// How a changed row of a table affects an answer: all of it, but that of a table which is read only for
+    /// other costs does not.
     pub fn invalidation(&self, table: &Table) -> Vec<Invalidation> {
-        if table.name == messages::NAME && !self.are_matched() {
-            return Vec::new();
-        }
-        invalidation(self.are_asked(), table)
+        invalidation(self, table)
     }
 
     /// The delivered deployments of the range, priced, with all columns of theirs and those of
@@ -144,9 +154,20 @@ impl SendCosts {
             Some(MATCHED) => {
                 self.pricing.bind(bindings).integer("tolerance_seconds", TOLERANCE_SECONDS)
             }
-            Some(category) => prices::bind(bindings).text("sent_category", category),
+            Some(category) => UNITS.bind(bindings).text("sent_category", category),
         };
         filters.bind_relation(bindings, "offered_sends", &deployments::TABLE)
+    }
+}
+
+/// Windows of entry points need sessions, too. These are read for every answer that may have costs of sends.
+impl NeedsTables for SendCosts {
+    fn tables(&self) -> &'static [&'static Table] {
+        const { &[&rates::TABLE, &markets::TABLE, &messages::TABLE] }
+    }
+
+    fn is_read(&self, table: &Table) -> bool {
+        if TABLES.contains(&table) { self.are_asked() } else { self.are_matched() }
     }
 }
 
@@ -174,9 +195,10 @@ impl MessageCosts {
         self.pricing.resolve(defaults)
     }
 
-    /// How a changed row of a table affects an answer: without costs, that of rates and markets does not.
+    /// How a changed row of a table affects an answer: all of it, but that of a table which is read only for
+    /// other costs does not.
     pub fn invalidation(&self, table: &Table) -> Vec<Invalidation> {
-        invalidation(self.cost, table)
+        invalidation(self, table)
     }
 
     /// Adds the columns of costs to the shape of an answer.
@@ -221,6 +243,16 @@ impl MessageCosts {
     /// Binds the parameters of the SQL fragment `{deliveries}`.
     pub fn bind(&self, bindings: Bindings) -> Bindings {
         if self.cost { self.pricing.bind(bindings) } else { bindings }
+    }
+}
+
+impl NeedsTables for MessageCosts {
+    fn tables(&self) -> &'static [&'static Table] {
+        const { &[&rates::TABLE, &markets::TABLE, &sessions::TABLE] }
+    }
+
+    fn is_read(&self, table: &Table) -> bool {
+        self.cost && (TABLES.contains(&table) || self.pricing.is_read(table))
     }
 }
 
@@ -308,9 +340,8 @@ fn matched(tables: &Tables, within: Span, options: PricingOptions) -> PolarsResu
     Ok(sends.join(prices, &key, &key, JoinArgs::new(JoinType::Left)).with_column(unpriced))
 }
 
-fn invalidation(with_costs: bool, table: &Table) -> Vec<Invalidation> {
-    let is_of_prices = [rates::NAME, markets::NAME].contains(&table.name);
-    let matters = with_costs || !is_of_prices;
+fn invalidation(costs: &dyn NeedsTables, table: &Table) -> Vec<Invalidation> {
+    let matters = !costs.tables().contains(&table) || costs.is_read(table);
     matters.then_some(Invalidation::Answer).into_iter().collect()
 }
 

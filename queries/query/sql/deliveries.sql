@@ -102,27 +102,7 @@ offered_deliveries AS (
         tiers.currency,
         tiers.tier_from,
         tiers.next_from,
-        row_number() OVER (
-            PARTITION BY numbered_deliveries.whatsapp_id
-            ORDER BY
-                tiers.country NULLS LAST,
-                tiers.market NULLS LAST,
-                tiers.effective_from DESC NULLS LAST,
-                tiers.tier_from DESC NULLS LAST
-        ) AS preference
-    FROM numbered_deliveries
-    LEFT JOIN tiers
-        ON tiers.category = lower(numbered_deliveries.pricing_category)
-        AND tiers.effective_from <= numbered_deliveries.dated
-        AND CASE
-            WHEN tiers.country IS NOT NULL
-                THEN tiers.country = numbered_deliveries.country
-                    AND tiers.tier_from <= numbered_deliveries.number
-            WHEN tiers.market IS NOT NULL
-                THEN tiers.market = numbered_deliveries.market
-                    AND tiers.tier_from <= numbered_deliveries.market_number
-            ELSE tiers.tier_from <= numbered_deliveries.number
-        END
+    {rate_of_unit}
         AND numbered_deliveries.pricing_type = 'REGULAR'
 ),
 deliveries AS (

@@ -43,28 +43,7 @@ offered_sends AS (
         numbered_sends.*,
         rates.price,
         rates.currency,
-        row_number() OVER (
-            PARTITION BY
-                numbered_sends.country, numbered_sends.month_of_send, numbered_sends.number
-            ORDER BY
-                rates.country NULLS LAST,
-                rates.market NULLS LAST,
-                rates.effective_from DESC NULLS LAST,
-                rates.tier_from DESC NULLS LAST
-        ) AS preference
-    FROM numbered_sends
-    LEFT JOIN rates
-        ON rates.category = :sent_category
-        AND rates.effective_from <= numbered_sends.dated
-        AND CASE
-            WHEN rates.country IS NOT NULL
-                THEN rates.country = numbered_sends.country
-                    AND rates.tier_from <= numbered_sends.number
-            WHEN rates.market IS NOT NULL
-                THEN rates.market = numbered_sends.market
-                    AND rates.tier_from <= numbered_sends.market_number
-            ELSE rates.tier_from <= numbered_sends.number
-        END
+    {rate_of_unit}
 ),
 sends AS (
     SELECT

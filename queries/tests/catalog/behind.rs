@@ -9,8 +9,10 @@ use wabalake_queries::query::{CatalogEntry, Dimension, OutputColumn, Question, T
 use crate::fixtures;
 use crate::golden::{ask, on_a_large_stack};
 
-/// Rows of an answer whose people are asked for.
+/// Rows of an answer whose people are asked for: of one that is not split, each with all of its counts, and
+/// of a split one, each with one count after the other.
 const MOST_ROWS: usize = 8;
+const MOST_ROWS_OF_SPLIT: usize = 4;
 
 /// Counts of distinct people, or of sessions that several rows name, in place of rows.
 const NOT_OF_ROWS: [&str; 4] =
@@ -80,13 +82,18 @@ fn each_cell_lists_the_people_that_it_counts() {
             let answer = with_converted(frame(&question, &tables));
             let key = question.key();
             let of_steps = answer.column("step_name").is_ok();
-            for row in 0..answer.height().min(MOST_ROWS) {
+            let most = if split.is_none() { MOST_ROWS } else { MOST_ROWS_OF_SPLIT };
+            for row in 0..answer.height().min(most) {
                 let cells = key.iter().filter(|name| !of_steps || !name.starts_with("step"));
                 let cells = cells.flat_map(|name| {
                     ["--cell".to_owned(), format!("{name}={}", printed(&answer, name, row))]
                 });
                 let cells: Vec<String> = cells.collect();
-                for name in entry.counts {
+                let counts = entry.counts.iter().enumerate();
+                let in_turn = counts.filter(|(place, _)| {
+                    split.is_none() || row % entry.counts.len() == *place
+                });
+                for (_, name) in in_turn {
                     let number = match of_steps {
                         true if printed(&answer, "step_name", row) == *name => {
                             count(&answer, "deployments", row)

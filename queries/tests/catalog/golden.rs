@@ -10,9 +10,11 @@
 //! An empty line separates cases, and a word in single quotes may have spaces. `BLESS=1` rewrites the
 //! answers from the plans, so compute a change by hand before.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread;
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
@@ -80,16 +82,33 @@ pub(crate) fn ask(entry: &CatalogEntry, arguments: &[impl AsRef<str>]) -> Questi
     entry.ask_for(arguments, &Defaults::default()).unwrap()
 }
 
-/// The answer, as lines of cells.
-pub(crate) fn answer(question: &Question, tables: &Tables) -> Vec<String> {
-    answer_by(ENGINE, question, tables)
+/// The answer.
+pub(crate) fn frame(question: &Question, tables: &Tables) -> DataFrame {
+    frame_by(ENGINE, question, tables)
 }
 
-/// The answer of one of Polars' engines, as lines of cells.
-pub(crate) fn answer_by(engine: Engine, question: &Question, tables: &Tables) -> Vec<String> {
+/// The answer of one of Polars' engines.
+pub(crate) fn frame_by(engine: Engine, question: &Question, tables: &Tables) -> DataFrame {
     let plan = question.plan(tables).unwrap();
-    let frame = on_a_large_stack(|| plan.collect_with_engine(engine).unwrap().unwrap_single());
-    lines(&frame)
+    on_a_large_stack(|| plan.collect_with_engine(engine).unwrap().unwrap_single())
+}
+
+/// The answer, as lines of cells.
+pub(crate) fn answer(question: &Question, tables: &Tables) -> Vec<String> {
+    lines(&frame(question, tables))
+}
+
+/// A query's name and arguments, and its answer once it was computed.
+type Answers = HashMap<(&'static str, Vec<String>), Arc<OnceLock<DataFrame>>>;
+
+/// The answers over the fixtures, because most tests compare others with them.
+static ANSWERED: LazyLock<Mutex<Answers>> = LazyLock::new(Mutex::default);
+
+/// The answer of a query with these arguments over its fixtures.
+pub(crate) fn of_fixtures(entry: &CatalogEntry, arguments: &[String]) -> DataFrame {
+    let asked = (entry.spec.name, arguments.to_vec());
+    let once = Arc::clone(ANSWERED.lock().unwrap().entry(asked).or_default());
+    once.get_or_init(|| frame(&ask(entry, arguments), &crate::fixtures::tables(entry))).clone()
 }
 
 /// Runs on a stack as large as the program's: Polars optimises plans by recursion, which overflows the
@@ -175,18 +194,14 @@ fn aligned(lines: &[String]) -> String {
 fn every_query_gives_its_golden_answers() {
     let mut faults = String::new();
     for entry in CATALOG {
-        let tables = crate::fixtures::tables(entry);
         let mut text = String::new();
         for case in cases(entry) {
             let command = &case.command;
-            let question = match entry.ask_for(&case.arguments, &Defaults::default()) {
-                Ok(question) => question,
-                Err(error) => {
-                    let _ = write!(faults, "\n{command}\n{error}");
-                    continue;
-                }
-            };
-            let found = answer(&question, &tables);
+            if let Err(error) = entry.ask_for(&case.arguments, &Defaults::default()) {
+                let _ = write!(faults, "\n{command}\n{error}");
+                continue;
+            }
+            let found = lines(&of_fixtures(entry, &case.arguments));
             if found != case.answer {
                 let expected = aligned_or_plain(&case.answer);
                 let _ = write!(faults, "\n{command}\n{}is not\n{expected}", aligned(&found));

@@ -16,8 +16,7 @@ use wabalake_queries::CATALOG;
 use wabalake_queries::query::{CatalogEntry, Order};
 
 use crate::columns::HOLDS;
-use crate::golden::Case;
-use crate::{fixtures, golden};
+use crate::golden::{self, Case};
 
 /// An example answer with more rows is cut off here.
 const MOST_ROWS: usize = 12;
@@ -213,9 +212,9 @@ fn query_page(entry: &CatalogEntry) -> String {
 
 /// The first golden case whose answer has a row and is short, or else the first of all.
 fn worked_example<'a>(entry: &CatalogEntry, cases: &'a [Case]) -> (&'a Case, Vec<String>) {
-    let tables = fixtures::tables(entry);
-    let answered =
-        |case: &'a Case| (case, golden::answer(&golden::ask(entry, &case.arguments), &tables));
+    let answered = |case: &'a Case| {
+        (case, golden::lines(&golden::of_fixtures(entry, &case.arguments)))
+    };
     let is_short = |lines: &[String]| (2..=MOST_ROWS + 1).contains(&lines.len());
     let mut answers = cases.iter().map(answered);
     answers.find(|(_, lines)| is_short(lines)).unwrap_or_else(|| answered(&cases[0]))

@@ -6,7 +6,8 @@ use std::path::Path;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use polars::prelude::DataType;
-use wabalake_data::{Meaning, TABLES};
+use wabalake_data::tables::{audience_tags, markets, rates};
+use wabalake_data::{Meaning, TABLES, Table};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::usage::invalid_of;
 use wabalake_queries::query::{CatalogEntry, Defaults, Tables, Type};
@@ -160,6 +161,38 @@ fn every_parameter_and_slot_of_a_twin_is_filled() {
             }
         }
     }
+}
+
+/// Tags and prices are read for options that ask for them. Then the twin names their tables.
+#[test]
+fn tables_of_options_are_read_if_the_twin_names_them() {
+    let of_options = [&audience_tags::TABLE, &rates::TABLE, &markets::TABLE];
+    let asked = |entry: &CatalogEntry, words: &[&str]| {
+        let words = [&entry.needs()[..], words].concat();
+        entry.ask_for(words, &Defaults::default()).ok()
+    };
+    let (mut read, mut unread) = (0, 0);
+    for entry in CATALOG {
+        let people = ["--people", "--with-people"];
+        let options = [&["--tag=vip"][..], &["--by=tag"], &["--cost"], &["--cost=utility"]];
+        let of_answers = options.iter().filter_map(|words| asked(entry, words));
+        let of_people =
+            options.iter().filter_map(|words| asked(entry, &[*words, &people[..]].concat()));
+        let cases = golden::cases(entry);
+        let cases = cases.iter().map(|case| golden::ask(entry, &case.arguments));
+        for question in cases.chain(of_answers).chain(of_people) {
+            let twin = question.twin();
+            let names = |table: &Table| {
+                twin.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == table.name)
+            };
+            let needed = |table: &&&Table| !of_options.contains(*table) || names(table);
+            let expected: Vec<&Table> = entry.spec.reads.iter().filter(needed).copied().collect();
+            assert_eq!(question.reads(), expected, "{} {question:?}", entry.spec.name);
+            read += usize::from(expected.iter().any(|table| of_options.contains(table)));
+            unread += entry.spec.reads.len() - expected.len();
+        }
+    }
+    assert!(read > 50 && unread > 50, "{read} {unread}");
 }
 
 fn fault(arguments: &[&str]) -> String {

@@ -1,11 +1,11 @@
 WITH asked AS (
-    SELECT *, template_name AS name
+    SELECT *, {of} AS name
     FROM {messages}
-    WHERE message_type = 'template'
+    WHERE {counts}
 ),
 {performance}
 SELECT
-    {by_then}sent_messages.name AS template_name,
+    {by_then}sent_messages.name AS {of},
     sent_messages.whatsapp_id,
     user_phone,
     created_at AS at,
