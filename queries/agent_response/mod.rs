@@ -191,6 +191,10 @@ impl Query for AgentResponse {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
+    }
+
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         if *table == agent_chats::TABLE {
             return vec![Invalidation::OWN_BUCKET];

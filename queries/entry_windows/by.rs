@@ -8,6 +8,7 @@ use clap::builder::TypedValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use polars::prelude::{Expr, LazyFrame, col, lit};
+use wabalake_data::Table;
 use wabalake_data::tables::ad_spend::{AD_ID, DAY};
 use wabalake_data::tables::messages::LINE;
 use wabalake_data::tables::sessions::{COUNTRY, META_SOURCE_ID};
@@ -18,7 +19,7 @@ use crate::query::billing::entry_windows::Clicks;
 use crate::query::filters::line_column;
 use crate::query::time::Clock;
 use crate::query::words::Word;
-use crate::query::{Dimension, Order, OutputColumn, Tables, tags};
+use crate::query::{Dimension, NeedsTables, Order, OutputColumn, Tables, tags};
 
 /// A dimension of this query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +219,16 @@ impl By {
         let keys = keys.map(|key| Some(key.of_spend?.0.alias(key.name)));
         let keys: Vec<Expr> = keys.collect::<Option<_>>()?;
         Some(with_names(spend, col(AD_ID), &self.named(), tables).with_columns(keys))
+    }
+}
+
+impl NeedsTables for By {
+    fn tables(&self) -> &'static [&'static Table] {
+        tags::TABLES
+    }
+
+    fn is_read(&self, _table: &Table) -> bool {
+        self.has_tags()
     }
 }
 

@@ -221,6 +221,10 @@ impl Query for EntryWindows {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by, &params.clicks])
+    }
+
     fn shape(params: &Params) -> Shape {
         let measures = Self::SPEC.columns.iter().filter(|column| column.name != META_SOURCE_ID);
         Shape {

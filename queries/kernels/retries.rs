@@ -14,6 +14,7 @@ use polars::prelude::{
     NewChunkedArray, PolarsResult, UInt32Chunked,
 };
 
+use super::gaps::truths;
 use super::parts::Parts;
 use super::{adding, places};
 
@@ -135,10 +136,6 @@ fn columns(rows: &DataFrame, of: Retries) -> PolarsResult<Vec<Column>> {
         added.push(of_next.into_column());
     }
     Ok(added)
-}
-
-fn truths(rows: &DataFrame, column: &str) -> PolarsResult<Vec<bool>> {
-    Ok(rows.column(column)?.bool()?.iter().map(|holds| holds == Some(true)).collect())
 }
 
 fn of_part(

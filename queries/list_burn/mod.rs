@@ -49,12 +49,8 @@ impl Filtered for ListBurn {
 }
 
 impl Grouped for ListBurn {
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
     const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
         Dimension::Conversation,
         Dimension::Country,
         Dimension::Tag,
@@ -172,6 +168,10 @@ impl Query for ListBurn {
 
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.range.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

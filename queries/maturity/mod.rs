@@ -45,6 +45,7 @@ use wabalake_data::{Invalid, Table};
 
 use self::by_day::by_day;
 use crate::kernels::once;
+use crate::query::NeedsTables;
 use crate::query::joins::{Nearest, nearest};
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
@@ -151,6 +152,19 @@ impl Of {
     }
 }
 
+impl NeedsTables for Of {
+    fn tables(&self) -> &'static [&'static Table] {
+        const { &[&deployments::TABLE, &sessions::TABLE, &conversions::TABLE] }
+    }
+
+    fn is_read(&self, table: &Table) -> bool {
+        match table.name {
+            conversions::NAME => *self == Self::Conversions,
+            _ => table == self.table(),
+        }
+    }
+}
+
 /// Local date of the starts.
 pub const DAY: &str = "day";
 /// Whole periods of 24 hours from the end of the day until now.
@@ -235,13 +249,8 @@ impl Query for Maturity {
         params.days.resolve(defaults)
     }
 
-    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
-        let matters = match table.name {
-            deployments::NAME | sessions::NAME => table == params.of.table(),
-            conversions::NAME => params.of == Of::Conversions,
-            _ => true,
-        };
-        matters.then_some(Invalidation::Answer).into_iter().collect()
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.of])
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {

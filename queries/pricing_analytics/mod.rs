@@ -100,6 +100,10 @@ impl Query for PricingAnalytics {
         params.points.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.pricing])
+    }
+
     fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
         params.points.invalidation(table, || pricing::invalidation(&params.pricing))
     }

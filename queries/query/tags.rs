@@ -26,7 +26,7 @@ use super::{Invalidation, Near};
 use crate::kernels::node;
 
 /// The tables that are read for tags.
-pub(super) const TABLES: &[&Table] = &[&audience_tags::TABLE];
+pub const TABLES: &[&Table] = &[&audience_tags::TABLE];
 
 const FROM: &str = "tagged_from";
 const UNTIL: &str = "tagged_until";

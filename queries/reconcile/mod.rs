@@ -18,10 +18,10 @@ mod summaries;
 use polars::prelude::{
     JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_lf_diagonal, concat_str,
 };
-use wabalake_data::Invalid;
 use wabalake_data::tables::{
     markets, message_summaries, messages, meta_points, rates, session_summaries, sessions,
 };
+use wabalake_data::{Invalid, Table};
 
 use crate::query::Type;
 use crate::query::billing::conversations::FreeSessions;
@@ -122,6 +122,10 @@ impl Query for Reconcile {
     fn resolve(params: &mut Params, defaults: &Defaults) -> Result<Timeframe, UsageError> {
         params.pricing.resolve(defaults)?;
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.pricing])
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {

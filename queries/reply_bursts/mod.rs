@@ -50,16 +50,8 @@ impl Filtered for ReplyBursts {
 }
 
 impl Grouped for ReplyBursts {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
-        Dimension::Line,
-        Dimension::Country,
-        Dimension::Tag,
-    ];
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
+    const TAKES: &'static [Dimension] = &[Dimension::Line, Dimension::Country, Dimension::Tag];
     const DEFAULT: &'static [Dimension] = &[Dimension::Month];
 }
 
@@ -165,15 +157,15 @@ impl Query for ReplyBursts {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by, &params.options()])
+    }
+
     fn by(params: &Params) -> Vec<OutputColumn> {
         params.by.columns()
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        if params.is_by_tag() {
-            // Parts scan the tags while the plan runs; here the question learns that it reads them.
-            let _ = tables.scan(&audience_tags::TABLE);
-        }
         let (asked, what) = (params.clone(), format!("replies by month: {params:?}"));
         let parts = count_by_month(tables, params.days.span(), &what, move |tables, part| {
             asked.of_part(tables, part)
@@ -224,11 +216,6 @@ impl Params {
     /// How replies are priced.
     fn options(&self) -> PricingOptions {
         self.prices.options(self.entry_point.unwrap_or(EntryPoint::Type))
-    }
-
-    /// Returns `true` if tags are filtered or split by.
-    fn is_by_tag(&self) -> bool {
-        self.filters.is_by_tag() || self.by.asked().contains(&Dimension::Tag)
     }
 
     /// The replies of an interval that pass the filters, with the columns of the dimensions.

@@ -174,6 +174,10 @@ impl Query for RetryCurve {
         params.range.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let counted =
             retried(tables, params, Vec::new())?.group_by([PLACE, ATTEMPT].map(col)).agg([

@@ -166,6 +166,10 @@ impl Query for SameSend {
         params.days.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.pricing])
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let flow = [CONVERSATION_ID, CONVERSATION_VERSION].map(col);
         let sent = in_range(tables, params).group_by(&flow).agg([rows().alias(DEPLOYMENTS)]);

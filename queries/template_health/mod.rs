@@ -162,6 +162,10 @@ impl Query for TemplateHealth {
         params.range.resolve(defaults)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters])
+    }
+
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let was_paused = failures::state_of_code(ERROR_CODE).eq(lit("template_paused"));
         let paused = message_failed().and(was_paused).alias(PAUSED_FAILURES);

@@ -52,16 +52,8 @@ impl Filtered for Waiting {
 }
 
 impl Grouped for Waiting {
-    const TAKES: &'static [Dimension] = &[
-        Dimension::HalfHour,
-        Dimension::Hour,
-        Dimension::Day,
-        Dimension::Week,
-        Dimension::Month,
-        Dimension::Line,
-        Dimension::Country,
-        Dimension::Tag,
-    ];
+    const TIMES: &'static [Dimension] = Dimension::TIMES;
+    const TAKES: &'static [Dimension] = &[Dimension::Line, Dimension::Country, Dimension::Tag];
     const DEFAULT: &'static [Dimension] = &[Dimension::HalfHour];
 }
 
@@ -175,6 +167,10 @@ impl Query for Waiting {
             }
         }
         params.days.resolve(defaults)
+    }
+
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.by])
     }
 
     fn by(params: &Params) -> Vec<OutputColumn> {

@@ -45,6 +45,7 @@ use wabalake_data::{Invalid, Table};
 
 use self::groups::{groups_of, value_of};
 use crate::kernels::node;
+use crate::query::NeedsTables;
 use crate::query::prelude::*;
 use crate::query::statistics::{Bound, newcombe_points, newcombe_points_sql};
 use crate::query::time::clock::day_after;
@@ -195,6 +196,19 @@ impl Of {
     }
 }
 
+impl NeedsTables for Of {
+    fn tables(&self) -> &'static [&'static Table] {
+        const { &[&deployments::TABLE, &messages::TABLE, &sessions::TABLE, &conversions::TABLE] }
+    }
+
+    fn is_read(&self, table: &Table) -> bool {
+        match table.name {
+            conversions::NAME => *self == Self::Conversion,
+            _ => table == self.table(),
+        }
+    }
+}
+
 /// What the row is a group of; `all` for the whole.
 pub const DIMENSION: &str = "dimension";
 /// The group's value of the dimension; null is a group, too.
@@ -279,6 +293,10 @@ impl Query for WhatChanged {
         Ok(timeframe)
     }
 
+    fn reads(params: &Params) -> Vec<&'static Table> {
+        Self::SPEC.reads_for(&[&params.filters, &params.of])
+    }
+
     fn shape(params: &Params) -> Shape {
         let dimensions = params.dimensions().iter().map(|dimension| dimension.name());
         let listed = kept(std::iter::once(ALL).chain(dimensions).collect());
@@ -286,15 +304,6 @@ impl Query for WhatChanged {
             order: vec![Order::Listed(DIMENSION, listed), Order::Largest(TOTAL_POINTS)],
             ..Shape::of(&Self::SPEC)
         }
-    }
-
-    fn invalidation(params: &Params, table: &Table) -> Vec<Invalidation> {
-        let matters = match table.name {
-            conversions::NAME => params.of == Of::Conversion,
-            audience_tags::NAME => true,
-            _ => table == params.of.table(),
-        };
-        matters.then_some(Invalidation::Answer).into_iter().collect()
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {

@@ -33,12 +33,12 @@ use wabalake_data::tables::sessions::{
 
 use crate::kernels::windows::{Columns, Lengths, find};
 use crate::kernels::{adding, node};
-use crate::query::ENGINE;
 use crate::query::dimensions::{AD, meta_type};
 use crate::query::measures::{incoming_message, message_delivered, outgoing};
 use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
 use crate::query::time::{HOUR, Span};
+use crate::query::{ENGINE, NeedsTables};
 
 /// The column of a click's id: that of its session or message.
 pub const CLICK_ID: &str = "click_id";
@@ -166,6 +166,16 @@ impl Clicks {
     WHERE user_phone IS NOT NULL
         AND {is_click}"
         )
+    }
+}
+
+impl NeedsTables for Clicks {
+    fn tables(&self) -> &'static [&'static Table] {
+        const { &[&sessions::TABLE] }
+    }
+
+    fn is_read(&self, _table: &Table) -> bool {
+        *self == Self::Sessions
     }
 }
 
