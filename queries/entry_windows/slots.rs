@@ -13,6 +13,7 @@
 use chrono_tz::Tz;
 
 use super::Params;
+use crate::meta_sources::names::Named;
 use crate::query::tags::tagged_sql;
 use crate::query::{Bindings, Order, OutputColumn};
 
@@ -71,7 +72,7 @@ pub(super) fn bind(params: &Params) -> Bindings {
 
 /// The joins with what is asked for of ads.
 fn ads(params: &Params, ad: &str) -> String {
-    let relations = params.by.named().into_iter().map(|named| named.relation());
+    let relations = params.by.named().into_iter().map(Named::relation);
     let joins = relations.map(|of| format!("\n    LEFT JOIN {of} ON {of}.ad_id = {ad}"));
     joins.collect()
 }
@@ -82,7 +83,7 @@ fn answered(params: &Params) -> String {
     let table = clicks.table();
     let keys = params.by.keys(clicks, Tz::UTC).into_iter();
     let keys: Vec<String> = keys.map(|key| format!("{} AS {}", key.click_sql, key.name)).collect();
-    let names: String = params.by.named().into_iter().map(|named| named.sql()).collect();
+    let names: String = params.by.named().into_iter().map(Named::sql).collect();
     let tagged =
         if params.by.has_tags() { format!("\n    {}", tagged_sql(table)) } else { String::new() };
     let clicked = params.filters.bind_relation(Bindings::new(), "clicked", table);

@@ -13,9 +13,7 @@
 
 use std::sync::Arc;
 
-use polars::prelude::{
-    ChunkAgg, Column, DataFrame, DataType, IdxCa, LazyFrame, PolarsResult, Schema,
-};
+use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, IdxCa, LazyFrame, Schema};
 
 use super::gaps::{By, Message, sort, split, truths};
 use super::named;

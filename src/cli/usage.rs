@@ -291,16 +291,6 @@ mod tests {
                  hint: to pass a value that begins with `-`, write `=`, as in `--option=-1`",
             ),
             (
-                "wabalake compare drop-of --lake x",
-                "error: no query `drop-of`\n  \
-                 hint: did you mean `drop-off`? `wabalake queries` lists them",
-            ),
-            (
-                "wabalake compare drop-off --lake x",
-                "error: `--as-of WHEN` is missing\n  \
-                 hint: see `wabalake compare drop-off --help`",
-            ),
-            (
                 "wabalake status",
                 "error: no lake is given\n  \
                  hint: name its folder with `--lake DIR`, or set WABALAKE_LAKE",
@@ -330,6 +320,24 @@ mod tests {
             (
                 "wabalake rejects --lake x --raw --export y",
                 "error: `--raw` cannot be used with `--export`\n  hint: leave one of them out",
+            ),
+        ] {
+            assert_eq!(lines(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn errors_of_a_comparison_are_those_of_its_query_too() {
+        for (line, expected) in [
+            (
+                "wabalake compare drop-of --lake x",
+                "error: no query `drop-of`\n  \
+                 hint: did you mean `drop-off`? `wabalake queries` lists them",
+            ),
+            (
+                "wabalake compare drop-off --lake x",
+                "error: `--as-of WHEN` is missing\n  \
+                 hint: see `wabalake compare drop-off --help`",
             ),
         ] {
             assert_eq!(lines(line), expected, "{line}");

@@ -246,13 +246,22 @@ pub(super) fn tables(
             Column::new(markets::VALID_FROM.into(), days(of_markets.iter().map(|row| row.from))),
         ],
     );
+    Tables::new()
+        .with(&messages::TABLE, sent)
+        .with(&rates::TABLE, card)
+        .with(&markets::TABLE, own)
+        .with(&sessions::TABLE, begun(clicks))
+}
+
+/// The sessions of clicks.
+fn begun(clicks: &[Click]) -> LazyFrame {
     let words = |name: &str, word: fn(&Click) -> Word| {
         Column::new(name.into(), clicks.iter().map(word).collect::<Vec<_>>())
     };
     let micros: Vec<i64> = clicks.iter().map(|click| click.at.timestamp_micros()).collect();
     let people: Vec<Option<i64>> = clicks.iter().map(|click| click.person.map(text_key)).collect();
     let ids: Vec<String> = (0..clicks.len()).map(|id| format!("s{id}")).collect();
-    let begun = frame(
+    frame(
         &sessions::TABLE,
         clicks.len(),
         vec![
@@ -266,10 +275,5 @@ pub(super) fn tables(
             words(sessions::META_SOURCE_ID, |_| Some("120226305854810726")),
             Column::new(UTC_DAY.into(), days(clicks.iter().map(|click| click.at.date_naive()))),
         ],
-    );
-    Tables::new()
-        .with(&messages::TABLE, sent)
-        .with(&rates::TABLE, card)
-        .with(&markets::TABLE, own)
-        .with(&sessions::TABLE, begun)
+    )
 }
