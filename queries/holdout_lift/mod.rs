@@ -93,7 +93,7 @@ pub struct Params {
     )]
     split: f64,
 
-    /// Standard deviation of the differences that p_always expects, of rates from 0 to 1
+    /// Standard deviation of the differences that `p_always` expects, of rates from 0 to 1
     #[arg(
         long,
         value_name = "NUMBER",

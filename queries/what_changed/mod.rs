@@ -350,11 +350,11 @@ impl Query for WhatChanged {
             _ => (bindings, ""),
         };
         let bindings = params.filters.bind_table(bindings, table);
-        let (mut values, mut splits) = (String::new(), Vec::new());
+        let (mut values, mut splits) = (Vec::new(), Vec::new());
         for (place, dimension) in params.dimensions().iter().enumerate() {
             let (name, value) = (dimension.name(), value_of(place));
             let (_, sql) = dimension.text_in(table);
-            values += &format!("{sql} AS {value},\n        ");
+            values.push(format!("{sql} AS {value},\n        "));
             splits.push(format!(
                 "SELECT
         {} AS place, '{name}' AS dimension, {value} AS value, is_before, is_after, happened
@@ -368,7 +368,7 @@ impl Query for WhatChanged {
         let difference = |bound| newcombe_points_sql(["a1", "b1"], ["a0", "b0"], bound);
         bindings
             .slot("with_attributed", attributed)
-            .slot("values_then", values)
+            .slot("values_then", values.concat())
             .slot("stamp", table.day_of.to_owned())
             .slot("outcome", happened.to_owned())
             .slot("from_rows", from)
