@@ -205,7 +205,7 @@ fn given(tables: &Tables, params: &Params) -> LazyFrame {
         col(SESSION_KEY),
         col(sessions::CONVERSATION_ID).alias(conversation),
         col(sessions::CONVERSATION_VERSION).alias(version),
-        col(sessions::USER_PHONE).alias(SESSION_PERSON),
+        col(USER_PHONE).alias(SESSION_PERSON),
     ]);
     let given = params.days.scan(tables, &variables::TABLE).filter(col(VALUE).is_not_null());
     let given = given.select([

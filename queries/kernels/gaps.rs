@@ -339,7 +339,7 @@ mod tests {
             let expected_in_runs = expected.clone().lazy().filter(col("asked_before"));
             let expected_in_runs = collected(expected_in_runs);
             let found = collected(super::before(rows.clone(), BY, "asked", &["person"]));
-            let in_runs = collected(super::in_runs(rows, BY, "asked", &["person"]));
+            let in_runs = collected(in_runs(rows, BY, "asked", &["person"]));
 
             let gaps = |rows: &DataFrame| {
                 let [people, gaps] =

@@ -92,8 +92,8 @@ struct Row {
     /// The number of the line, in the order in which lines were found.
     line: Option<u32>,
     at: i64,
-    /// The row of the frame.
-    row: u32,
+    /// The number of its row in the frame.
+    place: u32,
 }
 
 fn rows<'a>(
@@ -105,10 +105,10 @@ fn rows<'a>(
     let names = frame.column(columns.line)?.str()?.iter();
     let instants = frame.column(columns.at)?.i64()?.iter();
     let all = people.zip(names).zip(instants).zip(places());
-    let known = all.filter_map(|(((person, line), at), row)| {
+    let known = all.filter_map(|(((person, line), at), place)| {
         let next = u32::try_from(lines.len()).unwrap_or(u32::MAX);
         let line = line.map(|line| *lines.entry(line).or_insert(next));
-        Some(Row { person: person?, line, at: at?, row })
+        Some(Row { person: person?, line, at: at?, place })
     });
     Ok(known.collect())
 }
@@ -146,7 +146,7 @@ fn of_part(
         let of_person = &mut messages[from..until];
         for at_once in of_person.chunk_by_mut(|one, other| one.at == other.at) {
             if at_once.len() > 1 {
-                at_once.sort_by_key(|message| message_ids.get(message.row as usize));
+                at_once.sort_by_key(|message| message_ids.get(message.place as usize));
             }
         }
         of_one_person(clicks, of_person, click_ids, lengths, &mut found);
@@ -175,8 +175,8 @@ fn of_one_person(
         let next = asked.partition_point(|message| message.at < click.at);
         let Some(answer) = asked.get(next) else { continue };
         if answer.at.saturating_sub(click.at) <= lengths.answer {
-            found.answers.push((click.row, answer.at));
-            let window = Window { opened: answer.at, clicked: click.at, click: click.row };
+            found.answers.push((click.place, answer.at));
+            let window = Window { opened: answer.at, clicked: click.at, click: click.place };
             windows.entry(answer.line).or_default().push(window);
         }
     }
@@ -191,7 +191,7 @@ fn of_one_person(
             let latest = windows[..next].last();
             let latest =
                 latest.filter(|window| message.at.saturating_sub(window.opened) < lengths.window);
-            found.openers.extend(latest.map(|window| (message.row, window.click)));
+            found.openers.extend(latest.map(|window| (message.place, window.click)));
         }
     }
 }

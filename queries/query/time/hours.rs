@@ -101,8 +101,8 @@ impl WeeklyHours {
         for (openings, day) in days.iter_mut().zip(DAYS) {
             openings.sort_unstable();
             let overlapping = openings.windows(2).find(|pair| pair[0].until > pair[1].from);
-            if let Some(pair) = overlapping {
-                let overlap = format!("hours overlap: {day} {} and {}", pair[0], pair[1]);
+            if let Some([one, next]) = overlapping {
+                let overlap = format!("hours overlap: {day} {one} and {next}");
                 return Err(Invalid::new(overlap).hint("name each hour of a day once"));
             }
         }
