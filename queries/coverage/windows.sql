@@ -74,9 +74,9 @@ openings AS (
 ),
 exports AS (
     SELECT
-        openings.name,
-        openings.action,
-        openings.reason,
+        asked.name,
+        asked.action,
+        asked.reason,
         min(asked.day) AS first_day,
         max(asked.day) AS last_day,
         count(*) AS days
@@ -85,7 +85,8 @@ exports AS (
         ON asked.name = openings.name
             AND asked.action = openings.action
             AND datediff(asked.day, DATE '1970-01-01') - openings.opened BETWEEN 0 AND 29
-    GROUP BY openings.name, openings.action, openings.reason, openings.opened
+    -- By the names of the days: of an opening, Sail takes them to be unique, for it was grouped by them.
+    GROUP BY asked.name, asked.action, asked.reason, openings.opened
 ),
 of_points AS (
     SELECT DISTINCT waba_id

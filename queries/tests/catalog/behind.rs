@@ -90,9 +90,8 @@ fn each_cell_lists_the_people_that_it_counts() {
                 });
                 let cells: Vec<String> = cells.collect();
                 let counts = entry.counts.iter().enumerate();
-                let in_turn = counts.filter(|(place, _)| {
-                    split.is_none() || row % entry.counts.len() == *place
-                });
+                let in_turn = counts
+                    .filter(|(place, _)| split.is_none() || row % entry.counts.len() == *place);
                 for (_, name) in in_turn {
                     let number = match of_steps {
                         true if printed(&answer, "step_name", row) == *name => {

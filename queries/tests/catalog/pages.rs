@@ -212,9 +212,8 @@ fn query_page(entry: &CatalogEntry) -> String {
 
 /// The first golden case whose answer has a row and is short, or else the first of all.
 fn worked_example<'a>(entry: &CatalogEntry, cases: &'a [Case]) -> (&'a Case, Vec<String>) {
-    let answered = |case: &'a Case| {
-        (case, golden::lines(&golden::of_fixtures(entry, &case.arguments)))
-    };
+    let answered =
+        |case: &'a Case| (case, golden::lines(&golden::of_fixtures(entry, &case.arguments)));
     let is_short = |lines: &[String]| (2..=MOST_ROWS + 1).contains(&lines.len());
     let mut answers = cases.iter().map(answered);
     answers.find(|(_, lines)| is_short(lines)).unwrap_or_else(|| answered(&cases[0]))
