@@ -350,10 +350,12 @@ impl Params {
         let inside = self.windows().inside(tables, part).join(clicks, &click, &click, inner());
         let units = deliveries(tables, part, &self.options())?
             .select([&id[..], &money::CHARGES.map(col)].concat());
+        // Polars takes a literal of any integer type for an Int32.
+        let one = lit(1).cast(DataType::Int64);
         let is_charged = money::charged_in().is_not_null().cast(DataType::Int64);
         Ok(units
             .join(inside, &id, &id, inner())
-            .with_columns([lit(1_i64).alias(MESSAGES_INSIDE), is_charged.alias(CHARGED)]))
+            .with_columns([one.alias(MESSAGES_INSIDE), is_charged.alias(CHARGED)]))
     }
 
     /// The spend on ads in the range, by the columns of groups; `None` if ads do not have these.

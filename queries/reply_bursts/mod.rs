@@ -265,7 +265,9 @@ impl Params {
             let anti = JoinArgs::new(JoinType::Anti);
             let messages = tables.scan(&messages::TABLE).join(mergeable.lazy(), &id, &id, anti);
             let kept = tables.clone().with(&messages::TABLE, messages);
-            let replies = asked.replies(&kept, part).with_column(lit(0_i64).alias(MERGEABLE));
+            // Polars takes a literal of any integer type for an Int32.
+            let none = lit(0).cast(DataType::Int64).alias(MERGEABLE);
+            let replies = asked.replies(&kept, part).with_column(none);
             let sums = asked.summed(replies, &kept, part, false)?;
             Ok(sums.collect_with_engine(ENGINE)?.unwrap_single())
         });
@@ -287,7 +289,7 @@ impl Params {
         let replies = replies.select([&id[..], &group[..], &[col(MERGEABLE)]].concat());
         let replies = replies
             .join(units, &id, &id, JoinArgs::new(JoinType::Inner))
-            .with_column(lit(1_i64).alias(SERVICE_MESSAGES));
+            .with_column(lit(1).cast(DataType::Int64).alias(SERVICE_MESSAGES));
         let sums = by_currency(replies, &group, &[SERVICE_MESSAGES, MERGEABLE]);
         Ok(sums.with_column(lit(of_all).alias(OF_ALL)))
     }
