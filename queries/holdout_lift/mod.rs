@@ -324,6 +324,8 @@ fn tagged(tables: &Tables, params: &Params, brought: &[&str]) -> LazyFrame {
 /// and `currency` for each conversion that counts. Each has the columns of [`tagged`].
 fn followed(tables: &Tables, params: &Params, brought: &[&str]) -> PolarsResult<LazyFrame> {
     let window = params.days * DAY;
+    // Polars takes a literal of any integer type for an Int32.
+    let one = || lit(1).cast(DataType::Int64);
     let people = once(tagged(tables, params, brought));
     let converted = [SESSION_KEY, USER_KEY, VALUE, CURRENCY, EVENT].map(col);
     let converted = [&converted[..], &[micros(CONVERTED_AT).alias(AT)]].concat();
@@ -349,9 +351,9 @@ fn followed(tables: &Tables, params: &Params, brought: &[&str]) -> PolarsResult<
     let person = Some(by_name([USER_KEY], true, false));
     let reached = in_windows(sent(tables, params), &[], held_out)
         .unique(person, UniqueKeepStrategy::Any)
-        .with_column(lit(1_i64).alias(CONTAMINATED));
+        .with_column(one().alias(CONTAMINATED));
 
-    let people = people.with_column(lit(1_i64).alias(PEOPLE));
+    let people = people.with_column(one().alias(PEOPLE));
     let rows = concat_lf_diagonal([people, earned, reached], UnionArgs::default())?;
     // A difference instead of a comparison: Polars would turn the cross join into an inequality join.
     let left = micros(SINCE) + lit(window) - col(LATEST);
