@@ -69,14 +69,25 @@ where
 }
 
 /// [`LazyFrame::map`] takes static names only.
+///
+/// Polars trusts the declared schema: a column of another type panics in whatever reads it, far from here. So
+/// debug builds compare it with the columns that the kernel returns.
 fn named<F, S>(input: LazyFrame, name: String, declared: S, kernel: F) -> LazyFrame
 where
     F: Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
     S: Fn(&Schema) -> SchemaRef + Send + Sync + 'static,
 {
-    let declared = move |given: &Schema| -> PolarsResult<SchemaRef> { Ok(declared(given)) };
+    let declared = Arc::new(declared);
+    let (of_node, what) = (declared.clone(), name.clone());
+    let of_plan = move |given: &Schema| -> PolarsResult<SchemaRef> { Ok(declared(given)) };
+    let checked = move |rows: DataFrame| -> PolarsResult<DataFrame> {
+        let given = rows.schema().clone();
+        let found = kernel(rows)?;
+        debug_assert_eq!(**found.schema(), *of_node(&given), "columns of the node `{what}`");
+        Ok(found)
+    };
     DslBuilder::from(input.logical_plan)
-        .map(kernel, OptFlags::empty(), Some(Arc::new(declared)), name.into())
+        .map(checked, OptFlags::empty(), Some(Arc::new(of_plan)), name.into())
         .build()
         .into()
 }
