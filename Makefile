@@ -40,8 +40,13 @@ demo: build ## A lake made of data/exports, and every query asked of it: ./demo
 	@$(WABALAKE) load data/exports --lake $(DEMO)/lake
 	@mkdir -p $(DEMO)/answers
 	@names=$$($(WABALAKE) queries --names); for name in $$names; do \
-		who=; test $$name != user-history || who='--phone $(SOMEBODY)'; \
-		$(WABALAKE) query $$name $$who --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
+		case $$name in \
+			holdout-lift) needs='--treated june-treated --control june-control' ;; \
+			user-history) needs='--phone $(SOMEBODY)' ;; \
+			what-changed) needs='--from 2025-05-21 --to 2025-06-09' ;; \
+			*) needs= ;; \
+		esac; \
+		$(WABALAKE) query $$name $$needs --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
 	done; \
 	show() { printf '\n$$ wabalake query %s\n' "$$*"; $(WABALAKE) query "$$@" --lake $(DEMO)/lake -f table; }; \
 	show drop-off --limit 8; \

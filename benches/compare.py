@@ -33,6 +33,7 @@ import peers
 import report
 from answers import difference, rows_differ
 from processes import Failed, Run, run
+from program import needs
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHES = ROOT / "benches"
@@ -41,18 +42,22 @@ COUNTRIES = ROOT / "data/reference/countries.tsv"
 PYTHON = [sys.executable, "-I"]
 # The tables to load are those with a script for DuckDB.
 LOADED = sorted(script.stem for script in (BENCHES / "duckdb/load").glob("*.sql"))
-# Arguments of queries that have some.
+# Arguments of queries; others have those that they require, with the values of their example. A query's
+# `duckdb.sql` answers with these.
 ASKED = {
     "coverage": ["--today", "2026-07-01", "--now", "2026-07-01T12:00:00Z"],
-    "holdout-lift": ["--treated", "vip", "--control", "newsletter"],
     "message-log": ["--status", "failed"],
     "what-changed": ["--from", "2025-07-01", "--to", "2025-09-30"],
 }
+# What stands for the groups of an experiment in a lake that was made before the generator had one.
+OTHER_TAGS = ["--treated", "vip", "--control", "newsletter"]
 # Questions with filters and dimensions, beside every query without: name and arguments.
 CUT = [
+    "agent-response --by week,agent --sla-seconds 600",
     "delivery-rate --by week,tag --country CO,MX",
     "drop-off --by country --channel meta-ad,organic",
     "failure-reasons --by day,country --state frequency_capped,excluded",
+    "list-burn --by exposure,country",
     "return-rate --by country --session-type inbound",
     "session-duration --by month,tag --conversation-version 1,2",
     "template-performance --by country --message-source api,campaign",
@@ -283,8 +288,7 @@ class Bench:
 
     def catalog(self) -> list[str]:
         """The names of the queries, as the program lists them, and the questions that are cut."""
-        catalog = json.loads(run(self.program, "queries", "-f", "json").stdout)
-        names = [query["name"] for query in catalog]
+        names = list(self.described())
         if not self.asked.queries:
             return names + CUT
         asked = self.asked.queries.split(",")
@@ -293,16 +297,34 @@ class Bench:
             sys.exit(f"error: no query is called {', '.join(unknown)}")
         return asked
 
+    @functools.cache
+    def described(self) -> dict[str, dict]:
+        """Each query as the program describes it, by name."""
+        queries = json.loads(run(self.program, "queries", "-f", "json").stdout)
+        return {query["name"]: query for query in queries}
+
     def question(self, name: str, lake: Path) -> list:
         """The command of a query, without the path of the answer."""
-        query = name.split()[0]
-        return [self.program, "query", query, *self.arguments(name), "--lake", lake, "-f", "parquet"]
+        query, arguments = name.split()[0], self.arguments(name, lake)
+        return [self.program, "query", query, *arguments, "--lake", lake, "-f", "parquet"]
 
-    def arguments(self, name: str) -> list[str]:
-        """The arguments of a query or of a question that is cut."""
-        if name == "user-history":
+    def arguments(self, name: str, lake: Path | None = None) -> list[str]:
+        """The arguments of a query or of a question that is cut; the lake is that of the benchmark unless
+        another is named."""
+        query, *given = name.split()
+        if query == "user-history":
             return ["--phone", self.phone()]
-        return ASKED.get(name, name.split()[1:])
+        if name in ASKED or given:
+            return ASKED.get(name, given)
+        required = list(needs(self.described()[query]))
+        if query == "holdout-lift" and not self.has_tag(lake or self.lake, required[1]):
+            return OTHER_TAGS
+        return required
+
+    def has_tag(self, lake: Path, tag: str) -> bool:
+        """True if a person of the lake has the tag."""
+        tags = duckdb.read_parquet(self.files(lake, "audience_tags"))
+        return bool(tags.filter(f"tag = '{tag}'").limit(1).fetchall())
 
     def duckdb(self, name: str, sql: str) -> tuple[list, Path]:
         """The command that has DuckDB answer a statement, and the file that the answer goes to."""

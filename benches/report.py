@@ -283,7 +283,7 @@ def nightly(results: dict) -> str:
     ]
     conditions = (
         f"{results['date']}, wabalake at {results['commit']}, {results['machine']}, "
-        f"{results['sessions_per_day']:,} sessions a day, six marts, {results['rounds']} rounds. `make bench-nightly`."
+        f"{results['sessions_per_day']:,} sessions a day, {results.get('marts', 6)} marts, {results['rounds']} rounds. `make bench-nightly`."
     )
     return f"{conditions}\n\n{markdown(titles, rows)}\n\n{verdicts(results)}"
 

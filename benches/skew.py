@@ -22,9 +22,13 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from nightly import START
 from processes import Failed, run
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tests/python"))
+
+from program import needs  # noqa: E402
 
 # The targets of the project, with four times the rows: the growth of time and memory, and their ratio
 # to the plain lake.
@@ -171,12 +175,22 @@ class Bench:
         self.program = asked.program.resolve()
 
     def catalog(self):
-        names = [query["name"] for query in json.loads(self.run("queries", "-f", "json").stdout)]
-        asked = self.asked.queries.split(",") if self.asked.queries else names
-        unknown = [name for name in asked if name not in names]
+        """The queries that are asked, as the program describes them."""
+        queries = {query["name"]: query for query in json.loads(self.run("queries", "-f", "json").stdout)}
+        asked = self.asked.queries.split(",") if self.asked.queries else queries
+        unknown = [name for name in asked if name not in queries]
         if unknown:
             sys.exit(f"error: no query is called {', '.join(unknown)}")
-        return asked
+        return [queries[name] for name in asked]
+
+    def arguments(self, query, phone, days):
+        """The options that a query requires: a person and dates of the lake, others as in its example."""
+        if query["name"] == "user-history":
+            return ["--phone", phone]
+        if query["name"] == "what-changed":
+            first, last = (START + datetime.timedelta(day) for day in (days // 2, days - 1))
+            return ["--from", first, "--to", last]
+        return needs(query)
 
     def run(self, *arguments):
         return run(self.program, *arguments)
@@ -188,7 +202,7 @@ class Bench:
         for place in (exports, lake):
             shutil.rmtree(place, ignore_errors=True)
         self.run(
-            "sample", "--out", exports, "--days", days, "--seed", self.asked.seed,
+            "sample", "--out", exports, "--start", START, "--days", days, "--seed", self.asked.seed,
             "--sessions-per-day", max(1, sessions // days),
         )
         if skew:
@@ -197,9 +211,9 @@ class Bench:
         loaded = self.run("load", exports, "--lake", lake, "--quiet")
         self.say(f"{name}, {sessions:,} sessions: made and loaded, {loaded.seconds:.0f} s")
         found = {}
-        for query in self.catalog():
-            asked = ["--phone", phone] if query == "user-history" else []
-            ask = ["query", query, *asked, "--lake", lake, "-o", answer]
+        for described in self.catalog():
+            query = described["name"]
+            ask = ["query", query, *self.arguments(described, phone, days), "--lake", lake, "-o", answer]
             try:
                 runs = [self.run(*ask) for _ in range(self.asked.rounds)]
                 found[query] = {

@@ -85,6 +85,8 @@ pub(super) struct Flow {
     pub(super) category: &'static str,
 }
 
+/// The campaign of the season.
+pub(super) const PROMOTION: usize = 0;
 const MENU: usize = 6;
 /// The flow for visitors from an ad or a post.
 pub(super) const FROM_META: usize = 7;
@@ -331,8 +333,16 @@ pub(super) static FAILURES: [(&str, u32, Option<&str>); 20] = [
     ("LINE_UNDER_MAINTENANCE", 10, None),
 ];
 
+/// The index of the failure for a person who gets too many messages.
+pub(super) const CAPPED: usize = 0;
 /// The index of the failure for a person who has blocked the line.
 pub(super) const BLOCKED: usize = 1;
+/// The index of the failure for a line that has reached its limit of people.
+pub(super) const FULL: usize = 7;
+/// The index of the failure whose reason is not said.
+pub(super) const NOT_SAID: usize = 8;
+/// The index of the failure for a template that is paused.
+pub(super) const PAUSED: usize = 15;
 
 /// The texts of messages in one language.
 pub(super) struct Phrases {

@@ -18,7 +18,7 @@ use chrono::{Datelike, NaiveDate};
 use super::Plan;
 use super::company::LINES;
 use super::episode::{DAY, Episode, Id, MessageKind};
-use super::people::COUNTRIES;
+use super::people::{COUNTRIES, Rhythm};
 use super::rate_card;
 use super::rows::conversation_type;
 use wabalake_data::reference::countries;
@@ -134,10 +134,10 @@ impl Ledger {
         let mut wrote: HashMap<(usize, Vec<u8>), Vec<i64>> = HashMap::new();
         let mut month = Month::default();
         let mut episode = generator.blank();
+        let rhythms = Rhythm::of_week();
         for day in (first - 1).max(0)..days.end {
-            let rhythm = generator.rhythm(day);
             for number in 0..generator.episodes(day) {
-                generator.generate(day, number, &rhythm, &mut episode);
+                generator.generate(day, number, &rhythms, &mut episode);
                 let route = route_of(&episode);
                 for (index, message) in episode.messages.iter().enumerate() {
                     if message.at >= horizon {

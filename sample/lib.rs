@@ -18,6 +18,7 @@
 //! | `company` | the made-up business: lines, flows, ads, failures, texts |
 //! | `people` | people: phone numbers, countries, active hours |
 //! | `episode` | what happens: sends, visits, and the sessions and messages that follow |
+//! | `season` | what is different from day to day |
 //! | `rows` | the rows of exports, written from episodes |
 //! | `csv` | the spelling of cells, clean or with dirt |
 //! | `faults` | invalid records |
@@ -39,6 +40,7 @@ mod people;
 mod random;
 mod rate_card;
 mod rows;
+mod season;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +52,7 @@ use wabalake_data::tables::{Table, deployments, messages, sessions};
 
 use csv::CsvWriter;
 use episode::{Episode, Generator};
+use people::Rhythm;
 use rows::TableRows;
 
 pub use companions::Companion;
@@ -163,10 +166,10 @@ impl Plan {
         visit: &mut dyn FnMut(&Episode, usize),
     ) {
         let generator = self.generator();
-        let rhythm = generator.rhythm(day);
+        let rhythms = Rhythm::of_week();
         let mut episode = generator.blank();
         for number in 0..generator.episodes(day) {
-            generator.generate(day, number, &rhythm, &mut episode);
+            generator.generate(day, number, &rhythms, &mut episode);
             for index in 0..(rows.count)(&episode) {
                 let at = (rows.at)(&episode, index);
                 if window.instants.contains(&at) && at < window.horizon {

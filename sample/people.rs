@@ -276,8 +276,13 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
+    /// The distributions of the weekdays, from Monday.
+    pub(super) fn of_week() -> [Self; 7] {
+        std::array::from_fn(Self::of)
+    }
+
     /// The distribution on a weekday, counted from Monday as 0.
-    pub(super) fn of(weekday: usize) -> Self {
+    fn of(weekday: usize) -> Self {
         let mut sums = [[[0; 24]; 2]; COUNTRIES.len()];
         for (country, sums) in COUNTRIES.iter().zip(&mut sums) {
             for (sends, sums) in sums.iter_mut().enumerate() {

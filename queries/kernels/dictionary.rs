@@ -19,7 +19,10 @@ use polars::prelude::{
 ///
 /// Keys are texts, integers, dates, timestamps or booleans. Running the plan fails for keys of other types.
 pub fn number(keys: &[Expr]) -> Expr {
-    let Some((first, others)) = keys.split_first() else { return lit(0_u32) };
+    let Some((first, others)) = keys.split_first() else {
+        // Polars takes a literal of any integer type for an Int32.
+        return lit(0).cast(DataType::UInt32);
+    };
     let numbers = Numbers::of(keys.len());
     let uint32 = |_: &_, keys: &[Field]| {
         let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());

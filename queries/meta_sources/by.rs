@@ -11,7 +11,7 @@
 use chrono_tz::Tz;
 use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use polars::prelude::{Expr, LazyFrame, NULL, col, lit, when};
+use polars::prelude::{DataType, Expr, LazyFrame, NULL, col, lit, when};
 use wabalake_data::tables::ad_spend::{
     AD_ID, AD_NAME, AD_SET_ID, AD_SET_NAME, CAMPAIGN_ID, CAMPAIGN_NAME, DAY,
 };
@@ -218,7 +218,7 @@ impl Key {
 
     /// A column that is the same in all rows: without another they are one group.
     fn of_all() -> Self {
-        let zero = || (lit(0_i64), "CAST(0 AS BIGINT)".to_owned());
+        let zero = || (lit(0).cast(DataType::Int64), "CAST(0 AS BIGINT)".to_owned());
         let (of_session, session_sql) = zero();
         Self { name: "of_all", of_session, session_sql, of_spend: Some(zero()) }
     }

@@ -294,7 +294,8 @@ fn earned(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         return params.conversions.by_currency(tables);
     }
     let conversions = params.conversions.attributed(tables, &[EVENT, VALUE, CURRENCY])?;
-    Ok(conversions.with_column(lit(1_i64).alias(CONVERSIONS)))
+    // Polars takes a literal of any integer type for an Int32.
+    Ok(conversions.with_column(lit(1).cast(DataType::Int64).alias(CONVERSIONS)))
 }
 
 /// The number of conversions of each group, and their revenue. The first of the columns that make groups is of

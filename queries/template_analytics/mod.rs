@@ -168,6 +168,8 @@ fn is_template() -> Expr {
 /// The columns of a message that is summed, with what it counts as sent, delivered and read.
 fn unit(counts: [Expr; 3]) -> Vec<Expr> {
     let [sent, delivered, read] = counts.map(|count| count.cast(DataType::Int64));
+    // Polars takes a literal of any integer type for an Int32.
+    let none = || lit(0).cast(DataType::Int64);
     let mut columns = vec![
         col(CREATED_AT),
         col(WABA_ID),
@@ -177,8 +179,8 @@ fn unit(counts: [Expr; 3]) -> Vec<Expr> {
         sent.alias(SENT),
         delivered.alias(DELIVERED),
         read.alias(READ),
-        lit(0_i64).alias(CLICKED),
-        lit(0_i64).alias(UNIQUE_CLICKED),
+        none().alias(CLICKED),
+        none().alias(UNIQUE_CLICKED),
     ];
     columns.extend(money::CHARGES.map(col));
     columns

@@ -13,7 +13,8 @@ pub(super) const HEADER: &str = "phone,contact,tag,agent,created_at,assigned_at,
                                  last_transfer_from,agent_first_message,last_message,\
                                  last_message_sender,duration,rating,status,finish_type,labels\n";
 
-const AGENTS: [&str; 3] = ["Alba", "Davi", "Noor"];
+/// The agents, and how long each takes to answer, in percent.
+const AGENTS: [(&str, i64); 3] = [("Alba", 100), ("Davi", 55), ("Noor", 180)];
 
 /// Writes the chat of a session, if an agent took it over before `horizon`. The last message is a time or,
 /// in every second download, a text.
@@ -36,7 +37,9 @@ pub(super) fn chat(
     let finished = session.finish.filter(|at| (created..horizon).contains(at));
     let known = |at: i64| Some(at).filter(|at| *at < finished.unwrap_or(horizon));
     let assigned = known(created + seconds(8, 300));
-    let answered = assigned.and_then(|at| known(at + 5 * SECOND + seconds(16, 1_200)));
+    let [(agent, pace), (other, _)] = [0, 1].map(|step| agent((whim >> 32) + step));
+    let waits = 5 * SECOND + seconds(16, 1_200) * pace / 100;
+    let answered = assigned.and_then(|at| known(at + waits));
     let last = answered.unwrap_or(written.at);
     let last_message = match (has_times, answered) {
         (true, _) => stamp(Some(last)),
@@ -57,9 +60,8 @@ pub(super) fn chat(
         _ => 0,
     };
     let person = &episode.person;
-    let agent = one_of(&AGENTS, whim >> 32);
-    let transfer =
-        if (whim >> 40).is_multiple_of(8) { one_of(&AGENTS, (whim >> 32) + 1) } else { "-" };
+    let is_transferred = (whim >> 40).is_multiple_of(8);
+    let transfer = if is_transferred { other } else { "-" };
     line(
         out,
         format_args!(
@@ -86,6 +88,12 @@ pub(super) fn chat(
         ),
     );
     1
+}
+
+/// An agent, and how long they take to answer, in percent.
+fn agent(whim: u64) -> (&'static str, i64) {
+    let index = whim % AGENTS.len() as u64;
+    AGENTS[usize::try_from(index).unwrap_or(0)]
 }
 
 /// Formats an instant as Treble does: UTC, without an offset.

@@ -6,10 +6,12 @@ use std::io;
 
 use chrono::{DateTime, SecondsFormat};
 
+use super::experiment::Experiment;
 use super::{Companion, CompanionKind, agents, line};
 use crate::Summary;
 use crate::company::FLOWS;
 use crate::episode::{Episode, HOUR, Id, MINUTE, SECOND, Session};
+use crate::people::Rhythm;
 use crate::random::{hash, mix};
 
 /// The share of sessions with messages that lead to a purchase, per mille.
@@ -33,13 +35,16 @@ impl Companion {
         let generator = self.plan.generator();
         let horizon = self.horizon();
         let instants = generator.midnight(self.days.start)..generator.midnight(self.days.end);
+        let experiment = Experiment::of(&self.plan);
+        // Of the download that has the day of the draw.
+        let drawn = Experiment::is_drawn_in(&self.days).then_some(&experiment);
         let mut tagged = BTreeSet::new();
         let mut episode = generator.blank();
+        let rhythms = Rhythm::of_week();
         let mut good = 0;
         for day in (self.days.start - 1).max(0)..self.days.end {
-            let rhythm = generator.rhythm(day);
             for number in 0..generator.episodes(day) {
-                generator.generate(day, number, &rhythm, &mut episode);
+                generator.generate(day, number, &rhythms, &mut episode);
                 for (index, session) in episode.sessions.iter().enumerate() {
                     if !instants.contains(&session.start) || session.start >= horizon {
                         continue;
@@ -52,12 +57,14 @@ impl Companion {
                             agents::chat(&episode, index, (horizon, self.even), &mut text)
                         }
                         CompanionKind::Conversions => {
-                            conversion(&episode, index, session, horizon, &mut text)
+                            let added = experiment.added(&episode.person, session.start);
+                            let share = PURCHASES + added;
+                            conversion(&episode, index, session, (share, horizon), &mut text)
                         }
                         CompanionKind::Variables => {
                             variable(&episode, index, session, horizon, &mut text)
                         }
-                        _ => tags(&episode, &mut tagged, &mut text),
+                        _ => tags(&episode, drawn, &mut tagged, &mut text),
                     };
                 }
             }
@@ -117,11 +124,13 @@ fn closure(
     1
 }
 
+/// Writes the purchase of a session, if it leads to one before `horizon`. The `share` of sessions that
+/// do is per mille.
 fn conversion(
     episode: &Episode,
     index: usize,
     session: &Session,
-    horizon: i64,
+    (share, horizon): (u64, i64),
     out: &mut String,
 ) -> u64 {
     let Some(last) = session.last else { return 0 };
@@ -129,7 +138,7 @@ fn conversion(
     let at = last.at
         + 10 * MINUTE
         + i64::try_from(whim >> 32).unwrap_or(0) % (60 * HOUR / SECOND) * SECOND;
-    if whim % 1000 >= PURCHASES || at >= horizon {
+    if whim % 1000 >= share || at >= horizon {
         return 0;
     }
     let id = episode.id(Id::Session(index));
@@ -208,7 +217,13 @@ pub(super) fn one_of(list: &[&'static str], whim: u64) -> &'static str {
     list[usize::try_from(index).unwrap_or(0)]
 }
 
-fn tags(episode: &Episode, tagged: &mut BTreeSet<String>, out: &mut String) -> u64 {
+/// Writes the tags of a person, once for each; `drawn` is the experiment that people are drawn for.
+fn tags(
+    episode: &Episode,
+    drawn: Option<&Experiment>,
+    tagged: &mut BTreeSet<String>,
+    out: &mut String,
+) -> u64 {
     let person = &episode.person;
     let since = match person.nature >> 20 & 3 {
         0 => "",
@@ -216,16 +231,23 @@ fn tags(episode: &Episode, tagged: &mut BTreeSet<String>, out: &mut String) -> u
         _ => "2025-05-10",
     };
     let tag = match person.nature >> 8 & 15 {
-        0 | 1 => "vip",
-        2 => "mayorista",
-        3..6 => "newsletter",
-        _ => return 0,
+        0 | 1 => Some("vip"),
+        2 => Some("mayorista"),
+        3..6 => Some("newsletter"),
+        _ => None,
     };
+    let group = drawn.and_then(|experiment| Some((experiment.tag(person)?, experiment.drawn_on)));
+    let rows = u64::from(tag.is_some()) + u64::from(group.is_some());
     let phone =
         format!("{}{}", person.country().code, String::from_utf8_lossy(person.national.digits()));
-    if !tagged.insert(phone.clone()) {
+    if rows == 0 || !tagged.insert(phone.clone()) {
         return 0;
     }
-    line(out, format_args!("{phone},{tag},{since}"));
-    1
+    if let Some(tag) = tag {
+        line(out, format_args!("{phone},{tag},{since}"));
+    }
+    if let Some((tag, since)) = group {
+        line(out, format_args!("{phone},{tag},{since}"));
+    }
+    rows
 }

@@ -3,11 +3,13 @@
 //!
 //! They are generated from the same episodes. Kaleyra's summaries and Meta's points count the messages,
 //! closures close the sessions, agents take them over, conversions and variables refer to them, and spend is on the ads that
-//! led to visits. Meta's webhooks are of a line that no vendor reports. In a clean plan the counts equal those of the exports; a dirty plan's exports have
+//! led to visits. Some tags of people are the groups of an experiment. Meta's webhooks are of a line that no
+//! vendor reports. In a clean plan the counts equal those of the exports; a dirty plan's exports have
 //! rejected records and misspelt words.
 
 mod agents;
 mod events;
+mod experiment;
 mod points;
 mod prices;
 mod summaries;

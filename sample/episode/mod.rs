@@ -8,20 +8,21 @@
 //!
 //! An episode is a pure function of the plan's seed, its day and its number within the day. A person
 //! who comes back is found by going back in time: the episode refers to an earlier one, which is that
-//! person's first or refers to an earlier one still.
+//! person's first or refers to an earlier one still. So is a send that repeats one that Meta capped.
 //!
 //! Everything in an episode starts within 23 hours, so the rows of a day come from the episodes of
 //! that day and the day before.
 
-mod generate;
+mod follow;
+mod generator;
 
 use super::company::{Flow, LINKS, Line, MetaSource, SOURCES};
 use super::people::Person;
-use super::random::mix;
+use super::random::{hash, mix};
 
-pub(super) use generate::Generator;
+pub(super) use generator::Generator;
 #[cfg(test)]
-pub(super) use generate::{DEPLOYMENTS_PER_THOUSAND, MESSAGES_PER_THOUSAND};
+pub(super) use generator::{DEPLOYMENTS_PER_THOUSAND, MESSAGES_PER_THOUSAND};
 
 /// Microseconds.
 pub(super) const SECOND: i64 = 1_000_000;
@@ -171,6 +172,11 @@ impl Episode {
     /// Random bits for the spelling of the row with that id.
     pub(super) fn habit(&self, of: Id) -> u64 {
         mix(self.id(of)[1])
+    }
+
+    /// Random bits for a purpose of the generator that nothing else of the episode may depend on.
+    fn whim(&self, purpose: u64) -> u64 {
+        hash(&[self.salt, self.key, purpose])
     }
 
     /// Returns `true` if the person started the conversation.

@@ -2,6 +2,7 @@
 
 mod committed;
 mod content;
+mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 

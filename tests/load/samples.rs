@@ -225,8 +225,9 @@ fn webhooks_are_of_one_line_and_known_people() {
     assert!(numbers.iter().all(|number| linked.contains(number)));
     assert!(hidden.iter().all(|id| !linked.contains(id)));
 
+    // One a day; of the promotion two of Meta's reports, and people who stop.
     let events = scan(&events::TABLE);
-    assert_eq!(count(events.clone()), 40);
+    assert_eq!(count(events.clone()), 40 + 2 + 9);
     let kinds = values(events, events::EVENT);
     assert!(kinds.len() > 4 && kinds.iter().any(|kind| kind == events::MARKETING_PREFERENCE));
 }

@@ -150,7 +150,8 @@ pub fn of_conversations() -> Vec<Expr> {
         category.alias(CONVERSATION_CATEGORY),
         of_type.alias(CONVERSATION_TYPE),
         direction.alias(CONVERSATION_DIRECTION),
-        lit(1_i64).alias(CONVERSATION),
+        // Polars takes a literal of any integer type for an Int32.
+        lit(1).cast(DataType::Int64).alias(CONVERSATION),
     ];
     columns.extend(money::CHARGES.map(col));
     columns
@@ -179,7 +180,7 @@ where
         col(PRICING_CATEGORY),
         col(PRICING_TYPE),
         col(TIER),
-        lit(1_i64).alias(VOLUME),
+        lit(1).cast(DataType::Int64).alias(VOLUME),
     ];
     columns.extend(money::CHARGES.map(col));
     monthly::count_deliveries(tables, span, options, move |deliveries, tables| {

@@ -3,12 +3,15 @@
 //!
 //! No report of a vendor has this line. People are those of the other exports; some hide their number, and
 //! only their user id is known. A day has about one message for each hundred sessions, three at least, and
-//! one or two changes of templates, limits, preferences or ids.
+//! one or two changes of templates, limits, preferences or ids. Beside them stands how the promotion
+//! wears out.
 //!
 //! ```text
 //! visit      message ─ answer: sent, delivered, read ─ reaction
 //! send       template: sent, delivered, read, or failed ─ button
 //! ```
+
+mod wear;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,9 +21,9 @@ use wabalake_data::reference::countries;
 use super::Companion;
 use super::events::one_of;
 use crate::Summary;
-use crate::company::{FLOWS, Flow, OWN_LINE, Phrases, SOURCES, phrases};
+use crate::company::{FLOWS, Flow, OWN_LINE, PROMOTION, Phrases, SOURCES, phrases};
 use crate::episode::SECOND;
-use crate::people::Person;
+use crate::people::{Person, Rhythm};
 use crate::random::{Random, hash};
 
 /// Sessions for each visit or send, which have two messages on average.
@@ -36,13 +39,14 @@ impl Companion {
     /// Writes a webhook per line, in the order of their times. In a dirty plan some are delivered twice.
     pub(super) fn webhooks(&self, out: &mut impl io::Write) -> io::Result<Summary> {
         let generator = self.plan.generator();
+        let rhythms = Rhythm::of_week();
         let mut rows = Rows::default();
         for number in self.days.clone() {
             let stream = hash(&[self.plan.seed, STREAM, number.cast_unsigned()]);
             let mut random = Random::new(stream);
             let midnight = generator.midnight(number) / SECOND;
             let mut person = || {
-                let episode = random.below(generator.episodes(number));
+                let episode = random.below(generator.sends_and_visits(number));
                 generator.person(number, episode)
             };
             let exchanges = (self.plan.sessions_per_day / SESSIONS_PER_EXCHANGE).max(2);
@@ -61,6 +65,8 @@ impl Companion {
             if day.random.chance(500) {
                 day.user_id_update(&replaced);
             }
+            day.report_wear(number);
+            day.stop_promotion(&self.plan, number, 3 * exchanges, &rhythms);
             day.deliveries.sort();
             for (_, delivery) in &day.deliveries {
                 let is_repeated = self.plan.dirt && day.random.chance(50);
@@ -160,9 +166,13 @@ impl Day<'_> {
         format!("wamid.{:016X}{:016X}", self.random.number(), self.random.number())
     }
 
-    /// Adds a webhook with one change.
+    /// Adds a webhook of the line's account with one change.
     fn deliver(&mut self, at: i64, field: &str, value: &str) {
-        let account = OWN_LINE.waba;
+        self.deliver_of(OWN_LINE.waba, at, field, value);
+    }
+
+    /// Adds a webhook of an account with one change.
+    fn deliver_of(&mut self, account: &str, at: i64, field: &str, value: &str) {
         self.deliveries.push((
             at,
             format!(
@@ -320,15 +330,17 @@ impl Day<'_> {
     fn event(&mut self, person: &Shown) {
         self.rows.events += 1;
         let at = self.time();
-        let flow = self.template();
-        let template = format!(
-            "\"message_template_id\":{},\"message_template_name\":\"{}\",\"message_template_language\":\"es\"",
-            100_000_000_000_000 + u64::from(flow.id),
-            flow.template
-        );
+        let flow = match self.template() {
+            // Its events tell how it wears out.
+            flow if flow.id == FLOWS[PROMOTION].id => &FLOWS[PROMOTION + 1],
+            flow => flow,
+        };
         let line = OWN_LINE.number;
         let (field, value) = match self.random.below(20) {
-            0..8 => return self.preference(person, at),
+            0..8 => {
+                let wish = if self.random.chance(700) { "stop" } else { "resume" };
+                return self.preference(person, wish, at);
+            }
             8..12 => {
                 let [status, reason] = self.random.one_of(&[
                     ["APPROVED", "NONE"],
@@ -336,23 +348,20 @@ impl Day<'_> {
                     ["REJECTED", "INVALID_FORMAT"],
                     ["APPROVED", "NONE"],
                 ]);
-                let value = format!("\"event\":\"{status}\",\"reason\":\"{reason}\",{template}");
-                ("message_template_status_update", value)
+                status_update(flow, status, reason)
             }
             12..15 => {
-                let [before, after] = self.random.one_of(&[
+                let scores = self.random.one_of(&[
                     ["GREEN", "YELLOW"],
                     ["YELLOW", "RED"],
                     ["YELLOW", "GREEN"],
                 ]);
-                let value = format!(
-                    "\"previous_quality_score\":\"{before}\",\"new_quality_score\":\"{after}\",{template}"
-                );
-                ("message_template_quality_update", value)
+                quality_update(flow, scores)
             }
             15 | 16 => {
                 let value = format!(
-                    "\"previous_category\":\"UTILITY\",\"new_category\":\"MARKETING\",{template}"
+                    "\"previous_category\":\"UTILITY\",\"new_category\":\"MARKETING\",{}",
+                    template_members(flow)
                 );
                 ("template_category_update", value)
             }
@@ -380,9 +389,8 @@ impl Day<'_> {
         self.deliver(at, field, &value);
     }
 
-    /// A person stops marketing messages, or resumes them.
-    fn preference(&mut self, person: &Shown, at: i64) {
-        let wish = if self.random.chance(700) { "stop" } else { "resume" };
+    /// A person stops marketing messages, or resumes them: the `wish`.
+    fn preference(&mut self, person: &Shown, wish: &str, at: i64) {
         let ids = person.members("wa_id", "user_id");
         let element = format!(
             "{ids},\"category\":\"marketing_messages\",\"value\":\"{wish}\",\
@@ -410,6 +418,31 @@ impl Day<'_> {
         self.link(&person);
         self.rows.links.insert([person.user_id, previous]);
     }
+}
+
+/// A change of a template's status: the field of a webhook and its value.
+fn status_update(flow: &Flow, status: &str, reason: &str) -> (&'static str, String) {
+    let template = template_members(flow);
+    let value = format!("\"event\":\"{status}\",\"reason\":\"{reason}\",{template}");
+    ("message_template_status_update", value)
+}
+
+/// A change of a template's quality score: the field of a webhook and its value.
+fn quality_update(flow: &Flow, [before, after]: [&str; 2]) -> (&'static str, String) {
+    let template = template_members(flow);
+    let value = format!(
+        "\"previous_quality_score\":\"{before}\",\"new_quality_score\":\"{after}\",{template}"
+    );
+    ("message_template_quality_update", value)
+}
+
+/// The members of an object that show the template of a flow.
+fn template_members(flow: &Flow) -> String {
+    format!(
+        "\"message_template_id\":{},\"message_template_name\":\"{}\",\"message_template_language\":\"es\"",
+        100_000_000_000_000 + u64::from(flow.id),
+        flow.template
+    )
 }
 
 /// The price of a message, as statuses have it.

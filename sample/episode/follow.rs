@@ -1,166 +1,48 @@
-//! The generator of episodes.
+//! What follows the start of an episode: deliveries, sessions, messages.
 
+use super::generator::Opening;
 use super::{
     DAY, Deployment, Episode, HOUR, MINUTE, Message, MessageKind, SECOND, SendOutcome, Session,
     SessionStatus, VisitOrigin, Written,
 };
 use crate::company::{
-    BLOCKED, FAILURES, FLOWS, FROM_LINK, FROM_META, Flow, LINES, LINKS, Phrases, Role, SOURCES,
+    FAILURES, FLOWS, FROM_LINK, FROM_META, Flow, LINKS, NOT_SAID, PROMOTION, Phrases, SOURCES,
     latest_version, phrases,
 };
-use crate::people::{Person, Rhythm};
-use crate::random::{Random, hash, mix};
-
-/// Incremented whenever the same plan would give other rows.
-const VERSION: u64 = 1;
+use crate::random::Random;
+use crate::season;
 
 /// The time after its start in which an episode may send messages and start sessions.
 const REACH: i64 = 23 * HOUR;
 
-/// Sends for each thousand sessions.
-pub(crate) const DEPLOYMENTS_PER_THOUSAND: u32 = 1000;
-
-/// Messages for each thousand sessions, the result of the other numbers here and in `company`.
-#[cfg(test)]
-pub(crate) const MESSAGES_PER_THOUSAND: u32 = 2000;
-
-/// Visits for each thousand sessions; the other sessions are delivered sends and redirections.
-const VISITS_PER_THOUSAND: u32 = 200;
-
-/// The load of each weekday, from Monday, in thousandths of an average day.
-const WEEK: [u32; 7] = [1120, 1150, 1130, 1120, 1080, 790, 610];
-
-/// Per mille of episodes whose person had one before.
-const RETURNS: u32 = 450;
-
-/// The gap to the person's previous episode: weight per mille, shortest and longest, in days.
-const GAPS: [(u32, i64, i64); 9] = [
-    (60, 0, 0),
-    (220, 1, 1),
-    (200, 2, 5),
-    (160, 6, 8),
-    (80, 9, 13),
-    (80, 14, 14),
-    (90, 15, 28),
-    (90, 29, 31),
-    (20, 32, 75),
-];
-
-/// Generates the episodes of a plan.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Generator {
-    seed: u64,
-    /// The plan's first day, in days since 1970.
-    first_day: i64,
-    sessions_per_day: u32,
-}
-
-impl Generator {
-    pub(crate) fn new(seed: u64, first_day: i64, sessions_per_day: u32) -> Self {
-        Self { seed: hash(&[seed, VERSION]), first_day, sessions_per_day }
-    }
-
-    fn weekday(&self, day: i64) -> usize {
-        // 1970-01-01 is a Thursday.
-        usize::try_from((self.first_day + day + 3).rem_euclid(7)).unwrap_or(0)
-    }
-
-    /// The start of a day of the plan, counted from 0, in microseconds since 1970.
-    pub(crate) fn midnight(&self, day: i64) -> i64 {
-        (self.first_day + day) * DAY
-    }
-
-    /// The load of each hour of that day.
-    pub(crate) fn rhythm(&self, day: i64) -> Rhythm {
-        Rhythm::of(self.weekday(day))
-    }
-
-    fn sends(&self, day: i64) -> u32 {
-        self.per_day(day, DEPLOYMENTS_PER_THOUSAND)
-    }
-
-    /// The number of episodes that start on that day.
-    pub(crate) fn episodes(&self, day: i64) -> u32 {
-        self.sends(day) + self.per_day(day, VISITS_PER_THOUSAND)
-    }
-
-    fn per_day(&self, day: i64, per_thousand: u32) -> u32 {
-        let share = u64::from(per_thousand) * u64::from(WEEK[self.weekday(day)]);
-        let episodes = (u64::from(self.sessions_per_day) * share + 500_000) / 1_000_000;
-        u32::try_from(episodes).unwrap_or(u32::MAX / 2)
-    }
-
-    /// The person of an episode.
-    pub(crate) fn person(&self, mut day: i64, mut number: u32) -> Person {
-        loop {
-            let key = [self.seed, 2, day.cast_unsigned(), u64::from(number)];
-            let mut random = Random::new(hash(&key));
-            if random.chance(1000 - RETURNS) {
-                break;
-            }
-            let (_, low, high) = GAPS[random.weighted(&GAPS, |(weight, ..)| *weight)];
-            let gap = low + i64::from(random.below(u32::try_from(high - low + 1).unwrap_or(1)));
-            day -= gap;
-            let earlier = if gap == 0 { number } else { self.episodes(day) };
-            if earlier == 0 {
-                break;
-            }
-            number = random.below(earlier);
-        }
-        let busiest = self.sessions_per_day.saturating_mul(2).saturating_add(1);
-        Person::new(self.seed, day * i64::from(busiest) + i64::from(number))
-    }
-
-    /// An empty buffer for [`Generator::generate`].
-    pub(crate) fn blank(&self) -> Episode {
-        Episode {
-            key: 0,
-            salt: mix(self.seed),
-            day: 0,
-            person: Person::new(self.seed, 0),
-            line: &LINES[0],
-            deployment: None,
-            sessions: Vec::with_capacity(LONGEST_CHAIN),
-            messages: Vec::with_capacity(32),
-        }
-    }
-
-    /// Generates the episode with that number on that day into a buffer.
-    pub(crate) fn generate(&self, day: i64, number: u32, rhythm: &Rhythm, episode: &mut Episode) {
-        let person = self.person(day, number);
-        let mut random = Random::new(hash(&[self.seed, 3, day.cast_unsigned(), number.into()]));
-        episode.key = day.cast_unsigned() << 40 | u64::from(number) << 8;
-        episode.day = day;
-        episode.person = person;
-        let line = person.country().line;
-        episode.line = &LINES[if random.chance(60) { (line + 1) % LINES.len() } else { line }];
-        episode.deployment = None;
-        episode.sessions.clear();
-        episode.messages.clear();
-
-        let sends = number < self.sends(day);
-        let hour = rhythm.hour(&person, sends, &mut random);
-        let mut at = self.midnight(day) + i64::from(hour) * HOUR;
-        let begins = |flow: &Flow| match flow.role {
-            Role::Campaign | Role::Notice if sends => flow.weight,
-            Role::Entry if !sends => flow.weight,
-            _ => 0,
-        };
-        let flow = random.weighted(&FLOWS, begins);
-        // Campaigns are sent in the first minutes of an hour.
-        let seconds = if FLOWS[flow].role == Role::Campaign { 720 } else { 3600 };
-        at += i64::from(random.below(seconds)) * SECOND;
-        // The first million episodes of a day start at different fractions of a second, so that
-        // deployments have different keys.
-        at += (i64::from(number) * 397_681 + 511_000) % SECOND;
-
-        let mut builder = Builder { episode, random, day, limit: at + REACH };
-        if sends { builder.send(flow, at) } else { builder.visit(flow, at) }
-    }
-}
-
 /// The largest number of sessions in an episode.
-const LONGEST_CHAIN: usize = 4;
+pub(super) const LONGEST_CHAIN: usize = 4;
+
+/// The purposes of an episode's whims.
+const IS_READ: u64 = 4;
+const IS_DELIVERED: u64 = 5;
+const SECOND_ANSWERS: u64 = 6;
+
+/// The share of answers that a second one follows, per mille.
+const ANSWERED_TWICE: u32 = 120;
+
+/// Generates what follows the start of an episode into a buffer.
+pub(super) fn follow(opening: &Opening, episode: &mut Episode) {
+    let limit = opening.at + REACH;
+    let random = opening.random.clone();
+    let mut builder = Builder { episode, random, day: opening.day, limit };
+    match opening.sends {
+        true => builder.send(opening),
+        false => builder.visit(opening.flow, opening.at),
+    }
+    builder.answer_twice();
+}
+
+/// Draws the flow's version in use: the latest, sometimes the one before it.
+pub(super) fn version(flow: usize, day: i64, random: &mut Random) -> u32 {
+    let latest = latest_version(flow, day);
+    if latest > 1 && random.chance(120) { latest - 1 } else { latest }
+}
 
 /// Builds one episode.
 struct Builder<'s> {
@@ -176,16 +58,15 @@ impl Builder<'_> {
         phrases(self.episode.person.country().language)
     }
 
-    /// The flow's version in use: the latest, sometimes the one before it.
     fn version(&mut self, flow: usize) -> u32 {
-        let latest = latest_version(flow, self.day);
-        if latest > 1 && self.random.chance(120) { latest - 1 } else { latest }
+        version(flow, self.day, &mut self.random)
     }
 
-    fn send(&mut self, index: usize, at: i64) {
+    fn send(&mut self, opening: &Opening) {
+        let (index, at) = (opening.flow, opening.at);
         let flow = &FLOWS[index];
         let version = self.version(index);
-        let outcome = self.outcome(at);
+        let outcome = opening.outcome(&mut self.random);
         let mut responded = None;
         if let SendOutcome::Delivered(delivered) = outcome {
             // Later versions get more replies, and some people reply more than others.
@@ -200,28 +81,6 @@ impl Builder<'_> {
         self.template(index, at, outcome, responded);
         if let SendOutcome::Delivered(delivered) = outcome {
             self.talk(index, version, delivered, responded, VisitOrigin::Nothing);
-        }
-    }
-
-    fn outcome(&mut self, at: i64) -> SendOutcome {
-        let has_blocked = self.episode.person.nature & 0xff < 9;
-        if has_blocked {
-            return SendOutcome::Failed(BLOCKED);
-        }
-        match self.random.below(1000) {
-            0..685 => {
-                let latency = match self.random.below(100) {
-                    0..80 => self.random.between(4 * SECOND, 70 * SECOND),
-                    80..95 => self.random.between(MINUTE, 30 * MINUTE),
-                    _ => self.random.between(30 * MINUTE, 6 * HOUR),
-                };
-                SendOutcome::Delivered(at + latency)
-            }
-            685..915 => {
-                SendOutcome::Failed(self.random.weighted(&FAILURES, |(_, weight, _)| *weight))
-            }
-            915..975 => SendOutcome::Success,
-            _ => SendOutcome::InProcess,
         }
     }
 
@@ -262,6 +121,15 @@ impl Builder<'_> {
                     }
                     None => None,
                 };
+                let would_read = responded.is_none() && index == PROMOTION;
+                let worn = u64::from(season::wear(self.day));
+                if would_read && self.episode.whim(IS_READ) % 1000 < worn {
+                    message.seen = None;
+                }
+            }
+            // Treble does not say why; WhatsApp may have delivered it all the same.
+            SendOutcome::Failed(NOT_SAID) if self.episode.whim(IS_DELIVERED) % 4 == 1 => {
+                message.delivered = Some(after + 3 * SECOND);
             }
             SendOutcome::Failed(failure) => {
                 let (_, _, Some(reason)) = FAILURES[failure] else { return };
@@ -420,24 +288,10 @@ impl Builder<'_> {
     }
 
     fn answer(&mut self, created: i64, lines: &[&'static str]) {
-        let text = self.random.one_of(lines);
-        let sent = created + self.random.between(150_000, 1_500_000);
-        let delivered = sent + self.random.between(300_000, 20 * SECOND);
-        let seen = delivered + self.random.between(SECOND, 50 * MINUTE);
-        let mut message = Message {
-            kind: MessageKind::Outgoing,
-            at: created,
-            sent: Some(sent),
-            delivered: Some(delivered),
-            seen: Some(seen),
-            failed: None,
-            reason: None,
-            format: "text",
-            text,
-        };
+        let mut message = answer(created, lines, &mut self.random);
         match self.random.below(100) {
             0..2 => {
-                message.failed = Some(sent);
+                message.failed = message.sent;
                 message.reason = Some("Message undeliverable.");
                 (message.sent, message.delivered, message.seen) = (None, None, None);
             }
@@ -448,5 +302,46 @@ impl Builder<'_> {
             _ => {}
         }
         self.episode.messages.push(message);
+    }
+
+    /// Adds a second message to some delivered answers, soon after the first. They stand behind all
+    /// other messages and have random numbers of their own, so that the others do not depend on them.
+    fn answer_twice(&mut self) {
+        let phrases = self.phrases();
+        let mut random = Random::new(self.episode.whim(SECOND_ANSWERS));
+        for index in 0..self.episode.messages.len() {
+            let first = self.episode.messages[index];
+            if first.kind != MessageKind::Outgoing || !random.chance(ANSWERED_TWICE) {
+                continue;
+            }
+            // An agent has to type it.
+            let (lines, [low, high]) = match phrases.agent.contains(&first.text) {
+                true => (phrases.agent, [5, 90]),
+                false => (phrases.bot, [1, 5]),
+            };
+            let created = first.at + random.between(low * SECOND, high * SECOND);
+            if first.delivered.is_some() && created < self.limit {
+                self.episode.messages.push(answer(created, lines, &mut random));
+            }
+        }
+    }
+}
+
+/// An answer of the business that is delivered and read.
+fn answer(created: i64, lines: &[&'static str], random: &mut Random) -> Message {
+    let text = random.one_of(lines);
+    let sent = created + random.between(150_000, 1_500_000);
+    let delivered = sent + random.between(300_000, 20 * SECOND);
+    let seen = delivered + random.between(SECOND, 50 * MINUTE);
+    Message {
+        kind: MessageKind::Outgoing,
+        at: created,
+        sent: Some(sent),
+        delivered: Some(delivered),
+        seen: Some(seen),
+        failed: None,
+        reason: None,
+        format: "text",
+        text,
     }
 }
