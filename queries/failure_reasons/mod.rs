@@ -128,7 +128,7 @@ impl Query for FailureReasons {
                 tables,
                 params.days.timezone(),
             )
-            .users(USERS)
+            .users_where(USERS, col(FAILED))
             .agg([rows().alias(DEPLOYMENTS)]);
         let failures = when(col(FAILED)).then(col(DEPLOYMENTS)).otherwise(lit(0)).sum();
         Ok(reasons

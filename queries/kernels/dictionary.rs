@@ -51,17 +51,32 @@ impl Numbers {
         let mut found: Vec<u32> = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             let numbers = self.column(at, key)?;
-            found = if at == 0 {
-                numbers
-            } else {
-                let pairs = found.iter().zip(&numbers);
-                let pairs =
-                    pairs.map(|(before, number)| u64::from(*before) << 32 | u64::from(*number));
-                looked_up(pairs.map(|pair| (pair, pair)), |pair| self.pairs[at].number(pair))?
-            };
+            found = if at == 0 { numbers } else { self.paired(at, &found, &numbers)? };
         }
         let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());
         Ok(UInt32Chunked::from_vec(name, found).into_column())
+    }
+
+    /// The number of each pair of the number of the keys so far and that of the next key.
+    fn paired(&self, at: usize, before: &[u32], numbers: &[u32]) -> PolarsResult<Vec<u32>> {
+        let packed = |(before, number): (&u32, &u32)| u64::from(*before) << 32 | u64::from(*number);
+        let size = |numbers: &[u32]| numbers.iter().max().map_or(0, |last| *last as usize + 1);
+        let pairs = before.iter().zip(numbers);
+        let (height, width) = (size(before), size(numbers));
+        if height.saturating_mul(width) > numbers.len() {
+            let pairs = pairs.map(packed);
+            return looked_up(pairs.map(|pair| (pair, pair)), |pair| self.pairs[at].number(pair));
+        }
+        // A table finds few pairs without hashing them.
+        let mut known: Vec<Option<u32>> = vec![None; height * width];
+        let found = pairs.map(|pair| {
+            let known = &mut known[*pair.0 as usize * width + *pair.1 as usize];
+            match *known {
+                Some(found) => Ok(found),
+                None => Ok(*known.insert(self.pairs[at].number(packed(pair))?)),
+            }
+        });
+        found.collect()
     }
 
     /// The number of each value of a column of keys.

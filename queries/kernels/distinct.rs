@@ -1,7 +1,7 @@
 //! Distinct people of groups, counted over sorted pairs of group and person.
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, Field, LazyFrame, PolarsResult, Schema, col,
+    Column, DataFrame, DataType, Expr, Field, LazyFrame, PolarsResult, Schema, col, lit,
 };
 
 use super::node;
@@ -14,7 +14,7 @@ const COUNTS: usize = 8;
 ///
 /// `group` is a column of [numbers](super::dictionary::number). Each count has a name and a predicate; it counts the
 /// values of rows for which that is true. At most eight counts. Nulls do not count. The answer has a row
-/// for each number, with the counts as `UInt32`.
+/// for each number up to the last that counts a row, with the counts as `UInt32`.
 pub fn distinct(
     rows: LazyFrame,
     group: &'static str,
@@ -28,7 +28,9 @@ pub fn distinct(
     let fields = names.iter().map(|name| Field::new((*name).into(), DataType::UInt32));
     let schema =
         [Field::new(group.into(), DataType::UInt32)].into_iter().chain(fields).collect::<Schema>();
-    let pairs = rows.filter(col(of).is_not_null()).select(read);
+    let is_counted = counts.iter().map(|(_, predicate)| predicate.clone()).reduce(Expr::or);
+    let is_counted = col(of).is_not_null().and(is_counted.unwrap_or(lit(false)));
+    let pairs = rows.filter(is_counted).select(read);
     let name = format!("distinct values of groups: {group} {of} {names:?}");
     node(pairs, name, schema, move |pairs| count(pairs, group, of, &names))
 }

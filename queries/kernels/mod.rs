@@ -21,6 +21,7 @@ pub mod first_visits;
 pub mod firsts;
 pub mod gaps;
 pub mod groups;
+pub mod in_force;
 pub mod keys;
 pub mod latest;
 pub mod mutual;

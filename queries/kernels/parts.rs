@@ -6,7 +6,7 @@ use rayon::prelude::*;
 const PARTS_BITS: u32 = 6;
 
 /// Rows below which splitting costs more than it saves.
-const FEW: usize = 1 << 14;
+pub(super) const FEW: usize = 1 << 14;
 
 /// Rows split by ranges of their key: all rows of a key are in one part, and the parts are in the order of
 /// the keys.

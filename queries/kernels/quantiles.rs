@@ -6,6 +6,7 @@ use polars::prelude::{
 use rayon::prelude::*;
 
 use super::node;
+use super::parts::FEW;
 
 /// The quantiles of one column of integers: a name and a share (0 to 1) each, shares ascending.
 #[derive(Clone, Debug)]
@@ -49,34 +50,62 @@ fn of_groups(
     until: usize,
     shares: &[(&'static str, f64)],
 ) -> Vec<Vec<Option<f64>>> {
-    let rows = || groups.iter().zip(values.iter());
-    let mut sizes = vec![0_usize; until];
-    let mut nulls = vec![0_usize; until];
-    for (group, value) in rows() {
-        let counted = if value.is_some() { &mut sizes } else { &mut nulls };
-        counted[group.unwrap_or_default() as usize] += 1;
-    }
-    let starts = sizes.iter().scan(0, |end, size| {
-        let start = *end;
-        *end += size;
-        Some(start)
+    let rows = groups.len().div_ceil(rayon::current_num_threads()).max(FEW);
+    let starts: Vec<usize> = (0..groups.len()).step_by(rows).collect();
+    let parts = starts.into_par_iter().map(|start| {
+        let start = i64::try_from(start).unwrap_or(i64::MAX);
+        Part::of(&groups.slice(start, rows), &values.slice(start, rows), until)
     });
-    let mut next: Vec<usize> = starts.collect();
-    let mut by_group = vec![0; values.len() - values.null_count()];
-    for (group, value) in rows() {
-        let Some(value) = value else { continue };
-        let next = &mut next[group.unwrap_or_default() as usize];
-        by_group[*next] = value;
-        *next += 1;
+    let parts: Vec<Part> = parts.collect();
+    let each = (0..until).into_par_iter().map(|group| {
+        let own = parts.iter().flat_map(|part| part.of_group(group)).copied();
+        let nulls = parts.iter().map(|part| part.nulls[group]).sum();
+        select(&mut own.collect::<Vec<i64>>(), nulls, shares)
+    });
+    each.collect()
+}
+
+/// The values of consecutive rows, by group.
+struct Part {
+    values: Vec<i64>,
+    /// Where the values of each group start, and their end.
+    starts: Vec<usize>,
+    /// How many values of each group are null.
+    nulls: Vec<usize>,
+}
+
+impl Part {
+    fn of(groups: &UInt32Chunked, values: &Int64Chunked, until: usize) -> Self {
+        let rows = || {
+            let groups = groups.iter().map(|group| group.unwrap_or_default() as usize);
+            groups.zip(values.iter())
+        };
+        let mut starts = vec![0_usize; until + 1];
+        let mut nulls = vec![0_usize; until];
+        for (group, value) in rows() {
+            match value {
+                Some(_) => starts[group + 1] += 1,
+                None => nulls[group] += 1,
+            }
+        }
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        let mut next = starts.clone();
+        let mut by_group = vec![0; end];
+        for (group, value) in rows() {
+            let Some(value) = value else { continue };
+            by_group[next[group]] = value;
+            next[group] += 1;
+        }
+        Self { values: by_group, starts, nulls }
     }
-    let mut rest = by_group.as_mut_slice();
-    let mut each = Vec::with_capacity(until);
-    for (size, nulls) in sizes.into_iter().zip(nulls) {
-        let (own, others) = rest.split_at_mut(size);
-        each.push((own, nulls));
-        rest = others;
+
+    fn of_group(&self, group: usize) -> &[i64] {
+        &self.values[self.starts[group]..self.starts[group + 1]]
     }
-    each.into_par_iter().map(|(own, nulls)| select(own, nulls, shares)).collect()
 }
 
 /// Selects quantiles of values, which are reordered.

@@ -46,11 +46,6 @@ pub fn quantile_seconds(micros: &str, share: f64) -> Expr {
     seconds(col(micros).quantile(lit(share), QuantileMethod::Linear))
 }
 
-/// The maximum of a column of microseconds, in seconds; null without any.
-pub fn max_seconds(micros: &str) -> Expr {
-    seconds(col(micros).max())
-}
-
 /// A part of a whole in percent; null if the whole is 0.
 pub fn share_pct(part: Expr, whole: Expr) -> Expr {
     ratio(part.cast(DataType::Float64) * lit(100.0), whole)
@@ -203,7 +198,7 @@ mod tests {
             .select([
                 share_pct(lit(49), col("part").sum()).alias("all"),
                 share_pct(col("part"), col("part").sum()).sum().alias("of_a_sum"),
-                max_seconds("micros").alias("longest"),
+                seconds(col("micros").max()).alias("longest"),
                 average_seconds("micros").alias("mean"),
                 quantile_seconds("micros", 0.0).alias("shortest"),
             ])

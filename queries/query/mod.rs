@@ -90,9 +90,9 @@ pub mod prelude {
     pub use super::joins::look_up;
     pub use super::measures::{
         agent_sessions, answered, average, average_seconds, delivery_is, elapsed, incoming_message,
-        max_seconds, message_counts, message_delivered, message_failed, message_read, message_sent,
-        minutes, outgoing, parent_key, quantile_seconds, ratio, rows, rows_where, seconds,
-        session_duration, share_pct, users, visit,
+        message_counts, message_delivered, message_failed, message_read, message_sent, minutes,
+        outgoing, parent_key, quantile_seconds, ratio, rows, rows_where, seconds, session_duration,
+        share_pct, users, visit,
     };
     pub use super::{
         AnswerBuckets, Behind, Bindings, Chains, Conversions, DayRange, Defaults, Dimension,

@@ -9,10 +9,7 @@
 //!                                            lead                  ├2 June…
 //! ```
 
-use polars::prelude::{
-    DataType, Expr, Field, IntoLazy, LazyFrame, NULL, NamedFrom, Series, UnionArgs, col, concat,
-    lit, when,
-};
+use polars::prelude::{DataType, Expr, LazyFrame, NULL, NamedFrom, Series, col, lit, when};
 use wabalake_data::Table;
 use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::audience_tags::{self, SINCE, TAG};
@@ -23,43 +20,18 @@ use super::row_filters::RowFilter;
 use super::sql::Bindings;
 use super::tables::Tables;
 use super::{Invalidation, Near};
-use crate::kernels::node;
+use crate::kernels::in_force::{Names, in_force};
 
 /// The tables that are read for tags.
 pub const TABLES: &[&Table] = &[&audience_tags::TABLE];
 
-const FROM: &str = "tagged_from";
-const UNTIL: &str = "tagged_until";
-
 /// Adds the column `tag` to rows of a table: a row for each tag of the person that holds at the row's
 /// own timestamp, or one with null.
 pub fn tagged(rows: LazyFrame, table: &Table, tables: &Tables) -> LazyFrame {
-    let at = col(table.day_of).cast(DataType::Int64);
-    let holds = col(FROM).lt_eq(at.clone()).and(at.lt(col(UNTIL)));
-    look_up(rows, intervals(tables), USER_KEY).filter(col(FROM).is_null().or(holds))
-}
-
-/// The intervals of all people with tags, in microseconds.
-fn intervals(tables: &Tables) -> LazyFrame {
-    let since = col(SINCE).cast(DataType::Int64).fill_null(lit(i64::MIN));
+    const TAGS: Names = Names { key: USER_KEY, value: TAG, from: SINCE };
     let tags = tables.scan(&audience_tags::TABLE);
-    let tags = tags.select([col(USER_KEY), col(TAG), since.alias(FROM)]);
-    let fields = [
-        (USER_KEY, DataType::Int64),
-        (TAG, DataType::String),
-        (FROM, DataType::Int64),
-        (UNTIL, DataType::Int64),
-    ];
-    let schema = fields.map(|(name, of)| Field::new(name.into(), of)).into_iter().collect();
-    node(tags, "intervals of tags".to_owned(), schema, |tags| {
-        let tags = tags.lazy();
-        let under_a_tag = tags.clone().with_column(lit(i64::MAX).alias(UNTIL));
-        let before_any = tags.group_by([col(USER_KEY)]).agg([col(FROM).min().alias(UNTIL)]);
-        let no_tag = [lit(NULL).cast(DataType::String).alias(TAG), lit(i64::MIN).alias(FROM)];
-        let before_any =
-            before_any.with_columns(no_tag).select([USER_KEY, TAG, FROM, UNTIL].map(col));
-        concat([under_a_tag, before_any], UnionArgs::default())?.collect()
-    })
+    let tags = tags.select([col(USER_KEY), col(TAG), col(SINCE).cast(DataType::Int64)]);
+    in_force(rows, col(table.day_of).cast(DataType::Int64), tags, TAGS)
 }
 
 /// [`tagged`] as an SQL join, to follow the table in a `FROM` clause.

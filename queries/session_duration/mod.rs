@@ -129,13 +129,13 @@ impl Query for SessionDuration {
                 (MEDIAN_DURATION_SECONDS, 0.5),
                 (P90_DURATION_SECONDS, 0.9),
                 ("p95_duration_seconds", 0.95),
+                (MAX_DURATION_SECONDS, 1.0),
             ],
         );
         Ok(groups.agg([
             rows().alias(SESSIONS),
             col(SESSION_FINISHED_TIMESTAMP).count().alias(FINISHED_SESSIONS),
             average_seconds(DURATION).alias(AVG_DURATION_SECONDS),
-            max_seconds(DURATION).alias(MAX_DURATION_SECONDS),
         ]))
     }
 
