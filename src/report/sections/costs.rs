@@ -15,6 +15,9 @@ use crate::report::{PageContext, Period};
 /// Prices a send as the message that it is paired with.
 pub(in crate::report) const MATCHED: &str = "--cost=matched";
 
+/// The share of the delivered sends, in per cent, of which the price must be known.
+const PRICED_PCT: f64 = 50.0;
+
 /// What a reply cost, to sends of the dates that are final and to those of the period before.
 pub(super) struct CostPerReply {
     pub(super) currency: String,
@@ -25,7 +28,7 @@ pub(super) struct CostPerReply {
 }
 
 /// The cost of a reply in the currency of most sends. `None` if the lake has no prices, or nobody
-/// replied to a send whose price is known.
+/// replied to a send whose price is known, or too few prices are known.
 pub(super) fn cost_per_reply(
     page: &PageContext<'_>,
     answered: &Rate,
@@ -61,7 +64,7 @@ pub(super) fn cost_per_reply(
         currency,
         known_pct,
     };
-    Ok(Some(cost).filter(|cost| cost.now.is_some()))
+    Ok(Some(cost).filter(|cost| cost.now.is_some() && cost.known_pct >= PRICED_PCT))
 }
 
 /// The delivered sends of a date and country.
@@ -138,8 +141,8 @@ pub(in crate::report) fn costs_of(
     Ok(if page.has_prices()? { vec![option] } else { Vec::new() })
 }
 
-/// The column of the cost per reply of an answer with these options. `None` without costs, or if all
-/// are unknown.
+/// The column of the cost per reply of an answer with these options. `None` without costs, or if
+/// all are unknown.
 pub(in crate::report) fn per_reply(
     answer: &QueryAnswer,
     options: &[&str],
