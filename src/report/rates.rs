@@ -56,6 +56,14 @@ impl Outcome {
         }
     }
 
+    /// The title of that number in the period before.
+    pub(super) fn whole_before(self) -> &'static str {
+        match self {
+            Self::Delivered => "Sends before",
+            Self::Answered => "Delivered before",
+        }
+    }
+
     /// The name of the outcomes.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -230,9 +230,8 @@ const SAID: [(&str, &[&str]); 7] = [
             "Sends delivered|50.0 %|▼ down 40.0 points, from 90.0 %|\
              to 12 Jun: later days are not final|",
             "Sends answered|33.3 %|= as before, from 33.3 %|to 11 Jun: later days are not final|",
-            "Cost per reply|0.084 USD|▼ down 20.0 %, from 0.105 USD|",
-            "Sends delivered fell by 40.0 points|, most by Mexico: -42.0 by its rate, 0.0 by its \
-             share.|",
+            "Cost per reply|0.084 |USD|▼ down 20.0 %, from 0.105|",
+            "Sends delivered fell by 40.0 points|, most of it in Mexico: from 90.0 % to 20.0 %.|",
             "2 people wait for an answer|, the longest for about 3 hours (at about 14 June 2025, \
              12:00).|",
             "1 template wears out|: promo.|",

@@ -56,17 +56,26 @@ fn from_to(rate: &Rate) -> Result<String> {
     Ok(format!(", from {before} to {now}"))
 }
 
-/// The group that did most to the change, as the end of a sentence.
+/// The group that did most to the change, by its own rate or by its share, as the end of a sentence.
 fn cause(rate: &Rate, groups: &Groups) -> Result<String> {
     let Some(row) = groups.main else { return Ok(".".to_owned()) };
-    let points =
-        |name| -> Result<String> { Ok(Unit::Points.show(rate.changes.numbers(name)?[row])) };
-    Ok(format!(
-        ", most by {}: {} by its rate, {} by its share.",
-        groups.names[row],
-        points(what_changed::RATE_POINTS)?,
-        points(what_changed::MIX_POINTS)?
-    ))
+    let name = &groups.names[row];
+    let of = |column, row: usize| -> Result<Option<f64>> {
+        Ok(rate.changes.numbers(column)?.get(row).copied().flatten())
+    };
+    let size = |column| -> Result<f64> { Ok(of(column, row)?.unwrap_or(0.0).abs()) };
+    if size(what_changed::RATE_POINTS)? >= size(what_changed::MIX_POINTS)? {
+        let [before, now] = [of(what_changed::RATE0_PCT, row)?, of(what_changed::RATE1_PCT, row)?]
+            .map(|rate| Unit::Percent.show(rate));
+        return Ok(format!(", most of it in {name}: from {before} to {now}."));
+    }
+    // The first row is the whole.
+    let share = |column| -> Result<f64> {
+        Ok(of(column, row)?.unwrap_or(0.0) / of(column, 0)?.unwrap_or(0.0).max(1.0))
+    };
+    let is_larger = share(what_changed::B1)? > share(what_changed::B0)?;
+    let size = if is_larger { "larger" } else { "smaller" };
+    Ok(format!(", most of it by the {size} share of {name}."))
 }
 
 fn explained(rate: &Rate, Groups { names, keep, .. }: &Groups) -> Result<Html> {
@@ -79,7 +88,7 @@ fn explained(rate: &Rate, Groups { names, keep, .. }: &Groups) -> Result<Html> {
     };
     let columns = [
         TableColumn::texts("Group", names.iter().cloned().map(Some).collect()),
-        answer.shown("Before", what_changed::B0)?,
+        answer.shown(rate.outcome.whole_before(), what_changed::B0)?,
         answer.shown(rate.outcome.whole(), what_changed::B1)?,
         answer.shown("Rate before", what_changed::RATE0_PCT)?,
         answer.shown("Rate", what_changed::RATE1_PCT)?,

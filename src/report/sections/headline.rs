@@ -77,14 +77,6 @@ impl Headline {
             ..Self::new(of.outcome.title(), Unit::Percent)
         })
     }
-
-    fn show(&self, figure: Option<f64>) -> String {
-        let shown = self.unit.show(figure);
-        match &self.currency {
-            Some(currency) => format!("{shown} {currency}"),
-            None => shown,
-        }
-    }
 }
 
 pub(super) fn headline(
@@ -169,7 +161,11 @@ fn tile(figure: &Headline) -> Html {
     let mut html = Html::new();
     let (change, tone) = change(figure);
     html.raw("<div class=\"tile\"><h3>").text(figure.title).raw("</h3><p class=\"big\">");
-    html.text(&figure.show(figure.now)).raw("</p><p class=\"").raw(tone).raw("\">");
+    html.text(&figure.unit.show(figure.now));
+    if let Some(currency) = &figure.currency {
+        html.raw(" <small>").text(currency).raw("</small>");
+    }
+    html.raw("</p><p class=\"").raw(tone).raw("\">");
     html.text(&change).raw("</p>");
     if let Some(remark) = &figure.remark {
         html.raw("<p class=\"change\">").text(remark).raw("</p>");
@@ -190,7 +186,7 @@ fn change(figure: &Headline) -> (String, &'static str) {
     };
     let of = if figure.unit == Unit::Percent { "points" } else { "%" };
     let size = format!("{:.1} {of}", difference.abs());
-    let was = format!("from {}", figure.show(Some(before)));
+    let was = format!("from {}", figure.unit.show(Some(before)));
     if difference.abs() < 0.05 {
         return (format!("= as before, {was}"), "change");
     }
