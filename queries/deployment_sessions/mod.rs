@@ -57,8 +57,13 @@ pub struct Params {
     costs: SendCosts,
 }
 
-const DELIVERED: &str = "delivered";
-const REPLIED: &str = "replied";
+/// Delivered deployments.
+pub const DELIVERED: &str = "delivered";
+/// Delivered deployments that were answered.
+pub const REPLIED: &str = "replied";
+/// Share of the delivered deployments that were answered.
+pub const REPLY_PCT: &str = "reply_pct";
+
 const FINISHED: &str = "finished";
 const DURATION: &str = "duration";
 const REPLY_TIME: &str = "reply_time";
@@ -89,7 +94,7 @@ impl Query for DeploymentSessions {
             OutputColumn::count("sessions"),
             OutputColumn::count("unmatched_sessions"),
             OutputColumn::count(REPLIED),
-            OutputColumn::pct("reply_pct"),
+            OutputColumn::pct(REPLY_PCT),
             OutputColumn::seconds("median_reply_seconds"),
             OutputColumn::count("finished_sessions"),
             OutputColumn::seconds("avg_session_seconds"),
@@ -181,7 +186,7 @@ impl Query for DeploymentSessions {
             rows_where(col("agent_sessions")).alias("agent_sessions"),
         ]);
         let groups = groups.with_columns([
-            share_pct(col(REPLIED), col(DELIVERED)).alias("reply_pct"),
+            share_pct(col(REPLIED), col(DELIVERED)).alias(REPLY_PCT),
             share_pct(col("agent_sessions"), col("sessions")).alias("agent_pct"),
         ]);
         let Some(sends) = params.costs.sends(tables, &params.days)? else { return Ok(groups) };

@@ -10,6 +10,7 @@ use wabalake_queries::query::time::read_date;
 use super::output::{to_file_for, to_stdout};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Run, Subcommand};
+use crate::config::Config;
 use crate::error::Result;
 use crate::files::Access;
 use crate::report;
@@ -19,10 +20,11 @@ pub(super) const SUBCOMMAND: Subcommand =
 
 #[derive(Args)]
 #[command(
-    long_about = "Write an HTML page: headline figures compared with the period before, sessions and their \
-                  duration, delivery and failures, drop-off, returning users, hours, countries, templates, \
-                  coverage. It is a single file that works offline, can be printed, and loads nothing from \
-                  the network. It names no person unless `--with-people` or `--phone` is given.",
+    long_about = "Write an HTML page: headline figures compared with the period before, what changed and \
+                  why, who waits for an answer, sessions and their duration, delivery and failures, \
+                  drop-off, returning users, hours, countries, templates, coverage. It is a single file \
+                  that works offline, can be printed, and loads nothing from the network. It names no person \
+                  unless `--with-people` or `--phone` is given.",
     after_help = "Examples:\n  \
                   wabalake report --lake lake -o page.html\n  \
                   wabalake report --lake lake --from 2025-05-01 --to 2025-05-31 -o may.html\n  \
@@ -72,15 +74,17 @@ struct Options {
 impl Run for Options {
     fn run(self) -> Result<()> {
         let lake = self.lake.open()?;
+        let mut config = Config::of(&lake)?;
+        self.zone.apply(&mut config);
         let options = report::Options {
             from: self.from,
             to: self.to,
             days: self.days,
-            timezone: self.zone.of(&lake)?,
             conversation: self.conversation_id,
             version: self.conversation_version,
             with_people: self.with_people,
             phone: self.phone,
+            ..report::Options::of(&config)
         };
         let names_people = options.with_people || options.phone.is_some();
         let access = if names_people { Access::Owner } else { Access::Usual };

@@ -61,14 +61,18 @@ impl QueryAnswer {
         Ok(column.decimal()?.physical().iter().collect())
     }
 
+    /// A column of instants in the page's time zone.
+    pub(super) fn instants(&self, name: &str) -> Result<Vec<Option<DateTime<Tz>>>> {
+        let micros = self.cast(name, &DataType::Int64, |of| of == Type::Instant)?;
+        let local =
+            |at: Option<i64>| Some(DateTime::from_timestamp_micros(at?)?.with_timezone(&self.zone));
+        Ok(micros.i64()?.iter().map(local).collect())
+    }
+
     /// A column of instants in the page's time zone, to the minute, in a form that sorts.
     pub(super) fn times(&self, name: &str) -> Result<Vec<Option<String>>> {
-        let micros = self.cast(name, &DataType::Int64, |of| of == Type::Instant)?;
-        let show = |at: Option<i64>| {
-            let at = DateTime::from_timestamp_micros(at?)?.with_timezone(&self.zone);
-            Some(at.format("%Y-%m-%d %H:%M").to_string())
-        };
-        Ok(micros.i64()?.iter().map(show).collect())
+        let show = |at: Option<DateTime<Tz>>| Some(at?.format("%Y-%m-%d %H:%M").to_string());
+        Ok(self.instants(name)?.into_iter().map(show).collect())
     }
 
     /// The sum of a column.
@@ -120,8 +124,23 @@ impl QueryAnswer {
         Ok(TableColumn::money(title, self.amounts(name)?, self.texts(currency)?))
     }
 
+    /// A table column of prices with their currencies; `None` if no price is known.
+    pub(super) fn prices(
+        &self,
+        title: &'static str,
+        name: &str,
+        currency: &str,
+    ) -> Result<Option<TableColumn>> {
+        let prices = self.numbers(name)?;
+        if prices.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        Ok(Some(TableColumn::prices(title, prices, self.texts(currency)?)))
+    }
+
     pub(super) fn section(self, id: &'static str, title: &'static str, body: Html) -> Section {
-        Section { id, title, about: self.about.to_owned(), command: Some(self.command), body }
+        let commands = vec![self.command];
+        Section { id, title, about: self.about.to_owned(), commands, body }
     }
 
     /// Like [`Self::section`], with a description in place of the query's, which names columns that

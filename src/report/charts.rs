@@ -41,6 +41,8 @@ pub(super) struct Trend<'a> {
     /// The label of each place on the axis.
     pub(super) places: &'a [String],
     pub(super) series: Vec<Series>,
+    /// The first place whose figures are not final.
+    pub(super) open_from: Option<usize>,
 }
 
 impl Trend<'_> {
@@ -53,15 +55,7 @@ impl Trend<'_> {
         let y = |figure: f64| HIGH - figure.clamp(0.0, end) / end * HIGH;
 
         let mut html = Html::new();
-        html.raw("<figure class=\"trend\"><figcaption>").text(&self.title);
-        if self.series.len() > 1 {
-            for series in &self.series {
-                html.raw(" <span class=\"key\"><svg viewBox=\"0 0 24 8\" aria-hidden=\"true\">");
-                html.raw("<path class=\"").raw(series.draw.class()).raw("\" d=\"M0 4H24\"/></svg>");
-                html.text(series.name).raw("</span>");
-            }
-        }
-        html.raw("</figcaption>");
+        html.raw("<figure class=\"trend\">").add(&self.caption());
         if figures().next().is_none() {
             html.raw("<p class=\"none\">Nothing in this period.</p></figure>");
             return html;
@@ -72,6 +66,11 @@ impl Trend<'_> {
         html.raw("<svg class=\"field\" viewBox=\"0 0 1000 200\" preserveAspectRatio=\"none\" ");
         html.raw("role=\"img\" aria-label=\"").text(&self.words()).raw("\">");
         html.raw("<path class=\"grid\" d=\"M0 0H1000M0 100H1000M0 200H1000\"/>");
+        if let Some(open) = self.open_from {
+            let start = open as f64 * WIDE / count;
+            html.raw("<rect class=\"open\" height=\"200\" x=\"").at(start);
+            html.raw("\" width=\"").at(WIDE - start).raw("\"/>");
+        }
         for series in &self.series {
             match series.draw {
                 Draw::Columns => {
@@ -123,6 +122,9 @@ impl Trend<'_> {
                     format!(" · {shown}")
                 });
             }
+            if self.is_open(place) {
+                html.raw(" · not final");
+            }
             html.raw("\"/>");
         }
         html.raw("</svg></div><div class=\"xs\" aria-hidden=\"true\">");
@@ -134,6 +136,25 @@ impl Trend<'_> {
             html.raw("</span>");
         }
         html.raw("</div></figure>");
+        html
+    }
+
+    /// The title, and a key of the series and of the places that are not final.
+    fn caption(&self) -> Html {
+        let mut html = Html::new();
+        html.raw("<figcaption>").text(&self.title);
+        if self.series.len() > 1 {
+            for series in &self.series {
+                html.raw(" <span class=\"key\"><svg viewBox=\"0 0 24 8\" aria-hidden=\"true\">");
+                html.raw("<path class=\"").raw(series.draw.class()).raw("\" d=\"M0 4H24\"/></svg>");
+                html.text(series.name).raw("</span>");
+            }
+        }
+        if self.open_from.is_some() {
+            html.raw(" <span class=\"key\"><svg viewBox=\"0 0 24 8\" aria-hidden=\"true\">");
+            html.raw("<rect class=\"open\" width=\"24\" height=\"8\"/></svg>not final</span>");
+        }
+        html.raw("</figcaption>");
         html
     }
 
@@ -161,7 +182,15 @@ impl Trend<'_> {
                 show(most)
             );
         }
+        if let Some(open) = self.open_from.and_then(|place| self.places.get(place)) {
+            let _ = write!(words, " Not final: from {open} on.");
+        }
         words
+    }
+
+    /// Returns `true` for a place whose figures are not final.
+    fn is_open(&self, place: usize) -> bool {
+        self.open_from.is_some_and(|open| place >= open)
     }
 }
 
@@ -309,17 +338,24 @@ pub(super) fn hours(title: &str, figures: &[[f64; 24]; 7]) -> Html {
     html
 }
 
-/// A strip of days, filled for those with rows.
+/// A strip of days, filled for those with rows. If days are too many to be told apart, those that
+/// follow each other are one mark.
 pub(super) fn strip(has: &[bool], said: &str) -> Html {
+    const MARKS: usize = 92;
     let mut html = Html::new();
     let width = 1000.0 / has.len().max(1) as f64;
     html.raw(
         "<svg class=\"strip\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" role=\"img\" ",
     );
     html.raw("aria-label=\"").text(said).raw("\"><path class=\"column\" d=\"");
-    for (day, _) in has.iter().enumerate().filter(|(_, has)| **has) {
-        html.raw("M").at(day as f64 * width).raw(" 0h").at(width * 0.86).raw("V10h");
-        html.at(width * -0.86).raw("z");
+    let mut day = 0;
+    for days in has.chunk_by(|one, next| has.len() > MARKS && one == next) {
+        if days.first() == Some(&true) {
+            let length = width * (days.len() as f64 - 0.14);
+            html.raw("M").at(day as f64 * width).raw(" 0h").at(length).raw("V10h");
+            html.at(-length).raw("z");
+        }
+        day += days.len();
     }
     html.raw("\"/></svg>");
     html
@@ -333,7 +369,9 @@ mod tests {
         let places: Vec<String> = (1..=figures.len()).map(|day| format!("{day} May")).collect();
         let series = vec![Series { name: "sessions", draw, figures: figures.to_vec() }];
         let title = "Sessions <each> day".to_owned();
-        Trend { title, unit: Unit::Count, places: &places, series }.html().into_string()
+        let open_from = (figures.len() > 3).then_some(3);
+        let unit = Unit::Count;
+        Trend { title, unit, places: &places, series, open_from }.html().into_string()
     }
 
     #[test]
@@ -342,7 +380,19 @@ mod tests {
         assert!(html.contains("M30 200V0h190V200zM530 200V100h190V200z\""), "{html}");
         assert!(html.contains("data-tip=\"2 May · –\""));
         let said = "sessions: from 10 on 1 May to 0 on 4 May, most 10 on 1 May.";
+        let said = format!("{said} Not final: from 4 May on.");
         assert!(html.contains(&format!("Sessions &lt;each&gt; day. {said}")), "{html}");
+        assert!(html.contains("height=\"200\" x=\"750\" width=\"250\"/>"), "{html}");
+        assert!(html.contains("data-tip=\"4 May · 0 · not final\"/>"), "{html}");
+    }
+
+    #[test]
+    fn many_days_in_a_row_are_one_mark() {
+        let marks = |has: &[bool]| strip(has, "").into_string().matches('M').count();
+        assert_eq!(marks(&[true, true, false]), 2);
+        let mut year = [true; 365];
+        year[100] = false;
+        assert_eq!(marks(&year), 2);
     }
 
     #[test]

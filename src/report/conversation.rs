@@ -1,11 +1,14 @@
-//! The page of one conversation: its results, deliveries and drop-off; and, if asked for, its
-//! users.
+//! The page of one conversation: its results, what replies cost, deliveries and drop-off; and, if
+//! asked for, its users.
 
 use wabalake_data::tables::{deployments, nodes, sessions};
 use wabalake_queries::conversation_summary::{self, ConversationSummary, sessions as of_sessions};
 use wabalake_queries::conversation_users::{self, ConversationUsers};
+use wabalake_queries::deployment_sessions::{self, DeploymentSessions};
 use wabalake_queries::deployment_states::{self, DeploymentStates};
 use wabalake_queries::drop_off::{self, DropOff};
+use wabalake_queries::query::billing::money::COST;
+use wabalake_queries::query::billing::sends::COST_CURRENCY;
 use wabalake_queries::user_history::{self, UserHistory};
 use wabalake_queries::version_comparison::VersionComparison;
 
@@ -13,7 +16,7 @@ use super::answer::QueryAnswer;
 use super::charts::{Bar, bars};
 use super::figures::{Unit, label};
 use super::html::Html;
-use super::sections::versions_of;
+use super::sections::{MATCHED, costs_of, explain, per_reply, versions_of};
 use super::tables::{TableColumn, table};
 use super::{Options, PageContext, Section};
 use crate::error::Result;
@@ -36,12 +39,14 @@ pub(super) fn sections(
     let body = summary(&answer)?;
     sections.push(answer.section("summary", "Summary", body));
     let answer = page.ask::<ConversationSummary>(&[&of_it[..], &["--of=sessions"]].concat())?;
+    let costs = cost(page, &of_it, &answer)?;
     if answer.height() > 0 {
         let body = inbound(&answer)?;
         let about =
             "How do its sessions go, whoever starts them? An end is a node that ends the flow.";
         sections.push(answer.section_about("sessions", "Sessions", about, body));
     }
+    sections.extend(costs);
     let answer = page.ask::<DeploymentStates>(&of_it)?;
     let body = states(&answer)?;
     sections.push(answer.section("states", "Deployment states", body));
@@ -101,6 +106,41 @@ fn inbound(answer: &QueryAnswer) -> Result<Html> {
         ],
         100,
     ))
+}
+
+/// What the sends of each version cost, beside its inbound sessions. `None` if no cost is known.
+fn cost(
+    page: &PageContext<'_>,
+    of_it: &[&str],
+    sessions_of_it: &QueryAnswer,
+) -> Result<Option<Section>> {
+    let costs = costs_of(page, MATCHED)?;
+    if costs.is_empty() {
+        return Ok(None);
+    }
+    let answer = page.ask::<DeploymentSessions>(&[of_it, &costs[..]].concat())?;
+    let Some(cost) = answer.prices("Cost", COST, COST_CURRENCY)? else { return Ok(None) };
+    let versions = answer.texts(deployments::CONVERSATION_VERSION)?;
+    let of_sessions = sessions_of_it.texts(sessions::CONVERSATION_VERSION)?;
+    let inbound = sessions_of_it.numbers(of_sessions::INBOUND_SESSIONS)?;
+    let inbound_of = |version: &Option<String>| {
+        let row = of_sessions.iter().position(|of_sessions| of_sessions == version);
+        row.and_then(|row| inbound[row])
+    };
+    let inbound = versions.iter().map(inbound_of).collect();
+    let mut columns = vec![
+        TableColumn::texts("Version", version_names(versions.clone())),
+        answer.shown("Delivered", deployment_sessions::DELIVERED)?,
+        answer.shown("Answered", deployment_sessions::REPLIED)?,
+        answer.shown("Reply rate", deployment_sessions::REPLY_PCT)?,
+        cost,
+    ];
+    columns.extend(per_reply(&answer, &costs)?);
+    columns.push(TableColumn::figures("Inbound sessions", Unit::Count, inbound));
+    let mut body = table("What replies cost", &columns, 100);
+    explain(&mut body);
+    let about = "What do its sends cost, and how many sessions do people start without one?";
+    Ok(Some(answer.section_about("cost", "What replies cost", about, body)))
 }
 
 fn version_names(versions: Vec<Option<String>>) -> Vec<Option<String>> {

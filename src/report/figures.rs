@@ -17,6 +17,10 @@ pub(super) enum Unit {
     Seconds,
     /// A number with two decimals.
     Number,
+    /// A difference of percentages, with its sign.
+    Points,
+    /// A price: two decimals, and up to four of one below 1.
+    Price,
 }
 
 impl Unit {
@@ -34,6 +38,8 @@ impl Unit {
                 let whole = (hundredths / 100.0).floor();
                 format!("{sign}{}.{:02.0}", count(whole), hundredths - whole * 100.0)
             }
+            Self::Points => points(figure),
+            Self::Price => price(figure),
         }
     }
 
@@ -67,15 +73,43 @@ impl Unit {
                 SECONDS.into_iter().find(|end| *end >= most).unwrap_or_else(|| round_in(DAY))
             }
             Self::Count if most <= 2.0 => 2.0,
-            Self::Count | Self::Number => round(),
+            Self::Count | Self::Number | Self::Points | Self::Price => round(),
         }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of rows")]
 fn count(figure: f64) -> String {
     let sign = if figure <= -0.5 { "-" } else { "" };
-    format!("{sign}{}", grouped(figure.abs().round() as u64))
+    format!("{sign}{}", grouped(whole(figure)))
+}
+
+/// The size of a count, as a whole number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of rows")]
+pub(super) fn whole(figure: f64) -> u64 {
+    figure.abs().round() as u64
+}
+
+fn points(figure: f64) -> String {
+    let tenths = (figure * 10.0).round() / 10.0;
+    if tenths == 0.0 { "0.0".to_owned() } else { format!("{tenths:+.1}") }
+}
+
+fn price(figure: f64) -> String {
+    if figure.abs() >= 1.0 {
+        return Unit::Number.show(Some(figure));
+    }
+    let exact = format!("{figure:.4}");
+    let needed = exact.trim_end_matches('0').len().max(exact.len() - 2);
+    exact[..needed].to_owned()
+}
+
+/// A price with its currency, if it is known.
+pub(super) fn show_price(price: Option<f64>, currency: Option<&str>) -> String {
+    let shown = Unit::Price.show(price);
+    match currency.filter(|_| price.is_some()) {
+        Some(currency) => format!("{shown} {currency}"),
+        None => shown,
+    }
 }
 
 /// An amount in millionths, rounded to hundredths: `-1234567890000` as `-1,234,567.89`.
@@ -144,6 +178,14 @@ mod tests {
             (Unit::Number, 0.999, "1.00"),
             (Unit::Number, -0.5, "-0.50"),
             (Unit::Number, f64::NAN, "–"),
+            (Unit::Points, 2.25, "+2.3"),
+            (Unit::Points, -12.5, "-12.5"),
+            (Unit::Points, -0.04, "0.0"),
+            (Unit::Price, 1_234.5, "1,234.50"),
+            (Unit::Price, 0.0432, "0.0432"),
+            (Unit::Price, 0.1, "0.10"),
+            (Unit::Price, 0.999_99, "1.00"),
+            (Unit::Price, 0.0, "0.00"),
         ] {
             assert_eq!(unit.show(Some(figure)), shown);
         }

@@ -19,6 +19,7 @@ mod charts;
 mod conversation;
 mod figures;
 mod html;
+mod rates;
 mod sections;
 mod tables;
 
@@ -27,8 +28,10 @@ use std::cell::RefCell;
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use polars::prelude::PlHashMap;
+use wabalake_data::Table;
 use wabalake_data::cells::phone::full_number;
-use wabalake_data::tables::{deployments, messages, sessions};
+use wabalake_data::tables::{deployments, messages, rates as price_list, sessions};
+use wabalake_queries::query::billing::rules::PricingDefaults;
 use wabalake_queries::query::{CatalogEntry, Defaults, OutputColumn, Query};
 
 use self::answer::QueryAnswer;
@@ -73,6 +76,8 @@ pub struct Options {
     pub with_people: bool,
     /// Shows the history of this person.
     pub phone: Option<String>,
+    /// How messages are priced.
+    pub pricing: PricingDefaults,
 }
 
 impl Options {
@@ -87,6 +92,7 @@ impl Options {
             version: None,
             with_people: false,
             phone: None,
+            pricing: config.pricing.defaults(),
         }
     }
 }
@@ -114,6 +120,7 @@ pub fn page(lake: &Lake, options: &Options) -> Result<String> {
         lake,
         period,
         with_people: options.with_people,
+        pricing: options.pricing,
         now: Utc::now(),
         known: RefCell::default(),
     };
@@ -131,8 +138,8 @@ struct Section {
     title: &'static str,
     /// What the numbers are, and what counts.
     about: String,
-    /// A command that gives the same numbers.
-    command: Option<String>,
+    /// Commands that give the same numbers.
+    commands: Vec<String>,
     body: Html,
 }
 
@@ -170,6 +177,16 @@ impl Period {
         let back = Days::new(self.days());
         let back = |date: NaiveDate| date.checked_sub_days(back).unwrap_or(date);
         Self { from: back(self.from), to: back(self.to), ..self }
+    }
+
+    /// The dates before one, and the period before without as many at its end. All dates of both if
+    /// there are none before it.
+    fn until(self, end: Option<NaiveDate>) -> [Self; 2] {
+        let before = self.before();
+        let last = end.filter(|end| *end > self.from).and_then(|end| end.pred_opt());
+        let Some(to) = last.filter(|last| *last < self.to) else { return [self, before] };
+        let same = to.checked_sub_days(Days::new(self.days())).unwrap_or(before.to);
+        [Self { to, ..self }, Self { to: same, ..before }]
     }
 
     fn words(self) -> String {
@@ -231,10 +248,14 @@ impl Step {
 fn last_day(lake: &Lake) -> Result<Option<NaiveDate>> {
     let mut last = None;
     for table in [&sessions::TABLE, &deployments::TABLE, &messages::TABLE] {
-        let files = &lake.snapshot(table)?.files;
-        last = last.max(files.iter().filter_map(|file| file.day).max());
+        last = last.max(last_day_of(lake, table)?);
     }
     Ok(last)
+}
+
+/// The last UTC day with rows of a table.
+fn last_day_of(lake: &Lake, table: &'static Table) -> Result<Option<NaiveDate>> {
+    Ok(lake.snapshot(table)?.files.iter().filter_map(|file| file.day).max())
 }
 
 /// The context of a page: its lake and period, and the answers so far.
@@ -243,6 +264,7 @@ struct PageContext<'a> {
     period: Period,
     /// `true` allows answers with columns of people.
     with_people: bool,
+    pricing: PricingDefaults,
     now: DateTime<Utc>,
     /// Answers so far, by command.
     known: RefCell<PlHashMap<String, QueryAnswer>>,
@@ -258,6 +280,11 @@ impl PageContext<'_> {
         self.answer(&CatalogEntry::of::<Q>(), period, options)
     }
 
+    /// Returns `true` if the lake has prices of messages.
+    fn has_prices(&self) -> Result<bool> {
+        Ok(self.lake.snapshot(&price_list::TABLE)?.rows() > 0)
+    }
+
     /// The answers for the period and for the one before.
     fn ask_both<Q: Query>(&self, options: &[&str]) -> Result<[QueryAnswer; 2]> {
         Ok([self.ask::<Q>(options)?, self.ask_about::<Q>(self.period.before(), options)?])
@@ -271,14 +298,15 @@ impl PageContext<'_> {
     ) -> Result<QueryAnswer> {
         let name = entry.spec.name;
         let (from, to) = (Some(period.from), Some(period.to));
-        let defaults = Defaults { timezone: period.zone, from, to, ..Defaults::default() };
+        let (timezone, pricing) = (period.zone, self.pricing);
+        let defaults = Defaults { timezone, from, to, pricing, ..Defaults::default() };
         let question = entry.ask_for(options, &defaults).map_err(|error| {
             Error::bug(format!("the page passes wrong options to `{name}`: {error}"))
         })?;
         let (from, to) = question.dates();
-        let dates = [("--from", from), ("--to", to)];
-        let dates =
-            dates.into_iter().filter_map(|(option, date)| Some(format!("{option}={}", date?)));
+        let dates = [("--from=", from), ("--to=", to)].into_iter();
+        let dates = dates.filter(|(name, _)| !options.iter().any(|given| given.starts_with(name)));
+        let dates = dates.filter_map(|(name, date)| Some(format!("{name}{}", date?)));
         let mut arguments = vec![name.to_owned()];
         arguments.extend(dates);
         arguments.push(format!("--timezone={}", question.timezone()));
@@ -334,11 +362,12 @@ fn whole(title: &str, page: &PageContext<'_>, sections: &[Section], options: &Op
             html.raw("<p class=\"about\">").text(&section.about).raw("</p>");
         }
         html.add(&section.body);
-        if let Some(command) = &section.command {
-            html.raw(
-                "<details class=\"how\"><summary>Where these figures are from</summary><code>",
-            );
-            html.text(command).raw(" --lake …</code></details>");
+        if !section.commands.is_empty() {
+            html.raw("<details class=\"how\"><summary>Where these figures are from</summary>");
+            for command in &section.commands {
+                html.raw("<code>").text(command).raw(" --lake …</code>");
+            }
+            html.raw("</details>");
         }
         html.raw("</section>\n");
     }
@@ -374,6 +403,7 @@ mod tests {
             lake,
             period: period("2025-05-01", "2025-05-28"),
             with_people: false,
+            pricing: PricingDefaults::default(),
             now: Utc::now(),
             known: RefCell::default(),
         }
@@ -385,6 +415,18 @@ mod tests {
         assert_eq!(before, period("2025-04-03", "2025-04-30"));
         assert_eq!(before.words(), "3 April 2025 to 30 April 2025, 28 days");
         assert_eq!(period("2025-05-01", "2025-05-01").words(), "1 May 2025");
+    }
+
+    #[test]
+    fn last_dates_are_left_out_of_both_periods() {
+        let whole = period("2025-05-01", "2025-05-28");
+        let until = |date: &str| whole.until(date.parse().ok());
+        let cut = [period("2025-05-01", "2025-05-26"), period("2025-04-03", "2025-04-28")];
+        assert_eq!(until("2025-05-27"), cut);
+        let all = [whole, period("2025-04-03", "2025-04-30")];
+        for not_within in ["2025-05-29", "2025-06-30", "2025-05-01", "2025-04-01", "never"] {
+            assert_eq!(until(not_within), all, "{not_within}");
+        }
     }
 
     #[test]

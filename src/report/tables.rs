@@ -1,6 +1,6 @@
 //! Sortable tables.
 
-use super::figures::{NOTHING, Unit, money};
+use super::figures::{NOTHING, Unit, money, show_price};
 use super::html::Html;
 
 /// A column of a table with its cells.
@@ -18,6 +18,8 @@ pub(super) enum Cell {
     Figure(Unit, Option<f64>),
     /// An amount in millionths, and its currency.
     Money(Option<i128>, Option<String>),
+    /// A price, and its currency.
+    Price(Option<f64>, Option<String>),
 }
 
 impl TableColumn {
@@ -36,6 +38,15 @@ impl TableColumn {
         currencies: Vec<Option<String>>,
     ) -> Self {
         let cells = amounts.into_iter().zip(currencies).map(|(of, what)| Cell::Money(of, what));
+        Self { title, cells: cells.collect(), shade: None }
+    }
+
+    pub(super) fn prices(
+        title: &'static str,
+        prices: Vec<Option<f64>>,
+        currencies: Vec<Option<String>>,
+    ) -> Self {
+        let cells = prices.into_iter().zip(currencies).map(|(of, what)| Cell::Price(of, what));
         Self { title, cells: cells.collect(), shade: None }
     }
 
@@ -95,6 +106,11 @@ fn cell(html: &mut Html, column: &TableColumn, row: usize, names: bool) {
             let place = amount.map(|millionths| millionths as f64 / 1e6);
             (shown, Some(place))
         }
+        Some(Cell::Price(price, currency)) => {
+            // Sort values have three decimals, which are too few for prices.
+            let place = price.map(|price| price * 1000.0);
+            (show_price(*price, currency.as_deref()), Some(place))
+        }
         Some(Cell::Text(Some(text))) => (text.clone(), None),
         Some(Cell::Text(None)) | None => (NOTHING.to_owned(), None),
     };
@@ -127,12 +143,19 @@ mod tests {
                 vec![Some(2_500_000), None],
                 vec![Some("USD".to_owned()), None],
             ),
+            // A currency that is known although the price is not.
+            TableColumn::prices(
+                "Cost per reply",
+                vec![Some(0.0125), None],
+                vec![Some("USD".to_owned()), Some("USD".to_owned())],
+            ),
         ];
         let html = table("Flows", &columns, 10).into_string();
         assert!(html.contains("<th scope=\"row\">&lt;b&gt;</th>"), "{html}");
         assert!(html.contains("data-v=\"1200\" style=\"--s:50%\">1,200</td>"), "{html}");
         assert!(html.contains("data-v=\"2.5\">2.50 USD</td>"), "{html}");
-        assert!(html.contains("data-v=\"\">–</td>"), "{html}");
+        assert!(html.contains("data-v=\"12.5\">0.0125 USD</td>"), "{html}");
+        assert_eq!(html.matches("data-v=\"\">–</td>").count(), 3, "{html}");
         assert!(table("Flows", &columns, 1).into_string().contains("The first 1 of 2."));
         assert!(table("Flows", &[], 1).into_string().contains("Nothing in this period"));
     }

@@ -4,6 +4,7 @@ use wabalake_data::tables::messages;
 use wabalake_queries::template_performance::{self, TemplatePerformance};
 use wabalake_queries::version_comparison::{self, VersionComparison};
 
+use super::costs::{costs_of, explain, per_reply};
 use super::{ROWS, flows};
 use crate::error::Result;
 use crate::report::answer::QueryAnswer;
@@ -17,7 +18,8 @@ use crate::report::{PageContext, Section};
 const INTERVALS: usize = 12;
 
 pub(super) fn templates(page: &PageContext<'_>) -> Result<Section> {
-    let answer = page.ask::<TemplatePerformance>(&[])?;
+    let options = costs_of(page, "--cost")?;
+    let answer = page.ask::<TemplatePerformance>(&options)?;
     let names = answer.texts(messages::TEMPLATE_NAME)?;
     let (delivered, replied) = (
         answer.numbers(template_performance::DELIVERED)?,
@@ -38,20 +40,23 @@ pub(super) fn templates(page: &PageContext<'_>) -> Result<Section> {
     if !rows.is_empty() {
         body.add(&intervals("Answered, of those delivered", &rows));
     }
-    body.add(&table(
-        "Templates",
-        &[
-            TableColumn::texts("Template", names.clone()),
-            answer.shown("Created", template_performance::CREATED)?,
-            answer.shown("Failed", template_performance::FAILED)?,
-            answer.shown("Delivered", template_performance::DELIVERED)?,
-            answer.shown("Delivered", template_performance::DELIVERED_PCT)?,
-            answer.shown("Read", template_performance::READ_PCT)?,
-            answer.shown("Answered", template_performance::REPLY_PCT)?,
-            answer.shown("Answered after", template_performance::MEDIAN_REPLY_SECONDS)?,
-        ],
-        ROWS,
-    ));
+    let mut columns = vec![
+        TableColumn::texts("Template", names.clone()),
+        answer.shown("Created", template_performance::CREATED)?,
+        answer.shown("Failed", template_performance::FAILED)?,
+        answer.shown("Delivered", template_performance::DELIVERED)?,
+        answer.shown("Delivered", template_performance::DELIVERED_PCT)?,
+        answer.shown("Read", template_performance::READ_PCT)?,
+        answer.shown("Answered", template_performance::REPLY_PCT)?,
+        answer.shown("Answered after", template_performance::MEDIAN_REPLY_SECONDS)?,
+    ];
+    let cost = per_reply(&answer, &options)?;
+    let has_cost = cost.is_some();
+    columns.extend(cost);
+    body.add(&table("Templates", &columns, ROWS));
+    if has_cost {
+        explain(&mut body);
+    }
     Ok(answer.section("templates", "Templates compared", body))
 }
 

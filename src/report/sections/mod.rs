@@ -1,39 +1,80 @@
 //! The sections of the page, in its order. Each names the query that it shows.
 
+mod changes;
 mod comparisons;
+mod costs;
 mod data;
 mod headline;
+mod last_days;
 mod sends;
 mod sources;
 mod users;
+mod waiting;
+mod worn;
 
 use chrono::NaiveDate;
 use wabalake_data::tables::sessions;
 
+use self::changes::changes;
 use self::comparisons::{templates, versions};
 use self::data::{coverage, quality};
 use self::headline::headline;
+use self::last_days::last_days;
 use self::sends::{delivery, failures, message_failures, trend};
 use self::sources::{ads, channels, countries};
 use self::users::{drop_off, returns, week};
+use self::waiting::who_waits;
+use self::worn::worn;
 use super::answer::QueryAnswer;
 use super::figures::short;
 use super::html::Html;
+use super::rates::{Outcome, Rate};
 use super::{PageContext, Section, Step};
 use crate::error::Result;
 
 pub(super) use self::comparisons::versions_of;
+pub(super) use self::costs::{MATCHED, costs_of, explain, per_reply};
 
 /// The maximum number of rows in a table; the command below it gives all.
 const ROWS: usize = 25;
 
-/// All sections. That of failed messages only exists if there are any.
+/// A section that exists only if it has something to say, and what it says at a glance.
+struct Notable {
+    section: Section,
+    news: Vec<News>,
+}
+
+/// A sentence at a glance that leads to a section.
+struct News {
+    /// The section's anchor.
+    section: &'static str,
+    /// The words that link to it.
+    what: String,
+    /// The rest of the sentence, with its full stop.
+    more: String,
+}
+
+/// All sections. Some exist only if there is something to say: what changed, who waits, the last
+/// days, failed messages and templates that wear out.
 pub(super) fn sections(page: &PageContext<'_>) -> Result<Vec<Section>> {
-    let mut sections = vec![headline(page)?, trend(page)?, delivery(page)?, failures(page)?];
+    let rates = [Rate::of(page, Outcome::Delivered)?, Rate::of(page, Outcome::Answered)?];
+    let (changes, waits) = (changes(&rates)?, who_waits(page)?);
+    let (worn, last_days) = (worn(page)?, last_days(&rates)?);
+    let notable = [&changes, &waits, &worn, &last_days];
+    let news: Vec<&News> =
+        notable.into_iter().flatten().flat_map(|notable| &notable.news).collect();
+    let mut sections = vec![headline(page, &rates, &news)?];
+    sections.extend(changes.map(|notable| notable.section));
+    sections.extend(waits.map(|notable| notable.section));
+    sections.extend([trend(page)?, delivery(page, &rates[0])?]);
+    sections.extend(last_days.map(|notable| notable.section));
+    sections.push(failures(page)?);
     sections.extend(message_failures(page)?);
-    for section in
-        [drop_off, returns, week, countries, ads, channels, templates, versions, coverage, quality]
-    {
+    for section in [drop_off, returns, week, countries, ads, channels] {
+        sections.push(section(page)?);
+    }
+    sections.extend(worn.map(|notable| notable.section));
+    for section in [templates, versions, coverage, quality] {
         sections.push(section(page)?);
     }
     Ok(sections)

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::report::charts::{Bar, Draw, Series, Trend, bars};
 use crate::report::figures::{Unit, label};
 use crate::report::html::Html;
+use crate::report::rates::Rate;
 use crate::report::tables::{TableColumn, table};
 use crate::report::{PageContext, Section};
 
@@ -27,7 +28,8 @@ pub(super) fn trend(page: &PageContext<'_>) -> Result<Section> {
         figures: along(session_duration::SESSIONS)?,
     }];
     let title = format!("Sessions by {}", step.name());
-    body.add(&Trend { title, unit: Unit::Count, places: &places, series }.html());
+    let chart = Trend { title, unit: Unit::Count, places: &places, series, open_from: None };
+    body.add(&chart.html());
     let (median, nine) =
         (session_duration::MEDIAN_DURATION_SECONDS, session_duration::P90_DURATION_SECONDS);
     let series = vec![
@@ -35,7 +37,8 @@ pub(super) fn trend(page: &PageContext<'_>) -> Result<Section> {
         Series { name: "9 in 10 are shorter", draw: Draw::Dashes, figures: along(nine)? },
     ];
     let title = format!("How long they last, by {}", step.name());
-    body.add(&Trend { title, unit: Unit::Seconds, places: &places, series }.html());
+    let chart = Trend { title, unit: Unit::Seconds, places: &places, series, open_from: None };
+    body.add(&chart.html());
     body.raw("</div>");
     let rows = table(
         "Sessions and how long they last",
@@ -56,7 +59,7 @@ pub(super) fn trend(page: &PageContext<'_>) -> Result<Section> {
     Ok(answer.section_about("sessions", "Sessions", about, body))
 }
 
-pub(super) fn delivery(page: &PageContext<'_>) -> Result<Section> {
+pub(super) fn delivery(page: &PageContext<'_>, rate: &Rate) -> Result<Section> {
     let (step, starts, places) = axis(page);
     let by = format!("--by={}", step.name());
     let answer = page.ask::<DeliveryRate>(&[&by])?;
@@ -69,7 +72,8 @@ pub(super) fn delivery(page: &PageContext<'_>) -> Result<Section> {
         figures: along(delivery_rate::DEPLOYMENTS)?,
     }];
     let title = format!("Sends by {}", step.name());
-    body.add(&Trend { title, unit: Unit::Count, places: &places, series }.html());
+    let chart = Trend { title, unit: Unit::Count, places: &places, series, open_from: None };
+    body.add(&chart.html());
     let series = vec![
         Series { name: "of all", draw: Draw::Line, figures: along(delivery_rate::DELIVERED_PCT)? },
         Series {
@@ -78,10 +82,12 @@ pub(super) fn delivery(page: &PageContext<'_>) -> Result<Section> {
             figures: along(delivery_rate::DELIVERED_OF_SETTLED_PCT)?,
         },
     ];
-    body.add(
-        &Trend { title: "Delivered".to_owned(), unit: Unit::Percent, places: &places, series }
-            .html(),
-    );
+    // A week or month is not final if one of its days is not.
+    let open_from =
+        rate.open_from.map(|open| starts.iter().rposition(|start| *start <= open).unwrap_or(0));
+    let title = "Delivered".to_owned();
+    let chart = Trend { title, unit: Unit::Percent, places: &places, series, open_from };
+    body.add(&chart.html());
     body.raw("</div>");
     let rows = table(
         "Sends and how far they came",

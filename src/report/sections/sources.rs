@@ -6,34 +6,37 @@ use wabalake_queries::inbound_channels::{self, InboundChannels};
 use wabalake_queries::meta_sources::{self, MetaSources};
 
 use super::ROWS;
+use super::costs::{MATCHED, costs_of, explain, per_reply};
 use crate::error::Result;
 use crate::report::tables::{TableColumn, table};
 use crate::report::{PageContext, Section};
 
 pub(super) fn countries(page: &PageContext<'_>) -> Result<Section> {
-    let answer = page.ask::<CountryBreakdown>(&[])?;
+    let options = costs_of(page, MATCHED)?;
+    let answer = page.ask::<CountryBreakdown>(&options)?;
     let countries =
         answer.texts(country_breakdown::NAME)?.into_iter().zip(answer.texts(deployments::COUNTRY)?);
     let names = countries.map(|(name, code)| name.or(code).or(Some("Unknown".to_owned())));
-    let body = table(
-        "Countries",
-        &[
-            TableColumn::texts("Country", names.collect()),
-            answer.shaded("Sends", country_breakdown::DEPLOYMENTS)?,
-            answer.shown("Delivered", country_breakdown::DELIVERED_PCT)?,
-            answer.shown("Opened a session", country_breakdown::CLICK_THROUGH_PCT)?,
-            answer.shown("Answered", country_breakdown::REPLY_PCT)?,
-            answer.shown("Inbound sessions", country_breakdown::INBOUND_SESSIONS)?,
-            answer.shown("Session", country_breakdown::AVG_SESSION_SECONDS)?,
-            answer.shown("Converted", country_breakdown::CONVERSION_PCT)?,
-            answer.money(
-                "Revenue",
-                country_breakdown::REVENUE,
-                country_breakdown::REVENUE_CURRENCY,
-            )?,
-        ],
-        ROWS,
-    );
+    let mut columns = vec![
+        TableColumn::texts("Country", names.collect()),
+        answer.shaded("Sends", country_breakdown::DEPLOYMENTS)?,
+        answer.shown("Delivered", country_breakdown::DELIVERED_PCT)?,
+        answer.shown("Opened a session", country_breakdown::CLICK_THROUGH_PCT)?,
+        answer.shown("Answered", country_breakdown::REPLY_PCT)?,
+    ];
+    let cost = per_reply(&answer, &options)?;
+    let has_cost = cost.is_some();
+    columns.extend(cost);
+    columns.extend([
+        answer.shown("Inbound sessions", country_breakdown::INBOUND_SESSIONS)?,
+        answer.shown("Session", country_breakdown::AVG_SESSION_SECONDS)?,
+        answer.shown("Converted", country_breakdown::CONVERSION_PCT)?,
+        answer.money("Revenue", country_breakdown::REVENUE, country_breakdown::REVENUE_CURRENCY)?,
+    ]);
+    let mut body = table("Countries", &columns, ROWS);
+    if has_cost {
+        explain(&mut body);
+    }
     Ok(answer.section("countries", "Countries", body))
 }
 
