@@ -292,8 +292,9 @@ impl Params {
     fn answered(&self, tables: &Tables, others: &[Expr]) -> LazyFrame {
         let (clicks, table) = (self.clicks, self.clicks.table());
         let rows = self.filters.of_table(self.days.scan(tables, table), table, tables);
-        let of_groups = [col(table.day_of), col(COUNTRY), col(clicks.ad()).alias(META_SOURCE_ID)];
-        let asked = clicks.of(rows, &[&of_groups[..], others].concat());
+        let ad = self.by.has_ads().then(|| col(clicks.ad()).alias(META_SOURCE_ID));
+        let of_groups = [col(table.day_of), col(COUNTRY)].into_iter().chain(ad);
+        let asked = clicks.of(rows, &of_groups.chain(others.iter().cloned()).collect::<Vec<_>>());
         let answered = self.windows().answered(asked, tables);
         self.by
             .split(answered, clicks, tables, self.days.timezone())

@@ -161,13 +161,7 @@ fn of_part(
 }
 
 /// Adds what is found of the sends of one flow to a person, in the order of time.
-fn follow(
-    sent: &[Sent],
-    written: &[Written],
-    fails: &[bool],
-    within: i64,
-    found: &mut Vec<Found>,
-) {
+fn follow(sent: &[Sent], written: &[Written], fails: &[bool], within: i64, found: &mut Vec<Found>) {
     let mut later = sent;
     // The greatest attempt among the sends of the instant before, if they failed and were not
     // answered, and the next send is near enough.

@@ -50,12 +50,8 @@ impl Filtered for ListBurn {
 
 impl Grouped for ListBurn {
     const TIMES: &'static [Dimension] = Dimension::TIMES;
-    const TAKES: &'static [Dimension] = &[
-        Dimension::Conversation,
-        Dimension::Country,
-        Dimension::Tag,
-        Dimension::Exposure,
-    ];
+    const TAKES: &'static [Dimension] =
+        &[Dimension::Conversation, Dimension::Country, Dimension::Tag, Dimension::Exposure];
     const DEFAULT: &'static [Dimension] = &[Dimension::Conversation];
 }
 

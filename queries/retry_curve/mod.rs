@@ -97,9 +97,8 @@ pub const REPLIED: &str = "replied";
 pub const REPLY_PCT: &str = "reply_pct";
 
 /// The gaps, in their order.
-const GAPS: [&str; 10] = [
-    "<6h", "6-12h", "12-24h", "24-48h", "48-72h", "72-168h", "168h+", "answered", "open", "never",
-];
+const GAPS: [&str; 10] =
+    ["<6h", "6-12h", "12-24h", "24-48h", "48-72h", "72-168h", "168h+", "answered", "open", "never"];
 
 /// The hours that the gaps of retries end before, with their places. The last one has no end.
 const ENDS: [(u8, i64); 6] = [(0, 6), (1, 12), (2, 24), (3, 48), (4, 72), (5, 168)];
@@ -286,8 +285,7 @@ fn sent(tables: &Tables, params: &Params, others: Vec<Expr>) -> LazyFrame {
     let is_delivered = col(STATE).eq(lit("delivered"));
     let is_known = col(USER_KEY).is_not_null().and(col(CONVERSATION_ID).is_not_null());
     let in_range = params.range.holds_instant(&col(DEPLOYMENT_TIMESTAMP));
-    let counts =
-        in_range.into_iter().fold(is_capped.clone().and(is_known).and(passes), Expr::and);
+    let counts = in_range.into_iter().fold(is_capped.clone().and(is_known).and(passes), Expr::and);
     let own = [
         col(USER_KEY),
         key_of_text(col(CONVERSATION_ID)).alias(FLOW),

@@ -205,7 +205,7 @@ impl Generator {
         let within = within_hour(capped.flow, number, &mut random);
         let at = self.midnight(day) + i64::from(hour) * HOUR + within;
         let since = at - capped.at;
-        (since > 0).then(|| Opening { day, at, capped_before: Some(since), random, ..capped })
+        (since > 0).then_some(Opening { day, at, capped_before: Some(since), random, ..capped })
     }
 
     /// The random numbers of an episode.

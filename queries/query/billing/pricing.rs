@@ -137,7 +137,7 @@ fn counts_as_service() -> Expr {
     is_service().and(col(PRICING_TYPE).neq_missing(lit(FREE_ENTRY_POINT)))
 }
 
-/// Of [delivered](delivered) messages, those that are [undecided](is_undecided) with their final type, their
+/// Of [delivered] messages, those that are [undecided](is_undecided) with their final type, their
 /// market, and their numbers among the regular ones of the month and category; 0 for service messages, whose
 /// price has no tiers.
 fn numbered(

@@ -110,7 +110,7 @@ const MOST_BUCKETS: usize = 4;
 #[test]
 fn a_bucket_alone_has_the_rows_of_the_whole_answer() {
     let mut checked = BTreeSet::new();
-    for entry in CATALOG {
+    for entry in CATALOG.iter().filter(|entry| !entry.needs().contains(&"--from")) {
         for case in cases(entry) {
             let arguments = undated(&case.arguments);
             let question = ask(entry, &arguments);
@@ -257,16 +257,19 @@ fn scans_read_only_the_days_and_columns_that_count() {
         }
         let takes_days =
             entry.command().get_arguments().any(|argument| argument.get_id() == "from");
+        let [first, ..] = entry.spec.reads else { panic!("{} reads nothing", entry.spec.name) };
+        // Files of other days are left out of the plan.
+        let first_day = fixtures::read(entry, first).column(UTC_DAY).unwrap().min_reduce().unwrap();
+        let first_day = first_day.value().to_string();
         let needs = entry.needs();
-        let days: &[&str] = if takes_days && !needs.contains(&"--from") {
-            &["--from", "2025-06-02", "--to", "2025-06-03"]
+        let days = if takes_days && !needs.contains(&"--from") {
+            vec!["--from", &first_day, "--to", &first_day]
         } else {
-            &[]
+            vec![]
         };
-        let question = ask(entry, &[&needs, days].concat());
+        let question = ask(entry, &[needs, days].concat());
         let plan = question.plan(&tables).unwrap();
         let plan = on_a_large_stack(|| plan.explain(true).unwrap());
-        let [first, ..] = entry.spec.reads else { panic!("{} reads nothing", entry.spec.name) };
         let scans: Vec<&str> = plan.split("Parquet SCAN").skip(1).collect();
         for scan in &scans {
             let (_, columns) = scan.split_once("PROJECT ").unwrap();
