@@ -188,9 +188,9 @@ impl By {
         self.splits.iter().any(|split| *split == Split::Ad || split.named().is_some())
     }
 
-    /// Returns `true` if clicks are split by the tags of their person.
-    pub(super) fn has_tags(&self) -> bool {
-        self.splits.contains(&Split::Common(Dimension::Tag))
+    /// Returns `true` if clicks are split by this dimension.
+    pub(super) fn has(&self, dimension: Dimension) -> bool {
+        self.splits.contains(&Split::Common(dimension))
     }
 
     /// Clicks with the columns that groups are made of. By tag, a click occurs once for each tag of
@@ -203,7 +203,8 @@ impl By {
         zone: Tz,
     ) -> LazyFrame {
         let rows = with_names(rows, col(META_SOURCE_ID), &self.named(), tables);
-        let rows = if self.has_tags() { tags::tagged(rows, clicks.table(), tables) } else { rows };
+        let is_tagged = self.has(Dimension::Tag);
+        let rows = if is_tagged { tags::tagged(rows, clicks.table(), tables) } else { rows };
         let keys = self.keys(clicks, zone).into_iter();
         rows.with_columns(keys.map(|key| key.of_click.alias(key.name)).collect::<Vec<_>>())
     }
@@ -228,7 +229,7 @@ impl NeedsTables for By {
     }
 
     fn is_read(&self, _table: &Table) -> bool {
-        self.has_tags()
+        self.has(Dimension::Tag)
     }
 }
 

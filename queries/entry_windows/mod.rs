@@ -293,7 +293,8 @@ impl Params {
         let (clicks, table) = (self.clicks, self.clicks.table());
         let rows = self.filters.of_table(self.days.scan(tables, table), table, tables);
         let ad = self.by.has_ads().then(|| col(clicks.ad()).alias(META_SOURCE_ID));
-        let of_groups = [col(table.day_of), col(COUNTRY)].into_iter().chain(ad);
+        let country = self.by.has(Dimension::Country).then(|| col(COUNTRY));
+        let of_groups = [col(table.day_of)].into_iter().chain(country).chain(ad);
         let asked = clicks.of(rows, &of_groups.chain(others.iter().cloned()).collect::<Vec<_>>());
         let answered = self.windows().answered(asked, tables);
         self.by

@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use super::Params;
 use crate::meta_sources::names::Named;
 use crate::query::tags::tagged_sql;
-use crate::query::{Bindings, Order, OutputColumn};
+use crate::query::{Bindings, Dimension, Order, OutputColumn};
 
 /// Fills the slots, and binds the parameters. `:with_spend` is `false` if ads do not have the
 /// columns.
@@ -84,8 +84,11 @@ fn answered(params: &Params) -> String {
     let keys = params.by.keys(clicks, Tz::UTC).into_iter();
     let keys: Vec<String> = keys.map(|key| format!("{} AS {}", key.click_sql, key.name)).collect();
     let names: String = params.by.named().into_iter().map(Named::sql).collect();
-    let tagged =
-        if params.by.has_tags() { format!("\n    {}", tagged_sql(table)) } else { String::new() };
+    let tagged = if params.by.has(Dimension::Tag) {
+        format!("\n    {}", tagged_sql(table))
+    } else {
+        String::new()
+    };
     let clicked = params.filters.bind_relation(Bindings::new(), "clicked", table);
     include_str!("answered.sql")
         .trim_end()

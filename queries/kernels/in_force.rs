@@ -232,7 +232,7 @@ fn texts(columns: &[Column]) -> PolarsResult<Column> {
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{Engine, IntoLazy, df};
+    use polars::prelude::{Engine, IntoLazy, PlSmallStr, df};
     use proptest::prelude::*;
 
     use super::*;
@@ -284,7 +284,7 @@ mod tests {
             for engine in [Engine::InMemory, Engine::Streaming] {
                 let found = tagged.clone().collect_with_engine(engine).unwrap().unwrap_single();
                 let names: Vec<&str> =
-                    found.get_column_names().into_iter().map(|name| name.as_str()).collect();
+                    found.get_column_names().into_iter().map(PlSmallStr::as_str).collect();
                 prop_assert_eq!(names, ["row", "key", "at", "tag"]);
                 let (rows, tags) = (found.column("row").unwrap(), found.column("tag").unwrap());
                 let found = rows.i64().unwrap().iter().zip(tags.str().unwrap().iter());

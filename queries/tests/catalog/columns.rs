@@ -57,6 +57,7 @@ pub(crate) const HOLDS: &[(&str, &str)] = &[
     ("metric", "Name of the figure."),
     ("minutes", "Minutes without a message, from `--minutes`."),
     ("minutes_left", "Minutes until the service window closes."),
+    ("month", "First date of the month."),
     ("new_users", "People whose first visit is in the period."),
     ("number_of_sessions", "Conversations of 24 hours."),
     ("p95_duration_seconds", "95th percentile of the duration."),

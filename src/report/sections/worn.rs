@@ -43,8 +43,8 @@ pub(super) fn worn(page: &PageContext<'_>) -> Result<Option<Notable>> {
         0 => String::new(),
         others => format!(" and {others} more"),
     };
-    let named = of_worn.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    let more = format!(": {named}{more}.");
+    let listed = of_worn.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = format!(": {listed}{more}.");
     let columns = [
         TableColumn::texts("Template", names.iter().cloned().map(Some).collect()),
         TableColumn::texts("Signs", signs.into_iter().map(Some).collect()),
