@@ -51,9 +51,12 @@ fn after_help(entry: &CatalogEntry) -> String {
 /// The example of a query as a command line.
 pub(super) fn example(entry: &CatalogEntry) -> String {
     let command = ["wabalake query", entry.spec.name];
-    let arguments = entry.spec.example.iter().copied();
-    let words: Vec<&str> = command.into_iter().chain(arguments).chain(["--lake lake"]).collect();
-    words.join(" ")
+    let command = command.map(str::to_owned).into_iter();
+    // Not each word that a shell would take otherwise: a list with commas needs no quotes.
+    let quoted =
+        |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
+    let words = command.chain(entry.spec.example.iter().map(quoted));
+    words.chain(["--lake lake".to_owned()]).collect::<Vec<_>>().join(" ")
 }
 
 /// The columns of the answer without any option.

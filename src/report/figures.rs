@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use wabalake_data::words::{grouped, in_threes, whole_duration};
+use wabalake_queries::query::statistics::{self, Bound};
 
 /// Stands for a missing value.
 pub(super) const NOTHING: &str = "–";
@@ -149,15 +150,8 @@ pub(super) fn long(date: NaiveDate) -> String {
 
 /// The Wilson 95 % confidence interval of a share, in per cent; `None` if `whole` is 0.
 pub(super) fn wilson(part: f64, whole: f64) -> Option<(f64, f64)> {
-    const Z: f64 = 1.959_963_984_540_054;
-    if whole <= 0.0 {
-        return None;
-    }
-    let (share, square) = (part / whole, Z * Z / whole);
-    let middle = (share + square / 2.0) / (1.0 + square);
-    let reach =
-        (share * (1.0 - share) / whole + square / (4.0 * whole)).sqrt() * Z / (1.0 + square);
-    Some((100.0 * (middle - reach).max(0.0), 100.0 * (middle + reach).min(1.0)))
+    let end = |bound| statistics::wilson(part, whole, bound).map(|end| 100.0 * end);
+    end(Bound::Low).zip(end(Bound::High))
 }
 
 #[cfg(test)]

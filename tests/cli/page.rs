@@ -164,8 +164,8 @@ fn exports_of(sends: &[Sends]) -> [String; 2] {
             let outcome = format!("{start},{arrival},{answered},{status}");
             writeln!(deployments, "7,1,{code},{phone},{outcome}").unwrap();
             if place < *delivered {
-                let states = format!("outgoing,promo,{created},{arrival},marketing");
-                writeln!(messages, "m{number},12025550140,{code}{phone},{states}").unwrap();
+                let reported = format!("outgoing,promo,{created},{arrival},marketing");
+                writeln!(messages, "m{number},12025550140,{code}{phone},{reported}").unwrap();
             }
         }
     }

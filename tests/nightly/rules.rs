@@ -425,7 +425,7 @@ fn three_months() -> Bench {
         let days = (7..=9).flat_map(|month| (1..=30).map(move |day| (month, day)));
         bench.load("export.csv", export(table, &[]) + &days.map(of_day).collect::<String>());
     };
-    load_days("sessions", &format!("sID,DAY 12:00:00,,BOT,{PERSON},,57300,Tienda"));
+    load_days("sessions", &format!("sID,DAY 12:00:00,,BOT,{PERSON},,57300,Tienda,,"));
     load_days("deployments", &format!("41,1,{PERSON},,DAY 12:00:00,Delivered,,,sID"));
     load_days(
         "messages",
@@ -452,7 +452,7 @@ fn changed_row_affects_the_buckets_that_the_rules_name() {
     let september = ["2026-09-01 2026-09-30"];
     let costs = [("costs", &september[..]), ("conversations", &september[..])];
     let session = |finished: &str, name: &str| {
-        [(3, format!("s3,DAY 12:00:00,{finished},BOT,{PERSON},,57300,{name}"))]
+        [(3, format!("s3,DAY 12:00:00,{finished},BOT,{PERSON},,57300,{name},,"))]
     };
     let borrowed = |rows: &[(u32, String)]| -> String {
         let rows: Vec<_> = rows.iter().map(|(day, row)| (*day, row.as_str())).collect();

@@ -41,7 +41,7 @@ pub(crate) fn cases(entry: &CatalogEntry) -> Vec<Case> {
         let (commands, notes): (Vec<&str>, Vec<&str>) =
             head.into_iter().partition(|line| line.starts_with('$'));
         let [command] = commands[..] else { panic!("one command a case: {block}") };
-        let mut words = words(command).into_iter().skip(1);
+        let mut words = shlex::split(command).unwrap().into_iter().skip(1);
         assert_eq!(words.next().as_deref(), Some(entry.spec.name), "{block}");
         Case {
             notes: notes.into_iter().map(str::to_owned).collect(),
@@ -51,21 +51,6 @@ pub(crate) fn cases(entry: &CatalogEntry) -> Vec<Case> {
         }
     });
     cases.collect()
-}
-
-/// The words of a command line.
-fn words(line: &str) -> Vec<String> {
-    let mut is_quoted = false;
-    let mut words = vec![String::new()];
-    for sign in line.chars() {
-        match sign {
-            '\'' => is_quoted = !is_quoted,
-            _ if sign.is_whitespace() && !is_quoted => words.push(String::new()),
-            _ => words.last_mut().unwrap().push(sign),
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 fn path(entry: &CatalogEntry) -> PathBuf {

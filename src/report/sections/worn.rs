@@ -128,7 +128,8 @@ impl Signs {
             signs.push(format!("{failures} failed because it was paused or disabled"));
         }
         let (stops, delivered) = (count(&self.stops), count(&self.delivered));
-        if wilson(stops, delivered).is_some_and(|(low, _)| low > self.stopped_pct) {
+        let is_above = |(low, _): (f64, f64)| low > self.stopped_pct;
+        if stops > 0.0 && wilson(stops, delivered).is_some_and(is_above) {
             signs.push("more stops than other templates".to_owned());
         }
         if signs.is_empty() { String::new() } else { label(&signs.join("; ")) }
