@@ -88,6 +88,7 @@ def questions():
         name = query["name"]
         asked = needs(query)
         commands = {*goldens_with_own_options(query), *ASKED_TOO.get(name, set())} - {asked}
+        commands |= {(*asked, "--timezone", next(zones))}
         filters = filters_of(query)
         splits = list(splits_of(query))
         commands |= {(*asked, "--timezone", next(zones), *by, *next(filters)) for by in splits}
