@@ -523,7 +523,7 @@ fn changed_row_affects_the_buckets_that_the_rules_name() {
     // A new name reaches every day.
     bench.load(
         "export.csv",
-        export("sessions", &[(30, &format!("z,DAY 13:00:00,,BOT,{PERSON},,57300,Otra"))]),
+        export("sessions", &[(30, &format!("z,DAY 13:00:00,,BOT,{PERSON},,57300,Otra,,"))]),
     );
     let report = bench.run_nightly();
     let summary = report.marts.iter().find(|mart| mart.mart == "summary").unwrap();
