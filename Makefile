@@ -118,23 +118,23 @@ test: ## Everything that CI checks, and how long each step took
 	printf '\n%s%-14s         %2d min %02d s\n' "$$times" altogether $$((SECONDS / 60)) $$((SECONDS % 60)); \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
-# One profile and one set of features, so that every dependency is compiled once for the lints and once
-# to be run.
+# One profile and one set of features, so that every dependency is compiled once. Clippy and rustdoc look at
+# our crates while these are compiled.
 CI = --locked --workspace --features cluster --profile ci
+CHECKED = env RUSTC_WORKSPACE_WRAPPER=$(abspath tests/checked-rustc)
 export PROTOC
-CARGO_TEST = cargo test $(CI) --no-fail-fast
+CARGO_TEST = $(CHECKED) cargo test $(CI) --no-fail-fast
 PYTEST = env WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini
 
 test-format: ## Is it formatted?
 	cargo fmt --all --check
 
-test-lints: .venv ## Does clippy have nothing to say, with the feature `cluster` and without?
-	cargo clippy $(CI) --all-targets -- -D warnings
-	cargo clippy --locked --workspace --profile ci -- -D warnings
+test-lints: .venv ## Do clippy and rustdoc have nothing to say? And clippy, without the feature `cluster`?
+	$(CARGO_TEST) --all-targets --no-run
+	RUSTDOC=true $(CHECKED) cargo build --locked --workspace --lib --profile ci
 
-test-docs: .venv ## Do the documents have no broken link? The site of docs/, then the crates
+test-docs: .venv ## Does the site of docs/ have no broken link?
 	.venv/bin/zensical build --clean --strict
-	RUSTDOCFLAGS='-D warnings' cargo doc $(CI) --no-deps --document-private-items
 
 test-engine: .venv ## All Rust tests: unit, catalog, commands, properties, documents, killed commands, `make demo`
 	$(CARGO_TEST)

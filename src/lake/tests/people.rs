@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use wabalake_data::tables::closures::{self, CLOSURE_ID};
 use wabalake_data::tables::conversions::{self, CONVERSION_ID};
 use wabalake_data::tables::messages::{self, MESSAGE, MESSAGE_DIRECTION, WHATSAPP_ID};
@@ -162,9 +162,10 @@ proptest! {
         rows in prop::collection::vec(a_row(), 1..40),
         links in prop::collection::vec(a_link(), 0..4),
         bare in prop::collection::btree_set((0..TABLES.len(), 1..6_u32), 0..8),
+        persons in subsequence([&PHONES[..], &IDS, &["573005550199", "CO.9"]].concat(), 4),
     ) {
         let (_folder, lake) = lake_of(&rows, &links, |table, day| !bare.contains(&(table, day)));
-        for person in PHONES.into_iter().chain(IDS).chain(["573005550199", "CO.9"]) {
+        for person in persons {
             let several = format!("{person},CO.1");
             let none = format!("{person},none");
             for (query, asked) in [

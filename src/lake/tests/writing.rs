@@ -97,7 +97,7 @@ fn store_is_written_as_a_folder_is() {
         assert!(ours == theirs && ours > 2, "{ours} {theirs}");
     }
     same("vacuumed");
-    let [theirs, ours] = [&lake_on(&objects), &lake].map(|lake| timeless(answers_of_each(lake, 2)));
+    let [theirs, ours] = [&lake_on(&objects), &lake].map(|lake| timeless(answers_of_each(lake, 4)));
     assert_same(&theirs, &ours);
 }
 
