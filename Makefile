@@ -126,7 +126,8 @@ test: ## Everything that CI checks, and how long each step took
 # One profile and one set of features, so that every dependency is compiled once. Clippy and rustdoc look at
 # our crates while these are compiled.
 CI = --locked --workspace --features cluster --profile ci
-CHECKED = env RUSTC_WORKSPACE_WRAPPER=$(abspath tests/checked-rustc)
+# Cargo compiles again what was compiled with another CLIPPY_ARGS than its own.
+CHECKED = env CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=$(abspath tests/checked-rustc)
 export PROTOC
 CARGO_TEST = $(CHECKED) cargo test $(CI) --no-fail-fast
 PYTEST = env WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python -m pytest -c tests/python/pytest.ini

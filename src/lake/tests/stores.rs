@@ -121,7 +121,7 @@ pub(super) fn assert_same(found: &[(&str, DataFrame)], expected: &[(&str, DataFr
 }
 
 #[test]
-fn every_answer_on_a_store_and_below_any_folder_is_that_of_a_folder() {
+fn answers_on_a_store_and_below_any_folder_are_those_of_a_folder() {
     let (folder, lake) = lake();
     load_demo(&lake);
     let expected = answers(&lake);
