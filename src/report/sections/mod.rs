@@ -1,5 +1,6 @@
 //! The sections of the page, in its order. Each names the query that it shows.
 
+mod alerts;
 mod comparisons;
 mod data;
 mod headline;
@@ -22,6 +23,7 @@ use super::html::Html;
 use super::{PageContext, Section, Step};
 use crate::error::Result;
 
+pub(super) use self::alerts::alerts;
 pub(super) use self::comparisons::versions_of;
 
 /// The maximum number of rows in a table; the command below it gives all.
