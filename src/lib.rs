@@ -28,7 +28,8 @@
 //! | [`place`] | where a lake is: a folder, or an object store |
 //! | [`run`] | runs queries: Polars, Spark Connect, users' own SQL |
 //! | [`marts`] | stored answers of queries: definition, inputs, whether they are up to date |
-//! | [`nightly`] | the scheduled run: loads the inbox, refreshes the marts that changed |
+//! | [`alerts`] | values of answers that are judged by rules: limits, changes, anomalies |
+//! | [`nightly`] | the scheduled run: loads the inbox, refreshes the marts that changed, judges the alerts |
 //! | [`render`] | output formats, one file each |
 //! | [`report`] | the HTML page: sections, charts, escaping |
 //! | [`cli`] | the command line: one file per subcommand |
@@ -40,6 +41,7 @@
 //! `nightly`, `report` and `run`, and these call `load` and `lake`. Plans are collected in `run`, never in
 //! a query, and only `cli` prints.
 
+pub mod alerts;
 pub mod cli;
 pub mod config;
 pub mod error;

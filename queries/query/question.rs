@@ -74,6 +74,11 @@ impl Question {
         self.query.envelope(tables)
     }
 
+    /// The columns of `--by`.
+    pub fn by(&self) -> Vec<OutputColumn> {
+        self.query.by()
+    }
+
     /// The columns that identify a row of the answer.
     pub fn key(&self) -> Vec<&'static str> {
         let mut key: Vec<_> = self.query.by().into_iter().map(|column| column.name).collect();

@@ -14,6 +14,9 @@
 //! - [`projected_pct`], what a cohort reaches in the end: the chain ladder of insurers, with one factor from an age
 //!   to the end: T. Mack, *Distribution-free calculation of the standard error of chain ladder reserve
 //!   estimates*, ASTIN Bulletin 23 (1993), 213–225.
+//! - [`median_and_deviation`], a usual value and how far values are from it, whatever a few of them are: the median
+//!   and the median absolute deviation: F. R. Hampel, *The influence curve and its role in robust estimation*, Journal
+//!   of the American Statistical Association 69 (1974), 383–393.
 //!
 //! Intervals have 95 % confidence. A statistic is an expression of Polars and, under a name with `_sql`, an
 //! expression of SQL that a query fills into a slot of its twin.
@@ -251,6 +254,38 @@ pub fn always_valid_p(
     let exponent = mixed * difference * difference / (2.0 * variance * together);
     let ratio = (variance / together).sqrt() * exponent.exp();
     Some((1.0 / ratio).min(1.0))
+}
+
+/// A standard deviation is so many median absolute deviations, if values are distributed normally.
+const DEVIATIONS: f64 = 1.4826;
+
+/// The median of numbers, of an even count the mean of both in the middle, and the standard deviation by their
+/// median absolute deviation. `None` without numbers.
+///
+/// ```
+/// use wabalake_queries::query::statistics::median_and_deviation;
+/// // Distances from the median: 0, 1, 1, 2 and 90.
+/// let (median, deviation) = median_and_deviation(&[9.0, 10.0, 100.0, 11.0, 8.0]).unwrap();
+/// assert_eq!((median, deviation), (10.0, 1.4826));
+/// assert_eq!(median_and_deviation(&[1.0, 2.0, 2.0, 4.0]), Some((2.0, 0.7413)));
+/// assert_eq!(median_and_deviation(&[]), None);
+/// ```
+pub fn median_and_deviation(numbers: &[f64]) -> Option<(f64, f64)> {
+    let usual = median(numbers)?;
+    let distances: Vec<f64> = numbers.iter().map(|number| (number - usual).abs()).collect();
+    Some((usual, DEVIATIONS * median(&distances)?))
+}
+
+fn median(numbers: &[f64]) -> Option<f64> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)?;
+    Some(if sorted.len().is_multiple_of(2) {
+        f64::midpoint(sorted[middle - 1], upper)
+    } else {
+        upper
+    })
 }
 
 /// The complementary error function, for numbers from 0 on.

@@ -10,6 +10,7 @@
 //! | 3 | a bug in wabalake |
 //! | 130 | Ctrl-C ended a query on a cluster |
 
+mod alerts;
 mod as_of;
 mod cache;
 mod check;
@@ -114,6 +115,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     config::SUBCOMMAND,
     load::SUBCOMMAND,
     nightly::SUBCOMMAND,
+    alerts::SUBCOMMAND,
     rejects::SUBCOMMAND,
     query::SUBCOMMAND,
     sql::SUBCOMMAND,

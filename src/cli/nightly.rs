@@ -10,12 +10,12 @@ use clap::Args;
 use serde_json::json;
 use wabalake_data::words::{counted, grouped, plural};
 
-use super::as_of;
 use super::output::{print_error, say, to_file_for, to_stdout};
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
-use super::{Run, Subcommand};
-use crate::config::Config;
+use super::{Run, Subcommand, alerts, as_of};
+use crate::alerts::{JudgedAlert, Judgements};
+use crate::config::{AlertState, Config};
 use crate::error::{Details, Error, Result};
 use crate::files::Access;
 use crate::lake::Lake;
@@ -27,15 +27,20 @@ use crate::report;
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand::of::<Options>("nightly", "Load new exports and refresh marts; for a scheduler");
 
+/// What to do about an alert that fires.
+const FAIL_ON_ALERTS: &str = "the report lists what fires; `fail_on_alerts` in wabalake.toml, under \
+                              [nightly], makes the exit code 1";
+
 #[derive(Args)]
 #[command(
-    long_about = "Load the new files of the inbox, refresh the marts, and record the run: for a scheduler. A \
-                  file of the inbox that is still being written is left for the next run. Only the days \
-                  that changed are computed. A run that was missed, killed or repeated makes no \
-                  difference: the marts are those of one full run. A lock lets one run work at a time, on \
-                  any number of machines. `wabalake.toml` holds the settings.",
-    after_help = "Exit codes: 0 done; 1 a file, a mart or the page failed and the rest is done, or the run \
-                  failed; 2 wrong command line; 3 a bug in wabalake.\n\n\
+    long_about = "Load the new files of the inbox, refresh the marts, judge the alerts, and record the run: \
+                  for a scheduler. A file of the inbox that is still being written is left for the next \
+                  run. Only the days that changed are computed. A run that was missed, killed or repeated \
+                  makes no difference: the marts are those of one full run. A lock lets one run work at a \
+                  time, on any number of machines. `wabalake.toml` holds the settings.",
+    after_help = "Exit codes: 0 done; 1 a file, a mart, an alert or the page failed and the rest is done, or \
+                  the run failed, or an alert fires and the settings have `fail_on_alerts`; 2 wrong command \
+                  line; 3 a bug in wabalake.\n\n\
                   Example:\n  15 3 * * *  wabalake nightly --lake /srv/lake --json >> /var/log/wabalake.json"
 )]
 struct Options {
@@ -88,9 +93,10 @@ impl Run for Options {
         let metrics = metrics_file(&lake, &config)?;
         let page =
             config.page.file.as_ref().map(|file| Page::of(&lake, &config, file)).transpose()?;
-        let publish = || page.as_ref().map_or(Ok(()), Page::publish);
+        let publish =
+            |judged: &Judgements| page.as_ref().map_or(Ok(()), |page| page.publish(judged));
         let shown = page.as_ref().map(Page::shown);
-        let page = shown.as_deref().map(|shown| (shown, &publish as &dyn Fn() -> _));
+        let page = shown.as_deref().map(|shown| (shown, &publish as &dyn Fn(&Judgements) -> _));
         let done = match nightly::run(&lake, &config, &options, page) {
             Ok(done) => done,
             Err(error) => return Err(failed(lake.explain(error), &config, options.dry_run)),
@@ -102,6 +108,9 @@ impl Run for Options {
             false => say(&text(&done))?,
         }
         let mut errors: Vec<Error> = incomplete(&done).into_iter().collect();
+        if config.nightly.fail_on_alerts {
+            errors.extend(alerts::firing(&done.alerts, FAIL_ON_ALERTS));
+        }
         if !done.dry_run {
             if let Some(path) = &metrics {
                 errors.extend(metrics::write(path, &done).err());
@@ -141,8 +150,9 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn publish(&self) -> Result<()> {
-        let page = report::page(self.lake, &report::Options::of(self.config))?;
+    fn publish(&self, judged: &Judgements) -> Result<()> {
+        let options = report::Options::of(self.config);
+        let page = report::page_with_alerts(self.lake, &options, judged)?;
         let Some(folder) = self.folder.as_folder() else {
             return self.folder.put_typed(&self.name, page.into(), "text/html; charset=utf-8");
         };
@@ -180,12 +190,14 @@ fn failed(error: Error, config: &Config, dry_run: bool) -> Error {
     error
 }
 
-/// Returns an error if files, marts or the page failed. It follows the printed report.
+/// Returns an error if files, marts, alerts or the page failed. It follows the printed report.
 fn incomplete(report: &RunReport) -> Option<Error> {
     let (files, marts) = (report.inbox.failed.len(), report.failed_marts.len());
+    let alerts = report.failed_alerts.len();
     let count = |count: usize, what: &str| (count > 0).then(|| counted(count as u64, what));
     let pages = usize::from(report.failed_page.is_some());
-    let failed = [count(files, "file"), count(marts, "mart"), count(pages, "page")];
+    let failed =
+        [count(files, "file"), count(marts, "mart"), count(alerts, "alert"), count(pages, "page")];
     let failed: Vec<String> = failed.into_iter().flatten().collect();
     (!failed.is_empty()).then(|| {
         Error::data(format!("{} failed; the rest of the run is done", failed.join(" and ")))
@@ -238,9 +250,12 @@ fn text(report: &RunReport) -> String {
             writeln!(text, "inbox: {arriving} {are} still being written: left for the next run");
     }
     let page = report.failed_page.as_slice();
-    for (what, failed) in
-        [("inbox", &inbox.failed[..]), ("mart", &report.failed_marts[..]), ("page", page)]
-    {
+    for (what, failed) in [
+        ("inbox", &inbox.failed[..]),
+        ("mart", &report.failed_marts[..]),
+        ("alert", &report.failed_alerts[..]),
+        ("page", page),
+    ] {
         for failure in failed {
             let _ = write!(text, "{what}: {}: {}", visible(&failure.file), failure.lines());
         }
@@ -257,12 +272,30 @@ fn text(report: &RunReport) -> String {
         }
         text.push('\n');
     }
+    for alert in &report.alerts.alerts {
+        write_alert(alert, &mut text);
+    }
     if report.files_deleted > 0 {
         let _ = writeln!(text, "{} of old versions deleted", files(report.files_deleted));
     }
     let end = if report.dry_run { "dry run: nothing was done" } else { report.outcome };
     let _ = writeln!(text, "{end} in {:.2} s", report.seconds);
     text
+}
+
+/// Writes how many groups of an alert are in each state, then those that fire.
+fn write_alert(alert: &JudgedAlert, text: &mut String) {
+    let (name, bucket) = (visible(&alert.name), alert.bucket);
+    let count = |state: AlertState| grouped(alert.count(state) as u64);
+    let [firing, ok, unknown] = [AlertState::Fires, AlertState::Ok, AlertState::Unknown].map(count);
+    let _ = writeln!(text, "alert {name}: {bucket}: {firing} firing, {ok} ok, {unknown} unknown");
+    let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |n| n.to_string());
+    for judged in alert.groups.iter().filter(|judged| judged.state == AlertState::Fires) {
+        let group = judged.group.as_deref().map(|group| format!("{}: ", visible(group)));
+        let (value, expected) = (number(judged.value), number(judged.expected));
+        let group = group.unwrap_or_default();
+        let _ = writeln!(text, "alert {name}: {group}{value}, expected {expected}");
+    }
 }
 
 fn files(count: u64) -> String {

@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 
 use super::shared::{CountryOption, SourceZoneOption, StoreOption, ZoneOption};
-use crate::config::{Config, FILE, InboxSettings};
+use crate::config::{AlertSettings, Config, FILE, InboxSettings};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 use crate::load::Window;
@@ -122,12 +122,14 @@ impl SettingsOptions {
             let command = command.map(|argument| masked(&argument)).collect::<Vec<_>>().join(" ");
             settings.push((format!("marts.{}", mart.name), Some(command)));
         }
+        settings.extend(config.alerts.iter().map(alert));
         settings.extend([
             ("page.file".into(), path(&page.file)),
             ("page.days".into(), page.days.map(|days| days.to_string())),
             ("nightly.metrics".into(), path(&nightly.metrics)),
             ("nightly.notify_command".into(), nightly.notify_command.clone()),
             ("nightly.notify_seconds".into(), Some(nightly.notify_limit().as_secs().to_string())),
+            ("nightly.fail_on_alerts".into(), Some(nightly.fail_on_alerts.to_string())),
             ("retention.days".into(), retention.days.map(|days| days.to_string())),
             ("privacy.people_in_marts".into(), Some(privacy.people_in_marts.to_string())),
             ("privacy.people_on_page".into(), Some(privacy.people_on_page.to_string())),
@@ -162,6 +164,15 @@ impl SettingsOptions {
     }
 }
 
+/// The key and the value of an alert.
+fn alert(alert: &AlertSettings) -> (String, Option<String>) {
+    let words = std::iter::once(alert.query.clone()).chain(alert.arguments());
+    let words: Vec<String> = words.map(|word| masked(&word)).collect();
+    let AlertSettings { name, column, rule, value, .. } = alert;
+    let shown = format!("{}: {column} {} {value}", words.join(" "), rule.name());
+    (format!("alerts.{name}"), Some(shown))
+}
+
 /// The patterns of file names, each in quotes.
 fn patterns(inbox: &InboxSettings) -> Option<String> {
     let patterns = inbox.windows.iter().map(|window| format!("'{}'", window.pattern));
@@ -169,8 +180,8 @@ fn patterns(inbox: &InboxSettings) -> Option<String> {
     (!patterns.is_empty()).then_some(patterns)
 }
 
-/// Returns `true` if the file sets a key such as `inbox.after`. Any `marts.NAME` counts as set if the
-/// file has marts.
+/// Returns `true` if the file sets a key such as `inbox.after`. Any `marts.NAME` or `alerts.NAME` counts as set
+/// if the file has marts or alerts.
 fn is_in(file: &toml::Table, key: &str) -> bool {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     match file.get(first) {

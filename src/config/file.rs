@@ -19,8 +19,9 @@ use wabalake_data::{Invalid, TABLES};
 use wabalake_queries::query::time::{Holidays, WeeklyHours, read_date, read_zone};
 
 use super::{
-    Alpha2, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings, NightlySettings,
-    PageSettings, PricingSettings, PrivacySettings, RetentionSettings, SqlSettings, Umask,
+    AlertSettings, Alpha2, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings,
+    NightlySettings, PageSettings, PricingSettings, PrivacySettings, RetentionSettings,
+    SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
 use crate::load::{NamePattern, Window};
@@ -40,6 +41,7 @@ struct File {
     lake: LakeSettings,
     inbox: InboxSettings,
     marts: Vec<MartSettings>,
+    alerts: Vec<AlertSettings>,
     page: PageSettings,
     nightly: NightlySettings,
     retention: RetentionSettings,
@@ -51,7 +53,7 @@ struct File {
 }
 
 /// Lines that show how a key is written, by the last part of the key.
-const EXAMPLES: [(&str, &str); 10] = [
+const EXAMPLES: [(&str, &str); 16] = [
     ("umask", "umask = \"027\""),
     ("settle_seconds", "settle_seconds = 30"),
     ("window", "window = \"rows\""),
@@ -62,6 +64,12 @@ const EXAMPLES: [(&str, &str); 10] = [
     ("pricing", "pricing = \"reported\""),
     ("weekly", "weekly = \"Mon-Fri 09:00-13:00 14:00-18:00; Sat 09:00-13:00\""),
     ("holidays", "holidays = [\"2026-12-25\"]"),
+    ("value", "value = 4"),
+    ("mature_days", "mature_days = 2"),
+    ("weeks", "weeks = 8"),
+    ("min_points", "min_points = 5"),
+    ("min_change", "min_change = 3"),
+    ("min_count", "min_count = { column = \"deployments\", value = 50 }"),
 ];
 
 /// Parses the text of a settings file.
@@ -80,6 +88,7 @@ pub(super) fn read(text: &str) -> Result<Config> {
         lake: file.lake,
         inbox: file.inbox,
         marts: file.marts,
+        alerts: file.alerts,
         page: file.page,
         nightly: file.nightly,
         retention: file.retention,
@@ -196,8 +205,11 @@ fn parse_error(text: &str, error: &toml::de::Error) -> Error {
         let what = if message.starts_with("unknown field") { "key" } else { "value" };
         return Error::lake(format!("line {}: no {what} `{unknown}`", place.line)).hint(hint);
     }
-    Error::lake(format!("{}{message}", place.prefix()))
-        .hint(format!("write it as in: {}", place.example()))
+    let error = Error::lake(format!("{}{message}", place.prefix()));
+    match message.strip_prefix("missing field `") {
+        Some(key) => error.hint(format!("add it: {} = …", key.trim_end_matches('`'))),
+        None => error.hint(format!("write it as in: {}", place.example())),
+    }
 }
 
 /// Parses the name of a table.

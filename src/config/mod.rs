@@ -15,6 +15,7 @@
 //! the file; wabalake only writes it once, in `wabalake init`. Paths in it are relative to the lake's
 //! folder.
 
+mod alerts;
 mod file;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use wabalake_queries::query::Defaults;
 use wabalake_queries::query::billing::rules::{EntryPoint, PricingDefaults, PricingSource};
 use wabalake_queries::query::time::{Holidays, HoursDefaults, WeeklyHours};
 
+pub use self::alerts::{AlertDirection, AlertRule, AlertSettings, AlertState, MinCount};
 pub(crate) use self::file::read_country;
 use crate::error::{Context as _, Error, Result};
 use crate::lake::Lake;
@@ -61,6 +63,8 @@ pub struct Config {
     pub inbox: InboxSettings,
     /// Answers that the nightly keeps up to date.
     pub marts: Vec<MartSettings>,
+    /// Values of answers that are judged after each nightly run.
+    pub alerts: Vec<AlertSettings>,
     /// The page that the nightly writes.
     pub page: PageSettings,
     /// What the nightly reports to other programs.
@@ -214,24 +218,29 @@ impl MartSettings {
     /// assert_eq!(config.marts[0].arguments(), ["--by=day,tag"]);
     /// ```
     pub fn arguments(&self) -> Vec<String> {
-        let entry = CATALOG.iter().find(|entry| entry.spec.name == self.query);
-        let arguments = |(name, value): (&String, &Param)| {
-            let name = name.replace('_', "-");
-            match value {
-                Param::Switch(false) => Vec::new(),
-                Param::Switch(true) => vec![format!("--{name}")],
-                Param::Value(value) => vec![format!("--{name}={value}")],
-                Param::List(values) if entry.is_some_and(|entry| entry.is_repeated(&name)) => {
-                    values.iter().map(|value| format!("--{name}={value}")).collect()
-                }
-                Param::List(values) => {
-                    let values: Vec<String> = values.iter().map(Scalar::to_string).collect();
-                    vec![format!("--{name}={}", values.join(","))]
-                }
-            }
-        };
-        self.params.iter().flat_map(arguments).collect()
+        arguments(&self.query, &self.params)
     }
+}
+
+/// The options of a query as command line arguments.
+fn arguments(query: &str, params: &BTreeMap<String, Param>) -> Vec<String> {
+    let entry = CATALOG.iter().find(|entry| entry.spec.name == query);
+    let arguments = |(name, value): (&String, &Param)| {
+        let name = name.replace('_', "-");
+        match value {
+            Param::Switch(false) => Vec::new(),
+            Param::Switch(true) => vec![format!("--{name}")],
+            Param::Value(value) => vec![format!("--{name}={value}")],
+            Param::List(values) if entry.is_some_and(|entry| entry.is_repeated(&name)) => {
+                values.iter().map(|value| format!("--{name}={value}")).collect()
+            }
+            Param::List(values) => {
+                let values: Vec<String> = values.iter().map(Scalar::to_string).collect();
+                vec![format!("--{name}={}", values.join(","))]
+            }
+        }
+    };
+    params.iter().flat_map(arguments).collect()
 }
 
 /// The value of a query's option.
@@ -287,6 +296,8 @@ pub struct NightlySettings {
     /// The time limit of the command in seconds. Default: 60.
     #[serde(deserialize_with = "file::notify_seconds")]
     pub notify_seconds: Option<u32>,
+    /// `true` makes the exit code 1 if an alert fires.
+    pub fail_on_alerts: bool,
 }
 
 impl NightlySettings {

@@ -22,8 +22,11 @@ fn every_setting_is_read() {
          [[inbox.windows]]\npattern = '(?P<from>.*)to(?P<to>.*)'\n\
          [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
          params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
+         [[alerts]]\nname = 'a'\nquery = 'delivery-rate'\nparams = { by = ['day', 'country'] }\n\
+         column = 'delivered_pct'\nrule = 'change_pct'\nvalue = 12.5\ndirection = 'down'\n\
+         mature_days = 0\nmin_count = { column = 'deployments', value = 50 }\nmissing = 'fires'\n\
          [lake]\numask = '007'\n\
-         [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
+         [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\nfail_on_alerts = true\n[retention]\ndays = 30\n\
          [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
          [sql]\nfiles = true\n\
          [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n\
@@ -43,6 +46,14 @@ fn every_setting_is_read() {
         ["--days=1,7", "--latest-version", "--mode=within"],
         "a switch that is off is no argument",
     );
+    let alert = &config.alerts[0];
+    assert_eq!(alert.arguments(), ["--by=day,country"]);
+    assert_eq!((alert.rule, alert.value), (AlertRule::ChangePct, 12.5));
+    assert_eq!((alert.direction, alert.missing), (Some(AlertDirection::Down), AlertState::Fires));
+    assert_eq!((alert.mature_days, alert.weeks, alert.min_points), (Some(0), None, None));
+    let least = MinCount { column: "deployments".to_owned(), value: 50.0 };
+    assert_eq!((alert.min_change, alert.min_count.as_ref()), (None, Some(&least)));
+    assert!(config.nightly.fail_on_alerts);
     assert_eq!(config.retention.days, Some(30));
     assert_eq!(config.nightly.notify_limit(), Duration::from_secs(5));
     let umask = config.lake.umask.unwrap();
@@ -157,6 +168,33 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
             "error: line 2: no key `patern`\n  hint: did you mean `pattern`?",
         ),
         (
+            "[[alerts]]\nrule = 'anomalous'",
+            "error: line 2: no value `anomalous`\n  hint: did you mean `anomaly`?",
+        ),
+        (
+            "[[alerts]]\nvalue = 'high'",
+            "error: line 2: `value`: not a number\n  hint: write it as in: value = 4",
+        ),
+        (
+            "[[alerts]]\nvalue = nan",
+            "error: line 2: `value`: not a number\n  hint: write it as in: value = 4",
+        ),
+        (
+            "[[alerts]]\nmin_change = -1",
+            "error: line 2: `min_change`: not a number from 0 on\n  \
+             hint: write it as in: min_change = 3",
+        ),
+        (
+            "[[alerts]]\nweeks = 0",
+            "error: line 2: `weeks`: not a whole number from 1 to 1000\n  \
+             hint: write it as in: weeks = 8",
+        ),
+        (
+            "[[alerts]]\nmin_count = 50",
+            "error: line 2: `min_count`: invalid type: integer `50`, expected a table of a column and a \
+             value\n  hint: write it as in: min_count = { column = \"deployments\", value = 50 }",
+        ),
+        (
             "[inbox]\nafter = 'move'",
             "error: [inbox] has `after = \"move\"` without a folder\n  \
              hint: add one: loaded = \"../loaded\"",
@@ -166,6 +204,8 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
     }
     let error = Config::read("[source_timezones]\nsesions = 'UTC'").unwrap_err();
     assert!(error.lines().ends_with("no table `sesions`\n  hint: did you mean `sessions`?"));
+    let error = Config::read("[[alerts]]\nname = 'a'\nquery = 'delivery-rate'").unwrap_err();
+    assert!(error.lines().ends_with("missing field `column`\n  hint: add it: column = …"));
     let error = Config::read("timezone: UTC").unwrap_err();
     assert_eq!(error.exit_code(), 1);
     assert!(error.lines().ends_with("hint: write it as in: timezone = \"America/Bogota\""));
@@ -196,6 +236,10 @@ fn the_template_lists_every_setting() {
     assert_eq!(set.free_service_messages, Some(usual.free_service_messages()));
     assert_eq!(set.entry_point, Some(usual.entry_point()));
     assert_eq!(set.pricing, Some(usual.pricing()));
+    let alert = &all.alerts[0];
+    assert!(alert.direction.is_some() && alert.mature_days.is_some() && alert.weeks.is_some());
+    assert!(alert.min_points.is_some() && alert.min_change.is_some() && alert.min_count.is_some());
+    assert!(all.nightly.fail_on_alerts);
     assert!(all.hours.weekly.is_some() && all.hours.holidays != Holidays::default());
 }
 

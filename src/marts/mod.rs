@@ -78,11 +78,7 @@ impl Mart {
             return Err(Error::lake("its name is also the name of a folder")
                 .hint("use lower-case letters, digits, `-` and `_`, beginning with a letter"));
         }
-        let entries = || CATALOG.iter().map(|entry| entry.spec.name);
-        let Some(entry) = CATALOG.iter().find(|entry| entry.spec.name == settings.query) else {
-            let hint = suggestion_and(&settings.query, entries(), "`wabalake queries` lists them");
-            return Err(Error::lake(format!("no query `{}`", settings.query)).hint(hint));
-        };
+        let entry = entry_named(&settings.query)?;
         let mut words = settings.arguments();
         // Whether a mart may name people is its own setting: see below.
         let defaults = Defaults { people_in_answers: true, ..config.defaults() };
@@ -147,8 +143,17 @@ impl Mart {
 /// The values of `--from` and `--to`.
 pub type Dates = (Option<NaiveDate>, Option<NaiveDate>);
 
+/// The query of a name in the lake settings.
+pub(crate) fn entry_named(name: &str) -> Result<&'static CatalogEntry> {
+    CATALOG.iter().find(|entry| entry.spec.name == name).ok_or_else(|| {
+        let names = CATALOG.iter().map(|entry| entry.spec.name);
+        let hint = suggestion_and(name, names, "`wabalake queries` lists them");
+        Error::lake(format!("no query `{name}`")).hint(hint)
+    })
+}
+
 /// Converts an error of clap. It does not repeat values: one may be a phone number.
-fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
+pub(crate) fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
     let word_of = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or("").to_owned(),
         _ => String::new(),

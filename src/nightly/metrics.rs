@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::RunReport;
+use crate::alerts::JudgedAlert;
+use crate::config::AlertState;
 use crate::error::{Context as _, Result};
 use crate::files::{Access, write_whole};
 
@@ -62,12 +64,26 @@ pub fn text(report: &RunReport) -> String {
     gauge("mart_days", "Days of a mart that the last run computed.", &days);
     let seconds = marts(&|mart| mart.seconds);
     gauge("mart_seconds", "How long a mart took in the last run.", &seconds);
+    let groups = |state: AlertState| -> Vec<(String, f64)> {
+        let labels = |alert: &JudgedAlert| format!("{{alert=\"{}\"}}", escaped(&alert.name));
+        let count = |alert: &JudgedAlert| alert.count(state) as f64;
+        report.alerts.alerts.iter().map(|alert| (labels(alert), count(alert))).collect()
+    };
+    let firing = groups(AlertState::Fires);
+    gauge("alert_firing", "Groups in which an alert fired in the last run.", &firing);
+    let unknown = groups(AlertState::Unknown);
+    gauge("alert_unknown", "Groups that an alert could not judge in the last run.", &unknown);
     let versions = report.versions.iter();
     let versions: Vec<_> = versions
         .map(|(table, version)| (format!("{{table=\"{table}\"}}"), *version as f64))
         .collect();
     gauge("table_version", "The version of a table in the last run.", &versions);
     text
+}
+
+/// A text as the value of a label.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// Writes the metrics, replacing the file atomically.
@@ -79,4 +95,14 @@ pub fn write(path: &Path, report: &RunReport) -> Result<()> {
     // The collector runs as another user.
     write_whole(path, Access::Everybody, |out| Ok(out.write_all(text(report).as_bytes())?))
         .context(writing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        assert_eq!(escaped("a \"b\" \\ c\nd"), r#"a \"b\" \\ c\nd"#);
+    }
 }

@@ -4,6 +4,7 @@
 //! run_lock    one run at a time
 //!   │ inbox       new files are loaded, each once
 //!   │ marts       of each, the dates whose inputs changed are computed
+//!   │ alerts      judge the latest values
 //!   │ page        published, if the settings ask for it
 //!   │ retention   files that were replaced long ago are deleted
 //!   ▼ runs        a row in the table `runs`; then metrics for Prometheus, and `notify_command`
@@ -34,6 +35,7 @@ pub use self::inbox::InboxReport;
 pub use self::notify::notify;
 pub use self::refresh::{MartReport, Scope};
 pub use self::run_lock::RunLock;
+use crate::alerts::{Alert, Judgements};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::rejects::REJECTS;
@@ -77,6 +79,10 @@ pub struct RunReport {
     pub marts: Vec<MartReport>,
     /// Marts that could not be refreshed.
     pub failed_marts: Vec<Failure>,
+    /// What the alerts judged.
+    pub alerts: Judgements,
+    /// Alerts that could not be judged.
+    pub failed_alerts: Vec<Failure>,
     /// The page, if it could not be published.
     pub failed_page: Option<Failure>,
     /// Files of old versions that were deleted.
@@ -98,6 +104,8 @@ impl RunReport {
             inbox: InboxReport::default(),
             marts: Vec::new(),
             failed_marts: Vec::new(),
+            alerts: Judgements::none(started_at),
+            failed_alerts: Vec::new(),
             failed_page: None,
             files_deleted: 0,
             versions: BTreeMap::new(),
@@ -107,7 +115,10 @@ impl RunReport {
 
     /// Returns `true` if nothing failed.
     pub fn is_whole(&self) -> bool {
-        self.inbox.failed.is_empty() && self.failed_marts.is_empty() && self.failed_page.is_none()
+        self.inbox.failed.is_empty()
+            && self.failed_marts.is_empty()
+            && self.failed_alerts.is_empty()
+            && self.failed_page.is_none()
     }
 
     fn end(&mut self) {
@@ -134,13 +145,20 @@ impl RunReport {
     }
 }
 
-/// The address of the page, and the function that writes it.
-pub type Publish<'a> = (&'a str, &'a dyn Fn() -> Result<()>);
+/// The address of the page, and the function that writes it, with what the alerts judged.
+pub type Publish<'a> = (&'a str, &'a dyn Fn(&Judgements) -> Result<()>);
+
+/// What the settings ask of a run.
+struct Tasks {
+    /// The marts to refresh.
+    marts: Vec<Mart>,
+    alerts: Vec<Alert>,
+}
 
 /// Runs the nightly.
 ///
 /// # Errors
-/// Another run in progress; wrong settings; a lake that cannot be written. Files and marts
+/// Another run in progress; wrong settings; a lake that cannot be written. Files, marts and alerts
 /// that fail are listed in the report, and the rest is done.
 pub fn run(
     lake: &Lake,
@@ -148,10 +166,10 @@ pub fn run(
     options: &Options,
     page: Option<Publish<'_>>,
 ) -> Result<RunReport> {
-    let marts = chosen(config, &options.only)?;
+    let tasks = Tasks { marts: chosen(config, &options.only)?, alerts: Alert::all(config)? };
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {
-        dry_run(lake, config, options, &marts, &mut report)?;
+        dry_run(lake, config, options, &tasks.marts, &mut report)?;
         report.end();
         return Ok(report);
     }
@@ -160,7 +178,7 @@ pub fn run(
         report.crashed_before = Some(crashed);
         lake.log_run(&Run { finished: None, ..Run::new("nightly", RunOutcome::Killed, crashed) })?;
     }
-    let done = work(lake, config, options, &marts, &lock, page, &mut report);
+    let done = work(lake, config, options, &tasks, &lock, page, &mut report);
     let done = done.map(|writing| match config.retention.days {
         Some(days) => {
             drop(writing);
@@ -199,12 +217,12 @@ fn dry_run(
     Ok(())
 }
 
-/// Loads, refreshes and publishes. Returns the lease of a store under which all was written.
+/// Loads, refreshes, judges and publishes. Returns the lease of a store under which all was written.
 fn work(
     lake: &Lake,
     config: &Config,
     options: &Options,
-    marts: &[Mart],
+    Tasks { marts, alerts }: &Tasks,
     lock: &RunLock,
     page: Option<Publish<'_>>,
     report: &mut RunReport,
@@ -228,12 +246,40 @@ fn work(
         }
     }
     lock.check()?;
+    judge(lake, config, options, alerts, &tables, report);
     if let Some((file, publish)) = page {
         lock.check()?;
         let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
-        report.failed_page = publish().err().map(failure);
+        report.failed_page = publish(&report.alerts).err().map(failure);
     }
     Ok(writing)
+}
+
+/// Judges the alerts by the tables that the marts were computed from.
+fn judge(
+    lake: &Lake,
+    config: &Config,
+    options: &Options,
+    alerts: &[Alert],
+    tables: &PinnedTables<'_>,
+    report: &mut RunReport,
+) {
+    // Tables of last week are judged as they were last week. Marts are only known to be fresh now.
+    let (now, marts) = match options.as_of {
+        AsOf::Now => (report.started_at, Some(config)),
+        AsOf::Instant(at) => (at.min(report.started_at), None),
+        AsOf::Versions(_) => (report.started_at, None),
+    };
+    report.alerts = Judgements::none(now);
+    for alert in alerts {
+        match alert.judge(lake, marts, tables, now) {
+            Ok(judged) => report.alerts.alerts.push(judged),
+            Err(error) => {
+                let error = lake.explain(error);
+                report.failed_alerts.push(Failure::of(alert.name.clone(), &error));
+            }
+        }
+    }
 }
 
 /// Deletes files that were replaced so many days ago. No lease may be held.

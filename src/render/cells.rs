@@ -120,6 +120,20 @@ impl Value<'_> {
     }
 }
 
+/// The key of a row as text: `name=value` of each column, with `; ` between and nothing for null.
+pub(crate) fn key_text(columns: &[(&str, Cells)], row: usize) -> String {
+    let mut text = String::new();
+    for (place, (name, cells)) in columns.iter().enumerate() {
+        if place > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(name);
+        text.push('=');
+        cells.get(row).write(&mut text);
+    }
+    text
+}
+
 /// Writes a decimal without trailing zeros, but with at least `least` decimals.
 pub(crate) fn write_decimal(units: i128, scale: usize, least: usize, out: &mut String) {
     if units < 0 {

@@ -39,7 +39,7 @@ use self::batches::Batch;
 use self::csv::Delimited;
 use crate::error::Result;
 
-pub(crate) use self::cells::{Cells, Value, write_decimal};
+pub(crate) use self::cells::{Cells, Value, key_text, write_decimal};
 pub(crate) use self::guard::{GUARD, guarded, unguarded};
 pub use self::html::escape;
 pub use self::meta_json::Response;

@@ -36,6 +36,7 @@ use wabalake_queries::query::{CatalogEntry, Defaults, OutputColumn, Query};
 
 use self::answer::QueryAnswer;
 use self::html::Html;
+use crate::alerts::Judgements;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -103,6 +104,15 @@ impl Options {
 ///
 /// Dates in the wrong order, people who were not asked for, a lake that cannot be read.
 pub fn page(lake: &Lake, options: &Options) -> Result<String> {
+    page_with_alerts(lake, options, &Judgements::none(Utc::now()))
+}
+
+/// Renders the page, and before its other sections what the alerts judged.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn page_with_alerts(lake: &Lake, options: &Options, judged: &Judgements) -> Result<String> {
     if options.phone.is_some() && !options.with_people {
         return Err(Error::usage("`--phone` shows a person's history")
             .hint("add `--with-people`, and mind who receives the page"));
@@ -128,6 +138,7 @@ pub fn page(lake: &Lake, options: &Options) -> Result<String> {
         Some(id) => (format!("Conversation {id}"), conversation::sections(&page, id, options)?),
         None => ("WhatsApp conversations".to_owned(), sections::sections(&page)?),
     };
+    let sections: Vec<Section> = sections::alerts(judged).into_iter().chain(sections).collect();
     Ok(whole(&title, &page, &sections, options).into_string())
 }
 

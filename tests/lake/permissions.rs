@@ -153,6 +153,7 @@ fn read_only_commands_write_nothing() {
         "explain drop-off",
         "status",
         "coverage",
+        "alerts",
         "rejects",
         "rejects --all",
         "history sessions",

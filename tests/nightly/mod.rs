@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
 use proptest::prelude::*;
+use wabalake::alerts::Judgements;
 use wabalake::config::Config;
 use wabalake::error::Error;
 use wabalake::lake::AsOf;
@@ -360,8 +361,8 @@ fn runs_are_recorded() {
     drop(under_way);
     bench.run_nightly();
     bench.run_nightly_with(&Options { dry_run: true, ..Options::default() });
-    let broken = || Err(Error::data("no disk"));
-    let page = Some(("page.html", &broken as &dyn Fn() -> _));
+    let broken = |_: &Judgements| Err(Error::data("no disk"));
+    let page = Some(("page.html", &broken as &dyn Fn(&Judgements) -> _));
     let report = nightly::run(&lake, &bench.config, &Options::default(), page).unwrap();
     assert_eq!(report.failed_page.unwrap().error, "no disk");
     let runs = lake.snapshot(&RUNS).unwrap().scan().unwrap();

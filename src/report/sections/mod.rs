@@ -1,5 +1,6 @@
 //! The sections of the page, in its order. Each names the query that it shows.
 
+mod alerts;
 mod changes;
 mod comparisons;
 mod costs;
@@ -32,6 +33,7 @@ use super::rates::{Outcome, Rate};
 use super::{PageContext, Section, Step};
 use crate::error::Result;
 
+pub(super) use self::alerts::alerts;
 pub(super) use self::comparisons::versions_of;
 pub(super) use self::costs::{MATCHED, costs_of, explain, per_reply};
 

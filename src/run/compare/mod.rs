@@ -35,7 +35,7 @@ use self::side::Side;
 pub use self::why::Why;
 use crate::error::{Error, Result};
 use crate::lake::{AsOf, Lake};
-use crate::render::{Answer, Cells};
+use crate::render::{Answer, Cells, key_text};
 use crate::run::polars::{collect, parts};
 
 /// An option that names a version of the tables, and its value.
@@ -366,18 +366,7 @@ fn key_texts(layout: &Layout, rows: &DataFrame, question: &Question) -> Result<C
     for (column, name) in layout.keys.iter().zip(layout.key_names()) {
         keys.push((column.name, Cells::of(rows.column(&name)?, question.timezone())?));
     }
-    let text = |row: usize| {
-        let mut text = String::new();
-        for (place, (name, cells)) in keys.iter().enumerate() {
-            if place > 0 {
-                text.push_str("; ");
-            }
-            text.push_str(name);
-            text.push('=');
-            cells.get(row).write(&mut text);
-        }
-        (!keys.is_empty()).then_some(text)
-    };
+    let text = |row: usize| (!keys.is_empty()).then(|| key_text(&keys, row));
     let texts: StringChunked = (0..rows.height()).map(text).collect();
     Ok(texts.with_name(KEY.into()).into_column())
 }
