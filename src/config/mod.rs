@@ -7,7 +7,7 @@
 //!
 //! [[marts]]                          # answers that the nightly keeps up to date
 //! name = "deliveries"
-//! query = "delivery-rate"
+//! query = "delivery-rate"            # or sql = "FILE.sql", a file with one SELECT
 //! params = { by = ["day", "country"] }
 //! ```
 //!
@@ -192,20 +192,27 @@ impl After {
 }
 
 /// `[[marts]]`: an answer that the nightly keeps up to date.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MartSettings {
     /// The mart's name, also of its folder in `marts`.
     pub name: String,
-    /// The name of its query.
-    pub query: String,
-    /// Options of the query, named as on the command line but without dashes.
-    #[serde(default)]
+    /// What it is the answer of.
+    pub source: MartSource,
+    /// Options of the query, named as on the command line but without dashes; or parameters of the SQL.
     pub params: BTreeMap<String, Param>,
 }
 
+/// What a mart is the answer of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MartSource {
+    /// A query of the catalog, by its name.
+    Query(String),
+    /// A file with a user's own SELECT.
+    Sql(PathBuf),
+}
+
 impl MartSettings {
-    /// Returns the options as command line arguments.
+    /// Returns the options of a query as command line arguments.
     ///
     /// ```
     /// use wabalake::config::Config;
@@ -214,7 +221,8 @@ impl MartSettings {
     /// assert_eq!(config.marts[0].arguments(), ["--by=day,tag"]);
     /// ```
     pub fn arguments(&self) -> Vec<String> {
-        let entry = CATALOG.iter().find(|entry| entry.spec.name == self.query);
+        let is_it = |name: &str| matches!(&self.source, MartSource::Query(query) if query == name);
+        let entry = CATALOG.iter().find(|entry| is_it(entry.spec.name));
         let arguments = |(name, value): (&String, &Param)| {
             let name = name.replace('_', "-");
             match value {
@@ -232,6 +240,30 @@ impl MartSettings {
         };
         self.params.iter().flat_map(arguments).collect()
     }
+
+    /// Returns the parameters of SQL as `NAME=VALUE`, one for each value of a list.
+    ///
+    /// ```
+    /// use wabalake::config::Config;
+    /// let text = "[[marts]]\nname = 'd'\nsql = 'd.sql'\nparams = { n = 5, country = ['CO', 'MX'] }\n";
+    /// let config = Config::read(text).unwrap();
+    /// assert_eq!(config.marts[0].parameters(), ["country=CO", "country=MX", "n=5"]);
+    /// ```
+    pub fn parameters(&self) -> Vec<String> {
+        let parameters = |(name, value): (&String, &Param)| match value {
+            Param::Switch(value) => vec![format!("{name}={value}")],
+            Param::Value(value) => vec![format!("{name}={value}")],
+            Param::List(values) => values.iter().map(|value| format!("{name}={value}")).collect(),
+        };
+        self.params.iter().flat_map(parameters).collect()
+    }
+}
+
+/// Returns `true` if a text can be the name of a mart or an audience: lower-case letters, digits, `-` and
+/// `_`, beginning with a letter.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(is_plain)
 }
 
 /// The value of a query's option.

@@ -22,6 +22,7 @@ fn every_setting_is_read() {
          [[inbox.windows]]\npattern = '(?P<from>.*)to(?P<to>.*)'\n\
          [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
          params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
+         [[marts]]\nname = 'own'\nsql = 'own.sql'\nparams = { since = '2025-01-01', deep = true }\n\
          [lake]\numask = '007'\n\
          [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
          [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
@@ -43,6 +44,8 @@ fn every_setting_is_read() {
         ["--days=1,7", "--latest-version", "--mode=within"],
         "a switch that is off is no argument",
     );
+    assert_eq!(config.marts[1].source, MartSource::Sql("own.sql".into()));
+    assert_eq!(config.marts[1].parameters(), ["deep=true", "since=2025-01-01"]);
     assert_eq!(config.retention.days, Some(30));
     assert_eq!(config.nightly.notify_limit(), Duration::from_secs(5));
     let umask = config.lake.umask.unwrap();
@@ -172,9 +175,30 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
 }
 
 #[test]
+fn mart_has_either_a_query_or_sql() {
+    for (text, what) in [
+        ("[[marts]]\nname = 'm'", "line 2: mart `m` has neither `query` nor `sql`"),
+        (
+            "\n[[marts]]\nsql = 'm.sql'\nquery = 'drop-off'\nname = 'm'",
+            "line 5: mart `m` has both `query` and `sql`",
+        ),
+    ] {
+        let hint = "write one of them: query = \"delivery-rate\", or sql = \"FILE.sql\"";
+        assert_eq!(
+            Config::read(text).unwrap_err().lines(),
+            format!("error: {what}\n  hint: {hint}")
+        );
+    }
+    let error = Config::read("[[marts]]\nname = 'm'\nsq = 'm.sql'").unwrap_err();
+    assert_eq!(error.lines(), "error: line 3: no key `sq`\n  hint: did you mean `sql`?");
+}
+
+#[test]
 fn the_template_lists_every_setting() {
     let as_written = Config::read(TEMPLATE).unwrap();
     assert!(!as_written.marts.is_empty());
+    let is_sql = |mart: &MartSettings| matches!(mart.source, MartSource::Sql(_));
+    assert!(!as_written.marts.iter().any(is_sql));
     // A setting that is commented out has no space after its `#`; sentences do.
     let settings = TEMPLATE.lines().map(|line| match line.strip_prefix('#') {
         Some(setting) if !setting.starts_with([' ', '#']) => setting,
@@ -182,6 +206,7 @@ fn the_template_lists_every_setting() {
     });
     let all = Config::read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
     assert!(all.timezone.is_some() && all.source_timezone.is_some());
+    assert!(all.marts.iter().any(is_sql));
     assert!(!all.source_timezones.is_empty());
     assert!(all.page.file.is_some() && all.page.days.is_some());
     assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());

@@ -148,7 +148,7 @@ pub fn run(
     options: &Options,
     page: Option<Publish<'_>>,
 ) -> Result<RunReport> {
-    let marts = chosen(config, &options.only)?;
+    let marts = chosen(lake, config, &options.only)?;
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {
         dry_run(lake, config, options, &marts, &mut report)?;
@@ -274,8 +274,8 @@ fn read_logs(lake: &Lake, marts: &[Mart]) {
 }
 
 /// The marts to refresh.
-fn chosen(config: &Config, only: &[String]) -> Result<Vec<Mart>> {
-    let mut marts = Mart::all(config)?;
+fn chosen(lake: &Lake, config: &Config, only: &[String]) -> Result<Vec<Mart>> {
+    let mut marts = Mart::all(lake, config)?;
     for name in only {
         if !marts.iter().any(|mart| mart.name == *name) {
             let hint = suggestion(name, marts.iter().map(|mart| mart.name.as_str()))
