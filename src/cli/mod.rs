@@ -11,6 +11,7 @@
 //! | 130 | Ctrl-C ended a query on a cluster |
 
 mod as_of;
+mod audience;
 mod cache;
 mod check;
 mod compact;
@@ -121,6 +122,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     explain::SUBCOMMAND,
     compare::SUBCOMMAND,
     report::SUBCOMMAND,
+    audience::SUBCOMMAND,
     status::SUBCOMMAND,
     coverage::SUBCOMMAND,
     history::SUBCOMMAND,

@@ -122,6 +122,9 @@ impl SettingsOptions {
         for mart in &config.marts {
             settings.push((format!("marts.{}", mart.name), Some(shown_mart(mart))));
         }
+        for audience in &config.audiences {
+            settings.push((format!("audiences.{}", audience.name), Some(audience.rule.clone())));
+        }
         settings.extend([
             ("page.file".into(), path(&page.file)),
             ("page.days".into(), page.days.map(|days| days.to_string())),
@@ -132,6 +135,7 @@ impl SettingsOptions {
             ("privacy.people_in_marts".into(), Some(privacy.people_in_marts.to_string())),
             ("privacy.people_on_page".into(), Some(privacy.people_on_page.to_string())),
             ("privacy.people_in_answers".into(), Some(privacy.people_in_answers.to_string())),
+            ("privacy.people_in_audiences".into(), Some(privacy.people_in_audiences.to_string())),
             ("privacy.keep_out".into(), Some(privacy.keep_out.to_string())),
             ("privacy.keep_out_key".into(), path(&privacy.keep_out_key)),
             ("sql.files".into(), Some(sql.files.to_string())),

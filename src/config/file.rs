@@ -20,9 +20,9 @@ use wabalake_data::{Invalid, TABLES};
 use wabalake_queries::query::time::{Holidays, WeeklyHours, read_date, read_zone};
 
 use super::{
-    Alpha2, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings, MartSource,
-    NightlySettings, PageSettings, Param, PricingSettings, PrivacySettings, RetentionSettings,
-    SqlSettings, Umask,
+    Alpha2, AudienceSettings, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings,
+    MartSource, NightlySettings, PageSettings, Param, PricingSettings, PrivacySettings,
+    RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
 use crate::load::{NamePattern, Window};
@@ -42,6 +42,7 @@ struct File {
     lake: LakeSettings,
     inbox: InboxSettings,
     marts: Vec<MartFile>,
+    audiences: Vec<AudienceSettings>,
     page: PageSettings,
     nightly: NightlySettings,
     retention: RetentionSettings,
@@ -93,6 +94,7 @@ pub(super) fn read(text: &str) -> Result<Config> {
         lake: file.lake,
         inbox: file.inbox,
         marts: file.marts.into_iter().map(|mart| look_up.mart(mart)).collect::<Result<_>>()?,
+        audiences: file.audiences,
         page: file.page,
         nightly: file.nightly,
         retention: file.retention,

@@ -61,6 +61,8 @@ pub struct Config {
     pub inbox: InboxSettings,
     /// Answers that the nightly keeps up to date.
     pub marts: Vec<MartSettings>,
+    /// People to whom something is sent.
+    pub audiences: Vec<AudienceSettings>,
     /// The page that the nightly writes.
     pub page: PageSettings,
     /// What the nightly reports to other programs.
@@ -298,6 +300,16 @@ impl fmt::Display for Scalar {
     }
 }
 
+/// `[[audiences]]`: people to whom something is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AudienceSettings {
+    /// The audience's name, also of the tags of its groups.
+    pub name: String,
+    /// Whom it holds: see [`Rule`](crate::audience::Rule).
+    pub rule: String,
+}
+
 /// `[page]`: the page that the nightly writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -352,6 +364,8 @@ pub struct PrivacySettings {
     pub people_on_page: bool,
     /// `true` lets `--people` name the people behind a number, without `--with-people`.
     pub people_in_answers: bool,
+    /// `true` lets `audience` write files of people, without `--with-people`.
+    pub people_in_audiences: bool,
     /// `true` keeps erased persons out of later loads.
     pub keep_out: bool,
     /// The key of the list of persons who are kept out. Default: a file in `.wabalake`.

@@ -1,6 +1,7 @@
 //! Tests of the settings file.
 
 use super::*;
+use crate::audience::Rule;
 
 #[test]
 fn a_lake_without_the_file_has_the_defaults() {
@@ -25,7 +26,8 @@ fn every_setting_is_read() {
          [[marts]]\nname = 'own'\nsql = 'own.sql'\nparams = { since = '2025-01-01', deep = true }\n\
          [lake]\numask = '007'\n\
          [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
-         [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
+         [privacy]\npeople_in_marts = true\npeople_in_audiences = true\n[page]\nfile = 'p.html'\n\
+         [[audiences]]\nname = 'june'\nrule = 'sent in 30d'\n\
          [sql]\nfiles = true\n\
          [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n\
          [hours]\nweekly = 'Mon-Fri 9:00-18:00'\nholidays = [2026-12-25, '2026-05-01']\n",
@@ -51,6 +53,9 @@ fn every_setting_is_read() {
     let umask = config.lake.umask.unwrap();
     assert_eq!((umask.bits(), umask.to_string().as_str()), (0o007, "007"));
     assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
+    assert!(config.privacy.people_in_audiences && !config.privacy.people_in_answers);
+    let [AudienceSettings { name, rule }] = config.audiences.as_slice() else { panic!() };
+    assert_eq!((name.as_str(), rule.as_str()), ("june", "sent in 30d"));
     assert!(config.sql.files);
     let pricing = config.defaults().pricing;
     assert_eq!(pricing.free_service_messages(), 0);
@@ -207,6 +212,9 @@ fn the_template_lists_every_setting() {
     let all = Config::read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
     assert!(all.timezone.is_some() && all.source_timezone.is_some());
     assert!(all.marts.iter().any(is_sql));
+    assert!(as_written.audiences.is_empty());
+    assert!(all.audiences.iter().all(|audience| Rule::read(&audience.rule).is_ok()));
+    assert_eq!(all.audiences.len(), 1);
     assert!(!all.source_timezones.is_empty());
     assert!(all.page.file.is_some() && all.page.days.is_some());
     assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());

@@ -1,5 +1,6 @@
 //! Commands as they are typed, and all that they print.
 
+mod audience;
 mod catalog;
 mod compare;
 mod compare_properties;
