@@ -166,6 +166,15 @@ impl Error {
         self
     }
 
+    /// Blames the lake for what is a fault of the command line elsewhere: its settings say so.
+    #[must_use]
+    pub(crate) fn in_settings(mut self) -> Self {
+        if self.0.fault == Fault::Usage {
+            self.0.fault = Fault::Lake;
+        }
+        self
+    }
+
     /// Marks the error: the file is not an export at all. In a folder such a file is skipped.
     #[must_use]
     pub(crate) fn no_export(mut self) -> Self {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | of a lake, an answer | 0640, folders 0750: the umask is 027, or the user's own if it is stricter |
 //! | the same, with `[lake] umask` set | by that umask |
-//! | an answer with columns of people | 0600 |
+//! | an answer with columns of people, an audience | 0600 |
 //! | metrics for Prometheus | 0644: another user reads them, and they are about no person |
 //!
 //! An existing file keeps its mode, unless people come into it.

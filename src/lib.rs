@@ -27,8 +27,9 @@
 //! | [`lake`] | Delta tables: snapshots, commits, history, check, undo, compact, vacuum, erase |
 //! | [`place`] | where a lake is: a folder, or an object store |
 //! | [`run`] | runs queries: Polars, Spark Connect, users' own SQL |
-//! | [`marts`] | stored answers of queries: definition, inputs, whether they are up to date |
+//! | [`marts`] | stored answers of queries and of users' own SQL: definition, inputs, whether they are up to date |
 //! | [`alerts`] | values of answers that are judged by rules: limits, changes, anomalies |
+//! | [`audience`] | the people whom a rule chooses, as files for a sender |
 //! | [`nightly`] | the scheduled run: loads the inbox, refreshes the marts that changed, judges the alerts |
 //! | [`render`] | output formats, one file each |
 //! | [`report`] | the HTML page: sections, charts, escaping |
@@ -38,10 +39,11 @@
 //! | [`files`] | atomic writes and file permissions |
 //!
 //! Dependencies point downwards: `wabalake_data` ← `wabalake_queries` ← this crate. Here, `cli` calls
-//! `nightly`, `report` and `run`, and these call `load` and `lake`. Plans are collected in `run`, never in
-//! a query, and only `cli` prints.
+//! `nightly`, `report`, `alerts`, `audience` and `run`, and these call `load` and `lake`. Plans are collected in
+//! `run`, never in a query, and only `cli` prints.
 
 pub mod alerts;
+pub mod audience;
 pub mod cli;
 pub mod config;
 pub mod error;

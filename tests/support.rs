@@ -20,7 +20,7 @@ use wabalake::error::Error;
 use wabalake::lake::rejects::{self, Which};
 use wabalake::lake::{AsOf, Lake, marts};
 use wabalake::load::{LoadReport, Options, load};
-use wabalake::marts::{Mart, PinnedTables};
+use wabalake::marts::{Definition, Mart, PinnedTables};
 use wabalake::nightly;
 use wabalake::place::{Key, Place};
 use wabalake::run::polars::collect;
@@ -118,18 +118,26 @@ impl Bench {
         nightly::run(&self.lake(), &self.config, options, None).unwrap()
     }
 
-    /// The rows of each mart: as stored, and as its query answers now.
+    /// The rows of each mart: as stored, and as its query or SQL answers now. Those of SQL are sorted.
     pub(super) fn marts(&self) -> Vec<(Mart, DataFrame, DataFrame)> {
         let lake = self.lake();
         let sources = PinnedTables::of(&lake, AsOf::Now);
         let rows = |mart: Mart| {
-            let snapshot = lake.snapshot(&mart.layout).unwrap();
-            let stored = mart.question.in_order(marts::rows(&snapshot, Vec::new()).unwrap());
-            let tables = sources.tables(&mart.question).unwrap();
-            let answer = collect(mart.question.plan(&tables).unwrap(), &mart.question).unwrap();
-            (mart, stored.collect().unwrap(), answer)
+            let stored = marts::rows(&lake.snapshot(&mart.layout).unwrap(), Vec::new()).unwrap();
+            let (stored, answer) = match &mart.definition {
+                Definition::Query(asked) => {
+                    let question = &asked.question;
+                    let plan = question.plan(&sources.tables(question).unwrap()).unwrap();
+                    let stored = question.in_order(stored).collect().unwrap();
+                    (stored, collect(plan, question).unwrap())
+                }
+                Definition::Sql(sql) => {
+                    (sorted(stored), sorted(sql.rows(&sources).unwrap().lazy()))
+                }
+            };
+            (mart, stored, answer)
         };
-        Mart::all(&self.config).unwrap().into_iter().map(rows).collect()
+        Mart::all(&lake, &self.config).unwrap().into_iter().map(rows).collect()
     }
 
     pub(super) fn frame(&self, table: &'static Table) -> DataFrame {
@@ -228,6 +236,13 @@ impl Bench {
         assert_ne!(said.code, 0, "wabalake {line}");
         (said.err, said.code)
     }
+}
+
+/// Rows in the order of all their columns.
+pub(super) fn sorted(rows: LazyFrame) -> DataFrame {
+    let rows = rows.collect().unwrap();
+    let columns = rows.get_column_names_owned();
+    rows.sort(columns, SortMultipleOptions::default()).unwrap()
 }
 
 /// Every stored column of each row as text, sorted.

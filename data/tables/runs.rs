@@ -1,4 +1,4 @@
-//! Nightly runs, erasures and upgrades: one row for each.
+//! Nightly runs, erasures, upgrades and audiences that were written: one row for each.
 //!
 //! It has no export: the commands write it. It holds no personal data, neither file names, which could
 //! contain a number, nor parameter values.
@@ -13,7 +13,7 @@ columns! {
     STARTED_AT = "started_at",
     /// When it ended; null if it crashed.
     FINISHED_AT = "finished_at",
-    /// `nightly`, `erase` or `upgrade`.
+    /// `nightly`, `erase`, `upgrade` or `audience`.
     COMMAND = "command",
     /// `done`, `incomplete`, `failed` or `killed`.
     OUTCOME = "outcome",
@@ -33,6 +33,10 @@ columns! {
     DAYS = "days",
     /// The versions of the tables, as a JSON object.
     VERSIONS = "versions",
+    /// The name of the audience that was written; null for one whose rule was typed.
+    RULE = "rule",
+    /// How many people the rule of an audience matched, and how many were left out, as a JSON object.
+    COUNTS = "counts",
 }
 
 /// The table's description.
@@ -52,6 +56,8 @@ pub static TABLE: Table = Table {
         Column::new(MARTS, CellKind::Count),
         Column::new(DAYS, CellKind::Count),
         Column::new(VERSIONS, CellKind::Text),
+        Column::new(RULE, CellKind::Word).term(),
+        Column::new(COUNTS, CellKind::Text),
     ],
     day_of: STARTED_AT,
     sort: &[STARTED_AT],

@@ -12,6 +12,7 @@
 
 mod alerts;
 mod as_of;
+mod audience;
 mod cache;
 mod check;
 mod compact;
@@ -123,6 +124,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     explain::SUBCOMMAND,
     compare::SUBCOMMAND,
     report::SUBCOMMAND,
+    audience::SUBCOMMAND,
     status::SUBCOMMAND,
     coverage::SUBCOMMAND,
     history::SUBCOMMAND,

@@ -37,7 +37,9 @@ const FAIL_ON_ALERTS: &str = "the report lists what fires; `fail_on_alerts` in w
                   for a scheduler. A file of the inbox that is still being written is left for the next \
                   run. Only the days that changed are computed. A run that was missed, killed or repeated \
                   makes no difference: the marts are those of one full run. A lock lets one run work at a \
-                  time, on any number of machines. `wabalake.toml` holds the settings.",
+                  time, on any number of machines. `wabalake.toml` holds the settings: marts are answers \
+                  of queries, or of your own SQL, which is computed as a whole if a table that it reads, \
+                  its file or its parameters changed.",
     after_help = "Exit codes: 0 done; 1 a file, a mart, an alert or the page failed and the rest is done, or \
                   the run failed, or an alert fires and the settings have `fail_on_alerts`; 2 wrong command \
                   line; 3 a bug in wabalake.\n\n\

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
+use wabalake_data::cells::phone::{digit, is_user_id};
+use wabalake_queries::query::time::read_date;
 
 use super::shared::{CountryOption, SourceZoneOption, StoreOption, ZoneOption};
-use crate::config::{AlertSettings, Config, FILE, InboxSettings};
+use crate::config::{AlertSettings, Config, FILE, InboxSettings, MartSettings, MartSource};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 use crate::load::Window;
@@ -118,11 +120,12 @@ impl SettingsOptions {
             ("inbox.windows".into(), patterns(inbox)),
         ]);
         for mart in &config.marts {
-            let command = std::iter::once(mart.query.clone()).chain(mart.arguments());
-            let command = command.map(|argument| masked(&argument)).collect::<Vec<_>>().join(" ");
-            settings.push((format!("marts.{}", mart.name), Some(command)));
+            settings.push((format!("marts.{}", mart.name), Some(shown_mart(mart))));
         }
         settings.extend(config.alerts.iter().map(alert));
+        for audience in &config.audiences {
+            settings.push((format!("audiences.{}", audience.name), Some(audience.rule.clone())));
+        }
         settings.extend([
             ("page.file".into(), path(&page.file)),
             ("page.days".into(), page.days.map(|days| days.to_string())),
@@ -134,6 +137,7 @@ impl SettingsOptions {
             ("privacy.people_in_marts".into(), Some(privacy.people_in_marts.to_string())),
             ("privacy.people_on_page".into(), Some(privacy.people_on_page.to_string())),
             ("privacy.people_in_answers".into(), Some(privacy.people_in_answers.to_string())),
+            ("privacy.people_in_audiences".into(), Some(privacy.people_in_audiences.to_string())),
             ("privacy.keep_out".into(), Some(privacy.keep_out.to_string())),
             ("privacy.keep_out_key".into(), path(&privacy.keep_out_key)),
             ("sql.files".into(), Some(sql.files.to_string())),
@@ -180,8 +184,8 @@ fn patterns(inbox: &InboxSettings) -> Option<String> {
     (!patterns.is_empty()).then_some(patterns)
 }
 
-/// Returns `true` if the file sets a key such as `inbox.after`. Any `marts.NAME` or `alerts.NAME` counts as set
-/// if the file has marts or alerts.
+/// Returns `true` if the file sets a key such as `inbox.after`. Any `marts.NAME` counts as set if the file has
+/// marts; so do `alerts.NAME` and `audiences.NAME`.
 fn is_in(file: &toml::Table, key: &str) -> bool {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     match file.get(first) {
@@ -200,12 +204,35 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Masks the value of an argument that names a person.
+/// A mart as a query with its options, or as a file of SQL with its parameters.
+fn shown_mart(mart: &MartSettings) -> String {
+    let (first, arguments) = match &mart.source {
+        MartSource::Query(query) => (query.clone(), mart.arguments()),
+        MartSource::Sql(file) => {
+            let parameters = mart.parameters().into_iter();
+            (shown(file), parameters.map(|given| format!("--param={given}")).collect())
+        }
+    };
+    let arguments = arguments.iter().map(|argument| masked(argument));
+    std::iter::once(first).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// Masks the value of an argument that names a person. A parameter may: a phone, or a user id.
 fn masked(argument: &str) -> String {
-    match argument.split_once('=') {
-        Some((option @ "--phone", _)) => format!("{option}=…"),
+    let parts: Vec<&str> = argument.splitn(3, '=').collect();
+    match parts.as_slice() {
+        ["--phone", ..] => "--phone=…".to_owned(),
+        ["--param", name, value] if may_be_person(value) => format!("--param={name}=…"),
         _ => argument.to_owned(),
     }
+}
+
+/// Returns `true` for user ids, and for digits that are no date.
+fn may_be_person(value: &str) -> bool {
+    let is_of_phone = |c: char| digit(c).is_some() || "+-() .".contains(c);
+    let digits = value.chars().filter_map(digit).count();
+    let is_number = digits >= 7 && value.chars().all(is_of_phone) && read_date(value).is_err();
+    is_number || is_user_id(value)
 }
 
 #[cfg(test)]
@@ -233,5 +260,15 @@ mod tests {
     fn phone_numbers_are_masked() {
         assert_eq!(masked("--phone=573000001234"), "--phone=…");
         assert_eq!(masked("--by=day"), "--by=day");
+        for (parameter, shown) in [
+            ("--param=person=573005550101", "--param=person=…"),
+            ("--param=person:text=+57 300 555-0101", "--param=person:text=…"),
+            ("--param=person=CO.13491208655302741918", "--param=person=…"),
+            ("--param=since=2025-06-01", "--param=since=2025-06-01"),
+            ("--param=since=2025-06-01T10:00:00Z", "--param=since=2025-06-01T10:00:00Z"),
+            ("--param=flow=41207", "--param=flow=41207"),
+        ] {
+            assert_eq!(masked(parameter), shown);
+        }
     }
 }

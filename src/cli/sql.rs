@@ -92,6 +92,8 @@ fn help() -> String {
          FROM read_csv('vips.csv') reads a file of yours, if the lake's wabalake.toml allows it: files = \
          true, in [sql]. So do read_parquet, read_ipc and read_json. URLs are rejected: nothing is read \
          over a network.\n\n\
+         `sql = \"FILE.sql\"` in a [[marts]] of wabalake.toml keeps an answer up to date: see `wabalake \
+         nightly --help`.\n\n\
          A parameter `:name` takes the type of what it is compared with, else the type that its value \
          looks like, unless TYPE is given: text, integer, number, boolean, date or timestamp.\n\n\
          Examples:\n  \

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::de::Error as _;
@@ -19,9 +20,9 @@ use wabalake_data::{Invalid, TABLES};
 use wabalake_queries::query::time::{Holidays, WeeklyHours, read_date, read_zone};
 
 use super::{
-    AlertSettings, Alpha2, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings,
-    NightlySettings, PageSettings, PricingSettings, PrivacySettings, RetentionSettings,
-    SqlSettings, Umask,
+    AlertSettings, Alpha2, AudienceSettings, Config, HoursSettings, InboxSettings, LakeSettings,
+    MartSettings, MartSource, NightlySettings, PageSettings, Param, PricingSettings,
+    PrivacySettings, RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
 use crate::load::{NamePattern, Window};
@@ -40,8 +41,9 @@ struct File {
     default_country: Option<Spanned<String>>,
     lake: LakeSettings,
     inbox: InboxSettings,
-    marts: Vec<MartSettings>,
+    marts: Vec<MartFile>,
     alerts: Vec<AlertSettings>,
+    audiences: Vec<AudienceSettings>,
     page: PageSettings,
     nightly: NightlySettings,
     retention: RetentionSettings,
@@ -50,6 +52,17 @@ struct File {
     store: BTreeMap<Spanned<String>, toml::Value>,
     pricing: PricingSettings,
     hours: HoursSettings,
+}
+
+/// `[[marts]]`, before it is known if it has a query or SQL.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MartFile {
+    name: Spanned<String>,
+    query: Option<String>,
+    sql: Option<PathBuf>,
+    #[serde(default)]
+    params: BTreeMap<String, Param>,
 }
 
 /// Lines that show how a key is written, by the last part of the key.
@@ -87,8 +100,9 @@ pub(super) fn read(text: &str) -> Result<Config> {
         default_country: look_up.option(file.default_country.as_ref(), read_country)?,
         lake: file.lake,
         inbox: file.inbox,
-        marts: file.marts,
+        marts: file.marts.into_iter().map(|mart| look_up.mart(mart)).collect::<Result<_>>()?,
         alerts: file.alerts,
+        audiences: file.audiences,
         page: file.page,
         nightly: file.nightly,
         retention: file.retention,
@@ -112,6 +126,23 @@ impl LookUp<'_> {
         read: impl Fn(&str) -> Result<T, Invalid>,
     ) -> Result<Option<T>> {
         name.map(|name| self.value(name, read)).transpose()
+    }
+
+    fn mart(&self, mart: MartFile) -> Result<MartSettings> {
+        let MartFile { name, query, sql, params } = mart;
+        let which = match (query, sql) {
+            (Some(query), None) => Ok(MartSource::Query(query)),
+            (None, Some(file)) => Ok(MartSource::Sql(file)),
+            (None, None) => Err("neither `query` nor `sql`"),
+            (Some(_), Some(_)) => Err("both `query` and `sql`"),
+        };
+        let line = Place::of(self.text, name.span()).line;
+        let name = name.into_inner();
+        let source = which.map_err(|has| {
+            Error::lake(format!("line {line}: mart `{name}` has {has}"))
+                .hint("write one of them: query = \"delivery-rate\", or sql = \"FILE.sql\"")
+        })?;
+        Ok(MartSettings { name, source, params })
     }
 
     /// Parses the options of a store. No error repeats a value, nor a key that is no option.

@@ -7,7 +7,7 @@
 //!
 //! [[marts]]                          # answers that the nightly keeps up to date
 //! name = "deliveries"
-//! query = "delivery-rate"
+//! query = "delivery-rate"            # or sql = "FILE.sql", a file with one SELECT
 //! params = { by = ["day", "country"] }
 //! ```
 //!
@@ -65,6 +65,8 @@ pub struct Config {
     pub marts: Vec<MartSettings>,
     /// Values of answers that are judged after each nightly run.
     pub alerts: Vec<AlertSettings>,
+    /// People to whom something is sent.
+    pub audiences: Vec<AudienceSettings>,
     /// The page that the nightly writes.
     pub page: PageSettings,
     /// What the nightly reports to other programs.
@@ -196,20 +198,27 @@ impl After {
 }
 
 /// `[[marts]]`: an answer that the nightly keeps up to date.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MartSettings {
     /// The mart's name, also of its folder in `marts`.
     pub name: String,
-    /// The name of its query.
-    pub query: String,
-    /// Options of the query, named as on the command line but without dashes.
-    #[serde(default)]
+    /// What it is the answer of.
+    pub source: MartSource,
+    /// Options of the query, named as on the command line but without dashes; or parameters of the SQL.
     pub params: BTreeMap<String, Param>,
 }
 
+/// What a mart is the answer of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MartSource {
+    /// A query of the catalog, by its name.
+    Query(String),
+    /// A file with a user's own SELECT.
+    Sql(PathBuf),
+}
+
 impl MartSettings {
-    /// Returns the options as command line arguments.
+    /// Returns the options of a query as command line arguments; none for SQL.
     ///
     /// ```
     /// use wabalake::config::Config;
@@ -218,8 +227,35 @@ impl MartSettings {
     /// assert_eq!(config.marts[0].arguments(), ["--by=day,tag"]);
     /// ```
     pub fn arguments(&self) -> Vec<String> {
-        arguments(&self.query, &self.params)
+        match &self.source {
+            MartSource::Query(query) => arguments(query, &self.params),
+            MartSource::Sql(_) => Vec::new(),
+        }
     }
+
+    /// Returns the parameters of SQL as `NAME=VALUE`, one for each value of a list.
+    ///
+    /// ```
+    /// use wabalake::config::Config;
+    /// let text = "[[marts]]\nname = 'd'\nsql = 'd.sql'\nparams = { n = 5, country = ['CO', 'MX'] }\n";
+    /// let config = Config::read(text).unwrap();
+    /// assert_eq!(config.marts[0].parameters(), ["country=CO", "country=MX", "n=5"]);
+    /// ```
+    pub fn parameters(&self) -> Vec<String> {
+        let parameters = |(name, value): (&String, &Param)| match value {
+            Param::Switch(value) => vec![format!("{name}={value}")],
+            Param::Value(value) => vec![format!("{name}={value}")],
+            Param::List(values) => values.iter().map(|value| format!("{name}={value}")).collect(),
+        };
+        self.params.iter().flat_map(parameters).collect()
+    }
+}
+
+/// Returns `true` if a text can be the name of a mart or an audience: lower-case letters, digits, `-` and
+/// `_`, beginning with a letter.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(is_plain)
 }
 
 /// The options of a query as command line arguments.
@@ -273,6 +309,16 @@ impl fmt::Display for Scalar {
             Self::Text(text) => text.fmt(f),
         }
     }
+}
+
+/// `[[audiences]]`: people to whom something is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AudienceSettings {
+    /// The audience's name, also of the tags of its groups.
+    pub name: String,
+    /// Whom it holds: see [`Rule`](crate::audience::Rule).
+    pub rule: String,
 }
 
 /// `[page]`: the page that the nightly writes.
@@ -331,6 +377,8 @@ pub struct PrivacySettings {
     pub people_on_page: bool,
     /// `true` lets `--people` name the people behind a number, without `--with-people`.
     pub people_in_answers: bool,
+    /// `true` lets `audience` write files of people, without `--with-people`.
+    pub people_in_audiences: bool,
     /// `true` keeps erased persons out of later loads.
     pub keep_out: bool,
     /// The key of the list of persons who are kept out. Default: a file in `.wabalake`.

@@ -1,6 +1,7 @@
 //! Tests of the settings file.
 
 use super::*;
+use crate::audience::Rule;
 
 #[test]
 fn a_lake_without_the_file_has_the_defaults() {
@@ -22,12 +23,14 @@ fn every_setting_is_read() {
          [[inbox.windows]]\npattern = '(?P<from>.*)to(?P<to>.*)'\n\
          [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
          params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
+         [[marts]]\nname = 'own'\nsql = 'own.sql'\nparams = { since = '2025-01-01', deep = true }\n\
          [[alerts]]\nname = 'a'\nquery = 'delivery-rate'\nparams = { by = ['day', 'country'] }\n\
          column = 'delivered_pct'\nrule = 'change_pct'\nvalue = 12.5\ndirection = 'down'\n\
          mature_days = 0\nmin_count = { column = 'deployments', value = 50 }\nmissing = 'fires'\n\
          [lake]\numask = '007'\n\
          [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\nfail_on_alerts = true\n[retention]\ndays = 30\n\
-         [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
+         [privacy]\npeople_in_marts = true\npeople_in_audiences = true\n[page]\nfile = 'p.html'\n\
+         [[audiences]]\nname = 'june'\nrule = 'sent in 30d'\n\
          [sql]\nfiles = true\n\
          [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n\
          [hours]\nweekly = 'Mon-Fri 9:00-18:00'\nholidays = [2026-12-25, '2026-05-01']\n",
@@ -46,6 +49,8 @@ fn every_setting_is_read() {
         ["--days=1,7", "--latest-version", "--mode=within"],
         "a switch that is off is no argument",
     );
+    assert_eq!(config.marts[1].source, MartSource::Sql("own.sql".into()));
+    assert_eq!(config.marts[1].parameters(), ["deep=true", "since=2025-01-01"]);
     let alert = &config.alerts[0];
     assert_eq!(alert.arguments(), ["--by=day,country"]);
     assert_eq!((alert.rule, alert.value), (AlertRule::ChangePct, 12.5));
@@ -59,6 +64,9 @@ fn every_setting_is_read() {
     let umask = config.lake.umask.unwrap();
     assert_eq!((umask.bits(), umask.to_string().as_str()), (0o007, "007"));
     assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
+    assert!(config.privacy.people_in_audiences && !config.privacy.people_in_answers);
+    let [AudienceSettings { name, rule }] = config.audiences.as_slice() else { panic!() };
+    assert_eq!((name.as_str(), rule.as_str()), ("june", "sent in 30d"));
     assert!(config.sql.files);
     let pricing = config.defaults().pricing;
     assert_eq!(pricing.free_service_messages(), 0);
@@ -212,9 +220,30 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
 }
 
 #[test]
+fn mart_has_either_a_query_or_sql() {
+    for (text, what) in [
+        ("[[marts]]\nname = 'm'", "line 2: mart `m` has neither `query` nor `sql`"),
+        (
+            "\n[[marts]]\nsql = 'm.sql'\nquery = 'drop-off'\nname = 'm'",
+            "line 5: mart `m` has both `query` and `sql`",
+        ),
+    ] {
+        let hint = "write one of them: query = \"delivery-rate\", or sql = \"FILE.sql\"";
+        assert_eq!(
+            Config::read(text).unwrap_err().lines(),
+            format!("error: {what}\n  hint: {hint}")
+        );
+    }
+    let error = Config::read("[[marts]]\nname = 'm'\nsq = 'm.sql'").unwrap_err();
+    assert_eq!(error.lines(), "error: line 3: no key `sq`\n  hint: did you mean `sql`?");
+}
+
+#[test]
 fn the_template_lists_every_setting() {
     let as_written = Config::read(TEMPLATE).unwrap();
     assert!(!as_written.marts.is_empty());
+    let is_sql = |mart: &MartSettings| matches!(mart.source, MartSource::Sql(_));
+    assert!(!as_written.marts.iter().any(is_sql));
     // A setting that is commented out has no space after its `#`; sentences do.
     let settings = TEMPLATE.lines().map(|line| match line.strip_prefix('#') {
         Some(setting) if !setting.starts_with([' ', '#']) => setting,
@@ -222,6 +251,10 @@ fn the_template_lists_every_setting() {
     });
     let all = Config::read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
     assert!(all.timezone.is_some() && all.source_timezone.is_some());
+    assert!(all.marts.iter().any(is_sql));
+    assert!(as_written.audiences.is_empty());
+    assert!(all.audiences.iter().all(|audience| Rule::read(&audience.rule).is_ok()));
+    assert_eq!(all.audiences.len(), 1);
     assert!(!all.source_timezones.is_empty());
     assert!(all.page.file.is_some() && all.page.days.is_some());
     assert!(all.nightly.metrics.is_some() && all.nightly.notify_command.is_some());

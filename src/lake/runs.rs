@@ -1,4 +1,4 @@
-//! The table `runs`: one row for each nightly run, erasure and upgrade.
+//! The table `runs`: one row for each nightly run, erasure, upgrade, and audience that was written.
 //!
 //! It has no personal data: neither file names, which could contain a number, nor parameter values.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use wabalake_data::tables::instant;
 
 use super::{Change, Lake, Operation};
@@ -14,8 +14,8 @@ use crate::error::Result;
 
 pub use wabalake_data::tables::runs::TABLE as RUNS;
 use wabalake_data::tables::runs::{
-    COMMAND, DAYS, FILES, FINISHED_AT, MARTS, OUTCOME, ROWS_NEW, ROWS_READ, ROWS_REJECTED,
-    ROWS_UPDATED, STARTED_AT, VERSIONS,
+    COMMAND, COUNTS, DAYS, FILES, FINISHED_AT, MARTS, OUTCOME, ROWS_NEW, ROWS_READ, ROWS_REJECTED,
+    ROWS_UPDATED, RULE, STARTED_AT, VERSIONS,
 };
 
 /// The outcome of a run.
@@ -70,6 +70,10 @@ pub struct Run {
     pub days: u64,
     /// The versions of the tables.
     pub versions: BTreeMap<&'static str, u64>,
+    /// The name of an audience in the settings.
+    pub rule: Option<String>,
+    /// The counts of an audience.
+    pub counts: Option<Value>,
 }
 
 impl Run {
@@ -88,6 +92,8 @@ impl Run {
             marts: 0,
             days: 0,
             versions: BTreeMap::new(),
+            rule: None,
+            counts: None,
         }
     }
 
@@ -111,6 +117,8 @@ impl Run {
             count(MARTS, self.marts),
             count(DAYS, self.days),
             Column::new(VERSIONS.into(), [json!(self.versions).to_string()]),
+            Column::new(RULE.into(), [self.rule.as_deref()]),
+            Column::new(COUNTS.into(), [self.counts.as_ref().map(ToString::to_string)]),
         ];
         Ok(DataFrame::new(1, columns)?)
     }

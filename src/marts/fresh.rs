@@ -5,14 +5,15 @@
 //! | any | one of the same query, parameters, columns and time zone, whatever its name |
 //! | one with `--from` or `--to` | one of the same question without dates, if each row is of one day |
 //!
-//! A mart is fresh if it was computed from the very files that the tables have now.
+//! A mart is fresh if it was computed from the very files that the tables have now. Marts of a user's own
+//! SQL answer no question.
 
 use chrono::NaiveDate;
 use polars::prelude::{Expr, LazyFrame, Scalar, col, lit};
 use wabalake_queries::query::{AnswerBuckets, Question};
 
-use super::{Mart, PinnedTables, Provenance};
-use crate::config::Config;
+use super::{Definition, Mart, PinnedTables, Provenance, QueryMart};
+use crate::config::{Config, MartSource};
 use crate::error::{Error, Result};
 use crate::lake::marts::{self, MART_DAY};
 use crate::lake::{AsOf, Lake};
@@ -35,9 +36,11 @@ pub fn answer(lake: &Lake, config: &Config, question: &Question) -> Result<Optio
     if lake.place().as_folder().is_some_and(|root| !root.join("marts").is_dir()) {
         return Ok(None);
     }
-    for settings in config.marts.iter().filter(|settings| settings.query == name) {
-        let Ok(mart) = Mart::of(settings, config) else { continue };
-        let Some(keep) = answers(&mart, question) else { continue };
+    let is_of_query = |source: &MartSource| matches!(source, MartSource::Query(of) if of == name);
+    for settings in config.marts.iter().filter(|settings| is_of_query(&settings.source)) {
+        let Ok(mart) = Mart::of(lake, settings, config) else { continue };
+        let Definition::Query(asked) = &mart.definition else { continue };
+        let Some(keep) = answers(asked, question) else { continue };
         let whole = lake.snapshot(&mart.layout).and_then(|snapshot| {
             snapshot.check_files(&snapshot.files.iter().collect::<Vec<_>>(), false)?;
             Ok(snapshot)
@@ -68,7 +71,7 @@ pub fn warn_skipped(lake: &Lake, mart: &str, error: &Error) {
 }
 
 /// The filters that select a question's answer from a mart's rows; `None` if the mart does not have it.
-fn answers(mart: &Mart, question: &Question) -> Option<Vec<Expr>> {
+fn answers(mart: &QueryMart, question: &Question) -> Option<Vec<Expr>> {
     let is = |asked: &Question| {
         asked.timezone() == question.timezone()
             && asked.sql() == question.sql()

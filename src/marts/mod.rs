@@ -1,8 +1,8 @@
-//! Marts: answers of catalog queries that are stored as tables.
+//! Marts: answers that are stored as tables.
 //!
 //! ```text
-//! [[marts]] in wabalake.toml   a name, a query and its parameters
-//!   │ Mart           the question, checked; a fingerprint of its definition
+//! [[marts]] in wabalake.toml   a name, a query or a file of SQL, and parameters
+//!   │ Mart           what it is the answer of, checked; a fingerprint of its definition
 //!   │ PinnedTables   the tables that it reads, each at one version
 //!   │ Provenance     the fingerprints of both, as the mart's commit stores them
 //!   ▼ fresh          a question is answered from a mart whose provenance is still that of the tables
@@ -13,55 +13,59 @@
 pub mod fresh;
 mod pinned;
 mod provenance;
+mod query;
+mod sql;
 
-use std::fmt::Write as _;
-
-use chrono::NaiveDate;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use wabalake_data::words::{did_you_mean, nearest, suggestion_and};
-use wabalake_queries::CATALOG;
-use wabalake_queries::query::{AnswerBuckets, CatalogEntry, Defaults, OutputColumn, Question};
+use wabalake_data::Table;
+use wabalake_queries::query::{AnswerBuckets, Question};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{Config, MartSettings};
+use crate::config::{Config, MartSettings, MartSource, is_name};
 use crate::error::{Error, Result};
-use crate::lake::Layout;
+use crate::lake::{Lake, Layout};
 
 pub use self::pinned::{Fingerprint, PinnedTable, PinnedTables};
 pub(crate) use self::provenance::Provenance;
+pub use self::query::{Dates, QueryMart};
+pub(crate) use self::query::{entry_named, wrong};
+pub use self::sql::SqlMart;
 
 /// The format of stored marts. Raising it rebuilds them all.
 const MART_VERSION: u32 = 2;
 
-/// A query of the catalog with its parameters, whose answer is stored under a name.
+/// An answer that is stored under a name.
 #[derive(Debug)]
 pub struct Mart {
     /// Its name, which is also that of its folder.
     pub name: String,
-    /// The question that it answers.
-    pub question: Question,
     /// How its table is stored.
     pub layout: Layout,
-    entry: &'static CatalogEntry,
-    /// Its options without `--from` and `--to`.
-    words: Vec<String>,
-    defaults: Defaults,
+    /// What it is the answer of.
+    pub definition: Definition,
+}
+
+/// What a mart is the answer of.
+#[derive(Debug)]
+pub enum Definition {
+    /// A query of the catalog, with its parameters.
+    Query(Box<QueryMart>),
+    /// A user's own SQL.
+    Sql(Box<SqlMart>),
 }
 
 impl Mart {
     /// The marts that the lake settings define.
     ///
     /// # Errors
-    /// Two marts of one name; an unknown query or option; columns that only rows tell; a column of people,
-    /// unless the settings allow that.
-    pub fn all(config: &Config) -> Result<Vec<Self>> {
+    /// Two marts of one name; those of [`Mart::of`].
+    pub fn all(lake: &Lake, config: &Config) -> Result<Vec<Self>> {
         let mut marts: Vec<Self> = Vec::new();
         for settings in &config.marts {
             if marts.iter().any(|mart| mart.name == settings.name) {
                 return Err(Error::lake(format!("there are two marts `{}`", settings.name))
                     .hint("give one of them another name in wabalake.toml"));
             }
-            let mart = Self::of(settings, config);
+            let mart = Self::of(lake, settings, config);
             marts.push(mart.map_err(|error| error.context(format!("mart `{}`", settings.name)))?);
         }
         Ok(marts)
@@ -70,131 +74,96 @@ impl Mart {
     /// One mart of the lake settings.
     ///
     /// # Errors
-    /// As [`Mart::all`].
-    pub fn of(settings: &MartSettings, config: &Config) -> Result<Self> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-        let begins_well = settings.name.starts_with(|c: char| c.is_ascii_lowercase());
-        if !begins_well || !settings.name.chars().all(plain) {
+    /// An unknown query or option; columns that only rows tell; a file without a valid SELECT; a column of
+    /// people, unless the settings allow that.
+    pub fn of(lake: &Lake, settings: &MartSettings, config: &Config) -> Result<Self> {
+        if !is_name(&settings.name) {
             return Err(Error::lake("its name is also the name of a folder")
                 .hint("use lower-case letters, digits, `-` and `_`, beginning with a letter"));
         }
-        let entry = entry_named(&settings.query)?;
-        let mut words = settings.arguments();
-        // Whether a mart may name people is its own setting: see below.
-        let defaults = Defaults { people_in_answers: true, ..config.defaults() };
-        let question = entry.ask_for(&words, &defaults).map_err(|error| wrong(entry, &error))?;
-        words.retain(|word| !word.starts_with("--from=") && !word.starts_with("--to="));
-        if let Some(spread) = question.spread() {
-            let fault = format!("`{}` gives columns that only the rows tell", spread.option);
-            let hint = format!("leave it out: a mart has `{}` as JSON objects", spread.column);
-            return Err(Error::lake(fault).hint(hint));
+        let name = settings.name.clone();
+        match &settings.source {
+            MartSource::Query(query) => {
+                let asked = QueryMart::of(query, settings, config)?;
+                let layout = Layout::of_mart(&name, &asked.question.columns());
+                Ok(Self { name, layout, definition: Definition::Query(Box::new(asked)) })
+            }
+            MartSource::Sql(file) => {
+                let sql = SqlMart::of(lake, file, settings, config)?;
+                let layout = Layout::of_mart_with(&name, sql.schema());
+                Ok(Self { name, layout, definition: Definition::Sql(Box::new(sql)) })
+            }
         }
-        let people = question.columns().into_iter().find(OutputColumn::names_people);
-        if let Some(people) = people.filter(|_| !config.privacy.people_in_marts) {
-            return Err(Error::lake(format!("its column `{}` names people", people.name)).hint(
-                "run the query when it is needed, or set people_in_marts = true in [privacy]",
-            ));
-        }
-        let layout = Layout::of_mart(&settings.name, &question.columns());
-        Ok(Self { name: settings.name.clone(), question, layout, entry, words, defaults })
     }
 
-    /// A hash of the definition: of the query's name, its columns, time zone and SQL with parameters
-    /// bound. Editing a query's `twin.sql` changes it and so rebuilds the query's marts.
-    pub(crate) fn fingerprint(&self) -> String {
-        let mut text = format!("{MART_VERSION} {}\n", env!("CARGO_PKG_VERSION"));
-        text.push_str(self.entry.spec.name);
-        for column in self.question.columns() {
-            // Writing to a String does not fail.
-            let _ = write!(text, "\n{} {}", column.name, column.of.name());
+    /// The question that it answers; `None` for a user's own SQL.
+    pub fn question(&self) -> Option<&Question> {
+        match &self.definition {
+            Definition::Query(asked) => Some(&asked.question),
+            Definition::Sql(_) => None,
         }
-        let _ = write!(text, "\n{}\n{}", self.question.timezone(), self.question.sql());
-        format!("{:032x}", xxh3_128(text.as_bytes()))
+    }
+
+    /// The name of its query, or the file of its SQL.
+    pub fn origin(&self) -> &str {
+        match &self.definition {
+            Definition::Query(asked) => asked.question.spec().name,
+            Definition::Sql(sql) => sql.file(),
+        }
+    }
+
+    /// The tables that its rows depend on.
+    pub(crate) fn reads(&self) -> Vec<&'static Table> {
+        match &self.definition {
+            Definition::Query(asked) => asked.question.reads(),
+            Definition::Sql(sql) => sql.tables().to_vec(),
+        }
+    }
+
+    /// Returns `true` if changed days of a table may affect some dates alone.
+    pub(crate) fn is_judged_by_day(&self, table: &Table) -> bool {
+        self.question().is_some_and(|question| question.is_judged_by_day(table))
     }
 
     /// The buckets (days, weeks, months or hours) that can be computed one by one.
     pub(crate) fn buckets(&self) -> Option<AnswerBuckets> {
-        self.question.buckets()
+        self.question()?.buckets()
     }
 
-    /// The intersection of a date range, both ends inclusive, with the mart's own.
-    pub(crate) fn clipped(
-        &self,
-        (first, last): (NaiveDate, NaiveDate),
-    ) -> Option<(NaiveDate, NaiveDate)> {
-        let (from, to) = self.question.dates();
-        let first = from.map_or(first, |from| first.max(from));
-        let last = to.map_or(last, |to| last.min(to));
-        (first <= last).then_some((first, last))
-    }
-
-    /// Returns `true` if it has neither `--from` nor `--to`.
-    pub(crate) fn has_no_range(&self) -> bool {
-        self.question.dates() == (None, None)
-    }
-
-    /// The mart's question with other values of `--from` and `--to`, both inclusive.
-    pub(crate) fn for_dates(&self, (from, to): Dates) -> Result<Question> {
-        let defaults = Defaults { from, to, ..self.defaults.clone() };
-        self.entry.ask_for(&self.words, &defaults).map_err(|error| wrong(self.entry, &error))
-    }
-}
-
-/// The values of `--from` and `--to`.
-pub type Dates = (Option<NaiveDate>, Option<NaiveDate>);
-
-/// The query of a name in the lake settings.
-pub(crate) fn entry_named(name: &str) -> Result<&'static CatalogEntry> {
-    CATALOG.iter().find(|entry| entry.spec.name == name).ok_or_else(|| {
-        let names = CATALOG.iter().map(|entry| entry.spec.name);
-        let hint = suggestion_and(name, names, "`wabalake queries` lists them");
-        Error::lake(format!("no query `{name}`")).hint(hint)
-    })
-}
-
-/// Converts an error of clap. It does not repeat values: one may be a phone number.
-pub(crate) fn wrong(entry: &CatalogEntry, error: &clap::Error) -> Error {
-    let word_of = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or("").to_owned(),
-        _ => String::new(),
-    };
-    let option = word_of(ContextKind::InvalidArg);
-    let see = format!("`wabalake queries {}` says what it takes", entry.spec.name);
-    match error.kind() {
-        ErrorKind::UnknownArgument => {
-            let command = entry.command();
-            let known: Vec<String> = command
-                .get_arguments()
-                .filter_map(|arg| arg.get_long().map(|name| format!("--{name}")))
-                .collect();
-            let near = nearest(&option, known.iter().map(String::as_str));
-            let hint = near.map_or(see, |near| did_you_mean(format_args!("`{}`", &near[2..])));
-            let option = option.trim_start_matches('-');
-            Error::lake(format!("`{}` has no option `{option}`", entry.spec.name)).hint(hint)
-        }
-        ErrorKind::MissingRequiredArgument => {
-            Error::lake(format!("`{}` needs an option that is missing", entry.spec.name)).hint(see)
-        }
-        _ if option.is_empty() => {
-            Error::lake("its options contradict each other or are empty").hint(see)
-        }
-        _ => {
-            let option = option.trim_start_matches('-').to_owned();
-            let hint = match error.get(ContextKind::ValidValue) {
-                Some(ContextValue::Strings(words)) => format!("it takes {}", words.join(", ")),
-                _ => see,
-            };
-            Error::lake(format!("`{option}` has a value that it does not take")).hint(hint)
-        }
+    /// A hash of the definition. Editing it, which for a query of the catalog includes its `twin.sql`,
+    /// rebuilds the mart.
+    pub(crate) fn fingerprint(&self) -> String {
+        let definition = match &self.definition {
+            Definition::Query(asked) => asked.definition(),
+            Definition::Sql(sql) => sql.definition(),
+        };
+        let text = format!("{MART_VERSION} {}\n{definition}", env!("CARGO_PKG_VERSION"));
+        format!("{:032x}", xxh3_128(text.as_bytes()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
 
     fn marts(text: &str) -> Result<Vec<Mart>> {
-        Mart::all(&Config::read(text).unwrap())
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("by-country.sql", "SELECT country, COUNT(*) AS n FROM sessions GROUP BY country"),
+            ("people.sql", "SELECT country,\n  user_phone\nFROM sessions"),
+            ("misspelt.sql", "SELECT country\nFROM sesions"),
+            (
+                "nameless.sql",
+                "SELECT country, COUNT(*) AS \"how many\" FROM sessions GROUP BY country",
+            ),
+            ("file.sql", "SELECT a FROM read_csv('a.csv')"),
+            ("since.sql", "SELECT country FROM sessions WHERE conversation_version = :version"),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Mart::all(&Lake::open(folder.path()).unwrap(), &Config::read(text).unwrap())
     }
 
     fn mart(text: &str) -> Mart {
@@ -215,16 +184,34 @@ mod tests {
         ] {
             assert_ne!(mart(other).fingerprint(), fingerprint, "{other}");
         }
+        let version = |params: &str| mart(&format!("sql = 'since.sql'\n{params}")).fingerprint();
+        let first = version("params = { version = 1 }");
+        assert_eq!(version("params.version = 1"), first);
+        assert_ne!(version("params.version = 2"), first);
+        let elsewhere = "[[marts]]\nname = 'm'\nsql = 'since.sql'\nparams.version = 1";
+        let elsewhere = marts(&format!("timezone = 'Asia/Tokyo'\n{elsewhere}")).unwrap().remove(0);
+        assert_ne!(elsewhere.fingerprint(), first);
     }
 
     #[test]
     fn date_ranges_are_clipped_to_the_marts_own() {
         let mart = mart("query = 'delivery-rate'\nparams = { from = '2025-06-03' }");
+        let Definition::Query(mart) = mart.definition else { panic!("it is of a query") };
         let date = |day| NaiveDate::from_ymd_opt(2025, 6, day).unwrap();
         assert_eq!(mart.clipped((date(1), date(4))), Some((date(3), date(4))));
         assert_eq!(mart.clipped((date(1), date(2))), None);
         let asked = mart.for_dates((Some(date(3)), Some(date(4)))).unwrap();
         assert_eq!(asked.dates(), (Some(date(3)), Some(date(4))));
+    }
+
+    #[test]
+    fn columns_and_tables_of_sql_are_found_without_rows() {
+        let mart = mart("sql = 'by-country.sql'");
+        let columns: Vec<_> =
+            mart.layout.stored.iter().map(|(name, of)| format!("{name} {of}")).collect();
+        assert_eq!(columns, ["country str", "n i64"]);
+        assert_eq!(mart.reads(), [&wabalake_data::tables::sessions::TABLE]);
+        assert_eq!((mart.origin(), mart.question().is_some()), ("by-country.sql", false));
     }
 
     #[test]
@@ -248,5 +235,64 @@ mod tests {
             let lines = marts(&format!("[[marts]]\n{text}")).unwrap_err().lines();
             assert!(lines.contains(reason), "{lines}");
         }
+    }
+
+    #[test]
+    fn errors_of_sql_name_the_mart_the_file_and_the_place() {
+        for (text, expected) in [
+            (
+                "sql = 'misspelt.sql'",
+                "error: mart `m`: `misspelt.sql`: line 2, column 6: no table `sesions`\n  \
+                 hint: did you mean `sessions`?",
+            ),
+            (
+                "sql = 'people.sql'",
+                "error: mart `m`: `people.sql`: line 2, column 3: `user_phone` names people\n  \
+                 hint: count them, as in COUNT(DISTINCT user_phone), or set people_in_marts = true in \
+                 [privacy]",
+            ),
+            (
+                "sql = 'since.sql'",
+                "error: mart `m`: `since.sql`: line 1, column 59: `:version` has no value\n  \
+                 hint: give it with `params.version=…`",
+            ),
+            (
+                "sql = 'since.sql'\nparams = { version = 1, to = 2 }",
+                "error: mart `m`: `since.sql`: the query has no `:to`\n  \
+                 hint: leave `params` out, or use it in the query",
+            ),
+            (
+                "sql = 'since.sql'\nparams = { version = 'two' }",
+                "error: mart `m`: `since.sql`: line 1, column 59: `:version` is not a whole number\n  \
+                 hint: give a value of the type that it is compared with",
+            ),
+            (
+                "sql = 'nameless.sql'",
+                "error: mart `m`: `nameless.sql`: line 1, column 29: column `how many` cannot be one of \
+                 a mart\n  hint: give it a name of letters, digits and _: … AS name",
+            ),
+            (
+                "sql = 'file.sql'",
+                "error: mart `m`: `file.sql`: line 1, column 15: `read_csv` reads a file, and a mart \
+                 only tables\n  hint: load the file into a table, such as `audience_tags` or \
+                 `variables`",
+            ),
+            (
+                "sql = 'none.sql'",
+                "error: mart `m`: there is no file `none.sql`\n  \
+                 hint: its path is relative to the folder of wabalake.toml",
+            ),
+            (
+                "sql = 'since.sql'\nparams = { 'a b' = 1 }",
+                "error: mart `m`: `a b` of `params`: the name has other characters than letters, \
+                 digits and _\n  hint: such as since=2025-06-01",
+            ),
+        ] {
+            let error = marts(&format!("[[marts]]\nname = 'm'\n{text}")).unwrap_err();
+            assert_eq!((error.lines().as_str(), error.exit_code()), (expected, 1));
+        }
+        let allowed =
+            "[privacy]\npeople_in_marts = true\n[[marts]]\nname = 'm'\nsql = 'people.sql'";
+        assert_eq!(marts(allowed).unwrap().len(), 1);
     }
 }

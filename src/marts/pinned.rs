@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::NaiveDate;
-use polars::prelude::{DataFrame, IntoLazy as _};
+use chrono_tz::Tz;
+use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame};
 use serde::{Deserialize, Serialize};
 use wabalake_data::Table;
 use wabalake_data::tables::{identities, loads, persons};
@@ -179,6 +180,17 @@ impl<'l> PinnedTables<'l> {
             }
         }
         Ok(versions)
+    }
+
+    /// The lazy scan of a table that exports are loaded into, or of `persons`, with instants in a time zone.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub(crate) fn scan_in(&self, table: &'static Table, zone: Tz) -> Result<LazyFrame> {
+        if *table == persons::TABLE {
+            return Ok(self.persons()?.rows().lazy());
+        }
+        self.table(table)?.snapshot.scan_people(table, Some(zone), &|| self.persons())
     }
 
     /// Lazy scans of the tables that a question reads. Of the first, only the files whose days and

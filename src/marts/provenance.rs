@@ -3,7 +3,7 @@
 //! The commit of a mart stores it as JSON. A mart is fresh while its provenance equals the one that
 //! the tables have now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wabalake_data::tables::identities;
@@ -27,20 +27,22 @@ impl Provenance {
     /// The provenance of a mart that is computed now.
     pub(crate) fn now(mart: &Mart, tables: &PinnedTables<'_>) -> Result<Self> {
         let mut fingerprints = BTreeMap::new();
-        for table in mart.question.reads() {
+        let reads = mart.reads();
+        for table in reads.iter().copied() {
             let fingerprint = tables.fingerprint(table)?;
-            let by_day = mart.question.is_judged_by_day(table);
+            let by_day = mart.is_judged_by_day(table);
             let fingerprint = if by_day { fingerprint } else { fingerprint.without_days() };
             fingerprints.insert(table.name.to_owned(), fingerprint);
         }
         // Identities say whom rows are about, so a change of theirs reaches every row.
-        let has_people = mart.question.reads().iter().any(|table| table.has_people());
+        let has_people = reads.iter().any(|table| table.has_people());
         let links = tables.table(&identities::TABLE)?;
         if has_people && links.snapshot.version.is_some() {
             let fingerprint = links.fingerprint.without_days();
             fingerprints.insert(identities::NAME.to_owned(), fingerprint);
         }
-        let query = mart.question.spec().name.to_owned();
+        // The name of a file could name anybody.
+        let query = mart.question().map_or("sql", |question| question.spec().name).to_owned();
         Ok(Self { fingerprint: mart.fingerprint(), query, tables: fingerprints })
     }
 
@@ -54,6 +56,16 @@ impl Provenance {
     pub(crate) fn has_same_identities(&self, other: &Self) -> bool {
         let links = |of: &Self| of.tables.get(identities::NAME).cloned().unwrap_or_default();
         links(self).matches(&links(other))
+    }
+
+    /// The tables of which other files were read, by name.
+    pub(crate) fn changed_since<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
+        let names = self.tables.keys().chain(before.tables.keys()).map(String::as_str);
+        let has_changed = |name: &&str| match (self.tables.get(*name), before.tables.get(*name)) {
+            (Some(now), Some(before)) => !now.matches(before),
+            _ => true,
+        };
+        names.filter(has_changed).collect()
     }
 
     /// Returns `true` if both give the same rows.

@@ -166,7 +166,8 @@ pub fn run(
     options: &Options,
     page: Option<Publish<'_>>,
 ) -> Result<RunReport> {
-    let tasks = Tasks { marts: chosen(config, &options.only)?, alerts: Alert::all(config)? };
+    let marts = chosen(lake, config, &options.only)?;
+    let tasks = Tasks { marts, alerts: Alert::all(config)? };
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {
         dry_run(lake, config, options, &tasks.marts, &mut report)?;
@@ -320,8 +321,8 @@ fn read_logs(lake: &Lake, marts: &[Mart]) {
 }
 
 /// The marts to refresh.
-fn chosen(config: &Config, only: &[String]) -> Result<Vec<Mart>> {
-    let mut marts = Mart::all(config)?;
+fn chosen(lake: &Lake, config: &Config, only: &[String]) -> Result<Vec<Mart>> {
+    let mut marts = Mart::all(lake, config)?;
     for name in only {
         if !marts.iter().any(|mart| mart.name == *name) {
             let hint = suggestion(name, marts.iter().map(|mart| mart.name.as_str()))

@@ -22,7 +22,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::lake::marts::{MART_DAY, PROVENANCE, has_all_files};
 use crate::lake::{Change, Lake, Operation, StagedFile};
 use crate::load::day::{NO_DAY, by_day, date};
-use crate::marts::{Mart, PinnedTables, Provenance};
+use crate::marts::{Definition, Mart, PinnedTables, Provenance, QueryMart};
 use crate::nightly::RunLock;
 use crate::nightly::changes::Changes;
 use crate::nightly::work::{Work, is_within};
@@ -63,8 +63,8 @@ impl Scope {
 pub struct MartReport {
     /// Its name.
     pub mart: String,
-    /// Its query.
-    pub query: &'static str,
+    /// Its query, or the file of its SQL.
+    pub query: String,
     /// How much of it was computed.
     #[serde(rename = "worked_out")]
     pub scope: Scope,
@@ -218,7 +218,7 @@ fn computed(
 ) -> Result<Vec<Option<DataFrame>>> {
     match ranges {
         None => Ok(vec![rows(mart, tables, None)?]),
-        Some(ranges) if mart.question.spec().range.table().is_some() => {
+        Some(ranges) if has_range(mart) => {
             ranges.iter().map(|range| rows(mart, tables, Some(*range))).collect()
         }
         // Each range would read the whole history.
@@ -241,7 +241,7 @@ impl MartReport {
         };
         Self {
             mart: mart.name.clone(),
-            query: mart.question.spec().name,
+            query: mart.origin().to_owned(),
             scope: work.scope(),
             why,
             dates,
@@ -258,9 +258,27 @@ fn is_replaced(replaced: Option<&[(NaiveDate, NaiveDate)]>, day: Option<NaiveDat
     replaced.is_none_or(|ranges| day.is_some_and(|day| is_within(ranges, day)))
 }
 
+/// Returns `true` if `--from` and `--to` restrict the rows of a table that a mart reads.
+fn has_range(mart: &Mart) -> bool {
+    mart.question().is_some_and(|question| question.spec().range.table().is_some())
+}
+
 /// The rows of a mart, or of one date range.
 fn rows(
     mart: &Mart,
+    tables: &PinnedTables<'_>,
+    range: Option<(NaiveDate, NaiveDate)>,
+) -> Result<Option<DataFrame>> {
+    let answered = match &mart.definition {
+        Definition::Query(asked) => answer(asked, tables, range),
+        Definition::Sql(sql) => sql.rows(tables).map(Some),
+    };
+    answered.context(|| format!("mart `{}`", mart.name))
+}
+
+/// The answer of a query, or that of one date range.
+fn answer(
+    mart: &QueryMart,
     tables: &PinnedTables<'_>,
     range: Option<(NaiveDate, NaiveDate)>,
 ) -> Result<Option<DataFrame>> {
@@ -268,14 +286,13 @@ fn rows(
         let plan = question.plan(&tables.tables(question)?)?;
         collect(plan, question).map(Some)
     };
-    let answered = match range {
+    match range {
         None => answer(&mart.question),
         Some(range) => match mart.clipped(range) {
             Some((first, last)) => answer(&mart.for_dates((Some(first), Some(last)))?),
             None => Ok(None),
         },
-    };
-    answered.context(|| format!("mart `{}`", mart.name))
+    }
 }
 
 /// The rows of some date ranges.

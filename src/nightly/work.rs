@@ -12,14 +12,14 @@ use std::collections::BTreeSet;
 use chrono::{Days, NaiveDate, TimeDelta};
 use wabalake_data::Table;
 use wabalake_data::tables::identities;
-use wabalake_data::words::counted;
+use wabalake_data::words::{counted, listed};
 use wabalake_queries::query::time::local_dates;
 use wabalake_queries::query::{Invalidation, Near};
 
 use super::changes::{Changes, TableChange};
 use super::refresh::{Found, Scope};
 use crate::error::Result;
-use crate::marts::{Fingerprint, Mart, Provenance};
+use crate::marts::{Definition, Fingerprint, Mart, Provenance, QueryMart};
 
 /// Date ranges no further apart than this are computed as one.
 const NEAR: TimeDelta = TimeDelta::days(2);
@@ -65,6 +65,13 @@ impl Work {
         if now.matches(before) {
             return Ok(Self::Nothing);
         }
+        let mart = match &mart.definition {
+            Definition::Query(asked) => asked,
+            Definition::Sql(_) => {
+                let changed = Vec::from_iter(now.changed_since(before));
+                return all(&format!("{} changed", listed(&changed)));
+            }
+        };
         let mut found = Affected { mart, changes, before, ranges: Vec::new(), reasons: Vec::new() };
         Ok(match found.look(now)? {
             Some(why) => Self::All { why },
@@ -91,7 +98,7 @@ impl Work {
 
 /// The dates of a mart that changes affect.
 struct Affected<'m> {
-    mart: &'m Mart,
+    mart: &'m QueryMart,
     changes: &'m Changes<'m>,
     before: &'m Provenance,
     ranges: Vec<Dates>,

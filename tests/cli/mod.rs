@@ -1,6 +1,7 @@
 //! Commands as they are typed, and all that they print.
 
 mod alerts;
+mod audience;
 mod catalog;
 mod compare;
 mod compare_properties;

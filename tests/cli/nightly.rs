@@ -76,6 +76,30 @@ fn nightly_prints_what_it_did_and_why() {
 }
 
 #[test]
+fn mart_of_sql_is_computed_unless_it_names_people() {
+    let desk = desk_with_inbox();
+    let own = "[[marts]]\nname = 'own'\nsql = 'own.sql'\nparams = { since = '2025-06-01' }\n";
+    desk.write("lake/wabalake.toml", &SETTINGS.replace("[nightly]", &format!("{own}[nightly]")));
+    let statement = |columns: &str| {
+        format!("SELECT {columns} FROM sessions WHERE session_started_timestamp >= :since")
+    };
+    desk.write("lake/own.sql", &statement("COUNT(DISTINCT user_phone) AS users"));
+    let settings = desk.stdout("config --lake lake -f csv");
+    let shown = "marts.own,own.sql --param=since=2025-06-01,wabalake.toml";
+    assert!(settings.lines().any(|line| line == shown), "{settings}");
+    let night = without_durations(&desk.stdout("nightly --lake lake"));
+    assert!(night.contains("\nown: all: not yet computed; 1 row, # s\n"), "{night}");
+    desk.write("lake/own.sql", &statement("user_phone"));
+    let (said, code) = desk.failure("nightly --lake lake");
+    assert_eq!(
+        said,
+        "error: mart `own`: `own.sql`: line 1, column 8: `user_phone` names people\n  \
+         hint: count them, as in COUNT(DISTINCT user_phone), or set people_in_marts = true in [privacy]\n"
+    );
+    assert_eq!(code, 1);
+}
+
+#[test]
 fn faulty_file_does_not_stop_the_run() {
     let desk = desk_with_inbox();
     desk.write("inbox/notes.csv", "nothing,to,see\n1,2,3\n");

@@ -376,7 +376,7 @@ fn moved_file_never_replaces_another() {
 fn dropping_a_mart_keeps_files_of_other_programs() {
     use std::os::unix::fs::symlink;
     let bench = full();
-    let mart = Mart::all(&bench.config).unwrap().remove(0);
+    let mart = Mart::all(&bench.lake(), &bench.config).unwrap().remove(0);
     let theirs = bench.file("lake/marts/days/mart_day=2025-06-01/notes.txt", "theirs");
     symlink(bench.path("others"), bench.path("lake/marts/days/mart_day=2025-06-03")).unwrap();
     let others = all_below(&bench.path("others"));

@@ -4,6 +4,7 @@ mod inbox;
 mod prices;
 mod properties;
 mod rules;
+mod sql;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -286,8 +287,8 @@ fn parameters_of_a_mart_have_several_spellings() {
     let definition = |params: &str| {
         let text =
             format!("[[marts]]\nname = 'm'\nquery = 'conversation-analytics'\nparams = {params}");
-        let marts = Mart::all(&Config::read(&text).unwrap());
-        marts.map(|marts| marts[0].question.sql()).map_err(|error| error.lines())
+        let marts = Mart::all(&Bench::new().lake(), &Config::read(&text).unwrap());
+        marts.map(|marts| marts[0].question().unwrap().sql()).map_err(|error| error.lines())
     };
     let meant = definition("{ dimensions = ['CONVERSATION_TYPE', 'COUNTRY'] }").unwrap();
     for params in [

@@ -74,7 +74,7 @@ impl Event {
             }
             Self::Crash(marts) => {
                 // Each mart is a commit of its own, so a crash is a run of the first marts only.
-                let names = Mart::all(&bench.config)
+                let names = Mart::all(&bench.lake(), &bench.config)
                     .unwrap()
                     .into_iter()
                     .take(*marts)

@@ -5,8 +5,8 @@
 //!                         _delta_log/00000000000000000007.json   their provenance
 //! ```
 //!
-//! The columns are those of the answer. If it has a date, that partitions the table as `mart_day`;
-//! otherwise all rows are in the partition of null. The log holds no statistics. A mart holds no data
+//! The columns are those of the answer. If a query of the catalog has a date, that partitions the table as
+//! `mart_day`; otherwise all rows are in the partition of null. The log holds no statistics. A mart holds no data
 //! of its own: it can be rebuilt at any time.
 
 mod drop;
@@ -36,9 +36,14 @@ impl Layout {
     /// The layout of a mart with an answer's columns.
     pub fn of_mart(name: &str, columns: &[OutputColumn]) -> Self {
         let columns = columns.iter().map(|column| (column.name.into(), column.of.data_type()));
+        Self::of_mart_with(name, SchemaRef::new(columns.collect()))
+    }
+
+    /// The layout of a mart with these names and types of columns.
+    pub(crate) fn of_mart_with(name: &str, stored: SchemaRef) -> Self {
         Self {
             name: name.into(),
-            stored: SchemaRef::new(columns.collect()),
+            stored,
             sort: &[],
             statistics: &[],
             null_counts: &[],

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use polars::error::PolarsError;
-use sqlparser::ast::{Expr, Select, SelectItem, Statement, Visit as _, Visitor};
+use sqlparser::ast::{Expr, Ident, Select, SelectItem, Statement, Visit as _, Visitor};
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::Span;
 use wabalake_data::Table;
@@ -169,7 +169,7 @@ fn no_column(name: &str, statement: &Statement, tables: &[&'static Table]) -> Er
     let columns = tables.iter().flat_map(|table| table.columns).map(|column| column.name);
     let mut aliases = Aliases::default();
     let _ = statement.visit(&mut aliases);
-    let known = columns.chain(aliases.0.iter().map(String::as_str));
+    let known = columns.chain(aliases.0.iter().map(|alias| alias.value.as_str()));
     let hint = match nearest(name, known) {
         Some(near) if near != name => did_you_mean(format_args!("`{near}`")),
         _ => match tables {
@@ -243,9 +243,21 @@ impl Visitor for Where<'_> {
     }
 }
 
+/// Creates an error about a column of the answer, where it gets its name: at its alias, else at the column of
+/// a table that it is.
+pub(super) fn of_column(statement: &Statement, name: &str, what: &str) -> Error {
+    let what = format!("column `{}` {what}", shown(name));
+    let mut aliases = Aliases::default();
+    let _ = statement.visit(&mut aliases);
+    match aliases.0.iter().rfind(|alias| alias.value == name) {
+        Some(alias) => at(alias.span, what),
+        None => placed(statement, name, what),
+    }
+}
+
 /// A visitor that collects the aliases of columns.
 #[derive(Default)]
-struct Aliases(Vec<String>);
+struct Aliases(Vec<Ident>);
 
 impl Visitor for Aliases {
     type Break = ();
@@ -253,7 +265,7 @@ impl Visitor for Aliases {
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         for item in &select.projection {
             if let SelectItem::ExprWithAlias { alias, .. } = item {
-                self.0.push(alias.value.clone());
+                self.0.push(alias.clone());
             }
         }
         ControlFlow::Continue(())

@@ -12,6 +12,17 @@ use wabalake_data::words::suggestion;
 use super::fault::{at, shown};
 use crate::error::{Error, Result};
 
+/// What a statement may read beside tables.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Files {
+    /// Files of this machine.
+    Allowed,
+    /// Nothing, by the settings of the lake.
+    Forbidden,
+    /// Nothing, whatever the settings: the answer is kept, and nobody sees that a file changes.
+    Never,
+}
+
 /// The table functions of Polars SQL, each of which reads a file.
 const READERS: [&str; 4] = ["read_csv", "read_parquet", "read_ipc", "read_json"];
 
@@ -19,17 +30,16 @@ const READERS: [&str; 4] = ["read_csv", "read_parquet", "read_ipc", "read_json"]
 ///
 /// # Errors
 /// A function in FROM is unknown, reads a file without permission, or reads a URL.
-pub(super) fn check(statement: &Statement, allowed: impl Fn() -> Result<bool>) -> Result<()> {
-    let mut files = Files(allowed);
-    match statement.visit(&mut files) {
+pub(super) fn check(statement: &Statement, may_read: impl Fn() -> Result<Files>) -> Result<()> {
+    match statement.visit(&mut Readers(may_read)) {
         ControlFlow::Break(error) => Err(*error),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-struct Files<F>(F);
+struct Readers<F>(F);
 
-impl<F: Fn() -> Result<bool>> Visitor for Files<F> {
+impl<F: Fn() -> Result<Files>> Visitor for Readers<F> {
     type Break = Box<Error>;
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Box<Error>> {
@@ -40,7 +50,7 @@ impl<F: Fn() -> Result<bool>> Visitor for Files<F> {
     }
 }
 
-impl<F: Fn() -> Result<bool>> Files<F> {
+impl<F: Fn() -> Result<Files>> Readers<F> {
     fn read(&self, factor: &TableFactor) -> Result<()> {
         let (name, path) = match factor {
             TableFactor::Table { name, args: Some(args), .. } => (name, path(args)),
@@ -56,12 +66,22 @@ impl<F: Fn() -> Result<bool>> Files<F> {
                 .unwrap_or_else(|| "FROM takes tables, and SELECTs in parentheses".to_owned());
             return Err(error.hint(hint));
         }
-        if !(self.0)()? {
-            return Err(at(
-                name.span(),
-                format!("`{first}` reads a file, and files are not allowed"),
-            )
-            .hint("allow them in the lake's `wabalake.toml`: files = true, in [sql]"));
+        match (self.0)()? {
+            Files::Allowed => {}
+            Files::Forbidden => {
+                return Err(at(
+                    name.span(),
+                    format!("`{first}` reads a file, and files are not allowed"),
+                )
+                .hint("allow them in the lake's `wabalake.toml`: files = true, in [sql]"));
+            }
+            Files::Never => {
+                return Err(at(
+                    name.span(),
+                    format!("`{first}` reads a file, and a mart only tables"),
+                )
+                .hint("load the file into a table, such as `audience_tags` or `variables`"));
+            }
         }
         match path {
             Some(path) if is_remote(path) => {

@@ -20,6 +20,7 @@ mod fault;
 mod files;
 mod functions;
 mod parameters;
+mod people;
 mod pieces;
 mod types;
 
@@ -47,6 +48,7 @@ use wabalake_queries::query::{ENGINE, OutputColumn, Type};
 use self::bind::Binder;
 pub use self::depth::on_deep_stack;
 use self::fault::{at, shown};
+use self::files::Files;
 use self::functions::{Functions, INSTANT};
 pub use self::parameters::{Parameter, ParameterType};
 use self::pieces::Pieces;
@@ -129,49 +131,114 @@ impl Sql {
         zone: Tz,
         limit: Option<u64>,
     ) -> Result<LazyFrame> {
-        let allowed = || Ok(Config::of(lake)?.sql.files);
-        files::check(&self.statement, allowed)?;
-        let bound = Binder::bind(&self.statement, &self.tables, parameters, zone)?;
-        // Again, because a path may come from a parameter.
-        files::check(&bound, allowed)?;
-        let Statement::Query(bound) = bound else {
-            return Err(Error::bug("the statement is not a query"));
+        let may_read = || match Config::of(lake)?.sql.files {
+            true => Ok(Files::Allowed),
+            false => Ok(Files::Forbidden),
         };
-        let functions = Functions::on_clock(zone);
-        let instant_of = functions.expr(INSTANT);
-        let context = SQLContext::new().with_function_registry(Arc::new(functions));
+        let bound = self.bound(parameters, zone, may_read)?;
         let stored = self.tables.iter().filter(|table| ***table != persons::TABLE);
         let snapshots = lake.snapshots(stored.clone().copied())?;
         let known = OnceLock::new();
         let read_persons = || computed_once(&known, || lake.persons());
+        let mut scans = Vec::with_capacity(self.tables.len());
         for (table, snapshot) in stored.zip(snapshots) {
-            let columns: Vec<_> = table.columns.iter().map(|column| col(column.name)).collect();
-            let rows = snapshot.scan_people(table, Some(zone), &read_persons)?;
-            context.register(table.name, rows.select(columns));
+            scans.push((*table, snapshot.scan_people(table, Some(zone), &read_persons)?));
         }
         if self.tables.contains(&&persons::TABLE) {
-            context.register(persons::NAME, read_persons()?.rows().lazy());
+            scans.push((&persons::TABLE, read_persons()?.rows().lazy()));
         }
-        let fault = |error| fault::of_polars(error, &self.statement, &self.tables);
-        let mut answer = Pieces::of(context).query(*bound).map_err(fault)?;
-        let schema = answer.collect_schema().map_err(fault)?;
-        let written = schema.iter().map(|(name, of)| writable(name, of, &instant_of));
-        let answer = answer.select(written.collect::<Result<Vec<_>>>()?);
+        let answer = self.planned(bound, scans, zone)?;
         Ok(match limit.and_then(|rows| rows.try_into().ok()) {
             Some(rows) => answer.limit(rows),
             None => answer,
         })
     }
 
+    /// Builds the lazy plan of an answer that is kept, over scans of its tables with instants in `zone`. It
+    /// reads no files beside them.
+    ///
+    /// # Errors
+    /// As [`Sql::plan`]; a file is read.
+    pub(crate) fn plan_over(
+        &self,
+        scan: impl Fn(&'static Table) -> Result<LazyFrame>,
+        parameters: &[Parameter],
+        zone: Tz,
+    ) -> Result<LazyFrame> {
+        let bound = self.bound(parameters, zone, || Ok(Files::Never))?;
+        let scans = self.tables.iter().copied().map(|table| Ok((table, scan(table)?)));
+        self.planned(bound, scans.collect::<Result<_>>()?, zone)
+    }
+
+    /// The statement with its parameters filled in.
+    fn bound(
+        &self,
+        parameters: &[Parameter],
+        zone: Tz,
+        may_read: impl Fn() -> Result<Files> + Copy,
+    ) -> Result<Query> {
+        files::check(&self.statement, may_read)?;
+        let bound = Binder::bind(&self.statement, &self.tables, parameters, zone)?;
+        // Again, because a path may come from a parameter.
+        files::check(&bound, may_read)?;
+        match bound {
+            Statement::Query(bound) => Ok(*bound),
+            _ => Err(Error::bug("the statement is not a query")),
+        }
+    }
+
+    /// The plan of the answer over scans of the tables.
+    fn planned(
+        &self,
+        bound: Query,
+        scans: Vec<(&'static Table, LazyFrame)>,
+        zone: Tz,
+    ) -> Result<LazyFrame> {
+        let functions = Functions::on_clock(zone);
+        let instant_of = functions.expr(INSTANT);
+        let context = SQLContext::new().with_function_registry(Arc::new(functions));
+        for (table, rows) in scans {
+            let columns: Vec<_> = table.columns.iter().map(|column| col(column.name)).collect();
+            context.register(table.name, rows.select(columns));
+        }
+        let fault = |error| fault::of_polars(error, &self.statement, &self.tables);
+        let mut answer = Pieces::of(context).query(bound).map_err(fault)?;
+        let schema = answer.collect_schema().map_err(fault)?;
+        let written = schema.iter().map(|(name, of)| writable(name, of, &instant_of));
+        Ok(answer.select(written.collect::<Result<Vec<_>>>()?))
+    }
+
+    /// Checks that the statement names people only within `COUNT(DISTINCT …)`.
+    ///
+    /// # Errors
+    /// The first column that identifies people or tells of one, such as `user_phone` or `message`; `*` of a
+    /// table that has one; a file, whose columns nobody knows.
+    pub fn check_people(&self) -> Result<()> {
+        people::check(&self.statement, &self.tables)
+    }
+
+    /// Creates an error about a column of the answer, where it gets its name.
+    pub(crate) fn fault_of_column(&self, name: &str, what: &str) -> Error {
+        fault::of_column(&self.statement, name, what)
+    }
+
     /// Collects a plan. Returns the rows and their columns.
     ///
     /// # Errors
-    /// A file cannot be read, or a value cannot be converted.
+    /// As [`Sql::rows`].
     pub fn collect(&self, plan: LazyFrame) -> Result<(DataFrame, Vec<OutputColumn>)> {
-        let fault = |error| fault::of_polars(error, &self.statement, &self.tables);
-        let rows = plan.collect_with_engine(ENGINE).map_err(fault)?.unwrap_single();
+        let rows = self.rows(plan)?;
         let columns = described(rows.schema());
         Ok((rows, columns))
+    }
+
+    /// Collects the rows of a plan.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a value cannot be converted.
+    pub fn rows(&self, plan: LazyFrame) -> Result<DataFrame> {
+        let fault = |error| fault::of_polars(error, &self.statement, &self.tables);
+        Ok(plan.collect_with_engine(ENGINE).map_err(fault)?.unwrap_single())
     }
 }
 
