@@ -75,6 +75,7 @@ pub enum Meaning {
 
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 pub struct Column {
     /// The `snake_case` name, the same in exports, lake and answers.
     pub name: &'static str,
@@ -82,6 +83,8 @@ pub struct Column {
     pub kind: CellKind,
     /// The meaning, where neither kind nor name implies it: see [`Column::meaning`].
     marked: Option<Meaning>,
+    /// `true` for texts that tell of a person: see [`Column::tells_of_people`].
+    is_private: bool,
     /// `true` rejects a row that lacks a value, and a file that lacks the column.
     pub required: bool,
     /// `true` rejects a file that lacks the column, but no row that lacks a value.
@@ -103,6 +106,7 @@ impl Column {
             name,
             kind,
             marked: None,
+            is_private: false,
             required: false,
             expected: false,
             fallback: None,
@@ -182,6 +186,27 @@ impl Column {
     #[must_use]
     pub const fn term(self) -> Self {
         self.means(Meaning::Term)
+    }
+
+    /// Marks the column as one of texts that tell of a person: what somebody said, or the name of an agent.
+    #[must_use]
+    pub const fn private(self) -> Self {
+        Self { is_private: true, ..self }
+    }
+
+    /// Returns `true` if the texts identify a person, or tell of one. Marts of SQL hold none of these, unless
+    /// the settings of the lake allow people in marts.
+    ///
+    /// ```
+    /// use wabalake_data::tables::{audience_tags, sessions};
+    /// let of = |columns: &[wabalake_data::Column], name: &str| {
+    ///     columns.iter().find(|column| column.name == name).unwrap().tells_of_people()
+    /// };
+    /// assert!(of(sessions::TABLE.columns, "user_phone") && of(sessions::TABLE.columns, "last_message"));
+    /// assert!(!of(sessions::TABLE.columns, "country") && !of(audience_tags::TABLE.columns, "tag"));
+    /// ```
+    pub fn tells_of_people(&self) -> bool {
+        self.is_private || self.meaning() == Some(Meaning::Person)
     }
 
     /// The meaning of the column's texts. `None` for another type, or if nobody has marked it.

@@ -60,6 +60,8 @@ pub fn table(name: &str) -> Option<&'static Table> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -85,6 +87,39 @@ mod tests {
                 assert!(stored.contains(name), "{}: {name}", table.name);
             }
         }
+    }
+
+    #[test]
+    fn columns_that_tell_of_people_are_these() {
+        let all = TABLES.iter().copied().chain([&rejects::TABLE, &persons::TABLE]);
+        let names: BTreeSet<&str> = all
+            .flat_map(|table| table.columns.iter().map(move |column| (table.name, column)))
+            .filter(|(_, column)| column.tells_of_people())
+            .map(|(table, column)| match (table, column.name) {
+                (variables::NAME, variables::VALUE) => "value of variables",
+                (rejects::NAME, rejects::RAW) => "raw of rejects",
+                (_, name) => name,
+            })
+            .collect();
+        let expected = [
+            "agent",
+            "context_id",
+            "first_message",
+            "from",
+            "last_message",
+            "last_transfer_from",
+            "linked",
+            "message",
+            "person",
+            "raw of rejects",
+            "to",
+            "user_cellphone",
+            "user_id",
+            "user_phone",
+            "value of variables",
+            "whatsapp_id",
+        ];
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]
