@@ -29,6 +29,7 @@ mod load;
 mod man;
 mod nightly;
 mod output;
+mod publish;
 mod queries;
 mod query;
 mod rejects;
@@ -42,6 +43,7 @@ mod undo;
 mod upgrade;
 mod usage;
 mod vacuum;
+mod views;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -121,6 +123,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     explain::SUBCOMMAND,
     compare::SUBCOMMAND,
     report::SUBCOMMAND,
+    views::SUBCOMMAND,
     status::SUBCOMMAND,
     coverage::SUBCOMMAND,
     history::SUBCOMMAND,
