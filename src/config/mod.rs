@@ -266,7 +266,7 @@ impl fmt::Display for Scalar {
     }
 }
 
-/// `[page]`: the page that the nightly writes.
+/// `[page]`: the page that the nightly writes, also as a mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PageSettings {
@@ -274,6 +274,10 @@ pub struct PageSettings {
     pub file: Option<PathBuf>,
     /// The number of days that it shows, up to the last one with data.
     pub days: Option<u32>,
+    /// The file of the page as a mail. Default: none is written.
+    pub email: Option<PathBuf>,
+    /// The subject of the mail. Default: the page's title and period.
+    pub subject: Option<String>,
 }
 
 /// `[nightly]`: what the nightly reports to other programs.
@@ -287,6 +291,8 @@ pub struct NightlySettings {
     /// The time limit of the command in seconds. Default: 60.
     #[serde(deserialize_with = "file::notify_seconds")]
     pub notify_seconds: Option<u32>,
+    /// A file of views for DuckDB. Default: none is written.
+    pub views: Option<PathBuf>,
 }
 
 impl NightlySettings {
@@ -320,6 +326,8 @@ pub struct PrivacySettings {
     pub people_on_page: bool,
     /// `true` lets `--people` name the people behind a number, without `--with-people`.
     pub people_in_answers: bool,
+    /// `true` allows columns of persons and what they wrote in views for DuckDB.
+    pub people_in_views: bool,
     /// `true` keeps erased persons out of later loads.
     pub keep_out: bool,
     /// The key of the list of persons who are kept out. Default: a file in `.wabalake`.

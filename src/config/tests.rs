@@ -23,8 +23,9 @@ fn every_setting_is_read() {
          [[marts]]\nname = 'd'\nquery = 'return-rate'\n\
          params = { days = [1, 7], mode = 'within', latest_version = true, no = false }\n\
          [lake]\numask = '007'\n\
-         [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\n[retention]\ndays = 30\n\
-         [privacy]\npeople_in_marts = true\n[page]\nfile = 'p.html'\n\
+         [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\nviews = 'v.sql'\n[retention]\ndays = 30\n\
+         [privacy]\npeople_in_marts = true\npeople_in_views = true\n\
+         [page]\nfile = 'p.html'\nemail = 'm.eml'\nsubject = 'Weekly'\n\
          [sql]\nfiles = true\n\
          [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n\
          [hours]\nweekly = 'Mon-Fri 9:00-18:00'\nholidays = [2026-12-25, '2026-05-01']\n",
@@ -48,6 +49,10 @@ fn every_setting_is_read() {
     let umask = config.lake.umask.unwrap();
     assert_eq!((umask.bits(), umask.to_string().as_str()), (0o007, "007"));
     assert!(config.privacy.people_in_marts && !config.privacy.people_on_page);
+    assert!(config.privacy.people_in_views);
+    assert_eq!(config.nightly.views, Some("v.sql".into()));
+    assert_eq!(config.page.email, Some("m.eml".into()));
+    assert_eq!(config.page.subject.as_deref(), Some("Weekly"));
     assert!(config.sql.files);
     let pricing = config.defaults().pricing;
     assert_eq!(pricing.free_service_messages(), 0);

@@ -4,7 +4,7 @@
 //! run_lock    one run at a time
 //!   │ inbox       new files are loaded, each once
 //!   │ marts       of each, the dates whose inputs changed are computed
-//!   │ page        published, if the settings ask for it
+//!   │ files       the page, its mail and the views are published, if the settings ask for them
 //!   │ retention   files that were replaced long ago are deleted
 //!   ▼ runs        a row in the table `runs`; then metrics for Prometheus, and `notify_command`
 //! ```
@@ -79,6 +79,10 @@ pub struct RunReport {
     pub failed_marts: Vec<Failure>,
     /// The page, if it could not be published.
     pub failed_page: Option<Failure>,
+    /// The mail, if it could not be published.
+    pub failed_email: Option<Failure>,
+    /// The views, if they could not be published.
+    pub failed_views: Option<Failure>,
     /// Files of old versions that were deleted.
     pub files_deleted: u64,
     /// The version of each table that marts were computed from.
@@ -99,6 +103,8 @@ impl RunReport {
             marts: Vec::new(),
             failed_marts: Vec::new(),
             failed_page: None,
+            failed_email: None,
+            failed_views: None,
             files_deleted: 0,
             versions: BTreeMap::new(),
             seconds: 0.0,
@@ -107,7 +113,19 @@ impl RunReport {
 
     /// Returns `true` if nothing failed.
     pub fn is_whole(&self) -> bool {
-        self.inbox.failed.is_empty() && self.failed_marts.is_empty() && self.failed_page.is_none()
+        self.inbox.failed.is_empty()
+            && self.failed_marts.is_empty()
+            && self.failed_files().next().is_none()
+    }
+
+    /// The files that could not be published, and what they are.
+    pub fn failed_files(&self) -> impl Iterator<Item = (Published, &Failure)> {
+        let failed = [
+            (Published::Page, &self.failed_page),
+            (Published::Email, &self.failed_email),
+            (Published::Views, &self.failed_views),
+        ];
+        failed.into_iter().filter_map(|(what, failure)| Some((what, failure.as_ref()?)))
     }
 
     fn end(&mut self) {
@@ -134,19 +152,48 @@ impl RunReport {
     }
 }
 
-/// The address of the page, and the function that writes it.
-pub type Publish<'a> = (&'a str, &'a dyn Fn() -> Result<()>);
+/// A file that a run publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The page.
+    Page,
+    /// The page as a mail.
+    Email,
+    /// The views for DuckDB.
+    Views,
+}
 
-/// Runs the nightly.
+impl Published {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Email => "mail",
+            Self::Views => "views",
+        }
+    }
+}
+
+/// A file to publish.
+pub struct Publish<'a> {
+    /// What it is.
+    pub what: Published,
+    /// Its path or URL, for reports.
+    pub address: String,
+    /// Writes it.
+    pub write: Box<dyn Fn() -> Result<()> + 'a>,
+}
+
+/// Runs the nightly, and then publishes files.
 ///
 /// # Errors
 /// Another run in progress; wrong settings; a lake that cannot be written. Files and marts
 /// that fail are listed in the report, and the rest is done.
-pub fn run(
+pub fn run<'a>(
     lake: &Lake,
     config: &Config,
     options: &Options,
-    page: Option<Publish<'_>>,
+    publish: impl IntoIterator<Item = Publish<'a>>,
 ) -> Result<RunReport> {
     let marts = chosen(config, &options.only)?;
     let mut report = RunReport::new(Utc::now(), options.dry_run);
@@ -160,7 +207,8 @@ pub fn run(
         report.crashed_before = Some(crashed);
         lake.log_run(&Run { finished: None, ..Run::new("nightly", RunOutcome::Killed, crashed) })?;
     }
-    let done = work(lake, config, options, &marts, &lock, page, &mut report);
+    let publish: Vec<Publish<'_>> = publish.into_iter().collect();
+    let done = work(lake, config, options, &marts, &lock, &publish, &mut report);
     let done = done.map(|writing| match config.retention.days {
         Some(days) => {
             drop(writing);
@@ -206,7 +254,7 @@ fn work(
     options: &Options,
     marts: &[Mart],
     lock: &RunLock,
-    page: Option<Publish<'_>>,
+    publish: &[Publish<'_>],
     report: &mut RunReport,
 ) -> Result<Option<Lock>> {
     lake.settle_killed()?;
@@ -228,10 +276,15 @@ fn work(
         }
     }
     lock.check()?;
-    if let Some((file, publish)) = page {
+    for Publish { what, address, write } in publish {
         lock.check()?;
-        let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
-        report.failed_page = publish().err().map(failure);
+        let failure = |error| Failure::of(address.clone(), &lake.explain(error));
+        let failed = match what {
+            Published::Page => &mut report.failed_page,
+            Published::Email => &mut report.failed_email,
+            Published::Views => &mut report.failed_views,
+        };
+        *failed = write().err().map(failure);
     }
     Ok(writing)
 }
