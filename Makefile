@@ -92,9 +92,13 @@ STEPS := test-format test-lints test-docs test-engine test-page test-clients tes
 	test-examples test-store test-sail
 # Waits for Java most of the time, so it runs beside the steps after test-page, whose browser is timed.
 BESIDE := test-spark
+# What later steps need is downloaded while the first ones compile.
+INSTALLED := .venv-spark .venv-store chromium
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; log=$$(mktemp); trap 'rm -f $$log' EXIT; \
+	$(MAKE) --no-print-directory .venv; \
+	$(MAKE) --no-print-directory $(INSTALLED) > $$log 2>&1 & installing=$$!; \
 	ended() { \
 		test $$2 = passed || failed="$$failed $$1"; \
 		times+=$$(printf '%-14s %s  %2d min %02d s' $$1 $$2 $$(($$3 / 60)) $$(($$3 % 60)))$$'\n'; \
@@ -102,12 +106,13 @@ test: ## Everything that CI checks, and how long each step took
 	for step in $(STEPS); do \
 		printf '\n==== make %s\n' $$step; started=$$SECONDS; \
 		$(MAKE) --no-print-directory $$step && outcome=passed || outcome=FAILED; \
+		if test $$step = test-lints; then wait $$installing || cat $$log; fi; \
 		ended $$step $$outcome $$((SECONDS - started)); \
 		if test $$step = test-page; then \
-			beside=$$SECONDS; $(MAKE) --no-print-directory $(BESIDE) > $$log 2>&1 & \
+			beside=$$SECONDS; $(MAKE) --no-print-directory $(BESIDE) > $$log 2>&1 & waiting=$$!; \
 		fi; \
 	done; \
-	wait $$! && outcome=passed || outcome=FAILED; \
+	wait $$waiting && outcome=passed || outcome=FAILED; \
 	printf '\n==== make %s\n' $(BESIDE); cat $$log; \
 	ended $(BESIDE) $$outcome $$((SECONDS - beside)); \
 	printf '\n%s%-14s         %2d min %02d s\n' "$$times" altogether $$((SECONDS / 60)) $$((SECONDS % 60)); \

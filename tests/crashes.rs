@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::support::{Bench, copy, files_below, texts};
 
-const KILLS: u64 = 10;
+const KILLS: u64 = 5;
 
 /// One test runs at a time: the instants are shares of the time that a command takes alone.
 fn alone() -> MutexGuard<'static, ()> {

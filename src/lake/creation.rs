@@ -157,7 +157,7 @@ mod tests {
     fn rollback_does_not_disturb_concurrent_use() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("deep/lake");
-        let rounds = 60;
+        let rounds = 25;
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {

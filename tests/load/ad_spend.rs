@@ -345,7 +345,7 @@ fn date(day: u32) -> NaiveDate {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     /// Any order of files and records, any split into loads, repeated loads and any memory limit
     /// give the same rows.

@@ -172,7 +172,7 @@ fn null_word() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5, ..ProptestConfig::default() })]
 
     /// A null word is null in timestamps, ids, phones and enumerations, and a text in free text.
     #[test]

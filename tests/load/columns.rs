@@ -39,7 +39,7 @@ fn days() -> impl Strategy<Value = BTreeSet<u64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
     /// A column of dates in one order is read right if one of them fits that order only, fails
     /// otherwise, and is read once the order is given.

@@ -447,7 +447,7 @@ mod laws {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
         /// Lines or an array, any order, one file or two, broken records in between: the same rows.
         #[test]

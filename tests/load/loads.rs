@@ -337,7 +337,7 @@ fn tables() -> impl Strategy<Value = &'static Table> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     /// Any order, any split into files, repeated loads and any memory limit give the same rows.
     /// `ad_spend` tests tables whose rows are added up.

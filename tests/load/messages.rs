@@ -221,7 +221,7 @@ fn stored(bench: &Bench) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
     /// Whatever the order of rows, their grouping into files and loads, and what is loaded again.
     #[test]

@@ -151,7 +151,7 @@ fn check_output_hides(planted: &Planted, form: usize, has_header: bool, words: &
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5, max_shrink_iters: 0, ..ProptestConfig::default() })]
 
     /// No output of a load or a nightly run holds a cell of a file without a header, or a header
     /// that may be a phone or a person's text.

@@ -32,7 +32,7 @@ fn sessions_of(records: &[Session]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     /// A row is superseded by another row of its own file only, also by an equal one: not by another
     /// file, not by the lake. Order, memory limit and partitions do not matter.

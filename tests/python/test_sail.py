@@ -29,7 +29,8 @@ def test_query(question, sail, odd_lake, tmp_path):
     compare(sail.remote, tmp_path, *question, "--lake", odd_lake, tolerance=engines.Sail.tolerance)
 
 
-@pytest.mark.parametrize("query", catalog(), ids=lambda query: query["name"])
+# Some of the queries: the twins are asked of other lakes as well.
+@pytest.mark.parametrize("query", catalog()[::3], ids=lambda query: query["name"])
 def test_query_of_a_date_range(query, sail, sample_lake, tmp_path):
     asked = (query["name"], *needs(query), *days(query))
     compare(sail.remote, tmp_path, *asked, "--lake", sample_lake, tolerance=engines.Sail.tolerance)

@@ -3,6 +3,7 @@
 The plan here, its twin on Sail, for whose dialect it is written, and its twin on DuckDB must give
 the same names, types, values and order. What is asked of every query: each way to split it, by one of several
 clocks, each of its filters, the people behind each number; and the goldens' commands with other options.
+Without filters and splits, both engines are asked; what is left, one after the other, in turn.
 """
 
 import functools
@@ -81,13 +82,13 @@ def goldens_with_own_options(query):
 
 
 def questions():
-    """What is asked, and of which lake. The clocks go round, so that each is asked often."""
-    zones = itertools.cycle(ZONES)
+    """What is asked, of which lake, of which engine. The clocks go round, so that each is asked often."""
+    zones, engines = itertools.cycle(ZONES), itertools.cycle([Sail, DuckDB])
     for query in catalog():
         name = query["name"]
         asked = needs(query)
-        commands = {asked, *goldens_with_own_options(query)} | ASKED_TOO.get(name, set())
-        commands |= {(*asked, "--timezone", next(zones)) for _ in range(2)}
+        of_both = {asked, *goldens_with_own_options(query)} | ASKED_TOO.get(name, set())
+        commands = {(*asked, "--timezone", next(zones))}
         filters = filters_of(query)
         splits = list(splits_of(query))
         commands |= {(*asked, "--timezone", next(zones), *by, *next(filters)) for by in splits}
@@ -100,15 +101,18 @@ def questions():
         commands |= {
             (*asked, *people, count, *next(splits), *next(filters)) for count in query["counts"][-2:]
         }
-        for arguments in sorted(commands):
-            yield "odd_lake", (name, *arguments)
-        yield "sample_lake", (name, *asked, "--timezone", next(zones))
+        for arguments in sorted(of_both):
+            yield from (("odd_lake", (name, *arguments), engine) for engine in (Sail, DuckDB))
+        for arguments in sorted(commands - of_both):
+            yield "odd_lake", (name, *arguments), next(engines)
+        yield "sample_lake", (name, *asked, "--timezone", next(zones)), next(engines)
 
 
 def part_of(asked):
-    """All that is asked, or with PART=1 or PART=2 every other question."""
+    """All that is asked, or with PART=1 or PART=2 that of every other query."""
     part = os.environ.get("PART")
-    return itertools.islice(asked, int(part) - 1, None, 2) if part else asked
+    ours = {query["name"] for query in catalog()[int(part) - 1 :: 2]} if part else None
+    return [one for one in asked if not part or one[1][0] in ours]
 
 
 def splits_of(query):
@@ -150,8 +154,12 @@ def answer(request, tmp_path_factory):
     return ask
 
 
-@pytest.mark.parametrize("engine", [Sail, DuckDB])
-@pytest.mark.parametrize("lake, question", list(part_of(questions())), ids=lambda of: of if isinstance(of, str) else " ".join(of))
+def id_of(part):
+    """Of a lake, a question or an engine, in the name of a test."""
+    return {tuple: " ".join, type: lambda engine: engine.__name__}.get(type(part), str)(part)
+
+
+@pytest.mark.parametrize("lake, question, engine", part_of(questions()), ids=id_of)
 def test_twin(lake, question, engine, answer, ask_engine):
     if engine is DuckDB and question[0] in NOT_FOR_DUCKDB:
         pytest.skip(NOT_FOR_DUCKDB[question[0]])
