@@ -17,3 +17,4 @@ mod sql_limits;
 mod store;
 mod terminals;
 mod variables;
+mod views;

@@ -65,6 +65,7 @@ fn draw(shape: Node<'_, '_>, scale: [f32; 2], canvas: &mut Pixmap) -> Result<()>
         "column" if is_line => stroke(canvas, &path, ONE, 8.0, false),
         "column" => fill(canvas, &path, ONE, 1.0),
         "reach" => fill(canvas, &path, ONE, 0.35),
+        "open" => fill(canvas, &path, TWO, 0.16),
         "cell" => fill(canvas, &path, ONE, number(shape, "fill-opacity").unwrap_or(1.0)),
         _ => return Err(unknown()),
     }

@@ -210,7 +210,7 @@ impl Layout {
 
     /// A table of an answer. Every other row is shaded: lines would be a style in each cell.
     fn table(&mut self, node: Node<'_, '_>, html: &mut Html) -> Result<()> {
-        html.raw("<table width=\"100%\" cellpadding=\"3\" cellspacing=\"0\" border=\"0\" ");
+        html.raw("<table width=\"100%\" cellpadding=\"2\" cellspacing=\"0\" border=\"0\" ");
         html.raw("style=\"font-size:11px;line-height:15px\">");
         let mut is_shaded = false;
         for row in node.descendants().filter(|part| part.has_tag_name("tr")) {
@@ -315,7 +315,7 @@ fn marks(node: Node<'_, '_>) -> (&'static str, &'static str) {
         ("small", _) => {
             ("<br><span style=\"font-size:12px;font-weight:normal;color:#55606d\">", "</span>")
         }
-        ("strong", _) => ("<strong>", "</strong>"),
+        ("strong" | "b", _) => ("<strong>", "</strong>"),
         ("code", _) => ("<span style=\"font-family:monospace\">", "</span>"),
         ("ul" | "ol", _) => ("<ul style=\"margin:0 0 10px;padding:0 0 0 20px\">", "</ul>"),
         ("li", _) => ("<li>", "</li>"),
@@ -355,7 +355,7 @@ fn unbroken(number: &str) -> String {
 /// Adds a text whose long words may be broken, so that none makes a table wider than the mail.
 fn breakable(html: &mut Html, text: &str) {
     /// The maximum number of letters that stay together.
-    const TOGETHER: usize = 16;
+    const TOGETHER: usize = 12;
     for (place, word) in text.split(' ').enumerate() {
         if place > 0 {
             html.text(" ");
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn long_words_can_be_broken() {
-        assert_eq!(laid_out("1234567890123456 b").0, "1234567890123456 b");
+        assert_eq!(laid_out("123456789012 b").0, "123456789012 b");
         assert_eq!(laid_out("120226305854810107").0, "120226305<wbr>854810107");
     }
 

@@ -48,27 +48,25 @@ struct Part {
 }
 
 impl Part {
-    fn of(section: &Section) -> Result<Self> {
-        let body = section.body.as_str();
+    fn of(title: &'static str, about: &str, body: &Html) -> Result<Self> {
+        let markup = format!("<body>{}</body>", body.as_str());
         // XML has no such characters.
-        let markup = format!("<body>{body}</body>").replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
-        let parsed = Document::parse(&markup).map_err(|error| {
-            Error::bug(format!("the markup of the section `{}`: {error}", section.id))
-        })?;
+        let markup = markup.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+        let parsed = Document::parse(&markup)
+            .map_err(|error| Error::bug(format!("the markup of the section `{title}`: {error}")))?;
         let mut layout = Layout::default();
         let mut html = Html::new();
         html.raw(
             "<tr><td bgcolor=\"#ffffff\" style=\"padding:18px 20px;border:1px solid #e2dfd8\">",
         );
         html.raw("<h2 style=\"margin:0 0 2px;font-size:18px;line-height:24px\">");
-        html.raw(section.title).raw("</h2>");
-        let line = "-".repeat(section.title.chars().count());
-        let mut text = format!("{}\n{line}\n", section.title);
-        if !section.about.is_empty() {
+        html.raw(title).raw("</h2>");
+        let mut text = format!("{title}\n{}\n", "-".repeat(title.chars().count()));
+        if !about.is_empty() {
             html.raw("<p style=\"margin:0 0 12px;font-size:13px;line-height:18px;color:#55606d\">");
-            html.text(&section.about).raw("</p>");
+            html.text(about).raw("</p>");
             // Writing to a String does not fail.
-            let _ = writeln!(text, "{}\n", visible(&section.about));
+            let _ = writeln!(text, "{}\n", visible(about));
         }
         layout.children(parsed.root_element(), &mut html)?;
         html.raw(
@@ -76,7 +74,7 @@ impl Part {
         );
         html.raw("</td></tr>\n");
         words::write(parsed.root_element(), &mut text);
-        Ok(Self { title: section.title, html, text, images: layout.images })
+        Ok(Self { title, html, text, images: layout.images })
     }
 }
 
@@ -87,10 +85,10 @@ pub(super) fn message(
     sections: &[Section],
     subject: Option<&str>,
 ) -> Result<Vec<u8>> {
-    let parts = sections.iter().map(Part::of).collect::<Result<Vec<_>>>()?;
+    let part = |section: &Section| Part::of(section.title, &section.about, &section.body);
+    let parts = sections.iter().map(part).collect::<Result<Vec<_>>>()?;
     let frame = Frame { title, dates: page.dates(), made: page.made() };
-    let fits = |kept: &usize| frame.html(&parts, *kept).as_str().len() <= MOST_BYTES;
-    let kept = (0..=parts.len()).rev().find(fits).unwrap_or(0);
+    let kept = frame.kept(&parts);
     let html = frame.html(&parts, kept).into_string();
     let text = frame.text(&parts, kept);
     let bodies = vec![MimePart::new("text/plain", text), MimePart::new("text/html", html)];
@@ -122,6 +120,12 @@ struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// How many of the first sections fit.
+    fn kept(&self, parts: &[Part]) -> usize {
+        let fits = |kept: &usize| self.html(parts, *kept).as_str().len() <= MOST_BYTES;
+        (0..=parts.len()).rev().find(fits).unwrap_or(0)
+    }
+
     /// The HTML with the first sections. Its last line names the others.
     fn html(&self, parts: &[Part], kept: usize) -> Html {
         let mut html = Html::new();
@@ -187,9 +191,7 @@ mod tests {
     fn part(title: &'static str, body: &str) -> Part {
         let mut html = Html::new();
         html.raw("<table><tr><td>").text(body).raw("</td></tr></table>");
-        let section =
-            Section { id: "a", title, about: "Why?".to_owned(), command: None, body: html };
-        Part::of(&section).unwrap()
+        Part::of(title, "Why?", &html).unwrap()
     }
 
     fn frame() -> Frame<'static> {
@@ -209,6 +211,18 @@ mod tests {
         let text = frame().text(&parts, 1);
         assert!(text.ends_with("\nLeft off, as a mail must be short: Two; Three.\n"), "{text}");
         assert!(text.contains("\nOne\n---\nWhy?\n\n"), "{text}");
+    }
+
+    #[test]
+    fn sections_are_left_off_until_the_rest_fits() {
+        // 40,000 bytes each.
+        let long = "text ".repeat(8_000);
+        let parts = [part("One", &long), part("Two", &long), part("Three", &long)];
+        let kept = frame().kept(&parts);
+        assert_eq!(kept, 2);
+        let html = frame().html(&parts, kept).into_string();
+        assert!(html.len() <= MOST_BYTES, "{}", html.len());
+        assert_eq!(frame().kept(&parts[..2]), 2);
     }
 
     #[test]

@@ -96,7 +96,8 @@ mod tests {
                      </figure>";
         assert_eq!(words(chart), "Sends. Most 8.\n");
         let table = "<div class=\"scroll\"><table><caption>T</caption>\
-                     <thead><tr><th>A</th><th>B</th></tr></thead><tbody><tr><th>a &amp; b</th><td>1</td></tr></tbody></table></div>\
+                     <thead><tr><th>A</th><th>B</th></tr></thead>\
+                     <tbody><tr><th>a &amp; b</th><td>1</td></tr></tbody></table></div>\
                      <p>Then:</p><ul><li>x</li></ul>";
         assert_eq!(words(table), "A | B\na & b | 1\nThen:\n- x\n");
     }
