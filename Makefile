@@ -98,7 +98,7 @@ STEPS := test-format test-lints test-docs test-engine test-page test-clients tes
 # Waits for Java most of the time, so it runs beside the steps after test-page, whose browser is timed.
 BESIDE := test-spark
 # What later steps need is downloaded while the first ones compile.
-INSTALLED := .venv-spark .venv-store chromium
+INSTALLED := .venv-spark .venv-duckdb .venv-store chromium
 
 test: ## Everything that CI checks, and how long each step took
 	@times=; failed=; log=$$(mktemp); trap 'rm -f $$log' EXIT; \
@@ -145,8 +145,8 @@ test-docs: .venv ## Does the site of docs/ have no broken link?
 test-engine: .venv ## All Rust tests: unit, catalog, commands, properties, documents, killed commands, `make demo`
 	$(CARGO_TEST)
 
-test-clients: ci-program ## Do other programs read the same rows from a lake? Does it read what it writes as Meta's?
-	$(PYTEST) tests/python/test_clients.py tests/python/test_meta.py
+test-clients: ci-program .venv-duckdb ## Do other programs read the same rows from a lake? Does it read what it writes as Meta's?
+	$(PYTEST) tests/python/test_clients.py tests/python/test_views.py tests/python/test_meta.py
 
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB? Half of them on each core
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
@@ -193,6 +193,11 @@ ci-program: .venv
 	$(PYTHON) -m venv .venv-spark
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch .venv-spark
+
+.venv-duckdb: tests/python/requirements-duckdb.txt
+	$(PYTHON) -m venv .venv-duckdb
+	.venv-duckdb/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r $<
+	@touch .venv-duckdb
 
 AZURITE = tests/python/store/package.json tests/python/store/package-lock.json
 

@@ -13,7 +13,8 @@
 //! run                     collects the plan here, or runs its SQL twin on a Spark cluster
 //!    ▼
 //! render                  table csv tsv json ndjson parquet arrow markdown html meta-json
-//! report                  one HTML page of many answers
+//! report                  one HTML page of many answers, also as a mail
+//! views                   SQL for DuckDB: a view of each table and mart
 //! ```
 //!
 //! Crates and modules:
@@ -32,15 +33,16 @@
 //! | [`audience`] | the people whom a rule chooses, as files for a sender |
 //! | [`nightly`] | the scheduled run: loads the inbox, refreshes the marts that changed, judges the alerts |
 //! | [`render`] | output formats, one file each |
-//! | [`report`] | the HTML page: sections, charts, escaping |
+//! | [`report`] | the HTML page: sections, charts, escaping; the same as a mail |
+//! | [`views`] | views of tables and marts for DuckDB |
 //! | [`cli`] | the command line: one file per subcommand |
 //! | [`config`] | the settings of a lake, `wabalake.toml` |
 //! | [`error`] | the error type, with fault, exit code and hint |
 //! | [`files`] | atomic writes and file permissions |
 //!
 //! Dependencies point downwards: `wabalake_data` ← `wabalake_queries` ← this crate. Here, `cli` calls
-//! `nightly`, `report`, `alerts`, `audience` and `run`, and these call `load` and `lake`. Plans are collected in
-//! `run`, never in a query, and only `cli` prints.
+//! `nightly`, `report`, `alerts`, `audience`, `run` and `views`, and these call `load` and `lake`. Plans are
+//! collected in `run`, never in a query, and only `cli` prints.
 
 pub mod alerts;
 pub mod audience;
@@ -56,3 +58,4 @@ pub mod place;
 pub mod render;
 pub mod report;
 pub mod run;
+pub mod views;

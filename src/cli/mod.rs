@@ -31,6 +31,7 @@ mod load;
 mod man;
 mod nightly;
 mod output;
+mod publish;
 mod queries;
 mod query;
 mod rejects;
@@ -44,6 +45,7 @@ mod undo;
 mod upgrade;
 mod usage;
 mod vacuum;
+mod views;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -125,6 +127,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     compare::SUBCOMMAND,
     report::SUBCOMMAND,
     audience::SUBCOMMAND,
+    views::SUBCOMMAND,
     status::SUBCOMMAND,
     coverage::SUBCOMMAND,
     history::SUBCOMMAND,

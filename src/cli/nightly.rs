@@ -1,8 +1,7 @@
 //! `wabalake nightly`: loads new exports and refreshes marts.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -10,19 +9,17 @@ use clap::Args;
 use serde_json::json;
 use wabalake_data::words::{counted, grouped, plural};
 
-use super::output::{print_error, say, to_file_for, to_stdout};
+use super::output::{print_error, say, to_stdout};
+use super::publish::Publication;
 use super::settings::SettingsOptions;
 use super::shared::LakeOption;
 use super::{Run, Subcommand, alerts, as_of};
-use crate::alerts::{JudgedAlert, Judgements};
+use crate::alerts::JudgedAlert;
 use crate::config::{AlertState, Config};
 use crate::error::{Details, Error, Result};
-use crate::files::Access;
 use crate::lake::Lake;
-use crate::nightly::{self, RunReport, metrics};
-use crate::place::{Key, Place, Resolver};
+use crate::nightly::{self, Published, RunReport, metrics};
 use crate::render::visible;
-use crate::report;
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand::of::<Options>("nightly", "Load new exports and refresh marts; for a scheduler");
@@ -40,9 +37,9 @@ const FAIL_ON_ALERTS: &str = "the report lists what fires; `fail_on_alerts` in w
                   time, on any number of machines. `wabalake.toml` holds the settings: marts are answers \
                   of queries, or of your own SQL, which is computed as a whole if a table that it reads, \
                   its file or its parameters changed.",
-    after_help = "Exit codes: 0 done; 1 a file, a mart, an alert or the page failed and the rest is done, or \
-                  the run failed, or an alert fires and the settings have `fail_on_alerts`; 2 wrong command \
-                  line; 3 a bug in wabalake.\n\n\
+    after_help = "Exit codes: 0 done; 1 a file, a mart, an alert, the page, its mail or the views failed and \
+                  the rest is done, or the run failed, or an alert fires and the settings have \
+                  `fail_on_alerts`; 2 wrong command line; 3 a bug in wabalake.\n\n\
                   Example:\n  15 3 * * *  wabalake nightly --lake /srv/lake --json >> /var/log/wabalake.json"
 )]
 struct Options {
@@ -93,13 +90,9 @@ impl Run for Options {
             only: self.only,
         };
         let metrics = metrics_file(&lake, &config)?;
-        let page =
-            config.page.file.as_ref().map(|file| Page::of(&lake, &config, file)).transpose()?;
-        let publish =
-            |judged: &Judgements| page.as_ref().map_or(Ok(()), |page| page.publish(judged));
-        let shown = page.as_ref().map(Page::shown);
-        let page = shown.as_deref().map(|shown| (shown, &publish as &dyn Fn(&Judgements) -> _));
-        let done = match nightly::run(&lake, &config, &options, page) {
+        let publications = Publication::all(&lake, &config)?;
+        let publish = publications.into_iter().map(Publication::publish);
+        let done = match nightly::run(&lake, &config, &options, publish) {
             Ok(done) => done,
             Err(error) => return Err(failed(lake.explain(error), &config, options.dry_run)),
         };
@@ -129,43 +122,6 @@ impl Run for Options {
     }
 }
 
-/// The page of the settings: a file of this machine, or an object.
-struct Page<'a> {
-    lake: &'a Lake,
-    config: &'a Config,
-    folder: Arc<Place>,
-    name: Key,
-}
-
-impl<'a> Page<'a> {
-    /// The page at a path or URL, relative to the lake.
-    fn of(lake: &'a Lake, config: &'a Config, file: &Path) -> Result<Self> {
-        let (folder, name) = Resolver::new(lake.place(), &config.store).file(file)?;
-        Ok(Self { lake, config, folder, name })
-    }
-
-    /// Its path or URL.
-    fn shown(&self) -> String {
-        match self.folder.as_folder() {
-            Some(folder) => folder.join(self.name.as_str()).display().to_string(),
-            None => self.folder.url(&self.name),
-        }
-    }
-
-    fn publish(&self, judged: &Judgements) -> Result<()> {
-        let options = report::Options::of(self.config);
-        let page = report::page_with_alerts(self.lake, &options, judged)?;
-        let Some(folder) = self.folder.as_folder() else {
-            return self.folder.put_typed(&self.name, page.into(), "text/html; charset=utf-8");
-        };
-        let file = folder.join(self.name.as_str());
-        // A page that exists keeps its mode: whoever publishes it decides once who may read it.
-        let is_first = self.config.privacy.people_on_page && !file.exists();
-        let access = if is_first { Access::Owner } else { Access::Usual };
-        to_file_for(access, &file, |out| Ok(out.write_all(page.as_bytes())?))
-    }
-}
-
 /// The path of the metrics, which are always a file of this machine: Prometheus reads no store.
 fn metrics_file(lake: &Lake, config: &Config) -> Result<Option<PathBuf>> {
     let Some(path) = &config.nightly.metrics else { return Ok(None) };
@@ -192,15 +148,17 @@ fn failed(error: Error, config: &Config, dry_run: bool) -> Error {
     error
 }
 
-/// Returns an error if files, marts, alerts or the page failed. It follows the printed report.
+/// Returns an error if files, marts, alerts or what is published failed. It follows the printed report.
 fn incomplete(report: &RunReport) -> Option<Error> {
     let (files, marts) = (report.inbox.failed.len(), report.failed_marts.len());
     let alerts = report.failed_alerts.len();
     let count = |count: usize, what: &str| (count > 0).then(|| counted(count as u64, what));
-    let pages = usize::from(report.failed_page.is_some());
-    let failed =
-        [count(files, "file"), count(marts, "mart"), count(alerts, "alert"), count(pages, "page")];
-    let failed: Vec<String> = failed.into_iter().flatten().collect();
+    let failed = [count(files, "file"), count(marts, "mart"), count(alerts, "alert")];
+    let published = report.failed_files().map(|(what, _)| match what {
+        Published::Views => "the views".to_owned(),
+        what => counted(1, what.name()),
+    });
+    let failed: Vec<String> = failed.into_iter().flatten().chain(published).collect();
     (!failed.is_empty()).then(|| {
         Error::data(format!("{} failed; the rest of the run is done", failed.join(" and ")))
             .hint("the report lists the error of each; files that were moved have it beside them")
@@ -251,16 +209,12 @@ fn text(report: &RunReport) -> String {
         let _ =
             writeln!(text, "inbox: {arriving} {are} still being written: left for the next run");
     }
-    let page = report.failed_page.as_slice();
-    for (what, failed) in [
-        ("inbox", &inbox.failed[..]),
-        ("mart", &report.failed_marts[..]),
-        ("alert", &report.failed_alerts[..]),
-        ("page", page),
-    ] {
-        for failure in failed {
-            let _ = write!(text, "{what}: {}: {}", visible(&failure.file), failure.lines());
-        }
+    let failed = inbox.failed.iter().map(|failure| ("inbox", failure));
+    let failed = failed.chain(report.failed_marts.iter().map(|failure| ("mart", failure)));
+    let failed = failed.chain(report.failed_alerts.iter().map(|failure| ("alert", failure)));
+    let published = report.failed_files().map(|(what, failure)| (what.name(), failure));
+    for (what, failure) in failed.chain(published) {
+        let _ = write!(text, "{what}: {}: {}", visible(&failure.file), failure.lines());
     }
     for mart in &report.marts {
         let dates: Vec<String> = mart.dates.iter().copied().map(span).collect();

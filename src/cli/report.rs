@@ -1,9 +1,9 @@
-//! `wabalake report`: writes the HTML page.
+//! `wabalake report`: writes the HTML page, or the same as a mail.
 
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use wabalake_queries::query::numbers::whole;
 use wabalake_queries::query::time::read_date;
 
@@ -24,15 +24,22 @@ pub(super) const SUBCOMMAND: Subcommand =
                   why, who waits for an answer, sessions and their duration, delivery and failures, \
                   drop-off, returning users, hours, countries, templates, coverage. It is a single file \
                   that works offline, can be printed, and loads nothing from the network. It names no person \
-                  unless `--with-people` or `--phone` is given.",
+                  unless `--with-people` or `--phone` is given. `--form email` writes it as a mail for a \
+                  program that sends mail: without sender and recipients, with plain text and images of \
+                  the charts. A mail never names a person.",
     after_help = "Examples:\n  \
                   wabalake report --lake lake -o page.html\n  \
                   wabalake report --lake lake --from 2025-05-01 --to 2025-05-31 -o may.html\n  \
-                  wabalake report --lake lake --conversation-id 41214 -o welcome.html"
+                  wabalake report --lake lake --conversation-id 41214 -o welcome.html\n  \
+                  wabalake report --lake lake --form email -o mail.eml"
 )]
 struct Options {
     #[command(flatten)]
     lake: LakeOption,
+
+    /// A page for a browser, or a mail
+    #[arg(long, value_enum, default_value = "page")]
+    form: Form,
 
     /// Output file, replaced atomically [default: standard output]
     #[arg(short, long, value_name = "FILE")]
@@ -71,6 +78,12 @@ struct Options {
     phone: Option<String>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Page,
+    Email,
+}
+
 impl Run for Options {
     fn run(self) -> Result<()> {
         let lake = self.lake.open()?;
@@ -88,10 +101,13 @@ impl Run for Options {
         };
         let names_people = options.with_people || options.phone.is_some();
         let access = if names_people { Access::Owner } else { Access::Usual };
-        let page = report::page(&lake, &options)?;
+        let content = match self.form {
+            Form::Page => report::page(&lake, &options)?.into_bytes(),
+            Form::Email => report::email(&lake, &options, config.page.subject.as_deref())?,
+        };
         match self.output.filter(|path| path.as_os_str() != "-") {
-            Some(path) => to_file_for(access, &path, |out| Ok(out.write_all(page.as_bytes())?)),
-            None => to_stdout(|out| Ok(out.write_all(page.as_bytes())?)),
+            Some(path) => to_file_for(access, &path, |out| Ok(out.write_all(&content)?)),
+            None => to_stdout(|out| Ok(out.write_all(&content)?)),
         }
     }
 }

@@ -321,7 +321,7 @@ pub struct AudienceSettings {
     pub rule: String,
 }
 
-/// `[page]`: the page that the nightly writes.
+/// `[page]`: the page that the nightly writes, also as a mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PageSettings {
@@ -329,6 +329,10 @@ pub struct PageSettings {
     pub file: Option<PathBuf>,
     /// The number of days that it shows, up to the last one with data.
     pub days: Option<u32>,
+    /// The file of the page as a mail. Default: none is written.
+    pub email: Option<PathBuf>,
+    /// The subject of the mail. Default: the page's title and period.
+    pub subject: Option<String>,
 }
 
 /// `[nightly]`: what the nightly reports to other programs.
@@ -344,6 +348,8 @@ pub struct NightlySettings {
     pub notify_seconds: Option<u32>,
     /// `true` makes the exit code 1 if an alert fires.
     pub fail_on_alerts: bool,
+    /// A file of views for DuckDB. Default: none is written.
+    pub views: Option<PathBuf>,
 }
 
 impl NightlySettings {
@@ -379,6 +385,8 @@ pub struct PrivacySettings {
     pub people_in_answers: bool,
     /// `true` lets `audience` write files of people, without `--with-people`.
     pub people_in_audiences: bool,
+    /// `true` allows columns of persons and what they wrote in views for DuckDB.
+    pub people_in_views: bool,
     /// `true` keeps erased persons out of later loads.
     pub keep_out: bool,
     /// The key of the list of persons who are kept out. Default: a file in `.wabalake`.

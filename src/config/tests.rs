@@ -28,8 +28,10 @@ fn every_setting_is_read() {
          column = 'delivered_pct'\nrule = 'change_pct'\nvalue = 12.5\ndirection = 'down'\n\
          mature_days = 0\nmin_count = { column = 'deployments', value = 50 }\nmissing = 'fires'\n\
          [lake]\numask = '007'\n\
-         [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\nfail_on_alerts = true\n[retention]\ndays = 30\n\
-         [privacy]\npeople_in_marts = true\npeople_in_audiences = true\n[page]\nfile = 'p.html'\n\
+         [nightly]\nmetrics = 'w.prom'\nnotify_seconds = 5\nfail_on_alerts = true\nviews = 'v.sql'\n\
+         [retention]\ndays = 30\n\
+         [privacy]\npeople_in_marts = true\npeople_in_audiences = true\npeople_in_views = true\n\
+         [page]\nfile = 'p.html'\nemail = 'm.eml'\nsubject = 'Weekly'\n\
          [[audiences]]\nname = 'june'\nrule = 'sent in 30d'\n\
          [sql]\nfiles = true\n\
          [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n\
@@ -67,6 +69,10 @@ fn every_setting_is_read() {
     assert!(config.privacy.people_in_audiences && !config.privacy.people_in_answers);
     let [AudienceSettings { name, rule }] = config.audiences.as_slice() else { panic!() };
     assert_eq!((name.as_str(), rule.as_str()), ("june", "sent in 30d"));
+    assert!(config.privacy.people_in_views);
+    assert_eq!(config.nightly.views, Some("v.sql".into()));
+    assert_eq!(config.page.email, Some("m.eml".into()));
+    assert_eq!(config.page.subject.as_deref(), Some("Weekly"));
     assert!(config.sql.files);
     let pricing = config.defaults().pricing;
     assert_eq!(pricing.free_service_messages(), 0);

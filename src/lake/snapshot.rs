@@ -132,6 +132,14 @@ impl Snapshot {
         file_key(&self.table, &file.path)
     }
 
+    /// The path or URL of the table's folder, for other programs.
+    pub fn address(&self) -> String {
+        match self.place.as_folder() {
+            Some(_) => self.folder().display().to_string(),
+            None => self.place.url(&self.table),
+        }
+    }
+
     /// The table's folder. Only for a lake in a folder.
     pub(super) fn folder(&self) -> PathBuf {
         self.log().table()

@@ -33,6 +33,7 @@ pub struct SqlMart {
     zone: Tz,
     tables: Vec<&'static Table>,
     schema: SchemaRef,
+    names_people: bool,
 }
 
 impl SqlMart {
@@ -56,20 +57,20 @@ impl SqlMart {
         let planned = on_deep_stack(|| {
             let sql = Sql::read(&text)?;
             let mut plan = sql.plan_over(|table| without_rows(table, zone), &parameters, zone)?;
-            if !may_name_people {
-                sql.check_people().map_err(|error| {
-                    error.hint(
-                        "count them, as in COUNT(DISTINCT user_phone), or set people_in_marts = true in \
-                         [privacy]",
-                    )
-                })?;
+            let people = sql.check_people().err();
+            let names_people = people.is_some();
+            if let Some(error) = people.filter(|_| !may_name_people) {
+                return Err(error.hint(
+                    "count them, as in COUNT(DISTINCT user_phone), or set people_in_marts = true in \
+                     [privacy]",
+                ));
             }
             let schema = plan.collect_schema()?;
             check_names(&sql, &schema)?;
-            Ok((sql.tables().to_vec(), schema))
+            Ok((sql.tables().to_vec(), schema, names_people))
         });
-        let (tables, schema) = planned.map_err(|error| within(&file, error))?;
-        Ok(Self { file, text, parameters, zone, tables, schema })
+        let (tables, schema, names_people) = planned.map_err(|error| within(&file, error))?;
+        Ok(Self { file, text, parameters, zone, tables, schema, names_people })
     }
 
     /// Its file, as the settings name it.
@@ -80,6 +81,11 @@ impl SqlMart {
     /// The tables that the statement reads.
     pub fn tables(&self) -> &[&'static Table] {
         &self.tables
+    }
+
+    /// Returns `true` if the statement names people outside of `COUNT(DISTINCT …)`.
+    pub fn names_people(&self) -> bool {
+        self.names_people
     }
 
     /// Names and types of the columns of the answer.

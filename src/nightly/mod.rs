@@ -5,7 +5,7 @@
 //!   │ inbox       new files are loaded, each once
 //!   │ marts       of each, the dates whose inputs changed are computed
 //!   │ alerts      judge the latest values
-//!   │ page        published, if the settings ask for it
+//!   │ files       the page, its mail and the views are published, if the settings ask for them
 //!   │ retention   files that were replaced long ago are deleted
 //!   ▼ runs        a row in the table `runs`; then metrics for Prometheus, and `notify_command`
 //! ```
@@ -85,6 +85,10 @@ pub struct RunReport {
     pub failed_alerts: Vec<Failure>,
     /// The page, if it could not be published.
     pub failed_page: Option<Failure>,
+    /// The mail, if it could not be published.
+    pub failed_email: Option<Failure>,
+    /// The views, if they could not be published.
+    pub failed_views: Option<Failure>,
     /// Files of old versions that were deleted.
     pub files_deleted: u64,
     /// The version of each table that marts were computed from.
@@ -107,6 +111,8 @@ impl RunReport {
             alerts: Judgements::none(started_at),
             failed_alerts: Vec::new(),
             failed_page: None,
+            failed_email: None,
+            failed_views: None,
             files_deleted: 0,
             versions: BTreeMap::new(),
             seconds: 0.0,
@@ -118,7 +124,17 @@ impl RunReport {
         self.inbox.failed.is_empty()
             && self.failed_marts.is_empty()
             && self.failed_alerts.is_empty()
-            && self.failed_page.is_none()
+            && self.failed_files().next().is_none()
+    }
+
+    /// The files that could not be published, and what they are.
+    pub fn failed_files(&self) -> impl Iterator<Item = (Published, &Failure)> {
+        let failed = [
+            (Published::Page, &self.failed_page),
+            (Published::Email, &self.failed_email),
+            (Published::Views, &self.failed_views),
+        ];
+        failed.into_iter().filter_map(|(what, failure)| Some((what, failure.as_ref()?)))
     }
 
     fn end(&mut self) {
@@ -145,29 +161,64 @@ impl RunReport {
     }
 }
 
-/// The address of the page, and the function that writes it, with what the alerts judged.
-pub type Publish<'a> = (&'a str, &'a dyn Fn(&Judgements) -> Result<()>);
-
 /// What the settings ask of a run.
-struct Tasks {
+struct Tasks<'a> {
     /// The marts to refresh.
     marts: Vec<Mart>,
     alerts: Vec<Alert>,
+    /// The files to publish.
+    files: Vec<Publish<'a>>,
 }
 
-/// Runs the nightly.
+/// A file that a run publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The page.
+    Page,
+    /// The page as a mail.
+    Email,
+    /// The views for DuckDB.
+    Views,
+}
+
+impl Published {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Email => "mail",
+            Self::Views => "views",
+        }
+    }
+}
+
+/// A function that writes a file.
+pub type Write<'a> = dyn Fn(&Judgements) -> Result<()> + 'a;
+
+/// A file to publish.
+pub struct Publish<'a> {
+    /// What it is.
+    pub what: Published,
+    /// Its path or URL, for reports.
+    pub address: String,
+    /// Writes it, with what the alerts judged.
+    pub write: Box<Write<'a>>,
+}
+
+/// Runs the nightly, and then publishes files.
 ///
 /// # Errors
 /// Another run in progress; wrong settings; a lake that cannot be written. Files, marts and alerts
 /// that fail are listed in the report, and the rest is done.
-pub fn run(
+pub fn run<'a>(
     lake: &Lake,
     config: &Config,
     options: &Options,
-    page: Option<Publish<'_>>,
+    publish: impl IntoIterator<Item = Publish<'a>>,
 ) -> Result<RunReport> {
     let marts = chosen(lake, config, &options.only)?;
-    let tasks = Tasks { marts, alerts: Alert::all(config)? };
+    let files = publish.into_iter().collect();
+    let tasks = Tasks { marts, alerts: Alert::all(config)?, files };
     let mut report = RunReport::new(Utc::now(), options.dry_run);
     if options.dry_run {
         dry_run(lake, config, options, &tasks.marts, &mut report)?;
@@ -179,7 +230,7 @@ pub fn run(
         report.crashed_before = Some(crashed);
         lake.log_run(&Run { finished: None, ..Run::new("nightly", RunOutcome::Killed, crashed) })?;
     }
-    let done = work(lake, config, options, &tasks, &lock, page, &mut report);
+    let done = work(lake, config, options, &tasks, &lock, &mut report);
     let done = done.map(|writing| match config.retention.days {
         Some(days) => {
             drop(writing);
@@ -223,9 +274,8 @@ fn work(
     lake: &Lake,
     config: &Config,
     options: &Options,
-    Tasks { marts, alerts }: &Tasks,
+    Tasks { marts, alerts, files }: &Tasks<'_>,
     lock: &RunLock,
-    page: Option<Publish<'_>>,
     report: &mut RunReport,
 ) -> Result<Option<Lock>> {
     lake.settle_killed()?;
@@ -248,10 +298,16 @@ fn work(
     }
     lock.check()?;
     judge(lake, config, options, alerts, &tables, report);
-    if let Some((file, publish)) = page {
+    for Publish { what, address, write } in files {
         lock.check()?;
-        let failure = |error| Failure::of(file.to_owned(), &lake.explain(error));
-        report.failed_page = publish(&report.alerts).err().map(failure);
+        let failure = |error| Failure::of(address.clone(), &lake.explain(error));
+        let failure = write(&report.alerts).err().map(failure);
+        let failed = match what {
+            Published::Page => &mut report.failed_page,
+            Published::Email => &mut report.failed_email,
+            Published::Views => &mut report.failed_views,
+        };
+        *failed = failure;
     }
     Ok(writing)
 }

@@ -46,6 +46,11 @@ impl Html {
         self
     }
 
+    /// The markup.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn into_string(self) -> String {
         self.0
     }

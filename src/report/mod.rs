@@ -7,7 +7,7 @@
 //! sections   each names its query and reads columns of the answer
 //!   │ charts     SVG that stretches, texts that do not
 //!   ▼
-//! one file   without network requests: it works offline, prints, and can be mailed
+//! one file   without network requests: it works offline and prints; or a mail, see [`mail`]
 //! ```
 //!
 //! Texts of exports are untrusted: [`html`] escapes all of them, and the page's content security policy
@@ -19,6 +19,7 @@ mod charts;
 mod conversation;
 mod figures;
 mod html;
+mod mail;
 mod rates;
 mod sections;
 mod tables;
@@ -79,6 +80,8 @@ pub struct Options {
     pub phone: Option<String>,
     /// How messages are priced.
     pub pricing: PricingDefaults,
+    /// What the alerts judged; it is shown before all else.
+    pub alerts: Judgements,
 }
 
 impl Options {
@@ -94,6 +97,7 @@ impl Options {
             with_people: false,
             phone: None,
             pricing: config.pricing.defaults(),
+            alerts: Judgements::none(Utc::now()),
         }
     }
 }
@@ -104,15 +108,30 @@ impl Options {
 ///
 /// Dates in the wrong order, people who were not asked for, a lake that cannot be read.
 pub fn page(lake: &Lake, options: &Options) -> Result<String> {
-    page_with_alerts(lake, options, &Judgements::none(Utc::now()))
+    let (title, page, sections) = content(lake, options)?;
+    Ok(whole(&title, &page, &sections, options).into_string())
 }
 
-/// Renders the page, and before its other sections what the alerts judged.
+/// Renders the page as a mail without sender and recipients, in the format of RFC 5322. Without a
+/// subject, it has the page's title and period.
 ///
 /// # Errors
 ///
-/// As [`page`].
-pub fn page_with_alerts(lake: &Lake, options: &Options, judged: &Judgements) -> Result<String> {
+/// As [`page`]; people, whom no mail names.
+pub fn email(lake: &Lake, options: &Options, subject: Option<&str>) -> Result<Vec<u8>> {
+    if options.with_people || options.phone.is_some() {
+        return Err(Error::usage("a mail names nobody")
+            .hint("leave out `--with-people` and `--phone`, or write a page: `--form page`"));
+    }
+    let (title, page, sections) = content(lake, options)?;
+    mail::message(&title, &page, &sections, subject)
+}
+
+/// The title of a page, its context with the answers, and its sections.
+fn content<'a>(
+    lake: &'a Lake,
+    options: &Options,
+) -> Result<(String, PageContext<'a>, Vec<Section>)> {
     if options.phone.is_some() && !options.with_people {
         return Err(Error::usage("`--phone` shows a person's history")
             .hint("add `--with-people`, and mind who receives the page"));
@@ -138,8 +157,9 @@ pub fn page_with_alerts(lake: &Lake, options: &Options, judged: &Judgements) -> 
         Some(id) => (format!("Conversation {id}"), conversation::sections(&page, id, options)?),
         None => ("WhatsApp conversations".to_owned(), sections::sections(&page)?),
     };
-    let sections: Vec<Section> = sections::alerts(judged).into_iter().chain(sections).collect();
-    Ok(whole(&title, &page, &sections, options).into_string())
+    let sections: Vec<Section> =
+        sections::alerts(&options.alerts).into_iter().chain(sections).collect();
+    Ok((title, page, sections))
 }
 
 /// A section of the page.
@@ -301,6 +321,18 @@ impl PageContext<'_> {
         Ok([self.ask::<Q>(options)?, self.ask_about::<Q>(self.period.before(), options)?])
     }
 
+    /// The period and its clock as a sentence.
+    fn dates(&self) -> String {
+        let zone = self.period.zone.name().replace('_', " ");
+        format!("{}. Days begin at midnight in {zone}.", self.period.words())
+    }
+
+    /// The program and the time, after "It was ".
+    fn made(&self) -> String {
+        let now = self.now.with_timezone(&self.period.zone).format("%-d %B %Y at %H:%M");
+        format!("made by wabalake {} on {now}", env!("CARGO_PKG_VERSION"))
+    }
+
     fn answer(
         &self,
         entry: &CatalogEntry,
@@ -345,7 +377,6 @@ impl PageContext<'_> {
 
 /// The page around its sections.
 fn whole(title: &str, page: &PageContext<'_>, sections: &[Section], options: &Options) -> Html {
-    let period = page.period;
     let mut html = Html::new();
     html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
     html.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ");
@@ -356,9 +387,8 @@ fn whole(title: &str, page: &PageContext<'_>, sections: &[Section], options: &Op
     html.raw("<meta name=\"robots\" content=\"noindex\"><meta name=\"referrer\" content=\"no-referrer\">\n");
     html.raw("<title>").text(title).raw("</title>\n<style>\n").raw(STYLE).raw("</style></head>\n");
     html.raw("<body><a class=\"skip\" href=\"#page\">To the figures</a><header><h1>").text(title);
-    html.raw("</h1><p>").text(&period.words()).raw(". Days begin at midnight in ");
-    html.text(&period.zone.name().replace('_', " "))
-        .raw(".</p></header>\n<nav aria-label=\"Sections\">");
+    html.raw("</h1><p>").text(&page.dates());
+    html.raw("</p></header>\n<nav aria-label=\"Sections\">");
     for section in sections {
         html.raw("<a href=\"#")
             .raw(section.id)
@@ -390,8 +420,7 @@ fn whole(title: &str, page: &PageContext<'_>, sections: &[Section], options: &Op
     } else {
         html.raw("This page names nobody. ");
     }
-    html.raw("It was made by wabalake ").text(env!("CARGO_PKG_VERSION")).raw(" on ");
-    html.text(&page.now.with_timezone(&period.zone).format("%-d %B %Y at %H:%M").to_string());
+    html.raw("It was ").text(&page.made());
     html.raw(" and asks nothing of any network.</p></footer>\n");
     html.raw("<div id=\"tip\" role=\"status\" hidden></div>\n<script>").raw(SCRIPT);
     html.raw("</script></body></html>\n");

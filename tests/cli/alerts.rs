@@ -181,6 +181,7 @@ min_count = { column = 'deployments', value = 50 }
 
 [page]
 file = 'page.html'
+email = 'page.eml'
 
 [nightly]
 metrics = 'night.prom'
@@ -227,9 +228,12 @@ fn nightly_reports_alerts_and_fails_if_the_settings_ask_for_it() {
     assert!(section.starts_with("alerts\">"), "{section}");
     assert!(section.contains("! 1 alert fires, of 3."), "{section}");
     assert!(section.contains("<code>wabalake alerts --now 20"), "{section}");
+    let mail = bench.read("lake/page.eml");
+    assert!(mail.contains("! 1 alert fires, of 3."), "{mail}");
 
     let settings = NIGHTLY.replace("[nightly]", "[nightly]\nfail_on_alerts = true");
-    bench.file("lake/wabalake.toml", settings.replace("file = 'page.html'", ""));
+    let settings = settings.replace("file = 'page.html'\nemail = 'page.eml'", "");
+    bench.file("lake/wabalake.toml", settings);
     let said = bench.run("nightly --lake lake --json");
     assert_eq!(
         (said.err.as_str(), said.code),

@@ -19,3 +19,4 @@ mod sql_limits;
 mod store;
 mod terminals;
 mod variables;
+mod views;

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use wabalake::report::{Options, page};
+use wabalake::alerts::Judgements;
+use wabalake::report::{Options, email, page};
 use wabalake_queries::CATALOG;
 use wabalake_queries::query::billing::rules::PricingDefaults;
 
-use crate::support::Bench;
+use crate::support::{Bench, Desk};
 
 /// A lake with all of `data/exports`.
 fn bench() -> Bench {
@@ -31,6 +32,7 @@ fn options() -> Options {
         with_people: false,
         phone: None,
         pricing: PricingDefaults::default(),
+        alerts: Judgements::none(Utc::now()),
     }
 }
 
@@ -290,4 +292,49 @@ fn page_of_the_past_has_nothing_to_add() {
         assert!(!names.contains(&name), "{name}");
     }
     assert!(!page.contains("class=\"open\"") && !page.contains("class=\"news\""));
+}
+
+#[test]
+fn mail_has_neither_sender_nor_recipients_and_names_nobody() {
+    let bench = bench();
+    let mail = String::from_utf8(email(&bench.lake(), &options(), None).unwrap()).unwrap();
+    let (head, body) = mail.split_once("\r\n\r\n").unwrap();
+    for header in ["From:", "To:", "Cc:", "Bcc:", "Sender:"] {
+        assert!(!head.lines().any(|line| line.starts_with(header)), "{head}");
+    }
+    let subject = "Subject: WhatsApp conversations: 14 May 2025 to 10 June 2025, 28 days\r\n";
+    assert!(head.contains(subject), "{head}");
+    assert!(
+        head.contains("Content-Type: multipart/related; type=\"multipart/alternative\""),
+        "{head}"
+    );
+    for part in ["multipart/alternative", "text/plain", "text/html", "image/png"] {
+        assert!(body.contains(&format!("Content-Type: {part}")), "{part}");
+    }
+    for people in [
+        Options { with_people: true, conversation: Some("41207".to_owned()), ..options() },
+        Options { phone: Some("+573330007578".to_owned()), ..options() },
+    ] {
+        let error = email(&bench.lake(), &people, None).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.lines().starts_with("error: a mail names nobody\n  hint: "), "{error}");
+    }
+}
+
+#[test]
+fn nightly_run_writes_the_mail_with_its_subject() {
+    let desk = Desk::loaded();
+    let settings = "[page]\nemail = '../mail.eml'\nsubject = \"Last\\nBcc: a@example.org\"\n";
+    desk.write("lake/wabalake.toml", settings);
+    assert_eq!(desk.run("nightly --lake lake").code, 0);
+    let mail = desk.read("mail.eml");
+    let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.starts_with("Subject: Last Bcc: a@example.org\r\n"),
+        "a subject is one line: {head}"
+    );
+    let typed = desk.stdout("report --form email --lake lake");
+    assert!(typed.starts_with("Subject: Last Bcc: a@example.org\r\n"), "{typed}");
+    let said = desk.run("report --form email --lake lake --conversation-id 417 --with-people");
+    assert_eq!(said.code, 2, "{}", said.err);
 }

@@ -159,6 +159,7 @@ fn read_only_commands_write_nothing() {
         "history sessions",
         "config",
         "report",
+        "views",
     ] {
         let mut command = desk.command(line);
         command.args(["--lake", "lake"]).env("TMPDIR", elsewhere.path());

@@ -18,7 +18,7 @@ use wabalake::error::Error;
 use wabalake::lake::AsOf;
 use wabalake::lake::runs::RUNS;
 use wabalake::marts::{Mart, PinnedTables, fresh};
-use wabalake::nightly::{self, Options, RunLock};
+use wabalake::nightly::{self, Options, Publish, Published, RunLock};
 use wabalake::run::polars::collect;
 use wabalake_queries::query::Defaults;
 
@@ -362,10 +362,16 @@ fn runs_are_recorded() {
     drop(under_way);
     bench.run_nightly();
     bench.run_nightly_with(&Options { dry_run: true, ..Options::default() });
-    let broken = |_: &Judgements| Err(Error::data("no disk"));
-    let page = Some(("page.html", &broken as &dyn Fn(&Judgements) -> _));
-    let report = nightly::run(&lake, &bench.config, &Options::default(), page).unwrap();
+    let broken = |what, address: &str| Publish {
+        what,
+        address: address.to_owned(),
+        write: Box::new(|_: &Judgements| Err(Error::data("no disk"))),
+    };
+    let publish = [broken(Published::Page, "page.html"), broken(Published::Views, "views.sql")];
+    let report = nightly::run(&lake, &bench.config, &Options::default(), publish).unwrap();
     assert_eq!(report.failed_page.unwrap().error, "no disk");
+    assert_eq!(report.failed_views.unwrap().file, "views.sql");
+    assert_eq!(report.failed_email.map(|failed| failed.file), None);
     let runs = lake.snapshot(&RUNS).unwrap().scan().unwrap();
     let runs = runs.select([by_name(
         ["command", "outcome", "files", "rows_new", "marts", "days", "versions"],

@@ -4,11 +4,14 @@ WABALAKE_SHOTS=FOLDER keeps a screenshot of each look.
 """
 
 import base64
+import email
+import email.policy
 import hashlib
 import json
 import os
 import re
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,8 @@ LOOKS = {
     "light": dict(width=1200), "dark": dict(width=1200, dark=True), "phone": dict(width=360, height=740),
     "phone-dark": dict(width=360, height=740, dark=True), "print": dict(width=800, media="print"),
 }
+# What programs that read mail leave of a screen.
+MAIL = dict(width=600)
 HOSTILE = [
     "<script>document.title = 'owned'</script>", "\"><img src=x onerror=\"document.title='owned'\">",
     "' onmouseover='document.title=1", "</script><script>document.title='owned'</script>", "<b>bold</b>&amp;&lt;",
@@ -72,7 +77,7 @@ def lake(tmp_path_factory):
 def shown(browser, page, look):
     browser.open(Path("/dev/null"))
     browser.complaints()
-    browser.look(**LOOKS[look])
+    browser.look(**LOOKS.get(look, MAIL))
     browser.open(page)
     if folder := os.environ.get("WABALAKE_SHOTS"):
         Path(folder).mkdir(exist_ok=True)
@@ -294,3 +299,84 @@ def test_empty_lake_has_a_page(browser, tmp_path):
         shown(browser, page, look)
         assert browser.complaints() == []
     assert "NaN" not in page.read_text() and "inf" not in re.sub(r"[a-z]*inf[a-z]+|[a-z]+inf", "", page.read_text())
+
+
+class Tags(HTMLParser):
+    """The tags of HTML with their attributes."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+@pytest.fixture(scope="module")
+def mail(lake, tmp_path_factory):
+    """The page as a mail."""
+    file = tmp_path_factory.mktemp("mail") / "mail.eml"
+    write(lake, file, "--form", "email", "--from", "2025-05-14", "--to", "2025-06-10", "--timezone", "America/Bogota")
+    return email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+
+
+def parts(mail):
+    """The texts of the mail, plain and HTML, and its images by their ids."""
+    bodies, *images = mail.iter_parts()
+    plain, html = bodies.iter_parts()
+    assert [plain.get_content_type(), html.get_content_type()] == ["text/plain", "text/html"]
+    assert {image.get_content_type() for image in images} == {"image/png"}
+    return plain.get_content(), html.get_content(), {image["Content-ID"].strip("<>"): image.get_content() for image in images}
+
+
+def test_mail_is_one_message_that_loads_nothing(mail, pages):
+    assert mail.get_content_type() == "multipart/related"
+    assert mail["From"] is None and mail["To"] is None
+    assert mail["Subject"] == "WhatsApp conversations: 14 May 2025 to 10 June 2025, 28 days"
+    plain, html, images = parts(mail)
+    assert len(html.encode()) <= 100_000
+    assert all(image.startswith(b"\x89PNG") for image in images.values())
+    tags = Tags(html).found
+    assert {f"cid:{image}" for image in images} == {with_["src"] for _, with_ in tags if "src" in with_}
+    assert not {tag for tag, _ in tags} & {"style", "script", "link", "svg", "a", "iframe", "form", "button", "details"}
+    names = {name for _, with_ in tags for name in with_}
+    assert not {name for name in names if name.startswith("on")} | names & {"class", "id", "href", "srcset", "background"}
+    assert not any("url(" in with_.get("style", "") for _, with_ in tags)
+    # Every section is there, or named at the end.
+    titles = re.findall(r"<section id=.*?<h2>(.*?)</h2>", pages[0].read_text())
+    last = html.strip().splitlines()[-1]
+    for title in titles:
+        assert f">{title}</h2>" in html or f"{title}" in last, title
+        assert title in plain
+    assert len(re.findall("</h2>", html)) > 5
+
+
+def test_mail_fits_600_pixels_with_contrast(browser, mail, tmp_path):
+    _, html, images = parts(mail)
+    for name, image in images.items():
+        html = html.replace(f"cid:{name}", "data:image/png;base64," + base64.b64encode(image).decode())
+    page = tmp_path / "mail.html"
+    page.write_text(html)
+    shown(browser, page, "mail")
+    assert browser.complaints() == []
+    assert browser.run("return [document.documentElement.scrollWidth, innerWidth]") == [600, 600]
+    sizes = browser.run("return [...document.images].map((image) => [image.naturalWidth, image.width])")
+    assert len(sizes) > 10 and all(natural > width * 1.5 for natural, width in sizes), sizes
+    assert browser.run(CONTRAST) == []
+    small = browser.run("""return [...document.querySelectorAll("td, th, p, span")].filter((e) =>
+        e.textContent.trim() && parseFloat(getComputedStyle(e).fontSize) < 10).map((e) => e.outerHTML.slice(0, 80))""")
+    assert small == []
+    text = browser.run("return document.body.innerText")
+    assert browser.run("return document.title") == "WhatsApp conversations"
+    # One of the texts is a flow, a template, a headline or a reason of each section.
+    assert all(hostile in text for hostile in HOSTILE)
+
+
+def test_mail_names_nobody(mail, lake, tmp_path):
+    plain, html, _ = parts(mail)
+    ids = re.compile(r"[0-9a-f]{32}|cid:[0-9a-f]+|1202\d{14}")
+    assert not re.findall(r"(?<!\d)(?:57|52|54|55|1|51|56|34)?\d{10}(?!\d)", ids.sub("", plain + html))
+    refused = ("--form", "email", "--conversation-id", "41207", "--with-people")
+    with pytest.raises(AssertionError, match="exit 2\nerror: a mail names nobody"):
+        write(lake, tmp_path / "mail.eml", *refused)
