@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 
 use super::shared::{CountryOption, SourceZoneOption, StoreOption, ZoneOption};
-use crate::config::{Config, FILE, InboxSettings};
+use crate::config::{Config, FILE, InboxSettings, McpSettings};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 use crate::load::Window;
@@ -144,6 +144,7 @@ impl SettingsOptions {
             ("hours.weekly".into(), Some(hours.weekly().to_string())),
             ("hours.holidays".into(), Some(hours.holidays.to_string()).filter(|of| !of.is_empty())),
         ]);
+        settings.extend(for_assistants(config.mcp));
         for (name, value) in config.store.named() {
             settings.push((format!("store.{name}"), Some(value)));
         }
@@ -160,6 +161,16 @@ impl SettingsOptions {
         }
         Ok(settings)
     }
+}
+
+/// The settings of `wabalake mcp`.
+fn for_assistants(mcp: McpSettings) -> [(String, Option<String>); 4] {
+    [
+        ("mcp.rows".into(), Some(mcp.rows().to_string())),
+        ("mcp.seconds".into(), Some(mcp.time_limit().as_secs().to_string())),
+        ("mcp.sql".into(), Some(mcp.sql.to_string())),
+        ("mcp.people".into(), Some(mcp.people.to_string())),
+    ]
 }
 
 /// The patterns of file names, each in quotes.

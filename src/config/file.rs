@@ -19,8 +19,9 @@ use wabalake_data::{Invalid, TABLES};
 use wabalake_queries::query::time::{Holidays, WeeklyHours, read_date, read_zone};
 
 use super::{
-    Alpha2, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings, NightlySettings,
-    PageSettings, PricingSettings, PrivacySettings, RetentionSettings, SqlSettings, Umask,
+    Alpha2, Config, HoursSettings, InboxSettings, LakeSettings, MartSettings, McpSettings,
+    NightlySettings, PageSettings, PricingSettings, PrivacySettings, RetentionSettings,
+    SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
 use crate::load::{NamePattern, Window};
@@ -48,10 +49,11 @@ struct File {
     store: BTreeMap<Spanned<String>, toml::Value>,
     pricing: PricingSettings,
     hours: HoursSettings,
+    mcp: McpSettings,
 }
 
 /// Lines that show how a key is written, by the last part of the key.
-const EXAMPLES: [(&str, &str); 10] = [
+const EXAMPLES: [(&str, &str); 12] = [
     ("umask", "umask = \"027\""),
     ("settle_seconds", "settle_seconds = 30"),
     ("window", "window = \"rows\""),
@@ -62,6 +64,8 @@ const EXAMPLES: [(&str, &str); 10] = [
     ("pricing", "pricing = \"reported\""),
     ("weekly", "weekly = \"Mon-Fri 09:00-13:00 14:00-18:00; Sat 09:00-13:00\""),
     ("holidays", "holidays = [\"2026-12-25\"]"),
+    ("rows", "rows = 200"),
+    ("seconds", "seconds = 60"),
 ];
 
 /// Parses the text of a settings file.
@@ -88,6 +92,7 @@ pub(super) fn read(text: &str) -> Result<Config> {
         store: look_up.store(&file.store)?,
         pricing: file.pricing,
         hours: file.hours,
+        mcp: file.mcp,
     })
 }
 
@@ -246,6 +251,19 @@ pub(super) fn notify_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Optio
 
 pub(super) fn settle_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     seconds(0, from)
+}
+
+pub(super) fn answer_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    seconds(1, from)
+}
+
+pub(super) fn answer_rows<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
+    /// An assistant reads every row, at its user's expense.
+    const MOST: u16 = 1_000;
+    let value = toml::Value::deserialize(from)?;
+    let rows = value.as_integer().and_then(|rows| u16::try_from(rows).ok());
+    let rows = rows.filter(|rows| (1..=MOST).contains(rows));
+    rows.ok_or_else(|| D::Error::custom(format!("not a whole number from 1 to {MOST}"))).map(Some)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(least: u32, from: D) -> Result<Option<u32>, D::Error> {
