@@ -73,6 +73,41 @@ pub enum Meaning {
     Term,
 }
 
+/// The columns of free text that the business writes, about its own things.
+const OF_THE_BUSINESS: &[&str] = &[
+    "campaign",
+    "campaign_name",
+    "display_name",
+    "event",
+    "hsm_name",
+    "line_whatsapp_display_name",
+    "meta_source_body",
+    "meta_source_headline",
+    "name",
+    "referral_headline",
+    "tag",
+    "whatsapp_link_campaign_name",
+];
+
+impl Meaning {
+    /// Returns `true` if the texts of a column of this name tell who a person is, or what somebody wrote.
+    ///
+    /// ```
+    /// use wabalake_data::Meaning;
+    /// assert!(Meaning::Person.is_personal("user_phone"));
+    /// assert!(Meaning::Written.is_personal("last_message"));
+    /// assert!(!Meaning::Written.is_personal("tag"));
+    /// assert!(!Meaning::Line.is_personal("line"));
+    /// ```
+    pub fn is_personal(self, column: &str) -> bool {
+        match self {
+            Self::Person => true,
+            Self::Written => !OF_THE_BUSINESS.contains(&column),
+            Self::Line | Self::Word | Self::Country | Self::Term => false,
+        }
+    }
+}
+
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
