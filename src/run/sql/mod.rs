@@ -20,6 +20,7 @@ mod fault;
 mod files;
 mod functions;
 mod parameters;
+mod people;
 mod pieces;
 mod types;
 
@@ -114,6 +115,16 @@ impl Sql {
     /// Returns the tables that the statement reads, in the order of the catalog.
     pub fn tables(&self) -> &[&'static Table] {
         &self.tables
+    }
+
+    /// Checks that the answer neither tells who somebody is, nor what they wrote. `text` is that which was
+    /// parsed.
+    ///
+    /// # Errors
+    /// The statement names a personal column outside of `COUNT(DISTINCT …)`, reads all columns of a table
+    /// that has one, or reads a file.
+    pub fn check_tells_of_nobody(&self, text: &str) -> Result<()> {
+        people::check(text.strip_prefix('\u{feff}').unwrap_or(text), &self.statement, &self.tables)
     }
 
     /// Builds the lazy plan of the answer, with its times in `zone` and at most `limit` rows. Reads
