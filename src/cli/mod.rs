@@ -27,6 +27,7 @@ mod init;
 mod kinds;
 mod load;
 mod man;
+mod mcp;
 mod nightly;
 mod output;
 mod queries;
@@ -121,6 +122,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     explain::SUBCOMMAND,
     compare::SUBCOMMAND,
     report::SUBCOMMAND,
+    mcp::SUBCOMMAND,
     status::SUBCOMMAND,
     coverage::SUBCOMMAND,
     history::SUBCOMMAND,
