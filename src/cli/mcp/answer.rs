@@ -162,11 +162,9 @@ fn from_mart(
 
 /// The number in a frame of one cell.
 fn only_number(frame: &DataFrame) -> Result<usize> {
-    let numbers = frame.columns().iter().map(|column| column.cast(&DataType::Int64));
-    let number = numbers.collect::<PolarsResult<Vec<_>>>()?;
-    let number = match number.first() {
-        Some(column) => column.i64()?.get(0),
-        None => None,
+    let number = match frame.columns() {
+        [column] => column.cast(&DataType::Int64)?.i64()?.get(0),
+        _ => None,
     };
     let number = number.and_then(|number| usize::try_from(number).ok());
     number.ok_or_else(|| Error::bug("a count without a number"))
