@@ -17,6 +17,7 @@ mod answer;
 mod mask;
 // What both processes tell each other.
 mod reply;
+mod schema;
 mod server;
 mod tools;
 
