@@ -145,8 +145,8 @@ test-docs: .venv ## Does the site of docs/ have no broken link?
 test-engine: .venv ## All Rust tests: unit, catalog, commands, properties, documents, killed commands, `make demo`
 	$(CARGO_TEST)
 
-test-clients: ci-program .venv-duckdb ## Do other programs read the same rows from a lake? Does it read what it writes as Meta's?
-	$(PYTEST) tests/python/test_clients.py tests/python/test_views.py tests/python/test_meta.py
+test-clients: ci-program .venv-duckdb ## Do other programs read the same rows from a lake, and an assistant? Is what it writes as Meta's read back?
+	$(PYTEST) tests/python/test_clients.py tests/python/test_views.py tests/python/test_meta.py tests/python/test_mcp.py
 
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB? Half of them on each core
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \

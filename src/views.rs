@@ -14,11 +14,9 @@
 use std::fmt::Write as _;
 
 use polars::prelude::{DataType, TimeUnit};
+use wabalake_data::Table;
 use wabalake_data::tables::persons::{self, PERSON};
 use wabalake_data::tables::{USER_ID, USER_KEY};
-use wabalake_data::{Column, Table};
-use wabalake_queries::query::{OutputColumn, Type};
-use wabalake_queries::{conversation_users, user_history};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -75,7 +73,7 @@ fn columns_of_mart(mart: &Mart, with_people: bool) -> Vec<ViewColumn<'_>> {
     match &mart.definition {
         Definition::Query(asked) => {
             let columns = asked.question.columns().into_iter();
-            let shown = columns.filter(|column| with_people || !tells_of_people(column));
+            let shown = columns.filter(|column| with_people || !column.tells_of_people());
             shown.map(|column| (column.name, column.of.data_type())).collect()
         }
         Definition::Sql(sql) if sql.names_people() && !with_people => Vec::new(),
@@ -84,15 +82,6 @@ fn columns_of_mart(mart: &Mart, with_people: bool) -> Vec<ViewColumn<'_>> {
             stored.map(|(name, of)| (name.as_str(), of.clone())).collect()
         }
     }
-}
-
-/// Returns `true` if the texts of an answer's column identify a person or tell of one, as those of the
-/// table's column with its name, or of the columns that hold many such texts.
-fn tells_of_people(column: &OutputColumn) -> bool {
-    let is_private = |of: &Column| of.name == column.name && of.tells_of_people();
-    let is_of_table = || stored_tables().flat_map(|table| table.columns).any(is_private);
-    let holds_many = [conversation_users::VARIABLES, user_history::DETAIL].contains(&column.name);
-    column.names_people() || (column.of == Type::Text && (holds_many || is_of_table()))
 }
 
 /// Adds the view of a table, if that exists and has such columns. A column that the table lacks, as an older
@@ -186,6 +175,8 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use wabalake_data::TABLES;
+    use wabalake_queries::query::{OutputColumn, Type};
+    use wabalake_queries::{conversation_users, user_history};
 
     use super::*;
 
@@ -212,7 +203,7 @@ mod tests {
             OutputColumn::written(conversation_users::VARIABLES),
             OutputColumn::written(user_history::DETAIL),
         ] {
-            assert!(tells_of_people(&column), "{}", column.name);
+            assert!(column.tells_of_people(), "{}", column.name);
         }
         for column in [
             OutputColumn::written("tag"),
@@ -221,7 +212,7 @@ mod tests {
             OutputColumn::date("from"),
             OutputColumn::money("value"),
         ] {
-            assert!(!tells_of_people(&column), "{}", column.name);
+            assert!(!column.tells_of_people(), "{}", column.name);
         }
     }
 

@@ -73,9 +73,49 @@ pub enum Meaning {
     Term,
 }
 
+/// The columns of free text that no person writes: the business does, about its own things, or wabalake.
+const OF_NOBODY: &[&str] = &[
+    "campaign",
+    "campaign_name",
+    "counts",
+    "delimiter",
+    "display_name",
+    "event",
+    "file",
+    "header",
+    "hsm_name",
+    "line_whatsapp_display_name",
+    "meta_source_body",
+    "meta_source_headline",
+    "name",
+    "reason",
+    "referral_headline",
+    "tag",
+    "versions",
+    "whatsapp_link_campaign_name",
+];
+
+impl Meaning {
+    /// Returns `true` if the texts of a column of this name tell who a person is, or what somebody wrote.
+    ///
+    /// ```
+    /// use wabalake_data::Meaning;
+    /// assert!(Meaning::Person.is_personal("user_phone"));
+    /// assert!(Meaning::Written.is_personal("last_message"));
+    /// assert!(!Meaning::Written.is_personal("tag"));
+    /// assert!(!Meaning::Line.is_personal("line"));
+    /// ```
+    pub fn is_personal(self, column: &str) -> bool {
+        match self {
+            Self::Person => true,
+            Self::Written => !OF_NOBODY.contains(&column),
+            Self::Line | Self::Word | Self::Country | Self::Term => false,
+        }
+    }
+}
+
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 pub struct Column {
     /// The `snake_case` name, the same in exports, lake and answers.
     pub name: &'static str,
@@ -83,8 +123,6 @@ pub struct Column {
     pub kind: CellKind,
     /// The meaning, where neither kind nor name implies it: see [`Column::meaning`].
     marked: Option<Meaning>,
-    /// `true` for texts that tell of a person: see [`Column::tells_of_people`].
-    is_private: bool,
     /// `true` rejects a row that lacks a value, and a file that lacks the column.
     pub required: bool,
     /// `true` rejects a file that lacks the column, but no row that lacks a value.
@@ -106,7 +144,6 @@ impl Column {
             name,
             kind,
             marked: None,
-            is_private: false,
             required: false,
             expected: false,
             fallback: None,
@@ -188,14 +225,8 @@ impl Column {
         self.means(Meaning::Term)
     }
 
-    /// Marks the column as one of texts that tell of a person: what somebody said, or the name of an agent.
-    #[must_use]
-    pub const fn private(self) -> Self {
-        Self { is_private: true, ..self }
-    }
-
-    /// Returns `true` if the texts identify a person, or tell of one. Marts of SQL hold none of these, unless
-    /// the settings of the lake allow people in marts.
+    /// Returns `true` if the texts tell who a person is, or what somebody wrote. Marts of SQL, views and answers
+    /// to assistants hold none of these, unless the settings of the lake allow people there.
     ///
     /// ```
     /// use wabalake_data::tables::{audience_tags, sessions};
@@ -206,7 +237,7 @@ impl Column {
     /// assert!(!of(sessions::TABLE.columns, "country") && !of(audience_tags::TABLE.columns, "tag"));
     /// ```
     pub fn tells_of_people(&self) -> bool {
-        self.is_private || self.meaning() == Some(Meaning::Person)
+        self.meaning().is_some_and(|meaning| meaning.is_personal(self.name))
     }
 
     /// The meaning of the column's texts. `None` for another type, or if nobody has marked it.

@@ -235,7 +235,7 @@ pub static TABLE: Table = Table {
         Column::new(REASON_FOR_FAILURE, CellKind::Word).term(),
         Column::new(COUNTRY_NAME, CellKind::Word).term().or(&["COUNTRY"]),
         Column::new(TEMPLATE_NAME, CellKind::Word).term(),
-        Column::new(MESSAGE, CellKind::Text).private().or(&["text"]),
+        Column::new(MESSAGE, CellKind::Text).or(&["text"]),
         Column::new(CREATED_AT, CellKind::Stamp).required(),
         Column::new(FAILED_AT, CellKind::Stamp),
         Column::new(SENT_AT, CellKind::Stamp),

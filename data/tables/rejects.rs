@@ -50,7 +50,7 @@ pub static TABLE: Table = Table {
         Column::new(LINE, CellKind::Count),
         Column::new(COLUMN, CellKind::Word).term(),
         Column::new(REASON, CellKind::Text),
-        Column::new(RAW, CellKind::Text).private(),
+        Column::new(RAW, CellKind::Text),
         Column::new(REJECTED_AT, CellKind::Stamp),
         Column::new(RESOLVED, CellKind::Stamp),
         Column::new(RESOLVED_BY, CellKind::Word),

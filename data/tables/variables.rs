@@ -37,7 +37,7 @@ pub static TABLE: Table = Table {
         Column::new(USER_PHONE, CellKind::FullPhone).or(&["phone"]),
         Column::new(CONVERSATION_ID, CellKind::Word).or(&["conversation"]),
         Column::new(VARIABLE, CellKind::Text).required(),
-        Column::new(VALUE, CellKind::Text).private().expected(),
+        Column::new(VALUE, CellKind::Text).expected(),
         Column::new(AT, CellKind::Stamp),
         Column::user_id(),
         Column::new(CONVERSATION_VERSION, CellKind::Integer),

@@ -60,6 +60,9 @@ impl<Q: Query> Clone for Behind<Q> {
 
 impl<Q: Query> Copy for Behind<Q> {}
 
+/// The heading of the options that name people, in help.
+pub const HEADING: &str = "People behind a number";
+
 /// [`Behind::id`] of deployments: columns that no dimension has, unlike those of the table.
 pub const DEPLOYMENT_ID: &[&str] = &["id_of_conversation", "id_of_version"];
 
@@ -94,9 +97,8 @@ pub(super) fn args<Q: Query>(command: Command) -> Command {
     let defaults = [behind.counts, reshaped].into_iter().filter_map(|counts| counts.first());
     let mut defaults: Vec<&str> = defaults.copied().collect();
     defaults.dedup();
-    let heading = "People behind a number";
     let flag = |id: &'static str| {
-        Arg::new(id).long(id.replace('_', "-")).action(ArgAction::SetTrue).help_heading(heading)
+        Arg::new(id).long(id.replace('_', "-")).action(ArgAction::SetTrue).help_heading(HEADING)
     };
     let count = |id: &'static str, long: &'static str| {
         Arg::new(id)
@@ -104,7 +106,7 @@ pub(super) fn args<Q: Query>(command: Command) -> Command {
             .value_name("COLUMN")
             .value_parser(Word::listed(counts.iter().copied()))
             .requires(PEOPLE)
-            .help_heading(heading)
+            .help_heading(HEADING)
     };
     command
         .arg(
@@ -117,7 +119,7 @@ pub(super) fn args<Q: Query>(command: Command) -> Command {
                 .value_name("COLUMN=VALUE")
                 .action(ArgAction::Append)
                 .requires(PEOPLE)
-                .help_heading(heading)
+                .help_heading(HEADING)
                 .help("Only the rows of cells with this value, as csv prints it; empty for null"),
         )
         .arg(count(IN, "in").help(format!(

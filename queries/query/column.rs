@@ -131,6 +131,11 @@ impl OutputColumn {
         Self::new(name, Type::Money, None)
     }
 
+    /// Returns `true` if its texts tell who a person is, or what somebody wrote.
+    pub fn tells_of_people(&self) -> bool {
+        self.meaning.is_some_and(|meaning| meaning.is_personal(self.name))
+    }
+
     /// Returns `true` if its values identify people.
     pub fn names_people(&self) -> bool {
         self.meaning == Some(Meaning::Person)

@@ -29,6 +29,7 @@ mod init;
 mod kinds;
 mod load;
 mod man;
+mod mcp;
 mod nightly;
 mod output;
 mod publish;
@@ -128,6 +129,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     report::SUBCOMMAND,
     audience::SUBCOMMAND,
     views::SUBCOMMAND,
+    mcp::SUBCOMMAND,
     status::SUBCOMMAND,
     coverage::SUBCOMMAND,
     history::SUBCOMMAND,

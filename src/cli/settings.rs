@@ -9,7 +9,9 @@ use wabalake_data::cells::phone::{digit, is_user_id};
 use wabalake_queries::query::time::read_date;
 
 use super::shared::{CountryOption, SourceZoneOption, StoreOption, ZoneOption};
-use crate::config::{AlertSettings, Config, FILE, InboxSettings, MartSettings, MartSource};
+use crate::config::{
+    AlertSettings, Config, FILE, InboxSettings, MartSettings, MartSource, McpSettings,
+};
 use crate::error::{Context as _, Result};
 use crate::lake::Lake;
 use crate::load::Window;
@@ -154,6 +156,7 @@ impl SettingsOptions {
             ("hours.weekly".into(), Some(hours.weekly().to_string())),
             ("hours.holidays".into(), Some(hours.holidays.to_string()).filter(|of| !of.is_empty())),
         ]);
+        settings.extend(for_assistants(config.mcp));
         for (name, value) in config.store.named() {
             settings.push((format!("store.{name}"), Some(value)));
         }
@@ -179,6 +182,16 @@ fn alert(alert: &AlertSettings) -> (String, Option<String>) {
     let AlertSettings { name, column, rule, value, .. } = alert;
     let shown = format!("{}: {column} {} {value}", words.join(" "), rule.name());
     (format!("alerts.{name}"), Some(shown))
+}
+
+/// The settings of `wabalake mcp`.
+fn for_assistants(mcp: McpSettings) -> [(String, Option<String>); 4] {
+    [
+        ("mcp.rows".into(), Some(mcp.rows().to_string())),
+        ("mcp.seconds".into(), Some(mcp.time_limit().as_secs().to_string())),
+        ("mcp.sql".into(), Some(mcp.sql.to_string())),
+        ("mcp.people".into(), Some(mcp.people.to_string())),
+    ]
 }
 
 /// The patterns of file names, each in quotes.

@@ -206,7 +206,7 @@ fn those(names: &[String]) -> String {
 }
 
 /// Formats an argument for a message. Phone numbers and access tokens are masked.
-fn shown(argument: &str) -> Cow<'_, str> {
+pub(super) fn shown(argument: &str) -> Cow<'_, str> {
     let digits = argument.chars().filter(char::is_ascii_digit).count();
     let is_secret = digits >= 9 || argument.contains("access_token");
     if is_secret { "…".into() } else { crate::render::visible(argument) }

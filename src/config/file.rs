@@ -21,7 +21,7 @@ use wabalake_queries::query::time::{Holidays, WeeklyHours, read_date, read_zone}
 
 use super::{
     AlertSettings, Alpha2, AudienceSettings, Config, HoursSettings, InboxSettings, LakeSettings,
-    MartSettings, MartSource, NightlySettings, PageSettings, Param, PricingSettings,
+    MartSettings, MartSource, McpSettings, NightlySettings, PageSettings, Param, PricingSettings,
     PrivacySettings, RetentionSettings, SqlSettings, Umask,
 };
 use crate::error::{Error, Result};
@@ -52,6 +52,7 @@ struct File {
     store: BTreeMap<Spanned<String>, toml::Value>,
     pricing: PricingSettings,
     hours: HoursSettings,
+    mcp: McpSettings,
 }
 
 /// `[[marts]]`, before it is known if it has a query or SQL.
@@ -66,7 +67,7 @@ struct MartFile {
 }
 
 /// Lines that show how a key is written, by the last part of the key.
-const EXAMPLES: [(&str, &str); 16] = [
+const EXAMPLES: [(&str, &str); 18] = [
     ("umask", "umask = \"027\""),
     ("settle_seconds", "settle_seconds = 30"),
     ("window", "window = \"rows\""),
@@ -83,6 +84,8 @@ const EXAMPLES: [(&str, &str); 16] = [
     ("min_points", "min_points = 5"),
     ("min_change", "min_change = 3"),
     ("min_count", "min_count = { column = \"deployments\", value = 50 }"),
+    ("rows", "rows = 200"),
+    ("seconds", "seconds = 60"),
 ];
 
 /// Parses the text of a settings file.
@@ -111,6 +114,7 @@ pub(super) fn read(text: &str) -> Result<Config> {
         store: look_up.store(&file.store)?,
         pricing: file.pricing,
         hours: file.hours,
+        mcp: file.mcp,
     })
 }
 
@@ -289,6 +293,19 @@ pub(super) fn notify_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Optio
 
 pub(super) fn settle_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     seconds(0, from)
+}
+
+pub(super) fn answer_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    seconds(1, from)
+}
+
+pub(super) fn answer_rows<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
+    /// An assistant reads every row, at its user's expense.
+    const MOST: u16 = 1_000;
+    let value = toml::Value::deserialize(from)?;
+    let rows = value.as_integer().and_then(|rows| u16::try_from(rows).ok());
+    let rows = rows.filter(|rows| (1..=MOST).contains(rows));
+    rows.ok_or_else(|| D::Error::custom(format!("not a whole number from 1 to {MOST}"))).map(Some)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(least: u32, from: D) -> Result<Option<u32>, D::Error> {

@@ -83,6 +83,8 @@ pub struct Config {
     pub pricing: PricingSettings,
     /// When agents work.
     pub hours: HoursSettings,
+    /// What assistants may ask.
+    pub mcp: McpSettings,
 }
 
 /// `[lake]`: the lake's files.
@@ -446,6 +448,44 @@ impl HoursSettings {
     /// Returns the hours of a week.
     pub fn weekly(&self) -> WeeklyHours {
         self.weekly.clone().unwrap_or_else(WeeklyHours::always)
+    }
+}
+
+/// `[mcp]`: what assistants may ask, and how large an answer to them is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct McpSettings {
+    /// The most rows of an answer, up to 1000. Default: 200.
+    #[serde(deserialize_with = "file::answer_rows")]
+    pub rows: Option<u16>,
+    /// The time limit of an answer in seconds. Default: 60.
+    #[serde(deserialize_with = "file::answer_seconds")]
+    pub seconds: Option<u32>,
+    /// `true` offers the tool `sql`.
+    pub sql: bool,
+    /// `true` lets answers name people and show what they wrote.
+    pub people: bool,
+}
+
+impl McpSettings {
+    /// Returns the most rows of an answer.
+    ///
+    /// ```
+    /// let config = wabalake::config::Config::read("").unwrap();
+    /// assert_eq!(config.mcp.rows(), 200);
+    /// ```
+    pub fn rows(self) -> usize {
+        self.rows.unwrap_or(200).into()
+    }
+
+    /// Returns the time limit of an answer.
+    ///
+    /// ```
+    /// let config = wabalake::config::Config::read("").unwrap();
+    /// assert_eq!(config.mcp.time_limit().as_secs(), 60);
+    /// ```
+    pub fn time_limit(self) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(60).into())
     }
 }
 

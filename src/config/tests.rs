@@ -35,7 +35,8 @@ fn every_setting_is_read() {
          [[audiences]]\nname = 'june'\nrule = 'sent in 30d'\n\
          [sql]\nfiles = true\n\
          [pricing]\nfree_service_messages = 0\nentry_point = 'none'\npricing = 'computed'\n\
-         [hours]\nweekly = 'Mon-Fri 9:00-18:00'\nholidays = [2026-12-25, '2026-05-01']\n",
+         [hours]\nweekly = 'Mon-Fri 9:00-18:00'\nholidays = [2026-12-25, '2026-05-01']\n\
+         [mcp]\nrows = 1000\nseconds = 5\nsql = true\npeople = true\n",
     )
     .unwrap();
     assert_eq!(config.timezone, Some(Tz::America__Bogota));
@@ -81,6 +82,8 @@ fn every_setting_is_read() {
     let hours = config.defaults().hours;
     assert_eq!(hours.weekly.unwrap().to_string(), "Mon-Fri 09:00-18:00");
     assert_eq!(hours.holidays.to_string(), "2026-05-01, 2026-12-25");
+    assert_eq!((config.mcp.rows(), config.mcp.time_limit()), (1_000, Duration::from_secs(5)));
+    assert!(config.mcp.sql && config.mcp.people);
 }
 
 #[test]
@@ -165,6 +168,16 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
             "[hours]\nholidays = ['25.12.2026']",
             "error: line 2: `holidays`: not a date\n  \
              hint: write it as in: holidays = [\"2026-12-25\"]",
+        ),
+        (
+            "[mcp]\nrows = 1001",
+            "error: line 2: `rows`: not a whole number from 1 to 1000\n  \
+             hint: write it as in: rows = 200",
+        ),
+        (
+            "[mcp]\nseconds = 0",
+            "error: line 2: `seconds`: not a whole number of seconds from 1 on\n  \
+             hint: write it as in: seconds = 60",
         ),
         ("[inbox]\nwindow = 'row'", "error: line 2: no value `row`\n  hint: did you mean `rows`?"),
         (
@@ -280,6 +293,9 @@ fn the_template_lists_every_setting() {
     assert!(alert.min_points.is_some() && alert.min_change.is_some() && alert.min_count.is_some());
     assert!(all.nightly.fail_on_alerts);
     assert!(all.hours.weekly.is_some() && all.hours.holidays != Holidays::default());
+    let usual = McpSettings::default();
+    assert_eq!((all.mcp.rows, all.mcp.rows()), (Some(200), usual.rows()));
+    assert_eq!((all.mcp.seconds, all.mcp.time_limit()), (Some(60), usual.time_limit()));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod coverage;
 mod data_quality;
 mod lake;
 mod load;
+mod mcp;
 mod money;
 mod nightly;
 mod page;

@@ -29,7 +29,8 @@ json.dump(rows, sys.stdout, default=str)
 # Columns that tell of people; of some tables, other columns have the same name.
 PRIVATE = {
     "user_phone", "user_id", "linked", "from", "to", "user_cellphone", "message", "first_message", "last_message",
-    "agent", "last_transfer_from", "whatsapp_id", "context_id", ("rejects", "raw"), ("variables", "value"),
+    "button_payload", "reaction", "agent", "last_transfer_from", "whatsapp_id", "context_id", ("rejects", "raw"),
+    ("variables", "value"),
 }
 
 SESSIONS = """session_id,session_started_timestamp,user_country_code,user_cellphone

@@ -1,6 +1,6 @@
 //! Properties of the specs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -95,6 +95,39 @@ fn every_text_column_has_a_meaning() {
     ] {
         assert!(!is_marked(name, meaning), "{name}");
     }
+}
+
+#[test]
+fn columns_of_what_people_wrote_are_known() {
+    let is_of_people = |name: &str, meaning: Option<Meaning>| {
+        meaning == Some(Meaning::Written) && Meaning::Written.is_personal(name)
+    };
+    let stored = TABLES.iter().flat_map(|table| table.columns);
+    let stored = stored.map(|column| (column.name, column.meaning()));
+    let answered = CATALOG.iter().flat_map(|entry| entry.spec.columns);
+    let answered = answered.map(|column| (column.name, column.meaning));
+    let found: BTreeSet<&str> = stored
+        .chain(answered)
+        .filter(|(name, meaning)| is_of_people(name, *meaning))
+        .map(|(name, _)| name)
+        .collect();
+    // Whoever adds one decides whether it is the business that writes it.
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        [
+            "agent",
+            "button_payload",
+            "detail",
+            "example",
+            "first_message",
+            "last_message",
+            "last_transfer_from",
+            "message",
+            "reaction",
+            "value",
+            "variables",
+        ],
+    );
 }
 
 #[test]

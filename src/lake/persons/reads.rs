@@ -11,6 +11,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use chrono::NaiveDate;
 use polars::prelude::*;
 use wabalake_data::Table;
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, loads, persons, sessions, text_key};
@@ -28,6 +29,8 @@ pub struct Reads<'l> {
     tables: Vec<&'static Table>,
     /// Those that are stored, each with the files to scan.
     stored: Vec<(&'static Table, Snapshot)>,
+    /// The last UTC day with rows of anybody.
+    last_day: Option<NaiveDate>,
     persons: OnceLock<Arc<Persons>>,
 }
 
@@ -51,9 +54,12 @@ impl Lake {
         let is_stored = |table: &&Table| ![loads::NAME, persons::NAME].contains(&table.name);
         let stored: Vec<&'static Table> = tables.iter().copied().filter(is_stored).collect();
         let snapshots = self.snapshots(stored.iter().copied())?;
+        let days =
+            snapshots.iter().flat_map(|snapshot| &snapshot.files).filter_map(|file| file.day);
         Ok(Reads {
             lake: self,
             tables: tables.to_vec(),
+            last_day: days.max(),
             stored: stored.into_iter().zip(snapshots).collect(),
             persons: OnceLock::new(),
         })
@@ -74,6 +80,16 @@ impl Reads<'_> {
     pub fn files(&self, table: &Table) -> &[DataFile] {
         let stored = self.stored.iter().find(|(stored, _)| *stored == table);
         stored.map_or(&[], |(_, snapshot)| &snapshot.files)
+    }
+
+    /// The version of each stored table that exists.
+    pub fn versions(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.stored.iter().filter_map(|(table, snapshot)| Some((table.name, snapshot.version?)))
+    }
+
+    /// The last UTC day with rows in any stored table.
+    pub fn last_day(&self) -> Option<NaiveDate> {
+        self.last_day
     }
 
     /// Scans of the tables as queries see them.

@@ -208,7 +208,8 @@ impl Sql {
         Ok(answer.select(written.collect::<Result<Vec<_>>>()?))
     }
 
-    /// Checks that the statement names people only within `COUNT(DISTINCT …)`.
+    /// Checks that the answer neither tells who somebody is, nor what they wrote: the statement names columns of
+    /// people only as what `COUNT(DISTINCT …)` counts.
     ///
     /// # Errors
     /// The first column that identifies people or tells of one, such as `user_phone` or `message`; `*` of a

@@ -1,11 +1,12 @@
-//! Finds where a statement names people. What is kept for others, such as a mart, only counts them, unless
-//! the lake's settings allow more.
+//! Finds where a statement names people. What is for others, such as a mart or an answer to an assistant, only
+//! counts them, unless the lake's settings allow more.
 //!
 //! ```text
 //! SELECT user_phone, COUNT(*) …           names people
 //! … WHERE message LIKE '%refund%'         so does this: its answer is about what somebody said
 //! SELECT * FROM sessions                  and this: the table has such columns
 //! SELECT COUNT(DISTINCT user_phone) …     counts people, and names nobody
+//! … COUNT(DISTINCT LEFT(user_phone, 9))   this tells who begins alike
 //! ```
 //!
 //! The names of columns decide. A column can only come out of a subquery if the subquery names it, or has a
@@ -25,7 +26,8 @@ use wabalake_data::Table;
 use super::fault::at;
 use crate::error::{Error, Result};
 
-/// Checks that a statement names no people outside of `COUNT(DISTINCT …)`.
+/// Checks that a statement names no people but as what `COUNT(DISTINCT …)` counts: a column, or the results of
+/// a CASE.
 ///
 /// # Errors
 /// The first column that [tells of people](wabalake_data::Column::tells_of_people), `*` of a table that has
@@ -102,6 +104,7 @@ impl People<'_> {
     /// Checks names of columns.
     fn named(&self, names: &[Ident]) -> Result<()> {
         match names.last() {
+            Some(name) if is_pattern(name) => all_columns(name.span, self.any_table()),
             Some(name) if !self.counted.contains(&name.span) && self.are_named(names) => {
                 Err(at(name.span, format!("`{}` names people", name.value.to_lowercase())))
             }
@@ -117,15 +120,30 @@ impl People<'_> {
                 all_columns(token.0.span, self.any_table())
             }
             Expr::Function(function) if is_distinct_count(function) => {
-                let mut names = Names(Vec::new());
-                let _ = function.args.visit(&mut names);
-                self.counted.extend(names.0);
+                arguments(function).for_each(|counted| self.add_counted(counted));
                 Ok(())
             }
             Expr::Function(function) if takes_all_columns(function) => {
                 all_columns(function.name.span(), self.any_table())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Adds where the columns stand that are counted as they are: an expression of them, or a condition, would
+    /// tell more than how many there are.
+    fn add_counted(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Identifier(name) => self.counted.push(name.span),
+            Expr::CompoundIdentifier(names) => {
+                self.counted.extend(names.last().map(|name| name.span));
+            }
+            Expr::Nested(inner) => self.add_counted(inner),
+            Expr::Case { conditions, else_result, .. } => {
+                let results = conditions.iter().map(|when| &when.result);
+                results.chain(else_result.as_deref()).for_each(|result| self.add_counted(result));
+            }
+            _ => {}
         }
     }
 
@@ -149,7 +167,11 @@ impl People<'_> {
                         SelectItemQualifiedWildcardKind::ObjectName(name) => {
                             let name = last(name).map(|name| name.value.as_str());
                             let is_it = |relation: &&Relation| Some(relation.0.as_str()) == name;
-                            self.relations.iter().filter(is_it).find_map(with_people)
+                            let mut meant = self.relations.iter().filter(is_it).peekable();
+                            match meant.peek() {
+                                Some(_) => meant.find_map(with_people),
+                                None => self.any_table(),
+                            }
                         }
                         SelectItemQualifiedWildcardKind::Expr(_) => self.any_table(),
                     };
@@ -177,7 +199,12 @@ impl People<'_> {
                 let table = relation(factor, self.tables).and_then(|(_, table)| table);
                 all_columns(alias.name.span, table.filter(|table| has_people(table)))
             }
-            _ => Ok(()),
+            TableFactor::Table { .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::NestedJoin { .. }
+            | TableFactor::UNNEST { .. } => Ok(()),
+            // They make columns of others.
+            other => all_columns(other.span(), self.any_table()),
         }
     }
 }
@@ -229,6 +256,11 @@ fn has_named(table: &Table, name: &Ident) -> bool {
     columns().any(|column| column.name.eq_ignore_ascii_case(&name.value))
 }
 
+/// Returns `true` if Polars expands a name to several columns: `"*"`, or a regular expression, `"^…$"`.
+fn is_pattern(name: &Ident) -> bool {
+    name.value == "*" || name.value.starts_with('^')
+}
+
 fn last(name: &ObjectName) -> Option<&Ident> {
     name.0.last()?.as_ident()
 }
@@ -239,20 +271,32 @@ fn is_distinct_count(function: &Function) -> bool {
     is_count(function) && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
 }
 
+/// The expressions that a function takes.
+fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
+    let list = match &function.args {
+        FunctionArguments::List(list) => list.args.as_slice(),
+        _ => &[],
+    };
+    list.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
+}
+
 fn is_count(function: &Function) -> bool {
     last(&function.name).is_some_and(|name| name.value.eq_ignore_ascii_case("count"))
 }
 
 /// Returns `true` for functions of all columns: `COLUMNS(…)`, and any but COUNT with a `*`.
 fn takes_all_columns(function: &Function) -> bool {
-    let FunctionArguments::List(list) = &function.args else { return false };
+    let is_columns = last(&function.name).is_some_and(|n| n.value.eq_ignore_ascii_case("columns"));
+    let FunctionArguments::List(list) = &function.args else { return is_columns };
     let is_wildcard = |argument: &FunctionArg| {
         let (FunctionArg::Unnamed(argument)
         | FunctionArg::Named { arg: argument, .. }
         | FunctionArg::ExprNamed { arg: argument, .. }) = argument;
         !matches!(argument, FunctionArgExpr::Expr(_))
     };
-    let is_columns = last(&function.name).is_some_and(|n| n.value.eq_ignore_ascii_case("columns"));
     is_columns || (!is_count(function) && list.args.iter().any(is_wildcard))
 }
 
@@ -262,23 +306,6 @@ fn is_of_table(body: &SetExpr) -> bool {
         SetExpr::Table(_) => true,
         SetExpr::SetOperation { left, right, .. } => is_of_table(left) || is_of_table(right),
         _ => false,
-    }
-}
-
-/// A visitor that collects where columns are named.
-struct Names(Vec<Span>);
-
-impl Visitor for Names {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let name = match expr {
-            Expr::Identifier(name) => Some(name),
-            Expr::CompoundIdentifier(names) => names.last(),
-            _ => None,
-        };
-        self.0.extend(name.map(|name| name.span));
-        ControlFlow::Continue(())
     }
 }
 
@@ -384,6 +411,23 @@ mod tests {
                 "column 19",
             ),
             ("SELECT country FROM (SELECT country, message FROM messages) AS m", "`message`"),
+            ("SELECT s.\"user_phone\" FROM sessions s", "`user_phone`"),
+            ("SELECT m.\"from\" FROM messages AS m", "`from`"),
+            ("SELECT context_id FROM messages", "`context_id`"),
+            ("SELECT button_payload FROM messages", "`button_payload`"),
+            ("SELECT MAX(reaction) AS r FROM messages", "`reaction`"),
+            ("WITH a(x) AS (SELECT user_phone FROM sessions) SELECT x FROM a", "`user_phone`"),
+            // What is counted would tell more than how many there are.
+            ("SELECT COUNT(DISTINCT SUBSTR(user_phone, 1, 4)) AS n FROM sessions", "`user_phone`"),
+            ("SELECT COUNT(DISTINCT user_phone || country) AS n FROM sessions", "`user_phone`"),
+            (
+                "SELECT COUNT(DISTINCT CASE WHEN user_phone = '1' THEN country END) AS n FROM sessions",
+                "column 33: `user_phone`",
+            ),
+            (
+                "SELECT COUNT(DISTINCT country) FILTER (WHERE user_phone LIKE '57%') AS n FROM sessions",
+                "`user_phone`",
+            ),
         ] {
             let found = fault(statement).unwrap_or_else(|| panic!("{statement}"));
             assert!(found.contains(place), "{statement}: {found}");
@@ -406,6 +450,15 @@ mod tests {
             ("SELECT MIN(*) FROM sessions", "`sessions`"),
             ("SELECT p.b FROM persons AS p (a, b)", "`persons`"),
             ("SELECT a FROM read_csv('a.csv')", "a file may have columns of people"),
+            ("SELECT \"^.*$\" FROM sessions", "`sessions`"),
+            ("SELECT \"*\" FROM sessions", "`sessions`"),
+            ("SELECT COUNT(DISTINCT \"^user.*$\") AS n FROM sessions", "`sessions`"),
+            ("SELECT S.* FROM sessions AS s", "`sessions`"),
+            ("SELECT * FROM rates JOIN sessions ON rates.country = sessions.country", "`sessions`"),
+            ("SELECT * FROM (sessions s JOIN rates r ON r.country = s.country)", "`sessions`"),
+            ("WITH a AS (SELECT * FROM sessions) SELECT country FROM a", "`sessions`"),
+            ("WITH a AS (SELECT country FROM sessions) TABLE sessions", "`sessions`"),
+            ("SELECT country FROM rates UNION ALL SELECT * FROM sessions", "`sessions`"),
         ] {
             let found = fault(statement).unwrap_or_else(|| panic!("{statement}"));
             assert!(found.contains(table), "{statement}: {found}");
@@ -423,6 +476,9 @@ mod tests {
             "SELECT c.value FROM conversions AS c JOIN variables AS v ON c.session_id = v.session_id",
             "SELECT tag, COUNT(*) AS n FROM audience_tags GROUP BY tag",
             "SELECT * FROM rates",
+            "SELECT a.* FROM (SELECT country FROM sessions) AS a",
+            "SELECT COUNT(*) * 2 AS n FROM messages",
+            "SELECT 'user_phone' AS word FROM sessions -- user_phone",
             "SELECT r.country FROM rates AS r (a, b, c, d, e, f, g)",
             "WITH n AS (SELECT country, COUNT(*) AS n FROM sessions GROUP BY country) SELECT * FROM n",
             "SELECT d.user_phone FROM (SELECT COUNT(DISTINCT user_phone) AS user_phone FROM sessions) AS d",
