@@ -5,6 +5,7 @@ mod compare;
 mod compare_properties;
 mod coverage;
 mod data_quality;
+mod demo;
 mod lake;
 mod load;
 mod money;
