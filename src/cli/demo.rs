@@ -67,8 +67,10 @@ impl Run for Options {
         };
         check(&folder)?;
         let [exports, lake, page] = ["exports", "lake", "page.html"].map(|name| folder.join(name));
-        fs::create_dir_all(&exports).context(|| format!("creating `{}`", exports.display()))?;
+        // The note comes first: a run that is stopped can be started again.
+        create(&folder)?;
         to_file(&folder.join(README), |out| Ok(write!(out, "{TITLE}\n\n{CONTENTS}")?))?;
+        create(&exports)?;
         let files = demo::exports()?;
         for (name, bytes) in &files {
             to_file(&exports.join(name), |out| Ok(out.write_all(bytes)?))?;
@@ -93,6 +95,10 @@ impl Run for Options {
             "\nOpen {page} in a browser. `wabalake queries` lists what else can be asked of the lake.\n"
         ))
     }
+}
+
+fn create(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).context(|| format!("creating `{}`", folder.display()))
 }
 
 /// Checks that the folder is new, empty, or that of a demo.
