@@ -6,10 +6,8 @@ SHELL := /bin/bash
 
 # A profile of Cargo.toml: release for use and benchmarks, ci for tests, dev for the demo and while editing.
 PROFILE ?= release
-# Where `make demo` puts its lake and its answers.
+# Where `make demo` puts its exports, its lake and its page.
 DEMO ?= demo
-# A made-up person who has been there often.
-SOMEBODY := 573160007506
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -36,24 +34,8 @@ help: ## This list
 ifneq ($(origin PROFILE), command line)
 demo: PROFILE = dev
 endif
-demo: build ## A lake made of data/exports, and every query asked of it: ./demo
-	@$(WABALAKE) load data/exports --lake $(DEMO)/lake
-	@mkdir -p $(DEMO)/answers
-	@names=$$($(WABALAKE) queries --names); for name in $$names; do \
-		case $$name in \
-			holdout-lift) needs='--treated june-treated --control june-control' ;; \
-			user-history) needs='--phone $(SOMEBODY)' ;; \
-			what-changed) needs='--from 2025-05-21 --to 2025-06-09' ;; \
-			*) needs= ;; \
-		esac; \
-		$(WABALAKE) query $$name $$needs --lake $(DEMO)/lake -o $(DEMO)/answers/$$name.csv; \
-	done; \
-	show() { printf '\n$$ wabalake query %s\n' "$$*"; $(WABALAKE) query "$$@" --lake $(DEMO)/lake -f table; }; \
-	show drop-off --limit 8; \
-	show session-duration --by channel; \
-	show failure-reasons; \
-	printf '\nThe lake is in %s, an answer to each of the %s queries in %s.\n' \
-		$(DEMO)/lake $$(wc -w <<<"$$names") $(DEMO)/answers
+demo: build ## Made-up exports loaded into a lake, three answers and the page: ./demo
+	@$(WABALAKE) demo --out $(DEMO)
 
 # ---- While editing ----
 
@@ -90,6 +72,36 @@ bench-skew: .venv ## Every query where one person or session has all rows, or no
 bench-store: .venv .venv-store ## A lake on an object store of 30 ms a request, beside Polars and DuckDB
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/store.py
+
+# ---- To hand out: ./dist ----
+
+# A wheel may not be larger.
+WHEEL_BYTES := 60000000
+
+wheel: .venv ## dist/wabalake-*.whl: the program and the Python module, for machines like this; installed and tried
+	rm -f dist/wabalake-*.whl
+	.venv/bin/maturin build --profile $(PROFILE) --compatibility linux --out dist
+	@wheel=$$(echo dist/wabalake-*.whl); size=$$(($$(wc -c < $$wheel))); echo "$$wheel: $$size bytes"; \
+	test $(PROFILE) != release -o $$size -lt $(WHEEL_BYTES) || { echo 'more than $(WHEEL_BYTES) bytes'; exit 1; }; \
+	folder=$$(mktemp -d); trap 'rm -rf $$folder' EXIT; \
+	$(PYTHON) -m venv $$folder/venv; \
+	$$folder/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-index $$wheel; \
+	cd $$folder; venv/bin/wabalake demo; venv/bin/python -m wabalake --version
+
+TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
+# macOS has the second one.
+SHA256 = $(shell command -v sha256sum || echo shasum -a 256)
+
+archive: build ## dist/wabalake-VERSION-TARGET.tar.gz: the program, its manual pages and completions; and its hash
+	@version=$$($(WABALAKE) --version | cut -d ' ' -f 2); name=wabalake-$$version-$(TRIPLE); \
+	rm -rf dist/$$name; mkdir -p dist/$$name/completions; \
+	cp $(WABALAKE) dist/$$name/wabalake; cp LICENSE README.md CHANGELOG.md dist/$$name; \
+	$(WABALAKE) man --out dist/$$name/man; \
+	for shell in bash elvish fish powershell zsh; do \
+		$(WABALAKE) completions $$shell > dist/$$name/completions/wabalake.$$shell; \
+	done; \
+	tar -czf dist/$$name.tar.gz -C dist $$name; rm -r dist/$$name; \
+	cd dist; $(SHA256) $$name.tar.gz > $$name.tar.gz.sha256; cat $$name.tar.gz.sha256
 
 # ---- To test: everything that CI checks ----
 
@@ -145,8 +157,9 @@ test-docs: .venv ## Does the site of docs/ have no broken link?
 test-engine: .venv ## All Rust tests: unit, catalog, commands, properties, documents, killed commands, `make demo`
 	$(CARGO_TEST)
 
-test-clients: ci-program .venv-duckdb ## Do other programs read the same rows from a lake, and an assistant? Is what it writes as Meta's read back?
-	$(PYTEST) tests/python/test_clients.py tests/python/test_views.py tests/python/test_meta.py tests/python/test_mcp.py
+test-clients: ci-program .venv-duckdb ## Do other programs read the same rows from a lake, and an assistant? Is what it writes as Meta's read back? Does the wheel?
+	$(PYTEST) tests/python/test_clients.py tests/python/test_views.py tests/python/test_meta.py tests/python/test_mcp.py \
+		tests/python/test_notebooks.py tests/python/test_wheel.py tests/python/test_releases.py
 
 test-twins: ci-program ## Does each query answer as its SQL twin does, on Sail and on DuckDB? Half of them on each core
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
@@ -178,6 +191,11 @@ test-sail: ci-program ## Does each query answer on Sail as here? A cluster of tw
 test-spark: ci-program .venv-spark ## And on Apache Spark? Two workers, and whatever may go wrong (Java 17)
 	$(IN_TIME) 30m $(PYTEST) tests/python/test_spark.py
 
+# Not a step of `make test`: cargo-deny takes minutes to compile, and downloads its list of known faults.
+test-licences: ## May each crate be built in, by its licence, its source and its known faults? (cargo-deny)
+	@cargo deny --version || { echo 'no cargo-deny: `cargo install --locked cargo-deny` installs it'; exit 1; }
+	cargo deny check
+
 # As the tests build it, features and all, so that nothing is compiled for this alone.
 ci-program: .venv
 	@$(CARGO_TEST) --no-run --quiet
@@ -208,4 +226,4 @@ AZURITE = tests/python/store/package.json tests/python/store/package-lock.json
 	npm ci --prefix .venv-store --ignore-scripts --no-audit --no-fund --silent
 	@touch .venv-store
 
-.PHONY: build cluster help demo check bless docs docs-write bench bench-peers bench-nightly bench-skew bench-store test ci-program chromium $(STEPS) $(BESIDE)
+.PHONY: build cluster help demo check bless docs docs-write wheel archive test-licences bench bench-peers bench-nightly bench-skew bench-store test ci-program chromium $(STEPS) $(BESIDE)

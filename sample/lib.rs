@@ -26,10 +26,12 @@
 //! | `companions` | companion files: summaries, Meta's points, webhooks, closures, spend, … |
 //! | `ledger`, `rate_card` | the vendors' counts and costs, and prices |
 //! | `random` | pseudo-random numbers |
+//! | [`demo`] | the exports of `wabalake demo` |
 
 mod companions;
 mod company;
 mod csv;
+pub mod demo;
 mod encoding;
 mod episode;
 mod faults;

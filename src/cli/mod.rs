@@ -20,6 +20,7 @@ mod compare;
 mod completions;
 mod config;
 mod coverage;
+mod demo;
 mod engine;
 mod entries;
 mod erase;
@@ -140,6 +141,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     upgrade::SUBCOMMAND,
     erase::SUBCOMMAND,
     cache::SUBCOMMAND,
+    demo::SUBCOMMAND,
     sample::SUBCOMMAND,
     completions::SUBCOMMAND,
     man::SUBCOMMAND,
@@ -203,6 +205,14 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Result<()> {
     }
 }
 
+/// Runs a command in this process, as if it had been typed. Its words are without the program's name.
+fn run_command(words: &[OsString]) -> Result<()> {
+    let arguments: Vec<OsString> =
+        std::iter::once("wabalake".into()).chain(words.iter().cloned()).collect();
+    let matches = parse(&arguments).map_err(|error| usage::error(&error, &arguments))?;
+    dispatch(&matches, &arguments)
+}
+
 /// Returns the damage to the lake's files that explains an error or a panic of a library.
 fn damage_behind(error: &Error, matches: &ArgMatches) -> Option<Error> {
     let panicked = PANIC.lock().is_ok_and(|panic| panic.is_some());
@@ -229,6 +239,7 @@ fn command() -> Command {
         .about("Columnar batch analytics over exports of WhatsApp Business conversations")
         .after_help(
             "First steps:\n  \
+             wabalake demo\n  \
              wabalake load EXPORT.csv --lake lake\n  \
              wabalake query drop-off --lake lake\n\n\
              Environment variables, each the default of an option:\n  \

@@ -7,6 +7,7 @@ mod compare;
 mod compare_properties;
 mod coverage;
 mod data_quality;
+mod demo;
 mod lake;
 mod load;
 mod mcp;

@@ -8,7 +8,7 @@ from program import ROOT, exports, load, run
 
 @pytest.fixture(scope="session")
 def demo_lake(tmp_path_factory):
-    """What `make demo` loads."""
+    """What `wabalake demo` loads."""
     lake = tmp_path_factory.mktemp("demo") / "lake"
     load(lake, *exports(ROOT / "data/exports"))
     return lake

@@ -3,7 +3,7 @@
 A `console` block is a terminal session: commands after `$ `, with further lines after `> `, each followed
 by its output. A `python` block is a program. Blocks in other languages, or marked `not run`, are not run. The blocks of a page run in
 order, in a folder of their own that looks like a clone of the repository. A page with the comment
-`<!-- with demo/lake -->` starts with the lake that `make demo` loads.
+`<!-- with demo/lake -->` starts with the lake that `wabalake demo` loads.
 
     python tests/python/examples.py --write [PAGE...]    rewrites outputs that differ
 """
@@ -75,7 +75,8 @@ class Clone:
         if lake:
             shutil.copytree(lake, folder / "demo/lake")
         path = f"{folder}/bin:{os.environ['PATH']}"
-        self.environment = ENVIRONMENT | {"WABALAKE": str(PROGRAM), "PATH": path}
+        module = str(ROOT / "python")
+        self.environment = ENVIRONMENT | {"WABALAKE": str(PROGRAM), "PATH": path, "PYTHONPATH": module}
 
     def run(self, command, **options):
         """The exit code, and the output: standard output first, then standard error."""
@@ -115,7 +116,7 @@ def rewritten(page, lake):
 
 
 def demo_lake(folder):
-    """Loads the lake of `make demo`."""
+    """Loads the lake of `wabalake demo`."""
     lake = folder / "demo/lake"
     subprocess.run(
         [PROGRAM, "load", "data/exports", "--lake", lake, "--quiet"],
