@@ -169,16 +169,6 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
             "error: line 2: `holidays`: not a date\n  \
              hint: write it as in: holidays = [\"2026-12-25\"]",
         ),
-        (
-            "[mcp]\nrows = 1001",
-            "error: line 2: `rows`: not a whole number from 1 to 1000\n  \
-             hint: write it as in: rows = 200",
-        ),
-        (
-            "[mcp]\nseconds = 0",
-            "error: line 2: `seconds`: not a whole number of seconds from 1 on\n  \
-             hint: write it as in: seconds = 60",
-        ),
         ("[inbox]\nwindow = 'row'", "error: line 2: no value `row`\n  hint: did you mean `rows`?"),
         (
             "[[inbox.windows]]\npattern = '(?<from>.)'",
@@ -194,6 +184,24 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
             "[[inbox.windows]]\npatern = ''",
             "error: line 2: no key `patern`\n  hint: did you mean `pattern`?",
         ),
+        (
+            "[inbox]\nafter = 'move'",
+            "error: [inbox] has `after = \"move\"` without a folder\n  \
+             hint: add one: loaded = \"../loaded\"",
+        ),
+    ] {
+        assert_eq!(Config::read(text).unwrap_err().lines(), lines);
+    }
+    let error = Config::read("[source_timezones]\nsesions = 'UTC'").unwrap_err();
+    assert!(error.lines().ends_with("no table `sesions`\n  hint: did you mean `sessions`?"));
+    let error = Config::read("timezone: UTC").unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.lines().ends_with("hint: write it as in: timezone = \"America/Bogota\""));
+}
+
+#[test]
+fn errors_about_alerts_and_assistants_name_the_line() {
+    for (text, lines) in [
         (
             "[[alerts]]\nrule = 'anomalous'",
             "error: line 2: no value `anomalous`\n  hint: did you mean `anomaly`?",
@@ -222,20 +230,20 @@ fn errors_name_the_line_and_suggest_the_nearest_name() {
              value\n  hint: write it as in: min_count = { column = \"deployments\", value = 50 }",
         ),
         (
-            "[inbox]\nafter = 'move'",
-            "error: [inbox] has `after = \"move\"` without a folder\n  \
-             hint: add one: loaded = \"../loaded\"",
+            "[mcp]\nrows = 1001",
+            "error: line 2: `rows`: not a whole number from 1 to 1000\n  \
+             hint: write it as in: rows = 200",
+        ),
+        (
+            "[mcp]\nseconds = 0",
+            "error: line 2: `seconds`: not a whole number of seconds from 1 on\n  \
+             hint: write it as in: seconds = 60",
         ),
     ] {
         assert_eq!(Config::read(text).unwrap_err().lines(), lines);
     }
-    let error = Config::read("[source_timezones]\nsesions = 'UTC'").unwrap_err();
-    assert!(error.lines().ends_with("no table `sesions`\n  hint: did you mean `sessions`?"));
     let error = Config::read("[[alerts]]\nname = 'a'\nquery = 'delivery-rate'").unwrap_err();
     assert!(error.lines().ends_with("missing field `column`\n  hint: add it: column = …"));
-    let error = Config::read("timezone: UTC").unwrap_err();
-    assert_eq!(error.exit_code(), 1);
-    assert!(error.lines().ends_with("hint: write it as in: timezone = \"America/Bogota\""));
 }
 
 #[test]
