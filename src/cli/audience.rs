@@ -14,7 +14,7 @@ use super::output::{to_file_for, to_stderr, to_stdout, warn};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Run, Subcommand, usage};
 use crate::audience::{
-    self, Columns, Counts, Form, HoldOut, Rule, Selected, Share, write, write_groups,
+    self, Columns, Counts, Form, HoldOut, Rule, Share, write, write_groups,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ struct Options {
     #[arg(short, long, value_enum, default_value_t = Form::Treble)]
     format: Form,
 
-    /// Titles of the two columns of the form treble [default: country_code,cellphone]
+    /// Titles of the two columns of the form treble [default: `country_code,cellphone`]
     #[arg(long, value_name = "A,B")]
     columns: Option<Columns>,
 

@@ -68,8 +68,8 @@ impl Work {
         let mart = match &mart.definition {
             Definition::Query(asked) => asked,
             Definition::Sql(_) => {
-                let changed = Vec::from_iter(now.changed_since(before));
-                return all(&format!("{} changed", listed(&changed)));
+                let tables = Vec::from_iter(now.changed_since(before));
+                return all(&format!("{} changed", listed(&tables)));
             }
         };
         let mut found = Affected { mart, changes, before, ranges: Vec::new(), reasons: Vec::new() };

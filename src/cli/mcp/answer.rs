@@ -193,7 +193,7 @@ fn answer_tables(options: &Options, lake: &Lake, call: &Call) -> Result<FirstRow
         Column::new(name.into(), counts.collect::<Vec<_>>())
     };
     let date = |name: &str, of: fn(&[NaiveDate]) -> Option<&NaiveDate>| {
-        let dates = days.iter().map(|days| of(days).map(|day| day.to_epoch_days()));
+        let dates = days.iter().map(|days| of(days).map(NaiveDate::to_epoch_days));
         Column::new(name.into(), dates.collect::<Vec<_>>()).cast(&DataType::Date)
     };
     let columns = vec![

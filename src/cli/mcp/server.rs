@@ -38,10 +38,10 @@ pub(super) fn run(options: &Options, arguments: &[OsString]) -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context(|| "starting the server")?;
-    let served = runtime.block_on(serve(server));
+    let outcome = runtime.block_on(serve(server));
     // A thread may still be reading standard input.
     runtime.shutdown_background();
-    served
+    outcome
 }
 
 async fn serve(server: Server) -> Result<()> {
@@ -167,8 +167,8 @@ impl ServerHandler for Server {
             Reply::Answer(answered) => counted(answered.rows_total as u64, "row"),
             Reply::Error(_) => "an error".to_owned(),
         };
-        let took = elapsed(started.elapsed().as_secs_f64());
-        to_stderr(&format!("{}: {outcome} in {took}\n", call.tool));
+        let seconds = elapsed(started.elapsed().as_secs_f64());
+        to_stderr(&format!("{}: {outcome} in {seconds}\n", call.tool));
         Ok(reply.into_result().into())
     }
 }
