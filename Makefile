@@ -191,7 +191,8 @@ test-sail: ci-program ## Does each query answer on Sail as here? A cluster of tw
 test-spark: ci-program .venv-spark ## And on Apache Spark? Two workers, and whatever may go wrong (Java 17)
 	$(IN_TIME) 30m $(PYTEST) tests/python/test_spark.py
 
-# Not a step of `make test`: cargo-deny takes minutes to compile, and downloads its list of known faults.
+# Not a step of `make test`, which checks licences and sources by itself: cargo-deny takes minutes to compile, and
+# downloads its list of known faults.
 test-licences: ## May each crate be built in, by its licence, its source and its known faults? (cargo-deny)
 	@cargo deny --version || { echo 'no cargo-deny: `cargo install --locked cargo-deny` installs it'; exit 1; }
 	cargo deny check

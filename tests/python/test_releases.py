@@ -1,6 +1,8 @@
 """What GitHub runs and what a release says of itself, compared with what it is made of: none of it runs here."""
 
+import json
 import re
+import subprocess
 import tomllib
 
 import yaml
@@ -40,6 +42,48 @@ def test_licences_are_checked_for_every_target_of_a_release():
     jobs = workflow("release")["jobs"]
     targets = {of["target"] for job in ("archives", "wheels") for of in jobs[job]["strategy"]["matrix"]["include"]}
     assert set(tomllib.loads((ROOT / "deny.toml").read_text())["graph"]["targets"]) == targets
+
+
+def is_allowed(licence, allowed):
+    """Whether a crate with an SPDX expression may be built in."""
+    terms = re.split(r"(\(|\)|\bAND\b|\bOR\b|/)", licence)
+    joined = {"AND": " and ", "OR": " or ", "/": " or ", "(": "(", ")": ")"}
+    words = [joined.get(term) or str(term.strip() in allowed) for term in terms if term.strip()]
+    return eval("".join(words), {})
+
+
+def test_licence_of_alternatives_and_of_parts():
+    allowed = {"MIT", "Apache-2.0 WITH LLVM-exception"}
+    for licence in ["MIT", "GPL-3.0 OR MIT", "GPL-3.0/MIT", "Apache-2.0 WITH LLVM-exception OR X", "(X OR MIT) AND MIT"]:
+        assert is_allowed(licence, allowed), licence
+    for licence in ["GPL-3.0", "MIT AND GPL-3.0", "Apache-2.0", "(MIT OR X) AND X"]:
+        assert not is_allowed(licence, allowed), licence
+
+
+def test_crates_may_be_built_in():
+    """As cargo-deny checks them, for this machine's target: `make test-licences` does so for every target, and looks
+    for known faults."""
+    rules = tomllib.loads((ROOT / "deny.toml").read_text())
+    host = re.search(r"^host: (.*)$", subprocess.check_output(["rustc", "-vV"], text=True), re.MULTILINE)[1]
+    metadata = ["cargo", "metadata", "--locked", "--all-features", "--format-version=1", f"--filter-platform={host}"]
+    metadata = json.loads(subprocess.check_output(metadata, cwd=ROOT))
+    built = {node["id"] for node in metadata["resolve"]["nodes"]}
+    crates = [crate for crate in metadata["packages"] if crate["id"] in built]
+    assert len(crates) > 300
+    allowed, exceptions = set(rules["licenses"]["allow"]), {}
+    for exception in rules["licenses"]["exceptions"]:
+        exceptions[exception["crate"]] = set(exception["allow"])
+    refused = [
+        (crate["name"], crate["license"])
+        for crate in crates
+        if not is_allowed(crate["license"] or "none", allowed | exceptions.get(crate["name"], set()))
+    ]
+    assert not refused
+    names = {crate["name"] for crate in crates}
+    assert not names & {banned["crate"] for banned in rules["bans"]["deny"]}
+    assert rules["sources"] == {"unknown-registry": "deny", "unknown-git": "deny"}
+    sources = {crate["source"] for crate in crates}
+    assert sources == {None, "registry+https://github.com/rust-lang/crates.io-index"}
 
 
 def test_wheel_and_crates_say_the_same():
