@@ -1,4 +1,5 @@
-"""Every query answers on Apache Spark as on the local engine, despite failures on the way.
+"""Every query answers on Apache Spark as on the local engine, despite failures on the way: each of one lake, since Sail
+is asked all of them as well.
 
 Spark runs as a master, two workers and a Connect server that needs a token and ends response streams
 early. The order of the tests matters: the last ones stop parts of the cluster.
@@ -41,13 +42,12 @@ def ask(spark, tmp_path_factory):
     return lambda *arguments: compare(spark.remote, folder, *arguments, token=TOKEN)
 
 
-@pytest.mark.parametrize("question", list(questions(split=False)), ids=" ".join)
+@pytest.mark.parametrize("question", list(questions(split=False))[::2], ids=" ".join)
 def test_query(question, ask, odd_lake):
     ask(*question, "--lake", odd_lake)
 
 
-# Some of the queries: Sail is asked all of them.
-@pytest.mark.parametrize("query", catalog()[::4], ids=lambda query: query["name"])
+@pytest.mark.parametrize("query", catalog()[1::4], ids=lambda query: query["name"])
 def test_query_of_other_lakes(query, ask, sample_lake, tmp_path):
     asked = (query["name"], *needs(query))
     ask(*asked, *days(query), "--lake", sample_lake, "--limit", 5)
@@ -61,14 +61,14 @@ def test_lake_with_special_characters_in_its_name(ask, demo_lake, tmp_path):
 
 
 def test_printed_twins_run_as_they_are(spark, odd_lake, tmp_path):
-    """The output of `wabalake queries NAME --sql` can be pasted into Spark. Some of the queries."""
+    """The output of `wabalake queries NAME --sql` can be pasted into Spark."""
     # Without TLS, PySpark sends a token to `localhost` only.
     url = f"sc://localhost:{spark.port}/;token={TOKEN}"
     session = SparkSession.builder.remote(url).getOrCreate()
     session.conf.set("spark.sql.session.timeZone", "UTC")
     try:
         create_views(session, odd_lake)
-        for query in catalog()[::4]:
+        for query in catalog()[3::4]:
             name, zone = query["name"], (*needs(query), "--timezone", "Asia/Kathmandu")
             here = answer_here(tmp_path, name, *zone, "--lake", odd_lake)
             there = session.sql(run("queries", name, "--sql", *zone)).toArrow()
