@@ -176,7 +176,7 @@ def test_answer_is_that_of_the_command_line(masked):
 
 def test_tables_are_listed(masked):
     tables = {row["table"]: row for row in csv.DictReader(io.StringIO(masked.text("tables")))}
-    assert tables["sessions"]["columns"].split(",")[:2] == ["session_id", "session_started_timestamp"]
+    assert tables["sessions"]["columns"].split(",")[:2] == ["session_id", "parent_session_id"]
     shown = {name: (row["rows"], row["days"], row["last_day"]) for name, row in tables.items()}
     assert shown["sessions"] == ("3", "2", "2025-06-02")
     assert shown["ad_spend"] == ("0", "0", "")
