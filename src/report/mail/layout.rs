@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 const GRID: &str = "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" \
                     cellspacing=\"0\" border=\"0\">";
 
+/// With more columns, a table fits the mail only if its numbers may be broken before their units.
+const MANY_COLUMNS: usize = 8;
+
 /// A table of the labels of an axis.
 const LABELS: &str = "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" \
                       cellspacing=\"0\" border=\"0\" style=\"font-size:11px;line-height:14px;\
@@ -214,6 +217,7 @@ impl Layout {
         html.raw("style=\"font-size:11px;line-height:15px\">");
         let mut is_shaded = false;
         for row in node.descendants().filter(|part| part.has_tag_name("tr")) {
+            let is_wide = elements(row).count() > MANY_COLUMNS;
             let is_head = row.parent().is_some_and(|parent| parent.has_tag_name("thead"));
             is_shaded = !is_head && !is_shaded;
             html.raw(match (is_head, is_shaded) {
@@ -222,7 +226,7 @@ impl Layout {
                 (false, false) => "<tr valign=\"top\">",
             });
             for cell in elements(row) {
-                self.cell(cell, is_head, html)?;
+                self.cell(cell, is_head, is_wide, html)?;
             }
             html.raw("</tr>");
         }
@@ -230,7 +234,13 @@ impl Layout {
         Ok(())
     }
 
-    fn cell(&mut self, cell: Node<'_, '_>, is_head: bool, html: &mut Html) -> Result<()> {
+    fn cell(
+        &mut self,
+        cell: Node<'_, '_>,
+        is_head: bool,
+        is_wide: bool,
+        html: &mut Html,
+    ) -> Result<()> {
         let is_number = has_class(cell, "n");
         let (open, close) = match (is_head, is_number, tag(cell)) {
             (true, true, _) => {
@@ -250,7 +260,7 @@ impl Layout {
             html.raw(" bgcolor=\"").text(&colour).raw("\"");
         }
         html.raw(">");
-        if is_number && !is_head {
+        if is_number && !is_head && !is_wide {
             html.text(&unbroken(&all_text(cell)));
         } else {
             self.children(cell, html)?;
@@ -464,6 +474,14 @@ mod tests {
             "{html}"
         );
         assert!(!html.contains(">T<"), "{html}");
+    }
+
+    #[test]
+    fn figures_of_a_wide_table_may_be_broken() {
+        let row = |columns: usize| "<td class=\"n\">33.3 %</td>".repeat(columns);
+        let table = |columns| format!("<table><tbody><tr>{}</tr></tbody></table>", row(columns));
+        let is_broken = |columns| laid_out(&table(columns)).0.contains("33.3 %");
+        assert!(!is_broken(MANY_COLUMNS) && is_broken(MANY_COLUMNS + 1));
     }
 
     #[test]
