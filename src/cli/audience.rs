@@ -13,9 +13,7 @@ use wabalake_queries::query::time::read_instant;
 use super::output::{to_file_for, to_stderr, to_stdout, warn};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Run, Subcommand, usage};
-use crate::audience::{
-    self, Columns, Counts, Form, HoldOut, Rule, Share, write, write_groups,
-};
+use crate::audience::{self, Columns, Counts, Form, HoldOut, Rule, Share, write, write_groups};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::Access;
