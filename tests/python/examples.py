@@ -28,6 +28,7 @@ WITH_LAKE = "<!-- with demo/lake -->"
 VARIES = [
     (re.compile(r"^.*: [\d.]+ \w*B of [\d.]+ \w*B\n", re.MULTILINE), ""),  # progress of a slow load
     (re.compile(r"\b\d+(\.\d+)? (s|ms|MB/s)\b"), "# s"),
+    (re.compile(r"\b20\d\d-\d\d-\d\d(?=: \d+ firing)"), "#"),  # the day that an alert judges
     (re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*"), "#"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "#"),
     (re.compile(r" +$", re.MULTILINE), ""),
