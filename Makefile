@@ -53,7 +53,7 @@ docs-write: ci-program ## Rewrites the generated pages, and the outputs of examp
 	BLESS=1 $(CARGO_TEST) --test catalog pages
 	WABALAKE=$(abspath $(TARGET)/ci/wabalake) .venv/bin/python tests/python/examples.py --write
 
-bench: .venv ## The benchmark that docs/benchmarks.md shows: a year of made-up exports, both cores, half an hour
+bench: .venv ## The benchmark that docs/benchmarks.md shows: a year of made-up exports, both cores, an hour and a half
 	PROFILE=release $(MAKE) build
 	.venv/bin/python benches/compare.py
 

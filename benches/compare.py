@@ -4,7 +4,7 @@ measures clusters, larger lakes, and DuckDB's own SQL against the twins.
 Both sides run as whole processes, alternating, on the same files; the result is the median of the
 rounds after a warm-up. A time counts only if the answers are equal.
 
-    python benches/compare.py               a year, 20 million rows: half an hour, 15 GB of disk
+    python benches/compare.py               a year, 20 million rows: 90 minutes, 15 GB of disk
     python benches/compare.py --small       a quick look, which changes no file of the repository
     python benches/compare.py --engine spark    the queries here, on Sail and on Spark
     python benches/compare.py --growth          the queries as a lake grows 16 times as large
@@ -222,7 +222,8 @@ class Bench:
                     rows += [
                         (
                             table, info["timestamp"] * 1000, file["rows_read"],
-                            file["rows_rejected"], file["rows_with_sentinel"],
+                            file["rows_rejected"], file["rows_with_sentinel"], file.get("window_from"),
+                            file.get("window_to"),
                         )
                         for file in info.get("files", [])
                     ]
@@ -230,9 +231,9 @@ class Bench:
         with duckdb.connect() as connection:
             connection.execute(
                 "CREATE TABLE loads (kind VARCHAR, loaded_at BIGINT, records BIGINT, "
-                "rejected BIGINT, with_sentinel BIGINT)"
+                "rejected BIGINT, with_sentinel BIGINT, window_from DATE, window_to DATE)"
             )
-            connection.executemany("INSERT INTO loads VALUES (?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT INTO loads VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.execute(
                 "COPY (SELECT * REPLACE (make_timestamptz(loaded_at) AS loaded_at) FROM loads) "
                 f"TO '{listed}' (FORMAT parquet)"

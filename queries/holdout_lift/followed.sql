@@ -33,7 +33,7 @@ chosen AS (
             AND (:until_at IS NULL OR since < :until_at)
         )
 ),
-attributed AS (
+conversions_of_people AS (
     SELECT
         CASE WHEN session_id IS NULL THEN user_phone ELSE visitor END AS person,
         unix_micros(converted_at) AS happened,
@@ -51,14 +51,16 @@ earned AS (
     SELECT
         chosen.user_phone,
         chosen.group_name,
-        attributed.value,
-        CASE WHEN attributed.value IS NOT NULL THEN coalesce(attributed.currency, '?') END
-            AS currency
+        conversions_of_people.value,
+        CASE
+            WHEN conversions_of_people.value IS NOT NULL
+            THEN coalesce(conversions_of_people.currency, '?')
+        END AS currency
     FROM chosen
-    INNER JOIN attributed ON attributed.person = chosen.user_phone
+    INNER JOIN conversions_of_people ON conversions_of_people.person = chosen.user_phone
     WHERE chosen.group_name IN ('treated', 'control')
-        AND attributed.happened >= unix_micros(chosen.since)
-        AND attributed.happened < unix_micros(chosen.since) + :days * 86400000000
+        AND conversions_of_people.happened >= unix_micros(chosen.since)
+        AND conversions_of_people.happened < unix_micros(chosen.since) + :days * 86400000000
 ),
 reached AS (
     SELECT DISTINCT chosen.user_phone
