@@ -1,7 +1,7 @@
 //! `wabalake audience`: writes the people whom a rule chooses as a file for a sender.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use chrono_tz::Tz;
@@ -10,7 +10,7 @@ use serde_json::json;
 use wabalake_data::words::grouped;
 use wabalake_queries::query::time::read_instant;
 
-use super::output::{to_file_for, to_stderr, to_stdout, warn};
+use super::output::{to_file_or_stdout, to_stderr, warn};
 use super::shared::{LakeOption, ZoneOption};
 use super::{Run, Subcommand, usage};
 use crate::audience::{self, Columns, Counts, Form, HoldOut, Rule, Share, write, write_groups};
@@ -149,11 +149,15 @@ impl Run for Options {
             return Ok(());
         }
         if let (Some(file), Some(hold_out)) = (&self.holdout_out, &hold_out) {
-            written(file, |out| write_groups(&selected, hold_out, at, out))?;
+            to_file_or_stdout(Access::Owner, file, |out| {
+                write_groups(&selected, hold_out, at, out)
+            })?;
         }
         if let Some(file) = &self.output {
             let columns = self.columns.clone().unwrap_or_default();
-            written(file, |out| write(&selected.people, self.format, &columns, out))?;
+            to_file_or_stdout(Access::Owner, file, |out| {
+                write(&selected.people, self.format, &columns, out)
+            })?;
         }
         lake.log_run(&runs::Run {
             rule: self.name.clone(),
@@ -194,14 +198,6 @@ fn instant(text: &str, zone: Tz) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| {
         Error::usage("`--at` is out of range").hint("write it as 2025-06-01T10:00:00Z")
     })
-}
-
-/// Writes a file for its owner alone, or to standard output.
-fn written(file: &Path, write: impl FnOnce(&mut dyn std::io::Write) -> Result<()>) -> Result<()> {
-    match file.as_os_str() == "-" {
-        true => to_stdout(write),
-        false => to_file_for(Access::Owner, file, write),
-    }
 }
 
 /// The counts, a line each.

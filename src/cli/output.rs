@@ -195,6 +195,15 @@ pub(super) fn to_file_for(
     replace(path, access, write).context(|| format!("writing `{}`", path.display()))
 }
 
+/// Writes a file with [`to_file_for`], or standard output where its name is `-`.
+pub(super) fn to_file_or_stdout(
+    access: Access,
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    if path.as_os_str() == "-" { to_stdout(write) } else { to_file_for(access, path, write) }
+}
+
 fn replace(
     path: &Path,
     access: Access,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output::{to_file_for, to_stdout};
+use super::output::to_file_or_stdout;
 use super::shared::LakeOption;
 use super::{Run, Subcommand};
 use crate::config::Config;
@@ -47,9 +47,7 @@ impl Run for Options {
         let config = Config::of(&lake)?;
         let sql = views::script(&lake, &config, !self.no_install)?;
         let access = if config.privacy.people_in_views { Access::Owner } else { Access::Usual };
-        match self.output.filter(|path| path.as_os_str() != "-") {
-            Some(path) => to_file_for(access, &path, |out| Ok(out.write_all(sql.as_bytes())?)),
-            None => to_stdout(|out| Ok(out.write_all(sql.as_bytes())?)),
-        }
+        let path = self.output.unwrap_or_else(|| PathBuf::from("-"));
+        to_file_or_stdout(access, &path, |out| Ok(out.write_all(sql.as_bytes())?))
     }
 }

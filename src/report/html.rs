@@ -32,6 +32,16 @@ impl Html {
         self
     }
 
+    /// Adds a text as content; what stands between two backticks is code.
+    pub(super) fn prose(&mut self, text: &str) -> &mut Self {
+        let mut rest = text;
+        while let Some((before, code, after)) = first_code(rest) {
+            self.text(before).raw("<code>").text(code).raw("</code>");
+            rest = after;
+        }
+        self.text(rest)
+    }
+
     /// Adds a coordinate with at most three decimals.
     pub(super) fn at(&mut self, number: f64) -> &mut Self {
         let rounded = (number * 1000.0).round() / 1000.0;
@@ -54,6 +64,13 @@ impl Html {
     pub(super) fn into_string(self) -> String {
         self.0
     }
+}
+
+/// Splits a text at its first pair of backticks: before, between and after them.
+fn first_code(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('`')?;
+    let (code, after) = rest.split_once('`')?;
+    Some((before, code, after))
 }
 
 #[cfg(test)]
@@ -81,6 +98,18 @@ mod tests {
             ("¿Qué tal? 👋", "¿Qué tal? 👋"),
         ] {
             assert_eq!(of_text(text), shown);
+        }
+    }
+
+    #[test]
+    fn texts_between_backticks_are_code() {
+        for (text, shown) in [
+            ("a `--by` b `c`", "a <code>--by</code> b <code>c</code>"),
+            ("`<b>`", "<code>&lt;b&gt;</code>"),
+            ("one ` alone", "one &#96; alone"),
+            ("", ""),
+        ] {
+            assert_eq!(Html::new().prose(text).as_str(), shown);
         }
     }
 

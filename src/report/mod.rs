@@ -400,7 +400,7 @@ fn whole(title: &str, page: &PageContext<'_>, sections: &[Section], options: &Op
     for section in sections {
         html.raw("<section id=\"").raw(section.id).raw("\"><h2>").raw(section.title).raw("</h2>");
         if !section.about.is_empty() {
-            html.raw("<p class=\"about\">").text(&section.about).raw("</p>");
+            html.raw("<p class=\"about\">").prose(&section.about).raw("</p>");
         }
         html.add(&section.body);
         if !section.commands.is_empty() {

@@ -64,7 +64,7 @@ impl Part {
         let mut text = format!("{title}\n{}\n", "-".repeat(title.chars().count()));
         if !about.is_empty() {
             html.raw("<p style=\"margin:0 0 12px;font-size:13px;line-height:18px;color:#55606d\">");
-            html.text(about).raw("</p>");
+            html.prose(about).raw("</p>");
             // Writing to a String does not fail.
             let _ = writeln!(text, "{}\n", visible(about));
         }
