@@ -46,6 +46,20 @@ fn exactly_erases_the_exact_number_only() {
     assert_eq!(texts(&lake, &sessions::TABLE, "first_message"), ["ask 5712"]);
 }
 
+#[test]
+fn link_of_an_exact_number_counts_as_its_person() {
+    let bench = Bench::new();
+    let sessions = "session_id,session_started_timestamp,user_country_code,user_cellphone\n\
+                    a1,2025-06-01 10:00:00,,3005550101\n";
+    bench.load("sessions.csv", sessions);
+    let links = "user_id,linked,first_seen\nCO.13490001,3005550101,2025-06-01 10:00:00\n";
+    bench.load("identities.csv", links);
+    let lake = Lake::open(bench.path("lake")).unwrap();
+    let exactly = Options { exactly: true, ..Options::default() };
+    let erased = lake.erase("3005550101", exactly).unwrap();
+    assert_eq!((erased.rows(), erased.people), (2, 1));
+}
+
 /// Two people's deployments name one session: the rewritten file is not taken for an old one.
 #[test]
 fn deployment_of_another_person_in_the_same_session_stays() {

@@ -210,14 +210,19 @@ impl Roles {
         revised: HashMap<PlSmallStr, Vec<(usize, String)>>,
     ) -> Result<Redacted> {
         let mut people = HashSet::new();
-        let persons =
-            [USER_PHONE, USER_ID].map(|column| rows.column(column).and_then(Column::str).ok());
+        let persons = [USER_PHONE, USER_ID, LINKED]
+            .map(|column| rows.column(column).and_then(Column::str).ok());
         let is_of_people = persons.iter().any(Option::is_some) || self.is_of_records();
         for (row, _) in goes.iter().enumerate().filter(|(_, goes)| **goes && is_of_people) {
-            let person = persons.iter().flatten().find_map(|persons| persons.get(row));
+            let [phone, ids @ ..] = persons.map(|texts| texts.and_then(|texts| texts.get(row)));
+            let of_row = match phone {
+                Some(phone) => vec![phone],
+                None => ids.into_iter().flatten().collect(),
+            };
             // Earlier normalisations gave one person several numbers.
-            let person = person.filter(|text| !text.is_empty() && !target.number.is_person(text));
-            people.insert(text_key(person.unwrap_or(&target.phone)));
+            let is_asked = of_row.iter().any(|text| target.number.is_person(text));
+            let other = of_row.first().filter(|text| !text.is_empty() && !is_asked);
+            people.insert(text_key(other.copied().unwrap_or(&target.phone)));
         }
         let mut touched = vec![false; rows.height()];
         for (name, instead) in revised {
