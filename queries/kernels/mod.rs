@@ -24,6 +24,7 @@ pub mod groups;
 pub mod in_force;
 pub mod keys;
 pub mod latest;
+pub mod matched;
 pub mod mutual;
 pub mod nearest;
 pub mod open;
