@@ -8,10 +8,13 @@
 //! The streaming engine collects the columns that a kernel reads before it runs. So a plan filters and
 //! selects before it calls one: 16 bytes a row are 80 MB for five million rows.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use polars::lazy::frame::OptFlags;
-use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
+use polars::prelude::{
+    DataFrame, DslBuilder, Field, LazyFrame, PolarsError, PolarsResult, Schema, SchemaRef,
+};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 pub mod counted;
 pub mod dictionary;
@@ -42,6 +45,14 @@ pub mod windows;
 pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};
+
+/// The threads of kernels.
+///
+/// Polars calls a node on a thread that it makes the only worker of a pool as soon as one of its own operators
+/// runs there. From then on, everything that rayon runs on that thread is sequential.
+static THREADS: LazyLock<Result<ThreadPool, ThreadPoolBuildError>> = LazyLock::new(|| {
+    ThreadPoolBuilder::new().thread_name(|thread| format!("kernel-{thread}")).build()
+});
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
@@ -84,7 +95,10 @@ where
     let of_plan = move |given: &Schema| -> PolarsResult<SchemaRef> { Ok(declared(given)) };
     let checked = move |rows: DataFrame| -> PolarsResult<DataFrame> {
         let given = rows.schema().clone();
-        let found = kernel(rows)?;
+        let threads = THREADS.as_ref().map_err(|error| {
+            PolarsError::ComputeError(format!("no threads for a kernel: {error}").into())
+        })?;
+        let found = threads.install(|| kernel(rows))?;
         debug_assert_eq!(**found.schema(), *of_node(&given), "columns of the node `{what}`");
         Ok(found)
     };
