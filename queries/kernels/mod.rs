@@ -126,3 +126,27 @@ pub fn once(rows: LazyFrame) -> LazyFrame {
 fn places() -> impl Iterator<Item = u32> {
     0..=u32::MAX
 }
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{BooleanChunked, DataType, Engine, IntoLazy, NewChunkedArray, df};
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_has_all_threads_after_an_operator_of_polars() {
+        let threads = |_: DataFrame| {
+            let threads = u32::try_from(rayon::current_num_threads()).unwrap();
+            let all = BooleanChunked::from_iter_values("all".into(), [true].into_iter());
+            df!["threads" => [threads]]?.filter(&all)
+        };
+        let schema = || Schema::from_iter([Field::new("threads".into(), DataType::UInt32)]);
+        let rows = df!["row" => [1_i64]].unwrap().lazy();
+        let one = node(rows, "one kernel".to_owned(), schema(), threads);
+        let another = node(one, "another kernel".to_owned(), schema(), threads);
+        let found = another.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+        let elsewhere = std::thread::spawn(rayon::current_num_threads).join().unwrap();
+        let found = found.column("threads").unwrap().u32().unwrap().get(0);
+        assert_eq!(found, u32::try_from(elsewhere).ok());
+    }
+}
