@@ -137,8 +137,8 @@ mod tests {
     fn a_kernel_has_all_threads_after_an_operator_of_polars() {
         let threads = |_: DataFrame| {
             let threads = u32::try_from(rayon::current_num_threads()).unwrap();
-            let all = BooleanChunked::from_iter_values("all".into(), [true].into_iter());
-            df!["threads" => [threads]]?.filter(&all)
+            let first = BooleanChunked::from_iter_values("first".into(), [true, false].into_iter());
+            df!["threads" => [threads; 2]]?.filter(&first)
         };
         let schema = || Schema::from_iter([Field::new("threads".into(), DataType::UInt32)]);
         let rows = df!["row" => [1_i64]].unwrap().lazy();

@@ -150,8 +150,9 @@ const DURATION: &str = "duration";
 /// What counts of a deployment: if it was delivered and answered, the session that it led to, the duration of
 /// that, and the columns that it is grouped by.
 fn with_duration(deployments: LazyFrame, group: &str, tables: &Tables) -> PolarsResult<LazyFrame> {
-    let sessions =
-        tables.scan(&sessions::TABLE).select([col(SESSION_KEY), session_duration().alias(DURATION)]);
+    let sessions = tables
+        .scan(&sessions::TABLE)
+        .select([col(SESSION_KEY), session_duration().alias(DURATION)]);
     let of_group = match deployments::TABLE.schema().contains(group) {
         true => vec![group],
         false => vec![USER_KEY, deployments::TABLE.day_of],
