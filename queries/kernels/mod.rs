@@ -51,8 +51,12 @@ pub use keys::{key_of, key_of_text};
 /// Polars calls a node on a thread that it makes the only worker of a pool as soon as one of its own operators
 /// runs there. From then on, everything that rayon runs on that thread is sequential.
 static THREADS: LazyLock<Result<ThreadPool, ThreadPoolBuildError>> = LazyLock::new(|| {
-    ThreadPoolBuilder::new().thread_name(|thread| format!("kernel-{thread}")).build()
+    let threads = ThreadPoolBuilder::new().thread_name(|thread| format!("kernel-{thread}"));
+    threads.stack_size(STACK).build()
 });
+
+/// Some nodes optimise and collect a plan of their own, which takes more than a thread has by default.
+const STACK: usize = 16 << 20;
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
