@@ -17,6 +17,8 @@ use wabalake_data::tables::deployments::{
 };
 use wabalake_data::tables::{SESSION_KEY, audience_tags, markets, messages, rates, sessions};
 
+use crate::kernels::groups::Groups;
+use crate::kernels::matched::matched;
 use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::billing::sends::{COST_PER_REPLY, CostSql, Per, SENDS, SendCosts, with_costs};
 use crate::query::prelude::*;
@@ -64,6 +66,7 @@ pub const REPLIED: &str = "replied";
 /// Share of the delivered deployments that were answered.
 pub const REPLY_PCT: &str = "reply_pct";
 
+const AGENT_SESSIONS: &str = "agent_sessions";
 const FINISHED: &str = "finished";
 const DURATION: &str = "duration";
 const REPLY_TIME: &str = "reply_time";
@@ -99,7 +102,7 @@ impl Query for DeploymentSessions {
             OutputColumn::count("finished_sessions"),
             OutputColumn::seconds("avg_session_seconds"),
             OutputColumn::seconds("median_session_seconds"),
-            OutputColumn::count("agent_sessions"),
+            OutputColumn::count(AGENT_SESSIONS),
             OutputColumn::pct("agent_pct"),
         ],
         key: &[],
@@ -169,25 +172,28 @@ impl Query for DeploymentSessions {
             col(SESSION_KEY),
             // Null only in a row without a session.
             col(sessions::SESSION_FINISHED_TIMESTAMP).is_not_null().alias(FINISHED),
-            is("AGENTS").alias("agent_sessions"),
+            is("AGENTS").alias(AGENT_SESSIONS),
             session_duration().alias(DURATION),
         ]);
 
         let found = col(FINISHED).is_not_null();
-        let groups = look_up(delivered, sessions, SESSION_KEY).group_by(params.by.names()).agg([
-            rows().alias(DELIVERED),
-            rows_where(found.clone()).alias("sessions"),
-            rows_where(col(SESSION_KEY).is_not_null().and(found.not())).alias("unmatched_sessions"),
-            rows_where(col(REPLIED)).alias(REPLIED),
-            quantile_seconds(REPLY_TIME, 0.5).alias("median_reply_seconds"),
-            rows_where(col(FINISHED)).alias("finished_sessions"),
-            average_seconds(DURATION).alias("avg_session_seconds"),
-            quantile_seconds(DURATION, 0.5).alias("median_session_seconds"),
-            rows_where(col("agent_sessions")).alias("agent_sessions"),
-        ]);
+        let led = matched(delivered, sessions, SESSION_KEY, &[FINISHED, AGENT_SESSIONS, DURATION])?;
+        let groups = Groups::of(led, params.by.names())
+            .quantiles_seconds(REPLY_TIME, [("median_reply_seconds", 0.5)])
+            .quantiles_seconds(DURATION, [("median_session_seconds", 0.5)])
+            .agg([
+                rows().alias(DELIVERED),
+                rows_where(found.clone()).alias("sessions"),
+                rows_where(col(SESSION_KEY).is_not_null().and(found.not()))
+                    .alias("unmatched_sessions"),
+                rows_where(col(REPLIED)).alias(REPLIED),
+                rows_where(col(FINISHED)).alias("finished_sessions"),
+                average_seconds(DURATION).alias("avg_session_seconds"),
+                rows_where(col(AGENT_SESSIONS)).alias(AGENT_SESSIONS),
+            ]);
         let groups = groups.with_columns([
             share_pct(col(REPLIED), col(DELIVERED)).alias(REPLY_PCT),
-            share_pct(col("agent_sessions"), col("sessions")).alias("agent_pct"),
+            share_pct(col(AGENT_SESSIONS), col("sessions")).alias("agent_pct"),
         ]);
         let Some(sends) = params.costs.sends(tables, &params.days)? else { return Ok(groups) };
         let sends = params.filters.of(sends, tables);

@@ -33,6 +33,7 @@ use wabalake_data::tables::deployments::{
 use wabalake_data::tables::sessions::{self, SESSION_STARTED_TIMESTAMP};
 use wabalake_data::tables::{SESSION_KEY, audience_tags, markets, messages, rates};
 
+use crate::kernels::matched::matched;
 use crate::query::behind::{DEPLOYMENT_ID, deployment_id};
 use crate::query::billing::money::COST;
 use crate::query::billing::sends::{
@@ -228,10 +229,19 @@ impl Query for Funnel {
 /// One row per group of `--by`: for each step, how many deployments passed it and the median seconds
 /// since the step before.
 fn counted(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-    let started =
-        tables.scan(&sessions::TABLE).select([col(SESSION_KEY), col(SESSION_STARTED_TIMESTAMP)]);
-    let deployments = look_up(in_range(tables, params), started, SESSION_KEY);
-    let deployments = with_conversions(deployments, tables, params)?;
+    const OWN: [&str; 5] = [
+        DELIVERED,
+        SESSION_KEY,
+        DEPLOYMENT_TIMESTAMP,
+        DEPLOYMENT_DELIVERED_TIMESTAMP,
+        USER_RESPONDED_TIMESTAMP,
+    ];
+    let deployments = params.by.split(in_range(tables, params), tables, params.days.timezone());
+    let deployments = deployments.select([params.by.names(), OWN.map(col).to_vec()].concat());
+    let started = tables.scan(&sessions::TABLE);
+    let deployments = matched(deployments, started, SESSION_KEY, &[SESSION_STARTED_TIMESTAMP])?;
+    let converted = params.conversions.by_session(tables)?;
+    let deployments = matched(deployments, converted, SESSION_KEY, &[CONVERTED_AT])?;
     let mut columns = params.by.names();
     let mut counts = Vec::new();
     for step in 0..STEPS.len() {

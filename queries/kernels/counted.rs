@@ -8,6 +8,8 @@
 //! d     x        0: nothing has the key x
 //! ```
 
+use std::ops::Range;
+
 use polars::prelude::{
     Column, DataFrame, DataType, Field, Int64Chunked, IntoColumn, LazyFrame, PolarsResult,
     UInt32Chunked,
@@ -40,18 +42,28 @@ fn columns<const N: usize>(
     key: &str,
     counts: &[(&str, &str); N],
 ) -> PolarsResult<Vec<Column>> {
+    let names = counts.iter().map(|(names, _)| rows.column(names)?.i64());
+    let names = names.collect::<PolarsResult<Vec<&Int64Chunked>>>()?;
+    let own = rows.column(key)?.i64()?;
+    let known = |keys: &Int64Chunked| keys.len() - keys.null_count();
+    // Both sides expect as many rows, so that their parts have the same bounds.
+    let len = names.iter().map(|keys| known(keys)).sum::<usize>() + known(own);
+    let split = |columns: &[&Int64Chunked], kinds: Range<i64>| {
+        let entries = columns.iter().zip(kinds).flat_map(|(keys, kind)| {
+            let entries = keys.iter().zip(places());
+            entries.filter_map(move |(key, place)| {
+                Some((key?, pack(key?, (kind << u32::BITS) | i64::from(place))))
+            })
+        });
+        Parts::by_key(entries, len)
+    };
     // A key's own row follows the rows that name it.
-    let columns = counts.iter().map(|(names, _)| *names).chain([key]);
-    let columns = columns.map(|name| rows.column(name)?.i64());
-    let columns = columns.collect::<PolarsResult<Vec<&Int64Chunked>>>()?;
-    let len = columns.iter().map(|keys| keys.len() - keys.null_count()).sum();
-    let entries = columns.iter().zip(0_i64..).flat_map(|(keys, kind)| {
-        let entries = keys.iter().zip(places());
-        entries.filter_map(move |(key, place)| {
-            Some((key?, pack(key?, (kind << u32::BITS) | i64::from(place))))
-        })
+    let last = i64::try_from(N).unwrap_or(i64::MAX);
+    let (naming, own) = rayon::join(|| split(&names, 0..last), || split(&[own], last..i64::MAX));
+    let parts = naming.map_with(own, |mut entries, own| {
+        entries.extend(own);
+        of_part::<N>(entries)
     });
-    let parts = Parts::by_key(entries, len).map(of_part::<N>);
     let mut sums = vec![vec![0_u32; rows.height()]; N];
     for (place, of_row) in parts.into_iter().flatten() {
         for (sums, count) in sums.iter_mut().zip(of_row) {

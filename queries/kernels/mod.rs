@@ -8,10 +8,13 @@
 //! The streaming engine collects the columns that a kernel reads before it runs. So a plan filters and
 //! selects before it calls one: 16 bytes a row are 80 MB for five million rows.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use polars::lazy::frame::OptFlags;
-use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
+use polars::prelude::{
+    DataFrame, DslBuilder, Field, LazyFrame, PolarsError, PolarsResult, Schema, SchemaRef,
+};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 pub mod counted;
 pub mod dictionary;
@@ -24,6 +27,7 @@ pub mod groups;
 pub mod in_force;
 pub mod keys;
 pub mod latest;
+pub mod matched;
 pub mod mutual;
 pub mod nearest;
 pub mod open;
@@ -41,6 +45,18 @@ pub mod windows;
 pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};
+
+/// The threads of kernels.
+///
+/// Polars calls a node on a thread that it makes the only worker of a pool as soon as one of its own operators
+/// runs there. From then on, everything that rayon runs on that thread is sequential.
+static THREADS: LazyLock<Result<ThreadPool, ThreadPoolBuildError>> = LazyLock::new(|| {
+    let threads = ThreadPoolBuilder::new().thread_name(|thread| format!("kernel-{thread}"));
+    threads.stack_size(STACK).build()
+});
+
+/// Some nodes optimise and collect a plan of their own, which takes more than a thread has by default.
+const STACK: usize = 16 << 20;
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
@@ -83,7 +99,10 @@ where
     let of_plan = move |given: &Schema| -> PolarsResult<SchemaRef> { Ok(declared(given)) };
     let checked = move |rows: DataFrame| -> PolarsResult<DataFrame> {
         let given = rows.schema().clone();
-        let found = kernel(rows)?;
+        let threads = THREADS.as_ref().map_err(|error| {
+            PolarsError::ComputeError(format!("no threads for a kernel: {error}").into())
+        })?;
+        let found = threads.install(|| kernel(rows))?;
         debug_assert_eq!(**found.schema(), *of_node(&given), "columns of the node `{what}`");
         Ok(found)
     };
@@ -110,4 +129,28 @@ pub fn once(rows: LazyFrame) -> LazyFrame {
 /// The place of each of the first 2³² rows; Polars numbers rows by 32 bits.
 fn places() -> impl Iterator<Item = u32> {
     0..=u32::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{BooleanChunked, DataType, Engine, IntoLazy, NewChunkedArray, df};
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_has_all_threads_after_an_operator_of_polars() {
+        let threads = |_: DataFrame| {
+            let threads = u32::try_from(rayon::current_num_threads()).unwrap();
+            let first = BooleanChunked::from_iter_values("first".into(), [true, false].into_iter());
+            df!["threads" => [threads; 2]]?.filter(&first)
+        };
+        let schema = || Schema::from_iter([Field::new("threads".into(), DataType::UInt32)]);
+        let rows = df!["row" => [1_i64]].unwrap().lazy();
+        let one = node(rows, "one kernel".to_owned(), schema(), threads);
+        let another = node(one, "another kernel".to_owned(), schema(), threads);
+        let found = another.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+        let elsewhere = std::thread::spawn(rayon::current_num_threads).join().unwrap();
+        let found = found.column("threads").unwrap().u32().unwrap().get(0);
+        assert_eq!(found, u32::try_from(elsewhere).ok());
+    }
 }

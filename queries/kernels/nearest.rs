@@ -45,8 +45,15 @@ pub fn nearest(rows: LazyFrame, search: Search) -> LazyFrame {
 
 fn joined(rows: &DataFrame, search: &Search) -> PolarsResult<DataFrame> {
     let is_moment = rows.column(&search.is_moment)?.bool()?;
-    let mut moments = rows.filter(is_moment)?;
-    let events = rows.filter(&!is_moment)?;
+    let count =
+        rows.height() - is_moment.iter().filter(|is_moment| *is_moment == Some(true)).count();
+    let start = i64::try_from(count).unwrap_or(i64::MAX);
+    // If all events come first, no row is copied.
+    let (events, mut moments) = if is_moment.slice(0, count).any() {
+        (rows.filter(&!is_moment)?, rows.filter(is_moment)?)
+    } else {
+        rows.split_at(start)
+    };
     let place = places_of_events(&moments, &events, search)?;
     for column in events.select(&search.found)?.take(&place)?.into_columns() {
         moments.with_column(column)?;

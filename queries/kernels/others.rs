@@ -107,18 +107,24 @@ fn found(rows: &DataFrame, of: Others, ranks: Option<&[Rank]>) -> PolarsResult<[
     let numbers = |name: &str| rows.column(name)?.i64();
     let (keys, ids, instants) = (numbers(of.key)?, numbers(of.id)?, numbers(of.at)?);
     let (first, last) = (numbers(of.within[0])?, numbers(of.within[1])?);
-    let events = keys.iter().zip(instants.iter()).zip(ids.iter()).zip(places());
-    let events = events.filter_map(|(((key, at), id), place)| {
-        let (key, at, id) = (key?, at?, id?);
-        Some((key, Event { key, at, id, place }))
-    });
-    let events = Parts::by_key(events, rows.height());
-    let intervals = keys.iter().zip(ids.iter()).zip(first.iter().zip(last.iter())).zip(places());
-    let intervals = intervals.filter_map(|(((key, id), (first, last)), place)| {
-        let (key, id, first, last) = (key?, id?, first?, last?);
-        (first <= last).then_some((key, Interval { key, first, last, id, place }))
-    });
-    let intervals = Parts::by_key(intervals, rows.height());
+    let events = || {
+        let events = keys.iter().zip(instants.iter()).zip(ids.iter()).zip(places());
+        let events = events.filter_map(|(((key, at), id), place)| {
+            let (key, at, id) = (key?, at?, id?);
+            Some((key, Event { key, at, id, place }))
+        });
+        Parts::by_key(events, rows.height())
+    };
+    let intervals = || {
+        let ends = first.iter().zip(last.iter());
+        let intervals = keys.iter().zip(ids.iter()).zip(ends).zip(places());
+        let intervals = intervals.filter_map(|(((key, id), (first, last)), place)| {
+            let (key, id, first, last) = (key?, id?, first?, last?);
+            (first <= last).then_some((key, Interval { key, first, last, id, place }))
+        });
+        Parts::by_key(intervals, rows.height())
+    };
+    let (events, intervals) = rayon::join(events, intervals);
     let of_parts = events.map_with(intervals, |mut events, intervals| {
         let any = of_part(&mut events, intervals);
         let greater = ranks.map(|ranks| of_greater_rank(&events, &any, ranks));

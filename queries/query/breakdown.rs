@@ -12,7 +12,7 @@ use polars::prelude::{
 };
 use wabalake_data::Table;
 use wabalake_data::tables::conversions::{CONVERTED_AT, VALUE};
-use wabalake_data::tables::{CURRENCY, SESSION_KEY, deployments, sessions};
+use wabalake_data::tables::{CURRENCY, SESSION_KEY, USER_KEY, deployments, sessions};
 
 use super::billing::money::{self, AMOUNT};
 use super::billing::sends::{COST_PER_CONVERSION, COST_PER_REPLY, Per, SendCosts, with_costs};
@@ -23,6 +23,7 @@ use super::measures::{
 use super::tables::Tables;
 use super::{Conversions, DayRange, Filtered, Filters};
 use crate::kernels::groups::Groups;
+use crate::kernels::matched::matched;
 
 /// Deployments to the group.
 pub const DEPLOYMENTS: &str = "deployments";
@@ -60,7 +61,8 @@ pub const COSTS_PER: &[Per] =
 /// Returns the plan of a breakdown: a row per group that has deployments or inbound sessions, with costs if
 /// they are asked for.
 ///
-/// `grouped` adds the column `group` to rows of a table, and may make several rows of one.
+/// `grouped` adds the column `group` to rows of a table, and may make several rows of one. It reads that column,
+/// or, if deployments have none of that name, the person and the time of a row.
 ///
 /// # Errors
 /// Those of building a plan.
@@ -77,7 +79,7 @@ pub fn breakdown<Q: Filtered>(
     let deployments = days.scan(tables, &deployments::TABLE);
     let deployments = filters.of_table(deployments, &deployments::TABLE, tables);
     // The join with sessions comes first: `grouped` may multiply rows.
-    let sent = grouped(with_duration(deployments, tables), &deployments::TABLE);
+    let sent = grouped(with_duration(deployments, group, tables)?, &deployments::TABLE);
     let sent = sent.select([group, SESSION_KEY, DELIVERED, REPLIED, DURATION].map(col));
     let earned = conversions.by_currency(tables)?;
     let sent = Groups::of(sent, [col(group)])
@@ -145,14 +147,19 @@ pub fn counted_deployments<Q: Filtered>(
 
 const DURATION: &str = "duration";
 
-/// Adds what counts of a deployment, before a join copies its texts: if it was delivered and answered, the
-/// session that it led to, and the duration of that.
-fn with_duration(deployments: LazyFrame, tables: &Tables) -> LazyFrame {
+/// What counts of a deployment: if it was delivered and answered, the session that it led to, the duration of
+/// that, and the columns that it is grouped by.
+fn with_duration(deployments: LazyFrame, group: &str, tables: &Tables) -> PolarsResult<LazyFrame> {
     let sessions = tables
         .scan(&sessions::TABLE)
-        .select([col(SESSION_KEY), session_duration().alias(DURATION)])
-        .filter(col(DURATION).is_not_null());
-    look_up(with_session(deployments), sessions, SESSION_KEY)
+        .select([col(SESSION_KEY), session_duration().alias(DURATION)]);
+    let of_group = match deployments::TABLE.schema().contains(group) {
+        true => vec![group],
+        false => vec![USER_KEY, deployments::TABLE.day_of],
+    };
+    let columns = [&[SESSION_KEY, DELIVERED, REPLIED][..], &of_group[..]].concat();
+    let columns: Vec<Expr> = columns.into_iter().map(col).collect();
+    matched(with_session(deployments).select(columns), sessions, SESSION_KEY, &[DURATION])
 }
 
 /// Adds if a deployment was delivered and answered, and leaves the session to those that led to one.

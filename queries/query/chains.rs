@@ -11,13 +11,10 @@
 //! sessions with redirections and walks the trees from the roots down in one function over columns.
 //! Each session is visited once, and sessions on a cycle never.
 
-use std::sync::Arc;
-
 use clap::Args;
 use polars::prelude::{
     Column, DataFrame, DataType, Expr, Field, InitHashMaps, Int64Chunked, JoinArgs, JoinType,
-    LazyFrame, OptFlags, PlHashMap, PolarsResult, Schema, SchemaRef, SortMultipleOptions,
-    UnionArgs, col, concat, lit,
+    LazyFrame, PlHashMap, PolarsResult, Schema, SortMultipleOptions, UnionArgs, col, concat, lit,
 };
 use wabalake_data::tables::sessions::{
     self, CONVERSATION_ID, PARENT_SESSION_ID, SESSION_ID, SESSION_STARTED_TIMESTAMP, USER_PHONE,
@@ -28,6 +25,7 @@ use super::measures::{parent_key, session_duration};
 use super::numbers::whole;
 use super::sql::Bindings;
 use super::tables::Tables;
+use crate::kernels::node;
 
 /// `--min-sessions`: the smallest chains that count.
 #[derive(Args, Clone, Copy, Debug)]
@@ -95,22 +93,15 @@ impl Chains {
         } else {
             sessions()
         };
-        let schema = Arc::new(chain_schema());
-        let chains = linked
-            .select([
-                col(SESSION_KEY),
-                parent_key().alias(PARENT_KEY),
-                col(SESSION_STARTED_TIMESTAMP),
-                col(SESSION_ID),
-                col(CONVERSATION_ID),
-                session_duration().alias(Self::DURATION),
-            ])
-            .map(
-                walk,
-                OptFlags::empty(),
-                Some(Arc::new(move |_: &Schema| -> PolarsResult<SchemaRef> { Ok(schema.clone()) })),
-                Some("chains of redirected sessions"),
-            )
+        let linked = linked.select([
+            col(SESSION_KEY),
+            parent_key().alias(PARENT_KEY),
+            col(SESSION_STARTED_TIMESTAMP),
+            col(SESSION_ID),
+            col(CONVERSATION_ID),
+            session_duration().alias(Self::DURATION),
+        ]);
+        let chains = node(linked, "chains of redirected sessions".to_owned(), chain_schema(), walk)
             .filter(col(Self::SESSIONS).gt_eq(lit(self.min_sessions)));
         Ok(chains.join(roots, &by_key, &by_key, JoinArgs::new(JoinType::Inner)))
     }

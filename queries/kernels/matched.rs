@@ -1,0 +1,135 @@
+//! Left join by a key of 64 bits, split into parts that fit into the processor's cache.
+//!
+//! ```text
+//! rows: key  at       known: key  begun       answer: key  at     begun
+//!       a    09:00           a    08:00               a    09:00  08:00
+//!       a    09:10           b    08:30               a    09:10  08:00
+//!       c    09:20                                    c    09:20
+//!            09:30                                           09:30
+//! ```
+//!
+//! A hash join of Polars has one table of all known keys for each thread. With millions of keys, almost every
+//! search in it reads memory outside of the cache.
+
+use std::sync::Arc;
+
+use polars::prelude::{
+    DataFrame, Expr, IdxCa, Int64Chunked, LazyFrame, NewChunkedArray, PlHashMap, PolarsError,
+    PolarsResult, Schema, UnionArgs, col, concat_lf_diagonal, lit,
+};
+
+use super::parts::Parts;
+use super::{named, places};
+
+/// Tells known rows from those that look for them.
+const IS_KNOWN: &str = "is_known";
+
+/// Adds to each row the columns `brought` of the known row with the same `key`; null without one.
+///
+/// The key is an Int64 of both, a hash such as `session_key`, and at most one known row has it. A row without
+/// a key matches nothing. Rows have no column of the name of one that is brought. They keep their order.
+///
+/// The node reads all columns of the rows, so select them before.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn matched(
+    rows: LazyFrame,
+    known: LazyFrame,
+    key: &'static str,
+    brought: &'static [&'static str],
+) -> PolarsResult<LazyFrame> {
+    let own: Vec<Expr> = [&[key][..], brought].concat().into_iter().map(col).collect();
+    let known = known.select(own).with_column(lit(true).alias(IS_KNOWN));
+    let both = concat_lf_diagonal([known, rows], UnionArgs::default())?;
+    let without_mark = |given: &Schema| {
+        let mut schema = given.clone();
+        schema.shift_remove(IS_KNOWN);
+        Arc::new(schema)
+    };
+    let name = format!("known rows of a key: {key} {brought:?}");
+    Ok(named(both, name, without_mark, move |both| joined(&both, key, brought)))
+}
+
+fn joined(both: &DataFrame, key: &str, brought: &[&str]) -> PolarsResult<DataFrame> {
+    let marks = both.column(IS_KNOWN)?;
+    let (count, all) = (marks.len() - marks.null_count(), both.height());
+    let start = i64::try_from(count).unwrap_or(i64::MAX);
+    let known = both.slice(0, count);
+    if known.column(IS_KNOWN)?.null_count() > 0 {
+        return Err(PolarsError::ComputeError("known rows are not the first ones".into()));
+    }
+    let mut rows = both.slice(start, all - count);
+    rows.drop_in_place(IS_KNOWN)?;
+    let place = places_of(known.column(key)?.i64()?, rows.column(key)?.i64()?);
+    let mut known = known.select(brought.iter().copied())?;
+    known.rechunk_mut_par();
+    for column in known.take(&place)?.into_columns() {
+        rows.with_column(column)?;
+    }
+    Ok(rows)
+}
+
+/// The place of the known row of each key.
+fn places_of(known: &Int64Chunked, keys: &Int64Chunked) -> IdxCa {
+    // Both sides expect as many rows, so that their parts have the same bounds.
+    let len = known.len() + keys.len();
+    let split = |keys: &Int64Chunked| {
+        let keyed = keys.iter().zip(places());
+        Parts::by_key(keyed.filter_map(|(key, place)| Some((key?, (key?, place)))), len)
+    };
+    let (known, asked) = rayon::join(|| split(known), || split(keys));
+    let found = known.map_with(asked, |known, asked: Vec<(i64, u32)>| {
+        let known: PlHashMap<i64, u32> = known.into_iter().collect();
+        let found = asked.into_iter();
+        let found = found.filter_map(|(key, place)| Some((place, *known.get(&key)?)));
+        found.collect::<Vec<(u32, u32)>>()
+    });
+    let mut places = vec![None; keys.len()];
+    for (place, known) in found.into_iter().flatten() {
+        places[place as usize] = Some(known);
+    }
+    IdxCa::from_iter_options("place".into(), places.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{Engine, IntoLazy, JoinArgs, JoinType, SortMultipleOptions, df};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few keys, of which one may have most rows; or any keys.
+    fn key() -> impl Strategy<Value = i64> {
+        prop_oneof![2 => Just(7), 3 => -2..4_i64, 1 => any::<i64>()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn rows_are_those_of_a_left_join(
+            keys in prop::collection::vec(prop::option::of(key()), 0..60),
+            known in prop::collection::btree_map(key(), (prop::option::of(0..9_i64), any::<bool>()), 0..9),
+            repeated in prop_oneof![4 => Just(1), 1 => Just(400)],
+        ) {
+            let rows = df!["key" => keys.repeat(repeated)].unwrap().lazy().with_row_index("row", None);
+            let known = df![
+                "key" => known.keys().copied().collect::<Vec<_>>(),
+                "number" => known.values().map(|values| values.0).collect::<Vec<_>>(),
+                "is_marked" => known.values().map(|values| values.1).collect::<Vec<_>>(),
+            ];
+            let known = known.unwrap().lazy();
+            let left = JoinArgs::new(JoinType::Left);
+            let plain = rows.clone().join(known.clone(), [col("key")], [col("key")], left);
+            let answer = matched(rows, known, "key", &["number", "is_marked"]).unwrap();
+            let collected = |rows: LazyFrame| {
+                let rows = rows.select(["row", "key", "number", "is_marked"].map(col));
+                let rows = rows.sort(["row"], SortMultipleOptions::default());
+                rows.collect_with_engine(Engine::Streaming).unwrap().unwrap_single()
+            };
+            let (answer, plain) = (collected(answer), collected(plain));
+            prop_assert!(answer.equals_missing(&plain), "{answer}\n{plain}");
+        }
+    }
+}
