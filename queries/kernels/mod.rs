@@ -8,13 +8,12 @@
 //! The streaming engine collects the columns that a kernel reads before it runs. So a plan filters and
 //! selects before it calls one: 16 bytes a row are 80 MB for five million rows.
 
-use std::sync::{Arc, LazyLock};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread::{self, Builder};
 
 use polars::lazy::frame::OptFlags;
-use polars::prelude::{
-    DataFrame, DslBuilder, Field, LazyFrame, PolarsError, PolarsResult, Schema, SchemaRef,
-};
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 
 pub mod counted;
 pub mod dictionary;
@@ -46,16 +45,8 @@ pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};
 
-/// The threads of kernels.
-///
-/// Polars calls a node on a thread that it makes the only worker of a pool as soon as one of its own operators
-/// runs there. From then on, everything that rayon runs on that thread is sequential.
-static THREADS: LazyLock<Result<ThreadPool, ThreadPoolBuildError>> = LazyLock::new(|| {
-    let threads = ThreadPoolBuilder::new().thread_name(|thread| format!("kernel-{thread}"));
-    threads.stack_size(STACK).build()
-});
-
-/// Some nodes optimise and collect a plan of their own, which takes more than a thread has by default.
+/// The stack of a kernel's thread: some nodes optimise and collect a plan of their own, which takes more than a
+/// thread has by default.
 const STACK: usize = 16 << 20;
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
@@ -99,10 +90,7 @@ where
     let of_plan = move |given: &Schema| -> PolarsResult<SchemaRef> { Ok(declared(given)) };
     let checked = move |rows: DataFrame| -> PolarsResult<DataFrame> {
         let given = rows.schema().clone();
-        let threads = THREADS.as_ref().map_err(|error| {
-            PolarsError::ComputeError(format!("no threads for a kernel: {error}").into())
-        })?;
-        let found = threads.install(|| kernel(rows))?;
+        let found = on_own_thread(|| kernel(rows))?;
         debug_assert_eq!(**found.schema(), *of_node(&given), "columns of the node `{what}`");
         Ok(found)
     };
@@ -110,6 +98,23 @@ where
         .map(checked, OptFlags::empty(), Some(Arc::new(of_plan)), name.into())
         .build()
         .into()
+}
+
+/// Runs a kernel on a thread of its own.
+///
+/// Polars calls a node on a thread that it makes the only worker of a pool as soon as one of its own operators
+/// runs there. From then on, everything that rayon runs on that thread is sequential. A worker of a pool of
+/// kernels would not do either: a kernel that collects a plan waits there for the kernels of that plan, which
+/// wait for a worker.
+fn on_own_thread<F>(kernel: F) -> PolarsResult<DataFrame>
+where
+    F: FnOnce() -> PolarsResult<DataFrame> + Send,
+{
+    thread::scope(|scope| {
+        let builder = Builder::new().name("kernel".to_owned()).stack_size(STACK);
+        let started = builder.spawn_scoped(scope, kernel)?;
+        started.join().unwrap_or_else(|panicked| resume_unwind(panicked))
+    })
 }
 
 /// Rows that several branches of a plan read and filter, computed once.
