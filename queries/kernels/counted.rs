@@ -42,12 +42,12 @@ fn columns<const N: usize>(
     key: &str,
     counts: &[(&str, &str); N],
 ) -> PolarsResult<Vec<Column>> {
-    let names = counts.iter().map(|(names, _)| rows.column(names)?.i64());
-    let names = names.collect::<PolarsResult<Vec<&Int64Chunked>>>()?;
+    let others = counts.iter().map(|(names, _)| rows.column(names)?.i64());
+    let others = others.collect::<PolarsResult<Vec<&Int64Chunked>>>()?;
     let own = rows.column(key)?.i64()?;
     let known = |keys: &Int64Chunked| keys.len() - keys.null_count();
     // Both sides expect as many rows, so that their parts have the same bounds.
-    let len = names.iter().map(|keys| known(keys)).sum::<usize>() + known(own);
+    let len = others.iter().map(|keys| known(keys)).sum::<usize>() + known(own);
     let split = |columns: &[&Int64Chunked], kinds: Range<i64>| {
         let entries = columns.iter().zip(kinds).flat_map(|(keys, kind)| {
             let entries = keys.iter().zip(places());
@@ -59,7 +59,7 @@ fn columns<const N: usize>(
     };
     // A key's own row follows the rows that name it.
     let last = i64::try_from(N).unwrap_or(i64::MAX);
-    let (naming, own) = rayon::join(|| split(&names, 0..last), || split(&[own], last..i64::MAX));
+    let (naming, own) = rayon::join(|| split(&others, 0..last), || split(&[own], last..i64::MAX));
     let parts = naming.map_with(own, |mut entries, own| {
         entries.extend(own);
         of_part::<N>(entries)

@@ -154,7 +154,7 @@ mod tests {
         let one = node(rows, "one kernel".to_owned(), schema(), threads);
         let another = node(one, "another kernel".to_owned(), schema(), threads);
         let found = another.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
-        let elsewhere = std::thread::spawn(rayon::current_num_threads).join().unwrap();
+        let elsewhere = thread::spawn(rayon::current_num_threads).join().unwrap();
         let found = found.column("threads").unwrap().u32().unwrap().get(0);
         assert_eq!(found, u32::try_from(elsewhere).ok());
     }
