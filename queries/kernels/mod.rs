@@ -13,6 +13,7 @@ use std::sync::Arc;
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 
+pub mod attached;
 pub mod counted;
 pub mod dictionary;
 pub mod distinct;
@@ -38,6 +39,7 @@ pub mod visits;
 pub mod waiting;
 pub mod windows;
 
+pub use attached::attached;
 pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};
