@@ -4,9 +4,10 @@
 //! asked about, all variables, and the deployments of the lake that variables with a time may belong to.
 
 use polars::prelude::{
-    DataFrame, Field, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, by_name, concat,
-    concat_lf_diagonal, concat_str,
+    Column, DataFrame, Field, IntoColumn, StringChunkedBuilder, UnionArgs, UniqueKeepStrategy,
+    by_name, concat, concat_lf_diagonal, concat_str,
 };
+use rayon::slice::ParallelSliceMut;
 use wabalake_data::tables::deployments::{
     self, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP,
 };
@@ -15,7 +16,7 @@ use wabalake_data::tables::{SESSION_KEY, USER_KEY};
 
 use super::VARIABLES;
 use crate::kernels;
-use crate::query::joins::{Nearest, nearest};
+use crate::query::joins::{Nearest, key_or_none, nearest};
 use crate::query::json::json_text;
 use crate::query::prelude::*;
 use crate::query::time::SECOND;
@@ -62,17 +63,24 @@ const SENT: i32 = 2;
 /// # Errors
 /// Those of building a plan.
 pub(super) fn captured(deployments: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-    let narrow = |deployments: LazyFrame| {
+    // Most deployments have no variables: these are left out before anything is hashed or kept of them.
+    let of_them = |deployments: LazyFrame, key: Expr, keys: LazyFrame| {
+        let semi = JoinArgs::new(JoinType::Semi);
+        let found =
+            deployments.with_column(key.alias(KEY)).join(keys, [col(KEY)], [col(KEY)], semi);
         let columns = [col(USER_KEY), conversation(), col(SESSION_KEY), began(), version()];
-        deployments.select([&columns[..], &[deployment_key()]].concat())
+        found.select([&columns[..], &[deployment_key()]].concat())
     };
     let variables = variables(tables);
-    let person = || [col(USER_KEY), col(CONVERSATION_ID)];
-    let people = variables.clone().filter(placeable()).select(person());
-    let people = people.unique(None, UniqueKeepStrategy::Any);
-    let sends = narrow(tables.scan(&deployments::TABLE));
-    let sends = sends.join(people, person(), person(), JoinArgs::new(JoinType::Semi));
-    let rows = [(narrow(deployments), ASKED), (variables, ANSWER), (sends, SENT)];
+    // A session if there is one, else a person and conversation. Each branch has keys of its own: the
+    // optimiser would share them, and then not the variables below.
+    let owners =
+        || variables.clone().select([col(SESSION_KEY).fill_null(key_of(&PERSON)).alias(KEY)]);
+    let people = variables.clone().filter(placeable()).select([key_of(&PERSON).alias(KEY)]);
+    let of_sessions = of_them(deployments.clone(), key_or_none(col(SESSION_KEY)), owners());
+    let of_people = of_them(deployments, key_of(&PERSON), owners());
+    let sends = of_them(tables.scan(&deployments::TABLE), key_of(&PERSON), people);
+    let rows = [(of_sessions, ASKED), (of_people, ASKED), (variables, ANSWER), (sends, SENT)];
     let rows = rows.map(|(rows, kind)| rows.with_column(lit(kind).alias(KIND)));
     let rows =
         concat_lf_diagonal(rows, UnionArgs { maintain_order: false, ..UnionArgs::default() })?;
@@ -92,14 +100,14 @@ fn of_deployments(rows: DataFrame) -> PolarsResult<DataFrame> {
     let rows = rows.lazy();
     let [asked, variables, sends] =
         [ASKED, ANSWER, SENT].map(|kind| rows.clone().filter(col(KIND).eq(lit(kind))));
-    let placed = placed(&variables, sends)?;
-    let owned = with_owner(asked, &placed, &variables);
+    let placed = placed(&variables, sends)?.collect()?.lazy();
+    let owned = with_owner(asked, &placed, &variables).collect()?.lazy();
     let objects = objects(&owned, placed, variables)?;
     let once = Some(vec![col(DEPLOYMENT_KEY)]);
     owned
         .select([col(DEPLOYMENT_KEY), key_of(&OWNER).alias(OWNER_KEY)])
         .unique_generic(once, UniqueKeepStrategy::Any)
-        .join(objects, [col(OWNER_KEY)], [col(OWNER_KEY)], JoinArgs::new(JoinType::Inner))
+        .join(objects.lazy(), [col(OWNER_KEY)], [col(OWNER_KEY)], JoinArgs::new(JoinType::Inner))
         .select([DEPLOYMENT_KEY, VARIABLES].map(col))
         .collect()
 }
@@ -133,41 +141,60 @@ fn objects(
     deployments: &LazyFrame,
     placed: LazyFrame,
     variables: LazyFrame,
-) -> PolarsResult<LazyFrame> {
+) -> PolarsResult<DataFrame> {
     let asked = deployments
         .clone()
         .select([&OWNER.map(col)[..], &[key_of(&OWNER).alias(OWNER_KEY)]].concat())
-        .unique_generic(Some(vec![col(OWNER_KEY)]), UniqueKeepStrategy::Any);
+        .unique_generic(Some(vec![col(OWNER_KEY)]), UniqueKeepStrategy::Any)
+        .collect()?
+        .lazy();
     // Each variable is reduced to its latest value before the join, since a placeholder phone may
     // have very many.
-    let joined = |variables: LazyFrame, of: &[&str]| {
+    let joined = |variables: LazyFrame, of: &[&str]| -> PolarsResult<LazyFrame> {
         let is_known = of.iter().map(|column| col(*column).is_not_null()).reduce(Expr::and);
         let is_known = is_known.unwrap_or(lit(true));
         let key = || key_of(of).alias(KEY);
         let asked = asked.clone().filter(is_known.clone()).select([col(OWNER_KEY), key()]);
         let variables = variables.filter(is_known).with_column(key());
-        last(variables, KEY)
+        Ok(last(variables, KEY)?
+            .lazy()
             .join(asked, [col(KEY)], [col(KEY)], JoinArgs::new(JoinType::Inner))
-            .select([OWNER_KEY, VARIABLE, VALUE, AT].map(col))
+            .select([OWNER_KEY, VARIABLE, VALUE, AT].map(col)))
     };
     let of_people = variables.clone().filter(untimed());
     let values = [
-        joined(variables.filter(of_a_session()), &[SESSION_KEY]),
-        joined(of_people.clone().filter(of_a_version().not()), &PERSON),
-        joined(of_people.filter(of_a_version()), &PERSON_VERSION),
-        joined(placed, &SEND),
+        joined(variables.filter(of_a_session()), &[SESSION_KEY])?,
+        joined(of_people.clone().filter(of_a_version().not()), &PERSON)?,
+        joined(of_people.filter(of_a_version()), &PERSON_VERSION)?,
+        joined(placed, &SEND)?,
     ];
-    let last = last(concat(values, UnionArgs::default())?, OWNER_KEY);
+    let last = last(concat(values, UnionArgs::default())?, OWNER_KEY)?;
     let member = concat_str([json_text(col(VARIABLE)), lit(":"), json_text(col(VALUE))], "", false);
-    let object = concat_str([lit("{"), col(VARIABLES), lit("}")], "", false);
-    Ok(last
-        .with_column(member.alias(VARIABLES))
-        .group_by([col(OWNER_KEY)])
-        .agg([col(VARIABLES)
-            .sort_by([col(VARIABLE)], SortMultipleOptions::default())
-            .str()
-            .join(",", false)])
-        .with_column(object.alias(VARIABLES)))
+    let members = last.lazy().select([col(OWNER_KEY), member.alias(VARIABLES)]).collect()?;
+    objects_of(&members)
+}
+
+/// The members of each [`OWNER_KEY`] as one object. Members of one owner follow each other.
+fn objects_of(members: &DataFrame) -> PolarsResult<DataFrame> {
+    let (owners, texts) = (members.column(OWNER_KEY)?.i64()?, members.column(VARIABLES)?.str()?);
+    let rows = owners.iter().flatten().zip(texts.iter().map(Option::unwrap_or_default));
+    let rows: Vec<(i64, &str)> = rows.collect();
+    let mut owners = Vec::new();
+    let mut objects = StringChunkedBuilder::new(VARIABLES.into(), rows.len());
+    let mut object = String::new();
+    for of_one in rows.chunk_by(|one, other| one.0 == other.0) {
+        object.clear();
+        for (place, (_, member)) in of_one.iter().enumerate() {
+            object.push(if place == 0 { '{' } else { ',' });
+            object.push_str(member);
+        }
+        object.push('}');
+        objects.append_value(&object);
+        owners.push(of_one[0].0);
+    }
+    let height = owners.len();
+    let columns = vec![Column::new(OWNER_KEY.into(), owners), objects.finish().into_column()];
+    DataFrame::new(height, columns)
 }
 
 /// The hash of some columns.
@@ -290,12 +317,26 @@ fn placed_in_its_version(variables: LazyFrame, deployments: LazyFrame) -> Polars
         .select(PLACED.map(col)))
 }
 
-/// The latest value of each variable; at equal times the greatest.
-fn last(answers: LazyFrame, of: &str) -> LazyFrame {
-    let named = [col(of), col(VARIABLE)];
-    answers
-        .group_by([&named[..], &[col(AT)]].concat())
-        .agg([col(VALUE).max()])
-        .group_by(named)
-        .agg([col(VALUE).max_by(col(AT)), col(AT).max()])
+/// The latest value of each variable; at equal times the greatest. Rows are in the order of `of` and the
+/// names of variables.
+fn last(answers: LazyFrame, of: &str) -> PolarsResult<DataFrame> {
+    let answers = answers.select([of, VARIABLE, VALUE, AT].map(col)).collect()?;
+    let (keys, names) = (answers.column(of)?.i64()?, answers.column(VARIABLE)?.str()?);
+    let (times, values) = (answers.column(AT)?.i64()?, answers.column(VALUE)?.str()?);
+    let named = keys.iter().zip(names.iter());
+    let given = times.iter().zip(values.iter());
+    let mut rows: Vec<_> = named.zip(given).collect();
+    rows.par_sort_unstable();
+    let last = rows.chunk_by(|one, other| one.0 == other.0).filter_map(<[_]>::last);
+    let (named, given): (Vec<_>, Vec<_>) = last.copied().unzip();
+    let (keys, names): (Vec<Option<i64>>, Vec<Option<&str>>) = named.into_iter().unzip();
+    let (times, values): (Vec<Option<i64>>, Vec<Option<&str>>) = given.into_iter().unzip();
+    let height = keys.len();
+    let columns = vec![
+        Column::new(of.into(), keys),
+        Column::new(VARIABLE.into(), names),
+        Column::new(VALUE.into(), values),
+        Column::new(AT.into(), times),
+    ];
+    DataFrame::new(height, columns)
 }

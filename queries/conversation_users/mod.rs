@@ -39,6 +39,7 @@ use wabalake_data::tables::{SESSION_KEY, audience_tags, variables};
 use wabalake_data::{Invalid, Table};
 
 use self::captured::{DEPLOYMENT_KEY, captured, deployment_key};
+use crate::kernels::attached;
 use crate::query::filters::{Choice, listed_or_any};
 use crate::query::json::json_text_sql;
 use crate::query::prelude::*;
@@ -168,12 +169,11 @@ impl Query for ConversationUsers {
 
         let users = with_stage(deployments, tables)?;
         let users = params.session_status.of(params.stage.of(users));
-        let left = JoinArgs::new(JoinType::Left);
-        let key = [col(DEPLOYMENT_KEY)];
-        Ok(users
-            .with_column(deployment_key())
-            .join(variables, &key, &key, left)
-            .with_column(col(VARIABLES).fill_null(lit("{}"))))
+        let others = Self::SPEC.columns.iter().filter(|column| column.name != VARIABLES);
+        let columns: Vec<Expr> =
+            others.map(|column| col(column.name)).chain([deployment_key()]).collect();
+        let users = attached(users.select(columns), DEPLOYMENT_KEY, variables, VARIABLES)?;
+        Ok(users.with_column(col(VARIABLES).fill_null(lit("{}"))))
     }
 
     fn bind(params: &Params) -> Bindings {
@@ -185,20 +185,20 @@ impl Query for ConversationUsers {
 
 /// Deployments with the status of their session, their stage and their last activity.
 fn with_stage(deployments: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+    const HAS_FINISHED: &str = "has_finished";
     let sessions = tables.scan(&sessions::TABLE).select([
         col(SESSION_KEY),
         col(SESSION_STATUS),
-        col(SESSION_FINISHED_TIMESTAMP),
-        col(FIRST_MESSAGE_TIMESTAMP),
-        col(LAST_MESSAGE_TIMESTAMP),
+        col(SESSION_FINISHED_TIMESTAMP).is_not_null().alias(HAS_FINISHED),
+        max_horizontal([FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP].map(col))?
+            .alias(LAST_ACTIVITY),
     ]);
     let stage = when(answered().not())
         .then(lit(Null {}))
-        .when(col(SESSION_FINISHED_TIMESTAMP).is_not_null())
+        .when(col(HAS_FINISHED))
         .then(lit(FINISHED))
         .otherwise(lit(IN_FLOW));
-    let activity =
-        [USER_RESPONDED_TIMESTAMP, FIRST_MESSAGE_TIMESTAMP, LAST_MESSAGE_TIMESTAMP].map(col);
+    let activity = [USER_RESPONDED_TIMESTAMP, LAST_ACTIVITY].map(col);
     Ok(look_up(deployments, sessions, SESSION_KEY).with_columns([
         stage.cast(DataType::String).alias(STAGE),
         max_horizontal(activity)?.alias(LAST_ACTIVITY),

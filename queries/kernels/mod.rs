@@ -15,6 +15,7 @@ use std::thread::{self, Builder};
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 
+pub mod attached;
 pub mod counted;
 pub mod dictionary;
 pub mod distinct;
@@ -41,6 +42,7 @@ pub mod visits;
 pub mod waiting;
 pub mod windows;
 
+pub use attached::attached;
 pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};

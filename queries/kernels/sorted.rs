@@ -1,11 +1,13 @@
 //! Sort of wide rows, one column after the other.
 
 use polars::prelude::{
-    Column, DataFrame, Expr, IntoLazy, LazyFrame, PolarsResult, SortMultipleOptions, arg_sort_by,
+    Column, DataFrame, DataType, Expr, IdxCa, IdxSize, IntoLazy, LazyFrame, PolarsResult,
+    SortMultipleOptions, arg_sort_by, col,
 };
 use rayon::prelude::*;
 
 use super::adding;
+use super::parts::ordered;
 
 /// Sorts rows as [`LazyFrame::sort_by_exprs`] does, in the memory of the rows and of a few columns.
 ///
@@ -21,18 +23,92 @@ fn in_order(
     keys: &[Expr],
     options: &SortMultipleOptions,
 ) -> PolarsResult<DataFrame> {
-    let places = rows.clone().lazy().select([arg_sort_by(keys, options.clone()).alias("place")]);
-    let places = places.collect()?;
-    let places = places.column("place")?.idx()?;
+    let places = places_in_order(&rows, keys, options)?;
     let height = rows.height();
     // Each column is dropped as soon as it is copied.
-    let columns = rows.into_columns().into_par_iter().map(|column| column.take(places));
+    let columns = rows.into_columns().into_par_iter().map(|column| column.take(&places));
     DataFrame::new(height, columns.collect::<PolarsResult<Vec<Column>>>()?)
+}
+
+/// The places of the rows in their order.
+///
+/// If the first key is a number or an instant, the rows are sorted by it alone, packed in integers. The
+/// other keys decide between the few rows that are equal in it.
+fn places_in_order(
+    rows: &DataFrame,
+    keys: &[Expr],
+    options: &SortMultipleOptions,
+) -> PolarsResult<IdxCa> {
+    let place = |rows: DataFrame, keys: Vec<Expr>| -> PolarsResult<IdxCa> {
+        let places = rows.lazy().select([arg_sort_by(keys, options.clone()).alias(PLACE)]);
+        Ok(places.collect()?.column(PLACE)?.idx()?.clone())
+    };
+    let names: Vec<String> = (0..keys.len()).map(|key| format!("key_{key}")).collect();
+    let named = keys.iter().zip(&names).map(|(key, name)| key.clone().alias(name.as_str()));
+    let sorted_by = rows.clone().lazy().select(named.collect::<Vec<_>>()).collect()?;
+    let by_names = || -> Vec<Expr> { names.iter().map(|name| col(name.as_str())).collect() };
+    let nulls_are_last = options.nulls_last.iter().all(|is_last| *is_last);
+    let first = sorted_by.columns().first().filter(|first| nulls_are_last && is_packed(first));
+    let Some(first) = first.map(Column::to_physical_repr) else {
+        return place(sorted_by, by_names());
+    };
+
+    let descends = options.descending.first().is_some_and(|descends| *descends);
+    let first = first.cast(&DataType::Int64)?;
+    let mut packed: Vec<u128> = super::places()
+        .zip(first.i64()?.iter())
+        .map(|(place, key)| packed(key, descends) | u128::from(place))
+        .collect();
+    packed.par_sort_unstable();
+    let is_tie = |one: &u128, other: &u128| one >> PLACE_BITS == other >> PLACE_BITS;
+    let mut places: Vec<IdxSize> = packed.iter().map(|row| place_of(*row)).collect();
+    let mut tied: Vec<usize> = Vec::new();
+    let mut start = 0;
+    for equal in packed.chunk_by(is_tie) {
+        if equal.len() > 1 {
+            tied.extend(start..start + equal.len());
+        }
+        start += equal.len();
+    }
+    if !tied.is_empty() {
+        // Rows that are equal in the first key stay in the same positions as a whole.
+        let of_tied: Vec<IdxSize> = tied.iter().map(|position| places[*position]).collect();
+        let rows = sorted_by.take(&IdxCa::from_vec(PLACE.into(), of_tied.clone()))?;
+        let order = place(rows, by_names())?;
+        for (position, row) in tied.iter().zip(order.iter().flatten()) {
+            places[*position] = of_tied[row as usize];
+        }
+    }
+    Ok(IdxCa::from_vec(PLACE.into(), places))
+}
+
+/// The place of a row before the sort.
+const PLACE: &str = "place";
+/// The last bits of a packed row, which are its place.
+const PLACE_BITS: u32 = 32;
+
+/// Returns `true` if the order of a key is that of its integers of 64 bits.
+fn is_packed(key: &Column) -> bool {
+    use DataType::{Date, Datetime, Int32, Int64};
+    matches!(key.dtype(), Int32 | Int64 | Date | Datetime(..))
+}
+
+/// A key in an integer whose order is that of the key, without a place. Null is the last.
+fn packed(key: Option<i64>, descends: bool) -> u128 {
+    let Some(key) = key else { return 1 << (u64::BITS + PLACE_BITS) };
+    let key = if descends { !ordered(key) } else { ordered(key) };
+    u128::from(key) << PLACE_BITS
+}
+
+/// The place of a packed row.
+#[expect(clippy::cast_possible_truncation, reason = "a place has 32 bits")]
+const fn place_of(row: u128) -> IdxSize {
+    row as IdxSize
 }
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{Engine, UnionArgs, col, concat, df, lit};
+    use polars::prelude::{Engine, UnionArgs, concat, df, lit};
     use proptest::prelude::*;
 
     use super::*;
