@@ -321,20 +321,20 @@ fn placed_in_its_version(variables: LazyFrame, deployments: LazyFrame) -> Polars
 /// names of variables.
 fn last(answers: LazyFrame, of: &str) -> PolarsResult<DataFrame> {
     let answers = answers.select([of, VARIABLE, VALUE, AT].map(col)).collect()?;
-    let (keys, names) = (answers.column(of)?.i64()?, answers.column(VARIABLE)?.str()?);
+    let (keys, variables) = (answers.column(of)?.i64()?, answers.column(VARIABLE)?.str()?);
     let (times, values) = (answers.column(AT)?.i64()?, answers.column(VALUE)?.str()?);
-    let named = keys.iter().zip(names.iter());
+    let named = keys.iter().zip(variables.iter());
     let given = times.iter().zip(values.iter());
     let mut rows: Vec<_> = named.zip(given).collect();
     rows.par_sort_unstable();
     let last = rows.chunk_by(|one, other| one.0 == other.0).filter_map(<[_]>::last);
     let (named, given): (Vec<_>, Vec<_>) = last.copied().unzip();
-    let (keys, names): (Vec<Option<i64>>, Vec<Option<&str>>) = named.into_iter().unzip();
+    let (keys, variables): (Vec<Option<i64>>, Vec<Option<&str>>) = named.into_iter().unzip();
     let (times, values): (Vec<Option<i64>>, Vec<Option<&str>>) = given.into_iter().unzip();
     let height = keys.len();
     let columns = vec![
         Column::new(of.into(), keys),
-        Column::new(VARIABLE.into(), names),
+        Column::new(VARIABLE.into(), variables),
         Column::new(VALUE.into(), values),
         Column::new(AT.into(), times),
     ];

@@ -44,8 +44,8 @@ fn places_in_order(
         Ok(places.collect()?.column(PLACE)?.idx()?.clone())
     };
     let names: Vec<String> = (0..keys.len()).map(|key| format!("key_{key}")).collect();
-    let named = keys.iter().zip(&names).map(|(key, name)| key.clone().alias(name.as_str()));
-    let sorted_by = rows.clone().lazy().select(named.collect::<Vec<_>>()).collect()?;
+    let aliased = keys.iter().zip(&names).map(|(key, name)| key.clone().alias(name.as_str()));
+    let sorted_by = rows.clone().lazy().select(aliased.collect::<Vec<_>>()).collect()?;
     let by_names = || -> Vec<Expr> { names.iter().map(|name| col(name.as_str())).collect() };
     let nulls_are_last = options.nulls_last.iter().all(|is_last| *is_last);
     let first = sorted_by.columns().first().filter(|first| nulls_are_last && is_packed(first));
