@@ -34,14 +34,14 @@
 mod by;
 mod slots;
 
-use polars::prelude::{DataFrame, Field, JoinCoalesce, Schema};
+use polars::prelude::{DataFrame, Field, IDX_DTYPE, JoinCoalesce, Schema};
 use wabalake_data::tables::ad_spend::{
     self, AD_ID, AD_SET_ID, AD_SET_NAME, CAMPAIGN_ID, CAMPAIGN_NAME, DAY, SPEND,
 };
 use wabalake_data::tables::audience_tags::{self, TAG};
-use wabalake_data::tables::messages::{self, WHATSAPP_ID};
+use wabalake_data::tables::messages;
 use wabalake_data::tables::sessions::{self, COUNTRY, LINE_WHATSAPP_NUMBER, META_SOURCE_ID};
-use wabalake_data::tables::{CURRENCY, USER_PHONE, markets, rates};
+use wabalake_data::tables::{CURRENCY, USER_PHONE, instant, markets, rates};
 use wabalake_data::{Invalid, Table};
 
 use self::by::By;
@@ -51,7 +51,7 @@ use crate::query::billing::entry_windows::{
     ANSWERED_AT, CLICK_ID, CLICKED_AT, Clicks, IS_PENDING, Windows,
 };
 use crate::query::billing::money::{self, AMOUNT};
-use crate::query::billing::pricing::deliveries;
+use crate::query::billing::pricing::with_charges;
 use crate::query::billing::rules::{ComputedPrices, EntryPoint, PricingOptions};
 use crate::query::billing::sends::{COST_CURRENCY, by_currency, costs};
 use crate::query::measures::from_millionths;
@@ -131,6 +131,8 @@ pub const NET_PER_CLICK: &str = "net_per_click";
 
 /// Microseconds from a click to its answer.
 const TOOK: &str = "took";
+/// The number of a click among all that may open windows.
+const CLICK: &str = "click_number";
 /// The number of messages inside that have a price.
 const CHARGED: &str = "charged_messages";
 /// The counts of groups, which are 0 where there is nothing to count.
@@ -327,10 +329,22 @@ impl Params {
             let until = last.saturating_add(params.windows().reach());
             let timezone = params.days.timezone();
             let span = Span { from: Some(first), until: Some(until), timezone };
-            let of_groups = clicks.select([group, CLICK_ID])?;
+            // Clicks that do not count open windows, too.
+            let openers = params.windows().openers(&tables, span).with_row_index(CLICK, None);
+            let openers = openers.collect_with_engine(ENGINE)?.unwrap_single();
+            let click = [col(CLICK_ID)];
+            let of_groups = clicks.select([group, CLICK_ID])?.lazy();
+            let of_groups = openers
+                .select([CLICK, CLICK_ID])?
+                .lazy()
+                .join(of_groups, &click, &click, JoinArgs::new(JoinType::Inner))
+                .select([CLICK, group].map(col))
+                .collect_with_engine(ENGINE)?
+                .unwrap_single();
             let asked = params.clone();
             let parts = count_by_month(&tables, span, &what, move |tables, part| {
-                let units = asked.units(tables, part, of_groups.clone().lazy())?;
+                let (openers, of_groups) = (openers.clone().lazy(), of_groups.clone().lazy());
+                let units = asked.units(tables, part, openers, of_groups)?;
                 Ok(by_currency(units, &[col(group)], &COUNTED))
             })?;
             let sums = costs(parts, &[col(group)], &COUNTED).select([
@@ -344,20 +358,26 @@ impl Params {
         })
     }
 
-    /// The messages of a part that are inside the windows of clicks, priced, with the columns of
-    /// their clicks.
-    fn units(&self, tables: &Tables, part: Span, clicks: LazyFrame) -> PolarsResult<LazyFrame> {
-        let (id, click) = ([col(WHATSAPP_ID)], [col(CLICK_ID)]);
-        let inner = || JoinArgs::new(JoinType::Inner);
-        let inside = self.windows().inside(tables, part).join(clicks, &click, &click, inner());
-        let units = deliveries(tables, part, &self.options())?
-            .select([&id[..], &money::CHARGES.map(col)].concat());
+    /// The messages of a part that are inside the windows of clicks, priced, with the groups of
+    /// their clicks: `groups` has [`CLICK`], which `openers` have, too.
+    fn units(
+        &self,
+        tables: &Tables,
+        part: Span,
+        openers: LazyFrame,
+        groups: LazyFrame,
+    ) -> PolarsResult<LazyFrame> {
+        let (windows, click) = (self.windows(), [col(CLICK)]);
+        let clicked = windows.clicked(part).holds(&col(CLICKED_AT).cast(instant()));
+        let openers = clicked.into_iter().fold(openers, LazyFrame::filter);
+        let brought = vec![Field::new(CLICK.into(), IDX_DTYPE)];
+        let inside = windows.inside_of(openers, brought, tables, part);
+        let inside = inside.join(groups, &click, &click, JoinArgs::new(JoinType::Inner));
         // Polars takes a literal of any integer type for an Int32.
         let one = lit(1).cast(DataType::Int64);
         let is_charged = money::charged_in().is_not_null().cast(DataType::Int64);
-        Ok(units
-            .join(inside, &id, &id, inner())
-            .with_columns([one.alias(MESSAGES_INSIDE), is_charged.alias(CHARGED)]))
+        let units = with_charges(inside, tables, part, &self.options())?;
+        Ok(units.with_columns([one.alias(MESSAGES_INSIDE), is_charged.alias(CHARGED)]))
     }
 
     /// The spend on ads in the range, by the columns of groups; `None` if ads do not have these.

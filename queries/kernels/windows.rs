@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use polars::prelude::{DataFrame, PolarsResult, StringChunked};
+use polars::prelude::{DataFrame, PlHashMap, PolarsResult, StringChunked};
 
 use super::parts::Parts;
 use super::places;
@@ -29,7 +29,7 @@ pub struct Columns {
     pub at: &'static str,
     /// The id, a text. Of several answers at one instant that with the smallest id counts; of
     /// several windows that begin together, that of the latest click, then that of the click with
-    /// the greatest id.
+    /// the greatest id. Messages need no ids if every click has a line.
     pub id: &'static str,
 }
 
@@ -60,17 +60,21 @@ pub fn find(
     (messages, of_messages): (&DataFrame, Columns),
     lengths: Lengths,
 ) -> PolarsResult<Found> {
-    let mut lines = HashMap::new();
+    let mut lines = PlHashMap::default();
     let click_rows = rows(clicks, of_clicks, &mut lines)?;
     let message_rows = rows(messages, of_messages, &mut lines)?;
     let click_ids = clicks.column(of_clicks.id)?.str()?.rechunk().into_owned();
-    let message_ids = messages.column(of_messages.id)?.str()?.rechunk().into_owned();
+    // On one line, answers at one instant open the same window.
+    let message_ids = match clicks.column(of_clicks.line)?.null_count() {
+        0 => None,
+        _ => Some(messages.column(of_messages.id)?.str()?.rechunk().into_owned()),
+    };
     // Both are split by the same bounds.
     let len = click_rows.len() + message_rows.len();
     let by_person =
         |rows: Vec<Row>| Parts::by_key(rows.into_iter().map(|row| (row.person, row)), len);
     let parts = by_person(click_rows).map_with(by_person(message_rows), |clicks, messages| {
-        of_part(clicks, messages, [&click_ids, &message_ids], lengths)
+        of_part(clicks, messages, (&click_ids, message_ids.as_ref()), lengths)
     });
     let mut found =
         Found { answers: vec![None; clicks.height()], openers: vec![None; messages.height()] };
@@ -99,7 +103,7 @@ struct Row {
 fn rows<'a>(
     frame: &'a DataFrame,
     columns: Columns,
-    lines: &mut HashMap<&'a str, u32>,
+    lines: &mut PlHashMap<&'a str, u32>,
 ) -> PolarsResult<Vec<Row>> {
     let people = frame.column(columns.person)?.i64()?.iter();
     let names = frame.column(columns.line)?.str()?.iter();
@@ -132,7 +136,7 @@ struct Window {
 fn of_part(
     mut clicks: Vec<Row>,
     mut messages: Vec<Row>,
-    [click_ids, message_ids]: [&StringChunked; 2],
+    (click_ids, message_ids): (&StringChunked, Option<&StringChunked>),
     lengths: Lengths,
 ) -> FoundInPart {
     clicks.sort_unstable_by_key(|click| click.person);
@@ -144,9 +148,11 @@ fn of_part(
         let from = messages.partition_point(|message| message.person < person);
         let until = messages.partition_point(|message| message.person <= person);
         let of_person = &mut messages[from..until];
-        for at_once in of_person.chunk_by_mut(|one, other| one.at == other.at) {
-            if at_once.len() > 1 {
-                at_once.sort_by_key(|message| message_ids.get(message.place as usize));
+        if let Some(ids) = message_ids {
+            for at_once in of_person.chunk_by_mut(|one, other| one.at == other.at) {
+                if at_once.len() > 1 {
+                    at_once.sort_by_key(|message| ids.get(message.place as usize));
+                }
             }
         }
         of_one_person(clicks, of_person, click_ids, lengths, &mut found);

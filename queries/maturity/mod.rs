@@ -44,17 +44,18 @@ use wabalake_data::tables::{SESSION_KEY, audience_tags, instant};
 use wabalake_data::{Invalid, Table};
 
 use self::by_day::by_day;
-use crate::kernels::once;
+use self::counted::counted;
 use crate::query::NeedsTables;
 use crate::query::joins::{Nearest, nearest};
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::statistics::{Bound, wilson_pct_sql};
-use crate::query::time::{Clock, DAY as DAY_MICROS};
+use crate::query::time::Clock;
 use crate::query::usage::misfit;
 use crate::query::words::Word;
 
 mod by_day;
+mod counted;
 
 /// See the [module](self) for the question it answers.
 #[derive(Debug)]
@@ -255,25 +256,9 @@ impl Query for Maturity {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let (zone, horizon) = (params.days.timezone(), params.horizon_days);
-        let units = once(units(tables, params)?);
-        // No outcome is before its start.
-        let latest = units.clone().select([col(DONE).fill_null(col(STARTED)).max().alias(LATEST)]);
-        let took = (col(DONE) - col(STARTED) + lit(DAY_MICROS - 1)).floor_div(lit(DAY_MICROS));
-        let too_late = lit(horizon + 1);
-        let days_taken =
-            when(took.clone().gt(lit(horizon))).then(too_late).otherwise(took).alias(DAYS_TAKEN);
-        let is_history = (col(LATEST) - col(STARTED)).gt_eq(lit(horizon * DAY_MICROS));
-        let counted = units
-            .cross_join(latest, None)
-            .filter(col(PASSES))
-            .with_columns([
-                Clock::Day.start(col(STARTED).cast(instant()), zone).alias(DAY),
-                days_taken,
-                is_history.alias(IS_HISTORY),
-            ])
-            .group_by([DAY, DAYS_TAKEN, IS_HISTORY].map(col))
-            .agg([rows().cast(DataType::Int64).alias(UNITS), col(LATEST).first()]);
-        let days = by_day(counted, horizon, zone);
+        let day = Clock::Day.start(col(STARTED).cast(instant()), zone).alias(DAY);
+        let starts = units(tables, params)?.with_column(day);
+        let days = by_day(counted(starts, horizon), horizon, zone);
         Ok(match params.days.holds(&col(DAY)) {
             Some(in_range) => days.filter(in_range),
             None => days,
@@ -354,6 +339,7 @@ mod tests {
 
     use super::*;
     use crate::query::ENGINE;
+    use crate::query::time::DAY as DAY_MICROS;
 
     /// Half a day, so that outcomes come at the end of a period of 24 hours, and just before and after it.
     const HALF: i64 = DAY_MICROS / 2;

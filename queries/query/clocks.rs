@@ -82,7 +82,8 @@ pub fn of_deployments(tables: &Tables, brought: &[&str]) -> PolarsResult<LazyFra
         .scan(&messages::TABLE)
         .filter(col(MESSAGE_TYPE).eq(lit("template")).and(known(DELIVERED_AT)))
         .select(event(DELIVERED_AT, false));
-    let events = concat_lf_diagonal([sent, templates], UnionArgs::default())?;
+    let in_any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
+    let events = concat_lf_diagonal([sent, templates], in_any_order)?;
     let of = Partners { key: USER_KEY, at: AT, is_first: IS_SENT, within: WITHIN };
     Ok(compared(partners(events, of, REFERENCE_AT), brought))
 }

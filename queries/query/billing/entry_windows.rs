@@ -22,7 +22,6 @@ use polars::prelude::{
     JoinArgs, JoinType, LazyFrame, PolarsResult, Schema, UniqueKeepStrategy, col, lit,
 };
 use wabalake_data::Table;
-use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::messages::{
     self, CREATED_AT, LINE, REFERRAL_ID, REFERRAL_TYPE, WHATSAPP_ID,
 };
@@ -30,6 +29,7 @@ use wabalake_data::tables::sessions::{
     self, FIRST_MESSAGE_TIMESTAMP, LINE_WHATSAPP_NUMBER, META_SOURCE_ID, META_SOURCE_TYPE,
     SESSION_ID,
 };
+use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
 use crate::kernels::windows::{Columns, Lengths, find};
 use crate::kernels::{adding, node};
@@ -216,7 +216,7 @@ impl Windows {
             let messages = served(&tables, &clicks, span_of(&clicks, answer)?)?;
             let of_messages = (&messages, OF_MESSAGES);
             let answers = find((&clicks, OF_CLICKS), of_messages, self.lengths())?.answers;
-            let latest = latest_message(&tables)?;
+            let latest = latest_message(&tables, &clicks)?;
             let times = clicks.column(CLICKED_AT)?.i64()?.iter().zip(&answers);
             let is_pending: BooleanChunked = times
                 .map(|(at, answered)| {
@@ -230,16 +230,36 @@ impl Windows {
         })
     }
 
-    /// The delivered outgoing messages of an interval that are in a window: `whatsapp_id`, and the
-    /// [`CLICK_ID`] of the click that opened it.
+    /// The interval of the clicks whose windows may hold messages of an interval.
+    pub fn clicked(self, within: Span) -> Span {
+        Span { from: within.from.map(|from| from.saturating_sub(self.reach())), ..within }
+    }
+
+    /// The clicks of the lake whose windows may hold messages of an interval.
+    pub fn openers(self, tables: &Tables, within: Span) -> LazyFrame {
+        self.clicks.scan(tables, self.clicked(within))
+    }
+
+    /// The delivered outgoing messages of an interval that are in a window: `message_key`.
     pub fn inside(self, tables: &Tables, within: Span) -> LazyFrame {
-        let from = within.from.map(|from| from.saturating_sub(self.reach()));
-        let clicks = self.clicks.scan(tables, Span { from, ..within });
-        let columns = [WHATSAPP_ID, CLICK_ID];
-        let schema = columns.map(|name| Field::new(name.into(), DataType::String));
-        let name = format!("messages in windows of clicks: {self:?} {within:?}");
+        self.inside_of(self.openers(tables, within), Vec::new(), tables, within)
+    }
+
+    /// The delivered outgoing messages of an interval that are in a window: `message_key`, and the
+    /// columns `brought` of the click that opened it. Clicks are at least the
+    /// [openers](Self::openers).
+    pub fn inside_of(
+        self,
+        clicks: LazyFrame,
+        brought: Vec<Field>,
+        tables: &Tables,
+        within: Span,
+    ) -> LazyFrame {
+        let name = format!("messages in windows of clicks: {self:?} {within:?} {brought:?}");
+        let message = [Field::new(MESSAGE_KEY.into(), DataType::Int64)];
+        let schema = Schema::from_iter(message.into_iter().chain(brought.iter().cloned()));
         let tables = tables.clone();
-        node(clicks, name, Schema::from_iter(schema), move |clicks| {
+        node(clicks, name, schema, move |clicks| {
             let mut span = span_of(&clicks, self.reach())?;
             span.until = [span.until, within.until].into_iter().flatten().min();
             let messages = served(&tables, &clicks, span)?;
@@ -251,12 +271,13 @@ impl Windows {
                 Some((row, click.filter(|_| is_within)?))
             });
             let (rows, openers): (Vec<u32>, Vec<u32>) = inside.unzip();
-            let taken = |frame: &DataFrame, name: &str, rows: Vec<u32>| {
-                frame.column(name)?.take(&IdxCa::from_vec("row".into(), rows))
-            };
             let height = rows.len();
-            let ids = taken(&messages, WHATSAPP_ID, rows)?;
-            DataFrame::new(height, vec![ids, taken(&clicks, CLICK_ID, openers)?])
+            let [rows, openers] = [rows, openers].map(|rows| IdxCa::from_vec("row".into(), rows));
+            let mut columns = vec![messages.column(MESSAGE_KEY)?.take(&rows)?];
+            for field in &brought {
+                columns.push(clicks.column(field.name())?.take(&openers)?);
+            }
+            DataFrame::new(height, columns)
         })
     }
 
@@ -300,30 +321,42 @@ fn span_of(clicks: &DataFrame, after: i64) -> PolarsResult<Span> {
 }
 
 /// The delivered outgoing messages of an interval to the people of clicks; none if there are no
-/// clicks.
+/// clicks. They have their `whatsapp_id` if a click has no line.
 fn served(tables: &Tables, clicks: &DataFrame, within: Span) -> PolarsResult<DataFrame> {
     let person = [col(USER_KEY)];
     let people = clicks.select([USER_KEY])?.lazy().unique(None, UniqueKeepStrategy::Any);
     let messages = within.scan(tables, &messages::TABLE);
     let messages = if clicks.height() == 0 { messages.limit(0) } else { messages };
+    let mut columns = vec![
+        col(USER_KEY),
+        col(LINE),
+        col(CREATED_AT).cast(DataType::Int64).alias(SERVED_AT),
+        col(MESSAGE_KEY),
+    ];
+    columns.extend((clicks.column(LINE)?.null_count() > 0).then(|| col(WHATSAPP_ID)));
     collected(
         messages
             .filter(outgoing().and(message_delivered()).and(col(USER_KEY).is_not_null()))
-            .select([
-                col(USER_KEY),
-                col(LINE),
-                col(CREATED_AT).cast(DataType::Int64).alias(SERVED_AT),
-                col(WHATSAPP_ID),
-            ])
+            .select(columns)
             .join(people, &person, &person, JoinArgs::new(JoinType::Semi)),
     )
 }
 
 /// The instant of the latest message of the lake.
-fn latest_message(tables: &Tables) -> PolarsResult<Option<i64>> {
-    let latest = tables.scan(&messages::TABLE).select([col(CREATED_AT).max()]);
-    let latest = collected(latest)?.column(CREATED_AT)?.cast(&DataType::Int64)?;
-    Ok(latest.i64()?.get(0))
+///
+/// It is mostly as late as the last click, so messages before that are only read if it is not.
+fn latest_message(tables: &Tables, clicks: &DataFrame) -> PolarsResult<Option<i64>> {
+    let from = clicks.column(CLICKED_AT)?.i64()?.iter().flatten().max();
+    let since = Span { from, until: None, timezone: Tz::UTC };
+    for span in [since, Span { from: None, ..since }] {
+        let latest = span.scan(tables, &messages::TABLE).select([col(CREATED_AT).max()]);
+        let latest = collected(latest)?.column(CREATED_AT)?.cast(&DataType::Int64)?;
+        let latest = latest.i64()?.get(0);
+        if latest.is_some() {
+            return Ok(latest);
+        }
+    }
+    Ok(None)
 }
 
 fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {

@@ -15,12 +15,12 @@ use polars::prelude::{
     DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, SortMultipleOptions,
     UnionArgs, col, concat, lit, when,
 };
-use wabalake_data::tables::USER_KEY;
 use wabalake_data::tables::messages::{
     self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, PRICING_CATEGORY, PRICING_TYPE, TEMPLATE_NAME,
     WABA_ID, WHATSAPP_ID,
 };
 use wabalake_data::tables::rates::CATEGORY;
+use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
 use super::conversations::{category_word, is_referral};
 use super::money;
@@ -64,10 +64,8 @@ pub fn deliveries(
     let columns = [&columns[..], &[PRICING_CATEGORY, PRICING_TYPE, TIER]].concat();
     let mut columns: Vec<Expr> = columns.into_iter().map(col).collect();
     columns.extend(money::CHARGES.map(col));
-    // Messages since the start of the month count for the number.
-    let month = within.from.map(|from| Clock::Month.floor(within.timezone, from));
-    let of_the_month = Span { from: month, ..within };
-    let entered = options.entry_windows().map(|windows| windows.inside(tables, of_the_month));
+    let of_the_month = since_the_month(within);
+    let entered = entered(tables, of_the_month, options);
     let delivered = |within: Span| delivered(tables, within, options, entered.clone());
     let free = delivered(within)
         .filter(is_undecided(within, options).not())
@@ -90,7 +88,40 @@ pub fn deliveries(
     concat([free, priced.select(&columns)], UnionArgs::default())
 }
 
-/// Delivered messages with their category, and their type unless the rules decide it. `entered` has the ids of
+/// Adds the columns [`money::CHARGES`] to some of the [`deliveries`] of an interval, which have their
+/// `message_key`. No other message is priced. A message may occur several times.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn with_charges(
+    messages: LazyFrame,
+    tables: &Tables,
+    within: Span,
+    options: &PricingOptions,
+) -> PolarsResult<LazyFrame> {
+    let key = [col(MESSAGE_KEY)];
+    let of_the_month = since_the_month(within);
+    let entered = entered(tables, of_the_month, options);
+    let delivered = delivered(tables, of_the_month, options, entered);
+    let numbered = numbered(delivered, tables, of_the_month, options)?;
+    let messages = messages.join(numbered, &key, &key, JoinArgs::new(JoinType::Left));
+    // Messages without a number are free.
+    let is_charged = is_regular().fill_null(lit(false));
+    Ok(prices::priced(messages, tables)?.with_columns(money::charged(is_charged)))
+}
+
+/// The interval with the start of its first month: messages since then count for the number.
+fn since_the_month(within: Span) -> Span {
+    let month = within.from.map(|from| Clock::Month.floor(within.timezone, from));
+    Span { from: month, ..within }
+}
+
+/// The messages in a window of an entry point, if these are free.
+fn entered(tables: &Tables, within: Span, options: &PricingOptions) -> Option<LazyFrame> {
+    options.entry_windows().map(|windows| windows.inside(tables, within))
+}
+
+/// Delivered messages with their category, and their type unless the rules decide it. `entered` has the keys of
 /// those in a window of an entry point, if these are free.
 fn delivered(
     tables: &Tables,
@@ -104,9 +135,9 @@ fn delivered(
     let in_window = entered.as_ref().map(|_| col(ENTERED).is_not_null());
     let messages = match entered {
         Some(entered) => {
-            let id = [col(WHATSAPP_ID)];
-            let entered = entered.select([col(WHATSAPP_ID), lit(true).alias(ENTERED)]);
-            messages.join(entered, &id, &id, JoinArgs::new(JoinType::Left))
+            let key = [col(MESSAGE_KEY)];
+            let entered = entered.select([col(MESSAGE_KEY), lit(true).alias(ENTERED)]);
+            messages.join(entered, &key, &key, JoinArgs::new(JoinType::Left))
         }
         None => messages,
     };

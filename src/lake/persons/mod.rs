@@ -96,9 +96,9 @@ impl Persons {
         own.iter().map(|own| own.map(|own| self.person(own).unwrap_or(own))).collect()
     }
 
-    /// The hashes of the persons of user ids; null for other texts.
-    fn keys(&self, own: &StringChunked) -> Int64Chunked {
-        own.iter().map(|own| self.person(own?).map(text_key)).collect()
+    /// The hash of the person of each user id, by the hash of the user id.
+    fn keys(&self) -> PlHashMap<i64, i64> {
+        self.of.iter().map(|(id, person)| (text_key(id), text_key(person))).collect()
     }
 }
 

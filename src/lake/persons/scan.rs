@@ -174,18 +174,26 @@ fn is_counted(file: &DataFile) -> bool {
 }
 
 /// Replaces the row's own person by the person that `identities` gives.
+///
+/// The key of the person is found by that of the own one, so a plan that needs no more reads no texts.
 fn seen(rows: LazyFrame, persons: &Arc<Persons>) -> LazyFrame {
-    let own = || key_part(OWN_PERSON);
-    let (people, keys) = (Arc::clone(persons), Arc::clone(persons));
-    let person = own().map(
+    let (people, keys) = (Arc::clone(persons), persons.keys());
+    let person = key_part(OWN_PERSON).map(
         move |own| Ok(people.seen(own.str()?).with_name(own.name().clone()).into_column()),
         |_, field| Ok(field.clone()),
     );
-    let key = own().map(
-        move |own| Ok(keys.keys(own.str()?).with_name(own.name().clone()).into_column()),
-        |_, field| Ok(Field::new(field.name().clone(), DataType::Int64)),
+    let person = person.alias(USER_PHONE);
+    if keys.is_empty() {
+        return rows.with_column(person);
+    }
+    let key = col(USER_KEY).map(
+        move |own| {
+            let seen = |own: i64| keys.get(&own).copied().unwrap_or(own);
+            Ok(own.i64()?.apply_values(seen).into_column())
+        },
+        |_, field| Ok(field.clone()),
     );
-    rows.with_columns([person.alias(USER_PHONE), coalesce(&[key, col(USER_KEY)]).alias(USER_KEY)])
+    rows.with_columns([person, key])
 }
 
 /// Predicate: the row's own person is a user id.

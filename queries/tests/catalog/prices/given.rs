@@ -5,7 +5,9 @@ use polars::prelude::*;
 use proptest::prelude::*;
 use proptest::sample::select;
 use wabalake_data::Table;
-use wabalake_data::tables::{USER_KEY, UTC_DAY, markets, messages, rates, sessions, text_key};
+use wabalake_data::tables::{
+    MESSAGE_KEY, USER_KEY, UTC_DAY, markets, messages, rates, sessions, text_key,
+};
 use wabalake_queries::query::Tables;
 
 pub(super) type Word = Option<&'static str>;
@@ -184,12 +186,14 @@ pub(super) fn tables(
         .map(|message| message.is_delivered.then_some(message.at.timestamp_micros()))
         .collect();
     let ids: Vec<String> = all.iter().map(|message| format!("{:03}", message.id)).collect();
+    let keys: Vec<i64> = ids.iter().map(|id| text_key(id)).collect();
     let people: Vec<Option<i64>> = all.iter().map(|message| message.person.map(text_key)).collect();
     let sent = frame(
         &messages::TABLE,
         all.len(),
         vec![
             Column::new(messages::WHATSAPP_ID.into(), ids),
+            Column::new(MESSAGE_KEY.into(), keys),
             Column::new(messages::CREATED_AT.into(), micros),
             Column::new(messages::DELIVERED_AT.into(), delivered),
             words(messages::LINE, |message| message.line),
