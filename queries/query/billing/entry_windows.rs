@@ -257,7 +257,7 @@ impl Windows {
     ) -> LazyFrame {
         let name = format!("messages in windows of clicks: {self:?} {within:?} {brought:?}");
         let message = [Field::new(MESSAGE_KEY.into(), DataType::Int64)];
-        let schema = Schema::from_iter(message.into_iter().chain(brought.iter().cloned()));
+        let schema = message.into_iter().chain(brought.iter().cloned()).collect::<Schema>();
         let tables = tables.clone();
         node(clicks, name, schema, move |clicks| {
             let mut span = span_of(&clicks, self.reach())?;
