@@ -326,7 +326,7 @@ fn last(answers: LazyFrame, of: &str) -> PolarsResult<DataFrame> {
     let named = keys.iter().zip(variables.iter());
     let given = times.iter().zip(values.iter());
     let mut rows: Vec<_> = named.zip(given).collect();
-    rows.par_sort_unstable();
+    kernels::on_all_cores(|| rows.par_sort_unstable());
     let last = rows.chunk_by(|one, other| one.0 == other.0).filter_map(<[_]>::last);
     let (named, given): (Vec<_>, Vec<_>) = last.copied().unzip();
     let (keys, variables): (Vec<Option<i64>>, Vec<Option<&str>>) = named.into_iter().unzip();

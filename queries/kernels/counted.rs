@@ -16,7 +16,7 @@ use polars::prelude::{
 };
 
 use super::parts::{Parts, pack, unpack};
-use super::{adding, places};
+use super::{adding, both, places};
 
 /// Adds to each row a `UInt32` column for each pair of `counts`, a column of keys and a name: how many rows have
 /// the row's own `key` in that column.
@@ -59,7 +59,7 @@ fn columns<const N: usize>(
     };
     // A key's own row follows the rows that name it.
     let last = i64::try_from(N).unwrap_or(i64::MAX);
-    let (naming, own) = rayon::join(|| split(&others, 0..last), || split(&[own], last..i64::MAX));
+    let (naming, own) = both(|| split(&others, 0..last), || split(&[own], last..i64::MAX));
     let parts = naming.map_with(own, |mut entries, own| {
         entries.extend(own);
         of_part::<N>(entries)

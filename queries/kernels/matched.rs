@@ -19,7 +19,7 @@ use polars::prelude::{
 };
 
 use super::parts::Parts;
-use super::{named, places};
+use super::{both, named, places};
 
 /// Tells known rows from those that look for them.
 const IS_KNOWN: &str = "is_known";
@@ -78,7 +78,7 @@ fn places_of(known: &Int64Chunked, keys: &Int64Chunked) -> IdxCa {
         let keyed = keys.iter().zip(places());
         Parts::by_key(keyed.filter_map(|(key, place)| Some((key?, (key?, place)))), len)
     };
-    let (known, asked) = rayon::join(|| split(known), || split(keys));
+    let (known, asked) = both(|| split(known), || split(keys));
     let found = known.map_with(asked, |known, asked: Vec<(i64, u32)>| {
         let known: PlHashMap<i64, u32> = known.into_iter().collect();
         let found = asked.into_iter();

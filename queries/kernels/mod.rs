@@ -8,12 +8,11 @@
 //! The streaming engine collects the columns that a kernel reads before it runs. So a plan filters and
 //! selects before it calls one: 16 bytes a row are 80 MB for five million rows.
 
-use std::panic::resume_unwind;
-use std::sync::Arc;
-use std::thread::{self, Builder};
+use std::sync::{Arc, LazyLock};
 
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 pub mod attached;
 pub mod counted;
@@ -47,9 +46,31 @@ pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};
 
-/// The stack of a kernel's thread: some nodes optimise and collect a plan of their own, which takes more than a
-/// thread has by default.
-const STACK: usize = 16 << 20;
+/// The threads that kernels share, one for each core.
+static CORES: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let builder = ThreadPoolBuilder::new().thread_name(|thread| format!("kernel-{thread}"));
+    builder.build().ok()
+});
+
+/// Runs the part of a kernel that calls rayon. It may not collect a plan.
+///
+/// Polars calls a node on a thread that it makes the only worker of a pool as soon as one of its own operators
+/// runs there. From then on, everything that rayon runs on that thread is sequential. A plan, though, waits for
+/// its kernels without letting go of the core: if it were collected here, all cores could wait for one another.
+pub(crate) fn on_all_cores<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    match &*CORES {
+        Some(cores) => cores.install(work),
+        None => work(),
+    }
+}
+
+/// Runs two parts of a kernel side by side.
+pub(crate) fn both<A: Send, B: Send>(
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    on_all_cores(|| rayon::join(one, other))
+}
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.
 ///
@@ -92,7 +113,7 @@ where
     let of_plan = move |given: &Schema| -> PolarsResult<SchemaRef> { Ok(declared(given)) };
     let checked = move |rows: DataFrame| -> PolarsResult<DataFrame> {
         let given = rows.schema().clone();
-        let found = on_own_thread(|| kernel(rows))?;
+        let found = kernel(rows)?;
         debug_assert_eq!(**found.schema(), *of_node(&given), "columns of the node `{what}`");
         Ok(found)
     };
@@ -100,23 +121,6 @@ where
         .map(checked, OptFlags::empty(), Some(Arc::new(of_plan)), name.into())
         .build()
         .into()
-}
-
-/// Runs a kernel on a thread of its own.
-///
-/// Polars calls a node on a thread that it makes the only worker of a pool as soon as one of its own operators
-/// runs there. From then on, everything that rayon runs on that thread is sequential. A worker of a pool of
-/// kernels would not do either: a kernel that collects a plan waits there for the kernels of that plan, which
-/// wait for a worker.
-fn on_own_thread<F>(kernel: F) -> PolarsResult<DataFrame>
-where
-    F: FnOnce() -> PolarsResult<DataFrame> + Send,
-{
-    thread::scope(|scope| {
-        let builder = Builder::new().name("kernel".to_owned()).stack_size(STACK);
-        let started = builder.spawn_scoped(scope, kernel)?;
-        started.join().unwrap_or_else(|panicked| resume_unwind(panicked))
-    })
 }
 
 /// Rows that several branches of a plan read and filter, computed once.
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn a_kernel_has_all_threads_after_an_operator_of_polars() {
         let threads = |_: DataFrame| {
-            let threads = u32::try_from(rayon::current_num_threads()).unwrap();
+            let threads = u32::try_from(on_all_cores(rayon::current_num_threads)).unwrap();
             let first = BooleanChunked::from_iter_values("first".into(), [true, false].into_iter());
             df!["threads" => [threads; 2]]?.filter(&first)
         };
@@ -156,7 +160,7 @@ mod tests {
         let one = node(rows, "one kernel".to_owned(), schema(), threads);
         let another = node(one, "another kernel".to_owned(), schema(), threads);
         let found = another.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
-        let elsewhere = thread::spawn(rayon::current_num_threads).join().unwrap();
+        let elsewhere = std::thread::spawn(rayon::current_num_threads).join().unwrap();
         let found = found.column("threads").unwrap().u32().unwrap().get(0);
         assert_eq!(found, u32::try_from(elsewhere).ok());
     }

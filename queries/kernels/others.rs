@@ -17,7 +17,7 @@ use polars::prelude::{
 };
 
 use super::parts::Parts;
-use super::{adding, places};
+use super::{adding, both, places};
 
 /// The columns of [`others`], 64-bit integers.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +124,7 @@ fn found(rows: &DataFrame, of: Others, ranks: Option<&[Rank]>) -> PolarsResult<[
         });
         Parts::by_key(intervals, rows.height())
     };
-    let (events, intervals) = rayon::join(events, intervals);
+    let (events, intervals) = both(events, intervals);
     let of_parts = events.map_with(intervals, |mut events, intervals| {
         let any = of_part(&mut events, intervals);
         let greater = ranks.map(|ranks| of_greater_rank(&events, &any, ranks));

@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::on_all_cores;
+
 /// The number of parts of many rows: small enough for a part to be sorted in the processor's cache.
 const PARTS_BITS: u32 = 6;
 
@@ -32,7 +34,7 @@ impl<T: Send> Parts<T> {
 
     /// Processes each part on one of the cores and returns the results in the order of the keys.
     pub fn map<R: Send>(self, process: impl Fn(Vec<T>) -> R + Send + Sync) -> Vec<R> {
-        self.parts.into_par_iter().map(process).collect()
+        on_all_cores(|| self.parts.into_par_iter().map(process).collect())
     }
 
     /// Processes each part with the part of other rows that has the same keys, as [`Parts::map`] does.
@@ -43,8 +45,10 @@ impl<T: Send> Parts<T> {
         other: Parts<U>,
         process: impl Fn(Vec<T>, Vec<U>) -> R + Send + Sync,
     ) -> Vec<R> {
-        let pairs = self.parts.into_par_iter().zip(other.parts);
-        pairs.map(|(part, other)| process(part, other)).collect()
+        on_all_cores(|| {
+            let pairs = self.parts.into_par_iter().zip(other.parts);
+            pairs.map(|(part, other)| process(part, other)).collect()
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use polars::prelude::{
 };
 use rayon::prelude::*;
 
-use super::node;
 use super::parts::FEW;
+use super::{node, on_all_cores};
 
 /// The quantiles of one column of integers: a name and a share (0 to 1) each, shares ascending.
 #[derive(Clone, Debug)]
@@ -45,6 +45,15 @@ pub fn quantiles(rows: LazyFrame, group: &'static str, of: Vec<Quantiles>) -> La
 
 /// The quantiles of each group, from 0 to `until`.
 fn of_groups(
+    groups: &UInt32Chunked,
+    values: &Int64Chunked,
+    until: usize,
+    shares: &[(&'static str, f64)],
+) -> Vec<Vec<Option<f64>>> {
+    on_all_cores(|| of_groups_in_parts(groups, values, until, shares))
+}
+
+fn of_groups_in_parts(
     groups: &UInt32Chunked,
     values: &Int64Chunked,
     until: usize,

@@ -6,8 +6,8 @@ use polars::prelude::{
 };
 use rayon::prelude::*;
 
-use super::adding;
 use super::parts::ordered;
+use super::{adding, on_all_cores};
 
 /// Sorts rows as [`LazyFrame::sort_by_exprs`] does, in the memory of the rows and of a few columns.
 ///
@@ -26,8 +26,10 @@ fn in_order(
     let places = places_in_order(&rows, keys, options)?;
     let height = rows.height();
     // Each column is dropped as soon as it is copied.
-    let columns = rows.into_columns().into_par_iter().map(|column| column.take(&places));
-    DataFrame::new(height, columns.collect::<PolarsResult<Vec<Column>>>()?)
+    let columns: PolarsResult<Vec<Column>> = on_all_cores(|| {
+        rows.into_columns().into_par_iter().map(|column| column.take(&places)).collect()
+    });
+    DataFrame::new(height, columns?)
 }
 
 /// The places of the rows in their order.
@@ -59,7 +61,7 @@ fn places_in_order(
         .zip(first.i64()?.iter())
         .map(|(place, key)| packed(key, descends) | u128::from(place))
         .collect();
-    packed.par_sort_unstable();
+    on_all_cores(|| packed.par_sort_unstable());
     let is_tie = |one: &u128, other: &u128| one >> PLACE_BITS == other >> PLACE_BITS;
     let mut places: Vec<IdxSize> = packed.iter().map(|row| place_of(*row)).collect();
     let mut tied: Vec<usize> = Vec::new();
