@@ -13,6 +13,7 @@ use std::sync::Arc;
 use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 
+pub mod beyond;
 pub mod counted;
 pub mod dictionary;
 pub mod distinct;
