@@ -21,7 +21,7 @@
 //! them are free. It is 0 for a group of which all are mergeable. A cost is null if a message has
 //! no rate, or if rates are in several currencies.
 
-use polars::prelude::{Column, DataFrame, Schema, UnionArgs, concat};
+use polars::prelude::{Schema, UnionArgs, concat, df};
 use wabalake_data::Table;
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE, MESSAGE_TYPE, WHATSAPP_ID};
 use wabalake_data::tables::{CURRENCY, USER_KEY, audience_tags, markets, rates, sessions};
@@ -351,8 +351,7 @@ impl Params {
             .with_column(date)
             .group_by(self.by.names_with(&alike))
             .agg([rows().cast(DataType::Int64).alias(SERVICE_MESSAGES)]);
-        let of_both = vec![Column::new(OF_ALL.into(), [true, false])];
-        let of_both = DataFrame::new_infer_height(of_both)?.lazy();
+        let of_both = df![OF_ALL => [true, false]]?.lazy();
         let is_charged = when(col(OF_ALL)).then(col(charged)).otherwise(col(charged_if_merged));
         let mergeable = when(col(OF_ALL).and(col(MERGEABLE)))
             .then(col(SERVICE_MESSAGES))
